@@ -1,0 +1,4 @@
+//! `fdx`: WebSocket on the command line.
+#![forbid(unsafe_code)]
+
+fn main() {}

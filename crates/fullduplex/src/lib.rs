@@ -1,0 +1,2 @@
+//! WebSocket for tokio.
+#![forbid(unsafe_code)]
