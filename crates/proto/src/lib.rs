@@ -1,7 +1,54 @@
-//! WebSocket protocol core without I/O.
+//! The protocol core of fullduplex: WebSocket (RFC 6455) without I/O, clock or
+//! randomness, for any runtime or none.
+//!
+//! * [`handshake`] — the opening handshake, both roles, for HTTP/1.1 and extended CONNECT.
+//! * [`Connection`] — what follows it: bytes in, events out, messages in, bytes out. Its
+//!   documentation states how to drive it.
+//! * [`Receiver`] and [`Session`] — its two halves, for use on different tasks.
+//! * [`frame`], [`mask`], [`utf8`], [`close`] — the pieces they are made of.
+//!
+//! Design limits: buffers belong to the caller; data is never copied or allocated by
+//! [`Receiver::receive`]; an incomplete header or control frame consumes nothing; what is
+//! held for a peer is bounded by [`Limits`] and [`SendConfig`].
 #![no_std]
 #![forbid(unsafe_code)]
+// Lengths are narrowed where the type or the line above bounds them; a `try_from` there
+// would add a failure that can't happen.
+#![allow(clippy::cast_possible_truncation)]
 
 extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
 
+pub mod close;
+mod close_info;
+mod connection;
+mod control;
+mod error;
+pub mod frame;
 pub mod handshake;
+mod input;
+mod limits;
+pub mod mask;
+mod message;
+mod receive;
+mod send;
+mod session;
+mod timers;
+pub mod utf8;
+
+pub use bytes;
+
+pub use close::{CloseCode, CloseFrame};
+pub use close_info::{Cause, CloseInfo, Initiator};
+pub use connection::{Config, Connection};
+pub use control::ControlKind;
+pub use error::ProtocolError;
+pub use frame::{OpCode, Role};
+pub use input::{Incoming, Input};
+pub use limits::Limits;
+pub use message::{Assembler, Message, Utf8Bytes};
+pub use receive::{Data, Event, Kind, Receiver, Step};
+pub use send::{Outgoing, SendConfig, SendError, Sender};
+pub use session::{Session, SessionConfig, State, Transport};
+pub use timers::KeepaliveConfig;

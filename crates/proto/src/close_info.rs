@@ -1,0 +1,115 @@
+//! How a connection ended.
+
+use core::fmt;
+
+use crate::close::{CloseCode, CloseFrame};
+use crate::error::ProtocolError;
+
+/// Who began the end of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Initiator {
+    /// The application at this end.
+    Local,
+    /// The other end.
+    Peer,
+    /// This library: a rule was broken, a limit hit, or a deadline passed.
+    Library,
+}
+
+/// Why the connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// By the closing handshake (§7.1.2), or it is still under way.
+    Handshake,
+    /// The peer broke a rule or hit a limit.
+    Protocol(ProtocolError),
+    /// The peer was silent for the keepalive interval and timeout.
+    KeepaliveTimeout,
+    /// The peer did not end the closing within the close timeout.
+    CloseTimeout,
+    /// The transport ended without the closing handshake.
+    TransportEnd,
+    /// The transport failed.
+    TransportError,
+    /// This end dropped the connection without the closing handshake.
+    Dropped,
+}
+
+/// How a connection ended, or how far its closing is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloseInfo {
+    /// The code and reason that this end sent; `None` if its Close was empty or none was
+    /// sent, see [`close_sent`](Self::close_sent).
+    pub sent: Option<CloseFrame>,
+    /// The code and reason that the peer sent; `None` if its Close was empty or none came,
+    /// see [`close_received`](Self::close_received).
+    pub received: Option<CloseFrame>,
+    /// Whether this end queued a Close frame.
+    pub close_sent: bool,
+    /// Whether a Close frame of the peer arrived.
+    pub close_received: bool,
+    /// Who began it.
+    pub initiator: Initiator,
+    /// Why.
+    pub cause: Cause,
+}
+
+impl CloseInfo {
+    pub(crate) fn new(initiator: Initiator, cause: Cause) -> Self {
+        let (sent, received) = (None, None);
+        Self { sent, received, close_sent: false, close_received: false, initiator, cause }
+    }
+
+    /// Whether the closing handshake was completed: both ends sent a Close (§7.1.4).
+    pub fn is_clean(&self) -> bool {
+        self.close_sent && self.close_received
+    }
+
+    /// The connection's close code (§7.1.5): the peer's, 1005 if it gave none, or 1006 if
+    /// no Close frame arrived.
+    pub fn code(&self) -> CloseCode {
+        match (&self.received, self.close_received) {
+            (Some(frame), _) => frame.code,
+            (None, true) => CloseCode::NO_STATUS,
+            (None, false) => CloseCode::ABNORMAL,
+        }
+    }
+
+    /// The peer's reason, or an empty string (§7.1.6).
+    pub fn reason(&self) -> &str {
+        self.received.as_ref().map_or("", |frame| &frame.reason)
+    }
+}
+
+impl fmt::Display for CloseInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.cause {
+            Cause::Protocol(error) => {
+                write!(f, "failed with {}: {error}", error.close_code())
+            }
+            Cause::KeepaliveTimeout => {
+                f.write_str("the peer stopped answering (keepalive_timeout)")
+            }
+            Cause::CloseTimeout => f.write_str("the peer did not end the closing (close_timeout)"),
+            Cause::TransportEnd => {
+                f.write_str("the peer ended the transport without a Close frame")
+            }
+            Cause::TransportError => f.write_str("the transport failed"),
+            Cause::Dropped => f.write_str("dropped without the closing handshake"),
+            Cause::Handshake => {
+                let by = match self.initiator {
+                    Initiator::Local => "this end",
+                    Initiator::Peer => "the peer",
+                    Initiator::Library => "the library",
+                };
+                let frame =
+                    if self.initiator == Initiator::Peer { &self.received } else { &self.sent };
+                match frame {
+                    Some(frame) => write!(f, "closed by {by} with {frame}"),
+                    None => write!(f, "closed by {by} without a code"),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Both halves of a connection in one.
+
+use alloc::boxed::Box;
+use core::time::Duration;
+
+use crate::error::ProtocolError;
+use crate::frame::Role;
+use crate::limits::Limits;
+use crate::mask::MaskSource;
+use crate::receive::{Receiver, Step};
+use crate::session::{Session, SessionConfig};
+
+/// The settings of a [`Connection`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// What the peer may cost.
+    pub limits: Limits,
+    /// How much may wait to be sent.
+    pub send: crate::SendConfig,
+    /// When a silent peer is pinged and given up.
+    pub keepalive: crate::KeepaliveConfig,
+    /// How long the closing may take; `None` for the default of 10 s.
+    pub close_timeout: Option<Duration>,
+}
+
+impl Config {
+    /// The part of the settings that a [`Session`] takes.
+    pub fn session(&self) -> SessionConfig {
+        let default = SessionConfig::default();
+        SessionConfig {
+            send: self.send,
+            keepalive: self.keepalive,
+            close_timeout: self.close_timeout.unwrap_or(default.close_timeout),
+            max_control_rate: self.limits.max_control_rate,
+        }
+    }
+}
+
+/// One end of a WebSocket connection, without I/O: bytes and time in; events, bytes and
+/// deadlines out.
+///
+/// # Contract
+/// After the opening handshake, [`open`](Session::open) the session. Then, for ever:
+///
+/// 1. **Received bytes** go to [`receive`](Self::receive), in the caller's buffer, until
+///    it is idle. Pings and Closes are answered, and errors turned into a Close, before the
+///    event is returned; there is nothing to do about them.
+/// 2. **Calls** such as [`Session::send`], [`Session::ping`] and [`Session::close`] may be
+///    made at any time, through [`session`](Self::session).
+/// 3. **After 1 and 2**, write what [`Session::outgoing`] shows, as far as the transport
+///    takes it; look at [`Session::transport`] for what to do with the transport; and
+///    set one timer for [`Session::poll_timeout`], which calls
+///    [`Session::handle_timeout`].
+/// 4. **When the transport ends**, tell [`Session::handle_end`].
+///
+/// Nothing is to be drained in a loop, and no call waits for another.
+///
+/// ```
+/// use core::time::Duration;
+/// use fullduplex_proto::bytes::Buf;
+/// use fullduplex_proto::{Config, Connection, Data, Event, Kind};
+///
+/// let now = Duration::ZERO;
+/// let mut server = Connection::server(Config::default());
+/// server.session().open(now);
+///
+/// let mut received = *b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"; // §5.7
+/// let step = server.receive(&mut received, now)?;
+/// assert_eq!(step.consumed, 11);
+/// let Some(Event::Data(Data { payload: b"Hello", first: true, last: true, .. })) = step.event
+///     else { panic!() };
+///
+/// server.session().send(Kind::Text, "Hello".into()).unwrap();
+/// let mut out = server.session().outgoing();
+/// assert_eq!(out.chunk(), b"\x81\x05Hello");
+/// out.advance(7);
+/// # Ok::<(), fullduplex_proto::ProtocolError>(())
+/// ```
+#[derive(Debug)]
+pub struct Connection {
+    receiver: Receiver,
+    session: Session,
+}
+
+impl Connection {
+    /// A client's end, which takes its masking keys from `masks`.
+    pub fn client(masks: Box<dyn MaskSource>, config: Config) -> Self {
+        let session = Session::client(masks, config.session());
+        Self { receiver: Receiver::new(Role::Client, config.limits), session }
+    }
+
+    /// A server's end.
+    pub fn server(config: Config) -> Self {
+        let session = Session::server(config.session());
+        Self { receiver: Receiver::new(Role::Server, config.limits), session }
+    }
+
+    /// Consumes one frame, or one piece of it, at the start of `input`; see
+    /// [`Receiver::receive`]. What it asks for is done by the session.
+    pub fn receive<'a>(
+        &'a mut self,
+        input: &'a mut [u8],
+        now: Duration,
+    ) -> Result<Step<'a>, ProtocolError> {
+        let (receiver, session) = (&mut self.receiver, &mut self.session);
+        if !input.is_empty() {
+            session.note_received();
+        }
+        let step = receiver.receive(input).inspect_err(|error| session.fail(*error, now))?;
+        if let Some(event) = &step.event {
+            session.handle_event(event, now)?;
+        }
+        Ok(step)
+    }
+
+    /// The sending half, with state and timers.
+    pub fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// The receiving half.
+    pub fn receiver(&self) -> &Receiver {
+        &self.receiver
+    }
+
+    /// Takes the connection apart, for halves that live on different tasks.
+    pub fn into_parts(self) -> (Receiver, Session) {
+        (self.receiver, self.session)
+    }
+}

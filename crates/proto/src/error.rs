@@ -1,0 +1,131 @@
+//! What a peer did wrong.
+
+use core::fmt;
+
+use crate::close::CloseCode;
+
+/// The peer broke a rule of the protocol or hit a limit of this end. The connection is
+/// failed (RFC 6455 §7.1.7) with [`close_code`](Self::close_code).
+///
+/// Its `Display` names the rule and its section, or the setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// Reserved bits that no extension gave a meaning (§5.2); RSV1 is 4, RSV3 is 1.
+    ReservedBits(u8),
+    /// A reserved opcode (§5.2).
+    ReservedOpcode(u8),
+    /// A Close, Ping or Pong that is not the whole frame (§5.5).
+    FragmentedControl,
+    /// A Close, Ping or Pong with more than 125 bytes (§5.5).
+    ControlTooLong,
+    /// A client's frame without a mask (§5.1).
+    Unmasked,
+    /// A server's frame with a mask (§5.1).
+    Masked,
+    /// A length in more bytes than it needs (§5.2).
+    LengthNotMinimal,
+    /// A 64-bit length whose top bit is set (§5.2).
+    LengthTopBit,
+    /// A continuation frame with no message to continue (§5.4).
+    UnexpectedContinuation,
+    /// A new message before the last one ended (§5.4).
+    ExpectedContinuation,
+    /// A text message that is not UTF-8 (§8.1).
+    InvalidUtf8,
+    /// A Close frame whose payload is a single byte (§5.5.1).
+    ClosePayloadTooShort,
+    /// A close code that may not stand on the wire (§7.4).
+    CloseCode(CloseCode),
+    /// A close reason that is not UTF-8 (§5.5.1).
+    CloseReason,
+    /// A message larger than [`max_message_size`](crate::Limits::max_message_size).
+    MessageTooBig {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A message in more pieces than [`max_fragments`](crate::Limits::max_fragments).
+    TooManyFragments {
+        /// The setting; the allowance grows by one for each 32 bytes received.
+        limit: u32,
+    },
+    /// More control frames than [`max_control_rate`](crate::Limits::max_control_rate).
+    TooManyControlFrames {
+        /// The setting, in frames a second.
+        limit: u32,
+    },
+}
+
+impl ProtocolError {
+    /// The code that the failing Close frame carries (§7.4.1).
+    pub const fn close_code(self) -> CloseCode {
+        match self {
+            Self::InvalidUtf8 | Self::CloseReason => CloseCode::INVALID_PAYLOAD,
+            Self::MessageTooBig { .. } => CloseCode::MESSAGE_TOO_BIG,
+            Self::TooManyFragments { .. } | Self::TooManyControlFrames { .. } => {
+                CloseCode::POLICY_VIOLATION
+            }
+            _ => CloseCode::PROTOCOL_ERROR,
+        }
+    }
+
+    /// Whether a limit of this end was hit, rather than a rule broken.
+    pub const fn is_limit(self) -> bool {
+        matches!(
+            self,
+            Self::MessageTooBig { .. }
+                | Self::TooManyFragments { .. }
+                | Self::TooManyControlFrames { .. }
+        )
+    }
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReservedBits(bits) => {
+                write!(f, "reserved bits {bits:03b} are set without an extension")?;
+                f.write_str(" (RFC 6455 §5.2)")
+            }
+            Self::ReservedOpcode(op) => write!(f, "opcode {op:#x} is reserved (RFC 6455 §5.2)"),
+            Self::FragmentedControl => f.write_str("a control frame is fragmented (RFC 6455 §5.5)"),
+            Self::ControlTooLong => {
+                f.write_str("a control frame has more than 125 bytes (RFC 6455 §5.5)")
+            }
+            Self::Unmasked => f.write_str("a frame from the client is not masked (RFC 6455 §5.1)"),
+            Self::Masked => f.write_str("a frame from the server is masked (RFC 6455 §5.1)"),
+            Self::LengthNotMinimal => {
+                f.write_str("a payload length is not in its shortest form (RFC 6455 §5.2)")
+            }
+            Self::LengthTopBit => {
+                f.write_str("a 64-bit payload length has its top bit set (RFC 6455 §5.2)")
+            }
+            Self::UnexpectedContinuation => {
+                f.write_str("a continuation frame without a message to continue (RFC 6455 §5.4)")
+            }
+            Self::ExpectedContinuation => {
+                f.write_str("a new message inside a fragmented one (RFC 6455 §5.4)")
+            }
+            Self::InvalidUtf8 => f.write_str("a text message is not UTF-8 (RFC 6455 §8.1)"),
+            Self::ClosePayloadTooShort => {
+                f.write_str("a Close frame has a payload of one byte (RFC 6455 §5.5.1)")
+            }
+            Self::CloseCode(code) => {
+                write!(f, "close code {} may not be sent (RFC 6455 §7.4)", code.get())
+            }
+            Self::CloseReason => f.write_str("a close reason is not UTF-8 (RFC 6455 §5.5.1)"),
+            Self::MessageTooBig { limit } => {
+                write!(f, "a message is larger than max_message_size ({limit} bytes)")
+            }
+            Self::TooManyFragments { limit } => write!(
+                f,
+                "a message has more fragments than max_fragments ({limit}, and one for each 32 bytes)"
+            ),
+            Self::TooManyControlFrames { limit } => {
+                write!(f, "more control frames than max_control_rate ({limit} a second)")
+            }
+        }
+    }
+}
+
+impl core::error::Error for ProtocolError {}

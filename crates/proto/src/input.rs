@@ -1,0 +1,103 @@
+//! A receive buffer that hides how much of it is consumed, and makes messages.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::close::CloseFrame;
+use crate::error::ProtocolError;
+use crate::message::{Assembler, Message};
+use crate::receive::{Event, Receiver};
+
+/// A message at least this long that lies whole in the buffer is split off it; a shorter
+/// one is copied out, so that keeping it does not keep the buffer.
+const SPLIT_OFF: usize = 8 << 10;
+
+/// What arrived, with whole messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Incoming {
+    /// A message.
+    Message(Message),
+    /// A Ping (§5.5.2).
+    Ping(Bytes),
+    /// A Pong (§5.5.3).
+    Pong(Bytes),
+    /// The peer's Close (§5.5.1).
+    Close(Option<CloseFrame>),
+}
+
+impl Incoming {
+    /// The control frame as an event for [`Session::handle_event`](crate::Session::handle_event);
+    /// `None` for a message.
+    pub fn control(&self) -> Option<Event<'_>> {
+        match self {
+            Self::Message(_) => None,
+            Self::Ping(payload) => Some(Event::Ping(payload)),
+            Self::Pong(payload) => Some(Event::Pong(payload)),
+            Self::Close(frame) => Some(Event::Close(frame.clone())),
+        }
+    }
+}
+
+/// Received bytes that are not consumed yet.
+#[derive(Debug, Default)]
+pub struct Input {
+    bytes: BytesMut,
+}
+
+impl Input {
+    /// Takes the next message or control frame; `None` when more bytes are needed.
+    #[inline]
+    pub fn next(
+        &mut self,
+        receiver: &mut Receiver,
+        assembler: &mut Assembler,
+    ) -> Result<Option<Incoming>, ProtocolError> {
+        while !self.bytes.is_empty() {
+            let step = receiver.receive(&mut self.bytes)?;
+            let consumed = step.consumed;
+            let found = match step.event {
+                None if consumed == 0 => return Ok(None),
+                None => None,
+                Some(Event::Data(data))
+                    if data.payload.len() >= SPLIT_OFF && data.first && data.last =>
+                {
+                    let (kind, len) = (data.kind, data.payload.len());
+                    self.bytes.advance(consumed - len);
+                    let payload = self.bytes.split_to(len).freeze();
+                    return Ok(Some(Incoming::Message(Message::checked(kind, payload))));
+                }
+                Some(Event::Data(data)) => assembler.push(&data).map(Incoming::Message),
+                Some(Event::Ping(payload)) => Some(Incoming::Ping(Bytes::copy_from_slice(payload))),
+                Some(Event::Pong(payload)) => Some(Incoming::Pong(Bytes::copy_from_slice(payload))),
+                Some(Event::Close(frame)) => Some(Incoming::Close(frame)),
+            };
+            self.bytes.advance(consumed);
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The unconsumed bytes, to append to or to look at.
+    #[inline]
+    pub fn bytes_mut(&mut self) -> &mut BytesMut {
+        &mut self.bytes
+    }
+
+    /// Whether nothing waits.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Bytes that wait.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+impl From<BytesMut> for Input {
+    fn from(bytes: BytesMut) -> Self {
+        Self { bytes }
+    }
+}

@@ -1,0 +1,280 @@
+//! The receiving half: bytes in, events out (RFC 6455 §5, §6.2).
+
+use core::ops::Range;
+
+use crate::close::CloseFrame;
+use crate::error::ProtocolError;
+use crate::frame::{Header, OpCode, RawHeader, Role, check_start};
+use crate::limits::{BYTES_PER_FRAGMENT, Limits};
+use crate::mask;
+use crate::utf8::Utf8Validator;
+
+/// What kind of message this is (§5.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// UTF-8 text.
+    Text,
+    /// Any bytes.
+    Binary,
+}
+
+/// A piece of a message.
+///
+/// Pieces follow the wire and the caller's reads, not the peer's fragments: together,
+/// from `first` to `last`, they are the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Data<'a> {
+    /// The kind of the whole message.
+    pub kind: Kind,
+    /// The bytes, unmasked. Of a text message they are valid so far as they go: only the
+    /// last character may be cut, and is completed by the next piece.
+    pub payload: &'a [u8],
+    /// Whether this is the first piece of its message.
+    pub first: bool,
+    /// Whether this is the last one.
+    pub last: bool,
+}
+
+/// What arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A piece of a message.
+    Data(Data<'a>),
+    /// A Ping (§5.5.2); a [`Session`](crate::Session) answers it.
+    Ping(&'a [u8]),
+    /// A Pong (§5.5.3), asked for or not.
+    Pong(&'a [u8]),
+    /// The peer's Close (§5.5.1), with code and reason if it gave them. The last event.
+    Close(Option<CloseFrame>),
+}
+
+/// What one call of [`Receiver::receive`] made of its input.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Step<'a> {
+    /// Bytes at the start of the input that are done with. The payload of a
+    /// [`Data`] event is the end of them.
+    pub consumed: usize,
+    /// What they were, if anything to tell.
+    pub event: Option<Event<'a>>,
+}
+
+impl Step<'_> {
+    /// Whether nothing more can be made of the input until bytes are added to it.
+    #[inline]
+    pub fn is_idle(&self) -> bool {
+        self.consumed == 0 && self.event.is_none()
+    }
+}
+
+/// Turns received bytes into events, in the caller's buffer.
+///
+/// # Contract
+/// Call [`receive`](Self::receive) with all bytes that were received and not yet
+/// consumed, drop the consumed ones, and repeat until [`Step::is_idle`] or the input is
+/// empty; then read more. An incomplete header or control frame consumes nothing, so
+/// the caller carries at most 139 bytes from one read to the next. Payload is unmasked
+/// in place, exactly when it is consumed.
+///
+/// After an error or a Close, everything that follows is consumed without a word
+/// (§1.4, §7.1.7): the connection only drains.
+///
+/// Nothing is allocated for data.
+#[derive(Debug)]
+pub struct Receiver {
+    role: Role,
+    drains: bool,
+    limits: Limits,
+    frame: Frame,
+    message: Message,
+}
+
+/// The data frame whose payload is under way.
+#[derive(Debug, Default)]
+struct Frame {
+    remaining: u64,
+    key: Option<[u8; 4]>,
+    fin: bool,
+}
+
+/// The message under way, from its first frame's header to its last byte.
+#[derive(Debug, Default)]
+struct Message {
+    kind: Option<Kind>,
+    /// Whether a piece of it was handed out.
+    begun: bool,
+    utf8: Utf8Validator,
+    fragments: u32,
+    len: u64,
+}
+
+/// A step, without the borrow of the input.
+enum Found {
+    Nothing,
+    Data { payload: Range<usize>, kind: Kind, first: bool, last: bool },
+    Control { opcode: OpCode, payload: Range<usize> },
+}
+
+impl Receiver {
+    /// The receiving half of the end with this role.
+    pub fn new(role: Role, limits: Limits) -> Self {
+        let (frame, message) = (Frame::default(), Message::default());
+        Self { role, drains: false, limits, frame, message }
+    }
+
+    /// Payload bytes still to come in the data frame under way.
+    ///
+    /// A caller that collects a long message can read so many bytes straight to where
+    /// they shall stay, and give `receive` just those.
+    #[inline]
+    pub fn payload_remaining(&self) -> u64 {
+        self.frame.remaining
+    }
+
+    /// Whether a message is under way, and of what kind.
+    pub fn message_kind(&self) -> Option<Kind> {
+        self.message.kind
+    }
+
+    /// Consumes one frame, or one piece of it, at the start of `input`.
+    ///
+    /// The error is reported once, when the first byte that proves it is there.
+    #[inline]
+    pub fn receive<'a>(&'a mut self, input: &'a mut [u8]) -> Result<Step<'a>, ProtocolError> {
+        if self.drains {
+            return Ok(Step { consumed: input.len(), event: None });
+        }
+        let (consumed, found) = self.step(input).inspect_err(|_| self.drains = true)?;
+        let event = match found {
+            Found::Nothing => None,
+            Found::Data { payload, kind, first, last } => {
+                Some(Event::Data(Data { kind, payload: &input[payload], first, last }))
+            }
+            Found::Control { opcode: OpCode::Ping, payload } => Some(Event::Ping(&input[payload])),
+            Found::Control { opcode: OpCode::Pong, payload } => Some(Event::Pong(&input[payload])),
+            Found::Control { payload, .. } => {
+                self.drains = true;
+                Some(Event::Close(CloseFrame::parse(&input[payload])?))
+            }
+        };
+        Ok(Step { consumed, event })
+    }
+
+    #[inline]
+    fn step(&mut self, input: &mut [u8]) -> Result<(usize, Found), ProtocolError> {
+        if self.frame.remaining > 0 {
+            return self.payload(input, 0);
+        }
+        let Some(raw) = RawHeader::decode(input) else {
+            return self.incomplete(input).map(|()| (0, Found::Nothing));
+        };
+        let header = raw.validate(self.role)?;
+        if header.opcode.is_control() {
+            return Ok(control(&header, input));
+        }
+        self.begin(&header)?;
+        self.payload(input, raw.header_len())
+    }
+
+    /// Refuses a bad frame as soon as its first two bytes show it.
+    #[cold]
+    fn incomplete(&self, input: &[u8]) -> Result<(), ProtocolError> {
+        if let [first, second, ..] = *input {
+            check_start(first, second, self.role)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the header of a data frame.
+    #[inline]
+    fn begin(&mut self, header: &Header) -> Result<(), ProtocolError> {
+        let message = &mut self.message;
+        let kind = match header.opcode {
+            OpCode::Text => Some(Kind::Text),
+            OpCode::Binary => Some(Kind::Binary),
+            _ => None,
+        };
+        // §5.4: fragments of one message are not interleaved with another.
+        match (kind, message.kind) {
+            (Some(_), Some(_)) => return Err(ProtocolError::ExpectedContinuation),
+            (None, None) => return Err(ProtocolError::UnexpectedContinuation),
+            (Some(_), None) => *message = Message { kind, ..Message::default() },
+            (None, Some(_)) => message.count_fragment(self.limits.max_fragments)?,
+        }
+        // Both are below 2^63, so the sum can't wrap.
+        message.len += header.payload_len;
+        if let Some(limit) = self.limits.max_message_size
+            && message.len > limit
+        {
+            return Err(ProtocolError::MessageTooBig { limit });
+        }
+        // A sum beyond 63 bits is no message that ever ends.
+        if message.len >> 63 != 0 {
+            return Err(ProtocolError::MessageTooBig { limit: u64::MAX >> 1 });
+        }
+        self.frame = Frame { remaining: header.payload_len, key: header.key, fin: header.fin };
+        Ok(())
+    }
+
+    /// Takes what there is of a data frame's payload, from `start` on.
+    #[inline]
+    fn payload(&mut self, input: &mut [u8], start: usize) -> Result<(usize, Found), ProtocolError> {
+        let (frame, message) = (&mut self.frame, &mut self.message);
+        let available = input.len() - start;
+        let len = usize::try_from(frame.remaining).map_or(available, |r| r.min(available));
+        if len == 0 && frame.remaining > 0 {
+            return Ok((start, Found::Nothing));
+        }
+        let payload = start..start + len;
+        if let Some(key) = &mut frame.key {
+            *key = mask::apply(&mut input[payload.clone()], *key);
+        }
+        frame.remaining -= len as u64;
+        let last = frame.fin && frame.remaining == 0;
+        let kind = message.kind.unwrap_or(Kind::Binary);
+        if kind == Kind::Text {
+            message.check_text(&input[payload.clone()], last)?;
+        }
+        let first = !message.begun;
+        message.begun = true;
+        if last {
+            message.kind = None;
+        }
+        Ok((payload.end, Found::Data { payload, kind, first, last }))
+    }
+}
+
+impl Message {
+    /// Counts one more frame of the same message against its budget.
+    fn count_fragment(&mut self, limit: u32) -> Result<(), ProtocolError> {
+        self.fragments = self.fragments.saturating_add(1);
+        let earned = self.len / BYTES_PER_FRAGMENT;
+        // The first fragment is not counted here.
+        if u64::from(self.fragments) + 1 > u64::from(limit) + earned {
+            return Err(ProtocolError::TooManyFragments { limit });
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn check_text(&mut self, piece: &[u8], last: bool) -> Result<(), ProtocolError> {
+        // §8.1: a message that is not UTF-8 fails the connection.
+        if self.utf8.push(piece).is_err() || (last && !self.utf8.is_complete()) {
+            return Err(ProtocolError::InvalidUtf8);
+        }
+        Ok(())
+    }
+}
+
+/// A control frame, once it is whole.
+fn control(header: &Header, input: &mut [u8]) -> (usize, Found) {
+    // At most 125 (§5.5), as `validate` has seen to.
+    let start = usize::from(header.size);
+    let payload = start..start + header.payload_len as usize;
+    if input.len() < payload.end {
+        return (0, Found::Nothing);
+    }
+    if let Some(key) = header.key {
+        mask::apply(&mut input[payload.clone()], key);
+    }
+    (payload.end, Found::Control { opcode: header.opcode, payload })
+}

@@ -1,0 +1,422 @@
+//! The sending half: messages and control frames in, bytes for the transport out.
+//!
+//! ```text
+//!              ┌ urgent: pings and pongs, one slot each; cut in at a frame boundary
+//! outgoing() ──┼ queue:  sealed segments: long payloads, referenced, not copied
+//!              └ tail:   the frames of small messages, gathered for one write
+//! ```
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use core::fmt;
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::close::CloseFrame;
+use crate::control::{ControlKind, ControlSlots};
+use crate::frame::{EncodedHeader, MAX_CONTROL_PAYLOAD, OpCode};
+use crate::mask::{self, MaskSource};
+use crate::receive::Kind;
+
+/// Payloads up to this size are copied behind one another; longer ones are referenced.
+const COALESCE: usize = 4096;
+
+/// How outgoing messages are bounded and cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendConfig {
+    /// A message is taken while fewer bytes than this wait for the transport, so at most
+    /// this plus one message is held. Default: 64 KiB.
+    pub high_water: usize,
+    /// Longer messages are cut into frames of this payload size (§5.4), so that a Pong or
+    /// a Ping need not wait for the end of them. Default: 256 KiB.
+    pub fragment_size: usize,
+}
+
+impl Default for SendConfig {
+    fn default() -> Self {
+        Self { high_water: 64 << 10, fragment_size: 256 << 10 }
+    }
+}
+
+/// Why a message or control frame was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// [`high_water`](SendConfig::high_water) bytes wait for the transport, or, for a
+    /// Ping or Pong, the last one still does. Try again when some have left.
+    Full,
+    /// A Close was queued; no data may follow it (§5.5.1).
+    Closing,
+    /// A fragmented message is under way; another one can't begin inside it (§5.4).
+    MessageUnderWay,
+    /// A control frame's payload is longer than 125 bytes (§5.5).
+    ControlTooLong,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "the send buffer has reached high_water",
+            Self::Closing => {
+                "the connection is closing; nothing may follow a Close (RFC 6455 §5.5.1)"
+            }
+            Self::MessageUnderWay => "a fragmented message is not finished (RFC 6455 §5.4)",
+            Self::ControlTooLong => "a Ping or Pong carries at most 125 bytes (RFC 6455 §5.5)",
+        })
+    }
+}
+
+impl core::error::Error for SendError {}
+
+/// Turns messages into bytes for the transport.
+///
+/// # Contract
+/// [`send`](Self::send) and its siblings take a frame whole or not at all. Whenever the
+/// transport can take bytes, write what [`outgoing`](Self::outgoing) shows and
+/// [`advance`](Buf::advance) it by what was written, in pieces of any size. Memory is
+/// bounded by [`SendConfig::high_water`] and one message; a peer that only sends pings
+/// can't add to it.
+///
+/// An idle sender holds no buffer: give it one with [`lend`](Self::lend) before sending
+/// and take it back with [`reclaim`](Self::reclaim) when all is written, or let it
+/// allocate its own.
+#[derive(Debug)]
+pub struct Sender {
+    masks: Option<Box<dyn MaskSource>>,
+    config: SendConfig,
+    queue: VecDeque<Segment>,
+    tail: BytesMut,
+    urgent: Bytes,
+    slots: Option<Box<ControlSlots>>,
+    buffered: usize,
+    /// The front of `queue` is inside a frame, so nothing may cut in.
+    in_frame: bool,
+    /// A message was begun by `send_fragment` and not finished.
+    fragmenting: bool,
+    close_queued: bool,
+}
+
+#[derive(Debug)]
+struct Segment {
+    bytes: Bytes,
+    ends_frame: bool,
+}
+
+impl Sender {
+    /// A client's sender: masks each frame with a fresh key (§5.1, §5.3).
+    pub fn client(masks: Box<dyn MaskSource>, config: SendConfig) -> Self {
+        Self::new(Some(masks), config)
+    }
+
+    /// A server's sender: masks nothing (§5.1).
+    pub fn server(config: SendConfig) -> Self {
+        Self::new(None, config)
+    }
+
+    fn new(masks: Option<Box<dyn MaskSource>>, config: SendConfig) -> Self {
+        Self {
+            masks,
+            config,
+            queue: VecDeque::new(),
+            tail: BytesMut::new(),
+            urgent: Bytes::new(),
+            slots: None,
+            buffered: 0,
+            in_frame: false,
+            fragmenting: false,
+            close_queued: false,
+        }
+    }
+
+    /// Whether a message would be taken now, and if not, why.
+    #[inline]
+    pub fn check_ready(&self) -> Result<(), SendError> {
+        if self.close_queued {
+            Err(SendError::Closing)
+        } else if self.buffered >= self.config.high_water {
+            Err(SendError::Full)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Queues a whole message. That text is UTF-8 is the caller's duty.
+    #[inline]
+    pub fn send(&mut self, kind: Kind, payload: Bytes) -> Result<(), (SendError, Bytes)> {
+        if let Err(error) = self.check_ready() {
+            return Err((error, payload));
+        }
+        if self.fragmenting {
+            return Err((SendError::MessageUnderWay, payload));
+        }
+        let opcode = data_opcode(kind);
+        if payload.len() <= COALESCE {
+            self.push_copied(opcode, true, &payload);
+        } else {
+            self.push_fragments(opcode, payload);
+        }
+        Ok(())
+    }
+
+    /// Queues a fragment of a message that is sent as it is made (§5.4). The first call
+    /// begins the message, the one with `last` ends it.
+    pub fn send_fragment(
+        &mut self,
+        kind: Kind,
+        payload: &[u8],
+        last: bool,
+    ) -> Result<(), SendError> {
+        self.check_ready()?;
+        let opcode = if self.fragmenting { OpCode::Continuation } else { data_opcode(kind) };
+        self.fragmenting = !last;
+        if payload.len() <= COALESCE {
+            self.push_copied(opcode, last, payload);
+        } else {
+            self.push_long(opcode, last, Bytes::copy_from_slice(payload));
+        }
+        Ok(())
+    }
+
+    /// Whether a message begun by [`send_fragment`](Self::send_fragment) is unfinished.
+    pub fn is_fragmenting(&self) -> bool {
+        self.fragmenting
+    }
+
+    /// Queues a Ping or Pong. It overtakes data that has not begun to leave.
+    ///
+    /// There is one slot for each [`ControlKind`]. An automatic Pong replaces the one that
+    /// still waits, as §5.5.3 allows; the others are handed back as [`SendError::Full`].
+    pub fn send_control(&mut self, kind: ControlKind, payload: &[u8]) -> Result<(), SendError> {
+        if payload.len() > MAX_CONTROL_PAYLOAD {
+            return Err(SendError::ControlTooLong);
+        }
+        self.slots.get_or_insert_default().put(kind, payload)
+    }
+
+    /// Queues the Close frame, after the data that waits. No data is taken from now on;
+    /// a second Close is ignored.
+    pub fn send_close(&mut self, close: Option<&CloseFrame>) {
+        if self.close_queued {
+            return;
+        }
+        let mut payload = BytesMut::new();
+        if let Some(close) = close {
+            payload.extend_from_slice(&close.code.get().to_be_bytes());
+            payload.extend_from_slice(close.reason.as_bytes());
+        }
+        self.push_copied(OpCode::Close, true, &payload);
+        self.close_queued = true;
+    }
+
+    /// Whether a Close was queued.
+    pub fn is_closing(&self) -> bool {
+        self.close_queued
+    }
+
+    /// Forgets the pings and pongs that wait: after the peer's Close none is owed (§5.5.2).
+    pub fn drop_controls(&mut self) {
+        self.slots = None;
+    }
+
+    /// Bytes that were taken and have not left yet, headers included.
+    #[inline]
+    pub fn buffered(&self) -> usize {
+        self.buffered
+    }
+
+    /// Whether there is anything for the transport.
+    #[inline]
+    pub fn wants_write(&self) -> bool {
+        self.buffered > 0 || self.slots.is_some()
+    }
+
+    /// The bytes for the transport, in order.
+    pub fn outgoing(&mut self) -> Outgoing<'_> {
+        if self.urgent.is_empty()
+            && let Some(slots) = self.slots.take()
+        {
+            self.urgent = slots.encode(self.masks.as_deref_mut());
+            self.buffered += self.urgent.len();
+        }
+        Outgoing { sender: self }
+    }
+
+    /// Gives an empty buffer to gather small messages in, unless there is one.
+    #[inline]
+    pub fn lend(&mut self, buffer: BytesMut) {
+        if self.tail.capacity() == 0 {
+            self.tail = buffer;
+        }
+    }
+
+    /// Whether a buffer lent now would be used.
+    #[inline]
+    pub fn wants_buffer(&self) -> bool {
+        self.tail.capacity() == 0
+    }
+
+    /// Takes the gathering buffer back, once all is written.
+    #[inline]
+    pub fn reclaim(&mut self) -> Option<BytesMut> {
+        if self.buffered > 0 || self.tail.capacity() == 0 {
+            return None;
+        }
+        if self.queue.capacity() > 0 {
+            self.queue = VecDeque::new();
+        }
+        Some(core::mem::take(&mut self.tail))
+    }
+
+    /// Writes a whole frame behind the others in the tail.
+    #[inline]
+    fn push_copied(&mut self, opcode: OpCode, fin: bool, payload: &[u8]) {
+        let key = self.next_key();
+        let header = EncodedHeader::new(opcode, fin, key, payload.len() as u64);
+        self.tail.extend_from_slice(header.as_bytes());
+        let start = self.tail.len();
+        self.tail.extend_from_slice(payload);
+        if let Some(key) = key {
+            mask::apply(&mut self.tail[start..], key);
+        }
+        self.buffered += header.as_bytes().len() + payload.len();
+    }
+
+    fn push_fragments(&mut self, opcode: OpCode, mut payload: Bytes) {
+        let size = self.config.fragment_size.max(1);
+        let mut opcode = opcode;
+        while payload.len() > size {
+            let fragment = payload.split_to(size);
+            self.push_long(opcode, false, fragment);
+            opcode = OpCode::Continuation;
+        }
+        self.push_long(opcode, true, payload);
+    }
+
+    /// Queues a frame whose payload is referenced; a client's is masked where it lies if
+    /// nobody else holds it.
+    fn push_long(&mut self, opcode: OpCode, fin: bool, payload: Bytes) {
+        let key = self.next_key();
+        let header = EncodedHeader::new(opcode, fin, key, payload.len() as u64);
+        self.tail.extend_from_slice(header.as_bytes());
+        self.buffered += header.as_bytes().len() + payload.len();
+        self.seal(payload.is_empty());
+        let payload = match key {
+            Some(key) => masked(payload, key),
+            None => payload,
+        };
+        if !payload.is_empty() {
+            self.queue.push_back(Segment { bytes: payload, ends_frame: true });
+        }
+    }
+
+    #[inline]
+    fn next_key(&mut self) -> Option<[u8; 4]> {
+        self.masks.as_mut().map(|masks| masks.next_key())
+    }
+
+    /// Moves what the tail has gathered to the queue.
+    fn seal(&mut self, ends_frame: bool) {
+        if !self.tail.is_empty() {
+            let bytes = self.tail.split().freeze();
+            self.queue.push_back(Segment { bytes, ends_frame });
+        }
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        assert!(written <= self.buffered, "advanced past the bytes that wait");
+        self.buffered -= written;
+        while written > 0 {
+            if !self.in_frame && !self.urgent.is_empty() {
+                let step = written.min(self.urgent.len());
+                self.urgent.advance(step);
+                written -= step;
+            } else if let Some(front) = self.queue.front_mut() {
+                let step = written.min(front.bytes.len());
+                front.bytes.advance(step);
+                written -= step;
+                self.in_frame = true;
+                if front.bytes.is_empty() {
+                    self.in_frame = !front.ends_frame;
+                    self.queue.pop_front();
+                }
+            } else if written == self.tail.len() {
+                self.tail.clear();
+                written = 0;
+            } else {
+                // Cut short inside the tail: seal it, so that its end is a known frame
+                // boundary whatever is gathered from now on.
+                self.seal(true);
+            }
+        }
+    }
+
+    /// How many segments of the queue stand before the urgent frames.
+    fn before_urgent(&self) -> usize {
+        if !self.in_frame {
+            return 0;
+        }
+        self.queue.iter().position(|s| s.ends_frame).map_or(self.queue.len(), |i| i + 1)
+    }
+
+    /// The bytes for the transport, in order, as slices that aren't empty.
+    fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        let before = self.before_urgent();
+        let queue =
+            |range| self.queue.range::<core::ops::Range<usize>>(range).map(|s| &s.bytes[..]);
+        queue(0..before)
+            .chain(core::iter::once(&self.urgent[..]))
+            .chain(queue(before..self.queue.len()))
+            .chain(core::iter::once(&self.tail[..]))
+            .filter(|slice| !slice.is_empty())
+    }
+}
+
+fn data_opcode(kind: Kind) -> OpCode {
+    match kind {
+        Kind::Text => OpCode::Text,
+        Kind::Binary => OpCode::Binary,
+    }
+}
+
+fn masked(payload: Bytes, key: [u8; 4]) -> Bytes {
+    let mut own = payload.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+    mask::apply(&mut own, key);
+    own.freeze()
+}
+
+/// A view of the bytes that wait for the transport; made by [`Sender::outgoing`].
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    sender: &'a mut Sender,
+}
+
+impl Outgoing<'_> {
+    /// The same bytes as slices, for a vectored write without `std`.
+    pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        self.sender.slices()
+    }
+}
+
+impl Buf for Outgoing<'_> {
+    fn remaining(&self) -> usize {
+        self.sender.buffered
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.sender.slices().next().unwrap_or_default()
+    }
+
+    #[cfg(feature = "std")]
+    fn chunks_vectored<'a>(&'a self, dst: &mut [std::io::IoSlice<'a>]) -> usize {
+        let mut filled = 0;
+        for (slot, slice) in dst.iter_mut().zip(self.sender.slices()) {
+            *slot = std::io::IoSlice::new(slice);
+            filled += 1;
+        }
+        filled
+    }
+
+    fn advance(&mut self, written: usize) {
+        self.sender.advance(written);
+    }
+}

@@ -1,0 +1,434 @@
+//! What both halves of a connection share: its state, the replies it owes, its timers
+//! and how it ended (RFC 6455 §5.5, §7).
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use core::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::close::{CloseCode, CloseFrame};
+use crate::close_info::{Cause, CloseInfo, Initiator};
+use crate::control::ControlKind;
+use crate::error::ProtocolError;
+use crate::frame::Role;
+use crate::mask::MaskSource;
+use crate::receive::{Event, Kind};
+use crate::send::{Outgoing, SendConfig, SendError, Sender};
+use crate::timers::{Fired, KeepaliveConfig, RateBudget, Timers};
+
+/// Where the connection stands; the same four as the WebSocket API's `readyState`.
+///
+/// ```text
+///              open()             close(), fail(),            both Close frames seen,
+///                                 peer's Close, ping timeout  transport ended, or deadline
+/// Connecting ─────────▶ Open ─────────────────▶ Closing ─────────────────▶ Closed
+///      │                  │                                                  ▲
+///      └──────────────────┴──────────── transport ended ─────────────────────┘
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// The opening handshake is not done.
+    Connecting,
+    /// Messages flow both ways.
+    Open,
+    /// A Close frame was queued or received, and the rest is awaited.
+    Closing,
+    /// Nothing can be sent or received any more.
+    Closed,
+}
+
+/// What is to be done with the transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// Read and write.
+    Use,
+    /// Write what waits, shut writing down, and drop the transport: the closing handshake
+    /// is done and this is the server, which closes first (§7.1.1).
+    Finish,
+    /// Write what waits, then read until the peer ends the transport: the closing
+    /// handshake is done and this is the client, which leaves that to the server (§7.1.1).
+    AwaitEnd,
+    /// Write what waits, shut writing down, and read to the end without listening: the
+    /// connection was failed (§7.1.7). Reading on lets the Close frame arrive; a socket
+    /// that is closed over unread bytes takes it back.
+    Drain,
+    /// Drop the transport.
+    Drop,
+}
+
+/// The settings of a [`Session`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionConfig {
+    /// How outgoing messages are bounded and cut.
+    pub send: SendConfig,
+    /// When a silent peer is pinged and given up.
+    pub keepalive: KeepaliveConfig,
+    /// How long the closing may take, from the first Close to the transport's end.
+    /// Default: 10 s.
+    pub close_timeout: Duration,
+    /// See [`Limits::max_control_rate`](crate::Limits::max_control_rate).
+    pub max_control_rate: u32,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self {
+            send: SendConfig::default(),
+            keepalive: KeepaliveConfig::default(),
+            close_timeout: Duration::from_secs(10),
+            max_control_rate: crate::Limits::default().max_control_rate,
+        }
+    }
+}
+
+/// The sending half with the connection's state, replies and timers.
+///
+/// Together with a [`Receiver`](crate::Receiver) it makes a
+/// [`Connection`](crate::Connection); apart, the two can live on different tasks: the
+/// receiver's events, errors and end are told to the session by
+/// [`handle_event`](Self::handle_event), [`fail`](Self::fail) and
+/// [`handle_end`](Self::handle_end).
+///
+/// Time is an argument: a [`Duration`] since any moment the caller likes, the same for
+/// all calls.
+#[derive(Debug)]
+pub struct Session {
+    sender: Sender,
+    role: Role,
+    state: State,
+    timers: Timers,
+    controls: RateBudget,
+    close_timeout: Duration,
+    info: Option<Box<CloseInfo>>,
+}
+
+impl Session {
+    /// The session of a client, which takes its masking keys from `masks`.
+    pub fn client(masks: Box<dyn MaskSource>, config: SessionConfig) -> Self {
+        Self::new(Role::Client, Sender::client(masks, config.send), config)
+    }
+
+    /// The session of a server.
+    pub fn server(config: SessionConfig) -> Self {
+        Self::new(Role::Server, Sender::server(config.send), config)
+    }
+
+    fn new(role: Role, sender: Sender, config: SessionConfig) -> Self {
+        Self {
+            sender,
+            role,
+            state: State::Connecting,
+            timers: Timers::new(config.keepalive),
+            controls: RateBudget::new(config.max_control_rate),
+            close_timeout: config.close_timeout,
+            info: None,
+        }
+    }
+
+    /// The opening handshake is done; the keepalive begins.
+    pub fn open(&mut self, now: Duration) {
+        if self.state == State::Connecting {
+            self.state = State::Open;
+            self.timers.start_keepalive(now);
+        }
+    }
+
+    /// Where the connection stands.
+    #[inline]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Which end this is.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// How the closing went so far; `None` while nobody has begun it.
+    pub fn close_info(&self) -> Option<&CloseInfo> {
+        self.info.as_deref()
+    }
+
+    /// The last round trip of a keepalive ping.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.timers.round_trip()
+    }
+
+    // --- Sending -------------------------------------------------------------------
+
+    /// Whether a message would be taken now, and if not, why.
+    #[inline]
+    pub fn check_ready(&self) -> Result<(), SendError> {
+        if self.state == State::Open { self.sender.check_ready() } else { Err(SendError::Closing) }
+    }
+
+    /// Queues a whole message; see [`Sender::send`].
+    #[inline]
+    pub fn send(&mut self, kind: Kind, payload: Bytes) -> Result<(), (SendError, Bytes)> {
+        if self.state == State::Open {
+            self.sender.send(kind, payload)
+        } else {
+            Err((SendError::Closing, payload))
+        }
+    }
+
+    /// Queues a fragment of a message; see [`Sender::send_fragment`].
+    pub fn send_fragment(
+        &mut self,
+        kind: Kind,
+        payload: &[u8],
+        last: bool,
+    ) -> Result<(), SendError> {
+        self.check_ready()?;
+        self.sender.send_fragment(kind, payload, last)
+    }
+
+    /// Whether a message begun by [`send_fragment`](Self::send_fragment) is unfinished.
+    pub fn is_fragmenting(&self) -> bool {
+        self.sender.is_fragmenting()
+    }
+
+    /// Queues a Ping of the application (§5.5.2).
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.control(ControlKind::Ping, payload)
+    }
+
+    /// Queues a Pong that nobody asked for (§5.5.3).
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.control(ControlKind::Pong, payload)
+    }
+
+    fn control(&mut self, kind: ControlKind, payload: &[u8]) -> Result<(), SendError> {
+        if self.state != State::Open {
+            return Err(SendError::Closing);
+        }
+        self.sender.send_control(kind, payload)
+    }
+
+    /// Begins the closing handshake (§7.1.2), behind the data that waits. Returns whether
+    /// it was this call that began it.
+    ///
+    /// Without a frame, the peer is told neither code nor reason.
+    pub fn close(&mut self, frame: Option<CloseFrame>, now: Duration) -> bool {
+        if self.state != State::Open {
+            return false;
+        }
+        self.begin_closing(Initiator::Local, Cause::Handshake, now);
+        self.queue_close(frame);
+        true
+    }
+
+    /// The bytes for the transport, in order; see [`Sender::outgoing`].
+    pub fn outgoing(&mut self) -> Outgoing<'_> {
+        self.sender.outgoing()
+    }
+
+    /// Whether there is anything for the transport.
+    #[inline]
+    pub fn wants_write(&self) -> bool {
+        self.sender.wants_write()
+    }
+
+    /// Bytes that were taken and have not left yet.
+    #[inline]
+    pub fn buffered(&self) -> usize {
+        self.sender.buffered()
+    }
+
+    /// Whether a lent buffer would be used; see [`Sender::lend`].
+    #[inline]
+    pub fn wants_buffer(&self) -> bool {
+        self.sender.wants_buffer()
+    }
+
+    /// See [`Sender::lend`].
+    #[inline]
+    pub fn lend(&mut self, buffer: BytesMut) {
+        self.sender.lend(buffer);
+    }
+
+    /// See [`Sender::reclaim`].
+    #[inline]
+    pub fn reclaim(&mut self) -> Option<BytesMut> {
+        self.sender.reclaim()
+    }
+
+    // --- What was received ---------------------------------------------------------
+
+    /// Takes note that bytes arrived: the peer is alive.
+    #[inline]
+    pub fn note_received(&mut self) {
+        self.timers.note_received();
+    }
+
+    /// Does what an event asks for: answers a Ping (§5.5.2) or a Close (§5.5.1), measures
+    /// a Pong. Data asks for nothing.
+    pub fn handle_event(&mut self, event: &Event<'_>, now: Duration) -> Result<(), ProtocolError> {
+        match event {
+            Event::Data(_) => Ok(()),
+            Event::Ping(payload) => {
+                self.count_control(now)?;
+                if self.state != State::Closed {
+                    // Its slot replaces an older Pong, so this can't be refused.
+                    let _ = self.sender.send_control(ControlKind::AutoPong, payload);
+                }
+                Ok(())
+            }
+            Event::Pong(payload) => {
+                self.count_control(now)?;
+                self.timers.handle_pong(payload, now);
+                Ok(())
+            }
+            Event::Close(frame) => {
+                self.handle_close(frame.clone(), now);
+                Ok(())
+            }
+        }
+    }
+
+    fn count_control(&mut self, now: Duration) -> Result<(), ProtocolError> {
+        if self.controls.take(now) {
+            return Ok(());
+        }
+        let error = ProtocolError::TooManyControlFrames { limit: self.controls.rate() };
+        self.fail(error, now);
+        Err(error)
+    }
+
+    fn handle_close(&mut self, frame: Option<CloseFrame>, now: Duration) {
+        if self.state == State::Closed {
+            return;
+        }
+        self.begin_closing(Initiator::Peer, Cause::Handshake, now);
+        // §5.5.2: after a Close, no Pong is owed.
+        self.sender.drop_controls();
+        // §5.5.1: answer, if not done, echoing the code.
+        let reply = frame.as_ref().map(|f| CloseFrame { code: f.code, reason: String::new() });
+        if let Some(info) = &mut self.info {
+            info.close_received = true;
+            info.received = frame;
+        }
+        self.queue_close(reply);
+    }
+
+    /// Fails the connection (§7.1.7) for what the peer did: queues a Close with the right
+    /// code. From now on the transport only drains.
+    pub fn fail(&mut self, error: ProtocolError, now: Duration) {
+        if self.state == State::Closed || self.is_failed() {
+            return;
+        }
+        self.begin_closing(Initiator::Library, Cause::Protocol(error), now);
+        if let Some(info) = &mut self.info {
+            // Also when a handshake was under way: this is how it ends.
+            info.cause = Cause::Protocol(error);
+        }
+        self.queue_close(Some(CloseFrame::truncated(error.close_code(), error.to_string())));
+    }
+
+    fn is_failed(&self) -> bool {
+        self.info.as_ref().is_some_and(|i| !matches!(i.cause, Cause::Handshake))
+    }
+
+    /// Takes note that the transport ended: by the peer (`Cause::TransportEnd`), an error
+    /// (`Cause::TransportError`), or because this end dropped it (`Cause::Dropped`).
+    pub fn handle_end(&mut self, cause: Cause, now: Duration) {
+        if self.state == State::Closed {
+            return;
+        }
+        let by = if cause == Cause::Dropped { Initiator::Local } else { Initiator::Peer };
+        self.begin_closing(by, cause, now);
+        if let Some(info) = &mut self.info
+            && info.cause == Cause::Handshake
+            && !info.is_clean()
+        {
+            info.cause = cause;
+        }
+        self.end();
+    }
+
+    // --- Time ----------------------------------------------------------------------
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        if self.state == State::Closed { None } else { self.timers.next() }
+    }
+
+    /// Does what is due: sends a keepalive ping, or gives the connection up. Returns
+    /// whether it was given up; [`close_info`](Self::close_info) then says why.
+    pub fn handle_timeout(&mut self, now: Duration) -> bool {
+        if self.state == State::Closed {
+            return false;
+        }
+        match self.timers.fire(now) {
+            Fired::Nothing => false,
+            Fired::Ping(payload) => {
+                if self.state == State::Open {
+                    // Its slot replaces an older one, so this can't be refused.
+                    let _ = self.sender.send_control(ControlKind::Keepalive, &payload);
+                }
+                false
+            }
+            Fired::PeerSilent => self.give_up(Cause::KeepaliveTimeout, now),
+            Fired::CloseDeadline => self.give_up(Cause::CloseTimeout, now),
+        }
+    }
+
+    fn give_up(&mut self, cause: Cause, now: Duration) -> bool {
+        self.begin_closing(Initiator::Library, cause, now);
+        if let Some(info) = &mut self.info
+            && info.cause == Cause::Handshake
+            && !info.is_clean()
+        {
+            info.cause = cause;
+        }
+        self.end();
+        true
+    }
+
+    // --- The end -------------------------------------------------------------------
+
+    /// What is to be done with the transport.
+    pub fn transport(&self) -> Transport {
+        match (&self.info, self.state) {
+            (_, State::Closed) => Transport::Drop,
+            (Some(_), _) if self.is_failed() => Transport::Drain,
+            (Some(info), _) if info.is_clean() => match self.role {
+                Role::Server => Transport::Finish,
+                Role::Client => Transport::AwaitEnd,
+            },
+            _ => Transport::Use,
+        }
+    }
+
+    fn begin_closing(&mut self, initiator: Initiator, cause: Cause, now: Duration) {
+        if self.info.is_none() {
+            self.info = Some(Box::new(CloseInfo::new(initiator, cause)));
+            self.state = State::Closing;
+            self.timers.start_closing(now, self.close_timeout);
+        }
+    }
+
+    fn queue_close(&mut self, frame: Option<CloseFrame>) {
+        if self.sender.is_closing() {
+            return;
+        }
+        self.sender.send_close(frame.as_ref());
+        if let Some(info) = &mut self.info {
+            info.close_sent = true;
+            info.sent = frame;
+        }
+    }
+
+    fn end(&mut self) {
+        self.state = State::Closed;
+        self.sender.drop_controls();
+    }
+}
+
+/// The code that tells the WebSocket API how the connection ended (§7.1.5).
+impl From<&CloseInfo> for CloseCode {
+    fn from(info: &CloseInfo) -> Self {
+        info.code()
+    }
+}

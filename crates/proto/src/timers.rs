@@ -1,0 +1,230 @@
+//! The connection's timers, driven by the caller's clock.
+
+use core::time::Duration;
+
+/// When a silent peer is pinged and given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepaliveConfig {
+    /// A peer that was silent for a whole interval is sent a Ping; `None` for never.
+    /// Default: 20 s.
+    pub interval: Option<Duration>,
+    /// How long after that Ping any byte must have arrived. Default: 20 s.
+    pub timeout: Duration,
+}
+
+impl Default for KeepaliveConfig {
+    fn default() -> Self {
+        Self { interval: Some(Duration::from_secs(20)), timeout: Duration::from_secs(20) }
+    }
+}
+
+/// What a timer asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Fired {
+    Nothing,
+    Ping([u8; 8]),
+    PeerSilent,
+    CloseDeadline,
+}
+
+/// Keepalive and close deadline.
+///
+/// No clock is read when bytes arrive: they set a flag, which the keepalive looks at
+/// once an interval.
+#[derive(Debug)]
+pub(crate) struct Timers {
+    config: KeepaliveConfig,
+    /// Microseconds; `u64::MAX` for never.
+    keepalive_at: u64,
+    close_at: u64,
+    /// When the last keepalive ping was sent. Its payload, too.
+    pinged_at: u64,
+    round_trip: u32,
+    received: bool,
+    awaiting: bool,
+}
+
+const NEVER: u64 = u64::MAX;
+
+impl Timers {
+    pub(crate) fn new(config: KeepaliveConfig) -> Self {
+        Self {
+            config,
+            keepalive_at: NEVER,
+            close_at: NEVER,
+            pinged_at: NEVER,
+            round_trip: u32::MAX,
+            received: false,
+            awaiting: false,
+        }
+    }
+
+    pub(crate) fn start_keepalive(&mut self, now: Duration) {
+        if let Some(interval) = self.config.interval {
+            self.keepalive_at = micros(now + interval);
+        }
+    }
+
+    /// The closing begins: its deadline takes the keepalive's place.
+    pub(crate) fn start_closing(&mut self, now: Duration, timeout: Duration) {
+        self.keepalive_at = NEVER;
+        self.close_at = micros(now.saturating_add(timeout));
+    }
+
+    #[inline]
+    pub(crate) fn note_received(&mut self) {
+        self.received = true;
+    }
+
+    pub(crate) fn handle_pong(&mut self, payload: &[u8], now: Duration) {
+        if self.pinged_at != NEVER && *payload == self.pinged_at.to_be_bytes() {
+            let trip = micros(now).saturating_sub(self.pinged_at);
+            self.round_trip = u32::try_from(trip).unwrap_or(u32::MAX - 1);
+            self.pinged_at = NEVER;
+        }
+    }
+
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        (self.round_trip != u32::MAX).then(|| Duration::from_micros(self.round_trip.into()))
+    }
+
+    pub(crate) fn next(&self) -> Option<Duration> {
+        let next = self.keepalive_at.min(self.close_at);
+        (next != NEVER).then(|| Duration::from_micros(next))
+    }
+
+    pub(crate) fn fire(&mut self, now: Duration) -> Fired {
+        let at = micros(now);
+        if at >= self.close_at {
+            self.close_at = NEVER;
+            return Fired::CloseDeadline;
+        }
+        if at < self.keepalive_at {
+            return Fired::Nothing;
+        }
+        let alive = core::mem::take(&mut self.received);
+        if alive {
+            self.awaiting = false;
+            self.start_keepalive(now);
+            return Fired::Nothing;
+        }
+        if self.awaiting {
+            self.keepalive_at = NEVER;
+            return Fired::PeerSilent;
+        }
+        self.awaiting = true;
+        self.pinged_at = at;
+        self.keepalive_at = micros(now.saturating_add(self.config.timeout));
+        Fired::Ping(at.to_be_bytes())
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(NEVER - 1).min(NEVER - 1)
+}
+
+/// A token bucket: `rate` a second, ten times as many in a burst.
+#[derive(Debug)]
+pub(crate) struct RateBudget {
+    rate: u32,
+    tokens: u32,
+    refilled_at: u64,
+}
+
+impl RateBudget {
+    pub(crate) fn new(rate: u32) -> Self {
+        Self { rate, tokens: rate.saturating_mul(10), refilled_at: 0 }
+    }
+
+    pub(crate) fn rate(&self) -> u32 {
+        self.rate
+    }
+
+    /// Takes one token, if there is one.
+    pub(crate) fn take(&mut self, now: Duration) -> bool {
+        if self.tokens == 0 {
+            self.refill(micros(now));
+        }
+        match self.tokens.checked_sub(1) {
+            Some(left) => {
+                self.tokens = left;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Adds what the time since the last refill has earned. Called only when the bucket
+    /// is empty, so a burst is at most what a quiet peer has earned.
+    fn refill(&mut self, now: u64) {
+        let elapsed = now.saturating_sub(self.refilled_at);
+        let earned = u128::from(elapsed) * u128::from(self.rate) / 1_000_000;
+        if earned > 0 {
+            let burst = self.rate.saturating_mul(10);
+            self.tokens = u32::try_from(earned).unwrap_or(burst).min(burst);
+            self.refilled_at = now;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    fn timers() -> Timers {
+        let mut t = Timers::new(KeepaliveConfig::default());
+        t.start_keepalive(Duration::ZERO);
+        t
+    }
+
+    #[test]
+    fn a_silent_peer_is_pinged_then_given_up() {
+        let mut t = timers();
+        assert_eq!(t.next(), Some(20 * S));
+        assert_eq!(t.fire(19 * S), Fired::Nothing);
+        assert!(matches!(t.fire(20 * S), Fired::Ping(_)));
+        assert_eq!(t.next(), Some(40 * S));
+        assert_eq!(t.fire(40 * S), Fired::PeerSilent);
+        assert_eq!(t.next(), None);
+    }
+
+    #[test]
+    fn any_byte_is_life() {
+        let mut t = timers();
+        t.note_received();
+        assert_eq!(t.fire(20 * S), Fired::Nothing);
+        assert!(matches!(t.fire(40 * S), Fired::Ping(_)));
+        t.note_received();
+        assert_eq!(t.fire(60 * S), Fired::Nothing);
+        assert_eq!(t.next(), Some(80 * S));
+    }
+
+    #[test]
+    fn the_round_trip_is_that_of_the_exact_payload() {
+        let mut t = timers();
+        let Fired::Ping(payload) = t.fire(20 * S) else { panic!("no ping") };
+        t.handle_pong(b"other", 20 * S + S / 2);
+        assert_eq!(t.round_trip(), None);
+        t.handle_pong(&payload, 20 * S + S / 10);
+        assert_eq!(t.round_trip(), Some(S / 10));
+    }
+
+    #[test]
+    fn the_close_deadline_ends_the_keepalive() {
+        let mut t = timers();
+        t.start_closing(5 * S, 10 * S);
+        assert_eq!(t.next(), Some(15 * S));
+        assert_eq!(t.fire(15 * S), Fired::CloseDeadline);
+        assert_eq!(t.next(), None);
+    }
+
+    #[test]
+    fn the_budget_refills_with_time() {
+        let mut b = RateBudget::new(5);
+        assert_eq!((0..100).filter(|_| b.take(Duration::ZERO)).count(), 50);
+        assert_eq!((0..100).filter(|_| b.take(S)).count(), 5);
+        assert_eq!((0..100).filter(|_| b.take(1000 * S)).count(), 50);
+    }
+}

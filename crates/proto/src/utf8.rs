@@ -1,0 +1,124 @@
+//! Incremental UTF-8 validation (RFC 6455 §8.1): text is checked as it arrives, and
+//! refused at the first byte that can't be part of it, not at the end of the message.
+
+/// The state of a text message whose bytes arrive in pieces.
+///
+/// At most three bytes are remembered: the start of a character that a piece cut.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Utf8Validator {
+    partial: [u8; 4],
+    len: u8,
+}
+
+/// The text is not UTF-8, whatever may follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidUtf8;
+
+impl Utf8Validator {
+    /// Checks the next piece.
+    #[inline]
+    pub fn push(&mut self, piece: &[u8]) -> Result<(), InvalidUtf8> {
+        let rest = if self.len == 0 { piece } else { self.finish_partial(piece)? };
+        // The basic flavour is the faster one; where it fails, the other says why.
+        if simdutf8::basic::from_utf8(rest).is_ok() { Ok(()) } else { self.keep_partial(rest) }
+    }
+
+    /// Whether the text may end here: no character is cut.
+    #[inline]
+    pub fn is_complete(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Completes the cut character from `piece`, and returns what follows it.
+    fn finish_partial<'a>(&mut self, piece: &'a [u8]) -> Result<&'a [u8], InvalidUtf8> {
+        for (i, &byte) in piece.iter().enumerate() {
+            self.partial[usize::from(self.len)] = byte;
+            self.len += 1;
+            match core::str::from_utf8(&self.partial[..usize::from(self.len)]) {
+                Ok(_) => {
+                    self.len = 0;
+                    return Ok(&piece[i + 1..]);
+                }
+                Err(e) if e.error_len().is_some() => return Err(InvalidUtf8),
+                Err(_) => {}
+            }
+        }
+        Ok(&[])
+    }
+
+    /// `bytes` is not whole text: either it is wrong, or its last character is cut.
+    #[cold]
+    fn keep_partial(&mut self, bytes: &[u8]) -> Result<(), InvalidUtf8> {
+        match simdutf8::compat::from_utf8(bytes) {
+            Ok(_) => Ok(()),
+            Err(e) if e.error_len().is_some() => Err(InvalidUtf8),
+            Err(e) => {
+                let cut = &bytes[e.valid_up_to()..];
+                self.partial[..cut.len()].copy_from_slice(cut);
+                self.len = cut.len() as u8;
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    /// How many bytes could be pushed one by one, and whether the text was whole.
+    fn by_bytes(bytes: &[u8]) -> (usize, bool) {
+        let mut v = Utf8Validator::default();
+        let good = bytes.iter().take_while(|b| v.push(&[**b]).is_ok()).count();
+        (good, good == bytes.len() && v.is_complete())
+    }
+
+    /// The first byte that no valid text could have there, by trying every text.
+    fn naive(bytes: &[u8]) -> (usize, bool) {
+        match core::str::from_utf8(bytes) {
+            Ok(_) => (bytes.len(), true),
+            Err(e) if e.error_len().is_none() => (bytes.len(), false),
+            Err(_) => {
+                let viable = |n: usize| match core::str::from_utf8(&bytes[..n]) {
+                    Ok(_) => true,
+                    Err(e) => e.error_len().is_none(),
+                };
+                ((0..bytes.len()).take_while(|n| viable(n + 1)).count(), false)
+            }
+        }
+    }
+
+    fn mostly_text() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            8 => any::<char>().prop_map(|c| Vec::from(alloc::format!("{c}"))),
+            1 => proptest::collection::vec(any::<u8>(), 1..3),
+            1 => prop_oneof![Just(0xED), Just(0xF4), Just(0xE0), Just(0xF0)]
+                .prop_flat_map(|b: u8| (Just(b), any::<u8>()).prop_map(|(b, c)| Vec::from([b, c]))),
+        ];
+        proptest::collection::vec(piece, 0..40).prop_map(|p| p.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn fails_at_the_first_impossible_byte(bytes in mostly_text()) {
+            prop_assert_eq!(by_bytes(&bytes), naive(&bytes));
+        }
+
+        #[test]
+        fn pieces_do_not_matter(bytes in mostly_text(), cut in any::<prop::sample::Index>()) {
+            let (a, b) = bytes.split_at(cut.index(bytes.len() + 1));
+            let mut v = Utf8Validator::default();
+            let whole = v.push(a).and_then(|()| v.push(b)).is_ok() && v.is_complete();
+            prop_assert_eq!(whole, core::str::from_utf8(&bytes).is_ok());
+        }
+    }
+
+    #[test]
+    fn refuses_early() {
+        for (text, good) in [(&b"\xF4\x90"[..], 1), (b"\xED\xA0", 1), (b"\xC0", 0), (b"a\x80", 1)] {
+            assert_eq!(by_bytes(text), (good, false), "{text:x?}");
+        }
+    }
+}
