@@ -5,7 +5,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use crate::close::CloseFrame;
 use crate::error::ProtocolError;
 use crate::message::{Assembler, Message};
-use crate::receive::{Event, Receiver};
+use crate::receive::{Data, Event, Kind, Receiver};
 
 /// A message at least this long that lies whole in the buffer is split off it; a shorter
 /// one is copied out, so that keeping it does not keep the buffer.
@@ -35,6 +35,24 @@ impl Incoming {
             Self::Close(frame) => Some(Event::Close(frame.clone())),
         }
     }
+}
+
+/// A piece of a message, or a control frame, that owns its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// See [`Data`](crate::Data).
+    Data {
+        /// The kind of the whole message.
+        kind: Kind,
+        /// The bytes, unmasked.
+        payload: Bytes,
+        /// Whether this is the first piece of its message.
+        first: bool,
+        /// Whether this is the last one.
+        last: bool,
+    },
+    /// A control frame; never [`Incoming::Message`].
+    Control(Incoming),
 }
 
 /// Received bytes that are not consumed yet.
@@ -73,6 +91,33 @@ impl Input {
             self.bytes.advance(consumed);
             if found.is_some() {
                 return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes the next piece of a message, without a copy, or the next control frame; for
+    /// messages that are too long to be held whole.
+    pub fn next_piece(&mut self, receiver: &mut Receiver) -> Result<Option<Piece>, ProtocolError> {
+        while !self.bytes.is_empty() {
+            let step = receiver.receive(&mut self.bytes)?;
+            let consumed = step.consumed;
+            let control = match step.event {
+                None if consumed == 0 => return Ok(None),
+                None => None,
+                Some(Event::Data(Data { kind, payload, first, last })) => {
+                    let len = payload.len();
+                    self.bytes.advance(consumed - len);
+                    let payload = self.bytes.split_to(len).freeze();
+                    return Ok(Some(Piece::Data { kind, payload, first, last }));
+                }
+                Some(Event::Ping(payload)) => Some(Incoming::Ping(Bytes::copy_from_slice(payload))),
+                Some(Event::Pong(payload)) => Some(Incoming::Pong(Bytes::copy_from_slice(payload))),
+                Some(Event::Close(frame)) => Some(Incoming::Close(frame)),
+            };
+            self.bytes.advance(consumed);
+            if let Some(control) = control {
+                return Ok(Some(Piece::Control(control)));
             }
         }
         Ok(None)

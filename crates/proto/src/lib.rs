@@ -45,7 +45,7 @@ pub use connection::{Config, Connection};
 pub use control::ControlKind;
 pub use error::ProtocolError;
 pub use frame::{OpCode, Role};
-pub use input::{Incoming, Input};
+pub use input::{Incoming, Input, Piece};
 pub use limits::Limits;
 pub use message::{Assembler, Message, Utf8Bytes};
 pub use receive::{Data, Event, Kind, Receiver, Step};

@@ -27,6 +27,9 @@ pub struct SendConfig {
     /// A message is taken while fewer bytes than this wait for the transport, so at most
     /// this plus one message is held. Default: 64 KiB.
     pub high_water: usize,
+    /// A task that waits to send goes on when no more than this waits for the transport.
+    /// The core does not use it; those who wait do. Default: 16 KiB.
+    pub low_water: usize,
     /// Longer messages are cut into frames of this payload size (§5.4), so that a Pong or
     /// a Ping need not wait for the end of them. Default: 256 KiB.
     pub fragment_size: usize,
@@ -34,7 +37,7 @@ pub struct SendConfig {
 
 impl Default for SendConfig {
     fn default() -> Self {
-        Self { high_water: 64 << 10, fragment_size: 256 << 10 }
+        Self { high_water: 64 << 10, low_water: 16 << 10, fragment_size: 256 << 10 }
     }
 }
 

@@ -1,0 +1,57 @@
+//! Buffers of the thread, lent to its connections for as long as they have bytes in them,
+//! so that an idle connection owns none.
+
+use std::cell::RefCell;
+
+use bytes::BytesMut;
+
+/// How much one read may bring.
+pub(crate) const READ_SIZE: usize = 64 << 10;
+/// A read is not worth its call with less room than this.
+const LEAST_ROOM: usize = 16 << 10;
+/// What a gathering buffer begins with.
+const WRITE_SIZE: usize = 4 << 10;
+/// A larger one is not kept.
+const WRITE_KEEP: usize = 128 << 10;
+/// How many a thread keeps.
+const WRITE_BUFFERS: usize = 16;
+
+thread_local! {
+    static READ: RefCell<BytesMut> = RefCell::default();
+    static WRITE: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Takes the thread's receive buffer, empty and with room to read into.
+///
+/// It is taken out rather than borrowed, as a transport may itself be a WebSocket's byte
+/// stream, whose read comes here too: that one gets a buffer of its own.
+pub(crate) fn take_read() -> BytesMut {
+    let mut buffer = READ.take();
+    if buffer.capacity() < LEAST_ROOM {
+        // Takes the whole block back if no message refers to it any more.
+        buffer.reserve(READ_SIZE);
+    }
+    buffer
+}
+
+/// Gives what is left of the receive buffer back, its read bytes split off.
+pub(crate) fn give_read(buffer: BytesMut) {
+    READ.set(buffer);
+}
+
+/// Takes a buffer to gather small messages in.
+#[inline]
+pub(crate) fn take_write() -> BytesMut {
+    WRITE.with_borrow_mut(Vec::pop).unwrap_or_else(|| BytesMut::with_capacity(WRITE_SIZE))
+}
+
+/// Gives a gathering buffer back.
+#[inline]
+pub(crate) fn give_write(mut buffer: BytesMut) {
+    buffer.clear();
+    WRITE.with_borrow_mut(|pool| {
+        if pool.len() < WRITE_BUFFERS && (1..=WRITE_KEEP).contains(&buffer.capacity()) {
+            pool.push(buffer);
+        }
+    });
+}

@@ -1,0 +1,219 @@
+//! One small task for each runtime that does what no task of the application may be there
+//! to do: it writes what was queued and not flushed before its task went to wait for
+//! something else, and keeps the time of all connections.
+//!
+//! A connection is in the heap of timers once, with its next deadline; a deadline that
+//! moved nearer is added, and the older entry is ignored when it comes up.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::runtime::{Handle, Id};
+use tokio::time::{Instant, Sleep};
+
+/// What the driver drives: a connection's outlet.
+pub(crate) trait Driven: Send + Sync {
+    /// Writes what waits.
+    fn flush_deferred(self: Arc<Self>);
+    /// Does what is due; returns the next deadline, if the one of `at` is the current one.
+    fn fire(self: Arc<Self>, at: Duration, now: Duration) -> Option<Duration>;
+}
+
+/// The handle of a runtime's driver.
+pub(crate) struct Driver {
+    epoch: Instant,
+    handle: Handle,
+    shared: Mutex<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    deferred: Vec<Arc<dyn Driven>>,
+    timers: BinaryHeap<Reverse<Timer>>,
+    waker: Option<Waker>,
+    dead: bool,
+}
+
+struct Timer {
+    at: Duration,
+    driven: Weak<dyn Driven>,
+}
+
+static DRIVERS: Mutex<Vec<(Id, Arc<Driver>)>> = Mutex::new(Vec::new());
+
+impl Driver {
+    /// The driver of the runtime that this is called on.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, as all of tokio's I/O does.
+    pub(crate) fn current() -> Arc<Self> {
+        let handle = Handle::current();
+        let mut drivers = lock(&DRIVERS);
+        drivers.retain(|(_, driver)| !driver.lock().dead);
+        if let Some((_, driver)) = drivers.iter().find(|(id, _)| *id == handle.id()) {
+            return driver.clone();
+        }
+        let driver = Arc::new(Self {
+            epoch: Instant::now(),
+            handle: handle.clone(),
+            shared: Mutex::default(),
+        });
+        handle.spawn(Run {
+            driver: driver.clone(),
+            sleep: Box::pin(tokio::time::sleep(FAR)),
+            armed: None,
+        });
+        drivers.push((handle.id(), driver.clone()));
+        driver
+    }
+
+    /// Time as the protocol core counts it here.
+    pub(crate) fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+
+    /// The runtime.
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Has `driven` flushed when the tasks that can run now have run.
+    pub(crate) fn defer(&self, driven: Arc<dyn Driven>) {
+        let mut shared = self.lock();
+        shared.deferred.push(driven);
+        if shared.deferred.len() == 1 {
+            shared.wake();
+        }
+    }
+
+    /// Has `driven` fired at `at`.
+    pub(crate) fn schedule(&self, at: Duration, driven: Weak<dyn Driven>) {
+        let mut shared = self.lock();
+        let is_next = shared.timers.peek().is_none_or(|Reverse(next)| at < next.at);
+        shared.timers.push(Reverse(Timer { at, driven }));
+        if is_next {
+            shared.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        lock(&self.shared)
+    }
+}
+
+impl Shared {
+    fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// No code of others runs while these locks are held, so a panic leaves nothing half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// So far off that it never comes.
+const FAR: Duration = Duration::from_secs(86_400 * 365);
+
+/// The driver's task.
+struct Run {
+    driver: Arc<Driver>,
+    sleep: Pin<Box<Sleep>>,
+    armed: Option<Duration>,
+}
+
+impl Run {
+    /// Fires what is due, and returns the next deadline.
+    fn fire(&self) -> Option<Duration> {
+        loop {
+            let now = self.driver.now();
+            let mut shared = self.driver.lock();
+            match shared.timers.peek() {
+                Some(Reverse(next)) if next.at <= now => {}
+                next => return next.map(|Reverse(next)| next.at),
+            }
+            let timer = shared.timers.pop();
+            drop(shared);
+            if let Some(Reverse(Timer { at, driven })) = timer
+                && let Some(strong) = driven.upgrade()
+                && let Some(next) = strong.fire(at, now)
+            {
+                self.driver.lock().timers.push(Reverse(Timer { at: next, driven }));
+            }
+        }
+    }
+}
+
+impl Future for Run {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut shared = self.driver.lock();
+        if !shared.waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
+            shared.waker = Some(cx.waker().clone());
+        }
+        let mut deferred = std::mem::take(&mut shared.deferred);
+        drop(shared);
+        for driven in deferred.drain(..) {
+            driven.flush_deferred();
+        }
+        let mut shared = self.driver.lock();
+        if shared.deferred.is_empty() {
+            // Keeps its capacity for the next turn.
+            shared.deferred = deferred;
+        } else {
+            cx.waker().wake_by_ref();
+        }
+        drop(shared);
+        loop {
+            let next = self.fire();
+            if next != self.armed {
+                self.armed = next;
+                let at = self.driver.epoch + next.unwrap_or(FAR);
+                self.sleep.as_mut().reset(at);
+            }
+            if next.is_none() || self.sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl Drop for Run {
+    /// The runtime is shut down; a new one on this thread gets a new driver.
+    fn drop(&mut self) {
+        let mut shared = self.driver.lock();
+        shared.dead = true;
+        let (deferred, timers) =
+            (std::mem::take(&mut shared.deferred), std::mem::take(&mut shared.timers));
+        drop(shared);
+        drop((deferred, timers));
+    }
+}
+
+impl PartialEq for Timer {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+}
+
+impl Eq for Timer {}
+
+impl PartialOrd for Timer {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Timer {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.at.cmp(&other.at)
+    }
+}

@@ -1,0 +1,231 @@
+//! The one error of this library.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+
+use bytes::Bytes;
+use fullduplex_proto::handshake::{client, http1, server};
+use fullduplex_proto::{Cause, CloseCode, CloseInfo, Initiator, ProtocolError, SendError};
+
+/// What went wrong, roughly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The transport failed or ended too early.
+    Io,
+    /// TLS failed, or is asked for and not there.
+    Tls,
+    /// The host name has no address.
+    Resolve,
+    /// A proxy refused.
+    Proxy,
+    /// The opening handshake failed.
+    Handshake,
+    /// The peer broke a rule of the protocol.
+    Protocol,
+    /// A limit of this end was hit; the message names the setting.
+    Limit,
+    /// A deadline passed; the message names the setting.
+    Timeout,
+    /// The connection is closed or closing.
+    Closed,
+    /// The call was wrong, such as a URL that is none or a Close code that may not be sent.
+    Misuse,
+}
+
+/// What went wrong: one pointer wide.
+///
+/// The message names the rule, with its RFC section, or the setting.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    close_code: Option<CloseCode>,
+    initiator: Option<Initiator>,
+    response: Option<http::Response<Bytes>>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            close_code: None,
+            initiator: None,
+            response: None,
+            source: None,
+        }))
+    }
+
+    pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.0.source = Some(Box::new(source));
+        self
+    }
+
+    pub(crate) fn with_response(mut self, response: http::Response<Bytes>) -> Self {
+        self.0.response = Some(response);
+        self
+    }
+
+    pub(crate) fn io(doing: &'static str, error: io::Error) -> Self {
+        Self::new(ErrorKind::Io, doing).with_source(error)
+    }
+
+    pub(crate) fn timeout(setting: &'static str, after: std::time::Duration) -> Self {
+        Self::new(ErrorKind::Timeout, format!("timed out: {setting} ({after:?})"))
+    }
+
+    /// How an unclean end is told to the application.
+    pub(crate) fn ended(info: &CloseInfo) -> Self {
+        let kind = match info.cause {
+            Cause::Protocol(error) if error.is_limit() => ErrorKind::Limit,
+            Cause::Protocol(_) => ErrorKind::Protocol,
+            Cause::KeepaliveTimeout | Cause::CloseTimeout => ErrorKind::Timeout,
+            Cause::TransportEnd | Cause::TransportError => ErrorKind::Io,
+            _ => ErrorKind::Closed,
+        };
+        let mut error = Self::new(kind, info.to_string());
+        error.0.initiator = Some(info.initiator);
+        error.0.close_code = Some(match info.cause {
+            Cause::Protocol(error) => error.close_code(),
+            _ => info.code(),
+        });
+        error
+    }
+
+    /// What went wrong, roughly.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The close code that this end sent or would report, where there is one.
+    pub fn close_code(&self) -> Option<CloseCode> {
+        self.0.close_code
+    }
+
+    /// Who ended the connection, where one was open.
+    pub fn initiator(&self) -> Option<Initiator> {
+        self.0.initiator
+    }
+
+    /// The response of a refused opening handshake: status, headers, and up to 64 KiB of
+    /// the body.
+    pub fn response(&self) -> Option<&http::Response<Bytes>> {
+        self.0.response.as_ref()
+    }
+
+    /// Whether the same attempt may succeed later: the network failed or a deadline
+    /// passed, or the server answered 408, 425, 429, 500 or 502 to 504.
+    pub fn is_retryable(&self) -> bool {
+        match (self.kind(), self.response()) {
+            (_, Some(response)) => {
+                matches!(response.status().as_u16(), 408 | 425 | 429 | 500 | 502..=504)
+            }
+            (ErrorKind::Io | ErrorKind::Resolve | ErrorKind::Timeout, None) => true,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        match &self.0.source {
+            Some(source) => write!(f, ": {source}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}({self})", self.0.kind)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        // Its text is already in ours, so the chain goes on behind it.
+        self.0.source.as_deref().and_then(StdError::source)
+    }
+}
+
+impl From<ProtocolError> for Error {
+    fn from(error: ProtocolError) -> Self {
+        let kind = if error.is_limit() { ErrorKind::Limit } else { ErrorKind::Protocol };
+        let mut this = Self::new(kind, error.to_string());
+        this.0.close_code = Some(error.close_code());
+        this.0.initiator = Some(Initiator::Library);
+        this
+    }
+}
+
+impl From<SendError> for Error {
+    fn from(error: SendError) -> Self {
+        let kind = match error {
+            SendError::Full => ErrorKind::Limit,
+            SendError::Closing => ErrorKind::Closed,
+            _ => ErrorKind::Misuse,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<http1::HeadError> for Error {
+    fn from(error: http1::HeadError) -> Self {
+        use http1::HeadError as E;
+        let kind = match error {
+            E::TooLarge { .. } | E::TooManyFields { .. } => ErrorKind::Limit,
+            E::Unwritable => ErrorKind::Misuse,
+            _ => ErrorKind::Handshake,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<client::ResponseError> for Error {
+    fn from(error: client::ResponseError) -> Self {
+        Self::new(ErrorKind::Handshake, error.to_string())
+    }
+}
+
+impl From<server::Refusal> for Error {
+    fn from(refusal: server::Refusal) -> Self {
+        Self::new(ErrorKind::Handshake, refusal.to_string())
+    }
+}
+
+impl From<fullduplex_proto::close::InvalidClose> for Error {
+    fn from(error: fullduplex_proto::close::InvalidClose) -> Self {
+        Self::new(ErrorKind::Misuse, error.to_string())
+    }
+}
+
+/// For the adapters whose traits speak of `io::Error`.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::Closed => io::ErrorKind::BrokenPipe,
+            ErrorKind::Timeout => io::ErrorKind::TimedOut,
+            ErrorKind::Protocol | ErrorKind::Limit => io::ErrorKind::InvalidData,
+            ErrorKind::Misuse => io::ErrorKind::InvalidInput,
+            _ => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_pointer_wide() {
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+        assert_eq!(size_of::<Result<(), Error>>(), size_of::<usize>());
+    }
+}

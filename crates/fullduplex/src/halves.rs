@@ -1,0 +1,108 @@
+//! The two halves of a transport. A TCP or Unix socket is split without a lock; any
+//! other transport by tokio's `split`, whose lock is held for one poll.
+
+use std::any::Any;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, tcp};
+#[cfg(unix)]
+use tokio::net::{UnixStream, unix};
+
+/// Any transport: what a WebSocket runs on.
+pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for S {}
+
+#[derive(Debug)]
+pub(crate) enum ReadHalf<S> {
+    Tcp(tcp::OwnedReadHalf),
+    #[cfg(unix)]
+    Unix(unix::OwnedReadHalf),
+    Any(tokio::io::ReadHalf<S>),
+}
+
+#[derive(Debug)]
+pub(crate) enum WriteHalf<S> {
+    Tcp(tcp::OwnedWriteHalf),
+    #[cfg(unix)]
+    Unix(unix::OwnedWriteHalf),
+    Any(tokio::io::WriteHalf<S>),
+}
+
+pub(crate) fn split<S: Transport>(stream: S) -> (ReadHalf<S>, WriteHalf<S>) {
+    let mut stream = Some(stream);
+    // The type is known when compiling, so these tests cost nothing.
+    let any: &mut dyn Any = &mut stream;
+    if let Some(tcp) = any.downcast_mut::<Option<TcpStream>>().and_then(Option::take) {
+        let (read, write) = tcp.into_split();
+        return (ReadHalf::Tcp(read), WriteHalf::Tcp(write));
+    }
+    #[cfg(unix)]
+    if let Some(unix) = any.downcast_mut::<Option<UnixStream>>().and_then(Option::take) {
+        let (read, write) = unix.into_split();
+        return (ReadHalf::Unix(read), WriteHalf::Unix(write));
+    }
+    let stream = stream.expect("taken only where the function returns");
+    let (read, write) = tokio::io::split(stream);
+    (ReadHalf::Any(read), WriteHalf::Any(write))
+}
+
+macro_rules! each {
+    ($self:expr, $half:ident => $call:expr) => {
+        match $self.get_mut() {
+            Self::Tcp($half) => $call,
+            #[cfg(unix)]
+            Self::Unix($half) => $call,
+            Self::Any($half) => $call,
+        }
+    };
+}
+
+impl<S: Transport> AsyncRead for ReadHalf<S> {
+    #[inline]
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        each!(self, half => Pin::new(half).poll_read(cx, buf))
+    }
+}
+
+impl<S: Transport> AsyncWrite for WriteHalf<S> {
+    #[inline]
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        each!(self, half => Pin::new(half).poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        each!(self, half => Pin::new(half).poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Tcp(half) => half.is_write_vectored(),
+            #[cfg(unix)]
+            Self::Unix(half) => half.is_write_vectored(),
+            Self::Any(half) => half.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, half => Pin::new(half).poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(self, half => Pin::new(half).poll_shutdown(cx))
+    }
+}

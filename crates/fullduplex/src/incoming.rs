@@ -1,0 +1,259 @@
+//! The receiving half: reads the transport, makes messages, and tells the outlet what is
+//! owed for what came.
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use fullduplex_proto::{
+    Assembler, Cause, Incoming as Found, Input, Kind, Message, Piece, ProtocolError, Receiver,
+};
+use tokio::io::AsyncReadExt;
+
+use crate::buffers;
+use crate::error::Error;
+use crate::halves::{ReadHalf, Transport};
+use crate::outlet::Outlet;
+
+/// From this many bytes on, the rest of a message is read straight to its place.
+const DIRECT: u64 = 16 << 10;
+
+pub(crate) struct Incoming<S> {
+    reader: ReadHalf<S>,
+    receiver: Receiver,
+    input: Input,
+    assembler: Assembler,
+    /// The rest of a message that was read in part is passed over.
+    skipping: bool,
+    /// A message is being read piece by piece.
+    in_pieces: bool,
+    /// The end was told to the application.
+    told: bool,
+}
+
+/// A piece of a message that is read piece by piece.
+pub(crate) struct Chunk {
+    pub(crate) kind: Kind,
+    pub(crate) payload: Bytes,
+    pub(crate) last: bool,
+}
+
+type Ended<T> = Option<Result<T, Error>>;
+
+impl<S: Transport> Incoming<S> {
+    pub(crate) fn new(reader: ReadHalf<S>, receiver: Receiver, leftover: BytesMut) -> Self {
+        Self {
+            reader,
+            receiver,
+            input: Input::from(leftover),
+            assembler: Assembler::default(),
+            skipping: false,
+            in_pieces: false,
+            told: false,
+        }
+    }
+
+    /// Whether received bytes wait that may hold further messages.
+    #[inline]
+    pub(crate) fn has_input(&self) -> bool {
+        !self.input.is_empty()
+    }
+
+    /// The next message; `None` once after a clean close, and for ever after any end.
+    pub(crate) fn poll_message(
+        &mut self,
+        cx: &mut Context<'_>,
+        outlet: &Arc<Outlet<S>>,
+    ) -> Poll<Ended<Message>> {
+        self.skipping |= std::mem::take(&mut self.in_pieces);
+        loop {
+            if self.skipping {
+                match ready!(self.poll_chunk(cx, outlet)) {
+                    Some(Ok(_)) => continue,
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                    None => return Poll::Ready(None),
+                }
+            }
+            match self.input.next(&mut self.receiver, &mut self.assembler) {
+                Ok(Some(Found::Message(message))) => return Poll::Ready(Some(Ok(message))),
+                Ok(Some(control)) => {
+                    if let Err(error) = self.handle_control(&control, outlet) {
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                }
+                Ok(None) => match ready!(self.poll_more(cx, outlet)) {
+                    Some(Ok(Some(message))) => return Poll::Ready(Some(Ok(message))),
+                    Some(Ok(None)) => {}
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                    None => return Poll::Ready(None),
+                },
+                Err(error) => return Poll::Ready(Some(Err(self.fail(error, outlet)))),
+            }
+        }
+    }
+
+    /// The next piece of a message: the first call begins one, the one that gives `last`
+    /// ends it.
+    pub(crate) fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        outlet: &Arc<Outlet<S>>,
+    ) -> Poll<Ended<Chunk>> {
+        loop {
+            if !self.assembler.is_empty() {
+                // What `poll_message` had begun to collect before it was dropped.
+                let kind = self.receiver.message_kind().unwrap_or(Kind::Binary);
+                let payload = self.assembler.take_partial().into();
+                self.in_pieces = true;
+                return Poll::Ready(Some(Ok(Chunk { kind, payload, last: false })));
+            }
+            match self.input.next_piece(&mut self.receiver) {
+                Ok(Some(Piece::Data { kind, payload, last, .. })) => {
+                    self.in_pieces = !last && !self.skipping;
+                    self.skipping &= !last;
+                    return Poll::Ready(Some(Ok(Chunk { kind, payload, last })));
+                }
+                Ok(Some(Piece::Control(control))) => {
+                    if let Err(error) = self.handle_control(&control, outlet) {
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                }
+                Ok(None) => match ready!(self.poll_read(cx, outlet)) {
+                    Some(Ok(())) => {}
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                    None => return Poll::Ready(None),
+                },
+                Err(error) => return Poll::Ready(Some(Err(self.fail(error, outlet)))),
+            }
+        }
+    }
+
+    /// Passes over the rest of a message whose reader was dropped.
+    pub(crate) fn skip_rest(&mut self) {
+        self.skipping |= std::mem::take(&mut self.in_pieces);
+    }
+
+    pub(crate) fn is_skipping(&self) -> bool {
+        self.skipping
+    }
+
+    fn handle_control(&mut self, control: &Found, outlet: &Arc<Outlet<S>>) -> Result<(), Error> {
+        let Some(event) = control.control() else { return Ok(()) };
+        outlet.handle_event(&event).map_err(|error| {
+            self.told = true;
+            error.into()
+        })
+    }
+
+    fn fail(&mut self, error: ProtocolError, outlet: &Arc<Outlet<S>>) -> Error {
+        outlet.fail(error);
+        self.told = true;
+        error.into()
+    }
+
+    /// Reads more, where a long message can be read straight to its place.
+    fn poll_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        outlet: &Arc<Outlet<S>>,
+    ) -> Poll<Ended<Option<Message>>> {
+        let remaining = self.receiver.payload_remaining();
+        if remaining < DIRECT || self.told {
+            return self.poll_read(cx, outlet).map(|end| end.map(|read| read.map(|()| None)));
+        }
+        let (buffer, room) = self.assembler.room(remaining);
+        let start = buffer.len();
+        let read = {
+            let mut limited = buffer.limit(room);
+            pin!(self.reader.read_buf(&mut limited)).poll(cx)
+        };
+        match read {
+            Poll::Ready(Ok(0)) => {
+                Poll::Ready(self.ended(Cause::TransportEnd, None, outlet).map(Err))
+            }
+            Poll::Ready(Err(error)) => {
+                Poll::Ready(self.ended(Cause::TransportError, Some(error), outlet).map(Err))
+            }
+            Poll::Ready(Ok(_)) => {
+                outlet.note_received();
+                match self.assembler.appended(&mut self.receiver, start) {
+                    Ok(message) => Poll::Ready(Some(Ok(message))),
+                    Err(error) => Poll::Ready(Some(Err(self.fail(error, outlet)))),
+                }
+            }
+            Poll::Pending => self.wait(cx, outlet).map(|end| end.map(Err)),
+        }
+    }
+
+    /// Reads more into the input.
+    fn poll_read(&mut self, cx: &mut Context<'_>, outlet: &Arc<Outlet<S>>) -> Poll<Ended<()>> {
+        let mut block = buffers::take_read();
+        // An incomplete header or control frame, at most, is carried over.
+        let carried = self.input.bytes_mut();
+        block.extend_from_slice(carried);
+        carried.clear();
+        let read = pin!(self.reader.read_buf(&mut block)).poll(cx);
+        if block.is_empty() {
+            *carried = BytesMut::new();
+        } else if read.is_pending() {
+            // Kept in memory of its own, so that it does not keep the block.
+            *carried = BytesMut::from(&block[..]);
+            block.clear();
+        } else {
+            *carried = block.split();
+        }
+        buffers::give_read(block);
+        match read {
+            Poll::Ready(Ok(0)) => {
+                Poll::Ready(self.ended(Cause::TransportEnd, None, outlet).map(Err))
+            }
+            Poll::Ready(Err(error)) => {
+                Poll::Ready(self.ended(Cause::TransportError, Some(error), outlet).map(Err))
+            }
+            Poll::Ready(Ok(_)) => {
+                outlet.note_received();
+                Poll::Ready(Some(Ok(())))
+            }
+            Poll::Pending => self.wait(cx, outlet).map(|end| end.map(Err)),
+        }
+    }
+
+    /// The transport has nothing to read now. What is queued leaves before this task waits.
+    fn wait(&mut self, cx: &mut Context<'_>, outlet: &Arc<Outlet<S>>) -> Poll<Option<Error>> {
+        match outlet.before_wait(cx) {
+            Some(cause) => Poll::Ready(self.ended(cause, None, outlet)),
+            None => Poll::Pending,
+        }
+    }
+
+    /// The transport is done with: tells the application, once, if it was not clean.
+    fn ended(
+        &mut self,
+        cause: Cause,
+        source: Option<io::Error>,
+        outlet: &Arc<Outlet<S>>,
+    ) -> Option<Error> {
+        outlet.end(cause);
+        self.input.bytes_mut().clear();
+        let told = std::mem::replace(&mut self.told, true);
+        let info = outlet.close_info()?;
+        if told || info.is_clean() {
+            return None;
+        }
+        let error = Error::ended(&info);
+        Some(match source {
+            Some(source) => error.with_source(source),
+            None => error,
+        })
+    }
+}
+
+/// Reads to the end without listening, so that the Close frame of a connection whose owner
+/// is gone arrives; the close timeout bounds it.
+pub(crate) async fn linger<S: Transport>(mut incoming: Incoming<S>, outlet: Arc<Outlet<S>>) {
+    incoming.told = true;
+    while let Some(Ok(_)) = std::future::poll_fn(|cx| incoming.poll_chunk(cx, &outlet)).await {}
+}

@@ -1,0 +1,19 @@
+//! Masking keys from the thread's cryptographically secure generator.
+
+use fullduplex_proto::mask::MaskSource;
+use rand::RngExt;
+
+/// A fresh, unforeseeable key for every frame (RFC 6455 §5.3, §10.3).
+#[derive(Debug)]
+pub(crate) struct ThreadRng;
+
+impl MaskSource for ThreadRng {
+    fn next_key(&mut self) -> [u8; 4] {
+        rand::rng().random()
+    }
+}
+
+/// The entropy of a `Sec-WebSocket-Key`.
+pub(crate) fn nonce() -> [u8; 16] {
+    rand::rng().random()
+}

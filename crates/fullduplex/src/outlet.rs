@@ -1,0 +1,552 @@
+//! Where everything that a connection sends goes through: the session with its queue, and
+//! the writing half of the transport.
+//!
+//! It is shared by the sending half, the receiving half (for the pongs and Closes that it
+//! owes) and the driver (for deferred writes and timers). Its lock is held for queueing and
+//! for one attempt to write, never while anybody waits, and reading takes no lock.
+//!
+//! The transport's writing side knows one waker, the outlet's own, whoever polls it; tasks
+//! that wait for room or for the end are woken by the outlet.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, Wake, Waker, ready};
+use std::time::Duration;
+
+use bytes::Buf;
+use fullduplex_proto::{
+    Cause, CloseCode, CloseFrame, CloseInfo, Event, Kind, Message, ProtocolError, SendError,
+    Session, State, Transport as Need,
+};
+use tokio::io::AsyncWrite;
+
+use crate::buffers;
+use crate::driver::{Driven, Driver};
+use crate::error::Error;
+use crate::halves::{Transport, WriteHalf};
+
+/// The most slices that one vectored write takes.
+const MAX_SLICES: usize = 64;
+
+pub(crate) struct Outlet<S> {
+    driver: Arc<Driver>,
+    low_water: usize,
+    /// Bytes arrived since the keepalive last looked.
+    received: AtomicBool,
+    /// Sending halves of the application.
+    senders: AtomicUsize,
+    inner: Mutex<Inner<S>>,
+}
+
+pub(crate) struct Inner<S> {
+    pub(crate) session: Session,
+    writer: WriteHalf<S>,
+    /// Made when the transport first takes no more.
+    write_waker: Option<Waker>,
+    /// Writing failed. Reading goes on, as the peer may have said why.
+    broken: Option<io::ErrorKind>,
+    /// The application dropped the receiving half, and a task of ours reads in its place.
+    pub(crate) lingers: bool,
+    /// Tasks that wait for room, for an empty queue, or for the end.
+    waiters: Vec<Waker>,
+    /// The task that reads, while it waits.
+    reader: Option<Waker>,
+    /// The driver's entry that counts.
+    scheduled: Option<Duration>,
+    deferred: bool,
+    /// A message left at once since the last turn, so the next ones are gathered.
+    hot: bool,
+    /// The transport took bytes that `poll_flush` has yet to push on.
+    unflushed: bool,
+    shut_down: bool,
+}
+
+/// When what is queued is to leave.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leave {
+    /// Now.
+    Now,
+    /// Now, unless the last message has just done so: then with those that follow it.
+    Soon,
+    /// When the tasks that can run now have run.
+    Gathered,
+}
+
+impl<S: Transport> Outlet<S> {
+    pub(crate) fn new(mut session: Session, writer: WriteHalf<S>, low_water: usize) -> Arc<Self> {
+        let driver = Driver::current();
+        session.open(driver.now());
+        let inner = Inner {
+            session,
+            writer,
+            write_waker: None,
+            broken: None,
+            lingers: false,
+            waiters: Vec::new(),
+            reader: None,
+            scheduled: None,
+            deferred: false,
+            hot: false,
+            unflushed: false,
+            shut_down: false,
+        };
+        let this = Arc::new(Self {
+            driver,
+            low_water,
+            received: AtomicBool::new(false),
+            senders: AtomicUsize::new(1),
+            inner: Mutex::new(inner),
+        });
+        this.schedule(&mut this.lock());
+        this
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner<S>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn driver(&self) -> &Driver {
+        &self.driver
+    }
+
+    #[inline]
+    pub(crate) fn note_received(&self) {
+        self.received.store(true, Ordering::Relaxed);
+    }
+
+    /// Queues a message whole, or hands it back.
+    #[inline]
+    pub(crate) fn send(
+        self: &Arc<Self>,
+        message: Message,
+        leave: Leave,
+    ) -> Result<(), (SendError, Message)> {
+        let mut inner = self.lock();
+        self.send_locked(&mut inner, message, leave)
+    }
+
+    fn send_locked(
+        self: &Arc<Self>,
+        inner: &mut Inner<S>,
+        message: Message,
+        leave: Leave,
+    ) -> Result<(), (SendError, Message)> {
+        inner.lend();
+        if let Err(error) = inner.check_ready() {
+            return Err((error, message));
+        }
+        if inner.session.is_fragmenting() {
+            return Err((SendError::MessageUnderWay, message));
+        }
+        let kind = message.kind();
+        let sent = inner.session.send(kind, message.into_bytes());
+        debug_assert!(sent.is_ok(), "it was ready");
+        self.leave(inner, leave);
+        Ok(())
+    }
+
+    /// Waits for room, then queues the message, which is taken out of `message` just then.
+    pub(crate) fn poll_send(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+        message: &mut Option<Message>,
+        leave: Leave,
+    ) -> Poll<Result<(), Error>> {
+        let mut inner = self.lock();
+        while let Some(given) = message.take() {
+            match self.send_locked(&mut inner, given, leave) {
+                Ok(()) => break,
+                Err((SendError::Full, back)) => {
+                    *message = Some(back);
+                    ready!(self.poll_room(&mut inner, cx))?;
+                }
+                Err((error, _)) => return Poll::Ready(Err(inner.refused(error))),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Waits for room, having found that there is none.
+    fn poll_room(
+        self: &Arc<Self>,
+        inner: &mut Inner<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        self.write(inner);
+        match inner.check_ready() {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(SendError::Full) => {
+                inner.wait(cx);
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(inner.refused(error))),
+        }
+    }
+
+    /// Waits until a message would be taken.
+    pub(crate) fn poll_ready(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut inner = self.lock();
+        match inner.check_ready() {
+            Err(SendError::Full) => self.poll_room(&mut inner, cx),
+            Err(error) => Poll::Ready(Err(inner.refused(error))),
+            Ok(()) => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Queues a piece of a message that is made bit by bit.
+    pub(crate) fn send_fragment(
+        self: &Arc<Self>,
+        kind: Kind,
+        piece: &[u8],
+        last: bool,
+    ) -> Result<(), Error> {
+        let mut inner = self.lock();
+        inner.lend();
+        let sent =
+            inner.check_ready().and_then(|()| inner.session.send_fragment(kind, piece, last));
+        if let Err(error) = sent {
+            return Err(inner.refused(error));
+        }
+        self.leave(&mut inner, if last { Leave::Now } else { Leave::Gathered });
+        Ok(())
+    }
+
+    /// Waits for the slot of a Ping or Pong, then queues it.
+    pub(crate) fn poll_control(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+        ping: bool,
+        payload: &[u8],
+    ) -> Poll<Result<(), Error>> {
+        let mut inner = self.lock();
+        let queued = match (&inner.broken, ping) {
+            (Some(_), _) => Err(SendError::Closing),
+            (None, true) => inner.session.ping(payload),
+            (None, false) => inner.session.pong(payload),
+        };
+        match queued {
+            Ok(()) => {
+                self.write(&mut inner);
+                Poll::Ready(Ok(()))
+            }
+            Err(SendError::Full) => {
+                inner.wait(cx);
+                self.write(&mut inner);
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(inner.refused(error))),
+        }
+    }
+
+    /// Begins the closing handshake.
+    pub(crate) fn close(self: &Arc<Self>, frame: Option<CloseFrame>) {
+        let mut inner = self.lock();
+        if inner.session.close(frame, self.driver.now()) {
+            self.write(&mut inner);
+            self.schedule(&mut inner);
+            // The reader has to wait for the peer's answer from now on.
+            inner.wake_reader();
+        }
+    }
+
+    /// Waits until all that was queued has left.
+    pub(crate) fn poll_flush(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut inner = self.lock();
+        self.write(&mut inner);
+        if inner.is_flushed() {
+            return Poll::Ready(Ok(()));
+        }
+        if inner.broken.is_some() || inner.session.state() == State::Closed {
+            return Poll::Ready(Err(inner.refused(SendError::Closing)));
+        }
+        inner.wait(cx);
+        Poll::Pending
+    }
+
+    /// Waits until the connection is closed.
+    pub(crate) fn poll_closed(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut inner = self.lock();
+        if inner.session.state() == State::Closed {
+            return Poll::Ready(());
+        }
+        inner.wait(cx);
+        Poll::Pending
+    }
+
+    /// What the receiving half found.
+    pub(crate) fn handle_event(self: &Arc<Self>, event: &Event<'_>) -> Result<(), ProtocolError> {
+        let mut inner = self.lock();
+        let result = inner.session.handle_event(event, self.driver.now());
+        self.write(&mut inner);
+        self.schedule(&mut inner);
+        result
+    }
+
+    /// The receiving half found that the peer broke a rule.
+    pub(crate) fn fail(self: &Arc<Self>, error: ProtocolError) {
+        let mut inner = self.lock();
+        inner.session.fail(error, self.driver.now());
+        self.write(&mut inner);
+        self.schedule(&mut inner);
+    }
+
+    /// The transport ended.
+    pub(crate) fn end(&self, cause: Cause) {
+        let mut inner = self.lock();
+        inner.session.handle_end(cause, self.driver.now());
+        inner.wake_waiters();
+    }
+
+    /// Called by the receiving half before it waits: writes what is queued. Gives the cause
+    /// if there is nothing to wait for.
+    pub(crate) fn before_wait(self: &Arc<Self>, cx: &mut Context<'_>) -> Option<Cause> {
+        let mut inner = self.lock();
+        inner.hot = false;
+        self.write(&mut inner);
+        if !inner.reader.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
+            inner.reader = Some(cx.waker().clone());
+        }
+        match inner.session.transport() {
+            _ if inner.broken.is_some() => Some(Cause::TransportError),
+            // §7.1.1: the server closes first, as soon as its Close has left.
+            Need::Finish if inner.shut_down => Some(Cause::TransportEnd),
+            Need::Drop => Some(Cause::Dropped),
+            _ => None,
+        }
+    }
+
+    /// Counts a new sending half.
+    pub(crate) fn add_sender(&self) {
+        self.senders.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A sending half was dropped. With the last one the connection ends, if its receiving
+    /// half is gone too.
+    pub(crate) fn drop_sender(self: &Arc<Self>) {
+        if self.senders.fetch_sub(1, Ordering::AcqRel) == 1 && self.lock().lingers {
+            self.close_dropped();
+        }
+    }
+
+    /// The receiving half was dropped. Gives whether somebody must read in its place: to
+    /// finish the closing, or because the sending half still works.
+    pub(crate) fn drop_reader(self: &Arc<Self>) -> bool {
+        let mut inner = self.lock();
+        if inner.session.state() == State::Closed {
+            return false;
+        }
+        inner.lingers = true;
+        drop(inner);
+        if self.senders.load(Ordering::Acquire) == 0 {
+            self.close_dropped();
+        }
+        true
+    }
+
+    /// Nobody uses the connection any more, and nobody closed it.
+    fn close_dropped(self: &Arc<Self>) {
+        let code = if std::thread::panicking() {
+            CloseCode::INTERNAL_ERROR
+        } else {
+            CloseCode::GOING_AWAY
+        };
+        self.close(CloseFrame::new(code, "").ok());
+    }
+
+    pub(crate) fn close_info(&self) -> Option<CloseInfo> {
+        self.lock().session.close_info().cloned()
+    }
+
+    /// Lets the queue leave as asked.
+    #[inline]
+    fn leave(self: &Arc<Self>, inner: &mut Inner<S>, leave: Leave) {
+        let full = inner.check_ready().is_err();
+        if full || leave == Leave::Now || (leave == Leave::Soon && !inner.hot) {
+            inner.hot = true;
+            self.write(inner);
+        } else {
+            self.defer(inner);
+        }
+    }
+
+    /// A waker that does not keep the outlet: the transport, which the outlet owns, keeps it.
+    fn waker(self: &Arc<Self>) -> Waker {
+        Waker::from(Arc::new(WriteWaker(Arc::downgrade(self))))
+    }
+
+    fn defer(self: &Arc<Self>, inner: &mut Inner<S>) {
+        if !inner.deferred {
+            inner.deferred = true;
+            self.driver.defer(self.clone());
+        }
+    }
+
+    /// Writes as much as the transport takes. An error ends the connection.
+    fn write(self: &Arc<Self>, inner: &mut Inner<S>) {
+        let done = inner.is_flushed() && (inner.shut_down || !inner.wants_shutdown());
+        if done || inner.broken.is_some() {
+            return;
+        }
+        // The outlet's waker costs a clone, and is needed only if the transport is full.
+        let mut polled = inner.poll_write(&mut Context::from_waker(Waker::noop()));
+        if polled.is_pending() {
+            let waker = inner.write_waker.get_or_insert_with(|| self.waker()).clone();
+            polled = inner.poll_write(&mut Context::from_waker(&waker));
+        }
+        if let Poll::Ready(Err(error)) = polled {
+            inner.broken = Some(error.kind());
+            inner.wake_reader();
+            inner.wake_waiters();
+        }
+        let buffered = inner.session.buffered();
+        if buffered <= self.low_water || inner.session.state() == State::Closed {
+            inner.wake_waiters();
+        }
+    }
+
+    /// Sees to it that the driver knows the next deadline.
+    fn schedule(self: &Arc<Self>, inner: &mut Inner<S>) {
+        let Some(next) = inner.session.poll_timeout() else { return };
+        if inner.scheduled.is_none_or(|at| next < at) {
+            inner.scheduled = Some(next);
+            let weak = Arc::downgrade(self);
+            self.driver.schedule(next, weak);
+        }
+    }
+}
+
+impl<S: Transport> Inner<S> {
+    #[inline]
+    fn lend(&mut self) {
+        if self.session.wants_buffer() {
+            self.session.lend(buffers::take_write());
+        }
+    }
+
+    #[inline]
+    fn check_ready(&self) -> Result<(), SendError> {
+        if self.broken.is_some() { Err(SendError::Closing) } else { self.session.check_ready() }
+    }
+
+    #[inline]
+    fn is_flushed(&self) -> bool {
+        !self.session.wants_write() && !self.unflushed
+    }
+
+    /// Whether the transport's writing side is to be ended when all has left.
+    fn wants_shutdown(&self) -> bool {
+        matches!(self.session.transport(), Need::Finish | Need::Drain)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.session.wants_write() {
+            let mut outgoing = self.session.outgoing();
+            let mut writer = Pin::new(&mut self.writer);
+            let chunk = outgoing.chunk();
+            let polled = if chunk.len() == outgoing.remaining() || !writer.is_write_vectored() {
+                writer.as_mut().poll_write(cx, chunk)
+            } else {
+                let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+                let filled = outgoing.chunks_vectored(&mut slices);
+                writer.as_mut().poll_write_vectored(cx, &slices[..filled])
+            };
+            let Poll::Ready(written) = polled? else { return Poll::Pending };
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            outgoing.advance(written);
+            self.unflushed = true;
+        }
+        if let Some(buffer) = self.session.reclaim() {
+            buffers::give_write(buffer);
+        }
+        if self.unflushed {
+            ready!(Pin::new(&mut self.writer).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        if self.wants_shutdown() && !self.shut_down {
+            ready!(Pin::new(&mut self.writer).poll_shutdown(cx))?;
+            self.shut_down = true;
+            self.wake_reader();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn wait(&mut self, cx: &mut Context<'_>) {
+        if !self.waiters.iter().any(|w| w.will_wake(cx.waker())) {
+            self.waiters.push(cx.waker().clone());
+        }
+    }
+
+    #[inline]
+    fn wake_waiters(&mut self) {
+        if !self.waiters.is_empty() {
+            for waker in std::mem::take(&mut self.waiters) {
+                waker.wake();
+            }
+        }
+    }
+
+    fn wake_reader(&mut self) {
+        if let Some(waker) = self.reader.take() {
+            waker.wake();
+        }
+    }
+
+    /// Why nothing is sent: the unclean end, if there was one, says more than "closing".
+    fn refused(&self, error: SendError) -> Error {
+        if error != SendError::Closing {
+            return error.into();
+        }
+        match (self.session.close_info(), self.broken) {
+            (Some(info), _) if info.cause != Cause::Handshake => Error::ended(info),
+            (None, Some(kind)) => Error::io("the transport failed", kind.into()),
+            _ => error.into(),
+        }
+    }
+}
+
+/// The transport takes bytes again: the driver writes on.
+struct WriteWaker<S>(Weak<Outlet<S>>);
+
+impl<S: Transport> Wake for WriteWaker<S> {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // Without the outlet's lock: a transport may wake in the middle of a poll.
+        if let Some(outlet) = self.0.upgrade() {
+            outlet.driver.clone().defer(outlet);
+        }
+    }
+}
+
+impl<S: Transport> Driven for Outlet<S> {
+    fn flush_deferred(self: Arc<Self>) {
+        let mut inner = self.lock();
+        inner.deferred = false;
+        inner.hot = false;
+        self.write(&mut inner);
+    }
+
+    fn fire(self: Arc<Self>, at: Duration, now: Duration) -> Option<Duration> {
+        let mut inner = self.lock();
+        if inner.scheduled != Some(at) {
+            return None;
+        }
+        if self.received.swap(false, Ordering::Relaxed) {
+            inner.session.note_received();
+        }
+        if inner.session.handle_timeout(now) {
+            inner.wake_reader();
+            inner.wake_waiters();
+        } else {
+            self.write(&mut inner);
+        }
+        inner.scheduled = inner.session.poll_timeout();
+        inner.scheduled
+    }
+}

@@ -1,0 +1,282 @@
+//! The two halves of a WebSocket, for use on different tasks.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use fullduplex_proto::{CloseCode, CloseFrame, CloseInfo, Message, Receiver, Session, State};
+use futures_core::Stream;
+use futures_sink::Sink;
+
+use crate::error::Error;
+use crate::halves::{self, Transport};
+use crate::incoming::{self, Incoming};
+use crate::outlet::{Leave, Outlet};
+
+/// A message that [`try_send`](SendHalf::try_send) could not take, and why.
+pub struct TrySendError {
+    /// Why: [`Limit`](crate::ErrorKind::Limit) when `high_water` is reached,
+    /// [`Closed`](crate::ErrorKind::Closed) when the connection is.
+    pub error: Error,
+    /// The message, handed back.
+    pub message: Message,
+}
+
+impl fmt::Debug for TrySendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.error, f)
+    }
+}
+
+impl fmt::Display for TrySendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.error, f)
+    }
+}
+
+impl std::error::Error for TrySendError {}
+
+/// The sending half of a WebSocket. Clones send on the same connection.
+///
+/// Sending waits for nobody but the transport: no lock is held while a task waits.
+pub struct SendHalf<S: Transport> {
+    pub(crate) outlet: Arc<Outlet<S>>,
+}
+
+/// The receiving half of a WebSocket: a [`Stream`] of messages.
+///
+/// It answers pings and the peer's Close by itself, while it is polled. When it is
+/// dropped, a task in the background does so, and passes over messages, until the last
+/// [`SendHalf`] is dropped or the connection ends.
+pub struct ReceiveHalf<S: Transport> {
+    /// Taken only by `drop`.
+    incoming: Option<Incoming<S>>,
+    outlet: Arc<Outlet<S>>,
+}
+
+/// Both halves of a connection whose opening handshake is done, with the bytes that were
+/// received behind it.
+pub(crate) fn new<S: Transport>(
+    stream: S,
+    receiver: Receiver,
+    session: Session,
+    low_water: usize,
+    leftover: BytesMut,
+) -> (SendHalf<S>, ReceiveHalf<S>) {
+    let (reader, writer) = halves::split(stream);
+    let outlet = Outlet::new(session, writer, low_water);
+    let incoming = Some(Incoming::new(reader, receiver, leftover));
+    (SendHalf { outlet: outlet.clone() }, ReceiveHalf { incoming, outlet })
+}
+
+impl<S: Transport> SendHalf<S> {
+    /// Sends a message: waits until fewer than `high_water` bytes wait for the transport,
+    /// and queues it. See [`WebSocket::send`](crate::WebSocket::send).
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the message is not sent; after, it is.
+    pub async fn send(&self, message: impl Into<Message>) -> Result<(), Error> {
+        self.send_as(message.into(), Leave::Soon).await
+    }
+
+    pub(crate) async fn send_as(&self, message: Message, leave: Leave) -> Result<(), Error> {
+        let mut message = Some(message);
+        poll_fn(|cx| self.outlet.poll_send(cx, &mut message, leave)).await
+    }
+
+    /// Queues a message if there is room, or hands it back.
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
+        self.outlet
+            .send(message.into(), Leave::Soon)
+            .map_err(|(error, message)| TrySendError { error: error.into(), message })
+    }
+
+    /// Sends a Ping (RFC 6455 §5.5.2) of at most 125 bytes, ahead of queued messages. Waits
+    /// while an earlier one has not left.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, no Ping is sent.
+    pub async fn ping(&self, payload: &[u8]) -> Result<(), Error> {
+        poll_fn(|cx| self.outlet.poll_control(cx, true, payload)).await
+    }
+
+    /// Sends a Pong that nobody asked for (RFC 6455 §5.5.3). Pings are answered without it.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, no Pong is sent.
+    pub async fn pong(&self, payload: &[u8]) -> Result<(), Error> {
+        poll_fn(|cx| self.outlet.poll_control(cx, false, payload)).await
+    }
+
+    /// Waits until all that was queued has been handed to the transport.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: what is queued leaves all the same.
+    pub async fn flush(&self) -> Result<(), Error> {
+        poll_fn(|cx| self.outlet.poll_flush(cx)).await
+    }
+
+    /// Begins the closing handshake (RFC 6455 §7.1.2): queues a Close behind what waits.
+    /// The [`ReceiveHalf`] ends when the peer has answered. Nothing can be sent any more.
+    ///
+    /// Fails if the code may not be sent or the reason is longer than 123 bytes. A second
+    /// Close is ignored.
+    pub fn start_close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.outlet.close(Some(CloseFrame::new(code, reason)?));
+        Ok(())
+    }
+
+    /// Closes the connection, and waits until it is closed, or `close_timeout` has passed.
+    /// The [`ReceiveHalf`] must be polled meanwhile, or dropped.
+    ///
+    /// # Cancel safety
+    /// The Close stays queued.
+    pub async fn close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.start_close(code, reason)?;
+        self.closed().await;
+        Ok(())
+    }
+
+    /// Waits until the connection is closed, by whomever.
+    pub async fn closed(&self) {
+        poll_fn(|cx| self.outlet.poll_closed(cx)).await;
+    }
+
+    /// How the connection ended, or how far its closing is; `None` while it is open.
+    pub fn close_info(&self) -> Option<CloseInfo> {
+        self.outlet.close_info()
+    }
+
+    /// Where the connection stands.
+    pub fn state(&self) -> State {
+        self.outlet.lock().session.state()
+    }
+
+    /// Bytes that were sent and have not been handed to the transport yet, frame headers
+    /// included.
+    pub fn buffered_amount(&self) -> usize {
+        self.outlet.lock().session.buffered()
+    }
+
+    /// The last round trip of a keepalive ping.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.outlet.lock().session.round_trip()
+    }
+}
+
+impl<S: Transport> ReceiveHalf<S> {
+    /// The next message; `None` after a clean close. An unclean end is told once, as an
+    /// error, and is followed by `None`.
+    ///
+    /// # Cancel safety
+    /// No byte is lost: what was received stays for the next call.
+    pub async fn next(&mut self) -> Option<Result<Message, Error>> {
+        poll_fn(|cx| self.poll_message(cx)).await
+    }
+
+    #[inline]
+    pub(crate) fn poll_message(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Message, Error>>> {
+        match &mut self.incoming {
+            Some(incoming) => incoming.poll_message(cx, &self.outlet),
+            None => Poll::Ready(None),
+        }
+    }
+
+    /// How the connection ended, or how far its closing is; `None` while it is open.
+    pub fn close_info(&self) -> Option<CloseInfo> {
+        self.outlet.close_info()
+    }
+
+    pub(crate) fn parts(&mut self) -> (&mut Incoming<S>, &Arc<Outlet<S>>) {
+        let incoming = self.incoming.as_mut().expect("taken only by drop");
+        (incoming, &self.outlet)
+    }
+
+    #[inline]
+    pub(crate) fn has_input(&self) -> bool {
+        self.incoming.as_ref().is_some_and(Incoming::has_input)
+    }
+}
+
+impl<S: Transport> Clone for SendHalf<S> {
+    fn clone(&self) -> Self {
+        self.outlet.add_sender();
+        Self { outlet: self.outlet.clone() }
+    }
+}
+
+impl<S: Transport> Drop for SendHalf<S> {
+    fn drop(&mut self) {
+        self.outlet.drop_sender();
+    }
+}
+
+impl<S: Transport> Drop for ReceiveHalf<S> {
+    fn drop(&mut self) {
+        if self.outlet.drop_reader()
+            && let Some(incoming) = self.incoming.take()
+        {
+            let rest = incoming::linger(incoming, self.outlet.clone());
+            self.outlet.driver().handle().spawn(rest);
+        }
+    }
+}
+
+impl<S: Transport> Stream for ReceiveHalf<S> {
+    type Item = Result<Message, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_message(cx)
+    }
+}
+
+/// `start_send` queues; what is queued leaves at `poll_flush`, and at the latest when the
+/// tasks that can run now have run.
+impl<S: Transport> Sink<Message> for SendHalf<S> {
+    type Error = Error;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.outlet.poll_ready(cx)
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
+        self.outlet.send(message, Leave::Gathered).map_err(|(error, _)| error.into())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.outlet.poll_flush(cx)
+    }
+
+    /// Closes with code 1000 and waits until all has left.
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.state() == State::Open {
+            self.start_close(CloseCode::NORMAL, "")?;
+        }
+        match self.outlet.poll_flush(cx) {
+            // Closed already: there is nothing to do.
+            Poll::Ready(Err(error)) if error.kind() == crate::ErrorKind::Closed => {
+                Poll::Ready(Ok(()))
+            }
+            other => other,
+        }
+    }
+}
+
+impl<S: Transport> fmt::Debug for SendHalf<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendHalf").field("state", &self.state()).finish_non_exhaustive()
+    }
+}
+
+impl<S: Transport> fmt::Debug for ReceiveHalf<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReceiveHalf").field("closed", &self.close_info()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,249 @@
+//! The WebSocket: both halves in one.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use fullduplex_proto::{
+    CloseCode, CloseInfo, Config, Kind, Message, Receiver, Role, Session, State,
+};
+use futures_core::Stream;
+use futures_sink::Sink;
+
+use crate::byte_stream::ByteStream;
+use crate::error::Error;
+use crate::halves::Transport;
+use crate::mask::ThreadRng;
+use crate::message_io::{MessageReader, MessageWriter};
+use crate::outlet::Leave;
+use crate::split::{self, ReceiveHalf, SendHalf, TrySendError};
+
+/// A WebSocket connection over any transport: a [`Stream`] of messages and a [`Sink`] for
+/// them.
+///
+/// * **Receiving.** [`next`](Self::next) gives whole messages, answers pings and the peer's
+///   Close, and ends with `None` after a clean close. Nothing is read that is not asked
+///   for. [`next_reader`](Self::next_reader) is for messages too long to hold.
+/// * **Sending.** [`send`](Self::send) queues a message and has it leave by itself: at once
+///   when nothing else is going on, together with others when they follow one another. It
+///   waits while `high_water` bytes (64 KiB) wait for the transport.
+/// * **Closing.** [`close`](Self::close) runs the closing handshake. A WebSocket that is
+///   dropped open is closed with 1001 in the background (1011 in a panic); one that is
+///   dropped while closing finishes that in the background. `close_timeout` (10 s) bounds
+///   both.
+/// * **Silence.** A peer that sends nothing for 20 s is pinged, and given up after 20 s
+///   more; any byte counts as life.
+///
+/// No method loses or doubles anything when its future is dropped.
+pub struct WebSocket<S: Transport> {
+    // Dropped first, so that the receiving half finds no sender left.
+    send: SendHalf<S>,
+    receive: ReceiveHalf<S>,
+    protocol: Option<Box<str>>,
+}
+
+impl<S: Transport> WebSocket<S> {
+    /// A WebSocket on a transport whose opening handshake was done elsewhere.
+    ///
+    /// `leftover` are the bytes that were received behind the handshake.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn from_handshake(stream: S, role: Role, config: &Config, leftover: BytesMut) -> Self {
+        let session = match role {
+            Role::Client => Session::client(Box::new(ThreadRng), config.session()),
+            Role::Server => Session::server(config.session()),
+        };
+        let receiver = Receiver::new(role, config.limits);
+        let (send, receive) =
+            split::new(stream, receiver, session, config.send.low_water, leftover);
+        Self { send, receive, protocol: None }
+    }
+
+    pub(crate) fn with_protocol(mut self, protocol: Option<String>) -> Self {
+        self.protocol = protocol.map(Into::into);
+        self
+    }
+
+    /// The subprotocol that both ends agreed on (RFC 6455 §1.9).
+    pub fn protocol(&self) -> Option<&str> {
+        self.protocol.as_deref()
+    }
+
+    /// The next message; `None` after a clean close, see [`close_info`](Self::close_info).
+    /// An unclean end is told once, as an error, and is followed by `None`.
+    ///
+    /// # Cancel safety
+    /// No byte is lost: what was received stays for the next call.
+    pub async fn next(&mut self) -> Option<Result<Message, Error>> {
+        poll_fn(|cx| self.receive.poll_message(cx)).await
+    }
+
+    /// Begins to read the next message piece by piece, whatever its length; `None` after a
+    /// clean close.
+    ///
+    /// `max_message_size` holds for it too: set it to `None` for messages without bound.
+    /// What a dropped reader has not read is passed over.
+    ///
+    /// # Cancel safety
+    /// No byte is lost.
+    pub async fn next_reader(&mut self) -> Result<Option<MessageReader<'_, S>>, Error> {
+        MessageReader::begin(&mut self.receive).await
+    }
+
+    /// Sends a message.
+    ///
+    /// It is ready when the message is queued, for which it waits while `high_water` bytes
+    /// wait for the transport. The message then leaves by itself: at once, or, while
+    /// messages are sent or received one after the other, gathered with the next ones in
+    /// one write, at the latest when the tasks that can run now have run. To know that it
+    /// has left, [`flush`](Self::flush).
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the message is not sent; after, it is.
+    pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        // The rest of what was received is likely to be answered too.
+        let leave = if self.receive.has_input() { Leave::Gathered } else { Leave::Soon };
+        self.send.send_as(message.into(), leave).await
+    }
+
+    /// Queues a message if there is room, or hands it back.
+    pub fn try_send(&mut self, message: impl Into<Message>) -> Result<(), TrySendError> {
+        self.send.try_send(message)
+    }
+
+    /// A writer for one message that is made bit by bit: each write is a fragment (§5.4),
+    /// and `shutdown` ends the message. Until then no other message can be sent.
+    pub fn writer(&mut self, kind: Kind) -> MessageWriter<'_, S> {
+        MessageWriter::new(&self.send, kind)
+    }
+
+    /// Sends a Ping (RFC 6455 §5.5.2) of at most 125 bytes, ahead of queued messages. Waits
+    /// while an earlier one has not left.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, no Ping is sent.
+    pub async fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.send.ping(payload).await
+    }
+
+    /// Sends a Pong that nobody asked for (RFC 6455 §5.5.3). Pings are answered without it.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, no Pong is sent.
+    pub async fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.send.pong(payload).await
+    }
+
+    /// Waits until all that was queued has been handed to the transport.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: what is queued leaves all the same.
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        self.send.flush().await
+    }
+
+    /// Begins the closing handshake: queues a Close behind what waits. Nothing can be sent
+    /// any more; [`next`](Self::next) goes on with the messages that the peer sends before
+    /// it answers.
+    ///
+    /// Fails if the code may not be sent or the reason is longer than 123 bytes. A second
+    /// Close is ignored.
+    pub fn start_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.send.start_close(code, reason)
+    }
+
+    /// Closes the connection (RFC 6455 §7.1.2): sends a Close behind what is queued, waits
+    /// for the peer's, passing over messages that come before it, and ends the transport;
+    /// or gives up after `close_timeout`. What happened stands in the result.
+    ///
+    /// # Cancel safety
+    /// The Close stays queued, and the closing goes on with the next call of `close` or
+    /// [`next`](Self::next), or in the background when the WebSocket is dropped.
+    pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<CloseInfo, Error> {
+        self.start_close(code, reason)?;
+        while let Some(message) = self.next().await {
+            // An unclean end is in the result.
+            drop(message);
+        }
+        Ok(self.close_info().expect("a closing has begun"))
+    }
+
+    /// How the connection ended, or how far its closing is; `None` while it is open.
+    pub fn close_info(&self) -> Option<CloseInfo> {
+        self.send.close_info()
+    }
+
+    /// Where the connection stands.
+    pub fn state(&self) -> State {
+        self.send.state()
+    }
+
+    /// Bytes that were sent and have not been handed to the transport yet, frame headers
+    /// included.
+    pub fn buffered_amount(&self) -> usize {
+        self.send.buffered_amount()
+    }
+
+    /// The last round trip of a keepalive ping.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.send.round_trip()
+    }
+
+    /// Two halves for use on different tasks. Neither waits for the other.
+    pub fn split(self) -> (SendHalf<S>, ReceiveHalf<S>) {
+        (self.send, self.receive)
+    }
+
+    /// A stream of bytes over binary messages, for protocols that know no messages.
+    pub fn into_byte_stream(self) -> ByteStream<S> {
+        ByteStream::new(self)
+    }
+
+    pub(crate) fn halves(&mut self) -> (&mut SendHalf<S>, &mut ReceiveHalf<S>) {
+        (&mut self.send, &mut self.receive)
+    }
+}
+
+impl<S: Transport> Stream for WebSocket<S> {
+    type Item = Result<Message, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.receive.poll_message(cx)
+    }
+}
+
+/// `start_send` queues; what is queued leaves at `poll_flush`, before
+/// [`next`](WebSocket::next) waits, and at the latest when the tasks that can run now have
+/// run.
+impl<S: Transport> Sink<Message> for WebSocket<S> {
+    type Error = Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Pin::new(&mut self.send).poll_ready(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
+        Pin::new(&mut self.send).start_send(message)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Pin::new(&mut self.send).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Pin::new(&mut self.send).poll_close(cx)
+    }
+}
+
+impl<S: Transport> fmt::Debug for WebSocket<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocket")
+            .field("state", &self.state())
+            .field("protocol", &self.protocol)
+            .finish_non_exhaustive()
+    }
+}
