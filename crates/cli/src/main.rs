@@ -1,4 +1,37 @@
 //! `fdx`: WebSocket on the command line.
 #![forbid(unsafe_code)]
+// This is a program that prints.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+// Doc comments of arguments are help texts for a terminal, not Markdown.
+#![allow(clippy::doc_markdown)]
 
-fn main() {}
+mod connect;
+mod page;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// WebSocket on the command line.
+#[derive(Debug, Parser)]
+#[command(name = "fdx", version, about, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve echo, broadcast and a web page on one port
+    Serve(serve::Args),
+    /// Connect to a WebSocket and talk on standard input and output
+    Connect(connect::Args),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Connect(args) => connect::run(args),
+    }
+}

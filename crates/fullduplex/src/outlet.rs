@@ -40,6 +40,7 @@ pub(crate) struct Outlet<S> {
     inner: Mutex<Inner<S>>,
 }
 
+#[allow(clippy::struct_excessive_bools, reason = "independent facts, kept small")]
 pub(crate) struct Inner<S> {
     pub(crate) session: Session,
     writer: WriteHalf<S>,

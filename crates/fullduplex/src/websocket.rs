@@ -14,7 +14,7 @@ use futures_core::Stream;
 use futures_sink::Sink;
 
 use crate::byte_stream::ByteStream;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
 use crate::mask::ThreadRng;
 use crate::message_io::{MessageReader, MessageWriter};
@@ -169,7 +169,8 @@ impl<S: Transport> WebSocket<S> {
             // An unclean end is in the result.
             drop(message);
         }
-        Ok(self.close_info().expect("a closing has begun"))
+        let never_begun = || Error::new(ErrorKind::Closed, "the connection was never open");
+        self.close_info().ok_or_else(never_begun)
     }
 
     /// How the connection ended, or how far its closing is; `None` while it is open.

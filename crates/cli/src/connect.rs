@@ -1,0 +1,302 @@
+//! `fdx connect`.
+
+use std::io::{self, IsTerminal as _};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use clap::Args as ClapArgs;
+use fullduplex::{
+    Cause, Client, CloseCode, CloseInfo, Error, ErrorKind, Initiator, Message, ReceiveHalf,
+    SendHalf,
+};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+
+/// The most bytes of one binary message made of standard input.
+const CHUNK: usize = 64 << 10;
+
+/// The options of `fdx connect`.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Each line of standard input is sent as a text message, each text message received is
+printed as a line. At the end of the input the connection is closed with 1000, once the
+server has sent what it still had to say (see --linger).
+
+Exit codes:
+  0  closed cleanly with 1000 or 1001, or without a code
+  1  a file, pipe or terminal failed
+  2  wrong usage
+  3  no connection: name, network, time-out
+  4  the server refused the handshake
+  5  the connection broke: no Close frame, a time-out, a network error
+  6  closed with another code
+  7  the peer broke the protocol, or a limit")]
+pub(crate) struct Args {
+    /// Where to connect: ws://host[:port]/path
+    url: String,
+    /// Send standard input as binary messages, and write what is received as it is
+    #[arg(long, short)]
+    binary: bool,
+    /// Offer a subprotocol (may be repeated, the favourite first)
+    #[arg(long, short, value_name = "NAME")]
+    subprotocol: Vec<String>,
+    /// Add a header field to the request (may be repeated)
+    #[arg(long, short = 'H', value_name = "NAME: VALUE")]
+    header: Vec<String>,
+    /// Largest message to take, in bytes
+    #[arg(long, default_value_t = 16 << 20, value_name = "BYTES")]
+    max_message_size: u64,
+    /// Seconds to go on listening after the end of the input, as long as messages come
+    /// within each of them
+    #[arg(long, default_value_t = 1.0, value_name = "SECONDS", value_parser = seconds)]
+    linger: f64,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(seconds),
+        _ => Err("a number of seconds from 0 to 86400".into()),
+    }
+}
+
+/// How it went, as the exit code says.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Outcome {
+    Clean = 0,
+    LocalIo = 1,
+    Usage = 2,
+    NoConnection = 3,
+    Refused = 4,
+    Broken = 5,
+    OtherCode = 6,
+    Protocol = 7,
+}
+
+/// Connects, and talks until one side has enough.
+pub(crate) fn run(args: Args) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => {
+            let outcome = runtime.block_on(connect(args));
+            // A read of the terminal can't be cancelled; it must not hold up the end.
+            runtime.shutdown_background();
+            outcome
+        }
+        Err(error) => {
+            eprintln!("fdx connect: the runtime does not start: {error}");
+            Outcome::LocalIo
+        }
+    };
+    ExitCode::from(outcome as u8)
+}
+
+async fn connect(args: Args) -> Outcome {
+    let client = match client(&args) {
+        Ok(client) => client,
+        Err(why) => {
+            eprintln!("fdx connect: {why}");
+            return Outcome::Usage;
+        }
+    };
+    let connected = tokio::select! {
+        connected = client.connect(&args.url) => connected,
+        _ = tokio::signal::ctrl_c() => return Outcome::NoConnection,
+    };
+    let websocket = match connected {
+        Ok((websocket, _)) => websocket,
+        Err(error) => return tell_refusal(&error),
+    };
+    let interactive = io::stdin().is_terminal();
+    if interactive {
+        let protocol = websocket.protocol().map(|p| format!(", subprotocol {p}"));
+        eprintln!("connected to {}{}; Ctrl-D closes", args.url, protocol.unwrap_or_default());
+    }
+    let (send, receive) = websocket.split();
+    let linger = Duration::from_secs_f64(args.linger);
+    let talk = Talk { binary: args.binary, linger: (!interactive).then_some(linger) };
+    talk.run(send, receive).await
+}
+
+fn client(args: &Args) -> Result<Client, String> {
+    let mut builder = Client::builder().max_message_size(Some(args.max_message_size));
+    for name in &args.subprotocol {
+        builder = builder.subprotocol(name);
+    }
+    for header in &args.header {
+        let (name, value) =
+            header.split_once(':').ok_or(format!("--header {header:?} has no colon"))?;
+        builder = builder.header(name.trim(), value.trim());
+    }
+    builder.build().map_err(|error| error.to_string())
+}
+
+fn tell_refusal(error: &Error) -> Outcome {
+    eprintln!("fdx connect: {error}");
+    if let Some(response) = error.response() {
+        let body = String::from_utf8_lossy(response.body());
+        for line in body.lines().take(20) {
+            eprintln!("  {}", printable(line));
+        }
+        return Outcome::Refused;
+    }
+    match error.kind() {
+        ErrorKind::Misuse | ErrorKind::Tls => Outcome::Usage,
+        ErrorKind::Handshake | ErrorKind::Limit => Outcome::Refused,
+        _ => Outcome::NoConnection,
+    }
+}
+
+/// A server's words must not steer the terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+/// An open connection with standard input and output.
+struct Talk {
+    binary: bool,
+    /// How long to listen after the end of the input; `None` to close at once.
+    linger: Option<Duration>,
+}
+
+impl Talk {
+    async fn run(self, send: SendHalf<TcpStream>, mut receive: ReceiveHalf<TcpStream>) -> Outcome {
+        let printed = AtomicUsize::new(0);
+        let sending = self.send_input(&send, &printed);
+        let receiving = self.print(&mut receive, &printed);
+        tokio::pin!(sending, receiving);
+        let ended = tokio::select! {
+            ended = &mut receiving => ended,
+            error = &mut sending => match error {
+                Some(error) => Err(error),
+                None => receiving.await,
+            },
+        };
+        match ended {
+            Err(error) => {
+                eprintln!("fdx connect: {error}");
+                Outcome::LocalIo
+            }
+            Ok(error) => tell_end(error.as_ref(), send.close_info().as_ref()),
+        }
+    }
+
+    /// Prints messages until the connection ends; the error is one of standard output.
+    async fn print(
+        &self,
+        receive: &mut ReceiveHalf<TcpStream>,
+        printed: &AtomicUsize,
+    ) -> io::Result<Option<Error>> {
+        let mut out = tokio::io::stdout();
+        let to_terminal = io::stdout().is_terminal();
+        while let Some(message) = receive.next().await {
+            let message = match message {
+                Ok(message) => message,
+                Err(error) => return Ok(Some(error)),
+            };
+            printed.fetch_add(1, Relaxed);
+            let line = match &message {
+                _ if self.binary => message.as_bytes().to_vec(),
+                Message::Text(text) if to_terminal => printable(text.as_str()).into_bytes(),
+                Message::Binary(bytes) if to_terminal => {
+                    format!("[binary, {} bytes]", bytes.len()).into_bytes()
+                }
+                _ => message.as_bytes().to_vec(),
+            };
+            out.write_all(&line).await?;
+            if !self.binary {
+                out.write_all(b"\n").await?;
+            }
+            out.flush().await?;
+        }
+        Ok(None)
+    }
+
+    /// Sends standard input, then closes; the error is one of standard input.
+    async fn send_input(
+        &self,
+        send: &SendHalf<TcpStream>,
+        printed: &AtomicUsize,
+    ) -> Option<io::Error> {
+        let input =
+            async { if self.binary { send_bytes(send).await } else { send_lines(send).await } };
+        let result = tokio::select! {
+            result = input => result,
+            _ = tokio::signal::ctrl_c() => Ok(()),
+        };
+        if let Some(quiet) = self.linger.filter(|_| result.is_ok()) {
+            let mut before = usize::MAX;
+            loop {
+                let now = printed.load(Relaxed);
+                if now == before {
+                    break;
+                }
+                before = now;
+                tokio::time::sleep(quiet).await;
+            }
+        }
+        // The end is told by the receiving side.
+        let _ = send.close(CloseCode::NORMAL, "").await;
+        result.err()
+    }
+}
+
+async fn send_lines(send: &SendHalf<TcpStream>) -> io::Result<()> {
+    let mut input = BufReader::new(tokio::io::stdin());
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if input.read_until(b'\n', &mut line).await? == 0 {
+            return Ok(());
+        }
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        }
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        let text = std::str::from_utf8(&line).map_err(|_| {
+            io::Error::new(io::ErrorKind::InvalidData, "a line is not UTF-8; use --binary")
+        })?;
+        // If sending fails, the receiving side says why.
+        if send.send(text).await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+async fn send_bytes(send: &SendHalf<TcpStream>) -> io::Result<()> {
+    let mut input = tokio::io::stdin();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let len = input.read(&mut chunk).await?;
+        if len == 0 || send.send(chunk[..len].to_vec()).await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// Says why the connection ended.
+fn tell_end(error: Option<&Error>, info: Option<&CloseInfo>) -> Outcome {
+    let Some(info) = info else {
+        return Outcome::Broken;
+    };
+    let text = error.map_or_else(|| info.to_string(), ToString::to_string);
+    eprintln!("fdx connect: {}", printable(&text));
+    match info.cause {
+        Cause::Protocol(_) => Outcome::Protocol,
+        Cause::Handshake if info.is_clean() => {
+            let fine = matches!(
+                info.code(),
+                CloseCode::NORMAL | CloseCode::GOING_AWAY | CloseCode::NO_STATUS
+            );
+            if fine || info.initiator == Initiator::Local {
+                Outcome::Clean
+            } else {
+                Outcome::OtherCode
+            }
+        }
+        _ => Outcome::Broken,
+    }
+}

@@ -1,0 +1,275 @@
+//! Connecting.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use fullduplex_proto::handshake::{SecKey, client, grammar, http1 as head};
+use fullduplex_proto::{Config, Role};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::error::{Error, ErrorKind};
+use crate::halves::Transport;
+use crate::http1::{self, Fields, HandshakeLimits};
+use crate::uri::Target;
+use crate::websocket::WebSocket;
+
+/// How much of the body of a refused handshake is kept.
+const MAX_REFUSAL_BODY: usize = 64 << 10;
+/// How long its rest is waited for.
+const REFUSAL_BODY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Opens a WebSocket, with the defaults of [`Client`].
+///
+/// Gives the WebSocket and the server's response. If the server refuses, the error has its
+/// [`response`](Error::response).
+///
+/// # Cancel safety
+/// Dropped before it is ready, the socket is closed.
+pub async fn connect(uri: &str) -> Result<(WebSocket<TcpStream>, Response<()>), Error> {
+    Client::default().connect(uri).await
+}
+
+/// A client: settings for connections, to be used as often as wanted.
+#[derive(Clone, Debug)]
+pub struct Client {
+    headers: HeaderMap,
+    protocols: Vec<String>,
+    config: Config,
+    limits: HandshakeLimits,
+    connect_timeout: Duration,
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self {
+            headers: HeaderMap::new(),
+            protocols: Vec::new(),
+            config: Config::default(),
+            limits: HandshakeLimits::default(),
+            connect_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Client {
+    /// A client with other settings than the defaults.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder { client: Self::default(), error: None }
+    }
+
+    /// Opens a WebSocket to a `ws:` URI (RFC 6455 §3, §4.1).
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the socket is closed.
+    pub async fn connect(&self, uri: &str) -> Result<(WebSocket<TcpStream>, Response<()>), Error> {
+        let target = Target::parse(uri)?;
+        if target.secure {
+            return Err(Error::new(ErrorKind::Tls, "wss needs TLS, which is not built in yet"));
+        }
+        let stream = timeout(self.connect_timeout, open_tcp(&target))
+            .await
+            .map_err(|_| Error::timeout("connect_timeout", self.connect_timeout))??;
+        self.handshake(stream, &target).await
+    }
+
+    /// Opens a WebSocket on a transport that stands already; the URI gives `Host` and the
+    /// path, and its scheme is not looked at.
+    pub async fn connect_over<S: Transport>(
+        &self,
+        stream: S,
+        uri: &str,
+    ) -> Result<(WebSocket<S>, Response<()>), Error> {
+        self.handshake(stream, &Target::parse(uri)?).await
+    }
+
+    async fn handshake<S: Transport>(
+        &self,
+        mut stream: S,
+        target: &Target,
+    ) -> Result<(WebSocket<S>, Response<()>), Error> {
+        let after = self.limits.handshake_timeout;
+        let request = client::Request::new(SecKey::from_nonce(crate::mask::nonce()))
+            .protocols(self.protocols.iter().cloned());
+        let mut leftover = BytesMut::new();
+        let exchange = async {
+            http1::write_all(&mut stream, &self.request_head(&request, target)?).await?;
+            let head = http1::read_head(&mut stream, &self.limits, &mut leftover).await?;
+            read_response(&head, self.limits.max_head_fields)
+        };
+        let response = timeout(after, exchange)
+            .await
+            .map_err(|_| Error::timeout("handshake_timeout", after))??;
+        let status = response.status().as_u16();
+        match request.check(status, &Fields(response.headers())) {
+            Ok(agreed) => {
+                let websocket =
+                    WebSocket::from_handshake(stream, Role::Client, &self.config, leftover);
+                Ok((websocket.with_protocol(agreed.protocol), response))
+            }
+            Err(error) => {
+                let body = refusal_body(&mut stream, &response, leftover).await;
+                Err(Error::from(error).with_response(response.map(|()| body)))
+            }
+        }
+    }
+
+    fn request_head(&self, request: &client::Request, target: &Target) -> Result<Vec<u8>, Error> {
+        let mut fields: Vec<(&str, Bytes)> = Vec::new();
+        if !self.headers.contains_key(http::header::HOST) {
+            fields.push(("Host", target.authority.clone().into()));
+        }
+        let own = request.headers();
+        fields.extend(own.iter().map(|(name, value)| (name.as_str(), value.clone().into())));
+        for (name, value) in &self.headers {
+            fields.push((name.as_str(), Bytes::copy_from_slice(value.as_bytes())));
+        }
+        Ok(head::write_request("GET", &target.resource, &fields)?)
+    }
+}
+
+async fn open_tcp(target: &Target) -> Result<TcpStream, Error> {
+    let mut last = None;
+    let addresses = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
+    let addresses = addresses.map_err(|error| {
+        let why = format!("no address for {:?}", target.host);
+        Error::new(ErrorKind::Resolve, why).with_source(error)
+    })?;
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => {
+                // Small messages should not wait for the peer's acknowledgement.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Err(error) => last = Some((address, error)),
+        }
+    }
+    Err(match last {
+        Some((address, error)) => {
+            Error::new(ErrorKind::Io, format!("connecting to {address}")).with_source(error)
+        }
+        None => Error::new(ErrorKind::Resolve, format!("no address for {:?}", target.host)),
+    })
+}
+
+fn read_response(bytes: &[u8], max_fields: usize) -> Result<Response<()>, Error> {
+    let head = head::parse_response(bytes, max_fields)?;
+    let mut response = Response::new(());
+    *response.status_mut() = http::StatusCode::from_u16(head.status)
+        .map_err(|_| head::HeadError::Malformed("the status is wrong"))?;
+    *response.headers_mut() = http1::header_map(&head.fields)?;
+    Ok(response)
+}
+
+/// What there is of the body of a refusal, up to a bound in bytes and time.
+async fn refusal_body<S: Transport>(
+    stream: &mut S,
+    response: &Response<()>,
+    mut body: BytesMut,
+) -> Bytes {
+    let length = response.headers().get(http::header::CONTENT_LENGTH);
+    let length = length.and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
+    let most = length.unwrap_or(MAX_REFUSAL_BODY).min(MAX_REFUSAL_BODY);
+    let read = async {
+        while body.len() < most {
+            body.reserve(1024);
+            match stream.read_buf(&mut body).await {
+                Ok(1..) => {}
+                _ => break,
+            }
+        }
+    };
+    // What came in time is better than nothing.
+    let _ = timeout(REFUSAL_BODY_TIMEOUT, read).await;
+    body.truncate(most);
+    body.freeze()
+}
+
+/// Settings for a [`Client`].
+#[derive(Debug)]
+pub struct ClientBuilder {
+    client: Client,
+    error: Option<Error>,
+}
+
+impl ClientBuilder {
+    /// Adds a header field to the request. Those of the protocol itself, such as
+    /// `Sec-WebSocket-Key`, can't be set; `Host` can.
+    #[must_use]
+    pub fn header<N, V>(mut self, name: N, value: V) -> Self
+    where
+        N: TryInto<HeaderName>,
+        V: TryInto<HeaderValue>,
+    {
+        match (name.try_into(), value.try_into()) {
+            (Ok(name), Ok(_)) if client::is_protected(name.as_str()) => {
+                self.misuse(format!("the header {name} is the protocol's own"));
+            }
+            (Ok(name), Ok(value)) => {
+                self.client.headers.append(name, value);
+            }
+            (Err(_), _) => self.misuse("a header's name is not valid (RFC 9110 §5.1)".into()),
+            (_, Err(_)) => self.misuse("a header's value is not valid (RFC 9110 §5.5)".into()),
+        }
+        self
+    }
+
+    /// Offers a subprotocol (RFC 6455 §1.9); call it again for those liked less.
+    #[must_use]
+    pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        if !grammar::is_token(name.as_bytes()) {
+            self.misuse(format!("subprotocol {name:?} is not a token (RFC 6455 §4.1)"));
+        } else if self.client.protocols.contains(&name) {
+            self.misuse(format!("subprotocol {name:?} is offered twice (RFC 6455 §4.1)"));
+        } else {
+            self.client.protocols.push(name);
+        }
+        self
+    }
+
+    /// Sets what holds once the connection is open: limits, keepalive, buffers.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.client.config = config;
+        self
+    }
+
+    /// Sets [`Limits::max_message_size`](crate::Limits::max_message_size). Default: 1 MiB.
+    #[must_use]
+    pub fn max_message_size(mut self, bytes: Option<u64>) -> Self {
+        self.client.config.limits.max_message_size = bytes;
+        self
+    }
+
+    /// Sets the bounds on the opening handshake.
+    #[must_use]
+    pub fn handshake_limits(mut self, limits: HandshakeLimits) -> Self {
+        self.client.limits = limits;
+        self
+    }
+
+    /// Sets how long finding and reaching the server may take. Default: 30 s.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.client.connect_timeout = timeout;
+        self
+    }
+
+    /// The client, or what was wrong with the first bad setting.
+    pub fn build(self) -> Result<Client, Error> {
+        match self.error {
+            Some(error) => Err(error),
+            None => Ok(self.client),
+        }
+    }
+
+    fn misuse(&mut self, why: String) {
+        if self.error.is_none() {
+            self.error = Some(Error::new(ErrorKind::Misuse, why));
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The server's side.
+//!
+//! * [`accept`] opens a WebSocket on any transport, with the defaults.
+//! * [`Handshake`] does it step by step: look at the request, then accept, refuse, or
+//!   answer ordinary HTTP.
+//! * [`Server`] listens, and runs a handler for each connection.
+
+mod handshake;
+mod listen;
+mod origin;
+
+pub use handshake::Handshake;
+pub use listen::Server;
+pub use origin::OriginPolicy;
+
+use std::sync::Arc;
+
+use fullduplex_proto::Config;
+
+use crate::error::Error;
+use crate::halves::Transport;
+use crate::http1::HandshakeLimits;
+use crate::websocket::WebSocket;
+
+/// The settings of a server.
+#[derive(Clone, Debug, Default)]
+pub struct ServerConfig {
+    /// What holds once a connection is open: limits, keepalive, buffers.
+    pub websocket: Config,
+    /// The subprotocols that the server speaks. The client's favourite among them is
+    /// chosen; none if there is none.
+    pub protocols: Vec<String>,
+    /// Which web pages may connect. Default: those of the same host.
+    pub origin: OriginPolicy,
+    /// Bounds on the opening handshake.
+    pub handshake: HandshakeLimits,
+}
+
+/// Opens a WebSocket on a transport, with the defaults.
+///
+/// # Cancel safety
+/// Dropped before it is ready, the transport is dropped.
+pub async fn accept<S: Transport>(stream: S) -> Result<WebSocket<S>, Error> {
+    accept_with(stream, ServerConfig::default()).await
+}
+
+/// Opens a WebSocket on a transport. A request that breaks a rule is answered with the
+/// status it deserves, and gives an error.
+///
+/// # Cancel safety
+/// Dropped before it is ready, the transport is dropped.
+pub async fn accept_with<S: Transport>(
+    stream: S,
+    config: impl Into<Arc<ServerConfig>>,
+) -> Result<WebSocket<S>, Error> {
+    Handshake::read(stream, config).await?.accept().await
+}
