@@ -2,7 +2,7 @@
 //! and how it ended (RFC 6455 §5.5, §7).
 
 use alloc::boxed::Box;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -303,8 +303,8 @@ impl Session {
         self.begin_closing(Initiator::Peer, Cause::Handshake, now);
         // §5.5.2: after a Close, no Pong is owed.
         self.sender.drop_controls();
-        // §5.5.1: answer, if not done, echoing the code.
-        let reply = frame.as_ref().map(|f| CloseFrame { code: f.code, reason: String::new() });
+        // §5.5.1: answer, if not done, echoing what came.
+        let reply = frame.clone();
         if let Some(info) = &mut self.info {
             info.close_received = true;
             info.received = frame;

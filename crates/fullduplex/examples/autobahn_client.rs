@@ -1,0 +1,35 @@
+//! The client that Autobahn's fuzzing server tests: it echoes what each case sends.
+//!
+//! `cargo run --example autobahn_client -- ws://127.0.0.1:9001`
+
+use fullduplex::{Client, Error};
+
+const AGENT: &str = "fullduplex";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let server = std::env::args().nth(1).ok_or("give the URL of the fuzzing server")?;
+    // The largest message of the suite; all else stays as it is by default.
+    let client = Client::builder().max_message_size(Some(16 << 20)).build()?;
+
+    let (mut counter, _) = client.connect(&format!("{server}/getCaseCount")).await?;
+    let count = counter.next().await.ok_or("no case count came")??;
+    let count: u32 = count.as_text().ok_or("the case count is not text")?.parse()?;
+    counter.close(fullduplex::CloseCode::NORMAL, "").await?;
+
+    for case in 1..=count {
+        // How a case ends, well or badly, is for the server to judge.
+        let _ = echo(&client, &format!("{server}/runCase?case={case}&agent={AGENT}")).await;
+    }
+    let (mut update, _) = client.connect(&format!("{server}/updateReports?agent={AGENT}")).await?;
+    update.close(fullduplex::CloseCode::NORMAL, "").await?;
+    Ok(())
+}
+
+async fn echo(client: &Client, uri: &str) -> Result<(), Error> {
+    let (mut websocket, _) = client.connect(uri).await?;
+    while let Some(message) = websocket.next().await {
+        websocket.send(message?).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! Both ends of a connection, without I/O, with virtual time: tests read as scripts.
+
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use fullduplex_proto::mask::MaskSource;
+use fullduplex_proto::{
+    Cause, CloseFrame, Config, Connection, Data, Event, Kind, ProtocolError, Role, Session,
+};
+
+/// Masking keys that count: different, and the same in each run.
+#[derive(Debug, Default)]
+pub struct Counting(u32);
+
+impl MaskSource for Counting {
+    fn next_key(&mut self) -> [u8; 4] {
+        self.0 += 1;
+        self.0.wrapping_mul(0x0101_0301).to_be_bytes()
+    }
+}
+
+/// What an end was told, with messages whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// A whole message.
+    Message(Kind, Bytes),
+    /// A Ping.
+    Ping(Bytes),
+    /// A Pong.
+    Pong(Bytes),
+    /// The peer's Close.
+    Close(Option<CloseFrame>),
+    /// The peer broke a rule.
+    Error(ProtocolError),
+}
+
+/// One end.
+#[derive(Debug)]
+pub struct End {
+    /// The connection itself.
+    pub connection: Connection,
+    /// What it was told so far; take from it what was looked at.
+    pub told: Vec<Told>,
+    /// Bytes that came and were not consumed.
+    input: Vec<u8>,
+    message: Vec<u8>,
+}
+
+impl End {
+    /// One end of this role, open since time 0.
+    pub fn new(role: Role, config: Config) -> Self {
+        let mut connection = match role {
+            Role::Client => Connection::client(Box::new(Counting::default()), config),
+            Role::Server => Connection::server(config),
+        };
+        connection.session().open(Duration::ZERO);
+        Self { connection, told: Vec::new(), input: Vec::new(), message: Vec::new() }
+    }
+
+    /// The session.
+    pub fn session(&mut self) -> &mut Session {
+        self.connection.session()
+    }
+
+    /// Gives it bytes.
+    pub fn receive(&mut self, bytes: &[u8], now: Duration) {
+        self.input.extend_from_slice(bytes);
+        loop {
+            let step = match self.connection.receive(&mut self.input, now) {
+                Ok(step) => step,
+                Err(error) => {
+                    self.told.push(Told::Error(error));
+                    continue;
+                }
+            };
+            if step.is_idle() || (step.consumed == 0 && step.event.is_none()) {
+                return;
+            }
+            let consumed = step.consumed;
+            match step.event {
+                None => {}
+                Some(Event::Data(Data { kind, payload, last, .. })) => {
+                    self.message.extend_from_slice(payload);
+                    if last {
+                        let message = std::mem::take(&mut self.message).into();
+                        self.told.push(Told::Message(kind, message));
+                    }
+                }
+                Some(Event::Ping(p)) => self.told.push(Told::Ping(Bytes::copy_from_slice(p))),
+                Some(Event::Pong(p)) => self.told.push(Told::Pong(Bytes::copy_from_slice(p))),
+                Some(Event::Close(frame)) => self.told.push(Told::Close(frame)),
+            }
+            self.input.drain(..consumed);
+            if self.input.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Takes up to `most` of the bytes that it wants to send.
+    pub fn transmit(&mut self, most: usize) -> Vec<u8> {
+        let mut out = self.session().outgoing();
+        let mut bytes = vec![0; out.remaining().min(most)];
+        out.copy_to_slice(&mut bytes);
+        bytes
+    }
+
+    /// Takes what it was told since the last time.
+    pub fn take_told(&mut self) -> Vec<Told> {
+        std::mem::take(&mut self.told)
+    }
+}
+
+/// A client and a server, joined by wires under the test's control.
+#[derive(Debug)]
+pub struct Pair {
+    /// The client.
+    pub client: End,
+    /// The server.
+    pub server: End,
+    /// The time of both.
+    pub now: Duration,
+}
+
+impl Pair {
+    /// A pair whose ends have the same settings.
+    pub fn new(config: Config) -> Self {
+        let (client, server) = (End::new(Role::Client, config), End::new(Role::Server, config));
+        Self { client, server, now: Duration::ZERO }
+    }
+
+    /// Carries bytes from the client to the server until there are none.
+    pub fn to_server(&mut self) {
+        while let bytes @ [_, ..] = &self.client.transmit(usize::MAX)[..] {
+            self.server.receive(bytes, self.now);
+        }
+    }
+
+    /// Carries bytes from the server to the client until there are none.
+    pub fn to_client(&mut self) {
+        while let bytes @ [_, ..] = &self.server.transmit(usize::MAX)[..] {
+            self.client.receive(bytes, self.now);
+        }
+    }
+
+    /// Carries bytes both ways until both are quiet.
+    pub fn settle(&mut self) {
+        while self.client.session().wants_write() || self.server.session().wants_write() {
+            self.to_server();
+            self.to_client();
+        }
+    }
+
+    /// Lets time pass, firing both ends' timers when they are due.
+    pub fn advance(&mut self, by: Duration) {
+        let end = self.now + by;
+        loop {
+            let next = [&mut self.client, &mut self.server]
+                .into_iter()
+                .filter_map(|e| e.session().poll_timeout())
+                .min();
+            match next {
+                Some(at) if at <= end => {
+                    self.now = at.max(self.now);
+                    self.client.session().handle_timeout(self.now);
+                    self.server.session().handle_timeout(self.now);
+                }
+                _ => break,
+            }
+        }
+        self.now = end;
+    }
+
+    /// Ends the transport at both ends.
+    pub fn cut(&mut self) {
+        let now = self.now;
+        self.client.session().handle_end(Cause::TransportEnd, now);
+        self.server.session().handle_end(Cause::TransportEnd, now);
+    }
+}
