@@ -1,4 +1,78 @@
-//! The project's own commands.
+//! The project's own commands. `cargo xtask help` lists them.
 #![forbid(unsafe_code)]
+// These are programs that print.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
-fn main() {}
+mod autobahn;
+mod env;
+mod fuzz;
+mod layers;
+mod peers;
+mod process;
+mod rfc;
+mod steps;
+
+use std::process::ExitCode;
+
+/// What a step found: how many checks passed, failed and were skipped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    pub(crate) skipped: usize,
+}
+
+impl Tally {
+    /// One check that passed.
+    pub(crate) const PASSED: Self = Self { passed: 1, failed: 0, skipped: 0 };
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+}
+
+/// The outcome of a step; the error says what kept it from being run to its end.
+pub(crate) type Outcome = Result<Tally, String>;
+
+const HELP: &str = "\
+The project's own commands:
+
+  cargo xtask test [--only STEP]… [--list]   everything, with its own set-up
+  cargo xtask layers                         which crate may use which
+  cargo xtask autobahn [server|client]       the Autobahn suite against one role, or both
+  cargo xtask peers                          browsers and other languages' clients and servers
+  cargo xtask fuzz [--seconds N]             each fuzz target for so long
+  cargo xtask rfc                            where RFC 6455's sections are obeyed and tested";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let outcome = match words[..] {
+        ["test", ref rest @ ..] => return steps::run(rest),
+        ["layers"] => layers::run(),
+        ["autobahn"] => autobahn::run(&[autobahn::Role::Server, autobahn::Role::Client]),
+        ["autobahn", "server"] => autobahn::run(&[autobahn::Role::Server]),
+        ["autobahn", "client"] => autobahn::run(&[autobahn::Role::Client]),
+        ["peers"] => peers::run(),
+        ["fuzz"] => fuzz::run(10),
+        ["fuzz", "--seconds", n] => {
+            n.parse().map_err(|_| format!("{n}: no number")).and_then(fuzz::run)
+        }
+        ["rfc"] => rfc::run(),
+        ["help" | "--help" | "-h"] | [] => {
+            println!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        _ => Err(format!("unknown command: {}\n\n{HELP}", words.join(" "))),
+    };
+    match outcome {
+        Ok(tally) if tally.failed == 0 => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(why) => {
+            eprintln!("xtask: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}

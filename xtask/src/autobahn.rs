@@ -1,0 +1,163 @@
+//! The Autobahn test suite: its fuzzing client against our server, its fuzzing server
+//! against our client, side by side.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::process::{Background, Server, build_release, command, folder_for, release, root};
+use crate::{Outcome, Tally, env};
+
+/// The groups of cases that are run; 12 and 13 are compression.
+const CASES: [&str; 9] = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "9.*", "10.*"];
+/// The largest message of the suite; all else stays as it is by default.
+const MAX_MESSAGE_SIZE: &str = "16777216";
+/// How long one role may take.
+const DEADLINE: Duration = Duration::from_secs(30 * 60);
+
+/// Which end of ours is tested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Server,
+    Client,
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Client => "client",
+        }
+    }
+}
+
+pub(crate) fn run(roles: &[Role]) -> Outcome {
+    build_release()?;
+    let python = env::autobahn()?;
+    let mut tally = Tally::default();
+    let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            roles.iter().map(|role| scope.spawn(|| run_role(*role, &python))).collect();
+        let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
+        joined.map(|r| r.unwrap_or_else(|_| Err("the harness panicked".into()))).collect()
+    });
+    for outcome in outcomes {
+        tally.add(outcome?);
+    }
+    Ok(tally)
+}
+
+fn run_role(role: Role, python: &Path) -> Outcome {
+    let folder = folder_for(&format!("autobahn-{}", role.name()))?;
+    let spec = folder.join("spec.json");
+    let (reports, log) = (folder.join("reports"), folder.join("log.txt"));
+    let wstest = |mode: &str, spec_text: &Value| -> Result<Background, String> {
+        fs::write(&spec, spec_text.to_string()).map_err(|error| error.to_string())?;
+        let log = fs::File::create(&log).map_err(|error| error.to_string())?;
+        let errors = log.try_clone().map_err(|error| error.to_string())?;
+        let script = root().join("tests/autobahn/wstest.py");
+        let mut command = command(python);
+        command.arg(script).args(["-m", mode, "-u", "0", "-s"]).arg(&spec);
+        Background::spawn(command.current_dir(&folder).stdout(log).stderr(errors))
+    };
+    let common =
+        json!({"outdir": reports, "cases": CASES, "exclude-cases": [], "exclude-agent-cases": {}});
+    let with = |name: &str, value: Value| {
+        let mut spec = common.clone();
+        spec[name] = value;
+        spec
+    };
+    match role {
+        Role::Server => {
+            let server = Server::start(&["--max-message-size", MAX_MESSAGE_SIZE])?;
+            let url = format!("ws://{}", server.address);
+            let servers = json!([{"agent": "fullduplex", "url": url}]);
+            let mut suite = wstest("fuzzingclient", &with("servers", servers))?;
+            suite.wait(DEADLINE).map_err(|why| format!("wstest: {why}; see {}", log.display()))?;
+        }
+        Role::Client => {
+            let url = format!("ws://127.0.0.1:{}", free_port()?);
+            let _suite = wstest("fuzzingserver", &with("url", url.clone().into()))?;
+            wait_until_listening(&url)?;
+            let mut client =
+                Background::spawn(command(release("examples/autobahn_client")).arg(url))?;
+            client.wait(DEADLINE).map_err(|why| format!("autobahn_client: {why}"))?;
+        }
+    }
+    judge(role, &reports)
+}
+
+fn free_port() -> Result<u16, String> {
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+    Ok(listener.local_addr().map_err(|error| error.to_string())?.port())
+}
+
+fn wait_until_listening(url: &str) -> Result<(), String> {
+    let address = url.trim_start_matches("ws://");
+    for _ in 0..200 {
+        if std::net::TcpStream::connect(address).is_ok() {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Err("the fuzzing server does not listen".into())
+}
+
+/// Compares the reports with the committed expectations.
+fn judge(role: Role, reports: &Path) -> Outcome {
+    let index = reports.join("index.json");
+    let text =
+        fs::read_to_string(&index).map_err(|error| format!("{}: {error}", index.display()))?;
+    let index: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let cases = index["fullduplex"].as_object().ok_or("the report has no agent fullduplex")?;
+    let found: BTreeMap<String, String> = cases
+        .iter()
+        .map(|(id, case)| {
+            let word = |name: &str| case[name].as_str().unwrap_or("?").to_owned();
+            (id.clone(), format!("{} {}", word("behavior"), word("behaviorClose")))
+        })
+        .collect();
+    let expected = expectations()?;
+    let mut tally = Tally::default();
+    let mut complaints = String::new();
+    for id in expected.keys().chain(found.keys().filter(|id| !expected.contains_key(*id))) {
+        let (want, got) = (expected.get(id), found.get(id));
+        if want == got {
+            tally.passed += 1;
+            continue;
+        }
+        tally.failed += 1;
+        let show = |o: Option<&String>| o.map_or("no such case", |s| s.as_str()).to_owned();
+        let report = cases.get(id).and_then(|c| c["reportfile"].as_str()).unwrap_or("no report");
+        let _ = writeln!(
+            complaints,
+            "  {id}: expected {}, found {}; see {}",
+            show(want),
+            show(got),
+            reports.join(report).display()
+        );
+    }
+    println!(
+        "autobahn, our {}: {} of {} cases as expected",
+        role.name(),
+        tally.passed,
+        tally.passed + tally.failed
+    );
+    print!("{complaints}");
+    Ok(tally)
+}
+
+/// Case ids with their two outcomes, of the groups that are run.
+fn expectations() -> Result<BTreeMap<String, String>, String> {
+    let path = root().join("tests/autobahn/expectations.txt");
+    let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let lines = text.lines().filter(|l| !l.is_empty() && !l.starts_with('#'));
+    let pairs = lines.filter_map(|l| l.split_once(' '));
+    let is_run = |id: &str| CASES.iter().any(|group| id.starts_with(group.trim_end_matches('*')));
+    Ok(pairs.filter(|(id, _)| is_run(id)).map(|(i, o)| (i.to_owned(), o.to_owned())).collect())
+}

@@ -1,0 +1,115 @@
+//! Which crate may use which: `proto ← fullduplex ← cli`, and a list of the foreign crates
+//! that each may depend on, so that a new one is a decision.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::process::{command, output};
+use crate::{Outcome, Tally};
+
+/// The normal dependencies that each crate may have.
+const ALLOWED: [(&str, &[&str]); 5] = [
+    ("fullduplex-proto", &["base64", "bytes", "httparse", "sha1_smol", "simdutf8"]),
+    (
+        "fullduplex",
+        &[
+            "bytes",
+            "fullduplex-proto",
+            "futures-core",
+            "futures-sink",
+            "http",
+            "rand",
+            "tokio",
+            "url",
+        ],
+    ),
+    ("fullduplex-cli", &["clap", "fullduplex", "http", "tokio"]),
+    ("fullduplex-testkit", &["bytes", "fullduplex-proto", "tokio"]),
+    ("xtask", &["serde_json"]),
+];
+
+pub(crate) fn run() -> Outcome {
+    let metadata = output(command("cargo").args(["metadata", "--format-version=1", "--locked"]))?;
+    let metadata: Value = serde_json::from_str(&metadata).map_err(|error| error.to_string())?;
+    let mut complaints = check_dependencies(&metadata);
+    complaints.extend(check_msrv(&metadata));
+    for complaint in &complaints {
+        println!("layers: {complaint}");
+    }
+    Ok(Tally { passed: usize::from(complaints.is_empty()), failed: complaints.len(), skipped: 0 })
+}
+
+/// Holds the workspace's own crates against the list.
+fn check_dependencies(metadata: &Value) -> Vec<String> {
+    let allowed: BTreeMap<&str, &[&str]> = ALLOWED.into_iter().collect();
+    let mut complaints = Vec::new();
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    for package in packages.filter(|p| p["source"].is_null()) {
+        let name = package["name"].as_str().unwrap_or("?");
+        let Some(allowed) = allowed.get(name) else {
+            complaints.push(format!("{name} has no place in the layers"));
+            continue;
+        };
+        let dependencies = package["dependencies"].as_array().into_iter().flatten();
+        for dependency in dependencies.filter(|d| d["kind"].is_null()) {
+            let used = dependency["name"].as_str().unwrap_or("?");
+            if !allowed.contains(&used) {
+                complaints.push(format!("{name} may not depend on {used}"));
+            }
+        }
+    }
+    complaints
+}
+
+/// No dependency may want a newer compiler than the one that we promise.
+fn check_msrv(metadata: &Value) -> Vec<String> {
+    let packages = || metadata["packages"].as_array().into_iter().flatten();
+    let version = |p: &Value| -> Option<Vec<u32>> {
+        let text = p["rust_version"].as_str()?;
+        text.split('.').map(|n| n.parse().ok()).collect()
+    };
+    let ours = packages().filter(|p| p["source"].is_null()).filter_map(version).min();
+    let Some(ours) = ours else { return vec!["no rust-version is promised".into()] };
+    packages()
+        .filter(|p| version(p).is_some_and(|v| v > ours))
+        .map(|p| format!("{} needs Rust {}, we promise {ours:?}", p["name"], p["rust_version"]))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn workspace(name: &str, used: &str) -> Value {
+        json!({"packages": [{
+            "name": name, "source": null, "rust_version": "1.88",
+            "dependencies": [{"name": used, "kind": null}, {"name": "proptest", "kind": "dev"}],
+        }]})
+    }
+
+    #[test]
+    fn a_forbidden_edge_is_found() {
+        assert_eq!(
+            check_dependencies(&workspace("fullduplex-proto", "tokio")),
+            ["fullduplex-proto may not depend on tokio"]
+        );
+        assert!(check_dependencies(&workspace("fullduplex-proto", "bytes")).is_empty());
+        assert_eq!(
+            check_dependencies(&workspace("new", "bytes")),
+            ["new has no place in the layers"]
+        );
+    }
+
+    #[test]
+    fn a_too_new_dependency_is_found() {
+        let mut metadata = workspace("fullduplex", "bytes");
+        assert!(check_msrv(&metadata).is_empty());
+        metadata["packages"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"name": "bytes", "source": "registry", "rust_version": "1.89.0"}));
+        assert_eq!(check_msrv(&metadata).len(), 1);
+    }
+}
