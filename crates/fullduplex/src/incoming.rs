@@ -143,6 +143,7 @@ impl<S: Transport> Incoming<S> {
     fn handle_control(&mut self, control: &Found, outlet: &Arc<Outlet<S>>) -> Result<(), Error> {
         let Some(event) = control.control() else { return Ok(()) };
         outlet.handle_event(&event).map_err(|error| {
+            self.receiver.drain();
             self.told = true;
             error.into()
         })

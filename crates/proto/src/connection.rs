@@ -8,7 +8,7 @@ use crate::frame::Role;
 use crate::limits::Limits;
 use crate::mask::MaskSource;
 use crate::receive::{Receiver, Step};
-use crate::session::{Session, SessionConfig};
+use crate::session::{Session, SessionConfig, Transport};
 
 /// The settings of a [`Connection`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,6 +105,10 @@ impl Connection {
         let (receiver, session) = (&mut self.receiver, &mut self.session);
         if !input.is_empty() {
             session.note_received();
+        }
+        // The session may have failed the connection for what the receiver can't know.
+        if matches!(session.transport(), Transport::Drain | Transport::Drop) {
+            return Ok(Step { consumed: input.len(), event: None });
         }
         let step = receiver.receive(input).inspect_err(|error| session.fail(*error, now))?;
         if let Some(event) = &step.event {

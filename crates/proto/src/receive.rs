@@ -135,6 +135,13 @@ impl Receiver {
         self.message.kind
     }
 
+    /// From now on consumes everything without a word: the connection was failed for a
+    /// reason that the receiver does not know.
+    pub fn drain(&mut self) {
+        self.drains = true;
+        self.frame.remaining = 0;
+    }
+
     /// Consumes one frame, or one piece of it, at the start of `input`.
     ///
     /// The error is reported once, when the first byte that proves it is there.

@@ -1,0 +1,230 @@
+//! The closing handshake in all orders, as scripts (RFC 6455 §5.5.1, §7).
+
+use std::time::Duration;
+
+use fullduplex_proto::bytes::Bytes;
+use fullduplex_proto::{
+    Cause, CloseCode, CloseFrame, Config, Initiator, Kind, ProtocolError, Role, SendError, State,
+    Transport,
+};
+use fullduplex_testkit::pair::{End, Pair, Told};
+
+const NOW: Duration = Duration::ZERO;
+
+fn frame(code: u16, reason: &str) -> Option<CloseFrame> {
+    Some(CloseFrame::new(CloseCode::new(code), reason).unwrap())
+}
+
+fn pair() -> Pair {
+    Pair::new(Config::default())
+}
+
+#[test]
+fn the_client_closes() {
+    let mut p = pair();
+    assert!(p.client.session().close(frame(1000, "bye"), NOW));
+    assert_eq!(p.client.session().state(), State::Closing);
+    assert_eq!(p.client.session().transport(), Transport::Use);
+    p.settle();
+    assert_eq!(p.server.take_told(), [Told::Close(frame(1000, "bye"))]);
+    assert_eq!(p.client.take_told(), [Told::Close(frame(1000, "bye"))]);
+    // §7.1.1: the server ends the transport, the client waits for that.
+    assert_eq!(p.server.session().transport(), Transport::Finish);
+    assert_eq!(p.client.session().transport(), Transport::AwaitEnd);
+    p.cut();
+    for (end, initiator) in [(&mut p.client, Initiator::Local), (&mut p.server, Initiator::Peer)] {
+        assert_eq!(end.session().state(), State::Closed);
+        let info = end.session().close_info().unwrap();
+        assert!(info.is_clean());
+        assert_eq!((info.initiator, info.cause), (initiator, Cause::Handshake));
+        assert_eq!((info.code(), info.reason()), (CloseCode::NORMAL, "bye"));
+    }
+}
+
+#[test]
+fn the_server_closes_without_a_code() {
+    let mut p = pair();
+    p.server.session().close(None, NOW);
+    p.settle();
+    assert_eq!(p.client.take_told(), [Told::Close(None)]);
+    assert_eq!(p.server.session().transport(), Transport::Finish);
+    let info = p.client.session().close_info().unwrap();
+    // §7.1.5: 1005 when the Close frame has no code.
+    assert_eq!((info.code(), info.initiator), (CloseCode::NO_STATUS, Initiator::Peer));
+}
+
+#[test]
+fn both_close_at_once() {
+    let mut p = pair();
+    p.client.session().close(frame(1000, ""), NOW);
+    p.server.session().close(frame(1001, ""), NOW);
+    let (from_client, from_server) = (p.client.transmit(usize::MAX), p.server.transmit(usize::MAX));
+    p.client.receive(&from_server, NOW);
+    p.server.receive(&from_client, NOW);
+    // Neither answers: its own Close is the answer.
+    assert!(!p.client.session().wants_write() && !p.server.session().wants_write());
+    for end in [&mut p.client, &mut p.server] {
+        let info = end.session().close_info().unwrap();
+        assert!(info.is_clean());
+        assert_eq!(info.initiator, Initiator::Local);
+    }
+    assert_eq!(p.client.session().close_info().unwrap().code(), CloseCode::GOING_AWAY);
+}
+
+#[test]
+fn a_peer_that_does_not_answer_is_given_up() {
+    let mut p = pair();
+    p.client.session().close(frame(1000, ""), NOW);
+    p.client.transmit(usize::MAX);
+    p.advance(Duration::from_millis(9_999));
+    assert_eq!(p.client.session().state(), State::Closing);
+    p.advance(Duration::from_millis(1));
+    assert_eq!(p.client.session().state(), State::Closed);
+    assert_eq!(p.client.session().transport(), Transport::Drop);
+    let info = p.client.session().close_info().unwrap();
+    assert_eq!((info.cause, info.is_clean()), (Cause::CloseTimeout, false));
+    assert_eq!(info.code(), CloseCode::ABNORMAL);
+}
+
+#[test]
+fn data_before_the_answer_still_arrives() {
+    let mut p = pair();
+    p.client.session().close(frame(1000, ""), NOW);
+    p.server.session().send(Kind::Text, Bytes::from("last words")).unwrap();
+    // The server's data leaves before it has read the Close.
+    p.to_client();
+    p.settle();
+    assert_eq!(
+        p.client.take_told(),
+        [Told::Message(Kind::Text, "last words".into()), Told::Close(frame(1000, ""))]
+    );
+}
+
+#[test]
+fn nothing_is_sent_after_a_close() {
+    let mut p = pair();
+    p.client.session().close(frame(1000, ""), NOW);
+    let session = p.client.session();
+    assert_eq!(session.send(Kind::Text, Bytes::new()).unwrap_err().0, SendError::Closing);
+    assert_eq!(session.send_fragment(Kind::Text, b"", true), Err(SendError::Closing));
+    assert_eq!(session.ping(b""), Err(SendError::Closing));
+    assert_eq!(session.pong(b""), Err(SendError::Closing));
+    assert!(!session.close(frame(1001, ""), NOW), "a second Close is ignored");
+    assert_eq!(p.client.transmit(usize::MAX).len(), 8, "one Close frame");
+    assert!(!p.client.session().wants_write());
+}
+
+#[test]
+fn what_follows_the_peers_close_is_not_read() {
+    let mut server = End::new(Role::Server, Config::default());
+    let mut bytes = Vec::from(*b"\x88\x80\0\0\0\0");
+    bytes.extend(b"\x81\x81\0\0\0\0a");
+    bytes.extend(b"garbage that is no frame");
+    server.receive(&bytes, NOW);
+    assert_eq!(server.take_told(), [Told::Close(None)]);
+    assert_eq!(server.transmit(usize::MAX), b"\x88\x00");
+}
+
+#[test]
+fn a_ping_before_the_peers_close_is_answered_after_ours() {
+    // §5.5.2: a Pong is owed until a Close was received.
+    let mut p = pair();
+    p.client.session().close(frame(1000, ""), NOW);
+    p.client.transmit(usize::MAX);
+    p.client.receive(b"\x89\x02hi", NOW);
+    assert_eq!(p.client.transmit(usize::MAX).len(), 8);
+    // ... and not any more then.
+    p.server.receive(b"\x89\x80\0\0\0\0\x88\x80\0\0\0\0", NOW);
+    assert_eq!(p.server.transmit(usize::MAX), b"\x88\x00");
+}
+
+#[test]
+fn the_transport_ends_without_a_close() {
+    let mut p = pair();
+    // Inside a frame.
+    p.client.receive(b"\x82\x05abc", NOW);
+    p.cut();
+    assert_eq!(p.client.session().state(), State::Closed);
+    let info = p.client.session().close_info().unwrap();
+    assert_eq!((info.cause, info.initiator), (Cause::TransportEnd, Initiator::Peer));
+    assert_eq!((info.code(), info.is_clean()), (CloseCode::ABNORMAL, false));
+    assert_eq!(p.client.session().poll_timeout(), None);
+}
+
+/// The frame of a server with this close code.
+fn close_bytes(code: u16) -> Vec<u8> {
+    [&b"\x88\x02"[..], &code.to_be_bytes()].concat()
+}
+
+#[test]
+fn codes_from_the_wire() {
+    // §7.4.
+    for code in [1000, 1001, 1002, 1003, 1007, 1011, 1014, 3000, 3999, 4000, 4999] {
+        let mut client = End::new(Role::Client, Config::default());
+        client.receive(&close_bytes(code), NOW);
+        assert_eq!(client.take_told(), [Told::Close(frame(code, ""))]);
+    }
+    for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535] {
+        let mut client = End::new(Role::Client, Config::default());
+        client.receive(&close_bytes(code), NOW);
+        let error = ProtocolError::CloseCode(CloseCode::new(code));
+        assert_eq!(client.take_told(), [Told::Error(error)]);
+        assert_eq!(client.session().transport(), Transport::Drain);
+    }
+}
+
+/// Bytes that fail a client, and the code that it answers with (§7.4.1).
+const FAILURES: [(&[u8], u16); 14] = [
+    (b"\xC1\x00", 1002),
+    (b"\x83\x00", 1002),
+    (b"\x8B\x00", 1002),
+    (b"\x09\x00", 1002),
+    (b"\x89\x7E\x00\x7E", 1002),
+    (b"\x81\x80\0\0\0\0", 1002),
+    (b"\x81\x7E\x00\x01a", 1002),
+    (b"\x82\x7F\x80\0\0\0\0\0\0\0", 1002),
+    (b"\x80\x00", 1002),
+    (b"\x01\x01a\x81\x01b", 1002),
+    (b"\x81\x01\xFF", 1007),
+    (b"\x88\x01\x03", 1002),
+    (b"\x88\x03\x03\xE8\xFF", 1007),
+    (b"\x82\x7F\x3F\xFF\xFF\xFF\xFF\xFF\xFF\xFF", 1009),
+];
+
+#[test]
+fn a_broken_rule_fails_the_connection_with_its_code() {
+    for (bytes, code) in FAILURES {
+        let mut client = End::new(Role::Client, Config::default());
+        client.receive(bytes, NOW);
+        // Told once; what follows is not looked at (§7.1.7).
+        client.receive(b"\x81\x01a\xFF\xFF", NOW);
+        let told = client.take_told();
+        let [.., Told::Error(error)] = &told[..] else { panic!("{bytes:x?}: {told:?}") };
+        assert_eq!(error.close_code().get(), code, "{bytes:x?}: {error}");
+        assert!(error.to_string().contains("RFC 6455 §") || error.is_limit(), "{error}");
+        let info = client.session().close_info().unwrap();
+        assert_eq!((info.initiator, info.cause), (Initiator::Library, Cause::Protocol(*error)));
+        assert_eq!(client.session().transport(), Transport::Drain);
+        assert!(client.session().send(Kind::Text, Bytes::new()).is_err());
+        // One Close frame, with the code and in words why.
+        let mut server = End::new(Role::Server, Config::default());
+        let sent = client.transmit(usize::MAX);
+        server.receive(&sent, NOW);
+        let [Told::Close(Some(close))] = &server.take_told()[..] else { panic!("no Close") };
+        assert_eq!((close.code.get(), &close.reason), (code, &error.to_string()));
+        // The peer never ends the transport: that is bounded too.
+        client.session().handle_timeout(Duration::from_secs(10));
+        assert_eq!(client.session().transport(), Transport::Drop);
+    }
+}
+
+#[test]
+fn an_error_during_the_closing_is_the_cause() {
+    let mut p = pair();
+    p.client.session().close(frame(1000, ""), NOW);
+    p.client.receive(b"\x83\x00", NOW);
+    let info = p.client.session().close_info().unwrap();
+    assert_eq!(info.cause, Cause::Protocol(ProtocolError::ReservedOpcode(3)));
+    assert_eq!(info.initiator, Initiator::Local);
+    assert_eq!(p.client.transmit(usize::MAX).len(), 8, "the Close that was queued, and no other");
+}

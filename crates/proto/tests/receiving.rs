@@ -1,0 +1,349 @@
+//! What is made of received bytes: however they are cut, beside a naive reader, and within
+//! the limits (RFC 6455 §5, §8.1).
+
+use std::time::Duration;
+
+use fullduplex_proto::bytes::{Bytes, BytesMut};
+use fullduplex_proto::frame::EncodedHeader;
+use fullduplex_proto::{
+    Assembler, CloseFrame, Config, Incoming, Input, Kind, Limits, OpCode, ProtocolError, Receiver,
+    Role, mask,
+};
+use fullduplex_testkit::chop;
+use fullduplex_testkit::pair::{End, Told};
+use proptest::prelude::*;
+
+const NOW: Duration = Duration::ZERO;
+const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+/// A client's frame.
+fn frame(opcode: OpCode, fin: bool, payload: &[u8]) -> Vec<u8> {
+    let header = EncodedHeader::new(opcode, fin, Some(KEY), payload.len() as u64);
+    let mut bytes = header.as_bytes().to_vec();
+    let start = bytes.len();
+    bytes.extend_from_slice(payload);
+    mask::apply(&mut bytes[start..], KEY);
+    bytes
+}
+
+fn server(limits: Limits) -> End {
+    End::new(Role::Server, Config { limits, ..Config::default() })
+}
+
+/// Some of everything that is legal.
+fn valid_stream() -> Vec<u8> {
+    use OpCode as O;
+    [
+        frame(O::Text, true, "Hello, 世界".as_bytes()),
+        frame(O::Text, false, &"🌍".as_bytes()[..2]),
+        frame(O::Ping, true, b"ping"),
+        frame(O::Continuation, false, b""),
+        frame(O::Pong, true, b""),
+        frame(O::Continuation, true, &"🌍".as_bytes()[2..]),
+        frame(O::Binary, true, &[0xAB; 300]),
+        frame(O::Binary, true, b""),
+        frame(O::Close, true, b"\x03\xe8bye"),
+        b"not looked at".to_vec(),
+    ]
+    .concat()
+}
+
+#[test]
+fn events_do_not_depend_on_the_cuts() {
+    for tail in [&b""[..], b"\x81\x81aaaa\xFF", b"\x83\x80aaaa", b"\x81\x00"] {
+        let valid = valid_stream();
+        let stream = [&valid[..if tail.is_empty() { valid.len() } else { 60 }], tail].concat();
+        chop::check(&stream, |pieces| {
+            let mut end = server(Limits::default());
+            for piece in pieces {
+                end.receive(piece, NOW);
+            }
+            end.take_told()
+        });
+    }
+}
+
+/// The same, through the adapter that makes messages.
+fn through_input(pieces: &[&[u8]]) -> Vec<Told> {
+    let mut receiver = Receiver::new(Role::Server, Limits::default());
+    let (mut input, mut assembler) = (Input::default(), Assembler::default());
+    let mut told = Vec::new();
+    for piece in pieces {
+        input.bytes_mut().extend_from_slice(piece);
+        loop {
+            told.push(match input.next(&mut receiver, &mut assembler) {
+                Ok(None) => break,
+                Ok(Some(Incoming::Message(m))) => Told::Message(m.kind(), m.into_bytes()),
+                Ok(Some(Incoming::Ping(p))) => Told::Ping(p),
+                Ok(Some(Incoming::Pong(p))) => Told::Pong(p),
+                Ok(Some(Incoming::Close(c))) => Told::Close(c),
+                Err(error) => Told::Error(error),
+            });
+        }
+    }
+    told
+}
+
+#[test]
+fn messages_do_not_depend_on_the_cuts() {
+    let stream = [frame(OpCode::Binary, true, &[5; 9000]), valid_stream()].concat();
+    let whole = through_input(&[&stream]);
+    assert_eq!(whole.len(), 8);
+    for at in (0..stream.len()).step_by(7).chain(0..40) {
+        let (a, b) = stream.split_at(at);
+        assert!(through_input(&[a, b]) == whole, "cut at {at}");
+    }
+    let bytes: Vec<&[u8]> = stream.chunks(1).collect();
+    assert!(through_input(&bytes) == whole);
+    chop::check(&valid_stream(), through_input);
+}
+
+#[test]
+fn a_long_message_is_split_off_and_a_short_one_copied_out() {
+    let stream =
+        [frame(OpCode::Binary, true, &[1; 9000]), frame(OpCode::Binary, true, &[2; 100])].concat();
+    let mut input = Input::from(BytesMut::from(&stream[..]));
+    let range = input.bytes_mut().as_ptr_range();
+    let mut receiver = Receiver::new(Role::Server, Limits::default());
+    let mut next = || input.next(&mut receiver, &mut Assembler::default()).unwrap().unwrap();
+    let (Incoming::Message(long), Incoming::Message(short)) = (next(), next()) else { panic!() };
+    assert!(range.contains(&long.as_bytes().as_ptr()), "not copied");
+    assert!(!range.contains(&short.as_bytes().as_ptr()), "does not keep the buffer");
+}
+
+#[test]
+fn direct_reads_are_the_same_and_grow_with_what_came() {
+    let payload: Vec<u8> = (0..300_000_u32).map(|i| i as u8).collect();
+    let bytes = frame(OpCode::Binary, true, &payload);
+    let mut receiver = Receiver::new(Role::Server, Limits::default());
+    let mut assembler = Assembler::default();
+    let mut head = bytes[..14].to_vec();
+    assert_eq!(receiver.receive(&mut head).unwrap().consumed, 14);
+    let mut rest = &bytes[14..];
+    loop {
+        let (buffer, room) = assembler.room(receiver.payload_remaining());
+        let (start, take) = (buffer.len(), room.min(rest.len()).min(7_001));
+        buffer.extend_from_slice(&rest[..take]);
+        assert!(buffer.capacity() <= 2 * (start + take) + 16 * 1024, "by what came, not announced");
+        rest = &rest[take..];
+        if let Some(message) = assembler.appended(&mut receiver, start).unwrap() {
+            assert!(message.as_bytes() == payload);
+            assert!(rest.is_empty());
+            return;
+        }
+    }
+}
+
+#[test]
+fn the_size_limit_holds_at_the_header_and_over_fragments() {
+    let limits = Limits { max_message_size: Some(1000), ..Limits::default() };
+    let too_big = Told::Error(ProtocolError::MessageTooBig { limit: 1000 });
+    let run = |bytes: &[u8]| {
+        let mut end = server(limits);
+        end.receive(bytes, NOW);
+        end.take_told()
+    };
+    assert_eq!(run(&frame(OpCode::Binary, true, &[0; 1000])).len(), 1);
+    assert!(matches!(run(&frame(OpCode::Binary, true, &[0; 1000]))[0], Told::Message(..)));
+    // The header alone.
+    assert_eq!(run(&frame(OpCode::Binary, true, &[0; 1001])[..8]), [too_big.clone()]);
+    let first = frame(OpCode::Binary, false, &[0; 600]);
+    let second = frame(OpCode::Continuation, true, &[0; 401]);
+    assert_eq!(run(&[&first[..], &second[..8]].concat()), [too_big]);
+    assert!(ProtocolError::MessageTooBig { limit: 1 }.to_string().contains("max_message_size"));
+}
+
+#[test]
+fn a_huge_length_allocates_nothing_and_can_not_wrap() {
+    let limits = Limits { max_message_size: None, ..Limits::default() };
+    let mut receiver = Receiver::new(Role::Client, limits);
+    let mut assembler = Assembler::default();
+    let mut header = *b"\x02\x7F\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF";
+    assert_eq!(receiver.receive(&mut header).unwrap().consumed, 10);
+    assert_eq!(receiver.payload_remaining(), u64::MAX >> 1);
+    assert!(assembler.room(receiver.payload_remaining()).0.capacity() <= 16 * 1024);
+}
+
+#[test]
+fn a_bad_frame_is_refused_before_its_length_came() {
+    let mut end = End::new(Role::Client, Config::default());
+    end.receive(b"\x83\x7F", NOW);
+    assert_eq!(end.take_told(), [Told::Error(ProtocolError::ReservedOpcode(3))]);
+}
+
+#[test]
+fn fragments_are_budgeted_by_what_they_carry() {
+    let fragments = |count: usize, payload: &[u8]| {
+        let mut end = server(Limits { max_message_size: None, ..Limits::default() });
+        end.receive(&frame(OpCode::Binary, false, payload), NOW);
+        let more = frame(OpCode::Continuation, false, payload).repeat(count - 2);
+        end.receive(&more, NOW);
+        end.receive(&frame(OpCode::Continuation, true, payload), NOW);
+        end.take_told().remove(0)
+    };
+    let too_many = Told::Error(ProtocolError::TooManyFragments { limit: 4096 });
+    assert!(matches!(fragments(4096, b""), Told::Message(..)));
+    assert_eq!(fragments(4097, b""), too_many);
+    assert_eq!(fragments(131_072, b"x"), too_many);
+    // Autobahn 9.4: 4 MiB in fragments of 64 bytes.
+    assert!(matches!(fragments(65_536, &[0; 64]), Told::Message(..)));
+}
+
+#[test]
+fn text_fails_at_its_first_bad_byte() {
+    // §8.1. The frame goes on, the failure does not wait for it.
+    let mut end = server(Limits::default());
+    let bytes = frame(OpCode::Text, false, b"\xF4\x8F\xBF\xBF\xED\xA0 and more");
+    end.receive(&bytes[..6 + 5], NOW);
+    assert_eq!(end.take_told(), []);
+    end.receive(&bytes[6 + 5..6 + 6], NOW);
+    assert_eq!(end.take_told(), [Told::Error(ProtocolError::InvalidUtf8)]);
+    // A character may not be cut by the end of the message.
+    let mut end = server(Limits::default());
+    end.receive(&frame(OpCode::Text, true, b"\xC3"), NOW);
+    assert_eq!(end.take_told(), [Told::Error(ProtocolError::InvalidUtf8)]);
+}
+
+/// The receiver written down as the RFC reads, over bytes that are all there.
+fn naive(mut bytes: &[u8]) -> Vec<Told> {
+    let mut told = Vec::new();
+    let mut message: Option<(Kind, Vec<u8>)> = None;
+    let fail = |mut told: Vec<Told>, error| {
+        told.push(Told::Error(error));
+        told
+    };
+    loop {
+        let [first, second, ..] = *bytes else { return told };
+        let (fin, rsv, opcode, masked) = (first >> 7, first >> 4 & 7, first & 15, second >> 7);
+        use ProtocolError as E;
+        let error = match () {
+            () if rsv != 0 => Some(E::ReservedBits(rsv)),
+            () if matches!(opcode, 3..=7 | 11..) => Some(E::ReservedOpcode(opcode)),
+            () if opcode >= 8 && fin == 0 => Some(E::FragmentedControl),
+            () if opcode >= 8 && second & 127 > 125 => Some(E::ControlTooLong),
+            () if masked == 0 => Some(E::Unmasked),
+            () => None,
+        };
+        if let Some(error) = error {
+            return fail(told, error);
+        }
+        let wide = match second & 127 {
+            126 => 2,
+            127 => 8,
+            _ => 0,
+        };
+        if bytes.len() < 2 + wide + 4 {
+            return told;
+        }
+        let len = match wide {
+            0 => u64::from(second & 127),
+            _ => bytes[2..2 + wide].iter().fold(0, |n, b| n << 8 | u64::from(*b)),
+        };
+        if (wide == 2 && len < 126) || (wide == 8 && len < 65536) {
+            return fail(told, E::LengthNotMinimal);
+        }
+        if len >> 63 == 1 {
+            return fail(told, E::LengthTopBit);
+        }
+        match (opcode, &message) {
+            (1 | 2, Some(_)) => return fail(told, E::ExpectedContinuation),
+            (0, None) => return fail(told, E::UnexpectedContinuation),
+            _ => {}
+        }
+        let so_far = message.as_ref().map_or(0, |(_, m)| m.len() as u64);
+        if opcode < 8 && so_far + len > 1 << 20 {
+            return fail(told, E::MessageTooBig { limit: 1 << 20 });
+        }
+        let key = &bytes[2 + wide..][..4];
+        let all = &bytes[2 + wide + 4..];
+        let there = all.len().min(len as usize);
+        let payload: Vec<u8> =
+            all[..there].iter().enumerate().map(|(i, b)| b ^ key[i % 4]).collect();
+        let is_whole = there as u64 == len;
+        if opcode >= 8 {
+            if !is_whole {
+                return told;
+            }
+            match opcode {
+                9 => told.push(Told::Ping(payload.into())),
+                10 => told.push(Told::Pong(payload.into())),
+                _ => {
+                    match CloseFrame::parse(&payload) {
+                        Ok(close) => told.push(Told::Close(close)),
+                        Err(error) => return fail(told, error),
+                    }
+                    return told;
+                }
+            }
+        } else {
+            let kind = if opcode == 1 { Kind::Text } else { Kind::Binary };
+            let (kind, text) = message.get_or_insert((kind, Vec::new()));
+            text.extend(payload);
+            let ends = is_whole && fin == 1;
+            let bad = match std::str::from_utf8(text) {
+                Ok(_) => false,
+                Err(error) => error.error_len().is_some() || ends,
+            };
+            if *kind == Kind::Text && bad {
+                return fail(told, E::InvalidUtf8);
+            }
+            if ends {
+                let (kind, text) = message.take().unwrap();
+                told.push(Told::Message(kind, text.into()));
+            }
+            if !is_whole {
+                return told;
+            }
+        }
+        bytes = &all[there..];
+    }
+}
+
+/// Frames that are mostly legal, and then damaged a little.
+fn streams() -> impl Strategy<Value = Vec<u8>> {
+    let payload = prop_oneof![
+        "\\PC{0,20}".prop_map(String::into_bytes),
+        proptest::collection::vec(any::<u8>(), 0..140),
+    ];
+    let opcode = prop_oneof![
+        3 => Just(OpCode::Text), 3 => Just(OpCode::Binary), 4 => Just(OpCode::Continuation),
+        1 => Just(OpCode::Ping), 1 => Just(OpCode::Pong), 1 => Just(OpCode::Close),
+    ];
+    let one = (opcode, any::<bool>(), payload).prop_map(|(opcode, fin, mut payload)| {
+        if opcode.is_control() {
+            payload.truncate(125);
+        }
+        frame(opcode, fin || opcode.is_control(), &payload)
+    });
+    let frames = proptest::collection::vec(one, 0..8).prop_map(|f| f.concat());
+    let damage = proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3);
+    (frames, damage).prop_map(|(mut bytes, damage)| {
+        for (at, value) in damage {
+            if !bytes.is_empty() {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+        }
+        bytes
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn reads_as_the_naive_reader(bytes in streams(), cut in any::<prop::sample::Index>()) {
+        let (a, b) = bytes.split_at(cut.index(bytes.len() + 1));
+        let mut end = server(Limits::default());
+        end.receive(a, NOW);
+        end.receive(b, NOW);
+        prop_assert_eq!(end.take_told(), naive(&bytes));
+    }
+}
+
+#[test]
+fn an_empty_text_message_is_a_message() {
+    let mut end = server(Limits::default());
+    end.receive(&frame(OpCode::Text, true, b""), NOW);
+    assert_eq!(end.take_told(), [Told::Message(Kind::Text, Bytes::new())]);
+}

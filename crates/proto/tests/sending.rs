@@ -1,0 +1,245 @@
+//! What leaves, in which order, and how much is held (RFC 6455 §5.3–§5.6).
+
+use std::time::Duration;
+
+use fullduplex_proto::bytes::{Buf, Bytes, BytesMut};
+use fullduplex_proto::{
+    Cause, Config, ControlKind, Kind, Limits, ProtocolError, Role, SendConfig, SendError, Sender,
+    State,
+};
+use fullduplex_testkit::Rng;
+use fullduplex_testkit::pair::{Counting, End, Pair, Told};
+
+const NOW: Duration = Duration::ZERO;
+const S: Duration = Duration::from_secs(1);
+
+#[test]
+fn small_messages_gather_in_one_slice() {
+    let mut server = End::new(Role::Server, Config::default());
+    for _ in 0..100 {
+        server.session().send(Kind::Text, Bytes::from("hello")).unwrap();
+    }
+    let out = server.session().outgoing();
+    assert_eq!(out.slices().count(), 1);
+    assert_eq!(out.chunk().len(), 700);
+}
+
+#[test]
+fn long_payloads_are_not_copied() {
+    let payload = Bytes::from(vec![7; 10_000]);
+    let mut sender = Sender::server(SendConfig::default());
+    sender.send(Kind::Binary, payload.clone()).unwrap();
+    let out = sender.outgoing();
+    let slices: Vec<&[u8]> = out.slices().collect();
+    assert_eq!(slices.len(), 2);
+    assert_eq!(slices[1].as_ptr(), payload.as_ptr());
+}
+
+#[test]
+fn a_client_masks_where_it_lies_unless_it_is_shared() {
+    let mut sender = Sender::client(Box::new(Counting::default()), SendConfig::default());
+    let unique = Bytes::from(vec![7; 10_000]);
+    let pointer = unique.as_ptr();
+    sender.send(Kind::Binary, unique).unwrap();
+    assert_eq!(sender.outgoing().slices().nth(1).unwrap().as_ptr(), pointer);
+
+    let mut sender = Sender::client(Box::new(Counting::default()), SendConfig::default());
+    let shared = Bytes::from(vec![7; 10_000]);
+    sender.send(Kind::Binary, shared.clone()).unwrap();
+    assert_ne!(sender.outgoing().slices().nth(1).unwrap().as_ptr(), shared.as_ptr());
+    assert!(shared.iter().all(|b| *b == 7), "what others hold is not touched");
+}
+
+#[test]
+fn each_frame_has_a_key_of_its_own() {
+    // §5.3: a fresh key for every frame.
+    let mut client = End::new(Role::Client, Config::default());
+    let mut keys = std::collections::HashSet::new();
+    for _ in 0..1000 {
+        client.session().send(Kind::Binary, Bytes::new()).unwrap();
+        let frame = client.transmit(usize::MAX);
+        assert_eq!(frame.len(), 6);
+        assert!(keys.insert(frame[2..].to_vec()));
+    }
+}
+
+#[test]
+fn high_water_hands_the_message_back() {
+    let mut server = End::new(Role::Server, Config::default());
+    let message = Bytes::from(vec![0; 40_000]);
+    server.session().send(Kind::Binary, message.clone()).unwrap();
+    server.session().send(Kind::Binary, message.clone()).unwrap();
+    let (error, back) = server.session().send(Kind::Binary, message.clone()).unwrap_err();
+    assert_eq!((error, back), (SendError::Full, message.clone()));
+    server.transmit(20_000);
+    server.session().send(Kind::Binary, message).unwrap();
+}
+
+#[test]
+fn a_pong_cuts_in_between_the_frames_of_a_long_message() {
+    // §5.4, §5.5: control frames may stand between fragments.
+    let send = SendConfig { fragment_size: 1000, ..SendConfig::default() };
+    let mut server = End::new(Role::Server, Config { send, ..Config::default() });
+    server.session().send(Kind::Binary, Bytes::from(vec![1; 9_000])).unwrap();
+    let mut wire = server.transmit(1500);
+    server.receive(b"\x89\x82\0\0\0\0hi", NOW);
+    wire.extend(server.transmit(usize::MAX));
+    // Inside the second fragment when the Ping came: the Pong is behind it.
+    assert_eq!(&wire[2 * 1004..2 * 1004 + 4], b"\x8A\x02hi");
+    let mut client = End::new(Role::Client, Config::default());
+    client.receive(&wire, NOW);
+    let whole = Told::Message(Kind::Binary, Bytes::from(vec![1; 9_000]));
+    assert_eq!(client.take_told(), [Told::Pong("hi".into()), whole]);
+}
+
+#[test]
+fn a_flood_of_pings_to_a_stalled_transport_holds_one_pong() {
+    // §5.5.3: only the latest Ping need be answered.
+    let limits = Limits { max_control_rate: u32::MAX, ..Limits::default() };
+    let mut server = End::new(Role::Server, Config { limits, ..Config::default() });
+    server.session().send(Kind::Binary, Bytes::from(vec![0; 5_000])).unwrap();
+    server.transmit(10);
+    for i in 0..100_000_u32 {
+        let mut ping = Vec::from(*b"\x89\x84\0\0\0\0");
+        ping.extend(i.to_be_bytes());
+        server.receive(&ping, NOW);
+        server.told.clear();
+    }
+    assert!(server.session().buffered() < 5_010);
+    let rest = server.transmit(usize::MAX);
+    let last_pong = [&b"\x8A\x04"[..], &99_999_u32.to_be_bytes()].concat();
+    assert_eq!(rest[rest.len() - 6..], last_pong);
+    assert_eq!(server.session().buffered(), 0);
+}
+
+#[test]
+fn a_flood_of_pings_beyond_the_rate_fails_the_connection() {
+    let mut server = End::new(Role::Server, Config::default());
+    for _ in 0..=5_000 {
+        server.receive(b"\x89\x80\0\0\0\0", NOW);
+        server.transmit(usize::MAX);
+    }
+    let limit = ProtocolError::TooManyControlFrames { limit: 500 };
+    assert_eq!(server.take_told().last(), Some(&Told::Error(limit)));
+    assert!(limit.to_string().contains("max_control_rate"));
+}
+
+#[test]
+fn the_applications_pings_have_a_slot_of_their_own() {
+    let mut sender = Sender::server(SendConfig::default());
+    sender.send_control(ControlKind::AutoPong, b"a").unwrap();
+    sender.send_control(ControlKind::Pong, b"b").unwrap();
+    sender.send_control(ControlKind::Ping, b"c").unwrap();
+    assert_eq!(sender.send_control(ControlKind::Ping, b"d"), Err(SendError::Full));
+    let too_long = sender.send_control(ControlKind::AutoPong, &[0; 126]);
+    assert_eq!(too_long, Err(SendError::ControlTooLong));
+    let mut out = sender.outgoing();
+    let bytes = out.copy_to_bytes(out.remaining());
+    assert_eq!(bytes, &b"\x8A\x01a\x89\x01c\x8A\x01b"[..]);
+}
+
+#[test]
+fn a_message_made_bit_by_bit_admits_no_other() {
+    // §5.4: fragments of two messages are not interleaved.
+    let mut p = Pair::new(Config::default());
+    p.client.session().send_fragment(Kind::Text, b"a", false).unwrap();
+    assert_eq!(
+        p.client.session().send(Kind::Text, Bytes::new()).unwrap_err().0,
+        SendError::MessageUnderWay
+    );
+    p.client.session().ping(b"between").unwrap();
+    p.client.session().send_fragment(Kind::Text, &[b'b'; 5000], false).unwrap();
+    p.client.session().send_fragment(Kind::Text, b"", true).unwrap();
+    p.client.session().send(Kind::Binary, Bytes::from("next")).unwrap();
+    p.settle();
+    let text = format!("a{}", "b".repeat(5000));
+    assert_eq!(
+        p.server.take_told(),
+        [
+            Told::Ping("between".into()),
+            Told::Message(Kind::Text, text.into()),
+            Told::Message(Kind::Binary, "next".into()),
+        ]
+    );
+    assert_eq!(p.client.take_told(), [Told::Pong("between".into())]);
+}
+
+/// Sends at random, with writes cut at random; gives what was sent and what arrived.
+fn random_session(seed: u64) -> (Vec<Bytes>, Vec<Bytes>) {
+    let mut rng = Rng::new(seed);
+    let (role, peer) = match seed % 2 {
+        0 => (Role::Client, Role::Server),
+        _ => (Role::Server, Role::Client),
+    };
+    let send = SendConfig { fragment_size: 1 + rng.below(6_000), ..SendConfig::default() };
+    let limits = Limits { max_fragments: 100_000, ..Limits::default() };
+    let mut sender = End::new(role, Config { send, ..Config::default() });
+    let mut receiver = End::new(peer, Config { limits, ..Config::default() });
+    let mut sent = Vec::new();
+    for _ in 0..60 {
+        match rng.below(4) {
+            0 => {
+                let payload = Bytes::from(vec![rng.below(256) as u8; rng.below(12_000)]);
+                if sender.session().send(Kind::Binary, payload.clone()).is_ok() {
+                    sent.push(payload);
+                }
+            }
+            // Refused while the last one waits.
+            1 => drop(sender.session().ping(&[1; 125][..rng.below(126)])),
+            _ => {
+                let bytes = sender.transmit(1 + rng.below(9_000));
+                receiver.receive(&bytes, NOW);
+            }
+        }
+    }
+    let rest = sender.transmit(usize::MAX);
+    receiver.receive(&rest, NOW);
+    assert_eq!(sender.session().buffered(), 0);
+    let arrived = receiver.take_told().into_iter().filter_map(|told| match told {
+        Told::Message(_, bytes) => Some(bytes),
+        Told::Ping(_) => None,
+        other => panic!("seed {seed}: {other:?}"),
+    });
+    (sent, arrived.collect())
+}
+
+#[test]
+fn partial_writes_never_mix_frames() {
+    for seed in 0..300 {
+        let (sent, arrived) = random_session(seed);
+        assert!(arrived == sent, "seed {seed}: other messages arrived");
+    }
+}
+
+#[test]
+fn a_silent_peer_is_pinged_and_given_up() {
+    let mut p = Pair::new(Config::default());
+    p.advance(20 * S);
+    assert!(p.client.session().wants_write());
+    p.settle();
+    assert_eq!(p.client.session().round_trip(), Some(Duration::ZERO));
+    // Pinged and answered, for ever.
+    for _ in 0..10 {
+        p.advance(20 * S);
+        p.settle();
+        assert_eq!(p.client.session().state(), State::Open);
+    }
+    // Now nothing arrives any more.
+    p.advance(60 * S);
+    for end in [&mut p.client, &mut p.server] {
+        assert_eq!(end.session().state(), State::Closed);
+        assert_eq!(end.session().close_info().unwrap().cause, Cause::KeepaliveTimeout);
+    }
+}
+
+#[test]
+fn buffers_are_lent_and_given_back() {
+    let mut server = End::new(Role::Server, Config::default());
+    assert!(server.session().wants_buffer());
+    server.session().lend(BytesMut::with_capacity(100));
+    server.session().send(Kind::Text, Bytes::from("x")).unwrap();
+    assert!(server.session().reclaim().is_none(), "bytes wait in it");
+    server.transmit(usize::MAX);
+    assert_eq!(server.session().reclaim().map(|b| b.capacity()), Some(100));
+    assert!(server.session().reclaim().is_none());
+}
