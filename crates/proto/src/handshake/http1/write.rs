@@ -124,3 +124,43 @@ fn write_fields<N: AsRef<str>, V: AsRef<[u8]>>(
 fn is_field_text(text: &[u8]) -> bool {
     !text.iter().any(|&byte| byte.is_ascii_control() && byte != b'\t')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONE: [(&str, &str); 0] = [];
+
+    #[test]
+    fn heads_as_they_go_out() {
+        let head = write_request("GET", "/a?b", [("Host", "h"), ("X", "caf\u{e9}\t")]).unwrap();
+        assert_eq!(head, "GET /a?b HTTP/1.1\r\nHost: h\r\nX: caf\u{e9}\t\r\n\r\n".as_bytes());
+        let head = write_response(101, "Switching Protocols", [("A", b"b")]).unwrap();
+        assert_eq!(head, b"HTTP/1.1 101 Switching Protocols\r\nA: b\r\n\r\n");
+        assert_eq!(write_response(599, "", NONE).unwrap(), b"HTTP/1.1 599 \r\n\r\n");
+    }
+
+    #[test]
+    fn nothing_ends_a_line_early() {
+        for value in ["a\r\nB: c", "a\nb", "a\rb", "a\0b", "\u{7f}", "\u{1b}"] {
+            let error = write_request("GET", "/", [("Name", value)]).unwrap_err();
+            assert_eq!(error, WriteError::FieldValue("Name".into()), "{value:?}");
+            let error = write_response(200, value, NONE).unwrap_err();
+            assert_eq!(error, WriteError::Phrase, "{value:?}");
+        }
+        for name in ["", "a b", "a:", "a\r\nb", "a\0", "caf\u{e9}", ":path", " a", "a "] {
+            let error = write_response(200, "OK", [(name, "b")]).unwrap_err();
+            assert_eq!(error, WriteError::FieldName(name.into()), "{name:?}");
+        }
+        for target in ["", "/a b", "/a\r\nB: c", "/\0", "/\t", "/caf\u{e9}", "/\u{7f}"] {
+            let error = write_request("GET", target, NONE).unwrap_err();
+            assert_eq!(error, WriteError::Target, "{target:?}");
+        }
+        for method in ["", "GE T", "GET\r\n"] {
+            assert_eq!(write_request(method, "/", NONE).unwrap_err(), WriteError::Method);
+        }
+        for status in [0, 99, 1000, u16::MAX] {
+            assert_eq!(write_response(status, "", NONE).unwrap_err(), WriteError::Status);
+        }
+    }
+}
