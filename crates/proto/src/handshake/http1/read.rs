@@ -343,8 +343,14 @@ mod tests {
         assert_eq!(request(&head).unwrap_err(), HeadError::TooManyFields { max_fields: 100 });
         let raised = HeadLimits::default().with_max_fields(2000);
         assert_eq!(RequestHead::parse(head.as_bytes(), &raised).unwrap().fields().len(), 2000);
+        // Empty lines in front are no fields, and are not numbered.
+        let none = HeadLimits::default().with_max_fields(0);
+        let head = b"\r\n\nGET / HTTP/1.1\r\n\r\n";
+        assert!(RequestHead::parse(head, &none).unwrap().fields().is_empty());
+        let folded = request("\r\nGET / HTTP/1.1\r\n A: b\r\n\r\n").unwrap_err();
+        assert_eq!(folded, HeadError::Folded { line: 2 });
         let short = raised.with_max_head_bytes(100);
-        let error = RequestHead::parse(head.as_bytes(), &short).unwrap_err();
+        let error = RequestHead::parse(&[b'\0'; 101], &short).unwrap_err();
         assert_eq!(error, HeadError::TooLarge { max_head_bytes: 100 });
     }
 
