@@ -1,0 +1,153 @@
+//! Tokens and comma-separated lists (RFC 9110 §5.6).
+//!
+//! Everything here is total and works in one pass: each byte of a value is looked at a fixed
+//! number of times, whatever quotes and commas it holds.
+
+/// Whether `text` is a token: one or more characters that are not separators (RFC 9110 §5.6.2).
+///
+/// RFC 6455 defines tokens by RFC 2616, whose set is the same.
+pub fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().copied().all(is_tchar)
+}
+
+/// Whether one of the elements of a `#list` is `token`, letter case ignored.
+///
+/// `values` are the values of all fields of one name: `Connection: keep-alive, Upgrade` and two
+/// `Connection` fields mean the same (RFC 9110 §5.3).
+pub fn list_contains<'h>(values: impl Iterator<Item = &'h [u8]>, token: &str) -> bool {
+    list(values).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+}
+
+/// The elements of a `#list` that may be spread over several field values.
+///
+/// Elements come without the whitespace around them; empty ones are skipped (RFC 9110 §5.6.1.2).
+/// A comma within a quoted string does not separate; a quote that is never closed reaches to the
+/// end of its value.
+pub fn list<'h>(values: impl Iterator<Item = &'h [u8]>) -> impl Iterator<Item = &'h [u8]> {
+    values.flat_map(|value| Elements { rest: value })
+}
+
+/// The value without optional whitespace at its ends (RFC 9110 §5.6.3).
+pub(super) fn trim_ows(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = value {
+        value = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+pub(super) const fn is_tchar(byte: u8) -> bool {
+    matches!(byte,
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9'
+        | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+'
+        | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
+}
+
+/// Walks one field value, element by element.
+struct Elements<'h> {
+    rest: &'h [u8],
+}
+
+impl<'h> Iterator for Elements<'h> {
+    type Item = &'h [u8];
+
+    fn next(&mut self) -> Option<&'h [u8]> {
+        while !self.rest.is_empty() {
+            let (element, rest) = split_at_comma(self.rest);
+            self.rest = rest;
+            let element = trim_ows(element);
+            if !element.is_empty() {
+                return Some(element);
+            }
+        }
+        None
+    }
+}
+
+/// Splits at the first comma outside of quotes; the comma itself is dropped.
+fn split_at_comma(value: &[u8]) -> (&[u8], &[u8]) {
+    let mut quoted = false;
+    let mut escaped = false;
+    for (at, &byte) in value.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b',' if !quoted => return (&value[..at], &value[at + 1..]),
+            _ => {}
+        }
+    }
+    (value, &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::String;
+    use alloc::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn elements<'h>(values: &[&'h str]) -> Vec<&'h str> {
+        list(values.iter().map(|value| value.as_bytes()))
+            .map(|element| core::str::from_utf8(element).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn tokens() {
+        assert!(is_token(b"permessage-deflate"));
+        assert!(is_token(b"!#$%&'*+-.^_`|~09azAZ"));
+        for bad in ["", " ", "a b", "a,b", "a;b", "a=b", "\"a\"", "a/b", "\u{e9}", "a\0", "{}"] {
+            assert!(!is_token(bad.as_bytes()), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn elements_of_lists() {
+        assert_eq!(elements(&["keep-alive, Upgrade"]), ["keep-alive", "Upgrade"]);
+        assert_eq!(elements(&["a", "b,c"]), ["a", "b", "c"]);
+        assert_eq!(elements(&["", ",", " , ,\t", ",,a,,"]), ["a"]);
+        assert_eq!(elements(&["a;x=\"1,2\", b"]), ["a;x=\"1,2\"", "b"]);
+        assert_eq!(elements(&[r#"a="\",", b"#]), [r#"a="\",""#, "b"]);
+        assert_eq!(elements(&["a=\"b, c", "d"]), ["a=\"b, c", "d"]);
+        assert_eq!(elements(&[]), [""; 0]);
+    }
+
+    #[test]
+    fn membership_ignores_case_but_not_quotes() {
+        let contains =
+            |values: &[&str]| list_contains(values.iter().map(|value| value.as_bytes()), "upgrade");
+        assert!(contains(&["keep-alive, Upgrade"]));
+        assert!(contains(&["keep-alive", "UPGRADE"]));
+        assert!(!contains(&["Upgraded", "up grade", "\"x, upgrade\""]));
+        assert!(!contains(&[]));
+    }
+
+    #[test]
+    fn a_megabyte_of_commas_or_quotes_is_no_burden() {
+        for filler in [",", "\"", "\\", "\",", " ,"] {
+            let value = filler.repeat(1 << 20);
+            assert!(list([value.as_bytes()].into_iter()).count() <= value.len());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn elements_hold_no_more_than_was_given(value in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let total: usize = list([value.as_slice()].into_iter()).map(<[u8]>::len).sum();
+            prop_assert!(total <= value.len());
+        }
+
+        #[test]
+        fn joined_tokens_come_apart_again(tokens in proptest::collection::vec("[a-z!~]{1,8}", 0..9)) {
+            let joined = tokens.join(" ,, ");
+            let parted: Vec<&[u8]> = list([joined.as_bytes()].into_iter()).collect();
+            let tokens: Vec<&[u8]> = tokens.iter().map(String::as_bytes).collect();
+            prop_assert_eq!(parted, tokens);
+        }
+    }
+}

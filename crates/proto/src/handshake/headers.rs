@@ -1,0 +1,107 @@
+//! How the rules read header fields, whoever keeps them.
+
+use super::grammar::trim_ows;
+
+/// A set of header fields that the handshake rules can read.
+///
+/// A source is a cheap view that is passed by value. What it yields lives for `'h`, not for as
+/// long as the view, so a wrapper made on the spot will do. For `http::HeaderMap`:
+///
+/// ```ignore
+/// #[derive(Clone, Copy)]
+/// struct Fields<'h>(&'h http::HeaderMap);
+///
+/// impl<'h> HeaderSource<'h> for Fields<'h> {
+///     fn values(self, name: &str) -> impl Iterator<Item = &'h [u8]> {
+///         self.0.get_all(name).into_iter().map(http::HeaderValue::as_bytes)
+///     }
+/// }
+/// ```
+pub trait HeaderSource<'h>: Copy {
+    /// The values of all fields called `name`, in the order received.
+    ///
+    /// `name` comes in lowercase; fields match it case-insensitively (RFC 9110 §5.1).
+    fn values(self, name: &str) -> impl Iterator<Item = &'h [u8]>;
+}
+
+impl<'h, N: AsRef<str>, V: AsRef<[u8]>> HeaderSource<'h> for &'h [(N, V)] {
+    fn values(self, name: &str) -> impl Iterator<Item = &'h [u8]> {
+        self.iter()
+            .filter(move |(field, _)| field.as_ref().eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_ref())
+    }
+}
+
+impl<'h, N: AsRef<str>, V: AsRef<[u8]>, const K: usize> HeaderSource<'h> for &'h [(N, V); K] {
+    fn values(self, name: &str) -> impl Iterator<Item = &'h [u8]> {
+        self.as_slice().values(name)
+    }
+}
+
+/// What a field that may stand once amounts to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Single<'h> {
+    Missing,
+    /// The only value, without whitespace around it.
+    One(&'h [u8]),
+    Repeated,
+}
+
+pub(super) fn single<'h>(headers: impl HeaderSource<'h>, name: &str) -> Single<'h> {
+    let mut values = headers.values(name);
+    match (values.next(), values.next()) {
+        (None, _) => Single::Missing,
+        (Some(value), None) => Single::One(trim_ows(value)),
+        (Some(_), Some(_)) => Single::Repeated,
+    }
+}
+
+pub(super) fn is_present<'h>(headers: impl HeaderSource<'h>, name: &str) -> bool {
+    headers.values(name).next().is_some()
+}
+
+/// Lowercase names, as [`HeaderSource::values`] wants them.
+pub(super) mod names {
+    pub(crate) const ACCEPT: &str = "sec-websocket-accept";
+    pub(crate) const CONNECTION: &str = "connection";
+    pub(crate) const CONTENT_LENGTH: &str = "content-length";
+    pub(crate) const EXTENSIONS: &str = "sec-websocket-extensions";
+    pub(crate) const HOST: &str = "host";
+    pub(crate) const KEY: &str = "sec-websocket-key";
+    pub(crate) const ORIGIN: &str = "origin";
+    pub(crate) const PROTOCOL: &str = "sec-websocket-protocol";
+    pub(crate) const TRANSFER_ENCODING: &str = "transfer-encoding";
+    pub(crate) const UPGRADE: &str = "upgrade";
+    pub(crate) const VERSION: &str = "sec-websocket-version";
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::String;
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn all_values_come_in_order_whatever_the_case_of_the_name() {
+        let headers = [("Via", "a"), ("Host", "h"), ("VIA", "b"), ("via", "c")];
+        let values: Vec<&[u8]> = headers.as_slice().values("via").collect();
+        assert_eq!(values, [b"a", b"b", b"c"]);
+        assert_eq!((&headers).values("vi").count(), 0);
+    }
+
+    #[test]
+    fn owned_pairs_do_as_well() {
+        let headers: Vec<(String, Vec<u8>)> = vec![(String::from("Host"), b"\t h ".to_vec())];
+        assert_eq!(single(headers.as_slice(), names::HOST), Single::One(b"h"));
+    }
+
+    #[test]
+    fn single_tells_absent_from_repeated() {
+        let headers = [("A", "1"), ("B", "1"), ("b", "1")];
+        assert_eq!(single(&headers, "a"), Single::One(b"1"));
+        assert_eq!(single(&headers, "b"), Single::Repeated);
+        assert_eq!(single(&headers, "c"), Single::Missing);
+    }
+}

@@ -1,0 +1,388 @@
+//! What a whole head says.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::{HeadError, HeadLimits, Target};
+use crate::handshake::grammar::{is_token, trim_ows};
+use crate::handshake::headers::HeaderSource;
+use crate::handshake::server::{Carrier, Request};
+
+/// The head of a request, borrowed from the buffer that holds it.
+#[derive(Clone, Debug)]
+pub struct RequestHead<'b> {
+    method: &'b str,
+    target: Target<'b>,
+    minor: u8,
+    fields: Fields<'b>,
+}
+
+impl<'b> RequestHead<'b> {
+    /// Reads the bytes that [`HeadFinder::find`](super::HeadFinder::find) measured.
+    ///
+    /// Field lines that are folded or have whitespace before the colon are refused: tolerating
+    /// them has let requests be smuggled (RFC 9112 §5.1, §5.2, §11.2).
+    pub fn parse(head: &'b [u8], limits: &HeadLimits) -> Result<Self, HeadError> {
+        let head = without_empty_lines(head);
+        let mut slots = slots(head, limits)?;
+        let mut request = httparse::Request::new(&mut slots);
+        let status = request.parse(head);
+        let (method, raw, minor) = (request.method, request.path, request.version);
+        let count = request.headers.len();
+        whole(head, status)?;
+        let (Some(method), Some(raw), Some(minor)) = (method, raw, minor) else {
+            return Err(HeadError::StartLine);
+        };
+        slots.truncate(count);
+        Ok(Self { method, target: Target::parse(method, raw)?, minor, fields: Fields(slots) })
+    }
+
+    /// The method; its case matters (RFC 9112 §3.1).
+    pub fn method(&self) -> &'b str {
+        self.method
+    }
+
+    /// What is asked for.
+    pub fn target(&self) -> Target<'b> {
+        self.target
+    }
+
+    /// The digit behind `HTTP/1.`, 0 or 1.
+    pub fn minor_version(&self) -> u8 {
+        self.minor
+    }
+
+    /// The header fields.
+    pub fn fields(&self) -> &Fields<'b> {
+        &self.fields
+    }
+
+    /// The head as the handshake rules take it.
+    pub fn as_request(&self) -> Request<'b, &Fields<'b>> {
+        Request {
+            method: self.method,
+            carrier: Carrier::Http1 { minor: self.minor },
+            authority: self.target.authority(),
+            headers: &self.fields,
+        }
+    }
+}
+
+/// The head of a response, borrowed from the buffer that holds it.
+#[derive(Clone, Debug)]
+pub struct ResponseHead<'b> {
+    status: u16,
+    reason: &'b [u8],
+    minor: u8,
+    fields: Fields<'b>,
+}
+
+impl<'b> ResponseHead<'b> {
+    /// Reads the bytes that [`HeadFinder::find`](super::HeadFinder::find) measured.
+    ///
+    /// Folded lines are refused here too, though RFC 9112 §5.2 would have a user agent unfold
+    /// them: no WebSocket server sends any, and refusing leaves one reading of the head.
+    pub fn parse(head: &'b [u8], limits: &HeadLimits) -> Result<Self, HeadError> {
+        let mut slots = slots(head, limits)?;
+        let mut response = httparse::Response::new(&mut slots);
+        let status = response.parse(head);
+        let (code, minor) = (response.code, response.version);
+        let count = response.headers.len();
+        whole(head, status)?;
+        let (Some(status), Some(minor)) = (code, minor) else {
+            return Err(HeadError::StartLine);
+        };
+        slots.truncate(count);
+        Ok(Self { status, reason: reason_phrase(head), minor, fields: Fields(slots) })
+    }
+
+    /// The status code.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The reason phrase, which may be empty or in any encoding (RFC 9112 §4).
+    pub fn reason_phrase(&self) -> &'b [u8] {
+        self.reason
+    }
+
+    /// The digit behind `HTTP/1.`, 0 or 1.
+    pub fn minor_version(&self) -> u8 {
+        self.minor
+    }
+
+    /// The header fields.
+    pub fn fields(&self) -> &Fields<'b> {
+        &self.fields
+    }
+}
+
+/// The header fields of a head, in order.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Fields<'b>(Vec<httparse::Header<'b>>);
+
+impl<'b> Fields<'b> {
+    /// All fields: the name as it was written, the value without whitespace around it.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'b str, &'b [u8])> {
+        self.0.iter().map(|field| (field.name, field.value))
+    }
+
+    /// How many field lines there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Values live as long as the buffer, not only as long as the parsed head.
+impl<'b> HeaderSource<'b> for &Fields<'b> {
+    fn values(self, name: &str) -> impl Iterator<Item = &'b [u8]> {
+        self.iter()
+            .filter(move |(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+}
+
+impl fmt::Debug for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.0).finish()
+    }
+}
+
+/// Room for the fields that the head has, not for as many as it might have.
+fn slots<'b>(head: &'b [u8], limits: &HeadLimits) -> Result<Vec<httparse::Header<'b>>, HeadError> {
+    if head.len() > limits.max_head_bytes {
+        return Err(HeadError::TooLarge { max_head_bytes: limits.max_head_bytes });
+    }
+    // A split at each LF gives the start line, the fields, the empty line and what is behind it.
+    let fields = head.split(|&byte| byte == b'\n').count().saturating_sub(3);
+    if fields > limits.max_fields {
+        return Err(HeadError::TooManyFields { max_fields: limits.max_fields });
+    }
+    Ok(vec![httparse::EMPTY_HEADER; fields])
+}
+
+/// A server SHOULD ignore empty lines in front of a request (RFC 9112 §2.2).
+fn without_empty_lines(mut head: &[u8]) -> &[u8] {
+    while let [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] = head {
+        head = rest;
+    }
+    head
+}
+
+/// Refuses anything but one head with nothing behind it.
+fn whole(head: &[u8], status: httparse::Result<usize>) -> Result<(), HeadError> {
+    match status {
+        Ok(httparse::Status::Complete(length)) if length == head.len() => Ok(()),
+        Ok(_) => Err(HeadError::Incomplete),
+        Err(error) => Err(explain(error, head)),
+    }
+}
+
+/// Turns the parser's terse error into one with a line; runs only once a head is refused.
+fn explain(error: httparse::Error, head: &[u8]) -> HeadError {
+    match error {
+        httparse::Error::Version if has_version(head) => HeadError::Version,
+        httparse::Error::Version | httparse::Error::Token | httparse::Error::Status => {
+            HeadError::StartLine
+        }
+        _ => explain_field(head).unwrap_or(HeadError::StartLine),
+    }
+}
+
+/// Whether a version stands where it should, so that it is only not the one we speak.
+fn has_version(head: &[u8]) -> bool {
+    let mut words = start_line(head).split(|&byte| byte == b' ');
+    let is_version = |word: &[u8]| {
+        matches!(word, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+            if major.is_ascii_digit() && minor.is_ascii_digit())
+    };
+    // A status line has it first, a request line third.
+    words.next().is_some_and(is_version) || words.nth(1).is_some_and(is_version)
+}
+
+/// The first field line that is wrong.
+fn explain_field(head: &[u8]) -> Option<HeadError> {
+    field_lines(head).find_map(|(line, text)| {
+        let colon = text.iter().position(|&byte| byte == b':');
+        let (name, value) = text.split_at(colon.unwrap_or(text.len()));
+        let control = |byte: &u8| matches!(byte, 0..=8 | 10..=31 | 127);
+        if matches!(text, [b' ' | b'\t', ..]) {
+            Some(HeadError::Folded { line })
+        } else if colon.is_some() && trim_ows(name) != name {
+            Some(HeadError::SpaceBeforeColon { line })
+        } else if colon.is_none() || !is_token(name) {
+            Some(HeadError::FieldName { line })
+        } else if value.iter().any(control) {
+            Some(HeadError::FieldValue { line })
+        } else {
+            None
+        }
+    })
+}
+
+/// The field lines with their numbers, without the ends of lines.
+fn field_lines(head: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let lines = head.split(|&byte| byte == b'\n').zip(1..).skip(1);
+    lines
+        .map(|(text, line)| (line, text.strip_suffix(b"\r").unwrap_or(text)))
+        .take_while(|(_, text)| !text.is_empty())
+}
+
+/// The parser drops phrases that are not ASCII; this does not.
+fn reason_phrase(head: &[u8]) -> &[u8] {
+    // `HTTP/1.1 101 ` goes before it.
+    trim_ows(start_line(head).get(13..).unwrap_or_default())
+}
+
+fn start_line(head: &[u8]) -> &[u8] {
+    let line = head.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::string::String;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::handshake::http1::write_request;
+
+    fn request(head: &str) -> Result<RequestHead<'_>, HeadError> {
+        RequestHead::parse(head.as_bytes(), &HeadLimits::default())
+    }
+
+    fn response(head: &[u8]) -> Result<ResponseHead<'_>, HeadError> {
+        ResponseHead::parse(head, &HeadLimits::default())
+    }
+
+    #[test]
+    fn a_request_in_its_parts() {
+        let head = request("\r\nGET /a?b HTTP/1.1\r\nHost:h\nX: \t y z \r\n\r\n").unwrap();
+        assert_eq!((head.method(), head.minor_version()), ("GET", 1));
+        assert_eq!(head.target().path_and_query(), "/a?b");
+        let fields: Vec<_> = head.fields().iter().collect();
+        assert_eq!(fields, [("Host", b"h".as_slice()), ("X", b"y z")]);
+        assert_eq!(head.fields().values("x").next(), Some(b"y z".as_slice()));
+    }
+
+    #[test]
+    fn a_response_in_its_parts() {
+        let head = response(b"HTTP/1.1 101 Switching Protocols\r\nA: b\r\n\r\n").unwrap();
+        assert_eq!((head.status(), head.minor_version()), (101, 1));
+        assert_eq!(head.reason_phrase(), b"Switching Protocols");
+        assert_eq!(head.fields().len(), 1);
+        for (head, phrase) in [
+            (b"HTTP/1.1 200\r\n\r\n".as_slice(), b"".as_slice()),
+            (b"HTTP/1.0 200 \n\n", b""),
+            (b"HTTP/1.1 404 Pas trouv\xe9\r\n\r\n", b"Pas trouv\xe9"),
+        ] {
+            let head = response(head).unwrap();
+            assert_eq!(head.reason_phrase(), phrase);
+            assert!(head.fields().is_empty());
+        }
+    }
+
+    #[test]
+    fn refused_requests() {
+        for (head, error) in [
+            ("", HeadError::Incomplete),
+            ("GET / HTTP/1.1\r\n", HeadError::Incomplete),
+            ("GET / HTTP/1.1\r\n\r\nx", HeadError::Incomplete),
+            ("GET /\r\n\r\n", HeadError::StartLine),
+            ("GET  / HTTP/1.1\r\n\r\n", HeadError::StartLine),
+            ("GET / HTTP/1.1 \r\n\r\n", HeadError::StartLine),
+            ("GET / http/1.1\r\n\r\n", HeadError::StartLine),
+            ("G{T / HTTP/1.1\r\n\r\n", HeadError::StartLine),
+            ("GET / HTTP/2.0\r\n\r\n", HeadError::Version),
+            ("GET / HTTP/1.2\r\n\r\n", HeadError::Version),
+            ("GET chat HTTP/1.1\r\n\r\n", HeadError::Target),
+            ("GET /caf\u{e9} HTTP/1.1\r\n\r\n", HeadError::Target),
+            ("GET / HTTP/1.1\r\n A: b\r\n\r\n", HeadError::Folded { line: 2 }),
+            ("GET / HTTP/1.1\r\nA: b\r\n\tc\r\n\r\n", HeadError::Folded { line: 3 }),
+            ("GET / HTTP/1.1\r\nA : b\r\n\r\n", HeadError::SpaceBeforeColon { line: 2 }),
+            ("GET / HTTP/1.1\r\nA: b\r\nB\t: c\r\n\r\n", HeadError::SpaceBeforeColon { line: 3 }),
+            ("GET / HTTP/1.1\r\nA\r\n\r\n", HeadError::FieldName { line: 2 }),
+            ("GET / HTTP/1.1\r\n: b\r\n\r\n", HeadError::FieldName { line: 2 }),
+            ("GET / HTTP/1.1\r\nA(: b\r\n\r\n", HeadError::FieldName { line: 2 }),
+            ("GET / HTTP/1.1\r\nA: b\0\r\n\r\n", HeadError::FieldValue { line: 2 }),
+            // A bare CR is invalid (RFC 9112 §2.2).
+            ("GET / HTTP/1.1\r\nA: b\rc\r\n\r\n", HeadError::FieldValue { line: 2 }),
+            ("GET / HTTP/1.1\r\nA: b\r\r\n\r\n", HeadError::FieldValue { line: 2 }),
+            ("GET / HTTP/1.1\rA: b\r\n\r\n", HeadError::StartLine),
+        ] {
+            assert_eq!(request(head).unwrap_err(), error, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn refused_responses() {
+        for (head, error) in [
+            ("HTTP/1.1 \r\n\r\n", HeadError::StartLine),
+            ("HTTP/1.1 10\r\n\r\n", HeadError::StartLine),
+            ("HTTP/1.1 1010 X\r\n\r\n", HeadError::StartLine),
+            ("HTTP/1.7 101 X\r\n\r\n", HeadError::Version),
+            ("HTTP/1.1  101 X\r\n\r\n", HeadError::StartLine),
+            ("HTTP/1.1 101 X\r\nA: b\r\n c\r\n\r\n", HeadError::Folded { line: 3 }),
+            ("HTTP/1.1 101 X\r\nA : b\r\n\r\n", HeadError::SpaceBeforeColon { line: 2 }),
+        ] {
+            assert_eq!(response(head.as_bytes()).unwrap_err(), error, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn limits_hold_without_the_finder() {
+        let head = String::from("GET / HTTP/1.1\r\n") + &"A:\r\n".repeat(2000) + "\r\n";
+        assert_eq!(request(&head).unwrap_err(), HeadError::TooManyFields { max_fields: 100 });
+        let raised = HeadLimits::default().with_max_fields(2000);
+        assert_eq!(RequestHead::parse(head.as_bytes(), &raised).unwrap().fields().len(), 2000);
+        // Empty lines in front are no fields, and are not numbered.
+        let none = HeadLimits::default().with_max_fields(0);
+        let head = b"\r\n\nGET / HTTP/1.1\r\n\r\n";
+        assert!(RequestHead::parse(head, &none).unwrap().fields().is_empty());
+        let folded = request("\r\nGET / HTTP/1.1\r\n A: b\r\n\r\n").unwrap_err();
+        assert_eq!(folded, HeadError::Folded { line: 2 });
+        let short = raised.with_max_head_bytes(100);
+        let error = RequestHead::parse(&[b'\0'; 101], &short).unwrap_err();
+        assert_eq!(error, HeadError::TooLarge { max_head_bytes: 100 });
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_survived(head in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = RequestHead::parse(&head, &HeadLimits::default());
+            let _ = ResponseHead::parse(&head, &HeadLimits::default());
+        }
+
+        #[test]
+        fn nearly_valid_heads_are_survived(line in "[GET /.:*]{0,20}", rest in "[A: \t\r\n]{0,40}") {
+            for head in [
+                format!("{line} HTTP/1.1\r\n{rest}\r\n\r\n"),
+                format!("HTTP/1.1 {line}\r\n{rest}\r\n\r\n"),
+            ] {
+                let _ = request(&head);
+                let _ = response(head.as_bytes());
+            }
+        }
+
+        #[test]
+        fn what_is_written_is_read(
+            path in "/[!\"$-~]{0,20}",
+            headers in proptest::collection::vec(("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,12}", "([!-~]([ -~]{0,9}[!-~])?)?"), 0..9),
+        ) {
+            let head = write_request("GET", &path, headers.clone()).unwrap();
+            let head = RequestHead::parse(&head, &HeadLimits::default()).unwrap();
+            prop_assert_eq!(head.target().path_and_query(), path);
+            let read: Vec<_> = head.fields().iter().collect();
+            let sent: Vec<_> = headers.iter().map(|(n, v)| (n.as_str(), v.as_bytes())).collect();
+            prop_assert_eq!(read, sent);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The challenge and its answer: `Sec-WebSocket-Key` and `Sec-WebSocket-Accept`.
+//!
+//! The pair proves that the server understood a WebSocket handshake and did not merely echo an
+//! HTTP request (RFC 6455 §1.3). It hides nothing: both values travel in the clear, so comparing
+//! them needs no constant-time care.
+
+use core::fmt;
+use core::str;
+
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+
+use super::grammar::trim_ows;
+
+/// A `Sec-WebSocket-Key`: 16 bytes in base64, always 24 characters (RFC 6455 §4.1 item 7).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SecKey([u8; KEY_LEN]);
+
+impl SecKey {
+    /// Encodes 16 bytes of entropy.
+    ///
+    /// The bytes must be random and fresh for each connection (RFC 6455 §4.1 item 7).
+    #[must_use]
+    pub fn from_nonce(nonce: [u8; 16]) -> Self {
+        Self(encode(&nonce))
+    }
+
+    /// Reads a received value, whitespace around it ignored.
+    ///
+    /// It must be base64 that decodes to 16 bytes (RFC 6455 §4.2.1 item 5). Unused bits in the
+    /// last character may be set: the RFC's own example `AQIDBAUGBwgJCgsMDQ4PEC==` sets them.
+    pub fn parse(value: &[u8]) -> Result<Self, InvalidKey> {
+        let text: [u8; KEY_LEN] = trim_ows(value).try_into().map_err(|_| InvalidKey)?;
+        // The decoder wants room for an unpadded input of the same length.
+        let mut nonce = [0; KEY_LEN / 4 * 3];
+        match LENIENT.decode_slice(text, &mut nonce) {
+            Ok(16) => Ok(Self(text)),
+            _ => Err(InvalidKey),
+        }
+    }
+
+    /// The value of the header field.
+    pub fn as_str(&self) -> &str {
+        ascii(&self.0)
+    }
+
+    /// The answer that a server owes to this key (RFC 6455 §4.2.2 item 5.4).
+    ///
+    /// The key goes in as the text that was received, never decoded and encoded again: set
+    /// trailing bits would be lost and the client would see another answer than it expects.
+    #[must_use]
+    pub fn accept(&self) -> AcceptValue {
+        let mut sha1 = sha1_smol::Sha1::new();
+        sha1.update(&self.0);
+        sha1.update(GUID);
+        AcceptValue(encode(&sha1.digest().bytes()))
+    }
+}
+
+impl fmt::Debug for SecKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SecKey").field(&self.as_str()).finish()
+    }
+}
+
+/// A `Sec-WebSocket-Accept`: the SHA-1 of key and GUID in base64, always 28 characters.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AcceptValue([u8; ACCEPT_LEN]);
+
+impl AcceptValue {
+    /// The value of the header field.
+    pub fn as_str(&self) -> &str {
+        ascii(&self.0)
+    }
+
+    /// Whether a received value is this one.
+    ///
+    /// Whitespace around it is ignored, letter case is not (RFC 6455 §4.1, response item 4).
+    pub fn matches(&self, value: &[u8]) -> bool {
+        trim_ows(value) == self.0
+    }
+}
+
+impl fmt::Debug for AcceptValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AcceptValue").field(&self.as_str()).finish()
+    }
+}
+
+/// The value is not base64 of 16 bytes (RFC 6455 §4.2.1 item 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidKey;
+
+impl fmt::Display for InvalidKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sec-WebSocket-Key is not base64 of 16 bytes (RFC 6455 §4.2.1 item 5)")
+    }
+}
+
+impl core::error::Error for InvalidKey {}
+
+const KEY_LEN: usize = 24;
+const ACCEPT_LEN: usize = 28;
+
+/// Chosen by the authors as a value that no other protocol would append (RFC 6455 §1.3).
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
+
+/// Base64 with padding; `N` must be the encoded length of `bytes`.
+fn encode<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut text = [0; N];
+    let written = STANDARD.encode_slice(bytes, &mut text);
+    debug_assert_eq!(written, Ok(N));
+    text
+}
+
+/// Base64 is ASCII, so the fallback is never taken; it is there in place of a panic.
+fn ascii(text: &[u8]) -> &str {
+    str::from_utf8(text).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc_example_of_the_accept_value() {
+        // RFC 6455 §4.2.2, the note behind item 5.4.
+        let key = SecKey::parse(b"dGhlIHNhbXBsZSBub25jZQ==").unwrap();
+        assert_eq!(key.accept().as_str(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(SecKey::from_nonce(*b"the sample nonce"), key);
+    }
+
+    #[test]
+    fn rfc_example_with_trailing_bits_is_taken_as_it_stands() {
+        // RFC 6455 §4.1 item 7.
+        let key = SecKey::parse(b" AQIDBAUGBwgJCgsMDQ4PEC==\t").unwrap();
+        assert_eq!(key.as_str(), "AQIDBAUGBwgJCgsMDQ4PEC==");
+        let canonical: [u8; 16] = core::array::from_fn(|i| u8::try_from(i + 1).unwrap());
+        assert_ne!(key.accept(), SecKey::from_nonce(canonical).accept());
+    }
+
+    #[test]
+    fn keys_of_another_shape_are_refused() {
+        let refused: [&[u8]; 9] = [
+            b"",
+            b"dGhlIHNhbXBsZSBub25jZQ",
+            b"dGhlIHNhbXBsZSBub25jZQ=",
+            b"dGhlIHNhbXBsZSBub25jZQ===",
+            b"dGhlIHNhbXBsZSBub25jZQ== x",
+            b"dGhlIHNhbXBsZSBub25jZWU=",
+            b"dGhlIHNhbXBsZSBub25jZWVl",
+            b"dGhlIHNhbXBsZSBub25j_Q==",
+            b"dGhlIHNhbXBsZSBub25j\xff\xff==",
+        ];
+        for value in refused {
+            assert_eq!(SecKey::parse(value), Err(InvalidKey), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn accept_is_compared_exactly_but_for_whitespace() {
+        let accept = SecKey::from_nonce(*b"the sample nonce").accept();
+        assert!(accept.matches(b"\t s3pPLMBiTxaQ9kYGzzhZRbK+xOo= "));
+        assert!(!accept.matches(b"S3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+        assert!(!accept.matches(b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo"));
+        assert!(!accept.matches(b""));
+    }
+}

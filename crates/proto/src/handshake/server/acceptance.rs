@@ -1,0 +1,113 @@
+//! The answer that opens the connection (RFC 6455 §4.2.2 item 5, RFC 8441 §5).
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::Offer;
+use crate::handshake::extension::{Extension, join};
+use crate::handshake::key::AcceptValue;
+
+/// The response to an [`Offer`] that was accepted.
+///
+/// [`status`](Self::status) and [`headers`](Self::headers) are all that the handshake needs;
+/// cookies and the like may be added. The connection is open once they are sent.
+#[derive(Clone, Debug)]
+pub struct Acceptance {
+    /// `None` on a stream of HTTP/2 or HTTP/3.
+    accept: Option<AcceptValue>,
+    subprotocol: Option<String>,
+    extensions: Vec<Extension>,
+    /// The extensions as a header value.
+    extension_list: String,
+}
+
+impl Acceptance {
+    pub(super) fn new(
+        offer: &Offer<'_>,
+        subprotocol: Option<&str>,
+        extensions: Vec<Extension>,
+    ) -> Result<Self, NotOffered> {
+        // RFC 6455 §4.2.2 item 4, /subprotocol/: one of the client's, or null.
+        if let Some(name) = subprotocol.filter(|name| !offer.subprotocols.contains(name)) {
+            return Err(NotOffered::Subprotocol(name.into()));
+        }
+        // Same place, /extensions/: those not listed by the client MUST NOT be listed.
+        let offered = |name: &str| offer.extensions.iter().any(|other| other.name() == name);
+        if let Some(extension) = extensions.iter().find(|extension| !offered(extension.name())) {
+            return Err(NotOffered::Extension(extension.name().into()));
+        }
+        Ok(Self {
+            accept: offer.accept,
+            subprotocol: subprotocol.map(String::from),
+            extension_list: join(&extensions),
+            extensions,
+        })
+    }
+
+    /// 101 on HTTP/1.1; 200 on a stream, where 101 does not exist (RFC 9113 §8.6).
+    pub fn status(&self) -> u16 {
+        if self.accept.is_some() { 101 } else { 200 }
+    }
+
+    /// The reason phrase for HTTP/1.1.
+    pub fn phrase(&self) -> &'static str {
+        if self.accept.is_some() { "Switching Protocols" } else { "OK" }
+    }
+
+    /// The header fields, names in title case: some HTTP/1.1 peers insist on it.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        // RFC 6455 §4.2.2 item 5.2 to 5.6; the first three are for HTTP/1.1 only (RFC 8441 §5).
+        let upgrade = self.accept.as_ref().map(|accept| {
+            [
+                ("Upgrade", "websocket"),
+                ("Connection", "Upgrade"),
+                ("Sec-WebSocket-Accept", accept.as_str()),
+            ]
+        });
+        let subprotocol = self.subprotocol.as_deref();
+        let extensions = Some(self.extension_list.as_str()).filter(|list| !list.is_empty());
+        upgrade
+            .into_iter()
+            .flatten()
+            .chain(subprotocol.map(|name| ("Sec-WebSocket-Protocol", name)))
+            .chain(extensions.map(|list| ("Sec-WebSocket-Extensions", list)))
+    }
+
+    /// The subprotocol in use.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
+    }
+
+    /// The extensions in use, in the order in which they work on data (RFC 6455 §9.1).
+    pub fn extensions(&self) -> &[Extension] {
+        &self.extensions
+    }
+}
+
+/// The answer names something that the client did not offer, so the client would fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotOffered {
+    /// This subprotocol.
+    Subprotocol(
+        /// Its name.
+        String,
+    ),
+    /// This extension.
+    Extension(
+        /// Its name.
+        String,
+    ),
+}
+
+impl fmt::Display for NotOffered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, name) = match self {
+            Self::Subprotocol(name) => ("subprotocol", name),
+            Self::Extension(name) => ("extension", name),
+        };
+        write!(f, "the client did not offer the {what} {name:?} (RFC 6455 §4.2.2 item 4)")
+    }
+}
+
+impl core::error::Error for NotOffered {}

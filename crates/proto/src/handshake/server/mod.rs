@@ -1,0 +1,313 @@
+//! The server's side: reading the request (RFC 6455 §4.2.1, RFC 8441 §5).
+
+mod acceptance;
+mod refusal;
+
+use alloc::vec::Vec;
+use core::str;
+
+pub use acceptance::{Acceptance, NotOffered};
+pub use refusal::{Reason, Refusal};
+
+use super::authority::Authority;
+use super::extension::{Extension, parse_extensions};
+use super::grammar::{is_token, list, list_contains, trim_ows};
+use super::headers::{HeaderSource, Single, is_present, names, single};
+use super::key::{AcceptValue, SecKey};
+
+/// How many subprotocols one request may offer: 64.
+pub const MAX_SUBPROTOCOLS: usize = 64;
+
+/// What carries the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier<'h> {
+    /// A connection of HTTP/1.x, which an upgrade would take over.
+    Http1 {
+        /// The digit behind `HTTP/1.`.
+        minor: u8,
+    },
+    /// A stream of HTTP/2 or HTTP/3, which an extended CONNECT would take over.
+    Stream {
+        /// `:protocol`; an ordinary request has none (RFC 8441 §4).
+        protocol: Option<&'h str>,
+    },
+}
+
+/// A request as the handshake rules see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'h, H> {
+    /// The method; its case matters.
+    pub method: &'h str,
+    /// What carries it.
+    pub carrier: Carrier<'h>,
+    /// `:authority`, or the authority of a target in absolute-form.
+    pub authority: Option<&'h str>,
+    /// The header fields.
+    pub headers: H,
+}
+
+impl<'h, H: HeaderSource<'h>> Request<'h, H> {
+    /// Whether the request asks for a WebSocket, however badly.
+    ///
+    /// A server that also serves pages asks this first: `false` is plain HTTP, or an upgrade to
+    /// something else. `true` goes to [`offer`](Self::offer), which either takes the request or
+    /// says what is wrong with it.
+    ///
+    /// Any `Sec-WebSocket-*` request field counts, since a proxy that does not pass `Upgrade` on
+    /// passes those; the client is better served by the reason than by a page.
+    pub fn is_websocket(&self) -> bool {
+        match self.carrier {
+            Carrier::Stream { protocol } => protocol.is_some_and(is_websocket),
+            Carrier::Http1 { .. } => {
+                list_contains(self.headers.values(names::UPGRADE), WEBSOCKET)
+                    || [names::KEY, names::VERSION, names::PROTOCOL, names::EXTENSIONS]
+                        .iter()
+                        .any(|name| is_present(self.headers, name))
+            }
+        }
+    }
+
+    /// Checks the request against RFC 6455 §4.2.1, or RFC 8441 §5 on a stream.
+    ///
+    /// The refusal is ready to be sent. Which `Origin`s and hosts are welcome is not decided here.
+    pub fn offer(&self) -> Result<Offer<'h>, Refusal> {
+        self.check().map_err(|reason| Refusal::of_request(reason, self))
+    }
+
+    fn check(&self) -> Result<Offer<'h>, Reason> {
+        self.check_kind()?;
+        self.check_method()?;
+        if self.announces_body() {
+            return Err(Reason::BodyAnnounced);
+        }
+        let host = self.host()?;
+        self.check_upgrade()?;
+        self.check_version()?;
+        Ok(Offer {
+            carrier: self.carrier,
+            accept: self.accept_value()?,
+            host,
+            origin: self.origin()?,
+            subprotocols: self.subprotocols()?,
+            extensions: parse_extensions(self.headers.values(names::EXTENSIONS))
+                .map_err(Reason::Extensions)?,
+        })
+    }
+
+    fn check_kind(&self) -> Result<(), Reason> {
+        match self.carrier {
+            // RFC 9220 §3: a `:protocol` that is not supported.
+            Carrier::Stream { protocol: Some(protocol) } if !is_websocket(protocol) => {
+                Err(Reason::UnknownProtocol)
+            }
+            _ if !self.is_websocket() => Err(Reason::NotWebSocket),
+            // RFC 6455 §4.2.1 item 1; `Upgrade` means nothing in HTTP/1.0 (RFC 9110 §7.8).
+            Carrier::Http1 { minor: 0 } => Err(Reason::HttpVersion),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_method(&self) -> Result<(), Reason> {
+        // RFC 6455 §4.2.1 item 1; RFC 8441 §4.
+        let expected = match self.carrier {
+            Carrier::Http1 { .. } => "GET",
+            Carrier::Stream { .. } => "CONNECT",
+        };
+        if self.method == expected { Ok(()) } else { Err(Reason::Method) }
+    }
+
+    /// Whether content follows the head, or may follow in someone's reading of it.
+    ///
+    /// What lies behind the head will be taken for frames, so there must be no doubt where the
+    /// head ends: `Transfer-Encoding` and any `Content-Length` but a single plain zero count
+    /// (RFC 9112 §6.3, §11.2).
+    fn announces_body(&self) -> bool {
+        is_present(self.headers, names::TRANSFER_ENCODING)
+            || !matches!(
+                single(self.headers, names::CONTENT_LENGTH),
+                Single::Missing | Single::One(b"0")
+            )
+    }
+
+    /// The authority that the request is for.
+    fn host(&self) -> Result<&'h str, Reason> {
+        let field = match single(self.headers, names::HOST) {
+            Single::One(value) => Some(Authority::parse(value).ok_or(Reason::HostInvalid)?),
+            Single::Repeated => return Err(Reason::HostRepeated),
+            Single::Missing => None,
+        };
+        let target = match self.authority {
+            Some(text) => Some(Authority::parse(text.as_bytes()).ok_or(Reason::HostInvalid)?),
+            None => None,
+        };
+        match (self.carrier, target, field) {
+            // RFC 9112 §3.2: an HTTP/1.1 request without `Host` MUST be refused ...
+            (Carrier::Http1 { .. }, _, None) | (_, None, None) => Err(Reason::HostMissing),
+            // ... but the authority of an absolute-form wins over it (§3.2.2).
+            (Carrier::Http1 { .. }, Some(target), Some(_)) => Ok(target.text),
+            // RFC 9113 §8.3.1: the two must not name different hosts.
+            (Carrier::Stream { .. }, Some(target), Some(field)) if !target.agrees_with(&field) => {
+                Err(Reason::HostConflict)
+            }
+            (_, Some(authority), _) | (_, None, Some(authority)) => Ok(authority.text),
+        }
+    }
+
+    fn check_upgrade(&self) -> Result<(), Reason> {
+        if matches!(self.carrier, Carrier::Stream { .. }) {
+            // `:protocol` stands for both (RFC 8441 §5).
+            return Ok(());
+        }
+        // RFC 6455 §4.2.1 item 3.
+        if !list_contains(self.headers.values(names::UPGRADE), WEBSOCKET) {
+            return Err(Reason::UpgradeMissing);
+        }
+        // Item 4.
+        if !list_contains(self.headers.values(names::CONNECTION), "upgrade") {
+            return Err(Reason::ConnectionMissing);
+        }
+        Ok(())
+    }
+
+    /// RFC 6455 §4.2.1 item 6.
+    ///
+    /// A client names one version (§4.3): `8, 13` is refused although 13 is in it. The answer
+    /// would not say which of the two the connection speaks. The refusal names 13, so a client
+    /// that has it can come back (§4.4).
+    fn check_version(&self) -> Result<(), Reason> {
+        match single(self.headers, names::VERSION) {
+            Single::Missing => Err(Reason::VersionMissing),
+            Single::One(b"13") => Ok(()),
+            Single::One(_) | Single::Repeated => Err(Reason::VersionUnsupported),
+        }
+    }
+
+    fn accept_value(&self) -> Result<Option<AcceptValue>, Reason> {
+        if matches!(self.carrier, Carrier::Stream { .. }) {
+            // RFC 8441 §5: key and accept are not processed.
+            return Ok(None);
+        }
+        // RFC 6455 §4.2.1 item 5; §11.3.1: the field MUST NOT appear more than once.
+        match single(self.headers, names::KEY) {
+            Single::Missing => Err(Reason::KeyMissing),
+            Single::Repeated => Err(Reason::KeyRepeated),
+            Single::One(value) => {
+                let key = SecKey::parse(value).map_err(|_| Reason::KeyInvalid)?;
+                Ok(Some(key.accept()))
+            }
+        }
+    }
+
+    /// RFC 6455 §4.2.1 item 7.
+    fn origin(&self) -> Result<Option<&'h str>, Reason> {
+        match single(self.headers, names::ORIGIN) {
+            Single::Missing => Ok(None),
+            Single::Repeated => Err(Reason::OriginInvalid),
+            // The serialization is ASCII (RFC 6454 §7.1); spaces part the origins of a list.
+            Single::One(value) => match str::from_utf8(value) {
+                Ok(origin) if is_origin_text(origin) => Ok(Some(origin)),
+                _ => Err(Reason::OriginInvalid),
+            },
+        }
+    }
+
+    /// RFC 6455 §4.1 item 10: non-empty tokens, all of them different.
+    fn subprotocols(&self) -> Result<Vec<&'h str>, Reason> {
+        let mut offered: Vec<&'h str> = Vec::new();
+        for element in list(self.headers.values(names::PROTOCOL)) {
+            if offered.len() == MAX_SUBPROTOCOLS {
+                return Err(Reason::SubprotocolsTooMany);
+            }
+            let name = str::from_utf8(element)
+                .ok()
+                .filter(|name| is_token(name.as_bytes()))
+                .ok_or(Reason::SubprotocolInvalid)?;
+            if offered.contains(&name) {
+                return Err(Reason::SubprotocolRepeated);
+            }
+            offered.push(name);
+        }
+        // `1#token`: a field that is there names something.
+        if offered.is_empty() && is_present(self.headers, names::PROTOCOL) {
+            return Err(Reason::SubprotocolInvalid);
+        }
+        Ok(offered)
+    }
+}
+
+/// A valid request to open a WebSocket, to be accepted or refused.
+#[derive(Clone, Debug)]
+pub struct Offer<'h> {
+    carrier: Carrier<'h>,
+    accept: Option<AcceptValue>,
+    host: &'h str,
+    origin: Option<&'h str>,
+    subprotocols: Vec<&'h str>,
+    extensions: Vec<Extension>,
+}
+
+impl<'h> Offer<'h> {
+    /// The authority asked for, `host [":" port]`.
+    ///
+    /// It is whatever the client wrote. A server that only local pages may reach compares it with
+    /// its own names, lest a rebound DNS name get in.
+    pub fn host(&self) -> &'h str {
+        self.host
+    }
+
+    /// The `Origin`, which browsers always send (RFC 6455 §10.2). It may be `null`.
+    pub fn origin(&self) -> Option<&'h str> {
+        self.origin
+    }
+
+    /// The subprotocols in the client's order of preference.
+    pub fn subprotocols(&self) -> &[&'h str] {
+        &self.subprotocols
+    }
+
+    /// The extensions in the client's order of preference; one name may stand several times.
+    pub fn extensions(&self) -> &[Extension] {
+        &self.extensions
+    }
+
+    /// The subprotocol that the client likes best among those supported.
+    pub fn client_choice<S: AsRef<str>>(&self, supported: &[S]) -> Option<&'h str> {
+        let is_supported = |name: &str| supported.iter().any(|other| other.as_ref() == name);
+        self.subprotocols.iter().copied().find(|name| is_supported(name))
+    }
+
+    /// The subprotocol that stands first in `supported` among those offered.
+    pub fn server_choice<S: AsRef<str>>(&self, supported: &[S]) -> Option<&'h str> {
+        supported.iter().find_map(|name| {
+            self.subprotocols.iter().copied().find(|offered| *offered == name.as_ref())
+        })
+    }
+
+    /// Accepts, with one of the offered subprotocols or none, and with extensions whose names
+    /// were offered.
+    ///
+    /// Naming anything else is a mistake of the caller's (RFC 6455 §4.2.2 item 4).
+    pub fn accept(
+        &self,
+        subprotocol: Option<&str>,
+        extensions: Vec<Extension>,
+    ) -> Result<Acceptance, NotOffered> {
+        Acceptance::new(self, subprotocol, extensions)
+    }
+
+    /// Refuses, for instance with [`Reason::OriginRefused`] (RFC 6455 §10.2).
+    pub fn refuse(&self, reason: Reason) -> Refusal {
+        Refusal::new(reason, self.carrier)
+    }
+}
+
+pub(super) const WEBSOCKET: &str = "websocket";
+
+fn is_websocket(protocol: &str) -> bool {
+    // Upgrade tokens match case-insensitively (RFC 9110 §7.8).
+    trim_ows(protocol.as_bytes()).eq_ignore_ascii_case(WEBSOCKET.as_bytes())
+}
+
+fn is_origin_text(origin: &str) -> bool {
+    !origin.is_empty() && origin.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+}

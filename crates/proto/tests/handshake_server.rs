@@ -1,0 +1,358 @@
+//! What a server takes and refuses (RFC 6455 §4.2, RFC 8441 §5).
+#![allow(clippy::unwrap_used, reason = "a test that panics says where")]
+
+use fullduplex_proto::handshake::http1::HeadError;
+use fullduplex_proto::handshake::server::{
+    Carrier, MAX_SUBPROTOCOLS, NotOffered, Offer, Reason, Refusal, Request,
+};
+use fullduplex_proto::handshake::{Extension, ExtensionFault};
+
+type Headers = Vec<(String, Vec<u8>)>;
+
+const H1: Carrier<'static> = Carrier::Http1 { minor: 1 };
+const H2: Carrier<'static> = Carrier::Stream { protocol: Some("websocket") };
+
+fn pairs(headers: &[(&str, &str)]) -> Headers {
+    headers.iter().map(|(name, value)| ((*name).into(), value.as_bytes().to_vec())).collect()
+}
+
+/// The request of RFC 6455 §1.3.
+fn valid() -> Headers {
+    pairs(&[
+        ("Host", "server.example.com"),
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("Origin", "http://example.com"),
+        ("Sec-WebSocket-Protocol", "chat, superchat"),
+        ("Sec-WebSocket-Version", "13"),
+    ])
+}
+
+fn without(name: &str) -> Headers {
+    valid().into_iter().filter(|(field, _)| field != name).collect()
+}
+
+fn with(name: &str, value: impl AsRef<[u8]>) -> Headers {
+    let mut headers = valid();
+    headers.push((name.into(), value.as_ref().to_vec()));
+    headers
+}
+
+fn replaced(name: &str, value: impl AsRef<[u8]>) -> Headers {
+    let mut headers = without(name);
+    headers.push((name.into(), value.as_ref().to_vec()));
+    headers
+}
+
+fn request<'h>(
+    method: &'h str,
+    carrier: Carrier<'h>,
+    headers: &'h Headers,
+) -> Request<'h, &'h [(String, Vec<u8>)]> {
+    let authority = match carrier {
+        Carrier::Stream { .. } => Some("server.example.com"),
+        Carrier::Http1 { .. } => None,
+    };
+    Request { method, carrier, authority, headers }
+}
+
+fn offer(headers: &Headers) -> Result<Offer<'_>, Refusal> {
+    request("GET", H1, headers).offer()
+}
+
+#[test]
+fn the_example_of_the_rfc() {
+    let headers = valid();
+    let offer = offer(&headers).unwrap();
+    assert_eq!(offer.host(), "server.example.com");
+    assert_eq!(offer.origin(), Some("http://example.com"));
+    assert_eq!(offer.subprotocols(), ["chat", "superchat"]);
+    assert_eq!(offer.extensions(), []);
+
+    let acceptance = offer.accept(Some("chat"), Vec::new()).unwrap();
+    assert_eq!((acceptance.status(), acceptance.phrase()), (101, "Switching Protocols"));
+    let headers: Vec<_> = acceptance.headers().collect();
+    let expected = [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+        ("Sec-WebSocket-Protocol", "chat"),
+    ];
+    assert_eq!(headers, expected);
+}
+
+#[test]
+fn the_example_of_extended_connect() {
+    // RFC 8441 §5.1.
+    let headers = pairs(&[
+        ("sec-websocket-protocol", "chat, superchat"),
+        ("sec-websocket-extensions", "permessage-deflate"),
+        ("sec-websocket-version", "13"),
+        ("origin", "http://www.example.com"),
+    ]);
+    let offer = request("CONNECT", H2, &headers).offer().unwrap();
+    assert_eq!(offer.host(), "server.example.com");
+    let extensions = offer.extensions().to_vec();
+    let acceptance = offer.accept(Some("chat"), extensions).unwrap();
+    assert_eq!(acceptance.status(), 200);
+    let headers: Vec<_> = acceptance.headers().collect();
+    let expected =
+        [("Sec-WebSocket-Protocol", "chat"), ("Sec-WebSocket-Extensions", "permessage-deflate")];
+    assert_eq!(headers, expected);
+}
+
+#[test]
+fn what_real_peers_send_is_taken() {
+    for headers in [
+        // Firefox.
+        replaced("Connection", "keep-alive, Upgrade"),
+        replaced("Upgrade", "WebSocket"),
+        replaced("Upgrade", "h2c, websocket"),
+        replaced("Connection", "upgrade"),
+        with("Connection", "keep-alive"),
+        with("Upgrade", "h2c"),
+        replaced("Host", "server.example.com:8080"),
+        replaced("Host", "[2001:db8::1]:9000"),
+        replaced("Origin", "null"),
+        replaced("Sec-WebSocket-Version", " 13\t"),
+        replaced("Sec-WebSocket-Key", " dGhlIHNhbXBsZSBub25jZQ== "),
+        without("Origin"),
+        with("Content-Length", "0"),
+        with("Cookie", b"caf\xe9"),
+        // Chromium, then Firefox.
+        with("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits"),
+        with("Sec-WebSocket-Extensions", "permessage-deflate"),
+    ] {
+        assert!(offer(&headers).is_ok(), "{headers:?}");
+    }
+}
+
+#[test]
+fn several_fields_of_subprotocols_are_one_list() {
+    let headers = with("sec-websocket-protocol", "v3, ,v2");
+    assert_eq!(offer(&headers).unwrap().subprotocols(), ["chat", "superchat", "v3", "v2"]);
+}
+
+#[test]
+fn every_refusal_of_an_upgrade() {
+    let many: Vec<String> = (0..=MAX_SUBPROTOCOLS).map(|i| format!("p{i}")).collect();
+    let table = [
+        (without("Host"), Reason::HostMissing, 400),
+        (with("Host", "server.example.com"), Reason::HostRepeated, 400),
+        (replaced("Host", ""), Reason::HostInvalid, 400),
+        (replaced("Host", "a, b"), Reason::HostInvalid, 400),
+        (replaced("Host", "user@a"), Reason::HostInvalid, 400),
+        (replaced("Host", b"\xff"), Reason::HostInvalid, 400),
+        (without("Upgrade"), Reason::UpgradeMissing, 400),
+        (replaced("Upgrade", "websockets"), Reason::UpgradeMissing, 400),
+        (replaced("Upgrade", "\"websocket\""), Reason::UpgradeMissing, 400),
+        (without("Connection"), Reason::ConnectionMissing, 400),
+        (replaced("Connection", "keep-alive"), Reason::ConnectionMissing, 400),
+        (replaced("Connection", "close"), Reason::ConnectionMissing, 400),
+        (without("Sec-WebSocket-Version"), Reason::VersionMissing, 426),
+        (replaced("Sec-WebSocket-Version", "8"), Reason::VersionUnsupported, 426),
+        (replaced("Sec-WebSocket-Version", "013"), Reason::VersionUnsupported, 426),
+        // A client names one version (RFC 6455 §4.3): the answer could not say which was meant.
+        (replaced("Sec-WebSocket-Version", "8, 13"), Reason::VersionUnsupported, 426),
+        (with("Sec-WebSocket-Version", "13"), Reason::VersionUnsupported, 426),
+        (without("Sec-WebSocket-Key"), Reason::KeyMissing, 400),
+        (with("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="), Reason::KeyRepeated, 400),
+        (replaced("Sec-WebSocket-Key", ""), Reason::KeyInvalid, 400),
+        (replaced("Sec-WebSocket-Key", "c2hvcnQ="), Reason::KeyInvalid, 400),
+        (with("Origin", "http://example.com"), Reason::OriginInvalid, 400),
+        (replaced("Origin", b"http://caf\xe9"), Reason::OriginInvalid, 400),
+        (replaced("Origin", ""), Reason::OriginInvalid, 400),
+        (with("Content-Length", "1"), Reason::BodyAnnounced, 400),
+        (with("Content-Length", "00"), Reason::BodyAnnounced, 400),
+        (with("Content-Length", ""), Reason::BodyAnnounced, 400),
+        (with("Content-Length", "0, 0"), Reason::BodyAnnounced, 400),
+        (with("Transfer-Encoding", "chunked"), Reason::BodyAnnounced, 400),
+        (with("Transfer-Encoding", "identity"), Reason::BodyAnnounced, 400),
+        (with("Transfer-Encoding", ""), Reason::BodyAnnounced, 400),
+        (replaced("Sec-WebSocket-Protocol", ""), Reason::SubprotocolInvalid, 400),
+        (replaced("Sec-WebSocket-Protocol", "a b"), Reason::SubprotocolInvalid, 400),
+        (replaced("Sec-WebSocket-Protocol", "a/b"), Reason::SubprotocolInvalid, 400),
+        (replaced("Sec-WebSocket-Protocol", b"\xff"), Reason::SubprotocolInvalid, 400),
+        (replaced("Sec-WebSocket-Protocol", "a, b, a"), Reason::SubprotocolRepeated, 400),
+        (with("Sec-WebSocket-Protocol", "chat"), Reason::SubprotocolRepeated, 400),
+        (replaced("Sec-WebSocket-Protocol", many.join(",")), Reason::SubprotocolsTooMany, 400),
+    ];
+    for (headers, reason, status) in table {
+        let refusal = offer(&headers).unwrap_err();
+        assert_eq!((refusal.reason(), refusal.status()), (&reason, status), "{headers:?}");
+        assert!(refusal.to_string().contains("RFC "), "{refusal}");
+        assert!(request("GET", H1, &headers).is_websocket());
+    }
+}
+
+#[test]
+fn two_content_lengths_are_refused_even_if_both_are_zero() {
+    let mut headers = with("Content-Length", "0");
+    headers.push(("content-length".into(), b"0".to_vec()));
+    assert_eq!(offer(&headers).unwrap_err().reason(), &Reason::BodyAnnounced);
+    let mut headers = with("Content-Length", "0");
+    headers.push(("transfer-encoding".into(), b"chunked".to_vec()));
+    assert_eq!(offer(&headers).unwrap_err().reason(), &Reason::BodyAnnounced);
+}
+
+#[test]
+fn a_fault_in_the_extensions_is_named() {
+    let headers = with("Sec-WebSocket-Extensions", "permessage-deflate; =");
+    let refusal = offer(&headers).unwrap_err();
+    let Reason::Extensions(error) = refusal.reason() else { panic!("{refusal}") };
+    assert_eq!((error.fault, error.offset), (ExtensionFault::ExpectedToken, 20));
+    assert_eq!(refusal.status(), 400);
+}
+
+#[test]
+fn refusals_carry_the_headers_that_are_due() {
+    let headers_of = |refusal: &Refusal| refusal.headers().collect::<Vec<_>>();
+
+    let method = request("POST", H1, &valid()).offer().unwrap_err();
+    assert_eq!((method.status(), method.phrase()), (405, "Method Not Allowed"));
+    assert_eq!(headers_of(&method), [("Allow", "GET")]);
+    assert!(!method.closes_connection());
+
+    let version = offer(&replaced("Sec-WebSocket-Version", "8, 13")).unwrap_err();
+    let upgrade =
+        [("Sec-WebSocket-Version", "13"), ("Upgrade", "websocket"), ("Connection", "Upgrade")];
+    assert_eq!(headers_of(&version), upgrade);
+
+    let plain = offer(&pairs(&[("Host", "a")])).unwrap_err();
+    assert_eq!((plain.status(), plain.reason()), (426, &Reason::NotWebSocket));
+    assert_eq!(headers_of(&plain), upgrade);
+
+    let body = offer(&with("Transfer-Encoding", "chunked")).unwrap_err();
+    assert_eq!(headers_of(&body), [("Connection", "close")]);
+    assert!(body.closes_connection());
+}
+
+#[test]
+fn unread_content_closes_the_connection_whatever_the_reason() {
+    let posted = pairs(&[("Host", "a"), ("Content-Length", "5")]);
+    let plain = request("POST", H1, &posted).offer().unwrap_err();
+    assert_eq!(plain.status(), 426);
+    assert!(plain.headers().any(|header| header == ("Connection", "Upgrade, close")));
+    let method = with("Content-Length", "5");
+    let method = request("POST", H1, &method).offer().unwrap_err();
+    assert_eq!(method.headers().collect::<Vec<_>>(), [("Allow", "GET"), ("Connection", "close")]);
+}
+
+#[test]
+fn http_1_0_is_refused() {
+    let headers = valid();
+    let refusal = request("GET", Carrier::Http1 { minor: 0 }, &headers).offer().unwrap_err();
+    assert_eq!((refusal.status(), refusal.reason()), (400, &Reason::HttpVersion));
+    assert!(refusal.closes_connection());
+}
+
+#[test]
+fn plain_http_is_told_from_a_broken_websocket_request() {
+    let is_websocket =
+        |headers: &[(&str, &str)]| request("GET", H1, &pairs(headers)).is_websocket();
+    assert!(!is_websocket(&[("Host", "a")]));
+    assert!(!is_websocket(&[("Upgrade", "h2c"), ("Connection", "Upgrade")]));
+    assert!(is_websocket(&[("Upgrade", "websocket")]));
+    // Behind a proxy that drops hop-by-hop fields.
+    assert!(is_websocket(&[("Sec-WebSocket-Key", "x")]));
+    assert!(is_websocket(&[("Sec-WebSocket-Version", "13")]));
+}
+
+#[test]
+fn streams_have_rules_of_their_own() {
+    let version = pairs(&[("sec-websocket-version", "13")]);
+    let refused = |method, carrier| {
+        let refusal = request(method, carrier, &version).offer().unwrap_err();
+        assert!(!refusal.closes_connection());
+        assert!(refusal.headers().all(|(name, _)| name != "Connection" && name != "Upgrade"));
+        (refusal.status(), refusal.reason().clone(), refusal.headers().next())
+    };
+    let connect_udp = Carrier::Stream { protocol: Some("connect-udp") };
+    assert_eq!(refused("CONNECT", connect_udp), (501, Reason::UnknownProtocol, None));
+    assert_eq!(refused("GET", H2), (405, Reason::Method, Some(("Allow", "CONNECT"))));
+    let plain = Carrier::Stream { protocol: None };
+    let thirteen = Some(("Sec-WebSocket-Version", "13"));
+    assert_eq!(refused("GET", plain), (400, Reason::NotWebSocket, thirteen));
+
+    // Neither key nor upgrade is looked at (RFC 8441 §5).
+    let mut odd = pairs(&[("sec-websocket-version", "13"), ("sec-websocket-key", "?")]);
+    assert!(request("CONNECT", H2, &odd).offer().is_ok());
+    odd.push(("content-length".into(), b"4".to_vec()));
+    let refusal = request("CONNECT", H2, &odd).offer().unwrap_err();
+    assert_eq!(refusal.reason(), &Reason::BodyAnnounced);
+
+    let old = pairs(&[("sec-websocket-version", "12")]);
+    let refusal = request("CONNECT", H2, &old).offer().unwrap_err();
+    assert_eq!((refusal.status(), refusal.headers().next()), (400, thirteen));
+}
+
+#[test]
+fn the_authority_wins_over_host() {
+    let host_of = |carrier, method, authority, host: Option<&str>| {
+        let mut headers = without("Host");
+        headers.extend(host.map(|host| ("Host".to_string(), host.as_bytes().to_vec())));
+        let request = Request { method, carrier, authority, headers: headers.as_slice() };
+        match request.offer() {
+            Ok(offer) => Ok(offer.host().to_string()),
+            Err(refusal) => Err(refusal.reason().clone()),
+        }
+    };
+    // Absolute-form (RFC 9112 §3.2.2); `Host` must be there all the same (§3.2).
+    assert_eq!(host_of(H1, "GET", Some("a:1"), Some("b")), Ok("a:1".into()));
+    assert_eq!(host_of(H1, "GET", Some("a"), None), Err(Reason::HostMissing));
+    assert_eq!(host_of(H1, "GET", Some("a@b"), Some("b")), Err(Reason::HostInvalid));
+    // A stream (RFC 9113 §8.3.1).
+    assert_eq!(host_of(H2, "CONNECT", Some("a"), None), Ok("a".into()));
+    assert_eq!(host_of(H2, "CONNECT", None, Some("b")), Ok("b".into()));
+    assert_eq!(host_of(H2, "CONNECT", Some("a"), Some("A:443")), Ok("a".into()));
+    assert_eq!(host_of(H2, "CONNECT", Some("a"), Some("b")), Err(Reason::HostConflict));
+    assert_eq!(host_of(H2, "CONNECT", None, None), Err(Reason::HostMissing));
+}
+
+#[test]
+fn reasons_of_the_caller() {
+    let headers = valid();
+    let refusal = offer(&headers).unwrap().refuse(Reason::OriginRefused);
+    assert_eq!((refusal.status(), refusal.phrase()), (403, "Forbidden"));
+    assert_eq!(refusal.headers().count(), 0);
+    for (reason, status) in [
+        (Reason::HostRefused, 403),
+        (Reason::TimedOut, 408),
+        (Reason::Head(HeadError::TooLarge { max_head_bytes: 1 }), 431),
+        (Reason::Head(HeadError::TooManyFields { max_fields: 1 }), 431),
+        (Reason::Head(HeadError::Version), 505),
+        (Reason::Head(HeadError::Folded { line: 2 }), 400),
+    ] {
+        assert_eq!(Refusal::new(reason, H1).status(), status);
+    }
+    assert!(Refusal::new(HeadError::NotHttp.into(), H1).closes_connection());
+}
+
+#[test]
+fn subprotocols_by_either_sides_preference() {
+    let headers = valid();
+    let offer = offer(&headers).unwrap();
+    assert_eq!(offer.client_choice(&["superchat", "chat"]), Some("chat"));
+    assert_eq!(offer.server_choice(&["superchat", "chat"]), Some("superchat"));
+    assert_eq!(offer.client_choice(&["Chat"]), None);
+    assert_eq!(offer.server_choice::<&str>(&[]), None);
+}
+
+#[test]
+fn answers_hold_to_what_was_offered() {
+    let headers = with("Sec-WebSocket-Extensions", "a; x, b");
+    let offer = offer(&headers).unwrap();
+    let extension = |name: &str| Extension::new(name).unwrap();
+    let error = offer.accept(Some("mqtt"), Vec::new()).unwrap_err();
+    assert_eq!(error, NotOffered::Subprotocol("mqtt".into()));
+    let error = offer.accept(None, vec![extension("a"), extension("c")]).unwrap_err();
+    assert_eq!(error, NotOffered::Extension("c".into()));
+
+    let acceptance = offer.accept(None, vec![extension("b"), extension("a")]).unwrap();
+    assert_eq!(acceptance.headers().last(), Some(("Sec-WebSocket-Extensions", "b, a")));
+    assert_eq!((acceptance.subprotocol(), acceptance.extensions().len()), (None, 2));
+    // Null is the absence of the field (RFC 6455 §4.2.2 item 4).
+    let bare = offer.accept(None, Vec::new()).unwrap();
+    assert_eq!(bare.headers().count(), 3);
+}
