@@ -3,16 +3,19 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use fullduplex_proto::handshake::{SecKey, client, grammar, http1 as head};
+use fullduplex_proto::handshake::client::{Opening, is_interim, is_protected};
+use fullduplex_proto::handshake::http1::{HeadError, HeadFinder, ResponseHead, write_request};
+use fullduplex_proto::handshake::is_token;
 use fullduplex_proto::{Config, Role};
-use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http::header::HOST;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
-use crate::http1::{self, Fields, HandshakeLimits};
+use crate::http1::{self, HandshakeLimits, Map};
 use crate::uri::Target;
 use crate::websocket::WebSocket;
 
@@ -91,23 +94,20 @@ impl Client {
         target: &Target,
     ) -> Result<(WebSocket<S>, Response<()>), Error> {
         let after = self.limits.handshake_timeout;
-        let request = client::Request::new(SecKey::from_nonce(crate::mask::nonce()))
-            .protocols(self.protocols.iter().cloned());
+        let opening = self.opening(target)?;
         let mut leftover = BytesMut::new();
         let exchange = async {
-            http1::write_all(&mut stream, &self.request_head(&request, target)?).await?;
-            let head = http1::read_head(&mut stream, &self.limits, &mut leftover).await?;
-            read_response(&head, self.limits.max_head_fields)
+            http1::write_all(&mut stream, &self.request_head(&opening, target)?).await?;
+            self.read_response(&mut stream, &mut leftover).await
         };
         let response = timeout(after, exchange)
             .await
             .map_err(|_| Error::timeout("handshake_timeout", after))??;
-        let status = response.status().as_u16();
-        match request.check(status, &Fields(response.headers())) {
-            Ok(agreed) => {
+        match opening.check(response.status().as_u16(), Map(response.headers())) {
+            Ok(agreement) => {
                 let websocket =
                     WebSocket::from_handshake(stream, Role::Client, &self.config, leftover);
-                Ok((websocket.with_protocol(agreed.protocol), response))
+                Ok((websocket.with_protocol(agreement.subprotocol), response))
             }
             Err(error) => {
                 let body = refusal_body(&mut stream, &response, leftover).await;
@@ -116,17 +116,45 @@ impl Client {
         }
     }
 
-    fn request_head(&self, request: &client::Request, target: &Target) -> Result<Vec<u8>, Error> {
-        let mut fields: Vec<(&str, Bytes)> = Vec::new();
-        if !self.headers.contains_key(http::header::HOST) {
-            fields.push(("Host", target.authority.clone().into()));
+    fn opening(&self, target: &Target) -> Result<Opening, Error> {
+        let host = match self.headers.get(HOST) {
+            Some(own) => String::from_utf8_lossy(own.as_bytes()).into_owned(),
+            None => target.authority.clone(),
+        };
+        let mut opening = Opening::http1(host, crate::mask::nonce())?;
+        for protocol in &self.protocols {
+            opening = opening.with_subprotocol(protocol)?;
         }
-        let own = request.headers();
-        fields.extend(own.iter().map(|(name, value)| (name.as_str(), value.clone().into())));
-        for (name, value) in &self.headers {
-            fields.push((name.as_str(), Bytes::copy_from_slice(value.as_bytes())));
+        Ok(opening)
+    }
+
+    fn request_head(&self, opening: &Opening, target: &Target) -> Result<Vec<u8>, Error> {
+        let own = opening.headers();
+        let own = own.iter().map(|(name, value)| (*name, value.as_bytes()));
+        let users = self.headers.iter().filter(|(name, _)| *name != HOST);
+        let users = users.map(|(name, value)| (name.as_str(), value.as_bytes()));
+        Ok(write_request(opening.method(), &target.resource, own.chain(users))?)
+    }
+
+    /// Reads the final response, past interim ones such as 103.
+    async fn read_response<S: Transport>(
+        &self,
+        stream: &mut S,
+        leftover: &mut BytesMut,
+    ) -> Result<Response<()>, Error> {
+        let limits = self.limits.head();
+        loop {
+            let head = http1::read_head(stream, HeadFinder::response(limits), leftover).await?;
+            let head = ResponseHead::parse(&head, &limits)?;
+            if is_interim(head.status()) {
+                continue;
+            }
+            let mut response = Response::new(());
+            *response.status_mut() =
+                StatusCode::from_u16(head.status()).map_err(|_| HeadError::StartLine)?;
+            *response.headers_mut() = http1::header_map(head.fields())?;
+            return Ok(response);
         }
-        Ok(head::write_request("GET", &target.resource, &fields)?)
     }
 }
 
@@ -153,15 +181,6 @@ async fn open_tcp(target: &Target) -> Result<TcpStream, Error> {
         }
         None => Error::new(ErrorKind::Resolve, format!("no address for {:?}", target.host)),
     })
-}
-
-fn read_response(bytes: &[u8], max_fields: usize) -> Result<Response<()>, Error> {
-    let head = head::parse_response(bytes, max_fields)?;
-    let mut response = Response::new(());
-    *response.status_mut() = http::StatusCode::from_u16(head.status)
-        .map_err(|_| head::HeadError::Malformed("the status is wrong"))?;
-    *response.headers_mut() = http1::header_map(&head.fields)?;
-    Ok(response)
 }
 
 /// What there is of the body of a refusal, up to a bound in bytes and time.
@@ -205,7 +224,7 @@ impl ClientBuilder {
         V: TryInto<HeaderValue>,
     {
         match (name.try_into(), value.try_into()) {
-            (Ok(name), Ok(_)) if client::is_protected(name.as_str()) => {
+            (Ok(name), Ok(_)) if is_protected(name.as_str()) => {
                 self.misuse(format!("the header {name} is the protocol's own"));
             }
             (Ok(name), Ok(value)) => {
@@ -221,7 +240,7 @@ impl ClientBuilder {
     #[must_use]
     pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
         let name = name.into();
-        if !grammar::is_token(name.as_bytes()) {
+        if !is_token(name.as_bytes()) {
             self.misuse(format!("subprotocol {name:?} is not a token (RFC 6455 §4.1)"));
         } else if self.client.protocols.contains(&name) {
             self.misuse(format!("subprotocol {name:?} is offered twice (RFC 6455 §4.1)"));

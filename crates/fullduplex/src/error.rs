@@ -180,22 +180,33 @@ impl From<http1::HeadError> for Error {
         use http1::HeadError as E;
         let kind = match error {
             E::TooLarge { .. } | E::TooManyFields { .. } => ErrorKind::Limit,
-            E::Unwritable => ErrorKind::Misuse,
             _ => ErrorKind::Handshake,
         };
         Self::new(kind, error.to_string())
     }
 }
 
-impl From<client::ResponseError> for Error {
-    fn from(error: client::ResponseError) -> Self {
-        Self::new(ErrorKind::Handshake, error.to_string())
+impl From<http1::WriteError> for Error {
+    fn from(error: http1::WriteError) -> Self {
+        Self::new(ErrorKind::Misuse, error.to_string())
     }
 }
 
-impl From<server::Refusal> for Error {
-    fn from(refusal: server::Refusal) -> Self {
-        Self::new(ErrorKind::Handshake, refusal.to_string())
+impl From<client::OpeningError> for Error {
+    fn from(error: client::OpeningError) -> Self {
+        Self::new(ErrorKind::Misuse, error.to_string())
+    }
+}
+
+impl From<server::NotOffered> for Error {
+    fn from(error: server::NotOffered) -> Self {
+        Self::new(ErrorKind::Misuse, error.to_string())
+    }
+}
+
+impl From<client::ResponseError> for Error {
+    fn from(error: client::ResponseError) -> Self {
+        Self::new(ErrorKind::Handshake, error.to_string())
     }
 }
 

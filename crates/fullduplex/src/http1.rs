@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use fullduplex_proto::handshake::HeaderSource;
-use fullduplex_proto::handshake::http1::{HeadError, HeadFinder, guess_protocol};
-use http::HeaderMap;
+use fullduplex_proto::handshake::http1::{Fields, HeadError, HeadFinder, HeadLimits};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::error::{Error, ErrorKind};
@@ -15,59 +15,61 @@ use crate::halves::Transport;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HandshakeLimits {
     /// The most bytes of the peer's head. Default: 16 KiB.
-    pub max_head_size: usize,
+    pub max_head_bytes: usize,
     /// The most header fields of the peer's head. Default: 100.
-    pub max_head_fields: usize,
+    pub max_fields: usize,
     /// How long the opening handshake may take, once the transport stands. Default: 10 s.
     pub handshake_timeout: Duration,
 }
 
 impl Default for HandshakeLimits {
     fn default() -> Self {
-        Self {
-            max_head_size: 16 << 10,
-            max_head_fields: 100,
-            handshake_timeout: Duration::from_secs(10),
-        }
+        let HeadLimits { max_head_bytes, max_fields, .. } = HeadLimits::default();
+        Self { max_head_bytes, max_fields, handshake_timeout: Duration::from_secs(10) }
+    }
+}
+
+impl HandshakeLimits {
+    pub(crate) fn head(&self) -> HeadLimits {
+        HeadLimits::default()
+            .with_max_head_bytes(self.max_head_bytes)
+            .with_max_fields(self.max_fields)
     }
 }
 
 /// Header fields for the rules of the handshake.
-pub(crate) struct Fields<'a>(pub(crate) &'a HeaderMap);
+#[derive(Clone, Copy)]
+pub(crate) struct Map<'h>(pub(crate) &'h HeaderMap);
 
-impl HeaderSource for Fields<'_> {
-    fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.0.get_all(name).iter().map(|value| value.as_bytes().trim_ascii())
+impl<'h> HeaderSource<'h> for Map<'h> {
+    fn values(self, name: &str) -> impl Iterator<Item = &'h [u8]> {
+        self.0.get_all(name).into_iter().map(HeaderValue::as_bytes)
     }
 }
 
 /// Fields as the parser gives them, for an HTTP library.
-pub(crate) fn header_map(fields: &[(&str, &[u8])]) -> Result<HeaderMap, Error> {
+pub(crate) fn header_map(fields: &Fields<'_>) -> Result<HeaderMap, HeadError> {
     let mut map = HeaderMap::with_capacity(fields.len());
-    for (name, value) in fields {
-        let name = http::HeaderName::from_bytes(name.as_bytes());
-        let value = http::HeaderValue::from_bytes(value);
-        let (Ok(name), Ok(value)) = (name, value) else {
-            return Err(HeadError::Malformed("a header field is wrong").into());
-        };
-        map.append(name, value);
+    for (i, (name, value)) in fields.iter().enumerate() {
+        let line = i + 2;
+        let name = HeaderName::from_bytes(name.as_bytes());
+        let value = HeaderValue::from_bytes(value.trim_ascii());
+        let name = name.map_err(|_| HeadError::FieldName { line })?;
+        map.append(name, value.map_err(|_| HeadError::FieldValue { line })?);
     }
     Ok(map)
 }
 
-/// Reads a head, and nothing that is not in `received` afterwards: the head, then what the
-/// peer sent behind it.
+/// Reads a head. What the peer sent behind it stays in `received`.
 pub(crate) async fn read_head<S: Transport>(
     stream: &mut S,
-    limits: &HandshakeLimits,
+    mut finder: HeadFinder,
     received: &mut BytesMut,
 ) -> Result<Bytes, Error> {
-    let mut finder = HeadFinder::new(limits.max_head_size, limits.max_head_fields);
     loop {
         if let Some(end) = finder.find(received)? {
             return Ok(received.split_to(end).freeze());
         }
-        check_start(received)?;
         received.reserve(1024);
         match stream.read_buf(received).await {
             Ok(0) => {
@@ -81,21 +83,6 @@ pub(crate) async fn read_head<S: Transport>(
             Ok(_) => {}
             Err(error) => return Err(Error::io("reading the opening handshake", error)),
         }
-    }
-}
-
-/// Refuses at once what does not begin like HTTP/1.
-fn check_start(received: &[u8]) -> Result<(), Error> {
-    let starts_well = received.first().is_none_or(|b| b.is_ascii_graphic() || b"\r\n".contains(b));
-    match guess_protocol(received) {
-        Some(guess) => Err(Error::new(
-            ErrorKind::Handshake,
-            format!("the peer does not speak HTTP/1.1 but {guess}"),
-        )),
-        None if !starts_well => {
-            Err(Error::new(ErrorKind::Handshake, "the peer does not speak HTTP/1.1"))
-        }
-        None => Ok(()),
     }
 }
 

@@ -253,8 +253,11 @@ mod tests {
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
+    /// What a header says: fin, rsv, opcode, key, payload length, its own length.
+    type Fields = (bool, u8, u8, Option<[u8; 4]>, u64, usize);
+
     /// The header read bit by bit, as the figure of §5.2 draws it.
-    fn naive(bytes: &[u8]) -> Option<(bool, u8, u8, Option<[u8; 4]>, u64, usize)> {
+    fn naive(bytes: &[u8]) -> Option<Fields> {
         let mut bits = bytes.iter().flat_map(|b| (0..8).rev().map(move |i| u64::from(b >> i & 1)));
         let mut take = |n: u32| (0..n).try_fold(0, |v, _| Some(v << 1 | bits.next()?));
         let fin = take(1)? == 1;

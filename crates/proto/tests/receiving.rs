@@ -1,6 +1,9 @@
 //! What is made of received bytes: however they are cut, beside a naive reader, and within
 //! the limits (RFC 6455 §5, §8.1).
 
+// Test data is cut to size on purpose.
+#![allow(clippy::cast_possible_truncation)]
+
 use std::time::Duration;
 
 use fullduplex_proto::bytes::{Bytes, BytesMut};
@@ -146,7 +149,7 @@ fn the_size_limit_holds_at_the_header_and_over_fragments() {
     assert_eq!(run(&frame(OpCode::Binary, true, &[0; 1000])).len(), 1);
     assert!(matches!(run(&frame(OpCode::Binary, true, &[0; 1000]))[0], Told::Message(..)));
     // The header alone.
-    assert_eq!(run(&frame(OpCode::Binary, true, &[0; 1001])[..8]), [too_big.clone()]);
+    assert_eq!(run(&frame(OpCode::Binary, true, &[0; 1001])[..8])[0], too_big);
     let first = frame(OpCode::Binary, false, &[0; 600]);
     let second = frame(OpCode::Continuation, true, &[0; 401]);
     assert_eq!(run(&[&first[..], &second[..8]].concat()), [too_big]);
@@ -206,6 +209,7 @@ fn text_fails_at_its_first_bad_byte() {
 
 /// The receiver written down as the RFC reads, over bytes that are all there.
 fn naive(mut bytes: &[u8]) -> Vec<Told> {
+    use ProtocolError as E;
     let mut told = Vec::new();
     let mut message: Option<(Kind, Vec<u8>)> = None;
     let fail = |mut told: Vec<Told>, error| {
@@ -215,7 +219,6 @@ fn naive(mut bytes: &[u8]) -> Vec<Told> {
     loop {
         let [first, second, ..] = *bytes else { return told };
         let (fin, rsv, opcode, masked) = (first >> 7, first >> 4 & 7, first & 15, second >> 7);
-        use ProtocolError as E;
         let error = match () {
             () if rsv != 0 => Some(E::ReservedBits(rsv)),
             () if matches!(opcode, 3..=7 | 11..) => Some(E::ReservedOpcode(opcode)),
@@ -288,7 +291,7 @@ fn naive(mut bytes: &[u8]) -> Vec<Told> {
                 return fail(told, E::InvalidUtf8);
             }
             if ends {
-                let (kind, text) = message.take().unwrap();
+                let (kind, text) = message.take().expect("just put there");
                 told.push(Told::Message(kind, text.into()));
             }
             if !is_whole {

@@ -1,5 +1,8 @@
 //! What leaves, in which order, and how much is held (RFC 6455 §5.3–§5.6).
 
+// Test data is cut to size on purpose.
+#![allow(clippy::cast_possible_truncation)]
+
 use std::time::Duration;
 
 use fullduplex_proto::bytes::{Buf, Bytes, BytesMut};
@@ -167,14 +170,14 @@ fn a_message_made_bit_by_bit_admits_no_other() {
 /// Sends at random, with writes cut at random; gives what was sent and what arrived.
 fn random_session(seed: u64) -> (Vec<Bytes>, Vec<Bytes>) {
     let mut rng = Rng::new(seed);
-    let (role, peer) = match seed % 2 {
+    let (role, other) = match seed % 2 {
         0 => (Role::Client, Role::Server),
         _ => (Role::Server, Role::Client),
     };
-    let send = SendConfig { fragment_size: 1 + rng.below(6_000), ..SendConfig::default() };
+    let cut = SendConfig { fragment_size: 1 + rng.below(6_000), ..SendConfig::default() };
     let limits = Limits { max_fragments: 100_000, ..Limits::default() };
-    let mut sender = End::new(role, Config { send, ..Config::default() });
-    let mut receiver = End::new(peer, Config { limits, ..Config::default() });
+    let mut sender = End::new(role, Config { send: cut, ..Config::default() });
+    let mut receiver = End::new(other, Config { limits, ..Config::default() });
     let mut sent = Vec::new();
     for _ in 0..60 {
         match rng.below(4) {

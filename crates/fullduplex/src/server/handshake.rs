@@ -1,19 +1,20 @@
 //! The opening handshake, step by step.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use fullduplex_proto::Role;
-use fullduplex_proto::handshake::http1 as head;
-use fullduplex_proto::handshake::server::{self as rules, Offer, Refusal};
-use http::{Request, Response};
+use fullduplex_proto::handshake::http1::{HeadError, HeadFinder, RequestHead, write_response};
+use fullduplex_proto::handshake::server::{Carrier, Reason, Refusal};
+use http::{Request, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::ServerConfig;
 use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
-use crate::http1::{self, Fields};
+use crate::http1;
 use crate::websocket::WebSocket;
 
 /// A request that was read and not answered yet.
@@ -23,9 +24,13 @@ use crate::websocket::WebSocket;
 pub struct Handshake<S: Transport> {
     stream: S,
     config: Arc<ServerConfig>,
+    /// What the rules read.
+    head: Bytes,
+    /// The same, for the application.
     request: Request<()>,
-    offer: Result<Offer, Refusal>,
     is_websocket: bool,
+    /// The subprotocols that the client offers.
+    offered: Vec<String>,
     protocol: Option<String>,
     response_headers: Vec<(String, Bytes)>,
     leftover: BytesMut,
@@ -41,36 +46,33 @@ impl<S: Transport> Handshake<S> {
     /// Dropped before it is ready, the transport is dropped.
     pub async fn read(mut stream: S, config: impl Into<Arc<ServerConfig>>) -> Result<Self, Error> {
         let config = config.into();
-        let limits = &config.handshake;
+        let limits = config.handshake;
         let mut leftover = BytesMut::new();
-        let read = http1::read_head(&mut stream, limits, &mut leftover);
-        let head = match timeout(limits.handshake_timeout, read).await {
-            Ok(Ok(head)) => head,
-            Ok(Err(error)) => return Err(refuse_head(stream, error).await),
-            Err(_) => {
-                let error = Error::timeout("handshake_timeout", limits.handshake_timeout);
-                return Err(refuse_head(stream, error).await);
-            }
+        let finder = HeadFinder::request(limits.head());
+        let read = http1::read_head(&mut stream, finder, &mut leftover);
+        let error = match timeout(limits.handshake_timeout, read).await {
+            Ok(Ok(head)) => match read_request(&head, &config) {
+                Ok(known) => {
+                    let Known { request, is_websocket, offered, protocol } = known;
+                    let response_headers = Vec::new();
+                    return Ok(Self {
+                        stream,
+                        config,
+                        head,
+                        request,
+                        is_websocket,
+                        offered,
+                        protocol,
+                        response_headers,
+                        leftover,
+                    });
+                }
+                Err(error) => error.into(),
+            },
+            Ok(Err(error)) => error,
+            Err(_) => Error::timeout("handshake_timeout", limits.handshake_timeout),
         };
-        match read_request(&head, &config) {
-            Ok((request, offer, is_websocket)) => {
-                let protocol =
-                    offer.as_ref().ok().and_then(|o| o.choose_protocol(&config.protocols));
-                let protocol = protocol.map(ToString::to_string);
-                let response_headers = Vec::new();
-                Ok(Self {
-                    stream,
-                    config,
-                    request,
-                    offer,
-                    is_websocket,
-                    protocol,
-                    response_headers,
-                    leftover,
-                })
-            }
-            Err(error) => Err(refuse_head(stream, error).await),
-        }
+        Err(refuse_head(stream, error).await)
     }
 
     /// The request.
@@ -85,10 +87,11 @@ impl<S: Transport> Handshake<S> {
 
     /// The subprotocols that the client offers, its favourite first.
     pub fn protocols(&self) -> &[String] {
-        self.offer.as_ref().map_or(&[], |offer| &offer.protocols)
+        &self.offered
     }
 
-    /// Chooses another subprotocol than the client's favourite among the server's.
+    /// Chooses another subprotocol than the client's favourite among the server's. It must be
+    /// one that the client offers.
     pub fn set_protocol(&mut self, protocol: Option<String>) {
         self.protocol = protocol;
     }
@@ -103,19 +106,11 @@ impl<S: Transport> Handshake<S> {
     /// # Cancel safety
     /// Dropped before it is ready, the transport is dropped.
     pub async fn accept(mut self) -> Result<WebSocket<S>, Error> {
-        let offer = match std::mem::replace(&mut self.offer, Err(Refusal::Malformed)) {
-            Ok(offer) => offer,
-            Err(refusal) => return Err(self.refuse(refusal).await),
+        let head = match self.acceptance() {
+            Ok(head) => head,
+            Err(Denied::Peer(refusal)) => return Err(self.refuse(&refusal).await),
+            Err(Denied::Misuse(error)) => return Err(error),
         };
-        if !self.config.origin.allows(self.request.headers()) {
-            return Err(self.refuse(Refusal::Origin).await);
-        }
-        let acceptance = offer
-            .accept(self.protocol.as_deref(), &[])
-            .map_err(|error| Error::new(ErrorKind::Misuse, error.to_string()))?;
-        let own = acceptance.headers.into_iter().map(|(n, v)| (n.to_string(), Bytes::from(v)));
-        let fields: Vec<(String, Bytes)> = own.chain(self.response_headers).collect();
-        let head = head::write_response(acceptance.status, &fields)?;
         let after = self.config.handshake.handshake_timeout;
         timeout(after, http1::write_all(&mut self.stream, &head))
             .await
@@ -139,39 +134,87 @@ impl<S: Transport> Handshake<S> {
             .map_err(|_| Error::timeout("handshake_timeout", after))?
     }
 
-    async fn refuse(self, refusal: Refusal) -> Error {
-        let response = refusal_response(refusal.status(), refusal.headers(), &refusal.to_string());
+    /// The head of the answer, or why there is none.
+    fn acceptance(&self) -> Result<Vec<u8>, Denied> {
+        let limits = self.config.handshake.head();
+        let head = RequestHead::parse(&self.head, &limits).map_err(refusal_of_head)?;
+        let offer = head.as_request().offer().map_err(Denied::Peer)?;
+        if !self.config.origin.allows(self.request.headers()) {
+            return Err(Denied::Peer(offer.refuse(Reason::OriginRefused)));
+        }
+        let misuse = |error: Error| Denied::Misuse(error);
+        let accepted = offer.accept(self.protocol.as_deref(), Vec::new());
+        let accepted = accepted.map_err(|error| misuse(error.into()))?;
+        let own = accepted.headers().map(|(name, value)| (name, value.as_bytes()));
+        let users = self.response_headers.iter().map(|(name, value)| (name.as_str(), &value[..]));
+        write_response(accepted.status(), accepted.phrase(), own.chain(users))
+            .map_err(|error| misuse(error.into()))
+    }
+
+    async fn refuse(self, refusal: &Refusal) -> Error {
         // The refusal is what went wrong, also if its answer can't be written.
-        let _ = self.respond(response).await;
-        refusal.into()
+        let _ = self.respond(refusal_response(refusal)).await;
+        Error::new(ErrorKind::Handshake, refusal.to_string())
     }
 }
 
-/// The request, what the rules say of it, and whether it asks for a WebSocket at all.
-type Read = (Request<()>, Result<Offer, Refusal>, bool);
+/// Why a handshake is not accepted.
+enum Denied {
+    /// For what the peer asked.
+    Peer(Refusal),
+    /// For what the application wanted to answer.
+    Misuse(Error),
+}
 
-fn read_request(head: &[u8], config: &ServerConfig) -> Result<Read, Error> {
-    let head = head::parse_request(head, config.handshake.max_head_fields)?;
-    let malformed = |what| Error::from(head::HeadError::Malformed(what));
+fn refusal_of_head(error: HeadError) -> Denied {
+    Denied::Peer(Refusal::new(error.into(), Carrier::Http1 { minor: 1 }))
+}
+
+/// What is known of a request.
+struct Known {
+    request: Request<()>,
+    is_websocket: bool,
+    offered: Vec<String>,
+    protocol: Option<String>,
+}
+
+fn read_request(head: &Bytes, config: &ServerConfig) -> Result<Known, HeadError> {
+    let head = RequestHead::parse(head, &config.handshake.head())?;
     let mut request = Request::new(());
-    *request.method_mut() = head.method.parse().map_err(|_| malformed("the method is wrong"))?;
-    *request.uri_mut() = head.target.parse().map_err(|_| malformed("the target is wrong"))?;
-    *request.version_mut() =
-        if head.minor == 0 { http::Version::HTTP_10 } else { http::Version::HTTP_11 };
-    *request.headers_mut() = http1::header_map(&head.fields)?;
-    let fields = Fields(request.headers());
-    let is_websocket = rules::is_websocket(&head.line(), &fields);
-    let offer = rules::check(&head.line(), &fields);
-    Ok((request, offer, is_websocket))
+    *request.method_mut() = head.method().parse().map_err(|_| HeadError::StartLine)?;
+    *request.uri_mut() = head.target().path_and_query().parse().map_err(|_| HeadError::Target)?;
+    *request.version_mut() = match head.minor_version() {
+        0 => http::Version::HTTP_10,
+        _ => http::Version::HTTP_11,
+    };
+    *request.headers_mut() = http1::header_map(head.fields())?;
+    let rules = head.as_request();
+    let is_websocket = rules.is_websocket();
+    // A request that breaks a rule offers nothing; it is refused when it is to be accepted.
+    let offer = if is_websocket { rules.offer().ok() } else { None };
+    let offered =
+        offer.as_ref().map(|o| o.subprotocols().iter().map(ToString::to_string).collect());
+    let protocol = offer.as_ref().and_then(|o| o.client_choice(&config.protocols));
+    let protocol = protocol.map(ToOwned::to_owned);
+    Ok(Known { request, is_websocket, offered: offered.unwrap_or_default(), protocol })
 }
 
-fn refusal_response(status: u16, headers: &[(&str, &str)], why: &str) -> Response<Bytes> {
-    let mut response =
-        Response::builder().status(status).header("Content-Type", "text/plain; charset=utf-8");
-    for (name, value) in headers {
-        response = response.header(*name, *value);
+fn refusal_response(refusal: &Refusal) -> Response<Bytes> {
+    let mut response = plain(refusal.status(), &refusal.to_string());
+    for (name, value) in refusal.headers() {
+        if let Ok(name) = http::HeaderName::from_bytes(name.as_bytes()) {
+            response.headers_mut().insert(name, http::HeaderValue::from_static(value));
+        }
     }
-    response.body(format!("{why}\n").into()).unwrap_or_default()
+    response
+}
+
+fn plain(status: u16, why: &str) -> Response<Bytes> {
+    let mut response = Response::new(format!("{why}\n").into());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    let plain = http::HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, plain);
+    response
 }
 
 /// Answers a head that can't be taken, if there is somebody to answer.
@@ -182,13 +225,13 @@ async fn refuse_head<S: Transport>(stream: S, error: Error) -> Error {
         ErrorKind::Handshake => 400,
         _ => return error,
     };
-    let response = refusal_response(status, &[], &error.to_string());
+    let response = plain(status, &error.to_string());
     let _ = timeout(ANSWER_TIMEOUT, respond(stream, response, false)).await;
     error
 }
 
 /// How long a refusal may take to leave.
-const ANSWER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How much of what a refused peer goes on sending is read, so that closing over it does not
 /// take the answer back.
 const DRAIN: u64 = 256 << 10;
@@ -199,15 +242,14 @@ async fn respond<S: Transport>(
     head_only: bool,
 ) -> Result<(), Error> {
     let (parts, body) = response.into_parts();
-    let mut fields: Vec<(&str, Bytes)> = Vec::new();
-    for (name, value) in &parts.headers {
-        fields.push((name.as_str(), Bytes::copy_from_slice(value.as_bytes())));
-    }
-    fields.push(("Content-Length", body.len().to_string().into()));
+    let length = body.len().to_string();
+    let mut fields: Vec<(&str, &[u8])> = vec![("Content-Length", length.as_bytes())];
     if !parts.headers.contains_key(http::header::CONNECTION) {
-        fields.push(("Connection", Bytes::from_static(b"close")));
+        fields.push(("Connection", b"close"));
     }
-    let mut bytes = head::write_response(parts.status.as_u16(), &fields)?;
+    fields.extend(parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())));
+    let phrase = parts.status.canonical_reason().unwrap_or_default();
+    let mut bytes = write_response(parts.status.as_u16(), phrase, fields)?;
     if !head_only {
         bytes.extend_from_slice(&body);
     }

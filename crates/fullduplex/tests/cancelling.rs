@@ -1,0 +1,128 @@
+//! Every public future, dropped wherever it waits: nothing is lost or doubled.
+
+mod common;
+
+use common::{echo, numbered, open};
+use fullduplex::{CloseCode, Config, Kind, Role};
+use fullduplex_testkit::cancel::{insist, poll_at_most};
+use fullduplex_testkit::hostile::{Hostile, Manners};
+use fullduplex_testkit::pipe::pipe;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// Transports that wait at every call, so that there are many points to be dropped at.
+macro_rules! ends {
+    () => {{
+        let (a, b) = pipe(64);
+        let manners = |seed| Manners { read: 20, write: 20, seed: Some(seed), ..Manners::BYTEWISE };
+        let client = open(Hostile::new(a, manners(1)), Role::Client, Config::default());
+        let server = open(Hostile::new(b, manners(2)), Role::Server, Config::default());
+        (client, server)
+    }};
+}
+
+#[tokio::test]
+async fn next_and_send_lose_and_double_nothing() {
+    for most in 1..12 {
+        let (mut client, server) = ends!();
+        tokio::spawn(echo(server));
+        for i in 0..30 {
+            let message = numbered(i, i * 23);
+            // Dropped before it is ready, the message was not sent, so sending again is right.
+            insist(most, async |n| poll_at_most(client.send(message.clone()), n).await)
+                .await
+                .unwrap();
+            let answer = insist(most, async |n| poll_at_most(client.next(), n).await).await;
+            assert_eq!(answer.unwrap().unwrap(), message);
+        }
+        let info =
+            insist(most, async |n| poll_at_most(client.close(CloseCode::NORMAL, "end"), n).await)
+                .await
+                .unwrap();
+        assert!(info.is_clean(), "{info:?}");
+        assert_eq!(info.reason(), "end");
+    }
+}
+
+#[tokio::test]
+async fn a_full_sender_that_is_dropped_sends_once() {
+    for most in 1..6 {
+        let (mut client, mut server) = ends!();
+        let receiving = tokio::spawn(async move {
+            let mut seen = Vec::new();
+            while let Some(Ok(message)) = server.next().await {
+                seen.push(message);
+            }
+            seen
+        });
+        // More than the high water, so that sends wait.
+        for i in 0..60 {
+            insist(most, async |n| poll_at_most(client.send(numbered(i, 5_000)), n).await)
+                .await
+                .unwrap();
+        }
+        insist(most, async |n| poll_at_most(client.flush(), n).await).await.unwrap();
+        client.close(CloseCode::NORMAL, "").await.unwrap();
+        let seen = receiving.await.unwrap();
+        assert_eq!(seen.len(), 60);
+        assert!(seen.into_iter().enumerate().all(|(i, m)| m == numbered(i, 5_000)));
+    }
+}
+
+#[tokio::test]
+async fn pings_are_sent_once_or_not_at_all() {
+    let (mut client, server) = ends!();
+    tokio::spawn(echo(server));
+    for _ in 0..20 {
+        insist(3, async |n| poll_at_most(client.ping(b"x"), n).await).await.unwrap();
+        insist(3, async |n| poll_at_most(client.pong(b"y"), n).await).await.unwrap();
+    }
+    assert!(client.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
+}
+
+#[tokio::test]
+async fn readers_and_writers_go_on_where_they_were() {
+    for most in 1..6 {
+        let (mut client, mut server) = ends!();
+        let data: Vec<u8> = (0..20_000_u32).map(|i| i.to_le_bytes()[0]).collect();
+        let expected = data.clone();
+        let sending = async {
+            let mut writer = client.writer(Kind::Binary);
+            let mut rest = &data[..];
+            while !rest.is_empty() {
+                let len = insist(most, async |n| poll_at_most(writer.write(rest), n).await).await;
+                rest = &rest[len.unwrap()..];
+            }
+            insist(most, async |n| poll_at_most(writer.shutdown(), n).await).await.unwrap();
+        };
+        let receiving = async {
+            let mut received = Vec::new();
+            // A reader that was not begun is begun by the next call.
+            assert!(poll_at_most(server.next_reader(), 1).await.is_none());
+            let mut reader = server.next_reader().await.unwrap().unwrap();
+            loop {
+                let mut buffer = [0; 100];
+                let len =
+                    insist(most, async |n| poll_at_most(reader.read(&mut buffer), n).await).await;
+                match len.unwrap() {
+                    0 => break,
+                    len => received.extend_from_slice(&buffer[..len]),
+                }
+            }
+            assert!(received == expected);
+        };
+        tokio::join!(sending, receiving);
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_close_stays_queued() {
+    let (mut client, mut server) = ends!();
+    assert!(poll_at_most(client.close(CloseCode::GOING_AWAY, "soon"), 1).await.is_none());
+    // Nobody polls the client any more; the runtime's driver writes, and when it is dropped
+    // the closing is finished in the background.
+    drop(client);
+    assert!(server.next().await.is_none());
+    let info = server.close_info().unwrap();
+    assert!(info.is_clean());
+    assert_eq!((info.code(), info.reason()), (CloseCode::GOING_AWAY, "soon"));
+}

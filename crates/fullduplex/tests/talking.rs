@@ -1,0 +1,321 @@
+//! Messages both ways: order, gathering, backpressure, halves, keepalive.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{echo, numbered, open, pair, pair_with};
+use fullduplex::{CloseCode, Config, ErrorKind, Initiator, Kind, Message, Role, SendConfig, State};
+use fullduplex_testkit::hostile::{Hostile, Manners};
+use fullduplex_testkit::pipe::pipe;
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+#[tokio::test]
+async fn messages_come_back() {
+    let (mut client, server) = pair(1 << 16);
+    tokio::spawn(echo(server));
+    for message in [Message::text(""), Message::text("grüße 🌍"), Message::binary(vec![7; 300_000])]
+    {
+        client.send(message.clone()).await.unwrap();
+        assert_eq!(client.next().await.unwrap().unwrap(), message);
+    }
+    let info = client.close(CloseCode::NORMAL, "bye").await.unwrap();
+    assert!(info.is_clean());
+    assert_eq!(
+        (info.initiator, info.code(), info.reason()),
+        (Initiator::Local, CloseCode::NORMAL, "bye")
+    );
+    assert_eq!(client.state(), State::Closed);
+    assert!(client.next().await.is_none());
+    assert_eq!(client.send("late").await.unwrap_err().kind(), ErrorKind::Closed);
+}
+
+#[tokio::test]
+async fn many_sends_before_a_wait_leave_in_few_writes() {
+    let (a, b) = pipe(1 << 20);
+    let written = a.written();
+    let mut client = open(a, Role::Client, Config::default());
+    let mut server = open(b, Role::Server, Config::default());
+    for i in 0..500 {
+        client.send(format!("message {i}")).await.unwrap();
+    }
+    // The first at once, the others when this task waits.
+    assert_eq!(written.writes().len(), 1);
+    for i in 0..500 {
+        assert_eq!(server.next().await.unwrap().unwrap(), Message::text(format!("message {i}")));
+    }
+    assert_eq!(written.writes().len(), 2);
+}
+
+#[tokio::test]
+async fn a_batch_is_answered_in_one_write() {
+    let (a, b) = pipe(1 << 20);
+    let answers = b.written();
+    let mut client = open(a, Role::Client, Config::default());
+    tokio::spawn(echo(open(b, Role::Server, Config::default())));
+    for i in 0..100 {
+        SinkExt::feed(&mut client, Message::text(i.to_string())).await.unwrap();
+    }
+    SinkExt::flush(&mut client).await.unwrap();
+    for i in 0..100 {
+        let message = StreamExt::next(&mut client).await.unwrap().unwrap();
+        assert_eq!(message, Message::text(i.to_string()));
+    }
+    assert_eq!(answers.writes().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_sent_leaves_though_its_task_waits_elsewhere() {
+    let (mut client, mut server) = pair(1 << 16);
+    let (release, held) = tokio::sync::oneshot::channel::<()>();
+    client.send("a").await.unwrap();
+    client.send("b").await.unwrap();
+    tokio::spawn(async move {
+        // Two messages lie in one read, so these answers are gathered ...
+        for _ in 0..2 {
+            let message = server.next().await.unwrap().unwrap();
+            server.send(message).await.unwrap();
+        }
+        // ... and must not wait for this.
+        held.await.unwrap();
+        drop(server);
+    });
+    assert_eq!(client.next().await.unwrap().unwrap(), Message::text("a"));
+    assert_eq!(client.next().await.unwrap().unwrap(), Message::text("b"));
+    release.send(()).unwrap();
+}
+
+#[tokio::test]
+async fn a_full_transport_holds_the_sender_up() {
+    let (a, b) = pipe(1000);
+    let mut client = open(a, Role::Client, Config::default());
+    let mut sent = 0;
+    let error = loop {
+        match client.try_send(vec![0; 10_000]) {
+            Ok(()) => sent += 1,
+            Err(full) => break full,
+        }
+    };
+    assert_eq!(error.error.kind(), ErrorKind::Limit);
+    assert!(error.to_string().contains("high_water"), "{error}");
+    assert_eq!(error.message.len(), 10_000, "handed back");
+    assert!(
+        (64 << 10..75 << 10).contains(&client.buffered_amount()),
+        "{}",
+        client.buffered_amount()
+    );
+    assert!(fullduplex_testkit::cancel::poll_at_most(client.send("x"), 1).await.is_none());
+    let mut server = open(b, Role::Server, Config::default());
+    let sending = tokio::spawn(async move {
+        client.send("now").await.unwrap();
+        assert!(client.buffered_amount() <= 16 << 10, "low water: {}", client.buffered_amount());
+        client
+    });
+    for _ in 0..sent {
+        assert_eq!(server.next().await.unwrap().unwrap().len(), 10_000);
+    }
+    assert_eq!(server.next().await.unwrap().unwrap(), Message::text("now"));
+    sending.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_worst_transport_carries_the_same() {
+    for seed in 0..20 {
+        let manners = Manners { read: 50, write: 70, seed: Some(seed), ..Manners::BYTEWISE };
+        let manners = if seed == 0 { Manners::BYTEWISE } else { manners };
+        let (a, b) = pipe(40);
+        let mut client = open(Hostile::new(a, manners.clone()), Role::Client, Config::default());
+        let server = open(Hostile::new(b, manners), Role::Server, Config::default());
+        tokio::spawn(echo(server));
+        for i in 0..20 {
+            let message = numbered(i, i * 97);
+            client.send(message.clone()).await.unwrap();
+            assert_eq!(client.next().await.unwrap().unwrap(), message);
+        }
+        assert!(client.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
+    }
+}
+
+#[tokio::test]
+async fn a_transport_that_fails_at_any_call_gives_an_error_and_no_panic() {
+    for call in 0..40 {
+        let (a, b) = pipe(100);
+        let manners =
+            Manners { read: 64, write: 64, seed: None, pending: true, fail_at: Some(call) };
+        let mut client = open(Hostile::new(a, manners), Role::Client, Config::default());
+        tokio::spawn(echo(open(b, Role::Server, Config::default())));
+        let talk = async {
+            for i in 0..10 {
+                client.send(numbered(i, 100)).await?;
+                match client.next().await {
+                    Some(message) => drop(message?),
+                    None => break,
+                }
+            }
+            Ok::<(), fullduplex::Error>(())
+        };
+        if let Err(error) = tokio::time::timeout(Duration::from_secs(5), talk).await.unwrap() {
+            assert_eq!(error.kind(), ErrorKind::Io, "call {call}: {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn halves_work_on_different_tasks() {
+    let (client, server) = pair(1 << 12);
+    tokio::spawn(echo(server));
+    let (send, mut receive) = client.split();
+    let other = send.clone();
+    let sending = tokio::spawn(async move {
+        for i in 0..1000 {
+            (if i % 2 == 0 { &send } else { &other }).send(numbered(i, 100)).await.unwrap();
+        }
+        send.ping(b"x").await.unwrap();
+        send
+    });
+    for i in 0..1000 {
+        assert_eq!(receive.next().await.unwrap().unwrap(), numbered(i, 100));
+    }
+    let send = sending.await.unwrap();
+    let closing =
+        tokio::spawn(async move { send.close(CloseCode::NORMAL, "").await.map(|()| send) });
+    assert!(receive.next().await.is_none());
+    assert!(closing.await.unwrap().unwrap().close_info().unwrap().is_clean());
+}
+
+#[tokio::test]
+async fn a_sender_without_its_receiver_still_works() {
+    let (client, mut server) = pair(1 << 12);
+    let (send, receive) = client.split();
+    drop(receive);
+    server.ping(b"are you there").await.unwrap();
+    server.send("unheard").await.unwrap();
+    send.send("heard").await.unwrap();
+    assert_eq!(server.next().await.unwrap().unwrap(), Message::text("heard"));
+    drop(send);
+    assert!(server.next().await.is_none());
+    assert_eq!(server.close_info().unwrap().code(), CloseCode::GOING_AWAY);
+}
+
+#[tokio::test]
+async fn a_pong_leaves_without_the_user_writing() {
+    let (a, b) = pipe(1 << 12);
+    let pongs = b.written();
+    let mut server = open(b, Role::Server, Config::default());
+    a.written().put(b"\x89\x82\0\0\0\0hi");
+    assert!(fullduplex_testkit::cancel::poll_at_most(server.next(), 1).await.is_none());
+    assert_eq!(pongs.take(), b"\x8A\x02hi");
+    drop(a);
+}
+
+#[tokio::test]
+async fn long_messages_flow_through_reader_and_writer() {
+    let config = {
+        let mut config = Config::default();
+        config.limits.max_message_size = None;
+        config
+    };
+    // Small here; by hand with 5 GB: FULLDUPLEX_STREAM_MB=5000, in release.
+    let megabytes = std::env::var("FULLDUPLEX_STREAM_MB").map_or(64, |mb| mb.parse().unwrap());
+    let before = fullduplex_testkit::peak_rss();
+    let (mut client, mut server) = pair_with(1 << 18, config);
+    let sending = tokio::spawn(async move {
+        let block: Vec<u8> = (0..1 << 20).map(|i: u32| i.to_le_bytes()[0]).collect();
+        let mut writer = client.writer(Kind::Binary);
+        for _ in 0..megabytes {
+            writer.write_all(&block).await.unwrap();
+        }
+        writer.shutdown().await.unwrap();
+        client.send("after").await.unwrap();
+        client
+    });
+    let mut reader = server.next_reader().await.unwrap().unwrap();
+    assert_eq!(reader.kind(), Kind::Binary);
+    let mut total = 0_usize;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let len = reader.read(&mut buffer).await.unwrap();
+        if len == 0 {
+            break;
+        }
+        assert!(buffer[..len].iter().enumerate().all(|(i, b)| *b == (total + i).to_le_bytes()[0]));
+        total += len;
+    }
+    assert_eq!(total, megabytes << 20);
+    assert_eq!(server.next().await.unwrap().unwrap(), Message::text("after"));
+    drop(sending.await.unwrap());
+    let grown = fullduplex_testkit::peak_rss().saturating_sub(before);
+    println!("{megabytes} MiB through; peak memory grew by {} KiB", grown >> 10);
+    assert!(grown < 32 << 20, "memory grew by {grown} bytes");
+}
+
+#[tokio::test]
+async fn a_reader_that_is_dropped_is_passed_over() {
+    let (mut client, mut server) = pair(1 << 20);
+    client.send(vec![1; 100_000]).await.unwrap();
+    client.send("second").await.unwrap();
+    let mut reader = server.next_reader().await.unwrap().unwrap();
+    reader.read_exact(&mut [0; 10]).await.unwrap();
+    assert_eq!(server.next().await.unwrap().unwrap(), Message::text("second"));
+    client.send(vec![1; 100_000]).await.unwrap();
+    client.send("fourth").await.unwrap();
+    drop(server.next_reader().await.unwrap().unwrap());
+    let mut reader = server.next_reader().await.unwrap().unwrap();
+    let mut text = String::new();
+    reader.read_to_string(&mut text).await.unwrap();
+    assert_eq!(text, "fourth");
+}
+
+#[tokio::test]
+async fn bytes_flow_as_a_stream() {
+    let (client, server) = pair(1 << 12);
+    let (mut a, mut b) = (client.into_byte_stream(), server.into_byte_stream());
+    let data: Vec<u8> = (0..200_000_u32).map(|i| (i * 7).to_le_bytes()[1]).collect();
+    let expected = data.clone();
+    let sending = tokio::spawn(async move {
+        a.write_all(&data).await.unwrap();
+        a.shutdown().await.unwrap();
+        let mut rest = Vec::new();
+        a.read_to_end(&mut rest).await.unwrap();
+        assert!(a.get_ref().close_info().unwrap().is_clean());
+    });
+    let mut received = Vec::new();
+    b.read_to_end(&mut received).await.unwrap();
+    assert!(received == expected);
+    sending.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_peer_is_found_out() {
+    let (a, mut b) = pipe(1 << 12);
+    let mut client = open(a, Role::Client, Config::default());
+    let start = tokio::time::Instant::now();
+    let error = client.next().await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("keepalive_timeout"), "{error}");
+    assert_eq!(start.elapsed().as_secs(), 40);
+    assert!(client.next().await.is_none());
+    let mut ping = [0; 14];
+    b.read_exact(&mut ping).await.unwrap();
+    assert_eq!(ping[0], 0x89);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answering_peer_is_kept_and_its_round_trip_known() {
+    let (mut client, server) = pair(1 << 12);
+    tokio::spawn(echo(server));
+    let quiet = tokio::time::timeout(Duration::from_secs(3600), client.next()).await;
+    assert!(quiet.is_err(), "nothing came and nothing ended");
+    assert_eq!(client.state(), State::Open);
+    assert!(client.round_trip().is_some());
+}
+
+#[tokio::test]
+async fn a_message_over_the_fragment_size_arrives_whole() {
+    let send = SendConfig { fragment_size: 1000, ..SendConfig::default() };
+    let (mut client, server) = pair_with(1 << 12, Config { send, ..Config::default() });
+    tokio::spawn(echo(server));
+    client.send(numbered(3, 500_000)).await.unwrap();
+    assert_eq!(client.next().await.unwrap().unwrap(), numbered(3, 500_000));
+}
