@@ -35,6 +35,8 @@ pub(crate) struct Outlet<S> {
     low_water: usize,
     /// Bytes arrived since the keepalive last looked.
     received: AtomicBool,
+    /// Handed to the driver and not flushed by it yet; so it is there once at most.
+    deferred: AtomicBool,
     /// Sending halves of the application.
     senders: AtomicUsize,
     inner: Mutex<Inner<S>>,
@@ -56,7 +58,6 @@ pub(crate) struct Inner<S> {
     reader: Option<Waker>,
     /// The driver's entry that counts.
     scheduled: Option<Duration>,
-    deferred: bool,
     /// A message left at once since the last turn, so the next ones are gathered.
     hot: bool,
     /// The transport took bytes that `poll_flush` has yet to push on.
@@ -88,7 +89,6 @@ impl<S: Transport> Outlet<S> {
             waiters: Vec::new(),
             reader: None,
             scheduled: None,
-            deferred: false,
             hot: false,
             unflushed: false,
             shut_down: false,
@@ -97,6 +97,7 @@ impl<S: Transport> Outlet<S> {
             driver,
             low_water,
             received: AtomicBool::new(false),
+            deferred: AtomicBool::new(false),
             senders: AtomicUsize::new(1),
             inner: Mutex::new(inner),
         });
@@ -368,7 +369,7 @@ impl<S: Transport> Outlet<S> {
             inner.hot = true;
             self.write(inner);
         } else {
-            self.defer(inner);
+            self.defer();
         }
     }
 
@@ -377,9 +378,10 @@ impl<S: Transport> Outlet<S> {
         Waker::from(Arc::new(WriteWaker(Arc::downgrade(self))))
     }
 
-    fn defer(self: &Arc<Self>, inner: &mut Inner<S>) {
-        if !inner.deferred {
-            inner.deferred = true;
+    /// Has the driver write, soon. Takes no lock of the outlet: a transport may wake its
+    /// writer in the middle of a poll.
+    fn defer(self: &Arc<Self>) {
+        if !self.deferred.swap(true, Ordering::AcqRel) {
             self.driver.defer(self.clone());
         }
     }
@@ -518,17 +520,17 @@ impl<S: Transport> Wake for WriteWaker<S> {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Without the outlet's lock: a transport may wake in the middle of a poll.
         if let Some(outlet) = self.0.upgrade() {
-            outlet.driver.clone().defer(outlet);
+            outlet.defer();
         }
     }
 }
 
 impl<S: Transport> Driven for Outlet<S> {
     fn flush_deferred(self: Arc<Self>) {
+        // Before writing: a wake during it must bring another turn.
+        self.deferred.store(false, Ordering::Release);
         let mut inner = self.lock();
-        inner.deferred = false;
         inner.hot = false;
         self.write(&mut inner);
     }
