@@ -1,0 +1,27 @@
+//! Any bytes as a request: taken or refused, never a panic, and the same however they come.
+
+#![no_main]
+
+use fullduplex_proto::handshake::http1::{HeadFinder, HeadLimits, RequestHead, write_response};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let limits = HeadLimits::default().with_max_head_bytes(2048).with_max_fields(20);
+    let whole = HeadFinder::request(limits).find(bytes);
+    let mut finder = HeadFinder::request(limits);
+    let dripped = (0..=bytes.len()).map(|n| finder.find(&bytes[..n])).find(|r| *r != Ok(None));
+    assert_eq!(dripped.unwrap_or(Ok(None)), whole);
+    let Ok(Some(end)) = whole else { return };
+    let Ok(head) = RequestHead::parse(&bytes[..end], &limits) else { return };
+    match head.as_request().offer() {
+        Ok(offer) => {
+            let favourite = offer.subprotocols().first().copied();
+            let accepted = offer.accept(favourite, Vec::new()).expect("it was offered");
+            write_response(accepted.status(), accepted.phrase(), accepted.headers()).unwrap();
+        }
+        Err(refusal) => {
+            assert!((400..=599).contains(&refusal.status()));
+            write_response(refusal.status(), refusal.phrase(), refusal.headers()).unwrap();
+        }
+    }
+});

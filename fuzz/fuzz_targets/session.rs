@@ -1,0 +1,63 @@
+//! A client and a server that send, ping and close as the input says, over wires that cut
+//! and stall: all messages arrive, in order and whole, and nobody finds fault with the other.
+
+#![no_main]
+
+use std::time::Duration;
+
+use fullduplex_proto::bytes::Bytes;
+use fullduplex_proto::{CloseCode, CloseFrame, Config, Kind, SendConfig, State};
+use fullduplex_testkit::pair::{End, Pair, Told};
+use libfuzzer_sys::fuzz_target;
+
+fn messages(told: &[Told]) -> impl Iterator<Item = &Bytes> {
+    told.iter().filter_map(|t| match t {
+        Told::Message(_, bytes) => Some(bytes),
+        Told::Error(error) => panic!("found fault: {error}"),
+        _ => None,
+    })
+}
+
+fuzz_target!(|input: &[u8]| {
+    let send = SendConfig { fragment_size: 3000, ..SendConfig::default() };
+    let mut pair = Pair::new(Config { send, ..Config::default() });
+    let mut sent: [Vec<Bytes>; 2] = Default::default();
+    for (step, op) in input.iter().take(400).enumerate() {
+        let now = pair.now;
+        let side = usize::from(op & 1);
+        let (end, other): (&mut End, &mut End) = match side {
+            0 => (&mut pair.client, &mut pair.server),
+            _ => (&mut pair.server, &mut pair.client),
+        };
+        let size = usize::from(op >> 4) * usize::from(op >> 4) * 40;
+        match op >> 1 & 7 {
+            0 | 1 => {
+                let payload = Bytes::from(vec![step.to_le_bytes()[0]; size]);
+                if end.session().send(Kind::Binary, payload.clone()).is_ok() {
+                    sent[side].push(payload);
+                }
+            }
+            2 => drop(end.session().ping(&[1; 125][..size.min(125)])),
+            3 => drop(end.session().pong(&[2; 125][..size.min(125)])),
+            4 if op >> 4 == 15 => {
+                end.session().close(CloseFrame::new(CloseCode::NORMAL, "").ok(), now);
+            }
+            _ => {
+                let bytes = end.transmit(1 + size);
+                other.receive(&bytes, now);
+            }
+        }
+        let buffered = end.session().buffered();
+        assert!(buffered < (64 << 10) + 15 * 15 * 40 + 1000, "{buffered} bytes held");
+        if op >> 4 == 7 {
+            pair.now += Duration::from_secs(1);
+        }
+    }
+    pair.settle();
+    for (told, sent) in [(&pair.server.told, &sent[0]), (&pair.client.told, &sent[1])] {
+        // What was on its way when the receiver had the peer's Close came before it.
+        assert!(messages(told).eq(sent.iter()), "other messages arrived");
+    }
+    let closed = pair.client.session().state() != State::Open;
+    assert_eq!(closed, pair.server.session().state() != State::Open);
+});
