@@ -76,8 +76,16 @@ async fn serve(args: &Args) -> Result<(), String> {
     let room = Arc::new(room);
     let serving = server.config(config).serve_handshakes(move |handshake, _peer| {
         let room = room.clone();
-        // How one connection ends is no matter for the others.
-        async move { drop(answer(handshake, &room).await) }
+        // Boxed, so that an open connection does not keep room for its opening.
+        let opening = Box::pin(open(handshake));
+        async move {
+            // How one connection ends is no matter for the others.
+            let _ = match opening.await {
+                Ok(Some((Service::Echo, websocket))) => echo(websocket).await,
+                Ok(Some((Service::Broadcast, websocket))) => member(websocket, room).await,
+                Ok(None) | Err(_) => return,
+            };
+        }
     });
     tokio::select! {
         () = serving => Ok(()),
@@ -99,19 +107,27 @@ async fn until_signal() -> std::io::Result<()> {
     tokio::signal::ctrl_c().await
 }
 
-async fn answer(
+/// What is served at a path.
+#[derive(Clone, Copy)]
+enum Service {
+    Echo,
+    Broadcast,
+}
+
+/// Opens the WebSocket that a request asks for, or answers plain HTTP.
+async fn open(
     handshake: Handshake<TcpStream>,
-    room: &broadcast::Sender<Message>,
-) -> Result<(), Error> {
+) -> Result<Option<(Service, WebSocket<TcpStream>)>, Error> {
     let path = handshake.request().uri().path().to_owned();
-    if !handshake.is_websocket() {
-        return handshake.respond(page::response(&path)).await;
-    }
-    match path.as_str() {
-        "/" | "/echo" => echo(handshake.accept().await?).await,
-        "/broadcast" => member(handshake.accept().await?, room).await,
-        _ => handshake.respond(page::not_found()).await,
-    }
+    let service = match path.as_str() {
+        _ if !handshake.is_websocket() => {
+            return handshake.respond(page::response(&path)).await.map(|()| None);
+        }
+        "/" | "/echo" => Service::Echo,
+        "/broadcast" => Service::Broadcast,
+        _ => return handshake.respond(page::not_found()).await.map(|()| None),
+    };
+    Ok(Some((service, handshake.accept().await?)))
 }
 
 async fn echo(mut websocket: WebSocket<TcpStream>) -> Result<(), Error> {
@@ -123,7 +139,7 @@ async fn echo(mut websocket: WebSocket<TcpStream>) -> Result<(), Error> {
 
 async fn member(
     mut websocket: WebSocket<TcpStream>,
-    room: &broadcast::Sender<Message>,
+    room: Arc<broadcast::Sender<Message>>,
 ) -> Result<(), Error> {
     let mut messages = room.subscribe();
     loop {

@@ -1,4 +1,26 @@
-//! WebSocket for tokio.
+//! WebSocket (RFC 6455) for tokio, client and server.
+//!
+//! * [`connect`] and [`Client`] open a WebSocket; [`server::Server`], [`server::accept`] and
+//!   [`server::Handshake`] accept them.
+//! * [`WebSocket`] is a stream and a sink of messages over any [`Transport`]. It gathers what
+//!   is sent, answers pings and Closes by itself, and runs the closing handshake to its end.
+//! * [`Config`] has what holds once a connection is open, [`HandshakeLimits`] what holds
+//!   before. Every limit has a default, and its error names it.
+//! * [`proto`] is the protocol without I/O, for other runtimes.
+//!
+//! All of it needs a tokio runtime with I/O and time enabled, and panics outside of one.
+//!
+//! ```
+//! # async fn example() -> Result<(), fullduplex::Error> {
+//! let (mut websocket, _response) = fullduplex::connect("ws://127.0.0.1:9001/echo").await?;
+//! websocket.send("hello").await?;
+//! while let Some(message) = websocket.next().await {
+//!     println!("{:?}", message?);
+//! }
+//! println!("{}", websocket.close_info().expect("it has ended"));
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 
 mod buffers;

@@ -57,11 +57,15 @@ impl Server {
         let handler = Arc::new(handler);
         self.serve_connections(move |stream, _, config| {
             let handler = handler.clone();
+            // Boxed, so that an open connection does not keep room for its opening.
+            let accepting = Box::pin(super::accept_with(stream, config));
             async move {
-                // What was wrong has been answered to the peer.
-                if let Ok(websocket) = super::accept_with(stream, config).await {
-                    handler(websocket).await;
+                match accepting.await {
+                    Ok(websocket) => handler(websocket),
+                    // What was wrong has been answered to the peer.
+                    Err(_) => return,
                 }
+                .await;
             }
         })
         .await;
@@ -78,11 +82,15 @@ impl Server {
         let handler = Arc::new(handler);
         self.serve_connections(move |stream, peer, config| {
             let handler = handler.clone();
+            // Boxed, so that an open connection does not keep room for its opening.
+            let reading = Box::pin(Handshake::read(stream, config));
             async move {
-                // What was no request has been answered to the peer.
-                if let Ok(handshake) = Handshake::read(stream, config).await {
-                    handler(handshake, peer).await;
+                match reading.await {
+                    Ok(handshake) => handler(handshake, peer),
+                    // What was no request has been answered to the peer.
+                    Err(_) => return,
                 }
+                .await;
             }
         })
         .await;
