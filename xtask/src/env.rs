@@ -115,15 +115,12 @@ pub(crate) fn autobahn() -> Result<PathBuf, String> {
 }
 
 fn python2() -> Option<PathBuf> {
-    if has("python2.7") && run(command("python2.7").arg("--version")).is_ok() {
-        return Some("python2.7".into());
-    }
     let versions = Path::new(&std::env::var_os("HOME")?).join(".pyenv/versions");
-    let mut found: Vec<PathBuf> =
-        fs::read_dir(versions).ok()?.flatten().map(|e| e.path()).collect();
+    let entries = fs::read_dir(versions).into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     found.sort();
-    let pyenv = found
-        .into_iter()
-        .rfind(|v| v.file_name().is_some_and(|name| name.to_string_lossy().starts_with("2.7")))?;
-    Some(pyenv.join("bin/python2.7"))
+    let is_2_7 =
+        |v: &PathBuf| v.file_name().is_some_and(|name| name.to_string_lossy().starts_with("2.7"));
+    let pyenv = found.into_iter().rfind(is_2_7).map(|v| v.join("bin/python2.7"));
+    pyenv.or_else(|| has("python2.7").then(|| "python2.7".into()))
 }

@@ -33,7 +33,7 @@ Exit codes:
   6  closed with another code
   7  the peer broke the protocol, or a limit")]
 pub(crate) struct Args {
-    /// Where to connect: ws://host[:port]/path
+    /// Where to connect, such as ws://127.0.0.1:9001/echo
     url: String,
     /// Send standard input as binary messages, and write what is received as it is
     #[arg(long, short)]

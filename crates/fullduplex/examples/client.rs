@@ -1,4 +1,5 @@
 //! Says hello and goodbye: `cargo run --example client -- ws://127.0.0.1:9002/`
+#![allow(clippy::print_stdout)] // an example prints
 
 use fullduplex::{Client, CloseCode};
 

@@ -1,4 +1,5 @@
 //! An echo server: `cargo run --example server -- 127.0.0.1:9002`
+#![allow(clippy::print_stdout)] // an example prints
 
 use fullduplex::server::Server;
 

@@ -1,5 +1,8 @@
 //! Every public future, dropped wherever it waits: nothing is lost or doubled.
 
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{echo, numbered, open};

@@ -1,5 +1,8 @@
 //! The opening handshake on real transports, both roles: leftovers, refusals, bad peers.
 
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
+
 use std::time::Duration;
 
 use fullduplex::server::{self, Handshake, OriginPolicy, Server, ServerConfig};

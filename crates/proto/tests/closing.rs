@@ -1,5 +1,8 @@
 //! The closing handshake in all orders, as scripts (RFC 6455 §5.5.1, §7).
 
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
+
 use std::time::Duration;
 
 use fullduplex_proto::bytes::Bytes;
@@ -11,6 +14,7 @@ use fullduplex_testkit::pair::{End, Pair, Told};
 
 const NOW: Duration = Duration::ZERO;
 
+#[allow(clippy::unnecessary_wraps)] // as the calls want it
 fn frame(code: u16, reason: &str) -> Option<CloseFrame> {
     Some(CloseFrame::new(CloseCode::new(code), reason).unwrap())
 }

@@ -1,6 +1,8 @@
 //! What is made of received bytes: however they are cut, beside a naive reader, and within
 //! the limits (RFC 6455 §5, §8.1).
 
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
 // Test data is cut to size on purpose.
 #![allow(clippy::cast_possible_truncation)]
 

@@ -1,5 +1,7 @@
 //! What leaves, in which order, and how much is held (RFC 6455 §5.3–§5.6).
 
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
 // Test data is cut to size on purpose.
 #![allow(clippy::cast_possible_truncation)]
 
