@@ -171,21 +171,13 @@ impl<S: Transport> Incoming<S> {
             let mut limited = buffer.limit(room);
             pin!(self.reader.read_buf(&mut limited)).poll(cx)
         };
-        match read {
-            Poll::Ready(Ok(0)) => {
-                Poll::Ready(self.ended(Cause::TransportEnd, None, outlet).map(Err))
-            }
-            Poll::Ready(Err(error)) => {
-                Poll::Ready(self.ended(Cause::TransportError, Some(error), outlet).map(Err))
-            }
-            Poll::Ready(Ok(_)) => {
-                outlet.note_received();
-                match self.assembler.appended(&mut self.receiver, start) {
-                    Ok(message) => Poll::Ready(Some(Ok(message))),
-                    Err(error) => Poll::Ready(Some(Err(self.fail(error, outlet)))),
-                }
-            }
-            Poll::Pending => self.wait(cx, outlet).map(|end| end.map(Err)),
+        match ready!(self.after_read(cx, outlet, read)) {
+            Some(Ok(())) => match self.assembler.appended(&mut self.receiver, start) {
+                Ok(message) => Poll::Ready(Some(Ok(message))),
+                Err(error) => Poll::Ready(Some(Err(self.fail(error, outlet)))),
+            },
+            Some(Err(error)) => Poll::Ready(Some(Err(error))),
+            None => Poll::Ready(None),
         }
     }
 
@@ -207,19 +199,26 @@ impl<S: Transport> Incoming<S> {
             *carried = block.split();
         }
         buffers::give_read(block);
-        match read {
-            Poll::Ready(Ok(0)) => {
-                Poll::Ready(self.ended(Cause::TransportEnd, None, outlet).map(Err))
-            }
-            Poll::Ready(Err(error)) => {
-                Poll::Ready(self.ended(Cause::TransportError, Some(error), outlet).map(Err))
-            }
-            Poll::Ready(Ok(_)) => {
+        self.after_read(cx, outlet, read)
+    }
+
+    /// What a read came to: bytes, the end, or a wait.
+    fn after_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        outlet: &Arc<Outlet<S>>,
+        read: Poll<io::Result<usize>>,
+    ) -> Poll<Ended<()>> {
+        let (cause, source) = match read {
+            Poll::Ready(Ok(1..)) => {
                 outlet.note_received();
-                Poll::Ready(Some(Ok(())))
+                return Poll::Ready(Some(Ok(())));
             }
-            Poll::Pending => self.wait(cx, outlet).map(|end| end.map(Err)),
-        }
+            Poll::Ready(Ok(0)) => (Cause::TransportEnd, None),
+            Poll::Ready(Err(error)) => (Cause::TransportError, Some(error)),
+            Poll::Pending => return self.wait(cx, outlet).map(|end| end.map(Err)),
+        };
+        Poll::Ready(self.ended(cause, source, outlet).map(Err))
     }
 
     /// The transport has nothing to read now. What is queued leaves before this task waits.
