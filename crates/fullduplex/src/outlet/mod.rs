@@ -8,27 +8,22 @@
 //! The transport's writing side knows one waker, the outlet's own, whoever polls it; tasks
 //! that wait for room or for the end are woken by the outlet.
 
-use std::io::{self, IoSlice};
-use std::pin::Pin;
+mod writing;
+
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll, Wake, Waker, ready};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::Buf;
 use fullduplex_proto::{
     Cause, CloseCode, CloseFrame, CloseInfo, Event, Kind, Message, ProtocolError, SendError,
     Session, State, Transport as Need,
 };
-use tokio::io::AsyncWrite;
 
-use crate::buffers;
-use crate::driver::{Driven, Driver};
+use crate::driver::Driver;
 use crate::error::Error;
 use crate::halves::{Transport, WriteHalf};
-
-/// The most slices that one vectored write takes.
-const MAX_SLICES: usize = 64;
 
 pub(crate) struct Outlet<S> {
     driver: Arc<Driver>,
@@ -359,197 +354,5 @@ impl<S: Transport> Outlet<S> {
 
     pub(crate) fn close_info(&self) -> Option<CloseInfo> {
         self.lock().session.close_info().cloned()
-    }
-
-    /// Lets the queue leave as asked.
-    #[inline]
-    fn leave(self: &Arc<Self>, inner: &mut Inner<S>, leave: Leave) {
-        let full = inner.check_ready().is_err();
-        if full || leave == Leave::Now || (leave == Leave::Soon && !inner.hot) {
-            inner.hot = true;
-            self.write(inner);
-        } else {
-            self.defer();
-        }
-    }
-
-    /// A waker that does not keep the outlet: the transport, which the outlet owns, keeps it.
-    fn waker(self: &Arc<Self>) -> Waker {
-        Waker::from(Arc::new(WriteWaker(Arc::downgrade(self))))
-    }
-
-    /// Has the driver write, soon. Takes no lock of the outlet: a transport may wake its
-    /// writer in the middle of a poll.
-    fn defer(self: &Arc<Self>) {
-        if !self.deferred.swap(true, Ordering::AcqRel) {
-            self.driver.defer(self.clone());
-        }
-    }
-
-    /// Writes as much as the transport takes. An error ends the connection.
-    fn write(self: &Arc<Self>, inner: &mut Inner<S>) {
-        let done = inner.is_flushed() && (inner.shut_down || !inner.wants_shutdown());
-        if done || inner.broken.is_some() {
-            return;
-        }
-        // The outlet's waker costs a clone, and is needed only if the transport is full.
-        let mut polled = inner.poll_write(&mut Context::from_waker(Waker::noop()));
-        if polled.is_pending() {
-            let waker = inner.write_waker.get_or_insert_with(|| self.waker()).clone();
-            polled = inner.poll_write(&mut Context::from_waker(&waker));
-        }
-        if let Poll::Ready(Err(error)) = polled {
-            inner.broken = Some(error.kind());
-            inner.wake_reader();
-            inner.wake_waiters();
-        }
-        let buffered = inner.session.buffered();
-        if buffered <= self.low_water || inner.session.state() == State::Closed {
-            inner.wake_waiters();
-        }
-    }
-
-    /// Sees to it that the driver knows the next deadline.
-    fn schedule(self: &Arc<Self>, inner: &mut Inner<S>) {
-        let Some(next) = inner.session.poll_timeout() else { return };
-        if inner.scheduled.is_none_or(|at| next < at) {
-            inner.scheduled = Some(next);
-            let weak = Arc::downgrade(self);
-            self.driver.schedule(next, weak);
-        }
-    }
-}
-
-impl<S: Transport> Inner<S> {
-    #[inline]
-    fn lend(&mut self) {
-        if self.session.wants_buffer() {
-            self.session.lend(buffers::take_write());
-        }
-    }
-
-    #[inline]
-    fn check_ready(&self) -> Result<(), SendError> {
-        if self.broken.is_some() { Err(SendError::Closing) } else { self.session.check_ready() }
-    }
-
-    #[inline]
-    fn is_flushed(&self) -> bool {
-        !self.session.wants_write() && !self.unflushed
-    }
-
-    /// Whether the transport's writing side is to be ended when all has left.
-    fn wants_shutdown(&self) -> bool {
-        matches!(self.session.transport(), Need::Finish | Need::Drain)
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.session.wants_write() {
-            let mut outgoing = self.session.outgoing();
-            let mut writer = Pin::new(&mut self.writer);
-            let chunk = outgoing.chunk();
-            let polled = if chunk.len() == outgoing.remaining() || !writer.is_write_vectored() {
-                writer.as_mut().poll_write(cx, chunk)
-            } else {
-                let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-                let filled = outgoing.chunks_vectored(&mut slices);
-                writer.as_mut().poll_write_vectored(cx, &slices[..filled])
-            };
-            let Poll::Ready(written) = polled? else { return Poll::Pending };
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            outgoing.advance(written);
-            self.unflushed = true;
-        }
-        if let Some(buffer) = self.session.reclaim() {
-            buffers::give_write(buffer);
-        }
-        if self.unflushed {
-            ready!(Pin::new(&mut self.writer).poll_flush(cx))?;
-            self.unflushed = false;
-        }
-        if self.wants_shutdown() && !self.shut_down {
-            ready!(Pin::new(&mut self.writer).poll_shutdown(cx))?;
-            self.shut_down = true;
-            self.wake_reader();
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn wait(&mut self, cx: &mut Context<'_>) {
-        if !self.waiters.iter().any(|w| w.will_wake(cx.waker())) {
-            self.waiters.push(cx.waker().clone());
-        }
-    }
-
-    #[inline]
-    fn wake_waiters(&mut self) {
-        if !self.waiters.is_empty() {
-            for waker in std::mem::take(&mut self.waiters) {
-                waker.wake();
-            }
-        }
-    }
-
-    fn wake_reader(&mut self) {
-        if let Some(waker) = self.reader.take() {
-            waker.wake();
-        }
-    }
-
-    /// Why nothing is sent: the unclean end, if there was one, says more than "closing".
-    fn refused(&self, error: SendError) -> Error {
-        if error != SendError::Closing {
-            return error.into();
-        }
-        match (self.session.close_info(), self.broken) {
-            (Some(info), _) if info.cause != Cause::Handshake => Error::ended(info),
-            (None, Some(kind)) => Error::io("the transport failed", kind.into()),
-            _ => error.into(),
-        }
-    }
-}
-
-/// The transport takes bytes again: the driver writes on.
-struct WriteWaker<S>(Weak<Outlet<S>>);
-
-impl<S: Transport> Wake for WriteWaker<S> {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        if let Some(outlet) = self.0.upgrade() {
-            outlet.defer();
-        }
-    }
-}
-
-impl<S: Transport> Driven for Outlet<S> {
-    fn flush_deferred(self: Arc<Self>) {
-        // Before writing: a wake during it must bring another turn.
-        self.deferred.store(false, Ordering::Release);
-        let mut inner = self.lock();
-        inner.hot = false;
-        self.write(&mut inner);
-    }
-
-    fn fire(self: Arc<Self>, at: Duration, now: Duration) -> Option<Duration> {
-        let mut inner = self.lock();
-        if inner.scheduled != Some(at) {
-            return None;
-        }
-        if self.received.swap(false, Ordering::Relaxed) {
-            inner.session.note_received();
-        }
-        if inner.session.handle_timeout(now) {
-            inner.wake_reader();
-            inner.wake_waiters();
-        } else {
-            self.write(&mut inner);
-        }
-        inner.scheduled = inner.session.poll_timeout();
-        inner.scheduled
     }
 }
