@@ -175,7 +175,7 @@ impl Sender {
         if payload.len() <= COALESCE {
             self.push_copied(opcode, last, payload);
         } else {
-            self.push_long(opcode, last, Bytes::copy_from_slice(payload));
+            self.push_masked(opcode, last, BytesMut::from(payload));
         }
         Ok(())
     }
@@ -284,29 +284,53 @@ impl Sender {
         self.buffered += header.as_bytes().len() + payload.len();
     }
 
+    /// Queues a long message as frames of `fragment_size`.
     fn push_fragments(&mut self, opcode: OpCode, mut payload: Bytes) {
-        let size = self.config.fragment_size.max(1);
-        let mut opcode = opcode;
-        while payload.len() > size {
-            let fragment = payload.split_to(size);
-            self.push_long(opcode, false, fragment);
-            opcode = OpCode::Continuation;
+        let len = payload.len();
+        if self.masks.is_some() {
+            // Before it is cut: its pieces hold it too.
+            let mut own = into_own(payload);
+            self.cut(opcode, len, |this, opcode, fin, len| {
+                this.push_masked(opcode, fin, own.split_to(len));
+            });
+        } else {
+            self.cut(opcode, len, |this, opcode, fin, len| {
+                this.push_long(opcode, fin, None, payload.split_to(len));
+            });
         }
-        self.push_long(opcode, true, payload);
     }
 
-    /// Queues a frame whose payload is referenced; a client's is masked where it lies if
-    /// nobody else holds it.
-    fn push_long(&mut self, opcode: OpCode, fin: bool, payload: Bytes) {
+    /// Calls `push` for each frame of a message of `len` bytes.
+    fn cut(
+        &mut self,
+        mut opcode: OpCode,
+        mut len: usize,
+        mut push: impl FnMut(&mut Self, OpCode, bool, usize),
+    ) {
+        let size = self.config.fragment_size.max(1);
+        while len > size {
+            push(self, opcode, false, size);
+            opcode = OpCode::Continuation;
+            len -= size;
+        }
+        push(self, opcode, true, len);
+    }
+
+    /// Masks a payload where it lies, and queues its frame.
+    fn push_masked(&mut self, opcode: OpCode, fin: bool, mut payload: BytesMut) {
         let key = self.next_key();
+        if let Some(key) = key {
+            mask::apply(&mut payload, key);
+        }
+        self.push_long(opcode, fin, key, payload.freeze());
+    }
+
+    /// Queues a frame whose payload is referenced, and already masked if it has a key.
+    fn push_long(&mut self, opcode: OpCode, fin: bool, key: Option<[u8; 4]>, payload: Bytes) {
         let header = EncodedHeader::new(opcode, fin, key, payload.len() as u64);
         self.tail.extend_from_slice(header.as_bytes());
         self.buffered += header.as_bytes().len() + payload.len();
         self.seal(payload.is_empty());
-        let payload = match key {
-            Some(key) => masked(payload, key),
-            None => payload,
-        };
         if !payload.is_empty() {
             self.queue.push_back(Segment { bytes: payload, ends_frame: true });
         }
@@ -381,10 +405,9 @@ fn data_opcode(kind: Kind) -> OpCode {
     }
 }
 
-fn masked(payload: Bytes, key: [u8; 4]) -> Bytes {
-    let mut own = payload.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
-    mask::apply(&mut own, key);
-    own.freeze()
+/// The payload to be masked in: itself, if nobody else holds it, or a copy.
+fn into_own(payload: Bytes) -> BytesMut {
+    payload.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]))
 }
 
 /// A view of the bytes that wait for the transport; made by [`Sender::outgoing`].
