@@ -61,7 +61,7 @@ impl Timers {
 
     pub(crate) fn start_keepalive(&mut self, now: Duration) {
         if let Some(interval) = self.config.interval {
-            self.keepalive_at = micros(now + interval);
+            self.keepalive_at = micros(now.saturating_add(interval));
         }
     }
 
@@ -218,6 +218,14 @@ mod tests {
         assert_eq!(t.next(), Some(15 * S));
         assert_eq!(t.fire(15 * S), Fired::CloseDeadline);
         assert_eq!(t.next(), None);
+    }
+
+    #[test]
+    fn an_interval_may_be_for_ever() {
+        let config = KeepaliveConfig { interval: Some(Duration::MAX), timeout: Duration::MAX };
+        let mut t = Timers::new(config);
+        t.start_keepalive(S);
+        assert_eq!(t.fire(Duration::from_secs(1 << 40)), Fired::Nothing);
     }
 
     #[test]
