@@ -123,6 +123,8 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(NEVER - 1).min(NEVER - 1)
 }
 
+const SECOND: u64 = 1_000_000;
+
 /// A token bucket: `rate` a second, ten times as many in a burst.
 #[derive(Debug)]
 pub(crate) struct RateBudget {
@@ -142,9 +144,7 @@ impl RateBudget {
 
     /// Takes one token, if there is one.
     pub(crate) fn take(&mut self, now: Duration) -> bool {
-        if self.tokens == 0 {
-            self.refill(micros(now));
-        }
+        self.refill(micros(now));
         match self.tokens.checked_sub(1) {
             Some(left) => {
                 self.tokens = left;
@@ -154,16 +154,21 @@ impl RateBudget {
         }
     }
 
-    /// Adds what the time since the last refill has earned. Called only when the bucket
-    /// is empty, so a burst is at most what a quiet peer has earned.
+    /// Adds what the time since the last refill has earned. Time that did not make a whole
+    /// token is kept for the next one.
     fn refill(&mut self, now: u64) {
+        let rate = u64::from(self.rate);
         let elapsed = now.saturating_sub(self.refilled_at);
-        let earned = u128::from(elapsed) * u128::from(self.rate) / 1_000_000;
+        let earned = elapsed.saturating_mul(rate) / SECOND;
         if earned > 0 {
-            let burst = self.rate.saturating_mul(10);
-            self.tokens = u32::try_from(earned).unwrap_or(burst).min(burst);
-            self.refilled_at = now;
+            let tokens = u64::from(self.tokens).saturating_add(earned);
+            self.tokens = u32::try_from(tokens).unwrap_or(u32::MAX).min(self.burst());
+            self.refilled_at = now - elapsed.saturating_mul(rate) % SECOND / rate;
         }
+    }
+
+    fn burst(&self) -> u32 {
+        self.rate.saturating_mul(10)
     }
 }
 
@@ -226,6 +231,19 @@ mod tests {
         let mut t = Timers::new(config);
         t.start_keepalive(S);
         assert_eq!(t.fire(Duration::from_secs(1 << 40)), Fired::Nothing);
+    }
+
+    #[test]
+    fn a_burst_is_ten_seconds_worth_however_long_it_was_quiet() {
+        let mut b = RateBudget::new(100);
+        assert_eq!((0..5000).filter(|_| b.take(100 * S)).count(), 1000);
+    }
+
+    #[test]
+    fn the_budget_loses_no_fraction_of_a_token() {
+        let mut b = RateBudget::new(300);
+        // A little slower than the rate, and never in step with it.
+        assert!((1..100_000).all(|i| b.take(Duration::from_micros(3_334 * i))));
     }
 
     #[test]
