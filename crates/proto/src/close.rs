@@ -129,6 +129,12 @@ impl CloseFrame {
         Ok(Self { code, reason })
     }
 
+    /// What of it may be sent, however its fields were set: not a code that may not stand
+    /// on the wire, and no more of the reason than fits.
+    pub(crate) fn sendable(self) -> Option<Self> {
+        self.code.is_sendable().then(|| Self::truncated(self.code, self.reason))
+    }
+
     /// A Close frame of our own making, whose reason is cut to what fits.
     pub(crate) fn truncated(code: CloseCode, mut reason: String) -> Self {
         let mut end = reason.len().min(MAX_REASON_LEN);

@@ -197,13 +197,14 @@ impl Sender {
     }
 
     /// Queues the Close frame, after the data that waits. No data is taken from now on;
-    /// a second Close is ignored.
+    /// a second Close is ignored. What [`CloseFrame::new`] would refuse is left out: a
+    /// code that may not be sent (the peer then sees 1005), the end of a long reason.
     pub fn send_close(&mut self, close: Option<&CloseFrame>) {
         if self.close_queued {
             return;
         }
         let mut payload = BytesMut::new();
-        if let Some(close) = close {
+        if let Some(close) = close.cloned().and_then(CloseFrame::sendable) {
             payload.extend_from_slice(&close.code.get().to_be_bytes());
             payload.extend_from_slice(close.reason.as_bytes());
         }

@@ -209,13 +209,14 @@ impl Session {
     /// Begins the closing handshake (§7.1.2), behind the data that waits. Returns whether
     /// it was this call that began it.
     ///
-    /// Without a frame, the peer is told neither code nor reason.
+    /// Without a frame, the peer is told neither code nor reason; see
+    /// [`Sender::send_close`] for a frame that may not be sent.
     pub fn close(&mut self, frame: Option<CloseFrame>, now: Duration) -> bool {
         if self.state != State::Open {
             return false;
         }
         self.begin_closing(Initiator::Local, Cause::Handshake, now);
-        self.queue_close(frame);
+        self.queue_close(frame.and_then(CloseFrame::sendable));
         true
     }
 

@@ -119,6 +119,24 @@ fn nothing_is_sent_after_a_close() {
 }
 
 #[test]
+fn no_close_frame_that_breaks_a_rule_leaves() {
+    // §5.5: at most 125 bytes. §7.4.1: 1005, 1006 and 1015 are never on the wire.
+    let sent = |code, reason: &str| {
+        let altered = CloseFrame { code: CloseCode::new(code), reason: reason.into() };
+        let mut p = pair();
+        p.client.session().close(Some(altered), NOW);
+        p.settle();
+        let sent = p.client.session().close_info().unwrap().sent.clone();
+        assert_eq!(p.server.take_told(), [Told::Close(sent.clone())]);
+        sent
+    };
+    for code in [0, 999, 1005, 1006, 1015, 2000, 5000] {
+        assert_eq!(sent(code, "why"), None);
+    }
+    assert_eq!(sent(1000, &"é".repeat(100)), frame(1000, &"é".repeat(61)));
+}
+
+#[test]
 fn what_follows_the_peers_close_is_not_read() {
     let mut server = End::new(Role::Server, Config::default());
     let mut bytes = Vec::from(*b"\x88\x80\0\0\0\0");
