@@ -265,15 +265,18 @@ impl Session {
 
     /// Does what an event asks for: answers a Ping (§5.5.2) or a Close (§5.5.1), measures
     /// a Pong. Data asks for nothing.
+    ///
+    /// Of a connection that was failed or is closed, it asks for nothing (§7.1.7).
     pub fn handle_event(&mut self, event: &Event<'_>, now: Duration) -> Result<(), ProtocolError> {
+        if self.state == State::Closed || self.is_failed() {
+            return Ok(());
+        }
         match event {
             Event::Data(_) => Ok(()),
             Event::Ping(payload) => {
                 self.count_control(now)?;
-                if self.state != State::Closed {
-                    // Its slot replaces an older Pong, so this can't be refused.
-                    let _ = self.sender.send_control(ControlKind::AutoPong, payload);
-                }
+                // Its slot replaces an older Pong, so this can't be refused.
+                let _ = self.sender.send_control(ControlKind::AutoPong, payload);
                 Ok(())
             }
             Event::Pong(payload) => {
@@ -298,9 +301,6 @@ impl Session {
     }
 
     fn handle_close(&mut self, frame: Option<CloseFrame>, now: Duration) {
-        if self.state == State::Closed {
-            return;
-        }
         self.begin_closing(Initiator::Peer, Cause::Handshake, now);
         // §5.5.2: after a Close, no Pong is owed.
         self.sender.drop_controls();
@@ -315,8 +315,10 @@ impl Session {
 
     /// Fails the connection (§7.1.7) for what the peer did: queues a Close with the right
     /// code. From now on the transport only drains.
+    ///
+    /// There is nothing left to fail once both ends have sent their Close.
     pub fn fail(&mut self, error: ProtocolError, now: Duration) {
-        if self.state == State::Closed || self.is_failed() {
+        if self.state == State::Closed || self.is_failed() || self.is_clean() {
             return;
         }
         self.begin_closing(Initiator::Library, Cause::Protocol(error), now);
@@ -325,6 +327,10 @@ impl Session {
             info.cause = Cause::Protocol(error);
         }
         self.queue_close(Some(CloseFrame::truncated(error.close_code(), error.to_string())));
+    }
+
+    fn is_clean(&self) -> bool {
+        self.info.as_ref().is_some_and(|i| i.is_clean())
     }
 
     fn is_failed(&self) -> bool {

@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use fullduplex_proto::bytes::Bytes;
+use fullduplex_proto::bytes::{Buf, Bytes};
 use fullduplex_proto::{
-    Cause, CloseCode, CloseFrame, Config, Initiator, Kind, ProtocolError, Role, SendError, State,
-    Transport,
+    Cause, CloseCode, CloseFrame, Config, Event, Initiator, Kind, ProtocolError, Role, SendError,
+    Session, SessionConfig, State, Transport,
 };
 use fullduplex_testkit::pair::{End, Pair, Told};
 
@@ -249,4 +249,37 @@ fn an_error_during_the_closing_is_the_cause() {
     assert_eq!(info.cause, Cause::Protocol(ProtocolError::ReservedOpcode(3)));
     assert_eq!(info.initiator, Initiator::Local);
     assert_eq!(p.client.transmit(usize::MAX).len(), 8, "the Close that was queued, and no other");
+}
+
+fn session() -> Session {
+    let mut session = Session::server(SessionConfig::default());
+    session.open(NOW);
+    session
+}
+
+#[test]
+fn a_failed_session_answers_nothing_more() {
+    // §7.1.7: not even the peer's Close. A receiver on another task may still tell of it.
+    let mut s = session();
+    s.fail(ProtocolError::InvalidUtf8, NOW);
+    let close = s.outgoing().copy_to_bytes(2);
+    assert_eq!(close[0], 0x88);
+    s.handle_event(&Event::Ping(b"x"), NOW).unwrap();
+    s.handle_event(&Event::Close(frame(1000, "")), NOW).unwrap();
+    let mut rest = s.outgoing();
+    assert_eq!(rest.remaining(), usize::from(close[1]), "the Close is the last frame");
+    rest.advance(usize::from(close[1]));
+    assert!(!s.wants_write());
+    let info = s.close_info().unwrap();
+    assert_eq!((info.received.clone(), info.is_clean()), (None, false));
+    assert_eq!(s.transport(), Transport::Drain);
+}
+
+#[test]
+fn a_clean_close_can_not_be_failed() {
+    let mut s = session();
+    s.handle_event(&Event::Close(frame(1000, "")), NOW).unwrap();
+    s.fail(ProtocolError::InvalidUtf8, NOW);
+    assert_eq!(s.close_info().unwrap().cause, Cause::Handshake);
+    assert_eq!(s.transport(), Transport::Finish);
 }
