@@ -150,7 +150,7 @@ impl Receiver {
         if self.drains {
             return Ok(Step { consumed: input.len(), event: None });
         }
-        let (consumed, found) = self.step(input).inspect_err(|_| self.drains = true)?;
+        let (consumed, found) = self.step(input).inspect_err(|_| self.drain())?;
         let event = match found {
             Found::Nothing => None,
             Found::Data { payload, kind, first, last } => {

@@ -209,6 +209,16 @@ fn text_fails_at_its_first_bad_byte() {
     assert_eq!(end.take_told(), [Told::Error(ProtocolError::InvalidUtf8)]);
 }
 
+#[test]
+fn nothing_is_made_room_for_after_a_failure() {
+    // §7.1.7: what follows is not looked at, the rest of the frame included.
+    let mut receiver = Receiver::new(Role::Server, Limits::default());
+    let mut bytes = frame(OpCode::Text, true, &[0xFF; 10_000]);
+    receiver.receive(&mut bytes[..20]).unwrap_err();
+    assert_eq!(receiver.payload_remaining(), 0);
+    assert_eq!(Assembler::default().room(receiver.payload_remaining()).1, 0);
+}
+
 /// The receiver written down as the RFC reads, over bytes that are all there.
 fn naive(mut bytes: &[u8]) -> Vec<Told> {
     use ProtocolError as E;
