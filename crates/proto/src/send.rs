@@ -153,7 +153,7 @@ impl Sender {
             return Err((SendError::MessageUnderWay, payload));
         }
         let opcode = data_opcode(kind);
-        if payload.len() <= COALESCE {
+        if payload.len() <= COALESCE.min(self.config.fragment_size) {
             self.push_copied(opcode, true, &payload);
         } else {
             self.push_fragments(opcode, payload);

@@ -71,3 +71,14 @@ fn fragments_are_marked_as_such_and_each_has_a_key_of_its_own() {
     let keys: std::collections::HashSet<_> = frames.iter().map(|f| f.key.unwrap()).collect();
     assert_eq!(keys.len(), frames.len());
 }
+
+#[test]
+fn a_short_message_is_cut_too() {
+    for (fragment_size, count) in [(0, 3_000), (1, 3_000), (1_000, 3), (2_999, 2), (3_000, 1)] {
+        let mut sender = client(fragment_size);
+        sender.send(Kind::Text, Bytes::from(vec![b'a'; 3_000])).unwrap();
+        let frames = wire(&mut sender);
+        assert_eq!(frames.len(), count, "fragments of {fragment_size} bytes");
+        assert!(frames.into_iter().flat_map(|f| f.payload).eq([b'a'; 3_000]));
+    }
+}
