@@ -203,6 +203,8 @@ impl Sender {
         if self.close_queued {
             return;
         }
+        // What was taken before the Close leaves before it, though it could not so far.
+        self.encode_controls();
         let mut payload = BytesMut::new();
         if let Some(close) = close.cloned().and_then(CloseFrame::sendable) {
             payload.extend_from_slice(&close.code.get().to_be_bytes());
@@ -236,13 +238,23 @@ impl Sender {
 
     /// The bytes for the transport, in order.
     pub fn outgoing(&mut self) -> Outgoing<'_> {
-        if self.urgent.is_empty()
-            && let Some(slots) = self.slots.take()
-        {
-            self.urgent = slots.encode(self.masks.as_deref_mut());
-            self.buffered += self.urgent.len();
+        if self.urgent.is_empty() {
+            self.encode_controls();
         }
         Outgoing { sender: self }
+    }
+
+    /// Moves the pings and pongs that wait to the urgent frames.
+    fn encode_controls(&mut self) {
+        if let Some(slots) = self.slots.take() {
+            let frames = slots.encode(self.masks.as_deref_mut());
+            self.buffered += frames.len();
+            self.urgent = if self.urgent.is_empty() {
+                frames
+            } else {
+                [&self.urgent[..], &frames].concat().into()
+            };
+        }
     }
 
     /// Gives an empty buffer to gather small messages in, unless there is one.

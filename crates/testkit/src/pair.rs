@@ -44,6 +44,8 @@ pub struct End {
     /// Bytes that came and were not consumed.
     input: Vec<u8>,
     message: Vec<u8>,
+    in_message: bool,
+    failed: bool,
 }
 
 impl End {
@@ -54,7 +56,14 @@ impl End {
             Role::Server => Connection::server(config),
         };
         connection.session().open(Duration::ZERO);
-        Self { connection, told: Vec::new(), input: Vec::new(), message: Vec::new() }
+        Self {
+            connection,
+            told: Vec::new(),
+            input: Vec::new(),
+            message: Vec::new(),
+            in_message: false,
+            failed: false,
+        }
     }
 
     /// The session.
@@ -63,12 +72,18 @@ impl End {
     }
 
     /// Gives it bytes.
+    ///
+    /// # Panics
+    /// If an error is reported twice, or the pieces of a message are not marked as its
+    /// first and last in turn.
     pub fn receive(&mut self, bytes: &[u8], now: Duration) {
         self.input.extend_from_slice(bytes);
         loop {
             let step = match self.connection.receive(&mut self.input, now) {
                 Ok(step) => step,
                 Err(error) => {
+                    assert!(!self.failed, "an error is reported once; now: {error}");
+                    self.failed = true;
                     self.told.push(Told::Error(error));
                     continue;
                 }
@@ -79,7 +94,9 @@ impl End {
             let consumed = step.consumed;
             match step.event {
                 None => {}
-                Some(Event::Data(Data { kind, payload, last, .. })) => {
+                Some(Event::Data(Data { kind, payload, first, last })) => {
+                    assert_eq!(first, !self.in_message, "wrongly marked as first");
+                    self.in_message = !last;
                     self.message.extend_from_slice(payload);
                     if last {
                         let message = std::mem::take(&mut self.message).into();
@@ -141,6 +158,17 @@ impl Pair {
         while let bytes @ [_, ..] = &self.server.transmit(usize::MAX)[..] {
             self.client.receive(bytes, self.now);
         }
+    }
+
+    /// Carries at most `most` bytes from this end to the other; returns how many it were.
+    pub fn carry(&mut self, from: Role, most: usize) -> usize {
+        let (from, to) = match from {
+            Role::Client => (&mut self.client, &mut self.server),
+            Role::Server => (&mut self.server, &mut self.client),
+        };
+        let bytes = from.transmit(most);
+        to.receive(&bytes, self.now);
+        bytes.len()
     }
 
     /// Carries bytes both ways until both are quiet.

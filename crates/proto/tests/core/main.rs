@@ -6,5 +6,9 @@
 // Test data is cut to size on purpose.
 #![allow(clippy::cast_possible_truncation)]
 
+mod control;
+mod failing;
+mod limits;
 mod naive;
 mod payloads;
+mod wire;

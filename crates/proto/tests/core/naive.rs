@@ -1,4 +1,4 @@
-//! Frames read the slow and obvious way, sharing no code with the core.
+//! Frames written and read the slow and obvious way, sharing no code with the core.
 
 /// A frame, its payload unmasked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -7,6 +7,52 @@ pub(crate) struct Frame {
     pub(crate) first: u8,
     pub(crate) key: Option<[u8; 4]>,
     pub(crate) payload: Vec<u8>,
+}
+
+impl Frame {
+    pub(crate) fn opcode(&self) -> u8 {
+        self.first & 0x0f
+    }
+
+    pub(crate) fn fin(&self) -> bool {
+        self.first & 0x80 != 0
+    }
+
+    /// The frame on the wire, its length in the shortest form.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let len = self.payload.len();
+        let mask_bit = if self.key.is_some() { 0x80 } else { 0 };
+        let mut bytes = vec![self.first];
+        if len < 126 {
+            bytes.push(mask_bit | u8::try_from(len).expect("below 126"));
+        } else if let Ok(len) = u16::try_from(len) {
+            bytes.push(mask_bit | 0x7E);
+            bytes.extend(len.to_be_bytes());
+        } else {
+            bytes.push(mask_bit | 0x7F);
+            bytes.extend((len as u64).to_be_bytes());
+        }
+        bytes.extend(self.key.into_iter().flatten());
+        let key = self.key.unwrap_or([0; 4]);
+        bytes.extend(self.payload.iter().enumerate().map(|(i, b)| b ^ key[i % 4]));
+        bytes
+    }
+}
+
+/// A server's frame.
+pub(crate) fn plain(first: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
+    Frame { first, key: None, payload: payload.as_ref().to_vec() }.encode()
+}
+
+/// A client's frame.
+pub(crate) fn masked(first: u8, payload: impl AsRef<[u8]>) -> Vec<u8> {
+    let key = Some([0xA1, 0x5C, 0x03, first]);
+    Frame { first, key, payload: payload.as_ref().to_vec() }.encode()
+}
+
+/// The payload of a Close frame.
+pub(crate) fn close_payload(code: u16, reason: &str) -> Vec<u8> {
+    [&code.to_be_bytes()[..], reason.as_bytes()].concat()
 }
 
 /// All frames that stand in `bytes`.

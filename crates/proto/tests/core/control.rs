@@ -1,0 +1,161 @@
+//! Pings, pongs and the keepalive (RFC 6455 §5.5.2, §5.5.3).
+
+use std::time::Duration;
+
+use fullduplex_proto::bytes::Bytes;
+use fullduplex_proto::{
+    Cause, Config, KeepaliveConfig, Kind, Limits, Role, SendConfig, SendError, State,
+};
+use fullduplex_testkit::pair::{End, Pair, Told};
+
+use crate::naive::{frames, masked, plain};
+
+const NOW: Duration = Duration::ZERO;
+const S: Duration = Duration::from_secs(1);
+
+#[test]
+fn control_frames_inside_a_fragmented_message_come_in_order() {
+    // §5.4: an endpoint must handle control frames in the middle of a fragmented message.
+    let bytes = [
+        plain(0x01, "He"),
+        plain(0x89, "1"),
+        plain(0x00, "l"),
+        plain(0x8A, "2"),
+        plain(0x89, "3"),
+        plain(0x80, "lo"),
+        plain(0x89, ""),
+    ]
+    .concat();
+    for size in 1..bytes.len() {
+        let mut client = End::new(Role::Client, Config::default());
+        bytes.chunks(size).for_each(|piece| client.receive(piece, NOW));
+        let expected = [
+            Told::Ping("1".into()),
+            Told::Pong("2".into()),
+            Told::Ping("3".into()),
+            Told::Message(Kind::Text, "Hello".into()),
+            Told::Ping("".into()),
+        ];
+        assert_eq!(client.take_told(), expected, "by {size}");
+    }
+}
+
+#[test]
+fn a_close_inside_a_fragmented_message_ends_it() {
+    let mut client = End::new(Role::Client, Config::default());
+    client.receive(&[plain(0x01, "He"), plain(0x88, ""), plain(0x80, "llo")].concat(), NOW);
+    assert_eq!(client.take_told(), [Told::Close(None)]);
+}
+
+#[test]
+fn a_pong_has_the_pings_payload() {
+    // §5.5.3: identical application data.
+    for len in [0, 1, 124, 125] {
+        let mut server = End::new(Role::Server, Config::default());
+        let payload: Vec<u8> = (0..len).collect();
+        server.receive(&masked(0x89, &payload), NOW);
+        assert_eq!(server.transmit(usize::MAX), plain(0x8A, &payload));
+    }
+}
+
+#[test]
+fn the_latest_ping_replaces_those_before_and_no_frame_of_the_application() {
+    let mut server = End::new(Role::Server, Config::default());
+    server.session().ping(b"mine").unwrap();
+    server.session().pong(b"unasked").unwrap();
+    assert_eq!(server.session().pong(b"again"), Err(SendError::Full));
+    for i in 0..100 {
+        server.receive(&masked(0x89, [i]), NOW);
+    }
+    let sent = frames(&server.transmit(usize::MAX));
+    let sent: Vec<_> = sent.iter().map(|f| (f.opcode(), &f.payload[..])).collect();
+    assert_eq!(sent, [(10, &[99][..]), (9, b"mine"), (10, b"unasked")]);
+    assert!(server.session().pong(b"again").is_ok(), "the slot is free again");
+}
+
+#[test]
+fn pongs_wait_for_the_end_of_the_frame_and_not_of_the_message() {
+    let send = SendConfig { fragment_size: 1_000, ..SendConfig::default() };
+    // At each place where the transport can have stopped.
+    for at in 1..5_020 {
+        let mut server = End::new(Role::Server, Config { send, ..Config::default() });
+        server.session().send(Kind::Binary, Bytes::from(vec![1; 5_000])).unwrap();
+        let mut wire = server.transmit(at);
+        server.receive(&masked(0x89, "now"), NOW);
+        wire.extend(server.transmit(usize::MAX));
+        let opcodes: Vec<u8> = frames(&wire).iter().map(super::naive::Frame::opcode).collect();
+        let pong = opcodes.iter().position(|o| *o == 10).unwrap();
+        assert_eq!(pong, at.div_ceil(1_004), "taken up to {at}: {opcodes:?}");
+    }
+}
+
+#[test]
+fn what_waits_for_a_stalled_transport_is_bounded() {
+    let limits = Limits { max_control_rate: u32::MAX, ..Limits::default() };
+    let mut client = End::new(Role::Client, Config { limits, ..Config::default() });
+    while client.session().send(Kind::Binary, Bytes::from(vec![0; 1_000])).is_ok() {}
+    client.transmit(1);
+    let full = client.session().buffered();
+    assert!(full <= 65 << 10);
+    for i in 0..10_000_u32 {
+        client.receive(&plain(0x89, i.to_be_bytes()), NOW);
+        let _ = client.session().ping(&[0; 125]);
+        let _ = client.session().pong(&[0; 125]);
+        client.transmit(0);
+        assert!(client.session().buffered() <= full + 4 * (6 + 125));
+    }
+}
+
+#[test]
+fn a_single_byte_of_a_frame_is_life() {
+    let mut p = Pair::new(Config::default());
+    p.advance(19 * S);
+    p.client.receive(&plain(0x82, [0; 200])[..1], p.now);
+    p.advance(S);
+    assert!(!p.client.session().wants_write(), "not pinged: it was not silent");
+    assert!(p.server.session().wants_write(), "pinged: it was");
+    p.advance(20 * S);
+    assert!(p.client.session().wants_write());
+    // The next byte comes at the last moment.
+    p.advance(Duration::from_micros(19_999_999));
+    p.client.receive(&plain(0x82, [0; 200])[1..2], p.now);
+    p.advance(S);
+    assert_eq!(p.client.session().state(), State::Open);
+    assert_eq!(p.server.session().close_info().unwrap().cause, Cause::KeepaliveTimeout);
+}
+
+#[test]
+fn keepalive_can_be_off_and_ends_with_the_closing() {
+    let off = KeepaliveConfig { interval: None, ..KeepaliveConfig::default() };
+    let mut p = Pair::new(Config { keepalive: off, ..Config::default() });
+    assert_eq!(p.client.session().poll_timeout(), None);
+    p.advance(1_000_000 * S);
+    assert_eq!(p.client.session().state(), State::Open);
+
+    let mut p = Pair::new(Config::default());
+    p.advance(20 * S);
+    p.settle();
+    p.client.session().close(None, p.now);
+    assert_eq!(p.client.session().poll_timeout(), Some(30 * S), "only the close deadline");
+}
+
+#[test]
+fn a_stalled_transport_holds_one_keepalive_ping() {
+    let keepalive = KeepaliveConfig { interval: Some(S), timeout: S };
+    let mut server = End::new(Role::Server, Config { keepalive, ..Config::default() });
+    server.session().send(Kind::Binary, Bytes::from(vec![0; 10_000])).unwrap();
+    server.transmit(1);
+    for i in 0..1_000_u32 {
+        let now = server.session().poll_timeout().unwrap();
+        server.session().handle_timeout(now);
+        if i % 2 == 0 {
+            // Pinged: the peer shows life, and is silent again for an interval.
+            server.receive(&masked(0x82, [i as u8]), now);
+        }
+        server.transmit(0);
+        assert!(server.session().buffered() <= 10_003 + 10);
+    }
+    let rest = [server.transmit(usize::MAX), server.transmit(usize::MAX)].concat();
+    assert!(!server.session().wants_write());
+    assert_eq!(frames(&[&[0x82][..], &rest].concat()).len(), 3, "the first ping and the last");
+}
