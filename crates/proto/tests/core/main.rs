@@ -11,4 +11,6 @@ mod failing;
 mod limits;
 mod naive;
 mod payloads;
+mod pieces;
+mod twin;
 mod wire;

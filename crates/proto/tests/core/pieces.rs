@@ -1,0 +1,215 @@
+//! All ways to receive, over input cut in all ways: each tells the same (RFC 6455 §5.4:
+//! nothing may depend on where frames, let alone reads, begin and end).
+
+use std::time::Duration;
+
+use fullduplex_proto::bytes::{Bytes, BytesMut};
+use fullduplex_proto::{
+    Assembler, CloseFrame, Config, Incoming, Input, Kind, Limits, Piece, ProtocolError as E,
+    Receiver, Role,
+};
+use fullduplex_testkit::pair::{End, Told};
+use fullduplex_testkit::{Rng, chop};
+
+use crate::naive::{close_payload, masked, plain};
+
+/// Cuts bytes at random, in pieces that are sometimes long and sometimes short.
+pub(crate) fn random_pieces<'a>(mut rest: &'a [u8], rng: &mut Rng) -> Vec<&'a [u8]> {
+    let mut pieces = Vec::new();
+    while !rest.is_empty() {
+        let longest = [3, 20, 400][rng.below(3)];
+        let (piece, tail) = rest.split_at((1 + rng.below(longest)).min(rest.len()));
+        pieces.push(piece);
+        rest = tail;
+    }
+    pieces
+}
+
+fn told(incoming: Incoming) -> Told {
+    match incoming {
+        Incoming::Message(message) => Told::Message(message.kind(), message.into_bytes()),
+        Incoming::Ping(payload) => Told::Ping(payload),
+        Incoming::Pong(payload) => Told::Pong(payload),
+        Incoming::Close(frame) => Told::Close(frame),
+    }
+}
+
+/// With [`fullduplex_proto::Connection::receive`], pieces merged.
+pub(crate) fn by_connection(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
+    let mut end = End::new(role, Config { limits, ..Config::default() });
+    for piece in pieces {
+        end.receive(piece, Duration::ZERO);
+    }
+    end.take_told()
+}
+
+/// With [`Input::next`].
+pub(crate) fn by_input(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
+    let (mut input, mut assembler) = (Input::default(), Assembler::default());
+    let mut receiver = Receiver::new(role, limits);
+    let mut all = Vec::new();
+    for piece in pieces {
+        input.bytes_mut().extend_from_slice(piece);
+        loop {
+            match input.next(&mut receiver, &mut assembler) {
+                Ok(None) => break,
+                Ok(Some(incoming)) => all.push(told(incoming)),
+                Err(error) => all.push(Told::Error(error)),
+            }
+        }
+        // §5.5: an incomplete header or control frame is all that is carried.
+        assert!(input.len() < 14 + 125, "{} bytes are carried", input.len());
+    }
+    all
+}
+
+/// With [`Input::next_piece`], pieces merged.
+pub(crate) fn by_pieces(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
+    let mut input = Input::default();
+    let mut receiver = Receiver::new(role, limits);
+    let (mut all, mut message) = (Vec::new(), None);
+    for piece in pieces {
+        input.bytes_mut().extend_from_slice(piece);
+        loop {
+            match input.next_piece(&mut receiver) {
+                Ok(None) => break,
+                Ok(Some(Piece::Control(incoming))) => all.push(told(incoming)),
+                Ok(Some(Piece::Data { kind, payload, first, last })) => {
+                    assert_eq!(first, message.is_none());
+                    message.get_or_insert_with(Vec::new).extend(payload);
+                    if last {
+                        all.push(Told::Message(kind, message.take().unwrap().into()));
+                    }
+                }
+                Err(error) => all.push(Told::Error(error)),
+            }
+        }
+    }
+    all
+}
+
+/// With [`Assembler::room`] wherever payload is expected, as one would read a transport.
+pub(crate) fn by_direct_reads(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
+    let (mut input, mut assembler) = (Input::default(), Assembler::default());
+    let mut receiver = Receiver::new(role, limits);
+    let mut all = Vec::new();
+    for piece in pieces {
+        let mut rest = *piece;
+        while !rest.is_empty() {
+            let remaining = receiver.payload_remaining();
+            if remaining > 0 && input.is_empty() {
+                let (buffer, room) = assembler.room(remaining);
+                assert!(room > 0 && room as u64 <= remaining);
+                let (now, later) = rest.split_at(room.min(rest.len()));
+                let start = buffer.len();
+                buffer.extend_from_slice(now);
+                assert!(buffer.capacity() <= 2 * buffer.len() + (16 << 10));
+                rest = later;
+                match assembler.appended(&mut receiver, start) {
+                    Ok(Some(message)) => all.push(told(Incoming::Message(message))),
+                    Ok(None) => {}
+                    Err(error) => all.push(Told::Error(error)),
+                }
+                continue;
+            }
+            // A little at a time, so that payload is not always in the input already.
+            let (now, later) = rest.split_at(rest.len().min(15));
+            input.bytes_mut().extend_from_slice(now);
+            rest = later;
+            loop {
+                match input.next(&mut receiver, &mut assembler) {
+                    Ok(None) => break,
+                    Ok(Some(incoming)) => all.push(told(incoming)),
+                    Err(error) => all.push(Told::Error(error)),
+                }
+            }
+        }
+    }
+    all
+}
+
+/// Some of everything that is legal, as frames without their masks.
+fn legal() -> Vec<(u8, Vec<u8>)> {
+    let text = "Hello, 世界 🌍";
+    vec![
+        (0x81, text.into()),
+        (0x01, text.as_bytes()[..9].into()),
+        (0x89, b"ping".to_vec()),
+        (0x00, vec![]),
+        (0x8A, vec![0; 125]),
+        (0x80, text.as_bytes()[9..].into()),
+        (0x82, vec![0xAB; 130]),
+        (0x82, vec![]),
+        (0x88, close_payload(4999, "bye 🌍")),
+        (0x81, b"not looked at".to_vec()),
+    ]
+}
+
+fn check_all(role: Role, frames: &[(u8, Vec<u8>)], expected: &[Told]) {
+    let encode = if role == Role::Server { masked } else { plain };
+    let bytes: Vec<u8> = frames.iter().flat_map(|(first, p)| encode(*first, p.clone())).collect();
+    for run in [by_connection, by_input, by_pieces, by_direct_reads] {
+        let run = |pieces: &[&[u8]]| run(role, Limits::default(), pieces);
+        assert_eq!(run(&[&bytes]), expected);
+        chop::check(&bytes, run);
+    }
+}
+
+fn legal_told() -> Vec<Told> {
+    let text: Bytes = "Hello, 世界 🌍".into();
+    vec![
+        Told::Message(Kind::Text, text.clone()),
+        Told::Ping("ping".into()),
+        Told::Pong(vec![0; 125].into()),
+        Told::Message(Kind::Text, text),
+        Told::Message(Kind::Binary, vec![0xAB; 130].into()),
+        Told::Message(Kind::Binary, Bytes::new()),
+        Told::Close(CloseFrame::new(fullduplex_proto::CloseCode::new(4999), "bye 🌍").ok()),
+    ]
+}
+
+#[test]
+fn a_legal_stream_is_told_the_same_in_all_pieces() {
+    for role in [Role::Client, Role::Server] {
+        check_all(role, &legal(), &legal_told());
+    }
+}
+
+#[test]
+fn a_failing_stream_is_told_the_same_in_all_pieces() {
+    // After how many frames and how many events comes which frame, and what breaks it.
+    let failing = [
+        (1, 1, 0x80, &b"x"[..], E::UnexpectedContinuation),
+        (2, 1, 0x82, &b"x"[..], E::ExpectedContinuation),
+        (2, 1, 0x80, &b"\xB8\xFFx"[..], E::InvalidUtf8),
+        (5, 3, 0x80, &b"\xE4\xB8"[..], E::InvalidUtf8),
+        (7, 5, 0xC2, &b"x"[..], E::ReservedBits(4)),
+        (8, 6, 0x8B, &b"x"[..], E::ReservedOpcode(11)),
+        (8, 6, 0x88, &b"\x03"[..], E::ClosePayloadTooShort),
+    ];
+    for role in [Role::Client, Role::Server] {
+        for (frames, events, first, payload, error) in failing {
+            let mut stream = legal();
+            stream.insert(frames, (first, payload.to_vec()));
+            let mut expected = legal_told();
+            expected.truncate(events);
+            expected.push(Told::Error(error));
+            check_all(role, &stream, &expected);
+        }
+    }
+}
+
+#[test]
+fn only_a_long_message_is_split_off_the_buffer() {
+    for (len, is_split) in [(1, false), (8 * 1024 - 1, false), (8 * 1024, true), (40_000, true)] {
+        let bytes = [masked(0x82, vec![1; len]), masked(0x81, "next")].concat();
+        let mut input = Input::from(BytesMut::from(&bytes[..]));
+        let range = input.bytes_mut().as_ptr_range();
+        let mut receiver = Receiver::new(Role::Server, Limits::default());
+        let next = input.next(&mut receiver, &mut Assembler::default()).unwrap();
+        let Some(Incoming::Message(message)) = next else { panic!("no message") };
+        assert_eq!(range.contains(&message.as_bytes().as_ptr()), is_split, "{len} bytes");
+        assert!(message.as_bytes().iter().all(|b| *b == 1));
+        assert_eq!(input.len(), 10, "what follows is still there");
+    }
+}
