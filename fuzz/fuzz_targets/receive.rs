@@ -1,38 +1,73 @@
-//! Any bytes, both roles: the same events however they are cut, progress at every step, and
-//! the same answer on the wire.
+//! Any bytes, both roles: the same events however they are cut and whichever way they are
+//! received, progress at every step, and a bounded answer on the wire.
+//!
+//! Byte 0: bit 0 is the role, bit 1 chooses low limits, the rest how the input is cut.
 
 #![no_main]
 
 use std::time::Duration;
 
-use fullduplex_proto::{Config, Role};
+use fullduplex_proto::{Assembler, Config, Incoming, Input, Limits, Receiver, Role};
 use fullduplex_testkit::Rng;
 use fullduplex_testkit::pair::{End, Told};
 use libfuzzer_sys::fuzz_target;
 
-fn run<'a>(role: Role, pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Told>, usize) {
-    let mut end = End::new(role, Config::default());
+fn by_connection(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
+    let mut end = End::new(role, Config { limits, ..Config::default() });
     for piece in pieces {
         end.receive(piece, Duration::ZERO);
     }
     let sent = end.transmit(usize::MAX);
     // A flood of pings may be answered by the last Pong alone, so only bound it.
     assert!(sent.len() <= 4 * 139 + 140);
-    (end.take_told(), sent.len())
+    end.take_told()
+}
+
+fn by_input(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
+    let (mut input, mut assembler) = (Input::default(), Assembler::default());
+    let mut receiver = Receiver::new(role, limits);
+    let mut told = Vec::new();
+    for piece in pieces {
+        input.bytes_mut().extend_from_slice(piece);
+        loop {
+            let before = input.len();
+            match input.next(&mut receiver, &mut assembler) {
+                Ok(None) => break,
+                Ok(Some(incoming)) => {
+                    assert!(input.len() < before, "progress");
+                    told.push(match incoming {
+                        Incoming::Message(m) => Told::Message(m.kind(), m.into_bytes()),
+                        Incoming::Ping(payload) => Told::Ping(payload),
+                        Incoming::Pong(payload) => Told::Pong(payload),
+                        Incoming::Close(frame) => Told::Close(frame),
+                    });
+                }
+                Err(error) => told.push(Told::Error(error)),
+            }
+        }
+        assert!(input.len() < 139, "no more is carried than a control frame");
+    }
+    told
 }
 
 fuzz_target!(|input: &[u8]| {
     let [first, bytes @ ..] = input else { return };
     let role = if first & 1 == 0 { Role::Client } else { Role::Server };
-    let (whole, _) = run(role, std::iter::once(bytes));
+    let mut limits = Limits { max_control_rate: u32::MAX, ..Limits::default() };
+    if first & 2 != 0 {
+        limits.max_message_size = Some(40);
+        limits.max_fragments = 3;
+    }
     let mut rng = Rng::new(u64::from(*first));
     let mut rest = bytes;
-    let pieces = std::iter::from_fn(|| {
-        (!rest.is_empty()).then(|| {
-            let (piece, tail) = rest.split_at((1 + rng.below(9)).min(rest.len()));
-            rest = tail;
-            piece
-        })
-    });
-    assert_eq!(run(role, pieces).0, whole);
+    let mut pieces = Vec::new();
+    while !rest.is_empty() {
+        let (piece, tail) = rest.split_at((1 + rng.below(9)).min(rest.len()));
+        pieces.push(piece);
+        rest = tail;
+    }
+    let whole = by_connection(role, limits, &[bytes]);
+    assert_eq!(by_connection(role, limits, &pieces), whole);
+    assert_eq!(by_input(role, limits, &[bytes]), whole);
+    assert_eq!(by_input(role, limits, &pieces), whole);
 });

@@ -22,6 +22,8 @@ fuzz_target!(|input: &[u8]| {
     let send = SendConfig { fragment_size: 3000, ..SendConfig::default() };
     let mut pair = Pair::new(Config { send, ..Config::default() });
     let mut sent: [Vec<Bytes>; 2] = Default::default();
+    // What was sent of a message in fragments.
+    let mut begun: [Vec<u8>; 2] = Default::default();
     for (step, op) in input.iter().take(400).enumerate() {
         let now = pair.now;
         let side = usize::from(op & 1);
@@ -35,6 +37,16 @@ fuzz_target!(|input: &[u8]| {
                 let payload = Bytes::from(vec![step.to_le_bytes()[0]; size]);
                 if end.session().send(Kind::Binary, payload.clone()).is_ok() {
                     sent[side].push(payload);
+                }
+            }
+            5 => {
+                let (last, size) = (op >> 4 & 1 == 1, size / 3);
+                let payload = vec![step.to_le_bytes()[0]; size];
+                if end.session().send_fragment(Kind::Binary, &payload, last).is_ok() {
+                    begun[side].extend(payload);
+                    if last {
+                        sent[side].push(std::mem::take(&mut begun[side]).into());
+                    }
                 }
             }
             2 => drop(end.session().ping(&[1; 125][..size.min(125)])),
