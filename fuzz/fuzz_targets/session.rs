@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use fullduplex_proto::bytes::Bytes;
-use fullduplex_proto::{CloseCode, CloseFrame, Config, Kind, SendConfig, State};
+use fullduplex_proto::{CloseCode, CloseFrame, Compression, Config, Kind, SendConfig, State};
 use fullduplex_testkit::pair::{End, Pair, Told};
 use libfuzzer_sys::fuzz_target;
 
@@ -42,7 +42,7 @@ fuzz_target!(|input: &[u8]| {
             5 => {
                 let (last, size) = (op >> 4 & 1 == 1, size / 3);
                 let payload = vec![step.to_le_bytes()[0]; size];
-                if end.session().send_fragment(Kind::Binary, &payload, last).is_ok() {
+                if end.session().send_fragment(Kind::Binary, &payload, last, Compression::Auto).is_ok() {
                     begun[side].extend(payload);
                     if last {
                         sent[side].push(std::mem::take(&mut begun[side]).into());

@@ -13,6 +13,8 @@ use fullduplex::{
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
+use crate::deflate;
+
 /// The most bytes of one binary message made of standard input.
 const CHUNK: usize = 64 << 10;
 
@@ -51,6 +53,9 @@ pub(crate) struct Args {
     /// within each of them
     #[arg(long, default_value_t = 1.0, value_name = "SECONDS", value_parser = seconds)]
     linger: f64,
+    #[arg(long, value_name = deflate::VALUE, help = deflate::HELP, num_args = 0..=1,
+          require_equals = true, default_missing_value = "balanced", value_parser = deflate::parse)]
+    deflate: Option<deflate::Setting>,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -111,7 +116,10 @@ async fn connect(args: Args) -> Outcome {
     let interactive = io::stdin().is_terminal();
     if interactive {
         let protocol = websocket.protocol().map(|p| format!(", subprotocol {p}"));
-        eprintln!("connected to {}{}; Ctrl-D closes", args.url, protocol.unwrap_or_default());
+        let protocol = protocol.unwrap_or_default();
+        let deflate = websocket.deflate().map(|deflate| format!(", {deflate}"));
+        let deflate = deflate.unwrap_or_default();
+        eprintln!("connected to {}{protocol}{deflate}; Ctrl-D closes", args.url);
     }
     let (send, receive) = websocket.split();
     let linger = Duration::from_secs_f64(args.linger);
@@ -120,7 +128,9 @@ async fn connect(args: Args) -> Outcome {
 }
 
 fn client(args: &Args) -> Result<Client, String> {
-    let mut builder = Client::builder().max_message_size(Some(args.max_message_size));
+    let mut builder = Client::builder()
+        .max_message_size(Some(args.max_message_size))
+        .deflate(args.deflate.and_then(|setting| setting.0));
     for name in &args.subprotocol {
         builder = builder.subprotocol(name);
     }

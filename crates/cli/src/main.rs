@@ -6,6 +6,7 @@
 #![allow(clippy::doc_markdown)]
 
 mod connect;
+mod deflate;
 mod page;
 mod serve;
 

@@ -11,7 +11,7 @@ use fullduplex::{Error, Message, WebSocket};
 use tokio::net::TcpStream;
 use tokio::sync::broadcast;
 
-use crate::page;
+use crate::{deflate, page};
 
 /// How many messages a slow member of `/broadcast` may fall behind before it misses some.
 const BACKLOG: usize = 1024;
@@ -37,6 +37,9 @@ pub(crate) struct Args {
     /// that this server gives
     #[arg(long, value_name = "ORIGIN")]
     origin: Vec<String>,
+    #[arg(long, value_name = deflate::VALUE, help = deflate::HELP, num_args = 0..=1,
+          require_equals = true, default_missing_value = "balanced", value_parser = deflate::parse)]
+    deflate: Option<deflate::Setting>,
 }
 
 /// Serves until SIGINT or SIGTERM.
@@ -64,6 +67,7 @@ async fn serve(args: &Args) -> Result<(), String> {
     let address = server.local_addr().map_err(|error| error.to_string())?;
     let mut config = ServerConfig::default();
     config.websocket.limits.max_message_size = Some(args.max_message_size);
+    config.websocket.deflate = args.deflate.and_then(|setting| setting.0);
     if !args.origin.is_empty() {
         let own = format!("http://{address}");
         config.origin = OriginPolicy::List(args.origin.iter().cloned().chain([own]).collect());

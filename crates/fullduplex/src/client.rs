@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use fullduplex_proto::handshake::client::{Opening, is_interim, is_protected};
 use fullduplex_proto::handshake::http1::{HeadError, HeadFinder, ResponseHead, write_request};
 use fullduplex_proto::handshake::is_token;
-use fullduplex_proto::{Config, Role};
+use fullduplex_proto::{Config, DeflateConfig, Role};
 use http::header::HOST;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use tokio::io::AsyncReadExt;
@@ -105,8 +105,14 @@ impl Client {
             .map_err(|_| Error::timeout("handshake_timeout", after))??;
         match opening.check(response.status().as_u16(), Map(response.headers())) {
             Ok(agreement) => {
+                let config = &self.config;
+                let deflate = match &config.deflate {
+                    Some(deflate) => deflate.check(&agreement.extensions)?,
+                    None => None,
+                };
+                let deflate = deflate.as_ref();
                 let websocket =
-                    WebSocket::from_handshake(stream, Role::Client, &self.config, leftover);
+                    WebSocket::from_handshake(stream, Role::Client, config, deflate, leftover);
                 Ok((websocket.with_protocol(agreement.subprotocol), response))
             }
             Err(error) => {
@@ -124,6 +130,9 @@ impl Client {
         let mut opening = Opening::http1(host, crate::mask::nonce())?;
         for protocol in &self.protocols {
             opening = opening.with_subprotocol(protocol)?;
+        }
+        for offer in self.config.deflate.iter().flat_map(DeflateConfig::offers) {
+            opening = opening.with_extension(offer);
         }
         Ok(opening)
     }
@@ -261,6 +270,13 @@ impl ClientBuilder {
     #[must_use]
     pub fn max_message_size(mut self, bytes: Option<u64>) -> Self {
         self.client.config.limits.max_message_size = bytes;
+        self
+    }
+
+    /// Offers compression (RFC 7692); `None` does not. Default: `None`.
+    #[must_use]
+    pub fn deflate(mut self, deflate: impl Into<Option<DeflateConfig>>) -> Self {
+        self.client.config.deflate = deflate.into();
         self
     }
 

@@ -210,6 +210,12 @@ impl From<client::ResponseError> for Error {
     }
 }
 
+impl From<fullduplex_proto::deflate::DeflateError> for Error {
+    fn from(error: fullduplex_proto::deflate::DeflateError) -> Self {
+        Self::new(ErrorKind::Handshake, error.to_string())
+    }
+}
+
 impl From<fullduplex_proto::close::InvalidClose> for Error {
     fn from(error: fullduplex_proto::close::InvalidClose) -> Self {
         Self::new(ErrorKind::Misuse, error.to_string())

@@ -43,8 +43,9 @@ pub use byte_stream::ByteStream;
 pub use client::{Client, ClientBuilder, connect};
 pub use error::{Error, ErrorKind};
 pub use fullduplex_proto::{
-    self as proto, Cause, CloseCode, CloseFrame, CloseInfo, Config, Initiator, KeepaliveConfig,
-    Kind, Limits, Message, Role, SendConfig, State, Utf8Bytes,
+    self as proto, Cause, CloseCode, CloseFrame, CloseInfo, Compression, Config, Deflate,
+    DeflateConfig, DeflateParams, Initiator, KeepaliveConfig, Kind, Limits, Message,
+    PreparedMessage, Role, SendConfig, State, Utf8Bytes,
 };
 pub use halves::Transport;
 pub use http1::HandshakeLimits;

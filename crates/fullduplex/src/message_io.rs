@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use fullduplex_proto::Kind;
+use fullduplex_proto::{Compression, Kind};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::error::Error;
@@ -86,19 +86,26 @@ impl<S: Transport> fmt::Debug for MessageReader<'_, S> {
 
 /// Writes one message; made by [`WebSocket::writer`](crate::WebSocket::writer).
 ///
-/// Each write of up to 64 KiB is a fragment. `shutdown` ends the message; without it the
+/// Each write of up to 64 KiB is a fragment, unless the message is compressed: then writes
+/// are gathered until they are worth a fragment, or `flush` asks for them. `shutdown` ends the message; without it the
 /// peer waits for the rest, and no other message can be sent. The text of a text message
 /// is checked as it is written.
 pub struct MessageWriter<'a, S: Transport> {
     send: &'a SendHalf<S>,
     kind: Kind,
+    compression: Compression,
     utf8: fullduplex_proto::utf8::Utf8Validator,
     finished: bool,
 }
 
 impl<'a, S: Transport> MessageWriter<'a, S> {
-    pub(crate) fn new(send: &'a SendHalf<S>, kind: Kind) -> Self {
-        Self { send, kind, utf8: fullduplex_proto::utf8::Utf8Validator::default(), finished: false }
+    pub(crate) fn new(send: &'a SendHalf<S>, kind: Kind, compression: Compression) -> Self {
+        let utf8 = fullduplex_proto::utf8::Utf8Validator::default();
+        Self { send, kind, compression, utf8, finished: false }
+    }
+
+    fn send_piece(&mut self, piece: &[u8], last: bool) -> Result<(), Error> {
+        self.send.outlet.send_fragment(self.kind, piece, last, self.compression)
     }
 
     fn check_text(&mut self, piece: &[u8], last: bool) -> io::Result<()> {
@@ -125,12 +132,16 @@ impl<S: Transport> AsyncWrite for MessageWriter<'_, S> {
         let piece = &buf[..buf.len().min(FRAGMENT)];
         self.check_text(piece, false)?;
         if !piece.is_empty() {
-            self.send.outlet.send_fragment(self.kind, piece, false)?;
+            self.send_piece(piece, false)?;
         }
         Poll::Ready(Ok(piece.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.finished {
+            ready!(self.send.outlet.poll_ready(cx))?;
+            self.send.outlet.flush_fragment()?;
+        }
         self.send.outlet.poll_flush(cx).map_err(Into::into)
     }
 
@@ -138,7 +149,7 @@ impl<S: Transport> AsyncWrite for MessageWriter<'_, S> {
         if !self.finished {
             ready!(self.send.outlet.poll_ready(cx))?;
             self.check_text(&[], true)?;
-            self.send.outlet.send_fragment(self.kind, &[], true)?;
+            self.send_piece(&[], true)?;
             self.finished = true;
         }
         self.poll_flush(cx)

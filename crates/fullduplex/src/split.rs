@@ -8,14 +8,17 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use fullduplex_proto::{CloseCode, CloseFrame, CloseInfo, Message, Receiver, Session, State};
+use fullduplex_proto::{
+    CloseCode, CloseFrame, CloseInfo, Compression, Message, PreparedMessage, Receiver, Session,
+    State,
+};
 use futures_core::Stream;
 use futures_sink::Sink;
 
 use crate::error::Error;
 use crate::halves::{self, Transport};
 use crate::incoming::{self, Incoming};
-use crate::outlet::{Leave, Outlet};
+use crate::outlet::{Leave, Outlet, Parcel};
 
 /// A message that [`try_send`](SendHalf::try_send) could not take, and why.
 pub struct TrySendError {
@@ -80,19 +83,62 @@ impl<S: Transport> SendHalf<S> {
     /// # Cancel safety
     /// Dropped before it is ready, the message is not sent; after, it is.
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), Error> {
-        self.send_as(message.into(), Leave::Soon).await
+        self.send_with(message, Compression::Auto).await
     }
 
-    pub(crate) async fn send_as(&self, message: Message, leave: Leave) -> Result<(), Error> {
-        let mut message = Some(message);
-        poll_fn(|cx| self.outlet.poll_send(cx, &mut message, leave)).await
+    /// Sends a message, and says whether it is to be compressed, if that was agreed on.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the message is not sent, nor has it been compressed;
+    /// after, it is.
+    pub async fn send_with(
+        &self,
+        message: impl Into<Message>,
+        compression: Compression,
+    ) -> Result<(), Error> {
+        self.send_as(Parcel::Message(message.into(), compression), Leave::Soon).await
+    }
+
+    /// Sends a message that is sent to many: it is neither copied nor compressed again.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the message is not sent; after, it is.
+    pub async fn send_prepared(&self, prepared: &PreparedMessage) -> Result<(), Error> {
+        self.send_as(Parcel::Prepared(prepared.clone()), Leave::Soon).await
+    }
+
+    pub(crate) async fn send_as(&self, parcel: Parcel, leave: Leave) -> Result<(), Error> {
+        let mut parcel = Some(parcel);
+        poll_fn(|cx| self.outlet.poll_send(cx, &mut parcel, leave)).await
     }
 
     /// Queues a message if there is room, or hands it back.
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
-        self.outlet
-            .send(message.into(), Leave::Soon)
-            .map_err(|(error, message)| TrySendError { error: error.into(), message })
+        self.try_send_as(Parcel::Message(message.into(), Compression::Auto))
+    }
+
+    /// Queues a message that is sent to many, if there is room.
+    pub fn try_send_prepared(&self, prepared: &PreparedMessage) -> Result<(), TrySendError> {
+        self.try_send_as(Parcel::Prepared(prepared.clone()))
+    }
+
+    fn try_send_as(&self, parcel: Parcel) -> Result<(), TrySendError> {
+        self.outlet.send(parcel, Leave::Soon).map_err(|(error, parcel)| {
+            let message = match parcel {
+                Parcel::Message(message, _) => message,
+                Parcel::Prepared(prepared) => prepared.message().clone(),
+            };
+            TrySendError { error: error.into(), message }
+        })
+    }
+
+    /// Gives up what memory compression holds for sending. Messages that follow can't
+    /// refer to what went before, and are longer for a while; the peer need not know.
+    ///
+    /// A connection that sends nothing for the time between two keepalive pings gives most
+    /// of it up by itself.
+    pub fn release_memory(&self) {
+        self.outlet.lock().session.release_memory(true);
     }
 
     /// Sends a Ping (RFC 6455 §5.5.2) of at most 125 bytes, ahead of queued messages. Waits
@@ -247,7 +293,8 @@ impl<S: Transport> Sink<Message> for SendHalf<S> {
     }
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        self.outlet.send(message, Leave::Gathered).map_err(|(error, _)| error.into())
+        let parcel = Parcel::Message(message, Compression::Auto);
+        self.outlet.send(parcel, Leave::Gathered).map_err(|(error, _)| error.into())
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

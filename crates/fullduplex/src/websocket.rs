@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use fullduplex_proto::{
-    CloseCode, CloseInfo, Config, Kind, Message, Receiver, Role, Session, State,
+    CloseCode, CloseInfo, Compression, Config, Deflate, DeflateParams, Kind, Message,
+    PreparedMessage, Receiver, Role, Session, State,
 };
 use futures_core::Stream;
 use futures_sink::Sink;
@@ -18,7 +19,7 @@ use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
 use crate::mask::ThreadRng;
 use crate::message_io::{MessageReader, MessageWriter};
-use crate::outlet::Leave;
+use crate::outlet::{Leave, Parcel};
 use crate::split::{self, ReceiveHalf, SendHalf, TrySendError};
 
 /// A WebSocket connection over any transport: a [`Stream`] of messages and a [`Sink`] for
@@ -43,24 +44,36 @@ pub struct WebSocket<S: Transport> {
     send: SendHalf<S>,
     receive: ReceiveHalf<S>,
     protocol: Option<Box<str>>,
+    deflate: Option<DeflateParams>,
 }
 
 impl<S: Transport> WebSocket<S> {
     /// A WebSocket on a transport whose opening handshake was done elsewhere.
     ///
-    /// `leftover` are the bytes that were received behind the handshake.
+    /// `deflate` is what was agreed on about compression, and `leftover` are the bytes that
+    /// were received behind the handshake.
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn from_handshake(stream: S, role: Role, config: &Config, leftover: BytesMut) -> Self {
-        let session = match role {
+    pub fn from_handshake(
+        stream: S,
+        role: Role,
+        config: &Config,
+        deflate: Option<&Deflate>,
+        leftover: BytesMut,
+    ) -> Self {
+        let mut session = match role {
             Role::Client => Session::client(Box::new(ThreadRng), config.session()),
             Role::Server => Session::server(config.session()),
         };
-        let receiver = Receiver::new(role, config.limits);
+        let mut receiver = Receiver::new(role, config.limits);
+        if let Some(deflate) = deflate {
+            session = session.with_deflate(deflate);
+            receiver = receiver.with_deflate(deflate);
+        }
         let (send, receive) =
             split::new(stream, receiver, session, config.send.low_water, leftover);
-        Self { send, receive, protocol: None }
+        Self { send, receive, protocol: None, deflate: deflate.map(Deflate::params) }
     }
 
     pub(crate) fn with_protocol(mut self, protocol: Option<String>) -> Self {
@@ -71,6 +84,11 @@ impl<S: Transport> WebSocket<S> {
     /// The subprotocol that both ends agreed on (RFC 6455 §1.9).
     pub fn protocol(&self) -> Option<&str> {
         self.protocol.as_deref()
+    }
+
+    /// How both ends compress messages (RFC 7692), if they agreed to.
+    pub fn deflate(&self) -> Option<DeflateParams> {
+        self.deflate
     }
 
     /// The next message; `None` after a clean close, see [`close_info`](Self::close_info).
@@ -105,9 +123,34 @@ impl<S: Transport> WebSocket<S> {
     /// # Cancel safety
     /// Dropped before it is ready, the message is not sent; after, it is.
     pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
+        self.send_with(message, Compression::Auto).await
+    }
+
+    /// Sends a message, and says whether it is to be compressed, if that was agreed on.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the message is not sent, nor has it been compressed;
+    /// after, it is.
+    pub async fn send_with(
+        &mut self,
+        message: impl Into<Message>,
+        compression: Compression,
+    ) -> Result<(), Error> {
+        self.send_as(Parcel::Message(message.into(), compression)).await
+    }
+
+    /// Sends a message that is sent to many: it is neither copied nor compressed again.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the message is not sent; after, it is.
+    pub async fn send_prepared(&mut self, prepared: &PreparedMessage) -> Result<(), Error> {
+        self.send_as(Parcel::Prepared(prepared.clone())).await
+    }
+
+    async fn send_as(&mut self, parcel: Parcel) -> Result<(), Error> {
         // The rest of what was received is likely to be answered too.
         let leave = if self.receive.has_input() { Leave::Gathered } else { Leave::Soon };
-        self.send.send_as(message.into(), leave).await
+        self.send.send_as(parcel, leave).await
     }
 
     /// Queues a message if there is room, or hands it back.
@@ -118,7 +161,13 @@ impl<S: Transport> WebSocket<S> {
     /// A writer for one message that is made bit by bit: each write is a fragment (§5.4),
     /// and `shutdown` ends the message. Until then no other message can be sent.
     pub fn writer(&mut self, kind: Kind) -> MessageWriter<'_, S> {
-        MessageWriter::new(&self.send, kind)
+        self.writer_with(kind, Compression::Auto)
+    }
+
+    /// A [`writer`](Self::writer), with the choice whether the message is compressed.
+    /// [`Compression::Auto`] compresses every message, as its length is not known.
+    pub fn writer_with(&mut self, kind: Kind, compression: Compression) -> MessageWriter<'_, S> {
+        MessageWriter::new(&self.send, kind, compression)
     }
 
     /// Sends a Ping (RFC 6455 §5.5.2) of at most 125 bytes, ahead of queued messages. Waits
@@ -192,6 +241,12 @@ impl<S: Transport> WebSocket<S> {
     /// The last round trip of a keepalive ping.
     pub fn round_trip(&self) -> Option<Duration> {
         self.send.round_trip()
+    }
+
+    /// Gives up what memory compression holds for sending; see
+    /// [`SendHalf::release_memory`].
+    pub fn release_memory(&mut self) {
+        self.send.release_memory();
     }
 
     /// Two halves for use on different tasks. Neither waits for the other.

@@ -3,6 +3,8 @@
 use alloc::boxed::Box;
 use core::time::Duration;
 
+#[cfg(feature = "deflate")]
+use crate::deflate::Deflate;
 use crate::error::ProtocolError;
 use crate::frame::Role;
 use crate::limits::Limits;
@@ -21,6 +23,10 @@ pub struct Config {
     pub keepalive: crate::KeepaliveConfig,
     /// How long the closing may take; `None` for the default of 10 s.
     pub close_timeout: Option<Duration>,
+    /// Whether and how messages are compressed, if the peer agrees (RFC 7692). Default:
+    /// they are not.
+    #[cfg(feature = "deflate")]
+    pub deflate: Option<crate::deflate::DeflateConfig>,
 }
 
 impl Config {
@@ -95,6 +101,16 @@ impl Connection {
         Self { receiver: Receiver::new(Role::Server, config.limits), session }
     }
 
+    /// The same with permessage-deflate as it was agreed on.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_deflate(self, deflate: &Deflate) -> Self {
+        Self {
+            receiver: self.receiver.with_deflate(deflate),
+            session: self.session.with_deflate(deflate),
+        }
+    }
+
     /// Consumes one frame, or one piece of it, at the start of `input`; see
     /// [`Receiver::receive`]. What it asks for is done by the session.
     pub fn receive<'a>(
@@ -108,7 +124,7 @@ impl Connection {
         }
         // The session may have failed the connection for what the receiver can't know.
         if matches!(session.transport(), Transport::Drain | Transport::Drop) {
-            return Ok(Step { consumed: input.len(), event: None });
+            return Ok(Step::passing(input.len()));
         }
         let step = receiver.receive(input).inspect_err(|error| session.fail(*error, now))?;
         if let Some(event) = &step.event {

@@ -13,6 +13,10 @@ use crate::close::CloseCode;
 pub enum ProtocolError {
     /// Reserved bits that no extension gave a meaning (§5.2); RSV1 is 4, RSV3 is 1.
     ReservedBits(u8),
+    /// RSV1 on another frame than the first of a message (RFC 7692 §6.1).
+    MisplacedRsv1,
+    /// A compressed message that is not DEFLATE, or ends inside a block (RFC 7692 §7.2.2).
+    InvalidDeflate,
     /// A reserved opcode (§5.2).
     ReservedOpcode(u8),
     /// A Close, Ping or Pong that is not the whole frame (§5.5).
@@ -60,7 +64,9 @@ impl ProtocolError {
     /// The code that the failing Close frame carries (§7.4.1).
     pub const fn close_code(self) -> CloseCode {
         match self {
-            Self::InvalidUtf8 | Self::CloseReason => CloseCode::INVALID_PAYLOAD,
+            Self::InvalidUtf8 | Self::CloseReason | Self::InvalidDeflate => {
+                CloseCode::INVALID_PAYLOAD
+            }
             Self::MessageTooBig { .. } => CloseCode::MESSAGE_TOO_BIG,
             Self::TooManyFragments { .. } | Self::TooManyControlFrames { .. } => {
                 CloseCode::POLICY_VIOLATION
@@ -87,6 +93,12 @@ impl fmt::Display for ProtocolError {
                 write!(f, "reserved bits {bits:03b} are set without an extension")?;
                 f.write_str(" (RFC 6455 §5.2)")
             }
+            Self::MisplacedRsv1 => {
+                f.write_str("RSV1 is set on a frame that does not begin a message (RFC 7692 §6.1)")
+            }
+            Self::InvalidDeflate => f.write_str(
+                "a compressed message is not valid DEFLATE, or is cut short (RFC 7692 §7.2.2)",
+            ),
             Self::ReservedOpcode(op) => write!(f, "opcode {op:#x} is reserved (RFC 6455 §5.2)"),
             Self::FragmentedControl => f.write_str("a control frame is fragmented (RFC 6455 §5.5)"),
             Self::ControlTooLong => {

@@ -23,6 +23,8 @@ pub const MAX_CONTROL_PAYLOAD: usize = 125;
 
 const FIN: u8 = 0x80;
 const RSV: u8 = 0x70;
+/// The "Per-Message Compressed" bit of RFC 7692 §6.
+const RSV1: u8 = 0x40;
 const MASKED: u8 = 0x80;
 
 /// Which end of the connection this is. It decides who masks (§5.1) and who closes
@@ -140,10 +142,11 @@ impl RawHeader {
 
     /// Holds the header against the rules that need no memory of earlier frames.
     ///
-    /// `receiver` is the role of the end that received it.
+    /// `receiver` is the role of the end that received it; `deflate` says whether
+    /// permessage-deflate was agreed on.
     #[inline]
-    pub fn validate(&self, receiver: Role) -> Result<Header, ProtocolError> {
-        let opcode = check_start(self.first, self.second, receiver)?;
+    pub fn validate(&self, receiver: Role, deflate: bool) -> Result<Header, ProtocolError> {
+        let opcode = check_start(self.first, self.second, receiver, deflate)?;
         match self.second & 0x7f {
             // §5.2: the fewest bytes that hold the length must be used.
             126 if self.payload_len < 126 => return Err(ProtocolError::LengthNotMinimal),
@@ -155,6 +158,7 @@ impl RawHeader {
         Ok(Header {
             opcode,
             fin: self.fin(),
+            compressed: self.first & RSV1 != 0,
             key: self.key(),
             payload_len: self.payload_len,
             size: self.header_len,
@@ -169,6 +173,8 @@ pub struct Header {
     pub opcode: OpCode,
     /// Whether it is the last frame of its message.
     pub fin: bool,
+    /// Whether it begins a compressed message (RFC 7692 §6).
+    pub compressed: bool,
     /// The masking key of a client's frame.
     pub key: Option<[u8; 4]>,
     /// Bytes of payload.
@@ -180,10 +186,16 @@ pub struct Header {
 /// The rules that the first two bytes alone can break, so that a frame which must be
 /// refused is refused before its length has even arrived.
 #[inline]
-pub(crate) fn check_start(first: u8, second: u8, receiver: Role) -> Result<OpCode, ProtocolError> {
+pub(crate) fn check_start(
+    first: u8,
+    second: u8,
+    receiver: Role,
+    deflate: bool,
+) -> Result<OpCode, ProtocolError> {
     // §5.2: reserved bits are 0 unless an extension gave them a meaning.
-    if first & RSV != 0 {
-        return Err(ProtocolError::ReservedBits((first & RSV) >> 4));
+    let known = if deflate { RSV1 } else { 0 };
+    if first & RSV & !known != 0 {
+        return Err(ProtocolError::ReservedBits((first & RSV & !known) >> 4));
     }
     let Some(opcode) = OpCode::from_bits(first & 0x0f) else {
         return Err(ProtocolError::ReservedOpcode(first & 0x0f));
@@ -196,6 +208,10 @@ pub(crate) fn check_start(first: u8, second: u8, receiver: Role) -> Result<OpCod
         if second & 0x7f > 125 {
             return Err(ProtocolError::ControlTooLong);
         }
+    }
+    // RFC 7692 §6.1: only the first frame of a data message may have it.
+    if first & RSV1 != 0 && (opcode.is_control() || opcode == OpCode::Continuation) {
+        return Err(ProtocolError::MisplacedRsv1);
     }
     // §5.1: a client masks every frame, a server none.
     match receiver {
@@ -238,6 +254,14 @@ impl EncodedHeader {
             len += 4;
         }
         Self { bytes, len: len as u8 }
+    }
+
+    /// The same, as the beginning of a compressed message (RFC 7692 §6).
+    #[inline]
+    #[must_use]
+    pub fn compressed(mut self) -> Self {
+        self.bytes[0] |= RSV1;
+        self
     }
 
     /// The bytes for the wire.
@@ -296,7 +320,7 @@ mod tests {
             prop_assume!(!opcode.is_control() || (fin && len <= 125));
             let bytes = EncodedHeader::new(opcode, fin, key, len);
             let role = if key.is_some() { Role::Server } else { Role::Client };
-            let header = RawHeader::decode(bytes.as_bytes()).unwrap().validate(role).unwrap();
+            let header = RawHeader::decode(bytes.as_bytes()).unwrap().validate(role, false).unwrap();
             prop_assert_eq!(header.opcode, opcode);
             prop_assert_eq!(header.fin, fin);
             prop_assert_eq!(header.key, key);
@@ -308,7 +332,7 @@ mod tests {
     }
 
     fn check(role: Role, bytes: &[u8]) -> Result<Header, ProtocolError> {
-        RawHeader::decode(bytes).expect("a whole header").validate(role)
+        RawHeader::decode(bytes).expect("a whole header").validate(role, false)
     }
 
     #[test]

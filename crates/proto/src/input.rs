@@ -69,14 +69,14 @@ impl Input {
         receiver: &mut Receiver,
         assembler: &mut Assembler,
     ) -> Result<Option<Incoming>, ProtocolError> {
-        while !self.bytes.is_empty() {
+        while !self.bytes.is_empty() || receiver.has_more() {
             let step = receiver.receive(&mut self.bytes)?;
-            let consumed = step.consumed;
+            let (consumed, inflated) = (step.consumed, step.inflated);
             let found = match step.event {
                 None if consumed == 0 => return Ok(None),
                 None => None,
                 Some(Event::Data(data))
-                    if data.payload.len() >= SPLIT_OFF && data.first && data.last =>
+                    if data.payload.len() >= SPLIT_OFF && data.first && data.last && !inflated =>
                 {
                     let (kind, len) = (data.kind, data.payload.len());
                     self.bytes.advance(consumed - len);
@@ -90,21 +90,28 @@ impl Input {
             };
             self.bytes.advance(consumed);
             if found.is_some() {
+                receiver.settle();
                 return Ok(found);
             }
         }
         Ok(None)
     }
 
-    /// Takes the next piece of a message, without a copy, or the next control frame; for
-    /// messages that are too long to be held whole.
+    /// Takes the next piece of a message, without a copy unless it was inflated, or the next
+    /// control frame; for messages that are too long to be held whole.
     pub fn next_piece(&mut self, receiver: &mut Receiver) -> Result<Option<Piece>, ProtocolError> {
-        while !self.bytes.is_empty() {
+        while !self.bytes.is_empty() || receiver.has_more() {
             let step = receiver.receive(&mut self.bytes)?;
-            let consumed = step.consumed;
+            let (consumed, inflated) = (step.consumed, step.inflated);
             let control = match step.event {
                 None if consumed == 0 => return Ok(None),
                 None => None,
+                Some(Event::Data(Data { kind, payload, first, last })) if inflated => {
+                    let payload = Bytes::copy_from_slice(payload);
+                    self.bytes.advance(consumed);
+                    receiver.settle();
+                    return Ok(Some(Piece::Data { kind, payload, first, last }));
+                }
                 Some(Event::Data(Data { kind, payload, first, last })) => {
                     let len = payload.len();
                     self.bytes.advance(consumed - len);

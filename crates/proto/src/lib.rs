@@ -1,10 +1,11 @@
-//! The protocol core of fullduplex: WebSocket (RFC 6455) without I/O, clock or
+//! The protocol core of fullduplex: WebSocket (RFC 6455, RFC 7692) without I/O, clock or
 //! randomness, for any runtime or none.
 //!
 //! * [`handshake`] — the opening handshake, both roles, for HTTP/1.1 and extended CONNECT.
 //! * [`Connection`] — what follows it: bytes in, events out, messages in, bytes out. Its
 //!   documentation states how to drive it.
 //! * [`Receiver`] and [`Session`] — its two halves, for use on different tasks.
+//! * [`deflate`] — permessage-deflate (RFC 7692): negotiation, and what is done with it.
 //! * [`frame`], [`mask`], [`utf8`], [`close`] — the pieces they are made of.
 //!
 //! Design limits: buffers belong to the caller; data is never copied or allocated by
@@ -24,6 +25,7 @@ pub mod close;
 mod close_info;
 mod connection;
 mod control;
+pub mod deflate;
 mod error;
 pub mod frame;
 pub mod handshake;
@@ -43,6 +45,9 @@ pub use close::{CloseCode, CloseFrame};
 pub use close_info::{Cause, CloseInfo, Initiator};
 pub use connection::{Config, Connection};
 pub use control::ControlKind;
+#[cfg(feature = "deflate")]
+pub use deflate::PreparedMessage;
+pub use deflate::{Compression, Deflate, DeflateConfig, DeflateParams};
 pub use error::ProtocolError;
 pub use frame::{OpCode, Role};
 pub use input::{Incoming, Input, Piece};

@@ -16,6 +16,13 @@ pub trait MaskSource: Debug + Send {
 /// vector operations.
 const LANE: usize = 32;
 
+/// The key as it fits the byte that many bytes further on.
+#[inline]
+pub(crate) fn turned(mut key: [u8; 4], by: usize) -> [u8; 4] {
+    key.rotate_left(by % 4);
+    key
+}
+
 /// XORs `data` with `key`, whose first byte is the one that falls on the first of `data`.
 ///
 /// Masking and unmasking are the same operation. Returns the key turned so that it

@@ -1,8 +1,12 @@
 //! The receiving half: bytes in, events out (RFC 6455 §5, §6.2).
 
+use alloc::boxed::Box;
 use core::ops::Range;
 
 use crate::close::CloseFrame;
+#[cfg(feature = "deflate")]
+use crate::deflate::Deflate;
+use crate::deflate::Inflater;
 use crate::error::ProtocolError;
 use crate::frame::{Header, OpCode, RawHeader, Role, check_start};
 use crate::limits::{BYTES_PER_FRAGMENT, Limits};
@@ -52,13 +56,19 @@ pub enum Event<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Step<'a> {
     /// Bytes at the start of the input that are done with. The payload of a
-    /// [`Data`] event is the end of them.
+    /// [`Data`] event is the end of them, unless it was inflated.
     pub consumed: usize,
+    /// Whether the payload was inflated: it lies in the receiver, not in the input.
+    pub inflated: bool,
     /// What they were, if anything to tell.
     pub event: Option<Event<'a>>,
 }
 
 impl Step<'_> {
+    pub(crate) fn passing(consumed: usize) -> Self {
+        Step { consumed, inflated: false, event: None }
+    }
+
     /// Whether nothing more can be made of the input until bytes are added to it.
     #[inline]
     pub fn is_idle(&self) -> bool {
@@ -70,15 +80,17 @@ impl Step<'_> {
 ///
 /// # Contract
 /// Call [`receive`](Self::receive) with all bytes that were received and not yet
-/// consumed, drop the consumed ones, and repeat until [`Step::is_idle`] or the input is
-/// empty; then read more. An incomplete header or control frame consumes nothing, so
+/// consumed, drop the consumed ones, and repeat until [`Step::is_idle`], or until the
+/// input is empty and there is nothing [`to inflate`](Self::has_more); then read more. An
+/// incomplete header or control frame consumes nothing, so
 /// the caller carries at most 139 bytes from one read to the next. Payload is unmasked
 /// in place, exactly when it is consumed.
 ///
 /// After an error or a Close, everything that follows is consumed without a word
 /// (§1.4, §7.1.7): the connection only drains.
 ///
-/// Nothing is allocated for data.
+/// Nothing is allocated for data. A compressed message (RFC 7692) is inflated piece by
+/// piece, and each piece counted before it is handed out.
 #[derive(Debug)]
 pub struct Receiver {
     role: Role,
@@ -86,6 +98,7 @@ pub struct Receiver {
     limits: Limits,
     frame: Frame,
     message: Message,
+    inflater: Option<Box<Inflater>>,
 }
 
 /// The data frame whose payload is under way.
@@ -104,30 +117,64 @@ struct Message {
     begun: bool,
     utf8: Utf8Validator,
     fragments: u32,
+    /// Bytes of payload, as far as frame headers have told.
     len: u64,
+    compressed: bool,
+    /// Bytes that came out of a compressed message.
+    inflated: u64,
 }
 
 /// A step, without the borrow of the input.
 enum Found {
     Nothing,
     Data { payload: Range<usize>, kind: Kind, first: bool, last: bool },
+    Inflated { len: usize, kind: Kind, first: bool, last: bool },
     Control { opcode: OpCode, payload: Range<usize> },
 }
+
+/// How much of a compressed payload is unmasked at a time.
+const PIECE: usize = 4096;
 
 impl Receiver {
     /// The receiving half of the end with this role.
     pub fn new(role: Role, limits: Limits) -> Self {
         let (frame, message) = (Frame::default(), Message::default());
-        Self { role, drains: false, limits, frame, message }
+        Self { role, drains: false, limits, frame, message, inflater: None }
+    }
+
+    /// The same with permessage-deflate as it was agreed on.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_deflate(mut self, deflate: &Deflate) -> Self {
+        self.inflater = Some(Box::new(Inflater::new(deflate, self.role)));
+        self
     }
 
     /// Payload bytes still to come in the data frame under way.
     ///
     /// A caller that collects a long message can read so many bytes straight to where
-    /// they shall stay, and give `receive` just those.
+    /// they shall stay, and give `receive` just those. Compressed ones can't stay anywhere:
+    /// for them it is 0.
     #[inline]
     pub fn payload_remaining(&self) -> u64 {
-        self.frame.remaining
+        if self.message.compressed { 0 } else { self.frame.remaining }
+    }
+
+    /// Whether more can be made of what was consumed already: a little compressed data can
+    /// be a lot of message. Then [`receive`](Self::receive) is to be called also without
+    /// input.
+    #[inline]
+    pub fn has_more(&self) -> bool {
+        !self.drains && self.inflater.as_ref().is_some_and(|inflater| inflater.has_more())
+    }
+
+    /// Gives back what was lent for inflating a message that has ended. `receive` does the
+    /// same; it is for who does not call it again at once.
+    #[inline]
+    pub fn settle(&mut self) {
+        if let Some(inflater) = &mut self.inflater {
+            inflater.settle();
+        }
     }
 
     /// Whether a message is under way, and of what kind.
@@ -148,11 +195,20 @@ impl Receiver {
     #[inline]
     pub fn receive<'a>(&'a mut self, input: &'a mut [u8]) -> Result<Step<'a>, ProtocolError> {
         if self.drains {
-            return Ok(Step { consumed: input.len(), event: None });
+            return Ok(Step::passing(input.len()));
         }
         let (consumed, found) = self.step(input).inspect_err(|_| self.drain())?;
+        let mut is_inflated = false;
         let event = match found {
             Found::Nothing => None,
+            Found::Inflated { len, kind, first, last } => {
+                is_inflated = true;
+                let payload = match &mut self.inflater {
+                    Some(inflater) => inflater.output(len),
+                    None => &[],
+                };
+                Some(Event::Data(Data { kind, payload, first, last }))
+            }
             Found::Data { payload, kind, first, last } => {
                 Some(Event::Data(Data { kind, payload: &input[payload], first, last }))
             }
@@ -163,18 +219,18 @@ impl Receiver {
                 Some(Event::Close(CloseFrame::parse(&input[payload])?))
             }
         };
-        Ok(Step { consumed, event })
+        Ok(Step { consumed, inflated: is_inflated, event })
     }
 
     #[inline]
     fn step(&mut self, input: &mut [u8]) -> Result<(usize, Found), ProtocolError> {
-        if self.frame.remaining > 0 {
+        if self.frame.remaining > 0 || self.has_more() {
             return self.payload(input, 0);
         }
         let Some(raw) = RawHeader::decode(input) else {
             return self.incomplete(input).map(|()| (0, Found::Nothing));
         };
-        let header = raw.validate(self.role)?;
+        let header = raw.validate(self.role, self.inflater.is_some())?;
         if header.opcode.is_control() {
             return Ok(control(&header, input));
         }
@@ -186,7 +242,7 @@ impl Receiver {
     #[cold]
     fn incomplete(&self, input: &[u8]) -> Result<(), ProtocolError> {
         if let [first, second, ..] = *input {
-            check_start(first, second, self.role)?;
+            check_start(first, second, self.role, self.inflater.is_some())?;
         }
         Ok(())
     }
@@ -204,12 +260,17 @@ impl Receiver {
         match (kind, message.kind) {
             (Some(_), Some(_)) => return Err(ProtocolError::ExpectedContinuation),
             (None, None) => return Err(ProtocolError::UnexpectedContinuation),
-            (Some(_), None) => *message = Message { kind, ..Message::default() },
+            (Some(_), None) => {
+                let compressed = header.compressed;
+                *message = Message { kind, compressed, ..Message::default() };
+            }
             (None, Some(_)) => message.count_fragment(self.limits.max_fragments)?,
         }
         // Both are below 2^63, so the sum can't wrap.
         message.len += header.payload_len;
+        // What a compressed message comes to is seen as it comes.
         if let Some(limit) = self.limits.max_message_size
+            && !message.compressed
             && message.len > limit
         {
             return Err(ProtocolError::MessageTooBig { limit });
@@ -225,6 +286,9 @@ impl Receiver {
     /// Takes what there is of a data frame's payload, from `start` on.
     #[inline]
     fn payload(&mut self, input: &mut [u8], start: usize) -> Result<(usize, Found), ProtocolError> {
+        if self.message.compressed {
+            return self.inflate(input, start);
+        }
         let (frame, message) = (&mut self.frame, &mut self.message);
         let available = input.len() - start;
         let len = usize::try_from(frame.remaining).map_or(available, |r| r.min(available));
@@ -247,6 +311,55 @@ impl Receiver {
             message.kind = None;
         }
         Ok((payload.end, Found::Data { payload, kind, first, last }))
+    }
+}
+
+impl Receiver {
+    /// Inflates a piece of what there is of a compressed message's frame, from `start` on.
+    fn inflate(&mut self, input: &mut [u8], start: usize) -> Result<(usize, Found), ProtocolError> {
+        let (frame, message) = (&mut self.frame, &mut self.message);
+        let Some(inflater) = &mut self.inflater else { return Ok((start, Found::Nothing)) };
+        let available = (input.len() - start).min(PIECE);
+        let len = usize::try_from(frame.remaining).map_or(available, |r| r.min(available));
+        if len == 0 && frame.remaining > 0 && !inflater.has_more() {
+            return Ok((start, Found::Nothing));
+        }
+        let piece = &mut input[start..start + len];
+        if let Some(key) = frame.key {
+            mask::apply(piece, key);
+        }
+        let last = frame.fin && frame.remaining == len as u64;
+        let out = inflater.inflate(piece, last).map_err(|_| ProtocolError::InvalidDeflate)?;
+        if let Some(key) = &mut frame.key {
+            *key = mask::turned(*key, out.consumed);
+            // What was not taken is masked again: it is consumed another time.
+            mask::apply(&mut piece[out.consumed..], *key);
+        }
+        frame.remaining -= out.consumed as u64;
+        message.inflated += out.produced as u64;
+        if let Some(limit) = self.limits.max_message_size
+            && message.inflated > limit
+        {
+            return Err(ProtocolError::MessageTooBig { limit });
+        }
+        // To begin anew takes as long as thousands of bytes, and a peer can ask for it with
+        // two.
+        for _ in 0..out.restarts {
+            message.count_fragment(self.limits.max_fragments)?;
+        }
+        let kind = message.kind.unwrap_or(Kind::Binary);
+        let consumed = start + out.consumed;
+        if out.produced == 0 && !out.done {
+            return Ok((consumed, Found::Nothing));
+        }
+        if kind == Kind::Text {
+            message.check_text(inflater.output(out.produced), out.done)?;
+        }
+        let first = !core::mem::replace(&mut message.begun, true);
+        if out.done {
+            (message.kind, message.compressed) = (None, false);
+        }
+        Ok((consumed, Found::Inflated { len: out.produced, kind, first, last: out.done }))
     }
 }
 

@@ -14,6 +14,11 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use crate::close::CloseFrame;
 use crate::control::{ControlKind, ControlSlots};
+use crate::deflate::{Compression, Compressor, Output};
+#[cfg(feature = "deflate")]
+use crate::deflate::{Deflate, PreparedMessage};
+#[cfg(feature = "deflate")]
+use crate::frame::Role;
 use crate::frame::{EncodedHeader, MAX_CONTROL_PAYLOAD, OpCode};
 use crate::mask::{self, MaskSource};
 use crate::receive::Kind;
@@ -95,8 +100,44 @@ pub struct Sender {
     /// The front of `queue` is inside a frame, so nothing may cut in.
     in_frame: bool,
     /// A message was begun by `send_fragment` and not finished.
-    fragmenting: bool,
+    fragmenting: Option<Fragmenting>,
     close_queued: bool,
+    deflate: Option<Box<Compressor>>,
+}
+
+/// How the message under way is sent.
+#[derive(Clone, Copy, Debug)]
+struct Fragmenting {
+    kind: Kind,
+    compressed: bool,
+    /// Its first frame was made.
+    begun: bool,
+}
+
+/// How a frame begins.
+#[derive(Clone, Copy, Debug)]
+struct Lead {
+    opcode: OpCode,
+    compressed: bool,
+}
+
+impl Lead {
+    const CONTINUATION: Self = Self { opcode: OpCode::Continuation, compressed: false };
+
+    #[inline]
+    fn of(kind: Kind, compressed: bool) -> Self {
+        let opcode = match kind {
+            Kind::Text => OpCode::Text,
+            Kind::Binary => OpCode::Binary,
+        };
+        Self { opcode, compressed }
+    }
+
+    #[inline]
+    fn header(self, fin: bool, key: Option<[u8; 4]>, len: usize) -> EncodedHeader {
+        let header = EncodedHeader::new(self.opcode, fin, key, len as u64);
+        if self.compressed { header.compressed() } else { header }
+    }
 }
 
 #[derive(Debug)]
@@ -126,9 +167,19 @@ impl Sender {
             slots: None,
             buffered: 0,
             in_frame: false,
-            fragmenting: false,
+            fragmenting: None,
             close_queued: false,
+            deflate: None,
         }
+    }
+
+    /// The same with permessage-deflate as it was agreed on.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_deflate(mut self, deflate: &Deflate) -> Self {
+        let role = if self.masks.is_some() { Role::Client } else { Role::Server };
+        self.deflate = Some(Box::new(Compressor::new(deflate, role)));
+        self
     }
 
     /// Whether a message would be taken now, and if not, why.
@@ -146,43 +197,151 @@ impl Sender {
     /// Queues a whole message. That text is UTF-8 is the caller's duty.
     #[inline]
     pub fn send(&mut self, kind: Kind, payload: Bytes) -> Result<(), (SendError, Bytes)> {
-        if let Err(error) = self.check_ready() {
+        self.send_with(kind, payload, Compression::Auto)
+    }
+
+    /// Queues a whole message, and says whether it is to be compressed.
+    #[inline]
+    pub fn send_with(
+        &mut self,
+        kind: Kind,
+        payload: Bytes,
+        compression: Compression,
+    ) -> Result<(), (SendError, Bytes)> {
+        if let Err(error) = self.check_message() {
             return Err((error, payload));
         }
-        if self.fragmenting {
-            return Err((SendError::MessageUnderWay, payload));
-        }
-        let opcode = data_opcode(kind);
-        if payload.len() <= COALESCE.min(self.config.fragment_size) {
-            self.push_copied(opcode, true, &payload);
-        } else {
-            self.push_fragments(opcode, payload);
+        if self.deflate.is_none() || !self.compress(kind, &payload, compression) {
+            self.push_message(Lead::of(kind, false), payload);
         }
         Ok(())
     }
 
-    /// Queues a fragment of a message that is sent as it is made (§5.4). The first call
-    /// begins the message, the one with `last` ends it.
+    /// Queues a message that is sent to many; it is not copied, and compressed only if it
+    /// has not been before.
+    #[cfg(feature = "deflate")]
+    pub fn send_prepared(&mut self, prepared: &PreparedMessage) -> Result<(), SendError> {
+        self.check_message()?;
+        let message = prepared.message();
+        if let Some(deflate) = &mut self.deflate
+            && deflate.wants(message.len(), Compression::Auto)
+            && let Some(compressed) = prepared.compressed(deflate.window_bits())
+        {
+            deflate.note_sent(message.as_bytes());
+            self.push_message(Lead::of(prepared.kind(), true), compressed);
+        } else {
+            self.push_message(Lead::of(prepared.kind(), false), message.clone().into_bytes());
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn check_message(&self) -> Result<(), SendError> {
+        self.check_ready()?;
+        if self.fragmenting.is_some() { Err(SendError::MessageUnderWay) } else { Ok(()) }
+    }
+
+    /// Queues a message compressed, if that is wanted and makes it shorter.
+    fn compress(&mut self, kind: Kind, payload: &[u8], compression: Compression) -> bool {
+        // Put aside, as what comes out goes to the queue.
+        let Some(mut deflate) = self.deflate.take() else { return false };
+        let lead = Lead::of(kind, true);
+        let compressed = deflate.wants(payload.len(), compression)
+            && deflate.compress(payload, |output| match output {
+                Output::Short(bytes) if bytes.len() <= self.coalesce() => {
+                    self.push_copied(lead, true, bytes);
+                }
+                Output::Short(bytes) => self.push_message(lead, Bytes::copy_from_slice(bytes)),
+                Output::Long(bytes) => self.push_message(lead, bytes),
+            });
+        self.deflate = Some(deflate);
+        compressed
+    }
+
+    /// Queues a piece of a message that is sent as it is made (§5.4). The first call
+    /// begins the message, with its `kind` and whether it is to be compressed; the one with
+    /// `last` ends it.
+    ///
+    /// A compressor gathers pieces until they are worth a block: what shall leave before
+    /// the message goes on is brought out by [`flush_fragment`](Self::flush_fragment).
     pub fn send_fragment(
         &mut self,
         kind: Kind,
         payload: &[u8],
         last: bool,
+        compression: Compression,
     ) -> Result<(), SendError> {
         self.check_ready()?;
-        let opcode = if self.fragmenting { OpCode::Continuation } else { data_opcode(kind) };
-        self.fragmenting = !last;
-        if payload.len() <= COALESCE {
-            self.push_copied(opcode, last, payload);
+        let compressed = self.deflate.is_some() && compression != Compression::Off;
+        let under_way = self.fragmenting.unwrap_or(Fragmenting { kind, compressed, begun: false });
+        self.fragmenting = Some(under_way);
+        if under_way.compressed {
+            self.push_piece(payload, false, last);
         } else {
-            self.push_masked(opcode, last, BytesMut::from(payload));
+            self.push_fragment(payload, last);
+        }
+        Ok(())
+    }
+
+    /// Queues what the compressor holds back of a message under way.
+    pub fn flush_fragment(&mut self) -> Result<(), SendError> {
+        self.check_ready()?;
+        if self.fragmenting.is_some_and(|message| message.compressed) {
+            self.push_piece(&[], true, false);
         }
         Ok(())
     }
 
     /// Whether a message begun by [`send_fragment`](Self::send_fragment) is unfinished.
     pub fn is_fragmenting(&self) -> bool {
-        self.fragmenting
+        self.fragmenting.is_some()
+    }
+
+    /// Compresses a piece of the message under way, and queues what comes out.
+    fn push_piece(&mut self, piece: &[u8], flush: bool, last: bool) {
+        let mut out = BytesMut::new();
+        if let Some(deflate) = &mut self.deflate {
+            deflate.compress_piece(piece, flush, last, &mut out);
+        }
+        if last || !out.is_empty() {
+            self.push_fragment(&out, last);
+        }
+    }
+
+    /// Queues a frame of the message under way.
+    fn push_fragment(&mut self, payload: &[u8], last: bool) {
+        let Some(mut message) = self.fragmenting.take() else { return };
+        let lead = if message.begun {
+            Lead::CONTINUATION
+        } else {
+            Lead::of(message.kind, message.compressed)
+        };
+        message.begun = true;
+        self.fragmenting = (!last).then_some(message);
+        if payload.len() <= COALESCE {
+            self.push_copied(lead, last, payload);
+        } else {
+            self.push_masked(lead, last, BytesMut::from(payload));
+        }
+    }
+
+    /// Gives up what memory compression can do without. With `history`, also what later
+    /// messages could refer to, so that they become longer.
+    pub fn release_memory(&mut self, history: bool) {
+        if let Some(deflate) = &mut self.deflate {
+            if history {
+                deflate.forget();
+            } else {
+                deflate.release();
+            }
+        }
+    }
+
+    /// The same for a sender that has not compressed anything since the last call.
+    pub(crate) fn rest(&mut self) {
+        if let Some(deflate) = &mut self.deflate {
+            deflate.rest();
+        }
     }
 
     /// Queues a Ping or Pong. It overtakes data that has not begun to leave.
@@ -210,7 +369,8 @@ impl Sender {
             payload.extend_from_slice(&close.code.get().to_be_bytes());
             payload.extend_from_slice(close.reason.as_bytes());
         }
-        self.push_copied(OpCode::Close, true, &payload);
+        let close = Lead { opcode: OpCode::Close, compressed: false };
+        self.push_copied(close, true, &payload);
         self.close_queued = true;
     }
 
@@ -285,9 +445,9 @@ impl Sender {
 
     /// Writes a whole frame behind the others in the tail.
     #[inline]
-    fn push_copied(&mut self, opcode: OpCode, fin: bool, payload: &[u8]) {
+    fn push_copied(&mut self, lead: Lead, fin: bool, payload: &[u8]) {
         let key = self.next_key();
-        let header = EncodedHeader::new(opcode, fin, key, payload.len() as u64);
+        let header = lead.header(fin, key, payload.len());
         self.tail.extend_from_slice(header.as_bytes());
         let start = self.tail.len();
         self.tail.extend_from_slice(payload);
@@ -297,18 +457,34 @@ impl Sender {
         self.buffered += header.as_bytes().len() + payload.len();
     }
 
+    /// Payloads up to this size are copied.
+    #[inline]
+    fn coalesce(&self) -> usize {
+        COALESCE.min(self.config.fragment_size)
+    }
+
+    /// Queues a message, with the payload as it is to leave.
+    #[inline]
+    fn push_message(&mut self, lead: Lead, payload: Bytes) {
+        if payload.len() <= self.coalesce() {
+            self.push_copied(lead, true, &payload);
+        } else {
+            self.push_fragments(lead, payload);
+        }
+    }
+
     /// Queues a long message as frames of `fragment_size`.
-    fn push_fragments(&mut self, opcode: OpCode, mut payload: Bytes) {
+    fn push_fragments(&mut self, lead: Lead, mut payload: Bytes) {
         let len = payload.len();
         if self.masks.is_some() {
             // Before it is cut: its pieces hold it too.
             let mut own = into_own(payload);
-            self.cut(opcode, len, |this, opcode, fin, len| {
-                this.push_masked(opcode, fin, own.split_to(len));
+            self.cut(lead, len, |this, lead, fin, len| {
+                this.push_masked(lead, fin, own.split_to(len));
             });
         } else {
-            self.cut(opcode, len, |this, opcode, fin, len| {
-                this.push_long(opcode, fin, None, payload.split_to(len));
+            self.cut(lead, len, |this, lead, fin, len| {
+                this.push_long(lead, fin, None, payload.split_to(len));
             });
         }
     }
@@ -316,31 +492,31 @@ impl Sender {
     /// Calls `push` for each frame of a message of `len` bytes.
     fn cut(
         &mut self,
-        mut opcode: OpCode,
+        mut lead: Lead,
         mut len: usize,
-        mut push: impl FnMut(&mut Self, OpCode, bool, usize),
+        mut push: impl FnMut(&mut Self, Lead, bool, usize),
     ) {
         let size = self.config.fragment_size.max(1);
         while len > size {
-            push(self, opcode, false, size);
-            opcode = OpCode::Continuation;
+            push(self, lead, false, size);
+            lead = Lead::CONTINUATION;
             len -= size;
         }
-        push(self, opcode, true, len);
+        push(self, lead, true, len);
     }
 
     /// Masks a payload where it lies, and queues its frame.
-    fn push_masked(&mut self, opcode: OpCode, fin: bool, mut payload: BytesMut) {
+    fn push_masked(&mut self, lead: Lead, fin: bool, mut payload: BytesMut) {
         let key = self.next_key();
         if let Some(key) = key {
             mask::apply(&mut payload, key);
         }
-        self.push_long(opcode, fin, key, payload.freeze());
+        self.push_long(lead, fin, key, payload.freeze());
     }
 
     /// Queues a frame whose payload is referenced, and already masked if it has a key.
-    fn push_long(&mut self, opcode: OpCode, fin: bool, key: Option<[u8; 4]>, payload: Bytes) {
-        let header = EncodedHeader::new(opcode, fin, key, payload.len() as u64);
+    fn push_long(&mut self, lead: Lead, fin: bool, key: Option<[u8; 4]>, payload: Bytes) {
+        let header = lead.header(fin, key, payload.len());
         self.tail.extend_from_slice(header.as_bytes());
         self.buffered += header.as_bytes().len() + payload.len();
         self.seal(payload.is_empty());
@@ -408,13 +584,6 @@ impl Sender {
             .chain(queue(before..self.queue.len()))
             .chain(core::iter::once(&self.tail[..]))
             .filter(|slice| !slice.is_empty())
-    }
-}
-
-fn data_opcode(kind: Kind) -> OpCode {
-    match kind {
-        Kind::Text => OpCode::Text,
-        Kind::Binary => OpCode::Binary,
     }
 }
 

@@ -10,6 +10,9 @@ use bytes::{Bytes, BytesMut};
 use crate::close::{CloseCode, CloseFrame};
 use crate::close_info::{Cause, CloseInfo, Initiator};
 use crate::control::ControlKind;
+use crate::deflate::Compression;
+#[cfg(feature = "deflate")]
+use crate::deflate::{Deflate, PreparedMessage};
 use crate::error::ProtocolError;
 use crate::frame::Role;
 use crate::mask::MaskSource;
@@ -126,6 +129,14 @@ impl Session {
         }
     }
 
+    /// The same with permessage-deflate as it was agreed on.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_deflate(mut self, deflate: &Deflate) -> Self {
+        self.sender = self.sender.with_deflate(deflate);
+        self
+    }
+
     /// The opening handshake is done; the keepalive begins.
     pub fn open(&mut self, now: Duration) {
         if self.state == State::Connecting {
@@ -166,22 +177,52 @@ impl Session {
     /// Queues a whole message; see [`Sender::send`].
     #[inline]
     pub fn send(&mut self, kind: Kind, payload: Bytes) -> Result<(), (SendError, Bytes)> {
+        self.send_with(kind, payload, Compression::Auto)
+    }
+
+    /// Queues a whole message; see [`Sender::send_with`].
+    #[inline]
+    pub fn send_with(
+        &mut self,
+        kind: Kind,
+        payload: Bytes,
+        compression: Compression,
+    ) -> Result<(), (SendError, Bytes)> {
         if self.state == State::Open {
-            self.sender.send(kind, payload)
+            self.sender.send_with(kind, payload, compression)
         } else {
             Err((SendError::Closing, payload))
         }
     }
 
-    /// Queues a fragment of a message; see [`Sender::send_fragment`].
+    /// Queues a message that is sent to many; see [`Sender::send_prepared`].
+    #[cfg(feature = "deflate")]
+    pub fn send_prepared(&mut self, prepared: &PreparedMessage) -> Result<(), SendError> {
+        self.check_ready()?;
+        self.sender.send_prepared(prepared)
+    }
+
+    /// Queues a piece of a message; see [`Sender::send_fragment`].
     pub fn send_fragment(
         &mut self,
         kind: Kind,
         payload: &[u8],
         last: bool,
+        compression: Compression,
     ) -> Result<(), SendError> {
         self.check_ready()?;
-        self.sender.send_fragment(kind, payload, last)
+        self.sender.send_fragment(kind, payload, last, compression)
+    }
+
+    /// Queues what a compressor holds back; see [`Sender::flush_fragment`].
+    pub fn flush_fragment(&mut self) -> Result<(), SendError> {
+        self.check_ready()?;
+        self.sender.flush_fragment()
+    }
+
+    /// Gives up memory of compression; see [`Sender::release_memory`].
+    pub fn release_memory(&mut self, history: bool) {
+        self.sender.release_memory(history);
     }
 
     /// Whether a message begun by [`send_fragment`](Self::send_fragment) is unfinished.
@@ -367,6 +408,8 @@ impl Session {
         if self.state == State::Closed {
             return false;
         }
+        // About once in a keepalive interval.
+        self.sender.rest();
         match self.timers.fire(now) {
             Fired::Nothing => false,
             Fired::Ping(payload) => {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use fullduplex_proto::bytes::{Buf, Bytes};
 use fullduplex_proto::{
-    Cause, CloseCode, CloseFrame, Config, Event, Initiator, Kind, ProtocolError, Role, SendError,
-    Session, SessionConfig, State, Transport,
+    Cause, CloseCode, CloseFrame, Compression, Config, Event, Initiator, Kind, ProtocolError, Role,
+    SendError, Session, SessionConfig, State, Transport,
 };
 use fullduplex_testkit::pair::{End, Pair, Told};
 
@@ -110,7 +110,10 @@ fn nothing_is_sent_after_a_close() {
     p.client.session().close(frame(1000, ""), NOW);
     let session = p.client.session();
     assert_eq!(session.send(Kind::Text, Bytes::new()).unwrap_err().0, SendError::Closing);
-    assert_eq!(session.send_fragment(Kind::Text, b"", true), Err(SendError::Closing));
+    assert_eq!(
+        session.send_fragment(Kind::Text, b"", true, Compression::Auto),
+        Err(SendError::Closing)
+    );
     assert_eq!(session.ping(b""), Err(SendError::Closing));
     assert_eq!(session.pong(b""), Err(SendError::Closing));
     assert!(!session.close(frame(1001, ""), NOW), "a second Close is ignored");

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use fullduplex_proto::bytes::{Buf, Bytes, BytesMut};
 use fullduplex_proto::{
-    Cause, Config, ControlKind, Kind, Limits, ProtocolError, Role, SendConfig, SendError, Sender,
-    State,
+    Cause, Compression, Config, ControlKind, Kind, Limits, ProtocolError, Role, SendConfig,
+    SendError, Sender, State,
 };
 use fullduplex_testkit::Rng;
 use fullduplex_testkit::pair::{Counting, End, Pair, Told};
@@ -147,14 +147,14 @@ fn the_applications_pings_have_a_slot_of_their_own() {
 fn a_message_made_bit_by_bit_admits_no_other() {
     // §5.4: fragments of two messages are not interleaved.
     let mut p = Pair::new(Config::default());
-    p.client.session().send_fragment(Kind::Text, b"a", false).unwrap();
+    p.client.session().send_fragment(Kind::Text, b"a", false, Compression::Auto).unwrap();
     assert_eq!(
         p.client.session().send(Kind::Text, Bytes::new()).unwrap_err().0,
         SendError::MessageUnderWay
     );
     p.client.session().ping(b"between").unwrap();
-    p.client.session().send_fragment(Kind::Text, &[b'b'; 5000], false).unwrap();
-    p.client.session().send_fragment(Kind::Text, b"", true).unwrap();
+    p.client.session().send_fragment(Kind::Text, &[b'b'; 5000], false, Compression::Auto).unwrap();
+    p.client.session().send_fragment(Kind::Text, b"", true, Compression::Auto).unwrap();
     p.client.session().send(Kind::Binary, Bytes::from("next")).unwrap();
     p.settle();
     let text = format!("a{}", "b".repeat(5000));

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use crate::Rng;
 
 /// Runs `run` on the pieces of `input`, cut in every way in two, byte by byte, and in 50
-/// random ways, and compares each result with that of the whole.
+/// random ways, and compares each result with that of the whole, which it returns.
 ///
 /// # Panics
 /// If a result differs; the message has the lengths of the pieces.
@@ -13,7 +13,7 @@ use crate::Rng;
 /// ```
 /// fullduplex_testkit::chop::check(b"hello", |pieces| pieces.concat());
 /// ```
-pub fn check<T: PartialEq + Debug>(input: &[u8], mut run: impl FnMut(&[&[u8]]) -> T) {
+pub fn check<T: PartialEq + Debug>(input: &[u8], mut run: impl FnMut(&[&[u8]]) -> T) -> T {
     let whole = run(&[input]);
     let mut compare = |pieces: &[&[u8]]| {
         let result = run(pieces);
@@ -29,6 +29,7 @@ pub fn check<T: PartialEq + Debug>(input: &[u8], mut run: impl FnMut(&[&[u8]]) -
     for _ in 0..50 {
         compare(&random_pieces(input, &mut rng));
     }
+    whole
 }
 
 fn random_pieces<'a>(mut rest: &'a [u8], rng: &mut Rng) -> Vec<&'a [u8]> {

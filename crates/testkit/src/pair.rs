@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use fullduplex_proto::mask::MaskSource;
 use fullduplex_proto::{
-    Cause, CloseFrame, Config, Connection, Data, Event, Kind, ProtocolError, Role, Session,
+    Cause, CloseFrame, Config, Connection, Data, Deflate, DeflateConfig, Event, Kind,
+    ProtocolError, Role, Session,
 };
 
 /// Masking keys that count: different, and the same in each run.
@@ -66,6 +67,13 @@ impl End {
         }
     }
 
+    /// The same with permessage-deflate as it was agreed on.
+    #[must_use]
+    pub fn with_deflate(mut self, deflate: &Deflate) -> Self {
+        self.connection = self.connection.with_deflate(deflate);
+        self
+    }
+
     /// The session.
     pub fn session(&mut self) -> &mut Session {
         self.connection.session()
@@ -108,7 +116,7 @@ impl End {
                 Some(Event::Close(frame)) => self.told.push(Told::Close(frame)),
             }
             self.input.drain(..consumed);
-            if self.input.is_empty() {
+            if self.input.is_empty() && !self.connection.receiver().has_more() {
                 return;
             }
         }
@@ -158,6 +166,20 @@ impl Pair {
         while let bytes @ [_, ..] = &self.server.transmit(usize::MAX)[..] {
             self.client.receive(bytes, self.now);
         }
+    }
+
+    /// A pair that has agreed on permessage-deflate, each end with its own wishes.
+    ///
+    /// # Panics
+    /// If the two don't come to an agreement.
+    pub fn deflated(config: Config, client: DeflateConfig, server: DeflateConfig) -> Self {
+        let (response, at_server) = server.accept(&client.offers()).expect("accepted");
+        let at_client = client.check(&[response]).expect("a good response").expect("accepted");
+        assert_eq!(at_client.params(), at_server.params());
+        let mut pair = Self::new(config);
+        pair.client = pair.client.with_deflate(&at_client);
+        pair.server = pair.server.with_deflate(&at_server);
+        pair
     }
 
     /// Carries at most `most` bytes from this end to the other; returns how many it were.

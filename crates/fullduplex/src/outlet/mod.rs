@@ -17,8 +17,8 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use fullduplex_proto::{
-    Cause, CloseCode, CloseFrame, CloseInfo, Event, Kind, Message, ProtocolError, SendError,
-    Session, State, Transport as Need,
+    Cause, CloseCode, CloseFrame, CloseInfo, Compression, Event, Kind, Message, PreparedMessage,
+    ProtocolError, SendError, Session, State, Transport as Need,
 };
 
 use crate::driver::Driver;
@@ -58,6 +58,12 @@ pub(crate) struct Inner<S> {
     /// The transport took bytes that `poll_flush` has yet to push on.
     unflushed: bool,
     shut_down: bool,
+}
+
+/// A message on its way into the queue.
+pub(crate) enum Parcel {
+    Message(Message, Compression),
+    Prepared(PreparedMessage),
 }
 
 /// When what is queued is to leave.
@@ -117,46 +123,51 @@ impl<S: Transport> Outlet<S> {
     #[inline]
     pub(crate) fn send(
         self: &Arc<Self>,
-        message: Message,
+        parcel: Parcel,
         leave: Leave,
-    ) -> Result<(), (SendError, Message)> {
+    ) -> Result<(), (SendError, Parcel)> {
         let mut inner = self.lock();
-        self.send_locked(&mut inner, message, leave)
+        self.send_locked(&mut inner, parcel, leave)
     }
 
     fn send_locked(
         self: &Arc<Self>,
         inner: &mut Inner<S>,
-        message: Message,
+        parcel: Parcel,
         leave: Leave,
-    ) -> Result<(), (SendError, Message)> {
+    ) -> Result<(), (SendError, Parcel)> {
         inner.lend();
         if let Err(error) = inner.check_ready() {
-            return Err((error, message));
+            return Err((error, parcel));
         }
         if inner.session.is_fragmenting() {
-            return Err((SendError::MessageUnderWay, message));
+            return Err((SendError::MessageUnderWay, parcel));
         }
-        let kind = message.kind();
-        let sent = inner.session.send(kind, message.into_bytes());
-        debug_assert!(sent.is_ok(), "it was ready");
+        let sent = match parcel {
+            Parcel::Message(message, compression) => {
+                let kind = message.kind();
+                inner.session.send_with(kind, message.into_bytes(), compression).is_ok()
+            }
+            Parcel::Prepared(prepared) => inner.session.send_prepared(&prepared).is_ok(),
+        };
+        debug_assert!(sent, "it was ready");
         self.leave(inner, leave);
         Ok(())
     }
 
-    /// Waits for room, then queues the message, which is taken out of `message` just then.
+    /// Waits for room, then queues the message, which is taken out of `parcel` just then.
     pub(crate) fn poll_send(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
-        message: &mut Option<Message>,
+        parcel: &mut Option<Parcel>,
         leave: Leave,
     ) -> Poll<Result<(), Error>> {
         let mut inner = self.lock();
-        while let Some(given) = message.take() {
+        while let Some(given) = parcel.take() {
             match self.send_locked(&mut inner, given, leave) {
                 Ok(()) => break,
                 Err((SendError::Full, back)) => {
-                    *message = Some(back);
+                    *parcel = Some(back);
                     ready!(self.poll_room(&mut inner, cx))?;
                 }
                 Err((error, _)) => return Poll::Ready(Err(inner.refused(error))),
@@ -198,16 +209,26 @@ impl<S: Transport> Outlet<S> {
         kind: Kind,
         piece: &[u8],
         last: bool,
+        compression: Compression,
     ) -> Result<(), Error> {
         let mut inner = self.lock();
         inner.lend();
-        let sent =
-            inner.check_ready().and_then(|()| inner.session.send_fragment(kind, piece, last));
+        let sent = inner
+            .check_ready()
+            .and_then(|()| inner.session.send_fragment(kind, piece, last, compression));
         if let Err(error) = sent {
             return Err(inner.refused(error));
         }
         self.leave(&mut inner, if last { Leave::Now } else { Leave::Gathered });
         Ok(())
+    }
+
+    /// Queues what a compressor holds back of a message that is made bit by bit.
+    pub(crate) fn flush_fragment(self: &Arc<Self>) -> Result<(), Error> {
+        let mut inner = self.lock();
+        inner.lend();
+        let sent = inner.check_ready().and_then(|()| inner.session.flush_fragment());
+        sent.map_err(|error| inner.refused(error))
     }
 
     /// Waits for the slot of a Ping or Pong, then queues it.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use fullduplex_proto::Role;
 use fullduplex_proto::handshake::http1::{HeadError, HeadFinder, RequestHead, write_response};
 use fullduplex_proto::handshake::server::{Carrier, Reason, Refusal};
+use fullduplex_proto::{Deflate, Role};
 use http::{Request, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
@@ -106,8 +106,8 @@ impl<S: Transport> Handshake<S> {
     /// # Cancel safety
     /// Dropped before it is ready, the transport is dropped.
     pub async fn accept(mut self) -> Result<WebSocket<S>, Error> {
-        let head = match self.acceptance() {
-            Ok(head) => head,
+        let (head, deflate) = match self.acceptance() {
+            Ok(acceptance) => acceptance,
             Err(Denied::Peer(refusal)) => return Err(self.refuse(&refusal).await),
             Err(Denied::Misuse(error)) => return Err(error),
         };
@@ -116,7 +116,9 @@ impl<S: Transport> Handshake<S> {
             .await
             .map_err(|_| Error::timeout("handshake_timeout", after))??;
         let config = &self.config.websocket;
-        let websocket = WebSocket::from_handshake(self.stream, Role::Server, config, self.leftover);
+        let (stream, leftover) = (self.stream, self.leftover);
+        let websocket =
+            WebSocket::from_handshake(stream, Role::Server, config, deflate.as_ref(), leftover);
         Ok(websocket.with_protocol(self.protocol))
     }
 
@@ -134,8 +136,8 @@ impl<S: Transport> Handshake<S> {
             .map_err(|_| Error::timeout("handshake_timeout", after))?
     }
 
-    /// The head of the answer, or why there is none.
-    fn acceptance(&self) -> Result<Vec<u8>, Denied> {
+    /// The head of the answer and what is agreed on about compression, or why there is none.
+    fn acceptance(&self) -> Result<(Vec<u8>, Option<Deflate>), Denied> {
         let limits = self.config.handshake.head();
         let head = RequestHead::parse(&self.head, &limits).map_err(refusal_of_head)?;
         let offer = head.as_request().offer().map_err(Denied::Peer)?;
@@ -143,12 +145,16 @@ impl<S: Transport> Handshake<S> {
             return Err(Denied::Peer(offer.refuse(Reason::OriginRefused)));
         }
         let misuse = |error: Error| Denied::Misuse(error);
-        let accepted = offer.accept(self.protocol.as_deref(), Vec::new());
+        let deflate = self.config.websocket.deflate;
+        let (extension, deflate) =
+            deflate.and_then(|deflate| deflate.accept(offer.extensions())).unzip();
+        let extensions = extension.into_iter().collect();
+        let accepted = offer.accept(self.protocol.as_deref(), extensions);
         let accepted = accepted.map_err(|error| misuse(error.into()))?;
         let own = accepted.headers().map(|(name, value)| (name, value.as_bytes()));
         let users = self.response_headers.iter().map(|(name, value)| (name.as_str(), &value[..]));
-        write_response(accepted.status(), accepted.phrase(), own.chain(users))
-            .map_err(|error| misuse(error.into()))
+        let head = write_response(accepted.status(), accepted.phrase(), own.chain(users));
+        Ok((head.map_err(|error| misuse(error.into()))?, deflate))
     }
 
     async fn refuse(self, refusal: &Refusal) -> Error {

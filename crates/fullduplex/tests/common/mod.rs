@@ -18,7 +18,7 @@ pub fn pair_with(capacity: usize, config: Config) -> (WebSocket<Pipe>, WebSocket
 
 /// An end whose opening handshake is taken as done.
 pub fn open<S: Transport>(stream: S, role: Role, config: Config) -> WebSocket<S> {
-    WebSocket::from_handshake(stream, role, &config, BytesMut::new())
+    WebSocket::from_handshake(stream, role, &config, None, BytesMut::new())
 }
 
 /// Echoes until the end.

@@ -1,7 +1,7 @@
 //! Long payloads: where they lie, who masks them, and how they are cut (RFC 6455 §5.3, §5.4).
 
 use fullduplex_proto::bytes::{Buf, Bytes};
-use fullduplex_proto::{Kind, SendConfig, Sender};
+use fullduplex_proto::{Compression, Kind, SendConfig, Sender};
 use fullduplex_testkit::pair::Counting;
 
 use crate::naive::{Frame, frames};
@@ -63,8 +63,8 @@ fn fragments_are_marked_as_such_and_each_has_a_key_of_its_own() {
     // §5.4: the first has the opcode, the last has FIN. §5.3: a fresh key for every frame.
     let mut sender = client(5_000);
     sender.send(Kind::Text, Bytes::from(vec![b'a'; 12_000])).unwrap();
-    sender.send_fragment(Kind::Text, &[b'b'; 6_000], false).unwrap();
-    sender.send_fragment(Kind::Text, b"b", true).unwrap();
+    sender.send_fragment(Kind::Text, &[b'b'; 6_000], false, Compression::Off).unwrap();
+    sender.send_fragment(Kind::Text, b"b", true, Compression::Off).unwrap();
     let frames = wire(&mut sender);
     let firsts: Vec<u8> = frames.iter().map(|f| f.first).collect();
     assert_eq!(firsts, [0x01, 0x00, 0x80, 0x01, 0x80]);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use fullduplex_proto::bytes::Bytes;
-use fullduplex_proto::{CloseCode, CloseFrame, Config, Kind, Role, SendConfig};
+use fullduplex_proto::{CloseCode, CloseFrame, Compression, Config, Kind, Role, SendConfig};
 use fullduplex_testkit::pair::End;
 use proptest::prelude::*;
 
@@ -82,7 +82,11 @@ fn perform(end: &mut End, role: Role, ops: &[Op]) -> (Asked, Vec<u8>) {
             }
             Op::Fragment(size, last) => {
                 let payload = vec![fill; size];
-                if end.session().send_fragment(Kind::Binary, &payload, last).is_ok() {
+                if end
+                    .session()
+                    .send_fragment(Kind::Binary, &payload, last, Compression::Auto)
+                    .is_ok()
+                {
                     let message = asked.begun.get_or_insert((2, Vec::new()));
                     message.1.extend(payload);
                     if last {

@@ -1,0 +1,272 @@
+//! Compressing what is sent (RFC 7692 §6.1, §7.2.1).
+
+use bytes::{Bytes, BytesMut};
+use zlib_rs::{DeflateFlush, Status};
+
+use super::history::History;
+use super::pool::{self, Deflating, Lent, Shape};
+use super::{Compression, Deflate};
+use crate::frame::Role;
+
+/// What the algorithm ends a message with, and the sender leaves out (§7.2.1).
+const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+
+/// With a longer history than this, a workspace is kept from one message to the next:
+/// telling a new one the history would take longer than to compress a short message.
+const WORTH_KEEPING: usize = 5 << 10;
+
+/// The compressing side of a connection.
+///
+/// The history decides what may be referred to. A workspace only mirrors it, and can be
+/// dropped at any time between messages.
+#[derive(Debug)]
+pub(crate) struct Compressor {
+    shape: Shape,
+    min_size: usize,
+    /// `None` without context takeover.
+    history: Option<History>,
+    /// A workspace that mirrors the history.
+    kept: Option<Lent<Deflating>>,
+    /// The workspace of a message that is sent in pieces.
+    streaming: Option<Streaming>,
+    /// Used since [`rest`](Self::rest) was last called.
+    used: bool,
+}
+
+#[derive(Debug)]
+struct Streaming {
+    workspace: Lent<Deflating>,
+    /// Nothing was put in since the last flush.
+    flushed: bool,
+}
+
+/// A compressed message.
+pub(crate) enum Output<'a> {
+    /// Short enough to lie in a workspace.
+    Short(&'a [u8]),
+    /// With memory of its own.
+    Long(Bytes),
+}
+
+impl core::fmt::Debug for Shape {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "level {}, window bits {}", self.level, self.window_bits)
+    }
+}
+
+impl Compressor {
+    /// For the end with this role.
+    pub(crate) fn new(deflate: &Deflate, role: Role) -> Self {
+        let config = &deflate.config;
+        let (takeover, bits) = deflate.params.of_sender(role);
+        let bits = bits.min(config.send_window_bits);
+        Self {
+            shape: Shape {
+                level: config.level,
+                memory_level: config.memory_level,
+                window_bits: zlib_window(bits),
+            },
+            min_size: config.min_size,
+            history: (takeover && config.send_context_takeover).then(|| History::new(bits)),
+            kept: None,
+            streaming: None,
+            used: false,
+        }
+    }
+
+    /// Whether a message of this length is to be compressed.
+    #[inline]
+    pub(crate) fn wants(&self, len: usize, compression: Compression) -> bool {
+        match compression {
+            Compression::Auto => len >= self.min_size.max(1),
+            Compression::On => len > 0,
+            Compression::Off => false,
+        }
+    }
+
+    /// Compresses a message and hands it to `sink`, unless it would not become shorter;
+    /// returns whether it did.
+    pub(crate) fn compress(&mut self, message: &[u8], sink: impl FnOnce(Output<'_>)) -> bool {
+        let mut workspace = self.begin();
+        let shorter = compress_whole(workspace.get(), message, sink);
+        if shorter {
+            self.remember(message);
+            self.end(workspace);
+        } else {
+            // The workspace has seen what the peer will not.
+            pool::give_deflating(workspace);
+        }
+        shorter
+    }
+
+    /// Takes note of a message that was sent compressed by itself: the peer's window has it.
+    pub(crate) fn note_sent(&mut self, message: &[u8]) {
+        self.remember(message);
+        if let Some(workspace) = self.kept.take() {
+            pool::give_deflating(workspace);
+        }
+    }
+
+    /// The window of the peer, as a power of two.
+    pub(crate) fn window_bits(&self) -> u8 {
+        self.shape.window_bits
+    }
+
+    /// Compresses a piece of a message into `out`: all of it with `flush`, else as much as
+    /// makes whole blocks. `last` ends the message.
+    pub(crate) fn compress_piece(
+        &mut self,
+        piece: &[u8],
+        flush: bool,
+        last: bool,
+        out: &mut BytesMut,
+    ) {
+        let mut streaming = self.streaming.take().unwrap_or_else(|| {
+            let workspace = self.begin();
+            Streaming { workspace, flushed: false }
+        });
+        let flush = flush || last;
+        let mode = if flush { DeflateFlush::SyncFlush } else { DeflateFlush::NoFlush };
+        if flush && piece.is_empty() && streaming.flushed {
+            // Nothing to bring out; the end of a message is an empty block, whose other
+            // four bytes are left out.
+            if last {
+                out.extend_from_slice(&[0]);
+            }
+        } else {
+            let start = out.len();
+            run(streaming.workspace.get(), piece, mode, |chunk| {
+                out.extend_from_slice(chunk);
+                true
+            });
+            streaming.flushed = flush;
+            if last && out[start..].ends_with(&TAIL) {
+                out.truncate(out.len() - TAIL.len());
+            }
+        }
+        self.remember(piece);
+        if last {
+            self.end(streaming.workspace);
+        } else {
+            self.streaming = Some(streaming);
+        }
+    }
+
+    /// Gives the workspace back if it was not used since the last call. What it mirrors
+    /// stays.
+    pub(crate) fn rest(&mut self) {
+        if !core::mem::take(&mut self.used) {
+            self.release();
+        }
+    }
+
+    /// Gives the workspace back.
+    pub(crate) fn release(&mut self) {
+        self.kept = None;
+    }
+
+    /// Forgets also the history: messages refer to nothing that went before. The peer need
+    /// not know.
+    pub(crate) fn forget(&mut self) {
+        self.release();
+        if let Some(history) = &mut self.history
+            && self.streaming.is_none()
+        {
+            history.forget();
+        }
+    }
+
+    /// A workspace that mirrors the history.
+    fn begin(&mut self) -> Lent<Deflating> {
+        self.used = true;
+        if let Some(kept) = self.kept.take() {
+            return kept;
+        }
+        let mut workspace = pool::take_deflating(self.shape);
+        if let Some(history) = &self.history
+            && !history.bytes().is_empty()
+        {
+            let set = workspace.get().zlib.set_dictionary(history.bytes());
+            debug_assert!(set.is_ok(), "a compressor that has seen nothing takes a dictionary");
+        }
+        workspace
+    }
+
+    fn remember(&mut self, sent: &[u8]) {
+        if let Some(history) = &mut self.history {
+            history.push(sent);
+        }
+    }
+
+    fn end(&mut self, workspace: Lent<Deflating>) {
+        match &self.history {
+            Some(history) if history.bytes().len() > WORTH_KEEPING => self.kept = Some(workspace),
+            _ => pool::give_deflating(workspace),
+        }
+    }
+}
+
+/// zlib has no window of 256 bytes without a header: its searches need 262 bytes of
+/// lookahead in the window. But for the same reason a compressor with the next larger
+/// window, 512 bytes, refers back by 250 at most, and so keeps to the smaller one.
+fn zlib_window(bits: u8) -> u8 {
+    bits.max(9)
+}
+
+/// Compresses a whole message, as [`Compressor::compress`].
+pub(super) fn compress_whole(
+    workspace: &mut Deflating,
+    message: &[u8],
+    sink: impl FnOnce(Output<'_>),
+) -> bool {
+    // Only what is longer than a chunk is gathered.
+    let mut long = BytesMut::new();
+    let mut len = 0;
+    let most = message.len() + TAIL.len();
+    let finished = run(workspace, message, DeflateFlush::SyncFlush, |chunk| {
+        len += chunk.len();
+        if chunk.len() == pool::CHUNK || !long.is_empty() {
+            long.extend_from_slice(chunk);
+        }
+        len < most
+    });
+    if !finished {
+        return false;
+    }
+    let len = len - TAIL.len();
+    if long.is_empty() {
+        debug_assert_eq!(workspace.chunk[len..len + TAIL.len()], TAIL);
+        sink(Output::Short(&workspace.chunk[..len]));
+    } else {
+        debug_assert_eq!(long[len..], TAIL);
+        long.truncate(len);
+        sink(Output::Long(long.freeze()));
+    }
+    true
+}
+
+/// Runs zlib over all of `input`; each chunk that comes out goes to `sink`, which may stop
+/// it. Returns whether it ran to the end.
+fn run(
+    workspace: &mut Deflating,
+    mut input: &[u8],
+    mode: DeflateFlush,
+    mut sink: impl FnMut(&[u8]) -> bool,
+) -> bool {
+    let Deflating { zlib, chunk, .. } = workspace;
+    loop {
+        let before = (zlib.total_in(), zlib.total_out());
+        let status = zlib.compress(input, &mut chunk[..], mode);
+        debug_assert!(matches!(status, Ok(Status::Ok | Status::BufError)), "{status:?}");
+        // Both are at most the lengths given.
+        input = &input[(zlib.total_in() - before.0) as usize..];
+        let produced = (zlib.total_out() - before.1) as usize;
+        if !sink(&chunk[..produced]) {
+            return false;
+        }
+        // With room left, all is out that will come out.
+        if produced < chunk.len() {
+            return true;
+        }
+    }
+}

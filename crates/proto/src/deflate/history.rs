@@ -1,0 +1,79 @@
+//! The last bytes of what went through a direction of a connection.
+
+use alloc::vec::Vec;
+
+/// A sliding window that takes memory only as it fills.
+#[derive(Debug)]
+pub(super) struct History {
+    bytes: Vec<u8>,
+    window: usize,
+}
+
+impl History {
+    pub(super) fn new(window_bits: u8) -> Self {
+        Self { bytes: Vec::new(), window: 1 << window_bits }
+    }
+
+    /// The last bytes, at most the window.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[self.bytes.len().saturating_sub(self.window)..]
+    }
+
+    /// Adds what comes next.
+    pub(super) fn push(&mut self, new: &[u8]) {
+        let new = &new[new.len().saturating_sub(self.window)..];
+        let len = self.bytes.len() + new.len();
+        // A quarter more than the window is held, so that not every message moves it.
+        if len > self.window + self.window / 4 {
+            let drop = (len - self.window).min(self.bytes.len());
+            self.bytes.copy_within(drop.., 0);
+            self.bytes.truncate(self.bytes.len() - drop);
+        }
+        let len = self.bytes.len() + new.len();
+        if len > self.bytes.capacity() {
+            let most = self.window + self.window / 4;
+            let capacity = (self.bytes.capacity() * 2).clamp(len, most.max(len));
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(new);
+    }
+
+    /// Forgets it, and its memory too.
+    pub(super) fn forget(&mut self) {
+        self.bytes = Vec::new();
+    }
+
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.bytes.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_the_last_window_and_little_memory() {
+        for sizes in [&[1usize, 7, 100][..], &[255, 256, 257], &[1000, 3], &[63, 64, 65, 1]] {
+            let mut history = History::new(8);
+            let mut all = Vec::new();
+            for (i, size) in sizes.iter().cycle().take(500).enumerate() {
+                let new = std::vec![i.to_le_bytes()[0]; *size];
+                history.push(&new);
+                all.extend(new);
+                let last = &all[all.len().saturating_sub(256)..];
+                assert_eq!(history.bytes(), last);
+                assert!(history.memory() <= 320);
+            }
+        }
+    }
+
+    #[test]
+    fn takes_memory_as_it_fills() {
+        let mut history = History::new(15);
+        assert_eq!(history.memory(), 0);
+        history.push(&[0; 100]);
+        assert_eq!(history.memory(), 100);
+    }
+}

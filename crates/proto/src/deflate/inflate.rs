@@ -1,0 +1,222 @@
+//! Decompressing what was received (RFC 7692 §6.2, §7.2.2).
+
+use zlib_rs::{InflateFlush, Status};
+
+use super::history::History;
+use super::pool::{self, Inflating, Lent};
+use super::{Deflate, MAX_WINDOW_BITS};
+use crate::frame::Role;
+
+/// What ends a message: the four bytes that the sender cut off (§7.2.2), and a final empty
+/// block. zlib reaches the end of that one exactly if the message is whole: if it is cut
+/// inside a block, these bytes are read as part of that.
+pub(super) const END: [u8; 9] = [0x00, 0x00, 0xff, 0xff, 0x01, 0x00, 0x00, 0xff, 0xff];
+
+const END_LEN: usize = END.len();
+
+/// The decompressing side of a connection.
+///
+/// Between messages it holds the history, if the peer may refer to it.
+#[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts of one state")]
+pub(crate) struct Inflater {
+    takeover: bool,
+    history: History,
+    /// The message under way.
+    workspace: Option<Lent<Inflating>>,
+    /// Something of it was given to zlib.
+    begun: bool,
+    /// Bytes of [`END`] that zlib has taken.
+    end: usize,
+    /// zlib has come to the end of a block with BFINAL set (§7.2.1), and is to begin anew.
+    restart: bool,
+    /// More comes out without more going in.
+    more: bool,
+    /// The message has ended, and what came out last may still be looked at.
+    done: bool,
+}
+
+/// What a call came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Inflated {
+    /// Bytes of the piece that were taken.
+    pub(crate) consumed: usize,
+    /// Bytes that came out, to be found in [`Inflater::output`].
+    pub(crate) produced: usize,
+    /// The message is whole.
+    pub(crate) done: bool,
+    /// How many final blocks ended before the message did.
+    pub(crate) restarts: u32,
+}
+
+/// The data is not DEFLATE, or ends inside a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Corrupt;
+
+/// What one call of zlib came to.
+struct Called {
+    taken: usize,
+    produced: usize,
+    at_end: bool,
+}
+
+impl Inflater {
+    /// For the end with this role.
+    pub(crate) fn new(deflate: &Deflate, role: Role) -> Self {
+        let peer = match role {
+            Role::Client => Role::Server,
+            Role::Server => Role::Client,
+        };
+        let (takeover, bits) = deflate.params.of_sender(peer);
+        Self {
+            takeover,
+            // Without takeover it is used across final blocks alone.
+            history: History::new(if takeover { bits } else { MAX_WINDOW_BITS }),
+            workspace: None,
+            begun: false,
+            end: 0,
+            restart: false,
+            more: false,
+            done: false,
+        }
+    }
+
+    /// Whether [`inflate`](Self::inflate) is to be called again before there is more to
+    /// give it.
+    #[inline]
+    pub(crate) fn has_more(&self) -> bool {
+        self.more
+    }
+
+    /// What the last call brought out.
+    #[inline]
+    pub(crate) fn output(&mut self, produced: usize) -> &[u8] {
+        match &mut self.workspace {
+            Some(workspace) => &workspace.get().chunk[..produced],
+            None => &[],
+        }
+    }
+
+    /// Decompresses a piece of a message, as far as one chunk of output goes. `last` says
+    /// that the message ends with the piece.
+    pub(crate) fn inflate(&mut self, piece: &[u8], last: bool) -> Result<Inflated, Corrupt> {
+        self.settle();
+        let mut workspace = self.workspace.take().unwrap_or_else(|| self.begin());
+        let result = self.run(workspace.get(), piece, last);
+        if let Ok(inflated) = &result {
+            self.done = inflated.done;
+            self.keep(&workspace.get().chunk[..inflated.produced]);
+        }
+        self.workspace = Some(workspace);
+        result
+    }
+
+    /// Gives back the workspace of a message that has ended.
+    #[inline]
+    pub(crate) fn settle(&mut self) {
+        if core::mem::take(&mut self.done)
+            && let Some(workspace) = self.workspace.take()
+        {
+            pool::give_inflating(workspace);
+        }
+    }
+
+    fn begin(&mut self) -> Lent<Inflating> {
+        let mut workspace = pool::take_inflating();
+        (self.begun, self.end, self.restart) = (false, 0, false);
+        if self.takeover {
+            recall(workspace.get(), &self.history);
+        }
+        workspace
+    }
+
+    fn keep(&mut self, output: &[u8]) {
+        if self.takeover || !self.done {
+            self.history.push(output);
+        } else {
+            self.history.forget();
+        }
+    }
+
+    fn run(
+        &mut self,
+        workspace: &mut Inflating,
+        piece: &[u8],
+        last: bool,
+    ) -> Result<Inflated, Corrupt> {
+        let mut total = Inflated::default();
+        self.more = false;
+        loop {
+            let rest = &piece[total.consumed..];
+            // A message may well end with a final block, though §7.2.1 has a further one
+            // follow it; or have no data at all.
+            if last && rest.is_empty() && (self.restart || !self.begun) {
+                total.done = true;
+                return Ok(total);
+            }
+            if core::mem::take(&mut self.restart) {
+                workspace.zlib.reset(false);
+                recall(workspace, &self.history);
+            }
+            self.begun |= !rest.is_empty();
+            let called = self.call(workspace, rest, last)?;
+            // What was taken beyond the piece was taken of the end.
+            total.consumed += called.taken.min(rest.len());
+            self.end += called.taken.saturating_sub(rest.len());
+            total.produced = called.produced;
+            let taken_all = total.consumed == piece.len();
+            match self.end {
+                _ if !called.at_end => {}
+                // A final block of the peer's.
+                0 => {
+                    self.restart = true;
+                    total.restarts += 1;
+                }
+                // The one of ours.
+                END_LEN => total.done = true,
+                _ => return Err(Corrupt),
+            }
+            let full = called.produced == workspace.chunk.len();
+            let waits = taken_all && !last && !full;
+            if total.done || called.produced > 0 || waits {
+                self.more = !total.done && !waits;
+                return Ok(total);
+            }
+            if called.taken == 0 && !self.restart {
+                // Neither input nor output moved: the end came inside a block.
+                return Err(Corrupt);
+            }
+        }
+    }
+
+    /// Calls zlib once, with what ends the message behind its last piece.
+    fn call(&self, workspace: &mut Inflating, piece: &[u8], last: bool) -> Result<Called, Corrupt> {
+        let Inflating { zlib, chunk, joined } = workspace;
+        let (input, flush) = if !last {
+            (piece, InflateFlush::NoFlush)
+        } else if piece.is_empty() {
+            (&END[self.end..], InflateFlush::Finish)
+        } else if piece.len() <= pool::JOIN {
+            let (data, rest) = joined.split_at_mut(piece.len());
+            data.copy_from_slice(piece);
+            rest[..END.len()].copy_from_slice(&END);
+            (&joined[..piece.len() + END.len()], InflateFlush::Finish)
+        } else {
+            (piece, InflateFlush::NoFlush)
+        };
+        let before = (zlib.total_in(), zlib.total_out());
+        let status = zlib.decompress(input, &mut chunk[..], flush).map_err(|_| Corrupt)?;
+        // Both are at most the lengths given.
+        let taken = (zlib.total_in() - before.0) as usize;
+        let produced = (zlib.total_out() - before.1) as usize;
+        Ok(Called { taken, produced, at_end: status == Status::StreamEnd })
+    }
+}
+
+/// Tells a fresh decompressor what went before.
+fn recall(workspace: &mut Inflating, history: &History) {
+    if !history.bytes().is_empty() {
+        let set = workspace.zlib.set_dictionary(history.bytes());
+        debug_assert!(set.is_ok(), "DEFLATE without a header takes a dictionary at any time");
+    }
+}

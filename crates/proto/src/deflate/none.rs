@@ -1,0 +1,72 @@
+//! Stands in for compression in a build without it: of these types there is no value.
+
+use bytes::{Bytes, BytesMut};
+
+use super::Compression;
+
+#[derive(Debug)]
+pub(crate) enum Inflater {}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Inflated {
+    pub(crate) consumed: usize,
+    pub(crate) produced: usize,
+    pub(crate) done: bool,
+    pub(crate) restarts: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Corrupt;
+
+impl Inflater {
+    pub(crate) fn has_more(&self) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn output(&mut self, _: usize) -> &[u8] {
+        match *self {}
+    }
+
+    pub(crate) fn inflate(&mut self, _: &[u8], _: bool) -> Result<Inflated, Corrupt> {
+        match *self {}
+    }
+
+    pub(crate) fn settle(&mut self) {
+        match *self {}
+    }
+}
+
+#[derive(Debug)]
+pub(crate) enum Compressor {}
+
+#[expect(dead_code, reason = "nothing is compressed")]
+pub(crate) enum Output<'a> {
+    Short(&'a [u8]),
+    Long(Bytes),
+}
+
+impl Compressor {
+    pub(crate) fn wants(&self, _: usize, _: Compression) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn compress(&mut self, _: &[u8], _: impl FnOnce(Output<'_>)) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn compress_piece(&mut self, _: &[u8], _: bool, _: bool, _: &mut BytesMut) {
+        match *self {}
+    }
+
+    pub(crate) fn rest(&mut self) {
+        match *self {}
+    }
+
+    pub(crate) fn release(&mut self) {
+        match *self {}
+    }
+
+    pub(crate) fn forget(&mut self) {
+        match *self {}
+    }
+}

@@ -1,0 +1,125 @@
+//! The workspaces of a thread, lent to its connections for a message.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::cell::RefCell;
+use std::sync::{Mutex, PoisonError};
+use std::thread_local;
+
+use zlib_rs::DeflateConfig as ZlibConfig;
+
+/// How many workspaces of a kind a thread keeps. More are made when more messages are
+/// under way at a time, and dropped after them.
+const KEPT: usize = 4;
+/// How much one call may bring out.
+pub(super) const CHUNK: usize = 16 << 10;
+/// Pieces up to this size are put before what ends a message, for one call in all.
+pub(super) const JOIN: usize = 4 << 10;
+
+thread_local! {
+    static DEFLATING: RefCell<Vec<Lent<Deflating>>> = const { RefCell::new(Vec::new()) };
+    static INFLATING: RefCell<Vec<Lent<Inflating>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A workspace in somebody's hands.
+///
+/// zlib's state may go to another thread, but may not be looked at by two; in a mutex that
+/// is never locked it does not forbid that to the connection around it.
+pub(super) struct Lent<T>(Mutex<Box<T>>);
+
+impl<T> Lent<T> {
+    fn new(workspace: T) -> Self {
+        Self(Mutex::new(Box::new(workspace)))
+    }
+
+    #[inline]
+    pub(super) fn get(&mut self) -> &mut T {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> core::fmt::Debug for Lent<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Lent")
+    }
+}
+
+/// What a compressor can't change later.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub(super) level: u8,
+    pub(super) memory_level: u8,
+    pub(super) window_bits: u8,
+}
+
+/// Room to compress in.
+pub(super) struct Deflating {
+    pub(super) zlib: zlib_rs::Deflate,
+    pub(super) shape: Shape,
+    pub(super) chunk: [u8; CHUNK],
+}
+
+/// Room to decompress in.
+pub(super) struct Inflating {
+    pub(super) zlib: zlib_rs::Inflate,
+    pub(super) chunk: [u8; CHUNK],
+    pub(super) joined: [u8; JOIN + super::inflate::END.len()],
+}
+
+/// A compressor that has forgotten everything.
+pub(super) fn take_deflating(shape: Shape) -> Lent<Deflating> {
+    let kept = DEFLATING.with_borrow_mut(|pool| {
+        let found = pool.iter_mut().position(|lent| lent.get().shape == shape)?;
+        Some(pool.swap_remove(found))
+    });
+    match kept {
+        Some(mut kept) => {
+            kept.get().zlib.reset();
+            kept
+        }
+        None => Lent::new(Deflating {
+            zlib: zlib_rs::Deflate::new_with_config(ZlibConfig {
+                level: i32::from(shape.level),
+                // Negative for DEFLATE without a header.
+                window_bits: -i32::from(shape.window_bits),
+                mem_level: i32::from(shape.memory_level),
+                ..ZlibConfig::default()
+            }),
+            shape,
+            chunk: [0; CHUNK],
+        }),
+    }
+}
+
+pub(super) fn give_deflating(lent: Lent<Deflating>) {
+    DEFLATING.with_borrow_mut(|pool| {
+        if pool.len() >= KEPT {
+            // The one that was not asked for longest goes.
+            pool.remove(0);
+        }
+        pool.push(lent);
+    });
+}
+
+/// A decompressor that has forgotten everything.
+pub(super) fn take_inflating() -> Lent<Inflating> {
+    match INFLATING.with_borrow_mut(Vec::pop) {
+        Some(mut kept) => {
+            kept.get().zlib.reset(false);
+            kept
+        }
+        None => Lent::new(Inflating {
+            zlib: zlib_rs::Inflate::new(false, super::MAX_WINDOW_BITS),
+            chunk: [0; CHUNK],
+            joined: [0; JOIN + super::inflate::END.len()],
+        }),
+    }
+}
+
+pub(super) fn give_inflating(lent: Lent<Inflating>) {
+    INFLATING.with_borrow_mut(|pool| {
+        if pool.len() < KEPT {
+            pool.push(lent);
+        }
+    });
+}

@@ -1,0 +1,187 @@
+//! Compressed messages as the wire may carry them (§6, §7.2.2, §7.2.3).
+
+use std::time::Duration;
+
+use fullduplex_proto::bytes::Bytes;
+use fullduplex_proto::{Config, Deflate, DeflateConfig, Kind, Limits, ProtocolError, Role};
+use fullduplex_testkit::chop;
+use fullduplex_testkit::pair::{End, Told};
+
+/// A client's side of an agreement without limits.
+fn agreed(config: DeflateConfig) -> Deflate {
+    let (response, _) = config.accept(&config.offers()).unwrap();
+    config.check(&[response]).unwrap().unwrap()
+}
+
+/// A client that receives.
+fn end(limits: Limits) -> End {
+    let config = Config { limits, ..Config::default() };
+    End::new(Role::Client, config).with_deflate(&agreed(DeflateConfig::smallest_bytes()))
+}
+
+/// What a client is told of these bytes, however they are cut.
+fn told(bytes: &[u8]) -> Vec<Told> {
+    told_within(bytes, Limits::default())
+}
+
+fn told_within(bytes: &[u8], limits: Limits) -> Vec<Told> {
+    let run = |pieces: &[&[u8]]| {
+        let mut end = end(limits);
+        for piece in pieces {
+            end.receive(piece, Duration::ZERO);
+        }
+        end.take_told()
+    };
+    chop::check(bytes, run)
+}
+
+fn text(text: &str) -> Told {
+    Told::Message(Kind::Text, Bytes::copy_from_slice(text.as_bytes()))
+}
+
+/// "Hello" as in §7.2.3.1, without header.
+const HELLO: [u8; 7] = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+
+#[test]
+fn the_examples_of_the_rfc() {
+    // §7.2.3.1: one block.
+    let one = [&[0xc1, 0x07][..], &HELLO].concat();
+    assert_eq!(told(&one), [text("Hello")]);
+    // §7.2.3.1: fragments.
+    let two = [&[0x41, 0x03][..], &HELLO[..3], &[0x80, 0x04], &HELLO[3..]].concat();
+    assert_eq!(told(&two), [text("Hello")]);
+    // §7.2.3.2: the second refers to the first, across an uncompressed one.
+    let again = [0xc1, 0x05, 0xf2, 0x00, 0x11, 0x00, 0x00];
+    let plain = b"\x81\x05Hullo";
+    let all = [&one[..], plain, &again].concat();
+    assert_eq!(told(&all), [text("Hello"), text("Hullo"), text("Hello")]);
+    // §7.2.3.3: a block without compression.
+    let stored = [0xc1, 0x0b, 0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00];
+    assert_eq!(told(&stored), [text("Hello")]);
+    // §7.2.3.4: BFINAL is set.
+    let is_final = [0xc1, 0x08, 0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00];
+    assert_eq!(told(&is_final), [text("Hello")]);
+    // §7.2.3.5: two blocks.
+    let blocks =
+        [0xc1, 0x0d, 0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00];
+    assert_eq!(told(&blocks), [text("Hello")]);
+    // §7.2.3.6: nothing.
+    assert_eq!(told(&[0xc1, 0x01, 0x00]), [text("")]);
+    assert_eq!(told(&[0xc1, 0x02, 0x02, 0x00]), [text("")]);
+}
+
+#[test]
+fn control_frames_between_and_empty_fragments() {
+    let bytes = [
+        &[0x41, 0x00][..],
+        &[0x00, 0x02],
+        &HELLO[..2],
+        b"\x89\x02hi",
+        &[0x00, 0x00],
+        &[0x00, 0x05],
+        &HELLO[2..],
+        b"\x8a\x00",
+        &[0x80, 0x00],
+    ]
+    .concat();
+    let expected = [Told::Ping("hi".into()), Told::Pong("".into()), text("Hello")];
+    assert_eq!(told(&bytes), expected);
+}
+
+#[test]
+fn after_final_blocks_the_window_goes_on() {
+    let is_final = [0xc1, 0x08, 0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00];
+    let again = [0xc1, 0x05, 0xf2, 0x00, 0x11, 0x00, 0x00];
+    assert_eq!(told(&[&is_final[..], &again].concat()), [text("Hello"), text("Hello")]);
+    // Two final blocks in one message, the second referring to the first; nothing behind it.
+    let body = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0xf3, 0x00, 0x11, 0x00];
+    let bytes = [&[0xc1, body.len() as u8][..], &body].concat();
+    assert_eq!(told(&bytes), [text("HelloHello")]);
+    // The same with its end in an empty fragment.
+    let bytes = [&[0x41, body.len() as u8][..], &body, &[0x80, 0x00]].concat();
+    assert_eq!(told(&bytes), [text("HelloHello")]);
+}
+
+#[test]
+fn a_message_without_any_data_is_empty() {
+    assert_eq!(told(&[0xc2, 0x00]), [Told::Message(Kind::Binary, Bytes::new())]);
+    assert_eq!(told(&[0x41, 0x00, 0x80, 0x00]), [text("")]);
+}
+
+fn error(error: ProtocolError) -> Vec<Told> {
+    vec![Told::Error(error)]
+}
+
+#[test]
+fn rsv1_has_its_place() {
+    use ProtocolError as E;
+    assert_eq!(told(&[0xc9, 0x00]), error(E::MisplacedRsv1));
+    assert_eq!(told(&[0xc8, 0x00]), error(E::MisplacedRsv1));
+    assert_eq!(told(&[0x41, 0x00, 0xc0, 0x00]), error(E::MisplacedRsv1));
+    assert_eq!(told(&[0x01, 0x00, 0x40, 0x00]), error(E::MisplacedRsv1));
+    assert_eq!(told(&[0xe1, 0x00]), error(E::ReservedBits(2)));
+    assert_eq!(told(&[0xd1, 0x00]), error(E::ReservedBits(1)));
+    let mut plain = End::new(Role::Client, Config::default());
+    plain.receive(&[0xc1, 0x07], Duration::ZERO);
+    assert_eq!(plain.take_told(), error(E::ReservedBits(4)));
+}
+
+#[test]
+fn what_is_not_deflate_fails_with_1007() {
+    use ProtocolError as E;
+    for bad in [
+        // A reserved block type.
+        &[0xff, 0xff][..],
+        // Lengths of a stored block that don't fit.
+        &[0x00, 0x05, 0x00, 0xfa, 0x00],
+        // Cut inside a stored block. (Four bytes sooner, what §7.2.2 appends would fill it.)
+        &[0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65],
+        // Cut inside a block with fixed codes.
+        &HELLO[..4],
+        // Without the end of the last block.
+        &HELLO[..6],
+        // A reference beyond what there was.
+        &[0xf2, 0x00, 0x11, 0x00, 0x00],
+        // Bytes behind a final block that are none.
+        &[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0xff],
+    ] {
+        let bytes = [&[0xc2, bad.len() as u8][..], bad].concat();
+        assert_eq!(told(&bytes), error(E::InvalidDeflate), "{bad:02x?}");
+    }
+    assert_eq!(E::InvalidDeflate.close_code().get(), 1007);
+}
+
+#[test]
+fn a_message_after_an_error_is_not_read() {
+    let bytes = [&[0xc1, 0x02, 0xff, 0xff][..], &[0xc1, 0x07], &HELLO].concat();
+    assert_eq!(told(&bytes), error(ProtocolError::InvalidDeflate));
+}
+
+#[test]
+fn text_is_checked_as_it_comes_out() {
+    // "\xff" in a stored block.
+    let bytes = [0xc1, 0x07, 0x00, 0x01, 0x00, 0xfe, 0xff, 0xff, 0x00];
+    assert_eq!(told(&bytes), error(ProtocolError::InvalidUtf8));
+    // A character that is cut at the end.
+    let bytes = [0xc1, 0x07, 0x00, 0x01, 0x00, 0xfe, 0xff, 0xc3, 0x00];
+    assert_eq!(told(&bytes), error(ProtocolError::InvalidUtf8));
+    // One that is cut between blocks.
+    let blocks = [0x00, 0x01, 0x00, 0xfe, 0xff, 0xc3, 0x00, 0x01, 0x00, 0xfe, 0xff, 0xa4, 0x00];
+    let bytes = [&[0xc1, 0x0d][..], &blocks].concat();
+    assert_eq!(told(&bytes), [text("ä")]);
+}
+
+#[test]
+fn final_blocks_are_counted_like_fragments() {
+    let limits = Limits { max_fragments: 10, ..Limits::default() };
+    // Empty final blocks of two bytes each.
+    let many = |n: usize| {
+        let body = [3, 0].repeat(n);
+        [&[0xc2, body.len() as u8][..], &body].concat()
+    };
+    assert_eq!(told_within(&many(9), limits), [Told::Message(Kind::Binary, Bytes::new())]);
+    assert_eq!(
+        told_within(&many(30), limits),
+        error(ProtocolError::TooManyFragments { limit: 10 })
+    );
+}
