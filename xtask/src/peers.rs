@@ -24,6 +24,30 @@ pub(crate) fn run() -> Outcome {
     let chromium = which("chromium").ok_or("chromium was not installed")?;
     let page = [Path::new(&http), Path::new("chromium"), Path::new(&chromium)];
     tally.add(script(Path::new("node"), "browser.mjs", &page, &node)?);
+    tally.add(deflate(&python, &node, &chromium)?);
+    Ok(tally)
+}
+
+/// The same peers with compression: several servers, each with settings of its own.
+fn deflate(python: &Path, node: &Path, chromium: &str) -> Outcome {
+    let settings = ["smallest", "balanced", "small", "window=9,min=0"];
+    let servers = settings.map(|settings| Server::start(&[&format!("--deflate={settings}")]));
+    let servers: Vec<Server> = servers.into_iter().collect::<Result<_, _>>()?;
+    let ws: Vec<_> = servers.iter().map(|server| format!("ws://{}", server.address)).collect();
+    let ws: Vec<&Path> = ws.iter().map(Path::new).collect();
+    let http: Vec<_> = servers.iter().map(|server| format!("http://{}/", server.address)).collect();
+    let fdx = release("fdx");
+    let mut tally = Tally::default();
+    tally.add(script(python, "deflate_client.py", &ws, node)?);
+    tally.add(script(python, "deflate_server.py", &[&fdx], node)?);
+    tally.add(script(Path::new("node"), "deflate_client.mjs", &ws, node)?);
+    tally.add(script(Path::new("node"), "deflate_server.mjs", &[&fdx], node)?);
+    env::apt("firefox-esr", "firefox-esr")?;
+    for (browser, program) in [("chrome", chromium), ("firefox", "/usr/bin/firefox-esr")] {
+        let mut args = vec![Path::new(browser), Path::new(program)];
+        args.extend(http.iter().map(Path::new));
+        tally.add(script(Path::new("node"), "deflate_browser.mjs", &args, node)?);
+    }
     Ok(tally)
 }
 

@@ -2,15 +2,18 @@
 //!
 //! `cargo run --example autobahn_client -- ws://127.0.0.1:9001`
 
-use fullduplex::{Client, Error};
+use fullduplex::{Client, DeflateConfig, Error};
 
 const AGENT: &str = "fullduplex";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = std::env::args().nth(1).ok_or("give the URL of the fuzzing server")?;
-    // The largest message of the suite; all else stays as it is by default.
-    let client = Client::builder().max_message_size(Some(16 << 20)).build()?;
+    let client = Client::builder()
+        // The largest message of the suite; all else stays as it is by default.
+        .max_message_size(Some(16 << 20))
+        .deflate(DeflateConfig::smallest_bytes())
+        .build()?;
 
     let (mut counter, _) = client.connect(&format!("{server}/getCaseCount")).await?;
     let count = counter.next().await.ok_or("no case count came")??;

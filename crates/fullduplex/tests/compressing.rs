@@ -1,0 +1,199 @@
+//! permessage-deflate (RFC 7692) through the library: agreed on in a real handshake, in
+//! every way to send and to receive, with drops anywhere.
+
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+
+use common::echo;
+use fullduplex::proto::handshake::SecKey;
+use fullduplex::server::{ServerConfig, accept_with};
+use fullduplex::{
+    Client, CloseCode, Compression, DeflateConfig, ErrorKind, Kind, Message, PreparedMessage,
+    Transport, WebSocket,
+};
+use fullduplex_testkit::Rng;
+use fullduplex_testkit::cancel::{insist, poll_at_most};
+use fullduplex_testkit::hostile::{Hostile, Manners};
+use fullduplex_testkit::pipe::{Pipe, pipe};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+async fn opened<S: Transport>(
+    (near, far): (S, S),
+    client: impl Into<Option<DeflateConfig>>,
+    server: impl Into<Option<DeflateConfig>>,
+) -> (WebSocket<S>, WebSocket<S>) {
+    let mut config = ServerConfig::default();
+    config.websocket.deflate = server.into();
+    let client = Client::builder().deflate(client).build().unwrap();
+    let (client, server) =
+        tokio::join!(client.connect_over(near, "ws://a.example/"), accept_with(far, config));
+    (client.unwrap().0, server.unwrap())
+}
+
+async fn pair(config: DeflateConfig) -> (WebSocket<Pipe>, WebSocket<Pipe>) {
+    opened(pipe(1 << 16), config, config).await
+}
+
+const PRESETS: [DeflateConfig; 3] =
+    [DeflateConfig::small_memory(), DeflateConfig::balanced(), DeflateConfig::smallest_bytes()];
+
+#[tokio::test]
+async fn both_ends_know_what_was_agreed_on() {
+    for config in PRESETS {
+        let (client, server) = pair(config).await;
+        assert_eq!(client.deflate(), server.deflate());
+        let params = client.deflate().unwrap();
+        assert_eq!(params.server_no_context_takeover, !config.send_context_takeover);
+        assert_eq!(params.server_max_window_bits, config.send_window_bits);
+    }
+    for (client, server) in [(None, None), (None, Some(PRESETS[1])), (Some(PRESETS[1]), None)] {
+        let (client, server) = opened(pipe(1 << 16), client, server).await;
+        assert_eq!((client.deflate(), server.deflate()), (None, None));
+    }
+}
+
+fn text(rng: &mut Rng, len: usize) -> String {
+    let mut text = String::new();
+    while text.len() < len {
+        text += ["one ", "two ", "drei ", "vier ✓ ", "5 "][rng.below(5)];
+    }
+    text
+}
+
+#[tokio::test]
+async fn echoes_of_all_sizes_in_every_way() {
+    let mut rng = Rng::new(5);
+    for config in PRESETS {
+        let (mut client, server) = pair(config).await;
+        tokio::spawn(echo(server));
+        for size in [0, 1, 63, 64, 5_000, 70_000, 600_000] {
+            let text = text(&mut rng, size);
+            for compression in [Compression::Auto, Compression::On, Compression::Off] {
+                client.send_with(text.as_str(), compression).await.unwrap();
+                assert_eq!(client.next().await.unwrap().unwrap().as_text(), Some(&text[..]));
+            }
+            client.send_prepared(&PreparedMessage::new(text.as_str())).await.unwrap();
+            let mut reader = client.next_reader().await.unwrap().unwrap();
+            assert_eq!(reader.kind(), Kind::Text);
+            let mut back = String::new();
+            reader.read_to_string(&mut back).await.unwrap();
+            assert_eq!(back, text);
+        }
+        client.close(CloseCode::NORMAL, "").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_flushed_piece_can_be_read_before_the_message_ends() {
+    for config in PRESETS {
+        let (mut client, mut server) = pair(config).await;
+        let (mut writer, reading) = (client.writer(Kind::Text), server.next_reader());
+        let write = async {
+            writer.write_all(b"a first piece, ").await.unwrap();
+            writer.flush().await.unwrap();
+        };
+        let (reader, ()) = tokio::join!(reading, write);
+        let mut reader = reader.unwrap().unwrap();
+        let mut piece = [0; 15];
+        reader.read_exact(&mut piece).await.unwrap();
+        assert_eq!(&piece, b"a first piece, ");
+        writer.flush().await.unwrap();
+        writer.write_all(b"and the rest").await.unwrap();
+        writer.shutdown().await.unwrap();
+        let mut rest = String::new();
+        reader.read_to_string(&mut rest).await.unwrap();
+        assert_eq!(rest, "and the rest");
+    }
+}
+
+/// Both windows stay in step whatever is dropped, and wherever it waits.
+#[tokio::test]
+async fn drops_never_bring_the_windows_out_of_step() {
+    let manners = |seed| Manners { read: 40, write: 40, seed: Some(seed), ..Manners::BYTEWISE };
+    for (most, config) in (1..7).flat_map(|most| PRESETS.map(|config| (most, config))) {
+        let (a, b) = pipe(256);
+        let ends = (Hostile::new(a, manners(1)), Hostile::new(b, manners(2)));
+        let (mut client, server) = opened(ends, config, config).await;
+        tokio::spawn(echo(server));
+        let mut rng = Rng::new(most as u64);
+        for _ in 0..12 {
+            let size = rng.below(4000);
+            let message = Message::from(text(&mut rng, size));
+            insist(most, async |n| poll_at_most(client.send(message.clone()), n).await)
+                .await
+                .unwrap();
+            let prepared = PreparedMessage::new(message.clone());
+            insist(most, async |n| poll_at_most(client.send_prepared(&prepared), n).await)
+                .await
+                .unwrap();
+            for _ in 0..2 {
+                let answer = insist(most, async |n| poll_at_most(client.next(), n).await).await;
+                assert_eq!(answer.unwrap().unwrap(), message);
+            }
+            if rng.below(4) == 0 {
+                client.release_memory();
+            }
+        }
+        client.close(CloseCode::NORMAL, "").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_reader_passes_over_the_rest() {
+    let (mut client, mut server) = pair(DeflateConfig::smallest_bytes()).await;
+    let long = "long and longer ".repeat(10_000);
+    tokio::spawn(async move {
+        client.send(long.as_str()).await.unwrap();
+        client.send("long and longer, but another").await.unwrap();
+        client.next().await
+    });
+    let mut reader = server.next_reader().await.unwrap().unwrap();
+    reader.read_exact(&mut [0; 100]).await.unwrap();
+    drop(reader);
+    let next = server.next().await.unwrap().unwrap();
+    assert_eq!(next.as_text(), Some("long and longer, but another"));
+}
+
+#[tokio::test]
+async fn a_bomb_fails_the_connection_on_both_sides() {
+    let (client, mut server) = pair(DeflateConfig::balanced()).await;
+    let (send, mut receive) = client.split();
+    let sending = tokio::spawn(async move { send.send(vec![0; 64 << 20]).await });
+    let error = server.next().await.unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.close_code()), (ErrorKind::Limit, Some(CloseCode::MESSAGE_TOO_BIG)));
+    assert!(server.next().await.is_none());
+    let told = receive.next().await;
+    assert!(told.is_none_or(|told| told.is_err()));
+    let info = receive.close_info().unwrap();
+    assert_eq!(info.code(), CloseCode::MESSAGE_TOO_BIG);
+    let _ = sending.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_the_rules_is_an_error_of_the_handshake() {
+    let (near, mut far) = pipe(1 << 16);
+    let client = Client::builder().deflate(DeflateConfig::small_memory()).build().unwrap();
+    let answering = async {
+        let mut head = vec![0; 4096];
+        let len = far.read(&mut head).await.unwrap();
+        let head = String::from_utf8_lossy(&head[..len]).into_owned();
+        let key = head.lines().find_map(|l| l.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+        let key = SecKey::parse(key.as_bytes()).unwrap();
+        let accept = key.accept();
+        let accept = accept.as_str();
+        let answer = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {accept}\r\n\
+             Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+        );
+        far.write_all(answer.as_bytes()).await.unwrap();
+        far
+    };
+    let (connected, _far) = tokio::join!(client.connect_over(near, "ws://a/"), answering);
+    let error = connected.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Handshake);
+    assert!(error.to_string().contains("server_no_context_takeover"), "{error}");
+}

@@ -1,0 +1,66 @@
+"""Python's websockets, compressing, as server of `fdx connect --deflate`:
+deflate_server.py FDX"""
+
+import asyncio
+import os
+import sys
+
+from websockets.asyncio.server import serve
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+
+from tap import check, main
+
+FDX = sys.argv[1]
+
+
+async def exchange(settings, **parameters):
+    seen = []
+
+    async def echo(ws):
+        [extension] = ws.protocol.extensions
+        seen.append(extension)
+        async for message in ws:
+            await ws.send(message)
+
+    factory = ServerPerMessageDeflateFactory(**parameters)
+    async with serve(echo, "127.0.0.1", 0, compression=None, extensions=[factory], max_size=None) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        lines = [f"line {i} " + "again and again " * (i % 50) for i in range(300)]
+        assert await fdx(url, "\n".join(lines).encode() + b"\n", settings) == "\n".join(lines).encode() + b"\n"
+        data = os.urandom(200_000) + b"the same and the same " * 20_000
+        assert await fdx(url, data, settings, "--binary") == data
+    return seen[0]
+
+
+async def fdx(url, stdin, settings, *options):
+    process = await asyncio.create_subprocess_exec(
+        FDX, "connect", url, f"--deflate={settings}", *options,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await asyncio.wait_for(process.communicate(stdin), 30)
+    assert process.returncode == 0, err
+    return out
+
+
+@check
+async def windows_of_9_to_15_with_and_without_takeover():
+    for bits in range(9, 16):
+        for forgets in [False, True]:
+            extension = await exchange(
+                "smallest",
+                server_max_window_bits=bits,
+                client_max_window_bits=bits,
+                server_no_context_takeover=forgets,
+                client_no_context_takeover=forgets,
+            )
+            assert extension.remote_no_context_takeover == forgets
+            assert extension.remote_max_window_bits == bits
+
+
+@check
+async def every_preset():
+    for settings in ["small", "balanced", "smallest", "window=9", "window=8,takeover=no", "level=1,min=0"]:
+        await exchange(settings)
+
+
+main()
