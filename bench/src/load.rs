@@ -55,6 +55,31 @@ pub async fn run(
         .await
 }
 
+/// Opens connections, and exchanges so many messages on each, one by one.
+pub async fn one_by_one(
+    address: &str,
+    connections: usize,
+    frames: &[Vec<u8>],
+    messages: usize,
+    deflate: Deflate,
+) -> io::Result<Vec<TcpStream>> {
+    let mut open_ones = Vec::new();
+    let mut buffer = vec![0; 64 << 10];
+    for _ in 0..connections {
+        let mut stream = open(address, deflate).await?;
+        let (mut counts, mut reader) = (Counts::default(), Replies::default());
+        for i in 0..messages {
+            stream.write_all(&frames[i % frames.len()]).await?;
+            while counts.messages <= i as u64 {
+                let len = stream.read(&mut buffer).await?;
+                reader.feed(&buffer[..len], &mut counts);
+            }
+        }
+        open_ones.push(stream);
+    }
+    Ok(open_ones)
+}
+
 /// Does the opening handshake.
 async fn open(address: &str, deflate: Deflate) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(address).await?;

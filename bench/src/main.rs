@@ -79,6 +79,14 @@ fn main() -> Result<()> {
     let me = std::process::id().to_string();
     Command::new("taskset").args(["-cp", "1", &me]).output()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if wanted.iter().any(|w| w == "m") {
+        println!("m: memory of a connection after so many messages of 1 KiB of JSON each way");
+        runtime.block_on(memory(&peers))?;
+        wanted.retain(|w| w != "m");
+        if wanted.is_empty() {
+            return Ok(());
+        }
+    }
     for case in CASES.iter().filter(|c| wanted.is_empty() || wanted.iter().any(|w| w == c.name)) {
         println!("{}: {}", case.name, case.what);
         for line in runtime.block_on(measure(case, &peers, rounds))? {
@@ -93,20 +101,27 @@ fn peers(levels: &[String]) -> Result<Vec<Peer>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let manifest = folder.join("Cargo.toml");
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let mut build = Command::new(cargo);
-    build.args(["build", "--release", "--bins", "--manifest-path"]).arg(&manifest);
-    if !build.status()?.success() {
-        return Err("the servers don't build".into());
-    }
     let built = std::env::current_exe()?;
     let built = built.parent().ok_or("no folder")?;
+    // Ours twice: the second with the C library that compresses whole messages.
+    for features in ["libdeflate", ""] {
+        let mut build = Command::new(&cargo);
+        build.args(["build", "--release", "--bins", "--features", features, "--manifest-path"]);
+        if !build.arg(&manifest).status()?.success() {
+            return Err("the servers don't build".into());
+        }
+        if !features.is_empty() {
+            std::fs::copy(built.join("fullduplex"), built.join("fullduplex-libdeflate"))?;
+        }
+    }
     let rust = |name: &str| Peer {
         name: name.into(),
         program: built.join(name),
         script: None,
         extra: None,
     };
-    let mut peers: Vec<_> = ["fullduplex", "sockudo", "yawc"].into_iter().map(rust).collect();
+    let mut peers: Vec<_> =
+        ["fullduplex", "fullduplex-libdeflate", "sockudo", "yawc"].into_iter().map(rust).collect();
     for level in levels {
         let name = format!("fullduplex level {level}");
         peers.push(Peer { name, extra: Some(level.clone()), ..rust("fullduplex") });
@@ -124,6 +139,44 @@ fn peers(levels: &[String]) -> Result<Vec<Peer>> {
         peers.push(Peer { name: "bun".into(), program: bun, script, extra: None });
     }
     Ok(peers)
+}
+
+/// How much memory a connection takes, by mode and messages.
+async fn memory(peers: &[&Peer]) -> Result<()> {
+    const CONNECTIONS: usize = 500;
+    for peer in peers {
+        let ours = peer.name.starts_with("fullduplex");
+        for mode in ["off", "shared", "balanced", "dedicated"] {
+            if mode == "balanced" && !ours {
+                continue;
+            }
+            let deflate = match mode {
+                "off" => Deflate::Off,
+                "shared" => Deflate::Each,
+                _ => Deflate::Takeover,
+            };
+            let frames = payload::frames(1 << 10, true, deflate);
+            let program = peer.program.to_str().ok_or("a path that is not UTF-8")?;
+            let mut args: Vec<&str> = Vec::new();
+            args.extend(peer.script.as_deref().and_then(Path::to_str));
+            args.push(mode);
+            let server = Server::start(program, &args)?;
+            // What the server needs for the first, of all kinds, is not counted.
+            let first = load::one_by_one(&server.address, 4, &frames, 40, deflate).await?;
+            for messages in [1, 40] {
+                let before = server.memory();
+                let open =
+                    load::one_by_one(&server.address, CONNECTIONS, &frames, messages, deflate);
+                let open = open.await?;
+                let grown = server.memory().saturating_sub(before) / CONNECTIONS as u64;
+                println!("  {:22} {mode:10} {messages:3} messages: {grown:8} B", peer.name);
+                drop(open);
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+            drop(first);
+        }
+    }
+    Ok(())
 }
 
 async fn measure(case: &Case, peers: &[&Peer], rounds: usize) -> Result<Vec<String>> {

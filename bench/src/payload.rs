@@ -18,15 +18,14 @@ const DIFFERENT: usize = 500;
 /// Masked frames, to be sent in this order, from the first again after the last.
 pub fn frames(size: usize, text: bool, deflate: Deflate) -> Vec<Vec<u8>> {
     let opcode = if text { 0x81 } else { 0x82 };
-    let mut random = Random(0x9E37_79B9_7F4A_7C15);
     if deflate == Deflate::Off {
         let payload = if text { mixed_text(size) } else { vec![b'x'; size] };
         return vec![masked(opcode, &payload)];
     }
     let mut zlib = Compress::new_with_window_bits(Compression::new(6), false, 15);
-    (0..DIFFERENT)
-        .map(|_| {
-            let message = json(&mut random, size);
+    messages(size, DIFFERENT)
+        .into_iter()
+        .map(|message| {
             if deflate == Deflate::Each {
                 zlib.reset();
             }
@@ -38,10 +37,15 @@ pub fn frames(size: usize, text: bool, deflate: Deflate) -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// So many messages of JSON.
+pub fn messages(size: usize, count: usize) -> Vec<Vec<u8>> {
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    (0..count).map(|_| json(&mut random, size)).collect()
+}
+
 /// Records as services send them: fixed keys, values that vary, and an opaque token.
 fn json(random: &mut Random, size: usize) -> Vec<u8> {
-    const NAMES: [&str; 8] =
-        ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi"];
+    const NAMES: [&str; 8] = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi"];
     const STATES: [&str; 4] = ["active", "idle", "away", "offline"];
     let mut text = String::from("{\"type\":\"update\",\"items\":[");
     while text.len() + 130 < size {

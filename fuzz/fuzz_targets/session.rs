@@ -42,7 +42,11 @@ fuzz_target!(|input: &[u8]| {
             5 => {
                 let (last, size) = (op >> 4 & 1 == 1, size / 3);
                 let payload = vec![step.to_le_bytes()[0]; size];
-                if end.session().send_fragment(Kind::Binary, &payload, last, Compression::Auto).is_ok() {
+                if end
+                    .session()
+                    .send_fragment(Kind::Binary, &payload, last, Compression::Auto)
+                    .is_ok()
+                {
                     begun[side].extend(payload);
                     if last {
                         sent[side].push(std::mem::take(&mut begun[side]).into());

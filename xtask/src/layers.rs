@@ -10,7 +10,10 @@ use crate::{Outcome, Tally};
 
 /// The normal dependencies that each crate may have.
 const ALLOWED: [(&str, &[&str]); 5] = [
-    ("fullduplex-proto", &["base64", "bytes", "httparse", "sha1_smol", "simdutf8", "zlib-rs"]),
+    (
+        "fullduplex-proto",
+        &["base64", "bytes", "httparse", "sha1_smol", "simdutf8", "zlib-rs", "libdeflater"],
+    ),
     (
         "fullduplex",
         &[

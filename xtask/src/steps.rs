@@ -107,6 +107,11 @@ fn features() -> Outcome {
         "warnings",
     ];
     tally.add(cargo(&lean)?);
+    for (package, test) in [("fullduplex-proto", "deflate"), ("fullduplex", "compressing")] {
+        let words =
+            ["test", "--locked", "-q", "-p", package, "--features", "libdeflate", "--test", test];
+        tally.add(cargo(&words)?);
+    }
     // The test of `no_std` is a target without std; it is there where rustup has it.
     let targets = crate::process::output(command("rustup").args(["target", "list", "--installed"]));
     match targets.unwrap_or_default().lines().find(|t| t.ends_with("-none") || t.contains("thumb"))

@@ -6,7 +6,6 @@
 
 mod common;
 
-
 use common::echo;
 use fullduplex::proto::handshake::SecKey;
 use fullduplex::server::{ServerConfig, accept_with};
@@ -163,7 +162,10 @@ async fn a_bomb_fails_the_connection_on_both_sides() {
     let (send, mut receive) = client.split();
     let sending = tokio::spawn(async move { send.send(vec![0; 64 << 20]).await });
     let error = server.next().await.unwrap().unwrap_err();
-    assert_eq!((error.kind(), error.close_code()), (ErrorKind::Limit, Some(CloseCode::MESSAGE_TOO_BIG)));
+    assert_eq!(
+        (error.kind(), error.close_code()),
+        (ErrorKind::Limit, Some(CloseCode::MESSAGE_TOO_BIG))
+    );
     assert!(server.next().await.is_none());
     let told = receive.next().await;
     assert!(told.is_none_or(|told| told.is_err()));

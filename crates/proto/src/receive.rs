@@ -224,8 +224,15 @@ impl Receiver {
 
     #[inline]
     fn step(&mut self, input: &mut [u8]) -> Result<(usize, Found), ProtocolError> {
-        if self.frame.remaining > 0 || self.has_more() {
+        if self.frame.remaining > 0 {
             return self.payload(input, 0);
+        }
+        if self.has_more() {
+            let (consumed, found) = self.payload(input, 0)?;
+            // There may have been nothing more after all; then the next frame's turn is now.
+            if !matches!(found, Found::Nothing) {
+                return Ok((consumed, found));
+            }
         }
         let Some(raw) = RawHeader::decode(input) else {
             return self.incomplete(input).map(|()| (0, Found::Nothing));

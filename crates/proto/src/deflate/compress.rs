@@ -84,9 +84,13 @@ impl Compressor {
         }
     }
 
-    /// Compresses a message and hands it to `sink`, unless it would not become shorter;
-    /// returns whether it did.
+    /// Compresses a message, which is not empty, and hands it to `sink`, unless it would not
+    /// become shorter; returns whether it did.
     pub(crate) fn compress(&mut self, message: &[u8], sink: impl FnOnce(Output<'_>)) -> bool {
+        #[cfg(feature = "libdeflate")]
+        if self.history.is_none() && message.len() <= super::whole::LONGEST {
+            return super::whole::compress(self.shape.level, message, sink);
+        }
         let mut workspace = self.begin();
         let shorter = compress_whole(workspace.get(), message, sink);
         if shorter {

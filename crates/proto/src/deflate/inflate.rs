@@ -32,6 +32,8 @@ pub(crate) struct Inflater {
     restart: bool,
     /// More comes out without more going in.
     more: bool,
+    /// What comes next is not DEFLATE.
+    corrupt: bool,
     /// The message has ended, and what came out last may still be looked at.
     done: bool,
 }
@@ -58,6 +60,7 @@ struct Called {
     taken: usize,
     produced: usize,
     at_end: bool,
+    corrupt: bool,
 }
 
 impl Inflater {
@@ -77,6 +80,7 @@ impl Inflater {
             end: 0,
             restart: false,
             more: false,
+            corrupt: false,
             done: false,
         }
     }
@@ -146,6 +150,9 @@ impl Inflater {
     ) -> Result<Inflated, Corrupt> {
         let mut total = Inflated::default();
         self.more = false;
+        if self.corrupt {
+            return Err(Corrupt);
+        }
         loop {
             let rest = &piece[total.consumed..];
             // A message may well end with a final block, though §7.2.1 has a further one
@@ -159,12 +166,20 @@ impl Inflater {
                 recall(workspace, &self.history);
             }
             self.begun |= !rest.is_empty();
-            let called = self.call(workspace, rest, last)?;
+            let called = self.call(workspace, rest, last);
             // What was taken beyond the piece was taken of the end.
             total.consumed += called.taken.min(rest.len());
             self.end += called.taken.saturating_sub(rest.len());
             total.produced = called.produced;
             let taken_all = total.consumed == piece.len();
+            // A message that is cut short may have its end taken for something else.
+            let cut = called.at_end && !matches!(self.end, 0 | END_LEN);
+            if called.corrupt || cut {
+                // What came out before is told before, however the input was cut.
+                self.corrupt = called.produced > 0;
+                self.more = self.corrupt;
+                return if self.corrupt { Ok(total) } else { Err(Corrupt) };
+            }
             match self.end {
                 _ if !called.at_end => {}
                 // A final block of the peer's.
@@ -173,8 +188,7 @@ impl Inflater {
                     total.restarts += 1;
                 }
                 // The one of ours.
-                END_LEN => total.done = true,
-                _ => return Err(Corrupt),
+                _ => total.done = true,
             }
             let full = called.produced == workspace.chunk.len();
             let waits = taken_all && !last && !full;
@@ -190,7 +204,7 @@ impl Inflater {
     }
 
     /// Calls zlib once, with what ends the message behind its last piece.
-    fn call(&self, workspace: &mut Inflating, piece: &[u8], last: bool) -> Result<Called, Corrupt> {
+    fn call(&self, workspace: &mut Inflating, piece: &[u8], last: bool) -> Called {
         let Inflating { zlib, chunk, joined } = workspace;
         let (input, flush) = if !last {
             (piece, InflateFlush::NoFlush)
@@ -205,11 +219,14 @@ impl Inflater {
             (piece, InflateFlush::NoFlush)
         };
         let before = (zlib.total_in(), zlib.total_out());
-        let status = zlib.decompress(input, &mut chunk[..], flush).map_err(|_| Corrupt)?;
-        // Both are at most the lengths given.
-        let taken = (zlib.total_in() - before.0) as usize;
-        let produced = (zlib.total_out() - before.1) as usize;
-        Ok(Called { taken, produced, at_end: status == Status::StreamEnd })
+        let status = zlib.decompress(input, &mut chunk[..], flush);
+        Called {
+            // Both are at most the lengths given.
+            taken: (zlib.total_in() - before.0) as usize,
+            produced: (zlib.total_out() - before.1) as usize,
+            at_end: status == Ok(Status::StreamEnd),
+            corrupt: status.is_err(),
+        }
     }
 }
 

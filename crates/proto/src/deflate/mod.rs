@@ -25,6 +25,8 @@ mod none;
 mod pool;
 #[cfg(feature = "deflate")]
 mod prepared;
+#[cfg(feature = "libdeflate")]
+mod whole;
 
 #[cfg(feature = "deflate")]
 pub(crate) use compress::{Compressor, Output};
@@ -50,19 +52,19 @@ pub const MAX_WINDOW_BITS: u8 = 15;
 /// | preset | level | takeover | window | memory, at most |
 /// |---|---|---|---|---|
 /// | none (`Option::None`) | – | – | – | 0 |
-/// | [`small_memory`](Self::small_memory) | 4 | no | 32 KiB | 0 |
-/// | [`balanced`](Self::balanced) | 4 | yes | 4 KiB | 10 KiB |
-/// | [`smallest_bytes`](Self::smallest_bytes) | 9 | yes | 32 KiB | 80 KiB, and 380 KiB while it sends often |
+/// | [`small_memory`](Self::small_memory) | 5 | no | 32 KiB | 0 |
+/// | [`balanced`](Self::balanced) | 5 | yes | 4 KiB | 10 KiB |
+/// | [`smallest_bytes`](Self::smallest_bytes) | 8 | yes | 32 KiB | 80 KiB, and 375 KiB while it sends often |
 ///
 /// Compression makes lengths depend on content. Where an attacker can have text of his own
 /// sent beside a secret and see the lengths, he can guess the secret: send such messages
 /// with [`Compression::Off`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeflateConfig {
-    /// How hard to search for matches: 1, fastest, to 9, smallest. Default: 4.
+    /// How hard to search for matches: 1, fastest, to 9, slowest. Default: 5.
     pub level: u8,
     /// How many symbols are gathered for one block, 1 to 9: each step halves or doubles
-    /// the smaller part of a workspace. Default: 8.
+    /// the smaller part of a workspace. Default: 6.
     pub memory_level: u8,
     /// Shorter messages are sent as they are. Default: 64 bytes.
     pub min_size: usize,
@@ -97,8 +99,8 @@ impl DeflateConfig {
     /// The default: small windows, for little memory and time.
     pub const fn balanced() -> Self {
         Self {
-            level: 4,
-            memory_level: 8,
+            level: 5,
+            memory_level: 6,
             min_size: 64,
             send_context_takeover: true,
             send_window_bits: 12,
@@ -110,8 +112,9 @@ impl DeflateConfig {
     /// The fewest bytes on the wire, whatever they cost.
     pub const fn smallest_bytes() -> Self {
         Self {
-            level: 9,
-            memory_level: 9,
+            // Level 9 looks harder, and often finds less.
+            level: 8,
+            memory_level: 8,
             min_size: 16,
             send_window_bits: 15,
             receive_window_bits: 15,

@@ -185,3 +185,18 @@ fn final_blocks_are_counted_like_fragments() {
         error(ProtocolError::TooManyFragments { limit: 10 })
     );
 }
+
+/// A fragment whose output fills what it is put in exactly looks as if there were more.
+#[test]
+fn after_a_full_chunk_the_next_frame_is_read() {
+    for len in [16 << 10, 32 << 10] {
+        let mut zlib = flate2::Compress::new(flate2::Compression::new(9), false);
+        let mut data = Vec::with_capacity(1000);
+        zlib.compress_vec(&vec![0; len], &mut data, flate2::FlushCompress::Sync).unwrap();
+        let (one, two) = ([&[0x42, data.len() as u8][..], &data].concat(), [0x80, 0x01, 0x00]);
+        let expected = vec![Told::Message(Kind::Binary, vec![0; len].into())];
+        let mut end = end(Limits::default());
+        end.receive(&[&one[..], b"\x89\x00", &two].concat(), Duration::ZERO);
+        assert_eq!(end.take_told(), [vec![Told::Ping(Bytes::new())], expected].concat());
+    }
+}

@@ -1,0 +1,128 @@
+//! Any bytes as the data of compressed messages: the same however they are cut, and what
+//! zlib makes of them.
+//!
+//! Byte 0: bit 0 forbids takeover, bit 1 chooses a low limit, the rest how the input is
+//! cut. Then messages, each behind its length.
+
+#![no_main]
+
+use std::time::Duration;
+
+use flate2::{Decompress, FlushDecompress, Status};
+use fullduplex_proto::frame::{EncodedHeader, OpCode};
+use fullduplex_proto::{Config, DeflateConfig, Kind, Limits, ProtocolError, Role};
+use fullduplex_testkit::Rng;
+use fullduplex_testkit::pair::{End, Told};
+use libfuzzer_sys::fuzz_target;
+
+fn run(takeover: bool, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
+    let config = DeflateConfig {
+        receive_context_takeover: takeover,
+        receive_window_bits: 15,
+        ..DeflateConfig::balanced()
+    };
+    let (response, _) = config.accept(&config.offers()).expect("accepted");
+    let deflate = config.check(&[response]).expect("good").expect("accepted");
+    let config = Config { limits, ..Config::default() };
+    let mut end = End::new(Role::Client, config).with_deflate(&deflate);
+    for piece in pieces {
+        end.receive(piece, Duration::ZERO);
+    }
+    end.take_told()
+}
+
+/// What zlib makes of a message, going on behind final blocks; `None` if nothing. Says also
+/// whether that is all of a message: a final block can follow, unless it has more than the
+/// limit.
+fn zlib(history: &mut Vec<u8>, data: &[u8], limit: usize) -> Option<(Vec<u8>, bool)> {
+    let all = [data, &[0, 0, 0xff, 0xff]].concat();
+    let (mut out, mut taken) = (Vec::new(), 0);
+    'blocks: loop {
+        let mut zlib = Decompress::new(false);
+        let from = history.len().saturating_sub(1 << 15);
+        if from < history.len() {
+            zlib.set_dictionary(&history[from..]).ok()?;
+        }
+        loop {
+            let mut chunk = Vec::with_capacity(1 << 15);
+            let before = zlib.total_in();
+            let status =
+                zlib.decompress_vec(&all[taken..], &mut chunk, FlushDecompress::Sync).ok()?;
+            taken += (zlib.total_in() - before) as usize;
+            history.extend_from_slice(&chunk);
+            out.extend_from_slice(&chunk);
+            match status {
+                Status::StreamEnd if taken < data.len() => continue 'blocks,
+                Status::StreamEnd => return Some((out, taken == data.len())),
+                _ if out.len() > limit => return Some((out, true)),
+                _ if chunk.is_empty() => {
+                    let mut more = Vec::with_capacity(1000);
+                    let end = [1, 0, 0, 0xff, 0xff];
+                    let status = zlib.decompress_vec(&end, &mut more, FlushDecompress::Sync);
+                    let is_end = matches!(status, Ok(Status::StreamEnd));
+                    let whole = is_end && more.is_empty();
+                    return Some((out, whole));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fuzz_target!(|input: &[u8]| {
+    let [first, rest @ ..] = input else { return };
+    let takeover = first & 1 == 0;
+    let limit = if first & 2 == 0 { 200_000 } else { 50 };
+    let limits = Limits { max_message_size: Some(limit), ..Limits::default() };
+    let mut rng = Rng::new(u64::from(*first));
+    let (mut wire, mut messages) = (Vec::new(), Vec::new());
+    let mut rest = rest;
+    while let [len, data @ ..] = rest {
+        let (data, next) = data.split_at(usize::from(*len).min(data.len()));
+        rest = next;
+        messages.push(data);
+        let cut = rng.below(data.len() + 1);
+        let header = EncodedHeader::new(OpCode::Binary, false, None, cut as u64).compressed();
+        wire.extend_from_slice(header.as_bytes());
+        wire.extend_from_slice(&data[..cut]);
+        let left = (data.len() - cut) as u64;
+        wire.extend_from_slice(
+            EncodedHeader::new(OpCode::Continuation, true, None, left).as_bytes(),
+        );
+        wire.extend_from_slice(&data[cut..]);
+    }
+    let whole = run(takeover, limits, &[&wire]);
+    let mut pieces = Vec::new();
+    let mut rest = &wire[..];
+    while !rest.is_empty() {
+        let (piece, tail) = rest.split_at((1 + rng.below(9)).min(rest.len()));
+        pieces.push(piece);
+        rest = tail;
+    }
+    assert_eq!(run(takeover, limits, &pieces), whole);
+
+    let mut history = Vec::new();
+    for (told, data) in whole.iter().zip(&messages) {
+        let limit = usize::try_from(limit).expect("small");
+        if !takeover {
+            history.clear();
+        }
+        let other = zlib(&mut history, data, limit);
+        match told {
+            // Where there are no data at all, zlib waits for some.
+            Told::Message(Kind::Binary, ours) if data.is_empty() => assert!(ours.is_empty()),
+            Told::Message(Kind::Binary, ours) => {
+                assert!(ours.len() <= limit);
+                assert_eq!(Some((ours.to_vec(), true)), other);
+            }
+            Told::Error(ProtocolError::MessageTooBig { .. }) => {
+                assert!(other.is_none_or(|(other, whole)| other.len() > limit || !whole));
+            }
+            Told::Error(ProtocolError::InvalidDeflate) => {
+                assert!(other.is_none_or(|(_, whole)| !whole));
+            }
+            Told::Error(ProtocolError::TooManyFragments { .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+});
