@@ -20,7 +20,7 @@ use super::pool::CHUNK;
 pub(super) const LONGEST: usize = 1 << 20;
 
 /// libdeflate's levels that make messages as short as zlib's 1 to 9, or shorter.
-const LEVELS: [i32; 9] = [1, 1, 1, 2, 3, 4, 5, 7, 9];
+const LEVELS: [i32; 9] = [1, 1, 1, 1, 2, 3, 5, 7, 9];
 
 thread_local! {
     static COMPRESSORS: RefCell<Vec<Whole>> = const { RefCell::new(Vec::new()) };

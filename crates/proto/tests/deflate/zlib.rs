@@ -78,19 +78,19 @@ impl Reader {
         }
         let all = [compressed, &[0, 0, 0xff, 0xff]].concat();
         // Byte by byte, so that only the window can be referred to.
-        let (mut out, mut taken, mut is_final) = (Vec::new(), 0, false);
-        loop {
+        let (mut out, mut taken) = (Vec::new(), 0);
+        let is_final = loop {
             let mut byte = [0];
             let before = (self.zlib.total_in(), self.zlib.total_out());
             let flush = zlib_rs::InflateFlush::SyncFlush;
             let status = self.zlib.decompress(&all[taken..], &mut byte, flush);
-            is_final = status.expect("within the window") == zlib_rs::Status::StreamEnd;
+            let is_final = status.expect("within the window") == zlib_rs::Status::StreamEnd;
             taken += (self.zlib.total_in() - before.0) as usize;
             if self.zlib.total_out() == before.1 {
-                break;
+                break is_final;
             }
             out.push(byte[0]);
-        }
+        };
         // A final block has an empty one behind it (§7.2.3.4), and ends the window.
         let behind: &[u8] = if is_final { &[0, 0, 0, 0xff, 0xff] } else { &[] };
         assert!(!(is_final && self.takeover));
