@@ -25,6 +25,16 @@ pub(crate) fn run() -> Outcome {
     let page = [Path::new(&http), Path::new("chromium"), Path::new(&chromium)];
     tally.add(script(Path::new("node"), "browser.mjs", &page, &node)?);
     tally.add(deflate(&python, &node, &chromium)?);
+    tally.add(script(&python, "tls_server.py", &[&fdx], &node)?);
+    for (program, package) in [
+        ("squid", "squid"),
+        ("tinyproxy", "tinyproxy"),
+        ("microsocks", "microsocks"),
+        ("stunnel4", "stunnel4"),
+    ] {
+        env::apt(program, package)?;
+    }
+    tally.add(script(&python, "proxies.py", &[&fdx], &node)?);
     Ok(tally)
 }
 

@@ -1,17 +1,18 @@
 //! `fdx connect`.
 
 use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
+use fullduplex::client::{Proxies, Proxy, TlsSettings};
 use fullduplex::{
-    Cause, Client, CloseCode, CloseInfo, Error, ErrorKind, Initiator, Message, ReceiveHalf,
-    SendHalf,
+    Cause, Client, ClientStream, CloseCode, CloseInfo, Error, ErrorKind, Initiator, Message,
+    ReceiveHalf, SendHalf,
 };
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::TcpStream;
 
 use crate::deflate;
 
@@ -29,7 +30,7 @@ Exit codes:
   0  closed cleanly with 1000 or 1001, or without a code
   1  a file, pipe or terminal failed
   2  wrong usage
-  3  no connection: name, network, time-out
+  3  no connection: name, network, proxy, TLS, time-out
   4  the server refused the handshake
   5  the connection broke: no Close frame, a time-out, a network error
   6  closed with another code
@@ -46,6 +47,25 @@ pub(crate) struct Args {
     /// Add a header field to the request (may be repeated)
     #[arg(long, short = 'H', value_name = "NAME: VALUE")]
     header: Vec<String>,
+    /// Trust the authorities in this PEM file too (may be repeated)
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    ca: Vec<PathBuf>,
+    /// Show the server this certificate, with its chain, in PEM
+    #[arg(long, value_name = "FILE", requires = "key", help_heading = "TLS")]
+    cert: Option<PathBuf>,
+    /// The private key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "cert", help_heading = "TLS")]
+    key: Option<PathBuf>,
+    /// Take any certificate: whoever is on the way can read and change everything
+    #[arg(long, short = 'k', help_heading = "TLS")]
+    insecure: bool,
+    /// Go through this proxy: http://, https://, socks5:// or socks5h://, or "none"; by
+    /// default what HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say
+    #[arg(long, value_name = "URL")]
+    proxy: Option<String>,
+    /// Follow so many redirections
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    max_redirects: u32,
     /// Largest message to take, in bytes
     #[arg(long, default_value_t = 16 << 20, value_name = "BYTES")]
     max_message_size: u64,
@@ -131,6 +151,12 @@ fn client(args: &Args) -> Result<Client, String> {
     let mut builder = Client::builder()
         .max_message_size(Some(args.max_message_size))
         .deflate(args.deflate.and_then(|setting| setting.0));
+    builder = builder.max_redirects(args.max_redirects).tls(tls(args)?);
+    builder = match args.proxy.as_deref() {
+        None => builder,
+        Some("none") => builder.proxies(Proxies::none()),
+        Some(url) => builder.proxy(Proxy::parse(url).map_err(|error| error.to_string())?),
+    };
     for name in &args.subprotocol {
         builder = builder.subprotocol(name);
     }
@@ -142,6 +168,21 @@ fn client(args: &Args) -> Result<Client, String> {
     builder.build().map_err(|error| error.to_string())
 }
 
+fn tls(args: &Args) -> Result<TlsSettings, String> {
+    let mut settings = TlsSettings::new();
+    for file in &args.ca {
+        settings = settings.add_authorities_file(file).map_err(|error| error.to_string())?;
+    }
+    if let (Some(cert), Some(key)) = (&args.cert, &args.key) {
+        settings = settings.identity_files(cert, key).map_err(|error| error.to_string())?;
+    }
+    if args.insecure {
+        eprintln!("fdx connect: --insecure: nobody knows who this server is");
+        settings = settings.dangerous_accept_any_certificate();
+    }
+    Ok(settings)
+}
+
 fn tell_refusal(error: &Error) -> Outcome {
     eprintln!("fdx connect: {error}");
     if let Some(response) = error.response() {
@@ -149,10 +190,10 @@ fn tell_refusal(error: &Error) -> Outcome {
         for line in body.lines().take(20) {
             eprintln!("  {}", printable(line));
         }
-        return Outcome::Refused;
     }
     match error.kind() {
-        ErrorKind::Misuse | ErrorKind::Tls => Outcome::Usage,
+        _ if error.kind() != ErrorKind::Proxy && error.response().is_some() => Outcome::Refused,
+        ErrorKind::Misuse => Outcome::Usage,
         ErrorKind::Handshake | ErrorKind::Limit => Outcome::Refused,
         _ => Outcome::NoConnection,
     }
@@ -171,7 +212,11 @@ struct Talk {
 }
 
 impl Talk {
-    async fn run(self, send: SendHalf<TcpStream>, mut receive: ReceiveHalf<TcpStream>) -> Outcome {
+    async fn run(
+        self,
+        send: SendHalf<ClientStream>,
+        mut receive: ReceiveHalf<ClientStream>,
+    ) -> Outcome {
         let printed = AtomicUsize::new(0);
         let sending = self.send_input(&send, &printed);
         let receiving = self.print(&mut receive, &printed);
@@ -195,7 +240,7 @@ impl Talk {
     /// Prints messages until the connection ends; the error is one of standard output.
     async fn print(
         &self,
-        receive: &mut ReceiveHalf<TcpStream>,
+        receive: &mut ReceiveHalf<ClientStream>,
         printed: &AtomicUsize,
     ) -> io::Result<Option<Error>> {
         let mut out = tokio::io::stdout();
@@ -226,7 +271,7 @@ impl Talk {
     /// Sends standard input, then closes; the error is one of standard input.
     async fn send_input(
         &self,
-        send: &SendHalf<TcpStream>,
+        send: &SendHalf<ClientStream>,
         printed: &AtomicUsize,
     ) -> Option<io::Error> {
         let input =
@@ -252,7 +297,7 @@ impl Talk {
     }
 }
 
-async fn send_lines(send: &SendHalf<TcpStream>) -> io::Result<()> {
+async fn send_lines(send: &SendHalf<ClientStream>) -> io::Result<()> {
     let mut input = BufReader::new(tokio::io::stdin());
     let mut line = Vec::new();
     loop {
@@ -276,7 +321,7 @@ async fn send_lines(send: &SendHalf<TcpStream>) -> io::Result<()> {
     }
 }
 
-async fn send_bytes(send: &SendHalf<TcpStream>) -> io::Result<()> {
+async fn send_bytes(send: &SendHalf<ClientStream>) -> io::Result<()> {
     let mut input = tokio::io::stdin();
     let mut chunk = vec![0; CHUNK];
     loop {

@@ -71,6 +71,18 @@ impl Error {
         self
     }
 
+    /// Names the setting or the place where it went wrong.
+    pub(crate) fn in_setting(mut self, setting: &str) -> Self {
+        self.0.message = format!("{setting}: {}", self.0.message).into();
+        self
+    }
+
+    /// Says more.
+    pub(crate) fn with_words(mut self, words: &str) -> Self {
+        self.0.message = format!("{}: {words}", self.0.message).into();
+        self
+    }
+
     pub(crate) fn io(doing: &'static str, error: io::Error) -> Self {
         Self::new(ErrorKind::Io, doing).with_source(error)
     }
@@ -116,6 +128,12 @@ impl Error {
     /// the body.
     pub fn response(&self) -> Option<&http::Response<Bytes>> {
         self.0.response.as_ref()
+    }
+
+    /// When a server that refused would like to be asked again (RFC 9110 §10.2.3).
+    pub fn retry_after(&self) -> Option<std::time::Duration> {
+        let headers = self.response()?.headers();
+        crate::client::retry_after(headers, std::time::SystemTime::now())
     }
 
     /// Whether the same attempt may succeed later: the network failed or a deadline

@@ -11,6 +11,9 @@ use tokio::net::{TcpStream, tcp};
 #[cfg(unix)]
 use tokio::net::{UnixStream, unix};
 
+use crate::client::ClientStream;
+use crate::client::Kind;
+
 /// Any transport: what a WebSocket runs on.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for S {}
@@ -43,6 +46,24 @@ pub(crate) fn split<S: Transport>(stream: S) -> (ReadHalf<S>, WriteHalf<S>) {
     if let Some(unix) = any.downcast_mut::<Option<UnixStream>>().and_then(Option::take) {
         let (read, write) = unix.into_split();
         return (ReadHalf::Unix(read), WriteHalf::Unix(write));
+    }
+    if let Some(client) = any.downcast_mut::<Option<ClientStream>>().and_then(Option::take) {
+        match client.0 {
+            Kind::Tcp(tcp) => {
+                let (read, write) = tcp.into_split();
+                return (ReadHalf::Tcp(read), WriteHalf::Tcp(write));
+            }
+            #[cfg(unix)]
+            Kind::Unix(unix) => {
+                let (read, write) = unix.into_split();
+                return (ReadHalf::Unix(read), WriteHalf::Unix(write));
+            }
+            other @ Kind::Other(_) => {
+                if let Some(slot) = any.downcast_mut() {
+                    *slot = Some(ClientStream(other));
+                }
+            }
+        }
     }
     let stream = stream.expect("taken only where the function returns");
     let (read, write) = tokio::io::split(stream);

@@ -25,7 +25,7 @@
 
 mod buffers;
 mod byte_stream;
-mod client;
+pub mod client;
 mod driver;
 mod error;
 mod halves;
@@ -40,7 +40,7 @@ mod uri;
 mod websocket;
 
 pub use byte_stream::ByteStream;
-pub use client::{Client, ClientBuilder, connect};
+pub use client::{Client, ClientBuilder, ClientStream, connect};
 pub use error::{Error, ErrorKind};
 pub use fullduplex_proto::{
     self as proto, Cause, CloseCode, CloseFrame, CloseInfo, Compression, Config, Deflate,

@@ -1,6 +1,6 @@
 //! ws and wss URIs (RFC 6455 §3).
 
-use url::{Host, Url};
+use url::{Host, Position, Url};
 
 use crate::error::{Error, ErrorKind};
 
@@ -15,36 +15,103 @@ pub(crate) struct Target {
     pub(crate) authority: String,
     /// Path and query: the request target (§3, "resource-name").
     pub(crate) resource: String,
+    /// User and password.
+    pub(crate) user: Option<(String, String)>,
+    /// The Unix socket of a `ws+unix:` URI.
+    pub(crate) socket: Option<String>,
 }
 
 impl Target {
     pub(crate) fn parse(uri: &str) -> Result<Self, Error> {
-        let bad = |what: &str| Error::new(ErrorKind::Misuse, format!("{uri:?}: {what}"));
+        if let Some(rest) = uri.strip_prefix("ws+unix:") {
+            return Self::of_socket(uri, rest);
+        }
+        let bad = |what: &str| misuse(uri, what);
         let url = Url::parse(uri).map_err(|error| bad(&format!("not a URL: {error}")))?;
+        Self::of_url(&url).map_err(bad)
+    }
+
+    fn of_url(url: &Url) -> Result<Self, &'static str> {
         let secure = match url.scheme() {
             "ws" => false,
             "wss" => true,
-            "http" | "https" => return Err(bad("the scheme must be ws or wss; try ws: for http:")),
-            _ => return Err(bad("the scheme must be ws or wss (RFC 6455 §3)")),
+            "http" | "https" => return Err("the scheme must be ws or wss; try ws: for http:"),
+            _ => return Err("the scheme must be ws or wss (RFC 6455 §3)"),
         };
         // §3: fragments are meaningless here and must not be used.
         if url.fragment().is_some() {
-            return Err(bad("a WebSocket URI has no fragment; write # as %23 (RFC 6455 §3)"));
+            return Err("a WebSocket URI has no fragment; write # as %23 (RFC 6455 §3)");
         }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(bad("user and password in the URL are not supported; set a header"));
-        }
+        let decode =
+            |text| crate::client::percent_decoded(text).ok_or("user and password must be UTF-8");
+        let user = match (url.username(), url.password()) {
+            ("", None) => None,
+            (user, password) => Some((decode(user)?, decode(password.unwrap_or(""))?)),
+        };
         let host = match url.host() {
             Some(Host::Domain(name)) => name.to_string(),
             Some(Host::Ipv4(ip)) => ip.to_string(),
             Some(Host::Ipv6(ip)) => ip.to_string(),
-            None => return Err(bad("there is no host")),
+            None => return Err("there is no host"),
         };
-        let port = url.port_or_known_default().ok_or_else(|| bad("there is no port"))?;
-        let authority = url[url::Position::BeforeHost..url::Position::AfterPort].to_string();
-        let resource = url[url::Position::BeforePath..url::Position::AfterQuery].to_string();
-        Ok(Self { secure, host, port, authority, resource })
+        let port = url.port_or_known_default().ok_or("there is no port")?;
+        let authority = url[Position::BeforeHost..Position::AfterPort].to_string();
+        let resource = url[Position::BeforePath..Position::AfterQuery].to_string();
+        Ok(Self { secure, host, port, authority, resource, user, socket: None })
     }
+
+    /// `ws+unix:/path/of/the/socket:/resource`, with or without `//` in front.
+    fn of_socket(uri: &str, rest: &str) -> Result<Self, Error> {
+        let path = rest.strip_prefix("//").unwrap_or(rest);
+        let (socket, resource) = path.split_once(':').unwrap_or((path, "/"));
+        if socket.is_empty() {
+            return Err(misuse(uri, "there is no path of a socket"));
+        }
+        let mut target = Self::parse(&format!("ws://localhost{resource}"))?;
+        target.socket = Some(socket.to_owned());
+        Ok(target)
+    }
+
+    /// What a redirection from here to there leads to. The web's schemes stand for ours.
+    pub(crate) fn join(&self, to: &str) -> Result<Self, String> {
+        let base = Url::parse(&self.url()).map_err(|error| error.to_string())?;
+        let mut url = base.join(to).map_err(|error| error.to_string())?;
+        url.set_fragment(None);
+        let scheme = match url.scheme() {
+            "http" => Some("ws"),
+            "https" => Some("wss"),
+            _ => None,
+        };
+        if let Some(scheme) = scheme {
+            let rest = url[Position::AfterScheme..].to_owned();
+            url = Url::parse(&format!("{scheme}{rest}")).map_err(|error| error.to_string())?;
+        }
+        let mut next = Self::of_url(&url).map_err(str::to_owned)?;
+        if self.is_same_origin(&next) {
+            next.socket.clone_from(&self.socket);
+            next.user = next.user.or_else(|| self.user.clone());
+        }
+        Ok(next)
+    }
+
+    /// The URL, without user and password.
+    pub(crate) fn url(&self) -> String {
+        let scheme = if self.secure { "wss" } else { "ws" };
+        format!("{scheme}://{}{}", self.authority, self.resource)
+    }
+
+    pub(crate) fn is_same_origin(&self, other: &Self) -> bool {
+        (self.secure, &self.host, self.port) == (other.secure, &other.host, other.port)
+    }
+}
+
+/// The URL is shown without its password.
+fn misuse(uri: &str, what: &str) -> Error {
+    let shown = match (uri.find("//"), uri.find('@')) {
+        (Some(start), Some(end)) if start < end => format!("{}//***{}", &uri[..start], &uri[end..]),
+        _ => uri.to_owned(),
+    };
+    Error::new(ErrorKind::Misuse, format!("{shown:?}: {what}"))
 }
 
 #[cfg(test)]
@@ -72,6 +139,39 @@ mod tests {
         assert_eq!(target("ws://[::1]:9001/x"), t("::1", 9001, "[::1]:9001", "/x"));
         assert_eq!(target("wss://h:80/"), t("h", 80, "h:80", "/"));
         assert!(Target::parse("wss://h").unwrap().secure);
+        let user = Target::parse("ws://me%40x:p%3Aw@h/").unwrap();
+        assert_eq!(user.user, Some(("me@x".into(), "p:w".into())));
+        assert_eq!(user.authority, "h");
+    }
+
+    #[test]
+    fn takes_unix_sockets_apart() {
+        for uri in ["ws+unix:/run/a.sock:/chat?x=1", "ws+unix:///run/a.sock:/chat?x=1"] {
+            let target = Target::parse(uri).unwrap();
+            assert_eq!(target.socket.as_deref(), Some("/run/a.sock"));
+            assert_eq!(target.resource, "/chat?x=1");
+            assert_eq!(target.authority, "localhost");
+        }
+        assert_eq!(Target::parse("ws+unix:./a").unwrap().resource, "/");
+        assert!(Target::parse("ws+unix:").is_err());
+    }
+
+    #[test]
+    fn follows_redirections() {
+        let from = Target::parse("ws://u:p@h:8080/a/b?c").unwrap();
+        for (to, url, keeps_user) in [
+            ("/x", "ws://h:8080/x", true),
+            ("d?e#f", "ws://h:8080/a/d?e", true),
+            ("//other/x", "ws://other/x", false),
+            ("http://h:8080/", "ws://h:8080/", true),
+            ("https://h/x", "wss://h/x", false),
+            ("wss://h:8080/", "wss://h:8080/", false),
+        ] {
+            let next = from.join(to).unwrap();
+            assert_eq!(next.url(), url);
+            assert_eq!(next.user.is_some(), keeps_user, "{to}");
+        }
+        assert!(from.join("ftp://h/").is_err());
     }
 
     #[test]
@@ -85,11 +185,12 @@ mod tests {
             ("//h", "not a URL"),
             ("ws://", "not a URL"),
             ("ws://h:99999/", "not a URL"),
-            ("ws://u:p@h/", "user and password"),
         ] {
             let error = Target::parse(uri).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Misuse);
             assert!(error.to_string().contains(what), "{uri}: {error}");
         }
+        let error = Target::parse("http://me:secret@h/").unwrap_err().to_string();
+        assert!(!error.contains("secret"), "{error}");
     }
 }

@@ -15,6 +15,7 @@ use futures_core::Stream;
 use futures_sink::Sink;
 
 use crate::byte_stream::ByteStream;
+use crate::client::ClientStream;
 use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
 use crate::mask::ThreadRng;
@@ -39,7 +40,7 @@ use crate::split::{self, ReceiveHalf, SendHalf, TrySendError};
 ///   more; any byte counts as life.
 ///
 /// No method loses or doubles anything when its future is dropped.
-pub struct WebSocket<S: Transport> {
+pub struct WebSocket<S: Transport = ClientStream> {
     // Dropped first, so that the receiving half finds no sender left.
     send: SendHalf<S>,
     receive: ReceiveHalf<S>,

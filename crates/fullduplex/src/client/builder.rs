@@ -1,0 +1,225 @@
+//! Settings for a client.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fullduplex_proto::handshake::client::is_protected;
+use fullduplex_proto::handshake::is_token;
+use fullduplex_proto::{Config, DeflateConfig};
+use http::header::{AUTHORIZATION, ORIGIN};
+use http::{HeaderName, HeaderValue};
+
+use super::{
+    Client, Connect, CookieJar, HandshakeLimits, Proxies, Proxy, Resolve, SocketOptions, tunnel,
+};
+use crate::error::{Error, ErrorKind};
+
+/// Settings for a [`Client`].
+#[derive(Debug)]
+pub struct ClientBuilder {
+    client: Client,
+    error: Option<Error>,
+}
+
+impl ClientBuilder {
+    pub(super) fn new() -> Self {
+        Self { client: Client::default(), error: None }
+    }
+
+    // --- The request ---------------------------------------------------------------
+
+    /// Adds a header field to the request. Those of the protocol itself, such as
+    /// `Sec-WebSocket-Key`, can't be set; `Host` can.
+    #[must_use]
+    pub fn header<N, V>(mut self, name: N, value: V) -> Self
+    where
+        N: TryInto<HeaderName>,
+        V: TryInto<HeaderValue>,
+    {
+        match (name.try_into(), value.try_into()) {
+            (Ok(name), Ok(_)) if is_protected(name.as_str()) => {
+                self.misuse(format!("the header {name} is the protocol's own"));
+            }
+            (Ok(name), Ok(value)) => {
+                self.client.headers.append(name, value);
+            }
+            (Err(_), _) => self.misuse("a header's name is not valid (RFC 9110 §5.1)".into()),
+            (_, Err(_)) => self.misuse("a header's value is not valid (RFC 9110 §5.5)".into()),
+        }
+        self
+    }
+
+    /// Sets the `Origin` that is sent, as a browser would (RFC 6455 §10.2).
+    #[must_use]
+    pub fn origin(self, origin: &str) -> Self {
+        self.header(ORIGIN, origin)
+    }
+
+    /// Authenticates with user and password (RFC 7617). Those in a URL do the same.
+    #[must_use]
+    pub fn basic_auth(mut self, user: &str, password: &str) -> Self {
+        if user.contains(':') {
+            self.misuse("a user's name has no colon (RFC 7617 §2)".into());
+        }
+        self.authorization(tunnel::basic(user, password))
+    }
+
+    /// Authenticates with a token (RFC 6750).
+    #[must_use]
+    pub fn bearer_auth(self, token: &str) -> Self {
+        self.authorization(format!("Bearer {token}"))
+    }
+
+    fn authorization(mut self, value: String) -> Self {
+        match HeaderValue::try_from(value) {
+            Ok(mut value) => {
+                value.set_sensitive(true);
+                self.client.headers.insert(AUTHORIZATION, value);
+            }
+            Err(_) => self.misuse("the token can't stand in a header (RFC 9110 §5.5)".into()),
+        }
+        self
+    }
+
+    /// Keeps and sends cookies.
+    #[must_use]
+    pub fn cookies(mut self, jar: Arc<dyn CookieJar>) -> Self {
+        self.client.cookies = Some(jar);
+        self
+    }
+
+    /// Offers a subprotocol (RFC 6455 §1.9); call it again for those liked less.
+    #[must_use]
+    pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        if !is_token(name.as_bytes()) {
+            self.misuse(format!("subprotocol {name:?} is not a token (RFC 6455 §4.1)"));
+        } else if self.client.protocols.contains(&name) {
+            self.misuse(format!("subprotocol {name:?} is offered twice (RFC 6455 §4.1)"));
+        } else {
+            self.client.protocols.push(name);
+        }
+        self
+    }
+
+    /// Offers compression (RFC 7692); `None` does not. Default: `None`.
+    #[must_use]
+    pub fn deflate(mut self, deflate: impl Into<Option<DeflateConfig>>) -> Self {
+        self.client.config.deflate = deflate.into();
+        self
+    }
+
+    /// Follows so many redirections (301, 302, 303, 307, 308), never from `wss:` to `ws:`,
+    /// and without the credentials where they lead to another server. Default: 0, as
+    /// browsers do.
+    #[must_use]
+    pub fn max_redirects(mut self, most: u32) -> Self {
+        self.client.max_redirects = most;
+        self
+    }
+
+    // --- The way -------------------------------------------------------------------
+
+    /// Sets how TLS is done.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, settings: super::TlsSettings) -> Self {
+        let built = std::sync::OnceLock::new();
+        self.client.tls = Arc::new(super::LazyTls { settings, built });
+        self
+    }
+
+    /// Goes through this proxy, whatever the environment says.
+    #[must_use]
+    pub fn proxy(self, proxy: Proxy) -> Self {
+        self.proxies(Proxies::all(proxy))
+    }
+
+    /// Sets which proxies are used. Default: [`Proxies::from_env`].
+    #[must_use]
+    pub fn proxies(mut self, proxies: Proxies) -> Self {
+        self.client.proxies = Some(proxies);
+        self
+    }
+
+    /// Adds a header field to the request for a tunnel that a proxy gets.
+    #[must_use]
+    pub fn proxy_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.client.proxy_headers.append(name, value);
+        self
+    }
+
+    /// Sets options of TCP sockets.
+    #[must_use]
+    pub fn socket(mut self, options: SocketOptions) -> Self {
+        self.client.dialer.options = options;
+        self
+    }
+
+    /// Resolves names in a way of your own.
+    #[must_use]
+    pub fn resolver(mut self, resolver: impl Resolve) -> Self {
+        self.client.dialer.resolver = Some(Arc::new(resolver));
+        self
+    }
+
+    /// Makes transports in a way of your own, in place of TCP.
+    #[must_use]
+    pub fn connector(mut self, connector: impl Connect) -> Self {
+        self.client.dialer.connector = Some(Arc::new(connector));
+        self
+    }
+
+    /// Connects to this Unix socket, whatever the URL's host is.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn unix_socket(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.client.dialer.unix_socket = Some(path.into());
+        self
+    }
+
+    // --- Limits --------------------------------------------------------------------
+
+    /// Sets what holds once the connection is open: limits, keepalive, buffers.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.client.config = config;
+        self
+    }
+
+    /// Sets [`Limits::max_message_size`](crate::Limits::max_message_size). Default: 1 MiB.
+    #[must_use]
+    pub fn max_message_size(mut self, bytes: Option<u64>) -> Self {
+        self.client.config.limits.max_message_size = bytes;
+        self
+    }
+
+    /// Sets the bounds on the opening handshake.
+    #[must_use]
+    pub fn handshake_limits(mut self, limits: HandshakeLimits) -> Self {
+        self.client.limits = limits;
+        self
+    }
+
+    /// Sets how long finding and reaching the server may take: its address, the socket, a
+    /// proxy, TLS. Default: 30 s.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.client.connect_timeout = timeout;
+        self
+    }
+
+    /// The client, or what was wrong with the first bad setting.
+    pub fn build(self) -> Result<Client, Error> {
+        match self.error {
+            Some(error) => Err(error),
+            None => Ok(self.client),
+        }
+    }
+
+    fn misuse(&mut self, why: String) {
+        if self.error.is_none() {
+            self.error = Some(Error::new(ErrorKind::Misuse, why));
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! Connecting: the way to the server, the opening handshake, and what else may be answered.
+//!
+//! ```text
+//! URL ─▶ proxy? ─▶ addresses ─▶ socket ─▶ TLS to the proxy? ─▶ tunnel? ─▶ TLS? ─▶ handshake
+//!          ▲                                                                         │
+//!          └──────────────────────── redirection, if allowed ◀───────────────────────┘
+//! ```
+
+mod builder;
+mod dial;
+mod proxy;
+mod response;
+mod stream;
+#[cfg(feature = "tls")]
+mod tls;
+mod tunnel;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use fullduplex_proto::handshake::client::{Opening, is_interim};
+use fullduplex_proto::handshake::http1::{HeadError, HeadFinder, ResponseHead, write_request};
+use fullduplex_proto::{Config, DeflateConfig, Role};
+use http::header::{AUTHORIZATION, COOKIE, HOST, SET_COOKIE};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use tokio::time::timeout;
+
+pub use self::builder::ClientBuilder;
+pub use self::dial::{BoxFuture, Connect, Resolve, SocketOptions};
+pub(crate) use self::proxy::percent_decoded;
+pub use self::proxy::{Proxies, Proxy};
+pub(crate) use self::response::retry_after;
+pub use self::stream::ClientStream;
+pub(crate) use self::stream::Kind;
+#[cfg(feature = "tls")]
+pub use self::tls::{Roots, TlsSettings};
+
+use self::dial::Dialer;
+use self::proxy::Scheme;
+use self::tunnel::Destination;
+use crate::error::Error;
+#[cfg(not(all(unix, feature = "tls")))]
+use crate::error::ErrorKind;
+use crate::halves::Transport;
+use crate::http1::{self, HandshakeLimits, Map};
+use crate::uri::Target;
+use crate::websocket::WebSocket;
+
+/// Opens a WebSocket to a `ws:` or `wss:` URL, with the defaults of [`Client`].
+///
+/// Gives the WebSocket and the server's response. If the server refuses, the error has its
+/// [`response`](Error::response).
+///
+/// # Cancel safety
+/// Dropped before it is ready, the socket is closed.
+pub async fn connect(uri: &str) -> Result<(WebSocket, Response<()>), Error> {
+    // One for all, so that certificates are read once and TLS sessions are resumed.
+    static CLIENT: OnceLock<Client> = OnceLock::new();
+    CLIENT.get_or_init(Client::default).connect(uri).await
+}
+
+/// Keeps the cookies of servers.
+pub trait CookieJar: Send + Sync + 'static {
+    /// The value of the `Cookie` header for this URL, if there are any.
+    fn cookies(&self, url: &str) -> Option<HeaderValue>;
+    /// Takes note of a `Set-Cookie` header in the response to this URL.
+    fn store(&self, url: &str, set_cookie: &HeaderValue);
+}
+
+/// A client: settings for connections, to be used as often as wanted. Clones share its TLS
+/// sessions.
+#[derive(Clone)]
+pub struct Client {
+    headers: HeaderMap,
+    protocols: Vec<String>,
+    config: Config,
+    limits: HandshakeLimits,
+    connect_timeout: Duration,
+    dialer: Dialer,
+    /// Those of the environment, where it is `None`.
+    proxies: Option<Proxies>,
+    proxy_headers: HeaderMap,
+    max_redirects: u32,
+    cookies: Option<Arc<dyn CookieJar>>,
+    #[cfg(feature = "tls")]
+    tls: Arc<LazyTls>,
+}
+
+/// TLS, set up when it is first needed.
+#[cfg(feature = "tls")]
+#[derive(Debug, Default)]
+struct LazyTls {
+    settings: TlsSettings,
+    built: OnceLock<tls::Tls>,
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self {
+            headers: HeaderMap::new(),
+            protocols: Vec::new(),
+            config: Config::default(),
+            limits: HandshakeLimits::default(),
+            connect_timeout: Duration::from_secs(30),
+            dialer: Dialer::default(),
+            proxies: None,
+            proxy_headers: HeaderMap::new(),
+            max_redirects: 0,
+            cookies: None,
+            #[cfg(feature = "tls")]
+            tls: Arc::default(),
+        }
+    }
+}
+
+/// Header values are not shown: there may be secrets among them.
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("headers", &self.headers.keys())
+            .field("protocols", &self.protocols)
+            .field("proxies", &self.proxies)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client with other settings than the defaults.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::new()
+    }
+
+    /// Opens a WebSocket to a `ws:` or `wss:` URL (RFC 6455 §3, §4.1), or to a Unix socket:
+    /// `ws+unix:/path/of/the/socket:/resource`.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the socket is closed.
+    pub async fn connect(&self, uri: &str) -> Result<(WebSocket, Response<()>), Error> {
+        let mut target = Target::parse(uri)?;
+        let mut headers = Cow::Borrowed(&self.headers);
+        let mut left = self.max_redirects;
+        loop {
+            let stream = timeout(self.connect_timeout, self.reach(&target))
+                .await
+                .map_err(|_| Error::timeout("connect_timeout", self.connect_timeout))??;
+            let refused = match self.handshake(stream, &target, &headers).await {
+                Err(refused) if self.max_redirects > 0 => refused,
+                other => return other,
+            };
+            match response::redirection(&target, &refused) {
+                None => return Err(refused),
+                Some(_) if left == 0 => {
+                    let why = format!("more than max_redirects ({})", self.max_redirects);
+                    return Err(refused.in_setting(&why));
+                }
+                Some(next) => {
+                    let next = next?;
+                    if !target.is_same_origin(&next) {
+                        // What was meant for one server is not shown to another.
+                        for name in [AUTHORIZATION, COOKIE] {
+                            headers.to_mut().remove(name);
+                        }
+                        headers.to_mut().remove(HOST);
+                    }
+                    target = next;
+                    left -= 1;
+                }
+            }
+        }
+    }
+
+    /// Opens a WebSocket on a transport that stands already; the URL gives `Host` and the
+    /// path, and its scheme is not looked at.
+    pub async fn connect_over<S: Transport>(
+        &self,
+        stream: S,
+        uri: &str,
+    ) -> Result<(WebSocket<S>, Response<()>), Error> {
+        self.handshake(stream, &Target::parse(uri)?, &self.headers).await
+    }
+
+    /// A transport to the server, through what lies before it.
+    async fn reach(&self, target: &Target) -> Result<ClientStream, Error> {
+        let stream = match &target.socket {
+            #[cfg(unix)]
+            Some(path) => {
+                let dialer = Dialer { unix_socket: Some(path.into()), ..Dialer::default() };
+                return dialer.dial(&target.host, target.port).await;
+            }
+            #[cfg(not(unix))]
+            Some(_) => return Err(Error::new(ErrorKind::Misuse, "there are no Unix sockets here")),
+            None => self.reach_host(target).await?,
+        };
+        if target.secure { self.tls(stream, &target.host).await } else { Ok(stream) }
+    }
+
+    async fn reach_host(&self, target: &Target) -> Result<ClientStream, Error> {
+        let found;
+        let proxies = if let Some(proxies) = &self.proxies {
+            proxies
+        } else {
+            found = Proxies::from_env()?;
+            &found
+        };
+        let Some(proxy) = proxies.of(target.secure, &target.host, target.port) else {
+            return self.dialer.dial(&target.host, target.port).await;
+        };
+        let named = |error: Error| error.in_setting(&format!("the proxy {proxy:?}"));
+        let mut stream = self.dialer.dial(&proxy.host, proxy.port).await.map_err(named)?;
+        if proxy.scheme == Scheme::Https {
+            stream = self.tls(stream, &proxy.host).await.map_err(named)?;
+        }
+        let mut to = Destination { host: &target.host, port: target.port, address: None };
+        match proxy.scheme {
+            Scheme::Http | Scheme::Https => {
+                let (auth, headers) = (proxy.auth.as_ref(), &self.proxy_headers);
+                tunnel::connect(stream, &to, auth, headers, &self.limits).await
+            }
+            Scheme::Socks5 { remote } => {
+                if !remote {
+                    to.address = self.dialer.addresses(to.host, to.port).await?.first().copied();
+                }
+                tunnel::socks5(stream, &to, proxy.auth.as_ref()).await
+            }
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    async fn tls(&self, stream: ClientStream, host: &str) -> Result<ClientStream, Error> {
+        let tls = if let Some(tls) = self.tls.built.get() {
+            tls
+        } else {
+            let tls = self.tls.settings.build()?;
+            self.tls.built.get_or_init(|| tls)
+        };
+        tls.connect(stream, host, &[b"http/1.1"]).await
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[allow(clippy::unused_async, reason = "as with the feature")]
+    async fn tls(&self, _: ClientStream, _: &str) -> Result<ClientStream, Error> {
+        Err(Error::new(ErrorKind::Tls, "TLS is not built in: the feature tls is off"))
+    }
+
+    async fn handshake<S: Transport>(
+        &self,
+        mut stream: S,
+        target: &Target,
+        headers: &HeaderMap,
+    ) -> Result<(WebSocket<S>, Response<()>), Error> {
+        let after = self.limits.handshake_timeout;
+        let opening = self.opening(target, headers)?;
+        let head = self.request_head(&opening, target, headers)?;
+        let mut leftover = BytesMut::new();
+        let exchange = async {
+            http1::write_all(&mut stream, &head).await?;
+            self.read_response(&mut stream, &mut leftover).await
+        };
+        let response = timeout(after, exchange)
+            .await
+            .map_err(|_| Error::timeout("handshake_timeout", after))??;
+        self.keep_cookies(target, response.headers());
+        match opening.check(response.status().as_u16(), Map(response.headers())) {
+            Ok(agreement) => {
+                let config = &self.config;
+                let deflate = match &config.deflate {
+                    Some(deflate) => deflate.check(&agreement.extensions)?,
+                    None => None,
+                };
+                let deflate = deflate.as_ref();
+                let websocket =
+                    WebSocket::from_handshake(stream, Role::Client, config, deflate, leftover);
+                Ok((websocket.with_protocol(agreement.subprotocol), response))
+            }
+            Err(error) => {
+                let body = response::refusal_body(&mut stream, &response, leftover).await;
+                let mut error = Error::from(error);
+                if let Some(why) = response::explain(&response) {
+                    error = error.with_words(&why);
+                }
+                Err(error.with_response(response.map(|()| body)))
+            }
+        }
+    }
+
+    fn opening(&self, target: &Target, headers: &HeaderMap) -> Result<Opening, Error> {
+        let host = match headers.get(HOST) {
+            Some(own) => String::from_utf8_lossy(own.as_bytes()).into_owned(),
+            None => target.authority.clone(),
+        };
+        let mut opening = Opening::http1(host, crate::mask::nonce())?;
+        for protocol in &self.protocols {
+            opening = opening.with_subprotocol(protocol)?;
+        }
+        for offer in self.config.deflate.iter().flat_map(DeflateConfig::offers) {
+            opening = opening.with_extension(offer);
+        }
+        Ok(opening)
+    }
+
+    fn request_head(
+        &self,
+        opening: &Opening,
+        target: &Target,
+        headers: &HeaderMap,
+    ) -> Result<Vec<u8>, Error> {
+        let own = opening.headers();
+        let own = own.iter().map(|(name, value)| (*name, value.as_bytes()));
+        let users = headers.iter().filter(|(name, _)| *name != HOST);
+        let users = users.map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let user = target.user.as_ref().filter(|_| !headers.contains_key(AUTHORIZATION));
+        let user = user.map(|(user, password)| tunnel::basic(user, password));
+        let user = user.as_ref().map(|value| ("Authorization", value.as_bytes()));
+        let cookies = self.cookies.as_ref().filter(|_| !headers.contains_key(COOKIE));
+        let cookies = cookies.and_then(|jar| jar.cookies(&target.url()));
+        let cookies = cookies.as_ref().map(|value| ("Cookie", value.as_bytes()));
+        let all = own.chain(users).chain(user).chain(cookies);
+        Ok(write_request(opening.method(), &target.resource, all)?)
+    }
+
+    fn keep_cookies(&self, target: &Target, headers: &HeaderMap) {
+        if let Some(jar) = &self.cookies {
+            let url = target.url();
+            headers.get_all(SET_COOKIE).iter().for_each(|cookie| jar.store(&url, cookie));
+        }
+    }
+
+    /// Reads the final response, past interim ones such as 103.
+    async fn read_response<S: Transport>(
+        &self,
+        stream: &mut S,
+        leftover: &mut BytesMut,
+    ) -> Result<Response<()>, Error> {
+        let limits = self.limits.head();
+        loop {
+            let head = http1::read_head(stream, HeadFinder::response(limits), leftover).await?;
+            let head = ResponseHead::parse(&head, &limits)?;
+            if is_interim(head.status()) {
+                continue;
+            }
+            let mut response = Response::new(());
+            *response.status_mut() =
+                StatusCode::from_u16(head.status()).map_err(|_| HeadError::StartLine)?;
+            *response.headers_mut() = http1::header_map(head.fields())?;
+            return Ok(response);
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! Which proxy a connection goes through: set, or found in the environment.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use url::{Host, Url};
+
+use crate::error::{Error, ErrorKind};
+
+/// What kind of proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    /// CONNECT over plain HTTP.
+    Http,
+    /// CONNECT over TLS.
+    Https,
+    /// SOCKS5, with names resolved here or by the proxy.
+    Socks5 { remote: bool },
+}
+
+/// A proxy: `http://`, `https://`, `socks5://` (names are resolved here) or `socks5h://`
+/// (by the proxy), with user and password if it wants them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proxy {
+    pub(super) scheme: Scheme,
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) auth: Option<(String, String)>,
+}
+
+impl Proxy {
+    /// Reads a proxy's URL; without a scheme it is `http`.
+    pub fn parse(url: &str) -> Result<Self, Error> {
+        let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+        // The URL is not shown, as it may have a password.
+        let bad = |why: &str| Error::new(ErrorKind::Misuse, format!("a proxy's URL: {why}"));
+        let url = Url::parse(&full).map_err(|error| bad(&error.to_string()))?;
+        let (scheme, default) = match url.scheme() {
+            "http" => (Scheme::Http, 80),
+            "https" => (Scheme::Https, 443),
+            "socks5" => (Scheme::Socks5 { remote: false }, 1080),
+            "socks5h" => (Scheme::Socks5 { remote: true }, 1080),
+            other => return Err(bad(&format!("{other} is not http, https, socks5 or socks5h"))),
+        };
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| bad("no host"))?;
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let decode =
+            |text: &str| percent_decoded(text).ok_or_else(|| bad("a bad % in user or password"));
+        let auth = match (url.username(), url.password()) {
+            ("", None) => None,
+            (user, password) => Some((decode(user)?, decode(password.unwrap_or(""))?)),
+        };
+        let port = url.port().unwrap_or(default);
+        Ok(Self { scheme, host, port, auth })
+    }
+}
+
+/// Never shows the password.
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match self.scheme {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+            Scheme::Socks5 { remote: false } => "socks5",
+            Scheme::Socks5 { remote: true } => "socks5h",
+        };
+        let user = if self.auth.is_some() { "***@" } else { "" };
+        write!(f, "{scheme}://{user}{}:{}", self.host, self.port)
+    }
+}
+
+/// Percent-decodes, where the result is UTF-8.
+pub(crate) fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digit = |byte: u8| char::from(byte).to_digit(16);
+            let (high, low) = (digit(rest.next()?)?, digit(rest.next()?)?);
+            bytes.push(u8::try_from(high * 16 + low).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// Which proxy is used for which target.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies {
+    ws: Option<Proxy>,
+    wss: Option<Proxy>,
+    except: NoProxy,
+}
+
+impl Proxies {
+    /// None: every connection is direct.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// This one for every target.
+    pub fn all(proxy: Proxy) -> Self {
+        Self { ws: Some(proxy.clone()), wss: Some(proxy), except: NoProxy::default() }
+    }
+
+    /// What the environment says: `WSS_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` for `wss:`, and
+    /// `WS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` for `ws:`, the first that is set, in small or
+    /// capital letters; and `NO_PROXY`. This is a client's default.
+    ///
+    /// `HTTP_PROXY` in capital letters is not looked at in a CGI program, where a request's
+    /// `Proxy` header would set it.
+    pub fn from_env() -> Result<Self, Error> {
+        Self::from_variables(|name| std::env::var(name).ok())
+    }
+
+    fn from_variables(get: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let is_cgi = get("REQUEST_METHOD").is_some();
+        let get = |name: &str| {
+            let capital = name.to_uppercase();
+            let capital = if is_cgi && capital == "HTTP_PROXY" { None } else { get(&capital) };
+            get(name).or(capital).filter(|value| !value.is_empty())
+        };
+        let first = |names: [&str; 3]| {
+            let found = names.into_iter().find_map(|name| Some((name, get(name)?)));
+            found.map(|(name, url)| Proxy::parse(&url).map_err(|error| error.in_setting(name)))
+        };
+        Ok(Self {
+            ws: first(["ws_proxy", "http_proxy", "all_proxy"]).transpose()?,
+            wss: first(["wss_proxy", "https_proxy", "all_proxy"]).transpose()?,
+            except: NoProxy::parse(&get("no_proxy").unwrap_or_default()),
+        })
+    }
+
+    /// Sets the targets that are reached directly, as `NO_PROXY` does: hosts, which stand
+    /// for their subdomains too, `.suffix` or `*.suffix`, addresses, networks such as
+    /// `10.0.0.0/8`, each with or without a port, and `*`; between commas.
+    #[must_use]
+    pub fn except(mut self, list: &str) -> Self {
+        self.except = NoProxy::parse(list);
+        self
+    }
+
+    pub(super) fn of(&self, secure: bool, host: &str, port: u16) -> Option<&Proxy> {
+        let proxy = if secure { &self.wss } else { &self.ws };
+        proxy.as_ref().filter(|_| !self.except.matches(host, port))
+    }
+}
+
+/// The targets that are reached directly.
+#[derive(Clone, Debug, Default)]
+struct NoProxy(Vec<(Pattern, Option<u16>)>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Pattern {
+    All,
+    /// A name and, with its dot, what ends so.
+    Name(String),
+    /// What ends so, but not the name itself.
+    Suffix(String),
+    Network(IpAddr, u8),
+}
+
+impl NoProxy {
+    fn parse(list: &str) -> Self {
+        let words = list.split([',', ' ']).map(str::trim).filter(|word| !word.is_empty());
+        Self(words.filter_map(entry).collect())
+    }
+
+    fn matches(&self, host: &str, port: u16) -> bool {
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        let address = host.parse::<IpAddr>().ok();
+        self.0.iter().any(|(pattern, at)| {
+            at.is_none_or(|at| at == port)
+                && match pattern {
+                    Pattern::All => true,
+                    Pattern::Name(name) => {
+                        address.is_none()
+                            && host
+                                .strip_suffix(&**name)
+                                .is_some_and(|before| before.is_empty() || before.ends_with('.'))
+                    }
+                    Pattern::Suffix(suffix) => address.is_none() && host.ends_with(&**suffix),
+                    Pattern::Network(network, bits) => {
+                        address.is_some_and(|address| is_in(address, *network, *bits))
+                    }
+                }
+        })
+    }
+}
+
+/// One entry; what can't be read is passed over, as others do.
+fn entry(word: &str) -> Option<(Pattern, Option<u16>)> {
+    if word == "*" {
+        return Some((Pattern::All, None));
+    }
+    if let Some((address, bits)) = word.split_once('/') {
+        let address: IpAddr = address.parse().ok()?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.parse().ok().filter(|bits| *bits <= most)?;
+        return Some((Pattern::Network(address, bits), None));
+    }
+    if let Ok(address) = word.parse::<IpAddr>() {
+        return Some((Pattern::Network(address, if address.is_ipv4() { 32 } else { 128 }), None));
+    }
+    let (host, port) = match word.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port.parse().ok()?)),
+        None => (word, None),
+    };
+    let host = host.to_ascii_lowercase();
+    let pattern = match host.strip_prefix('*').unwrap_or(&host) {
+        suffix if suffix.starts_with('.') => Pattern::Suffix(suffix.to_owned()),
+        _ => match Host::parse(&host).ok()? {
+            Host::Domain(name) => Pattern::Name(name),
+            Host::Ipv4(ip) => Pattern::Network(ip.into(), 32),
+            Host::Ipv6(ip) => Pattern::Network(ip.into(), 128),
+        },
+    };
+    Some((pattern, port))
+}
+
+fn is_in(address: IpAddr, network: IpAddr, bits: u8) -> bool {
+    let (a, b, width) = match (address, network) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => (u128::from(a.to_bits()), u128::from(b.to_bits()), 32),
+        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits(), b.to_bits(), 128),
+        _ => return false,
+    };
+    // All bits of the rest; a shift by the whole width is none.
+    (a ^ b).checked_shr(width - u32::from(bits)).unwrap_or(0) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_proxies() {
+        let p = |url: &str| {
+            let p = Proxy::parse(url).unwrap();
+            (p.scheme, p.host, p.port, p.auth)
+        };
+        let auth = |u: &str, p: &str| Some((u.to_string(), p.to_string()));
+        assert_eq!(p("http://h:3128/"), (Scheme::Http, "h".into(), 3128, None));
+        assert_eq!(p("h:3128"), (Scheme::Http, "h".into(), 3128, None));
+        assert_eq!(p("https://h"), (Scheme::Https, "h".into(), 443, None));
+        let socks = Scheme::Socks5 { remote: true };
+        assert_eq!(p("socks5h://u%40x:p%3A@[::1]"), (socks, "::1".into(), 1080, auth("u@x", "p:")));
+        assert_eq!(p("http://u@h").3, auth("u", ""));
+        for bad in ["ftp://h", "http://", "http://u:%ff@h", "http://u%4@h", ":"] {
+            let error = Proxy::parse(bad).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Misuse, "{bad}");
+        }
+        let shown = format!("{:?}", Proxy::parse("http://user:secret@h").unwrap());
+        assert_eq!(shown, "http://***@h:80");
+    }
+
+    fn chosen(variables: &[(&str, &str)], secure: bool) -> Option<String> {
+        let get = |name: &str| {
+            variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned())
+        };
+        let proxies = Proxies::from_variables(get).unwrap();
+        proxies.of(secure, "example.com", 443).map(|proxy| proxy.host.clone())
+    }
+
+    #[test]
+    fn the_environment_is_read_in_order() {
+        let all = [
+            ("ALL_PROXY", "http://all"),
+            ("HTTPS_PROXY", "http://https"),
+            ("wss_proxy", "http://wss"),
+            ("http_proxy", "http://http"),
+        ];
+        assert_eq!(chosen(&all, true).as_deref(), Some("wss"));
+        assert_eq!(chosen(&all[..2], true).as_deref(), Some("https"));
+        assert_eq!(chosen(&all[..2], false).as_deref(), Some("all"));
+        assert_eq!(chosen(&all, false).as_deref(), Some("http"));
+        assert_eq!(chosen(&[("HTTP_PROXY", "h"), ("REQUEST_METHOD", "GET")], false), None);
+        assert_eq!(
+            chosen(&[("http_proxy", "h"), ("REQUEST_METHOD", "GET")], false),
+            Some("h".into())
+        );
+        assert_eq!(chosen(&[("HTTPS_PROXY", "")], true), None);
+        let error = Proxies::from_variables(|name| (name == "ALL_PROXY").then(|| "ftp://x".into()));
+        assert!(error.unwrap_err().to_string().contains("all_proxy"));
+    }
+
+    #[test]
+    fn exceptions() {
+        for (list, host, port, direct) in [
+            ("", "a.example", 80, false),
+            ("*", "a.example", 80, true),
+            ("a.example", "a.example", 80, true),
+            ("a.example", "A.EXAMPLE.", 80, true),
+            ("a.example", "b.a.example", 80, true),
+            ("a.example", "ba.example", 80, false),
+            (".a.example", "b.a.example", 80, true),
+            (".a.example", "a.example", 80, false),
+            ("*.a.example", "b.a.example", 80, true),
+            ("x,  a.example:8080 ,y", "a.example", 8080, true),
+            ("a.example:8080", "a.example", 80, false),
+            ("10.0.0.0/8", "10.200.3.4", 80, true),
+            ("10.0.0.0/8", "11.0.0.1", 80, false),
+            ("0.0.0.0/0", "8.8.8.8", 80, true),
+            ("0.0.0.0/0", "::1", 80, false),
+            ("127.0.0.1", "127.0.0.1", 80, true),
+            ("127.0.0.1:81", "127.0.0.1", 80, false),
+            ("::1", "::1", 80, true),
+            ("[::1]:80", "::1", 80, true),
+            ("fe80::/10", "fe80::1", 80, true),
+            ("fe80::/10", "::1", 80, false),
+            ("1", "10.0.0.1", 80, false),
+            ("10.0.0.0/33, /, :, a:b", "10.0.0.1", 80, false),
+        ] {
+            assert_eq!(
+                NoProxy::parse(list).matches(host, port),
+                direct,
+                "{list} for {host}:{port}"
+            );
+        }
+    }
+}

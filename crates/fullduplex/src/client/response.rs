@@ -1,0 +1,205 @@
+//! What else than an open WebSocket a server may answer: a refusal with its body, or a
+//! redirection.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, LOCATION, RETRY_AFTER, TRANSFER_ENCODING, WWW_AUTHENTICATE};
+use http::{HeaderMap, Response, StatusCode};
+use tokio::io::AsyncReadExt as _;
+use tokio::time::timeout;
+
+use crate::error::{Error, ErrorKind};
+use crate::halves::Transport;
+use crate::uri::Target;
+
+/// How much of the body of a refused handshake is kept.
+const MAX_REFUSAL_BODY: usize = 64 << 10;
+/// How long its rest is waited for.
+const REFUSAL_BODY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What there is of the body of a refusal, up to a bound in bytes and time.
+pub(super) async fn refusal_body<S: Transport>(
+    stream: &mut S,
+    response: &Response<()>,
+    received: BytesMut,
+) -> Bytes {
+    let mut body = Body::of(response.headers());
+    body.push(received);
+    let read = async {
+        let mut buffer = BytesMut::new();
+        while !body.is_whole() {
+            buffer.reserve(4096);
+            match stream.read_buf(&mut buffer).await {
+                Ok(1..) => body.push(buffer.split()),
+                _ => break,
+            }
+        }
+    };
+    // What came in time is better than nothing.
+    let _ = timeout(REFUSAL_BODY_TIMEOUT, read).await;
+    body.out.freeze()
+}
+
+/// A body as it comes (RFC 9112 §6).
+struct Body {
+    out: BytesMut,
+    /// Bytes that are still to come, of the body or of a chunk.
+    remaining: usize,
+    /// The line of a chunk, or the end of one, that is not whole.
+    line: Option<BytesMut>,
+    ended: bool,
+}
+
+impl Body {
+    fn of(headers: &HeaderMap) -> Self {
+        let value = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let chunked = value(TRANSFER_ENCODING)
+            .is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"));
+        let length = value(CONTENT_LENGTH).and_then(|length| length.parse().ok());
+        Self {
+            out: BytesMut::new(),
+            remaining: if chunked { 0 } else { length.unwrap_or(usize::MAX) },
+            line: chunked.then(BytesMut::new),
+            ended: !chunked && length == Some(0),
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.ended || self.out.len() >= MAX_REFUSAL_BODY
+    }
+
+    fn push(&mut self, mut bytes: BytesMut) {
+        while !bytes.is_empty() && !self.is_whole() {
+            if self.remaining > 0 {
+                let room = MAX_REFUSAL_BODY - self.out.len();
+                let piece = bytes.split_to(self.remaining.min(bytes.len()));
+                self.out.extend_from_slice(&piece[..piece.len().min(room)]);
+                self.remaining -= piece.len();
+                self.ended = self.remaining == 0 && self.line.is_none();
+                continue;
+            }
+            let Some(line) = &mut self.line else { return };
+            let byte = bytes.get_u8();
+            match byte {
+                // Before the size of a chunk stands the end of the last one's line.
+                b'\n' if line.is_empty() => {}
+                b'\r' => {}
+                b'\n' => {
+                    let text = String::from_utf8_lossy(line);
+                    let size = text.split(';').next().unwrap_or_default().trim();
+                    match usize::from_str_radix(size, 16) {
+                        Ok(0) | Err(_) => self.ended = true,
+                        Ok(size) => self.remaining = size,
+                    }
+                    line.clear();
+                }
+                _ if line.len() > 100 => self.ended = true,
+                _ => line.extend_from_slice(&[byte]),
+            }
+        }
+    }
+}
+
+/// When the server would like to be asked again.
+pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = httpdate::parse_http_date(value).ok()?;
+    Some(at.duration_since(now).unwrap_or_default())
+}
+
+/// Says more of a refusal than its status does.
+pub(super) fn explain(response: &Response<()>) -> Option<String> {
+    let status = response.status();
+    let asked = response.headers().get_all(WWW_AUTHENTICATE).iter();
+    let asked: Vec<_> = asked.map(|ask| String::from_utf8_lossy(ask.as_bytes())).collect();
+    let asked = asked.join(", ");
+    let location =
+        response.headers().get(LOCATION).map(|to| String::from_utf8_lossy(to.as_bytes()));
+    Some(match status {
+        StatusCode::UNAUTHORIZED if asked.is_empty() => "it wants credentials".into(),
+        StatusCode::UNAUTHORIZED => format!("it wants credentials: {asked}"),
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            "a proxy on the way wants credentials; give it to the client as a proxy".into()
+        }
+        _ if is_redirect(status) => {
+            format!(
+                "a redirection to {}, which is not followed",
+                location.as_deref().unwrap_or("?")
+            )
+        }
+        _ => return None,
+    })
+}
+
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// Where a refused handshake leads on to; `None` if it does not.
+pub(super) fn redirection(from: &Target, refused: &Error) -> Option<Result<Target, Error>> {
+    let response = refused.response().filter(|response| is_redirect(response.status()))?;
+    let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+    let fail = |why: &str| {
+        Error::new(ErrorKind::Handshake, format!("a redirection {why}"))
+            .with_response(response.clone())
+    };
+    let Some(to) = to else { return Some(Err(fail("without a Location"))) };
+    let next = match from.join(to) {
+        Ok(next) => next,
+        Err(error) => return Some(Err(fail(&format!("to {to:?}: {error}")))),
+    };
+    if from.secure && !next.secure {
+        return Some(Err(fail("from wss: to ws: is not followed")));
+    }
+    Some(Ok(next))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(headers: &[(&'static str, &str)], pieces: &[&str]) -> (String, bool) {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.insert(*name, value.parse().unwrap());
+        }
+        let mut body = Body::of(&map);
+        for piece in pieces {
+            body.push(BytesMut::from(*piece));
+        }
+        (String::from_utf8_lossy(&body.out).into_owned(), body.is_whole())
+    }
+
+    #[test]
+    fn bodies_of_every_kind() {
+        assert_eq!(body(&[("content-length", "5")], &["he", "llo, more"]), ("hello".into(), true));
+        assert_eq!(body(&[("content-length", "0")], &["x"]), (String::new(), true));
+        assert_eq!(body(&[], &["till ", "the end"]), ("till the end".into(), false));
+        let chunked = [("transfer-encoding", "chunked")];
+        let all = "5\r\nhello\r\n1;x=y\r\n!\r\n0\r\n\r\n";
+        assert_eq!(body(&chunked, &[all]), ("hello!".into(), true));
+        let bytes: Vec<_> = (0..all.len()).map(|i| &all[i..=i]).collect();
+        assert_eq!(body(&chunked, &bytes), ("hello!".into(), true));
+        assert_eq!(body(&chunked, &["zz\r\nhello"]), (String::new(), true));
+        let long = "x".repeat(100_000);
+        assert_eq!(body(&[], &[&long]).0.len(), MAX_REFUSAL_BODY);
+    }
+
+    #[test]
+    fn retry_after_in_both_forms() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let after = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, value.parse().unwrap());
+            retry_after(&headers, now)
+        };
+        assert_eq!(after("120"), Some(Duration::from_secs(120)));
+        assert_eq!(after("Sun, 06 Nov 1994 08:49:47 GMT"), Some(Duration::from_secs(10)));
+        assert_eq!(after("Sat, 06 Nov 1993 08:49:47 GMT"), Some(Duration::ZERO));
+        assert_eq!(after("soon"), None);
+    }
+}

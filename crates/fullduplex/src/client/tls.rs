@@ -1,0 +1,305 @@
+//! TLS by rustls.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error as RustlsError, RootCertStore,
+    SignatureScheme,
+};
+use rustls_platform_verifier::Verifier;
+use tokio_rustls::TlsConnector;
+
+use super::stream::ClientStream;
+use crate::error::{Error, ErrorKind};
+
+/// Whom a client trusts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Roots {
+    /// The authorities of the operating system. Default.
+    #[default]
+    Platform,
+    /// Mozilla's authorities, as they were when this library was built.
+    WebPki,
+    /// Only the authorities that were added.
+    None,
+}
+
+/// Settings for TLS, for [`ClientBuilder::tls`](crate::ClientBuilder::tls).
+///
+/// The cryptography is ring's, whatever else is compiled in; nothing is to be installed.
+/// Sessions are resumed, from the memory of the [`Client`](crate::Client).
+#[derive(Clone, Debug, Default)]
+pub struct TlsSettings {
+    roots: Roots,
+    authorities: Vec<CertificateDer<'static>>,
+    identity: Option<Identity>,
+    server_name: Option<String>,
+    dangerous: bool,
+    own: Option<Arc<ClientConfig>>,
+}
+
+struct Identity(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+impl Clone for Identity {
+    fn clone(&self) -> Self {
+        Self(self.0.clone(), self.1.clone_key())
+    }
+}
+
+/// Never shows the key.
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identity of {} certificates", self.0.len())
+    }
+}
+
+impl TlsSettings {
+    /// The defaults: the platform's authorities.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets whom to trust beside the authorities that are added.
+    #[must_use]
+    pub fn roots(mut self, roots: Roots) -> Self {
+        self.roots = roots;
+        self
+    }
+
+    /// Trusts the authorities in this PEM text too.
+    pub fn add_authorities(mut self, pem: &[u8]) -> Result<Self, Error> {
+        self.authorities.extend(certificates(pem)?);
+        Ok(self)
+    }
+
+    /// Trusts the authorities in this PEM file too.
+    pub fn add_authorities_file(self, path: impl AsRef<Path>) -> Result<Self, Error> {
+        let pem = read(path.as_ref())?;
+        self.add_authorities(&pem)
+    }
+
+    /// Shows the server this certificate, with its chain, when it asks for one. All PEM.
+    pub fn identity(mut self, chain: &[u8], key: &[u8]) -> Result<Self, Error> {
+        let key = PrivateKeyDer::from_pem_slice(key);
+        let key = key.map_err(|error| bad("the private key is not PEM").with_source(error))?;
+        self.identity = Some(Identity(certificates(chain)?, key));
+        Ok(self)
+    }
+
+    /// The same from PEM files.
+    pub fn identity_files(
+        self,
+        chain: impl AsRef<Path>,
+        key: impl AsRef<Path>,
+    ) -> Result<Self, Error> {
+        let (chain, key) = (read(chain.as_ref())?, read(key.as_ref())?);
+        self.identity(&chain, &key)
+    }
+
+    /// Expects this name in the server's certificate, and asks for it (SNI), in place of
+    /// the URL's host.
+    #[must_use]
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = Some(name.into());
+        self
+    }
+
+    /// **Dangerous:** takes any certificate. Whoever is on the way can read and change
+    /// everything. For tests alone.
+    #[must_use]
+    pub fn dangerous_accept_any_certificate(mut self) -> Self {
+        self.dangerous = true;
+        self
+    }
+
+    /// Uses a configuration of rustls as it is, in place of all the above but the server's
+    /// name.
+    #[must_use]
+    pub fn rustls(mut self, config: Arc<ClientConfig>) -> Self {
+        self.own = Some(config);
+        self
+    }
+
+    /// What the connections of a client share: its tickets make sessions resumable.
+    pub(super) fn build(&self) -> Result<Tls, Error> {
+        let config = match &self.own {
+            Some(own) => own.clone(),
+            None => Arc::new(self.config()?),
+        };
+        Ok(Tls { config, server_name: self.server_name.clone() })
+    }
+
+    fn config(&self) -> Result<ClientConfig, Error> {
+        let failed = |error: RustlsError| bad("setting up TLS").with_source(error);
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider.clone());
+        let builder = builder.with_safe_default_protocol_versions().map_err(failed)?;
+        let builder = if self.dangerous {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        } else if self.roots == Roots::Platform {
+            let verifier = Verifier::new_with_extra_roots(self.authorities.clone(), provider);
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(verifier.map_err(failed)?))
+        } else {
+            let mut roots = RootCertStore::empty();
+            if self.roots == Roots::WebPki {
+                roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+            }
+            for authority in &self.authorities {
+                roots.add(authority.clone()).map_err(failed)?;
+            }
+            builder.with_root_certificates(roots)
+        };
+        match &self.identity {
+            Some(Identity(chain, key)) => {
+                builder.with_client_auth_cert(chain.clone(), key.clone_key()).map_err(failed)
+            }
+            None => Ok(builder.with_no_client_auth()),
+        }
+    }
+}
+
+fn bad(what: &'static str) -> Error {
+    Error::new(ErrorKind::Tls, what)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    let why = || format!("reading {}", path.display());
+    std::fs::read(path).map_err(|error| Error::new(ErrorKind::Tls, why()).with_source(error))
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let all = all.map_err(|error| bad("the certificates are not PEM").with_source(error))?;
+    if all.is_empty() { Err(bad("there is no certificate in the PEM text")) } else { Ok(all) }
+}
+
+/// TLS as a client does it.
+#[derive(Clone, Debug)]
+pub(super) struct Tls {
+    config: Arc<ClientConfig>,
+    server_name: Option<String>,
+}
+
+impl Tls {
+    /// Runs the handshake with a server of this name, and offers these protocols (ALPN).
+    pub(super) async fn connect(
+        &self,
+        stream: ClientStream,
+        host: &str,
+        protocols: &[&[u8]],
+    ) -> Result<ClientStream, Error> {
+        let host = self.server_name.as_deref().unwrap_or(host);
+        let name = ServerName::try_from(host.to_owned()).map_err(|error| {
+            Error::new(ErrorKind::Tls, format!("{host:?} can't stand in a certificate"))
+                .with_source(error)
+        })?;
+        let mut config = self.config.clone();
+        if config.alpn_protocols.is_empty() && !protocols.is_empty() {
+            // Cheap: the parts are shared, the tickets among them.
+            let own = Arc::make_mut(&mut config);
+            own.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        }
+        let handshake = TlsConnector::from(config).connect(name, stream);
+        let tls = handshake.await.map_err(|error| explain(host, error))?;
+        Ok(ClientStream::new(tls))
+    }
+}
+
+/// The certificate's problem in words.
+fn explain(host: &str, error: std::io::Error) -> Error {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<RustlsError>());
+    let why = match inner {
+        Some(RustlsError::InvalidCertificate(problem)) => certificate_problem(problem),
+        Some(RustlsError::AlertReceived(alert)) => {
+            Some(format!("the server ended the TLS handshake with the alert {alert:?}"))
+        }
+        Some(_) => None,
+        // No fault of TLS.
+        None => {
+            let why = format!("the transport failed inside the TLS handshake with {host}");
+            return Error::new(ErrorKind::Io, why).with_source(error);
+        }
+    };
+    match why {
+        Some(why) => Error::new(ErrorKind::Tls, format!("TLS with {host}: {why}")),
+        None => Error::new(ErrorKind::Tls, format!("TLS with {host}")).with_source(error),
+    }
+}
+
+fn certificate_problem(problem: &CertificateError) -> Option<String> {
+    use CertificateError as E;
+    Some(match problem {
+        E::Expired => "the server's certificate has expired".into(),
+        E::ExpiredContext { time, not_after } => {
+            let days = time.as_secs().saturating_sub(not_after.as_secs()) / 86_400;
+            format!("the server's certificate expired {days} days ago")
+        }
+        E::NotValidYet | E::NotValidYetContext { .. } => {
+            "the server's certificate is not valid yet; is the clock right?".into()
+        }
+        E::UnknownIssuer => {
+            "the server's certificate is signed by nobody that is trusted (unknown issuer, or an \
+             intermediate certificate that the server did not send)"
+                .into()
+        }
+        E::NotValidForName => "the server's certificate is for another name".into(),
+        E::NotValidForNameContext { presented, .. } if presented.is_empty() => {
+            "the server's certificate is for no name at all".into()
+        }
+        E::NotValidForNameContext { presented, .. } => {
+            format!("the server's certificate is for another name: {}", presented.join(", "))
+        }
+        E::Revoked => "the server's certificate was revoked".into(),
+        _ => return None,
+    })
+}
+
+/// Takes every certificate. The signatures of the handshake are checked all the same.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, RustlsError> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, RustlsError> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, RustlsError> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

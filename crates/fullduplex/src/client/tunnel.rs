@@ -1,0 +1,191 @@
+//! Through a proxy: HTTP's CONNECT (RFC 9110 §9.3.6) and SOCKS5 (RFC 1928, RFC 1929).
+
+use std::net::{IpAddr, SocketAddr};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::BytesMut;
+use fullduplex_proto::handshake::http1::{HeadFinder, ResponseHead, write_request};
+use http::{HeaderMap, Response, StatusCode};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::response;
+use super::stream::ClientStream;
+use crate::error::{Error, ErrorKind};
+use crate::http1::{self, HandshakeLimits};
+
+/// Where a tunnel leads.
+pub(super) struct Destination<'a> {
+    pub(super) host: &'a str,
+    pub(super) port: u16,
+    /// The address, where it is resolved here.
+    pub(super) address: Option<SocketAddr>,
+}
+
+pub(super) fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+}
+
+/// Has an HTTP proxy open a tunnel.
+pub(super) async fn connect(
+    mut stream: ClientStream,
+    to: &Destination<'_>,
+    auth: Option<&(String, String)>,
+    headers: &HeaderMap,
+    limits: &HandshakeLimits,
+) -> Result<ClientStream, Error> {
+    let brackets = to.host.contains(':');
+    let host = if brackets { format!("[{}]", to.host) } else { to.host.to_owned() };
+    let authority = format!("{host}:{}", to.port);
+    let auth = auth.map(|(user, password)| basic(user, password));
+    let own = [("Host", authority.as_bytes())].into_iter();
+    let own = own.chain(auth.as_ref().map(|value| ("Proxy-Authorization", value.as_bytes())));
+    let others = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let head = write_request("CONNECT", &authority, own.chain(others))?;
+    http1::write_all(&mut stream, &head).await?;
+    let mut received = BytesMut::new();
+    loop {
+        let finder = HeadFinder::response(limits.head());
+        let head = http1::read_head(&mut stream, finder, &mut received).await;
+        let head = head.map_err(|error| error.in_setting("the proxy's answer"))?;
+        let head = ResponseHead::parse(&head, &limits.head())?;
+        match head.status() {
+            100..200 => {}
+            200..300 if received.is_empty() => return Ok(stream),
+            200..300 => {
+                let why = "the proxy sent bytes behind its answer to CONNECT, before any were due";
+                return Err(Error::new(ErrorKind::Proxy, why));
+            }
+            status => {
+                let mut response = Response::new(());
+                *response.status_mut() =
+                    StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+                *response.headers_mut() = http1::header_map(head.fields())?;
+                let body = response::refusal_body(&mut stream, &response, received).await;
+                let why = refusal(&response, auth.is_some(), &authority);
+                return Err(
+                    Error::new(ErrorKind::Proxy, why).with_response(response.map(|()| body))
+                );
+            }
+        }
+    }
+}
+
+fn refusal(response: &Response<()>, had_auth: bool, authority: &str) -> String {
+    let status = response.status();
+    // Some say 401 to bad credentials, though that is for servers.
+    if had_auth && status == StatusCode::UNAUTHORIZED {
+        return "the proxy does not take the user and password (401)".into();
+    }
+    if status != StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        return format!("the proxy refused a tunnel to {authority}: {status}");
+    }
+    let asks = response.headers().get_all(http::header::PROXY_AUTHENTICATE);
+    let asks: Vec<_> = asks.iter().map(|ask| String::from_utf8_lossy(ask.as_bytes())).collect();
+    let asks = asks.join(", ");
+    if had_auth {
+        format!("the proxy does not take the user and password (407, it asks for {asks})")
+    } else {
+        format!("the proxy wants a user and password in its URL (407, it asks for {asks})")
+    }
+}
+
+/// Has a SOCKS5 proxy open a tunnel.
+pub(super) async fn socks5(
+    mut stream: ClientStream,
+    to: &Destination<'_>,
+    auth: Option<&(String, String)>,
+) -> Result<ClientStream, Error> {
+    let refused = |why: String| Error::new(ErrorKind::Proxy, format!("the SOCKS5 proxy {why}"));
+    let io = |error| Error::io("talking to the SOCKS5 proxy", error);
+    // RFC 1928 §3: no authentication, and user with password (RFC 1929) if we have one.
+    let methods: &[u8] = if auth.is_some() { &[5, 2, 0, 2] } else { &[5, 1, 0] };
+    stream.write_all(methods).await.map_err(io)?;
+    let mut choice = [0; 2];
+    stream.read_exact(&mut choice).await.map_err(io)?;
+    match (choice, auth) {
+        ([5, 0], _) => {}
+        ([5, 2], Some((user, password))) => {
+            let mut request = vec![1];
+            for part in [user, password] {
+                let len = u8::try_from(part.len());
+                let len = len.map_err(|_| {
+                    refused("takes no more than 255 bytes of user or password".into())
+                })?;
+                request.push(len);
+                request.extend_from_slice(part.as_bytes());
+            }
+            stream.write_all(&request).await.map_err(io)?;
+            let mut answer = [0; 2];
+            stream.read_exact(&mut answer).await.map_err(io)?;
+            if answer[1] != 0 {
+                return Err(refused("does not take the user and password".into()));
+            }
+        }
+        ([5, 0xff], None) => return Err(refused("wants a user and password in its URL".into())),
+        ([5, 0xff], Some(_)) => return Err(refused("takes no user and password".into())),
+        ([5, other], _) => {
+            return Err(refused(format!("chose a method that was not offered: {other}")));
+        }
+        _ => return Err(refused("does not speak SOCKS5".into())),
+    }
+    stream.write_all(&request(to).map_err(refused)?).await.map_err(io)?;
+    let mut head = [0; 4];
+    stream.read_exact(&mut head).await.map_err(io)?;
+    if head[0] != 5 {
+        return Err(refused("does not speak SOCKS5".into()));
+    }
+    if head[1] != 0 {
+        let (host, port) = (to.host, to.port);
+        return Err(refused(format!("refused {host}:{port}: {}", reason(head[1]))));
+    }
+    // The address it bound says nothing to us, but stands in the way.
+    let len = match head[3] {
+        1 => 4,
+        4 => 16,
+        3 => usize::from(stream.read_u8().await.map_err(io)?),
+        other => return Err(refused(format!("answered with an address of unknown type {other}"))),
+    };
+    let mut bound = [0; 257];
+    stream.read_exact(&mut bound[..len + 2]).await.map_err(io)?;
+    Ok(stream)
+}
+
+/// The CONNECT request of RFC 1928 §4.
+fn request(to: &Destination<'_>) -> Result<Vec<u8>, String> {
+    let mut request = vec![5, 1, 0];
+    let literal = to.host.parse::<IpAddr>().ok();
+    match to.address.map(|address| address.ip()).or(literal) {
+        Some(IpAddr::V4(ip)) => {
+            request.push(1);
+            request.extend(ip.octets());
+        }
+        Some(IpAddr::V6(ip)) => {
+            request.push(4);
+            request.extend(ip.octets());
+        }
+        None => {
+            let len = u8::try_from(to.host.len());
+            request.push(3);
+            request.push(len.map_err(|_| "takes no host names over 255 bytes".to_owned())?);
+            request.extend(to.host.bytes());
+        }
+    }
+    request.extend(to.port.to_be_bytes());
+    Ok(request)
+}
+
+/// RFC 1928 §6.
+fn reason(code: u8) -> String {
+    match code {
+        1 => "general failure".into(),
+        2 => "its rules don't allow it".into(),
+        3 => "network unreachable".into(),
+        4 => "host unreachable".into(),
+        5 => "connection refused".into(),
+        6 => "TTL expired".into(),
+        7 => "CONNECT is not supported".into(),
+        8 => "this type of address is not supported".into(),
+        other => format!("code {other}"),
+    }
+}

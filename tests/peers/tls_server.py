@@ -1,0 +1,150 @@
+"""TLS servers of Python and Node, with a CA made here, for `fdx connect`: tls_server.py FDX"""
+
+import asyncio
+import contextlib
+import datetime
+import os
+import ssl
+import sys
+import tempfile
+
+import trustme
+from websockets.asyncio.server import serve
+
+from tap import check, main
+
+FDX = sys.argv[1]
+HERE = os.path.dirname(os.path.abspath(__file__))
+CA = trustme.CA()
+DIR = tempfile.mkdtemp(prefix="fullduplex-tls-")
+CA_FILE = os.path.join(DIR, "ca.pem")
+CA.cert_pem.write_to_path(CA_FILE)
+
+
+async def echo(ws):
+    async for message in ws:
+        await ws.send(message)
+
+
+@contextlib.asynccontextmanager
+async def server(certificate, client_ca=None, chain=True):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if chain:
+        certificate.configure_cert(context)
+    else:
+        cert, key = os.path.join(DIR, "leaf.pem"), os.path.join(DIR, "leaf.key")
+        certificate.cert_chain_pems[0].write_to_path(cert)
+        certificate.private_key_pem.write_to_path(key)
+        context.load_cert_chain(cert, key)
+    if client_ca:
+        client_ca.configure_trust(context)
+        context.verify_mode = ssl.CERT_REQUIRED
+    async with serve(echo, "127.0.0.1", 0, ssl=context) as s:
+        yield f"wss://localhost:{s.sockets[0].getsockname()[1]}/"
+
+
+async def fdx(url, *options, ca=CA_FILE):
+    trust = ["--ca", ca] if ca else []
+    process = await asyncio.create_subprocess_exec(
+        FDX, "connect", url, *trust, *options,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await asyncio.wait_for(process.communicate("grüße\n".encode()), 30)
+    return process.returncode, out.decode(), err.decode()
+
+
+async def refused(url, *says, **options):
+    code, out, err = await fdx(url, **options)
+    assert (code, out) == (3, ""), (code, out, err)
+    for words in says:
+        assert words in err, err
+
+
+@check
+async def a_certificate_of_a_known_authority_is_taken():
+    async with server(CA.issue_cert("localhost", "127.0.0.1")) as url:
+        assert (await fdx(url))[:2] == (0, "grüße\n")
+        assert (await fdx(url.replace("localhost", "127.0.0.1")))[:2] == (0, "grüße\n")
+
+
+@check
+async def an_intermediate_authority_is_taken_with_its_certificate_and_not_without():
+    intermediate = CA.create_child_ca()
+    async with server(intermediate.issue_cert("localhost")) as url:
+        assert (await fdx(url))[:2] == (0, "grüße\n")
+    async with server(intermediate.issue_cert("localhost"), chain=False) as url:
+        await refused(url, "unknown issuer", "intermediate")
+
+
+@check
+async def an_unknown_authority_is_refused():
+    async with server(trustme.CA().issue_cert("localhost")) as url:
+        await refused(url, "unknown issuer")
+        await refused(url, "unknown issuer", ca=None)
+
+
+@check
+async def an_expired_certificate_is_refused():
+    yesterday = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=10, hours=1)
+    async with server(CA.issue_cert("localhost", not_after=yesterday)) as url:
+        await refused(url, "expired 10 days ago")
+
+
+@check
+async def a_certificate_for_another_name_is_refused_with_the_names_it_has():
+    async with server(CA.issue_cert("a.example", "*.b.example")) as url:
+        await refused(url, "another name", "a.example", "b.example")
+
+
+@check
+async def insecure_takes_anything_and_says_so():
+    async with server(trustme.CA().issue_cert("a.example")) as url:
+        code, out, err = await fdx(url, "--insecure")
+        assert (code, out) == (0, "grüße\n"), err
+        assert "--insecure" in err
+
+
+@check
+async def a_client_certificate_is_shown():
+    client = CA.issue_cert("me@example.org")
+    cert, key = os.path.join(DIR, "me.pem"), os.path.join(DIR, "me.key")
+    with open(cert, "wb") as file:
+        for pem in client.cert_chain_pems:
+            file.write(pem.bytes())
+    client.private_key_pem.write_to_path(key)
+    async with server(CA.issue_cert("localhost"), client_ca=CA) as url:
+        assert (await fdx(url, "--cert", cert, "--key", key))[:2] == (0, "grüße\n")
+        code, out, err = await fdx(url)
+        assert (code, out) == (3, ""), err
+
+
+@check
+async def no_tls_at_all_is_told():
+    async with serve(echo, "127.0.0.1", 0) as s:
+        port = s.sockets[0].getsockname()[1]
+        await refused(f"wss://localhost:{port}/", "TLS")
+
+
+@check
+async def nodes_server_too():
+    certificate = CA.issue_cert("localhost")
+    cert, key = os.path.join(DIR, "node.pem"), os.path.join(DIR, "node.key")
+    certificate.cert_chain_pems[0].write_to_path(cert)
+    certificate.private_key_pem.write_to_path(key)
+    script = """
+    const { createServer } = require("node:https"), { readFileSync } = require("node:fs");
+    const { WebSocketServer } = require(process.env.PEERS + "/node_modules/ws");
+    const server = createServer({ cert: readFileSync(process.argv[1]), key: readFileSync(process.argv[2]) });
+    new WebSocketServer({ server }).on("connection", ws => ws.on("message", (data, isBinary) => ws.send(data, { binary: isBinary })));
+    server.listen(0, "127.0.0.1", () => console.log(server.address().port));
+    """
+    node = await asyncio.create_subprocess_exec("node", "-e", script, cert, key, stdout=asyncio.subprocess.PIPE)
+    try:
+        port = int(await node.stdout.readline())
+        assert (await fdx(f"wss://localhost:{port}/"))[:2] == (0, "grüße\n")
+    finally:
+        node.kill()
+        await node.wait()
+
+
+main()
