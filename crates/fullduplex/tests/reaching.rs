@@ -1,0 +1,377 @@
+//! What can go wrong on the way to a server, and what else than an open WebSocket it may
+//! answer: each a clear error, within bounds of time and memory.
+
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fullduplex::client::{BoxFuture, Connect, CookieJar, Proxies, Proxy, Resolve, SocketOptions};
+use fullduplex::server::{Server, ServerConfig, accept};
+use fullduplex::{Client, ClientBuilder, ClientStream, Error, ErrorKind, HandshakeLimits};
+use fullduplex_testkit::peak_rss;
+use fullduplex_testkit::pipe::pipe;
+use http::HeaderValue;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A client that goes straight, whatever the environment of the test says.
+fn direct() -> ClientBuilder {
+    Client::builder().proxies(Proxies::none())
+}
+
+/// Serves one connection after the other in a way of its own.
+async fn serving<F>(handle: impl Fn(TcpStream, String) -> F + Send + 'static) -> String
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                match stream.read_u8().await {
+                    Ok(byte) => head.push(byte),
+                    Err(_) => break,
+                }
+            }
+            tokio::spawn(handle(stream, String::from_utf8(head).unwrap()));
+        }
+    });
+    format!("ws://{address}/")
+}
+
+/// Answers every request with these bytes, and ends.
+async fn answering(answer: impl Into<Vec<u8>>) -> String {
+    let answer: Arc<[u8]> = answer.into().into();
+    serving(move |mut stream, _| {
+        let answer = answer.clone();
+        async move {
+            let _ = stream.write_all(&answer).await;
+        }
+    })
+    .await
+}
+
+async fn fails(builder: ClientBuilder, url: &str) -> Error {
+    builder.build().unwrap().connect(url).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_times_out() {
+    let url = serving(|stream, _| async move {
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        drop(stream);
+    })
+    .await;
+    let limits = HandshakeLimits {
+        handshake_timeout: Duration::from_millis(100),
+        ..HandshakeLimits::default()
+    };
+    let error = fails(direct().handshake_limits(limits), &url).await;
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("handshake_timeout"), "{error}");
+    assert!(error.is_retryable());
+}
+
+#[tokio::test]
+async fn a_dripping_answer_does_not_move_the_deadline() {
+    let url = serving(|mut stream, _| async move {
+        for byte in b"HTTP/1.1 101 Switching Protocols\r\n".iter().cycle() {
+            if stream.write_u8(*byte).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    let limits = HandshakeLimits {
+        handshake_timeout: Duration::from_millis(200),
+        ..HandshakeLimits::default()
+    };
+    let error = fails(direct().handshake_limits(limits), &url).await;
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+}
+
+struct Never;
+
+impl Connect for Never {
+    fn connect<'a>(&'a self, _: &'a str, _: u16) -> BoxFuture<'a, io::Result<ClientStream>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn a_black_hole_times_out() {
+    let builder = direct().connector(Never).connect_timeout(Duration::from_millis(50));
+    let error = fails(builder, "ws://a.example/").await;
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("connect_timeout"), "{error}");
+}
+
+struct Fixed(Vec<SocketAddr>);
+
+impl Resolve for Fixed {
+    fn resolve<'a>(&'a self, host: &'a str, _: u16) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
+        assert_eq!(host, "many.example");
+        Box::pin(std::future::ready(Ok(self.0.clone())))
+    }
+}
+
+#[tokio::test]
+async fn the_address_that_answers_is_taken() {
+    let server = Server::bind("127.0.0.1:0").await.unwrap();
+    let good = server.local_addr().unwrap();
+    tokio::spawn(server.serve(|websocket| async move { drop(websocket) }));
+    // Taken, and nobody answers: its backlog is full of nothing, so use a closed port.
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let client = direct().resolver(Fixed(vec![closed, good])).build().unwrap();
+    client.connect("ws://many.example/").await.unwrap();
+
+    let error = fails(direct().resolver(Fixed(vec![closed, closed])), "ws://many.example/").await;
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert_eq!(error.to_string().matches(&closed.to_string()).count(), 2, "{error}");
+    let error = fails(direct().resolver(Fixed(vec![])), "ws://many.example/").await;
+    assert_eq!(error.kind(), ErrorKind::Resolve);
+    let socket =
+        SocketOptions { local_address: Some("::1".parse().unwrap()), ..SocketOptions::default() };
+    let builder = direct().resolver(Fixed(vec![good])).socket(socket);
+    assert_eq!(fails(builder, "ws://many.example/").await.kind(), ErrorKind::Resolve);
+}
+
+#[tokio::test]
+async fn resets_and_ends_in_each_phase() {
+    for answer in [
+        &b""[..],
+        b"HTTP/1.1",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: webso",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n",
+    ] {
+        let error = fails(direct(), &answering(answer).await).await;
+        assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+        assert!(error.to_string().contains("opening handshake"), "{error}");
+        assert!(error.is_retryable());
+    }
+    // A reset, with unread data on the way.
+    let url = serving(|stream, _| async move {
+        stream.set_zero_linger().unwrap();
+    })
+    .await;
+    assert_eq!(fails(direct(), &url).await.kind(), ErrorKind::Io);
+}
+
+#[tokio::test]
+async fn garbage_and_too_much_are_told() {
+    for (answer, kind) in [
+        ("SSH-2.0-OpenSSH_9.2\r\n\r\n".to_string(), ErrorKind::Handshake),
+        ("\0\0\0\0\r\n\r\n".to_string(), ErrorKind::Handshake),
+        ("HTTP/1.1 101 Switching Protocols\r\n\r\n".to_string(), ErrorKind::Handshake),
+        (format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(2000)), ErrorKind::Limit),
+        (format!("HTTP/1.1 200 OK\r\na: {}\r\n\r\n", "x".repeat(100_000)), ErrorKind::Limit),
+    ] {
+        let error = fails(direct(), &answering(answer.clone()).await).await;
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(!error.is_retryable());
+    }
+}
+
+#[tokio::test]
+async fn a_body_without_end_is_cut() {
+    let url = serving(|mut stream, _| async move {
+        let head = "HTTP/1.1 500 Oh no\r\nRetry-After: 7\r\nContent-Length: 1000000000\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let piece = vec![b'x'; 1 << 20];
+        while stream.write_all(&piece).await.is_ok() {}
+    })
+    .await;
+    let before = peak_rss();
+    let error = fails(direct(), &url).await;
+    let response = error.response().unwrap();
+    assert_eq!(response.status(), 500);
+    assert_eq!(response.body().len(), 64 << 10);
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+    assert!(error.is_retryable());
+    assert!(peak_rss() - before < 16 << 20);
+}
+
+#[tokio::test]
+async fn refusals_for_want_of_credentials_are_told_apart() {
+    let answer = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"here\"\r\n\
+                  Content-Length: 0\r\n\r\n";
+    let error = fails(direct(), &answering(answer).await).await;
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Handshake, false));
+    assert!(error.to_string().contains("Basic realm=\"here\""), "{error}");
+
+    let answer = "HTTP/1.1 407 Proxy Authentication Required\r\n\
+                  Proxy-Authenticate: Basic realm=\"way\"\r\nContent-Length: 2\r\n\r\nno";
+    let proxy = answering(answer).await.replace("ws:", "http:");
+    let proxy = Proxy::parse(&proxy).unwrap();
+    let error = fails(Client::builder().proxy(proxy), "ws://a.example/").await;
+    assert_eq!(error.kind(), ErrorKind::Proxy);
+    assert!(error.to_string().contains("Basic realm=\"way\""), "{error}");
+    assert_eq!(&error.response().unwrap().body()[..], b"no");
+}
+
+/// A server that wants a certain request and opens a WebSocket.
+async fn opening(expected: &'static [&'static str], missing: &'static [&'static str]) -> String {
+    let server = Server::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", server.local_addr().unwrap());
+    tokio::spawn(server.serve_handshakes(move |handshake, _| async move {
+        let request = format!("{:?}", handshake.request());
+        for words in expected {
+            assert!(request.contains(words), "{words} in {request}");
+        }
+        for words in missing {
+            assert!(!request.contains(words), "{words} not in {request}");
+        }
+        drop(handshake.accept().await);
+    }));
+    url
+}
+
+async fn redirecting(status: u16, to: String) -> String {
+    answering(format!("HTTP/1.1 {status} Moved\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n"))
+        .await
+}
+
+#[tokio::test]
+async fn redirections_are_followed_when_asked_and_without_credentials() {
+    let end = opening(&["/there"], &["secret", "authorization", "cookie"]).await;
+    for status in [301, 302, 303, 307, 308] {
+        let url = redirecting(status, format!("{end}there")).await;
+        let error = fails(direct(), &url).await;
+        assert!(error.to_string().contains("not followed"), "{error}");
+        let url = url.replace("ws://", "ws://me:secret@");
+        let client = direct().max_redirects(3).header("Cookie", "secret=1");
+        let client = client.bearer_auth("secret").build().unwrap();
+        client.connect(&url).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn redirections_are_bounded() {
+    let first = redirecting(302, "/".into()).await;
+    let error = fails(direct().max_redirects(3), &first).await;
+    assert!(error.to_string().contains("max_redirects (3)"), "{error}");
+    for (to, why) in [("ftp://a/", "ws or wss"), ("ws://", "redirection to")] {
+        let error = fails(direct().max_redirects(1), &redirecting(302, to.into()).await).await;
+        assert!(error.to_string().contains(why), "{error}");
+        assert_eq!(error.response().unwrap().status(), 302);
+    }
+    let nowhere = answering("HTTP/1.1 302 Moved\r\n\r\n").await;
+    let error = fails(direct().max_redirects(1), &nowhere).await;
+    assert!(error.to_string().contains("Location"), "{error}");
+}
+
+#[tokio::test]
+async fn credentials_and_origin_are_sent() {
+    // "me@home:p w" and "user:pass" in base64.
+    let url = opening(&["Basic bWVAaG9tZTpwIHc="], &[]).await;
+    let client = direct().build().unwrap();
+    client.connect(&url.replace("ws://", "ws://me%40home:p%20w@")).await.unwrap();
+    let url = opening(&["http://origin.example"], &[]).await;
+    // Another origin, so it is refused, but was sent.
+    let error = fails(direct().origin("http://origin.example"), &url).await;
+    assert_eq!(error.response().unwrap().status(), 403);
+}
+
+#[derive(Default)]
+struct Jar(Mutex<Vec<String>>);
+
+impl CookieJar for Jar {
+    fn cookies(&self, url: &str) -> Option<HeaderValue> {
+        assert!(url.starts_with("ws://127.0.0.1:"), "{url}");
+        let all = self.0.lock().unwrap().join("; ");
+        (!all.is_empty()).then(|| all.parse().unwrap())
+    }
+
+    fn store(&self, _: &str, set_cookie: &HeaderValue) {
+        self.0.lock().unwrap().push(set_cookie.to_str().unwrap().into());
+    }
+}
+
+#[tokio::test]
+async fn cookies_are_kept_and_sent() {
+    let url = serving(|mut stream, head| async move {
+        let seen = head.lines().find(|line| line.starts_with("Cookie:")).unwrap_or("none");
+        let answer = format!(
+            "HTTP/1.1 403 No\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\
+             Content-Length: {}\r\n\r\n{seen}",
+            seen.len()
+        );
+        let _ = stream.write_all(answer.as_bytes()).await;
+    })
+    .await;
+    let jar: Arc<Jar> = Arc::default();
+    let client = direct().cookies(jar).build().unwrap();
+    for expected in ["none", "Cookie: a=1; b=2"] {
+        let error = client.connect(&url).await.unwrap_err();
+        assert_eq!(error.response().unwrap().body(), expected);
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn unix_sockets() {
+    let folder = std::env::temp_dir().join(format!("fullduplex-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("socket");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut websocket = accept(stream).await.unwrap();
+            websocket.send("from a socket").await.unwrap();
+        }
+    });
+    let client = direct().build().unwrap();
+    let (mut websocket, _) =
+        client.connect(&format!("ws+unix:{}:/chat", path.display())).await.unwrap();
+    let message = websocket.next().await.unwrap().unwrap();
+    assert_eq!(message.as_text(), Some("from a socket"));
+    let client = direct().unix_socket(&path).build().unwrap();
+    client.connect("ws://any.example/").await.unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let error = client.connect("ws://any.example/").await.unwrap_err();
+    assert!(error.to_string().contains("socket"), "{error}");
+}
+
+/// Gives one end of a pipe, behind which a server is.
+struct Piped;
+
+impl Connect for Piped {
+    fn connect<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, io::Result<ClientStream>> {
+        assert_eq!((host, port), ("a.example", 80));
+        let (near, far) = pipe(4096);
+        tokio::spawn(async move {
+            let mut websocket = accept(far).await.unwrap();
+            websocket.send("through a pipe").await.unwrap();
+        });
+        Box::pin(std::future::ready(Ok(ClientStream::new(near))))
+    }
+}
+
+#[tokio::test]
+async fn a_connector_of_ones_own() {
+    let client = direct().connector(Piped).build().unwrap();
+    let (mut websocket, _) = client.connect("ws://a.example/").await.unwrap();
+    let message = websocket.next().await.unwrap().unwrap();
+    assert_eq!(message.as_text(), Some("through a pipe"));
+}
+
+#[tokio::test]
+async fn secrets_are_not_shown() {
+    let client = direct()
+        .bearer_auth("secret")
+        .header("X-Key", "secret")
+        .proxy(Proxy::parse("http://me:secret@a/").unwrap())
+        .build()
+        .unwrap();
+    assert!(!format!("{client:?}").contains("secret"), "{client:?}");
+    let error = client.connect("http://me:secret@a/").await.unwrap_err();
+    assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+    let _ = ServerConfig::default();
+}
