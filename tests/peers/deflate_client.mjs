@@ -38,7 +38,7 @@ check("windows of 9 to 15 with and without takeover", async () => {
       for (const forgets of [false, true]) {
         const agreed = await echoes(url, {
           serverMaxWindowBits: bits, clientMaxWindowBits: bits,
-          serverNoContextTakeover: forgets, clientNoContextTakeover: forgets,
+          serverNoContextTakeover: forgets || undefined, clientNoContextTakeover: forgets || undefined,
         });
         assert.equal(/server_no_context_takeover; client_no_context_takeover/.test(agreed), forgets || url === urls[2]);
       }
