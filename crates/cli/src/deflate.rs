@@ -4,12 +4,13 @@ use fullduplex::DeflateConfig;
 
 pub(crate) const VALUE: &str = "SETTINGS";
 pub(crate) const HELP: &str = "\
-Compress messages (permessage-deflate), if the peer agrees: off, small (no memory between \
-messages), balanced, or smallest (most memory); and, behind commas, level=1..9, \
+Compress messages (permessage-deflate), if the peer agrees; behind a = sign: off, the \
+default without the option; small, with no memory between messages; balanced, the \
+default with it; or smallest, with most memory; and, behind commas, level=1..9, \
 memory=1..9, window=8..15, takeover=yes|no, min=BYTES. Window and takeover also as \
 send-… and receive-…";
 
-/// What is asked for; without a value, `off`.
+/// What is asked for: nothing, with `off`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setting(pub(crate) Option<DeflateConfig>);
 
@@ -22,6 +23,7 @@ pub(crate) fn parse(text: &str) -> Result<Setting, String> {
         Some("small") => DeflateConfig::small_memory(),
         Some("smallest") => DeflateConfig::smallest_bytes(),
         Some("off") if parts.peek().is_none() => return Ok(Setting(None)),
+        Some("off") => return Err("off has no further settings".into()),
         Some(other) => {
             return Err(format!("{other:?} is not one of off, small, balanced, smallest"));
         }

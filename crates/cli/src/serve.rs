@@ -7,14 +7,15 @@ use std::sync::Arc;
 
 use clap::Args as ClapArgs;
 use fullduplex::server::{Handshake, OriginPolicy, Server, ServerConfig};
-use fullduplex::{Error, Message, WebSocket};
+use fullduplex::{Error, PreparedMessage, WebSocket};
 use tokio::net::TcpStream;
 use tokio::sync::broadcast;
 
 use crate::{deflate, page};
 
-/// How many messages a slow member of `/broadcast` may fall behind before it misses some.
-const BACKLOG: usize = 1024;
+/// How many messages a slow member of `/broadcast` may fall behind before it misses some;
+/// what they hold is bounded by so many of the largest.
+const BACKLOG: usize = 64;
 
 /// The options of `fdx serve`.
 #[derive(Clone, Debug, ClapArgs)]
@@ -143,18 +144,18 @@ async fn echo(mut websocket: WebSocket<TcpStream>) -> Result<(), Error> {
 
 async fn member(
     mut websocket: WebSocket<TcpStream>,
-    room: Arc<broadcast::Sender<Message>>,
+    room: Arc<broadcast::Sender<PreparedMessage>>,
 ) -> Result<(), Error> {
     let mut messages = room.subscribe();
     loop {
         tokio::select! {
             received = websocket.next() => match received {
                 // There is always a member to receive it: this one.
-                Some(message) => drop(room.send(message?)),
+                Some(message) => drop(room.send(PreparedMessage::new(message?))),
                 None => return Ok(()),
             },
             message = messages.recv() => match message {
-                Ok(message) => websocket.send(message).await?,
+                Ok(message) => websocket.send_prepared(&message).await?,
                 // A member that is too slow misses messages rather than holding up the rest.
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => return Ok(()),

@@ -166,7 +166,8 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// A [`writer`](Self::writer), with the choice whether the message is compressed.
-    /// [`Compression::Auto`] compresses every message, as its length is not known.
+    /// [`Compression::Auto`] compresses every message, as its length is not known; what can't
+    /// be compressed then becomes a little longer.
     pub fn writer_with(&mut self, kind: Kind, compression: Compression) -> MessageWriter<'_, S> {
         MessageWriter::new(&self.send, kind, compression)
     }

@@ -9,7 +9,8 @@ pub(crate) const BYTES_PER_FRAGMENT: u64 = 32;
 pub struct Limits {
     /// The most payload bytes of a message; `None` for no bound, which only a consumer
     /// that streams messages should choose. Default: 1 MiB. A longer message fails the
-    /// connection with 1009 at the frame header that announces it.
+    /// connection with 1009 at the frame header that announces it; a compressed one as soon
+    /// as more than that has come out of it, or twice that and 64 KiB has gone in.
     pub max_message_size: Option<u64>,
     /// How many fragments a message may have, plus one for each 32 payload bytes
     /// received of it. Default: 4,096. More fail the connection with 1008.

@@ -122,6 +122,8 @@ struct Message {
     compressed: bool,
     /// Bytes that came out of a compressed message.
     inflated: u64,
+    /// Final blocks inside a compressed message.
+    restarts: u32,
 }
 
 /// A step, without the borrow of the input.
@@ -134,6 +136,17 @@ enum Found {
 
 /// How much of a compressed payload is unmasked at a time.
 const PIECE: usize = 4096;
+
+/// How many final blocks (BFINAL) a compressed message may have, and for how many bytes
+/// received it may have one more.
+const FREE_RESTARTS: u64 = 16;
+const BYTES_PER_RESTART: u64 = 64;
+
+/// The most compressed bytes of a message of a size. Good compressors add next to nothing
+/// to what can't be compressed; those that flush each byte add more.
+fn most_compressed(limit: u64) -> u64 {
+    limit.saturating_mul(2).saturating_add(64 << 10)
+}
 
 impl Receiver {
     /// The receiving half of the end with this role.
@@ -275,10 +288,10 @@ impl Receiver {
         }
         // Both are below 2^63, so the sum can't wrap.
         message.len += header.payload_len;
-        // What a compressed message comes to is seen as it comes.
+        // What a compressed message comes to is seen as it comes; but it needs not be much
+        // longer than that.
         if let Some(limit) = self.limits.max_message_size
-            && !message.compressed
-            && message.len > limit
+            && message.len > if message.compressed { most_compressed(limit) } else { limit }
         {
             return Err(ProtocolError::MessageTooBig { limit });
         }
@@ -349,10 +362,11 @@ impl Receiver {
         {
             return Err(ProtocolError::MessageTooBig { limit });
         }
-        // To begin anew takes as long as thousands of bytes, and a peer can ask for it with
-        // two.
-        for _ in 0..out.restarts {
-            message.count_fragment(self.limits.max_fragments)?;
+        // To begin anew takes as long as thousands of bytes, and two can ask for it.
+        message.restarts += out.restarts;
+        let received = message.len - frame.remaining;
+        if u64::from(message.restarts) > FREE_RESTARTS + received / BYTES_PER_RESTART {
+            return Err(ProtocolError::TooManyFragments { limit: self.limits.max_fragments });
         }
         let kind = message.kind.unwrap_or(Kind::Binary);
         let consumed = start + out.consumed;
@@ -374,7 +388,8 @@ impl Message {
     /// Counts one more frame of the same message against its budget.
     fn count_fragment(&mut self, limit: u32) -> Result<(), ProtocolError> {
         self.fragments = self.fragments.saturating_add(1);
-        let earned = self.len / BYTES_PER_FRAGMENT;
+        // What came out counts too: a few bytes may be a line of text.
+        let earned = self.len.max(self.inflated) / BYTES_PER_FRAGMENT;
         // The first fragment is not counted here.
         if u64::from(self.fragments) + 1 > u64::from(limit) + earned {
             return Err(ProtocolError::TooManyFragments { limit });

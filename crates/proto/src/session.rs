@@ -473,6 +473,7 @@ impl Session {
     fn end(&mut self) {
         self.state = State::Closed;
         self.sender.drop_controls();
+        self.sender.release_memory(true);
     }
 }
 

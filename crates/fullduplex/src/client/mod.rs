@@ -20,7 +20,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use fullduplex_proto::handshake::client::{Opening, is_interim};
 use fullduplex_proto::handshake::http1::{HeadError, HeadFinder, ResponseHead, write_request};
 use fullduplex_proto::{Config, DeflateConfig, Role};
@@ -120,7 +120,7 @@ impl Default for Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("headers", &self.headers.keys())
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
             .field("protocols", &self.protocols)
             .field("proxies", &self.proxies)
             .field("config", &self.config)
@@ -267,10 +267,11 @@ impl Client {
         match opening.check(response.status().as_u16(), Map(response.headers())) {
             Ok(agreement) => {
                 let config = &self.config;
-                let deflate = match &config.deflate {
-                    Some(deflate) => deflate.check(&agreement.extensions)?,
-                    None => None,
-                };
+                let deflate = config.deflate.map(|deflate| deflate.check(&agreement.extensions));
+                let deflate = deflate.transpose().map_err(|error| {
+                    Error::from(error).with_response(response.clone().map(|()| Bytes::new()))
+                })?;
+                let deflate = deflate.flatten();
                 let deflate = deflate.as_ref();
                 let websocket =
                     WebSocket::from_handshake(stream, Role::Client, config, deflate, leftover);

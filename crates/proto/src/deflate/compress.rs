@@ -29,9 +29,18 @@ pub(crate) struct Compressor {
     kept: Option<Lent<Deflating>>,
     /// The workspace of a message that is sent in pieces.
     streaming: Option<Streaming>,
+    /// The peer begins anew with each message, so a message may end the stream.
+    #[cfg(feature = "libdeflate")]
+    may_end: bool,
+    /// Messages to be sent as they are, as the last one did not become shorter; and how many
+    /// it will be the next time.
+    pause: (u8, u8),
     /// Used since [`rest`](Self::rest) was last called.
     used: bool,
 }
+
+/// The longest [`Compressor::pause`].
+const LONGEST_PAUSE: u8 = 32;
 
 #[derive(Debug)]
 struct Streaming {
@@ -70,15 +79,25 @@ impl Compressor {
             history: (takeover && config.send_context_takeover).then(|| History::new(bits)),
             kept: None,
             streaming: None,
+            #[cfg(feature = "libdeflate")]
+            may_end: !takeover,
+            pause: (0, 0),
             used: false,
         }
     }
 
     /// Whether a message of this length is to be compressed.
+    ///
+    /// Where messages don't become shorter, fewer and fewer are tried.
     #[inline]
-    pub(crate) fn wants(&self, len: usize, compression: Compression) -> bool {
+    pub(crate) fn wants(&mut self, len: usize, compression: Compression) -> bool {
         match compression {
-            Compression::Auto => len >= self.min_size.max(1),
+            Compression::Auto if len < self.min_size.max(1) => false,
+            Compression::Auto => {
+                let waits = self.pause.0 > 0;
+                self.pause.0 = self.pause.0.saturating_sub(1);
+                !waits
+            }
             Compression::On => len > 0,
             Compression::Off => false,
         }
@@ -87,8 +106,20 @@ impl Compressor {
     /// Compresses a message, which is not empty, and hands it to `sink`, unless it would not
     /// become shorter; returns whether it did.
     pub(crate) fn compress(&mut self, message: &[u8], sink: impl FnOnce(Output<'_>)) -> bool {
+        let shorter = self.try_compress(message, sink);
+        self.pause = match self.pause {
+            _ if shorter => (0, 0),
+            (_, last) => {
+                let next = (last * 2).clamp(1, LONGEST_PAUSE);
+                (next, next)
+            }
+        };
+        shorter
+    }
+
+    fn try_compress(&mut self, message: &[u8], sink: impl FnOnce(Output<'_>)) -> bool {
         #[cfg(feature = "libdeflate")]
-        if self.history.is_none() && message.len() <= super::whole::LONGEST {
+        if self.may_end && message.len() <= super::whole::LONGEST {
             return super::whole::compress(self.shape.level, message, sink);
         }
         let mut workspace = self.begin();
@@ -127,11 +158,12 @@ impl Compressor {
     ) {
         let mut streaming = self.streaming.take().unwrap_or_else(|| {
             let workspace = self.begin();
-            Streaming { workspace, flushed: false }
+            // A workspace stands behind a flush, or at the beginning.
+            Streaming { workspace, flushed: true }
         });
         let flush = flush || last;
         let mode = if flush { DeflateFlush::SyncFlush } else { DeflateFlush::NoFlush };
-        if flush && piece.is_empty() && streaming.flushed {
+        if piece.is_empty() && streaming.flushed {
             // Nothing to bring out; the end of a message is an empty block, whose other
             // four bytes are left out.
             if last {

@@ -7,12 +7,12 @@ use super::pool::{self, Inflating, Lent};
 use super::{Deflate, MAX_WINDOW_BITS};
 use crate::frame::Role;
 
-/// What ends a message: the four bytes that the sender cut off (§7.2.2), and a final empty
-/// block. zlib reaches the end of that one exactly if the message is whole: if it is cut
-/// inside a block, these bytes are read as part of that.
-pub(super) const END: [u8; 9] = [0x00, 0x00, 0xff, 0xff, 0x01, 0x00, 0x00, 0xff, 0xff];
+/// The four bytes that the sender cut off the end of a message (§7.2.2).
+pub(super) const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
-const END_LEN: usize = END.len();
+/// A final empty block. Behind a message that is whole, it ends zlib's stream and brings
+/// nothing out; if a message is cut inside a block, it is read as part of that.
+const FINAL: [u8; 5] = [0x01, 0x00, 0x00, 0xff, 0xff];
 
 /// The decompressing side of a connection.
 ///
@@ -26,7 +26,7 @@ pub(crate) struct Inflater {
     workspace: Option<Lent<Inflating>>,
     /// Something of it was given to zlib.
     begun: bool,
-    /// Bytes of [`END`] that zlib has taken.
+    /// Bytes of [`TAIL`] that zlib has taken.
     end: usize,
     /// zlib has come to the end of a block with BFINAL set (§7.2.1), and is to begin anew.
     restart: bool,
@@ -157,69 +157,61 @@ impl Inflater {
             let rest = &piece[total.consumed..];
             // A message may well end with a final block, though §7.2.1 has a further one
             // follow it; or have no data at all.
-            if last && rest.is_empty() && (self.restart || !self.begun) {
-                total.done = true;
+            if rest.is_empty() && (self.restart || !self.begun) {
+                total.done = last;
                 return Ok(total);
             }
             if core::mem::take(&mut self.restart) {
                 workspace.zlib.reset(false);
                 recall(workspace, &self.history);
             }
-            self.begun |= !rest.is_empty();
+            self.begun = true;
             let called = self.call(workspace, rest, last);
-            // What was taken beyond the piece was taken of the end.
+            // What was taken beyond the piece was taken of the tail.
             total.consumed += called.taken.min(rest.len());
             self.end += called.taken.saturating_sub(rest.len());
             total.produced = called.produced;
             let taken_all = total.consumed == piece.len();
-            // A message that is cut short may have its end taken for something else.
-            let cut = called.at_end && !matches!(self.end, 0 | END_LEN);
-            if called.corrupt || cut {
+            let full = called.produced == workspace.chunk.len();
+            let is_over = last && taken_all && self.end == TAIL.len() && !full;
+            // The tail is no part of a final block.
+            let is_cut = called.at_end && self.end > 0;
+            if called.corrupt || is_cut || (is_over && !ends_well(workspace, called.produced)) {
                 // What came out before is told before, however the input was cut.
                 self.corrupt = called.produced > 0;
                 self.more = self.corrupt;
                 return if self.corrupt { Ok(total) } else { Err(Corrupt) };
             }
-            match self.end {
-                _ if !called.at_end => {}
-                // A final block of the peer's.
-                0 => {
-                    self.restart = true;
-                    total.restarts += 1;
-                }
-                // The one of ours.
-                _ => total.done = true,
+            total.done = is_over;
+            if called.at_end {
+                self.restart = true;
+                total.restarts += 1;
             }
-            let full = called.produced == workspace.chunk.len();
             let waits = taken_all && !last && !full;
             if total.done || called.produced > 0 || waits {
                 self.more = !total.done && !waits;
                 return Ok(total);
             }
-            if called.taken == 0 && !self.restart {
-                // Neither input nor output moved: the end came inside a block.
-                return Err(Corrupt);
-            }
         }
     }
 
-    /// Calls zlib once, with what ends the message behind its last piece.
+    /// Calls zlib once, with what was cut off the end of the message behind its last piece.
     fn call(&self, workspace: &mut Inflating, piece: &[u8], last: bool) -> Called {
         let Inflating { zlib, chunk, joined } = workspace;
-        let (input, flush) = if !last {
-            (piece, InflateFlush::NoFlush)
+        let input = if !last {
+            piece
         } else if piece.is_empty() {
-            (&END[self.end..], InflateFlush::Finish)
+            &TAIL[self.end..]
         } else if piece.len() <= pool::JOIN {
             let (data, rest) = joined.split_at_mut(piece.len());
             data.copy_from_slice(piece);
-            rest[..END.len()].copy_from_slice(&END);
-            (&joined[..piece.len() + END.len()], InflateFlush::Finish)
+            rest[..TAIL.len()].copy_from_slice(&TAIL);
+            &joined[..piece.len() + TAIL.len()]
         } else {
-            (piece, InflateFlush::NoFlush)
+            piece
         };
         let before = (zlib.total_in(), zlib.total_out());
-        let status = zlib.decompress(input, &mut chunk[..], flush);
+        let status = zlib.decompress(input, &mut chunk[..], InflateFlush::SyncFlush);
         Called {
             // Both are at most the lengths given.
             taken: (zlib.total_in() - before.0) as usize,
@@ -228,6 +220,15 @@ impl Inflater {
             corrupt: status.is_err(),
         }
     }
+}
+
+/// Whether a message that has been given to zlib with its tail is whole. There is room in
+/// the chunk behind what came out of it.
+fn ends_well(workspace: &mut Inflating, produced: usize) -> bool {
+    let before = workspace.zlib.total_out();
+    let room = &mut workspace.chunk[produced..];
+    let status = workspace.zlib.decompress(&FINAL, room, InflateFlush::Finish);
+    status == Ok(Status::StreamEnd) && workspace.zlib.total_out() == before
 }
 
 /// Tells a fresh decompressor what went before.

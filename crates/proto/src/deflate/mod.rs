@@ -49,6 +49,8 @@ pub const MAX_WINDOW_BITS: u8 = 15;
 /// There are four presets. Sizes are for one connection, between messages; figures for
 /// each are in `ARCHITECTURE.md`.
 ///
+/// While a message is sent or received in pieces, it holds a workspace: 375 KiB or 70 KiB.
+///
 /// | preset | level | takeover | window | memory, at most |
 /// |---|---|---|---|---|
 /// | none (`Option::None`) | – | – | – | 0 |
@@ -143,6 +145,7 @@ impl Default for DeflateConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Compression {
     /// If it is at least [`min_size`](DeflateConfig::min_size) long and becomes shorter.
+    /// After one that did not, up to 32 are sent as they are before the next is tried.
     #[default]
     Auto,
     /// If it becomes shorter.

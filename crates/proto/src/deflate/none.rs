@@ -46,7 +46,7 @@ pub(crate) enum Output<'a> {
 }
 
 impl Compressor {
-    pub(crate) fn wants(&self, _: usize, _: Compression) -> bool {
+    pub(crate) fn wants(&mut self, _: usize, _: Compression) -> bool {
         match *self {}
     }
 

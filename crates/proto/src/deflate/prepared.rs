@@ -67,8 +67,9 @@ impl PreparedMessage {
     /// The message compressed for a window, if that makes it shorter.
     pub(crate) fn compressed(&self, window_bits: u8) -> Option<Bytes> {
         let message = self.shared.message.as_bytes();
-        // A window longer than the message is as good as any still longer one.
-        let needed = usize::BITS - message.len().leading_zeros();
+        // A window that reaches over all of the message is as good as any longer one. zlib
+        // refers back by 262 bytes less than its window.
+        let needed = usize::BITS - (message.len() + 262).leading_zeros();
         let needed = u8::try_from(needed).unwrap_or(MAX_WINDOW_BITS);
         let bits = window_bits.min(needed).clamp(FIRST_BITS, MAX_WINDOW_BITS);
         let slot = &self.shared.compressed[usize::from(bits - FIRST_BITS)];

@@ -136,6 +136,11 @@ fn what_is_not_deflate_fails_with_1007() {
         &[0x00, 0x05, 0x00, 0xfa, 0x00],
         // Cut inside a stored block. (Four bytes sooner, what §7.2.2 appends would fill it.)
         &[0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65],
+        // Cut inside a final stored block, by just what would be appended to find that out.
+        &[0x01, 0x04, 0x00, 0xfb, 0xff],
+        &[0x01, 0x09, 0x00, 0xf6, 0xff],
+        &[0x01, 0x0a, 0x00, 0xf5, 0xff, 0x41],
+        &[0x00, 0x09, 0x00, 0xf6, 0xff],
         // Cut inside a block with fixed codes.
         &HELLO[..4],
         // Without the end of the last block.
@@ -199,4 +204,45 @@ fn after_a_full_chunk_the_next_frame_is_read() {
         end.receive(&[&one[..], b"\x89\x00", &two].concat(), Duration::ZERO);
         assert_eq!(end.take_told(), [vec![Told::Ping(Bytes::new())], expected].concat());
     }
+}
+
+#[test]
+fn behind_a_final_block_fragments_may_be_empty() {
+    let is_final = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+    for empty in 0..4 {
+        let between = [0x00, 0x00].repeat(empty);
+        let bytes = [&[0x41, 0x07][..], &is_final, &between, &[0x80, 0x00]].concat();
+        assert_eq!(told(&bytes), [text("Hello")]);
+    }
+    for len in [16_383, 16_384, 16_385, 32_768] {
+        let mut zlib = flate2::Compress::new(flate2::Compression::new(9), false);
+        let mut data = Vec::with_capacity(1000);
+        zlib.compress_vec(&vec![b'z'; len], &mut data, flate2::FlushCompress::Finish).unwrap();
+        let bytes = [&[0x42, data.len() as u8][..], &data, &[0x80, 0x00]].concat();
+        let mut end = end(Limits::default());
+        end.receive(&bytes, Duration::ZERO);
+        let message = Told::Message(Kind::Binary, vec![b'z'; len].into());
+        assert_eq!(end.take_told(), [message]);
+    }
+}
+
+/// What a frame announces earns nothing before it comes.
+#[test]
+fn final_blocks_are_counted_by_what_came() {
+    let limits = Limits { max_message_size: None, ..Limits::default() };
+    let mut end = end(limits);
+    let header = [&[0xc2, 127][..], &(1u64 << 40).to_be_bytes()].concat();
+    end.receive(&header, Duration::ZERO);
+    end.receive(&[3, 0].repeat(100), Duration::ZERO);
+    let limit = limits.max_fragments;
+    assert_eq!(end.take_told(), error(ProtocolError::TooManyFragments { limit }));
+}
+
+#[test]
+fn compressed_data_that_comes_to_nothing_are_bounded() {
+    let limits = Limits { max_message_size: Some(1000), ..Limits::default() };
+    let len = (2000 + (64 << 10) + 1) as u64;
+    let header = [&[0xc2, 127][..], &len.to_be_bytes()].concat();
+    let limit = 1000;
+    assert_eq!(told_within(&header, limits), error(ProtocolError::MessageTooBig { limit }));
 }

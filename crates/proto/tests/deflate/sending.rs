@@ -135,6 +135,111 @@ fn pieces_leave_when_they_are_flushed() {
     deliver(&mut pair, &["one two"]);
 }
 
+/// Also from a workspace that has compressed before, the end of a message is a block.
+#[test]
+fn an_empty_message_in_pieces_has_its_block() {
+    for before in [0, 300] {
+        let mut pair = pair(DeflateConfig::smallest_bytes());
+        if before > 0 {
+            wire(&mut pair, &TEXT.repeat(before), Compression::On);
+        }
+        for pieces in 1..3 {
+            let session = pair.server.session();
+            for piece in 1..=pieces {
+                let last = piece == pieces;
+                session.send_fragment(Kind::Text, b"", last, Compression::On).unwrap();
+                session.flush_fragment().unwrap();
+            }
+            assert_eq!(deliver(&mut pair, &[""]), [0xc1, 0x01, 0x00]);
+        }
+        wire(&mut pair, TEXT, Compression::On);
+    }
+}
+
+#[test]
+fn a_stream_of_short_lines_is_within_the_limits() {
+    for config in PRESETS {
+        let mut pair = pair(config);
+        let line = format!("{:<99}\n", "something happened again, as it did before");
+        for _ in 0..10_000 {
+            let session = pair.server.session();
+            session.send_fragment(Kind::Text, line.as_bytes(), false, Compression::Auto).unwrap();
+            session.flush_fragment().unwrap();
+            let wire = pair.server.transmit(usize::MAX);
+            pair.client.receive(&wire, pair.now);
+        }
+        assert_eq!(pair.client.take_told(), []);
+    }
+}
+
+const PRESETS: [DeflateConfig; 3] =
+    [DeflateConfig::small_memory(), DeflateConfig::balanced(), DeflateConfig::smallest_bytes()];
+
+/// Where nothing becomes shorter, less and less is tried; and where it does, all is again.
+#[test]
+fn what_is_random_is_not_tried_for_ever() {
+    let mut pair = pair(DeflateConfig::smallest_bytes());
+    let mut rng = fullduplex_testkit::Rng::new(9);
+    for _ in 0..40 {
+        let noise: Bytes = (0..200).map(|_| rng.below(256) as u8).collect();
+        pair.server.session().send(Kind::Binary, noise).unwrap();
+        assert!(!is_compressed(&pair.server.transmit(usize::MAX)));
+    }
+    let session = pair.server.session();
+    session.send(Kind::Text, TEXT.into()).unwrap();
+    assert!(!is_compressed(&pair.server.transmit(usize::MAX)), "a pause");
+    assert!((0..32).any(|_| {
+        pair.server.session().send(Kind::Text, TEXT.into()).unwrap();
+        is_compressed(&pair.server.transmit(usize::MAX))
+    }));
+    pair.server.session().send(Kind::Text, TEXT.into()).unwrap();
+    assert!(is_compressed(&pair.server.transmit(usize::MAX)));
+}
+
+#[test]
+fn a_prepared_message_is_compressed_as_well_as_another() {
+    let mut rng = fullduplex_testkit::Rng::new(3);
+    for half in [255, 300, 511, 1000] {
+        let noise: Vec<u8> = (0..half).map(|_| rng.below(256) as u8).collect();
+        let message = Bytes::from(noise.repeat(2));
+        let len = |prepared: bool| {
+            let mut pair = pair(DeflateConfig::smallest_bytes());
+            let session = pair.server.session();
+            if prepared {
+                session.send_prepared(&PreparedMessage::new(message.clone())).unwrap();
+            } else {
+                session.send(Kind::Binary, message.clone()).unwrap();
+            }
+            pair.server.transmit(usize::MAX).len()
+        };
+        assert!(len(true) <= len(false) + 10, "{half}: {} and {}", len(true), len(false));
+    }
+}
+
+/// A server may leave `client_no_context_takeover` unanswered, and then carries its window
+/// from message to message: none may end its stream.
+#[test]
+fn to_a_peer_that_carries_on_no_stream_is_ended() {
+    let config = DeflateConfig::small_memory();
+    let answer = "permessage-deflate; server_no_context_takeover";
+    let answer = fullduplex_proto::handshake::parse_extensions(std::iter::once(answer.as_bytes()));
+    let deflate = config.check(&answer.unwrap()).unwrap().unwrap();
+    let mut end = End::new(Role::Client, Config::default()).with_deflate(&deflate);
+    let mut zlib = flate2::Decompress::new(false);
+    for word in ["hello ", "world "] {
+        let text = word.repeat(20);
+        end.session().send(Kind::Text, text.clone().into()).unwrap();
+        let mut wire = end.transmit(usize::MAX);
+        let header = fullduplex_proto::frame::RawHeader::decode(&wire).unwrap();
+        let mut data = wire.split_off(header.header_len());
+        fullduplex_proto::mask::apply(&mut data, header.key().unwrap());
+        data.extend([0, 0, 0xff, 0xff]);
+        let mut out = Vec::with_capacity(1000);
+        let status = zlib.decompress_vec(&data, &mut out, flate2::FlushDecompress::Sync);
+        assert_eq!((status.unwrap(), &out[..]), (flate2::Status::Ok, text.as_bytes()));
+    }
+}
+
 #[test]
 fn a_prepared_message_is_compressed_once_for_all() {
     let prepared = PreparedMessage::new(TEXT);
