@@ -9,6 +9,8 @@
 mod builder;
 mod dial;
 mod proxy;
+mod queue;
+mod reconnect;
 mod response;
 mod stream;
 #[cfg(feature = "tls")]
@@ -32,6 +34,9 @@ pub use self::builder::ClientBuilder;
 pub use self::dial::{BoxFuture, Connect, Resolve, SocketOptions};
 pub(crate) use self::proxy::percent_decoded;
 pub use self::proxy::{Proxies, Proxy};
+pub use self::reconnect::{
+    Backoff, Change, Disconnect, Event, ReconnectBuilder, ReconnectSender, Reconnecting, WhileDown,
+};
 pub(crate) use self::response::retry_after;
 pub use self::stream::ClientStream;
 pub(crate) use self::stream::Kind;
@@ -171,6 +176,16 @@ impl Client {
                 }
             }
         }
+    }
+
+    /// The same with these header fields in place of those of the same names.
+    fn with_headers(&self, headers: HeaderMap) -> Self {
+        let mut client = self.clone();
+        for name in headers.keys() {
+            client.headers.remove(name);
+        }
+        client.headers.extend(headers);
+        client
     }
 
     /// Opens a WebSocket on a transport that stands already; the URL gives `Host` and the

@@ -1,0 +1,93 @@
+//! What waits to be sent by a client that connects again.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use fullduplex_proto::Message;
+use tokio::sync::Notify;
+
+use super::reconnect::WhileDown;
+use crate::error::{Error, ErrorKind};
+
+#[derive(Debug)]
+pub(super) struct Queue {
+    inner: Mutex<Inner>,
+    capacity: usize,
+    while_down: WhileDown,
+    /// A message left, or the policy may say something else now.
+    room: Notify,
+    /// A message came.
+    filled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    messages: VecDeque<Message>,
+    /// There is a connection.
+    up: bool,
+    closed: bool,
+}
+
+impl Queue {
+    pub(super) fn new(capacity: usize, while_down: WhileDown) -> Self {
+        let (inner, room, filled) = (Mutex::default(), Notify::new(), Notify::new());
+        Self { inner, capacity, while_down, room, filled }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) async fn push(&self, message: Message) -> Result<(), Error> {
+        let mut message = Some(message);
+        loop {
+            let room = self.room.notified();
+            if self.try_push(&mut message)? {
+                return Ok(());
+            }
+            room.await;
+        }
+    }
+
+    fn try_push(&self, message: &mut Option<Message>) -> Result<bool, Error> {
+        let mut inner = self.lock();
+        if inner.closed {
+            return Err(Error::new(ErrorKind::Closed, "no connection will be made any more"));
+        }
+        if !inner.up && self.while_down == WhileDown::Refuse {
+            return Err(Error::new(ErrorKind::Closed, "there is no connection now"));
+        }
+        if inner.messages.len() >= self.capacity {
+            if inner.up || self.while_down != WhileDown::DropOldest {
+                return Ok(false);
+            }
+            inner.messages.pop_front();
+        }
+        inner.messages.extend(message.take());
+        drop(inner);
+        self.filled.notify_one();
+        Ok(true)
+    }
+
+    /// Takes the next message, once there is one. Only one task may call it.
+    pub(super) async fn pop(&self) -> Message {
+        loop {
+            let filled = self.filled.notified();
+            if let Some(message) = self.lock().messages.pop_front() {
+                self.room.notify_waiters();
+                return message;
+            }
+            filled.await;
+        }
+    }
+
+    pub(super) fn set_up(&self, up: bool) {
+        self.lock().up = up;
+        self.room.notify_waiters();
+    }
+
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.room.notify_waiters();
+    }
+}

@@ -1,0 +1,466 @@
+//! A client that connects again.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use fullduplex_proto::{CloseCode, CloseFrame, CloseInfo, Message};
+use futures_core::Stream;
+use http::{HeaderMap, Response};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep};
+
+use super::queue::Queue;
+use super::{BoxFuture, Client};
+use crate::error::{Error, ErrorKind};
+use crate::split::{ReceiveHalf, SendHalf};
+use crate::websocket::WebSocket;
+
+/// How long to wait before connecting again: a random time up to a bound that doubles with
+/// each failure ("full jitter"), so that the clients of a server which went down don't come
+/// back all at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// The bound after the first failure. Default: 1 s.
+    pub first: Duration,
+    /// The largest bound. Default: 60 s. A server's `Retry-After` may ask for up to ten
+    /// times as much.
+    pub most: Duration,
+    /// A connection that stood so long was a success: the next failure is a first one.
+    /// Default: 10 s.
+    pub stable_after: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_secs(1),
+            most: Duration::from_secs(60),
+            stable_after: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Backoff {
+    /// The wait after so many failures in a row, and what the server asked for.
+    fn wait(&self, failures: u32, asked: Option<Duration>) -> Duration {
+        let bound = self.first.saturating_mul(1 << failures.saturating_sub(1).min(30));
+        let random = bound.min(self.most).mul_f64(rand::random::<f64>());
+        let asked = asked.unwrap_or_default().min(self.most.saturating_mul(10));
+        // The jitter comes on top: everybody was told the same time.
+        asked + random
+    }
+}
+
+/// What becomes of messages that are sent while there is no connection, once the queue is
+/// full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhileDown {
+    /// `send` waits. Default.
+    #[default]
+    Wait,
+    /// The oldest message in the queue is dropped.
+    DropOldest,
+    /// `send` fails, also while there is room: nothing is queued.
+    Refuse,
+}
+
+/// What happened to a [`Reconnecting`] client.
+#[derive(Debug)]
+pub enum Event {
+    /// A connection stands, and the hook has run.
+    Connected {
+        /// The server's response.
+        response: Response<()>,
+        /// How many attempts it took since the last connection.
+        attempts: u32,
+    },
+    /// A message came.
+    Message(Message),
+    /// There is no connection, or none came about.
+    Disconnected {
+        /// Why.
+        why: Disconnect,
+        /// After what time the next attempt is made; `None` if none is. Then this is the
+        /// last event.
+        retry_in: Option<Duration>,
+    },
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub enum Disconnect {
+    /// It was closed, cleanly or not.
+    Closed(CloseInfo),
+    /// It did not come about, or its hook failed.
+    Failed(Error),
+}
+
+impl Disconnect {
+    /// Whether it makes sense to try again, which is the default for when to stop.
+    ///
+    /// It does not after a clean close with 1000, after codes that say that the fault is
+    /// ours (1002, 1003, 1007 to 1010), after a refusal that will be the same the next time
+    /// (see [`Error::is_retryable`]), and after a wrong call.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Closed(info) => {
+                !matches!(info.code().get(), 1000 | 1002 | 1003 | 1007..=1010) || !info.is_clean()
+            }
+            Self::Failed(error) => match (error.kind(), error.response()) {
+                (ErrorKind::Misuse, _) => false,
+                (_, Some(_)) => error.is_retryable(),
+                _ => true,
+            },
+        }
+    }
+}
+
+/// What is changed in a request before it is sent.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// Another URL.
+    pub url: Option<String>,
+    /// Header fields in place of the client's of the same name.
+    pub headers: HeaderMap,
+}
+
+type Prepare = dyn Fn(u32) -> BoxFuture<'static, Result<Change, Error>> + Send + Sync;
+type Opened = dyn for<'a> Fn(&'a mut WebSocket) -> BoxFuture<'a, Result<(), Error>> + Send + Sync;
+type RetryIf = dyn Fn(&Disconnect) -> bool + Send + Sync;
+
+/// Settings for a [`Reconnecting`] client; made by [`Client::reconnecting`].
+pub struct ReconnectBuilder {
+    client: Client,
+    url: String,
+    backoff: Backoff,
+    prepare: Option<Box<Prepare>>,
+    opened: Option<Box<Opened>>,
+    retry_if: Box<RetryIf>,
+    capacity: usize,
+    while_down: WhileDown,
+}
+
+impl Client {
+    /// A connection that is made again when it ends.
+    pub fn reconnecting(&self, url: impl Into<String>) -> ReconnectBuilder {
+        ReconnectBuilder {
+            client: self.clone(),
+            url: url.into(),
+            backoff: Backoff::default(),
+            prepare: None,
+            opened: None,
+            retry_if: Box::new(Disconnect::is_retryable),
+            capacity: 64,
+            while_down: WhileDown::default(),
+        }
+    }
+}
+
+impl ReconnectBuilder {
+    /// Sets how long to wait before connecting again.
+    #[must_use]
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    /// Calls this before each attempt, with how many went before it since the last
+    /// connection: for a fresh token, or another server. Its failure counts as one of the
+    /// attempt.
+    #[must_use]
+    pub fn prepare<F>(mut self, hook: impl Fn(u32) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Change, Error>> + Send + 'static,
+    {
+        self.prepare = Some(Box::new(move |attempt| Box::pin(hook(attempt))));
+        self
+    }
+
+    /// Calls this with each new connection, before queued messages are sent on it: to
+    /// subscribe anew. Its failure ends the connection.
+    #[must_use]
+    pub fn opened<H>(mut self, hook: H) -> Self
+    where
+        H: for<'a> Fn(&'a mut WebSocket) -> BoxFuture<'a, Result<(), Error>>,
+        H: Send + Sync + 'static,
+    {
+        self.opened = Some(Box::new(hook));
+        self
+    }
+
+    /// Sets when to try again. Default: [`Disconnect::is_retryable`].
+    #[must_use]
+    pub fn retry_if(
+        mut self,
+        decide: impl Fn(&Disconnect) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.retry_if = Box::new(decide);
+        self
+    }
+
+    /// Sets how many messages wait to be sent, and what happens when that is full and there
+    /// is no connection. Default: 64, [`WhileDown::Wait`].
+    #[must_use]
+    pub fn queue(mut self, capacity: usize, while_down: WhileDown) -> Self {
+        (self.capacity, self.while_down) = (capacity.max(1), while_down);
+        self
+    }
+
+    /// Begins. A task of its own keeps the connection, until it is closed or dropped.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn start(self) -> Reconnecting {
+        let (sink, events) = mpsc::channel(16);
+        let (closing, close) = watch::channel(None);
+        let queue = Arc::new(Queue::new(self.capacity, self.while_down));
+        let task = Task { builder: self, queue: queue.clone(), sink, close, unsent: None };
+        tokio::spawn(task.run());
+        Reconnecting { events, sender: ReconnectSender { queue }, closing }
+    }
+}
+
+impl fmt::Debug for ReconnectBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReconnectBuilder").field("backoff", &self.backoff).finish_non_exhaustive()
+    }
+}
+
+/// A connection that is made again when it ends: a [`Stream`] of [`Event`]s.
+///
+/// What `send` has taken is sent, in order, on this connection or a later one. A message
+/// that was handed to a connection just before it broke may be lost, or may have arrived
+/// without its answer: only the application can know, by answers of its own.
+///
+/// When it is dropped, the connection is closed with 1001.
+#[derive(Debug)]
+pub struct Reconnecting {
+    events: mpsc::Receiver<Event>,
+    sender: ReconnectSender,
+    closing: watch::Sender<Option<CloseFrame>>,
+}
+
+impl Reconnecting {
+    /// What happens next; `None` behind the last event.
+    ///
+    /// # Cancel safety
+    /// No event is lost.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.events.recv().await
+    }
+
+    /// Queues a message; see [`ReconnectSender::send`].
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the message is not sent.
+    pub async fn send(&self, message: impl Into<Message>) -> Result<(), Error> {
+        self.sender.send(message).await
+    }
+
+    /// A sender for other tasks.
+    pub fn sender(&self) -> ReconnectSender {
+        self.sender.clone()
+    }
+
+    /// Closes the connection, if there is one, and connects no more. The last event tells
+    /// how it ended. Fails if the code may not be sent or the reason is too long.
+    pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.closing.send_replace(Some(CloseFrame::new(code, reason)?));
+        Ok(())
+    }
+}
+
+impl Stream for Reconnecting {
+    type Item = Event;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Self::Item>> {
+        self.events.poll_recv(cx)
+    }
+}
+
+/// Sends on a [`Reconnecting`] client. Clones send on the same.
+#[derive(Clone, Debug)]
+pub struct ReconnectSender {
+    queue: Arc<Queue>,
+}
+
+impl ReconnectSender {
+    /// Queues a message. When the queue is full it waits, or does as [`WhileDown`] says.
+    /// Fails when no connection will be made any more.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the message is not sent.
+    pub async fn send(&self, message: impl Into<Message>) -> Result<(), Error> {
+        self.queue.push(message.into()).await
+    }
+}
+
+/// What keeps the connection.
+struct Task {
+    builder: ReconnectBuilder,
+    queue: Arc<Queue>,
+    sink: mpsc::Sender<Event>,
+    close: watch::Receiver<Option<CloseFrame>>,
+    /// Taken from the queue, and not by a connection.
+    unsent: Option<Message>,
+}
+
+/// The owner is gone, or has closed: there is nothing more to do.
+struct Over;
+
+impl Task {
+    async fn run(mut self) {
+        // Whoever still wants to send is told.
+        let queue = self.queue.clone();
+        let _ = self.keep().await;
+        queue.close();
+    }
+
+    async fn keep(&mut self) -> Result<(), Over> {
+        let (mut failures, mut attempts) = (0_u32, 0);
+        loop {
+            attempts += 1;
+            let mut close = self.close.clone();
+            let opened = tokio::select! {
+                opened = self.open(attempts) => opened,
+                () = self.sink.closed() => return Err(Over),
+                _ = close.wait_for(Option::is_some) => return Err(Over),
+            };
+            let why = match opened {
+                Err(error) => Disconnect::Failed(error),
+                Ok((websocket, response)) => {
+                    let since = Instant::now();
+                    self.tell(Event::Connected { response, attempts }).await?;
+                    attempts = 0;
+                    let why = self.talk(websocket).await?;
+                    if since.elapsed() >= self.builder.backoff.stable_after {
+                        failures = 0;
+                    }
+                    why
+                }
+            };
+            failures = failures.saturating_add(1);
+            let asked = match &why {
+                Disconnect::Failed(error) => error.retry_after(),
+                Disconnect::Closed(_) => None,
+            };
+            let is_closed = self.close.borrow().is_some();
+            let again = !is_closed && (self.builder.retry_if)(&why);
+            let retry_in = again.then(|| self.builder.backoff.wait(failures, asked));
+            self.tell(Event::Disconnected { why, retry_in }).await?;
+            let Some(wait) = retry_in else { return Err(Over) };
+            tokio::select! {
+                () = sleep(wait) => {}
+                () = self.sink.closed() => return Err(Over),
+                _ = close.wait_for(Option::is_some) => return Err(Over),
+            }
+        }
+    }
+
+    async fn tell(&self, event: Event) -> Result<(), Over> {
+        self.sink.send(event).await.map_err(|_| Over)
+    }
+
+    async fn open(&self, attempt: u32) -> Result<(WebSocket, Response<()>), Error> {
+        let ReconnectBuilder { client, url, prepare, opened, .. } = &self.builder;
+        let change = match prepare {
+            Some(prepare) => prepare(attempt - 1).await?,
+            None => Change::default(),
+        };
+        let url = change.url.as_deref().unwrap_or(url);
+        let connected = if change.headers.is_empty() {
+            client.connect(url).await
+        } else {
+            client.with_headers(change.headers).connect(url).await
+        };
+        let (mut websocket, response) = connected?;
+        if let Some(hook) = opened {
+            hook(&mut websocket).await?;
+        }
+        Ok((websocket, response))
+    }
+
+    /// Sends and receives until the connection ends.
+    async fn talk(&mut self, websocket: WebSocket) -> Result<Disconnect, Over> {
+        let (send, mut receive) = websocket.split();
+        let mut close = self.close.clone();
+        self.queue.set_up(true);
+        let ended = tokio::select! {
+            received = receive_all(&mut receive, &self.sink) => received,
+            () = send_all(&send, &self.queue, &mut self.unsent) => Ok(()),
+            () = self.sink.closed() => Err(Over),
+            _ = close.wait_for(Option::is_some) => Ok(()),
+        };
+        self.queue.set_up(false);
+        ended?;
+        let frame = self.close.borrow().clone();
+        if let Some(frame) = frame {
+            let _ = send.start_close(frame.code, &frame.reason);
+        }
+        // Also what came before the peer's Close is told.
+        receive_all(&mut receive, &self.sink).await?;
+        Ok(match receive.close_info() {
+            Some(info) => Disconnect::Closed(info),
+            None => Disconnect::Failed(Error::new(ErrorKind::Closed, "the connection ended")),
+        })
+    }
+}
+
+/// Hands out messages until the connection ends.
+async fn receive_all<S: crate::Transport>(
+    receive: &mut ReceiveHalf<S>,
+    sink: &mpsc::Sender<Event>,
+) -> Result<(), Over> {
+    while let Some(Ok(message)) = receive.next().await {
+        sink.send(Event::Message(message)).await.map_err(|_| Over)?;
+    }
+    Ok(())
+}
+
+/// Sends what is queued until the connection takes no more. What it has not taken stays in
+/// `unsent`.
+async fn send_all<S: crate::Transport>(
+    send: &SendHalf<S>,
+    queue: &Queue,
+    unsent: &mut Option<Message>,
+) {
+    loop {
+        let message = match unsent {
+            Some(message) => message.clone(),
+            None => unsent.insert(queue.pop().await).clone(),
+        };
+        if send.send(message).await.is_err() {
+            // The receiving half tells why.
+            send.closed().await;
+            return;
+        }
+        *unsent = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_and_are_spread() {
+        let backoff = Backoff::default();
+        for (failures, bound) in [(1, 1.0), (2, 2.0), (5, 16.0), (7, 60.0), (u32::MAX, 60.0)] {
+            let waits: Vec<f64> =
+                (0..2000).map(|_| backoff.wait(failures, None).as_secs_f64()).collect();
+            let mean = waits.iter().sum::<f64>() / 2000.0;
+            assert!(waits.iter().all(|wait| (0.0..=bound).contains(wait)));
+            assert!((mean / bound - 0.5).abs() < 0.05, "{mean} of {bound}");
+        }
+        let asked = Some(Duration::from_secs(100));
+        let wait = backoff.wait(1, asked).as_secs();
+        assert!((100..=101).contains(&wait));
+        assert!(backoff.wait(1, Some(Duration::MAX)) <= Duration::from_secs(601));
+    }
+}

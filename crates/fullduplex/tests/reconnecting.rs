@@ -1,0 +1,282 @@
+//! A client that connects again: through restarts under load, and when to stop.
+
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use fullduplex::client::{
+    Backoff, Change, Disconnect, Event, Proxies, ReconnectBuilder, Reconnecting, WhileDown,
+};
+use fullduplex::server::Server;
+use fullduplex::{Client, CloseCode, ErrorKind, Message, WebSocket};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+
+fn quick() -> Backoff {
+    Backoff {
+        first: Duration::from_millis(4),
+        most: Duration::from_millis(30),
+        stable_after: Duration::from_millis(20),
+    }
+}
+
+fn to(address: SocketAddr) -> ReconnectBuilder {
+    let client = Client::builder().proxies(Proxies::none()).build().unwrap();
+    client.reconnecting(format!("ws://{address}/")).backoff(quick())
+}
+
+async fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+type Seen = Arc<Mutex<BTreeSet<u32>>>;
+
+/// A server in a runtime of its own, which can be killed with all its connections.
+fn serve(address: SocketAddr, seen: Seen) -> Runtime {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    runtime.spawn(async move {
+        let server = Server::bind(address).await.unwrap();
+        server.serve(move |websocket| acknowledge(websocket, seen.clone())).await;
+    });
+    runtime
+}
+
+async fn acknowledge(mut websocket: WebSocket<TcpStream>, seen: Seen) {
+    while let Some(Ok(message)) = websocket.next().await {
+        seen.lock().unwrap().insert(message.as_text().unwrap().parse().unwrap());
+        if websocket.send(message).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What the application said was done is done, whatever happens to the server.
+#[tokio::test]
+async fn a_server_that_is_killed_fifty_times_loses_nothing_acknowledged() {
+    const RESTARTS: usize = 50;
+    let address = free().await;
+    let seen = Seen::default();
+    let mut client = to(address).start();
+    let killing = {
+        let seen = seen.clone();
+        std::thread::spawn(move || {
+            for _ in 0..RESTARTS {
+                let runtime = serve(address, seen.clone());
+                std::thread::sleep(Duration::from_millis(30));
+                runtime.shutdown_background();
+            }
+            serve(address, seen)
+        })
+    };
+    let sender = client.sender();
+    let (mut next, mut open) = (0_u32, BTreeSet::new());
+    let (mut connections, mut attempts) = (0, 0);
+    let begun = Instant::now();
+    loop {
+        let over = killing.is_finished();
+        if over && open.is_empty() {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(50), "{} open", open.len());
+        tokio::select! {
+            event = client.next() => match event.unwrap() {
+                Event::Connected { attempts: n, .. } => {
+                    (connections, attempts) = (connections + 1, attempts + n);
+                    // What has no answer may not have arrived.
+                    for number in &open {
+                        sender.send(format!("{number}")).await.unwrap();
+                    }
+                }
+                Event::Message(message) => {
+                    let number: u32 = message.as_text().unwrap().parse().unwrap();
+                    assert!(seen.lock().unwrap().contains(&number));
+                    open.remove(&number);
+                }
+                Event::Disconnected { why, retry_in } => {
+                    assert!(retry_in.is_some(), "{why:?}");
+                }
+            },
+            () = tokio::time::sleep(Duration::from_micros(200)),
+                if !over && open.len() < 40 =>
+            {
+                open.insert(next);
+                // While it is down, the queue may be full; it will be sent again.
+                let send = sender.send(format!("{next}"));
+                let _ = tokio::time::timeout(Duration::from_millis(5), send).await;
+                next += 1;
+            }
+        }
+    }
+    killing.join().unwrap().shutdown_background();
+    assert_eq!(*seen.lock().unwrap(), (0..next).collect());
+    assert!(connections > RESTARTS / 2, "{connections} connections");
+    assert!(next > 1000, "{next} messages");
+    // No busy loop: while it is down some 10 ms pass between attempts.
+    let most = u32::try_from(begun.elapsed().as_millis() / 2).unwrap();
+    assert!(attempts < most, "{attempts} attempts");
+}
+
+/// A server that closes each connection with a code.
+async fn closing(code: u16) -> SocketAddr {
+    let server = Server::bind("127.0.0.1:0").await.unwrap();
+    let address = server.local_addr().unwrap();
+    tokio::spawn(server.serve(move |mut websocket| async move {
+        websocket.send("hello").await.unwrap();
+        drop(websocket.close(CloseCode::new(code), "so").await);
+    }));
+    address
+}
+
+async fn disconnect(client: &mut Reconnecting) -> (Disconnect, Option<Duration>) {
+    loop {
+        if let Event::Disconnected { why, retry_in } = client.next().await.unwrap() {
+            return (why, retry_in);
+        }
+    }
+}
+
+#[tokio::test]
+async fn some_codes_are_final() {
+    for (code, again) in
+        [(1000, false), (1001, true), (1008, false), (1011, true), (1012, true), (4000, true)]
+    {
+        let mut client = to(closing(code).await).start();
+        assert!(matches!(client.next().await, Some(Event::Connected { attempts: 1, .. })));
+        assert!(matches!(client.next().await, Some(Event::Message(_))));
+        let (why, retry_in) = disconnect(&mut client).await;
+        let Disconnect::Closed(info) = why else { panic!("{why:?}") };
+        assert_eq!(info.code().get(), code);
+        assert_eq!(retry_in.is_some(), again, "{code}");
+        if !again {
+            assert!(client.next().await.is_none());
+            assert_eq!(client.send("late").await.unwrap_err().kind(), ErrorKind::Closed);
+        }
+    }
+}
+
+#[tokio::test]
+async fn some_answers_are_final() {
+    for (status, again) in [(401, false), (403, false), (404, false), (429, true), (503, true)] {
+        let server = Server::bind("127.0.0.1:0").await.unwrap();
+        let address = server.local_addr().unwrap();
+        tokio::spawn(server.serve_handshakes(move |handshake, _| async move {
+            let response = http::Response::builder().status(status).header("Retry-After", "2");
+            drop(handshake.respond(response.body("no").unwrap()).await);
+        }));
+        let mut client = to(address).start();
+        let (why, retry_in) = disconnect(&mut client).await;
+        let Disconnect::Failed(error) = why else { panic!("{why:?}") };
+        assert_eq!(error.response().unwrap().status().as_u16(), status);
+        // Retry-After is capped by the backoff: ten times 30 ms.
+        assert_eq!(retry_in.is_some(), again, "{status}");
+        assert!(retry_in.is_none_or(|wait| wait >= Duration::from_millis(300)));
+    }
+    let mut client = to(closing(4000).await).retry_if(|_| false).start();
+    assert_eq!(disconnect(&mut client).await.1, None);
+    assert!(client.next().await.is_none());
+}
+
+#[tokio::test]
+async fn hooks_change_the_request_and_subscribe() {
+    let server = Server::bind("127.0.0.1:0").await.unwrap();
+    let address = server.local_addr().unwrap();
+    let tokens = Arc::new(Mutex::new(Vec::new()));
+    let seen = tokens.clone();
+    tokio::spawn(server.serve_handshakes(move |handshake, _| {
+        let token = handshake.request().headers()["x-token"].to_str().unwrap().to_owned();
+        seen.lock().unwrap().push(token);
+        async move {
+            let mut websocket = handshake.accept().await.unwrap();
+            // The subscription comes before what was queued.
+            for expected in ["subscribe", "queued"] {
+                let message = websocket.next().await.unwrap().unwrap();
+                assert_eq!(message.as_text(), Some(expected));
+            }
+            websocket.send("done").await.unwrap();
+            drop(websocket.close(CloseCode::new(1012), "").await);
+        }
+    }));
+    let made = Arc::new(AtomicU32::new(0));
+    let mut client = to(address)
+        .prepare(move |_| {
+            let token = made.fetch_add(1, Ordering::Relaxed);
+            async move {
+                let mut change = Change::default();
+                change.headers.insert("x-token", token.into());
+                Ok(change)
+            }
+        })
+        .opened(|websocket| Box::pin(async { websocket.send("subscribe").await }))
+        .start();
+    for _ in 0..3 {
+        client.send("queued").await.unwrap();
+        loop {
+            if let Event::Message(message) = client.next().await.unwrap() {
+                assert_eq!(message, Message::from("done"));
+                break;
+            }
+        }
+    }
+    assert_eq!(*tokens.lock().unwrap(), ["0", "1", "2"]);
+}
+
+#[tokio::test]
+async fn the_queue_does_as_it_is_told_while_down() {
+    let address = free().await;
+    let slow = Backoff { first: Duration::from_secs(60), ..quick() };
+    let full = |policy| to(address).backoff(Backoff { most: slow.first, ..slow }).queue(2, policy);
+    let wait = full(WhileDown::Wait).start();
+    wait.send("1").await.unwrap();
+    wait.send("2").await.unwrap();
+    let third = tokio::time::timeout(Duration::from_millis(30), wait.send("3"));
+    assert!(third.await.is_err(), "it waits");
+    let refuse = full(WhileDown::Refuse).start();
+    assert_eq!(refuse.send("1").await.unwrap_err().kind(), ErrorKind::Closed);
+
+    let mut drops = to(address).queue(2, WhileDown::DropOldest).start();
+    for message in ["1", "2", "3", "4"] {
+        drops.send(message).await.unwrap();
+    }
+    let seen = Seen::default();
+    let runtime = serve(address, seen.clone());
+    let mut answers = Vec::new();
+    while answers.len() < 2 {
+        if let Event::Message(message) = drops.next().await.unwrap() {
+            answers.push(message);
+        }
+    }
+    assert_eq!(answers, [Message::from("3"), Message::from("4")]);
+    runtime.shutdown_background();
+}
+
+#[tokio::test]
+async fn closing_and_dropping_end_it() {
+    let address = free().await;
+    let runtime = serve(address, Seen::default());
+    let mut client = to(address).start();
+    loop {
+        if let Event::Connected { .. } = client.next().await.unwrap() {
+            break;
+        }
+    }
+    client.close(CloseCode::NORMAL, "enough").unwrap();
+    let (why, retry_in) = disconnect(&mut client).await;
+    let Disconnect::Closed(info) = why else { panic!("{why:?}") };
+    assert!(info.is_clean() && retry_in.is_none(), "{info}");
+    assert!(client.next().await.is_none());
+    // While it waits to try again.
+    runtime.shutdown_background();
+    let mut client = to(free().await).start();
+    disconnect(&mut client).await;
+    client.close(CloseCode::NORMAL, "").unwrap();
+    while client.next().await.is_some() {}
+    let sender = client.sender();
+    drop(client);
+    assert!(sender.send("late").await.is_err());
+}
