@@ -1,5 +1,5 @@
 //! The Autobahn test suite: its fuzzing client against our server, its fuzzing server
-//! against our client, side by side.
+//! against our client, and the same through haproxy with HTTP/2 over TLS, side by side.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -26,6 +26,8 @@ const DEADLINE: Duration = Duration::from_secs(30 * 60);
 pub(crate) enum Role {
     Server,
     Client,
+    /// The client on HTTP/2, which haproxy carries on to HTTP/1.1.
+    Http2Client,
 }
 
 impl Role {
@@ -33,6 +35,7 @@ impl Role {
         match self {
             Self::Server => "server",
             Self::Client => "client",
+            Self::Http2Client => "client on HTTP/2",
         }
     }
 }
@@ -54,7 +57,7 @@ pub(crate) fn run(roles: &[Role]) -> Outcome {
 }
 
 fn run_role(role: Role, python: &Path) -> Outcome {
-    let folder = folder_for(&format!("autobahn-{}", role.name()))?;
+    let folder = folder_for(&format!("autobahn-{}", role.name().replace([' ', '/'], "-")))?;
     let spec = folder.join("spec.json");
     let (reports, log) = (folder.join("reports"), folder.join("log.txt"));
     let wstest = |mode: &str, spec_text: &Value| -> Result<Background, String> {
@@ -81,16 +84,43 @@ fn run_role(role: Role, python: &Path) -> Outcome {
             let mut suite = wstest("fuzzingclient", &with("servers", servers))?;
             suite.wait(DEADLINE).map_err(|why| format!("wstest: {why}; see {}", log.display()))?;
         }
-        Role::Client => {
+        Role::Client | Role::Http2Client => {
             let url = format!("ws://127.0.0.1:{}", free_port()?);
             let _suite = wstest("fuzzingserver", &with("url", url.clone().into()))?;
             wait_until_listening(&url)?;
-            let mut client =
-                Background::spawn(command(release("examples/autobahn_client")).arg(url))?;
+            let mut client = command(release("examples/autobahn_client"));
+            let _haproxy = if role == Role::Http2Client {
+                let port = free_port()?;
+                let before = haproxy(&folder, port, url.trim_start_matches("ws://"))?;
+                client.arg(format!("wss://localhost:{port}")).arg(folder.join("ca.pem"));
+                Some(before)
+            } else {
+                client.arg(url);
+                None
+            };
+            let mut client = Background::spawn(&mut client)?;
             client.wait(DEADLINE).map_err(|why| format!("autobahn_client: {why}"))?;
         }
     }
     judge(role, &reports)
+}
+
+/// haproxy before a server: HTTP/2 over TLS on this side, HTTP/1.1 on that.
+fn haproxy(folder: &Path, port: u16, server: &str) -> Result<Background, String> {
+    env::apt("haproxy", "haproxy")?;
+    let script = root().join("tests/peers/certificates.py");
+    crate::process::run(command(env::python()?).arg(script).arg(folder))?;
+    let config = format!(
+        "defaults\n mode http\n timeout connect 5s\n timeout client 300s\n timeout server 300s\n \
+         timeout tunnel 300s\nfrontend f\n bind 127.0.0.1:{port} ssl crt {} alpn h2\n \
+         default_backend b\nbackend b\n server s {server}\n",
+        folder.join("both.pem").display()
+    );
+    let file = folder.join("haproxy.cfg");
+    fs::write(&file, config).map_err(|error| error.to_string())?;
+    let haproxy = Background::spawn(command("/usr/sbin/haproxy").arg("-db").arg("-f").arg(file))?;
+    wait_until_listening(&format!("ws://127.0.0.1:{port}"))?;
+    Ok(haproxy)
 }
 
 fn free_port() -> Result<u16, String> {

@@ -22,6 +22,7 @@ const ALLOWED: [(&str, &[&str]); 5] = [
             "fullduplex-proto",
             "futures-core",
             "futures-sink",
+            "h2",
             "http",
             "httpdate",
             "rand",

@@ -41,7 +41,7 @@ The project's own commands:
 
   cargo xtask test [--only STEP]… [--list]   everything, with its own set-up
   cargo xtask layers                         which crate may use which
-  cargo xtask autobahn [server|client]       the Autobahn suite against one role, or both
+  cargo xtask autobahn [server|client|http2]  the Autobahn suite against one role, or both
   cargo xtask peers                          browsers and other languages' clients and servers
   cargo xtask fuzz [--seconds N]             each fuzz target for so long
   cargo xtask rfc                            where RFC 6455's sections are obeyed and tested";
@@ -55,6 +55,7 @@ fn main() -> ExitCode {
         ["autobahn"] => autobahn::run(&[autobahn::Role::Server, autobahn::Role::Client]),
         ["autobahn", "server"] => autobahn::run(&[autobahn::Role::Server]),
         ["autobahn", "client"] => autobahn::run(&[autobahn::Role::Client]),
+        ["autobahn", "http2"] => autobahn::run(&[autobahn::Role::Http2Client]),
         ["peers"] => peers::run(),
         ["fuzz"] => fuzz::run(10),
         ["fuzz", "--seconds", n] => {

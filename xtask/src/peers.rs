@@ -35,6 +35,9 @@ pub(crate) fn run() -> Outcome {
         env::apt(program, package)?;
     }
     tally.add(script(&python, "proxies.py", &[&fdx], &node)?);
+    env::apt("haproxy", "haproxy")?;
+    let many = release("examples/many");
+    tally.add(script(&python, "http2_servers.py", &[&fdx, &many], &node)?);
     Ok(tally)
 }
 

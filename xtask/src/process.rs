@@ -113,7 +113,16 @@ pub(crate) fn release(name: &str) -> PathBuf {
 /// Builds `fdx` and the examples as users run them.
 pub(crate) fn build_release() -> Result<(), String> {
     run(command("cargo").args(["build", "--release", "--locked", "-p", "fullduplex-cli"]))?;
-    run(command("cargo").args(["build", "--release", "--locked", "-p", "fullduplex", "--examples"]))
+    run(command("cargo").args([
+        "build",
+        "--release",
+        "--locked",
+        "-p",
+        "fullduplex",
+        "--features",
+        "http2",
+        "--examples",
+    ]))
 }
 
 /// An empty folder of this name under the target folder.

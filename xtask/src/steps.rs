@@ -23,7 +23,10 @@ const STEPS: [Step; 11] = [
     ("tests", tests),
     ("rfc", rfc::run),
     ("peers", peers::run),
-    ("autobahn", || autobahn::run(&[autobahn::Role::Server, autobahn::Role::Client])),
+    ("autobahn", || {
+        use autobahn::Role::{Client, Http2Client, Server};
+        autobahn::run(&[Server, Client, Http2Client])
+    }),
     ("fuzz", || fuzz::run(10)),
 ];
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
-use fullduplex::client::{Proxies, Proxy, TlsSettings};
+use fullduplex::client::{Proxies, Proxy, TlsSettings, Version};
 use fullduplex::{
     Cause, Client, ClientStream, CloseCode, CloseInfo, Error, ErrorKind, Initiator, Message,
     ReceiveHalf, SendHalf,
@@ -63,6 +63,9 @@ pub(crate) struct Args {
     /// default what HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say
     #[arg(long, value_name = "URL")]
     proxy: Option<String>,
+    /// Version of HTTP: 1 for HTTP/1.1, 2, or auto for what the server does
+    #[arg(long, default_value = "1", value_name = "VERSION", value_parser = version)]
+    http: Version,
     /// Follow so many redirections
     #[arg(long, default_value_t = 0, value_name = "N")]
     max_redirects: u32,
@@ -76,6 +79,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = deflate::VALUE, help = deflate::HELP, num_args = 0..=1,
           require_equals = true, default_missing_value = "balanced", value_parser = deflate::parse)]
     deflate: Option<deflate::Setting>,
+}
+
+fn version(text: &str) -> Result<Version, String> {
+    match text {
+        "1" | "1.1" => Ok(Version::Http1),
+        "2" => Ok(Version::Http2),
+        "auto" => Ok(Version::Auto),
+        _ => Err("1, 2 or auto".into()),
+    }
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -151,7 +163,7 @@ fn client(args: &Args) -> Result<Client, String> {
     let mut builder = Client::builder()
         .max_message_size(Some(args.max_message_size))
         .deflate(args.deflate.and_then(|setting| setting.0));
-    builder = builder.max_redirects(args.max_redirects).tls(tls(args)?);
+    builder = builder.max_redirects(args.max_redirects).version(args.http).tls(tls(args)?);
     builder = match args.proxy.as_deref() {
         None => builder,
         Some("none") => builder.proxies(Proxies::none()),

@@ -1,19 +1,26 @@
 //! The client that Autobahn's fuzzing server tests: it echoes what each case sends.
 //!
-//! `cargo run --example autobahn_client -- ws://127.0.0.1:9001`
+//! `cargo run --example autobahn_client --features http2 -- ws://127.0.0.1:9001`, or, through
+//! a proxy server that speaks HTTP/2, `-- wss://localhost:9002 ca.pem`.
 
+use fullduplex::client::{Roots, TlsSettings, Version};
 use fullduplex::{Client, DeflateConfig, Error};
 
 const AGENT: &str = "fullduplex";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let server = std::env::args().nth(1).ok_or("give the URL of the fuzzing server")?;
-    let client = Client::builder()
+    let mut args = std::env::args().skip(1);
+    let server = args.next().ok_or("give the URL of the fuzzing server")?;
+    let mut builder = Client::builder()
         // The largest message of the suite; all else stays as it is by default.
         .max_message_size(Some(16 << 20))
-        .deflate(DeflateConfig::smallest_bytes())
-        .build()?;
+        .deflate(DeflateConfig::smallest_bytes());
+    if let Some(authorities) = args.next() {
+        let tls = TlsSettings::new().roots(Roots::None).add_authorities_file(authorities)?;
+        builder = builder.tls(tls).version(Version::Http2);
+    }
+    let client = builder.build()?;
 
     let (mut counter, _) = client.connect(&format!("{server}/getCaseCount")).await?;
     let count = counter.next().await.ok_or("no case count came")??;

@@ -109,6 +109,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets the version of HTTP. Default: HTTP/1.1.
+    #[must_use]
+    pub fn version(mut self, version: super::Version) -> Self {
+        self.client.version = version;
+        self
+    }
+
     /// Follows so many redirections (301, 302, 303, 307, 308), never from `wss:` to `ws:`,
     /// and without the credentials where they lead to another server. Default: 0, as
     /// browsers do.

@@ -8,6 +8,8 @@
 
 mod builder;
 mod dial;
+#[cfg(feature = "http2")]
+mod http2;
 mod proxy;
 mod queue;
 mod reconnect;
@@ -23,9 +25,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use fullduplex_proto::handshake::client::{Opening, is_interim};
+use fullduplex_proto::handshake::client::{Agreement, Opening, is_interim};
 use fullduplex_proto::handshake::http1::{HeadError, HeadFinder, ResponseHead, write_request};
-use fullduplex_proto::{Config, DeflateConfig, Role};
+use fullduplex_proto::{Config, Deflate, DeflateConfig, Role};
 use http::header::{AUTHORIZATION, COOKIE, HOST, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use tokio::time::timeout;
@@ -47,7 +49,7 @@ use self::dial::Dialer;
 use self::proxy::Scheme;
 use self::tunnel::Destination;
 use crate::error::Error;
-#[cfg(not(all(unix, feature = "tls")))]
+#[cfg(any(feature = "http2", not(all(unix, feature = "tls"))))]
 use crate::error::ErrorKind;
 use crate::halves::Transport;
 use crate::http1::{self, HandshakeLimits, Map};
@@ -65,6 +67,22 @@ pub async fn connect(uri: &str) -> Result<(WebSocket, Response<()>), Error> {
     // One for all, so that certificates are read once and TLS sessions are resumed.
     static CLIENT: OnceLock<Client> = OnceLock::new();
     CLIENT.get_or_init(Client::default).connect(uri).await
+}
+
+/// Which version of HTTP carries the opening handshake, and what follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Version {
+    /// HTTP/1.1, a connection for each WebSocket (RFC 6455). Default.
+    #[default]
+    Http1,
+    /// HTTP/2, many WebSockets on one connection (RFC 8441); over TLS, or with prior
+    /// knowledge that the server speaks it.
+    #[cfg(feature = "http2")]
+    Http2,
+    /// For `wss:` HTTP/2 if the server does it, else HTTP/1.1; what it does is remembered.
+    #[cfg(feature = "http2")]
+    Auto,
 }
 
 /// Keeps the cookies of servers.
@@ -90,6 +108,9 @@ pub struct Client {
     proxy_headers: HeaderMap,
     max_redirects: u32,
     cookies: Option<Arc<dyn CookieJar>>,
+    version: Version,
+    #[cfg(feature = "http2")]
+    pool: Arc<http2::Pool>,
     #[cfg(feature = "tls")]
     tls: Arc<LazyTls>,
 }
@@ -115,6 +136,9 @@ impl Default for Client {
             proxy_headers: HeaderMap::new(),
             max_redirects: 0,
             cookies: None,
+            version: Version::default(),
+            #[cfg(feature = "http2")]
+            pool: Arc::default(),
             #[cfg(feature = "tls")]
             tls: Arc::default(),
         }
@@ -149,10 +173,7 @@ impl Client {
         let mut headers = Cow::Borrowed(&self.headers);
         let mut left = self.max_redirects;
         loop {
-            let stream = timeout(self.connect_timeout, self.reach(&target))
-                .await
-                .map_err(|_| Error::timeout("connect_timeout", self.connect_timeout))??;
-            let refused = match self.handshake(stream, &target, &headers).await {
+            let refused = match self.connect_to(&target, &headers).await {
                 Err(refused) if self.max_redirects > 0 => refused,
                 other => return other,
             };
@@ -178,6 +199,41 @@ impl Client {
         }
     }
 
+    /// Without redirections.
+    async fn connect_to(
+        &self,
+        target: &Target,
+        headers: &HeaderMap,
+    ) -> Result<(WebSocket, Response<()>), Error> {
+        #[cfg(feature = "http2")]
+        if self.wants_http2(target) {
+            match self.connect_http2(target, headers).await? {
+                http2::Outcome::Opened(websocket, response) => return Ok((websocket, response)),
+                http2::Outcome::Without(why, _) if self.version == Version::Http2 => {
+                    let why = format!("the server takes no WebSockets on HTTP/2: {why}");
+                    return Err(Error::new(ErrorKind::Handshake, why));
+                }
+                http2::Outcome::Without(_, Some(stream)) => {
+                    return self.handshake(stream, target, headers).await;
+                }
+                http2::Outcome::Without(_, None) => {}
+            }
+        }
+        let (stream, _) = timeout(self.connect_timeout, self.reach(target, &[b"http/1.1"]))
+            .await
+            .map_err(|_| Error::timeout("connect_timeout", self.connect_timeout))??;
+        self.handshake(stream, target, headers).await
+    }
+
+    #[cfg(feature = "http2")]
+    fn wants_http2(&self, target: &Target) -> bool {
+        match self.version {
+            Version::Http1 => false,
+            Version::Http2 => true,
+            Version::Auto => target.secure && !self.pool.is_without(target),
+        }
+    }
+
     /// The same with these header fields in place of those of the same names.
     fn with_headers(&self, headers: HeaderMap) -> Self {
         let mut client = self.clone();
@@ -198,19 +254,24 @@ impl Client {
         self.handshake(stream, &Target::parse(uri)?, &self.headers).await
     }
 
-    /// A transport to the server, through what lies before it.
-    async fn reach(&self, target: &Target) -> Result<ClientStream, Error> {
+    /// A transport to the server, through what lies before it, and what it chose of these
+    /// protocols (ALPN).
+    async fn reach(
+        &self,
+        target: &Target,
+        alpn: &[&[u8]],
+    ) -> Result<(ClientStream, Option<Vec<u8>>), Error> {
         let stream = match &target.socket {
             #[cfg(unix)]
             Some(path) => {
                 let dialer = Dialer { unix_socket: Some(path.into()), ..Dialer::default() };
-                return dialer.dial(&target.host, target.port).await;
+                return Ok((dialer.dial(&target.host, target.port).await?, None));
             }
             #[cfg(not(unix))]
             Some(_) => return Err(Error::new(ErrorKind::Misuse, "there are no Unix sockets here")),
             None => self.reach_host(target).await?,
         };
-        if target.secure { self.tls(stream, &target.host).await } else { Ok(stream) }
+        if target.secure { self.tls(stream, &target.host, alpn).await } else { Ok((stream, None)) }
     }
 
     async fn reach_host(&self, target: &Target) -> Result<ClientStream, Error> {
@@ -227,7 +288,8 @@ impl Client {
         let named = |error: Error| error.in_setting(&format!("the proxy {proxy:?}"));
         let mut stream = self.dialer.dial(&proxy.host, proxy.port).await.map_err(named)?;
         if proxy.scheme == Scheme::Https {
-            stream = self.tls(stream, &proxy.host).await.map_err(named)?;
+            let alpn: &[&[u8]] = &[b"http/1.1"];
+            (stream, _) = self.tls(stream, &proxy.host, alpn).await.map_err(named)?;
         }
         let mut to = Destination { host: &target.host, port: target.port, address: None };
         match proxy.scheme {
@@ -245,19 +307,29 @@ impl Client {
     }
 
     #[cfg(feature = "tls")]
-    async fn tls(&self, stream: ClientStream, host: &str) -> Result<ClientStream, Error> {
+    async fn tls(
+        &self,
+        stream: ClientStream,
+        host: &str,
+        alpn: &[&[u8]],
+    ) -> Result<(ClientStream, Option<Vec<u8>>), Error> {
         let tls = if let Some(tls) = self.tls.built.get() {
             tls
         } else {
             let tls = self.tls.settings.build()?;
             self.tls.built.get_or_init(|| tls)
         };
-        tls.connect(stream, host, &[b"http/1.1"]).await
+        tls.connect(stream, host, alpn).await
     }
 
     #[cfg(not(feature = "tls"))]
     #[allow(clippy::unused_async, reason = "as with the feature")]
-    async fn tls(&self, _: ClientStream, _: &str) -> Result<ClientStream, Error> {
+    async fn tls(
+        &self,
+        _: ClientStream,
+        _: &str,
+        _: &[&[u8]],
+    ) -> Result<(ClientStream, Option<Vec<u8>>), Error> {
         Err(Error::new(ErrorKind::Tls, "TLS is not built in: the feature tls is off"))
     }
 
@@ -281,26 +353,25 @@ impl Client {
         self.keep_cookies(target, response.headers());
         match opening.check(response.status().as_u16(), Map(response.headers())) {
             Ok(agreement) => {
-                let config = &self.config;
-                let deflate = config.deflate.map(|deflate| deflate.check(&agreement.extensions));
-                let deflate = deflate.transpose().map_err(|error| {
-                    Error::from(error).with_response(response.clone().map(|()| Bytes::new()))
-                })?;
-                let deflate = deflate.flatten();
-                let deflate = deflate.as_ref();
+                let deflate = self.agreed_deflate(&agreement, &response)?;
+                let (config, deflate) = (&self.config, deflate.as_ref());
                 let websocket =
                     WebSocket::from_handshake(stream, Role::Client, config, deflate, leftover);
                 Ok((websocket.with_protocol(agreement.subprotocol), response))
             }
-            Err(error) => {
-                let body = response::refusal_body(&mut stream, &response, leftover).await;
-                let mut error = Error::from(error);
-                if let Some(why) = response::explain(&response) {
-                    error = error.with_words(&why);
-                }
-                Err(error.with_response(response.map(|()| body)))
-            }
+            Err(error) => Err(response::refused(error, &mut stream, response, leftover).await),
         }
+    }
+
+    fn agreed_deflate(
+        &self,
+        agreement: &Agreement,
+        response: &Response<()>,
+    ) -> Result<Option<Deflate>, Error> {
+        let Some(config) = &self.config.deflate else { return Ok(None) };
+        config.check(&agreement.extensions).map_err(|error| {
+            Error::from(error).with_response(response.clone().map(|()| Bytes::new()))
+        })
     }
 
     fn opening(&self, target: &Target, headers: &HeaderMap) -> Result<Opening, Error> {
@@ -308,7 +379,10 @@ impl Client {
             Some(own) => String::from_utf8_lossy(own.as_bytes()).into_owned(),
             None => target.authority.clone(),
         };
-        let mut opening = Opening::http1(host, crate::mask::nonce())?;
+        self.offers(Opening::http1(host, crate::mask::nonce())?)
+    }
+
+    fn offers(&self, mut opening: Opening) -> Result<Opening, Error> {
         for protocol in &self.protocols {
             opening = opening.with_subprotocol(protocol)?;
         }
@@ -324,18 +398,35 @@ impl Client {
         target: &Target,
         headers: &HeaderMap,
     ) -> Result<Vec<u8>, Error> {
-        let own = opening.headers();
-        let own = own.iter().map(|(name, value)| (*name, value.as_bytes()));
+        let fields = self.fields(opening, target, headers);
+        let fields = fields.iter().map(|(name, value)| (*name, &value[..]));
+        Ok(write_request(opening.method(), &target.resource, fields)?)
+    }
+
+    /// All header fields of the request.
+    fn fields<'h>(
+        &self,
+        opening: &Opening,
+        target: &Target,
+        headers: &'h HeaderMap,
+    ) -> Vec<(&'h str, Vec<u8>)> {
+        let own = opening.headers().into_iter();
+        let mut fields: Vec<(&'h str, _)> =
+            own.map(|(name, value)| (name, value.into_bytes())).collect();
         let users = headers.iter().filter(|(name, _)| *name != HOST);
-        let users = users.map(|(name, value)| (name.as_str(), value.as_bytes()));
-        let user = target.user.as_ref().filter(|_| !headers.contains_key(AUTHORIZATION));
-        let user = user.map(|(user, password)| tunnel::basic(user, password));
-        let user = user.as_ref().map(|value| ("Authorization", value.as_bytes()));
-        let cookies = self.cookies.as_ref().filter(|_| !headers.contains_key(COOKIE));
-        let cookies = cookies.and_then(|jar| jar.cookies(&target.url()));
-        let cookies = cookies.as_ref().map(|value| ("Cookie", value.as_bytes()));
-        let all = own.chain(users).chain(user).chain(cookies);
-        Ok(write_request(opening.method(), &target.resource, all)?)
+        fields.extend(users.map(|(name, value)| (name.as_str(), value.as_bytes().to_vec())));
+        if let Some((user, password)) = &target.user
+            && !headers.contains_key(AUTHORIZATION)
+        {
+            fields.push(("Authorization", tunnel::basic(user, password).into_bytes()));
+        }
+        if let Some(jar) = &self.cookies
+            && !headers.contains_key(COOKIE)
+            && let Some(cookies) = jar.cookies(&target.url())
+        {
+            fields.push(("Cookie", cookies.as_bytes().to_vec()));
+        }
+        fields
     }
 
     fn keep_cookies(&self, target: &Target, headers: &HeaderMap) {

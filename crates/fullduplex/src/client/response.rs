@@ -4,6 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::{Buf, Bytes, BytesMut};
+use fullduplex_proto::handshake::client::ResponseError;
 use http::header::{CONTENT_LENGTH, LOCATION, RETRY_AFTER, TRANSFER_ENCODING, WWW_AUTHENTICATE};
 use http::{HeaderMap, Response, StatusCode};
 use tokio::io::AsyncReadExt as _;
@@ -39,6 +40,21 @@ pub(super) async fn refusal_body<S: Transport>(
     // What came in time is better than nothing.
     let _ = timeout(REFUSAL_BODY_TIMEOUT, read).await;
     body.out.freeze()
+}
+
+/// What a server that refused has said.
+pub(super) async fn refused<S: Transport>(
+    error: ResponseError,
+    stream: &mut S,
+    response: Response<()>,
+    received: BytesMut,
+) -> Error {
+    let body = refusal_body(stream, &response, received).await;
+    let mut error = Error::from(error);
+    if let Some(why) = explain(&response) {
+        error = error.with_words(&why);
+    }
+    error.with_response(response.map(|()| body))
 }
 
 /// A body as it comes (RFC 9112 §6).
@@ -112,7 +128,7 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
 }
 
 /// Says more of a refusal than its status does.
-pub(super) fn explain(response: &Response<()>) -> Option<String> {
+fn explain(response: &Response<()>) -> Option<String> {
     let status = response.status();
     let asked = response.headers().get_all(WWW_AUTHENTICATE).iter();
     let asked: Vec<_> = asked.map(|ask| String::from_utf8_lossy(ask.as_bytes())).collect();

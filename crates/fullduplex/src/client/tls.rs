@@ -190,13 +190,14 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// Runs the handshake with a server of this name, and offers these protocols (ALPN).
+    /// Runs the handshake with a server of this name, and offers these protocols (ALPN), of
+    /// which it may choose one.
     pub(super) async fn connect(
         &self,
         stream: ClientStream,
         host: &str,
         protocols: &[&[u8]],
-    ) -> Result<ClientStream, Error> {
+    ) -> Result<(ClientStream, Option<Vec<u8>>), Error> {
         let host = self.server_name.as_deref().unwrap_or(host);
         let name = ServerName::try_from(host.to_owned()).map_err(|error| {
             Error::new(ErrorKind::Tls, format!("{host:?} can't stand in a certificate"))
@@ -210,7 +211,8 @@ impl Tls {
         }
         let handshake = TlsConnector::from(config).connect(name, stream);
         let tls = handshake.await.map_err(|error| explain(host, error))?;
-        Ok(ClientStream::new(tls))
+        let chosen = tls.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
+        Ok((ClientStream::new(tls), chosen))
     }
 }
 

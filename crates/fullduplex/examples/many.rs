@@ -1,0 +1,59 @@
+//! Many WebSockets on one HTTP/2 connection, each echoing so many bytes, all at once; the
+//! first of them sends and does not read.
+//!
+//! `cargo run --example many --features http2 -- wss://localhost:9001/ ca.pem 100 10000000`
+#![allow(clippy::print_stdout)] // an example prints
+
+use fullduplex::client::{Roots, TlsSettings, Version};
+use fullduplex::{Client, Error, Message, WebSocket};
+
+const PIECE: usize = 64 << 10;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [url, authorities, count, bytes] = &args[..] else {
+        return Err("give URL, file of authorities, count and bytes".into());
+    };
+    let (count, bytes) = (count.parse::<usize>()?, bytes.parse::<usize>()?);
+    let tls = TlsSettings::new().roots(Roots::None).add_authorities_file(authorities)?;
+    let client = Client::builder().tls(tls).version(Version::Http2).build()?;
+
+    let (mut silent, _) = client.connect(url).await?;
+    let mut tasks = tokio::task::JoinSet::new();
+    for i in 1..count {
+        let (client, url) = (client.clone(), url.clone());
+        tasks.spawn(async move {
+            let (websocket, _) = client.connect(&url).await?;
+            echo(websocket, i, bytes).await
+        });
+    }
+    // Until nothing more is taken.
+    while silent.try_send(vec![0; PIECE]).is_ok() {
+        tokio::task::yield_now().await;
+    }
+    let mut echoed = 0;
+    while let Some(done) = tasks.join_next().await {
+        echoed += done??;
+    }
+    println!("{echoed} bytes each way on {} WebSockets", count - 1);
+    Ok(())
+}
+
+async fn echo(websocket: WebSocket, i: usize, bytes: usize) -> Result<usize, Error> {
+    let (send, mut receive) = websocket.split();
+    let piece = move |n: usize| vec![(i * 31 + n).to_le_bytes()[0]; PIECE];
+    let pieces = bytes.div_ceil(PIECE);
+    let sending = tokio::spawn(async move {
+        for n in 0..pieces {
+            send.send(piece(n)).await?;
+        }
+        Ok::<_, Error>(send)
+    });
+    for n in 0..pieces {
+        let message = receive.next().await.expect("one for each")?;
+        assert_eq!(message, Message::from(piece(n)), "message {n} of WebSocket {i}");
+    }
+    drop(sending.await.expect("it does not panic")?);
+    Ok(pieces * PIECE)
+}

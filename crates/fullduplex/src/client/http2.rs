@@ -1,0 +1,309 @@
+//! WebSockets on the streams of an HTTP/2 connection (RFC 8441).
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use fullduplex_proto::Role;
+use fullduplex_proto::handshake::client::Opening;
+use h2::client::{ResponseFuture, SendRequest};
+use h2::ext::Protocol;
+use h2::{Ping, Reason, RecvStream, SendStream};
+use http::header::HOST;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::timeout;
+
+use super::stream::ClientStream;
+use super::{Client, Version, response};
+use crate::error::{Error, ErrorKind};
+use crate::http1::Map;
+use crate::uri::Target;
+use crate::websocket::WebSocket;
+
+/// What a stream that nobody reads may hold; its sender then waits.
+const STREAM_WINDOW: u32 = 256 << 10;
+/// The same for all streams of a connection, so that some of them may stand still.
+const CONNECTION_WINDOW: u32 = 16 << 20;
+
+type Origin = (bool, String, u16);
+/// One connection to an origin, or the attempt to make it.
+type Slot = Arc<tokio::sync::Mutex<Option<SendRequest<Bytes>>>>;
+
+/// The connections of a client, and what it has learned.
+#[derive(Default)]
+pub(super) struct Pool {
+    slots: Mutex<HashMap<Origin, Slot>>,
+    /// Origins that don't take WebSockets on HTTP/2.
+    without: Mutex<HashSet<Origin>>,
+}
+
+impl Pool {
+    fn slot(&self, origin: &Origin) -> Slot {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.entry(origin.clone()).or_default().clone()
+    }
+
+    pub(super) fn is_without(&self, target: &Target) -> bool {
+        let without = self.without.lock().unwrap_or_else(PoisonError::into_inner);
+        without.contains(&origin(target))
+    }
+
+    fn learn_without(&self, origin: Origin) {
+        self.without.lock().unwrap_or_else(PoisonError::into_inner).insert(origin);
+    }
+}
+
+fn origin(target: &Target) -> Origin {
+    (target.secure, target.host.clone(), target.port)
+}
+
+/// How an attempt on HTTP/2 ended, other than by an error.
+#[allow(clippy::large_enum_variant, reason = "returned and taken apart at once")]
+pub(super) enum Outcome {
+    Opened(WebSocket, Response<()>),
+    /// The server does not do it. It may have chosen HTTP/1.1 for the transport.
+    Without(&'static str, Option<ClientStream>),
+}
+
+/// A connection to use, or why there is none.
+enum Connection {
+    Ready(SendRequest<Bytes>),
+    Without(&'static str, Option<ClientStream>),
+}
+
+impl Client {
+    /// Opens a WebSocket on a stream of an HTTP/2 connection, which is made if there is none.
+    pub(super) async fn connect_http2(
+        &self,
+        target: &Target,
+        headers: &HeaderMap,
+    ) -> Result<Outcome, Error> {
+        let origin = origin(target);
+        let slot = self.pool.slot(&origin);
+        for again in [true, false] {
+            let connection = timeout(self.connect_timeout, self.http2_connection(&slot, target));
+            let connection = connection
+                .await
+                .map_err(|_| Error::timeout("connect_timeout", self.connect_timeout))??;
+            let mut sender = match connection {
+                Connection::Ready(sender) => sender,
+                Connection::Without(why, stream) => {
+                    self.pool.learn_without(origin);
+                    return Ok(Outcome::Without(why, stream));
+                }
+            };
+            let opening = self.offers(Opening::extended())?;
+            let request = self.http2_request(&opening, target, headers)?;
+            let (response, send) = match sender.send_request(request, false) {
+                Ok(sent) => sent,
+                // It was going away: once more, on a new one.
+                Err(error) if again && error.is_go_away() => {
+                    *slot.lock().await = None;
+                    continue;
+                }
+                Err(error) => return Err(failed("sending the request on HTTP/2", error)),
+            };
+            return self.http2_handshake(&opening, target, response, send).await;
+        }
+        Err(Error::new(ErrorKind::Io, "the HTTP/2 connection is going away"))
+    }
+
+    /// The pooled connection if it still takes requests, or a new one.
+    async fn http2_connection(&self, slot: &Slot, target: &Target) -> Result<Connection, Error> {
+        let mut pooled = slot.lock().await;
+        if let Some(sender) = pooled.take()
+            && let Ok(sender) = sender.ready().await
+        {
+            *pooled = Some(sender.clone());
+            return Ok(Connection::Ready(sender));
+        }
+        let alpn: &[&[u8]] = match self.version {
+            Version::Auto => &[b"h2", b"http/1.1"],
+            _ => &[b"h2"],
+        };
+        let (stream, chosen) = self.reach(target, alpn).await?;
+        // Without TLS it is prior knowledge (RFC 9113 §3.3).
+        if target.secure && chosen.as_deref() != Some(b"h2") {
+            return Ok(Connection::Without("it did not choose h2 (ALPN)", Some(stream)));
+        }
+        let mut builder = h2::client::Builder::new();
+        builder
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .enable_push(false);
+        let handshake = builder.handshake(stream).await;
+        let (sender, mut connection) =
+            handshake.map_err(|error| failed("beginning HTTP/2", error))?;
+        let pings = connection.ping_pong();
+        tokio::spawn(async move {
+            // Its streams are told how it ended.
+            let _ = connection.await;
+        });
+        // The server's SETTINGS come before anything else it sends (RFC 9113 §3.4), so they
+        // have come when it answers.
+        if let Some(mut pings) = pings {
+            let pong = pings.ping(Ping::opaque()).await;
+            pong.map_err(|error| failed("beginning HTTP/2", error))?;
+        }
+        if !sender.is_extended_connect_protocol_enabled() {
+            let why = "it does not set SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 §3)";
+            return Ok(Connection::Without(why, None));
+        }
+        let sender = sender.ready().await.map_err(|error| failed("beginning HTTP/2", error))?;
+        *pooled = Some(sender.clone());
+        Ok(Connection::Ready(sender))
+    }
+
+    fn http2_request(
+        &self,
+        opening: &Opening,
+        target: &Target,
+        headers: &HeaderMap,
+    ) -> Result<Request<()>, Error> {
+        let bad = |error: http::Error| {
+            Error::new(ErrorKind::Misuse, "the request can't be sent").with_source(error)
+        };
+        let authority = match headers.get(HOST) {
+            Some(own) => String::from_utf8_lossy(own.as_bytes()).into_owned(),
+            None => target.authority.clone(),
+        };
+        let uri = Uri::builder()
+            .scheme(if target.secure { "https" } else { "http" })
+            .authority(authority)
+            .path_and_query(&target.resource)
+            .build()
+            .map_err(bad)?;
+        let mut request = Request::builder().method(Method::CONNECT).uri(uri);
+        for (name, value) in self.fields(opening, target, headers) {
+            let value = HeaderValue::from_bytes(&value).map_err(|error| bad(error.into()))?;
+            let name = HeaderName::from_bytes(name.as_bytes());
+            request = request.header(name.map_err(|error| bad(error.into()))?, value);
+        }
+        // RFC 8441 §5.
+        request.extension(Protocol::from_static("websocket")).body(()).map_err(bad)
+    }
+
+    async fn http2_handshake(
+        &self,
+        opening: &Opening,
+        target: &Target,
+        response: ResponseFuture,
+        send: SendStream<Bytes>,
+    ) -> Result<Outcome, Error> {
+        let after = self.limits.handshake_timeout;
+        let response = timeout(after, response)
+            .await
+            .map_err(|_| Error::timeout("handshake_timeout", after))?;
+        let response = match response {
+            Ok(response) => response,
+            Err(error) if error.reason() == Some(Reason::REFUSED_STREAM) => {
+                return Ok(Outcome::Without("it refused the stream", None));
+            }
+            Err(error) => return Err(failed("the answer on HTTP/2", error)),
+        };
+        let (parts, receive) = response.into_parts();
+        let mut response = Response::new(());
+        *response.status_mut() = parts.status;
+        *response.headers_mut() = parts.headers;
+        self.keep_cookies(target, response.headers());
+        let mut stream = Http2Stream { send, receive, buffer: Bytes::new() };
+        match opening.check(response.status().as_u16(), Map(response.headers())) {
+            Ok(agreement) => {
+                let deflate = self.agreed_deflate(&agreement, &response)?;
+                let websocket = WebSocket::from_handshake(
+                    ClientStream::new(stream),
+                    Role::Client,
+                    &self.config,
+                    deflate.as_ref(),
+                    BytesMut::new(),
+                );
+                Ok(Outcome::Opened(websocket.with_protocol(agreement.subprotocol), response))
+            }
+            // What some say that have the setting and not the feature.
+            Err(_) if response.status() == http::StatusCode::NOT_IMPLEMENTED => {
+                Ok(Outcome::Without("it answered 501", None))
+            }
+            Err(error) => {
+                Err(response::refused(error, &mut stream, response, BytesMut::new()).await)
+            }
+        }
+    }
+}
+
+fn failed(doing: &'static str, error: h2::Error) -> Error {
+    Error::new(ErrorKind::Io, doing).with_source(error)
+}
+
+/// One stream as a transport: its end is `END_STREAM`, its failure `RST_STREAM` (RFC 8441
+/// §5). Dropped before its end, it is reset with CANCEL.
+struct Http2Stream {
+    send: SendStream<Bytes>,
+    receive: RecvStream,
+    buffer: Bytes,
+}
+
+fn io_error(error: h2::Error) -> io::Error {
+    if error.is_io() {
+        return error.into_io().unwrap_or_else(|| io::ErrorKind::ConnectionReset.into());
+    }
+    io::Error::new(io::ErrorKind::ConnectionReset, error)
+}
+
+impl AsyncRead for Http2Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.buffer.is_empty() {
+            match ready!(self.receive.poll_data(cx)) {
+                Some(Ok(bytes)) => self.buffer = bytes,
+                Some(Err(error)) => return Poll::Ready(Err(io_error(error))),
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+        let len = self.buffer.len().min(buf.remaining());
+        buf.put_slice(&self.buffer[..len]);
+        self.buffer.advance(len);
+        // The sender may send as much as was consumed.
+        let released = self.receive.flow_control().release_capacity(len);
+        Poll::Ready(released.map_err(io_error))
+    }
+}
+
+impl AsyncWrite for Http2Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        self.send.reserve_capacity(buf.len());
+        while self.send.capacity() == 0 {
+            match ready!(self.send.poll_capacity(cx)) {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Poll::Ready(Err(io_error(error))),
+                None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            }
+        }
+        let len = buf.len().min(self.send.capacity());
+        let sent = self.send.send_data(Bytes::copy_from_slice(&buf[..len]), false);
+        Poll::Ready(sent.map(|()| len).map_err(io_error))
+    }
+
+    /// What was sent is the connection's to write.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let ended = self.send.send_data(Bytes::new(), true);
+        Poll::Ready(ended.map_err(io_error))
+    }
+}

@@ -1,0 +1,198 @@
+"""HTTP/2 servers for `fdx connect --http 2` and the example `many`: http2_servers.py FDX MANY
+
+Node's http2, hypercorn, and haproxy in front of `fdx serve`, from HTTP/2 to HTTP/1.1."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+import tempfile
+
+import trustme
+
+from tap import check, main
+
+FDX, MANY = sys.argv[1:]
+CA = trustme.CA()
+DIR = tempfile.mkdtemp(prefix="fullduplex-http2-")
+PATHS = {name: os.path.join(DIR, name) for name in ["ca.pem", "cert.pem", "key.pem", "both.pem"]}
+CERTIFICATE = CA.issue_cert("localhost")
+CA.cert_pem.write_to_path(PATHS["ca.pem"])
+CERTIFICATE.cert_chain_pems[0].write_to_path(PATHS["cert.pem"])
+CERTIFICATE.private_key_pem.write_to_path(PATHS["key.pem"])
+CERTIFICATE.private_key_and_cert_chain_pem.write_to_path(PATHS["both.pem"])
+
+NODE = """
+const http2 = require("node:http2"), { readFileSync } = require("node:fs");
+const WebSocket = require(process.env.PEERS + "/node_modules/ws");
+const [cert, key, settings] = process.argv.slice(1);
+const server = http2.createSecureServer({ cert: readFileSync(cert), key: readFileSync(key), allowHTTP1: true, settings: JSON.parse(settings) });
+const echo = ws => ws.on("message", (data, isBinary) => ws.send(data, { binary: isBinary }));
+server.on("stream", (stream, headers) => {
+  stream.on("error", () => {});
+  if (headers[":protocol"] !== "websocket") return stream.respond({ ":status": 404 }, { endStream: true });
+  if (headers[":path"] === "/501") return stream.respond({ ":status": 501 }, { endStream: true });
+  stream.respond({ ":status": 200 });
+  const ws = new WebSocket(null, undefined, { autoPong: true });
+  ws.setSocket(stream, Buffer.alloc(0), { maxPayload: 0, skipUTF8Validation: false, allowSynchronousEvents: true });
+  echo(ws);
+});
+new WebSocket.WebSocketServer({ noServer: true });
+server.on("upgrade", (request, socket, head) => {
+  const wss = new WebSocket.WebSocketServer({ noServer: true });
+  wss.handleUpgrade(request, socket, head, ws => { echo(ws); ws.send("over HTTP/1.1"); });
+});
+server.listen(0, "127.0.0.1", () => console.log(server.address().port));
+"""
+
+APP = """
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send({"type": message["type"] + ".complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+    assert scope["type"] == "websocket" and scope["http_version"] == "2", scope
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": message.get("text"), "bytes": message.get("bytes")})
+"""
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def write(name, text):
+    with open(os.path.join(DIR, name), "w") as file:
+        file.write(text)
+    return os.path.join(DIR, name)
+
+
+@contextlib.asynccontextmanager
+async def running(*command, port=None, **options):
+    log = open(os.path.join(DIR, "log"), "ab")
+    out = log if port else asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdout=out, stderr=log, **options)
+    try:
+        if port:
+            for _ in range(200):
+                with contextlib.suppress(OSError):
+                    (await asyncio.open_connection("127.0.0.1", port))[1].close()
+                    break
+                await asyncio.sleep(0.05)
+            else:
+                raise RuntimeError(f"{command[0]} does not listen; see {log.name}")
+            yield port
+        else:
+            yield (await process.stdout.readline()).decode().split()[-1]
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def node(settings='{"enableConnectProtocol": true}'):
+    return running("node", "-e", NODE, PATHS["cert.pem"], PATHS["key.pem"], settings)
+
+
+@contextlib.asynccontextmanager
+async def hypercorn():
+    write("app.py", APP)
+    port = free_port()
+    async with running(
+        sys.executable, "-m", "hypercorn", "app:app", "--bind", f"127.0.0.1:{port}",
+        "--certfile", PATHS["cert.pem"], "--keyfile", PATHS["key.pem"], port=port, cwd=DIR,
+    ):
+        yield port
+
+
+@contextlib.asynccontextmanager
+async def haproxy():
+    async with running(FDX, "serve", "--listen", "127.0.0.1:0", "--max-message-size", "16777216") as url:
+        port = free_port()
+        backend = url.removeprefix("http://").rstrip("/")
+        config = write(
+            "haproxy.cfg",
+            "global\n  maxconn 2000\n  log stdout local0 err\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 60s\n"
+            "  timeout server 60s\n  timeout tunnel 60s\n"
+            f"frontend f\n  bind 127.0.0.1:{port} ssl crt {PATHS['both.pem']} alpn h2,http/1.1\n  default_backend b\n"
+            f"backend b\n  server s {backend}\n",
+        )
+        async with running("haproxy", "-f", config, "-db", port=port):
+            yield port
+
+
+async def run(*command, stdin=b""):
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, err = await asyncio.wait_for(process.communicate(stdin), 55)
+    return process.returncode, out, err.decode()
+
+
+async def fdx(port, *options, path="/", stdin="grüße\nund mehr\n".encode()):
+    return await run(FDX, "connect", f"wss://localhost:{port}{path}", "--ca", PATHS["ca.pem"], *options, stdin=stdin)
+
+
+async def echoes(port, *options):
+    text = "grüße\nund mehr\n".encode()
+    code, out, err = await fdx(port, *options)
+    assert (code, out) == (0, text), (code, out, err)
+    data = os.urandom(3_000_000)
+    code, out, err = await fdx(port, "--binary", *options, stdin=data)
+    assert (code, out == data) == (0, True), (code, len(out), err)
+
+
+@check
+async def nodes_http2_echoes():
+    async with node() as port:
+        await echoes(port, "--http", "2")
+        await echoes(port, "--http", "auto")
+
+
+@check
+async def without_the_setting_auto_falls_back_and_2_says_why():
+    async with node("{}") as port:
+        code, out, err = await fdx(port, "--http", "auto")
+        assert code == 0 and out.startswith(b"over HTTP/1.1\n"), (code, out, err)
+        code, out, err = await fdx(port, "--http", "2")
+        assert code == 4 and "SETTINGS_ENABLE_CONNECT_PROTOCOL" in err, (code, err)
+
+
+@check
+async def a_501_falls_back_too():
+    async with node() as port:
+        code, out, err = await fdx(port, "--http", "auto", path="/501")
+        assert code == 0 and out.startswith(b"over HTTP/1.1\n"), (code, out, err)
+
+
+@check
+async def hypercorn_echoes():
+    async with hypercorn() as port:
+        await echoes(port, "--http", "2")
+
+
+@check
+async def haproxy_carries_it_to_http_1():
+    async with haproxy() as port:
+        await echoes(port, "--http", "2")
+        await echoes(port, "--http", "1")
+        code, _, err = await fdx(port, "--http", "2", path="/nothing")
+        assert code == 4 and "404" in err, (code, err)
+
+
+@check
+async def a_hundred_on_one_connection_and_one_that_does_not_read():
+    for server in (node, haproxy):
+        async with server() as port:
+            code, out, err = await run(MANY, f"wss://localhost:{port}/", PATHS["ca.pem"], "100", "1000000")
+            assert code == 0, (server.__name__, out, err)
+
+
+main()
