@@ -110,6 +110,11 @@ fn features() -> Outcome {
         "warnings",
     ];
     tally.add(cargo(&lean)?);
+    for features in ["", "tls", "http2"] {
+        let mut words = vec!["clippy", "--locked", "-p", "fullduplex", "--no-default-features"];
+        words.extend(["--features", features, "--", "-D", "warnings"]);
+        tally.add(cargo(&words)?);
+    }
     for (package, test) in [("fullduplex-proto", "deflate"), ("fullduplex", "compressing")] {
         let words =
             ["test", "--locked", "-q", "-p", package, "--features", "libdeflate", "--test", test];

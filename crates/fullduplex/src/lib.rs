@@ -4,6 +4,8 @@
 //!   [`server::Handshake`] accept them.
 //! * [`WebSocket`] is a stream and a sink of messages over any [`Transport`]. It gathers what
 //!   is sent, answers pings and Closes by itself, and runs the closing handshake to its end.
+//! * [`Client::reconnecting`] keeps a connection through breaks; [`client`] has all that lies
+//!   between a client and its server.
 //! * [`Config`] has what holds once a connection is open, [`HandshakeLimits`] what holds
 //!   before. Every limit has a default, and its error names it.
 //! * [`proto`] is the protocol without I/O, for other runtimes.

@@ -24,7 +24,11 @@ fn code(source: &str) -> &str {
 #[test]
 fn the_readme_shows_the_examples() {
     let readme = include_str!("../../../README.md");
-    for source in [include_str!("../examples/server.rs"), include_str!("../examples/client.rs")] {
+    for source in [
+        include_str!("../examples/server.rs"),
+        include_str!("../examples/client.rs"),
+        include_str!("../examples/reconnect.rs"),
+    ] {
         assert!(readme.contains(code(source)), "the README shows other code than:\n{source}");
     }
 }

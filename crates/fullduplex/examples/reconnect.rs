@@ -1,0 +1,22 @@
+//! Subscribes, and again after each break: `cargo run --example reconnect -- ws://127.0.0.1:9002/`
+#![allow(clippy::print_stdout)] // an example prints
+
+use fullduplex::Client;
+use fullduplex::client::Event;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let url = std::env::args().nth(1).unwrap_or("ws://127.0.0.1:9002/".into());
+    let mut client = Client::default()
+        .reconnecting(url)
+        .opened(|websocket| Box::pin(async { websocket.send("subscribe").await }))
+        .start();
+    while let Some(event) = client.next().await {
+        match event {
+            Event::Connected { attempts, .. } => println!("connected, attempt {attempts}"),
+            Event::Message(message) => println!("received: {message:?}"),
+            Event::Disconnected { why, retry_in } => println!("{why:?}; again in {retry_in:?}"),
+        }
+    }
+    Ok(())
+}

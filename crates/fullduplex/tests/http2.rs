@@ -1,0 +1,244 @@
+//! WebSockets on HTTP/2 streams (RFC 8441): how streams, connections and their ends map.
+
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
+#![cfg(feature = "http2")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use fullduplex::client::{Proxies, Version};
+use fullduplex::{Client, CloseCode, Error, ErrorKind, WebSocket};
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream, SendStream};
+use http::{Request, Response};
+use tokio::net::TcpListener;
+
+fn client() -> Client {
+    Client::builder().proxies(Proxies::none()).version(Version::Http2).build().unwrap()
+}
+
+/// What a stream of a server is.
+type Stream = (Request<RecvStream>, SendResponse<Bytes>);
+
+/// A server that speaks HTTP/2 from the first byte. It counts its connections.
+async fn serving<F>(
+    extended: bool,
+    handle: impl Fn(Stream) -> F + Clone + Send + 'static,
+) -> (String, Arc<AtomicUsize>)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counter = connections.clone();
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            counter.fetch_add(1, Ordering::Relaxed);
+            let handle = handle.clone();
+            tokio::spawn(async move {
+                let mut builder = h2::server::Builder::new();
+                if extended {
+                    builder.enable_connect_protocol();
+                }
+                let mut connection = builder.handshake(tcp).await.unwrap();
+                while let Some(Ok(stream)) = connection.accept().await {
+                    let goes_away = stream.0.uri().path() == "/go-away";
+                    tokio::spawn(handle(stream));
+                    if goes_away {
+                        connection.graceful_shutdown();
+                    }
+                }
+            });
+        }
+    });
+    (url, connections)
+}
+
+/// Accepts, as a server of WebSockets.
+fn accept(respond: &mut SendResponse<Bytes>) -> SendStream<Bytes> {
+    respond.send_response(Response::new(()), false).unwrap()
+}
+
+/// Answers each message of up to 125 bytes, without a look at its kind.
+async fn echo((request, mut respond): Stream) {
+    assert_eq!(request.method(), "CONNECT");
+    let protocol = request.extensions().get::<h2::ext::Protocol>().unwrap();
+    assert_eq!(protocol.as_str(), "websocket");
+    assert_eq!(request.headers()["sec-websocket-version"], "13");
+    for absent in ["connection", "upgrade", "sec-websocket-key", "host"] {
+        assert!(!request.headers().contains_key(absent));
+    }
+    let mut send = accept(&mut respond);
+    let mut receive = request.into_body();
+    let mut received = Vec::new();
+    while let Some(Ok(bytes)) = receive.data().await {
+        receive.flow_control().release_capacity(bytes.len()).unwrap();
+        received.extend_from_slice(&bytes);
+        while received.len() > 1 && received.len() >= 6 + usize::from(received[1] & 0x7f) {
+            let len = usize::from(received[1] & 0x7f);
+            let frame: Vec<u8> = received.drain(..6 + len).collect();
+            let payload = frame[6..].iter().zip(frame[2..6].iter().cycle()).map(|(b, k)| b ^ k);
+            let answer: Vec<u8> = [frame[0], frame[1] & 0x7f].into_iter().chain(payload).collect();
+            let is_close = frame[0] == 0x88;
+            send.send_data(answer.into(), is_close).unwrap();
+            if is_close {
+                return;
+            }
+        }
+    }
+}
+
+async fn say(websocket: &mut WebSocket, text: &str) {
+    websocket.send(text).await.unwrap();
+    let answer = websocket.next().await.unwrap().unwrap();
+    assert_eq!(answer.as_text(), Some(text));
+}
+
+#[tokio::test]
+async fn many_share_a_connection_and_close_one_by_one() {
+    let (url, connections) = serving(true, echo).await;
+    let client = client();
+    let mut all = Vec::new();
+    for i in 0..20 {
+        let (mut websocket, response) = client.connect(&url).await.unwrap();
+        assert_eq!(response.status(), 200);
+        say(&mut websocket, &format!("hello from {i}")).await;
+        all.push(websocket);
+    }
+    for (i, mut websocket) in all.into_iter().enumerate() {
+        say(&mut websocket, &format!("goodbye from {i}")).await;
+        let info = websocket.close(CloseCode::NORMAL, "enough").await.unwrap();
+        assert!(info.is_clean(), "{info}");
+    }
+    assert_eq!(connections.load(Ordering::Relaxed), 1);
+    // Opened at the same time, they wait for the one connection.
+    let other = self::client();
+    let (a, b) = tokio::join!(other.connect(&url), other.connect(&url));
+    a.unwrap();
+    b.unwrap();
+    assert_eq!(connections.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn a_server_without_the_setting_is_told() {
+    let (url, _) = serving(false, |_| async {}).await;
+    let error = client().connect(&url).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Handshake);
+    assert!(error.to_string().contains("SETTINGS_ENABLE_CONNECT_PROTOCOL"), "{error}");
+}
+
+#[tokio::test]
+async fn a_refusal_has_its_body() {
+    let (url, _) = serving(true, |(_, mut respond)| async move {
+        let response = Response::builder().status(403).header("x-why", "not you");
+        let mut send = respond.send_response(response.body(()).unwrap(), false).unwrap();
+        send.send_data("go away".into(), true).unwrap();
+    })
+    .await;
+    let error = client().connect(&url).await.unwrap_err();
+    let response = error.response().unwrap();
+    assert_eq!(response.status(), 403);
+    assert_eq!(response.headers()["x-why"], "not you");
+    assert_eq!(response.body(), "go away");
+}
+
+/// Opens and gives the one error that the end of the stream comes to.
+async fn end_of(url: &str) -> Error {
+    let (mut websocket, _) = client().connect(url).await.unwrap();
+    let error = websocket.next().await.unwrap().unwrap_err();
+    assert!(websocket.next().await.is_none());
+    assert!(!websocket.close_info().unwrap().is_clean());
+    error
+}
+
+#[tokio::test]
+async fn ends_and_resets_are_unclean_ends() {
+    let (url, _) = serving(true, |(_, mut respond)| async move {
+        accept(&mut respond).send_data(Bytes::new(), true).unwrap();
+    })
+    .await;
+    assert_eq!(end_of(&url).await.kind(), ErrorKind::Io);
+    let (url, _) = serving(true, |(_, mut respond)| async move {
+        let mut send = accept(&mut respond);
+        // A reset overtakes what is queued, the response too.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        send.send_reset(Reason::CANCEL);
+    })
+    .await;
+    let error = end_of(&url).await;
+    assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+}
+
+#[tokio::test]
+async fn a_refused_stream_is_told() {
+    let (url, _) = serving(true, |(_, mut respond)| async move {
+        respond.send_reset(Reason::REFUSED_STREAM);
+    })
+    .await;
+    let error = client().connect(&url).await.unwrap_err();
+    assert!(error.to_string().contains("refused the stream"), "{error}");
+}
+
+#[tokio::test]
+async fn after_a_goaway_streams_go_on_and_new_ones_get_a_new_connection() {
+    let (url, connections) = serving(true, echo).await;
+    let client = client();
+    let (mut old, _) = client.connect(&format!("{url}go-away")).await.unwrap();
+    say(&mut old, "before").await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let (mut new, _) = client.connect(&url).await.unwrap();
+    say(&mut old, "after").await;
+    say(&mut new, "new").await;
+    assert_eq!(connections.load(Ordering::Relaxed), 2);
+}
+
+/// A stream that is not read takes as much as its window, and no more.
+#[tokio::test]
+async fn what_is_not_read_is_not_sent() {
+    let total = Arc::new(AtomicUsize::new(0));
+    let counter = total.clone();
+    let (url, _) = serving(true, move |(_, mut respond)| {
+        let counter = counter.clone();
+        async move {
+            let mut send = accept(&mut respond);
+            loop {
+                send.reserve_capacity(10_000);
+                let capacity = std::future::poll_fn(|cx| send.poll_capacity(cx)).await;
+                let Some(Ok(len)) = capacity else { return };
+                // Pongs without payload.
+                let pongs = [0x8a, 0].repeat(len / 2);
+                counter.fetch_add(pongs.len(), Ordering::Relaxed);
+                send.send_data(pongs.into(), false).unwrap();
+            }
+        }
+    })
+    .await;
+    let (websocket, _) = client().connect(&url).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let total = total.load(Ordering::Relaxed);
+    assert!((100_000..=256 << 10).contains(&total), "{total} bytes");
+    drop(websocket);
+}
+
+#[tokio::test]
+async fn a_dropped_connect_resets_its_stream() {
+    let (told, mut wait) = tokio::sync::mpsc::unbounded_channel();
+    let (url, _) = serving(true, move |(_, mut respond)| {
+        let told = told.clone();
+        async move {
+            told.send("asked".to_owned()).unwrap();
+            let reason = std::future::poll_fn(|cx| respond.poll_reset(cx)).await.unwrap();
+            told.send(format!("{reason:?}")).unwrap();
+        }
+    })
+    .await;
+    let client = client();
+    let connecting = tokio::spawn(async move { client.connect(&url).await.map(drop) });
+    assert_eq!(wait.recv().await.unwrap(), "asked");
+    connecting.abort();
+    assert_eq!(wait.recv().await.unwrap(), "CANCEL");
+}
