@@ -119,8 +119,8 @@ impl TlsSettings {
         self
     }
 
-    /// Uses a configuration of rustls as it is, in place of all the above but the server's
-    /// name.
+    /// Uses a configuration of rustls in place of all the above but the server's name. Its
+    /// protocols (ALPN) are set by the version of HTTP.
     #[must_use]
     pub fn rustls(mut self, config: Arc<ClientConfig>) -> Self {
         self.own = Some(config);
@@ -203,13 +203,11 @@ impl Tls {
             Error::new(ErrorKind::Tls, format!("{host:?} can't stand in a certificate"))
                 .with_source(error)
         })?;
-        let mut config = self.config.clone();
-        if config.alpn_protocols.is_empty() && !protocols.is_empty() {
-            // Cheap: the parts are shared, the tickets among them.
-            let own = Arc::make_mut(&mut config);
-            own.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        }
-        let handshake = TlsConnector::from(config).connect(name, stream);
+        // Cheap: the parts are shared, the tickets among them. What is spoken is not for a
+        // configuration to choose.
+        let mut config = ClientConfig::clone(&self.config);
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        let handshake = TlsConnector::from(Arc::new(config)).connect(name, stream);
         let tls = handshake.await.map_err(|error| explain(host, error))?;
         let chosen = tls.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
         Ok((ClientStream::new(tls), chosen))
