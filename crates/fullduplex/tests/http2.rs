@@ -44,6 +44,7 @@ where
                 if extended {
                     builder.enable_connect_protocol();
                 }
+                builder.max_concurrent_streams(30);
                 let mut connection = builder.handshake(tcp).await.unwrap();
                 while let Some(Ok(stream)) = connection.accept().await {
                     let goes_away = stream.0.uri().path() == "/go-away";
@@ -121,6 +122,19 @@ async fn many_share_a_connection_and_close_one_by_one() {
     a.unwrap();
     b.unwrap();
     assert_eq!(connections.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn where_a_connection_is_full_there_is_another_one() {
+    let (url, connections) = serving(true, echo).await;
+    let client = client();
+    let mut all = Vec::new();
+    for i in 0..70 {
+        let (mut websocket, _) = client.connect(&url).await.unwrap();
+        say(&mut websocket, &format!("hello from {i}")).await;
+        all.push(websocket);
+    }
+    assert_eq!(connections.load(Ordering::Relaxed), 3);
 }
 
 #[tokio::test]

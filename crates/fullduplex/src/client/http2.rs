@@ -31,7 +31,23 @@ const CONNECTION_WINDOW: u32 = 16 << 20;
 
 type Origin = (bool, String, u16);
 /// One connection to an origin, or the attempt to make it.
-type Slot = Arc<tokio::sync::Mutex<Option<SendRequest<Bytes>>>>;
+type Slot = Arc<tokio::sync::Mutex<Option<Pooled>>>;
+
+/// A connection that takes requests.
+#[derive(Clone)]
+struct Pooled {
+    sender: SendRequest<Bytes>,
+    /// Held by each of its streams, to count them.
+    streams: Arc<()>,
+}
+
+impl Pooled {
+    /// Whether the server allows one stream more.
+    fn has_room(&self) -> bool {
+        // The pool has one, and so has whoever asks.
+        Arc::strong_count(&self.streams) <= self.sender.current_max_send_streams().max(1)
+    }
+}
 
 /// The connections of a client, and what it has learned.
 #[derive(Default)]
@@ -71,7 +87,7 @@ pub(super) enum Outcome {
 
 /// A connection to use, or why there is none.
 enum Connection {
-    Ready(SendRequest<Bytes>),
+    Ready(Pooled),
     Without(&'static str, Option<ClientStream>),
 }
 
@@ -89,8 +105,8 @@ impl Client {
             let connection = connection
                 .await
                 .map_err(|_| Error::timeout("connect_timeout", self.connect_timeout))??;
-            let mut sender = match connection {
-                Connection::Ready(sender) => sender,
+            let Pooled { mut sender, streams } = match connection {
+                Connection::Ready(pooled) => pooled,
                 Connection::Without(why, stream) => {
                     self.pool.learn_without(origin);
                     return Ok(Outcome::Without(why, stream));
@@ -107,7 +123,7 @@ impl Client {
                 }
                 Err(error) => return Err(failed("sending the request on HTTP/2", error)),
             };
-            return self.http2_handshake(&opening, target, response, send).await;
+            return self.http2_handshake(&opening, target, response, (send, streams)).await;
         }
         Err(Error::new(ErrorKind::Io, "the HTTP/2 connection is going away"))
     }
@@ -115,11 +131,13 @@ impl Client {
     /// The pooled connection if it still takes requests, or a new one.
     async fn http2_connection(&self, slot: &Slot, target: &Target) -> Result<Connection, Error> {
         let mut pooled = slot.lock().await;
-        if let Some(sender) = pooled.take()
+        // A connection that is full stays with its streams; the next ones get a new one.
+        if let Some(Pooled { sender, streams }) = pooled.take().filter(Pooled::has_room)
             && let Ok(sender) = sender.ready().await
         {
-            *pooled = Some(sender.clone());
-            return Ok(Connection::Ready(sender));
+            let ready = Pooled { sender, streams };
+            *pooled = Some(ready.clone());
+            return Ok(Connection::Ready(ready));
         }
         let alpn: &[&[u8]] = match self.version {
             Version::Auto => &[b"h2", b"http/1.1"],
@@ -154,8 +172,9 @@ impl Client {
             return Ok(Connection::Without(why, None));
         }
         let sender = sender.ready().await.map_err(|error| failed("beginning HTTP/2", error))?;
-        *pooled = Some(sender.clone());
-        Ok(Connection::Ready(sender))
+        let ready = Pooled { sender, streams: Arc::default() };
+        *pooled = Some(ready.clone());
+        Ok(Connection::Ready(ready))
     }
 
     fn http2_request(
@@ -192,7 +211,7 @@ impl Client {
         opening: &Opening,
         target: &Target,
         response: ResponseFuture,
-        send: SendStream<Bytes>,
+        (send, streams): (SendStream<Bytes>, Arc<()>),
     ) -> Result<Outcome, Error> {
         let after = self.limits.handshake_timeout;
         let response = timeout(after, response)
@@ -210,7 +229,7 @@ impl Client {
         *response.status_mut() = parts.status;
         *response.headers_mut() = parts.headers;
         self.keep_cookies(target, response.headers());
-        let mut stream = Http2Stream { send, receive, buffer: Bytes::new() };
+        let mut stream = Http2Stream { send, receive, buffer: Bytes::new(), _counted: streams };
         match opening.check(response.status().as_u16(), Map(response.headers())) {
             Ok(agreement) => {
                 let deflate = self.agreed_deflate(&agreement, &response)?;
@@ -244,6 +263,7 @@ struct Http2Stream {
     send: SendStream<Bytes>,
     receive: RecvStream,
     buffer: Bytes,
+    _counted: Arc<()>,
 }
 
 fn io_error(error: h2::Error) -> io::Error {
