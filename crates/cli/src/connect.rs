@@ -151,7 +151,9 @@ async fn connect(args: Args) -> Outcome {
         let protocol = protocol.unwrap_or_default();
         let deflate = websocket.deflate().map(|deflate| format!(", {deflate}"));
         let deflate = deflate.unwrap_or_default();
-        eprintln!("connected to {}{protocol}{deflate}; Ctrl-D closes", args.url);
+        // Without user and password.
+        let url = args.url.rsplit_once('@').map_or(&*args.url, |(_, rest)| rest);
+        eprintln!("connected to {url}{protocol}{deflate}; Ctrl-D closes");
     }
     let (send, receive) = websocket.split();
     let linger = Duration::from_secs_f64(args.linger);
@@ -196,7 +198,7 @@ fn tls(args: &Args) -> Result<TlsSettings, String> {
 }
 
 fn tell_refusal(error: &Error) -> Outcome {
-    eprintln!("fdx connect: {error}");
+    eprintln!("fdx connect: {}", printable(&error.to_string()));
     if let Some(response) = error.response() {
         let body = String::from_utf8_lossy(response.body());
         for line in body.lines().take(20) {

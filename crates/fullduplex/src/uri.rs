@@ -19,6 +19,8 @@ pub(crate) struct Target {
     pub(crate) user: Option<(String, String)>,
     /// The Unix socket of a `ws+unix:` URI.
     pub(crate) socket: Option<String>,
+    /// Another server sent us here.
+    pub(crate) redirected: bool,
 }
 
 impl Target {
@@ -57,13 +59,16 @@ impl Target {
         let port = url.port_or_known_default().ok_or("there is no port")?;
         let authority = url[Position::BeforeHost..Position::AfterPort].to_string();
         let resource = url[Position::BeforePath..Position::AfterQuery].to_string();
-        Ok(Self { secure, host, port, authority, resource, user, socket: None })
+        Ok(Self { secure, host, port, authority, resource, user, socket: None, redirected: false })
     }
 
     /// `ws+unix:/path/of/the/socket:/resource`, with or without `//` in front.
     fn of_socket(uri: &str, rest: &str) -> Result<Self, Error> {
         let path = rest.strip_prefix("//").unwrap_or(rest);
         let (socket, resource) = path.split_once(':').unwrap_or((path, "/"));
+        if !resource.starts_with(['/', '?']) {
+            return Err(misuse(uri, "behind the path of the socket stands : and a path"));
+        }
         if socket.is_empty() {
             return Err(misuse(uri, "there is no path of a socket"));
         }
@@ -90,6 +95,9 @@ impl Target {
         if self.is_same_origin(&next) {
             next.socket.clone_from(&self.socket);
             next.user = next.user.or_else(|| self.user.clone());
+            next.redirected = self.redirected;
+        } else {
+            next.redirected = true;
         }
         Ok(next)
     }
@@ -100,6 +108,14 @@ impl Target {
         format!("{scheme}://{}{}", self.authority, self.resource)
     }
 
+    /// The URL for who keeps cookies.
+    pub(crate) fn cookie_url(&self) -> String {
+        match &self.socket {
+            Some(socket) => format!("ws+unix:{socket}:{}", self.resource),
+            None => self.url(),
+        }
+    }
+
     pub(crate) fn is_same_origin(&self, other: &Self) -> bool {
         (self.secure, &self.host, self.port) == (other.secure, &other.host, other.port)
     }
@@ -107,9 +123,9 @@ impl Target {
 
 /// The URL is shown without its password.
 fn misuse(uri: &str, what: &str) -> Error {
-    let shown = match (uri.find("//"), uri.find('@')) {
-        (Some(start), Some(end)) if start < end => format!("{}//***{}", &uri[..start], &uri[end..]),
-        _ => uri.to_owned(),
+    let shown = match uri.rsplit_once('@') {
+        Some((_, rest)) => format!("***@{rest}"),
+        None => uri.to_owned(),
     };
     Error::new(ErrorKind::Misuse, format!("{shown:?}: {what}"))
 }
@@ -190,7 +206,14 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Misuse);
             assert!(error.to_string().contains(what), "{uri}: {error}");
         }
-        let error = Target::parse("http://me:secret@h/").unwrap_err().to_string();
-        assert!(!error.contains("secret"), "{error}");
+        for uri in
+            ["http://me:secret@h/", "ws://me:p@secret@h/#x", "me:secret@h", "ws:me:secret@h/#"]
+        {
+            let error = Target::parse(uri).unwrap_err().to_string();
+            assert!(!error.contains("secret"), "{error}");
+        }
+        for uri in ["ws+unix:/s:@evil.example/", "ws+unix:/s:.evil/", "ws+unix:/s:80/"] {
+            assert!(Target::parse(uri).is_err(), "{uri}");
+        }
     }
 }

@@ -138,6 +138,44 @@ async fn where_a_connection_is_full_there_is_another_one() {
 }
 
 #[tokio::test]
+async fn heads_have_their_limits() {
+    let (url, _) = serving(true, |(_, mut respond)| async move {
+        let mut response = Response::new(());
+        for i in 0..3000 {
+            let name = http::HeaderName::from_bytes(format!("x-{i}").as_bytes()).unwrap();
+            response.headers_mut().insert(name, "y".parse().unwrap());
+        }
+        drop(respond.send_response(response, false));
+    })
+    .await;
+    let error = client().connect(&url).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Limit | ErrorKind::Io), "{error}");
+}
+
+/// A connection that has gone silent is not used again.
+#[tokio::test]
+async fn a_silent_connection_leaves_the_pool() {
+    let (url, connections) = serving(true, |stream| async move {
+        if stream.0.uri().path() == "/silent" {
+            std::future::pending::<()>().await;
+        }
+        echo(stream).await;
+    })
+    .await;
+    let limits = fullduplex::HandshakeLimits {
+        handshake_timeout: Duration::from_millis(50),
+        ..fullduplex::HandshakeLimits::default()
+    };
+    let client = Client::builder().proxies(Proxies::none()).version(Version::Http2);
+    let client = client.handshake_limits(limits).build().unwrap();
+    let error = client.connect(&format!("{url}silent")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    let (mut websocket, _) = client.connect(&url).await.unwrap();
+    say(&mut websocket, "on another one").await;
+    assert_eq!(connections.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
 async fn a_server_without_the_setting_is_told() {
     let (url, _) = serving(false, |_| async {}).await;
     let error = client().connect(&url).await.unwrap_err();
@@ -194,7 +232,7 @@ async fn a_refused_stream_is_told() {
     })
     .await;
     let error = client().connect(&url).await.unwrap_err();
-    assert!(error.to_string().contains("refused the stream"), "{error}");
+    assert!(error.is_retryable(), "{error}");
 }
 
 #[tokio::test]

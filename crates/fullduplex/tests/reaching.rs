@@ -246,10 +246,45 @@ async fn redirections_are_followed_when_asked_and_without_credentials() {
         let error = fails(direct(), &url).await;
         assert!(error.to_string().contains("not followed"), "{error}");
         let url = url.replace("ws://", "ws://me:secret@");
+        let mut sensitive = HeaderValue::from_static("secret");
+        sensitive.set_sensitive(true);
         let client = direct().max_redirects(3).header("Cookie", "secret=1");
+        let client = client.header("Proxy-Authorization", "secret").header("X-Key", sensitive);
         let client = client.bearer_auth("secret").build().unwrap();
         client.connect(&url).await.unwrap();
     }
+}
+
+/// Whoever is between a client and a server of TLS must not send it elsewhere.
+#[tokio::test]
+async fn a_proxy_can_not_redirect() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = asked.clone();
+    let proxy = serving(move |mut stream, head| {
+        seen.lock().unwrap().push(head.lines().next().unwrap().to_owned());
+        async move {
+            let answer = "HTTP/1.1 302 Found\r\nLocation: wss://evil.example/\r\n\r\n";
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    })
+    .await;
+    let proxy = Proxy::parse(&proxy.replace("ws:", "http:")).unwrap();
+    let builder = Client::builder().proxy(proxy).max_redirects(5);
+    let error = fails(builder, "wss://bank.example/").await;
+    assert_eq!(error.kind(), ErrorKind::Proxy);
+    assert_eq!(*asked.lock().unwrap(), ["CONNECT bank.example:443 HTTP/1.1"]);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_unix_socket_is_reached_without_a_proxy() {
+    let path = std::env::temp_dir().join(format!("fullduplex-direct-{}", std::process::id()));
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    tokio::spawn(async move { accept(listener.accept().await.unwrap().0).await.map(drop) });
+    let proxy = Proxy::parse("http://user:secret@127.0.0.1:1/").unwrap();
+    let client = Client::builder().proxy(proxy).unix_socket(&path).build().unwrap();
+    client.connect("ws://a.example/").await.unwrap();
+    std::fs::remove_file(&path).unwrap();
 }
 
 #[tokio::test]

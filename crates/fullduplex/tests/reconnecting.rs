@@ -280,3 +280,95 @@ async fn closing_and_dropping_end_it() {
     drop(client);
     assert!(sender.send("late").await.is_err());
 }
+
+/// A server that counts, slowly, what it is sent, and floods when asked to.
+async fn counting(total: Arc<AtomicU32>, flood: u32) -> SocketAddr {
+    let server = Server::bind("127.0.0.1:0").await.unwrap();
+    let address = server.local_addr().unwrap();
+    tokio::spawn(server.serve(move |mut websocket| {
+        let total = total.clone();
+        async move {
+            for i in 0..flood {
+                websocket.send(format!("{i}")).await.unwrap();
+            }
+            while let Some(Ok(_)) = websocket.next().await {
+                total.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }));
+    address
+}
+
+#[tokio::test]
+async fn what_was_taken_is_sent_before_the_close() {
+    let total = Arc::new(AtomicU32::new(0));
+    let mut client = to(counting(total.clone(), 0).await).start();
+    assert!(matches!(client.next().await, Some(Event::Connected { .. })));
+    for i in 0..20 {
+        client.send(format!("{i}")).await.unwrap();
+    }
+    client.close(CloseCode::NORMAL, "").unwrap();
+    let (why, _) = disconnect(&mut client).await;
+    assert!(matches!(why, Disconnect::Closed(info) if info.is_clean()));
+    assert_eq!(total.load(Ordering::Relaxed), 20);
+}
+
+#[tokio::test]
+async fn no_message_is_lost_when_it_closes_over_unread_ones() {
+    let mut client = to(counting(Arc::default(), 300).await).start();
+    assert!(matches!(client.next().await, Some(Event::Connected { .. })));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    client.close(CloseCode::NORMAL, "").unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let mut next = 0;
+    while let Some(event) = client.next().await {
+        if let Event::Message(message) = event {
+            assert_eq!(message, Message::from(format!("{next}")));
+            next += 1;
+        }
+    }
+    assert_eq!(next, 300);
+}
+
+#[tokio::test]
+async fn a_dropped_owner_ends_the_connection() {
+    for _ in 0..30 {
+        let server = Server::bind("127.0.0.1:0").await.unwrap();
+        let address = server.local_addr().unwrap();
+        let (ended, mut end) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(server.serve(move |mut websocket| {
+            let ended = ended.clone();
+            async move {
+                while websocket.next().await.is_some() {}
+                ended.send(websocket.close_info().unwrap().code().get()).unwrap();
+            }
+        }));
+        let mut client = to(address).start();
+        assert!(matches!(client.next().await, Some(Event::Connected { .. })));
+        let sender = client.sender();
+        drop(client);
+        let code = tokio::time::timeout(Duration::from_secs(5), end.recv()).await;
+        assert_eq!(code.unwrap(), Some(1001));
+        while sender.send("late").await.is_ok() {}
+    }
+}
+
+#[tokio::test]
+async fn a_panic_in_a_hook_strands_nobody() {
+    let client = to(free().await).prepare(|_| async { panic!("in a hook") }).start();
+    while client.send("x").await.is_ok() {}
+}
+
+#[tokio::test]
+async fn a_change_can_not_touch_the_protocol() {
+    let mut client = to(free().await)
+        .prepare(|_| async {
+            let mut change = Change::default();
+            change.headers.insert("sec-websocket-key", "x".parse().unwrap());
+            Ok(change)
+        })
+        .start();
+    let (why, retry_in) = disconnect(&mut client).await;
+    let Disconnect::Failed(error) = why else { panic!("{why:?}") };
+    assert_eq!((error.kind(), retry_in), (ErrorKind::Misuse, None));
+}

@@ -131,8 +131,7 @@ impl ClientBuilder {
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, settings: super::TlsSettings) -> Self {
-        let built = std::sync::OnceLock::new();
-        self.client.tls = Arc::new(super::LazyTls { settings, built });
+        self.client.tls = Arc::new(super::LazyTls { settings, ..super::LazyTls::default() });
         self
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -12,7 +12,7 @@ use fullduplex_proto::handshake::client::Opening;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::ext::Protocol;
 use h2::{Ping, Reason, RecvStream, SendStream};
-use http::header::HOST;
+use http::header::{AUTHORIZATION, COOKIE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
@@ -29,7 +29,7 @@ const STREAM_WINDOW: u32 = 256 << 10;
 /// The same for all streams of a connection, so that some of them may stand still.
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
-type Origin = (bool, String, u16);
+type Origin = (bool, String, u16, Option<String>);
 /// One connection to an origin, or the attempt to make it.
 type Slot = Arc<tokio::sync::Mutex<Option<Pooled>>>;
 
@@ -74,7 +74,7 @@ impl Pool {
 }
 
 fn origin(target: &Target) -> Origin {
-    (target.secure, target.host.clone(), target.port)
+    (target.secure, target.host.clone(), target.port, target.socket.clone())
 }
 
 /// How an attempt on HTTP/2 ended, other than by an error.
@@ -117,13 +117,18 @@ impl Client {
             let (response, send) = match sender.send_request(request, false) {
                 Ok(sent) => sent,
                 // It was going away: once more, on a new one.
-                Err(error) if again && error.is_go_away() => {
-                    *slot.lock().await = None;
+                Err(error) if again && (error.is_go_away() || error.is_io()) => {
+                    evict(&slot, &Arc::downgrade(&streams));
                     continue;
                 }
                 Err(error) => return Err(failed("sending the request on HTTP/2", error)),
             };
-            return self.http2_handshake(&opening, target, response, (send, streams)).await;
+            let id = Arc::downgrade(&streams);
+            let opened = self.http2_handshake(&opening, target, response, (send, streams)).await;
+            if opened.as_ref().is_err_and(|error| error.response().is_none()) {
+                evict(&slot, &id);
+            }
+            return opened;
         }
         Err(Error::new(ErrorKind::Io, "the HTTP/2 connection is going away"))
     }
@@ -150,6 +155,7 @@ impl Client {
         }
         let mut builder = h2::client::Builder::new();
         builder
+            .max_header_list_size(u32::try_from(self.limits.max_head_bytes).unwrap_or(u32::MAX))
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .enable_push(false);
@@ -198,9 +204,12 @@ impl Client {
             .map_err(bad)?;
         let mut request = Request::builder().method(Method::CONNECT).uri(uri);
         for (name, value) in self.fields(opening, target, headers) {
-            let value = HeaderValue::from_bytes(&value).map_err(|error| bad(error.into()))?;
+            let mut value = HeaderValue::from_bytes(&value).map_err(|error| bad(error.into()))?;
             let name = HeaderName::from_bytes(name.as_bytes());
-            request = request.header(name.map_err(|error| bad(error.into()))?, value);
+            let name = name.map_err(|error| bad(error.into()))?;
+            // Not to be kept in the tables of HPACK (RFC 7541 §7.1.3).
+            value.set_sensitive(name == AUTHORIZATION || name == COOKIE);
+            request = request.header(name, value);
         }
         // RFC 8441 §5.
         request.extension(Protocol::from_static("websocket")).body(()).map_err(bad)
@@ -219,7 +228,13 @@ impl Client {
             .map_err(|_| Error::timeout("handshake_timeout", after))?;
         let response = match response {
             Ok(response) => response,
-            Err(error) if error.reason() == Some(Reason::REFUSED_STREAM) => {
+            Err(error) if error.reason() == Some(Reason::HTTP_1_1_REQUIRED) => {
+                return Ok(Outcome::Without("it requires HTTP/1.1", None));
+            }
+            Err(error)
+                if error.reason() == Some(Reason::REFUSED_STREAM)
+                    && self.version == Version::Auto =>
+            {
                 return Ok(Outcome::Without("it refused the stream", None));
             }
             Err(error) => return Err(failed("the answer on HTTP/2", error)),
@@ -228,6 +243,10 @@ impl Client {
         let mut response = Response::new(());
         *response.status_mut() = parts.status;
         *response.headers_mut() = parts.headers;
+        if response.headers().len() > self.limits.max_fields {
+            let why = format!("more header fields than max_fields ({})", self.limits.max_fields);
+            return Err(Error::new(ErrorKind::Limit, why));
+        }
         self.keep_cookies(target, response.headers());
         let mut stream = Http2Stream { send, receive, buffer: Bytes::new(), _counted: streams };
         match opening.check(response.status().as_u16(), Map(response.headers())) {
@@ -250,6 +269,16 @@ impl Client {
                 Err(response::refused(error, &mut stream, response, BytesMut::new()).await)
             }
         }
+    }
+}
+
+/// Takes a connection that does not answer out of the pool, unless another one is there or
+/// about to be. Its streams go on.
+fn evict(slot: &Slot, id: &Weak<()>) {
+    if let Ok(mut pooled) = slot.try_lock()
+        && pooled.as_ref().is_some_and(|pooled| Arc::as_ptr(&pooled.streams) == id.as_ptr())
+    {
+        *pooled = None;
     }
 }
 

@@ -25,11 +25,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use fullduplex_proto::handshake::client::{Agreement, Opening, is_interim};
+use fullduplex_proto::handshake::client::{Agreement, Opening, is_interim, is_protected};
 use fullduplex_proto::handshake::http1::{HeadError, HeadFinder, ResponseHead, write_request};
 use fullduplex_proto::{Config, Deflate, DeflateConfig, Role};
-use http::header::{AUTHORIZATION, COOKIE, HOST, SET_COOKIE};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION, SET_COOKIE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use tokio::time::timeout;
 
 pub use self::builder::ClientBuilder;
@@ -48,9 +48,7 @@ pub use self::tls::{Roots, TlsSettings};
 use self::dial::Dialer;
 use self::proxy::Scheme;
 use self::tunnel::Destination;
-use crate::error::Error;
-#[cfg(any(feature = "http2", not(all(unix, feature = "tls"))))]
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
 use crate::http1::{self, HandshakeLimits, Map};
 use crate::uri::Target;
@@ -115,12 +113,22 @@ pub struct Client {
     tls: Arc<LazyTls>,
 }
 
+/// Who is at the other end of a TLS connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Peer {
+    Server,
+    Proxy,
+    /// A server that another one sent us to.
+    Other,
+}
+
 /// TLS, set up when it is first needed.
 #[cfg(feature = "tls")]
 #[derive(Debug, Default)]
 struct LazyTls {
     settings: TlsSettings,
     built: OnceLock<tls::Tls>,
+    for_proxies: OnceLock<tls::Tls>,
 }
 
 impl Default for Client {
@@ -187,10 +195,17 @@ impl Client {
                     let next = next?;
                     if !target.is_same_origin(&next) {
                         // What was meant for one server is not shown to another.
-                        for name in [AUTHORIZATION, COOKIE] {
-                            headers.to_mut().remove(name);
+                        let own = headers.to_mut();
+                        for name in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, HOST] {
+                            own.remove(name);
                         }
-                        headers.to_mut().remove(HOST);
+                        let is_secret = |(name, value): (&HeaderName, &HeaderValue)| {
+                            value.is_sensitive().then(|| name.clone())
+                        };
+                        let secrets: Vec<_> = own.iter().filter_map(is_secret).collect();
+                        for name in secrets {
+                            own.remove(name);
+                        }
                     }
                     target = next;
                     left -= 1;
@@ -235,13 +250,17 @@ impl Client {
     }
 
     /// The same with these header fields in place of those of the same names.
-    fn with_headers(&self, headers: HeaderMap) -> Self {
+    fn with_headers(&self, headers: HeaderMap) -> Result<Self, Error> {
         let mut client = self.clone();
         for name in headers.keys() {
+            if is_protected(name.as_str()) {
+                let why = format!("the header {name} is the protocol's own");
+                return Err(Error::new(ErrorKind::Misuse, why));
+            }
             client.headers.remove(name);
         }
         client.headers.extend(headers);
-        client
+        Ok(client)
     }
 
     /// Opens a WebSocket on a transport that stands already; the URL gives `Host` and the
@@ -271,10 +290,18 @@ impl Client {
             Some(_) => return Err(Error::new(ErrorKind::Misuse, "there are no Unix sockets here")),
             None => self.reach_host(target).await?,
         };
-        if target.secure { self.tls(stream, &target.host, alpn).await } else { Ok((stream, None)) }
+        if !target.secure {
+            return Ok((stream, None));
+        }
+        let peer = if target.redirected { Peer::Other } else { Peer::Server };
+        self.tls(stream, &target.host, alpn, peer).await
     }
 
     async fn reach_host(&self, target: &Target) -> Result<ClientStream, Error> {
+        #[cfg(unix)]
+        if self.dialer.unix_socket.is_some() {
+            return self.dialer.dial(&target.host, target.port).await;
+        }
         let found;
         let proxies = if let Some(proxies) = &self.proxies {
             proxies
@@ -289,7 +316,8 @@ impl Client {
         let mut stream = self.dialer.dial(&proxy.host, proxy.port).await.map_err(named)?;
         if proxy.scheme == Scheme::Https {
             let alpn: &[&[u8]] = &[b"http/1.1"];
-            (stream, _) = self.tls(stream, &proxy.host, alpn).await.map_err(named)?;
+            let tls = self.tls(stream, &proxy.host, alpn, Peer::Proxy);
+            (stream, _) = tls.await.map_err(named)?;
         }
         let mut to = Destination { host: &target.host, port: target.port, address: None };
         match proxy.scheme {
@@ -312,14 +340,17 @@ impl Client {
         stream: ClientStream,
         host: &str,
         alpn: &[&[u8]],
+        peer: Peer,
     ) -> Result<(ClientStream, Option<Vec<u8>>), Error> {
-        let tls = if let Some(tls) = self.tls.built.get() {
+        let is_proxy = peer == Peer::Proxy;
+        let built = if is_proxy { &self.tls.for_proxies } else { &self.tls.built };
+        let tls = if let Some(tls) = built.get() {
             tls
         } else {
-            let tls = self.tls.settings.build()?;
-            self.tls.built.get_or_init(|| tls)
+            let tls = self.tls.settings.build(is_proxy)?;
+            built.get_or_init(|| tls)
         };
-        tls.connect(stream, host, alpn).await
+        tls.connect(stream, host, alpn, peer == Peer::Server).await
     }
 
     #[cfg(not(feature = "tls"))]
@@ -329,6 +360,7 @@ impl Client {
         _: ClientStream,
         _: &str,
         _: &[&[u8]],
+        _: Peer,
     ) -> Result<(ClientStream, Option<Vec<u8>>), Error> {
         Err(Error::new(ErrorKind::Tls, "TLS is not built in: the feature tls is off"))
     }
@@ -422,7 +454,7 @@ impl Client {
         }
         if let Some(jar) = &self.cookies
             && !headers.contains_key(COOKIE)
-            && let Some(cookies) = jar.cookies(&target.url())
+            && let Some(cookies) = jar.cookies(&target.cookie_url())
         {
             fields.push(("Cookie", cookies.as_bytes().to_vec()));
         }
@@ -431,7 +463,7 @@ impl Client {
 
     fn keep_cookies(&self, target: &Target, headers: &HeaderMap) {
         if let Some(jar) = &self.cookies {
-            let url = target.url();
+            let url = target.cookie_url();
             headers.get_all(SET_COOKIE).iter().for_each(|cookie| jar.store(&url, cookie));
         }
     }

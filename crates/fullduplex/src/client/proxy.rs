@@ -163,7 +163,7 @@ enum Pattern {
 
 impl NoProxy {
     fn parse(list: &str) -> Self {
-        let words = list.split([',', ' ']).map(str::trim).filter(|word| !word.is_empty());
+        let words = list.split([',', ' ', '\t', '\n']).filter(|word| !word.is_empty());
         Self(words.filter_map(entry).collect())
     }
 
@@ -195,19 +195,24 @@ fn entry(word: &str) -> Option<(Pattern, Option<u16>)> {
         return Some((Pattern::All, None));
     }
     if let Some((address, bits)) = word.split_once('/') {
+        let (bits, port) = match bits.split_once(':') {
+            Some((bits, port)) => (bits, Some(port.parse().ok()?)),
+            None => (bits, None),
+        };
         let address: IpAddr = address.parse().ok()?;
         let most = if address.is_ipv4() { 32 } else { 128 };
         let bits = bits.parse().ok().filter(|bits| *bits <= most)?;
-        return Some((Pattern::Network(address, bits), None));
+        return Some((Pattern::Network(address, bits), port));
     }
     if let Ok(address) = word.parse::<IpAddr>() {
         return Some((Pattern::Network(address, if address.is_ipv4() { 32 } else { 128 }), None));
     }
     let (host, port) = match word.rsplit_once(':') {
+        _ if word.ends_with(']') => (word, None),
         Some((host, port)) => (host, Some(port.parse().ok()?)),
         None => (word, None),
     };
-    let host = host.to_ascii_lowercase();
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
     let pattern = match host.strip_prefix('*').unwrap_or(&host) {
         suffix if suffix.starts_with('.') => Pattern::Suffix(suffix.to_owned()),
         _ => match Host::parse(&host).ok()? {
@@ -306,6 +311,11 @@ mod tests {
             ("127.0.0.1:81", "127.0.0.1", 80, false),
             ("::1", "::1", 80, true),
             ("[::1]:80", "::1", 80, true),
+            ("[::1]", "::1", 80, true),
+            ("a.example.", "a.example", 80, true),
+            ("x\ta.example\ny", "a.example", 80, true),
+            ("10.0.0.0/8:80", "10.1.1.1", 80, true),
+            ("10.0.0.0/8:80", "10.1.1.1", 81, false),
             ("fe80::/10", "fe80::1", 80, true),
             ("fe80::/10", "::1", 80, false),
             ("1", "10.0.0.1", 80, false),

@@ -1,6 +1,7 @@
 //! What waits to be sent by a client that connects again.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fullduplex_proto::Message;
@@ -9,7 +10,6 @@ use tokio::sync::Notify;
 use super::reconnect::WhileDown;
 use crate::error::{Error, ErrorKind};
 
-#[derive(Debug)]
 pub(super) struct Queue {
     inner: Mutex<Inner>,
     capacity: usize,
@@ -20,12 +20,19 @@ pub(super) struct Queue {
     filled: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Inner {
     messages: VecDeque<Message>,
     /// There is a connection.
     up: bool,
     closed: bool,
+}
+
+/// Messages are not shown.
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").field("capacity", &self.capacity).finish_non_exhaustive()
+    }
 }
 
 impl Queue {
@@ -67,6 +74,12 @@ impl Queue {
         drop(inner);
         self.filled.notify_one();
         Ok(true)
+    }
+
+    pub(super) fn try_pop(&self) -> Option<Message> {
+        let message = self.lock().messages.pop_front();
+        self.room.notify_waiters();
+        message
     }
 
     /// Takes the next message, once there is one. Only one task may call it.

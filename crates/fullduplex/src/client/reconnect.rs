@@ -10,7 +10,7 @@ use fullduplex_proto::{CloseCode, CloseFrame, CloseInfo, Message};
 use futures_core::Stream;
 use http::{HeaderMap, Response};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::queue::Queue;
 use super::{BoxFuture, Client};
@@ -50,7 +50,7 @@ impl Backoff {
         let random = bound.min(self.most).mul_f64(rand::random::<f64>());
         let asked = asked.unwrap_or_default().min(self.most.saturating_mul(10));
         // The jitter comes on top: everybody was told the same time.
-        asked + random
+        asked.saturating_add(random)
     }
 }
 
@@ -103,14 +103,15 @@ impl Disconnect {
     ///
     /// It does not after a clean close with 1000, after codes that say that the fault is
     /// ours (1002, 1003, 1007 to 1010), after a refusal that will be the same the next time
-    /// (see [`Error::is_retryable`]), and after a wrong call.
+    /// (see [`Error::is_retryable`]), a certificate that is not trusted, a proxy that does not
+    /// take us, and a wrong call.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Closed(info) => {
                 !matches!(info.code().get(), 1000 | 1002 | 1003 | 1007..=1010) || !info.is_clean()
             }
             Self::Failed(error) => match (error.kind(), error.response()) {
-                (ErrorKind::Misuse, _) => false,
+                (ErrorKind::Misuse | ErrorKind::Tls, _) | (ErrorKind::Proxy, None) => false,
                 (_, Some(_)) => error.is_retryable(),
                 _ => true,
             },
@@ -119,12 +120,20 @@ impl Disconnect {
 }
 
 /// What is changed in a request before it is sent.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Change {
     /// Another URL.
     pub url: Option<String>,
     /// Header fields in place of the client's of the same name.
     pub headers: HeaderMap,
+}
+
+/// Shows no values: there may be secrets among them.
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.headers.keys().collect();
+        f.debug_struct("Change").field("headers", &names).finish_non_exhaustive()
+    }
 }
 
 type Prepare = dyn Fn(u32) -> BoxFuture<'static, Result<Change, Error>> + Send + Sync;
@@ -235,6 +244,9 @@ impl fmt::Debug for ReconnectBuilder {
 /// that was handed to a connection just before it broke may be lost, or may have arrived
 /// without its answer: only the application can know, by answers of its own.
 ///
+/// Its events are to be read: while 16 of them wait, nothing is received, and after two
+/// intervals of the keepalive the connection counts as dead.
+///
 /// When it is dropped, the connection is closed with 1001.
 #[derive(Debug)]
 pub struct Reconnecting {
@@ -265,8 +277,9 @@ impl Reconnecting {
         self.sender.clone()
     }
 
-    /// Closes the connection, if there is one, and connects no more. The last event tells
-    /// how it ended. Fails if the code may not be sent or the reason is too long.
+    /// Sends what is queued and closes the connection, and connects no more; the last event
+    /// tells how it ended. If there is no connection, what is queued is dropped, and there is
+    /// no further event. Fails if the code may not be sent or the reason is too long.
     pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
         self.closing.send_replace(Some(CloseFrame::new(code, reason)?));
         Ok(())
@@ -311,15 +324,19 @@ struct Task {
     unsent: Option<Message>,
 }
 
+impl Drop for Task {
+    /// Whoever still wants to send is told, also after a panic in a hook.
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
 /// The owner is gone, or has closed: there is nothing more to do.
 struct Over;
 
 impl Task {
     async fn run(mut self) {
-        // Whoever still wants to send is told.
-        let queue = self.queue.clone();
         let _ = self.keep().await;
-        queue.close();
     }
 
     async fn keep(&mut self) -> Result<(), Over> {
@@ -336,6 +353,7 @@ impl Task {
                 Err(error) => Disconnect::Failed(error),
                 Ok((websocket, response)) => {
                     let since = Instant::now();
+                    self.queue.set_up(true);
                     self.tell(Event::Connected { response, attempts }).await?;
                     attempts = 0;
                     let why = self.talk(websocket).await?;
@@ -377,7 +395,7 @@ impl Task {
         let connected = if change.headers.is_empty() {
             client.connect(url).await
         } else {
-            client.with_headers(change.headers).connect(url).await
+            client.with_headers(change.headers)?.connect(url).await
         };
         let (mut websocket, response) = connected?;
         if let Some(hook) = opened {
@@ -390,21 +408,27 @@ impl Task {
     async fn talk(&mut self, websocket: WebSocket) -> Result<Disconnect, Over> {
         let (send, mut receive) = websocket.split();
         let mut close = self.close.clone();
-        self.queue.set_up(true);
         let ended = tokio::select! {
             received = receive_all(&mut receive, &self.sink) => received,
             () = send_all(&send, &self.queue, &mut self.unsent) => Ok(()),
             () = self.sink.closed() => Err(Over),
-            _ = close.wait_for(Option::is_some) => Ok(()),
+            // The owner may be gone, and with it the one who could close.
+            closed = close.wait_for(Option::is_some) => closed.map(drop).map_err(|_| Over),
         };
         self.queue.set_up(false);
         ended?;
         let frame = self.close.borrow().clone();
-        if let Some(frame) = frame {
-            let _ = send.start_close(frame.code, &frame.reason);
-        }
+        let (queue, unsent) = (&self.queue, &mut self.unsent);
+        let closing = async {
+            if let Some(frame) = frame {
+                // What was taken is sent, as far as that goes within a while.
+                let _ = timeout(DRAIN, drain(&send, queue, unsent)).await;
+                let _ = send.start_close(frame.code, &frame.reason);
+            }
+        };
         // Also what came before the peer's Close is told.
-        receive_all(&mut receive, &self.sink).await?;
+        let receiving = receive_all(&mut receive, &self.sink);
+        tokio::join!(closing, receiving).1?;
         Ok(match receive.close_info() {
             Some(info) => Disconnect::Closed(info),
             None => Disconnect::Failed(Error::new(ErrorKind::Closed, "the connection ended")),
@@ -417,10 +441,30 @@ async fn receive_all<S: crate::Transport>(
     receive: &mut ReceiveHalf<S>,
     sink: &mpsc::Sender<Event>,
 ) -> Result<(), Over> {
-    while let Some(Ok(message)) = receive.next().await {
-        sink.send(Event::Message(message)).await.map_err(|_| Over)?;
+    loop {
+        // Room first: a message that was taken can't be put back.
+        let room = sink.reserve().await.map_err(|_| Over)?;
+        match receive.next().await {
+            Some(Ok(message)) => room.send(Event::Message(message)),
+            _ => return Ok(()),
+        }
     }
-    Ok(())
+}
+
+/// How long what is queued may take to leave when the owner closes.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Sends what is queued, until nothing is.
+async fn drain<S: crate::Transport>(
+    send: &SendHalf<S>,
+    queue: &Queue,
+    unsent: &mut Option<Message>,
+) {
+    while let Some(message) = unsent.take().or_else(|| queue.try_pop()) {
+        if send.send(message).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Sends what is queued until the connection takes no more. What it has not taken stays in

@@ -25,6 +25,9 @@ pub(super) async fn refusal_body<S: Transport>(
     response: &Response<()>,
     received: BytesMut,
 ) -> Bytes {
+    if matches!(response.status().as_u16(), 100..200 | 204 | 304) {
+        return Bytes::new();
+    }
     let mut body = Body::of(response.headers());
     body.push(received);
     let read = async {
@@ -157,7 +160,9 @@ fn is_redirect(status: StatusCode) -> bool {
 
 /// Where a refused handshake leads on to; `None` if it does not.
 pub(super) fn redirection(from: &Target, refused: &Error) -> Option<Result<Target, Error>> {
-    let response = refused.response().filter(|response| is_redirect(response.status()))?;
+    // A proxy has no say in where the server is.
+    let answer = refused.response().filter(|_| refused.kind() != ErrorKind::Proxy);
+    let response = answer.filter(|response| is_redirect(response.status()))?;
     let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
     let fail = |why: &str| {
         Error::new(ErrorKind::Handshake, format!("a redirection {why}"))

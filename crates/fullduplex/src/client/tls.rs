@@ -127,10 +127,15 @@ impl TlsSettings {
         self
     }
 
-    /// What the connections of a client share: its tickets make sessions resumable.
-    pub(super) fn build(&self) -> Result<Tls, Error> {
+    /// What the connections of a client share: its tickets make sessions resumable. A proxy
+    /// is not shown the certificate that is for the server.
+    pub(super) fn build(&self, for_proxies: bool) -> Result<Tls, Error> {
         let config = match &self.own {
             Some(own) => own.clone(),
+            None if for_proxies => {
+                let settings = Self { identity: None, ..self.clone() };
+                Arc::new(settings.config()?)
+            }
             None => Arc::new(self.config()?),
         };
         Ok(Tls { config, server_name: self.server_name.clone() })
@@ -191,14 +196,16 @@ pub(super) struct Tls {
 
 impl Tls {
     /// Runs the handshake with a server of this name, and offers these protocols (ALPN), of
-    /// which it may choose one.
+    /// which it may choose one. The name that was set is for the client's own server.
     pub(super) async fn connect(
         &self,
         stream: ClientStream,
         host: &str,
         protocols: &[&[u8]],
+        is_own: bool,
     ) -> Result<(ClientStream, Option<Vec<u8>>), Error> {
-        let host = self.server_name.as_deref().unwrap_or(host);
+        let name = self.server_name.as_deref().filter(|_| is_own);
+        let host = name.unwrap_or(host);
         let name = ServerName::try_from(host.to_owned()).map_err(|error| {
             Error::new(ErrorKind::Tls, format!("{host:?} can't stand in a certificate"))
                 .with_source(error)

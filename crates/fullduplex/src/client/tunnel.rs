@@ -101,6 +101,7 @@ pub(super) async fn socks5(
     // RFC 1928 §3: no authentication, and user with password (RFC 1929) if we have one.
     let methods: &[u8] = if auth.is_some() { &[5, 2, 0, 2] } else { &[5, 1, 0] };
     stream.write_all(methods).await.map_err(io)?;
+    stream.flush().await.map_err(io)?;
     let mut choice = [0; 2];
     stream.read_exact(&mut choice).await.map_err(io)?;
     match (choice, auth) {
@@ -116,6 +117,7 @@ pub(super) async fn socks5(
                 request.extend_from_slice(part.as_bytes());
             }
             stream.write_all(&request).await.map_err(io)?;
+            stream.flush().await.map_err(io)?;
             let mut answer = [0; 2];
             stream.read_exact(&mut answer).await.map_err(io)?;
             if answer[1] != 0 {
@@ -130,6 +132,7 @@ pub(super) async fn socks5(
         _ => return Err(refused("does not speak SOCKS5".into())),
     }
     stream.write_all(&request(to).map_err(refused)?).await.map_err(io)?;
+    stream.flush().await.map_err(io)?;
     let mut head = [0; 4];
     stream.read_exact(&mut head).await.map_err(io)?;
     if head[0] != 5 {
