@@ -5,11 +5,8 @@ use zlib_rs::{DeflateFlush, Status};
 
 use super::history::History;
 use super::pool::{self, Deflating, Lent, Shape};
-use super::{Compression, Deflate};
+use super::{Compression, Deflate, TAIL};
 use crate::frame::Role;
-
-/// What the algorithm ends a message with, and the sender leaves out (§7.2.1).
-const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 /// With a longer history than this, a workspace is kept from one message to the next:
 /// telling a new one the history would take longer than to compress a short message.

@@ -4,11 +4,8 @@ use zlib_rs::{InflateFlush, Status};
 
 use super::history::History;
 use super::pool::{self, Inflating, Lent};
-use super::{Deflate, MAX_WINDOW_BITS};
+use super::{Deflate, MAX_WINDOW_BITS, TAIL};
 use crate::frame::Role;
-
-/// The four bytes that the sender cut off the end of a message (§7.2.2).
-pub(super) const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 /// A final empty block. Behind a message that is whole, it ends zlib's stream and brings
 /// nothing out; if a message is cut inside a block, it is read as part of that.

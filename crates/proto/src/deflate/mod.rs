@@ -38,6 +38,11 @@ pub(crate) use none::{Compressor, Inflater, Output};
 #[cfg(feature = "deflate")]
 pub use prepared::PreparedMessage;
 
+/// What DEFLATE ends a flush with: the sender cuts it off the end of a message (§7.2.1), and
+/// the receiver puts it back (§7.2.2).
+#[cfg(feature = "deflate")]
+const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+
 /// The smallest window of RFC 7692, 256 bytes, as a power of two.
 pub const MIN_WINDOW_BITS: u8 = 8;
 /// The largest window, 32 KiB, as a power of two.

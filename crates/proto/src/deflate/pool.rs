@@ -63,7 +63,7 @@ pub(super) struct Deflating {
 pub(super) struct Inflating {
     pub(super) zlib: zlib_rs::Inflate,
     pub(super) chunk: [u8; CHUNK],
-    pub(super) joined: [u8; JOIN + super::inflate::TAIL.len()],
+    pub(super) joined: [u8; JOIN + super::TAIL.len()],
 }
 
 /// A compressor that has forgotten everything.
@@ -111,7 +111,7 @@ pub(super) fn take_inflating() -> Lent<Inflating> {
         None => Lent::new(Inflating {
             zlib: zlib_rs::Inflate::new(false, super::MAX_WINDOW_BITS),
             chunk: [0; CHUNK],
-            joined: [0; JOIN + super::inflate::TAIL.len()],
+            joined: [0; JOIN + super::TAIL.len()],
         }),
     }
 }
