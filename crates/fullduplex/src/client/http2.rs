@@ -7,18 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
-use fullduplex_proto::Role;
 use fullduplex_proto::handshake::client::Opening;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::ext::Protocol;
 use h2::{Ping, Reason, RecvStream, SendStream};
-use http::header::{AUTHORIZATION, COOKIE, HOST};
+use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
 use super::stream::ClientStream;
-use super::{Client, Version, response};
+use super::{Client, Version, authority, response};
 use crate::error::{Error, ErrorKind};
 use crate::http1::Map;
 use crate::uri::Target;
@@ -44,7 +43,7 @@ struct Pooled {
 impl Pooled {
     /// Whether the server allows one stream more.
     fn has_room(&self) -> bool {
-        // The pool has one, and so has whoever asks.
+        // The pool's own is one of them.
         Arc::strong_count(&self.streams) <= self.sender.current_max_send_streams().max(1)
     }
 }
@@ -192,13 +191,9 @@ impl Client {
         let bad = |error: http::Error| {
             Error::new(ErrorKind::Misuse, "the request can't be sent").with_source(error)
         };
-        let authority = match headers.get(HOST) {
-            Some(own) => String::from_utf8_lossy(own.as_bytes()).into_owned(),
-            None => target.authority.clone(),
-        };
         let uri = Uri::builder()
             .scheme(if target.secure { "https" } else { "http" })
-            .authority(authority)
+            .authority(authority(target, headers))
             .path_and_query(&target.resource)
             .build()
             .map_err(bad)?;
@@ -240,9 +235,7 @@ impl Client {
             Err(error) => return Err(failed("the answer on HTTP/2", error)),
         };
         let (parts, receive) = response.into_parts();
-        let mut response = Response::new(());
-        *response.status_mut() = parts.status;
-        *response.headers_mut() = parts.headers;
+        let response = Response::from_parts(parts, ());
         if response.headers().len() > self.limits.max_fields {
             let why = format!("more header fields than max_fields ({})", self.limits.max_fields);
             return Err(Error::new(ErrorKind::Limit, why));
@@ -251,15 +244,9 @@ impl Client {
         let mut stream = Http2Stream { send, receive, buffer: Bytes::new(), _counted: streams };
         match opening.check(response.status().as_u16(), Map(response.headers())) {
             Ok(agreement) => {
-                let deflate = self.agreed_deflate(&agreement, &response)?;
-                let websocket = WebSocket::from_handshake(
-                    ClientStream::new(stream),
-                    Role::Client,
-                    &self.config,
-                    deflate.as_ref(),
-                    BytesMut::new(),
-                );
-                Ok(Outcome::Opened(websocket.with_protocol(agreement.subprotocol), response))
+                let stream = ClientStream::new(stream);
+                let opened = self.opened(stream, agreement, response, BytesMut::new())?;
+                Ok(Outcome::Opened(opened.0, opened.1))
             }
             // What some say that have the setting and not the feature.
             Err(_) if response.status() == http::StatusCode::NOT_IMPLEMENTED => {

@@ -25,11 +25,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use fullduplex_proto::handshake::client::{Agreement, Opening, is_interim, is_protected};
-use fullduplex_proto::handshake::http1::{HeadError, HeadFinder, ResponseHead, write_request};
-use fullduplex_proto::{Config, Deflate, DeflateConfig, Role};
+use fullduplex_proto::handshake::client::{Agreement, Opening, is_protected};
+use fullduplex_proto::handshake::http1::write_request;
+use fullduplex_proto::{Config, DeflateConfig, Role};
 use http::header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION, SET_COOKIE};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
 use tokio::time::timeout;
 
 pub use self::builder::ClientBuilder;
@@ -377,40 +377,41 @@ impl Client {
         let mut leftover = BytesMut::new();
         let exchange = async {
             http1::write_all(&mut stream, &head).await?;
-            self.read_response(&mut stream, &mut leftover).await
+            response::read(&mut stream, &self.limits, &mut leftover).await
         };
         let response = timeout(after, exchange)
             .await
             .map_err(|_| Error::timeout("handshake_timeout", after))??;
         self.keep_cookies(target, response.headers());
         match opening.check(response.status().as_u16(), Map(response.headers())) {
-            Ok(agreement) => {
-                let deflate = self.agreed_deflate(&agreement, &response)?;
-                let (config, deflate) = (&self.config, deflate.as_ref());
-                let websocket =
-                    WebSocket::from_handshake(stream, Role::Client, config, deflate, leftover);
-                Ok((websocket.with_protocol(agreement.subprotocol), response))
-            }
+            Ok(agreement) => self.opened(stream, agreement, response, leftover),
             Err(error) => Err(response::refused(error, &mut stream, response, leftover).await),
         }
     }
 
-    fn agreed_deflate(
+    /// The WebSocket that both ends agreed on.
+    fn opened<S: Transport>(
         &self,
-        agreement: &Agreement,
-        response: &Response<()>,
-    ) -> Result<Option<Deflate>, Error> {
-        let Some(config) = &self.config.deflate else { return Ok(None) };
-        config.check(&agreement.extensions).map_err(|error| {
-            Error::from(error).with_response(response.clone().map(|()| Bytes::new()))
-        })
+        stream: S,
+        agreement: Agreement,
+        response: Response<()>,
+        leftover: BytesMut,
+    ) -> Result<(WebSocket<S>, Response<()>), Error> {
+        let config = &self.config;
+        let deflate = match config.deflate.map(|deflate| deflate.check(&agreement.extensions)) {
+            Some(Ok(agreed)) => agreed,
+            Some(Err(error)) => {
+                return Err(Error::from(error).with_response(response.map(|()| Bytes::new())));
+            }
+            None => None,
+        };
+        let websocket =
+            WebSocket::from_handshake(stream, Role::Client, config, deflate.as_ref(), leftover);
+        Ok((websocket.with_protocol(agreement.subprotocol), response))
     }
 
     fn opening(&self, target: &Target, headers: &HeaderMap) -> Result<Opening, Error> {
-        let host = match headers.get(HOST) {
-            Some(own) => String::from_utf8_lossy(own.as_bytes()).into_owned(),
-            None => target.authority.clone(),
-        };
+        let host = authority(target, headers);
         self.offers(Opening::http1(host, crate::mask::nonce())?)
     }
 
@@ -467,25 +468,12 @@ impl Client {
             headers.get_all(SET_COOKIE).iter().for_each(|cookie| jar.store(&url, cookie));
         }
     }
+}
 
-    /// Reads the final response, past interim ones such as 103.
-    async fn read_response<S: Transport>(
-        &self,
-        stream: &mut S,
-        leftover: &mut BytesMut,
-    ) -> Result<Response<()>, Error> {
-        let limits = self.limits.head();
-        loop {
-            let head = http1::read_head(stream, HeadFinder::response(limits), leftover).await?;
-            let head = ResponseHead::parse(&head, &limits)?;
-            if is_interim(head.status()) {
-                continue;
-            }
-            let mut response = Response::new(());
-            *response.status_mut() =
-                StatusCode::from_u16(head.status()).map_err(|_| HeadError::StartLine)?;
-            *response.headers_mut() = http1::header_map(head.fields())?;
-            return Ok(response);
-        }
+/// What the request names as its server: the URL's host, or the header that was set.
+fn authority(target: &Target, headers: &HeaderMap) -> String {
+    match headers.get(HOST) {
+        Some(own) => String::from_utf8_lossy(own.as_bytes()).into_owned(),
+        None => target.authority.clone(),
     }
 }

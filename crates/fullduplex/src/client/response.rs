@@ -4,20 +4,51 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::{Buf, Bytes, BytesMut};
-use fullduplex_proto::handshake::client::ResponseError;
+use fullduplex_proto::handshake::client::{ResponseError, is_interim};
+use fullduplex_proto::handshake::http1::{HeadError, HeadFinder, ResponseHead};
 use http::header::{CONTENT_LENGTH, LOCATION, RETRY_AFTER, TRANSFER_ENCODING, WWW_AUTHENTICATE};
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Response, StatusCode};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
 
 use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
+use crate::http1::{self, HandshakeLimits};
 use crate::uri::Target;
 
 /// How much of the body of a refused handshake is kept.
 const MAX_REFUSAL_BODY: usize = 64 << 10;
 /// How long its rest is waited for.
 const REFUSAL_BODY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Reads the head of the final response, past interim ones such as 103. What came behind it
+/// stays in `received`.
+pub(super) async fn read<S: Transport>(
+    stream: &mut S,
+    limits: &HandshakeLimits,
+    received: &mut BytesMut,
+) -> Result<Response<()>, Error> {
+    let limits = limits.head();
+    loop {
+        let head = http1::read_head(stream, HeadFinder::response(limits), received).await?;
+        let head = ResponseHead::parse(&head, &limits)?;
+        if is_interim(head.status()) {
+            continue;
+        }
+        let mut response = Response::new(());
+        *response.status_mut() =
+            StatusCode::from_u16(head.status()).map_err(|_| HeadError::StartLine)?;
+        *response.headers_mut() = http1::header_map(head.fields())?;
+        return Ok(response);
+    }
+}
+
+/// All values of a header field, in one line.
+pub(super) fn joined(headers: &HeaderMap, name: HeaderName) -> String {
+    let values = headers.get_all(name).into_iter();
+    let values: Vec<_> = values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+    values.join(", ")
+}
 
 /// What there is of the body of a refusal, up to a bound in bytes and time.
 pub(super) async fn refusal_body<S: Transport>(
@@ -133,9 +164,7 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
 /// Says more of a refusal than its status does.
 fn explain(response: &Response<()>) -> Option<String> {
     let status = response.status();
-    let asked = response.headers().get_all(WWW_AUTHENTICATE).iter();
-    let asked: Vec<_> = asked.map(|ask| String::from_utf8_lossy(ask.as_bytes())).collect();
-    let asked = asked.join(", ");
+    let asked = joined(response.headers(), WWW_AUTHENTICATE);
     let location =
         response.headers().get(LOCATION).map(|to| String::from_utf8_lossy(to.as_bytes()));
     Some(match status {

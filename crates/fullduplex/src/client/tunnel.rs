@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::BytesMut;
-use fullduplex_proto::handshake::http1::{HeadFinder, ResponseHead, write_request};
+use fullduplex_proto::handshake::http1::write_request;
+use http::header::PROXY_AUTHENTICATE;
 use http::{HeaderMap, Response, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -44,31 +45,18 @@ pub(super) async fn connect(
     let head = write_request("CONNECT", &authority, own.chain(others))?;
     http1::write_all(&mut stream, &head).await?;
     let mut received = BytesMut::new();
-    loop {
-        let finder = HeadFinder::response(limits.head());
-        let head = http1::read_head(&mut stream, finder, &mut received).await;
-        let head = head.map_err(|error| error.in_setting("the proxy's answer"))?;
-        let head = ResponseHead::parse(&head, &limits.head())?;
-        match head.status() {
-            100..200 => {}
-            200..300 if received.is_empty() => return Ok(stream),
-            200..300 => {
-                let why = "the proxy sent bytes behind its answer to CONNECT, before any were due";
-                return Err(Error::new(ErrorKind::Proxy, why));
-            }
-            status => {
-                let mut response = Response::new(());
-                *response.status_mut() =
-                    StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-                *response.headers_mut() = http1::header_map(head.fields())?;
-                let body = response::refusal_body(&mut stream, &response, received).await;
-                let why = refusal(&response, auth.is_some(), &authority);
-                return Err(
-                    Error::new(ErrorKind::Proxy, why).with_response(response.map(|()| body))
-                );
-            }
+    let response = response::read(&mut stream, limits, &mut received).await;
+    let response = response.map_err(|error| error.in_setting("the proxy's answer"))?;
+    if response.status().is_success() {
+        if received.is_empty() {
+            return Ok(stream);
         }
+        let why = "the proxy sent bytes behind its answer to CONNECT, before any were due";
+        return Err(Error::new(ErrorKind::Proxy, why));
     }
+    let body = response::refusal_body(&mut stream, &response, received).await;
+    let why = refusal(&response, auth.is_some(), &authority);
+    Err(Error::new(ErrorKind::Proxy, why).with_response(response.map(|()| body)))
 }
 
 fn refusal(response: &Response<()>, had_auth: bool, authority: &str) -> String {
@@ -80,9 +68,7 @@ fn refusal(response: &Response<()>, had_auth: bool, authority: &str) -> String {
     if status != StatusCode::PROXY_AUTHENTICATION_REQUIRED {
         return format!("the proxy refused a tunnel to {authority}: {status}");
     }
-    let asks = response.headers().get_all(http::header::PROXY_AUTHENTICATE);
-    let asks: Vec<_> = asks.iter().map(|ask| String::from_utf8_lossy(ask.as_bytes())).collect();
-    let asks = asks.join(", ");
+    let asks = response::joined(response.headers(), PROXY_AUTHENTICATE);
     if had_auth {
         format!("the proxy does not take the user and password (407, it asks for {asks})")
     } else {
