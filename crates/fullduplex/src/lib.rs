@@ -35,6 +35,7 @@ mod http1;
 mod incoming;
 mod mask;
 mod message_io;
+mod net_stream;
 mod outlet;
 pub mod server;
 mod split;
@@ -42,7 +43,7 @@ mod uri;
 mod websocket;
 
 pub use byte_stream::ByteStream;
-pub use client::{Client, ClientBuilder, ClientStream, connect};
+pub use client::{Client, ClientBuilder, connect};
 pub use error::{Error, ErrorKind};
 pub use fullduplex_proto::{
     self as proto, Cause, CloseCode, CloseFrame, CloseInfo, Compression, Config, Deflate,
@@ -52,5 +53,6 @@ pub use fullduplex_proto::{
 pub use halves::Transport;
 pub use http1::HandshakeLimits;
 pub use message_io::{MessageReader, MessageWriter};
+pub use net_stream::NetStream;
 pub use split::{ReceiveHalf, SendHalf, TrySendError};
 pub use websocket::WebSocket;

@@ -15,11 +15,11 @@ use futures_core::Stream;
 use futures_sink::Sink;
 
 use crate::byte_stream::ByteStream;
-use crate::client::ClientStream;
 use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
 use crate::mask::ThreadRng;
 use crate::message_io::{MessageReader, MessageWriter};
+use crate::net_stream::NetStream;
 use crate::outlet::{Leave, Parcel};
 use crate::split::{self, ReceiveHalf, SendHalf, TrySendError};
 
@@ -40,7 +40,7 @@ use crate::split::{self, ReceiveHalf, SendHalf, TrySendError};
 ///   more; any byte counts as life.
 ///
 /// No method loses or doubles anything when its future is dropped.
-pub struct WebSocket<S: Transport = ClientStream> {
+pub struct WebSocket<S: Transport = NetStream> {
     // Dropped first, so that the receiving half finds no sender left.
     send: SendHalf<S>,
     receive: ReceiveHalf<S>,

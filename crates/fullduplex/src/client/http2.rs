@@ -16,10 +16,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
-use super::stream::ClientStream;
 use super::{Client, Version, authority, response};
 use crate::error::{Error, ErrorKind};
 use crate::http1::Map;
+use crate::net_stream::NetStream;
 use crate::uri::Target;
 use crate::websocket::WebSocket;
 
@@ -81,13 +81,13 @@ fn origin(target: &Target) -> Origin {
 pub(super) enum Outcome {
     Opened(WebSocket, Response<()>),
     /// The server does not do it. It may have chosen HTTP/1.1 for the transport.
-    Without(&'static str, Option<ClientStream>),
+    Without(&'static str, Option<NetStream>),
 }
 
 /// A connection to use, or why there is none.
 enum Connection {
     Ready(Pooled),
-    Without(&'static str, Option<ClientStream>),
+    Without(&'static str, Option<NetStream>),
 }
 
 impl Client {
@@ -244,7 +244,7 @@ impl Client {
         let mut stream = Http2Stream { send, receive, buffer: Bytes::new(), _counted: streams };
         match opening.check(response.status().as_u16(), Map(response.headers())) {
             Ok(agreement) => {
-                let stream = ClientStream::new(stream);
+                let stream = NetStream::new(stream);
                 let opened = self.opened(stream, agreement, response, BytesMut::new())?;
                 Ok(Outcome::Opened(opened.0, opened.1))
             }

@@ -15,8 +15,8 @@ use rustls::{
 use rustls_platform_verifier::Verifier;
 use tokio_rustls::TlsConnector;
 
-use super::stream::ClientStream;
 use crate::error::{Error, ErrorKind};
+use crate::net_stream::NetStream;
 
 /// Whom a client trusts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -199,11 +199,11 @@ impl Tls {
     /// which it may choose one. The name that was set is for the client's own server.
     pub(super) async fn connect(
         &self,
-        stream: ClientStream,
+        stream: NetStream,
         host: &str,
         protocols: &[&[u8]],
         is_own: bool,
-    ) -> Result<(ClientStream, Option<Vec<u8>>), Error> {
+    ) -> Result<(NetStream, Option<Vec<u8>>), Error> {
         let name = self.server_name.as_deref().filter(|_| is_own);
         let host = name.unwrap_or(host);
         let name = ServerName::try_from(host.to_owned()).map_err(|error| {
@@ -217,7 +217,7 @@ impl Tls {
         let handshake = TlsConnector::from(Arc::new(config)).connect(name, stream);
         let tls = handshake.await.map_err(|error| explain(host, error))?;
         let chosen = tls.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
-        Ok((ClientStream::new(tls), chosen))
+        Ok((NetStream::new(tls), chosen))
     }
 }
 
