@@ -32,11 +32,15 @@ mod driver;
 mod error;
 mod halves;
 mod http1;
+#[cfg(feature = "http2")]
+mod http2_stream;
 mod incoming;
 mod mask;
 mod message_io;
 mod net_stream;
 mod outlet;
+#[cfg(any(feature = "http2", feature = "hyper"))]
+mod rewind;
 pub mod server;
 mod split;
 mod uri;

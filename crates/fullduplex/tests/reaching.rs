@@ -220,7 +220,7 @@ async fn refusals_for_want_of_credentials_are_told_apart() {
 async fn opening(expected: &'static [&'static str], missing: &'static [&'static str]) -> String {
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", server.local_addr().unwrap());
-    tokio::spawn(server.serve_handshakes(move |handshake, _| async move {
+    tokio::spawn(server.serve_handshakes(move |handshake| async move {
         let request = format!("{:?}", handshake.request());
         for words in expected {
             assert!(request.contains(words), "{words} in {request}");
