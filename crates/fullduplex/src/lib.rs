@@ -38,6 +38,8 @@ mod message_io;
 mod outlet;
 pub mod server;
 mod split;
+#[cfg(feature = "tls")]
+mod tls;
 mod uri;
 mod websocket;
 

@@ -8,10 +8,19 @@
 mod handshake;
 mod listen;
 mod origin;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use handshake::Handshake;
 pub use listen::Server;
 pub use origin::OriginPolicy;
+#[cfg(feature = "self-signed")]
+pub use tls::SelfSigned;
+#[cfg(feature = "tls")]
+pub use tls::{
+    Certificate, CertificateInfo, CertificateWarning, Pem, TlsBuilder, TlsConfig, TlsInfo,
+    TlsStream,
+};
 
 use std::sync::Arc;
 
