@@ -27,6 +27,7 @@
 
 mod buffers;
 mod byte_stream;
+mod cidr;
 pub mod client;
 mod driver;
 mod error;

@@ -8,12 +8,14 @@
 mod handshake;
 mod listen;
 mod origin;
+mod peer;
 #[cfg(feature = "tls")]
 mod tls;
 
 pub use handshake::Handshake;
 pub use listen::Server;
 pub use origin::OriginPolicy;
+pub use peer::{Peer, TrustedProxies};
 #[cfg(feature = "self-signed")]
 pub use tls::SelfSigned;
 #[cfg(feature = "tls")]
