@@ -9,6 +9,7 @@ mod handshake;
 mod listen;
 mod origin;
 mod peer;
+mod slots;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -16,6 +17,7 @@ pub use handshake::Handshake;
 pub use listen::Server;
 pub use origin::OriginPolicy;
 pub use peer::{Peer, TrustedProxies};
+pub use slots::{NoSlot, Slot, SlotCounts, SlotLimits, Slots};
 #[cfg(feature = "self-signed")]
 pub use tls::SelfSigned;
 #[cfg(feature = "tls")]
