@@ -31,6 +31,7 @@ const ALLOWED: [(&str, &[&str]); 5] = [
             "rustls-platform-verifier",
             "rustls-webpki",
             "socket2",
+            "subtle",
             "tokio",
             "tokio-rustls",
             "url",

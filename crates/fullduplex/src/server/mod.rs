@@ -9,6 +9,8 @@ mod handshake;
 mod listen;
 mod origin;
 mod peer;
+mod rate;
+mod secret;
 mod slots;
 #[cfg(feature = "tls")]
 mod tls;
@@ -17,6 +19,8 @@ pub use handshake::Handshake;
 pub use listen::Server;
 pub use origin::OriginPolicy;
 pub use peer::{Peer, TrustedProxies};
+pub use rate::{Bucket, Rate};
+pub use secret::constant_time_eq;
 pub use slots::{NoSlot, Slot, SlotCounts, SlotLimits, Slots};
 #[cfg(feature = "self-signed")]
 pub use tls::SelfSigned;
