@@ -27,6 +27,7 @@
 
 mod buffers;
 mod byte_stream;
+mod cidr;
 pub mod client;
 mod driver;
 mod error;
@@ -43,6 +44,8 @@ mod outlet;
 mod rewind;
 pub mod server;
 mod split;
+#[cfg(feature = "tls")]
+mod tls;
 mod uri;
 mod websocket;
 

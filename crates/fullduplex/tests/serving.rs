@@ -44,7 +44,7 @@ impl tower_service::Service<Request<Body>> for Pages {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        assert!(request.extensions().get::<server::Peer>().unwrap().address.is_some());
+        assert!(request.extensions().get::<server::Remote>().unwrap().client_ip().is_some());
         let page = format!("{:?} {}", request.version(), request.uri().path());
         ready(Ok(Response::new(Page(Some(page)))))
     }

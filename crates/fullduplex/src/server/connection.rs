@@ -1,6 +1,5 @@
 //! One accepted connection: what it speaks, and who answers.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -15,6 +14,7 @@ use super::lifecycle::Draining;
 use super::lifecycle::Shared;
 use super::members::Place;
 use super::peer::Peer;
+use super::remote::Remote;
 use super::reply::OnTransport;
 use super::request::{Asked, plain};
 use crate::client::BoxFuture;
@@ -44,7 +44,7 @@ pub(crate) struct Context {
 /// A connection that was accepted, and what it holds.
 pub(crate) struct Accepted {
     pub(crate) stream: NetStream,
-    pub(crate) address: Option<SocketAddr>,
+    pub(crate) peer: Peer,
     pub(crate) ticket: Ticket,
     pub(crate) place: Arc<Place>,
 }
@@ -69,8 +69,8 @@ enum First {
 
 /// Reads the first request. `None` if it has been answered, and so have those behind it.
 async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
-    let Accepted { mut stream, address, ticket, place } = accepted;
-    let peer = Peer { address, ..Peer::default() };
+    let Accepted { mut stream, peer, ticket, place } = accepted;
+    let remote = Remote::new(peer);
     let mut received = BytesMut::new();
     let first = tokio::select! {
         first = read_first(&context, &mut stream, &mut received) => first,
@@ -82,7 +82,7 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
         #[cfg(feature = "http2")]
         Ok(First::Http2) => {
             let stream = Rewind::new(received.freeze(), stream);
-            super::http2::serve(context, stream, peer, place).await;
+            super::http2::serve(context, stream, remote, place).await;
             None
         }
         #[cfg(feature = "hyper")]
@@ -90,12 +90,12 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
             let mut before = BytesMut::from(head);
             before.unsplit(received);
             let stream = Rewind::new(before.freeze(), stream);
-            super::http1::serve(context, stream, peer, place).await;
+            super::http1::serve(context, stream, remote, place).await;
             None
         }
         Ok(First::Request(head, mut asked)) => {
             drop(head);
-            asked.request.extensions_mut().insert(peer);
+            asked.request.extensions_mut().insert(remote);
             let reply = OnTransport { stream, leftover: received };
             Some(context.handshake(asked, Box::new(reply), place))
         }

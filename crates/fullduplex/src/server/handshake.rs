@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::ServerConfig;
 use super::members::Place;
 use super::peer::Peer;
+use super::remote::Remote;
 use super::reply::{ANSWER_TIMEOUT, OnTransport, Reply, respond};
 use super::request::{Asked, Denied, plain, refusal_response};
 use crate::error::{Error, ErrorKind};
@@ -64,7 +65,7 @@ impl<S: Transport> Handshake<S> {
         self
     }
 
-    /// The request. Its extensions hold the [`Peer`], if a [`Server`](super::Server) read it.
+    /// The request. Its extensions hold the [`Remote`], if a [`Server`](super::Server) read it.
     ///
     /// An extended CONNECT of HTTP/2 or HTTP/3 (RFC 8441) has the method `CONNECT`, and its
     /// authority in the URI in place of `Host`.
@@ -78,19 +79,22 @@ impl<S: Transport> Handshake<S> {
     }
 
     /// Who asks, if a [`Server`](super::Server) read the request.
-    pub fn peer(&self) -> Option<&Peer> {
+    pub fn remote(&self) -> Option<&Remote> {
         self.asked.request.extensions().get()
     }
 
     /// The address of the other end of the socket; see [`client_ip`](Self::client_ip) for who
     /// is behind a proxy.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.peer().and_then(|peer| peer.address)
+        match self.remote()?.peer {
+            Peer::Inet(address) => Some(address),
+            Peer::Unix => None,
+        }
     }
 
     /// The address of the client: the one that a trusted proxy names, else the socket's.
     pub fn client_ip(&self) -> Option<IpAddr> {
-        self.peer().and_then(Peer::client_ip)
+        self.remote().and_then(Remote::client_ip)
     }
 
     /// Whether it asks for a WebSocket, well or badly, rather than being ordinary HTTP.

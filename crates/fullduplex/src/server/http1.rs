@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::connection::Context;
 use super::members::Place;
-use super::peer::Peer;
+use super::remote::Remote;
 use super::reply::Reply;
 use super::request::{Accepted, Asked, plain};
 use super::service::{Answer, full};
@@ -31,13 +31,13 @@ const LEAST_BUFFER: usize = 8 << 10;
 pub(crate) async fn serve(
     context: Arc<Context>,
     stream: Rewind<NetStream>,
-    peer: Peer,
+    remote: Remote,
     place: Arc<Place>,
 ) {
     let limits = context.config.handshake;
     let mut draining = context.draining();
     let respond = service_fn(move |request| {
-        respond_to(context.clone(), request, peer.clone(), place.clone())
+        respond_to(context.clone(), request, remote.clone(), place.clone())
     });
     let connection = Builder::new()
         .timer(TokioTimer::new())
@@ -59,10 +59,10 @@ pub(crate) async fn serve(
 async fn respond_to(
     context: Arc<Context>,
     mut request: Request<Incoming>,
-    peer: Peer,
+    remote: Remote,
     place: Arc<Place>,
 ) -> Result<Answer, Infallible> {
-    request.extensions_mut().insert(peer);
+    request.extensions_mut().insert(remote);
     let on_upgrade = hyper::upgrade::on(&mut request);
     let (parts, incoming) = request.into_parts();
     let asked = Asked::new(Request::from_parts(parts, ()), None, &context.config);

@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use super::connection::Context;
 use super::members::Place;
-use super::peer::Peer;
+use super::remote::Remote;
 use super::reply::Reply;
 use super::request::{Accepted, Asked, plain};
 use crate::client::BoxFuture;
@@ -51,7 +51,7 @@ pub(crate) async fn begins<S: Transport>(
 pub(crate) async fn serve<S: Transport>(
     context: Arc<Context>,
     stream: S,
-    peer: Peer,
+    remote: Remote,
     place: Arc<Place>,
 ) {
     let limits = &context.config.limits;
@@ -72,7 +72,7 @@ pub(crate) async fn serve<S: Transport>(
     let mut draining = context.draining();
     let respond = |(request, respond): (Request<RecvStream>, SendResponse<Bytes>)| {
         let (mut parts, receive) = request.into_parts();
-        parts.extensions.insert(peer.clone());
+        parts.extensions.insert(remote.clone());
         let stream = Stream { respond, receive, counted: under_way.clone() };
         tokio::spawn(respond_to(context.clone(), parts, stream, place.clone()));
     };

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
 
+use super::peer::Peer;
 use crate::net_stream::NetStream;
 
 /// How long to wait after an error of `accept` that does not pass by itself, such as too
@@ -71,7 +72,7 @@ impl Listener {
 
     /// The next connection. Errors are waited out: none of them is a reason to serve nobody
     /// any more.
-    pub(crate) async fn accept(&self) -> (NetStream, Option<SocketAddr>) {
+    pub(crate) async fn accept(&self) -> (NetStream, Peer) {
         loop {
             match self.try_accept().await {
                 Ok(accepted) => return accepted,
@@ -81,16 +82,16 @@ impl Listener {
         }
     }
 
-    async fn try_accept(&self) -> io::Result<(NetStream, Option<SocketAddr>)> {
+    async fn try_accept(&self) -> io::Result<(NetStream, Peer)> {
         match self {
             Self::Tcp(listener) => {
                 let (tcp, address) = listener.accept().await?;
                 // Small messages should not wait for the peer's acknowledgement.
                 let _ = tcp.set_nodelay(true);
-                Ok((tcp.into(), Some(address)))
+                Ok((tcp.into(), address.into()))
             }
             #[cfg(unix)]
-            Self::Unix(listener) => Ok((listener.accept().await?.0.into(), None)),
+            Self::Unix(listener) => Ok((listener.accept().await?.0.into(), Peer::Unix)),
         }
     }
 }

@@ -23,11 +23,17 @@ mod listen;
 pub(crate) mod members;
 mod origin;
 mod peer;
+mod rate;
+mod remote;
 mod reply;
 mod request;
 mod running;
+mod secret;
 #[cfg(feature = "hyper")]
 mod service;
+mod slots;
+#[cfg(feature = "tls")]
+mod tls;
 #[cfg(feature = "hyper")]
 mod upgrade;
 
@@ -38,8 +44,19 @@ pub use drain::{Drain, DrainReport, ServerHandle};
 pub use handshake::Handshake;
 pub use listen::Listener;
 pub use origin::OriginPolicy;
-pub use peer::Peer;
+pub use peer::{Peer, TrustedProxies};
+pub use rate::{Bucket, Rate};
+pub use remote::Remote;
 pub use running::Server;
+pub use secret::constant_time_eq;
+pub use slots::{NoSlot, Slot, SlotCounts, SlotLimits, Slots};
+#[cfg(feature = "self-signed")]
+pub use tls::SelfSigned;
+#[cfg(feature = "tls")]
+pub use tls::{
+    Certificate, CertificateInfo, CertificateWarning, Pem, TlsBuilder, TlsConfig, TlsInfo,
+    TlsStream,
+};
 #[cfg(feature = "hyper")]
 pub use upgrade::{Rejection, Upgrade, is_websocket, upgrade};
 

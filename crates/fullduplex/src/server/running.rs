@@ -173,10 +173,10 @@ impl Server {
 
 async fn accept(listener: Listener, context: Arc<Context>) {
     loop {
-        let (stream, address) = listener.accept().await;
+        let (stream, peer) = listener.accept().await;
         let (ticket, _) = context.shared.in_flight.enter();
         let place = context.shared.enter();
-        let accepted = Accepted { stream, address, ticket, place };
+        let accepted = Accepted { stream, peer, ticket, place };
         tokio::spawn(connection::serve(context.clone(), accepted));
     }
 }
