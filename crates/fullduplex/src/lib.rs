@@ -28,6 +28,7 @@
 mod buffers;
 mod byte_stream;
 pub mod client;
+mod deadline;
 mod driver;
 mod error;
 mod halves;

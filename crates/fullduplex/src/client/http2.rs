@@ -14,10 +14,10 @@ use h2::{Ping, Reason, RecvStream, SendStream};
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::timeout;
 
 use super::stream::ClientStream;
 use super::{Client, Version, authority, response};
+use crate::deadline::within;
 use crate::error::{Error, ErrorKind};
 use crate::http1::Map;
 use crate::uri::Target;
@@ -100,10 +100,8 @@ impl Client {
         let origin = origin(target);
         let slot = self.pool.slot(&origin);
         for again in [true, false] {
-            let connection = timeout(self.connect_timeout, self.http2_connection(&slot, target));
-            let connection = connection
-                .await
-                .map_err(|_| Error::timeout("connect_timeout", self.connect_timeout))??;
+            let connection = self.http2_connection(&slot, target);
+            let connection = within("connect_timeout", self.connect_timeout, connection).await??;
             let Pooled { mut sender, streams } = match connection {
                 Connection::Ready(pooled) => pooled,
                 Connection::Without(why, stream) => {
@@ -218,10 +216,7 @@ impl Client {
         (send, streams): (SendStream<Bytes>, Arc<()>),
     ) -> Result<Outcome, Error> {
         let after = self.limits.handshake_timeout;
-        let response = timeout(after, response)
-            .await
-            .map_err(|_| Error::timeout("handshake_timeout", after))?;
-        let response = match response {
+        let response = match within("handshake_timeout", after, response).await? {
             Ok(response) => response,
             Err(error) if error.reason() == Some(Reason::HTTP_1_1_REQUIRED) => {
                 return Ok(Outcome::Without("it requires HTTP/1.1", None));

@@ -30,7 +30,6 @@ use fullduplex_proto::handshake::http1::write_request;
 use fullduplex_proto::{Config, DeflateConfig, Role};
 use http::header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
-use tokio::time::timeout;
 
 pub use self::builder::ClientBuilder;
 pub use self::dial::{BoxFuture, Connect, Resolve, SocketOptions};
@@ -48,6 +47,7 @@ pub use self::tls::{Roots, TlsSettings};
 use self::dial::Dialer;
 use self::proxy::Scheme;
 use self::tunnel::Destination;
+use crate::deadline::within;
 use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
 use crate::http1::{self, HandshakeLimits, Map};
@@ -234,9 +234,8 @@ impl Client {
                 http2::Outcome::Without(_, None) => {}
             }
         }
-        let (stream, _) = timeout(self.connect_timeout, self.reach(target, &[b"http/1.1"]))
-            .await
-            .map_err(|_| Error::timeout("connect_timeout", self.connect_timeout))??;
+        let reaching = self.reach(target, &[b"http/1.1"]);
+        let (stream, _) = within("connect_timeout", self.connect_timeout, reaching).await??;
         self.handshake(stream, target, headers).await
     }
 
@@ -379,9 +378,7 @@ impl Client {
             http1::write_all(&mut stream, &head).await?;
             response::read(&mut stream, &self.limits, &mut leftover).await
         };
-        let response = timeout(after, exchange)
-            .await
-            .map_err(|_| Error::timeout("handshake_timeout", after))??;
+        let response = within("handshake_timeout", after, exchange).await??;
         self.keep_cookies(target, response.headers());
         match opening.check(response.status().as_u16(), Map(response.headers())) {
             Ok(agreement) => self.opened(stream, agreement, response, leftover),
