@@ -1,23 +1,19 @@
 """TLS servers of Python and Node, with a CA made here, for `fdx connect`: tls_server.py FDX"""
 
-import asyncio
 import contextlib
 import datetime
-import os
 import ssl
 import sys
-import tempfile
 
 import trustme
 from websockets.asyncio.server import serve
 
+from programs import path, run, running
 from tap import check, main
 
 FDX = sys.argv[1]
-HERE = os.path.dirname(os.path.abspath(__file__))
 CA = trustme.CA()
-DIR = tempfile.mkdtemp(prefix="fullduplex-tls-")
-CA_FILE = os.path.join(DIR, "ca.pem")
+CA_FILE = path("ca.pem")
 CA.cert_pem.write_to_path(CA_FILE)
 
 
@@ -32,7 +28,7 @@ async def server(certificate, client_ca=None, chain=True):
     if chain:
         certificate.configure_cert(context)
     else:
-        cert, key = os.path.join(DIR, "leaf.pem"), os.path.join(DIR, "leaf.key")
+        cert, key = path("leaf.pem"), path("leaf.key")
         certificate.cert_chain_pems[0].write_to_path(cert)
         certificate.private_key_pem.write_to_path(key)
         context.load_cert_chain(cert, key)
@@ -45,12 +41,8 @@ async def server(certificate, client_ca=None, chain=True):
 
 async def fdx(url, *options, ca=CA_FILE):
     trust = ["--ca", ca] if ca else []
-    process = await asyncio.create_subprocess_exec(
-        FDX, "connect", url, *trust, *options,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await asyncio.wait_for(process.communicate("grüße\n".encode()), 30)
-    return process.returncode, out.decode(), err.decode()
+    code, out, err = await run(FDX, "connect", url, *trust, *options, stdin="grüße\n".encode())
+    return code, out.decode(), err
 
 
 async def refused(url, *says, **options):
@@ -107,7 +99,7 @@ async def insecure_takes_anything_and_says_so():
 @check
 async def a_client_certificate_is_shown():
     client = CA.issue_cert("me@example.org")
-    cert, key = os.path.join(DIR, "me.pem"), os.path.join(DIR, "me.key")
+    cert, key = path("me.pem"), path("me.key")
     with open(cert, "wb") as file:
         for pem in client.cert_chain_pems:
             file.write(pem.bytes())
@@ -128,7 +120,7 @@ async def no_tls_at_all_is_told():
 @check
 async def nodes_server_too():
     certificate = CA.issue_cert("localhost")
-    cert, key = os.path.join(DIR, "node.pem"), os.path.join(DIR, "node.key")
+    cert, key = path("node.pem"), path("node.key")
     certificate.cert_chain_pems[0].write_to_path(cert)
     certificate.private_key_pem.write_to_path(key)
     script = """
@@ -138,13 +130,8 @@ async def nodes_server_too():
     new WebSocketServer({ server }).on("connection", ws => ws.on("message", (data, isBinary) => ws.send(data, { binary: isBinary })));
     server.listen(0, "127.0.0.1", () => console.log(server.address().port));
     """
-    node = await asyncio.create_subprocess_exec("node", "-e", script, cert, key, stdout=asyncio.subprocess.PIPE)
-    try:
-        port = int(await node.stdout.readline())
+    async with running("node", "-e", script, cert, key) as port:
         assert (await fdx(f"wss://localhost:{port}/"))[:2] == (0, "grüße\n")
-    finally:
-        node.kill()
-        await node.wait()
 
 
 main()
