@@ -114,7 +114,13 @@ async def a_client_certificate_is_shown():
 async def no_tls_at_all_is_told():
     async with serve(echo, "127.0.0.1", 0) as s:
         port = s.sockets[0].getsockname()[1]
-        await refused(f"wss://localhost:{port}/", "TLS")
+        await refused(f"wss://localhost:{port}/", "perhaps there is no TLS at this port")
+    script = """
+    const server = require("node:http").createServer();
+    server.listen(0, "127.0.0.1", () => console.log(server.address().port));
+    """
+    async with running("node", "-e", script) as port:
+        await refused(f"wss://localhost:{port}/", "does not speak TLS", "ws: URL")
 
 
 @check

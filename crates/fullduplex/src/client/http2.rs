@@ -157,24 +157,30 @@ impl Client {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .enable_push(false);
         let handshake = builder.handshake(stream).await;
-        let (sender, mut connection) =
-            handshake.map_err(|error| failed("beginning HTTP/2", error))?;
-        let pings = connection.ping_pong();
+        let begins = |error| failed_to_begin(target.secure, error);
+        let (sender, mut connection) = handshake.map_err(begins)?;
+        // The server's SETTINGS come before anything else it sends (RFC 9113 §3.4), so they
+        // have come when it answers.
+        if let Some(mut pings) = connection.ping_pong() {
+            tokio::select! {
+                // First, as it knows why there will be no pong.
+                biased;
+                ended = &mut connection => {
+                    let unexplained = || Error::new(ErrorKind::Io, "beginning HTTP/2: it ended");
+                    return Err(ended.err().map_or_else(unexplained, begins));
+                }
+                pong = pings.ping(Ping::opaque()) => pong.map(drop).map_err(begins)?,
+            }
+        }
         tokio::spawn(async move {
             // Its streams are told how it ended.
             let _ = connection.await;
         });
-        // The server's SETTINGS come before anything else it sends (RFC 9113 §3.4), so they
-        // have come when it answers.
-        if let Some(mut pings) = pings {
-            let pong = pings.ping(Ping::opaque()).await;
-            pong.map_err(|error| failed("beginning HTTP/2", error))?;
-        }
         if !sender.is_extended_connect_protocol_enabled() {
             let why = "it does not set SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 §3)";
             return Ok(Connection::Without(why, None));
         }
-        let sender = sender.ready().await.map_err(|error| failed("beginning HTTP/2", error))?;
+        let sender = sender.ready().await.map_err(begins)?;
         let ready = Pooled { sender, streams: Arc::default() };
         *pooled = Some(ready.clone());
         Ok(Connection::Ready(ready))
@@ -262,6 +268,17 @@ fn evict(slot: &Slot, id: &Weak<()>) {
     {
         *pooled = None;
     }
+}
+
+/// Over TLS the server has chosen HTTP/2; else it may never have heard of it, and ends the
+/// connection or answers what can't be read.
+fn failed_to_begin(over_tls: bool, error: h2::Error) -> Error {
+    if over_tls {
+        return failed("beginning HTTP/2", error);
+    }
+    let kind = if error.is_library() { ErrorKind::Handshake } else { ErrorKind::Io };
+    let why = "beginning HTTP/2: the server does not seem to speak it; try HTTP/1.1";
+    Error::new(kind, why).with_source(error)
 }
 
 fn failed(doing: &'static str, error: h2::Error) -> Error {
