@@ -97,16 +97,14 @@ impl Client {
         target: &Target,
         headers: &HeaderMap,
     ) -> Result<Outcome, Error> {
-        let origin = origin(target);
-        let slot = self.pool.slot(&origin);
+        let slot = self.pool.slot(&origin(target));
         for again in [true, false] {
             let connection = self.http2_connection(&slot, target);
             let connection = within("connect_timeout", self.connect_timeout, connection).await??;
             let Pooled { mut sender, streams } = match connection {
                 Connection::Ready(pooled) => pooled,
                 Connection::Without(why, stream) => {
-                    self.pool.learn_without(origin);
-                    return Ok(Outcome::Without(why, stream));
+                    return Ok(self.without_http2(target, why, stream));
                 }
             };
             let opening = self.offers(Opening::extended())?;
@@ -122,12 +120,28 @@ impl Client {
             };
             let id = Arc::downgrade(&streams);
             let opened = self.http2_handshake(&opening, target, response, (send, streams)).await;
-            if opened.as_ref().is_err_and(|error| error.response().is_none()) {
+            let is_of_use = match &opened {
+                Ok(Outcome::Opened(..)) => true,
+                Ok(Outcome::Without(..)) => !self.pool.is_without(target),
+                Err(error) => error.response().is_some(),
+            };
+            if !is_of_use {
                 evict(&slot, &id);
             }
             return opened;
         }
         Err(Error::new(ErrorKind::Io, "the HTTP/2 connection is going away"))
+    }
+
+    /// The server does not do it, which is remembered.
+    fn without_http2(
+        &self,
+        target: &Target,
+        why: &'static str,
+        stream: Option<ClientStream>,
+    ) -> Outcome {
+        self.pool.learn_without(origin(target));
+        Outcome::Without(why, stream)
     }
 
     /// The pooled connection if it still takes requests, or a new one.
@@ -225,13 +239,20 @@ impl Client {
         let response = match within("handshake_timeout", after, response).await? {
             Ok(response) => response,
             Err(error) if error.reason() == Some(Reason::HTTP_1_1_REQUIRED) => {
-                return Ok(Outcome::Without("it requires HTTP/1.1", None));
+                return Ok(self.without_http2(target, "it requires HTTP/1.1", None));
             }
             Err(error)
                 if error.reason() == Some(Reason::REFUSED_STREAM)
                     && self.version == Version::Auto =>
             {
-                return Ok(Outcome::Without("it refused the stream", None));
+                let why = "it refused the stream";
+                // The pool's and ours: without others it was not for their number.
+                let is_alone = Arc::strong_count(&streams) <= 2;
+                return Ok(if is_alone {
+                    self.without_http2(target, why, None)
+                } else {
+                    Outcome::Without(why, None)
+                });
             }
             Err(error) => return Err(failed("the answer on HTTP/2", error)),
         };
@@ -251,7 +272,7 @@ impl Client {
             }
             // What some say that have the setting and not the feature.
             Err(_) if response.status() == http::StatusCode::NOT_IMPLEMENTED => {
-                Ok(Outcome::Without("it answered 501", None))
+                Ok(self.without_http2(target, "it answered 501", None))
             }
             Err(error) => {
                 Err(response::refused(error, &mut stream, response, BytesMut::new()).await)

@@ -78,7 +78,9 @@ pub enum Version {
     /// knowledge that the server speaks it.
     #[cfg(feature = "http2")]
     Http2,
-    /// For `wss:` HTTP/2 if the server does it, else HTTP/1.1; what it does is remembered.
+    /// For `wss:` HTTP/2 if the server does it, else HTTP/1.1. A server that does not choose
+    /// HTTP/2, lacks the setting of RFC 8441, answers 501, refuses the first stream or
+    /// requires HTTP/1.1 is remembered, and not asked for HTTP/2 again.
     #[cfg(feature = "http2")]
     Auto,
 }
