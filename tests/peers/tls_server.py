@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import os
 import ssl
 import sys
 
@@ -39,9 +40,10 @@ async def server(certificate, client_ca=None, chain=True):
         yield f"wss://localhost:{s.sockets[0].getsockname()[1]}/"
 
 
-async def fdx(url, *options, ca=CA_FILE):
+async def fdx(url, *options, ca=CA_FILE, **environment):
     trust = ["--ca", ca] if ca else []
-    code, out, err = await run(FDX, "connect", url, *trust, *options, stdin="grüße\n".encode())
+    env = {**os.environ, **environment}
+    code, out, err = await run(FDX, "connect", url, *trust, *options, stdin="grüße\n".encode(), env=env)
     return code, out.decode(), err
 
 
@@ -123,21 +125,84 @@ async def no_tls_at_all_is_told():
         await refused(f"wss://localhost:{port}/", "does not speak TLS", "ws: URL")
 
 
-@check
-async def nodes_server_too():
+def node(script, *options):
+    """A server of Node with a certificate of the authority. The script adds handlers to it."""
     certificate = CA.issue_cert("localhost")
     cert, key = path("node.pem"), path("node.key")
     certificate.cert_chain_pems[0].write_to_path(cert)
     certificate.private_key_pem.write_to_path(key)
-    script = """
+    start = """
     const { createServer } = require("node:https"), { readFileSync } = require("node:fs");
     const { WebSocketServer } = require(process.env.PEERS + "/node_modules/ws");
-    const server = createServer({ cert: readFileSync(process.argv[1]), key: readFileSync(process.argv[2]) });
-    new WebSocketServer({ server }).on("connection", ws => ws.on("message", (data, isBinary) => ws.send(data, { binary: isBinary })));
+    const [cert, key, ...options] = process.argv.slice(1);
+    const server = createServer({ cert: readFileSync(cert), key: readFileSync(key), maxVersion: options[0] });
     server.listen(0, "127.0.0.1", () => console.log(server.address().port));
     """
-    async with running("node", "-e", script, cert, key) as port:
+    return running("node", "-e", start + script, cert, key, *options)
+
+
+@check
+async def nodes_server_too():
+    echo = """
+    new WebSocketServer({ server }).on("connection", ws => ws.on("message", (data, isBinary) => ws.send(data, { binary: isBinary })));
+    """
+    async with node(echo) as port:
         assert (await fdx(f"wss://localhost:{port}/"))[:2] == (0, "grüße\n")
+
+
+# The same client connects twice: the first connection is redirected to the second.
+
+
+@check
+async def sessions_are_resumed_with_python():
+    for version in [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]:
+        reused = []
+
+        def process_request(ws, request):
+            tls = ws.transport.get_extra_info("ssl_object")
+            reused.append((tls.version().replace(".", "_"), tls.session_reused))
+            if request.path == "/":
+                response = ws.respond(302, "")
+                response.headers["Location"] = "/again"
+                return response
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.maximum_version = version
+        CA.issue_cert("localhost").configure_cert(context)
+        async with serve(echo, "127.0.0.1", 0, ssl=context, process_request=process_request) as s:
+            url = f"wss://localhost:{s.sockets[0].getsockname()[1]}/"
+            assert (await fdx(url, "--max-redirects", "1"))[:2] == (0, "grüße\n")
+        assert reused == [(version.name, False), (version.name, True)], reused
+
+
+@check
+async def sessions_are_resumed_with_node():
+    script = """
+    const wss = new WebSocketServer({ noServer: true });
+    server.on("upgrade", (request, socket, head) => {
+      if (request.url == "/") return socket.end("HTTP/1.1 302 Found\\r\\nLocation: /again\\r\\nContent-Length: 0\\r\\n\\r\\n");
+      wss.handleUpgrade(request, socket, head, ws => ws.send(`${socket.getProtocol()} ${socket.isSessionReused()}`));
+    });
+    """
+    for version in ["TLSv1.2", "TLSv1.3"]:
+        async with node(script, version) as port:
+            assert (await fdx(f"wss://localhost:{port}/", "--max-redirects", "1"))[:2] == (0, f"{version} true\n")
+
+
+# Where the authorities of the system are, SSL_CERT_FILE says.
+
+
+@check
+async def the_authorities_of_the_system_are_trusted():
+    async with server(CA.issue_cert("localhost")) as url:
+        code, out, err = await fdx(url, ca=None, SSL_CERT_FILE=CA_FILE)
+        assert (code, out) == (0, "grüße\n"), err
+        other = path("other.pem")
+        trustme.CA().cert_pem.write_to_path(other)
+        await refused(url, "unknown issuer", ca=None, SSL_CERT_FILE=other)
+        # Those that are named come on top.
+        code, out, err = await fdx(url, SSL_CERT_FILE=other)
+        assert (code, out) == (0, "grüße\n"), err
 
 
 main()
