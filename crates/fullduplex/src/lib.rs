@@ -29,6 +29,7 @@ mod buffers;
 mod byte_stream;
 mod cidr;
 pub mod client;
+mod deadline;
 mod driver;
 mod error;
 mod halves;

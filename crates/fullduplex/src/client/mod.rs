@@ -29,7 +29,6 @@ use fullduplex_proto::handshake::http1::write_request;
 use fullduplex_proto::{Config, DeflateConfig, Role};
 use http::header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
-use tokio::time::timeout;
 
 pub use self::builder::ClientBuilder;
 pub use self::dial::{BoxFuture, Connect, Resolve, SocketOptions};
@@ -45,6 +44,7 @@ pub use self::tls::{Roots, TlsSettings};
 use self::dial::Dialer;
 use self::proxy::Scheme;
 use self::tunnel::Destination;
+use crate::deadline::within;
 use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
 use crate::http1::{self, HandshakeLimits, Map};
@@ -76,7 +76,9 @@ pub enum Version {
     /// knowledge that the server speaks it.
     #[cfg(feature = "http2")]
     Http2,
-    /// For `wss:` HTTP/2 if the server does it, else HTTP/1.1; what it does is remembered.
+    /// For `wss:` HTTP/2 if the server does it, else HTTP/1.1. A server that does not choose
+    /// HTTP/2, lacks the setting of RFC 8441, answers 501, refuses the first stream or
+    /// requires HTTP/1.1 is remembered, and not asked for HTTP/2 again.
     #[cfg(feature = "http2")]
     Auto,
 }
@@ -232,9 +234,8 @@ impl Client {
                 http2::Outcome::Without(_, None) => {}
             }
         }
-        let (stream, _) = timeout(self.connect_timeout, self.reach(target, &[b"http/1.1"]))
-            .await
-            .map_err(|_| Error::timeout("connect_timeout", self.connect_timeout))??;
+        let reaching = self.reach(target, &[b"http/1.1"]);
+        let (stream, _) = within("connect_timeout", self.connect_timeout, reaching).await??;
         self.handshake(stream, target, headers).await
     }
 
@@ -377,9 +378,7 @@ impl Client {
             http1::write_all(&mut stream, &head).await?;
             response::read(&mut stream, &self.limits, &mut leftover).await
         };
-        let response = timeout(after, exchange)
-            .await
-            .map_err(|_| Error::timeout("handshake_timeout", after))??;
+        let response = within("handshake_timeout", after, exchange).await??;
         self.keep_cookies(target, response.headers());
         match opening.check(response.status().as_u16(), Map(response.headers())) {
             Ok(agreement) => self.opened(stream, agreement, response, leftover),

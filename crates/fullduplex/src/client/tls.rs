@@ -8,7 +8,8 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
-    ClientConfig, DigitallySignedStruct, Error as RustlsError, RootCertStore, SignatureScheme,
+    ClientConfig, DigitallySignedStruct, Error as RustlsError, InvalidMessage, RootCertStore,
+    SignatureScheme,
 };
 use rustls_platform_verifier::Verifier;
 use tokio_rustls::TlsConnector;
@@ -203,18 +204,27 @@ impl Tls {
     }
 }
 
-/// The certificate's problem in words.
+/// The problem in words, where there are better ones than those of rustls.
 fn explain(host: &str, error: std::io::Error) -> Error {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<RustlsError>());
     let why = match inner {
         Some(RustlsError::InvalidCertificate(problem)) => certificate_problem("server", problem),
+        Some(RustlsError::InvalidMessage(
+            InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
+        )) => {
+            let why = "what answers there does not speak TLS (a server without it is at a ws: URL, \
+                       a proxy without it at an http: URL)";
+            Some(why.into())
+        }
         Some(RustlsError::AlertReceived(alert)) => {
             Some(format!("the server ended the TLS handshake with the alert {alert:?}"))
         }
         Some(_) => None,
         // No fault of TLS.
         None => {
-            let why = format!("the transport failed inside the TLS handshake with {host}");
+            let ended = error.kind() == std::io::ErrorKind::UnexpectedEof;
+            let hint = if ended { " (perhaps there is no TLS at this port)" } else { "" };
+            let why = format!("the transport failed inside the TLS handshake with {host}{hint}");
             return Error::new(ErrorKind::Io, why).with_source(error);
         }
     };
