@@ -33,6 +33,7 @@ const ALLOWED: [(&str, &[&str]); 5] = [
             "rustls",
             "rustls-platform-verifier",
             "rustls-webpki",
+            "slab",
             "socket2",
             "subtle",
             "tokio",

@@ -32,6 +32,7 @@ pub mod client;
 mod deadline;
 mod driver;
 mod error;
+pub mod group;
 mod halves;
 mod http1;
 #[cfg(feature = "http2")]

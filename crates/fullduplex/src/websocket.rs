@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use futures_sink::Sink;
 
 use crate::byte_stream::ByteStream;
 use crate::error::{Error, ErrorKind};
+use crate::group::Deliver;
 use crate::halves::Transport;
 use crate::mask::ThreadRng;
 use crate::message_io::{MessageReader, MessageWriter};
@@ -87,6 +88,10 @@ impl<S: Transport> WebSocket<S> {
     /// Makes it known to the server whose it is.
     pub(crate) fn join(&self, place: Arc<Place>) {
         self.send.outlet.join(place);
+    }
+
+    pub(crate) fn deliver(&self) -> Weak<dyn Deliver> {
+        self.send.deliver()
     }
 
     /// The subprotocol that both ends agreed on (RFC 6455 §1.9).

@@ -23,6 +23,7 @@ use fullduplex_proto::{
 
 use crate::driver::{Driven, Driver};
 use crate::error::Error;
+use crate::group::{Deliver, Delivered, Parked, Slow, Verdict};
 use crate::halves::{Transport, WriteHalf};
 use crate::server::members::{Membership, Place};
 
@@ -59,6 +60,8 @@ pub(crate) struct Inner<S> {
     /// The transport took bytes that `poll_flush` has yet to push on.
     unflushed: bool,
     shut_down: bool,
+    /// Published messages for which there was no room.
+    parked: Option<Box<Parked>>,
     /// The server whose it is.
     membership: Option<Box<Membership>>,
 }
@@ -96,6 +99,7 @@ impl<S: Transport> Outlet<S> {
             hot: false,
             unflushed: false,
             shut_down: false,
+            parked: None,
             membership: None,
         };
         let this = Arc::new(Self {
@@ -393,6 +397,34 @@ impl<S> Drop for Inner<S> {
     fn drop(&mut self) {
         if let Some(membership) = self.membership.take() {
             membership.end(self.session.close_info());
+        }
+    }
+}
+
+impl<S: Transport> Deliver for Outlet<S> {
+    fn deliver(
+        self: Arc<Self>,
+        message: &PreparedMessage,
+        key: Option<u64>,
+        slow: Slow,
+    ) -> Delivered {
+        let mut inner = self.lock();
+        let parcel = Parcel::Prepared(message.clone());
+        let Err((error, _)) = self.send_locked(&mut inner, parcel, Leave::Gathered) else {
+            return Delivered::Queued;
+        };
+        match slow.verdict(error) {
+            Verdict::Park { keep } => {
+                let parked = inner.parked.get_or_insert_default();
+                let missed = parked.park(key, message.clone(), keep);
+                if missed { Delivered::Dropped } else { Delivered::Waiting }
+            }
+            Verdict::Close(frame) => {
+                drop(inner);
+                self.close(frame);
+                Delivered::Closed
+            }
+            Verdict::Drop => Delivered::Dropped,
         }
     }
 }

@@ -63,6 +63,10 @@ impl<S: Transport> Outlet<S> {
             inner.wake_reader();
             inner.wake_waiters();
         }
+        while inner.parked.is_some() && inner.unpark(self.low_water) {
+            // There is room again: what was published before anything else is sent.
+            self.defer();
+        }
         let buffered = inner.session.buffered();
         if buffered <= self.low_water || inner.session.state() == State::Closed {
             inner.wake_waiters();
@@ -90,7 +94,26 @@ impl<S: Transport> Inner<S> {
 
     #[inline]
     pub(super) fn check_ready(&self) -> Result<(), SendError> {
-        if self.broken.is_some() { Err(SendError::Closing) } else { self.session.check_ready() }
+        if self.broken.is_some() {
+            return Err(SendError::Closing);
+        }
+        self.session.check_ready()?;
+        if self.parked.is_some() { Err(SendError::Full) } else { Ok(()) }
+    }
+
+    /// Queues one published message that waited, if there is room for it.
+    fn unpark(&mut self, low_water: usize) -> bool {
+        if self.session.buffered() > low_water || self.session.is_fragmenting() {
+            return false;
+        }
+        self.lend();
+        let Some(parked) = &mut self.parked else { return false };
+        let sent = parked.first().is_some_and(|first| self.session.send_prepared(first).is_ok());
+        parked.unpark();
+        if parked.is_empty() || !sent {
+            self.parked = None;
+        }
+        sent
     }
 
     #[inline]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fullduplex_proto::Config;
 
+use super::SlotLimits;
 use super::origin::OriginPolicy;
 use crate::http1::HandshakeLimits;
 
@@ -29,6 +30,10 @@ pub struct ServerConfig {
 /// Bounds on a server as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerLimits {
+    /// How many connections may stand, in all and from one address. One more is answered 503
+    /// or 429 where that can be done without waiting, and dropped. Connections from this
+    /// machine are counted in all alone. Default: 65,536 and 256.
+    pub connections: SlotLimits,
     /// The most opening handshakes that may be under way; with one more, the oldest is
     /// dropped. Default: 4,096.
     pub max_handshakes: usize,
@@ -41,6 +46,11 @@ pub struct ServerLimits {
 
 impl Default for ServerLimits {
     fn default() -> Self {
-        Self { max_handshakes: 4096, max_streams: 100, idle_timeout: Duration::from_secs(60) }
+        Self {
+            connections: SlotLimits::default(),
+            max_handshakes: 4096,
+            max_streams: 100,
+            idle_timeout: Duration::from_secs(60),
+        }
     }
 }

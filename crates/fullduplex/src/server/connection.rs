@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::{Method, Request, Response, StatusCode, header};
-use tokio::time::timeout;
+use http::{Method, Request, Response, header};
 
-use super::ServerConfig;
 use super::handshake::{Handshake, read_request, refuse_head};
 use super::in_flight::Ticket;
 #[cfg(any(feature = "http2", feature = "hyper"))]
@@ -17,7 +15,9 @@ use super::peer::Peer;
 use super::remote::Remote;
 use super::reply::OnTransport;
 use super::request::{Asked, plain};
+use super::{NoSlot, ServerConfig};
 use crate::client::BoxFuture;
+use crate::deadline::within;
 use crate::error::Error;
 use crate::net_stream::NetStream;
 #[cfg(any(feature = "http2", feature = "hyper"))]
@@ -37,6 +37,8 @@ pub(crate) struct Context {
     pub(crate) shared: Arc<Shared>,
     pub(crate) handler: Handler,
     pub(crate) authenticate: Option<Authenticate>,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<super::TlsConfig>,
     #[cfg(feature = "hyper")]
     pub(crate) service: Option<Box<dyn super::service::Ordinary>>,
 }
@@ -69,15 +71,24 @@ enum First {
 
 /// Reads the first request. `None` if it has been answered, and so have those behind it.
 async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
-    let Accepted { mut stream, peer, ticket, place } = accepted;
-    let remote = Remote::new(peer);
+    let Accepted { stream, peer, ticket, place } = accepted;
+    let mut remote = Remote::new(peer);
     let mut received = BytesMut::new();
-    let first = tokio::select! {
-        first = read_first(&context, &mut stream, &mut received) => first,
+    let beginning = async {
+        let limits = context.config.handshake;
+        let mut stream = context.secured(stream, &mut remote).await?;
+        let first = read_first(&context, &mut stream, &mut received);
+        let first = within("handshake_timeout", limits.handshake_timeout, first).await;
+        Ok((stream, first.and_then(|first| first)))
+    };
+    let begun: Result<_, Error> = tokio::select! {
+        begun = beginning => begun,
         // Too many others have come since.
         () = ticket.evicted() => return None,
     };
     drop(ticket);
+    // Whoever failed at TLS can't be answered.
+    let (stream, first) = begun.ok()?;
     match first {
         #[cfg(feature = "http2")]
         Ok(First::Http2) => {
@@ -111,20 +122,48 @@ async fn read_first(
     stream: &mut NetStream,
     received: &mut BytesMut,
 ) -> Result<First, Error> {
-    let limits = context.config.handshake;
-    let reading = async {
-        #[cfg(feature = "http2")]
-        if context.config.http2 && super::http2::begins(stream, received).await? {
-            return Ok(First::Http2);
-        }
-        let (head, asked) = read_request(stream, received, &context.config).await?;
-        Ok(First::Request(head, asked))
-    };
-    let late = |_| Error::timeout("handshake_timeout", limits.handshake_timeout);
-    timeout(limits.handshake_timeout, reading).await.map_err(late)?
+    #[cfg(feature = "http2")]
+    if context.config.http2 && super::http2::begins(stream, received).await? {
+        return Ok(First::Http2);
+    }
+    let (head, asked) = read_request(stream, received, &context.config).await?;
+    Ok(First::Request(head, asked))
 }
 
 impl Context {
+    /// The stream with TLS on it, if the server has TLS.
+    #[cfg(feature = "tls")]
+    async fn secured(&self, stream: NetStream, remote: &mut Remote) -> Result<NetStream, Error> {
+        let Some(tls) = &self.tls else { return Ok(stream) };
+        let after = self.config.handshake.handshake_timeout;
+        let (stream, info) = within("handshake_timeout", after, tls.accept(stream)).await??;
+        remote.secure = true;
+        remote.tls = Some(Arc::new(info));
+        Ok(NetStream::new(stream))
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[allow(clippy::unused_async, reason = "as with the feature")]
+    async fn secured(&self, stream: NetStream, _: &mut Remote) -> Result<NetStream, Error> {
+        Ok(stream)
+    }
+
+    /// Tells a connection for which there is no room, if that takes no time.
+    pub(crate) fn turn_away(&self, stream: &NetStream, full: NoSlot) {
+        #[cfg(feature = "tls")]
+        if self.tls.is_some() {
+            return;
+        }
+        let status = match full {
+            NoSlot::PerAddress(_) => "429 Too Many Requests",
+            NoSlot::Total(_) => "503 Service Unavailable",
+        };
+        if let Some(tcp) = stream.as_tcp() {
+            let head = "Content-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
+            let _ = tcp.try_write(format!("HTTP/1.1 {status}\r\n{head}").as_bytes());
+        }
+    }
+
     #[cfg(any(feature = "http2", feature = "hyper"))]
     pub(crate) fn draining(&self) -> Draining {
         self.shared.draining()
@@ -175,18 +214,13 @@ impl Context {
         };
         let after = self.config.handshake.handshake_timeout;
         let request = std::mem::take(handshake.request_mut());
-        match timeout(after, authenticate(request)).await {
+        match within("handshake_timeout", after, authenticate(request)).await {
             Ok(Ok(request)) => {
                 *handshake.request_mut() = request;
                 return Some(handshake);
             }
             Ok(Err(response)) => drop(handshake.respond(response).await),
-            Err(_) => {
-                let mut response =
-                    plain(503, &Error::timeout("handshake_timeout", after).to_string());
-                *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-                drop(handshake.respond(response).await);
-            }
+            Err(late) => drop(handshake.respond(plain(503, &late.to_string())).await),
         }
         None
     }

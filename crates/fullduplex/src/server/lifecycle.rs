@@ -2,21 +2,21 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use fullduplex_proto::CloseInfo;
 use tokio::sync::{Notify, watch};
 
-use super::ServerLimits;
 use super::in_flight::InFlight;
 use super::members::{Members, Place};
+use super::{NoSlot, Peer, ServerLimits, Slots};
 
 /// What all connections of a server share.
 pub(crate) struct Shared {
     pub(crate) in_flight: InFlight,
     pub(crate) members: Members,
     phase: watch::Sender<Phase>,
-    connections: AtomicUsize,
+    slots: Slots,
     /// A connection or a WebSocket has ended.
     ended: Notify,
     panics: AtomicU64,
@@ -41,7 +41,7 @@ impl Shared {
             in_flight: InFlight::new(limits.max_handshakes),
             members: Members::default(),
             phase: watch::Sender::new(Phase::Serving),
-            connections: AtomicUsize::new(0),
+            slots: Slots::new(limits.connections),
             ended: Notify::new(),
             panics: AtomicU64::new(0),
         })
@@ -78,7 +78,7 @@ impl Shared {
 
     /// Connections of whatever kind.
     pub(crate) fn connections(&self) -> usize {
-        self.connections.load(Ordering::Relaxed)
+        self.slots.counts().in_use as usize
     }
 
     /// Waits until no connection is left.
@@ -92,9 +92,12 @@ impl Shared {
         }
     }
 
-    pub(crate) fn enter(self: &Arc<Self>) -> Arc<Place> {
-        self.connections.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Place { shared: self.clone() })
+    /// Counts a connection, if there is room for it.
+    pub(crate) fn enter(self: &Arc<Self>, peer: &Peer) -> Result<Arc<Place>, NoSlot> {
+        // Programs on this machine are no strangers, and often a proxy before us.
+        let is_near = peer.ip().is_some_and(|ip| ip.is_loopback());
+        let slot = self.slots.take(if is_near { &Peer::Unix } else { peer })?;
+        Ok(Arc::new(Place { shared: self.clone(), slot: Some(slot) }))
     }
 
     /// A WebSocket has ended.
@@ -138,7 +141,8 @@ impl Drop for PanicWatch {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        // Given back before anybody looks.
+        self.slot = None;
         self.shared.ended.notify_waiters();
     }
 }
