@@ -6,6 +6,7 @@
 //! * [`Server`] listens, and runs a handler for each connection.
 
 mod handshake;
+mod host;
 mod listen;
 mod origin;
 mod peer;
@@ -16,8 +17,9 @@ mod slots;
 mod tls;
 
 pub use handshake::Handshake;
+pub use host::{HostPolicy, HostRefused, HostRule};
 pub use listen::Server;
-pub use origin::OriginPolicy;
+pub use origin::{OriginPolicy, OriginRefused, OriginSuffix};
 pub use peer::{Peer, TrustedProxies};
 pub use rate::{Bucket, Rate};
 pub use secret::constant_time_eq;
