@@ -5,6 +5,7 @@
 //!   answer ordinary HTTP.
 //! * [`Server`] listens, and runs a handler for each connection.
 
+mod forwarded;
 mod handshake;
 mod host;
 mod listen;
@@ -16,6 +17,9 @@ mod slots;
 #[cfg(feature = "tls")]
 mod tls;
 
+pub use forwarded::{
+    AddressSource, BadForwarded, ClientAddress, ForwardedHeader, ForwardedProto, Forwarding,
+};
 pub use handshake::Handshake;
 pub use host::{HostPolicy, HostRefused, HostRule};
 pub use listen::Server;
