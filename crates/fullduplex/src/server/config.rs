@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use fullduplex_proto::Config;
 
-use super::SlotLimits;
-use super::origin::OriginPolicy;
+use super::{Forwarding, HostPolicy, OriginPolicy, SlotLimits};
 use crate::http1::HandshakeLimits;
 
 /// The settings of a server.
@@ -18,6 +17,10 @@ pub struct ServerConfig {
     pub protocols: Vec<String>,
     /// Which web pages may connect. Default: those of the same host.
     pub origin: OriginPolicy,
+    /// For which hosts requests are answered. Default: for any.
+    pub hosts: HostPolicy,
+    /// What is believed about clients behind proxies. Default: nothing.
+    pub forwarding: Forwarding,
     /// Bounds on the opening handshake.
     pub handshake: HandshakeLimits,
     /// Bounds on the server as a whole.

@@ -14,8 +14,8 @@ use super::members::Place;
 use super::peer::Peer;
 use super::remote::Remote;
 use super::reply::OnTransport;
-use super::request::{Asked, plain};
-use super::{NoSlot, ServerConfig};
+use super::request::{Asked, Denied, plain};
+use super::{AddressSource, NoSlot, ServerConfig};
 use crate::client::BoxFuture;
 use crate::deadline::within;
 use crate::error::Error;
@@ -71,7 +71,7 @@ enum First {
 
 /// Reads the first request. `None` if it has been answered, and so have those behind it.
 async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
-    let Accepted { stream, peer, ticket, place } = accepted;
+    let Accepted { stream, peer, ticket, mut place } = accepted;
     let mut remote = Remote::new(peer);
     let mut received = BytesMut::new();
     let beginning = async {
@@ -106,15 +106,31 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
         }
         Ok(First::Request(head, mut asked)) => {
             drop(head);
-            asked.request.extensions_mut().insert(remote);
-            let reply = OnTransport { stream, leftover: received };
-            Some(context.handshake(asked, Box::new(reply), place))
+            let reply = Box::new(OnTransport { stream, leftover: received });
+            let found = asked.check_remote(&remote, &context.config);
+            match found.and_then(|()| place_for_client(&asked, &mut place)) {
+                Ok(()) => Some(context.handshake(asked, reply, place)),
+                Err(denied) => {
+                    context.deny(&asked, reply, &denied).await;
+                    None
+                }
+            }
         }
         Err(error) => {
             refuse_head(stream, error).await;
             None
         }
     }
+}
+
+/// Behind a proxy, the connection counts for the client.
+fn place_for_client(asked: &Asked, place: &mut Arc<Place>) -> Result<(), Denied> {
+    let remote = asked.request.extensions().get::<Remote>();
+    let told = remote.filter(|remote| matches!(remote.client.source, AddressSource::Told(_)));
+    let slot = Arc::get_mut(place).and_then(|place| place.slot.as_mut());
+    let (Some(remote), Some(slot)) = (told, slot) else { return Ok(()) };
+    let moved = slot.move_to(&remote.client.to_peer());
+    moved.map_err(|full| Denied::Policy(429, full.to_string()))
 }
 
 async fn read_first(
@@ -148,10 +164,20 @@ impl Context {
         Ok(stream)
     }
 
+    #[cfg(feature = "tls")]
+    fn is_secure(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[allow(clippy::unused_self, reason = "as with the feature")]
+    fn is_secure(&self) -> bool {
+        false
+    }
+
     /// Tells a connection for which there is no room, if that takes no time.
     pub(crate) fn turn_away(&self, stream: &NetStream, full: NoSlot) {
-        #[cfg(feature = "tls")]
-        if self.tls.is_some() {
+        if self.is_secure() {
             return;
         }
         let status = match full {
@@ -184,6 +210,21 @@ impl Context {
         place: Arc<Place>,
     ) -> Handshake {
         Handshake::new(asked, reply, self.config.clone()).with_place(place)
+    }
+
+    /// Answers a request that a policy of the server's forbids.
+    pub(crate) async fn deny(
+        &self,
+        asked: &Asked,
+        reply: Box<dyn super::reply::Reply<NetStream>>,
+        denied: &Denied,
+    ) {
+        if let Some(response) = denied.response() {
+            let after = self.config.handshake.handshake_timeout;
+            let answer = reply.respond(response, asked.request.method().clone());
+            // The refusal is what went wrong, also if its answer can't be written.
+            let _ = within("handshake_timeout", after, answer).await;
+        }
     }
 
     /// Has the handler answer a request.

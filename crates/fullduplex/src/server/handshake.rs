@@ -15,7 +15,7 @@ use super::members::Place;
 use super::peer::Peer;
 use super::remote::Remote;
 use super::reply::{ANSWER_TIMEOUT, OnTransport, Reply, respond};
-use super::request::{Asked, Denied, plain, refusal_response};
+use super::request::{Asked, plain};
 use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
 use crate::http1;
@@ -136,8 +136,7 @@ impl<S: Transport> Handshake<S> {
         let accepted = match asked.acceptance(&config, chosen, response_headers) {
             Ok(accepted) => accepted,
             Err(denied) => {
-                if let Denied::Peer(refusal) = &denied {
-                    let response = refusal_response(refusal);
+                if let Some(response) = denied.response() {
                     let method = asked.request.method().clone();
                     // The refusal is what went wrong, also if its answer can't be written.
                     let _ = timeout(after, reply.respond(response, method)).await;

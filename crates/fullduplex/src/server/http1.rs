@@ -62,10 +62,12 @@ async fn respond_to(
     remote: Remote,
     place: Arc<Place>,
 ) -> Result<Answer, Infallible> {
-    request.extensions_mut().insert(remote);
     let on_upgrade = hyper::upgrade::on(&mut request);
     let (parts, incoming) = request.into_parts();
-    let asked = Asked::new(Request::from_parts(parts, ()), None, &context.config);
+    let mut asked = Asked::new(Request::from_parts(parts, ()), None, &context.config);
+    if let Err(denied) = asked.check_remote(&remote, &context.config) {
+        return Ok(full(denied.response().unwrap_or_else(|| plain(500, "no answer"))));
+    }
     if let Some(service) = context.service_for(&asked) {
         let request = asked.request.map(|()| super::body::Body::http1(incoming));
         return Ok(service.call(request).await);

@@ -12,7 +12,9 @@ mod body;
 mod config;
 mod connection;
 mod drain;
+mod forwarded;
 mod handshake;
+mod host;
 #[cfg(feature = "hyper")]
 mod http1;
 #[cfg(feature = "http2")]
@@ -41,9 +43,13 @@ mod upgrade;
 pub use body::Body;
 pub use config::{ServerConfig, ServerLimits};
 pub use drain::{Drain, DrainReport, ServerHandle};
+pub use forwarded::{
+    AddressSource, BadForwarded, ClientAddress, ForwardedHeader, ForwardedProto, Forwarding,
+};
 pub use handshake::Handshake;
+pub use host::{HostPolicy, HostRefused, HostRule};
 pub use listen::Listener;
-pub use origin::OriginPolicy;
+pub use origin::{OriginPolicy, OriginRefused, OriginSuffix};
 pub use peer::{Peer, TrustedProxies};
 pub use rate::{Bucket, Rate};
 pub use remote::Remote;
