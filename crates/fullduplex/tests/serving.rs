@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fullduplex::client::{Proxies, Roots, TlsSettings, Version};
-use fullduplex::server::{self, Body, Drain, Pem, Server, ServerConfig, ServerHandle};
+use fullduplex::server::{
+    self, Body, Drain, HttpVersion, Outcome, Pem, Server, ServerConfig, ServerHandle,
+};
 use fullduplex::{Cause, Client, CloseCode, WebSocket};
 use http::{Request, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -331,7 +333,7 @@ async fn a_panic_ends_one_connection_with_1011() {
     assert!(bad.next().await.is_none());
     assert_eq!(bad.close_info().unwrap().code(), CloseCode::INTERNAL_ERROR);
     say(&mut good, "still here").await;
-    assert_eq!(handle.panics(), 1);
+    assert_eq!(handle.stats().panics, 1);
 }
 
 #[tokio::test]
@@ -383,4 +385,46 @@ async fn in_a_server_that_hyper_runs() {
     assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
     let answer = raw(address, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 426 ") && answer.contains("RFC 6455"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_server_counts_what_it_sees() {
+    let config = ServerConfig {
+        websocket: fullduplex::Config {
+            deflate: Some(fullduplex::DeflateConfig::balanced()),
+            ..fullduplex::Config::default()
+        },
+        ..both_versions()
+    };
+    let (address, handle, _) = serving(config).await;
+    let url = format!("ws://{address}/");
+    let client = Client::builder()
+        .proxies(Proxies::none())
+        .deflate(fullduplex::DeflateConfig::balanced())
+        .build()
+        .unwrap();
+    let (mut websocket, _) = client.connect(&url).await.unwrap();
+    say(&mut websocket, &"again and again ".repeat(1000)).await;
+    websocket.send(vec![7; 10]).await.unwrap();
+    websocket.next().await.unwrap().unwrap();
+    let stats = handle.stats();
+    assert_eq!((stats.websockets, stats.connections.in_use, stats.accepted), (1, 1, 1));
+    for flow in [stats.traffic.received, stats.traffic.sent] {
+        assert_eq!((flow.text, flow.binary, flow.payload), (1, 1, 16_010));
+        assert!(flow.wire > 20 && flow.wire < 1000, "{flow:?}");
+    }
+    websocket.close(CloseCode::new(3999), "").await.unwrap();
+    raw(address, "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Key: x\r\nConnection: close\r\n\r\n")
+        .await;
+    raw(address, "nonsense\r\n\r\n").await;
+    while handle.stats().websockets > 0 {
+        tokio::task::yield_now().await;
+    }
+    let stats = handle.stats();
+    assert_eq!(stats.traffic.received.payload, 16_010, "it is counted on");
+    let handshakes: Vec<_> = stats.handshakes.into_iter().collect();
+    let opened = Outcome::Opened(HttpVersion::Http1);
+    assert_eq!(handshakes, [(opened, 1), (Outcome::Refused(400), 2)]);
+    let ends: Vec<_> = stats.ends.iter().map(|(end, n)| (end.code, end.cause, *n)).collect();
+    assert_eq!(ends, [(3000, "handshake", 1)]);
 }

@@ -58,6 +58,10 @@ impl<S: Transport> Outlet<S> {
             let waker = inner.write_waker.get_or_insert_with(|| self.waker()).clone();
             polled = inner.poll_write(&mut Context::from_waker(&waker));
         }
+        let wire = std::mem::take(&mut inner.wire);
+        if let Some(counters) = self.counters.get() {
+            counters.sent.wire(wire);
+        }
         if let Poll::Ready(Err(error)) = polled {
             inner.broken = Some(error.kind());
             inner.wake_reader();
@@ -143,6 +147,7 @@ impl<S: Transport> Inner<S> {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             outgoing.advance(written);
+            self.wire += written;
             self.unflushed = true;
         }
         if let Some(buffer) = self.session.reclaim() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response, header};
 
-use super::handshake::{Handshake, read_request, refuse_head};
+use super::handshake::{Handshake, note_refusal, read_request, refuse_head};
 use super::in_flight::Ticket;
 #[cfg(any(feature = "http2", feature = "hyper"))]
 use super::lifecycle::Draining;
@@ -15,7 +15,7 @@ use super::peer::Peer;
 use super::remote::Remote;
 use super::reply::OnTransport;
 use super::request::{Asked, Denied, plain};
-use super::{AddressSource, NoSlot, ServerConfig};
+use super::{AddressSource, NoSlot, Outcome, ServerConfig, trace};
 use crate::client::BoxFuture;
 use crate::deadline::within;
 use crate::error::Error;
@@ -73,6 +73,7 @@ enum First {
 async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
     let Accepted { stream, peer, ticket, mut place } = accepted;
     let mut remote = Remote::new(peer);
+    let record = &place.shared.clone().record;
     let mut received = BytesMut::new();
     let beginning = async {
         let limits = context.config.handshake;
@@ -84,11 +85,21 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
     let begun: Result<_, Error> = tokio::select! {
         begun = beginning => begun,
         // Too many others have come since.
-        () = ticket.evicted() => return None,
+        () = ticket.evicted() => {
+            record.handshake(Outcome::Evicted);
+            return None;
+        }
     };
     drop(ticket);
-    // Whoever failed at TLS can't be answered.
-    let (stream, first) = begun.ok()?;
+    let (stream, first) = match begun {
+        Ok(begun) => begun,
+        // There is nobody who could be answered.
+        Err(error) => {
+            trace::failed(&peer, &error);
+            record.handshake(Outcome::of_failure(&error));
+            return None;
+        }
+    };
     match first {
         #[cfg(feature = "http2")]
         Ok(First::Http2) => {
@@ -111,12 +122,14 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
             match found.and_then(|()| place_for_client(&asked, &mut place)) {
                 Ok(()) => Some(context.handshake(asked, reply, place)),
                 Err(denied) => {
-                    context.deny(&asked, reply, &denied).await;
+                    context.deny(&asked, reply, &denied, &place).await;
                     None
                 }
             }
         }
         Err(error) => {
+            trace::failed(&peer, &error);
+            record.handshake(Outcome::of_failure(&error));
             refuse_head(stream, error).await;
             None
         }
@@ -218,8 +231,10 @@ impl Context {
         asked: &Asked,
         reply: Box<dyn super::reply::Reply<NetStream>>,
         denied: &Denied,
+        place: &Place,
     ) {
         if let Some(response) = denied.response() {
+            note_refusal(Some(place), &asked.request, response.status(), &denied.to_string());
             let after = self.config.handshake.handshake_timeout;
             let answer = reply.respond(response, asked.request.method().clone());
             // The refusal is what went wrong, also if its answer can't be written.
@@ -230,8 +245,13 @@ impl Context {
     /// Has the handler answer a request.
     pub(crate) async fn handle(&self, handshake: Handshake) {
         if let Some(handshake) = Box::pin(self.admit(handshake)).await {
+            #[cfg(feature = "tracing")]
+            let span = trace::span(handshake.request());
             let watch = self.shared.watch_for_panic();
-            (self.handler)(handshake).await;
+            let handling = (self.handler)(handshake);
+            #[cfg(feature = "tracing")]
+            let handling = tracing::Instrument::instrument(handling, span);
+            handling.await;
             drop(watch);
         }
     }

@@ -23,6 +23,8 @@ mod in_flight;
 mod lifecycle;
 mod listen;
 pub(crate) mod members;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod origin;
 mod peer;
 mod rate;
@@ -34,8 +36,10 @@ mod secret;
 #[cfg(feature = "hyper")]
 mod service;
 mod slots;
+mod stats;
 #[cfg(feature = "tls")]
 mod tls;
+pub(crate) mod trace;
 #[cfg(feature = "hyper")]
 mod upgrade;
 
@@ -56,6 +60,7 @@ pub use remote::Remote;
 pub use running::Server;
 pub use secret::constant_time_eq;
 pub use slots::{NoSlot, Slot, SlotCounts, SlotLimits, Slots};
+pub use stats::{End, Histogram, HttpVersion, Outcome, Stats};
 #[cfg(feature = "self-signed")]
 pub use tls::SelfSigned;
 #[cfg(feature = "tls")]

@@ -15,7 +15,7 @@ use super::connection::{self, Accepted, Authenticate, Context, Handler};
 use super::drain::ServerHandle;
 use super::lifecycle::Shared;
 use super::listen::Listener;
-use super::{Handshake, ServerConfig};
+use super::{Handshake, ServerConfig, trace};
 use crate::error::Error;
 use crate::websocket::WebSocket;
 
@@ -201,7 +201,10 @@ async fn accept(listener: Listener, context: Arc<Context>) {
                 let accepted = Accepted { stream, peer, ticket, place };
                 tokio::spawn(connection::serve(context.clone(), accepted));
             }
-            Err(full) => context.turn_away(&stream, full),
+            Err(full) => {
+                trace::no_room(&peer, &full);
+                context.turn_away(&stream, full);
+            }
         }
     }
 }
