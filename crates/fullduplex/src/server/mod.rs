@@ -11,6 +11,7 @@ mod host;
 mod listen;
 mod origin;
 mod peer;
+mod proxy_protocol;
 mod rate;
 mod secret;
 mod slots;
@@ -25,6 +26,10 @@ pub use host::{HostPolicy, HostRefused, HostRule};
 pub use listen::Server;
 pub use origin::{OriginPolicy, OriginRefused, OriginSuffix};
 pub use peer::{Peer, TrustedProxies};
+pub use proxy_protocol::{
+    Proxied, ProxyHeader, ProxyHeaderError, ProxyMode, ProxyProtocol, ProxyRefused, ProxyStep,
+    parse_proxy_header,
+};
 pub use rate::{Bucket, Rate};
 pub use secret::constant_time_eq;
 pub use slots::{NoSlot, Slot, SlotCounts, SlotLimits, Slots};
