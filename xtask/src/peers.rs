@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::process::{Server, build_release, command, has, release, root};
+use crate::steps::counted;
 use crate::{Outcome, Tally, env};
 
 pub(crate) fn run() -> Outcome {
@@ -36,6 +37,8 @@ pub(crate) fn run() -> Outcome {
     }
     tally.add(script(&python, "proxies.py", &[&fdx], &node)?);
     env::apt("haproxy", "haproxy")?;
+    let told = ["test", "--locked", "-p", "fullduplex", "--test", "haproxy", "--", "--ignored"];
+    tally.add(counted(&told)?);
     let many = release("examples/many");
     tally.add(script(&python, "http2_servers.py", &[&fdx, &many], &node)?);
     Ok(tally)
