@@ -37,8 +37,11 @@ pub(crate) fn run() -> Outcome {
     }
     tally.add(script(&python, "proxies.py", &[&fdx], &node)?);
     env::apt("haproxy", "haproxy")?;
-    let told = ["test", "--locked", "-p", "fullduplex", "--test", "haproxy", "--", "--ignored"];
-    tally.add(counted(&told)?);
+    env::apt("systemd-socket-activate", "systemd")?;
+    for (file, tests) in [("haproxy", ""), ("systemd", "the_sockets_of_systemd")] {
+        let test = ["test", "--locked", "-p", "fullduplex", "--test", file];
+        tally.add(counted(&[&test[..], &["--", "--ignored", tests]].concat())?);
+    }
     let many = release("examples/many");
     tally.add(script(&python, "http2_servers.py", &[&fdx, &many], &node)?);
     Ok(tally)

@@ -5,6 +5,7 @@
 //!   answer ordinary HTTP.
 //! * [`Server`] listens, and runs a handler for each connection.
 
+mod bind;
 mod forwarded;
 mod handshake;
 mod host;
@@ -15,9 +16,14 @@ mod proxy_protocol;
 mod rate;
 mod secret;
 mod slots;
+#[cfg(unix)]
+mod systemd;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(unix)]
+mod unix;
 
+pub use bind::{BACKLOG, bind};
 pub use forwarded::{
     AddressSource, BadForwarded, ClientAddress, ForwardedHeader, ForwardedProto, Forwarding,
 };
@@ -40,6 +46,11 @@ pub use tls::{
     Certificate, CertificateInfo, CertificateWarning, Pem, TlsBuilder, TlsConfig, TlsInfo,
     TlsStream,
 };
+
+#[cfg(unix)]
+pub use systemd::{PassedListener, PassedSocket, listeners_from_systemd};
+#[cfg(unix)]
+pub use unix::{UnixSocketFile, bind_unix};
 
 use std::sync::Arc;
 
