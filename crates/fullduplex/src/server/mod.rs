@@ -7,6 +7,7 @@
 //!   answer ordinary HTTP.
 //! * `upgrade` (feature `hyper`) opens one in a server that hyper runs, such as axum's.
 
+mod bind;
 #[cfg(feature = "hyper")]
 mod body;
 mod config;
@@ -27,6 +28,7 @@ pub(crate) mod members;
 mod metrics;
 mod origin;
 mod peer;
+mod proxy_protocol;
 mod rate;
 mod remote;
 mod reply;
@@ -37,12 +39,17 @@ mod secret;
 mod service;
 mod slots;
 mod stats;
+#[cfg(unix)]
+mod systemd;
 #[cfg(feature = "tls")]
 mod tls;
 pub(crate) mod trace;
+#[cfg(unix)]
+mod unix;
 #[cfg(feature = "hyper")]
 mod upgrade;
 
+pub use bind::{BACKLOG, bind};
 #[cfg(feature = "hyper")]
 pub use body::Body;
 pub use config::{ServerConfig, ServerLimits};
@@ -55,6 +62,10 @@ pub use host::{HostPolicy, HostRefused, HostRule};
 pub use listen::Listener;
 pub use origin::{OriginPolicy, OriginRefused, OriginSuffix};
 pub use peer::{Peer, TrustedProxies};
+pub use proxy_protocol::{
+    Proxied, ProxyHeader, ProxyHeaderError, ProxyMode, ProxyProtocol, ProxyRefused, ProxyStep,
+    parse_proxy_header,
+};
 pub use rate::{Bucket, Rate};
 pub use remote::Remote;
 pub use running::Server;
@@ -70,6 +81,11 @@ pub use tls::{
 };
 #[cfg(feature = "hyper")]
 pub use upgrade::{Rejection, Upgrade, is_websocket, upgrade};
+
+#[cfg(unix)]
+pub use systemd::{PassedListener, PassedSocket, listeners_from_systemd};
+#[cfg(unix)]
+pub use unix::{UnixSocketFile, bind_unix};
 
 use std::sync::Arc;
 
