@@ -380,7 +380,10 @@ impl Client {
             http1::write_all(&mut stream, &head).await?;
             response::read(&mut stream, &self.limits, &mut leftover).await
         };
-        let response = within("handshake_timeout", after, exchange).await??;
+        let response = within("handshake_timeout", after, exchange).await?;
+        #[cfg(feature = "tls")]
+        let response = response.map_err(tls::explain_alert);
+        let response = response?;
         self.keep_cookies(target, response.headers());
         match opening.check(response.status().as_u16(), Map(response.headers())) {
             Ok(agreement) => self.opened(stream, agreement, response, leftover),
