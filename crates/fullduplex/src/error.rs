@@ -102,7 +102,9 @@ impl Error {
         let kind = match info.cause {
             Cause::Protocol(error) if error.is_limit() => ErrorKind::Limit,
             Cause::Protocol(_) => ErrorKind::Protocol,
-            Cause::KeepaliveTimeout | Cause::CloseTimeout => ErrorKind::Timeout,
+            Cause::KeepaliveTimeout | Cause::IdleTimeout | Cause::CloseTimeout => {
+                ErrorKind::Timeout
+            }
             Cause::TransportEnd | Cause::TransportError => ErrorKind::Io,
             _ => ErrorKind::Closed,
         };

@@ -78,7 +78,10 @@ impl<S: Transport> Incoming<S> {
                 }
             }
             match self.input.next(&mut self.receiver, &mut self.assembler) {
-                Ok(Some(Found::Message(message))) => return Poll::Ready(Some(Ok(message))),
+                Ok(Some(Found::Message(message))) => {
+                    outlet.note_message();
+                    return Poll::Ready(Some(Ok(message)));
+                }
                 Ok(Some(control)) => {
                     if let Err(error) = self.handle_control(&control, outlet) {
                         return Poll::Ready(Some(Err(error)));
@@ -112,6 +115,7 @@ impl<S: Transport> Incoming<S> {
             }
             match self.input.next_piece(&mut self.receiver) {
                 Ok(Some(Piece::Data { kind, payload, last, .. })) => {
+                    outlet.note_message();
                     self.in_pieces = !last && !self.skipping;
                     self.skipping &= !last;
                     return Poll::Ready(Some(Ok(Chunk { kind, payload, last })));
@@ -172,10 +176,13 @@ impl<S: Transport> Incoming<S> {
             pin!(self.reader.read_buf(&mut limited)).poll(cx)
         };
         match ready!(self.after_read(cx, outlet, read)) {
-            Some(Ok(())) => match self.assembler.appended(&mut self.receiver, start) {
-                Ok(message) => Poll::Ready(Some(Ok(message))),
-                Err(error) => Poll::Ready(Some(Err(self.fail(error, outlet)))),
-            },
+            Some(Ok(())) => {
+                outlet.note_message();
+                match self.assembler.appended(&mut self.receiver, start) {
+                    Ok(message) => Poll::Ready(Some(Ok(message))),
+                    Err(error) => Poll::Ready(Some(Err(self.fail(error, outlet)))),
+                }
+            }
             Some(Err(error)) => Poll::Ready(Some(Err(error))),
             None => Poll::Ready(None),
         }

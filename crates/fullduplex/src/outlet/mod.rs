@@ -30,6 +30,8 @@ pub(crate) struct Outlet<S> {
     low_water: usize,
     /// Bytes arrived since the keepalive last looked.
     received: AtomicBool,
+    /// A message arrived, or a piece of one, since the idle timeout last looked.
+    talked: AtomicBool,
     /// Handed to the driver and not flushed by it yet; so it is there once at most.
     deferred: AtomicBool,
     /// Sending halves of the application.
@@ -98,6 +100,7 @@ impl<S: Transport> Outlet<S> {
             driver,
             low_water,
             received: AtomicBool::new(false),
+            talked: AtomicBool::new(false),
             deferred: AtomicBool::new(false),
             senders: AtomicUsize::new(1),
             inner: Mutex::new(inner),
@@ -117,6 +120,11 @@ impl<S: Transport> Outlet<S> {
     #[inline]
     pub(crate) fn note_received(&self) {
         self.received.store(true, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn note_message(&self) {
+        self.talked.store(true, Ordering::Relaxed);
     }
 
     /// Queues a message whole, or hands it back.
