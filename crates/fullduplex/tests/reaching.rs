@@ -464,6 +464,54 @@ async fn a_proxy_can_not_redirect() {
     assert_eq!(*asked.lock().unwrap(), ["CONNECT bank.example:443 HTTP/1.1"]);
 }
 
+/// A SOCKS5 proxy (RFC 1928) that takes this address alone, where it is the server too. It
+/// tells what it was asked for.
+async fn socks5(good: [u8; 4]) -> (SocketAddr, Arc<Mutex<Vec<[u8; 4]>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = asked.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut hello = [0; 3];
+            stream.read_exact(&mut hello).await.unwrap();
+            assert_eq!(hello, [5, 1, 0]);
+            stream.write_all(&[5, 0]).await.unwrap();
+            let mut request = [0; 10];
+            stream.read_exact(&mut request).await.unwrap();
+            assert_eq!(request[..4], [5, 1, 0, 1]);
+            let ip = [request[4], request[5], request[6], request[7]];
+            seen.lock().unwrap().push(ip);
+            // 5 is "connection refused".
+            let answer = if ip == good { 0 } else { 5 };
+            stream.write_all(&[5, answer, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
+            if ip == good {
+                tokio::spawn(async move { accept(stream).await.map(drop) });
+            }
+        }
+    });
+    (address, asked)
+}
+
+#[tokio::test]
+async fn a_socks5_proxy_is_asked_for_each_address_in_turn() {
+    let addresses = [[192, 0, 2, 1], [192, 0, 2, 2], [192, 0, 2, 3]];
+    let (proxy, asked) = socks5(addresses[1]).await;
+    let builder = |addresses: &[[u8; 4]]| {
+        let addresses = addresses.iter().map(|ip| (*ip, 80).into()).collect();
+        let proxy = Proxy::parse(&format!("socks5://{proxy}")).unwrap();
+        Client::builder().proxy(proxy).resolver(Fixed(addresses))
+    };
+    let client = builder(&addresses).build().unwrap();
+    client.connect("ws://many.example/").await.unwrap();
+    assert_eq!(*asked.lock().unwrap(), addresses[..2]);
+
+    let error = fails(builder(&[addresses[2], addresses[0]]), "ws://many.example/").await;
+    assert_eq!(error.kind(), ErrorKind::Proxy);
+    assert!(error.to_string().contains("many.example:80 at 192.0.2.3"), "{error}");
+    assert_eq!(asked.lock().unwrap()[2..], [addresses[2], addresses[0]]);
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn a_unix_socket_is_reached_without_a_proxy() {
