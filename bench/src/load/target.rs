@@ -60,6 +60,8 @@ impl Target {
         }
         socket.connect(&self.address.into())?;
         socket.set_tcp_nodelay(true)?;
+        // Closing then sends a reset and leaves nothing to wait for, which would keep ports.
+        socket.set_linger(Some(Duration::ZERO))?;
         socket.set_read_timeout(Some(Duration::from_secs(10)))?;
         Ok(socket.into())
     }
