@@ -15,13 +15,13 @@ fn json(random: &mut Random, size: usize) -> Vec<u8> {
         let r = &mut *random;
         let item = format!(
             "{{\"id\":{},\"user\":\"{}\",\"state\":\"{}\",\"score\":{}.{:02},\"token\":\"{:012x}\",\"at\":17{:08}}},",
-            r.next() % 1_000_000,
-            NAMES[(r.next() % 8) as usize],
-            STATES[(r.next() % 4) as usize],
-            r.next() % 1000,
-            r.next() % 100,
-            r.next() & 0xffff_ffff_ffff,
-            r.next() % 100_000_000,
+            r.draw() % 1_000_000,
+            NAMES[(r.draw() % 8) as usize],
+            STATES[(r.draw() % 4) as usize],
+            r.draw() % 1000,
+            r.draw() % 100,
+            r.draw() & 0xffff_ffff_ffff,
+            r.draw() % 100_000_000,
         );
         text += &item;
     }
@@ -48,11 +48,11 @@ pub fn mixed_text(size: usize) -> Vec<u8> {
 }
 
 /// A generator that gives the same in each run (xorshift).
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Random(pub u64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

@@ -45,8 +45,11 @@ pub enum Can {
 use Can::{Deflate as D, Echo as E, Raw, Room as R, Tls as T};
 use Kind::{Bun, Libdeflate, Node, Python, Rust};
 
-/// Name, kind, file, words, abilities. The first is what the others are held against.
-const PEERS: [(&str, Kind, &str, &[&str], &[Can]); 22] = [
+/// Name, kind, file, words, abilities.
+type Known = (&'static str, Kind, &'static str, &'static [&'static str], &'static [Can]);
+
+/// The first is what the others are held against.
+const PEERS: [Known; 22] = [
     ("fullduplex", Rust, "fullduplex", &[], &[E, D, T, R]),
     ("fullduplex-libdeflate", Libdeflate, "fullduplex", &[], &[D]),
     ("floor-tcp", Rust, "floor-tcp", &[], &[Raw]),
@@ -103,7 +106,7 @@ impl Peer {
 
 /// All servers, with one more of ours for each level of compression.
 pub fn all(levels: &[String]) -> Vec<Peer> {
-    let make = |&(name, kind, file, extra, can): &(&str, _, _, &[&str], _)| Peer {
+    let make = |&(name, kind, file, extra, can): &Known| Peer {
         name: name.to_owned(),
         kind,
         file,
@@ -246,7 +249,7 @@ fn make_certificate(folder: &Path) -> Result<()> {
 }
 
 /// The words that ask a server for what a case needs.
-pub fn words<'a>(deflate: Deflate, tls: Option<&'a str>, room: bool) -> Vec<&'a str> {
+pub fn words(deflate: Deflate, tls: Option<&str>, room: bool) -> Vec<&str> {
     let mut words = Vec::new();
     if deflate != Deflate::Off {
         words.extend(["--deflate", deflate.name()]);

@@ -151,6 +151,11 @@ impl Kernel {
     }
 }
 
+/// How many files this process, and a server that it starts, may have open.
+pub fn open_files() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
 /// Memory that is free or can be made free.
 pub fn available_memory() -> u64 {
     field("/proc/meminfo", "MemAvailable:")

@@ -9,16 +9,25 @@ use super::{Bench, Case};
 use crate::Result;
 use crate::load::{Crowd, Traffic};
 use crate::report::{Table, column};
-use crate::server::{Kernel, Server, available_memory, own_memory};
+use crate::server::{Kernel, Server, available_memory, open_files, own_memory};
 
 /// What one connection takes at most, with both ends and the kernel, by experience; more
 /// are not opened than memory has room for.
 const A_CONNECTION: u64 = 24 << 10;
+/// Files that a server and the load need beside connections.
+const OTHER_FILES: u64 = 100;
 const PATIENCE: Duration = Duration::from_secs(300);
 
 pub(super) fn run(case: &Case, bench: &Bench) -> Result<Table> {
+    let asked = bench.options.connections;
     let room = usize::try_from(available_memory() / A_CONNECTION)?;
-    let connections = bench.options.connections.min(room);
+    let files = usize::try_from(open_files().saturating_sub(OTHER_FILES))?;
+    let connections = asked.min(room).min(files);
+    if connections < asked {
+        println!(
+            "s: {connections} connections: memory has room for {room}, open files for {files}"
+        );
+    }
     let traffic = Traffic::new(64, false, Deflate::Off);
     let rows = case.each(bench, |peer| {
         let (server, target) = bench.start(peer, Deflate::Off, false, true)?;

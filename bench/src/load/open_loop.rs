@@ -85,6 +85,6 @@ pub fn open_loop(
 
 /// The time between two messages, exponentially distributed.
 fn gap(random: &mut Random, rate: f64) -> Duration {
-    let uniform = ((random.next() >> 11) as f64 + 1.0) / (1u64 << 53) as f64;
+    let uniform = ((random.draw() >> 11) as f64 + 1.0) / (1u64 << 53) as f64;
     Duration::from_secs_f64(-uniform.ln() / rate)
 }

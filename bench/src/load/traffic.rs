@@ -77,7 +77,7 @@ fn compressed(
 
 fn binary(random: &mut Random, size: usize) -> Vec<u8> {
     let mut bytes: Vec<u8> =
-        (0..size.div_ceil(8)).flat_map(|_| random.next().to_ne_bytes()).collect();
+        (0..size.div_ceil(8)).flat_map(|_| random.draw().to_ne_bytes()).collect();
     bytes.truncate(size);
     bytes
 }
@@ -91,7 +91,7 @@ fn numbered(number: usize, size: usize) -> Vec<u8> {
 
 /// A frame with any key.
 pub fn masked(first: u8, payload: &[u8], random: &mut Random) -> Vec<u8> {
-    let key: [u8; 4] = *random.next().to_ne_bytes().first_chunk().expect("eight bytes");
+    let key: [u8; 4] = *random.draw().to_ne_bytes().first_chunk().expect("eight bytes");
     let mut frame = vec![first];
     match payload.len() {
         len @ 0..126 => frame.push(0x80 | len as u8),

@@ -62,7 +62,7 @@ struct Keys(Random);
 
 impl MaskSource for Keys {
     fn next_key(&mut self) -> [u8; 4] {
-        *self.0.next().to_ne_bytes().first_chunk().expect("eight bytes")
+        *self.0.draw().to_ne_bytes().first_chunk().expect("eight bytes")
     }
 }
 
