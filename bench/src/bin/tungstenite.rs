@@ -36,11 +36,11 @@ where
         .max_message_size(Some(MAX_MESSAGE))
         .max_frame_size(Some(MAX_MESSAGE));
     let ws = accept_async_with_config(stream, Some(config)).await?;
-    if setup.room {
-        member(ws, room).await
-    } else {
-        setup::echo(ws, setup.cork, |m: &Message| m.is_text() || m.is_binary()).await
-    }
+    if setup.room { member(ws, room).await } else { setup::echo(ws, setup.cork, is_data).await }
+}
+
+fn is_data(message: &Message) -> bool {
+    message.is_text() || message.is_binary()
 }
 
 /// A member of the room: the payload is shared, frames are written by each connection.
@@ -54,7 +54,13 @@ where
     loop {
         tokio::select! {
             received = ws.next() => match received {
-                Some(message) => drop(room.send(message?)),
+                Some(message) => {
+                    let message = message?;
+                    if is_data(&message) {
+                        // There is always a member to receive it: this one.
+                        drop(room.send(message));
+                    }
+                }
                 None => return Ok(()),
             },
             message = messages.recv() => {

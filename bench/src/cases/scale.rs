@@ -16,7 +16,7 @@ use crate::server::{Kernel, Server, available_memory, open_files, own_memory};
 const A_CONNECTION: u64 = 24 << 10;
 /// Files that a server and the load need beside connections.
 const OTHER_FILES: u64 = 100;
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn run(case: &Case, bench: &Bench) -> Result<Table> {
     let asked = bench.options.connections;

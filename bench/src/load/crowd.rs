@@ -1,7 +1,7 @@
 //! Very many connections that are mostly silent, as small as they can be on this end.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
 use fullduplex_bench::payload::Random;
@@ -14,13 +14,17 @@ use super::wrong;
 
 /// Connections that are opened together.
 const GROUP: usize = 128;
-/// Connections from one source address; there are some 28,000 ports.
+/// Connections from one source address, and the first of their ports. The kernel would look
+/// for free ports longer and longer, the fewer there are.
 const A_SOURCE: usize = 25_000;
+const FIRST_PORT: usize = 2_000;
 
 pub struct Crowd {
     poll: Poll,
     events: Events,
     streams: Vec<TcpStream>,
+    /// How many sources were tried.
+    sources: usize,
     buffer: Vec<u8>,
     /// Pings that the server sent, which were answered.
     pub pings: u64,
@@ -36,6 +40,7 @@ impl Crowd {
             poll: Poll::new()?,
             events: Events::with_capacity(4096),
             streams: Vec::new(),
+            sources: 0,
             buffer: vec![0; 64 << 10],
             pings: 0,
             pongs: 0,
@@ -53,9 +58,7 @@ impl Crowd {
         let request = target.request();
         while self.streams.len() < goal {
             let group = GROUP.min(goal - self.streams.len());
-            let source = 2 + self.streams.len() / A_SOURCE;
-            let source = Ipv4Addr::new(127, 0, (source >> 8) as u8, source as u8);
-            let opened = (0..group).map(|_| target.connect(Some(source)));
+            let opened = (0..group).map(|_| self.connect(target));
             let mut opened = opened.collect::<io::Result<Vec<_>>>()?;
             for stream in &mut opened {
                 stream.write_all(request.as_bytes())?;
@@ -71,6 +74,20 @@ impl Crowd {
             self.attend(Duration::ZERO)?;
         }
         Ok(())
+    }
+
+    /// Connects from the next source that nobody has.
+    fn connect(&mut self, target: &Target) -> io::Result<std::net::TcpStream> {
+        let mut taken = 0;
+        loop {
+            self.sources += 1;
+            match target.connect(Some(source(self.sources))) {
+                Err(error) if error.kind() == ErrorKind::AddrInUse && taken < A_SOURCE => {
+                    taken += 1;
+                }
+                other => return other,
+            }
+        }
     }
 
     /// Reads what comes for so long.
@@ -158,6 +175,12 @@ impl Crowd {
         }
         Ok(())
     }
+}
+
+/// Loopback has very many addresses; 127.0.0.1 is left to others.
+fn source(number: usize) -> SocketAddrV4 {
+    let (address, port) = (2 + number / A_SOURCE, FIRST_PORT + number % A_SOURCE);
+    SocketAddrV4::new(Ipv4Addr::new(127, 0, (address >> 8) as u8, address as u8), port as u16)
 }
 
 /// The first byte of a frame of less than 64 KiB, its payload, and what follows.

@@ -1,7 +1,7 @@
 //! Whom to connect to, and the opening handshake.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{SocketAddr, SocketAddrV4};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,11 +52,11 @@ impl Target {
         Ok(Stream::Tls(Box::new(StreamOwned::new(tls, nonblocking(tcp)?))))
     }
 
-    /// Connects from an address of this machine; loopback has many.
-    pub fn connect(&self, source: Option<Ipv4Addr>) -> io::Result<std::net::TcpStream> {
+    /// Connects, from an address and port of this machine if one is given.
+    pub fn connect(&self, source: Option<SocketAddrV4>) -> io::Result<std::net::TcpStream> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         if let Some(source) = source {
-            socket.bind(&SocketAddr::from((source, 0)).into())?;
+            socket.bind(&source.into())?;
         }
         socket.connect(&self.address.into())?;
         socket.set_tcp_nodelay(true)?;
