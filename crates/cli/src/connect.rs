@@ -15,6 +15,7 @@ use fullduplex::{
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 
 use crate::deflate;
+use crate::text::printable;
 
 /// The most bytes of one binary message made of standard input.
 const CHUNK: usize = 64 << 10;
@@ -211,11 +212,6 @@ fn tell_refusal(error: &Error) -> Outcome {
         ErrorKind::Handshake | ErrorKind::Limit => Outcome::Refused,
         _ => Outcome::NoConnection,
     }
-}
-
-/// A server's words must not steer the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
 /// An open connection with standard input and output.

@@ -7,12 +7,12 @@
 
 mod connect;
 mod deflate;
-mod page;
 mod serve;
+mod text;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// WebSocket on the command line.
 #[derive(Debug, Parser)]
@@ -31,7 +31,15 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match Cli::parse().command {
+    let cli = Cli::try_parse().and_then(|cli| match &cli.command {
+        Command::Serve(args) => match &args.config {
+            Some(file) => serve::with_file(Cli::command(), std::env::args_os(), file)
+                .and_then(|matches| Cli::from_arg_matches(&matches)),
+            None => Ok(cli),
+        },
+        Command::Connect(_) => Ok(cli),
+    });
+    match cli.unwrap_or_else(|error| error.exit()).command {
         Command::Serve(args) => serve::run(&args),
         Command::Connect(args) => connect::run(args),
     }

@@ -199,6 +199,9 @@ async fn ordinary_requests_beside_them() {
         }
         assert_eq!(page, format!("HTTP/2.0 /{path}").into_bytes());
     }
+    let request = Request::head("http://a/one").body(()).unwrap();
+    let (answer, _) = send.send_request(request, true).unwrap();
+    assert!(answer.await.unwrap().body().is_end_stream(), "RFC 9110 §9.3.2");
 }
 
 #[tokio::test]

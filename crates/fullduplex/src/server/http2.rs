@@ -122,9 +122,10 @@ async fn respond_to(
     #[cfg(feature = "hyper")]
     if let Some(service) = context.service_for(&asked) {
         let Stream { respond, receive, counted } = stream;
+        let head_only = asked.request.method() == Method::HEAD;
         let request = asked.request.map(|()| super::body::Body::http2(receive));
         let answer = service.call(request).await;
-        send_answer(answer, respond).await;
+        send_answer(answer, respond, head_only).await;
         drop(counted);
         return;
     }
@@ -194,15 +195,20 @@ fn strip_connection_fields(headers: &mut http::HeaderMap) {
     headers.remove("proxy-connection");
 }
 
-/// Sends the answer of a service, at the pace of whoever reads it.
+/// Sends the answer of a service, at the pace of whoever reads it. That to a HEAD has no
+/// content, whatever the service gives (RFC 9110 §9.3.2).
 #[cfg(feature = "hyper")]
-async fn send_answer(answer: super::service::Answer, mut respond: SendResponse<Bytes>) {
+async fn send_answer(
+    answer: super::service::Answer,
+    mut respond: SendResponse<Bytes>,
+    head_only: bool,
+) {
     use http_body::Body as _;
     use std::future::poll_fn;
 
     let (mut parts, mut body) = answer.into_parts();
     strip_connection_fields(&mut parts.headers);
-    let ends = body.is_end_stream();
+    let ends = head_only || body.is_end_stream();
     let Ok(mut send) = respond.send_response(Response::from_parts(parts, ()), ends) else { return };
     if ends {
         return;

@@ -1,0 +1,143 @@
+//! The options of `fdx serve`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, ValueEnum};
+use fullduplex::server::{HostRule, TrustedProxies};
+
+use super::listen::Address;
+use crate::deflate;
+
+/// The options of `fdx serve`. Each of them that is long may stand in the file of `--config`,
+/// so that all of them, also switches, are known by their long names.
+#[derive(Clone, Debug, ClapArgs)]
+#[command(after_help = "\
+Paths:
+  /            a web page for a browser; echo for a WebSocket
+  /echo        each message comes back
+  /broadcast   each message goes to every member, its sender too; one that is slow misses some
+  /whoami      what the server knows of the client, as JSON; then echo
+
+Signals:
+  SIGTERM, SIGINT   end: every WebSocket is closed with 1001 (see --drain); again: at once
+  SIGHUP            read certificates, keys and authorities again
+
+Exit codes:
+  0  ended by a signal, drained
+  1  it can't serve: an address in use, a file that is missing or can't be used
+  2  wrong usage, also in the file of --config
+  3  ended at once, by a second signal")]
+#[allow(clippy::struct_excessive_bools, reason = "they are switches of a command line")]
+pub(crate) struct Args {
+    /// TOML file with any of these options, by their long names: listen = ["[::]:80"],
+    /// h2 = true; what stands on the command line is taken in place of the file's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Address and port, where port 0 takes any free one, or unix:PATH (may be repeated)
+    #[arg(long, default_value = "127.0.0.1:9001", value_name = "ADDR:PORT",
+          value_parser = Address::parse, help_heading = "Listening")]
+    pub(super) listen: Vec<Address>,
+    /// Threads that serve; 0 for one a core
+    #[arg(long, default_value_t = 0, value_name = "N", help_heading = "Listening")]
+    pub(super) workers: usize,
+    /// Seconds that the WebSockets are given to end when the server is to end
+    #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = seconds,
+          help_heading = "Listening")]
+    pub(super) drain: Duration,
+
+    /// Speak HTTP/2 too: negotiated by TLS, and without TLS with clients that begin with it
+    #[arg(long, help_heading = "HTTP")]
+    pub(super) h2: bool,
+    /// Serve the files in this folder in place of the page: index.html for folders, no lists,
+    /// nothing whose name begins with a dot
+    #[arg(long, value_name = "DIR", help_heading = "HTTP")]
+    pub(super) root: Option<PathBuf>,
+
+    /// Encrypt: the certificate with its chain, in PEM (may be repeated, each with its key;
+    /// a client is shown the one for the name it asks for, else the first)
+    #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "TLS")]
+    pub(super) tls_cert: Vec<PathBuf>,
+    /// The private key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "TLS")]
+    pub(super) tls_key: Vec<PathBuf>,
+    /// Encrypt with a certificate made on the spot, for trying; its file, for a client's
+    /// --ca, and its fingerprint are printed
+    #[arg(long, conflicts_with = "tls_cert", help_heading = "TLS")]
+    pub(super) tls_self_signed: bool,
+    /// Take only clients that show a certificate of these authorities, in PEM
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    pub(super) tls_client_ca: Option<PathBuf>,
+
+    /// Let web pages of this origin connect (may be repeated); by default only pages of the
+    /// host that they connect to
+    #[arg(long, value_name = "ORIGIN", help_heading = "Who may connect")]
+    pub(super) origin: Vec<String>,
+    /// Let any web page connect
+    #[arg(long, conflicts_with = "origin", help_heading = "Who may connect")]
+    pub(super) any_origin: bool,
+    /// Answer requests for this host, IP addresses and localhost alone (may be repeated)
+    #[arg(long, value_name = "NAME[:PORT]", value_parser = host, help_heading = "Who may connect")]
+    pub(super) host: Vec<String>,
+    /// Believe these proxies on who their clients are: addresses, networks such as
+    /// 10.0.0.0/8, and unix, by commas
+    #[arg(long, value_name = "LIST", requires = "forwarded", help_heading = "Who may connect")]
+    pub(super) trusted_proxies: Option<TrustedProxies>,
+    /// The header field in which they say it
+    #[arg(
+        long,
+        value_name = "FIELD",
+        requires = "trusted_proxies",
+        value_enum,
+        help_heading = "Who may connect"
+    )]
+    pub(super) forwarded: Option<Forwarded>,
+
+    /// Connections in all; 0 for any number
+    #[arg(long, default_value_t = 65_536, value_name = "N", help_heading = "Limits")]
+    pub(super) max_connections: u32,
+    /// Connections from one address, or from one /64 of IPv6; 0 for any number
+    #[arg(long, default_value_t = 256, value_name = "N", help_heading = "Limits")]
+    pub(super) max_per_address: u32,
+    /// Largest message to take, in bytes
+    #[arg(long, default_value_t = 1 << 20, value_name = "BYTES", help_heading = "Limits")]
+    pub(super) max_message_size: u64,
+    /// Seconds that the opening handshake may take
+    #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = seconds,
+          help_heading = "Limits")]
+    pub(super) handshake_timeout: Duration,
+
+    /// Speak this subprotocol (may be repeated); the client's favourite is taken
+    #[arg(long, short, value_name = "NAME", help_heading = "WebSocket")]
+    pub(super) subprotocol: Vec<String>,
+    #[arg(long, value_name = deflate::VALUE, help = deflate::HELP, num_args = 0..=1,
+          require_equals = true, default_missing_value = "balanced",
+          value_parser = deflate::parse, help_heading = "WebSocket")]
+    pub(super) deflate: Option<deflate::Setting>,
+
+    /// Print a line on standard error for each WebSocket when it has ended, and for each
+    /// that is refused: who, what and how it ended; nothing of what was said
+    #[arg(long, help_heading = "Watching")]
+    pub(super) log: bool,
+}
+
+/// Where proxies say who their clients are.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Forwarded {
+    /// RFC 7239
+    Forwarded,
+    /// The older one
+    XForwardedFor,
+}
+
+fn host(text: &str) -> Result<String, fullduplex::Error> {
+    text.parse().map(|_: HostRule| text.to_owned())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("a number of seconds from 0 to 86400".into()),
+    }
+}

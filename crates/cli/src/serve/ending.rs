@@ -1,0 +1,105 @@
+//! Signals, and how `fdx serve` ends.
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use fullduplex::server::{Drain, ServerHandle, TlsConfig};
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::tls;
+
+/// The longest time over which WebSockets are closed, of that which they are given.
+const SPREAD: Duration = Duration::from_secs(2);
+
+/// How it ended.
+pub(super) enum End {
+    Drained,
+    /// By a second signal.
+    AtOnce,
+}
+
+/// The signals that end a program.
+pub(super) struct Signals {
+    #[cfg(unix)]
+    terminate: Signal,
+    #[cfg(unix)]
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From here on the signals don't end the program by themselves.
+    pub(super) fn new() -> Result<Self, String> {
+        #[cfg(unix)]
+        let signals = || -> io::Result<Self> {
+            let terminate = signal(SignalKind::terminate())?;
+            Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+        };
+        #[cfg(not(unix))]
+        let signals = || -> io::Result<Self> { Ok(Self {}) };
+        signals().map_err(|error| format!("signals: {error}"))
+    }
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+        #[cfg(not(unix))]
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Serves until a signal, then drains, but not beyond a second signal.
+    pub(super) async fn end(
+        mut self,
+        serving: impl Future<Output = ()>,
+        handle: ServerHandle,
+        deadline: Duration,
+    ) -> End {
+        tokio::pin!(serving);
+        tokio::select! {
+            () = &mut serving => return End::Drained,
+            () = self.next() => {}
+        }
+        let spread = SPREAD.min(deadline / 2);
+        let draining = async { tokio::join!(handle.drain(Drain { deadline, spread }), serving).0 };
+        tokio::select! {
+            report = draining => {
+                eprintln!("fdx serve: ended: {report}");
+                End::Drained
+            }
+            () = self.next() => {
+                eprintln!("fdx serve: ended at once, by a second signal");
+                End::AtOnce
+            }
+        }
+    }
+}
+
+/// Reads the certificates again at each SIGHUP.
+#[cfg(unix)]
+pub(super) fn reload_at_sighup(config: TlsConfig) -> Result<(), String> {
+    let hangup = signal(SignalKind::hangup());
+    let mut hangup = hangup.map_err(|error| format!("signals: {error}"))?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            let config = config.clone();
+            // Files are read.
+            let reloading = tokio::task::spawn_blocking(move || tls::reload(&config));
+            if let Err(panic) = reloading.await {
+                eprintln!("fdx serve: {panic}");
+            }
+        }
+    });
+    Ok(())
+}
+
+/// There is no such signal here.
+#[cfg(not(unix))]
+pub(super) fn reload_at_sighup(_: TlsConfig) -> Result<(), String> {
+    Ok(())
+}

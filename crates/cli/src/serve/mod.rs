@@ -1,0 +1,111 @@
+//! `fdx serve`.
+
+mod args;
+mod config_file;
+mod ending;
+mod listen;
+mod page;
+mod rooms;
+mod settings;
+mod tls;
+mod visitor;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use fullduplex::server::{Listener, Server};
+use tokio::time::timeout;
+
+pub(crate) use self::args::Args;
+pub(crate) use self::config_file::with_file;
+
+use self::ending::{End, Signals, reload_at_sighup};
+use self::listen::Address;
+use self::page::Pages;
+use self::rooms::Rooms;
+use self::tls::Tls;
+
+/// How long the last lines of the log may take.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Serves until a signal.
+pub(crate) fn run(args: &Args) -> ExitCode {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if args.workers > 0 {
+        runtime.worker_threads(args.workers);
+    }
+    let served = match runtime.enable_all().build() {
+        Ok(runtime) => runtime.block_on(serve(args)),
+        Err(error) => Err(format!("the runtime does not start: {error}")),
+    };
+    match served {
+        Ok(End::Drained) => ExitCode::SUCCESS,
+        Ok(End::AtOnce) => ExitCode::from(3),
+        Err(why) => {
+            eprintln!("fdx serve: {why}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+async fn serve(args: &Args) -> Result<End, String> {
+    let pages = Pages::new(args.root.as_deref())?;
+    let mut bound = Vec::new();
+    for address in &args.listen {
+        bound.push(address.bind().await?);
+    }
+    let addresses: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
+    let tls = Tls::of(args, &addresses)?;
+    let config = args.server_config(&addresses).map_err(|error| error.to_string())?;
+    let signals = Signals::new()?;
+
+    // The files of sockets are taken away at the end.
+    let (listeners, _files): (Vec<_>, Vec<_>) =
+        bound.into_iter().map(|bound| (bound.listener, bound.file)).unzip();
+    let mut server = server(listeners)?.config(config).service(pages);
+    if let Some(tls) = &tls {
+        server = server.tls(tls.config.clone());
+        reload_at_sighup(tls.config.clone())?;
+    }
+    tell(args, &addresses, tls.as_ref());
+
+    let (rooms, mut last_line) = Rooms::new(args.log);
+    let handle = server.handle();
+    let serving = server.serve_handshakes(move |handshake| rooms.clone().serve(handshake));
+    let end = signals.end(serving, handle, args.drain).await;
+    if matches!(end, End::Drained) {
+        // Late lines are no reason to stay.
+        let _ = timeout(LAST_LINES, last_line.recv()).await;
+    }
+    Ok(end)
+}
+
+fn server(listeners: Vec<Listener>) -> Result<Server, String> {
+    let mut listeners = listeners.into_iter();
+    let first = listeners.next().ok_or("there is nothing to listen on")?;
+    Ok(listeners.fold(Server::from_listener(first), Server::listen))
+}
+
+/// Says where the server is. Whoever started it may be waiting for that.
+fn tell(args: &Args, addresses: &[Address], tls: Option<&Tls>) {
+    let mut out = io::stdout();
+    let mut tell = || -> io::Result<()> {
+        for address in addresses {
+            match address {
+                Address::Tcp(address) => {
+                    writeln!(out, "listening on {}://{address}/", args.scheme())?;
+                }
+                #[cfg(unix)]
+                Address::Unix(_) => writeln!(out, "listening on {address}")?,
+            }
+        }
+        if let Some(made) = tls.and_then(|tls| tls.made.as_ref()) {
+            let (file, fingerprint) = (made.file.0.display(), &made.fingerprint);
+            writeln!(out, "certificate for --ca: {file}\nits SHA-256: {fingerprint}")?;
+        }
+        out.flush()
+    };
+    // That nobody reads it is no fault.
+    let _ = tell();
+}

@@ -1,0 +1,151 @@
+//! Ordinary HTTP: the page for browsers, or files.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use fullduplex::server::Body;
+use http::header::X_CONTENT_TYPE_OPTIONS;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, UPGRADE,
+};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use percent_encoding::percent_decode_str;
+use tower_http::services::ServeDir;
+use tower_service::Service;
+
+const PAGE: &str = include_str!("../../assets/index.html");
+
+type Content = UnsyncBoxBody<Bytes, io::Error>;
+
+/// Answers ordinary requests.
+#[derive(Clone)]
+pub(super) struct Pages {
+    /// In place of the page.
+    files: Option<ServeDir>,
+}
+
+impl Pages {
+    /// The page, or the files in a folder.
+    pub(super) fn new(root: Option<&Path>) -> Result<Self, String> {
+        let Some(root) = root else { return Ok(Self { files: None }) };
+        let is_folder = root.metadata().map(|found| found.is_dir());
+        match is_folder {
+            Ok(true) => Ok(Self { files: Some(ServeDir::new(root)) }),
+            Ok(false) => Err(format!("--root {}: not a folder", root.display())),
+            Err(error) => Err(format!("--root {}: {error}", root.display())),
+        }
+    }
+
+    async fn answer(self, request: Request<Body>) -> Response<Content> {
+        match self.files {
+            Some(_) if names_a_dot_file(request.uri().path()) => whole(not_found()),
+            Some(mut files) => {
+                // Its errors are answers.
+                let Ok(answer) = files.call(request).await;
+                answer.map(BodyExt::boxed_unsync)
+            }
+            None => whole(page(request.method(), request.uri().path())),
+        }
+    }
+}
+
+impl Service<Request<Body>> for Pages {
+    type Response = Response<Content>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let this = self.clone();
+        Box::pin(async move { Ok(this.answer(request).await) })
+    }
+}
+
+fn whole(response: Response<String>) -> Response<Content> {
+    response.map(|text| Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync())
+}
+
+/// Whether any name in a path begins with a dot, however it is written.
+fn names_a_dot_file(path: &str) -> bool {
+    let path: Vec<u8> = percent_decode_str(path).collect();
+    path.split(|byte| matches!(byte, b'/' | b'\\')).any(|name| name.first() == Some(&b'.'))
+}
+
+fn page(method: &Method, path: &str) -> Response<String> {
+    match path {
+        "/" if !matches!(*method, Method::GET | Method::HEAD) => {
+            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "this is a page\n");
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            response
+        }
+        "/" => html(PAGE),
+        "/echo" | "/broadcast" | "/whoami" => upgrade_required(),
+        _ => not_found(),
+    }
+}
+
+/// The answer for a path that is not there.
+pub(super) fn not_found() -> Response<String> {
+    text(StatusCode::NOT_FOUND, "there is nothing at this path\n")
+}
+
+fn html(page: &str) -> Response<String> {
+    let mut response = Response::new(page.to_owned());
+    for (name, value) in [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CACHE_CONTROL, "no-store"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
+             connect-src ws: wss:; img-src data:; base-uri 'none'; form-action 'none'; \
+             frame-ancestors 'none'",
+        ),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn text(status: StatusCode, text: &str) -> Response<String> {
+    let mut response = Response::new(text.to_owned());
+    *response.status_mut() = status;
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, plain);
+    response
+}
+
+/// RFC 9110 §15.5.22
+fn upgrade_required() -> Response<String> {
+    let why = "this is a WebSocket; the page at / connects to it\n";
+    let mut response = text(StatusCode::UPGRADE_REQUIRED, why);
+    for (name, value) in [(UPGRADE, "websocket"), (CONNECTION, "Upgrade")] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dot_files_are_found_however_they_are_written() {
+        for path in ["/.git/config", "/a/.env", "/%2egit", "/a%2F.env", "/a/%2E%2E/b", "/a\\.b"] {
+            assert!(names_a_dot_file(path), "{path}");
+        }
+        for path in ["/", "/index.html", "/a.b/c.", "/a%2e", "//"] {
+            assert!(!names_a_dot_file(path), "{path}");
+        }
+    }
+}

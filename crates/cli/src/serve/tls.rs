@@ -1,0 +1,126 @@
+//! TLS of `fdx serve`: certificates of files, or one made on the spot.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use fullduplex::server::{Certificate, CertificateWarning, Pem, SelfSigned, TlsConfig};
+use ring::digest;
+
+use super::args::Args;
+use super::listen::{Address, Removed};
+
+/// What encrypts, and what there is to tell of it.
+pub(super) struct Tls {
+    pub(super) config: TlsConfig,
+    pub(super) made: Option<Made>,
+}
+
+/// A certificate that was made on the spot.
+pub(super) struct Made {
+    pub(super) file: Removed,
+    /// Of SHA-256, as other programs show it.
+    pub(super) fingerprint: String,
+}
+
+impl Tls {
+    /// What the options ask for, if anything.
+    pub(super) fn of(args: &Args, addresses: &[Address]) -> Result<Option<Self>, String> {
+        if !args.is_secure() {
+            return match args.tls_client_ca {
+                Some(_) => Err("--tls-client-ca is of use with --tls-cert alone".into()),
+                None => Ok(None),
+            };
+        }
+        let (certs, keys) = (args.tls_cert.len(), args.tls_key.len());
+        if certs != keys {
+            return Err(format!("each --tls-cert has its --tls-key, not {keys} for {certs}"));
+        }
+        let mut builder = TlsConfig::builder();
+        for (cert, key) in args.tls_cert.iter().zip(&args.tls_key) {
+            builder = builder.certificate(Certificate::files(cert, key));
+        }
+        let mut made = None;
+        if args.tls_self_signed {
+            let signed = SelfSigned::new(names(args, addresses)).map_err(|e| e.to_string())?;
+            builder = builder.certificate(signed.certificate());
+            let file = write_temporary(signed.pem())
+                .map_err(|error| format!("writing the certificate: {error}"))?;
+            made = Some(Made { file, fingerprint: fingerprint(signed.pem()) });
+        }
+        if let Some(file) = &args.tls_client_ca {
+            builder = builder.require_client_certificates(Pem::file(file));
+        }
+        let config = builder.build().map_err(|error| error.to_string())?;
+        tell(config.warnings());
+        Ok(Some(Self { config, made }))
+    }
+}
+
+/// Reads the files again, and says how it went.
+pub(super) fn reload(tls: &TlsConfig) {
+    match tls.reload() {
+        Ok(warnings) => {
+            let certificates = tls.certificates().len();
+            eprintln!("fdx serve: read again: certificates and keys ({certificates})");
+            tell(warnings);
+        }
+        Err(error) => eprintln!("fdx serve: the certificates are kept as they are: {error}"),
+    }
+}
+
+fn tell(warnings: Vec<CertificateWarning>) {
+    for warning in warnings {
+        eprintln!("fdx serve: warning: {warning}");
+    }
+}
+
+/// The names by which the server is reached, as far as it knows.
+fn names(args: &Args, addresses: &[Address]) -> Vec<String> {
+    let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(String::from).into();
+    for address in addresses {
+        if let Address::Tcp(address) = address {
+            names.push(address.ip().to_string());
+        }
+    }
+    // Without the port.
+    let host = |host: &String| match host.rsplit_once(':') {
+        Some((name, _)) if !host.ends_with(']') => name.to_owned(),
+        _ => host.clone(),
+    };
+    let host = |name| host(name).trim_matches(['[', ']']).to_owned();
+    names.extend(args.host.iter().map(host));
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Where nobody else's file is, also not by a link.
+fn write_temporary(pem: &str) -> io::Result<Removed> {
+    let name = |n: u32| -> PathBuf {
+        std::env::temp_dir().join(format!("fdx-{}-{n}.pem", std::process::id()))
+    };
+    for path in (0..100).map(name) {
+        match OpenOptions::new().write(true).create_new(true).open(&path) {
+            Ok(mut file) => {
+                let removed = Removed(path);
+                file.write_all(pem.as_bytes())?;
+                return Ok(removed);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+fn fingerprint(pem: &str) -> String {
+    let text: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    // What the library has just written can be read.
+    let der = STANDARD.decode(text).unwrap_or_default();
+    let digest = digest::digest(&digest::SHA256, &der);
+    let bytes: Vec<String> = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
+    bytes.join(":")
+}
