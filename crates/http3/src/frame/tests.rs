@@ -66,12 +66,8 @@ fn a_message_at_every_split() {
 
 #[test]
 fn control_streams() {
-    let stream = [
-        frame(0x04, &[0x08, 1]),
-        frame(0x07, &[0x40, 0x44]),
-        frame(0x21, b"x"),
-        frame(0x0d, &[9]),
-    ];
+    let stream =
+        [frame(0x04, &[0x08, 1]), frame(0x07, &[0x40, 0x44]), frame(0x21, b"x"), frame(0x0d, &[9])];
     let told = vec![
         Event::Settings(Bytes::from_static(&[0x08, 1])),
         Event::GoAway(0x44),
