@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args as ClapArgs;
 use fullduplex::client::{Proxies, Proxy, TlsSettings, Version};
 use fullduplex::{
-    Cause, Client, ClientStream, CloseCode, CloseInfo, Error, ErrorKind, Initiator, Message,
+    Cause, Client, CloseCode, CloseInfo, Error, ErrorKind, Initiator, Message, NetStream,
     ReceiveHalf, SendHalf,
 };
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -226,11 +226,7 @@ struct Talk {
 }
 
 impl Talk {
-    async fn run(
-        self,
-        send: SendHalf<ClientStream>,
-        mut receive: ReceiveHalf<ClientStream>,
-    ) -> Outcome {
+    async fn run(self, send: SendHalf<NetStream>, mut receive: ReceiveHalf<NetStream>) -> Outcome {
         let printed = AtomicUsize::new(0);
         let sending = self.send_input(&send, &printed);
         let receiving = self.print(&mut receive, &printed);
@@ -254,7 +250,7 @@ impl Talk {
     /// Prints messages until the connection ends; the error is one of standard output.
     async fn print(
         &self,
-        receive: &mut ReceiveHalf<ClientStream>,
+        receive: &mut ReceiveHalf<NetStream>,
         printed: &AtomicUsize,
     ) -> io::Result<Option<Error>> {
         let mut out = tokio::io::stdout();
@@ -285,7 +281,7 @@ impl Talk {
     /// Sends standard input, then closes; the error is one of standard input.
     async fn send_input(
         &self,
-        send: &SendHalf<ClientStream>,
+        send: &SendHalf<NetStream>,
         printed: &AtomicUsize,
     ) -> Option<io::Error> {
         let input =
@@ -311,7 +307,7 @@ impl Talk {
     }
 }
 
-async fn send_lines(send: &SendHalf<ClientStream>) -> io::Result<()> {
+async fn send_lines(send: &SendHalf<NetStream>) -> io::Result<()> {
     let mut input = BufReader::new(tokio::io::stdin());
     let mut line = Vec::new();
     loop {
@@ -335,7 +331,7 @@ async fn send_lines(send: &SendHalf<ClientStream>) -> io::Result<()> {
     }
 }
 
-async fn send_bytes(send: &SendHalf<ClientStream>) -> io::Result<()> {
+async fn send_bytes(send: &SendHalf<NetStream>) -> io::Result<()> {
     let mut input = tokio::io::stdin();
     let mut chunk = vec![0; CHUNK];
     loop {

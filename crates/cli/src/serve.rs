@@ -8,7 +8,6 @@ use std::sync::Arc;
 use clap::Args as ClapArgs;
 use fullduplex::server::{Handshake, OriginPolicy, Server, ServerConfig};
 use fullduplex::{Error, PreparedMessage, WebSocket};
-use tokio::net::TcpStream;
 use tokio::sync::broadcast;
 
 use crate::{deflate, page};
@@ -79,7 +78,7 @@ async fn serve(args: &Args) -> Result<(), String> {
 
     let (room, _) = broadcast::channel(BACKLOG);
     let room = Arc::new(room);
-    let serving = server.config(config).serve_handshakes(move |handshake, _peer| {
+    let serving = server.config(config).serve_handshakes(move |handshake| {
         let room = room.clone();
         // Boxed, so that an open connection does not keep room for its opening.
         let opening = Box::pin(open(handshake));
@@ -120,9 +119,7 @@ enum Service {
 }
 
 /// Opens the WebSocket that a request asks for, or answers plain HTTP.
-async fn open(
-    handshake: Handshake<TcpStream>,
-) -> Result<Option<(Service, WebSocket<TcpStream>)>, Error> {
+async fn open(handshake: Handshake) -> Result<Option<(Service, WebSocket)>, Error> {
     let path = handshake.request().uri().path().to_owned();
     let service = match path.as_str() {
         _ if !handshake.is_websocket() => {
@@ -135,7 +132,7 @@ async fn open(
     Ok(Some((service, handshake.accept().await?)))
 }
 
-async fn echo(mut websocket: WebSocket<TcpStream>) -> Result<(), Error> {
+async fn echo(mut websocket: WebSocket) -> Result<(), Error> {
     while let Some(message) = websocket.next().await {
         websocket.send(message?).await?;
     }
@@ -143,7 +140,7 @@ async fn echo(mut websocket: WebSocket<TcpStream>) -> Result<(), Error> {
 }
 
 async fn member(
-    mut websocket: WebSocket<TcpStream>,
+    mut websocket: WebSocket,
     room: Arc<broadcast::Sender<PreparedMessage>>,
 ) -> Result<(), Error> {
     let mut messages = room.subscribe();

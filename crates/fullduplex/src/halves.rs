@@ -11,8 +11,7 @@ use tokio::net::{TcpStream, tcp};
 #[cfg(unix)]
 use tokio::net::{UnixStream, unix};
 
-use crate::client::ClientStream;
-use crate::client::Kind;
+use crate::net_stream::{Kind, NetStream};
 
 /// Any transport: what a WebSocket runs on.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
@@ -47,7 +46,7 @@ pub(crate) fn split<S: Transport>(stream: S) -> (ReadHalf<S>, WriteHalf<S>) {
         let (read, write) = unix.into_split();
         return (ReadHalf::Unix(read), WriteHalf::Unix(write));
     }
-    if let Some(client) = any.downcast_mut::<Option<ClientStream>>().and_then(Option::take) {
+    if let Some(client) = any.downcast_mut::<Option<NetStream>>().and_then(Option::take) {
         match client.0 {
             Kind::Tcp(tcp) => {
                 let (read, write) = tcp.into_split();
@@ -60,7 +59,7 @@ pub(crate) fn split<S: Transport>(stream: S) -> (ReadHalf<S>, WriteHalf<S>) {
             }
             other @ Kind::Other(_) => {
                 if let Some(slot) = any.downcast_mut() {
-                    *slot = Some(ClientStream(other));
+                    *slot = Some(NetStream(other));
                 }
             }
         }

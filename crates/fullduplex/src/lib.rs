@@ -27,22 +27,30 @@
 
 mod buffers;
 mod byte_stream;
+mod cidr;
 pub mod client;
 mod driver;
 mod error;
 mod halves;
 mod http1;
+#[cfg(feature = "http2")]
+mod http2_stream;
 mod incoming;
 mod mask;
 mod message_io;
+mod net_stream;
 mod outlet;
+#[cfg(any(feature = "http2", feature = "hyper"))]
+mod rewind;
 pub mod server;
 mod split;
+#[cfg(feature = "tls")]
+mod tls;
 mod uri;
 mod websocket;
 
 pub use byte_stream::ByteStream;
-pub use client::{Client, ClientBuilder, ClientStream, connect};
+pub use client::{Client, ClientBuilder, connect};
 pub use error::{Error, ErrorKind};
 pub use fullduplex_proto::{
     self as proto, Cause, CloseCode, CloseFrame, CloseInfo, Compression, Config, Deflate,
@@ -52,5 +60,6 @@ pub use fullduplex_proto::{
 pub use halves::Transport;
 pub use http1::HandshakeLimits;
 pub use message_io::{MessageReader, MessageWriter};
+pub use net_stream::NetStream;
 pub use split::{ReceiveHalf, SendHalf, TrySendError};
 pub use websocket::WebSocket;

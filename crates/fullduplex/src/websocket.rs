@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,12 +16,13 @@ use futures_core::Stream;
 use futures_sink::Sink;
 
 use crate::byte_stream::ByteStream;
-use crate::client::ClientStream;
 use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
 use crate::mask::ThreadRng;
 use crate::message_io::{MessageReader, MessageWriter};
+use crate::net_stream::NetStream;
 use crate::outlet::{Leave, Parcel};
+use crate::server::members::Place;
 use crate::split::{self, ReceiveHalf, SendHalf, TrySendError};
 
 /// A WebSocket connection over any transport: a [`Stream`] of messages and a [`Sink`] for
@@ -40,7 +42,7 @@ use crate::split::{self, ReceiveHalf, SendHalf, TrySendError};
 ///   more; any byte counts as life.
 ///
 /// No method loses or doubles anything when its future is dropped.
-pub struct WebSocket<S: Transport = ClientStream> {
+pub struct WebSocket<S: Transport = NetStream> {
     // Dropped first, so that the receiving half finds no sender left.
     send: SendHalf<S>,
     receive: ReceiveHalf<S>,
@@ -80,6 +82,11 @@ impl<S: Transport> WebSocket<S> {
     pub(crate) fn with_protocol(mut self, protocol: Option<String>) -> Self {
         self.protocol = protocol.map(Into::into);
         self
+    }
+
+    /// Makes it known to the server whose it is.
+    pub(crate) fn join(&self, place: Arc<Place>) {
+        self.send.outlet.join(place);
     }
 
     /// The subprotocol that both ends agreed on (RFC 6455 §1.9).

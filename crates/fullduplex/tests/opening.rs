@@ -321,8 +321,8 @@ async fn a_storm_of_bad_peers_leaves_the_others_alone() {
 async fn plain_http_is_answered_on_the_same_port() {
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let address = server.local_addr().unwrap();
-    tokio::spawn(server.serve_handshakes(|handshake: Handshake<TcpStream>, peer| async move {
-        assert!(peer.ip().is_loopback() && !handshake.is_websocket());
+    tokio::spawn(server.serve_handshakes(|handshake: Handshake| async move {
+        assert!(handshake.peer_addr().unwrap().ip().is_loopback() && !handshake.is_websocket());
         let body = format!("you asked for {}", handshake.request().uri());
         handshake.respond(http::Response::new(body)).await.unwrap();
     }));

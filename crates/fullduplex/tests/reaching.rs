@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use fullduplex::client::{BoxFuture, Connect, CookieJar, Proxies, Proxy, Resolve, SocketOptions};
 use fullduplex::server::{Server, ServerConfig, accept};
-use fullduplex::{Client, ClientBuilder, ClientStream, Error, ErrorKind, HandshakeLimits};
+use fullduplex::{Client, ClientBuilder, Error, ErrorKind, HandshakeLimits, NetStream};
 use fullduplex_testkit::peak_rss;
 use fullduplex_testkit::pipe::pipe;
 use http::HeaderValue;
@@ -100,7 +100,7 @@ async fn a_dripping_answer_does_not_move_the_deadline() {
 struct Never;
 
 impl Connect for Never {
-    fn connect<'a>(&'a self, _: &'a str, _: u16) -> BoxFuture<'a, io::Result<ClientStream>> {
+    fn connect<'a>(&'a self, _: &'a str, _: u16) -> BoxFuture<'a, io::Result<NetStream>> {
         Box::pin(std::future::pending())
     }
 }
@@ -220,7 +220,7 @@ async fn refusals_for_want_of_credentials_are_told_apart() {
 async fn opening(expected: &'static [&'static str], missing: &'static [&'static str]) -> String {
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", server.local_addr().unwrap());
-    tokio::spawn(server.serve_handshakes(move |handshake, _| async move {
+    tokio::spawn(server.serve_handshakes(move |handshake| async move {
         let request = format!("{:?}", handshake.request());
         for words in expected {
             assert!(request.contains(words), "{words} in {request}");
@@ -378,14 +378,14 @@ async fn unix_sockets() {
 struct Piped;
 
 impl Connect for Piped {
-    fn connect<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, io::Result<ClientStream>> {
+    fn connect<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, io::Result<NetStream>> {
         assert_eq!((host, port), ("a.example", 80));
         let (near, far) = pipe(4096);
         tokio::spawn(async move {
             let mut websocket = accept(far).await.unwrap();
             websocket.send("through a pipe").await.unwrap();
         });
-        Box::pin(std::future::ready(Ok(ClientStream::new(near))))
+        Box::pin(std::future::ready(Ok(NetStream::new(near))))
     }
 }
 

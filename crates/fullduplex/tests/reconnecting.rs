@@ -14,7 +14,7 @@ use fullduplex::client::{
 };
 use fullduplex::server::Server;
 use fullduplex::{Client, CloseCode, ErrorKind, Message, WebSocket};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 fn quick() -> Backoff {
@@ -47,7 +47,7 @@ fn serve(address: SocketAddr, seen: Seen) -> Runtime {
     runtime
 }
 
-async fn acknowledge(mut websocket: WebSocket<TcpStream>, seen: Seen) {
+async fn acknowledge(mut websocket: WebSocket, seen: Seen) {
     while let Some(Ok(message)) = websocket.next().await {
         seen.lock().unwrap().insert(message.as_text().unwrap().parse().unwrap());
         if websocket.send(message).await.is_err() {
@@ -165,7 +165,7 @@ async fn some_answers_are_final() {
     for (status, again) in [(401, false), (403, false), (404, false), (429, true), (503, true)] {
         let server = Server::bind("127.0.0.1:0").await.unwrap();
         let address = server.local_addr().unwrap();
-        tokio::spawn(server.serve_handshakes(move |handshake, _| async move {
+        tokio::spawn(server.serve_handshakes(move |handshake| async move {
             let response = http::Response::builder().status(status).header("Retry-After", "2");
             drop(handshake.respond(response.body("no").unwrap()).await);
         }));
@@ -188,7 +188,7 @@ async fn hooks_change_the_request_and_subscribe() {
     let address = server.local_addr().unwrap();
     let tokens = Arc::new(Mutex::new(Vec::new()));
     let seen = tokens.clone();
-    tokio::spawn(server.serve_handshakes(move |handshake, _| {
+    tokio::spawn(server.serve_handshakes(move |handshake| {
         let token = handshake.request().headers()["x-token"].to_str().unwrap().to_owned();
         seen.lock().unwrap().push(token);
         async move {

@@ -14,8 +14,8 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::stream::ClientStream;
 use crate::error::{Error, ErrorKind};
+use crate::net_stream::NetStream;
 
 /// How long an address may keep the next one waiting (RFC 8305 §5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -37,7 +37,7 @@ pub trait Resolve: Send + Sync + 'static {
 /// TLS, and the way through a proxy, come on top of it.
 pub trait Connect: Send + Sync + 'static {
     /// A transport to the host, whose address is not looked up.
-    fn connect<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, io::Result<ClientStream>>;
+    fn connect<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, io::Result<NetStream>>;
 }
 
 /// Options of TCP sockets.
@@ -87,7 +87,7 @@ impl fmt::Debug for Dialer {
 
 impl Dialer {
     /// A transport to the host.
-    pub(super) async fn dial(&self, host: &str, port: u16) -> Result<ClientStream, Error> {
+    pub(super) async fn dial(&self, host: &str, port: u16) -> Result<NetStream, Error> {
         #[cfg(unix)]
         if let Some(path) = &self.unix_socket {
             let socket = tokio::net::UnixStream::connect(path).await;

@@ -1,25 +1,22 @@
 //! WebSockets on the streams of an HTTP/2 connection (RFC 8441).
 
 use std::collections::{HashMap, HashSet};
-use std::io;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use fullduplex_proto::handshake::client::Opening;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::ext::Protocol;
-use h2::{Ping, Reason, RecvStream, SendStream};
+use h2::{Ping, Reason, SendStream};
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
-use super::stream::ClientStream;
 use super::{Client, Version, authority, response};
 use crate::error::{Error, ErrorKind};
 use crate::http1::Map;
+use crate::http2_stream::Http2Stream;
+use crate::net_stream::NetStream;
 use crate::uri::Target;
 use crate::websocket::WebSocket;
 
@@ -81,13 +78,13 @@ fn origin(target: &Target) -> Origin {
 pub(super) enum Outcome {
     Opened(WebSocket, Response<()>),
     /// The server does not do it. It may have chosen HTTP/1.1 for the transport.
-    Without(&'static str, Option<ClientStream>),
+    Without(&'static str, Option<NetStream>),
 }
 
 /// A connection to use, or why there is none.
 enum Connection {
     Ready(Pooled),
-    Without(&'static str, Option<ClientStream>),
+    Without(&'static str, Option<NetStream>),
 }
 
 impl Client {
@@ -241,10 +238,10 @@ impl Client {
             return Err(Error::new(ErrorKind::Limit, why));
         }
         self.keep_cookies(target, response.headers());
-        let mut stream = Http2Stream { send, receive, buffer: Bytes::new(), _counted: streams };
+        let mut stream = Http2Stream::new(send, receive, streams);
         match opening.check(response.status().as_u16(), Map(response.headers())) {
             Ok(agreement) => {
-                let stream = ClientStream::new(stream);
+                let stream = NetStream::new(stream);
                 let opened = self.opened(stream, agreement, response, BytesMut::new())?;
                 Ok(Outcome::Opened(opened.0, opened.1))
             }
@@ -271,75 +268,4 @@ fn evict(slot: &Slot, id: &Weak<()>) {
 
 fn failed(doing: &'static str, error: h2::Error) -> Error {
     Error::new(ErrorKind::Io, doing).with_source(error)
-}
-
-/// One stream as a transport: its end is `END_STREAM`, its failure `RST_STREAM` (RFC 8441
-/// §5). Dropped before its end, it is reset with CANCEL.
-struct Http2Stream {
-    send: SendStream<Bytes>,
-    receive: RecvStream,
-    buffer: Bytes,
-    _counted: Arc<()>,
-}
-
-fn io_error(error: h2::Error) -> io::Error {
-    if error.is_io() {
-        return error.into_io().unwrap_or_else(|| io::ErrorKind::ConnectionReset.into());
-    }
-    io::Error::new(io::ErrorKind::ConnectionReset, error)
-}
-
-impl AsyncRead for Http2Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        while self.buffer.is_empty() {
-            match ready!(self.receive.poll_data(cx)) {
-                Some(Ok(bytes)) => self.buffer = bytes,
-                Some(Err(error)) => return Poll::Ready(Err(io_error(error))),
-                None => return Poll::Ready(Ok(())),
-            }
-        }
-        let len = self.buffer.len().min(buf.remaining());
-        buf.put_slice(&self.buffer[..len]);
-        self.buffer.advance(len);
-        // The sender may send as much as was consumed.
-        let released = self.receive.flow_control().release_capacity(len);
-        Poll::Ready(released.map_err(io_error))
-    }
-}
-
-impl AsyncWrite for Http2Stream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        if buf.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
-        self.send.reserve_capacity(buf.len());
-        while self.send.capacity() == 0 {
-            match ready!(self.send.poll_capacity(cx)) {
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Poll::Ready(Err(io_error(error))),
-                None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-            }
-        }
-        let len = buf.len().min(self.send.capacity());
-        let sent = self.send.send_data(Bytes::copy_from_slice(&buf[..len]), false);
-        Poll::Ready(sent.map(|()| len).map_err(io_error))
-    }
-
-    /// What was sent is the connection's to write.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let ended = self.send.send_data(Bytes::new(), true);
-        Poll::Ready(ended.map_err(io_error))
-    }
 }

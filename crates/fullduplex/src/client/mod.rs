@@ -14,7 +14,6 @@ mod proxy;
 mod queue;
 mod reconnect;
 mod response;
-mod stream;
 #[cfg(feature = "tls")]
 mod tls;
 mod tunnel;
@@ -40,8 +39,6 @@ pub use self::reconnect::{
     Backoff, Change, Disconnect, Event, ReconnectBuilder, ReconnectSender, Reconnecting, WhileDown,
 };
 pub(crate) use self::response::retry_after;
-pub use self::stream::ClientStream;
-pub(crate) use self::stream::Kind;
 #[cfg(feature = "tls")]
 pub use self::tls::{Roots, TlsSettings};
 
@@ -51,6 +48,7 @@ use self::tunnel::Destination;
 use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
 use crate::http1::{self, HandshakeLimits, Map};
+use crate::net_stream::NetStream;
 use crate::uri::Target;
 use crate::websocket::WebSocket;
 
@@ -279,7 +277,7 @@ impl Client {
         &self,
         target: &Target,
         alpn: &[&[u8]],
-    ) -> Result<(ClientStream, Option<Vec<u8>>), Error> {
+    ) -> Result<(NetStream, Option<Vec<u8>>), Error> {
         let stream = match &target.socket {
             #[cfg(unix)]
             Some(path) => {
@@ -297,7 +295,7 @@ impl Client {
         self.tls(stream, &target.host, alpn, peer).await
     }
 
-    async fn reach_host(&self, target: &Target) -> Result<ClientStream, Error> {
+    async fn reach_host(&self, target: &Target) -> Result<NetStream, Error> {
         #[cfg(unix)]
         if self.dialer.unix_socket.is_some() {
             return self.dialer.dial(&target.host, target.port).await;
@@ -337,11 +335,11 @@ impl Client {
     #[cfg(feature = "tls")]
     async fn tls(
         &self,
-        stream: ClientStream,
+        stream: NetStream,
         host: &str,
         alpn: &[&[u8]],
         peer: Peer,
-    ) -> Result<(ClientStream, Option<Vec<u8>>), Error> {
+    ) -> Result<(NetStream, Option<Vec<u8>>), Error> {
         let is_proxy = peer == Peer::Proxy;
         let built = if is_proxy { &self.tls.for_proxies } else { &self.tls.built };
         let tls = if let Some(tls) = built.get() {
@@ -357,11 +355,11 @@ impl Client {
     #[allow(clippy::unused_async, reason = "as with the feature")]
     async fn tls(
         &self,
-        _: ClientStream,
+        _: NetStream,
         _: &str,
         _: &[&[u8]],
         _: Peer,
-    ) -> Result<(ClientStream, Option<Vec<u8>>), Error> {
+    ) -> Result<(NetStream, Option<Vec<u8>>), Error> {
         Err(Error::new(ErrorKind::Tls, "TLS is not built in: the feature tls is off"))
     }
 

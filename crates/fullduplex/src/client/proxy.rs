@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
+use crate::cidr::Cidr;
 use crate::error::{Error, ErrorKind};
 
 /// What kind of proxy.
@@ -158,7 +159,7 @@ enum Pattern {
     Name(String),
     /// What ends so, but not the name itself.
     Suffix(String),
-    Network(IpAddr, u8),
+    Network(Cidr),
 }
 
 impl NoProxy {
@@ -181,8 +182,8 @@ impl NoProxy {
                                 .is_some_and(|before| before.is_empty() || before.ends_with('.'))
                     }
                     Pattern::Suffix(suffix) => address.is_none() && host.ends_with(&**suffix),
-                    Pattern::Network(network, bits) => {
-                        address.is_some_and(|address| is_in(address, *network, *bits))
+                    Pattern::Network(network) => {
+                        address.is_some_and(|address| network.contains(address))
                     }
                 }
         })
@@ -194,18 +195,18 @@ fn entry(word: &str) -> Option<(Pattern, Option<u16>)> {
     if word == "*" {
         return Some((Pattern::All, None));
     }
-    if let Some((address, bits)) = word.split_once('/') {
-        let (bits, port) = match bits.split_once(':') {
-            Some((bits, port)) => (bits, Some(port.parse().ok()?)),
-            None => (bits, None),
+    if let Some(slash) = word.find('/') {
+        let (network, port) = match word[slash..].find(':') {
+            Some(colon) => {
+                let (network, port) = word.split_at(slash + colon);
+                (network, Some(port[1..].parse().ok()?))
+            }
+            None => (word, None),
         };
-        let address: IpAddr = address.parse().ok()?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.parse().ok().filter(|bits| *bits <= most)?;
-        return Some((Pattern::Network(address, bits), port));
+        return Some((Pattern::Network(Cidr::parse(network)?), port));
     }
-    if let Ok(address) = word.parse::<IpAddr>() {
-        return Some((Pattern::Network(address, if address.is_ipv4() { 32 } else { 128 }), None));
+    if let Some(network) = Cidr::parse(word) {
+        return Some((Pattern::Network(network), None));
     }
     let (host, port) = match word.rsplit_once(':') {
         _ if word.ends_with(']') => (word, None),
@@ -217,21 +218,11 @@ fn entry(word: &str) -> Option<(Pattern, Option<u16>)> {
         suffix if suffix.starts_with('.') => Pattern::Suffix(suffix.to_owned()),
         _ => match Host::parse(&host).ok()? {
             Host::Domain(name) => Pattern::Name(name),
-            Host::Ipv4(ip) => Pattern::Network(ip.into(), 32),
-            Host::Ipv6(ip) => Pattern::Network(ip.into(), 128),
+            Host::Ipv4(ip) => Pattern::Network(IpAddr::from(ip).into()),
+            Host::Ipv6(ip) => Pattern::Network(IpAddr::from(ip).into()),
         },
     };
     Some((pattern, port))
-}
-
-fn is_in(address: IpAddr, network: IpAddr, bits: u8) -> bool {
-    let (a, b, width) = match (address, network) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => (u128::from(a.to_bits()), u128::from(b.to_bits()), 32),
-        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits(), b.to_bits(), 128),
-        _ => return false,
-    };
-    // All bits of the rest; a shift by the whole width is none.
-    (a ^ b).checked_shr(width - u32::from(bits)).unwrap_or(0) == 0
 }
 
 #[cfg(test)]

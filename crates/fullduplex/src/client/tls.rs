@@ -6,17 +6,16 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error as RustlsError, RootCertStore,
-    SignatureScheme,
+    ClientConfig, DigitallySignedStruct, Error as RustlsError, RootCertStore, SignatureScheme,
 };
 use rustls_platform_verifier::Verifier;
 use tokio_rustls::TlsConnector;
 
-use super::stream::ClientStream;
 use crate::error::{Error, ErrorKind};
+use crate::net_stream::NetStream;
+use crate::tls::{bad, certificate_problem, certificates, private_key, read};
 
 /// Whom a client trusts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,9 +86,7 @@ impl TlsSettings {
 
     /// Shows the server this certificate, with its chain, when it asks for one. All PEM.
     pub fn identity(mut self, chain: &[u8], key: &[u8]) -> Result<Self, Error> {
-        let key = PrivateKeyDer::from_pem_slice(key);
-        let key = key.map_err(|error| bad("the private key is not PEM").with_source(error))?;
-        self.identity = Some(Identity(certificates(chain)?, key));
+        self.identity = Some(Identity(certificates(chain)?, private_key(key)?));
         Ok(self)
     }
 
@@ -172,21 +169,6 @@ impl TlsSettings {
     }
 }
 
-fn bad(what: &'static str) -> Error {
-    Error::new(ErrorKind::Tls, what)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    let why = || format!("reading {}", path.display());
-    std::fs::read(path).map_err(|error| Error::new(ErrorKind::Tls, why()).with_source(error))
-}
-
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let all = all.map_err(|error| bad("the certificates are not PEM").with_source(error))?;
-    if all.is_empty() { Err(bad("there is no certificate in the PEM text")) } else { Ok(all) }
-}
-
 /// TLS as a client does it.
 #[derive(Clone, Debug)]
 pub(super) struct Tls {
@@ -199,11 +181,11 @@ impl Tls {
     /// which it may choose one. The name that was set is for the client's own server.
     pub(super) async fn connect(
         &self,
-        stream: ClientStream,
+        stream: NetStream,
         host: &str,
         protocols: &[&[u8]],
         is_own: bool,
-    ) -> Result<(ClientStream, Option<Vec<u8>>), Error> {
+    ) -> Result<(NetStream, Option<Vec<u8>>), Error> {
         let name = self.server_name.as_deref().filter(|_| is_own);
         let host = name.unwrap_or(host);
         let name = ServerName::try_from(host.to_owned()).map_err(|error| {
@@ -217,7 +199,7 @@ impl Tls {
         let handshake = TlsConnector::from(Arc::new(config)).connect(name, stream);
         let tls = handshake.await.map_err(|error| explain(host, error))?;
         let chosen = tls.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
-        Ok((ClientStream::new(tls), chosen))
+        Ok((NetStream::new(tls), chosen))
     }
 }
 
@@ -225,7 +207,7 @@ impl Tls {
 fn explain(host: &str, error: std::io::Error) -> Error {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<RustlsError>());
     let why = match inner {
-        Some(RustlsError::InvalidCertificate(problem)) => certificate_problem(problem),
+        Some(RustlsError::InvalidCertificate(problem)) => certificate_problem("server", problem),
         Some(RustlsError::AlertReceived(alert)) => {
             Some(format!("the server ended the TLS handshake with the alert {alert:?}"))
         }
@@ -240,34 +222,6 @@ fn explain(host: &str, error: std::io::Error) -> Error {
         Some(why) => Error::new(ErrorKind::Tls, format!("TLS with {host}: {why}")),
         None => Error::new(ErrorKind::Tls, format!("TLS with {host}")).with_source(error),
     }
-}
-
-fn certificate_problem(problem: &CertificateError) -> Option<String> {
-    use CertificateError as E;
-    Some(match problem {
-        E::Expired => "the server's certificate has expired".into(),
-        E::ExpiredContext { time, not_after } => {
-            let days = time.as_secs().saturating_sub(not_after.as_secs()) / 86_400;
-            format!("the server's certificate expired {days} days ago")
-        }
-        E::NotValidYet | E::NotValidYetContext { .. } => {
-            "the server's certificate is not valid yet; is the clock right?".into()
-        }
-        E::UnknownIssuer => {
-            "the server's certificate is signed by nobody that is trusted (unknown issuer, or an \
-             intermediate certificate that the server did not send)"
-                .into()
-        }
-        E::NotValidForName => "the server's certificate is for another name".into(),
-        E::NotValidForNameContext { presented, .. } if presented.is_empty() => {
-            "the server's certificate is for no name at all".into()
-        }
-        E::NotValidForNameContext { presented, .. } => {
-            format!("the server's certificate is for another name: {}", presented.join(", "))
-        }
-        E::Revoked => "the server's certificate was revoked".into(),
-        _ => return None,
-    })
 }
 
 /// Takes every certificate. The signatures of the handshake are checked all the same.

@@ -11,9 +11,9 @@ use http::{HeaderMap, Response, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::response;
-use super::stream::ClientStream;
 use crate::error::{Error, ErrorKind};
 use crate::http1::{self, HandshakeLimits};
+use crate::net_stream::NetStream;
 
 /// Where a tunnel leads.
 pub(super) struct Destination<'a> {
@@ -29,12 +29,12 @@ pub(super) fn basic(user: &str, password: &str) -> String {
 
 /// Has an HTTP proxy open a tunnel.
 pub(super) async fn connect(
-    mut stream: ClientStream,
+    mut stream: NetStream,
     to: &Destination<'_>,
     auth: Option<&(String, String)>,
     headers: &HeaderMap,
     limits: &HandshakeLimits,
-) -> Result<ClientStream, Error> {
+) -> Result<NetStream, Error> {
     let brackets = to.host.contains(':');
     let host = if brackets { format!("[{}]", to.host) } else { to.host.to_owned() };
     let authority = format!("{host}:{}", to.port);
@@ -78,10 +78,10 @@ fn refusal(response: &Response<()>, had_auth: bool, authority: &str) -> String {
 
 /// Has a SOCKS5 proxy open a tunnel.
 pub(super) async fn socks5(
-    mut stream: ClientStream,
+    mut stream: NetStream,
     to: &Destination<'_>,
     auth: Option<&(String, String)>,
-) -> Result<ClientStream, Error> {
+) -> Result<NetStream, Error> {
     let refused = |why: String| Error::new(ErrorKind::Proxy, format!("the SOCKS5 proxy {why}"));
     let io = |error| Error::io("talking to the SOCKS5 proxy", error);
     // RFC 1928 §3: no authentication, and user with password (RFC 1929) if we have one.

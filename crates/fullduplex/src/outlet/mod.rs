@@ -21,9 +21,10 @@ use fullduplex_proto::{
     ProtocolError, SendError, Session, State, Transport as Need,
 };
 
-use crate::driver::Driver;
+use crate::driver::{Driven, Driver};
 use crate::error::Error;
 use crate::halves::{Transport, WriteHalf};
+use crate::server::members::{Membership, Place};
 
 pub(crate) struct Outlet<S> {
     driver: Arc<Driver>,
@@ -58,6 +59,8 @@ pub(crate) struct Inner<S> {
     /// The transport took bytes that `poll_flush` has yet to push on.
     unflushed: bool,
     shut_down: bool,
+    /// The server whose it is.
+    membership: Option<Box<Membership>>,
 }
 
 /// A message on its way into the queue.
@@ -93,6 +96,7 @@ impl<S: Transport> Outlet<S> {
             hot: false,
             unflushed: false,
             shut_down: false,
+            membership: None,
         };
         let this = Arc::new(Self {
             driver,
@@ -104,6 +108,13 @@ impl<S: Transport> Outlet<S> {
         });
         this.schedule(&mut this.lock());
         this
+    }
+
+    /// Makes the connection known to the server whose it is.
+    pub(crate) fn join(self: &Arc<Self>, place: Arc<Place>) {
+        let this: Arc<dyn Driven> = self.clone();
+        let membership = Membership::new(place, Arc::downgrade(&this));
+        self.lock().membership = Some(Box::new(membership));
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner<S>> {
@@ -375,5 +386,13 @@ impl<S: Transport> Outlet<S> {
 
     pub(crate) fn close_info(&self) -> Option<CloseInfo> {
         self.lock().session.close_info().cloned()
+    }
+}
+
+impl<S> Drop for Inner<S> {
+    fn drop(&mut self) {
+        if let Some(membership) = self.membership.take() {
+            membership.end(self.session.close_info());
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
 
 use bytes::Buf;
-use fullduplex_proto::{Cause, SendError, State, Transport as Need};
+use fullduplex_proto::{Cause, CloseFrame, SendError, State, Transport as Need};
 use tokio::io::AsyncWrite;
 
 use super::{Inner, Leave, Outlet};
@@ -211,5 +211,21 @@ impl<S: Transport> Driven for Outlet<S> {
         }
         inner.scheduled = inner.session.poll_timeout();
         inner.scheduled
+    }
+
+    fn close(self: Arc<Self>, frame: Option<CloseFrame>) {
+        Outlet::close(&self, frame);
+    }
+
+    fn cut(self: Arc<Self>) {
+        let mut inner = self.lock();
+        inner.session.handle_end(Cause::Dropped, self.driver.now());
+        inner.broken = Some(io::ErrorKind::ConnectionAborted);
+        inner.wake_reader();
+        inner.wake_waiters();
+    }
+
+    fn is_open(&self) -> bool {
+        self.lock().session.state() == State::Open
     }
 }

@@ -1,40 +1,70 @@
 //! The server's side.
 //!
+//! * [`Server`] listens, serves WebSockets and ordinary HTTP on the same port, over HTTP/1.1
+//!   and HTTP/2, and goes away without a bang ([`ServerHandle::drain`]).
 //! * [`accept`] opens a WebSocket on any transport, with the defaults.
 //! * [`Handshake`] does it step by step: look at the request, then accept, refuse, or
 //!   answer ordinary HTTP.
-//! * [`Server`] listens, and runs a handler for each connection.
+//! * `upgrade` (feature `hyper`) opens one in a server that hyper runs, such as axum's.
 
+#[cfg(feature = "hyper")]
+mod body;
+mod config;
+mod connection;
+mod drain;
 mod handshake;
+#[cfg(feature = "hyper")]
+mod http1;
+#[cfg(feature = "http2")]
+mod http2;
+mod in_flight;
+mod lifecycle;
 mod listen;
+pub(crate) mod members;
 mod origin;
+mod peer;
+mod rate;
+mod remote;
+mod reply;
+mod request;
+mod running;
+mod secret;
+#[cfg(feature = "hyper")]
+mod service;
+mod slots;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(feature = "hyper")]
+mod upgrade;
 
+#[cfg(feature = "hyper")]
+pub use body::Body;
+pub use config::{ServerConfig, ServerLimits};
+pub use drain::{Drain, DrainReport, ServerHandle};
 pub use handshake::Handshake;
-pub use listen::Server;
+pub use listen::Listener;
 pub use origin::OriginPolicy;
+pub use peer::{Peer, TrustedProxies};
+pub use rate::{Bucket, Rate};
+pub use remote::Remote;
+pub use running::Server;
+pub use secret::constant_time_eq;
+pub use slots::{NoSlot, Slot, SlotCounts, SlotLimits, Slots};
+#[cfg(feature = "self-signed")]
+pub use tls::SelfSigned;
+#[cfg(feature = "tls")]
+pub use tls::{
+    Certificate, CertificateInfo, CertificateWarning, Pem, TlsBuilder, TlsConfig, TlsInfo,
+    TlsStream,
+};
+#[cfg(feature = "hyper")]
+pub use upgrade::{Rejection, Upgrade, is_websocket, upgrade};
 
 use std::sync::Arc;
 
-use fullduplex_proto::Config;
-
 use crate::error::Error;
 use crate::halves::Transport;
-use crate::http1::HandshakeLimits;
 use crate::websocket::WebSocket;
-
-/// The settings of a server.
-#[derive(Clone, Debug, Default)]
-pub struct ServerConfig {
-    /// What holds once a connection is open: limits, keepalive, buffers.
-    pub websocket: Config,
-    /// The subprotocols that the server speaks. The client's favourite among them is
-    /// chosen; none if there is none.
-    pub protocols: Vec<String>,
-    /// Which web pages may connect. Default: those of the same host.
-    pub origin: OriginPolicy,
-    /// Bounds on the opening handshake.
-    pub handshake: HandshakeLimits,
-}
 
 /// Opens a WebSocket on a transport, with the defaults.
 ///

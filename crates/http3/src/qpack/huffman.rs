@@ -147,8 +147,8 @@ mod tests {
         ] {
             let mut out = Vec::new();
             encode(text.as_bytes(), &mut out);
-            let hex: String = out.iter().map(|byte| format!("{byte:02x}")).collect();
-            assert_eq!(hex, coded);
+            let hex: Vec<_> = out.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(hex.concat(), coded);
             assert_eq!(encoded_len(text.as_bytes()), out.len());
             assert_eq!(decode(&out).unwrap(), text.as_bytes());
         }

@@ -1,4 +1,5 @@
-//! What a client's WebSocket runs on.
+//! What the WebSockets of a [`Client`](crate::Client) and of a
+//! [`Server`](crate::server::Server) run on.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -12,10 +13,11 @@ use tokio::net::UnixStream;
 
 use crate::halves::Transport;
 
-/// The transport of a connection that a [`Client`](crate::Client) opened: a socket, or any
-/// other transport, such as TLS over a tunnel.
+/// The transport of a connection that a [`Client`](crate::Client) opened or a
+/// [`Server`](crate::server::Server) accepted: a socket, or any other transport, such as
+/// TLS, or a stream of an HTTP/2 connection.
 #[derive(Debug)]
-pub struct ClientStream(pub(crate) Kind);
+pub struct NetStream(pub(crate) Kind);
 
 pub(crate) enum Kind {
     Tcp(TcpStream),
@@ -24,7 +26,7 @@ pub(crate) enum Kind {
     Other(Box<dyn Transport>),
 }
 
-impl ClientStream {
+impl NetStream {
     /// Takes any transport.
     pub fn new(transport: impl Transport) -> Self {
         Self(Kind::Other(Box::new(transport)))
@@ -37,16 +39,25 @@ impl ClientStream {
             _ => None,
         }
     }
+
+    fn transport(self: Pin<&mut Self>) -> Pin<&mut dyn Transport> {
+        match &mut self.get_mut().0 {
+            Kind::Tcp(tcp) => Pin::new(tcp),
+            #[cfg(unix)]
+            Kind::Unix(unix) => Pin::new(unix),
+            Kind::Other(other) => Pin::new(other),
+        }
+    }
 }
 
-impl From<TcpStream> for ClientStream {
+impl From<TcpStream> for NetStream {
     fn from(tcp: TcpStream) -> Self {
         Self(Kind::Tcp(tcp))
     }
 }
 
 #[cfg(unix)]
-impl From<UnixStream> for ClientStream {
+impl From<UnixStream> for NetStream {
     fn from(unix: UnixStream) -> Self {
         Self(Kind::Unix(unix))
     }
@@ -63,34 +74,23 @@ impl fmt::Debug for Kind {
     }
 }
 
-macro_rules! each {
-    ($self:expr, $stream:ident => $call:expr) => {
-        match &mut $self.get_mut().0 {
-            Kind::Tcp($stream) => $call,
-            #[cfg(unix)]
-            Kind::Unix($stream) => $call,
-            Kind::Other($stream) => $call,
-        }
-    };
-}
-
-impl AsyncRead for ClientStream {
+impl AsyncRead for NetStream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        each!(self, stream => Pin::new(stream).poll_read(cx, buf))
+        self.transport().poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for ClientStream {
+impl AsyncWrite for NetStream {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        each!(self, stream => Pin::new(stream).poll_write(cx, buf))
+        self.transport().poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -98,7 +98,7 @@ impl AsyncWrite for ClientStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        each!(self, stream => Pin::new(stream).poll_write_vectored(cx, bufs))
+        self.transport().poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -111,10 +111,10 @@ impl AsyncWrite for ClientStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, stream => Pin::new(stream).poll_flush(cx))
+        self.transport().poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, stream => Pin::new(stream).poll_shutdown(cx))
+        self.transport().poll_shutdown(cx)
     }
 }

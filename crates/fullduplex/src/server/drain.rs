@@ -1,0 +1,135 @@
+//! Going away without a bang.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fullduplex_proto::{CloseCode, CloseFrame};
+use rand::seq::SliceRandom;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::lifecycle::Shared;
+
+/// How often a batch of WebSockets is closed.
+const TURN: Duration = Duration::from_millis(50);
+
+/// Watches and ends a running [`Server`](super::Server). Clones are of the same server.
+#[derive(Clone)]
+pub struct ServerHandle(pub(crate) Arc<Shared>);
+
+/// How to drain a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// When what is still open is cut off. Default: 30 s.
+    pub deadline: Duration,
+    /// The time over which the WebSockets are closed, in an order left to chance, so that
+    /// their clients don't all come back at once. Default: 5 s.
+    pub spread: Duration,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { deadline: Duration::from_secs(30), spread: Duration::from_secs(5) }
+    }
+}
+
+/// How a drain went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DrainReport {
+    /// The WebSockets that were told that the server goes away (1001).
+    pub told: usize,
+    /// Those that were cut off at the deadline.
+    pub cut: usize,
+    /// The connections of ordinary HTTP that were cut off at the deadline.
+    pub cut_http: usize,
+}
+
+impl fmt::Display for DrainReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { told, cut, cut_http } = self;
+        write!(
+            f,
+            "{told} WebSockets were told, {cut} of them and {cut_http} connections of HTTP cut"
+        )
+    }
+}
+
+impl ServerHandle {
+    /// How many connections stand, of whatever kind.
+    pub fn connections(&self) -> usize {
+        self.0.connections()
+    }
+
+    /// How many WebSockets are open.
+    pub fn websockets(&self) -> usize {
+        self.0.members.len()
+    }
+
+    /// How many handlers have panicked.
+    pub fn panics(&self) -> u64 {
+        self.0.panics()
+    }
+
+    /// Ends the server: requests that come are answered 503 with `Retry-After`, ordinary
+    /// requests under way are answered, WebSockets are closed with 1001 (RFC 6455 §7.4.1),
+    /// and what is left at the deadline is cut off. [`serve`](super::Server::serve) then
+    /// returns.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the server goes on to refuse what comes, and leaves open
+    /// what was not closed yet.
+    pub async fn drain(&self, drain: Drain) -> DrainReport {
+        let deadline = Instant::now() + drain.deadline;
+        self.0.begin_drain();
+        let told = self.close_all(drain.spread.min(drain.deadline), deadline).await;
+        let _ = timeout_at(deadline, self.0.emptied()).await;
+        let left = self.0.members.all();
+        let cut = left.len();
+        let cut_http = self.0.connections().saturating_sub(cut);
+        left.into_iter().for_each(super::super::driver::Driven::cut);
+        self.0.end();
+        DrainReport { told, cut, cut_http }
+    }
+
+    async fn close_all(&self, spread: Duration, deadline: Instant) -> usize {
+        let mut all: Vec<_> = self.0.members.all().iter().map(Arc::downgrade).collect();
+        all.shuffle(&mut rand::rng());
+        let turns = usize::try_from(spread.as_millis() / TURN.as_millis()).unwrap_or(usize::MAX);
+        let batch = all.len().div_ceil(turns.max(1)).max(1);
+        let frame = CloseFrame::new(CloseCode::GOING_AWAY, "the server is going away").ok();
+        let mut told = 0;
+        loop {
+            for member in all.drain(all.len().saturating_sub(batch)..) {
+                if let Some(member) = member.upgrade() {
+                    member.close(frame.clone());
+                    told += 1;
+                }
+            }
+            if all.is_empty() {
+                // Those whose handshake was under way.
+                all = self
+                    .0
+                    .members
+                    .all()
+                    .iter()
+                    .filter(|m| m.is_open())
+                    .map(Arc::downgrade)
+                    .collect();
+                if all.is_empty() || Instant::now() >= deadline {
+                    return told;
+                }
+            }
+            sleep(TURN).await;
+        }
+    }
+}
+
+impl fmt::Debug for ServerHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerHandle")
+            .field("connections", &self.connections())
+            .field("websockets", &self.websockets())
+            .finish()
+    }
+}

@@ -1,0 +1,110 @@
+//! Ordinary HTTP/1.1, by hyper, on a connection whose first request asks for no WebSocket.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1::Builder;
+use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::oneshot;
+
+use super::connection::Context;
+use super::members::Place;
+use super::remote::Remote;
+use super::reply::Reply;
+use super::request::{Accepted, Asked, plain};
+use super::service::{Answer, full};
+use super::upgrade;
+use crate::client::BoxFuture;
+use crate::error::{Error, ErrorKind};
+use crate::net_stream::NetStream;
+use crate::rewind::Rewind;
+
+/// The least buffer that hyper takes.
+const LEAST_BUFFER: usize = 8 << 10;
+
+/// Serves the requests of a connection until it ends, or becomes a WebSocket after all.
+pub(crate) async fn serve(
+    context: Arc<Context>,
+    stream: Rewind<NetStream>,
+    remote: Remote,
+    place: Arc<Place>,
+) {
+    let limits = context.config.handshake;
+    let mut draining = context.draining();
+    let respond = service_fn(move |request| {
+        respond_to(context.clone(), request, remote.clone(), place.clone())
+    });
+    let connection = Builder::new()
+        .timer(TokioTimer::new())
+        // Also what an idle connection is given until the next request.
+        .header_read_timeout(limits.handshake_timeout)
+        .max_buf_size(limits.max_head_bytes.max(LEAST_BUFFER))
+        .max_headers(limits.max_fields)
+        .serve_connection(TokioIo::new(stream), respond)
+        .with_upgrades();
+    tokio::pin!(connection);
+    // What goes wrong on one connection is told to its peer.
+    tokio::select! {
+        _ = &mut connection => return,
+        () = draining.wait() => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}
+
+async fn respond_to(
+    context: Arc<Context>,
+    mut request: Request<Incoming>,
+    remote: Remote,
+    place: Arc<Place>,
+) -> Result<Answer, Infallible> {
+    request.extensions_mut().insert(remote);
+    let on_upgrade = hyper::upgrade::on(&mut request);
+    let (parts, incoming) = request.into_parts();
+    let asked = Asked::new(Request::from_parts(parts, ()), None, &context.config);
+    if let Some(service) = context.service_for(&asked) {
+        let request = asked.request.map(|()| super::body::Body::http1(incoming));
+        return Ok(service.call(request).await);
+    }
+    let (answer, answered) = oneshot::channel();
+    let reply = Box::new(ToHyper { answer, on_upgrade });
+    let handshake = context.handshake(asked, reply, place);
+    tokio::spawn(async move { context.handle(handshake).await });
+    Ok(answered.await.unwrap_or_else(|_| full(plain(500, "the request was not answered"))))
+}
+
+/// The answer goes to hyper.
+struct ToHyper {
+    answer: oneshot::Sender<Answer>,
+    on_upgrade: OnUpgrade,
+}
+
+impl Reply<NetStream> for ToHyper {
+    fn accept(
+        self: Box<Self>,
+        accepted: Accepted,
+    ) -> BoxFuture<'static, Result<(NetStream, BytesMut), Error>> {
+        Box::pin(async move {
+            let response = accepted.response()?.map(|()| Bytes::new());
+            self.answer.send(full(response)).map_err(|_| gone())?;
+            upgrade::finish(self.on_upgrade).await
+        })
+    }
+
+    fn respond(
+        self: Box<Self>,
+        response: Response<Bytes>,
+        _: Method,
+    ) -> BoxFuture<'static, Result<(), Error>> {
+        let sent = self.answer.send(full(response)).map_err(|_| gone());
+        Box::pin(std::future::ready(sent))
+    }
+}
+
+fn gone() -> Error {
+    Error::new(ErrorKind::Io, "the connection ended before the answer")
+}

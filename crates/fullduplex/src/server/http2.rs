@@ -1,0 +1,233 @@
+//! HTTP/2: WebSockets (RFC 8441) and ordinary requests on the streams of one connection.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use h2::server::{Builder, SendResponse};
+use h2::{RecvStream, SendStream};
+use http::{Method, Request, Response, header};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{sleep, timeout};
+
+use super::connection::Context;
+use super::members::Place;
+use super::remote::Remote;
+use super::reply::Reply;
+use super::request::{Accepted, Asked, plain};
+use crate::client::BoxFuture;
+use crate::error::{Error, ErrorKind};
+use crate::halves::Transport;
+use crate::http2_stream::Http2Stream;
+use crate::net_stream::NetStream;
+
+/// What a stream that nobody reads may hold; its sender then waits.
+const STREAM_WINDOW: u32 = 64 << 10;
+
+/// The first bytes of a client (RFC 9113 §3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Reads on until it is clear whether the peer speaks HTTP/2 by prior knowledge.
+pub(crate) async fn begins<S: Transport>(
+    stream: &mut S,
+    received: &mut BytesMut,
+) -> Result<bool, Error> {
+    loop {
+        let len = received.len().min(PREFACE.len());
+        if received[..len] != PREFACE[..len] {
+            return Ok(false);
+        }
+        if len == PREFACE.len() {
+            return Ok(true);
+        }
+        received.reserve(1024);
+        let read = stream.read_buf(received).await;
+        if read.map_err(|error| Error::io("reading the opening handshake", error))? == 0 {
+            return Ok(false);
+        }
+    }
+}
+
+/// Serves the requests of a connection until it ends.
+pub(crate) async fn serve<S: Transport>(
+    context: Arc<Context>,
+    stream: S,
+    remote: Remote,
+    place: Arc<Place>,
+) {
+    let limits = &context.config.limits;
+    let streams = limits.max_streams;
+    let mut builder = Builder::new();
+    builder
+        .enable_connect_protocol()
+        .max_concurrent_streams(streams)
+        .max_header_list_size(
+            u32::try_from(context.config.handshake.max_head_bytes).unwrap_or(u32::MAX),
+        )
+        .initial_window_size(STREAM_WINDOW)
+        // So that streams which stand still never stop the others.
+        .initial_connection_window_size(STREAM_WINDOW.saturating_mul(streams).min(1 << 30));
+    let handshake = timeout(context.config.handshake.handshake_timeout, builder.handshake(stream));
+    let Ok(Ok(mut connection)) = handshake.await else { return };
+    let under_way = Arc::new(());
+    let mut draining = context.draining();
+    let respond = |(request, respond): (Request<RecvStream>, SendResponse<Bytes>)| {
+        let (mut parts, receive) = request.into_parts();
+        parts.extensions.insert(remote.clone());
+        let stream = Stream { respond, receive, counted: under_way.clone() };
+        tokio::spawn(respond_to(context.clone(), parts, stream, place.clone()));
+    };
+    loop {
+        let idle = async {
+            if Arc::strong_count(&under_way) > 1 {
+                std::future::pending::<()>().await;
+            }
+            sleep(limits.idle_timeout).await;
+        };
+        tokio::select! {
+            accepted = connection.accept() => match accepted {
+                Some(Ok(accepted)) => respond(accepted),
+                // Its streams are told how it ended.
+                Some(Err(_)) | None => return,
+            },
+            () = idle => break,
+            () = draining.wait() => break,
+        }
+    }
+    // No stream is taken any more; those that are open go on to their end.
+    connection.graceful_shutdown();
+    while let Some(Ok(accepted)) = connection.accept().await {
+        respond(accepted);
+    }
+}
+
+async fn respond_to(
+    context: Arc<Context>,
+    mut parts: http::request::Parts,
+    stream: Stream,
+    place: Arc<Place>,
+) {
+    let protocol = parts.extensions.remove::<h2::ext::Protocol>();
+    let protocol = protocol.map(|protocol| protocol.as_str().into());
+    let too_many = parts.headers.len() > context.config.handshake.max_fields;
+    let asked = Asked::new(Request::from_parts(parts, ()), protocol, &context.config);
+    if too_many {
+        let why =
+            format!("more header fields than max_fields ({})", context.config.handshake.max_fields);
+        let method = asked.request.method().clone();
+        let _ = Box::new(stream).respond(plain(431, &why), method).await;
+        return;
+    }
+    #[cfg(feature = "hyper")]
+    if let Some(service) = context.service_for(&asked) {
+        let Stream { respond, receive, counted } = stream;
+        let request = asked.request.map(|()| super::body::Body::http2(receive));
+        let answer = service.call(request).await;
+        send_answer(answer, respond).await;
+        drop(counted);
+        return;
+    }
+    let handshake = context.handshake(asked, Box::new(stream), place);
+    context.handle(handshake).await;
+}
+
+/// The answer goes to a stream.
+struct Stream {
+    respond: SendResponse<Bytes>,
+    receive: RecvStream,
+    counted: Arc<()>,
+}
+
+impl Stream {
+    fn send(&mut self, response: Response<()>, ends: bool) -> Result<SendStream<Bytes>, Error> {
+        self.respond.send_response(response, ends).map_err(failed)
+    }
+}
+
+fn failed(error: h2::Error) -> Error {
+    Error::new(ErrorKind::Io, "answering on HTTP/2").with_source(error)
+}
+
+impl Reply<NetStream> for Stream {
+    fn accept(
+        mut self: Box<Self>,
+        accepted: Accepted,
+    ) -> BoxFuture<'static, Result<(NetStream, BytesMut), Error>> {
+        Box::pin(async move {
+            let send = self.send(accepted.response()?, false)?;
+            let stream = Http2Stream::new(send, self.receive, self.counted);
+            Ok((NetStream::new(stream), BytesMut::new()))
+        })
+    }
+
+    fn respond(
+        mut self: Box<Self>,
+        response: Response<Bytes>,
+        asked: Method,
+    ) -> BoxFuture<'static, Result<(), Error>> {
+        Box::pin(async move {
+            let (mut parts, body) = response.into_parts();
+            strip_connection_fields(&mut parts.headers);
+            parts.headers.entry(header::CONTENT_LENGTH).or_insert(body.len().into());
+            let body = if asked == Method::HEAD { Bytes::new() } else { body };
+            let send = self.send(Response::from_parts(parts, ()), body.is_empty())?;
+            if !body.is_empty() {
+                let mut stream = Http2Stream::new(send, self.receive, self.counted);
+                let written = async {
+                    stream.write_all(&body).await?;
+                    stream.shutdown().await
+                };
+                written.await.map_err(|error| Error::io("answering on HTTP/2", error))?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Takes away what is of a connection of HTTP/1.1 (RFC 9113 §8.2.2).
+fn strip_connection_fields(headers: &mut http::HeaderMap) {
+    for name in [header::CONNECTION, header::UPGRADE, header::TRANSFER_ENCODING] {
+        headers.remove(name);
+    }
+    headers.remove("keep-alive");
+    headers.remove("proxy-connection");
+}
+
+/// Sends the answer of a service, at the pace of whoever reads it.
+#[cfg(feature = "hyper")]
+async fn send_answer(answer: super::service::Answer, mut respond: SendResponse<Bytes>) {
+    use http_body::Body as _;
+    use std::future::poll_fn;
+
+    let (mut parts, mut body) = answer.into_parts();
+    strip_connection_fields(&mut parts.headers);
+    let ends = body.is_end_stream();
+    let Ok(mut send) = respond.send_response(Response::from_parts(parts, ()), ends) else { return };
+    if ends {
+        return;
+    }
+    while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+        let Ok(frame) = frame else {
+            send.send_reset(h2::Reason::INTERNAL_ERROR);
+            return;
+        };
+        match frame.into_data() {
+            Ok(mut data) => {
+                while !data.is_empty() {
+                    send.reserve_capacity(data.len());
+                    let Some(Ok(room)) = poll_fn(|cx| send.poll_capacity(cx)).await else { return };
+                    let piece = data.split_to(room.min(data.len()));
+                    if send.send_data(piece, false).is_err() {
+                        return;
+                    }
+                }
+            }
+            Err(frame) => {
+                if let Ok(trailers) = frame.into_trailers() {
+                    let _ = send.send_trailers(trailers);
+                }
+                return;
+            }
+        }
+    }
+    let _ = send.send_data(Bytes::new(), true);
+}

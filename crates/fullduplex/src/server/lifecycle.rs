@@ -1,0 +1,144 @@
+//! The life of a server: what all of its connections share, and how it ends.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use fullduplex_proto::CloseInfo;
+use tokio::sync::{Notify, watch};
+
+use super::ServerLimits;
+use super::in_flight::InFlight;
+use super::members::{Members, Place};
+
+/// What all connections of a server share.
+pub(crate) struct Shared {
+    pub(crate) in_flight: InFlight,
+    pub(crate) members: Members,
+    phase: watch::Sender<Phase>,
+    connections: AtomicUsize,
+    /// A connection or a WebSocket has ended.
+    ended: Notify,
+    panics: AtomicU64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
+enum Phase {
+    Serving,
+    Draining,
+    Done,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("websockets", &self.members.len()).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(limits: &ServerLimits) -> Arc<Self> {
+        Arc::new(Self {
+            in_flight: InFlight::new(limits.max_handshakes),
+            members: Members::default(),
+            phase: watch::Sender::new(Phase::Serving),
+            connections: AtomicUsize::new(0),
+            ended: Notify::new(),
+            panics: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.phase.borrow() >= Phase::Draining
+    }
+
+    #[cfg(any(feature = "http2", feature = "hyper"))]
+    pub(crate) fn draining(&self) -> Draining {
+        Draining(self.phase.subscribe())
+    }
+
+    /// Waits until all is over.
+    pub(crate) async fn done(&self) {
+        // The sender is ours, so it can't be gone.
+        let _ = self.phase.subscribe().wait_for(|phase| *phase == Phase::Done).await;
+    }
+
+    pub(crate) fn begin_drain(&self) {
+        self.phase.send_if_modified(|phase| {
+            let begins = *phase == Phase::Serving;
+            if begins {
+                *phase = Phase::Draining;
+            }
+            begins
+        });
+    }
+
+    pub(crate) fn end(&self) {
+        self.phase.send_replace(Phase::Done);
+    }
+
+    /// Connections of whatever kind.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Waits until no connection is left.
+    pub(crate) async fn emptied(&self) {
+        loop {
+            let ended = self.ended.notified();
+            if self.connections() == 0 && self.members.len() == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    pub(crate) fn enter(self: &Arc<Self>) -> Arc<Place> {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Place { shared: self.clone() })
+    }
+
+    /// A WebSocket has ended.
+    pub(crate) fn note_end(&self, _: Option<&CloseInfo>) {
+        self.ended.notify_waiters();
+    }
+
+    pub(crate) fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
+    }
+
+    /// Counts if the handler panics while this is held.
+    pub(crate) fn watch_for_panic(self: &Arc<Self>) -> PanicWatch {
+        PanicWatch(self.clone())
+    }
+}
+
+/// The signal to end what goes on.
+#[cfg(any(feature = "http2", feature = "hyper"))]
+pub(crate) struct Draining(watch::Receiver<Phase>);
+
+#[cfg(any(feature = "http2", feature = "hyper"))]
+impl Draining {
+    pub(crate) async fn wait(&mut self) {
+        if self.0.wait_for(|phase| *phase >= Phase::Draining).await.is_err() {
+            // Nobody is left who could say so.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+pub(crate) struct PanicWatch(Arc<Shared>);
+
+impl Drop for PanicWatch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.panics.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        self.shared.ended.notify_waiters();
+    }
+}

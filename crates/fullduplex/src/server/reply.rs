@@ -1,0 +1,92 @@
+//! How a request is answered, by what carries it.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use fullduplex_proto::handshake::http1::write_response;
+use http::{Method, Response};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::request::Accepted;
+use crate::client::BoxFuture;
+use crate::error::Error;
+use crate::halves::Transport;
+use crate::http1;
+
+/// Where the answer to a request goes.
+pub(crate) trait Reply<S>: Send {
+    /// Sends the answer that opens the WebSocket. Gives what it runs on, and the bytes that
+    /// were received behind the request.
+    fn accept(
+        self: Box<Self>,
+        accepted: Accepted,
+    ) -> BoxFuture<'static, Result<(S, BytesMut), Error>>;
+
+    /// Sends any other answer.
+    fn respond(
+        self: Box<Self>,
+        response: Response<Bytes>,
+        asked: Method,
+    ) -> BoxFuture<'static, Result<(), Error>>;
+}
+
+/// HTTP/1.1 on a transport that we read the request from ourselves.
+pub(crate) struct OnTransport<S> {
+    pub(crate) stream: S,
+    pub(crate) leftover: BytesMut,
+}
+
+impl<S: Transport> Reply<S> for OnTransport<S> {
+    fn accept(
+        mut self: Box<Self>,
+        accepted: Accepted,
+    ) -> BoxFuture<'static, Result<(S, BytesMut), Error>> {
+        Box::pin(async move {
+            http1::write_all(&mut self.stream, &accepted.head()?).await?;
+            Ok((self.stream, self.leftover))
+        })
+    }
+
+    fn respond(
+        self: Box<Self>,
+        response: Response<Bytes>,
+        asked: Method,
+    ) -> BoxFuture<'static, Result<(), Error>> {
+        Box::pin(respond(self.stream, response, asked == Method::HEAD))
+    }
+}
+
+/// How long a refusal may take to leave.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How much of what a refused peer goes on sending is read, so that closing over it does not
+/// take the answer back.
+const DRAIN: u64 = 256 << 10;
+
+/// Answers on a transport of HTTP/1.1, and ends it.
+pub(crate) async fn respond<S: Transport>(
+    mut stream: S,
+    response: Response<Bytes>,
+    head_only: bool,
+) -> Result<(), Error> {
+    let (parts, body) = response.into_parts();
+    let length = body.len().to_string();
+    let mut fields: Vec<(&str, &[u8])> = vec![("Content-Length", length.as_bytes())];
+    if !parts.headers.contains_key(http::header::CONNECTION) {
+        fields.push(("Connection", b"close"));
+    }
+    fields.extend(parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())));
+    let phrase = parts.status.canonical_reason().unwrap_or_default();
+    let mut bytes = write_response(parts.status.as_u16(), phrase, fields)?;
+    if !head_only {
+        bytes.extend_from_slice(&body);
+    }
+    http1::write_all(&mut stream, &bytes).await?;
+    let drain = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut (&mut stream).take(DRAIN), &mut tokio::io::sink()).await
+    };
+    // The answer has left; how the peer ends the transport is its own affair.
+    let _ = timeout(ANSWER_TIMEOUT, drain).await;
+    Ok(())
+}

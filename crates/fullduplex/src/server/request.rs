@@ -1,0 +1,183 @@
+//! What a request asks for, held against the rules of the opening handshake, whatever
+//! version of HTTP carries it.
+
+use bytes::Bytes;
+use fullduplex_proto::Deflate;
+use fullduplex_proto::handshake::http1::{HeadError, RequestHead, write_response};
+use fullduplex_proto::handshake::server::{Carrier, Offer, Reason, Refusal, Request as Rules};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
+
+use super::ServerConfig;
+use crate::error::{Error, ErrorKind};
+use crate::http1::{self, Map};
+
+/// A request, and what it means.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) request: Request<()>,
+    /// `:protocol` of an extended CONNECT (RFC 8441 §4).
+    protocol: Option<Box<str>>,
+    pub(crate) is_websocket: bool,
+    /// The subprotocols that the client offers.
+    pub(crate) offered: Vec<String>,
+    /// The one that the server chooses by itself.
+    pub(crate) chosen: Option<String>,
+}
+
+/// Why a handshake is not accepted.
+pub(crate) enum Denied {
+    /// For what the peer asked.
+    Peer(Refusal),
+    /// For what the application wanted to answer.
+    Misuse(Error),
+}
+
+impl Denied {
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            Self::Peer(refusal) => Error::new(ErrorKind::Handshake, refusal.to_string()),
+            Self::Misuse(error) => error,
+        }
+    }
+}
+
+/// The answer that opens a WebSocket.
+pub(crate) struct Accepted {
+    status: u16,
+    phrase: &'static str,
+    fields: Vec<(String, Bytes)>,
+    pub(crate) deflate: Option<Deflate>,
+}
+
+impl Asked {
+    /// Reads a head of HTTP/1.1.
+    pub(crate) fn read(head: &[u8], config: &ServerConfig) -> Result<Self, HeadError> {
+        let head = RequestHead::parse(head, &config.handshake.head())?;
+        let mut request = Request::new(());
+        *request.method_mut() = head.method().parse().map_err(|_| HeadError::StartLine)?;
+        *request.uri_mut() = uri(&head)?;
+        *request.version_mut() = match head.minor_version() {
+            0 => Version::HTTP_10,
+            _ => Version::HTTP_11,
+        };
+        *request.headers_mut() = http1::header_map(head.fields())?;
+        Ok(Self::new(request, None, config))
+    }
+
+    /// Takes a request that an HTTP library read, with its `:protocol`.
+    pub(crate) fn new(
+        request: Request<()>,
+        protocol: Option<Box<str>>,
+        config: &ServerConfig,
+    ) -> Self {
+        let mut this =
+            Self { request, protocol, is_websocket: false, offered: Vec::new(), chosen: None };
+        let rules = this.rules();
+        let is_websocket = rules.is_websocket();
+        // A request that breaks a rule offers nothing; it is refused when it is to be accepted.
+        let offer = if is_websocket { rules.offer().ok() } else { None };
+        if let Some(offer) = offer {
+            let offered = offer.subprotocols().iter().map(ToString::to_string).collect();
+            let chosen = offer.client_choice(&config.protocols).map(ToOwned::to_owned);
+            (this.offered, this.chosen) = (offered, chosen);
+        }
+        this.is_websocket = is_websocket;
+        this
+    }
+
+    fn rules(&self) -> Rules<'_, Map<'_>> {
+        let carrier = match self.request.version() {
+            Version::HTTP_09 | Version::HTTP_10 => Carrier::Http1 { minor: 0 },
+            Version::HTTP_11 => Carrier::Http1 { minor: 1 },
+            _ => Carrier::Stream { protocol: self.protocol.as_deref() },
+        };
+        Rules {
+            method: self.request.method().as_str(),
+            carrier,
+            authority: self.request.uri().authority().map(http::uri::Authority::as_str),
+            headers: Map(self.request.headers()),
+        }
+    }
+
+    /// What to answer to open the WebSocket, or why there is none.
+    pub(crate) fn acceptance(
+        &self,
+        config: &ServerConfig,
+        chosen: Option<&str>,
+        headers: Vec<(String, Bytes)>,
+    ) -> Result<Accepted, Denied> {
+        let offer = self.rules().offer().map_err(Denied::Peer)?;
+        self.check_origin(&offer, config)?;
+        let deflate = config.websocket.deflate;
+        let (extension, deflate) =
+            deflate.and_then(|deflate| deflate.accept(offer.extensions())).unzip();
+        let extensions = extension.into_iter().collect();
+        let accepted = offer.accept(chosen, extensions);
+        let accepted = accepted.map_err(|error| Denied::Misuse(error.into()))?;
+        let own = accepted.headers();
+        let own =
+            own.map(|(name, value)| (name.to_owned(), Bytes::copy_from_slice(value.as_bytes())));
+        Ok(Accepted {
+            status: accepted.status(),
+            phrase: accepted.phrase(),
+            fields: own.chain(headers).collect(),
+            deflate,
+        })
+    }
+
+    fn check_origin(&self, offer: &Offer<'_>, config: &ServerConfig) -> Result<(), Denied> {
+        if config.origin.allows(self.request.headers()) {
+            return Ok(());
+        }
+        Err(Denied::Peer(offer.refuse(Reason::OriginRefused)))
+    }
+}
+
+/// The target: with its authority only if it was sent in absolute-form (RFC 9112 §3.2.2).
+fn uri(head: &RequestHead<'_>) -> Result<Uri, HeadError> {
+    let target = head.target();
+    let parsed = match target.authority() {
+        Some(_) => target.as_str().parse(),
+        None => target.path_and_query().parse(),
+    };
+    parsed.map_err(|_| HeadError::Target)
+}
+
+impl Accepted {
+    /// As the head of an HTTP/1.1 response. Names are in title case, on which some peers insist.
+    pub(crate) fn head(&self) -> Result<Vec<u8>, Error> {
+        let fields = self.fields.iter().map(|(name, value)| (name.as_str(), &value[..]));
+        Ok(write_response(self.status, self.phrase, fields)?)
+    }
+
+    /// For an HTTP library.
+    #[cfg(any(feature = "http2", feature = "hyper"))]
+    pub(crate) fn response(&self) -> Result<Response<()>, Error> {
+        let mut response = Response::builder().status(self.status);
+        for (name, value) in &self.fields {
+            response = response.header(name.as_str(), &value[..]);
+        }
+        let bad = |error| Error::new(ErrorKind::Misuse, "the response").with_source(error);
+        response.body(()).map_err(bad)
+    }
+}
+
+/// The answer to a request that breaks a rule.
+pub(crate) fn refusal_response(refusal: &Refusal) -> Response<Bytes> {
+    let mut response = plain(refusal.status(), &refusal.to_string());
+    for (name, value) in refusal.headers() {
+        if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+    }
+    response
+}
+
+/// An answer of one line.
+pub(crate) fn plain(status: u16, why: &str) -> Response<Bytes> {
+    let mut response = Response::new(format!("{why}\n").into());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, plain);
+    response
+}

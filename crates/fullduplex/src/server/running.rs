@@ -1,0 +1,188 @@
+//! A ready-made server.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::task::JoinSet;
+
+use super::connection::{self, Accepted, Authenticate, Context, Handler};
+use super::drain::ServerHandle;
+use super::lifecycle::Shared;
+use super::listen::Listener;
+use super::{Handshake, ServerConfig};
+use crate::error::Error;
+use crate::websocket::WebSocket;
+
+/// A listening server.
+///
+/// It needs no configuration to be on the internet: there are bounds and deadlines on all
+/// that a peer can do, and web pages of other hosts are refused.
+pub struct Server {
+    listeners: Vec<Listener>,
+    config: Arc<ServerConfig>,
+    shared: Arc<Shared>,
+    authenticate: Option<Authenticate>,
+    #[cfg(feature = "hyper")]
+    service: Option<Box<dyn super::service::Ordinary>>,
+}
+
+impl Server {
+    /// Listens on an address, such as `127.0.0.1:9001`; port 0 takes any free one.
+    pub async fn bind(address: impl ToSocketAddrs) -> Result<Self, Error> {
+        let listener = TcpListener::bind(address).await;
+        Ok(Self::from_listener(listener.map_err(|error| Error::io("listening", error))?))
+    }
+
+    /// Takes a listener that was made elsewhere: for TCP or a Unix socket.
+    pub fn from_listener(listener: impl Into<Listener>) -> Self {
+        let config = Arc::<ServerConfig>::default();
+        Self {
+            listeners: vec![listener.into()],
+            shared: Shared::new(&config.limits),
+            config,
+            authenticate: None,
+            #[cfg(feature = "hyper")]
+            service: None,
+        }
+    }
+
+    /// Listens on one more.
+    #[must_use]
+    pub fn listen(mut self, listener: impl Into<Listener>) -> Self {
+        self.listeners.push(listener.into());
+        self
+    }
+
+    /// Sets what differs from the defaults. A [`handle`](Self::handle) is to be taken after
+    /// it.
+    #[must_use]
+    pub fn config(mut self, config: ServerConfig) -> Self {
+        self.shared = Shared::new(&config.limits);
+        self.config = Arc::new(config);
+        self
+    }
+
+    /// Has ordinary requests, those that ask for no WebSocket, answered by a service, such as
+    /// an axum router or any other of tower's; a clone of it answers each.
+    ///
+    /// Without one they come to the handler of [`serve_handshakes`](Self::serve_handshakes).
+    #[cfg(feature = "hyper")]
+    #[must_use]
+    pub fn service<T, B>(mut self, service: T) -> Self
+    where
+        T: tower_service::Service<Request<super::Body>, Response = Response<B>>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        T::Error: fmt::Display,
+        T::Future: Send,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.service = Some(Box::new(super::service::OfService(service)));
+        self
+    }
+
+    /// Looks at each request for a WebSocket before the handler does: gives it back, perhaps
+    /// with something more among its extensions, or the response that refuses it. It has
+    /// `handshake_timeout`, or the answer is 503.
+    #[must_use]
+    pub fn authenticate<A, F>(mut self, authenticate: A) -> Self
+    where
+        A: Fn(Request<()>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Request<()>, Response<Bytes>>> + Send + 'static,
+    {
+        self.authenticate = Some(Box::new(move |request| Box::pin(authenticate(request))));
+        self
+    }
+
+    /// Where it listens, the first of its addresses.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        for listener in &self.listeners {
+            if let Some(address) = listener.local_addr()? {
+                return Ok(address);
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "it listens on Unix sockets alone"))
+    }
+
+    /// To watch it and to end it while it serves.
+    pub fn handle(&self) -> ServerHandle {
+        ServerHandle(self.shared.clone())
+    }
+
+    /// Opens a WebSocket for each request that asks for one and runs `handler` with it, in a
+    /// task of its own, until the server was [drained](ServerHandle::drain) or this future is
+    /// dropped. Connections that stand then go on.
+    ///
+    /// A handler that panics ends its own connection, with 1011.
+    pub async fn serve<H, F>(self, handler: H)
+    where
+        H: Fn(WebSocket) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let handler = Arc::new(handler);
+        self.serve_handshakes(move |handshake| {
+            let handler = handler.clone();
+            // Boxed, so that an open connection does not keep room for its opening.
+            let accepting = Box::pin(handshake.accept());
+            async move {
+                // What was wrong has been answered to the peer.
+                let Ok(websocket) = accepting.await else { return };
+                handler(websocket).await;
+            }
+        })
+        .await;
+    }
+
+    /// Runs `handler` with each request, in a task of its own, until the server was
+    /// [drained](ServerHandle::drain) or this future is dropped: for a choice by path, or for
+    /// ordinary HTTP without a service.
+    pub async fn serve_handshakes<H, F>(self, handler: H)
+    where
+        H: Fn(Handshake) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.run(Box::new(move |handshake| Box::pin(handler(handshake)))).await;
+    }
+
+    async fn run(self, handler: Handler) {
+        let context = Arc::new(Context {
+            config: self.config,
+            shared: self.shared.clone(),
+            handler,
+            authenticate: self.authenticate,
+            #[cfg(feature = "hyper")]
+            service: self.service,
+        });
+        // Dropped with this future, which ends them.
+        let mut accepting = JoinSet::new();
+        for listener in self.listeners {
+            accepting.spawn(accept(listener, context.clone()));
+        }
+        self.shared.done().await;
+    }
+}
+
+async fn accept(listener: Listener, context: Arc<Context>) {
+    loop {
+        let (stream, peer) = listener.accept().await;
+        let (ticket, _) = context.shared.in_flight.enter();
+        let place = context.shared.enter();
+        let accepted = Accepted { stream, peer, ticket, place };
+        tokio::spawn(connection::serve(context.clone(), accepted));
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("listeners", &self.listeners).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,145 @@
+//! The server's TLS handshake, and what is known of the connection after it.
+
+use std::io;
+
+use rustls::{
+    AlertDescription, Error as RustlsError, HandshakeKind, InvalidMessage, PeerIncompatible,
+    ProtocolVersion, ServerConnection,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::TlsConfig;
+use crate::error::{Error, ErrorKind};
+use crate::tls::certificate_problem;
+
+/// What a handler may want to know of a TLS connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TlsInfo {
+    /// `TLSv1.3` or `TLSv1.2`.
+    pub version: &'static str,
+    /// The cipher suite by its registered name, such as `TLS_AES_128_GCM_SHA256`.
+    pub cipher_suite: String,
+    /// The name that the client asked for (SNI), in small letters.
+    pub server_name: Option<String>,
+    /// The protocol that both agreed on (ALPN), such as `h2`.
+    pub alpn: Option<Vec<u8>>,
+    /// The client's certificate and its chain as DER; none if it showed none. It was checked
+    /// against the authorities that were set.
+    pub peer_certificates: Vec<Vec<u8>>,
+    /// Whether an earlier session was resumed.
+    pub resumed: bool,
+}
+
+impl TlsInfo {
+    /// What is known of a connection whose handshake is over.
+    pub fn of(connection: &ServerConnection) -> Self {
+        let version = match connection.protocol_version() {
+            Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+            // There is no third one.
+            _ => "TLSv1.3",
+        };
+        let suite = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
+        // rustls says `TLS13_`, the registry of RFC 8446 §B.4 doesn't.
+        let cipher_suite = suite.unwrap_or_default().replacen("TLS13_", "TLS_", 1);
+        let certificates = connection.peer_certificates().unwrap_or_default();
+        Self {
+            version,
+            cipher_suite,
+            server_name: connection.server_name().map(str::to_ascii_lowercase),
+            alpn: connection.alpn_protocol().map(<[u8]>::to_vec),
+            peer_certificates: certificates.iter().map(|der| der.to_vec()).collect(),
+            resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+        }
+    }
+}
+
+impl TlsConfig {
+    /// Runs the handshake with a client. It has no deadline of its own.
+    ///
+    /// An error says in words what usually goes wrong: no TLS at all, nothing in common,
+    /// a certificate that the client refused or did not show.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the transport is dropped.
+    pub async fn accept<S>(&self, stream: S) -> Result<(TlsStream<S>, TlsInfo), Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let accepting = TlsAcceptor::from(self.rustls()).accept(stream);
+        let stream = accepting.await.map_err(|error| self.explain(error))?;
+        let info = TlsInfo::of(stream.get_ref().1);
+        Ok((stream, info))
+    }
+
+    fn explain(&self, error: io::Error) -> Error {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<RustlsError>());
+        let Some(inner) = inner else {
+            // No fault of TLS.
+            let why = match error.kind() {
+                io::ErrorKind::UnexpectedEof => "the client left inside the TLS handshake",
+                _ => "the transport failed inside the TLS handshake",
+            };
+            return Error::new(ErrorKind::Io, why).with_source(error);
+        };
+        match self.words(inner) {
+            Some(why) => Error::new(ErrorKind::Tls, format!("TLS with a client: {why}")),
+            None => Error::new(ErrorKind::Tls, "TLS with a client").with_source(error),
+        }
+    }
+
+    fn words(&self, error: &RustlsError) -> Option<String> {
+        Some(match error {
+            RustlsError::InvalidMessage(InvalidMessage::InvalidContentType) => {
+                "what it sent is not TLS; does it speak plain HTTP to this port?".into()
+            }
+            RustlsError::PeerIncompatible(what) => nothing_in_common(what),
+            RustlsError::AlertReceived(alert) => alert_words(*alert),
+            RustlsError::NoCertificatesPresented => {
+                "it showed no certificate, and one is required".into()
+            }
+            RustlsError::InvalidCertificate(problem) => certificate_problem("client", problem)?,
+            RustlsError::NoApplicationProtocol => {
+                let spoken = self.alpn.iter().map(|name| String::from_utf8_lossy(name));
+                let spoken = spoken.collect::<Vec<_>>().join(", ");
+                format!("it speaks no protocol (ALPN) that we do: {spoken}")
+            }
+            _ => return None,
+        })
+    }
+}
+
+fn nothing_in_common(what: &PeerIncompatible) -> String {
+    use PeerIncompatible as P;
+    let what = match what {
+        P::ServerDoesNotSupportTls12Or13
+        | P::ServerTlsVersionIsDisabledByOurConfig
+        | P::SupportedVersionsExtensionRequired
+        | P::Tls12NotOffered
+        | P::Tls12NotOfferedOrEnabled
+        | P::Tls13RequiredForQuic => "version of TLS (we speak 1.2 and 1.3)",
+        P::NoCipherSuitesInCommon => "cipher suite",
+        P::NoKxGroupsInCommon | P::NamedGroupsExtensionRequired => "group for the key exchange",
+        P::NoSignatureSchemesInCommon
+        | P::NoCertificateRequestSignatureSchemesInCommon
+        | P::SignatureAlgorithmsExtensionRequired => "kind of signature",
+        other => return format!("it can't do what is needed: {other:?}"),
+    };
+    format!("we have no {what} in common")
+}
+
+/// An alert's meaning (RFC 8446 §6).
+fn alert_words(alert: AlertDescription) -> String {
+    use AlertDescription as A;
+    match alert {
+        A::BadCertificate
+        | A::UnsupportedCertificate
+        | A::CertificateRevoked
+        | A::CertificateExpired
+        | A::CertificateUnknown
+        | A::UnknownCA => format!("it refused our certificate with the alert {alert:?}"),
+        _ => format!("it ended the handshake with the alert {alert:?}"),
+    }
+}

@@ -1,0 +1,305 @@
+//! A server's certificates: where they come from, and which one a client is shown.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{Error as RustlsError, InconsistentKeys, SignatureScheme};
+use webpki::{EndEntityCert, Error as WebPkiError, KeyUsage};
+
+use crate::error::{Error, ErrorKind};
+use crate::tls::{bad, certificates, private_key, read};
+
+/// PEM text, or the file that has it, which is read again by
+/// [`TlsConfig::reload`](super::TlsConfig::reload).
+#[derive(Clone)]
+pub struct Pem(Source);
+
+#[derive(Clone)]
+enum Source {
+    Text(Arc<[u8]>),
+    File(PathBuf),
+}
+
+impl Pem {
+    /// This text.
+    pub fn text(text: impl Into<Vec<u8>>) -> Self {
+        Self(Source::Text(text.into().into()))
+    }
+
+    /// What this file has.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self(Source::File(path.into()))
+    }
+
+    /// Reads it and makes something of it; an error names the file.
+    pub(super) fn parse<T>(
+        &self,
+        parse: impl FnOnce(&[u8]) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let text = match &self.0 {
+            Source::Text(text) => Cow::Borrowed(&text[..]),
+            Source::File(path) => Cow::Owned(read(path)?),
+        };
+        parse(&text).map_err(|error| match &self.0 {
+            Source::Text(_) => error,
+            Source::File(path) => error.in_setting(&path.display().to_string()),
+        })
+    }
+}
+
+/// Shows no text: it may be a key.
+impl fmt::Debug for Pem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Source::Text(text) => write!(f, "Pem({} bytes)", text.len()),
+            Source::File(path) => write!(f, "Pem({})", path.display()),
+        }
+    }
+}
+
+/// A certificate with its chain and private key, for
+/// [`TlsBuilder::certificate`](super::TlsBuilder::certificate).
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    chain: Pem,
+    key: Pem,
+    names: Vec<String>,
+}
+
+impl Certificate {
+    /// The chain, the server's own certificate first, and its private key (PKCS #8, PKCS #1
+    /// or SEC 1, not encrypted). They may be in one file.
+    pub fn new(chain: Pem, key: Pem) -> Self {
+        Self { chain, key, names: Vec::new() }
+    }
+
+    /// The same from two PEM files.
+    pub fn files(chain: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        Self::new(Pem::file(chain), Pem::file(key))
+    }
+
+    /// Shows it to clients that ask for these names, in place of the DNS names that it has:
+    /// `example.com`, or `*.example.com` for all names of one label more.
+    #[must_use]
+    pub fn names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.names = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    fn load(&self) -> Result<Loaded, Error> {
+        let chain = self.chain.parse(certificates)?;
+        let key = self.key.parse(private_key)?;
+        let names = self.names.iter().map(|name| normal_name(name)).collect::<Result<_, _>>()?;
+        let info = CertificateInfo::read(&chain[0], names)
+            .map_err(|error| error.in_setting(&format!("{:?}", self.chain)))?;
+        let key = CertifiedKey::from_der(chain, key, &ring::default_provider());
+        let key = key.map_err(|error| {
+            let between = format!("{:?} and {:?}", self.chain, self.key);
+            match error {
+                RustlsError::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                    bad("the private key is not the one of the certificate").in_setting(&between)
+                }
+                error => bad("the private key can't be used")
+                    .with_source(error)
+                    .in_setting(&format!("{:?}", self.key)),
+            }
+        })?;
+        Ok(Loaded { key: Arc::new(key), info })
+    }
+}
+
+/// As it stands in a request for a name (SNI).
+fn normal_name(name: &str) -> Result<String, Error> {
+    let (wildcard, host) = match name.strip_prefix("*.") {
+        Some(host) => ("*.", host),
+        None => ("", name),
+    };
+    match url::Host::parse(host) {
+        Ok(url::Host::Domain(host)) if !host.contains('*') => Ok(format!("{wildcard}{host}")),
+        _ => {
+            let why = format!("{name:?} is no DNS name that a client could ask for");
+            Err(Error::new(ErrorKind::Misuse, why))
+        }
+    }
+}
+
+/// What a certificate says about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CertificateInfo {
+    /// The DNS names that it is shown for. Where there are none, it is shown as the default
+    /// alone, if it is the first.
+    pub names: Vec<String>,
+    /// From when it is valid.
+    pub not_before: SystemTime,
+    /// Until when it is valid.
+    pub not_after: SystemTime,
+}
+
+impl CertificateInfo {
+    fn read(certificate: &CertificateDer<'_>, names: Vec<String>) -> Result<Self, Error> {
+        let parsed = EndEntityCert::try_from(certificate)
+            .map_err(|error| bad("the certificate can't be read").with_source(error))?;
+        let names = if names.is_empty() {
+            parsed.valid_dns_names().map(str::to_ascii_lowercase).collect()
+        } else {
+            names
+        };
+        // The bounds can be asked for in one way alone: by being outside of them.
+        let checked_at = |seconds: u64| {
+            let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+            let usage = KeyUsage::server_auth();
+            parsed.verify_for_usage(&[], &[], &[], time, usage, None, None).err()
+        };
+        let after_epoch =
+            |time: UnixTime| UNIX_EPOCH.checked_add(Duration::from_secs(time.as_secs()));
+        let not_before = match checked_at(0) {
+            Some(WebPkiError::CertNotValidYet { not_before, .. }) => after_epoch(not_before),
+            _ => None,
+        };
+        let not_after = match checked_at(u64::MAX) {
+            Some(WebPkiError::CertExpired { not_after, .. }) => after_epoch(not_after),
+            _ => None,
+        };
+        let not_after = not_after.ok_or_else(|| bad("the certificate's validity can't be read"))?;
+        Ok(Self { names, not_before: not_before.unwrap_or(UNIX_EPOCH), not_after })
+    }
+
+    pub(super) fn warning(&self, now: SystemTime) -> Option<CertificateWarning> {
+        let names = || self.names.clone();
+        if let Ok(ago) = now.duration_since(self.not_after) {
+            Some(CertificateWarning::Expired { names: names(), ago })
+        } else if let Ok(ahead) = self.not_before.duration_since(now) {
+            (!ahead.is_zero()).then(|| CertificateWarning::NotValidYet { names: names(), ahead })
+        } else {
+            None
+        }
+    }
+}
+
+/// What clients will dislike about a certificate that is used all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CertificateWarning {
+    /// It has expired.
+    Expired {
+        /// The names that it is shown for.
+        names: Vec<String>,
+        /// How long ago.
+        ago: Duration,
+    },
+    /// It is not valid yet, or the clock is wrong.
+    NotValidYet {
+        /// The names that it is shown for.
+        names: Vec<String>,
+        /// How long until it is.
+        ahead: Duration,
+    },
+}
+
+impl fmt::Display for CertificateWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let days = |time: &Duration| time.as_secs() / 86_400;
+        match self {
+            Self::Expired { names, ago } => {
+                let names = names.join(", ");
+                write!(f, "the certificate of {names} expired {} days ago", days(ago))
+            }
+            Self::NotValidYet { names, ahead } => {
+                let (names, days) = (names.join(", "), days(ahead));
+                write!(f, "the certificate of {names} is valid only in {days} days")
+            }
+        }
+    }
+}
+
+/// A certificate that is ready to be shown.
+#[derive(Debug)]
+struct Loaded {
+    key: Arc<CertifiedKey>,
+    info: CertificateInfo,
+}
+
+/// All certificates of a server, by the names that clients ask for.
+#[derive(Debug)]
+pub(super) struct Table {
+    /// The default first.
+    all: Vec<Loaded>,
+    /// Places in `all`, by name; those of wildcards by what follows `*`.
+    by_name: HashMap<String, Vec<usize>>,
+}
+
+impl Table {
+    pub(super) fn load(certificates: &[Certificate]) -> Result<Self, Error> {
+        let all = certificates.iter().map(Certificate::load).collect::<Result<Vec<_>, _>>()?;
+        if all.is_empty() {
+            return Err(Error::new(ErrorKind::Misuse, "a TLS server needs a certificate"));
+        }
+        let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, loaded) in all.iter().enumerate() {
+            for name in &loaded.info.names {
+                let name = name.strip_prefix('*').unwrap_or(name);
+                by_name.entry(name.to_owned()).or_default().push(index);
+            }
+        }
+        Ok(Self { all, by_name })
+    }
+
+    pub(super) fn infos(&self) -> impl Iterator<Item = &CertificateInfo> {
+        self.all.iter().map(|loaded| &loaded.info)
+    }
+
+    /// The certificate for a name: of the name itself, else of its wildcard, else the
+    /// default. Among several, the first whose key the client can check.
+    pub(super) fn find(
+        &self,
+        name: Option<&str>,
+        schemes: &[SignatureScheme],
+    ) -> Arc<CertifiedKey> {
+        let name = name.map(|name| name.trim_end_matches('.').to_ascii_lowercase());
+        let wildcard = || name.as_ref().and_then(|name| Some(&name[name.find('.')?..]));
+        let named = name.as_ref().and_then(|name| self.by_name.get(name));
+        let named = named.or_else(|| self.by_name.get(wildcard()?));
+        let fits = |loaded: &&Loaded| loaded.key.key.choose_scheme(schemes).is_some();
+        let found = match named {
+            Some(places) => {
+                let mut of_name = places.iter().map(|place| &self.all[*place]);
+                of_name.clone().find(fits).or_else(|| of_name.next())
+            }
+            None => self.all.iter().find(fits),
+        };
+        found.unwrap_or(&self.all[0]).key.clone()
+    }
+}
+
+/// Shows each client a certificate; the table can be changed under way.
+#[derive(Debug)]
+pub(super) struct Resolver(RwLock<Arc<Table>>);
+
+impl Resolver {
+    pub(super) fn new(table: Table) -> Self {
+        Self(RwLock::new(Arc::new(table)))
+    }
+
+    pub(super) fn table(&self) -> Arc<Table> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set(&self, table: Table) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
+    }
+}
+
+impl ResolvesServerCert for Resolver {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.table().find(hello.server_name(), hello.signature_schemes()))
+    }
+}

@@ -1,0 +1,332 @@
+//! A server on one port: WebSockets on both versions of HTTP, ordinary requests, and the end.
+
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
+#![cfg(all(feature = "http2", feature = "hyper"))]
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use fullduplex::client::{Proxies, Version};
+use fullduplex::server::{self, Body, Drain, Server, ServerConfig, ServerHandle};
+use fullduplex::{Cause, Client, CloseCode, ErrorKind, WebSocket};
+use http::{Request, Response, StatusCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+fn client(version: Version) -> Client {
+    Client::builder().proxies(Proxies::none()).version(version).build().unwrap()
+}
+
+async fn echo(mut websocket: WebSocket) {
+    while let Some(Ok(message)) = websocket.next().await {
+        if websocket.send(message).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Answers with the path and the version, and with the content that it was sent.
+#[derive(Clone)]
+struct Pages;
+
+impl tower_service::Service<Request<Body>> for Pages {
+    type Response = Response<Page>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Page>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        assert!(request.extensions().get::<server::Remote>().unwrap().client_ip().is_some());
+        let page = format!("{:?} {}", request.version(), request.uri().path());
+        ready(Ok(Response::new(Page(Some(page)))))
+    }
+}
+
+struct Page(Option<String>);
+
+impl http_body::Body for Page {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.take().map(|page| Ok(http_body::Frame::data(page.into()))))
+    }
+}
+
+/// A server with pages beside its WebSockets.
+async fn serving(config: ServerConfig) -> (SocketAddr, ServerHandle, tokio::task::JoinHandle<()>) {
+    let server = Server::bind("127.0.0.1:0").await.unwrap().config(config).service(Pages);
+    let (address, handle) = (server.local_addr().unwrap(), server.handle());
+    (address, handle, tokio::spawn(server.serve(echo)))
+}
+
+fn both_versions() -> ServerConfig {
+    ServerConfig { http2: true, ..ServerConfig::default() }
+}
+
+async fn say(websocket: &mut WebSocket, text: &str) {
+    websocket.send(text).await.unwrap();
+    let answer = websocket.next().await.unwrap().unwrap();
+    assert_eq!(answer.as_text(), Some(text));
+}
+
+#[tokio::test]
+async fn websockets_on_both_versions_on_one_port() {
+    let (address, handle, _) = serving(both_versions()).await;
+    for version in [Version::Http1, Version::Http2] {
+        let client = client(version);
+        let mut all = Vec::new();
+        for i in 0..10 {
+            let (mut websocket, _) = client.connect(&format!("ws://{address}/")).await.unwrap();
+            say(&mut websocket, &format!("{i}")).await;
+            say(&mut websocket, &"long ".repeat(60_000)).await;
+            all.push(websocket);
+        }
+        assert_eq!(handle.websockets(), 10);
+        // On HTTP/2 they share a connection.
+        assert_eq!(handle.connections(), if version == Version::Http2 { 1 } else { 10 });
+        for mut websocket in all {
+            assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
+        }
+        while handle.websockets() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_http2_is_off_it_is_no_request() {
+    let (address, ..) = serving(ServerConfig::default()).await;
+    let error = client(Version::Http2).connect(&format!("ws://{address}/")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+}
+
+/// What comes back for these bytes on a new connection, until the server ends it.
+async fn raw(address: SocketAddr, request: &str) -> String {
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn ordinary_requests_beside_them() {
+    let (address, ..) = serving(both_versions()).await;
+    let get = |path: &str, more: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n{more}\r\n");
+    let two = get("/one", "") + &get("/two", "Connection: close\r\n");
+    let answer = raw(address, &two).await;
+    assert!(answer.contains("HTTP/1.1 /one") && answer.contains("HTTP/1.1 /two"), "{answer}");
+
+    let tcp = TcpStream::connect(address).await.unwrap();
+    let (mut send, connection) = h2::client::handshake(tcp).await.unwrap();
+    tokio::spawn(connection);
+    for path in ["one", "two"] {
+        let request = Request::get(format!("http://a/{path}")).body(()).unwrap();
+        let (answer, _) = send.send_request(request, true).unwrap();
+        let mut answer = answer.await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let mut page = Vec::new();
+        while let Some(data) = answer.body_mut().data().await {
+            page.extend_from_slice(&data.unwrap());
+        }
+        assert_eq!(page, format!("HTTP/2.0 /{path}").into_bytes());
+    }
+}
+
+#[tokio::test]
+async fn a_connection_of_pages_may_become_a_websocket() {
+    let (address, ..) = serving(ServerConfig::default()).await;
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    socket.write_all(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"/page\r\n0\r\n\r\n") {
+        socket.read_buf(&mut answer).await.unwrap();
+    }
+    let url = format!("ws://{address}/");
+    let client = client(Version::Http1);
+    let (mut websocket, _) = client.connect_over(socket, &url).await.unwrap();
+    websocket.send("after a page").await.unwrap();
+    assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some("after a page"));
+}
+
+#[tokio::test]
+async fn what_would_have_a_proxy_is_refused() {
+    let (address, ..) = serving(both_versions()).await;
+    let answer = raw(address, "CONNECT b:443 HTTP/1.1\r\nHost: b:443\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_drain_tells_everybody_and_ends_the_server() {
+    let (address, handle, serving) = serving(both_versions()).await;
+    let url = format!("ws://{address}/");
+    let (one, two) = (client(Version::Http1), client(Version::Http2));
+    let mut all = Vec::new();
+    for _ in 0..20 {
+        for client in [&one, &two] {
+            let (mut websocket, _) = client.connect(&url).await.unwrap();
+            say(&mut websocket, "open").await;
+            all.push(websocket);
+        }
+    }
+    let watching = tokio::spawn(async move {
+        for mut websocket in all {
+            assert!(websocket.next().await.is_none());
+            let info = websocket.close_info().unwrap();
+            assert_eq!((info.code(), info.cause), (CloseCode::GOING_AWAY, Cause::Handshake));
+        }
+    });
+    let late = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let error = one.connect(&url).await.unwrap_err();
+        assert_eq!(error.response().unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(error.retry_after().is_some() && error.is_retryable());
+    };
+    let drain = Drain { spread: Duration::from_millis(500), ..Drain::default() };
+    let (report, ()) = tokio::join!(handle.drain(drain), late);
+    assert_eq!((report.told, report.cut, report.cut_http), (40, 0, 0));
+    watching.await.unwrap();
+    serving.await.unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_drain_cuts_who_does_not_go() {
+    let (address, handle, serving) = serving(ServerConfig::default()).await;
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "GET / HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    );
+    socket.write_all(head.as_bytes()).await.unwrap();
+    while handle.websockets() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let drain = Drain { deadline: Duration::from_millis(300), spread: Duration::ZERO };
+    let report = handle.drain(drain).await;
+    assert_eq!((report.told, report.cut), (1, 1));
+    serving.await.unwrap();
+    let mut received = Vec::new();
+    let _ = socket.read_to_end(&mut received).await;
+    assert!(received.windows(4).any(|bytes| bytes[0] == 0x88 && bytes[2..] == [0x03, 0xE9]));
+}
+
+#[tokio::test]
+async fn requests_are_looked_at_before_they_are_accepted() {
+    #[derive(Clone)]
+    struct User(String);
+    let server = Server::bind("127.0.0.1:0").await.unwrap().config(both_versions());
+    let server = server.authenticate(|mut request| async move {
+        let Some(name) = request.headers().get("x-user") else {
+            let mut refusal = Response::new(Bytes::from_static(b"who are you?"));
+            *refusal.status_mut() = StatusCode::UNAUTHORIZED;
+            return Err(refusal);
+        };
+        if name == "slow" {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        }
+        let user = User(name.to_str().unwrap().to_owned());
+        request.extensions_mut().insert(user);
+        Ok(request)
+    });
+    let url = format!("ws://{}/", server.local_addr().unwrap());
+    tokio::spawn(server.serve_handshakes(|handshake| async move {
+        let User(name) = handshake.request().extensions().get::<User>().unwrap().clone();
+        let mut websocket = handshake.accept().await.unwrap();
+        websocket.send(name).await.unwrap();
+        drop(websocket.close(CloseCode::NORMAL, "").await);
+    }));
+    for version in [Version::Http1, Version::Http2] {
+        let error = client(version).connect(&url).await.unwrap_err();
+        assert_eq!(error.response().unwrap().status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(error.response().unwrap().body(), "who are you?");
+        let builder = Client::builder().proxies(Proxies::none()).version(version);
+        let known = builder.header("x-user", "ann").build().unwrap();
+        let (mut websocket, _) = known.connect(&url).await.unwrap();
+        assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some("ann"));
+    }
+}
+
+#[tokio::test]
+async fn a_panic_ends_one_connection_with_1011() {
+    let server = Server::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", server.local_addr().unwrap());
+    let handle = server.handle();
+    tokio::spawn(server.serve(|mut websocket| async move {
+        while let Some(Ok(message)) = websocket.next().await {
+            assert_ne!(message.as_text(), Some("panic"), "as asked for");
+            websocket.send(message).await.unwrap();
+        }
+    }));
+    let client = client(Version::Http1);
+    let (mut good, _) = client.connect(&url).await.unwrap();
+    let (mut bad, _) = client.connect(&url).await.unwrap();
+    bad.send("panic").await.unwrap();
+    assert!(bad.next().await.is_none());
+    assert_eq!(bad.close_info().unwrap().code(), CloseCode::INTERNAL_ERROR);
+    say(&mut good, "still here").await;
+    assert_eq!(handle.panics(), 1);
+}
+
+#[tokio::test]
+async fn the_oldest_of_too_many_handshakes_gives_way() {
+    let mut config = ServerConfig::default();
+    config.limits.max_handshakes = 10;
+    let (address, ..) = serving(config).await;
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    let client = client(Version::Http1);
+    let (mut websocket, _) = client.connect(&format!("ws://{address}/")).await.unwrap();
+    say(&mut websocket, "still served").await;
+    // The first are gone without an answer.
+    let mut bytes = Vec::new();
+    assert_eq!(silent[0].read_to_end(&mut bytes).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn in_a_server_that_hyper_runs() {
+    use hyper_util::rt::TokioIo;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let service = hyper::service::service_fn(|mut request| async move {
+                let answer = match server::upgrade(&mut request, ServerConfig::default()) {
+                    Ok((response, upgrade)) => {
+                        tokio::spawn(async move { echo(upgrade.await.unwrap()).await });
+                        response.map(|()| String::new())
+                    }
+                    Err(rejection) => {
+                        let response = rejection.into_response();
+                        response.map(|why| String::from_utf8_lossy(&why).into_owned())
+                    }
+                };
+                Ok::<_, Infallible>(answer)
+            });
+            let connection = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(tcp), service);
+            tokio::spawn(connection.with_upgrades());
+        }
+    });
+    let client = client(Version::Http1);
+    let (mut websocket, _) = client.connect(&format!("ws://{address}/")).await.unwrap();
+    say(&mut websocket, "through hyper").await;
+    assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
+    let answer = raw(address, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 426 ") && answer.contains("RFC 6455"), "{answer}");
+}
