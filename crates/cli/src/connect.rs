@@ -63,7 +63,7 @@ pub(crate) struct Args {
     /// default what HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say
     #[arg(long, value_name = "URL")]
     proxy: Option<String>,
-    /// Version of HTTP: 1 for HTTP/1.1, 2, or auto for what the server does
+    /// Version of HTTP: 1 for HTTP/1.1, 2, 3, or auto for what the server does
     #[arg(long, default_value = "1", value_name = "VERSION", value_parser = version)]
     http: Version,
     /// Follow so many redirections
@@ -85,8 +85,9 @@ fn version(text: &str) -> Result<Version, String> {
     match text {
         "1" | "1.1" => Ok(Version::Http1),
         "2" => Ok(Version::Http2),
+        "3" => Ok(Version::Http3),
         "auto" => Ok(Version::Auto),
-        _ => Err("1, 2 or auto".into()),
+        _ => Err("1, 2, 3 or auto".into()),
     }
 }
 
@@ -141,8 +142,8 @@ async fn connect(args: Args) -> Outcome {
         connected = client.connect(&args.url) => connected,
         _ = tokio::signal::ctrl_c() => return Outcome::NoConnection,
     };
-    let websocket = match connected {
-        Ok((websocket, _)) => websocket,
+    let (websocket, response) = match connected {
+        Ok(connected) => connected,
         Err(error) => return tell_refusal(&error),
     };
     let interactive = io::stdin().is_terminal();
@@ -153,7 +154,8 @@ async fn connect(args: Args) -> Outcome {
         let deflate = deflate.unwrap_or_default();
         // Without user and password.
         let url = args.url.rsplit_once('@').map_or(&*args.url, |(_, rest)| rest);
-        eprintln!("connected to {url}{protocol}{deflate}; Ctrl-D closes");
+        let version = response.version();
+        eprintln!("connected to {url} by {version:?}{protocol}{deflate}; Ctrl-D closes");
     }
     let (send, receive) = websocket.split();
     let linger = Duration::from_secs_f64(args.linger);

@@ -52,9 +52,17 @@ impl Connection {
         }
     }
 
-    /// Whether it takes no more requests: it has ended, or the server is going away.
+    /// Whether it takes no more requests: it has ended, with its runtime perhaps, or the
+    /// server is going away.
     pub fn is_going_away(&self) -> bool {
-        self.shared().peer_goes.borrow().is_some() || self.shared().quinn.close_reason().is_some()
+        self.shared().peer_goes.borrow().is_some()
+            || self.shared().quinn.close_reason().is_some()
+            || self.handle.is_over()
+    }
+
+    /// Whether this is a clone of the other one.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.handle, &other.handle)
     }
 
     /// Sends a request, whose content, if any, is written to the stream of the response.

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use bytes::Bytes;
 use quinn::{ConnectionError, ReadError, RecvStream, VarInt, WriteError};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::code::{Code, Fault};
 use crate::error::Error;
@@ -42,7 +42,14 @@ pub(crate) struct Shared {
 }
 
 /// Held by all that use a connection: with the last one dropped, it is closed.
-pub(crate) struct Handle(pub(crate) Arc<Shared>);
+pub(crate) struct Handle(pub(crate) Arc<Shared>, AbortHandle);
+
+impl Handle {
+    /// Whether the task of the connection is gone: because it has ended, or its runtime has.
+    pub(crate) fn is_over(&self) -> bool {
+        self.1.is_finished()
+    }
+}
 
 impl Drop for Handle {
     fn drop(&mut self) {
@@ -67,8 +74,8 @@ impl Shared {
             fault: OnceLock::new(),
             seen: RwLock::default(),
         });
-        tokio::spawn(shared.clone().control());
-        (Arc::new(Handle(shared.clone())), shared)
+        let task = tokio::spawn(shared.clone().control()).abort_handle();
+        (Arc::new(Handle(shared.clone(), task)), shared)
     }
 
     /// Closes the connection because of what the peer did.

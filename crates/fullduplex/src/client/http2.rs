@@ -1,6 +1,6 @@
 //! WebSockets on the streams of an HTTP/2 connection (RFC 8441).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::{Bytes, BytesMut};
@@ -8,11 +8,11 @@ use fullduplex_proto::handshake::client::Opening;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::ext::Protocol;
 use h2::{Ping, Reason, SendStream};
-use http::header::{AUTHORIZATION, COOKIE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderMap, Response};
 use tokio::time::timeout;
 
-use super::{Client, Version, authority, response};
+use super::pool::{self, Origin, Slots};
+use super::{Client, Version, response};
 use crate::error::{Error, ErrorKind};
 use crate::http1::Map;
 use crate::http2_stream::Http2Stream;
@@ -25,9 +25,8 @@ const STREAM_WINDOW: u32 = 256 << 10;
 /// The same for all streams of a connection, so that some of them may stand still.
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
-type Origin = (bool, String, u16, Option<String>);
 /// One connection to an origin, or the attempt to make it.
-type Slot = Arc<tokio::sync::Mutex<Option<Pooled>>>;
+type Slot = pool::Slot<Pooled>;
 
 /// A connection that takes requests.
 #[derive(Clone)]
@@ -48,29 +47,20 @@ impl Pooled {
 /// The connections of a client, and what it has learned.
 #[derive(Default)]
 pub(super) struct Pool {
-    slots: Mutex<HashMap<Origin, Slot>>,
+    slots: Slots<Pooled>,
     /// Origins that don't take WebSockets on HTTP/2.
     without: Mutex<HashSet<Origin>>,
 }
 
 impl Pool {
-    fn slot(&self, origin: &Origin) -> Slot {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.entry(origin.clone()).or_default().clone()
-    }
-
     pub(super) fn is_without(&self, target: &Target) -> bool {
         let without = self.without.lock().unwrap_or_else(PoisonError::into_inner);
-        without.contains(&origin(target))
+        without.contains(&Origin::of(target))
     }
 
     fn learn_without(&self, origin: Origin) {
         self.without.lock().unwrap_or_else(PoisonError::into_inner).insert(origin);
     }
-}
-
-fn origin(target: &Target) -> Origin {
-    (target.secure, target.host.clone(), target.port, target.socket.clone())
 }
 
 /// How an attempt on HTTP/2 ended, other than by an error.
@@ -94,8 +84,8 @@ impl Client {
         target: &Target,
         headers: &HeaderMap,
     ) -> Result<Outcome, Error> {
-        let origin = origin(target);
-        let slot = self.pool.slot(&origin);
+        let origin = Origin::of(target);
+        let slot = self.pool.slots.of(&origin);
         for again in [true, false] {
             let connection = timeout(self.connect_timeout, self.http2_connection(&slot, target));
             let connection = connection
@@ -109,7 +99,9 @@ impl Client {
                 }
             };
             let opening = self.offers(Opening::extended())?;
-            let request = self.http2_request(&opening, target, headers)?;
+            // RFC 8441 §5.
+            let protocol = Protocol::from_static("websocket");
+            let request = self.extended_request(&opening, target, headers, protocol)?;
             let (response, send) = match sender.send_request(request, false) {
                 Ok(sent) => sent,
                 // It was going away: once more, on a new one.
@@ -179,34 +171,6 @@ impl Client {
         Ok(Connection::Ready(ready))
     }
 
-    fn http2_request(
-        &self,
-        opening: &Opening,
-        target: &Target,
-        headers: &HeaderMap,
-    ) -> Result<Request<()>, Error> {
-        let bad = |error: http::Error| {
-            Error::new(ErrorKind::Misuse, "the request can't be sent").with_source(error)
-        };
-        let uri = Uri::builder()
-            .scheme(if target.secure { "https" } else { "http" })
-            .authority(authority(target, headers))
-            .path_and_query(&target.resource)
-            .build()
-            .map_err(bad)?;
-        let mut request = Request::builder().method(Method::CONNECT).uri(uri);
-        for (name, value) in self.fields(opening, target, headers) {
-            let mut value = HeaderValue::from_bytes(&value).map_err(|error| bad(error.into()))?;
-            let name = HeaderName::from_bytes(name.as_bytes());
-            let name = name.map_err(|error| bad(error.into()))?;
-            // Not to be kept in the tables of HPACK (RFC 7541 §7.1.3).
-            value.set_sensitive(name == AUTHORIZATION || name == COOKIE);
-            request = request.header(name, value);
-        }
-        // RFC 8441 §5.
-        request.extension(Protocol::from_static("websocket")).body(()).map_err(bad)
-    }
-
     async fn http2_handshake(
         &self,
         opening: &Opening,
@@ -237,7 +201,7 @@ impl Client {
             let why = format!("more header fields than max_fields ({})", self.limits.max_fields);
             return Err(Error::new(ErrorKind::Limit, why));
         }
-        self.keep_cookies(target, response.headers());
+        self.learn_from(target, response.headers());
         let mut stream = Http2Stream::new(send, receive, streams);
         match opening.check(response.status().as_u16(), Map(response.headers())) {
             Ok(agreement) => {
@@ -256,14 +220,8 @@ impl Client {
     }
 }
 
-/// Takes a connection that does not answer out of the pool, unless another one is there or
-/// about to be. Its streams go on.
 fn evict(slot: &Slot, id: &Weak<()>) {
-    if let Ok(mut pooled) = slot.try_lock()
-        && pooled.as_ref().is_some_and(|pooled| Arc::as_ptr(&pooled.streams) == id.as_ptr())
-    {
-        *pooled = None;
-    }
+    pool::evict(slot, |pooled| Arc::as_ptr(&pooled.streams) == id.as_ptr());
 }
 
 fn failed(doing: &'static str, error: h2::Error) -> Error {

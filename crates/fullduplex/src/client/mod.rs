@@ -6,12 +6,22 @@
 //!          └──────────────────────── redirection, if allowed ◀───────────────────────┘
 //! ```
 
+#[cfg(feature = "http3")]
+mod alternatives;
 mod builder;
 mod dial;
+#[cfg(any(feature = "http2", feature = "http3"))]
+mod extended;
 #[cfg(feature = "http2")]
 mod http2;
+#[cfg(feature = "http3")]
+mod http3;
+#[cfg(any(feature = "http2", feature = "http3"))]
+mod pool;
 mod proxy;
 mod queue;
+#[cfg(feature = "http3")]
+mod quic;
 mod reconnect;
 mod response;
 #[cfg(feature = "tls")]
@@ -76,8 +86,19 @@ pub enum Version {
     /// knowledge that the server speaks it.
     #[cfg(feature = "http2")]
     Http2,
-    /// For `wss:` HTTP/2 if the server does it, else HTTP/1.1; what it does is remembered.
-    #[cfg(feature = "http2")]
+    /// HTTP/3, many WebSockets on one QUIC connection (RFC 9220); for `wss:` alone. It runs
+    /// over UDP, so neither through a proxy nor over a [`Connect`] of your own.
+    ///
+    /// A connection that is silent is given up after 60 s, or three intervals of the
+    /// keepalive where that is longer; without a keepalive QUIC keeps it alive itself.
+    #[cfg(feature = "http3")]
+    Http3,
+    /// For `wss:` the best that the server does; what it does is remembered. That is HTTP/3
+    /// once a response has offered it (`Alt-Svc`, RFC 7838) and there is no proxy, HTTP/2
+    /// where that feature is on, or else HTTP/1.1.
+    ///
+    /// An HTTP/3 that is not reached in 2 s, or that fails, is not tried again for 5 minutes.
+    #[cfg(any(feature = "http2", feature = "http3"))]
     Auto,
 }
 
@@ -107,6 +128,8 @@ pub struct Client {
     version: Version,
     #[cfg(feature = "http2")]
     pool: Arc<http2::Pool>,
+    #[cfg(feature = "http3")]
+    http3: Arc<http3::Pool>,
     #[cfg(feature = "tls")]
     tls: Arc<LazyTls>,
 }
@@ -127,6 +150,8 @@ struct LazyTls {
     settings: TlsSettings,
     built: OnceLock<tls::Tls>,
     for_proxies: OnceLock<tls::Tls>,
+    #[cfg(feature = "http3")]
+    quic: OnceLock<tls::QuicTls>,
 }
 
 impl Default for Client {
@@ -145,6 +170,8 @@ impl Default for Client {
             version: Version::default(),
             #[cfg(feature = "http2")]
             pool: Arc::default(),
+            #[cfg(feature = "http3")]
+            http3: Arc::default(),
             #[cfg(feature = "tls")]
             tls: Arc::default(),
         }
@@ -218,6 +245,10 @@ impl Client {
         target: &Target,
         headers: &HeaderMap,
     ) -> Result<(WebSocket, Response<()>), Error> {
+        #[cfg(feature = "http3")]
+        if let Some(ended) = self.connect_http3(target, headers).await {
+            return ended;
+        }
         #[cfg(feature = "http2")]
         if self.wants_http2(target) {
             match self.connect_http2(target, headers).await? {
@@ -242,6 +273,8 @@ impl Client {
     fn wants_http2(&self, target: &Target) -> bool {
         match self.version {
             Version::Http1 => false,
+            #[cfg(feature = "http3")]
+            Version::Http3 => false,
             Version::Http2 => true,
             Version::Auto => target.secure && !self.pool.is_without(target),
         }
@@ -295,11 +328,8 @@ impl Client {
         self.tls(stream, &target.host, alpn, peer).await
     }
 
-    async fn reach_host(&self, target: &Target) -> Result<NetStream, Error> {
-        #[cfg(unix)]
-        if self.dialer.unix_socket.is_some() {
-            return self.dialer.dial(&target.host, target.port).await;
-        }
+    /// The proxy on the way, if there is one.
+    fn proxy_of(&self, target: &Target) -> Result<Option<Proxy>, Error> {
         let found;
         let proxies = if let Some(proxies) = &self.proxies {
             proxies
@@ -307,7 +337,15 @@ impl Client {
             found = Proxies::from_env()?;
             &found
         };
-        let Some(proxy) = proxies.of(target.secure, &target.host, target.port) else {
+        Ok(proxies.of(target.secure, &target.host, target.port).cloned())
+    }
+
+    async fn reach_host(&self, target: &Target) -> Result<NetStream, Error> {
+        #[cfg(unix)]
+        if self.dialer.unix_socket.is_some() {
+            return self.dialer.dial(&target.host, target.port).await;
+        }
+        let Some(proxy) = self.proxy_of(target)? else {
             return self.dialer.dial(&target.host, target.port).await;
         };
         let named = |error: Error| error.in_setting(&format!("the proxy {proxy:?}"));
@@ -380,7 +418,7 @@ impl Client {
         let response = timeout(after, exchange)
             .await
             .map_err(|_| Error::timeout("handshake_timeout", after))??;
-        self.keep_cookies(target, response.headers());
+        self.learn_from(target, response.headers());
         match opening.check(response.status().as_u16(), Map(response.headers())) {
             Ok(agreement) => self.opened(stream, agreement, response, leftover),
             Err(error) => Err(response::refused(error, &mut stream, response, leftover).await),
@@ -460,7 +498,10 @@ impl Client {
         fields
     }
 
-    fn keep_cookies(&self, target: &Target, headers: &HeaderMap) {
+    /// Takes note of what a server said beside its answer.
+    fn learn_from(&self, target: &Target, headers: &HeaderMap) {
+        #[cfg(feature = "http3")]
+        self.http3.learn_from(target, headers);
         if let Some(jar) = &self.cookies {
             let url = target.cookie_url();
             headers.get_all(SET_COOKIE).iter().for_each(|cookie| jar.store(&url, cookie));
