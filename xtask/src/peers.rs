@@ -38,6 +38,7 @@ pub(crate) fn run() -> Outcome {
     env::apt("haproxy", "haproxy")?;
     let many = release("examples/many");
     tally.add(script(&python, "http2_servers.py", &[&fdx, &many], &node)?);
+    tally.add(script(&python, "http3_servers.py", &[&fdx, &many], &node)?);
     Ok(tally)
 }
 

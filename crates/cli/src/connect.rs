@@ -19,6 +19,9 @@ use crate::deflate;
 /// The most bytes of one binary message made of standard input.
 const CHUNK: usize = 64 << 10;
 
+/// How long a server may take to hear that the connection is closed.
+const PARTING: Duration = Duration::from_millis(500);
+
 /// The options of `fdx connect`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
@@ -160,7 +163,9 @@ async fn connect(args: Args) -> Outcome {
     let (send, receive) = websocket.split();
     let linger = Duration::from_secs_f64(args.linger);
     let talk = Talk { binary: args.binary, linger: (!interactive).then_some(linger) };
-    talk.run(send, receive).await
+    let outcome = talk.run(send, receive).await;
+    let _ = tokio::time::timeout(PARTING, client.close_idle()).await;
+    outcome
 }
 
 fn client(args: &Args) -> Result<Client, String> {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use fullduplex_http3::client::{Connection, Opening as Sent};
+use fullduplex_http3::quinn::Endpoint;
 use fullduplex_http3::{Code, Error as Http3Error, Protocol, Settings};
 use fullduplex_proto::handshake::client::Opening;
 use http::{HeaderMap, Response, StatusCode};
@@ -23,10 +24,17 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 type Opened = Result<(WebSocket, Response<()>), Error>;
 
+/// A connection that takes requests.
+#[derive(Clone)]
+struct Pooled {
+    connection: Connection,
+    endpoint: Endpoint,
+}
+
 /// The connections of a client, and what it has learned.
 #[derive(Default)]
 pub(super) struct Pool {
-    slots: Slots<Connection>,
+    slots: Slots<Pooled>,
     alternatives: Alternatives,
 }
 
@@ -37,6 +45,14 @@ impl Pool {
         if target.secure && target.socket.is_none() {
             let origin = Origin::of(target);
             self.alternatives.learn(origin, &target.host, headers, Instant::now());
+        }
+    }
+
+    /// Closes the connections that no WebSocket uses, and waits until that is done.
+    pub(super) async fn close(&self) {
+        for Pooled { connection, endpoint } in self.slots.take() {
+            drop(connection);
+            endpoint.wait_idle().await;
         }
     }
 }
@@ -113,7 +129,7 @@ impl Client {
             let connection = timeout(most, self.http3_connection(&slot, target, port));
             let connection =
                 connection.await.map_err(|_| Error::timeout("connect_timeout", most))??;
-            let evict = || pool::evict(&slot, |pooled| pooled.is_same(&connection));
+            let evict = || pool::evict(&slot, |pooled| pooled.connection.is_same(&connection));
             let sent = match connection.try_open(&request).await {
                 Ok(Some(sent)) => sent,
                 // It is full, or was going away: once more, on a new one.
@@ -148,15 +164,15 @@ impl Client {
     /// The pooled connection if it still takes requests, or a new one.
     async fn http3_connection(
         &self,
-        slot: &Slot<Connection>,
+        slot: &Slot<Pooled>,
         target: &Target,
         port: u16,
     ) -> Result<Connection, Error> {
         let mut pooled = slot.lock().await;
-        if let Some(connection) = pooled.take().filter(|pooled| !pooled.is_going_away()) {
-            return Ok(pooled.insert(connection).clone());
+        if let Some(ready) = pooled.take().filter(|pooled| !pooled.connection.is_going_away()) {
+            return Ok(pooled.insert(ready).connection.clone());
         }
-        let quic = self.reach_quic(target, port).await?;
+        let (quic, endpoint) = self.reach_quic(target, port).await?;
         let settings = Settings {
             max_field_section_size: self.limits.max_head_bytes as u64,
             // :status is one, too.
@@ -172,7 +188,7 @@ impl Client {
                        SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 9220 §3)";
             return Err(Error::new(ErrorKind::Handshake, why));
         }
-        Ok(pooled.insert(connection).clone())
+        Ok(pooled.insert(Pooled { connection, endpoint }).connection.clone())
     }
 
     async fn http3_handshake(

@@ -239,6 +239,17 @@ impl Client {
         }
     }
 
+    /// Closes the HTTP/3 connections that no WebSocket uses, and waits until their servers
+    /// were told: for the end of a program, with whose runtime what is on the way is lost.
+    /// Clones of the client have the same connections.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, they are closed and not waited for.
+    #[cfg(feature = "http3")]
+    pub async fn close_idle(&self) {
+        self.http3.close().await;
+    }
+
     /// Without redirections.
     async fn connect_to(
         &self,

@@ -38,6 +38,13 @@ impl<T> Slots<T> {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         slots.entry(origin.clone()).or_default().clone()
     }
+
+    /// All of them. Those that are in use stay.
+    #[cfg(feature = "http3")]
+    pub(super) fn take(&self) -> Vec<T> {
+        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.drain().filter_map(|(_, slot)| slot.try_lock().ok()?.take()).collect()
+    }
 }
 
 /// Takes a connection that does not answer out of the pool, unless another one is there or

@@ -36,8 +36,12 @@ impl LazyTls {
 }
 
 impl Client {
-    /// A connection to this port of the server.
-    pub(super) async fn reach_quic(&self, target: &Target, port: u16) -> Result<Connection, Error> {
+    /// A connection to this port of the server, and the endpoint that is its own.
+    pub(super) async fn reach_quic(
+        &self,
+        target: &Target,
+        port: u16,
+    ) -> Result<(Connection, Endpoint), Error> {
         let quic = self.tls.quic()?;
         let (crypto, name) = quic.to(&target.host, !target.redirected)?;
         let mut config = ClientConfig::new(crypto);
@@ -51,7 +55,7 @@ impl Client {
                 let limit = options.attempt_timeout;
                 let reaching = open(address, &options, config, &name);
                 match timeout(limit, reaching).await.map_err(|_| options.late())? {
-                    Ok(connection) => Ok(Ok(connection)),
+                    Ok(reached) => Ok(Ok(reached)),
                     // The server was reached; on another address it would say the same.
                     Err(Failure::Quic(error)) => match quic.explain(&name, &error) {
                         Some(error) => Ok(Err(error)),
@@ -93,12 +97,13 @@ async fn open(
     options: &SocketOptions,
     config: ClientConfig,
     name: &str,
-) -> Result<Connection, Failure> {
+) -> Result<(Connection, Endpoint), Failure> {
     let socket = bind(address, options).map_err(Failure::Io)?;
     let runtime = Arc::new(TokioRuntime);
     let endpoint = Endpoint::new(EndpointConfig::default(), None, socket, runtime);
-    let connecting = endpoint.map_err(Failure::Io)?.connect_with(config, address, name);
-    connecting.map_err(Failure::Setup)?.await.map_err(Failure::Quic)
+    let endpoint = endpoint.map_err(Failure::Io)?;
+    let connecting = endpoint.connect_with(config, address, name).map_err(Failure::Setup)?;
+    Ok((connecting.await.map_err(Failure::Quic)?, endpoint))
 }
 
 /// A socket of the address's family.
