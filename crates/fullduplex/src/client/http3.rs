@@ -147,9 +147,9 @@ impl Client {
                 Err(error) => return Err(self.failed("sending the request on HTTP/3", error)),
             };
             match self.http3_handshake(&opening, target, sent).await {
-                Err(Ended::Unprocessed) if again => evict(),
-                Err(Ended::Unprocessed) => break,
-                Err(Ended::Failed(error)) => {
+                // RFC 9114 §5.2: safe to be sent again.
+                Err(Ended::Unprocessed(_)) if again => evict(),
+                Err(Ended::Unprocessed(error) | Ended::Failed(error)) => {
                     if error.response().is_none() {
                         evict();
                     }
@@ -201,8 +201,12 @@ impl Client {
         let answer = timeout(after, sent.response()).await;
         let (response, mut stream) = match answer {
             Err(_) => return Err(Error::timeout("handshake_timeout", after).into()),
-            Ok(Err(Http3Error::GoingAway)) => return Err(Ended::Unprocessed),
-            Ok(Err(error)) => return Err(self.failed("the answer on HTTP/3", error).into()),
+            Ok(Err(error)) => {
+                let is_unprocessed = error.is_unprocessed();
+                let error = self.failed("the answer on HTTP/3", error);
+                let ended = if is_unprocessed { Ended::Unprocessed } else { Ended::Failed };
+                return Err(ended(error));
+            }
             Ok(Ok(answer)) => answer,
         };
         self.learn_from(target, response.headers());
@@ -245,7 +249,7 @@ impl Client {
 /// How a request came to nothing.
 enum Ended {
     /// The server did not look at it.
-    Unprocessed,
+    Unprocessed(Error),
     Failed(Error),
 }
 
