@@ -56,12 +56,19 @@ pub struct Stream {
     is_open: bool,
     /// The peer has ended its side.
     is_ended: bool,
-    /// This end has ended its side, or reset it.
-    is_finished: bool,
+    sending: Sending,
     failed: Option<Error>,
     handle: Arc<Handle>,
     /// What the stream is reset with if it is dropped.
     pub(crate) dropped: Code,
+}
+
+/// This end's side.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sending {
+    Open,
+    Finished,
+    Reset,
 }
 
 impl Stream {
@@ -82,7 +89,7 @@ impl Stream {
             out: Bytes::new(),
             is_open: false,
             is_ended: false,
-            is_finished: false,
+            sending: Sending::Open,
             failed: None,
             handle,
             dropped: Code::REQUEST_CANCELLED,
@@ -111,7 +118,7 @@ impl Stream {
 
     /// Ends both directions at once with this code, whatever is on the way.
     pub fn reset(&mut self, why: Code) {
-        self.is_finished = true;
+        self.sending = Sending::Reset;
         let _ = self.send.reset(code(why));
         if !self.is_ended {
             let _ = self.recv.stop(code(why));
@@ -349,7 +356,7 @@ impl AsyncWrite for Stream {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if this.is_finished || !this.is_open {
+        if this.sending != Sending::Open || !this.is_open {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         ready!(this.poll_out(cx))?;
@@ -374,9 +381,9 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if !this.is_finished {
+        if this.sending == Sending::Open {
             ready!(this.poll_out(cx))?;
-            this.is_finished = true;
+            this.sending = Sending::Finished;
             let _ = this.send.finish();
         }
         Poll::Ready(Ok(()))
@@ -385,16 +392,16 @@ impl AsyncWrite for Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        if !self.is_finished {
+        if self.sending == Sending::Open {
             let _ = self.send.reset(code(self.dropped));
         }
         if !self.is_ended {
             // RFC 9114 §4.1: a response that is whole needs no more of the request.
-            let done = self.is_finished && !self.shared().is_client;
+            let done = self.sending == Sending::Finished && !self.shared().is_client;
             let why = if done { Code::NO_ERROR } else { self.dropped };
             let _ = self.recv.stop(code(why));
         }
-        if self.is_finished
+        if self.sending == Sending::Finished
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             let (stopped, handle) = (self.send.stopped(), self.handle.clone());
