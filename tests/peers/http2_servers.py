@@ -2,21 +2,18 @@
 
 Node's http2, hypercorn, and haproxy in front of `fdx serve`, from HTTP/2 to HTTP/1.1."""
 
-import asyncio
 import contextlib
 import os
-import socket
 import sys
-import tempfile
 
 import trustme
 
+from programs import DIR, free_port, path, run, running, write
 from tap import check, main
 
 FDX, MANY = sys.argv[1:]
 CA = trustme.CA()
-DIR = tempfile.mkdtemp(prefix="fullduplex-http2-")
-PATHS = {name: os.path.join(DIR, name) for name in ["ca.pem", "cert.pem", "key.pem", "both.pem"]}
+PATHS = {name: path(name) for name in ["ca.pem", "cert.pem", "key.pem", "both.pem"]}
 CERTIFICATE = CA.issue_cert("localhost")
 CA.cert_pem.write_to_path(PATHS["ca.pem"])
 CERTIFICATE.cert_chain_pems[0].write_to_path(PATHS["cert.pem"])
@@ -38,7 +35,6 @@ server.on("stream", (stream, headers) => {
   ws.setSocket(stream, Buffer.alloc(0), { maxPayload: 0, skipUTF8Validation: false, allowSynchronousEvents: true });
   echo(ws);
 });
-new WebSocket.WebSocketServer({ noServer: true });
 server.on("upgrade", (request, socket, head) => {
   const wss = new WebSocket.WebSocketServer({ noServer: true });
   wss.handleUpgrade(request, socket, head, ws => { echo(ws); ws.send("over HTTP/1.1"); });
@@ -60,41 +56,6 @@ async def app(scope, receive, send):
     while (message := await receive())["type"] == "websocket.receive":
         await send({"type": "websocket.send", "text": message.get("text"), "bytes": message.get("bytes")})
 """
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def write(name, text):
-    with open(os.path.join(DIR, name), "w") as file:
-        file.write(text)
-    return os.path.join(DIR, name)
-
-
-@contextlib.asynccontextmanager
-async def running(*command, port=None, **options):
-    log = open(os.path.join(DIR, "log"), "ab")
-    out = log if port else asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*command, stdout=out, stderr=log, **options)
-    try:
-        if port:
-            for _ in range(200):
-                with contextlib.suppress(OSError):
-                    (await asyncio.open_connection("127.0.0.1", port))[1].close()
-                    break
-                await asyncio.sleep(0.05)
-            else:
-                raise RuntimeError(f"{command[0]} does not listen; see {log.name}")
-            yield port
-        else:
-            yield (await process.stdout.readline()).decode().split()[-1]
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
 
 
 def node(settings='{"enableConnectProtocol": true}'):
@@ -126,14 +87,6 @@ async def haproxy():
         )
         async with running("haproxy", "-f", config, "-db", port=port):
             yield port
-
-
-async def run(*command, stdin=b""):
-    process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    out, err = await asyncio.wait_for(process.communicate(stdin), 55)
-    return process.returncode, out, err.decode()
 
 
 async def fdx(port, *options, path="/", stdin="grüße\nund mehr\n".encode()):

@@ -3,60 +3,21 @@
 squid and tinyproxy (CONNECT, with and without password), microsocks (SOCKS5, with and
 without password), stunnel before tinyproxy (an HTTPS proxy)."""
 
-import asyncio
 import contextlib
 import os
-import socket
 import ssl
 import sys
-import tempfile
 
 import trustme
 from websockets.asyncio.server import serve
 
+from programs import DIR, free_port, path, run, running, write
 from tap import check, main
 
 FDX = sys.argv[1]
 CA = trustme.CA()
-DIR = tempfile.mkdtemp(prefix="fullduplex-proxies-")
-os.chmod(DIR, 0o755)
-CA_FILE = os.path.join(DIR, "ca.pem")
+CA_FILE = path("ca.pem")
 CA.cert_pem.write_to_path(CA_FILE)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def write(name, text):
-    path = os.path.join(DIR, name)
-    with open(path, "w") as file:
-        file.write(text)
-    return path
-
-
-@contextlib.asynccontextmanager
-async def running(port, *command):
-    log = open(os.path.join(DIR, os.path.basename(command[0]) + ".log"), "ab")
-    process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log)
-    try:
-        for _ in range(200):
-            with contextlib.suppress(OSError):
-                (await asyncio.open_connection("127.0.0.1", port))[1].close()
-                break
-            await asyncio.sleep(0.05)
-        else:
-            raise RuntimeError(f"{command[0]} does not listen; see {log.name}")
-        yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), 5)
-        except asyncio.TimeoutError:
-            process.kill()
 
 
 @contextlib.asynccontextmanager
@@ -64,7 +25,7 @@ async def tinyproxy(password=False):
     port = free_port()
     auth = "BasicAuth user pass.word\n" if password else ""
     config = write(f"tinyproxy-{port}.conf", f"Port {port}\nListen 127.0.0.1\nTimeout 30\nLogLevel Info\nMaxClients 20\n{auth}")
-    async with running(port, "tinyproxy", "-d", "-c", config):
+    async with running("tinyproxy", "-d", "-c", config, port=port):
         yield port
 
 
@@ -84,7 +45,7 @@ async def squid(password=False):
         f"pid_filename none\naccess_log none\ncache_log /dev/null\ncache deny all\nnetdb_filename none\n"
         f"coredump_dir {DIR}\nshutdown_lifetime 0 seconds\n",
     )
-    async with running(port, "squid", "-N", "-f", config):
+    async with running("squid", "-N", "-f", config, port=port):
         yield port
 
 
@@ -92,13 +53,13 @@ async def squid(password=False):
 async def microsocks(password=False):
     port = free_port()
     auth = ["-u", "user", "-P", "pass.word"] if password else []
-    async with running(port, "microsocks", "-i", "127.0.0.1", "-p", str(port), *auth):
+    async with running("microsocks", "-i", "127.0.0.1", "-p", str(port), *auth, port=port):
         yield port
 
 
 @contextlib.asynccontextmanager
 async def https_proxy():
-    pem = os.path.join(DIR, "proxy.pem")
+    pem = path("proxy.pem")
     CA.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(pem)
     async with tinyproxy() as inner:
         port = free_port()
@@ -106,7 +67,7 @@ async def https_proxy():
             f"stunnel-{port}.conf",
             f"foreground = yes\npid =\n[proxy]\naccept = 127.0.0.1:{port}\nconnect = 127.0.0.1:{inner}\ncert = {pem}\n",
         )
-        async with running(port, "stunnel4", config):
+        async with running("stunnel4", config, port=port):
             yield port
 
 
@@ -129,12 +90,10 @@ async def targets():
 
 
 async def fdx(url, *options, **environment):
-    process = await asyncio.create_subprocess_exec(
-        FDX, "connect", url, "--ca", CA_FILE, *options, env={"PATH": os.environ["PATH"], **environment},
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    code, out, err = await run(
+        FDX, "connect", url, "--ca", CA_FILE, *options, stdin=b"through\n", env={"PATH": os.environ["PATH"], **environment}
     )
-    out, err = await asyncio.wait_for(process.communicate(b"through\n"), 30)
-    return process.returncode, out.decode(), err.decode()
+    return code, out.decode(), err
 
 
 async def passes(proxy, **environment):

@@ -1,23 +1,20 @@
 """TLS servers of Python and Node, with a CA made here, for `fdx connect`: tls_server.py FDX"""
 
-import asyncio
 import contextlib
 import datetime
 import os
 import ssl
 import sys
-import tempfile
 
 import trustme
 from websockets.asyncio.server import serve
 
+from programs import path, run, running
 from tap import check, main
 
 FDX = sys.argv[1]
-HERE = os.path.dirname(os.path.abspath(__file__))
 CA = trustme.CA()
-DIR = tempfile.mkdtemp(prefix="fullduplex-tls-")
-CA_FILE = os.path.join(DIR, "ca.pem")
+CA_FILE = path("ca.pem")
 CA.cert_pem.write_to_path(CA_FILE)
 
 
@@ -32,7 +29,7 @@ async def server(certificate, client_ca=None, chain=True):
     if chain:
         certificate.configure_cert(context)
     else:
-        cert, key = os.path.join(DIR, "leaf.pem"), os.path.join(DIR, "leaf.key")
+        cert, key = path("leaf.pem"), path("leaf.key")
         certificate.cert_chain_pems[0].write_to_path(cert)
         certificate.private_key_pem.write_to_path(key)
         context.load_cert_chain(cert, key)
@@ -43,14 +40,11 @@ async def server(certificate, client_ca=None, chain=True):
         yield f"wss://localhost:{s.sockets[0].getsockname()[1]}/"
 
 
-async def fdx(url, *options, ca=CA_FILE):
+async def fdx(url, *options, ca=CA_FILE, **environment):
     trust = ["--ca", ca] if ca else []
-    process = await asyncio.create_subprocess_exec(
-        FDX, "connect", url, *trust, *options,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await asyncio.wait_for(process.communicate("grüße\n".encode()), 30)
-    return process.returncode, out.decode(), err.decode()
+    env = {**os.environ, **environment}
+    code, out, err = await run(FDX, "connect", url, *trust, *options, stdin="grüße\n".encode(), env=env)
+    return code, out.decode(), err
 
 
 async def refused(url, *says, **options):
@@ -107,7 +101,7 @@ async def insecure_takes_anything_and_says_so():
 @check
 async def a_client_certificate_is_shown():
     client = CA.issue_cert("me@example.org")
-    cert, key = os.path.join(DIR, "me.pem"), os.path.join(DIR, "me.key")
+    cert, key = path("me.pem"), path("me.key")
     with open(cert, "wb") as file:
         for pem in client.cert_chain_pems:
             file.write(pem.bytes())
@@ -122,29 +116,93 @@ async def a_client_certificate_is_shown():
 async def no_tls_at_all_is_told():
     async with serve(echo, "127.0.0.1", 0) as s:
         port = s.sockets[0].getsockname()[1]
-        await refused(f"wss://localhost:{port}/", "TLS")
+        await refused(f"wss://localhost:{port}/", "perhaps there is no TLS at this port")
+    script = """
+    const server = require("node:http").createServer();
+    server.listen(0, "127.0.0.1", () => console.log(server.address().port));
+    """
+    async with running("node", "-e", script) as port:
+        await refused(f"wss://localhost:{port}/", "does not speak TLS", "ws: URL")
+
+
+def node(script, *options):
+    """A server of Node with a certificate of the authority. The script adds handlers to it."""
+    certificate = CA.issue_cert("localhost")
+    cert, key = path("node.pem"), path("node.key")
+    certificate.cert_chain_pems[0].write_to_path(cert)
+    certificate.private_key_pem.write_to_path(key)
+    start = """
+    const { createServer } = require("node:https"), { readFileSync } = require("node:fs");
+    const { WebSocketServer } = require(process.env.PEERS + "/node_modules/ws");
+    const [cert, key, ...options] = process.argv.slice(1);
+    const server = createServer({ cert: readFileSync(cert), key: readFileSync(key), maxVersion: options[0] });
+    server.listen(0, "127.0.0.1", () => console.log(server.address().port));
+    """
+    return running("node", "-e", start + script, cert, key, *options)
 
 
 @check
 async def nodes_server_too():
-    certificate = CA.issue_cert("localhost")
-    cert, key = os.path.join(DIR, "node.pem"), os.path.join(DIR, "node.key")
-    certificate.cert_chain_pems[0].write_to_path(cert)
-    certificate.private_key_pem.write_to_path(key)
-    script = """
-    const { createServer } = require("node:https"), { readFileSync } = require("node:fs");
-    const { WebSocketServer } = require(process.env.PEERS + "/node_modules/ws");
-    const server = createServer({ cert: readFileSync(process.argv[1]), key: readFileSync(process.argv[2]) });
+    echo = """
     new WebSocketServer({ server }).on("connection", ws => ws.on("message", (data, isBinary) => ws.send(data, { binary: isBinary })));
-    server.listen(0, "127.0.0.1", () => console.log(server.address().port));
     """
-    node = await asyncio.create_subprocess_exec("node", "-e", script, cert, key, stdout=asyncio.subprocess.PIPE)
-    try:
-        port = int(await node.stdout.readline())
+    async with node(echo) as port:
         assert (await fdx(f"wss://localhost:{port}/"))[:2] == (0, "grüße\n")
-    finally:
-        node.kill()
-        await node.wait()
+
+
+# The same client connects twice: the first connection is redirected to the second.
+
+
+@check
+async def sessions_are_resumed_with_python():
+    for version in [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]:
+        reused = []
+
+        def process_request(ws, request):
+            tls = ws.transport.get_extra_info("ssl_object")
+            reused.append((tls.version().replace(".", "_"), tls.session_reused))
+            if request.path == "/":
+                response = ws.respond(302, "")
+                response.headers["Location"] = "/again"
+                return response
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.maximum_version = version
+        CA.issue_cert("localhost").configure_cert(context)
+        async with serve(echo, "127.0.0.1", 0, ssl=context, process_request=process_request) as s:
+            url = f"wss://localhost:{s.sockets[0].getsockname()[1]}/"
+            assert (await fdx(url, "--max-redirects", "1"))[:2] == (0, "grüße\n")
+        assert reused == [(version.name, False), (version.name, True)], reused
+
+
+@check
+async def sessions_are_resumed_with_node():
+    script = """
+    const wss = new WebSocketServer({ noServer: true });
+    server.on("upgrade", (request, socket, head) => {
+      if (request.url == "/") return socket.end("HTTP/1.1 302 Found\\r\\nLocation: /again\\r\\nContent-Length: 0\\r\\n\\r\\n");
+      wss.handleUpgrade(request, socket, head, ws => ws.send(`${socket.getProtocol()} ${socket.isSessionReused()}`));
+    });
+    """
+    for version in ["TLSv1.2", "TLSv1.3"]:
+        async with node(script, version) as port:
+            assert (await fdx(f"wss://localhost:{port}/", "--max-redirects", "1"))[:2] == (0, f"{version} true\n")
+
+
+# Where the authorities of the system are, SSL_CERT_FILE says.
+
+
+@check
+async def the_authorities_of_the_system_are_trusted():
+    async with server(CA.issue_cert("localhost")) as url:
+        code, out, err = await fdx(url, ca=None, SSL_CERT_FILE=CA_FILE)
+        assert (code, out) == (0, "grüße\n"), err
+        other = path("other.pem")
+        trustme.CA().cert_pem.write_to_path(other)
+        await refused(url, "unknown issuer", ca=None, SSL_CERT_FILE=other)
+        # Those that are named come on top.
+        code, out, err = await fdx(url, SSL_CERT_FILE=other)
+        assert (code, out) == (0, "grüße\n"), err
 
 
 main()

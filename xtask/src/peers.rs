@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::process::{Server, build_release, command, has, release, root};
+use crate::steps::counted;
 use crate::{Outcome, Tally, env};
 
 pub(crate) fn run() -> Outcome {
@@ -36,6 +37,11 @@ pub(crate) fn run() -> Outcome {
     }
     tally.add(script(&python, "proxies.py", &[&fdx], &node)?);
     env::apt("haproxy", "haproxy")?;
+    env::apt("systemd-socket-activate", "systemd")?;
+    for (file, tests) in [("haproxy", ""), ("systemd", "the_sockets_of_systemd")] {
+        let test = ["test", "--locked", "-p", "fullduplex", "--test", file];
+        tally.add(counted(&[&test[..], &["--", "--ignored", tests]].concat())?);
+    }
     let many = release("examples/many");
     tally.add(script(&python, "http2_servers.py", &[&fdx, &many], &node)?);
     tally.add(script(&python, "http3_servers.py", &[&fdx, &many], &node)?);

@@ -110,7 +110,7 @@ fn features() -> Outcome {
         "warnings",
     ];
     tally.add(cargo(&lean)?);
-    for features in ["", "tls", "http2", "http3"] {
+    for features in ["", "tls", "http2", "http3", "self-signed"] {
         let mut words = vec!["clippy", "--locked", "-p", "fullduplex", "--no-default-features"];
         words.extend(["--features", features, "--", "-D", "warnings"]);
         tally.add(cargo(&words)?);
@@ -180,7 +180,7 @@ fn tests() -> Outcome {
 }
 
 /// Runs cargo's tests and adds up their closing lines.
-fn counted(words: &[&str]) -> Outcome {
+pub(crate) fn counted(words: &[&str]) -> Outcome {
     let output = command("cargo")
         .args(words)
         .stderr(Stdio::inherit())

@@ -29,8 +29,10 @@ mod buffers;
 mod byte_stream;
 mod cidr;
 pub mod client;
+mod deadline;
 mod driver;
 mod error;
+pub mod group;
 mod halves;
 mod http1;
 #[cfg(feature = "http2")]
@@ -46,6 +48,7 @@ pub mod server;
 mod split;
 #[cfg(feature = "tls")]
 mod tls;
+mod traffic;
 mod uri;
 mod websocket;
 
@@ -62,4 +65,5 @@ pub use http1::HandshakeLimits;
 pub use message_io::{MessageReader, MessageWriter};
 pub use net_stream::NetStream;
 pub use split::{ReceiveHalf, SendHalf, TrySendError};
+pub use traffic::{Flow, Traffic};
 pub use websocket::WebSocket;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use futures_core::Stream;
 use futures_sink::Sink;
 
 use crate::error::Error;
+use crate::group::Deliver;
 use crate::halves::{self, Transport};
 use crate::incoming::{self, Incoming};
 use crate::outlet::{Leave, Outlet, Parcel};
@@ -130,6 +131,11 @@ impl<S: Transport> SendHalf<S> {
             };
             TrySendError { error: error.into(), message }
         })
+    }
+
+    pub(crate) fn deliver(&self) -> Weak<dyn Deliver> {
+        let outlet: Arc<dyn Deliver> = self.outlet.clone();
+        Arc::downgrade(&outlet)
     }
 
     /// Gives up what memory compression holds for sending. Messages that follow can't

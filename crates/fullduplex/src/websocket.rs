@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,12 +17,14 @@ use futures_sink::Sink;
 
 use crate::byte_stream::ByteStream;
 use crate::error::{Error, ErrorKind};
+use crate::group::Deliver;
 use crate::halves::Transport;
 use crate::mask::ThreadRng;
 use crate::message_io::{MessageReader, MessageWriter};
 use crate::net_stream::NetStream;
 use crate::outlet::{Leave, Parcel};
 use crate::server::members::Place;
+use crate::server::trace::Span;
 use crate::split::{self, ReceiveHalf, SendHalf, TrySendError};
 
 /// A WebSocket connection over any transport: a [`Stream`] of messages and a [`Sink`] for
@@ -85,8 +87,12 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// Makes it known to the server whose it is.
-    pub(crate) fn join(&self, place: Arc<Place>) {
-        self.send.outlet.join(place);
+    pub(crate) fn join(&self, place: Arc<Place>, span: Span) {
+        self.send.outlet.join(place, span);
+    }
+
+    pub(crate) fn deliver(&self) -> Weak<dyn Deliver> {
+        self.send.deliver()
     }
 
     /// The subprotocol that both ends agreed on (RFC 6455 §1.9).

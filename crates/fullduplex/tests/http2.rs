@@ -14,6 +14,7 @@ use fullduplex::{Client, CloseCode, Error, ErrorKind, WebSocket};
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{Request, Response};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 fn client() -> Client {
@@ -181,6 +182,29 @@ async fn a_server_without_the_setting_is_told() {
     let error = client().connect(&url).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Handshake);
     assert!(error.to_string().contains("SETTINGS_ENABLE_CONNECT_PROTOCOL"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_http_1_is_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        for answer in ["", "HTTP/1.1 505 HTTP Version Not Supported\r\n\r\n"] {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut preface = [0; 24];
+            stream.read_exact(&mut preface).await.unwrap();
+            if !answer.is_empty() {
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                // An end over unread bytes would take the answer back.
+                let _ = stream.read_to_end(&mut Vec::new()).await;
+            }
+        }
+    });
+    for kind in [ErrorKind::Io, ErrorKind::Handshake] {
+        let error = client().connect(&url).await.unwrap_err();
+        assert!(error.to_string().contains("does not seem to speak it"), "{error}");
+        assert_eq!(error.kind(), kind, "{error}");
+    }
 }
 
 #[tokio::test]

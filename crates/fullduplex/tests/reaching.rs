@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fullduplex::client::{BoxFuture, Connect, CookieJar, Proxies, Proxy, Resolve, SocketOptions};
-use fullduplex::server::{Server, ServerConfig, accept};
+use fullduplex::server::{Server, accept};
 use fullduplex::{Client, ClientBuilder, Error, ErrorKind, HandshakeLimits, NetStream};
 use fullduplex_testkit::peak_rss;
 use fullduplex_testkit::pipe::pipe;
@@ -106,11 +106,52 @@ impl Connect for Never {
 }
 
 #[tokio::test]
-async fn a_black_hole_times_out() {
+async fn a_connector_that_never_answers_times_out() {
     let builder = direct().connector(Never).connect_timeout(Duration::from_millis(50));
     let error = fails(builder, "ws://a.example/").await;
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.to_string().contains("connect_timeout"), "{error}");
+}
+
+/// An address that takes no more connections and says nothing about it: the queue of its
+/// listener is full, so SYNs are dropped. It lasts as long as what else is returned.
+#[cfg(target_os = "linux")]
+async fn black_hole() -> (SocketAddr, impl Sized) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queued = Vec::new();
+    let moment = Duration::from_millis(200);
+    while let Ok(stream) = tokio::time::timeout(moment, TcpStream::connect(address)).await {
+        queued.push(stream.unwrap());
+        assert!(queued.len() < 100, "the queue is never full");
+    }
+    (address, (listener, queued))
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_black_hole_of_the_network_times_out() {
+    let (hole, _full) = black_hole().await;
+    let url = format!("ws://{hole}/");
+    let error = fails(direct().connect_timeout(Duration::from_millis(300)), &url).await;
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("connect_timeout (300ms)"), "{error}");
+
+    let attempt_timeout = Duration::from_millis(300);
+    let options = SocketOptions { attempt_timeout, ..SocketOptions::default() };
+    let error = fails(direct().socket(options.clone()), &url).await;
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("attempt_timeout (300ms)"), "{error}");
+    assert!(error.is_retryable());
+
+    // The next address does not wait for its end.
+    let server = Server::bind("127.0.0.1:0").await.unwrap();
+    let good = server.local_addr().unwrap();
+    tokio::spawn(server.serve(|websocket| async move { drop(websocket) }));
+    let client = direct().resolver(Fixed(vec![hole, good])).build().unwrap();
+    client.connect("ws://many.example/").await.unwrap();
 }
 
 struct Fixed(Vec<SocketAddr>);
@@ -127,7 +168,7 @@ async fn the_address_that_answers_is_taken() {
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let good = server.local_addr().unwrap();
     tokio::spawn(server.serve(|websocket| async move { drop(websocket) }));
-    // Taken, and nobody answers: its backlog is full of nothing, so use a closed port.
+    // Nobody listens there any more, so it refuses.
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let client = direct().resolver(Fixed(vec![closed, good])).build().unwrap();
     client.connect("ws://many.example/").await.unwrap();
@@ -408,5 +449,4 @@ async fn secrets_are_not_shown() {
     assert!(!format!("{client:?}").contains("secret"), "{client:?}");
     let error = client.connect("http://me:secret@a/").await.unwrap_err();
     assert!(!format!("{error:?}").contains("secret"), "{error:?}");
-    let _ = ServerConfig::default();
 }

@@ -2,7 +2,7 @@
 
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
-#![cfg(all(feature = "http2", feature = "hyper"))]
+#![cfg(all(feature = "http2", feature = "hyper", feature = "tls"))]
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -11,9 +11,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fullduplex::client::{Proxies, Version};
-use fullduplex::server::{self, Body, Drain, Server, ServerConfig, ServerHandle};
-use fullduplex::{Cause, Client, CloseCode, ErrorKind, WebSocket};
+use fullduplex::client::{Proxies, Roots, TlsSettings, Version};
+use fullduplex::server::{
+    self, Body, Drain, HttpVersion, Outcome, Pem, Server, ServerConfig, ServerHandle,
+};
+use fullduplex::{Cause, Client, CloseCode, WebSocket};
 use http::{Request, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -106,10 +108,64 @@ async fn websockets_on_both_versions_on_one_port() {
 }
 
 #[tokio::test]
+async fn over_tls_the_version_is_negotiated() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let pem = server::Certificate::new(Pem::text(certificate.clone()), Pem::text(key));
+    let tls = server::TlsConfig::builder().certificate(pem).build().unwrap();
+    let server = Server::bind("127.0.0.1:0").await.unwrap().config(both_versions()).tls(tls);
+    let address = server.local_addr().unwrap();
+    tokio::spawn(server.serve_handshakes(|handshake| async move {
+        let remote = handshake.remote().unwrap();
+        let tls = remote.tls.as_ref().unwrap();
+        assert!(remote.secure && tls.server_name.as_deref() == Some("localhost"));
+        let version = String::from_utf8(tls.alpn.clone().unwrap()).unwrap();
+        let mut websocket = handshake.accept().await.unwrap();
+        websocket.send(version).await.unwrap();
+        echo(websocket).await;
+    }));
+    let url = format!("wss://localhost:{}/", address.port());
+    for (version, alpn) in
+        [(Version::Http1, "http/1.1"), (Version::Http2, "h2"), (Version::Auto, "h2")]
+    {
+        let tls = TlsSettings::new().roots(Roots::None).add_authorities(certificate.as_bytes());
+        let builder = Client::builder().proxies(Proxies::none()).version(version);
+        let client = builder.tls(tls.unwrap()).build().unwrap();
+        let (mut websocket, _) = client.connect(&url).await.unwrap();
+        assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some(alpn));
+        say(&mut websocket, "secret").await;
+    }
+    // Whoever speaks no TLS gets an end, and bothers nobody.
+    let answer = raw(address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(!answer.contains("HTTP"), "{answer}");
+}
+
+#[tokio::test]
+async fn there_is_room_for_so_many_connections() {
+    let mut config = ServerConfig::default();
+    config.limits.connections.total = Some(3);
+    let (address, handle, _) = serving(config).await;
+    let client = client(Version::Http1);
+    let url = format!("ws://{address}/");
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        all.push(client.connect(&url).await.unwrap().0);
+    }
+    let error = client.connect(&url).await.unwrap_err();
+    assert_eq!(error.response().unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+    drop(all.pop());
+    while handle.connections() == 3 {
+        tokio::task::yield_now().await;
+    }
+    let (mut websocket, _) = client.connect(&url).await.unwrap();
+    say(&mut websocket, "there is room again").await;
+}
+
+#[tokio::test]
 async fn where_http2_is_off_it_is_no_request() {
     let (address, ..) = serving(ServerConfig::default()).await;
     let error = client(Version::Http2).connect(&format!("ws://{address}/")).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+    assert!(error.to_string().contains("does not seem to speak it"), "{error}");
 }
 
 /// What comes back for these bytes on a new connection, until the server ends it.
@@ -277,7 +333,7 @@ async fn a_panic_ends_one_connection_with_1011() {
     assert!(bad.next().await.is_none());
     assert_eq!(bad.close_info().unwrap().code(), CloseCode::INTERNAL_ERROR);
     say(&mut good, "still here").await;
-    assert_eq!(handle.panics(), 1);
+    assert_eq!(handle.stats().panics, 1);
 }
 
 #[tokio::test]
@@ -329,4 +385,46 @@ async fn in_a_server_that_hyper_runs() {
     assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
     let answer = raw(address, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 426 ") && answer.contains("RFC 6455"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_server_counts_what_it_sees() {
+    let config = ServerConfig {
+        websocket: fullduplex::Config {
+            deflate: Some(fullduplex::DeflateConfig::balanced()),
+            ..fullduplex::Config::default()
+        },
+        ..both_versions()
+    };
+    let (address, handle, _) = serving(config).await;
+    let url = format!("ws://{address}/");
+    let client = Client::builder()
+        .proxies(Proxies::none())
+        .deflate(fullduplex::DeflateConfig::balanced())
+        .build()
+        .unwrap();
+    let (mut websocket, _) = client.connect(&url).await.unwrap();
+    say(&mut websocket, &"again and again ".repeat(1000)).await;
+    websocket.send(vec![7; 10]).await.unwrap();
+    websocket.next().await.unwrap().unwrap();
+    let stats = handle.stats();
+    assert_eq!((stats.websockets, stats.connections.in_use, stats.accepted), (1, 1, 1));
+    for flow in [stats.traffic.received, stats.traffic.sent] {
+        assert_eq!((flow.text, flow.binary, flow.payload), (1, 1, 16_010));
+        assert!(flow.wire > 20 && flow.wire < 1000, "{flow:?}");
+    }
+    websocket.close(CloseCode::new(3999), "").await.unwrap();
+    raw(address, "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Key: x\r\nConnection: close\r\n\r\n")
+        .await;
+    raw(address, "nonsense\r\n\r\n").await;
+    while handle.stats().websockets > 0 {
+        tokio::task::yield_now().await;
+    }
+    let stats = handle.stats();
+    assert_eq!(stats.traffic.received.payload, 16_010, "it is counted on");
+    let handshakes: Vec<_> = stats.handshakes.into_iter().collect();
+    let opened = Outcome::Opened(HttpVersion::Http1);
+    assert_eq!(handshakes, [(opened, 1), (Outcome::Refused(400), 2)]);
+    let ends: Vec<_> = stats.ends.iter().map(|(end, n)| (end.code, end.cause, *n)).collect();
+    assert_eq!(ends, [(3000, "handshake", 1)]);
 }

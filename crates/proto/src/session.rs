@@ -298,6 +298,11 @@ impl Session {
 
     // --- What was received ---------------------------------------------------------
 
+    /// Whether a keepalive ping has not been answered yet.
+    pub fn awaits_pong(&self) -> bool {
+        self.timers.awaits_pong()
+    }
+
     /// Takes note that bytes arrived: the peer is alive.
     #[inline]
     pub fn note_received(&mut self) {

@@ -84,6 +84,10 @@ impl Timers {
         }
     }
 
+    pub(crate) fn awaits_pong(&self) -> bool {
+        self.pinged_at != NEVER
+    }
+
     pub(crate) fn round_trip(&self) -> Option<Duration> {
         (self.round_trip != u32::MAX).then(|| Duration::from_micros(self.round_trip.into()))
     }

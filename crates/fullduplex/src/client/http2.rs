@@ -9,10 +9,10 @@ use h2::client::{ResponseFuture, SendRequest};
 use h2::ext::Protocol;
 use h2::{Ping, Reason, SendStream};
 use http::{HeaderMap, Response};
-use tokio::time::timeout;
 
 use super::pool::{self, Origin, Slots};
 use super::{Client, Version, response};
+use crate::deadline::within;
 use crate::error::{Error, ErrorKind};
 use crate::http1::Map;
 use crate::http2_stream::Http2Stream;
@@ -84,18 +84,14 @@ impl Client {
         target: &Target,
         headers: &HeaderMap,
     ) -> Result<Outcome, Error> {
-        let origin = Origin::of(target);
-        let slot = self.pool.slots.of(&origin);
+        let slot = self.pool.slots.of(&Origin::of(target));
         for again in [true, false] {
-            let connection = timeout(self.connect_timeout, self.http2_connection(&slot, target));
-            let connection = connection
-                .await
-                .map_err(|_| Error::timeout("connect_timeout", self.connect_timeout))??;
+            let connection = self.http2_connection(&slot, target);
+            let connection = within("connect_timeout", self.connect_timeout, connection).await??;
             let Pooled { mut sender, streams } = match connection {
                 Connection::Ready(pooled) => pooled,
                 Connection::Without(why, stream) => {
-                    self.pool.learn_without(origin);
-                    return Ok(Outcome::Without(why, stream));
+                    return Ok(self.without_http2(target, why, stream));
                 }
             };
             let opening = self.offers(Opening::extended())?;
@@ -113,12 +109,28 @@ impl Client {
             };
             let id = Arc::downgrade(&streams);
             let opened = self.http2_handshake(&opening, target, response, (send, streams)).await;
-            if opened.as_ref().is_err_and(|error| error.response().is_none()) {
+            let is_of_use = match &opened {
+                Ok(Outcome::Opened(..)) => true,
+                Ok(Outcome::Without(..)) => !self.pool.is_without(target),
+                Err(error) => error.response().is_some(),
+            };
+            if !is_of_use {
                 evict(&slot, &id);
             }
             return opened;
         }
         Err(Error::new(ErrorKind::Io, "the HTTP/2 connection is going away"))
+    }
+
+    /// The server does not do it, which is remembered.
+    fn without_http2(
+        &self,
+        target: &Target,
+        why: &'static str,
+        stream: Option<NetStream>,
+    ) -> Outcome {
+        self.pool.learn_without(Origin::of(target));
+        Outcome::Without(why, stream)
     }
 
     /// The pooled connection if it still takes requests, or a new one.
@@ -148,24 +160,30 @@ impl Client {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .enable_push(false);
         let handshake = builder.handshake(stream).await;
-        let (sender, mut connection) =
-            handshake.map_err(|error| failed("beginning HTTP/2", error))?;
-        let pings = connection.ping_pong();
+        let begins = |error| failed_to_begin(target.secure, error);
+        let (sender, mut connection) = handshake.map_err(begins)?;
+        // The server's SETTINGS come before anything else it sends (RFC 9113 §3.4), so they
+        // have come when it answers.
+        if let Some(mut pings) = connection.ping_pong() {
+            tokio::select! {
+                // First, as it knows why there will be no pong.
+                biased;
+                ended = &mut connection => {
+                    let unexplained = || Error::new(ErrorKind::Io, "beginning HTTP/2: it ended");
+                    return Err(ended.err().map_or_else(unexplained, begins));
+                }
+                pong = pings.ping(Ping::opaque()) => pong.map(drop).map_err(begins)?,
+            }
+        }
         tokio::spawn(async move {
             // Its streams are told how it ended.
             let _ = connection.await;
         });
-        // The server's SETTINGS come before anything else it sends (RFC 9113 §3.4), so they
-        // have come when it answers.
-        if let Some(mut pings) = pings {
-            let pong = pings.ping(Ping::opaque()).await;
-            pong.map_err(|error| failed("beginning HTTP/2", error))?;
-        }
         if !sender.is_extended_connect_protocol_enabled() {
             let why = "it does not set SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 §3)";
             return Ok(Connection::Without(why, None));
         }
-        let sender = sender.ready().await.map_err(|error| failed("beginning HTTP/2", error))?;
+        let sender = sender.ready().await.map_err(begins)?;
         let ready = Pooled { sender, streams: Arc::default() };
         *pooled = Some(ready.clone());
         Ok(Connection::Ready(ready))
@@ -179,19 +197,23 @@ impl Client {
         (send, streams): (SendStream<Bytes>, Arc<()>),
     ) -> Result<Outcome, Error> {
         let after = self.limits.handshake_timeout;
-        let response = timeout(after, response)
-            .await
-            .map_err(|_| Error::timeout("handshake_timeout", after))?;
-        let response = match response {
+        let response = match within("handshake_timeout", after, response).await? {
             Ok(response) => response,
             Err(error) if error.reason() == Some(Reason::HTTP_1_1_REQUIRED) => {
-                return Ok(Outcome::Without("it requires HTTP/1.1", None));
+                return Ok(self.without_http2(target, "it requires HTTP/1.1", None));
             }
             Err(error)
                 if error.reason() == Some(Reason::REFUSED_STREAM)
                     && self.version == Version::Auto =>
             {
-                return Ok(Outcome::Without("it refused the stream", None));
+                let why = "it refused the stream";
+                // The pool's and ours: without others it was not for their number.
+                let is_alone = Arc::strong_count(&streams) <= 2;
+                return Ok(if is_alone {
+                    self.without_http2(target, why, None)
+                } else {
+                    Outcome::Without(why, None)
+                });
             }
             Err(error) => return Err(failed("the answer on HTTP/2", error)),
         };
@@ -211,7 +233,7 @@ impl Client {
             }
             // What some say that have the setting and not the feature.
             Err(_) if response.status() == http::StatusCode::NOT_IMPLEMENTED => {
-                Ok(Outcome::Without("it answered 501", None))
+                Ok(self.without_http2(target, "it answered 501", None))
             }
             Err(error) => {
                 Err(response::refused(error, &mut stream, response, BytesMut::new()).await)
@@ -222,6 +244,17 @@ impl Client {
 
 fn evict(slot: &Slot, id: &Weak<()>) {
     pool::evict(slot, |pooled| Arc::as_ptr(&pooled.streams) == id.as_ptr());
+}
+
+/// Over TLS the server has chosen HTTP/2; else it may never have heard of it, and ends the
+/// connection or answers what can't be read.
+fn failed_to_begin(over_tls: bool, error: h2::Error) -> Error {
+    if over_tls {
+        return failed("beginning HTTP/2", error);
+    }
+    let kind = if error.is_library() { ErrorKind::Handshake } else { ErrorKind::Io };
+    let why = "beginning HTTP/2: the server does not seem to speak it; try HTTP/1.1";
+    Error::new(kind, why).with_source(error)
 }
 
 fn failed(doing: &'static str, error: h2::Error) -> Error {

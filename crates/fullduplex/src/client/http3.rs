@@ -8,11 +8,11 @@ use fullduplex_http3::quinn::Endpoint;
 use fullduplex_http3::{Code, Error as Http3Error, Protocol, Settings};
 use fullduplex_proto::handshake::client::Opening;
 use http::{HeaderMap, Response, StatusCode};
-use tokio::time::timeout;
 
 use super::alternatives::Alternatives;
 use super::pool::{self, Origin, Slot, Slots};
 use super::{Client, Version, response};
+use crate::deadline::within;
 use crate::error::{Error, ErrorKind};
 use crate::http1::Map;
 use crate::net_stream::NetStream;
@@ -126,9 +126,8 @@ impl Client {
         let opening = self.offers(Opening::extended())?;
         let request = self.extended_request(&opening, target, headers, Protocol::WEBSOCKET)?;
         for again in [true, false] {
-            let connection = timeout(most, self.http3_connection(&slot, target, port));
-            let connection =
-                connection.await.map_err(|_| Error::timeout("connect_timeout", most))??;
+            let connection = self.http3_connection(&slot, target, port);
+            let connection = within("connect_timeout", most, connection).await??;
             let evict = || pool::evict(&slot, |pooled| pooled.connection.is_same(&connection));
             let sent = match connection.try_open(&request).await {
                 Ok(Some(sent)) => sent,
@@ -198,16 +197,15 @@ impl Client {
         sent: Sent,
     ) -> Result<(WebSocket, Response<()>), Ended> {
         let after = self.limits.handshake_timeout;
-        let answer = timeout(after, sent.response()).await;
+        let answer = within("handshake_timeout", after, sent.response()).await?;
         let (response, mut stream) = match answer {
-            Err(_) => return Err(Error::timeout("handshake_timeout", after).into()),
-            Ok(Err(error)) => {
+            Err(error) => {
                 let is_unprocessed = error.is_unprocessed();
                 let error = self.failed("the answer on HTTP/3", error);
                 let ended = if is_unprocessed { Ended::Unprocessed } else { Ended::Failed };
                 return Err(ended(error));
             }
-            Ok(Ok(answer)) => answer,
+            Ok(answer) => answer,
         };
         self.learn_from(target, response.headers());
         match opening.check(response.status().as_u16(), Map(response.headers())) {

@@ -22,6 +22,8 @@ mod proxy;
 mod queue;
 #[cfg(feature = "http3")]
 mod quic;
+#[cfg(feature = "http3")]
+mod quic_tls;
 mod reconnect;
 mod response;
 #[cfg(feature = "tls")]
@@ -39,7 +41,6 @@ use fullduplex_proto::handshake::http1::write_request;
 use fullduplex_proto::{Config, DeflateConfig, Role};
 use http::header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
-use tokio::time::timeout;
 
 pub use self::builder::ClientBuilder;
 pub use self::dial::{BoxFuture, Connect, Resolve, SocketOptions};
@@ -55,6 +56,7 @@ pub use self::tls::{Roots, TlsSettings};
 use self::dial::Dialer;
 use self::proxy::Scheme;
 use self::tunnel::Destination;
+use crate::deadline::within;
 use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
 use crate::http1::{self, HandshakeLimits, Map};
@@ -95,7 +97,9 @@ pub enum Version {
     Http3,
     /// For `wss:` the best that the server does; what it does is remembered. That is HTTP/3
     /// once a response has offered it (`Alt-Svc`, RFC 7838) and there is no proxy, HTTP/2
-    /// where that feature is on, or else HTTP/1.1.
+    /// where that feature is on, or else HTTP/1.1. A server that does not choose HTTP/2, lacks
+    /// the setting of RFC 8441, answers 501, refuses the first stream or requires HTTP/1.1 is
+    /// not asked for HTTP/2 again.
     ///
     /// An HTTP/3 that is not reached in 2 s, or that fails, is not tried again for 5 minutes.
     #[cfg(any(feature = "http2", feature = "http3"))]
@@ -151,7 +155,7 @@ struct LazyTls {
     built: OnceLock<tls::Tls>,
     for_proxies: OnceLock<tls::Tls>,
     #[cfg(feature = "http3")]
-    quic: OnceLock<tls::QuicTls>,
+    quic: OnceLock<quic_tls::QuicTls>,
 }
 
 impl Default for Client {
@@ -274,9 +278,8 @@ impl Client {
                 http2::Outcome::Without(_, None) => {}
             }
         }
-        let (stream, _) = timeout(self.connect_timeout, self.reach(target, &[b"http/1.1"]))
-            .await
-            .map_err(|_| Error::timeout("connect_timeout", self.connect_timeout))??;
+        let reaching = self.reach(target, &[b"http/1.1"]);
+        let (stream, _) = within("connect_timeout", self.connect_timeout, reaching).await??;
         self.handshake(stream, target, headers).await
     }
 
@@ -426,9 +429,7 @@ impl Client {
             http1::write_all(&mut stream, &head).await?;
             response::read(&mut stream, &self.limits, &mut leftover).await
         };
-        let response = timeout(after, exchange)
-            .await
-            .map_err(|_| Error::timeout("handshake_timeout", after))??;
+        let response = within("handshake_timeout", after, exchange).await??;
         self.learn_from(target, response.headers());
         match opening.check(response.status().as_u16(), Map(response.headers())) {
             Ok(agreement) => self.opened(stream, agreement, response, leftover),

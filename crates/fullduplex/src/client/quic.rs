@@ -15,7 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::time::timeout;
 
 use super::dial::{SocketOptions, race};
-use super::tls::QuicTls;
+use super::quic_tls::QuicTls;
 use super::{Client, LazyTls};
 use crate::error::{Error, ErrorKind};
 use crate::uri::Target;

@@ -3,23 +3,20 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-#[cfg(feature = "http3")]
-use std::sync::{Mutex, PoisonError};
 
-#[cfg(feature = "http3")]
-use fullduplex_http3::quinn::{ConnectionError, crypto::rustls::QuicClientConfig};
-#[cfg(feature = "http3")]
-use rustls::AlertDescription;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
-    ClientConfig, DigitallySignedStruct, Error as RustlsError, RootCertStore, SignatureScheme,
+    ClientConfig, DigitallySignedStruct, Error as RustlsError, InvalidMessage, RootCertStore,
+    SignatureScheme,
 };
 use rustls_platform_verifier::Verifier;
 use tokio_rustls::TlsConnector;
 
+#[cfg(feature = "http3")]
+use super::quic_tls::{Noting, QuicTls};
 use crate::error::{Error, ErrorKind};
 use crate::net_stream::NetStream;
 use crate::tls::{bad, certificate_problem, certificates, private_key, read};
@@ -148,17 +145,12 @@ impl TlsSettings {
     /// TLS inside QUIC, for HTTP/3. Its sessions are its own.
     #[cfg(feature = "http3")]
     pub(super) fn build_quic(&self) -> Result<QuicTls, Error> {
-        let (mut config, noting) = if let Some(own) = &self.own {
-            (ClientConfig::clone(own), None)
-        } else {
-            let noting = Arc::new(Noting { inner: self.verifier()?, last: Mutex::default() });
-            (self.config(noting.clone())?, Some(noting))
-        };
-        config.alpn_protocols = vec![fullduplex_http3::ALPN.to_vec()];
-        config.resumption = rustls::client::Resumption::default();
-        let config = QuicClientConfig::try_from(config);
-        let config = config.map_err(|error| bad("setting up TLS for QUIC").with_source(error))?;
-        Ok(QuicTls { config: Arc::new(config), noting, server_name: self.server_name.clone() })
+        let server_name = self.server_name.clone();
+        if let Some(own) = &self.own {
+            return QuicTls::new(ClientConfig::clone(own), None, server_name);
+        }
+        let noting = Arc::new(Noting::new(self.verifier()?));
+        QuicTls::new(self.config(noting.clone())?, Some(noting), server_name)
     }
 
     fn verifier(&self) -> Result<Arc<dyn ServerCertVerifier>, Error> {
@@ -226,126 +218,14 @@ impl Tls {
     }
 }
 
-fn server_name(host: &str) -> Result<ServerName<'static>, Error> {
-    ServerName::try_from(host.to_owned()).map_err(|error| {
-        Error::new(ErrorKind::Tls, format!("{host:?} can't stand in a certificate"))
-            .with_source(error)
-    })
-}
-
-/// TLS as a client does it inside QUIC.
-#[cfg(feature = "http3")]
-#[derive(Clone)]
-pub(super) struct QuicTls {
-    config: Arc<QuicClientConfig>,
-    noting: Option<Arc<Noting>>,
-    server_name: Option<String>,
-}
-
-#[cfg(feature = "http3")]
-impl fmt::Debug for QuicTls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QuicTls").field("server_name", &self.server_name).finish_non_exhaustive()
-    }
-}
-
-#[cfg(feature = "http3")]
-impl QuicTls {
-    /// The configuration, and the name to expect of the server, as by [`Tls::connect`].
-    pub(super) fn to(
-        &self,
-        host: &str,
-        is_own: bool,
-    ) -> Result<(Arc<QuicClientConfig>, String), Error> {
-        let host = self.server_name.as_deref().filter(|_| is_own).unwrap_or(host);
-        server_name(host)?;
-        Ok((self.config.clone(), host.to_owned()))
-    }
-
-    /// A failed handshake in the words of [`Tls::connect`]; `None` if TLS is not at fault.
-    pub(super) fn explain(&self, host: &str, error: &ConnectionError) -> Option<Error> {
-        // RFC 9001 §4.8: 0x100 and the alert.
-        let alert = |code: u64| u8::try_from(code.checked_sub(0x100)?).ok();
-        match error {
-            ConnectionError::TransportError(error) => {
-                alert(error.code.into())?;
-                let noted = self.noting.as_ref().and_then(|noting| noting.of(host));
-                let why = noted.as_ref().and_then(in_words).unwrap_or_else(|| error.reason.clone());
-                Some(Error::new(ErrorKind::Tls, format!("TLS with {host}: {why}")))
-            }
-            ConnectionError::ConnectionClosed(close) => {
-                let alert = AlertDescription::from(alert(close.error_code.into())?);
-                let why = in_words(&RustlsError::AlertReceived(alert)).unwrap_or_default();
-                Some(Error::new(ErrorKind::Tls, format!("TLS with {host}: {why}")))
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Notes what is wrong with a certificate, of which QUIC passes on no more than a text.
-#[cfg(feature = "http3")]
-#[derive(Debug)]
-struct Noting {
-    inner: Arc<dyn ServerCertVerifier>,
-    last: Mutex<Option<(ServerName<'static>, RustlsError)>>,
-}
-
-#[cfg(feature = "http3")]
-impl Noting {
-    /// What was last wrong with the certificate of this server.
-    fn of(&self, host: &str) -> Option<RustlsError> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let (name, error) = last.as_ref()?;
-        (name.to_str() == host).then(|| error.clone())
-    }
-}
-
-#[cfg(feature = "http3")]
-impl ServerCertVerifier for Noting {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, RustlsError> {
-        let verified = self.inner.verify_server_cert(end_entity, intermediates, name, ocsp, now);
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = verified.as_ref().err().map(|error| (name.to_owned(), error.clone()));
-        verified
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, RustlsError> {
-        self.inner.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, RustlsError> {
-        self.inner.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
-}
-
-/// The certificate's problem in words.
+/// The problem in words, where there are better ones than those of rustls.
 fn explain(host: &str, error: std::io::Error) -> Error {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<RustlsError>());
     let Some(inner) = inner else {
         // No fault of TLS.
-        let why = format!("the transport failed inside the TLS handshake with {host}");
+        let ended = error.kind() == std::io::ErrorKind::UnexpectedEof;
+        let hint = if ended { " (perhaps there is no TLS at this port)" } else { "" };
+        let why = format!("the transport failed inside the TLS handshake with {host}{hint}");
         return Error::new(ErrorKind::Io, why).with_source(error);
     };
     match in_words(inner) {
@@ -354,14 +234,28 @@ fn explain(host: &str, error: std::io::Error) -> Error {
     }
 }
 
-fn in_words(error: &RustlsError) -> Option<String> {
+pub(super) fn in_words(error: &RustlsError) -> Option<String> {
     match error {
         RustlsError::InvalidCertificate(problem) => certificate_problem("server", problem),
+        RustlsError::InvalidMessage(
+            InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
+        ) => {
+            let why = "what answers there does not speak TLS (a server without it is at a ws: URL, \
+                       a proxy without it at an http: URL)";
+            Some(why.into())
+        }
         RustlsError::AlertReceived(alert) => {
             Some(format!("the server ended the TLS handshake with the alert {alert:?}"))
         }
         _ => None,
     }
+}
+
+pub(super) fn server_name(host: &str) -> Result<ServerName<'static>, Error> {
+    ServerName::try_from(host.to_owned()).map_err(|error| {
+        Error::new(ErrorKind::Tls, format!("{host:?} can't stand in a certificate"))
+            .with_source(error)
+    })
 }
 
 /// Takes every certificate. The signatures of the handshake are checked all the same.

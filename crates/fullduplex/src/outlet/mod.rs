@@ -12,7 +12,7 @@ mod writing;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -23,8 +23,11 @@ use fullduplex_proto::{
 
 use crate::driver::{Driven, Driver};
 use crate::error::Error;
+use crate::group::{Deliver, Delivered, Parked, Slow, Verdict};
 use crate::halves::{Transport, WriteHalf};
 use crate::server::members::{Membership, Place};
+use crate::server::trace::Span;
+use crate::traffic::Counters;
 
 pub(crate) struct Outlet<S> {
     driver: Arc<Driver>,
@@ -35,6 +38,8 @@ pub(crate) struct Outlet<S> {
     deferred: AtomicBool,
     /// Sending halves of the application.
     senders: AtomicUsize,
+    /// What went over it, if a server counts that.
+    counters: OnceLock<Arc<Counters>>,
     inner: Mutex<Inner<S>>,
 }
 
@@ -56,9 +61,13 @@ pub(crate) struct Inner<S> {
     scheduled: Option<Duration>,
     /// A message left at once since the last turn, so the next ones are gathered.
     hot: bool,
+    /// Bytes that the transport took and that are not counted yet.
+    wire: usize,
     /// The transport took bytes that `poll_flush` has yet to push on.
     unflushed: bool,
     shut_down: bool,
+    /// Published messages for which there was no room.
+    parked: Option<Box<Parked>>,
     /// The server whose it is.
     membership: Option<Box<Membership>>,
 }
@@ -67,6 +76,15 @@ pub(crate) struct Inner<S> {
 pub(crate) enum Parcel {
     Message(Message, Compression),
     Prepared(PreparedMessage),
+}
+
+impl Parcel {
+    fn size(&self) -> (Kind, usize) {
+        match self {
+            Self::Message(message, _) => (message.kind(), message.len()),
+            Self::Prepared(prepared) => (prepared.message().kind(), prepared.message().len()),
+        }
+    }
 }
 
 /// When what is queued is to leave.
@@ -94,8 +112,10 @@ impl<S: Transport> Outlet<S> {
             reader: None,
             scheduled: None,
             hot: false,
+            wire: 0,
             unflushed: false,
             shut_down: false,
+            parked: None,
             membership: None,
         };
         let this = Arc::new(Self {
@@ -104,6 +124,7 @@ impl<S: Transport> Outlet<S> {
             received: AtomicBool::new(false),
             deferred: AtomicBool::new(false),
             senders: AtomicUsize::new(1),
+            counters: OnceLock::new(),
             inner: Mutex::new(inner),
         });
         this.schedule(&mut this.lock());
@@ -111,9 +132,11 @@ impl<S: Transport> Outlet<S> {
     }
 
     /// Makes the connection known to the server whose it is.
-    pub(crate) fn join(self: &Arc<Self>, place: Arc<Place>) {
+    pub(crate) fn join(self: &Arc<Self>, place: Arc<Place>, span: Span) {
         let this: Arc<dyn Driven> = self.clone();
-        let membership = Membership::new(place, Arc::downgrade(&this));
+        let membership = Membership::new(place, Arc::downgrade(&this), span);
+        // It is set once.
+        let _ = self.counters.set(membership.counters().clone());
         self.lock().membership = Some(Box::new(membership));
     }
 
@@ -126,8 +149,33 @@ impl<S: Transport> Outlet<S> {
     }
 
     #[inline]
-    pub(crate) fn note_received(&self) {
+    pub(crate) fn note_received(&self, bytes: usize) {
         self.received.store(true, Ordering::Relaxed);
+        if let Some(counters) = self.counters.get() {
+            counters.received.wire(bytes);
+        }
+    }
+
+    /// A message was received, or its last piece, with so much payload.
+    #[inline]
+    pub(crate) fn note_message(&self, kind: Kind, last: bool, payload: usize) {
+        if let Some(counters) = self.counters.get() {
+            counters.received.payload(payload);
+            if last {
+                counters.received.message(kind);
+            }
+        }
+    }
+
+    /// The same of what is sent. The lock is held.
+    #[inline]
+    fn note_sent(&self, kind: Kind, last: bool, payload: usize) {
+        if let Some(counters) = self.counters.get() {
+            counters.sent.payload(payload);
+            if last {
+                counters.sent.message(kind);
+            }
+        }
     }
 
     /// Queues a message whole, or hands it back.
@@ -154,14 +202,15 @@ impl<S: Transport> Outlet<S> {
         if inner.session.is_fragmenting() {
             return Err((SendError::MessageUnderWay, parcel));
         }
+        let (kind, len) = parcel.size();
         let sent = match parcel {
             Parcel::Message(message, compression) => {
-                let kind = message.kind();
                 inner.session.send_with(kind, message.into_bytes(), compression).is_ok()
             }
             Parcel::Prepared(prepared) => inner.session.send_prepared(&prepared).is_ok(),
         };
         debug_assert!(sent, "it was ready");
+        self.note_sent(kind, true, len);
         self.leave(inner, leave);
         Ok(())
     }
@@ -230,6 +279,7 @@ impl<S: Transport> Outlet<S> {
         if let Err(error) = sent {
             return Err(inner.refused(error));
         }
+        self.note_sent(kind, last, piece.len());
         self.leave(&mut inner, if last { Leave::Now } else { Leave::Gathered });
         Ok(())
     }
@@ -307,7 +357,14 @@ impl<S: Transport> Outlet<S> {
     /// What the receiving half found.
     pub(crate) fn handle_event(self: &Arc<Self>, event: &Event<'_>) -> Result<(), ProtocolError> {
         let mut inner = self.lock();
+        let awaited = inner.session.awaits_pong();
         let result = inner.session.handle_event(event, self.driver.now());
+        if let (Some(membership), Some(took)) = (&inner.membership, inner.session.round_trip())
+            && awaited
+            && !inner.session.awaits_pong()
+        {
+            membership.round_trip(took);
+        }
         self.write(&mut inner);
         self.schedule(&mut inner);
         result
@@ -393,6 +450,34 @@ impl<S> Drop for Inner<S> {
     fn drop(&mut self) {
         if let Some(membership) = self.membership.take() {
             membership.end(self.session.close_info());
+        }
+    }
+}
+
+impl<S: Transport> Deliver for Outlet<S> {
+    fn deliver(
+        self: Arc<Self>,
+        message: &PreparedMessage,
+        key: Option<u64>,
+        slow: Slow,
+    ) -> Delivered {
+        let mut inner = self.lock();
+        let parcel = Parcel::Prepared(message.clone());
+        let Err((error, _)) = self.send_locked(&mut inner, parcel, Leave::Gathered) else {
+            return Delivered::Queued;
+        };
+        match slow.verdict(error) {
+            Verdict::Park { keep } => {
+                let parked = inner.parked.get_or_insert_default();
+                let missed = parked.park(key, message.clone(), keep);
+                if missed { Delivered::Dropped } else { Delivered::Waiting }
+            }
+            Verdict::Close(frame) => {
+                drop(inner);
+                self.close(frame);
+                Delivered::Closed
+            }
+            Verdict::Drop => Delivered::Dropped,
         }
     }
 }

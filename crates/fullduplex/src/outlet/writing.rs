@@ -58,10 +58,18 @@ impl<S: Transport> Outlet<S> {
             let waker = inner.write_waker.get_or_insert_with(|| self.waker()).clone();
             polled = inner.poll_write(&mut Context::from_waker(&waker));
         }
+        let wire = std::mem::take(&mut inner.wire);
+        if let Some(counters) = self.counters.get() {
+            counters.sent.wire(wire);
+        }
         if let Poll::Ready(Err(error)) = polled {
             inner.broken = Some(error.kind());
             inner.wake_reader();
             inner.wake_waiters();
+        }
+        while inner.parked.is_some() && inner.unpark(self.low_water) {
+            // There is room again: what was published before anything else is sent.
+            self.defer();
         }
         let buffered = inner.session.buffered();
         if buffered <= self.low_water || inner.session.state() == State::Closed {
@@ -90,7 +98,26 @@ impl<S: Transport> Inner<S> {
 
     #[inline]
     pub(super) fn check_ready(&self) -> Result<(), SendError> {
-        if self.broken.is_some() { Err(SendError::Closing) } else { self.session.check_ready() }
+        if self.broken.is_some() {
+            return Err(SendError::Closing);
+        }
+        self.session.check_ready()?;
+        if self.parked.is_some() { Err(SendError::Full) } else { Ok(()) }
+    }
+
+    /// Queues one published message that waited, if there is room for it.
+    fn unpark(&mut self, low_water: usize) -> bool {
+        if self.session.buffered() > low_water || self.session.is_fragmenting() {
+            return false;
+        }
+        self.lend();
+        let Some(parked) = &mut self.parked else { return false };
+        let sent = parked.first().is_some_and(|first| self.session.send_prepared(first).is_ok());
+        parked.unpark();
+        if parked.is_empty() || !sent {
+            self.parked = None;
+        }
+        sent
     }
 
     #[inline]
@@ -120,6 +147,7 @@ impl<S: Transport> Inner<S> {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             outgoing.advance(written);
+            self.wire += written;
             self.unflushed = true;
         }
         if let Some(buffer) = self.session.reclaim() {

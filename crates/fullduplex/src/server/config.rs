@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fullduplex_proto::Config;
 
-use super::origin::OriginPolicy;
+use super::{Forwarding, HostPolicy, OriginPolicy, SlotLimits};
 use crate::http1::HandshakeLimits;
 
 /// The settings of a server.
@@ -17,6 +17,10 @@ pub struct ServerConfig {
     pub protocols: Vec<String>,
     /// Which web pages may connect. Default: those of the same host.
     pub origin: OriginPolicy,
+    /// For which hosts requests are answered. Default: for any.
+    pub hosts: HostPolicy,
+    /// What is believed about clients behind proxies. Default: nothing.
+    pub forwarding: Forwarding,
     /// Bounds on the opening handshake.
     pub handshake: HandshakeLimits,
     /// Bounds on the server as a whole.
@@ -29,6 +33,10 @@ pub struct ServerConfig {
 /// Bounds on a server as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerLimits {
+    /// How many connections may stand, in all and from one address. One more is answered 503
+    /// or 429 where that can be done without waiting, and dropped. Connections from this
+    /// machine are counted in all alone. Default: 65,536 and 256.
+    pub connections: SlotLimits,
     /// The most opening handshakes that may be under way; with one more, the oldest is
     /// dropped. Default: 4,096.
     pub max_handshakes: usize,
@@ -41,6 +49,11 @@ pub struct ServerLimits {
 
 impl Default for ServerLimits {
     fn default() -> Self {
-        Self { max_handshakes: 4096, max_streams: 100, idle_timeout: Duration::from_secs(60) }
+        Self {
+            connections: SlotLimits::default(),
+            max_handshakes: 4096,
+            max_streams: 100,
+            idle_timeout: Duration::from_secs(60),
+        }
     }
 }

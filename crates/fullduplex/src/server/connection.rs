@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::{Method, Request, Response, StatusCode, header};
-use tokio::time::timeout;
+use http::{Method, Request, Response, header};
 
-use super::ServerConfig;
-use super::handshake::{Handshake, read_request, refuse_head};
+use super::handshake::{Handshake, note_refusal, read_request, refuse_head};
 use super::in_flight::Ticket;
 #[cfg(any(feature = "http2", feature = "hyper"))]
 use super::lifecycle::Draining;
@@ -16,8 +14,10 @@ use super::members::Place;
 use super::peer::Peer;
 use super::remote::Remote;
 use super::reply::OnTransport;
-use super::request::{Asked, plain};
+use super::request::{Asked, Denied, plain};
+use super::{AddressSource, NoSlot, Outcome, ServerConfig, trace};
 use crate::client::BoxFuture;
+use crate::deadline::within;
 use crate::error::Error;
 use crate::net_stream::NetStream;
 #[cfg(any(feature = "http2", feature = "hyper"))]
@@ -37,6 +37,8 @@ pub(crate) struct Context {
     pub(crate) shared: Arc<Shared>,
     pub(crate) handler: Handler,
     pub(crate) authenticate: Option<Authenticate>,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<super::TlsConfig>,
     #[cfg(feature = "hyper")]
     pub(crate) service: Option<Box<dyn super::service::Ordinary>>,
 }
@@ -69,15 +71,35 @@ enum First {
 
 /// Reads the first request. `None` if it has been answered, and so have those behind it.
 async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
-    let Accepted { mut stream, peer, ticket, place } = accepted;
-    let remote = Remote::new(peer);
+    let Accepted { stream, peer, ticket, mut place } = accepted;
+    let mut remote = Remote::new(peer);
+    let record = &place.shared.clone().record;
     let mut received = BytesMut::new();
-    let first = tokio::select! {
-        first = read_first(&context, &mut stream, &mut received) => first,
+    let beginning = async {
+        let limits = context.config.handshake;
+        let mut stream = context.secured(stream, &mut remote).await?;
+        let first = read_first(&context, &mut stream, &mut received);
+        let first = within("handshake_timeout", limits.handshake_timeout, first).await;
+        Ok((stream, first.and_then(|first| first)))
+    };
+    let begun: Result<_, Error> = tokio::select! {
+        begun = beginning => begun,
         // Too many others have come since.
-        () = ticket.evicted() => return None,
+        () = ticket.evicted() => {
+            record.handshake(Outcome::Evicted);
+            return None;
+        }
     };
     drop(ticket);
+    let (stream, first) = match begun {
+        Ok(begun) => begun,
+        // There is nobody who could be answered.
+        Err(error) => {
+            trace::failed(&peer, &error);
+            record.handshake(Outcome::of_failure(&error));
+            return None;
+        }
+    };
     match first {
         #[cfg(feature = "http2")]
         Ok(First::Http2) => {
@@ -95,15 +117,33 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
         }
         Ok(First::Request(head, mut asked)) => {
             drop(head);
-            asked.request.extensions_mut().insert(remote);
-            let reply = OnTransport { stream, leftover: received };
-            Some(context.handshake(asked, Box::new(reply), place))
+            let reply = Box::new(OnTransport { stream, leftover: received });
+            let found = asked.check_remote(&remote, &context.config);
+            match found.and_then(|()| place_for_client(&asked, &mut place)) {
+                Ok(()) => Some(context.handshake(asked, reply, place)),
+                Err(denied) => {
+                    context.deny(&asked, reply, &denied, &place).await;
+                    None
+                }
+            }
         }
         Err(error) => {
+            trace::failed(&peer, &error);
+            record.handshake(Outcome::of_failure(&error));
             refuse_head(stream, error).await;
             None
         }
     }
+}
+
+/// Behind a proxy, the connection counts for the client.
+fn place_for_client(asked: &Asked, place: &mut Arc<Place>) -> Result<(), Denied> {
+    let remote = asked.request.extensions().get::<Remote>();
+    let told = remote.filter(|remote| matches!(remote.client.source, AddressSource::Told(_)));
+    let slot = Arc::get_mut(place).and_then(|place| place.slot.as_mut());
+    let (Some(remote), Some(slot)) = (told, slot) else { return Ok(()) };
+    let moved = slot.move_to(&remote.client.to_peer());
+    moved.map_err(|full| Denied::Policy(429, full.to_string()))
 }
 
 async fn read_first(
@@ -111,20 +151,58 @@ async fn read_first(
     stream: &mut NetStream,
     received: &mut BytesMut,
 ) -> Result<First, Error> {
-    let limits = context.config.handshake;
-    let reading = async {
-        #[cfg(feature = "http2")]
-        if context.config.http2 && super::http2::begins(stream, received).await? {
-            return Ok(First::Http2);
-        }
-        let (head, asked) = read_request(stream, received, &context.config).await?;
-        Ok(First::Request(head, asked))
-    };
-    let late = |_| Error::timeout("handshake_timeout", limits.handshake_timeout);
-    timeout(limits.handshake_timeout, reading).await.map_err(late)?
+    #[cfg(feature = "http2")]
+    if context.config.http2 && super::http2::begins(stream, received).await? {
+        return Ok(First::Http2);
+    }
+    let (head, asked) = read_request(stream, received, &context.config).await?;
+    Ok(First::Request(head, asked))
 }
 
 impl Context {
+    /// The stream with TLS on it, if the server has TLS.
+    #[cfg(feature = "tls")]
+    async fn secured(&self, stream: NetStream, remote: &mut Remote) -> Result<NetStream, Error> {
+        let Some(tls) = &self.tls else { return Ok(stream) };
+        let after = self.config.handshake.handshake_timeout;
+        let (stream, info) = within("handshake_timeout", after, tls.accept(stream)).await??;
+        remote.secure = true;
+        remote.tls = Some(Arc::new(info));
+        Ok(NetStream::new(stream))
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[allow(clippy::unused_async, reason = "as with the feature")]
+    async fn secured(&self, stream: NetStream, _: &mut Remote) -> Result<NetStream, Error> {
+        Ok(stream)
+    }
+
+    #[cfg(feature = "tls")]
+    fn is_secure(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[allow(clippy::unused_self, reason = "as with the feature")]
+    fn is_secure(&self) -> bool {
+        false
+    }
+
+    /// Tells a connection for which there is no room, if that takes no time.
+    pub(crate) fn turn_away(&self, stream: &NetStream, full: NoSlot) {
+        if self.is_secure() {
+            return;
+        }
+        let status = match full {
+            NoSlot::PerAddress(_) => "429 Too Many Requests",
+            NoSlot::Total(_) => "503 Service Unavailable",
+        };
+        if let Some(tcp) = stream.as_tcp() {
+            let head = "Content-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
+            let _ = tcp.try_write(format!("HTTP/1.1 {status}\r\n{head}").as_bytes());
+        }
+    }
+
     #[cfg(any(feature = "http2", feature = "hyper"))]
     pub(crate) fn draining(&self) -> Draining {
         self.shared.draining()
@@ -147,11 +225,33 @@ impl Context {
         Handshake::new(asked, reply, self.config.clone()).with_place(place)
     }
 
+    /// Answers a request that a policy of the server's forbids.
+    pub(crate) async fn deny(
+        &self,
+        asked: &Asked,
+        reply: Box<dyn super::reply::Reply<NetStream>>,
+        denied: &Denied,
+        place: &Place,
+    ) {
+        if let Some(response) = denied.response() {
+            note_refusal(Some(place), &asked.request, response.status(), &denied.to_string());
+            let after = self.config.handshake.handshake_timeout;
+            let answer = reply.respond(response, asked.request.method().clone());
+            // The refusal is what went wrong, also if its answer can't be written.
+            let _ = within("handshake_timeout", after, answer).await;
+        }
+    }
+
     /// Has the handler answer a request.
     pub(crate) async fn handle(&self, handshake: Handshake) {
         if let Some(handshake) = Box::pin(self.admit(handshake)).await {
+            #[cfg(feature = "tracing")]
+            let span = trace::span(handshake.request());
             let watch = self.shared.watch_for_panic();
-            (self.handler)(handshake).await;
+            let handling = (self.handler)(handshake);
+            #[cfg(feature = "tracing")]
+            let handling = tracing::Instrument::instrument(handling, span);
+            handling.await;
             drop(watch);
         }
     }
@@ -175,18 +275,13 @@ impl Context {
         };
         let after = self.config.handshake.handshake_timeout;
         let request = std::mem::take(handshake.request_mut());
-        match timeout(after, authenticate(request)).await {
+        match within("handshake_timeout", after, authenticate(request)).await {
             Ok(Ok(request)) => {
                 *handshake.request_mut() = request;
                 return Some(handshake);
             }
             Ok(Err(response)) => drop(handshake.respond(response).await),
-            Err(_) => {
-                let mut response =
-                    plain(503, &Error::timeout("handshake_timeout", after).to_string());
-                *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-                drop(handshake.respond(response).await);
-            }
+            Err(late) => drop(handshake.respond(plain(503, &late.to_string())).await),
         }
         None
     }

@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::oneshot;
 
 use super::connection::Context;
+use super::handshake::note_refusal;
 use super::members::Place;
 use super::remote::Remote;
 use super::reply::Reply;
@@ -62,10 +63,14 @@ async fn respond_to(
     remote: Remote,
     place: Arc<Place>,
 ) -> Result<Answer, Infallible> {
-    request.extensions_mut().insert(remote);
     let on_upgrade = hyper::upgrade::on(&mut request);
     let (parts, incoming) = request.into_parts();
-    let asked = Asked::new(Request::from_parts(parts, ()), None, &context.config);
+    let mut asked = Asked::new(Request::from_parts(parts, ()), None, &context.config);
+    if let Err(denied) = asked.check_remote(&remote, &context.config) {
+        let response = denied.response().unwrap_or_else(|| plain(500, "no answer"));
+        note_refusal(Some(&place), &asked.request, response.status(), &denied.to_string());
+        return Ok(full(response));
+    }
     if let Some(service) = context.service_for(&asked) {
         let request = asked.request.map(|()| super::body::Body::http1(incoming));
         return Ok(service.call(request).await);

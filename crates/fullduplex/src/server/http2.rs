@@ -13,7 +13,7 @@ use super::connection::Context;
 use super::members::Place;
 use super::remote::Remote;
 use super::reply::Reply;
-use super::request::{Accepted, Asked, plain};
+use super::request::{Accepted, Asked, Denied};
 use crate::client::BoxFuture;
 use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
@@ -71,10 +71,9 @@ pub(crate) async fn serve<S: Transport>(
     let under_way = Arc::new(());
     let mut draining = context.draining();
     let respond = |(request, respond): (Request<RecvStream>, SendResponse<Bytes>)| {
-        let (mut parts, receive) = request.into_parts();
-        parts.extensions.insert(remote.clone());
+        let (parts, receive) = request.into_parts();
         let stream = Stream { respond, receive, counted: under_way.clone() };
-        tokio::spawn(respond_to(context.clone(), parts, stream, place.clone()));
+        tokio::spawn(respond_to(context.clone(), parts, stream, remote.clone(), place.clone()));
     };
     loop {
         let idle = async {
@@ -104,18 +103,21 @@ async fn respond_to(
     context: Arc<Context>,
     mut parts: http::request::Parts,
     stream: Stream,
+    remote: Remote,
     place: Arc<Place>,
 ) {
     let protocol = parts.extensions.remove::<h2::ext::Protocol>();
     let protocol = protocol.map(|protocol| protocol.as_str().into());
     let too_many = parts.headers.len() > context.config.handshake.max_fields;
-    let asked = Asked::new(Request::from_parts(parts, ()), protocol, &context.config);
-    if too_many {
-        let why =
-            format!("more header fields than max_fields ({})", context.config.handshake.max_fields);
-        let method = asked.request.method().clone();
-        let _ = Box::new(stream).respond(plain(431, &why), method).await;
-        return;
+    let mut asked = Asked::new(Request::from_parts(parts, ()), protocol, &context.config);
+    let checked = if too_many {
+        let limit = context.config.handshake.max_fields;
+        Err(Denied::Policy(431, format!("more header fields than max_fields ({limit})")))
+    } else {
+        asked.check_remote(&remote, &context.config)
+    };
+    if let Err(denied) = checked {
+        return context.deny(&asked, Box::new(stream), &denied, &place).await;
     }
     #[cfg(feature = "hyper")]
     if let Some(service) = context.service_for(&asked) {

@@ -2,24 +2,24 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use fullduplex_proto::CloseInfo;
 use tokio::sync::{Notify, watch};
 
-use super::ServerLimits;
 use super::in_flight::InFlight;
 use super::members::{Members, Place};
+use super::stats::Record;
+use super::{End, NoSlot, Peer, ServerLimits, Slots, Stats, trace};
+use crate::traffic::Traffic;
 
 /// What all connections of a server share.
 pub(crate) struct Shared {
     pub(crate) in_flight: InFlight,
     pub(crate) members: Members,
     phase: watch::Sender<Phase>,
-    connections: AtomicUsize,
+    slots: Slots,
     /// A connection or a WebSocket has ended.
     ended: Notify,
-    panics: AtomicU64,
+    pub(crate) record: Record,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
@@ -41,9 +41,9 @@ impl Shared {
             in_flight: InFlight::new(limits.max_handshakes),
             members: Members::default(),
             phase: watch::Sender::new(Phase::Serving),
-            connections: AtomicUsize::new(0),
+            slots: Slots::new(limits.connections),
             ended: Notify::new(),
-            panics: AtomicU64::new(0),
+            record: Record::default(),
         })
     }
 
@@ -78,7 +78,7 @@ impl Shared {
 
     /// Connections of whatever kind.
     pub(crate) fn connections(&self) -> usize {
-        self.connections.load(Ordering::Relaxed)
+        self.slots.counts().in_use as usize
     }
 
     /// Waits until no connection is left.
@@ -92,18 +92,25 @@ impl Shared {
         }
     }
 
-    pub(crate) fn enter(self: &Arc<Self>) -> Arc<Place> {
-        self.connections.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Place { shared: self.clone() })
+    /// Counts a connection, if there is room for it.
+    pub(crate) fn enter(self: &Arc<Self>, peer: &Peer) -> Result<Arc<Place>, NoSlot> {
+        // Programs on this machine are no strangers, and often a proxy before us.
+        let is_near = peer.ip().is_some_and(|ip| ip.is_loopback());
+        let slot = self.slots.take(if is_near { &Peer::Unix } else { peer })?;
+        self.record.accepted();
+        Ok(Arc::new(Place { shared: self.clone(), slot: Some(slot) }))
     }
 
     /// A WebSocket has ended.
-    pub(crate) fn note_end(&self, _: Option<&CloseInfo>) {
+    pub(crate) fn note_end(&self, end: End, traffic: Traffic) {
+        self.record.end(end, traffic);
         self.ended.notify_waiters();
     }
 
-    pub(crate) fn panics(&self) -> u64 {
-        self.panics.load(Ordering::Relaxed)
+    pub(crate) fn stats(&self) -> Stats {
+        let mut stats = self.record.read();
+        stats.traffic.add(self.members.traffic());
+        Stats { connections: self.slots.counts(), websockets: self.members.len(), ..stats }
     }
 
     /// Counts if the handler panics while this is held.
@@ -131,14 +138,16 @@ pub(crate) struct PanicWatch(Arc<Shared>);
 impl Drop for PanicWatch {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.panics.fetch_add(1, Ordering::Relaxed);
+            self.0.record.panic();
+            trace::panicked();
         }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        // Given back before anybody looks.
+        self.slot = None;
         self.shared.ended.notify_waiters();
     }
 }

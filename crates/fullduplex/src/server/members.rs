@@ -1,68 +1,45 @@
 //! The WebSockets that are open on a server, to tell all of them that it goes away.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use fullduplex_proto::CloseInfo;
+use slab::Slab;
 
 use super::lifecycle::Shared;
+use super::trace::Span;
+use super::{End, Slot, trace};
 use crate::driver::Driven;
+use crate::traffic::{Counters, Traffic};
 
 /// The open WebSockets.
 #[derive(Default)]
-pub(crate) struct Members(Mutex<Slab>);
+pub(crate) struct Members(Mutex<Slab<Open>>);
 
-/// Places with a number, of which a free one names the next free one.
-#[derive(Default)]
-struct Slab {
-    entries: Vec<Entry>,
-    free: Option<u32>,
-    len: usize,
-}
-
-enum Entry {
-    Taken(Weak<dyn Driven>),
-    Free(Option<u32>),
+struct Open {
+    driven: Weak<dyn Driven>,
+    counters: Arc<Counters>,
 }
 
 impl Members {
-    fn lock(&self) -> MutexGuard<'_, Slab> {
+    fn lock(&self) -> MutexGuard<'_, Slab<Open>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.lock().len
+        self.lock().len()
+    }
+
+    /// What went over those that are open now.
+    pub(crate) fn traffic(&self) -> Traffic {
+        let mut all = Traffic::default();
+        self.lock().iter().for_each(|(_, open)| all.add(open.counters.read()));
+        all
     }
 
     /// All that are open now.
     pub(crate) fn all(&self) -> Vec<Arc<dyn Driven>> {
-        let slab = self.lock();
-        let taken = slab.entries.iter().filter_map(|entry| match entry {
-            Entry::Taken(member) => member.upgrade(),
-            Entry::Free(_) => None,
-        });
-        taken.collect()
-    }
-
-    fn enter(&self, member: Weak<dyn Driven>) -> u32 {
-        let mut slab = self.lock();
-        slab.len += 1;
-        let entry = Entry::Taken(member);
-        if let Some(key) = slab.free {
-            let place = &mut slab.entries[key as usize];
-            if let Entry::Free(next) = std::mem::replace(place, entry) {
-                slab.free = next;
-            }
-            return key;
-        }
-        slab.entries.push(entry);
-        u32::try_from(slab.entries.len() - 1).expect("fewer sockets than that")
-    }
-
-    fn leave(&self, key: u32) {
-        let mut slab = self.lock();
-        slab.len -= 1;
-        let next = slab.free.replace(key);
-        slab.entries[key as usize] = Entry::Free(next);
+        self.lock().iter().filter_map(|(_, open)| open.driven.upgrade()).collect()
     }
 }
 
@@ -70,23 +47,39 @@ impl Members {
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) slot: Option<Slot>,
 }
 
 /// That a WebSocket is one of a server's.
 pub(crate) struct Membership {
     place: Arc<Place>,
-    key: u32,
+    key: usize,
+    counters: Arc<Counters>,
+    span: Span,
 }
 
 impl Membership {
-    pub(crate) fn new(place: Arc<Place>, member: Weak<dyn Driven>) -> Self {
-        let key = place.shared.members.enter(member);
-        Self { place, key }
+    pub(crate) fn new(place: Arc<Place>, driven: Weak<dyn Driven>, span: Span) -> Self {
+        let counters = Arc::<Counters>::default();
+        let open = Open { driven, counters: counters.clone() };
+        let key = place.shared.members.lock().insert(open);
+        Self { place, key, counters, span }
+    }
+
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// A keepalive ping was answered.
+    pub(crate) fn round_trip(&self, took: Duration) {
+        self.place.shared.record.round_trip(took);
     }
 
     /// It is closed, in this manner.
     pub(crate) fn end(self, info: Option<&CloseInfo>) {
-        self.place.shared.members.leave(self.key);
-        self.place.shared.note_end(info);
+        drop(self.place.shared.members.lock().try_remove(self.key));
+        let traffic = self.counters.read();
+        trace::closed(&self.span, info, &traffic);
+        self.place.shared.note_end(End::of(info), traffic);
     }
 }

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 #[cfg(feature = "tls")]
 use std::sync::Arc;
 
-use super::Peer;
 #[cfg(feature = "tls")]
 use super::TlsInfo;
+use super::{BadForwarded, ClientAddress, ForwardedProto, Forwarding, Peer};
+use http::HeaderMap;
 
 /// Who is at the other end of a request that a [`Server`](super::Server) read. It is among
 /// the extensions of each request.
@@ -16,8 +17,8 @@ pub struct Remote {
     /// The other end of the socket, which may be a proxy; with the PROXY protocol, what that
     /// says.
     pub peer: Peer,
-    /// The client that a trusted proxy names in the request.
-    pub forwarded_for: Option<IpAddr>,
+    /// The client: the one that trusted proxies name, else the other end of the socket.
+    pub client: ClientAddress,
     /// Whether the client's connection is encrypted: to this server, or to a trusted proxy
     /// that says so.
     pub secure: bool,
@@ -30,15 +31,26 @@ impl Remote {
     pub(crate) fn new(peer: Peer) -> Self {
         Self {
             peer,
-            forwarded_for: None,
+            client: ClientAddress::of(peer),
             secure: false,
             #[cfg(feature = "tls")]
             tls: None,
         }
     }
 
-    /// The client: the one that a trusted proxy names, else the other end of the socket.
+    /// The address of the client; none behind a Unix socket, and where a proxy hides it.
     pub fn client_ip(&self) -> Option<IpAddr> {
-        self.forwarded_for.or_else(|| self.peer.ip())
+        self.client.ip
+    }
+
+    /// The same, with what trusted proxies tell in a request.
+    pub(crate) fn told_by(
+        &self,
+        headers: &HeaderMap,
+        forwarding: &Forwarding,
+    ) -> Result<Self, BadForwarded> {
+        let client = forwarding.client(self.peer, headers)?;
+        let secure = self.secure || client.proto == Some(ForwardedProto::Https);
+        Ok(Self { client, secure, ..self.clone() })
     }
 }

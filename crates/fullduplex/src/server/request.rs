@@ -1,13 +1,16 @@
 //! What a request asks for, held against the rules of the opening handshake, whatever
 //! version of HTTP carries it.
 
+use std::fmt;
+
 use bytes::Bytes;
 use fullduplex_proto::Deflate;
 use fullduplex_proto::handshake::http1::{HeadError, RequestHead, write_response};
-use fullduplex_proto::handshake::server::{Carrier, Offer, Reason, Refusal, Request as Rules};
+use fullduplex_proto::handshake::server::{Carrier, Refusal, Request as Rules};
+use http::header::HOST;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 
-use super::ServerConfig;
+use super::{Remote, ServerConfig};
 use crate::error::{Error, ErrorKind};
 use crate::http1::{self, Map};
 
@@ -28,6 +31,8 @@ pub(crate) struct Asked {
 pub(crate) enum Denied {
     /// For what the peer asked.
     Peer(Refusal),
+    /// For a policy of the server's: the status, and why.
+    Policy(u16, String),
     /// For what the application wanted to answer.
     Misuse(Error),
 }
@@ -36,7 +41,27 @@ impl Denied {
     pub(crate) fn into_error(self) -> Error {
         match self {
             Self::Peer(refusal) => Error::new(ErrorKind::Handshake, refusal.to_string()),
+            Self::Policy(_, why) => Error::new(ErrorKind::Handshake, why),
             Self::Misuse(error) => error,
+        }
+    }
+
+    /// The answer to the peer, if it is at fault.
+    pub(crate) fn response(&self) -> Option<Response<Bytes>> {
+        match self {
+            Self::Peer(refusal) => Some(refusal_response(refusal)),
+            Self::Policy(status, why) => Some(plain(*status, why)),
+            Self::Misuse(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Peer(refusal) => refusal.fmt(f),
+            Self::Policy(_, why) => f.write_str(why),
+            Self::Misuse(error) => error.fmt(f),
         }
     }
 }
@@ -107,7 +132,9 @@ impl Asked {
         headers: Vec<(String, Bytes)>,
     ) -> Result<Accepted, Denied> {
         let offer = self.rules().offer().map_err(Denied::Peer)?;
-        self.check_origin(&offer, config)?;
+        self.check_host(config)?;
+        let origin = config.origin.check(self.request.headers(), self.host());
+        origin.map_err(|refused| Denied::Policy(403, refused.to_string()))?;
         let deflate = config.websocket.deflate;
         let (extension, deflate) =
             deflate.and_then(|deflate| deflate.accept(offer.extensions())).unzip();
@@ -125,11 +152,32 @@ impl Asked {
         })
     }
 
-    fn check_origin(&self, offer: &Offer<'_>, config: &ServerConfig) -> Result<(), Denied> {
-        if config.origin.allows(self.request.headers()) {
-            return Ok(());
-        }
-        Err(Denied::Peer(offer.refuse(Reason::OriginRefused)))
+    /// What the request is for, as the client named it.
+    pub(crate) fn host(&self) -> Option<&str> {
+        let remote = self.request.extensions().get::<Remote>();
+        let told = remote.and_then(|remote| remote.client.host.as_deref());
+        let asked = || self.request.uri().authority().map(http::uri::Authority::as_str);
+        let field = || self.request.headers().get(HOST).and_then(|host| host.to_str().ok());
+        told.or_else(asked).or_else(field)
+    }
+
+    /// Finds out who asks, and whether the host is one of ours.
+    pub(crate) fn check_remote(
+        &mut self,
+        remote: &Remote,
+        config: &ServerConfig,
+    ) -> Result<(), Denied> {
+        let told = remote.told_by(self.request.headers(), &config.forwarding);
+        let remote = told.map_err(|bad| Denied::Policy(400, bad.to_string()))?;
+        self.request.extensions_mut().insert(remote);
+        self.check_host(config)
+    }
+
+    fn check_host(&self, config: &ServerConfig) -> Result<(), Denied> {
+        let remote = self.request.extensions().get::<Remote>();
+        let secure = remote.is_some_and(|remote| remote.secure);
+        let checked = config.hosts.check(self.host(), secure);
+        checked.map_err(|refused| Denied::Policy(refused.status(), refused.to_string()))
     }
 }
 
@@ -163,7 +211,7 @@ impl Accepted {
 }
 
 /// The answer to a request that breaks a rule.
-pub(crate) fn refusal_response(refusal: &Refusal) -> Response<Bytes> {
+fn refusal_response(refusal: &Refusal) -> Response<Bytes> {
     let mut response = plain(refusal.status(), &refusal.to_string());
     for (name, value) in refusal.headers() {
         if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {

@@ -15,7 +15,7 @@ use super::connection::{self, Accepted, Authenticate, Context, Handler};
 use super::drain::ServerHandle;
 use super::lifecycle::Shared;
 use super::listen::Listener;
-use super::{Handshake, ServerConfig};
+use super::{Handshake, ServerConfig, trace};
 use crate::error::Error;
 use crate::websocket::WebSocket;
 
@@ -28,6 +28,8 @@ pub struct Server {
     config: Arc<ServerConfig>,
     shared: Arc<Shared>,
     authenticate: Option<Authenticate>,
+    #[cfg(feature = "tls")]
+    tls: Option<super::TlsConfig>,
     #[cfg(feature = "hyper")]
     service: Option<Box<dyn super::service::Ordinary>>,
 }
@@ -47,6 +49,8 @@ impl Server {
             shared: Shared::new(&config.limits),
             config,
             authenticate: None,
+            #[cfg(feature = "tls")]
+            tls: None,
             #[cfg(feature = "hyper")]
             service: None,
         }
@@ -87,6 +91,15 @@ impl Server {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         self.service = Some(Box::new(super::service::OfService(service)));
+        self
+    }
+
+    /// Has all connections encrypted. The versions of HTTP that the server speaks are
+    /// negotiated (ALPN).
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: super::TlsConfig) -> Self {
+        self.tls = Some(tls);
         self
     }
 
@@ -154,11 +167,19 @@ impl Server {
     }
 
     async fn run(self, handler: Handler) {
+        #[cfg(feature = "tls")]
+        let alpn: &[&[u8]] = if cfg!(feature = "http2") && self.config.http2 {
+            &[b"h2", b"http/1.1"]
+        } else {
+            &[b"http/1.1"]
+        };
         let context = Arc::new(Context {
             config: self.config,
             shared: self.shared.clone(),
             handler,
             authenticate: self.authenticate,
+            #[cfg(feature = "tls")]
+            tls: self.tls.map(|tls| tls.alpn(alpn)),
             #[cfg(feature = "hyper")]
             service: self.service,
         });
@@ -174,10 +195,17 @@ impl Server {
 async fn accept(listener: Listener, context: Arc<Context>) {
     loop {
         let (stream, peer) = listener.accept().await;
-        let (ticket, _) = context.shared.in_flight.enter();
-        let place = context.shared.enter();
-        let accepted = Accepted { stream, peer, ticket, place };
-        tokio::spawn(connection::serve(context.clone(), accepted));
+        match context.shared.enter(&peer) {
+            Ok(place) => {
+                let (ticket, _) = context.shared.in_flight.enter();
+                let accepted = Accepted { stream, peer, ticket, place };
+                tokio::spawn(connection::serve(context.clone(), accepted));
+            }
+            Err(full) => {
+                trace::no_room(&peer, &full);
+                context.turn_away(&stream, full);
+            }
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::net::UnixStream;
 
 use super::ServerConfig;
-use super::request::{Asked, Denied, refusal_response};
+use super::request::{Asked, Denied};
 use crate::client::BoxFuture;
 use crate::error::{Error, ErrorKind};
 use crate::net_stream::NetStream;
@@ -132,23 +132,17 @@ impl Rejection {
     /// The answer: its status and header fields are what the rule asks for, its content is a
     /// line that names it.
     pub fn into_response(self) -> Response<Bytes> {
-        match self.0 {
-            Denied::Peer(refusal) => refusal_response(&refusal),
-            Denied::Misuse(_) => {
-                let mut response = Response::new(Bytes::new());
-                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-                response
-            }
-        }
+        self.0.response().unwrap_or_else(|| {
+            let mut response = Response::new(Bytes::new());
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        })
     }
 }
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Denied::Peer(refusal) => refusal.fmt(f),
-            Denied::Misuse(error) => error.fmt(f),
-        }
+        self.0.fmt(f)
     }
 }
 

@@ -1,0 +1,302 @@
+//! One message to many: groups of WebSockets.
+//!
+//! ```
+//! # use fullduplex::{PreparedMessage, WebSocket};
+//! use fullduplex::group::{Group, Slow};
+//!
+//! async fn member(mut websocket: WebSocket, room: Group) -> Result<(), fullduplex::Error> {
+//!     // Until it is dropped, the WebSocket gets what is published.
+//!     let _member = room.join(&websocket, Slow::DropNewest);
+//!     while let Some(message) = websocket.next().await {
+//!         room.publish(&PreparedMessage::new(message?));
+//!     }
+//!     Ok(())
+//! }
+//! ```
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use fullduplex_proto::{CloseCode, CloseFrame, PreparedMessage, SendError};
+use slab::Slab;
+
+use crate::halves::Transport;
+use crate::split::SendHalf;
+use crate::websocket::WebSocket;
+
+/// What happens to a message that is published while a member has `high_water` bytes (64 KiB)
+/// waiting for its transport, or is in the middle of a message that it sends bit by bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Slow {
+    /// It passes the member by.
+    DropNewest,
+    /// It waits, with up to so many others; with one more, the oldest is dropped. One that
+    /// was published with the same [key](Group::publish_keyed) is dropped in any case, as it
+    /// is out of date. Until they have left, whoever sends on the WebSocket waits, too.
+    DropOldest {
+        /// How many wait at most.
+        keep: usize,
+    },
+    /// The member is closed with this code: 1008 (it breaks a rule of yours) or 1013 (it may
+    /// come back).
+    Close(CloseCode),
+}
+
+/// WebSockets that are sent the same messages. Clones are of the same group.
+///
+/// [`publish`](Self::publish) waits for nobody: a member that stands still costs the others
+/// nothing. Members may be on different runtimes and of different kinds; each of them writes
+/// by itself, once for all that is published in a turn.
+#[derive(Clone, Default)]
+pub struct Group(Arc<Mutex<Slab<Entry>>>);
+
+struct Entry {
+    member: Weak<dyn Deliver>,
+    slow: Slow,
+}
+
+/// What a member is to its group: the way to its transport.
+pub(crate) trait Deliver: Send + Sync {
+    fn deliver(
+        self: Arc<Self>,
+        message: &PreparedMessage,
+        key: Option<u64>,
+        slow: Slow,
+    ) -> Delivered;
+}
+
+/// What became of a message for one member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivered {
+    Queued,
+    Waiting,
+    Dropped,
+    Closed,
+}
+
+/// That a WebSocket is a member of a group. It leaves the group when this is dropped.
+#[must_use = "the WebSocket leaves the group when this is dropped"]
+pub struct Member {
+    group: Group,
+    key: usize,
+}
+
+/// What became of a published message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Published {
+    /// The members for which it was queued, or waits to be.
+    pub delivered: usize,
+    /// The members that missed it, or an older one in its place, because they are slow, or
+    /// because they are closed.
+    pub dropped: usize,
+    /// The members that are closed for being slow.
+    pub closed: usize,
+}
+
+impl Group {
+    /// An empty group.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slab<Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a WebSocket.
+    pub fn join<S: Transport>(&self, websocket: &WebSocket<S>, slow: Slow) -> Member {
+        self.enter(websocket.deliver(), slow)
+    }
+
+    /// Adds a WebSocket by its sending half.
+    pub fn join_half<S: Transport>(&self, send: &SendHalf<S>, slow: Slow) -> Member {
+        self.enter(send.deliver(), slow)
+    }
+
+    fn enter(&self, member: Weak<dyn Deliver>, slow: Slow) -> Member {
+        let key = self.lock().insert(Entry { member, slow });
+        Member { group: self.clone(), key }
+    }
+
+    /// How many members there are.
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether there are no members.
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    /// Sends a message to all members. It waits for none of them.
+    pub fn publish(&self, message: &PreparedMessage) -> Published {
+        self.publish_as(message, None)
+    }
+
+    /// The same for a message that replaces earlier ones of the same key: where those still
+    /// wait, as [`Slow::DropOldest`] has it, they are dropped.
+    pub fn publish_keyed(&self, key: u64, message: &PreparedMessage) -> Published {
+        self.publish_as(message, Some(key))
+    }
+
+    fn publish_as(&self, message: &PreparedMessage, key: Option<u64>) -> Published {
+        let mut published = Published::default();
+        for (_, entry) in self.lock().iter() {
+            let Some(member) = entry.member.upgrade() else {
+                published.dropped += 1;
+                continue;
+            };
+            match member.deliver(message, key, entry.slow) {
+                Delivered::Queued | Delivered::Waiting => published.delivered += 1,
+                Delivered::Dropped => published.dropped += 1,
+                Delivered::Closed => published.closed += 1,
+            }
+        }
+        published
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        drop(self.group.lock().try_remove(self.key));
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group").field("members", &self.len()).finish()
+    }
+}
+
+impl fmt::Debug for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Member").finish_non_exhaustive()
+    }
+}
+
+/// Groups by name, each there as long as it has members. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Topics(Arc<Mutex<HashMap<Box<str>, Group>>>);
+
+/// That a WebSocket is a member of a topic, until this is dropped.
+#[derive(Debug)]
+#[must_use = "the WebSocket leaves the topic when this is dropped"]
+pub struct Subscription {
+    topics: Topics,
+    topic: Box<str>,
+    /// Taken only by `drop`.
+    member: Option<Member>,
+}
+
+impl Topics {
+    /// No topics.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Group>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a WebSocket to a topic.
+    pub fn subscribe<S: Transport>(
+        &self,
+        topic: &str,
+        websocket: &WebSocket<S>,
+        slow: Slow,
+    ) -> Subscription {
+        let mut topics = self.lock();
+        let group = match topics.get(topic) {
+            Some(group) => group,
+            None => topics.entry(topic.into()).or_default(),
+        };
+        // Within the lock, lest the group be taken away for having no members.
+        let member = Some(group.join(websocket, slow));
+        Subscription { topics: self.clone(), topic: topic.into(), member }
+    }
+
+    /// How many topics have members.
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether no topic has members.
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    /// The members of a topic, if it has any.
+    pub fn group(&self, topic: &str) -> Option<Group> {
+        self.lock().get(topic).cloned()
+    }
+
+    /// Sends a message to all members of a topic.
+    pub fn publish(&self, topic: &str, message: &PreparedMessage) -> Published {
+        self.group(topic).map(|group| group.publish(message)).unwrap_or_default()
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut topics = self.topics.lock();
+        self.member = None;
+        if topics.get(&self.topic).is_some_and(Group::is_empty) {
+            topics.remove(&self.topic);
+        }
+    }
+}
+
+/// Published messages that wait for a slow member.
+#[derive(Default)]
+pub(crate) struct Parked(VecDeque<(Option<u64>, PreparedMessage)>);
+
+impl Parked {
+    /// Gives whether an older one had to go.
+    pub(crate) fn park(&mut self, key: Option<u64>, message: PreparedMessage, keep: usize) -> bool {
+        let before = self.0.len();
+        if key.is_some() {
+            self.0.retain(|(other, _)| *other != key);
+        }
+        if self.0.len() >= keep.max(1) {
+            self.0.pop_front();
+        }
+        self.0.push_back((key, message));
+        self.0.len() <= before
+    }
+
+    pub(crate) fn first(&self) -> Option<&PreparedMessage> {
+        self.0.front().map(|(_, message)| message)
+    }
+
+    pub(crate) fn unpark(&mut self) {
+        self.0.pop_front();
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// What to do with a message for which there is no room.
+pub(crate) enum Verdict {
+    Park { keep: usize },
+    Drop,
+    Close(Option<CloseFrame>),
+}
+
+impl Slow {
+    pub(crate) fn verdict(self, error: SendError) -> Verdict {
+        match (error, self) {
+            (SendError::Full | SendError::MessageUnderWay, Self::DropOldest { keep }) => {
+                Verdict::Park { keep }
+            }
+            (SendError::Full, Self::Close(code)) => {
+                Verdict::Close(CloseFrame::new(code, "too slow for what is published").ok())
+            }
+            _ => Verdict::Drop,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! `Version::Auto`: HTTP/2 where the server does it, else HTTP/1.1; and what a client learns
+//! and keeps of that.
+
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
+#![cfg(all(feature = "http2", feature = "tls"))]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use fullduplex::client::{Proxies, TlsSettings, Version};
+use fullduplex::server::accept;
+use fullduplex::{Client, CloseCode};
+use h2::Reason;
+use http::Response;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// A self-signed certificate for localhost and its key, of no other use.
+const LOCALHOST: &[u8] = include_bytes!("common/localhost.pem");
+
+fn acceptor() -> TlsAcceptor {
+    let certificate = CertificateDer::from_pem_slice(LOCALHOST).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(LOCALHOST).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider);
+    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let mut config = config.with_single_cert(vec![certificate], key).unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Arc::new(config).into()
+}
+
+/// What a server does with a stream of HTTP/2.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Open,
+    Answer(u16),
+    Reset(Reason),
+}
+
+/// What a server was asked for.
+#[derive(Default)]
+struct Counts {
+    http2_connections: AtomicUsize,
+    http2_streams: AtomicUsize,
+    http1: AtomicUsize,
+}
+
+impl Counts {
+    /// Connections of HTTP/2, streams on them, and connections of HTTP/1.1.
+    fn all(&self) -> [usize; 3] {
+        [&self.http2_connections, &self.http2_streams, &self.http1].map(|count| count.load(Relaxed))
+    }
+}
+
+/// A server that does both versions.
+async fn serving(way: Way) -> (String, Arc<Counts>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("wss://{}/", listener.local_addr().unwrap());
+    let counts: Arc<Counts> = Arc::default();
+    let counter = counts.clone();
+    tokio::spawn(async move {
+        let acceptor = acceptor();
+        while let Ok((tcp, _)) = listener.accept().await {
+            let tls = acceptor.accept(tcp).await.unwrap();
+            if tls.get_ref().1.alpn_protocol() == Some(b"h2") {
+                tokio::spawn(speak_http2(tls, way, counter.clone()));
+            } else {
+                counter.http1.fetch_add(1, Relaxed);
+                tokio::spawn(async {
+                    let mut websocket = accept(tls).await.unwrap();
+                    while let Some(Ok(_)) = websocket.next().await {}
+                });
+            }
+        }
+    });
+    (url, counts)
+}
+
+async fn speak_http2(tls: TlsStream<TcpStream>, way: Way, counts: Arc<Counts>) {
+    counts.http2_connections.fetch_add(1, Relaxed);
+    let mut connection =
+        h2::server::Builder::new().enable_connect_protocol().handshake(tls).await.unwrap();
+    let mut streams: Vec<(_, h2::SendStream<bytes::Bytes>)> = Vec::new();
+    while let Some(Ok((request, mut respond))) = connection.accept().await {
+        counts.http2_streams.fetch_add(1, Relaxed);
+        match way {
+            Way::Open => {
+                let send = respond.send_response(Response::new(()), false).unwrap();
+                streams.push((request, send));
+            }
+            Way::Answer(status) => {
+                let response = Response::builder().status(status).body(()).unwrap();
+                respond.send_response(response, true).unwrap();
+            }
+            Way::Reset(reason) => respond.send_reset(reason),
+        }
+    }
+}
+
+fn client() -> Client {
+    let tls = TlsSettings::new().dangerous_accept_any_certificate();
+    let builder = Client::builder().proxies(Proxies::none()).version(Version::Auto);
+    builder.tls(tls).build().unwrap()
+}
+
+#[tokio::test]
+async fn a_server_that_does_it_is_asked_on_one_connection() {
+    let (url, counts) = serving(Way::Open).await;
+    let client = client();
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        all.push(client.connect(&url).await.unwrap());
+    }
+    assert_eq!(counts.all(), [1, 3, 0]);
+}
+
+/// It has the setting of RFC 8441 §3 and not the feature: it is asked once.
+#[tokio::test]
+async fn a_server_that_does_not_is_remembered() {
+    for way in [
+        Way::Answer(501),
+        Way::Reset(Reason::HTTP_1_1_REQUIRED),
+        Way::Reset(Reason::REFUSED_STREAM),
+    ] {
+        let (url, counts) = serving(way).await;
+        let client = client();
+        for _ in 0..3 {
+            let (mut websocket, response) = client.connect(&url).await.unwrap();
+            assert_eq!(response.status(), 101, "{way:?}");
+            assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
+        }
+        assert_eq!(counts.all(), [1, 1, 3], "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_ordinary_refusal_is_no_reason_to_fall_back() {
+    let (url, counts) = serving(Way::Answer(403)).await;
+    let client = client();
+    for _ in 0..2 {
+        let error = client.connect(&url).await.unwrap_err();
+        assert_eq!(error.response().unwrap().status(), 403);
+    }
+    assert_eq!(counts.all(), [1, 2, 0]);
+}
