@@ -26,6 +26,7 @@ pub(crate) fn run() -> Outcome {
     let page = [Path::new(&http), Path::new("chromium"), Path::new(&chromium)];
     tally.add(script(Path::new("node"), "browser.mjs", &page, &node)?);
     tally.add(deflate(&python, &node, &chromium)?);
+    env::apt("openssl", "openssl")?;
     tally.add(script(&python, "tls_server.py", &[&fdx], &node)?);
     for (program, package) in [
         ("squid", "squid"),

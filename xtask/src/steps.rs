@@ -23,10 +23,7 @@ const STEPS: [Step; 11] = [
     ("tests", tests),
     ("rfc", rfc::run),
     ("peers", peers::run),
-    ("autobahn", || {
-        use autobahn::Role::{Client, Http2Client, Server};
-        autobahn::run(&[Server, Client, Http2Client])
-    }),
+    ("autobahn", || autobahn::run(&autobahn::Role::ALL)),
     ("fuzz", || fuzz::run(10)),
 ];
 

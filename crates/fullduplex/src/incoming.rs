@@ -180,10 +180,13 @@ impl<S: Transport> Incoming<S> {
             pin!(self.reader.read_buf(&mut limited)).poll(cx)
         };
         match ready!(self.after_read(cx, outlet, read)) {
-            Some(Ok(())) => match self.assembler.appended(&mut self.receiver, start) {
-                Ok(message) => Poll::Ready(Some(Ok(message))),
-                Err(error) => Poll::Ready(Some(Err(self.fail(error, outlet)))),
-            },
+            Some(Ok(())) => {
+                outlet.note_piece();
+                match self.assembler.appended(&mut self.receiver, start) {
+                    Ok(message) => Poll::Ready(Some(Ok(message))),
+                    Err(error) => Poll::Ready(Some(Err(self.fail(error, outlet)))),
+                }
+            }
             Some(Err(error)) => Poll::Ready(Some(Err(error))),
             None => Poll::Ready(None),
         }

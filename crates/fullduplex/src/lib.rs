@@ -42,7 +42,6 @@ mod mask;
 mod message_io;
 mod net_stream;
 mod outlet;
-#[cfg(any(feature = "http2", feature = "hyper"))]
 mod rewind;
 pub mod server;
 mod split;

@@ -60,6 +60,11 @@ impl Connection {
             || self.handle.is_over()
     }
 
+    /// Whether there are clones of it, or streams.
+    pub fn is_in_use(&self) -> bool {
+        Arc::strong_count(&self.handle) > 1
+    }
+
     /// Whether this is a clone of the other one.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.handle, &other.handle)

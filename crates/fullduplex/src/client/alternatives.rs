@@ -16,6 +16,9 @@ const LONGEST_MAX_AGE: u64 = 30 * 24 * 60 * 60;
 /// How long an alternative that failed is not tried again, whatever the server says.
 const BROKEN_FOR: Duration = Duration::from_secs(5 * 60);
 
+/// So many servers are remembered, and then none.
+const MAX_ORIGINS: usize = 1000;
+
 /// What servers have said.
 #[derive(Default)]
 pub(super) struct Alternatives(Mutex<HashMap<Origin, Alternative>>);
@@ -48,6 +51,9 @@ impl Alternatives {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(all.get(&origin), Some(Alternative::Broken { until }) if now < *until) {
             return;
+        }
+        if all.len() >= MAX_ORIGINS {
+            all.clear();
         }
         match said {
             Some((port, max_age)) => {

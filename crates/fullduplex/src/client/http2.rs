@@ -9,6 +9,7 @@ use h2::client::{ResponseFuture, SendRequest};
 use h2::ext::Protocol;
 use h2::{Ping, Reason, SendStream};
 use http::{HeaderMap, Response};
+use tokio::task::AbortHandle;
 
 use super::pool::{self, Origin, Slots};
 use super::{Client, Version, response};
@@ -25,6 +26,9 @@ const STREAM_WINDOW: u32 = 256 << 10;
 /// The same for all streams of a connection, so that some of them may stand still.
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
+/// So many origins without HTTP/2 are remembered, and then none.
+const MAX_WITHOUT: usize = 1000;
+
 /// One connection to an origin, or the attempt to make it.
 type Slot = pool::Slot<Pooled>;
 
@@ -34,6 +38,8 @@ struct Pooled {
     sender: SendRequest<Bytes>,
     /// Held by each of its streams, to count them.
     streams: Arc<()>,
+    /// The connection's task.
+    task: AbortHandle,
 }
 
 impl Pooled {
@@ -41,6 +47,16 @@ impl Pooled {
     fn has_room(&self) -> bool {
         // The pool's own is one of them.
         Arc::strong_count(&self.streams) <= self.sender.current_max_send_streams().max(1)
+    }
+}
+
+impl pool::Kept for Pooled {
+    fn is_over(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    fn has_streams(&self) -> bool {
+        Arc::strong_count(&self.streams) > 1
     }
 }
 
@@ -59,7 +75,11 @@ impl Pool {
     }
 
     fn learn_without(&self, origin: Origin) {
-        self.without.lock().unwrap_or_else(PoisonError::into_inner).insert(origin);
+        let mut without = self.without.lock().unwrap_or_else(PoisonError::into_inner);
+        if without.len() >= MAX_WITHOUT {
+            without.clear();
+        }
+        without.insert(origin);
     }
 }
 
@@ -88,7 +108,7 @@ impl Client {
         for again in [true, false] {
             let connection = self.http2_connection(&slot, target);
             let connection = within("connect_timeout", self.connect_timeout, connection).await??;
-            let Pooled { mut sender, streams } = match connection {
+            let Pooled { mut sender, streams, .. } = match connection {
                 Connection::Ready(pooled) => pooled,
                 Connection::Without(why, stream) => {
                     return Ok(self.without_http2(target, why, stream));
@@ -137,10 +157,10 @@ impl Client {
     async fn http2_connection(&self, slot: &Slot, target: &Target) -> Result<Connection, Error> {
         let mut pooled = slot.lock().await;
         // A connection that is full stays with its streams; the next ones get a new one.
-        if let Some(Pooled { sender, streams }) = pooled.take().filter(Pooled::has_room)
+        if let Some(Pooled { sender, streams, task }) = pooled.take().filter(Pooled::has_room)
             && let Ok(sender) = sender.ready().await
         {
-            let ready = Pooled { sender, streams };
+            let ready = Pooled { sender, streams, task };
             *pooled = Some(ready.clone());
             return Ok(Connection::Ready(ready));
         }
@@ -175,7 +195,7 @@ impl Client {
                 pong = pings.ping(Ping::opaque()) => pong.map(drop).map_err(begins)?,
             }
         }
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             // Its streams are told how it ended.
             let _ = connection.await;
         });
@@ -184,7 +204,7 @@ impl Client {
             return Ok(Connection::Without(why, None));
         }
         let sender = sender.ready().await.map_err(begins)?;
-        let ready = Pooled { sender, streams: Arc::default() };
+        let ready = Pooled { sender, streams: Arc::default(), task: task.abort_handle() };
         *pooled = Some(ready.clone());
         Ok(Connection::Ready(ready))
     }

@@ -11,6 +11,7 @@ use http::{HeaderMap, Response, StatusCode};
 
 use super::alternatives::Alternatives;
 use super::pool::{self, Origin, Slot, Slots};
+use super::quic_tls::late_alert;
 use super::{Client, Version, response};
 use crate::deadline::within;
 use crate::error::{Error, ErrorKind};
@@ -29,6 +30,16 @@ type Opened = Result<(WebSocket, Response<()>), Error>;
 struct Pooled {
     connection: Connection,
     endpoint: Endpoint,
+}
+
+impl pool::Kept for Pooled {
+    fn is_over(&self) -> bool {
+        self.connection.is_going_away()
+    }
+
+    fn has_streams(&self) -> bool {
+        self.connection.is_in_use()
+    }
 }
 
 /// The connections of a client, and what it has learned.
@@ -221,6 +232,11 @@ impl Client {
     }
 
     fn failed(&self, doing: &'static str, error: Http3Error) -> Error {
+        if let Http3Error::Connection(ended) = &error
+            && let Some(error) = late_alert(ended)
+        {
+            return error;
+        }
         let (kind, limit) = match &error {
             Http3Error::Limit { setting: "max_field_section_size", .. } => {
                 let most = self.limits.max_head_bytes;

@@ -13,7 +13,7 @@ use rustls::{
     AlertDescription, ClientConfig, DigitallySignedStruct, Error as RustlsError, SignatureScheme,
 };
 
-use super::tls::{in_words, server_name};
+use super::tls::{alert_in_words, in_words, server_name};
 use crate::error::{Error, ErrorKind};
 use crate::tls::bad;
 
@@ -58,8 +58,6 @@ impl QuicTls {
 
     /// A failed handshake in the words of that over TCP; `None` if TLS is not at fault.
     pub(super) fn explain(&self, host: &str, error: &ConnectionError) -> Option<Error> {
-        // RFC 9001 §4.8: 0x100 and the alert.
-        let alert = |code: u64| u8::try_from(code.checked_sub(0x100)?).ok();
         match error {
             ConnectionError::TransportError(error) => {
                 alert(error.code.into())?;
@@ -68,13 +66,25 @@ impl QuicTls {
                 Some(Error::new(ErrorKind::Tls, format!("TLS with {host}: {why}")))
             }
             ConnectionError::ConnectionClosed(close) => {
-                let alert = AlertDescription::from(alert(close.error_code.into())?);
-                let why = in_words(&RustlsError::AlertReceived(alert)).unwrap_or_default();
+                let why = alert_in_words(alert(close.error_code.into())?);
                 Some(Error::new(ErrorKind::Tls, format!("TLS with {host}: {why}")))
             }
             _ => None,
         }
     }
+}
+
+/// RFC 9001 §4.8: 0x100 and the alert.
+fn alert(code: u64) -> Option<AlertDescription> {
+    u8::try_from(code.checked_sub(0x100)?).ok().map(AlertDescription::from)
+}
+
+/// The alert that ended a connection, after the handshake; as when the server does not take
+/// the client's certificate, at which it looks when the client has already gone on.
+pub(super) fn late_alert(error: &ConnectionError) -> Option<Error> {
+    let ConnectionError::ConnectionClosed(close) = error else { return None };
+    let why = alert_in_words(alert(close.error_code.into())?);
+    Some(Error::new(ErrorKind::Tls, format!("TLS: {why}")))
 }
 
 /// Notes what is wrong with a certificate, of which QUIC passes on no more than a text.

@@ -34,6 +34,8 @@ pub(crate) struct Outlet<S> {
     low_water: usize,
     /// Bytes arrived since the keepalive last looked.
     received: AtomicBool,
+    /// A message arrived, or a piece of one, since the idle timeout last looked.
+    talked: AtomicBool,
     /// Handed to the driver and not flushed by it yet; so it is there once at most.
     deferred: AtomicBool,
     /// Sending halves of the application.
@@ -122,6 +124,7 @@ impl<S: Transport> Outlet<S> {
             driver,
             low_water,
             received: AtomicBool::new(false),
+            talked: AtomicBool::new(false),
             deferred: AtomicBool::new(false),
             senders: AtomicUsize::new(1),
             counters: OnceLock::new(),
@@ -156,9 +159,16 @@ impl<S: Transport> Outlet<S> {
         }
     }
 
-    /// A message was received, or its last piece, with so much payload.
+    /// A piece of a message was received.
+    #[inline]
+    pub(crate) fn note_piece(&self) {
+        self.talked.store(true, Ordering::Relaxed);
+    }
+
+    /// A message was received, or a piece for the application, with so much payload.
     #[inline]
     pub(crate) fn note_message(&self, kind: Kind, last: bool, payload: usize) {
+        self.note_piece();
         if let Some(counters) = self.counters.get() {
             counters.received.payload(payload);
             if last {

@@ -231,11 +231,18 @@ impl<S: Transport> Driven for Outlet<S> {
         if self.received.swap(false, Ordering::Relaxed) {
             inner.session.note_received();
         }
+        if self.talked.swap(false, Ordering::Relaxed) {
+            inner.session.note_message();
+        }
         if inner.session.handle_timeout(now) {
             inner.wake_reader();
             inner.wake_waiters();
         } else {
             self.write(&mut inner);
+            if inner.session.state() != State::Open {
+                // Those who wait for room wait in vain.
+                inner.wake_waiters();
+            }
         }
         inner.scheduled = inner.session.poll_timeout();
         inner.scheduled

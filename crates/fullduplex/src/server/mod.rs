@@ -48,6 +48,7 @@ pub(crate) mod trace;
 mod unix;
 #[cfg(feature = "hyper")]
 mod upgrade;
+mod workers;
 
 pub use bind::{BACKLOG, bind};
 #[cfg(feature = "hyper")]
@@ -86,6 +87,7 @@ pub use upgrade::{Rejection, Upgrade, is_websocket, upgrade};
 pub use systemd::{PassedListener, PassedSocket, listeners_from_systemd};
 #[cfg(unix)]
 pub use unix::{UnixSocketFile, bind_unix};
+pub use workers::Workers;
 
 use std::sync::Arc;
 

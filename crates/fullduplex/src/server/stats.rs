@@ -126,6 +126,7 @@ fn cause(cause: Cause) -> &'static str {
         Cause::Protocol(ProtocolError::InvalidDeflate) => "invalid_deflate",
         Cause::Protocol(_) => "protocol_error",
         Cause::KeepaliveTimeout => "keepalive_timeout",
+        Cause::IdleTimeout => "idle_timeout",
         Cause::CloseTimeout => "close_timeout",
         Cause::TransportEnd => "transport_end",
         Cause::TransportError => "transport_error",
