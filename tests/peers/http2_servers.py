@@ -144,7 +144,7 @@ async def haproxy_carries_it_to_http_1():
 async def a_hundred_on_one_connection_and_one_that_does_not_read():
     for server in (node, haproxy):
         async with server() as port:
-            code, out, err = await run(MANY, f"wss://localhost:{port}/", PATHS["ca.pem"], "100", "1000000")
+            code, out, err = await run(MANY, f"wss://localhost:{port}/", PATHS["ca.pem"], "100", "1000000", "2")
             assert code == 0, (server.__name__, out, err)
 
 

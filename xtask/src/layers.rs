@@ -1,4 +1,4 @@
-//! Which crate may use which: `proto ← fullduplex ← cli`, and a list of the foreign crates
+//! Which crate may use which: `{proto, http3} ← fullduplex ← cli`, and a list of the foreign crates
 //! that each may depend on, so that a new one is a decision.
 
 use std::collections::BTreeMap;
@@ -9,16 +9,18 @@ use crate::process::{command, output};
 use crate::{Outcome, Tally};
 
 /// The normal dependencies that each crate may have.
-const ALLOWED: [(&str, &[&str]); 5] = [
+const ALLOWED: [(&str, &[&str]); 6] = [
     (
         "fullduplex-proto",
         &["base64", "bytes", "httparse", "sha1_smol", "simdutf8", "zlib-rs", "libdeflater"],
     ),
+    ("fullduplex-http3", &["bytes", "http", "quinn", "tokio"]),
     (
         "fullduplex",
         &[
             "base64",
             "bytes",
+            "fullduplex-http3",
             "fullduplex-proto",
             "futures-core",
             "futures-sink",

@@ -45,6 +45,7 @@ pub(crate) fn run() -> Outcome {
     }
     let many = release("examples/many");
     tally.add(script(&python, "http2_servers.py", &[&fdx, &many], &node)?);
+    tally.add(script(&python, "http3_servers.py", &[&fdx, &many], &node)?);
     Ok(tally)
 }
 

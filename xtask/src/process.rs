@@ -120,7 +120,7 @@ pub(crate) fn build_release() -> Result<(), String> {
         "-p",
         "fullduplex",
         "--features",
-        "http2",
+        "http2,http3",
         "--examples",
     ]))
 }

@@ -20,6 +20,9 @@ use crate::text::printable;
 /// The most bytes of one binary message made of standard input.
 const CHUNK: usize = 64 << 10;
 
+/// How long a server may take to hear that the connection is closed.
+const PARTING: Duration = Duration::from_millis(500);
+
 /// The options of `fdx connect`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
@@ -64,7 +67,7 @@ pub(crate) struct Args {
     /// default what HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say
     #[arg(long, value_name = "URL")]
     proxy: Option<String>,
-    /// Version of HTTP: 1 for HTTP/1.1, 2, or auto for what the server does
+    /// Version of HTTP: 1 for HTTP/1.1, 2, 3, or auto for what the server does
     #[arg(long, default_value = "1", value_name = "VERSION", value_parser = version)]
     http: Version,
     /// Follow so many redirections
@@ -86,8 +89,9 @@ fn version(text: &str) -> Result<Version, String> {
     match text {
         "1" | "1.1" => Ok(Version::Http1),
         "2" => Ok(Version::Http2),
+        "3" => Ok(Version::Http3),
         "auto" => Ok(Version::Auto),
-        _ => Err("1, 2 or auto".into()),
+        _ => Err("1, 2, 3 or auto".into()),
     }
 }
 
@@ -142,8 +146,8 @@ async fn connect(args: Args) -> Outcome {
         connected = client.connect(&args.url) => connected,
         _ = tokio::signal::ctrl_c() => return Outcome::NoConnection,
     };
-    let websocket = match connected {
-        Ok((websocket, _)) => websocket,
+    let (websocket, response) = match connected {
+        Ok(connected) => connected,
         Err(error) => return tell_refusal(&error),
     };
     let interactive = io::stdin().is_terminal();
@@ -154,12 +158,15 @@ async fn connect(args: Args) -> Outcome {
         let deflate = deflate.unwrap_or_default();
         // Without user and password.
         let url = args.url.rsplit_once('@').map_or(&*args.url, |(_, rest)| rest);
-        eprintln!("connected to {url}{protocol}{deflate}; Ctrl-D closes");
+        let version = response.version();
+        eprintln!("connected to {url} by {version:?}{protocol}{deflate}; Ctrl-D closes");
     }
     let (send, receive) = websocket.split();
     let linger = Duration::from_secs_f64(args.linger);
     let talk = Talk { binary: args.binary, linger: (!interactive).then_some(linger) };
-    talk.run(send, receive).await
+    let outcome = talk.run(send, receive).await;
+    let _ = tokio::time::timeout(PARTING, client.close_idle()).await;
+    outcome
 }
 
 fn client(args: &Args) -> Result<Client, String> {

@@ -1,7 +1,7 @@
-//! Many WebSockets on one HTTP/2 connection, each echoing so many bytes, all at once; the
-//! first of them sends and does not read.
+//! Many WebSockets on one HTTP/2 or HTTP/3 connection, each echoing so many bytes, all at
+//! once; the first of them sends and does not read.
 //!
-//! `cargo run --example many --features http2 -- wss://localhost:9001/ ca.pem 100 10000000`
+//! `cargo run --example many --features http2,http3 -- wss://localhost:9001/ ca.pem 100 10000000 3`
 #![allow(clippy::print_stdout)] // an example prints
 
 use fullduplex::client::{Roots, TlsSettings, Version};
@@ -12,12 +12,13 @@ const PIECE: usize = 64 << 10;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [url, authorities, count, bytes] = &args[..] else {
-        return Err("give URL, file of authorities, count and bytes".into());
+    let [url, authorities, count, bytes, version] = &args[..] else {
+        return Err("give URL, file of authorities, count, bytes, and 2 or 3".into());
     };
+    let version = if version == "3" { Version::Http3 } else { Version::Http2 };
     let (count, bytes) = (count.parse::<usize>()?, bytes.parse::<usize>()?);
     let tls = TlsSettings::new().roots(Roots::None).add_authorities_file(authorities)?;
-    let client = Client::builder().tls(tls).version(Version::Http2).build()?;
+    let client = Client::builder().tls(tls).version(version).build()?;
 
     let (mut silent, _) = client.connect(url).await?;
     let mut tasks = tokio::task::JoinSet::new();

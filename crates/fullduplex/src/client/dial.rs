@@ -40,14 +40,14 @@ pub trait Connect: Send + Sync + 'static {
     fn connect<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, io::Result<NetStream>>;
 }
 
-/// Options of TCP sockets.
+/// Options of sockets: TCP, and UDP for HTTP/3.
 #[derive(Clone, Debug)]
 pub struct SocketOptions {
     /// Whether small writes leave at once, without waiting for the peer's acknowledgement.
-    /// Default: yes.
+    /// TCP only. Default: yes.
     pub nodelay: bool,
     /// After how much silence the system begins to probe the peer, beside the pings of the
-    /// WebSocket. Default: never.
+    /// WebSocket. TCP only. Default: never.
     pub keepalive: Option<Duration>,
     /// The address to connect from. Addresses of the other family are then not tried.
     pub local_address: Option<IpAddr>,
@@ -66,6 +66,13 @@ impl Default for SocketOptions {
             interface: None,
             attempt_timeout: Duration::from_secs(10),
         }
+    }
+}
+
+impl SocketOptions {
+    pub(super) fn late(&self) -> io::Error {
+        let limit = self.attempt_timeout;
+        io::Error::new(io::ErrorKind::TimedOut, format!("attempt_timeout ({limit:?})"))
     }
 }
 
@@ -102,7 +109,12 @@ impl Dialer {
             return stream.map_err(|e| Error::new(ErrorKind::Io, why()).with_source(e));
         }
         let addresses = self.addresses(host, port).await?;
-        race(host, addresses, &self.options).await.map(Into::into)
+        let options = self.options.clone();
+        let attempt = move |address| {
+            let options = options.clone();
+            async move { open(address, &options).await }
+        };
+        race(host, addresses, attempt).await.map(Into::into)
     }
 
     pub(super) async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
@@ -135,19 +147,23 @@ fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
 }
 
 /// The first address that answers: each has a head start over the next one (RFC 8305 §5).
-/// Dropped, all sockets are closed.
-async fn race(
+/// Dropped, all attempts are.
+pub(super) async fn race<T, F>(
     host: &str,
     addresses: Vec<SocketAddr>,
-    options: &SocketOptions,
-) -> Result<TcpStream, Error> {
+    attempt: impl Fn(SocketAddr) -> F,
+) -> Result<T, Error>
+where
+    T: Send + 'static,
+    F: Future<Output = io::Result<T>> + Send + 'static,
+{
     let mut waiting = interleave(addresses);
-    let mut attempts: JoinSet<(SocketAddr, io::Result<TcpStream>)> = JoinSet::new();
+    let mut attempts: JoinSet<(SocketAddr, io::Result<T>)> = JoinSet::new();
     let mut failures: Vec<(SocketAddr, io::Error)> = Vec::new();
     loop {
         if let Some(address) = waiting.pop_front() {
-            let options = options.clone();
-            attempts.spawn(async move { (address, open(address, &options).await) });
+            let reached = attempt(address);
+            attempts.spawn(async move { (address, reached.await) });
         }
         let ended = if waiting.is_empty() {
             attempts.join_next().await
@@ -158,7 +174,7 @@ async fn race(
             }
         };
         match ended {
-            Some(Ok((_, Ok(stream)))) => return Ok(stream),
+            Some(Ok((_, Ok(reached)))) => return Ok(reached),
             Some(Ok((address, Err(error)))) => failures.push((address, error)),
             None if waiting.is_empty() => return Err(unreachable(host, failures)),
             Some(Err(_)) | None => {}
@@ -186,8 +202,7 @@ async fn open(address: SocketAddr, options: &SocketOptions) -> io::Result<TcpStr
     #[cfg(any(target_os = "linux", target_os = "android"))]
     socket.bind_device(options.interface.as_deref().map(str::as_bytes))?;
     let limit = options.attempt_timeout;
-    let late = || io::Error::new(io::ErrorKind::TimedOut, format!("attempt_timeout ({limit:?})"));
-    let stream = timeout(limit, socket.connect(address)).await.map_err(|_| late())??;
+    let stream = timeout(limit, socket.connect(address)).await.map_err(|_| options.late())??;
     stream.set_nodelay(options.nodelay)?;
     if let Some(time) = options.keepalive {
         let keepalive = socket2::TcpKeepalive::new().with_time(time);

@@ -1,6 +1,6 @@
 //! WebSockets on the streams of an HTTP/2 connection (RFC 8441).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use bytes::{Bytes, BytesMut};
@@ -8,11 +8,11 @@ use fullduplex_proto::handshake::client::Opening;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::ext::Protocol;
 use h2::{Ping, Reason, SendStream};
-use http::header::{AUTHORIZATION, COOKIE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderMap, Response};
 use tokio::task::AbortHandle;
 
-use super::{Client, Version, authority, response};
+use super::pool::{self, Origin, Slots};
+use super::{Client, Version, response};
 use crate::deadline::within;
 use crate::error::{Error, ErrorKind};
 use crate::http1::Map;
@@ -26,18 +26,11 @@ const STREAM_WINDOW: u32 = 256 << 10;
 /// The same for all streams of a connection, so that some of them may stand still.
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
-/// So many origins may keep a connection that has no streams.
-const MAX_IDLE_ORIGINS: usize = 32;
 /// So many origins without HTTP/2 are remembered, and then none.
 const MAX_WITHOUT: usize = 1000;
 
-type Origin = (bool, String, u16, Option<String>);
 /// One connection to an origin, or the attempt to make it.
-///
-/// Who comes while another one makes it waits, within its own `connect_timeout`. If that one
-/// is cancelled or fails, the next in line makes an attempt of its own in what is left of its
-/// time: a server is not asked for several connections at once.
-type Slot = Arc<tokio::sync::Mutex<Option<Pooled>>>;
+type Slot = pool::Slot<Pooled>;
 
 /// A connection that takes requests.
 #[derive(Clone)]
@@ -57,38 +50,28 @@ impl Pooled {
     }
 }
 
+impl pool::Kept for Pooled {
+    fn is_over(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    fn has_streams(&self) -> bool {
+        Arc::strong_count(&self.streams) > 1
+    }
+}
+
 /// The connections of a client, and what it has learned.
 #[derive(Default)]
 pub(super) struct Pool {
-    slots: Mutex<HashMap<Origin, Slot>>,
+    slots: Slots<Pooled>,
     /// Origins that don't take WebSockets on HTTP/2.
     without: Mutex<HashSet<Origin>>,
 }
 
 impl Pool {
-    fn slot(&self, origin: &Origin) -> Slot {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slot) = slots.get(origin) {
-            return slot.clone();
-        }
-        let mut idle = 0;
-        slots.retain(|_, slot| {
-            // Somebody makes a connection, takes it, or waits.
-            let is_wanted = Arc::strong_count(slot) > 1;
-            let Some(pooled) = slot.try_lock().ok().filter(|_| !is_wanted) else { return true };
-            let Some(pooled) = pooled.as_ref().filter(|p| !p.task.is_finished()) else {
-                return false;
-            };
-            let has_streams = Arc::strong_count(&pooled.streams) > 1;
-            idle += usize::from(!has_streams);
-            has_streams || idle <= MAX_IDLE_ORIGINS
-        });
-        slots.entry(origin.clone()).or_default().clone()
-    }
-
     pub(super) fn is_without(&self, target: &Target) -> bool {
         let without = self.without.lock().unwrap_or_else(PoisonError::into_inner);
-        without.contains(&origin(target))
+        without.contains(&Origin::of(target))
     }
 
     fn learn_without(&self, origin: Origin) {
@@ -98,10 +81,6 @@ impl Pool {
         }
         without.insert(origin);
     }
-}
-
-fn origin(target: &Target) -> Origin {
-    (target.secure, target.host.clone(), target.port, target.socket.clone())
 }
 
 /// How an attempt on HTTP/2 ended, other than by an error.
@@ -125,7 +104,7 @@ impl Client {
         target: &Target,
         headers: &HeaderMap,
     ) -> Result<Outcome, Error> {
-        let slot = self.pool.slot(&origin(target));
+        let slot = self.pool.slots.of(&Origin::of(target));
         for again in [true, false] {
             let connection = self.http2_connection(&slot, target);
             let connection = within("connect_timeout", self.connect_timeout, connection).await??;
@@ -136,7 +115,9 @@ impl Client {
                 }
             };
             let opening = self.offers(Opening::extended())?;
-            let request = self.http2_request(&opening, target, headers)?;
+            // RFC 8441 §5.
+            let protocol = Protocol::from_static("websocket");
+            let request = self.extended_request(&opening, target, headers, protocol)?;
             let (response, send) = match sender.send_request(request, false) {
                 Ok(sent) => sent,
                 // It was going away: once more, on a new one.
@@ -168,7 +149,7 @@ impl Client {
         why: &'static str,
         stream: Option<NetStream>,
     ) -> Outcome {
-        self.pool.learn_without(origin(target));
+        self.pool.learn_without(Origin::of(target));
         Outcome::Without(why, stream)
     }
 
@@ -228,34 +209,6 @@ impl Client {
         Ok(Connection::Ready(ready))
     }
 
-    fn http2_request(
-        &self,
-        opening: &Opening,
-        target: &Target,
-        headers: &HeaderMap,
-    ) -> Result<Request<()>, Error> {
-        let bad = |error: http::Error| {
-            Error::new(ErrorKind::Misuse, "the request can't be sent").with_source(error)
-        };
-        let uri = Uri::builder()
-            .scheme(if target.secure { "https" } else { "http" })
-            .authority(authority(target, headers))
-            .path_and_query(&target.resource)
-            .build()
-            .map_err(bad)?;
-        let mut request = Request::builder().method(Method::CONNECT).uri(uri);
-        for (name, value) in self.fields(opening, target, headers) {
-            let mut value = HeaderValue::from_bytes(&value).map_err(|error| bad(error.into()))?;
-            let name = HeaderName::from_bytes(name.as_bytes());
-            let name = name.map_err(|error| bad(error.into()))?;
-            // Not to be kept in the tables of HPACK (RFC 7541 §7.1.3).
-            value.set_sensitive(name == AUTHORIZATION || name == COOKIE);
-            request = request.header(name, value);
-        }
-        // RFC 8441 §5.
-        request.extension(Protocol::from_static("websocket")).body(()).map_err(bad)
-    }
-
     async fn http2_handshake(
         &self,
         opening: &Opening,
@@ -290,7 +243,7 @@ impl Client {
             let why = format!("more header fields than max_fields ({})", self.limits.max_fields);
             return Err(Error::new(ErrorKind::Limit, why));
         }
-        self.keep_cookies(target, response.headers());
+        self.learn_from(target, response.headers());
         let mut stream = Http2Stream::new(send, receive, streams);
         match opening.check(response.status().as_u16(), Map(response.headers())) {
             Ok(agreement) => {
@@ -309,14 +262,8 @@ impl Client {
     }
 }
 
-/// Takes a connection that does not answer out of the pool, unless another one is there or
-/// about to be. Its streams go on.
 fn evict(slot: &Slot, id: &Weak<()>) {
-    if let Ok(mut pooled) = slot.try_lock()
-        && pooled.as_ref().is_some_and(|pooled| Arc::as_ptr(&pooled.streams) == id.as_ptr())
-    {
-        *pooled = None;
-    }
+    pool::evict(slot, |pooled| Arc::as_ptr(&pooled.streams) == id.as_ptr());
 }
 
 /// Over TLS the server has chosen HTTP/2; else it may never have heard of it, and ends the

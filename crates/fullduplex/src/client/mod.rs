@@ -6,12 +6,24 @@
 //!          └──────────────────────── redirection, if allowed ◀───────────────────────┘
 //! ```
 
+#[cfg(feature = "http3")]
+mod alternatives;
 mod builder;
 mod dial;
+#[cfg(any(feature = "http2", feature = "http3"))]
+mod extended;
 #[cfg(feature = "http2")]
 mod http2;
+#[cfg(feature = "http3")]
+mod http3;
+#[cfg(any(feature = "http2", feature = "http3"))]
+mod pool;
 mod proxy;
 mod queue;
+#[cfg(feature = "http3")]
+mod quic;
+#[cfg(feature = "http3")]
+mod quic_tls;
 mod reconnect;
 mod response;
 #[cfg(feature = "tls")]
@@ -76,10 +88,21 @@ pub enum Version {
     /// knowledge that the server speaks it.
     #[cfg(feature = "http2")]
     Http2,
-    /// For `wss:` HTTP/2 if the server does it, else HTTP/1.1. A server that does not choose
-    /// HTTP/2, lacks the setting of RFC 8441, answers 501, refuses the first stream or
-    /// requires HTTP/1.1 is remembered, and not asked for HTTP/2 again.
-    #[cfg(feature = "http2")]
+    /// HTTP/3, many WebSockets on one QUIC connection (RFC 9220); for `wss:` alone. It runs
+    /// over UDP, so neither through a proxy nor over a [`Connect`] of your own.
+    ///
+    /// A connection that is silent is given up after 60 s, or three intervals of the
+    /// keepalive where that is longer; without a keepalive QUIC keeps it alive itself.
+    #[cfg(feature = "http3")]
+    Http3,
+    /// For `wss:` the best that the server does; what it does is remembered. That is HTTP/3
+    /// once a response has offered it (`Alt-Svc`, RFC 7838) and there is no proxy, HTTP/2
+    /// where that feature is on, or else HTTP/1.1. A server that does not choose HTTP/2, lacks
+    /// the setting of RFC 8441, answers 501, refuses the first stream or requires HTTP/1.1 is
+    /// not asked for HTTP/2 again.
+    ///
+    /// An HTTP/3 that is not reached in 2 s, or that fails, is not tried again for 5 minutes.
+    #[cfg(any(feature = "http2", feature = "http3"))]
     Auto,
 }
 
@@ -109,6 +132,8 @@ pub struct Client {
     version: Version,
     #[cfg(feature = "http2")]
     pool: Arc<http2::Pool>,
+    #[cfg(feature = "http3")]
+    http3: Arc<http3::Pool>,
     #[cfg(feature = "tls")]
     tls: Arc<LazyTls>,
 }
@@ -129,6 +154,8 @@ struct LazyTls {
     settings: TlsSettings,
     built: OnceLock<tls::Tls>,
     for_proxies: OnceLock<tls::Tls>,
+    #[cfg(feature = "http3")]
+    quic: OnceLock<quic_tls::QuicTls>,
 }
 
 impl Default for Client {
@@ -147,6 +174,8 @@ impl Default for Client {
             version: Version::default(),
             #[cfg(feature = "http2")]
             pool: Arc::default(),
+            #[cfg(feature = "http3")]
+            http3: Arc::default(),
             #[cfg(feature = "tls")]
             tls: Arc::default(),
         }
@@ -214,12 +243,27 @@ impl Client {
         }
     }
 
+    /// Closes the HTTP/3 connections that no WebSocket uses, and waits until their servers
+    /// were told: for the end of a program, with whose runtime what is on the way is lost.
+    /// Clones of the client have the same connections.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, they are closed and not waited for.
+    #[cfg(feature = "http3")]
+    pub async fn close_idle(&self) {
+        self.http3.close().await;
+    }
+
     /// Without redirections.
     async fn connect_to(
         &self,
         target: &Target,
         headers: &HeaderMap,
     ) -> Result<(WebSocket, Response<()>), Error> {
+        #[cfg(feature = "http3")]
+        if let Some(ended) = self.connect_http3(target, headers).await {
+            return ended;
+        }
         #[cfg(feature = "http2")]
         if self.wants_http2(target) {
             match self.connect_http2(target, headers).await? {
@@ -243,6 +287,8 @@ impl Client {
     fn wants_http2(&self, target: &Target) -> bool {
         match self.version {
             Version::Http1 => false,
+            #[cfg(feature = "http3")]
+            Version::Http3 => false,
             Version::Http2 => true,
             Version::Auto => target.secure && !self.pool.is_without(target),
         }
@@ -296,11 +342,8 @@ impl Client {
         self.tls(stream, &target.host, alpn, peer).await
     }
 
-    async fn reach_host(&self, target: &Target) -> Result<NetStream, Error> {
-        #[cfg(unix)]
-        if self.dialer.unix_socket.is_some() {
-            return self.dialer.dial(&target.host, target.port).await;
-        }
+    /// The proxy on the way, if there is one.
+    fn proxy_of(&self, target: &Target) -> Result<Option<Proxy>, Error> {
         let found;
         let proxies = if let Some(proxies) = &self.proxies {
             proxies
@@ -308,24 +351,32 @@ impl Client {
             found = Proxies::from_env()?;
             &found
         };
-        let Some(proxy) = proxies.of(target.secure, &target.host, target.port) else {
+        Ok(proxies.of(target.secure, &target.host, target.port).cloned())
+    }
+
+    async fn reach_host(&self, target: &Target) -> Result<NetStream, Error> {
+        #[cfg(unix)]
+        if self.dialer.unix_socket.is_some() {
+            return self.dialer.dial(&target.host, target.port).await;
+        }
+        let Some(proxy) = self.proxy_of(target)? else {
             return self.dialer.dial(&target.host, target.port).await;
         };
         let mut to = Destination { host: &target.host, port: target.port, address: None };
         let auth = proxy.auth.as_ref();
         match proxy.scheme {
             Scheme::Http | Scheme::Https => {
-                let stream = self.reach_proxy(proxy).await?;
+                let stream = self.reach_proxy(&proxy).await?;
                 tunnel::connect(stream, &to, auth, &self.proxy_headers, &self.limits).await
             }
             Scheme::Socks5 { remote: true } => {
-                tunnel::socks5(self.reach_proxy(proxy).await?, &to, auth).await?
+                tunnel::socks5(self.reach_proxy(&proxy).await?, &to, auth).await?
             }
             Scheme::Socks5 { remote: false } => {
                 let mut refused = None;
                 for address in self.dialer.addresses(to.host, to.port).await? {
                     to.address = Some(address);
-                    match tunnel::socks5(self.reach_proxy(proxy).await?, &to, auth).await? {
+                    match tunnel::socks5(self.reach_proxy(&proxy).await?, &to, auth).await? {
                         Ok(stream) => return Ok(stream),
                         Err(error) => refused = refused.or(Some(error)),
                     }
@@ -396,7 +447,7 @@ impl Client {
         #[cfg(feature = "tls")]
         let response = response.map_err(tls::explain_alert);
         let response = response?;
-        self.keep_cookies(target, response.headers());
+        self.learn_from(target, response.headers());
         match opening.check(response.status().as_u16(), Map(response.headers())) {
             Ok(agreement) => self.opened(stream, agreement, response, leftover),
             Err(error) => Err(response::refused(error, &mut stream, response, leftover).await),
@@ -476,7 +527,10 @@ impl Client {
         fields
     }
 
-    fn keep_cookies(&self, target: &Target, headers: &HeaderMap) {
+    /// Takes note of what a server said beside its answer.
+    fn learn_from(&self, target: &Target, headers: &HeaderMap) {
+        #[cfg(feature = "http3")]
+        self.http3.learn_from(target, headers);
         if let Some(jar) = &self.cookies {
             let url = target.cookie_url();
             headers.get_all(SET_COOKIE).iter().for_each(|cookie| jar.store(&url, cookie));

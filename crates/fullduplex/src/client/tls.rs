@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
@@ -14,6 +15,8 @@ use rustls::{
 use rustls_platform_verifier::Verifier;
 use tokio_rustls::TlsConnector;
 
+#[cfg(feature = "http3")]
+use super::quic_tls::{Noting, QuicTls};
 use crate::error::{Error, ErrorKind};
 use crate::net_stream::NetStream;
 use crate::tls::{bad, certificate_problem, certificates, private_key, read};
@@ -132,25 +135,32 @@ impl TlsSettings {
             Some(own) => own.clone(),
             None if for_proxies => {
                 let settings = Self { identity: None, ..self.clone() };
-                Arc::new(settings.config()?)
+                Arc::new(settings.config(self.verifier()?)?)
             }
-            None => Arc::new(self.config()?),
+            None => Arc::new(self.config(self.verifier()?)?),
         };
         Ok(Tls { config, server_name: self.server_name.clone() })
     }
 
-    fn config(&self) -> Result<ClientConfig, Error> {
+    /// TLS inside QUIC, for HTTP/3. Its sessions are its own.
+    #[cfg(feature = "http3")]
+    pub(super) fn build_quic(&self) -> Result<QuicTls, Error> {
+        let server_name = self.server_name.clone();
+        if let Some(own) = &self.own {
+            return QuicTls::new(ClientConfig::clone(own), None, server_name);
+        }
+        let noting = Arc::new(Noting::new(self.verifier()?));
+        QuicTls::new(self.config(noting.clone())?, Some(noting), server_name)
+    }
+
+    fn verifier(&self) -> Result<Arc<dyn ServerCertVerifier>, Error> {
         let failed = |error: RustlsError| bad("setting up TLS").with_source(error);
         let provider = Arc::new(ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider.clone());
-        let builder = builder.with_safe_default_protocol_versions().map_err(failed)?;
-        let builder = if self.dangerous {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        Ok(if self.dangerous {
+            Arc::new(AnyCertificate(provider))
         } else if self.roots == Roots::Platform {
             let verifier = Verifier::new_with_extra_roots(self.authorities.clone(), provider);
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(verifier.map_err(failed)?))
+            Arc::new(verifier.map_err(failed)?)
         } else {
             let mut roots = RootCertStore::empty();
             if self.roots == Roots::WebPki {
@@ -159,8 +169,16 @@ impl TlsSettings {
             for authority in &self.authorities {
                 roots.add(authority.clone()).map_err(failed)?;
             }
-            builder.with_root_certificates(roots)
-        };
+            let builder = WebPkiServerVerifier::builder_with_provider(roots.into(), provider);
+            builder.build().map_err(|error| bad("whom to trust").with_source(error))?
+        })
+    }
+
+    fn config(&self, verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, Error> {
+        let failed = |error: RustlsError| bad("setting up TLS").with_source(error);
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().map_err(failed)?;
+        let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
         match &self.identity {
             Some(Identity(chain, key)) => {
                 builder.with_client_auth_cert(chain.clone(), key.clone_key()).map_err(failed)
@@ -187,12 +205,8 @@ impl Tls {
         protocols: &[&[u8]],
         is_own: bool,
     ) -> Result<(NetStream, Option<Vec<u8>>), Error> {
-        let name = self.server_name.as_deref().filter(|_| is_own);
-        let host = name.unwrap_or(host);
-        let name = ServerName::try_from(host.to_owned()).map_err(|error| {
-            Error::new(ErrorKind::Tls, format!("{host:?} can't stand in a certificate"))
-                .with_source(error)
-        })?;
+        let host = self.server_name.as_deref().filter(|_| is_own).unwrap_or(host);
+        let name = server_name(host)?;
         // Cheap: the parts are shared, the tickets among them. What is spoken is not for a
         // configuration to choose.
         let mut config = ClientConfig::clone(&self.config);
@@ -207,29 +221,39 @@ impl Tls {
 /// The problem in words, where there are better ones than those of rustls.
 fn explain(host: &str, error: std::io::Error) -> Error {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<RustlsError>());
-    let why = match inner {
-        Some(RustlsError::InvalidCertificate(problem)) => certificate_problem("server", problem),
-        Some(RustlsError::InvalidMessage(
+    let Some(inner) = inner else {
+        // No fault of TLS.
+        let ended = error.kind() == std::io::ErrorKind::UnexpectedEof;
+        let hint = if ended { " (perhaps there is no TLS at this port)" } else { "" };
+        let why = format!("the transport failed inside the TLS handshake with {host}{hint}");
+        return Error::new(ErrorKind::Io, why).with_source(error);
+    };
+    match in_words(inner) {
+        Some(why) => Error::new(ErrorKind::Tls, format!("TLS with {host}: {why}")),
+        None => Error::new(ErrorKind::Tls, format!("TLS with {host}")).with_source(error),
+    }
+}
+
+pub(super) fn in_words(error: &RustlsError) -> Option<String> {
+    match error {
+        RustlsError::InvalidCertificate(problem) => certificate_problem("server", problem),
+        RustlsError::InvalidMessage(
             InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
-        )) => {
+        ) => {
             let why = "what answers there does not speak TLS (a server without it is at a ws: URL, \
                        a proxy without it at an http: URL)";
             Some(why.into())
         }
-        Some(RustlsError::AlertReceived(alert)) => Some(alert_in_words(*alert)),
-        Some(_) => None,
-        // No fault of TLS.
-        None => {
-            let ended = error.kind() == std::io::ErrorKind::UnexpectedEof;
-            let hint = if ended { " (perhaps there is no TLS at this port)" } else { "" };
-            let why = format!("the transport failed inside the TLS handshake with {host}{hint}");
-            return Error::new(ErrorKind::Io, why).with_source(error);
-        }
-    };
-    match why {
-        Some(why) => Error::new(ErrorKind::Tls, format!("TLS with {host}: {why}")),
-        None => Error::new(ErrorKind::Tls, format!("TLS with {host}")).with_source(error),
+        RustlsError::AlertReceived(alert) => Some(alert_in_words(*alert)),
+        _ => None,
     }
+}
+
+pub(super) fn server_name(host: &str) -> Result<ServerName<'static>, Error> {
+    ServerName::try_from(host.to_owned()).map_err(|error| {
+        Error::new(ErrorKind::Tls, format!("{host:?} can't stand in a certificate"))
+            .with_source(error)
+    })
 }
 
 /// With TLS 1.3 the server looks at a client's certificate when the client has already gone
@@ -244,7 +268,7 @@ pub(super) fn explain_alert(error: Error) -> Error {
     }
 }
 
-fn alert_in_words(alert: AlertDescription) -> String {
+pub(super) fn alert_in_words(alert: AlertDescription) -> String {
     use AlertDescription as A;
     let means = match alert {
         A::CertificateRequired => ": it wants a certificate of the client",

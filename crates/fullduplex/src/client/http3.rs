@@ -1,0 +1,283 @@
+//! WebSockets on the streams of an HTTP/3 connection (RFC 9220).
+
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use fullduplex_http3::client::{Connection, Opening as Sent};
+use fullduplex_http3::quinn::Endpoint;
+use fullduplex_http3::{Code, Error as Http3Error, Protocol, Settings};
+use fullduplex_proto::handshake::client::Opening;
+use http::{HeaderMap, Response, StatusCode};
+
+use super::alternatives::Alternatives;
+use super::pool::{self, Origin, Slot, Slots};
+use super::quic_tls::late_alert;
+use super::{Client, Version, response};
+use crate::deadline::within;
+use crate::error::{Error, ErrorKind};
+use crate::http1::Map;
+use crate::net_stream::NetStream;
+use crate::uri::Target;
+use crate::websocket::WebSocket;
+
+/// How long [`Version::Auto`] waits for HTTP/3 before it takes another version.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+type Opened = Result<(WebSocket, Response<()>), Error>;
+
+/// A connection that takes requests.
+#[derive(Clone)]
+struct Pooled {
+    connection: Connection,
+    endpoint: Endpoint,
+}
+
+impl pool::Kept for Pooled {
+    fn is_over(&self) -> bool {
+        self.connection.is_going_away()
+    }
+
+    fn has_streams(&self) -> bool {
+        self.connection.is_in_use()
+    }
+}
+
+/// The connections of a client, and what it has learned.
+#[derive(Default)]
+pub(super) struct Pool {
+    slots: Slots<Pooled>,
+    alternatives: Alternatives,
+}
+
+impl Pool {
+    /// Takes note of where a server says that it does HTTP/3. What is not protected by TLS
+    /// may come from anybody.
+    pub(super) fn learn_from(&self, target: &Target, headers: &HeaderMap) {
+        if target.secure && target.socket.is_none() {
+            let origin = Origin::of(target);
+            self.alternatives.learn(origin, &target.host, headers, Instant::now());
+        }
+    }
+
+    /// Closes the connections that no WebSocket uses, and waits until that is done.
+    pub(super) async fn close(&self) {
+        for Pooled { connection, endpoint } in self.slots.take() {
+            drop(connection);
+            endpoint.wait_idle().await;
+        }
+    }
+}
+
+impl Client {
+    /// Opens a WebSocket on HTTP/3, if that is asked for or worth a try; `None` if another
+    /// version is to be taken.
+    pub(super) async fn connect_http3(
+        &self,
+        target: &Target,
+        headers: &HeaderMap,
+    ) -> Option<Opened> {
+        let origin = Origin::of(target);
+        match self.version {
+            Version::Http3 => {
+                if let Err(error) = self.allows_http3(target) {
+                    return Some(Err(error));
+                }
+                let most = self.connect_timeout;
+                Some(self.try_http3(target, headers, target.port, most).await)
+            }
+            Version::Auto => {
+                let port = self.http3.alternatives.port(&origin, Instant::now())?;
+                self.allows_http3(target).ok()?;
+                let most = self.connect_timeout.min(PATIENCE);
+                match self.try_http3(target, headers, port, most).await {
+                    Err(error) if is_its_fault(&error) => {
+                        self.http3.alternatives.give_up(origin, Instant::now());
+                        None
+                    }
+                    other => Some(other),
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether UDP goes the way that is set.
+    fn allows_http3(&self, target: &Target) -> Result<(), Error> {
+        let misuse = |why: String| Err(Error::new(ErrorKind::Misuse, why));
+        #[cfg(unix)]
+        let socket = target.socket.is_some() || self.dialer.unix_socket.is_some();
+        #[cfg(not(unix))]
+        let socket = target.socket.is_some();
+        if socket {
+            return misuse("HTTP/3 runs over UDP, not on a Unix socket".into());
+        }
+        if self.dialer.connector.is_some() {
+            return misuse("HTTP/3 runs over UDP, not on a connector's transport".into());
+        }
+        if !target.secure {
+            return misuse("HTTP/3 always has TLS: use wss: in place of ws:".into());
+        }
+        match self.proxy_of(target)? {
+            Some(proxy) => misuse(format!(
+                "HTTP/3 runs over UDP, and the proxy {proxy:?} carries TCP alone; use another \
+                 version, or no proxy for this host"
+            )),
+            None => Ok(()),
+        }
+    }
+
+    async fn try_http3(
+        &self,
+        target: &Target,
+        headers: &HeaderMap,
+        port: u16,
+        most: Duration,
+    ) -> Opened {
+        let slot = self.http3.slots.of(&Origin::of(target));
+        let opening = self.offers(Opening::extended())?;
+        let request = self.extended_request(&opening, target, headers, Protocol::WEBSOCKET)?;
+        for again in [true, false] {
+            let connection = self.http3_connection(&slot, target, port);
+            let connection = within("connect_timeout", most, connection).await??;
+            let evict = || pool::evict(&slot, |pooled| pooled.connection.is_same(&connection));
+            let sent = match connection.try_open(&request).await {
+                Ok(Some(sent)) => sent,
+                // It is full, or was going away: once more, on a new one.
+                Ok(None)
+                | Err(Http3Error::GoingAway | Http3Error::Closed(..) | Http3Error::Connection(_))
+                    if again =>
+                {
+                    evict();
+                    continue;
+                }
+                Ok(None) => {
+                    let why = "the server allows no streams on a new HTTP/3 connection";
+                    return Err(Error::new(ErrorKind::Io, why));
+                }
+                Err(error) => return Err(self.failed("sending the request on HTTP/3", error)),
+            };
+            match self.http3_handshake(&opening, target, sent).await {
+                // RFC 9114 §5.2: safe to be sent again.
+                Err(Ended::Unprocessed(_)) if again => evict(),
+                Err(Ended::Unprocessed(error) | Ended::Failed(error)) => {
+                    if error.response().is_none() {
+                        evict();
+                    }
+                    return Err(error);
+                }
+                Ok(opened) => return Ok(opened),
+            }
+        }
+        Err(Error::new(ErrorKind::Io, "the HTTP/3 connection is going away"))
+    }
+
+    /// The pooled connection if it still takes requests, or a new one.
+    async fn http3_connection(
+        &self,
+        slot: &Slot<Pooled>,
+        target: &Target,
+        port: u16,
+    ) -> Result<Connection, Error> {
+        let mut pooled = slot.lock().await;
+        if let Some(ready) = pooled.take().filter(|pooled| !pooled.connection.is_going_away()) {
+            return Ok(pooled.insert(ready).connection.clone());
+        }
+        let (quic, endpoint) = self.reach_quic(target, port).await?;
+        let settings = Settings {
+            max_field_section_size: self.limits.max_head_bytes as u64,
+            // :status is one, too.
+            max_fields: self.limits.max_fields.saturating_add(1),
+            ..Settings::default()
+        };
+        let connection = Connection::new(quic, settings);
+        // RFC 9220 §3, RFC 8441 §3: not before it is there.
+        let theirs = connection.peer_settings().await;
+        let theirs = theirs.map_err(|error| self.failed("beginning HTTP/3", error))?;
+        if !theirs.enable_connect_protocol {
+            let why = "the server takes no WebSockets on HTTP/3: it does not set \
+                       SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 9220 §3)";
+            return Err(Error::new(ErrorKind::Handshake, why));
+        }
+        Ok(pooled.insert(Pooled { connection, endpoint }).connection.clone())
+    }
+
+    async fn http3_handshake(
+        &self,
+        opening: &Opening,
+        target: &Target,
+        sent: Sent,
+    ) -> Result<(WebSocket, Response<()>), Ended> {
+        let after = self.limits.handshake_timeout;
+        let answer = within("handshake_timeout", after, sent.response()).await?;
+        let (response, mut stream) = match answer {
+            Err(error) => {
+                let is_unprocessed = error.is_unprocessed();
+                let error = self.failed("the answer on HTTP/3", error);
+                let ended = if is_unprocessed { Ended::Unprocessed } else { Ended::Failed };
+                return Err(ended(error));
+            }
+            Ok(answer) => answer,
+        };
+        self.learn_from(target, response.headers());
+        match opening.check(response.status().as_u16(), Map(response.headers())) {
+            Ok(agreement) => {
+                let stream = NetStream::new(stream);
+                Ok(self.opened(stream, agreement, response, BytesMut::new())?)
+            }
+            Err(error) => {
+                let error = response::refused(error, &mut stream, response, BytesMut::new());
+                Err(error.await.into())
+            }
+        }
+    }
+
+    fn failed(&self, doing: &'static str, error: Http3Error) -> Error {
+        if let Http3Error::Connection(ended) = &error
+            && let Some(error) = late_alert(ended)
+        {
+            return error;
+        }
+        let (kind, limit) = match &error {
+            Http3Error::Limit { setting: "max_field_section_size", .. } => {
+                let most = self.limits.max_head_bytes;
+                (ErrorKind::Limit, Some(format!("more than max_head_bytes ({most})")))
+            }
+            Http3Error::Limit { setting: "max_fields", .. } => {
+                let most = self.limits.max_fields;
+                (ErrorKind::Limit, Some(format!("more header fields than max_fields ({most})")))
+            }
+            Http3Error::Limit { .. } => (ErrorKind::Limit, None),
+            Http3Error::Fault(_) => (ErrorKind::Protocol, None),
+            Http3Error::Misuse(_) => (ErrorKind::Misuse, None),
+            Http3Error::Closed(Code::VERSION_FALLBACK, _)
+            | Http3Error::Reset(Code::VERSION_FALLBACK) => (ErrorKind::Handshake, None),
+            _ => (ErrorKind::Io, None),
+        };
+        match limit {
+            Some(limit) => Error::new(kind, doing).with_words(&limit),
+            None => Error::new(kind, doing).with_source(error),
+        }
+    }
+}
+
+/// How a request came to nothing.
+enum Ended {
+    /// The server did not look at it.
+    Unprocessed(Error),
+    Failed(Error),
+}
+
+impl From<Error> for Ended {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Whether another version of HTTP may do better.
+fn is_its_fault(error: &Error) -> bool {
+    match error.response() {
+        // What some say that have the setting and not the feature.
+        Some(response) => response.status() == StatusCode::NOT_IMPLEMENTED,
+        None => !matches!(error.kind(), ErrorKind::Misuse | ErrorKind::Resolve),
+    }
+}

@@ -1,0 +1,122 @@
+//! Reaching a server over QUIC: a UDP socket, and TLS inside.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fullduplex_http3::quinn::{
+    ClientConfig, ConnectError, Connection, ConnectionError, Endpoint, EndpointConfig,
+    TokioRuntime, TransportConfig,
+};
+use fullduplex_http3::transport_config;
+use fullduplex_proto::KeepaliveConfig;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::time::timeout;
+
+use super::dial::{SocketOptions, race};
+use super::quic_tls::QuicTls;
+use super::{Client, LazyTls};
+use crate::error::{Error, ErrorKind};
+use crate::uri::Target;
+
+/// After how long a silence a connection is given up, at least.
+const MAX_IDLE: Duration = Duration::from_secs(60);
+/// How often QUIC keeps a connection alive where WebSockets don't.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+impl LazyTls {
+    fn quic(&self) -> Result<&QuicTls, Error> {
+        if let Some(quic) = self.quic.get() {
+            return Ok(quic);
+        }
+        let quic = self.settings.build_quic()?;
+        Ok(self.quic.get_or_init(|| quic))
+    }
+}
+
+impl Client {
+    /// A connection to this port of the server, and the endpoint that is its own.
+    pub(super) async fn reach_quic(
+        &self,
+        target: &Target,
+        port: u16,
+    ) -> Result<(Connection, Endpoint), Error> {
+        let quic = self.tls.quic()?;
+        let (crypto, name) = quic.to(&target.host, !target.redirected)?;
+        let mut config = ClientConfig::new(crypto);
+        config.transport_config(Arc::new(transport(&self.config.keepalive)));
+        let addresses = self.dialer.addresses(&target.host, port).await?;
+        let options = &self.dialer.options;
+        let attempt = |address| {
+            let (options, config, name) = (options.clone(), config.clone(), name.clone());
+            let quic = quic.clone();
+            async move {
+                let limit = options.attempt_timeout;
+                let reaching = open(address, &options, config, &name);
+                match timeout(limit, reaching).await.map_err(|_| options.late())? {
+                    Ok(reached) => Ok(Ok(reached)),
+                    // The server was reached; on another address it would say the same.
+                    Err(Failure::Quic(error)) => match quic.explain(&name, &error) {
+                        Some(error) => Ok(Err(error)),
+                        None => Err(io::Error::other(error)),
+                    },
+                    Err(Failure::Setup(error)) => {
+                        let why = "setting up QUIC";
+                        Ok(Err(Error::new(ErrorKind::Tls, why).with_source(error)))
+                    }
+                    Err(Failure::Io(error)) => Err(error),
+                }
+            }
+        };
+        let reached = race(&target.host, addresses, attempt).await;
+        reached.map_err(|error| error.in_setting("QUIC"))?
+    }
+}
+
+fn transport(keepalive: &KeepaliveConfig) -> TransportConfig {
+    let max_idle = keepalive.interval.map_or(MAX_IDLE, |interval| MAX_IDLE.max(interval * 3));
+    // The server opens no requests.
+    let mut config = transport_config(0, max_idle);
+    if keepalive.interval.is_none() {
+        config.keep_alive_interval(Some(KEEP_ALIVE));
+    }
+    config
+}
+
+/// Why an address was not reached.
+enum Failure {
+    Io(io::Error),
+    Setup(ConnectError),
+    Quic(ConnectionError),
+}
+
+/// The socket is the connection's own, and closed with it.
+async fn open(
+    address: SocketAddr,
+    options: &SocketOptions,
+    config: ClientConfig,
+    name: &str,
+) -> Result<(Connection, Endpoint), Failure> {
+    let socket = bind(address, options).map_err(Failure::Io)?;
+    let runtime = Arc::new(TokioRuntime);
+    let endpoint = Endpoint::new(EndpointConfig::default(), None, socket, runtime);
+    let endpoint = endpoint.map_err(Failure::Io)?;
+    let connecting = endpoint.connect_with(config, address, name).map_err(Failure::Setup)?;
+    Ok((connecting.await.map_err(Failure::Quic)?, endpoint))
+}
+
+/// A socket of the address's family.
+fn bind(address: SocketAddr, options: &SocketOptions) -> io::Result<std::net::UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    let any = if address.is_ipv4() {
+        IpAddr::from(Ipv4Addr::UNSPECIFIED)
+    } else {
+        socket.set_only_v6(true)?;
+        Ipv6Addr::UNSPECIFIED.into()
+    };
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket.bind_device(options.interface.as_deref().map(str::as_bytes))?;
+    socket.bind(&SocketAddr::from((options.local_address.unwrap_or(any), 0)).into())?;
+    Ok(socket.into())
+}

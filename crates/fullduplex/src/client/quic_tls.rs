@@ -1,0 +1,146 @@
+//! TLS inside QUIC.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fullduplex_http3::ALPN;
+use fullduplex_http3::quinn::ConnectionError;
+use fullduplex_http3::quinn::crypto::rustls::QuicClientConfig;
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    AlertDescription, ClientConfig, DigitallySignedStruct, Error as RustlsError, SignatureScheme,
+};
+
+use super::tls::{alert_in_words, in_words, server_name};
+use crate::error::{Error, ErrorKind};
+use crate::tls::bad;
+
+/// TLS as a client does it inside QUIC.
+#[derive(Clone)]
+pub(super) struct QuicTls {
+    config: Arc<QuicClientConfig>,
+    noting: Option<Arc<Noting>>,
+    server_name: Option<String>,
+}
+
+impl fmt::Debug for QuicTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QuicTls").field("server_name", &self.server_name).finish_non_exhaustive()
+    }
+}
+
+impl QuicTls {
+    pub(super) fn new(
+        mut config: ClientConfig,
+        noting: Option<Arc<Noting>>,
+        server_name: Option<String>,
+    ) -> Result<Self, Error> {
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        // A session over TCP is none over QUIC.
+        config.resumption = Resumption::default();
+        let config = QuicClientConfig::try_from(config);
+        let config = config.map_err(|error| bad("setting up TLS for QUIC").with_source(error))?;
+        Ok(Self { config: Arc::new(config), noting, server_name })
+    }
+
+    /// The configuration, and the name to expect of the server, as over TCP.
+    pub(super) fn to(
+        &self,
+        host: &str,
+        is_own: bool,
+    ) -> Result<(Arc<QuicClientConfig>, String), Error> {
+        let host = self.server_name.as_deref().filter(|_| is_own).unwrap_or(host);
+        server_name(host)?;
+        Ok((self.config.clone(), host.to_owned()))
+    }
+
+    /// A failed handshake in the words of that over TCP; `None` if TLS is not at fault.
+    pub(super) fn explain(&self, host: &str, error: &ConnectionError) -> Option<Error> {
+        match error {
+            ConnectionError::TransportError(error) => {
+                alert(error.code.into())?;
+                let noted = self.noting.as_ref().and_then(|noting| noting.of(host));
+                let why = noted.as_ref().and_then(in_words).unwrap_or_else(|| error.reason.clone());
+                Some(Error::new(ErrorKind::Tls, format!("TLS with {host}: {why}")))
+            }
+            ConnectionError::ConnectionClosed(close) => {
+                let why = alert_in_words(alert(close.error_code.into())?);
+                Some(Error::new(ErrorKind::Tls, format!("TLS with {host}: {why}")))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// RFC 9001 §4.8: 0x100 and the alert.
+fn alert(code: u64) -> Option<AlertDescription> {
+    u8::try_from(code.checked_sub(0x100)?).ok().map(AlertDescription::from)
+}
+
+/// The alert that ended a connection, after the handshake; as when the server does not take
+/// the client's certificate, at which it looks when the client has already gone on.
+pub(super) fn late_alert(error: &ConnectionError) -> Option<Error> {
+    let ConnectionError::ConnectionClosed(close) = error else { return None };
+    let why = alert_in_words(alert(close.error_code.into())?);
+    Some(Error::new(ErrorKind::Tls, format!("TLS: {why}")))
+}
+
+/// Notes what is wrong with a certificate, of which QUIC passes on no more than a text.
+#[derive(Debug)]
+pub(super) struct Noting {
+    inner: Arc<dyn ServerCertVerifier>,
+    last: Mutex<Option<(ServerName<'static>, RustlsError)>>,
+}
+
+impl Noting {
+    pub(super) fn new(inner: Arc<dyn ServerCertVerifier>) -> Self {
+        Self { inner, last: Mutex::default() }
+    }
+
+    /// What was last wrong with the certificate of this server.
+    fn of(&self, host: &str) -> Option<RustlsError> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let (name, error) = last.as_ref()?;
+        (name.to_str() == host).then(|| error.clone())
+    }
+}
+
+impl ServerCertVerifier for Noting {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, RustlsError> {
+        let verified = self.inner.verify_server_cert(end_entity, intermediates, name, ocsp, now);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = verified.as_ref().err().map(|error| (name.to_owned(), error.clone()));
+        verified
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, RustlsError> {
+        self.inner.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, RustlsError> {
+        self.inner.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}

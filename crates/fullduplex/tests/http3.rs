@@ -1,0 +1,501 @@
+//! WebSockets on HTTP/3 streams (RFC 9220): how streams, connections and their ends map. The
+//! servers are those of `fullduplex-http3`, over UDP on this machine.
+
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
+#![cfg(feature = "http3")]
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use fullduplex::client::{
+    BoxFuture, Proxies, Proxy, Resolve, Roots, SocketOptions, TlsSettings, Version,
+};
+use fullduplex::{Client, ClientBuilder, CloseCode, Config, Error, ErrorKind, Role, WebSocket};
+use fullduplex_http3::quinn::crypto::rustls::QuicServerConfig;
+use fullduplex_http3::quinn::{Endpoint, ServerConfig};
+use fullduplex_http3::server::{Connection, Incoming};
+use fullduplex_http3::{ALPN, Code, Protocol, Settings, Stream, transport_config};
+use http::Response;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::mpsc;
+
+/// A certificate for these names, and its authority, in PEM.
+fn certificate(names: &[&str]) -> (CertificateDer<'static>, PrivateKeyDer<'static>, String) {
+    let names = names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let made = rcgen::generate_simple_self_signed(names).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(made.signing_key.serialize_pem().as_bytes()).unwrap();
+    (made.cert.der().clone(), key, made.cert.pem())
+}
+
+/// A server of HTTP/3, and what there is to know of it.
+struct Server {
+    address: SocketAddr,
+    authority: String,
+    identity: (CertificateDer<'static>, PrivateKeyDer<'static>),
+    connections: Arc<AtomicUsize>,
+}
+
+impl Server {
+    /// On each stream this is done.
+    fn start<F>(
+        settings: Settings,
+        name: &str,
+        handle: impl Fn(Incoming) -> F + Clone + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (certificate, key, authority) = certificate(&[name]);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_no_client_auth();
+        let identity = (certificate, key);
+        let (certificate, key) = (identity.0.clone(), identity.1.clone_key());
+        let mut tls = tls.with_single_cert(vec![certificate], key).unwrap();
+        tls.alpn_protocols = vec![ALPN.to_vec()];
+        let mut config =
+            ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls).unwrap()));
+        config.transport_config(Arc::new(transport_config(30, Duration::from_secs(60))));
+        let endpoint = Endpoint::server(config, "127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = endpoint.local_addr().unwrap();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counter = connections.clone();
+        tokio::spawn(async move {
+            while let Some(incoming) = endpoint.accept().await {
+                let (settings, handle) = (settings.clone(), handle.clone());
+                let counter = counter.clone();
+                tokio::spawn(async move {
+                    let Ok(quic) = incoming.await else { return };
+                    counter.fetch_add(1, Ordering::Relaxed);
+                    let mut connection = Connection::new(quic, settings);
+                    while let Some(incoming) = connection.accept().await {
+                        if incoming.request.uri().path() == "/go-away" {
+                            connection.shutdown();
+                        }
+                        tokio::spawn(handle(incoming));
+                    }
+                });
+            }
+        });
+        Self { address, authority, identity, connections }
+    }
+
+    /// Takes WebSockets.
+    fn websockets<F>(handle: impl Fn(Incoming) -> F + Clone + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let settings = Settings { enable_connect_protocol: true, ..Settings::default() };
+        Self::start(settings, "localhost", handle)
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("wss://localhost:{}{path}", self.address.port())
+    }
+
+    fn builder(&self) -> ClientBuilder {
+        let tls = TlsSettings::new().roots(Roots::None);
+        let tls = tls.add_authorities(self.authority.as_bytes()).unwrap();
+        Client::builder().proxies(Proxies::none()).version(Version::Http3).tls(tls)
+    }
+
+    fn client(&self) -> Client {
+        self.builder().build().unwrap()
+    }
+
+    fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+}
+
+/// Accepts, as a server of WebSockets.
+async fn accept(incoming: Incoming) -> WebSocket<Stream> {
+    let Incoming { request, mut stream } = incoming;
+    assert_eq!(request.method(), "CONNECT");
+    assert_eq!(request.extensions().get(), Some(&Protocol::WEBSOCKET));
+    assert_eq!(request.uri().scheme_str(), Some("https"));
+    assert_eq!(request.headers()["sec-websocket-version"], "13");
+    for absent in ["connection", "upgrade", "sec-websocket-key", "host"] {
+        assert!(!request.headers().contains_key(absent));
+    }
+    let mut response = Response::builder();
+    if let Some(protocol) = request.headers().get("sec-websocket-protocol") {
+        response = response.header("sec-websocket-protocol", protocol);
+    }
+    stream.send_response(&response.body(()).unwrap()).await.unwrap();
+    let config = Config::default();
+    WebSocket::from_handshake(stream, Role::Server, &config, None, BytesMut::new())
+}
+
+async fn echo(incoming: Incoming) {
+    if incoming.request.uri().path() == "/silent" {
+        std::future::pending::<()>().await;
+    }
+    let mut websocket = accept(incoming).await;
+    while let Some(Ok(message)) = websocket.next().await {
+        if message.as_text() == Some("close") {
+            websocket.close(CloseCode::new(4000), "asked").await.unwrap();
+            return;
+        }
+        websocket.send(message).await.unwrap();
+    }
+}
+
+async fn say(websocket: &mut WebSocket, text: &str) {
+    websocket.send(text).await.unwrap();
+    let answer = websocket.next().await.unwrap().unwrap();
+    assert_eq!(answer.as_text(), Some(text));
+}
+
+#[tokio::test]
+async fn many_share_a_connection_and_close_one_by_one() {
+    let server = Server::websockets(echo);
+    let client = server.client();
+    let mut all = Vec::new();
+    for i in 0..20 {
+        let (mut websocket, response) = client.connect(&server.url("/")).await.unwrap();
+        assert_eq!((response.status().as_u16(), response.version()), (200, http::Version::HTTP_3));
+        say(&mut websocket, &format!("hello from {i}")).await;
+        all.push(websocket);
+    }
+    for (i, mut websocket) in all.into_iter().enumerate() {
+        say(&mut websocket, &format!("goodbye from {i}")).await;
+        let info = if i % 2 == 0 {
+            websocket.close(CloseCode::NORMAL, "enough").await.unwrap()
+        } else {
+            websocket.send("close").await.unwrap();
+            assert!(websocket.next().await.is_none());
+            let info = websocket.close_info().unwrap();
+            assert_eq!(info.code(), CloseCode::new(4000));
+            info
+        };
+        assert!(info.is_clean(), "{info}");
+    }
+    assert_eq!(server.connections(), 1);
+    // Opened at the same time, they wait for the one connection.
+    let (other, url) = (server.client(), server.url("/"));
+    let (a, b) = tokio::join!(other.connect(&url), other.connect(&url));
+    a.unwrap();
+    b.unwrap();
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn long_messages_pass_both_ways() {
+    let server = Server::websockets(echo);
+    let (mut websocket, _) = server.client().connect(&server.url("/")).await.unwrap();
+    for len in [0, 1, 125, 1200, 40_000, 1 << 20] {
+        let payload: Vec<u8> = (0..len).map(|i: usize| i.to_le_bytes()[0]).collect();
+        websocket.send(payload.clone()).await.unwrap();
+        let answer = websocket.next().await.unwrap().unwrap();
+        assert!(answer.as_bytes() == payload, "{len}");
+    }
+}
+
+#[tokio::test]
+async fn subprotocols_are_agreed() {
+    let server = Server::websockets(echo);
+    let client = server.builder().subprotocol("chat").build().unwrap();
+    let (mut websocket, _) = client.connect(&server.url("/")).await.unwrap();
+    assert_eq!(websocket.protocol(), Some("chat"));
+    say(&mut websocket, "hello").await;
+}
+
+#[tokio::test]
+async fn where_a_connection_is_full_there_is_another_one() {
+    let server = Server::websockets(echo);
+    let client = server.client();
+    let mut all = Vec::new();
+    for i in 0..70 {
+        let (mut websocket, _) = client.connect(&server.url("/")).await.unwrap();
+        say(&mut websocket, &format!("hello from {i}")).await;
+        all.push(websocket);
+    }
+    assert_eq!(server.connections(), 3);
+}
+
+#[tokio::test]
+async fn heads_have_their_limits() {
+    let server = Server::websockets(|mut incoming| async move {
+        let mut response = Response::new(());
+        for i in 0..200 {
+            let name = http::HeaderName::from_bytes(format!("x-{i}").as_bytes()).unwrap();
+            response.headers_mut().insert(name, "y".parse().unwrap());
+        }
+        drop(incoming.stream.send_response(&response).await);
+        let _ = incoming.stream.read_u8().await;
+    });
+    let error = server.client().connect(&server.url("/")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Limit);
+    assert!(error.to_string().contains("max_fields (100)"), "{error}");
+}
+
+/// A connection that has gone silent is not used again.
+#[tokio::test]
+async fn a_silent_connection_leaves_the_pool() {
+    let server = Server::websockets(echo);
+    let limits = fullduplex::HandshakeLimits {
+        handshake_timeout: Duration::from_millis(50),
+        ..fullduplex::HandshakeLimits::default()
+    };
+    let client = server.builder().handshake_limits(limits).build().unwrap();
+    let error = client.connect(&server.url("/silent")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("handshake_timeout"), "{error}");
+    let (mut websocket, _) = client.connect(&server.url("/")).await.unwrap();
+    say(&mut websocket, "on another one").await;
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_server_without_the_setting_is_told() {
+    let server = Server::start(Settings::default(), "localhost", |_| async {});
+    let error = server.client().connect(&server.url("/")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Handshake);
+    assert!(error.to_string().contains("SETTINGS_ENABLE_CONNECT_PROTOCOL"), "{error}");
+}
+
+#[tokio::test]
+async fn a_refusal_has_its_body() {
+    let server = Server::websockets(|Incoming { mut stream, .. }| async move {
+        let response = Response::builder().status(403).header("x-why", "not you");
+        stream.send_response(&response.body(()).unwrap()).await.unwrap();
+        stream.write_all(b"go away").await.unwrap();
+        stream.shutdown().await.unwrap();
+    });
+    let error = server.client().connect(&server.url("/")).await.unwrap_err();
+    let response = error.response().unwrap();
+    assert_eq!(response.status(), 403);
+    assert_eq!(response.headers()["x-why"], "not you");
+    assert_eq!(response.body(), "go away");
+}
+
+/// The same words as over TCP.
+#[tokio::test]
+async fn certificates_are_told_in_words() {
+    let server = Server::start(Settings::default(), "other.example", echo);
+    let error = server.client().connect(&server.url("/")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Tls);
+    let words = "the server's certificate is for another name";
+    assert!(error.to_string().contains(words), "{error}");
+    assert!(error.to_string().contains("other.example"), "{error}");
+    let client = server.builder().tls(TlsSettings::new().roots(Roots::WebPki)).build().unwrap();
+    let error = client.connect(&server.url("/")).await.unwrap_err();
+    assert!(error.to_string().contains("signed by nobody that is trusted"), "{error}");
+    let tls = TlsSettings::new().dangerous_accept_any_certificate();
+    let client = server.builder().tls(tls).build().unwrap();
+    let error = client.connect(&server.url("/")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Handshake, "{error}");
+}
+
+#[tokio::test]
+async fn where_udp_does_not_go_it_is_said() {
+    let client = |builder: ClientBuilder| builder.version(Version::Http3).build().unwrap();
+    let none = || Client::builder().proxies(Proxies::none());
+    let error = client(none()).connect("ws://localhost:1/").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Misuse);
+    assert!(error.to_string().contains("wss:"), "{error}");
+    let proxy = Proxy::parse("http://127.0.0.1:1").unwrap();
+    let error = client(Client::builder().proxy(proxy)).connect("wss://h/").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Misuse);
+    assert!(error.to_string().contains("127.0.0.1"), "{error}");
+    #[cfg(unix)]
+    {
+        let error = client(none().unix_socket("/x")).connect("wss://h/").await.unwrap_err();
+        assert!(error.to_string().contains("Unix socket"), "{error}");
+    }
+}
+
+/// Opens and gives the one error that the end of the stream comes to.
+async fn end_of(server: &Server) -> Error {
+    let (mut websocket, _) = server.client().connect(&server.url("/")).await.unwrap();
+    let error = websocket.next().await.unwrap().unwrap_err();
+    assert!(websocket.next().await.is_none());
+    assert!(!websocket.close_info().unwrap().is_clean());
+    error
+}
+
+/// RFC 9220 §3: FIN is FIN, a reset is RST.
+#[tokio::test]
+async fn ends_and_resets_are_unclean_ends() {
+    let server = Server::websockets(|Incoming { mut stream, .. }| async move {
+        stream.send_response(&Response::new(())).await.unwrap();
+        stream.shutdown().await.unwrap();
+    });
+    assert_eq!(end_of(&server).await.kind(), ErrorKind::Io);
+    let server = Server::websockets(|Incoming { mut stream, .. }| async move {
+        stream.send_response(&Response::new(())).await.unwrap();
+        stream.write_all(&[0x89, 0]).await.unwrap();
+        // A reset overtakes what is on the way, the response too: wait for the Pong.
+        stream.read_u8().await.unwrap();
+        stream.reset(Code::REQUEST_CANCELLED);
+    });
+    let error = end_of(&server).await;
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert!(error.to_string().contains("H3_REQUEST_CANCELLED"), "{error}");
+}
+
+#[tokio::test]
+async fn a_rejected_stream_is_told() {
+    let server = Server::websockets(|mut incoming| async move {
+        incoming.stream.reset(Code::REQUEST_REJECTED);
+    });
+    let error = server.client().connect(&server.url("/")).await.unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    assert!(error.to_string().contains("H3_REQUEST_REJECTED"), "{error}");
+    // It was tried again, once.
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn after_a_goaway_streams_go_on_and_new_ones_get_a_new_connection() {
+    let server = Server::websockets(echo);
+    let client = server.client();
+    let (mut old, _) = client.connect(&server.url("/go-away")).await.unwrap();
+    say(&mut old, "before").await;
+    // Whether or not the GOAWAY has come by now: what it rejects is opened again.
+    let (mut new, _) = client.connect(&server.url("/")).await.unwrap();
+    say(&mut old, "after").await;
+    say(&mut new, "new").await;
+    assert_eq!(server.connections(), 2);
+}
+
+/// A stream that is not read takes as much as its window, and no more.
+#[tokio::test]
+async fn what_is_not_read_is_not_sent() {
+    let (told, mut total) = mpsc::unbounded_channel();
+    let server = Server::websockets(move |Incoming { mut stream, .. }| {
+        let told = told.clone();
+        async move {
+            stream.send_response(&Response::new(())).await.unwrap();
+            // Pongs without payload.
+            let pongs = [0x8a, 0].repeat(500);
+            while stream.write_all(&pongs).await.is_ok() {
+                told.send(pongs.len()).unwrap();
+            }
+        }
+    });
+    let (websocket, _) = server.client().connect(&server.url("/")).await.unwrap();
+    let mut sent = 0;
+    while let Ok(Some(len)) = tokio::time::timeout(Duration::from_millis(200), total.recv()).await {
+        sent += len;
+    }
+    assert!((100_000..=300_000).contains(&sent), "{sent} bytes");
+    drop(websocket);
+}
+
+#[tokio::test]
+async fn a_dropped_connect_resets_its_stream() {
+    let (told, mut wait) = mpsc::unbounded_channel();
+    let server = Server::websockets(move |mut incoming| {
+        let told = told.clone();
+        async move {
+            told.send("asked".to_owned()).unwrap();
+            let error = incoming.stream.read_u8().await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+            told.send(error.to_string()).unwrap();
+        }
+    });
+    let (client, url) = (server.client(), server.url("/"));
+    let same = client.clone();
+    let connecting = tokio::spawn(async move { same.connect(&url).await.map(drop) });
+    assert_eq!(wait.recv().await.unwrap(), "asked");
+    connecting.abort();
+    assert!(wait.recv().await.unwrap().contains("H3_REQUEST_CANCELLED"));
+    drop(client);
+}
+
+struct Addresses(Vec<SocketAddr>);
+
+impl Resolve for Addresses {
+    fn resolve<'a>(&'a self, _: &'a str, _: u16) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
+        Box::pin(async { Ok(self.0.clone()) })
+    }
+}
+
+#[tokio::test]
+async fn a_silent_address_does_not_hold_up_the_next_one() {
+    let server = Server::websockets(echo);
+    // It takes what comes, and says nothing.
+    let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let addresses = Addresses(vec![silent.local_addr().unwrap(), server.address]);
+    let client = server.builder().resolver(addresses).build().unwrap();
+    let (mut websocket, _) = client.connect(&server.url("/")).await.unwrap();
+    say(&mut websocket, "hello").await;
+    let attempt_timeout = Duration::from_millis(50);
+    let options = SocketOptions { attempt_timeout, ..SocketOptions::default() };
+    let silence = Addresses(vec![silent.local_addr().unwrap()]);
+    let client = server.builder().resolver(silence).socket(options).build().unwrap();
+    let error = client.connect(&server.url("/")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("attempt_timeout"), "{error}");
+}
+
+/// The same server on HTTP/1.1, which offers HTTP/3 on this port.
+async fn tcp(server: &Server, offered: u16) -> String {
+    let (certificate, key) = &server.identity;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ServerConfig::builder_with_provider(provider);
+    let tls = tls.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let tls = tls.with_single_cert(vec![certificate.clone()], key.clone_key()).unwrap();
+    let tls = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("wss://localhost:{}/", listener.local_addr().unwrap().port());
+    let config = Arc::new(fullduplex::server::ServerConfig::default());
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            let Ok(stream) = tls.accept(tcp).await else { continue };
+            let handshake = fullduplex::server::Handshake::read(stream, config.clone()).await;
+            let mut handshake = handshake.unwrap();
+            handshake.add_header("alt-svc", format!("h3=\":{offered}\"; ma=60"));
+            let mut websocket = handshake.accept().await.unwrap();
+            tokio::spawn(async move {
+                while let Some(Ok(message)) = websocket.next().await {
+                    websocket.send(message).await.unwrap();
+                }
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn auto_takes_what_was_offered_and_falls_back() {
+    let server = Server::websockets(echo);
+    let attempt_timeout = Duration::from_millis(500);
+    let options = SocketOptions { attempt_timeout, ..SocketOptions::default() };
+    let auto = || server.builder().version(Version::Auto).socket(options.clone()).build().unwrap();
+    let versions = async |client: &Client, url: &str| {
+        let mut versions = Vec::new();
+        for _ in 0..3 {
+            let (mut websocket, response) = client.connect(url).await.unwrap();
+            say(&mut websocket, "hello").await;
+            versions.push(response.version());
+        }
+        versions
+    };
+    let url = tcp(&server, server.address.port()).await;
+    let (one, three) = (http::Version::HTTP_11, http::Version::HTTP_3);
+    assert_eq!(versions(&auto(), &url).await, [one, three, three]);
+    assert_eq!(server.connections(), 1);
+    // Offered, and not there.
+    let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let url = tcp(&server, silent.local_addr().unwrap().port()).await;
+    let client = auto();
+    assert_eq!(versions(&client, &url).await, [one, one, one]);
+    // It was tried once, by what it can read, and then no more.
+    let mut datagram = [0; 2000];
+    assert!(silent.try_recv(&mut datagram).unwrap() >= 1200);
+    while silent.try_recv(&mut datagram).is_ok() {}
+    client.connect(&url).await.unwrap();
+    assert_eq!(silent.try_recv(&mut datagram).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+}

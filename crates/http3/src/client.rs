@@ -1,0 +1,175 @@
+//! The client's end of a connection.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use http::{Method, Request, Response, StatusCode};
+use quinn::{ConnectionError, RecvStream, SendStream};
+
+use crate::error::Error;
+use crate::frame::Place;
+use crate::message;
+use crate::settings::{PeerSettings, Settings};
+use crate::shared::{Handle, Shared};
+use crate::stream::Stream;
+
+/// A connection to a server. Clones are the same connection, which is closed when the last
+/// of them and of its streams is dropped.
+#[derive(Clone)]
+pub struct Connection {
+    handle: Arc<Handle>,
+}
+
+impl Connection {
+    /// Begins HTTP/3 on a QUIC connection whose protocol (ALPN) is
+    /// [`h3`](crate::ALPN).
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn new(quinn: quinn::Connection, mut settings: Settings) -> Self {
+        // A setting for servers (RFC 8441 §3).
+        settings.enable_connect_protocol = false;
+        Self { handle: Shared::begin(quinn, settings, true).0 }
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.handle.0
+    }
+
+    /// Waits for the server's settings, which an extended CONNECT needs.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn peer_settings(&self) -> Result<PeerSettings, Error> {
+        let mut peer = self.shared().peer.subscribe();
+        tokio::select! {
+            biased;
+            settings = peer.wait_for(Option::is_some) => {
+                Ok(settings.ok().and_then(|settings| *settings).unwrap_or_default())
+            }
+            ended = self.shared().quinn.closed() => Err(self.shared().ended(ended)),
+        }
+    }
+
+    /// Whether it takes no more requests: it has ended, with its runtime perhaps, or the
+    /// server is going away.
+    pub fn is_going_away(&self) -> bool {
+        self.shared().peer_goes.borrow().is_some()
+            || self.shared().quinn.close_reason().is_some()
+            || self.handle.is_over()
+    }
+
+    /// Whether there are clones of it, or streams.
+    pub fn is_in_use(&self) -> bool {
+        Arc::strong_count(&self.handle) > 1
+    }
+
+    /// Whether this is a clone of the other one.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.handle, &other.handle)
+    }
+
+    /// Sends a request, whose content, if any, is written to the stream of the response.
+    /// Waits while the server allows no more streams.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, nothing is sent.
+    pub async fn open(&self, request: &Request<()>) -> Result<Opening, Error> {
+        self.check(request).await?;
+        let streams = self.shared().quinn.open_bi().await;
+        self.opening(request, streams)
+    }
+
+    /// The same, or `None` where the server allows no more streams now.
+    pub async fn try_open(&self, request: &Request<()>) -> Result<Option<Opening>, Error> {
+        self.check(request).await?;
+        let mut nobody = Context::from_waker(Waker::noop());
+        match pin!(self.shared().quinn.open_bi()).poll(&mut nobody) {
+            Poll::Ready(streams) => self.opening(request, streams).map(Some),
+            Poll::Pending => Ok(None),
+        }
+    }
+
+    async fn check(&self, request: &Request<()>) -> Result<(), Error> {
+        if request.extensions().get::<message::Protocol>().is_some()
+            && !self.peer_settings().await?.enable_connect_protocol
+        {
+            return Err(Error::Misuse(
+                "the server does not set SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 9220 §3)",
+            ));
+        }
+        if self.shared().peer_goes.borrow().is_some() {
+            return Err(Error::GoingAway);
+        }
+        Ok(())
+    }
+
+    fn opening(
+        &self,
+        request: &Request<()>,
+        streams: Result<(SendStream, RecvStream), ConnectionError>,
+    ) -> Result<Opening, Error> {
+        let (send, recv) = streams.map_err(|error| self.shared().ended(error))?;
+        let mut stream = Stream::new(self.handle.clone(), Place::Response, send, recv);
+        stream.queue_head(&message::request_fields(request)?)?;
+        stream.open();
+        Ok(Opening { stream, method: request.method().clone() })
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("quinn", &self.shared().quinn).finish_non_exhaustive()
+    }
+}
+
+/// A request that is on its way, or was sent. Dropped, it is cancelled.
+#[derive(Debug)]
+pub struct Opening {
+    stream: Stream,
+    method: Method,
+}
+
+impl Opening {
+    /// The stream, for content that goes before the response.
+    pub fn stream(&mut self) -> &mut Stream {
+        &mut self.stream
+    }
+
+    /// The head of the response, past interim ones, and the stream with its content. After a
+    /// CONNECT that the server took it is a tunnel.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the request is cancelled (`H3_REQUEST_CANCELLED`).
+    pub async fn response(mut self) -> Result<(Response<()>, Stream), Error> {
+        let shared = self.stream.shared().clone();
+        let (id, mut goes) = (self.stream.id(), shared.peer_goes.subscribe());
+        tokio::select! {
+            biased;
+            response = self.head() => Ok((response?, self.stream)),
+            // §5.2: it did not look at this request, and won't.
+            Ok(_) = goes.wait_for(|from| from.is_some_and(|from| from <= id)) => {
+                Err(Error::GoingAway)
+            }
+        }
+    }
+
+    async fn head(&mut self) -> Result<Response<()>, Error> {
+        loop {
+            let Some(fields) = self.stream.next_head().await? else {
+                return Err(Error::Incomplete);
+            };
+            let response = message::read_response(&fields);
+            let response = response.map_err(|fault| self.stream.refuse(fault.into()))?;
+            let status = response.status();
+            if status.is_informational() {
+                continue;
+            }
+            let is_tunnel = self.method == Method::CONNECT && status.is_success();
+            let may_be_empty = self.method == Method::HEAD || status == StatusCode::NOT_MODIFIED;
+            self.stream.begin_content(response.headers(), is_tunnel, may_be_empty)?;
+            return Ok(response);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The error of this crate.
+
+use std::fmt;
+use std::io;
+
+use quinn::ConnectionError;
+
+use crate::code::{Code, Fault};
+use crate::refused::Refused;
+
+/// Why a request, or a connection, came to nothing.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The QUIC connection ended.
+    Connection(ConnectionError),
+    /// The peer closed the connection with a code of HTTP/3, and perhaps with words.
+    Closed(Code, String),
+    /// The peer broke a rule; the connection or stream was ended with its code.
+    Fault(Fault),
+    /// A head exceeds a limit of this end, or of the peer.
+    Limit {
+        /// The name of the setting.
+        setting: &'static str,
+        /// Its value.
+        most: u64,
+    },
+    /// The peer reset the stream, or asked this end to stop.
+    Reset(Code),
+    /// The peer is going away and did not look at the request, which may be sent again
+    /// (RFC 9114 §5.2).
+    GoingAway,
+    /// The stream ended where a message should have come.
+    Incomplete,
+    /// A deadline passed; the name of the setting.
+    Timeout(&'static str),
+    /// What this end asked for can't be.
+    Misuse(&'static str),
+}
+
+impl Error {
+    /// The code that the peer gave, if it gave one.
+    pub fn peer_code(&self) -> Option<Code> {
+        match self {
+            Self::Closed(code, _) | Self::Reset(code) => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// Whether the server said that it did not look at the request.
+    pub fn is_unprocessed(&self) -> bool {
+        matches!(self, Self::GoingAway | Self::Reset(Code::REQUEST_REJECTED))
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Fault(fault) => Self::Fault(fault),
+            Refused::Limit { setting, most } => Self::Limit { setting, most },
+        }
+    }
+}
+
+impl From<ConnectionError> for Error {
+    fn from(error: ConnectionError) -> Self {
+        match error {
+            ConnectionError::ApplicationClosed(close) => {
+                let words = String::from_utf8_lossy(&close.reason).into_owned();
+                Self::Closed(Code(close.error_code.into_inner()), words)
+            }
+            other => Self::Connection(other),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection(error) => error.fmt(f),
+            Self::Closed(code, words) if words.is_empty() => {
+                write!(f, "the peer closed the connection with {code}")
+            }
+            Self::Closed(code, words) => {
+                write!(f, "the peer closed the connection with {code}: {words}")
+            }
+            Self::Fault(fault) => fault.fmt(f),
+            Self::Limit { setting, most } => write!(f, "a head exceeds {setting} ({most})"),
+            Self::Reset(code) => write!(f, "the peer reset the stream with {code}"),
+            Self::GoingAway => f.write_str("the peer is going away (GOAWAY, RFC 9114 §5.2)"),
+            Self::Incomplete => f.write_str("the stream ended before the message"),
+            Self::Timeout(setting) => write!(f, "timed out: {setting}"),
+            Self::Misuse(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// For the transport that a stream is.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Connection(ConnectionError::TimedOut) | Error::Timeout(_) => {
+                io::ErrorKind::TimedOut
+            }
+            Error::Connection(_) | Error::Closed(..) | Error::Reset(_) | Error::GoingAway => {
+                io::ErrorKind::ConnectionReset
+            }
+            Error::Fault(_) | Error::Limit { .. } => io::ErrorKind::InvalidData,
+            Error::Incomplete => io::ErrorKind::UnexpectedEof,
+            Error::Misuse(_) => io::ErrorKind::InvalidInput,
+        };
+        Self::new(kind, error)
+    }
+}

@@ -1,0 +1,181 @@
+//! The Huffman code of header strings (RFC 7541 Appendix B).
+//!
+//! It is canonical: symbols of the same length have consecutive codes, and the first code
+//! of a length follows the last one of the length before. So the lengths are the table.
+
+use super::DecodeError;
+
+/// The end-of-string symbol, which never stands in a string.
+const EOS: usize = 256;
+const SHORTEST: usize = 5;
+const LONGEST: usize = 30;
+
+/// The length in bits of each symbol's code.
+#[rustfmt::skip]
+const LENGTHS: [u8; 257] = [
+    13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28,
+    28, 28, 28, 28, 28, 28, 28, 28, 6, 10, 10, 12, 13, 6, 8, 11, 10, 10, 8, 11, 8, 6, 6, 6,
+    5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 7, 8, 15, 6, 12, 10, 13, 6, 7, 7, 7, 7, 7, 7,
+    7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 8, 7, 8, 13, 19, 13, 14, 6,
+    15, 5, 6, 5, 6, 5, 6, 6, 6, 5, 7, 7, 6, 6, 6, 5, 6, 7, 6, 5, 5, 6, 7, 7,
+    7, 7, 7, 15, 11, 14, 13, 28, 20, 22, 20, 20, 22, 22, 22, 23, 22, 23, 23, 23, 23, 23, 24, 23,
+    24, 24, 22, 23, 24, 23, 23, 23, 23, 21, 22, 23, 22, 23, 23, 24, 22, 21, 20, 22, 22, 23, 23, 21,
+    23, 22, 22, 24, 21, 22, 23, 23, 21, 21, 22, 21, 23, 22, 23, 23, 20, 22, 22, 22, 23, 22, 22, 23,
+    26, 26, 20, 19, 22, 23, 22, 25, 26, 26, 26, 27, 27, 26, 24, 25, 19, 21, 26, 27, 27, 26, 27, 24,
+    21, 21, 26, 26, 28, 27, 27, 27, 20, 24, 20, 21, 22, 21, 21, 23, 22, 22, 25, 25, 24, 24, 26, 23,
+    26, 27, 26, 26, 27, 27, 27, 27, 27, 28, 27, 27, 27, 27, 27, 26, 30,
+];
+
+struct Table {
+    codes: [u32; 257],
+    /// The symbols by length, and by number in each.
+    symbols: [u16; 257],
+    /// By length: the first code, how many there are, and where their symbols begin.
+    ranges: [(u32, u32, usize); LONGEST + 1],
+}
+
+static TABLE: Table = Table::new();
+
+impl Table {
+    const fn new() -> Self {
+        let mut table =
+            Self { codes: [0; 257], symbols: [0; 257], ranges: [(0, 0, 0); LONGEST + 1] };
+        let (mut code, mut filled, mut length) = (0, 0, SHORTEST);
+        while length <= LONGEST {
+            let (first, begin) = (code, filled);
+            let mut symbol = 0;
+            while symbol <= EOS {
+                if LENGTHS[symbol] as usize == length {
+                    table.codes[symbol] = code;
+                    #[allow(clippy::cast_possible_truncation, reason = "at most 256")]
+                    let short = symbol as u16;
+                    table.symbols[filled] = short;
+                    code += 1;
+                    filled += 1;
+                }
+                symbol += 1;
+            }
+            table.ranges[length] = (first, code - first, begin);
+            code <<= 1;
+            length += 1;
+        }
+        table
+    }
+}
+
+/// How long the string becomes, in bytes.
+pub(super) fn encoded_len(text: &[u8]) -> usize {
+    let bits: usize = text.iter().map(|byte| usize::from(LENGTHS[usize::from(*byte)])).sum();
+    bits.div_ceil(8)
+}
+
+/// Appends the string, padded with ones (RFC 7541 §5.2).
+pub(super) fn encode(text: &[u8], out: &mut Vec<u8>) {
+    let (mut bits, mut held) = (0_u64, 0_u32);
+    for byte in text {
+        let symbol = usize::from(*byte);
+        let length = u32::from(LENGTHS[symbol]);
+        bits = bits << length | u64::from(TABLE.codes[symbol]);
+        held += length;
+        while held >= 8 {
+            held -= 8;
+            out.push((bits >> held).to_le_bytes()[0]);
+        }
+    }
+    if held > 0 {
+        let padded = bits << (8 - held) | (0xff >> held);
+        out.push(padded.to_le_bytes()[0]);
+    }
+}
+
+/// The string that this stands for: at most 8/5 as long.
+pub(super) fn decode(coded: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    let mut out = Vec::with_capacity(coded.len() + coded.len() / 2);
+    // The bits not yet decoded stand at the low end.
+    let (mut bits, mut held) = (0_u64, 0_usize);
+    let mut input = coded.iter();
+    loop {
+        while held <= 32 {
+            let Some(byte) = input.next() else { break };
+            bits = bits << 8 | u64::from(*byte);
+            held += 8;
+        }
+        let Some((symbol, length)) = next(bits, held) else {
+            // RFC 7541 §5.2: padding is shorter than a byte, and all ones.
+            let ones = (1_u64 << held.min(8)) - 1;
+            let is_padding = held < 8 && bits & ones == ones;
+            return if is_padding { Ok(out) } else { Err(DecodeError::Huffman) };
+        };
+        held -= length;
+        match u8::try_from(symbol) {
+            Ok(byte) => out.push(byte),
+            Err(_) => return Err(DecodeError::Huffman),
+        }
+    }
+}
+
+/// The first symbol of these bits, and its length; `None` if it isn't whole.
+fn next(bits: u64, held: usize) -> Option<(u16, usize)> {
+    for length in SHORTEST..=LONGEST.min(held) {
+        let mask = (1_u64 << length) - 1;
+        let code = (bits >> (held - length)) & mask;
+        let (first, count, begin) = TABLE.ranges[length];
+        if let Some(n) = code.checked_sub(u64::from(first))
+            && n < u64::from(count)
+        {
+            return Some((TABLE.symbols[begin + usize::try_from(n).ok()?], length));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 7541 Appendix C.4 and C.6.
+    #[test]
+    fn examples_of_the_rfc() {
+        for (text, coded) in [
+            ("www.example.com", "f1e3c2e5f23a6ba0ab90f4ff"),
+            ("no-cache", "a8eb10649cbf"),
+            ("custom-key", "25a849e95ba97d7f"),
+            ("custom-value", "25a849e95bb8e8b4bf"),
+            ("302", "6402"),
+            ("private", "aec3771a4b"),
+            ("Mon, 21 Oct 2013 20:13:21 GMT", "d07abe941054d444a8200595040b8166e082a62d1bff"),
+        ] {
+            let mut out = Vec::new();
+            encode(text.as_bytes(), &mut out);
+            let hex: Vec<_> = out.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(hex.concat(), coded);
+            assert_eq!(encoded_len(text.as_bytes()), out.len());
+            assert_eq!(decode(&out).unwrap(), text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn every_symbol_returns_at_every_place_of_a_byte() {
+        for symbol in 0..=255_u8 {
+            for padding in 0..8 {
+                let mut text = vec![b'0'; padding];
+                text.extend([symbol, b'a', symbol]);
+                let mut out = Vec::new();
+                encode(&text, &mut out);
+                assert_eq!(decode(&out).unwrap(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn bad_padding_and_the_end_symbol_are_refused() {
+        // "0" is five zeros.
+        assert_eq!(decode(&[0b0000_0111]).unwrap(), b"0");
+        assert_eq!(decode(&[0b0000_0110]), Err(DecodeError::Huffman));
+        // A whole byte of padding.
+        assert_eq!(decode(&[0b0000_0111, 0xff]), Err(DecodeError::Huffman));
+        assert_eq!(decode(&[0xff]), Err(DecodeError::Huffman));
+        assert_eq!(decode(&[0xff, 0xff, 0xff, 0xff]), Err(DecodeError::Huffman));
+        assert_eq!(decode(&[]).unwrap(), b"");
+    }
+}

@@ -1,0 +1,192 @@
+//! The server's end of a connection.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use http::{Method, Request, Response, StatusCode};
+use quinn::{RecvStream, SendStream};
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::code::{Code, Fault};
+use crate::error::Error;
+use crate::frame::Place;
+use crate::message::{self, Protocol};
+use crate::settings::Settings;
+use crate::shared::{Handle, Shared, code};
+use crate::stream::Stream;
+
+/// A connection of a client. It is closed when this and the last of its streams is dropped;
+/// dropped before its end, requests that come are rejected, as after
+/// [`shutdown`](Self::shutdown).
+pub struct Connection {
+    requests: mpsc::Receiver<Incoming>,
+    handle: Arc<Handle>,
+    streams: Arc<Mutex<Streams>>,
+}
+
+/// A request, and the stream that it came on.
+#[derive(Debug)]
+pub struct Incoming {
+    /// Its head; an extended CONNECT has its [`Protocol`] among the extensions.
+    pub request: Request<()>,
+    /// For its content, and the response.
+    pub stream: Stream,
+}
+
+/// Which streams are taken.
+#[derive(Default)]
+struct Streams {
+    /// The first that none has come on yet.
+    next: u64,
+    /// The first that is not taken, after a GOAWAY.
+    end: Option<u64>,
+}
+
+impl Connection {
+    /// Begins HTTP/3 on a QUIC connection whose protocol (ALPN) is
+    /// [`h3`](crate::ALPN). How many requests may be open is for the
+    /// [`TransportConfig`](quinn::TransportConfig) to say.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn new(quinn: quinn::Connection, settings: Settings) -> Self {
+        let (handle, shared) = Shared::begin(quinn, settings, false);
+        let streams = Arc::<Mutex<Streams>>::default();
+        let (sender, requests) = mpsc::channel(1);
+        let accepting =
+            Accepting { shared, handle: Arc::downgrade(&handle), streams: streams.clone() };
+        tokio::spawn(accepting.run(sender));
+        Self { requests, handle, streams }
+    }
+
+    /// The next request whose head has come; `None` when no more come, because the connection
+    /// has ended or was shut down. Streams that are open go on.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn accept(&mut self) -> Option<Incoming> {
+        let mut incoming = self.requests.recv().await?;
+        incoming.stream.dropped = Code::REQUEST_CANCELLED;
+        Some(incoming)
+    }
+
+    /// Tells the client by GOAWAY that no more requests are taken (RFC 9114 §5.2). Those that
+    /// have come are still to be accepted.
+    pub fn shutdown(&self) {
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        if streams.end.is_none() {
+            streams.end = Some(streams.next);
+            self.handle.0.we_go.send_replace(Some(streams.next));
+        }
+    }
+
+    /// The address of the client, and all else of QUIC.
+    pub fn quinn(&self) -> &quinn::Connection {
+        &self.handle.0.quinn
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("quinn", self.quinn()).finish_non_exhaustive()
+    }
+}
+
+/// The task that takes streams.
+struct Accepting {
+    shared: Arc<Shared>,
+    handle: Weak<Handle>,
+    streams: Arc<Mutex<Streams>>,
+}
+
+impl Accepting {
+    async fn run(self, sender: mpsc::Sender<Incoming>) {
+        let mut sender = Some(sender);
+        let mut heads = JoinSet::new();
+        let mut going = self.shared.we_go.subscribe();
+        loop {
+            tokio::select! {
+                stream = self.shared.quinn.accept_bi() => {
+                    let Ok((send, recv)) = stream else { return };
+                    match (&sender, self.taken(&send)) {
+                        (Some(sender), Some(handle)) => {
+                            let stream = Stream::new(handle, Place::Request, send, recv);
+                            heads.spawn(head(stream, sender.clone()));
+                        }
+                        _ => reject(send, recv),
+                    }
+                }
+                Some(_) = heads.join_next() => {}
+                // Those whose heads are on the way still have their senders.
+                Ok(()) = going.changed() => sender = None,
+            }
+        }
+    }
+
+    /// The handle for a stream that is taken.
+    fn taken(&self, send: &SendStream) -> Option<Arc<Handle>> {
+        let id = u64::from(send.id());
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        if streams.end.is_some_and(|end| id >= end) {
+            return None;
+        }
+        streams.next = streams.next.max(id + 4);
+        self.handle.upgrade()
+    }
+}
+
+/// RFC 9114 §5.2: it may be sent again, on another connection.
+fn reject(mut send: SendStream, mut recv: RecvStream) {
+    let _ = send.reset(code(Code::REQUEST_REJECTED));
+    let _ = recv.stop(code(Code::REQUEST_REJECTED));
+}
+
+/// Waits for a request's head, and hands it on.
+async fn head(mut stream: Stream, sender: mpsc::Sender<Incoming>) {
+    let after = stream.shared().settings.head_timeout;
+    stream.dropped = Code::REQUEST_INCOMPLETE;
+    match timeout(after, request(&mut stream)).await {
+        Ok(Ok(request)) => {
+            stream.dropped = Code::REQUEST_REJECTED;
+            // Where nobody accepts any more, it is dropped.
+            let _ = sender.send(Incoming { request, stream }).await;
+        }
+        Ok(Err(Error::Limit { .. })) => {
+            // The stream was not reset, so that the client can be told (§4.2.2).
+            let _ = timeout(after, too_large(&mut stream)).await;
+        }
+        Ok(Err(_)) | Err(_) => {}
+    }
+}
+
+async fn too_large(stream: &mut Stream) -> Result<(), Error> {
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    stream.stop_receiving();
+    stream.send_response(&response).await?;
+    let _ = stream.shutdown().await;
+    Ok(())
+}
+
+async fn request(stream: &mut Stream) -> Result<Request<()>, Error> {
+    let Some(fields) = stream.next_head().await? else { return Err(Error::Incomplete) };
+    let request = message::read_request(&fields);
+    let mut request = request.map_err(|fault| stream.refuse(fault.into()))?;
+    let is_extended = request.extensions().get::<Protocol>().is_some();
+    if is_extended && !stream.shared().settings.enable_connect_protocol {
+        let why = ":protocol without the server's setting (RFC 8441 §3)";
+        return Err(stream.refuse(Fault::stream(Code::MESSAGE_ERROR, why).into()));
+    }
+    let is_tunnel = request.method() == Method::CONNECT;
+    stream.begin_content(request.headers(), is_tunnel, false)?;
+    *request.version_mut() = http::Version::HTTP_3;
+    Ok(request)
+}

@@ -1,0 +1,147 @@
+//! SETTINGS (RFC 9114 §7.2.4), and the limits of this end.
+
+use std::time::Duration;
+
+use crate::code::{Code, Fault};
+use crate::frame::{self, FrameType};
+use crate::refused::Refused;
+use crate::varint;
+
+const MAX_FIELD_SECTION_SIZE: u64 = 0x06;
+/// RFC 9220 §3.
+const ENABLE_CONNECT_PROTOCOL: u64 = 0x08;
+
+/// What this end allows its peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The most bytes of a head: names and values, and 32 for each field (RFC 9114 §4.2.2).
+    /// The peer is told. Default: 16 KiB.
+    pub max_field_section_size: u64,
+    /// The most fields of a head, the pseudo-header fields among them. Default: 100.
+    pub max_fields: usize,
+    /// Whether a server takes the extended CONNECT (RFC 9220 §3). Clients don't send it.
+    /// Default: no.
+    pub enable_connect_protocol: bool,
+    /// How long the head of a request may take to come, once its stream is open. For
+    /// servers. Default: 10 s.
+    pub head_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_field_section_size: 16 << 10,
+            max_fields: 100,
+            enable_connect_protocol: false,
+            head_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Settings {
+    pub(crate) fn check_section_size(&self, size: u64) -> Result<(), Refused> {
+        let most = self.max_field_section_size;
+        if size > most {
+            return Err(Refused::Limit { setting: "max_field_section_size", most });
+        }
+        Ok(())
+    }
+
+    /// The frame.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        let mut payload = Vec::new();
+        varint::encode(MAX_FIELD_SECTION_SIZE, &mut payload);
+        varint::encode(self.max_field_section_size, &mut payload);
+        if self.enable_connect_protocol {
+            varint::encode(ENABLE_CONNECT_PROTOCOL, &mut payload);
+            varint::encode(1, &mut payload);
+        }
+        frame::encode_header(FrameType::SETTINGS, payload.len() as u64, out);
+        out.extend(payload);
+    }
+}
+
+/// What the peer allows this end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerSettings {
+    /// The largest head that it takes; `None` if it does not say.
+    pub max_field_section_size: Option<u64>,
+    /// Whether it takes the extended CONNECT (RFC 9220 §3).
+    pub enable_connect_protocol: bool,
+}
+
+impl PeerSettings {
+    /// Takes the payload of the frame apart. What is unknown is of no matter.
+    pub fn decode(mut payload: &[u8]) -> Result<Self, Fault> {
+        let wrong = |why| Err(Fault::connection(Code::SETTINGS_ERROR, why));
+        let mut settings = Self::default();
+        let mut seen = Vec::new();
+        while !payload.is_empty() {
+            let (Some(identifier), Some(value)) = (take(&mut payload), take(&mut payload)) else {
+                let why = "SETTINGS end within a setting (RFC 9114 §7.1)";
+                return Err(Fault::connection(Code::FRAME_ERROR, why));
+            };
+            seen.push(identifier);
+            match identifier {
+                // What these were in HTTP/2.
+                0x00 | 0x02..=0x05 => return wrong("a setting of HTTP/2 (RFC 9114 §7.2.4.1)"),
+                MAX_FIELD_SECTION_SIZE => settings.max_field_section_size = Some(value),
+                ENABLE_CONNECT_PROTOCOL if value > 1 => {
+                    return wrong("SETTINGS_ENABLE_CONNECT_PROTOCOL is 0 or 1 (RFC 8441 §3)");
+                }
+                ENABLE_CONNECT_PROTOCOL => settings.enable_connect_protocol = value == 1,
+                _ => {}
+            }
+        }
+        seen.sort_unstable();
+        if seen.windows(2).any(|pair| pair[0] == pair[1]) {
+            return wrong("a setting stands twice (RFC 9114 §7.2.4)");
+        }
+        Ok(settings)
+    }
+}
+
+fn take(input: &mut &[u8]) -> Option<u64> {
+    let (value, length) = varint::decode(input)?;
+    *input = &input[length..];
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ours_are_read_as_they_are_meant() {
+        for enable_connect_protocol in [false, true] {
+            let ours = Settings { enable_connect_protocol, ..Settings::default() };
+            let mut out = Vec::new();
+            ours.encode(&mut out);
+            assert_eq!((out[0], usize::from(out[1])), (0x04, out.len() - 2));
+            let theirs = PeerSettings::decode(&out[2..]).unwrap();
+            let max_field_section_size = Some(16 << 10);
+            assert_eq!(theirs, PeerSettings { max_field_section_size, enable_connect_protocol });
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_has_its_code() {
+        for (payload, code) in [
+            (&[0x08, 2][..], Code::SETTINGS_ERROR),
+            (&[0x02, 0], Code::SETTINGS_ERROR),
+            (&[0x00, 0], Code::SETTINGS_ERROR),
+            (&[0x08, 1, 0x08, 1], Code::SETTINGS_ERROR),
+            (&[0x21, 1, 0x06, 1, 0x21, 1], Code::SETTINGS_ERROR),
+            (&[0x08], Code::FRAME_ERROR),
+            (&[0x40], Code::FRAME_ERROR),
+            (&[0x08, 0x40], Code::FRAME_ERROR),
+        ] {
+            let fault = PeerSettings::decode(payload).unwrap_err();
+            assert_eq!((fault.code, fault.is_of_connection), (code, true), "{payload:?}");
+        }
+        // Unknown and reserved ones, QPACK's, and none at all.
+        let known = PeerSettings::decode(&[0x21, 5, 0x01, 0x40, 0x64, 0x07, 16]).unwrap();
+        assert_eq!(known, PeerSettings::default());
+        assert_eq!(PeerSettings::decode(&[]).unwrap(), PeerSettings::default());
+    }
+}

@@ -1,0 +1,420 @@
+//! A request stream, and the transport that it is.
+
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Response};
+use quinn::{RecvStream, SendStream};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::code::{Code, Fault};
+use crate::error::Error;
+use crate::frame::{self, Event, FrameReader, FrameType, Place};
+use crate::message;
+use crate::qpack::{self, Field};
+use crate::refused::Refused;
+use crate::shared::{Handle, Shared, code};
+
+/// The most bytes that are taken at once to be written.
+const MAX_WRITE: usize = 32 << 10;
+/// How many chunks without content are looked at before another task has its turn.
+const MAX_IDLE_CHUNKS: usize = 32;
+/// How long a stream that was dropped after its end keeps the connection, until the peer has
+/// all of it.
+const LINGER: Duration = Duration::from_secs(3);
+
+/// The stream of a request and its response: what a WebSocket runs on (RFC 9220 §3).
+///
+/// What is read and written is the content, in DATA frames on the wire. The peer's end of
+/// the stream is the end of what is read, as the FIN of TCP is; a reset is an error of the
+/// kind [`ConnectionReset`](io::ErrorKind::ConnectionReset). Shutting down ends the sending
+/// side. Trailers are ignored.
+///
+/// Nothing is buffered but the last chunk read and the last one written: whoever doesn't read
+/// stops the peer, by the flow control of QUIC.
+///
+/// Dropped before its end, it is reset with `H3_REQUEST_CANCELLED`. Dropped after it, what is
+/// on the way still arrives.
+pub struct Stream {
+    send: SendStream,
+    recv: RecvStream,
+    frames: FrameReader,
+    /// Received, and not taken apart.
+    chunk: Bytes,
+    /// Content that was not asked for yet.
+    content: Bytes,
+    /// What `content-length` still promises.
+    content_left: Option<u64>,
+    /// Framed, and not taken by the connection.
+    out: Bytes,
+    /// Whether the head was sent: of the request, or of the response.
+    is_open: bool,
+    /// The peer has ended its side.
+    is_ended: bool,
+    sending: Sending,
+    failed: Option<Error>,
+    handle: Arc<Handle>,
+    /// What the stream is reset with if it is dropped.
+    pub(crate) dropped: Code,
+}
+
+/// This end's side.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sending {
+    Open,
+    Finished,
+    Reset,
+}
+
+impl Stream {
+    pub(crate) fn new(
+        handle: Arc<Handle>,
+        place: Place,
+        send: SendStream,
+        recv: RecvStream,
+    ) -> Self {
+        let frames = FrameReader::new(place, &handle.0.settings);
+        Self {
+            send,
+            recv,
+            frames,
+            chunk: Bytes::new(),
+            content: Bytes::new(),
+            content_left: None,
+            out: Bytes::new(),
+            is_open: false,
+            is_ended: false,
+            sending: Sending::Open,
+            failed: None,
+            handle,
+            dropped: Code::REQUEST_CANCELLED,
+        }
+    }
+
+    /// The number of the stream.
+    pub fn id(&self) -> u64 {
+        self.send.id().into()
+    }
+
+    /// Sends the head of the response; for servers, once. Interim responses (1xx) may go
+    /// before it.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the head leaves with what is written next.
+    pub async fn send_response(&mut self, response: &Response<()>) -> Result<(), Error> {
+        if self.shared().is_client || self.is_open {
+            return Err(Error::Misuse("there is nothing to be answered here"));
+        }
+        let fields = message::response_fields(response)?;
+        self.queue_head(&fields)?;
+        self.is_open = !response.status().is_informational();
+        std::future::poll_fn(|cx| self.poll_out(cx)).await
+    }
+
+    /// Ends both directions at once with this code, whatever is on the way.
+    pub fn reset(&mut self, why: Code) {
+        self.sending = Sending::Reset;
+        let _ = self.send.reset(code(why));
+        if !self.is_ended {
+            let _ = self.recv.stop(code(why));
+        }
+        self.failed.get_or_insert(Error::Misuse("this end reset the stream"));
+    }
+
+    /// Asks the peer to send nothing more, as nobody reads it. What is written goes on.
+    pub fn stop_receiving(&mut self) {
+        if !std::mem::replace(&mut self.is_ended, true) {
+            let _ = self.recv.stop(code(Code::NO_ERROR));
+        }
+        (self.chunk, self.content) = (Bytes::new(), Bytes::new());
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.handle.0
+    }
+
+    /// Puts a head behind what is to be written.
+    pub(crate) fn queue_head(&mut self, fields: &[Field<'_>]) -> Result<(), Error> {
+        let most = self.shared().peer.borrow().and_then(|peer| peer.max_field_section_size);
+        if let Some(most) = most.filter(|most| qpack::size(fields) > *most) {
+            return Err(Error::Limit { setting: "the peer's MAX_FIELD_SECTION_SIZE", most });
+        }
+        let mut section = Vec::new();
+        qpack::encode(fields, &mut section);
+        let mut out = BytesMut::with_capacity(self.out.len() + section.len() + 8);
+        out.extend_from_slice(&self.out);
+        frame::encode_header(FrameType::HEADERS, section.len() as u64, &mut out);
+        out.extend_from_slice(&section);
+        self.out = out.freeze();
+        Ok(())
+    }
+
+    /// The head of a request was queued: content may follow.
+    pub(crate) fn open(&mut self) {
+        self.is_open = true;
+    }
+
+    /// The next head; `None` if the stream has ended. What waits to be written is.
+    pub(crate) async fn next_head(&mut self) -> Result<Option<Vec<Field<'static>>>, Error> {
+        let event = std::future::poll_fn(|cx| {
+            // The peer may answer before it has read all, or anything.
+            let _ = self.poll_out(cx);
+            self.poll_event(cx)
+        });
+        let Some(Event::Headers(section)) = event.await? else { return Ok(None) };
+        let fields = qpack::decode(&section, &self.shared().settings);
+        fields.map(Some).map_err(|refused| self.refuse(refused))
+    }
+
+    /// The head was the message's own: its content follows.
+    pub(crate) fn begin_content(
+        &mut self,
+        headers: &HeaderMap,
+        is_tunnel: bool,
+        may_be_empty: bool,
+    ) -> Result<(), Error> {
+        self.frames.head_is_done(is_tunnel);
+        if is_tunnel || may_be_empty {
+            return Ok(());
+        }
+        let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+        let Some(first) = lengths.next() else { return Ok(()) };
+        let digits = first.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+        let length = digits.and_then(|text| text.parse().ok());
+        if length.is_none() || lengths.any(|other| other != first) {
+            let why = "content-length is no length (RFC 9114 §4.1.2)";
+            return Err(self.refuse(Fault::stream(Code::MESSAGE_ERROR, why).into()));
+        }
+        self.content_left = length;
+        Ok(())
+    }
+
+    /// Ends the stream, or the connection, over what came.
+    pub(crate) fn refuse(&mut self, refused: Refused) -> Error {
+        let error = match refused {
+            Refused::Fault(fault) if fault.is_of_connection => self.shared().fail(fault),
+            // Which a server answers.
+            Refused::Limit { .. } if !self.shared().is_client => refused.into(),
+            other => {
+                self.reset(other.code());
+                other.into()
+            }
+        };
+        self.failed = Some(error.clone());
+        error
+    }
+
+    /// The next event of the stream; `None` when it has ended.
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>, Error>> {
+        if let Some(error) = &self.failed {
+            return Poll::Ready(Err(error.clone()));
+        }
+        for _ in 0..MAX_IDLE_CHUNKS {
+            match self.frames.read(&mut self.chunk) {
+                Ok(Some(event)) => return Poll::Ready(Ok(Some(event))),
+                Ok(None) if self.is_ended => return Poll::Ready(Ok(None)),
+                Ok(None) => {}
+                Err(refused) => return Poll::Ready(Err(self.refuse(refused))),
+            }
+            let read = ready!(pin!(self.recv.read_chunk(usize::MAX, true)).poll(cx));
+            match read {
+                Ok(Some(chunk)) => self.chunk = chunk.bytes,
+                Ok(None) => return Poll::Ready(self.ended().map(|()| None)),
+                Err(error) => return Poll::Ready(Err(self.fail_reading(error))),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn fail_reading(&mut self, error: quinn::ReadError) -> Error {
+        let error = self.shared().read_error(error);
+        self.is_ended = true;
+        self.failed = Some(error.clone());
+        error
+    }
+
+    /// The peer has ended its side: whether it may.
+    fn ended(&mut self) -> Result<(), Error> {
+        self.is_ended = true;
+        self.frames.finish().map_err(|fault| self.refuse(fault.into()))?;
+        match self.content_left {
+            None | Some(0) => Ok(()),
+            Some(_) => Err(self.wrong_length()),
+        }
+    }
+
+    fn wrong_length(&mut self) -> Error {
+        let why = "the content is not as long as content-length says (RFC 9114 §4.1.2)";
+        self.refuse(Fault::stream(Code::MESSAGE_ERROR, why).into())
+    }
+
+    fn count_content(&mut self, length: u64) -> Result<(), Error> {
+        if let Some(left) = &mut self.content_left {
+            *left = match left.checked_sub(length) {
+                Some(left) => left,
+                None => return Err(self.wrong_length()),
+            };
+        }
+        Ok(())
+    }
+
+    /// Reads content straight into the buffer: there is a frame of it, and nothing before.
+    fn poll_content(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<Result<(), Error>> {
+        let left = usize::try_from(self.frames.data_left()).unwrap_or(usize::MAX);
+        let most = left.min(buf.remaining());
+        let read = ready!(self.recv.poll_read(cx, buf.initialize_unfilled_to(most)));
+        let length = read.map_err(|error| self.fail_reading(error))?;
+        if length == 0 {
+            return Poll::Ready(self.ended());
+        }
+        self.count_content(length as u64)?;
+        self.frames.skip_data(length as u64);
+        buf.advance(length);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Hands what is framed to the connection.
+    fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        while !self.out.is_empty() {
+            let chunks = std::slice::from_mut(&mut self.out);
+            let written = ready!(pin!(self.send.write_chunks(chunks)).poll(cx));
+            if let Err(error) = written {
+                return Poll::Ready(Err(self.shared().write_error(error)));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn frame_content(&mut self, bufs: &[IoSlice<'_>]) -> usize {
+        let all: usize = bufs.iter().map(|buf| buf.len()).sum();
+        let length = all.min(MAX_WRITE);
+        let mut out = BytesMut::with_capacity(length + 16);
+        frame::encode_header(FrameType::DATA, length as u64, &mut out);
+        let mut left = length;
+        for buf in bufs {
+            let taken = left.min(buf.len());
+            out.put_slice(&buf[..taken]);
+            left -= taken;
+        }
+        self.out = out.freeze();
+        length
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        while this.content.is_empty() {
+            if this.chunk.is_empty() && this.frames.data_left() > 0 && this.failed.is_none() {
+                return this.poll_content(cx, buf).map_err(Into::into);
+            }
+            match ready!(this.poll_event(cx))? {
+                Some(Event::Data(content)) => {
+                    this.count_content(content.len() as u64)?;
+                    this.content = content;
+                }
+                Some(_) => {}
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+        let length = this.content.len().min(buf.remaining());
+        buf.put_slice(&this.content[..length]);
+        this.content.advance(length);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        if this.sending != Sending::Open || !this.is_open {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        ready!(this.poll_out(cx))?;
+        if bufs.iter().all(|buf| buf.is_empty()) {
+            return Poll::Ready(Ok(0));
+        }
+        let length = this.frame_content(bufs);
+        // What doesn't fit is written by the next call, or by flushing.
+        if let Poll::Ready(Err(error)) = this.poll_out(cx) {
+            return Poll::Ready(Err(error.into()));
+        }
+        Poll::Ready(Ok(length))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_out(cx).map_err(Into::into)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.sending == Sending::Open {
+            ready!(this.poll_out(cx))?;
+            this.sending = Sending::Finished;
+            let _ = this.send.finish();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if self.sending == Sending::Open {
+            let _ = self.send.reset(code(self.dropped));
+        }
+        if !self.is_ended {
+            // RFC 9114 §4.1: a response that is whole needs no more of the request.
+            let done = self.sending == Sending::Finished && !self.shared().is_client;
+            let why = if done { Code::NO_ERROR } else { self.dropped };
+            let _ = self.recv.stop(code(why));
+        }
+        if self.sending == Sending::Finished
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let (stopped, handle) = (self.send.stopped(), self.handle.clone());
+            runtime.spawn(async move {
+                let _ = tokio::time::timeout(LINGER, stopped).await;
+                drop(handle);
+            });
+        }
+    }
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
