@@ -2,7 +2,7 @@
 
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
-#![cfg(all(feature = "http2", feature = "hyper", feature = "tls"))]
+#![cfg(all(feature = "http2", feature = "http3", feature = "hyper"))]
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -114,7 +114,8 @@ async fn over_tls_the_version_is_negotiated() {
     let pem = server::Certificate::new(Pem::text(certificate.clone()), Pem::text(key));
     let tls = server::TlsConfig::builder().certificate(pem).build().unwrap();
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(both_versions()).tls(tls);
-    let address = server.local_addr().unwrap();
+    let server = server.http3().unwrap();
+    let (address, handle) = (server.local_addr().unwrap(), server.handle());
     tokio::spawn(server.serve_handshakes(|handshake| async move {
         let remote = handshake.remote().unwrap();
         let tls = remote.tls.as_ref().unwrap();
@@ -125,16 +126,23 @@ async fn over_tls_the_version_is_negotiated() {
         echo(websocket).await;
     }));
     let url = format!("wss://localhost:{}/", address.port());
-    for (version, alpn) in
-        [(Version::Http1, "http/1.1"), (Version::Http2, "h2"), (Version::Auto, "h2")]
-    {
+    for (version, alpn) in [
+        (Version::Http1, "http/1.1"),
+        (Version::Http2, "h2"),
+        (Version::Auto, "h2"),
+        (Version::Http3, "h3"),
+    ] {
         let tls = TlsSettings::new().roots(Roots::None).add_authorities(certificate.as_bytes());
         let builder = Client::builder().proxies(Proxies::none()).version(version);
         let client = builder.tls(tls.unwrap()).build().unwrap();
         let (mut websocket, _) = client.connect(&url).await.unwrap();
         assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some(alpn));
         say(&mut websocket, "secret").await;
+        say(&mut websocket, &"long ".repeat(200_000)).await;
+        assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
     }
+    let opened = Outcome::Opened(HttpVersion::Http3);
+    assert_eq!(handle.stats().handshakes[&opened], 1);
     // Whoever speaks no TLS gets an end, and bothers nobody.
     let answer = raw(address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert!(!answer.contains("HTTP"), "{answer}");
@@ -518,4 +526,25 @@ fn several_threads_serve_one_port() {
         assert_eq!(report.cut, 0);
     });
     serving.join().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_without_streams_is_ended() {
+    let mut config = both_versions();
+    config.limits.idle_timeout = Duration::from_millis(200);
+    config.handshake.handshake_timeout = Duration::from_millis(500);
+    let (address, handle, _) = serving(config).await;
+    let client = client(Version::Http2);
+    let (mut websocket, _) = client.connect(&format!("ws://{address}/")).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    say(&mut websocket, "not idle").await;
+    assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
+    // And one that never says anything behind the preface and its SETTINGS.
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    silent.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let mut bytes = Vec::new();
+    silent.read_to_end(&mut bytes).await.unwrap();
+    while handle.connections() > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }

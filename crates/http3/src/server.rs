@@ -82,6 +82,11 @@ impl Connection {
         }
     }
 
+    /// How many requests are under way: on their streams, or waiting to be accepted.
+    pub fn open_streams(&self) -> usize {
+        Arc::strong_count(&self.handle) - 1
+    }
+
     /// The address of the client, and all else of QUIC.
     pub fn quinn(&self) -> &quinn::Connection {
         &self.handle.0.quinn

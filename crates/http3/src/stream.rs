@@ -107,13 +107,19 @@ impl Stream {
     /// # Cancel safety
     /// Dropped before it is ready, the head leaves with what is written next.
     pub async fn send_response(&mut self, response: &Response<()>) -> Result<(), Error> {
+        self.queue_response(response)?;
+        std::future::poll_fn(|cx| self.poll_out(cx)).await
+    }
+
+    /// The same without waiting: the head leaves with what is written next.
+    pub fn queue_response(&mut self, response: &Response<()>) -> Result<(), Error> {
         if self.shared().is_client || self.is_open {
             return Err(Error::Misuse("there is nothing to be answered here"));
         }
         let fields = message::response_fields(response)?;
         self.queue_head(&fields)?;
         self.is_open = !response.status().is_informational();
-        std::future::poll_fn(|cx| self.poll_out(cx)).await
+        Ok(())
     }
 
     /// Ends both directions at once with this code, whatever is on the way.

@@ -17,6 +17,8 @@ enum Kind {
     Http1(Incoming),
     #[cfg(feature = "http2")]
     Http2(h2::RecvStream),
+    #[cfg(feature = "http3")]
+    Http3(super::shared_stream::SharedStream),
 }
 
 impl Body {
@@ -27,6 +29,13 @@ impl Body {
     #[cfg(feature = "http2")]
     pub(crate) fn http2(receive: h2::RecvStream) -> Self {
         Self(Kind::Http2(receive))
+    }
+}
+
+#[cfg(feature = "http3")]
+impl Body {
+    pub(crate) fn http3(stream: super::shared_stream::SharedStream) -> Self {
+        Self(Kind::Http3(stream))
     }
 }
 
@@ -54,6 +63,8 @@ impl HttpBody for Body {
             }
             #[cfg(feature = "http2")]
             Kind::Http2(receive) => poll_http2(receive, cx),
+            #[cfg(feature = "http3")]
+            Kind::Http3(stream) => poll_http3(stream, cx),
         }
     }
 
@@ -62,6 +73,8 @@ impl HttpBody for Body {
             Kind::Http1(incoming) => incoming.is_end_stream(),
             #[cfg(feature = "http2")]
             Kind::Http2(receive) => receive.is_end_stream(),
+            #[cfg(feature = "http3")]
+            Kind::Http3(_) => false,
         }
     }
 
@@ -70,6 +83,8 @@ impl HttpBody for Body {
             Kind::Http1(incoming) => incoming.size_hint(),
             #[cfg(feature = "http2")]
             Kind::Http2(_) => SizeHint::default(),
+            #[cfg(feature = "http3")]
+            Kind::Http3(_) => SizeHint::default(),
         }
     }
 }
@@ -92,5 +107,27 @@ fn poll_http2(
             Ok(None) => Poll::Ready(None),
             Err(error) => Poll::Ready(Some(Err(failed(error)))),
         },
+    }
+}
+
+/// How much of a stream of HTTP/3 is read at once.
+#[cfg(feature = "http3")]
+const CHUNK: usize = 16 << 10;
+
+#[cfg(feature = "http3")]
+fn poll_http3(
+    stream: &mut super::shared_stream::SharedStream,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    use std::future::Future;
+    use std::task::ready;
+    use tokio::io::AsyncReadExt;
+
+    let mut chunk = bytes::BytesMut::with_capacity(CHUNK);
+    let read = std::pin::pin!(stream.read_buf(&mut chunk)).poll(cx);
+    match ready!(read) {
+        Ok(0) => Poll::Ready(None),
+        Ok(_) => Poll::Ready(Some(Ok(Frame::data(chunk.freeze())))),
+        Err(error) => Poll::Ready(Some(Err(failed(error)))),
     }
 }

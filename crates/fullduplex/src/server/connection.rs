@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt;
 
 use super::handshake::{Handshake, note_refusal, read_request, refuse_head};
 use super::in_flight::Ticket;
-#[cfg(any(feature = "http2", feature = "hyper"))]
+#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 use super::lifecycle::Draining;
 use super::lifecycle::Shared;
 use super::members::Place;
@@ -251,7 +251,7 @@ impl Context {
         }
     }
 
-    #[cfg(any(feature = "http2", feature = "hyper"))]
+    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
     pub(crate) fn draining(&self) -> Draining {
         self.shared.draining()
     }

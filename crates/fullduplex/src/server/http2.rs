@@ -10,9 +10,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
 use super::connection::Context;
+use super::in_flight::Idle;
 use super::members::Place;
 use super::remote::Remote;
-use super::reply::Reply;
+use super::reply::{Reply, strip_connection_fields};
 use super::request::{Accepted, Asked, Denied};
 use crate::client::BoxFuture;
 use crate::error::{Error, ErrorKind};
@@ -75,27 +76,38 @@ pub(crate) async fn serve<S: Transport>(
         let stream = Stream { respond, receive, counted: under_way.clone() };
         tokio::spawn(respond_to(context.clone(), parts, stream, remote.clone(), place.clone()));
     };
+    let mut idle = Idle::default();
     loop {
-        let idle = async {
-            if Arc::strong_count(&under_way) > 1 {
-                std::future::pending::<()>().await;
-            }
-            sleep(limits.idle_timeout).await;
-        };
         tokio::select! {
             accepted = connection.accept() => match accepted {
                 Some(Ok(accepted)) => respond(accepted),
                 // Its streams are told how it ended.
                 Some(Err(_)) | None => return,
             },
-            () = idle => break,
+            () = sleep(limits.idle_timeout / 2) => {
+                if idle.tick(Arc::strong_count(&under_way) == 1) {
+                    break;
+                }
+            }
             () = draining.wait() => break,
         }
     }
     // No stream is taken any more; those that are open go on to their end.
     connection.graceful_shutdown();
-    while let Some(Ok(accepted)) = connection.accept().await {
-        respond(accepted);
+    let mut idle = Idle::default();
+    loop {
+        tokio::select! {
+            accepted = connection.accept() => match accepted {
+                Some(Ok(accepted)) => respond(accepted),
+                Some(Err(_)) | None => return,
+            },
+            // The peer is to end it, now that there is nothing left.
+            () = sleep(context.config.handshake.handshake_timeout / 2) => {
+                if idle.tick(Arc::strong_count(&under_way) == 1) {
+                    return;
+                }
+            }
+        }
     }
 }
 
@@ -184,15 +196,6 @@ impl Reply<NetStream> for Stream {
             Ok(())
         })
     }
-}
-
-/// Takes away what is of a connection of HTTP/1.1 (RFC 9113 §8.2.2).
-fn strip_connection_fields(headers: &mut http::HeaderMap) {
-    for name in [header::CONNECTION, header::UPGRADE, header::TRANSFER_ENCODING] {
-        headers.remove(name);
-    }
-    headers.remove("keep-alive");
-    headers.remove("proxy-connection");
 }
 
 /// Sends the answer of a service, at the pace of whoever reads it. That to a HEAD has no

@@ -30,6 +30,12 @@ impl InFlight {
         Self { limit: limit.max(1), count: Arc::default(), queue: Mutex::default() }
     }
 
+    /// Whether more than half of the places are taken.
+    #[cfg(feature = "http3")]
+    pub(crate) fn is_busy(&self) -> bool {
+        self.count.load(Ordering::Relaxed) > self.limit / 2
+    }
+
     /// Counts one more, and makes the oldest give way if that is too many. Gives whether one
     /// had to.
     pub(crate) fn enter(&self) -> (Ticket, bool) {
@@ -63,6 +69,20 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Finds out that a connection of many streams has had none for a while, by a look at it now
+/// and then.
+#[cfg(any(feature = "http2", feature = "http3"))]
+#[derive(Default)]
+pub(crate) struct Idle(bool);
+
+#[cfg(any(feature = "http2", feature = "http3"))]
+impl Idle {
+    /// Whether it is idle, and was so the last time.
+    pub(crate) fn tick(&mut self, is_idle: bool) -> bool {
+        std::mem::replace(&mut self.0, is_idle) && is_idle
     }
 }
 

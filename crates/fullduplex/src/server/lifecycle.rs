@@ -51,7 +51,7 @@ impl Shared {
         *self.phase.borrow() >= Phase::Draining
     }
 
-    #[cfg(any(feature = "http2", feature = "hyper"))]
+    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
     pub(crate) fn draining(&self) -> Draining {
         Draining(self.phase.subscribe())
     }
@@ -120,10 +120,10 @@ impl Shared {
 }
 
 /// The signal to end what goes on.
-#[cfg(any(feature = "http2", feature = "hyper"))]
+#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 pub(crate) struct Draining(watch::Receiver<Phase>);
 
-#[cfg(any(feature = "http2", feature = "hyper"))]
+#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 impl Draining {
     pub(crate) async fn wait(&mut self) {
         if self.0.wait_for(|phase| *phase >= Phase::Draining).await.is_err() {

@@ -20,6 +20,8 @@ mod host;
 mod http1;
 #[cfg(feature = "http2")]
 mod http2;
+#[cfg(feature = "http3")]
+mod http3;
 mod in_flight;
 mod lifecycle;
 mod listen;
@@ -37,6 +39,8 @@ mod running;
 mod secret;
 #[cfg(feature = "hyper")]
 mod service;
+#[cfg(all(feature = "http3", feature = "hyper"))]
+mod shared_stream;
 mod slots;
 mod stats;
 #[cfg(unix)]

@@ -90,3 +90,13 @@ pub(crate) async fn respond<S: Transport>(
     let _ = timeout(ANSWER_TIMEOUT, drain).await;
     Ok(())
 }
+
+/// Takes away what is of a connection of HTTP/1.1 (RFC 9113 §8.2.2, RFC 9114 §4.2).
+#[cfg(any(feature = "http2", feature = "http3"))]
+pub(crate) fn strip_connection_fields(headers: &mut http::HeaderMap) {
+    for name in [http::header::CONNECTION, http::header::UPGRADE, http::header::TRANSFER_ENCODING] {
+        headers.remove(name);
+    }
+    headers.remove("keep-alive");
+    headers.remove("proxy-connection");
+}

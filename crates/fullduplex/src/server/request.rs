@@ -199,7 +199,7 @@ impl Accepted {
     }
 
     /// For an HTTP library.
-    #[cfg(any(feature = "http2", feature = "hyper"))]
+    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
     pub(crate) fn response(&self) -> Result<Response<()>, Error> {
         let mut response = Response::builder().status(self.status);
         for (name, value) in &self.fields {

@@ -30,6 +30,8 @@ pub struct Server {
     authenticate: Option<Authenticate>,
     #[cfg(feature = "tls")]
     tls: Option<super::TlsConfig>,
+    #[cfg(feature = "http3")]
+    quic: Vec<fullduplex_http3::quinn::Endpoint>,
     #[cfg(feature = "hyper")]
     service: Option<Arc<dyn super::service::Ordinary>>,
 }
@@ -55,6 +57,8 @@ impl Server {
             authenticate: None,
             #[cfg(feature = "tls")]
             tls: None,
+            #[cfg(feature = "http3")]
+            quic: Vec::new(),
             #[cfg(feature = "hyper")]
             service: None,
         }
@@ -69,6 +73,8 @@ impl Server {
             authenticate: self.authenticate.clone(),
             #[cfg(feature = "tls")]
             tls: self.tls.clone(),
+            #[cfg(feature = "http3")]
+            quic: Vec::new(),
             #[cfg(feature = "hyper")]
             service: self.service.clone(),
         }
@@ -119,6 +125,27 @@ impl Server {
     pub fn tls(mut self, tls: super::TlsConfig) -> Self {
         self.tls = Some(tls);
         self
+    }
+
+    /// Speaks HTTP/3 too (RFC 9220), on the ports of UDP that have the numbers of those of TCP
+    /// that it listens on. To be called behind [`config`](Self::config) and
+    /// [`tls`](Self::tls), without which there is no HTTP/3, on a tokio runtime.
+    ///
+    /// Clients learn of it by `Alt-Svc` (RFC 7838), which the application has to send with its
+    /// answers to ordinary requests: `h3=":443"`.
+    #[cfg(feature = "http3")]
+    pub fn http3(mut self) -> Result<Self, Error> {
+        let failed = |error| Error::io("listening for HTTP/3", error);
+        let tls = self.tls.as_ref().ok_or_else(|| {
+            Error::new(crate::ErrorKind::Misuse, "HTTP/3 needs TLS (RFC 9114 §3.1)")
+        })?;
+        for listener in &self.listeners {
+            if let Some(address) = listener.local_addr().map_err(failed)? {
+                let socket = std::net::UdpSocket::bind(address).map_err(failed)?;
+                self.quic.push(super::http3::listen(socket, tls, &self.config)?);
+            }
+        }
+        Ok(self)
     }
 
     /// Looks at each request for a WebSocket before the handler does: gives it back, perhaps
@@ -205,6 +232,10 @@ impl Server {
         let mut accepting = JoinSet::new();
         for listener in self.listeners {
             accepting.spawn(accept(listener, context.clone()));
+        }
+        #[cfg(feature = "http3")]
+        for endpoint in self.quic {
+            accepting.spawn(super::http3::accept(endpoint, context.clone()));
         }
         self.shared.done().await;
     }

@@ -20,7 +20,8 @@ use crate::tls::certificate_problem;
 pub struct TlsInfo {
     /// `TLSv1.3` or `TLSv1.2`.
     pub version: &'static str,
-    /// The cipher suite by its registered name, such as `TLS_AES_128_GCM_SHA256`.
+    /// The cipher suite by its registered name, such as `TLS_AES_128_GCM_SHA256`;
+    /// empty on HTTP/3.
     pub cipher_suite: String,
     /// The name that the client asked for (SNI), in small letters.
     pub server_name: Option<String>,
@@ -52,6 +53,22 @@ impl TlsInfo {
             alpn: connection.alpn_protocol().map(<[u8]>::to_vec),
             peer_certificates: certificates.iter().map(|der| der.to_vec()).collect(),
             resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+        }
+    }
+}
+
+#[cfg(feature = "http3")]
+impl TlsInfo {
+    /// What QUIC tells, which has TLS 1.3 alone (RFC 9001 §4.2) and keeps the cipher suite to
+    /// itself.
+    pub(crate) fn of_quic(server_name: Option<String>, peer_certificates: Vec<Vec<u8>>) -> Self {
+        Self {
+            version: "TLSv1.3",
+            cipher_suite: String::new(),
+            server_name: server_name.map(|name| name.to_ascii_lowercase()),
+            alpn: Some(b"h3".to_vec()),
+            peer_certificates,
+            resumed: false,
         }
     }
 }

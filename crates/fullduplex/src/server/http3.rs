@@ -1,0 +1,214 @@
+//! HTTP/3: WebSockets (RFC 9220) and ordinary requests on the streams of QUIC connections.
+
+use std::io;
+use std::net::UdpSocket;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use fullduplex_http3::quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
+use fullduplex_http3::quinn::{self, Endpoint, EndpointConfig, TokioRuntime};
+use fullduplex_http3::server::{Connection, Incoming};
+use fullduplex_http3::{Protocol, Settings, Stream, transport_config};
+use http::{Method, Response};
+use rustls::pki_types::CertificateDer;
+use tokio::io::AsyncWriteExt;
+use tokio::time::sleep;
+
+use super::connection::Context;
+use super::in_flight::{Idle, Ticket};
+use super::members::Place;
+use super::remote::Remote;
+use super::reply::{Reply, strip_connection_fields};
+use super::request::{Accepted, Asked};
+use super::{Outcome, Peer, ServerConfig, TlsConfig, TlsInfo, trace};
+use crate::client::BoxFuture;
+use crate::deadline::within;
+use crate::error::{Error, ErrorKind};
+use crate::net_stream::NetStream;
+
+/// Listens by QUIC. Sockets are UDP's, and not blocking.
+pub(crate) fn listen(
+    socket: UdpSocket,
+    tls: &TlsConfig,
+    config: &ServerConfig,
+) -> Result<Endpoint, Error> {
+    let failed = |error: io::Error| Error::io("listening for HTTP/3", error);
+    let crypto = QuicServerConfig::try_from(tls.quic()?).map_err(|error| {
+        Error::new(ErrorKind::Tls, "no cipher suite for QUIC (RFC 9001 §5.2)").with_source(error)
+    })?;
+    let mut quic = quinn::ServerConfig::with_crypto(Arc::new(crypto));
+    let limits = &config.limits;
+    quic.transport_config(Arc::new(transport_config(limits.max_streams, limits.idle_timeout)));
+    socket.set_nonblocking(true).map_err(failed)?;
+    let runtime = Arc::new(TokioRuntime);
+    Endpoint::new(EndpointConfig::default(), Some(quic), socket, runtime).map_err(failed)
+}
+
+/// Takes connections until the future is dropped.
+pub(crate) async fn accept(endpoint: Endpoint, context: Arc<Context>) {
+    while let Some(incoming) = endpoint.accept().await {
+        let peer = Peer::Inet(incoming.remote_address());
+        // An address that nobody has proved to have takes no place (RFC 9000 §8.1.2).
+        if context.shared.in_flight.is_busy() && incoming.may_retry() {
+            let _ = incoming.retry();
+            continue;
+        }
+        match context.shared.enter(&peer) {
+            Ok(place) => {
+                let (ticket, _) = context.shared.in_flight.enter();
+                let serving = serve(context.clone(), incoming, peer, ticket, place);
+                tokio::spawn(serving);
+            }
+            Err(full) => {
+                trace::no_room(&peer, &full);
+                incoming.refuse();
+            }
+        }
+    }
+}
+
+/// Serves the requests of a connection until it ends.
+async fn serve(
+    context: Arc<Context>,
+    incoming: quinn::Incoming,
+    peer: Peer,
+    ticket: Ticket,
+    place: Arc<Place>,
+) {
+    let record = &context.shared.record;
+    let after = context.config.handshake.handshake_timeout;
+    let connected = tokio::select! {
+        connected = within("handshake_timeout", after, connect(incoming)) => connected,
+        () = ticket.evicted() => return record.handshake(Outcome::Evicted),
+    };
+    drop(ticket);
+    let quinn = match connected.and_then(|connected| connected) {
+        Ok(quinn) => quinn,
+        Err(error) => {
+            trace::failed(&peer, &error);
+            return record.handshake(Outcome::of_failure(&error));
+        }
+    };
+    let mut remote = Remote::new(peer);
+    remote.secure = true;
+    remote.tls = Some(Arc::new(tls_info(&quinn)));
+    let mut connection = Connection::new(quinn, settings(&context));
+    let mut draining = context.draining();
+    let respond = |incoming: Incoming| {
+        tokio::spawn(respond_to(context.clone(), incoming, remote.clone(), place.clone()));
+    };
+    let mut idle = Idle::default();
+    loop {
+        tokio::select! {
+            accepted = connection.accept() => match accepted {
+                Some(incoming) => respond(incoming),
+                // Its streams are told how it ended.
+                None => return,
+            },
+            () = sleep(context.config.limits.idle_timeout / 2) => {
+                if idle.tick(connection.open_streams() == 0) {
+                    break;
+                }
+            }
+            () = draining.wait() => break,
+        }
+    }
+    // No request is taken any more; those that are under way go on to their end.
+    connection.shutdown();
+    while let Some(incoming) = connection.accept().await {
+        respond(incoming);
+    }
+}
+
+async fn connect(incoming: quinn::Incoming) -> Result<quinn::Connection, Error> {
+    let failed = |error: quinn::ConnectionError| {
+        let kind = match &error {
+            quinn::ConnectionError::TransportError(_) => ErrorKind::Tls,
+            _ => ErrorKind::Io,
+        };
+        Error::new(kind, "the QUIC handshake").with_source(error)
+    };
+    incoming.accept().map_err(failed)?.await.map_err(failed)
+}
+
+fn settings(context: &Context) -> Settings {
+    let limits = context.config.handshake;
+    Settings {
+        max_field_section_size: limits.max_head_bytes as u64,
+        max_fields: limits.max_fields,
+        enable_connect_protocol: true,
+        head_timeout: limits.handshake_timeout,
+    }
+}
+
+fn tls_info(connection: &quinn::Connection) -> TlsInfo {
+    let data = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
+    let shown = connection.peer_identity();
+    let shown = shown.and_then(|shown| shown.downcast::<Vec<CertificateDer<'static>>>().ok());
+    let certificates = shown.map(|shown| shown.iter().map(|der| der.to_vec()).collect());
+    let server_name = data.and_then(|data| data.server_name);
+    TlsInfo::of_quic(server_name, certificates.unwrap_or_default())
+}
+
+async fn respond_to(context: Arc<Context>, incoming: Incoming, remote: Remote, place: Arc<Place>) {
+    let Incoming { mut request, stream } = incoming;
+    let protocol = request.extensions_mut().remove::<Protocol>();
+    let protocol = protocol.map(|protocol| protocol.as_str().into());
+    let mut asked = Asked::new(request, protocol, &context.config);
+    let reply = Box::new(OnStream(stream));
+    if let Err(denied) = asked.check_remote(&remote, &context.config) {
+        return context.deny(&asked, reply, &denied, &place).await;
+    }
+    #[cfg(feature = "hyper")]
+    if let Some(service) = context.service_for(&asked) {
+        let shared = super::shared_stream::SharedStream::new(reply.0);
+        let request = asked.request.map(|()| super::body::Body::http3(shared.clone()));
+        let head_only = request.method() == Method::HEAD;
+        let answer = service.call(request).await;
+        // A client that goes away is its own affair.
+        let _ = shared.answer(answer, head_only).await;
+        return;
+    }
+    let handshake = context.handshake(asked, reply, place);
+    context.handle(handshake).await;
+}
+
+/// The answer goes to a stream.
+struct OnStream(Stream);
+
+impl Reply<NetStream> for OnStream {
+    fn accept(
+        mut self: Box<Self>,
+        accepted: Accepted,
+    ) -> BoxFuture<'static, Result<(NetStream, BytesMut), Error>> {
+        Box::pin(async move {
+            self.0.send_response(&accepted.response()?).await.map_err(failed)?;
+            Ok((NetStream::new(self.0), BytesMut::new()))
+        })
+    }
+
+    fn respond(
+        mut self: Box<Self>,
+        response: Response<Bytes>,
+        asked: Method,
+    ) -> BoxFuture<'static, Result<(), Error>> {
+        Box::pin(async move {
+            let (mut parts, body) = response.into_parts();
+            strip_connection_fields(&mut parts.headers);
+            let length = http::header::CONTENT_LENGTH;
+            parts.headers.entry(length).or_insert(body.len().into());
+            let response = Response::from_parts(parts, ());
+            self.0.send_response(&response).await.map_err(failed)?;
+            let content = if asked == Method::HEAD { Bytes::new() } else { body };
+            let written = async {
+                self.0.write_all(&content).await?;
+                self.0.shutdown().await
+            };
+            written.await.map_err(|error| Error::io("answering on HTTP/3", error))
+        })
+    }
+}
+
+fn failed(error: fullduplex_http3::Error) -> Error {
+    Error::new(ErrorKind::Io, "answering on HTTP/3").with_source(error)
+}

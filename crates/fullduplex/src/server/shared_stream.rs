@@ -1,0 +1,82 @@
+//! A stream of HTTP/3 for ordinary requests, whose content may be read while they are answered.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use fullduplex_http3::Stream;
+use http::Response;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+use super::reply::strip_connection_fields;
+use super::service::Answer;
+
+/// A stream on which the content of a request is read while the answer is written. It is
+/// locked for one poll.
+#[derive(Clone)]
+pub(crate) struct SharedStream(Arc<Mutex<Stream>>);
+
+impl SharedStream {
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self(Arc::new(Mutex::new(stream)))
+    }
+
+    /// Sends the answer of a service, at the pace of whoever reads it.
+    pub(crate) async fn answer(mut self, answer: Answer, head_only: bool) -> io::Result<()> {
+        let (mut parts, mut body) = answer.into_parts();
+        strip_connection_fields(&mut parts.headers);
+        let queued = self.lock().queue_response(&Response::from_parts(parts, ()));
+        queued.map_err(io::Error::other)?;
+        // RFC 9110 §9.3.2, whatever the service gives.
+        if head_only {
+            return self.shutdown().await;
+        }
+        while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+            match frame {
+                Ok(frame) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.write_all(&data).await?;
+                    }
+                }
+                Err(error) => {
+                    self.lock().reset(fullduplex_http3::Code::INTERNAL_ERROR);
+                    return Err(io::Error::other(error));
+                }
+            }
+        }
+        self.shutdown().await
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Stream> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AsyncRead for SharedStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.lock()).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for SharedStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.lock()).poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.lock()).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.lock()).poll_shutdown(cx)
+    }
+}
