@@ -8,6 +8,7 @@ import sys
 from websockets.asyncio.server import serve
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
+from programs import run
 from tap import check, main
 
 FDX = sys.argv[1]
@@ -55,6 +56,23 @@ async def windows_of_9_to_15_with_and_without_takeover():
             )
             assert extension.remote_no_context_takeover == forgets
             assert extension.remote_max_window_bits == bits
+
+
+@check
+async def what_was_agreed_on_is_told():
+    async def close(ws):
+        await ws.close()
+
+    async with serve(close, "127.0.0.1", 0, subprotocols=["chat"]) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        for options, says in [
+            (["--deflate"], "HTTP/1.1, subprotocol chat, compression permessage-deflate; "),
+            ([], "HTTP/1.1, subprotocol chat, compression none\n"),
+        ]:
+            code, _, err = await run(FDX, "connect", url, "--verbose", "-s", "chat", *options)
+            assert code == 0 and says in err, (code, err)
+        code, _, err = await run(FDX, "connect", "--deflate", "smallest", url)
+        assert code == 2 and "--deflate=smallest" in err, (code, err)
 
 
 @check

@@ -42,6 +42,10 @@ Exit codes:
 pub(crate) struct Args {
     /// Where to connect, such as ws://127.0.0.1:9001/echo
     url: String,
+    /// Say on standard error what was agreed on: the version of HTTP, the subprotocol,
+    /// compression
+    #[arg(long, short)]
+    verbose: bool,
     /// Send standard input as binary messages, and write what is received as it is
     #[arg(long, short)]
     binary: bool,
@@ -151,6 +155,15 @@ async fn connect(args: Args) -> Outcome {
         Err(error) => return tell_refusal(&error),
     };
     let interactive = io::stdin().is_terminal();
+    if args.verbose {
+        let protocol = websocket.protocol().unwrap_or("none");
+        let deflate = websocket.deflate().map_or("none".into(), |deflate| deflate.to_string());
+        eprintln!(
+            "fdx connect: {:?}, subprotocol {}, compression {deflate}",
+            response.version(),
+            printable(protocol)
+        );
+    }
     if interactive {
         let protocol = websocket.protocol().map(|p| format!(", subprotocol {p}"));
         let protocol = protocol.unwrap_or_default();

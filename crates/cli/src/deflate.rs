@@ -36,6 +36,13 @@ pub(crate) fn parse(text: &str) -> Result<Setting, String> {
     Ok(Setting(Some(config)))
 }
 
+/// What to say of a command line that is wrong because the settings stand behind a space.
+pub(crate) fn hint(args: impl Iterator<Item = String>) -> Option<String> {
+    let mut args = args.skip_while(|arg| arg != "--deflate").skip(1);
+    let setting = args.next().filter(|setting| parse(setting).is_ok())?;
+    Some(format!("the settings of --deflate follow a = sign: --deflate={setting}"))
+}
+
 fn set(config: &mut DeflateConfig, name: &str, value: &str) -> Result<(), String> {
     let number = |from: u8, to: u8| match value.parse() {
         Ok(number) if (from..=to).contains(&number) => Ok(number),
@@ -98,6 +105,17 @@ mod tests {
         };
         assert_eq!(mixed, expected);
         assert_eq!(config("send-window=15").receive_window_bits, 12);
+    }
+
+    #[test]
+    fn a_space_in_place_of_the_sign_is_told() {
+        let hint = |line: &str| hint(line.split(' ').map(Into::into));
+        let said = hint("fdx connect --deflate smallest,level=9 ws://a/").unwrap();
+        assert!(said.ends_with("--deflate=smallest,level=9"), "{said}");
+        for fine in ["fdx connect ws://a/", "fdx connect --deflate ws://a/", "fdx serve --deflate"]
+        {
+            assert_eq!(hint(fine), None);
+        }
     }
 
     #[test]

@@ -39,7 +39,16 @@ fn main() -> ExitCode {
         },
         Command::Connect(_) => Ok(cli),
     });
-    match cli.unwrap_or_else(|error| error.exit()).command {
+    let cli = cli.unwrap_or_else(|error| {
+        if error.use_stderr()
+            && let Some(hint) = deflate::hint(std::env::args())
+        {
+            eprintln!("error: {hint}");
+            std::process::exit(2);
+        }
+        error.exit()
+    });
+    match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Connect(args) => connect::run(args),
     }
