@@ -1,4 +1,4 @@
-//! Which crate may use which: `proto ← fullduplex ← cli`, and a list of the foreign crates
+//! Which crate may use which: `proto ← fullduplex ← {axum, cli}`, and a list of the foreign crates
 //! that each may depend on, so that a new one is a decision.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use crate::process::{command, output};
 use crate::{Outcome, Tally};
 
 /// The normal dependencies that each crate may have.
-const ALLOWED: [(&str, &[&str]); 5] = [
+const ALLOWED: [(&str, &[&str]); 6] = [
     (
         "fullduplex-proto",
         &["base64", "bytes", "httparse", "sha1_smol", "simdutf8", "zlib-rs", "libdeflater"],
@@ -28,6 +28,7 @@ const ALLOWED: [(&str, &[&str]); 5] = [
             "httpdate",
             "hyper",
             "hyper-util",
+            "pin-project-lite",
             "rand",
             "rcgen",
             "rustls",
@@ -38,11 +39,13 @@ const ALLOWED: [(&str, &[&str]); 5] = [
             "subtle",
             "tokio",
             "tokio-rustls",
+            "tower-layer",
             "tower-service",
             "url",
             "webpki-roots",
         ],
     ),
+    ("fullduplex-axum", &["axum-core", "fullduplex", "http", "tokio"]),
     ("fullduplex-cli", &["clap", "fullduplex", "http", "tokio"]),
     ("fullduplex-testkit", &["bytes", "fullduplex-proto", "tokio"]),
     ("xtask", &["serde_json"]),

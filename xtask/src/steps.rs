@@ -110,7 +110,7 @@ fn features() -> Outcome {
         "warnings",
     ];
     tally.add(cargo(&lean)?);
-    for features in ["", "tls", "http2"] {
+    for features in ["", "tls", "http2", "hyper", "tower"] {
         let mut words = vec!["clippy", "--locked", "-p", "fullduplex", "--no-default-features"];
         words.extend(["--features", features, "--", "-D", "warnings"]);
         tally.add(cargo(&words)?);

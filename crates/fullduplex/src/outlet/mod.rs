@@ -117,8 +117,11 @@ impl<S: Transport> Outlet<S> {
     /// Makes the connection known to the server whose it is.
     pub(crate) fn join(self: &Arc<Self>, place: Arc<Place>) {
         let this: Arc<dyn Driven> = self.clone();
-        let membership = Membership::new(place, Arc::downgrade(&this));
+        let (membership, may_stay) = Membership::new(place, Arc::downgrade(&this));
         self.lock().membership = Some(Box::new(membership));
+        if !may_stay {
+            this.cut();
+        }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner<S>> {

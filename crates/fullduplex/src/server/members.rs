@@ -42,9 +42,11 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
-    pub(crate) fn new(place: Arc<Place>, member: Weak<dyn Driven>) -> Self {
+    /// Gives also whether the server may have it: not when all is over.
+    pub(crate) fn new(place: Arc<Place>, member: Weak<dyn Driven>) -> (Self, bool) {
         let key = place.shared.members.lock().insert(member);
-        Self { place, key }
+        let may_stay = place.shared.note_come();
+        (Self { place, key }, may_stay)
     }
 
     /// It is closed, in this manner.
