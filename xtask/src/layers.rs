@@ -1,4 +1,4 @@
-//! Which crate may use which: `{proto, http3} ← fullduplex ← cli`, and a list of the foreign crates
+//! Which crate may use which: `{proto, http3} ← fullduplex ← {axum, cli}`, and a list of the foreign crates
 //! that each may depend on, so that a new one is a decision.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use crate::process::{command, output};
 use crate::{Outcome, Tally};
 
 /// The normal dependencies that each crate may have.
-const ALLOWED: [(&str, &[&str]); 6] = [
+const ALLOWED: [(&str, &[&str]); 7] = [
     (
         "fullduplex-proto",
         &["base64", "bytes", "httparse", "sha1_smol", "simdutf8", "zlib-rs", "libdeflater"],
@@ -32,6 +32,7 @@ const ALLOWED: [(&str, &[&str]); 6] = [
             "hyper-util",
             "listenfd",
             "metrics",
+            "pin-project-lite",
             "rand",
             "rcgen",
             "rustls",
@@ -42,12 +43,14 @@ const ALLOWED: [(&str, &[&str]); 6] = [
             "subtle",
             "tokio",
             "tokio-rustls",
+            "tower-layer",
             "tower-service",
             "tracing",
             "url",
             "webpki-roots",
         ],
     ),
+    ("fullduplex-axum", &["axum-core", "fullduplex", "http", "tokio"]),
     (
         "fullduplex-cli",
         &[

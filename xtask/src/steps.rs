@@ -107,7 +107,9 @@ fn features() -> Outcome {
         "warnings",
     ];
     tally.add(cargo(&lean)?);
-    for features in ["", "tls", "http2", "http3", "self-signed"] {
+    for features in
+        ["", "tls", "http2", "http3", "self-signed", "hyper", "tower", "metrics", "tracing"]
+    {
         let mut words = vec!["clippy", "--locked", "-p", "fullduplex", "--no-default-features"];
         words.extend(["--features", features, "--", "-D", "warnings"]);
         tally.add(cargo(&words)?);

@@ -141,10 +141,13 @@ impl<S: Transport> Outlet<S> {
     /// Makes the connection known to the server whose it is.
     pub(crate) fn join(self: &Arc<Self>, place: Arc<Place>, span: Span) {
         let this: Arc<dyn Driven> = self.clone();
-        let membership = Membership::new(place, Arc::downgrade(&this), span);
+        let (membership, may_stay) = Membership::new(place, Arc::downgrade(&this), span);
         // It is set once.
         let _ = self.counters.set(membership.counters().clone());
         self.lock().membership = Some(Box::new(membership));
+        if !may_stay {
+            this.cut();
+        }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner<S>> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{Method, Request, Response, header};
+use http::{Method, Request, Response};
 use tokio::io::AsyncReadExt;
 
 use super::handshake::{Handshake, note_refusal, read_request, refuse_head};
@@ -15,7 +15,7 @@ use super::members::Place;
 use super::peer::Peer;
 use super::remote::Remote;
 use super::reply::OnTransport;
-use super::request::{Asked, Denied, plain};
+use super::request::{Asked, Denied, leaving, plain};
 use super::{AddressSource, NoSlot, Outcome, Proxied, ProxyRefused, ServerConfig, trace};
 use crate::client::BoxFuture;
 use crate::deadline::within;
@@ -307,9 +307,7 @@ impl Context {
     /// Lets a request through to the handler, or answers it.
     async fn admit(&self, mut handshake: Handshake) -> Option<Handshake> {
         if self.shared.is_draining() {
-            let mut response = plain(503, "the server is going away");
-            response.headers_mut().insert(header::RETRY_AFTER, 1.into());
-            let _ = handshake.respond(response).await;
+            let _ = handshake.respond(leaving()).await;
             return None;
         }
         // A CONNECT that is for no WebSocket would have a proxy here (RFC 9110 §9.3.6).

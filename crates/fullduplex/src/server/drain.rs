@@ -1,6 +1,7 @@
 //! Going away without a bang.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +11,15 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::Stats;
 use super::lifecycle::Shared;
+use super::{ServerLimits, SlotLimits};
+use crate::driver::Driven;
 
 /// How often a batch of WebSockets is closed.
 const TURN: Duration = Duration::from_millis(50);
 
-/// Watches and ends a running [`Server`](super::Server). Clones are of the same server.
+/// Watches and ends a running [`Server`](super::Server), or the WebSockets of a server of
+/// somebody else's, such as axum's, that are told to be [tracked](super::Handshake::track).
+/// Clones are of the same server.
 #[derive(Clone)]
 pub struct ServerHandle(pub(crate) Arc<Shared>);
 
@@ -42,7 +47,8 @@ pub struct DrainReport {
     pub told: usize,
     /// Those that were cut off at the deadline.
     pub cut: usize,
-    /// The connections of ordinary HTTP that were cut off at the deadline.
+    /// The connections of ordinary HTTP, and handshakes under way, that were cut off at the
+    /// deadline.
     pub cut_http: usize,
 }
 
@@ -56,7 +62,23 @@ impl fmt::Display for DrainReport {
     }
 }
 
+impl Default for ServerHandle {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl ServerHandle {
+    /// For WebSockets that no [`Server`](super::Server) opens: they are tracked by it, and
+    /// [drained](Self::drain) with it.
+    ///
+    /// What is tracked counts as a connection from the answer to the handshake until its end.
+    /// Any number may be.
+    pub fn new() -> Self {
+        let connections = SlotLimits { total: None, per_address: None };
+        Self(Shared::new(&ServerLimits { connections, ..ServerLimits::default() }))
+    }
+
     /// How many connections stand, of whatever kind.
     pub fn connections(&self) -> usize {
         self.0.connections()
@@ -72,6 +94,13 @@ impl ServerHandle {
         self.0.stats()
     }
 
+    /// Ready once a [drain](Self::drain) has begun: the signal for a server of somebody else's
+    /// to end too.
+    pub fn draining(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut draining = self.0.draining();
+        async move { draining.wait().await }
+    }
+
     /// Ends the server: requests that come are answered 503 with `Retry-After`, ordinary
     /// requests under way are answered, WebSockets are closed with 1001 (RFC 6455 §7.4.1),
     /// and what is left at the deadline is cut off. [`serve`](super::Server::serve) then
@@ -83,47 +112,51 @@ impl ServerHandle {
     pub async fn drain(&self, drain: Drain) -> DrainReport {
         let deadline = Instant::now() + drain.deadline;
         self.0.begin_drain();
-        let told = self.close_all(drain.spread.min(drain.deadline), deadline).await;
-        let _ = timeout_at(deadline, self.0.emptied()).await;
+        let mut told = self.close_in_turns(drain.spread.min(drain.deadline)).await;
+        tokio::select! {
+            _ = timeout_at(deadline, self.0.emptied()) => {}
+            () = self.close_late(&mut told) => {}
+        }
+        // First, so that nothing that comes now is overlooked.
+        self.0.end();
         let left = self.0.members.all();
         let cut = left.len();
         let cut_http = self.0.connections().saturating_sub(cut);
-        left.into_iter().for_each(super::super::driver::Driven::cut);
-        self.0.end();
+        left.into_iter().for_each(Driven::cut);
         DrainReport { told, cut, cut_http }
     }
 
-    async fn close_all(&self, spread: Duration, deadline: Instant) -> usize {
+    /// Closes those that are open now.
+    async fn close_in_turns(&self, spread: Duration) -> usize {
         let mut all: Vec<_> = self.0.members.all().iter().map(Arc::downgrade).collect();
         all.shuffle(&mut rand::rng());
         let turns = usize::try_from(spread.as_millis() / TURN.as_millis()).unwrap_or(usize::MAX);
         let batch = all.len().div_ceil(turns.max(1)).max(1);
-        let frame = CloseFrame::new(CloseCode::GOING_AWAY, "the server is going away").ok();
         let mut told = 0;
         loop {
-            for member in all.drain(all.len().saturating_sub(batch)..) {
-                if let Some(member) = member.upgrade() {
-                    member.close(frame.clone());
-                    told += 1;
-                }
-            }
+            let turn = all.drain(all.len().saturating_sub(batch)..);
+            told += close(turn.filter_map(|member| member.upgrade()));
             if all.is_empty() {
-                // Those whose handshake was under way.
-                all = self
-                    .0
-                    .members
-                    .all()
-                    .iter()
-                    .filter(|m| m.is_open())
-                    .map(Arc::downgrade)
-                    .collect();
-                if all.is_empty() || Instant::now() >= deadline {
-                    return told;
-                }
+                return told;
             }
             sleep(TURN).await;
         }
     }
+
+    /// Closes those whose handshake was under way, as they come.
+    async fn close_late(&self, told: &mut usize) {
+        loop {
+            let late = self.0.late();
+            *told += close(self.0.members.all().into_iter().filter(|member| member.is_open()));
+            late.await;
+        }
+    }
+}
+
+/// Tells them that the server goes away. Gives how many they are.
+fn close(members: impl Iterator<Item = Arc<dyn Driven>>) -> usize {
+    let frame = CloseFrame::new(CloseCode::GOING_AWAY, "the server is going away").ok();
+    members.map(|member| member.close(frame.clone())).count()
 }
 
 impl fmt::Debug for ServerHandle {

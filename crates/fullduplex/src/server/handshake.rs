@@ -14,8 +14,8 @@ use super::members::Place;
 use super::peer::Peer;
 use super::remote::Remote;
 use super::reply::{ANSWER_TIMEOUT, OnTransport, Reply, respond};
-use super::request::{Asked, plain};
-use super::{HttpVersion, Outcome, ServerConfig, trace};
+use super::request::{Asked, Denied, plain};
+use super::{HttpVersion, Outcome, ServerConfig, ServerHandle, trace};
 use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
 use crate::http1;
@@ -32,6 +32,7 @@ pub struct Handshake<S: Transport = NetStream> {
     response_headers: Vec<(String, Bytes)>,
     /// The server that read it.
     place: Option<Arc<Place>>,
+    tracked: Option<ServerHandle>,
 }
 
 impl<S: Transport> Handshake<S> {
@@ -57,7 +58,7 @@ impl<S: Transport> Handshake<S> {
     }
 
     pub(crate) fn new(asked: Asked, reply: Box<dyn Reply<S>>, config: Arc<ServerConfig>) -> Self {
-        Self { asked, reply, config, response_headers: Vec::new(), place: None }
+        Self { asked, reply, config, response_headers: Vec::new(), place: None, tracked: None }
     }
 
     pub(crate) fn with_place(mut self, place: Arc<Place>) -> Self {
@@ -124,16 +125,26 @@ impl<S: Transport> Handshake<S> {
         self.response_headers.push((name.into(), value.into()));
     }
 
+    /// Has the WebSocket counted, and closed when that is [drained](ServerHandle::drain). From
+    /// then on the answer is 503. What a [`Server`](super::Server) read is its own already.
+    #[must_use]
+    pub fn track(mut self, handle: &ServerHandle) -> Self {
+        self.tracked = Some(handle.clone());
+        self
+    }
+
     /// Opens the WebSocket, or answers what is wrong with the request and gives an error.
     ///
     /// # Cancel safety
     /// Dropped before it is ready, the transport is dropped.
     pub async fn accept(self) -> Result<WebSocket<S>, Error> {
-        let Self { asked, reply, config, response_headers, place } = self;
+        let Self { asked, reply, config, response_headers, place, tracked } = self;
         let chosen = asked.chosen.as_deref();
         let after = config.handshake.handshake_timeout;
         let late = || Error::timeout("handshake_timeout", after);
-        let accepted = match asked.acceptance(&config, chosen, response_headers) {
+        let accepted = asked.acceptance(&config, chosen, response_headers);
+        let entered = |accepted| Ok((accepted, enter(place.clone(), tracked)?));
+        let (accepted, place) = match accepted.and_then(entered) {
             Ok(accepted) => accepted,
             Err(denied) => {
                 if let Some(response) = denied.response() {
@@ -153,11 +164,7 @@ impl<S: Transport> Handshake<S> {
         let websocket =
             WebSocket::from_handshake(stream, Role::Server, &config.websocket, deflate, leftover);
         if let Some(place) = place {
-            let version = HttpVersion::of(asked.request.version());
-            place.shared.record.handshake(Outcome::Opened(version));
-            let protocol = asked.chosen.as_deref();
-            let span = trace::opened(&asked.request, protocol, deflate.is_some());
-            websocket.join(place, span);
+            opened(&websocket, place, &asked.request, asked.chosen.as_deref());
         }
         Ok(websocket.with_protocol(asked.chosen))
     }
@@ -190,6 +197,31 @@ pub(crate) fn note_refusal(
         place.shared.record.handshake(Outcome::Refused(status.as_u16()));
     }
     trace::refused(request, status.as_u16(), why);
+}
+
+/// Counts and tells a WebSocket that is open, and makes it known to its server.
+pub(crate) fn opened<S: Transport>(
+    websocket: &WebSocket<S>,
+    place: Arc<Place>,
+    request: &Request<()>,
+    protocol: Option<&str>,
+) {
+    let version = HttpVersion::of(request.version());
+    place.shared.record.handshake(Outcome::Opened(version));
+    let span = trace::opened(request, protocol, websocket.deflate().is_some());
+    websocket.join(place, span);
+}
+
+/// The place of a WebSocket: with the server that read the request, else with the handle that
+/// is to track it.
+pub(crate) fn enter(
+    place: Option<Arc<Place>>,
+    tracked: Option<ServerHandle>,
+) -> Result<Option<Arc<Place>>, Denied> {
+    match (place, tracked) {
+        (None, Some(handle)) => handle.0.enter_tracked().map(Some),
+        (place, _) => Ok(place),
+    }
 }
 
 impl<S: Transport> fmt::Debug for Handshake<S> {

@@ -65,7 +65,7 @@ async fn respond_to(
 ) -> Result<Answer, Infallible> {
     let on_upgrade = hyper::upgrade::on(&mut request);
     let (parts, incoming) = request.into_parts();
-    let mut asked = Asked::new(Request::from_parts(parts, ()), None, &context.config);
+    let mut asked = Asked::new(Request::from_parts(parts, ()), None, &context.config.protocols);
     if let Err(denied) = asked.check_remote(&remote, &context.config) {
         let response = denied.response().unwrap_or_else(|| plain(500, "no answer"));
         note_refusal(Some(&place), &asked.request, response.status(), &denied.to_string());

@@ -121,7 +121,7 @@ async fn respond_to(
     let protocol = parts.extensions.remove::<h2::ext::Protocol>();
     let protocol = protocol.map(|protocol| protocol.as_str().into());
     let too_many = parts.headers.len() > context.config.handshake.max_fields;
-    let mut asked = Asked::new(Request::from_parts(parts, ()), protocol, &context.config);
+    let mut asked = Asked::new(Request::from_parts(parts, ()), protocol, &context.config.protocols);
     let checked = if too_many {
         let limit = context.config.handshake.max_fields;
         Err(Denied::Policy(431, format!("more header fields than max_fields ({limit})")))

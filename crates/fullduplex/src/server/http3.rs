@@ -154,7 +154,7 @@ async fn respond_to(context: Arc<Context>, incoming: Incoming, remote: Remote, p
     let Incoming { mut request, stream } = incoming;
     let protocol = request.extensions_mut().remove::<Protocol>();
     let protocol = protocol.map(|protocol| protocol.as_str().into());
-    let mut asked = Asked::new(request, protocol, &context.config);
+    let mut asked = Asked::new(request, protocol, &context.config.protocols);
     let reply = Box::new(OnStream(stream));
     if let Err(denied) = asked.check_remote(&remote, &context.config) {
         return context.deny(&asked, reply, &denied, &place).await;

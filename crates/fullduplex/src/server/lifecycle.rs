@@ -3,10 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
 
 use super::in_flight::InFlight;
 use super::members::{Members, Place};
+use super::request::Denied;
 use super::stats::Record;
 use super::{End, NoSlot, Peer, ServerLimits, Slots, Stats, trace};
 use crate::traffic::Traffic;
@@ -17,6 +19,8 @@ pub(crate) struct Shared {
     pub(crate) members: Members,
     phase: watch::Sender<Phase>,
     slots: Slots,
+    /// A WebSocket has come while the server drains.
+    late: Notify,
     /// A connection or a WebSocket has ended.
     ended: Notify,
     pub(crate) record: Record,
@@ -42,6 +46,7 @@ impl Shared {
             members: Members::default(),
             phase: watch::Sender::new(Phase::Serving),
             slots: Slots::new(limits.connections),
+            late: Notify::new(),
             ended: Notify::new(),
             record: Record::default(),
         })
@@ -51,7 +56,6 @@ impl Shared {
         *self.phase.borrow() >= Phase::Draining
     }
 
-    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
     pub(crate) fn draining(&self) -> Draining {
         Draining(self.phase.subscribe())
     }
@@ -92,6 +96,28 @@ impl Shared {
         }
     }
 
+    /// Ready when a WebSocket comes from now on while the server drains.
+    pub(crate) fn late(&self) -> Notified<'_> {
+        self.late.notified()
+    }
+
+    /// A WebSocket has come. Gives whether it may stay: not when all is over.
+    pub(crate) fn note_come(&self) -> bool {
+        let phase = *self.phase.borrow();
+        if phase == Phase::Draining {
+            self.late.notify_waiters();
+        }
+        phase < Phase::Done
+    }
+
+    /// Counts a WebSocket that opens in a server of somebody else's.
+    pub(crate) fn enter_tracked(self: &Arc<Self>) -> Result<Arc<Place>, Denied> {
+        if self.is_draining() {
+            return Err(Denied::Leaving);
+        }
+        self.enter(&Peer::Unix).map_err(|full| Denied::Policy(503, full.to_string()))
+    }
+
     /// Counts a connection, if there is room for it.
     pub(crate) fn enter(self: &Arc<Self>, peer: &Peer) -> Result<Arc<Place>, NoSlot> {
         // Programs on this machine are no strangers, and often a proxy before us.
@@ -120,10 +146,8 @@ impl Shared {
 }
 
 /// The signal to end what goes on.
-#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 pub(crate) struct Draining(watch::Receiver<Phase>);
 
-#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 impl Draining {
     pub(crate) async fn wait(&mut self) {
         if self.0.wait_for(|phase| *phase >= Phase::Draining).await.is_err() {

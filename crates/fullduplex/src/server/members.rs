@@ -59,11 +59,13 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
-    pub(crate) fn new(place: Arc<Place>, driven: Weak<dyn Driven>, span: Span) -> Self {
+    /// Gives also whether the server may have it: not when all is over.
+    pub(crate) fn new(place: Arc<Place>, driven: Weak<dyn Driven>, span: Span) -> (Self, bool) {
         let counters = Arc::<Counters>::default();
         let open = Open { driven, counters: counters.clone() };
         let key = place.shared.members.lock().insert(open);
-        Self { place, key, counters, span }
+        let may_stay = place.shared.note_come();
+        (Self { place, key, counters, span }, may_stay)
     }
 
     pub(crate) fn counters(&self) -> &Arc<Counters> {

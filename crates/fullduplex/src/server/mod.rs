@@ -5,7 +5,10 @@
 //! * [`accept`] opens a WebSocket on any transport, with the defaults.
 //! * [`Handshake`] does it step by step: look at the request, then accept, refuse, or
 //!   answer ordinary HTTP.
-//! * `upgrade` (feature `hyper`) opens one in a server that hyper runs, such as axum's.
+//! * `upgrade` (feature `hyper`) opens one in a server that hyper runs, and `WebSocketLayer`
+//!   (feature `tower`) does so in front of any tower service. For axum there is an extractor in
+//!   the crate `fullduplex-axum`.
+//! * [`ServerHandle::new`] is for all of these, to close their WebSockets when the program ends.
 
 mod bind;
 #[cfg(feature = "hyper")]
@@ -23,6 +26,8 @@ mod http2;
 #[cfg(feature = "http3")]
 mod http3;
 mod in_flight;
+#[cfg(feature = "tower")]
+mod layer;
 mod lifecycle;
 mod listen;
 pub(crate) mod members;
@@ -32,6 +37,8 @@ mod origin;
 mod peer;
 mod proxy_protocol;
 mod rate;
+#[cfg(feature = "hyper")]
+mod rejection;
 mod remote;
 mod reply;
 mod request;
@@ -64,6 +71,8 @@ pub use forwarded::{
 };
 pub use handshake::Handshake;
 pub use host::{HostPolicy, HostRefused, HostRule};
+#[cfg(feature = "tower")]
+pub use layer::{ResponseBody, ResponseFuture, WebSocketLayer, WebSocketService};
 pub use listen::Listener;
 pub use origin::{OriginPolicy, OriginRefused, OriginSuffix};
 pub use peer::{Peer, TrustedProxies};
@@ -72,6 +81,8 @@ pub use proxy_protocol::{
     parse_proxy_header,
 };
 pub use rate::{Bucket, Rate};
+#[cfg(feature = "hyper")]
+pub use rejection::Rejection;
 pub use remote::Remote;
 pub use running::Server;
 pub use secret::constant_time_eq;
@@ -85,7 +96,7 @@ pub use tls::{
     TlsStream,
 };
 #[cfg(feature = "hyper")]
-pub use upgrade::{Rejection, Upgrade, is_websocket, upgrade};
+pub use upgrade::{Upgrade, UpgradeRequest, is_websocket, upgrade};
 
 #[cfg(unix)]
 pub use systemd::{PassedListener, PassedSocket, listeners_from_systemd};

@@ -33,6 +33,8 @@ pub(crate) enum Denied {
     Peer(Refusal),
     /// For a policy of the server's: the status, and why.
     Policy(u16, String),
+    /// Because the server goes away.
+    Leaving,
     /// For what the application wanted to answer.
     Misuse(Error),
 }
@@ -42,6 +44,7 @@ impl Denied {
         match self {
             Self::Peer(refusal) => Error::new(ErrorKind::Handshake, refusal.to_string()),
             Self::Policy(_, why) => Error::new(ErrorKind::Handshake, why),
+            Self::Leaving => Error::new(ErrorKind::Closed, LEAVING),
             Self::Misuse(error) => error,
         }
     }
@@ -51,6 +54,7 @@ impl Denied {
         match self {
             Self::Peer(refusal) => Some(refusal_response(refusal)),
             Self::Policy(status, why) => Some(plain(*status, why)),
+            Self::Leaving => Some(leaving()),
             Self::Misuse(_) => None,
         }
     }
@@ -61,9 +65,20 @@ impl fmt::Display for Denied {
         match self {
             Self::Peer(refusal) => refusal.fmt(f),
             Self::Policy(_, why) => f.write_str(why),
+            Self::Leaving => f.write_str(LEAVING),
             Self::Misuse(error) => error.fmt(f),
         }
     }
+}
+
+/// What a server that drains answers.
+const LEAVING: &str = "the server is going away";
+
+/// The answer to whoever asks a server that drains.
+pub(crate) fn leaving() -> Response<Bytes> {
+    let mut response = plain(503, LEAVING);
+    response.headers_mut().insert(http::header::RETRY_AFTER, 1.into());
+    response
 }
 
 /// The answer that opens a WebSocket.
@@ -86,14 +101,15 @@ impl Asked {
             _ => Version::HTTP_11,
         };
         *request.headers_mut() = http1::header_map(head.fields())?;
-        Ok(Self::new(request, None, config))
+        Ok(Self::new(request, None, &config.protocols))
     }
 
-    /// Takes a request that an HTTP library read, with its `:protocol`.
+    /// Takes a request that an HTTP library read, with its `:protocol`, and chooses among the
+    /// subprotocols that the server speaks.
     pub(crate) fn new(
         request: Request<()>,
         protocol: Option<Box<str>>,
-        config: &ServerConfig,
+        supported: &[String],
     ) -> Self {
         let mut this =
             Self { request, protocol, is_websocket: false, offered: Vec::new(), chosen: None };
@@ -103,25 +119,21 @@ impl Asked {
         let offer = if is_websocket { rules.offer().ok() } else { None };
         if let Some(offer) = offer {
             let offered = offer.subprotocols().iter().map(ToString::to_string).collect();
-            let chosen = offer.client_choice(&config.protocols).map(ToOwned::to_owned);
+            let chosen = offer.client_choice(supported).map(ToOwned::to_owned);
             (this.offered, this.chosen) = (offered, chosen);
         }
         this.is_websocket = is_websocket;
         this
     }
 
-    fn rules(&self) -> Rules<'_, Map<'_>> {
-        let carrier = match self.request.version() {
-            Version::HTTP_09 | Version::HTTP_10 => Carrier::Http1 { minor: 0 },
-            Version::HTTP_11 => Carrier::Http1 { minor: 1 },
-            _ => Carrier::Stream { protocol: self.protocol.as_deref() },
-        };
-        Rules {
-            method: self.request.method().as_str(),
-            carrier,
-            authority: self.request.uri().authority().map(http::uri::Authority::as_str),
-            headers: Map(self.request.headers()),
-        }
+    pub(crate) fn rules(&self) -> Rules<'_, Map<'_>> {
+        rules(&self.request, self.protocol.as_deref())
+    }
+
+    /// The client's favourite among the subprotocols that the server speaks.
+    #[cfg(feature = "hyper")]
+    pub(crate) fn choice(&self, supported: &[String]) -> Option<String> {
+        self.offered.iter().find(|name| supported.contains(name)).cloned()
     }
 
     /// What to answer to open the WebSocket, or why there is none.
@@ -178,6 +190,24 @@ impl Asked {
         let secure = remote.is_some_and(|remote| remote.secure);
         let checked = config.hosts.check(self.host(), secure);
         checked.map_err(|refused| Denied::Policy(refused.status(), refused.to_string()))
+    }
+}
+
+/// A request as the rules see it, with its `:protocol`.
+pub(crate) fn rules<'a, B>(
+    request: &'a Request<B>,
+    protocol: Option<&'a str>,
+) -> Rules<'a, Map<'a>> {
+    let carrier = match request.version() {
+        Version::HTTP_09 | Version::HTTP_10 => Carrier::Http1 { minor: 0 },
+        Version::HTTP_11 => Carrier::Http1 { minor: 1 },
+        _ => Carrier::Stream { protocol },
+    };
+    Rules {
+        method: request.method().as_str(),
+        carrier,
+        authority: request.uri().authority().map(http::uri::Authority::as_str),
+        headers: Map(request.headers()),
     }
 }
 

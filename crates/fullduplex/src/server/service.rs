@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -53,19 +54,26 @@ where
 
 /// An answer that is all there.
 pub(crate) fn full(response: Response<Bytes>) -> Answer {
-    response.map(|bytes| Box::pin(Full(Some(bytes))) as BoxBody)
+    response.map(|bytes| Box::pin(Full::new(bytes)) as BoxBody)
 }
 
-struct Full(Option<Bytes>);
+/// Content that is all there, and so can't fail, with whatever error is wanted.
+pub(crate) struct Full<E>(Option<Bytes>, PhantomData<fn() -> E>);
 
-impl HttpBody for Full {
+impl<E> Full<E> {
+    pub(crate) fn new(bytes: Bytes) -> Self {
+        Self(Some(bytes), PhantomData)
+    }
+}
+
+impl<E> HttpBody for Full<E> {
     type Data = Bytes;
-    type Error = BoxError;
+    type Error = E;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, E>>> {
         Poll::Ready(self.0.take().filter(|bytes| !bytes.is_empty()).map(|b| Ok(Frame::data(b))))
     }
 

@@ -8,17 +8,23 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use fullduplex_proto::{Deflate, Role};
-use http::{Request, Response, StatusCode};
+use http::request::Parts;
+use http::{Extensions, Request, Response};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
-use super::ServerConfig;
-use super::request::{Asked, Denied};
+use super::members::Place;
+use super::rejection::Rejection;
+use super::request::{Asked, Denied, rules};
+use super::{ServerConfig, ServerHandle, handshake};
 use crate::client::BoxFuture;
+use crate::deadline::within;
 use crate::error::{Error, ErrorKind};
+#[cfg(feature = "http2")]
+use crate::halves::Transport;
 use crate::net_stream::NetStream;
 use crate::rewind::Rewind;
 use crate::websocket::WebSocket;
@@ -53,48 +59,148 @@ pub fn upgrade<B>(
     request: &mut Request<B>,
     config: impl Into<Arc<ServerConfig>>,
 ) -> Result<(Response<()>, Upgrade), Rejection> {
-    let config = config.into();
-    let asked = Asked::new(head_of(request), protocol_of(request), &config);
-    let accepted = asked.acceptance(&config, asked.chosen.as_deref(), Vec::new());
-    let accepted = accepted.map_err(Rejection)?;
-    let response = accepted.response().map_err(|error| Rejection(Denied::Misuse(error)))?;
-    let finished = Box::pin(finish(hyper::upgrade::on(request)));
-    let (deflate, protocol) = (accepted.deflate, asked.chosen);
-    Ok((response, Upgrade { finished, config, deflate, protocol }))
+    UpgradeRequest::new(request)?.accept(config)
 }
 
 /// Whether a request asks for a WebSocket, well or badly, rather than being ordinary HTTP.
 pub fn is_websocket<B>(request: &Request<B>) -> bool {
-    Asked::new(head_of(request), protocol_of(request), &ServerConfig::default()).is_websocket
-}
-
-fn head_of<B>(request: &Request<B>) -> Request<()> {
-    let mut head = Request::new(());
-    *head.method_mut() = request.method().clone();
-    *head.uri_mut() = request.uri().clone();
-    *head.version_mut() = request.version();
-    *head.headers_mut() = request.headers().clone();
-    head
+    rules(request, protocol_of(request.extensions())).is_websocket()
 }
 
 #[cfg(feature = "http2")]
-fn protocol_of<B>(request: &Request<B>) -> Option<Box<str>> {
-    let protocol = request.extensions().get::<hyper::ext::Protocol>();
-    protocol.map(|protocol| protocol.as_str().into())
+fn protocol_of(extensions: &Extensions) -> Option<&str> {
+    extensions.get().map(hyper::ext::Protocol::as_str)
 }
 
 #[cfg(not(feature = "http2"))]
-fn protocol_of<B>(_: &Request<B>) -> Option<Box<str>> {
+fn protocol_of(_: &Extensions) -> Option<&str> {
     None
 }
 
-/// A WebSocket to be, once the response has been sent.
+/// A request for a WebSocket in a server that hyper runs, not answered yet: what [`upgrade`]
+/// does, step by step.
+pub struct UpgradeRequest {
+    asked: Asked,
+    on_upgrade: OnUpgrade,
+    response_headers: Vec<(String, Bytes)>,
+    tracked: Option<ServerHandle>,
+}
+
+impl UpgradeRequest {
+    /// Looks at a request, or says which rule of the opening handshake it breaks. A request for
+    /// a WebSocket can be taken once.
+    pub fn new<B>(request: &mut Request<B>) -> Result<Self, Rejection> {
+        let mut head = Request::new(());
+        *head.method_mut() = request.method().clone();
+        *head.uri_mut() = request.uri().clone();
+        *head.version_mut() = request.version();
+        *head.headers_mut() = request.headers().clone();
+        Self::take(head, request.extensions_mut())
+    }
+
+    /// Looks at a request without its content.
+    pub fn from_parts(parts: &mut Parts) -> Result<Self, Rejection> {
+        let mut head = Request::new(());
+        *head.method_mut() = parts.method.clone();
+        *head.uri_mut() = parts.uri.clone();
+        *head.version_mut() = parts.version;
+        *head.headers_mut() = parts.headers.clone();
+        Self::take(head, &mut parts.extensions)
+    }
+
+    fn take(head: Request<()>, extensions: &mut Extensions) -> Result<Self, Rejection> {
+        let asked = Asked::new(head, protocol_of(extensions).map(Into::into), &[]);
+        if let Err(refusal) = asked.rules().offer() {
+            return Err(Rejection::new(Denied::Peer(refusal), asked.is_websocket));
+        }
+        let Some(on_upgrade) = extensions.remove::<OnUpgrade>() else {
+            let why = "what serves this connection does not hand it over for a WebSocket";
+            return Err(Rejection::new(Denied::Policy(501, why.to_owned()), true));
+        };
+        Ok(Self { asked, on_upgrade, response_headers: Vec::new(), tracked: None })
+    }
+
+    /// The request, without its extensions.
+    ///
+    /// An extended CONNECT of HTTP/2 (RFC 8441) has the method `CONNECT`, and its authority in
+    /// the URI in place of `Host`.
+    pub fn request(&self) -> &Request<()> {
+        &self.asked.request
+    }
+
+    /// The subprotocols that the client offers, its favourite first.
+    pub fn protocols(&self) -> &[String] {
+        &self.asked.offered
+    }
+
+    /// The subprotocol that was [set](Self::set_protocol).
+    pub fn protocol(&self) -> Option<&str> {
+        self.asked.chosen.as_deref()
+    }
+
+    /// Chooses another subprotocol than the client's favourite among the server's. It must be
+    /// one that the client offers.
+    pub fn set_protocol(&mut self, protocol: Option<String>) {
+        self.asked.chosen = protocol;
+    }
+
+    /// Adds a header field to the response that accepts.
+    pub fn add_header(&mut self, name: impl Into<String>, value: impl Into<Bytes>) {
+        self.response_headers.push((name.into(), value.into()));
+    }
+
+    /// Has the WebSocket counted, and closed when that is [drained](ServerHandle::drain). From
+    /// then on requests are refused with 503.
+    #[must_use]
+    pub fn track(mut self, handle: &ServerHandle) -> Self {
+        self.tracked = Some(handle.clone());
+        self
+    }
+
+    /// Gives the response that opens the WebSocket, and the WebSocket to be; or why there is
+    /// none.
+    ///
+    /// Of the settings, those about connections and proxies have no meaning here, as the
+    /// connection is somebody else's: `limits`, `forwarding`, `http2`, and of `handshake` all
+    /// but its timeout.
+    pub fn accept(
+        self,
+        config: impl Into<Arc<ServerConfig>>,
+    ) -> Result<(Response<()>, Upgrade), Rejection> {
+        let Self { asked, on_upgrade, response_headers, tracked } = self;
+        let config = config.into();
+        let refused = |denied| Rejection::new(denied, true);
+        let protocol = asked.chosen.clone().or_else(|| asked.choice(&config.protocols));
+        let accepted = asked.acceptance(&config, protocol.as_deref(), response_headers);
+        let accepted = accepted.map_err(refused)?;
+        let response = accepted.response().map_err(|error| refused(Denied::Misuse(error)))?;
+        let place = handshake::enter(None, tracked).map_err(refused)?;
+        let after = config.handshake.handshake_timeout;
+        let finished = async move { within("handshake_timeout", after, finish(on_upgrade)).await? };
+        let (finished, deflate) = (Box::pin(finished), accepted.deflate);
+        let request = asked.request;
+        Ok((response, Upgrade { finished, config, deflate, protocol, request, place }))
+    }
+}
+
+impl fmt::Debug for UpgradeRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpgradeRequest").field("request", self.request()).finish_non_exhaustive()
+    }
+}
+
+/// A WebSocket to be, once the response has been sent, for which there is `handshake_timeout`.
+///
+/// # Cancel safety
+/// Dropped before it is ready, the connection is dropped once the response has been sent.
 #[must_use = "the WebSocket is open when this is ready"]
 pub struct Upgrade {
     finished: BoxFuture<'static, Result<(NetStream, BytesMut), Error>>,
     config: Arc<ServerConfig>,
     deflate: Option<Deflate>,
     protocol: Option<String>,
+    request: Request<()>,
+    place: Option<Arc<Place>>,
 }
 
 impl Upgrade {
@@ -114,6 +220,10 @@ impl Future for Upgrade {
             let deflate = self.deflate.as_ref();
             let websocket =
                 WebSocket::from_handshake(stream, Role::Server, config, deflate, leftover);
+            if let Some(place) = self.place.take() {
+                let protocol = self.protocol.as_deref();
+                handshake::opened(&websocket, place, &self.request, protocol);
+            }
             Ok(websocket.with_protocol(self.protocol.take()))
         })
     }
@@ -122,41 +232,6 @@ impl Future for Upgrade {
 impl fmt::Debug for Upgrade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upgrade").field("protocol", &self.protocol).finish_non_exhaustive()
-    }
-}
-
-/// Why a request is not taken, and the answer to it.
-pub struct Rejection(Denied);
-
-impl Rejection {
-    /// The answer: its status and header fields are what the rule asks for, its content is a
-    /// line that names it.
-    pub fn into_response(self) -> Response<Bytes> {
-        self.0.response().unwrap_or_else(|| {
-            let mut response = Response::new(Bytes::new());
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            response
-        })
-    }
-}
-
-impl fmt::Display for Rejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Debug for Rejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Rejection({self})")
-    }
-}
-
-impl std::error::Error for Rejection {}
-
-impl From<Rejection> for Error {
-    fn from(rejection: Rejection) -> Self {
-        rejection.0.into_error()
     }
 }
 
@@ -178,6 +253,16 @@ fn unwrapped(upgraded: Upgraded) -> (NetStream, BytesMut) {
         Ok(parts) => return (parts.io.into_inner().into(), parts.read_buf.into()),
         Err(upgraded) => upgraded,
     };
+    #[cfg(feature = "http2")]
+    let upgraded = match from_auto::<TcpStream>(upgraded) {
+        Ok(parts) => return parts,
+        Err(upgraded) => upgraded,
+    };
+    #[cfg(all(feature = "http2", unix))]
+    let upgraded = match from_auto::<UnixStream>(upgraded) {
+        Ok(parts) => return parts,
+        Err(upgraded) => upgraded,
+    };
     match upgraded.downcast::<TokioIo<Rewind<NetStream>>>() {
         Ok(parts) => {
             let (before, stream) = parts.io.into_inner().into_parts();
@@ -187,4 +272,14 @@ fn unwrapped(upgraded: Upgraded) -> (NetStream, BytesMut) {
         }
         Err(upgraded) => (NetStream::new(TokioIo::new(upgraded)), BytesMut::new()),
     }
+}
+
+/// Out of hyper-util's server for all versions of HTTP, which axum uses.
+#[cfg(feature = "http2")]
+fn from_auto<S>(upgraded: Upgraded) -> Result<(NetStream, BytesMut), Upgraded>
+where
+    S: Transport + Into<NetStream>,
+{
+    let parts = hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<S>>(upgraded)?;
+    Ok((parts.io.into_inner().into(), parts.read_buf.into()))
 }

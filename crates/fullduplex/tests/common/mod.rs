@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
 
+pub mod example;
+
 use bytes::BytesMut;
 use fullduplex::{Config, Message, Role, Transport, WebSocket};
 use fullduplex_testkit::pipe::{Pipe, pipe};

@@ -1,0 +1,154 @@
+//! The extractor.
+
+use std::fmt;
+use std::future::Future;
+
+use axum_core::body::Body;
+use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
+use axum_core::response::{IntoResponse, Response};
+use fullduplex::server::{OriginPolicy, ServerConfig, ServerHandle, UpgradeRequest};
+use fullduplex::{DeflateConfig, WebSocket};
+use http::request::Parts;
+
+use crate::failed::{DefaultOnFailedUpgrade, OnFailedUpgrade};
+use crate::rejection::WebSocketUpgradeRejection;
+
+/// A request for a WebSocket: a GET of HTTP/1.1 (RFC 6455 §4), or a CONNECT of HTTP/2 (RFC 8441).
+/// A route for both is made with `any`.
+///
+/// A request that breaks a rule of the opening handshake is rejected before the handler. As
+/// `Option<WebSocketUpgrade>` it is `None` for ordinary requests, so that a page and a WebSocket
+/// can share a route.
+#[must_use = "the request is answered by the response of `on_upgrade`"]
+pub struct WebSocketUpgrade<F = DefaultOnFailedUpgrade> {
+    request: UpgradeRequest,
+    config: ServerConfig,
+    on_failed_upgrade: F,
+}
+
+impl<F> WebSocketUpgrade<F> {
+    /// Sets all settings at once, before any other is changed; see [`UpgradeRequest::accept`]
+    /// for what has no meaning here.
+    pub fn config(mut self, config: ServerConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// The longest message that is received, in bytes, whatever its frames. Longer ones end the
+    /// connection with 1009. Default: 1 MiB.
+    pub fn max_message_size(mut self, max: usize) -> Self {
+        self.config.websocket.limits.max_message_size = Some(max as u64);
+        self
+    }
+
+    /// Compresses messages if the client offers it (permessage-deflate, RFC 7692). Default: no.
+    pub fn deflate(mut self, deflate: DeflateConfig) -> Self {
+        self.config.websocket.deflate = Some(deflate);
+        self
+    }
+
+    /// Which web pages may connect; others are answered 403. Default: those of the same host.
+    pub fn origin(mut self, policy: OriginPolicy) -> Self {
+        self.config.origin = policy;
+        self
+    }
+
+    /// Has the WebSocket counted, and closed with 1001 when that is
+    /// [drained](ServerHandle::drain). From then on the answer is 503.
+    pub fn track(mut self, handle: &ServerHandle) -> Self {
+        self.request = self.request.track(handle);
+        self
+    }
+
+    /// Chooses the subprotocol: the first of these that the client offers, or none.
+    pub fn protocols<I>(mut self, protocols: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        let offered = self.request.protocols();
+        let mut ours = protocols.into_iter();
+        let chosen = ours.find_map(|name| offered.iter().find(|o| *o == name.as_ref()).cloned());
+        self.request.set_protocol(chosen);
+        self
+    }
+
+    /// The subprotocols that the client offers, its favourite first.
+    pub fn requested_protocols(&self) -> impl Iterator<Item = &str> {
+        self.request.protocols().iter().map(String::as_str)
+    }
+
+    /// Chooses the subprotocol, which must be one that the client offers (RFC 6455 §4.2.2), or
+    /// the response is 500.
+    pub fn set_selected_protocol(&mut self, protocol: impl Into<String>) {
+        self.request.set_protocol(Some(protocol.into()));
+    }
+
+    /// The subprotocol that was chosen.
+    pub fn selected_protocol(&self) -> Option<&str> {
+        self.request.protocol()
+    }
+
+    /// Has somebody told if the connection fails before the WebSocket is open. It is not told of
+    /// requests that are refused: those are the response.
+    pub fn on_failed_upgrade<C: OnFailedUpgrade>(self, callback: C) -> WebSocketUpgrade<C> {
+        let Self { request, config, on_failed_upgrade: _ } = self;
+        WebSocketUpgrade { request, config, on_failed_upgrade: callback }
+    }
+
+    /// Opens the WebSocket once the response has been sent, and runs `callback` with it in a task
+    /// of its own. The response may also be a refusal, such as for the `Origin`.
+    #[must_use = "the WebSocket opens when this response is sent"]
+    pub fn on_upgrade<C, Fut>(self, callback: C) -> Response
+    where
+        C: FnOnce(WebSocket) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+        F: OnFailedUpgrade,
+    {
+        let Self { request, config, on_failed_upgrade } = self;
+        let (response, upgrade) = match request.accept(config) {
+            Ok(accepted) => accepted,
+            Err(rejection) => return WebSocketUpgradeRejection::from(rejection).into_response(),
+        };
+        tokio::spawn(async move {
+            match upgrade.await {
+                Ok(websocket) => callback(websocket).await,
+                Err(error) => on_failed_upgrade.call(error),
+            }
+        });
+        response.map(|()| Body::empty())
+    }
+}
+
+impl<F> fmt::Debug for WebSocketUpgrade<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocketUpgrade").field("request", &self.request).finish_non_exhaustive()
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for WebSocketUpgrade {
+    type Rejection = WebSocketUpgradeRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self {
+            request: UpgradeRequest::from_parts(parts)?,
+            config: ServerConfig::default(),
+            on_failed_upgrade: DefaultOnFailedUpgrade,
+        })
+    }
+}
+
+impl<S: Send + Sync> OptionalFromRequestParts<S> for WebSocketUpgrade {
+    type Rejection = WebSocketUpgradeRejection;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &S,
+    ) -> Result<Option<Self>, Self::Rejection> {
+        match <Self as FromRequestParts<S>>::from_request_parts(parts, state).await {
+            Ok(upgrade) => Ok(Some(upgrade)),
+            Err(rejection) if !rejection.is_websocket() => Ok(None),
+            Err(rejection) => Err(rejection),
+        }
+    }
+}

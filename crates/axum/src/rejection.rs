@@ -1,0 +1,49 @@
+//! Why a request is refused, as a response of axum's.
+
+use std::fmt;
+
+use axum_core::body::Body;
+use axum_core::response::{IntoResponse, Response};
+use fullduplex::server::Rejection;
+
+/// Why there is no WebSocket. As a response it has the status that the rule asks for (400, 405,
+/// 426 with `Sec-WebSocket-Version`, …) and a line that names the rule.
+pub struct WebSocketUpgradeRejection(Rejection);
+
+impl WebSocketUpgradeRejection {
+    /// Whether the request asks for a WebSocket at all, if badly.
+    pub fn is_websocket(&self) -> bool {
+        self.0.is_websocket()
+    }
+
+    /// The library's own.
+    pub fn into_inner(self) -> Rejection {
+        self.0
+    }
+}
+
+impl From<Rejection> for WebSocketUpgradeRejection {
+    fn from(rejection: Rejection) -> Self {
+        Self(rejection)
+    }
+}
+
+impl IntoResponse for WebSocketUpgradeRejection {
+    fn into_response(self) -> Response {
+        self.0.into_response().map(Body::from)
+    }
+}
+
+impl fmt::Display for WebSocketUpgradeRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for WebSocketUpgradeRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WebSocketUpgradeRejection({self})")
+    }
+}
+
+impl std::error::Error for WebSocketUpgradeRejection {}

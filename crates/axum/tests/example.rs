@@ -1,0 +1,49 @@
+//! The example, with clients of both versions of HTTP.
+
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
+#![allow(dead_code, unreachable_pub)] // of what is shared, this is a part
+
+#[path = "../../fullduplex/tests/common/example.rs"]
+mod example;
+
+use example::Serving;
+use fullduplex_axum::fullduplex::client::{Proxies, Version};
+use fullduplex_axum::fullduplex::{Client, CloseCode};
+
+#[tokio::test]
+async fn a_room_for_both_versions() {
+    let server = Serving::start("axum");
+    let mut all = Vec::new();
+    for version in [Version::Http1, Version::Http2] {
+        let client = Client::builder().proxies(Proxies::none()).version(version);
+        let client = client.subprotocol("echo.v1").build().unwrap();
+        let url = format!("ws://{}/echo", server.address);
+        let (mut websocket, _) = client.connect(&url).await.unwrap();
+        assert_eq!(websocket.protocol(), Some("echo.v1"));
+        websocket.send("hello").await.unwrap();
+        assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some("hello"));
+        assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
+
+        let url = format!("ws://{}/room", server.address);
+        all.push(client.connect(&url).await.unwrap().0);
+    }
+    // Each hears what it says, and so is in the room.
+    for websocket in &mut all {
+        websocket.send("I am here").await.unwrap();
+        while websocket.next().await.unwrap().unwrap().as_text() != Some("I am here") {}
+    }
+    all[0].send("to all").await.unwrap();
+    for websocket in &mut all {
+        while websocket.next().await.unwrap().unwrap().as_text() != Some("to all") {}
+    }
+    let told = tokio::spawn(async move {
+        for mut websocket in all {
+            assert!(websocket.next().await.is_none());
+            assert_eq!(websocket.close_info().unwrap().code(), CloseCode::GOING_AWAY);
+        }
+    });
+    let said = tokio::task::spawn_blocking(|| server.interrupt()).await.unwrap();
+    assert!(said.contains("2 WebSockets were told, 0 of them"), "{said}");
+    told.await.unwrap();
+}

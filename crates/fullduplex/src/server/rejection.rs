@@ -1,0 +1,57 @@
+//! Why a request for a WebSocket is refused, in a server that hyper runs.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+
+use super::request::Denied;
+use crate::error::Error;
+
+/// Why a request is not taken, and the answer to it.
+pub struct Rejection {
+    denied: Denied,
+    is_websocket: bool,
+}
+
+impl Rejection {
+    pub(crate) fn new(denied: Denied, is_websocket: bool) -> Self {
+        Self { denied, is_websocket }
+    }
+
+    /// Whether the request asks for a WebSocket at all, if badly, rather than being ordinary
+    /// HTTP.
+    pub fn is_websocket(&self) -> bool {
+        self.is_websocket
+    }
+
+    /// The answer: its status and header fields are what the rule asks for, its content is a
+    /// line that names it. Where the application is at fault, it is 500 without a word.
+    pub fn into_response(self) -> Response<Bytes> {
+        self.denied.response().unwrap_or_else(|| {
+            let mut response = Response::new(Bytes::new());
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        })
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.denied.fmt(f)
+    }
+}
+
+impl fmt::Debug for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Rejection({self})")
+    }
+}
+
+impl std::error::Error for Rejection {}
+
+impl From<Rejection> for Error {
+    fn from(rejection: Rejection) -> Self {
+        rejection.denied.into_error()
+    }
+}

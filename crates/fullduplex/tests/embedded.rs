@@ -1,0 +1,308 @@
+//! WebSockets in servers of somebody else's: of hyper's, and behind a tower layer.
+
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
+#![cfg(all(feature = "http2", feature = "tower"))]
+
+mod common;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fullduplex::client::{Proxies, Version};
+use fullduplex::server::{
+    self, Drain, Handshake, OriginPolicy, ServerConfig, ServerHandle, UpgradeRequest,
+    WebSocketLayer,
+};
+use fullduplex::{Client, CloseCode, WebSocket};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tower::{ServiceBuilder, service_fn};
+
+const BOTH: [Version; 2] = [Version::Http1, Version::Http2];
+
+fn client(version: Version) -> Client {
+    Client::builder().proxies(Proxies::none()).version(version).build().unwrap()
+}
+
+/// Runs a service as axum runs its own.
+async fn serve<S, B>(service: S) -> SocketAddr
+where
+    S: tower::Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: http_body::Body<Data = Bytes, Error = Infallible> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let service = TowerToHyperService::new(service.clone());
+            tokio::spawn(async move {
+                let mut builder = Builder::new(TokioExecutor::new());
+                builder.http2().enable_connect_protocol();
+                builder.serve_connection_with_upgrades(TokioIo::new(tcp), service).await
+            });
+        }
+    });
+    address
+}
+
+async fn page(request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+    let mut response = Response::new(format!("page {}", request.uri().path()));
+    if server::is_websocket(&request) {
+        // On HTTP/2 a 200 would open it.
+        *response.status_mut() = StatusCode::NOT_FOUND;
+    }
+    Ok(response)
+}
+
+/// Echoes, after it has told the path.
+fn layer() -> WebSocketLayer {
+    WebSocketLayer::new(|mut websocket, request| async move {
+        let path = request.uri().path().to_owned();
+        websocket.send(path).await.unwrap();
+        common::echo(websocket).await;
+    })
+}
+
+async fn open(address: SocketAddr, version: Version) -> WebSocket {
+    let url = format!("ws://{address}/path");
+    let (mut websocket, _) = client(version).connect(&url).await.unwrap();
+    assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some("/path"));
+    websocket
+}
+
+async fn raw(address: SocketAddr, request: &str) -> String {
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+const LAST: &str = "GET /b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
+const KEY: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+#[tokio::test]
+async fn a_layer_takes_websockets_and_leaves_pages() {
+    let address = serve(ServiceBuilder::new().layer(layer()).service(service_fn(page))).await;
+    for version in BOTH {
+        let mut websocket = open(address, version).await;
+        websocket.send("x".repeat(300_000)).await.unwrap();
+        assert_eq!(websocket.next().await.unwrap().unwrap().len(), 300_000);
+        assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
+    }
+    let answer = raw(address, LAST).await;
+    assert!(answer.ends_with("page /b"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_filter_leaves_websockets_to_the_service() {
+    let layer = layer().filter(|head| head.uri.path() == "/path");
+    let address = serve(ServiceBuilder::new().layer(layer).service(service_fn(page))).await;
+    for version in BOTH {
+        open(address, version).await;
+        let url = format!("ws://{address}/other");
+        let error = client(version).connect(&url).await.unwrap_err();
+        assert_eq!(error.response().unwrap().status(), StatusCode::NOT_FOUND);
+    }
+}
+
+#[tokio::test]
+async fn what_breaks_a_rule_is_told_which() {
+    let config = ServerConfig { origin: OriginPolicy::DangerousAny, ..ServerConfig::default() };
+    let strict = serve(ServiceBuilder::new().layer(layer()).service(service_fn(page))).await;
+    let lax =
+        serve(ServiceBuilder::new().layer(layer().config(config)).service(service_fn(page))).await;
+    let foreign = format!("GET / HTTP/1.1\r\nHost: a\r\nOrigin: http://b\r\n{KEY}\r\n");
+    // Two requests, as hyper goes on after the first.
+    let answer = raw(strict, &(foreign.clone() + LAST)).await;
+    assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("http://b"), "{answer}");
+    let mut socket = TcpStream::connect(lax).await.unwrap();
+    socket.write_all(foreign.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    socket.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 101");
+
+    let old = KEY.replace("Version: 13", "Version: 8") + "Connection: close\r\n";
+    let answer = raw(strict, &format!("GET / HTTP/1.1\r\nHost: a\r\n{old}\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 426 ") && answer.contains("RFC 6455"), "{answer}");
+    assert!(answer.to_ascii_lowercase().contains("sec-websocket-version: 13"), "{answer}");
+    let post = format!("POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{KEY}\r\n");
+    let answer = raw(strict, &post).await;
+    assert!(answer.starts_with("HTTP/1.1 405 ") && answer.contains("RFC 6455"), "{answer}");
+}
+
+#[tokio::test]
+async fn what_is_sent_behind_the_request_arrives() {
+    let address = serve(ServiceBuilder::new().layer(layer()).service(service_fn(page))).await;
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    let mut bytes = format!("GET /p HTTP/1.1\r\nHost: a\r\n{KEY}\r\n").into_bytes();
+    // A text of one letter, masked with zeros, and a Close.
+    bytes.extend_from_slice(&[0x81, 0x81, 0, 0, 0, 0, b'!', 0x88, 0x80, 0, 0, 0, 0]);
+    socket.write_all(&bytes).await.unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.ends_with(&[0x81, 2, b'/', b'p', 0x81, 1, b'!', 0x88, 0]), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_request_that_nobody_can_hand_over_is_not_accepted() {
+    let request = Request::get("/").header("host", "a").header("upgrade", "websocket");
+    let request = request.header("connection", "upgrade").header("sec-websocket-version", "13");
+    let request = request.header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    let mut request = request.body(()).unwrap();
+    assert!(server::is_websocket(&request));
+    let rejection = server::upgrade(&mut request, ServerConfig::default()).unwrap_err();
+    assert!(rejection.is_websocket());
+    assert_eq!(rejection.into_response().status(), StatusCode::NOT_IMPLEMENTED);
+    let rejection = UpgradeRequest::new(&mut Request::new(())).unwrap_err();
+    assert!(!rejection.is_websocket(), "{rejection}");
+}
+
+#[tokio::test]
+async fn a_drain_tells_those_that_are_tracked() {
+    let handle = ServerHandle::new();
+    let layer = layer().track(&handle);
+    let address = serve(ServiceBuilder::new().layer(layer).service(service_fn(page))).await;
+    let mut all = Vec::new();
+    for version in BOTH {
+        for _ in 0..10 {
+            all.push(open(address, version).await);
+        }
+    }
+    assert_eq!((handle.websockets(), handle.connections()), (20, 20));
+    drop(all.pop());
+    while handle.connections() == 20 {
+        tokio::task::yield_now().await;
+    }
+    let watching = tokio::spawn(async move {
+        for mut websocket in all {
+            assert!(websocket.next().await.is_none());
+            assert_eq!(websocket.close_info().unwrap().code(), CloseCode::GOING_AWAY);
+        }
+    });
+    let late = async {
+        handle.draining().await;
+        for version in BOTH {
+            let url = format!("ws://{address}/late");
+            let error = client(version).connect(&url).await.unwrap_err();
+            let response = error.response().unwrap();
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert!(error.retry_after().is_some());
+        }
+    };
+    let drain = Drain { spread: Duration::from_millis(300), ..Drain::default() };
+    let (report, ()) = tokio::join!(handle.drain(drain), late);
+    assert_eq!((report.told, report.cut, report.cut_http), (19, 0, 0));
+    assert_eq!((handle.websockets(), handle.connections()), (0, 0));
+    watching.await.unwrap();
+}
+
+/// A service whose responses leave when `ready` gives so.
+async fn serve_late<F>(
+    handle: &ServerHandle,
+    ready: impl Fn() -> F + Clone + Send + 'static,
+) -> SocketAddr
+where
+    F: Future<Output = ()> + Send,
+{
+    let handle = handle.clone();
+    let respond = service_fn(move |mut request: Request<Incoming>| {
+        let request = UpgradeRequest::new(&mut request).unwrap().track(&handle);
+        let ready = ready.clone();
+        async move {
+            let (response, upgrade) = request.accept(ServerConfig::default()).unwrap();
+            tokio::spawn(async move { common::echo(upgrade.await.unwrap()).await });
+            ready().await;
+            Ok::<_, Infallible>(response.map(|()| String::new()))
+        }
+    });
+    serve(respond).await
+}
+
+/// Begins to open a WebSocket, and waits until the request has come.
+async fn opening(handle: &ServerHandle, address: SocketAddr) -> tokio::task::JoinHandle<WebSocket> {
+    let opening = tokio::spawn(async move {
+        client(Version::Http1).connect(&format!("ws://{address}/")).await.unwrap().0
+    });
+    while handle.connections() == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(handle.websockets(), 0);
+    opening
+}
+
+#[tokio::test]
+async fn a_drain_tells_those_that_were_being_opened() {
+    let handle = ServerHandle::new();
+    let draining = handle.clone();
+    let address = serve_late(&handle, move || draining.draining()).await;
+    let opening = opening(&handle, address).await;
+    let drain = handle.drain(Drain { spread: Duration::ZERO, ..Drain::default() });
+    let told = async {
+        let mut websocket = opening.await.unwrap();
+        assert!(websocket.next().await.is_none());
+        assert_eq!(websocket.close_info().unwrap().code(), CloseCode::GOING_AWAY);
+    };
+    let (report, ()) = tokio::join!(drain, told);
+    assert_eq!((report.told, report.cut, report.cut_http), (1, 0, 0));
+}
+
+#[tokio::test]
+async fn what_opens_after_the_end_is_cut() {
+    let handle = ServerHandle::new();
+    let ended = Arc::new(Semaphore::new(0));
+    let wait = ended.clone();
+    let ready = move || {
+        let ended = wait.clone();
+        async move { drop(ended.acquire().await.unwrap()) }
+    };
+    let address = serve_late(&handle, ready).await;
+    let opening = opening(&handle, address).await;
+    let drain = Drain { spread: Duration::ZERO, deadline: Duration::from_millis(50) };
+    let report = handle.drain(drain).await;
+    assert_eq!((report.told, report.cut, report.cut_http), (0, 0, 1));
+    ended.add_permits(1);
+    let mut websocket = opening.await.unwrap();
+    assert!(websocket.next().await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn without_hyper_they_are_tracked_too() {
+    let handle = ServerHandle::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let tracked = handle.clone();
+    tokio::spawn(async move {
+        loop {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let handshake = Handshake::read(tcp, ServerConfig::default()).await.unwrap();
+            if let Ok(websocket) = handshake.track(&tracked).accept().await {
+                tokio::spawn(common::echo(websocket));
+            }
+        }
+    });
+    let (mut websocket, _) = client(Version::Http1).connect(&url).await.unwrap();
+    assert_eq!(handle.websockets(), 1);
+    let drain = Drain { spread: Duration::ZERO, ..Drain::default() };
+    let (report, end) = tokio::join!(handle.drain(drain), websocket.next());
+    assert!(end.is_none() && report.told == 1 && report.cut == 0, "{report}");
+    let error = client(Version::Http1).connect(&url).await.unwrap_err();
+    assert_eq!(error.response().unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+}

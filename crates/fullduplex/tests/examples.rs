@@ -1,0 +1,75 @@
+//! The examples of servers, each with a client of both versions of HTTP where it speaks both.
+
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
+#![cfg(all(feature = "http2", feature = "tower"))]
+
+mod common;
+
+use common::example::Serving;
+use fullduplex::client::{Proxies, Version};
+use fullduplex::{Client, CloseCode, WebSocket};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+async fn connect(url: &str, version: Version) -> WebSocket {
+    let client = Client::builder().proxies(Proxies::none()).version(version).build().unwrap();
+    client.connect(url).await.unwrap().0
+}
+
+async fn echoes(websocket: &mut WebSocket) {
+    for text in ["hello", &"long ".repeat(50_000)] {
+        websocket.send(text).await.unwrap();
+        assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some(text));
+    }
+}
+
+async fn get(server: &Serving) -> String {
+    let mut socket = TcpStream::connect(server.address).await.unwrap();
+    let request = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn a_listener() {
+    let server = Serving::start("listener");
+    let mut websocket = connect(&format!("ws://{}/", server.address), Version::Http1).await;
+    echoes(&mut websocket).await;
+    assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
+}
+
+#[tokio::test]
+async fn a_server_of_hyper() {
+    let server = Serving::start("hyper");
+    for version in [Version::Http1, Version::Http2] {
+        let mut websocket = connect(&format!("ws://{}/", server.address), version).await;
+        echoes(&mut websocket).await;
+        assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
+    }
+    assert!(get(&server).await.contains("There is a WebSocket here."));
+}
+
+#[tokio::test]
+async fn a_tower_service() {
+    let server = Serving::start("tower");
+    assert!(get(&server).await.contains("There is a WebSocket at /echo."));
+    let url = format!("ws://{}/echo", server.address);
+    let mut all = Vec::new();
+    for version in [Version::Http1, Version::Http2] {
+        let mut websocket = connect(&url, version).await;
+        echoes(&mut websocket).await;
+        all.push(websocket);
+    }
+    let told = tokio::spawn(async move {
+        for mut websocket in all {
+            assert!(websocket.next().await.is_none());
+            assert_eq!(websocket.close_info().unwrap().code(), CloseCode::GOING_AWAY);
+        }
+    });
+    let said = tokio::task::spawn_blocking(|| server.interrupt()).await.unwrap();
+    assert!(said.contains("2 WebSockets were told, 0 of them and 0 connections"), "{said}");
+    told.await.unwrap();
+}
