@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import json
 import os
 import ssl
 import sys
@@ -87,7 +88,23 @@ async def an_expired_certificate_is_refused():
 @check
 async def a_certificate_for_another_name_is_refused_with_the_names_it_has():
     async with server(CA.issue_cert("a.example", "*.b.example")) as url:
-        await refused(url, "another name", "a.example", "b.example")
+        await refused(url, "another name: a.example, *.b.example\n")
+
+
+@check
+async def the_certificate_of_an_authority_is_not_a_servers():
+    cert, key = path("self.pem"), path("self.key")
+    code, _, err = await run(
+        "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost",
+        "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", cert,
+    )
+    assert code == 0, err
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    async with serve(echo, "127.0.0.1", 0, ssl=context) as s:
+        url = f"wss://localhost:{s.sockets[0].getsockname()[1]}/"
+        await refused(url, "authority (CA:TRUE)")
+        await refused(url, "authority (CA:TRUE)", ca=cert)
 
 
 @check
@@ -125,20 +142,20 @@ async def no_tls_at_all_is_told():
         await refused(f"wss://localhost:{port}/", "does not speak TLS", "ws: URL")
 
 
-def node(script, *options):
-    """A server of Node with a certificate of the authority. The script adds handlers to it."""
-    certificate = CA.issue_cert("localhost")
+def node(script, certificate=None, **options):
+    """A server of Node. The script adds handlers to it."""
+    certificate = certificate or CA.issue_cert("localhost")
     cert, key = path("node.pem"), path("node.key")
     certificate.cert_chain_pems[0].write_to_path(cert)
     certificate.private_key_pem.write_to_path(key)
     start = """
     const { createServer } = require("node:https"), { readFileSync } = require("node:fs");
     const { WebSocketServer } = require(process.env.PEERS + "/node_modules/ws");
-    const [cert, key, ...options] = process.argv.slice(1);
-    const server = createServer({ cert: readFileSync(cert), key: readFileSync(key), maxVersion: options[0] });
+    const [cert, key, options] = process.argv.slice(1);
+    const server = createServer({ cert: readFileSync(cert), key: readFileSync(key), ...JSON.parse(options) });
     server.listen(0, "127.0.0.1", () => console.log(server.address().port));
     """
-    return running("node", "-e", start + script, cert, key, *options)
+    return running("node", "-e", start + script, cert, key, json.dumps(options))
 
 
 @check
@@ -148,6 +165,27 @@ async def nodes_server_too():
     """
     async with node(echo) as port:
         assert (await fdx(f"wss://localhost:{port}/"))[:2] == (0, "grüße\n")
+
+
+@check
+async def nodes_certificates_are_judged_the_same():
+    past = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=3, hours=1)
+    for certificate, says in [
+        (CA.issue_cert("localhost", not_after=past), "expired 3 days ago"),
+        (CA.issue_cert("a.example"), "another name: a.example"),
+        (trustme.CA().issue_cert("localhost"), "unknown issuer"),
+        (CA.create_child_ca().issue_cert("localhost"), "intermediate"),
+    ]:
+        async with node("", certificate) as port:
+            await refused(f"wss://localhost:{port}/", says)
+
+
+@check
+async def node_wants_a_certificate():
+    wants = {"requestCert": True, "rejectUnauthorized": True, "ca": CA.cert_pem.bytes().decode()}
+    for version, says in [("TLSv1.2", "certificate of the client"), ("TLSv1.3", "CertificateRequired")]:
+        async with node("", maxVersion=version, **wants) as port:
+            await refused(f"wss://localhost:{port}/", says)
 
 
 # The same client connects twice: the first connection is redirected to the second.
@@ -185,7 +223,7 @@ async def sessions_are_resumed_with_node():
     });
     """
     for version in ["TLSv1.2", "TLSv1.3"]:
-        async with node(script, version) as port:
+        async with node(script, maxVersion=version) as port:
             assert (await fdx(f"wss://localhost:{port}/", "--max-redirects", "1"))[:2] == (0, f"{version} true\n")
 
 

@@ -1,5 +1,6 @@
 //! The Autobahn test suite: its fuzzing client against our server, its fuzzing server
-//! against our client, and the same through haproxy with HTTP/2 over TLS, side by side.
+//! against our client, and the same through haproxy over TLS, on both versions of HTTP; side
+//! by side.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -26,16 +27,31 @@ const DEADLINE: Duration = Duration::from_secs(30 * 60);
 pub(crate) enum Role {
     Server,
     Client,
+    /// The client over TLS, which haproxy takes off.
+    TlsClient,
     /// The client on HTTP/2, which haproxy carries on to HTTP/1.1.
     Http2Client,
 }
 
 impl Role {
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Server, Self::Client, Self::TlsClient, Self::Http2Client];
+
     fn name(self) -> &'static str {
         match self {
             Self::Server => "server",
             Self::Client => "client",
+            Self::TlsClient => "client over TLS",
             Self::Http2Client => "client on HTTP/2",
+        }
+    }
+
+    /// What is spoken over TLS (ALPN), where it is used.
+    fn alpn(self) -> Option<&'static str> {
+        match self {
+            Self::Server | Self::Client => None,
+            Self::TlsClient => Some("http/1.1"),
+            Self::Http2Client => Some("h2"),
         }
     }
 }
@@ -84,15 +100,15 @@ fn run_role(role: Role, python: &Path) -> Outcome {
             let mut suite = wstest("fuzzingclient", &with("servers", servers))?;
             suite.wait(DEADLINE).map_err(|why| format!("wstest: {why}; see {}", log.display()))?;
         }
-        Role::Client | Role::Http2Client => {
+        Role::Client | Role::TlsClient | Role::Http2Client => {
             let url = format!("ws://127.0.0.1:{}", free_port()?);
             let _suite = wstest("fuzzingserver", &with("url", url.clone().into()))?;
             wait_until_listening(&url)?;
             let mut client = command(release("examples/autobahn_client"));
-            let _haproxy = if role == Role::Http2Client {
+            let _haproxy = if let Some(alpn) = role.alpn() {
                 let port = free_port()?;
-                let before = haproxy(&folder, port, url.trim_start_matches("ws://"))?;
-                client.arg(format!("wss://localhost:{port}")).arg(folder.join("ca.pem"));
+                let before = haproxy(&folder, port, alpn, url.trim_start_matches("ws://"))?;
+                client.arg(format!("wss://localhost:{port}")).arg(folder.join("ca.pem")).arg(alpn);
                 Some(before)
             } else {
                 client.arg(url);
@@ -105,15 +121,15 @@ fn run_role(role: Role, python: &Path) -> Outcome {
     judge(role, &reports)
 }
 
-/// haproxy before a server: HTTP/2 over TLS on this side, HTTP/1.1 on that. The suite
-/// insists on its own port in `Host`.
-fn haproxy(folder: &Path, port: u16, server: &str) -> Result<Background, String> {
+/// haproxy before a server: one version of HTTP over TLS on this side, plain HTTP/1.1 on
+/// that. The suite insists on its own port in `Host`.
+fn haproxy(folder: &Path, port: u16, alpn: &str, server: &str) -> Result<Background, String> {
     env::apt("haproxy", "haproxy")?;
     let script = root().join("tests/peers/certificates.py");
     crate::process::run(command(env::python()?).arg(script).arg(folder))?;
     let config = format!(
         "defaults\n mode http\n timeout connect 5s\n timeout client 300s\n timeout server 300s\n \
-         timeout tunnel 300s\nfrontend f\n bind 127.0.0.1:{port} ssl crt {} alpn h2\n \
+         timeout tunnel 300s\nfrontend f\n bind 127.0.0.1:{port} ssl crt {} alpn {alpn}\n \
          default_backend b\nbackend b\n http-request set-header Host {server}\n \
          server s {server}\n",
         folder.join("both.pem").display()

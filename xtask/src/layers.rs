@@ -28,6 +28,8 @@ const ALLOWED: [(&str, &[&str]); 5] = [
             "httpdate",
             "hyper",
             "hyper-util",
+            "listenfd",
+            "metrics",
             "rand",
             "rcgen",
             "rustls",
@@ -39,6 +41,7 @@ const ALLOWED: [(&str, &[&str]); 5] = [
             "tokio",
             "tokio-rustls",
             "tower-service",
+            "tracing",
             "url",
             "webpki-roots",
         ],
@@ -52,6 +55,7 @@ const ALLOWED: [(&str, &[&str]); 5] = [
             "fullduplex",
             "http",
             "http-body-util",
+            "metrics",
             "percent-encoding",
             "ring",
             "tokio",
@@ -102,7 +106,10 @@ fn check_msrv(metadata: &Value) -> Vec<String> {
     let packages = || metadata["packages"].as_array().into_iter().flatten();
     let version = |p: &Value| -> Option<Vec<u32>> {
         let text = p["rust_version"].as_str()?;
-        text.split('.').map(|n| n.parse().ok()).collect()
+        let mut numbers: Vec<_> = text.split('.').map(|n| n.parse().ok()).collect::<Option<_>>()?;
+        // 1.88 is 1.88.0.
+        numbers.resize(3, 0);
+        Some(numbers)
     };
     let ours = packages().filter(|p| p["source"].is_null()).filter_map(version).min();
     let Some(ours) = ours else { return vec!["no rust-version is promised".into()] };
@@ -144,7 +151,9 @@ mod tests {
         metadata["packages"]
             .as_array_mut()
             .unwrap()
-            .push(json!({"name": "bytes", "source": "registry", "rust_version": "1.89.0"}));
+            .push(json!({"name": "bytes", "source": "registry", "rust_version": "1.88.0"}));
+        assert!(check_msrv(&metadata).is_empty());
+        metadata["packages"][1]["rust_version"] = "1.88.1".into();
         assert_eq!(check_msrv(&metadata).len(), 1);
     }
 }

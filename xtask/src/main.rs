@@ -41,7 +41,7 @@ The project's own commands:
 
   cargo xtask test [--only STEP]… [--list]   everything, with its own set-up
   cargo xtask layers                         which crate may use which
-  cargo xtask autobahn [server|client|http2]  the Autobahn suite against one role, or both
+  cargo xtask autobahn [server|client|tls|http2]  the Autobahn suite against one role, or all
   cargo xtask peers                          browsers and other languages' clients and servers
   cargo xtask fuzz [--seconds N]             each fuzz target for so long
   cargo xtask rfc                            where RFC 6455's sections are obeyed and tested";
@@ -52,9 +52,10 @@ fn main() -> ExitCode {
     let outcome = match words[..] {
         ["test", ref rest @ ..] => return steps::run(rest),
         ["layers"] => layers::run(),
-        ["autobahn"] => autobahn::run(&[autobahn::Role::Server, autobahn::Role::Client]),
+        ["autobahn"] => autobahn::run(&autobahn::Role::ALL),
         ["autobahn", "server"] => autobahn::run(&[autobahn::Role::Server]),
         ["autobahn", "client"] => autobahn::run(&[autobahn::Role::Client]),
+        ["autobahn", "tls"] => autobahn::run(&[autobahn::Role::TlsClient]),
         ["autobahn", "http2"] => autobahn::run(&[autobahn::Role::Http2Client]),
         ["peers"] => peers::run(),
         ["fuzz"] => fuzz::run(10),

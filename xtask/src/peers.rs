@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::process::{Server, build_release, command, has, release, root};
+use crate::steps::counted;
 use crate::{Outcome, Tally, env};
 
 pub(crate) fn run() -> Outcome {
@@ -25,6 +26,7 @@ pub(crate) fn run() -> Outcome {
     let page = [Path::new(&http), Path::new("chromium"), Path::new(&chromium)];
     tally.add(script(Path::new("node"), "browser.mjs", &page, &node)?);
     tally.add(deflate(&python, &node, &chromium)?);
+    env::apt("openssl", "openssl")?;
     tally.add(script(&python, "tls_server.py", &[&fdx], &node)?);
     for (program, package) in [
         ("squid", "squid"),
@@ -36,6 +38,11 @@ pub(crate) fn run() -> Outcome {
     }
     tally.add(script(&python, "proxies.py", &[&fdx], &node)?);
     env::apt("haproxy", "haproxy")?;
+    env::apt("systemd-socket-activate", "systemd")?;
+    for (file, tests) in [("haproxy", ""), ("systemd", "the_sockets_of_systemd")] {
+        let test = ["test", "--locked", "-p", "fullduplex", "--test", file];
+        tally.add(counted(&[&test[..], &["--", "--ignored", tests]].concat())?);
+    }
     let many = release("examples/many");
     tally.add(script(&python, "http2_servers.py", &[&fdx, &many], &node)?);
     Ok(tally)

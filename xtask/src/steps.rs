@@ -23,10 +23,7 @@ const STEPS: [Step; 11] = [
     ("tests", tests),
     ("rfc", rfc::run),
     ("peers", peers::run),
-    ("autobahn", || {
-        use autobahn::Role::{Client, Http2Client, Server};
-        autobahn::run(&[Server, Client, Http2Client])
-    }),
+    ("autobahn", || autobahn::run(&autobahn::Role::ALL)),
     ("fuzz", || fuzz::run(10)),
 ];
 
@@ -110,7 +107,7 @@ fn features() -> Outcome {
         "warnings",
     ];
     tally.add(cargo(&lean)?);
-    for features in ["", "tls", "http2"] {
+    for features in ["", "tls", "http2", "self-signed"] {
         let mut words = vec!["clippy", "--locked", "-p", "fullduplex", "--no-default-features"];
         words.extend(["--features", features, "--", "-D", "warnings"]);
         tally.add(cargo(&words)?);
@@ -180,7 +177,7 @@ fn tests() -> Outcome {
 }
 
 /// Runs cargo's tests and adds up their closing lines.
-fn counted(words: &[&str]) -> Outcome {
+pub(crate) fn counted(words: &[&str]) -> Outcome {
     let output = command("cargo")
         .args(words)
         .stderr(Stdio::inherit())

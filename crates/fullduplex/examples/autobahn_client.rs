@@ -1,7 +1,8 @@
 //! The client that Autobahn's fuzzing server tests: it echoes what each case sends.
 //!
 //! `cargo run --example autobahn_client --features http2 -- ws://127.0.0.1:9001`, or, through
-//! a proxy server that speaks HTTP/2, `-- wss://localhost:9002 ca.pem`.
+//! a proxy server that speaks TLS, `-- wss://localhost:9002 ca.pem`, and on HTTP/2
+//! `-- wss://localhost:9002 ca.pem h2`.
 
 use fullduplex::client::{Roots, TlsSettings, Version};
 use fullduplex::{Client, DeflateConfig, Error};
@@ -18,7 +19,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .deflate(DeflateConfig::smallest_bytes());
     if let Some(authorities) = args.next() {
         let tls = TlsSettings::new().roots(Roots::None).add_authorities_file(authorities)?;
-        builder = builder.tls(tls).version(Version::Http2);
+        builder = builder.tls(tls);
+    }
+    if args.next().is_some_and(|version| version == "h2") {
+        builder = builder.version(Version::Http2);
     }
     let client = builder.build()?;
 

@@ -91,12 +91,20 @@ impl Error {
         Self::new(ErrorKind::Timeout, format!("timed out: {setting} ({after:?})"))
     }
 
+    /// What the transport said, where that is the source.
+    #[cfg(feature = "tls")]
+    pub(crate) fn transport_error(&self) -> Option<&io::Error> {
+        self.0.source.as_deref().and_then(|source| source.downcast_ref())
+    }
+
     /// How an unclean end is told to the application.
     pub(crate) fn ended(info: &CloseInfo) -> Self {
         let kind = match info.cause {
             Cause::Protocol(error) if error.is_limit() => ErrorKind::Limit,
             Cause::Protocol(_) => ErrorKind::Protocol,
-            Cause::KeepaliveTimeout | Cause::CloseTimeout => ErrorKind::Timeout,
+            Cause::KeepaliveTimeout | Cause::IdleTimeout | Cause::CloseTimeout => {
+                ErrorKind::Timeout
+            }
             Cause::TransportEnd | Cause::TransportError => ErrorKind::Io,
             _ => ErrorKind::Closed,
         };

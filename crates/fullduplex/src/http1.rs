@@ -1,5 +1,6 @@
 //! Reading and writing HTTP/1.1 heads on a transport.
 
+use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -71,7 +72,12 @@ pub(crate) async fn read_head<S: Transport>(
             return Ok(received.split_to(end).freeze());
         }
         received.reserve(1024);
-        match stream.read_buf(received).await {
+        let read = match stream.read_buf(received).await {
+            // TLS without its own end.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+            read => read,
+        };
+        match read {
             Ok(0) => {
                 let why = if received.is_empty() {
                     "the peer ended the transport before the opening handshake"

@@ -78,14 +78,20 @@ impl<S: Transport> Incoming<S> {
                 }
             }
             match self.input.next(&mut self.receiver, &mut self.assembler) {
-                Ok(Some(Found::Message(message))) => return Poll::Ready(Some(Ok(message))),
+                Ok(Some(Found::Message(message))) => {
+                    outlet.note_message(message.kind(), true, message.len());
+                    return Poll::Ready(Some(Ok(message)));
+                }
                 Ok(Some(control)) => {
                     if let Err(error) = self.handle_control(&control, outlet) {
                         return Poll::Ready(Some(Err(error)));
                     }
                 }
                 Ok(None) => match ready!(self.poll_more(cx, outlet)) {
-                    Some(Ok(Some(message))) => return Poll::Ready(Some(Ok(message))),
+                    Some(Ok(Some(message))) => {
+                        outlet.note_message(message.kind(), true, message.len());
+                        return Poll::Ready(Some(Ok(message)));
+                    }
                     Some(Ok(None)) => {}
                     Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                     None => return Poll::Ready(None),
@@ -106,12 +112,14 @@ impl<S: Transport> Incoming<S> {
             if !self.assembler.is_empty() {
                 // What `poll_message` had begun to collect before it was dropped.
                 let kind = self.receiver.message_kind().unwrap_or(Kind::Binary);
-                let payload = self.assembler.take_partial().into();
+                let payload: Bytes = self.assembler.take_partial().into();
+                outlet.note_message(kind, false, payload.len());
                 self.in_pieces = true;
                 return Poll::Ready(Some(Ok(Chunk { kind, payload, last: false })));
             }
             match self.input.next_piece(&mut self.receiver) {
                 Ok(Some(Piece::Data { kind, payload, last, .. })) => {
+                    outlet.note_message(kind, last, payload.len());
                     self.in_pieces = !last && !self.skipping;
                     self.skipping &= !last;
                     return Poll::Ready(Some(Ok(Chunk { kind, payload, last })));
@@ -172,10 +180,13 @@ impl<S: Transport> Incoming<S> {
             pin!(self.reader.read_buf(&mut limited)).poll(cx)
         };
         match ready!(self.after_read(cx, outlet, read)) {
-            Some(Ok(())) => match self.assembler.appended(&mut self.receiver, start) {
-                Ok(message) => Poll::Ready(Some(Ok(message))),
-                Err(error) => Poll::Ready(Some(Err(self.fail(error, outlet)))),
-            },
+            Some(Ok(())) => {
+                outlet.note_piece();
+                match self.assembler.appended(&mut self.receiver, start) {
+                    Ok(message) => Poll::Ready(Some(Ok(message))),
+                    Err(error) => Poll::Ready(Some(Err(self.fail(error, outlet)))),
+                }
+            }
             Some(Err(error)) => Poll::Ready(Some(Err(error))),
             None => Poll::Ready(None),
         }
@@ -210,8 +221,8 @@ impl<S: Transport> Incoming<S> {
         read: Poll<io::Result<usize>>,
     ) -> Poll<Ended<()>> {
         let (cause, source) = match read {
-            Poll::Ready(Ok(1..)) => {
-                outlet.note_received();
+            Poll::Ready(Ok(bytes @ 1..)) => {
+                outlet.note_received(bytes);
                 return Poll::Ready(Some(Ok(())));
             }
             Poll::Ready(Ok(0)) => (Cause::TransportEnd, None),

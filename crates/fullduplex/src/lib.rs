@@ -42,12 +42,12 @@ mod mask;
 mod message_io;
 mod net_stream;
 mod outlet;
-#[cfg(any(feature = "http2", feature = "hyper"))]
 mod rewind;
 pub mod server;
 mod split;
 #[cfg(feature = "tls")]
 mod tls;
+mod traffic;
 mod uri;
 mod websocket;
 
@@ -64,4 +64,5 @@ pub use http1::HandshakeLimits;
 pub use message_io::{MessageReader, MessageWriter};
 pub use net_stream::NetStream;
 pub use split::{ReceiveHalf, SendHalf, TrySendError};
+pub use traffic::{Flow, Traffic};
 pub use websocket::WebSocket;

@@ -61,7 +61,18 @@ pub(crate) fn certificate_problem(whose: &str, problem: &CertificateError) -> Op
             "is for no name at all".into()
         }
         E::NotValidForNameContext { presented, .. } => {
-            format!("is for another name: {}", presented.join(", "))
+            // rustls shows DNS names as `DnsName("…")`.
+            let plain = |name: &String| match name.split_once("(\"") {
+                Some((_, name)) => name.trim_end_matches("\")").to_owned(),
+                None => name.clone(),
+            };
+            let names: Vec<_> = presented.iter().map(plain).collect();
+            format!("is for another name: {}", names.join(", "))
+        }
+        E::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            "is that of an authority (CA:TRUE), as openssl makes self-signed ones; its own must \
+             say CA:FALSE"
+                .into()
         }
         E::Revoked => return Some(format!("the {whose}'s certificate was revoked")),
         E::InvalidPurpose | E::InvalidPurposeContext { .. } => {

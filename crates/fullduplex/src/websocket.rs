@@ -24,6 +24,7 @@ use crate::message_io::{MessageReader, MessageWriter};
 use crate::net_stream::NetStream;
 use crate::outlet::{Leave, Parcel};
 use crate::server::members::Place;
+use crate::server::trace::Span;
 use crate::split::{self, ReceiveHalf, SendHalf, TrySendError};
 
 /// A WebSocket connection over any transport: a [`Stream`] of messages and a [`Sink`] for
@@ -86,8 +87,8 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// Makes it known to the server whose it is.
-    pub(crate) fn join(&self, place: Arc<Place>) {
-        self.send.outlet.join(place);
+    pub(crate) fn join(&self, place: Arc<Place>, span: Span) {
+        self.send.outlet.join(place, span);
     }
 
     pub(crate) fn deliver(&self) -> Weak<dyn Deliver> {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fullduplex::client::{Proxies, Version};
+use fullduplex::client::{BoxFuture, Proxies, Resolve, Version};
 use fullduplex::{Client, CloseCode, Error, ErrorKind, WebSocket};
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
@@ -136,6 +136,93 @@ async fn where_a_connection_is_full_there_is_another_one() {
         all.push(websocket);
     }
     assert_eq!(connections.load(Ordering::Relaxed), 3);
+}
+
+/// Whoever waits behind an attempt that is given up makes one of its own.
+#[tokio::test]
+async fn a_cancelled_attempt_does_not_fail_those_who_wait_for_it() {
+    let inner = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", inner.local_addr().unwrap());
+    let (told, accepted) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        // The first one gets no answer.
+        let _stuck = inner.accept().await.unwrap();
+        told.send(()).unwrap();
+        let (tcp, _) = inner.accept().await.unwrap();
+        let mut builder = h2::server::Builder::new();
+        let mut connection =
+            builder.enable_connect_protocol().handshake::<_, Bytes>(tcp).await.unwrap();
+        while let Some(Ok(stream)) = connection.accept().await {
+            tokio::spawn(echo(stream));
+        }
+    });
+    let client = client();
+    let connect = |client: Client, url: String| async move { client.connect(&url).await };
+    let first = tokio::spawn(connect(client.clone(), url.clone()));
+    accepted.await.unwrap();
+    let others: Vec<_> =
+        (0..3).map(|_| tokio::spawn(connect(client.clone(), url.clone()))).collect();
+    tokio::task::yield_now().await;
+    assert!(others.iter().all(|other| !other.is_finished()));
+    first.abort();
+    for other in others {
+        let (mut websocket, _) = other.await.unwrap().unwrap();
+        say(&mut websocket, "after all").await;
+    }
+}
+
+/// All names lead to one server.
+struct Everywhere(std::net::SocketAddr);
+
+impl Resolve for Everywhere {
+    fn resolve<'a>(
+        &'a self,
+        _: &'a str,
+        _: u16,
+    ) -> BoxFuture<'a, std::io::Result<Vec<std::net::SocketAddr>>> {
+        Box::pin(std::future::ready(Ok(vec![self.0])))
+    }
+}
+
+#[tokio::test]
+async fn connections_to_many_origins_are_not_kept_for_ever() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let live = Arc::new(());
+    let counted = live.clone();
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            let counted = counted.clone();
+            tokio::spawn(async move {
+                let mut builder = h2::server::Builder::new();
+                let builder = builder.enable_connect_protocol();
+                let mut connection = builder.handshake::<_, Bytes>(tcp).await.unwrap();
+                while let Some(Ok(stream)) = connection.accept().await {
+                    tokio::spawn(echo(stream));
+                }
+                drop(counted);
+            });
+        }
+    });
+    let builder = Client::builder().proxies(Proxies::none()).version(Version::Http2);
+    let client = builder.resolver(Everywhere(address)).build().unwrap();
+    let mut kept = None;
+    for i in 0..100 {
+        let (mut websocket, _) = client.connect(&format!("ws://{i}.example/")).await.unwrap();
+        if i == 0 {
+            kept = Some(websocket);
+        } else {
+            websocket.close(CloseCode::NORMAL, "").await.unwrap();
+        }
+    }
+    // The ends arrive in their own time.
+    let bounded = async {
+        while Arc::strong_count(&live) - 2 > 40 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), bounded).await.expect("connections are kept");
+    say(&mut kept.unwrap(), "still here").await;
 }
 
 #[tokio::test]

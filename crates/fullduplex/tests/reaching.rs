@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fullduplex::client::{BoxFuture, Connect, CookieJar, Proxies, Proxy, Resolve, SocketOptions};
+use fullduplex::proto::handshake::SecKey;
 use fullduplex::server::{Server, accept};
-use fullduplex::{Client, ClientBuilder, Error, ErrorKind, HandshakeLimits, NetStream};
+use fullduplex::{Cause, Client, ClientBuilder, Error, ErrorKind, HandshakeLimits, NetStream};
 use fullduplex_testkit::peak_rss;
 use fullduplex_testkit::pipe::pipe;
 use http::HeaderValue;
@@ -197,12 +198,132 @@ async fn resets_and_ends_in_each_phase() {
         assert!(error.to_string().contains("opening handshake"), "{error}");
         assert!(error.is_retryable());
     }
-    // A reset, with unread data on the way.
-    let url = serving(|stream, _| async move {
-        stream.set_zero_linger().unwrap();
-    })
-    .await;
-    assert_eq!(fails(direct(), &url).await.kind(), ErrorKind::Io);
+    for answer in ["", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: webso"] {
+        let url = serving(move |stream, _| reset_after(stream, answer)).await;
+        let error = fails(direct(), &url).await;
+        assert_eq!(error.kind(), ErrorKind::Io);
+        assert!(error.to_string().contains("opening handshake"), "{error}");
+        assert!(error.is_retryable());
+    }
+}
+
+/// Writes, and closes with a reset (RST).
+async fn reset_after(mut stream: TcpStream, answer: &'static str) {
+    stream.write_all(answer.as_bytes()).await.unwrap();
+    stream.set_zero_linger().unwrap();
+}
+
+/// A server that resets each connection at once, before it was asked anything.
+#[tokio::test]
+async fn a_reset_right_after_connecting() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            reset_after(stream, "").await;
+        }
+    });
+    for scheme in ["ws", "wss"] {
+        let error = fails(direct(), &format!("{scheme}://{address}/")).await;
+        assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+        assert!(error.is_retryable());
+    }
+}
+
+#[tokio::test]
+async fn a_reset_right_after_the_101() {
+    for reset in [true, false] {
+        let url = serving(move |stream, head| async move {
+            let mut stream = stream;
+            let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "));
+            let key = SecKey::parse(key.unwrap().as_bytes()).unwrap();
+            let answer = format!(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Accept: {}\r\n\r\n",
+                key.accept().as_str()
+            );
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            if reset {
+                stream.set_zero_linger().unwrap();
+            }
+        })
+        .await;
+        let (mut websocket, _) = direct().build().unwrap().connect(&url).await.unwrap();
+        let error = websocket.next().await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+        assert!(websocket.next().await.is_none());
+        let cause = if reset { Cause::TransportError } else { Cause::TransportEnd };
+        assert_eq!(websocket.close_info().unwrap().cause, cause);
+    }
+}
+
+/// What a server may do that is asked for TLS.
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn faults_inside_the_tls_handshake() {
+    for (answer, reset, kind, says) in [
+        ("", true, ErrorKind::Io, "inside the TLS handshake"),
+        ("", false, ErrorKind::Io, "perhaps there is no TLS at this port"),
+        // The beginning of a ServerHello.
+        ("\x16\x03\x03\x00\x7a\x02\x00", true, ErrorKind::Io, "inside the TLS handshake"),
+        ("HTTP/1.1 400 Bad Request\r\n\r\n", false, ErrorKind::Tls, "does not speak TLS"),
+        // An alert: no common version.
+        ("\x15\x03\x03\x00\x02\x02\x46", false, ErrorKind::Tls, "ProtocolVersion"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("wss://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            // All of the ClientHello, as an end over unread bytes is a reset.
+            let mut head = [0; 5];
+            stream.read_exact(&mut head).await.unwrap();
+            let mut hello = vec![0; usize::from(u16::from_be_bytes([head[3], head[4]]))];
+            stream.read_exact(&mut hello).await.unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            if reset {
+                stream.set_zero_linger().unwrap();
+            }
+        });
+        let error = fails(direct(), &url).await;
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}
+
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn a_tls_handshake_without_an_answer_times_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("wss://{}/", listener.local_addr().unwrap());
+    let error = fails(direct().connect_timeout(Duration::from_millis(200)), &url).await;
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("connect_timeout"), "{error}");
+}
+
+struct Unknown;
+
+impl Resolve for Unknown {
+    fn resolve<'a>(&'a self, _: &'a str, _: u16) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
+        Box::pin(std::future::ready(Err(io::Error::other("NXDOMAIN"))))
+    }
+}
+
+#[tokio::test]
+async fn a_name_without_address_and_a_port_without_listener() {
+    let error = fails(direct().resolver(Unknown), "ws://nowhere.example/").await;
+    assert_eq!(error.kind(), ErrorKind::Resolve);
+    assert!(error.to_string().contains("nowhere.example"), "{error}");
+    assert!(error.to_string().contains("NXDOMAIN"), "{error}");
+    assert!(error.is_retryable());
+    // By the system, which needs to ask nobody: a label has at most 63 bytes (RFC 1035 §2.3.4).
+    let error = fails(direct(), &format!("ws://{}.example/", "x".repeat(64))).await;
+    assert_eq!(error.kind(), ErrorKind::Resolve, "{error}");
+
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let error = fails(direct(), &format!("ws://{closed}/")).await;
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert!(error.to_string().contains(&closed.to_string()), "{error}");
+    assert!(error.to_string().contains("refused"), "{error}");
 }
 
 #[tokio::test]
@@ -237,6 +358,33 @@ async fn a_body_without_end_is_cut() {
     assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
     assert!(error.is_retryable());
     assert!(peak_rss() - before < 16 << 20);
+}
+
+/// A refusal whose body comes for ever, a byte at a time.
+struct Dripping;
+
+impl Connect for Dripping {
+    fn connect<'a>(&'a self, _: &'a str, _: u16) -> BoxFuture<'a, io::Result<NetStream>> {
+        let (near, mut far) = pipe(4096);
+        tokio::spawn(async move {
+            let head = "HTTP/1.1 500 Oh no\r\nContent-Length: 1000000000\r\n\r\n";
+            far.write_all(head.as_bytes()).await.unwrap();
+            while far.write_u8(b'x').await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+        Box::pin(std::future::ready(Ok(NetStream::new(near))))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dripping_body_is_cut() {
+    let begun = tokio::time::Instant::now();
+    let error = fails(direct().connector(Dripping), "ws://a.example/").await;
+    assert!(begun.elapsed() < Duration::from_secs(11), "{:?}", begun.elapsed());
+    let response = error.response().unwrap();
+    assert_eq!(response.status(), 500);
+    assert!(response.body().starts_with(b"xxx"));
 }
 
 #[tokio::test]
@@ -314,6 +462,54 @@ async fn a_proxy_can_not_redirect() {
     let error = fails(builder, "wss://bank.example/").await;
     assert_eq!(error.kind(), ErrorKind::Proxy);
     assert_eq!(*asked.lock().unwrap(), ["CONNECT bank.example:443 HTTP/1.1"]);
+}
+
+/// A SOCKS5 proxy (RFC 1928) that takes this address alone, where it is the server too. It
+/// tells what it was asked for.
+async fn socks5(good: [u8; 4]) -> (SocketAddr, Arc<Mutex<Vec<[u8; 4]>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = asked.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut hello = [0; 3];
+            stream.read_exact(&mut hello).await.unwrap();
+            assert_eq!(hello, [5, 1, 0]);
+            stream.write_all(&[5, 0]).await.unwrap();
+            let mut request = [0; 10];
+            stream.read_exact(&mut request).await.unwrap();
+            assert_eq!(request[..4], [5, 1, 0, 1]);
+            let ip = [request[4], request[5], request[6], request[7]];
+            seen.lock().unwrap().push(ip);
+            // 5 is "connection refused".
+            let answer = if ip == good { 0 } else { 5 };
+            stream.write_all(&[5, answer, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
+            if ip == good {
+                tokio::spawn(async move { accept(stream).await.map(drop) });
+            }
+        }
+    });
+    (address, asked)
+}
+
+#[tokio::test]
+async fn a_socks5_proxy_is_asked_for_each_address_in_turn() {
+    let addresses = [[192, 0, 2, 1], [192, 0, 2, 2], [192, 0, 2, 3]];
+    let (proxy, asked) = socks5(addresses[1]).await;
+    let builder = |addresses: &[[u8; 4]]| {
+        let addresses = addresses.iter().map(|ip| (*ip, 80).into()).collect();
+        let proxy = Proxy::parse(&format!("socks5://{proxy}")).unwrap();
+        Client::builder().proxy(proxy).resolver(Fixed(addresses))
+    };
+    let client = builder(&addresses).build().unwrap();
+    client.connect("ws://many.example/").await.unwrap();
+    assert_eq!(*asked.lock().unwrap(), addresses[..2]);
+
+    let error = fails(builder(&[addresses[2], addresses[0]]), "ws://many.example/").await;
+    assert_eq!(error.kind(), ErrorKind::Proxy);
+    assert!(error.to_string().contains("many.example:80 at 192.0.2.3"), "{error}");
+    assert_eq!(asked.lock().unwrap()[2..], [addresses[2], addresses[0]]);
 }
 
 #[cfg(unix)]

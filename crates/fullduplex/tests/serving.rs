@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fullduplex::client::{Proxies, Roots, TlsSettings, Version};
-use fullduplex::server::{self, Body, Drain, Pem, Server, ServerConfig, ServerHandle};
+use fullduplex::server::{
+    self, Body, Drain, HttpVersion, Outcome, Pem, Server, ServerConfig, ServerHandle,
+};
 use fullduplex::{Cause, Client, CloseCode, WebSocket};
 use http::{Request, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -334,7 +336,7 @@ async fn a_panic_ends_one_connection_with_1011() {
     assert!(bad.next().await.is_none());
     assert_eq!(bad.close_info().unwrap().code(), CloseCode::INTERNAL_ERROR);
     say(&mut good, "still here").await;
-    assert_eq!(handle.panics(), 1);
+    assert_eq!(handle.stats().panics, 1);
 }
 
 #[tokio::test]
@@ -386,4 +388,134 @@ async fn in_a_server_that_hyper_runs() {
     assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
     let answer = raw(address, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 426 ") && answer.contains("RFC 6455"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_server_counts_what_it_sees() {
+    let config = ServerConfig {
+        websocket: fullduplex::Config {
+            deflate: Some(fullduplex::DeflateConfig::balanced()),
+            ..fullduplex::Config::default()
+        },
+        ..both_versions()
+    };
+    let (address, handle, _) = serving(config).await;
+    let url = format!("ws://{address}/");
+    let client = Client::builder()
+        .proxies(Proxies::none())
+        .deflate(fullduplex::DeflateConfig::balanced())
+        .build()
+        .unwrap();
+    let (mut websocket, _) = client.connect(&url).await.unwrap();
+    say(&mut websocket, &"again and again ".repeat(1000)).await;
+    websocket.send(vec![7; 10]).await.unwrap();
+    websocket.next().await.unwrap().unwrap();
+    let stats = handle.stats();
+    assert_eq!((stats.websockets, stats.connections.in_use, stats.accepted), (1, 1, 1));
+    for flow in [stats.traffic.received, stats.traffic.sent] {
+        assert_eq!((flow.text, flow.binary, flow.payload), (1, 1, 16_010));
+        assert!(flow.wire > 20 && flow.wire < 1000, "{flow:?}");
+    }
+    websocket.close(CloseCode::new(3999), "").await.unwrap();
+    raw(address, "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Key: x\r\nConnection: close\r\n\r\n")
+        .await;
+    raw(address, "nonsense\r\n\r\n").await;
+    while handle.stats().websockets > 0 {
+        tokio::task::yield_now().await;
+    }
+    let stats = handle.stats();
+    assert_eq!(stats.traffic.received.payload, 16_010, "it is counted on");
+    let handshakes: Vec<_> = stats.handshakes.into_iter().collect();
+    let opened = Outcome::Opened(HttpVersion::Http1);
+    assert_eq!(handshakes, [(opened, 1), (Outcome::Refused(400), 2)]);
+    let ends: Vec<_> = stats.ends.iter().map(|(end, n)| (end.code, end.cause, *n)).collect();
+    assert_eq!(ends, [(3000, "handshake", 1)]);
+}
+
+#[tokio::test]
+async fn who_the_client_is_behind_proxies() {
+    let mut config = ServerConfig::default();
+    config.proxy_protocol.mode = server::ProxyMode::Optional;
+    config.proxy_protocol.trusted = "127.0.0.1".parse().unwrap();
+    config.forwarding.header = server::ForwardedHeader::XForwardedFor;
+    config.forwarding.trusted = "127.0.0.1, 10.0.0.0/8".parse().unwrap();
+    config.limits.connections.per_address = Some(1);
+    let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
+    let address = server.local_addr().unwrap();
+    tokio::spawn(server.serve_handshakes(|handshake| async move {
+        let client = handshake.client_ip().unwrap().to_string();
+        drop(handshake.respond(Response::new(client)).await);
+    }));
+    for (before, header, expected) in [
+        ("", "", "127.0.0.1"),
+        ("", "X-Forwarded-For: 6.6.6.6, 192.0.2.7, 10.0.0.2\r\n", "192.0.2.7"),
+        ("PROXY TCP4 192.0.2.8 10.0.0.2 1 2\r\n", "", "192.0.2.8"),
+        ("PROXY TCP4 10.0.0.9 10.0.0.2 1 2\r\n", "X-Forwarded-For: 192.0.2.9\r\n", "192.0.2.9"),
+    ] {
+        for cut in 0..=before.len() {
+            let request = format!("{before}GET / HTTP/1.1\r\nHost: a\r\n{header}\r\n");
+            let mut socket = TcpStream::connect(address).await.unwrap();
+            socket.write_all(&request.as_bytes()[..cut]).await.unwrap();
+            tokio::task::yield_now().await;
+            socket.write_all(&request.as_bytes()[cut..]).await.unwrap();
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.ends_with(&format!("\r\n\r\n{expected}")), "{expected}: {answer}");
+        }
+    }
+    // The clients of a proxy are told apart.
+    let held = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.7\r\nUpgrade: websocket\r\n";
+    let answer = raw(address, &format!("{held}X-Forwarded-For: what?\r\n\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+}
+
+#[tokio::test]
+async fn on_a_unix_socket() {
+    let path = std::env::temp_dir().join(format!("fullduplex-serving-{}", std::process::id()));
+    let listener = server::bind_unix(&path, Some(0o600), server::BACKLOG).unwrap();
+    let _file = server::UnixSocketFile::new(&path);
+    let server = Server::from_listener(server::Listener::try_from(listener).unwrap());
+    tokio::spawn(server.serve(echo));
+    let url = format!("ws+unix:{}:/", path.display());
+    let (mut websocket, _) = client(Version::Http1).connect(&url).await.unwrap();
+    say(&mut websocket, "on this machine").await;
+}
+
+#[test]
+fn several_threads_serve_one_port() {
+    let any = "127.0.0.1:0".parse().unwrap();
+    let workers = server::Workers::bind(any, 3).unwrap();
+    let (address, handle) = (workers.local_addr(), workers.handle());
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(std::collections::HashSet::new()));
+    let threads = seen.clone();
+    let serving = std::thread::spawn(move || {
+        workers.serve(move |mut websocket| {
+            let threads = threads.clone();
+            async move {
+                threads.lock().unwrap().insert(std::thread::current().id());
+                while let Some(Ok(message)) = websocket.next().await {
+                    let _ = websocket.send(message).await;
+                }
+            }
+        })
+    });
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let client = client(Version::Http1);
+        let mut all = Vec::new();
+        while seen.lock().unwrap().len() < 3 {
+            let (mut websocket, _) = client.connect(&format!("ws://{address}/")).await.unwrap();
+            say(&mut websocket, "somewhere").await;
+            all.push(websocket);
+        }
+        let report = handle.drain(Drain { spread: Duration::ZERO, ..Drain::default() });
+        let told = async {
+            for mut websocket in all {
+                assert!(websocket.next().await.is_none());
+            }
+        };
+        let (report, ()) = tokio::join!(report, told);
+        assert_eq!(report.cut, 0);
+    });
+    serving.join().unwrap().unwrap();
 }

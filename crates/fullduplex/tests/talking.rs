@@ -8,7 +8,10 @@ mod common;
 use std::time::Duration;
 
 use common::{echo, numbered, open, pair, pair_with};
-use fullduplex::{CloseCode, Config, ErrorKind, Initiator, Kind, Message, Role, SendConfig, State};
+use fullduplex::{
+    Cause, CloseCode, Config, ErrorKind, Initiator, KeepaliveConfig, Kind, Message, Role,
+    SendConfig, State,
+};
 use fullduplex_testkit::hostile::{Hostile, Manners};
 use fullduplex_testkit::pipe::pipe;
 use futures_util::{SinkExt, StreamExt};
@@ -316,6 +319,65 @@ async fn an_answering_peer_is_kept_and_its_round_trip_known() {
     assert!(quiet.is_err(), "nothing came and nothing ended");
     assert_eq!(client.state(), State::Open);
     assert!(client.round_trip().is_some());
+}
+
+/// Without keepalive, as its answers need somebody who reads.
+fn idle_after(seconds: Option<u64>) -> Config {
+    let keepalive = KeepaliveConfig { interval: None, ..KeepaliveConfig::default() };
+    Config { idle_timeout: seconds.map(Duration::from_secs), keepalive, ..Config::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_is_closed() {
+    let (a, b) = pipe(1 << 12);
+    let mut client = open(a, Role::Client, idle_after(Some(60)));
+    let mut server = open(b, Role::Server, idle_after(None));
+    let talking = tokio::spawn(async move {
+        for _ in 0..5 {
+            tokio::time::sleep(Duration::from_secs(50)).await;
+            server.send("still here").await.unwrap();
+        }
+        while let Some(Ok(_)) = server.next().await {}
+        server.close_info().unwrap()
+    });
+    for _ in 0..5 {
+        client.next().await.unwrap().unwrap();
+    }
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        client.send("here too").await.unwrap();
+    }
+    let start = tokio::time::Instant::now();
+    assert!(client.next().await.is_none());
+    assert!((60..=75).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+    let info = client.close_info().unwrap();
+    assert_eq!((info.cause, info.is_clean()), (Cause::IdleTimeout, true));
+    let error = client.send("late").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("idle_timeout"), "{error}");
+    assert_eq!(talking.await.unwrap().code(), CloseCode::GOING_AWAY);
+}
+
+/// A message that takes its time to arrive is no idleness, but a peer that stops is.
+#[tokio::test(start_paused = true)]
+async fn a_long_message_on_its_way_is_not_idle() {
+    let (a, mut b) = pipe(1 << 12);
+    let mut client = open(a, Role::Client, idle_after(Some(60)));
+    let sending = tokio::spawn(async move {
+        b.write_all(&[0x82, 127, 0, 0, 0, 0, 0, 8, 0, 0]).await.unwrap();
+        for _ in 0..30 {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            b.write_all(&[0; 100]).await.unwrap();
+        }
+        b
+    });
+    let quiet = tokio::time::timeout(Duration::from_secs(590), client.next()).await;
+    assert!(quiet.is_err(), "nothing came and nothing ended");
+    assert_eq!(client.state(), State::Open);
+    let _silent = sending.await.unwrap();
+    let error = client.next().await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(client.close_info().unwrap().cause, Cause::IdleTimeout);
 }
 
 #[tokio::test]

@@ -26,6 +26,8 @@ pub enum Cause {
     Protocol(ProtocolError),
     /// The peer was silent for the keepalive interval and timeout.
     KeepaliveTimeout,
+    /// No message came or went for the idle timeout, so this end closed with 1001.
+    IdleTimeout,
     /// The peer did not end the closing within the close timeout.
     CloseTimeout,
     /// The transport ended without the closing handshake.
@@ -91,6 +93,7 @@ impl fmt::Display for CloseInfo {
             Cause::KeepaliveTimeout => {
                 f.write_str("the peer stopped answering (keepalive_timeout)")
             }
+            Cause::IdleTimeout => f.write_str("no message either way for too long (idle_timeout)"),
             Cause::CloseTimeout => f.write_str("the peer did not end the closing (close_timeout)"),
             Cause::TransportEnd => {
                 f.write_str("the peer ended the transport without a Close frame")

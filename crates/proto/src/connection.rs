@@ -21,6 +21,12 @@ pub struct Config {
     pub send: crate::SendConfig,
     /// When a silent peer is pinged and given up.
     pub keepalive: crate::KeepaliveConfig,
+    /// After how long without a message, or a piece of one, in either direction this end
+    /// closes the connection with 1001 and [`Cause::IdleTimeout`](crate::Cause::IdleTimeout),
+    /// at most a quarter of it late. Pings and pongs don't count, those of the keepalive
+    /// among them: it finds peers that are gone, this one peers that have nothing to say.
+    /// Default: `None`, never.
+    pub idle_timeout: Option<Duration>,
     /// How long the closing may take; `None` for the default of 10 s.
     pub close_timeout: Option<Duration>,
     /// Whether and how messages are compressed, if the peer agrees (RFC 7692). Default:
@@ -36,6 +42,7 @@ impl Config {
         SessionConfig {
             send: self.send,
             keepalive: self.keepalive,
+            idle_timeout: self.idle_timeout,
             close_timeout: self.close_timeout.unwrap_or(default.close_timeout),
             max_control_rate: self.limits.max_control_rate,
         }

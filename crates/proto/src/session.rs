@@ -23,8 +23,9 @@ use crate::timers::{Fired, KeepaliveConfig, RateBudget, Timers};
 /// Where the connection stands; the same four as the WebSocket API's `readyState`.
 ///
 /// ```text
-///              open()             close(), fail(),            both Close frames seen,
-///                                 peer's Close, ping timeout  transport ended, or deadline
+///              open()             close(), fail(), idle       both Close frames seen,
+///                                 or ping timeout, peer's     transport ended, or deadline
+///                                 Close
 /// Connecting ─────────▶ Open ─────────────────▶ Closing ─────────────────▶ Closed
 ///      │                  │                                                  ▲
 ///      └──────────────────┴──────────── transport ended ─────────────────────┘
@@ -67,6 +68,9 @@ pub struct SessionConfig {
     pub send: SendConfig,
     /// When a silent peer is pinged and given up.
     pub keepalive: KeepaliveConfig,
+    /// After how long without a message either way the connection is closed; see
+    /// [`Config::idle_timeout`](crate::Config::idle_timeout). Default: `None`, never.
+    pub idle_timeout: Option<Duration>,
     /// How long the closing may take, from the first Close to the transport's end.
     /// Default: 10 s.
     pub close_timeout: Duration,
@@ -79,6 +83,7 @@ impl Default for SessionConfig {
         Self {
             send: SendConfig::default(),
             keepalive: KeepaliveConfig::default(),
+            idle_timeout: None,
             close_timeout: Duration::from_secs(10),
             max_control_rate: crate::Limits::default().max_control_rate,
         }
@@ -122,7 +127,7 @@ impl Session {
             sender,
             role,
             state: State::Connecting,
-            timers: Timers::new(config.keepalive),
+            timers: Timers::new(config.keepalive, config.idle_timeout),
             controls: RateBudget::new(config.max_control_rate),
             close_timeout: config.close_timeout,
             info: None,
@@ -137,11 +142,11 @@ impl Session {
         self
     }
 
-    /// The opening handshake is done; the keepalive begins.
+    /// The opening handshake is done; the keepalive and the idle timeout begin.
     pub fn open(&mut self, now: Duration) {
         if self.state == State::Connecting {
             self.state = State::Open;
-            self.timers.start_keepalive(now);
+            self.timers.start(now);
         }
     }
 
@@ -188,18 +193,21 @@ impl Session {
         payload: Bytes,
         compression: Compression,
     ) -> Result<(), (SendError, Bytes)> {
-        if self.state == State::Open {
-            self.sender.send_with(kind, payload, compression)
-        } else {
-            Err((SendError::Closing, payload))
+        if self.state != State::Open {
+            return Err((SendError::Closing, payload));
         }
+        self.sender.send_with(kind, payload, compression)?;
+        self.timers.note_message();
+        Ok(())
     }
 
     /// Queues a message that is sent to many; see [`Sender::send_prepared`].
     #[cfg(feature = "deflate")]
     pub fn send_prepared(&mut self, prepared: &PreparedMessage) -> Result<(), SendError> {
         self.check_ready()?;
-        self.sender.send_prepared(prepared)
+        self.sender.send_prepared(prepared)?;
+        self.timers.note_message();
+        Ok(())
     }
 
     /// Queues a piece of a message; see [`Sender::send_fragment`].
@@ -211,7 +219,9 @@ impl Session {
         compression: Compression,
     ) -> Result<(), SendError> {
         self.check_ready()?;
-        self.sender.send_fragment(kind, payload, last, compression)
+        self.sender.send_fragment(kind, payload, last, compression)?;
+        self.timers.note_message();
+        Ok(())
     }
 
     /// Queues what a compressor holds back; see [`Sender::flush_fragment`].
@@ -298,14 +308,26 @@ impl Session {
 
     // --- What was received ---------------------------------------------------------
 
+    /// Whether a keepalive ping has not been answered yet.
+    pub fn awaits_pong(&self) -> bool {
+        self.timers.awaits_pong()
+    }
+
     /// Takes note that bytes arrived: the peer is alive.
     #[inline]
     pub fn note_received(&mut self) {
         self.timers.note_received();
     }
 
+    /// Takes note that a message, or a piece of one, arrived, where
+    /// [`handle_event`](Self::handle_event) is not told of it: the connection is not idle.
+    #[inline]
+    pub fn note_message(&mut self) {
+        self.timers.note_message();
+    }
+
     /// Does what an event asks for: answers a Ping (§5.5.2) or a Close (§5.5.1), measures
-    /// a Pong. Data asks for nothing.
+    /// a Pong. Data asks for nothing, but shows that the connection is not idle.
     ///
     /// Of a connection that was failed or is closed, it asks for nothing (§7.1.7).
     pub fn handle_event(&mut self, event: &Event<'_>, now: Duration) -> Result<(), ProtocolError> {
@@ -313,7 +335,10 @@ impl Session {
             return Ok(());
         }
         match event {
-            Event::Data(_) => Ok(()),
+            Event::Data(_) => {
+                self.note_message();
+                Ok(())
+            }
             Event::Ping(payload) => {
                 self.count_control(now)?;
                 // Its slot replaces an older Pong, so this can't be refused.
@@ -375,7 +400,8 @@ impl Session {
     }
 
     fn is_failed(&self) -> bool {
-        self.info.as_ref().is_some_and(|i| !matches!(i.cause, Cause::Handshake))
+        let by_handshake = |cause| matches!(cause, Cause::Handshake | Cause::IdleTimeout);
+        self.info.as_ref().is_some_and(|i| !by_handshake(i.cause))
     }
 
     /// Takes note that the transport ended: by the peer (`Cause::TransportEnd`), an error
@@ -402,16 +428,23 @@ impl Session {
         if self.state == State::Closed { None } else { self.timers.next() }
     }
 
-    /// Does what is due: sends a keepalive ping, or gives the connection up. Returns
-    /// whether it was given up; [`close_info`](Self::close_info) then says why.
+    /// Does what is due: sends a keepalive ping, closes an idle connection, or gives one up.
+    /// Returns whether it was given up; [`close_info`](Self::close_info) then says why.
     pub fn handle_timeout(&mut self, now: Duration) -> bool {
         if self.state == State::Closed {
             return false;
         }
-        // About once in a keepalive interval.
-        self.sender.rest();
-        match self.timers.fire(now) {
-            Fired::Nothing => false,
+        let fired = self.timers.fire(now);
+        if fired != Fired::NotIdle {
+            // About once in a keepalive interval.
+            self.sender.rest();
+        }
+        match fired {
+            Fired::Nothing | Fired::NotIdle => false,
+            Fired::Idle => {
+                self.close_idle(now);
+                false
+            }
             Fired::Ping(payload) => {
                 if self.state == State::Open {
                     // Its slot replaces an older one, so this can't be refused.
@@ -422,6 +455,13 @@ impl Session {
             Fired::PeerSilent => self.give_up(Cause::KeepaliveTimeout, now),
             Fired::CloseDeadline => self.give_up(Cause::CloseTimeout, now),
         }
+    }
+
+    /// A closing handshake like that of the application, but for its cause.
+    fn close_idle(&mut self, now: Duration) {
+        self.begin_closing(Initiator::Library, Cause::IdleTimeout, now);
+        let reason = "idle_timeout: no message for too long".into();
+        self.queue_close(Some(CloseFrame::truncated(CloseCode::GOING_AWAY, reason)));
     }
 
     fn give_up(&mut self, cause: Cause, now: Duration) -> bool {

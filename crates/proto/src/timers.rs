@@ -24,13 +24,19 @@ pub(crate) enum Fired {
     Nothing,
     Ping([u8; 8]),
     PeerSilent,
+    /// It was looked whether messages flow, and they do, or have not paused for long.
+    NotIdle,
+    Idle,
     CloseDeadline,
 }
 
-/// Keepalive and close deadline.
+/// So many looks without a message make an idle connection.
+const IDLE_LOOKS: u8 = 4;
+
+/// Keepalive, idle timeout and close deadline.
 ///
-/// No clock is read when bytes arrive: they set a flag, which the keepalive looks at
-/// once an interval.
+/// No clock is read when bytes arrive, or messages come and go: they set flags, which the
+/// keepalive looks at once an interval, and the idle timeout once a quarter of its time.
 #[derive(Debug)]
 pub(crate) struct Timers {
     config: KeepaliveConfig,
@@ -40,6 +46,12 @@ pub(crate) struct Timers {
     /// When the last keepalive ping was sent. Its payload, too.
     pinged_at: u64,
     round_trip: u32,
+    /// Between looks at whether messages flow; `NEVER` for no idle timeout.
+    idle_step: u64,
+    idle_at: u64,
+    /// Looks since the last message.
+    idle_looks: u8,
+    talked: bool,
     received: bool,
     awaiting: bool,
 }
@@ -47,33 +59,51 @@ pub(crate) struct Timers {
 const NEVER: u64 = u64::MAX;
 
 impl Timers {
-    pub(crate) fn new(config: KeepaliveConfig) -> Self {
+    pub(crate) fn new(config: KeepaliveConfig, idle: Option<Duration>) -> Self {
+        let step = |idle| (micros(idle) / u64::from(IDLE_LOOKS)).max(1);
         Self {
             config,
             keepalive_at: NEVER,
             close_at: NEVER,
             pinged_at: NEVER,
             round_trip: u32::MAX,
+            idle_step: idle.map_or(NEVER, step),
+            idle_at: NEVER,
+            idle_looks: 0,
+            talked: false,
             received: false,
             awaiting: false,
         }
     }
 
-    pub(crate) fn start_keepalive(&mut self, now: Duration) {
+    /// The connection is open: time begins to count.
+    pub(crate) fn start(&mut self, now: Duration) {
+        self.start_keepalive(now);
+        self.idle_at = micros(now).saturating_add(self.idle_step);
+    }
+
+    fn start_keepalive(&mut self, now: Duration) {
         if let Some(interval) = self.config.interval {
             self.keepalive_at = micros(now.saturating_add(interval));
         }
     }
 
-    /// The closing begins: its deadline takes the keepalive's place.
+    /// The closing begins: its deadline takes the place of the others.
     pub(crate) fn start_closing(&mut self, now: Duration, timeout: Duration) {
         self.keepalive_at = NEVER;
+        self.idle_at = NEVER;
         self.close_at = micros(now.saturating_add(timeout));
     }
 
     #[inline]
     pub(crate) fn note_received(&mut self) {
         self.received = true;
+    }
+
+    /// A message, or a piece of one, came or went.
+    #[inline]
+    pub(crate) fn note_message(&mut self) {
+        self.talked = true;
     }
 
     pub(crate) fn handle_pong(&mut self, payload: &[u8], now: Duration) {
@@ -84,12 +114,16 @@ impl Timers {
         }
     }
 
+    pub(crate) fn awaits_pong(&self) -> bool {
+        self.pinged_at != NEVER
+    }
+
     pub(crate) fn round_trip(&self) -> Option<Duration> {
         (self.round_trip != u32::MAX).then(|| Duration::from_micros(self.round_trip.into()))
     }
 
     pub(crate) fn next(&self) -> Option<Duration> {
-        let next = self.keepalive_at.min(self.close_at);
+        let next = self.keepalive_at.min(self.close_at).min(self.idle_at);
         (next != NEVER).then(|| Duration::from_micros(next))
     }
 
@@ -98,6 +132,9 @@ impl Timers {
         if at >= self.close_at {
             self.close_at = NEVER;
             return Fired::CloseDeadline;
+        }
+        if at >= self.idle_at {
+            return self.look_for_messages(at);
         }
         if at < self.keepalive_at {
             return Fired::Nothing;
@@ -116,6 +153,16 @@ impl Timers {
         self.pinged_at = at;
         self.keepalive_at = micros(now.saturating_add(self.config.timeout));
         Fired::Ping(at.to_be_bytes())
+    }
+
+    fn look_for_messages(&mut self, at: u64) -> Fired {
+        self.idle_looks = if core::mem::take(&mut self.talked) { 0 } else { self.idle_looks + 1 };
+        if self.idle_looks == IDLE_LOOKS {
+            self.idle_at = NEVER;
+            return Fired::Idle;
+        }
+        self.idle_at = at.saturating_add(self.idle_step);
+        Fired::NotIdle
     }
 }
 
@@ -179,8 +226,8 @@ mod tests {
     const S: Duration = Duration::from_secs(1);
 
     fn timers() -> Timers {
-        let mut t = Timers::new(KeepaliveConfig::default());
-        t.start_keepalive(Duration::ZERO);
+        let mut t = Timers::new(KeepaliveConfig::default(), None);
+        t.start(Duration::ZERO);
         t
     }
 
@@ -228,9 +275,37 @@ mod tests {
     #[test]
     fn an_interval_may_be_for_ever() {
         let config = KeepaliveConfig { interval: Some(Duration::MAX), timeout: Duration::MAX };
-        let mut t = Timers::new(config);
-        t.start_keepalive(S);
+        let mut t = Timers::new(config, Some(Duration::MAX));
+        t.start(S);
         assert_eq!(t.fire(Duration::from_secs(1 << 40)), Fired::Nothing);
+    }
+
+    /// When it counts as idle, with a message at each of these times.
+    fn idle_at(timeout: Duration, messages: &[Duration]) -> Duration {
+        let keepalive = KeepaliveConfig { interval: None, ..KeepaliveConfig::default() };
+        let mut t = Timers::new(keepalive, Some(timeout));
+        t.start(Duration::ZERO);
+        let mut messages = messages.iter();
+        let mut next = messages.next();
+        loop {
+            let now = t.next().unwrap();
+            while next.is_some_and(|at| *at < now) {
+                t.note_message();
+                next = messages.next();
+            }
+            if t.fire(now) == Fired::Idle {
+                assert_eq!(t.next(), None);
+                return now;
+            }
+        }
+    }
+
+    #[test]
+    fn idle_is_no_message_for_the_timeout_and_at_most_a_quarter_more() {
+        assert_eq!(idle_at(20 * S, &[]), 20 * S);
+        assert_eq!(idle_at(20 * S, &[S]), 25 * S);
+        assert_eq!(idle_at(20 * S, &[4 * S, 19 * S]), 40 * S);
+        assert_eq!(idle_at(Duration::ZERO, &[]), Duration::from_micros(4));
     }
 
     #[test]

@@ -286,3 +286,54 @@ fn a_clean_close_can_not_be_failed() {
     assert_eq!(s.close_info().unwrap().cause, Cause::Handshake);
     assert_eq!(s.transport(), Transport::Finish);
 }
+
+#[test]
+fn an_idle_connection_is_closed_with_1001() {
+    const S: Duration = Duration::from_secs(1);
+    let mut p = Pair::new(Config::default());
+    let idle = Config { idle_timeout: Some(60 * S), ..Config::default() };
+    p.server = End::new(Role::Server, idle);
+    // A message each way, and the keepalive's pings and pongs.
+    for (role, at) in [(Role::Client, 40), (Role::Server, 80)] {
+        while p.now < at * S {
+            p.advance(10 * S);
+            p.settle();
+        }
+        let end = if role == Role::Client { &mut p.client } else { &mut p.server };
+        end.session().send(Kind::Text, Bytes::from("still here")).unwrap();
+        p.settle();
+    }
+    while p.now < 130 * S {
+        p.advance(10 * S);
+        p.settle();
+        assert_eq!(p.server.session().state(), State::Open);
+        assert!(p.server.session().round_trip().is_some(), "pinged and answered");
+    }
+    // The last look before the last message was at 75 s.
+    p.advance(20 * S);
+    assert_eq!(p.server.session().state(), State::Closing);
+    assert!(p.server.session().send(Kind::Text, Bytes::new()).is_err());
+    p.settle();
+    p.cut();
+    let info = p.server.session().close_info().unwrap();
+    assert_eq!((info.cause, info.initiator), (Cause::IdleTimeout, Initiator::Library));
+    assert!(info.is_clean());
+    assert!(info.to_string().contains("idle_timeout"), "{info}");
+    let info = p.client.session().close_info().unwrap();
+    assert_eq!((info.code(), info.cause), (CloseCode::GOING_AWAY, Cause::Handshake));
+    assert!(info.reason().contains("idle_timeout"));
+}
+
+#[test]
+fn an_idle_connection_whose_peer_is_gone_ends_all_the_same() {
+    const S: Duration = Duration::from_secs(1);
+    let idle = Config { idle_timeout: Some(8 * S), ..Config::default() };
+    let mut p = Pair::new(idle);
+    p.advance(8 * S);
+    // Nothing is carried any more.
+    p.advance(10 * S);
+    for end in [&mut p.client, &mut p.server] {
+        assert_eq!(end.session().state(), State::Closed);
+        assert_eq!(end.session().close_info().unwrap().cause, Cause::IdleTimeout);
+    }
+}

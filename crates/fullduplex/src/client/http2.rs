@@ -10,6 +10,7 @@ use h2::ext::Protocol;
 use h2::{Ping, Reason, SendStream};
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
+use tokio::task::AbortHandle;
 
 use super::{Client, Version, authority, response};
 use crate::deadline::within;
@@ -25,8 +26,17 @@ const STREAM_WINDOW: u32 = 256 << 10;
 /// The same for all streams of a connection, so that some of them may stand still.
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
+/// So many origins may keep a connection that has no streams.
+const MAX_IDLE_ORIGINS: usize = 32;
+/// So many origins without HTTP/2 are remembered, and then none.
+const MAX_WITHOUT: usize = 1000;
+
 type Origin = (bool, String, u16, Option<String>);
 /// One connection to an origin, or the attempt to make it.
+///
+/// Who comes while another one makes it waits, within its own `connect_timeout`. If that one
+/// is cancelled or fails, the next in line makes an attempt of its own in what is left of its
+/// time: a server is not asked for several connections at once.
 type Slot = Arc<tokio::sync::Mutex<Option<Pooled>>>;
 
 /// A connection that takes requests.
@@ -35,6 +45,8 @@ struct Pooled {
     sender: SendRequest<Bytes>,
     /// Held by each of its streams, to count them.
     streams: Arc<()>,
+    /// The connection's task.
+    task: AbortHandle,
 }
 
 impl Pooled {
@@ -56,6 +68,21 @@ pub(super) struct Pool {
 impl Pool {
     fn slot(&self, origin: &Origin) -> Slot {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = slots.get(origin) {
+            return slot.clone();
+        }
+        let mut idle = 0;
+        slots.retain(|_, slot| {
+            // Somebody makes a connection, takes it, or waits.
+            let is_wanted = Arc::strong_count(slot) > 1;
+            let Some(pooled) = slot.try_lock().ok().filter(|_| !is_wanted) else { return true };
+            let Some(pooled) = pooled.as_ref().filter(|p| !p.task.is_finished()) else {
+                return false;
+            };
+            let has_streams = Arc::strong_count(&pooled.streams) > 1;
+            idle += usize::from(!has_streams);
+            has_streams || idle <= MAX_IDLE_ORIGINS
+        });
         slots.entry(origin.clone()).or_default().clone()
     }
 
@@ -65,7 +92,11 @@ impl Pool {
     }
 
     fn learn_without(&self, origin: Origin) {
-        self.without.lock().unwrap_or_else(PoisonError::into_inner).insert(origin);
+        let mut without = self.without.lock().unwrap_or_else(PoisonError::into_inner);
+        if without.len() >= MAX_WITHOUT {
+            without.clear();
+        }
+        without.insert(origin);
     }
 }
 
@@ -98,7 +129,7 @@ impl Client {
         for again in [true, false] {
             let connection = self.http2_connection(&slot, target);
             let connection = within("connect_timeout", self.connect_timeout, connection).await??;
-            let Pooled { mut sender, streams } = match connection {
+            let Pooled { mut sender, streams, .. } = match connection {
                 Connection::Ready(pooled) => pooled,
                 Connection::Without(why, stream) => {
                     return Ok(self.without_http2(target, why, stream));
@@ -145,10 +176,10 @@ impl Client {
     async fn http2_connection(&self, slot: &Slot, target: &Target) -> Result<Connection, Error> {
         let mut pooled = slot.lock().await;
         // A connection that is full stays with its streams; the next ones get a new one.
-        if let Some(Pooled { sender, streams }) = pooled.take().filter(Pooled::has_room)
+        if let Some(Pooled { sender, streams, task }) = pooled.take().filter(Pooled::has_room)
             && let Ok(sender) = sender.ready().await
         {
-            let ready = Pooled { sender, streams };
+            let ready = Pooled { sender, streams, task };
             *pooled = Some(ready.clone());
             return Ok(Connection::Ready(ready));
         }
@@ -183,7 +214,7 @@ impl Client {
                 pong = pings.ping(Ping::opaque()) => pong.map(drop).map_err(begins)?,
             }
         }
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             // Its streams are told how it ended.
             let _ = connection.await;
         });
@@ -192,7 +223,7 @@ impl Client {
             return Ok(Connection::Without(why, None));
         }
         let sender = sender.ready().await.map_err(begins)?;
-        let ready = Pooled { sender, streams: Arc::default() };
+        let ready = Pooled { sender, streams: Arc::default(), task: task.abort_handle() };
         *pooled = Some(ready.clone());
         Ok(Connection::Ready(ready))
     }

@@ -311,26 +311,40 @@ impl Client {
         let Some(proxy) = proxies.of(target.secure, &target.host, target.port) else {
             return self.dialer.dial(&target.host, target.port).await;
         };
-        let named = |error: Error| error.in_setting(&format!("the proxy {proxy:?}"));
-        let mut stream = self.dialer.dial(&proxy.host, proxy.port).await.map_err(named)?;
-        if proxy.scheme == Scheme::Https {
-            let alpn: &[&[u8]] = &[b"http/1.1"];
-            let tls = self.tls(stream, &proxy.host, alpn, Peer::Proxy);
-            (stream, _) = tls.await.map_err(named)?;
-        }
         let mut to = Destination { host: &target.host, port: target.port, address: None };
+        let auth = proxy.auth.as_ref();
         match proxy.scheme {
             Scheme::Http | Scheme::Https => {
-                let (auth, headers) = (proxy.auth.as_ref(), &self.proxy_headers);
-                tunnel::connect(stream, &to, auth, headers, &self.limits).await
+                let stream = self.reach_proxy(proxy).await?;
+                tunnel::connect(stream, &to, auth, &self.proxy_headers, &self.limits).await
             }
-            Scheme::Socks5 { remote } => {
-                if !remote {
-                    to.address = self.dialer.addresses(to.host, to.port).await?.first().copied();
+            Scheme::Socks5 { remote: true } => {
+                tunnel::socks5(self.reach_proxy(proxy).await?, &to, auth).await?
+            }
+            Scheme::Socks5 { remote: false } => {
+                let mut refused = None;
+                for address in self.dialer.addresses(to.host, to.port).await? {
+                    to.address = Some(address);
+                    match tunnel::socks5(self.reach_proxy(proxy).await?, &to, auth).await? {
+                        Ok(stream) => return Ok(stream),
+                        Err(error) => refused = refused.or(Some(error)),
+                    }
                 }
-                tunnel::socks5(stream, &to, proxy.auth.as_ref()).await
+                let none =
+                    || Error::new(ErrorKind::Resolve, format!("no address for {:?}", to.host));
+                Err(refused.unwrap_or_else(none))
             }
         }
+    }
+
+    async fn reach_proxy(&self, proxy: &Proxy) -> Result<NetStream, Error> {
+        let named = |error: Error| error.in_setting(&format!("the proxy {proxy:?}"));
+        let stream = self.dialer.dial(&proxy.host, proxy.port).await.map_err(named)?;
+        if proxy.scheme != Scheme::Https {
+            return Ok(stream);
+        }
+        let tls = self.tls(stream, &proxy.host, &[b"http/1.1"], Peer::Proxy);
+        Ok(tls.await.map_err(named)?.0)
     }
 
     #[cfg(feature = "tls")]
@@ -378,7 +392,10 @@ impl Client {
             http1::write_all(&mut stream, &head).await?;
             response::read(&mut stream, &self.limits, &mut leftover).await
         };
-        let response = within("handshake_timeout", after, exchange).await??;
+        let response = within("handshake_timeout", after, exchange).await?;
+        #[cfg(feature = "tls")]
+        let response = response.map_err(tls::explain_alert);
+        let response = response?;
         self.keep_cookies(target, response.headers());
         match opening.check(response.status().as_u16(), Map(response.headers())) {
             Ok(agreement) => self.opened(stream, agreement, response, leftover),

@@ -215,7 +215,11 @@ fn entry(word: &str) -> Option<(Pattern, Option<u16>)> {
     };
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let pattern = match host.strip_prefix('*').unwrap_or(&host) {
-        suffix if suffix.starts_with('.') => Pattern::Suffix(suffix.to_owned()),
+        suffix if suffix.starts_with('.') => match Host::parse(&suffix[1..]).ok()? {
+            // As it stands in a URL: names of other scripts in Punycode.
+            Host::Domain(name) => Pattern::Suffix(format!(".{name}")),
+            _ => return None,
+        },
         _ => match Host::parse(&host).ok()? {
             Host::Domain(name) => Pattern::Name(name),
             Host::Ipv4(ip) => Pattern::Network(IpAddr::from(ip).into()),
@@ -292,6 +296,12 @@ mod tests {
             (".a.example", "b.a.example", 80, true),
             (".a.example", "a.example", 80, false),
             ("*.a.example", "b.a.example", 80, true),
+            ("*.münchen.example", "a.xn--mnchen-3ya.example", 80, true),
+            (".MÜNCHEN.example:80", "a.xn--mnchen-3ya.example", 80, true),
+            ("*.münchen.example", "xn--mnchen-3ya.example", 80, false),
+            ("münchen.example", "a.xn--mnchen-3ya.example", 80, true),
+            ("*.münchen.example", "a.munchen.example", 80, false),
+            (".., *., .1, *.a..", "1", 80, false),
             ("x,  a.example:8080 ,y", "a.example", 8080, true),
             ("a.example:8080", "a.example", 80, false),
             ("10.0.0.0/8", "10.200.3.4", 80, true),

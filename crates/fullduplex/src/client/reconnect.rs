@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::queue::Queue;
 use super::{BoxFuture, Client};
+use crate::deadline::within;
 use crate::error::{Error, ErrorKind};
 use crate::split::{ReceiveHalf, SendHalf};
 use crate::websocket::WebSocket;
@@ -178,7 +179,8 @@ impl ReconnectBuilder {
 
     /// Calls this before each attempt, with how many went before it since the last
     /// connection: for a fresh token, or another server. Its failure counts as one of the
-    /// attempt.
+    /// attempt, and so does taking longer than the client's
+    /// [`connect_timeout`](crate::ClientBuilder::connect_timeout).
     #[must_use]
     pub fn prepare<F>(mut self, hook: impl Fn(u32) -> F + Send + Sync + 'static) -> Self
     where
@@ -189,7 +191,8 @@ impl ReconnectBuilder {
     }
 
     /// Calls this with each new connection, before queued messages are sent on it: to
-    /// subscribe anew. Its failure ends the connection.
+    /// subscribe anew. Its failure ends the connection, and so does taking longer than the
+    /// client's [`connect_timeout`](crate::ClientBuilder::connect_timeout).
     #[must_use]
     pub fn opened<H>(mut self, hook: H) -> Self
     where
@@ -388,7 +391,7 @@ impl Task {
     async fn open(&self, attempt: u32) -> Result<(WebSocket, Response<()>), Error> {
         let ReconnectBuilder { client, url, prepare, opened, .. } = &self.builder;
         let change = match prepare {
-            Some(prepare) => prepare(attempt - 1).await?,
+            Some(prepare) => self.in_time("prepare", prepare(attempt - 1)).await?,
             None => Change::default(),
         };
         let url = change.url.as_deref().unwrap_or(url);
@@ -399,9 +402,19 @@ impl Task {
         };
         let (mut websocket, response) = connected?;
         if let Some(hook) = opened {
-            hook(&mut websocket).await?;
+            self.in_time("opened", hook(&mut websocket)).await?;
         }
         Ok((websocket, response))
+    }
+
+    /// Waits for a hook, but not for ever.
+    async fn in_time<T>(
+        &self,
+        name: &str,
+        hook: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let done = within("connect_timeout", self.builder.client.connect_timeout, hook).await;
+        done.map_err(|error| error.in_setting(&format!("the hook {name}")))?
     }
 
     /// Sends and receives until the connection ends.

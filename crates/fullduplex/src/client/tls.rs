@@ -8,8 +8,8 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
-    ClientConfig, DigitallySignedStruct, Error as RustlsError, InvalidMessage, RootCertStore,
-    SignatureScheme,
+    AlertDescription, ClientConfig, DigitallySignedStruct, Error as RustlsError, InvalidMessage,
+    RootCertStore, SignatureScheme,
 };
 use rustls_platform_verifier::Verifier;
 use tokio_rustls::TlsConnector;
@@ -216,9 +216,7 @@ fn explain(host: &str, error: std::io::Error) -> Error {
                        a proxy without it at an http: URL)";
             Some(why.into())
         }
-        Some(RustlsError::AlertReceived(alert)) => {
-            Some(format!("the server ended the TLS handshake with the alert {alert:?}"))
-        }
+        Some(RustlsError::AlertReceived(alert)) => Some(alert_in_words(*alert)),
         Some(_) => None,
         // No fault of TLS.
         None => {
@@ -232,6 +230,36 @@ fn explain(host: &str, error: std::io::Error) -> Error {
         Some(why) => Error::new(ErrorKind::Tls, format!("TLS with {host}: {why}")),
         None => Error::new(ErrorKind::Tls, format!("TLS with {host}")).with_source(error),
     }
+}
+
+/// With TLS 1.3 the server looks at a client's certificate when the client has already gone
+/// on, to its request.
+pub(super) fn explain_alert(error: Error) -> Error {
+    let inner = error.transport_error().and_then(std::io::Error::get_ref);
+    match inner.and_then(|inner| inner.downcast_ref()) {
+        Some(RustlsError::AlertReceived(alert)) => {
+            Error::new(ErrorKind::Tls, format!("TLS: {}", alert_in_words(*alert)))
+        }
+        _ => error,
+    }
+}
+
+fn alert_in_words(alert: AlertDescription) -> String {
+    use AlertDescription as A;
+    let means = match alert {
+        A::CertificateRequired => ": it wants a certificate of the client",
+        A::UnknownCA | A::BadCertificate | A::CertificateUnknown | A::AccessDenied => {
+            ": it does not take the client's certificate"
+        }
+        A::CertificateExpired => ": the client's certificate has expired",
+        A::CertificateRevoked => ": the client's certificate was revoked",
+        A::HandshakeFailure => ": nothing that both know, or it wants a certificate of the client",
+        A::ProtocolVersion => ": it takes other versions of TLS than 1.2 and 1.3",
+        A::UnrecognisedName => ": it knows no host of this name",
+        A::NoApplicationProtocol => ": it does not speak the version of HTTP (ALPN)",
+        _ => "",
+    };
+    format!("the server ended it with the alert {alert:?}{means}")
 }
 
 /// Takes every certificate. The signatures of the handshake are checked all the same.

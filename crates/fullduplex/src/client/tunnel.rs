@@ -76,12 +76,13 @@ fn refusal(response: &Response<()>, had_auth: bool, authority: &str) -> String {
     }
 }
 
-/// Has a SOCKS5 proxy open a tunnel.
+/// Has a SOCKS5 proxy open a tunnel. What is inside is the proxy's answer: it may refuse one
+/// address and take another.
 pub(super) async fn socks5(
     mut stream: NetStream,
     to: &Destination<'_>,
     auth: Option<&(String, String)>,
-) -> Result<NetStream, Error> {
+) -> Result<Result<NetStream, Error>, Error> {
     let refused = |why: String| Error::new(ErrorKind::Proxy, format!("the SOCKS5 proxy {why}"));
     let io = |error| Error::io("talking to the SOCKS5 proxy", error);
     // RFC 1928 §3: no authentication, and user with password (RFC 1929) if we have one.
@@ -126,7 +127,8 @@ pub(super) async fn socks5(
     }
     if head[1] != 0 {
         let (host, port) = (to.host, to.port);
-        return Err(refused(format!("refused {host}:{port}: {}", reason(head[1]))));
+        let at = to.address.map(|address| format!(" at {}", address.ip())).unwrap_or_default();
+        return Ok(Err(refused(format!("refused {host}:{port}{at}: {}", reason(head[1])))));
     }
     // The address it bound says nothing to us, but stands in the way.
     let len = match head[3] {
@@ -137,7 +139,7 @@ pub(super) async fn socks5(
     };
     let mut bound = [0; 257];
     stream.read_exact(&mut bound[..len + 2]).await.map_err(io)?;
-    Ok(stream)
+    Ok(Ok(stream))
 }
 
 /// The CONNECT request of RFC 1928 §4.

@@ -12,7 +12,7 @@ mod writing;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -26,16 +26,22 @@ use crate::error::Error;
 use crate::group::{Deliver, Delivered, Parked, Slow, Verdict};
 use crate::halves::{Transport, WriteHalf};
 use crate::server::members::{Membership, Place};
+use crate::server::trace::Span;
+use crate::traffic::Counters;
 
 pub(crate) struct Outlet<S> {
     driver: Arc<Driver>,
     low_water: usize,
     /// Bytes arrived since the keepalive last looked.
     received: AtomicBool,
+    /// A message arrived, or a piece of one, since the idle timeout last looked.
+    talked: AtomicBool,
     /// Handed to the driver and not flushed by it yet; so it is there once at most.
     deferred: AtomicBool,
     /// Sending halves of the application.
     senders: AtomicUsize,
+    /// What went over it, if a server counts that.
+    counters: OnceLock<Arc<Counters>>,
     inner: Mutex<Inner<S>>,
 }
 
@@ -57,6 +63,8 @@ pub(crate) struct Inner<S> {
     scheduled: Option<Duration>,
     /// A message left at once since the last turn, so the next ones are gathered.
     hot: bool,
+    /// Bytes that the transport took and that are not counted yet.
+    wire: usize,
     /// The transport took bytes that `poll_flush` has yet to push on.
     unflushed: bool,
     shut_down: bool,
@@ -70,6 +78,15 @@ pub(crate) struct Inner<S> {
 pub(crate) enum Parcel {
     Message(Message, Compression),
     Prepared(PreparedMessage),
+}
+
+impl Parcel {
+    fn size(&self) -> (Kind, usize) {
+        match self {
+            Self::Message(message, _) => (message.kind(), message.len()),
+            Self::Prepared(prepared) => (prepared.message().kind(), prepared.message().len()),
+        }
+    }
 }
 
 /// When what is queued is to leave.
@@ -97,6 +114,7 @@ impl<S: Transport> Outlet<S> {
             reader: None,
             scheduled: None,
             hot: false,
+            wire: 0,
             unflushed: false,
             shut_down: false,
             parked: None,
@@ -106,8 +124,10 @@ impl<S: Transport> Outlet<S> {
             driver,
             low_water,
             received: AtomicBool::new(false),
+            talked: AtomicBool::new(false),
             deferred: AtomicBool::new(false),
             senders: AtomicUsize::new(1),
+            counters: OnceLock::new(),
             inner: Mutex::new(inner),
         });
         this.schedule(&mut this.lock());
@@ -115,9 +135,11 @@ impl<S: Transport> Outlet<S> {
     }
 
     /// Makes the connection known to the server whose it is.
-    pub(crate) fn join(self: &Arc<Self>, place: Arc<Place>) {
+    pub(crate) fn join(self: &Arc<Self>, place: Arc<Place>, span: Span) {
         let this: Arc<dyn Driven> = self.clone();
-        let membership = Membership::new(place, Arc::downgrade(&this));
+        let membership = Membership::new(place, Arc::downgrade(&this), span);
+        // It is set once.
+        let _ = self.counters.set(membership.counters().clone());
         self.lock().membership = Some(Box::new(membership));
     }
 
@@ -130,8 +152,40 @@ impl<S: Transport> Outlet<S> {
     }
 
     #[inline]
-    pub(crate) fn note_received(&self) {
+    pub(crate) fn note_received(&self, bytes: usize) {
         self.received.store(true, Ordering::Relaxed);
+        if let Some(counters) = self.counters.get() {
+            counters.received.wire(bytes);
+        }
+    }
+
+    /// A piece of a message was received.
+    #[inline]
+    pub(crate) fn note_piece(&self) {
+        self.talked.store(true, Ordering::Relaxed);
+    }
+
+    /// A message was received, or a piece for the application, with so much payload.
+    #[inline]
+    pub(crate) fn note_message(&self, kind: Kind, last: bool, payload: usize) {
+        self.note_piece();
+        if let Some(counters) = self.counters.get() {
+            counters.received.payload(payload);
+            if last {
+                counters.received.message(kind);
+            }
+        }
+    }
+
+    /// The same of what is sent. The lock is held.
+    #[inline]
+    fn note_sent(&self, kind: Kind, last: bool, payload: usize) {
+        if let Some(counters) = self.counters.get() {
+            counters.sent.payload(payload);
+            if last {
+                counters.sent.message(kind);
+            }
+        }
     }
 
     /// Queues a message whole, or hands it back.
@@ -158,14 +212,15 @@ impl<S: Transport> Outlet<S> {
         if inner.session.is_fragmenting() {
             return Err((SendError::MessageUnderWay, parcel));
         }
+        let (kind, len) = parcel.size();
         let sent = match parcel {
             Parcel::Message(message, compression) => {
-                let kind = message.kind();
                 inner.session.send_with(kind, message.into_bytes(), compression).is_ok()
             }
             Parcel::Prepared(prepared) => inner.session.send_prepared(&prepared).is_ok(),
         };
         debug_assert!(sent, "it was ready");
+        self.note_sent(kind, true, len);
         self.leave(inner, leave);
         Ok(())
     }
@@ -234,6 +289,7 @@ impl<S: Transport> Outlet<S> {
         if let Err(error) = sent {
             return Err(inner.refused(error));
         }
+        self.note_sent(kind, last, piece.len());
         self.leave(&mut inner, if last { Leave::Now } else { Leave::Gathered });
         Ok(())
     }
@@ -311,7 +367,14 @@ impl<S: Transport> Outlet<S> {
     /// What the receiving half found.
     pub(crate) fn handle_event(self: &Arc<Self>, event: &Event<'_>) -> Result<(), ProtocolError> {
         let mut inner = self.lock();
+        let awaited = inner.session.awaits_pong();
         let result = inner.session.handle_event(event, self.driver.now());
+        if let (Some(membership), Some(took)) = (&inner.membership, inner.session.round_trip())
+            && awaited
+            && !inner.session.awaits_pong()
+        {
+            membership.round_trip(took);
+        }
         self.write(&mut inner);
         self.schedule(&mut inner);
         result

@@ -58,6 +58,10 @@ impl<S: Transport> Outlet<S> {
             let waker = inner.write_waker.get_or_insert_with(|| self.waker()).clone();
             polled = inner.poll_write(&mut Context::from_waker(&waker));
         }
+        let wire = std::mem::take(&mut inner.wire);
+        if let Some(counters) = self.counters.get() {
+            counters.sent.wire(wire);
+        }
         if let Poll::Ready(Err(error)) = polled {
             inner.broken = Some(error.kind());
             inner.wake_reader();
@@ -143,6 +147,7 @@ impl<S: Transport> Inner<S> {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             outgoing.advance(written);
+            self.wire += written;
             self.unflushed = true;
         }
         if let Some(buffer) = self.session.reclaim() {
@@ -226,11 +231,18 @@ impl<S: Transport> Driven for Outlet<S> {
         if self.received.swap(false, Ordering::Relaxed) {
             inner.session.note_received();
         }
+        if self.talked.swap(false, Ordering::Relaxed) {
+            inner.session.note_message();
+        }
         if inner.session.handle_timeout(now) {
             inner.wake_reader();
             inner.wake_waiters();
         } else {
             self.write(&mut inner);
+            if inner.session.state() != State::Open {
+                // Those who wait for room wait in vain.
+                inner.wake_waiters();
+            }
         }
         inner.scheduled = inner.session.poll_timeout();
         inner.scheduled

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fullduplex_proto::Config;
 
-use super::{Forwarding, HostPolicy, OriginPolicy, SlotLimits};
+use super::{Forwarding, HostPolicy, OriginPolicy, ProxyProtocol, SlotLimits};
 use crate::http1::HandshakeLimits;
 
 /// The settings of a server.
@@ -19,6 +19,8 @@ pub struct ServerConfig {
     pub origin: OriginPolicy,
     /// For which hosts requests are answered. Default: for any.
     pub hosts: HostPolicy,
+    /// Whether proxies say in front of a connection whose it is. Default: they don't.
+    pub proxy_protocol: ProxyProtocol,
     /// What is believed about clients behind proxies. Default: nothing.
     pub forwarding: Forwarding,
     /// Bounds on the opening handshake.

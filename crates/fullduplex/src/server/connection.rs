@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use http::{Method, Request, Response, header};
+use tokio::io::AsyncReadExt;
 
-use super::handshake::{Handshake, read_request, refuse_head};
+use super::handshake::{Handshake, note_refusal, read_request, refuse_head};
 use super::in_flight::Ticket;
 #[cfg(any(feature = "http2", feature = "hyper"))]
 use super::lifecycle::Draining;
@@ -15,19 +16,18 @@ use super::peer::Peer;
 use super::remote::Remote;
 use super::reply::OnTransport;
 use super::request::{Asked, Denied, plain};
-use super::{AddressSource, NoSlot, ServerConfig};
+use super::{AddressSource, NoSlot, Outcome, Proxied, ProxyRefused, ServerConfig, trace};
 use crate::client::BoxFuture;
 use crate::deadline::within;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::net_stream::NetStream;
-#[cfg(any(feature = "http2", feature = "hyper"))]
 use crate::rewind::Rewind;
 
 /// Answers the requests of a server.
 pub(crate) type Handler = Box<dyn Fn(Handshake) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// Looks at a request before the handler does.
-pub(crate) type Authenticate = Box<
+pub(crate) type Authenticate = Arc<
     dyn Fn(Request<()>) -> BoxFuture<'static, Result<Request<()>, Response<Bytes>>> + Send + Sync,
 >;
 
@@ -40,7 +40,7 @@ pub(crate) struct Context {
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<super::TlsConfig>,
     #[cfg(feature = "hyper")]
-    pub(crate) service: Option<Box<dyn super::service::Ordinary>>,
+    pub(crate) service: Option<Arc<dyn super::service::Ordinary>>,
 }
 
 /// A connection that was accepted, and what it holds.
@@ -71,11 +71,18 @@ enum First {
 
 /// Reads the first request. `None` if it has been answered, and so have those behind it.
 async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
-    let Accepted { stream, peer, ticket, mut place } = accepted;
+    let Accepted { mut stream, peer, ticket, mut place } = accepted;
     let mut remote = Remote::new(peer);
+    let record = &place.shared.clone().record;
     let mut received = BytesMut::new();
     let beginning = async {
         let limits = context.config.handshake;
+        if context.config.proxy_protocol.concerns(&peer) {
+            let reading = read_proxy_header(&context, stream, peer);
+            let read = within("handshake_timeout", limits.handshake_timeout, reading).await??;
+            stream = read.0;
+            remote = Remote::new(read.1);
+        }
         let mut stream = context.secured(stream, &mut remote).await?;
         let first = read_first(&context, &mut stream, &mut received);
         let first = within("handshake_timeout", limits.handshake_timeout, first).await;
@@ -84,11 +91,21 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
     let begun: Result<_, Error> = tokio::select! {
         begun = beginning => begun,
         // Too many others have come since.
-        () = ticket.evicted() => return None,
+        () = ticket.evicted() => {
+            record.handshake(Outcome::Evicted);
+            return None;
+        }
     };
     drop(ticket);
-    // Whoever failed at TLS can't be answered.
-    let (stream, first) = begun.ok()?;
+    let (stream, first) = match begun {
+        Ok(begun) => begun,
+        // There is nobody who could be answered.
+        Err(error) => {
+            trace::failed(&peer, &error);
+            record.handshake(Outcome::of_failure(&error));
+            return None;
+        }
+    };
     match first {
         #[cfg(feature = "http2")]
         Ok(First::Http2) => {
@@ -108,15 +125,17 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
             drop(head);
             let reply = Box::new(OnTransport { stream, leftover: received });
             let found = asked.check_remote(&remote, &context.config);
-            match found.and_then(|()| place_for_client(&asked, &mut place)) {
+            match found.and_then(|()| place_for_client(&asked, peer, &mut place)) {
                 Ok(()) => Some(context.handshake(asked, reply, place)),
                 Err(denied) => {
-                    context.deny(&asked, reply, &denied).await;
+                    context.deny(&asked, reply, &denied, &place).await;
                     None
                 }
             }
         }
         Err(error) => {
+            trace::failed(&peer, &error);
+            record.handshake(Outcome::of_failure(&error));
             refuse_head(stream, error).await;
             None
         }
@@ -124,13 +143,55 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
 }
 
 /// Behind a proxy, the connection counts for the client.
-fn place_for_client(asked: &Asked, place: &mut Arc<Place>) -> Result<(), Denied> {
+fn place_for_client(asked: &Asked, socket: Peer, place: &mut Arc<Place>) -> Result<(), Denied> {
     let remote = asked.request.extensions().get::<Remote>();
-    let told = remote.filter(|remote| matches!(remote.client.source, AddressSource::Told(_)));
+    let told = remote.filter(|remote| {
+        matches!(remote.client.source, AddressSource::Told(_)) || remote.peer != socket
+    });
     let slot = Arc::get_mut(place).and_then(|place| place.slot.as_mut());
     let (Some(remote), Some(slot)) = (told, slot) else { return Ok(()) };
     let moved = slot.move_to(&remote.client.to_peer());
     moved.map_err(|full| Denied::Policy(429, full.to_string()))
+}
+
+/// Reads what a proxy says in front of a connection: the client in its place.
+async fn read_proxy_header(
+    context: &Context,
+    mut stream: NetStream,
+    peer: Peer,
+) -> Result<(NetStream, Peer), Error> {
+    let settings = &context.config.proxy_protocol;
+    let refused = |why| Error::new(ErrorKind::Proxy, format!("{why}"));
+    let mut received = BytesMut::new();
+    loop {
+        let needed =
+            match settings.read(&peer, &received).map_err(|why: ProxyRefused| refused(why))? {
+                Proxied::Incomplete { needed } => needed,
+                Proxied::None => return Ok((rewound(received, stream), peer)),
+                Proxied::Header { header, length } => {
+                    let client = settings.client(&peer, &header);
+                    return Ok((rewound(received.split_off(length), stream), client));
+                }
+            };
+        // No more than belongs to the header, where that can be: what follows stays with the
+        // socket, which is then the transport itself.
+        let mut limited = (&mut received).limit(needed);
+        let read = stream.read_buf(&mut limited).await;
+        if read.map_err(|error| Error::io("reading the PROXY header", error))? == 0 {
+            return Err(Error::new(
+                ErrorKind::Io,
+                "the peer ended the transport inside the PROXY header",
+            ));
+        }
+    }
+}
+
+fn rewound(received: BytesMut, stream: NetStream) -> NetStream {
+    if received.is_empty() {
+        stream
+    } else {
+        NetStream::new(Rewind::new(received.freeze(), stream))
+    }
 }
 
 async fn read_first(
@@ -218,8 +279,10 @@ impl Context {
         asked: &Asked,
         reply: Box<dyn super::reply::Reply<NetStream>>,
         denied: &Denied,
+        place: &Place,
     ) {
         if let Some(response) = denied.response() {
+            note_refusal(Some(place), &asked.request, response.status(), &denied.to_string());
             let after = self.config.handshake.handshake_timeout;
             let answer = reply.respond(response, asked.request.method().clone());
             // The refusal is what went wrong, also if its answer can't be written.
@@ -230,8 +293,13 @@ impl Context {
     /// Has the handler answer a request.
     pub(crate) async fn handle(&self, handshake: Handshake) {
         if let Some(handshake) = Box::pin(self.admit(handshake)).await {
+            #[cfg(feature = "tracing")]
+            let span = trace::span(handshake.request());
             let watch = self.shared.watch_for_panic();
-            (self.handler)(handshake).await;
+            let handling = (self.handler)(handshake);
+            #[cfg(feature = "tracing")]
+            let handling = tracing::Instrument::instrument(handling, span);
+            handling.await;
             drop(watch);
         }
     }

@@ -8,6 +8,7 @@ use fullduplex_proto::{CloseCode, CloseFrame};
 use rand::seq::SliceRandom;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::Stats;
 use super::lifecycle::Shared;
 
 /// How often a batch of WebSockets is closed.
@@ -66,9 +67,9 @@ impl ServerHandle {
         self.0.members.len()
     }
 
-    /// How many handlers have panicked.
-    pub fn panics(&self) -> u64 {
-        self.0.panics()
+    /// What the server has seen.
+    pub fn stats(&self) -> Stats {
+        self.0.stats()
     }
 
     /// Ends the server: requests that come are answered 503 with `Retry-After`, ordinary

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use fullduplex_proto::Role;
 use fullduplex_proto::handshake::http1::HeadFinder;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use tokio::time::timeout;
 
-use super::ServerConfig;
 use super::members::Place;
 use super::peer::Peer;
 use super::remote::Remote;
 use super::reply::{ANSWER_TIMEOUT, OnTransport, Reply, respond};
 use super::request::{Asked, plain};
+use super::{HttpVersion, Outcome, ServerConfig, trace};
 use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
 use crate::http1;
@@ -137,6 +137,8 @@ impl<S: Transport> Handshake<S> {
             Ok(accepted) => accepted,
             Err(denied) => {
                 if let Some(response) = denied.response() {
+                    let why = denied.to_string();
+                    note_refusal(place.as_deref(), &asked.request, response.status(), &why);
                     let method = asked.request.method().clone();
                     // The refusal is what went wrong, also if its answer can't be written.
                     let _ = timeout(after, reply.respond(response, method)).await;
@@ -151,7 +153,11 @@ impl<S: Transport> Handshake<S> {
         let websocket =
             WebSocket::from_handshake(stream, Role::Server, &config.websocket, deflate, leftover);
         if let Some(place) = place {
-            websocket.join(place);
+            let version = HttpVersion::of(asked.request.version());
+            place.shared.record.handshake(Outcome::Opened(version));
+            let protocol = asked.chosen.as_deref();
+            let span = trace::opened(&asked.request, protocol, deflate.is_some());
+            websocket.join(place, span);
         }
         Ok(websocket.with_protocol(asked.chosen))
     }
@@ -162,11 +168,28 @@ impl<S: Transport> Handshake<S> {
     /// # Cancel safety
     /// Dropped before it is ready, the transport is dropped, and the answer may be cut.
     pub async fn respond(self, response: Response<impl Into<Bytes>>) -> Result<(), Error> {
+        if self.is_websocket() {
+            let (place, request) = (self.place.as_deref(), &self.asked.request);
+            note_refusal(place, request, response.status(), "by the application");
+        }
         let method = self.asked.request.method().clone();
         let after = self.config.handshake.handshake_timeout;
         let respond = self.reply.respond(response.map(Into::into), method);
         timeout(after, respond).await.map_err(|_| Error::timeout("handshake_timeout", after))?
     }
+}
+
+/// Counts and tells a request that is refused.
+pub(crate) fn note_refusal(
+    place: Option<&Place>,
+    request: &Request<()>,
+    status: StatusCode,
+    why: &str,
+) {
+    if let Some(place) = place {
+        place.shared.record.handshake(Outcome::Refused(status.as_u16()));
+    }
+    trace::refused(request, status.as_u16(), why);
 }
 
 impl<S: Transport> fmt::Debug for Handshake<S> {

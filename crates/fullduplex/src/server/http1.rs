@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::oneshot;
 
 use super::connection::Context;
+use super::handshake::note_refusal;
 use super::members::Place;
 use super::remote::Remote;
 use super::reply::Reply;
@@ -66,7 +67,9 @@ async fn respond_to(
     let (parts, incoming) = request.into_parts();
     let mut asked = Asked::new(Request::from_parts(parts, ()), None, &context.config);
     if let Err(denied) = asked.check_remote(&remote, &context.config) {
-        return Ok(full(denied.response().unwrap_or_else(|| plain(500, "no answer"))));
+        let response = denied.response().unwrap_or_else(|| plain(500, "no answer"));
+        note_refusal(Some(&place), &asked.request, response.status(), &denied.to_string());
+        return Ok(full(response));
     }
     if let Some(service) = context.service_for(&asked) {
         let request = asked.request.map(|()| super::body::Body::http1(incoming));

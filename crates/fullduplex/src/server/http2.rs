@@ -117,7 +117,7 @@ async fn respond_to(
         asked.check_remote(&remote, &context.config)
     };
     if let Err(denied) = checked {
-        return context.deny(&asked, Box::new(stream), &denied).await;
+        return context.deny(&asked, Box::new(stream), &denied, &place).await;
     }
     #[cfg(feature = "hyper")]
     if let Some(service) = context.service_for(&asked) {

@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use fullduplex_proto::CloseInfo;
 use tokio::sync::{Notify, watch};
 
 use super::in_flight::InFlight;
 use super::members::{Members, Place};
-use super::{NoSlot, Peer, ServerLimits, Slots};
+use super::stats::Record;
+use super::{End, NoSlot, Peer, ServerLimits, Slots, Stats, trace};
+use crate::traffic::Traffic;
 
 /// What all connections of a server share.
 pub(crate) struct Shared {
@@ -19,7 +19,7 @@ pub(crate) struct Shared {
     slots: Slots,
     /// A connection or a WebSocket has ended.
     ended: Notify,
-    panics: AtomicU64,
+    pub(crate) record: Record,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
@@ -43,7 +43,7 @@ impl Shared {
             phase: watch::Sender::new(Phase::Serving),
             slots: Slots::new(limits.connections),
             ended: Notify::new(),
-            panics: AtomicU64::new(0),
+            record: Record::default(),
         })
     }
 
@@ -97,16 +97,20 @@ impl Shared {
         // Programs on this machine are no strangers, and often a proxy before us.
         let is_near = peer.ip().is_some_and(|ip| ip.is_loopback());
         let slot = self.slots.take(if is_near { &Peer::Unix } else { peer })?;
+        self.record.accepted();
         Ok(Arc::new(Place { shared: self.clone(), slot: Some(slot) }))
     }
 
     /// A WebSocket has ended.
-    pub(crate) fn note_end(&self, _: Option<&CloseInfo>) {
+    pub(crate) fn note_end(&self, end: End, traffic: Traffic) {
+        self.record.end(end, traffic);
         self.ended.notify_waiters();
     }
 
-    pub(crate) fn panics(&self) -> u64 {
-        self.panics.load(Ordering::Relaxed)
+    pub(crate) fn stats(&self) -> Stats {
+        let mut stats = self.record.read();
+        stats.traffic.add(self.members.traffic());
+        Stats { connections: self.slots.counts(), websockets: self.members.len(), ..stats }
     }
 
     /// Counts if the handler panics while this is held.
@@ -134,7 +138,8 @@ pub(crate) struct PanicWatch(Arc<Shared>);
 impl Drop for PanicWatch {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.panics.fetch_add(1, Ordering::Relaxed);
+            self.0.record.panic();
+            trace::panicked();
         }
     }
 }

@@ -60,6 +60,19 @@ impl TryFrom<std::os::unix::net::UnixListener> for Listener {
     }
 }
 
+/// Takes a listener that systemd passed.
+#[cfg(unix)]
+impl TryFrom<super::PassedSocket> for Listener {
+    type Error = io::Error;
+
+    fn try_from(socket: super::PassedSocket) -> io::Result<Self> {
+        match socket {
+            super::PassedSocket::Tcp(tcp) => tcp.try_into(),
+            super::PassedSocket::Unix(unix) => unix.try_into(),
+        }
+    }
+}
+
 impl Listener {
     /// Where it listens, if that is an address.
     pub fn local_addr(&self) -> io::Result<Option<SocketAddr>> {

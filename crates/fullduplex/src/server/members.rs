@@ -1,20 +1,28 @@
 //! The WebSockets that are open on a server, to tell all of them that it goes away.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use fullduplex_proto::CloseInfo;
 use slab::Slab;
 
-use super::Slot;
 use super::lifecycle::Shared;
+use super::trace::Span;
+use super::{End, Slot, trace};
 use crate::driver::Driven;
+use crate::traffic::{Counters, Traffic};
 
 /// The open WebSockets.
 #[derive(Default)]
-pub(crate) struct Members(Mutex<Slab<Weak<dyn Driven>>>);
+pub(crate) struct Members(Mutex<Slab<Open>>);
+
+struct Open {
+    driven: Weak<dyn Driven>,
+    counters: Arc<Counters>,
+}
 
 impl Members {
-    fn lock(&self) -> MutexGuard<'_, Slab<Weak<dyn Driven>>> {
+    fn lock(&self) -> MutexGuard<'_, Slab<Open>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -22,9 +30,16 @@ impl Members {
         self.lock().len()
     }
 
+    /// What went over those that are open now.
+    pub(crate) fn traffic(&self) -> Traffic {
+        let mut all = Traffic::default();
+        self.lock().iter().for_each(|(_, open)| all.add(open.counters.read()));
+        all
+    }
+
     /// All that are open now.
     pub(crate) fn all(&self) -> Vec<Arc<dyn Driven>> {
-        self.lock().iter().filter_map(|(_, member)| member.upgrade()).collect()
+        self.lock().iter().filter_map(|(_, open)| open.driven.upgrade()).collect()
     }
 }
 
@@ -39,17 +54,32 @@ pub(crate) struct Place {
 pub(crate) struct Membership {
     place: Arc<Place>,
     key: usize,
+    counters: Arc<Counters>,
+    span: Span,
 }
 
 impl Membership {
-    pub(crate) fn new(place: Arc<Place>, member: Weak<dyn Driven>) -> Self {
-        let key = place.shared.members.lock().insert(member);
-        Self { place, key }
+    pub(crate) fn new(place: Arc<Place>, driven: Weak<dyn Driven>, span: Span) -> Self {
+        let counters = Arc::<Counters>::default();
+        let open = Open { driven, counters: counters.clone() };
+        let key = place.shared.members.lock().insert(open);
+        Self { place, key, counters, span }
+    }
+
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// A keepalive ping was answered.
+    pub(crate) fn round_trip(&self, took: Duration) {
+        self.place.shared.record.round_trip(took);
     }
 
     /// It is closed, in this manner.
     pub(crate) fn end(self, info: Option<&CloseInfo>) {
         drop(self.place.shared.members.lock().try_remove(self.key));
-        self.place.shared.note_end(info);
+        let traffic = self.counters.read();
+        trace::closed(&self.span, info, &traffic);
+        self.place.shared.note_end(End::of(info), traffic);
     }
 }

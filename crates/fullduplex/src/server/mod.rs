@@ -7,6 +7,7 @@
 //!   answer ordinary HTTP.
 //! * `upgrade` (feature `hyper`) opens one in a server that hyper runs, such as axum's.
 
+mod bind;
 #[cfg(feature = "hyper")]
 mod body;
 mod config;
@@ -23,8 +24,11 @@ mod in_flight;
 mod lifecycle;
 mod listen;
 pub(crate) mod members;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod origin;
 mod peer;
+mod proxy_protocol;
 mod rate;
 mod remote;
 mod reply;
@@ -34,11 +38,19 @@ mod secret;
 #[cfg(feature = "hyper")]
 mod service;
 mod slots;
+mod stats;
+#[cfg(unix)]
+mod systemd;
 #[cfg(feature = "tls")]
 mod tls;
+pub(crate) mod trace;
+#[cfg(unix)]
+mod unix;
 #[cfg(feature = "hyper")]
 mod upgrade;
+mod workers;
 
+pub use bind::{BACKLOG, bind};
 #[cfg(feature = "hyper")]
 pub use body::Body;
 pub use config::{ServerConfig, ServerLimits};
@@ -51,11 +63,16 @@ pub use host::{HostPolicy, HostRefused, HostRule};
 pub use listen::Listener;
 pub use origin::{OriginPolicy, OriginRefused, OriginSuffix};
 pub use peer::{Peer, TrustedProxies};
+pub use proxy_protocol::{
+    Proxied, ProxyHeader, ProxyHeaderError, ProxyMode, ProxyProtocol, ProxyRefused, ProxyStep,
+    parse_proxy_header,
+};
 pub use rate::{Bucket, Rate};
 pub use remote::Remote;
 pub use running::Server;
 pub use secret::constant_time_eq;
 pub use slots::{NoSlot, Slot, SlotCounts, SlotLimits, Slots};
+pub use stats::{End, Histogram, HttpVersion, Outcome, Stats};
 #[cfg(feature = "self-signed")]
 pub use tls::SelfSigned;
 #[cfg(feature = "tls")]
@@ -65,6 +82,12 @@ pub use tls::{
 };
 #[cfg(feature = "hyper")]
 pub use upgrade::{Rejection, Upgrade, is_websocket, upgrade};
+
+#[cfg(unix)]
+pub use systemd::{PassedListener, PassedSocket, listeners_from_systemd};
+#[cfg(unix)]
+pub use unix::{UnixSocketFile, bind_unix};
+pub use workers::Workers;
 
 use std::sync::Arc;
 

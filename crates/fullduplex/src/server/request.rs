@@ -1,6 +1,8 @@
 //! What a request asks for, held against the rules of the opening handshake, whatever
 //! version of HTTP carries it.
 
+use std::fmt;
+
 use bytes::Bytes;
 use fullduplex_proto::Deflate;
 use fullduplex_proto::handshake::http1::{HeadError, RequestHead, write_response};
@@ -50,6 +52,16 @@ impl Denied {
             Self::Peer(refusal) => Some(refusal_response(refusal)),
             Self::Policy(status, why) => Some(plain(*status, why)),
             Self::Misuse(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Peer(refusal) => refusal.fmt(f),
+            Self::Policy(_, why) => f.write_str(why),
+            Self::Misuse(error) => error.fmt(f),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::connection::{self, Accepted, Authenticate, Context, Handler};
 use super::drain::ServerHandle;
 use super::lifecycle::Shared;
 use super::listen::Listener;
-use super::{Handshake, ServerConfig};
+use super::{Handshake, ServerConfig, trace};
 use crate::error::Error;
 use crate::websocket::WebSocket;
 
@@ -31,7 +31,7 @@ pub struct Server {
     #[cfg(feature = "tls")]
     tls: Option<super::TlsConfig>,
     #[cfg(feature = "hyper")]
-    service: Option<Box<dyn super::service::Ordinary>>,
+    service: Option<Arc<dyn super::service::Ordinary>>,
 }
 
 impl Server {
@@ -43,9 +43,13 @@ impl Server {
 
     /// Takes a listener that was made elsewhere: for TCP or a Unix socket.
     pub fn from_listener(listener: impl Into<Listener>) -> Self {
+        Self::without_listeners().listen(listener)
+    }
+
+    pub(crate) fn without_listeners() -> Self {
         let config = Arc::<ServerConfig>::default();
         Self {
-            listeners: vec![listener.into()],
+            listeners: Vec::new(),
             shared: Shared::new(&config.limits),
             config,
             authenticate: None,
@@ -53,6 +57,20 @@ impl Server {
             tls: None,
             #[cfg(feature = "hyper")]
             service: None,
+        }
+    }
+
+    /// The same for another thread: with the same limits and figures, and no listeners.
+    pub(crate) fn twin(&self) -> Self {
+        Self {
+            listeners: Vec::new(),
+            config: self.config.clone(),
+            shared: self.shared.clone(),
+            authenticate: self.authenticate.clone(),
+            #[cfg(feature = "tls")]
+            tls: self.tls.clone(),
+            #[cfg(feature = "hyper")]
+            service: self.service.clone(),
         }
     }
 
@@ -90,7 +108,7 @@ impl Server {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        self.service = Some(Box::new(super::service::OfService(service)));
+        self.service = Some(Arc::new(super::service::OfService(service)));
         self
     }
 
@@ -112,7 +130,7 @@ impl Server {
         A: Fn(Request<()>) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Request<()>, Response<Bytes>>> + Send + 'static,
     {
-        self.authenticate = Some(Box::new(move |request| Box::pin(authenticate(request))));
+        self.authenticate = Some(Arc::new(move |request| Box::pin(authenticate(request))));
         self
     }
 
@@ -201,7 +219,10 @@ async fn accept(listener: Listener, context: Arc<Context>) {
                 let accepted = Accepted { stream, peer, ticket, place };
                 tokio::spawn(connection::serve(context.clone(), accepted));
             }
-            Err(full) => context.turn_away(&stream, full),
+            Err(full) => {
+                trace::no_room(&peer, &full);
+                context.turn_away(&stream, full);
+            }
         }
     }
 }

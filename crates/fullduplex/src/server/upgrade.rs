@@ -142,11 +142,7 @@ impl Rejection {
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Denied::Peer(refusal) => refusal.fmt(f),
-            Denied::Policy(_, why) => f.write_str(why),
-            Denied::Misuse(error) => error.fmt(f),
-        }
+        self.0.fmt(f)
     }
 }
 

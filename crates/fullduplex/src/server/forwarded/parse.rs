@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn an_element_has_so_many_parameters() {
-        let of = |count| (0..count).fold(String::new(), |all, n| format!("{all}p{n}=x;"));
+        let of = |count| (0..count).map(|n| format!("p{n}=x")).collect::<Vec<_>>().join(";");
         assert!(forwarded(&of(16)).is_ok());
         assert!(forwarded(&of(17)).is_err());
         assert_eq!(forwarded(&"for=_a,".repeat(1000)).unwrap().len(), 1000);

@@ -1,0 +1,110 @@
+//! Making listeners, with what `std` leaves out.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// How many connections may wait to be accepted, where nothing else is said; systems cut it to
+/// their own limit (`net.core.somaxconn` on Linux, 4,096).
+pub const BACKLOG: u32 = 1024;
+
+/// Listens on an address, for tokio (`TcpListener::from_std`): the socket does not block.
+///
+/// With `reuse_port` several sockets may listen on one port, also of several processes of one
+/// user, and the system shares the connections out among them (`SO_REUSEPORT`; Linux and the
+/// BSDs, an error elsewhere). Connections that wait in the queue of a socket are lost when it
+/// is closed.
+///
+/// `[::]` takes IPv4 too, whose peers come as `::ffff:192.0.2.1`; `0.0.0.0` takes IPv4 alone.
+/// Where there is no IPv6 or it is one's own affair (OpenBSD), listen on both. A port that was
+/// just left can be taken again (`SO_REUSEADDR`, but not on Windows, where that would let
+/// others steal it).
+pub fn bind(address: SocketAddr, reuse_port: bool, backlog: u32) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if let SocketAddr::V6(v6) = address {
+        // Systems differ in their default. Of one address other than `[::]` it means nothing.
+        if v6.ip().is_unspecified() {
+            socket.set_only_v6(false)?;
+        }
+    }
+    #[cfg(not(windows))]
+    socket.set_reuse_address(true)?;
+    if reuse_port {
+        set_reuse_port(&socket)?;
+    }
+    socket.set_nonblocking(true)?;
+    let in_words =
+        |error: io::Error| io::Error::new(error.kind(), format!("listening on {address}: {error}"));
+    socket.bind(&address.into()).map_err(in_words)?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX)).map_err(in_words)?;
+    Ok(socket.into())
+}
+
+#[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))))]
+fn set_reuse_port(socket: &Socket) -> io::Result<()> {
+    socket.set_reuse_port(true)
+}
+
+#[cfg(not(all(
+    unix,
+    not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))
+)))]
+fn set_reuse_port(_: &Socket) -> io::Result<()> {
+    let why = "reuse_port: this system does not share a port out";
+    Err(io::Error::new(io::ErrorKind::Unsupported, why))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+
+    use super::*;
+
+    fn any_port(ip: &str) -> SocketAddr {
+        SocketAddr::new(ip.parse().unwrap(), 0)
+    }
+
+    #[test]
+    fn the_socket_listens_and_does_not_block() {
+        let listener = bind(any_port("127.0.0.1"), false, BACKLOG).unwrap();
+        assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        let address = listener.local_addr().unwrap();
+        let mut client = TcpStream::connect(address).unwrap();
+        listener.set_nonblocking(false).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        server.write_all(b"x").unwrap();
+        client.read_exact(&mut [0]).unwrap();
+        let error = bind(address, false, BACKLOG).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert!(error.to_string().contains(&address.to_string()), "{error}");
+        // Where the server closes first, its port lingers.
+        drop((server, client, listener));
+        bind(address, false, BACKLOG).unwrap();
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn several_share_a_port_if_all_want_it() {
+        let first = bind(any_port("127.0.0.1"), true, BACKLOG).unwrap();
+        let address = first.local_addr().unwrap();
+        let _second = bind(address, true, BACKLOG).unwrap();
+        assert_eq!(bind(address, false, BACKLOG).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn the_unspecified_address_of_ipv6_takes_ipv4_too() {
+        let listener = match bind(any_port("::"), false, BACKLOG) {
+            Ok(listener) => listener,
+            // A machine without IPv6, where there is nothing to be tested.
+            Err(_) if std::net::UdpSocket::bind("[::1]:0").is_err() => return,
+            Err(error) => panic!("{error}"),
+        };
+        listener.set_nonblocking(false).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let _client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let (_, peer) = listener.accept().unwrap();
+        assert!(peer.ip().is_ipv6() && peer.ip().to_canonical().is_ipv4(), "{peer}");
+    }
+}

@@ -1,0 +1,89 @@
+//! What a server tells `tracing`, with the feature of that name: handshakes, what was refused
+//! and why, and how WebSockets ended. Never a payload, a query or a header field's value.
+//!
+//! A handler runs inside a span `websocket` with the client, the path, and the version of
+//! HTTP, so that its own events are told apart.
+
+#[cfg(feature = "tracing")]
+mod on {
+    use fullduplex_proto::CloseInfo;
+    use http::Request;
+    use tracing::{Span, debug, debug_span, error, info};
+
+    use super::super::{Peer, Remote};
+    use crate::error::Error;
+    use crate::traffic::Traffic;
+
+    /// The span of a handler.
+    pub(crate) fn span(request: &Request<()>) -> Span {
+        let remote = request.extensions().get::<Remote>();
+        let client = remote.map(|remote| tracing::field::display(remote.client.clone()));
+        let path = request.uri().path();
+        debug_span!("websocket", client, path, version = ?request.version())
+    }
+
+    /// A WebSocket is open.
+    pub(crate) fn opened(request: &Request<()>, protocol: Option<&str>, deflate: bool) -> Span {
+        let span = span(request);
+        debug!(parent: &span, protocol, deflate, "opened");
+        span
+    }
+
+    /// A request was refused.
+    pub(crate) fn refused(request: &Request<()>, status: u16, why: &str) {
+        info!(parent: &span(request), status, why, "refused");
+    }
+
+    /// A connection came to no request.
+    pub(crate) fn failed(peer: &Peer, error: &Error) {
+        debug!(%peer, %error, "no request");
+    }
+
+    /// There was no room for a connection.
+    pub(crate) fn no_room(peer: &Peer, why: &dyn std::fmt::Display) {
+        info!(%peer, %why, "no room");
+    }
+
+    /// A WebSocket has ended.
+    pub(crate) fn closed(span: &Span, info: Option<&CloseInfo>, traffic: &Traffic) {
+        let how = info.map(ToString::to_string).unwrap_or_default();
+        let (received, sent) = (&traffic.received, &traffic.sent);
+        let in_all = (received.text + received.binary, sent.text + sent.binary);
+        debug!(parent: span, how, received = in_all.0, sent = in_all.1, "closed");
+    }
+
+    /// A handler panicked.
+    pub(crate) fn panicked() {
+        error!("the handler panicked");
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+mod off {
+    use fullduplex_proto::CloseInfo;
+    use http::Request;
+
+    use super::super::Peer;
+    use crate::error::Error;
+    use crate::traffic::Traffic;
+
+    /// Stands for a span.
+    pub(crate) struct Span;
+
+    pub(crate) fn opened(_: &Request<()>, _: Option<&str>, _: bool) -> Span {
+        Span
+    }
+
+    pub(crate) fn refused(_: &Request<()>, _: u16, _: &str) {}
+    pub(crate) fn failed(_: &Peer, _: &Error) {}
+    pub(crate) fn no_room(_: &Peer, _: &dyn std::fmt::Display) {}
+    pub(crate) fn closed(_: &Span, _: Option<&CloseInfo>, _: &Traffic) {}
+    pub(crate) fn panicked() {}
+}
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) use off::*;
+#[cfg(feature = "tracing")]
+pub(crate) use on::*;
+#[cfg(feature = "tracing")]
+pub(crate) use tracing::Span;

@@ -1,0 +1,138 @@
+//! A server on several cores.
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread;
+
+use super::{BACKLOG, Handshake, Listener, Server, ServerConfig, ServerHandle, bind};
+use crate::error::Error;
+use crate::websocket::WebSocket;
+
+/// A server on several threads, each of which has a runtime and a listener of its own and
+/// keeps the connections that the system gives it: nothing moves between cores.
+///
+/// The listeners share the port (`SO_REUSEPORT`), so that a new process may listen beside an
+/// old one, which is then drained: nothing is refused in between, but what waits in the old
+/// one's queue when it ends. Limits and figures are those of all threads together.
+///
+/// ```no_run
+/// use fullduplex::server::Workers;
+///
+/// # fn main() -> Result<(), fullduplex::Error> {
+/// Workers::bind("127.0.0.1:9001".parse().unwrap(), 0)?.serve(|mut websocket| async move {
+///     while let Some(Ok(message)) = websocket.next().await {
+///         let _ = websocket.send(message).await;
+///     }
+/// })
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Workers {
+    listeners: Vec<TcpListener>,
+    address: SocketAddr,
+    server: Server,
+}
+
+impl Workers {
+    /// Listens on an address with so many threads to be; 0 for one a core.
+    pub fn bind(address: SocketAddr, threads: usize) -> Result<Self, Error> {
+        let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let threads = if threads == 0 { cores() } else { threads };
+        let listen =
+            |address| bind(address, true, BACKLOG).map_err(|error| Error::io("listening", error));
+        let first = listen(address)?;
+        let address = first.local_addr().map_err(|error| Error::io("listening", error))?;
+        let mut listeners = vec![first];
+        for _ in 1..threads {
+            listeners.push(listen(address)?);
+        }
+        Ok(Self { listeners, address, server: Server::without_listeners() })
+    }
+
+    /// Sets what differs from the defaults, as [`Server::config`] does.
+    #[must_use]
+    pub fn config(self, config: ServerConfig) -> Self {
+        self.with(|server| server.config(config))
+    }
+
+    /// Changes the server that each thread runs: its TLS, its service.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(Server) -> Server) -> Self {
+        self.server = change(self.server);
+        self
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// To watch it and to end it while it serves. To be taken after the configuration.
+    pub fn handle(&self) -> ServerHandle {
+        self.server.handle()
+    }
+
+    /// Opens a WebSocket for each request that asks for one and runs `handler` with it, as
+    /// [`Server::serve`] does, until the server was [drained](ServerHandle::drain).
+    ///
+    /// It blocks the thread that calls it, and fails if a thread or a runtime can't be had.
+    pub fn serve<H, F>(self, handler: H) -> Result<(), Error>
+    where
+        H: Fn(WebSocket) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let handler = Arc::new(handler);
+        self.run(move |server| {
+            let handler = handler.clone();
+            server.serve(move |websocket| handler(websocket))
+        })
+    }
+
+    /// Runs `handler` with each request, as [`Server::serve_handshakes`] does, until the
+    /// server was [drained](ServerHandle::drain).
+    ///
+    /// It blocks the thread that calls it, and fails if a thread or a runtime can't be had.
+    pub fn serve_handshakes<H, F>(self, handler: H) -> Result<(), Error>
+    where
+        H: Fn(Handshake) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let handler = Arc::new(handler);
+        self.run(move |server| {
+            let handler = handler.clone();
+            server.serve_handshakes(move |handshake| handler(handshake))
+        })
+    }
+
+    fn run<F: Future<Output = ()>>(
+        self,
+        serve: impl Fn(Server) -> F + Send + Sync,
+    ) -> Result<(), Error> {
+        let started = |error: io::Error| Error::io("starting a thread of the server", error);
+        let Self { listeners, server, .. } = self;
+        let (server, serve) = (&server, &serve);
+        thread::scope(|scope| {
+            let mut threads = Vec::new();
+            for (i, listener) in listeners.into_iter().enumerate() {
+                let name = format!("fullduplex-{i}");
+                let thread = thread::Builder::new().name(name).spawn_scoped(scope, move || {
+                    let mut runtime = tokio::runtime::Builder::new_current_thread();
+                    runtime.enable_all().build()?.block_on(async {
+                        let listener = Listener::try_from(listener)?;
+                        serve(server.twin().listen(listener)).await;
+                        Ok(())
+                    })
+                });
+                threads.push(thread.map_err(started)?);
+            }
+            for thread in threads {
+                let ended = thread.join().unwrap_or_else(|_| Err(io::Error::other("it panicked")));
+                ended.map_err(started)?;
+            }
+            Ok(())
+        })
+    }
+}
