@@ -1,52 +1,112 @@
-//! A server under test: a process on a core of its own, and the CPU time it has used.
+//! A server under test: a process on a core of its own, and what it uses.
 
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::{fs, io};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_setaffinity};
+
 /// The core of the servers; the load runs on the other one.
-const CORE: &str = "0";
+const SERVERS: usize = 0;
+const LOAD: usize = 1;
+
+/// Puts the load on its core, and lets it and the servers have many open files.
+pub fn prepare() -> io::Result<()> {
+    let most = fs::read_to_string("/proc/sys/fs/nr_open");
+    let most = most.ok().and_then(|most| most.trim().parse::<u64>().ok());
+    if let Some(most) = most {
+        let all = Rlimit { current: Some(most), maximum: Some(most) };
+        if setrlimit(Resource::Nofile, all).is_err() {
+            let maximum = getrlimit(Resource::Nofile).maximum;
+            setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
+        }
+    }
+    pin(LOAD)
+}
+
+fn pin(core: usize) -> io::Result<()> {
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    Ok(sched_setaffinity(None, &cores)?)
+}
 
 pub struct Server {
     child: Child,
-    pub address: String,
+    pub address: SocketAddr,
+}
+
+/// Time on a CPU, and time spent waiting for one, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cpu {
+    pub used: u64,
+    pub waited: u64,
+}
+
+impl std::ops::Sub for Cpu {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self { used: self.used - other.used, waited: self.waited.saturating_sub(other.waited) }
+    }
+}
+
+impl Cpu {
+    /// How much of the time it could run it was made to wait: what else the machine did.
+    pub fn held_up(self) -> f64 {
+        self.waited as f64 / (self.used + self.waited).max(1) as f64
+    }
 }
 
 impl Server {
     /// Starts a program that prints its address as the last word of its first line.
-    pub fn start(program: &str, args: &[&str]) -> io::Result<Self> {
-        let mut child = Command::new("taskset")
-            .args(["-c", CORE, program])
+    pub fn start(program: &Path, args: &[String]) -> io::Result<Self> {
+        // A new process inherits the core.
+        pin(SERVERS)?;
+        let child = Command::new(program)
             .args(args)
+            .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .spawn()?;
+            .stderr(Stdio::null())
+            .spawn();
+        pin(LOAD)?;
+        let mut child = child?;
         let stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
-        let address = line.split_whitespace().last().unwrap_or_default().to_owned();
-        if !address.contains(':') {
-            return Err(io::Error::other(format!("{program} did not start: {line:?}")));
+        match line.split_whitespace().last().unwrap_or_default().parse() {
+            Ok(address) => Ok(Self { child, address }),
+            Err(_) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                let name = program.display();
+                Err(io::Error::other(format!("{name} did not start: {line:?}")))
+            }
         }
-        Ok(Self { child, address })
     }
 
-    /// Nanoseconds on a CPU so far, of all threads.
-    pub fn cpu(&self) -> u64 {
-        let tasks = format!("/proc/{}/task", self.child.id());
-        let tasks = fs::read_dir(tasks).into_iter().flatten().flatten();
-        tasks
-            .filter_map(|task| fs::read_to_string(task.path().join("schedstat")).ok())
-            .filter_map(|stat| stat.split(' ').next()?.parse::<u64>().ok())
-            .sum()
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What all its threads have used so far.
+    pub fn cpu(&self) -> Cpu {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid()));
+        let mut cpu = Cpu::default();
+        for task in tasks.into_iter().flatten().flatten() {
+            let stat = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+            let mut numbers = stat.split(' ').filter_map(|number| number.parse::<u64>().ok());
+            cpu.used += numbers.next().unwrap_or(0);
+            cpu.waited += numbers.next().unwrap_or(0);
+        }
+        cpu
     }
 
     /// Resident memory in bytes.
     pub fn memory(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
-        let status = status.unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        kib.unwrap_or(0) * 1024
+        resident(&self.pid().to_string())
     }
 }
 
@@ -55,4 +115,55 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Resident memory of this process, the load.
+pub fn own_memory() -> u64 {
+    resident("self")
+}
+
+fn resident(process: &str) -> u64 {
+    field(&format!("/proc/{process}/status"), "VmRSS:")
+}
+
+/// What the kernel holds for sockets, in bytes, of both ends as both are on this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Kernel {
+    /// Small objects: sockets, files, epoll entries.
+    pub slab: u64,
+    /// Buffers of TCP.
+    pub buffers: u64,
+}
+
+impl Kernel {
+    pub fn now() -> Self {
+        let text = fs::read_to_string("/proc/net/sockstat").unwrap_or_default();
+        let pages = text.lines().find(|line| line.starts_with("TCP:"));
+        let pages = pages.and_then(|line| line.split(' ').next_back()?.parse::<u64>().ok());
+        Self { slab: field("/proc/meminfo", "Slab:"), buffers: pages.unwrap_or(0) * 4096 }
+    }
+
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            slab: self.slab.saturating_sub(before.slab),
+            buffers: self.buffers.saturating_sub(before.buffers),
+        }
+    }
+}
+
+/// How many files this process, and a server that it starts, may have open.
+pub fn open_files() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// Memory that is free or can be made free.
+pub fn available_memory() -> u64 {
+    field("/proc/meminfo", "MemAvailable:")
+}
+
+/// A field of a file of /proc that counts in kB.
+fn field(file: &str, name: &str) -> u64 {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or(0) * 1024
 }

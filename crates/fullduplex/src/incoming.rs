@@ -79,8 +79,7 @@ impl<S: Transport> Incoming<S> {
             }
             match self.input.next(&mut self.receiver, &mut self.assembler) {
                 Ok(Some(Found::Message(message))) => {
-                    outlet.note_message(message.kind(), true, message.len());
-                    return Poll::Ready(Some(Ok(message)));
+                    return Poll::Ready(Some(self.whole(message, outlet)));
                 }
                 Ok(Some(control)) => {
                     if let Err(error) = self.handle_control(&control, outlet) {
@@ -89,8 +88,7 @@ impl<S: Transport> Incoming<S> {
                 }
                 Ok(None) => match ready!(self.poll_more(cx, outlet)) {
                     Some(Ok(Some(message))) => {
-                        outlet.note_message(message.kind(), true, message.len());
-                        return Poll::Ready(Some(Ok(message)));
+                        return Poll::Ready(Some(self.whole(message, outlet)));
                     }
                     Some(Ok(None)) => {}
                     Some(Err(error)) => return Poll::Ready(Some(Err(error))),
@@ -113,16 +111,15 @@ impl<S: Transport> Incoming<S> {
                 // What `poll_message` had begun to collect before it was dropped.
                 let kind = self.receiver.message_kind().unwrap_or(Kind::Binary);
                 let payload: Bytes = self.assembler.take_partial().into();
-                outlet.note_message(kind, false, payload.len());
                 self.in_pieces = true;
-                return Poll::Ready(Some(Ok(Chunk { kind, payload, last: false })));
+                let chunk = Chunk { kind, payload, last: false };
+                return Poll::Ready(Some(self.piece(chunk, outlet)));
             }
             match self.input.next_piece(&mut self.receiver) {
                 Ok(Some(Piece::Data { kind, payload, last, .. })) => {
-                    outlet.note_message(kind, last, payload.len());
                     self.in_pieces = !last && !self.skipping;
                     self.skipping &= !last;
-                    return Poll::Ready(Some(Ok(Chunk { kind, payload, last })));
+                    return Poll::Ready(Some(self.piece(Chunk { kind, payload, last }, outlet)));
                 }
                 Ok(Some(Piece::Control(control))) => {
                     if let Err(error) = self.handle_control(&control, outlet) {
@@ -139,6 +136,30 @@ impl<S: Transport> Incoming<S> {
         }
     }
 
+    /// Counts what is handed out.
+    #[inline]
+    fn whole(&mut self, message: Message, outlet: &Arc<Outlet<S>>) -> Result<Message, Error> {
+        match outlet.note_message(message.kind(), true, message.len()) {
+            Ok(()) => Ok(message),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    fn piece(&mut self, chunk: Chunk, outlet: &Arc<Outlet<S>>) -> Result<Chunk, Error> {
+        match outlet.note_message(chunk.kind, chunk.last, chunk.payload.len()) {
+            Ok(()) => Ok(chunk),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// The outlet knows already that the connection was failed.
+    #[cold]
+    fn failed(&mut self, error: ProtocolError) -> Error {
+        self.receiver.drain();
+        self.told = true;
+        error.into()
+    }
+
     /// Passes over the rest of a message whose reader was dropped.
     pub(crate) fn skip_rest(&mut self) {
         self.skipping |= std::mem::take(&mut self.in_pieces);
@@ -150,11 +171,7 @@ impl<S: Transport> Incoming<S> {
 
     fn handle_control(&mut self, control: &Found, outlet: &Arc<Outlet<S>>) -> Result<(), Error> {
         let Some(event) = control.control() else { return Ok(()) };
-        outlet.handle_event(&event).map_err(|error| {
-            self.receiver.drain();
-            self.told = true;
-            error.into()
-        })
+        outlet.handle_event(&event).map_err(|error| self.failed(error))
     }
 
     fn fail(&mut self, error: ProtocolError, outlet: &Arc<Outlet<S>>) -> Error {

@@ -388,3 +388,35 @@ async fn a_message_over_the_fragment_size_arrives_whole() {
     client.send(numbered(3, 500_000)).await.unwrap();
     assert_eq!(client.next().await.unwrap().unwrap(), numbered(3, 500_000));
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_sends_too_much_is_closed() {
+    for (messages, bytes, size, names) in [
+        (Some(10), None, 10, "max_message_rate (10 a second)"),
+        (None, Some(1000), 100, "max_byte_rate (1000 bytes a second)"),
+    ] {
+        let mut config = Config::default();
+        config.limits.max_message_rate = messages;
+        config.limits.max_byte_rate = bytes;
+        let (mut client, server) = pair_with(1 << 16, config);
+        tokio::spawn(echo(server));
+        // At the rate for as long as one likes, ...
+        for _ in 0..300 {
+            client.send(vec![0; size]).await.unwrap();
+            client.next().await.unwrap().unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        // ... and ten times as much at once, but no more.
+        let mut answered = 0;
+        while let Some(Ok(_)) = {
+            let _ = client.send(vec![0; size]).await;
+            client.next().await
+        } {
+            answered += 1;
+        }
+        assert!((95..=101).contains(&answered), "{answered}");
+        let info = client.close_info().unwrap();
+        assert_eq!(info.code(), CloseCode::POLICY_VIOLATION);
+        assert!(info.reason().contains(names), "{info}");
+    }
+}

@@ -45,6 +45,8 @@ impl Config {
             idle_timeout: self.idle_timeout,
             close_timeout: self.close_timeout.unwrap_or(default.close_timeout),
             max_control_rate: self.limits.max_control_rate,
+            max_message_rate: self.limits.max_message_rate,
+            max_byte_rate: self.limits.max_byte_rate,
         }
     }
 }

@@ -58,6 +58,16 @@ pub enum ProtocolError {
         /// The setting, in frames a second.
         limit: u32,
     },
+    /// More messages than [`max_message_rate`](crate::Limits::max_message_rate).
+    TooManyMessages {
+        /// The setting, in messages a second.
+        limit: u32,
+    },
+    /// More bytes than [`max_byte_rate`](crate::Limits::max_byte_rate).
+    TooManyBytes {
+        /// The setting, in bytes a second.
+        limit: u32,
+    },
 }
 
 impl ProtocolError {
@@ -68,9 +78,10 @@ impl ProtocolError {
                 CloseCode::INVALID_PAYLOAD
             }
             Self::MessageTooBig { .. } => CloseCode::MESSAGE_TOO_BIG,
-            Self::TooManyFragments { .. } | Self::TooManyControlFrames { .. } => {
-                CloseCode::POLICY_VIOLATION
-            }
+            Self::TooManyFragments { .. }
+            | Self::TooManyControlFrames { .. }
+            | Self::TooManyMessages { .. }
+            | Self::TooManyBytes { .. } => CloseCode::POLICY_VIOLATION,
             _ => CloseCode::PROTOCOL_ERROR,
         }
     }
@@ -82,6 +93,8 @@ impl ProtocolError {
             Self::MessageTooBig { .. }
                 | Self::TooManyFragments { .. }
                 | Self::TooManyControlFrames { .. }
+                | Self::TooManyMessages { .. }
+                | Self::TooManyBytes { .. }
         )
     }
 }
@@ -135,6 +148,12 @@ impl fmt::Display for ProtocolError {
             ),
             Self::TooManyControlFrames { limit } => {
                 write!(f, "more control frames than max_control_rate ({limit} a second)")
+            }
+            Self::TooManyMessages { limit } => {
+                write!(f, "more messages than max_message_rate ({limit} a second)")
+            }
+            Self::TooManyBytes { limit } => {
+                write!(f, "more payload than max_byte_rate ({limit} bytes a second)")
             }
         }
     }

@@ -18,10 +18,24 @@ pub struct Limits {
     /// How many control frames may arrive in one second, on average; ten times as many
     /// may come in a burst. Default: 500. More fail the connection with 1008.
     pub max_control_rate: u32,
+    /// How many messages may arrive in one second, on average; ten times as many may come in
+    /// a burst. More fail the connection with 1008. Default: `None`, no bound: nothing is
+    /// read faster than the application takes it.
+    pub max_message_rate: Option<u32>,
+    /// How many bytes of payload may arrive in one second, on average, after decompression;
+    /// ten times as many may come in a burst. More fail the connection with 1008. Default:
+    /// `None`, no bound.
+    pub max_byte_rate: Option<u32>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_message_size: Some(1 << 20), max_fragments: 4096, max_control_rate: 500 }
+        Self {
+            max_message_size: Some(1 << 20),
+            max_fragments: 4096,
+            max_control_rate: 500,
+            max_message_rate: None,
+            max_byte_rate: None,
+        }
     }
 }

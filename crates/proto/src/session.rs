@@ -76,6 +76,10 @@ pub struct SessionConfig {
     pub close_timeout: Duration,
     /// See [`Limits::max_control_rate`](crate::Limits::max_control_rate).
     pub max_control_rate: u32,
+    /// See [`Limits::max_message_rate`](crate::Limits::max_message_rate).
+    pub max_message_rate: Option<u32>,
+    /// See [`Limits::max_byte_rate`](crate::Limits::max_byte_rate).
+    pub max_byte_rate: Option<u32>,
 }
 
 impl Default for SessionConfig {
@@ -86,6 +90,8 @@ impl Default for SessionConfig {
             idle_timeout: None,
             close_timeout: Duration::from_secs(10),
             max_control_rate: crate::Limits::default().max_control_rate,
+            max_message_rate: None,
+            max_byte_rate: None,
         }
     }
 }
@@ -107,8 +113,16 @@ pub struct Session {
     state: State,
     timers: Timers,
     controls: RateBudget,
+    /// Budgets for messages and for their bytes, where there are any.
+    rates: Option<Box<[Option<RateBudget>; 2]>>,
     close_timeout: Duration,
     info: Option<Box<CloseInfo>>,
+}
+
+fn rates(config: &SessionConfig) -> Option<Box<[Option<RateBudget>; 2]>> {
+    let budgets =
+        [config.max_message_rate, config.max_byte_rate].map(|rate| rate.map(RateBudget::new));
+    budgets.iter().any(Option::is_some).then(|| Box::new(budgets))
 }
 
 impl Session {
@@ -129,6 +143,7 @@ impl Session {
             state: State::Connecting,
             timers: Timers::new(config.keepalive, config.idle_timeout),
             controls: RateBudget::new(config.max_control_rate),
+            rates: rates(&config),
             close_timeout: config.close_timeout,
             info: None,
         }
@@ -326,6 +341,37 @@ impl Session {
         self.timers.note_message();
     }
 
+    /// Whether [`count_message`](Self::count_message) is to be told of what arrives, where
+    /// [`handle_event`](Self::handle_event) is not.
+    pub fn has_rates(&self) -> bool {
+        self.rates.is_some()
+    }
+
+    /// Counts a piece of a message, or all of it, against `max_message_rate` and
+    /// `max_byte_rate`.
+    pub fn count_message(
+        &mut self,
+        last: bool,
+        payload: usize,
+        now: Duration,
+    ) -> Result<(), ProtocolError> {
+        let Some([messages, bytes]) = self.rates.as_deref_mut() else { return Ok(()) };
+        let error = if let Some(budget) = messages
+            && last
+            && !budget.take(now)
+        {
+            ProtocolError::TooManyMessages { limit: budget.rate() }
+        } else if let Some(budget) = bytes
+            && !budget.take_many(payload, now)
+        {
+            ProtocolError::TooManyBytes { limit: budget.rate() }
+        } else {
+            return Ok(());
+        };
+        self.fail(error, now);
+        Err(error)
+    }
+
     /// Does what an event asks for: answers a Ping (§5.5.2) or a Close (§5.5.1), measures
     /// a Pong. Data asks for nothing, but shows that the connection is not idle.
     ///
@@ -335,9 +381,9 @@ impl Session {
             return Ok(());
         }
         match event {
-            Event::Data(_) => {
+            Event::Data(data) => {
                 self.note_message();
-                Ok(())
+                self.count_message(data.last, data.payload.len(), now)
             }
             Event::Ping(payload) => {
                 self.count_control(now)?;

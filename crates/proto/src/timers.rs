@@ -191,8 +191,14 @@ impl RateBudget {
 
     /// Takes one token, if there is one.
     pub(crate) fn take(&mut self, now: Duration) -> bool {
+        self.take_many(1, now)
+    }
+
+    /// Takes so many tokens, if they are there.
+    pub(crate) fn take_many(&mut self, count: usize, now: Duration) -> bool {
         self.refill(micros(now));
-        match self.tokens.checked_sub(1) {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        match self.tokens.checked_sub(count) {
             Some(left) => {
                 self.tokens = left;
                 true

@@ -32,6 +32,8 @@ use crate::traffic::Counters;
 pub(crate) struct Outlet<S> {
     driver: Arc<Driver>,
     low_water: usize,
+    /// What arrives is counted against budgets.
+    has_rates: bool,
     /// Bytes arrived since the keepalive last looked.
     received: AtomicBool,
     /// A message arrived, or a piece of one, since the idle timeout last looked.
@@ -104,6 +106,7 @@ impl<S: Transport> Outlet<S> {
     pub(crate) fn new(mut session: Session, writer: WriteHalf<S>, low_water: usize) -> Arc<Self> {
         let driver = Driver::current();
         session.open(driver.now());
+        let has_rates = session.has_rates();
         let inner = Inner {
             session,
             writer,
@@ -123,6 +126,7 @@ impl<S: Transport> Outlet<S> {
         let this = Arc::new(Self {
             driver,
             low_water,
+            has_rates,
             received: AtomicBool::new(false),
             talked: AtomicBool::new(false),
             deferred: AtomicBool::new(false),
@@ -167,7 +171,12 @@ impl<S: Transport> Outlet<S> {
 
     /// A message was received, or a piece for the application, with so much payload.
     #[inline]
-    pub(crate) fn note_message(&self, kind: Kind, last: bool, payload: usize) {
+    pub(crate) fn note_message(
+        self: &Arc<Self>,
+        kind: Kind,
+        last: bool,
+        payload: usize,
+    ) -> Result<(), ProtocolError> {
         self.note_piece();
         if let Some(counters) = self.counters.get() {
             counters.received.payload(payload);
@@ -175,6 +184,18 @@ impl<S: Transport> Outlet<S> {
                 counters.received.message(kind);
             }
         }
+        if self.has_rates { self.count_message(last, payload) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn count_message(self: &Arc<Self>, last: bool, payload: usize) -> Result<(), ProtocolError> {
+        let mut inner = self.lock();
+        let counted = inner.session.count_message(last, payload, self.driver.now());
+        if counted.is_err() {
+            self.write(&mut inner);
+            self.schedule(&mut inner);
+        }
+        counted
     }
 
     /// The same of what is sent. The lock is held.

@@ -122,6 +122,8 @@ fn cause(cause: Cause) -> &'static str {
         Cause::Protocol(ProtocolError::MessageTooBig { .. }) => "max_message_size",
         Cause::Protocol(ProtocolError::TooManyFragments { .. }) => "max_fragments",
         Cause::Protocol(ProtocolError::TooManyControlFrames { .. }) => "max_control_rate",
+        Cause::Protocol(ProtocolError::TooManyMessages { .. }) => "max_message_rate",
+        Cause::Protocol(ProtocolError::TooManyBytes { .. }) => "max_byte_rate",
         Cause::Protocol(ProtocolError::InvalidUtf8) => "invalid_utf8",
         Cause::Protocol(ProtocolError::InvalidDeflate) => "invalid_deflate",
         Cause::Protocol(_) => "protocol_error",

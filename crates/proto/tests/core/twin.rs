@@ -9,8 +9,13 @@ use proptest::prelude::*;
 use crate::naive::Frame;
 use crate::pieces::{by_connection, by_direct_reads, by_input, by_pieces, random_pieces};
 
-const LIMITS: Limits =
-    Limits { max_message_size: Some(600), max_fragments: 5, max_control_rate: 500 };
+const LIMITS: Limits = Limits {
+    max_message_size: Some(600),
+    max_fragments: 5,
+    max_control_rate: 500,
+    max_message_rate: None,
+    max_byte_rate: None,
+};
 
 /// Reads a stream from its start; gives what it holds and how it breaks the rules.
 fn twin(role: Role, mut bytes: &[u8]) -> (Vec<Told>, Option<u16>) {

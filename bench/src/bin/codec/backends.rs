@@ -1,36 +1,12 @@
 //! What the implementations of DEFLATE that come into question cost: for messages of 1 KiB
 //! compressed by themselves and one after the other, and for 1 MiB at once.
-//!
-//! `cargo run --release --manifest-path bench/Cargo.toml --bin codec`
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Instant;
+use std::sync::atomic::Ordering::Relaxed;
 
-#[path = "../payload.rs"]
-#[allow(dead_code)]
-mod payload;
+use fullduplex_bench::payload;
 
-/// Counts what lives, to tell how large a workspace is.
-struct Counting;
-
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call goes to the system's allocator with the same arguments.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LIVE.fetch_add(layout.size(), Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Relaxed);
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use crate::allocator::LIVE;
+use crate::timing::least;
 
 /// A compressor of some implementation.
 trait Codec {
@@ -89,17 +65,6 @@ impl Codec for Libdeflate {
     }
 }
 
-/// The least nanoseconds of a call.
-fn least(calls: usize, mut call: impl FnMut()) -> f64 {
-    let mut least = f64::MAX;
-    for _ in 0..15 {
-        let start = Instant::now();
-        (0..calls).for_each(|_| call());
-        least = least.min(start.elapsed().as_nanos() as f64 / calls as f64);
-    }
-    least
-}
-
 fn report(name: &str, make: impl Fn() -> Box<dyn Codec>, window_bits: u8) {
     let messages = payload::messages(1 << 10, 500);
     let long = messages.concat().repeat(2);
@@ -144,7 +109,7 @@ fn report(name: &str, make: impl Fn() -> Box<dyn Codec>, window_bits: u8) {
     );
 }
 
-fn main() {
+pub fn report_all() {
     println!(
         "| compressor | 1 KiB by itself | 1 KiB with takeover | 1 MB at once | recall | memory |"
     );

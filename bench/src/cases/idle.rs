@@ -1,0 +1,84 @@
+//! Memory of connections that are idle, and of those that have used compression.
+
+use std::thread;
+use std::time::Duration;
+
+use fullduplex_bench::setup::Deflate;
+
+use super::{Bench, Case};
+use crate::Result;
+use crate::load::{self, Traffic};
+use crate::report::{Row, Table, column};
+use crate::server::Kernel;
+
+/// What a server needs for the first connections of all is not counted.
+const FIRST: usize = 16;
+
+/// Memory after the upgrade, and after one echo of 1 KiB.
+pub(super) fn run(case: &Case, bench: &Bench) -> Result<Table> {
+    let connections = bench.options.idle;
+    let traffic = Traffic::new(1 << 10, false, Deflate::Off);
+    let rows = case.each(bench, |peer| {
+        let (server, target) = bench.start(peer, Deflate::Off, false, false)?;
+        let first = load::one_by_one(&target, &traffic, FIRST, 3)?;
+        settle();
+        let (before, kernel) = (server.memory(), Kernel::now());
+        let each = |bytes: u64| bytes as f64 / connections as f64;
+        let mut crowd = load::Crowd::new()?;
+        crowd.open(&target, connections)?;
+        settle();
+        let upgraded = server.memory().saturating_sub(before);
+        crowd.echo_all(&traffic, Duration::from_secs(30))?;
+        settle();
+        let echoed = server.memory().saturating_sub(before);
+        let kernel = Kernel::now().since(kernel);
+        drop((first, crowd));
+        Ok(vec![each(upgraded), each(echoed), each(kernel.slab), each(kernel.buffers)])
+    });
+    let columns = vec![
+        column("B after the upgrade", 0),
+        column("B after an echo", 0),
+        column("kernel, both ends: slab B", 0),
+        column("buffers B", 0),
+    ];
+    let what = format!("{}, {connections} of them", case.what);
+    Ok(Table { name: case.name, what, columns, rows })
+}
+
+/// Memory by the kind of compression and the number of messages.
+pub(super) fn histories(case: &Case, bench: &Bench) -> Result<Table> {
+    const CONNECTIONS: usize = 500;
+    const MODES: [Deflate; 4] =
+        [Deflate::Off, Deflate::Shared, Deflate::Balanced, Deflate::Dedicated];
+    let mut rows = Vec::new();
+    for mode in MODES {
+        for mut row in case.each(bench, |peer| {
+            let (server, target) = bench.start(peer, mode, false, false)?;
+            let traffic = Traffic::new(1 << 10, true, mode);
+            let first = load::one_by_one(&target, &traffic, 4, 40)?;
+            let mut cells = Vec::new();
+            for messages in [1, 40] {
+                let before = server.memory();
+                let open = load::one_by_one(&target, &traffic, CONNECTIONS, messages)?;
+                cells.push(server.memory().saturating_sub(before) as f64 / CONNECTIONS as f64);
+                drop(open);
+                settle();
+            }
+            drop(first);
+            Ok(cells)
+        }) {
+            row.server = format!("{}, {}", row.server, mode.name());
+            // Others have no mode of their own for this.
+            if mode != Deflate::Balanced || row.server.starts_with("fullduplex") {
+                rows.push(row);
+            }
+        }
+    }
+    rows.sort_by_key(|row: &Row| row.server.split(',').next().map(str::to_owned));
+    let columns = vec![column("B after 1", 0), column("B after 40", 0)];
+    Ok(Table { name: case.name, what: case.what.to_owned(), columns, rows })
+}
+
+fn settle() {
+    thread::sleep(Duration::from_millis(300));
+}

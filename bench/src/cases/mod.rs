@@ -1,0 +1,157 @@
+//! The cases: kinds of traffic, and what is measured of each.
+
+mod idle;
+mod latency;
+mod rounds;
+mod scale;
+
+use fullduplex_bench::setup::Deflate;
+
+use crate::Result;
+use crate::load::{Target, target};
+use crate::options::Options;
+use crate::peers::{Can, Peer, Places, words};
+use crate::report::{Row, Table};
+use crate::server::Server;
+
+pub struct Case {
+    pub name: &'static str,
+    pub what: &'static str,
+    pub kind: Kind,
+}
+
+#[derive(Clone, Copy)]
+pub enum Kind {
+    Echo(Shape),
+    Handshakes,
+    Room { members: usize, in_flight: u64, size: usize },
+    Idle,
+    Histories,
+    Latency { connections: usize, size: usize },
+    Scale,
+}
+
+/// Echo traffic.
+#[derive(Clone, Copy)]
+pub struct Shape {
+    connections: usize,
+    in_flight: u64,
+    size: usize,
+    text: bool,
+    deflate: Deflate,
+    tls: bool,
+}
+
+const fn echo((connections, in_flight): (usize, u64), size: usize) -> Shape {
+    Shape { connections, in_flight, size, text: false, deflate: Deflate::Off, tls: false }
+}
+
+const A: Shape = echo((64, 1), 64);
+const B: Shape = echo((64, 16), 64);
+const C: Shape = echo((32, 1), 16 << 10);
+const D: Shape = echo((8, 1), 1 << 20);
+const T: Shape = Shape { text: true, ..C };
+const H: Shape = Shape { text: true, deflate: Deflate::Shared, ..echo((32, 1), 1 << 10) };
+const HC: Shape = Shape { deflate: Deflate::Dedicated, ..H };
+
+const fn case(name: &'static str, what: &'static str, kind: Kind) -> Case {
+    Case { name, what, kind }
+}
+
+const fn tls(shape: Shape) -> Kind {
+    Kind::Echo(Shape { tls: true, ..shape })
+}
+
+/// All cases, in the order in which they run.
+pub const CASES: [Case; 17] = [
+    case("a", "64 B, 64 connections, 1 in flight", Kind::Echo(A)),
+    case("b", "64 B, 64 connections, 16 in flight", Kind::Echo(B)),
+    case("c", "16 KiB, 32 connections", Kind::Echo(C)),
+    case("d", "1 MiB, 8 connections", Kind::Echo(D)),
+    case("t", "16 KiB of text in several scripts, 32 connections", Kind::Echo(T)),
+    case("ta", "case a over TLS 1.3", tls(A)),
+    case("tb", "case b over TLS 1.3", tls(B)),
+    case("tc", "case c over TLS 1.3", tls(C)),
+    case("td", "case d over TLS 1.3", tls(D)),
+    case("e", "connect, upgrade, reset", Kind::Handshakes),
+    case("g8", "64 B to 1,000 members, 8 in flight; a delivery", G8),
+    case("h", "1 KiB of JSON, deflate, no context takeover", Kind::Echo(H)),
+    case("hc", "1 KiB of JSON, deflate, context takeover", Kind::Echo(HC)),
+    case("l", "latency at 70% of saturation, 64 B, 64 connections, open loop", L),
+    case("f", "memory of an idle connection", Kind::Idle),
+    case(
+        "m",
+        "memory of a connection after messages of 1 KiB each way, by deflate",
+        Kind::Histories,
+    ),
+    case("s", "very many idle connections", Kind::Scale),
+];
+
+const G8: Kind = Kind::Room { members: 1000, in_flight: 8, size: 64 };
+const L: Kind = Kind::Latency { connections: 64, size: 64 };
+
+/// What all cases need to know.
+pub struct Bench {
+    pub options: Options,
+    pub places: Places,
+    pub peers: Vec<Peer>,
+}
+
+impl Case {
+    /// Whether a server takes part.
+    pub fn suits(&self, peer: &Peer) -> bool {
+        match self.kind {
+            Kind::Echo(shape) if shape.tls => peer.can(Can::Tls),
+            Kind::Echo(Shape { deflate: Deflate::Off, .. }) => {
+                peer.can(Can::Echo) || peer.can(Can::Raw)
+            }
+            Kind::Echo(Shape { deflate: Deflate::Dedicated, .. }) => {
+                peer.can(Can::Deflate) && peer.can(Can::Echo)
+            }
+            Kind::Echo(_) => peer.can(Can::Deflate),
+            Kind::Histories => peer.can(Can::Deflate) && peer.can(Can::Echo),
+            Kind::Handshakes | Kind::Idle | Kind::Latency { .. } => peer.can(Can::Echo),
+            Kind::Room { .. } | Kind::Scale => peer.can(Can::Room),
+        }
+    }
+
+    pub fn run(&self, bench: &Bench) -> Result<Table> {
+        match self.kind {
+            Kind::Echo(_) | Kind::Handshakes | Kind::Room { .. } => rounds::run(self, bench),
+            Kind::Idle => idle::run(self, bench),
+            Kind::Histories => idle::histories(self, bench),
+            Kind::Latency { connections, size } => latency::run(self, bench, connections, size),
+            Kind::Scale => scale::run(self, bench),
+        }
+    }
+
+    /// A row for each server that takes part.
+    fn each(&self, bench: &Bench, mut row: impl FnMut(&Peer) -> Result<Vec<f64>>) -> Vec<Row> {
+        let peers = bench.peers.iter().filter(|peer| self.suits(peer));
+        let rows = peers.map(|peer| {
+            let cells = row(peer).map_err(|why| why.to_string());
+            Row { server: peer.name.clone(), cells }
+        });
+        rows.collect()
+    }
+}
+
+impl Bench {
+    /// Starts a server, and says how to connect to it.
+    fn start(
+        &self,
+        peer: &Peer,
+        deflate: Deflate,
+        tls: bool,
+        room: bool,
+    ) -> Result<(Server, Target)> {
+        let folder = self.places.tls.display().to_string();
+        let words = words(deflate, tls.then_some(&folder), room);
+        let (program, args) = peer.command(&self.places, &words);
+        let server = Server::start(&program, &args)?;
+        let config = if tls { Some(target::client_config(&self.places.tls)?) } else { None };
+        let target =
+            Target { address: server.address, deflate, tls: config, raw: peer.can(Can::Raw) };
+        Ok((server, target))
+    }
+}

@@ -1,0 +1,60 @@
+//! The load: one thread over epoll that sends, receives, and checks every byte.
+
+mod closed;
+mod crowd;
+mod handshakes;
+mod histogram;
+mod link;
+mod one_by_one;
+mod open_loop;
+mod replies;
+mod room;
+pub mod target;
+mod traffic;
+mod window;
+
+pub use closed::closed_loop;
+pub use crowd::Crowd;
+pub use handshakes::handshakes;
+pub use one_by_one::one_by_one;
+pub use open_loop::open_loop;
+pub use room::room;
+pub use target::Target;
+pub use traffic::Traffic;
+
+use std::time::Duration;
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    pub messages: u64,
+    /// Payload bytes on the wire, compressed or not.
+    pub payload: u64,
+}
+
+/// The same of what was measured, and how long it took.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    pub messages: u64,
+    pub payload: u64,
+    pub seconds: f64,
+}
+
+impl std::ops::Sub for Counts {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self { messages: self.messages - other.messages, payload: self.payload - other.payload }
+    }
+}
+
+/// How long a run warms up, and how long it then counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    pub warm_up: Duration,
+    pub measured: Duration,
+}
+
+fn wrong(why: impl Into<String>) -> std::io::Error {
+    std::io::Error::other(why.into())
+}

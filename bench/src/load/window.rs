@@ -1,0 +1,48 @@
+//! The stretch of a run that counts.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::{Counts, Run, Times, wrong};
+
+/// How much longer than asked for a run may take to come to enough messages.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Warm-up, then what is measured; each goes on until there were some messages, however
+/// little the machine lets the server and the load run.
+pub struct Window<M> {
+    times: Times,
+    /// So many messages at least.
+    least: u64,
+    begun: Instant,
+    start: Counts,
+    warm: bool,
+    mark: M,
+}
+
+impl<M: FnMut()> Window<M> {
+    pub fn new(times: Times, least: u64, mark: M) -> Self {
+        Self { times, least, begun: Instant::now(), start: Counts::default(), warm: false, mark }
+    }
+
+    /// To be called often; gives what the run came to when it is over. `mark` is called at
+    /// the beginning of what is measured and at its end.
+    pub fn tick(&mut self, counts: Counts) -> io::Result<Option<Run>> {
+        let asked = if self.warm { self.times.measured } else { self.times.warm_up };
+        let elapsed = self.begun.elapsed();
+        if elapsed < asked {
+            return Ok(None);
+        }
+        let Counts { messages, payload } = counts - self.start;
+        if messages < self.least {
+            let late = elapsed > asked + PATIENCE;
+            return if late { Err(wrong("hardly any message came back")) } else { Ok(None) };
+        }
+        (self.mark)();
+        if self.warm {
+            return Ok(Some(Run { messages, payload, seconds: elapsed.as_secs_f64() }));
+        }
+        (self.warm, self.start, self.begun) = (true, counts, Instant::now());
+        Ok(None)
+    }
+}

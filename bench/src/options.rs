@@ -1,0 +1,113 @@
+//! The words of the command.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::Result;
+use crate::load::Times;
+
+pub const HELP: &str = "\
+cargo run --release --manifest-path bench/Cargo.toml -- [CASE…] [OPTION…]
+
+  --list             the cases and the servers
+  --only NAME        only this server (may be repeated); the first is the one that ratios
+                     are taken to
+  --quick            all cases in short: to see that they work, not to cite
+  --rounds N         rounds of each case (default 7)
+  --seconds S        what is measured of a round (default 1)
+  --syscalls         count system calls too, in runs of their own (needs perf)
+  --rate N           messages a second in case l, rather than 70% of saturation
+  --connections N    connections in case s (default 500000, or what memory and the
+                     limit of open files have room for)
+  --idle N           connections in case f (default 10000)
+  --level N          ours also with this level of compression (may be repeated)
+  --json FILE        the figures as JSON
+  --markdown FILE    the tables as Markdown";
+
+pub struct Options {
+    pub cases: Vec<String>,
+    pub only: Vec<String>,
+    pub levels: Vec<String>,
+    pub list: bool,
+    pub quick: bool,
+    pub rounds: usize,
+    pub times: Times,
+    pub syscalls: bool,
+    pub rate: Option<f64>,
+    pub connections: usize,
+    pub idle: usize,
+    /// How long case s is silent.
+    pub silence: Duration,
+    pub json: Option<PathBuf>,
+    pub markdown: Option<PathBuf>,
+}
+
+impl Options {
+    pub fn from_args() -> Result<Self> {
+        let mut options = Self::usual();
+        let args: Vec<String> = std::env::args().skip(1).collect();
+        if args.iter().any(|arg| arg == "--quick") {
+            options.shorten();
+        }
+        let mut args = args.into_iter();
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value\n\n{HELP}"));
+            match arg.as_str() {
+                "--quick" => {}
+                "--list" => options.list = true,
+                "--syscalls" => options.syscalls = true,
+                "--only" => options.only.push(value()?),
+                "--level" => options.levels.push(value()?),
+                "--rounds" => options.rounds = number(&value()?)?,
+                "--seconds" => {
+                    options.times.measured = Duration::try_from_secs_f64(number(&value()?)?)?;
+                }
+                "--rate" => options.rate = Some(number(&value()?)?),
+                "--connections" => options.connections = number(&value()?)?,
+                "--idle" => options.idle = number(&value()?)?,
+                "--json" => options.json = Some(value()?.into()),
+                "--markdown" => options.markdown = Some(value()?.into()),
+                "--help" => return Err(HELP.into()),
+                word if word.starts_with('-') => {
+                    return Err(format!("there is no {word}\n\n{HELP}").into());
+                }
+                case => options.cases.push(case.to_owned()),
+            }
+        }
+        Ok(options)
+    }
+
+    fn usual() -> Self {
+        Self {
+            cases: Vec::new(),
+            only: Vec::new(),
+            levels: Vec::new(),
+            list: false,
+            quick: false,
+            rounds: 7,
+            times: Times { warm_up: Duration::from_millis(300), measured: Duration::from_secs(1) },
+            syscalls: false,
+            rate: None,
+            connections: 500_000,
+            idle: 10_000,
+            silence: Duration::from_secs(45),
+            json: None,
+            markdown: None,
+        }
+    }
+
+    fn shorten(&mut self) {
+        self.quick = true;
+        self.rounds = 2;
+        self.times.warm_up = Duration::from_millis(50);
+        self.times.measured = Duration::from_millis(120);
+        self.connections = 2000;
+        self.idle = 1000;
+        self.silence = Duration::from_millis(300);
+    }
+}
+
+fn number<T: FromStr>(word: &str) -> Result<T> {
+    word.parse().map_err(|_| format!("{word} is no number\n\n{HELP}").into())
+}

@@ -1,0 +1,264 @@
+//! The servers: which there are, what they can, and how they come to be here.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use fullduplex_bench::setup::Deflate;
+
+use crate::Result;
+
+/// How a program comes to be here and is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A binary of this package.
+    Rust,
+    /// The same with libdeflate.
+    Libdeflate,
+    Bun,
+    Node,
+    Python,
+}
+
+/// A server.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    pub name: String,
+    kind: Kind,
+    /// Binary or script.
+    file: &'static str,
+    extra: Vec<String>,
+    can: &'static [Can],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Can {
+    /// Send messages back.
+    Echo,
+    Deflate,
+    Tls,
+    /// Send a message to all.
+    Room,
+    /// Send bytes back, without WebSocket.
+    Raw,
+}
+
+use Can::{Deflate as D, Echo as E, Raw, Room as R, Tls as T};
+use Kind::{Bun, Libdeflate, Node, Python, Rust};
+
+/// Name, kind, file, words, abilities.
+type Known = (&'static str, Kind, &'static str, &'static [&'static str], &'static [Can]);
+
+/// The first is what the others are held against.
+const PEERS: [Known; 22] = [
+    ("fullduplex", Rust, "fullduplex", &[], &[E, D, T, R]),
+    ("fullduplex-libdeflate", Libdeflate, "fullduplex", &[], &[D]),
+    ("floor-tcp", Rust, "floor-tcp", &[], &[Raw]),
+    ("floor-epoll", Rust, "floor-epoll", &[], &[E]),
+    ("floor-tokio", Rust, "floor-tokio", &[], &[E]),
+    ("tungstenite", Rust, "tungstenite", &[], &[E, T, R]),
+    ("tungstenite-cork", Rust, "tungstenite", &["--cork"], &[E, T]),
+    ("fastwebsockets", Rust, "fastwebsockets", &[], &[E]),
+    ("tokio-websockets", Rust, "tokio-websockets", &[], &[E]),
+    ("tokio-websockets-cork", Rust, "tokio-websockets", &["--cork"], &[E]),
+    ("sockudo", Rust, "sockudo", &[], &[E, D]),
+    ("sockudo-cork", Rust, "sockudo", &["--cork"], &[E]),
+    ("yawc", Rust, "yawc", &[], &[E, D]),
+    ("yawc-cork", Rust, "yawc", &["--cork"], &[E]),
+    ("web-socket", Rust, "web-socket", &[], &[E]),
+    ("wtx", Rust, "wtx", &[], &[E]),
+    ("bun", Bun, "bun.js", &[], &[E, D, T, R]),
+    ("node-ws", Node, "ws.mjs", &[], &[E, D, R]),
+    ("picows", Python, "picows_server.py", &[], &[E, R]),
+    ("websockets", Python, "websockets_server.py", &[], &[E, D, R]),
+    ("websockets-uvloop", Python, "websockets_server.py", &["--uvloop"], &[E]),
+    ("fullduplex-level", Rust, "fullduplex", &[], &[]),
+];
+
+const NODE_PACKAGES: [&str; 2] = ["ws@8.23.0", "bufferutil@4.1.0"];
+const BUN: &str = "1.4.5";
+const PYTHON_PACKAGES: [&str; 3] = ["picows==2.3.1", "websockets==17.4", "uvloop==0.23.0"];
+
+impl Peer {
+    pub fn can(&self, what: Can) -> bool {
+        self.can.contains(&what)
+    }
+
+    /// What is run, and its words.
+    pub fn command(&self, places: &Places, words: &[&str]) -> (PathBuf, Vec<String>) {
+        let script = places.scripts.join(self.file);
+        let (program, script) = match self.kind {
+            Rust => (places.release.join(self.file), None),
+            Libdeflate => (places.libdeflate.join(self.file), None),
+            Bun => (places.bun(), Some(script)),
+            Node => ("node".into(), Some(script)),
+            Python => (places.python.join("bin/python"), Some(script)),
+        };
+        let mut args: Vec<String> = Vec::new();
+        args.extend(script.map(|script| script.display().to_string()));
+        if self.kind == Node {
+            args.extend(["--modules".to_owned(), places.node.display().to_string()]);
+        }
+        args.extend(words.iter().map(|&word| word.to_owned()));
+        args.extend(self.extra.iter().cloned());
+        (program, args)
+    }
+}
+
+/// All servers, with one more of ours for each level of compression.
+pub fn all(levels: &[String]) -> Vec<Peer> {
+    let make = |&(name, kind, file, extra, can): &Known| Peer {
+        name: name.to_owned(),
+        kind,
+        file,
+        extra: extra.iter().map(|&word| word.to_owned()).collect(),
+        can,
+    };
+    let (of_a_level, named) = PEERS.split_last().expect("there are some");
+    let mut peers: Vec<Peer> = named.iter().map(make).collect();
+    for level in levels {
+        let extra = vec!["--level".to_owned(), level.clone()];
+        let name = format!("fullduplex level {level}");
+        peers.push(Peer { name, extra, can: &[D], ..make(of_a_level) });
+    }
+    peers
+}
+
+/// Where things are.
+pub struct Places {
+    scripts: PathBuf,
+    release: PathBuf,
+    libdeflate: PathBuf,
+    node: PathBuf,
+    python: PathBuf,
+    pub tls: PathBuf,
+}
+
+impl Places {
+    pub fn find() -> Result<Self> {
+        let release = std::env::current_exe()?;
+        let release = release.parent().ok_or("no folder")?.to_owned();
+        let target = release.parent().ok_or("no folder")?.to_owned();
+        Ok(Self {
+            scripts: Path::new(env!("CARGO_MANIFEST_DIR")).join("peers"),
+            libdeflate: target.join("libdeflate/release"),
+            node: target.join("peers/node"),
+            python: target.join("peers/python"),
+            tls: target.join("peers/tls"),
+            release,
+        })
+    }
+
+    fn bun(&self) -> PathBuf {
+        self.node.join(format!("node_modules/{}/bin/bun", bun_package()))
+    }
+}
+
+fn bun_package() -> String {
+    let arch = if cfg!(target_arch = "aarch64") { "aarch64" } else { "x64" };
+    format!("@oven/bun-linux-{arch}")
+}
+
+/// Builds and installs what these servers need; gives those that can run, and tells why
+/// the others can't.
+pub fn install(peers: Vec<Peer>, places: &Places) -> Result<Vec<Peer>> {
+    let files = |kind| {
+        let mut files: Vec<_> = peers.iter().filter(|p| p.kind == kind).map(|p| p.file).collect();
+        files.sort_unstable();
+        files.dedup();
+        files
+    };
+    let target = places.release.parent().ok_or("no folder")?;
+    build(&files(Rust), &[], target)?;
+    build(&files(Libdeflate), &["--features", "libdeflate"], &target.join("libdeflate"))?;
+    make_certificate(&places.tls)?;
+    let mut missing = Vec::new();
+    for (kind, install) in [
+        (Bun, install_node as fn(&Places) -> Result<()>),
+        (Node, install_node),
+        (Python, install_python),
+    ] {
+        if files(kind).is_empty() {
+            continue;
+        }
+        if let Err(why) = install(places) {
+            println!("{kind:?} is left out: {why}");
+            missing.push(kind);
+        }
+    }
+    Ok(peers.into_iter().filter(|peer| !missing.contains(&peer.kind)).collect())
+}
+
+fn build(bins: &[&str], words: &[&str], target: &Path) -> Result<()> {
+    if bins.is_empty() {
+        return Ok(());
+    }
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--release", "--quiet", "--locked", "--manifest-path"]);
+    build.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
+    build.arg("--target-dir").arg(target).args(words);
+    for bin in bins {
+        build.args(["--bin", bin]);
+    }
+    if build.status()?.success() { Ok(()) } else { Err("the servers don't build".into()) }
+}
+
+fn install_node(places: &Places) -> Result<()> {
+    if places.bun().exists() && places.node.join("node_modules/ws").exists() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(&places.node)?;
+    let bun = format!("{}@{BUN}", bun_package());
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--silent", "--no-save", "--prefix"]).arg(&places.node);
+    run(npm.args(NODE_PACKAGES).arg(bun))
+}
+
+fn install_python(places: &Places) -> Result<()> {
+    let python = places.python.join("bin/python");
+    let mut check = Command::new(&python);
+    check.args(["-c", "import picows, websockets, uvloop"]);
+    if run(&mut check).is_ok() {
+        return Ok(());
+    }
+    run(Command::new("python3").args(["-m", "venv"]).arg(&places.python))?;
+    run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PYTHON_PACKAGES))
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output =
+        command.stdin(Stdio::null()).output().map_err(|error| format!("{name}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{name}: {}", said.lines().last().unwrap_or("it failed")).into())
+}
+
+/// A certificate for `localhost`, which the load trusts.
+fn make_certificate(folder: &Path) -> Result<()> {
+    if folder.join("key.pem").exists() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(folder)?;
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    std::fs::write(folder.join("cert.pem"), made.cert.pem())?;
+    std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem())?;
+    Ok(())
+}
+
+/// The words that ask a server for what a case needs.
+pub fn words(deflate: Deflate, tls: Option<&str>, room: bool) -> Vec<&str> {
+    let mut words = Vec::new();
+    if deflate != Deflate::Off {
+        words.extend(["--deflate", deflate.name()]);
+    }
+    if let Some(folder) = tls {
+        words.extend(["--tls", folder]);
+    }
+    if room {
+        words.push("--room");
+    }
+    words
+}

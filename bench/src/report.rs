@@ -1,0 +1,122 @@
+//! Tables: for the terminal, as Markdown, as JSON.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+
+/// What a case came to.
+pub struct Table {
+    pub name: &'static str,
+    pub what: String,
+    pub columns: Vec<Column>,
+    pub rows: Vec<Row>,
+}
+
+/// A column of numbers.
+#[derive(Clone, Copy)]
+pub struct Column {
+    pub head: &'static str,
+    pub digits: usize,
+}
+
+pub const fn column(head: &'static str, digits: usize) -> Column {
+    Column { head, digits }
+}
+
+pub struct Row {
+    pub server: String,
+    /// A number for each column, or why there are none.
+    pub cells: Result<Vec<f64>, String>,
+}
+
+impl Table {
+    fn text(&self, column: usize, cell: f64) -> String {
+        if cell.is_nan() { "–".into() } else { format!("{cell:.*}", self.columns[column].digits) }
+    }
+
+    pub fn print(&self) {
+        println!("\n{}: {}", self.name, self.what);
+        let widths: Vec<usize> =
+            self.columns.iter().map(|column| column.head.chars().count().max(9)).collect();
+        print!("{:22}", "");
+        for (column, width) in self.columns.iter().zip(&widths) {
+            print!("  {:>width$}", column.head);
+        }
+        println!();
+        for row in &self.rows {
+            print!("{:22}", row.server);
+            match &row.cells {
+                Ok(cells) => {
+                    for (i, (cell, width)) in cells.iter().zip(&widths).enumerate() {
+                        print!("  {:>width$}", self.text(i, *cell));
+                    }
+                }
+                Err(why) => print!("  {why}"),
+            }
+            println!();
+        }
+    }
+
+    pub fn markdown(&self) -> String {
+        let mut text = format!("### {}: {}\n\n| server |", self.name, self.what);
+        for column in &self.columns {
+            let _ = write!(text, " {} |", column.head);
+        }
+        text += "\n|---|";
+        text += &"---:|".repeat(self.columns.len());
+        text.push('\n');
+        for row in &self.rows {
+            let _ = write!(text, "| {} |", row.server);
+            match &row.cells {
+                Ok(cells) => {
+                    for (i, cell) in cells.iter().enumerate() {
+                        let _ = write!(text, " {} |", self.text(i, *cell));
+                    }
+                }
+                Err(why) => {
+                    let _ = write!(
+                        text,
+                        " {} {}",
+                        why.replace('|', "/"),
+                        "|".repeat(self.columns.len())
+                    );
+                }
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    pub fn json(&self) -> Value {
+        let rows = self.rows.iter().map(|row| {
+            let mut object = Map::new();
+            object.insert("server".into(), json!(row.server));
+            match &row.cells {
+                Ok(cells) => {
+                    for (column, cell) in self.columns.iter().zip(cells) {
+                        object.insert(column.head.into(), json!(cell));
+                    }
+                }
+                Err(why) => {
+                    object.insert("failed".into(), json!(why));
+                }
+            }
+            Value::Object(object)
+        });
+        json!({ "case": self.name, "what": self.what, "servers": rows.collect::<Vec<_>>() })
+    }
+}
+
+/// Where it was measured, and when the tool was told to do less than usual, that.
+pub fn heading(rounds: usize, quick: bool) -> Value {
+    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default().trim().to_owned();
+    let cpuinfo = read("/proc/cpuinfo");
+    let cpu = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
+    json!({
+        "cpu": cpu.unwrap_or("unknown"),
+        "cores": std::thread::available_parallelism().map_or(1, usize::from),
+        "kernel": read("/proc/sys/kernel/osrelease"),
+        "rounds": rounds,
+        "quick": quick,
+    })
+}

@@ -1,0 +1,174 @@
+//! How the load asks a server to be set up, and what servers need to begin with.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use futures_util::{Sink, SinkExt, Stream, StreamExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls;
+
+/// Longer messages than any that is sent here.
+pub const MAX_MESSAGE: usize = 16 << 20;
+
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 4096;
+
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// permessage-deflate, as a server is asked to do it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Deflate {
+    #[default]
+    Off,
+    /// No context takeover, either way.
+    Shared,
+    /// Context takeover with 15 bits, both ways.
+    Dedicated,
+    /// Context takeover, with the memory that the library advises.
+    Balanced,
+}
+
+impl Deflate {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Shared => "shared",
+            Self::Dedicated => "dedicated",
+            Self::Balanced => "balanced",
+        }
+    }
+}
+
+/// The words that a server was started with:
+/// `[--deflate MODE] [--level N] [--tls FOLDER] [--room] [--cork]`.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    pub deflate: Deflate,
+    /// The level of compression; the library's own if none.
+    pub level: Option<u8>,
+    /// A folder with `cert.pem` and `key.pem`.
+    pub tls: Option<PathBuf>,
+    /// Each message goes to every connection, rather than back alone.
+    pub room: bool,
+    /// Writes are gathered while more input waits.
+    pub cork: bool,
+}
+
+impl Setup {
+    pub fn from_args() -> Self {
+        let mut setup = Self::default();
+        let mut args = std::env::args().skip(1);
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().unwrap_or_default();
+            match arg.as_str() {
+                "--deflate" => {
+                    let name = value();
+                    let all = [Deflate::Shared, Deflate::Dedicated, Deflate::Balanced];
+                    setup.deflate =
+                        all.into_iter().find(|mode| mode.name() == name).unwrap_or_default();
+                }
+                "--level" => setup.level = value().parse().ok(),
+                "--tls" => setup.tls = Some(value().into()),
+                "--room" => setup.room = true,
+                "--cork" => setup.cork = true,
+                _ => {}
+            }
+        }
+        setup
+    }
+
+    pub fn tls_acceptor(&self) -> Result<Option<TlsAcceptor>, Error> {
+        self.tls.as_deref().map(acceptor).transpose()
+    }
+}
+
+fn acceptor(folder: &Path) -> Result<TlsAcceptor, Error> {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+    let cert = CertificateDer::from_pem_file(folder.join("cert.pem"))?;
+    let key = PrivateKeyDer::from_pem_file(folder.join("key.pem"))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![cert], key)?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Listens on any free port and tells the load which it is.
+pub fn listen() -> io::Result<TcpListener> {
+    let socket = tokio::net::TcpSocket::new_v4()?;
+    socket.bind(([127, 0, 0, 1], 0).into())?;
+    let listener = socket.listen(BACKLOG)?;
+    println!("listening on {}", listener.local_addr()?);
+    Ok(listener)
+}
+
+/// Runs a task for each connection, on the one thread of a pinned server.
+pub fn run<H, F, T>(mut handle: H) -> Result<(), Error>
+where
+    H: FnMut(TcpStream) -> F,
+    F: Future<Output = Result<T, Error>> + 'static,
+    T: 'static,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, async move {
+        let listener = listen()?;
+        loop {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            // How one connection ends is no matter for the others.
+            tokio::task::spawn_local(handle(stream));
+        }
+    })
+}
+
+/// How many messages are answered together at most with `cork`.
+const TOGETHER: usize = 64;
+
+/// Sends back what is data. With `cork`, messages that wait already are taken first, then
+/// fed and flushed together.
+pub async fn echo<W, M, E>(mut ws: W, cork: bool, is_data: impl Fn(&M) -> bool) -> Result<(), Error>
+where
+    W: Stream<Item = Result<M, E>> + Sink<M, Error = E> + Unpin,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let mut waiting = Vec::new();
+    while let Some(message) = ws.next().await {
+        let message = message?;
+        if !cork {
+            if is_data(&message) {
+                ws.send(message).await?;
+            }
+            continue;
+        }
+        waiting.push(message);
+        while waiting.len() < TOGETHER
+            && let Some(Some(more)) = ready(ws.next()).await
+        {
+            waiting.push(more?);
+        }
+        for message in waiting.drain(..).filter(&is_data) {
+            ws.feed(message).await?;
+        }
+        ws.flush().await?;
+    }
+    Ok(())
+}
+
+/// What a future comes to, if it is there at once.
+async fn ready<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
