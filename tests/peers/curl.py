@@ -4,7 +4,7 @@ import os
 import re
 import sys
 
-from programs import free_port, path, run
+from programs import free_port, path, run, write
 from served import serving
 from tap import check, main
 
@@ -16,6 +16,7 @@ os.makedirs(os.path.join(ROOT, ".git"))
 for name, data in [("index.html", b"<title>ours</title>"), ("data.bin", DATA), ("a.css", b"b{}"), (".env", b"x"), (".git/config", b"x")]:
     with open(os.path.join(ROOT, name), "wb") as file:
         file.write(data)
+POSTED = write("posted", "x" * 4_000_000)
 
 # How curl is told the version, whether over TLS, and the version that comes of it.
 WAYS = [
@@ -66,6 +67,9 @@ async def the_page(server, way):
     assert (status, body) == (200, b"") and "content-security-policy" in fields, (fields, body)
     assert (await curl(server, way, "/nothing"))[0] == 404
     status, fields, _ = await curl(server, way, "/", "-X", "DELETE")
+    assert status == 405 and fields["allow"] == "GET, HEAD", fields
+    # It is answered before it is all there.
+    status, fields, _ = await curl(server, way, "/", "--data-binary", f"@{POSTED}")
     assert status == 405 and fields["allow"] == "GET, HEAD", fields
     status, fields, _ = await curl(server, way, "/echo")
     assert status == 426 and ("upgrade" in fields) == (way[2] == "1.1"), fields
