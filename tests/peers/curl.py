@@ -4,7 +4,7 @@ import os
 import re
 import sys
 
-from programs import DIR, path, run, write
+from programs import free_port, path, run, write
 from served import serving
 from tap import check, main
 
@@ -16,7 +16,7 @@ os.makedirs(os.path.join(ROOT, ".git"))
 for name, data in [("index.html", b"<title>ours</title>"), ("data.bin", DATA), ("a.css", b"b{}"), (".env", b"x"), (".git/config", b"x")]:
     with open(os.path.join(ROOT, name), "wb") as file:
         file.write(data)
-write("posted", "x" * 60_000)
+POSTED = write("posted", "x" * 4_000_000)
 
 # How curl is told the version, whether over TLS, and the version that comes of it.
 WAYS = [
@@ -66,10 +66,32 @@ async def the_page(server, way):
     status, fields, body = await curl(server, way, "/", "--head")
     assert (status, body) == (200, b"") and "content-security-policy" in fields, (fields, body)
     assert (await curl(server, way, "/nothing"))[0] == 404
-    status, fields, _ = await curl(server, way, "/", "--data-binary", f"@{path('posted')}")
+    status, fields, _ = await curl(server, way, "/", "-X", "DELETE")
+    assert status == 405 and fields["allow"] == "GET, HEAD", fields
+    # It is answered before it is all there.
+    status, fields, _ = await curl(server, way, "/", "--data-binary", f"@{POSTED}")
     assert status == 405 and fields["allow"] == "GET, HEAD", fields
     status, fields, _ = await curl(server, way, "/echo")
     assert status == 426 and ("upgrade" in fields) == (way[2] == "1.1"), fields
+
+
+@every_way("--metrics")
+async def figures(server, way):
+    status, fields, body = await curl(server, way, "/metrics")
+    assert status == 200 and fields["content-type"].startswith("text/plain; version=0.0.4"), fields
+    figures = dict(line.rsplit(" ", 1) for line in body.decode().splitlines() if not line.startswith("#"))
+    assert int(figures["fullduplex_connections_accepted_total"]) >= 1, figures
+    assert figures["fullduplex_connections"] == "1", figures
+
+
+@check
+async def figures_on_a_port_of_their_own():
+    own = f"127.0.0.1:{free_port()}"
+    async with serving(FDX, f"--metrics={own}") as server:
+        assert (await curl(server, WAYS[0], "/metrics"))[0] == 404
+        server.address = own
+        assert b"fullduplex_websockets 0" in (await curl(server, WAYS[0], "/metrics"))[2]
+        assert (await curl(server, WAYS[0], "/"))[0] == 404
 
 
 @every_way("--root", ROOT)

@@ -1,6 +1,6 @@
 //! The Autobahn test suite: its fuzzing client against our server, its fuzzing server
-//! against our client, and the same through haproxy over TLS, on both versions of HTTP; side
-//! by side.
+//! against our client, and both again through haproxy over TLS, on both versions of HTTP;
+//! side by side.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -26,6 +26,10 @@ const DEADLINE: Duration = Duration::from_secs(30 * 60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Server,
+    /// The server over TLS, which haproxy puts on.
+    TlsServer,
+    /// The server on HTTP/2, to which haproxy carries HTTP/1.1.
+    Http2Server,
     Client,
     /// The client over TLS, which haproxy takes off.
     TlsClient,
@@ -34,12 +38,23 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    pub(crate) const ALL: [Self; 4] =
-        [Self::Server, Self::Client, Self::TlsClient, Self::Http2Client];
+    /// What the tests run: each end of ours without TLS on HTTP/1.1, and over TLS on HTTP/2.
+    pub(crate) const TESTED: [Self; 4] =
+        [Self::Server, Self::Http2Server, Self::Client, Self::Http2Client];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Server,
+        Self::TlsServer,
+        Self::Http2Server,
+        Self::Client,
+        Self::TlsClient,
+        Self::Http2Client,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Self::Server => "server",
+            Self::TlsServer => "server over TLS",
+            Self::Http2Server => "server on HTTP/2",
             Self::Client => "client",
             Self::TlsClient => "client over TLS",
             Self::Http2Client => "client on HTTP/2",
@@ -50,8 +65,8 @@ impl Role {
     fn alpn(self) -> Option<&'static str> {
         match self {
             Self::Server | Self::Client => None,
-            Self::TlsClient => Some("http/1.1"),
-            Self::Http2Client => Some("h2"),
+            Self::TlsServer | Self::TlsClient => Some("http/1.1"),
+            Self::Http2Server | Self::Http2Client => Some("h2"),
         }
     }
 }
@@ -93,10 +108,22 @@ fn run_role(role: Role, python: &Path) -> Outcome {
         spec
     };
     match role {
-        Role::Server => {
-            let server = Server::start(&["--max-message-size", MAX_MESSAGE_SIZE, "--deflate"])?;
-            let url = format!("ws://{}", server.address);
-            let servers = json!([{"agent": "fullduplex", "url": url}]);
+        Role::Server | Role::TlsServer | Role::Http2Server => {
+            let mut options = vec!["--max-message-size", MAX_MESSAGE_SIZE, "--deflate", "--h2"];
+            let pem = if role == Role::Server { None } else { Some(certificate(&folder)?) };
+            if let Some(pem) = &pem {
+                options.extend(["--tls-cert", pem, "--tls-key", pem]);
+            }
+            let server = Server::start(&options)?;
+            let (address, _haproxy) = match role.alpn() {
+                None => (server.address.clone(), None),
+                Some(alpn) => {
+                    let port = free_port()?;
+                    let before = haproxy_to_tls(&folder, port, alpn, &server.address)?;
+                    (format!("127.0.0.1:{port}"), Some(before))
+                }
+            };
+            let servers = json!([{"agent": "fullduplex", "url": format!("ws://{address}")}]);
             let mut suite = wstest("fuzzingclient", &with("servers", servers))?;
             suite.wait(DEADLINE).map_err(|why| format!("wstest: {why}; see {}", log.display()))?;
         }
@@ -124,15 +151,43 @@ fn run_role(role: Role, python: &Path) -> Outcome {
 /// haproxy before a server: one version of HTTP over TLS on this side, plain HTTP/1.1 on
 /// that. The suite insists on its own port in `Host`.
 fn haproxy(folder: &Path, port: u16, alpn: &str, server: &str) -> Result<Background, String> {
-    env::apt("haproxy", "haproxy")?;
+    let bind = format!("ssl crt {} alpn {alpn}", certificate(folder)?);
+    let set_host = format!("http-request set-header Host {server}");
+    haproxy_with(folder, port, &bind, &set_host, server)
+}
+
+/// haproxy before a server: plain HTTP/1.1 on this side, one version of HTTP over TLS on
+/// that. Without `ws`, haproxy has WebSockets on HTTP/1.1 whatever was negotiated.
+fn haproxy_to_tls(
+    folder: &Path,
+    port: u16,
+    alpn: &str,
+    server: &str,
+) -> Result<Background, String> {
+    let ws = if alpn == "h2" { "h2" } else { "h1" };
+    let server = format!("{server} ssl verify none alpn {alpn} ws {ws}");
+    haproxy_with(folder, port, "", "", &server)
+}
+
+/// Makes a certificate for localhost with its key, in one file, and `ca.pem` beside it.
+fn certificate(folder: &Path) -> Result<String, String> {
     let script = root().join("tests/peers/certificates.py");
     crate::process::run(command(env::python()?).arg(script).arg(folder))?;
+    Ok(folder.join("both.pem").display().to_string())
+}
+
+fn haproxy_with(
+    folder: &Path,
+    port: u16,
+    bind: &str,
+    rule: &str,
+    server: &str,
+) -> Result<Background, String> {
+    env::apt("haproxy", "haproxy")?;
     let config = format!(
         "defaults\n mode http\n timeout connect 5s\n timeout client 300s\n timeout server 300s\n \
-         timeout tunnel 300s\nfrontend f\n bind 127.0.0.1:{port} ssl crt {} alpn {alpn}\n \
-         default_backend b\nbackend b\n http-request set-header Host {server}\n \
-         server s {server}\n",
-        folder.join("both.pem").display()
+         timeout tunnel 300s\nfrontend f\n bind 127.0.0.1:{port} {bind}\n default_backend b\n\
+         backend b\n {rule}\n server s {server}\n",
     );
     let file = folder.join("haproxy.cfg");
     fs::write(&file, config).map_err(|error| error.to_string())?;

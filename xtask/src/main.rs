@@ -41,7 +41,8 @@ The project's own commands:
 
   cargo xtask test [--only STEP]… [--list]   everything, with its own set-up
   cargo xtask layers                         which crate may use which
-  cargo xtask autobahn [server|client|tls|http2]  the Autobahn suite against one role, or all
+  cargo xtask autobahn [server|tls-server|http2-server|client|tls|http2]
+                                             the Autobahn suite against one role, or all
   cargo xtask peers                          browsers and other languages' clients and servers
   cargo xtask fuzz [--seconds N]             each fuzz target for so long
   cargo xtask rfc                            where RFC 6455's sections are obeyed and tested";
@@ -54,6 +55,8 @@ fn main() -> ExitCode {
         ["layers"] => layers::run(),
         ["autobahn"] => autobahn::run(&autobahn::Role::ALL),
         ["autobahn", "server"] => autobahn::run(&[autobahn::Role::Server]),
+        ["autobahn", "tls-server"] => autobahn::run(&[autobahn::Role::TlsServer]),
+        ["autobahn", "http2-server"] => autobahn::run(&[autobahn::Role::Http2Server]),
         ["autobahn", "client"] => autobahn::run(&[autobahn::Role::Client]),
         ["autobahn", "tls"] => autobahn::run(&[autobahn::Role::TlsClient]),
         ["autobahn", "http2"] => autobahn::run(&[autobahn::Role::Http2Client]),

@@ -7,6 +7,8 @@ use crate::process::{Server, build_release, command, has, release, root};
 use crate::steps::counted;
 use crate::{Outcome, Tally, env};
 
+const FIREFOX: &str = "/usr/bin/firefox-esr";
+
 pub(crate) fn run() -> Outcome {
     build_release()?;
     let (python, node) = (env::python()?, env::node()?);
@@ -46,6 +48,24 @@ pub(crate) fn run() -> Outcome {
     let many = release("examples/many");
     tally.add(script(&python, "http2_servers.py", &[&fdx, &many], &node)?);
     tally.add(script(&python, "http3_servers.py", &[&fdx, &many], &node)?);
+    tally.add(serving(&python, &node, &fdx, &chromium)?);
+    Ok(tally)
+}
+
+/// `fdx serve` as a whole server, each script with servers of its own.
+fn serving(python: &Path, node: &Path, fdx: &Path, chromium: &str) -> Outcome {
+    let mut tally = Tally::default();
+    for (program, package) in [("nginx", "nginx-light"), ("apache2", "apache2"), ("curl", "curl")] {
+        env::apt(program, package)?;
+    }
+    for name in ["serve_options.py", "curl.py", "http2_client.py", "reverse_proxies.py"] {
+        tally.add(script(python, name, &[fdx], node)?);
+    }
+    tally.add(script(Path::new("node"), "http2_client.mjs", &[fdx], node)?);
+    for (browser, program) in [("chrome", chromium), ("firefox", FIREFOX)] {
+        let args = [fdx, Path::new(browser), Path::new(program)];
+        tally.add(script(Path::new("node"), "serve_browser.mjs", &args, node)?);
+    }
     Ok(tally)
 }
 
@@ -64,7 +84,7 @@ fn deflate(python: &Path, node: &Path, chromium: &str) -> Outcome {
     tally.add(script(Path::new("node"), "deflate_client.mjs", &ws, node)?);
     tally.add(script(Path::new("node"), "deflate_server.mjs", &[&fdx], node)?);
     env::apt("firefox-esr", "firefox-esr")?;
-    for (browser, program) in [("chrome", chromium), ("firefox", "/usr/bin/firefox-esr")] {
+    for (browser, program) in [("chrome", chromium), ("firefox", FIREFOX)] {
         let mut args = vec![Path::new(browser), Path::new(program)];
         args.extend(http.iter().map(Path::new));
         tally.add(script(Path::new("node"), "deflate_browser.mjs", &args, node)?);

@@ -98,8 +98,9 @@ impl Server {
         let stdout = process.0.stdout.take().ok_or("fdx has no output")?;
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line).map_err(|error| error.to_string())?;
-        let address =
-            line.trim().strip_prefix("listening on http://").map(|a| a.trim_end_matches('/'));
+        let url = line.trim().strip_prefix("listening on ");
+        let address = url.and_then(|url| url.split_once("://"));
+        let address = address.map(|(_, address)| address.trim_end_matches('/'));
         let address = address.ok_or(format!("fdx serve said {line:?}"))?.to_owned();
         Ok(Self { _process: process, address })
     }

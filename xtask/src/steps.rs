@@ -23,7 +23,7 @@ const STEPS: [Step; 11] = [
     ("tests", tests),
     ("rfc", rfc::run),
     ("peers", peers::run),
-    ("autobahn", || autobahn::run(&autobahn::Role::ALL)),
+    ("autobahn", || autobahn::run(&autobahn::Role::TESTED)),
     ("fuzz", || fuzz::run(10)),
 ];
 

@@ -1,5 +1,6 @@
 //! The options of `fdx serve`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,7 +36,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// Address and port, where port 0 takes any free one, or unix:PATH (may be repeated)
+    /// Address and port, where port 0 takes any free one, or unix:PATH, or systemd for what
+    /// that passes (may be repeated)
     #[arg(long, default_value = "127.0.0.1:9001", value_name = "ADDR:PORT",
           value_parser = Address::parse, help_heading = "Listening")]
     pub(super) listen: Vec<Address>,
@@ -120,6 +122,10 @@ pub(crate) struct Args {
     /// that is refused: who, what and how it ended; nothing of what was said
     #[arg(long, help_heading = "Watching")]
     pub(super) log: bool,
+    /// Give figures for Prometheus at /metrics, or on an address and port of their own
+    #[arg(long, value_name = "ADDR:PORT", num_args = 0..=1, require_equals = true,
+          default_missing_value = "here", value_parser = metrics, help_heading = "Watching")]
+    pub(super) metrics: Option<Metrics>,
 }
 
 /// Where proxies say who their clients are.
@@ -129,6 +135,21 @@ pub(super) enum Forwarded {
     Forwarded,
     /// The older one
     XForwardedFor,
+}
+
+/// Where figures are.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Metrics {
+    /// Where all else is.
+    Here,
+    At(SocketAddr),
+}
+
+fn metrics(text: &str) -> Result<Metrics, String> {
+    match text {
+        "here" => Ok(Metrics::Here),
+        _ => text.parse().map(Metrics::At).map_err(|_| "an address and a port".into()),
+    }
 }
 
 fn host(text: &str) -> Result<String, fullduplex::Error> {

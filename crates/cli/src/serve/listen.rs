@@ -3,10 +3,12 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+#[cfg(unix)]
 use std::path::PathBuf;
 
-use fullduplex::server::Listener;
-use tokio::net::TcpListener;
+use fullduplex::server::{self, Listener};
+#[cfg(unix)]
+use fullduplex::server::{PassedListener, PassedSocket, UnixSocketFile};
 
 /// What `--listen` names.
 #[derive(Clone, Debug)]
@@ -14,34 +16,46 @@ pub(super) enum Address {
     Tcp(SocketAddr),
     #[cfg(unix)]
     Unix(PathBuf),
+    /// What systemd listens on for this program.
+    #[cfg(unix)]
+    Systemd,
 }
 
 impl Address {
-    /// Reads `ADDR:PORT` or `unix:PATH`.
+    /// Reads `ADDR:PORT`, `unix:PATH` or `systemd`.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         #[cfg(unix)]
-        if let Some(path) = text.strip_prefix("unix:") {
-            return match path {
-                "" => Err("unix: is followed by the path of the socket".into()),
-                path => Ok(Self::Unix(path.into())),
-            };
+        match text.strip_prefix("unix:") {
+            Some("") => return Err("unix: is followed by the path of the socket".into()),
+            Some(path) => return Ok(Self::Unix(path.into())),
+            None if text == "systemd" => return Ok(Self::Systemd),
+            None => {}
         }
-        let why = "an address and a port, such as 127.0.0.1:9001 or [::]:80, or unix:PATH";
+        let why =
+            "an address and a port, such as 127.0.0.1:9001 or [::]:80, or unix:PATH, or systemd";
         text.parse().map(Self::Tcp).map_err(|_| why.into())
     }
 
-    /// Listens.
-    pub(super) async fn bind(&self) -> Result<Bound, String> {
+    /// Listens. Needs the runtime.
+    pub(super) fn bind(&self, passed: &mut Passed) -> Result<Vec<Bound>, String> {
         let bound = match self {
-            Self::Tcp(address) => bind_tcp(*address).await,
+            Self::Tcp(address) => bind_tcp(*address).map(|bound| vec![bound]),
             #[cfg(unix)]
-            Self::Unix(path) => bind_unix(path),
+            Self::Unix(path) => bind_unix(path).map(|bound| vec![bound]),
+            #[cfg(unix)]
+            Self::Systemd => passed.0.drain(..).map(|passed| take(passed.socket)).collect(),
         };
-        bound.map_err(|error| match error.kind() {
+        #[cfg(not(unix))]
+        let _ = passed;
+        let bound = bound.map_err(|error| match error.kind() {
             io::ErrorKind::AddrInUse => format!("{self}: another program listens there"),
             io::ErrorKind::AddrNotAvailable => format!("{self}: no address of this machine"),
             _ => format!("{self}: {error}"),
-        })
+        })?;
+        if bound.is_empty() {
+            return Err(format!("{self}: it passed no socket"));
+        }
+        Ok(bound)
     }
 }
 
@@ -51,7 +65,25 @@ impl fmt::Display for Address {
             Self::Tcp(address) => address.fmt(f),
             #[cfg(unix)]
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            #[cfg(unix)]
+            Self::Systemd => f.write_str("systemd"),
         }
+    }
+}
+
+/// What systemd passed to this program.
+#[derive(Default)]
+pub(super) struct Passed(#[cfg(unix)] Vec<PassedListener>);
+
+impl Passed {
+    /// Takes it, if it is listened on. To be called while there is one thread.
+    pub(super) fn take(addresses: &[Address]) -> Result<Self, String> {
+        #[cfg(unix)]
+        if addresses.iter().any(|address| matches!(address, Address::Systemd)) {
+            return server::listeners_from_systemd().map(Self).map_err(|error| error.to_string());
+        }
+        let _ = addresses;
+        Ok(Self::default())
     }
 }
 
@@ -59,45 +91,41 @@ impl fmt::Display for Address {
 pub(super) struct Bound {
     pub(super) listener: Listener,
     pub(super) address: Address,
-    /// Takes the socket's file away.
-    pub(super) file: Option<Removed>,
+    /// Takes the socket's file away when it is dropped.
+    #[cfg(unix)]
+    pub(super) file: Option<UnixSocketFile>,
 }
 
-async fn bind_tcp(address: SocketAddr) -> io::Result<Bound> {
-    let listener = TcpListener::bind(address).await?;
-    let address = Address::Tcp(listener.local_addr()?);
-    Ok(Bound { listener: listener.into(), address, file: None })
+fn bind_tcp(address: SocketAddr) -> io::Result<Bound> {
+    of_tcp(server::bind(address, false, server::BACKLOG)?)
+}
+
+fn of_tcp(listener: std::net::TcpListener) -> io::Result<Bound> {
+    Ok(Bound {
+        address: Address::Tcp(listener.local_addr()?),
+        listener: listener.try_into()?,
+        #[cfg(unix)]
+        file: None,
+    })
 }
 
 #[cfg(unix)]
 fn bind_unix(path: &PathBuf) -> io::Result<Bound> {
-    use std::os::unix::fs::FileTypeExt as _;
-    use std::os::unix::net::UnixStream;
-    use tokio::net::UnixListener;
-
-    let is_left_over = || {
-        let is_socket = std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket());
-        let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-        is_socket && UnixStream::connect(path).is_err_and(refused)
-    };
-    let listener = match UnixListener::bind(path) {
-        // Its server was killed.
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_left_over() => {
-            std::fs::remove_file(path)?;
-            UnixListener::bind(path)?
-        }
-        bound => bound?,
-    };
-    let file = Some(Removed(path.clone()));
-    Ok(Bound { listener: listener.into(), address: Address::Unix(path.clone()), file })
+    let listener = server::bind_unix(path, None, server::BACKLOG)?.try_into()?;
+    let file = Some(UnixSocketFile::new(path));
+    Ok(Bound { listener, address: Address::Unix(path.clone()), file })
 }
 
-/// A file that is removed when this is dropped.
-pub(super) struct Removed(pub(super) PathBuf);
-
-impl Drop for Removed {
-    fn drop(&mut self) {
-        // It may be gone already.
-        let _ = std::fs::remove_file(&self.0);
+#[cfg(unix)]
+fn take(passed: PassedSocket) -> io::Result<Bound> {
+    match passed {
+        PassedSocket::Tcp(listener) => of_tcp(listener),
+        PassedSocket::Unix(listener) => {
+            let address = listener.local_addr()?;
+            let path = address.as_pathname().unwrap_or("(no path)".as_ref()).to_owned();
+            // Its file is systemd's.
+            Ok(Bound { listener: listener.try_into()?, address: Address::Unix(path), file: None })
+        }
+        _ => Err(io::ErrorKind::Unsupported.into()),
     }
 }

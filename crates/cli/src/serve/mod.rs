@@ -3,8 +3,10 @@
 mod args;
 mod config_file;
 mod ending;
+mod figures;
 mod listen;
 mod page;
+mod reading;
 mod rooms;
 mod settings;
 mod tls;
@@ -20,8 +22,10 @@ use tokio::time::timeout;
 pub(crate) use self::args::Args;
 pub(crate) use self::config_file::with_file;
 
+use self::args::Metrics;
 use self::ending::{End, Signals, reload_at_sighup};
-use self::listen::Address;
+use self::figures::Figures;
+use self::listen::{Address, Passed};
 use self::page::Pages;
 use self::rooms::Rooms;
 use self::tls::Tls;
@@ -35,10 +39,11 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     if args.workers > 0 {
         runtime.worker_threads(args.workers);
     }
-    let served = match runtime.enable_all().build() {
-        Ok(runtime) => runtime.block_on(serve(args)),
-        Err(error) => Err(format!("the runtime does not start: {error}")),
-    };
+    let served = Passed::take(&args.listen).and_then(|passed| {
+        let runtime = runtime.enable_all().build();
+        let runtime = runtime.map_err(|error| format!("the runtime does not start: {error}"))?;
+        runtime.block_on(serve(args, passed))
+    });
     match served {
         Ok(End::Drained) => ExitCode::SUCCESS,
         Ok(End::AtOnce) => ExitCode::from(3),
@@ -49,11 +54,11 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     }
 }
 
-async fn serve(args: &Args) -> Result<End, String> {
-    let pages = Pages::new(args.root.as_deref())?;
+async fn serve(args: &Args, mut passed: Passed) -> Result<End, String> {
+    let mut pages = Pages::new(args.root.as_deref())?;
     let mut bound = Vec::new();
     for address in &args.listen {
-        bound.push(address.bind().await?);
+        bound.extend(address.bind(&mut passed)?);
     }
     let addresses: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
     let tls = Tls::of(args, &addresses)?;
@@ -61,17 +66,26 @@ async fn serve(args: &Args) -> Result<End, String> {
     let signals = Signals::new()?;
 
     // The files of sockets are taken away at the end.
-    let (listeners, _files): (Vec<_>, Vec<_>) =
-        bound.into_iter().map(|bound| (bound.listener, bound.file)).unzip();
-    let mut server = server(listeners)?.config(config).service(pages);
+    #[cfg(unix)]
+    let _files: Vec<_> = bound.iter_mut().map(|bound| bound.file.take()).collect();
+    let server = server(bound.into_iter().map(|bound| bound.listener))?.config(config);
+    let handle = server.handle();
+    let mut figures_at = None;
+    if let Some(own) = args.metrics {
+        let figures = Figures(handle.clone());
+        match own {
+            Metrics::At(address) => figures_at = Some(figures.serve(address)?),
+            Metrics::Here => pages = pages.with_figures(figures),
+        }
+    }
+    let mut server = server.service(pages);
     if let Some(tls) = &tls {
         server = server.tls(tls.config.clone());
         reload_at_sighup(tls.config.clone())?;
     }
-    tell(args, &addresses, tls.as_ref());
+    tell(args, &addresses, tls.as_ref(), figures_at.as_ref());
 
     let (rooms, mut last_line) = Rooms::new(args.log);
-    let handle = server.handle();
     let serving = server.serve_handshakes(move |handshake| rooms.clone().serve(handshake));
     let end = signals.end(serving, handle, args.drain).await;
     if matches!(end, End::Drained) {
@@ -81,14 +95,13 @@ async fn serve(args: &Args) -> Result<End, String> {
     Ok(end)
 }
 
-fn server(listeners: Vec<Listener>) -> Result<Server, String> {
-    let mut listeners = listeners.into_iter();
+fn server(mut listeners: impl Iterator<Item = Listener>) -> Result<Server, String> {
     let first = listeners.next().ok_or("there is nothing to listen on")?;
     Ok(listeners.fold(Server::from_listener(first), Server::listen))
 }
 
 /// Says where the server is. Whoever started it may be waiting for that.
-fn tell(args: &Args, addresses: &[Address], tls: Option<&Tls>) {
+fn tell(args: &Args, addresses: &[Address], tls: Option<&Tls>, figures: Option<&Address>) {
     let mut out = io::stdout();
     let mut tell = || -> io::Result<()> {
         for address in addresses {
@@ -97,12 +110,15 @@ fn tell(args: &Args, addresses: &[Address], tls: Option<&Tls>) {
                     writeln!(out, "listening on {}://{address}/", args.scheme())?;
                 }
                 #[cfg(unix)]
-                Address::Unix(_) => writeln!(out, "listening on {address}")?,
+                _ => writeln!(out, "listening on {address}")?,
             }
         }
         if let Some(made) = tls.and_then(|tls| tls.made.as_ref()) {
             let (file, fingerprint) = (made.file.0.display(), &made.fingerprint);
             writeln!(out, "certificate for --ca: {file}\nits SHA-256: {fingerprint}")?;
+        }
+        if let Some(address) = figures {
+            writeln!(out, "metrics at http://{address}/metrics")?;
         }
         out.flush()
     };

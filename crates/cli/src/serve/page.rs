@@ -20,6 +20,8 @@ use percent_encoding::percent_decode_str;
 use tower_http::services::ServeDir;
 use tower_service::Service;
 
+use super::figures::Figures;
+
 const PAGE: &str = include_str!("../../assets/index.html");
 
 type Content = UnsyncBoxBody<Bytes, io::Error>;
@@ -27,31 +29,55 @@ type Content = UnsyncBoxBody<Bytes, io::Error>;
 /// Answers ordinary requests.
 #[derive(Clone)]
 pub(super) struct Pages {
-    /// In place of the page.
-    files: Option<ServeDir>,
+    main: Main,
+    /// At `/metrics`.
+    figures: Option<Figures>,
+}
+
+/// What is at the other paths.
+#[derive(Clone)]
+enum Main {
+    Page,
+    Files(ServeDir),
+    Nothing,
 }
 
 impl Pages {
     /// The page, or the files in a folder.
     pub(super) fn new(root: Option<&Path>) -> Result<Self, String> {
-        let Some(root) = root else { return Ok(Self { files: None }) };
+        let Some(root) = root else { return Ok(Self { main: Main::Page, figures: None }) };
         let is_folder = root.metadata().map(|found| found.is_dir());
         match is_folder {
-            Ok(true) => Ok(Self { files: Some(ServeDir::new(root)) }),
+            Ok(true) => Ok(Self { main: Main::Files(ServeDir::new(root)), figures: None }),
             Ok(false) => Err(format!("--root {}: not a folder", root.display())),
             Err(error) => Err(format!("--root {}: {error}", root.display())),
         }
     }
 
+    /// Figures alone.
+    pub(super) fn of_figures(figures: Figures) -> Self {
+        Self { main: Main::Nothing, figures: Some(figures) }
+    }
+
+    /// Figures too.
+    pub(super) fn with_figures(self, figures: Figures) -> Self {
+        Self { figures: Some(figures), ..self }
+    }
+
     async fn answer(self, request: Request<Body>) -> Response<Content> {
-        match self.files {
-            Some(_) if names_a_dot_file(request.uri().path()) => whole(not_found()),
-            Some(mut files) => {
+        let (method, path) = (request.method(), request.uri().path());
+        if let Some(figures) = self.figures.filter(|_| path == "/metrics") {
+            return whole(got(method, || figures.response()));
+        }
+        match self.main {
+            Main::Page => whole(page(method, path)),
+            Main::Files(_) if names_a_dot_file(path) => whole(not_found()),
+            Main::Files(mut files) => {
                 // Its errors are answers.
                 let Ok(answer) = files.call(request).await;
                 answer.map(BodyExt::boxed_unsync)
             }
-            None => whole(page(request.method(), request.uri().path())),
+            Main::Nothing => whole(not_found()),
         }
     }
 }
@@ -83,15 +109,20 @@ fn names_a_dot_file(path: &str) -> bool {
 
 fn page(method: &Method, path: &str) -> Response<String> {
     match path {
-        "/" if !matches!(*method, Method::GET | Method::HEAD) => {
-            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "this is a page\n");
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            response
-        }
-        "/" => html(PAGE),
+        "/" => got(method, || html(PAGE)),
         "/echo" | "/broadcast" | "/whoami" => upgrade_required(),
         _ => not_found(),
     }
+}
+
+/// What is there to be read alone.
+fn got(method: &Method, answer: impl FnOnce() -> Response<String>) -> Response<String> {
+    if matches!(*method, Method::GET | Method::HEAD) {
+        return answer();
+    }
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "this can be read alone\n");
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response
 }
 
 /// The answer for a path that is not there.

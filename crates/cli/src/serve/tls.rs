@@ -10,7 +10,7 @@ use fullduplex::server::{Certificate, CertificateWarning, Pem, SelfSigned, TlsCo
 use ring::digest;
 
 use super::args::Args;
-use super::listen::{Address, Removed};
+use super::listen::Address;
 
 /// What encrypts, and what there is to tell of it.
 pub(super) struct Tls {
@@ -123,4 +123,14 @@ fn fingerprint(pem: &str) -> String {
     let digest = digest::digest(&digest::SHA256, &der);
     let bytes: Vec<String> = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
     bytes.join(":")
+}
+
+/// A file that is removed when this is dropped.
+pub(super) struct Removed(pub(super) PathBuf);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }

@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
+#[cfg(feature = "http2")]
+use tokio::sync::oneshot;
 
 use crate::error::{Error, ErrorKind};
 
@@ -16,9 +18,29 @@ pub struct Body(Kind);
 enum Kind {
     Http1(Incoming),
     #[cfg(feature = "http2")]
-    Http2(h2::RecvStream),
+    Http2(Http2Body),
     #[cfg(feature = "http3")]
     Http3(super::shared_stream::SharedStream),
+}
+
+/// What a stream of HTTP/2 has. Dropped before its end, it is given back.
+#[cfg(feature = "http2")]
+struct Http2Body {
+    /// Taken only by `drop`.
+    receive: Option<h2::RecvStream>,
+    unread: Option<oneshot::Sender<h2::RecvStream>>,
+}
+
+#[cfg(feature = "http2")]
+impl Drop for Http2Body {
+    fn drop(&mut self) {
+        if let (Some(receive), Some(unread)) = (self.receive.take(), self.unread.take())
+            && !receive.is_end_stream()
+        {
+            // Nobody wants it where the answer is all sent.
+            let _ = unread.send(receive);
+        }
+    }
 }
 
 impl Body {
@@ -26,9 +48,12 @@ impl Body {
         Self(Kind::Http1(incoming))
     }
 
+    /// What the service leaves unread comes out of the receiver.
     #[cfg(feature = "http2")]
-    pub(crate) fn http2(receive: h2::RecvStream) -> Self {
-        Self(Kind::Http2(receive))
+    pub(crate) fn http2(receive: h2::RecvStream) -> (Self, oneshot::Receiver<h2::RecvStream>) {
+        let (unread, left) = oneshot::channel();
+        let body = Http2Body { receive: Some(receive), unread: Some(unread) };
+        (Self(Kind::Http2(body)), left)
     }
 }
 
@@ -62,7 +87,10 @@ impl HttpBody for Body {
                 Pin::new(incoming).poll_frame(cx).map(|frame| frame.map(|f| f.map_err(failed)))
             }
             #[cfg(feature = "http2")]
-            Kind::Http2(receive) => poll_http2(receive, cx),
+            Kind::Http2(body) => match &mut body.receive {
+                Some(receive) => poll_http2(receive, cx),
+                None => Poll::Ready(None),
+            },
             #[cfg(feature = "http3")]
             Kind::Http3(stream) => poll_http3(stream, cx),
         }
@@ -72,7 +100,7 @@ impl HttpBody for Body {
         match &self.0 {
             Kind::Http1(incoming) => incoming.is_end_stream(),
             #[cfg(feature = "http2")]
-            Kind::Http2(receive) => receive.is_end_stream(),
+            Kind::Http2(body) => body.receive.as_ref().is_none_or(h2::RecvStream::is_end_stream),
             #[cfg(feature = "http3")]
             Kind::Http3(_) => false,
         }

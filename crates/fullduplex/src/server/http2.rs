@@ -13,6 +13,8 @@ use super::connection::Context;
 use super::in_flight::Idle;
 use super::members::Place;
 use super::remote::Remote;
+#[cfg(feature = "hyper")]
+use super::reply::{ANSWER_TIMEOUT, DRAIN};
 use super::reply::{Reply, strip_connection_fields};
 use super::request::{Accepted, Asked, Denied};
 use crate::client::BoxFuture;
@@ -135,9 +137,16 @@ async fn respond_to(
     if let Some(service) = context.service_for(&asked) {
         let Stream { respond, receive, counted } = stream;
         let head_only = asked.request.method() == Method::HEAD;
-        let request = asked.request.map(|()| super::body::Body::http2(receive));
-        let answer = service.call(request).await;
+        let (body, unread) = super::body::Body::http2(receive);
+        let answer = service.call(asked.request.map(|()| body)).await;
         send_answer(answer, respond, head_only).await;
+        // It may be read in the background; whatever comes of it, not for long.
+        let rest = async {
+            if let Ok(receive) = unread.await {
+                pass_over(receive).await;
+            }
+        };
+        let _ = timeout(ANSWER_TIMEOUT, rest).await;
         drop(counted);
         return;
     }
@@ -195,6 +204,19 @@ impl Reply<NetStream> for Stream {
             }
             Ok(())
         })
+    }
+}
+
+/// Reads what a client goes on sending after its answer, up to a bound. Without this the stream
+/// is reset at once, on which some clients give up before they look at the answer.
+#[cfg(feature = "hyper")]
+async fn pass_over(mut receive: RecvStream) {
+    let mut left = DRAIN;
+    while let Some(Ok(data)) = receive.data().await {
+        left = left.saturating_sub(data.len() as u64);
+        if left == 0 || receive.flow_control().release_capacity(data.len()).is_err() {
+            return;
+        }
     }
 }
 

@@ -61,7 +61,7 @@ impl<S: Transport> Reply<S> for OnTransport<S> {
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How much of what a refused peer goes on sending is read, so that closing over it does not
 /// take the answer back.
-const DRAIN: u64 = 256 << 10;
+pub(crate) const DRAIN: u64 = 256 << 10;
 
 /// Answers on a transport of HTTP/1.1, and ends it.
 pub(crate) async fn respond<S: Transport>(
