@@ -58,7 +58,9 @@ fn serving(python: &Path, node: &Path, fdx: &Path, chromium: &str) -> Outcome {
     for (program, package) in [("nginx", "nginx-light"), ("apache2", "apache2"), ("curl", "curl")] {
         env::apt(program, package)?;
     }
-    for name in ["serve_options.py", "curl.py", "http2_client.py", "reverse_proxies.py"] {
+    for name in
+        ["serve_options.py", "curl.py", "http2_client.py", "http3_client.py", "reverse_proxies.py"]
+    {
         tally.add(script(python, name, &[fdx], node)?);
     }
     tally.add(script(Path::new("node"), "http2_client.mjs", &[fdx], node)?);

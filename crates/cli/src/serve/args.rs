@@ -52,6 +52,9 @@ pub(crate) struct Args {
     /// Speak HTTP/2 too: negotiated by TLS, and without TLS with clients that begin with it
     #[arg(long, help_heading = "HTTP")]
     pub(super) h2: bool,
+    /// Speak HTTP/3 too, on the same ports of UDP, and tell clients so (Alt-Svc); needs TLS
+    #[arg(long, help_heading = "HTTP")]
+    pub(super) h3: bool,
     /// Serve the files in this folder in place of the page: index.html for folders, no lists,
     /// nothing whose name begins with a dot
     #[arg(long, value_name = "DIR", help_heading = "HTTP")]

@@ -78,10 +78,16 @@ async fn serve(args: &Args, mut passed: Passed) -> Result<End, String> {
             Metrics::Here => pages = pages.with_figures(figures),
         }
     }
+    if args.h3 {
+        pages = pages.with_http3(&addresses);
+    }
     let mut server = server.service(pages);
     if let Some(tls) = &tls {
         server = server.tls(tls.config.clone());
         reload_at_sighup(tls.config.clone())?;
+    }
+    if args.h3 {
+        server = server.http3().map_err(|error| format!("--h3: {error}"))?;
     }
     tell(args, &addresses, tls.as_ref(), figures_at.as_ref());
 

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use fullduplex::server::Body;
 use http::header::X_CONTENT_TYPE_OPTIONS;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, UPGRADE,
+    ALLOW, ALT_SVC, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, UPGRADE,
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -21,6 +21,7 @@ use tower_http::services::ServeDir;
 use tower_service::Service;
 
 use super::figures::Figures;
+use super::listen::Address;
 
 const PAGE: &str = include_str!("../../assets/index.html");
 
@@ -32,6 +33,8 @@ pub(super) struct Pages {
     main: Main,
     /// At `/metrics`.
     figures: Option<Figures>,
+    /// Where else the server is found (RFC 7838).
+    alt_svc: Option<HeaderValue>,
 }
 
 /// What is at the other paths.
@@ -45,18 +48,33 @@ enum Main {
 impl Pages {
     /// The page, or the files in a folder.
     pub(super) fn new(root: Option<&Path>) -> Result<Self, String> {
-        let Some(root) = root else { return Ok(Self { main: Main::Page, figures: None }) };
+        let Some(root) = root else { return Ok(Self::of(Main::Page, None)) };
         let is_folder = root.metadata().map(|found| found.is_dir());
         match is_folder {
-            Ok(true) => Ok(Self { main: Main::Files(ServeDir::new(root)), figures: None }),
+            Ok(true) => Ok(Self::of(Main::Files(ServeDir::new(root)), None)),
             Ok(false) => Err(format!("--root {}: not a folder", root.display())),
             Err(error) => Err(format!("--root {}: {error}", root.display())),
         }
     }
 
+    fn of(main: Main, figures: Option<Figures>) -> Self {
+        Self { main, figures, alt_svc: None }
+    }
+
+    /// The same, telling clients of HTTP/3 on the port that comes first.
+    pub(super) fn with_http3(self, addresses: &[Address]) -> Self {
+        let port = addresses.iter().find_map(|address| match address {
+            Address::Tcp(address) => Some(address.port()),
+            #[cfg(unix)]
+            _ => None,
+        });
+        let alt_svc = port.and_then(|port| format!("h3=\":{port}\"; ma=3600").parse().ok());
+        Self { alt_svc, ..self }
+    }
+
     /// Figures alone.
     pub(super) fn of_figures(figures: Figures) -> Self {
-        Self { main: Main::Nothing, figures: Some(figures) }
+        Self::of(Main::Nothing, Some(figures))
     }
 
     /// Figures too.
@@ -93,7 +111,14 @@ impl Service<Request<Body>> for Pages {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let this = self.clone();
-        Box::pin(async move { Ok(this.answer(request).await) })
+        Box::pin(async move {
+            let alt_svc = this.alt_svc.clone();
+            let mut answer = this.answer(request).await;
+            if let Some(alt_svc) = alt_svc {
+                answer.headers_mut().insert(ALT_SVC, alt_svc);
+            }
+            Ok(answer)
+        })
     }
 }
 
