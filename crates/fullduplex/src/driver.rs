@@ -70,11 +70,11 @@ impl Driver {
             handle: handle.clone(),
             shared: Mutex::default(),
         });
-        handle.spawn(Run {
-            driver: driver.clone(),
-            sleep: Box::pin(tokio::time::sleep(FAR)),
-            armed: None,
-        });
+        let run =
+            Run { driver: driver.clone(), sleep: Box::pin(tokio::time::sleep(FAR)), armed: None };
+        // What it does in one turn has an end, while tokio's budget would refuse the writes of
+        // all but the first hundred connections, to have them tried again.
+        handle.spawn(tokio::task::coop::unconstrained(run));
         drivers.push((handle.id(), driver.clone()));
         driver
     }

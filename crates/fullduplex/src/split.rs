@@ -1,7 +1,7 @@
 //! The two halves of a WebSocket, for use on different tasks.
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
@@ -83,8 +83,8 @@ impl<S: Transport> SendHalf<S> {
     ///
     /// # Cancel safety
     /// Dropped before it is ready, the message is not sent; after, it is.
-    pub async fn send(&self, message: impl Into<Message>) -> Result<(), Error> {
-        self.send_with(message, Compression::Auto).await
+    pub fn send(&self, message: impl Into<Message>) -> Sending<'_, S> {
+        self.send_with(message, Compression::Auto)
     }
 
     /// Sends a message, and says whether it is to be compressed, if that was agreed on.
@@ -92,25 +92,25 @@ impl<S: Transport> SendHalf<S> {
     /// # Cancel safety
     /// Dropped before it is ready, the message is not sent, nor has it been compressed;
     /// after, it is.
-    pub async fn send_with(
+    pub fn send_with(
         &self,
         message: impl Into<Message>,
         compression: Compression,
-    ) -> Result<(), Error> {
-        self.send_as(Parcel::Message(message.into(), compression), Leave::Soon).await
+    ) -> Sending<'_, S> {
+        self.send_as(Parcel::Message(message.into(), compression), Leave::Soon)
     }
 
     /// Sends a message that is sent to many: it is neither copied nor compressed again.
     ///
     /// # Cancel safety
     /// Dropped before it is ready, the message is not sent; after, it is.
-    pub async fn send_prepared(&self, prepared: &PreparedMessage) -> Result<(), Error> {
-        self.send_as(Parcel::Prepared(prepared.clone()), Leave::Soon).await
+    pub fn send_prepared(&self, prepared: &PreparedMessage) -> Sending<'_, S> {
+        self.send_as(Parcel::Prepared(prepared.clone()), Leave::Soon)
     }
 
-    pub(crate) async fn send_as(&self, parcel: Parcel, leave: Leave) -> Result<(), Error> {
-        let mut parcel = Some(parcel);
-        poll_fn(|cx| self.outlet.poll_send(cx, &mut parcel, leave)).await
+    #[inline]
+    pub(crate) fn send_as(&self, parcel: Parcel, leave: Leave) -> Sending<'_, S> {
+        Sending { outlet: &self.outlet, parcel: Some(parcel), leave }
     }
 
     /// Queues a message if there is room, or hands it back.
@@ -217,6 +217,34 @@ impl<S: Transport> SendHalf<S> {
     /// The last round trip of a keepalive ping.
     pub fn round_trip(&self) -> Option<Duration> {
         self.outlet.lock().session.round_trip()
+    }
+}
+
+/// A message on its way: ready when it is queued. See
+/// [`WebSocket::send`](crate::WebSocket::send).
+///
+/// # Cancel safety
+/// Dropped before it is ready, the message is not sent; after, it is.
+#[must_use = "nothing is sent unless it is awaited"]
+pub struct Sending<'a, S: Transport> {
+    outlet: &'a Arc<Outlet<S>>,
+    parcel: Option<Parcel>,
+    leave: Leave,
+}
+
+impl<S: Transport> Future for Sending<'_, S> {
+    type Output = Result<(), Error>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        this.outlet.poll_send(cx, &mut this.parcel, this.leave)
+    }
+}
+
+impl<S: Transport> fmt::Debug for Sending<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sending").field("queued", &self.parcel.is_none()).finish()
     }
 }
 

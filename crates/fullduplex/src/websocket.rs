@@ -25,7 +25,7 @@ use crate::net_stream::NetStream;
 use crate::outlet::{Leave, Parcel};
 use crate::server::members::Place;
 use crate::server::trace::Span;
-use crate::split::{self, ReceiveHalf, SendHalf, TrySendError};
+use crate::split::{self, ReceiveHalf, SendHalf, Sending, TrySendError};
 
 /// A WebSocket connection over any transport: a [`Stream`] of messages and a [`Sink`] for
 /// them.
@@ -136,8 +136,9 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// # Cancel safety
     /// Dropped before it is ready, the message is not sent; after, it is.
-    pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), Error> {
-        self.send_with(message, Compression::Auto).await
+    #[inline]
+    pub fn send(&mut self, message: impl Into<Message>) -> Sending<'_, S> {
+        self.send_with(message, Compression::Auto)
     }
 
     /// Sends a message, and says whether it is to be compressed, if that was agreed on.
@@ -145,26 +146,28 @@ impl<S: Transport> WebSocket<S> {
     /// # Cancel safety
     /// Dropped before it is ready, the message is not sent, nor has it been compressed;
     /// after, it is.
-    pub async fn send_with(
+    #[inline]
+    pub fn send_with(
         &mut self,
         message: impl Into<Message>,
         compression: Compression,
-    ) -> Result<(), Error> {
-        self.send_as(Parcel::Message(message.into(), compression)).await
+    ) -> Sending<'_, S> {
+        self.send_as(Parcel::Message(message.into(), compression))
     }
 
     /// Sends a message that is sent to many: it is neither copied nor compressed again.
     ///
     /// # Cancel safety
     /// Dropped before it is ready, the message is not sent; after, it is.
-    pub async fn send_prepared(&mut self, prepared: &PreparedMessage) -> Result<(), Error> {
-        self.send_as(Parcel::Prepared(prepared.clone())).await
+    pub fn send_prepared(&mut self, prepared: &PreparedMessage) -> Sending<'_, S> {
+        self.send_as(Parcel::Prepared(prepared.clone()))
     }
 
-    async fn send_as(&mut self, parcel: Parcel) -> Result<(), Error> {
+    #[inline]
+    fn send_as(&mut self, parcel: Parcel) -> Sending<'_, S> {
         // The rest of what was received is likely to be answered too.
         let leave = if self.receive.has_input() { Leave::Gathered } else { Leave::Soon };
-        self.send.send_as(parcel, leave).await
+        self.send.send_as(parcel, leave)
     }
 
     /// Queues a message if there is room, or hands it back.

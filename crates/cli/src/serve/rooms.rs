@@ -60,8 +60,8 @@ impl Rooms {
     /// Opens the WebSocket that a request asks for, and serves it to its end.
     pub(super) async fn serve(self: Arc<Self>, handshake: Handshake) {
         // Boxed, so that an open connection does not keep room for its opening.
-        let opened = Box::pin(self.open(handshake)).await;
-        let Some((room, mut websocket, line)) = opened else { return };
+        let opening = Box::pin(self.open(handshake));
+        let Some((room, mut websocket, line)) = opening.await else { return };
         // How one connection ends is no matter for the others.
         let _ = match room {
             Room::Echo | Room::WhoAmI => echo(&mut websocket).await,

@@ -52,11 +52,16 @@ pub(crate) struct Accepted {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(context: Arc<Context>, accepted: Accepted) {
+pub(crate) fn serve(
+    context: Arc<Context>,
+    accepted: Accepted,
+) -> impl Future<Output = ()> + Send + use<> {
     // Boxed, so that an open connection does not keep room for its opening.
     let opening = Box::pin(open(context.clone(), accepted));
-    if let Some(handshake) = opening.await {
-        context.handle(handshake).await;
+    async move {
+        if let Some(handshake) = opening.await {
+            context.handle(handshake).await;
+        }
     }
 }
 

@@ -25,7 +25,10 @@ use crate::websocket::WebSocket;
 /// A request that was read and not answered yet, on any version of HTTP.
 ///
 /// Dropped unanswered, the transport or the stream is dropped.
-pub struct Handshake<S: Transport = NetStream> {
+pub struct Handshake<S: Transport = NetStream>(Box<Inner<S>>);
+
+/// Boxed, so that the tasks of open connections don't keep room for it.
+struct Inner<S> {
     asked: Asked,
     reply: Box<dyn Reply<S>>,
     config: Arc<ServerConfig>,
@@ -58,11 +61,13 @@ impl<S: Transport> Handshake<S> {
     }
 
     pub(crate) fn new(asked: Asked, reply: Box<dyn Reply<S>>, config: Arc<ServerConfig>) -> Self {
-        Self { asked, reply, config, response_headers: Vec::new(), place: None, tracked: None }
+        let response_headers = Vec::new();
+        let inner = Inner { asked, reply, config, response_headers, place: None, tracked: None };
+        Self(Box::new(inner))
     }
 
     pub(crate) fn with_place(mut self, place: Arc<Place>) -> Self {
-        self.place = Some(place);
+        self.0.place = Some(place);
         self
     }
 
@@ -71,17 +76,17 @@ impl<S: Transport> Handshake<S> {
     /// An extended CONNECT of HTTP/2 or HTTP/3 (RFC 8441) has the method `CONNECT`, and its
     /// authority in the URI in place of `Host`.
     pub fn request(&self) -> &Request<()> {
-        &self.asked.request
+        &self.0.asked.request
     }
 
     /// The request, to add extensions for whoever handles it next.
     pub fn request_mut(&mut self) -> &mut Request<()> {
-        &mut self.asked.request
+        &mut self.0.asked.request
     }
 
     /// Who asks, if a [`Server`](super::Server) read the request.
     pub fn remote(&self) -> Option<&Remote> {
-        self.asked.request.extensions().get()
+        self.0.asked.request.extensions().get()
     }
 
     /// The address of the other end of the socket; see [`client_ip`](Self::client_ip) for who
@@ -100,36 +105,36 @@ impl<S: Transport> Handshake<S> {
 
     /// Whether it asks for a WebSocket, well or badly, rather than being ordinary HTTP.
     pub fn is_websocket(&self) -> bool {
-        self.asked.is_websocket
+        self.0.asked.is_websocket
     }
 
     /// The subprotocols that the client offers, its favourite first.
     pub fn protocols(&self) -> &[String] {
-        &self.asked.offered
+        &self.0.asked.offered
     }
 
     /// The subprotocol that will be agreed on: the client's favourite among the server's, or
     /// the one that was [set](Self::set_protocol).
     pub fn protocol(&self) -> Option<&str> {
-        self.asked.chosen.as_deref()
+        self.0.asked.chosen.as_deref()
     }
 
     /// Chooses another subprotocol than the client's favourite among the server's. It must be
     /// one that the client offers.
     pub fn set_protocol(&mut self, protocol: Option<String>) {
-        self.asked.chosen = protocol;
+        self.0.asked.chosen = protocol;
     }
 
     /// Adds a header field to the response that accepts.
     pub fn add_header(&mut self, name: impl Into<String>, value: impl Into<Bytes>) {
-        self.response_headers.push((name.into(), value.into()));
+        self.0.response_headers.push((name.into(), value.into()));
     }
 
     /// Has the WebSocket counted, and closed when that is [drained](ServerHandle::drain). From
     /// then on the answer is 503. What a [`Server`](super::Server) read is its own already.
     #[must_use]
     pub fn track(mut self, handle: &ServerHandle) -> Self {
-        self.tracked = Some(handle.clone());
+        self.0.tracked = Some(handle.clone());
         self
     }
 
@@ -138,6 +143,29 @@ impl<S: Transport> Handshake<S> {
     /// # Cancel safety
     /// Dropped before it is ready, the transport is dropped.
     pub async fn accept(self) -> Result<WebSocket<S>, Error> {
+        // Boxed, so that the task does not keep room for it.
+        Box::pin(self.0.accept()).await
+    }
+
+    /// Answers with a response of any kind. On a transport of HTTP/1.1, it ends that:
+    /// `Content-Length` and `Connection: close` are added.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the transport is dropped, and the answer may be cut.
+    pub async fn respond(self, response: Response<impl Into<Bytes>>) -> Result<(), Error> {
+        if self.is_websocket() {
+            let (place, request) = (self.0.place.as_deref(), &self.0.asked.request);
+            note_refusal(place, request, response.status(), "by the application");
+        }
+        let method = self.0.asked.request.method().clone();
+        let after = self.0.config.handshake.handshake_timeout;
+        let respond = self.0.reply.respond(response.map(Into::into), method);
+        timeout(after, respond).await.map_err(|_| Error::timeout("handshake_timeout", after))?
+    }
+}
+
+impl<S: Transport> Inner<S> {
+    async fn accept(self) -> Result<WebSocket<S>, Error> {
         let Self { asked, reply, config, response_headers, place, tracked } = self;
         let chosen = asked.chosen.as_deref();
         let after = config.handshake.handshake_timeout;
@@ -167,22 +195,6 @@ impl<S: Transport> Handshake<S> {
             opened(&websocket, place, &asked.request, asked.chosen.as_deref());
         }
         Ok(websocket.with_protocol(asked.chosen))
-    }
-
-    /// Answers with a response of any kind. On a transport of HTTP/1.1, it ends that:
-    /// `Content-Length` and `Connection: close` are added.
-    ///
-    /// # Cancel safety
-    /// Dropped before it is ready, the transport is dropped, and the answer may be cut.
-    pub async fn respond(self, response: Response<impl Into<Bytes>>) -> Result<(), Error> {
-        if self.is_websocket() {
-            let (place, request) = (self.place.as_deref(), &self.asked.request);
-            note_refusal(place, request, response.status(), "by the application");
-        }
-        let method = self.asked.request.method().clone();
-        let after = self.config.handshake.handshake_timeout;
-        let respond = self.reply.respond(response.map(Into::into), method);
-        timeout(after, respond).await.map_err(|_| Error::timeout("handshake_timeout", after))?
     }
 }
 
@@ -226,7 +238,7 @@ pub(crate) fn enter(
 
 impl<S: Transport> fmt::Debug for Handshake<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handshake").field("request", &self.asked.request).finish_non_exhaustive()
+        f.debug_struct("Handshake").field("request", &self.0.asked.request).finish_non_exhaustive()
     }
 }
 
