@@ -29,9 +29,10 @@ async fn a_room_for_both_versions() {
         all.push(client.connect(&url).await.unwrap().0);
     }
     // Each hears what it says, and so is in the room.
-    for websocket in &mut all {
-        websocket.send("I am here").await.unwrap();
-        while websocket.next().await.unwrap().unwrap().as_text() != Some("I am here") {}
+    for (i, websocket) in all.iter_mut().enumerate() {
+        let said = format!("{i} is here");
+        websocket.send(said.as_str()).await.unwrap();
+        while websocket.next().await.unwrap().unwrap().as_text() != Some(&said) {}
     }
     all[0].send("to all").await.unwrap();
     for websocket in &mut all {

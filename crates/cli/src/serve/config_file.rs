@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
         for (text, line, names) in [
-            ("h3 = true", 1, "h3 is no option; there are listen"),
+            ("h4 = true", 1, "h4 is no option; there are listen"),
             ("config = 'x'", 1, "config is no option"),
             ("\n\nh2 = 'yes'", 3, "h2: it wants true or false, not string"),
             ("drain = '1'", 1, "drain: it wants a number"),
