@@ -3,15 +3,22 @@
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::patience::Patience;
 use crate::error::{Error, ErrorKind};
 
 /// The content of an ordinary request, whatever version of HTTP carries it.
-pub struct Body(Kind);
+///
+/// Reading it fails when nothing of it has come for `stall_timeout`.
+pub struct Body {
+    kind: Kind,
+    patience: Patience,
+}
 
 enum Kind {
     Http1(Incoming),
@@ -20,13 +27,13 @@ enum Kind {
 }
 
 impl Body {
-    pub(crate) fn http1(incoming: Incoming) -> Self {
-        Self(Kind::Http1(incoming))
+    pub(crate) fn http1(incoming: Incoming, stall_timeout: Duration) -> Self {
+        Self { kind: Kind::Http1(incoming), patience: Patience::new(stall_timeout) }
     }
 
     #[cfg(feature = "http2")]
-    pub(crate) fn http2(receive: h2::RecvStream) -> Self {
-        Self(Kind::Http2(receive))
+    pub(crate) fn http2(receive: h2::RecvStream, stall_timeout: Duration) -> Self {
+        Self { kind: Kind::Http2(receive), patience: Patience::new(stall_timeout) }
     }
 }
 
@@ -48,17 +55,18 @@ impl HttpBody for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        match &mut self.0 {
+        let polled = match &mut self.kind {
             Kind::Http1(incoming) => {
                 Pin::new(incoming).poll_frame(cx).map(|frame| frame.map(|f| f.map_err(failed)))
             }
             #[cfg(feature = "http2")]
             Kind::Http2(receive) => poll_http2(receive, cx),
-        }
+        };
+        self.patience.bound(cx, polled).map(|frame| frame.unwrap_or_else(|late| Some(Err(late))))
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
+        match &self.kind {
             Kind::Http1(incoming) => incoming.is_end_stream(),
             #[cfg(feature = "http2")]
             Kind::Http2(receive) => receive.is_end_stream(),
@@ -66,7 +74,7 @@ impl HttpBody for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.kind {
             Kind::Http1(incoming) => incoming.size_hint(),
             #[cfg(feature = "http2")]
             Kind::Http2(_) => SizeHint::default(),

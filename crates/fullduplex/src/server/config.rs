@@ -47,6 +47,9 @@ pub struct ServerLimits {
     /// How long a connection of HTTP/2 or HTTP/3 may stand without a stream. (HTTP/1.1 has
     /// `handshake_timeout` until the next request.) Default: 60 s.
     pub idle_timeout: Duration,
+    /// How long ordinary HTTP may stand still: while the content of a request is waited for,
+    /// and while the peer takes nothing of an answer. Default: 30 s.
+    pub stall_timeout: Duration,
 }
 
 impl Default for ServerLimits {
@@ -56,6 +59,7 @@ impl Default for ServerLimits {
             max_handshakes: 4096,
             max_streams: 100,
             idle_timeout: Duration::from_secs(60),
+            stall_timeout: Duration::from_secs(30),
         }
     }
 }

@@ -12,6 +12,8 @@ mod bind;
 mod body;
 mod config;
 mod connection;
+#[cfg(feature = "http2")]
+mod counted;
 mod drain;
 mod forwarded;
 mod handshake;
@@ -27,6 +29,8 @@ pub(crate) mod members;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod origin;
+#[cfg(feature = "hyper")]
+mod patience;
 mod peer;
 mod proxy_protocol;
 mod rate;

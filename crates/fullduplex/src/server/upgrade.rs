@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::net::UnixStream;
 
 use super::ServerConfig;
+use super::patience::Patient;
 use super::request::{Asked, Denied};
 use crate::client::BoxFuture;
 use crate::error::{Error, ErrorKind};
@@ -178,9 +179,9 @@ fn unwrapped(upgraded: Upgraded) -> (NetStream, BytesMut) {
         Ok(parts) => return (parts.io.into_inner().into(), parts.read_buf.into()),
         Err(upgraded) => upgraded,
     };
-    match upgraded.downcast::<TokioIo<Rewind<NetStream>>>() {
+    match upgraded.downcast::<TokioIo<Patient<Rewind<NetStream>>>>() {
         Ok(parts) => {
-            let (before, stream) = parts.io.into_inner().into_parts();
+            let (before, stream) = parts.io.into_inner().into_inner().into_parts();
             let mut leftover = BytesMut::from(parts.read_buf);
             leftover.extend_from_slice(&before);
             (stream, leftover)
