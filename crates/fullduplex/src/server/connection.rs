@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{Method, Request, Response, header};
+use http::{Method, Request, Response};
 use tokio::io::AsyncReadExt;
 
 use super::handshake::{Handshake, note_refusal, read_request, refuse_head};
@@ -15,10 +15,10 @@ use super::members::Place;
 use super::peer::Peer;
 use super::remote::Remote;
 use super::reply::OnTransport;
-use super::request::{Asked, Denied, plain};
+use super::request::{Asked, Denied, going_away, plain};
 use super::{AddressSource, NoSlot, Outcome, Proxied, ProxyRefused, ServerConfig, trace};
 use crate::client::BoxFuture;
-use crate::deadline::within;
+use crate::deadline::{Deadline, within};
 use crate::error::{Error, ErrorKind};
 use crate::net_stream::NetStream;
 use crate::rewind::Rewind;
@@ -54,7 +54,13 @@ pub(crate) struct Accepted {
 /// Serves a connection to its end.
 pub(crate) async fn serve(context: Arc<Context>, accepted: Accepted) {
     // Boxed, so that an open connection does not keep room for its opening.
-    let opening = Box::pin(open(context.clone(), accepted));
+    let opening = Box::pin(async {
+        tokio::select! {
+            opened = open(context.clone(), accepted) => opened,
+            // A drain is over, and cuts off what is left.
+            () = context.shared.done() => None,
+        }
+    });
     if let Some(handshake) = opening.await {
         context.handle(handshake).await;
     }
@@ -75,17 +81,17 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
     let mut remote = Remote::new(peer);
     let record = &place.shared.clone().record;
     let mut received = BytesMut::new();
+    let after = context.config.handshake.handshake_timeout;
+    let deadline = Deadline::new("handshake_timeout", after);
     let beginning = async {
-        let limits = context.config.handshake;
         if context.config.proxy_protocol.concerns(&peer) {
             let reading = read_proxy_header(&context, stream, peer);
-            let read = within("handshake_timeout", limits.handshake_timeout, reading).await??;
+            let read = deadline.bound(reading).await??;
             stream = read.0;
             remote = Remote::new(read.1);
         }
-        let mut stream = context.secured(stream, &mut remote).await?;
-        let first = read_first(&context, &mut stream, &mut received);
-        let first = within("handshake_timeout", limits.handshake_timeout, first).await;
+        let mut stream = deadline.bound(context.secured(stream, &mut remote)).await??;
+        let first = deadline.bound(read_first(&context, &mut stream, &mut received)).await;
         Ok((stream, first.and_then(|first| first)))
     };
     let begun: Result<_, Error> = tokio::select! {
@@ -212,8 +218,7 @@ impl Context {
     #[cfg(feature = "tls")]
     async fn secured(&self, stream: NetStream, remote: &mut Remote) -> Result<NetStream, Error> {
         let Some(tls) = &self.tls else { return Ok(stream) };
-        let after = self.config.handshake.handshake_timeout;
-        let (stream, info) = within("handshake_timeout", after, tls.accept(stream)).await??;
+        let (stream, info) = tls.accept(stream).await?;
         remote.secure = true;
         remote.tls = Some(Arc::new(info));
         Ok(NetStream::new(stream))
@@ -234,6 +239,11 @@ impl Context {
     #[allow(clippy::unused_self, reason = "as with the feature")]
     fn is_secure(&self) -> bool {
         false
+    }
+
+    /// Counts a connection, if there is room for it.
+    pub(crate) fn enter(&self, peer: &Peer) -> Result<Arc<Place>, NoSlot> {
+        self.shared.enter((!self.config.is_near(peer)).then_some(peer))
     }
 
     /// Tells a connection for which there is no room, if that takes no time.
@@ -307,9 +317,7 @@ impl Context {
     /// Lets a request through to the handler, or answers it.
     async fn admit(&self, mut handshake: Handshake) -> Option<Handshake> {
         if self.shared.is_draining() {
-            let mut response = plain(503, "the server is going away");
-            response.headers_mut().insert(header::RETRY_AFTER, 1.into());
-            let _ = handshake.respond(response).await;
+            let _ = handshake.respond(going_away()).await;
             return None;
         }
         // A CONNECT that is for no WebSocket would have a proxy here (RFC 9110 §9.3.6).

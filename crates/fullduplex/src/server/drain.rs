@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fullduplex_proto::{CloseCode, CloseFrame};
 use rand::seq::SliceRandom;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::Stats;
 use super::lifecycle::Shared;
+use crate::driver::Driven;
 
 /// How often a batch of WebSockets is closed.
 const TURN: Duration = Duration::from_millis(50);
@@ -83,45 +83,28 @@ impl ServerHandle {
     pub async fn drain(&self, drain: Drain) -> DrainReport {
         let deadline = Instant::now() + drain.deadline;
         self.0.begin_drain();
-        let told = self.close_all(drain.spread.min(drain.deadline), deadline).await;
+        self.close_all(drain.spread.min(drain.deadline), deadline).await;
         let _ = timeout_at(deadline, self.0.emptied()).await;
         let left = self.0.members.all();
-        let cut = left.len();
+        let (told, cut) = (self.0.told(), left.len());
         let cut_http = self.0.connections().saturating_sub(cut);
-        left.into_iter().for_each(super::super::driver::Driven::cut);
+        left.into_iter().for_each(Driven::cut);
         self.0.end();
         DrainReport { told, cut, cut_http }
     }
 
-    async fn close_all(&self, spread: Duration, deadline: Instant) -> usize {
+    /// Closes those that are open now; whoever comes later is told then.
+    async fn close_all(&self, spread: Duration, deadline: Instant) {
         let mut all: Vec<_> = self.0.members.all().iter().map(Arc::downgrade).collect();
         all.shuffle(&mut rand::rng());
         let turns = usize::try_from(spread.as_millis() / TURN.as_millis()).unwrap_or(usize::MAX);
         let batch = all.len().div_ceil(turns.max(1)).max(1);
-        let frame = CloseFrame::new(CloseCode::GOING_AWAY, "the server is going away").ok();
-        let mut told = 0;
-        loop {
-            for member in all.drain(all.len().saturating_sub(batch)..) {
-                if let Some(member) = member.upgrade() {
-                    member.close(frame.clone());
-                    told += 1;
-                }
+        while !all.is_empty() && Instant::now() < deadline {
+            let turn = all.drain(all.len().saturating_sub(batch)..);
+            turn.filter_map(|member| member.upgrade()).for_each(|member| self.0.tell(member));
+            if !all.is_empty() {
+                sleep(TURN).await;
             }
-            if all.is_empty() {
-                // Those whose handshake was under way.
-                all = self
-                    .0
-                    .members
-                    .all()
-                    .iter()
-                    .filter(|m| m.is_open())
-                    .map(Arc::downgrade)
-                    .collect();
-                if all.is_empty() || Instant::now() >= deadline {
-                    return told;
-                }
-            }
-            sleep(TURN).await;
         }
     }
 }

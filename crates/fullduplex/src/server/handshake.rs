@@ -14,7 +14,7 @@ use super::members::Place;
 use super::peer::Peer;
 use super::remote::Remote;
 use super::reply::{ANSWER_TIMEOUT, OnTransport, Reply, respond};
-use super::request::{Asked, plain};
+use super::request::{Asked, going_away, plain};
 use super::{HttpVersion, Outcome, ServerConfig, trace};
 use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
@@ -124,11 +124,17 @@ impl<S: Transport> Handshake<S> {
         self.response_headers.push((name.into(), value.into()));
     }
 
-    /// Opens the WebSocket, or answers what is wrong with the request and gives an error.
+    /// Opens the WebSocket, or answers what is wrong with the request and gives an error. On a
+    /// server that is [drained](super::ServerHandle::drain) the answer is 503.
     ///
     /// # Cancel safety
     /// Dropped before it is ready, the transport is dropped.
     pub async fn accept(self) -> Result<WebSocket<S>, Error> {
+        if self.place.as_ref().is_some_and(|place| place.shared.is_draining()) {
+            let response = going_away();
+            let _ = self.respond(response).await;
+            return Err(Error::new(ErrorKind::Handshake, "the server is going away"));
+        }
         let Self { asked, reply, config, response_headers, place } = self;
         let chosen = asked.chosen.as_deref();
         let after = config.handshake.handshake_timeout;

@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use fullduplex_proto::{CloseCode, CloseFrame};
 use tokio::sync::{Notify, watch};
 
 use super::in_flight::InFlight;
 use super::members::{Members, Place};
 use super::stats::Record;
 use super::{End, NoSlot, Peer, ServerLimits, Slots, Stats, trace};
+use crate::driver::Driven;
 use crate::traffic::Traffic;
 
 /// What all connections of a server share.
@@ -19,6 +22,8 @@ pub(crate) struct Shared {
     slots: Slots,
     /// A connection or a WebSocket has ended.
     ended: Notify,
+    /// How many WebSockets were told that the server goes away.
+    told: AtomicUsize,
     pub(crate) record: Record,
 }
 
@@ -43,6 +48,7 @@ impl Shared {
             phase: watch::Sender::new(Phase::Serving),
             slots: Slots::new(limits.connections),
             ended: Notify::new(),
+            told: AtomicUsize::new(0),
             record: Record::default(),
         })
     }
@@ -72,6 +78,19 @@ impl Shared {
         });
     }
 
+    /// Tells a WebSocket that the server goes away (RFC 6455 §7.4.1).
+    pub(crate) fn tell(&self, websocket: Arc<dyn Driven>) {
+        let frame = CloseFrame::new(CloseCode::GOING_AWAY, "the server is going away").ok();
+        if websocket.close(frame) {
+            self.told.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many were told.
+    pub(crate) fn told(&self) -> usize {
+        self.told.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn end(&self) {
         self.phase.send_replace(Phase::Done);
     }
@@ -92,11 +111,9 @@ impl Shared {
         }
     }
 
-    /// Counts a connection, if there is room for it.
-    pub(crate) fn enter(self: &Arc<Self>, peer: &Peer) -> Result<Arc<Place>, NoSlot> {
-        // Programs on this machine are no strangers, and often a proxy before us.
-        let is_near = peer.ip().is_some_and(|ip| ip.is_loopback());
-        let slot = self.slots.take(if is_near { &Peer::Unix } else { peer })?;
+    /// Counts a connection, if there is room for it: in all, and for the peer if that is given.
+    pub(crate) fn enter(self: &Arc<Self>, peer: Option<&Peer>) -> Result<Arc<Place>, NoSlot> {
+        let slot = self.slots.take(peer.unwrap_or(&Peer::Unix))?;
         self.record.accepted();
         Ok(Arc::new(Place { shared: self.clone(), slot: Some(slot) }))
     }

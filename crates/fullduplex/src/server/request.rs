@@ -229,3 +229,10 @@ pub(crate) fn plain(status: u16, why: &str) -> Response<Bytes> {
     response.headers_mut().insert(http::header::CONTENT_TYPE, plain);
     response
 }
+
+/// The answer of a server that is drained.
+pub(crate) fn going_away() -> Response<Bytes> {
+    let mut response = plain(503, "the server is going away");
+    response.headers_mut().insert(http::header::RETRY_AFTER, 1.into());
+    response
+}
