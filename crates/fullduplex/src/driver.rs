@@ -23,12 +23,10 @@ pub(crate) trait Driven: Send + Sync {
     fn flush_deferred(self: Arc<Self>);
     /// Does what is due; returns the next deadline, if the one of `at` is the current one.
     fn fire(self: Arc<Self>, at: Duration, now: Duration) -> Option<Duration>;
-    /// Begins the closing handshake, from any thread.
-    fn close(self: Arc<Self>, frame: Option<CloseFrame>);
+    /// Begins the closing handshake, from any thread; gives whether that was still to do.
+    fn close(self: Arc<Self>, frame: Option<CloseFrame>) -> bool;
     /// Ends the transport at once, from any thread.
     fn cut(self: Arc<Self>);
-    /// Whether no closing handshake has begun.
-    fn is_open(&self) -> bool;
 }
 
 /// The handle of a runtime's driver.

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
@@ -11,16 +10,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// One stream as a transport: its end is `END_STREAM`, its failure `RST_STREAM` (RFC 8441
 /// §5). Dropped before its end, it is reset with CANCEL.
-pub(crate) struct Http2Stream {
+pub(crate) struct Http2Stream<C> {
     send: SendStream<Bytes>,
     receive: RecvStream,
     buffer: Bytes,
-    _counted: Arc<()>,
+    _counted: C,
 }
 
-impl Http2Stream {
+impl<C> Http2Stream<C> {
     /// `counted` is held as long as the stream stands.
-    pub(crate) fn new(send: SendStream<Bytes>, receive: RecvStream, counted: Arc<()>) -> Self {
+    pub(crate) fn new(send: SendStream<Bytes>, receive: RecvStream, counted: C) -> Self {
         Self { send, receive, buffer: Bytes::new(), _counted: counted }
     }
 }
@@ -32,7 +31,7 @@ pub(crate) fn io_error(error: h2::Error) -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionReset, error)
 }
 
-impl AsyncRead for Http2Stream {
+impl<C: Unpin> AsyncRead for Http2Stream<C> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -54,7 +53,7 @@ impl AsyncRead for Http2Stream {
     }
 }
 
-impl AsyncWrite for Http2Stream {
+impl<C: Unpin> AsyncWrite for Http2Stream<C> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -17,6 +17,10 @@ use crate::buffers;
 use crate::error::Error;
 use crate::halves::{ReadHalf, Transport};
 use crate::outlet::Outlet;
+use crate::turn;
+
+/// So many bytes are a step of a task's turn, which ends after 1 MiB.
+const STEP: usize = 8 << 10;
 
 /// From this many bytes on, the rest of a message is read straight to its place.
 const DIRECT: u64 = 16 << 10;
@@ -240,6 +244,7 @@ impl<S: Transport> Incoming<S> {
         let (cause, source) = match read {
             Poll::Ready(Ok(bytes @ 1..)) => {
                 outlet.note_received(bytes);
+                turn::spend(cx, bytes, STEP);
                 return Poll::Ready(Some(Ok(())));
             }
             Poll::Ready(Ok(0)) => (Cause::TransportEnd, None),

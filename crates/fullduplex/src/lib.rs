@@ -48,6 +48,7 @@ mod split;
 #[cfg(feature = "tls")]
 mod tls;
 mod traffic;
+mod turn;
 mod uri;
 mod websocket;
 

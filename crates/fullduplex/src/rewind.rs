@@ -2,12 +2,17 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::halves::Transport;
+use crate::turn;
+
+/// So many bytes are a step of a task's turn, which ends after 128 KiB: with HTTP/2 they may be
+/// so many frames that cost far more than to read them.
+const STEP: usize = 1 << 10;
 
 /// Gives what was read once more, and then the transport's own bytes.
 #[derive(Debug)]
@@ -35,7 +40,10 @@ impl<S: Transport> AsyncRead for Rewind<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.before.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(cx, buf);
+            let before = buf.filled().len();
+            ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+            turn::spend(cx, buf.filled().len() - before, STEP);
+            return Poll::Ready(Ok(()));
         }
         let len = self.before.len().min(buf.remaining());
         buf.put_slice(&self.before[..len]);

@@ -102,6 +102,8 @@ pub struct Sender {
     /// A message was begun by `send_fragment` and not finished.
     fragmenting: Option<Fragmenting>,
     close_queued: bool,
+    /// Bytes have left since it was asked whether it is stuck.
+    moved: bool,
     deflate: Option<Box<Compressor>>,
 }
 
@@ -169,6 +171,7 @@ impl Sender {
             in_frame: false,
             fragmenting: None,
             close_queued: false,
+            moved: false,
             deflate: None,
         }
     }
@@ -390,6 +393,11 @@ impl Sender {
         self.buffered
     }
 
+    /// Whether bytes wait for the transport, and it has taken none since this was last asked.
+    pub(crate) fn is_stuck(&mut self) -> bool {
+        !core::mem::take(&mut self.moved) && self.wants_write()
+    }
+
     /// Whether there is anything for the transport.
     #[inline]
     pub fn wants_write(&self) -> bool {
@@ -541,6 +549,7 @@ impl Sender {
     fn advance(&mut self, mut written: usize) {
         assert!(written <= self.buffered, "advanced past the bytes that wait");
         self.buffered -= written;
+        self.moved |= written > 0;
         while written > 0 {
             if !self.in_frame && !self.urgent.is_empty() {
                 let step = written.min(self.urgent.len());

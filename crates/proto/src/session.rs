@@ -480,7 +480,7 @@ impl Session {
         if self.state == State::Closed {
             return false;
         }
-        let fired = self.timers.fire(now);
+        let fired = self.timers.fire(now, || self.sender.is_stuck());
         if fired != Fired::NotIdle {
             // About once in a keepalive interval.
             self.sender.rest();

@@ -8,7 +8,8 @@ pub struct KeepaliveConfig {
     /// A peer that was silent for a whole interval is sent a Ping; `None` for never.
     /// Default: 20 s.
     pub interval: Option<Duration>,
-    /// How long after that Ping any byte must have arrived. Default: 20 s.
+    /// How long after that Ping any byte must have arrived. Default: 20 s. While bytes wait
+    /// for a peer that takes none of them, what it sends does not count.
     pub timeout: Duration,
 }
 
@@ -127,7 +128,9 @@ impl Timers {
         (next != NEVER).then(|| Duration::from_micros(next))
     }
 
-    pub(crate) fn fire(&mut self, now: Duration) -> Fired {
+    /// `is_stuck` is asked about once a keepalive interval: whether bytes wait for the peer,
+    /// and it has taken none since it was asked before.
+    pub(crate) fn fire(&mut self, now: Duration, is_stuck: impl FnOnce() -> bool) -> Fired {
         let at = micros(now);
         if at >= self.close_at {
             self.close_at = NEVER;
@@ -139,7 +142,8 @@ impl Timers {
         if at < self.keepalive_at {
             return Fired::Nothing;
         }
-        let alive = core::mem::take(&mut self.received);
+        // A byte now and then does not make up for taking nothing: what waits would wait for ever.
+        let alive = !is_stuck() & core::mem::take(&mut self.received);
         if alive {
             self.awaiting = false;
             self.start_keepalive(now);
@@ -238,13 +242,25 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_that_takes_nothing_is_given_up_though_it_sends() {
+        let mut t = timers();
+        for (at, stuck) in [(20, false), (40, true), (60, false), (80, true)] {
+            t.note_received();
+            let fired = t.fire(at * S, || stuck);
+            assert_eq!(matches!(fired, Fired::Ping(_)), stuck, "at {at} s: {fired:?}");
+        }
+        t.note_received();
+        assert_eq!(t.fire(100 * S, || true), Fired::PeerSilent);
+    }
+
+    #[test]
     fn a_silent_peer_is_pinged_then_given_up() {
         let mut t = timers();
         assert_eq!(t.next(), Some(20 * S));
-        assert_eq!(t.fire(19 * S), Fired::Nothing);
-        assert!(matches!(t.fire(20 * S), Fired::Ping(_)));
+        assert_eq!(t.fire(19 * S, || false), Fired::Nothing);
+        assert!(matches!(t.fire(20 * S, || false), Fired::Ping(_)));
         assert_eq!(t.next(), Some(40 * S));
-        assert_eq!(t.fire(40 * S), Fired::PeerSilent);
+        assert_eq!(t.fire(40 * S, || false), Fired::PeerSilent);
         assert_eq!(t.next(), None);
     }
 
@@ -252,17 +268,17 @@ mod tests {
     fn any_byte_is_life() {
         let mut t = timers();
         t.note_received();
-        assert_eq!(t.fire(20 * S), Fired::Nothing);
-        assert!(matches!(t.fire(40 * S), Fired::Ping(_)));
+        assert_eq!(t.fire(20 * S, || false), Fired::Nothing);
+        assert!(matches!(t.fire(40 * S, || false), Fired::Ping(_)));
         t.note_received();
-        assert_eq!(t.fire(60 * S), Fired::Nothing);
+        assert_eq!(t.fire(60 * S, || false), Fired::Nothing);
         assert_eq!(t.next(), Some(80 * S));
     }
 
     #[test]
     fn the_round_trip_is_that_of_the_exact_payload() {
         let mut t = timers();
-        let Fired::Ping(payload) = t.fire(20 * S) else { panic!("no ping") };
+        let Fired::Ping(payload) = t.fire(20 * S, || false) else { panic!("no ping") };
         t.handle_pong(b"other", 20 * S + S / 2);
         assert_eq!(t.round_trip(), None);
         t.handle_pong(&payload, 20 * S + S / 10);
@@ -274,7 +290,7 @@ mod tests {
         let mut t = timers();
         t.start_closing(5 * S, 10 * S);
         assert_eq!(t.next(), Some(15 * S));
-        assert_eq!(t.fire(15 * S), Fired::CloseDeadline);
+        assert_eq!(t.fire(15 * S, || false), Fired::CloseDeadline);
         assert_eq!(t.next(), None);
     }
 
@@ -283,7 +299,7 @@ mod tests {
         let config = KeepaliveConfig { interval: Some(Duration::MAX), timeout: Duration::MAX };
         let mut t = Timers::new(config, Some(Duration::MAX));
         t.start(S);
-        assert_eq!(t.fire(Duration::from_secs(1 << 40)), Fired::Nothing);
+        assert_eq!(t.fire(Duration::from_secs(1 << 40), || false), Fired::Nothing);
     }
 
     /// When it counts as idle, with a message at each of these times.
@@ -299,7 +315,7 @@ mod tests {
                 t.note_message();
                 next = messages.next();
             }
-            if t.fire(now) == Fired::Idle {
+            if t.fire(now, || false) == Fired::Idle {
                 assert_eq!(t.next(), None);
                 return now;
             }

@@ -141,12 +141,16 @@ impl<S: Transport> Outlet<S> {
     /// Makes the connection known to the server whose it is.
     pub(crate) fn join(self: &Arc<Self>, place: Arc<Place>, span: Span) {
         let this: Arc<dyn Driven> = self.clone();
-        let (membership, may_stay) = Membership::new(place, Arc::downgrade(&this), span);
+        let server = place.shared.clone();
+        let membership = Membership::new(place, Arc::downgrade(&this), span);
         // It is set once.
         let _ = self.counters.set(membership.counters().clone());
         self.lock().membership = Some(Box::new(membership));
-        if !may_stay {
+        // A drain that began before it was a member has not seen it.
+        if server.is_over() {
             this.cut();
+        } else if server.is_draining() {
+            server.tell(this);
         }
     }
 
@@ -353,15 +357,17 @@ impl<S: Transport> Outlet<S> {
         }
     }
 
-    /// Begins the closing handshake.
-    pub(crate) fn close(self: &Arc<Self>, frame: Option<CloseFrame>) {
+    /// Begins the closing handshake, unless that was done.
+    pub(crate) fn close(self: &Arc<Self>, frame: Option<CloseFrame>) -> bool {
         let mut inner = self.lock();
-        if inner.session.close(frame, self.driver.now()) {
+        let begins = inner.session.close(frame, self.driver.now());
+        if begins {
             self.write(&mut inner);
             self.schedule(&mut inner);
             // The reader has to wait for the peer's answer from now on.
             inner.wake_reader();
         }
+        begins
     }
 
     /// Waits until all that was queued has left.

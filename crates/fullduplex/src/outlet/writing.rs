@@ -248,8 +248,8 @@ impl<S: Transport> Driven for Outlet<S> {
         inner.scheduled
     }
 
-    fn close(self: Arc<Self>, frame: Option<CloseFrame>) {
-        Outlet::close(&self, frame);
+    fn close(self: Arc<Self>, frame: Option<CloseFrame>) -> bool {
+        Outlet::close(&self, frame)
     }
 
     fn cut(self: Arc<Self>) {
@@ -258,9 +258,5 @@ impl<S: Transport> Driven for Outlet<S> {
         inner.broken = Some(io::ErrorKind::ConnectionAborted);
         inner.wake_reader();
         inner.wake_waiters();
-    }
-
-    fn is_open(&self) -> bool {
-        self.lock().session.state() == State::Open
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -10,10 +11,16 @@ use hyper::body::Incoming;
 #[cfg(feature = "http2")]
 use tokio::sync::oneshot;
 
+use super::patience::Patience;
 use crate::error::{Error, ErrorKind};
 
 /// The content of an ordinary request, whatever version of HTTP carries it.
-pub struct Body(Kind);
+///
+/// Reading it fails when nothing of it has come for `stall_timeout`.
+pub struct Body {
+    kind: Kind,
+    patience: Patience,
+}
 
 enum Kind {
     Http1(Incoming),
@@ -44,23 +51,29 @@ impl Drop for Http2Body {
 }
 
 impl Body {
-    pub(crate) fn http1(incoming: Incoming) -> Self {
-        Self(Kind::Http1(incoming))
+    pub(crate) fn http1(incoming: Incoming, stall_timeout: Duration) -> Self {
+        Self { kind: Kind::Http1(incoming), patience: Patience::new(stall_timeout) }
     }
 
     /// What the service leaves unread comes out of the receiver.
     #[cfg(feature = "http2")]
-    pub(crate) fn http2(receive: h2::RecvStream) -> (Self, oneshot::Receiver<h2::RecvStream>) {
+    pub(crate) fn http2(
+        receive: h2::RecvStream,
+        stall_timeout: Duration,
+    ) -> (Self, oneshot::Receiver<h2::RecvStream>) {
         let (unread, left) = oneshot::channel();
         let body = Http2Body { receive: Some(receive), unread: Some(unread) };
-        (Self(Kind::Http2(body)), left)
+        (Self { kind: Kind::Http2(body), patience: Patience::new(stall_timeout) }, left)
     }
 }
 
 #[cfg(feature = "http3")]
 impl Body {
-    pub(crate) fn http3(stream: super::shared_stream::SharedStream) -> Self {
-        Self(Kind::Http3(stream))
+    pub(crate) fn http3(
+        stream: super::shared_stream::SharedStream,
+        stall_timeout: Duration,
+    ) -> Self {
+        Self { kind: Kind::Http3(stream), patience: Patience::new(stall_timeout) }
     }
 }
 
@@ -82,7 +95,7 @@ impl HttpBody for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        match &mut self.0 {
+        let polled = match &mut self.kind {
             Kind::Http1(incoming) => {
                 Pin::new(incoming).poll_frame(cx).map(|frame| frame.map(|f| f.map_err(failed)))
             }
@@ -93,11 +106,12 @@ impl HttpBody for Body {
             },
             #[cfg(feature = "http3")]
             Kind::Http3(stream) => poll_http3(stream, cx),
-        }
+        };
+        self.patience.bound(cx, polled).map(|frame| frame.unwrap_or_else(|late| Some(Err(late))))
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
+        match &self.kind {
             Kind::Http1(incoming) => incoming.is_end_stream(),
             #[cfg(feature = "http2")]
             Kind::Http2(body) => body.receive.as_ref().is_none_or(h2::RecvStream::is_end_stream),
@@ -107,7 +121,7 @@ impl HttpBody for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.kind {
             Kind::Http1(incoming) => incoming.size_hint(),
             #[cfg(feature = "http2")]
             Kind::Http2(_) => SizeHint::default(),

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use fullduplex_proto::Config;
 
-use super::{Forwarding, HostPolicy, OriginPolicy, ProxyProtocol, SlotLimits};
+use super::{
+    ForwardedHeader, Forwarding, HostPolicy, OriginPolicy, Peer, ProxyMode, ProxyProtocol,
+    SlotLimits,
+};
 use crate::http1::HandshakeLimits;
 
 /// The settings of a server.
@@ -32,12 +35,25 @@ pub struct ServerConfig {
     pub http2: bool,
 }
 
+impl ServerConfig {
+    /// Whether a peer is counted in all alone. Programs on this machine are no strangers, and
+    /// often a proxy before us; proxies that are trusted come for many, each of whom is counted
+    /// once we are told of it.
+    pub(crate) fn is_near(&self, peer: &Peer) -> bool {
+        let (proxy, forwarding) = (&self.proxy_protocol, &self.forwarding);
+        peer.ip().is_none_or(|ip| ip.is_loopback())
+            || (proxy.mode != ProxyMode::Off && proxy.trusted.trusts(peer))
+            || (forwarding.header != ForwardedHeader::Ignore && forwarding.trusted.trusts(peer))
+    }
+}
+
 /// Bounds on a server as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerLimits {
     /// How many connections may stand, in all and from one address. One more is answered 503
     /// or 429 where that can be done without waiting, and dropped. Connections from this
-    /// machine are counted in all alone. Default: 65,536 and 256.
+    /// machine, and from trusted proxies until they tell the client, are counted in all alone.
+    /// Default: 65,536 and 256.
     pub connections: SlotLimits,
     /// The most opening handshakes that may be under way; with one more, the oldest is
     /// dropped. Default: 4,096.
@@ -47,6 +63,9 @@ pub struct ServerLimits {
     /// How long a connection of HTTP/2 or HTTP/3 may stand without a stream. (HTTP/1.1 has
     /// `handshake_timeout` until the next request.) Default: 60 s.
     pub idle_timeout: Duration,
+    /// How long ordinary HTTP may stand still: while the content of a request is waited for,
+    /// and while the peer takes nothing of an answer. Default: 30 s.
+    pub stall_timeout: Duration,
 }
 
 impl Default for ServerLimits {
@@ -56,6 +75,28 @@ impl Default for ServerLimits {
             max_handshakes: 4096,
             max_streams: 100,
             idle_timeout: Duration::from_secs(60),
+            stall_timeout: Duration::from_secs(30),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proxies_that_are_trusted_come_for_many() {
+        let peer = |ip: &str| Peer::Inet(std::net::SocketAddr::new(ip.parse().unwrap(), 1));
+        let mut config = ServerConfig::default();
+        let near = |config: &ServerConfig| config.is_near(&peer("10.0.0.2"));
+        config.forwarding.trusted = "10.0.0.0/8".parse().unwrap();
+        config.proxy_protocol.trusted = "10.0.0.0/8".parse().unwrap();
+        assert!(!near(&config), "they are not asked");
+        config.forwarding.header = ForwardedHeader::XForwardedFor;
+        assert!(near(&config) && !config.is_near(&peer("192.0.2.1")));
+        config.forwarding.header = ForwardedHeader::Ignore;
+        config.proxy_protocol.mode = ProxyMode::Required;
+        assert!(near(&config) && !config.is_near(&peer("192.0.2.1")));
+        assert!(config.is_near(&peer("127.0.0.9")) && config.is_near(&Peer::Unix));
     }
 }

@@ -18,7 +18,7 @@ use super::reply::OnTransport;
 use super::request::{Asked, Denied, leaving, plain};
 use super::{AddressSource, NoSlot, Outcome, Proxied, ProxyRefused, ServerConfig, trace};
 use crate::client::BoxFuture;
-use crate::deadline::within;
+use crate::deadline::{Deadline, within};
 use crate::error::{Error, ErrorKind};
 use crate::net_stream::NetStream;
 use crate::rewind::Rewind;
@@ -57,7 +57,16 @@ pub(crate) fn serve(
     accepted: Accepted,
 ) -> impl Future<Output = ()> + Send + use<> {
     // Boxed, so that an open connection does not keep room for its opening.
-    let opening = Box::pin(open(context.clone(), accepted));
+    let opening = {
+        let context = context.clone();
+        Box::pin(async move {
+            tokio::select! {
+                opened = open(context.clone(), accepted) => opened,
+                // A drain is over, and cuts off what is left.
+                () = context.shared.done() => None,
+            }
+        })
+    };
     async move {
         if let Some(handshake) = opening.await {
             context.handle(handshake).await;
@@ -80,17 +89,17 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
     let mut remote = Remote::new(peer);
     let record = &place.shared.clone().record;
     let mut received = BytesMut::new();
+    let after = context.config.handshake.handshake_timeout;
+    let deadline = Deadline::new("handshake_timeout", after);
     let beginning = async {
-        let limits = context.config.handshake;
         if context.config.proxy_protocol.concerns(&peer) {
             let reading = read_proxy_header(&context, stream, peer);
-            let read = within("handshake_timeout", limits.handshake_timeout, reading).await??;
+            let read = deadline.bound(reading).await??;
             stream = read.0;
             remote = Remote::new(read.1);
         }
-        let mut stream = context.secured(stream, &mut remote).await?;
-        let first = read_first(&context, &mut stream, &mut received);
-        let first = within("handshake_timeout", limits.handshake_timeout, first).await;
+        let mut stream = deadline.bound(context.secured(stream, &mut remote)).await??;
+        let first = deadline.bound(read_first(&context, &mut stream, &mut received)).await;
         Ok((stream, first.and_then(|first| first)))
     };
     let begun: Result<_, Error> = tokio::select! {
@@ -217,8 +226,7 @@ impl Context {
     #[cfg(feature = "tls")]
     async fn secured(&self, stream: NetStream, remote: &mut Remote) -> Result<NetStream, Error> {
         let Some(tls) = &self.tls else { return Ok(stream) };
-        let after = self.config.handshake.handshake_timeout;
-        let (stream, info) = within("handshake_timeout", after, tls.accept(stream)).await??;
+        let (stream, info) = tls.accept(stream).await?;
         remote.secure = true;
         remote.tls = Some(Arc::new(info));
         Ok(NetStream::new(stream))
@@ -239,6 +247,11 @@ impl Context {
     #[allow(clippy::unused_self, reason = "as with the feature")]
     fn is_secure(&self) -> bool {
         false
+    }
+
+    /// Counts a connection, if there is room for it.
+    pub(crate) fn enter(&self, peer: &Peer) -> Result<Arc<Place>, NoSlot> {
+        self.shared.enter((!self.config.is_near(peer)).then_some(peer))
     }
 
     /// Tells a connection for which there is no room, if that takes no time.

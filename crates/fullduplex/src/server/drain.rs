@@ -5,7 +5,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fullduplex_proto::{CloseCode, CloseFrame};
 use rand::seq::SliceRandom;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -112,51 +111,31 @@ impl ServerHandle {
     pub async fn drain(&self, drain: Drain) -> DrainReport {
         let deadline = Instant::now() + drain.deadline;
         self.0.begin_drain();
-        let mut told = self.close_in_turns(drain.spread.min(drain.deadline)).await;
-        tokio::select! {
-            _ = timeout_at(deadline, self.0.emptied()) => {}
-            () = self.close_late(&mut told) => {}
-        }
+        self.close_all(drain.spread.min(drain.deadline), deadline).await;
+        let _ = timeout_at(deadline, self.0.emptied()).await;
         // First, so that nothing that comes now is overlooked.
         self.0.end();
         let left = self.0.members.all();
-        let cut = left.len();
+        let (told, cut) = (self.0.told(), left.len());
         let cut_http = self.0.connections().saturating_sub(cut);
         left.into_iter().for_each(Driven::cut);
         DrainReport { told, cut, cut_http }
     }
 
-    /// Closes those that are open now.
-    async fn close_in_turns(&self, spread: Duration) -> usize {
+    /// Closes those that are open now; whoever comes later is told then.
+    async fn close_all(&self, spread: Duration, deadline: Instant) {
         let mut all: Vec<_> = self.0.members.all().iter().map(Arc::downgrade).collect();
         all.shuffle(&mut rand::rng());
         let turns = usize::try_from(spread.as_millis() / TURN.as_millis()).unwrap_or(usize::MAX);
         let batch = all.len().div_ceil(turns.max(1)).max(1);
-        let mut told = 0;
-        loop {
+        while !all.is_empty() && Instant::now() < deadline {
             let turn = all.drain(all.len().saturating_sub(batch)..);
-            told += close(turn.filter_map(|member| member.upgrade()));
-            if all.is_empty() {
-                return told;
+            turn.filter_map(|member| member.upgrade()).for_each(|member| self.0.tell(member));
+            if !all.is_empty() {
+                sleep(TURN).await;
             }
-            sleep(TURN).await;
         }
     }
-
-    /// Closes those whose handshake was under way, as they come.
-    async fn close_late(&self, told: &mut usize) {
-        loop {
-            let late = self.0.late();
-            *told += close(self.0.members.all().into_iter().filter(|member| member.is_open()));
-            late.await;
-        }
-    }
-}
-
-/// Tells them that the server goes away. Gives how many they are.
-fn close(members: impl Iterator<Item = Arc<dyn Driven>>) -> usize {
-    let frame = CloseFrame::new(CloseCode::GOING_AWAY, "the server is going away").ok();
-    members.map(|member| member.close(frame.clone())).count()
 }
 
 impl fmt::Debug for ServerHandle {

@@ -138,7 +138,8 @@ impl<S: Transport> Handshake<S> {
         self
     }
 
-    /// Opens the WebSocket, or answers what is wrong with the request and gives an error.
+    /// Opens the WebSocket, or answers what is wrong with the request and gives an error. On a
+    /// server that is [drained](super::ServerHandle::drain) the answer is 503.
     ///
     /// # Cancel safety
     /// Dropped before it is ready, the transport is dropped.
@@ -231,6 +232,7 @@ pub(crate) fn enter(
     tracked: Option<ServerHandle>,
 ) -> Result<Option<Arc<Place>>, Denied> {
     match (place, tracked) {
+        (Some(place), _) if place.shared.is_draining() => Err(Denied::Leaving),
         (None, Some(handle)) => handle.0.enter_tracked().map(Some),
         (place, _) => Ok(place),
     }

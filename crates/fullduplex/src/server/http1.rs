@@ -12,9 +12,11 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::oneshot;
 
+use super::body::Body;
 use super::connection::Context;
 use super::handshake::note_refusal;
 use super::members::Place;
+use super::patience::Patient;
 use super::remote::Remote;
 use super::reply::Reply;
 use super::request::{Accepted, Asked, plain};
@@ -36,6 +38,7 @@ pub(crate) async fn serve(
     place: Arc<Place>,
 ) {
     let limits = context.config.handshake;
+    let stream = Patient::new(stream, context.config.limits.stall_timeout);
     let mut draining = context.draining();
     let respond = service_fn(move |request| {
         respond_to(context.clone(), request, remote.clone(), place.clone())
@@ -72,7 +75,8 @@ async fn respond_to(
         return Ok(full(response));
     }
     if let Some(service) = context.service_for(&asked) {
-        let request = asked.request.map(|()| super::body::Body::http1(incoming));
+        let stall_timeout = context.config.limits.stall_timeout;
+        let request = asked.request.map(|()| Body::http1(incoming, stall_timeout));
         return Ok(service.call(request).await);
     }
     let (answer, answered) = oneshot::channel();

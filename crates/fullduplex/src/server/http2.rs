@@ -1,16 +1,18 @@
 //! HTTP/2: WebSockets (RFC 8441) and ordinary requests on the streams of one connection.
 
 use std::sync::Arc;
+#[cfg(feature = "hyper")]
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use h2::server::{Builder, SendResponse};
 use h2::{RecvStream, SendStream};
 use http::{Method, Request, Response, header};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::connection::Context;
-use super::in_flight::Idle;
+use super::counted::{Counted, Counter};
 use super::members::Place;
 use super::remote::Remote;
 #[cfg(feature = "hyper")]
@@ -25,6 +27,9 @@ use crate::net_stream::NetStream;
 
 /// What a stream that nobody reads may hold; its sender then waits.
 const STREAM_WINDOW: u32 = 64 << 10;
+
+/// What a stream whose peer takes nothing holds of what is sent on it.
+const SEND_BUFFER: usize = 64 << 10;
 
 /// The first bytes of a client (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -57,60 +62,69 @@ pub(crate) async fn serve<S: Transport>(
     remote: Remote,
     place: Arc<Place>,
 ) {
-    let limits = &context.config.limits;
-    let streams = limits.max_streams;
+    let (limits, patience) = (&context.config.limits, context.config.handshake.handshake_timeout);
+    let handshake = timeout(patience, builder(&context).handshake(stream));
+    let Ok(Ok(mut connection)) = handshake.await else { return };
+    let streams = Counter::default();
+    let mut draining = context.draining();
+    let respond = |(request, mut respond): (Request<RecvStream>, SendResponse<Bytes>), late| {
+        // A peer may end streams faster than those who answer them notice.
+        let most = if late { 0 } else { 2 * limits.max_streams as usize };
+        let Some(counted) = streams.enter(most) else {
+            respond.send_reset(h2::Reason::REFUSED_STREAM);
+            return;
+        };
+        let (parts, receive) = request.into_parts();
+        let stream = Stream { respond, receive, counted };
+        tokio::spawn(respond_to(context.clone(), parts, stream, remote.clone(), place.clone()));
+    };
+    loop {
+        let idle = async {
+            streams.emptied().await;
+            sleep(limits.idle_timeout).await;
+        };
+        tokio::select! {
+            accepted = connection.accept() => match accepted {
+                Some(Ok(accepted)) => respond(accepted, false),
+                // Its streams are told how it ended.
+                Some(Err(_)) | None => return,
+            },
+            () = idle => break,
+            () = draining.wait() => break,
+        }
+    }
+    // Streams that are open go on to their end. New ones come until the peer has seen that
+    // none are wanted (RFC 9113 §6.8), for which it has so long.
+    connection.graceful_shutdown();
+    let late = Instant::now() + patience;
+    loop {
+        let over = async {
+            streams.emptied().await;
+            sleep_until(late).await;
+        };
+        tokio::select! {
+            accepted = connection.accept() => match accepted {
+                Some(Ok(accepted)) => respond(accepted, Instant::now() > late),
+                Some(Err(_)) | None => return,
+            },
+            () = over => return,
+        }
+    }
+}
+
+fn builder(context: &Context) -> Builder {
+    let streams = context.config.limits.max_streams;
+    let head = u32::try_from(context.config.handshake.max_head_bytes).unwrap_or(u32::MAX);
     let mut builder = Builder::new();
     builder
         .enable_connect_protocol()
         .max_concurrent_streams(streams)
-        .max_header_list_size(
-            u32::try_from(context.config.handshake.max_head_bytes).unwrap_or(u32::MAX),
-        )
+        .max_header_list_size(head)
+        .max_send_buffer_size(SEND_BUFFER)
         .initial_window_size(STREAM_WINDOW)
         // So that streams which stand still never stop the others.
         .initial_connection_window_size(STREAM_WINDOW.saturating_mul(streams).min(1 << 30));
-    let handshake = timeout(context.config.handshake.handshake_timeout, builder.handshake(stream));
-    let Ok(Ok(mut connection)) = handshake.await else { return };
-    let under_way = Arc::new(());
-    let mut draining = context.draining();
-    let respond = |(request, respond): (Request<RecvStream>, SendResponse<Bytes>)| {
-        let (parts, receive) = request.into_parts();
-        let stream = Stream { respond, receive, counted: under_way.clone() };
-        tokio::spawn(respond_to(context.clone(), parts, stream, remote.clone(), place.clone()));
-    };
-    let mut idle = Idle::default();
-    loop {
-        tokio::select! {
-            accepted = connection.accept() => match accepted {
-                Some(Ok(accepted)) => respond(accepted),
-                // Its streams are told how it ended.
-                Some(Err(_)) | None => return,
-            },
-            () = sleep(limits.idle_timeout / 2) => {
-                if idle.tick(Arc::strong_count(&under_way) == 1) {
-                    break;
-                }
-            }
-            () = draining.wait() => break,
-        }
-    }
-    // No stream is taken any more; those that are open go on to their end.
-    connection.graceful_shutdown();
-    let mut idle = Idle::default();
-    loop {
-        tokio::select! {
-            accepted = connection.accept() => match accepted {
-                Some(Ok(accepted)) => respond(accepted),
-                Some(Err(_)) | None => return,
-            },
-            // The peer is to end it, now that there is nothing left.
-            () = sleep(context.config.handshake.handshake_timeout / 2) => {
-                if idle.tick(Arc::strong_count(&under_way) == 1) {
-                    return;
-                }
-            }
-        }
-    }
+    builder
 }
 
 async fn respond_to(
@@ -136,10 +150,11 @@ async fn respond_to(
     #[cfg(feature = "hyper")]
     if let Some(service) = context.service_for(&asked) {
         let Stream { respond, receive, counted } = stream;
+        let stall_timeout = context.config.limits.stall_timeout;
         let head_only = asked.request.method() == Method::HEAD;
-        let (body, unread) = super::body::Body::http2(receive);
+        let (body, unread) = super::body::Body::http2(receive, stall_timeout);
         let answer = service.call(asked.request.map(|()| body)).await;
-        send_answer(answer, respond, head_only).await;
+        send_answer(answer, respond, head_only, stall_timeout).await;
         // It may be read in the background; whatever comes of it, not for long.
         let rest = async {
             if let Ok(receive) = unread.await {
@@ -158,7 +173,7 @@ async fn respond_to(
 struct Stream {
     respond: SendResponse<Bytes>,
     receive: RecvStream,
-    counted: Arc<()>,
+    counted: Counted,
 }
 
 impl Stream {
@@ -227,6 +242,7 @@ async fn send_answer(
     answer: super::service::Answer,
     mut respond: SendResponse<Bytes>,
     head_only: bool,
+    stall_timeout: Duration,
 ) {
     use http_body::Body as _;
     use std::future::poll_fn;
@@ -247,7 +263,9 @@ async fn send_answer(
             Ok(mut data) => {
                 while !data.is_empty() {
                     send.reserve_capacity(data.len());
-                    let Some(Ok(room)) = poll_fn(|cx| send.poll_capacity(cx)).await else { return };
+                    let room = poll_fn(|cx| send.poll_capacity(cx));
+                    // Dropped here, the stream is reset.
+                    let Ok(Some(Ok(room))) = timeout(stall_timeout, room).await else { return };
                     let piece = data.split_to(room.min(data.len()));
                     if send.send_data(piece, false).is_err() {
                         return;

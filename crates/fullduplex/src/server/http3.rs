@@ -53,7 +53,7 @@ pub(crate) async fn accept(endpoint: Endpoint, context: Arc<Context>) {
             let _ = incoming.retry();
             continue;
         }
-        match context.shared.enter(&peer) {
+        match context.enter(&peer) {
             Ok(place) => {
                 let (ticket, _) = context.shared.in_flight.enter();
                 let serving = serve(context.clone(), incoming, peer, ticket, place);
@@ -162,7 +162,9 @@ async fn respond_to(context: Arc<Context>, incoming: Incoming, remote: Remote, p
     #[cfg(feature = "hyper")]
     if let Some(service) = context.service_for(&asked) {
         let shared = super::shared_stream::SharedStream::new(reply.0);
-        let request = asked.request.map(|()| super::body::Body::http3(shared.clone()));
+        let stall_timeout = context.config.limits.stall_timeout;
+        let body = super::body::Body::http3(shared.clone(), stall_timeout);
+        let request = asked.request.map(|()| body);
         let head_only = request.method() == Method::HEAD;
         let answer = service.call(request).await;
         // A client that goes away is its own affair.

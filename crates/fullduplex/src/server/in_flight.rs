@@ -47,15 +47,27 @@ impl InFlight {
         queue.push_back(Arc::downgrade(&ticket.evicted));
         let full = self.count.fetch_add(1, Ordering::Relaxed) >= self.limit;
         if full {
-            while let Some(oldest) = queue.pop_front() {
-                if let Some(oldest) = oldest.upgrade() {
-                    // Kept until it is looked at.
-                    oldest.notify_one();
-                    break;
-                }
-            }
+            evict_oldest(&mut queue);
         }
         (ticket, full)
+    }
+
+    /// Makes some of the oldest give way: one in eight, and one at least.
+    pub(crate) fn make_room(&self) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..self.count.load(Ordering::Relaxed).div_ceil(8) {
+            evict_oldest(&mut queue);
+        }
+    }
+}
+
+fn evict_oldest(queue: &mut VecDeque<Weak<Notify>>) {
+    while let Some(oldest) = queue.pop_front() {
+        if let Some(oldest) = oldest.upgrade() {
+            // Kept until it is looked at.
+            oldest.notify_one();
+            return;
+        }
     }
 }
 
@@ -74,11 +86,11 @@ impl Drop for Ticket {
 
 /// Finds out that a connection of many streams has had none for a while, by a look at it now
 /// and then.
-#[cfg(any(feature = "http2", feature = "http3"))]
+#[cfg(feature = "http3")]
 #[derive(Default)]
 pub(crate) struct Idle(bool);
 
-#[cfg(any(feature = "http2", feature = "http3"))]
+#[cfg(feature = "http3")]
 impl Idle {
     /// Whether it is idle, and was so the last time.
     pub(crate) fn tick(&mut self, is_idle: bool) -> bool {
@@ -88,6 +100,8 @@ impl Idle {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[tokio::test]
@@ -103,6 +117,17 @@ mod tests {
         let (_fourth, full) = in_flight.enter();
         assert!(full);
         second.evicted().await;
+    }
+
+    #[tokio::test]
+    async fn room_is_made_from_the_oldest_on() {
+        let in_flight = InFlight::new(100);
+        let tickets: Vec<_> = (0..9).map(|_| in_flight.enter().0).collect();
+        in_flight.make_room();
+        tickets[0].evicted().await;
+        tickets[1].evicted().await;
+        let third = tickets[2].evicted();
+        assert!(tokio::time::timeout(Duration::ZERO, third).await.is_err());
     }
 
     #[test]

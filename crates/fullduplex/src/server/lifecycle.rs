@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::futures::Notified;
+use fullduplex_proto::{CloseCode, CloseFrame};
 use tokio::sync::{Notify, watch};
 
 use super::in_flight::InFlight;
@@ -11,6 +12,7 @@ use super::members::{Members, Place};
 use super::request::Denied;
 use super::stats::Record;
 use super::{End, NoSlot, Peer, ServerLimits, Slots, Stats, trace};
+use crate::driver::Driven;
 use crate::traffic::Traffic;
 
 /// What all connections of a server share.
@@ -19,10 +21,10 @@ pub(crate) struct Shared {
     pub(crate) members: Members,
     phase: watch::Sender<Phase>,
     slots: Slots,
-    /// A WebSocket has come while the server drains.
-    late: Notify,
     /// A connection or a WebSocket has ended.
     ended: Notify,
+    /// How many WebSockets were told that the server goes away.
+    told: AtomicUsize,
     pub(crate) record: Record,
 }
 
@@ -46,8 +48,8 @@ impl Shared {
             members: Members::default(),
             phase: watch::Sender::new(Phase::Serving),
             slots: Slots::new(limits.connections),
-            late: Notify::new(),
             ended: Notify::new(),
+            told: AtomicUsize::new(0),
             record: Record::default(),
         })
     }
@@ -76,6 +78,19 @@ impl Shared {
         });
     }
 
+    /// Tells a WebSocket that the server goes away (RFC 6455 §7.4.1).
+    pub(crate) fn tell(&self, websocket: Arc<dyn Driven>) {
+        let frame = CloseFrame::new(CloseCode::GOING_AWAY, "the server is going away").ok();
+        if websocket.close(frame) {
+            self.told.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many were told.
+    pub(crate) fn told(&self) -> usize {
+        self.told.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn end(&self) {
         self.phase.send_replace(Phase::Done);
     }
@@ -96,18 +111,9 @@ impl Shared {
         }
     }
 
-    /// Ready when a WebSocket comes from now on while the server drains.
-    pub(crate) fn late(&self) -> Notified<'_> {
-        self.late.notified()
-    }
-
-    /// A WebSocket has come. Gives whether it may stay: not when all is over.
-    pub(crate) fn note_come(&self) -> bool {
-        let phase = *self.phase.borrow();
-        if phase == Phase::Draining {
-            self.late.notify_waiters();
-        }
-        phase < Phase::Done
+    /// Whether a drain is over.
+    pub(crate) fn is_over(&self) -> bool {
+        *self.phase.borrow() == Phase::Done
     }
 
     /// Counts a WebSocket that opens in a server of somebody else's.
@@ -115,14 +121,12 @@ impl Shared {
         if self.is_draining() {
             return Err(Denied::Leaving);
         }
-        self.enter(&Peer::Unix).map_err(|full| Denied::Policy(503, full.to_string()))
+        self.enter(None).map_err(|full| Denied::Policy(503, full.to_string()))
     }
 
-    /// Counts a connection, if there is room for it.
-    pub(crate) fn enter(self: &Arc<Self>, peer: &Peer) -> Result<Arc<Place>, NoSlot> {
-        // Programs on this machine are no strangers, and often a proxy before us.
-        let is_near = peer.ip().is_some_and(|ip| ip.is_loopback());
-        let slot = self.slots.take(if is_near { &Peer::Unix } else { peer })?;
+    /// Counts a connection, if there is room for it: in all, and for the peer if that is given.
+    pub(crate) fn enter(self: &Arc<Self>, peer: Option<&Peer>) -> Result<Arc<Place>, NoSlot> {
+        let slot = self.slots.take(peer.unwrap_or(&Peer::Unix))?;
         self.record.accepted();
         Ok(Arc::new(Place { shared: self.clone(), slot: Some(slot) }))
     }

@@ -84,13 +84,16 @@ impl Listener {
     }
 
     /// The next connection. Errors are waited out: none of them is a reason to serve nobody
-    /// any more.
-    pub(crate) async fn accept(&self) -> (NetStream, Peer) {
+    /// any more. `make_room` is called where room may be what lacks.
+    pub(crate) async fn accept(&self, make_room: impl Fn()) -> (NetStream, Peer) {
         loop {
             match self.try_accept().await {
                 Ok(accepted) => return accepted,
                 Err(error) if is_of_one_connection(&error) => {}
-                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                Err(_) => {
+                    make_room();
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
     }

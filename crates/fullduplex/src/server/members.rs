@@ -59,13 +59,11 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
-    /// Gives also whether the server may have it: not when all is over.
-    pub(crate) fn new(place: Arc<Place>, driven: Weak<dyn Driven>, span: Span) -> (Self, bool) {
+    pub(crate) fn new(place: Arc<Place>, driven: Weak<dyn Driven>, span: Span) -> Self {
         let counters = Arc::<Counters>::default();
         let open = Open { driven, counters: counters.clone() };
         let key = place.shared.members.lock().insert(open);
-        let may_stay = place.shared.note_come();
-        (Self { place, key, counters, span }, may_stay)
+        Self { place, key, counters, span }
     }
 
     pub(crate) fn counters(&self) -> &Arc<Counters> {

@@ -15,6 +15,8 @@ mod bind;
 mod body;
 mod config;
 mod connection;
+#[cfg(feature = "http2")]
+mod counted;
 mod drain;
 mod forwarded;
 mod handshake;
@@ -34,6 +36,8 @@ pub(crate) mod members;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod origin;
+#[cfg(feature = "hyper")]
+mod patience;
 mod peer;
 mod proxy_protocol;
 mod rate;

@@ -243,12 +243,18 @@ impl Server {
 
 async fn accept(listener: Listener, context: Arc<Context>) {
     loop {
-        let (stream, peer) = listener.accept().await;
-        match context.shared.enter(&peer) {
+        // Too many files are open, most likely.
+        let make_room = || context.shared.in_flight.make_room();
+        let (stream, peer) = listener.accept(make_room).await;
+        match context.enter(&peer) {
             Ok(place) => {
-                let (ticket, _) = context.shared.in_flight.enter();
+                let (ticket, full) = context.shared.in_flight.enter();
                 let accepted = Accepted { stream, peer, ticket, place };
                 tokio::spawn(connection::serve(context.clone(), accepted));
+                if full {
+                    // Those that give way go before more come.
+                    tokio::task::yield_now().await;
+                }
             }
             Err(full) => {
                 trace::no_room(&peer, &full);

@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::net::UnixStream;
 
 use super::members::Place;
+use super::patience::Patient;
 use super::rejection::Rejection;
 use super::request::{Asked, Denied, rules};
 use super::{ServerConfig, ServerHandle, handshake};
@@ -263,9 +264,9 @@ fn unwrapped(upgraded: Upgraded) -> (NetStream, BytesMut) {
         Ok(parts) => return parts,
         Err(upgraded) => upgraded,
     };
-    match upgraded.downcast::<TokioIo<Rewind<NetStream>>>() {
+    match upgraded.downcast::<TokioIo<Patient<Rewind<NetStream>>>>() {
         Ok(parts) => {
-            let (before, stream) = parts.io.into_inner().into_parts();
+            let (before, stream) = parts.io.into_inner().into_inner().into_parts();
             let mut leftover = BytesMut::from(parts.read_buf);
             leftover.extend_from_slice(&before);
             (stream, leftover)

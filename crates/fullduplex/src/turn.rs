@@ -1,0 +1,14 @@
+//! Leaving others on the thread their turn.
+
+use std::task::{Context, Poll};
+
+use tokio::task::coop;
+
+/// Has what a read brought count for more than the one call, as it may be thousands of messages
+/// or frames. A task has 128 steps in its turn; each `step` bytes are one of them.
+pub(crate) fn spend(cx: &mut Context<'_>, bytes: usize, step: usize) {
+    for _ in 0..bytes / step {
+        let Poll::Ready(turn) = coop::poll_proceed(cx) else { return };
+        turn.made_progress();
+    }
+}

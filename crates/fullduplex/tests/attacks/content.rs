@@ -1,0 +1,114 @@
+//! Ordinary pages: short ones, endless ones, and one that takes what it is sent. Attacks on them.
+
+use std::future::Future;
+use std::io::Write;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use fullduplex::server::Body;
+use http::{Request, Response};
+use http_body::Frame;
+
+use crate::field::{Field, Never, short};
+use crate::raw::{connect_many, count_gone, read_some};
+
+/// `/endless` has no end, `/upload` answers when the content has ended, or failed.
+#[derive(Clone)]
+pub(crate) struct Pages;
+
+impl tower_service::Service<Request<Body>> for Pages {
+    type Response = Response<Page>;
+    type Error = Never;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Page>, Never>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Never>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Box::pin(async move {
+            let path = request.uri().path().to_owned();
+            Ok(Response::new(match path.as_str() {
+                "/endless" => Page { piece: vec![b'x'; 64 << 10].into(), endless: true },
+                "/upload" => Page::line(match length(request.into_body()).await {
+                    Ok(length) => format!("{length} bytes"),
+                    Err(error) => error.to_string(),
+                }),
+                _ => Page::line(format!("page {path}")),
+            }))
+        })
+    }
+}
+
+async fn length(mut body: Body) -> Result<usize, fullduplex::Error> {
+    use http_body::Body as _;
+    let mut length = 0;
+    while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        length += frame?.data_ref().map_or(0, Bytes::len);
+    }
+    Ok(length)
+}
+
+pub(crate) struct Page {
+    piece: Bytes,
+    endless: bool,
+}
+
+impl Page {
+    fn line(line: String) -> Self {
+        Self { piece: line.into(), endless: false }
+    }
+}
+
+impl http_body::Body for Page {
+    type Data = Bytes;
+    type Error = Never;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Never>>> {
+        let piece = self.piece.clone();
+        if !self.endless {
+            self.piece.clear();
+        }
+        Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(piece))))
+    }
+}
+
+#[test]
+fn content_that_does_not_come_and_answers_that_nobody_reads() {
+    let figures = Field::new(short()).besiege("HTTP/1.1 content and answers that stall", |field| {
+        let mut all = connect_many(field.address, 200);
+        let (uploads, readers) = all.split_at_mut(100);
+        for socket in uploads {
+            let head = b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc";
+            socket.write_all(head).unwrap();
+        }
+        for socket in readers {
+            socket.write_all(b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        }
+        // The server ends all of them, though nobody reads.
+        field.wait_for_the_end_of(200);
+        let said = read_some(&mut all[0]);
+        assert!(said.contains("stall_timeout") || said.is_empty(), "{said}");
+        (200, count_gone(&mut all))
+    });
+    assert!(figures.grown < 200, "{figures:?}");
+}
+
+#[test]
+fn idle_connections_of_pages() {
+    Field::new(short()).besiege("HTTP/1.1 idle after a page, and half a second head", |field| {
+        let mut all = connect_many(field.address, 200);
+        for (i, socket) in all.iter_mut().enumerate() {
+            socket.write_all(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            if i % 2 == 0 {
+                socket.write_all(b"GET /page HTTP/1.1\r\nHo").unwrap();
+            }
+        }
+        field.wait_for_the_end_of(200);
+        (200, count_gone(&mut all))
+    });
+}

@@ -1,0 +1,98 @@
+//! Many at once: what they hold, a message to all of them, and their end.
+//! `cargo xtask scale` does it with more.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use fullduplex::PreparedMessage;
+use fullduplex::server::Drain;
+
+use crate::field::{Field, short};
+use crate::files::descriptors;
+use crate::raw::{frame, open_many};
+
+fn resident() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}
+
+/// Reads a frame of fewer than 64 KiB from the server, its first byte first.
+fn read_frame(socket: &mut TcpStream) -> (u8, Vec<u8>) {
+    let mut head = [0; 2];
+    socket.read_exact(&mut head).unwrap();
+    let mut length = usize::from(head[1]);
+    if length == 126 {
+        let mut long = [0; 2];
+        socket.read_exact(&mut long).unwrap();
+        length = usize::from(u16::from_be_bytes(long));
+    }
+    let mut payload = vec![0; length];
+    socket.read_exact(&mut payload).unwrap();
+    (head[0], payload)
+}
+
+#[test]
+fn five_thousand_connections() {
+    // Both ends are in this process.
+    let count = 5000.min(descriptors().saturating_sub(200) / 2);
+    let mut config = short();
+    config.websocket.keepalive.interval = None;
+    let field = Field::new(config);
+    let before = resident();
+    let mut all = open_many(field.address, "/room", count);
+    field.wait_until("all are open", || field.handle.websockets() == count);
+    let each = |now: u64| now.saturating_sub(before) / count as u64;
+    let idle = each(resident());
+    for socket in &mut all {
+        socket.write_all(&frame(0x82, &[7; 1024])).unwrap();
+        assert_eq!(read_frame(socket).1.len(), 1024);
+    }
+    let echoed = each(resident());
+    println!("{count} connections, both ends: {idle} B each, after 1 KiB each way {echoed} B");
+    assert!(echoed < 8000, "{echoed}");
+
+    field.wait_until("all have joined", || field.room.len() == count);
+    let begun = Instant::now();
+    let published = field.room.publish(&PreparedMessage::new(vec![9; 64]));
+    assert_eq!((published.delivered, published.dropped), (count, 0));
+    for socket in &mut all {
+        assert_eq!(read_frame(socket), (0x82, vec![9; 64]));
+    }
+    println!("    64 B to all of them in {:.0?}", begun.elapsed());
+    drop(all);
+    field.wait_until("no connection is left", || field.handle.connections() == 0);
+    field.end();
+}
+
+#[test]
+fn a_drain_of_two_thousand() {
+    let count = 2000.min(descriptors().saturating_sub(200) / 2);
+    let mut config = short();
+    config.websocket.keepalive.interval = None;
+    config.websocket.close_timeout = Some(Duration::from_secs(20));
+    let field = Field::new(config);
+    let mut all = open_many(field.address, "/", count);
+    let handle = field.handle.clone();
+    let draining = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let drain = Drain { deadline: Duration::from_secs(20), spread: Duration::from_millis(300) };
+        runtime.block_on(handle.drain(drain))
+    });
+    let mut told = 0;
+    let begun = Instant::now();
+    for socket in &mut all {
+        let (first, payload) = read_frame(socket);
+        assert_eq!((first, &payload[..2]), (0x88, &[0x03, 0xE9][..]));
+        socket.write_all(&frame(0x88, &payload)).unwrap();
+        told += 1;
+    }
+    for socket in &mut all {
+        let mut rest = Vec::new();
+        assert_eq!(socket.read_to_end(&mut rest).unwrap(), 0, "the server closes first");
+    }
+    let report = draining.join().unwrap();
+    println!("a drain of {count}: {report}, {told} by their own count, in {:.1?}", begun.elapsed());
+    assert_eq!((report.told, report.cut, report.cut_http, told), (count, 0, 0, count));
+    field.end();
+}

@@ -1,0 +1,121 @@
+//! Drains that somebody would hold up.
+
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fullduplex::WebSocket;
+use fullduplex::server::{Drain, Handshake, Server, ServerConfig, ServerHandle};
+use tokio::runtime::Runtime;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use crate::content::Pages;
+use crate::field::SLACK;
+use crate::raw::{connect_from, count_gone, frame as ws_frame, open, upgrade};
+use crate::streams::{
+    END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW, connect_to, frame, get, websocket,
+};
+
+/// A server on a runtime that goes on when it has ended.
+struct Draining {
+    runtime: Runtime,
+    address: SocketAddr,
+    handle: ServerHandle,
+    serving: JoinHandle<()>,
+    /// Handlers of `/later` wait for it before they accept.
+    accept: Arc<Notify>,
+}
+
+async fn answer(handshake: Handshake, accept: Arc<Notify>) {
+    if handshake.request().uri().path() == "/later" {
+        accept.notified().await;
+    }
+    let Ok(websocket) = handshake.accept().await else { return };
+    echo(websocket).await;
+}
+
+async fn echo(mut websocket: WebSocket) {
+    while let Some(Ok(message)) = websocket.next().await {
+        if websocket.send(message).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn start() -> Draining {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.unwrap();
+    let accept = Arc::<Notify>::default();
+    let accepts = accept.clone();
+    // With the deadlines of the defaults, which are longer than the drain's.
+    let config = ServerConfig { http2: true, ..ServerConfig::default() };
+    let server = runtime.block_on(Server::bind("127.0.0.1:0")).unwrap().config(config);
+    let server = server.service(Pages);
+    let (address, handle) = (server.local_addr().unwrap(), server.handle());
+    let serving = server.serve_handshakes(move |handshake| answer(handshake, accepts.clone()));
+    let serving = runtime.spawn(serving);
+    Draining { runtime, address, handle, serving, accept }
+}
+
+/// Waits for what has to come.
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < SLACK, "not in {SLACK:?}: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_drain_cuts_off_whatever_stands_still() {
+    let Draining { runtime, address, handle, serving, .. } = start();
+    let mut all =
+        vec![connect_from(0, address), connect_from(1, address), connect_from(2, address)];
+    all[0].write_all(b"GET / HT").unwrap();
+    all[1].write_all(b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    all[2].write_all(b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n").unwrap();
+    // A WebSocket that says nothing any more.
+    all.push(open(3, address, "/"));
+    for stream in 4..7 {
+        all.push(connect_to(stream, address, &[(INITIAL_WINDOW, 0)]));
+    }
+    // HTTP/2: nothing at all, a page and a WebSocket behind windows of 0.
+    all[5].write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &get("/endless"))).unwrap();
+    all[6].write_all(&frame(HEADERS, END_HEADERS, 1, &websocket("/"))).unwrap();
+    all[6].write_all(&frame(0, 0, 1, &ws_frame(0x82, b"hello"))).unwrap();
+    wait_until("all have come", || handle.websockets() == 2 && handle.connections() == 7);
+    let drain = Drain { deadline: Duration::from_millis(500), spread: Duration::ZERO };
+    let report = runtime.block_on(handle.drain(drain));
+    println!("a drain of what stands still: {report}");
+    assert_eq!((report.told, report.cut), (2, 2));
+    assert!(report.cut_http >= 4, "{report}");
+    runtime.block_on(serving).unwrap();
+    wait_until("all sockets are closed", || count_gone(&mut all) == all.len());
+}
+
+#[test]
+fn nothing_is_accepted_during_a_drain() {
+    let Draining { runtime, address, handle, serving, accept } = start();
+    let mut late = connect_from(0, address);
+    late.write_all(upgrade("/later", "").as_bytes()).unwrap();
+    wait_until("it has come to the handler", || handle.stats().accepted == 1);
+    std::thread::sleep(Duration::from_millis(200));
+    let draining = runtime.spawn({
+        let handle = handle.clone();
+        async move { handle.drain(Drain { spread: Duration::ZERO, ..Drain::default() }).await }
+    });
+    std::thread::sleep(Duration::from_millis(200));
+    accept.notify_one();
+    let mut said = String::new();
+    late.read_to_string(&mut said).unwrap();
+    assert!(
+        said.starts_with("HTTP/1.1 503 ") && said.to_lowercase().contains("retry-after"),
+        "{said}"
+    );
+    let report = runtime.block_on(draining).unwrap();
+    assert_eq!((report.told, report.cut, report.cut_http), (0, 0, 0));
+    runtime.block_on(serving).unwrap();
+}

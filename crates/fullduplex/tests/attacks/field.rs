@@ -1,0 +1,207 @@
+//! The server, and what an attack on it comes to.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use fullduplex::group::{Group, Slow};
+use fullduplex::server::{
+    Certificate, Drain, Handshake, Pem, ServerConfig, ServerHandle, Stats, TlsConfig, Workers,
+};
+use fullduplex::{DeflateConfig, KeepaliveConfig};
+use tokio::sync::Notify;
+
+use crate::content::Pages;
+use crate::siblings::{SIBLINGS, Siblings};
+
+/// More than any deadline of [`short`] takes on a busy machine.
+pub(crate) const SLACK: Duration = Duration::from_secs(20);
+
+/// One attack at a time, as they measure the memory of the process.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// A server that is attacked.
+pub(crate) struct Field {
+    pub(crate) address: SocketAddr,
+    pub(crate) handle: ServerHandle,
+    /// Those who joined at `/room`.
+    pub(crate) room: Group,
+    /// The handlers that run.
+    pub(crate) handlers: Arc<AtomicUsize>,
+    /// Ends the handlers of `/never`.
+    pub(crate) release: Arc<Notify>,
+    /// The connections that were accepted before the attack.
+    before: AtomicU64,
+    certificate: Option<String>,
+    serving: JoinHandle<()>,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// What an attack came to.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    /// Growth of the resident memory at its peak, in MiB.
+    pub(crate) grown: u64,
+    pub(crate) stats: Stats,
+}
+
+/// The defaults with short deadlines.
+pub(crate) fn short() -> ServerConfig {
+    let second = Duration::from_secs(1);
+    let mut config = ServerConfig { http2: true, ..ServerConfig::default() };
+    config.handshake.handshake_timeout = second;
+    config.limits.idle_timeout = second;
+    config.limits.stall_timeout = second;
+    config.websocket.keepalive = KeepaliveConfig { interval: Some(second), timeout: 3 * second };
+    config.websocket.close_timeout = Some(second);
+    config.websocket.deflate = Some(DeflateConfig::balanced());
+    config
+}
+
+struct Running(Arc<AtomicUsize>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+async fn answer(handshake: Handshake, room: Group, release: Arc<Notify>, running: Running) {
+    let path = handshake.request().uri().path().to_owned();
+    match path.as_str() {
+        // Keeps the handshake.
+        "/never" => return release.notified().await,
+        // Without a word on the standard error.
+        "/panic" => std::panic::resume_unwind(Box::new("as asked for")),
+        _ => {}
+    }
+    let Ok(mut websocket) = handshake.accept().await else { return };
+    let _member = (path == "/room").then(|| room.join(&websocket, Slow::DropNewest));
+    if path == "/deaf" {
+        // Never reads.
+        return release.notified().await;
+    }
+    while let Some(Ok(message)) = websocket.next().await {
+        if websocket.send(message).await.is_err() {
+            break;
+        }
+    }
+    drop(running);
+}
+
+impl Field {
+    pub(crate) fn new(config: ServerConfig) -> Self {
+        Self::start(config, None)
+    }
+
+    pub(crate) fn with_tls(config: ServerConfig) -> Self {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        let pem = Certificate::new(Pem::text(certificate.clone()), Pem::text(key));
+        let tls = TlsConfig::builder().certificate(pem).build().unwrap();
+        Self::start(config, Some((certificate, tls)))
+    }
+
+    fn start(config: ServerConfig, tls: Option<(String, TlsConfig)>) -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let (certificate, tls) = tls.unzip();
+        let workers = Workers::bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
+        let workers = workers.config(config).with(|server| {
+            let server = server.service(Pages);
+            if let Some(tls) = tls { server.tls(tls) } else { server }
+        });
+        let (address, handle) = (workers.local_addr(), workers.handle());
+        let (room, handlers) = (Group::new(), Arc::<AtomicUsize>::default());
+        let release = Arc::<Notify>::default();
+        let (joined, counted, released) = (room.clone(), handlers.clone(), release.clone());
+        let serving = thread::spawn(move || {
+            let served = workers.serve_handshakes(move |handshake| {
+                counted.fetch_add(1, Ordering::SeqCst);
+                let running = Running(counted.clone());
+                answer(handshake, joined.clone(), released.clone(), running)
+            });
+            served.unwrap();
+        });
+        let before = AtomicU64::new(0);
+        Self { address, handle, room, handlers, release, before, certificate, serving, _turn: turn }
+    }
+
+    /// Has it attacked while siblings talk to it. `attack` gives how many attackers there were
+    /// and how many of them were cut.
+    pub(crate) fn besiege(
+        self,
+        name: &str,
+        attack: impl FnOnce(&Self) -> (usize, usize),
+    ) -> Figures {
+        let siblings = Siblings::start(self.address, self.certificate.as_deref());
+        thread::sleep(Duration::from_millis(300));
+        let before = reset_peak();
+        self.before.store(self.handle.stats().accepted, Ordering::SeqCst);
+        siblings.attack_begins();
+        let begun = Instant::now();
+        let (attackers, cut) = attack(&self);
+        let took = begun.elapsed();
+        // So that there is something to compare.
+        thread::sleep(Duration::from_millis(500).saturating_sub(took));
+        let grown = fullduplex_testkit::peak_rss().saturating_sub(before) >> 20;
+        let mut seen = siblings.finish();
+        // Whatever the attackers did, nothing of them is left.
+        self.wait_until("no connection is left", || self.handle.connections() == 0);
+        let stats = self.handle.stats();
+        assert_eq!(stats.websockets, 0);
+        println!(
+            "{name:<44} {took:>6.1?}  siblings {} → {}  newcomers {}  +{grown} MiB  cut {cut} of {attackers}",
+            percentiles(&mut seen.before),
+            percentiles(&mut seen.during),
+            percentiles(&mut seen.newcomers),
+        );
+        assert!(!seen.during.is_empty() && !seen.newcomers.is_empty(), "siblings are served");
+        self.end();
+        Figures { grown, stats }
+    }
+
+    /// Waits until so many attackers have come, and all are gone, whether they read or not.
+    pub(crate) fn wait_for_the_end_of(&self, attackers: usize) {
+        let come = self.before.load(Ordering::SeqCst) + attackers as u64;
+        self.wait_until("attackers have come", || self.handle.stats().accepted >= come);
+        self.wait_until("attackers are gone", || self.handle.connections() <= SIBLINGS);
+    }
+
+    /// Waits for what has to come.
+    pub(crate) fn wait_until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
+        let deadline = Instant::now() + SLACK;
+        while !is_so() {
+            let stats = self.handle.stats();
+            assert!(Instant::now() < deadline, "not in {SLACK:?}: {what}; {stats:?}");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Drains the server, which then ends.
+    pub(crate) fn end(self) {
+        let drain = Drain { deadline: Duration::from_secs(1), spread: Duration::ZERO };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(self.handle.drain(drain));
+        self.serving.join().unwrap();
+    }
+}
+
+/// Has the peak of the memory counted anew, and gives what is in use now.
+fn reset_peak() -> u64 {
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+    fullduplex_testkit::peak_rss()
+}
+
+/// The median and the 99th, in milliseconds.
+pub(crate) fn percentiles(times: &mut [Duration]) -> String {
+    times.sort_unstable();
+    let at = |of: usize| times.get((times.len() * of / 100).min(times.len().max(1) - 1));
+    let millis = |time: Option<&Duration>| time.map_or(f64::NAN, |t| t.as_secs_f64() * 1e3);
+    format!("{:.2}/{:.2} ms", millis(at(50)), millis(at(99)))
+}
+
+/// An error that is none, for services.
+pub(crate) type Never = Infallible;

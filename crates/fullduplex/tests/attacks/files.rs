@@ -1,0 +1,92 @@
+//! A server that has no more files to open.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use fullduplex::server::Server;
+
+use crate::raw::{connect_many, frame, open, upgrade};
+
+/// How many files this process may have open.
+pub(crate) fn descriptors() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    line.split_whitespace().nth(3).unwrap().parse().unwrap_or(usize::MAX)
+}
+
+/// What the inner run does.
+#[test]
+#[ignore = "run by the other test, with few files"]
+fn serve_with_few_files() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let server = Server::bind("127.0.0.1:0").await.unwrap();
+        println!("\nlistening on {}", server.local_addr().unwrap());
+        tokio::spawn(server.serve(|mut websocket| async move {
+            while let Some(Ok(message)) = websocket.next().await {
+                let _ = websocket.send(message).await;
+            }
+        }));
+        let over = tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0]));
+        over.await.unwrap().unwrap();
+    });
+}
+
+struct Serving(Child);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn echoed(socket: &mut TcpStream) {
+    socket.write_all(&frame(0x82, b"still there?")).unwrap();
+    let mut answer = [0; 14];
+    socket.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer[2..], b"still there?");
+}
+
+#[test]
+fn a_server_without_files_goes_on() {
+    let mut child = Command::new("sh");
+    child.args(["-c", "ulimit -n 48 && exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
+    child.args(["--exact", "files::serve_with_few_files", "--ignored", "--nocapture"]);
+    let child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut serving = Serving(child);
+    let lines = BufReader::new(serving.0.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut listening = lines.filter_map(|line| line.strip_prefix("listening on ")?.parse().ok());
+    let address: SocketAddr = listening.next().unwrap();
+
+    let mut sibling = open(0, address, "/");
+    echoed(&mut sibling);
+    let storm = connect_many(address, 200);
+    for mut socket in &storm {
+        socket.write_all(b"GET / HT").unwrap();
+    }
+    // Half-open ones give way, also for those who wait to be accepted.
+    let begun = Instant::now();
+    let mut newcomer = open(1, address, "/");
+    echoed(&mut newcomer);
+    echoed(&mut sibling);
+    let during = begun.elapsed();
+    assert!(during < Duration::from_secs(8), "only the deadline made room: {during:?}");
+    drop(storm);
+
+    // And so many open ones that nothing is left to give way.
+    let mut all: Vec<_> = connect_many(address, 60);
+    for socket in &mut all {
+        socket.write_all(upgrade("/", "").as_bytes()).unwrap();
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    echoed(&mut sibling);
+    drop(all);
+    for i in 0..100 {
+        echoed(&mut open(i, address, "/"));
+    }
+    echoed(&mut sibling);
+    println!("too many open files: a newcomer was served in {during:.1?} during the storm");
+}

@@ -1,0 +1,303 @@
+//! Attacks on HTTP/2.
+
+use std::io::Write;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use crate::field::{Field, short};
+use crate::raw::{count_gone, flood_many, frame as ws_frame};
+use crate::streams::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, INITIAL_WINDOW, PING, RST_STREAM,
+    SETTINGS, block, connect, field_of, frame, frames, get, websocket,
+};
+
+const LONG: Duration = Duration::from_secs(20);
+/// `REFUSED_STREAM`.
+const REFUSED: [u8; 4] = [0, 0, 0, 7];
+
+#[test]
+fn rapid_reset() {
+    // CVE-2023-44487.
+    for (name, path) in [("rapid reset of pages", "/page"), ("rapid reset of WebSockets", "/")] {
+        let figures = Field::new(short()).besiege(name, |field| {
+            let block = if path == "/" { websocket(path) } else { get(path) };
+            let mut all = Vec::new();
+            for stream in (1..200_000).step_by(2) {
+                all.extend(frame(HEADERS, END_HEADERS, stream, &block));
+                all.extend(frame(RST_STREAM, 0, stream, &[0, 0, 0, 8]));
+            }
+            let sockets = (0..8).map(|i| connect(i, field, &[])).collect();
+            (8, flood_many(sockets, &all, LONG))
+        });
+        assert!(figures.grown < 100, "{figures:?}");
+    }
+}
+
+#[test]
+fn streams_that_are_reset_while_they_are_answered() {
+    let figures = Field::new(short()).besiege("slow reset of unanswered WebSockets", |field| {
+        let mut socket = connect(0, field, &[]);
+        // Once it is served, each stream comes to a handler.
+        assert!(!frames(&mut socket).is_empty());
+        let mut most = 0;
+        for stream in (1..2000).step_by(2) {
+            let asks = frame(HEADERS, END_HEADERS, stream, &websocket("/never"));
+            // So that it has come to the handler.
+            let pause = Duration::from_millis(2);
+            let reset = frame(RST_STREAM, 0, stream, &[0, 0, 0, 8]);
+            let asked = socket.write_all(&asks).map(|()| thread::sleep(pause));
+            if asked.and_then(|()| socket.write_all(&reset)).is_err() {
+                // Some were reset before they were looked at, and that too often.
+                break;
+            }
+            most = most.max(field.handlers.load(Ordering::SeqCst));
+        }
+        let refused = frames(&mut socket);
+        let refused = refused.iter().filter(|f| f.kind == RST_STREAM && f.payload == REFUSED);
+        println!("    {most} handlers at most, {} refused", refused.count());
+        // Twice `max_streams`, and the siblings.
+        assert!((20..=210).contains(&most), "{most}");
+        field.release.notify_waiters();
+        (1, 0)
+    });
+    assert!(figures.grown < 20, "{figures:?}");
+}
+
+#[test]
+fn floods_of_continuation() {
+    for (name, piece) in [("CONTINUATION, full", &[b'x'; 16_000][..]), ("CONTINUATION, empty", &[])]
+    {
+        let figures = Field::new(short()).besiege(name, |field| {
+            let sockets: Vec<_> = (0..8).map(|i| connect(i, field, &[])).collect();
+            // A field that has begun and does not end.
+            let begun = [&get("/page")[..], &[0, 1, b'x', 127, 0x80]].concat();
+            for mut socket in &sockets {
+                socket.write_all(&frame(HEADERS, END_STREAM, 1, &begun)).unwrap();
+            }
+            (8, flood_many(sockets, &frame(CONTINUATION, 0, 1, piece).repeat(50), LONG))
+        });
+        assert!(figures.grown < 50, "{figures:?}");
+    }
+}
+
+#[test]
+fn floods_of_data() {
+    // On WebSockets that nobody reads: a flood of nothing, and one of single bytes.
+    for (name, piece) in [("DATA, empty", &[][..]), ("DATA, single bytes", &[0x82])] {
+        let figures = Field::new(short()).besiege(name, |field| {
+            let sockets: Vec<_> = (0..8).map(|i| connect(i, field, &[])).collect();
+            for mut socket in &sockets {
+                socket.write_all(&frame(HEADERS, END_HEADERS, 1, &websocket("/deaf"))).unwrap();
+            }
+            let flood = frame(DATA, 0, 1, piece).repeat(1000);
+            let cut = flood_many(sockets, &flood, Duration::from_secs(5));
+            field.release.notify_waiters();
+            (8, cut)
+        });
+        assert!(figures.grown < 100, "{figures:?}");
+    }
+}
+
+#[test]
+fn floods_of_what_wants_an_answer() {
+    for (name, kind, payload) in
+        [("SETTINGS flood", SETTINGS, &[][..]), ("PING flood", PING, &[0; 8])]
+    {
+        let figures = Field::new(short()).besiege(name, |field| {
+            let sockets = (0..8).map(|i| connect(i, field, &[])).collect();
+            (8, flood_many(sockets, &frame(kind, 0, 0, payload).repeat(1000), LONG))
+        });
+        assert!(figures.grown < 50, "{figures:?}");
+    }
+}
+
+#[test]
+fn windows_that_stay_shut() {
+    let figures =
+        Field::new(short()).besiege("windows of 0: pages, WebSockets, all unread", |field| {
+            let mut all: Vec<_> =
+                (0..40).map(|i| connect(i, field, &[(INITIAL_WINDOW, 0)])).collect();
+            for (i, socket) in all.iter_mut().enumerate() {
+                for stream in (1..100).step_by(2) {
+                    let mut bytes;
+                    if i % 2 == 0 {
+                        bytes = frame(HEADERS, END_HEADERS | END_STREAM, stream, &get("/endless"));
+                    } else {
+                        bytes = frame(HEADERS, END_HEADERS, stream, &websocket("/"));
+                        // An echo that does not go out.
+                        bytes.extend(frame(DATA, 0, stream, &ws_frame(0x82, &[7; 1000])));
+                    }
+                    socket.write_all(&bytes).unwrap();
+                }
+            }
+            field.wait_until("all of them stand still", || field.handle.websockets() >= 1000);
+            field.wait_for_the_end_of(40);
+            (40, count_gone(&mut all))
+        });
+    assert!(figures.grown < 100, "{figures:?}");
+}
+
+#[test]
+fn sockets_that_are_never_read() {
+    let figures = Field::new(short()).besiege("HTTP/2 windows open, socket unread", |field| {
+        let wide = [(INITIAL_WINDOW, i32::MAX.cast_unsigned())];
+        let mut all: Vec<_> = (0..40).map(|i| connect(i, field, &wide)).collect();
+        for (i, socket) in all.iter_mut().enumerate() {
+            // The connection's window, too.
+            socket.write_all(&frame(8, 0, 0, &0x7000_0000_u32.to_be_bytes())).unwrap();
+            for stream in (1..100).step_by(2) {
+                let bytes = if i % 2 == 0 {
+                    frame(HEADERS, END_HEADERS | END_STREAM, stream, &get("/endless"))
+                } else {
+                    frame(HEADERS, END_HEADERS, stream, &websocket("/room"))
+                };
+                socket.write_all(&bytes).unwrap();
+            }
+        }
+        field.wait_until("all of them have joined", || field.room.len() >= 1000);
+        let message = fullduplex::PreparedMessage::new(vec![7; 60_000]);
+        for _ in 0..100 {
+            field.room.publish(&message);
+            thread::sleep(Duration::from_millis(5));
+        }
+        field.wait_for_the_end_of(40);
+        (40, count_gone(&mut all))
+    });
+    // 64 KiB for each of 2,000 streams, and as much in each WebSocket.
+    assert!(figures.grown < 400, "{figures:?}");
+}
+
+#[test]
+fn more_streams_than_may_be() {
+    Field::new(short()).besiege("1,000 streams at once", |field| {
+        let mut socket = connect(0, field, &[]);
+        for stream in (1..2000).step_by(2) {
+            socket.write_all(&frame(HEADERS, END_HEADERS, stream, &websocket("/"))).unwrap();
+        }
+        let refused = frames(&mut socket);
+        let refused = refused.iter().filter(|f| f.kind == RST_STREAM && f.payload == REFUSED);
+        assert_eq!(refused.count(), 900);
+        (1, 0)
+    });
+}
+
+#[test]
+fn a_connection_whose_streams_are_done_is_ended() {
+    Field::new(short()).besiege("HTTP/2 idle after a page, no answer to PING", |field| {
+        let mut all: Vec<_> = (0..50).map(|i| connect(i, field, &[])).collect();
+        for (i, socket) in all.iter_mut().enumerate() {
+            // Some have not even had a request, or only half of one.
+            let flags = [END_HEADERS | END_STREAM, END_STREAM][i % 2];
+            if i % 3 != 0 {
+                socket.write_all(&frame(HEADERS, flags, 1, &get("/page"))).unwrap();
+            }
+        }
+        field.wait_for_the_end_of(50);
+        (50, count_gone(&mut all))
+    });
+}
+
+#[test]
+fn content_that_stalls() {
+    Field::new(short()).besiege("HTTP/2 content that stalls", |field| {
+        let mut all: Vec<_> = (0..50).map(|i| connect(i, field, &[])).collect();
+        let post = block(&[
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":path", "/upload"),
+            (":authority", "localhost"),
+        ]);
+        for socket in &mut all {
+            socket.write_all(&frame(HEADERS, END_HEADERS, 1, &post)).unwrap();
+            socket.write_all(&frame(DATA, 0, 1, b"begun")).unwrap();
+        }
+        field.wait_for_the_end_of(50);
+        (50, count_gone(&mut all))
+    });
+}
+
+#[test]
+fn header_lists_without_measure() {
+    let figures = Field::new(short()).besiege("huge header lists and HPACK bombs", |field| {
+        let mut answered = 0;
+        for i in 0..40 {
+            let mut socket = connect(i, field, &[]);
+            let mut fields = get("/page");
+            if i % 2 == 0 {
+                fields.extend(field_of(0, "x", &"y".repeat(100_000)));
+            } else {
+                // 4,000 bytes are remembered, and then named by one byte each.
+                fields.extend(field_of(0x40, "x", &"y".repeat(4000)));
+                fields.extend(vec![0xBE; 100_000]);
+            }
+            let mut pieces = fields.chunks(16_000).peekable();
+            let first = pieces.next().unwrap();
+            let _ = socket.write_all(&frame(HEADERS, END_STREAM, 1, first));
+            while let Some(piece) = pieces.next() {
+                let flags = if pieces.peek().is_none() { END_HEADERS } else { 0 };
+                let _ = socket.write_all(&frame(CONTINUATION, flags, 1, piece));
+            }
+            // Refused with 431, or ended; `0x88` would be a status of 200.
+            let said = frames(&mut socket);
+            assert!(!said.iter().any(|f| f.kind == HEADERS && f.payload[0] == 0x88), "{said:?}");
+            answered += usize::from(said.iter().any(|f| f.kind == HEADERS || f.kind == GOAWAY));
+        }
+        println!("    {answered} of 40 were answered");
+        (0, 0)
+    });
+    assert!(figures.grown < 30, "{figures:?}");
+}
+
+#[test]
+fn pseudo_headers_that_make_no_request() {
+    Field::new(short()).besiege("malformed pseudo-headers", |field| {
+        let ask = |i, fields: &[(&str, &str)]| {
+            let mut socket = connect(i, field, &[]);
+            socket.write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &block(fields))).unwrap();
+            let said = frames(&mut socket);
+            said.iter().any(|f| f.stream == 1 && f.kind == HEADERS && f.payload[0] == 0x88)
+        };
+        let (m, s, p, a) =
+            ((":method", "GET"), (":scheme", "http"), (":path", "/page"), (":authority", "a"));
+        assert!(ask(0, &[m, s, p, a]), "a request in order is answered");
+        for (i, fields) in [
+            &[][..],
+            &[s, p, a],
+            &[m, p, a],
+            &[m, s, a],
+            &[m, m, s, p, a],
+            &[m, s, p, p, a],
+            &[m, s, p, a, a],
+            &[m, s, p, a, (":status", "200")],
+            &[m, s, p, a, (":what", "x")],
+            &[m, s, ("x", "y"), p, a],
+            &[m, s, p, a, ("Upper", "y")],
+            &[m, s, p, a, ("x y", "z")],
+            &[m, s, p, a, ("x", "a\nb")],
+            &[m, s, p, a, ("connection", "upgrade")],
+            &[m, s, p, a, ("transfer-encoding", "chunked")],
+            &[m, s, p, a, ("te", "gzip")],
+            &[m, s, p, a, ("content-length", "x")],
+            &[m, s, p, a, ("content-length", "5")],
+            &[m, s, (":path", ""), a],
+            &[m, s, p, a, (":protocol", "websocket")],
+            &[(":method", "CONNECT"), s, p, a],
+            &[(":method", "CONNECT"), a],
+            &[(":method", "CONNECT"), s, p, a, (":protocol", "other")],
+            &[(":method", "G T"), s, p, a],
+            &[m, s, p, (":authority", "a b")],
+            &[m, s, p, ("host", "b"), a],
+            &[m, s, p, a, ("host", "b")],
+        ]
+        .iter()
+        .enumerate()
+        {
+            let taken = ask(i, fields);
+            // RFC 9113 §8.3.1: different hosts are for whoever minds; a page does not.
+            let minds = fields.last() != Some(&("host", "b"));
+            assert!(!taken || !minds, "{fields:?}");
+        }
+        (0, 0)
+    });
+}

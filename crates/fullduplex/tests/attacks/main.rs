@@ -1,0 +1,26 @@
+//! A server under attack: a real one, in threads of its own, with clients beside the attackers
+//! that want to be served all the while.
+//!
+//! `cargo test --all-features --test attacks -- --nocapture` prints what each attack came to:
+//! the round trips of the siblings before and during it, the time newcomers took to be served,
+//! the growth of memory (the attackers' own included), and how many attackers were cut.
+
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
+// The figures are what these tests are also for.
+#![allow(clippy::print_stdout)]
+#![cfg(all(feature = "http2", feature = "hyper", feature = "tls", target_os = "linux"))]
+
+mod content;
+mod crowd;
+mod drains;
+mod field;
+mod files;
+mod frames;
+mod http2;
+mod opening;
+mod raw;
+mod siblings;
+mod smuggling;
+mod storms;
+mod streams;

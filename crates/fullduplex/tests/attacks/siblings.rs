@@ -1,0 +1,136 @@
+//! Honest clients that are served while others attack.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use fullduplex::client::{Proxies, Roots, TlsSettings, Version};
+use fullduplex::{Client, CloseCode, WebSocket};
+
+/// How long an honest client waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// How many there are, on both versions of HTTP by turns.
+const TALKERS: usize = 4;
+
+/// The connections that they have at most: of the talkers, and of a newcomer.
+pub(crate) const SIBLINGS: usize = TALKERS + 1;
+
+/// The times at which the siblings were answered.
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) before: Vec<Duration>,
+    pub(crate) during: Vec<Duration>,
+    /// From the beginning of a connection to the first echo.
+    pub(crate) newcomers: Vec<Duration>,
+}
+
+/// Threads of siblings.
+pub(crate) struct Siblings {
+    phase: Arc<AtomicU8>,
+    threads: Vec<JoinHandle<Seen>>,
+}
+
+const BEFORE: u8 = 0;
+const DURING: u8 = 1;
+const OVER: u8 = 2;
+
+impl Siblings {
+    /// Siblings of a server, whose certificate this is if it has TLS.
+    pub(crate) fn start(address: SocketAddr, certificate: Option<&str>) -> Self {
+        let phase = Arc::new(AtomicU8::new(BEFORE));
+        let client = |version| {
+            let mut builder = Client::builder().proxies(Proxies::none()).version(version);
+            if let Some(pem) = certificate {
+                let tls = TlsSettings::new().roots(Roots::None).add_authorities(pem.as_bytes());
+                builder = builder.tls(tls.unwrap());
+            }
+            builder.build().unwrap()
+        };
+        let scheme = if certificate.is_some() { "wss" } else { "ws" };
+        let url = format!("{scheme}://localhost:{}/", address.port());
+        let spawn = |client, talks| {
+            let (phase, url) = (phase.clone(), url.clone());
+            thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.unwrap().block_on(async move {
+                    if talks {
+                        talk(&client, &url, &phase).await
+                    } else {
+                        come(&client, &url, &phase).await
+                    }
+                })
+            })
+        };
+        let versions = [Version::Http1, Version::Http2];
+        let talkers = versions.into_iter().cycle().take(TALKERS);
+        let mut threads: Vec<_> = talkers.map(|version| spawn(client(version), true)).collect();
+        threads.push(spawn(client(Version::Http1), false));
+        Self { phase, threads }
+    }
+
+    pub(crate) fn attack_begins(&self) {
+        self.phase.store(DURING, Ordering::SeqCst);
+    }
+
+    /// Ends them; panics if one was not served.
+    pub(crate) fn finish(self) -> Seen {
+        self.phase.store(OVER, Ordering::SeqCst);
+        let mut all = Seen::default();
+        for thread in self.threads {
+            let seen = thread.join().unwrap();
+            all.before.extend(seen.before);
+            all.during.extend(seen.during);
+            all.newcomers.extend(seen.newcomers);
+        }
+        all
+    }
+}
+
+async fn echoed(websocket: &mut WebSocket, text: &str) {
+    let answered = async {
+        websocket.send(text).await.unwrap();
+        assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some(text));
+    };
+    let answered = tokio::time::timeout(PATIENCE, answered).await;
+    answered.expect("siblings are answered during an attack");
+}
+
+/// Talks on a connection that stands.
+async fn talk(client: &Client, url: &str, phase: &AtomicU8) -> Seen {
+    let mut seen = Seen::default();
+    let (mut websocket, _) = client.connect(url).await.unwrap();
+    loop {
+        let begun = Instant::now();
+        echoed(&mut websocket, "still there?").await;
+        match phase.load(Ordering::SeqCst) {
+            BEFORE => seen.before.push(begun.elapsed()),
+            DURING => seen.during.push(begun.elapsed()),
+            _ => {
+                assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
+                return seen;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Comes anew, again and again.
+async fn come(client: &Client, url: &str, phase: &AtomicU8) -> Seen {
+    let mut seen = Seen::default();
+    loop {
+        let begun = Instant::now();
+        let connected = tokio::time::timeout(PATIENCE, client.connect(url)).await;
+        let (mut websocket, _) = connected.expect("newcomers are let in").unwrap();
+        echoed(&mut websocket, "new here").await;
+        match phase.load(Ordering::SeqCst) {
+            BEFORE => {}
+            DURING => seen.newcomers.push(begun.elapsed()),
+            _ => return seen,
+        }
+        let closed = tokio::time::timeout(PATIENCE, websocket.close(CloseCode::NORMAL, "")).await;
+        assert!(closed.unwrap().unwrap().is_clean());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
