@@ -97,6 +97,8 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
             let read = deadline.bound(reading).await??;
             stream = read.0;
             remote = Remote::new(read.1);
+            let settled = context.settle(&mut place, &read.1);
+            settled.map_err(|full| Error::new(ErrorKind::Limit, full.to_string()))?;
         }
         let mut stream = deadline.bound(context.secured(stream, &mut remote)).await??;
         let first = deadline.bound(read_first(&context, &mut stream, &mut received)).await;
@@ -128,7 +130,15 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
             None
         }
         #[cfg(feature = "hyper")]
-        Ok(First::Request(head, asked)) if context.service_for(&asked).is_some() => {
+        Ok(First::Request(head, mut asked)) if context.service_for(&asked).is_some() => {
+            // What is wrong with it is told when it is read again.
+            if asked.check_remote(&remote, &context.config).is_ok()
+                && let Err(denied) = place_for_client(&context, &asked, &mut place)
+            {
+                let reply = Box::new(OnTransport { stream, leftover: received });
+                context.deny(&asked, reply, &denied, &place).await;
+                return None;
+            }
             let mut before = BytesMut::from(head);
             before.unsplit(received);
             let stream = Rewind::new(before.freeze(), stream);
@@ -139,7 +149,7 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
             drop(head);
             let reply = Box::new(OnTransport { stream, leftover: received });
             let found = asked.check_remote(&remote, &context.config);
-            match found.and_then(|()| place_for_client(&asked, peer, &mut place)) {
+            match found.and_then(|()| place_for_client(&context, &asked, &mut place)) {
                 Ok(()) => Some(context.handshake(asked, reply, place)),
                 Err(denied) => {
                     context.deny(&asked, reply, &denied, &place).await;
@@ -157,15 +167,16 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
 }
 
 /// Behind a proxy, the connection counts for the client.
-fn place_for_client(asked: &Asked, socket: Peer, place: &mut Arc<Place>) -> Result<(), Denied> {
+fn place_for_client(
+    context: &Context,
+    asked: &Asked,
+    place: &mut Arc<Place>,
+) -> Result<(), Denied> {
     let remote = asked.request.extensions().get::<Remote>();
-    let told = remote.filter(|remote| {
-        matches!(remote.client.source, AddressSource::Told(_)) || remote.peer != socket
-    });
-    let slot = Arc::get_mut(place).and_then(|place| place.slot.as_mut());
-    let (Some(remote), Some(slot)) = (told, slot) else { return Ok(()) };
-    let moved = slot.move_to(&remote.client.to_peer());
-    moved.map_err(|full| Denied::Policy(429, full.to_string()))
+    let is_told = |remote: &&Remote| matches!(remote.client.source, AddressSource::Told(_));
+    let Some(remote) = remote.filter(is_told) else { return Ok(()) };
+    let settled = context.settle(place, &remote.client.to_peer());
+    settled.map_err(|full| Denied::Policy(429, full.to_string()))
 }
 
 /// Reads what a proxy says in front of a connection: the client in its place.
@@ -254,6 +265,15 @@ impl Context {
         self.shared.enter((!self.config.is_near(peer)).then_some(peer))
     }
 
+    /// Counts a connection for whom it is found to be from.
+    pub(crate) fn settle(&self, place: &mut Arc<Place>, peer: &Peer) -> Result<(), NoSlot> {
+        let slot = Arc::get_mut(place).and_then(|place| place.slot.as_mut());
+        match slot {
+            Some(slot) if !self.config.is_near(peer) => slot.move_to(peer),
+            _ => Ok(()),
+        }
+    }
+
     /// Tells a connection for which there is no room, if that takes no time.
     pub(crate) fn turn_away(&self, stream: &NetStream, full: NoSlot) {
         if self.is_secure() {
@@ -337,8 +357,13 @@ impl Context {
         else {
             return Some(handshake);
         };
+        // What will be refused in any case is not looked up.
+        if handshake.breaks_a_rule() {
+            drop(handshake.accept().await);
+            return None;
+        }
         let after = self.config.handshake.handshake_timeout;
-        let request = std::mem::take(handshake.request_mut());
+        let request = handshake.request().clone();
         match within("handshake_timeout", after, authenticate(request)).await {
             Ok(Ok(request)) => {
                 *handshake.request_mut() = request;

@@ -108,6 +108,11 @@ impl<S: Transport> Handshake<S> {
         self.0.asked.is_websocket
     }
 
+    /// Whether it will be refused, whatever the application says.
+    pub(crate) fn breaks_a_rule(&self) -> bool {
+        self.0.asked.breaks_a_rule(&self.0.config)
+    }
+
     /// The subprotocols that the client offers, its favourite first.
     pub fn protocols(&self) -> &[String] {
         &self.0.asked.offered
@@ -238,9 +243,22 @@ pub(crate) fn enter(
     }
 }
 
+/// Shows neither query nor header fields: there may be secrets among them.
+pub(crate) fn fmt_request(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    request: &Request<()>,
+) -> fmt::Result {
+    f.debug_struct(name)
+        .field("method", request.method())
+        .field("path", &request.uri().path())
+        .field("version", &request.version())
+        .finish_non_exhaustive()
+}
+
 impl<S: Transport> fmt::Debug for Handshake<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handshake").field("request", &self.0.asked.request).finish_non_exhaustive()
+        fmt_request(f, "Handshake", &self.0.asked.request)
     }
 }
 

@@ -33,31 +33,48 @@ pub(crate) fn listen(
     config: &ServerConfig,
 ) -> Result<Endpoint, Error> {
     let failed = |error: io::Error| Error::io("listening for HTTP/3", error);
+    let quic = quic_config(tls, config)?;
+    socket.set_nonblocking(true).map_err(failed)?;
+    let runtime = Arc::new(TokioRuntime);
+    Endpoint::new(EndpointConfig::default(), Some(quic), socket, runtime).map_err(failed)
+}
+
+fn quic_config(tls: &TlsConfig, config: &ServerConfig) -> Result<quinn::ServerConfig, Error> {
     let crypto = QuicServerConfig::try_from(tls.quic()?).map_err(|error| {
         Error::new(ErrorKind::Tls, "no cipher suite for QUIC (RFC 9001 §5.2)").with_source(error)
     })?;
     let mut quic = quinn::ServerConfig::with_crypto(Arc::new(crypto));
     let limits = &config.limits;
     quic.transport_config(Arc::new(transport_config(limits.max_streams, limits.idle_timeout)));
-    socket.set_nonblocking(true).map_err(failed)?;
-    let runtime = Arc::new(TokioRuntime);
-    Endpoint::new(EndpointConfig::default(), Some(quic), socket, runtime).map_err(failed)
+    Ok(quic)
 }
 
 /// Takes connections until the future is dropped.
 pub(crate) async fn accept(endpoint: Endpoint, context: Arc<Context>) {
+    let Some(tls) = &context.tls else { return };
+    let (mut generation, mut loaded) = (u64::MAX, None);
     while let Some(incoming) = endpoint.accept().await {
+        // The authorities of clients are in the configuration itself.
+        if generation != tls.generation() {
+            generation = tls.generation();
+            loaded = quic_config(tls, &context.config).ok().map(Arc::new);
+        }
+        // What can't be used now could when it was loaded.
+        let Some(config) = loaded.clone() else {
+            incoming.refuse();
+            continue;
+        };
         let peer = Peer::Inet(incoming.remote_address());
-        // An address that nobody has proved to have takes no place (RFC 9000 §8.1.2).
+        // An address that nobody has proved to have takes no place of its own (RFC 9000 §8.1).
         if context.shared.in_flight.is_busy() && incoming.may_retry() {
             let _ = incoming.retry();
             continue;
         }
-        match context.enter(&peer) {
+        match context.shared.enter(None) {
             Ok(place) => {
                 let (ticket, _) = context.shared.in_flight.enter();
-                let serving = serve(context.clone(), incoming, peer, ticket, place);
-                tokio::spawn(serving);
+                let connecting = connect(incoming, config);
+                tokio::spawn(serve(context.clone(), connecting, peer, ticket, place));
             }
             Err(full) => {
                 trace::no_room(&peer, &full);
@@ -70,15 +87,15 @@ pub(crate) async fn accept(endpoint: Endpoint, context: Arc<Context>) {
 /// Serves the requests of a connection until it ends.
 async fn serve(
     context: Arc<Context>,
-    incoming: quinn::Incoming,
+    connecting: impl Future<Output = Result<quinn::Connection, Error>>,
     peer: Peer,
     ticket: Ticket,
-    place: Arc<Place>,
+    mut place: Arc<Place>,
 ) {
     let record = &context.shared.record;
     let after = context.config.handshake.handshake_timeout;
     let connected = tokio::select! {
-        connected = within("handshake_timeout", after, connect(incoming)) => connected,
+        connected = within("handshake_timeout", after, connecting) => connected,
         () = ticket.evicted() => return record.handshake(Outcome::Evicted),
     };
     drop(ticket);
@@ -89,6 +106,10 @@ async fn serve(
             return record.handshake(Outcome::of_failure(&error));
         }
     };
+    if let Err(full) = context.settle(&mut place, &peer) {
+        trace::no_room(&peer, &full);
+        return quinn.close(0_u32.into(), b"");
+    }
     let mut remote = Remote::new(peer);
     remote.secure = true;
     remote.tls = Some(Arc::new(tls_info(&quinn)));
@@ -120,7 +141,10 @@ async fn serve(
     }
 }
 
-async fn connect(incoming: quinn::Incoming) -> Result<quinn::Connection, Error> {
+async fn connect(
+    incoming: quinn::Incoming,
+    config: Arc<quinn::ServerConfig>,
+) -> Result<quinn::Connection, Error> {
     let failed = |error: quinn::ConnectionError| {
         let kind = match &error {
             quinn::ConnectionError::TransportError(_) => ErrorKind::Tls,
@@ -128,7 +152,7 @@ async fn connect(incoming: quinn::Incoming) -> Result<quinn::Connection, Error> 
         };
         Error::new(kind, "the QUIC handshake").with_source(error)
     };
-    incoming.accept().map_err(failed)?.await.map_err(failed)
+    incoming.accept_with(config).map_err(failed)?.await.map_err(failed)
 }
 
 fn settings(context: &Context) -> Settings {
@@ -168,7 +192,7 @@ async fn respond_to(context: Arc<Context>, incoming: Incoming, remote: Remote, p
         let head_only = request.method() == Method::HEAD;
         let answer = service.call(request).await;
         // A client that goes away is its own affair.
-        let _ = shared.answer(answer, head_only).await;
+        let _ = shared.answer(answer, head_only, stall_timeout).await;
         return;
     }
     let handshake = context.handshake(asked, reply, place);

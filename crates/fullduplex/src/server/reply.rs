@@ -75,7 +75,10 @@ pub(crate) async fn respond<S: Transport>(
     if !parts.headers.contains_key(http::header::CONNECTION) {
         fields.push(("Connection", b"close"));
     }
-    fields.extend(parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())));
+    // Two lengths would be two readings of where the answer ends (RFC 9112 §6.3).
+    let framing = [http::header::CONTENT_LENGTH, http::header::TRANSFER_ENCODING];
+    let own = parts.headers.iter().filter(|(name, _)| !framing.contains(name));
+    fields.extend(own.map(|(name, value)| (name.as_str(), value.as_bytes())));
     let phrase = parts.status.canonical_reason().unwrap_or_default();
     let mut bytes = write_response(parts.status.as_u16(), phrase, fields)?;
     if !head_only {

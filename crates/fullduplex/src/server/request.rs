@@ -164,6 +164,12 @@ impl Asked {
         })
     }
 
+    /// Whether the request is refused, whatever the application says.
+    pub(crate) fn breaks_a_rule(&self, config: &ServerConfig) -> bool {
+        let origin = || config.origin.check(self.request.headers(), self.host());
+        self.rules().offer().is_err() || self.check_host(config).is_err() || origin().is_err()
+    }
+
     /// What the request is for, as the client named it.
     pub(crate) fn host(&self) -> Option<&str> {
         let remote = self.request.extensions().get::<Remote>();

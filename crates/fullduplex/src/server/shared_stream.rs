@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use fullduplex_http3::Stream;
 use http::Response;
@@ -11,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::reply::strip_connection_fields;
 use super::service::Answer;
+use crate::deadline::within;
 
 /// A stream on which the content of a request is read while the answer is written. It is
 /// locked for one poll.
@@ -23,20 +25,26 @@ impl SharedStream {
     }
 
     /// Sends the answer of a service, at the pace of whoever reads it.
-    pub(crate) async fn answer(mut self, answer: Answer, head_only: bool) -> io::Result<()> {
+    /// Whoever takes nothing for `stall_timeout` has had it.
+    pub(crate) async fn answer(
+        mut self,
+        answer: Answer,
+        head_only: bool,
+        stall_timeout: Duration,
+    ) -> io::Result<()> {
         let (mut parts, mut body) = answer.into_parts();
         strip_connection_fields(&mut parts.headers);
         let queued = self.lock().queue_response(&Response::from_parts(parts, ()));
         queued.map_err(io::Error::other)?;
         // RFC 9110 §9.3.2, whatever the service gives.
         if head_only {
-            return self.shutdown().await;
+            return within("stall_timeout", stall_timeout, self.shutdown()).await?;
         }
         while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
             match frame {
                 Ok(frame) => {
                     if let Ok(data) = frame.into_data() {
-                        self.write_all(&data).await?;
+                        within("stall_timeout", stall_timeout, self.write_all(&data)).await??;
                     }
                 }
                 Err(error) => {
@@ -45,7 +53,7 @@ impl SharedStream {
                 }
             }
         }
-        self.shutdown().await
+        within("stall_timeout", stall_timeout, self.shutdown()).await?
     }
 
     fn lock(&self) -> MutexGuard<'_, Stream> {

@@ -186,7 +186,7 @@ impl UpgradeRequest {
 
 impl fmt::Debug for UpgradeRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UpgradeRequest").field("request", self.request()).finish_non_exhaustive()
+        handshake::fmt_request(f, "UpgradeRequest", self.request())
     }
 }
 

@@ -8,6 +8,7 @@ mod self_signed;
 mod tests;
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
@@ -61,6 +62,8 @@ struct Shared {
     /// None where the application made the configuration.
     own: Option<Own>,
     config: RwLock<Arc<ServerConfig>>,
+    /// How often it was loaded again.
+    generation: AtomicU64,
 }
 
 /// What is loaded, and loaded again.
@@ -107,7 +110,7 @@ impl TlsConfig {
     /// A configuration of rustls that was made elsewhere. Its protocols (ALPN) are set by
     /// the versions of HTTP that are spoken.
     pub fn from_rustls(config: Arc<ServerConfig>) -> Self {
-        Self::new(Shared { own: None, config: RwLock::new(config) })
+        Self::new(Shared { own: None, config: RwLock::new(config), generation: AtomicU64::new(0) })
     }
 
     fn new(shared: Shared) -> Self {
@@ -141,10 +144,17 @@ impl TlsConfig {
             None => None,
         };
         own.resolver.set(table);
+        self.shared.generation.fetch_add(1, Ordering::Release);
         if let Some(config) = config {
             *self.shared.config.write().unwrap_or_else(PoisonError::into_inner) = config.into();
         }
         Ok(self.warnings())
+    }
+
+    /// Changes with each [`reload`](Self::reload).
+    #[cfg(feature = "http3")]
+    pub(crate) fn generation(&self) -> u64 {
+        self.shared.generation.load(Ordering::Acquire)
     }
 
     /// The certificates in use, the default first; none with a configuration of one's own.
@@ -220,7 +230,11 @@ impl TlsBuilder {
         let resolver = Arc::new(Resolver::new(Table::load(&certificates)?));
         let config = config(resolver.clone(), clients.as_ref(), VERSIONS)?;
         let own = Own { certificates, clients, resolver, reloading: Mutex::new(()) };
-        Ok(TlsConfig::new(Shared { own: Some(own), config: RwLock::new(Arc::new(config)) }))
+        Ok(TlsConfig::new(Shared {
+            own: Some(own),
+            config: RwLock::new(Arc::new(config)),
+            generation: AtomicU64::new(0),
+        }))
     }
 }
 
