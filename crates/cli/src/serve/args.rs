@@ -31,7 +31,7 @@ Exit codes:
   3  ended at once, by a second signal")]
 #[allow(clippy::struct_excessive_bools, reason = "they are switches of a command line")]
 pub(crate) struct Args {
-    /// TOML file with any of these options, by their long names: listen = ["0.0.0.0:80"],
+    /// TOML file with any of these options, by their long names: root = 'pages',
     /// h2 = true; what stands on the command line is taken in place of the file's
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

@@ -69,11 +69,11 @@ impl Signals {
         let draining = async { tokio::join!(handle.drain(Drain { deadline, spread }), serving).0 };
         tokio::select! {
             report = draining => {
-                eprintln!("fdx serve: ended: {report}");
+                complain!("fdx serve: ended: {report}");
                 End::Drained
             }
             () = self.next() => {
-                eprintln!("fdx serve: ended at once, by a second signal");
+                complain!("fdx serve: ended at once, by a second signal");
                 End::AtOnce
             }
         }
@@ -91,7 +91,7 @@ pub(super) fn reload_at_sighup(config: TlsConfig) -> Result<(), String> {
             // Files are read.
             let reloading = tokio::task::spawn_blocking(move || tls::reload(&config));
             if let Err(panic) = reloading.await {
-                eprintln!("fdx serve: {panic}");
+                complain!("fdx serve: {panic}");
             }
         }
     });

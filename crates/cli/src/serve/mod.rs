@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         Ok(End::Drained) => ExitCode::SUCCESS,
         Ok(End::AtOnce) => ExitCode::from(3),
         Err(why) => {
-            eprintln!("fdx serve: {why}");
+            complain!("fdx serve: {why}");
             ExitCode::from(1)
         }
     }

@@ -76,7 +76,7 @@ impl Rooms {
         let visitor = Visitor::of(&handshake);
         let refused = |why: &str| {
             if self.log.is_some() {
-                eprintln!("{visitor}: refused: {}", printable(why));
+                complain!("{visitor}: refused: {}", printable(why));
             }
         };
         let Some(room) = Room::at(handshake.request().uri().path()) else {
@@ -124,6 +124,6 @@ impl Line {
         let end = websocket.close_info().map(|info| info.to_string());
         let end = end.unwrap_or_else(|| "still open".into());
         let seconds = self.since.elapsed().as_secs_f64();
-        eprintln!("{}, {seconds:.1} s: {}", self.visitor, printable(&end));
+        complain!("{}, {seconds:.1} s: {}", self.visitor, printable(&end));
     }
 }

@@ -64,16 +64,16 @@ pub(super) fn reload(tls: &TlsConfig) {
     match tls.reload() {
         Ok(warnings) => {
             let certificates = tls.certificates().len();
-            eprintln!("fdx serve: read again: certificates and keys ({certificates})");
+            complain!("fdx serve: read again: certificates and keys ({certificates})");
             tell(warnings);
         }
-        Err(error) => eprintln!("fdx serve: the certificates are kept as they are: {error}"),
+        Err(error) => complain!("fdx serve: the certificates are kept as they are: {error}"),
     }
 }
 
 fn tell(warnings: Vec<CertificateWarning>) {
     for warning in warnings {
-        eprintln!("fdx serve: warning: {warning}");
+        complain!("fdx serve: warning: {warning}");
     }
 }
 

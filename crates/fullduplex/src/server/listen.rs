@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::net::UnixListener;
 
 use super::peer::Peer;
+use super::trace;
 use crate::net_stream::NetStream;
 
 /// How long to wait after an error of `accept` that does not pass by itself, such as too
@@ -90,7 +91,8 @@ impl Listener {
             match self.try_accept().await {
                 Ok(accepted) => return accepted,
                 Err(error) if is_of_one_connection(&error) => {}
-                Err(_) => {
+                Err(error) => {
+                    trace::not_accepted(&error);
                     make_room();
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }

@@ -80,6 +80,11 @@ impl Server {
         }
     }
 
+    /// Ends it and its twins at once.
+    pub(crate) fn end(&self) {
+        self.shared.end();
+    }
+
     /// Listens on one more.
     #[must_use]
     pub fn listen(mut self, listener: impl Into<Listener>) -> Self {

@@ -44,6 +44,11 @@ mod on {
         info!(%peer, %why, "no room");
     }
 
+    /// No connection can be accepted for now, such as for want of open files.
+    pub(crate) fn not_accepted(error: &std::io::Error) {
+        error!(%error, "no connection can be accepted");
+    }
+
     /// A WebSocket has ended.
     pub(crate) fn closed(span: &Span, info: Option<&CloseInfo>, traffic: &Traffic) {
         let how = info.map(ToString::to_string).unwrap_or_default();
@@ -79,6 +84,7 @@ mod off {
     pub(crate) fn no_room(_: &Peer, _: &dyn std::fmt::Display) {}
     pub(crate) fn closed(_: &Span, _: Option<&CloseInfo>, _: &Traffic) {}
     pub(crate) fn panicked() {}
+    pub(crate) fn not_accepted(_: &std::io::Error) {}
 }
 
 #[cfg(not(feature = "tracing"))]

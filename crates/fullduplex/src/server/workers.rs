@@ -120,13 +120,23 @@ impl Workers {
                 let name = format!("fullduplex-{i}");
                 let thread = thread::Builder::new().name(name).spawn_scoped(scope, move || {
                     let mut runtime = tokio::runtime::Builder::new_current_thread();
-                    runtime.enable_all().build()?.block_on(async {
-                        let listener = Listener::try_from(listener)?;
-                        serve(server.twin().listen(listener)).await;
-                        Ok(())
-                    })
+                    let run = || {
+                        runtime.enable_all().build()?.block_on(async {
+                            let listener = Listener::try_from(listener)?;
+                            serve(server.twin().listen(listener)).await;
+                            Ok(())
+                        })
+                    };
+                    run().inspect_err(|_: &io::Error| server.end())
                 });
-                threads.push(thread.map_err(started)?);
+                match thread {
+                    Ok(thread) => threads.push(thread),
+                    Err(error) => {
+                        // Those that serve already are not to go on by themselves.
+                        server.end();
+                        return Err(started(error));
+                    }
+                }
             }
             for thread in threads {
                 let ended = thread.join().unwrap_or_else(|_| Err(io::Error::other("it panicked")));
