@@ -10,6 +10,7 @@ mod layers;
 mod peers;
 mod process;
 mod rfc;
+mod scale;
 mod steps;
 
 use std::process::ExitCode;
@@ -45,6 +46,7 @@ The project's own commands:
                                              the Autobahn suite against one role, or all
   cargo xtask peers                          browsers and other languages' clients and servers
   cargo xtask fuzz [--seconds N]             each fuzz target for so long
+  cargo xtask scale [IDLE DRAINED]           crowds of idle connections; writes docs/scale.md
   cargo xtask rfc                            where RFC 6455's sections are obeyed and tested";
 
 fn main() -> ExitCode {
@@ -65,6 +67,11 @@ fn main() -> ExitCode {
         ["fuzz", "--seconds", n] => {
             n.parse().map_err(|_| format!("{n}: no number")).and_then(fuzz::run)
         }
+        ["scale"] => scale::run(50_000, 10_000),
+        ["scale", idle, drained] => match (idle.parse(), drained.parse()) {
+            (Ok(idle), Ok(drained)) => scale::run(idle, drained),
+            _ => Err(format!("{idle} {drained}: no numbers")),
+        },
         ["rfc"] => rfc::run(),
         ["help" | "--help" | "-h"] | [] => {
             println!("{HELP}");

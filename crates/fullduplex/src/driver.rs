@@ -6,8 +6,9 @@
 //! moved nearer is added, and the older entry is ignored when it comes up.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
@@ -38,7 +39,7 @@ pub(crate) struct Driver {
 
 #[derive(Default)]
 struct Shared {
-    deferred: Vec<Arc<dyn Driven>>,
+    deferred: VecDeque<Arc<dyn Driven>>,
     timers: BinaryHeap<Reverse<Timer>>,
     waker: Option<Waker>,
     dead: bool,
@@ -68,8 +69,8 @@ impl Driver {
             handle: handle.clone(),
             shared: Mutex::default(),
         });
-        let run =
-            Run { driver: driver.clone(), sleep: Box::pin(tokio::time::sleep(FAR)), armed: None };
+        let sleep = Box::pin(tokio::time::sleep(FAR));
+        let run = Run { driver: driver.clone(), sleep, armed: None, turn: Vec::new() };
         // What it does in one turn has an end, while tokio's budget would refuse the writes of
         // all but the first hundred connections, to have them tried again.
         handle.spawn(tokio::task::coop::unconstrained(run));
@@ -90,7 +91,7 @@ impl Driver {
     /// Has `driven` flushed when the tasks that can run now have run.
     pub(crate) fn defer(&self, driven: Arc<dyn Driven>) {
         let mut shared = self.lock();
-        shared.deferred.push(driven);
+        shared.deferred.push_back(driven);
         if shared.deferred.len() == 1 {
             shared.wake();
         }
@@ -124,6 +125,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// How many are flushed, or fired, before other tasks have their turn: a message to very many
+/// takes long.
+const TURN: usize = 256;
+
 /// So far off that it never comes.
 const FAR: Duration = Duration::from_secs(86_400 * 365);
 
@@ -132,17 +137,20 @@ struct Run {
     driver: Arc<Driver>,
     sleep: Pin<Box<Sleep>>,
     armed: Option<Duration>,
+    /// Those whose turn it is; empty between turns.
+    turn: Vec<Arc<dyn Driven>>,
 }
 
 impl Run {
-    /// Fires what is due, and returns the next deadline.
-    fn fire(&self) -> Option<Duration> {
-        loop {
+    /// Fires what is due, and gives the next deadline; breaks off when others should have
+    /// their turn.
+    fn fire(&self) -> ControlFlow<(), Option<Duration>> {
+        for _ in 0..TURN {
             let now = self.driver.now();
             let mut shared = self.driver.lock();
             match shared.timers.peek() {
                 Some(Reverse(next)) if next.at <= now => {}
-                next => return next.map(|Reverse(next)| next.at),
+                next => return ControlFlow::Continue(next.map(|Reverse(next)| next.at)),
             }
             let timer = shared.timers.pop();
             drop(shared);
@@ -153,38 +161,44 @@ impl Run {
                 self.driver.lock().timers.push(Reverse(Timer { at: next, driven }));
             }
         }
+        ControlFlow::Break(())
     }
 }
 
 impl Future for Run {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut shared = self.driver.lock();
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let mut shared = this.driver.lock();
         if !shared.waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
             shared.waker = Some(cx.waker().clone());
         }
-        let mut deferred = std::mem::take(&mut shared.deferred);
+        let turn = shared.deferred.len().min(TURN);
+        this.turn.extend(shared.deferred.drain(..turn));
         drop(shared);
-        for driven in deferred.drain(..) {
+        for driven in this.turn.drain(..) {
             driven.flush_deferred();
         }
-        let mut shared = self.driver.lock();
-        if shared.deferred.is_empty() {
-            // Keeps its capacity for the next turn.
-            shared.deferred = deferred;
-        } else {
+        let mut shared = this.driver.lock();
+        if !shared.deferred.is_empty() {
             cx.waker().wake_by_ref();
+        } else if shared.deferred.capacity() > 4 * TURN {
+            // What a message to many left behind.
+            shared.deferred.shrink_to(TURN);
         }
         drop(shared);
         loop {
-            let next = self.fire();
-            if next != self.armed {
-                self.armed = next;
-                let at = self.driver.epoch + next.unwrap_or(FAR);
-                self.sleep.as_mut().reset(at);
+            let ControlFlow::Continue(next) = this.fire() else {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            };
+            if next != this.armed {
+                this.armed = next;
+                let at = this.driver.epoch + next.unwrap_or(FAR);
+                this.sleep.as_mut().reset(at);
             }
-            if next.is_none() || self.sleep.as_mut().poll(cx).is_pending() {
+            if next.is_none() || this.sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
         }

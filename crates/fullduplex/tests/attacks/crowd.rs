@@ -96,3 +96,22 @@ fn a_drain_of_two_thousand() {
     assert_eq!((report.told, report.cut, report.cut_http, told), (count, 0, 0, count));
     field.end();
 }
+
+#[test]
+fn a_message_to_many_leaves_others_their_turn() {
+    let count = 3000.min(descriptors().saturating_sub(200) / 2);
+    let mut config = short();
+    config.websocket.keepalive.interval = None;
+    Field::new(config).besiege("messages to 3,000, again and again", |field| {
+        let mut all = open_many(field.address, "/room", count);
+        field.wait_until("all have joined", || field.room.len() == count);
+        let message = PreparedMessage::new(vec![9; 64]);
+        for _ in 0..10 {
+            assert_eq!(field.room.publish(&message).delivered, count);
+            for socket in &mut all {
+                assert_eq!(read_frame(socket), (0x82, vec![9; 64]));
+            }
+        }
+        (0, 0)
+    });
+}

@@ -15,6 +15,7 @@ use fullduplex::{DeflateConfig, KeepaliveConfig};
 use tokio::sync::Notify;
 
 use crate::content::Pages;
+use crate::files::descriptors;
 use crate::siblings::{SIBLINGS, Siblings};
 
 /// More than any deadline of [`short`] takes on a busy machine.
@@ -107,6 +108,8 @@ impl Field {
 
     fn start(config: ServerConfig, tls: Option<(String, TlsConfig)>) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        // Each attack needs a few thousand, for both of its ends.
+        descriptors();
         let (certificate, tls) = tls.unzip();
         let workers = Workers::bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
         let workers = workers.config(config).with(|server| {

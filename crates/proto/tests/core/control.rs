@@ -116,6 +116,7 @@ fn a_single_byte_of_a_frame_is_life() {
     assert!(p.server.session().wants_write(), "pinged: it was");
     p.advance(20 * S);
     assert!(p.client.session().wants_write());
+    p.client.transmit(usize::MAX);
     // The next byte comes at the last moment.
     p.advance(Duration::from_micros(19_999_999));
     p.client.receive(&plain(0x82, [0; 200])[1..2], p.now);
@@ -140,11 +141,11 @@ fn keepalive_can_be_off_and_ends_with_the_closing() {
 }
 
 #[test]
-fn a_stalled_transport_holds_one_keepalive_ping() {
+fn a_slow_transport_holds_one_keepalive_ping() {
     let keepalive = KeepaliveConfig { interval: Some(S), timeout: S };
     let mut server = End::new(Role::Server, Config { keepalive, ..Config::default() });
     server.session().send(Kind::Binary, Bytes::from(vec![0; 10_000])).unwrap();
-    server.transmit(1);
+    let mut sent = server.transmit(1);
     for i in 0..1_000_u32 {
         let now = server.session().poll_timeout().unwrap();
         server.session().handle_timeout(now);
@@ -152,10 +153,25 @@ fn a_stalled_transport_holds_one_keepalive_ping() {
             // Pinged: the peer shows life, and is silent again for an interval.
             server.receive(&masked(0x82, [i as u8]), now);
         }
-        server.transmit(0);
+        sent.extend(server.transmit(1));
         assert!(server.session().buffered() <= 10_003 + 10);
     }
-    let rest = [server.transmit(usize::MAX), server.transmit(usize::MAX)].concat();
+    sent.extend(server.transmit(usize::MAX));
+    sent.extend(server.transmit(usize::MAX));
     assert!(!server.session().wants_write());
-    assert_eq!(frames(&[&[0x82][..], &rest].concat()).len(), 3, "the first ping and the last");
+    assert_eq!(frames(&sent).len(), 3, "the first ping and the last");
+}
+
+#[test]
+fn a_transport_that_takes_nothing_is_given_up_though_the_peer_sends() {
+    let keepalive = KeepaliveConfig { interval: Some(S), timeout: S };
+    let mut server = End::new(Role::Server, Config { keepalive, ..Config::default() });
+    server.session().send(Kind::Binary, Bytes::from(vec![0; 10_000])).unwrap();
+    server.transmit(1);
+    for given_up in [false, false, true] {
+        let now = server.session().poll_timeout().unwrap();
+        server.receive(&masked(0x82, [7]), now);
+        assert_eq!(server.session().handle_timeout(now), given_up, "at {now:?}");
+    }
+    assert_eq!(server.session().close_info().unwrap().cause, Cause::KeepaliveTimeout);
 }
