@@ -1,10 +1,11 @@
 //! fullduplex, through its ordinary API.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use fullduplex::Transport;
+use fullduplex::group::{Group, Slow};
 use fullduplex::server::{Server, ServerConfig, accept_with};
-use fullduplex::{DeflateConfig, PreparedMessage, SendHalf, WebSocket};
+use fullduplex::{DeflateConfig, PreparedMessage, WebSocket};
 use fullduplex_bench::setup::{self, Deflate, Error, MAX_MESSAGE, Setup};
 
 #[tokio::main(flavor = "current_thread")]
@@ -27,8 +28,13 @@ async fn main() -> Result<(), Error> {
     }
     let server = Server::from_listener(listener).config(config(&setup));
     if setup.room {
-        let room = Room::default();
-        server.serve(move |websocket| member(websocket, room.clone())).await;
+        let room = Group::new();
+        server
+            .serve(move |websocket| {
+                let room = room.clone();
+                async move { drop(member(websocket, room).await) }
+            })
+            .await;
     } else {
         server.serve(|websocket| async { drop(echo(websocket).await) }).await;
     }
@@ -61,18 +67,11 @@ async fn echo<S: Transport>(mut websocket: WebSocket<S>) -> Result<(), fullduple
     Ok(())
 }
 
-type Room = Arc<Mutex<Vec<SendHalf<tokio::net::TcpStream>>>>;
-
 /// Sends what this member says to all: encoded once.
-async fn member(websocket: WebSocket<tokio::net::TcpStream>, room: Room) {
-    let (sender, mut receiver) = websocket.split();
-    room.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
-    while let Some(Ok(message)) = receiver.next().await {
-        let prepared = PreparedMessage::new(message);
-        for sender in room.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            let _ = sender.try_send_prepared(&prepared);
-        }
+async fn member(mut websocket: WebSocket, room: Group) -> Result<(), fullduplex::Error> {
+    let _member = room.join(&websocket, Slow::DropNewest);
+    while let Some(message) = websocket.next().await {
+        room.publish(&PreparedMessage::new(message?));
     }
-    let open = |sender: &SendHalf<_>| sender.state() == fullduplex::State::Open;
-    room.lock().unwrap_or_else(PoisonError::into_inner).retain(open);
+    Ok(())
 }

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 /// How much one read may bring.
 pub(crate) const READ_SIZE: usize = 64 << 10;
@@ -15,10 +15,15 @@ const WRITE_SIZE: usize = 4 << 10;
 const WRITE_KEEP: usize = 128 << 10;
 /// How many a thread keeps.
 const WRITE_BUFFERS: usize = 16;
+/// A long message's buffer is kept for the next one if it has this much room,
+const LONG_LEAST: usize = 64 << 10;
+/// while all that are kept come to no more than this.
+const LONG_KEEP: usize = 8 << 20;
 
 thread_local! {
     static READ: RefCell<BytesMut> = RefCell::default();
     static WRITE: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+    static LONG: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Takes the thread's receive buffer, empty and with room to read into.
@@ -52,6 +57,27 @@ pub(crate) fn give_write(mut buffer: BytesMut) {
     WRITE.with_borrow_mut(|pool| {
         if pool.len() < WRITE_BUFFERS && (1..=WRITE_KEEP).contains(&buffer.capacity()) {
             pool.push(buffer);
+        }
+    });
+}
+
+/// Takes a buffer for a long message; an empty one without room, if none is kept.
+pub(crate) fn take_long() -> Vec<u8> {
+    LONG.with_borrow_mut(Vec::pop).unwrap_or_default()
+}
+
+/// Gives back what a long message was sent from, if nobody else refers to it: whole new pages
+/// for each message cost more than all that is done with them.
+pub(crate) fn give_long(spent: Bytes) {
+    let Ok(mut spent) = spent.try_into_mut() else { return };
+    spent.clear();
+    let spent = Vec::from(spent);
+    if spent.capacity() < LONG_LEAST {
+        return;
+    }
+    LONG.with_borrow_mut(|pool| {
+        if pool.iter().map(Vec::capacity).sum::<usize>() + spent.capacity() <= LONG_KEEP {
+            pool.push(spent);
         }
     });
 }

@@ -53,7 +53,7 @@ impl<S: Transport> Incoming<S> {
             reader,
             receiver,
             input: Input::from(leftover),
-            assembler: Assembler::default(),
+            assembler: Assembler::with_source(buffers::take_long),
             skipping: false,
             in_pieces: false,
             told: false,

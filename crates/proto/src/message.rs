@@ -187,20 +187,39 @@ impl PartialEq<&str> for Utf8Bytes {
 ///
 /// What it holds grows with the bytes received, at most twice as far, and never by a
 /// length that was only announced.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Assembler {
     buffer: Vec<u8>,
+    /// Where a long message's buffer comes from.
+    source: fn() -> Vec<u8>,
+}
+
+impl Default for Assembler {
+    fn default() -> Self {
+        Self::with_source(Vec::new)
+    }
 }
 
 /// The least room that is made for reading straight into the message.
 const FIRST_ROOM: usize = 16 << 10;
 
 impl Assembler {
+    /// One that asks `source` for a buffer when the first piece of a message is long, as one
+    /// that was used before is cheaper than new memory. It may give one with as much or little
+    /// room as it likes.
+    pub fn with_source(source: fn() -> Vec<u8>) -> Self {
+        Self { buffer: Vec::new(), source }
+    }
+
     /// Adds a piece; gives the message when it is whole.
     #[inline]
     pub fn push(&mut self, data: &Data<'_>) -> Option<Message> {
         if data.first && data.last {
             return Some(Message::checked(data.kind, Bytes::copy_from_slice(data.payload)));
+        }
+        if self.buffer.capacity() == 0 && data.payload.len() >= FIRST_ROOM {
+            self.buffer = (self.source)();
+            self.buffer.clear();
         }
         self.buffer.extend_from_slice(data.payload);
         data.last.then(|| self.take(data.kind))
@@ -214,7 +233,9 @@ impl Assembler {
         let remaining = usize::try_from(remaining).unwrap_or(usize::MAX);
         let spare = self.buffer.capacity() - self.buffer.len();
         if spare < remaining.min(FIRST_ROOM) {
-            let grow = self.buffer.len().max(FIRST_ROOM).min(remaining);
+            let grow = self.buffer.len().max(FIRST_ROOM);
+            // A little rest comes with the bytes behind it, and shall find room, too.
+            let grow = if remaining < grow + FIRST_ROOM { remaining } else { grow };
             self.buffer.reserve_exact(grow);
         }
         let spare = self.buffer.capacity() - self.buffer.len();

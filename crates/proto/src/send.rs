@@ -546,7 +546,7 @@ impl Sender {
         }
     }
 
-    fn advance(&mut self, mut written: usize) {
+    fn advance(&mut self, mut written: usize, mut spent: impl FnMut(Bytes)) {
         assert!(written <= self.buffered, "advanced past the bytes that wait");
         self.buffered -= written;
         self.moved |= written > 0;
@@ -560,9 +560,11 @@ impl Sender {
                 front.bytes.advance(step);
                 written -= step;
                 self.in_frame = true;
-                if front.bytes.is_empty() {
+                if front.bytes.is_empty()
+                    && let Some(front) = self.queue.pop_front()
+                {
                     self.in_frame = !front.ends_frame;
-                    self.queue.pop_front();
+                    spent(front.bytes);
                 }
             } else if written == self.tail.len() {
                 self.tail.clear();
@@ -612,6 +614,13 @@ impl Outgoing<'_> {
     pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
         self.sender.slices()
     }
+
+    /// The same as [`advance`](Buf::advance), but what was queued by reference and has left
+    /// is given to `spent`, with no bytes left in it: who held the last reference may use the
+    /// memory again.
+    pub fn advance_with(&mut self, written: usize, spent: impl FnMut(Bytes)) {
+        self.sender.advance(written, spent);
+    }
 }
 
 impl Buf for Outgoing<'_> {
@@ -634,6 +643,6 @@ impl Buf for Outgoing<'_> {
     }
 
     fn advance(&mut self, written: usize) {
-        self.sender.advance(written);
+        self.sender.advance(written, drop);
     }
 }

@@ -146,7 +146,7 @@ impl<S: Transport> Inner<S> {
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            outgoing.advance(written);
+            outgoing.advance_with(written, buffers::give_long);
             self.wire += written;
             self.unflushed = true;
         }
