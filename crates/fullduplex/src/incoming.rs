@@ -9,7 +9,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use fullduplex_proto::{
-    Assembler, Cause, Incoming as Found, Input, Kind, Message, Piece, ProtocolError, Receiver,
+    Assembler, Cause, DeflateParams, Incoming as Found, Input, Kind, Message, Piece, ProtocolError,
+    Receiver,
 };
 use tokio::io::AsyncReadExt;
 
@@ -36,6 +37,14 @@ pub(crate) struct Incoming<S> {
     in_pieces: bool,
     /// The end was told to the application.
     told: bool,
+    pub(crate) agreed: Agreed,
+}
+
+/// What the opening handshake agreed on.
+#[derive(Default)]
+pub(crate) struct Agreed {
+    pub(crate) protocol: Option<Box<str>>,
+    pub(crate) deflate: Option<DeflateParams>,
 }
 
 /// A piece of a message that is read piece by piece.
@@ -57,6 +66,7 @@ impl<S: Transport> Incoming<S> {
             skipping: false,
             in_pieces: false,
             told: false,
+            agreed: Agreed::default(),
         }
     }
 
@@ -80,6 +90,9 @@ impl<S: Transport> Incoming<S> {
                     Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                     None => return Poll::Ready(None),
                 }
+            }
+            if let Some(message) = self.input.next_whole(&mut self.receiver) {
+                return Poll::Ready(Some(self.whole(message, outlet)));
             }
             match self.input.next(&mut self.receiver, &mut self.assembler) {
                 Ok(Some(Found::Message(message))) => {
@@ -286,7 +299,7 @@ impl<S: Transport> Incoming<S> {
 
 /// Reads to the end without listening, so that the Close frame of a connection whose owner
 /// is gone arrives; the close timeout bounds it.
-pub(crate) async fn linger<S: Transport>(mut incoming: Incoming<S>, outlet: Arc<Outlet<S>>) {
+pub(crate) async fn linger<S: Transport>(mut incoming: Box<Incoming<S>>, outlet: Arc<Outlet<S>>) {
     incoming.told = true;
     while let Some(Ok(_)) = std::future::poll_fn(|cx| incoming.poll_chunk(cx, &outlet)).await {}
 }

@@ -18,7 +18,7 @@ use futures_sink::Sink;
 use crate::error::Error;
 use crate::group::Deliver;
 use crate::halves::{self, Transport};
-use crate::incoming::{self, Incoming};
+use crate::incoming::{self, Agreed, Incoming};
 use crate::outlet::{Leave, Outlet, Parcel};
 
 /// A message that [`try_send`](SendHalf::try_send) could not take, and why.
@@ -57,8 +57,9 @@ pub struct SendHalf<S: Transport> {
 /// dropped, a task in the background does so, and passes over messages, until the last
 /// [`SendHalf`] is dropped or the connection ends.
 pub struct ReceiveHalf<S: Transport> {
+    /// Boxed, as a WebSocket is moved from future to future, each of which keeps room for it.
     /// Taken only by `drop`.
-    incoming: Option<Incoming<S>>,
+    incoming: Option<Box<Incoming<S>>>,
     outlet: Arc<Outlet<S>>,
 }
 
@@ -73,7 +74,7 @@ pub(crate) fn new<S: Transport>(
 ) -> (SendHalf<S>, ReceiveHalf<S>) {
     let (reader, writer) = halves::split(stream);
     let outlet = Outlet::new(session, writer, low_water);
-    let incoming = Some(Incoming::new(reader, receiver, leftover));
+    let incoming = Some(Box::new(Incoming::new(reader, receiver, leftover)));
     (SendHalf { outlet: outlet.clone() }, ReceiveHalf { incoming, outlet })
 }
 
@@ -274,6 +275,14 @@ impl<S: Transport> ReceiveHalf<S> {
         self.outlet.close_info()
     }
 
+    pub(crate) fn agreed(&self) -> Option<&Agreed> {
+        self.incoming.as_ref().map(|incoming| &incoming.agreed)
+    }
+
+    pub(crate) fn agreed_mut(&mut self) -> Option<&mut Agreed> {
+        self.incoming.as_mut().map(|incoming| &mut incoming.agreed)
+    }
+
     pub(crate) fn parts(&mut self) -> (&mut Incoming<S>, &Arc<Outlet<S>>) {
         let incoming = self.incoming.as_mut().expect("taken only by drop");
         (incoming, &self.outlet)
@@ -281,7 +290,7 @@ impl<S: Transport> ReceiveHalf<S> {
 
     #[inline]
     pub(crate) fn has_input(&self) -> bool {
-        self.incoming.as_ref().is_some_and(Incoming::has_input)
+        self.incoming.as_ref().is_some_and(|incoming| incoming.has_input())
     }
 }
 

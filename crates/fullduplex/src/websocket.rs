@@ -48,8 +48,6 @@ pub struct WebSocket<S: Transport = NetStream> {
     // Dropped first, so that the receiving half finds no sender left.
     send: SendHalf<S>,
     receive: ReceiveHalf<S>,
-    protocol: Option<Box<str>>,
-    deflate: Option<DeflateParams>,
 }
 
 impl<S: Transport> WebSocket<S> {
@@ -76,13 +74,18 @@ impl<S: Transport> WebSocket<S> {
             session = session.with_deflate(deflate);
             receiver = receiver.with_deflate(deflate);
         }
-        let (send, receive) =
+        let (send, mut receive) =
             split::new(stream, receiver, session, config.send.low_water, leftover);
-        Self { send, receive, protocol: None, deflate: deflate.map(Deflate::params) }
+        if let Some(agreed) = receive.agreed_mut() {
+            agreed.deflate = deflate.map(Deflate::params);
+        }
+        Self { send, receive }
     }
 
     pub(crate) fn with_protocol(mut self, protocol: Option<String>) -> Self {
-        self.protocol = protocol.map(Into::into);
+        if let Some(agreed) = self.receive.agreed_mut() {
+            agreed.protocol = protocol.map(Into::into);
+        }
         self
     }
 
@@ -97,12 +100,12 @@ impl<S: Transport> WebSocket<S> {
 
     /// The subprotocol that both ends agreed on (RFC 6455 §1.9).
     pub fn protocol(&self) -> Option<&str> {
-        self.protocol.as_deref()
+        self.receive.agreed()?.protocol.as_deref()
     }
 
     /// How both ends compress messages (RFC 7692), if they agreed to.
     pub fn deflate(&self) -> Option<DeflateParams> {
-        self.deflate
+        self.receive.agreed()?.deflate
     }
 
     /// The next message; `None` after a clean close, see [`close_info`](Self::close_info).
@@ -317,7 +320,7 @@ impl<S: Transport> fmt::Debug for WebSocket<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebSocket")
             .field("state", &self.state())
-            .field("protocol", &self.protocol)
+            .field("protocol", &self.protocol())
             .finish_non_exhaustive()
     }
 }

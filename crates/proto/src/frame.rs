@@ -183,6 +183,43 @@ pub struct Header {
     pub(crate) size: u8,
 }
 
+/// The header of a frame that is a whole message, and its payload shorter than 64 KiB.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain {
+    pub(crate) is_text: bool,
+    pub(crate) key: Option<[u8; 4]>,
+    pub(crate) size: usize,
+    pub(crate) payload_len: usize,
+}
+
+impl Plain {
+    /// Reads such a header, if it is one that `receiver` accepts; any other, right or wrong, is
+    /// for [`RawHeader`].
+    #[inline]
+    pub(crate) fn decode(bytes: &[u8], receiver: Role) -> Option<Self> {
+        const TEXT: u8 = FIN | OpCode::Text as u8;
+        const BINARY: u8 = FIN | OpCode::Binary as u8;
+        let [first @ (TEXT | BINARY), second, rest @ ..] = bytes else { return None };
+        let (payload_len, size, rest) = match (second & 0x7f, rest) {
+            (126, [high, low, rest @ ..]) => match u16::from_be_bytes([*high, *low]) {
+                0..126 => return None,
+                len => (usize::from(len), 4, rest),
+            },
+            (len @ 0..126, rest) => (usize::from(len), 2, rest),
+            _ => return None,
+        };
+        let is_text = *first == TEXT;
+        match (receiver, second & MASKED) {
+            (Role::Server, MASKED) => {
+                let key = Some(*rest.first_chunk()?);
+                Some(Self { is_text, key, size: size + 4, payload_len })
+            }
+            (Role::Client, 0) => Some(Self { is_text, key: None, size, payload_len }),
+            _ => None,
+        }
+    }
+}
+
 /// The rules that the first two bytes alone can break, so that a frame which must be
 /// refused is refused before its length has even arrived.
 #[inline]
@@ -254,6 +291,13 @@ impl EncodedHeader {
             len += 4;
         }
         Self { bytes, len: len as u8 }
+    }
+
+    /// The header of a short frame that isn't masked, which most of a server's are.
+    #[inline]
+    pub(crate) fn short(opcode: OpCode, fin: bool, payload_len: usize) -> Option<[u8; 2]> {
+        let first = opcode as u8 | if fin { FIN } else { 0 };
+        (payload_len < 126).then_some([first, payload_len as u8])
     }
 
     /// The same, as the beginning of a compressed message (RFC 7692 §6).

@@ -62,13 +62,32 @@ pub struct Input {
 }
 
 impl Input {
-    /// Takes the next message or control frame; `None` when more bytes are needed.
+    /// Takes the next message, if it is one frame that is all there, and not compressed: a
+    /// short cut for what most messages are. `None` says nothing about what there is else:
+    /// that is for [`next`](Self::next).
     #[inline]
+    pub fn next_whole(&mut self, receiver: &mut Receiver) -> Option<Message> {
+        let (kind, payload) = receiver.whole(&mut self.bytes)?;
+        let bytes = if payload.len() < SPLIT_OFF {
+            let bytes = Bytes::copy_from_slice(&self.bytes[payload.clone()]);
+            self.bytes.advance(payload.end);
+            bytes
+        } else {
+            self.bytes.advance(payload.start);
+            self.bytes.split_to(payload.len()).freeze()
+        };
+        Some(Message::checked(kind, bytes))
+    }
+
+    /// Takes the next message or control frame; `None` when more bytes are needed.
     pub fn next(
         &mut self,
         receiver: &mut Receiver,
         assembler: &mut Assembler,
     ) -> Result<Option<Incoming>, ProtocolError> {
+        if let Some(message) = self.next_whole(receiver) {
+            return Ok(Some(Incoming::Message(message)));
+        }
         while !self.bytes.is_empty() || receiver.has_more() {
             let step = receiver.receive(&mut self.bytes)?;
             let (consumed, inflated) = (step.consumed, step.inflated);

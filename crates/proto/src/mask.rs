@@ -18,9 +18,8 @@ const LANE: usize = 32;
 
 /// The key as it fits the byte that many bytes further on.
 #[inline]
-pub(crate) fn turned(mut key: [u8; 4], by: usize) -> [u8; 4] {
-    key.rotate_left(by % 4);
-    key
+pub(crate) fn turned(key: [u8; 4], by: usize) -> [u8; 4] {
+    u32::from_le_bytes(key).rotate_right(8 * (by % 4) as u32).to_le_bytes()
 }
 
 /// XORs `data` with `key`, whose first byte is the one that falls on the first of `data`.
@@ -41,7 +40,7 @@ pub fn apply(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
     for (i, byte) in wide.iter_mut().enumerate() {
         *byte = key[i % 4];
     }
-    let turn = data.len() % 4;
+    let turned = turned(key, data.len());
     let (lanes, rest) = data.as_chunks_mut::<LANE>();
     for lane in lanes {
         for (byte, k) in lane.iter_mut().zip(wide) {
@@ -55,8 +54,6 @@ pub fn apply(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
     for (byte, k) in rest.iter_mut().zip(key) {
         *byte ^= k;
     }
-    let mut turned = key;
-    turned.rotate_left(turn);
     turned
 }
 

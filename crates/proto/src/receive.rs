@@ -8,7 +8,7 @@ use crate::close::CloseFrame;
 use crate::deflate::Deflate;
 use crate::deflate::Inflater;
 use crate::error::ProtocolError;
-use crate::frame::{Header, OpCode, RawHeader, Role, check_start};
+use crate::frame::{Header, OpCode, Plain, RawHeader, Role, check_start};
 use crate::limits::{BYTES_PER_FRAGMENT, Limits};
 use crate::mask;
 use crate::utf8::Utf8Validator;
@@ -233,6 +233,37 @@ impl Receiver {
             }
         };
         Ok(Step { consumed, inflated: is_inflated, event })
+    }
+
+    /// Takes the message at the start of `input`, if it is one plain frame that is there as a
+    /// whole: most messages are, and get by with a part of what [`receive`](Self::receive) has
+    /// to look at. Gives where its payload lies, unmasked. Whatever is not so simple, errors
+    /// among them, is left to `receive`.
+    #[inline]
+    pub(crate) fn whole(&mut self, input: &mut [u8]) -> Option<(Kind, Range<usize>)> {
+        if self.drains || self.message.kind.is_some() || self.has_more() {
+            return None;
+        }
+        let header = Plain::decode(input, self.role)?;
+        let (start, end) = (header.size, header.size + header.payload_len);
+        let payload = input.get_mut(start..end)?;
+        if self.limits.max_message_size.is_some_and(|limit| payload.len() as u64 > limit) {
+            return None;
+        }
+        if let Some(key) = header.key {
+            mask::apply(payload, key);
+        }
+        if !header.is_text {
+            return Some((Kind::Binary, start..end));
+        }
+        if simdutf8::basic::from_utf8(payload).is_err() {
+            // As it was, for `receive` to find the fault.
+            if let Some(key) = header.key {
+                mask::apply(payload, key);
+            }
+            return None;
+        }
+        Some((Kind::Text, start..end))
     }
 
     #[inline]

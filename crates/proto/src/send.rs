@@ -21,6 +21,7 @@ use crate::deflate::{Deflate, PreparedMessage};
 use crate::frame::Role;
 use crate::frame::{EncodedHeader, MAX_CONTROL_PAYLOAD, OpCode};
 use crate::mask::{self, MaskSource};
+use crate::message::Message;
 use crate::receive::Kind;
 
 /// Payloads up to this size are copied behind one another; longer ones are referenced.
@@ -211,13 +212,36 @@ impl Sender {
         payload: Bytes,
         compression: Compression,
     ) -> Result<(), (SendError, Bytes)> {
-        if let Err(error) = self.check_message() {
-            return Err((error, payload));
+        match self.check_message() {
+            Ok(()) => {
+                self.push(kind, payload, compression);
+                Ok(())
+            }
+            Err(error) => Err((error, payload)),
         }
+    }
+
+    /// Queues a whole message, or hands it back.
+    #[inline]
+    pub fn send_message(
+        &mut self,
+        message: Message,
+        compression: Compression,
+    ) -> Result<(), (SendError, Message)> {
+        match self.check_message() {
+            Ok(()) => {
+                self.push(message.kind(), message.into_bytes(), compression);
+                Ok(())
+            }
+            Err(error) => Err((error, message)),
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, kind: Kind, payload: Bytes, compression: Compression) {
         if self.deflate.is_none() || !self.compress(kind, &payload, compression) {
             self.push_message(Lead::of(kind, false), payload);
         }
-        Ok(())
     }
 
     /// Queues a message that is sent to many; it is not copied, and compressed only if it
@@ -454,15 +478,21 @@ impl Sender {
     /// Writes a whole frame behind the others in the tail.
     #[inline]
     fn push_copied(&mut self, lead: Lead, fin: bool, payload: &[u8]) {
+        let before = self.tail.len();
         let key = self.next_key();
-        let header = lead.header(fin, key, payload.len());
-        self.tail.extend_from_slice(header.as_bytes());
+        if let (None, false, Some(header)) =
+            (key, lead.compressed, EncodedHeader::short(lead.opcode, fin, payload.len()))
+        {
+            self.tail.extend_from_slice(&header);
+        } else {
+            self.tail.extend_from_slice(lead.header(fin, key, payload.len()).as_bytes());
+        }
         let start = self.tail.len();
         self.tail.extend_from_slice(payload);
         if let Some(key) = key {
             mask::apply(&mut self.tail[start..], key);
         }
-        self.buffered += header.as_bytes().len() + payload.len();
+        self.buffered += self.tail.len() - before;
     }
 
     /// Payloads up to this size are copied.

@@ -16,6 +16,7 @@ use crate::deflate::{Deflate, PreparedMessage};
 use crate::error::ProtocolError;
 use crate::frame::Role;
 use crate::mask::MaskSource;
+use crate::message::Message;
 use crate::receive::{Event, Kind};
 use crate::send::{Outgoing, SendConfig, SendError, Sender};
 use crate::timers::{Fired, KeepaliveConfig, RateBudget, Timers};
@@ -212,6 +213,21 @@ impl Session {
             return Err((SendError::Closing, payload));
         }
         self.sender.send_with(kind, payload, compression)?;
+        self.timers.note_message();
+        Ok(())
+    }
+
+    /// Queues a whole message; see [`Sender::send_message`].
+    #[inline]
+    pub fn send_message(
+        &mut self,
+        message: Message,
+        compression: Compression,
+    ) -> Result<(), (SendError, Message)> {
+        if self.state != State::Open {
+            return Err((SendError::Closing, message));
+        }
+        self.sender.send_message(message, compression)?;
         self.timers.note_message();
         Ok(())
     }

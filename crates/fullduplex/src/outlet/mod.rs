@@ -233,21 +233,21 @@ impl<S: Transport> Outlet<S> {
         parcel: Parcel,
         leave: Leave,
     ) -> Result<(), (SendError, Parcel)> {
-        inner.lend();
-        if let Err(error) = inner.check_ready() {
+        if let Err(error) = inner.check_unparked() {
             return Err((error, parcel));
         }
-        if inner.session.is_fragmenting() {
-            return Err((SendError::MessageUnderWay, parcel));
-        }
+        inner.lend();
         let (kind, len) = parcel.size();
-        let sent = match parcel {
+        match parcel {
             Parcel::Message(message, compression) => {
-                inner.session.send_with(kind, message.into_bytes(), compression).is_ok()
+                let sent = inner.session.send_message(message, compression);
+                sent.map_err(|(error, back)| (error, Parcel::Message(back, compression)))?;
             }
-            Parcel::Prepared(prepared) => inner.session.send_prepared(&prepared).is_ok(),
-        };
-        debug_assert!(sent, "it was ready");
+            Parcel::Prepared(prepared) => {
+                let sent = inner.session.send_prepared(&prepared);
+                sent.map_err(|error| (error, Parcel::Prepared(prepared)))?;
+            }
+        }
         self.note_sent(kind, true, len);
         self.leave(inner, leave);
         Ok(())

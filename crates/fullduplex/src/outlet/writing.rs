@@ -24,11 +24,17 @@ impl<S: Transport> Outlet<S> {
     /// Lets the queue leave as asked.
     #[inline]
     pub(super) fn leave(self: &Arc<Self>, inner: &mut Inner<S>, leave: Leave) {
-        let full = inner.check_ready().is_err();
-        if full || leave == Leave::Now || (leave == Leave::Soon && !inner.hot) {
+        let now = match leave {
+            Leave::Now => true,
+            Leave::Soon => !inner.hot,
+            Leave::Gathered => false,
+        };
+        if now || inner.check_ready().is_err() {
             inner.hot = true;
             self.write(inner);
-        } else {
+        } else if !self.deferred.load(Ordering::Relaxed) {
+            // With the lock held, a flag that is set is one that the driver has yet to clear
+            // before it writes what was queued here.
             self.defer();
         }
     }
@@ -98,11 +104,18 @@ impl<S: Transport> Inner<S> {
 
     #[inline]
     pub(super) fn check_ready(&self) -> Result<(), SendError> {
-        if self.broken.is_some() {
-            return Err(SendError::Closing);
+        self.check_unparked()?;
+        self.session.check_ready()
+    }
+
+    /// Whether the outlet itself, not the session, has a reason to take nothing.
+    #[inline]
+    pub(super) fn check_unparked(&self) -> Result<(), SendError> {
+        match (self.broken, &self.parked) {
+            (Some(_), _) => Err(SendError::Closing),
+            (None, Some(_)) if self.session.state() == State::Open => Err(SendError::Full),
+            _ => Ok(()),
         }
-        self.session.check_ready()?;
-        if self.parked.is_some() { Err(SendError::Full) } else { Ok(()) }
     }
 
     /// Queues one published message that waited, if there is room for it.
