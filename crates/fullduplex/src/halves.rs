@@ -6,7 +6,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, tcp};
 #[cfg(unix)]
 use tokio::net::{UnixStream, unix};
@@ -67,6 +67,19 @@ pub(crate) fn split<S: Transport>(stream: S) -> (ReadHalf<S>, WriteHalf<S>) {
     let stream = stream.expect("taken only where the function returns");
     let (read, write) = tokio::io::split(stream);
     (ReadHalf::Any(read), WriteHalf::Any(write))
+}
+
+impl<S> WriteHalf<S> {
+    /// Whether bytes wait to be read, so far as that can be known without reading.
+    pub(crate) fn has_unread(&self) -> bool {
+        let readable = Interest::READABLE;
+        match self {
+            Self::Tcp(half) => half.as_ref().try_io(readable, || Ok(())).is_ok(),
+            #[cfg(unix)]
+            Self::Unix(half) => half.as_ref().try_io(readable, || Ok(())).is_ok(),
+            Self::Any(_) => false,
+        }
+    }
 }
 
 macro_rules! each {

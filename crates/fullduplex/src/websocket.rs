@@ -41,7 +41,8 @@ use crate::split::{self, ReceiveHalf, SendHalf, Sending, TrySendError};
 ///   dropped while closing finishes that in the background. `close_timeout` (10 s) bounds
 ///   both.
 /// * **Silence.** A peer that sends nothing for 20 s is pinged, and given up after 20 s
-///   more; any byte counts as life, unless it takes nothing of what waits for it.
+///   more; any byte counts as life, unless it takes nothing of what waits for it. While
+///   nobody reads, it is only pinged, as its answers can't be seen.
 ///
 /// No method loses or doubles anything when its future is dropped.
 pub struct WebSocket<S: Transport = NetStream> {

@@ -16,6 +16,7 @@ use fullduplex_testkit::hostile::{Hostile, Manners};
 use fullduplex_testkit::pipe::pipe;
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 #[tokio::test]
 async fn messages_come_back() {
@@ -319,6 +320,41 @@ async fn an_answering_peer_is_kept_and_its_round_trip_known() {
     assert!(quiet.is_err(), "nothing came and nothing ended");
     assert_eq!(client.state(), State::Open);
     assert!(client.round_trip().is_some());
+}
+
+/// The peer answers each ping, but nobody is there to see it.
+#[tokio::test(start_paused = true)]
+async fn who_sends_and_does_not_read_keeps_the_connection() {
+    let (mut client, mut server) = pair(1 << 12);
+    tokio::spawn(async move { while let Some(Ok(_)) = server.next().await {} });
+    for second in 0..300 {
+        client.send(format!("second {second}")).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(client.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
+}
+
+/// Over a socket, it can be seen that there is something unread.
+#[tokio::test]
+async fn who_stopped_reading_keeps_the_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let keepalive = KeepaliveConfig {
+        interval: Some(Duration::from_millis(20)),
+        timeout: Duration::from_millis(20),
+    };
+    let eager = Config { keepalive, ..Config::default() };
+    let mut client = open(stream, Role::Client, eager);
+    let patient = Config::default();
+    let mut server = open(listener.accept().await.unwrap().0, Role::Server, patient);
+    tokio::spawn(async move { while let Some(Ok(_)) = server.next().await {} });
+    // It reads until nothing is there, and then never again.
+    assert!(tokio::time::timeout(Duration::from_millis(1), client.next()).await.is_err());
+    for _ in 0..30 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        client.send("still here").await.unwrap();
+    }
+    assert_eq!(client.state(), State::Open);
 }
 
 /// Without keepalive, as its answers need somebody who reads.

@@ -350,6 +350,13 @@ impl Session {
         self.timers.note_received();
     }
 
+    /// Says whether anybody reads what arrives; until told otherwise, somebody does. While
+    /// nobody does, the peer's answers to pings can't be seen, so it is pinged but not given
+    /// up, unless it takes nothing of what waits for it either.
+    pub fn set_listening(&mut self, listening: bool) {
+        self.timers.set_listening(listening);
+    }
+
     /// Takes note that a message, or a piece of one, arrived, where
     /// [`handle_event`](Self::handle_event) is not told of it: the connection is not idle.
     #[inline]

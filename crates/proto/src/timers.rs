@@ -55,6 +55,8 @@ pub(crate) struct Timers {
     talked: bool,
     received: bool,
     awaiting: bool,
+    /// Somebody reads what arrives, so that a silence is the peer's.
+    listening: bool,
 }
 
 const NEVER: u64 = u64::MAX;
@@ -74,6 +76,7 @@ impl Timers {
             talked: false,
             received: false,
             awaiting: false,
+            listening: true,
         }
     }
 
@@ -99,6 +102,10 @@ impl Timers {
     #[inline]
     pub(crate) fn note_received(&mut self) {
         self.received = true;
+    }
+
+    pub(crate) fn set_listening(&mut self, listening: bool) {
+        self.listening = listening;
     }
 
     /// A message, or a piece of one, came or went.
@@ -143,8 +150,10 @@ impl Timers {
             return Fired::Nothing;
         }
         // A byte now and then does not make up for taking nothing: what waits would wait for ever.
-        let alive = !is_stuck() & core::mem::take(&mut self.received);
-        if alive {
+        let stuck = is_stuck();
+        let received = core::mem::take(&mut self.received);
+        let unheard = self.awaiting && !self.listening;
+        if !stuck && (received || unheard) {
             self.awaiting = false;
             self.start_keepalive(now);
             return Fired::Nothing;
@@ -251,6 +260,19 @@ mod tests {
         }
         t.note_received();
         assert_eq!(t.fire(100 * S, || true), Fired::PeerSilent);
+    }
+
+    #[test]
+    fn nobody_is_given_up_unheard() {
+        let mut t = timers();
+        t.set_listening(false);
+        for at in [20, 60, 100] {
+            assert!(matches!(t.fire(at * S, || false), Fired::Ping(_)), "at {at} s");
+            assert_eq!(t.fire((at + 20) * S, || false), Fired::Nothing);
+        }
+        // But if it takes nothing of what waits for it, it need not be heard.
+        assert!(matches!(t.fire(140 * S, || true), Fired::Ping(_)));
+        assert_eq!(t.fire(160 * S, || true), Fired::PeerSilent);
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub(crate) struct Outlet<S> {
     has_rates: bool,
     /// Bytes arrived since the keepalive last looked.
     received: AtomicBool,
+    /// The reader waits for the transport, rather than the transport for a reader.
+    listening: AtomicBool,
     /// A message arrived, or a piece of one, since the idle timeout last looked.
     talked: AtomicBool,
     /// Handed to the driver and not flushed by it yet; so it is there once at most.
@@ -128,6 +130,7 @@ impl<S: Transport> Outlet<S> {
             low_water,
             has_rates,
             received: AtomicBool::new(false),
+            listening: AtomicBool::new(false),
             talked: AtomicBool::new(false),
             deferred: AtomicBool::new(false),
             senders: AtomicUsize::new(1),
@@ -165,6 +168,7 @@ impl<S: Transport> Outlet<S> {
     #[inline]
     pub(crate) fn note_received(&self, bytes: usize) {
         self.received.store(true, Ordering::Relaxed);
+        self.listening.store(false, Ordering::Relaxed);
         if let Some(counters) = self.counters.get() {
             counters.received.wire(bytes);
         }
@@ -431,6 +435,7 @@ impl<S: Transport> Outlet<S> {
         let mut inner = self.lock();
         inner.hot = false;
         self.write(&mut inner);
+        self.listening.store(true, Ordering::Relaxed);
         if !inner.reader.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
             inner.reader = Some(cx.waker().clone());
         }

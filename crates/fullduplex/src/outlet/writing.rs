@@ -247,6 +247,8 @@ impl<S: Transport> Driven for Outlet<S> {
         if self.talked.swap(false, Ordering::Relaxed) {
             inner.session.note_message();
         }
+        let listening = self.listening.load(Ordering::Relaxed) && !inner.writer.has_unread();
+        inner.session.set_listening(listening);
         if inner.session.handle_timeout(now) {
             inner.wake_reader();
             inner.wake_waiters();
