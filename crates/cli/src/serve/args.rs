@@ -122,7 +122,8 @@ pub(crate) struct Args {
     pub(super) deflate: Option<deflate::Setting>,
 
     /// Print a line on standard error for each WebSocket when it has ended, and for each
-    /// that is refused: who, what and how it ended; nothing of what was said
+    /// request or connection that is refused: who, what and why; nothing of what was said.
+    /// Lines that nobody reads in time are dropped, and counted in a line
     #[arg(long, help_heading = "Watching")]
     pub(super) log: bool,
     /// Give figures for Prometheus at /metrics, or on an address and port of their own

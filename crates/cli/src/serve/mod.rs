@@ -5,6 +5,7 @@ mod config_file;
 mod ending;
 mod figures;
 mod listen;
+mod log;
 mod page;
 mod reading;
 mod rooms;
@@ -26,6 +27,7 @@ use self::args::Metrics;
 use self::ending::{End, Signals, reload_at_sighup};
 use self::figures::Figures;
 use self::listen::{Address, Passed};
+use self::log::say;
 use self::page::Pages;
 use self::rooms::Rooms;
 use self::tls::Tls;
@@ -44,14 +46,16 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         let runtime = runtime.map_err(|error| format!("the runtime does not start: {error}"))?;
         runtime.block_on(serve(args, passed))
     });
-    match served {
+    let code = match served {
         Ok(End::Drained) => ExitCode::SUCCESS,
         Ok(End::AtOnce) => ExitCode::from(3),
         Err(why) => {
-            complain!("fdx serve: {why}");
+            say!("fdx serve: {why}");
             ExitCode::from(1)
         }
-    }
+    };
+    log::flush(LAST_LINES);
+    code
 }
 
 async fn serve(args: &Args, mut passed: Passed) -> Result<End, String> {
@@ -68,8 +72,15 @@ async fn serve(args: &Args, mut passed: Passed) -> Result<End, String> {
     // The files of sockets are taken away at the end.
     #[cfg(unix)]
     let _files: Vec<_> = bound.iter_mut().map(|bound| bound.file.take()).collect();
-    let server = server(bound.into_iter().map(|bound| bound.listener))?.config(config);
+    let mut server = server(bound.into_iter().map(|bound| bound.listener))?.config(config);
     let handle = server.handle();
+    if args.log {
+        server = server.on_refused(|refused| {
+            if let Some(line) = visitor::refused(refused) {
+                say!("{line}");
+            }
+        });
+    }
     let mut figures_at = None;
     if let Some(own) = args.metrics {
         let figures = Figures(handle.clone());

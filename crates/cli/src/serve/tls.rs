@@ -11,6 +11,7 @@ use ring::digest;
 
 use super::args::Args;
 use super::listen::Address;
+use super::log::say;
 
 /// What encrypts, and what there is to tell of it.
 pub(super) struct Tls {
@@ -64,16 +65,16 @@ pub(super) fn reload(tls: &TlsConfig) {
     match tls.reload() {
         Ok(warnings) => {
             let certificates = tls.certificates().len();
-            complain!("fdx serve: read again: certificates and keys ({certificates})");
+            say!("fdx serve: read again: certificates and keys ({certificates})");
             tell(warnings);
         }
-        Err(error) => complain!("fdx serve: the certificates are kept as they are: {error}"),
+        Err(error) => say!("fdx serve: the certificates are kept as they are: {error}"),
     }
 }
 
 fn tell(warnings: Vec<CertificateWarning>) {
     for warning in warnings {
-        complain!("fdx serve: warning: {warning}");
+        say!("fdx serve: warning: {warning}");
     }
 }
 
