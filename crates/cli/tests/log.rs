@@ -65,10 +65,10 @@ fn every_refusal_has_its_line() {
 #[test]
 fn no_room_and_no_tls_have_their_lines() {
     let server = serve(&["--log", "--max-connections", "1"]);
-    let (head, held) = server.upgrade("/echo", "localhost", "");
+    let (head, socket) = server.upgrade("/echo", "localhost", "");
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     assert!(server.ask(b"").starts_with("HTTP/1.1 503 "));
-    drop(held);
+    drop(socket);
     let (_, log) = server.end();
     assert!(log.contains(": refused: 503: total (1) connections stand"), "{log}");
 

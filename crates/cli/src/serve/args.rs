@@ -56,7 +56,7 @@ pub(crate) struct Args {
     #[arg(long, help_heading = "HTTP")]
     pub(super) h3: bool,
     /// Serve the files in this folder in place of the page: index.html for folders, no lists,
-    /// nothing whose name begins with a dot
+    /// nothing whose name begins with a dot, and no link that leads out of the folder
     #[arg(long, value_name = "DIR", help_heading = "HTTP")]
     pub(super) root: Option<PathBuf>,
 

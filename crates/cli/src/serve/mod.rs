@@ -4,6 +4,7 @@ mod args;
 mod config_file;
 mod ending;
 mod figures;
+mod files;
 mod listen;
 mod log;
 mod page;
