@@ -6,16 +6,17 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, value_parser};
 use fullduplex::client::{Proxies, Proxy, TlsSettings, Version};
 use fullduplex::{
     Cause, Client, CloseCode, CloseInfo, Error, ErrorKind, Initiator, Message, NetStream,
     ReceiveHalf, SendHalf,
 };
+use http::{HeaderName, HeaderValue};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 
-use crate::deflate;
 use crate::text::printable;
+use crate::{deflate, values};
 
 /// The most bytes of one binary message made of standard input.
 const CHUNK: usize = 64 << 10;
@@ -50,11 +51,11 @@ pub(crate) struct Args {
     #[arg(long, short)]
     binary: bool,
     /// Offer a subprotocol (may be repeated, the favourite first)
-    #[arg(long, short, value_name = "NAME")]
+    #[arg(long, short, value_name = "NAME", value_parser = values::subprotocol)]
     subprotocol: Vec<String>,
     /// Add a header field to the request (may be repeated)
-    #[arg(long, short = 'H', value_name = "NAME: VALUE")]
-    header: Vec<String>,
+    #[arg(long, short = 'H', value_name = "NAME: VALUE", value_parser = header)]
+    header: Vec<(HeaderName, HeaderValue)>,
     /// Trust the authorities in this PEM file too (may be repeated)
     #[arg(long, value_name = "FILE", help_heading = "TLS")]
     ca: Vec<PathBuf>,
@@ -69,8 +70,8 @@ pub(crate) struct Args {
     insecure: bool,
     /// Go through this proxy: http://, https://, socks5:// or socks5h://, or "none"; by
     /// default what HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say
-    #[arg(long, value_name = "URL")]
-    proxy: Option<String>,
+    #[arg(long, value_name = "URL", value_parser = proxy)]
+    proxy: Option<Proxies>,
     /// Version of HTTP: 1 for HTTP/1.1, 2, 3, or auto for what the server does
     #[arg(long, default_value = "1", value_name = "VERSION", value_parser = version)]
     http: Version,
@@ -78,11 +79,12 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 0, value_name = "N")]
     max_redirects: u32,
     /// Largest message to take, in bytes
-    #[arg(long, default_value_t = 16 << 20, value_name = "BYTES")]
+    #[arg(long, default_value_t = 16 << 20, value_name = "BYTES",
+          value_parser = value_parser!(u64).range(1..))]
     max_message_size: u64,
     /// Seconds to go on listening after the end of the input, as long as messages come
     /// within each of them
-    #[arg(long, default_value_t = 1.0, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, default_value_t = 1.0, value_name = "SECONDS", value_parser = values::seconds)]
     linger: f64,
     #[arg(long, value_name = deflate::VALUE, help = deflate::HELP, num_args = 0..=1,
           require_equals = true, default_missing_value = "balanced", value_parser = deflate::parse)]
@@ -99,11 +101,17 @@ fn version(text: &str) -> Result<Version, String> {
     }
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(seconds),
-        _ => Err("a number of seconds from 0 to 86400".into()),
-    }
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text.split_once(':').ok_or("there is no colon in it")?;
+    let name = name.trim().parse().map_err(|_| format!("{name:?} is no name of a field"))?;
+    // What it holds may be a secret.
+    let value = HeaderValue::from_bytes(value.trim().as_bytes());
+    let value = value.map_err(|_| "there is a control character in its value")?;
+    Ok((name, value))
+}
+
+fn proxy(text: &str) -> Result<Proxies, Error> {
+    if text == "none" { Ok(Proxies::none()) } else { Proxy::parse(text).map(Proxies::all) }
 }
 
 /// How it went, as the exit code says.
@@ -187,18 +195,14 @@ fn client(args: &Args) -> Result<Client, String> {
         .max_message_size(Some(args.max_message_size))
         .deflate(args.deflate.and_then(|setting| setting.0));
     builder = builder.max_redirects(args.max_redirects).version(args.http).tls(tls(args)?);
-    builder = match args.proxy.as_deref() {
-        None => builder,
-        Some("none") => builder.proxies(Proxies::none()),
-        Some(url) => builder.proxy(Proxy::parse(url).map_err(|error| error.to_string())?),
-    };
+    if let Some(proxies) = &args.proxy {
+        builder = builder.proxies(proxies.clone());
+    }
     for name in &args.subprotocol {
         builder = builder.subprotocol(name);
     }
-    for header in &args.header {
-        let (name, value) =
-            header.split_once(':').ok_or(format!("--header {header:?} has no colon"))?;
-        builder = builder.header(name.trim(), value.trim());
+    for (name, value) in &args.header {
+        builder = builder.header(name, value);
     }
     builder.build().map_err(|error| error.to_string())
 }

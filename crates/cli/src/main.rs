@@ -9,6 +9,7 @@ mod connect;
 mod deflate;
 mod serve;
 mod text;
+mod values;
 
 use std::process::ExitCode;
 

@@ -40,7 +40,7 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 pub(crate) fn run(args: &Args) -> ExitCode {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if args.workers > 0 {
-        runtime.worker_threads(args.workers);
+        runtime.worker_threads(args.workers as usize);
     }
     let served = Passed::take(&args.listen).and_then(|passed| {
         let runtime = runtime.enable_all().build();
@@ -67,7 +67,7 @@ async fn serve(args: &Args, mut passed: Passed) -> Result<End, String> {
     }
     let addresses: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
     let tls = Tls::of(args, &addresses)?;
-    let config = args.server_config(&addresses).map_err(|error| error.to_string())?;
+    let config = args.server_config().map_err(|error| error.to_string())?;
     let signals = Signals::new()?;
 
     // The files of sockets are taken away at the end.

@@ -5,6 +5,8 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
 pub const FDX: &str = env!("CARGO_BIN_EXE_fdx");
 
@@ -95,9 +97,20 @@ impl Drop for Served {
     }
 }
 
-/// Runs `fdx` to its end: its exit code, and what it has written to standard error.
+/// Runs `fdx` to its end, which is to come by itself: its exit code, and what it has written to
+/// standard error.
 pub fn run(args: &[&str]) -> (Option<i32>, String) {
-    let Output { status, stderr, .. } =
-        Command::new(FDX).args(args).stdin(Stdio::null()).output().unwrap();
+    let mut command = Command::new(FDX);
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    for _ in 0..600 {
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    // What serves after half a minute does not end by itself.
+    let _ = child.kill();
+    let Output { status, stderr, .. } = child.wait_with_output().unwrap();
     (status.code(), String::from_utf8_lossy(&stderr).into_owned())
 }
