@@ -7,6 +7,7 @@ mod figures;
 mod files;
 mod listen;
 mod log;
+mod open_files;
 mod page;
 mod reading;
 mod rooms;
@@ -100,6 +101,9 @@ async fn serve(args: &Args, mut passed: Passed) -> Result<End, String> {
     }
     if args.h3 {
         server = server.http3().map_err(|error| format!("--h3: {error}"))?;
+    }
+    if let Some(why) = open_files::make_room(args.max_connections) {
+        say!("fdx serve: warning: {why}");
     }
     tell(args, &addresses, tls.as_ref(), figures_at.as_ref());
 
