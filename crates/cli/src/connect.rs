@@ -16,7 +16,7 @@ use http::{HeaderName, HeaderValue};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 
 use crate::text::printable;
-use crate::{deflate, values};
+use crate::{deflate, values, verbose};
 
 /// The most bytes of one binary message made of standard input.
 const CHUNK: usize = 64 << 10;
@@ -43,8 +43,8 @@ Exit codes:
 pub(crate) struct Args {
     /// Where to connect, such as ws://127.0.0.1:9001/echo
     url: String,
-    /// Say on standard error what was agreed on: the version of HTTP, the subprotocol,
-    /// compression
+    /// Say on standard error how the server was reached and what was agreed on: addresses,
+    /// the proxy, TLS and the certificate, the version of HTTP, subprotocol, extensions
     #[arg(long, short)]
     verbose: bool,
     /// Send standard input as binary messages, and write what is received as it is
@@ -164,13 +164,7 @@ async fn connect(args: Args) -> Outcome {
     };
     let interactive = io::stdin().is_terminal();
     if args.verbose {
-        let protocol = websocket.protocol().unwrap_or("none");
-        let deflate = websocket.deflate().map_or("none".into(), |deflate| deflate.to_string());
-        eprintln!(
-            "fdx connect: {:?}, subprotocol {}, compression {deflate}",
-            response.version(),
-            printable(protocol)
-        );
+        verbose::agreed(&websocket, &response);
     }
     if interactive {
         let protocol = websocket.protocol().map(|p| format!(", subprotocol {p}"));
@@ -195,6 +189,9 @@ fn client(args: &Args) -> Result<Client, String> {
         .max_message_size(Some(args.max_message_size))
         .deflate(args.deflate.and_then(|setting| setting.0));
     builder = builder.max_redirects(args.max_redirects).version(args.http).tls(tls(args)?);
+    if args.verbose {
+        builder = builder.on_step(verbose::step);
+    }
     if let Some(proxies) = &args.proxy {
         builder = builder.proxies(proxies.clone());
     }

@@ -10,6 +10,7 @@ mod deflate;
 mod serve;
 mod text;
 mod values;
+mod verbose;
 
 use std::process::ExitCode;
 

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fullduplex::server::{Certificate, CertificateWarning, Pem, SelfSigned, TlsConfig};
-use ring::digest;
 
 use super::args::Args;
 use super::listen::Address;
 use super::log::say;
+use crate::verbose;
 
 /// What encrypts, and what there is to tell of it.
 pub(super) struct Tls {
@@ -118,9 +118,7 @@ fn fingerprint(pem: &str) -> String {
     let text: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
     // What the library has just written can be read.
     let der = STANDARD.decode(text).unwrap_or_default();
-    let digest = digest::digest(&digest::SHA256, &der);
-    let bytes: Vec<String> = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
-    bytes.join(":")
+    verbose::fingerprint(&der)
 }
 
 /// A file that is removed when this is dropped.
