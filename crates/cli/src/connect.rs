@@ -1,5 +1,6 @@
 //! `fdx connect`.
 
+use std::cell::OnceCell;
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,7 +42,9 @@ Exit codes:
   6  closed with another code
   7  the peer broke the protocol, or a limit")]
 pub(crate) struct Args {
-    /// Where to connect, such as ws://127.0.0.1:9001/echo
+    /// Where to connect: ws:// or wss://, such as ws://127.0.0.1:9001/echo, or for a Unix
+    /// socket ws+unix:/path/of/the/socket:/echo
+    #[arg(value_parser = url)]
     url: String,
     /// Say on standard error how the server was reached and what was agreed on: addresses,
     /// the proxy, TLS and the certificate, the version of HTTP, subprotocol, extensions
@@ -101,6 +104,15 @@ fn version(text: &str) -> Result<Version, String> {
     }
 }
 
+/// The rest of what is wrong with it is found when it is used.
+fn url(text: &str) -> Result<String, String> {
+    match text.contains("://") || text.starts_with("ws+unix:") {
+        true => Ok(text.to_owned()),
+        false if text.is_empty() => Err("a URL such as ws://127.0.0.1:9001/echo".into()),
+        false => Err(format!("a URL has a scheme: ws://{text} or, with TLS, wss://{text}")),
+    }
+}
+
 fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let (name, value) = text.split_once(':').ok_or("there is no colon in it")?;
     let name = name.trim().parse().map_err(|_| format!("{name:?} is no name of a field"))?;
@@ -139,7 +151,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
             outcome
         }
         Err(error) => {
-            eprintln!("fdx connect: the runtime does not start: {error}");
+            tell!("fdx connect: the runtime does not start: {error}");
             Outcome::LocalIo
         }
     };
@@ -150,13 +162,16 @@ async fn connect(args: Args) -> Outcome {
     let client = match client(&args) {
         Ok(client) => client,
         Err(why) => {
-            eprintln!("fdx connect: {why}");
+            tell!("fdx connect: {why}");
             return Outcome::Usage;
         }
     };
     let connected = tokio::select! {
         connected = client.connect(&args.url) => connected,
-        _ = tokio::signal::ctrl_c() => return Outcome::NoConnection,
+        _ = tokio::signal::ctrl_c() => {
+            tell!("fdx connect: interrupted before there was a connection");
+            return Outcome::NoConnection;
+        }
     };
     let (websocket, response) = match connected {
         Ok(connected) => connected,
@@ -174,7 +189,7 @@ async fn connect(args: Args) -> Outcome {
         // Without user and password.
         let url = args.url.rsplit_once('@').map_or(&*args.url, |(_, rest)| rest);
         let version = response.version();
-        eprintln!("connected to {url} by {version:?}{protocol}{deflate}; Ctrl-D closes");
+        tell!("connected to {url} by {version:?}{protocol}{deflate}; Ctrl-D closes");
     }
     let (send, receive) = websocket.split();
     let linger = Duration::from_secs_f64(args.linger);
@@ -213,18 +228,18 @@ fn tls(args: &Args) -> Result<TlsSettings, String> {
         settings = settings.identity_files(cert, key).map_err(|error| error.to_string())?;
     }
     if args.insecure {
-        eprintln!("fdx connect: --insecure: nobody knows who this server is");
+        tell!("fdx connect: --insecure: nobody knows who this server is");
         settings = settings.dangerous_accept_any_certificate();
     }
     Ok(settings)
 }
 
 fn tell_refusal(error: &Error) -> Outcome {
-    eprintln!("fdx connect: {}", printable(&error.to_string()));
+    tell!("fdx connect: {}", printable(&error.to_string()));
     if let Some(response) = error.response() {
         let body = String::from_utf8_lossy(response.body());
         for line in body.lines().take(20) {
-            eprintln!("  {}", printable(line));
+            tell!("  {}", printable(line));
         }
     }
     match error.kind() {
@@ -245,22 +260,24 @@ struct Talk {
 impl Talk {
     async fn run(self, send: SendHalf<NetStream>, mut receive: ReceiveHalf<NetStream>) -> Outcome {
         let printed = AtomicUsize::new(0);
-        let sending = self.send_input(&send, &printed);
+        let unread = OnceCell::new();
+        let sending = self.send_input(&send, &printed, &unread);
         let receiving = self.print(&mut receive, &printed);
         tokio::pin!(sending, receiving);
         let ended = tokio::select! {
             ended = &mut receiving => ended,
-            error = &mut sending => match error {
-                Some(error) => Err(error),
-                None => receiving.await,
-            },
+            () = &mut sending => receiving.await,
         };
-        match ended {
-            Err(error) => {
-                eprintln!("fdx connect: {error}");
+        match (unread.get(), ended) {
+            (Some(error), _) => {
+                tell!("fdx connect: standard input: {error}");
                 Outcome::LocalIo
             }
-            Ok(error) => tell_end(error.as_ref(), send.close_info().as_ref()),
+            (None, Err(error)) => {
+                tell!("fdx connect: standard output: {error}");
+                Outcome::LocalIo
+            }
+            (None, Ok(error)) => tell_end(error.as_ref(), send.close_info().as_ref()),
         }
     }
 
@@ -295,19 +312,24 @@ impl Talk {
         Ok(None)
     }
 
-    /// Sends standard input, then closes; the error is one of standard input.
+    /// Sends standard input, then closes; what is wrong with the input is put into `unread`
+    /// before that.
     async fn send_input(
         &self,
         send: &SendHalf<NetStream>,
         printed: &AtomicUsize,
-    ) -> Option<io::Error> {
+        unread: &OnceCell<io::Error>,
+    ) {
         let input =
             async { if self.binary { send_bytes(send).await } else { send_lines(send).await } };
         let result = tokio::select! {
             result = input => result,
             _ = tokio::signal::ctrl_c() => Ok(()),
         };
-        if let Some(quiet) = self.linger.filter(|_| result.is_ok()) {
+        if let Err(error) = result {
+            // There is one at most.
+            let _ = unread.set(error);
+        } else if let Some(quiet) = self.linger {
             let mut before = usize::MAX;
             loop {
                 let now = printed.load(Relaxed);
@@ -320,7 +342,6 @@ impl Talk {
         }
         // The end is told by the receiving side.
         let _ = send.close(CloseCode::NORMAL, "").await;
-        result.err()
     }
 }
 
@@ -365,7 +386,7 @@ fn tell_end(error: Option<&Error>, info: Option<&CloseInfo>) -> Outcome {
         return Outcome::Broken;
     };
     let text = error.map_or_else(|| info.to_string(), ToString::to_string);
-    eprintln!("fdx connect: {}", printable(&text));
+    tell!("fdx connect: {}", printable(&text));
     match info.cause {
         Cause::Protocol(_) => Outcome::Protocol,
         Cause::Handshake if info.is_clean() => {

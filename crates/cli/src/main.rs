@@ -5,6 +5,14 @@
 // Doc comments of arguments are help texts for a terminal, not Markdown.
 #![allow(clippy::doc_markdown)]
 
+/// Writes a line to standard error. That nobody reads it is no fault.
+macro_rules! tell {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($words)*);
+    }};
+}
+
 mod connect;
 mod deflate;
 mod serve;

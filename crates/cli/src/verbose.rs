@@ -12,9 +12,9 @@ use crate::text::printable;
 
 /// Tells a step on the way to the server.
 pub(crate) fn step(step: &Step<'_>) {
-    eprintln!("* {}", printable(&step.to_string()));
+    tell!("* {}", printable(&step.to_string()));
     if let Step::Tls { certificate: Some(der), .. } = step {
-        eprintln!("* {}", printable(&certificate(der, SystemTime::now())));
+        tell!("* {}", printable(&certificate(der, SystemTime::now())));
     }
 }
 
@@ -23,7 +23,7 @@ pub(crate) fn agreed(websocket: &WebSocket, response: &Response<()>) {
     let version = response.version();
     let protocol = printable(websocket.protocol().unwrap_or("none"));
     let deflate = websocket.deflate().map_or("none".into(), |deflate| deflate.to_string());
-    eprintln!("* {version:?}, subprotocol {protocol}, compression {deflate}");
+    tell!("* {version:?}, subprotocol {protocol}, compression {deflate}");
 }
 
 /// A certificate in a line.

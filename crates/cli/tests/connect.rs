@@ -29,6 +29,40 @@ fn connect(args: &[&str], input: &str) -> (Option<i32>, String, String) {
 }
 
 #[test]
+fn input_that_is_no_text_is_told() {
+    let server = serve(&[]);
+    let url = format!("ws://{}/echo", server.address);
+    for (options, input, code, output) in
+        [(&[][..], &b"a\n\xff\n"[..], 1, &b"a\n"[..]), (&["--binary"], b"\xff", 0, b"\xff")]
+    {
+        let mut command = Command::new(FDX);
+        command.arg("connect").args(options).arg(&url).env("NO_PROXY", "*");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        let ended = child.wait_with_output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!((ended.status.code(), ended.stdout.as_slice()), (Some(code), output), "{said}");
+        let is_told = said.contains("standard input: a line is not UTF-8; use --binary");
+        assert_eq!(is_told, code == 1, "{said}");
+    }
+}
+
+#[test]
+fn a_standard_error_that_is_closed_is_no_fault() {
+    let server = serve(&[]);
+    let url = format!("ws://{}/echo", server.address);
+    let (reader, stderr) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(FDX);
+    command.args(["connect", "-v", &url]).env("NO_PROXY", "*").stderr(stderr);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"hello\n").unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), ended.stdout.as_slice()), (Some(0), &b"hello\n"[..]));
+}
+
+#[test]
 fn verbose_tells_the_way_and_what_was_agreed_on() {
     let server = serve(&["--subprotocol", "chat", "--deflate"]);
     let url = format!("ws://{}/echo", server.address);
@@ -79,10 +113,10 @@ fn where_there_is_no_connection_it_says_why() {
         (&missing, 4, "404"),
         (&format!("wss://{here}/"), 3, "does not speak TLS"),
         ("ws://nothing.invalid/", 3, "no address for \"nothing.invalid\""),
-        ("localhost:9001", 2, "ws"),
+        ("localhost:9001", 2, "ws://localhost:9001 or, with TLS, wss://localhost:9001"),
         ("http://localhost/", 2, "ws"),
         ("ws://", 2, "ws"),
-        ("", 2, "not a URL"),
+        ("", 2, "a URL such as ws://"),
     ] {
         let (got, out, said) = connect(&[url], "");
         assert!(

@@ -32,7 +32,10 @@ fn a_log_that_nobody_reads_holds_up_nobody() {
 
 #[test]
 fn every_refusal_has_its_line() {
-    let server = serve(&["--log", "--host", "a.example", "--handshake-timeout", "0.3"]);
+    // So few that there are files enough, and no warning.
+    let few = ["--max-connections", "50"];
+    let options = ["--log", "--host", "a.example", "--handshake-timeout", "0.3"];
+    let server = serve(&[&options[..], &few].concat());
     let plain = "Connection: close\r\n\r\n";
     for (answer, status) in [
         (server.status("/echo?secret", "evil.example", ""), "421"),

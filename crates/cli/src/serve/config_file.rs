@@ -42,7 +42,8 @@ pub(crate) fn with_file(
     // Each option by itself is right, and so are those of the command line together.
     all.map_err(|error| {
         let said = error.to_string();
-        usage(format!("{shown}: {}", said.strip_prefix("error: ").unwrap_or(&said).trim_end()))
+        let said = said.split("\n\n").next().unwrap_or_default();
+        usage(format!("{shown}: {}", said.strip_prefix("error: ").unwrap_or(said)))
     })
 }
 
