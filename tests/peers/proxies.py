@@ -124,6 +124,22 @@ async def tinyproxy_tunnels():
 
 
 @check
+async def verbose_tells_the_proxy_and_what_is_behind_it():
+    async with tinyproxy(password=True) as port, targets() as urls:
+        for url, words in [
+            (urls[0], ["* HTTP/1.1, subprotocol none"]),
+            (urls[1], ["* TLSv1.3 with localhost", "no ALPN", "* certificate for localhost, valid for "]),
+        ]:
+            code, _, err = await fdx(url, "-v", "--proxy", f"http://{GOOD}127.0.0.1:{port}")
+            assert code == 0, err
+            target = url.split("//")[1].rstrip("/")
+            way = [f"* through the proxy http://***@127.0.0.1:{port}", f"* connected to 127.0.0.1:{port} from ", f"* the proxy is connected to {target}"]
+            assert "pass.word" not in err
+            for line in way + words:
+                assert line in err, (line, err)
+
+
+@check
 async def tinyproxy_wants_a_password():
     async with tinyproxy(password=True) as port:
         await passes(f"http://{GOOD}127.0.0.1:{port}")

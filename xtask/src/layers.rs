@@ -63,6 +63,7 @@ const ALLOWED: [(&str, &[&str]); 7] = [
             "metrics",
             "percent-encoding",
             "ring",
+            "rlimit",
             "tokio",
             "toml",
             "tower-http",

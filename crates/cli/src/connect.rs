@@ -1,21 +1,23 @@
 //! `fdx connect`.
 
+use std::cell::OnceCell;
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, value_parser};
 use fullduplex::client::{Proxies, Proxy, TlsSettings, Version};
 use fullduplex::{
     Cause, Client, CloseCode, CloseInfo, Error, ErrorKind, Initiator, Message, NetStream,
     ReceiveHalf, SendHalf,
 };
+use http::{HeaderName, HeaderValue};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 
-use crate::deflate;
 use crate::text::printable;
+use crate::{deflate, values, verbose};
 
 /// The most bytes of one binary message made of standard input.
 const CHUNK: usize = 64 << 10;
@@ -40,21 +42,23 @@ Exit codes:
   6  closed with another code
   7  the peer broke the protocol, or a limit")]
 pub(crate) struct Args {
-    /// Where to connect, such as ws://127.0.0.1:9001/echo
+    /// Where to connect: ws:// or wss://, such as ws://127.0.0.1:9001/echo, or for a Unix
+    /// socket ws+unix:/path/of/the/socket:/echo
+    #[arg(value_parser = url)]
     url: String,
-    /// Say on standard error what was agreed on: the version of HTTP, the subprotocol,
-    /// compression
+    /// Say on standard error how the server was reached and what was agreed on: addresses,
+    /// the proxy, TLS and the certificate, the version of HTTP, subprotocol, extensions
     #[arg(long, short)]
     verbose: bool,
     /// Send standard input as binary messages, and write what is received as it is
     #[arg(long, short)]
     binary: bool,
     /// Offer a subprotocol (may be repeated, the favourite first)
-    #[arg(long, short, value_name = "NAME")]
+    #[arg(long, short, value_name = "NAME", value_parser = values::subprotocol)]
     subprotocol: Vec<String>,
     /// Add a header field to the request (may be repeated)
-    #[arg(long, short = 'H', value_name = "NAME: VALUE")]
-    header: Vec<String>,
+    #[arg(long, short = 'H', value_name = "NAME: VALUE", value_parser = header)]
+    header: Vec<(HeaderName, HeaderValue)>,
     /// Trust the authorities in this PEM file too (may be repeated)
     #[arg(long, value_name = "FILE", help_heading = "TLS")]
     ca: Vec<PathBuf>,
@@ -69,8 +73,8 @@ pub(crate) struct Args {
     insecure: bool,
     /// Go through this proxy: http://, https://, socks5:// or socks5h://, or "none"; by
     /// default what HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say
-    #[arg(long, value_name = "URL")]
-    proxy: Option<String>,
+    #[arg(long, value_name = "URL", value_parser = proxy)]
+    proxy: Option<Proxies>,
     /// Version of HTTP: 1 for HTTP/1.1, 2, 3, or auto for what the server does
     #[arg(long, default_value = "1", value_name = "VERSION", value_parser = version)]
     http: Version,
@@ -78,11 +82,12 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 0, value_name = "N")]
     max_redirects: u32,
     /// Largest message to take, in bytes
-    #[arg(long, default_value_t = 16 << 20, value_name = "BYTES")]
+    #[arg(long, default_value_t = 16 << 20, value_name = "BYTES",
+          value_parser = value_parser!(u64).range(1..))]
     max_message_size: u64,
     /// Seconds to go on listening after the end of the input, as long as messages come
     /// within each of them
-    #[arg(long, default_value_t = 1.0, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, default_value_t = 1.0, value_name = "SECONDS", value_parser = values::seconds)]
     linger: f64,
     #[arg(long, value_name = deflate::VALUE, help = deflate::HELP, num_args = 0..=1,
           require_equals = true, default_missing_value = "balanced", value_parser = deflate::parse)]
@@ -99,11 +104,26 @@ fn version(text: &str) -> Result<Version, String> {
     }
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(seconds),
-        _ => Err("a number of seconds from 0 to 86400".into()),
+/// The rest of what is wrong with it is found when it is used.
+fn url(text: &str) -> Result<String, String> {
+    match text.contains("://") || text.starts_with("ws+unix:") {
+        true => Ok(text.to_owned()),
+        false if text.is_empty() => Err("a URL such as ws://127.0.0.1:9001/echo".into()),
+        false => Err(format!("a URL has a scheme: ws://{text} or, with TLS, wss://{text}")),
     }
+}
+
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text.split_once(':').ok_or("there is no colon in it")?;
+    let name = name.trim().parse().map_err(|_| format!("{name:?} is no name of a field"))?;
+    // What it holds may be a secret.
+    let value = HeaderValue::from_bytes(value.trim().as_bytes());
+    let value = value.map_err(|_| "there is a control character in its value")?;
+    Ok((name, value))
+}
+
+fn proxy(text: &str) -> Result<Proxies, Error> {
+    if text == "none" { Ok(Proxies::none()) } else { Proxy::parse(text).map(Proxies::all) }
 }
 
 /// How it went, as the exit code says.
@@ -131,7 +151,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
             outcome
         }
         Err(error) => {
-            eprintln!("fdx connect: the runtime does not start: {error}");
+            tell!("fdx connect: the runtime does not start: {error}");
             Outcome::LocalIo
         }
     };
@@ -142,13 +162,16 @@ async fn connect(args: Args) -> Outcome {
     let client = match client(&args) {
         Ok(client) => client,
         Err(why) => {
-            eprintln!("fdx connect: {why}");
+            tell!("fdx connect: {why}");
             return Outcome::Usage;
         }
     };
     let connected = tokio::select! {
         connected = client.connect(&args.url) => connected,
-        _ = tokio::signal::ctrl_c() => return Outcome::NoConnection,
+        _ = tokio::signal::ctrl_c() => {
+            tell!("fdx connect: interrupted before there was a connection");
+            return Outcome::NoConnection;
+        }
     };
     let (websocket, response) = match connected {
         Ok(connected) => connected,
@@ -156,13 +179,7 @@ async fn connect(args: Args) -> Outcome {
     };
     let interactive = io::stdin().is_terminal();
     if args.verbose {
-        let protocol = websocket.protocol().unwrap_or("none");
-        let deflate = websocket.deflate().map_or("none".into(), |deflate| deflate.to_string());
-        eprintln!(
-            "fdx connect: {:?}, subprotocol {}, compression {deflate}",
-            response.version(),
-            printable(protocol)
-        );
+        verbose::agreed(&websocket, &response);
     }
     if interactive {
         let protocol = websocket.protocol().map(|p| format!(", subprotocol {p}"));
@@ -172,7 +189,7 @@ async fn connect(args: Args) -> Outcome {
         // Without user and password.
         let url = args.url.rsplit_once('@').map_or(&*args.url, |(_, rest)| rest);
         let version = response.version();
-        eprintln!("connected to {url} by {version:?}{protocol}{deflate}; Ctrl-D closes");
+        tell!("connected to {url} by {version:?}{protocol}{deflate}; Ctrl-D closes");
     }
     let (send, receive) = websocket.split();
     let linger = Duration::from_secs_f64(args.linger);
@@ -187,18 +204,17 @@ fn client(args: &Args) -> Result<Client, String> {
         .max_message_size(Some(args.max_message_size))
         .deflate(args.deflate.and_then(|setting| setting.0));
     builder = builder.max_redirects(args.max_redirects).version(args.http).tls(tls(args)?);
-    builder = match args.proxy.as_deref() {
-        None => builder,
-        Some("none") => builder.proxies(Proxies::none()),
-        Some(url) => builder.proxy(Proxy::parse(url).map_err(|error| error.to_string())?),
-    };
+    if args.verbose {
+        builder = builder.on_step(verbose::step);
+    }
+    if let Some(proxies) = &args.proxy {
+        builder = builder.proxies(proxies.clone());
+    }
     for name in &args.subprotocol {
         builder = builder.subprotocol(name);
     }
-    for header in &args.header {
-        let (name, value) =
-            header.split_once(':').ok_or(format!("--header {header:?} has no colon"))?;
-        builder = builder.header(name.trim(), value.trim());
+    for (name, value) in &args.header {
+        builder = builder.header(name, value);
     }
     builder.build().map_err(|error| error.to_string())
 }
@@ -212,18 +228,18 @@ fn tls(args: &Args) -> Result<TlsSettings, String> {
         settings = settings.identity_files(cert, key).map_err(|error| error.to_string())?;
     }
     if args.insecure {
-        eprintln!("fdx connect: --insecure: nobody knows who this server is");
+        tell!("fdx connect: --insecure: nobody knows who this server is");
         settings = settings.dangerous_accept_any_certificate();
     }
     Ok(settings)
 }
 
 fn tell_refusal(error: &Error) -> Outcome {
-    eprintln!("fdx connect: {}", printable(&error.to_string()));
+    tell!("fdx connect: {}", printable(&error.to_string()));
     if let Some(response) = error.response() {
         let body = String::from_utf8_lossy(response.body());
         for line in body.lines().take(20) {
-            eprintln!("  {}", printable(line));
+            tell!("  {}", printable(line));
         }
     }
     match error.kind() {
@@ -244,22 +260,24 @@ struct Talk {
 impl Talk {
     async fn run(self, send: SendHalf<NetStream>, mut receive: ReceiveHalf<NetStream>) -> Outcome {
         let printed = AtomicUsize::new(0);
-        let sending = self.send_input(&send, &printed);
+        let unread = OnceCell::new();
+        let sending = self.send_input(&send, &printed, &unread);
         let receiving = self.print(&mut receive, &printed);
         tokio::pin!(sending, receiving);
         let ended = tokio::select! {
             ended = &mut receiving => ended,
-            error = &mut sending => match error {
-                Some(error) => Err(error),
-                None => receiving.await,
-            },
+            () = &mut sending => receiving.await,
         };
-        match ended {
-            Err(error) => {
-                eprintln!("fdx connect: {error}");
+        match (unread.get(), ended) {
+            (Some(error), _) => {
+                tell!("fdx connect: standard input: {error}");
                 Outcome::LocalIo
             }
-            Ok(error) => tell_end(error.as_ref(), send.close_info().as_ref()),
+            (None, Err(error)) => {
+                tell!("fdx connect: standard output: {error}");
+                Outcome::LocalIo
+            }
+            (None, Ok(error)) => tell_end(error.as_ref(), send.close_info().as_ref()),
         }
     }
 
@@ -294,19 +312,24 @@ impl Talk {
         Ok(None)
     }
 
-    /// Sends standard input, then closes; the error is one of standard input.
+    /// Sends standard input, then closes; what is wrong with the input is put into `unread`
+    /// before that.
     async fn send_input(
         &self,
         send: &SendHalf<NetStream>,
         printed: &AtomicUsize,
-    ) -> Option<io::Error> {
+        unread: &OnceCell<io::Error>,
+    ) {
         let input =
             async { if self.binary { send_bytes(send).await } else { send_lines(send).await } };
         let result = tokio::select! {
             result = input => result,
             _ = tokio::signal::ctrl_c() => Ok(()),
         };
-        if let Some(quiet) = self.linger.filter(|_| result.is_ok()) {
+        if let Err(error) = result {
+            // There is one at most.
+            let _ = unread.set(error);
+        } else if let Some(quiet) = self.linger {
             let mut before = usize::MAX;
             loop {
                 let now = printed.load(Relaxed);
@@ -319,7 +342,6 @@ impl Talk {
         }
         // The end is told by the receiving side.
         let _ = send.close(CloseCode::NORMAL, "").await;
-        result.err()
     }
 }
 
@@ -364,7 +386,7 @@ fn tell_end(error: Option<&Error>, info: Option<&CloseInfo>) -> Outcome {
         return Outcome::Broken;
     };
     let text = error.map_or_else(|| info.to_string(), ToString::to_string);
-    eprintln!("fdx connect: {}", printable(&text));
+    tell!("fdx connect: {}", printable(&text));
     match info.cause {
         Cause::Protocol(_) => Outcome::Protocol,
         Cause::Handshake if info.is_clean() => {

@@ -6,7 +6,7 @@
 #![allow(clippy::doc_markdown)]
 
 /// Writes a line to standard error. That nobody reads it is no fault.
-macro_rules! complain {
+macro_rules! tell {
     ($($words:tt)*) => {{
         use std::io::Write as _;
         let _ = writeln!(std::io::stderr(), $($words)*);
@@ -17,6 +17,8 @@ mod connect;
 mod deflate;
 mod serve;
 mod text;
+mod values;
+mod verbose;
 
 use std::process::ExitCode;
 

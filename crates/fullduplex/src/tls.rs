@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use rustls::CertificateError;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{CertificateError, ConnectionCommon, ProtocolVersion};
 
 use crate::error::{Error, ErrorKind};
 
@@ -38,6 +38,22 @@ pub(crate) fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, Error> {
             bad("there is no private key in the PEM text")
         }
     })
+}
+
+/// The version that was agreed on.
+pub(crate) fn version<D>(connection: &ConnectionCommon<D>) -> &'static str {
+    match connection.protocol_version() {
+        Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+        // There is no third one.
+        _ => "TLSv1.3",
+    }
+}
+
+/// The cipher suite that was agreed on, by its registered name.
+pub(crate) fn cipher_suite<D>(connection: &ConnectionCommon<D>) -> String {
+    let suite = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
+    // rustls says `TLS13_`, the registry of RFC 8446 §B.4 doesn't.
+    suite.unwrap_or_default().replacen("TLS13_", "TLS_", 1)
 }
 
 /// The problem of a certificate in words; `whose` is `server` or `client`.

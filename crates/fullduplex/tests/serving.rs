@@ -13,7 +13,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use fullduplex::client::{Proxies, Roots, TlsSettings, Version};
 use fullduplex::server::{
-    self, Body, Drain, HttpVersion, Outcome, Pem, Server, ServerConfig, ServerHandle,
+    self, Body, Drain, Handshake, HostPolicy, HttpVersion, Outcome, Pem, Server, ServerConfig,
+    ServerHandle,
 };
 use fullduplex::{Cause, Client, CloseCode, WebSocket};
 use http::{Request, Response, StatusCode};
@@ -114,7 +115,10 @@ async fn over_tls_the_version_is_negotiated() {
     let pem = server::Certificate::new(Pem::text(certificate.clone()), Pem::text(key));
     let tls = server::TlsConfig::builder().certificate(pem).build().unwrap();
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(both_versions()).tls(tls);
-    let server = server.http3().unwrap();
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let server = server.http3().unwrap().on_refused(move |refused| {
+        tell.send((refused.status(), refused.to_string())).unwrap();
+    });
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
     tokio::spawn(server.serve_handshakes(|handshake| async move {
         let remote = handshake.remote().unwrap();
@@ -146,6 +150,8 @@ async fn over_tls_the_version_is_negotiated() {
     // Whoever speaks no TLS gets an end, and bothers nobody.
     let answer = raw(address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert!(!answer.contains("HTTP"), "{answer}");
+    let (status, line) = told.recv().await.unwrap();
+    assert!(status.is_none() && line.contains("TLS"), "{line}");
 }
 
 #[tokio::test]
@@ -233,6 +239,69 @@ async fn what_would_have_a_proxy_is_refused() {
     let (address, ..) = serving(both_versions()).await;
     let answer = raw(address, "CONNECT b:443 HTTP/1.1\r\nHost: b:443\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+}
+
+#[tokio::test]
+async fn every_refusal_is_told_without_secrets() {
+    let mut config = both_versions();
+    config.hosts = HostPolicy::list_or_local([]).unwrap();
+    config.handshake.handshake_timeout = Duration::from_millis(300);
+    config.handshake.max_head_bytes = 1000;
+    config.limits.connections.total = Some(1);
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let server = Server::bind("127.0.0.1:0").await.unwrap().config(config).service(Pages);
+    let server = server.on_refused(move |refused| {
+        let status = refused.status().map(|status| status.as_u16());
+        tell.send((refused.peer(), status, refused.to_string(), format!("{refused:?}"))).unwrap();
+    });
+    let (address, handle) = (server.local_addr().unwrap(), server.handle());
+    tokio::spawn(server.serve_handshakes(|handshake: Handshake| async {
+        if handshake.request().uri().path() == "/no" {
+            handshake.respond(Response::builder().status(404).body("").unwrap()).await.unwrap();
+        } else {
+            drop(handshake.accept().await);
+        }
+    }));
+    let ask = |line: &str, host: &str, more: &str| {
+        format!(
+            "GET {line}?token=secret HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\n\
+             Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Cookie: secret\r\n{more}\r\n"
+        )
+    };
+    let version = "Sec-WebSocket-Version: 13\r\n";
+    let origin = format!("{version}Origin: https://evil.example\r\n");
+    for (request, status, words) in [
+        (ask("/a", "evil.example", version), 421, "/a HTTP/1.1: 421: evil.example is not served"),
+        (ask("/b", "localhost", &origin), 403, "/b HTTP/1.1: 403: Origin https://evil.example"),
+        (ask("/c", "localhost", ""), 426, "/c HTTP/1.1: 426: "),
+        (ask("/no", "localhost", version), 404, "/no HTTP/1.1: 404: by the application"),
+        ("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n".into(), 421, "/ HTTP/1.1: 421: "),
+        ("no request\r\n\r\n".into(), 400, ": 400: "),
+        (format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(2000)), 431, ": 431: "),
+        ("GET / HTTP/1.1\r\n".into(), 408, ": 408: timed out: handshake_timeout"),
+    ] {
+        let answer = raw(address, &request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {answer}");
+        let (peer, told_status, line, debug) = told.recv().await.unwrap();
+        assert_eq!(told_status, Some(status), "{line}");
+        assert!(line.starts_with(&peer.to_string()) && line.contains(words), "{line}");
+        assert!(!line.contains("secret") && !debug.contains("secret"), "{line}, {debug}");
+        while handle.connections() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let held = TcpStream::connect(address).await.unwrap();
+    let answer = raw(address, "").await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    let (_, status, line, _) = told.recv().await.unwrap();
+    assert!(status == Some(503) && line.ends_with("total (1) connections stand"), "{line}");
+    // Who leaves by itself was not refused.
+    drop(held);
+    while handle.connections() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(told.try_recv().is_err());
 }
 
 #[tokio::test]

@@ -4,15 +4,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args as ClapArgs, ValueEnum};
+use clap::{ArgGroup, Args as ClapArgs, ValueEnum, value_parser};
 use fullduplex::server::{HostRule, TrustedProxies};
 
 use super::listen::Address;
-use crate::deflate;
+use crate::{deflate, values};
 
 /// The options of `fdx serve`. Each of them that is long may stand in the file of `--config`,
 /// so that all of them, also switches, are known by their long names.
 #[derive(Clone, Debug, ClapArgs)]
+#[command(group = ArgGroup::new("tls").args(["tls_cert", "tls_self_signed"]).multiple(true))]
 #[command(after_help = "\
 Paths:
   /            a web page for a browser; echo for a WebSocket
@@ -32,7 +33,8 @@ Exit codes:
 #[allow(clippy::struct_excessive_bools, reason = "they are switches of a command line")]
 pub(crate) struct Args {
     /// TOML file with any of these options, by their long names: root = 'pages',
-    /// h2 = true; what stands on the command line is taken in place of the file's
+    /// h2 = true. What stands on the command line is taken in place of the file's, and of what
+    /// excludes it there: --origin in place of any-origin too
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
@@ -41,9 +43,10 @@ pub(crate) struct Args {
     #[arg(long, default_value = "127.0.0.1:9001", value_name = "ADDR:PORT",
           value_parser = Address::parse, help_heading = "Listening")]
     pub(super) listen: Vec<Address>,
-    /// Threads that serve; 0 for one a core
-    #[arg(long, default_value_t = 0, value_name = "N", help_heading = "Listening")]
-    pub(super) workers: usize,
+    /// Threads that serve, 1024 at most; 0 for one a core
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = value_parser!(u32).range(..=1024),
+          help_heading = "Listening")]
+    pub(super) workers: u32,
     /// Seconds that the WebSockets are given to end when the server is to end
     #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = seconds,
           help_heading = "Listening")]
@@ -53,10 +56,10 @@ pub(crate) struct Args {
     #[arg(long, help_heading = "HTTP")]
     pub(super) h2: bool,
     /// Speak HTTP/3 too, on the same ports of UDP, and tell clients so (Alt-Svc); needs TLS
-    #[arg(long, help_heading = "HTTP")]
+    #[arg(long, requires = "tls", help_heading = "HTTP")]
     pub(super) h3: bool,
     /// Serve the files in this folder in place of the page: index.html for folders, no lists,
-    /// nothing whose name begins with a dot
+    /// nothing whose name begins with a dot, and no link that leads out of the folder
     #[arg(long, value_name = "DIR", help_heading = "HTTP")]
     pub(super) root: Option<PathBuf>,
 
@@ -69,25 +72,29 @@ pub(crate) struct Args {
     pub(super) tls_key: Vec<PathBuf>,
     /// Encrypt with a certificate made on the spot, for trying; its file, for a client's
     /// --ca, and its fingerprint are printed
-    #[arg(long, conflicts_with = "tls_cert", help_heading = "TLS")]
+    #[arg(long, conflicts_with_all = ["tls_cert", "tls_key"], help_heading = "TLS")]
     pub(super) tls_self_signed: bool,
     /// Take only clients that show a certificate of these authorities, in PEM
-    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    #[arg(long, value_name = "FILE", requires = "tls", help_heading = "TLS")]
     pub(super) tls_client_ca: Option<PathBuf>,
 
-    /// Let web pages of this origin connect (may be repeated); by default only pages of the
-    /// host that they connect to
-    #[arg(long, value_name = "ORIGIN", help_heading = "Who may connect")]
+    /// Let web pages of this origin connect too, such as https://example.com (may be
+    /// repeated); pages of the host and port that they connect to always may
+    #[arg(long, value_name = "ORIGIN", value_parser = values::origin,
+          help_heading = "Who may connect")]
     pub(super) origin: Vec<String>,
     /// Let any web page connect
     #[arg(long, conflicts_with = "origin", help_heading = "Who may connect")]
     pub(super) any_origin: bool,
-    /// Answer requests for this host, IP addresses and localhost alone (may be repeated)
+    /// Answer requests for this host, IP addresses and localhost alone (may be repeated).
+    /// Without it any name will do, also one that a stranger has pointed at this server, whose
+    /// pages then pass for its own (DNS rebinding)
     #[arg(long, value_name = "NAME[:PORT]", value_parser = host, help_heading = "Who may connect")]
     pub(super) host: Vec<String>,
     /// Believe these proxies on who their clients are: addresses, networks such as
     /// 10.0.0.0/8, and unix, by commas
-    #[arg(long, value_name = "LIST", requires = "forwarded", help_heading = "Who may connect")]
+    #[arg(long, value_name = "LIST", requires = "forwarded", value_parser = proxies,
+          help_heading = "Who may connect")]
     pub(super) trusted_proxies: Option<TrustedProxies>,
     /// The header field in which they say it
     #[arg(
@@ -99,22 +106,26 @@ pub(crate) struct Args {
     )]
     pub(super) forwarded: Option<Forwarded>,
 
-    /// Connections in all; 0 for any number
+    /// Connections in all; 0 for any number. Each takes an open file: the limit on those
+    /// (ulimit -n) is raised as far as it goes, with a warning if that is not enough
     #[arg(long, default_value_t = 65_536, value_name = "N", help_heading = "Limits")]
     pub(super) max_connections: u32,
-    /// Connections from one address, or from one /64 of IPv6; 0 for any number
+    /// Connections from one address, or from one /64 of IPv6; 0 for any number. Those from this
+    /// machine itself, and of trusted proxies for themselves, are counted in all alone
     #[arg(long, default_value_t = 256, value_name = "N", help_heading = "Limits")]
     pub(super) max_per_address: u32,
     /// Largest message to take, in bytes
-    #[arg(long, default_value_t = 1 << 20, value_name = "BYTES", help_heading = "Limits")]
+    #[arg(long, default_value_t = 1 << 20, value_name = "BYTES",
+          value_parser = value_parser!(u64).range(1..), help_heading = "Limits")]
     pub(super) max_message_size: u64,
     /// Seconds that the opening handshake may take
-    #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = seconds,
+    #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = some_seconds,
           help_heading = "Limits")]
     pub(super) handshake_timeout: Duration,
 
     /// Speak this subprotocol (may be repeated); the client's favourite is taken
-    #[arg(long, short, value_name = "NAME", help_heading = "WebSocket")]
+    #[arg(long, short, value_name = "NAME", value_parser = values::subprotocol,
+          help_heading = "WebSocket")]
     pub(super) subprotocol: Vec<String>,
     #[arg(long, value_name = deflate::VALUE, help = deflate::HELP, num_args = 0..=1,
           require_equals = true, default_missing_value = "balanced",
@@ -122,7 +133,8 @@ pub(crate) struct Args {
     pub(super) deflate: Option<deflate::Setting>,
 
     /// Print a line on standard error for each WebSocket when it has ended, and for each
-    /// that is refused: who, what and how it ended; nothing of what was said
+    /// request or connection that is refused: who, what and why; nothing of what was said.
+    /// Lines that nobody reads in time are dropped, and counted in a line
     #[arg(long, help_heading = "Watching")]
     pub(super) log: bool,
     /// Give figures for Prometheus at /metrics, or on an address and port of their own
@@ -155,13 +167,26 @@ fn metrics(text: &str) -> Result<Metrics, String> {
     }
 }
 
-fn host(text: &str) -> Result<String, fullduplex::Error> {
-    text.parse().map(|_: HostRule| text.to_owned())
+fn proxies(text: &str) -> Result<TrustedProxies, String> {
+    let proxies = text.parse().map_err(|error: fullduplex::Error| error.to_string())?;
+    if proxies == TrustedProxies::default() {
+        return Err("it names nobody".into());
+    }
+    Ok(proxies)
+}
+
+fn host(text: &str) -> Result<String, String> {
+    let wanted = "a host, with a port or without, such as example.com or localhost:9001";
+    text.parse().map(|_: HostRule| text.to_owned()).map_err(|_| wanted.into())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    match text.parse() {
-        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err("a number of seconds from 0 to 86400".into()),
-    }
+    values::seconds(text).map(Duration::from_secs_f64)
+}
+
+/// None at all would be over before it begins.
+fn some_seconds(text: &str) -> Result<Duration, String> {
+    let least = Duration::from_millis(1);
+    let wanted = "a number of seconds from 0.001 to 86400";
+    seconds(text).ok().filter(|time| *time >= least).ok_or_else(|| wanted.into())
 }

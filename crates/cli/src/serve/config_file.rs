@@ -1,7 +1,9 @@
 //! The options of `fdx serve` in a file: TOML, its keys the long names of the options.
 //!
 //! What the file says is put behind what the command line says, as further options, and is
-//! read by the same rules.
+//! read by the same rules. What the command line says of something is taken in place of all
+//! that the file says of it: also of options that exclude those that are given, as
+//! `--any-origin` does `origin`.
 
 use std::any::TypeId;
 use std::ffi::OsString;
@@ -36,7 +38,13 @@ pub(crate) fn with_file(
         serve.is_some_and(|serve| serve.value_source(id) == Some(ValueSource::CommandLine))
     });
     let more = more.map_err(|(line, why)| usage(format!("{shown}, line {line}: {why}")))?;
-    command.clone().try_get_matches_from(given.into_iter().chain(more))
+    let all = command.clone().try_get_matches_from(given.into_iter().chain(more));
+    // Each option by itself is right, and so are those of the command line together.
+    all.map_err(|error| {
+        let said = error.to_string();
+        let said = said.split("\n\n").next().unwrap_or_default();
+        usage(format!("{shown}: {}", said.strip_prefix("error: ").unwrap_or(said)))
+    })
 }
 
 /// A line of the file, and what is wrong there.
@@ -69,7 +77,7 @@ impl Options<'_> {
                     own.push(option.into());
                 }
             }
-            if !given(arg.get_id().as_str()) {
+            if !given(arg.get_id().as_str()) && !self.excluding(arg).any(&given) {
                 options.extend(own);
             }
         }
@@ -90,6 +98,18 @@ impl Options<'_> {
             let names: Vec<_> = all().filter_map(Arg::get_long).collect();
             format!("{name} is no option; there are {}", names.join(", "))
         })
+    }
+
+    /// The options that can't stand beside this one.
+    fn excluding<'c>(&'c self, arg: &'c Arg) -> impl Iterator<Item = &'c str> {
+        let serve = self.command.find_subcommand(SERVE);
+        let all = serve.into_iter().flat_map(Command::get_arguments);
+        let excludes = move |a: &Arg, b: &Arg| {
+            let conflicts = serve.map(|serve| serve.get_arg_conflicts_with(a));
+            conflicts.is_some_and(|all| all.iter().any(|other| other.get_id() == b.get_id()))
+        };
+        all.filter(move |other| excludes(arg, other) || excludes(other, arg))
+            .map(|other| other.get_id().as_str())
     }
 
     /// Whether an option would do by itself; what it needs beside it is seen later.

@@ -8,6 +8,7 @@ use fullduplex::server::{Drain, ServerHandle, TlsConfig};
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::log::say;
 use super::tls;
 
 /// The longest time over which WebSockets are closed, of that which they are given.
@@ -69,11 +70,11 @@ impl Signals {
         let draining = async { tokio::join!(handle.drain(Drain { deadline, spread }), serving).0 };
         tokio::select! {
             report = draining => {
-                complain!("fdx serve: ended: {report}");
+                say!("fdx serve: ended: {report}");
                 End::Drained
             }
             () = self.next() => {
-                complain!("fdx serve: ended at once, by a second signal");
+                say!("fdx serve: ended at once, by a second signal");
                 End::AtOnce
             }
         }
@@ -91,7 +92,7 @@ pub(super) fn reload_at_sighup(config: TlsConfig) -> Result<(), String> {
             // Files are read.
             let reloading = tokio::task::spawn_blocking(move || tls::reload(&config));
             if let Err(panic) = reloading.await {
-                complain!("fdx serve: {panic}");
+                say!("fdx serve: {panic}");
             }
         }
     });

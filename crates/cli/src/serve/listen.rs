@@ -50,12 +50,24 @@ impl Address {
         let bound = bound.map_err(|error| match error.kind() {
             io::ErrorKind::AddrInUse => format!("{self}: another program listens there"),
             io::ErrorKind::AddrNotAvailable => format!("{self}: no address of this machine"),
-            _ => format!("{self}: {error}"),
+            io::ErrorKind::PermissionDenied if self.is_privileged() => format!(
+                "{self}: the system gives ports below 1024 to root alone, or to a program that \
+                 may have them, as with setcap cap_net_bind_service=+ep, or by systemd"
+            ),
+            // It says where.
+            _ => error.to_string(),
         })?;
         if bound.is_empty() {
             return Err(format!("{self}: it passed no socket"));
         }
         Ok(bound)
+    }
+}
+
+impl Address {
+    /// Whether the port is one of those that many systems keep for root.
+    fn is_privileged(&self) -> bool {
+        matches!(self, Self::Tcp(address) if (1..1024).contains(&address.port()))
     }
 }
 

@@ -4,7 +4,10 @@ mod args;
 mod config_file;
 mod ending;
 mod figures;
+mod files;
 mod listen;
+mod log;
+mod open_files;
 mod page;
 mod reading;
 mod rooms;
@@ -26,6 +29,7 @@ use self::args::Metrics;
 use self::ending::{End, Signals, reload_at_sighup};
 use self::figures::Figures;
 use self::listen::{Address, Passed};
+use self::log::say;
 use self::page::Pages;
 use self::rooms::Rooms;
 use self::tls::Tls;
@@ -37,21 +41,23 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 pub(crate) fn run(args: &Args) -> ExitCode {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if args.workers > 0 {
-        runtime.worker_threads(args.workers);
+        runtime.worker_threads(args.workers as usize);
     }
     let served = Passed::take(&args.listen).and_then(|passed| {
         let runtime = runtime.enable_all().build();
         let runtime = runtime.map_err(|error| format!("the runtime does not start: {error}"))?;
         runtime.block_on(serve(args, passed))
     });
-    match served {
+    let code = match served {
         Ok(End::Drained) => ExitCode::SUCCESS,
         Ok(End::AtOnce) => ExitCode::from(3),
         Err(why) => {
-            complain!("fdx serve: {why}");
+            say!("fdx serve: {why}");
             ExitCode::from(1)
         }
-    }
+    };
+    log::flush(LAST_LINES);
+    code
 }
 
 async fn serve(args: &Args, mut passed: Passed) -> Result<End, String> {
@@ -62,14 +68,21 @@ async fn serve(args: &Args, mut passed: Passed) -> Result<End, String> {
     }
     let addresses: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
     let tls = Tls::of(args, &addresses)?;
-    let config = args.server_config(&addresses).map_err(|error| error.to_string())?;
+    let config = args.server_config().map_err(|error| error.to_string())?;
     let signals = Signals::new()?;
 
     // The files of sockets are taken away at the end.
     #[cfg(unix)]
     let _files: Vec<_> = bound.iter_mut().map(|bound| bound.file.take()).collect();
-    let server = server(bound.into_iter().map(|bound| bound.listener))?.config(config);
+    let mut server = server(bound.into_iter().map(|bound| bound.listener))?.config(config);
     let handle = server.handle();
+    if args.log {
+        server = server.on_refused(|refused| {
+            if let Some(line) = visitor::refused(refused) {
+                say!("{line}");
+            }
+        });
+    }
     let mut figures_at = None;
     if let Some(own) = args.metrics {
         let figures = Figures(handle.clone());
@@ -88,6 +101,9 @@ async fn serve(args: &Args, mut passed: Passed) -> Result<End, String> {
     }
     if args.h3 {
         server = server.http3().map_err(|error| format!("--h3: {error}"))?;
+    }
+    if let Some(why) = open_files::make_room(args.max_connections) {
+        say!("fdx serve: warning: {why}");
     }
     tell(args, &addresses, tls.as_ref(), figures_at.as_ref());
 

@@ -16,11 +16,10 @@ use http::header::{
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
-use percent_encoding::percent_decode_str;
-use tower_http::services::ServeDir;
 use tower_service::Service;
 
 use super::figures::Figures;
+use super::files::Files;
 use super::listen::Address;
 
 const PAGE: &str = include_str!("../../assets/index.html");
@@ -41,7 +40,7 @@ pub(super) struct Pages {
 #[derive(Clone)]
 enum Main {
     Page,
-    Files(ServeDir),
+    Files(Files),
     Nothing,
 }
 
@@ -49,12 +48,9 @@ impl Pages {
     /// The page, or the files in a folder.
     pub(super) fn new(root: Option<&Path>) -> Result<Self, String> {
         let Some(root) = root else { return Ok(Self::of(Main::Page, None)) };
-        let is_folder = root.metadata().map(|found| found.is_dir());
-        match is_folder {
-            Ok(true) => Ok(Self::of(Main::Files(ServeDir::new(root)), None)),
-            Ok(false) => Err(format!("--root {}: not a folder", root.display())),
-            Err(error) => Err(format!("--root {}: {error}", root.display())),
-        }
+        let files = Files::new(root);
+        let files = files.map_err(|error| format!("--root {}: {error}", root.display()))?;
+        Ok(Self::of(Main::Files(files), None))
     }
 
     fn of(main: Main, figures: Option<Figures>) -> Self {
@@ -89,11 +85,8 @@ impl Pages {
         }
         match self.main {
             Main::Page => whole(page(method, path)),
-            Main::Files(_) if names_a_dot_file(path) => whole(not_found()),
             Main::Files(mut files) => {
-                // Its errors are answers.
-                let Ok(answer) = files.call(request).await;
-                answer.map(BodyExt::boxed_unsync)
+                files.answer(request).await.unwrap_or_else(|| whole(not_found()))
             }
             Main::Nothing => whole(not_found()),
         }
@@ -114,8 +107,10 @@ impl Service<Request<Body>> for Pages {
         Box::pin(async move {
             let alt_svc = this.alt_svc.clone();
             let mut answer = this.answer(request).await;
+            let headers = answer.headers_mut();
+            headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
             if let Some(alt_svc) = alt_svc {
-                answer.headers_mut().insert(ALT_SVC, alt_svc);
+                headers.insert(ALT_SVC, alt_svc);
             }
             Ok(answer)
         })
@@ -124,12 +119,6 @@ impl Service<Request<Body>> for Pages {
 
 fn whole(response: Response<String>) -> Response<Content> {
     response.map(|text| Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync())
-}
-
-/// Whether any name in a path begins with a dot, however it is written.
-fn names_a_dot_file(path: &str) -> bool {
-    let path: Vec<u8> = percent_decode_str(path).collect();
-    path.split(|byte| matches!(byte, b'/' | b'\\')).any(|name| name.first() == Some(&b'.'))
 }
 
 fn page(method: &Method, path: &str) -> Response<String> {
@@ -160,7 +149,6 @@ fn html(page: &str) -> Response<String> {
     for (name, value) in [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
         (CACHE_CONTROL, "no-store"),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (
             CONTENT_SECURITY_POLICY,
             "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
@@ -189,19 +177,4 @@ fn upgrade_required() -> Response<String> {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dot_files_are_found_however_they_are_written() {
-        for path in ["/.git/config", "/a/.env", "/%2egit", "/a%2F.env", "/a/%2E%2E/b", "/a\\.b"] {
-            assert!(names_a_dot_file(path), "{path}");
-        }
-        for path in ["/", "/index.html", "/a.b/c.", "/a%2e", "//"] {
-            assert!(!names_a_dot_file(path), "{path}");
-        }
-    }
 }

@@ -6,9 +6,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use fullduplex::group::{Group, Slow};
 use fullduplex::server::Handshake;
-use fullduplex::{Error, PreparedMessage, WebSocket};
+use fullduplex::{Error, ErrorKind, PreparedMessage, WebSocket};
 use tokio::sync::mpsc;
 
+use super::log::say;
 use super::page;
 use super::visitor::Visitor;
 use crate::text::printable;
@@ -74,21 +75,22 @@ impl Rooms {
 
     async fn open(&self, handshake: Handshake) -> Option<(Room, WebSocket, Option<Box<Line>>)> {
         let visitor = Visitor::of(&handshake);
-        let refused = |why: &str| {
-            if self.log.is_some() {
-                complain!("{visitor}: refused: {}", printable(why));
-            }
-        };
         let Some(room) = Room::at(handshake.request().uri().path()) else {
-            refused("404: there is no WebSocket at this path");
+            if self.log.is_some() && handshake.is_websocket() {
+                say!("{visitor}: refused: 404: there is no WebSocket at this path");
+            }
             // Whether the answer arrives is the peer's affair.
             let _ = handshake.respond(page::not_found().map(Bytes::from)).await;
             return None;
         };
         let mut websocket = match handshake.accept().await {
             Ok(websocket) => websocket,
+            // Refusals are told by the server.
             Err(error) => {
-                refused(&error.to_string());
+                let refused = matches!(error.kind(), ErrorKind::Handshake | ErrorKind::Closed);
+                if self.log.is_some() && !refused {
+                    say!("{visitor}: not opened: {}", printable(&error.to_string()));
+                }
                 return None;
             }
         };
@@ -124,6 +126,6 @@ impl Line {
         let end = websocket.close_info().map(|info| info.to_string());
         let end = end.unwrap_or_else(|| "still open".into());
         let seconds = self.since.elapsed().as_secs_f64();
-        complain!("{}, {seconds:.1} s: {}", self.visitor, printable(&end));
+        say!("{}, {seconds:.1} s: {}", self.visitor, printable(&end));
     }
 }

@@ -6,16 +6,15 @@ use fullduplex::server::{
 };
 
 use super::args::{Args, Forwarded};
-use super::listen::Address;
 
 impl Args {
-    /// What differs from the library's defaults, for a server that listens here.
-    pub(super) fn server_config(&self, addresses: &[Address]) -> Result<ServerConfig, Error> {
+    /// What differs from the library's defaults.
+    pub(super) fn server_config(&self) -> Result<ServerConfig, Error> {
         let mut config = ServerConfig::default();
         config.websocket.limits.max_message_size = Some(self.max_message_size);
         config.websocket.deflate = self.deflate.and_then(|setting| setting.0);
         config.protocols.clone_from(&self.subprotocol);
-        config.origin = self.origins(addresses);
+        config.origin = self.origins();
         if !self.host.is_empty() {
             config.hosts = HostPolicy::list_or_local(self.host.iter().map(String::as_str))?;
         }
@@ -39,17 +38,16 @@ impl Args {
         if self.is_secure() { "https" } else { "http" }
     }
 
-    fn origins(&self, addresses: &[Address]) -> OriginPolicy {
+    fn origins(&self) -> OriginPolicy {
         if self.any_origin {
             return OriginPolicy::DangerousAny;
         }
         if self.origin.is_empty() {
             return OriginPolicy::SameHost;
         }
-        // The server's own page goes on to work.
-        let own = addresses.iter().filter(|address| matches!(address, Address::Tcp(_)));
-        let own = own.map(|address| format!("{}://{address}", self.scheme()));
-        OriginPolicy::List(self.origin.iter().cloned().chain(own).collect())
+        // The server's own page goes on to work, by whatever name it is reached: which names
+        // those may be is for --host to say.
+        OriginPolicy::ListOrSameHost(self.origin.clone())
     }
 
     fn forwarding(&self) -> Forwarding {

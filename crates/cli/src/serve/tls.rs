@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fullduplex::server::{Certificate, CertificateWarning, Pem, SelfSigned, TlsConfig};
-use ring::digest;
 
 use super::args::Args;
 use super::listen::Address;
+use super::log::say;
+use crate::verbose;
 
 /// What encrypts, and what there is to tell of it.
 pub(super) struct Tls {
@@ -29,10 +30,7 @@ impl Tls {
     /// What the options ask for, if anything.
     pub(super) fn of(args: &Args, addresses: &[Address]) -> Result<Option<Self>, String> {
         if !args.is_secure() {
-            return match args.tls_client_ca {
-                Some(_) => Err("--tls-client-ca is of use with --tls-cert alone".into()),
-                None => Ok(None),
-            };
+            return Ok(None);
         }
         let (certs, keys) = (args.tls_cert.len(), args.tls_key.len());
         if certs != keys {
@@ -64,16 +62,16 @@ pub(super) fn reload(tls: &TlsConfig) {
     match tls.reload() {
         Ok(warnings) => {
             let certificates = tls.certificates().len();
-            complain!("fdx serve: read again: certificates and keys ({certificates})");
+            say!("fdx serve: read again: certificates and keys ({certificates})");
             tell(warnings);
         }
-        Err(error) => complain!("fdx serve: the certificates are kept as they are: {error}"),
+        Err(error) => say!("fdx serve: the certificates are kept as they are: {error}"),
     }
 }
 
 fn tell(warnings: Vec<CertificateWarning>) {
     for warning in warnings {
-        complain!("fdx serve: warning: {warning}");
+        say!("fdx serve: warning: {warning}");
     }
 }
 
@@ -120,9 +118,7 @@ fn fingerprint(pem: &str) -> String {
     let text: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
     // What the library has just written can be read.
     let der = STANDARD.decode(text).unwrap_or_default();
-    let digest = digest::digest(&digest::SHA256, &der);
-    let bytes: Vec<String> = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
-    bytes.join(":")
+    verbose::fingerprint(&der)
 }
 
 /// A file that is removed when this is dropped.

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use fullduplex::WebSocket;
-use fullduplex::server::{Handshake, Remote};
+use fullduplex::server::{Handshake, Reason, Refused, Remote};
 use http::Version;
 
 use crate::text::printable;
@@ -22,14 +22,13 @@ pub(super) struct Visitor {
 impl Visitor {
     pub(super) fn of(handshake: &Handshake) -> Self {
         let request = handshake.request();
-        let path = request.uri().path();
+        Self::new(handshake.remote(), request.uri().path(), request.version())
+    }
+
+    fn new(remote: Option<&Remote>, path: &str, version: Version) -> Self {
         let short: String = path.chars().take(PATH).collect();
         let more = if short.len() < path.len() { "…" } else { "" };
-        Self {
-            remote: handshake.remote().cloned(),
-            path: printable(&short) + more,
-            version: request.version(),
-        }
+        Self { remote: remote.cloned(), path: printable(&short) + more, version }
     }
 
     fn tls(&self) -> Option<&'static str> {
@@ -72,6 +71,21 @@ impl Visitor {
         }
         line
     }
+}
+
+/// A line of the log about somebody who was not let in, unless it is told elsewhere.
+pub(super) fn refused(refused: &Refused<'_>) -> Option<String> {
+    // By this program itself, which says more of it.
+    if matches!(refused.reason(), Reason::Application) {
+        return None;
+    }
+    let who = match (refused.path(), refused.version()) {
+        (Some(path), Some(version)) => Visitor::new(refused.remote(), path, version).to_string(),
+        _ => printable(&refused.client().to_string()),
+    };
+    let status = refused.status().map(|status| format!("{}: ", status.as_u16()));
+    let why = printable(&refused.reason().to_string());
+    Some(format!("{who}: refused: {}{why}", status.unwrap_or_default()))
 }
 
 /// `192.0.2.1:5000 (told by a trusted proxy) /echo HTTP/1.1 TLSv1.3`

@@ -14,6 +14,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::step::{Step, Steps};
 use crate::error::{Error, ErrorKind};
 use crate::net_stream::NetStream;
 
@@ -84,6 +85,7 @@ pub(super) struct Dialer {
     pub(super) connector: Option<Arc<dyn Connect>>,
     #[cfg(unix)]
     pub(super) unix_socket: Option<std::path::PathBuf>,
+    pub(super) steps: Steps,
 }
 
 impl fmt::Debug for Dialer {
@@ -99,6 +101,9 @@ impl Dialer {
         if let Some(path) = &self.unix_socket {
             let socket = tokio::net::UnixStream::connect(path).await;
             let why = || format!("connecting to {}", path.display());
+            if socket.is_ok() {
+                self.steps.tell(&Step::Unix(path));
+            }
             return socket
                 .map(Into::into)
                 .map_err(|e| Error::new(ErrorKind::Io, why()).with_source(e));
@@ -114,7 +119,11 @@ impl Dialer {
             let options = options.clone();
             async move { open(address, &options).await }
         };
-        race(host, addresses, attempt).await.map(Into::into)
+        let tcp = race(host, addresses, attempt).await?;
+        if let Ok(to) = tcp.peer_addr() {
+            self.steps.tell(&Step::Tcp { to, from: tcp.local_addr().ok() });
+        }
+        Ok(tcp.into())
     }
 
     pub(super) async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {

@@ -26,6 +26,7 @@ mod quic;
 mod quic_tls;
 mod reconnect;
 mod response;
+mod step;
 #[cfg(feature = "tls")]
 mod tls;
 mod tunnel;
@@ -50,6 +51,7 @@ pub use self::reconnect::{
     Backoff, Change, Disconnect, Event, ReconnectBuilder, ReconnectSender, Reconnecting, WhileDown,
 };
 pub(crate) use self::response::retry_after;
+pub use self::step::Step;
 #[cfg(feature = "tls")]
 pub use self::tls::{Roots, TlsSettings};
 
@@ -328,7 +330,7 @@ impl Client {
         let stream = match &target.socket {
             #[cfg(unix)]
             Some(path) => {
-                let dialer = Dialer { unix_socket: Some(path.into()), ..Dialer::default() };
+                let dialer = Dialer { unix_socket: Some(path.into()), ..self.dialer.clone() };
                 return Ok((dialer.dial(&target.host, target.port).await?, None));
             }
             #[cfg(not(unix))]
@@ -367,17 +369,26 @@ impl Client {
         match proxy.scheme {
             Scheme::Http | Scheme::Https => {
                 let stream = self.reach_proxy(&proxy).await?;
-                tunnel::connect(stream, &to, auth, &self.proxy_headers, &self.limits).await
+                let headers = &self.proxy_headers;
+                let stream = tunnel::connect(stream, &to, auth, headers, &self.limits).await?;
+                self.dialer.steps.tell(&Step::Tunnel(to.host, to.port));
+                Ok(stream)
             }
             Scheme::Socks5 { remote: true } => {
-                tunnel::socks5(self.reach_proxy(&proxy).await?, &to, auth).await?
+                let stream = tunnel::socks5(self.reach_proxy(&proxy).await?, &to, auth).await??;
+                self.dialer.steps.tell(&Step::Tunnel(to.host, to.port));
+                Ok(stream)
             }
             Scheme::Socks5 { remote: false } => {
                 let mut refused = None;
                 for address in self.dialer.addresses(to.host, to.port).await? {
                     to.address = Some(address);
                     match tunnel::socks5(self.reach_proxy(&proxy).await?, &to, auth).await? {
-                        Ok(stream) => return Ok(stream),
+                        Ok(stream) => {
+                            let ip = address.ip().to_string();
+                            self.dialer.steps.tell(&Step::Tunnel(&ip, to.port));
+                            return Ok(stream);
+                        }
                         Err(error) => refused = refused.or(Some(error)),
                     }
                 }
@@ -390,6 +401,7 @@ impl Client {
 
     async fn reach_proxy(&self, proxy: &Proxy) -> Result<NetStream, Error> {
         let named = |error: Error| error.in_setting(&format!("the proxy {proxy:?}"));
+        self.dialer.steps.tell(&Step::Proxy(proxy));
         let stream = self.dialer.dial(&proxy.host, proxy.port).await.map_err(named)?;
         if proxy.scheme != Scheme::Https {
             return Ok(stream);
@@ -414,7 +426,7 @@ impl Client {
             let tls = self.tls.settings.build(is_proxy)?;
             built.get_or_init(|| tls)
         };
-        tls.connect(stream, host, alpn, peer == Peer::Server).await
+        tls.connect(stream, host, alpn, peer == Peer::Server, &self.dialer.steps).await
     }
 
     #[cfg(not(feature = "tls"))]

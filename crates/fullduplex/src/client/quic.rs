@@ -11,11 +11,13 @@ use fullduplex_http3::quinn::{
 };
 use fullduplex_http3::transport_config;
 use fullduplex_proto::KeepaliveConfig;
+use rustls::pki_types::CertificateDer;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::time::timeout;
 
 use super::dial::{SocketOptions, race};
 use super::quic_tls::QuicTls;
+use super::step::Step;
 use super::{Client, LazyTls};
 use crate::error::{Error, ErrorKind};
 use crate::uri::Target;
@@ -70,7 +72,20 @@ impl Client {
             }
         };
         let reached = race(&target.host, addresses, attempt).await;
-        reached.map_err(|error| error.in_setting("QUIC"))?
+        let reached = reached.map_err(|error| error.in_setting("QUIC"))??;
+        self.tell_quic(&reached.0, &target.host);
+        Ok(reached)
+    }
+
+    fn tell_quic(&self, connection: &Connection, host: &str) {
+        let steps = &self.dialer.steps;
+        steps.tell(&Step::Quic { to: connection.remote_address() });
+        let shown = connection.peer_identity();
+        let shown = shown.and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok());
+        let certificate = shown.as_ref().and_then(|chain| chain.first()).map(|der| &**der);
+        let alpn = Some(&b"h3"[..]);
+        let version = "TLSv1.3";
+        steps.tell(&Step::Tls { host, version, cipher_suite: "", alpn, certificate });
     }
 }
 

@@ -17,9 +17,12 @@ use tokio_rustls::TlsConnector;
 
 #[cfg(feature = "http3")]
 use super::quic_tls::{Noting, QuicTls};
+use super::step::{Step, Steps};
 use crate::error::{Error, ErrorKind};
 use crate::net_stream::NetStream;
-use crate::tls::{bad, certificate_problem, certificates, private_key, read};
+use crate::tls::{
+    bad, certificate_problem, certificates, cipher_suite, private_key, read, version,
+};
 
 /// Whom a client trusts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -204,6 +207,7 @@ impl Tls {
         host: &str,
         protocols: &[&[u8]],
         is_own: bool,
+        steps: &Steps,
     ) -> Result<(NetStream, Option<Vec<u8>>), Error> {
         let host = self.server_name.as_deref().filter(|_| is_own).unwrap_or(host);
         let name = server_name(host)?;
@@ -213,7 +217,16 @@ impl Tls {
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         let handshake = TlsConnector::from(Arc::new(config)).connect(name, stream);
         let tls = handshake.await.map_err(|error| explain(host, error))?;
-        let chosen = tls.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
+        let agreed = tls.get_ref().1;
+        let chosen = agreed.alpn_protocol().map(<[u8]>::to_vec);
+        let certificates = agreed.peer_certificates().unwrap_or_default();
+        steps.tell(&Step::Tls {
+            host,
+            version: version(agreed),
+            cipher_suite: &cipher_suite(agreed),
+            alpn: chosen.as_deref(),
+            certificate: certificates.first().map(|der| &**der),
+        });
         Ok((NetStream::new(tls), chosen))
     }
 }

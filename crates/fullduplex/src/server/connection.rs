@@ -6,17 +6,20 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::{Method, Request, Response};
 use tokio::io::AsyncReadExt;
 
-use super::handshake::{Handshake, note_refusal, read_request, refuse_head};
+use super::handshake::{Handshake, note_refusal, read_request, refusal_of_head, refuse_head};
 use super::in_flight::Ticket;
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 use super::lifecycle::Draining;
 use super::lifecycle::Shared;
 use super::members::Place;
 use super::peer::Peer;
+use super::refused::{Reason, Refused};
 use super::remote::Remote;
 use super::reply::OnTransport;
-use super::request::{Asked, Denied, leaving, plain};
-use super::{AddressSource, NoSlot, Outcome, Proxied, ProxyRefused, ServerConfig, trace};
+use super::request::{Asked, Denied, LEAVING, leaving, plain};
+#[cfg(feature = "tracing")]
+use super::trace;
+use super::{AddressSource, NoSlot, Proxied, ProxyRefused, ServerConfig};
 use crate::client::BoxFuture;
 use crate::deadline::{Deadline, within};
 use crate::error::{Error, ErrorKind};
@@ -87,7 +90,7 @@ enum First {
 async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
     let Accepted { mut stream, peer, ticket, mut place } = accepted;
     let mut remote = Remote::new(peer);
-    let record = &place.shared.clone().record;
+    let shared = place.shared.clone();
     let mut received = BytesMut::new();
     let after = context.config.handshake.handshake_timeout;
     let deadline = Deadline::new("handshake_timeout", after);
@@ -108,7 +111,7 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
         begun = beginning => begun,
         // Too many others have come since.
         () = ticket.evicted() => {
-            record.handshake(Outcome::Evicted);
+            Refused::gave_way(remote.peer).tell(Some(&shared));
             return None;
         }
     };
@@ -117,8 +120,7 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
         Ok(begun) => begun,
         // There is nobody who could be answered.
         Err(error) => {
-            trace::failed(&peer, &error);
-            record.handshake(Outcome::of_failure(&error));
+            Refused::no_request(remote.peer, &error, None).tell(Some(&shared));
             return None;
         }
     };
@@ -158,8 +160,8 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
             }
         }
         Err(error) => {
-            trace::failed(&peer, &error);
-            record.handshake(Outcome::of_failure(&error));
+            let status = refusal_of_head(&error);
+            Refused::no_request(remote.peer, &error, status).tell(Some(&shared));
             refuse_head(stream, error).await;
             None
         }
@@ -274,19 +276,19 @@ impl Context {
         }
     }
 
-    /// Tells a connection for which there is no room, if that takes no time.
-    pub(crate) fn turn_away(&self, stream: &NetStream, full: NoSlot) {
+    /// Tells a connection for which there is no room, if that takes no time, and gives the
+    /// status that it was told.
+    pub(crate) fn turn_away(&self, stream: &NetStream, full: NoSlot) -> Option<u16> {
         if self.is_secure() {
-            return;
+            return None;
         }
-        let status = match full {
-            NoSlot::PerAddress(_) => "429 Too Many Requests",
-            NoSlot::Total(_) => "503 Service Unavailable",
+        let (status, phrase) = match full {
+            NoSlot::PerAddress(_) => (429, "Too Many Requests"),
+            NoSlot::Total(_) => (503, "Service Unavailable"),
         };
-        if let Some(tcp) = stream.as_tcp() {
-            let head = "Content-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
-            let _ = tcp.try_write(format!("HTTP/1.1 {status}\r\n{head}").as_bytes());
-        }
+        let head = "Content-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
+        let answer = format!("HTTP/1.1 {status} {phrase}\r\n{head}");
+        stream.as_tcp()?.try_write(answer.as_bytes()).ok().map(|_| status)
     }
 
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
@@ -320,7 +322,9 @@ impl Context {
         place: &Place,
     ) {
         if let Some(response) = denied.response() {
-            note_refusal(Some(place), &asked.request, response.status(), &denied.to_string());
+            let why = denied.to_string();
+            let (request, status) = (&asked.request, response.status());
+            note_refusal(Some(place), request, status, Reason::Denied(&why));
             let after = self.config.handshake.handshake_timeout;
             let answer = reply.respond(response, asked.request.method().clone());
             // The refusal is what went wrong, also if its answer can't be written.
@@ -345,7 +349,7 @@ impl Context {
     /// Lets a request through to the handler, or answers it.
     async fn admit(&self, mut handshake: Handshake) -> Option<Handshake> {
         if self.shared.is_draining() {
-            let _ = handshake.respond(leaving()).await;
+            let _ = handshake.respond_as(leaving(), Reason::Denied(LEAVING)).await;
             return None;
         }
         // A CONNECT that is for no WebSocket would have a proxy here (RFC 9110 §9.3.6).
@@ -370,7 +374,10 @@ impl Context {
                 return Some(handshake);
             }
             Ok(Err(response)) => drop(handshake.respond(response).await),
-            Err(late) => drop(handshake.respond(plain(503, &late.to_string())).await),
+            Err(late) => {
+                let why = late.to_string();
+                drop(handshake.respond_as(plain(503, &why), Reason::Denied(&why)).await);
+            }
         }
         None
     }

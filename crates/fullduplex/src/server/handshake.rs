@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::members::Place;
 use super::peer::Peer;
+use super::refused::{Reason, Refused};
 use super::remote::Remote;
 use super::reply::{ANSWER_TIMEOUT, OnTransport, Reply, respond};
 use super::request::{Asked, Denied, plain};
@@ -159,9 +160,18 @@ impl<S: Transport> Handshake<S> {
     /// # Cancel safety
     /// Dropped before it is ready, the transport is dropped, and the answer may be cut.
     pub async fn respond(self, response: Response<impl Into<Bytes>>) -> Result<(), Error> {
+        self.respond_as(response, Reason::Application).await
+    }
+
+    /// The same, for this reason.
+    pub(crate) async fn respond_as(
+        self,
+        response: Response<impl Into<Bytes>>,
+        reason: Reason<'_>,
+    ) -> Result<(), Error> {
         if self.is_websocket() {
             let (place, request) = (self.0.place.as_deref(), &self.0.asked.request);
-            note_refusal(place, request, response.status(), "by the application");
+            note_refusal(place, request, response.status(), reason);
         }
         let method = self.0.asked.request.method().clone();
         let after = self.0.config.handshake.handshake_timeout;
@@ -183,7 +193,8 @@ impl<S: Transport> Inner<S> {
             Err(denied) => {
                 if let Some(response) = denied.response() {
                     let why = denied.to_string();
-                    note_refusal(place.as_deref(), &asked.request, response.status(), &why);
+                    let (request, status) = (&asked.request, response.status());
+                    note_refusal(place.as_deref(), request, status, Reason::Denied(&why));
                     let method = asked.request.method().clone();
                     // The refusal is what went wrong, also if its answer can't be written.
                     let _ = timeout(after, reply.respond(response, method)).await;
@@ -209,12 +220,10 @@ pub(crate) fn note_refusal(
     place: Option<&Place>,
     request: &Request<()>,
     status: StatusCode,
-    why: &str,
+    reason: Reason<'_>,
 ) {
-    if let Some(place) = place {
-        place.shared.record.handshake(Outcome::Refused(status.as_u16()));
-    }
-    trace::refused(request, status.as_u16(), why);
+    let shared = place.map(|place| &*place.shared);
+    Refused::request(request, status, reason).tell(shared);
 }
 
 /// Counts and tells a WebSocket that is open, and makes it known to its server.
@@ -274,14 +283,19 @@ pub(crate) async fn read_request<S: Transport>(
     Ok((head, asked))
 }
 
+/// The status that answers a head that can't be taken, if there is somebody to answer.
+pub(crate) fn refusal_of_head(error: &Error) -> Option<u16> {
+    match error.kind() {
+        ErrorKind::Limit => Some(431),
+        ErrorKind::Timeout => Some(408),
+        ErrorKind::Handshake => Some(400),
+        _ => None,
+    }
+}
+
 /// Answers a head that can't be taken, if there is somebody to answer.
 pub(crate) async fn refuse_head<S: Transport>(stream: S, error: Error) -> Error {
-    let status = match error.kind() {
-        ErrorKind::Limit => 431,
-        ErrorKind::Timeout => 408,
-        ErrorKind::Handshake => 400,
-        _ => return error,
-    };
+    let Some(status) = refusal_of_head(&error) else { return error };
     let response = plain(status, &error.to_string());
     let _ = timeout(ANSWER_TIMEOUT, respond(stream, response, false)).await;
     error

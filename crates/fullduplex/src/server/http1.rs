@@ -17,6 +17,7 @@ use super::connection::Context;
 use super::handshake::note_refusal;
 use super::members::Place;
 use super::patience::Patient;
+use super::refused::Reason;
 use super::remote::Remote;
 use super::reply::Reply;
 use super::request::{Accepted, Asked, plain};
@@ -71,7 +72,9 @@ async fn respond_to(
     let mut asked = Asked::new(Request::from_parts(parts, ()), None, &context.config.protocols);
     if let Err(denied) = asked.check_remote(&remote, &context.config) {
         let response = denied.response().unwrap_or_else(|| plain(500, "no answer"));
-        note_refusal(Some(&place), &asked.request, response.status(), &denied.to_string());
+        let why = denied.to_string();
+        let (request, status) = (&asked.request, response.status());
+        note_refusal(Some(&place), request, status, Reason::Denied(&why));
         return Ok(full(response));
     }
     if let Some(service) = context.service_for(&asked) {

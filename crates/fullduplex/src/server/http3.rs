@@ -17,10 +17,11 @@ use tokio::time::sleep;
 use super::connection::Context;
 use super::in_flight::{Idle, Ticket};
 use super::members::Place;
+use super::refused::Refused;
 use super::remote::Remote;
 use super::reply::{Reply, strip_connection_fields};
 use super::request::{Accepted, Asked};
-use super::{Outcome, Peer, ServerConfig, TlsConfig, TlsInfo, trace};
+use super::{Peer, ServerConfig, TlsConfig, TlsInfo};
 use crate::client::BoxFuture;
 use crate::deadline::within;
 use crate::error::{Error, ErrorKind};
@@ -77,7 +78,7 @@ pub(crate) async fn accept(endpoint: Endpoint, context: Arc<Context>) {
                 tokio::spawn(serve(context.clone(), connecting, peer, ticket, place));
             }
             Err(full) => {
-                trace::no_room(&peer, &full);
+                Refused::no_room(peer, full, None).tell(Some(&context.shared));
                 incoming.refuse();
             }
         }
@@ -92,22 +93,21 @@ async fn serve(
     ticket: Ticket,
     mut place: Arc<Place>,
 ) {
-    let record = &context.shared.record;
+    let shared = Some(&*context.shared);
     let after = context.config.handshake.handshake_timeout;
     let connected = tokio::select! {
         connected = within("handshake_timeout", after, connecting) => connected,
-        () = ticket.evicted() => return record.handshake(Outcome::Evicted),
+        () = ticket.evicted() => return Refused::gave_way(peer).tell(shared),
     };
     drop(ticket);
     let quinn = match connected.and_then(|connected| connected) {
         Ok(quinn) => quinn,
         Err(error) => {
-            trace::failed(&peer, &error);
-            return record.handshake(Outcome::of_failure(&error));
+            return Refused::no_request(peer, &error, None).tell(shared);
         }
     };
     if let Err(full) = context.settle(&mut place, &peer) {
-        trace::no_room(&peer, &full);
+        Refused::no_room(peer, full, None).tell(shared);
         return quinn.close(0_u32.into(), b"");
     }
     let mut remote = Remote::new(peer);

@@ -1,14 +1,15 @@
 //! The life of a server: what all of its connections share, and how it ends.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use fullduplex_proto::{CloseCode, CloseFrame};
 use tokio::sync::{Notify, watch};
 
 use super::in_flight::InFlight;
 use super::members::{Members, Place};
+use super::refused::OnRefused;
 use super::request::Denied;
 use super::stats::Record;
 use super::{End, NoSlot, Peer, ServerLimits, Slots, Stats, trace};
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     /// How many WebSockets were told that the server goes away.
     told: AtomicUsize,
     pub(crate) record: Record,
+    /// Set when the server begins to serve.
+    pub(crate) on_refused: OnceLock<OnRefused>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
@@ -51,6 +54,7 @@ impl Shared {
             ended: Notify::new(),
             told: AtomicUsize::new(0),
             record: Record::default(),
+            on_refused: OnceLock::new(),
         })
     }
 

@@ -41,6 +41,7 @@ mod patience;
 mod peer;
 mod proxy_protocol;
 mod rate;
+mod refused;
 #[cfg(feature = "hyper")]
 mod rejection;
 mod remote;
@@ -85,6 +86,7 @@ pub use proxy_protocol::{
     parse_proxy_header,
 };
 pub use rate::{Bucket, Rate};
+pub use refused::{Reason, Refused};
 #[cfg(feature = "hyper")]
 pub use rejection::Rejection;
 pub use remote::Remote;

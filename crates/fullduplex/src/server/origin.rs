@@ -28,6 +28,9 @@ pub enum OriginPolicy {
     /// a missing port is that of the scheme. Origins of other schemes than `http` and `https`
     /// are compared as text.
     List(Vec<String>),
+    /// One of these, as with `List`, or the host and port that the request is for, as with
+    /// `SameHost`: for a server with pages of its own, by whatever name it is reached.
+    ListOrSameHost(Vec<String>),
     /// These hosts and all their subdomains.
     Suffixes(Vec<OriginSuffix>),
     /// Any. Only for a server whose answers depend on nothing that a browser adds, such as
@@ -77,6 +80,10 @@ impl OriginPolicy {
         let passes = match self {
             Self::DangerousAny => true,
             Self::List(list) => list.iter().any(|allowed| is_same_origin(origin, allowed)),
+            Self::ListOrSameHost(list) => {
+                list.iter().any(|allowed| is_same_origin(origin, allowed))
+                    || host.is_some_and(|host| is_same_host(origin, host))
+            }
             Self::Suffixes(suffixes) => {
                 Url::parse(origin).is_ok_and(|url| suffixes.iter().any(|s| s.covers(&url)))
             }
@@ -90,6 +97,9 @@ impl OriginPolicy {
         match (self, host) {
             (Self::DangerousAny, _) => "any is allowed".into(),
             (Self::List(list), _) => format!("allowed are {}", list.join(", ")),
+            (Self::ListOrSameHost(list), _) => {
+                format!("allowed are the host of the request, {}", list.join(", "))
+            }
             (Self::Suffixes(suffixes), _) => {
                 let suffixes: Vec<_> = suffixes.iter().map(ToString::to_string).collect();
                 format!("allowed are these and their subdomains: {}", suffixes.join(", "))
@@ -248,6 +258,23 @@ mod tests {
         ] {
             assert_eq!(allows(&policy, origin, "b.example"), expected, "{origin}");
         }
+    }
+
+    #[test]
+    fn a_list_may_have_the_same_host_beside_it() {
+        let policy = OriginPolicy::ListOrSameHost(vec!["https://a.example".into()]);
+        for (origin, host, expected) in [
+            ("https://a.example", "b.example:9001", true),
+            ("http://b.example:9001", "b.example:9001", true),
+            ("http://localhost:8080", "localhost:8080", true),
+            ("http://b.example", "b.example:9001", false),
+            ("http://a.example", "b.example:9001", false),
+            ("null", "null", false),
+        ] {
+            assert_eq!(allows(&policy, origin, host), expected, "{origin} for {host}");
+        }
+        let refused = check(&policy, "http://x", "b.example").unwrap_err().to_string();
+        assert!(refused.ends_with("allowed are the host of the request, https://a.example"));
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl fmt::Display for Denied {
 }
 
 /// What a server that drains answers.
-const LEAVING: &str = "the server is going away";
+pub(crate) const LEAVING: &str = "the server is going away";
 
 /// The answer to whoever asks a server that drains.
 pub(crate) fn leaving() -> Response<Bytes> {
@@ -186,8 +186,12 @@ impl Asked {
         config: &ServerConfig,
     ) -> Result<(), Denied> {
         let told = remote.told_by(self.request.headers(), &config.forwarding);
-        let remote = told.map_err(|bad| Denied::Policy(400, bad.to_string()))?;
+        let (remote, denied) = match told {
+            Ok(told) => (told, None),
+            Err(bad) => (remote.clone(), Some(Denied::Policy(400, bad.to_string()))),
+        };
         self.request.extensions_mut().insert(remote);
+        denied.map_or(Ok(()), Err)?;
         self.check_host(config)
     }
 

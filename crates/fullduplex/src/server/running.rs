@@ -15,7 +15,8 @@ use super::connection::{self, Accepted, Authenticate, Context, Handler};
 use super::drain::ServerHandle;
 use super::lifecycle::Shared;
 use super::listen::Listener;
-use super::{Handshake, ServerConfig, trace};
+use super::refused::{OnRefused, Refused};
+use super::{Handshake, ServerConfig};
 use crate::error::Error;
 use crate::websocket::WebSocket;
 
@@ -28,6 +29,7 @@ pub struct Server {
     config: Arc<ServerConfig>,
     shared: Arc<Shared>,
     authenticate: Option<Authenticate>,
+    on_refused: Option<OnRefused>,
     #[cfg(feature = "tls")]
     tls: Option<super::TlsConfig>,
     #[cfg(feature = "http3")]
@@ -55,6 +57,7 @@ impl Server {
             shared: Shared::new(&config.limits),
             config,
             authenticate: None,
+            on_refused: None,
             #[cfg(feature = "tls")]
             tls: None,
             #[cfg(feature = "http3")]
@@ -71,6 +74,7 @@ impl Server {
             config: self.config.clone(),
             shared: self.shared.clone(),
             authenticate: self.authenticate.clone(),
+            on_refused: self.on_refused.clone(),
             #[cfg(feature = "tls")]
             tls: self.tls.clone(),
             #[cfg(feature = "http3")]
@@ -166,6 +170,29 @@ impl Server {
         self
     }
 
+    /// Calls this with each client that is not let in: for want of room, for what it did before
+    /// there was a request, by a rule, a policy or the application. A client that leaves by
+    /// itself is none of them. For a log; the call is to be short, as it holds up whoever
+    /// accepts, and must not panic.
+    ///
+    /// What hyper and h2 answer by themselves is not told: malformed requests behind the first
+    /// one of a connection of HTTP/1.1, and on streams.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), fullduplex::Error> {
+    /// use fullduplex::server::Server;
+    ///
+    /// let server = Server::bind("127.0.0.1:9001").await?;
+    /// let server = server.on_refused(|refused| eprintln!("refused: {refused}"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn on_refused(mut self, tell: impl Fn(&Refused<'_>) + Send + Sync + 'static) -> Self {
+        self.on_refused = Some(Arc::new(tell));
+        self
+    }
+
     /// Where it listens, the first of its addresses.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         for listener in &self.listeners {
@@ -223,6 +250,10 @@ impl Server {
         } else {
             &[b"http/1.1"]
         };
+        if let Some(on_refused) = self.on_refused {
+            // A twin may have set the same already.
+            let _ = self.shared.on_refused.set(on_refused);
+        }
         let context = Arc::new(Context {
             config: self.config,
             shared: self.shared.clone(),
@@ -262,8 +293,8 @@ async fn accept(listener: Listener, context: Arc<Context>) {
                 }
             }
             Err(full) => {
-                trace::no_room(&peer, &full);
-                context.turn_away(&stream, full);
+                let told = context.turn_away(&stream, full);
+                Refused::no_room(peer, full, told).tell(Some(&context.shared));
             }
         }
     }

@@ -4,7 +4,7 @@ use std::io;
 
 use rustls::{
     AlertDescription, Error as RustlsError, HandshakeKind, InvalidMessage, PeerIncompatible,
-    ProtocolVersion, ServerConnection,
+    ServerConnection,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
@@ -12,7 +12,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::TlsConfig;
 use crate::error::{Error, ErrorKind};
-use crate::tls::certificate_problem;
+use crate::tls::{certificate_problem, cipher_suite, version};
 
 /// What a handler may want to know of a TLS connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,18 +37,10 @@ pub struct TlsInfo {
 impl TlsInfo {
     /// What is known of a connection whose handshake is over.
     pub fn of(connection: &ServerConnection) -> Self {
-        let version = match connection.protocol_version() {
-            Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
-            // There is no third one.
-            _ => "TLSv1.3",
-        };
-        let suite = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
-        // rustls says `TLS13_`, the registry of RFC 8446 §B.4 doesn't.
-        let cipher_suite = suite.unwrap_or_default().replacen("TLS13_", "TLS_", 1);
         let certificates = connection.peer_certificates().unwrap_or_default();
         Self {
-            version,
-            cipher_suite,
+            version: version(connection),
+            cipher_suite: cipher_suite(connection),
             server_name: connection.server_name().map(str::to_ascii_lowercase),
             alpn: connection.alpn_protocol().map(<[u8]>::to_vec),
             peer_certificates: certificates.iter().map(|der| der.to_vec()).collect(),

@@ -145,6 +145,11 @@ pub struct CertificateInfo {
 }
 
 impl CertificateInfo {
+    /// Reads a certificate in DER (X.509), such as one that a server showed.
+    pub fn of_der(der: &[u8]) -> Result<Self, Error> {
+        Self::read(&der.into(), Vec::new())
+    }
+
     fn read(certificate: &CertificateDer<'_>, names: Vec<String>) -> Result<Self, Error> {
         let parsed = EndEntityCert::try_from(certificate)
             .map_err(|error| bad("the certificate can't be read").with_source(error))?;

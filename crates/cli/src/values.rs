@@ -1,0 +1,93 @@
+//! Values of options that both commands take: checked where they stand, so that an error names
+//! the option.
+
+use http::Uri;
+use http::header::HeaderName;
+
+/// A subprotocol, which is a token (RFC 6455 §4.1, RFC 9110 §5.6.2).
+pub(crate) fn subprotocol(text: &str) -> Result<String, String> {
+    // The name of a header field is a token too.
+    match HeaderName::from_bytes(text.as_bytes()) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("a name of letters, digits and !#$%&'*+-.^_`|~ alone (RFC 6455 §4.1)".into()),
+    }
+}
+
+/// An origin (RFC 6454 §6.2): a scheme, a host, and a port where it is not the scheme's.
+pub(crate) fn origin(text: &str) -> Result<String, String> {
+    let wanted = "an origin is SCHEME://HOST or SCHEME://HOST:PORT";
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Err(match text {
+            "null" => "any page can have the origin null; see --any-origin".into(),
+            "*" => "there are no patterns; see --any-origin".into(),
+            _ if text.parse::<http::uri::Authority>().is_ok() && !text.contains('@') => {
+                format!("{wanted}: https://{text}, or http://{text}")
+            }
+            _ => format!("{wanted}, such as https://example.com"),
+        });
+    };
+    let plain = text.parse::<Uri>().ok().filter(|uri| {
+        let is_bare = uri.path() == "/" && !text.contains(['?', '#', '@', '*']);
+        is_bare && uri.authority().is_some_and(|authority| !authority.host().is_empty())
+    });
+    match plain {
+        Some(_) if matches!(scheme, "ws" | "wss") => {
+            let http = if scheme == "ws" { "http" } else { "https" };
+            Err(format!("an origin is that of the web page: {http}://{rest}"))
+        }
+        Some(uri) => Ok(match uri.authority() {
+            Some(authority) => format!("{scheme}://{authority}"),
+            None => text.to_owned(),
+        }),
+        None => Err(format!("{wanted}, in ASCII and without a path, such as https://example.com")),
+    }
+}
+
+/// A number of seconds, a day at most.
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(seconds),
+        _ => Err("a number of seconds from 0 to 86400".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_have_a_scheme_and_no_path() {
+        for (text, expected) in [
+            ("https://example.com", "https://example.com"),
+            ("http://[::1]:8080/", "http://[::1]:8080"),
+            ("capacitor://localhost", "capacitor://localhost"),
+            ("chrome-extension://abcdefgh", "chrome-extension://abcdefgh"),
+        ] {
+            assert_eq!(origin(text).unwrap(), expected);
+        }
+        for (text, words) in [
+            ("example.com", "SCHEME://HOST or SCHEME://HOST:PORT: https://example.com, or http://"),
+            ("localhost:8080", "https://localhost:8080, or http://localhost:8080"),
+            ("wss://example.com", "that of the web page: https://example.com"),
+            ("https://example.com/chat", "without a path"),
+            ("https://*.example.com", "without a path"),
+            ("https://", "without a path"),
+            ("file://", "without a path"),
+            ("https://u@example.com", "without a path"),
+            ("null", "--any-origin"),
+            ("*", "--any-origin"),
+            ("", "SCHEME://HOST"),
+        ] {
+            let why = origin(text).unwrap_err();
+            assert!(why.contains(words), "{text}: {why}");
+        }
+    }
+
+    #[test]
+    fn subprotocols_are_tokens() {
+        assert_eq!(subprotocol("graphql-transport-ws").unwrap(), "graphql-transport-ws");
+        for text in ["", "a b", "a,b", "a/b", "ü", "a\n"] {
+            assert!(subprotocol(text).is_err(), "{text}");
+        }
+    }
+}

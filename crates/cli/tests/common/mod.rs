@@ -1,0 +1,116 @@
+//! `fdx serve` in the background, and plain requests to it.
+
+#![allow(dead_code, unreachable_pub)] // each test file uses its part
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
+
+pub const FDX: &str = env!("CARGO_BIN_EXE_fdx");
+
+/// A server, which is killed when this is dropped.
+pub struct Served {
+    child: Child,
+    /// `host:port` of the first address.
+    pub address: String,
+}
+
+/// Starts `fdx serve` on a free port.
+pub fn serve(options: &[&str]) -> Served {
+    serve_with(options, Stdio::piped())
+}
+
+/// The same with this as its standard error.
+pub fn serve_with(options: &[&str], stderr: impl Into<Stdio>) -> Served {
+    let mut command = Command::new(FDX);
+    command.args(["serve", "--listen", "127.0.0.1:0"]).args(options);
+    let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().rsplit_once("//").map(|(_, rest)| rest.trim_end_matches('/'));
+    let address = address.unwrap_or_else(|| panic!("{line:?}")).to_owned();
+    Served { child, address }
+}
+
+impl Served {
+    /// What comes back for these bytes, until the server ends the connection.
+    pub fn ask(&self, request: &[u8]) -> String {
+        let mut socket = TcpStream::connect(&self.address).unwrap();
+        socket.write_all(request).unwrap();
+        let mut answer = Vec::new();
+        socket.read_to_end(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// The answer to an ordinary request.
+    pub fn request(&self, method: &str, path: &str, more: &str) -> String {
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.address);
+        self.ask(format!("{head}Connection: close\r\n{more}\r\n").as_bytes())
+    }
+
+    pub fn get(&self, path: &str) -> String {
+        self.request("GET", path, "")
+    }
+
+    /// The head of the answer to a request for a WebSocket, and what it came on.
+    pub fn upgrade(&self, path: &str, host: &str, more: &str) -> (String, TcpStream) {
+        let mut socket = TcpStream::connect(&self.address).unwrap();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{more}\r\n"
+        );
+        socket.write_all(request.as_bytes()).unwrap();
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") && socket.read(&mut byte).unwrap() == 1 {
+            head.push(byte[0]);
+        }
+        (String::from_utf8_lossy(&head).into_owned(), socket)
+    }
+
+    /// The status of the answer to a request for a WebSocket.
+    pub fn status(&self, path: &str, host: &str, more: &str) -> String {
+        let (head, _) = self.upgrade(path, host, more);
+        head.split(' ').nth(1).unwrap_or_default().to_owned()
+    }
+
+    /// Asks the server to end, and waits until it has: its exit code, and what it has written
+    /// to standard error, if that is piped.
+    pub fn end(mut self) -> (Option<i32>, String) {
+        let kill = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        assert!(kill.success());
+        let mut errors = String::new();
+        if let Some(mut stderr) = self.child.stderr.take() {
+            stderr.read_to_string(&mut errors).unwrap();
+        }
+        (self.child.wait().unwrap().code(), errors)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs `fdx` to its end, which is to come by itself: its exit code, and what it has written to
+/// standard error.
+pub fn run(args: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(FDX);
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    for _ in 0..600 {
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    // What serves after half a minute does not end by itself.
+    let _ = child.kill();
+    let Output { status, stderr, .. } = child.wait_with_output().unwrap();
+    (status.code(), String::from_utf8_lossy(&stderr).into_owned())
+}

@@ -1,0 +1,128 @@
+//! `fdx connect`: what it tells, and what it says when there is no connection.
+
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
+#![cfg(unix)]
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::{Command, Output, Stdio};
+
+mod common;
+
+use common::{FDX, serve};
+
+/// Runs `fdx connect` with this input: its exit code, its output, and its standard error.
+fn connect(args: &[&str], input: &str) -> (Option<i32>, String, String) {
+    let mut command = Command::new(FDX);
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"] {
+        command.env_remove(name);
+    }
+    command.env_remove("all_proxy").arg("connect").args(args);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // It may have ended already.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+#[test]
+fn input_that_is_no_text_is_told() {
+    let server = serve(&[]);
+    let url = format!("ws://{}/echo", server.address);
+    for (options, input, code, output) in
+        [(&[][..], &b"a\n\xff\n"[..], 1, &b"a\n"[..]), (&["--binary"], b"\xff", 0, b"\xff")]
+    {
+        let mut command = Command::new(FDX);
+        command.arg("connect").args(options).arg(&url).env("NO_PROXY", "*");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        let ended = child.wait_with_output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!((ended.status.code(), ended.stdout.as_slice()), (Some(code), output), "{said}");
+        let is_told = said.contains("standard input: a line is not UTF-8; use --binary");
+        assert_eq!(is_told, code == 1, "{said}");
+    }
+}
+
+#[test]
+fn a_standard_error_that_is_closed_is_no_fault() {
+    let server = serve(&[]);
+    let url = format!("ws://{}/echo", server.address);
+    let (reader, stderr) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(FDX);
+    command.args(["connect", "-v", &url]).env("NO_PROXY", "*").stderr(stderr);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"hello\n").unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), ended.stdout.as_slice()), (Some(0), &b"hello\n"[..]));
+}
+
+#[test]
+fn verbose_tells_the_way_and_what_was_agreed_on() {
+    let server = serve(&["--subprotocol", "chat", "--deflate"]);
+    let url = format!("ws://{}/echo", server.address);
+    let (code, out, said) = connect(&["-v", "-s", "chat", "--deflate", &url], "hello\n");
+    assert_eq!((code, out.as_str()), (Some(0), "hello\n"), "{said}");
+    for words in [
+        &format!("* connected to {} from 127.0.0.1:", server.address),
+        "* HTTP/1.1, subprotocol chat, compression permessage-deflate",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let (_, _, said) = connect(&[&url], "");
+    assert!(!said.contains('*'), "{said}");
+}
+
+#[test]
+fn verbose_tells_of_tls_on_every_version() {
+    let server = serve(&["--tls-self-signed", "--h2", "--h3"]);
+    let port = server.address.split_once(':').unwrap().1;
+    let url = format!("wss://localhost:{port}/echo");
+    for (version, alpn, agreed) in
+        [("1", "http/1.1", "HTTP/1.1"), ("2", "h2", "HTTP/2.0"), ("3", "h3", "HTTP/3.0")]
+    {
+        let (code, _, said) = connect(&["-v", "-k", "--http", version, &url], "");
+        assert_eq!(code, Some(0), "{version}: {said}");
+        for words in [
+            &format!("* connected to 127.0.0.1:{port}"),
+            "* TLSv1.3 with localhost",
+            &format!(", ALPN {alpn}\n"),
+            "* certificate for localhost, valid for ",
+            " days more, SHA-256 ",
+            &format!("* {agreed}, subprotocol none, compression none"),
+        ] {
+            assert!(said.contains(words), "{version}: {words}: {said}");
+        }
+    }
+}
+
+#[test]
+fn where_there_is_no_connection_it_says_why() {
+    let server = serve(&[]);
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed_url = format!("ws://{}/", closed.local_addr().unwrap());
+    drop(closed);
+    let (missing, here) = (format!("ws://{}/nothing", server.address), &server.address);
+    for (url, code, words) in [
+        (closed_url.as_str(), 3, "Connection refused"),
+        (&missing, 4, "404"),
+        (&format!("wss://{here}/"), 3, "does not speak TLS"),
+        ("ws://nothing.invalid/", 3, "no address for \"nothing.invalid\""),
+        ("localhost:9001", 2, "ws://localhost:9001 or, with TLS, wss://localhost:9001"),
+        ("http://localhost/", 2, "ws"),
+        ("ws://", 2, "ws"),
+        ("", 2, "a URL such as ws://"),
+    ] {
+        let (got, out, said) = connect(&[url], "");
+        assert!(
+            got == Some(code) && out.is_empty() && said.contains(words),
+            "{url}: {got:?} {said}"
+        );
+        assert!(said.lines().count() <= 3, "{said}");
+    }
+}

@@ -1,0 +1,186 @@
+//! The options of `fdx serve`: what they do, and what is said of wrong ones.
+
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
+#![cfg(unix)]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+mod common;
+
+use common::{FDX, run, serve};
+
+/// A file of options.
+fn config(name: &str, text: &str) -> String {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn wrong_values_are_told_with_the_option() {
+    for (args, words) in [
+        (&["serve", "--workers", "99999999"][..], "--workers <N>': 99999999 is not in 0..=1024"),
+        (&["serve", "--workers", "-1"], "unexpected argument '-1'"),
+        (&["serve", "--handshake-timeout", "0"], "--handshake-timeout <SECONDS>': a number of"),
+        (&["serve", "--handshake-timeout", "1e-9"], "from 0.001 to 86400"),
+        (&["serve", "--drain", "inf"], "--drain <SECONDS>': a number of seconds"),
+        (&["serve", "--drain", "NaN"], "--drain <SECONDS>': a number of seconds"),
+        (&["serve", "--max-message-size", "0"], "--max-message-size <BYTES>': 0 is not in 1.."),
+        (&["serve", "--max-connections", "4294967296"], "--max-connections <N>'"),
+        (&["serve", "--max-per-address", "many"], "--max-per-address <N>'"),
+        (&["serve", "--subprotocol", "a b"], "--subprotocol <NAME>': a name of letters"),
+        (&["serve", "--subprotocol", ""], "--subprotocol <NAME>'"),
+        (&["serve", "--origin", "example.com"], "https://example.com, or http://example.com"),
+        (&["serve", "--origin", "https://a.example/x"], "--origin <ORIGIN>': an origin is"),
+        (&["serve", "--host", "*.example.com"], "--host <NAME[:PORT]>': a host, with a port"),
+        (&["serve", "--host", ""], "--host <NAME[:PORT]>'"),
+        (&["serve", "--listen", "9001"], "such as 127.0.0.1:9001 or [::]:80"),
+        (&["serve", "--listen", "unix:"], "followed by the path"),
+        (&["serve", "--root", ""], "a value is required for '--root <DIR>'"),
+        (&["serve", "--metrics=9001"], "--metrics[=<ADDR:PORT>]'"),
+        (&["serve", "--trusted-proxies", "", "--forwarded", "forwarded"], "--trusted-proxies"),
+        (&["serve", "--h3"], "--tls-cert <FILE>|--tls-self-signed"),
+        (&["serve", "--tls-client-ca", "a.pem"], "--tls-cert <FILE>|--tls-self-signed"),
+        (&["serve", "--deflate=window=7"], "window=7: a number from 8 to 15"),
+        (&["connect", "--subprotocol", "a,b", "ws://x/"], "--subprotocol <NAME>'"),
+        (&["connect", "--header", "nothing", "ws://x/"], "there is no colon in it"),
+        (&["connect", "--header", "a b: c", "ws://x/"], "\"a b\" is no name of a field"),
+        (&["connect", "--proxy", "ftp://x", "ws://x/"], "--proxy <URL>'"),
+        (&["connect", "--linger=-1", "ws://x/"], "--linger <SECONDS>': a number"),
+        (&["connect", "--max-message-size", "0", "ws://x/"], "--max-message-size <BYTES>'"),
+        (&["connect", "--max-redirects", "-1", "ws://x/"], "unexpected argument '-1'"),
+        (&["connect", "--http", "4", "ws://x/"], "--http <VERSION>': 1, 2, 3 or auto"),
+    ] {
+        let (code, said) = run(args);
+        assert!(code == Some(2) && said.contains(words), "{args:?}: {code:?}: {said}");
+    }
+}
+
+#[test]
+fn the_largest_values_serve() {
+    let server = serve(&[
+        "--workers",
+        "1024",
+        "--max-message-size",
+        &u64::MAX.to_string(),
+        "--max-connections",
+        &u32::MAX.to_string(),
+        "--max-per-address",
+        &u32::MAX.to_string(),
+        "--handshake-timeout",
+        "86400",
+        "--drain",
+        "0",
+    ]);
+    let (head, _socket) = server.upgrade("/echo", "localhost", "");
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert_eq!(server.end().0, Some(0));
+}
+
+#[test]
+fn own_pages_connect_by_whatever_name() {
+    let origin = |origin: &str| format!("Origin: {origin}\r\n");
+    for (options, listed) in [(&[][..], "403"), (&["--origin", "https://a.example"], "101")] {
+        let server = serve(options);
+        let own = format!("http://{}", server.address);
+        for (host, from, expected) in [
+            (server.address.as_str(), own.as_str(), "101"),
+            ("localhost:9001", "http://localhost:9001", "101"),
+            // Through a port that is forwarded, or a proxy that takes TLS off.
+            ("localhost:8080", "http://localhost:8080", "101"),
+            ("machine.local:9001", "http://machine.local:9001", "101"),
+            ("chat.example", "https://chat.example", "101"),
+            ("localhost:9001", "http://localhost:8080", "403"),
+            ("localhost:9001", "https://evil.example", "403"),
+            ("localhost:9001", "https://a.example", listed),
+            ("localhost:9001", "null", "403"),
+        ] {
+            assert_eq!(server.status("/echo", host, &origin(from)), expected, "{from} at {host}");
+        }
+    }
+    // A stranger's name for this server is refused where names are listed, also its own pages.
+    let server = serve(&["--origin", "https://a.example", "--host", "b.example"]);
+    let evil = origin("http://evil.example:9001");
+    assert_eq!(server.status("/echo", "evil.example:9001", &evil), "421");
+    assert_eq!(server.status("/echo", "b.example", &origin("https://a.example")), "101");
+    assert_eq!(server.status("/echo", "b.example", &origin("https://b.example")), "101");
+}
+
+#[test]
+fn too_few_open_files_are_told_at_the_start() {
+    // A hard limit can be lowered by anybody.
+    let shell = |limits: &str, connections: &str| {
+        let script = format!(
+            "{limits}; exec {FDX} serve --listen 127.0.0.1:0 --max-connections {connections}"
+        );
+        let mut child = Command::new("sh")
+            .args(["-c", &script])
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+        let limits = fs::read_to_string(format!("/proc/{}/limits", child.id()));
+        let kill = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+        assert!(kill.success() && line.starts_with("listening on"), "{line}");
+        let said = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+        let limit = |limits: String| {
+            let line = limits.lines().find(|line| line.starts_with("Max open files"))?.to_owned();
+            line.split_whitespace().nth(3)?.parse::<u64>().ok()
+        };
+        (said, limits.ok().and_then(limit))
+    };
+    let (said, _) = shell("ulimit -Sn 100; ulimit -Hn 200", "1000");
+    for words in ["200 open files", "--max-connections 1000", "ulimit -Hn 1064"] {
+        assert!(said.contains(words), "{said}");
+    }
+    let (said, limit) = shell("ulimit -Sn 100; ulimit -Hn 200", "120");
+    assert!(!said.contains("warning"), "{said}");
+    if cfg!(target_os = "linux") {
+        assert_eq!(limit, Some(184), "raised as far as it is needed");
+    }
+}
+
+#[test]
+fn the_command_line_wins_over_the_file_as_a_group() {
+    let file = config("any.toml", "any-origin = true\nlog = true\n");
+    let evil = "Origin: https://evil.example\r\n";
+    let server = serve(&["--config", &file]);
+    assert_eq!(server.status("/echo", "localhost", evil), "101");
+    let server = serve(&["--config", &file, "--origin", "https://a.example"]);
+    assert_eq!(server.status("/echo", "localhost", evil), "403");
+    let file = config("some.toml", "origin = ['https://a.example']\n");
+    let server = serve(&["--config", &file, "--any-origin"]);
+    assert_eq!(server.status("/echo", "localhost", evil), "101");
+    let file = config("tls.toml", "tls-cert = '/nothing.pem'\ntls-key = '/nothing.key'\n");
+    let server = serve(&["--config", &file, "--tls-self-signed"]);
+    assert!(server.address.starts_with("127.0.0.1:"));
+}
+
+#[test]
+fn what_is_wrong_in_the_file_is_told_with_its_place() {
+    for (text, words) in [
+        ("h2 = true\n\nnothing = 1\n", "wrong.toml, line 3: nothing is no option; there are"),
+        ("h2 = 'yes'", "wrong.toml, line 1: h2: it wants true or false, not string"),
+        ("\nworkers = 5000", "wrong.toml, line 2: workers: 5000 is not in 0..=1024"),
+        (
+            "origin = ['https://a.example',\n 'example.com']",
+            "wrong.toml, line 2: origin: an origin",
+        ),
+        ("handshake-timeout = 0", "wrong.toml, line 1: handshake-timeout: a number of seconds"),
+        ("subprotocol = 'a b'", "wrong.toml, line 1: subprotocol: a name of"),
+        ("any-origin = true\norigin = 'https://a.example'", "wrong.toml: "),
+        ("tls-cert = 'a'", "wrong.toml: "),
+        ("h3 = true", "wrong.toml: "),
+        ("h2 = ", "wrong.toml, line 1: "),
+    ] {
+        let file = config("wrong.toml", text);
+        let (code, said) = run(&["serve", "--config", &file]);
+        assert!(code == Some(2) && said.contains(words), "{text}: {code:?}: {said}");
+    }
+}
