@@ -28,9 +28,9 @@ async fn main() -> Result<(), Error> {
     let server = Server::from_listener(listener).config(config(&setup));
     if setup.room {
         let room = Room::default();
-        server.serve(move |websocket| member(websocket, room.clone())).await;
+        server.serve(move |websocket| member(websocket, room.clone())).await?;
     } else {
-        server.serve(|websocket| async { drop(echo(websocket).await) }).await;
+        server.serve(|websocket| async { drop(echo(websocket).await) }).await?;
     }
     Ok(())
 }

@@ -66,8 +66,10 @@ impl http_body::Body for Page {
     }
 }
 
+type Serving = tokio::task::JoinHandle<Result<(), fullduplex::Error>>;
+
 /// A server with pages beside its WebSockets.
-async fn serving(config: ServerConfig) -> (SocketAddr, ServerHandle, tokio::task::JoinHandle<()>) {
+async fn serving(config: ServerConfig) -> (SocketAddr, ServerHandle, Serving) {
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(config).service(Pages);
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
     (address, handle, tokio::spawn(server.serve(echo)))
@@ -114,7 +116,7 @@ async fn over_tls_the_version_is_negotiated() {
     let pem = server::Certificate::new(Pem::text(certificate.clone()), Pem::text(key));
     let tls = server::TlsConfig::builder().certificate(pem).build().unwrap();
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(both_versions()).tls(tls);
-    let server = server.http3().unwrap();
+    let server = server.http3();
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
     tokio::spawn(server.serve_handshakes(|handshake| async move {
         let remote = handshake.remote().unwrap();
@@ -265,7 +267,7 @@ async fn a_drain_tells_everybody_and_ends_the_server() {
     let (report, ()) = tokio::join!(handle.drain(drain), late);
     assert_eq!((report.told, report.cut, report.cut_http), (40, 0, 0));
     watching.await.unwrap();
-    serving.await.unwrap();
+    serving.await.unwrap().unwrap();
     assert!(TcpStream::connect(address).await.is_err());
 }
 
@@ -284,7 +286,7 @@ async fn a_drain_cuts_who_does_not_go() {
     let drain = Drain { deadline: Duration::from_millis(300), spread: Duration::ZERO };
     let report = handle.drain(drain).await;
     assert_eq!((report.told, report.cut), (1, 1));
-    serving.await.unwrap();
+    serving.await.unwrap().unwrap();
     let mut received = Vec::new();
     let _ = socket.read_to_end(&mut received).await;
     assert!(received.windows(4).any(|bytes| bytes[0] == 0x88 && bytes[2..] == [0x03, 0xE9]));

@@ -87,13 +87,13 @@ async fn serve(args: &Args, mut passed: Passed) -> Result<End, String> {
         reload_at_sighup(tls.config.clone())?;
     }
     if args.h3 {
-        server = server.http3().map_err(|error| format!("--h3: {error}"))?;
+        server = server.http3();
     }
     tell(args, &addresses, tls.as_ref(), figures_at.as_ref());
 
     let (rooms, mut last_line) = Rooms::new(args.log);
     let serving = server.serve_handshakes(move |handshake| rooms.clone().serve(handshake));
-    let end = signals.end(serving, handle, args.drain).await;
+    let end = signals.end(serving, handle, args.drain).await?;
     if matches!(end, End::Drained) {
         // Late lines are no reason to stay.
         let _ = timeout(LAST_LINES, last_line.recv()).await;

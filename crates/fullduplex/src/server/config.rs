@@ -8,6 +8,7 @@ use super::{
     ForwardedHeader, Forwarding, HostPolicy, OriginPolicy, Peer, ProxyMode, ProxyProtocol,
     SlotLimits,
 };
+use crate::error::{Error, ErrorKind};
 use crate::http1::HandshakeLimits;
 
 /// The settings of a server.
@@ -26,7 +27,8 @@ pub struct ServerConfig {
     pub proxy_protocol: ProxyProtocol,
     /// What is believed about clients behind proxies. Default: nothing.
     pub forwarding: Forwarding,
-    /// Bounds on the opening handshake.
+    /// Bounds on the opening handshake. A [`Server`](super::Server) does not begin with a
+    /// `handshake_timeout` of zero.
     pub handshake: HandshakeLimits,
     /// Bounds on the server as a whole.
     pub limits: ServerLimits,
@@ -36,6 +38,21 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
+    /// Whether anybody could be served with it.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        for (setting, value) in [
+            ("handshake_timeout", self.handshake.handshake_timeout),
+            ("limits.idle_timeout", self.limits.idle_timeout),
+            ("limits.stall_timeout", self.limits.stall_timeout),
+        ] {
+            if value.is_zero() {
+                let why = format!("{setting} is zero, in which nothing can be done");
+                return Err(Error::new(ErrorKind::Misuse, why));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether a peer is counted in all alone. Programs on this machine are no strangers, and
     /// often a proxy before us; proxies that are trusted come for many, each of whom is counted
     /// once we are told of it.
@@ -47,7 +64,8 @@ impl ServerConfig {
     }
 }
 
-/// Bounds on a server as a whole.
+/// Bounds on a server as a whole. A [`Server`](super::Server) does not begin with a timeout of
+/// zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerLimits {
     /// How many connections may stand, in all and from one address. One more is answered 503

@@ -20,23 +20,58 @@ use super::members::Place;
 use super::remote::Remote;
 use super::reply::{Reply, strip_connection_fields};
 use super::request::{Accepted, Asked};
-use super::{Outcome, Peer, ServerConfig, TlsConfig, TlsInfo, trace};
+use super::{Listener, Outcome, Peer, ServerConfig, TlsConfig, TlsInfo, trace};
 use crate::client::BoxFuture;
 use crate::deadline::within;
 use crate::error::{Error, ErrorKind};
 use crate::net_stream::NetStream;
 
-/// Listens by QUIC. Sockets are UDP's, and not blocking.
-pub(crate) fn listen(
-    socket: UdpSocket,
-    tls: &TlsConfig,
-    config: &ServerConfig,
-) -> Result<Endpoint, Error> {
-    let failed = |error: io::Error| Error::io("listening for HTTP/3", error);
-    let quic = quic_config(tls, config)?;
-    socket.set_nonblocking(true).map_err(failed)?;
-    let runtime = Arc::new(TokioRuntime);
-    Endpoint::new(EndpointConfig::default(), Some(quic), socket, runtime).map_err(failed)
+/// The sockets of UDP beside those of TCP. What goes wrong with one is told when they are to
+/// serve.
+#[derive(Default)]
+pub(crate) struct Sockets {
+    bound: Vec<UdpSocket>,
+    failed: Option<Error>,
+}
+
+impl Sockets {
+    /// Takes the port of UDP with the number of a listener's.
+    pub(crate) fn bind_beside(&mut self, listener: &Listener) {
+        let bound = match listener.local_addr() {
+            Ok(None) => return,
+            Ok(Some(address)) => UdpSocket::bind(address).map_err(|error| {
+                io::Error::new(error.kind(), format!("{address} of UDP: {error}"))
+            }),
+            Err(error) => Err(error),
+        };
+        match bound {
+            Ok(socket) => self.bound.push(socket),
+            Err(error) => self.failed = Some(failed_to_listen(error)),
+        }
+    }
+
+    /// Listens by QUIC.
+    pub(crate) fn listen(
+        self,
+        tls: Option<&TlsConfig>,
+        config: &ServerConfig,
+    ) -> Result<Vec<Endpoint>, Error> {
+        let without = || Error::new(ErrorKind::Misuse, "HTTP/3 needs TLS (RFC 9114 §3.1)");
+        let quic = quic_config(tls.ok_or_else(without)?, config)?;
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let listen = |socket: UdpSocket| {
+            socket.set_nonblocking(true)?;
+            let runtime = Arc::new(TokioRuntime);
+            Endpoint::new(EndpointConfig::default(), Some(quic.clone()), socket, runtime)
+        };
+        self.bound.into_iter().map(|socket| listen(socket).map_err(failed_to_listen)).collect()
+    }
+}
+
+fn failed_to_listen(error: io::Error) -> Error {
+    Error::io("listening for HTTP/3", error)
 }
 
 fn quic_config(tls: &TlsConfig, config: &ServerConfig) -> Result<quinn::ServerConfig, Error> {

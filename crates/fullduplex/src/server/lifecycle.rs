@@ -54,6 +54,12 @@ impl Shared {
         })
     }
 
+    /// Sets other limits. What stands is not held to them.
+    pub(crate) fn set_limits(&self, limits: &ServerLimits) {
+        self.in_flight.set_limit(limits.max_handshakes);
+        self.slots.set_limits(limits.connections);
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         *self.phase.borrow() >= Phase::Draining
     }

@@ -47,13 +47,11 @@ pub struct Slots(Arc<Shared>);
 /// calls of that, and is held for one look into a map. Shards would need the total beside
 /// them, and so share a cache line all the same.
 #[derive(Debug)]
-struct Shared {
-    limits: SlotLimits,
-    state: Mutex<State>,
-}
+struct Shared(Mutex<State>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    limits: SlotLimits,
     counts: SlotCounts,
     /// Hashed with a key of its own, so that nobody can choose addresses that collide.
     by_address: HashMap<Key, u32>,
@@ -93,20 +91,24 @@ pub struct SlotCounts {
 impl Slots {
     /// Places within limits.
     pub fn new(limits: SlotLimits) -> Self {
-        Self(Arc::new(Shared { limits, state: Mutex::default() }))
+        let (counts, by_address) = Default::default();
+        Self(Arc::new(Shared(Mutex::new(State { limits, counts, by_address }))))
+    }
+
+    /// Sets other limits. Slots that are taken are kept.
+    pub(crate) fn set_limits(&self, limits: SlotLimits) {
+        self.0.lock().limits = limits;
     }
 
     /// Takes a place for a connection, or says which limit is reached.
     pub fn take(&self, peer: &Peer) -> Result<Slot, NoSlot> {
-        let key = Key::of(peer);
-        let limits = &self.0.limits;
         let mut state = self.0.lock();
-        let total = limits.total.unwrap_or(u32::MAX);
+        let total = state.limits.total.unwrap_or(u32::MAX);
         if state.counts.in_use >= total {
             state.counts.refused_total += 1;
             return Err(NoSlot::Total(total));
         }
-        state.enter(key, limits)?;
+        let key = state.enter(Key::of(peer))?;
         state.counts.in_use += 1;
         drop(state);
         Ok(Slot { shared: self.0.clone(), key })
@@ -125,20 +127,23 @@ impl Slots {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    fn enter(&mut self, key: Key, limits: &SlotLimits) -> Result<(), NoSlot> {
-        let (Some(limit), true) = (limits.per_address, key != Key::Nobody) else { return Ok(()) };
+    /// Counts one more, and gives for whom, who is nobody where no limit asks for it.
+    fn enter(&mut self, key: Key) -> Result<Key, NoSlot> {
+        let (Some(limit), true) = (self.limits.per_address, key != Key::Nobody) else {
+            return Ok(Key::Nobody);
+        };
         let count = self.by_address.get(&key).copied().unwrap_or(0);
         if count >= limit {
             self.counts.refused_per_address += 1;
             return Err(NoSlot::PerAddress(limit));
         }
         self.by_address.insert(key, count + 1);
-        Ok(())
+        Ok(key)
     }
 
     fn leave(&mut self, key: Key) {
@@ -169,10 +174,10 @@ impl Slot {
         let key = Key::of(client);
         if key != self.key {
             let mut state = self.shared.lock();
-            state.enter(key, &self.shared.limits)?;
+            let entered = state.enter(key)?;
             state.leave(self.key);
             drop(state);
-            self.key = key;
+            self.key = entered;
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ struct Draining {
     runtime: Runtime,
     address: SocketAddr,
     handle: ServerHandle,
-    serving: JoinHandle<()>,
+    serving: JoinHandle<Result<(), fullduplex::Error>>,
     /// Handlers of `/later` wait for it before they accept.
     accept: Arc<Notify>,
 }
@@ -92,7 +92,7 @@ fn a_drain_cuts_off_whatever_stands_still() {
     println!("a drain of what stands still: {report}");
     assert_eq!((report.told, report.cut), (2, 2));
     assert!(report.cut_http >= 4, "{report}");
-    runtime.block_on(serving).unwrap();
+    runtime.block_on(serving).unwrap().unwrap();
     wait_until("all sockets are closed", || count_gone(&mut all) == all.len());
 }
 
@@ -117,5 +117,5 @@ fn nothing_is_accepted_during_a_drain() {
     );
     let report = runtime.block_on(draining).unwrap();
     assert_eq!((report.told, report.cut, report.cut_http), (0, 0, 0));
-    runtime.block_on(serving).unwrap();
+    runtime.block_on(serving).unwrap().unwrap();
 }
