@@ -214,6 +214,54 @@ async fn ordinary_requests_beside_them() {
     assert!(answer.await.unwrap().body().is_end_stream(), "RFC 9110 §9.3.2");
 }
 
+/// RFC 9112 §3.2: on the first request of a connection, which we read, and behind it, where
+/// hyper does.
+#[tokio::test]
+async fn ordinary_requests_have_one_host() {
+    let (address, ..) = serving(both_versions()).await;
+    let page = "GET /page HTTP/1.1\r\nHost: a\r\n\r\n";
+    for before in ["", page] {
+        for (hosts, rule) in [
+            ("", "no Host"),
+            ("Host: a\r\nHost: a\r\n", "more than one Host"),
+            ("Host: a\r\nhost: b\r\n", "more than one Host"),
+            ("Host: a, b\r\n", "invalid Host"),
+            ("Host: a/b\r\n", "invalid Host"),
+            ("Host: u@a\r\n", "invalid Host"),
+            ("Host:\r\n", "invalid Host"),
+        ] {
+            let request = format!("{before}GET /secret HTTP/1.1\r\n{hosts}\r\n{page}");
+            let answer = raw(address, &request).await;
+            assert!(answer.contains("HTTP/1.1 400 ") && answer.contains(rule), "{request}{answer}");
+            assert!(!answer.contains("/secret"), "{request}{answer}");
+            // Where the next one begins is in doubt.
+            assert_eq!(answer.matches("HTTP/1.1 /page").count(), usize::from(!before.is_empty()));
+        }
+        let close = "Connection: close\r\n\r\n";
+        for fine in ["GET http://b/x HTTP/1.1\r\nHost: b\r\n", "GET /x HTTP/1.0\r\n"] {
+            let answer = raw(address, &format!("{before}{fine}{close}")).await;
+            assert!(answer.contains(" /x"), "{fine}{answer}");
+        }
+    }
+}
+
+/// RFC 9113 §8.3.1.
+#[tokio::test]
+async fn on_http2_the_host_is_the_authority() {
+    let (address, ..) = serving(both_versions()).await;
+    let tcp = TcpStream::connect(address).await.unwrap();
+    let (mut send, connection) = h2::client::handshake(tcp).await.unwrap();
+    tokio::spawn(connection);
+    for (host, status) in [("a", 200), ("A:80", 200), ("b", 400), ("a:81", 400), ("u@a", 400)] {
+        let request = Request::get("http://a/page").header("host", host).body(()).unwrap();
+        let (answer, _) = send.send_request(request, true).unwrap();
+        assert_eq!(answer.await.unwrap().status(), status, "{host}");
+    }
+    let twice = Request::get("http://a/page").header("host", "a").header("host", "a");
+    let (answer, _) = send.send_request(twice.body(()).unwrap(), true).unwrap();
+    assert_eq!(answer.await.unwrap().status(), 400);
+}
+
 #[tokio::test]
 async fn a_connection_of_pages_may_become_a_websocket() {
     let (address, ..) = serving(ServerConfig::default()).await;
