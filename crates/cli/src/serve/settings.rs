@@ -15,7 +15,7 @@ impl Args {
         config.websocket.limits.max_message_size = Some(self.max_message_size);
         config.websocket.deflate = self.deflate.and_then(|setting| setting.0);
         config.protocols.clone_from(&self.subprotocol);
-        config.origin = self.origins(addresses);
+        config.origin = self.origins(addresses)?;
         if !self.host.is_empty() {
             config.hosts = HostPolicy::list_or_local(self.host.iter().map(String::as_str))?;
         }
@@ -39,17 +39,17 @@ impl Args {
         if self.is_secure() { "https" } else { "http" }
     }
 
-    fn origins(&self, addresses: &[Address]) -> OriginPolicy {
+    fn origins(&self, addresses: &[Address]) -> Result<OriginPolicy, Error> {
         if self.any_origin {
-            return OriginPolicy::DangerousAny;
+            return Ok(OriginPolicy::DangerousAny);
         }
         if self.origin.is_empty() {
-            return OriginPolicy::SameHost;
+            return Ok(OriginPolicy::SameHost);
         }
         // The server's own page goes on to work.
         let own = addresses.iter().filter(|address| matches!(address, Address::Tcp(_)));
         let own = own.map(|address| format!("{}://{address}", self.scheme()));
-        OriginPolicy::List(self.origin.iter().cloned().chain(own).collect())
+        OriginPolicy::list(self.origin.iter().cloned().chain(own))
     }
 
     fn forwarding(&self) -> Forwarding {

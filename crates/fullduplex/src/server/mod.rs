@@ -78,7 +78,7 @@ pub use host::{HostPolicy, HostRefused, HostRule};
 #[cfg(feature = "tower")]
 pub use layer::{ResponseBody, ResponseFuture, WebSocketLayer, WebSocketService};
 pub use listen::Listener;
-pub use origin::{OriginPolicy, OriginRefused, OriginSuffix};
+pub use origin::{Origin, OriginPolicy, OriginRefused, OriginSuffix};
 pub use peer::{Peer, TrustedProxies};
 pub use proxy_protocol::{
     Proxied, ProxyHeader, ProxyHeaderError, ProxyMode, ProxyProtocol, ProxyRefused, ProxyStep,
