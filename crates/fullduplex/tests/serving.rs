@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fullduplex::client::{Proxies, Roots, TlsSettings, Version};
+use fullduplex::client::{BoxFuture, Proxies, Roots, TlsSettings, Version};
 use fullduplex::server::{
     self, Body, Drain, HttpVersion, Outcome, Pem, Server, ServerConfig, ServerHandle,
 };
@@ -395,6 +395,120 @@ async fn a_panic_ends_one_connection_with_1011() {
     assert_eq!(bad.close_info().unwrap().code(), CloseCode::INTERNAL_ERROR);
     say(&mut good, "still here").await;
     assert_eq!(handle.stats().panics, 1);
+}
+
+/// A service that panics where its path says so.
+#[derive(Clone)]
+struct Panics;
+
+impl tower_service::Service<Request<Body>> for Panics {
+    type Response = Response<PanickingPage>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<PanickingPage>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let path = request.uri().path().to_owned();
+        assert_ne!(path, "/call", "as asked for");
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            assert_ne!(path, "/future", "as asked for");
+            Ok(Response::new(PanickingPage(path == "/body")))
+        })
+    }
+}
+
+struct PanickingPage(bool);
+
+impl http_body::Body for PanickingPage {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        assert!(!self.0, "as asked for");
+        Poll::Ready(None)
+    }
+}
+
+#[tokio::test]
+async fn a_panic_of_the_service_costs_one_request() {
+    let server = Server::bind("127.0.0.1:0").await.unwrap().config(both_versions());
+    let (address, handle) = (server.local_addr().unwrap(), server.handle());
+    tokio::spawn(server.service(Panics).serve(echo));
+    let mut panics = 0;
+    for path in ["/call", "/future"] {
+        let get = |path: &str, more: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n{more}\r\n");
+        // The connection goes on.
+        let two = get(path, "") + &get("/fine", "Connection: close\r\n");
+        let answer = raw(address, &two).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 500 ") && answer.contains("HTTP/1.1 200 "),
+            "{answer}"
+        );
+        panics += 1;
+        assert_eq!(handle.stats().panics, panics);
+    }
+    let answer = raw(address, "GET /body HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(!answer.ends_with("0\r\n\r\n"), "an answer that was cut is not whole: {answer}");
+    assert_eq!(handle.stats().panics, panics + 1);
+
+    let tcp = TcpStream::connect(address).await.unwrap();
+    let (mut send, connection) = h2::client::handshake(tcp).await.unwrap();
+    tokio::spawn(connection);
+    for (path, status) in [("call", 500), ("fine", 200), ("future", 500)] {
+        let request = Request::get(format!("http://a/{path}")).body(()).unwrap();
+        let (answer, _) = send.send_request(request, true).unwrap();
+        assert_eq!(answer.await.unwrap().status(), status);
+    }
+    let (answer, _) =
+        send.send_request(Request::get("http://a/body").body(()).unwrap(), true).unwrap();
+    let cut = async { answer.await?.into_body().data().await.transpose() };
+    assert_eq!(cut.await.unwrap_err().reason(), Some(h2::Reason::INTERNAL_ERROR));
+    assert_eq!(handle.stats().panics, panics + 4);
+}
+
+#[tokio::test]
+async fn a_panic_while_a_request_is_looked_at_is_answered() {
+    let server = Server::bind("127.0.0.1:0").await.unwrap().config(both_versions());
+    let server = server.authenticate(|request| {
+        assert!(!request.headers().contains_key("x-call"), "as asked for");
+        async move {
+            tokio::task::yield_now().await;
+            assert!(!request.headers().contains_key("x-future"), "as asked for");
+            Ok(request)
+        }
+    });
+    let (address, handle) = (server.local_addr().unwrap(), server.handle());
+    tokio::spawn(server.service(Pages).serve(echo));
+    let url = format!("ws://{address}/");
+    let page = "GET /page HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut panics = 0;
+    for name in ["x-call", "x-future"] {
+        for version in [Version::Http1, Version::Http2] {
+            let builder = Client::builder().proxies(Proxies::none()).version(version);
+            let error = builder.header(name, "").build().unwrap().connect(&url).await.unwrap_err();
+            assert_eq!(error.response().unwrap().status(), StatusCode::INTERNAL_SERVER_ERROR);
+            panics += 1;
+            assert_eq!(handle.stats().panics, panics);
+        }
+        // Behind a page, where hyper serves the connection.
+        let upgrade = format!(
+            "{page}GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             {name}: 1\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Sec-WebSocket-Version: 13\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        );
+        let answer = raw(address, &upgrade).await;
+        assert!(answer.contains("HTTP/1.1 500 "), "{answer}");
+        panics += 1;
+        assert_eq!(handle.stats().panics, panics);
+    }
+    assert_eq!(handle.stats().handshakes[&Outcome::Refused(500)], panics);
 }
 
 #[tokio::test]

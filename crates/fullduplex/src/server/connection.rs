@@ -12,6 +12,7 @@ use super::in_flight::Ticket;
 use super::lifecycle::Draining;
 use super::lifecycle::Shared;
 use super::members::Place;
+use super::panics::{PanicWatch, caught_in};
 use super::peer::Peer;
 use super::remote::Remote;
 use super::reply::OnTransport;
@@ -333,7 +334,7 @@ impl Context {
         if let Some(handshake) = Box::pin(self.admit(handshake)).await {
             #[cfg(feature = "tracing")]
             let span = trace::span(handshake.request());
-            let watch = self.shared.watch_for_panic();
+            let watch = PanicWatch(self.shared.clone());
             let handling = (self.handler)(handshake);
             #[cfg(feature = "tracing")]
             let handling = tracing::Instrument::instrument(handling, span);
@@ -364,14 +365,19 @@ impl Context {
         }
         let after = self.config.handshake.handshake_timeout;
         let request = handshake.request().clone();
-        match within("handshake_timeout", after, authenticate(request)).await {
-            Ok(Ok(request)) => {
+        let looked = async { authenticate(request).await };
+        let looked = caught_in(&self.shared, "authenticate", looked);
+        let refusal = match within("handshake_timeout", after, looked).await {
+            Ok(Ok(Ok(request))) => {
                 *handshake.request_mut() = request;
                 return Some(handshake);
             }
-            Ok(Err(response)) => drop(handshake.respond(response).await),
-            Err(late) => drop(handshake.respond(plain(503, &late.to_string())).await),
-        }
+            Ok(Ok(Err(response))) => response,
+            // What went wrong is not for the client to know.
+            Ok(Err(_panicked)) => plain(500, "the request could not be looked at"),
+            Err(late) => plain(503, &late.to_string()),
+        };
+        drop(handshake.respond(refusal).await);
         None
     }
 }

@@ -77,7 +77,7 @@ async fn respond_to(
     if let Some(service) = context.service_for(&asked) {
         let stall_timeout = context.config.limits.stall_timeout;
         let request = asked.request.map(|()| Body::http1(incoming, stall_timeout));
-        return Ok(service.call(request).await);
+        return Ok(service.call(request, &context.shared).await);
     }
     let (answer, answered) = oneshot::channel();
     let reply = Box::new(ToHyper { answer, on_upgrade });

@@ -153,7 +153,7 @@ async fn respond_to(
         let stall_timeout = context.config.limits.stall_timeout;
         let head_only = asked.request.method() == Method::HEAD;
         let (body, unread) = super::body::Body::http2(receive, stall_timeout);
-        let answer = service.call(asked.request.map(|()| body)).await;
+        let answer = service.call(asked.request.map(|()| body), &context.shared).await;
         send_answer(answer, respond, head_only, stall_timeout).await;
         // It may be read in the background; whatever comes of it, not for long.
         let rest = async {

@@ -225,7 +225,7 @@ async fn respond_to(context: Arc<Context>, incoming: Incoming, remote: Remote, p
         let body = super::body::Body::http3(shared.clone(), stall_timeout);
         let request = asked.request.map(|()| body);
         let head_only = request.method() == Method::HEAD;
-        let answer = service.call(request).await;
+        let answer = service.call(request, &context.shared).await;
         // A client that goes away is its own affair.
         let _ = shared.answer(answer, head_only, stall_timeout).await;
         return;

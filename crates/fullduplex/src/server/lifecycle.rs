@@ -11,7 +11,7 @@ use super::in_flight::InFlight;
 use super::members::{Members, Place};
 use super::request::Denied;
 use super::stats::Record;
-use super::{End, NoSlot, Peer, ServerLimits, Slots, Stats, trace};
+use super::{End, NoSlot, Peer, ServerLimits, Slots, Stats};
 use crate::driver::Driven;
 use crate::traffic::Traffic;
 
@@ -148,11 +148,6 @@ impl Shared {
         stats.traffic.add(self.members.traffic());
         Stats { connections: self.slots.counts(), websockets: self.members.len(), ..stats }
     }
-
-    /// Counts if the handler panics while this is held.
-    pub(crate) fn watch_for_panic(self: &Arc<Self>) -> PanicWatch {
-        PanicWatch(self.clone())
-    }
 }
 
 /// The signal to end what goes on.
@@ -163,17 +158,6 @@ impl Draining {
         if self.0.wait_for(|phase| *phase >= Phase::Draining).await.is_err() {
             // Nobody is left who could say so.
             std::future::pending::<()>().await;
-        }
-    }
-}
-
-pub(crate) struct PanicWatch(Arc<Shared>);
-
-impl Drop for PanicWatch {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.record.panic();
-            trace::panicked();
         }
     }
 }

@@ -36,6 +36,7 @@ pub(crate) mod members;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod origin;
+mod panics;
 #[cfg(feature = "hyper")]
 mod patience;
 mod peer;

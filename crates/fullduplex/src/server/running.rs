@@ -262,9 +262,12 @@ impl Server {
 
 async fn accept(listener: Listener, context: Arc<Context>) {
     loop {
-        // Too many files are open, most likely.
-        let make_room = || context.shared.in_flight.make_room();
-        let (stream, peer) = listener.accept(make_room).await;
+        let failed = || {
+            context.shared.record.accept_failed();
+            // Too many files are open, most likely.
+            context.shared.in_flight.make_room();
+        };
+        let (stream, peer) = listener.accept(failed).await;
         match context.enter(&peer) {
             Ok(place) => {
                 let (ticket, full) = context.shared.in_flight.enter();
