@@ -82,8 +82,14 @@ pub struct ServerLimits {
     /// `handshake_timeout` until the next request.) Default: 60 s.
     pub idle_timeout: Duration,
     /// How long ordinary HTTP may stand still: while the content of a request is waited for,
-    /// and while the peer takes nothing of an answer. Default: 30 s.
+    /// and while the peer takes nothing, or not enough, of an answer. Default: 30 s.
     pub stall_timeout: Duration,
+    /// How many bytes a second the peer has to take of an answer of ordinary HTTP, so that
+    /// nobody holds one by taking it in crumbs: for as many as make up `stall_timeout`, it may
+    /// keep the server waiting for so long in all. Time in which the service has nothing to
+    /// send does not count. What the system's buffers hold has been taken. 0 for no such rule.
+    /// Default: 240.
+    pub min_answer_rate: u32,
 }
 
 impl Default for ServerLimits {
@@ -94,6 +100,7 @@ impl Default for ServerLimits {
             max_streams: 100,
             idle_timeout: Duration::from_secs(60),
             stall_timeout: Duration::from_secs(30),
+            min_answer_rate: 240,
         }
     }
 }

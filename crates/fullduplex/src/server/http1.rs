@@ -16,7 +16,7 @@ use super::body::Body;
 use super::connection::Context;
 use super::handshake::note_refusal;
 use super::members::Place;
-use super::patience::Patient;
+use super::pace::Paced;
 use super::remote::Remote;
 use super::reply::Reply;
 use super::request::{Accepted, Asked, plain};
@@ -38,7 +38,7 @@ pub(crate) async fn serve(
     place: Arc<Place>,
 ) {
     let limits = context.config.handshake;
-    let stream = Patient::new(stream, context.config.limits.stall_timeout);
+    let stream = Paced::new(stream, &context.config.limits);
     let mut draining = context.draining();
     let respond = service_fn(move |request| {
         respond_to(context.clone(), request, remote.clone(), place.clone())

@@ -1,8 +1,6 @@
 //! HTTP/2: WebSockets (RFC 8441) and ordinary requests on the streams of one connection.
 
 use std::sync::Arc;
-#[cfg(feature = "hyper")]
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use h2::server::{Builder, SendResponse};
@@ -14,6 +12,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::connection::Context;
 use super::counted::{Counted, Counter};
 use super::members::Place;
+#[cfg(feature = "hyper")]
+use super::pace::Pace;
 use super::remote::Remote;
 #[cfg(feature = "hyper")]
 use super::reply::{ANSWER_TIMEOUT, DRAIN};
@@ -150,11 +150,11 @@ async fn respond_to(
     #[cfg(feature = "hyper")]
     if let Some(service) = context.service_for(&asked) {
         let Stream { respond, receive, counted } = stream;
-        let stall_timeout = context.config.limits.stall_timeout;
+        let limits = &context.config.limits;
         let head_only = asked.request.method() == Method::HEAD;
-        let (body, unread) = super::body::Body::http2(receive, stall_timeout);
+        let (body, unread) = super::body::Body::http2(receive, limits.stall_timeout);
         let answer = service.call(asked.request.map(|()| body), &context.shared).await;
-        send_answer(answer, respond, head_only, stall_timeout).await;
+        send_answer(answer, respond, head_only, Pace::new(limits)).await;
         // It may be read in the background; whatever comes of it, not for long.
         let rest = async {
             if let Ok(receive) = unread.await {
@@ -242,7 +242,7 @@ async fn send_answer(
     answer: super::service::Answer,
     mut respond: SendResponse<Bytes>,
     head_only: bool,
-    stall_timeout: Duration,
+    mut pace: Pace,
 ) {
     use http_body::Body as _;
     use std::future::poll_fn;
@@ -263,9 +263,15 @@ async fn send_answer(
             Ok(mut data) => {
                 while !data.is_empty() {
                     send.reserve_capacity(data.len());
-                    let room = poll_fn(|cx| send.poll_capacity(cx));
+                    let room = poll_fn(|cx| {
+                        let room = send.poll_capacity(cx);
+                        pace.bound(cx, room, |room| match room {
+                            Some(Ok(room)) => *room,
+                            _ => 0,
+                        })
+                    });
                     // Dropped here, the stream is reset.
-                    let Ok(Some(Ok(room))) = timeout(stall_timeout, room).await else { return };
+                    let Ok(Some(Ok(room))) = room.await else { return };
                     let piece = data.split_to(room.min(data.len()));
                     if send.send_data(piece, false).is_err() {
                         return;

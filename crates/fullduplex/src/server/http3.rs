@@ -17,6 +17,8 @@ use tokio::time::sleep;
 use super::connection::Context;
 use super::in_flight::{Idle, Ticket};
 use super::members::Place;
+#[cfg(feature = "hyper")]
+use super::pace::Pace;
 use super::remote::Remote;
 use super::reply::{Reply, strip_connection_fields};
 use super::request::{Accepted, Asked};
@@ -221,13 +223,13 @@ async fn respond_to(context: Arc<Context>, incoming: Incoming, remote: Remote, p
     #[cfg(feature = "hyper")]
     if let Some(service) = context.service_for(&asked) {
         let shared = super::shared_stream::SharedStream::new(reply.0);
-        let stall_timeout = context.config.limits.stall_timeout;
-        let body = super::body::Body::http3(shared.clone(), stall_timeout);
+        let limits = &context.config.limits;
+        let body = super::body::Body::http3(shared.clone(), limits.stall_timeout);
         let request = asked.request.map(|()| body);
         let head_only = request.method() == Method::HEAD;
         let answer = service.call(request, &context.shared).await;
         // A client that goes away is its own affair.
-        let _ = shared.answer(answer, head_only, stall_timeout).await;
+        let _ = shared.answer(answer, head_only, Pace::new(limits)).await;
         return;
     }
     let handshake = context.handshake(asked, reply, place);

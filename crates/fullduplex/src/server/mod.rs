@@ -36,6 +36,8 @@ pub(crate) mod members;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod origin;
+#[cfg(feature = "hyper")]
+mod pace;
 mod panics;
 #[cfg(feature = "hyper")]
 mod patience;

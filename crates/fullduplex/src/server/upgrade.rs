@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::net::UnixStream;
 
 use super::members::Place;
-use super::patience::Patient;
+use super::pace::Paced;
 use super::rejection::Rejection;
 use super::request::{Asked, Denied, rules};
 use super::{ServerConfig, ServerHandle, handshake};
@@ -264,7 +264,7 @@ fn unwrapped(upgraded: Upgraded) -> (NetStream, BytesMut) {
         Ok(parts) => return parts,
         Err(upgraded) => upgraded,
     };
-    match upgraded.downcast::<TokioIo<Patient<Rewind<NetStream>>>>() {
+    match upgraded.downcast::<TokioIo<Paced<Rewind<NetStream>>>>() {
         Ok(parts) => {
             let (before, stream) = parts.io.into_inner().into_inner().into_parts();
             let mut leftover = BytesMut::from(parts.read_buf);
