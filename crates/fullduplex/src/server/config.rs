@@ -70,7 +70,9 @@ impl ServerConfig {
 pub struct ServerLimits {
     /// How many connections may stand, in all and from one address. One more is answered 503
     /// or 429 where that can be done without waiting, and dropped. Connections from this
-    /// machine, and from trusted proxies until they tell the client, are counted in all alone.
+    /// machine, and from trusted proxies, are counted in all alone; each WebSocket counts for
+    /// the client that it is from, also one that shares a connection with others (HTTP/2,
+    /// HTTP/3, proxies that go on using a connection), and is answered 429 if that has too many.
     /// Default: 65,536 and 256.
     pub connections: SlotLimits,
     /// The most opening handshakes that may be under way; with one more, the oldest is

@@ -6,6 +6,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::{Method, Request, Response};
 use tokio::io::AsyncReadExt;
 
+#[cfg(any(feature = "http2", feature = "hyper"))]
+use super::carrying::Carrying;
 use super::handshake::{Handshake, note_refusal, read_request, refuse_head};
 use super::in_flight::Ticket;
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
@@ -127,23 +129,15 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
         #[cfg(feature = "http2")]
         Ok(First::Http2) => {
             let stream = Rewind::new(received.freeze(), stream);
-            super::http2::serve(context, stream, remote, place).await;
+            super::http2::serve(context, stream, remote, Carrying::new(place)).await;
             None
         }
         #[cfg(feature = "hyper")]
-        Ok(First::Request(head, mut asked)) if context.service_for(&asked).is_some() => {
-            // What is wrong with it is told when it is read again.
-            if asked.check_remote(&remote, &context.config).is_ok()
-                && let Err(denied) = place_for_client(&context, &asked, &mut place)
-            {
-                let reply = Box::new(OnTransport { stream, leftover: received });
-                context.deny(&asked, reply, &denied, &place).await;
-                return None;
-            }
+        Ok(First::Request(head, asked)) if context.service_for(&asked).is_some() => {
             let mut before = BytesMut::from(head);
             before.unsplit(received);
             let stream = Rewind::new(before.freeze(), stream);
-            super::http1::serve(context, stream, remote, place).await;
+            super::http1::serve(context, stream, remote, Carrying::new(place)).await;
             None
         }
         Ok(First::Request(head, mut asked)) => {
@@ -167,7 +161,7 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
     }
 }
 
-/// Behind a proxy, the connection counts for the client.
+/// Behind a proxy, a connection for one request counts for the client.
 fn place_for_client(
     context: &Context,
     asked: &Asked,

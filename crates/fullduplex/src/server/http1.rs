@@ -13,9 +13,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::oneshot;
 
 use super::body::Body;
+use super::carrying::Carrying;
 use super::connection::Context;
 use super::handshake::note_refusal;
-use super::members::Place;
 use super::pace::Paced;
 use super::remote::Remote;
 use super::reply::Reply;
@@ -35,13 +35,13 @@ pub(crate) async fn serve(
     context: Arc<Context>,
     stream: Rewind<NetStream>,
     remote: Remote,
-    place: Arc<Place>,
+    carrying: Carrying,
 ) {
     let limits = context.config.handshake;
     let stream = Paced::new(stream, &context.config.limits);
     let mut draining = context.draining();
     let respond = service_fn(move |request| {
-        respond_to(context.clone(), request, remote.clone(), place.clone())
+        respond_to(context.clone(), request, remote.clone(), carrying.clone())
     });
     let connection = Builder::new()
         .timer(TokioTimer::new())
@@ -64,16 +64,20 @@ async fn respond_to(
     context: Arc<Context>,
     mut request: Request<Incoming>,
     remote: Remote,
-    place: Arc<Place>,
+    carrying: Carrying,
 ) -> Result<Answer, Infallible> {
     let on_upgrade = hyper::upgrade::on(&mut request);
     let (parts, incoming) = request.into_parts();
     let mut asked = Asked::new(Request::from_parts(parts, ()), None, &context.config.protocols);
-    if let Err(denied) = asked.check_remote(&remote, &context.config) {
-        let response = denied.response().unwrap_or_else(|| plain(500, "no answer"));
-        note_refusal(Some(&place), &asked.request, response.status(), &denied.to_string());
-        return Ok(full(response));
-    }
+    let place = match carrying.admit(&context, &mut asked, &remote) {
+        Ok(place) => place,
+        Err(denied) => {
+            let response = denied.response().unwrap_or_else(|| plain(500, "no answer"));
+            let (place, why) = (carrying.place(), denied.to_string());
+            note_refusal(Some(place), &asked.request, response.status(), &why);
+            return Ok(full(response));
+        }
+    };
     if let Some(service) = context.service_for(&asked) {
         let stall_timeout = context.config.limits.stall_timeout;
         let request = asked.request.map(|()| Body::http1(incoming, stall_timeout));

@@ -9,9 +9,9 @@ use http::{Method, Request, Response, header};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::carrying::Carrying;
 use super::connection::Context;
 use super::counted::{Counted, Counter};
-use super::members::Place;
 #[cfg(feature = "hyper")]
 use super::pace::Pace;
 use super::remote::Remote;
@@ -60,7 +60,7 @@ pub(crate) async fn serve<S: Transport>(
     context: Arc<Context>,
     stream: S,
     remote: Remote,
-    place: Arc<Place>,
+    carrying: Carrying,
 ) {
     let (limits, patience) = (&context.config.limits, context.config.handshake.handshake_timeout);
     let handshake = timeout(patience, builder(&context).handshake(stream));
@@ -76,7 +76,7 @@ pub(crate) async fn serve<S: Transport>(
         };
         let (parts, receive) = request.into_parts();
         let stream = Stream { respond, receive, counted };
-        tokio::spawn(respond_to(context.clone(), parts, stream, remote.clone(), place.clone()));
+        tokio::spawn(respond_to(context.clone(), parts, stream, remote.clone(), carrying.clone()));
     };
     loop {
         let idle = async {
@@ -132,21 +132,24 @@ async fn respond_to(
     mut parts: http::request::Parts,
     stream: Stream,
     remote: Remote,
-    place: Arc<Place>,
+    carrying: Carrying,
 ) {
     let protocol = parts.extensions.remove::<h2::ext::Protocol>();
     let protocol = protocol.map(|protocol| protocol.as_str().into());
     let too_many = parts.headers.len() > context.config.handshake.max_fields;
     let mut asked = Asked::new(Request::from_parts(parts, ()), protocol, &context.config.protocols);
-    let checked = if too_many {
+    let admitted = if too_many {
         let limit = context.config.handshake.max_fields;
         Err(Denied::Policy(431, format!("more header fields than max_fields ({limit})")))
     } else {
-        asked.check_remote(&remote, &context.config)
+        carrying.admit(&context, &mut asked, &remote)
     };
-    if let Err(denied) = checked {
-        return context.deny(&asked, Box::new(stream), &denied, &place).await;
-    }
+    let place = match admitted {
+        Ok(place) => place,
+        Err(denied) => {
+            return context.deny(&asked, Box::new(stream), &denied, carrying.place()).await;
+        }
+    };
     #[cfg(feature = "hyper")]
     if let Some(service) = context.service_for(&asked) {
         let Stream { respond, receive, counted } = stream;

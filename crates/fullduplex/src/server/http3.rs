@@ -14,6 +14,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
 
+use super::carrying::Carrying;
 use super::connection::Context;
 use super::in_flight::{Idle, Ticket};
 use super::members::Place;
@@ -150,10 +151,11 @@ async fn serve(
     let mut remote = Remote::new(peer);
     remote.secure = true;
     remote.tls = Some(Arc::new(tls_info(&quinn)));
+    let carrying = Carrying::new(place);
     let mut connection = Connection::new(quinn, settings(&context));
     let mut draining = context.draining();
     let respond = |incoming: Incoming| {
-        tokio::spawn(respond_to(context.clone(), incoming, remote.clone(), place.clone()));
+        tokio::spawn(respond_to(context.clone(), incoming, remote.clone(), carrying.clone()));
     };
     let mut idle = Idle::default();
     loop {
@@ -211,15 +213,16 @@ fn tls_info(connection: &quinn::Connection) -> TlsInfo {
     TlsInfo::of_quic(server_name, certificates.unwrap_or_default())
 }
 
-async fn respond_to(context: Arc<Context>, incoming: Incoming, remote: Remote, place: Arc<Place>) {
+async fn respond_to(context: Arc<Context>, incoming: Incoming, remote: Remote, carrying: Carrying) {
     let Incoming { mut request, stream } = incoming;
     let protocol = request.extensions_mut().remove::<Protocol>();
     let protocol = protocol.map(|protocol| protocol.as_str().into());
     let mut asked = Asked::new(request, protocol, &context.config.protocols);
     let reply = Box::new(OnStream(stream));
-    if let Err(denied) = asked.check_remote(&remote, &context.config) {
-        return context.deny(&asked, reply, &denied, &place).await;
-    }
+    let place = match carrying.admit(&context, &mut asked, &remote) {
+        Ok(place) => place,
+        Err(denied) => return context.deny(&asked, reply, &denied, carrying.place()).await,
+    };
     #[cfg(feature = "hyper")]
     if let Some(service) = context.service_for(&asked) {
         let shared = super::shared_stream::SharedStream::new(reply.0);

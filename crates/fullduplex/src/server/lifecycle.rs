@@ -10,6 +10,8 @@ use tokio::sync::{Notify, watch};
 use super::in_flight::InFlight;
 use super::members::{Members, Place};
 use super::request::Denied;
+#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+use super::slots::Claim;
 use super::stats::Record;
 use super::{End, NoSlot, Peer, ServerLimits, Slots, Stats};
 use crate::driver::Driven;
@@ -134,7 +136,19 @@ impl Shared {
     pub(crate) fn enter(self: &Arc<Self>, peer: Option<&Peer>) -> Result<Arc<Place>, NoSlot> {
         let slot = self.slots.take(peer.unwrap_or(&Peer::Unix))?;
         self.record.accepted();
-        Ok(Arc::new(Place { shared: self.clone(), slot: Some(slot) }))
+        Ok(Arc::new(Place::new(self.clone(), slot)))
+    }
+
+    /// Counts a WebSocket for its client, beside the connection that carries it. Nothing is held
+    /// where there is no limit.
+    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+    pub(crate) fn claim(&self, client: &Peer) -> Result<Option<Claim>, NoSlot> {
+        self.slots.claim(client)
+    }
+
+    /// A connection has ended.
+    pub(crate) fn note_left(&self) {
+        self.ended.notify_waiters();
     }
 
     /// A WebSocket has ended.
@@ -159,13 +173,5 @@ impl Draining {
             // Nobody is left who could say so.
             std::future::pending::<()>().await;
         }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        // Given back before anybody looks.
-        self.slot = None;
-        self.shared.ended.notify_waiters();
     }
 }

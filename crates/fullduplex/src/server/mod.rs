@@ -13,6 +13,8 @@
 mod bind;
 #[cfg(feature = "hyper")]
 mod body;
+#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+mod carrying;
 mod config;
 mod connection;
 #[cfg(feature = "http2")]

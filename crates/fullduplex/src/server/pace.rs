@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::ServerLimits;
 use crate::error::{Error, ErrorKind};
@@ -68,9 +68,9 @@ impl Pace {
             }
             Poll::Pending => {
                 let left = self.stall_timeout.saturating_sub(self.waited);
-                let waiting = self.waiting.get_or_insert_with(|| {
-                    let since = Instant::now();
-                    Waiting { since, end: Box::pin(sleep_until(since + left)) }
+                let waiting = self.waiting.get_or_insert_with(|| Waiting {
+                    since: Instant::now(),
+                    end: Box::pin(sleep(left)),
                 });
                 waiting.end.as_mut().poll(cx).map(|()| Err(self.late()))
             }
@@ -178,7 +178,7 @@ mod tests {
 
     /// Has a peer take so many bytes after so long.
     async fn take(pace: &mut Pace, after: u64, bytes: usize) -> Result<usize, Error> {
-        let mut end = Box::pin(tokio::time::sleep(Duration::from_secs(after)));
+        let mut end = Box::pin(sleep(Duration::from_secs(after)));
         poll_fn(|cx| {
             let polled = end.as_mut().poll(cx).map(|()| bytes);
             pace.bound(cx, polled, |bytes| *bytes)
@@ -229,7 +229,7 @@ mod tests {
         let mut paced = Paced::new(near, &limits);
         let crumbs = tokio::spawn(async move {
             while far.read_u8().await.is_ok() {
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                sleep(Duration::from_secs(1)).await;
             }
         });
         let bytes = [0; 5000];

@@ -13,7 +13,8 @@ pub struct SlotLimits {
     /// In all; `None` for any number. Default: 65,536.
     pub total: Option<u32>,
     /// From one address of IPv4, or one /64 of IPv6, which is what one customer gets;
-    /// `None` for any number. Unix sockets have no address and are counted in all alone.
+    /// `None` for any number. Unix sockets have no address and are counted in all alone. In a
+    /// [`Server`](super::Server), WebSockets that share a connection count one by one.
     /// Default: 256.
     pub per_address: Option<u32>,
 }
@@ -114,6 +115,13 @@ impl Slots {
         Ok(Slot { shared: self.0.clone(), key })
     }
 
+    /// Counts for an address what is no connection of its own. `None` where there is no limit.
+    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+    pub(crate) fn claim(&self, client: &Peer) -> Result<Option<Claim>, NoSlot> {
+        let key = self.0.lock().enter(Key::of(client))?;
+        Ok((key != Key::Nobody).then(|| Claim { shared: self.0.clone(), key }))
+    }
+
     /// How many are in use and were refused.
     pub fn counts(&self) -> SlotCounts {
         self.0.lock().counts
@@ -168,6 +176,12 @@ pub struct Slot {
 }
 
 impl Slot {
+    /// Whether it is counted for this address.
+    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+    pub(crate) fn is_for(&self, client: &Peer) -> bool {
+        self.key != Key::Nobody && self.key == Key::of(client)
+    }
+
     /// Counts the connection for another address, that of the client behind a proxy. If that
     /// one has too many, all stays as it was.
     pub fn move_to(&mut self, client: &Peer) -> Result<(), NoSlot> {
@@ -188,6 +202,21 @@ impl Drop for Slot {
         let mut state = self.shared.lock();
         state.leave(self.key);
         state.counts.in_use -= 1;
+    }
+}
+
+/// That something is counted for an address, and not in all.
+#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+#[derive(Debug)]
+pub(crate) struct Claim {
+    shared: Arc<Shared>,
+    key: Key,
+}
+
+#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.shared.lock().leave(self.key);
     }
 }
 
