@@ -87,6 +87,8 @@ fn a_drain_cuts_off_whatever_stands_still() {
     all[6].write_all(&frame(HEADERS, END_HEADERS, 1, &websocket("/"))).unwrap();
     all[6].write_all(&frame(0, 0, 1, &ws_frame(0x82, b"hello"))).unwrap();
     wait_until("all have come", || handle.websockets() == 2 && handle.connections() == 7);
+    // Told before it has answered, the handler would be done.
+    wait_until("it is heard", || handle.stats().traffic.received.binary == 1);
     let drain = Drain { deadline: Duration::from_millis(500), spread: Duration::ZERO };
     let report = runtime.block_on(handle.drain(drain));
     println!("a drain of what stands still: {report}");
