@@ -511,6 +511,38 @@ async fn a_panic_while_a_request_is_looked_at_is_answered() {
     assert_eq!(handle.stats().handshakes[&Outcome::Refused(500)], panics);
 }
 
+/// RFC 9113 §8.1: a client that goes on sending reads its answer, and is told to stop without
+/// an error.
+#[tokio::test]
+async fn an_early_answer_on_http2_is_no_error() {
+    for content in ["", "no uploads here"] {
+        let server = Server::bind("127.0.0.1:0").await.unwrap().config(both_versions());
+        let address = server.local_addr().unwrap();
+        tokio::spawn(server.serve_handshakes(move |handshake| async move {
+            let mut response = Response::new(content);
+            *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+            handshake.respond(response).await.unwrap();
+        }));
+        let tcp = TcpStream::connect(address).await.unwrap();
+        let (mut send, connection) = h2::client::handshake(tcp).await.unwrap();
+        tokio::spawn(connection);
+        let request = Request::post("http://a/upload").body(()).unwrap();
+        let (answer, mut upload) = send.send_request(request, false).unwrap();
+        upload.send_data(Bytes::from(vec![0; 10_000]), false).unwrap();
+        let mut answer = answer.await.unwrap();
+        assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        let mut page = Vec::new();
+        while let Some(data) = answer.body_mut().data().await {
+            page.extend_from_slice(&data.unwrap());
+        }
+        assert_eq!(page, content.as_bytes());
+        // There is time to send on, and to end.
+        upload.send_data(Bytes::from(vec![0; 10_000]), false).unwrap();
+        let reason = std::future::poll_fn(|cx| upload.poll_reset(cx)).await.unwrap();
+        assert_eq!(reason, h2::Reason::NO_ERROR);
+    }
+}
+
 #[tokio::test]
 async fn the_oldest_of_too_many_handshakes_gives_way() {
     let mut config = ServerConfig::default();

@@ -15,9 +15,7 @@ use super::counted::{Counted, Counter};
 #[cfg(feature = "hyper")]
 use super::pace::Pace;
 use super::remote::Remote;
-#[cfg(feature = "hyper")]
-use super::reply::{ANSWER_TIMEOUT, DRAIN};
-use super::reply::{Reply, strip_connection_fields};
+use super::reply::{ANSWER_TIMEOUT, DRAIN, Reply, strip_connection_fields};
 use super::request::{Accepted, Asked, Denied};
 use crate::client::BoxFuture;
 use crate::error::{Error, ErrorKind};
@@ -158,15 +156,8 @@ async fn respond_to(
         let (body, unread) = super::body::Body::http2(receive, limits.stall_timeout);
         let answer = service.call(asked.request.map(|()| body), &context.shared).await;
         send_answer(answer, respond, head_only, Pace::new(limits)).await;
-        // It may be read in the background; whatever comes of it, not for long.
-        let rest = async {
-            if let Ok(receive) = unread.await {
-                pass_over(receive).await;
-            }
-        };
-        let _ = timeout(ANSWER_TIMEOUT, rest).await;
-        drop(counted);
-        return;
+        // It may be read in the background, and then there is nothing left of it.
+        return pass_over(async { unread.await.ok() }, counted).await;
     }
     let handshake = context.handshake(asked, Box::new(stream), place);
     context.handle(handshake).await;
@@ -212,30 +203,42 @@ impl Reply<NetStream> for Stream {
             parts.headers.entry(header::CONTENT_LENGTH).or_insert(body.len().into());
             let body = if asked == Method::HEAD { Bytes::new() } else { body };
             let send = self.send(Response::from_parts(parts, ()), body.is_empty())?;
+            let mut stream = Http2Stream::new(send, self.receive, self.counted);
             if !body.is_empty() {
-                let mut stream = Http2Stream::new(send, self.receive, self.counted);
                 let written = async {
                     stream.write_all(&body).await?;
                     stream.shutdown().await
                 };
                 written.await.map_err(|error| Error::io("answering on HTTP/2", error))?;
             }
+            // What would have been frames of a WebSocket is none of an upload.
+            if asked != Method::CONNECT {
+                let (receive, counted) = stream.into_receive();
+                tokio::spawn(pass_over(async { Some(receive) }, counted));
+            }
             Ok(())
         })
     }
 }
 
-/// Reads what a client goes on sending after its answer, up to a bound. Without this the stream
-/// is reset at once, on which some clients give up before they look at the answer.
-#[cfg(feature = "hyper")]
-async fn pass_over(mut receive: RecvStream) {
-    let mut left = DRAIN;
-    while let Some(Ok(data)) = receive.data().await {
-        left = left.saturating_sub(data.len() as u64);
-        if left == 0 || receive.flow_control().release_capacity(data.len()).is_err() {
-            return;
+/// Reads what a client goes on sending after its answer, up to a bound, and then asks it to
+/// stop: the stream is reset with NO_ERROR (RFC 9113 §8.1). Reset at once, some clients give up
+/// before they look at the answer.
+async fn pass_over(receive: impl Future<Output = Option<RecvStream>>, counted: Counted) {
+    let rest = async {
+        let mut receive = receive.await?;
+        let mut left = DRAIN;
+        while let Some(Ok(data)) = receive.data().await {
+            left = left.saturating_sub(data.len() as u64);
+            if left == 0 {
+                break;
+            }
+            receive.flow_control().release_capacity(data.len()).ok()?;
         }
-    }
+        Some(())
+    };
+    let _ = timeout(ANSWER_TIMEOUT, rest).await;
+    drop(counted);
 }
 
 /// Sends the answer of a service, at the pace of whoever reads it. That to a HEAD has no
