@@ -53,6 +53,12 @@ impl ServerConfig {
         Ok(())
     }
 
+    /// The subprotocol, if it is one of the server's own. Others that the application agrees to
+    /// may be a client's token, as browsers have few other ways to send one.
+    pub(crate) fn known_protocol(&self, protocol: Option<&str>) -> Option<&str> {
+        self.protocols.iter().map(String::as_str).find(|own| Some(*own) == protocol)
+    }
+
     /// Whether a peer is counted in all alone. Programs on this machine are no strangers, and
     /// often a proxy before us; proxies that are trusted come for many, each of whom is counted
     /// once we are told of it.

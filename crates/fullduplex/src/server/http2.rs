@@ -222,7 +222,7 @@ impl Reply<NetStream> for Stream {
 }
 
 /// Reads what a client goes on sending after its answer, up to a bound, and then asks it to
-/// stop: the stream is reset with NO_ERROR (RFC 9113 §8.1). Reset at once, some clients give up
+/// stop: the stream is reset with `NO_ERROR` (RFC 9113 §8.1). Reset at once, some clients give up
 /// before they look at the answer.
 async fn pass_over(receive: impl Future<Output = Option<RecvStream>>, counted: Counted) {
     let rest = async {
