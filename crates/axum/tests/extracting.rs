@@ -91,10 +91,10 @@ async fn secrets_are_not_shown() {
         match upgrade {
             Ok(upgrade) => {
                 let mut upgrade = upgrade.protocols(["chat"]);
-                let mut shown = format!("{upgrade:?} {upgrade:#?}");
+                let before = format!("{upgrade:?} {upgrade:#?}");
                 // A token that the application agrees to is one all the same.
                 upgrade.set_selected_protocol("secret-token");
-                shown += &format!("{upgrade:?}");
+                let shown = format!("{before}{upgrade:?}");
                 upgrade.on_upgrade(|mut websocket| async move {
                     drop(websocket.send(shown).await);
                 })

@@ -11,6 +11,7 @@ use fullduplex_http3::server::{Connection, Incoming};
 use fullduplex_http3::{Protocol, Settings, Stream, transport_config};
 use http::{Method, Response};
 use rustls::pki_types::CertificateDer;
+use rustls::quic::Version;
 use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
 
@@ -23,7 +24,7 @@ use super::pace::Pace;
 use super::remote::Remote;
 use super::reply::{Reply, strip_connection_fields};
 use super::request::{Accepted, Asked};
-use super::{Listener, Outcome, Peer, ServerConfig, TlsConfig, TlsInfo, trace};
+use super::{Listener, Outcome, Peer, ServerConfig, ServerLimits, TlsConfig, TlsInfo, trace};
 use crate::client::BoxFuture;
 use crate::deadline::within;
 use crate::error::{Error, ErrorKind};
@@ -78,12 +79,23 @@ fn failed_to_listen(error: io::Error) -> Error {
 }
 
 fn quic_config(tls: &TlsConfig, config: &ServerConfig) -> Result<quinn::ServerConfig, Error> {
-    let crypto = QuicServerConfig::try_from(tls.quic()?).map_err(|error| {
+    let tls = tls.quic()?;
+    // quinn panics where a connection can't begin with it.
+    rustls::quic::ServerConnection::new(tls.clone(), Version::V1, Vec::new()).map_err(|error| {
+        let why =
+            "this configuration of TLS is none for QUIC, which has TLS 1.3 alone (RFC 9001 §4.2)";
+        Error::new(ErrorKind::Tls, why).with_source(error)
+    })?;
+    let crypto = QuicServerConfig::try_from(tls).map_err(|error| {
         Error::new(ErrorKind::Tls, "no cipher suite for QUIC (RFC 9001 §5.2)").with_source(error)
     })?;
     let mut quic = quinn::ServerConfig::with_crypto(Arc::new(crypto));
-    let limits = &config.limits;
-    quic.transport_config(Arc::new(transport_config(limits.max_streams, limits.idle_timeout)));
+    let ServerLimits { max_streams, idle_timeout, .. } = config.limits;
+    // Silence ends a connection with all its streams, so it must be longer than that of a
+    // WebSocket between two pings.
+    let between = config.websocket.keepalive.interval.unwrap_or_default();
+    let silence = idle_timeout.max(between.saturating_mul(3));
+    quic.transport_config(Arc::new(transport_config(max_streams, silence)));
     Ok(quic)
 }
 
