@@ -34,9 +34,9 @@ async fn main() -> Result<(), Error> {
                 let room = room.clone();
                 async move { drop(member(websocket, room).await) }
             })
-            .await;
+            .await?;
     } else {
-        server.serve(|websocket| async { drop(echo(websocket).await) }).await;
+        server.serve(|websocket| async { drop(echo(websocket).await) }).await?;
     }
     Ok(())
 }

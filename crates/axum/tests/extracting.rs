@@ -13,7 +13,9 @@ use axum::routing::any;
 use fullduplex::client::{Proxies, Version};
 use fullduplex::server::{Drain, OriginPolicy, ServerConfig, ServerHandle, WebSocketLayer};
 use fullduplex::{Client, ClientBuilder, DeflateConfig};
-use fullduplex_axum::{CloseCode, WebSocket, WebSocketUpgrade, fullduplex};
+use fullduplex_axum::{
+    CloseCode, WebSocket, WebSocketUpgrade, WebSocketUpgradeRejection, fullduplex,
+};
 use http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -80,6 +82,43 @@ async fn on_both_versions() {
             assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
         }
     }
+}
+
+/// What is shown of a request is fit for a log: no header field, no query.
+#[tokio::test]
+async fn secrets_are_not_shown() {
+    async fn handler(upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>) -> Response {
+        match upgrade {
+            Ok(upgrade) => {
+                let mut upgrade = upgrade.protocols(["chat"]);
+                let before = format!("{upgrade:?} {upgrade:#?}");
+                // A token that the application agrees to is one all the same.
+                upgrade.set_selected_protocol("secret-token");
+                let shown = format!("{before}{upgrade:?}");
+                upgrade.on_upgrade(|mut websocket| async move {
+                    drop(websocket.send(shown).await);
+                })
+            }
+            Err(rejection) => format!("{rejection:?} {rejection}").into_response(),
+        }
+    }
+    let address = start(Router::new().route("/room", any(handler))).await;
+    for version in BOTH {
+        let client = client(version)
+            .header("authorization", "Bearer secret-bearer")
+            .header("cookie", "session=secret-cookie")
+            .subprotocol("chat")
+            .subprotocol("secret-token");
+        let url = format!("ws://{address}/room?key=secret-key");
+        let (mut websocket, _) = client.build().unwrap().connect(&url).await.unwrap();
+        let shown = websocket.next().await.unwrap().unwrap();
+        let shown = shown.as_text().unwrap();
+        assert!(shown.contains("/room") && !shown.contains("secret"), "{shown}");
+    }
+    let request = "GET /room?key=secret-key HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
+                   Sec-WebSocket-Key: secret\r\nCookie: secret-cookie\r\nConnection: close\r\n\r\n";
+    let answer = raw(address, request).await;
+    assert!(answer.contains("WebSocketUpgradeRejection") && !answer.contains("secret"), "{answer}");
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ async fn serve(address: SocketAddr) -> Result<(), Failure> {
             }
             "drain" => {
                 say(&drain(&handle).await)?;
-                task.await?;
+                task.await??;
                 return Ok(());
             }
             other => return Err(format!("not {other}").into()),

@@ -17,6 +17,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
             println!("{}", websocket.close_info().expect("it has ended"));
         })
-        .await;
+        .await?;
     Ok(())
 }

@@ -14,13 +14,18 @@ pub(crate) struct Http2Stream<C> {
     send: SendStream<Bytes>,
     receive: RecvStream,
     buffer: Bytes,
-    _counted: C,
+    counted: C,
 }
 
 impl<C> Http2Stream<C> {
     /// `counted` is held as long as the stream stands.
     pub(crate) fn new(send: SendStream<Bytes>, receive: RecvStream, counted: C) -> Self {
-        Self { send, receive, buffer: Bytes::new(), _counted: counted }
+        Self { send, receive, buffer: Bytes::new(), counted }
+    }
+
+    /// What is still received, where nothing is sent any more.
+    pub(crate) fn into_receive(self) -> (RecvStream, C) {
+        (self.receive, self.counted)
     }
 }
 

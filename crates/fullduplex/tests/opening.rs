@@ -75,8 +75,7 @@ async fn a_server_refuses_with_the_right_status() {
 #[tokio::test]
 async fn origins_can_be_allowed() {
     let request = REQUEST.replace("\r\n\r\n", "\r\nOrigin: https://b.example\r\n\r\n");
-    for policy in [OriginPolicy::List(vec!["https://b.example".into()]), OriginPolicy::DangerousAny]
-    {
+    for policy in [OriginPolicy::list(["https://b.example"]).unwrap(), OriginPolicy::DangerousAny] {
         let (head, _) = answer(request.as_bytes(), with(|c| c.origin = policy.clone())).await;
         assert!(head.starts_with("HTTP/1.1 101"), "{policy:?}: {head}");
     }

@@ -48,7 +48,7 @@ fn serve(address: SocketAddr, seen: Seen) -> Runtime {
                 Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
             }
         };
-        server.serve(move |websocket| acknowledge(websocket, seen.clone())).await;
+        server.serve(move |websocket| acknowledge(websocket, seen.clone())).await.unwrap();
     });
     runtime
 }

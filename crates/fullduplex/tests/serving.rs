@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fullduplex::client::{Proxies, Roots, TlsSettings, Version};
+use fullduplex::client::{BoxFuture, Proxies, Roots, TlsSettings, Version};
 use fullduplex::server::{
     self, Body, Drain, Handshake, HostPolicy, HttpVersion, Outcome, Pem, Server, ServerConfig,
     ServerHandle,
@@ -67,8 +67,10 @@ impl http_body::Body for Page {
     }
 }
 
+type Serving = tokio::task::JoinHandle<Result<(), fullduplex::Error>>;
+
 /// A server with pages beside its WebSockets.
-async fn serving(config: ServerConfig) -> (SocketAddr, ServerHandle, tokio::task::JoinHandle<()>) {
+async fn serving(config: ServerConfig) -> (SocketAddr, ServerHandle, Serving) {
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(config).service(Pages);
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
     (address, handle, tokio::spawn(server.serve(echo)))
@@ -116,7 +118,7 @@ async fn over_tls_the_version_is_negotiated() {
     let tls = server::TlsConfig::builder().certificate(pem).build().unwrap();
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(both_versions()).tls(tls);
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let server = server.http3().unwrap().on_refused(move |refused| {
+    let server = server.http3().on_refused(move |refused| {
         tell.send((refused.status(), refused.to_string())).unwrap();
     });
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
@@ -216,6 +218,54 @@ async fn ordinary_requests_beside_them() {
     let request = Request::head("http://a/one").body(()).unwrap();
     let (answer, _) = send.send_request(request, true).unwrap();
     assert!(answer.await.unwrap().body().is_end_stream(), "RFC 9110 §9.3.2");
+}
+
+/// RFC 9112 §3.2: on the first request of a connection, which we read, and behind it, where
+/// hyper does.
+#[tokio::test]
+async fn ordinary_requests_have_one_host() {
+    let (address, ..) = serving(both_versions()).await;
+    let page = "GET /page HTTP/1.1\r\nHost: a\r\n\r\n";
+    for before in ["", page] {
+        for (hosts, rule) in [
+            ("", "no Host"),
+            ("Host: a\r\nHost: a\r\n", "more than one Host"),
+            ("Host: a\r\nhost: b\r\n", "more than one Host"),
+            ("Host: a, b\r\n", "invalid Host"),
+            ("Host: a/b\r\n", "invalid Host"),
+            ("Host: u@a\r\n", "invalid Host"),
+            ("Host:\r\n", "invalid Host"),
+        ] {
+            let request = format!("{before}GET /secret HTTP/1.1\r\n{hosts}\r\n{page}");
+            let answer = raw(address, &request).await;
+            assert!(answer.contains("HTTP/1.1 400 ") && answer.contains(rule), "{request}{answer}");
+            assert!(!answer.contains("/secret"), "{request}{answer}");
+            // Where the next one begins is in doubt.
+            assert_eq!(answer.matches("HTTP/1.1 /page").count(), usize::from(!before.is_empty()));
+        }
+        let close = "Connection: close\r\n\r\n";
+        for fine in ["GET http://b/x HTTP/1.1\r\nHost: b\r\n", "GET /x HTTP/1.0\r\n"] {
+            let answer = raw(address, &format!("{before}{fine}{close}")).await;
+            assert!(answer.contains(" /x"), "{fine}{answer}");
+        }
+    }
+}
+
+/// RFC 9113 §8.3.1.
+#[tokio::test]
+async fn on_http2_the_host_is_the_authority() {
+    let (address, ..) = serving(both_versions()).await;
+    let tcp = TcpStream::connect(address).await.unwrap();
+    let (mut send, connection) = h2::client::handshake(tcp).await.unwrap();
+    tokio::spawn(connection);
+    for (host, status) in [("a", 200), ("A:80", 200), ("b", 400), ("a:81", 400), ("u@a", 400)] {
+        let request = Request::get("http://a/page").header("host", host).body(()).unwrap();
+        let (answer, _) = send.send_request(request, true).unwrap();
+        assert_eq!(answer.await.unwrap().status(), status, "{host}");
+    }
+    let twice = Request::get("http://a/page").header("host", "a").header("host", "a");
+    let (answer, _) = send.send_request(twice.body(()).unwrap(), true).unwrap();
+    assert_eq!(answer.await.unwrap().status(), 400);
 }
 
 #[tokio::test]
@@ -334,7 +384,7 @@ async fn a_drain_tells_everybody_and_ends_the_server() {
     let (report, ()) = tokio::join!(handle.drain(drain), late);
     assert_eq!((report.told, report.cut, report.cut_http), (40, 0, 0));
     watching.await.unwrap();
-    serving.await.unwrap();
+    serving.await.unwrap().unwrap();
     assert!(TcpStream::connect(address).await.is_err());
 }
 
@@ -353,7 +403,7 @@ async fn a_drain_cuts_who_does_not_go() {
     let drain = Drain { deadline: Duration::from_millis(300), spread: Duration::ZERO };
     let report = handle.drain(drain).await;
     assert_eq!((report.told, report.cut), (1, 1));
-    serving.await.unwrap();
+    serving.await.unwrap().unwrap();
     let mut received = Vec::new();
     let _ = socket.read_to_end(&mut received).await;
     assert!(received.windows(4).any(|bytes| bytes[0] == 0x88 && bytes[2..] == [0x03, 0xE9]));
@@ -414,6 +464,152 @@ async fn a_panic_ends_one_connection_with_1011() {
     assert_eq!(bad.close_info().unwrap().code(), CloseCode::INTERNAL_ERROR);
     say(&mut good, "still here").await;
     assert_eq!(handle.stats().panics, 1);
+}
+
+/// A service that panics where its path says so.
+#[derive(Clone)]
+struct Panics;
+
+impl tower_service::Service<Request<Body>> for Panics {
+    type Response = Response<PanickingPage>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<PanickingPage>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let path = request.uri().path().to_owned();
+        assert_ne!(path, "/call", "as asked for");
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            assert_ne!(path, "/future", "as asked for");
+            Ok(Response::new(PanickingPage(path == "/body")))
+        })
+    }
+}
+
+struct PanickingPage(bool);
+
+impl http_body::Body for PanickingPage {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        assert!(!self.0, "as asked for");
+        Poll::Ready(None)
+    }
+}
+
+#[tokio::test]
+async fn a_panic_of_the_service_costs_one_request() {
+    let server = Server::bind("127.0.0.1:0").await.unwrap().config(both_versions());
+    let (address, handle) = (server.local_addr().unwrap(), server.handle());
+    tokio::spawn(server.service(Panics).serve(echo));
+    let mut panics = 0;
+    for path in ["/call", "/future"] {
+        let get = |path: &str, more: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n{more}\r\n");
+        // The connection goes on.
+        let two = get(path, "") + &get("/fine", "Connection: close\r\n");
+        let answer = raw(address, &two).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 500 ") && answer.contains("HTTP/1.1 200 "),
+            "{answer}"
+        );
+        panics += 1;
+        assert_eq!(handle.stats().panics, panics);
+    }
+    let answer = raw(address, "GET /body HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(!answer.ends_with("0\r\n\r\n"), "an answer that was cut is not whole: {answer}");
+    assert_eq!(handle.stats().panics, panics + 1);
+
+    let tcp = TcpStream::connect(address).await.unwrap();
+    let (mut send, connection) = h2::client::handshake(tcp).await.unwrap();
+    tokio::spawn(connection);
+    for (path, status) in [("call", 500), ("fine", 200), ("future", 500)] {
+        let request = Request::get(format!("http://a/{path}")).body(()).unwrap();
+        let (answer, _) = send.send_request(request, true).unwrap();
+        assert_eq!(answer.await.unwrap().status(), status);
+    }
+    let (answer, _) =
+        send.send_request(Request::get("http://a/body").body(()).unwrap(), true).unwrap();
+    let cut = async { answer.await?.into_body().data().await.transpose() };
+    assert_eq!(cut.await.unwrap_err().reason(), Some(h2::Reason::INTERNAL_ERROR));
+    assert_eq!(handle.stats().panics, panics + 4);
+}
+
+#[tokio::test]
+async fn a_panic_while_a_request_is_looked_at_is_answered() {
+    let server = Server::bind("127.0.0.1:0").await.unwrap().config(both_versions());
+    let server = server.authenticate(|request| {
+        assert!(!request.headers().contains_key("x-call"), "as asked for");
+        async move {
+            tokio::task::yield_now().await;
+            assert!(!request.headers().contains_key("x-future"), "as asked for");
+            Ok(request)
+        }
+    });
+    let (address, handle) = (server.local_addr().unwrap(), server.handle());
+    tokio::spawn(server.service(Pages).serve(echo));
+    let url = format!("ws://{address}/");
+    let page = "GET /page HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut panics = 0;
+    for name in ["x-call", "x-future"] {
+        for version in [Version::Http1, Version::Http2] {
+            let builder = Client::builder().proxies(Proxies::none()).version(version);
+            let error = builder.header(name, "").build().unwrap().connect(&url).await.unwrap_err();
+            assert_eq!(error.response().unwrap().status(), StatusCode::INTERNAL_SERVER_ERROR);
+            panics += 1;
+            assert_eq!(handle.stats().panics, panics);
+        }
+        // Behind a page, where hyper serves the connection.
+        let upgrade = format!(
+            "{page}GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             {name}: 1\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Sec-WebSocket-Version: 13\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        );
+        let answer = raw(address, &upgrade).await;
+        assert!(answer.contains("HTTP/1.1 500 "), "{answer}");
+        panics += 1;
+        assert_eq!(handle.stats().panics, panics);
+    }
+    assert_eq!(handle.stats().handshakes[&Outcome::Refused(500)], panics);
+}
+
+/// RFC 9113 §8.1: a client that goes on sending reads its answer, and is told to stop without
+/// an error.
+#[tokio::test]
+async fn an_early_answer_on_http2_is_no_error() {
+    for content in ["", "no uploads here"] {
+        let server = Server::bind("127.0.0.1:0").await.unwrap().config(both_versions());
+        let address = server.local_addr().unwrap();
+        tokio::spawn(server.serve_handshakes(move |handshake| async move {
+            let mut response = Response::new(content);
+            *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+            handshake.respond(response).await.unwrap();
+        }));
+        let tcp = TcpStream::connect(address).await.unwrap();
+        let (mut send, connection) = h2::client::handshake(tcp).await.unwrap();
+        tokio::spawn(connection);
+        let request = Request::post("http://a/upload").body(()).unwrap();
+        let (answer, mut upload) = send.send_request(request, false).unwrap();
+        upload.send_data(Bytes::from(vec![0; 10_000]), false).unwrap();
+        let mut answer = answer.await.unwrap();
+        assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        let mut page = Vec::new();
+        while let Some(data) = answer.body_mut().data().await {
+            page.extend_from_slice(&data.unwrap());
+        }
+        assert_eq!(page, content.as_bytes());
+        // There is time to send on, and to end.
+        upload.send_data(Bytes::from(vec![0; 10_000]), false).unwrap();
+        let reason = std::future::poll_fn(|cx| upload.poll_reset(cx)).await.unwrap();
+        assert_eq!(reason, h2::Reason::NO_ERROR);
+    }
 }
 
 #[tokio::test]

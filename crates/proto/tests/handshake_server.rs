@@ -311,6 +311,28 @@ fn the_authority_wins_over_host() {
 }
 
 #[test]
+fn ordinary_requests_have_one_host_too() {
+    let host_of = |carrier, authority, hosts: &[&str]| {
+        let headers: Vec<_> = hosts.iter().map(|host| ("Host", host.as_bytes())).collect();
+        let request = Request { method: "GET", carrier, authority, headers: headers.as_slice() };
+        let host = request.host().map(|host| host.map(ToOwned::to_owned));
+        host.map_err(|refusal| (refusal.reason().clone(), refusal.closes_connection()))
+    };
+    let page = Carrier::Stream { protocol: None };
+    let old = Carrier::Http1 { minor: 0 };
+    // RFC 9112 §3.2.
+    assert_eq!(host_of(H1, None, &["a"]), Ok(Some("a".into())));
+    assert_eq!(host_of(H1, None, &[]), Err((Reason::HostMissing, true)));
+    assert_eq!(host_of(H1, None, &["a", "a"]), Err((Reason::HostRepeated, true)));
+    assert_eq!(host_of(H1, None, &["a b"]), Err((Reason::HostInvalid, true)));
+    assert_eq!(host_of(old, None, &[]), Ok(None));
+    assert_eq!(host_of(old, None, &["a", "a"]), Err((Reason::HostRepeated, true)));
+    // RFC 9113 §8.3.1.
+    assert_eq!(host_of(page, Some("a"), &["b"]), Err((Reason::HostConflict, false)));
+    assert_eq!(host_of(page, None, &[]), Err((Reason::HostMissing, false)));
+}
+
+#[test]
 fn reasons_of_the_caller() {
     let headers = valid();
     let refusal = offer(&headers).unwrap().refuse(Reason::OriginRefused);

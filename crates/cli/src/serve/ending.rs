@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
+use fullduplex::Error;
 use fullduplex::server::{Drain, ServerHandle, TlsConfig};
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -57,18 +58,18 @@ impl Signals {
     /// Serves until a signal, then drains, but not beyond a second signal.
     pub(super) async fn end(
         mut self,
-        serving: impl Future<Output = ()>,
+        serving: impl Future<Output = Result<(), Error>>,
         handle: ServerHandle,
         deadline: Duration,
-    ) -> End {
+    ) -> Result<End, String> {
         tokio::pin!(serving);
         tokio::select! {
-            () = &mut serving => return End::Drained,
+            served = &mut serving => return served.map(|()| End::Drained).map_err(|e| e.to_string()),
             () = self.next() => {}
         }
         let spread = SPREAD.min(deadline / 2);
         let draining = async { tokio::join!(handle.drain(Drain { deadline, spread }), serving).0 };
-        tokio::select! {
+        Ok(tokio::select! {
             report = draining => {
                 say!("fdx serve: ended: {report}");
                 End::Drained
@@ -77,7 +78,7 @@ impl Signals {
                 say!("fdx serve: ended at once, by a second signal");
                 End::AtOnce
             }
-        }
+        })
     }
 }
 

@@ -100,7 +100,7 @@ async fn serve(args: &Args, mut passed: Passed) -> Result<End, String> {
         reload_at_sighup(tls.config.clone())?;
     }
     if args.h3 {
-        server = server.http3().map_err(|error| format!("--h3: {error}"))?;
+        server = server.http3();
     }
     if let Some(why) = open_files::make_room(args.max_connections) {
         say!("fdx serve: warning: {why}");
@@ -109,7 +109,7 @@ async fn serve(args: &Args, mut passed: Passed) -> Result<End, String> {
 
     let (rooms, mut last_line) = Rooms::new(args.log);
     let serving = server.serve_handshakes(move |handshake| rooms.clone().serve(handshake));
-    let end = signals.end(serving, handle, args.drain).await;
+    let end = signals.end(serving, handle, args.drain).await?;
     if matches!(end, End::Drained) {
         // Late lines are no reason to stay.
         let _ = timeout(LAST_LINES, last_line.recv()).await;

@@ -14,7 +14,7 @@ impl Args {
         config.websocket.limits.max_message_size = Some(self.max_message_size);
         config.websocket.deflate = self.deflate.and_then(|setting| setting.0);
         config.protocols.clone_from(&self.subprotocol);
-        config.origin = self.origins();
+        config.origin = self.origins()?;
         if !self.host.is_empty() {
             config.hosts = HostPolicy::list_or_local(self.host.iter().map(String::as_str))?;
         }
@@ -38,16 +38,16 @@ impl Args {
         if self.is_secure() { "https" } else { "http" }
     }
 
-    fn origins(&self) -> OriginPolicy {
+    fn origins(&self) -> Result<OriginPolicy, Error> {
         if self.any_origin {
-            return OriginPolicy::DangerousAny;
+            return Ok(OriginPolicy::DangerousAny);
         }
         if self.origin.is_empty() {
-            return OriginPolicy::SameHost;
+            return Ok(OriginPolicy::SameHost);
         }
         // The server's own page goes on to work, by whatever name it is reached: which names
         // those may be is for --host to say.
-        OriginPolicy::ListOrSameHost(self.origin.clone())
+        OriginPolicy::list_or_same_host(&self.origin)
     }
 
     fn forwarding(&self) -> Forwarding {

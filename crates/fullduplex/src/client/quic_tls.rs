@@ -9,6 +9,7 @@ use fullduplex_http3::quinn::crypto::rustls::QuicClientConfig;
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::quic::Version;
 use rustls::{
     AlertDescription, ClientConfig, DigitallySignedStruct, Error as RustlsError, SignatureScheme,
 };
@@ -40,6 +41,11 @@ impl QuicTls {
         config.alpn_protocols = vec![ALPN.to_vec()];
         // A session over TCP is none over QUIC.
         config.resumption = Resumption::default();
+        let config = Arc::new(config);
+        // quinn panics where a connection can't begin with it: without TLS 1.3 (RFC 9001 §4.2).
+        let name = ServerName::try_from("example.com").map_err(|_| bad("a name"))?;
+        let begun = rustls::quic::ClientConnection::new(config.clone(), Version::V1, name, vec![]);
+        begun.map_err(|error| bad("setting up TLS for QUIC").with_source(error))?;
         let config = QuicClientConfig::try_from(config);
         let config = config.map_err(|error| bad("setting up TLS for QUIC").with_source(error))?;
         Ok(Self { config: Arc::new(config), noting, server_name })

@@ -8,6 +8,7 @@ use super::{
     ForwardedHeader, Forwarding, HostPolicy, OriginPolicy, Peer, ProxyMode, ProxyProtocol,
     SlotLimits,
 };
+use crate::error::{Error, ErrorKind};
 use crate::http1::HandshakeLimits;
 
 /// The settings of a server.
@@ -26,7 +27,8 @@ pub struct ServerConfig {
     pub proxy_protocol: ProxyProtocol,
     /// What is believed about clients behind proxies. Default: nothing.
     pub forwarding: Forwarding,
-    /// Bounds on the opening handshake.
+    /// Bounds on the opening handshake. A [`Server`](super::Server) does not begin with a
+    /// `handshake_timeout` of zero.
     pub handshake: HandshakeLimits,
     /// Bounds on the server as a whole.
     pub limits: ServerLimits,
@@ -36,6 +38,27 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
+    /// Whether anybody could be served with it.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        for (setting, value) in [
+            ("handshake_timeout", self.handshake.handshake_timeout),
+            ("limits.idle_timeout", self.limits.idle_timeout),
+            ("limits.stall_timeout", self.limits.stall_timeout),
+        ] {
+            if value.is_zero() {
+                let why = format!("{setting} is zero, in which nothing can be done");
+                return Err(Error::new(ErrorKind::Misuse, why));
+            }
+        }
+        Ok(())
+    }
+
+    /// The subprotocol, if it is one of the server's own. Others that the application agrees to
+    /// may be a client's token, as browsers have few other ways to send one.
+    pub(crate) fn known_protocol(&self, protocol: Option<&str>) -> Option<&str> {
+        self.protocols.iter().map(String::as_str).find(|own| Some(*own) == protocol)
+    }
+
     /// Whether a peer is counted in all alone. Programs on this machine are no strangers, and
     /// often a proxy before us; proxies that are trusted come for many, each of whom is counted
     /// once we are told of it.
@@ -47,12 +70,15 @@ impl ServerConfig {
     }
 }
 
-/// Bounds on a server as a whole.
+/// Bounds on a server as a whole. A [`Server`](super::Server) does not begin with a timeout of
+/// zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerLimits {
     /// How many connections may stand, in all and from one address. One more is answered 503
     /// or 429 where that can be done without waiting, and dropped. Connections from this
-    /// machine, and from trusted proxies until they tell the client, are counted in all alone.
+    /// machine, and from trusted proxies, are counted in all alone; each WebSocket counts for
+    /// the client that it is from, also one that shares a connection with others (HTTP/2,
+    /// HTTP/3, proxies that go on using a connection), and is answered 429 if that has too many.
     /// Default: 65,536 and 256.
     pub connections: SlotLimits,
     /// The most opening handshakes that may be under way; with one more, the oldest is
@@ -64,8 +90,14 @@ pub struct ServerLimits {
     /// `handshake_timeout` until the next request.) Default: 60 s.
     pub idle_timeout: Duration,
     /// How long ordinary HTTP may stand still: while the content of a request is waited for,
-    /// and while the peer takes nothing of an answer. Default: 30 s.
+    /// and while the peer takes nothing, or not enough, of an answer. Default: 30 s.
     pub stall_timeout: Duration,
+    /// How many bytes a second the peer has to take of an answer of ordinary HTTP, so that
+    /// nobody holds one by taking it in crumbs: for as many as make up `stall_timeout`, it may
+    /// keep the server waiting for so long in all. Time in which the service has nothing to
+    /// send does not count. What the system's buffers hold has been taken. 0 for no such rule.
+    /// Default: 240.
+    pub min_answer_rate: u32,
 }
 
 impl Default for ServerLimits {
@@ -76,6 +108,7 @@ impl Default for ServerLimits {
             max_streams: 100,
             idle_timeout: Duration::from_secs(60),
             stall_timeout: Duration::from_secs(30),
+            min_answer_rate: 240,
         }
     }
 }

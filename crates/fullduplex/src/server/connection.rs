@@ -6,12 +6,15 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::{Method, Request, Response};
 use tokio::io::AsyncReadExt;
 
+#[cfg(any(feature = "http2", feature = "hyper"))]
+use super::carrying::Carrying;
 use super::handshake::{Handshake, note_refusal, read_request, refusal_of_head, refuse_head};
 use super::in_flight::Ticket;
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 use super::lifecycle::Draining;
 use super::lifecycle::Shared;
 use super::members::Place;
+use super::panics::{PanicWatch, caught_in};
 use super::peer::Peer;
 use super::refused::{Reason, Refused};
 use super::remote::Remote;
@@ -128,23 +131,15 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
         #[cfg(feature = "http2")]
         Ok(First::Http2) => {
             let stream = Rewind::new(received.freeze(), stream);
-            super::http2::serve(context, stream, remote, place).await;
+            super::http2::serve(context, stream, remote, Carrying::new(place)).await;
             None
         }
         #[cfg(feature = "hyper")]
-        Ok(First::Request(head, mut asked)) if context.service_for(&asked).is_some() => {
-            // What is wrong with it is told when it is read again.
-            if asked.check_remote(&remote, &context.config).is_ok()
-                && let Err(denied) = place_for_client(&context, &asked, &mut place)
-            {
-                let reply = Box::new(OnTransport { stream, leftover: received });
-                context.deny(&asked, reply, &denied, &place).await;
-                return None;
-            }
+        Ok(First::Request(head, asked)) if context.service_for(&asked).is_some() => {
             let mut before = BytesMut::from(head);
             before.unsplit(received);
             let stream = Rewind::new(before.freeze(), stream);
-            super::http1::serve(context, stream, remote, place).await;
+            super::http1::serve(context, stream, remote, Carrying::new(place)).await;
             None
         }
         Ok(First::Request(head, mut asked)) => {
@@ -168,7 +163,7 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
     }
 }
 
-/// Behind a proxy, the connection counts for the client.
+/// Behind a proxy, a connection for one request counts for the client.
 fn place_for_client(
     context: &Context,
     asked: &Asked,
@@ -337,7 +332,7 @@ impl Context {
         if let Some(handshake) = Box::pin(self.admit(handshake)).await {
             #[cfg(feature = "tracing")]
             let span = trace::span(handshake.request());
-            let watch = self.shared.watch_for_panic();
+            let watch = PanicWatch(self.shared.clone());
             let handling = (self.handler)(handshake);
             #[cfg(feature = "tracing")]
             let handling = tracing::Instrument::instrument(handling, span);
@@ -368,12 +363,19 @@ impl Context {
         }
         let after = self.config.handshake.handshake_timeout;
         let request = handshake.request().clone();
-        match within("handshake_timeout", after, authenticate(request)).await {
-            Ok(Ok(request)) => {
+        let looked = async { authenticate(request).await };
+        let looked = caught_in(&self.shared, "authenticate", looked);
+        match within("handshake_timeout", after, looked).await {
+            Ok(Ok(Ok(request))) => {
                 *handshake.request_mut() = request;
                 return Some(handshake);
             }
-            Ok(Err(response)) => drop(handshake.respond(response).await),
+            Ok(Ok(Err(response))) => drop(handshake.respond(response).await),
+            Ok(Err(_panicked)) => {
+                // What went wrong is not for the client to know.
+                let answer = plain(500, "the request could not be looked at");
+                drop(handshake.respond_as(answer, Reason::Denied("authenticate panicked")).await);
+            }
             Err(late) => {
                 let why = late.to_string();
                 drop(handshake.respond_as(plain(503, &why), Reason::Denied(&why)).await);

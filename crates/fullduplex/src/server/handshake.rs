@@ -209,7 +209,8 @@ impl<S: Transport> Inner<S> {
         let websocket =
             WebSocket::from_handshake(stream, Role::Server, &config.websocket, deflate, leftover);
         if let Some(place) = place {
-            opened(&websocket, place, &asked.request, asked.chosen.as_deref());
+            let protocol = config.known_protocol(asked.chosen.as_deref());
+            opened(&websocket, place, &asked.request, protocol);
         }
         Ok(websocket.with_protocol(asked.chosen))
     }
@@ -226,7 +227,8 @@ pub(crate) fn note_refusal(
     Refused::request(request, status, reason).tell(shared);
 }
 
-/// Counts and tells a WebSocket that is open, and makes it known to its server.
+/// Counts and tells a WebSocket that is open, and makes it known to its server. `protocol` is
+/// one that may be told.
 pub(crate) fn opened<S: Transport>(
     websocket: &WebSocket<S>,
     place: Arc<Place>,
@@ -252,7 +254,8 @@ pub(crate) fn enter(
     }
 }
 
-/// Shows neither query nor header fields: there may be secrets among them.
+/// Shows neither query nor header fields, nor subprotocols, as which some clients send a token:
+/// there may be secrets among them.
 pub(crate) fn fmt_request(
     f: &mut fmt::Formatter<'_>,
     name: &str,

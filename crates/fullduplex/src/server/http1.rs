@@ -13,10 +13,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::oneshot;
 
 use super::body::Body;
+use super::carrying::Carrying;
 use super::connection::Context;
 use super::handshake::note_refusal;
-use super::members::Place;
-use super::patience::Patient;
+use super::pace::Paced;
 use super::refused::Reason;
 use super::remote::Remote;
 use super::reply::Reply;
@@ -36,13 +36,13 @@ pub(crate) async fn serve(
     context: Arc<Context>,
     stream: Rewind<NetStream>,
     remote: Remote,
-    place: Arc<Place>,
+    carrying: Carrying,
 ) {
     let limits = context.config.handshake;
-    let stream = Patient::new(stream, context.config.limits.stall_timeout);
+    let stream = Paced::new(stream, &context.config.limits);
     let mut draining = context.draining();
     let respond = service_fn(move |request| {
-        respond_to(context.clone(), request, remote.clone(), place.clone())
+        respond_to(context.clone(), request, remote.clone(), carrying.clone())
     });
     let connection = Builder::new()
         .timer(TokioTimer::new())
@@ -65,22 +65,25 @@ async fn respond_to(
     context: Arc<Context>,
     mut request: Request<Incoming>,
     remote: Remote,
-    place: Arc<Place>,
+    carrying: Carrying,
 ) -> Result<Answer, Infallible> {
     let on_upgrade = hyper::upgrade::on(&mut request);
     let (parts, incoming) = request.into_parts();
     let mut asked = Asked::new(Request::from_parts(parts, ()), None, &context.config.protocols);
-    if let Err(denied) = asked.check_remote(&remote, &context.config) {
-        let response = denied.response().unwrap_or_else(|| plain(500, "no answer"));
-        let why = denied.to_string();
-        let (request, status) = (&asked.request, response.status());
-        note_refusal(Some(&place), request, status, Reason::Denied(&why));
-        return Ok(full(response));
-    }
+    let place = match carrying.admit(&context, &mut asked, &remote) {
+        Ok(place) => place,
+        Err(denied) => {
+            let response = denied.response().unwrap_or_else(|| plain(500, "no answer"));
+            let why = denied.to_string();
+            let (request, status) = (&asked.request, response.status());
+            note_refusal(Some(carrying.place()), request, status, Reason::Denied(&why));
+            return Ok(full(response));
+        }
+    };
     if let Some(service) = context.service_for(&asked) {
         let stall_timeout = context.config.limits.stall_timeout;
         let request = asked.request.map(|()| Body::http1(incoming, stall_timeout));
-        return Ok(service.call(request).await);
+        return Ok(service.call(request, &context.shared).await);
     }
     let (answer, answered) = oneshot::channel();
     let reply = Box::new(ToHyper { answer, on_upgrade });

@@ -1,8 +1,6 @@
 //! HTTP/2: WebSockets (RFC 8441) and ordinary requests on the streams of one connection.
 
 use std::sync::Arc;
-#[cfg(feature = "hyper")]
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use h2::server::{Builder, SendResponse};
@@ -11,13 +9,13 @@ use http::{Method, Request, Response, header};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::carrying::Carrying;
 use super::connection::Context;
 use super::counted::{Counted, Counter};
-use super::members::Place;
-use super::remote::Remote;
 #[cfg(feature = "hyper")]
-use super::reply::{ANSWER_TIMEOUT, DRAIN};
-use super::reply::{Reply, strip_connection_fields};
+use super::pace::Pace;
+use super::remote::Remote;
+use super::reply::{ANSWER_TIMEOUT, DRAIN, Reply, strip_connection_fields};
 use super::request::{Accepted, Asked, Denied};
 use crate::client::BoxFuture;
 use crate::error::{Error, ErrorKind};
@@ -60,7 +58,7 @@ pub(crate) async fn serve<S: Transport>(
     context: Arc<Context>,
     stream: S,
     remote: Remote,
-    place: Arc<Place>,
+    carrying: Carrying,
 ) {
     let (limits, patience) = (&context.config.limits, context.config.handshake.handshake_timeout);
     let handshake = timeout(patience, builder(&context).handshake(stream));
@@ -76,7 +74,7 @@ pub(crate) async fn serve<S: Transport>(
         };
         let (parts, receive) = request.into_parts();
         let stream = Stream { respond, receive, counted };
-        tokio::spawn(respond_to(context.clone(), parts, stream, remote.clone(), place.clone()));
+        tokio::spawn(respond_to(context.clone(), parts, stream, remote.clone(), carrying.clone()));
     };
     loop {
         let idle = async {
@@ -132,38 +130,34 @@ async fn respond_to(
     mut parts: http::request::Parts,
     stream: Stream,
     remote: Remote,
-    place: Arc<Place>,
+    carrying: Carrying,
 ) {
     let protocol = parts.extensions.remove::<h2::ext::Protocol>();
     let protocol = protocol.map(|protocol| protocol.as_str().into());
     let too_many = parts.headers.len() > context.config.handshake.max_fields;
     let mut asked = Asked::new(Request::from_parts(parts, ()), protocol, &context.config.protocols);
-    let checked = if too_many {
+    let admitted = if too_many {
         let limit = context.config.handshake.max_fields;
         Err(Denied::Policy(431, format!("more header fields than max_fields ({limit})")))
     } else {
-        asked.check_remote(&remote, &context.config)
+        carrying.admit(&context, &mut asked, &remote)
     };
-    if let Err(denied) = checked {
-        return context.deny(&asked, Box::new(stream), &denied, &place).await;
-    }
+    let place = match admitted {
+        Ok(place) => place,
+        Err(denied) => {
+            return context.deny(&asked, Box::new(stream), &denied, carrying.place()).await;
+        }
+    };
     #[cfg(feature = "hyper")]
     if let Some(service) = context.service_for(&asked) {
         let Stream { respond, receive, counted } = stream;
-        let stall_timeout = context.config.limits.stall_timeout;
+        let limits = &context.config.limits;
         let head_only = asked.request.method() == Method::HEAD;
-        let (body, unread) = super::body::Body::http2(receive, stall_timeout);
-        let answer = service.call(asked.request.map(|()| body)).await;
-        send_answer(answer, respond, head_only, stall_timeout).await;
-        // It may be read in the background; whatever comes of it, not for long.
-        let rest = async {
-            if let Ok(receive) = unread.await {
-                pass_over(receive).await;
-            }
-        };
-        let _ = timeout(ANSWER_TIMEOUT, rest).await;
-        drop(counted);
-        return;
+        let (body, unread) = super::body::Body::http2(receive, limits.stall_timeout);
+        let answer = service.call(asked.request.map(|()| body), &context.shared).await;
+        send_answer(answer, respond, head_only, Pace::new(limits)).await;
+        // It may be read in the background, and then there is nothing left of it.
+        return pass_over(async { unread.await.ok() }, counted).await;
     }
     let handshake = context.handshake(asked, Box::new(stream), place);
     context.handle(handshake).await;
@@ -209,30 +203,42 @@ impl Reply<NetStream> for Stream {
             parts.headers.entry(header::CONTENT_LENGTH).or_insert(body.len().into());
             let body = if asked == Method::HEAD { Bytes::new() } else { body };
             let send = self.send(Response::from_parts(parts, ()), body.is_empty())?;
+            let mut stream = Http2Stream::new(send, self.receive, self.counted);
             if !body.is_empty() {
-                let mut stream = Http2Stream::new(send, self.receive, self.counted);
                 let written = async {
                     stream.write_all(&body).await?;
                     stream.shutdown().await
                 };
                 written.await.map_err(|error| Error::io("answering on HTTP/2", error))?;
             }
+            // What would have been frames of a WebSocket is none of an upload.
+            if asked != Method::CONNECT {
+                let (receive, counted) = stream.into_receive();
+                tokio::spawn(pass_over(async { Some(receive) }, counted));
+            }
             Ok(())
         })
     }
 }
 
-/// Reads what a client goes on sending after its answer, up to a bound. Without this the stream
-/// is reset at once, on which some clients give up before they look at the answer.
-#[cfg(feature = "hyper")]
-async fn pass_over(mut receive: RecvStream) {
-    let mut left = DRAIN;
-    while let Some(Ok(data)) = receive.data().await {
-        left = left.saturating_sub(data.len() as u64);
-        if left == 0 || receive.flow_control().release_capacity(data.len()).is_err() {
-            return;
+/// Reads what a client goes on sending after its answer, up to a bound, and then asks it to
+/// stop: the stream is reset with `NO_ERROR` (RFC 9113 §8.1). Reset at once, some clients give up
+/// before they look at the answer.
+async fn pass_over(receive: impl Future<Output = Option<RecvStream>>, counted: Counted) {
+    let rest = async {
+        let mut receive = receive.await?;
+        let mut left = DRAIN;
+        while let Some(Ok(data)) = receive.data().await {
+            left = left.saturating_sub(data.len() as u64);
+            if left == 0 {
+                break;
+            }
+            receive.flow_control().release_capacity(data.len()).ok()?;
         }
-    }
+        Some(())
+    };
+    let _ = timeout(ANSWER_TIMEOUT, rest).await;
+    drop(counted);
 }
 
 /// Sends the answer of a service, at the pace of whoever reads it. That to a HEAD has no
@@ -242,7 +248,7 @@ async fn send_answer(
     answer: super::service::Answer,
     mut respond: SendResponse<Bytes>,
     head_only: bool,
-    stall_timeout: Duration,
+    mut pace: Pace,
 ) {
     use http_body::Body as _;
     use std::future::poll_fn;
@@ -263,9 +269,15 @@ async fn send_answer(
             Ok(mut data) => {
                 while !data.is_empty() {
                     send.reserve_capacity(data.len());
-                    let room = poll_fn(|cx| send.poll_capacity(cx));
+                    let room = poll_fn(|cx| {
+                        let room = send.poll_capacity(cx);
+                        pace.bound(cx, room, |room| match room {
+                            Some(Ok(room)) => *room,
+                            _ => 0,
+                        })
+                    });
                     // Dropped here, the stream is reset.
-                    let Ok(Some(Ok(room))) = timeout(stall_timeout, room).await else { return };
+                    let Ok(Some(Ok(room))) = room.await else { return };
                     let piece = data.split_to(room.min(data.len()));
                     if send.send_data(piece, false).is_err() {
                         return;

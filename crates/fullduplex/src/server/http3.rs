@@ -11,42 +11,92 @@ use fullduplex_http3::server::{Connection, Incoming};
 use fullduplex_http3::{Protocol, Settings, Stream, transport_config};
 use http::{Method, Response};
 use rustls::pki_types::CertificateDer;
+use rustls::quic::Version;
 use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
 
+use super::carrying::Carrying;
 use super::connection::Context;
 use super::in_flight::{Idle, Ticket};
 use super::members::Place;
+#[cfg(feature = "hyper")]
+use super::pace::Pace;
 use super::refused::Refused;
 use super::remote::Remote;
 use super::reply::{Reply, strip_connection_fields};
 use super::request::{Accepted, Asked};
-use super::{Peer, ServerConfig, TlsConfig, TlsInfo};
+use super::{Listener, Peer, ServerConfig, ServerLimits, TlsConfig, TlsInfo};
 use crate::client::BoxFuture;
 use crate::deadline::within;
 use crate::error::{Error, ErrorKind};
 use crate::net_stream::NetStream;
 
-/// Listens by QUIC. Sockets are UDP's, and not blocking.
-pub(crate) fn listen(
-    socket: UdpSocket,
-    tls: &TlsConfig,
-    config: &ServerConfig,
-) -> Result<Endpoint, Error> {
-    let failed = |error: io::Error| Error::io("listening for HTTP/3", error);
-    let quic = quic_config(tls, config)?;
-    socket.set_nonblocking(true).map_err(failed)?;
-    let runtime = Arc::new(TokioRuntime);
-    Endpoint::new(EndpointConfig::default(), Some(quic), socket, runtime).map_err(failed)
+/// The sockets of UDP beside those of TCP. What goes wrong with one is told when they are to
+/// serve.
+#[derive(Default)]
+pub(crate) struct Sockets {
+    bound: Vec<UdpSocket>,
+    failed: Option<Error>,
+}
+
+impl Sockets {
+    /// Takes the port of UDP with the number of a listener's.
+    pub(crate) fn bind_beside(&mut self, listener: &Listener) {
+        let bound = match listener.local_addr() {
+            Ok(None) => return,
+            Ok(Some(address)) => UdpSocket::bind(address).map_err(|error| {
+                io::Error::new(error.kind(), format!("{address} of UDP: {error}"))
+            }),
+            Err(error) => Err(error),
+        };
+        match bound {
+            Ok(socket) => self.bound.push(socket),
+            Err(error) => self.failed = Some(failed_to_listen(error)),
+        }
+    }
+
+    /// Listens by QUIC.
+    pub(crate) fn listen(
+        self,
+        tls: Option<&TlsConfig>,
+        config: &ServerConfig,
+    ) -> Result<Vec<Endpoint>, Error> {
+        let without = || Error::new(ErrorKind::Misuse, "HTTP/3 needs TLS (RFC 9114 §3.1)");
+        let quic = quic_config(tls.ok_or_else(without)?, config)?;
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let listen = |socket: UdpSocket| {
+            socket.set_nonblocking(true)?;
+            let runtime = Arc::new(TokioRuntime);
+            Endpoint::new(EndpointConfig::default(), Some(quic.clone()), socket, runtime)
+        };
+        self.bound.into_iter().map(|socket| listen(socket).map_err(failed_to_listen)).collect()
+    }
+}
+
+fn failed_to_listen(error: io::Error) -> Error {
+    Error::io("listening for HTTP/3", error)
 }
 
 fn quic_config(tls: &TlsConfig, config: &ServerConfig) -> Result<quinn::ServerConfig, Error> {
-    let crypto = QuicServerConfig::try_from(tls.quic()?).map_err(|error| {
+    let tls = tls.quic()?;
+    // quinn panics where a connection can't begin with it.
+    rustls::quic::ServerConnection::new(tls.clone(), Version::V1, Vec::new()).map_err(|error| {
+        let why =
+            "this configuration of TLS is none for QUIC, which has TLS 1.3 alone (RFC 9001 §4.2)";
+        Error::new(ErrorKind::Tls, why).with_source(error)
+    })?;
+    let crypto = QuicServerConfig::try_from(tls).map_err(|error| {
         Error::new(ErrorKind::Tls, "no cipher suite for QUIC (RFC 9001 §5.2)").with_source(error)
     })?;
     let mut quic = quinn::ServerConfig::with_crypto(Arc::new(crypto));
-    let limits = &config.limits;
-    quic.transport_config(Arc::new(transport_config(limits.max_streams, limits.idle_timeout)));
+    let ServerLimits { max_streams, idle_timeout, .. } = config.limits;
+    // Silence ends a connection with all its streams, so it must be longer than that of a
+    // WebSocket between two pings.
+    let between = config.websocket.keepalive.interval.unwrap_or_default();
+    let silence = idle_timeout.max(between.saturating_mul(3));
+    quic.transport_config(Arc::new(transport_config(max_streams, silence)));
     Ok(quic)
 }
 
@@ -113,10 +163,11 @@ async fn serve(
     let mut remote = Remote::new(peer);
     remote.secure = true;
     remote.tls = Some(Arc::new(tls_info(&quinn)));
+    let carrying = Carrying::new(place);
     let mut connection = Connection::new(quinn, settings(&context));
     let mut draining = context.draining();
     let respond = |incoming: Incoming| {
-        tokio::spawn(respond_to(context.clone(), incoming, remote.clone(), place.clone()));
+        tokio::spawn(respond_to(context.clone(), incoming, remote.clone(), carrying.clone()));
     };
     let mut idle = Idle::default();
     loop {
@@ -174,25 +225,26 @@ fn tls_info(connection: &quinn::Connection) -> TlsInfo {
     TlsInfo::of_quic(server_name, certificates.unwrap_or_default())
 }
 
-async fn respond_to(context: Arc<Context>, incoming: Incoming, remote: Remote, place: Arc<Place>) {
+async fn respond_to(context: Arc<Context>, incoming: Incoming, remote: Remote, carrying: Carrying) {
     let Incoming { mut request, stream } = incoming;
     let protocol = request.extensions_mut().remove::<Protocol>();
     let protocol = protocol.map(|protocol| protocol.as_str().into());
     let mut asked = Asked::new(request, protocol, &context.config.protocols);
     let reply = Box::new(OnStream(stream));
-    if let Err(denied) = asked.check_remote(&remote, &context.config) {
-        return context.deny(&asked, reply, &denied, &place).await;
-    }
+    let place = match carrying.admit(&context, &mut asked, &remote) {
+        Ok(place) => place,
+        Err(denied) => return context.deny(&asked, reply, &denied, carrying.place()).await,
+    };
     #[cfg(feature = "hyper")]
     if let Some(service) = context.service_for(&asked) {
         let shared = super::shared_stream::SharedStream::new(reply.0);
-        let stall_timeout = context.config.limits.stall_timeout;
-        let body = super::body::Body::http3(shared.clone(), stall_timeout);
+        let limits = &context.config.limits;
+        let body = super::body::Body::http3(shared.clone(), limits.stall_timeout);
         let request = asked.request.map(|()| body);
         let head_only = request.method() == Method::HEAD;
-        let answer = service.call(request).await;
+        let answer = service.call(request, &context.shared).await;
         // A client that goes away is its own affair.
-        let _ = shared.answer(answer, head_only, stall_timeout).await;
+        let _ = shared.answer(answer, head_only, Pace::new(limits)).await;
         return;
     }
     let handshake = context.handshake(asked, reply, place);

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 /// The handshakes under way.
 #[derive(Debug)]
 pub(crate) struct InFlight {
-    limit: usize,
+    limit: AtomicUsize,
     count: Arc<AtomicUsize>,
     /// The oldest first; those that are done are taken out now and then.
     queue: Mutex<VecDeque<Weak<Notify>>>,
@@ -27,13 +27,21 @@ pub(crate) struct Ticket {
 
 impl InFlight {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit: limit.max(1), count: Arc::default(), queue: Mutex::default() }
+        Self { limit: limit.max(1).into(), count: Arc::default(), queue: Mutex::default() }
+    }
+
+    pub(crate) fn set_limit(&self, limit: usize) {
+        self.limit.store(limit.max(1), Ordering::Relaxed);
+    }
+
+    fn limit(&self) -> usize {
+        self.limit.load(Ordering::Relaxed)
     }
 
     /// Whether more than half of the places are taken.
     #[cfg(feature = "http3")]
     pub(crate) fn is_busy(&self) -> bool {
-        self.count.load(Ordering::Relaxed) > self.limit / 2
+        self.count.load(Ordering::Relaxed) > self.limit() / 2
     }
 
     /// Counts one more, and makes the oldest give way if that is too many. Gives whether one
@@ -41,11 +49,11 @@ impl InFlight {
     pub(crate) fn enter(&self) -> (Ticket, bool) {
         let ticket = Ticket { evicted: Arc::new(Notify::new()), count: self.count.clone() };
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        if queue.len() > 2 * self.limit {
+        if queue.len() > self.limit().saturating_mul(2) {
             queue.retain(|entry| entry.strong_count() > 0);
         }
         queue.push_back(Arc::downgrade(&ticket.evicted));
-        let full = self.count.fetch_add(1, Ordering::Relaxed) >= self.limit;
+        let full = self.count.fetch_add(1, Ordering::Relaxed) >= self.limit();
         if full {
             evict_oldest(&mut queue);
         }

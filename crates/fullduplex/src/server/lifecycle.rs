@@ -11,8 +11,10 @@ use super::in_flight::InFlight;
 use super::members::{Members, Place};
 use super::refused::OnRefused;
 use super::request::Denied;
+#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+use super::slots::Claim;
 use super::stats::Record;
-use super::{End, NoSlot, Peer, ServerLimits, Slots, Stats, trace};
+use super::{End, NoSlot, Peer, ServerLimits, Slots, Stats};
 use crate::driver::Driven;
 use crate::traffic::Traffic;
 
@@ -56,6 +58,12 @@ impl Shared {
             record: Record::default(),
             on_refused: OnceLock::new(),
         })
+    }
+
+    /// Sets other limits. What stands is not held to them.
+    pub(crate) fn set_limits(&self, limits: &ServerLimits) {
+        self.in_flight.set_limit(limits.max_handshakes);
+        self.slots.set_limits(limits.connections);
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -132,7 +140,19 @@ impl Shared {
     pub(crate) fn enter(self: &Arc<Self>, peer: Option<&Peer>) -> Result<Arc<Place>, NoSlot> {
         let slot = self.slots.take(peer.unwrap_or(&Peer::Unix))?;
         self.record.accepted();
-        Ok(Arc::new(Place { shared: self.clone(), slot: Some(slot) }))
+        Ok(Arc::new(Place::new(self.clone(), slot)))
+    }
+
+    /// Counts a WebSocket for its client, beside the connection that carries it. Nothing is held
+    /// where there is no limit.
+    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+    pub(crate) fn claim(&self, client: &Peer) -> Result<Option<Claim>, NoSlot> {
+        self.slots.claim(client)
+    }
+
+    /// A connection has ended.
+    pub(crate) fn note_left(&self) {
+        self.ended.notify_waiters();
     }
 
     /// A WebSocket has ended.
@@ -146,11 +166,6 @@ impl Shared {
         stats.traffic.add(self.members.traffic());
         Stats { connections: self.slots.counts(), websockets: self.members.len(), ..stats }
     }
-
-    /// Counts if the handler panics while this is held.
-    pub(crate) fn watch_for_panic(self: &Arc<Self>) -> PanicWatch {
-        PanicWatch(self.clone())
-    }
 }
 
 /// The signal to end what goes on.
@@ -162,24 +177,5 @@ impl Draining {
             // Nobody is left who could say so.
             std::future::pending::<()>().await;
         }
-    }
-}
-
-pub(crate) struct PanicWatch(Arc<Shared>);
-
-impl Drop for PanicWatch {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.record.panic();
-            trace::panicked();
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        // Given back before anybody looks.
-        self.slot = None;
-        self.shared.ended.notify_waiters();
     }
 }

@@ -85,15 +85,15 @@ impl Listener {
     }
 
     /// The next connection. Errors are waited out: none of them is a reason to serve nobody
-    /// any more. `make_room` is called where room may be what lacks.
-    pub(crate) async fn accept(&self, make_room: impl Fn()) -> (NetStream, Peer) {
+    /// any more. `failed` is called where it is not only one connection that is gone.
+    pub(crate) async fn accept(&self, failed: impl Fn()) -> (NetStream, Peer) {
         loop {
             match self.try_accept().await {
                 Ok(accepted) => return accepted,
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     trace::not_accepted(&error);
-                    make_room();
+                    failed();
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use fullduplex_proto::CloseInfo;
 use slab::Slab;
 
+#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+use super::carrying::Carried;
 use super::lifecycle::Shared;
 use super::trace::Span;
 use super::{End, Slot, trace};
@@ -48,6 +50,35 @@ impl Members {
 pub(crate) struct Place {
     pub(crate) shared: Arc<Shared>,
     pub(crate) slot: Option<Slot>,
+    /// What a WebSocket has of a connection that carries more than it. Boxed, as most have none.
+    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+    carried: Option<Box<Carried>>,
+}
+
+impl Place {
+    pub(crate) fn new(shared: Arc<Shared>, slot: Slot) -> Self {
+        Self {
+            shared,
+            slot: Some(slot),
+            #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+            carried: None,
+        }
+    }
+
+    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+    pub(crate) fn carried(shared: Arc<Shared>, carried: Carried) -> Self {
+        Self { shared, slot: None, carried: Some(Box::new(carried)) }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Given back before anybody looks.
+        self.slot = None;
+        #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+        drop(self.carried.take());
+        self.shared.note_left();
+    }
 }
 
 /// That a WebSocket is one of a server's.

@@ -36,7 +36,8 @@ impl ServerHandle {
         flow("received", &stats.traffic.received);
         flow("sent", &stats.traffic.sent);
         round_trips(&stats.round_trips);
-        counter!("fullduplex_handler_panics_total").absolute(stats.panics);
+        counter!("fullduplex_accept_failures_total").absolute(stats.accept_failures);
+        counter!("fullduplex_panics_total").absolute(stats.panics);
     }
 }
 
@@ -95,5 +96,12 @@ fn describe() {
         "fullduplex_ping_round_trip_seconds_bucket",
         "Round trips of keepalive pings, by upper bound in seconds"
     );
-    describe_counter!("fullduplex_handler_panics_total", "Handlers that panicked");
+    describe_counter!(
+        "fullduplex_accept_failures_total",
+        "Failures to accept a connection, such as for want of open files"
+    );
+    describe_counter!(
+        "fullduplex_panics_total",
+        "Panics of handlers, of the service, and of what authenticates"
+    );
 }

@@ -13,6 +13,8 @@
 mod bind;
 #[cfg(feature = "hyper")]
 mod body;
+#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+mod carrying;
 mod config;
 mod connection;
 #[cfg(feature = "http2")]
@@ -36,6 +38,9 @@ pub(crate) mod members;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod origin;
+#[cfg(feature = "hyper")]
+mod pace;
+mod panics;
 #[cfg(feature = "hyper")]
 mod patience;
 mod peer;
@@ -79,7 +84,7 @@ pub use host::{HostPolicy, HostRefused, HostRule};
 #[cfg(feature = "tower")]
 pub use layer::{ResponseBody, ResponseFuture, WebSocketLayer, WebSocketService};
 pub use listen::Listener;
-pub use origin::{OriginPolicy, OriginRefused, OriginSuffix};
+pub use origin::{Origin, OriginPolicy, OriginRefused, OriginSuffix};
 pub use peer::{Peer, TrustedProxies};
 pub use proxy_protocol::{
     Proxied, ProxyHeader, ProxyHeaderError, ProxyMode, ProxyProtocol, ProxyRefused, ProxyStep,

@@ -24,13 +24,11 @@ pub enum OriginPolicy {
     /// have taken TLS off.
     #[default]
     SameHost,
-    /// One of these, such as `https://example.com`: scheme, host and port are compared, where
-    /// a missing port is that of the scheme. Origins of other schemes than `http` and `https`
-    /// are compared as text.
-    List(Vec<String>),
-    /// One of these, as with `List`, or the host and port that the request is for, as with
-    /// `SameHost`: for a server with pages of its own, by whatever name it is reached.
-    ListOrSameHost(Vec<String>),
+    /// One of these.
+    List(Vec<Origin>),
+    /// One of these, or the host and port that the request is for, as with `SameHost`: for a
+    /// server with pages of its own, by whatever name it is reached.
+    ListOrSameHost(Vec<Origin>),
     /// These hosts and all their subdomains.
     Suffixes(Vec<OriginSuffix>),
     /// Any. Only for a server whose answers depend on nothing that a browser adds, such as
@@ -39,6 +37,31 @@ pub enum OriginPolicy {
 }
 
 impl OriginPolicy {
+    /// These alone; see [`Origin`].
+    ///
+    /// ```
+    /// use fullduplex::server::OriginPolicy;
+    ///
+    /// # fn main() -> Result<(), fullduplex::Error> {
+    /// let policy = OriginPolicy::list(["https://example.com", "http://localhost:8080"])?;
+    /// let error = OriginPolicy::list(["example.com"]).unwrap_err();
+    /// assert!(error.to_string().contains("has a scheme: https://example.com"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn list(origins: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, Error> {
+        let origins = origins.into_iter().map(|origin| origin.as_ref().parse());
+        origins.collect::<Result<_, _>>().map(Self::List)
+    }
+
+    /// The same, or the host and port that the request is for.
+    pub fn list_or_same_host(
+        origins: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Result<Self, Error> {
+        let origins = origins.into_iter().map(|origin| origin.as_ref().parse());
+        origins.collect::<Result<_, _>>().map(Self::ListOrSameHost)
+    }
+
     /// These hosts and all their subdomains; see [`OriginSuffix`].
     ///
     /// ```
@@ -79,9 +102,9 @@ impl OriginPolicy {
         }
         let passes = match self {
             Self::DangerousAny => true,
-            Self::List(list) => list.iter().any(|allowed| is_same_origin(origin, allowed)),
+            Self::List(list) => list.iter().any(|allowed| allowed.is(origin)),
             Self::ListOrSameHost(list) => {
-                list.iter().any(|allowed| is_same_origin(origin, allowed))
+                list.iter().any(|allowed| allowed.is(origin))
                     || host.is_some_and(|host| is_same_host(origin, host))
             }
             Self::Suffixes(suffixes) => {
@@ -96,9 +119,9 @@ impl OriginPolicy {
     fn rule(&self, host: Option<&str>) -> String {
         match (self, host) {
             (Self::DangerousAny, _) => "any is allowed".into(),
-            (Self::List(list), _) => format!("allowed are {}", list.join(", ")),
+            (Self::List(list), _) => format!("allowed are {}", joined(list)),
             (Self::ListOrSameHost(list), _) => {
-                format!("allowed are the host of the request, {}", list.join(", "))
+                format!("allowed are the host of the request, {}", joined(list))
             }
             (Self::Suffixes(suffixes), _) => {
                 let suffixes: Vec<_> = suffixes.iter().map(ToString::to_string).collect();
@@ -134,6 +157,88 @@ impl fmt::Display for OriginRefused {
 }
 
 impl std::error::Error for OriginRefused {}
+
+/// Where a page is from, as browsers send it (RFC 6454 §6.2): `https://example.com`,
+/// `http://localhost:8080`.
+///
+/// Scheme, host and port are compared; a missing port is that of the scheme, case means nothing,
+/// and nor does a `/` at the end. Origins of other schemes than `http` and `https`, such as
+/// `chrome-extension://…` and `capacitor://localhost`, are compared as text. What no page can
+/// send is refused: an origin without a scheme, with a path, or with a pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin(String);
+
+impl Origin {
+    /// Whether it is this one, as a browser sent it.
+    fn is(&self, sent: &str) -> bool {
+        match Url::parse(sent) {
+            Ok(url) if url.origin().is_tuple() => url.origin().ascii_serialization() == self.0,
+            _ => self.0.eq_ignore_ascii_case(sent),
+        }
+    }
+}
+
+impl FromStr for Origin {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let wrong = |why: String| Err(Error::new(ErrorKind::Misuse, format!("{text:?}: {why}")));
+        if text == "null" {
+            return wrong("any page can send this origin, so it can't be allowed by itself".into());
+        }
+        if text == "*" {
+            return wrong("any origin is OriginPolicy::DangerousAny".into());
+        }
+        if text.contains('*') {
+            let host = text.rsplit(['*', '/']).find(|part| !part.is_empty()).unwrap_or_default();
+            let host = host.trim_start_matches('.');
+            return wrong(format!(
+                "an origin is no pattern; OriginPolicy::suffixes([\"{host}\"]) has subdomains too"
+            ));
+        }
+        let Some((scheme, rest)) = text.split_once("://") else {
+            let host = if text.is_empty() { "example.com" } else { text };
+            return wrong(format!("an origin has a scheme: https://{host}"));
+        };
+        let host = rest.strip_suffix('/').unwrap_or(rest);
+        let form = |scheme: &str| {
+            let host = host.rsplit('@').next().unwrap_or_default();
+            let host = host.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+            format!("{scheme}://{}", if host.is_empty() { "example.com" } else { host })
+        };
+        if host.contains(['/', '?', '#', '@', '\\']) {
+            return wrong(format!("an origin is scheme, host and port alone: {}", form(scheme)));
+        }
+        match scheme.to_ascii_lowercase().as_str() {
+            "http" | "https" => match Url::parse(text) {
+                Ok(url) => Ok(Self(url.origin().ascii_serialization())),
+                Err(error) => wrong(format!("{error}; an origin is such as https://example.com")),
+            },
+            "ws" => wrong(format!("a page has a scheme of its own: {}", form("http"))),
+            "wss" => wrong(format!("a page has a scheme of its own: {}", form("https"))),
+            scheme if is_scheme(scheme) && host.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                Ok(Self(format!("{scheme}://{host}")))
+            }
+            _ => wrong("an origin is such as https://example.com (RFC 6454 §6.2)".into()),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn joined(origins: &[Origin]) -> String {
+    origins.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// RFC 3986 §3.1.
+fn is_scheme(text: &str) -> bool {
+    let is_rest = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(is_rest)
+}
 
 /// A host and all its subdomains, with one scheme and one port.
 ///
@@ -178,14 +283,6 @@ impl FromStr for OriginSuffix {
 impl fmt::Display for OriginSuffix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.origin().ascii_serialization())
-    }
-}
-
-/// Compares scheme, host and port where both have them, else the text.
-fn is_same_origin(origin: &str, allowed: &str) -> bool {
-    match (Url::parse(origin), Url::parse(allowed)) {
-        (Ok(a), Ok(b)) if a.origin().is_tuple() => a.origin() == b.origin(),
-        _ => allowed.eq_ignore_ascii_case(origin),
     }
 }
 
@@ -242,8 +339,8 @@ mod tests {
 
     #[test]
     fn a_list_is_of_whole_origins() {
-        let list = ["https://a.example", "https://c.example:443/", "capacitor://localhost", "null"];
-        let policy = OriginPolicy::List(list.map(Into::into).to_vec());
+        let list = ["https://a.example", "HTTPS://C.example:443/", "Capacitor://localhost/"];
+        let policy = OriginPolicy::list(list).unwrap();
         for (origin, expected) in [
             ("https://a.example", true),
             ("https://A.example:443", true),
@@ -262,7 +359,7 @@ mod tests {
 
     #[test]
     fn a_list_may_have_the_same_host_beside_it() {
-        let policy = OriginPolicy::ListOrSameHost(vec!["https://a.example".into()]);
+        let policy = OriginPolicy::list_or_same_host(["https://a.example"]).unwrap();
         for (origin, host, expected) in [
             ("https://a.example", "b.example:9001", true),
             ("http://b.example:9001", "b.example:9001", true),
@@ -275,6 +372,43 @@ mod tests {
         }
         let refused = check(&policy, "http://x", "b.example").unwrap_err().to_string();
         assert!(refused.ends_with("allowed are the host of the request, https://a.example"));
+    }
+
+    #[test]
+    fn an_entry_that_no_page_can_send_is_refused() {
+        for (entry, words) in [
+            ("example.com", "an origin has a scheme: https://example.com"),
+            ("localhost:8080", "an origin has a scheme: https://localhost:8080"),
+            ("", "an origin has a scheme"),
+            ("null", "any page can send this"),
+            ("*", "OriginPolicy::DangerousAny"),
+            ("*.a.example", "OriginPolicy::suffixes([\"a.example\"])"),
+            ("https://a.example/chat", "scheme, host and port alone: https://a.example"),
+            ("https://a.example//", "scheme, host and port alone: https://a.example"),
+            ("https://a.example?", "scheme, host and port alone: https://a.example"),
+            ("https://u:p@a.example", "scheme, host and port alone: https://a.example"),
+            ("https://*.a.example", "OriginPolicy::suffixes([\"a.example\"])"),
+            ("https://", "https://example.com"),
+            ("https://a.example:99999", "invalid port"),
+            ("https://a b", "https://example.com"),
+            ("wss://a.example", "a page has a scheme of its own: https://a.example"),
+            ("ws://a.example/", "a page has a scheme of its own: http://a.example"),
+            ("a b://c", "RFC 6454 §6.2"),
+            ("x://a b", "RFC 6454 §6.2"),
+        ] {
+            let error = OriginPolicy::list(["https://fine.example", entry]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Misuse, "{entry}");
+            let said = error.to_string();
+            assert!(said.contains(words) && said.contains(&format!("{entry:?}")), "{said}");
+        }
+        for (entry, shown) in [
+            ("https://Bücher.example", "https://xn--bcher-kva.example"),
+            ("http://[::1]:80", "http://[::1]"),
+            ("file://", "file://"),
+            ("chrome-extension://abc/", "chrome-extension://abc"),
+        ] {
+            assert_eq!(entry.parse::<Origin>().unwrap().to_string(), shown);
+        }
     }
 
     #[test]
@@ -326,7 +460,7 @@ mod tests {
     #[test]
     fn a_refusal_says_which_origin_and_which_rule() {
         let suffixes = OriginPolicy::suffixes(["a.example"]).unwrap();
-        let list = OriginPolicy::List(vec!["https://a.example".into()]);
+        let list = OriginPolicy::list(["https://a.example"]).unwrap();
         for (policy, origin, line) in [
             (
                 &OriginPolicy::SameHost,

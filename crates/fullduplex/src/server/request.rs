@@ -179,12 +179,14 @@ impl Asked {
         told.or_else(asked).or_else(field)
     }
 
-    /// Finds out who asks, and whether the host is one of ours.
+    /// Finds out who asks, and whether there is one host that it is for, which is one of ours:
+    /// of any request, before anybody sees it.
     pub(crate) fn check_remote(
         &mut self,
         remote: &Remote,
         config: &ServerConfig,
     ) -> Result<(), Denied> {
+        self.rules().host().map_err(Denied::Peer)?;
         let told = remote.told_by(self.request.headers(), &config.forwarding);
         let (remote, denied) = match told {
             Ok(told) => (told, None),

@@ -32,12 +32,14 @@ pub struct Server {
     on_refused: Option<OnRefused>,
     #[cfg(feature = "tls")]
     tls: Option<super::TlsConfig>,
+    /// If it speaks HTTP/3.
     #[cfg(feature = "http3")]
-    quic: Vec<fullduplex_http3::quinn::Endpoint>,
+    udp: Option<super::http3::Sockets>,
     #[cfg(feature = "hyper")]
     service: Option<Arc<dyn super::service::Ordinary>>,
 }
 
+/// What is set can be set in any order.
 impl Server {
     /// Listens on an address, such as `127.0.0.1:9001`; port 0 takes any free one.
     pub async fn bind(address: impl ToSocketAddrs) -> Result<Self, Error> {
@@ -61,14 +63,16 @@ impl Server {
             #[cfg(feature = "tls")]
             tls: None,
             #[cfg(feature = "http3")]
-            quic: Vec::new(),
+            udp: None,
             #[cfg(feature = "hyper")]
             service: None,
         }
     }
 
-    /// The same for another thread: with the same limits and figures, and no listeners.
-    pub(crate) fn twin(&self) -> Self {
+    /// The same for another thread: with the same limits and figures, and no listeners. The
+    /// first alone speaks HTTP/3.
+    #[cfg_attr(not(feature = "http3"), allow(unused_variables))]
+    pub(crate) fn twin(&self, is_first: bool) -> Self {
         Self {
             listeners: Vec::new(),
             config: self.config.clone(),
@@ -78,7 +82,7 @@ impl Server {
             #[cfg(feature = "tls")]
             tls: self.tls.clone(),
             #[cfg(feature = "http3")]
-            quic: Vec::new(),
+            udp: (is_first && self.udp.is_some()).then(Default::default),
             #[cfg(feature = "hyper")]
             service: self.service.clone(),
         }
@@ -92,15 +96,19 @@ impl Server {
     /// Listens on one more.
     #[must_use]
     pub fn listen(mut self, listener: impl Into<Listener>) -> Self {
-        self.listeners.push(listener.into());
+        let listener = listener.into();
+        #[cfg(feature = "http3")]
+        if let Some(udp) = &mut self.udp {
+            udp.bind_beside(&listener);
+        }
+        self.listeners.push(listener);
         self
     }
 
-    /// Sets what differs from the defaults. A [`handle`](Self::handle) is to be taken after
-    /// it.
+    /// Sets what differs from the defaults.
     #[must_use]
     pub fn config(mut self, config: ServerConfig) -> Self {
-        self.shared = Shared::new(&config.limits);
+        self.shared.set_limits(&config.limits);
         self.config = Arc::new(config);
         self
     }
@@ -137,24 +145,18 @@ impl Server {
     }
 
     /// Speaks HTTP/3 too (RFC 9220), on the ports of UDP that have the numbers of those of TCP
-    /// that it listens on. To be called behind [`config`](Self::config) and
-    /// [`tls`](Self::tls), without which there is no HTTP/3, on a tokio runtime.
+    /// that it listens on. It needs [`tls`](Self::tls). Where a port can't be had, or there is
+    /// no TLS, [`serve`](Self::serve) fails.
     ///
     /// Clients learn of it by `Alt-Svc` (RFC 7838), which the application has to send with its
     /// answers to ordinary requests: `h3=":443"`.
     #[cfg(feature = "http3")]
-    pub fn http3(mut self) -> Result<Self, Error> {
-        let failed = |error| Error::io("listening for HTTP/3", error);
-        let tls = self.tls.as_ref().ok_or_else(|| {
-            Error::new(crate::ErrorKind::Misuse, "HTTP/3 needs TLS (RFC 9114 §3.1)")
-        })?;
-        for listener in &self.listeners {
-            if let Some(address) = listener.local_addr().map_err(failed)? {
-                let socket = std::net::UdpSocket::bind(address).map_err(failed)?;
-                self.quic.push(super::http3::listen(socket, tls, &self.config)?);
-            }
-        }
-        Ok(self)
+    #[must_use]
+    pub fn http3(mut self) -> Self {
+        let mut udp = super::http3::Sockets::default();
+        self.listeners.iter().for_each(|listener| udp.bind_beside(listener));
+        self.udp = Some(udp);
+        self
     }
 
     /// Looks at each request for a WebSocket before the handler does: gives it back, perhaps
@@ -213,7 +215,10 @@ impl Server {
     /// dropped. Connections that stand then go on.
     ///
     /// A handler that panics ends its own connection, with 1011.
-    pub async fn serve<H, F>(self, handler: H)
+    ///
+    /// It fails, before anything is served, if the configuration can't be: a deadline of zero,
+    /// HTTP/3 without TLS or without its port.
+    pub async fn serve<H, F>(self, handler: H) -> Result<(), Error>
     where
         H: Fn(WebSocket) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
@@ -229,21 +234,29 @@ impl Server {
                 handler(websocket).await;
             }
         })
-        .await;
+        .await
     }
 
     /// Runs `handler` with each request, in a task of its own, until the server was
     /// [drained](ServerHandle::drain) or this future is dropped: for a choice by path, or for
     /// ordinary HTTP without a service.
-    pub async fn serve_handshakes<H, F>(self, handler: H)
+    ///
+    /// It fails as [`serve`](Self::serve) does.
+    pub async fn serve_handshakes<H, F>(self, handler: H) -> Result<(), Error>
     where
         H: Fn(Handshake) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        self.run(Box::new(move |handshake| Box::pin(handler(handshake)))).await;
+        self.run(Box::new(move |handshake| Box::pin(handler(handshake)))).await
     }
 
-    async fn run(self, handler: Handler) {
+    async fn run(self, handler: Handler) -> Result<(), Error> {
+        self.config.check()?;
+        #[cfg(feature = "http3")]
+        let quic = match self.udp {
+            Some(udp) => udp.listen(self.tls.as_ref(), &self.config)?,
+            None => Vec::new(),
+        };
         #[cfg(feature = "tls")]
         let alpn: &[&[u8]] = if cfg!(feature = "http2") && self.config.http2 {
             &[b"h2", b"http/1.1"]
@@ -270,18 +283,22 @@ impl Server {
             accepting.spawn(accept(listener, context.clone()));
         }
         #[cfg(feature = "http3")]
-        for endpoint in self.quic {
+        for endpoint in quic {
             accepting.spawn(super::http3::accept(endpoint, context.clone()));
         }
         self.shared.done().await;
+        Ok(())
     }
 }
 
 async fn accept(listener: Listener, context: Arc<Context>) {
     loop {
-        // Too many files are open, most likely.
-        let make_room = || context.shared.in_flight.make_room();
-        let (stream, peer) = listener.accept(make_room).await;
+        let failed = || {
+            context.shared.record.accept_failed();
+            // Too many files are open, most likely.
+            context.shared.in_flight.make_room();
+        };
+        let (stream, peer) = listener.accept(failed).await;
         match context.enter(&peer) {
             Ok(place) => {
                 let (ticket, full) = context.shared.in_flight.enter();

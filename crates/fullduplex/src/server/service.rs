@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -12,6 +13,8 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tower_service::Service;
 
 use super::body::Body;
+use super::lifecycle::Shared;
+use super::panics::{caught, caught_in};
 use super::request::plain;
 use crate::client::BoxFuture;
 
@@ -23,7 +26,8 @@ pub(crate) type Answer = Response<BoxBody>;
 
 /// A service, its types forgotten.
 pub(crate) trait Ordinary: Send + Sync {
-    fn call(&self, request: Request<Body>) -> BoxFuture<'static, Answer>;
+    /// Its panics are counted, and answered 500.
+    fn call(&self, request: Request<Body>, shared: &Arc<Shared>) -> BoxFuture<'static, Answer>;
 }
 
 /// Takes a service, a clone of which answers each request, as tower has it.
@@ -37,19 +41,40 @@ where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    fn call(&self, request: Request<Body>) -> BoxFuture<'static, Answer> {
-        let mut service = self.0.clone();
+    fn call(&self, request: Request<Body>, shared: &Arc<Shared>) -> BoxFuture<'static, Answer> {
+        let shared = shared.clone();
+        // A clone may panic too.
+        let service = caught(&shared, SERVICE, || self.0.clone());
         Box::pin(async move {
-            if poll_fn(|cx| service.poll_ready(cx)).await.is_err() {
-                return full(plain(503, "the service is not ready"));
-            }
-            match service.call(request).await {
-                Ok(response) => response.map(|body| Box::pin(Erased(Box::pin(body))) as BoxBody),
-                // What went wrong is for the service to tell, not for the client to know.
-                Err(_) => full(plain(500, "the service failed")),
-            }
+            let answer = match service {
+                Ok(service) => caught_in(&shared, SERVICE, answer(service, request, &shared)).await,
+                Err(panicked) => Err(panicked),
+            };
+            answer.unwrap_or_else(|_panicked| failed())
         })
     }
+}
+
+async fn answer<T, B>(mut service: T, request: Request<Body>, shared: &Arc<Shared>) -> Answer
+where
+    T: Service<Request<Body>, Response = Response<B>>,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    if poll_fn(|cx| service.poll_ready(cx)).await.is_err() {
+        return full(plain(503, "the service is not ready"));
+    }
+    match service.call(request).await {
+        Ok(response) => response.map(|body| {
+            Box::pin(Erased { body: Some(Box::pin(body)), shared: shared.clone() }) as BoxBody
+        }),
+        Err(_) => failed(),
+    }
+}
+
+/// What went wrong is for the service to tell, not for the client to know.
+fn failed() -> Answer {
+    full(plain(500, "the service failed"))
 }
 
 /// An answer that is all there.
@@ -86,7 +111,15 @@ impl<E> HttpBody for Full<E> {
     }
 }
 
-struct Erased<B>(Pin<Box<B>>);
+/// What is told of panics.
+const SERVICE: &str = "the service";
+
+/// The content of an answer; a panic in it is an error.
+struct Erased<B> {
+    /// None after a panic.
+    body: Option<Pin<Box<B>>>,
+    shared: Arc<Shared>,
+}
 
 impl<B> HttpBody for Erased<B>
 where
@@ -100,14 +133,22 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.0.as_mut().poll_frame(cx).map(|frame| frame.map(|f| f.map_err(Into::into)))
+        let Self { body, shared } = &mut *self;
+        let Some(of_service) = body else { return Poll::Ready(None) };
+        match caught(shared, SERVICE, || of_service.as_mut().poll_frame(cx)) {
+            Ok(polled) => polled.map(|frame| frame.map(|f| f.map_err(Into::into))),
+            Err(_panicked) => {
+                *body = None;
+                Poll::Ready(Some(Err("the service panicked".into())))
+            }
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+        self.body.as_ref().map(HttpBody::size_hint).unwrap_or_default()
     }
 }

@@ -1,18 +1,21 @@
 //! A stream of HTTP/3 for ordinary requests, whose content may be read while they are answered.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use fullduplex_http3::Stream;
 use http::Response;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::pace::Pace;
 use super::reply::strip_connection_fields;
 use super::service::Answer;
-use crate::deadline::within;
+
+/// What a peer takes at once, as far as its [`Pace`] goes.
+const PIECE: usize = 8 << 10;
 
 /// A stream on which the content of a request is read while the answer is written. It is
 /// locked for one poll.
@@ -24,13 +27,12 @@ impl SharedStream {
         Self(Arc::new(Mutex::new(stream)))
     }
 
-    /// Sends the answer of a service, at the pace of whoever reads it.
-    /// Whoever takes nothing for `stall_timeout` has had it.
+    /// Sends the answer of a service, at the pace of whoever reads it, if that is one.
     pub(crate) async fn answer(
         mut self,
         answer: Answer,
         head_only: bool,
-        stall_timeout: Duration,
+        mut pace: Pace,
     ) -> io::Result<()> {
         let (mut parts, mut body) = answer.into_parts();
         strip_connection_fields(&mut parts.headers);
@@ -38,13 +40,13 @@ impl SharedStream {
         queued.map_err(io::Error::other)?;
         // RFC 9110 §9.3.2, whatever the service gives.
         if head_only {
-            return within("stall_timeout", stall_timeout, self.shutdown()).await?;
+            return self.finish(pace).await;
         }
-        while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+        while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
             match frame {
                 Ok(frame) => {
                     if let Ok(data) = frame.into_data() {
-                        within("stall_timeout", stall_timeout, self.write_all(&data)).await??;
+                        self.write_at(&mut pace, &data).await?;
                     }
                 }
                 Err(error) => {
@@ -53,7 +55,28 @@ impl SharedStream {
                 }
             }
         }
-        within("stall_timeout", stall_timeout, self.shutdown()).await?
+        self.finish(pace).await
+    }
+
+    /// In pieces, as the peer has taken one when the next one is.
+    async fn write_at(&mut self, pace: &mut Pace, mut data: &[u8]) -> io::Result<()> {
+        while !data.is_empty() {
+            let piece = &data[..data.len().min(PIECE)];
+            let taken = poll_fn(|cx| {
+                let polled = Pin::new(&mut *self).poll_write(cx, piece);
+                pace.bound_io(cx, polled, |taken| *taken)
+            });
+            data = &data[taken.await?..];
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self, mut pace: Pace) -> io::Result<()> {
+        poll_fn(|cx| {
+            let polled = Pin::new(&mut self).poll_shutdown(cx);
+            pace.bound_io(cx, polled, |()| 0)
+        })
+        .await
     }
 
     fn lock(&self) -> MutexGuard<'_, Stream> {

@@ -13,7 +13,8 @@ pub struct SlotLimits {
     /// In all; `None` for any number. Default: 65,536.
     pub total: Option<u32>,
     /// From one address of IPv4, or one /64 of IPv6, which is what one customer gets;
-    /// `None` for any number. Unix sockets have no address and are counted in all alone.
+    /// `None` for any number. Unix sockets have no address and are counted in all alone. In a
+    /// [`Server`](super::Server), WebSockets that share a connection count one by one.
     /// Default: 256.
     pub per_address: Option<u32>,
 }
@@ -47,13 +48,11 @@ pub struct Slots(Arc<Shared>);
 /// calls of that, and is held for one look into a map. Shards would need the total beside
 /// them, and so share a cache line all the same.
 #[derive(Debug)]
-struct Shared {
-    limits: SlotLimits,
-    state: Mutex<State>,
-}
+struct Shared(Mutex<State>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    limits: SlotLimits,
     counts: SlotCounts,
     /// Hashed with a key of its own, so that nobody can choose addresses that collide.
     by_address: HashMap<Key, u32>,
@@ -93,23 +92,34 @@ pub struct SlotCounts {
 impl Slots {
     /// Places within limits.
     pub fn new(limits: SlotLimits) -> Self {
-        Self(Arc::new(Shared { limits, state: Mutex::default() }))
+        let (counts, by_address) = Default::default();
+        Self(Arc::new(Shared(Mutex::new(State { limits, counts, by_address }))))
+    }
+
+    /// Sets other limits. Slots that are taken are kept.
+    pub(crate) fn set_limits(&self, limits: SlotLimits) {
+        self.0.lock().limits = limits;
     }
 
     /// Takes a place for a connection, or says which limit is reached.
     pub fn take(&self, peer: &Peer) -> Result<Slot, NoSlot> {
-        let key = Key::of(peer);
-        let limits = &self.0.limits;
         let mut state = self.0.lock();
-        let total = limits.total.unwrap_or(u32::MAX);
+        let total = state.limits.total.unwrap_or(u32::MAX);
         if state.counts.in_use >= total {
             state.counts.refused_total += 1;
             return Err(NoSlot::Total(total));
         }
-        state.enter(key, limits)?;
+        let key = state.enter(Key::of(peer))?;
         state.counts.in_use += 1;
         drop(state);
         Ok(Slot { shared: self.0.clone(), key })
+    }
+
+    /// Counts for an address what is no connection of its own. `None` where there is no limit.
+    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+    pub(crate) fn claim(&self, client: &Peer) -> Result<Option<Claim>, NoSlot> {
+        let key = self.0.lock().enter(Key::of(client))?;
+        Ok((key != Key::Nobody).then(|| Claim { shared: self.0.clone(), key }))
     }
 
     /// How many are in use and were refused.
@@ -125,20 +135,23 @@ impl Slots {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    fn enter(&mut self, key: Key, limits: &SlotLimits) -> Result<(), NoSlot> {
-        let (Some(limit), true) = (limits.per_address, key != Key::Nobody) else { return Ok(()) };
+    /// Counts one more, and gives for whom, who is nobody where no limit asks for it.
+    fn enter(&mut self, key: Key) -> Result<Key, NoSlot> {
+        let (Some(limit), true) = (self.limits.per_address, key != Key::Nobody) else {
+            return Ok(Key::Nobody);
+        };
         let count = self.by_address.get(&key).copied().unwrap_or(0);
         if count >= limit {
             self.counts.refused_per_address += 1;
             return Err(NoSlot::PerAddress(limit));
         }
         self.by_address.insert(key, count + 1);
-        Ok(())
+        Ok(key)
     }
 
     fn leave(&mut self, key: Key) {
@@ -163,16 +176,22 @@ pub struct Slot {
 }
 
 impl Slot {
+    /// Whether it is counted for this address.
+    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+    pub(crate) fn is_for(&self, client: &Peer) -> bool {
+        self.key != Key::Nobody && self.key == Key::of(client)
+    }
+
     /// Counts the connection for another address, that of the client behind a proxy. If that
     /// one has too many, all stays as it was.
     pub fn move_to(&mut self, client: &Peer) -> Result<(), NoSlot> {
         let key = Key::of(client);
         if key != self.key {
             let mut state = self.shared.lock();
-            state.enter(key, &self.shared.limits)?;
+            let entered = state.enter(key)?;
             state.leave(self.key);
             drop(state);
-            self.key = key;
+            self.key = entered;
         }
         Ok(())
     }
@@ -183,6 +202,21 @@ impl Drop for Slot {
         let mut state = self.shared.lock();
         state.leave(self.key);
         state.counts.in_use -= 1;
+    }
+}
+
+/// That something is counted for an address, and not in all.
+#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+#[derive(Debug)]
+pub(crate) struct Claim {
+    shared: Arc<Shared>,
+    key: Key,
+}
+
+#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.shared.lock().leave(self.key);
     }
 }
 

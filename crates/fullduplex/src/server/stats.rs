@@ -28,8 +28,11 @@ pub struct Stats {
     pub traffic: Traffic,
     /// The round trips of keepalive pings.
     pub round_trips: Histogram,
-    /// How many handlers have panicked.
+    /// How often something of the application's has panicked: a handler, `authenticate`, the
+    /// service.
     pub panics: u64,
+    /// How often accepting a connection has failed, such as for want of open files (`EMFILE`).
+    pub accept_failures: u64,
 }
 
 /// How an opening handshake ended.
@@ -194,6 +197,10 @@ impl Record {
 
     pub(crate) fn round_trip(&self, took: Duration) {
         self.lock().round_trips.record(took);
+    }
+
+    pub(crate) fn accept_failed(&self) {
+        self.lock().accept_failures += 1;
     }
 
     pub(crate) fn panic(&self) {

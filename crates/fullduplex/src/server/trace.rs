@@ -57,9 +57,9 @@ mod on {
         debug!(parent: span, how, received = in_all.0, sent = in_all.1, "closed");
     }
 
-    /// A handler panicked.
-    pub(crate) fn panicked() {
-        error!("the handler panicked");
+    /// Something of the application's panicked.
+    pub(crate) fn panicked(what: &'static str) {
+        error!("{what} panicked");
     }
 }
 
@@ -83,7 +83,7 @@ mod off {
     pub(crate) fn failed(_: &Peer, _: &Error) {}
     pub(crate) fn no_room(_: &Peer, _: &dyn std::fmt::Display) {}
     pub(crate) fn closed(_: &Span, _: Option<&CloseInfo>, _: &Traffic) {}
-    pub(crate) fn panicked() {}
+    pub(crate) fn panicked(_: &'static str) {}
     pub(crate) fn not_accepted(_: &std::io::Error) {}
 }
 

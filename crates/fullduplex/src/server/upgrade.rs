@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::net::UnixStream;
 
 use super::members::Place;
-use super::patience::Patient;
+use super::pace::Paced;
 use super::rejection::Rejection;
 use super::request::{Asked, Denied, rules};
 use super::{ServerConfig, ServerHandle, handshake};
@@ -222,7 +222,7 @@ impl Future for Upgrade {
             let websocket =
                 WebSocket::from_handshake(stream, Role::Server, config, deflate, leftover);
             if let Some(place) = self.place.take() {
-                let protocol = self.protocol.as_deref();
+                let protocol = self.config.known_protocol(self.protocol.as_deref());
                 handshake::opened(&websocket, place, &self.request, protocol);
             }
             Ok(websocket.with_protocol(self.protocol.take()))
@@ -232,7 +232,7 @@ impl Future for Upgrade {
 
 impl fmt::Debug for Upgrade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upgrade").field("protocol", &self.protocol).finish_non_exhaustive()
+        handshake::fmt_request(f, "Upgrade", &self.request)
     }
 }
 
@@ -264,7 +264,7 @@ fn unwrapped(upgraded: Upgraded) -> (NetStream, BytesMut) {
         Ok(parts) => return parts,
         Err(upgraded) => upgraded,
     };
-    match upgraded.downcast::<TokioIo<Patient<Rewind<NetStream>>>>() {
+    match upgraded.downcast::<TokioIo<Paced<Rewind<NetStream>>>>() {
         Ok(parts) => {
             let (before, stream) = parts.io.into_inner().into_inner().into_parts();
             let mut leftover = BytesMut::from(parts.read_buf);

@@ -8,8 +8,11 @@ use std::sync::Arc;
 use std::thread;
 
 use super::{BACKLOG, Handshake, Listener, Server, ServerConfig, ServerHandle, bind};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::websocket::WebSocket;
+
+/// The most threads of a server.
+const MAX_THREADS: usize = 1024;
 
 /// A server on several threads, each of which has a runtime and a listener of its own and
 /// keeps the connections that the system gives it: nothing moves between cores.
@@ -17,6 +20,10 @@ use crate::websocket::WebSocket;
 /// The listeners share the port (`SO_REUSEPORT`), so that a new process may listen beside an
 /// old one, which is then drained: nothing is refused in between, but what waits in the old
 /// one's queue when it ends. Limits and figures are those of all threads together.
+///
+/// [HTTP/3](Server::http3) is served by the first thread alone, as the packets of a connection
+/// have to come to one socket; no other process can have the port of UDP until this one has
+/// ended.
 ///
 /// ```no_run
 /// use fullduplex::server::Workers;
@@ -37,10 +44,14 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Listens on an address with so many threads to be; 0 for one a core.
+    /// Listens on an address with so many threads to be, 1,024 at most; 0 for one a core.
     pub fn bind(address: SocketAddr, threads: usize) -> Result<Self, Error> {
+        if threads > MAX_THREADS {
+            let why = format!("{threads} threads are more than a server can have ({MAX_THREADS})");
+            return Err(Error::new(ErrorKind::Misuse, why));
+        }
         let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let threads = if threads == 0 { cores() } else { threads };
+        let threads = if threads == 0 { cores().min(MAX_THREADS) } else { threads };
         let listen =
             |address| bind(address, true, BACKLOG).map_err(|error| Error::io("listening", error));
         let first = listen(address)?;
@@ -58,7 +69,7 @@ impl Workers {
         self.with(|server| server.config(config))
     }
 
-    /// Changes the server that each thread runs: its TLS, its service.
+    /// Changes the server that each thread runs: its TLS, its service, HTTP/3.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(Server) -> Server) -> Self {
         self.server = change(self.server);
@@ -70,7 +81,7 @@ impl Workers {
         self.address
     }
 
-    /// To watch it and to end it while it serves. To be taken after the configuration.
+    /// To watch it and to end it while it serves.
     pub fn handle(&self) -> ServerHandle {
         self.server.handle()
     }
@@ -78,7 +89,8 @@ impl Workers {
     /// Opens a WebSocket for each request that asks for one and runs `handler` with it, as
     /// [`Server::serve`] does, until the server was [drained](ServerHandle::drain).
     ///
-    /// It blocks the thread that calls it, and fails if a thread or a runtime can't be had.
+    /// It blocks the thread that calls it, and fails if a thread or a runtime can't be had, or
+    /// as [`Server::serve`] does.
     pub fn serve<H, F>(self, handler: H) -> Result<(), Error>
     where
         H: Fn(WebSocket) -> F + Send + Sync + 'static,
@@ -94,7 +106,7 @@ impl Workers {
     /// Runs `handler` with each request, as [`Server::serve_handshakes`] does, until the
     /// server was [drained](ServerHandle::drain).
     ///
-    /// It blocks the thread that calls it, and fails if a thread or a runtime can't be had.
+    /// It blocks the thread that calls it, and fails as [`serve`](Self::serve) does.
     pub fn serve_handshakes<H, F>(self, handler: H) -> Result<(), Error>
     where
         H: Fn(Handshake) -> F + Send + Sync + 'static,
@@ -107,7 +119,7 @@ impl Workers {
         })
     }
 
-    fn run<F: Future<Output = ()>>(
+    fn run<F: Future<Output = Result<(), Error>>>(
         self,
         serve: impl Fn(Server) -> F + Send + Sync,
     ) -> Result<(), Error> {
@@ -121,13 +133,12 @@ impl Workers {
                 let thread = thread::Builder::new().name(name).spawn_scoped(scope, move || {
                     let mut runtime = tokio::runtime::Builder::new_current_thread();
                     let run = || {
-                        runtime.enable_all().build()?.block_on(async {
-                            let listener = Listener::try_from(listener)?;
-                            serve(server.twin().listen(listener)).await;
-                            Ok(())
+                        runtime.enable_all().build().map_err(started)?.block_on(async {
+                            let listener = Listener::try_from(listener).map_err(started)?;
+                            serve(server.twin(i == 0).listen(listener)).await
                         })
                     };
-                    run().inspect_err(|_: &io::Error| server.end())
+                    run().inspect_err(|_| server.end())
                 });
                 match thread {
                     Ok(thread) => threads.push(thread),
@@ -139,8 +150,8 @@ impl Workers {
                 }
             }
             for thread in threads {
-                let ended = thread.join().unwrap_or_else(|_| Err(io::Error::other("it panicked")));
-                ended.map_err(started)?;
+                let panicked = |_| Err(started(io::Error::other("it panicked")));
+                thread.join().unwrap_or_else(panicked)?;
             }
             Ok(())
         })

@@ -23,7 +23,7 @@ struct Draining {
     runtime: Runtime,
     address: SocketAddr,
     handle: ServerHandle,
-    serving: JoinHandle<()>,
+    serving: JoinHandle<Result<(), fullduplex::Error>>,
     /// Handlers of `/later` wait for it before they accept.
     accept: Arc<Notify>,
 }
@@ -87,12 +87,14 @@ fn a_drain_cuts_off_whatever_stands_still() {
     all[6].write_all(&frame(HEADERS, END_HEADERS, 1, &websocket("/"))).unwrap();
     all[6].write_all(&frame(0, 0, 1, &ws_frame(0x82, b"hello"))).unwrap();
     wait_until("all have come", || handle.websockets() == 2 && handle.connections() == 7);
+    // Told before it has answered, the handler would be done.
+    wait_until("it is heard", || handle.stats().traffic.received.binary == 1);
     let drain = Drain { deadline: Duration::from_millis(500), spread: Duration::ZERO };
     let report = runtime.block_on(handle.drain(drain));
     println!("a drain of what stands still: {report}");
     assert_eq!((report.told, report.cut), (2, 2));
     assert!(report.cut_http >= 4, "{report}");
-    runtime.block_on(serving).unwrap();
+    runtime.block_on(serving).unwrap().unwrap();
     wait_until("all sockets are closed", || count_gone(&mut all) == all.len());
 }
 
@@ -117,5 +119,5 @@ fn nothing_is_accepted_during_a_drain() {
     );
     let report = runtime.block_on(draining).unwrap();
     assert_eq!((report.told, report.cut, report.cut_http), (0, 0, 0));
-    runtime.block_on(serving).unwrap();
+    runtime.block_on(serving).unwrap().unwrap();
 }

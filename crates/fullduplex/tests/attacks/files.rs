@@ -23,6 +23,7 @@ fn serve_with_few_files() {
     runtime.block_on(async {
         let server = Server::bind("127.0.0.1:0").await.unwrap();
         println!("\nlistening on {}", server.local_addr().unwrap());
+        let handle = server.handle();
         tokio::spawn(server.serve(|mut websocket| async move {
             while let Some(Ok(message)) = websocket.next().await {
                 let _ = websocket.send(message).await;
@@ -30,6 +31,7 @@ fn serve_with_few_files() {
         }));
         let over = tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0]));
         over.await.unwrap().unwrap();
+        println!("\nfailures {}", handle.stats().accept_failures);
     });
 }
 
@@ -56,9 +58,9 @@ fn a_server_without_files_goes_on() {
     child.args(["--exact", "files::serve_with_few_files", "--ignored", "--nocapture"]);
     let child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut serving = Serving(child);
-    let lines = BufReader::new(serving.0.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let mut listening = lines.filter_map(|line| line.strip_prefix("listening on ")?.parse().ok());
-    let address: SocketAddr = listening.next().unwrap();
+    let mut lines = BufReader::new(serving.0.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut said = |what: &str| lines.find_map(|line| Some(line.strip_prefix(what)?.to_owned()));
+    let address: SocketAddr = said("listening on ").unwrap().parse().unwrap();
 
     let mut sibling = open(0, address, "/");
     echoed(&mut sibling);
@@ -87,5 +89,8 @@ fn a_server_without_files_goes_on() {
         echoed(&mut open(i, address, "/"));
     }
     echoed(&mut sibling);
+    serving.0.stdin.take().unwrap().write_all(b"!").unwrap();
+    let failures: u64 = said("failures ").unwrap().parse().unwrap();
+    assert!(failures > 0, "they are counted");
     println!("too many open files: a newcomer was served in {during:.1?} during the storm");
 }

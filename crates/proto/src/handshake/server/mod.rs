@@ -74,13 +74,22 @@ impl<'h, H: HeaderSource<'h>> Request<'h, H> {
         self.check().map_err(|reason| Refusal::of_request(reason, self))
     }
 
+    /// The host that the request is for, whatever it asks for: also an ordinary request has one
+    /// (RFC 9110 §7.2, RFC 9112 §3.2, RFC 9113 §8.3.1). Only HTTP/1.0 does without.
+    pub fn host(&self) -> Result<Option<&'h str>, Refusal> {
+        match self.one_host() {
+            Err(Reason::HostMissing) if self.carrier == (Carrier::Http1 { minor: 0 }) => Ok(None),
+            host => host.map(Some).map_err(|reason| Refusal::of_request(reason, self)),
+        }
+    }
+
     fn check(&self) -> Result<Offer<'h>, Reason> {
         self.check_kind()?;
         self.check_method()?;
         if self.announces_body() {
             return Err(Reason::BodyAnnounced);
         }
-        let host = self.host()?;
+        let host = self.one_host()?;
         self.check_upgrade()?;
         self.check_version()?;
         Ok(Offer {
@@ -130,7 +139,7 @@ impl<'h, H: HeaderSource<'h>> Request<'h, H> {
     }
 
     /// The authority that the request is for.
-    fn host(&self) -> Result<&'h str, Reason> {
+    fn one_host(&self) -> Result<&'h str, Reason> {
         let field = match single(self.headers, names::HOST) {
             Single::One(value) => Some(Authority::parse(value).ok_or(Reason::HostInvalid)?),
             Single::Repeated => return Err(Reason::HostRepeated),

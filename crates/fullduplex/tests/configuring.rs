@@ -1,0 +1,196 @@
+//! What a server is told before it serves: in any order, or it says what is wrong.
+
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
+#![cfg(all(feature = "http2", feature = "http3"))]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use fullduplex::client::{Proxies, Roots, TlsSettings, Version};
+use fullduplex::server::{
+    Certificate, Drain, HttpVersion, Outcome, Pem, Server, ServerConfig, ServerHandle, TlsConfig,
+    Workers,
+};
+use fullduplex::{Client, Error, ErrorKind, WebSocket};
+
+/// TLS for `localhost`, and the authority that knows it.
+fn tls() -> (TlsConfig, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let pem = Certificate::new(Pem::text(certificate.clone()), Pem::text(key));
+    (TlsConfig::builder().certificate(pem).build().unwrap(), certificate)
+}
+
+fn client(version: Version, authority: &str) -> Client {
+    let tls = TlsSettings::new().roots(Roots::None).add_authorities(authority.as_bytes());
+    let builder = Client::builder().proxies(Proxies::none()).version(version);
+    builder.tls(tls.unwrap()).build().unwrap()
+}
+
+async fn echo(mut websocket: WebSocket) {
+    while let Some(Ok(message)) = websocket.next().await {
+        if websocket.send(message).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn server() -> Server {
+    Server::bind("127.0.0.1:0").await.unwrap()
+}
+
+/// Room for two connections, and for what they say.
+fn two() -> ServerConfig {
+    let mut config = ServerConfig { http2: true, ..ServerConfig::default() };
+    config.limits.connections.total = Some(2);
+    config.websocket.limits.max_message_size = Some(10);
+    config
+}
+
+async fn say(websocket: &mut WebSocket, text: &str) {
+    websocket.send(text).await.unwrap();
+    assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some(text));
+}
+
+#[tokio::test]
+async fn a_handle_is_of_its_server_whenever_it_is_taken() {
+    let before = server().await;
+    let handle = before.handle();
+    let before = before.config(two());
+    let after = server().await.config(two());
+    let other = after.handle();
+    for (server, handle) in [(before, handle), (after, other)] {
+        let url = format!("ws://{}/", server.local_addr().unwrap());
+        let serving = tokio::spawn(server.serve(echo));
+        let client = Client::builder().proxies(Proxies::none()).build().unwrap();
+        let (mut first, _) = client.connect(&url).await.unwrap();
+        let (mut second, _) = client.connect(&url).await.unwrap();
+        say(&mut first, "one").await;
+        say(&mut second, "two").await;
+        assert_eq!((handle.websockets(), handle.stats().accepted), (2, 2));
+        // The limits are those of the configuration.
+        let error = client.connect(&url).await.unwrap_err();
+        assert_eq!(error.response().unwrap().status(), 503);
+        assert_eq!(handle.stats().connections.refused_total, 1);
+        let told = async {
+            assert!(first.next().await.is_none());
+            assert!(second.next().await.is_none());
+        };
+        let drain = Drain { spread: Duration::ZERO, ..Drain::default() };
+        let (report, ()) = tokio::join!(handle.drain(drain), told);
+        assert_eq!((report.told, report.cut), (2, 0));
+        serving.await.unwrap().unwrap();
+    }
+}
+
+/// A WebSocket on HTTP/3, which is held to the configuration.
+async fn held_on_http3(address: SocketAddr, authority: &str, handle: &ServerHandle) {
+    let client = client(Version::Http3, authority);
+    let url = format!("wss://localhost:{}/", address.port());
+    let (mut websocket, response) = client.connect(&url).await.unwrap();
+    assert_eq!(response.version(), http::Version::HTTP_3);
+    say(&mut websocket, "short").await;
+    assert_eq!(handle.stats().handshakes[&Outcome::Opened(HttpVersion::Http3)], 1);
+    websocket.send("more than ten bytes").await.unwrap();
+    assert!(websocket.next().await.is_none());
+    assert_eq!(websocket.close_info().unwrap().code().get(), 1009);
+}
+
+#[tokio::test]
+async fn http3_in_any_order() {
+    let (tls, authority) = tls();
+    let at = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = || fullduplex::server::Listener::try_from(at()).unwrap();
+    for order in 0..4 {
+        let server = match order {
+            0 => server().await.config(two()).tls(tls.clone()).http3(),
+            1 => server().await.http3().tls(tls.clone()).config(two()),
+            2 => server().await.tls(tls.clone()).http3().config(two()),
+            // What it listens on later has a port of UDP too.
+            _ => server().await.http3().config(two()).listen(listener()).tls(tls.clone()),
+        };
+        let (address, handle) = (server.local_addr().unwrap(), server.handle());
+        let serving = tokio::spawn(server.serve(echo));
+        held_on_http3(address, &authority, &handle).await;
+        serving.abort();
+    }
+    let later = at();
+    let address = later.local_addr().unwrap();
+    let later = fullduplex::server::Listener::try_from(later).unwrap();
+    let server = server().await.tls(tls).config(two()).http3().listen(later);
+    let handle = server.handle();
+    let serving = tokio::spawn(server.serve(echo));
+    held_on_http3(address, &authority, &handle).await;
+    serving.abort();
+}
+
+#[test]
+fn workers_speak_http3_by_one_of_them() {
+    let (tls, authority) = tls();
+    let workers = Workers::bind("127.0.0.1:0".parse().unwrap(), 3).unwrap();
+    let (address, handle) = (workers.local_addr(), workers.handle());
+    let workers = workers.with(|server| server.http3().tls(tls)).config(two());
+    let serving = std::thread::spawn(move || workers.serve(echo));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        held_on_http3(address, &authority, &handle).await;
+        // On TCP there are all of them.
+        let url = format!("wss://localhost:{}/", address.port());
+        let (mut websocket, _) = client(Version::Http2, &authority).connect(&url).await.unwrap();
+        say(&mut websocket, "over TCP").await;
+        drop(websocket);
+        handle.drain(Drain { spread: Duration::ZERO, ..Drain::default() }).await;
+    });
+    serving.join().unwrap().unwrap();
+}
+
+type Change = fn(&mut ServerConfig);
+
+/// What is wrong with a server.
+async fn wrong(server: Server) -> Error {
+    let ended = tokio::time::timeout(Duration::from_secs(20), server.serve(echo)).await;
+    ended.expect("it serves").unwrap_err()
+}
+
+#[tokio::test]
+async fn what_can_not_be_served_is_said() {
+    let error = wrong(server().await.http3()).await;
+    assert_eq!(error.kind(), ErrorKind::Misuse);
+    assert!(error.to_string().contains("HTTP/3 needs TLS"), "{error}");
+
+    let server_of_tcp = server().await.tls(tls().0);
+    let address = server_of_tcp.local_addr().unwrap();
+    let taken = std::net::UdpSocket::bind(address).unwrap();
+    let error = wrong(server_of_tcp.http3()).await;
+    assert_eq!(error.kind(), ErrorKind::Io);
+    let words = format!("{error:?}");
+    assert!(words.contains(&format!("{address} of UDP")), "{words}");
+    drop(taken);
+
+    let changes: [(&str, Change); 3] = [
+        ("handshake_timeout", |config| config.handshake.handshake_timeout = Duration::ZERO),
+        ("limits.idle_timeout", |config| config.limits.idle_timeout = Duration::ZERO),
+        ("limits.stall_timeout", |config| config.limits.stall_timeout = Duration::ZERO),
+    ];
+    for (setting, change) in changes {
+        let mut config = ServerConfig::default();
+        change(&mut config);
+        let error = wrong(server().await.config(config)).await;
+        assert_eq!(error.kind(), ErrorKind::Misuse);
+        assert!(error.to_string().starts_with(&format!("{setting} is zero")), "{error}");
+    }
+}
+
+#[test]
+fn threads_have_a_bound() {
+    for threads in [1025, usize::MAX] {
+        let error = Workers::bind("127.0.0.1:0".parse().unwrap(), threads).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Misuse);
+        assert!(error.to_string().contains("(1024)"), "{error}");
+    }
+    // Whatever is wrong with one thread's part ends all.
+    let workers = Workers::bind("127.0.0.1:0".parse().unwrap(), 3).unwrap();
+    let error = workers.with(Server::http3).serve(echo).unwrap_err();
+    assert!(error.to_string().contains("HTTP/3 needs TLS"), "{error}");
+}

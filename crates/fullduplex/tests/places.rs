@@ -1,0 +1,250 @@
+//! For whom WebSockets are counted, whatever carries them and whoever stands before the server.
+
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
+#![cfg(all(feature = "http2", feature = "http3", feature = "hyper"))]
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use fullduplex::client::{Proxies, Roots, TlsSettings, Version};
+use fullduplex::server::{
+    Body, Certificate, ForwardedHeader, Pem, ProxyMode, Server, ServerConfig, ServerHandle,
+    TlsConfig,
+};
+use fullduplex::{Client, WebSocket};
+use h2::client::SendRequest;
+use h2::ext::Protocol;
+use http::{Request, Response, StatusCode};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// Empty pages.
+#[derive(Clone)]
+struct Pages;
+
+impl tower_service::Service<Request<Body>> for Pages {
+    type Response = Response<Empty>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Empty>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Body>) -> Self::Future {
+        ready(Ok(Response::new(Empty)))
+    }
+}
+
+struct Empty;
+
+impl http_body::Body for Empty {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        Poll::Ready(None)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        true
+    }
+}
+
+/// Behind proxies on this machine, with so many places for an address.
+fn behind_proxies(per_address: u32) -> ServerConfig {
+    let mut config = ServerConfig { http2: true, ..ServerConfig::default() };
+    config.limits.connections.per_address = Some(per_address);
+    config.forwarding.header = ForwardedHeader::XForwardedFor;
+    config.forwarding.trusted = "127.0.0.1".parse().unwrap();
+    config
+}
+
+async fn echo(mut websocket: WebSocket) {
+    while let Some(Ok(message)) = websocket.next().await {
+        if websocket.send(message).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn server(config: ServerConfig) -> (SocketAddr, ServerHandle) {
+    let server = Server::bind("127.0.0.1:0").await.unwrap().config(config).service(Pages);
+    let (address, handle) = (server.local_addr().unwrap(), server.handle());
+    tokio::spawn(server.serve(echo));
+    (address, handle)
+}
+
+/// So that it is open for the server too.
+async fn say(websocket: &mut WebSocket) {
+    websocket.send("hello").await.unwrap();
+    assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some("hello"));
+}
+
+async fn left(handle: &ServerHandle, websockets: usize) {
+    while handle.websockets() > websockets {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn on_every_version_a_client_behind_a_proxy_has_so_many() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (authority, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let pem = Certificate::new(Pem::text(authority.clone()), Pem::text(key));
+    let tls = TlsConfig::builder().certificate(pem).build().unwrap();
+    let server = Server::bind("127.0.0.1:0").await.unwrap().config(behind_proxies(2));
+    let server = server.service(Pages).tls(tls).http3();
+    let url = format!("wss://localhost:{}/", server.local_addr().unwrap().port());
+    let handle = server.handle();
+    tokio::spawn(server.serve(echo));
+    let client = |version: Version, from: &str| {
+        let tls = TlsSettings::new().roots(Roots::None).add_authorities(authority.as_bytes());
+        let builder = Client::builder().proxies(Proxies::none()).version(version);
+        builder.tls(tls.unwrap()).header("x-forwarded-for", from).build().unwrap()
+    };
+    // All versions together count for one.
+    let versions = [Version::Http1, Version::Http2, Version::Http3];
+    for (i, version) in versions.into_iter().enumerate() {
+        let (a, b) = (client(version, "192.0.2.1"), client(version, "192.0.2.2"));
+        let (mut one, _) = a.connect(&url).await.unwrap();
+        say(&mut one).await;
+        let (mut other, _) =
+            client(versions[(i + 1) % 3], "192.0.2.1").connect(&url).await.unwrap();
+        say(&mut other).await;
+        let error = a.connect(&url).await.unwrap_err();
+        let refusal = error.response().unwrap();
+        assert_eq!(refusal.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(refusal.body(), "per_address (2) connections stand\n");
+        let (mut fine, _) = b.connect(&url).await.unwrap();
+        say(&mut fine).await;
+        let open = handle.websockets();
+        drop(other);
+        left(&handle, open - 1).await;
+        let (mut again, _) = a.connect(&url).await.unwrap();
+        say(&mut again).await;
+        drop((one, fine, again));
+        left(&handle, 0).await;
+    }
+    assert_eq!(handle.stats().connections.refused_per_address, 3);
+}
+
+/// What a stream of HTTP/2 is answered when it asks for a WebSocket, and what holds it open.
+async fn open(
+    send: &mut SendRequest<Bytes>,
+    from: Option<&str>,
+) -> (StatusCode, impl Sized + use<>) {
+    let request = Request::connect("http://a/").extension(Protocol::from_static("websocket"));
+    let request = request.header("sec-websocket-version", "13");
+    let request = match from {
+        Some(from) => request.header("x-forwarded-for", from),
+        None => request,
+    };
+    let mut ready = send.clone().ready().await.unwrap();
+    let (answer, stream) = ready.send_request(request.body(()).unwrap(), false).unwrap();
+    let answer = answer.await.unwrap();
+    (answer.status(), (answer, stream))
+}
+
+async fn http2(address: SocketAddr, before: &str) -> SendRequest<Bytes> {
+    let mut tcp = TcpStream::connect(address).await.unwrap();
+    tcp.write_all(before.as_bytes()).await.unwrap();
+    let (send, connection) = h2::client::handshake(tcp).await.unwrap();
+    tokio::spawn(connection);
+    let mut send = send.ready().await.unwrap();
+    // The SETTINGS have come with the first answer.
+    let page = Request::get("http://a/").body(()).unwrap();
+    let (answer, _) = send.send_request(page, true).unwrap();
+    assert_eq!(answer.await.unwrap().status(), 200);
+    send
+}
+
+#[tokio::test]
+async fn streams_of_several_clients_on_one_connection() {
+    let (address, handle) = server(behind_proxies(1)).await;
+    let mut send = http2(address, "").await;
+    let (status, first) = open(&mut send, Some("192.0.2.1")).await;
+    assert_eq!(status, 200);
+    assert_eq!(open(&mut send, Some("192.0.2.1")).await.0, 429);
+    let (status, other) = open(&mut send, Some("192.0.2.2")).await;
+    assert_eq!(status, 200);
+    assert_eq!(open(&mut http2(address, "").await, Some("192.0.2.1")).await.0, 429);
+    drop(first);
+    left(&handle, 1).await;
+    assert_eq!(open(&mut send, Some("192.0.2.2")).await.0, 429);
+    assert_eq!(open(&mut send, Some("192.0.2.1")).await.0, 200);
+    drop(other);
+}
+
+#[tokio::test]
+async fn a_connection_of_one_client_is_counted_with_its_first_websocket() {
+    let mut config = behind_proxies(2);
+    config.proxy_protocol.mode = ProxyMode::Required;
+    config.proxy_protocol.trusted = "127.0.0.1".parse().unwrap();
+    let (address, handle) = server(config).await;
+    let client = "PROXY TCP4 192.0.2.8 10.0.0.2 1 2\r\n";
+    let mut send = http2(address, client).await;
+    let (status, first) = open(&mut send, None).await;
+    assert_eq!(status, 200);
+    let (status, second) = open(&mut send, None).await;
+    assert_eq!(status, 200);
+    assert_eq!(open(&mut send, None).await.0, 429);
+    // The connection itself counts too.
+    let mut tcp = TcpStream::connect(address).await.unwrap();
+    tcp.write_all(format!("{client}GET / HTTP/1.1\r\n").as_bytes()).await.unwrap();
+    assert_eq!(tcp.read(&mut [0]).await.unwrap_or(0), 0);
+    // Whichever of them goes, one takes its place.
+    for gone in [first, second] {
+        drop(gone);
+        left(&handle, 1).await;
+        let (status, new) = open(&mut send, None).await;
+        assert_eq!(status, 200);
+        assert_eq!(open(&mut send, None).await.0, 429);
+        drop(new);
+        left(&handle, 1).await;
+        std::mem::forget(open(&mut send, None).await);
+    }
+    drop(send);
+}
+
+/// A page for one client, and then a WebSocket for another, by the connection of a proxy.
+#[tokio::test]
+async fn a_proxys_connection_is_used_for_one_after_the_other() {
+    let (address, handle) = server(behind_proxies(1)).await;
+    let asks = async |page_for: &str, websocket_for: &str| {
+        let mut tcp = TcpStream::connect(address).await.unwrap();
+        let page = format!("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {page_for}\r\n\r\n");
+        tcp.write_all(page.as_bytes()).await.unwrap();
+        let mut answers = Vec::new();
+        while !answers.ends_with(b"\r\n\r\n") {
+            tcp.read_buf(&mut answers).await.unwrap();
+        }
+        assert!(answers.starts_with(b"HTTP/1.1 200 "));
+        answers.clear();
+        let upgrade = format!(
+            "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {websocket_for}\r\n\
+             Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        tcp.write_all(upgrade.as_bytes()).await.unwrap();
+        tcp.read_buf(&mut answers).await.unwrap();
+        let status = String::from_utf8_lossy(&answers[9..12]).into_owned();
+        (status, tcp)
+    };
+    let (status, first) = asks("192.0.2.1", "192.0.2.2").await;
+    assert_eq!(status, "101");
+    assert_eq!(asks("192.0.2.1", "192.0.2.2").await.0, "429");
+    // For the pages of the other nothing is held.
+    let (status, _second) = asks("192.0.2.2", "192.0.2.1").await;
+    assert_eq!(status, "101");
+    drop(first);
+    left(&handle, 1).await;
+    assert_eq!(asks("192.0.2.1", "192.0.2.2").await.0, "101");
+}

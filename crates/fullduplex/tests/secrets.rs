@@ -1,0 +1,255 @@
+//! What is logged: at TRACE, by all that runs in the server's process, there is no secret of a
+//! request and nothing of a message.
+
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
+#![cfg(all(feature = "http2", feature = "http3", feature = "hyper", feature = "tracing"))]
+
+use std::convert::Infallible;
+use std::fmt::{Debug, Write as _};
+use std::future::{Ready, ready};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use fullduplex::client::{Proxies, Roots, TlsSettings, Version};
+use fullduplex::server::{
+    Body, Certificate, Drain, Handshake, OriginPolicy, Pem, Server, ServerConfig, TlsConfig,
+};
+use fullduplex::{Client, ClientBuilder, CloseCode};
+use http::{Request, Response, StatusCode};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+/// All that is logged, by whomever, on all levels.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<String>>);
+
+struct Line<'a>(&'a mut String);
+
+impl Visit for Line<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        write!(self.0, " {field}={value:?}").unwrap();
+    }
+}
+
+static SPANS: AtomicU64 = AtomicU64::new(1);
+
+impl Subscriber for Log {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let mut log = self.0.lock().unwrap();
+        let of = span.metadata();
+        write!(log, "\n{} {} span {}", of.level(), of.target(), of.name()).unwrap();
+        span.record(&mut Line(&mut log));
+        Id::from_u64(SPANS.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn record(&self, _: &Id, values: &Record<'_>) {
+        values.record(&mut Line(&mut self.0.lock().unwrap()));
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut log = self.0.lock().unwrap();
+        write!(log, "\n{} {}", event.metadata().level(), event.metadata().target()).unwrap();
+        event.record(&mut Line(&mut log));
+    }
+
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+#[derive(Clone)]
+struct Pages;
+
+impl tower_service::Service<Request<Body>> for Pages {
+    type Response = Response<Page>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Page>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        assert!(!request.uri().path().ends_with("panics"), "as asked for");
+        ready(Ok(Response::new(Page(Some("secret-page".into())))))
+    }
+}
+
+struct Page(Option<Bytes>);
+
+impl http_body::Body for Page {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.take().map(|page| Ok(http_body::Frame::data(page))))
+    }
+}
+
+async fn answer(mut handshake: Handshake) {
+    match handshake.request().uri().path() {
+        "/refused" => {
+            let mut response = Response::new("secret-answer");
+            *response.status_mut() = StatusCode::FORBIDDEN;
+            return drop(handshake.respond(response).await);
+        }
+        "/panics" => panic!("as asked for"),
+        // The application agrees to a client's token.
+        "/token" => handshake.set_protocol(Some("secret-token".into())),
+        _ => {}
+    }
+    handshake.add_header("x-issued", "secret-issued");
+    let Ok(mut websocket) = handshake.accept().await else { return };
+    while let Some(Ok(message)) = websocket.next().await {
+        assert_ne!(message.as_text(), Some("secret-panic"), "as asked for");
+        let _ = websocket.send(message).await;
+    }
+}
+
+fn with_secrets(version: Version, authority: &str) -> ClientBuilder {
+    let tls = TlsSettings::new().roots(Roots::None).add_authorities(authority.as_bytes());
+    Client::builder()
+        .proxies(Proxies::none())
+        .version(version)
+        .tls(tls.unwrap())
+        .header("authorization", "Bearer secret-bearer")
+        .header("cookie", "session=secret-cookie")
+        .subprotocol("chat")
+        .subprotocol("secret-token")
+}
+
+#[test]
+fn nothing_secret_is_logged() {
+    let log = Log::default();
+    tracing::subscriber::set_global_default(log.clone()).unwrap();
+    // What tells of panics on the standard error is the program's own.
+    std::panic::set_hook(Box::new(|_| {}));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(all_of_it());
+    drop(runtime);
+    drop(std::panic::take_hook());
+
+    let log = log.0.lock().unwrap();
+    // It was listening to all of them.
+    for said in [
+        "TRACE h2",
+        "DEBUG fullduplex",
+        "opened",
+        "protocol=\"chat\"",
+        "refused",
+        "status=403",
+        "status=401",
+        "the handler panicked",
+        "authenticate panicked",
+        "the service panicked",
+        "no request",
+        "/accepted",
+        "closed",
+    ] {
+        assert!(log.contains(said), "{said} is not in the log:\n{log}");
+    }
+    let told = log.lines().filter(|line| line.contains("secret")).collect::<Vec<_>>();
+    assert!(told.is_empty(), "{told:#?}");
+    // Nor in the base64 of Basic, nor as bytes of an array.
+    for hidden in ["c2VjcmV0", "115, 101, 99, 114, 101, 116", "\\x73\\x65\\x63"] {
+        assert!(!log.contains(hidden), "{hidden}");
+    }
+}
+
+async fn all_of_it() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (authority, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let pem = Certificate::new(Pem::text(authority.clone()), Pem::text(key));
+    let tls = TlsConfig::builder().certificate(pem).build().unwrap();
+    let mut config = ServerConfig { http2: true, ..ServerConfig::default() };
+    config.protocols = vec!["chat".into()];
+    config.origin = OriginPolicy::SameHost;
+    config.websocket.limits.max_message_size = Some(1000);
+    let server = Server::bind("127.0.0.1:0").await.unwrap().config(config).service(Pages);
+    let server = server.tls(tls).http3().authenticate(|request| async move {
+        let path = request.uri().path().to_owned();
+        assert_ne!(path, "/looking-panics", "as asked for");
+        if path == "/unknown" {
+            let mut response = Response::new(Bytes::from_static(b"secret-answer"));
+            *response.status_mut() = StatusCode::UNAUTHORIZED;
+            return Err(response);
+        }
+        Ok(request)
+    });
+    let port = server.local_addr().unwrap().port();
+    let handle = server.handle();
+    let serving = tokio::spawn(server.serve_handshakes(answer));
+
+    for version in [Version::Http1, Version::Http2, Version::Http3] {
+        let url = |path: &str| format!("wss://localhost:{port}/{path}?token=secret-query");
+        let client = with_secrets(version, &authority).build().unwrap();
+        for path in ["accepted", "token"] {
+            let (mut websocket, _) = client.connect(&url(path)).await.unwrap();
+            for text in ["secret-message".to_owned(), "secret".repeat(100)] {
+                websocket.send(text.clone()).await.unwrap();
+                assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some(&*text));
+            }
+            websocket.close(CloseCode::new(4000), "").await.unwrap();
+        }
+        for path in ["refused", "unknown", "panics", "looking-panics"] {
+            client.connect(&url(path)).await.unwrap_err();
+        }
+        // Too long, no text, and a panic in between.
+        let (mut websocket, _) = client.connect(&url("accepted")).await.unwrap();
+        websocket.send("secret".repeat(200)).await.unwrap();
+        assert!(websocket.next().await.is_none());
+        let (mut websocket, _) = client.connect(&url("accepted")).await.unwrap();
+        websocket.send("secret-panic").await.unwrap();
+        assert!(websocket.next().await.is_none());
+        // Of another page, and with a token that is no token.
+        let foreign = with_secrets(version, &authority).header("origin", "https://evil.example");
+        foreign.build().unwrap().connect(&url("foreign")).await.unwrap_err();
+    }
+    raw(port, &authority).await;
+    handle.drain(Drain { spread: Duration::ZERO, ..Drain::default() }).await;
+    serving.await.unwrap().unwrap();
+}
+
+/// Requests that our client does not send.
+async fn raw(port: u16, authority: &str) {
+    use rustls::pki_types::pem::PemObject as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut roots = rustls::RootCertStore::empty();
+    let authority = rustls::pki_types::CertificateDer::from_pem_slice(authority.as_bytes());
+    roots.add(authority.unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider);
+    let tls = tls.with_safe_default_protocol_versions().unwrap();
+    let tls = tls.with_root_certificates(roots).with_no_client_auth();
+    let tls = tokio_rustls::TlsConnector::from(Arc::new(tls));
+    let secrets = "Host: localhost\r\nAuthorization: Basic c2VjcmV0OnNlY3JldA==\r\n\
+                   Cookie: secret-cookie\r\nConnection: close\r\n";
+    for request in [
+        format!("GET /page?secret-query HTTP/1.1\r\n{secrets}\r\n"),
+        format!("GET /panics?secret-query HTTP/1.1\r\n{secrets}\r\n"),
+        format!("GET /?secret-query HTTP/1.1\r\n{secrets}Sec-WebSocket-Key: secret\r\n\r\n"),
+        format!("GET /?secret-query HTTP/1.1\r\n{secrets}secret no field\r\n\r\n"),
+        format!("GET /?secret-query HTTP/9.1\r\n{secrets}\r\n"),
+        format!("GET /?secret-query HTTP/1.1\r\n{secrets}X: {}\r\n\r\n", "secret".repeat(10_000)),
+    ] {
+        let tcp = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let mut stream = tls.connect("localhost".try_into().unwrap(), tcp).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        assert!(!answer.is_empty(), "{request}");
+    }
+}
