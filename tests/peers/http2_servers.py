@@ -90,7 +90,7 @@ async def haproxy():
 
 
 async def fdx(port, *options, path="/", stdin="grüße\nund mehr\n".encode()):
-    return await run(FDX, "connect", f"wss://localhost:{port}{path}", "--ca", PATHS["ca.pem"], *options, stdin=stdin)
+    return await run(FDX, "connect", f"wss://localhost:{port}{path}", "--linger", "3", "--ca", PATHS["ca.pem"], *options, stdin=stdin)
 
 
 async def echoes(port, *options):

@@ -195,7 +195,7 @@ async def run(*command, stdin=b""):
 
 async def fdx(port, *options, http="3", path="/", stdin="grüße\nund mehr\n".encode()):
     url = f"wss://localhost:{port}{path}"
-    return await run(FDX, "connect", url, "--http", http, "--ca", PATHS["ca.pem"], *options, stdin=stdin)
+    return await run(FDX, "connect", url, "--http", http, "--linger", "3", "--ca", PATHS["ca.pem"], *options, stdin=stdin)
 
 
 async def echoes(port, *options):

@@ -173,7 +173,7 @@ async def carries_http2(port, server, version):
     pipe = asyncio.subprocess.PIPE
 
     async def fdx(resource, stdin, *options):
-        command = [FDX, "connect", f"wss://localhost:{port}{resource}", "--http", "2", "--ca", path("ca.pem"), *options]
+        command = [FDX, "connect", f"wss://localhost:{port}{resource}", "--http", "2", "--linger", "3", "--ca", path("ca.pem"), *options]
         process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
         out, error = await process.communicate(stdin)
         return process.returncode, out, error.decode()

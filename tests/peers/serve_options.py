@@ -37,7 +37,9 @@ def connect(server, resource="/echo", tls=None, **options):
 
 
 async def fails(*options, code, says):
-    got, out, err = await run(FDX, "serve", *options)
+    # The port that it has by itself may be another's.
+    where = [] if {"--listen", "--config"} & set(options) else ["--listen", "127.0.0.1:0"]
+    got, out, err = await run(FDX, "serve", *where, *options)
     assert (got, out) == (code, b""), (got, out, err)
     for words in says:
         assert words in err, err

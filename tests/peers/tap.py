@@ -17,7 +17,7 @@ def main():
     for function in CHECKS:
         name = function.__name__.replace("_", " ")
         try:
-            asyncio.run(asyncio.wait_for(function(), 60))
+            asyncio.run(asyncio.wait_for(function(), 120))
             print(f"ok {name}", flush=True)
         except BaseException as error:  # a check may fail in any way
             failed = True

@@ -330,6 +330,11 @@ impl Talk {
             // There is one at most.
             let _ = unread.set(error);
         } else if let Some(quiet) = self.linger {
+            // Nothing can be answered before it has left. What fails is told by the other side.
+            tokio::select! {
+                _ = send.flush() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
             let mut before = usize::MAX;
             loop {
                 let now = printed.load(Relaxed);

@@ -39,6 +39,7 @@ const IDLE_LOOKS: u8 = 4;
 /// No clock is read when bytes arrive, or messages come and go: they set flags, which the
 /// keepalive looks at once an interval, and the idle timeout once a quarter of its time.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts, kept small")]
 pub(crate) struct Timers {
     config: KeepaliveConfig,
     /// Microseconds; `u64::MAX` for never.
