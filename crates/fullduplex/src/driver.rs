@@ -18,6 +18,8 @@ use fullduplex_proto::CloseFrame;
 use tokio::runtime::{Handle, Id};
 use tokio::time::{Instant, Sleep};
 
+use crate::traffic::Traffic;
+
 /// What the driver drives: a connection's outlet.
 pub(crate) trait Driven: Send + Sync {
     /// Writes what waits.
@@ -28,6 +30,8 @@ pub(crate) trait Driven: Send + Sync {
     fn close(self: Arc<Self>, frame: Option<CloseFrame>) -> bool;
     /// Ends the transport at once, from any thread.
     fn cut(self: Arc<Self>);
+    /// What went over it so far.
+    fn traffic(&self) -> Traffic;
 }
 
 /// The handle of a runtime's driver.

@@ -20,6 +20,7 @@ use crate::group::Deliver;
 use crate::halves::{self, Transport};
 use crate::incoming::{self, Agreed, Incoming};
 use crate::outlet::{Leave, Outlet, Parcel};
+use crate::traffic::Traffic;
 
 /// A message that [`try_send`](SendHalf::try_send) could not take, and why.
 pub struct TrySendError {
@@ -213,6 +214,11 @@ impl<S: Transport> SendHalf<S> {
     /// included.
     pub fn buffered_amount(&self) -> usize {
         self.outlet.lock().session.buffered()
+    }
+
+    /// What went over the connection so far, in both directions.
+    pub fn traffic(&self) -> Traffic {
+        crate::driver::Driven::traffic(&*self.outlet)
     }
 
     /// The last round trip of a keepalive ping.

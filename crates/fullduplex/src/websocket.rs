@@ -26,6 +26,7 @@ use crate::outlet::{Leave, Parcel};
 use crate::server::members::Place;
 use crate::server::trace::Span;
 use crate::split::{self, ReceiveHalf, SendHalf, Sending, TrySendError};
+use crate::traffic::Traffic;
 
 /// A WebSocket connection over any transport: a [`Stream`] of messages and a [`Sink`] for
 /// them.
@@ -258,6 +259,11 @@ impl<S: Transport> WebSocket<S> {
     /// included.
     pub fn buffered_amount(&self) -> usize {
         self.send.buffered_amount()
+    }
+
+    /// What went over the connection so far, in both directions.
+    pub fn traffic(&self) -> Traffic {
+        self.send.traffic()
     }
 
     /// The last round trip of a keepalive ping.

@@ -39,6 +39,21 @@ async fn messages_come_back() {
 }
 
 #[tokio::test]
+async fn what_goes_over_it_is_counted() {
+    let (mut client, mut server) = pair(1 << 16);
+    client.send("grüße").await.unwrap();
+    client.send(vec![0; 1000]).await.unwrap();
+    client.flush().await.unwrap();
+    server.next().await.unwrap().unwrap();
+    server.next().await.unwrap().unwrap();
+    let (sent, received) = (client.traffic().sent, server.traffic().received);
+    assert_eq!(sent, received);
+    // A frame's header, its masking key, its payload.
+    assert_eq!((sent.text, sent.binary, sent.payload, sent.wire), (1, 1, 1007, 6 + 7 + 8 + 1000));
+    assert_eq!(client.traffic().received, Default::default());
+}
+
+#[tokio::test]
 async fn many_sends_before_a_wait_leave_in_few_writes() {
     let (a, b) = pipe(1 << 20);
     let written = a.written();

@@ -20,13 +20,16 @@ pub enum ControlKind {
     Pong,
 }
 
-/// What waits to leave at the next frame boundary.
+/// What waits to leave at the next frame boundary: payloads, until it is clear that they can,
+/// and then frames.
 #[derive(Debug, Default)]
-pub(crate) struct ControlSlots {
+pub(crate) struct Controls {
     slots: [Option<Bytes>; 4],
+    /// Made into frames, and perhaps cut short by a write.
+    pub(crate) urgent: Bytes,
 }
 
-impl ControlSlots {
+impl Controls {
     pub(crate) fn put(&mut self, kind: ControlKind, payload: &[u8]) -> Result<(), SendError> {
         let slot = &mut self.slots[kind as usize];
         let replace = matches!(kind, ControlKind::AutoPong | ControlKind::Keepalive);
@@ -37,11 +40,22 @@ impl ControlSlots {
         Ok(())
     }
 
-    /// The frames of all that waits.
-    pub(crate) fn encode(self, mut masks: Option<&mut (dyn MaskSource + 'static)>) -> Bytes {
-        let mut out = BytesMut::new();
-        for (i, payload) in self.slots.into_iter().enumerate() {
-            let Some(payload) = payload else { continue };
+    /// Whether any payload waits to be made a frame.
+    pub(crate) fn has_payloads(&self) -> bool {
+        self.slots.iter().any(Option::is_some)
+    }
+
+    /// Forgets the payloads.
+    pub(crate) fn drop_payloads(&mut self) {
+        self.slots = Default::default();
+    }
+
+    /// Makes frames of the payloads, behind those that there are, and tells their size.
+    pub(crate) fn encode(&mut self, mut masks: Option<&mut (dyn MaskSource + 'static)>) -> usize {
+        let mut out = BytesMut::from(&self.urgent[..]);
+        let before = out.len();
+        for (i, slot) in self.slots.iter_mut().enumerate() {
+            let Some(payload) = slot.take() else { continue };
             let is_pong = i == ControlKind::AutoPong as usize || i == ControlKind::Pong as usize;
             let opcode = if is_pong { OpCode::Pong } else { OpCode::Ping };
             let key = masks.as_deref_mut().map(MaskSource::next_key);
@@ -53,6 +67,8 @@ impl ControlSlots {
                 mask::apply(&mut out[start..], key);
             }
         }
-        out.freeze()
+        let added = out.len() - before;
+        self.urgent = out.freeze();
+        added
     }
 }

@@ -95,7 +95,9 @@ impl Step<'_> {
 pub struct Receiver {
     role: Role,
     drains: bool,
-    limits: Limits,
+    /// Of the limits, those that are held here.
+    max_message_size: Option<u64>,
+    max_fragments: u32,
     frame: Frame,
     message: Message,
     inflater: Option<Box<Inflater>>,
@@ -152,7 +154,9 @@ impl Receiver {
     /// The receiving half of the end with this role.
     pub fn new(role: Role, limits: Limits) -> Self {
         let (frame, message) = (Frame::default(), Message::default());
-        Self { role, drains: false, limits, frame, message, inflater: None }
+        let Limits { max_message_size, max_fragments, .. } = limits;
+        let drains = false;
+        Self { role, drains, max_message_size, max_fragments, frame, message, inflater: None }
     }
 
     /// The same with permessage-deflate as it was agreed on.
@@ -247,7 +251,7 @@ impl Receiver {
         let header = Plain::decode(input, self.role)?;
         let (start, end) = (header.size, header.size + header.payload_len);
         let payload = input.get_mut(start..end)?;
-        if self.limits.max_message_size.is_some_and(|limit| payload.len() as u64 > limit) {
+        if self.max_message_size.is_some_and(|limit| payload.len() as u64 > limit) {
             return None;
         }
         if let Some(key) = header.key {
@@ -315,13 +319,13 @@ impl Receiver {
                 let compressed = header.compressed;
                 *message = Message { kind, compressed, ..Message::default() };
             }
-            (None, Some(_)) => message.count_fragment(self.limits.max_fragments)?,
+            (None, Some(_)) => message.count_fragment(self.max_fragments)?,
         }
         // Both are below 2^63, so the sum can't wrap.
         message.len += header.payload_len;
         // What a compressed message comes to is seen as it comes; but it needs not be much
         // longer than that.
-        if let Some(limit) = self.limits.max_message_size
+        if let Some(limit) = self.max_message_size
             && message.len > if message.compressed { most_compressed(limit) } else { limit }
         {
             return Err(ProtocolError::MessageTooBig { limit });
@@ -388,7 +392,7 @@ impl Receiver {
         }
         frame.remaining -= out.consumed as u64;
         message.inflated += out.produced as u64;
-        if let Some(limit) = self.limits.max_message_size
+        if let Some(limit) = self.max_message_size
             && message.inflated > limit
         {
             return Err(ProtocolError::MessageTooBig { limit });
@@ -397,7 +401,7 @@ impl Receiver {
         message.restarts += out.restarts;
         let received = message.len - frame.remaining;
         if u64::from(message.restarts) > FREE_RESTARTS + received / BYTES_PER_RESTART {
-            return Err(ProtocolError::TooManyFragments { limit: self.limits.max_fragments });
+            return Err(ProtocolError::TooManyFragments { limit: self.max_fragments });
         }
         let kind = message.kind.unwrap_or(Kind::Binary);
         let consumed = start + out.consumed;

@@ -13,7 +13,7 @@ use core::fmt;
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::close::CloseFrame;
-use crate::control::{ControlKind, ControlSlots};
+use crate::control::{ControlKind, Controls};
 use crate::deflate::{Compression, Compressor, Output};
 #[cfg(feature = "deflate")]
 use crate::deflate::{Deflate, PreparedMessage};
@@ -92,11 +92,12 @@ impl core::error::Error for SendError {}
 #[derive(Debug)]
 pub struct Sender {
     masks: Option<Box<dyn MaskSource>>,
-    config: SendConfig,
+    high_water: usize,
+    fragment_size: usize,
     queue: VecDeque<Segment>,
     tail: BytesMut,
-    urgent: Bytes,
-    slots: Option<Box<ControlSlots>>,
+    /// Seldom there, and mostly for a moment.
+    controls: Option<Box<Controls>>,
     buffered: usize,
     /// The front of `queue` is inside a frame, so nothing may cut in.
     in_frame: bool,
@@ -163,11 +164,11 @@ impl Sender {
     fn new(masks: Option<Box<dyn MaskSource>>, config: SendConfig) -> Self {
         Self {
             masks,
-            config,
+            high_water: config.high_water,
+            fragment_size: config.fragment_size.max(1),
             queue: VecDeque::new(),
             tail: BytesMut::new(),
-            urgent: Bytes::new(),
-            slots: None,
+            controls: None,
             buffered: 0,
             in_frame: false,
             fragmenting: None,
@@ -191,7 +192,7 @@ impl Sender {
     pub fn check_ready(&self) -> Result<(), SendError> {
         if self.close_queued {
             Err(SendError::Closing)
-        } else if self.buffered >= self.config.high_water {
+        } else if self.buffered >= self.high_water {
             Err(SendError::Full)
         } else {
             Ok(())
@@ -379,7 +380,7 @@ impl Sender {
         if payload.len() > MAX_CONTROL_PAYLOAD {
             return Err(SendError::ControlTooLong);
         }
-        self.slots.get_or_insert_default().put(kind, payload)
+        self.controls.get_or_insert_default().put(kind, payload)
     }
 
     /// Queues the Close frame, after the data that waits. No data is taken from now on;
@@ -408,7 +409,9 @@ impl Sender {
 
     /// Forgets the pings and pongs that wait: after the peer's Close none is owed (§5.5.2).
     pub fn drop_controls(&mut self) {
-        self.slots = None;
+        if let Some(controls) = &mut self.controls {
+            controls.drop_payloads();
+        }
     }
 
     /// Bytes that were taken and have not left yet, headers included.
@@ -425,27 +428,29 @@ impl Sender {
     /// Whether there is anything for the transport.
     #[inline]
     pub fn wants_write(&self) -> bool {
-        self.buffered > 0 || self.slots.is_some()
+        self.buffered > 0 || self.controls.as_ref().is_some_and(|controls| controls.has_payloads())
     }
 
     /// The bytes for the transport, in order.
     pub fn outgoing(&mut self) -> Outgoing<'_> {
-        if self.urgent.is_empty() {
+        if self.urgent().is_empty() {
             self.encode_controls();
         }
         Outgoing { sender: self }
     }
 
+    /// Frames of pings and pongs.
+    #[inline]
+    fn urgent(&self) -> &[u8] {
+        self.controls.as_ref().map_or(&[], |controls| &controls.urgent)
+    }
+
     /// Moves the pings and pongs that wait to the urgent frames.
     fn encode_controls(&mut self) {
-        if let Some(slots) = self.slots.take() {
-            let frames = slots.encode(self.masks.as_deref_mut());
-            self.buffered += frames.len();
-            self.urgent = if self.urgent.is_empty() {
-                frames
-            } else {
-                [&self.urgent[..], &frames].concat().into()
-            };
+        if let Some(controls) = &mut self.controls
+            && controls.has_payloads()
+        {
+            self.buffered += controls.encode(self.masks.as_deref_mut());
         }
     }
 
@@ -498,7 +503,7 @@ impl Sender {
     /// Payloads up to this size are copied.
     #[inline]
     fn coalesce(&self) -> usize {
-        COALESCE.min(self.config.fragment_size)
+        COALESCE.min(self.fragment_size)
     }
 
     /// Queues a message, with the payload as it is to leave.
@@ -534,7 +539,7 @@ impl Sender {
         mut len: usize,
         mut push: impl FnMut(&mut Self, Lead, bool, usize),
     ) {
-        let size = self.config.fragment_size.max(1);
+        let size = self.fragment_size;
         while len > size {
             push(self, lead, false, size);
             lead = Lead::CONTINUATION;
@@ -581,10 +586,16 @@ impl Sender {
         self.buffered -= written;
         self.moved |= written > 0;
         while written > 0 {
-            if !self.in_frame && !self.urgent.is_empty() {
-                let step = written.min(self.urgent.len());
-                self.urgent.advance(step);
+            if !self.in_frame
+                && let Some(controls) = &mut self.controls
+                && !controls.urgent.is_empty()
+            {
+                let step = written.min(controls.urgent.len());
+                controls.urgent.advance(step);
                 written -= step;
+                if controls.urgent.is_empty() && !controls.has_payloads() {
+                    self.controls = None;
+                }
             } else if let Some(front) = self.queue.front_mut() {
                 let step = written.min(front.bytes.len());
                 front.bytes.advance(step);
@@ -621,7 +632,7 @@ impl Sender {
         let queue =
             |range| self.queue.range::<core::ops::Range<usize>>(range).map(|s| &s.bytes[..]);
         queue(0..before)
-            .chain(core::iter::once(&self.urgent[..]))
+            .chain(core::iter::once(self.urgent()))
             .chain(queue(before..self.queue.len()))
             .chain(core::iter::once(&self.tail[..]))
             .filter(|slice| !slice.is_empty())

@@ -1,5 +1,6 @@
 //! The connection's timers, driven by the caller's clock.
 
+use alloc::boxed::Box;
 use core::time::Duration;
 
 /// When a silent peer is pinged and given up.
@@ -41,18 +42,16 @@ const IDLE_LOOKS: u8 = 4;
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "independent facts, kept small")]
 pub(crate) struct Timers {
-    config: KeepaliveConfig,
-    /// Microseconds; `u64::MAX` for never.
-    keepalive_at: u64,
-    close_at: u64,
+    /// All times are microseconds; `NEVER` for never.
+    interval: u64,
+    timeout: u64,
+    /// The next look at the keepalive, or, when the closing has begun, its deadline.
+    at: u64,
     /// When the last keepalive ping was sent. Its payload, too.
     pinged_at: u64,
+    idle: Option<Box<Idle>>,
     round_trip: u32,
-    /// Between looks at whether messages flow; `NEVER` for no idle timeout.
-    idle_step: u64,
-    idle_at: u64,
-    /// Looks since the last message.
-    idle_looks: u8,
+    closing: bool,
     talked: bool,
     received: bool,
     awaiting: bool,
@@ -60,20 +59,32 @@ pub(crate) struct Timers {
     listening: bool,
 }
 
+/// The idle timeout, for those who set one.
+#[derive(Debug)]
+struct Idle {
+    /// Between looks at whether messages flow.
+    step: u64,
+    at: u64,
+    /// Looks since the last message.
+    looks: u8,
+}
+
 const NEVER: u64 = u64::MAX;
 
 impl Timers {
-    pub(crate) fn new(config: KeepaliveConfig, idle: Option<Duration>) -> Self {
-        let step = |idle| (micros(idle) / u64::from(IDLE_LOOKS)).max(1);
+    pub(crate) fn new(config: KeepaliveConfig, idle_timeout: Option<Duration>) -> Self {
+        let idle = |time| {
+            let step = (micros(time) / u64::from(IDLE_LOOKS)).max(1);
+            Box::new(Idle { step, at: NEVER, looks: 0 })
+        };
         Self {
-            config,
-            keepalive_at: NEVER,
-            close_at: NEVER,
+            interval: config.interval.map_or(NEVER, micros),
+            timeout: micros(config.timeout),
+            at: NEVER,
             pinged_at: NEVER,
+            idle: idle_timeout.map(idle),
             round_trip: u32::MAX,
-            idle_step: idle.map_or(NEVER, step),
-            idle_at: NEVER,
-            idle_looks: 0,
+            closing: false,
             talked: false,
             received: false,
             awaiting: false,
@@ -83,21 +94,18 @@ impl Timers {
 
     /// The connection is open: time begins to count.
     pub(crate) fn start(&mut self, now: Duration) {
-        self.start_keepalive(now);
-        self.idle_at = micros(now).saturating_add(self.idle_step);
-    }
-
-    fn start_keepalive(&mut self, now: Duration) {
-        if let Some(interval) = self.config.interval {
-            self.keepalive_at = micros(now.saturating_add(interval));
+        let now = micros(now);
+        self.at = later(now, self.interval);
+        if let Some(idle) = &mut self.idle {
+            idle.at = later(now, idle.step);
         }
     }
 
     /// The closing begins: its deadline takes the place of the others.
     pub(crate) fn start_closing(&mut self, now: Duration, timeout: Duration) {
-        self.keepalive_at = NEVER;
-        self.idle_at = NEVER;
-        self.close_at = micros(now.saturating_add(timeout));
+        self.closing = true;
+        self.idle = None;
+        self.at = later(micros(now), micros(timeout));
     }
 
     #[inline]
@@ -132,23 +140,25 @@ impl Timers {
     }
 
     pub(crate) fn next(&self) -> Option<Duration> {
-        let next = self.keepalive_at.min(self.close_at).min(self.idle_at);
+        let next = self.idle.as_ref().map_or(self.at, |idle| self.at.min(idle.at));
         (next != NEVER).then(|| Duration::from_micros(next))
     }
 
     /// `is_stuck` is asked about once a keepalive interval: whether bytes wait for the peer,
     /// and it has taken none since it was asked before.
     pub(crate) fn fire(&mut self, now: Duration, is_stuck: impl FnOnce() -> bool) -> Fired {
-        let at = micros(now);
-        if at >= self.close_at {
-            self.close_at = NEVER;
-            return Fired::CloseDeadline;
+        let now = micros(now);
+        if let Some(idle) = &mut self.idle
+            && now >= idle.at
+        {
+            return idle.look_for_messages(core::mem::take(&mut self.talked), now);
         }
-        if at >= self.idle_at {
-            return self.look_for_messages(at);
-        }
-        if at < self.keepalive_at {
+        if now < self.at {
             return Fired::Nothing;
+        }
+        if self.closing {
+            self.at = NEVER;
+            return Fired::CloseDeadline;
         }
         // A byte now and then does not make up for taking nothing: what waits would wait for ever.
         let stuck = is_stuck();
@@ -156,28 +166,35 @@ impl Timers {
         let unheard = self.awaiting && !self.listening;
         if !stuck && (received || unheard) {
             self.awaiting = false;
-            self.start_keepalive(now);
+            self.at = later(now, self.interval);
             return Fired::Nothing;
         }
         if self.awaiting {
-            self.keepalive_at = NEVER;
+            self.at = NEVER;
             return Fired::PeerSilent;
         }
         self.awaiting = true;
-        self.pinged_at = at;
-        self.keepalive_at = micros(now.saturating_add(self.config.timeout));
-        Fired::Ping(at.to_be_bytes())
+        self.pinged_at = now;
+        self.at = later(now, self.timeout);
+        Fired::Ping(now.to_be_bytes())
     }
+}
 
-    fn look_for_messages(&mut self, at: u64) -> Fired {
-        self.idle_looks = if core::mem::take(&mut self.talked) { 0 } else { self.idle_looks + 1 };
-        if self.idle_looks == IDLE_LOOKS {
-            self.idle_at = NEVER;
+impl Idle {
+    fn look_for_messages(&mut self, talked: bool, now: u64) -> Fired {
+        self.looks = if talked { 0 } else { self.looks + 1 };
+        if self.looks == IDLE_LOOKS {
+            self.at = NEVER;
             return Fired::Idle;
         }
-        self.idle_at = at.saturating_add(self.idle_step);
+        self.at = later(now, self.step);
         Fired::NotIdle
     }
+}
+
+/// `NEVER` stays so.
+fn later(now: u64, by: u64) -> u64 {
+    now.saturating_add(by)
 }
 
 fn micros(time: Duration) -> u64 {

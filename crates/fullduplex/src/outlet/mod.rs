@@ -12,7 +12,7 @@ mod writing;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -44,8 +44,8 @@ pub(crate) struct Outlet<S> {
     deferred: AtomicBool,
     /// Sending halves of the application.
     senders: AtomicUsize,
-    /// What went over it, if a server counts that.
-    counters: OnceLock<Arc<Counters>>,
+    /// What went over it.
+    counters: Counters,
     inner: Mutex<Inner<S>>,
 }
 
@@ -60,22 +60,21 @@ pub(crate) struct Inner<S> {
     /// The application dropped the receiving half, and a task of ours reads in its place.
     pub(crate) lingers: bool,
     /// Tasks that wait for room, for an empty queue, or for the end.
-    waiters: Vec<Waker>,
+    #[allow(clippy::box_collection, reason = "for most it is never needed")]
+    waiters: Option<Box<Vec<Waker>>>,
     /// The task that reads, while it waits.
     reader: Option<Waker>,
     /// The driver's entry that counts.
     scheduled: Option<Duration>,
     /// A message left at once since the last turn, so the next ones are gathered.
     hot: bool,
-    /// Bytes that the transport took and that are not counted yet.
-    wire: usize,
     /// The transport took bytes that `poll_flush` has yet to push on.
     unflushed: bool,
     shut_down: bool,
     /// Published messages for which there was no room.
     parked: Option<Box<Parked>>,
     /// The server whose it is.
-    membership: Option<Box<Membership>>,
+    membership: Option<Membership>,
 }
 
 /// A message on its way into the queue.
@@ -115,11 +114,10 @@ impl<S: Transport> Outlet<S> {
             write_waker: None,
             broken: None,
             lingers: false,
-            waiters: Vec::new(),
+            waiters: None,
             reader: None,
             scheduled: None,
             hot: false,
-            wire: 0,
             unflushed: false,
             shut_down: false,
             parked: None,
@@ -134,7 +132,7 @@ impl<S: Transport> Outlet<S> {
             talked: AtomicBool::new(false),
             deferred: AtomicBool::new(false),
             senders: AtomicUsize::new(1),
-            counters: OnceLock::new(),
+            counters: Counters::default(),
             inner: Mutex::new(inner),
         });
         this.schedule(&mut this.lock());
@@ -146,9 +144,7 @@ impl<S: Transport> Outlet<S> {
         let this: Arc<dyn Driven> = self.clone();
         let server = place.shared.clone();
         let membership = Membership::new(place, Arc::downgrade(&this), span);
-        // It is set once.
-        let _ = self.counters.set(membership.counters().clone());
-        self.lock().membership = Some(Box::new(membership));
+        self.lock().membership = Some(membership);
         // A drain that began before it was a member has not seen it.
         if server.is_over() {
             this.cut();
@@ -169,9 +165,7 @@ impl<S: Transport> Outlet<S> {
     pub(crate) fn note_received(&self, bytes: usize) {
         self.received.store(true, Ordering::Relaxed);
         self.listening.store(false, Ordering::Relaxed);
-        if let Some(counters) = self.counters.get() {
-            counters.received.wire(bytes);
-        }
+        self.counters.received.wire(bytes);
     }
 
     /// A piece of a message was received.
@@ -189,11 +183,9 @@ impl<S: Transport> Outlet<S> {
         payload: usize,
     ) -> Result<(), ProtocolError> {
         self.note_piece();
-        if let Some(counters) = self.counters.get() {
-            counters.received.payload(payload);
-            if last {
-                counters.received.message(kind);
-            }
+        self.counters.received.payload(payload);
+        if last {
+            self.counters.received.message(kind);
         }
         if self.has_rates { self.count_message(last, payload) } else { Ok(()) }
     }
@@ -212,11 +204,9 @@ impl<S: Transport> Outlet<S> {
     /// The same of what is sent. The lock is held.
     #[inline]
     fn note_sent(&self, kind: Kind, last: bool, payload: usize) {
-        if let Some(counters) = self.counters.get() {
-            counters.sent.payload(payload);
-            if last {
-                counters.sent.message(kind);
-            }
+        self.counters.sent.payload(payload);
+        if last {
+            self.counters.sent.message(kind);
         }
     }
 
@@ -491,10 +481,11 @@ impl<S: Transport> Outlet<S> {
     }
 }
 
-impl<S> Drop for Inner<S> {
+impl<S> Drop for Outlet<S> {
     fn drop(&mut self) {
-        if let Some(membership) = self.membership.take() {
-            membership.end(self.session.close_info());
+        let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(membership) = inner.membership.take() {
+            membership.end(inner.session.close_info(), self.counters.read());
         }
     }
 }

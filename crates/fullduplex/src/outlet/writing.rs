@@ -16,6 +16,7 @@ use crate::buffers;
 use crate::driver::Driven;
 use crate::error::Error;
 use crate::halves::Transport;
+use crate::traffic::{FlowCounters, Traffic};
 
 /// The most slices that one vectored write takes.
 const MAX_SLICES: usize = 64;
@@ -59,14 +60,11 @@ impl<S: Transport> Outlet<S> {
             return;
         }
         // The outlet's waker costs a clone, and is needed only if the transport is full.
-        let mut polled = inner.poll_write(&mut Context::from_waker(Waker::noop()));
+        let sent = &self.counters.sent;
+        let mut polled = inner.poll_write(&mut Context::from_waker(Waker::noop()), sent);
         if polled.is_pending() {
             let waker = inner.write_waker.get_or_insert_with(|| self.waker()).clone();
-            polled = inner.poll_write(&mut Context::from_waker(&waker));
-        }
-        let wire = std::mem::take(&mut inner.wire);
-        if let Some(counters) = self.counters.get() {
-            counters.sent.wire(wire);
+            polled = inner.poll_write(&mut Context::from_waker(&waker), sent);
         }
         if let Poll::Ready(Err(error)) = polled {
             inner.broken = Some(error.kind());
@@ -143,7 +141,7 @@ impl<S: Transport> Inner<S> {
         matches!(self.session.transport(), Need::Finish | Need::Drain)
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, sent: &FlowCounters) -> Poll<io::Result<()>> {
         while self.session.wants_write() {
             let mut outgoing = self.session.outgoing();
             let mut writer = Pin::new(&mut self.writer);
@@ -160,7 +158,7 @@ impl<S: Transport> Inner<S> {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             outgoing.advance_with(written, buffers::give_long);
-            self.wire += written;
+            sent.wire(written);
             self.unflushed = true;
         }
         if let Some(buffer) = self.session.reclaim() {
@@ -179,17 +177,16 @@ impl<S: Transport> Inner<S> {
     }
 
     pub(super) fn wait(&mut self, cx: &mut Context<'_>) {
-        if !self.waiters.iter().any(|w| w.will_wake(cx.waker())) {
-            self.waiters.push(cx.waker().clone());
+        let waiters = self.waiters.get_or_insert_default();
+        if !waiters.iter().any(|w| w.will_wake(cx.waker())) {
+            waiters.push(cx.waker().clone());
         }
     }
 
     #[inline]
     pub(super) fn wake_waiters(&mut self) {
-        if !self.waiters.is_empty() {
-            for waker in std::mem::take(&mut self.waiters) {
-                waker.wake();
-            }
+        if let Some(waiters) = self.waiters.take() {
+            waiters.into_iter().for_each(Waker::wake);
         }
     }
 
@@ -265,6 +262,10 @@ impl<S: Transport> Driven for Outlet<S> {
 
     fn close(self: Arc<Self>, frame: Option<CloseFrame>) -> bool {
         Outlet::close(&self, frame)
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.counters.read()
     }
 
     fn cut(self: Arc<Self>) {

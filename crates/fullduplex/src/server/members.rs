@@ -12,19 +12,14 @@ use super::lifecycle::Shared;
 use super::trace::Span;
 use super::{End, Slot, trace};
 use crate::driver::Driven;
-use crate::traffic::{Counters, Traffic};
+use crate::traffic::Traffic;
 
 /// The open WebSockets.
 #[derive(Default)]
-pub(crate) struct Members(Mutex<Slab<Open>>);
-
-struct Open {
-    driven: Weak<dyn Driven>,
-    counters: Arc<Counters>,
-}
+pub(crate) struct Members(Mutex<Slab<Weak<dyn Driven>>>);
 
 impl Members {
-    fn lock(&self) -> MutexGuard<'_, Slab<Open>> {
+    fn lock(&self) -> MutexGuard<'_, Slab<Weak<dyn Driven>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -35,13 +30,13 @@ impl Members {
     /// What went over those that are open now.
     pub(crate) fn traffic(&self) -> Traffic {
         let mut all = Traffic::default();
-        self.lock().iter().for_each(|(_, open)| all.add(open.counters.read()));
+        self.all().iter().for_each(|open| all.add(open.traffic()));
         all
     }
 
     /// All that are open now.
     pub(crate) fn all(&self) -> Vec<Arc<dyn Driven>> {
-        self.lock().iter().filter_map(|(_, open)| open.driven.upgrade()).collect()
+        self.lock().iter().filter_map(|(_, open)| open.upgrade()).collect()
     }
 }
 
@@ -85,20 +80,13 @@ impl Drop for Place {
 pub(crate) struct Membership {
     place: Arc<Place>,
     key: usize,
-    counters: Arc<Counters>,
     span: Span,
 }
 
 impl Membership {
     pub(crate) fn new(place: Arc<Place>, driven: Weak<dyn Driven>, span: Span) -> Self {
-        let counters = Arc::<Counters>::default();
-        let open = Open { driven, counters: counters.clone() };
-        let key = place.shared.members.lock().insert(open);
-        Self { place, key, counters, span }
-    }
-
-    pub(crate) fn counters(&self) -> &Arc<Counters> {
-        &self.counters
+        let key = place.shared.members.lock().insert(driven);
+        Self { place, key, span }
     }
 
     /// A keepalive ping was answered.
@@ -107,9 +95,8 @@ impl Membership {
     }
 
     /// It is closed, in this manner.
-    pub(crate) fn end(self, info: Option<&CloseInfo>) {
+    pub(crate) fn end(self, info: Option<&CloseInfo>, traffic: Traffic) {
         drop(self.place.shared.members.lock().try_remove(self.key));
-        let traffic = self.counters.read();
         trace::closed(&self.span, info, &traffic);
         self.place.shared.note_end(End::of(info), traffic);
     }
