@@ -1,6 +1,6 @@
 """HTTP/2 servers for `fdx connect --http 2` and the example `many`: http2_servers.py FDX MANY
 
-Node's http2, hypercorn, and haproxy in front of `fdx serve`, from HTTP/2 to HTTP/1.1."""
+Node's http2, hypercorn, and haproxy in front of `fdx serve`, from HTTP/2 to HTTP/1.1 and to HTTP/2."""
 
 import contextlib
 import os
@@ -9,6 +9,7 @@ import sys
 import trustme
 
 from programs import DIR, free_port, path, run, running, write
+from served import serving
 from tap import check, main
 
 FDX, MANY = sys.argv[1:]
@@ -74,19 +75,23 @@ async def hypercorn():
 
 
 @contextlib.asynccontextmanager
-async def haproxy():
-    async with running(FDX, "serve", "--listen", "127.0.0.1:0", "--max-message-size", "16777216") as url:
+async def haproxy(to="", version="HTTP/1.1"):
+    """Takes one connection at a time, so whoever needs another one waits for ever."""
+    async with serving(FDX, "--h2", "--max-message-size", "16777216") as server:
         port = free_port()
-        backend = url.removeprefix("http://").rstrip("/")
         config = write(
-            "haproxy.cfg",
-            "global\n  maxconn 2000\n  log stdout local0 err\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 60s\n"
-            "  timeout server 60s\n  timeout tunnel 60s\n"
-            f"frontend f\n  bind 127.0.0.1:{port} ssl crt {PATHS['both.pem']} alpn h2,http/1.1\n  default_backend b\n"
-            f"backend b\n  server s {backend}\n",
+            f"haproxy-{port}.cfg",
+            "defaults\n  mode http\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n  timeout tunnel 60s\n"
+            f"frontend f\n  bind 127.0.0.1:{port} maxconn 1 ssl crt {PATHS['both.pem']} alpn h2,http/1.1\n  default_backend b\n"
+            f"backend b\n  server s {server.address} {to}\n",
         )
         async with running("haproxy", "-f", config, "-db", port=port):
             yield port
+            await server.said("/", version)
+
+
+def haproxy_to_http2():
+    return haproxy("proto h2 ws h2", "HTTP/2")
 
 
 async def fdx(port, *options, path="/", stdin="grüße\nund mehr\n".encode()):
@@ -132,17 +137,18 @@ async def hypercorn_echoes():
 
 
 @check
-async def haproxy_carries_it_to_http_1():
-    async with haproxy() as port:
-        await echoes(port, "--http", "2")
-        await echoes(port, "--http", "1")
-        code, _, err = await fdx(port, "--http", "2", path="/nothing")
-        assert code == 4 and "404" in err, (code, err)
+async def haproxy_carries_it_to_either_version():
+    for proxy in (haproxy, haproxy_to_http2):
+        async with proxy() as port:
+            await echoes(port, "--http", "2")
+            await echoes(port, "--http", "1")
+            code, _, err = await fdx(port, "--http", "2", path="/nothing")
+            assert code == 4 and "404" in err, (code, err)
 
 
 @check
 async def a_hundred_on_one_connection_and_one_that_does_not_read():
-    for server in (node, haproxy):
+    for server in (node, haproxy, haproxy_to_http2):
         async with server() as port:
             code, out, err = await run(MANY, f"wss://localhost:{port}/", PATHS["ca.pem"], "100", "1000000", "2")
             assert code == 0, (server.__name__, out, err)
