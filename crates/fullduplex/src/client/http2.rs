@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 use fullduplex_proto::handshake::client::Opening;
@@ -11,7 +12,7 @@ use h2::{Ping, Reason, SendStream};
 use http::{HeaderMap, Response};
 use tokio::task::AbortHandle;
 
-use super::pool::{self, Origin, Slots};
+use super::pool::{Kept, Origin, Slot, Slots};
 use super::{Client, Version, response};
 use crate::deadline::within;
 use crate::error::{Error, ErrorKind};
@@ -29,9 +30,6 @@ const CONNECTION_WINDOW: u32 = 16 << 20;
 /// So many origins without HTTP/2 are remembered, and then none.
 const MAX_WITHOUT: usize = 1000;
 
-/// One connection to an origin, or the attempt to make it.
-type Slot = pool::Slot<Pooled>;
-
 /// A connection that takes requests.
 #[derive(Clone)]
 struct Pooled {
@@ -43,20 +41,27 @@ struct Pooled {
 }
 
 impl Pooled {
-    /// Whether the server allows one stream more.
-    fn has_room(&self) -> bool {
-        // The pool's own is one of them.
-        Arc::strong_count(&self.streams) <= self.sender.current_max_send_streams().max(1)
+    /// Whether it neither has failed nor is going away.
+    fn takes_requests(&mut self) -> bool {
+        // It never waits, as this handle has sent nothing.
+        let mut nobody = Context::from_waker(Waker::noop());
+        matches!(self.sender.poll_ready(&mut nobody), Poll::Ready(Ok(())))
     }
 }
 
-impl pool::Kept for Pooled {
+impl Kept for Pooled {
     fn is_over(&self) -> bool {
         self.task.is_finished()
     }
 
     fn has_streams(&self) -> bool {
         Arc::strong_count(&self.streams) > 1
+    }
+
+    fn has_room(&mut self) -> bool {
+        // The pool's own is one of them.
+        let streams = Arc::strong_count(&self.streams);
+        streams <= self.sender.current_max_send_streams().max(1) && self.takes_requests()
     }
 }
 
@@ -91,10 +96,17 @@ pub(super) enum Outcome {
     Without(&'static str, Option<NetStream>),
 }
 
-/// A connection to use, or why there is none.
-enum Connection {
-    Ready(Pooled),
+/// Why there is no connection.
+enum Missing {
+    Failed(Error),
+    /// The server does not do it. It may have chosen HTTP/1.1 for the transport.
     Without(&'static str, Option<NetStream>),
+}
+
+impl From<Error> for Missing {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 impl Client {
@@ -106,13 +118,12 @@ impl Client {
     ) -> Result<Outcome, Error> {
         let slot = self.pool.slots.of(&Origin::of(target));
         for again in [true, false] {
-            let connection = self.http2_connection(&slot, target);
-            let connection = within("connect_timeout", self.connect_timeout, connection).await??;
+            let connection = slot.get(Box::pin(self.http2_connection(target)));
+            let connection = within("connect_timeout", self.connect_timeout, connection).await?;
             let Pooled { mut sender, streams, .. } = match connection {
-                Connection::Ready(pooled) => pooled,
-                Connection::Without(why, stream) => {
-                    return Ok(self.without_http2(target, why, stream));
-                }
+                Ok(pooled) => pooled,
+                Err(Missing::Without(why, stream)) => return Ok(Outcome::Without(why, stream)),
+                Err(Missing::Failed(error)) => return Err(error),
             };
             let opening = self.offers(Opening::extended())?;
             // RFC 8441 §5.
@@ -153,16 +164,15 @@ impl Client {
         Outcome::Without(why, stream)
     }
 
-    /// The pooled connection if it still takes requests, or a new one.
-    async fn http2_connection(&self, slot: &Slot, target: &Target) -> Result<Connection, Error> {
-        let mut pooled = slot.lock().await;
-        // A connection that is full stays with its streams; the next ones get a new one.
-        if let Some(Pooled { sender, streams, task }) = pooled.take().filter(Pooled::has_room)
-            && let Ok(sender) = sender.ready().await
-        {
-            let ready = Pooled { sender, streams, task };
-            *pooled = Some(ready.clone());
-            return Ok(Connection::Ready(ready));
+    /// A new connection.
+    async fn http2_connection(&self, target: &Target) -> Result<Pooled, Missing> {
+        let without = |why, stream| {
+            self.pool.learn_without(Origin::of(target));
+            Err(Missing::Without(why, stream))
+        };
+        // Perhaps the attempt that this one waited for has found out.
+        if self.version == Version::Auto && self.pool.is_without(target) {
+            return without("it has not done so before", None);
         }
         let alpn: &[&[u8]] = match self.version {
             Version::Auto => &[b"h2", b"http/1.1"],
@@ -171,7 +181,7 @@ impl Client {
         let (stream, chosen) = self.reach(target, alpn).await?;
         // Without TLS it is prior knowledge (RFC 9113 §3.3).
         if target.secure && chosen.as_deref() != Some(b"h2") {
-            return Ok(Connection::Without("it did not choose h2 (ALPN)", Some(stream)));
+            return without("it did not choose h2 (ALPN)", Some(stream));
         }
         let mut builder = h2::client::Builder::new();
         builder
@@ -190,7 +200,7 @@ impl Client {
                 biased;
                 ended = &mut connection => {
                     let unexplained = || Error::new(ErrorKind::Io, "beginning HTTP/2: it ended");
-                    return Err(ended.err().map_or_else(unexplained, begins));
+                    return Err(ended.err().map_or_else(unexplained, begins).into());
                 }
                 pong = pings.ping(Ping::opaque()) => pong.map(drop).map_err(begins)?,
             }
@@ -201,12 +211,10 @@ impl Client {
         });
         if !sender.is_extended_connect_protocol_enabled() {
             let why = "it does not set SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 §3)";
-            return Ok(Connection::Without(why, None));
+            return without(why, None);
         }
         let sender = sender.ready().await.map_err(begins)?;
-        let ready = Pooled { sender, streams: Arc::default(), task: task.abort_handle() };
-        *pooled = Some(ready.clone());
-        Ok(Connection::Ready(ready))
+        Ok(Pooled { sender, streams: Arc::default(), task: task.abort_handle() })
     }
 
     async fn http2_handshake(
@@ -262,8 +270,8 @@ impl Client {
     }
 }
 
-fn evict(slot: &Slot, id: &Weak<()>) {
-    pool::evict(slot, |pooled| Arc::as_ptr(&pooled.streams) == id.as_ptr());
+fn evict(slot: &Slot<Pooled>, id: &Weak<()>) {
+    slot.evict(|pooled| Arc::as_ptr(&pooled.streams) == id.as_ptr());
 }
 
 /// Over TLS the server has chosen HTTP/2; else it may never have heard of it, and ends the
