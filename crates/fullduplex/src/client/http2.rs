@@ -13,7 +13,7 @@ use http::{HeaderMap, Response};
 use tokio::task::AbortHandle;
 
 use super::pool::{Kept, Origin, Slot, Slots};
-use super::{Client, Version, response};
+use super::{Client, Reached, Version, response};
 use crate::deadline::within;
 use crate::error::{Error, ErrorKind};
 use crate::http1::Map;
@@ -93,14 +93,14 @@ impl Pool {
 pub(super) enum Outcome {
     Opened(WebSocket, Response<()>),
     /// The server does not do it. It may have chosen HTTP/1.1 for the transport.
-    Without(&'static str, Option<NetStream>),
+    Without(&'static str, Option<Reached>),
 }
 
 /// Why there is no connection.
 enum Missing {
     Failed(Error),
     /// The server does not do it. It may have chosen HTTP/1.1 for the transport.
-    Without(&'static str, Option<NetStream>),
+    Without(&'static str, Option<Reached>),
 }
 
 impl From<Error> for Missing {
@@ -158,10 +158,10 @@ impl Client {
         &self,
         target: &Target,
         why: &'static str,
-        stream: Option<NetStream>,
+        reached: Option<Reached>,
     ) -> Outcome {
         self.pool.learn_without(Origin::of(target));
-        Outcome::Without(why, stream)
+        Outcome::Without(why, reached)
     }
 
     /// A new connection.
@@ -178,10 +178,10 @@ impl Client {
             Version::Auto => &[b"h2", b"http/1.1"],
             _ => &[b"h2"],
         };
-        let (stream, chosen) = self.reach(target, alpn).await?;
+        let reached = self.reach(target, alpn).await?;
         // Without TLS it is prior knowledge (RFC 9113 §3.3).
-        if target.secure && chosen.as_deref() != Some(b"h2") {
-            return without("it did not choose h2 (ALPN)", Some(stream));
+        if target.secure && reached.protocol.as_deref() != Some(b"h2") {
+            return without("it did not choose h2 (ALPN)", Some(reached));
         }
         let mut builder = h2::client::Builder::new();
         builder
@@ -189,8 +189,13 @@ impl Client {
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .enable_push(false);
-        let handshake = builder.handshake(stream).await;
-        let begins = |error| failed_to_begin(target.secure, error);
+        let handshake = builder.handshake(reached.stream).await;
+        let begins = |error| {
+            let error = failed_to_begin(target.secure, error);
+            #[cfg(feature = "tls")]
+            let error = reached.unshown.explain(error);
+            error
+        };
         let (sender, mut connection) = handshake.map_err(begins)?;
         // The server's SETTINGS come before anything else it sends (RFC 9113 §3.4), so they
         // have come when it answers.
