@@ -5,36 +5,23 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(all(feature = "http2", feature = "tls"))]
 
+mod common;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use common::tls::acceptor;
 use fullduplex::client::{BoxFuture, Connect, Proxies, TlsSettings, Version};
 use fullduplex::server::accept;
 use fullduplex::{Client, ClientBuilder, CloseCode, NetStream};
 use fullduplex_testkit::pipe::pipe;
 use h2::Reason;
 use http::Response;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::Acceptor;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
-use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
-
-/// A self-signed certificate for localhost and its key, of no other use.
-const LOCALHOST: &[u8] = include_bytes!("common/localhost.pem");
-
-fn acceptor(protocols: &[&[u8]]) -> TlsAcceptor {
-    let certificate = CertificateDer::from_pem_slice(LOCALHOST).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(LOCALHOST).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider);
-    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-    let mut config = config.with_single_cert(vec![certificate], key).unwrap();
-    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-    Arc::new(config).into()
-}
 
 /// What a server does with a stream of HTTP/2.
 #[derive(Clone, Copy, Debug)]
