@@ -1,6 +1,6 @@
 """HTTP/2 servers for `fdx connect --http 2` and the example `many`: http2_servers.py FDX MANY
 
-Node's http2, hypercorn, and haproxy in front of `fdx serve`, from HTTP/2 to HTTP/1.1."""
+Node's http2, hypercorn, and haproxy in front of `fdx serve`, from HTTP/2 to HTTP/1.1 and to HTTP/2."""
 
 import contextlib
 import os
@@ -9,6 +9,7 @@ import sys
 import trustme
 
 from programs import DIR, free_port, path, run, running, write
+from served import serving
 from tap import check, main
 
 FDX, MANY = sys.argv[1:]
@@ -19,6 +20,10 @@ CA.cert_pem.write_to_path(PATHS["ca.pem"])
 CERTIFICATE.cert_chain_pems[0].write_to_path(PATHS["cert.pem"])
 CERTIFICATE.private_key_pem.write_to_path(PATHS["key.pem"])
 CERTIFICATE.private_key_and_cert_chain_pem.write_to_path(PATHS["both.pem"])
+
+# haproxy 2.6 reads nothing more from a connection, not even what frees its other way, while one stream's buffer of
+# 16 KiB is full. What is on its way at once has to find room in our window for a stream, or both ways stand still.
+IN_WINDOW = 190_000
 
 NODE = """
 const http2 = require("node:http2"), { readFileSync } = require("node:fs");
@@ -63,41 +68,45 @@ def node(settings='{"enableConnectProtocol": true}'):
 
 
 @contextlib.asynccontextmanager
-async def hypercorn():
+async def hypercorn(*options):
     write("app.py", APP)
     port = free_port()
     async with running(
         sys.executable, "-m", "hypercorn", "app:app", "--bind", f"127.0.0.1:{port}",
-        "--certfile", PATHS["cert.pem"], "--keyfile", PATHS["key.pem"], port=port, cwd=DIR,
+        "--certfile", PATHS["cert.pem"], "--keyfile", PATHS["key.pem"], *options, port=port, cwd=DIR,
     ):
         yield port
 
 
 @contextlib.asynccontextmanager
-async def haproxy():
-    async with running(FDX, "serve", "--listen", "127.0.0.1:0", "--max-message-size", "16777216") as url:
+async def haproxy(to="", version="HTTP/1.1"):
+    """Takes one connection at a time, so whoever needs another one waits for ever."""
+    async with serving(FDX, "--h2", "--max-message-size", "16777216") as server:
         port = free_port()
-        backend = url.removeprefix("http://").rstrip("/")
         config = write(
-            "haproxy.cfg",
-            "global\n  maxconn 2000\n  log stdout local0 err\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 60s\n"
-            "  timeout server 60s\n  timeout tunnel 60s\n"
-            f"frontend f\n  bind 127.0.0.1:{port} ssl crt {PATHS['both.pem']} alpn h2,http/1.1\n  default_backend b\n"
-            f"backend b\n  server s {backend}\n",
+            f"haproxy-{port}.cfg",
+            "defaults\n  mode http\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n  timeout tunnel 60s\n"
+            f"frontend f\n  bind 127.0.0.1:{port} maxconn 1 ssl crt {PATHS['both.pem']} alpn h2,http/1.1\n  default_backend b\n"
+            f"backend b\n  server s {server.address} {to}\n",
         )
         async with running("haproxy", "-f", config, "-db", port=port):
             yield port
+            await server.said("/", version)
+
+
+def haproxy_to_http2():
+    return haproxy("proto h2 ws h2", "HTTP/2")
 
 
 async def fdx(port, *options, path="/", stdin="grüße\nund mehr\n".encode()):
     return await run(FDX, "connect", f"wss://localhost:{port}{path}", "--linger", "3", "--ca", PATHS["ca.pem"], *options, stdin=stdin)
 
 
-async def echoes(port, *options):
+async def echoes(port, *options, size=3_000_000):
     text = "grüße\nund mehr\n".encode()
     code, out, err = await fdx(port, *options)
     assert (code, out) == (0, text), (code, out, err)
-    data = os.urandom(3_000_000)
+    data = os.urandom(size)
     code, out, err = await fdx(port, "--binary", *options, stdin=data)
     assert (code, out == data) == (0, True), (code, len(out), err)
 
@@ -132,19 +141,28 @@ async def hypercorn_echoes():
 
 
 @check
-async def haproxy_carries_it_to_http_1():
-    async with haproxy() as port:
-        await echoes(port, "--http", "2")
-        await echoes(port, "--http", "1")
-        code, _, err = await fdx(port, "--http", "2", path="/nothing")
-        assert code == 4 and "404" in err, (code, err)
+async def hypercorn_wants_a_certificate():
+    async with hypercorn("--ca-certs", PATHS["ca.pem"], "--verify-mode", "CERT_REQUIRED") as port:
+        for version in ("2", "1", "auto"):
+            code, _, err = await fdx(port, "--http", version)
+            assert code == 3 and "TlsSettings::identity" in err, (version, code, err)
+
+
+@check
+async def haproxy_carries_it_to_either_version():
+    for proxy, size in ((haproxy, 3_000_000), (haproxy_to_http2, IN_WINDOW)):
+        async with proxy() as port:
+            await echoes(port, "--http", "2", size=size)
+            await echoes(port, "--http", "1", size=size)
+            code, _, err = await fdx(port, "--http", "2", path="/nothing")
+            assert code == 4 and "404" in err, (code, err)
 
 
 @check
 async def a_hundred_on_one_connection_and_one_that_does_not_read():
-    for server in (node, haproxy):
+    for server, size in ((node, 1_000_000), (haproxy, IN_WINDOW), (haproxy_to_http2, IN_WINDOW)):
         async with server() as port:
-            code, out, err = await run(MANY, f"wss://localhost:{port}/", PATHS["ca.pem"], "100", "1000000", "2")
+            code, out, err = await run(MANY, f"wss://localhost:{port}/", PATHS["ca.pem"], "100", str(size), "2")
             assert code == 0, (server.__name__, out, err)
 
 

@@ -178,7 +178,9 @@ async def carries_http2(port, server, version):
         out, error = await process.communicate(stdin)
         return process.returncode, out, error.decode()
 
-    data = os.urandom(3 << 20)
+    # More than our window for a stream may stop haproxy 2.6 for good, where both sides are HTTP/2: it reads nothing
+    # more from a connection, not even what frees its other way, while one stream's buffer is full.
+    data = os.urandom(190_000 if version == "HTTP/2" else 3 << 20)
     code, out, error = await fdx("/echo", data, "--binary")
     assert (code, out == data) == (0, True), (code, len(out), error)
     await server.said("/echo", version, "closed by the peer with 1000")

@@ -25,8 +25,9 @@ async def echo(ws):
 
 
 @contextlib.asynccontextmanager
-async def server(certificate, client_ca=None, chain=True):
+async def server(certificate, client_ca=None, chain=True, version=ssl.TLSVersion.TLSv1_3):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.maximum_version = version
     if chain:
         certificate.configure_cert(context)
     else:
@@ -123,10 +124,17 @@ async def a_client_certificate_is_shown():
         for pem in client.cert_chain_pems:
             file.write(pem.bytes())
     client.private_key_pem.write_to_path(key)
-    async with server(CA.issue_cert("localhost"), client_ca=CA) as url:
-        assert (await fdx(url, "--cert", cert, "--key", key))[:2] == (0, "grüße\n")
-        code, out, err = await fdx(url)
-        assert (code, out) == (3, ""), err
+    stranger = trustme.CA().issue_cert("me@example.org")
+    stranger.cert_chain_pems[0].write_to_path(path("other.pem"))
+    stranger.private_key_pem.write_to_path(path("other.key"))
+    for version in [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]:
+        async with server(CA.issue_cert("localhost"), client_ca=CA, version=version) as url:
+            assert (await fdx(url, "--cert", cert, "--key", key))[:2] == (0, "grüße\n")
+            # It hangs up without an alert.
+            await refused(url, "certificate of the client", "TlsSettings::identity")
+            # One that is shown, and not taken, is another matter.
+            code, _, err = await fdx(url, "--cert", path("other.pem"), "--key", path("other.key"))
+            assert code == 3 and "none was shown" not in err, (code, err)
 
 
 @check
@@ -227,7 +235,7 @@ async def sessions_are_resumed_with_node():
             assert (await fdx(f"wss://localhost:{port}/", "--max-redirects", "1"))[:2] == (0, f"{version} true\n")
 
 
-# Where the authorities of the system are, SSL_CERT_FILE says.
+# Where the authorities of the system are, SSL_CERT_FILE and SSL_CERT_DIR say.
 
 
 @check
@@ -240,6 +248,20 @@ async def the_authorities_of_the_system_are_trusted():
         await refused(url, "unknown issuer", ca=None, SSL_CERT_FILE=other)
         # Those that are named come on top.
         code, out, err = await fdx(url, SSL_CERT_FILE=other)
+        assert (code, out) == (0, "grüße\n"), err
+
+
+@check
+async def the_folder_of_authorities_of_the_system_is_trusted():
+    folder = path("authorities")
+    os.mkdir(folder)
+    async with server(CA.issue_cert("localhost")) as url:
+        await refused(url, ca=None, SSL_CERT_DIR=folder)
+        # As `openssl rehash` names them, which is where they are looked for.
+        code, name, err = await run("openssl", "x509", "-in", CA_FILE, "-noout", "-hash")
+        assert code == 0, err
+        CA.cert_pem.write_to_path(os.path.join(folder, name.decode().strip() + ".0"))
+        code, out, err = await fdx(url, ca=None, SSL_CERT_DIR=folder)
         assert (code, out) == (0, "grüße\n"), err
 
 

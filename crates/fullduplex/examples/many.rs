@@ -1,5 +1,5 @@
 //! Many WebSockets on one HTTP/2 or HTTP/3 connection, each echoing so many bytes, all at
-//! once; the first of them sends and does not read.
+//! once; the first of them sends as much and does not read.
 //!
 //! `cargo run --example many --features http2,http3 -- wss://localhost:9001/ ca.pem 100 10000000 3`
 #![allow(clippy::print_stdout)] // an example prints
@@ -30,7 +30,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         });
     }
     // Until nothing more is taken.
-    while silent.try_send(vec![0; PIECE]).is_ok() {
+    for _ in 0..bytes.div_ceil(PIECE) {
+        if silent.try_send(vec![0; PIECE]).is_err() {
+            break;
+        }
         tokio::task::yield_now().await;
     }
     let mut echoed = 0;

@@ -133,7 +133,7 @@ impl Error {
     }
 
     /// The response of a refused opening handshake: status, headers, and up to 64 KiB of
-    /// the body.
+    /// the body, whose `Content-Encoding`, if there is one, is not undone.
     pub fn response(&self) -> Option<&http::Response<Bytes>> {
         self.0.response.as_ref()
     }

@@ -50,6 +50,9 @@ impl Target {
             ("", None) => None,
             (user, password) => Some((decode(user)?, decode(password.unwrap_or(""))?)),
         };
+        if user.as_ref().is_some_and(|(user, _)| user.contains(':')) {
+            return Err("a user's name has no colon (RFC 7617 §2)");
+        }
         let host = match url.host() {
             Some(Host::Domain(name)) => name.to_string(),
             Some(Host::Ipv4(ip)) => ip.to_string(),
@@ -57,6 +60,9 @@ impl Target {
             None => return Err("there is no host"),
         };
         let port = url.port_or_known_default().ok_or("there is no port")?;
+        if port == 0 {
+            return Err("nobody listens on port 0");
+        }
         let authority = url[Position::BeforeHost..Position::AfterPort].to_string();
         let resource = url[Position::BeforePath..Position::AfterQuery].to_string();
         Ok(Self { secure, host, port, authority, resource, user, socket: None, redirected: false })

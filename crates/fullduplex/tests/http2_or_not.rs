@@ -5,33 +5,23 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(all(feature = "http2", feature = "tls"))]
 
+mod common;
+
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use fullduplex::client::{Proxies, TlsSettings, Version};
+use common::tls::acceptor;
+use fullduplex::client::{BoxFuture, Connect, Proxies, TlsSettings, Version};
 use fullduplex::server::accept;
-use fullduplex::{Client, CloseCode};
+use fullduplex::{Client, ClientBuilder, CloseCode, NetStream};
+use fullduplex_testkit::pipe::pipe;
 use h2::Reason;
 use http::Response;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::Acceptor;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
-
-/// A self-signed certificate for localhost and its key, of no other use.
-const LOCALHOST: &[u8] = include_bytes!("common/localhost.pem");
-
-fn acceptor() -> TlsAcceptor {
-    let certificate = CertificateDer::from_pem_slice(LOCALHOST).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(LOCALHOST).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider);
-    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-    let mut config = config.with_single_cert(vec![certificate], key).unwrap();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Arc::new(config).into()
-}
 
 /// What a server does with a stream of HTTP/2.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +53,7 @@ async fn serving(way: Way) -> (String, Arc<Counts>) {
     let counts: Arc<Counts> = Arc::default();
     let counter = counts.clone();
     tokio::spawn(async move {
-        let acceptor = acceptor();
+        let acceptor = acceptor(&[b"h2", b"http/1.1"]);
         while let Ok((tcp, _)) = listener.accept().await {
             let tls = acceptor.accept(tcp).await.unwrap();
             if tls.get_ref().1.alpn_protocol() == Some(b"h2") {
@@ -101,10 +91,13 @@ async fn speak_http2(tls: TlsStream<TcpStream>, way: Way, counts: Arc<Counts>) {
     }
 }
 
-fn client() -> Client {
+fn builder() -> ClientBuilder {
     let tls = TlsSettings::new().dangerous_accept_any_certificate();
-    let builder = Client::builder().proxies(Proxies::none()).version(Version::Auto);
-    builder.tls(tls).build().unwrap()
+    Client::builder().proxies(Proxies::none()).version(Version::Auto).tls(tls)
+}
+
+fn client() -> Client {
+    builder().build().unwrap()
 }
 
 #[tokio::test]
@@ -146,4 +139,39 @@ async fn an_ordinary_refusal_is_no_reason_to_fall_back() {
         assert_eq!(error.response().unwrap().status(), 403);
     }
     assert_eq!(counts.all(), [1, 2, 0]);
+}
+
+/// Pipes to servers of HTTP/1.1, which count who offers HTTP/2.
+struct Http1Alone {
+    offered: Arc<AtomicUsize>,
+}
+
+impl Connect for Http1Alone {
+    fn connect<'a>(&'a self, _: &'a str, _: u16) -> BoxFuture<'a, io::Result<NetStream>> {
+        let (near, far) = pipe(1 << 16);
+        let offered = self.offered.clone();
+        tokio::spawn(async move {
+            let hello = LazyConfigAcceptor::new(Acceptor::default(), far).await.unwrap();
+            let offers_it = hello.client_hello().alpn().unwrap().any(|name| name == b"h2");
+            offered.fetch_add(usize::from(offers_it), Relaxed);
+            let tls = hello.into_stream(acceptor(&[b"http/1.1"]).config().clone());
+            let mut websocket = accept(tls.await.unwrap()).await.unwrap();
+            while let Some(Ok(_)) = websocket.next().await {}
+        });
+        Box::pin(std::future::ready(Ok(NetStream::new(near))))
+    }
+}
+
+/// Those who wait for the one that finds it out don't ask again.
+#[tokio::test(start_paused = true)]
+async fn many_at_once_find_it_out_once() {
+    let offered: Arc<AtomicUsize> = Arc::default();
+    let client = builder().connector(Http1Alone { offered: offered.clone() }).build().unwrap();
+    let mut all = tokio::task::JoinSet::new();
+    for _ in 0..10 {
+        let client = client.clone();
+        all.spawn(async move { client.connect("wss://localhost/").await.unwrap() });
+    }
+    assert_eq!(all.join_all().await.len(), 10);
+    assert_eq!(offered.load(Relaxed), 1);
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use http::StatusCode;
+
 /// Why a stream or a connection was ended (RFC 9114 §8.1, RFC 9204 §6).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Code(pub u64);
@@ -90,21 +92,27 @@ pub struct Fault {
     pub why: &'static str,
     /// Whether it is the whole connection that ends, and not the stream alone.
     pub is_of_connection: bool,
+    /// The status of the response that broke the rule, where it had one.
+    pub status: Option<StatusCode>,
 }
 
 impl Fault {
     pub(crate) const fn connection(code: Code, why: &'static str) -> Self {
-        Self { code, why, is_of_connection: true }
+        Self { code, why, is_of_connection: true, status: None }
     }
 
     pub(crate) const fn stream(code: Code, why: &'static str) -> Self {
-        Self { code, why, is_of_connection: false }
+        Self { code, why, is_of_connection: false, status: None }
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.why, self.code)
+        f.write_str(self.why)?;
+        if let Some(status) = self.status {
+            write!(f, ", in a response with status {}", status.as_u16())?;
+        }
+        write!(f, " ({})", self.code)
     }
 }
 

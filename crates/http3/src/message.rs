@@ -2,10 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::header::{
-    AUTHORIZATION, CONNECTION, COOKIE, HOST, PROXY_AUTHORIZATION, SET_COOKIE, TE,
-    TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION, SET_COOKIE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
@@ -86,8 +83,8 @@ fn append<'a>(headers: &'a HeaderMap, fields: &mut Vec<Field<'a>>) -> Result<(),
         if *name == HOST && fields.iter().any(|field| *field.name == *AUTHORITY.as_bytes()) {
             continue;
         }
-        if !is_allowed(name, value) {
-            return Err(Error::Misuse("a field of the connection (RFC 9114 §4.2)"));
+        if let Some(why) = forbidden(name, value) {
+            return Err(Error::Misuse(why));
         }
         let is_sensitive = value.is_sensitive() || is_secret(name);
         let (name, value) = (name.as_str().as_bytes().into(), value.as_bytes().into());
@@ -96,13 +93,17 @@ fn append<'a>(headers: &'a HeaderMap, fields: &mut Vec<Field<'a>>) -> Result<(),
     Ok(())
 }
 
-/// Whether it may stand in a message: not if it is about an HTTP/1.1 connection (§4.2).
-fn is_allowed(name: &HeaderName, value: &HeaderValue) -> bool {
-    match *name {
-        CONNECTION | TRANSFER_ENCODING | UPGRADE => false,
-        TE => value == "trailers",
-        _ => !matches!(name.as_str(), "keep-alive" | "proxy-connection"),
-    }
+/// Why it may not stand in a message, if it is about an HTTP/1.1 connection (§4.2).
+fn forbidden(name: &HeaderName, value: &HeaderValue) -> Option<&'static str> {
+    Some(match name.as_str() {
+        "connection" => "the field connection has no place in HTTP/3 (RFC 9114 §4.2)",
+        "keep-alive" => "the field keep-alive has no place in HTTP/3 (RFC 9114 §4.2)",
+        "proxy-connection" => "the field proxy-connection has no place in HTTP/3 (RFC 9114 §4.2)",
+        "te" if value != "trailers" => "the field te says more than trailers (RFC 9114 §4.2)",
+        "transfer-encoding" => "the field transfer-encoding has no place in HTTP/3 (RFC 9114 §4.2)",
+        "upgrade" => "the field upgrade has no place in HTTP/3 (RFC 9114 §4.2)",
+        _ => return None,
+    })
 }
 
 /// What no table is to keep (RFC 9204 §7.1.3).
@@ -178,8 +179,8 @@ fn header(field: &Field<'_>) -> Result<(HeaderName, HeaderValue), Fault> {
     let value = HeaderValue::from_bytes(&field.value);
     let mut value = value.map_err(|_| malformed("a field's value is not valid (§10.3)"))?;
     value.set_sensitive(field.is_sensitive || is_secret(&name));
-    if !is_allowed(&name, &value) {
-        return Err(malformed("a field of the connection (RFC 9114 §4.2)"));
+    if let Some(why) = forbidden(&name, &value) {
+        return Err(malformed(why));
     }
     Ok((name, value))
 }
@@ -273,7 +274,10 @@ fn join_cookies(headers: &mut HeaderMap) {
 
 /// The response that these fields make; it may be an interim one.
 pub fn read_response(fields: &[Field<'_>]) -> Result<Response<()>, Fault> {
-    let (pseudo, headers) = sort(fields)?;
+    // What it would have said may explain more than the rule that it broke.
+    let status = |field: &Field<'_>| StatusCode::from_bytes(&field.value).ok();
+    let said = fields.iter().find(|field| *field.name == *STATUS.as_bytes()).and_then(status);
+    let (pseudo, headers) = sort(fields).map_err(|fault| Fault { status: said, ..fault })?;
     let Pseudo { method: None, scheme: None, authority: None, path: None, protocol: None, status } =
         pseudo
     else {

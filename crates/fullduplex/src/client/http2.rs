@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 use fullduplex_proto::handshake::client::Opening;
@@ -11,8 +12,8 @@ use h2::{Ping, Reason, SendStream};
 use http::{HeaderMap, Response};
 use tokio::task::AbortHandle;
 
-use super::pool::{self, Origin, Slots};
-use super::{Client, Version, response};
+use super::pool::{Kept, Origin, Slot, Slots};
+use super::{Client, Reached, Version, response};
 use crate::deadline::within;
 use crate::error::{Error, ErrorKind};
 use crate::http1::Map;
@@ -29,9 +30,6 @@ const CONNECTION_WINDOW: u32 = 16 << 20;
 /// So many origins without HTTP/2 are remembered, and then none.
 const MAX_WITHOUT: usize = 1000;
 
-/// One connection to an origin, or the attempt to make it.
-type Slot = pool::Slot<Pooled>;
-
 /// A connection that takes requests.
 #[derive(Clone)]
 struct Pooled {
@@ -43,20 +41,27 @@ struct Pooled {
 }
 
 impl Pooled {
-    /// Whether the server allows one stream more.
-    fn has_room(&self) -> bool {
-        // The pool's own is one of them.
-        Arc::strong_count(&self.streams) <= self.sender.current_max_send_streams().max(1)
+    /// Whether it neither has failed nor is going away.
+    fn takes_requests(&mut self) -> bool {
+        // It never waits, as this handle has sent nothing.
+        let mut nobody = Context::from_waker(Waker::noop());
+        matches!(self.sender.poll_ready(&mut nobody), Poll::Ready(Ok(())))
     }
 }
 
-impl pool::Kept for Pooled {
+impl Kept for Pooled {
     fn is_over(&self) -> bool {
         self.task.is_finished()
     }
 
     fn has_streams(&self) -> bool {
         Arc::strong_count(&self.streams) > 1
+    }
+
+    fn has_room(&mut self) -> bool {
+        // The pool's own is one of them.
+        let streams = Arc::strong_count(&self.streams);
+        streams <= self.sender.current_max_send_streams().max(1) && self.takes_requests()
     }
 }
 
@@ -88,13 +93,20 @@ impl Pool {
 pub(super) enum Outcome {
     Opened(WebSocket, Response<()>),
     /// The server does not do it. It may have chosen HTTP/1.1 for the transport.
-    Without(&'static str, Option<NetStream>),
+    Without(&'static str, Option<Reached>),
 }
 
-/// A connection to use, or why there is none.
-enum Connection {
-    Ready(Pooled),
-    Without(&'static str, Option<NetStream>),
+/// Why there is no connection.
+enum Missing {
+    Failed(Error),
+    /// The server does not do it. It may have chosen HTTP/1.1 for the transport.
+    Without(&'static str, Option<Reached>),
+}
+
+impl From<Error> for Missing {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 impl Client {
@@ -106,13 +118,12 @@ impl Client {
     ) -> Result<Outcome, Error> {
         let slot = self.pool.slots.of(&Origin::of(target));
         for again in [true, false] {
-            let connection = self.http2_connection(&slot, target);
-            let connection = within("connect_timeout", self.connect_timeout, connection).await??;
+            let connection = slot.get(Box::pin(self.http2_connection(target)));
+            let connection = within("connect_timeout", self.connect_timeout, connection).await?;
             let Pooled { mut sender, streams, .. } = match connection {
-                Connection::Ready(pooled) => pooled,
-                Connection::Without(why, stream) => {
-                    return Ok(self.without_http2(target, why, stream));
-                }
+                Ok(pooled) => pooled,
+                Err(Missing::Without(why, stream)) => return Ok(Outcome::Without(why, stream)),
+                Err(Missing::Failed(error)) => return Err(error),
             };
             let opening = self.offers(Opening::extended())?;
             // RFC 8441 §5.
@@ -147,31 +158,30 @@ impl Client {
         &self,
         target: &Target,
         why: &'static str,
-        stream: Option<NetStream>,
+        reached: Option<Reached>,
     ) -> Outcome {
         self.pool.learn_without(Origin::of(target));
-        Outcome::Without(why, stream)
+        Outcome::Without(why, reached)
     }
 
-    /// The pooled connection if it still takes requests, or a new one.
-    async fn http2_connection(&self, slot: &Slot, target: &Target) -> Result<Connection, Error> {
-        let mut pooled = slot.lock().await;
-        // A connection that is full stays with its streams; the next ones get a new one.
-        if let Some(Pooled { sender, streams, task }) = pooled.take().filter(Pooled::has_room)
-            && let Ok(sender) = sender.ready().await
-        {
-            let ready = Pooled { sender, streams, task };
-            *pooled = Some(ready.clone());
-            return Ok(Connection::Ready(ready));
+    /// A new connection.
+    async fn http2_connection(&self, target: &Target) -> Result<Pooled, Missing> {
+        let without = |why, stream| {
+            self.pool.learn_without(Origin::of(target));
+            Err(Missing::Without(why, stream))
+        };
+        // Perhaps the attempt that this one waited for has found out.
+        if self.version == Version::Auto && self.pool.is_without(target) {
+            return without("it has not done so before", None);
         }
         let alpn: &[&[u8]] = match self.version {
             Version::Auto => &[b"h2", b"http/1.1"],
             _ => &[b"h2"],
         };
-        let (stream, chosen) = self.reach(target, alpn).await?;
+        let reached = self.reach(target, alpn).await?;
         // Without TLS it is prior knowledge (RFC 9113 §3.3).
-        if target.secure && chosen.as_deref() != Some(b"h2") {
-            return Ok(Connection::Without("it did not choose h2 (ALPN)", Some(stream)));
+        if target.secure && reached.protocol.as_deref() != Some(b"h2") {
+            return without("it did not choose h2 (ALPN)", Some(reached));
         }
         let mut builder = h2::client::Builder::new();
         builder
@@ -179,8 +189,13 @@ impl Client {
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .enable_push(false);
-        let handshake = builder.handshake(stream).await;
-        let begins = |error| failed_to_begin(target.secure, error);
+        let handshake = builder.handshake(reached.stream).await;
+        let begins = |error| {
+            let error = failed_to_begin(target.secure, error);
+            #[cfg(feature = "tls")]
+            let error = reached.unshown.explain(error);
+            error
+        };
         let (sender, mut connection) = handshake.map_err(begins)?;
         // The server's SETTINGS come before anything else it sends (RFC 9113 §3.4), so they
         // have come when it answers.
@@ -190,7 +205,7 @@ impl Client {
                 biased;
                 ended = &mut connection => {
                     let unexplained = || Error::new(ErrorKind::Io, "beginning HTTP/2: it ended");
-                    return Err(ended.err().map_or_else(unexplained, begins));
+                    return Err(ended.err().map_or_else(unexplained, begins).into());
                 }
                 pong = pings.ping(Ping::opaque()) => pong.map(drop).map_err(begins)?,
             }
@@ -201,12 +216,10 @@ impl Client {
         });
         if !sender.is_extended_connect_protocol_enabled() {
             let why = "it does not set SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 §3)";
-            return Ok(Connection::Without(why, None));
+            return without(why, None);
         }
         let sender = sender.ready().await.map_err(begins)?;
-        let ready = Pooled { sender, streams: Arc::default(), task: task.abort_handle() };
-        *pooled = Some(ready.clone());
-        Ok(Connection::Ready(ready))
+        Ok(Pooled { sender, streams: Arc::default(), task: task.abort_handle() })
     }
 
     async fn http2_handshake(
@@ -262,8 +275,8 @@ impl Client {
     }
 }
 
-fn evict(slot: &Slot, id: &Weak<()>) {
-    pool::evict(slot, |pooled| Arc::as_ptr(&pooled.streams) == id.as_ptr());
+fn evict(slot: &Slot<Pooled>, id: &Weak<()>) {
+    slot.evict(|pooled| Arc::as_ptr(&pooled.streams) == id.as_ptr());
 }
 
 /// Over TLS the server has chosen HTTP/2; else it may never have heard of it, and ends the

@@ -10,7 +10,7 @@ use fullduplex_proto::handshake::client::Opening;
 use http::{HeaderMap, Response, StatusCode};
 
 use super::alternatives::Alternatives;
-use super::pool::{self, Origin, Slot, Slots};
+use super::pool::{Kept, Origin, Slots};
 use super::quic_tls::late_alert;
 use super::{Client, Version, response};
 use crate::deadline::within;
@@ -32,13 +32,17 @@ struct Pooled {
     endpoint: Endpoint,
 }
 
-impl pool::Kept for Pooled {
+impl Kept for Pooled {
     fn is_over(&self) -> bool {
         self.connection.is_going_away()
     }
 
     fn has_streams(&self) -> bool {
         self.connection.is_in_use()
+    }
+
+    fn has_room(&mut self) -> bool {
+        !self.is_over()
     }
 }
 
@@ -137,9 +141,11 @@ impl Client {
         let opening = self.offers(Opening::extended())?;
         let request = self.extended_request(&opening, target, headers, Protocol::WEBSOCKET)?;
         for again in [true, false] {
-            let connection = self.http3_connection(&slot, target, port);
-            let connection = within("connect_timeout", most, connection).await??;
-            let evict = || pool::evict(&slot, |pooled| pooled.connection.is_same(&connection));
+            let connection = slot.get(Box::pin(self.http3_connection(target, port)));
+            let Pooled { connection, endpoint } =
+                within("connect_timeout", most, connection).await??;
+            drop(endpoint);
+            let evict = || slot.evict(|pooled| pooled.connection.is_same(&connection));
             let sent = match connection.try_open(&request).await {
                 Ok(Some(sent)) => sent,
                 // It is full, or was going away: once more, on a new one.
@@ -171,17 +177,7 @@ impl Client {
         Err(Error::new(ErrorKind::Io, "the HTTP/3 connection is going away"))
     }
 
-    /// The pooled connection if it still takes requests, or a new one.
-    async fn http3_connection(
-        &self,
-        slot: &Slot<Pooled>,
-        target: &Target,
-        port: u16,
-    ) -> Result<Connection, Error> {
-        let mut pooled = slot.lock().await;
-        if let Some(ready) = pooled.take().filter(|pooled| !pooled.connection.is_going_away()) {
-            return Ok(pooled.insert(ready).connection.clone());
-        }
+    async fn http3_connection(&self, target: &Target, port: u16) -> Result<Pooled, Error> {
         let (quic, endpoint) = self.reach_quic(target, port).await?;
         let settings = Settings {
             max_field_section_size: self.limits.max_head_bytes as u64,
@@ -198,7 +194,7 @@ impl Client {
                        SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 9220 §3)";
             return Err(Error::new(ErrorKind::Handshake, why));
         }
-        Ok(pooled.insert(Pooled { connection, endpoint }).connection.clone())
+        Ok(Pooled { connection, endpoint })
     }
 
     async fn http3_handshake(

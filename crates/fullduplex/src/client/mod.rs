@@ -16,6 +16,8 @@ mod extended;
 mod http2;
 #[cfg(feature = "http3")]
 mod http3;
+#[cfg(feature = "tls")]
+mod identity;
 #[cfg(any(feature = "http2", feature = "http3"))]
 mod pool;
 mod proxy;
@@ -149,6 +151,27 @@ enum Peer {
     Other,
 }
 
+/// A transport to a server, through what lies before it.
+struct Reached {
+    stream: NetStream,
+    /// What it chose of the protocols that were offered (ALPN).
+    #[cfg_attr(not(feature = "http2"), allow(dead_code, reason = "one alone is offered"))]
+    protocol: Option<Vec<u8>>,
+    #[cfg(feature = "tls")]
+    unshown: identity::Unshown,
+}
+
+impl From<NetStream> for Reached {
+    fn from(stream: NetStream) -> Self {
+        Self {
+            stream,
+            protocol: None,
+            #[cfg(feature = "tls")]
+            unshown: identity::Unshown::default(),
+        }
+    }
+}
+
 /// TLS, set up when it is first needed.
 #[cfg(feature = "tls")]
 #[derive(Debug, Default)]
@@ -274,15 +297,27 @@ impl Client {
                     let why = format!("the server takes no WebSockets on HTTP/2: {why}");
                     return Err(Error::new(ErrorKind::Handshake, why));
                 }
-                http2::Outcome::Without(_, Some(stream)) => {
-                    return self.handshake(stream, target, headers).await;
+                http2::Outcome::Without(_, Some(reached)) => {
+                    return self.handshake_on(reached, target, headers).await;
                 }
                 http2::Outcome::Without(_, None) => {}
             }
         }
         let reaching = self.reach(target, &[b"http/1.1"]);
-        let (stream, _) = within("connect_timeout", self.connect_timeout, reaching).await??;
-        self.handshake(stream, target, headers).await
+        let reached = within("connect_timeout", self.connect_timeout, reaching).await??;
+        self.handshake_on(reached, target, headers).await
+    }
+
+    async fn handshake_on(
+        &self,
+        reached: Reached,
+        target: &Target,
+        headers: &HeaderMap,
+    ) -> Result<(WebSocket, Response<()>), Error> {
+        let opened = self.handshake(reached.stream, target, headers).await;
+        #[cfg(feature = "tls")]
+        let opened = opened.map_err(|error| reached.unshown.explain(error));
+        opened
     }
 
     #[cfg(feature = "http2")]
@@ -320,25 +355,20 @@ impl Client {
         self.handshake(stream, &Target::parse(uri)?, &self.headers).await
     }
 
-    /// A transport to the server, through what lies before it, and what it chose of these
-    /// protocols (ALPN).
-    async fn reach(
-        &self,
-        target: &Target,
-        alpn: &[&[u8]],
-    ) -> Result<(NetStream, Option<Vec<u8>>), Error> {
+    /// A transport to the server, which is offered these protocols (ALPN).
+    async fn reach(&self, target: &Target, alpn: &[&[u8]]) -> Result<Reached, Error> {
         let stream = match &target.socket {
             #[cfg(unix)]
             Some(path) => {
                 let dialer = Dialer { unix_socket: Some(path.into()), ..self.dialer.clone() };
-                return Ok((dialer.dial(&target.host, target.port).await?, None));
+                return Ok(dialer.dial(&target.host, target.port).await?.into());
             }
             #[cfg(not(unix))]
             Some(_) => return Err(Error::new(ErrorKind::Misuse, "there are no Unix sockets here")),
             None => self.reach_host(target).await?,
         };
         if !target.secure {
-            return Ok((stream, None));
+            return Ok(stream.into());
         }
         let peer = if target.redirected { Peer::Other } else { Peer::Server };
         self.tls(stream, &target.host, alpn, peer).await
@@ -407,7 +437,7 @@ impl Client {
             return Ok(stream);
         }
         let tls = self.tls(stream, &proxy.host, &[b"http/1.1"], Peer::Proxy);
-        Ok(tls.await.map_err(named)?.0)
+        Ok(tls.await.map_err(named)?.stream)
     }
 
     #[cfg(feature = "tls")]
@@ -417,7 +447,7 @@ impl Client {
         host: &str,
         alpn: &[&[u8]],
         peer: Peer,
-    ) -> Result<(NetStream, Option<Vec<u8>>), Error> {
+    ) -> Result<Reached, Error> {
         let is_proxy = peer == Peer::Proxy;
         let built = if is_proxy { &self.tls.for_proxies } else { &self.tls.built };
         let tls = if let Some(tls) = built.get() {
@@ -431,13 +461,7 @@ impl Client {
 
     #[cfg(not(feature = "tls"))]
     #[allow(clippy::unused_async, reason = "as with the feature")]
-    async fn tls(
-        &self,
-        _: NetStream,
-        _: &str,
-        _: &[&[u8]],
-        _: Peer,
-    ) -> Result<(NetStream, Option<Vec<u8>>), Error> {
+    async fn tls(&self, _: NetStream, _: &str, _: &[&[u8]], _: Peer) -> Result<Reached, Error> {
         Err(Error::new(ErrorKind::Tls, "TLS is not built in: the feature tls is off"))
     }
 

@@ -1,8 +1,13 @@
 //! Connections that are kept for the next WebSocket to the same origin.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use super::BoxFuture;
 use crate::uri::Target;
 
 /// What a connection leads to.
@@ -25,22 +30,102 @@ impl Origin {
 const MAX_IDLE_ORIGINS: usize = 32;
 
 /// A connection as the pool sees it.
-pub(super) trait Kept {
+pub(super) trait Kept: Clone {
     /// It has ended.
     fn is_over(&self) -> bool;
     /// It is in use.
     fn has_streams(&self) -> bool;
+    /// It takes one stream more.
+    fn has_room(&mut self) -> bool;
 }
 
-/// One connection to an origin, or the attempt to make it.
+/// How long an attempt to connect may keep the others waiting that go to the same origin.
+const HEAD_START: Duration = Duration::from_millis(500);
+
+/// One connection to an origin, and the attempts to make it.
 ///
-/// Who comes while another one makes it waits, within its own `connect_timeout`. If that one
-/// is cancelled or fails, the next in line makes an attempt of its own in what is left of its
-/// time: a server is not asked for several connections at once.
-pub(super) type Slot<T> = Arc<tokio::sync::Mutex<Option<T>>>;
+/// A server is not asked for several connections at once, so who comes while another one
+/// makes it waits, within its own `connect_timeout`. When that one is cancelled, fails, or is
+/// not done within its head start, the next in line makes an attempt of its own. The first
+/// attempt to succeed serves all, those too that are stuck.
+pub(super) struct Slot<T> {
+    ready: Mutex<Option<T>>,
+    /// There is a new connection.
+    came: Notify,
+    /// Held by the last attempt, during its head start.
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self { ready: Mutex::default(), came: Notify::new(), turn: tokio::sync::Mutex::default() }
+    }
+}
+
+impl<T> Slot<T> {
+    fn lock(&self) -> MutexGuard<'_, Option<T>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a connection that does not answer out of the pool, unless another one is there.
+    /// Its streams go on.
+    pub(super) fn evict(&self, is_it: impl FnOnce(&T) -> bool) {
+        let mut ready = self.lock();
+        if ready.as_ref().is_some_and(is_it) {
+            *ready = None;
+        }
+    }
+}
+
+impl<T: Kept> Slot<T> {
+    /// The connection that is kept, or the one that this attempt comes to.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the attempt is given up, and the next in line has its turn.
+    pub(super) async fn get<E>(&self, mut attempt: BoxFuture<'_, Result<T, E>>) -> Result<T, E> {
+        let turn = tokio::select! {
+            biased;
+            kept = self.kept() => return Ok(kept),
+            turn = self.turn.lock() => turn,
+        };
+        let connecting = async {
+            let Ok(reached) = timeout(HEAD_START, &mut attempt).await else {
+                drop(turn);
+                return attempt.await.map(|reached| self.keep(reached));
+            };
+            // The turn passes on when the others can see it.
+            reached.map(|reached| self.keep(reached))
+        };
+        tokio::select! {
+            biased;
+            kept = self.kept() => Ok(kept),
+            reached = connecting => reached,
+        }
+    }
+
+    /// Serves this connection to all. One that is full stays with its streams.
+    fn keep(&self, connection: T) -> T {
+        *self.lock() = Some(connection.clone());
+        self.came.notify_waiters();
+        connection
+    }
+
+    /// The connection that is kept, once there is one that takes a stream.
+    async fn kept(&self) -> T {
+        loop {
+            let came = self.came.notified();
+            if let Some(kept) = self.lock().as_mut()
+                && kept.has_room()
+            {
+                return kept.clone();
+            }
+            came.await;
+        }
+    }
+}
 
 /// The slots of all origins.
-pub(super) struct Slots<T>(Mutex<HashMap<Origin, Slot<T>>>);
+pub(super) struct Slots<T>(Mutex<HashMap<Origin, Arc<Slot<T>>>>);
 
 impl<T> Default for Slots<T> {
     fn default() -> Self {
@@ -49,7 +134,7 @@ impl<T> Default for Slots<T> {
 }
 
 impl<T: Kept> Slots<T> {
-    pub(super) fn of(&self, origin: &Origin) -> Slot<T> {
+    pub(super) fn of(&self, origin: &Origin) -> Arc<Slot<T>> {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(slot) = slots.get(origin) {
             return slot.clone();
@@ -58,8 +143,11 @@ impl<T: Kept> Slots<T> {
         slots.retain(|_, slot| {
             // Somebody makes a connection, takes it, or waits.
             let is_wanted = Arc::strong_count(slot) > 1;
-            let Some(pooled) = slot.try_lock().ok().filter(|_| !is_wanted) else { return true };
-            let Some(pooled) = pooled.as_ref().filter(|pooled| !pooled.is_over()) else {
+            if is_wanted {
+                return true;
+            }
+            let ready = slot.lock();
+            let Some(pooled) = ready.as_ref().filter(|pooled| !pooled.is_over()) else {
                 return false;
             };
             let has_streams = pooled.has_streams();
@@ -73,16 +161,6 @@ impl<T: Kept> Slots<T> {
     #[cfg(feature = "http3")]
     pub(super) fn take(&self) -> Vec<T> {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.drain().filter_map(|(_, slot)| slot.try_lock().ok()?.take()).collect()
-    }
-}
-
-/// Takes a connection that does not answer out of the pool, unless another one is there or
-/// about to be. Its streams go on.
-pub(super) fn evict<T>(slot: &Slot<T>, is_it: impl FnOnce(&T) -> bool) {
-    if let Ok(mut pooled) = slot.try_lock()
-        && pooled.as_ref().is_some_and(is_it)
-    {
-        *pooled = None;
+        slots.drain().filter_map(|(_, slot)| slot.lock().take()).collect()
     }
 }

@@ -56,7 +56,10 @@ impl Backoff {
 }
 
 /// What becomes of messages that are sent while there is no connection, once the queue is
-/// full.
+/// full. While there is one, `send` waits for room whatever is set here.
+///
+/// Where only the latest value of each key matters, a queue is the wrong place for it: keep the
+/// values, with [`WhileDown::Refuse`], and send them all at each [`Event::Connected`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhileDown {
     /// `send` waits. Default.

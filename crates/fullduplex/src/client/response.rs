@@ -21,6 +21,9 @@ const MAX_REFUSAL_BODY: usize = 64 << 10;
 /// How long its rest is waited for.
 const REFUSAL_BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// So many interim responses are passed over.
+const MAX_INTERIM: usize = 20;
+
 /// Reads the head of the final response, past interim ones such as 103. What came behind it
 /// stays in `received`.
 pub(super) async fn read<S: Transport>(
@@ -29,7 +32,7 @@ pub(super) async fn read<S: Transport>(
     received: &mut BytesMut,
 ) -> Result<Response<()>, Error> {
     let limits = limits.head();
-    loop {
+    for _ in 0..=MAX_INTERIM {
         let head = http1::read_head(stream, HeadFinder::response(limits), received).await?;
         let head = ResponseHead::parse(&head, &limits)?;
         if is_interim(head.status()) {
@@ -41,6 +44,8 @@ pub(super) async fn read<S: Transport>(
         *response.headers_mut() = http1::header_map(head.fields())?;
         return Ok(response);
     }
+    let why = format!("more than {MAX_INTERIM} interim responses (RFC 9110 §15.2)");
+    Err(Error::new(ErrorKind::Limit, why))
 }
 
 /// All values of a header field, in one line.

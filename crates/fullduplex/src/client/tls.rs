@@ -15,6 +15,8 @@ use rustls::{
 use rustls_platform_verifier::Verifier;
 use tokio_rustls::TlsConnector;
 
+use super::Reached;
+use super::identity::{Noticing, noticing};
 #[cfg(feature = "http3")]
 use super::quic_tls::{Noting, QuicTls};
 use super::step::{Step, Steps};
@@ -182,12 +184,15 @@ impl TlsSettings {
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let builder = builder.with_safe_default_protocol_versions().map_err(failed)?;
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
-        match &self.identity {
+        let mut config = match &self.identity {
             Some(Identity(chain, key)) => {
-                builder.with_client_auth_cert(chain.clone(), key.clone_key()).map_err(failed)
+                builder.with_client_auth_cert(chain.clone(), key.clone_key()).map_err(failed)?
             }
-            None => Ok(builder.with_no_client_auth()),
-        }
+            None => builder.with_no_client_auth(),
+        };
+        let resolver = config.client_auth_cert_resolver;
+        config.client_auth_cert_resolver = Arc::new(Noticing(resolver));
+        Ok(config)
     }
 }
 
@@ -208,7 +213,7 @@ impl Tls {
         protocols: &[&[u8]],
         is_own: bool,
         steps: &Steps,
-    ) -> Result<(NetStream, Option<Vec<u8>>), Error> {
+    ) -> Result<Reached, Error> {
         let host = self.server_name.as_deref().filter(|_| is_own).unwrap_or(host);
         let name = server_name(host)?;
         // Cheap: the parts are shared, the tickets among them. What is spoken is not for a
@@ -216,18 +221,19 @@ impl Tls {
         let mut config = ClientConfig::clone(&self.config);
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         let handshake = TlsConnector::from(Arc::new(config)).connect(name, stream);
-        let tls = handshake.await.map_err(|error| explain(host, error))?;
+        let (tls, unshown) = noticing(handshake).await;
+        let tls = tls.map_err(|error| unshown.explain(explain(host, error)))?;
         let agreed = tls.get_ref().1;
-        let chosen = agreed.alpn_protocol().map(<[u8]>::to_vec);
+        let protocol = agreed.alpn_protocol().map(<[u8]>::to_vec);
         let certificates = agreed.peer_certificates().unwrap_or_default();
         steps.tell(&Step::Tls {
             host,
             version: version(agreed),
             cipher_suite: &cipher_suite(agreed),
-            alpn: chosen.as_deref(),
+            alpn: protocol.as_deref(),
             certificate: certificates.first().map(|der| &**der),
         });
-        Ok((NetStream::new(tls), chosen))
+        Ok(Reached { stream: NetStream::new(tls), protocol, unshown })
     }
 }
 
@@ -284,7 +290,7 @@ pub(super) fn explain_alert(error: Error) -> Error {
 pub(super) fn alert_in_words(alert: AlertDescription) -> String {
     use AlertDescription as A;
     let means = match alert {
-        A::CertificateRequired => ": it wants a certificate of the client",
+        A::CertificateRequired => ": it wants a certificate of the client (TlsSettings::identity)",
         A::UnknownCA | A::BadCertificate | A::CertificateUnknown | A::AccessDenied => {
             ": it does not take the client's certificate"
         }

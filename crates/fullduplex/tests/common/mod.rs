@@ -3,6 +3,8 @@
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
 
 pub mod example;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 use bytes::BytesMut;
 use fullduplex::{Config, Message, Role, Transport, WebSocket};

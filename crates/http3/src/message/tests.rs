@@ -145,6 +145,20 @@ fn responses() {
 }
 
 #[test]
+fn a_fault_in_a_response_has_its_field_and_its_status() {
+    for (name, value) in
+        [("connection", "close"), ("keep-alive", "1"), ("upgrade", "x"), ("te", "gzip")]
+    {
+        let fault = read_response(&fields(&[(":status", "403"), (name, value)])).unwrap_err();
+        assert_eq!(fault.status, Some(StatusCode::FORBIDDEN));
+        let said = fault.to_string();
+        assert!(said.contains(&format!("the field {name} ")), "{said}");
+        assert!(said.contains("status 403") && said.contains("RFC 9114 §4.2"), "{said}");
+    }
+    assert_eq!(read_request(&fields(&[(":status", "403")])).unwrap_err().status, None);
+}
+
+#[test]
 fn what_may_not_be_sent_is_refused() {
     let request = |builder: http::request::Builder| builder.body(()).unwrap();
     for wrong in [
