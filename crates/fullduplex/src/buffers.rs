@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 
 use bytes::{Bytes, BytesMut};
+use fullduplex_proto::SendBuffer;
 
 /// How much one read may bring.
 pub(crate) const READ_SIZE: usize = 64 << 10;
@@ -22,7 +23,7 @@ const LONG_KEEP: usize = 8 << 20;
 
 thread_local! {
     static READ: RefCell<BytesMut> = RefCell::default();
-    static WRITE: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+    static WRITE: RefCell<Vec<Box<SendBuffer>>> = const { RefCell::new(Vec::new()) };
     static LONG: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -44,18 +45,18 @@ pub(crate) fn give_read(buffer: BytesMut) {
     READ.set(buffer);
 }
 
-/// Takes a buffer to gather small messages in.
+/// Takes a buffer to hold messages in until they leave.
 #[inline]
-pub(crate) fn take_write() -> BytesMut {
-    WRITE.with_borrow_mut(Vec::pop).unwrap_or_else(|| BytesMut::with_capacity(WRITE_SIZE))
+pub(crate) fn take_write() -> Box<SendBuffer> {
+    let kept = WRITE.with_borrow_mut(Vec::pop);
+    kept.unwrap_or_else(|| Box::new(SendBuffer::with_capacity(WRITE_SIZE)))
 }
 
-/// Gives a gathering buffer back.
+/// Gives it back, with nothing in it.
 #[inline]
-pub(crate) fn give_write(mut buffer: BytesMut) {
-    buffer.clear();
+pub(crate) fn give_write(buffer: Box<SendBuffer>) {
     WRITE.with_borrow_mut(|pool| {
-        if pool.len() < WRITE_BUFFERS && (1..=WRITE_KEEP).contains(&buffer.capacity()) {
+        if pool.len() < WRITE_BUFFERS && buffer.capacity() <= WRITE_KEEP {
             pool.push(buffer);
         }
     });

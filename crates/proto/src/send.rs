@@ -7,7 +7,6 @@
 //! ```
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use core::fmt;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -23,6 +22,7 @@ use crate::frame::{EncodedHeader, MAX_CONTROL_PAYLOAD, OpCode};
 use crate::mask::{self, MaskSource};
 use crate::message::Message;
 use crate::receive::Kind;
+use crate::send_buffer::{Segment, SendBuffer};
 
 /// Payloads up to this size are copied behind one another; longer ones are referenced.
 const COALESCE: usize = 4096;
@@ -94,8 +94,8 @@ pub struct Sender {
     masks: Option<Box<dyn MaskSource>>,
     high_water: usize,
     fragment_size: usize,
-    queue: VecDeque<Segment>,
-    tail: BytesMut,
+    /// Lent, or its own; an idle connection has none.
+    buffer: Option<Box<SendBuffer>>,
     /// Seldom there, and mostly for a moment.
     controls: Option<Box<Controls>>,
     buffered: usize,
@@ -144,12 +144,6 @@ impl Lead {
     }
 }
 
-#[derive(Debug)]
-struct Segment {
-    bytes: Bytes,
-    ends_frame: bool,
-}
-
 impl Sender {
     /// A client's sender: masks each frame with a fresh key (§5.1, §5.3).
     pub fn client(masks: Box<dyn MaskSource>, config: SendConfig) -> Self {
@@ -166,8 +160,7 @@ impl Sender {
             masks,
             high_water: config.high_water,
             fragment_size: config.fragment_size.max(1),
-            queue: VecDeque::new(),
-            tail: BytesMut::new(),
+            buffer: None,
             controls: None,
             buffered: 0,
             in_frame: false,
@@ -454,50 +447,43 @@ impl Sender {
         }
     }
 
-    /// Gives an empty buffer to gather small messages in, unless there is one.
+    /// Gives an empty buffer to hold messages in, unless there is one.
     #[inline]
-    pub fn lend(&mut self, buffer: BytesMut) {
-        if self.tail.capacity() == 0 {
-            self.tail = buffer;
-        }
+    pub fn lend(&mut self, buffer: Box<SendBuffer>) {
+        self.buffer.get_or_insert(buffer);
     }
 
     /// Whether a buffer lent now would be used.
     #[inline]
     pub fn wants_buffer(&self) -> bool {
-        self.tail.capacity() == 0
+        self.buffer.is_none()
     }
 
-    /// Takes the gathering buffer back, once all is written.
+    /// Takes the buffer back, once all is written.
     #[inline]
-    pub fn reclaim(&mut self) -> Option<BytesMut> {
-        if self.buffered > 0 || self.tail.capacity() == 0 {
-            return None;
-        }
-        if self.queue.capacity() > 0 {
-            self.queue = VecDeque::new();
-        }
-        Some(core::mem::take(&mut self.tail))
+    pub fn reclaim(&mut self) -> Option<Box<SendBuffer>> {
+        if self.buffered > 0 { None } else { self.buffer.take() }
     }
 
     /// Writes a whole frame behind the others in the tail.
     #[inline]
     fn push_copied(&mut self, lead: Lead, fin: bool, payload: &[u8]) {
-        let before = self.tail.len();
         let key = self.next_key();
+        let tail = &mut self.buffer.get_or_insert_default().tail;
+        let before = tail.len();
         if let (None, false, Some(header)) =
             (key, lead.compressed, EncodedHeader::short(lead.opcode, fin, payload.len()))
         {
-            self.tail.extend_from_slice(&header);
+            tail.extend_from_slice(&header);
         } else {
-            self.tail.extend_from_slice(lead.header(fin, key, payload.len()).as_bytes());
+            tail.extend_from_slice(lead.header(fin, key, payload.len()).as_bytes());
         }
-        let start = self.tail.len();
-        self.tail.extend_from_slice(payload);
+        let start = tail.len();
+        tail.extend_from_slice(payload);
         if let Some(key) = key {
-            mask::apply(&mut self.tail[start..], key);
+            mask::apply(&mut tail[start..], key);
         }
-        self.buffered += self.tail.len() - before;
+        self.buffered += tail.len() - before;
     }
 
     /// Payloads up to this size are copied.
@@ -560,25 +546,18 @@ impl Sender {
     /// Queues a frame whose payload is referenced, and already masked if it has a key.
     fn push_long(&mut self, lead: Lead, fin: bool, key: Option<[u8; 4]>, payload: Bytes) {
         let header = lead.header(fin, key, payload.len());
-        self.tail.extend_from_slice(header.as_bytes());
         self.buffered += header.as_bytes().len() + payload.len();
-        self.seal(payload.is_empty());
+        let buffer = self.buffer.get_or_insert_default();
+        buffer.tail.extend_from_slice(header.as_bytes());
+        buffer.seal(payload.is_empty());
         if !payload.is_empty() {
-            self.queue.push_back(Segment { bytes: payload, ends_frame: true });
+            buffer.queue.push_back(Segment { bytes: payload, ends_frame: true });
         }
     }
 
     #[inline]
     fn next_key(&mut self) -> Option<[u8; 4]> {
         self.masks.as_mut().map(|masks| masks.next_key())
-    }
-
-    /// Moves what the tail has gathered to the queue.
-    fn seal(&mut self, ends_frame: bool) {
-        if !self.tail.is_empty() {
-            let bytes = self.tail.split().freeze();
-            self.queue.push_back(Segment { bytes, ends_frame });
-        }
     }
 
     fn advance(&mut self, mut written: usize, mut spent: impl FnMut(Bytes)) {
@@ -596,46 +575,43 @@ impl Sender {
                 if controls.urgent.is_empty() && !controls.has_payloads() {
                     self.controls = None;
                 }
-            } else if let Some(front) = self.queue.front_mut() {
+                continue;
+            }
+            let Some(buffer) = &mut self.buffer else { return };
+            if let Some(front) = buffer.queue.front_mut() {
                 let step = written.min(front.bytes.len());
                 front.bytes.advance(step);
                 written -= step;
                 self.in_frame = true;
                 if front.bytes.is_empty()
-                    && let Some(front) = self.queue.pop_front()
+                    && let Some(front) = buffer.queue.pop_front()
                 {
                     self.in_frame = !front.ends_frame;
                     spent(front.bytes);
                 }
-            } else if written == self.tail.len() {
-                self.tail.clear();
+            } else if written == buffer.tail.len() {
+                buffer.tail.clear();
                 written = 0;
             } else {
                 // Cut short inside the tail: seal it, so that its end is a known frame
                 // boundary whatever is gathered from now on.
-                self.seal(true);
+                buffer.seal(true);
             }
         }
     }
 
-    /// How many segments of the queue stand before the urgent frames.
-    fn before_urgent(&self) -> usize {
-        if !self.in_frame {
-            return 0;
-        }
-        self.queue.iter().position(|s| s.ends_frame).map_or(self.queue.len(), |i| i + 1)
-    }
-
     /// The bytes for the transport, in order, as slices that aren't empty.
     fn slices(&self) -> impl Iterator<Item = &[u8]> {
-        let before = self.before_urgent();
-        let queue =
-            |range| self.queue.range::<core::ops::Range<usize>>(range).map(|s| &s.bytes[..]);
-        queue(0..before)
-            .chain(core::iter::once(self.urgent()))
-            .chain(queue(before..self.queue.len()))
-            .chain(core::iter::once(&self.tail[..]))
-            .filter(|slice| !slice.is_empty())
+        // Frames that may cut in stand behind the frame that has begun to leave.
+        let buffer = self.buffer.as_deref();
+        let before = buffer.map_or(0, |buffer| buffer.in_first_frame(self.in_frame));
+        let [first, rest] = match buffer {
+            Some(buffer) => buffer.slices(before).map(Some),
+            None => [None, None],
+        };
+        let tail = buffer.map(|buffer| &buffer.tail[..]);
+        let all = first.into_iter().flatten().chain(core::iter::once(self.urgent()));
+        all.chain(rest.into_iter().flatten()).chain(tail).filter(|slice| !slice.is_empty())
     }
 }
 

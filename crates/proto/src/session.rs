@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::string::ToString;
 use core::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::close::{CloseCode, CloseFrame};
 use crate::close_info::{Cause, CloseInfo, Initiator};
@@ -19,6 +19,7 @@ use crate::mask::MaskSource;
 use crate::message::Message;
 use crate::receive::{Event, Kind};
 use crate::send::{Outgoing, SendConfig, SendError, Sender};
+use crate::send_buffer::SendBuffer;
 use crate::timers::{Fired, KeepaliveConfig, RateBudget, Timers};
 
 /// Where the connection stands; the same four as the WebSocket API's `readyState`.
@@ -327,13 +328,13 @@ impl Session {
 
     /// See [`Sender::lend`].
     #[inline]
-    pub fn lend(&mut self, buffer: BytesMut) {
+    pub fn lend(&mut self, buffer: Box<SendBuffer>) {
         self.sender.lend(buffer);
     }
 
     /// See [`Sender::reclaim`].
     #[inline]
-    pub fn reclaim(&mut self) -> Option<BytesMut> {
+    pub fn reclaim(&mut self) -> Option<Box<SendBuffer>> {
         self.sender.reclaim()
     }
 

@@ -7,10 +7,10 @@
 
 use std::time::Duration;
 
-use fullduplex_proto::bytes::{Buf, Bytes, BytesMut};
+use fullduplex_proto::bytes::{Buf, Bytes};
 use fullduplex_proto::{
-    Cause, Compression, Config, ControlKind, Kind, Limits, ProtocolError, Role, SendConfig,
-    SendError, Sender, State,
+    Cause, Compression, Config, ControlKind, Kind, Limits, ProtocolError, Role, SendBuffer,
+    SendConfig, SendError, Sender, State,
 };
 use fullduplex_testkit::Rng;
 use fullduplex_testkit::pair::{Counting, End, Pair, Told};
@@ -241,7 +241,7 @@ fn a_silent_peer_is_pinged_and_given_up() {
 fn buffers_are_lent_and_given_back() {
     let mut server = End::new(Role::Server, Config::default());
     assert!(server.session().wants_buffer());
-    server.session().lend(BytesMut::with_capacity(100));
+    server.session().lend(Box::new(SendBuffer::with_capacity(100)));
     server.session().send(Kind::Text, Bytes::from("x")).unwrap();
     assert!(server.session().reclaim().is_none(), "bytes wait in it");
     server.transmit(usize::MAX);

@@ -49,6 +49,10 @@ impl InFlight {
     pub(crate) fn enter(&self) -> (Ticket, bool) {
         let ticket = Ticket { evicted: Arc::new(Notify::new()), count: self.count.clone() };
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        // Most are done in the order in which they came.
+        while queue.front().is_some_and(|entry| entry.strong_count() == 0) {
+            queue.pop_front();
+        }
         if queue.len() > self.limit().saturating_mul(2) {
             queue.retain(|entry| entry.strong_count() > 0);
         }

@@ -1,0 +1,53 @@
+//! Where messages wait for the transport.
+
+use alloc::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+/// What a [`Sender`](crate::Sender) holds messages in until they leave.
+#[derive(Debug, Default)]
+pub struct SendBuffer {
+    pub(crate) queue: VecDeque<Segment>,
+    pub(crate) tail: BytesMut,
+}
+
+impl SendBuffer {
+    /// One with room for so many bytes of small messages.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { queue: VecDeque::new(), tail: BytesMut::with_capacity(capacity) }
+    }
+
+    /// How many bytes of memory it holds, about.
+    pub fn capacity(&self) -> usize {
+        self.tail.capacity() + self.queue.capacity() * size_of::<Segment>()
+    }
+
+    /// Moves what the tail has gathered to the queue.
+    pub(crate) fn seal(&mut self, ends_frame: bool) {
+        if !self.tail.is_empty() {
+            let bytes = self.tail.split().freeze();
+            self.queue.push_back(Segment { bytes, ends_frame });
+        }
+    }
+
+    /// How many segments are of the frame that has begun to leave, if one has.
+    pub(crate) fn in_first_frame(&self, begun: bool) -> usize {
+        if !begun {
+            return 0;
+        }
+        self.queue.iter().position(|s| s.ends_frame).map_or(self.queue.len(), |i| i + 1)
+    }
+
+    /// The first so many segments, and those behind them.
+    pub(crate) fn slices(&self, before: usize) -> [impl Iterator<Item = &[u8]>; 2] {
+        [0..before, before..self.queue.len()]
+            .map(|range| self.queue.range(range).map(|segment| &segment.bytes[..]))
+    }
+}
+
+/// Bytes that leave as they are.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) bytes: Bytes,
+    pub(crate) ends_frame: bool,
+}
