@@ -23,6 +23,7 @@ const LONG_KEEP: usize = 8 << 20;
 
 thread_local! {
     static READ: RefCell<BytesMut> = RefCell::default();
+    #[allow(clippy::vec_box, reason = "they are lent as they are")]
     static WRITE: RefCell<Vec<Box<SendBuffer>>> = const { RefCell::new(Vec::new()) };
     static LONG: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
@@ -47,6 +48,7 @@ pub(crate) fn give_read(buffer: BytesMut) {
 
 /// Takes a buffer to hold messages in until they leave.
 #[inline]
+#[allow(clippy::unnecessary_box_returns, reason = "a connection keeps room for the pointer alone")]
 pub(crate) fn take_write() -> Box<SendBuffer> {
     let kept = WRITE.with_borrow_mut(Vec::pop);
     kept.unwrap_or_else(|| Box::new(SendBuffer::with_capacity(WRITE_SIZE)))
