@@ -50,7 +50,7 @@ async fn what_goes_over_it_is_counted() {
     assert_eq!(sent, received);
     // A frame's header, its masking key, its payload.
     assert_eq!((sent.text, sent.binary, sent.payload, sent.wire), (1, 1, 1007, 6 + 7 + 8 + 1000));
-    assert_eq!(client.traffic().received, Default::default());
+    assert_eq!(client.traffic().received, fullduplex::Flow::default());
 }
 
 #[tokio::test]
