@@ -11,11 +11,11 @@ pub(crate) const READ_SIZE: usize = 64 << 10;
 /// A read is not worth its call with less room than this.
 const LEAST_ROOM: usize = 16 << 10;
 /// What a gathering buffer begins with.
-const WRITE_SIZE: usize = 4 << 10;
+const WRITE_SIZE: usize = 1 << 10;
 /// A larger one is not kept.
 const WRITE_KEEP: usize = 128 << 10;
-/// How many a thread keeps.
-const WRITE_BUFFERS: usize = 16;
+/// What all that a thread keeps come to: enough for a message to a thousand.
+const WRITE_KEEP_ALL: usize = 1 << 20;
 /// A long message's buffer is kept for the next one if it has this much room,
 const LONG_LEAST: usize = 64 << 10;
 /// while all that are kept come to no more than this.
@@ -23,9 +23,15 @@ const LONG_KEEP: usize = 8 << 20;
 
 thread_local! {
     static READ: RefCell<BytesMut> = RefCell::default();
-    #[allow(clippy::vec_box, reason = "they are lent as they are")]
-    static WRITE: RefCell<Vec<Box<SendBuffer>>> = const { RefCell::new(Vec::new()) };
+    static WRITE: RefCell<Kept> = const { RefCell::new(Kept { buffers: Vec::new(), bytes: 0 }) };
     static LONG: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Gathering buffers that wait to be used again.
+struct Kept {
+    #[allow(clippy::vec_box, reason = "they are lent as they are")]
+    buffers: Vec<Box<SendBuffer>>,
+    bytes: usize,
 }
 
 /// Takes the thread's receive buffer, empty and with room to read into.
@@ -50,16 +56,22 @@ pub(crate) fn give_read(buffer: BytesMut) {
 #[inline]
 #[allow(clippy::unnecessary_box_returns, reason = "a connection keeps room for the pointer alone")]
 pub(crate) fn take_write() -> Box<SendBuffer> {
-    let kept = WRITE.with_borrow_mut(Vec::pop);
+    let kept = WRITE.with_borrow_mut(|kept| {
+        let buffer = kept.buffers.pop()?;
+        kept.bytes -= buffer.capacity();
+        Some(buffer)
+    });
     kept.unwrap_or_else(|| Box::new(SendBuffer::with_capacity(WRITE_SIZE)))
 }
 
 /// Gives it back, with nothing in it.
 #[inline]
 pub(crate) fn give_write(buffer: Box<SendBuffer>) {
-    WRITE.with_borrow_mut(|pool| {
-        if pool.len() < WRITE_BUFFERS && buffer.capacity() <= WRITE_KEEP {
-            pool.push(buffer);
+    let bytes = buffer.capacity();
+    WRITE.with_borrow_mut(|kept| {
+        if bytes <= WRITE_KEEP && kept.bytes + bytes <= WRITE_KEEP_ALL {
+            kept.buffers.push(buffer);
+            kept.bytes += bytes;
         }
     });
 }

@@ -250,8 +250,10 @@ impl Sender {
         {
             deflate.note_sent(message.as_bytes());
             self.push_message(Lead::of(prepared.kind(), true), compressed);
+        } else if message.len() <= self.coalesce() {
+            self.push_copied(Lead::of(prepared.kind(), false), true, message.as_bytes());
         } else {
-            self.push_message(Lead::of(prepared.kind(), false), message.clone().into_bytes());
+            self.push_fragments(Lead::of(prepared.kind(), false), message.clone().into_bytes());
         }
         Ok(())
     }

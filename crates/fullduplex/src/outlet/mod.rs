@@ -83,15 +83,6 @@ pub(crate) enum Parcel {
     Prepared(PreparedMessage),
 }
 
-impl Parcel {
-    fn size(&self) -> (Kind, usize) {
-        match self {
-            Self::Message(message, _) => (message.kind(), message.len()),
-            Self::Prepared(prepared) => (prepared.message().kind(), prepared.message().len()),
-        }
-    }
-}
-
 /// When what is queued is to leave.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leave {
@@ -227,22 +218,36 @@ impl<S: Transport> Outlet<S> {
         parcel: Parcel,
         leave: Leave,
     ) -> Result<(), (SendError, Parcel)> {
+        let (message, compression) = match parcel {
+            Parcel::Message(message, compression) => (message, compression),
+            Parcel::Prepared(prepared) => {
+                let sent = self.send_prepared(inner, &prepared, leave);
+                return sent.map_err(|error| (error, Parcel::Prepared(prepared)));
+            }
+        };
         if let Err(error) = inner.check_unparked() {
-            return Err((error, parcel));
+            return Err((error, Parcel::Message(message, compression)));
         }
         inner.lend();
-        let (kind, len) = parcel.size();
-        match parcel {
-            Parcel::Message(message, compression) => {
-                let sent = inner.session.send_message(message, compression);
-                sent.map_err(|(error, back)| (error, Parcel::Message(back, compression)))?;
-            }
-            Parcel::Prepared(prepared) => {
-                let sent = inner.session.send_prepared(&prepared);
-                sent.map_err(|error| (error, Parcel::Prepared(prepared)))?;
-            }
-        }
+        let (kind, len) = (message.kind(), message.len());
+        let sent = inner.session.send_message(message, compression);
+        sent.map_err(|(error, back)| (error, Parcel::Message(back, compression)))?;
         self.note_sent(kind, true, len);
+        self.leave(inner, leave);
+        Ok(())
+    }
+
+    fn send_prepared(
+        self: &Arc<Self>,
+        inner: &mut Inner<S>,
+        prepared: &PreparedMessage,
+        leave: Leave,
+    ) -> Result<(), SendError> {
+        inner.check_unparked()?;
+        inner.lend();
+        inner.session.send_prepared(prepared)?;
+        let message = prepared.message();
+        self.note_sent(message.kind(), true, message.len());
         self.leave(inner, leave);
         Ok(())
     }
@@ -498,8 +503,7 @@ impl<S: Transport> Deliver for Outlet<S> {
         slow: Slow,
     ) -> Delivered {
         let mut inner = self.lock();
-        let parcel = Parcel::Prepared(message.clone());
-        let Err((error, _)) = self.send_locked(&mut inner, parcel, Leave::Gathered) else {
+        let Err(error) = self.send_prepared(&mut inner, message, Leave::Gathered) else {
             return Delivered::Queued;
         };
         match slow.verdict(error) {
