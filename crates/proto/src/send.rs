@@ -562,10 +562,20 @@ impl Sender {
         self.masks.as_mut().map(|masks| masks.next_key())
     }
 
-    fn advance(&mut self, mut written: usize, mut spent: impl FnMut(Bytes)) {
+    #[inline]
+    fn advance(&mut self, written: usize, spent: impl FnMut(Bytes)) {
         assert!(written <= self.buffered, "advanced past the bytes that wait");
         self.buffered -= written;
         self.moved |= written > 0;
+        match (&mut self.buffer, &self.controls) {
+            (Some(buffer), None) if self.buffered == 0 && buffer.queue.is_empty() => {
+                buffer.tail.clear();
+            }
+            _ => self.advance_by_segments(written, spent),
+        }
+    }
+
+    fn advance_by_segments(&mut self, mut written: usize, mut spent: impl FnMut(Bytes)) {
         while written > 0 {
             if !self.in_frame
                 && let Some(controls) = &mut self.controls
@@ -647,8 +657,13 @@ impl Buf for Outgoing<'_> {
         self.sender.buffered
     }
 
+    #[inline]
     fn chunk(&self) -> &[u8] {
-        self.sender.slices().next().unwrap_or_default()
+        match (&self.sender.buffer, &self.sender.controls) {
+            // Small messages and nothing else.
+            (Some(buffer), None) if buffer.queue.is_empty() => &buffer.tail,
+            _ => self.sender.slices().next().unwrap_or_default(),
+        }
     }
 
     #[cfg(feature = "std")]
