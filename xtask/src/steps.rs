@@ -3,15 +3,15 @@
 use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::process::{command, has, run as execute};
-use crate::{Outcome, Tally, autobahn, fuzz, layers, peers, rfc};
+use crate::process::{command, has, run as execute, target};
+use crate::{Outcome, Tally, autobahn, env, fuzz, layers, peers, rfc};
 
 /// The release of cargo-deny that is installed where there is none.
 const DENY: &str = "cargo-deny@0.20.2";
 
 type Step = (&'static str, fn() -> Outcome);
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     ("format", || cargo(&["fmt", "--all", "--check"])),
     ("clippy", || {
         cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
@@ -21,6 +21,7 @@ const STEPS: [Step; 11] = [
     ("deny", deny),
     ("docs", docs),
     ("tests", tests),
+    ("codec", codec),
     ("rfc", rfc::run),
     ("peers", peers::run),
     ("autobahn", || autobahn::run(&autobahn::Role::TESTED)),
@@ -176,6 +177,22 @@ fn docs() -> Outcome {
 fn tests() -> Outcome {
     // Builds the examples too, which a test runs, and runs those in the docs.
     counted(&["test", "--workspace", "--locked", "--no-fail-fast"])
+}
+
+/// Counts the instructions that frames, masks and handshakes take, and holds them against those
+/// that are noted, so that a slower codec is seen.
+fn codec() -> Outcome {
+    env::apt("valgrind", "valgrind")?;
+    let mut check = command("cargo");
+    check.args(["run", "--release", "--locked", "--quiet", "--manifest-path", "bench/Cargo.toml"]);
+    check.args(["--bin", "codec", "--", "--check", "--tolerance", "3"]);
+    let status = check.env("CARGO_TARGET_DIR", target().join("bench")).status();
+    match status.map_err(|error| error.to_string())?.code() {
+        Some(0) => Ok(Tally::PASSED),
+        // Another kind of processor or another compiler comes to other counts: it said so.
+        Some(77) => Ok(Tally::default()),
+        _ => Err("more instructions than noted; see docs/benchmarks.md".into()),
+    }
 }
 
 /// Runs cargo's tests and adds up their closing lines.

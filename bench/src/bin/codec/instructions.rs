@@ -100,14 +100,18 @@ fn file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("instructions.txt")
 }
 
-/// What the counts depend on but the code: the machine's kind, for which libraries choose
-/// their code when they run.
+/// What the counts depend on but the code: the compiler, and the machine's kind, for which
+/// libraries choose their code when they run.
 fn place() -> String {
     #[cfg(target_arch = "x86_64")]
     let vectors = if std::arch::is_x86_feature_detected!("avx2") { " avx2" } else { "" };
     #[cfg(not(target_arch = "x86_64"))]
     let vectors = "";
-    format!("{}{vectors}", std::env::consts::ARCH)
+    let compiler = Command::new("rustc").arg("--version").output();
+    let compiler = compiler.map(|said| String::from_utf8_lossy(&said.stdout).into_owned());
+    let compiler = compiler.unwrap_or_default();
+    let release: Vec<_> = compiler.split_whitespace().take(2).collect();
+    format!("{}{vectors}, {}", std::env::consts::ARCH, release.join(" "))
 }
 
 fn parse(text: &str) -> BTreeMap<String, u64> {
