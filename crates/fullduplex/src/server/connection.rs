@@ -169,7 +169,7 @@ fn place_for_client(
     asked: &Asked,
     place: &mut Arc<Place>,
 ) -> Result<(), Denied> {
-    let remote = asked.request.extensions().get::<Remote>();
+    let remote = asked.request().extensions().get::<Remote>();
     let is_told = |remote: &&Remote| matches!(remote.client.source, AddressSource::Told(_));
     let Some(remote) = remote.filter(is_told) else { return Ok(()) };
     let settled = context.settle(place, &remote.client.to_peer());
@@ -294,7 +294,7 @@ impl Context {
     /// The service that answers a request, if it is ordinary HTTP and there is one.
     #[cfg(feature = "hyper")]
     pub(crate) fn service_for(&self, asked: &Asked) -> Option<&dyn super::service::Ordinary> {
-        let is_ordinary = !asked.is_websocket && asked.request.method() != Method::CONNECT;
+        let is_ordinary = !asked.is_websocket && asked.request().method() != Method::CONNECT;
         self.service.as_deref().filter(|_| is_ordinary && !self.shared.is_draining())
     }
 
@@ -318,10 +318,10 @@ impl Context {
     ) {
         if let Some(response) = denied.response() {
             let why = denied.to_string();
-            let (request, status) = (&asked.request, response.status());
+            let (request, status) = (asked.request(), response.status());
             note_refusal(Some(place), request, status, Reason::Denied(&why));
             let after = self.config.handshake.handshake_timeout;
-            let answer = reply.respond(response, asked.request.method().clone());
+            let answer = reply.respond(response, asked.request().method().clone());
             // The refusal is what went wrong, also if its answer can't be written.
             let _ = within("handshake_timeout", after, answer).await;
         }

@@ -77,17 +77,17 @@ impl<S: Transport> Handshake<S> {
     /// An extended CONNECT of HTTP/2 or HTTP/3 (RFC 8441) has the method `CONNECT`, and its
     /// authority in the URI in place of `Host`.
     pub fn request(&self) -> &Request<()> {
-        &self.0.asked.request
+        self.0.asked.request()
     }
 
     /// The request, to add extensions for whoever handles it next.
     pub fn request_mut(&mut self) -> &mut Request<()> {
-        &mut self.0.asked.request
+        self.0.asked.request_mut()
     }
 
     /// Who asks, if a [`Server`](super::Server) read the request.
     pub fn remote(&self) -> Option<&Remote> {
-        self.0.asked.request.extensions().get()
+        self.0.asked.request().extensions().get()
     }
 
     /// The address of the other end of the socket; see [`client_ip`](Self::client_ip) for who
@@ -116,7 +116,7 @@ impl<S: Transport> Handshake<S> {
 
     /// The subprotocols that the client offers, its favourite first.
     pub fn protocols(&self) -> &[String] {
-        &self.0.asked.offered
+        self.0.asked.offered()
     }
 
     /// The subprotocol that will be agreed on: the client's favourite among the server's, or
@@ -170,10 +170,10 @@ impl<S: Transport> Handshake<S> {
         reason: Reason<'_>,
     ) -> Result<(), Error> {
         if self.is_websocket() {
-            let (place, request) = (self.0.place.as_deref(), &self.0.asked.request);
+            let (place, request) = (self.0.place.as_deref(), self.0.asked.request());
             note_refusal(place, request, response.status(), reason);
         }
-        let method = self.0.asked.request.method().clone();
+        let method = self.0.asked.request().method().clone();
         let after = self.0.config.handshake.handshake_timeout;
         let respond = self.0.reply.respond(response.map(Into::into), method);
         timeout(after, respond).await.map_err(|_| Error::timeout("handshake_timeout", after))?
@@ -193,9 +193,9 @@ impl<S: Transport> Inner<S> {
             Err(denied) => {
                 if let Some(response) = denied.response() {
                     let why = denied.to_string();
-                    let (request, status) = (&asked.request, response.status());
+                    let (request, status) = (asked.request(), response.status());
                     note_refusal(place.as_deref(), request, status, Reason::Denied(&why));
-                    let method = asked.request.method().clone();
+                    let method = asked.request().method().clone();
                     // The refusal is what went wrong, also if its answer can't be written.
                     let _ = timeout(after, reply.respond(response, method)).await;
                 }
@@ -210,7 +210,7 @@ impl<S: Transport> Inner<S> {
             WebSocket::from_handshake(stream, Role::Server, &config.websocket, deflate, leftover);
         if let Some(place) = place {
             let protocol = config.known_protocol(asked.chosen.as_deref());
-            opened(&websocket, place, &asked.request, protocol);
+            opened(&websocket, place, asked.request(), protocol);
         }
         Ok(websocket.with_protocol(asked.chosen))
     }
@@ -270,7 +270,7 @@ pub(crate) fn fmt_request(
 
 impl<S: Transport> fmt::Debug for Handshake<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt_request(f, "Handshake", &self.0.asked.request)
+        fmt_request(f, "Handshake", self.0.asked.request())
     }
 }
 

@@ -1,29 +1,32 @@
 //! What a request asks for, held against the rules of the opening handshake, whatever
 //! version of HTTP carries it.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
 use fullduplex_proto::Deflate;
 use fullduplex_proto::handshake::http1::{HeadError, RequestHead, write_response};
-use fullduplex_proto::handshake::server::{Carrier, Refusal, Request as Rules};
+use fullduplex_proto::handshake::server::{Carrier, Refusal, Request as Rules, Terms};
 use http::header::HOST;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 
-use super::{Remote, ServerConfig};
+use super::{HostPolicy, Remote, ServerConfig};
 use crate::error::{Error, ErrorKind};
 use crate::http1::{self, Map};
 
 /// A request, and what it means.
 #[derive(Debug)]
 pub(crate) struct Asked {
-    pub(crate) request: Request<()>,
+    request: Request<()>,
     /// `:protocol` of an extended CONNECT (RFC 8441 §4).
     protocol: Option<Box<str>>,
     pub(crate) is_websocket: bool,
-    /// The subprotocols that the client offers.
-    pub(crate) offered: Vec<String>,
-    /// The one that the server chooses by itself.
+    /// What the rules say of a request for a WebSocket, as it was received.
+    terms: Result<Terms, Refusal>,
+    /// Somebody may have changed the request since.
+    is_changed: bool,
+    /// The subprotocol that the server chooses by itself.
     pub(crate) chosen: Option<String>,
 }
 
@@ -111,29 +114,50 @@ impl Asked {
         protocol: Option<Box<str>>,
         supported: &[String],
     ) -> Self {
-        let mut this =
-            Self { request, protocol, is_websocket: false, offered: Vec::new(), chosen: None };
-        let rules = this.rules();
+        let rules = rules(&request, protocol.as_deref());
         let is_websocket = rules.is_websocket();
         // A request that breaks a rule offers nothing; it is refused when it is to be accepted.
-        let offer = if is_websocket { rules.offer().ok() } else { None };
-        if let Some(offer) = offer {
-            let offered = offer.subprotocols().iter().map(ToString::to_string).collect();
-            let chosen = offer.client_choice(supported).map(ToOwned::to_owned);
-            (this.offered, this.chosen) = (offered, chosen);
-        }
-        this.is_websocket = is_websocket;
-        this
+        let terms = rules.offer().map(Terms::from);
+        let chosen = terms.as_ref().ok().and_then(|terms| choice(terms, supported).cloned());
+        Self { request, protocol, is_websocket, terms, is_changed: false, chosen }
     }
 
-    pub(crate) fn rules(&self) -> Rules<'_, Map<'_>> {
+    pub(crate) fn request(&self) -> &Request<()> {
+        &self.request
+    }
+
+    pub(crate) fn request_mut(&mut self) -> &mut Request<()> {
+        self.is_changed = true;
+        &mut self.request
+    }
+
+    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+    pub(crate) fn into_request(self) -> Request<()> {
+        self.request
+    }
+
+    /// The subprotocols that the client offers.
+    pub(crate) fn offered(&self) -> &[String] {
+        self.terms.as_ref().map_or(&[], Terms::subprotocols)
+    }
+
+    /// What the rules say of the request as it is now.
+    pub(crate) fn terms(&self) -> Result<Cow<'_, Terms>, Refusal> {
+        if self.is_changed {
+            self.rules().offer().map(|offer| Cow::Owned(offer.into()))
+        } else {
+            self.terms.as_ref().map(Cow::Borrowed).map_err(Clone::clone)
+        }
+    }
+
+    fn rules(&self) -> Rules<'_, Map<'_>> {
         rules(&self.request, self.protocol.as_deref())
     }
 
     /// The client's favourite among the subprotocols that the server speaks.
     #[cfg(feature = "hyper")]
     pub(crate) fn choice(&self, supported: &[String]) -> Option<String> {
-        self.offered.iter().find(|name| supported.contains(name)).cloned()
+        self.terms.as_ref().ok().and_then(|terms| choice(terms, supported).cloned())
     }
 
     /// What to answer to open the WebSocket, or why there is none.
@@ -143,10 +167,9 @@ impl Asked {
         chosen: Option<&str>,
         headers: Vec<(String, Bytes)>,
     ) -> Result<Accepted, Denied> {
-        let offer = self.rules().offer().map_err(Denied::Peer)?;
+        let offer = self.terms().map_err(Denied::Peer)?;
         self.check_host(config)?;
-        let origin = config.origin.check(self.request.headers(), self.host());
-        origin.map_err(|refused| Denied::Policy(403, refused.to_string()))?;
+        self.check_origin(&offer, config)?;
         let deflate = config.websocket.deflate;
         let (extension, deflate) =
             deflate.and_then(|deflate| deflate.accept(offer.extensions())).unzip();
@@ -166,8 +189,16 @@ impl Asked {
 
     /// Whether the request is refused, whatever the application says.
     pub(crate) fn breaks_a_rule(&self, config: &ServerConfig) -> bool {
-        let origin = || config.origin.check(self.request.headers(), self.host());
-        self.rules().offer().is_err() || self.check_host(config).is_err() || origin().is_err()
+        let Ok(terms) = self.terms() else { return true };
+        self.check_host(config).is_err() || self.check_origin(&terms, config).is_err()
+    }
+
+    fn check_origin(&self, terms: &Terms, config: &ServerConfig) -> Result<(), Denied> {
+        if !terms.has_origin() {
+            return Ok(());
+        }
+        let checked = config.origin.check(self.request.headers(), self.host());
+        checked.map_err(|refused| Denied::Policy(403, refused.to_string()))
     }
 
     /// What the request is for, as the client named it.
@@ -198,11 +229,19 @@ impl Asked {
     }
 
     fn check_host(&self, config: &ServerConfig) -> Result<(), Denied> {
+        if config.hosts == HostPolicy::Any {
+            return Ok(());
+        }
         let remote = self.request.extensions().get::<Remote>();
         let secure = remote.is_some_and(|remote| remote.secure);
         let checked = config.hosts.check(self.host(), secure);
         checked.map_err(|refused| Denied::Policy(refused.status(), refused.to_string()))
     }
+}
+
+/// The client's favourite among the subprotocols that the server speaks.
+fn choice<'a>(terms: &'a Terms, supported: &[String]) -> Option<&'a String> {
+    terms.subprotocols().iter().find(|name| supported.contains(name))
 }
 
 /// A request as the rules see it, with its `:protocol`.
