@@ -7,7 +7,9 @@ use std::fmt;
 use bytes::Bytes;
 use fullduplex_proto::Deflate;
 use fullduplex_proto::handshake::http1::{HeadError, RequestHead, write_response};
-use fullduplex_proto::handshake::server::{Carrier, Refusal, Request as Rules, Terms};
+use fullduplex_proto::handshake::server::{
+    Acceptance, Carrier, Refusal, Request as Rules, Terms, Verdict,
+};
 use http::header::HOST;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 
@@ -22,6 +24,8 @@ pub(crate) struct Asked {
     /// `:protocol` of an extended CONNECT (RFC 8441 §4).
     protocol: Option<Box<str>>,
     pub(crate) is_websocket: bool,
+    /// Whether there is one host that it is for.
+    host: Result<(), Refusal>,
     /// What the rules say of a request for a WebSocket, as it was received.
     terms: Result<Terms, Refusal>,
     /// Somebody may have changed the request since.
@@ -86,9 +90,9 @@ pub(crate) fn leaving() -> Response<Bytes> {
 
 /// The answer that opens a WebSocket.
 pub(crate) struct Accepted {
-    status: u16,
-    phrase: &'static str,
-    fields: Vec<(String, Bytes)>,
+    acceptance: Acceptance,
+    /// What the application adds.
+    headers: Vec<(String, Bytes)>,
     pub(crate) deflate: Option<Deflate>,
 }
 
@@ -114,12 +118,12 @@ impl Asked {
         protocol: Option<Box<str>>,
         supported: &[String],
     ) -> Self {
-        let rules = rules(&request, protocol.as_deref());
-        let is_websocket = rules.is_websocket();
+        let Verdict { is_websocket, host, offer } = rules(&request, protocol.as_deref()).judge();
+        let host = host.map(drop);
         // A request that breaks a rule offers nothing; it is refused when it is to be accepted.
-        let terms = rules.offer().map(Terms::from);
+        let terms = offer.map(Terms::from);
         let chosen = terms.as_ref().ok().and_then(|terms| choice(terms, supported).cloned());
-        Self { request, protocol, is_websocket, terms, is_changed: false, chosen }
+        Self { request, protocol, is_websocket, host, terms, is_changed: false, chosen }
     }
 
     pub(crate) fn request(&self) -> &Request<()> {
@@ -175,16 +179,8 @@ impl Asked {
             deflate.and_then(|deflate| deflate.accept(offer.extensions())).unzip();
         let extensions = extension.into_iter().collect();
         let accepted = offer.accept(chosen, extensions);
-        let accepted = accepted.map_err(|error| Denied::Misuse(error.into()))?;
-        let own = accepted.headers();
-        let own =
-            own.map(|(name, value)| (name.to_owned(), Bytes::copy_from_slice(value.as_bytes())));
-        Ok(Accepted {
-            status: accepted.status(),
-            phrase: accepted.phrase(),
-            fields: own.chain(headers).collect(),
-            deflate,
-        })
+        let acceptance = accepted.map_err(|error| Denied::Misuse(error.into()))?;
+        Ok(Accepted { acceptance, headers, deflate })
     }
 
     /// Whether the request is refused, whatever the application says.
@@ -217,7 +213,7 @@ impl Asked {
         remote: &Remote,
         config: &ServerConfig,
     ) -> Result<(), Denied> {
-        self.rules().host().map_err(Denied::Peer)?;
+        self.host.clone().map_err(Denied::Peer)?;
         let told = remote.told_by(self.request.headers(), &config.forwarding);
         let (remote, denied) = match told {
             Ok(told) => (told, None),
@@ -273,18 +269,23 @@ fn uri(head: &RequestHead<'_>) -> Result<Uri, HeadError> {
 }
 
 impl Accepted {
+    fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let own = self.acceptance.headers().map(|(name, value)| (name, value.as_bytes()));
+        own.chain(self.headers.iter().map(|(name, value)| (name.as_str(), &value[..])))
+    }
+
     /// As the head of an HTTP/1.1 response. Names are in title case, on which some peers insist.
     pub(crate) fn head(&self) -> Result<Vec<u8>, Error> {
-        let fields = self.fields.iter().map(|(name, value)| (name.as_str(), &value[..]));
-        Ok(write_response(self.status, self.phrase, fields)?)
+        let (status, phrase) = (self.acceptance.status(), self.acceptance.phrase());
+        Ok(write_response(status, phrase, self.fields())?)
     }
 
     /// For an HTTP library.
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
     pub(crate) fn response(&self) -> Result<Response<()>, Error> {
-        let mut response = Response::builder().status(self.status);
-        for (name, value) in &self.fields {
-            response = response.header(name.as_str(), &value[..]);
+        let mut response = Response::builder().status(self.acceptance.status());
+        for (name, value) in self.fields() {
+            response = response.header(name, value);
         }
         let bad = |error| Error::new(ErrorKind::Misuse, "the response").with_source(error);
         response.body(()).map_err(bad)

@@ -226,8 +226,8 @@ impl Server {
         let handler = Arc::new(handler);
         self.serve_handshakes(move |handshake| {
             let handler = handler.clone();
-            // Boxed, so that an open connection does not keep room for its opening.
-            let accepting = Box::pin(handshake.accept());
+            // It is small, so that an open connection does not keep room for its opening.
+            let accepting = handshake.accept();
             async move {
                 // What was wrong has been answered to the peer.
                 let Ok(websocket) = accepting.await else { return };

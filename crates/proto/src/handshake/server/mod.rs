@@ -68,18 +68,47 @@ impl<'h, H: HeaderSource<'h>> Request<'h, H> {
     /// The refusal is ready to be sent. Which `Origin`s and hosts are welcome is not decided here.
     pub fn offer(&self) -> Result<Offer<'h>, Refusal> {
         let found = self.found();
-        self.check(&found).map_err(|reason| Refusal::of_request(reason, self.carrier, &found))
+        self.offer_by(&found, self.one_host(&found))
+    }
+
+    /// All three of [`is_websocket`](Self::is_websocket), [`host`](Self::host) and
+    /// [`offer`](Self::offer), by one look at the header fields.
+    pub fn judge(&self) -> Verdict<'h> {
+        let found = self.found();
+        let host = self.one_host(&found);
+        Verdict {
+            is_websocket: self.is_websocket_by(&found),
+            offer: self.offer_by(&found, host.clone()),
+            host: self.host_by(&found, host),
+        }
     }
 
     /// The host that the request is for, whatever it asks for: also an ordinary request has one
     /// (RFC 9110 §7.2, RFC 9112 §3.2, RFC 9113 §8.3.1). Only HTTP/1.0 does without.
     pub fn host(&self) -> Result<Option<&'h str>, Refusal> {
         let found = self.found();
-        match self.one_host(&found) {
+        self.host_by(&found, self.one_host(&found))
+    }
+
+    fn host_by(
+        &self,
+        found: &Found<'h>,
+        host: Result<&'h str, Reason>,
+    ) -> Result<Option<&'h str>, Refusal> {
+        match host {
             Err(Reason::HostMissing) if self.carrier == (Carrier::Http1 { minor: 0 }) => Ok(None),
             Ok(host) => Ok(Some(host)),
-            Err(reason) => Err(Refusal::of_request(reason, self.carrier, &found)),
+            Err(reason) => Err(Refusal::of_request(reason, self.carrier, found)),
         }
+    }
+
+    fn offer_by(
+        &self,
+        found: &Found<'h>,
+        host: Result<&'h str, Reason>,
+    ) -> Result<Offer<'h>, Refusal> {
+        let checked = self.check(found, host);
+        checked.map_err(|reason| Refusal::of_request(reason, self.carrier, found))
     }
 
     fn found(&self) -> Found<'h> {
@@ -93,13 +122,13 @@ impl<'h, H: HeaderSource<'h>> Request<'h, H> {
         }
     }
 
-    fn check(&self, found: &Found<'h>) -> Result<Offer<'h>, Reason> {
+    fn check(&self, found: &Found<'h>, host: Result<&'h str, Reason>) -> Result<Offer<'h>, Reason> {
         self.check_kind(found)?;
         self.check_method()?;
         if found.announces_body() {
             return Err(Reason::BodyAnnounced);
         }
-        let host = self.one_host(found)?;
+        let host = host?;
         self.check_upgrade(found)?;
         check_version(found)?;
         Ok(Offer {
@@ -248,6 +277,17 @@ fn origin<'h>(found: &Found<'h>) -> Result<Option<&'h str>, Reason> {
             _ => Err(Reason::OriginInvalid),
         },
     }
+}
+
+/// What the rules say of a request.
+#[derive(Clone, Debug)]
+pub struct Verdict<'h> {
+    /// As [`Request::is_websocket`].
+    pub is_websocket: bool,
+    /// As [`Request::host`].
+    pub host: Result<Option<&'h str>, Refusal>,
+    /// As [`Request::offer`].
+    pub offer: Result<Offer<'h>, Refusal>,
 }
 
 /// A valid request to open a WebSocket, to be accepted or refused.
