@@ -82,10 +82,9 @@ pub(crate) fn serve(
 }
 
 /// What a connection begins with.
-#[allow(clippy::large_enum_variant, reason = "returned and taken apart at once")]
 enum First {
     /// The head of a request of HTTP/1.1.
-    Request(Bytes, Asked),
+    Request(Bytes, Box<Asked>),
     #[cfg(feature = "http2")]
     Http2,
 }
@@ -294,7 +293,7 @@ impl Context {
     /// A request for the handler.
     pub(crate) fn handshake(
         &self,
-        asked: Asked,
+        asked: Box<Asked>,
         reply: impl Into<Replier<NetStream>>,
         place: Arc<Place>,
     ) -> Handshake {

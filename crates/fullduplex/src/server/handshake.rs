@@ -30,7 +30,7 @@ pub struct Handshake<S: Transport = NetStream>(Box<Inner<S>>);
 
 /// Boxed, so that the tasks of open connections don't keep room for it.
 struct Inner<S> {
-    asked: Asked,
+    asked: Box<Asked>,
     reply: Replier<S>,
     config: Arc<ServerConfig>,
     response_headers: Vec<(String, Bytes)>,
@@ -61,7 +61,7 @@ impl<S: Transport> Handshake<S> {
         }
     }
 
-    pub(crate) fn new(asked: Asked, reply: Replier<S>, config: Arc<ServerConfig>) -> Self {
+    pub(crate) fn new(asked: Box<Asked>, reply: Replier<S>, config: Arc<ServerConfig>) -> Self {
         let response_headers = Vec::new();
         let inner = Inner { asked, reply, config, response_headers, place: None, tracked: None };
         Self(Box::new(inner))
@@ -285,7 +285,7 @@ pub(crate) async fn read_request<S: Transport>(
     stream: &mut S,
     received: &mut BytesMut,
     config: &ServerConfig,
-) -> Result<(Bytes, Asked), Error> {
+) -> Result<(Bytes, Box<Asked>), Error> {
     let finder = HeadFinder::request(config.handshake.head());
     let head = http1::read_head(stream, finder, received).await?;
     let asked = Asked::read(&head, config)?;

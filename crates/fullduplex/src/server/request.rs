@@ -17,7 +17,7 @@ use super::{HostPolicy, Remote, ServerConfig};
 use crate::error::{Error, ErrorKind};
 use crate::http1::{self, Map};
 
-/// A request, and what it means.
+/// A request, and what it means. It comes in a box, as it goes through many hands.
 #[derive(Debug)]
 pub(crate) struct Asked {
     request: Request<()>,
@@ -98,7 +98,7 @@ pub(crate) struct Accepted {
 
 impl Asked {
     /// Reads a head of HTTP/1.1.
-    pub(crate) fn read(head: &[u8], config: &ServerConfig) -> Result<Self, HeadError> {
+    pub(crate) fn read(head: &[u8], config: &ServerConfig) -> Result<Box<Self>, HeadError> {
         let head = RequestHead::parse(head, &config.handshake.head())?;
         let mut request = Request::new(());
         *request.method_mut() = head.method().parse().map_err(|_| HeadError::StartLine)?;
@@ -117,13 +117,13 @@ impl Asked {
         request: Request<()>,
         protocol: Option<Box<str>>,
         supported: &[String],
-    ) -> Self {
+    ) -> Box<Self> {
         let Verdict { is_websocket, host, offer } = rules(&request, protocol.as_deref()).judge();
         let host = host.map(drop);
         // A request that breaks a rule offers nothing; it is refused when it is to be accepted.
         let terms = offer.map(Terms::from);
         let chosen = terms.as_ref().ok().and_then(|terms| choice(terms, supported).cloned());
-        Self { request, protocol, is_websocket, host, terms, is_changed: false, chosen }
+        Box::new(Self { request, protocol, is_websocket, host, terms, is_changed: false, chosen })
     }
 
     pub(crate) fn request(&self) -> &Request<()> {

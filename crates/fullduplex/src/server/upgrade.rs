@@ -81,7 +81,7 @@ fn protocol_of(_: &Extensions) -> Option<&str> {
 /// A request for a WebSocket in a server that hyper runs, not answered yet: what [`upgrade`]
 /// does, step by step.
 pub struct UpgradeRequest {
-    asked: Asked,
+    asked: Box<Asked>,
     on_upgrade: OnUpgrade,
     response_headers: Vec<(String, Bytes)>,
     tracked: Option<ServerHandle>,
