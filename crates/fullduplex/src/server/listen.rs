@@ -18,7 +18,8 @@ use crate::net_stream::NetStream;
 /// many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A socket that listens.
+/// A socket that listens. A server sets `TCP_NODELAY` on one for TCP, whose connections then
+/// have it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Listener {

@@ -145,7 +145,8 @@ impl Asked {
         self.terms.as_ref().map_or(&[], Terms::subprotocols)
     }
 
-    /// What the rules say of the request as it is now.
+    /// What the rules say of the request as it is now: a request that nobody could change is not
+    /// looked at twice.
     pub(crate) fn terms(&self) -> Result<Cow<'_, Terms>, Refusal> {
         if self.is_changed {
             self.rules().offer().map(|offer| Cow::Owned(offer.into()))
@@ -310,4 +311,53 @@ pub(crate) fn plain(status: u16, why: &str) -> Response<Bytes> {
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(http::header::CONTENT_TYPE, plain);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &[u8] = b"GET /chat HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: chat\r\n\r\n";
+
+    fn refusal(asked: &Asked, config: &ServerConfig) -> Option<String> {
+        let refused = asked.acceptance(config, None, Vec::new()).err();
+        assert_eq!(refused.is_some(), asked.breaks_a_rule(config));
+        refused.map(|denied| denied.to_string())
+    }
+
+    #[test]
+    fn what_was_changed_is_looked_at_again() {
+        let config = ServerConfig::default();
+        let asked = || Asked::read(HEAD, &config).unwrap();
+        assert_eq!(refusal(&asked(), &config), None);
+
+        let mut keyless = asked();
+        keyless.request_mut().headers_mut().remove("sec-websocket-key").unwrap();
+        assert!(refusal(&keyless, &config).unwrap().contains("Sec-WebSocket-Key"));
+        assert_eq!(keyless.offered(), ["chat"], "it is what the client offered");
+
+        for (origin, is_welcome) in [("http://a.example", true), ("http://b.example", false)] {
+            let mut of_a_page = asked();
+            let origin = HeaderValue::from_static(origin);
+            of_a_page.request_mut().headers_mut().insert("origin", origin);
+            assert_eq!(refusal(&of_a_page, &config).is_none(), is_welcome);
+        }
+
+        let mut other = asked();
+        *other.request_mut() = Request::new(());
+        assert!(refusal(&other, &config).is_some());
+    }
+
+    #[test]
+    fn an_origin_is_held_against_the_policy() {
+        let config = ServerConfig::default();
+        for (origin, is_welcome) in [("http://a.example", true), ("http://b.example", false)] {
+            let field = format!("\r\nOrigin: {origin}\r\n\r\n");
+            let head = [HEAD.strip_suffix(b"\r\n\r\n").unwrap(), field.as_bytes()].concat();
+            let asked = Asked::read(&head, &config).unwrap();
+            assert_eq!(refusal(&asked, &config).is_none(), is_welcome, "{origin}");
+        }
+    }
 }
