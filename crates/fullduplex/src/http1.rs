@@ -43,8 +43,8 @@ impl HandshakeLimits {
 pub(crate) struct Map<'h>(pub(crate) &'h HeaderMap);
 
 impl<'h> HeaderSource<'h> for Map<'h> {
-    fn values(self, name: &str) -> impl Iterator<Item = &'h [u8]> {
-        self.0.get_all(name).into_iter().map(HeaderValue::as_bytes)
+    fn fields(self) -> impl Iterator<Item = (&'h str, &'h [u8])> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
     }
 }
 

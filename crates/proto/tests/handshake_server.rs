@@ -3,7 +3,7 @@
 
 use fullduplex_proto::handshake::http1::HeadError;
 use fullduplex_proto::handshake::server::{
-    Carrier, MAX_SUBPROTOCOLS, NotOffered, Offer, Reason, Refusal, Request,
+    Carrier, MAX_SUBPROTOCOLS, NotOffered, Offer, Reason, Refusal, Request, Terms, Verdict,
 };
 use fullduplex_proto::handshake::{Extension, ExtensionFault};
 
@@ -377,4 +377,43 @@ fn answers_hold_to_what_was_offered() {
     // Null is the absence of the field (RFC 6455 §4.2.2 item 4).
     let bare = offer.accept(None, Vec::new()).unwrap();
     assert_eq!(bare.headers().count(), 3);
+}
+
+#[test]
+fn one_look_says_the_same_as_three() {
+    let ordinary = pairs(&[("Host", "a"), ("Accept", "*/*")]);
+    let (hostless, keyless) = (without("Host"), without("Sec-WebSocket-Key"));
+    let twice = with("Host", "another.example.com");
+    let body = with("Transfer-Encoding", "chunked");
+    for headers in [valid(), ordinary, hostless, keyless, twice, body] {
+        for carrier in [H1, H2, Carrier::Http1 { minor: 0 }, Carrier::Stream { protocol: None }] {
+            for method in ["GET", "CONNECT"] {
+                let request = request(method, carrier, &headers);
+                let Verdict { is_websocket, host, offer } = request.judge();
+                assert_eq!(is_websocket, request.is_websocket());
+                assert_eq!(host, request.host());
+                assert_eq!(format!("{offer:?}"), format!("{:?}", request.offer()));
+            }
+        }
+    }
+}
+
+#[test]
+fn terms_are_answered_as_their_offer_is() {
+    let headers = with("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits");
+    let offer = offer(&headers).unwrap();
+    let terms = Terms::from(offer.clone());
+    assert!(
+        terms.has_origin() && !Terms::from(self::offer(&without("Origin")).unwrap()).has_origin()
+    );
+    assert_eq!(terms.subprotocols(), offer.subprotocols());
+    assert_eq!(terms.extensions(), offer.extensions());
+    for subprotocol in [None, Some("superchat"), Some("other")] {
+        for extension in ["permessage-deflate", "other"] {
+            let extensions = vec![Extension::new(extension).unwrap()];
+            let of_offer = offer.accept(subprotocol, extensions.clone());
+            let of_terms = terms.accept(subprotocol, extensions);
+            assert_eq!(format!("{of_terms:?}"), format!("{of_offer:?}"));
+        }
+    }
 }

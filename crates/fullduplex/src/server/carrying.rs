@@ -53,7 +53,7 @@ impl Carrying {
     ) -> Result<Arc<Place>, Denied> {
         asked.check_remote(remote, &context.config)?;
         let place = self.place();
-        let Some(remote) = asked.request.extensions().get::<Remote>() else {
+        let Some(remote) = asked.request().extensions().get::<Remote>() else {
             return Ok(place.clone());
         };
         let client = remote.client.to_peer();

@@ -18,7 +18,7 @@ use super::panics::{PanicWatch, caught_in};
 use super::peer::Peer;
 use super::refused::{Reason, Refused};
 use super::remote::Remote;
-use super::reply::OnTransport;
+use super::reply::Replier;
 use super::request::{Asked, Denied, LEAVING, leaving, plain};
 #[cfg(feature = "tracing")]
 use super::trace;
@@ -67,6 +67,7 @@ pub(crate) fn serve(
         let context = context.clone();
         Box::pin(async move {
             tokio::select! {
+                biased;
                 opened = open(context.clone(), accepted) => opened,
                 // A drain is over, and cuts off what is left.
                 () = context.shared.done() => None,
@@ -81,15 +82,15 @@ pub(crate) fn serve(
 }
 
 /// What a connection begins with.
-#[allow(clippy::large_enum_variant, reason = "returned and taken apart at once")]
 enum First {
     /// The head of a request of HTTP/1.1.
-    Request(Bytes, Asked),
+    Request(Bytes, Box<Asked>),
     #[cfg(feature = "http2")]
     Http2,
 }
 
-/// Reads the first request. `None` if it has been answered, and so have those behind it.
+/// Reads the first request. What most connections have no need of is boxed, as their tasks would
+/// be made with room for all of it. `None` if it has been answered, and so have those behind it.
 async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
     let Accepted { mut stream, peer, ticket, mut place } = accepted;
     let mut remote = Remote::new(peer);
@@ -99,18 +100,25 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
     let deadline = Deadline::new("handshake_timeout", after);
     let beginning = async {
         if context.config.proxy_protocol.concerns(&peer) {
-            let reading = read_proxy_header(&context, stream, peer);
+            let reading = Box::pin(read_proxy_header(&context, stream, peer));
             let read = deadline.bound(reading).await??;
             stream = read.0;
             remote = Remote::new(read.1);
             let settled = context.settle(&mut place, &read.1);
             settled.map_err(|full| Error::new(ErrorKind::Limit, full.to_string()))?;
         }
-        let mut stream = deadline.bound(context.secured(stream, &mut remote)).await??;
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &context.tls {
+            let (secured, info) = deadline.bound(Box::pin(tls.accept(stream))).await??;
+            stream = NetStream::new(secured);
+            remote.secure = true;
+            remote.tls = Some(Arc::new(info));
+        }
         let first = deadline.bound(read_first(&context, &mut stream, &mut received)).await;
         Ok((stream, first.and_then(|first| first)))
     };
     let begun: Result<_, Error> = tokio::select! {
+        biased;
         begun = beginning => begun,
         // Too many others have come since.
         () = ticket.evicted() => {
@@ -131,7 +139,7 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
         #[cfg(feature = "http2")]
         Ok(First::Http2) => {
             let stream = Rewind::new(received.freeze(), stream);
-            super::http2::serve(context, stream, remote, Carrying::new(place)).await;
+            Box::pin(super::http2::serve(context, stream, remote, Carrying::new(place))).await;
             None
         }
         #[cfg(feature = "hyper")]
@@ -139,17 +147,17 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
             let mut before = BytesMut::from(head);
             before.unsplit(received);
             let stream = Rewind::new(before.freeze(), stream);
-            super::http1::serve(context, stream, remote, Carrying::new(place)).await;
+            Box::pin(super::http1::serve(context, stream, remote, Carrying::new(place))).await;
             None
         }
         Ok(First::Request(head, mut asked)) => {
             drop(head);
-            let reply = Box::new(OnTransport { stream, leftover: received });
+            let reply = Replier::Transport { stream, leftover: received };
             let found = asked.check_remote(&remote, &context.config);
             match found.and_then(|()| place_for_client(&context, &asked, &mut place)) {
                 Ok(()) => Some(context.handshake(asked, reply, place)),
                 Err(denied) => {
-                    context.deny(&asked, reply, &denied, &place).await;
+                    Box::pin(context.deny(&asked, reply, &denied, &place)).await;
                     None
                 }
             }
@@ -157,7 +165,7 @@ async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
         Err(error) => {
             let status = refusal_of_head(&error);
             Refused::no_request(remote.peer, &error, status).tell(Some(&shared));
-            refuse_head(stream, error).await;
+            Box::pin(refuse_head(stream, error)).await;
             None
         }
     }
@@ -169,7 +177,7 @@ fn place_for_client(
     asked: &Asked,
     place: &mut Arc<Place>,
 ) -> Result<(), Denied> {
-    let remote = asked.request.extensions().get::<Remote>();
+    let remote = asked.request().extensions().get::<Remote>();
     let is_told = |remote: &&Remote| matches!(remote.client.source, AddressSource::Told(_));
     let Some(remote) = remote.filter(is_told) else { return Ok(()) };
     let settled = context.settle(place, &remote.client.to_peer());
@@ -230,22 +238,6 @@ async fn read_first(
 }
 
 impl Context {
-    /// The stream with TLS on it, if the server has TLS.
-    #[cfg(feature = "tls")]
-    async fn secured(&self, stream: NetStream, remote: &mut Remote) -> Result<NetStream, Error> {
-        let Some(tls) = &self.tls else { return Ok(stream) };
-        let (stream, info) = tls.accept(stream).await?;
-        remote.secure = true;
-        remote.tls = Some(Arc::new(info));
-        Ok(NetStream::new(stream))
-    }
-
-    #[cfg(not(feature = "tls"))]
-    #[allow(clippy::unused_async, reason = "as with the feature")]
-    async fn secured(&self, stream: NetStream, _: &mut Remote) -> Result<NetStream, Error> {
-        Ok(stream)
-    }
-
     #[cfg(feature = "tls")]
     fn is_secure(&self) -> bool {
         self.tls.is_some()
@@ -294,34 +286,34 @@ impl Context {
     /// The service that answers a request, if it is ordinary HTTP and there is one.
     #[cfg(feature = "hyper")]
     pub(crate) fn service_for(&self, asked: &Asked) -> Option<&dyn super::service::Ordinary> {
-        let is_ordinary = !asked.is_websocket && asked.request.method() != Method::CONNECT;
+        let is_ordinary = !asked.is_websocket && asked.request().method() != Method::CONNECT;
         self.service.as_deref().filter(|_| is_ordinary && !self.shared.is_draining())
     }
 
     /// A request for the handler.
     pub(crate) fn handshake(
         &self,
-        asked: Asked,
-        reply: Box<dyn super::reply::Reply<NetStream>>,
+        asked: Box<Asked>,
+        reply: impl Into<Replier<NetStream>>,
         place: Arc<Place>,
     ) -> Handshake {
-        Handshake::new(asked, reply, self.config.clone()).with_place(place)
+        Handshake::new(asked, reply.into(), self.config.clone()).with_place(place)
     }
 
     /// Answers a request that a policy of the server's forbids.
     pub(crate) async fn deny(
         &self,
         asked: &Asked,
-        reply: Box<dyn super::reply::Reply<NetStream>>,
+        reply: impl Into<Replier<NetStream>>,
         denied: &Denied,
         place: &Place,
     ) {
         if let Some(response) = denied.response() {
             let why = denied.to_string();
-            let (request, status) = (&asked.request, response.status());
+            let (request, status) = (asked.request(), response.status());
             note_refusal(Some(place), request, status, Reason::Denied(&why));
             let after = self.config.handshake.handshake_timeout;
-            let answer = reply.respond(response, asked.request.method().clone());
+            let answer = reply.into().respond(response, asked.request().method().clone());
             // The refusal is what went wrong, also if its answer can't be written.
             let _ = within("handshake_timeout", after, answer).await;
         }
@@ -329,7 +321,12 @@ impl Context {
 
     /// Has the handler answer a request.
     pub(crate) async fn handle(&self, handshake: Handshake) {
-        if let Some(handshake) = Box::pin(self.admit(handshake)).await {
+        let admitted = if self.admits_at_once(&handshake) {
+            Some(handshake)
+        } else {
+            Box::pin(self.admit(handshake)).await
+        };
+        if let Some(handshake) = admitted {
             #[cfg(feature = "tracing")]
             let span = trace::span(handshake.request());
             let watch = PanicWatch(self.shared.clone());
@@ -339,6 +336,11 @@ impl Context {
             handling.await;
             drop(watch);
         }
+    }
+
+    /// Whether there is nothing to be done before the handler has a request.
+    fn admits_at_once(&self, handshake: &Handshake) -> bool {
+        handshake.is_websocket() && self.authenticate.is_none() && !self.shared.is_draining()
     }
 
     /// Lets a request through to the handler, or answers it.

@@ -14,7 +14,7 @@ use super::members::Place;
 use super::peer::Peer;
 use super::refused::{Reason, Refused};
 use super::remote::Remote;
-use super::reply::{ANSWER_TIMEOUT, OnTransport, Reply, respond};
+use super::reply::{ANSWER_TIMEOUT, Replier, respond};
 use super::request::{Asked, Denied, plain};
 use super::{HttpVersion, Outcome, ServerConfig, ServerHandle, trace};
 use crate::error::{Error, ErrorKind};
@@ -30,8 +30,8 @@ pub struct Handshake<S: Transport = NetStream>(Box<Inner<S>>);
 
 /// Boxed, so that the tasks of open connections don't keep room for it.
 struct Inner<S> {
-    asked: Asked,
-    reply: Box<dyn Reply<S>>,
+    asked: Box<Asked>,
+    reply: Replier<S>,
     config: Arc<ServerConfig>,
     response_headers: Vec<(String, Bytes)>,
     /// The server that read it.
@@ -54,14 +54,14 @@ impl<S: Transport> Handshake<S> {
         let read = timeout(after, read_request(&mut stream, &mut received, &config)).await;
         match read.unwrap_or_else(|_| Err(Error::timeout("handshake_timeout", after))) {
             Ok((_, asked)) => {
-                let reply = OnTransport { stream, leftover: received };
-                Ok(Self::new(asked, Box::new(reply), config))
+                let reply = Replier::Transport { stream, leftover: received };
+                Ok(Self::new(asked, reply, config))
             }
             Err(error) => Err(refuse_head(stream, error).await),
         }
     }
 
-    pub(crate) fn new(asked: Asked, reply: Box<dyn Reply<S>>, config: Arc<ServerConfig>) -> Self {
+    pub(crate) fn new(asked: Box<Asked>, reply: Replier<S>, config: Arc<ServerConfig>) -> Self {
         let response_headers = Vec::new();
         let inner = Inner { asked, reply, config, response_headers, place: None, tracked: None };
         Self(Box::new(inner))
@@ -77,17 +77,17 @@ impl<S: Transport> Handshake<S> {
     /// An extended CONNECT of HTTP/2 or HTTP/3 (RFC 8441) has the method `CONNECT`, and its
     /// authority in the URI in place of `Host`.
     pub fn request(&self) -> &Request<()> {
-        &self.0.asked.request
+        self.0.asked.request()
     }
 
     /// The request, to add extensions for whoever handles it next.
     pub fn request_mut(&mut self) -> &mut Request<()> {
-        &mut self.0.asked.request
+        self.0.asked.request_mut()
     }
 
     /// Who asks, if a [`Server`](super::Server) read the request.
     pub fn remote(&self) -> Option<&Remote> {
-        self.0.asked.request.extensions().get()
+        self.0.asked.request().extensions().get()
     }
 
     /// The address of the other end of the socket; see [`client_ip`](Self::client_ip) for who
@@ -116,7 +116,7 @@ impl<S: Transport> Handshake<S> {
 
     /// The subprotocols that the client offers, its favourite first.
     pub fn protocols(&self) -> &[String] {
-        &self.0.asked.offered
+        self.0.asked.offered()
     }
 
     /// The subprotocol that will be agreed on: the client's favourite among the server's, or
@@ -151,7 +151,7 @@ impl<S: Transport> Handshake<S> {
     /// Dropped before it is ready, the transport is dropped.
     pub async fn accept(self) -> Result<WebSocket<S>, Error> {
         // Boxed, so that the task does not keep room for it.
-        Box::pin(self.0.accept()).await
+        Box::pin(accept(self.0)).await
     }
 
     /// Answers with a response of any kind. On a transport of HTTP/1.1, it ends that:
@@ -170,50 +170,56 @@ impl<S: Transport> Handshake<S> {
         reason: Reason<'_>,
     ) -> Result<(), Error> {
         if self.is_websocket() {
-            let (place, request) = (self.0.place.as_deref(), &self.0.asked.request);
+            let (place, request) = (self.0.place.as_deref(), self.0.asked.request());
             note_refusal(place, request, response.status(), reason);
         }
-        let method = self.0.asked.request.method().clone();
+        let method = self.0.asked.request().method().clone();
         let after = self.0.config.handshake.handshake_timeout;
         let respond = self.0.reply.respond(response.map(Into::into), method);
         timeout(after, respond).await.map_err(|_| Error::timeout("handshake_timeout", after))?
     }
 }
 
-impl<S: Transport> Inner<S> {
-    async fn accept(self) -> Result<WebSocket<S>, Error> {
-        let Self { asked, reply, config, response_headers, place, tracked } = self;
-        let chosen = asked.chosen.as_deref();
-        let after = config.handshake.handshake_timeout;
-        let late = || Error::timeout("handshake_timeout", after);
-        let accepted = asked.acceptance(&config, chosen, response_headers);
-        let entered = |accepted| Ok((accepted, enter(place.clone(), tracked)?));
-        let (accepted, place) = match accepted.and_then(entered) {
-            Ok(accepted) => accepted,
-            Err(denied) => {
-                if let Some(response) = denied.response() {
-                    let why = denied.to_string();
-                    let (request, status) = (&asked.request, response.status());
-                    note_refusal(place.as_deref(), request, status, Reason::Denied(&why));
-                    let method = asked.request.method().clone();
-                    // The refusal is what went wrong, also if its answer can't be written.
-                    let _ = timeout(after, reply.respond(response, method)).await;
-                }
-                return Err(denied.into_error());
-            }
-        };
-        let deflate = accepted.deflate;
-        let (stream, leftover) =
-            timeout(after, reply.accept(accepted)).await.map_err(|_| late())??;
-        let deflate = deflate.as_ref();
-        let websocket =
-            WebSocket::from_handshake(stream, Role::Server, &config.websocket, deflate, leftover);
-        if let Some(place) = place {
-            let protocol = config.known_protocol(asked.chosen.as_deref());
-            opened(&websocket, place, &asked.request, protocol);
+/// Takes it in its box: its parts are large to be moved.
+async fn accept<S: Transport>(mut handshake: Box<Inner<S>>) -> Result<WebSocket<S>, Error> {
+    let headers = std::mem::take(&mut handshake.response_headers);
+    let tracked = handshake.tracked.take();
+    let Inner { asked, config, place, .. } = &*handshake;
+    let accepted = asked.acceptance(config, asked.chosen.as_deref(), headers);
+    let entered = |accepted| Ok((accepted, enter(place.clone(), tracked)?));
+    let (accepted, place) = match accepted.and_then(entered) {
+        Ok(accepted) => accepted,
+        Err(denied) => {
+            Box::pin(deny(handshake, &denied)).await;
+            return Err(denied.into_error());
         }
-        Ok(websocket.with_protocol(asked.chosen))
+    };
+    let deflate = accepted.deflate;
+    let reply = handshake.reply;
+    let config = &handshake.config;
+    let after = config.handshake.handshake_timeout;
+    let late = |_| Error::timeout("handshake_timeout", after);
+    let (stream, leftover) = timeout(after, reply.accept(accepted)).await.map_err(late)??;
+    let deflate = deflate.as_ref();
+    let websocket =
+        WebSocket::from_handshake(stream, Role::Server, &config.websocket, deflate, leftover);
+    if let Some(place) = place {
+        let asked = &handshake.asked;
+        let protocol = config.known_protocol(asked.chosen.as_deref());
+        opened(&websocket, place, asked.request(), protocol);
     }
+    Ok(websocket.with_protocol(handshake.asked.chosen))
+}
+
+async fn deny<S: Transport>(handshake: Box<Inner<S>>, denied: &Denied) {
+    let Some(response) = denied.response() else { return };
+    let Inner { asked, reply, config, place, .. } = *handshake;
+    let (why, status) = (denied.to_string(), response.status());
+    note_refusal(place.as_deref(), asked.request(), status, Reason::Denied(&why));
+    let method = asked.request().method().clone();
+    let after = config.handshake.handshake_timeout;
+    // The refusal is what went wrong, also if its answer can't be written.
+    let _ = timeout(after, reply.respond(response, method)).await;
 }
 
 /// Counts and tells a request that is refused.
@@ -270,7 +276,7 @@ pub(crate) fn fmt_request(
 
 impl<S: Transport> fmt::Debug for Handshake<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt_request(f, "Handshake", &self.0.asked.request)
+        fmt_request(f, "Handshake", self.0.asked.request())
     }
 }
 
@@ -279,7 +285,7 @@ pub(crate) async fn read_request<S: Transport>(
     stream: &mut S,
     received: &mut BytesMut,
     config: &ServerConfig,
-) -> Result<(Bytes, Asked), Error> {
+) -> Result<(Bytes, Box<Asked>), Error> {
     let finder = HeadFinder::request(config.handshake.head());
     let head = http1::read_head(stream, finder, received).await?;
     let asked = Asked::read(&head, config)?;

@@ -75,14 +75,14 @@ async fn respond_to(
         Err(denied) => {
             let response = denied.response().unwrap_or_else(|| plain(500, "no answer"));
             let why = denied.to_string();
-            let (request, status) = (&asked.request, response.status());
+            let (request, status) = (asked.request(), response.status());
             note_refusal(Some(carrying.place()), request, status, Reason::Denied(&why));
             return Ok(full(response));
         }
     };
     if let Some(service) = context.service_for(&asked) {
         let stall_timeout = context.config.limits.stall_timeout;
-        let request = asked.request.map(|()| Body::http1(incoming, stall_timeout));
+        let request = asked.into_request().map(|()| Body::http1(incoming, stall_timeout));
         return Ok(service.call(request, &context.shared).await);
     }
     let (answer, answered) = oneshot::channel();

@@ -152,9 +152,9 @@ async fn respond_to(
     if let Some(service) = context.service_for(&asked) {
         let Stream { respond, receive, counted } = stream;
         let limits = &context.config.limits;
-        let head_only = asked.request.method() == Method::HEAD;
+        let head_only = asked.request().method() == Method::HEAD;
         let (body, unread) = super::body::Body::http2(receive, limits.stall_timeout);
-        let answer = service.call(asked.request.map(|()| body), &context.shared).await;
+        let answer = service.call(asked.into_request().map(|()| body), &context.shared).await;
         send_answer(answer, respond, head_only, Pace::new(limits)).await;
         // It may be read in the background, and then there is nothing left of it.
         return pass_over(async { unread.await.ok() }, counted).await;

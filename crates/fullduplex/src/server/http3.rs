@@ -240,7 +240,7 @@ async fn respond_to(context: Arc<Context>, incoming: Incoming, remote: Remote, c
         let shared = super::shared_stream::SharedStream::new(reply.0);
         let limits = &context.config.limits;
         let body = super::body::Body::http3(shared.clone(), limits.stall_timeout);
-        let request = asked.request.map(|()| body);
+        let request = asked.into_request().map(|()| body);
         let head_only = request.method() == Method::HEAD;
         let answer = service.call(request, &context.shared).await;
         // A client that goes away is its own affair.

@@ -2,11 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use socket2::SockRef;
 #[cfg(unix)]
 use tokio::net::UnixListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::peer::Peer;
 use super::trace;
@@ -16,7 +18,8 @@ use crate::net_stream::NetStream;
 /// many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A socket that listens.
+/// A socket that listens. A server sets `TCP_NODELAY` on one for TCP, whose connections then
+/// have it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Listener {
@@ -83,6 +86,24 @@ impl Listener {
             Self::Unix(_) => Ok(None),
         }
     }
+}
+
+/// A listener whose connections are taken.
+pub(crate) struct Listening {
+    listener: Listener,
+    /// Whether sockets come with `TCP_NODELAY`, as the listening one has it: one call less for
+    /// each.
+    has_nodelay: AtomicBool,
+}
+
+impl Listening {
+    pub(crate) fn new(listener: Listener) -> Self {
+        if let Listener::Tcp(tcp) = &listener {
+            // Where it can't be set, or is not passed on, each connection's socket is asked.
+            let _ = SockRef::from(tcp).set_tcp_nodelay(true);
+        }
+        Self { listener, has_nodelay: AtomicBool::new(false) }
+    }
 
     /// The next connection. Errors are waited out: none of them is a reason to serve nobody
     /// any more. `failed` is called where it is not only one connection that is gone.
@@ -101,15 +122,29 @@ impl Listener {
     }
 
     async fn try_accept(&self) -> io::Result<(NetStream, Peer)> {
-        match self {
-            Self::Tcp(listener) => {
+        match &self.listener {
+            Listener::Tcp(listener) => {
                 let (tcp, address) = listener.accept().await?;
-                // Small messages should not wait for the peer's acknowledgement.
-                let _ = tcp.set_nodelay(true);
+                self.set_nodelay(&tcp);
                 Ok((tcp.into(), address.into()))
             }
             #[cfg(unix)]
-            Self::Unix(listener) => Ok((listener.accept().await?.0.into(), Peer::Unix)),
+            Listener::Unix(listener) => Ok((listener.accept().await?.0.into(), Peer::Unix)),
+        }
+    }
+
+    /// Small messages should not wait for the peer's acknowledgement.
+    ///
+    /// Those that waited in the queue before the listener had the option come first, and don't
+    /// have it; once one has it by itself, so have all behind it.
+    fn set_nodelay(&self, tcp: &TcpStream) {
+        if self.has_nodelay.load(Ordering::Relaxed) {
+            return;
+        }
+        if tcp.nodelay().unwrap_or(false) {
+            self.has_nodelay.store(true, Ordering::Relaxed);
+        } else {
+            let _ = tcp.set_nodelay(true);
         }
     }
 }
@@ -118,4 +153,24 @@ impl Listener {
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind as K;
     matches!(error.kind(), K::ConnectionRefused | K::ConnectionAborted | K::ConnectionReset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn sockets_do_not_delay_whether_they_came_before_or_after() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut clients = vec![TcpStream::connect(address).await.unwrap()];
+        let listening = Listening::new(listener.into());
+        for _ in 0..3 {
+            let (stream, _) = listening.accept(|| {}).await;
+            assert!(stream.as_tcp().unwrap().nodelay().unwrap());
+            clients.push(TcpStream::connect(address).await.unwrap());
+        }
+        let is_passed_on = cfg!(any(target_os = "linux", target_os = "android"));
+        assert!(listening.has_nodelay.into_inner() || !is_passed_on);
+    }
 }

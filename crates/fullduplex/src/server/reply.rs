@@ -31,29 +31,45 @@ pub(crate) trait Reply<S>: Send {
     ) -> BoxFuture<'static, Result<(), Error>>;
 }
 
-/// HTTP/1.1 on a transport that we read the request from ourselves.
-pub(crate) struct OnTransport<S> {
-    pub(crate) stream: S,
-    pub(crate) leftover: BytesMut,
+/// What answers a request.
+pub(crate) enum Replier<S> {
+    /// HTTP/1.1 on a transport that we read the request from ourselves, and what we read behind
+    /// it.
+    Transport { stream: S, leftover: BytesMut },
+    /// Anything else.
+    Other(Box<dyn Reply<S>>),
 }
 
-impl<S: Transport> Reply<S> for OnTransport<S> {
-    fn accept(
-        mut self: Box<Self>,
-        accepted: Accepted,
-    ) -> BoxFuture<'static, Result<(S, BytesMut), Error>> {
-        Box::pin(async move {
-            http1::write_all(&mut self.stream, &accepted.head()?).await?;
-            Ok((self.stream, self.leftover))
-        })
+impl<S, R: Reply<S> + 'static> From<Box<R>> for Replier<S> {
+    fn from(reply: Box<R>) -> Self {
+        Self::Other(reply)
+    }
+}
+
+impl<S: Transport> Replier<S> {
+    /// As [`Reply::accept`].
+    pub(crate) async fn accept(self, accepted: Accepted) -> Result<(S, BytesMut), Error> {
+        match self {
+            Self::Transport { mut stream, leftover } => {
+                http1::write_all(&mut stream, &accepted.head()?).await?;
+                Ok((stream, leftover))
+            }
+            Self::Other(reply) => reply.accept(accepted).await,
+        }
     }
 
-    fn respond(
-        self: Box<Self>,
+    /// As [`Reply::respond`].
+    pub(crate) async fn respond(
+        self,
         response: Response<Bytes>,
         asked: Method,
-    ) -> BoxFuture<'static, Result<(), Error>> {
-        Box::pin(respond(self.stream, response, asked == Method::HEAD))
+    ) -> Result<(), Error> {
+        match self {
+            Self::Transport { stream, .. } => {
+                respond(stream, response, asked == Method::HEAD).await
+            }
+            Self::Other(reply) => reply.respond(response, asked).await,
+        }
     }
 }
 

@@ -1,29 +1,36 @@
 //! What a request asks for, held against the rules of the opening handshake, whatever
 //! version of HTTP carries it.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
 use fullduplex_proto::Deflate;
 use fullduplex_proto::handshake::http1::{HeadError, RequestHead, write_response};
-use fullduplex_proto::handshake::server::{Carrier, Refusal, Request as Rules};
+use fullduplex_proto::handshake::server::{
+    Acceptance, Carrier, Refusal, Request as Rules, Terms, Verdict,
+};
 use http::header::HOST;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 
-use super::{Remote, ServerConfig};
+use super::{HostPolicy, Remote, ServerConfig};
 use crate::error::{Error, ErrorKind};
 use crate::http1::{self, Map};
 
-/// A request, and what it means.
+/// A request, and what it means. It comes in a box, as it goes through many hands.
 #[derive(Debug)]
 pub(crate) struct Asked {
-    pub(crate) request: Request<()>,
+    request: Request<()>,
     /// `:protocol` of an extended CONNECT (RFC 8441 §4).
     protocol: Option<Box<str>>,
     pub(crate) is_websocket: bool,
-    /// The subprotocols that the client offers.
-    pub(crate) offered: Vec<String>,
-    /// The one that the server chooses by itself.
+    /// Whether there is one host that it is for.
+    host: Result<(), Refusal>,
+    /// What the rules say of a request for a WebSocket, as it was received.
+    terms: Result<Terms, Refusal>,
+    /// Somebody may have changed the request since.
+    is_changed: bool,
+    /// The subprotocol that the server chooses by itself.
     pub(crate) chosen: Option<String>,
 }
 
@@ -83,15 +90,15 @@ pub(crate) fn leaving() -> Response<Bytes> {
 
 /// The answer that opens a WebSocket.
 pub(crate) struct Accepted {
-    status: u16,
-    phrase: &'static str,
-    fields: Vec<(String, Bytes)>,
+    acceptance: Acceptance,
+    /// What the application adds.
+    headers: Vec<(String, Bytes)>,
     pub(crate) deflate: Option<Deflate>,
 }
 
 impl Asked {
     /// Reads a head of HTTP/1.1.
-    pub(crate) fn read(head: &[u8], config: &ServerConfig) -> Result<Self, HeadError> {
+    pub(crate) fn read(head: &[u8], config: &ServerConfig) -> Result<Box<Self>, HeadError> {
         let head = RequestHead::parse(head, &config.handshake.head())?;
         let mut request = Request::new(());
         *request.method_mut() = head.method().parse().map_err(|_| HeadError::StartLine)?;
@@ -110,30 +117,52 @@ impl Asked {
         request: Request<()>,
         protocol: Option<Box<str>>,
         supported: &[String],
-    ) -> Self {
-        let mut this =
-            Self { request, protocol, is_websocket: false, offered: Vec::new(), chosen: None };
-        let rules = this.rules();
-        let is_websocket = rules.is_websocket();
+    ) -> Box<Self> {
+        let Verdict { is_websocket, host, offer } = rules(&request, protocol.as_deref()).judge();
+        let host = host.map(drop);
         // A request that breaks a rule offers nothing; it is refused when it is to be accepted.
-        let offer = if is_websocket { rules.offer().ok() } else { None };
-        if let Some(offer) = offer {
-            let offered = offer.subprotocols().iter().map(ToString::to_string).collect();
-            let chosen = offer.client_choice(supported).map(ToOwned::to_owned);
-            (this.offered, this.chosen) = (offered, chosen);
-        }
-        this.is_websocket = is_websocket;
-        this
+        let terms = offer.map(Terms::from);
+        let chosen = terms.as_ref().ok().and_then(|terms| choice(terms, supported).cloned());
+        Box::new(Self { request, protocol, is_websocket, host, terms, is_changed: false, chosen })
     }
 
-    pub(crate) fn rules(&self) -> Rules<'_, Map<'_>> {
+    pub(crate) fn request(&self) -> &Request<()> {
+        &self.request
+    }
+
+    pub(crate) fn request_mut(&mut self) -> &mut Request<()> {
+        self.is_changed = true;
+        &mut self.request
+    }
+
+    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+    pub(crate) fn into_request(self) -> Request<()> {
+        self.request
+    }
+
+    /// The subprotocols that the client offers.
+    pub(crate) fn offered(&self) -> &[String] {
+        self.terms.as_ref().map_or(&[], Terms::subprotocols)
+    }
+
+    /// What the rules say of the request as it is now: a request that nobody could change is not
+    /// looked at twice.
+    pub(crate) fn terms(&self) -> Result<Cow<'_, Terms>, Refusal> {
+        if self.is_changed {
+            self.rules().offer().map(|offer| Cow::Owned(offer.into()))
+        } else {
+            self.terms.as_ref().map(Cow::Borrowed).map_err(Clone::clone)
+        }
+    }
+
+    fn rules(&self) -> Rules<'_, Map<'_>> {
         rules(&self.request, self.protocol.as_deref())
     }
 
     /// The client's favourite among the subprotocols that the server speaks.
     #[cfg(feature = "hyper")]
     pub(crate) fn choice(&self, supported: &[String]) -> Option<String> {
-        self.offered.iter().find(|name| supported.contains(name)).cloned()
+        self.terms.as_ref().ok().and_then(|terms| choice(terms, supported).cloned())
     }
 
     /// What to answer to open the WebSocket, or why there is none.
@@ -143,31 +172,30 @@ impl Asked {
         chosen: Option<&str>,
         headers: Vec<(String, Bytes)>,
     ) -> Result<Accepted, Denied> {
-        let offer = self.rules().offer().map_err(Denied::Peer)?;
+        let offer = self.terms().map_err(Denied::Peer)?;
         self.check_host(config)?;
-        let origin = config.origin.check(self.request.headers(), self.host());
-        origin.map_err(|refused| Denied::Policy(403, refused.to_string()))?;
+        self.check_origin(&offer, config)?;
         let deflate = config.websocket.deflate;
         let (extension, deflate) =
             deflate.and_then(|deflate| deflate.accept(offer.extensions())).unzip();
         let extensions = extension.into_iter().collect();
         let accepted = offer.accept(chosen, extensions);
-        let accepted = accepted.map_err(|error| Denied::Misuse(error.into()))?;
-        let own = accepted.headers();
-        let own =
-            own.map(|(name, value)| (name.to_owned(), Bytes::copy_from_slice(value.as_bytes())));
-        Ok(Accepted {
-            status: accepted.status(),
-            phrase: accepted.phrase(),
-            fields: own.chain(headers).collect(),
-            deflate,
-        })
+        let acceptance = accepted.map_err(|error| Denied::Misuse(error.into()))?;
+        Ok(Accepted { acceptance, headers, deflate })
     }
 
     /// Whether the request is refused, whatever the application says.
     pub(crate) fn breaks_a_rule(&self, config: &ServerConfig) -> bool {
-        let origin = || config.origin.check(self.request.headers(), self.host());
-        self.rules().offer().is_err() || self.check_host(config).is_err() || origin().is_err()
+        let Ok(terms) = self.terms() else { return true };
+        self.check_host(config).is_err() || self.check_origin(&terms, config).is_err()
+    }
+
+    fn check_origin(&self, terms: &Terms, config: &ServerConfig) -> Result<(), Denied> {
+        if !terms.has_origin() {
+            return Ok(());
+        }
+        let checked = config.origin.check(self.request.headers(), self.host());
+        checked.map_err(|refused| Denied::Policy(403, refused.to_string()))
     }
 
     /// What the request is for, as the client named it.
@@ -186,7 +214,7 @@ impl Asked {
         remote: &Remote,
         config: &ServerConfig,
     ) -> Result<(), Denied> {
-        self.rules().host().map_err(Denied::Peer)?;
+        self.host.clone().map_err(Denied::Peer)?;
         let told = remote.told_by(self.request.headers(), &config.forwarding);
         let (remote, denied) = match told {
             Ok(told) => (told, None),
@@ -198,11 +226,19 @@ impl Asked {
     }
 
     fn check_host(&self, config: &ServerConfig) -> Result<(), Denied> {
+        if config.hosts == HostPolicy::Any {
+            return Ok(());
+        }
         let remote = self.request.extensions().get::<Remote>();
         let secure = remote.is_some_and(|remote| remote.secure);
         let checked = config.hosts.check(self.host(), secure);
         checked.map_err(|refused| Denied::Policy(refused.status(), refused.to_string()))
     }
+}
+
+/// The client's favourite among the subprotocols that the server speaks.
+fn choice<'a>(terms: &'a Terms, supported: &[String]) -> Option<&'a String> {
+    terms.subprotocols().iter().find(|name| supported.contains(name))
 }
 
 /// A request as the rules see it, with its `:protocol`.
@@ -234,18 +270,23 @@ fn uri(head: &RequestHead<'_>) -> Result<Uri, HeadError> {
 }
 
 impl Accepted {
+    fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let own = self.acceptance.headers().map(|(name, value)| (name, value.as_bytes()));
+        own.chain(self.headers.iter().map(|(name, value)| (name.as_str(), &value[..])))
+    }
+
     /// As the head of an HTTP/1.1 response. Names are in title case, on which some peers insist.
     pub(crate) fn head(&self) -> Result<Vec<u8>, Error> {
-        let fields = self.fields.iter().map(|(name, value)| (name.as_str(), &value[..]));
-        Ok(write_response(self.status, self.phrase, fields)?)
+        let (status, phrase) = (self.acceptance.status(), self.acceptance.phrase());
+        Ok(write_response(status, phrase, self.fields())?)
     }
 
     /// For an HTTP library.
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
     pub(crate) fn response(&self) -> Result<Response<()>, Error> {
-        let mut response = Response::builder().status(self.status);
-        for (name, value) in &self.fields {
-            response = response.header(name.as_str(), &value[..]);
+        let mut response = Response::builder().status(self.acceptance.status());
+        for (name, value) in self.fields() {
+            response = response.header(name, value);
         }
         let bad = |error| Error::new(ErrorKind::Misuse, "the response").with_source(error);
         response.body(()).map_err(bad)
@@ -270,4 +311,53 @@ pub(crate) fn plain(status: u16, why: &str) -> Response<Bytes> {
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(http::header::CONTENT_TYPE, plain);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &[u8] = b"GET /chat HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: chat\r\n\r\n";
+
+    fn refusal(asked: &Asked, config: &ServerConfig) -> Option<String> {
+        let refused = asked.acceptance(config, None, Vec::new()).err();
+        assert_eq!(refused.is_some(), asked.breaks_a_rule(config));
+        refused.map(|denied| denied.to_string())
+    }
+
+    #[test]
+    fn what_was_changed_is_looked_at_again() {
+        let config = ServerConfig::default();
+        let asked = || Asked::read(HEAD, &config).unwrap();
+        assert_eq!(refusal(&asked(), &config), None);
+
+        let mut keyless = asked();
+        keyless.request_mut().headers_mut().remove("sec-websocket-key").unwrap();
+        assert!(refusal(&keyless, &config).unwrap().contains("Sec-WebSocket-Key"));
+        assert_eq!(keyless.offered(), ["chat"], "it is what the client offered");
+
+        for (origin, is_welcome) in [("http://a.example", true), ("http://b.example", false)] {
+            let mut of_a_page = asked();
+            let origin = HeaderValue::from_static(origin);
+            of_a_page.request_mut().headers_mut().insert("origin", origin);
+            assert_eq!(refusal(&of_a_page, &config).is_none(), is_welcome);
+        }
+
+        let mut other = asked();
+        *other.request_mut() = Request::new(());
+        assert!(refusal(&other, &config).is_some());
+    }
+
+    #[test]
+    fn an_origin_is_held_against_the_policy() {
+        let config = ServerConfig::default();
+        for (origin, is_welcome) in [("http://a.example", true), ("http://b.example", false)] {
+            let field = format!("\r\nOrigin: {origin}\r\n\r\n");
+            let head = [HEAD.strip_suffix(b"\r\n\r\n").unwrap(), field.as_bytes()].concat();
+            let asked = Asked::read(&head, &config).unwrap();
+            assert_eq!(refusal(&asked, &config).is_none(), is_welcome, "{origin}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::connection::{self, Accepted, Authenticate, Context, Handler};
 use super::drain::ServerHandle;
 use super::lifecycle::Shared;
-use super::listen::Listener;
+use super::listen::{Listener, Listening};
 use super::refused::{OnRefused, Refused};
 use super::{Handshake, ServerConfig};
 use crate::error::Error;
@@ -226,8 +226,8 @@ impl Server {
         let handler = Arc::new(handler);
         self.serve_handshakes(move |handshake| {
             let handler = handler.clone();
-            // Boxed, so that an open connection does not keep room for its opening.
-            let accepting = Box::pin(handshake.accept());
+            // It is small, so that an open connection does not keep room for its opening.
+            let accepting = handshake.accept();
             async move {
                 // What was wrong has been answered to the peer.
                 let Ok(websocket) = accepting.await else { return };
@@ -292,13 +292,14 @@ impl Server {
 }
 
 async fn accept(listener: Listener, context: Arc<Context>) {
+    let listening = Listening::new(listener);
     loop {
         let failed = || {
             context.shared.record.accept_failed();
             // Too many files are open, most likely.
             context.shared.in_flight.make_room();
         };
-        let (stream, peer) = listener.accept(failed).await;
+        let (stream, peer) = listening.accept(failed).await;
         match context.enter(&peer) {
             Ok(place) => {
                 let (ticket, full) = context.shared.in_flight.enter();

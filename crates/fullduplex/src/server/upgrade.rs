@@ -81,7 +81,7 @@ fn protocol_of(_: &Extensions) -> Option<&str> {
 /// A request for a WebSocket in a server that hyper runs, not answered yet: what [`upgrade`]
 /// does, step by step.
 pub struct UpgradeRequest {
-    asked: Asked,
+    asked: Box<Asked>,
     on_upgrade: OnUpgrade,
     response_headers: Vec<(String, Bytes)>,
     tracked: Option<ServerHandle>,
@@ -111,7 +111,7 @@ impl UpgradeRequest {
 
     fn take(head: Request<()>, extensions: &mut Extensions) -> Result<Self, Rejection> {
         let asked = Asked::new(head, protocol_of(extensions).map(Into::into), &[]);
-        if let Err(refusal) = asked.rules().offer() {
+        if let Err(refusal) = asked.terms() {
             return Err(Rejection::new(Denied::Peer(refusal), asked.is_websocket));
         }
         let Some(on_upgrade) = extensions.remove::<OnUpgrade>() else {
@@ -126,12 +126,12 @@ impl UpgradeRequest {
     /// An extended CONNECT of HTTP/2 (RFC 8441) has the method `CONNECT`, and its authority in
     /// the URI in place of `Host`.
     pub fn request(&self) -> &Request<()> {
-        &self.asked.request
+        self.asked.request()
     }
 
     /// The subprotocols that the client offers, its favourite first.
     pub fn protocols(&self) -> &[String] {
-        &self.asked.offered
+        self.asked.offered()
     }
 
     /// The subprotocol that was [set](Self::set_protocol).
@@ -179,7 +179,7 @@ impl UpgradeRequest {
         let after = config.handshake.handshake_timeout;
         let finished = async move { within("handshake_timeout", after, finish(on_upgrade)).await? };
         let (finished, deflate) = (Box::pin(finished), accepted.deflate);
-        let request = asked.request;
+        let request = asked.into_request();
         Ok((response, Upgrade { finished, config, deflate, protocol, request, place }))
     }
 }

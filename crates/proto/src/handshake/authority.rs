@@ -44,10 +44,10 @@ impl<'h> Authority<'h> {
 /// Splits off the port; `None` where it is no number that fits. `host:` has no port.
 fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     // The colons within an IP literal are not the one in front of the port.
-    let after_literal = text.rfind(']').map_or(0, |at| at + 1);
-    let Some(colon) = text[after_literal..].find(':').map(|at| after_literal + at) else {
-        return Some((text, None));
-    };
+    let bytes = text.as_bytes();
+    let after_literal = bytes.iter().rposition(|&byte| byte == b']').map_or(0, |at| at + 1);
+    let colon = bytes[after_literal..].iter().position(|&byte| byte == b':');
+    let Some(colon) = colon.map(|at| after_literal + at) else { return Some((text, None)) };
     let (host, digits) = (&text[..colon], &text[colon + 1..]);
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

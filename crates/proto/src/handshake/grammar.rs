@@ -39,11 +39,23 @@ pub(super) fn trim_ows(mut value: &[u8]) -> &[u8] {
 }
 
 pub(super) const fn is_tchar(byte: u8) -> bool {
-    matches!(byte,
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9'
-        | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+'
-        | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
+    TCHARS[byte as usize]
 }
+
+/// Whether each byte is a `tchar` (RFC 9110 §5.6.2).
+const TCHARS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    // No token has a byte beyond ASCII.
+    while byte < 128 {
+        table[byte as usize] = matches!(byte,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9'
+            | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+'
+            | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~');
+        byte += 1;
+    }
+    table
+};
 
 /// Walks one field value, element by element.
 struct Elements<'h> {

@@ -12,29 +12,33 @@ use super::grammar::trim_ows;
 /// struct Fields<'h>(&'h http::HeaderMap);
 ///
 /// impl<'h> HeaderSource<'h> for Fields<'h> {
-///     fn values(self, name: &str) -> impl Iterator<Item = &'h [u8]> {
-///         self.0.get_all(name).into_iter().map(http::HeaderValue::as_bytes)
+///     fn fields(self) -> impl Iterator<Item = (&'h str, &'h [u8])> {
+///         self.0.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
 ///     }
 /// }
 /// ```
 pub trait HeaderSource<'h>: Copy {
-    /// The values of all fields called `name`, in the order received.
-    ///
-    /// `name` comes in lowercase; fields match it case-insensitively (RFC 9110 §5.1).
-    fn values(self, name: &str) -> impl Iterator<Item = &'h [u8]>;
+    /// All fields by name and value. Those of one name come in the order received.
+    fn fields(self) -> impl Iterator<Item = (&'h str, &'h [u8])>;
+
+    /// The values of all fields called `name`, in the order received. Letter case means nothing
+    /// in a name (RFC 9110 §5.1).
+    fn values(self, name: &str) -> impl Iterator<Item = &'h [u8]> {
+        self.fields()
+            .filter(move |(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
 }
 
 impl<'h, N: AsRef<str>, V: AsRef<[u8]>> HeaderSource<'h> for &'h [(N, V)] {
-    fn values(self, name: &str) -> impl Iterator<Item = &'h [u8]> {
-        self.iter()
-            .filter(move |(field, _)| field.as_ref().eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_ref())
+    fn fields(self) -> impl Iterator<Item = (&'h str, &'h [u8])> {
+        self.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 }
 
 impl<'h, N: AsRef<str>, V: AsRef<[u8]>, const K: usize> HeaderSource<'h> for &'h [(N, V); K] {
-    fn values(self, name: &str) -> impl Iterator<Item = &'h [u8]> {
-        self.as_slice().values(name)
+    fn fields(self) -> impl Iterator<Item = (&'h str, &'h [u8])> {
+        self.as_slice().fields()
     }
 }
 
@@ -47,20 +51,22 @@ pub(super) enum Single<'h> {
     Repeated,
 }
 
-pub(super) fn single<'h>(headers: impl HeaderSource<'h>, name: &str) -> Single<'h> {
-    let mut values = headers.values(name);
-    match (values.next(), values.next()) {
-        (None, _) => Single::Missing,
-        (Some(value), None) => Single::One(trim_ows(value)),
-        (Some(_), Some(_)) => Single::Repeated,
+impl<'h> Single<'h> {
+    /// Takes one more field of the name.
+    pub(super) fn add(&mut self, value: &'h [u8]) {
+        *self = match self {
+            Self::Missing => Self::One(trim_ows(value)),
+            Self::One(_) | Self::Repeated => Self::Repeated,
+        };
     }
 }
 
-pub(super) fn is_present<'h>(headers: impl HeaderSource<'h>, name: &str) -> bool {
-    headers.values(name).next().is_some()
+pub(super) fn single<'h>(headers: impl HeaderSource<'h>, name: &str) -> Single<'h> {
+    let mut single = Single::Missing;
+    headers.values(name).for_each(|value| single.add(value));
+    single
 }
 
-/// Lowercase names, as [`HeaderSource::values`] wants them.
 pub(super) mod names {
     pub(crate) const ACCEPT: &str = "sec-websocket-accept";
     pub(crate) const CONNECTION: &str = "connection";

@@ -14,6 +14,8 @@
 //! 2. Once that tells the length, read the head by [`http1::RequestHead::parse`].
 //! 3. [`server::Request::is_websocket`] parts WebSocket requests from plain HTTP.
 //! 4. [`server::Request::offer`] checks every rule. Look at the offer's origin, host, target.
+//!    [`server::Request::judge`] does both by one look, and [`server::Terms`] keep what is needed
+//!    to answer later.
 //! 5. [`server::Offer::accept`] or [`refuse`](server::Offer::refuse), and write the answer.
 //! 6. After an acceptance the connection is open; what follows the head is frames.
 //!

@@ -141,10 +141,8 @@ impl<'b> Fields<'b> {
 
 /// Values live as long as the buffer, not only as long as the parsed head.
 impl<'b> HeaderSource<'b> for &Fields<'b> {
-    fn values(self, name: &str) -> impl Iterator<Item = &'b [u8]> {
+    fn fields(self) -> impl Iterator<Item = (&'b str, &'b [u8])> {
         self.iter()
-            .filter(move |(field, _)| field.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
     }
 }
 

@@ -4,11 +4,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::Offer;
 use crate::handshake::extension::{Extension, join};
 use crate::handshake::key::AcceptValue;
 
-/// The response to an [`Offer`] that was accepted.
+/// The response to an [`Offer`](super::Offer) that was accepted.
 ///
 /// [`status`](Self::status) and [`headers`](Self::headers) are all that the handshake needs;
 /// cookies and the like may be added. The connection is open once they are sent.
@@ -23,22 +22,26 @@ pub struct Acceptance {
 }
 
 impl Acceptance {
-    pub(super) fn new(
-        offer: &Offer<'_>,
+    pub(super) fn new<'a>(
+        accept: Option<AcceptValue>,
+        mut offered_subprotocols: impl Iterator<Item = &'a str>,
+        offered_extensions: &[Extension],
         subprotocol: Option<&str>,
         extensions: Vec<Extension>,
     ) -> Result<Self, NotOffered> {
         // RFC 6455 §4.2.2 item 4, /subprotocol/: one of the client's, or null.
-        if let Some(name) = subprotocol.filter(|name| !offer.subprotocols.contains(name)) {
+        if let Some(name) = subprotocol
+            && !offered_subprotocols.any(|offered| offered == name)
+        {
             return Err(NotOffered::Subprotocol(name.into()));
         }
         // Same place, /extensions/: those not listed by the client MUST NOT be listed.
-        let offered = |name: &str| offer.extensions.iter().any(|other| other.name() == name);
+        let offered = |name: &str| offered_extensions.iter().any(|other| other.name() == name);
         if let Some(extension) = extensions.iter().find(|extension| !offered(extension.name())) {
             return Err(NotOffered::Extension(extension.name().into()));
         }
         Ok(Self {
-            accept: offer.accept,
+            accept,
             subprotocol: subprotocol.map(String::from),
             extension_list: join(&extensions),
             extensions,

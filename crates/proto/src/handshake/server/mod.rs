@@ -1,18 +1,22 @@
 //! The server's side: reading the request (RFC 6455 §4.2.1, RFC 8441 §5).
 
 mod acceptance;
+mod found;
 mod refusal;
+mod terms;
 
 use alloc::vec::Vec;
 use core::str;
 
 pub use acceptance::{Acceptance, NotOffered};
 pub use refusal::{Reason, Refusal};
+pub use terms::Terms;
 
+use self::found::Found;
 use super::authority::Authority;
 use super::extension::{Extension, parse_extensions};
-use super::grammar::{is_token, list, list_contains, trim_ows};
-use super::headers::{HeaderSource, Single, is_present, names, single};
+use super::grammar::{is_token, list, trim_ows};
+use super::headers::{HeaderSource, Single, names};
 use super::key::{AcceptValue, SecKey};
 
 /// How many subprotocols one request may offer: 64.
@@ -56,60 +60,94 @@ impl<'h, H: HeaderSource<'h>> Request<'h, H> {
     /// Any `Sec-WebSocket-*` request field counts, since a proxy that does not pass `Upgrade` on
     /// passes those; the client is better served by the reason than by a page.
     pub fn is_websocket(&self) -> bool {
-        match self.carrier {
-            Carrier::Stream { protocol } => protocol.is_some_and(is_websocket),
-            Carrier::Http1 { .. } => {
-                list_contains(self.headers.values(names::UPGRADE), WEBSOCKET)
-                    || [names::KEY, names::VERSION, names::PROTOCOL, names::EXTENSIONS]
-                        .iter()
-                        .any(|name| is_present(self.headers, name))
-            }
-        }
+        self.is_websocket_by(&self.found())
     }
 
     /// Checks the request against RFC 6455 §4.2.1, or RFC 8441 §5 on a stream.
     ///
     /// The refusal is ready to be sent. Which `Origin`s and hosts are welcome is not decided here.
     pub fn offer(&self) -> Result<Offer<'h>, Refusal> {
-        self.check().map_err(|reason| Refusal::of_request(reason, self))
+        let found = self.found();
+        self.offer_by(&found, self.one_host(&found))
+    }
+
+    /// All three of [`is_websocket`](Self::is_websocket), [`host`](Self::host) and
+    /// [`offer`](Self::offer), by one look at the header fields.
+    pub fn judge(&self) -> Verdict<'h> {
+        let found = self.found();
+        let host = self.one_host(&found);
+        Verdict {
+            is_websocket: self.is_websocket_by(&found),
+            offer: self.offer_by(&found, host.clone()),
+            host: self.host_by(&found, host),
+        }
     }
 
     /// The host that the request is for, whatever it asks for: also an ordinary request has one
     /// (RFC 9110 §7.2, RFC 9112 §3.2, RFC 9113 §8.3.1). Only HTTP/1.0 does without.
     pub fn host(&self) -> Result<Option<&'h str>, Refusal> {
-        match self.one_host() {
+        let found = self.found();
+        self.host_by(&found, self.one_host(&found))
+    }
+
+    fn host_by(
+        &self,
+        found: &Found<'h>,
+        host: Result<&'h str, Reason>,
+    ) -> Result<Option<&'h str>, Refusal> {
+        match host {
             Err(Reason::HostMissing) if self.carrier == (Carrier::Http1 { minor: 0 }) => Ok(None),
-            host => host.map(Some).map_err(|reason| Refusal::of_request(reason, self)),
+            Ok(host) => Ok(Some(host)),
+            Err(reason) => Err(Refusal::of_request(reason, self.carrier, found)),
         }
     }
 
-    fn check(&self) -> Result<Offer<'h>, Reason> {
-        self.check_kind()?;
+    fn offer_by(
+        &self,
+        found: &Found<'h>,
+        host: Result<&'h str, Reason>,
+    ) -> Result<Offer<'h>, Refusal> {
+        let checked = self.check(found, host);
+        checked.map_err(|reason| Refusal::of_request(reason, self.carrier, found))
+    }
+
+    fn found(&self) -> Found<'h> {
+        Found::among(self.headers)
+    }
+
+    fn is_websocket_by(&self, found: &Found<'h>) -> bool {
+        match self.carrier {
+            Carrier::Stream { protocol } => protocol.is_some_and(is_websocket),
+            Carrier::Http1 { .. } => found.upgrades || found.has_own(),
+        }
+    }
+
+    fn check(&self, found: &Found<'h>, host: Result<&'h str, Reason>) -> Result<Offer<'h>, Reason> {
+        self.check_kind(found)?;
         self.check_method()?;
-        if self.announces_body() {
+        if found.announces_body() {
             return Err(Reason::BodyAnnounced);
         }
-        let host = self.one_host()?;
-        self.check_upgrade()?;
-        self.check_version()?;
+        let host = host?;
+        self.check_upgrade(found)?;
+        check_version(found)?;
         Ok(Offer {
             carrier: self.carrier,
-            accept: self.accept_value()?,
+            accept: self.accept_value(found)?,
             host,
-            origin: self.origin()?,
-            subprotocols: self.subprotocols()?,
-            extensions: parse_extensions(self.headers.values(names::EXTENSIONS))
-                .map_err(Reason::Extensions)?,
+            origin: origin(found)?,
+            subprotocols: self.subprotocols(found)?,
+            extensions: self.extensions(found)?,
         })
     }
 
-    fn check_kind(&self) -> Result<(), Reason> {
+    fn check_kind(&self, found: &Found<'h>) -> Result<(), Reason> {
         match self.carrier {
             // RFC 9220 §3: a `:protocol` that is not supported.
             Carrier::Stream { protocol: Some(protocol) } if !is_websocket(protocol) => {
                 Err(Reason::UnknownProtocol)
             }
-            _ if !self.is_websocket() => Err(Reason::NotWebSocket),
+            _ if !self.is_websocket_by(found) => Err(Reason::NotWebSocket),
             // RFC 6455 §4.2.1 item 1; `Upgrade` means nothing in HTTP/1.0 (RFC 9110 §7.8).
             Carrier::Http1 { minor: 0 } => Err(Reason::HttpVersion),
             _ => Ok(()),
@@ -125,22 +163,9 @@ impl<'h, H: HeaderSource<'h>> Request<'h, H> {
         if self.method == expected { Ok(()) } else { Err(Reason::Method) }
     }
 
-    /// Whether content follows the head, or may follow in someone's reading of it.
-    ///
-    /// What lies behind the head will be taken for frames, so there must be no doubt where the
-    /// head ends: `Transfer-Encoding` and any `Content-Length` but a single plain zero count
-    /// (RFC 9112 §6.3, §11.2).
-    fn announces_body(&self) -> bool {
-        is_present(self.headers, names::TRANSFER_ENCODING)
-            || !matches!(
-                single(self.headers, names::CONTENT_LENGTH),
-                Single::Missing | Single::One(b"0")
-            )
-    }
-
     /// The authority that the request is for.
-    fn one_host(&self) -> Result<&'h str, Reason> {
-        let field = match single(self.headers, names::HOST) {
+    fn one_host(&self, found: &Found<'h>) -> Result<&'h str, Reason> {
+        let field = match found.host {
             Single::One(value) => Some(Authority::parse(value).ok_or(Reason::HostInvalid)?),
             Single::Repeated => return Err(Reason::HostRepeated),
             Single::Missing => None,
@@ -162,42 +187,29 @@ impl<'h, H: HeaderSource<'h>> Request<'h, H> {
         }
     }
 
-    fn check_upgrade(&self) -> Result<(), Reason> {
+    fn check_upgrade(&self, found: &Found<'h>) -> Result<(), Reason> {
         if matches!(self.carrier, Carrier::Stream { .. }) {
             // `:protocol` stands for both (RFC 8441 §5).
             return Ok(());
         }
         // RFC 6455 §4.2.1 item 3.
-        if !list_contains(self.headers.values(names::UPGRADE), WEBSOCKET) {
+        if !found.upgrades {
             return Err(Reason::UpgradeMissing);
         }
         // Item 4.
-        if !list_contains(self.headers.values(names::CONNECTION), "upgrade") {
+        if !found.connection_upgrades {
             return Err(Reason::ConnectionMissing);
         }
         Ok(())
     }
 
-    /// RFC 6455 §4.2.1 item 6.
-    ///
-    /// A client names one version (§4.3): `8, 13` is refused although 13 is in it. The answer
-    /// would not say which of the two the connection speaks. The refusal names 13, so a client
-    /// that has it can come back (§4.4).
-    fn check_version(&self) -> Result<(), Reason> {
-        match single(self.headers, names::VERSION) {
-            Single::Missing => Err(Reason::VersionMissing),
-            Single::One(b"13") => Ok(()),
-            Single::One(_) | Single::Repeated => Err(Reason::VersionUnsupported),
-        }
-    }
-
-    fn accept_value(&self) -> Result<Option<AcceptValue>, Reason> {
+    fn accept_value(&self, found: &Found<'h>) -> Result<Option<AcceptValue>, Reason> {
         if matches!(self.carrier, Carrier::Stream { .. }) {
             // RFC 8441 §5: key and accept are not processed.
             return Ok(None);
         }
         // RFC 6455 §4.2.1 item 5; §11.3.1: the field MUST NOT appear more than once.
-        match single(self.headers, names::KEY) {
+        match found.key {
             Single::Missing => Err(Reason::KeyMissing),
             Single::Repeated => Err(Reason::KeyRepeated),
             Single::One(value) => {
@@ -207,21 +219,11 @@ impl<'h, H: HeaderSource<'h>> Request<'h, H> {
         }
     }
 
-    /// RFC 6455 §4.2.1 item 7.
-    fn origin(&self) -> Result<Option<&'h str>, Reason> {
-        match single(self.headers, names::ORIGIN) {
-            Single::Missing => Ok(None),
-            Single::Repeated => Err(Reason::OriginInvalid),
-            // The serialization is ASCII (RFC 6454 §7.1); spaces part the origins of a list.
-            Single::One(value) => match str::from_utf8(value) {
-                Ok(origin) if is_origin_text(origin) => Ok(Some(origin)),
-                _ => Err(Reason::OriginInvalid),
-            },
-        }
-    }
-
     /// RFC 6455 §4.1 item 10: non-empty tokens, all of them different.
-    fn subprotocols(&self) -> Result<Vec<&'h str>, Reason> {
+    fn subprotocols(&self, found: &Found<'h>) -> Result<Vec<&'h str>, Reason> {
+        if !found.has_protocol {
+            return Ok(Vec::new());
+        }
         let mut offered: Vec<&'h str> = Vec::new();
         for element in list(self.headers.values(names::PROTOCOL)) {
             if offered.len() == MAX_SUBPROTOCOLS {
@@ -237,11 +239,55 @@ impl<'h, H: HeaderSource<'h>> Request<'h, H> {
             offered.push(name);
         }
         // `1#token`: a field that is there names something.
-        if offered.is_empty() && is_present(self.headers, names::PROTOCOL) {
+        if offered.is_empty() {
             return Err(Reason::SubprotocolInvalid);
         }
         Ok(offered)
     }
+
+    fn extensions(&self, found: &Found<'h>) -> Result<Vec<Extension>, Reason> {
+        if !found.has_extensions {
+            return Ok(Vec::new());
+        }
+        parse_extensions(self.headers.values(names::EXTENSIONS)).map_err(Reason::Extensions)
+    }
+}
+
+/// RFC 6455 §4.2.1 item 6.
+///
+/// A client names one version (§4.3): `8, 13` is refused although 13 is in it. The answer
+/// would not say which of the two the connection speaks. The refusal names 13, so a client
+/// that has it can come back (§4.4).
+fn check_version(found: &Found<'_>) -> Result<(), Reason> {
+    match found.version {
+        Single::Missing => Err(Reason::VersionMissing),
+        Single::One(b"13") => Ok(()),
+        Single::One(_) | Single::Repeated => Err(Reason::VersionUnsupported),
+    }
+}
+
+/// RFC 6455 §4.2.1 item 7.
+fn origin<'h>(found: &Found<'h>) -> Result<Option<&'h str>, Reason> {
+    match found.origin {
+        Single::Missing => Ok(None),
+        Single::Repeated => Err(Reason::OriginInvalid),
+        // The serialization is ASCII (RFC 6454 §7.1); spaces part the origins of a list.
+        Single::One(value) => match str::from_utf8(value) {
+            Ok(origin) if is_origin_text(origin) => Ok(Some(origin)),
+            _ => Err(Reason::OriginInvalid),
+        },
+    }
+}
+
+/// What the rules say of a request.
+#[derive(Clone, Debug)]
+pub struct Verdict<'h> {
+    /// As [`Request::is_websocket`].
+    pub is_websocket: bool,
+    /// As [`Request::host`].
+    pub host: Result<Option<&'h str>, Refusal>,
+    /// As [`Request::offer`].
+    pub offer: Result<Offer<'h>, Refusal>,
 }
 
 /// A valid request to open a WebSocket, to be accepted or refused.
@@ -301,7 +347,8 @@ impl<'h> Offer<'h> {
         subprotocol: Option<&str>,
         extensions: Vec<Extension>,
     ) -> Result<Acceptance, NotOffered> {
-        Acceptance::new(self, subprotocol, extensions)
+        let subprotocols = self.subprotocols.iter().copied();
+        Acceptance::new(self.accept, subprotocols, &self.extensions, subprotocol, extensions)
     }
 
     /// Refuses, for instance with [`Reason::OriginRefused`] (RFC 6455 §10.2).

@@ -2,9 +2,9 @@
 
 use core::fmt;
 
-use super::{Carrier, Request};
+use super::Carrier;
+use super::found::Found;
 use crate::handshake::extension::ExtensionError;
-use crate::handshake::headers::HeaderSource;
 use crate::handshake::http1::HeadError;
 
 /// A refused handshake with the response that is due.
@@ -21,7 +21,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal for a reason found outside of [`Request::offer`], such as a head too large.
+    /// A refusal for a reason found outside of [`Request::offer`](super::Request::offer), such as a head too large.
     pub fn new(reason: Reason, carrier: Carrier<'_>) -> Self {
         let on_stream = matches!(carrier, Carrier::Stream { .. });
         let old = matches!(carrier, Carrier::Http1 { minor: 0 });
@@ -83,13 +83,10 @@ impl Refusal {
         self.closes
     }
 
-    pub(super) fn of_request<'h, H: HeaderSource<'h>>(
-        reason: Reason,
-        request: &Request<'h, H>,
-    ) -> Self {
-        let mut refusal = Self::new(reason, request.carrier);
+    pub(super) fn of_request(reason: Reason, carrier: Carrier<'_>, found: &Found<'_>) -> Self {
+        let mut refusal = Self::new(reason, carrier);
         // Whatever else is wrong: content that nobody reads must not become the next request.
-        refusal.closes |= !refusal.on_stream && request.announces_body();
+        refusal.closes |= !refusal.on_stream && found.announces_body();
         refusal
     }
 }

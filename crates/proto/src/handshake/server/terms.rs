@@ -1,0 +1,55 @@
+//! What of an offer is needed to answer it.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{Acceptance, NotOffered, Offer};
+use crate::handshake::extension::Extension;
+use crate::handshake::key::AcceptValue;
+
+/// An [`Offer`] to be answered later: what it lists, and no longer the request itself.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    accept: Option<AcceptValue>,
+    has_origin: bool,
+    subprotocols: Vec<String>,
+    extensions: Vec<Extension>,
+}
+
+impl Terms {
+    /// Whether the request has an `Origin`: where it has none, no web page asks.
+    pub fn has_origin(&self) -> bool {
+        self.has_origin
+    }
+
+    /// The subprotocols in the client's order of preference.
+    pub fn subprotocols(&self) -> &[String] {
+        &self.subprotocols
+    }
+
+    /// The extensions in the client's order of preference; one name may stand several times.
+    pub fn extensions(&self) -> &[Extension] {
+        &self.extensions
+    }
+
+    /// Accepts, as [`Offer::accept`] does.
+    pub fn accept(
+        &self,
+        subprotocol: Option<&str>,
+        extensions: Vec<Extension>,
+    ) -> Result<Acceptance, NotOffered> {
+        let subprotocols = self.subprotocols.iter().map(String::as_str);
+        Acceptance::new(self.accept, subprotocols, &self.extensions, subprotocol, extensions)
+    }
+}
+
+impl From<Offer<'_>> for Terms {
+    fn from(offer: Offer<'_>) -> Self {
+        Self {
+            accept: offer.accept,
+            has_origin: offer.origin.is_some(),
+            subprotocols: offer.subprotocols.into_iter().map(String::from).collect(),
+            extensions: offer.extensions,
+        }
+    }
+}
