@@ -23,6 +23,10 @@ use crate::turn;
 /// So many bytes are a step of a task's turn, which ends after 1 MiB.
 const STEP: usize = 8 << 10;
 
+/// So many that were inflated are one: a little input may be a lot of them, and 64 KiB take
+/// some tenths of a millisecond.
+const INFLATED: usize = 512;
+
 /// From this many bytes on, the rest of a message is read straight to its place.
 const DIRECT: u64 = 16 << 10;
 
@@ -84,6 +88,7 @@ impl<S: Transport> Incoming<S> {
     ) -> Poll<Ended<Message>> {
         self.skipping |= std::mem::take(&mut self.in_pieces);
         loop {
+            ready!(self.poll_turn(cx));
             if self.skipping {
                 match ready!(self.poll_chunk(cx, outlet)) {
                     Some(Ok(_)) => continue,
@@ -96,6 +101,7 @@ impl<S: Transport> Incoming<S> {
             }
             match self.input.next(&mut self.receiver, &mut self.assembler) {
                 Ok(Some(Found::Message(message))) => {
+                    self.spend(cx, message.len());
                     return Poll::Ready(Some(self.whole(message, outlet)));
                 }
                 Ok(Some(control)) => {
@@ -124,6 +130,7 @@ impl<S: Transport> Incoming<S> {
         outlet: &Arc<Outlet<S>>,
     ) -> Poll<Ended<Chunk>> {
         loop {
+            ready!(self.poll_turn(cx));
             if !self.assembler.is_empty() {
                 // What `poll_message` had begun to collect before it was dropped.
                 let kind = self.receiver.message_kind().unwrap_or(Kind::Binary);
@@ -134,6 +141,7 @@ impl<S: Transport> Incoming<S> {
             }
             match self.input.next_piece(&mut self.receiver) {
                 Ok(Some(Piece::Data { kind, payload, last, .. })) => {
+                    self.spend(cx, payload.len());
                     self.in_pieces = !last && !self.skipping;
                     self.skipping &= !last;
                     return Poll::Ready(Some(self.piece(Chunk { kind, payload, last }, outlet)));
@@ -150,6 +158,19 @@ impl<S: Transport> Incoming<S> {
                 },
                 Err(error) => return Poll::Ready(Some(Err(self.fail(error, outlet)))),
             }
+        }
+    }
+
+    /// Where messages are compressed, much can be made of what was read long ago.
+    #[inline]
+    fn poll_turn(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.agreed.deflate.is_some() { turn::poll_turn(cx) } else { Poll::Ready(()) }
+    }
+
+    #[inline]
+    fn spend(&self, cx: &mut Context<'_>, inflated: usize) {
+        if self.agreed.deflate.is_some() {
+            turn::spend(cx, inflated, INFLATED);
         }
     }
 

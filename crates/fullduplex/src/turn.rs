@@ -12,3 +12,8 @@ pub(crate) fn spend(cx: &mut Context<'_>, bytes: usize, step: usize) {
         turn.made_progress();
     }
 }
+
+/// Waits for the task's next turn, if this one is spent: before work that asks for no I/O.
+pub(crate) fn poll_turn(cx: &mut Context<'_>) -> Poll<()> {
+    coop::poll_proceed(cx).map(|turn| turn.made_progress())
+}

@@ -6,6 +6,9 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use common::echo;
 use fullduplex::proto::handshake::SecKey;
 use fullduplex::server::{ServerConfig, accept_with};
@@ -198,4 +201,44 @@ async fn an_answer_that_breaks_the_rules_is_an_error_of_the_handshake() {
     let error = connected.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Handshake);
     assert!(error.to_string().contains("server_no_context_takeover"), "{error}");
+}
+
+/// A little input can be a lot of messages; others on the thread have their turn meanwhile.
+#[tokio::test]
+async fn what_is_inflated_and_compressed_counts_for_a_turn() {
+    const BOMBS: usize = 60;
+    let (mut client, mut server) = opened(pipe(1 << 20), PRESETS[0], PRESETS[0]).await;
+    let bomb = vec![0; 256 << 10];
+    for _ in 0..BOMBS {
+        client.send(bomb.clone()).await.unwrap();
+    }
+    client.flush().await.unwrap();
+    let turns = Arc::new(AtomicUsize::new(0));
+    let counter = turns.clone();
+    let sibling = tokio::spawn(async move {
+        loop {
+            counter.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+    });
+    let reading = tokio::spawn(async move {
+        let mut seen = Vec::new();
+        for _ in 0..BOMBS {
+            let message = server.next().await.unwrap().unwrap();
+            seen.push(turns.load(Ordering::Relaxed));
+            server.send(message).await.unwrap();
+            seen.push(turns.load(Ordering::Relaxed));
+        }
+        seen
+    });
+    let answers = async {
+        for _ in 0..BOMBS {
+            assert_eq!(client.next().await.unwrap().unwrap().len(), bomb.len());
+        }
+    };
+    let (seen, ()) = tokio::join!(reading, answers);
+    sibling.abort();
+    // Each message is more than a turn.
+    let waited = seen.unwrap().windows(2).filter(|pair| pair[0] < pair[1]).count();
+    assert!(waited + 1 >= BOMBS, "others had their turn {waited} times in {BOMBS} messages");
 }

@@ -327,6 +327,12 @@ async fn every_refusal_is_told_without_secrets() {
         (ask("/c", "localhost", ""), 426, "/c HTTP/1.1: 426: "),
         (ask("/no", "localhost", version), 404, "/no HTTP/1.1: 404: by the application"),
         ("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n".into(), 421, "/ HTTP/1.1: 421: "),
+        (
+            ask("/d", "localhost\r\nHost: localhost", version),
+            400,
+            "/d HTTP/1.1: 400: more than one Host",
+        ),
+        ("GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: +5\r\n\r\n".into(), 400, ": 400: "),
         ("no request\r\n\r\n".into(), 400, ": 400: "),
         (format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(2000)), 431, ": 431: "),
         ("GET / HTTP/1.1\r\n".into(), 408, ": 408: timed out: handshake_timeout"),

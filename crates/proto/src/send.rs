@@ -180,6 +180,11 @@ impl Sender {
         self
     }
 
+    /// Whether messages may be compressed.
+    pub fn compresses(&self) -> bool {
+        self.deflate.is_some()
+    }
+
     /// Whether a message would be taken now, and if not, why.
     #[inline]
     pub fn check_ready(&self) -> Result<(), SendError> {

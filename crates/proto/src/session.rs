@@ -190,6 +190,11 @@ impl Session {
 
     // --- Sending -------------------------------------------------------------------
 
+    /// Whether messages may be compressed.
+    pub fn compresses(&self) -> bool {
+        self.sender.compresses()
+    }
+
     /// Whether a message would be taken now, and if not, why.
     #[inline]
     pub fn check_ready(&self) -> Result<(), SendError> {

@@ -28,12 +28,15 @@ use crate::halves::{Transport, WriteHalf};
 use crate::server::members::{Membership, Place};
 use crate::server::trace::Span;
 use crate::traffic::Counters;
+use crate::turn;
 
 pub(crate) struct Outlet<S> {
     driver: Arc<Driver>,
     low_water: usize,
     /// What arrives is counted against budgets.
     has_rates: bool,
+    /// What is sent may be compressed.
+    compresses: bool,
     /// Bytes arrived since the keepalive last looked.
     received: AtomicBool,
     /// The reader waits for the transport, rather than the transport for a reader.
@@ -83,6 +86,18 @@ pub(crate) enum Parcel {
     Prepared(PreparedMessage),
 }
 
+impl Parcel {
+    fn len(&self) -> usize {
+        match self {
+            Self::Message(message, _) => message.len(),
+            Self::Prepared(prepared) => prepared.message().len(),
+        }
+    }
+}
+
+/// So many bytes that may be compressed are a step of a task's turn, which ends after 64 KiB.
+const COMPRESSED: usize = 512;
+
 /// When what is queued is to leave.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leave {
@@ -98,7 +113,7 @@ impl<S: Transport> Outlet<S> {
     pub(crate) fn new(mut session: Session, writer: WriteHalf<S>, low_water: usize) -> Arc<Self> {
         let driver = Driver::current();
         session.open(driver.now());
-        let has_rates = session.has_rates();
+        let (has_rates, compresses) = (session.has_rates(), session.compresses());
         let inner = Inner {
             session,
             writer,
@@ -118,6 +133,7 @@ impl<S: Transport> Outlet<S> {
             driver,
             low_water,
             has_rates,
+            compresses,
             received: AtomicBool::new(false),
             listening: AtomicBool::new(false),
             talked: AtomicBool::new(false),
@@ -259,6 +275,10 @@ impl<S: Transport> Outlet<S> {
         parcel: &mut Option<Parcel>,
         leave: Leave,
     ) -> Poll<Result<(), Error>> {
+        if self.compresses {
+            ready!(turn::poll_turn(cx));
+            turn::spend(cx, parcel.as_ref().map_or(0, Parcel::len), COMPRESSED);
+        }
         let mut inner = self.lock();
         while let Some(given) = parcel.take() {
             match self.send_locked(&mut inner, given, leave) {

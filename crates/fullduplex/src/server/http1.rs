@@ -17,7 +17,7 @@ use super::carrying::Carrying;
 use super::connection::Context;
 use super::handshake::note_refusal;
 use super::pace::Paced;
-use super::refused::Reason;
+use super::refused::{Reason, Refused};
 use super::remote::Remote;
 use super::reply::Reply;
 use super::request::{Accepted, Asked, plain};
@@ -41,6 +41,7 @@ pub(crate) async fn serve(
     let limits = context.config.handshake;
     let stream = Paced::new(stream, &context.config.limits);
     let mut draining = context.draining();
+    let (shared, peer) = (context.shared.clone(), remote.peer);
     let respond = service_fn(move |request| {
         respond_to(context.clone(), request, remote.clone(), carrying.clone())
     });
@@ -53,12 +54,21 @@ pub(crate) async fn serve(
         .serve_connection(TokioIo::new(stream), respond)
         .with_upgrades();
     tokio::pin!(connection);
-    // What goes wrong on one connection is told to its peer.
-    tokio::select! {
-        _ = &mut connection => return,
-        () = draining.wait() => connection.as_mut().graceful_shutdown(),
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = draining.wait() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    // Other things that go wrong on a connection are its peer's affair.
+    if let Err(error) = ended
+        && error.is_parse()
+    {
+        let status = if error.is_parse_too_large() { 431 } else { 400 };
+        let error = Error::new(ErrorKind::Handshake, error.to_string());
+        Refused::no_request(peer, &error, Some(status)).tell(Some(&shared));
     }
-    let _ = connection.await;
 }
 
 async fn respond_to(

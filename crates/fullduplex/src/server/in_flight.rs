@@ -7,7 +7,10 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use std::time::Duration;
+
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// The handshakes under way.
 #[derive(Debug)]
@@ -15,8 +18,14 @@ pub(crate) struct InFlight {
     limit: AtomicUsize,
     count: Arc<AtomicUsize>,
     /// The oldest first; those that are done are taken out now and then.
-    queue: Mutex<VecDeque<Weak<Notify>>>,
+    queue: Mutex<Queue>,
 }
+
+type Queue = VecDeque<(Weak<Notify>, Instant)>;
+
+/// So long an honest handshake may take, also over a bad line, before it gives way to another
+/// connection.
+const HONEST: Duration = Duration::from_secs(1);
 
 /// One of them.
 #[derive(Debug)]
@@ -50,18 +59,33 @@ impl InFlight {
         let ticket = Ticket { evicted: Arc::new(Notify::new()), count: self.count.clone() };
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         // Most are done in the order in which they came.
-        while queue.front().is_some_and(|entry| entry.strong_count() == 0) {
+        while queue.front().is_some_and(|(entry, _)| entry.strong_count() == 0) {
             queue.pop_front();
         }
         if queue.len() > self.limit().saturating_mul(2) {
-            queue.retain(|entry| entry.strong_count() > 0);
+            queue.retain(|(entry, _)| entry.strong_count() > 0);
         }
-        queue.push_back(Arc::downgrade(&ticket.evicted));
+        queue.push_back((Arc::downgrade(&ticket.evicted), Instant::now()));
         let full = self.count.fetch_add(1, Ordering::Relaxed) >= self.limit();
         if full {
             evict_oldest(&mut queue);
         }
         (ticket, full)
+    }
+
+    /// Makes the oldest give way, if it has taken longer than one should: for want of room for
+    /// connections. One that is nearly done is not given up for one that has yet to begin.
+    pub(crate) fn give_way_late(&self) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some((oldest, since)) = queue.front() {
+            if oldest.strong_count() > 0 {
+                if since.elapsed() > HONEST {
+                    evict_oldest(&mut queue);
+                }
+                return;
+            }
+            queue.pop_front();
+        }
     }
 
     /// Makes some of the oldest give way: one in eight, and one at least.
@@ -73,8 +97,8 @@ impl InFlight {
     }
 }
 
-fn evict_oldest(queue: &mut VecDeque<Weak<Notify>>) {
-    while let Some(oldest) = queue.pop_front() {
+fn evict_oldest(queue: &mut Queue) {
+    while let Some((oldest, _)) = queue.pop_front() {
         if let Some(oldest) = oldest.upgrade() {
             // Kept until it is looked at.
             oldest.notify_one();
@@ -140,6 +164,23 @@ mod tests {
         tickets[1].evicted().await;
         let third = tickets[2].evicted();
         assert!(tokio::time::timeout(Duration::ZERO, third).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_long_gives_way_to_other_connections() {
+        let in_flight = InFlight::new(100);
+        let gives_way = async |ticket: &Ticket| {
+            tokio::time::timeout(Duration::ZERO, ticket.evicted()).await.is_ok()
+        };
+        let (done, _) = in_flight.enter();
+        let (slow, _) = in_flight.enter();
+        tokio::time::advance(Duration::from_millis(1500)).await;
+        let (quick, _) = in_flight.enter();
+        drop(done);
+        in_flight.give_way_late();
+        in_flight.give_way_late();
+        assert!(gives_way(&slow).await);
+        assert!(!gives_way(&quick).await);
     }
 
     #[test]

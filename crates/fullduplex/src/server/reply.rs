@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use fullduplex_proto::handshake::http1::write_response;
-use http::{Method, Response};
+use http::header::CONNECTION;
+use http::{HeaderMap, HeaderValue, Method, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -79,6 +80,16 @@ pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// take the answer back.
 pub(crate) const DRAIN: u64 = 256 << 10;
 
+/// The connection ends, whatever else its options are (RFC 9112 §9.6).
+fn closing(headers: &HeaderMap) -> Vec<u8> {
+    let own = headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes);
+    let mut options: Vec<&[u8]> = own.collect();
+    if !options.iter().any(|option| option.to_ascii_lowercase().ends_with(b"close")) {
+        options.push(b"close");
+    }
+    options.join(&b", "[..])
+}
+
 /// Answers on a transport of HTTP/1.1, and ends it.
 pub(crate) async fn respond<S: Transport>(
     mut stream: S,
@@ -88,12 +99,11 @@ pub(crate) async fn respond<S: Transport>(
     let (parts, body) = response.into_parts();
     let length = body.len().to_string();
     let mut fields: Vec<(&str, &[u8])> = vec![("Content-Length", length.as_bytes())];
-    if !parts.headers.contains_key(http::header::CONNECTION) {
-        fields.push(("Connection", b"close"));
-    }
+    let connection = closing(&parts.headers);
+    fields.push(("Connection", &connection));
     // Two lengths would be two readings of where the answer ends (RFC 9112 §6.3).
-    let framing = [http::header::CONTENT_LENGTH, http::header::TRANSFER_ENCODING];
-    let own = parts.headers.iter().filter(|(name, _)| !framing.contains(name));
+    let ours = [CONNECTION, http::header::CONTENT_LENGTH, http::header::TRANSFER_ENCODING];
+    let own = parts.headers.iter().filter(|(name, _)| !ours.contains(name));
     fields.extend(own.map(|(name, value)| (name.as_str(), value.as_bytes())));
     let phrase = parts.status.canonical_reason().unwrap_or_default();
     let mut bytes = write_response(parts.status.as_u16(), phrase, fields)?;
@@ -112,8 +122,8 @@ pub(crate) async fn respond<S: Transport>(
 
 /// Takes away what is of a connection of HTTP/1.1 (RFC 9113 §8.2.2, RFC 9114 §4.2).
 #[cfg(any(feature = "http2", feature = "http3"))]
-pub(crate) fn strip_connection_fields(headers: &mut http::HeaderMap) {
-    for name in [http::header::CONNECTION, http::header::UPGRADE, http::header::TRANSFER_ENCODING] {
+pub(crate) fn strip_connection_fields(headers: &mut HeaderMap) {
+    for name in [CONNECTION, http::header::UPGRADE, http::header::TRANSFER_ENCODING] {
         headers.remove(name);
     }
     headers.remove("keep-alive");

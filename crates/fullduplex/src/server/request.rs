@@ -214,13 +214,13 @@ impl Asked {
         remote: &Remote,
         config: &ServerConfig,
     ) -> Result<(), Denied> {
-        self.host.clone().map_err(Denied::Peer)?;
         let told = remote.told_by(self.request.headers(), &config.forwarding);
         let (remote, denied) = match told {
             Ok(told) => (told, None),
             Err(bad) => (remote.clone(), Some(Denied::Policy(400, bad.to_string()))),
         };
         self.request.extensions_mut().insert(remote);
+        self.host.clone().map_err(Denied::Peer)?;
         denied.map_or(Ok(()), Err)?;
         self.check_host(config)
     }
