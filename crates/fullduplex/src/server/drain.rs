@@ -113,11 +113,15 @@ impl ServerHandle {
         self.0.begin_drain();
         self.close_all(drain.spread.min(drain.deadline), deadline).await;
         let _ = timeout_at(deadline, self.0.emptied()).await;
-        // First, so that nothing that comes now is overlooked.
+        // Held, so that those that are cut with their connections are among the members still.
+        let held = self.0.members.all();
+        let connections = self.0.connections();
+        // Before the list is made, so that nothing that comes now is overlooked.
         self.0.end();
         let left = self.0.members.all();
+        drop(held);
         let (told, cut) = (self.0.told(), left.len());
-        let cut_http = self.0.connections().saturating_sub(cut);
+        let cut_http = self.0.connections().max(connections).saturating_sub(cut);
         left.into_iter().for_each(Driven::cut);
         DrainReport { told, cut, cut_http }
     }
