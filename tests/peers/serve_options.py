@@ -107,6 +107,21 @@ async def names_have_their_certificates_and_sighup_reads_them_again():
 
 
 @check
+async def sighup_without_tls_ends_nothing():
+    async with serving(FDX) as server:
+        async with connect(server) as ws:
+            for _ in range(2):
+                server.signal(signal.SIGHUP)
+                await server.said("SIGHUP: there is nothing to read again")
+            await ws.send("x")
+            assert await ws.recv() == "x"
+            server.signal()
+            await ws.wait_closed()
+            assert ws.close_code == 1001, ws.close_code
+        assert await server.process.wait() == 0
+
+
+@check
 async def client_certificates_are_required():
     cert, key = pair("server", CA.issue_cert("localhost", "127.0.0.1"))
     mine = pair("client", CA.issue_cert("me@example.org"))

@@ -23,7 +23,7 @@ Paths:
 
 Signals:
   SIGTERM, SIGINT   end: every WebSocket is closed with 1001 (see --drain); again: at once
-  SIGHUP            read certificates, keys and authorities again
+  SIGHUP            read certificates, keys and authorities again; without TLS, nothing
 
 Exit codes:
   0  ended by a signal, drained

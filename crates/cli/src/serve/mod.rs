@@ -97,8 +97,8 @@ async fn serve(args: &Args, mut passed: Passed) -> Result<End, String> {
     let mut server = server.service(pages);
     if let Some(tls) = &tls {
         server = server.tls(tls.config.clone());
-        reload_at_sighup(tls.config.clone())?;
     }
+    reload_at_sighup(tls.as_ref().map(|tls| tls.config.clone()))?;
     if args.h3 {
         server = server.http3();
     }
