@@ -106,10 +106,11 @@ pub(crate) struct Args {
     )]
     pub(super) forwarded: Option<Forwarded>,
 
-    /// Connections in all; 0 for any number. Each takes an open file: the limit on those
-    /// (ulimit -n) is raised as far as it goes, with a warning if that is not enough
-    #[arg(long, default_value_t = 65_536, value_name = "N", help_heading = "Limits")]
-    pub(super) max_connections: u32,
+    /// Connections in all, 65536 by default; 0 for any number. Each takes an open file: the
+    /// limit on those (ulimit -n) is raised as far as it goes, and if that is not enough, so many
+    /// are taken as there are files for, with a warning if the number was given here
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub(super) max_connections: Option<u32>,
     /// Connections from one address, or from one /64 of IPv6; 0 for any number. Those from this
     /// machine itself, and of trusted proxies for themselves, are counted in all alone
     #[arg(long, default_value_t = 256, value_name = "N", help_heading = "Limits")]

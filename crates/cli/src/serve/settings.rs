@@ -8,8 +8,9 @@ use fullduplex::server::{
 use super::args::{Args, Forwarded};
 
 impl Args {
-    /// What differs from the library's defaults.
-    pub(super) fn server_config(&self) -> Result<ServerConfig, Error> {
+    /// What differs from the library's defaults, with so many connections in all, where `None`
+    /// is any number.
+    pub(super) fn server_config(&self, connections: Option<u32>) -> Result<ServerConfig, Error> {
         let mut config = ServerConfig::default();
         config.websocket.limits.max_message_size = Some(self.max_message_size);
         config.websocket.deflate = self.deflate.and_then(|setting| setting.0);
@@ -21,10 +22,8 @@ impl Args {
         config.forwarding = self.forwarding();
         config.handshake.handshake_timeout = self.handshake_timeout;
         let any_for_0 = |limit: u32| (limit > 0).then_some(limit);
-        config.limits.connections = SlotLimits {
-            total: any_for_0(self.max_connections),
-            per_address: any_for_0(self.max_per_address),
-        };
+        config.limits.connections =
+            SlotLimits { total: connections, per_address: any_for_0(self.max_per_address) };
         config.http2 = self.h2;
         Ok(config)
     }
