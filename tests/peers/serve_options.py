@@ -218,6 +218,25 @@ async def limits_on_connections():
 
 
 @check
+async def one_address_has_a_quarter_of_all():
+    trusted = ["--trusted-proxies", "127.0.0.1", "--forwarded", "x-forwarded-for"]
+    for options, room in [(["--max-connections", "8"], 2), (["--max-connections", "8", "--max-per-address", "3"], 3)]:
+        async with serving(FDX, *options, *trusted) as server:
+            def of(client):
+                return connect(server, additional_headers={"X-Forwarded-For": client})
+
+            all = [await of("192.0.2.1") for _ in range(room)]
+            try:
+                await of("192.0.2.1")
+                assert False, "it was accepted"
+            except websockets.InvalidStatus as refusal:
+                assert refusal.response.status_code == 429, refusal
+            all.append(await of("192.0.2.2"))
+            for ws in all:
+                await ws.close()
+
+
+@check
 async def several_addresses_and_a_unix_socket():
     socket = path("serve.sock")
     async with serving(FDX, listen=["127.0.0.1:0", "127.0.0.1:0", f"unix:{socket}"]) as server:

@@ -108,13 +108,14 @@ pub(crate) struct Args {
 
     /// Connections in all, 65536 by default; 0 for any number. Each takes an open file: the
     /// limit on those (ulimit -n) is raised as far as it goes, and if that is not enough, so many
-    /// are taken as there are files for, with a warning if the number was given here
+    /// are taken as there are files for, with a warning if the number was asked for
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub(super) max_connections: Option<u32>,
-    /// Connections from one address, or from one /64 of IPv6; 0 for any number. Those from this
-    /// machine itself, and of trusted proxies for themselves, are counted in all alone
-    #[arg(long, default_value_t = 256, value_name = "N", help_heading = "Limits")]
-    pub(super) max_per_address: u32,
+    /// Connections from one address, or from one /64 of IPv6; by default a quarter of those in
+    /// all, 256 at most; 0 for any number. Those from this machine itself, and of trusted proxies
+    /// for themselves, are counted in all alone
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub(super) max_per_address: Option<u32>,
     /// Largest message to take, in bytes
     #[arg(long, default_value_t = 1 << 20, value_name = "BYTES",
           value_parser = value_parser!(u64).range(1..), help_heading = "Limits")]
