@@ -40,3 +40,30 @@ impl Figures {
         Ok(bound.address)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_trips_are_one_histogram() {
+        let text = Figures(ServerHandle::new()).response().into_body();
+        let lines: Vec<_> = text.lines().filter(|line| line.contains("_round_trip_")).collect();
+        assert!(lines[0].starts_with("# HELP fullduplex_ping_round_trip_seconds "), "{text}");
+        assert_eq!(lines[1], "# TYPE fullduplex_ping_round_trip_seconds histogram");
+        let bound = |line: &&str| -> f64 {
+            let rest = line.strip_prefix("fullduplex_ping_round_trip_seconds_bucket{le=\"");
+            rest.unwrap().strip_suffix("\"} 0").unwrap().parse().unwrap()
+        };
+        let (buckets, ends) = lines[2..].split_at(lines.len() - 4);
+        let bounds: Vec<f64> = buckets.iter().map(bound).collect();
+        assert!(bounds.is_sorted() && bounds.last() == Some(&f64::INFINITY), "{text}");
+        assert_eq!(
+            ends,
+            [
+                "fullduplex_ping_round_trip_seconds_sum 0",
+                "fullduplex_ping_round_trip_seconds_count 0"
+            ]
+        );
+    }
+}
