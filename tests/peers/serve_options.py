@@ -153,7 +153,7 @@ async def what_cannot_be_served_is_said():
         await fails("--listen", server.address, code=1, says=[server.address, "another program listens there"])
     config = write("bad.toml", "h2 = true\nlisten = 9001\n")
     await fails("--config", config, code=2, says=["bad.toml, line 2: listen"])
-    await fails("--config", "/nothing", code=2, says=["/nothing"])
+    await fails("--config", "/nothing", code=1, says=["/nothing", "No such file"])
 
 
 @check

@@ -181,6 +181,8 @@ fn the_command_line_wins_over_the_file_as_a_group() {
 
 #[test]
 fn what_is_wrong_in_the_file_is_told_with_its_place() {
+    let (code, said) = run(&["serve", "--config", "/nothing.toml"]);
+    assert!(code == Some(1) && said.contains("/nothing.toml: No such file"), "{code:?}: {said}");
     for (text, words) in [
         ("h2 = true\n\nnothing = 1\n", "wrong.toml, line 3: nothing is no option; there are"),
         ("h2 = 'yes'", "wrong.toml, line 1: h2: it wants true or false, not string"),
