@@ -33,7 +33,8 @@ Exit codes:
 #[allow(clippy::struct_excessive_bools, reason = "they are switches of a command line")]
 pub(crate) struct Args {
     /// TOML file with any of these options, by their long names: root = 'pages',
-    /// h2 = true. What stands on the command line is taken in place of the file's, and of what
+    /// h2 = true. Paths in it are relative to the folder where fdx was started, as on the command
+    /// line, not to the file's. What stands on the command line is taken in place of the file's, and of what
     /// excludes it there: --origin in place of any-origin too
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
