@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use fullduplex::server::{Handshake, Server, ServerHandle};
+use fullduplex::server::{Handshake, Server, ServerConfig, ServerHandle, SlotLimits};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
 use metrics::with_local_recorder;
@@ -10,6 +10,9 @@ use metrics::with_local_recorder;
 use super::listen::{Address, Passed};
 use super::page::Pages;
 use super::reading::Reading;
+
+/// The most connections to a port of their own: few, as they are no part of `--max-connections`.
+const READERS: u32 = 16;
 
 /// A server's figures.
 #[derive(Clone)]
@@ -31,7 +34,10 @@ impl Figures {
     pub(super) fn serve(self, address: SocketAddr) -> Result<Address, String> {
         let mut bound = Address::Tcp(address).bind(&mut Passed::default())?;
         let bound = bound.pop().ok_or("--metrics: no listener")?;
-        let server = Server::from_listener(bound.listener).service(Pages::of_figures(self));
+        let mut config = ServerConfig::default();
+        config.limits.connections = SlotLimits { total: Some(READERS), per_address: None };
+        let server = Server::from_listener(bound.listener).config(config);
+        let server = server.service(Pages::of_figures(self));
         // There are no WebSockets here.
         tokio::spawn(server.serve_handshakes(|handshake: Handshake| async {
             let answer = super::page::not_found().map(bytes::Bytes::from);
