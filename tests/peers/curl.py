@@ -1,5 +1,6 @@
 """curl gets the page and files of `fdx serve` on both versions of HTTP: curl.py FDX"""
 
+import asyncio
 import os
 import re
 import sys
@@ -92,6 +93,13 @@ async def figures_on_a_port_of_their_own():
         server.address = own
         assert b"fullduplex_websockets 0" in (await curl(server, WAYS[0], "/metrics"))[2]
         assert (await curl(server, WAYS[0], "/"))[0] == 404
+        # Few have a place there, as they take open files of the WebSockets.
+        all = [await asyncio.open_connection(*own.split(":")) for _ in range(32)]
+        answers = asyncio.as_completed([asyncio.ensure_future(reader.readline()) for reader, _ in all])
+        for answer in [next(answers) for _ in range(16)]:
+            assert b" 503 " in await answer
+        for _, writer in all:
+            writer.close()
 
 
 @every_way("--root", ROOT)

@@ -107,6 +107,21 @@ async def names_have_their_certificates_and_sighup_reads_them_again():
 
 
 @check
+async def sighup_without_tls_ends_nothing():
+    async with serving(FDX) as server:
+        async with connect(server) as ws:
+            for _ in range(2):
+                server.signal(signal.SIGHUP)
+                await server.said("SIGHUP: there is nothing to read again")
+            await ws.send("x")
+            assert await ws.recv() == "x"
+            server.signal()
+            await ws.wait_closed()
+            assert ws.close_code == 1001, ws.close_code
+        assert await server.process.wait() == 0
+
+
+@check
 async def client_certificates_are_required():
     cert, key = pair("server", CA.issue_cert("localhost", "127.0.0.1"))
     mine = pair("client", CA.issue_cert("me@example.org"))
@@ -138,7 +153,7 @@ async def what_cannot_be_served_is_said():
         await fails("--listen", server.address, code=1, says=[server.address, "another program listens there"])
     config = write("bad.toml", "h2 = true\nlisten = 9001\n")
     await fails("--config", config, code=2, says=["bad.toml, line 2: listen"])
-    await fails("--config", "/nothing", code=2, says=["/nothing"])
+    await fails("--config", "/nothing", code=1, says=["/nothing", "No such file"])
 
 
 @check
@@ -200,6 +215,25 @@ async def limits_on_connections():
             await refused("192.0.2.1", 429)
             async with of("192.0.2.2"), of("192.0.2.3"):
                 await refused("192.0.2.4", 503)
+
+
+@check
+async def one_address_has_a_quarter_of_all():
+    trusted = ["--trusted-proxies", "127.0.0.1", "--forwarded", "x-forwarded-for"]
+    for options, room in [(["--max-connections", "8"], 2), (["--max-connections", "8", "--max-per-address", "3"], 3)]:
+        async with serving(FDX, *options, *trusted) as server:
+            def of(client):
+                return connect(server, additional_headers={"X-Forwarded-For": client})
+
+            all = [await of("192.0.2.1") for _ in range(room)]
+            try:
+                await of("192.0.2.1")
+                assert False, "it was accepted"
+            except websockets.InvalidStatus as refusal:
+                assert refusal.response.status_code == 429, refusal
+            all.append(await of("192.0.2.2"))
+            for ws in all:
+                await ws.close()
 
 
 @check

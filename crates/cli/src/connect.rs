@@ -1,8 +1,9 @@
 //! `fdx connect`.
 
 use std::cell::OnceCell;
+use std::fs;
 use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -34,7 +35,7 @@ server has sent what it still had to say (see --linger).
 
 Exit codes:
   0  closed cleanly with 1000 or 1001, or without a code
-  1  a file, pipe or terminal failed
+  1  a file is missing or can't be used, or a pipe or terminal failed
   2  wrong usage
   3  no connection: name, network, proxy, TLS, time-out
   4  the server refused the handshake
@@ -159,11 +160,15 @@ pub(crate) fn run(args: Args) -> ExitCode {
 }
 
 async fn connect(args: Args) -> Outcome {
-    let client = match client(&args) {
+    // What TLS takes is files.
+    let tls = tls(&args).map_err(|why| (why, Outcome::LocalIo));
+    let client =
+        tls.and_then(|tls| client(&args, tls).map_err(|error| (error.to_string(), Outcome::Usage)));
+    let client = match client {
         Ok(client) => client,
-        Err(why) => {
+        Err((why, outcome)) => {
             tell!("fdx connect: {why}");
-            return Outcome::Usage;
+            return outcome;
         }
     };
     let connected = tokio::select! {
@@ -199,11 +204,11 @@ async fn connect(args: Args) -> Outcome {
     outcome
 }
 
-fn client(args: &Args) -> Result<Client, String> {
+fn client(args: &Args, tls: TlsSettings) -> Result<Client, Error> {
     let mut builder = Client::builder()
         .max_message_size(Some(args.max_message_size))
         .deflate(args.deflate.and_then(|setting| setting.0));
-    builder = builder.max_redirects(args.max_redirects).version(args.http).tls(tls(args)?);
+    builder = builder.max_redirects(args.max_redirects).version(args.http).tls(tls);
     if args.verbose {
         builder = builder.on_step(verbose::step);
     }
@@ -216,16 +221,20 @@ fn client(args: &Args) -> Result<Client, String> {
     for (name, value) in &args.header {
         builder = builder.header(name, value);
     }
-    builder.build().map_err(|error| error.to_string())
+    builder.build()
 }
 
 fn tls(args: &Args) -> Result<TlsSettings, String> {
+    let read = |file: &Path| fs::read(file).map_err(|error| format!("{}: {error}", file.display()));
     let mut settings = TlsSettings::new();
     for file in &args.ca {
-        settings = settings.add_authorities_file(file).map_err(|error| error.to_string())?;
+        let added = settings.add_authorities(&read(file)?);
+        settings = added.map_err(|error| format!("{}: {error}", file.display()))?;
     }
     if let (Some(cert), Some(key)) = (&args.cert, &args.key) {
-        settings = settings.identity_files(cert, key).map_err(|error| error.to_string())?;
+        let identified = settings.identity(&read(cert)?, &read(key)?);
+        settings = identified
+            .map_err(|error| format!("{}, {}: {error}", cert.display(), key.display()))?;
     }
     if args.insecure {
         tell!("fdx connect: --insecure: nobody knows who this server is");
@@ -236,6 +245,9 @@ fn tls(args: &Args) -> Result<TlsSettings, String> {
 
 fn tell_refusal(error: &Error) -> Outcome {
     tell!("fdx connect: {}", printable(&error.to_string()));
+    if let Some(after) = error.retry_after() {
+        tell!("  Retry-After: {} s", after.as_secs());
+    }
     if let Some(response) = error.response() {
         let body = String::from_utf8_lossy(response.body());
         for line in body.lines().take(20) {

@@ -20,6 +20,7 @@ mod text;
 mod values;
 mod verbose;
 
+use std::fs;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -41,25 +42,32 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::try_parse().and_then(|cli| match &cli.command {
-        Command::Serve(args) => match &args.config {
-            Some(file) => serve::with_file(Cli::command(), std::env::args_os(), file)
-                .and_then(|matches| Cli::from_arg_matches(&matches)),
-            None => Ok(cli),
-        },
-        Command::Connect(_) => Ok(cli),
-    });
-    let cli = cli.unwrap_or_else(|error| {
-        if error.use_stderr()
-            && let Some(hint) = deflate::hint(std::env::args())
-        {
-            eprintln!("error: {hint}");
-            std::process::exit(2);
-        }
-        error.exit()
-    });
+    let mut cli = Cli::try_parse().unwrap_or_else(|error| end(&error));
+    if let Command::Serve(serve::Args { config: Some(file), .. }) = &cli.command {
+        let text = match fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) => {
+                tell!("fdx serve: {}: {error}", file.display());
+                return ExitCode::from(1);
+            }
+        };
+        let all = serve::with_file(Cli::command(), std::env::args_os(), file, &text);
+        let all = all.and_then(|matches| Cli::from_arg_matches(&matches));
+        cli = all.unwrap_or_else(|error| end(&error));
+    }
     match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Connect(args) => connect::run(args),
     }
+}
+
+/// Says what is wrong with the command line, or the help that it asks for.
+fn end(error: &clap::Error) -> ! {
+    if error.use_stderr()
+        && let Some(hint) = deflate::hint(std::env::args())
+    {
+        tell!("error: {hint}");
+        std::process::exit(2);
+    }
+    error.exit()
 }

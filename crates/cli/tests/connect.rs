@@ -102,6 +102,31 @@ fn verbose_tells_of_tls_on_every_version() {
 }
 
 #[test]
+fn files_that_do_not_do_are_named() {
+    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    for (options, words) in [
+        (&["--ca", "/nothing.pem"][..], "/nothing.pem: No such file"),
+        (&["--ca", own], "Cargo.toml: there is no certificate"),
+        (&["--cert", "/nothing.pem", "--key", own], "/nothing.pem: No such file"),
+        (&["--cert", own, "--key", "/nothing.key"], "/nothing.key: No such file"),
+        (&["--cert", own, "--key", own], "Cargo.toml: there is no certificate"),
+    ] {
+        let (code, _, said) = connect(&[options, &["wss://localhost:1/"]].concat(), "");
+        assert!(code == Some(1) && said.contains(words), "{options:?}: {code:?} {said}");
+    }
+}
+
+#[test]
+fn a_server_that_is_full_says_when_to_come_again() {
+    let server = serve(&["--max-connections", "1"]);
+    let (head, _socket) = server.upgrade("/echo", "localhost", "");
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    let (code, _, said) = connect(&[&format!("ws://{}/echo", server.address)], "");
+    assert!(code == Some(4) && said.contains("503"), "{code:?} {said}");
+    assert!(said.contains("\n  Retry-After: 1 s\n"), "{said}");
+}
+
+#[test]
 fn where_there_is_no_connection_it_says_why() {
     let server = serve(&[]);
     let closed = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -6,11 +6,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 mod common;
 
-use common::{FDX, run, serve};
+use common::{Served, run, serve, serve_limited};
 
 /// A file of options.
 fn config(name: &str, text: &str) -> String {
@@ -109,40 +108,58 @@ fn own_pages_connect_by_whatever_name() {
     assert_eq!(server.status("/echo", "b.example", &origin("https://b.example")), "101");
 }
 
+/// The limit on open files of a server, where the system tells.
+fn open_files(server: &Served) -> Option<u64> {
+    let limits = fs::read_to_string(format!("/proc/{}/limits", server.id())).ok()?;
+    let line = limits.lines().find(|line| line.starts_with("Max open files"))?;
+    line.split_whitespace().nth(3)?.parse().ok()
+}
+
 #[test]
-fn too_few_open_files_are_told_at_the_start() {
-    // A hard limit can be lowered by anybody.
-    let shell = |limits: &str, connections: &str| {
-        let script = format!(
-            "{limits}; exec {FDX} serve --listen 127.0.0.1:0 --max-connections {connections}"
-        );
-        let mut child = Command::new("sh")
-            .args(["-c", &script])
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
-        std::io::BufRead::read_line(&mut out, &mut line).unwrap();
-        let limits = fs::read_to_string(format!("/proc/{}/limits", child.id()));
-        let kill = Command::new("kill").arg(child.id().to_string()).status().unwrap();
-        assert!(kill.success() && line.starts_with("listening on"), "{line}");
-        let said = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
-        let limit = |limits: String| {
-            let line = limits.lines().find(|line| line.starts_with("Max open files"))?.to_owned();
-            line.split_whitespace().nth(3)?.parse::<u64>().ok()
-        };
-        (said, limits.ok().and_then(limit))
-    };
-    let (said, _) = shell("ulimit -Sn 100; ulimit -Hn 200", "1000");
-    for words in ["200 open files", "--max-connections 1000", "ulimit -Hn 1064"] {
-        assert!(said.contains(words), "{said}");
-    }
-    let (said, limit) = shell("ulimit -Sn 100; ulimit -Hn 200", "120");
-    assert!(!said.contains("warning"), "{said}");
+fn the_limit_on_open_files_is_raised_as_far_as_it_is_needed() {
+    let server = serve_limited("ulimit -Sn 100; ulimit -Hn 200", &["--max-connections", "120"]);
     if cfg!(target_os = "linux") {
-        assert_eq!(limit, Some(184), "raised as far as it is needed");
+        assert_eq!(open_files(&server), Some(184));
+    }
+    let (_, said) = server.end();
+    assert!(!said.contains("open files"), "{said}");
+}
+
+#[test]
+fn what_there_is_no_file_for_is_refused_and_does_not_wait() {
+    let file = config("many.toml", "max-connections = 1000\n");
+    for (options, told) in [
+        (&["--max-connections", "1000"][..], Some("warning: ")),
+        (&["--config", &file], Some("warning: ")),
+        (&["--log"], Some("fdx serve: ")),
+        (&[], None),
+        (&["--max-connections", "0"], None),
+    ] {
+        let server = serve_limited("ulimit -n 80", options);
+        // Half of so few are for connections.
+        let open = |_| {
+            let (head, socket) = server.upgrade("/echo", "localhost", "");
+            assert!(head.starts_with("HTTP/1.1 101 "), "{options:?}: {head}");
+            socket
+        };
+        let all: Vec<_> = (0..40).map(open).collect();
+        for _ in 0..100 {
+            let (head, _) = server.upgrade("/echo", "localhost", "");
+            assert!(head.starts_with("HTTP/1.1 503 "), "{options:?}: {head}");
+            assert!(head.contains("Retry-After: "), "{options:?}: {head}");
+        }
+        drop(all);
+        let (code, said) = server.end();
+        assert_eq!(code, Some(0), "{options:?}: {said}");
+        let line = said.lines().find(|line| line.contains("80 open files"));
+        assert_eq!(line.is_some(), told.is_some(), "{options:?}: {said}");
+        if let (Some(line), Some(told)) = (line, told) {
+            assert!(
+                line.contains(told) && line.contains("40 connections are taken"),
+                "{options:?}: {said}"
+            );
+            assert_eq!(line.contains("warning"), told.contains("warning"), "{options:?}: {said}");
+        }
     }
 }
 
@@ -164,6 +181,8 @@ fn the_command_line_wins_over_the_file_as_a_group() {
 
 #[test]
 fn what_is_wrong_in_the_file_is_told_with_its_place() {
+    let (code, said) = run(&["serve", "--config", "/nothing.toml"]);
+    assert!(code == Some(1) && said.contains("/nothing.toml: No such file"), "{code:?}: {said}");
     for (text, words) in [
         ("h2 = true\n\nnothing = 1\n", "wrong.toml, line 3: nothing is no option; there are"),
         ("h2 = 'yes'", "wrong.toml, line 1: h2: it wants true or false, not string"),

@@ -23,7 +23,7 @@ Paths:
 
 Signals:
   SIGTERM, SIGINT   end: every WebSocket is closed with 1001 (see --drain); again: at once
-  SIGHUP            read certificates, keys and authorities again
+  SIGHUP            read certificates, keys and authorities again; without TLS, nothing
 
 Exit codes:
   0  ended by a signal, drained
@@ -33,7 +33,8 @@ Exit codes:
 #[allow(clippy::struct_excessive_bools, reason = "they are switches of a command line")]
 pub(crate) struct Args {
     /// TOML file with any of these options, by their long names: root = 'pages',
-    /// h2 = true. What stands on the command line is taken in place of the file's, and of what
+    /// h2 = true. Paths in it are relative to the folder where fdx was started, as on the command
+    /// line, not to the file's. What stands on the command line is taken in place of the file's, and of what
     /// excludes it there: --origin in place of any-origin too
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -106,14 +107,16 @@ pub(crate) struct Args {
     )]
     pub(super) forwarded: Option<Forwarded>,
 
-    /// Connections in all; 0 for any number. Each takes an open file: the limit on those
-    /// (ulimit -n) is raised as far as it goes, with a warning if that is not enough
-    #[arg(long, default_value_t = 65_536, value_name = "N", help_heading = "Limits")]
-    pub(super) max_connections: u32,
-    /// Connections from one address, or from one /64 of IPv6; 0 for any number. Those from this
-    /// machine itself, and of trusted proxies for themselves, are counted in all alone
-    #[arg(long, default_value_t = 256, value_name = "N", help_heading = "Limits")]
-    pub(super) max_per_address: u32,
+    /// Connections in all, 65536 by default; 0 for any number. Each takes an open file: the
+    /// limit on those (ulimit -n) is raised as far as it goes, and if that is not enough, so many
+    /// are taken as there are files for, with a warning if the number was asked for
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub(super) max_connections: Option<u32>,
+    /// Connections from one address, or from one /64 of IPv6; by default a quarter of those in
+    /// all, 256 at most; 0 for any number. Those from this machine itself, and of trusted proxies
+    /// for themselves, are counted in all alone
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub(super) max_per_address: Option<u32>,
     /// Largest message to take, in bytes
     #[arg(long, default_value_t = 1 << 20, value_name = "BYTES",
           value_parser = value_parser!(u64).range(1..), help_heading = "Limits")]

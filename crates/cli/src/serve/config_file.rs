@@ -8,7 +8,6 @@
 use std::any::TypeId;
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
 
 use clap::error::{Error, ErrorKind};
@@ -20,19 +19,19 @@ use toml::de::{DeTable, DeValue};
 const SERVE: &str = "serve";
 
 /// Reads the command line again, with the options of the file behind it that it does not
-/// have itself.
+/// have itself. `text` is what stands in the file.
 pub(crate) fn with_file(
     mut command: Command,
     given: impl Iterator<Item = OsString>,
     file: &Path,
+    text: &str,
 ) -> Result<ArgMatches, Error> {
     command.build();
     let given: Vec<OsString> = given.collect();
     let matches = command.clone().try_get_matches_from(&given)?;
     let usage = |why: String| Error::raw(ErrorKind::ValueValidation, why + "\n");
     let shown = file.display();
-    let text = fs::read_to_string(file).map_err(|error| usage(format!("{shown}: {error}")))?;
-    let options = Options { command: &command, text: &text };
+    let options = Options { command: &command, text };
     let more = options.read(|id| {
         let serve = matches.subcommand_matches(SERVE);
         serve.is_some_and(|serve| serve.value_source(id) == Some(ValueSource::CommandLine))

@@ -82,14 +82,18 @@ impl Signals {
     }
 }
 
-/// Reads the certificates again at each SIGHUP.
+/// Reads the certificates again at each SIGHUP. Where there are none that signal is told of, and
+/// does not end the program.
 #[cfg(unix)]
-pub(super) fn reload_at_sighup(config: TlsConfig) -> Result<(), String> {
+pub(super) fn reload_at_sighup(config: Option<TlsConfig>) -> Result<(), String> {
     let hangup = signal(SignalKind::hangup());
     let mut hangup = hangup.map_err(|error| format!("signals: {error}"))?;
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
-            let config = config.clone();
+            let Some(config) = config.clone() else {
+                say!("fdx serve: SIGHUP: there is nothing to read again");
+                continue;
+            };
             // Files are read.
             let reloading = tokio::task::spawn_blocking(move || tls::reload(&config));
             if let Err(panic) = reloading.await {
@@ -102,6 +106,6 @@ pub(super) fn reload_at_sighup(config: TlsConfig) -> Result<(), String> {
 
 /// There is no such signal here.
 #[cfg(not(unix))]
-pub(super) fn reload_at_sighup(_: TlsConfig) -> Result<(), String> {
+pub(super) fn reload_at_sighup(_: Option<TlsConfig>) -> Result<(), String> {
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use fullduplex::server::{Handshake, Server, ServerHandle};
+use fullduplex::server::{Handshake, Server, ServerConfig, ServerHandle, SlotLimits};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
 use metrics::with_local_recorder;
@@ -10,6 +10,9 @@ use metrics::with_local_recorder;
 use super::listen::{Address, Passed};
 use super::page::Pages;
 use super::reading::Reading;
+
+/// The most connections to a port of their own: few, as they are no part of `--max-connections`.
+const READERS: u32 = 16;
 
 /// A server's figures.
 #[derive(Clone)]
@@ -31,12 +34,42 @@ impl Figures {
     pub(super) fn serve(self, address: SocketAddr) -> Result<Address, String> {
         let mut bound = Address::Tcp(address).bind(&mut Passed::default())?;
         let bound = bound.pop().ok_or("--metrics: no listener")?;
-        let server = Server::from_listener(bound.listener).service(Pages::of_figures(self));
+        let mut config = ServerConfig::default();
+        config.limits.connections = SlotLimits { total: Some(READERS), per_address: None };
+        let server = Server::from_listener(bound.listener).config(config);
+        let server = server.service(Pages::of_figures(self));
         // There are no WebSockets here.
         tokio::spawn(server.serve_handshakes(|handshake: Handshake| async {
             let answer = super::page::not_found().map(bytes::Bytes::from);
             drop(handshake.respond(answer).await);
         }));
         Ok(bound.address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_trips_are_one_histogram() {
+        let text = Figures(ServerHandle::new()).response().into_body();
+        let lines: Vec<_> = text.lines().filter(|line| line.contains("_round_trip_")).collect();
+        assert!(lines[0].starts_with("# HELP fullduplex_ping_round_trip_seconds "), "{text}");
+        assert_eq!(lines[1], "# TYPE fullduplex_ping_round_trip_seconds histogram");
+        let bound = |line: &&str| -> f64 {
+            let rest = line.strip_prefix("fullduplex_ping_round_trip_seconds_bucket{le=\"");
+            rest.unwrap().strip_suffix("\"} 0").unwrap().parse().unwrap()
+        };
+        let (buckets, ends) = lines[2..].split_at(lines.len() - 4);
+        let bounds: Vec<f64> = buckets.iter().map(bound).collect();
+        assert!(bounds.is_sorted() && bounds.last() == Some(&f64::INFINITY), "{text}");
+        assert_eq!(
+            ends,
+            [
+                "fullduplex_ping_round_trip_seconds_sum 0",
+                "fullduplex_ping_round_trip_seconds_count 0"
+            ]
+        );
     }
 }

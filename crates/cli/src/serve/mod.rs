@@ -68,7 +68,8 @@ async fn serve(args: &Args, mut passed: Passed) -> Result<End, String> {
     }
     let addresses: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
     let tls = Tls::of(args, &addresses)?;
-    let config = args.server_config().map_err(|error| error.to_string())?;
+    let room = open_files::make_room(args.max_connections.unwrap_or(open_files::CONNECTIONS));
+    let config = args.server_config(room.connections).map_err(|error| error.to_string())?;
     let signals = Signals::new()?;
 
     // The files of sockets are taken away at the end.
@@ -97,13 +98,16 @@ async fn serve(args: &Args, mut passed: Passed) -> Result<End, String> {
     let mut server = server.service(pages);
     if let Some(tls) = &tls {
         server = server.tls(tls.config.clone());
-        reload_at_sighup(tls.config.clone())?;
     }
+    reload_at_sighup(tls.as_ref().map(|tls| tls.config.clone()))?;
     if args.h3 {
         server = server.http3();
     }
-    if let Some(why) = open_files::make_room(args.max_connections) {
-        say!("fdx serve: warning: {why}");
+    match room.less {
+        Some(why) if args.max_connections.is_some() => say!("fdx serve: warning: {why}"),
+        // Nobody has asked for so many.
+        Some(why) if args.log => say!("fdx serve: {why}"),
+        _ => {}
     }
     tell(args, &addresses, tls.as_ref(), figures_at.as_ref());
 

@@ -1,38 +1,67 @@
 //! How many files may be open: each connection is one.
 
-/// What is open beside the connections: listeners, the runtime's own, files that are read.
+/// What is open beside the connections: listeners, the runtime's own, files that are read, and
+/// connections that are told that there is no room.
+#[cfg(unix)]
 const SPARE: u64 = 64;
 
-/// Raises the limit for so many connections (0 for any number), as far as the system lets us.
-/// Gives what to warn of if that is not far enough.
+/// Connections in all where nobody says how many.
+pub(super) const CONNECTIONS: u32 = 65_536;
+
+/// How many connections there are files for.
+#[derive(Debug, PartialEq)]
+pub(super) struct Room {
+    /// The most connections; any number for `None`.
+    pub(super) connections: Option<u32>,
+    /// What is said of it, if it is less than what was wanted.
+    pub(super) less: Option<String>,
+}
+
+/// Raises the limit for so many connections (0 for any number), as far as the system lets us,
+/// and gives how many fit: what comes beyond them can then be told so, where without a file it
+/// could not even be accepted.
 #[cfg(unix)]
-pub(super) fn make_room(connections: u32) -> Option<String> {
+pub(super) fn make_room(connections: u32) -> Room {
     let needed = match connections {
         0 => u64::MAX,
         _ => u64::from(connections) + SPARE,
     };
-    match rlimit::increase_nofile_limit(needed) {
-        Ok(limit) => too_few(limit, connections),
-        Err(error) => Some(format!("the limit on open files can't be raised: {error}")),
+    let limit = rlimit::increase_nofile_limit(needed);
+    // What can't be raised stands as it is.
+    match limit.or_else(|_| rlimit::Resource::NOFILE.get_soft()) {
+        Ok(limit) => fit(limit, connections),
+        Err(_) => all(connections),
     }
 }
 
 /// There is no such limit here.
 #[cfg(not(unix))]
-pub(super) fn make_room(_: u32) -> Option<String> {
-    None
+pub(super) fn make_room(connections: u32) -> Room {
+    all(connections)
 }
 
-/// Any number needs none in particular.
+fn all(connections: u32) -> Room {
+    Room { connections: (connections > 0).then_some(connections), less: None }
+}
+
 #[cfg(unix)]
-fn too_few(limit: u64, connections: u32) -> Option<String> {
-    let needed = u64::from(connections) + SPARE;
-    (connections > 0 && limit < needed).then(|| {
+fn fit(limit: u64, connections: u32) -> Room {
+    // Of few files half are for connections all the same.
+    let room = (limit - SPARE.min(limit / 2)).max(1);
+    let Some(room) =
+        u32::try_from(room).ok().filter(|room| connections == 0 || *room < connections)
+    else {
+        return all(connections);
+    };
+    let less = (connections > 0).then(|| {
+        let needed = u64::from(connections) + SPARE;
         format!(
-            "{limit} open files (RLIMIT_NOFILE) are too few for --max-connections {connections}; \
-             for more: ulimit -Hn {needed} as root, or LimitNOFILE={needed} with systemd"
+            "{limit} open files (RLIMIT_NOFILE) are too few for --max-connections {connections}: \
+             {room} connections are taken; for more: ulimit -Hn {needed} as root, or \
+             LimitNOFILE={needed} with systemd"
         )
-    })
+    });
+    Room { connections: Some(room), less }
 }
 
 #[cfg(all(test, unix))]
@@ -40,12 +69,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_too_few_names_both_numbers() {
-        assert_eq!(too_few(1064, 1000), None);
-        assert_eq!(too_few(10, 0), None);
-        let said = too_few(1063, 1000).unwrap();
-        for words in ["1063 open files", "--max-connections 1000", "ulimit -Hn 1064"] {
-            assert!(said.contains(words), "{said}");
+    fn what_does_not_fit_is_less_and_said_with_all_numbers() {
+        assert_eq!(fit(1064, 1000), all(1000));
+        assert_eq!(fit(94, 30), all(30));
+        assert_eq!(fit(u64::MAX, 0), Room { connections: None, less: None });
+        assert_eq!(fit(1064, 0), Room { connections: Some(1000), less: None });
+        for (limit, room) in [(1063, 999), (128, 64), (100, 50), (1, 1), (0, 1)] {
+            let Room { connections, less } = fit(limit, 1000);
+            assert_eq!(connections, Some(room), "{limit}");
+            let said = less.unwrap();
+            let (limit, room) = (format!("{limit} open files"), format!("{room} connections are"));
+            for words in [limit.as_str(), "--max-connections 1000", &room, "ulimit -Hn 1064"] {
+                assert!(said.contains(words), "{said}");
+            }
         }
     }
 }

@@ -171,7 +171,7 @@ fn text(status: StatusCode, text: &str) -> Response<String> {
 
 /// RFC 9110 §15.5.22
 fn upgrade_required() -> Response<String> {
-    let why = "this is a WebSocket; the page at / connects to it\n";
+    let why = "this is a WebSocket: fdx connect, or the page at /, can talk to it\n";
     let mut response = text(StatusCode::UPGRADE_REQUIRED, why);
     for (name, value) in [(UPGRADE, "websocket"), (CONNECTION, "Upgrade")] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));

@@ -8,8 +8,9 @@ use fullduplex::server::{
 use super::args::{Args, Forwarded};
 
 impl Args {
-    /// What differs from the library's defaults.
-    pub(super) fn server_config(&self) -> Result<ServerConfig, Error> {
+    /// What differs from the library's defaults, with so many connections in all, where `None`
+    /// is any number.
+    pub(super) fn server_config(&self, connections: Option<u32>) -> Result<ServerConfig, Error> {
         let mut config = ServerConfig::default();
         config.websocket.limits.max_message_size = Some(self.max_message_size);
         config.websocket.deflate = self.deflate.and_then(|setting| setting.0);
@@ -20,10 +21,10 @@ impl Args {
         }
         config.forwarding = self.forwarding();
         config.handshake.handshake_timeout = self.handshake_timeout;
-        let any_for_0 = |limit: u32| (limit > 0).then_some(limit);
+        let per_address = self.max_per_address.unwrap_or_else(|| share(connections));
         config.limits.connections = SlotLimits {
-            total: any_for_0(self.max_connections),
-            per_address: any_for_0(self.max_per_address),
+            total: connections,
+            per_address: (per_address > 0).then_some(per_address),
         };
         config.http2 = self.h2;
         Ok(config)
@@ -58,5 +59,31 @@ impl Args {
         };
         let trusted = self.trusted_proxies.clone().unwrap_or_default();
         Forwarding { header, trusted, ..Forwarding::default() }
+    }
+}
+
+/// How many of so many connections one address may have, where nobody says: not all of them.
+fn share(connections: Option<u32>) -> u32 {
+    const MOST: u32 = 256;
+    connections.map_or(MOST, |all| (all / 4).clamp(1, MOST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::share;
+
+    #[test]
+    fn one_address_has_a_quarter_or_256() {
+        for (all, one) in [
+            (None, 256),
+            (Some(65_536), 256),
+            (Some(1024), 256),
+            (Some(1023), 255),
+            (Some(100), 25),
+            (Some(3), 1),
+            (Some(1), 1),
+        ] {
+            assert_eq!(share(all), one, "{all:?}");
+        }
     }
 }

@@ -24,7 +24,17 @@ pub fn serve(options: &[&str]) -> Served {
 
 /// The same with this as its standard error.
 pub fn serve_with(options: &[&str], stderr: impl Into<Stdio>) -> Served {
-    let mut command = Command::new(FDX);
+    start(Command::new(FDX), options, stderr.into())
+}
+
+/// The same with its standard error piped, after these commands of a shell.
+pub fn serve_limited(limits: &str, options: &[&str]) -> Served {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{limits}; exec \"$0\" \"$@\""), FDX]);
+    start(command, options, Stdio::piped())
+}
+
+fn start(mut command: Command, options: &[&str], stderr: Stdio) -> Served {
     command.args(["serve", "--listen", "127.0.0.1:0"]).args(options);
     let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
     let mut line = String::new();
@@ -35,6 +45,11 @@ pub fn serve_with(options: &[&str], stderr: impl Into<Stdio>) -> Served {
 }
 
 impl Served {
+    /// Of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What comes back for these bytes, until the server ends the connection.
     pub fn ask(&self, request: &[u8]) -> String {
         let mut socket = TcpStream::connect(&self.address).unwrap();
