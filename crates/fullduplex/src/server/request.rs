@@ -135,7 +135,7 @@ impl Asked {
         &mut self.request
     }
 
-    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+    #[cfg(feature = "hyper")]
     pub(crate) fn into_request(self) -> Request<()> {
         self.request
     }
