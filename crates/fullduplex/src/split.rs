@@ -262,7 +262,10 @@ impl<S: Transport> ReceiveHalf<S> {
     /// # Cancel safety
     /// No byte is lost: what was received stays for the next call.
     pub async fn next(&mut self) -> Option<Result<Message, Error>> {
-        poll_fn(|cx| self.poll_message(cx)).await
+        let (incoming, outlet) = self.parts();
+        // When this is dropped, nobody listens any more.
+        let _listens = outlet.listens();
+        poll_fn(|cx| incoming.poll_message(cx, outlet)).await
     }
 
     #[inline]

@@ -1,7 +1,6 @@
 //! The WebSocket: both halves in one.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
@@ -116,7 +115,7 @@ impl<S: Transport> WebSocket<S> {
     /// # Cancel safety
     /// No byte is lost: what was received stays for the next call.
     pub async fn next(&mut self) -> Option<Result<Message, Error>> {
-        poll_fn(|cx| self.receive.poll_message(cx)).await
+        self.receive.next().await
     }
 
     /// Begins to read the next message piece by piece, whatever its length; `None` after a

@@ -349,6 +349,19 @@ async fn who_sends_and_does_not_read_keeps_the_connection() {
     assert!(client.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
 }
 
+/// A wait for a message that was dropped is no listening.
+#[tokio::test(start_paused = true)]
+async fn who_waited_once_and_then_only_sends_keeps_the_connection() {
+    let (mut client, mut server) = pair(1 << 12);
+    tokio::spawn(async move { while let Some(Ok(_)) = server.next().await {} });
+    assert!(tokio::time::timeout(Duration::from_secs(1), client.next()).await.is_err());
+    for second in 0..300 {
+        client.send(format!("second {second}")).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(client.state(), State::Open);
+}
+
 /// Over a socket, it can be seen that there is something unread.
 #[tokio::test]
 async fn who_stopped_reading_keeps_the_connection() {
@@ -364,7 +377,8 @@ async fn who_stopped_reading_keeps_the_connection() {
     let mut server = open(listener.accept().await.unwrap().0, Role::Server, patient);
     tokio::spawn(async move { while let Some(Ok(_)) = server.next().await {} });
     // It reads until nothing is there, and then never again.
-    assert!(tokio::time::timeout(Duration::from_millis(1), client.next()).await.is_err());
+    let stream = StreamExt::next(&mut client);
+    assert!(tokio::time::timeout(Duration::from_millis(1), stream).await.is_err());
     for _ in 0..30 {
         tokio::time::sleep(Duration::from_millis(20)).await;
         client.send("still here").await.unwrap();

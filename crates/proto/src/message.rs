@@ -268,10 +268,15 @@ impl Assembler {
 
     /// Takes what is held of an unfinished message.
     pub fn take_partial(&mut self) -> Vec<u8> {
-        core::mem::take(&mut self.buffer)
+        let mut buffer = core::mem::take(&mut self.buffer);
+        // Who keeps the message shall not keep a much larger one's memory.
+        if buffer.capacity() / 2 > buffer.len() {
+            buffer.shrink_to_fit();
+        }
+        buffer
     }
 
     fn take(&mut self, kind: Kind) -> Message {
-        Message::checked(kind, core::mem::take(&mut self.buffer).into())
+        Message::checked(kind, self.take_partial().into())
     }
 }

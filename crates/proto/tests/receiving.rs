@@ -11,8 +11,8 @@ use std::time::Duration;
 use fullduplex_proto::bytes::{Bytes, BytesMut};
 use fullduplex_proto::frame::EncodedHeader;
 use fullduplex_proto::{
-    Assembler, CloseFrame, Config, Incoming, Input, Kind, Limits, OpCode, ProtocolError, Receiver,
-    Role, mask,
+    Assembler, CloseFrame, Config, Data, Incoming, Input, Kind, Limits, OpCode, ProtocolError,
+    Receiver, Role, mask,
 };
 use fullduplex_testkit::chop;
 use fullduplex_testkit::pair::{End, Told};
@@ -361,4 +361,18 @@ fn an_empty_text_message_is_a_message() {
     let mut end = server(Limits::default());
     end.receive(&frame(OpCode::Text, true, b""), NOW);
     assert_eq!(end.take_told(), [Told::Message(Kind::Text, Bytes::new())]);
+}
+
+#[test]
+fn a_message_keeps_no_memory_of_a_longer_one() {
+    let source = || Vec::with_capacity(1 << 20);
+    let mut assembler = Assembler::with_source(source);
+    let piece = |payload, first, last| Data { kind: Kind::Binary, payload, first, last };
+    assert!(assembler.push(&piece(&[1; 20_000], true, false)).is_none());
+    let (buffer, room) = assembler.room(10_000);
+    assert_eq!((buffer.capacity(), room), (1 << 20, 10_000), "the given one is used");
+    let message = assembler.push(&piece(&[2; 10_000], false, true)).unwrap();
+    assert_eq!(message.len(), 30_000);
+    let bytes = message.into_bytes().try_into_mut().unwrap();
+    assert!(bytes.capacity() < 60_000, "{}", bytes.capacity());
 }

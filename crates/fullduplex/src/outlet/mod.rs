@@ -175,6 +175,12 @@ impl<S: Transport> Outlet<S> {
         self.counters.received.wire(bytes);
     }
 
+    /// For as long as this is held, and a read has nothing to read, somebody listens.
+    #[inline]
+    pub(crate) fn listens(&self) -> impl Drop {
+        Listens(&self.listening)
+    }
+
     /// A piece of a message was received.
     #[inline]
     pub(crate) fn note_piece(&self) {
@@ -503,6 +509,15 @@ impl<S: Transport> Outlet<S> {
 
     pub(crate) fn close_info(&self) -> Option<CloseInfo> {
         self.lock().session.close_info().cloned()
+    }
+}
+
+struct Listens<'a>(&'a AtomicBool);
+
+impl Drop for Listens<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 
