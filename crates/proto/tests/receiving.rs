@@ -368,7 +368,8 @@ fn a_message_keeps_no_memory_of_a_longer_one() {
     let source = || Vec::with_capacity(1 << 20);
     let mut assembler = Assembler::with_source(source);
     let piece = |payload, first, last| Data { kind: Kind::Binary, payload, first, last };
-    assert!(assembler.push(&piece(&vec![1; 20_000], true, false)).is_none());
+    let ones = vec![1; 20_000];
+    assert!(assembler.push(&piece(&ones, true, false)).is_none());
     let (buffer, room) = assembler.room(10_000);
     assert_eq!((buffer.capacity(), room), (1 << 20, 10_000), "the given one is used");
     let message = assembler.push(&piece(&[2; 10_000], false, true)).unwrap();
