@@ -31,6 +31,8 @@ pub(crate) enum WriteHalf<S> {
     #[cfg(unix)]
     Unix(unix::OwnedWriteHalf),
     Any(tokio::io::WriteHalf<S>),
+    /// Given up with the connection.
+    Gone,
 }
 
 pub(crate) fn split<S: Transport>(stream: S) -> (ReadHalf<S>, WriteHalf<S>) {
@@ -77,20 +79,36 @@ impl<S> WriteHalf<S> {
             Self::Tcp(half) => half.as_ref().try_io(readable, || Ok(())).is_ok(),
             #[cfg(unix)]
             Self::Unix(half) => half.as_ref().try_io(readable, || Ok(())).is_ok(),
-            Self::Any(_) => false,
+            Self::Any(_) | Self::Gone => false,
+        }
+    }
+
+    /// Leaves the end of the transport to its closing: tokio's halves would shut a socket down
+    /// first, which is a system call for nothing where the other half goes, too.
+    pub(crate) fn give_up(&mut self) {
+        match std::mem::replace(self, Self::Gone) {
+            Self::Tcp(half) => half.forget(),
+            #[cfg(unix)]
+            Self::Unix(half) => half.forget(),
+            Self::Any(_) | Self::Gone => {}
         }
     }
 }
 
 macro_rules! each {
-    ($self:expr, $half:ident => $call:expr) => {
+    ($self:expr, $half:ident => $call:expr $(, $gone:pat => $none:expr)?) => {
         match $self.get_mut() {
             Self::Tcp($half) => $call,
             #[cfg(unix)]
             Self::Unix($half) => $call,
             Self::Any($half) => $call,
+            $($gone => $none,)?
         }
     };
+}
+
+fn gone<T>() -> Poll<io::Result<T>> {
+    Poll::Ready(Err(io::ErrorKind::NotConnected.into()))
 }
 
 impl<S: Transport> AsyncRead for ReadHalf<S> {
@@ -111,7 +129,7 @@ impl<S: Transport> AsyncWrite for WriteHalf<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        each!(self, half => Pin::new(half).poll_write(cx, buf))
+        each!(self, half => Pin::new(half).poll_write(cx, buf), Self::Gone => gone())
     }
 
     fn poll_write_vectored(
@@ -119,7 +137,7 @@ impl<S: Transport> AsyncWrite for WriteHalf<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        each!(self, half => Pin::new(half).poll_write_vectored(cx, bufs))
+        each!(self, half => Pin::new(half).poll_write_vectored(cx, bufs), Self::Gone => gone())
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -128,14 +146,15 @@ impl<S: Transport> AsyncWrite for WriteHalf<S> {
             #[cfg(unix)]
             Self::Unix(half) => half.is_write_vectored(),
             Self::Any(half) => half.is_write_vectored(),
+            Self::Gone => false,
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, half => Pin::new(half).poll_flush(cx))
+        each!(self, half => Pin::new(half).poll_flush(cx), Self::Gone => gone())
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, half => Pin::new(half).poll_shutdown(cx))
+        each!(self, half => Pin::new(half).poll_shutdown(cx), Self::Gone => gone())
     }
 }

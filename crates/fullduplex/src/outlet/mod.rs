@@ -524,6 +524,7 @@ impl Drop for Listens<'_> {
 impl<S> Drop for Outlet<S> {
     fn drop(&mut self) {
         let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
+        inner.writer.give_up();
         if let Some(membership) = inner.membership.take() {
             membership.end(inner.session.close_info(), self.counters.read());
         }
