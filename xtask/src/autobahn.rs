@@ -20,7 +20,7 @@ const CASES: [&str; 11] =
 /// The largest message of the suite; all else stays as it is by default.
 const MAX_MESSAGE_SIZE: &str = "16777216";
 /// How long one role may take.
-const DEADLINE: Duration = Duration::from_secs(30 * 60);
+const DEADLINE: Duration = Duration::from_secs(50 * 60);
 
 /// Which end of ours is tested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
