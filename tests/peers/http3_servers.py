@@ -4,6 +4,7 @@ hypercorn, and a server made of aioquic and wsproto, which shows what hypercorn 
 
 import asyncio
 import contextlib
+import functools
 import os
 import socket
 import ssl
@@ -198,47 +199,59 @@ async def fdx(port, *options, http="3", path="/", stdin="grüße\nund mehr\n".en
     return await run(FDX, "connect", url, "--http", http, "--linger", "3", "--ca", PATHS["ca.pem"], *options, stdin=stdin)
 
 
-async def echoes(port, *options):
+async def echoes(ask):
     text = "grüße\nund mehr\n".encode()
-    code, out, err = await fdx(port, *options)
+    code, out, err = await ask()
     assert (code, out) == (0, text), (code, out, err)
     # fdx reads 64 KiB at a time; a long line is one message.
     for size in (1 << 20, 5_000_000):
         line = os.urandom(size // 2).hex().encode() + b"\n"
-        code, out, err = await fdx(port, *options, stdin=line)
+        code, out, err = await ask(stdin=line)
         assert (code, out == line) == (0, True), (code, len(out), err)
     data = os.urandom(3_000_000)
-    code, out, err = await fdx(port, "--binary", *options, stdin=data)
+    code, out, err = await ask("--binary", stdin=data)
     assert (code, out == data) == (0, True), (code, len(out), err)
 
 
 @check
 async def aioquic_echoes_and_sees_a_clean_end():
     async with aioquic() as port:
-        await echoes(port)
+        await echoes(functools.partial(fdx, port))
+        # The last end of a connection may be on its way.
+        while Server.ends.count(("connection", 0x100)) < 4:
+            await asyncio.sleep(0.05)
         assert Server.ends.count(("close", 1000)) == 4, Server.ends
         assert Server.ends.count(("connection", 0x100)) == 4, Server.ends
         assert not [end for end in Server.ends if end[0] == "reset"], Server.ends
 
 
+async def of_hypercorn(*options, **how):
+    """Now and then hypercorn stands still for some 20 s, whoever asks. So each request has a server
+    of its own, and is made again if that does not answer QUIC."""
+    for _ in range(3):
+        async with hypercorn() as port:
+            code, out, err = await fdx(port, *options, **how)
+        if "attempt_timeout" not in err:
+            break
+    return code, out, err
+
+
 @check
 async def hypercorn_echoes():
-    async with hypercorn() as port:
-        await echoes(port)
+    await echoes(of_hypercorn)
 
 
 @check
 async def hypercorns_answers():
-    async with hypercorn() as port:
-        code, out, err = await fdx(port, path="/version", stdin=b"")
-        assert (code, out) == (0, b"3\n"), (code, out, err)
-        code, _, err = await fdx(port, path="/close", stdin=b"")
-        assert code == 6 and "4001" in err and "enough" in err, (code, err)
-        # It says no with a field that has no place in HTTP/3, and aioquic says nothing to that.
-        code, _, err = await fdx(port, path="/nothing")
-        assert code == 3 and "the field connection" in err and "status 403" in err, (code, err)
-        code, out, err = await fdx(port, "--subprotocol", "chat", "--subprotocol", "other")
-        assert (code, out) == (0, "grüße\nund mehr\n".encode()), (code, out, err)
+    code, out, err = await of_hypercorn(path="/version", stdin=b"")
+    assert (code, out) == (0, b"3\n"), (code, out, err)
+    code, _, err = await of_hypercorn(path="/close", stdin=b"")
+    assert code == 6 and "4001" in err and "enough" in err, (code, err)
+    # It says no with a field that has no place in HTTP/3, and aioquic says nothing to that.
+    code, _, err = await of_hypercorn(path="/nothing")
+    assert code == 3 and "the field connection" in err and "status 403" in err, (code, err)
+    code, out, err = await of_hypercorn("--subprotocol", "chat", "--subprotocol", "other")
+    assert (code, out) == (0, "grüße\nund mehr\n".encode()), (code, out, err)
 
 
 @check
