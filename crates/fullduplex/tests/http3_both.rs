@@ -144,7 +144,7 @@ async fn clients_show_certificates() {
     assert_eq!(refused_by_tls(&handle), 0);
     for (i, identity) in [(1, None), (2, Some(&stranger))] {
         let error = shown(&ours.client(identity), "localhost", port).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+        assert!(is_refused(&error), "{error}");
         while refused_by_tls(&handle) < i {
             tokio::task::yield_now().await;
         }
@@ -155,7 +155,13 @@ async fn clients_show_certificates() {
     assert_eq!(shown(&ours.client(Some(&known)), "localhost", port).await.unwrap(), "1");
     assert_eq!(shown(&ours.client(None), "localhost", port).await.unwrap(), "0");
     let error = shown(&ours.client(Some(&stranger)), "localhost", port).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+    assert!(is_refused(&error), "{error}");
+}
+
+/// In TLS 1.3 a client is through with the handshake before its certificate is looked at, so it may
+/// also find the connection ended under its request.
+fn is_refused(error: &fullduplex::Error) -> bool {
+    matches!(error.kind(), ErrorKind::Tls | ErrorKind::Io)
 }
 
 /// Also for those who come back with a ticket of an earlier connection.
@@ -183,10 +189,10 @@ async fn the_authorities_of_clients_are_loaded_again() {
     while handle.connections() > 1 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert_eq!(again(&other).await.unwrap_err().kind(), ErrorKind::Tls);
+    assert!(is_refused(&again(&other).await.unwrap_err()));
     assert_eq!(again(&new).await.unwrap(), "1");
     let stranger = before.client(Some(&before.sign_client()));
-    assert_eq!(again(&stranger).await.unwrap_err().kind(), ErrorKind::Tls);
+    assert!(is_refused(&again(&stranger).await.unwrap_err()));
     // What is open goes on.
     echoes(&mut open).await;
 
@@ -239,7 +245,7 @@ async fn with_configurations_of_rustls_of_ones_own() {
     let old: &[&SupportedProtocolVersion] = &[&version::TLS12];
     let old_client = client(own_client(&authority, &me, old));
     let error = shown(&old_client, "localhost", port).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+    assert!(is_refused(&error), "{error}");
     assert!(error.to_string().contains("TLS 1.3"), "{error}");
     let tls = TlsConfig::from_rustls(own_server(&server, old));
     let server = Server::bind("127.0.0.1:0").await.unwrap().tls(tls).http3();
