@@ -160,7 +160,7 @@ async fn clients_show_certificates() {
 
 /// In TLS 1.3 a client is through with the handshake before its certificate is looked at, so it may
 /// also find the connection ended under its request.
-fn is_refused(error: &fullduplex::Error) -> bool {
+fn is_refused(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Tls | ErrorKind::Io)
 }
 
