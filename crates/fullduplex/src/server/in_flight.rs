@@ -6,11 +6,12 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use super::NoSlot;
 
 /// The handshakes under way.
 #[derive(Debug)]
@@ -58,10 +59,7 @@ impl InFlight {
     pub(crate) fn enter(&self) -> (Ticket, bool) {
         let ticket = Ticket { evicted: Arc::new(Notify::new()), count: self.count.clone() };
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        // Most are done in the order in which they came.
-        while queue.front().is_some_and(|(entry, _)| entry.strong_count() == 0) {
-            queue.pop_front();
-        }
+        drop_done(&mut queue);
         if queue.len() > self.limit().saturating_mul(2) {
             queue.retain(|(entry, _)| entry.strong_count() > 0);
         }
@@ -73,18 +71,15 @@ impl InFlight {
         (ticket, full)
     }
 
-    /// Makes the oldest give way, if it has taken longer than one should: for want of room for
-    /// connections. One that is nearly done is not given up for one that has yet to begin.
-    pub(crate) fn give_way_late(&self) {
+    /// Makes the oldest give way, if it has taken longer than one should, where there is no room
+    /// for connections at all. One that is nearly done is not given up for one that has yet to
+    /// begin, and none for an address that has all of its own places.
+    pub(crate) fn make_way_for(&self, refused: NoSlot) {
+        let NoSlot::Total(_) = refused else { return };
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some((oldest, since)) = queue.front() {
-            if oldest.strong_count() > 0 {
-                if since.elapsed() > HONEST {
-                    evict_oldest(&mut queue);
-                }
-                return;
-            }
-            queue.pop_front();
+        drop_done(&mut queue);
+        if queue.front().is_some_and(|(_, since)| since.elapsed() > HONEST) {
+            evict_oldest(&mut queue);
         }
     }
 
@@ -94,6 +89,13 @@ impl InFlight {
         for _ in 0..self.count.load(Ordering::Relaxed).div_ceil(8) {
             evict_oldest(&mut queue);
         }
+    }
+}
+
+/// Most are done in the order in which they came.
+fn drop_done(queue: &mut Queue) {
+    while queue.front().is_some_and(|(entry, _)| entry.strong_count() == 0) {
+        queue.pop_front();
     }
 }
 
@@ -136,8 +138,6 @@ impl Idle {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[tokio::test]
@@ -177,8 +177,10 @@ mod tests {
         tokio::time::advance(Duration::from_millis(1500)).await;
         let (quick, _) = in_flight.enter();
         drop(done);
-        in_flight.give_way_late();
-        in_flight.give_way_late();
+        in_flight.make_way_for(NoSlot::PerAddress(1));
+        assert!(!gives_way(&slow).await, "the address that asks for more has its own places");
+        in_flight.make_way_for(NoSlot::Total(3));
+        in_flight.make_way_for(NoSlot::Total(3));
         assert!(gives_way(&slow).await);
         assert!(!gives_way(&quick).await);
     }

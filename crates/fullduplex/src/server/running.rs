@@ -314,7 +314,7 @@ async fn accept(listener: Listener, context: Arc<Context>) {
                 let told = context.turn_away(&stream, full);
                 Refused::no_room(peer, full, told).tell(Some(&context.shared));
                 // The next one may find the place of a handshake that goes nowhere.
-                context.shared.in_flight.give_way_late();
+                context.shared.in_flight.make_way_for(full);
             }
         }
     }
