@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use fullduplex_proto::handshake::http1::write_response;
+use fullduplex_proto::handshake::list_contains;
 use http::header::CONNECTION;
 use http::{HeaderMap, HeaderValue, Method, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -84,7 +85,7 @@ pub(crate) const DRAIN: u64 = 256 << 10;
 fn closing(headers: &HeaderMap) -> Vec<u8> {
     let own = headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes);
     let mut options: Vec<&[u8]> = own.collect();
-    if !options.iter().any(|option| option.to_ascii_lowercase().ends_with(b"close")) {
+    if !list_contains(options.iter().copied(), "close") {
         options.push(b"close");
     }
     options.join(&b", "[..])
@@ -128,4 +129,25 @@ pub(crate) fn strip_connection_fields(headers: &mut HeaderMap) {
     }
     headers.remove("keep-alive");
     headers.remove("proxy-connection");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_ends_the_connection_says_so_once() {
+        let told = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(CONNECTION, HeaderValue::from_static(value));
+            }
+            String::from_utf8(closing(&headers)).unwrap()
+        };
+        assert_eq!(told(&[]), "close");
+        assert_eq!(told(&["Close"]), "Close");
+        assert_eq!(told(&["close, Upgrade"]), "close, Upgrade");
+        assert_eq!(told(&["Upgrade", "close"]), "Upgrade, close");
+        assert_eq!(told(&["x-not-close"]), "x-not-close, close");
+    }
 }
