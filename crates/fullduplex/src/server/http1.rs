@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::body::Body;
 use super::carrying::Carrying;
 use super::connection::Context;
-use super::handshake::note_refusal;
+use super::handshake::{note_refusal, refusal_of_head};
 use super::pace::Paced;
 use super::refused::{Reason, Refused};
 use super::remote::Remote;
@@ -65,9 +65,10 @@ pub(crate) async fn serve(
     if let Err(error) = ended
         && error.is_parse()
     {
-        let status = if error.is_parse_too_large() { 431 } else { 400 };
-        let error = Error::new(ErrorKind::Handshake, error.to_string());
-        Refused::no_request(peer, &error, Some(status)).tell(Some(&shared));
+        let too_large = error.is_parse_too_large();
+        let kind = if too_large { ErrorKind::Limit } else { ErrorKind::Handshake };
+        let error = Error::new(kind, error.to_string());
+        Refused::no_request(peer, &error, refusal_of_head(&error)).tell(Some(&shared));
     }
 }
 
