@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 #[cfg(feature = "http2")]
 use tokio::sync::oneshot;
 
-use super::patience::Patience;
+use super::pace::Pace;
 use crate::error::{Error, ErrorKind};
 
 /// The content of an ordinary request, whatever version of HTTP carries it.
@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind};
 /// Reading it fails when nothing of it has come for `stall_timeout`.
 pub struct Body {
     kind: Kind,
-    patience: Patience,
+    pace: Pace,
 }
 
 enum Kind {
@@ -52,7 +52,7 @@ impl Drop for Http2Body {
 
 impl Body {
     pub(crate) fn http1(incoming: Incoming, stall_timeout: Duration) -> Self {
-        Self { kind: Kind::Http1(incoming), patience: Patience::new(stall_timeout) }
+        Self { kind: Kind::Http1(incoming), pace: Pace::unhurried(stall_timeout) }
     }
 
     /// What the service leaves unread comes out of the receiver.
@@ -63,7 +63,7 @@ impl Body {
     ) -> (Self, oneshot::Receiver<h2::RecvStream>) {
         let (unread, left) = oneshot::channel();
         let body = Http2Body { receive: Some(receive), unread: Some(unread) };
-        (Self { kind: Kind::Http2(body), patience: Patience::new(stall_timeout) }, left)
+        (Self { kind: Kind::Http2(body), pace: Pace::unhurried(stall_timeout) }, left)
     }
 }
 
@@ -73,7 +73,7 @@ impl Body {
         stream: super::shared_stream::SharedStream,
         stall_timeout: Duration,
     ) -> Self {
-        Self { kind: Kind::Http3(stream), patience: Patience::new(stall_timeout) }
+        Self { kind: Kind::Http3(stream), pace: Pace::unhurried(stall_timeout) }
     }
 }
 
@@ -107,7 +107,8 @@ impl HttpBody for Body {
             #[cfg(feature = "http3")]
             Kind::Http3(stream) => poll_http3(stream, cx),
         };
-        self.patience.bound(cx, polled).map(|frame| frame.unwrap_or_else(|late| Some(Err(late))))
+        let bound = self.pace.bound(cx, polled, |_| 1);
+        bound.map(|frame| frame.unwrap_or_else(|late| Some(Err(late))))
     }
 
     fn is_end_stream(&self) -> bool {

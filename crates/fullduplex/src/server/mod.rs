@@ -41,8 +41,6 @@ mod origin;
 #[cfg(feature = "hyper")]
 mod pace;
 mod panics;
-#[cfg(feature = "hyper")]
-mod patience;
 mod peer;
 mod proxy_protocol;
 mod rate;

@@ -1,4 +1,4 @@
-//! Waiting for a peer that takes an answer, as long as it takes enough of it.
+//! Waiting for a peer that takes an answer, or sends a request, as long as it moves enough of it.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -35,7 +35,15 @@ struct Waiting {
 
 impl Pace {
     pub(crate) fn new(limits: &ServerLimits) -> Self {
-        let ServerLimits { stall_timeout, min_answer_rate: rate, .. } = *limits;
+        Self::of(limits.stall_timeout, limits.min_answer_rate)
+    }
+
+    /// For whoever has time as long as anything comes: each wait is bounded by itself.
+    pub(crate) fn unhurried(stall_timeout: Duration) -> Self {
+        Self::of(stall_timeout, 0)
+    }
+
+    fn of(stall_timeout: Duration, rate: u32) -> Self {
         let least = u128::from(rate) * stall_timeout.as_millis() / 1000;
         Self {
             stall_timeout,
