@@ -20,7 +20,6 @@ use crate::deflate::{Deflate, PreparedMessage};
 use crate::frame::Role;
 use crate::frame::{EncodedHeader, MAX_CONTROL_PAYLOAD, OpCode};
 use crate::mask::{self, MaskSource};
-use crate::message::Message;
 use crate::receive::Kind;
 use crate::send_buffer::{Segment, SendBuffer};
 
@@ -213,33 +212,12 @@ impl Sender {
     ) -> Result<(), (SendError, Bytes)> {
         match self.check_message() {
             Ok(()) => {
-                self.push(kind, payload, compression);
+                if self.deflate.is_none() || !self.compress(kind, &payload, compression) {
+                    self.push_message(Lead::of(kind, false), payload);
+                }
                 Ok(())
             }
             Err(error) => Err((error, payload)),
-        }
-    }
-
-    /// Queues a whole message, or hands it back.
-    #[inline]
-    pub fn send_message(
-        &mut self,
-        message: Message,
-        compression: Compression,
-    ) -> Result<(), (SendError, Message)> {
-        match self.check_message() {
-            Ok(()) => {
-                self.push(message.kind(), message.into_bytes(), compression);
-                Ok(())
-            }
-            Err(error) => Err((error, message)),
-        }
-    }
-
-    #[inline]
-    fn push(&mut self, kind: Kind, payload: Bytes, compression: Compression) {
-        if self.deflate.is_none() || !self.compress(kind, &payload, compression) {
-            self.push_message(Lead::of(kind, false), payload);
         }
     }
 

@@ -223,19 +223,16 @@ impl Session {
         Ok(())
     }
 
-    /// Queues a whole message; see [`Sender::send_message`].
+    /// The same with a message, which comes back as one.
     #[inline]
     pub fn send_message(
         &mut self,
         message: Message,
         compression: Compression,
     ) -> Result<(), (SendError, Message)> {
-        if self.state != State::Open {
-            return Err((SendError::Closing, message));
-        }
-        self.sender.send_message(message, compression)?;
-        self.timers.note_message();
-        Ok(())
+        let kind = message.kind();
+        let sent = self.send_with(kind, message.into_bytes(), compression);
+        sent.map_err(|(error, payload)| (error, Message::checked(kind, payload)))
     }
 
     /// Queues a message that is sent to many; see [`Sender::send_prepared`].
