@@ -293,19 +293,19 @@ impl EncodedHeader {
         Self { bytes, len: len as u8 }
     }
 
-    /// The header of a short frame that isn't masked, which most of a server's are.
-    #[inline]
-    pub(crate) fn short(opcode: OpCode, fin: bool, payload_len: usize) -> Option<[u8; 2]> {
-        let first = opcode as u8 | if fin { FIN } else { 0 };
-        (payload_len < 126).then_some([first, payload_len as u8])
-    }
-
     /// The same, as the beginning of a compressed message (RFC 7692 §6).
     #[inline]
     #[must_use]
     pub fn compressed(mut self) -> Self {
         self.bytes[0] |= RSV1;
         self
+    }
+
+    /// The header of a short frame that isn't masked, which most of a server's are.
+    #[inline]
+    pub(crate) fn short(opcode: OpCode, fin: bool, payload_len: usize) -> Option<[u8; 2]> {
+        let first = opcode as u8 | if fin { FIN } else { 0 };
+        (payload_len < 126).then_some([first, payload_len as u8])
     }
 
     /// The bytes for the wire.

@@ -21,7 +21,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal for a reason found outside of [`Request::offer`](super::Request::offer), such as a head too large.
+    /// A refusal for a reason found outside of [`Request::offer`](super::Request::offer), such
+    /// as a head too large.
     pub fn new(reason: Reason, carrier: Carrier<'_>) -> Self {
         let on_stream = matches!(carrier, Carrier::Stream { .. });
         let old = matches!(carrier, Carrier::Http1 { minor: 0 });
