@@ -50,16 +50,14 @@ impl OriginPolicy {
     /// # }
     /// ```
     pub fn list(origins: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, Error> {
-        let origins = origins.into_iter().map(|origin| origin.as_ref().parse());
-        origins.collect::<Result<_, _>>().map(Self::List)
+        parsed(origins).map(Self::List)
     }
 
     /// The same, or the host and port that the request is for.
     pub fn list_or_same_host(
         origins: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Result<Self, Error> {
-        let origins = origins.into_iter().map(|origin| origin.as_ref().parse());
-        origins.collect::<Result<_, _>>().map(Self::ListOrSameHost)
+        parsed(origins).map(Self::ListOrSameHost)
     }
 
     /// These hosts and all their subdomains; see [`OriginSuffix`].
@@ -73,8 +71,7 @@ impl OriginPolicy {
     /// # }
     /// ```
     pub fn suffixes<'a>(suffixes: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
-        let suffixes = suffixes.into_iter().map(str::parse).collect::<Result<_, _>>()?;
-        Ok(Self::Suffixes(suffixes))
+        parsed(suffixes).map(Self::Suffixes)
     }
 
     /// Whether a request with these header fields may be accepted; `host` is what it is for:
@@ -124,8 +121,7 @@ impl OriginPolicy {
                 format!("allowed are the host of the request, {}", joined(list))
             }
             (Self::Suffixes(suffixes), _) => {
-                let suffixes: Vec<_> = suffixes.iter().map(ToString::to_string).collect();
-                format!("allowed are these and their subdomains: {}", suffixes.join(", "))
+                format!("allowed are these and their subdomains: {}", joined(suffixes))
             }
             (Self::SameHost, Some(host)) => {
                 let host: String = host.chars().take(256).collect();
@@ -230,8 +226,12 @@ impl fmt::Display for Origin {
     }
 }
 
-fn joined(origins: &[Origin]) -> String {
-    origins.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+fn parsed<T: FromStr>(texts: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Vec<T>, T::Err> {
+    texts.into_iter().map(|text| text.as_ref().parse()).collect()
+}
+
+fn joined(allowed: &[impl ToString]) -> String {
+    allowed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// RFC 3986 §3.1.
