@@ -110,11 +110,13 @@ impl TlsConfig {
     /// A configuration of rustls that was made elsewhere. Its protocols (ALPN) are set by
     /// the versions of HTTP that are spoken.
     pub fn from_rustls(config: Arc<ServerConfig>) -> Self {
-        Self::new(Shared { own: None, config: RwLock::new(config), generation: AtomicU64::new(0) })
+        Self::new(None, config)
     }
 
-    fn new(shared: Shared) -> Self {
-        Self { shared: Arc::new(shared), alpn: [b"http/1.1".to_vec()].into() }
+    fn new(own: Option<Own>, config: Arc<ServerConfig>) -> Self {
+        let (config, generation) = (RwLock::new(config), AtomicU64::new(0));
+        let shared = Arc::new(Shared { own, config, generation });
+        Self { shared, alpn: [b"http/1.1".to_vec()].into() }
     }
 
     /// The same, offering these protocols (ALPN), the favourite first: `h2`, `http/1.1`.
@@ -230,11 +232,7 @@ impl TlsBuilder {
         let resolver = Arc::new(Resolver::new(Table::load(&certificates)?));
         let config = config(resolver.clone(), clients.as_ref(), VERSIONS)?;
         let own = Own { certificates, clients, resolver, reloading: Mutex::new(()) };
-        Ok(TlsConfig::new(Shared {
-            own: Some(own),
-            config: RwLock::new(Arc::new(config)),
-            generation: AtomicU64::new(0),
-        }))
+        Ok(TlsConfig::new(Some(own), Arc::new(config)))
     }
 }
 
