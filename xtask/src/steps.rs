@@ -24,7 +24,7 @@ const STEPS: [Step; 12] = [
     ("codec", codec),
     ("rfc", rfc::run),
     ("peers", peers::run),
-    ("autobahn", || autobahn::run(&autobahn::Role::TESTED)),
+    ("autobahn", autobahn::test),
     ("fuzz", || fuzz::run(10)),
 ];
 
