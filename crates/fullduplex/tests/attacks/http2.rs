@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::field::{Field, short};
 use crate::raw::{count_gone, flood_many, frame as ws_frame};
@@ -43,10 +43,18 @@ fn streams_that_are_reset_while_they_are_answered() {
         let mut most = 0;
         for stream in (1..2000).step_by(2) {
             let asks = frame(HEADERS, END_HEADERS, stream, &websocket("/never"));
-            // So that it has come to the handler.
-            let pause = Duration::from_millis(2);
             let reset = frame(RST_STREAM, 0, stream, &[0, 0, 0, 8]);
-            let asked = socket.write_all(&asks).map(|()| thread::sleep(pause));
+            let asked = socket.write_all(&asks).map(|()| {
+                // So that it has come to the handler, where there is room for it.
+                let until = Instant::now() + Duration::from_secs(1);
+                thread::sleep(Duration::from_millis(1));
+                while most < 200 && Instant::now() < until {
+                    if field.handlers.load(Ordering::SeqCst) > most {
+                        break;
+                    }
+                    thread::sleep(Duration::from_millis(1));
+                }
+            });
             if asked.and_then(|()| socket.write_all(&reset)).is_err() {
                 // Some were reset before they were looked at, and that too often.
                 break;
