@@ -36,7 +36,15 @@ async fn main() -> Result<(), Error> {
             })
             .await?;
     } else {
-        server.serve(|websocket| async { drop(echo(websocket).await) }).await?;
+        server
+            .serve(|mut websocket| async move {
+                while let Some(Ok(message)) = websocket.next().await {
+                    if websocket.send(message).await.is_err() {
+                        break;
+                    }
+                }
+            })
+            .await?;
     }
     Ok(())
 }

@@ -8,29 +8,25 @@ use tokio::io::AsyncReadExt;
 
 #[cfg(any(feature = "http2", feature = "hyper"))]
 use super::carrying::Carrying;
+use super::handler::Handler;
 use super::handshake::{Handshake, note_refusal, read_request, refusal_of_head, refuse_head};
 use super::in_flight::Ticket;
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 use super::lifecycle::Draining;
 use super::lifecycle::Shared;
 use super::members::Place;
-use super::panics::{PanicWatch, caught_in};
+use super::panics::caught_in;
 use super::peer::Peer;
 use super::refused::{Reason, Refused};
 use super::remote::Remote;
 use super::reply::Replier;
 use super::request::{Asked, Denied, LEAVING, leaving, plain};
-#[cfg(feature = "tracing")]
-use super::trace;
 use super::{AddressSource, NoSlot, Proxied, ProxyRefused, ServerConfig};
 use crate::client::BoxFuture;
 use crate::deadline::{Deadline, within};
 use crate::error::{Error, ErrorKind};
 use crate::net_stream::NetStream;
 use crate::rewind::Rewind;
-
-/// Answers the requests of a server.
-pub(crate) type Handler = Box<dyn Fn(Handshake) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// Looks at a request before the handler does.
 pub(crate) type Authenticate = Arc<
@@ -57,27 +53,16 @@ pub(crate) struct Accepted {
     pub(crate) place: Arc<Place>,
 }
 
-/// Serves a connection to its end.
-pub(crate) fn serve(
-    context: Arc<Context>,
-    accepted: Accepted,
-) -> impl Future<Output = ()> + Send + use<> {
-    // Boxed, so that an open connection does not keep room for its opening.
-    let opening = {
-        let context = context.clone();
-        Box::pin(async move {
-            tokio::select! {
-                biased;
-                opened = open(context.clone(), accepted) => opened,
-                // A drain is over, and cuts off what is left.
-                () = context.shared.done() => None,
-            }
-        })
+/// Serves a connection until the handler has it, or to its end.
+pub(crate) async fn serve(context: Arc<Context>, accepted: Accepted) {
+    let opened = tokio::select! {
+        biased;
+        opened = open(context.clone(), accepted) => opened,
+        // A drain is over, and cuts off what is left.
+        () = context.shared.done() => None,
     };
-    async move {
-        if let Some(handshake) = opening.await {
-            context.handle(handshake).await;
-        }
+    if let Some(handshake) = opened {
+        context.handle(handshake).await;
     }
 }
 
@@ -327,14 +312,7 @@ impl Context {
             Box::pin(self.admit(handshake)).await
         };
         if let Some(handshake) = admitted {
-            #[cfg(feature = "tracing")]
-            let span = trace::span(handshake.request());
-            let watch = PanicWatch(self.shared.clone());
-            let handling = (self.handler)(handshake);
-            #[cfg(feature = "tracing")]
-            let handling = tracing::Instrument::instrument(handling, span);
-            handling.await;
-            drop(watch);
+            self.handler.handle(handshake, self.shared.clone()).await;
         }
     }
 

@@ -21,6 +21,7 @@ mod connection;
 mod counted;
 mod drain;
 mod forwarded;
+mod handler;
 mod handshake;
 mod host;
 #[cfg(feature = "hyper")]

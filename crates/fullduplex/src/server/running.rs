@@ -11,8 +11,9 @@ use http::{Request, Response};
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::task::JoinSet;
 
-use super::connection::{self, Accepted, Authenticate, Context, Handler};
+use super::connection::{self, Accepted, Authenticate, Context};
 use super::drain::ServerHandle;
+use super::handler::Handler;
 use super::lifecycle::Shared;
 use super::listen::{Listener, Listening};
 use super::refused::{OnRefused, Refused};
@@ -223,18 +224,7 @@ impl Server {
         H: Fn(WebSocket) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let handler = Arc::new(handler);
-        self.serve_handshakes(move |handshake| {
-            let handler = handler.clone();
-            // It is small, so that an open connection does not keep room for its opening.
-            let accepting = handshake.accept();
-            async move {
-                // What was wrong has been answered to the peer.
-                let Ok(websocket) = accepting.await else { return };
-                handler(websocket).await;
-            }
-        })
-        .await
+        self.run(Handler::of_websockets(handler)).await
     }
 
     /// Runs `handler` with each request, in a task of its own, until the server was
@@ -247,7 +237,7 @@ impl Server {
         H: Fn(Handshake) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        self.run(Box::new(move |handshake| Box::pin(handler(handshake)))).await
+        self.run(Handler::of_requests(handler)).await
     }
 
     async fn run(self, handler: Handler) -> Result<(), Error> {

@@ -6,6 +6,8 @@
 
 #[cfg(feature = "tracing")]
 mod on {
+    use std::future::Future;
+
     use fullduplex_proto::CloseInfo;
     use http::Request;
     use tracing::{Span, debug, debug_span, error, info};
@@ -20,6 +22,11 @@ mod on {
         let client = remote.map(|remote| tracing::field::display(remote.client.clone()));
         let path = request.uri().path();
         debug_span!("websocket", client, path, version = ?request.version())
+    }
+
+    /// Has a future run inside a span.
+    pub(crate) fn inside<F: Future>(span: Span, future: F) -> impl Future<Output = F::Output> {
+        tracing::Instrument::instrument(future, span)
     }
 
     /// A WebSocket is open.
@@ -73,7 +80,16 @@ mod off {
     use crate::traffic::Traffic;
 
     /// Stands for a span.
+    #[derive(Clone)]
     pub(crate) struct Span;
+
+    pub(crate) fn span(_: &Request<()>) -> Span {
+        Span
+    }
+
+    pub(crate) fn inside<F>(_: Span, future: F) -> F {
+        future
+    }
 
     pub(crate) fn opened(_: &Request<()>, _: Option<&str>, _: bool) -> Span {
         Span
