@@ -12,18 +12,23 @@ mod common;
 
 use common::{FDX, serve};
 
-/// Runs `fdx connect` with this input: its exit code, its output, and its standard error.
-fn connect(args: &[&str], input: &str) -> (Option<i32>, String, String) {
+/// Runs `fdx connect` with this input to its end.
+fn connect_to_end(args: &[&str], input: &[u8], stderr: impl Into<Stdio>) -> Output {
     let mut command = Command::new(FDX);
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"] {
         command.env_remove(name);
     }
     command.env_remove("all_proxy").arg("connect").args(args);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
     let mut child = command.spawn().unwrap();
     // It may have ended already.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
+}
+
+/// The same: its exit code, its output, and its standard error.
+fn connect(args: &[&str], input: &str) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = connect_to_end(args, input.as_bytes(), Stdio::piped());
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code(), text(stdout), text(stderr))
 }
@@ -35,12 +40,7 @@ fn input_that_is_no_text_is_told() {
     for (options, input, code, output) in
         [(&[][..], &b"a\n\xff\n"[..], 1, &b"a\n"[..]), (&["--binary"], b"\xff", 0, b"\xff")]
     {
-        let mut command = Command::new(FDX);
-        command.arg("connect").args(options).arg(&url).env("NO_PROXY", "*");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input).unwrap();
-        let ended = child.wait_with_output().unwrap();
+        let ended = connect_to_end(&[options, &[url.as_str()]].concat(), input, Stdio::piped());
         let said = String::from_utf8(ended.stderr).unwrap();
         assert_eq!((ended.status.code(), ended.stdout.as_slice()), (Some(code), output), "{said}");
         let is_told = said.contains("standard input: a line is not UTF-8; use --binary");
@@ -54,11 +54,7 @@ fn a_standard_error_that_is_closed_is_no_fault() {
     let url = format!("ws://{}/echo", server.address);
     let (reader, stderr) = std::io::pipe().unwrap();
     drop(reader);
-    let mut command = Command::new(FDX);
-    command.args(["connect", "-v", &url]).env("NO_PROXY", "*").stderr(stderr);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(b"hello\n").unwrap();
-    let ended = child.wait_with_output().unwrap();
+    let ended = connect_to_end(&["-v", &url], b"hello\n", stderr);
     assert_eq!((ended.status.code(), ended.stdout.as_slice()), (Some(0), &b"hello\n"[..]));
 }
 
@@ -119,8 +115,7 @@ fn files_that_do_not_do_are_named() {
 #[test]
 fn a_server_that_is_full_says_when_to_come_again() {
     let server = serve(&["--max-connections", "1"]);
-    let (head, _socket) = server.upgrade("/echo", "localhost", "");
-    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    let _socket = server.open("/echo");
     let (code, _, said) = connect(&[&format!("ws://{}/echo", server.address)], "");
     assert!(code == Some(4) && said.contains("503"), "{code:?} {said}");
     assert!(said.contains("\n  Retry-After: 1 s\n"), "{said}");

@@ -11,10 +11,10 @@ use std::process::Command;
 
 mod common;
 
-use common::serve;
+use common::{Served, serve};
 
-/// A folder with files, beside one that is none of its business.
-fn folder(name: &str) -> String {
+/// Serves a folder with files, beside one that is none of its business.
+fn serve_folder(name: &str) -> Served {
     let base = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     // It is there from the last time, perhaps.
     let _ = fs::remove_dir_all(&base);
@@ -35,12 +35,12 @@ fn folder(name: &str) -> String {
     symlink("sub", root.join("inside")).unwrap();
     symlink("round", root.join("round")).unwrap();
     assert!(Command::new("mkfifo").arg(root.join("pipe")).status().unwrap().success());
-    root.to_str().unwrap().to_owned()
+    serve(&["--root", root.to_str().unwrap()])
 }
 
 #[test]
 fn files_are_served_and_nothing_outside() {
-    let server = serve(&["--root", &folder("files")]);
+    let server = serve_folder("files");
     for (path, words) in [
         ("/", "this is root/index.html"),
         ("/sub/", "this is root/sub/index.html"),
@@ -87,7 +87,7 @@ fn files_are_served_and_nothing_outside() {
 
 #[test]
 fn redirections_stay_on_this_server() {
-    let server = serve(&["--root", &folder("redirections")]);
+    let server = serve_folder("redirections");
     for (path, location) in [
         ("/sub", "/sub/"),
         ("//sub", "/sub/"),
@@ -107,7 +107,7 @@ fn redirections_stay_on_this_server() {
 
 #[test]
 fn methods_and_ranges() {
-    let server = serve(&["--root", &folder("methods")]);
+    let server = serve_folder("methods");
     let head = server.request("HEAD", "/digits.bin", "");
     assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("content-length: 10\r\n"), "{head}");
     assert!(head.ends_with("\r\n\r\n"), "{head}");

@@ -18,8 +18,7 @@ fn a_log_that_nobody_reads_holds_up_nobody() {
     for _ in 0..500 {
         assert_eq!(server.status(&format!("/{}", "x".repeat(190)), "localhost", ""), "404");
     }
-    let (head, mut socket) = server.upgrade("/echo", "localhost", "");
-    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    let mut socket = server.open("/echo");
     // A text of one letter, masked with zeros (RFC 6455 §5.2).
     socket.write_all(&[0x81, 0x81, 0, 0, 0, 0, b'a']).unwrap();
     let mut echo = [0; 3];
@@ -68,8 +67,7 @@ fn every_refusal_has_its_line() {
 #[test]
 fn no_room_and_no_tls_have_their_lines() {
     let server = serve(&["--log", "--max-connections", "1"]);
-    let (head, socket) = server.upgrade("/echo", "localhost", "");
-    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    let socket = server.open("/echo");
     assert!(server.ask(b"").starts_with("HTTP/1.1 503 "));
     drop(socket);
     let (_, log) = server.end();

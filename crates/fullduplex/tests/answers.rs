@@ -3,16 +3,15 @@
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
 
-#[cfg(feature = "tls")]
 mod common;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use fullduplex::client::{BoxFuture, Connect, Proxies, Resolve};
-use fullduplex::proto::handshake::SecKey;
-use fullduplex::{Client, ClientBuilder, Error, ErrorKind, NetStream, WebSocket};
+use common::{direct, switching};
+use fullduplex::client::{BoxFuture, Connect, Resolve};
+use fullduplex::{Error, ErrorKind, NetStream, WebSocket};
 use fullduplex_testkit::pipe::pipe;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -37,25 +36,11 @@ impl<F: Fn(&str) -> Vec<u8> + Clone + Send + Sync + 'static> Connect for Answeri
     }
 }
 
-fn direct() -> ClientBuilder {
-    Client::builder().proxies(Proxies::none())
-}
-
 async fn meets(
     answer: impl Fn(&str) -> Vec<u8> + Clone + Send + Sync + 'static,
 ) -> Result<WebSocket, Error> {
     let client = direct().connector(Answering(answer)).build().unwrap();
     client.connect("ws://a.example/").await.map(|(websocket, _)| websocket)
-}
-
-/// The right answer, with more fields.
-fn switching(head: &str, more: &str) -> String {
-    let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
-    format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {}\r\n{more}\r\n",
-        SecKey::parse(key.as_bytes()).unwrap().accept().as_str()
-    )
 }
 
 const HELLO: &str = "\u{1}\u{5}hello";
@@ -191,9 +176,8 @@ async fn no_redirection_leads_out_of_tls() {
 #[cfg(feature = "tls")]
 #[tokio::test]
 async fn a_trailing_dot_is_no_matter_to_tls() {
-    use fullduplex::client::{Roots, TlsSettings};
-    let tls = TlsSettings::new().roots(Roots::None).add_authorities(common::tls::LOCALHOST);
-    let client = direct().tls(tls.unwrap()).connector(Redirecting("/", Arc::default()));
+    let tls = common::tls::trusting(common::tls::LOCALHOST);
+    let client = direct().tls(tls).connector(Redirecting("/", Arc::default()));
     let error = client.build().unwrap().connect("wss://localhost./").await.unwrap_err();
     assert_eq!(error.response().unwrap().status(), 307, "{error}");
 }

@@ -9,8 +9,7 @@ mod common;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::echo;
-use fullduplex::proto::handshake::SecKey;
+use common::{echo, switching};
 use fullduplex::server::{ServerConfig, accept_with};
 use fullduplex::{
     Client, CloseCode, Compression, DeflateConfig, ErrorKind, Kind, Message, PreparedMessage,
@@ -185,15 +184,7 @@ async fn an_answer_that_breaks_the_rules_is_an_error_of_the_handshake() {
         let mut head = vec![0; 4096];
         let len = far.read(&mut head).await.unwrap();
         let head = String::from_utf8_lossy(&head[..len]).into_owned();
-        let key = head.lines().find_map(|l| l.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
-        let key = SecKey::parse(key.as_bytes()).unwrap();
-        let accept = key.accept();
-        let accept = accept.as_str();
-        let answer = format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Accept: {accept}\r\n\
-             Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
-        );
+        let answer = switching(&head, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
         far.write_all(answer.as_bytes()).await.unwrap();
         far
     };

@@ -4,36 +4,21 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(all(feature = "http2", feature = "http3"))]
 
+mod common;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use fullduplex::client::{Proxies, Roots, TlsSettings, Version};
+use common::tls::{LOCALHOST, localhost, trusting};
+use common::{direct, echo, say};
+use fullduplex::client::Version;
 use fullduplex::server::{
-    Certificate, Drain, HttpVersion, Outcome, Pem, Server, ServerConfig, ServerHandle, TlsConfig,
-    Workers,
+    Drain, HttpVersion, Outcome, Server, ServerConfig, ServerHandle, Workers,
 };
-use fullduplex::{Client, Error, ErrorKind, WebSocket};
+use fullduplex::{Client, Error, ErrorKind};
 
-/// TLS for `localhost`, and the authority that knows it.
-fn tls() -> (TlsConfig, String) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    let pem = Certificate::new(Pem::text(certificate.clone()), Pem::text(key));
-    (TlsConfig::builder().certificate(pem).build().unwrap(), certificate)
-}
-
-fn client(version: Version, authority: &str) -> Client {
-    let tls = TlsSettings::new().roots(Roots::None).add_authorities(authority.as_bytes());
-    let builder = Client::builder().proxies(Proxies::none()).version(version);
-    builder.tls(tls.unwrap()).build().unwrap()
-}
-
-async fn echo(mut websocket: WebSocket) {
-    while let Some(Ok(message)) = websocket.next().await {
-        if websocket.send(message).await.is_err() {
-            return;
-        }
-    }
+fn client(version: Version) -> Client {
+    direct().version(version).tls(trusting(LOCALHOST)).build().unwrap()
 }
 
 async fn server() -> Server {
@@ -48,11 +33,6 @@ fn two() -> ServerConfig {
     config
 }
 
-async fn say(websocket: &mut WebSocket, text: &str) {
-    websocket.send(text).await.unwrap();
-    assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some(text));
-}
-
 #[tokio::test]
 async fn a_handle_is_of_its_server_whenever_it_is_taken() {
     let before = server().await;
@@ -63,7 +43,7 @@ async fn a_handle_is_of_its_server_whenever_it_is_taken() {
     for (server, handle) in [(before, handle), (after, other)] {
         let url = format!("ws://{}/", server.local_addr().unwrap());
         let serving = tokio::spawn(server.serve(echo));
-        let client = Client::builder().proxies(Proxies::none()).build().unwrap();
+        let client = direct().build().unwrap();
         let (mut first, _) = client.connect(&url).await.unwrap();
         let (mut second, _) = client.connect(&url).await.unwrap();
         say(&mut first, "one").await;
@@ -85,8 +65,8 @@ async fn a_handle_is_of_its_server_whenever_it_is_taken() {
 }
 
 /// A WebSocket on HTTP/3, which is held to the configuration.
-async fn held_on_http3(address: SocketAddr, authority: &str, handle: &ServerHandle) {
-    let client = client(Version::Http3, authority);
+async fn held_on_http3(address: SocketAddr, handle: &ServerHandle) {
+    let client = client(Version::Http3);
     let url = format!("wss://localhost:{}/", address.port());
     let (mut websocket, response) = client.connect(&url).await.unwrap();
     assert_eq!(response.version(), http::Version::HTTP_3);
@@ -99,7 +79,7 @@ async fn held_on_http3(address: SocketAddr, authority: &str, handle: &ServerHand
 
 #[tokio::test]
 async fn http3_in_any_order() {
-    let (tls, authority) = tls();
+    let tls = localhost();
     let at = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let listener = || fullduplex::server::Listener::try_from(at()).unwrap();
     for order in 0..4 {
@@ -112,7 +92,7 @@ async fn http3_in_any_order() {
         };
         let (address, handle) = (server.local_addr().unwrap(), server.handle());
         let serving = tokio::spawn(server.serve(echo));
-        held_on_http3(address, &authority, &handle).await;
+        held_on_http3(address, &handle).await;
         serving.abort();
     }
     let later = at();
@@ -121,23 +101,22 @@ async fn http3_in_any_order() {
     let server = server().await.tls(tls).config(two()).http3().listen(later);
     let handle = server.handle();
     let serving = tokio::spawn(server.serve(echo));
-    held_on_http3(address, &authority, &handle).await;
+    held_on_http3(address, &handle).await;
     serving.abort();
 }
 
 #[test]
 fn workers_speak_http3_by_one_of_them() {
-    let (tls, authority) = tls();
     let workers = Workers::bind("127.0.0.1:0".parse().unwrap(), 3).unwrap();
     let (address, handle) = (workers.local_addr(), workers.handle());
-    let workers = workers.with(|server| server.http3().tls(tls)).config(two());
+    let workers = workers.with(|server| server.http3().tls(localhost())).config(two());
     let serving = std::thread::spawn(move || workers.serve(echo));
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        held_on_http3(address, &authority, &handle).await;
+        held_on_http3(address, &handle).await;
         // On TCP there are all of them.
         let url = format!("wss://localhost:{}/", address.port());
-        let (mut websocket, _) = client(Version::Http2, &authority).connect(&url).await.unwrap();
+        let (mut websocket, _) = client(Version::Http2).connect(&url).await.unwrap();
         say(&mut websocket, "over TCP").await;
         drop(websocket);
         handle.drain(Drain { spread: Duration::ZERO, ..Drain::default() }).await;
@@ -159,7 +138,7 @@ async fn what_can_not_be_served_is_said() {
     assert_eq!(error.kind(), ErrorKind::Misuse);
     assert!(error.to_string().contains("HTTP/3 needs TLS"), "{error}");
 
-    let server_of_tcp = server().await.tls(tls().0);
+    let server_of_tcp = server().await.tls(localhost());
     let address = server_of_tcp.local_addr().unwrap();
     let taken = std::net::UdpSocket::bind(address).unwrap();
     let error = wrong(server_of_tcp.http3()).await;

@@ -9,15 +9,15 @@ mod common;
 use std::io;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use common::tls::{LOCALHOST, acceptor};
-use fullduplex::client::{BoxFuture, Connect, Proxies, Proxy, Roots, TlsSettings, Version};
+use common::direct;
+use common::http2::keep;
+use common::tls::{LOCALHOST, acceptor, trusting};
+use fullduplex::client::{BoxFuture, Connect, Proxy, Version};
 use fullduplex::server::accept;
 use fullduplex::{Client, NetStream, Transport};
 use fullduplex_testkit::cancel::{poll_at_most, yield_now};
 use fullduplex_testkit::hostile::{Hostile, Manners};
 use fullduplex_testkit::pipe::{Pipe, pipe};
-use http::Response;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// What is between the client and its server.
@@ -58,9 +58,9 @@ impl Connect for Net {
 async fn serve(way: Way, mut far: Pipe) -> Option<()> {
     match way {
         Way::Plain => talk(far).await,
-        Way::Http2 => talk_http2(far).await,
+        Way::Http2 => keep(far).await,
         Way::Tls => talk(acceptor(&[]).accept(far).await.ok()?).await,
-        Way::Auto => talk_http2(acceptor(&[b"h2"]).accept(far).await.ok()?).await,
+        Way::Auto => keep(acceptor(&[b"h2"]).accept(far).await.ok()?).await,
         Way::Proxy => {
             let mut head = Vec::new();
             while !head.ends_with(b"\r\n\r\n") {
@@ -78,21 +78,8 @@ async fn talk<S: Transport>(stream: S) -> Option<()> {
     Some(())
 }
 
-async fn talk_http2<S: Transport>(stream: S) -> Option<()> {
-    let mut builder = h2::server::Builder::new();
-    let handshake = builder.enable_connect_protocol().handshake::<_, Bytes>(stream);
-    let mut connection = handshake.await.ok()?;
-    let mut streams = Vec::new();
-    while let Some(Ok((request, mut respond))) = connection.accept().await {
-        streams.push((respond.send_response(Response::new(()), false).ok()?, request));
-    }
-    Some(())
-}
-
 fn client(net: Net) -> Client {
-    let tls = TlsSettings::new().roots(Roots::None).add_authorities(LOCALHOST).unwrap();
-    let tls = tls.dangerous_accept_any_certificate();
-    let builder = Client::builder().proxies(Proxies::none()).tls(tls);
+    let builder = direct().tls(trusting(LOCALHOST).dangerous_accept_any_certificate());
     let builder = match net.way {
         Way::Plain | Way::Tls => builder,
         Way::Proxy => builder.proxy(Proxy::parse("http://proxy.example").unwrap()),

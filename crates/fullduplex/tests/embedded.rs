@@ -12,12 +12,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fullduplex::client::{Proxies, Version};
+use common::{client, echo, raw};
+use fullduplex::client::Version;
 use fullduplex::server::{
     self, Drain, Handshake, OriginPolicy, ServerConfig, ServerHandle, UpgradeRequest,
     WebSocketLayer,
 };
-use fullduplex::{Client, CloseCode, WebSocket};
+use fullduplex::{CloseCode, WebSocket};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -29,10 +30,6 @@ use tokio::sync::Semaphore;
 use tower::{ServiceBuilder, service_fn};
 
 const BOTH: [Version; 2] = [Version::Http1, Version::Http2];
-
-fn client(version: Version) -> Client {
-    Client::builder().proxies(Proxies::none()).version(version).build().unwrap()
-}
 
 /// Runs a service as axum runs its own.
 async fn serve<S, B>(service: S) -> SocketAddr
@@ -74,7 +71,7 @@ fn layer() -> WebSocketLayer {
     WebSocketLayer::new(|mut websocket, request| async move {
         let path = request.uri().path().to_owned();
         websocket.send(path).await.unwrap();
-        common::echo(websocket).await;
+        echo(websocket).await;
     })
 }
 
@@ -83,14 +80,6 @@ async fn open(address: SocketAddr, version: Version) -> WebSocket {
     let (mut websocket, _) = client(version).connect(&url).await.unwrap();
     assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some("/path"));
     websocket
-}
-
-async fn raw(address: SocketAddr, request: &str) -> String {
-    let mut socket = TcpStream::connect(address).await.unwrap();
-    socket.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    socket.read_to_end(&mut answer).await.unwrap();
-    String::from_utf8_lossy(&answer).into_owned()
 }
 
 const LAST: &str = "GET /b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
@@ -228,7 +217,7 @@ where
         let ready = ready.clone();
         async move {
             let (response, upgrade) = request.accept(ServerConfig::default()).unwrap();
-            tokio::spawn(async move { common::echo(upgrade.await.unwrap()).await });
+            tokio::spawn(async move { echo(upgrade.await.unwrap()).await });
             ready().await;
             Ok::<_, Infallible>(response.map(|()| String::new()))
         }
@@ -294,7 +283,7 @@ async fn without_hyper_they_are_tracked_too() {
             let (tcp, _) = listener.accept().await.unwrap();
             let handshake = Handshake::read(tcp, ServerConfig::default()).await.unwrap();
             if let Ok(websocket) = handshake.track(&tracked).accept().await {
-                tokio::spawn(common::echo(websocket));
+                tokio::spawn(echo(websocket));
             }
         }
     });

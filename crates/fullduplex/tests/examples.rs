@@ -7,30 +7,23 @@
 mod common;
 
 use common::example::Serving;
-use fullduplex::client::{Proxies, Version};
-use fullduplex::{Client, CloseCode, WebSocket};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use common::{client, say};
+use fullduplex::client::Version;
+use fullduplex::{CloseCode, WebSocket};
 
 async fn connect(url: &str, version: Version) -> WebSocket {
-    let client = Client::builder().proxies(Proxies::none()).version(version).build().unwrap();
-    client.connect(url).await.unwrap().0
+    client(version).connect(url).await.unwrap().0
 }
 
 async fn echoes(websocket: &mut WebSocket) {
     for text in ["hello", &"long ".repeat(50_000)] {
-        websocket.send(text).await.unwrap();
-        assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some(text));
+        say(websocket, text).await;
     }
 }
 
 async fn get(server: &Serving) -> String {
-    let mut socket = TcpStream::connect(server.address).await.unwrap();
     let request = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-    socket.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).await.unwrap();
-    answer
+    common::raw(server.address, request).await
 }
 
 #[tokio::test]

@@ -3,7 +3,9 @@
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
 
-use bytes::BytesMut;
+mod common;
+
+use common::open;
 use fullduplex::group::{Group, Published, Slow, Topics};
 use fullduplex::{CloseCode, Config, Message, PreparedMessage, Role, WebSocket};
 use tokio::io::{DuplexStream, duplex};
@@ -14,10 +16,8 @@ const PIPE: usize = 4096;
 /// A server's WebSocket and its client's.
 fn pair() -> (WebSocket<DuplexStream>, WebSocket<DuplexStream>) {
     let (near, far) = duplex(PIPE);
-    let open = |stream, role| {
-        WebSocket::from_handshake(stream, role, &Config::default(), None, BytesMut::new())
-    };
-    (open(near, Role::Server), open(far, Role::Client))
+    let config = Config::default();
+    (open(near, Role::Server, config), open(far, Role::Client, config))
 }
 
 fn numbered(i: usize) -> PreparedMessage {

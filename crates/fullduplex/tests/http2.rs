@@ -4,21 +4,24 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(feature = "http2")]
 
+mod common;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fullduplex::client::{BoxFuture, Proxies, Resolve, Version};
-use fullduplex::{Client, CloseCode, Error, ErrorKind, WebSocket};
+use common::{Addresses, direct, say};
+use fullduplex::client::Version;
+use fullduplex::{Client, CloseCode, Error, ErrorKind};
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{Request, Response};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 fn client() -> Client {
-    Client::builder().proxies(Proxies::none()).version(Version::Http2).build().unwrap()
+    common::client(Version::Http2)
 }
 
 /// What a stream of a server is.
@@ -94,10 +97,14 @@ async fn echo((request, mut respond): Stream) {
     }
 }
 
-async fn say(websocket: &mut WebSocket, text: &str) {
-    websocket.send(text).await.unwrap();
-    let answer = websocket.next().await.unwrap().unwrap();
-    assert_eq!(answer.as_text(), Some(text));
+/// Echoes on all streams of a connection.
+async fn echo_all(tcp: TcpStream) {
+    let mut builder = h2::server::Builder::new();
+    let handshake = builder.enable_connect_protocol().handshake(tcp);
+    let mut connection = handshake.await.unwrap();
+    while let Some(Ok(stream)) = connection.accept().await {
+        tokio::spawn(echo(stream));
+    }
 }
 
 #[tokio::test]
@@ -149,12 +156,7 @@ async fn a_cancelled_attempt_does_not_fail_those_who_wait_for_it() {
         let _stuck = inner.accept().await.unwrap();
         told.send(()).unwrap();
         let (tcp, _) = inner.accept().await.unwrap();
-        let mut builder = h2::server::Builder::new();
-        let mut connection =
-            builder.enable_connect_protocol().handshake::<_, Bytes>(tcp).await.unwrap();
-        while let Some(Ok(stream)) = connection.accept().await {
-            tokio::spawn(echo(stream));
-        }
+        echo_all(tcp).await;
     });
     let client = client();
     let connect = |client: Client, url: String| async move { client.connect(&url).await };
@@ -171,19 +173,6 @@ async fn a_cancelled_attempt_does_not_fail_those_who_wait_for_it() {
     }
 }
 
-/// All names lead to one server.
-struct Everywhere(std::net::SocketAddr);
-
-impl Resolve for Everywhere {
-    fn resolve<'a>(
-        &'a self,
-        _: &'a str,
-        _: u16,
-    ) -> BoxFuture<'a, std::io::Result<Vec<std::net::SocketAddr>>> {
-        Box::pin(std::future::ready(Ok(vec![self.0])))
-    }
-}
-
 #[tokio::test]
 async fn connections_to_many_origins_are_not_kept_for_ever() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -194,18 +183,13 @@ async fn connections_to_many_origins_are_not_kept_for_ever() {
         while let Ok((tcp, _)) = listener.accept().await {
             let counted = counted.clone();
             tokio::spawn(async move {
-                let mut builder = h2::server::Builder::new();
-                let builder = builder.enable_connect_protocol();
-                let mut connection = builder.handshake::<_, Bytes>(tcp).await.unwrap();
-                while let Some(Ok(stream)) = connection.accept().await {
-                    tokio::spawn(echo(stream));
-                }
+                echo_all(tcp).await;
                 drop(counted);
             });
         }
     });
-    let builder = Client::builder().proxies(Proxies::none()).version(Version::Http2);
-    let client = builder.resolver(Everywhere(address)).build().unwrap();
+    let builder = direct().version(Version::Http2);
+    let client = builder.resolver(Addresses(vec![address])).build().unwrap();
     let mut kept = None;
     for i in 0..100 {
         let (mut websocket, _) = client.connect(&format!("ws://{i}.example/")).await.unwrap();
@@ -254,7 +238,7 @@ async fn a_silent_connection_leaves_the_pool() {
         handshake_timeout: Duration::from_millis(50),
         ..fullduplex::HandshakeLimits::default()
     };
-    let client = Client::builder().proxies(Proxies::none()).version(Version::Http2);
+    let client = direct().version(Version::Http2);
     let client = client.handshake_limits(limits).build().unwrap();
     let error = client.connect(&format!("{url}silent")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use common::tls::acceptor;
-use fullduplex::client::{BoxFuture, Connect, Proxies, TlsSettings, Version};
+use fullduplex::client::{BoxFuture, Connect, TlsSettings, Version};
 use fullduplex::server::accept;
 use fullduplex::{Client, ClientBuilder, CloseCode, NetStream};
 use fullduplex_testkit::pipe::pipe;
@@ -93,7 +93,7 @@ async fn speak_http2(tls: TlsStream<TcpStream>, way: Way, counts: Arc<Counts>) {
 
 fn builder() -> ClientBuilder {
     let tls = TlsSettings::new().dangerous_accept_any_certificate();
-    Client::builder().proxies(Proxies::none()).version(Version::Auto).tls(tls)
+    common::direct().version(Version::Auto).tls(tls)
 }
 
 fn client() -> Client {

@@ -4,16 +4,17 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(feature = "http2")]
 
+mod common;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use bytes::Bytes;
-use fullduplex::client::{BoxFuture, Connect, Proxies, Version};
+use common::direct;
+use fullduplex::client::{BoxFuture, Connect, Version};
 use fullduplex::{Client, ErrorKind, NetStream};
 use fullduplex_testkit::pipe::pipe;
-use http::Response;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -53,7 +54,7 @@ impl Connect for Ways {
                 Way::Serve(after) => {
                     tokio::time::sleep(after).await;
                     let (near, far) = pipe(1 << 16);
-                    tokio::spawn(serve(far));
+                    tokio::spawn(common::http2::keep(far));
                     Ok(NetStream::new(near))
                 }
             }
@@ -61,20 +62,9 @@ impl Connect for Ways {
     }
 }
 
-/// Opens every stream and keeps it.
-async fn serve(stream: fullduplex_testkit::pipe::Pipe) {
-    let mut builder = h2::server::Builder::new();
-    let handshake = builder.enable_connect_protocol().handshake::<_, Bytes>(stream);
-    let mut connection = handshake.await.unwrap();
-    let mut kept = Vec::new();
-    while let Some(Ok((request, mut respond))) = connection.accept().await {
-        kept.push((respond.send_response(Response::new(()), false).unwrap(), request));
-    }
-}
-
 fn client(ways: &[Way]) -> (Client, Ways) {
     let ways = Ways { plan: ways.into(), attempts: Arc::default(), hanging: Arc::default() };
-    let builder = Client::builder().proxies(Proxies::none()).version(Version::Http2);
+    let builder = direct().version(Version::Http2);
     (builder.connector(ways.clone()).build().unwrap(), ways)
 }
 

@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(feature = "http3")]
 
+mod common;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,9 +14,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use fullduplex::client::{
-    BoxFuture, Proxies, Proxy, Resolve, Roots, SocketOptions, TlsSettings, Version,
-};
+use common::tls::{Versions, trusting};
+use common::{Addresses, direct, say};
+use fullduplex::client::{Proxy, Roots, SocketOptions, TlsSettings, Version};
 use fullduplex::{Client, ClientBuilder, CloseCode, Config, Error, ErrorKind, Role, WebSocket};
 use fullduplex_http3::quinn::crypto::rustls::QuicServerConfig;
 use fullduplex_http3::quinn::{Endpoint, ServerConfig};
@@ -34,11 +36,17 @@ fn certificate(names: &[&str]) -> (CertificateDer<'static>, PrivateKeyDer<'stati
     (made.cert.der().clone(), key, made.cert.pem())
 }
 
+type Identity = (CertificateDer<'static>, PrivateKeyDer<'static>);
+
+fn server(identity: &Identity, versions: Versions<'_>) -> rustls::ServerConfig {
+    common::tls::server(vec![identity.0.clone()], identity.1.clone_key(), versions)
+}
+
 /// A server of HTTP/3, and what there is to know of it.
 struct Server {
     address: SocketAddr,
     authority: String,
-    identity: (CertificateDer<'static>, PrivateKeyDer<'static>),
+    identity: Identity,
     connections: Arc<AtomicUsize>,
 }
 
@@ -53,14 +61,8 @@ impl Server {
         F: Future<Output = ()> + Send + 'static,
     {
         let (certificate, key, authority) = certificate(&[name]);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .unwrap()
-            .with_no_client_auth();
         let identity = (certificate, key);
-        let (certificate, key) = (identity.0.clone(), identity.1.clone_key());
-        let mut tls = tls.with_single_cert(vec![certificate], key).unwrap();
+        let mut tls = server(&identity, &[&rustls::version::TLS13]);
         tls.alpn_protocols = vec![ALPN.to_vec()];
         let mut config =
             ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls).unwrap()));
@@ -103,9 +105,7 @@ impl Server {
     }
 
     fn builder(&self) -> ClientBuilder {
-        let tls = TlsSettings::new().roots(Roots::None);
-        let tls = tls.add_authorities(self.authority.as_bytes()).unwrap();
-        Client::builder().proxies(Proxies::none()).version(Version::Http3).tls(tls)
+        direct().version(Version::Http3).tls(trusting(self.authority.as_bytes()))
     }
 
     fn client(&self) -> Client {
@@ -148,12 +148,6 @@ async fn echo(incoming: Incoming) {
         }
         websocket.send(message).await.unwrap();
     }
-}
-
-async fn say(websocket: &mut WebSocket, text: &str) {
-    websocket.send(text).await.unwrap();
-    let answer = websocket.next().await.unwrap().unwrap();
-    assert_eq!(answer.as_text(), Some(text));
 }
 
 #[tokio::test]
@@ -300,8 +294,7 @@ async fn certificates_are_told_in_words() {
 #[tokio::test]
 async fn where_udp_does_not_go_it_is_said() {
     let client = |builder: ClientBuilder| builder.version(Version::Http3).build().unwrap();
-    let none = || Client::builder().proxies(Proxies::none());
-    let error = client(none()).connect("ws://localhost:1/").await.unwrap_err();
+    let error = client(direct()).connect("ws://localhost:1/").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Misuse);
     assert!(error.to_string().contains("wss:"), "{error}");
     let proxy = Proxy::parse("http://127.0.0.1:1").unwrap();
@@ -310,7 +303,7 @@ async fn where_udp_does_not_go_it_is_said() {
     assert!(error.to_string().contains("127.0.0.1"), "{error}");
     #[cfg(unix)]
     {
-        let error = client(none().unix_socket("/x")).connect("wss://h/").await.unwrap_err();
+        let error = client(direct().unix_socket("/x")).connect("wss://h/").await.unwrap_err();
         assert!(error.to_string().contains("Unix socket"), "{error}");
     }
 }
@@ -414,14 +407,6 @@ async fn a_dropped_connect_resets_its_stream() {
     drop(client);
 }
 
-struct Addresses(Vec<SocketAddr>);
-
-impl Resolve for Addresses {
-    fn resolve<'a>(&'a self, _: &'a str, _: u16) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
-        Box::pin(async { Ok(self.0.clone()) })
-    }
-}
-
 #[tokio::test]
 async fn a_silent_address_does_not_hold_up_the_next_one() {
     let server = Server::websockets(echo);
@@ -442,11 +427,7 @@ async fn a_silent_address_does_not_hold_up_the_next_one() {
 
 /// The same server on HTTP/1.1, which offers HTTP/3 on this port.
 async fn tcp(server: &Server, offered: u16) -> String {
-    let (certificate, key) = &server.identity;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ServerConfig::builder_with_provider(provider);
-    let tls = tls.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-    let tls = tls.with_single_cert(vec![certificate.clone()], key.clone_key()).unwrap();
+    let tls = self::server(&server.identity, rustls::DEFAULT_VERSIONS);
     let tls = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("wss://localhost:{}/", listener.local_addr().unwrap().port());
@@ -457,12 +438,7 @@ async fn tcp(server: &Server, offered: u16) -> String {
             let handshake = fullduplex::server::Handshake::read(stream, config.clone()).await;
             let mut handshake = handshake.unwrap();
             handshake.add_header("alt-svc", format!("h3=\":{offered}\"; ma=60"));
-            let mut websocket = handshake.accept().await.unwrap();
-            tokio::spawn(async move {
-                while let Some(Ok(message)) = websocket.next().await {
-                    websocket.send(message).await.unwrap();
-                }
-            });
+            tokio::spawn(common::echo(handshake.accept().await.unwrap()));
         }
     });
     url

@@ -5,10 +5,14 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(feature = "http3")]
 
+mod common;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use fullduplex::client::{Proxies, Roots, TlsSettings, Version};
+use common::tls::{Versions, trusting};
+use common::{direct, echo};
+use fullduplex::client::{TlsSettings, Version};
 use fullduplex::server::{
     Certificate, Handshake, HttpVersion, Outcome, Pem, Server, ServerHandle, TlsBuilder, TlsConfig,
 };
@@ -19,7 +23,7 @@ use rcgen::{
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion, version};
+use rustls::version;
 
 /// Signs certificates.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -54,16 +58,9 @@ impl Authority {
         self.sign(ExtendedKeyUsagePurpose::ClientAuth)
     }
 
-    fn roots(&self) -> RootCertStore {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.0.der().clone()).unwrap();
-        roots
-    }
-
     /// A client on HTTP/3 that trusts the authority.
     fn client(&self, identity: Option<&Signed>) -> Client {
-        let tls = TlsSettings::new().roots(Roots::None);
-        let tls = tls.add_authorities(self.0.pem().as_bytes()).unwrap();
+        let tls = trusting(self.0.pem().as_bytes());
         client(match identity {
             Some(Signed { chain, key }) => tls.identity(chain.as_bytes(), key.as_bytes()).unwrap(),
             None => tls,
@@ -85,8 +82,7 @@ impl Signed {
 }
 
 fn client(tls: TlsSettings) -> Client {
-    let builder = Client::builder().proxies(Proxies::none()).version(Version::Http3);
-    builder.tls(tls).build().unwrap()
+    direct().version(Version::Http3).tls(tls).build().unwrap()
 }
 
 /// Tells each client how many certificates it showed, and echoes.
@@ -94,9 +90,7 @@ async fn tell(handshake: Handshake) {
     let shown = handshake.remote().unwrap().tls.as_ref().unwrap().peer_certificates.len();
     let Ok(mut websocket) = handshake.accept().await else { return };
     websocket.send(shown.to_string()).await.unwrap();
-    while let Some(Ok(message)) = websocket.next().await {
-        let _ = websocket.send(message).await;
-    }
+    echo(websocket).await;
 }
 
 /// A server on an address, and its port.
@@ -203,26 +197,13 @@ async fn the_authorities_of_clients_are_loaded_again() {
     std::fs::remove_file(&file).unwrap();
 }
 
-fn own_server(
-    signed: &Signed,
-    versions: &[&'static SupportedProtocolVersion],
-) -> Arc<ServerConfig> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(provider);
-    let builder = builder.with_protocol_versions(versions).unwrap().with_no_client_auth();
+fn own_server(signed: &Signed, versions: Versions<'_>) -> TlsConfig {
     let (chain, key) = signed.parts();
-    Arc::new(builder.with_single_cert(chain, key).unwrap())
+    TlsConfig::from_rustls(Arc::new(common::tls::server(chain, key, versions)))
 }
 
-fn own_client(
-    authority: &Authority,
-    identity: &Signed,
-    versions: &[&'static SupportedProtocolVersion],
-) -> TlsSettings {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider);
-    let builder = builder.with_protocol_versions(versions).unwrap();
-    let builder = builder.with_root_certificates(authority.roots());
+fn own_client(authority: &Authority, identity: &Signed, versions: Versions<'_>) -> TlsSettings {
+    let builder = common::tls::client(authority.0.pem().as_bytes(), versions);
     let (chain, key) = identity.parts();
     TlsSettings::new().rustls(Arc::new(builder.with_client_auth_cert(chain, key).unwrap()))
 }
@@ -231,9 +212,8 @@ fn own_client(
 async fn with_configurations_of_rustls_of_ones_own() {
     let authority = Authority::new("authority");
     let (server, me) = (authority.sign_server(), authority.sign_client());
-    let both: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
-    let of_server = TlsConfig::from_rustls(own_server(&server, both));
-    let (port, _) = serve("127.0.0.1:0", of_server).await;
+    let both: Versions<'_> = &[&version::TLS13, &version::TLS12];
+    let (port, _) = serve("127.0.0.1:0", own_server(&server, both)).await;
     // One of its own on either side, and then on both.
     assert_eq!(shown(&authority.client(None), "localhost", port).await.unwrap(), "0");
     let own = client(own_client(&authority, &me, both));
@@ -242,13 +222,12 @@ async fn with_configurations_of_rustls_of_ones_own() {
     let (port, _) = serve("127.0.0.1:0", asking.build().unwrap()).await;
     assert_eq!(shown(&own, "localhost", port).await.unwrap(), "1");
     // QUIC has TLS 1.3 alone (RFC 9001 §4.2).
-    let old: &[&SupportedProtocolVersion] = &[&version::TLS12];
+    let old: Versions<'_> = &[&version::TLS12];
     let old_client = client(own_client(&authority, &me, old));
     let error = shown(&old_client, "localhost", port).await.unwrap_err();
     assert!(is_refused(&error), "{error}");
     assert!(error.to_string().contains("TLS 1.3"), "{error}");
-    let tls = TlsConfig::from_rustls(own_server(&server, old));
-    let server = Server::bind("127.0.0.1:0").await.unwrap().tls(tls).http3();
+    let server = Server::bind("127.0.0.1:0").await.unwrap().tls(own_server(&server, old)).http3();
     let error = server.serve(|_| async {}).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Tls);
     assert!(error.to_string().contains("RFC 9001"), "{error}");

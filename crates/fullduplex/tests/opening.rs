@@ -3,8 +3,11 @@
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::time::Duration;
 
+use common::{accept_for, echo, raw};
 use fullduplex::server::{self, Handshake, OriginPolicy, Server, ServerConfig};
 use fullduplex::{Client, CloseCode, ErrorKind, HandshakeLimits, Message};
 use fullduplex_testkit::pipe::{Pipe, pipe};
@@ -143,12 +146,6 @@ async fn client_meets(
     connected.map(|(websocket, _)| (websocket, far))
 }
 
-fn accept_for(head: &str) -> String {
-    use fullduplex::proto::handshake::SecKey;
-    let key = head.lines().find_map(|l| l.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
-    SecKey::parse(key.as_bytes()).unwrap().accept().as_str().to_owned()
-}
-
 fn upgrade(head: &str, more: &str) -> String {
     let accept = accept_for(head);
     format!(
@@ -258,13 +255,7 @@ async fn a_dropped_connect_closes_its_socket() {
 async fn echo_server(config: ServerConfig) -> String {
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
     let url = format!("ws://{}/", server.local_addr().unwrap());
-    tokio::spawn(server.serve(|mut websocket| async move {
-        while let Some(Ok(message)) = websocket.next().await {
-            if websocket.send(message).await.is_err() {
-                return;
-            }
-        }
-    }));
+    tokio::spawn(server.serve(echo));
     url
 }
 
@@ -325,10 +316,7 @@ async fn plain_http_is_answered_on_the_same_port() {
         let body = format!("you asked for {}", handshake.request().uri());
         handshake.respond(http::Response::new(body)).await.unwrap();
     }));
-    let mut socket = TcpStream::connect(address).await.unwrap();
-    socket.write_all(b"GET /a?b HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).await.unwrap();
+    let answer = raw(address, "GET /a?b HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(answer.ends_with("\r\n\r\nyou asked for /a?b"), "{answer}");
 }

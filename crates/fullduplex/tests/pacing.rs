@@ -4,58 +4,30 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(all(feature = "http2", feature = "http3", feature = "hyper"))]
 
+mod common;
+
 use std::convert::Infallible;
-use std::future::{Ready, ready};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fullduplex::server::{Body, Certificate, Pem, Server, ServerConfig, TlsConfig};
+use common::server::Pieces;
+use common::tls::{LOCALHOST, localhost};
+use fullduplex::server::{Body, Server, ServerConfig};
 use fullduplex_http3::quinn::crypto::rustls::QuicClientConfig;
 use fullduplex_http3::quinn::{ClientConfig, Endpoint};
 use fullduplex_http3::{ALPN, Settings, client::Connection, transport_config};
-use http::{Request, Response};
+use http::Request;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
+use tower::service_fn;
 
-static PIECE: [u8; 64 << 10] = [b'x'; 64 << 10];
-
-/// Endless pages.
-#[derive(Clone)]
-struct Endless;
-
-impl tower_service::Service<Request<Body>> for Endless {
-    type Response = Response<Self>;
-    type Error = Infallible;
-    type Future = Ready<Result<Response<Self>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Request<Body>) -> Self::Future {
-        ready(Ok(Response::new(Self)))
-    }
-}
-
-impl http_body::Body for Endless {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        self: std::pin::Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
-        Poll::Ready(Some(Ok(http_body::Frame::data(Bytes::from_static(&PIECE)))))
-    }
-}
-
-/// A server of them, for whoever takes 240 bytes a second.
+/// A server of endless pages, for whoever takes 240 bytes a second.
 async fn server() -> Server {
     let mut config = ServerConfig { http2: true, ..ServerConfig::default() };
     config.limits.stall_timeout = Duration::from_secs(1);
-    Server::bind("127.0.0.1:0").await.unwrap().config(config).service(Endless)
+    let pages = service_fn(async |_: Request<Body>| Ok::<_, Infallible>(Pieces::endless()));
+    Server::bind("127.0.0.1:0").await.unwrap().config(config).service(pages)
 }
 
 /// Waits for the end of what is read in crumbs.
@@ -98,21 +70,12 @@ async fn crumbs_on_http2() {
 
 #[tokio::test]
 async fn crumbs_on_http3() {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    let pem = Certificate::new(Pem::text(certificate), Pem::text(key));
-    let tls = TlsConfig::builder().certificate(pem).build().unwrap();
-    let server = server().await.tls(tls).http3();
+    let server = server().await.tls(localhost()).http3();
     let address = server.local_addr().unwrap();
     tokio::spawn(server.serve(|_| async {}));
 
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(made.cert.der().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap();
-    let mut tls = tls.with_root_certificates(roots).with_no_client_auth();
+    let tls = common::tls::client(LOCALHOST, &[&rustls::version::TLS13]);
+    let mut tls = tls.with_no_client_auth();
     tls.alpn_protocols = vec![ALPN.to_vec()];
     let mut config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
     let mut transport = transport_config(0, Duration::from_secs(60));

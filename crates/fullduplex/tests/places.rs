@@ -4,59 +4,22 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(all(feature = "http2", feature = "http3", feature = "hyper"))]
 
+mod common;
+
 use std::convert::Infallible;
-use std::future::{Ready, ready};
 use std::net::SocketAddr;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use fullduplex::client::{Proxies, Roots, TlsSettings, Version};
-use fullduplex::server::{
-    Body, Certificate, ForwardedHeader, Pem, ProxyMode, Server, ServerConfig, ServerHandle,
-    TlsConfig,
-};
-use fullduplex::{Client, WebSocket};
+use common::tls::{LOCALHOST, localhost, trusting};
+use common::{direct, echo, say};
+use fullduplex::client::Version;
+use fullduplex::server::{Body, ForwardedHeader, ProxyMode, Server, ServerConfig, ServerHandle};
 use h2::client::SendRequest;
 use h2::ext::Protocol;
 use http::{Request, Response, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-
-/// Empty pages.
-#[derive(Clone)]
-struct Pages;
-
-impl tower_service::Service<Request<Body>> for Pages {
-    type Response = Response<Empty>;
-    type Error = Infallible;
-    type Future = Ready<Result<Response<Empty>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Request<Body>) -> Self::Future {
-        ready(Ok(Response::new(Empty)))
-    }
-}
-
-struct Empty;
-
-impl http_body::Body for Empty {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        self: std::pin::Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
-        Poll::Ready(None)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        true
-    }
-}
+use tower::service_fn;
 
 /// Behind proxies on this machine, with so many places for an address.
 fn behind_proxies(per_address: u32) -> ServerConfig {
@@ -67,25 +30,18 @@ fn behind_proxies(per_address: u32) -> ServerConfig {
     config
 }
 
-async fn echo(mut websocket: WebSocket) {
-    while let Some(Ok(message)) = websocket.next().await {
-        if websocket.send(message).await.is_err() {
-            return;
-        }
-    }
+/// A server with empty pages.
+async fn bind(config: ServerConfig) -> Server {
+    let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
+    let page = async |_: Request<Body>| Ok::<_, Infallible>(Response::new(String::new()));
+    server.service(service_fn(page))
 }
 
 async fn server(config: ServerConfig) -> (SocketAddr, ServerHandle) {
-    let server = Server::bind("127.0.0.1:0").await.unwrap().config(config).service(Pages);
+    let server = bind(config).await;
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
     tokio::spawn(server.serve(echo));
     (address, handle)
-}
-
-/// So that it is open for the server too.
-async fn say(websocket: &mut WebSocket) {
-    websocket.send("hello").await.unwrap();
-    assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some("hello"));
 }
 
 async fn left(handle: &ServerHandle, websockets: usize) {
@@ -96,40 +52,34 @@ async fn left(handle: &ServerHandle, websockets: usize) {
 
 #[tokio::test]
 async fn on_every_version_a_client_behind_a_proxy_has_so_many() {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let (authority, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    let pem = Certificate::new(Pem::text(authority.clone()), Pem::text(key));
-    let tls = TlsConfig::builder().certificate(pem).build().unwrap();
-    let server = Server::bind("127.0.0.1:0").await.unwrap().config(behind_proxies(2));
-    let server = server.service(Pages).tls(tls).http3();
+    let server = bind(behind_proxies(2)).await.tls(localhost()).http3();
     let url = format!("wss://localhost:{}/", server.local_addr().unwrap().port());
     let handle = server.handle();
     tokio::spawn(server.serve(echo));
     let client = |version: Version, from: &str| {
-        let tls = TlsSettings::new().roots(Roots::None).add_authorities(authority.as_bytes());
-        let builder = Client::builder().proxies(Proxies::none()).version(version);
-        builder.tls(tls.unwrap()).header("x-forwarded-for", from).build().unwrap()
+        let builder = direct().version(version).tls(trusting(LOCALHOST));
+        builder.header("x-forwarded-for", from).build().unwrap()
     };
     // All versions together count for one.
     let versions = [Version::Http1, Version::Http2, Version::Http3];
     for (i, version) in versions.into_iter().enumerate() {
         let (a, b) = (client(version, "192.0.2.1"), client(version, "192.0.2.2"));
         let (mut one, _) = a.connect(&url).await.unwrap();
-        say(&mut one).await;
+        say(&mut one, "hello").await;
         let (mut other, _) =
             client(versions[(i + 1) % 3], "192.0.2.1").connect(&url).await.unwrap();
-        say(&mut other).await;
+        say(&mut other, "hello").await;
         let error = a.connect(&url).await.unwrap_err();
         let refusal = error.response().unwrap();
         assert_eq!(refusal.status(), StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(refusal.body(), "per_address (2) connections stand\n");
         let (mut fine, _) = b.connect(&url).await.unwrap();
-        say(&mut fine).await;
+        say(&mut fine, "hello").await;
         let open = handle.websockets();
         drop(other);
         left(&handle, open - 1).await;
         let (mut again, _) = a.connect(&url).await.unwrap();
-        say(&mut again).await;
+        say(&mut again, "hello").await;
         drop((one, fine, again));
         left(&handle, 0).await;
     }
@@ -156,9 +106,7 @@ async fn open(
 async fn http2(address: SocketAddr, before: &str) -> SendRequest<Bytes> {
     let mut tcp = TcpStream::connect(address).await.unwrap();
     tcp.write_all(before.as_bytes()).await.unwrap();
-    let (send, connection) = h2::client::handshake(tcp).await.unwrap();
-    tokio::spawn(connection);
-    let mut send = send.ready().await.unwrap();
+    let mut send = common::http2::connect(tcp).await.ready().await.unwrap();
     // The SETTINGS have come with the first answer.
     let page = Request::get("http://a/").body(()).unwrap();
     let (answer, _) = send.send_request(page, true).unwrap();

@@ -4,13 +4,15 @@
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fullduplex::client::{BoxFuture, Connect, CookieJar, Proxies, Proxy, Resolve, SocketOptions};
-use fullduplex::proto::handshake::SecKey;
+use common::{direct, switching};
+use fullduplex::client::{BoxFuture, Connect, CookieJar, Proxy, Resolve, SocketOptions};
 use fullduplex::server::{Server, accept};
 use fullduplex::{Cause, Client, ClientBuilder, Error, ErrorKind, HandshakeLimits, NetStream};
 use fullduplex_testkit::peak_rss;
@@ -18,11 +20,6 @@ use fullduplex_testkit::pipe::pipe;
 use http::HeaderValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-
-/// A client that goes straight, whatever the environment of the test says.
-fn direct() -> ClientBuilder {
-    Client::builder().proxies(Proxies::none())
-}
 
 /// Serves one connection after the other in a way of its own.
 async fn serving<F>(handle: impl Fn(TcpStream, String) -> F + Send + 'static) -> String
@@ -235,14 +232,7 @@ async fn a_reset_right_after_the_101() {
     for reset in [true, false] {
         let url = serving(move |stream, head| async move {
             let mut stream = stream;
-            let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "));
-            let key = SecKey::parse(key.unwrap().as_bytes()).unwrap();
-            let answer = format!(
-                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                 Sec-WebSocket-Accept: {}\r\n\r\n",
-                key.accept().as_str()
-            );
-            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.write_all(switching(&head, "").as_bytes()).await.unwrap();
             if reset {
                 stream.set_zero_linger().unwrap();
             }

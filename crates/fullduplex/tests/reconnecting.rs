@@ -3,17 +3,20 @@
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use common::direct;
 use fullduplex::client::{
-    Backoff, Change, Disconnect, Event, Proxies, ReconnectBuilder, Reconnecting, WhileDown,
+    Backoff, Change, Disconnect, Event, ReconnectBuilder, Reconnecting, WhileDown,
 };
 use fullduplex::server::Server;
-use fullduplex::{Client, CloseCode, ErrorKind, Message, WebSocket};
+use fullduplex::{CloseCode, ErrorKind, Message, WebSocket};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
@@ -26,7 +29,7 @@ fn quick() -> Backoff {
 }
 
 fn to(address: SocketAddr) -> ReconnectBuilder {
-    let client = Client::builder().proxies(Proxies::none()).build().unwrap();
+    let client = direct().build().unwrap();
     client.reconnecting(format!("ws://{address}/")).backoff(quick())
 }
 
@@ -386,8 +389,7 @@ async fn a_hook_that_never_ends_is_given_up() {
     tokio::spawn(
         server.serve(|mut websocket| async move { while websocket.next().await.is_some() {} }),
     );
-    let client = Client::builder().proxies(Proxies::none());
-    let client = client.connect_timeout(Duration::from_millis(200)).build().unwrap();
+    let client = direct().connect_timeout(Duration::from_millis(200)).build().unwrap();
     let to = || client.reconnecting(&url).backoff(quick());
     let prepare = to().prepare(|_| std::future::pending());
     let opened = to().opened(|_| Box::pin(std::future::pending()));

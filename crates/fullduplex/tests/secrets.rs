@@ -5,21 +5,23 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(all(feature = "http2", feature = "http3", feature = "hyper", feature = "tracing"))]
 
+mod common;
+
 use std::convert::Infallible;
 use std::fmt::{Debug, Write as _};
-use std::future::{Ready, ready};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fullduplex::client::{Proxies, Roots, TlsSettings, Version};
-use fullduplex::server::{
-    Body, Certificate, Drain, Handshake, OriginPolicy, Pem, Server, ServerConfig, TlsConfig,
-};
-use fullduplex::{Client, ClientBuilder, CloseCode};
+use common::server::Pieces;
+use common::tls::{LOCALHOST, localhost, trusting};
+use common::{direct, say};
+use fullduplex::client::Version;
+use fullduplex::server::{Body, Drain, Handshake, OriginPolicy, Server, ServerConfig};
+use fullduplex::{ClientBuilder, CloseCode};
 use http::{Request, Response, StatusCode};
+use tower::service_fn;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -67,38 +69,6 @@ impl Subscriber for Log {
     fn exit(&self, _: &Id) {}
 }
 
-#[derive(Clone)]
-struct Pages;
-
-impl tower_service::Service<Request<Body>> for Pages {
-    type Response = Response<Page>;
-    type Error = Infallible;
-    type Future = Ready<Result<Response<Page>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        assert!(!request.uri().path().ends_with("panics"), "as asked for");
-        ready(Ok(Response::new(Page(Some("secret-page".into())))))
-    }
-}
-
-struct Page(Option<Bytes>);
-
-impl http_body::Body for Page {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.take().map(|page| Ok(http_body::Frame::data(page))))
-    }
-}
-
 async fn answer(mut handshake: Handshake) {
     match handshake.request().uri().path() {
         "/refused" => {
@@ -119,12 +89,10 @@ async fn answer(mut handshake: Handshake) {
     }
 }
 
-fn with_secrets(version: Version, authority: &str) -> ClientBuilder {
-    let tls = TlsSettings::new().roots(Roots::None).add_authorities(authority.as_bytes());
-    Client::builder()
-        .proxies(Proxies::none())
+fn with_secrets(version: Version) -> ClientBuilder {
+    direct()
         .version(version)
-        .tls(tls.unwrap())
+        .tls(trusting(LOCALHOST))
         .header("authorization", "Bearer secret-bearer")
         .header("cookie", "session=secret-cookie")
         .subprotocol("chat")
@@ -170,16 +138,16 @@ fn nothing_secret_is_logged() {
 }
 
 async fn all_of_it() {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let (authority, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    let pem = Certificate::new(Pem::text(authority.clone()), Pem::text(key));
-    let tls = TlsConfig::builder().certificate(pem).build().unwrap();
     let mut config = ServerConfig { http2: true, ..ServerConfig::default() };
     config.protocols = vec!["chat".into()];
     config.origin = OriginPolicy::SameHost;
     config.websocket.limits.max_message_size = Some(1000);
-    let server = Server::bind("127.0.0.1:0").await.unwrap().config(config).service(Pages);
-    let server = server.tls(tls).http3().authenticate(|request| async move {
+    let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
+    let server = server.tls(localhost()).http3().service(service_fn(|request: Request<Body>| {
+        assert!(!request.uri().path().ends_with("panics"), "as asked for");
+        async { Ok::<_, Infallible>(Pieces::once("secret-page")) }
+    }));
+    let server = server.authenticate(|request| async move {
         let path = request.uri().path().to_owned();
         assert_ne!(path, "/looking-panics", "as asked for");
         if path == "/unknown" {
@@ -195,12 +163,11 @@ async fn all_of_it() {
 
     for version in [Version::Http1, Version::Http2, Version::Http3] {
         let url = |path: &str| format!("wss://localhost:{port}/{path}?token=secret-query");
-        let client = with_secrets(version, &authority).build().unwrap();
+        let client = with_secrets(version).build().unwrap();
         for path in ["accepted", "token"] {
             let (mut websocket, _) = client.connect(&url(path)).await.unwrap();
             for text in ["secret-message".to_owned(), "secret".repeat(100)] {
-                websocket.send(text.clone()).await.unwrap();
-                assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some(&*text));
+                say(&mut websocket, &text).await;
             }
             websocket.close(CloseCode::new(4000), "").await.unwrap();
         }
@@ -215,25 +182,18 @@ async fn all_of_it() {
         websocket.send("secret-panic").await.unwrap();
         assert!(websocket.next().await.is_none());
         // Of another page, and with a token that is no token.
-        let foreign = with_secrets(version, &authority).header("origin", "https://evil.example");
+        let foreign = with_secrets(version).header("origin", "https://evil.example");
         foreign.build().unwrap().connect(&url("foreign")).await.unwrap_err();
     }
-    raw(port, &authority).await;
+    raw(port).await;
     handle.drain(Drain { spread: Duration::ZERO, ..Drain::default() }).await;
     serving.await.unwrap().unwrap();
 }
 
 /// Requests that our client does not send.
-async fn raw(port: u16, authority: &str) {
-    use rustls::pki_types::pem::PemObject as _;
+async fn raw(port: u16) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let mut roots = rustls::RootCertStore::empty();
-    let authority = rustls::pki_types::CertificateDer::from_pem_slice(authority.as_bytes());
-    roots.add(authority.unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider);
-    let tls = tls.with_safe_default_protocol_versions().unwrap();
-    let tls = tls.with_root_certificates(roots).with_no_client_auth();
+    let tls = common::tls::client(LOCALHOST, rustls::DEFAULT_VERSIONS).with_no_client_auth();
     let tls = tokio_rustls::TlsConnector::from(Arc::new(tls));
     let secrets = "Host: localhost\r\nAuthorization: Basic c2VjcmV0OnNlY3JldA==\r\n\
                    Cookie: secret-cookie\r\nConnection: close\r\n";

@@ -4,74 +4,42 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(all(feature = "http2", feature = "http3", feature = "hyper"))]
 
+mod common;
+
 use std::convert::Infallible;
-use std::future::{Ready, ready};
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fullduplex::client::{BoxFuture, Proxies, Roots, TlsSettings, Version};
+use common::http2::content;
+use common::server::Pieces;
+use common::tls::{LOCALHOST, localhost, trusting};
+use common::{client, direct, echo, raw, say};
+use fullduplex::client::Version;
 use fullduplex::server::{
-    self, Body, Drain, Handshake, HostPolicy, HttpVersion, Outcome, Pem, Server, ServerConfig,
+    self, Body, Drain, Handshake, HostPolicy, HttpVersion, Outcome, Server, ServerConfig,
     ServerHandle,
 };
-use fullduplex::{Cause, Client, CloseCode, WebSocket};
+use fullduplex::{Cause, CloseCode};
+use h2::client::SendRequest;
 use http::{Request, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tower::service_fn;
 
-fn client(version: Version) -> Client {
-    Client::builder().proxies(Proxies::none()).version(version).build().unwrap()
-}
-
-async fn echo(mut websocket: WebSocket) {
-    while let Some(Ok(message)) = websocket.next().await {
-        if websocket.send(message).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Answers with the path and the version, and with the content that it was sent.
-#[derive(Clone)]
-struct Pages;
-
-impl tower_service::Service<Request<Body>> for Pages {
-    type Response = Response<Page>;
-    type Error = Infallible;
-    type Future = Ready<Result<Response<Page>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        assert!(request.extensions().get::<server::Remote>().unwrap().client_ip().is_some());
-        let page = format!("{:?} {}", request.version(), request.uri().path());
-        ready(Ok(Response::new(Page(Some(page)))))
-    }
-}
-
-struct Page(Option<String>);
-
-impl http_body::Body for Page {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.take().map(|page| Ok(http_body::Frame::data(page.into()))))
-    }
+/// Answers with the version and the path.
+async fn page(request: Request<Body>) -> Result<Response<Pieces>, Infallible> {
+    assert!(request.extensions().get::<server::Remote>().unwrap().client_ip().is_some());
+    Ok(Pieces::once(format!("{:?} {}", request.version(), request.uri().path())))
 }
 
 type Serving = tokio::task::JoinHandle<Result<(), fullduplex::Error>>;
 
 /// A server with pages beside its WebSockets.
 async fn serving(config: ServerConfig) -> (SocketAddr, ServerHandle, Serving) {
-    let server = Server::bind("127.0.0.1:0").await.unwrap().config(config).service(Pages);
+    let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
+    let server = server.service(service_fn(page));
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
     (address, handle, tokio::spawn(server.serve(echo)))
 }
@@ -80,10 +48,8 @@ fn both_versions() -> ServerConfig {
     ServerConfig { http2: true, ..ServerConfig::default() }
 }
 
-async fn say(websocket: &mut WebSocket, text: &str) {
-    websocket.send(text).await.unwrap();
-    let answer = websocket.next().await.unwrap().unwrap();
-    assert_eq!(answer.as_text(), Some(text));
+async fn http2(address: SocketAddr) -> SendRequest<Bytes> {
+    common::http2::connect(TcpStream::connect(address).await.unwrap()).await
 }
 
 #[tokio::test]
@@ -112,13 +78,9 @@ async fn websockets_on_both_versions_on_one_port() {
 
 #[tokio::test]
 async fn over_tls_the_version_is_negotiated() {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    let pem = server::Certificate::new(Pem::text(certificate.clone()), Pem::text(key));
-    let tls = server::TlsConfig::builder().certificate(pem).build().unwrap();
-    let server = Server::bind("127.0.0.1:0").await.unwrap().config(both_versions()).tls(tls);
+    let server = Server::bind("127.0.0.1:0").await.unwrap().config(both_versions());
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let server = server.http3().on_refused(move |refused| {
+    let server = server.tls(localhost()).http3().on_refused(move |refused| {
         tell.send((refused.status(), refused.to_string())).unwrap();
     });
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
@@ -138,9 +100,7 @@ async fn over_tls_the_version_is_negotiated() {
         (Version::Auto, "h2"),
         (Version::Http3, "h3"),
     ] {
-        let tls = TlsSettings::new().roots(Roots::None).add_authorities(certificate.as_bytes());
-        let builder = Client::builder().proxies(Proxies::none()).version(version);
-        let client = builder.tls(tls.unwrap()).build().unwrap();
+        let client = direct().version(version).tls(trusting(LOCALHOST)).build().unwrap();
         let (mut websocket, _) = client.connect(&url).await.unwrap();
         assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some(alpn));
         say(&mut websocket, "secret").await;
@@ -184,15 +144,6 @@ async fn where_http2_is_off_it_is_no_request() {
     assert!(error.to_string().contains("does not seem to speak it"), "{error}");
 }
 
-/// What comes back for these bytes on a new connection, until the server ends it.
-async fn raw(address: SocketAddr, request: &str) -> String {
-    let mut socket = TcpStream::connect(address).await.unwrap();
-    socket.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    socket.read_to_end(&mut answer).await.unwrap();
-    String::from_utf8_lossy(&answer).into_owned()
-}
-
 #[tokio::test]
 async fn ordinary_requests_beside_them() {
     let (address, ..) = serving(both_versions()).await;
@@ -201,19 +152,13 @@ async fn ordinary_requests_beside_them() {
     let answer = raw(address, &two).await;
     assert!(answer.contains("HTTP/1.1 /one") && answer.contains("HTTP/1.1 /two"), "{answer}");
 
-    let tcp = TcpStream::connect(address).await.unwrap();
-    let (mut send, connection) = h2::client::handshake(tcp).await.unwrap();
-    tokio::spawn(connection);
+    let mut send = http2(address).await;
     for path in ["one", "two"] {
         let request = Request::get(format!("http://a/{path}")).body(()).unwrap();
         let (answer, _) = send.send_request(request, true).unwrap();
         let mut answer = answer.await.unwrap();
         assert_eq!(answer.status(), 200);
-        let mut page = Vec::new();
-        while let Some(data) = answer.body_mut().data().await {
-            page.extend_from_slice(&data.unwrap());
-        }
-        assert_eq!(page, format!("HTTP/2.0 /{path}").into_bytes());
+        assert_eq!(content(answer.body_mut()).await, format!("HTTP/2.0 /{path}").into_bytes());
     }
     let request = Request::head("http://a/one").body(()).unwrap();
     let (answer, _) = send.send_request(request, true).unwrap();
@@ -255,9 +200,7 @@ async fn ordinary_requests_have_one_host() {
 #[tokio::test]
 async fn on_http2_the_host_is_the_authority() {
     let (address, ..) = serving(both_versions()).await;
-    let tcp = TcpStream::connect(address).await.unwrap();
-    let (mut send, connection) = h2::client::handshake(tcp).await.unwrap();
-    tokio::spawn(connection);
+    let mut send = http2(address).await;
     for (host, status) in [("a", 200), ("A:80", 200), ("b", 400), ("a:81", 400), ("u@a", 400)] {
         let request = Request::get("http://a/page").header("host", host).body(()).unwrap();
         let (answer, _) = send.send_request(request, true).unwrap();
@@ -280,8 +223,7 @@ async fn a_connection_of_pages_may_become_a_websocket() {
     let url = format!("ws://{address}/");
     let client = client(Version::Http1);
     let (mut websocket, _) = client.connect_over(socket, &url).await.unwrap();
-    websocket.send("after a page").await.unwrap();
-    assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some("after a page"));
+    say(&mut websocket, "after a page").await;
 }
 
 #[tokio::test]
@@ -299,8 +241,8 @@ async fn every_refusal_is_told_without_secrets() {
     config.handshake.max_head_bytes = 1000;
     config.limits.connections.total = Some(1);
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let server = Server::bind("127.0.0.1:0").await.unwrap().config(config).service(Pages);
-    let server = server.on_refused(move |refused| {
+    let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
+    let server = server.service(service_fn(page)).on_refused(move |refused| {
         let status = refused.status().map(|status| status.as_u16());
         tell.send((refused.peer(), status, refused.to_string(), format!("{refused:?}"))).unwrap();
     });
@@ -444,8 +386,7 @@ async fn requests_are_looked_at_before_they_are_accepted() {
         let error = client(version).connect(&url).await.unwrap_err();
         assert_eq!(error.response().unwrap().status(), StatusCode::UNAUTHORIZED);
         assert_eq!(error.response().unwrap().body(), "who are you?");
-        let builder = Client::builder().proxies(Proxies::none()).version(version);
-        let known = builder.header("x-user", "ann").build().unwrap();
+        let known = direct().version(version).header("x-user", "ann").build().unwrap();
         let (mut websocket, _) = known.connect(&url).await.unwrap();
         assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some("ann"));
     }
@@ -472,30 +413,6 @@ async fn a_panic_ends_one_connection_with_1011() {
     assert_eq!(handle.stats().panics, 1);
 }
 
-/// A service that panics where its path says so.
-#[derive(Clone)]
-struct Panics;
-
-impl tower_service::Service<Request<Body>> for Panics {
-    type Response = Response<PanickingPage>;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Response<PanickingPage>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let path = request.uri().path().to_owned();
-        assert_ne!(path, "/call", "as asked for");
-        Box::pin(async move {
-            tokio::task::yield_now().await;
-            assert_ne!(path, "/future", "as asked for");
-            Ok(Response::new(PanickingPage(path == "/body")))
-        })
-    }
-}
-
 struct PanickingPage(bool);
 
 impl http_body::Body for PanickingPage {
@@ -515,7 +432,17 @@ impl http_body::Body for PanickingPage {
 async fn a_panic_of_the_service_costs_one_request() {
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(both_versions());
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
-    tokio::spawn(server.service(Panics).serve(echo));
+    // It panics where the path says so.
+    let service = service_fn(|request: Request<Body>| {
+        let path = request.uri().path().to_owned();
+        assert_ne!(path, "/call", "as asked for");
+        async move {
+            tokio::task::yield_now().await;
+            assert_ne!(path, "/future", "as asked for");
+            Ok::<_, Infallible>(Response::new(PanickingPage(path == "/body")))
+        }
+    });
+    tokio::spawn(server.service(service).serve(echo));
     let mut panics = 0;
     for path in ["/call", "/future"] {
         let get = |path: &str, more: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n{more}\r\n");
@@ -533,9 +460,7 @@ async fn a_panic_of_the_service_costs_one_request() {
     assert!(!answer.ends_with("0\r\n\r\n"), "an answer that was cut is not whole: {answer}");
     assert_eq!(handle.stats().panics, panics + 1);
 
-    let tcp = TcpStream::connect(address).await.unwrap();
-    let (mut send, connection) = h2::client::handshake(tcp).await.unwrap();
-    tokio::spawn(connection);
+    let mut send = http2(address).await;
     for (path, status) in [("call", 500), ("fine", 200), ("future", 500)] {
         let request = Request::get(format!("http://a/{path}")).body(()).unwrap();
         let (answer, _) = send.send_request(request, true).unwrap();
@@ -560,13 +485,13 @@ async fn a_panic_while_a_request_is_looked_at_is_answered() {
         }
     });
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
-    tokio::spawn(server.service(Pages).serve(echo));
+    tokio::spawn(server.service(service_fn(page)).serve(echo));
     let url = format!("ws://{address}/");
     let page = "GET /page HTTP/1.1\r\nHost: a\r\n\r\n";
     let mut panics = 0;
     for name in ["x-call", "x-future"] {
         for version in [Version::Http1, Version::Http2] {
-            let builder = Client::builder().proxies(Proxies::none()).version(version);
+            let builder = direct().version(version);
             let error = builder.header(name, "").build().unwrap().connect(&url).await.unwrap_err();
             assert_eq!(error.response().unwrap().status(), StatusCode::INTERNAL_SERVER_ERROR);
             panics += 1;
@@ -590,27 +515,21 @@ async fn a_panic_while_a_request_is_looked_at_is_answered() {
 /// an error.
 #[tokio::test]
 async fn an_early_answer_on_http2_is_no_error() {
-    for content in ["", "no uploads here"] {
+    for said in ["", "no uploads here"] {
         let server = Server::bind("127.0.0.1:0").await.unwrap().config(both_versions());
         let address = server.local_addr().unwrap();
         tokio::spawn(server.serve_handshakes(move |handshake| async move {
-            let mut response = Response::new(content);
+            let mut response = Response::new(said);
             *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
             handshake.respond(response).await.unwrap();
         }));
-        let tcp = TcpStream::connect(address).await.unwrap();
-        let (mut send, connection) = h2::client::handshake(tcp).await.unwrap();
-        tokio::spawn(connection);
+        let mut send = http2(address).await;
         let request = Request::post("http://a/upload").body(()).unwrap();
         let (answer, mut upload) = send.send_request(request, false).unwrap();
         upload.send_data(Bytes::from(vec![0; 10_000]), false).unwrap();
         let mut answer = answer.await.unwrap();
         assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
-        let mut page = Vec::new();
-        while let Some(data) = answer.body_mut().data().await {
-            page.extend_from_slice(&data.unwrap());
-        }
-        assert_eq!(page, content.as_bytes());
+        assert_eq!(content(answer.body_mut()).await, said.as_bytes());
         // There is time to send on, and to end.
         upload.send_data(Bytes::from(vec![0; 10_000]), false).unwrap();
         let reason = std::future::poll_fn(|cx| upload.poll_reset(cx)).await.unwrap();
@@ -680,11 +599,7 @@ async fn a_server_counts_what_it_sees() {
     };
     let (address, handle, _) = serving(config).await;
     let url = format!("ws://{address}/");
-    let client = Client::builder()
-        .proxies(Proxies::none())
-        .deflate(fullduplex::DeflateConfig::balanced())
-        .build()
-        .unwrap();
+    let client = direct().deflate(fullduplex::DeflateConfig::balanced()).build().unwrap();
     let (mut websocket, _) = client.connect(&url).await.unwrap();
     say(&mut websocket, &"again and again ".repeat(1000)).await;
     websocket.send(vec![7; 10]).await.unwrap();
@@ -768,13 +683,11 @@ fn several_threads_serve_one_port() {
     let seen = std::sync::Arc::new(std::sync::Mutex::new(std::collections::HashSet::new()));
     let threads = seen.clone();
     let serving = std::thread::spawn(move || {
-        workers.serve(move |mut websocket| {
+        workers.serve(move |websocket| {
             let threads = threads.clone();
             async move {
                 threads.lock().unwrap().insert(std::thread::current().id());
-                while let Some(Ok(message)) = websocket.next().await {
-                    let _ = websocket.send(message).await;
-                }
+                echo(websocket).await;
             }
         })
     });

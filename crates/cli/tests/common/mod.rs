@@ -85,6 +85,14 @@ impl Served {
         (String::from_utf8_lossy(&head).into_owned(), socket)
     }
 
+    /// What a WebSocket was opened on.
+    #[track_caller]
+    pub fn open(&self, path: &str) -> TcpStream {
+        let (head, socket) = self.upgrade(path, "localhost", "");
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        socket
+    }
+
     /// The status of the answer to a request for a WebSocket.
     pub fn status(&self, path: &str, host: &str, more: &str) -> String {
         let (head, _) = self.upgrade(path, host, more);

@@ -1,44 +1,28 @@
 //! Ordinary pages: short ones, endless ones, and one that takes what it is sent. Attacks on them.
 
-use std::future::Future;
+use std::convert::Infallible;
 use std::io::Write;
 use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use fullduplex::server::Body;
 use http::{Request, Response};
-use http_body::Frame;
 
-use crate::field::{Field, Never, short};
+use crate::common::server::Pieces;
+use crate::field::{Field, short};
 use crate::raw::{connect_many, count_gone, read_some};
 
 /// `/endless` has no end, `/upload` answers when the content has ended, or failed.
-#[derive(Clone)]
-pub(crate) struct Pages;
-
-impl tower_service::Service<Request<Body>> for Pages {
-    type Response = Response<Page>;
-    type Error = Never;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Page>, Never>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Never>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        Box::pin(async move {
-            let path = request.uri().path().to_owned();
-            Ok(Response::new(match path.as_str() {
-                "/endless" => Page { piece: vec![b'x'; 64 << 10].into(), endless: true },
-                "/upload" => Page::line(match length(request.into_body()).await {
-                    Ok(length) => format!("{length} bytes"),
-                    Err(error) => error.to_string(),
-                }),
-                _ => Page::line(format!("page {path}")),
-            }))
-        })
-    }
+pub(crate) async fn page(request: Request<Body>) -> Result<Response<Pieces>, Infallible> {
+    let path = request.uri().path().to_owned();
+    Ok(match path.as_str() {
+        "/endless" => Pieces::endless(),
+        "/upload" => Pieces::once(match length(request.into_body()).await {
+            Ok(length) => format!("{length} bytes"),
+            Err(error) => error.to_string(),
+        }),
+        _ => Pieces::once(format!("page {path}")),
+    })
 }
 
 async fn length(mut body: Body) -> Result<usize, fullduplex::Error> {
@@ -48,33 +32,6 @@ async fn length(mut body: Body) -> Result<usize, fullduplex::Error> {
         length += frame?.data_ref().map_or(0, Bytes::len);
     }
     Ok(length)
-}
-
-pub(crate) struct Page {
-    piece: Bytes,
-    endless: bool,
-}
-
-impl Page {
-    fn line(line: String) -> Self {
-        Self { piece: line.into(), endless: false }
-    }
-}
-
-impl http_body::Body for Page {
-    type Data = Bytes;
-    type Error = Never;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Never>>> {
-        let piece = self.piece.clone();
-        if !self.endless {
-            self.piece.clear();
-        }
-        Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(piece))))
-    }
 }
 
 #[test]

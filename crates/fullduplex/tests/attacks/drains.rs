@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fullduplex::WebSocket;
 use fullduplex::server::{Drain, Handshake, Server, ServerConfig, ServerHandle};
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tower::service_fn;
 
-use crate::content::Pages;
+use crate::common::echo;
+use crate::content::page;
 use crate::field::SLACK;
 use crate::raw::{connect_from, count_gone, frame as ws_frame, open, upgrade};
 use crate::streams::{
@@ -36,14 +37,6 @@ async fn answer(handshake: Handshake, accept: Arc<Notify>) {
     echo(websocket).await;
 }
 
-async fn echo(mut websocket: WebSocket) {
-    while let Some(Ok(message)) = websocket.next().await {
-        if websocket.send(message).await.is_err() {
-            return;
-        }
-    }
-}
-
 fn start() -> Draining {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
@@ -53,7 +46,7 @@ fn start() -> Draining {
     // With the deadlines of the defaults, which are longer than the drain's.
     let config = ServerConfig { http2: true, ..ServerConfig::default() };
     let server = runtime.block_on(Server::bind("127.0.0.1:0")).unwrap().config(config);
-    let server = server.service(Pages);
+    let server = server.service(service_fn(page));
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
     let serving = server.serve_handshakes(move |handshake| answer(handshake, accepts.clone()));
     let serving = runtime.spawn(serving);

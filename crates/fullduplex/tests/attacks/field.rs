@@ -1,6 +1,5 @@
 //! The server, and what an attack on it comes to.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,13 +7,13 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use fullduplex::group::{Group, Slow};
-use fullduplex::server::{
-    Certificate, Drain, Handshake, Pem, ServerConfig, ServerHandle, Stats, TlsConfig, Workers,
-};
+use fullduplex::server::{Drain, Handshake, ServerConfig, ServerHandle, Stats, Workers};
 use fullduplex::{DeflateConfig, KeepaliveConfig};
 use tokio::sync::Notify;
+use tower::service_fn;
 
-use crate::content::Pages;
+use crate::common::{echo, tls};
+use crate::content::page;
 use crate::files::descriptors;
 use crate::siblings::{SIBLINGS, Siblings};
 
@@ -36,7 +35,7 @@ pub(crate) struct Field {
     pub(crate) release: Arc<Notify>,
     /// The connections that were accepted before the attack.
     before: AtomicU64,
-    certificate: Option<String>,
+    has_tls: bool,
     serving: JoinHandle<()>,
     _turn: MutexGuard<'static, ()>,
 }
@@ -79,42 +78,33 @@ async fn answer(handshake: Handshake, room: Group, release: Arc<Notify>, running
         "/panic" => std::panic::resume_unwind(Box::new("as asked for")),
         _ => {}
     }
-    let Ok(mut websocket) = handshake.accept().await else { return };
+    let Ok(websocket) = handshake.accept().await else { return };
     let _member = (path == "/room").then(|| room.join(&websocket, Slow::DropNewest));
     if path == "/deaf" {
         // Never reads.
         return release.notified().await;
     }
-    while let Some(Ok(message)) = websocket.next().await {
-        if websocket.send(message).await.is_err() {
-            break;
-        }
-    }
+    echo(websocket).await;
     drop(running);
 }
 
 impl Field {
     pub(crate) fn new(config: ServerConfig) -> Self {
-        Self::start(config, None)
+        Self::start(config, false)
     }
 
     pub(crate) fn with_tls(config: ServerConfig) -> Self {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-        let pem = Certificate::new(Pem::text(certificate.clone()), Pem::text(key));
-        let tls = TlsConfig::builder().certificate(pem).build().unwrap();
-        Self::start(config, Some((certificate, tls)))
+        Self::start(config, true)
     }
 
-    fn start(config: ServerConfig, tls: Option<(String, TlsConfig)>) -> Self {
+    fn start(config: ServerConfig, has_tls: bool) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         // Each attack needs a few thousand, for both of its ends.
         descriptors();
-        let (certificate, tls) = tls.unzip();
         let workers = Workers::bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
         let workers = workers.config(config).with(|server| {
-            let server = server.service(Pages);
-            if let Some(tls) = tls { server.tls(tls) } else { server }
+            let server = server.service(service_fn(page));
+            if has_tls { server.tls(tls::localhost()) } else { server }
         });
         let (address, handle) = (workers.local_addr(), workers.handle());
         let (room, handlers) = (Group::new(), Arc::<AtomicUsize>::default());
@@ -129,7 +119,7 @@ impl Field {
             served.unwrap();
         });
         let before = AtomicU64::new(0);
-        Self { address, handle, room, handlers, release, before, certificate, serving, _turn: turn }
+        Self { address, handle, room, handlers, release, before, has_tls, serving, _turn: turn }
     }
 
     /// Has it attacked while siblings talk to it. `attack` gives how many attackers there were
@@ -139,7 +129,7 @@ impl Field {
         name: &str,
         attack: impl FnOnce(&Self) -> (usize, usize),
     ) -> Figures {
-        let siblings = Siblings::start(self.address, self.certificate.as_deref());
+        let siblings = Siblings::start(self.address, self.has_tls);
         thread::sleep(Duration::from_millis(300));
         let before = reset_peak();
         self.before.store(self.handle.stats().accepted, Ordering::SeqCst);
@@ -205,6 +195,3 @@ pub(crate) fn percentiles(times: &mut [Duration]) -> String {
     let millis = |time: Option<&Duration>| time.map_or(f64::NAN, |t| t.as_secs_f64() * 1e3);
     format!("{:.2}/{:.2} ms", millis(at(50)), millis(at(99)))
 }
-
-/// An error that is none, for services.
-pub(crate) type Never = Infallible;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use fullduplex::server::Server;
 
+use crate::common::echo;
 use crate::raw::{connect_many, frame, open, upgrade};
 
 /// How many files this process may have open, from now on: as many as may be had.
@@ -24,11 +25,7 @@ fn serve_with_few_files() {
         let server = Server::bind("127.0.0.1:0").await.unwrap();
         println!("\nlistening on {}", server.local_addr().unwrap());
         let handle = server.handle();
-        tokio::spawn(server.serve(|mut websocket| async move {
-            while let Some(Ok(message)) = websocket.next().await {
-                let _ = websocket.send(message).await;
-            }
-        }));
+        tokio::spawn(server.serve(echo));
         let over = tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0]));
         over.await.unwrap().unwrap();
         println!("\nfailures {}", handle.stats().accept_failures);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use fullduplex::{Message, PreparedMessage};
 
+use crate::common::direct;
 use crate::field::{Field, short};
 use crate::raw::{close_code, count_gone, flood_many, frame, open, open_many, write_now};
 use crate::siblings::SIBLINGS;
@@ -172,11 +173,7 @@ fn bombs() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let url = format!("ws://{}/", field.address);
         let cut = runtime.block_on(async {
-            let client = fullduplex::Client::builder()
-                .proxies(fullduplex::client::Proxies::none())
-                .deflate(fullduplex::DeflateConfig::balanced())
-                .build()
-                .unwrap();
+            let client = direct().deflate(fullduplex::DeflateConfig::balanced()).build().unwrap();
             let bomb = PreparedMessage::new(Message::from(vec![0; 256 << 20]));
             let mut cut = 0;
             for _ in 0..10 {

@@ -11,6 +11,8 @@
 #![allow(clippy::print_stdout)]
 #![cfg(all(feature = "http2", feature = "hyper", feature = "tls", target_os = "linux"))]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod content;
 mod crowd;
 mod drains;

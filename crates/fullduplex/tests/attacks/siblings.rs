@@ -6,8 +6,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use fullduplex::client::{Proxies, Roots, TlsSettings, Version};
+use fullduplex::client::Version;
 use fullduplex::{Client, CloseCode, WebSocket};
+
+use crate::common::tls::{LOCALHOST, trusting};
+use crate::common::{direct, say};
 
 /// How long an honest client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -37,18 +40,14 @@ const DURING: u8 = 1;
 const OVER: u8 = 2;
 
 impl Siblings {
-    /// Siblings of a server, whose certificate this is if it has TLS.
-    pub(crate) fn start(address: SocketAddr, certificate: Option<&str>) -> Self {
+    /// Siblings of a server.
+    pub(crate) fn start(address: SocketAddr, has_tls: bool) -> Self {
         let phase = Arc::new(AtomicU8::new(BEFORE));
         let client = |version| {
-            let mut builder = Client::builder().proxies(Proxies::none()).version(version);
-            if let Some(pem) = certificate {
-                let tls = TlsSettings::new().roots(Roots::None).add_authorities(pem.as_bytes());
-                builder = builder.tls(tls.unwrap());
-            }
+            let builder = direct().version(version).tls(trusting(LOCALHOST));
             builder.build().unwrap()
         };
-        let scheme = if certificate.is_some() { "wss" } else { "ws" };
+        let scheme = if has_tls { "wss" } else { "ws" };
         let url = format!("{scheme}://localhost:{}/", address.port());
         let spawn = |client, talks| {
             let (phase, url) = (phase.clone(), url.clone());
@@ -89,11 +88,7 @@ impl Siblings {
 }
 
 async fn echoed(websocket: &mut WebSocket, text: &str) {
-    let answered = async {
-        websocket.send(text).await.unwrap();
-        assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some(text));
-    };
-    let answered = tokio::time::timeout(PATIENCE, answered).await;
+    let answered = tokio::time::timeout(PATIENCE, say(websocket, text)).await;
     answered.expect("siblings are answered during an attack");
 }
 
