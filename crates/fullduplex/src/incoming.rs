@@ -41,7 +41,8 @@ pub(crate) struct Incoming<S> {
     in_pieces: bool,
     /// The end was told to the application.
     told: bool,
-    pub(crate) agreed: Agreed,
+    /// Boxed, as for most it is nothing.
+    agreed: Option<Box<Agreed>>,
 }
 
 /// What the opening handshake agreed on.
@@ -70,8 +71,29 @@ impl<S: Transport> Incoming<S> {
             skipping: false,
             in_pieces: false,
             told: false,
-            agreed: Agreed::default(),
+            agreed: None,
         }
+    }
+
+    pub(crate) fn agreed(&self) -> Option<&Agreed> {
+        self.agreed.as_deref()
+    }
+
+    pub(crate) fn set_protocol(&mut self, protocol: Option<Box<str>>) {
+        if protocol.is_some() {
+            self.agreed.get_or_insert_default().protocol = protocol;
+        }
+    }
+
+    pub(crate) fn set_deflate(&mut self, deflate: Option<DeflateParams>) {
+        if deflate.is_some() {
+            self.agreed.get_or_insert_default().deflate = deflate;
+        }
+    }
+
+    #[inline]
+    fn inflates(&self) -> bool {
+        self.agreed().is_some_and(|agreed| agreed.deflate.is_some())
     }
 
     /// Whether received bytes wait that may hold further messages.
@@ -164,12 +186,12 @@ impl<S: Transport> Incoming<S> {
     /// Where messages are compressed, much can be made of what was read long ago.
     #[inline]
     fn poll_turn(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.agreed.deflate.is_some() { turn::poll_turn(cx) } else { Poll::Ready(()) }
+        if self.inflates() { turn::poll_turn(cx) } else { Poll::Ready(()) }
     }
 
     #[inline]
     fn spend(&self, cx: &mut Context<'_>, inflated: usize) {
-        if self.agreed.deflate.is_some() {
+        if self.inflates() {
             turn::spend(cx, inflated, INFLATED);
         }
     }

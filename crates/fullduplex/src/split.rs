@@ -285,11 +285,7 @@ impl<S: Transport> ReceiveHalf<S> {
     }
 
     pub(crate) fn agreed(&self) -> Option<&Agreed> {
-        self.incoming.as_ref().map(|incoming| &incoming.agreed)
-    }
-
-    pub(crate) fn agreed_mut(&mut self) -> Option<&mut Agreed> {
-        self.incoming.as_mut().map(|incoming| &mut incoming.agreed)
+        self.incoming.as_ref().and_then(|incoming| incoming.agreed())
     }
 
     pub(crate) fn parts(&mut self) -> (&mut Incoming<S>, &Arc<Outlet<S>>) {

@@ -77,16 +77,12 @@ impl<S: Transport> WebSocket<S> {
         }
         let (send, mut receive) =
             split::new(stream, receiver, session, config.send.low_water, leftover);
-        if let Some(agreed) = receive.agreed_mut() {
-            agreed.deflate = deflate.map(Deflate::params);
-        }
+        receive.parts().0.set_deflate(deflate.map(Deflate::params));
         Self { send, receive }
     }
 
     pub(crate) fn with_protocol(mut self, protocol: Option<String>) -> Self {
-        if let Some(agreed) = self.receive.agreed_mut() {
-            agreed.protocol = protocol.map(Into::into);
-        }
+        self.receive.parts().0.set_protocol(protocol.map(Into::into));
         self
     }
 

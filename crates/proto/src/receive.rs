@@ -96,7 +96,8 @@ pub struct Receiver {
     role: Role,
     drains: bool,
     /// Of the limits, those that are held here.
-    max_message_size: Option<u64>,
+    /// `u64::MAX` for none.
+    max_message_size: u64,
     max_fragments: u32,
     frame: Frame,
     message: Message,
@@ -154,7 +155,8 @@ impl Receiver {
     /// The receiving half of the end with this role.
     pub fn new(role: Role, limits: Limits) -> Self {
         let (frame, message) = (Frame::default(), Message::default());
-        let Limits { max_message_size, max_fragments, .. } = limits;
+        let max_fragments = limits.max_fragments;
+        let max_message_size = limits.max_message_size.unwrap_or(u64::MAX);
         let drains = false;
         Self { role, drains, max_message_size, max_fragments, frame, message, inflater: None }
     }
@@ -251,7 +253,7 @@ impl Receiver {
         let header = Plain::decode(input, self.role)?;
         let (start, end) = (header.size, header.size + header.payload_len);
         let payload = input.get_mut(start..end)?;
-        if self.max_message_size.is_some_and(|limit| payload.len() as u64 > limit) {
+        if payload.len() as u64 > self.max_message_size {
             return None;
         }
         if let Some(key) = header.key {
@@ -325,9 +327,8 @@ impl Receiver {
         message.len += header.payload_len;
         // What a compressed message comes to is seen as it comes; but it needs not be much
         // longer than that.
-        if let Some(limit) = self.max_message_size
-            && message.len > if message.compressed { most_compressed(limit) } else { limit }
-        {
+        let limit = self.max_message_size;
+        if message.len > if message.compressed { most_compressed(limit) } else { limit } {
             return Err(ProtocolError::MessageTooBig { limit });
         }
         // A sum beyond 63 bits is no message that ever ends.
@@ -392,10 +393,8 @@ impl Receiver {
         }
         frame.remaining -= out.consumed as u64;
         message.inflated += out.produced as u64;
-        if let Some(limit) = self.max_message_size
-            && message.inflated > limit
-        {
-            return Err(ProtocolError::MessageTooBig { limit });
+        if message.inflated > self.max_message_size {
+            return Err(ProtocolError::MessageTooBig { limit: self.max_message_size });
         }
         // To begin anew takes as long as thousands of bytes, and two can ask for it.
         message.restarts += out.restarts;

@@ -117,7 +117,6 @@ pub struct Session {
     controls: RateBudget,
     /// Budgets for messages and for their bytes, where there are any.
     rates: Option<Box<[Option<RateBudget>; 2]>>,
-    close_timeout: Duration,
     info: Option<Box<CloseInfo>>,
 }
 
@@ -143,10 +142,9 @@ impl Session {
             sender,
             role,
             state: State::Connecting,
-            timers: Timers::new(config.keepalive, config.idle_timeout),
+            timers: Timers::new(config.keepalive, config.idle_timeout, config.close_timeout),
             controls: RateBudget::new(config.max_control_rate),
             rates: rates(&config),
-            close_timeout: config.close_timeout,
             info: None,
         }
     }
@@ -567,7 +565,7 @@ impl Session {
         if self.info.is_none() {
             self.info = Some(Box::new(CloseInfo::new(initiator, cause)));
             self.state = State::Closing;
-            self.timers.start_closing(now, self.close_timeout);
+            self.timers.start_closing(now);
         }
     }
 

@@ -50,6 +50,7 @@ pub(crate) struct Timers {
     /// When the last keepalive ping was sent. Its payload, too.
     pinged_at: u64,
     idle: Option<Box<Idle>>,
+    close_timeout: u64,
     round_trip: u32,
     closing: bool,
     talked: bool,
@@ -72,7 +73,11 @@ struct Idle {
 const NEVER: u64 = u64::MAX;
 
 impl Timers {
-    pub(crate) fn new(config: KeepaliveConfig, idle_timeout: Option<Duration>) -> Self {
+    pub(crate) fn new(
+        config: KeepaliveConfig,
+        idle_timeout: Option<Duration>,
+        close_timeout: Duration,
+    ) -> Self {
         let idle = |time| {
             let step = (micros(time) / u64::from(IDLE_LOOKS)).max(1);
             Box::new(Idle { step, at: NEVER, looks: 0 })
@@ -83,6 +88,7 @@ impl Timers {
             at: NEVER,
             pinged_at: NEVER,
             idle: idle_timeout.map(idle),
+            close_timeout: micros(close_timeout),
             round_trip: u32::MAX,
             closing: false,
             talked: false,
@@ -102,10 +108,10 @@ impl Timers {
     }
 
     /// The closing begins: its deadline takes the place of the others.
-    pub(crate) fn start_closing(&mut self, now: Duration, timeout: Duration) {
+    pub(crate) fn start_closing(&mut self, now: Duration) {
         self.closing = true;
         self.idle = None;
-        self.at = later(micros(now), micros(timeout));
+        self.at = later(micros(now), self.close_timeout);
     }
 
     #[inline]
@@ -263,7 +269,7 @@ mod tests {
     const S: Duration = Duration::from_secs(1);
 
     fn timers() -> Timers {
-        let mut t = Timers::new(KeepaliveConfig::default(), None);
+        let mut t = Timers::new(KeepaliveConfig::default(), None, 10 * S);
         t.start(Duration::ZERO);
         t
     }
@@ -328,7 +334,7 @@ mod tests {
     #[test]
     fn the_close_deadline_ends_the_keepalive() {
         let mut t = timers();
-        t.start_closing(5 * S, 10 * S);
+        t.start_closing(5 * S);
         assert_eq!(t.next(), Some(15 * S));
         assert_eq!(t.fire(15 * S, || false), Fired::CloseDeadline);
         assert_eq!(t.next(), None);
@@ -337,7 +343,7 @@ mod tests {
     #[test]
     fn an_interval_may_be_for_ever() {
         let config = KeepaliveConfig { interval: Some(Duration::MAX), timeout: Duration::MAX };
-        let mut t = Timers::new(config, Some(Duration::MAX));
+        let mut t = Timers::new(config, Some(Duration::MAX), 10 * S);
         t.start(S);
         assert_eq!(t.fire(Duration::from_secs(1 << 40), || false), Fired::Nothing);
     }
@@ -345,7 +351,7 @@ mod tests {
     /// When it counts as idle, with a message at each of these times.
     fn idle_at(timeout: Duration, messages: &[Duration]) -> Duration {
         let keepalive = KeepaliveConfig { interval: None, ..KeepaliveConfig::default() };
-        let mut t = Timers::new(keepalive, Some(timeout));
+        let mut t = Timers::new(keepalive, Some(timeout), 10 * S);
         t.start(Duration::ZERO);
         let mut messages = messages.iter();
         let mut next = messages.next();
