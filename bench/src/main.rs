@@ -8,6 +8,7 @@
 mod cases;
 mod figures;
 mod load;
+mod loads;
 mod options;
 mod peers;
 mod report;
@@ -25,7 +26,12 @@ use serde_json::{Value, json};
 type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
 fn main() -> ExitCode {
-    match Options::from_args().and_then(run) {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let done = match words.split_first() {
+        Some((first, words)) if first == loads::WORD => loads::run(words),
+        _ => Options::from_args().and_then(run),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("{why}");

@@ -19,7 +19,7 @@ cargo run --release --manifest-path bench/Cargo.toml -- [CASE…] [OPTION…]
   --syscalls         count system calls too, in runs of their own (needs perf)
   --rate N           messages a second in case l, rather than 70% of saturation
   --connections N    connections in case s (default 500000, or what memory and the
-                     limit of open files have room for)
+                     system's limit of open files have room for)
   --idle N           connections in case f (default 10000)
   --level N          ours also with this level of compression (may be repeated)
   --json FILE        the figures as JSON

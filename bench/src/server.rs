@@ -117,12 +117,8 @@ impl Drop for Server {
     }
 }
 
-/// Resident memory of this process, the load.
-pub fn own_memory() -> u64 {
-    resident("self")
-}
-
-fn resident(process: &str) -> u64 {
+/// Resident memory of a process in bytes.
+pub fn resident(process: &str) -> u64 {
     field(&format!("/proc/{process}/status"), "VmRSS:")
 }
 
@@ -151,7 +147,17 @@ impl Kernel {
     }
 }
 
-/// How many files this process, and a server that it starts, may have open.
+/// How many more files all processes together may have open.
+pub fn files_of_all() -> u64 {
+    let text = fs::read_to_string("/proc/sys/fs/file-nr").unwrap_or_default();
+    let numbers: Vec<u64> = text.split_whitespace().filter_map(|n| n.parse().ok()).collect();
+    match numbers[..] {
+        [open, _, most] => most.saturating_sub(open),
+        _ => u64::MAX,
+    }
+}
+
+/// How many files this process, and one that it starts, may have open.
 pub fn open_files() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }

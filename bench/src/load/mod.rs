@@ -14,7 +14,7 @@ mod traffic;
 mod window;
 
 pub use closed::closed_loop;
-pub use crowd::Crowd;
+pub use crowd::{A_SOURCE, Crowd};
 pub use handshakes::handshakes;
 pub use one_by_one::one_by_one;
 pub use open_loop::open_loop;
