@@ -6,7 +6,7 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::SocketAddr;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Stdio};
 use std::sync::mpsc::{self, TryRecvError};
 use std::thread;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use fullduplex_bench::setup::Deflate;
 
 use crate::Result;
 use crate::load::{Crowd, Target, Traffic};
-use crate::server::resident;
+use crate::server::{LOAD, Process};
 
 /// The first word of the command of a load.
 pub const WORD: &str = "--crowd";
@@ -26,7 +26,7 @@ const TURN: Duration = Duration::from_millis(10);
 
 /// A load, as the one that started it sees it.
 pub struct Load {
-    child: Child,
+    pub process: Process,
     told: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
@@ -42,19 +42,11 @@ pub struct Counted {
 impl Load {
     /// Starts a load that will open so many connections, from sources from this one on.
     pub fn start(server: SocketAddr, source: usize, connections: usize) -> io::Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .args([WORD, &server.to_string(), &source.to_string(), &connections.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let told = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        let answers = BufReader::new(child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?);
-        Ok(Self { child, told, answers })
-    }
-
-    /// Resident memory in bytes.
-    pub fn memory(&self) -> u64 {
-        resident(&self.child.id().to_string())
+        let words = [WORD.to_owned(), server.to_string(), source.to_string()];
+        let words = [&words[..], &[connections.to_string()]].concat();
+        let (mut process, stdout) =
+            Process::start(&std::env::current_exe()?, &words, Stdio::piped(), LOAD)?;
+        Ok(Self { told: process.stdin()?, process, answers: BufReader::new(stdout) })
     }
 
     fn answer(&mut self) -> Result<Counted> {
@@ -66,13 +58,6 @@ impl Load {
             Some(&[connections, pings]) => Ok(Counted { connections, pings }),
             _ => Err(format!("a load: {}", line.trim()).into()),
         }
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -113,7 +98,7 @@ pub fn run(words: &[String]) -> Result<()> {
                 "broadcast" => crowd.broadcast(&traffic, PATIENCE),
                 _ => Ok(()),
             }
-            .map(|()| println!("{} {}", crowd.len(), crowd.pings)),
+            .map(|()| println!("{} {}", crowd.connections(), crowd.pings)),
             Err(TryRecvError::Empty) => crowd.attend(TURN),
             Err(TryRecvError::Disconnected) => return Ok(()),
         };

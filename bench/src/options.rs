@@ -10,9 +10,9 @@ use crate::load::Times;
 pub const HELP: &str = "\
 cargo run --release --manifest-path bench/Cargo.toml -- [CASE…] [OPTION…]
 
-  --list             the cases and the servers
-  --only NAME        only this server (may be repeated); the first is the one that ratios
-                     are taken to
+  --list             the cases, the servers and the clients
+  --only NAME        only this server or client (may be repeated); the first is the one that
+                     ratios are taken to
   --quick            all cases in short: to see that they work, not to cite
   --rounds N         rounds of each case (default 7)
   --seconds S        what is measured of a round (default 1)

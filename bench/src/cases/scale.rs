@@ -85,7 +85,10 @@ impl Processes {
 
 fn measure(servers: &[Server], loads: &mut [Load], bench: &Bench) -> Result<Vec<f64>> {
     let memory = |loads: &[Load]| -> (u64, u64) {
-        (servers.iter().map(Server::memory).sum(), loads.iter().map(Load::memory).sum())
+        (
+            servers.iter().map(|server| server.process.memory()).sum(),
+            loads.iter().map(|load| load.process.memory()).sum(),
+        )
     };
     let (before, kernel) = (memory(loads), Kernel::now());
     let (opened, open) = clock(servers, || loads::tell(loads, "open"))?;
@@ -112,7 +115,7 @@ fn measure(servers: &[Server], loads: &mut [Load], bench: &Bench) -> Result<Vec<
 
 /// How long something takes, and the servers' CPU meanwhile, in seconds.
 fn clock<T>(servers: &[Server], work: impl FnOnce() -> Result<T>) -> Result<([f64; 2], T)> {
-    let cpu = || -> u64 { servers.iter().map(|server| server.cpu().used).sum() };
+    let cpu = || -> u64 { servers.iter().map(|server| server.process.cpu().used).sum() };
     let (start, before) = (Instant::now(), cpu());
     let done = work()?;
     Ok(([start.elapsed().as_secs_f64(), (cpu() - before) as f64 / 1e9], done))

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
-use fullduplex_bench::payload::Random;
+use crate::payload::Random;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
@@ -68,7 +68,7 @@ impl Crowd {
         })
     }
 
-    pub fn len(&self) -> usize {
+    pub fn connections(&self) -> usize {
         self.members.len()
     }
 
