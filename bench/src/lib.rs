@@ -1,6 +1,8 @@
-//! What the servers, the load and the codec benches share.
+//! What the servers, the clients, the harness and the codec benches share.
 
+pub mod client;
 pub mod floor;
+pub mod load;
 pub mod payload;
 pub mod setup;
 pub mod upgrade;

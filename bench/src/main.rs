@@ -1,13 +1,15 @@
-//! What a server's work costs: fullduplex, its peers, and the least possible, in one run.
+//! What a server's work costs, and a client's: fullduplex, its peers, and the least possible,
+//! in one run.
 //!
 //! `cargo run --release --manifest-path bench/Cargo.toml -- [CASE…] [OPTION…]`
 //!
-//! Servers have core 0 to themselves, one at a time; the load, which checks every byte that
-//! comes back, has core 1. `docs/benchmarks.md` tells the method.
+//! What is measured has core 0 to itself, one at a time; the other end has core 1. A load, or
+//! a client, checks every byte that comes back. `docs/benchmarks.md` tells the method.
 
+mod calls;
 mod cases;
 mod figures;
-mod load;
+mod loads;
 mod options;
 mod peers;
 mod report;
@@ -15,6 +17,8 @@ mod server;
 mod syscalls;
 
 use std::process::ExitCode;
+
+use fullduplex_bench::load;
 
 use cases::{Bench, CASES, Case};
 use options::Options;
@@ -25,7 +29,12 @@ use serde_json::{Value, json};
 type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
 fn main() -> ExitCode {
-    match Options::from_args().and_then(run) {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let done = match words.split_first() {
+        Some((first, words)) if first == loads::WORD => loads::run(words),
+        _ => Options::from_args().and_then(run),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("{why}");
@@ -42,7 +51,7 @@ fn run(options: Options) -> Result<()> {
     }
     for name in &options.only {
         if !peers.iter().any(|peer| peer.name == *name) {
-            return Err(format!("there is no server {name}; see --list").into());
+            return Err(format!("there is no server or client {name}; see --list").into());
         }
     }
     if !options.only.is_empty() {
@@ -72,10 +81,10 @@ fn list(peers: &[peers::Peer]) {
     for case in &CASES {
         println!("  {:3} {}", case.name, case.what);
     }
-    println!("servers:");
+    println!("servers and clients:");
     for peer in peers {
         let names = CASES.iter().filter(|case| case.suits(peer)).map(|case| case.name);
-        println!("  {:22} {}", peer.name, names.collect::<Vec<_>>().join(" "));
+        println!("  {:23} {}", peer.name, names.collect::<Vec<_>>().join(" "));
     }
 }
 

@@ -10,16 +10,16 @@ use crate::load::Times;
 pub const HELP: &str = "\
 cargo run --release --manifest-path bench/Cargo.toml -- [CASE…] [OPTION…]
 
-  --list             the cases and the servers
-  --only NAME        only this server (may be repeated); the first is the one that ratios
-                     are taken to
+  --list             the cases, the servers and the clients
+  --only NAME        only this server or client (may be repeated); the first is the one that
+                     ratios are taken to
   --quick            all cases in short: to see that they work, not to cite
   --rounds N         rounds of each case (default 7)
   --seconds S        what is measured of a round (default 1)
   --syscalls         count system calls too, in runs of their own (needs perf)
   --rate N           messages a second in case l, rather than 70% of saturation
   --connections N    connections in case s (default 500000, or what memory and the
-                     limit of open files have room for)
+                     system's limit of open files have room for)
   --idle N           connections in case f (default 10000)
   --level N          ours also with this level of compression (may be repeated)
   --json FILE        the figures as JSON

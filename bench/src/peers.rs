@@ -1,4 +1,4 @@
-//! The servers: which there are, what they can, and how they come to be here.
+//! The servers and clients: which there are, what they can, and how they come to be here.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -19,7 +19,7 @@ enum Kind {
     Python,
 }
 
-/// A server.
+/// A server, or a client.
 #[derive(Clone, Debug)]
 pub struct Peer {
     pub name: String,
@@ -40,16 +40,20 @@ pub enum Can {
     Room,
     /// Send bytes back, without WebSocket.
     Raw,
+    /// Be the client of an echo.
+    Call,
+    /// The same with deflate.
+    CallDeflate,
 }
 
-use Can::{Deflate as D, Echo as E, Raw, Room as R, Tls as T};
+use Can::{Call, CallDeflate, Deflate as D, Echo as E, Raw, Room as R, Tls as T};
 use Kind::{Bun, Libdeflate, Node, Python, Rust};
 
 /// Name, kind, file, words, abilities.
 type Known = (&'static str, Kind, &'static str, &'static [&'static str], &'static [Can]);
 
-/// The first is what the others are held against.
-const PEERS: [Known; 22] = [
+/// The first server is what the others are held against, and the first client.
+const PEERS: [Known; 29] = [
     ("fullduplex", Rust, "fullduplex", &[], &[E, D, T, R]),
     ("fullduplex-libdeflate", Libdeflate, "fullduplex", &[], &[D]),
     ("floor-tcp", Rust, "floor-tcp", &[], &[Raw]),
@@ -71,6 +75,13 @@ const PEERS: [Known; 22] = [
     ("picows", Python, "picows_server.py", &[], &[E, R]),
     ("websockets", Python, "websockets_server.py", &[], &[E, D, R]),
     ("websockets-uvloop", Python, "websockets_server.py", &["--uvloop"], &[E]),
+    ("client-floor", Rust, "client-floor", &[], &[Call]),
+    ("client-fullduplex", Rust, "client-fullduplex", &[], &[Call, CallDeflate]),
+    ("client-tungstenite", Rust, "client-tungstenite", &[], &[Call]),
+    ("client-fastwebsockets", Rust, "client-fastwebsockets", &[], &[Call]),
+    ("client-tokio-websockets", Rust, "client-tokio-websockets", &[], &[Call]),
+    ("client-sockudo", Rust, "client-sockudo", &[], &[Call]),
+    ("client-yawc", Rust, "client-yawc", &[], &[Call, CallDeflate]),
     ("fullduplex-level", Rust, "fullduplex", &[], &[]),
 ];
 
@@ -87,7 +98,7 @@ impl Peer {
     pub fn command(&self, places: &Places, words: &[&str]) -> (PathBuf, Vec<String>) {
         let script = places.scripts.join(self.file);
         let (program, script) = match self.kind {
-            Rust => (places.release.join(self.file), None),
+            Rust => (places.binary(self.file), None),
             Libdeflate => (places.libdeflate.join(self.file), None),
             Bun => (places.bun(), Some(script)),
             Node => ("node".into(), Some(script)),
@@ -104,7 +115,13 @@ impl Peer {
     }
 }
 
-/// All servers, with one more of ours for each level of compression.
+/// The server that clients are measured with: one whose work is the least, and with deflate
+/// ours.
+pub fn opposite(deflate: Deflate) -> &'static str {
+    if deflate == Deflate::Off { "floor-epoll" } else { "fullduplex" }
+}
+
+/// All servers and clients, with one more server of ours for each level of compression.
 pub fn all(levels: &[String]) -> Vec<Peer> {
     let make = |&(name, kind, file, extra, can): &Known| Peer {
         name: name.to_owned(),
@@ -148,6 +165,11 @@ impl Places {
         })
     }
 
+    /// A binary of this package.
+    pub fn binary(&self, name: &str) -> PathBuf {
+        self.release.join(name)
+    }
+
     fn bun(&self) -> PathBuf {
         self.node.join(format!("node_modules/{}/bin/bun", bun_package()))
     }
@@ -168,7 +190,11 @@ pub fn install(peers: Vec<Peer>, places: &Places) -> Result<Vec<Peer>> {
         files
     };
     let target = places.release.parent().ok_or("no folder")?;
-    build(&files(Rust), &[], target)?;
+    let mut bins = files(Rust);
+    if peers.iter().any(|peer| peer.can(Call)) {
+        bins.extend([Deflate::Off, Deflate::Shared].map(opposite));
+    }
+    build(&bins, &[], target)?;
     build(&files(Libdeflate), &["--features", "libdeflate"], &target.join("libdeflate"))?;
     make_certificate(&places.tls)?;
     let mut missing = Vec::new();

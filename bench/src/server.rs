@@ -1,17 +1,17 @@
-//! A server under test: a process on a core of its own, and what it uses.
+//! What is measured: a process on a core of its own, and what it uses.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::{fs, io};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-/// The core of the servers; the load runs on the other one.
-const SERVERS: usize = 0;
-const LOAD: usize = 1;
+/// The core of what is measured, and that of the other end.
+pub const MEASURED: usize = 0;
+pub const LOAD: usize = 1;
 
 /// Puts the load on its core, and lets it and the servers have many open files.
 pub fn prepare() -> io::Result<()> {
@@ -33,8 +33,11 @@ fn pin(core: usize) -> io::Result<()> {
     Ok(sched_setaffinity(None, &cores)?)
 }
 
+/// A process, which ends with this.
+pub struct Process(Child);
+
 pub struct Server {
-    child: Child,
+    pub process: Process,
     pub address: SocketAddr,
 }
 
@@ -62,33 +65,49 @@ impl Cpu {
 
 impl Server {
     /// Starts a program that prints its address as the last word of its first line.
-    pub fn start(program: &Path, args: &[String]) -> io::Result<Self> {
+    pub fn start(program: &Path, args: &[String], core: usize) -> io::Result<Self> {
+        let (process, stdout) = Process::start(program, args, Stdio::null(), core)?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        match line.split_whitespace().last().unwrap_or_default().parse() {
+            Ok(address) => Ok(Self { process, address }),
+            Err(_) => {
+                let name = program.display();
+                Err(io::Error::other(format!("{name} did not start: {line:?}")))
+            }
+        }
+    }
+}
+
+impl Process {
+    /// Starts a program on a core.
+    pub fn start(
+        program: &Path,
+        args: &[String],
+        stdin: Stdio,
+        core: usize,
+    ) -> io::Result<(Self, ChildStdout)> {
         // A new process inherits the core.
-        pin(SERVERS)?;
+        pin(core)?;
         let child = Command::new(program)
             .args(args)
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn();
         pin(LOAD)?;
         let mut child = child?;
         let stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
-        match line.split_whitespace().last().unwrap_or_default().parse() {
-            Ok(address) => Ok(Self { child, address }),
-            Err(_) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                let name = program.display();
-                Err(io::Error::other(format!("{name} did not start: {line:?}")))
-            }
-        }
+        Ok((Self(child), stdout))
+    }
+
+    /// Where it reads what it is told, if that was asked for.
+    pub fn stdin(&mut self) -> io::Result<ChildStdin> {
+        Ok(self.0.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?)
     }
 
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.0.id()
     }
 
     /// What all its threads have used so far.
@@ -106,24 +125,15 @@ impl Server {
 
     /// Resident memory in bytes.
     pub fn memory(&self) -> u64 {
-        resident(&self.pid().to_string())
+        field(&format!("/proc/{}/status", self.pid()), "VmRSS:")
     }
 }
 
-impl Drop for Server {
+impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
-}
-
-/// Resident memory of this process, the load.
-pub fn own_memory() -> u64 {
-    resident("self")
-}
-
-fn resident(process: &str) -> u64 {
-    field(&format!("/proc/{process}/status"), "VmRSS:")
 }
 
 /// What the kernel holds for sockets, in bytes, of both ends as both are on this machine.
@@ -151,7 +161,17 @@ impl Kernel {
     }
 }
 
-/// How many files this process, and a server that it starts, may have open.
+/// How many more files all processes together may have open.
+pub fn files_of_all() -> u64 {
+    let text = fs::read_to_string("/proc/sys/fs/file-nr").unwrap_or_default();
+    let numbers: Vec<u64> = text.split_whitespace().filter_map(|n| n.parse().ok()).collect();
+    match numbers[..] {
+        [open, _, most] => most.saturating_sub(open),
+        _ => u64::MAX,
+    }
+}
+
+/// How many files this process, and one that it starts, may have open.
 pub fn open_files() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! How the load asks a server to be set up, and what servers need to begin with.
+//! How a server or a client is asked to be set up, and what servers need to begin with.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use fullduplex::DeflateConfig;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -44,8 +45,8 @@ impl Deflate {
     }
 }
 
-/// The words that a server was started with:
-/// `[--deflate MODE] [--level N] [--tls FOLDER] [--room] [--cork]`.
+/// The words that a server or a client was started with:
+/// `[--deflate MODE] [--level N] [--tls FOLDER] [--room] [--cork] [--reset]`.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
     pub deflate: Deflate,
@@ -57,6 +58,8 @@ pub struct Setup {
     pub room: bool,
     /// Writes are gathered while more input waits.
     pub cork: bool,
+    /// What the peer has ended is reset, so that no port of its waits.
+    pub reset: bool,
 }
 
 impl Setup {
@@ -76,10 +79,27 @@ impl Setup {
                 "--tls" => setup.tls = Some(value().into()),
                 "--room" => setup.room = true,
                 "--cork" => setup.cork = true,
+                "--reset" => setup.reset = true,
                 _ => {}
             }
         }
         setup
+    }
+
+    /// What is asked for of compression, for ours.
+    pub fn deflate_config(&self) -> Option<DeflateConfig> {
+        let mut config = match self.deflate {
+            Deflate::Off => return None,
+            Deflate::Shared => DeflateConfig::small_memory(),
+            Deflate::Balanced => DeflateConfig::balanced(),
+            Deflate::Dedicated => DeflateConfig {
+                send_window_bits: 15,
+                receive_window_bits: 15,
+                ..DeflateConfig::balanced()
+            },
+        };
+        config.level = self.level.unwrap_or(config.level);
+        Some(config)
     }
 
     pub fn tls_acceptor(&self) -> Result<Option<TlsAcceptor>, Error> {
@@ -164,7 +184,7 @@ where
 }
 
 /// What a future comes to, if it is there at once.
-async fn ready<F: Future>(future: F) -> Option<F::Output> {
+pub async fn ready<F: Future>(future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     poll_fn(|cx| match future.as_mut().poll(cx) {
         Poll::Ready(output) => Poll::Ready(Some(output)),

@@ -1,13 +1,17 @@
 //! Floor: the least WebSocket echo on bare epoll.
 
+use std::time::Duration;
+
 use fullduplex_bench::floor::{Connection, Scratch};
-use fullduplex_bench::setup::Error;
+use fullduplex_bench::setup::{Error, Setup};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
+use socket2::SockRef;
 
 const LISTENER: Token = Token(usize::MAX);
 
 fn main() -> Result<(), Error> {
+    let reset = Setup::from_args().reset;
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(1024);
     let mut listener = TcpListener::bind(([127, 0, 0, 1], 0).into())?;
@@ -22,6 +26,9 @@ fn main() -> Result<(), Error> {
             if event.token() == LISTENER {
                 while let Ok((mut stream, _)) = listener.accept() {
                     stream.set_nodelay(true)?;
+                    if reset {
+                        SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
+                    }
                     let slot = free.pop().unwrap_or(streams.len());
                     let both = Interest::READABLE | Interest::WRITABLE;
                     poll.registry().register(&mut stream, Token(slot), both)?;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use fullduplex::Transport;
 use fullduplex::group::{Group, Slow};
 use fullduplex::server::{Server, ServerConfig, accept_with};
-use fullduplex::{DeflateConfig, PreparedMessage, WebSocket};
-use fullduplex_bench::setup::{self, Deflate, Error, MAX_MESSAGE, Setup};
+use fullduplex::{PreparedMessage, WebSocket};
+use fullduplex_bench::setup::{self, Error, MAX_MESSAGE, Setup};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -52,19 +52,7 @@ async fn main() -> Result<(), Error> {
 fn config(setup: &Setup) -> ServerConfig {
     let mut config = ServerConfig::default();
     config.websocket.limits.max_message_size = Some(MAX_MESSAGE as u64);
-    config.websocket.deflate = match setup.deflate {
-        Deflate::Off => None,
-        Deflate::Shared => Some(DeflateConfig::small_memory()),
-        Deflate::Balanced => Some(DeflateConfig::balanced()),
-        Deflate::Dedicated => Some(DeflateConfig {
-            send_window_bits: 15,
-            receive_window_bits: 15,
-            ..DeflateConfig::balanced()
-        }),
-    };
-    if let (Some(deflate), Some(level)) = (&mut config.websocket.deflate, setup.level) {
-        deflate.level = level;
-    }
+    config.websocket.deflate = setup.deflate_config();
     config
 }
 

@@ -22,15 +22,15 @@ pub(super) fn run(case: &Case, bench: &Bench) -> Result<Table> {
         let (server, target) = bench.start(peer, Deflate::Off, false, false)?;
         let first = load::one_by_one(&target, &traffic, FIRST, 3)?;
         settle();
-        let (before, kernel) = (server.memory(), Kernel::now());
+        let (before, kernel) = (server.process.memory(), Kernel::now());
         let each = |bytes: u64| bytes as f64 / connections as f64;
         let mut crowd = load::Crowd::new()?;
         crowd.open(&target, connections)?;
         settle();
-        let upgraded = server.memory().saturating_sub(before);
+        let upgraded = server.process.memory().saturating_sub(before);
         crowd.echo_all(&traffic, Duration::from_secs(30))?;
         settle();
-        let echoed = server.memory().saturating_sub(before);
+        let echoed = server.process.memory().saturating_sub(before);
         let kernel = Kernel::now().since(kernel);
         drop((first, crowd));
         Ok(vec![each(upgraded), each(echoed), each(kernel.slab), each(kernel.buffers)])
@@ -58,9 +58,11 @@ pub(super) fn histories(case: &Case, bench: &Bench) -> Result<Table> {
             let first = load::one_by_one(&target, &traffic, 4, 40)?;
             let mut cells = Vec::new();
             for messages in [1, 40] {
-                let before = server.memory();
+                let before = server.process.memory();
                 let open = load::one_by_one(&target, &traffic, CONNECTIONS, messages)?;
-                cells.push(server.memory().saturating_sub(before) as f64 / CONNECTIONS as f64);
+                cells.push(
+                    server.process.memory().saturating_sub(before) as f64 / CONNECTIONS as f64,
+                );
                 drop(open);
                 settle();
             }

@@ -23,7 +23,8 @@ pub(super) fn run(case: &Case, bench: &Bench, connections: usize, size: usize) -
         let (server, target) = bench.start(peer, Deflate::Off, false, false)?;
         let mut cpu = Vec::new();
         let how = (connections, SATURATED);
-        let run = load::closed_loop(&target, &traffic, how, times, || cpu.push(server.cpu()))?;
+        let run =
+            load::closed_loop(&target, &traffic, how, times, || cpu.push(server.process.cpu()))?;
         let most = run.messages as f64 / run.seconds;
         let busy = (cpu[1] - cpu[0]).used as f64 / 1e9 / run.seconds;
         let rate = bench.options.rate.unwrap_or(most * SHARE);

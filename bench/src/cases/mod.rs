@@ -10,9 +10,9 @@ use fullduplex_bench::setup::Deflate;
 use crate::Result;
 use crate::load::{Target, target};
 use crate::options::Options;
-use crate::peers::{Can, Peer, Places, words};
+use crate::peers::{Can, Peer, Places, opposite, words};
 use crate::report::{Row, Table};
-use crate::server::Server;
+use crate::server::{LOAD, MEASURED, Server};
 
 pub struct Case {
     pub name: &'static str,
@@ -24,10 +24,20 @@ pub struct Case {
 pub enum Kind {
     Echo(Shape),
     Handshakes,
-    Room { members: usize, in_flight: u64, size: usize },
+    /// The same, but it is the client that is measured.
+    ClientEcho(Shape),
+    ClientHandshakes,
+    Room {
+        members: usize,
+        in_flight: u64,
+        size: usize,
+    },
     Idle,
     Histories,
-    Latency { connections: usize, size: usize },
+    Latency {
+        connections: usize,
+        size: usize,
+    },
     Scale,
 }
 
@@ -63,7 +73,7 @@ const fn tls(shape: Shape) -> Kind {
 }
 
 /// All cases, in the order in which they run.
-pub const CASES: [Case; 17] = [
+pub const CASES: [Case; 25] = [
     case("a", "64 B, 64 connections, 1 in flight", Kind::Echo(A)),
     case("b", "64 B, 64 connections, 16 in flight", Kind::Echo(B)),
     case("c", "16 KiB, 32 connections", Kind::Echo(C)),
@@ -85,6 +95,14 @@ pub const CASES: [Case; 17] = [
         Kind::Histories,
     ),
     case("s", "very many idle connections", Kind::Scale),
+    case("ka", "the client of case a", Kind::ClientEcho(A)),
+    case("kb", "the client of case b", Kind::ClientEcho(B)),
+    case("kc", "the client of case c", Kind::ClientEcho(C)),
+    case("kd", "the client of case d", Kind::ClientEcho(D)),
+    case("kt", "the client of case t", Kind::ClientEcho(T)),
+    case("ke", "the client of case e", Kind::ClientHandshakes),
+    case("kh", "the client of case h", Kind::ClientEcho(H)),
+    case("khc", "the client of case hc", Kind::ClientEcho(HC)),
 ];
 
 const G8: Kind = Kind::Room { members: 1000, in_flight: 8, size: 64 };
@@ -110,6 +128,10 @@ impl Case {
             }
             Kind::Echo(_) => peer.can(Can::Deflate),
             Kind::Histories => peer.can(Can::Deflate) && peer.can(Can::Echo),
+            Kind::ClientEcho(Shape { deflate: Deflate::Off, .. }) | Kind::ClientHandshakes => {
+                peer.can(Can::Call)
+            }
+            Kind::ClientEcho(_) => peer.can(Can::CallDeflate),
             Kind::Handshakes | Kind::Idle | Kind::Latency { .. } => peer.can(Can::Echo),
             Kind::Room { .. } | Kind::Scale => peer.can(Can::Room),
         }
@@ -117,7 +139,11 @@ impl Case {
 
     pub fn run(&self, bench: &Bench) -> Result<Table> {
         match self.kind {
-            Kind::Echo(_) | Kind::Handshakes | Kind::Room { .. } => rounds::run(self, bench),
+            Kind::Echo(_)
+            | Kind::Handshakes
+            | Kind::ClientEcho(_)
+            | Kind::ClientHandshakes
+            | Kind::Room { .. } => rounds::run(self, bench),
             Kind::Idle => idle::run(self, bench),
             Kind::Histories => idle::histories(self, bench),
             Kind::Latency { connections, size } => latency::run(self, bench, connections, size),
@@ -148,10 +174,32 @@ impl Bench {
         let folder = self.places.tls.display().to_string();
         let words = words(deflate, tls.then_some(&folder), room);
         let (program, args) = peer.command(&self.places, &words);
-        let server = Server::start(&program, &args)?;
+        let server = Server::start(&program, &args, MEASURED)?;
         let config = if tls { Some(target::client_config(&self.places.tls)?) } else { None };
         let target =
             Target { address: server.address, deflate, tls: config, raw: peer.can(Can::Raw) };
         Ok((server, target))
+    }
+
+    /// Starts the server that clients are measured with, on the core of the load.
+    fn start_opposite(&self, deflate: Deflate) -> Result<(Server, Target)> {
+        let mut args: Vec<String> =
+            words(deflate, None, false).into_iter().map(str::to_owned).collect();
+        args.push("--reset".to_owned());
+        let server = Server::start(&self.places.binary(opposite(deflate)), &args, LOAD)?;
+        let target = Target { address: server.address, deflate, tls: None, raw: false };
+        Ok((server, target))
+    }
+}
+
+impl Shape {
+    /// The words that ask a client for it.
+    fn words(self) -> Vec<String> {
+        let mut all = vec!["--connections".to_owned(), self.connections.to_string()];
+        all.extend(["--in-flight".to_owned(), self.in_flight.to_string()]);
+        all.extend(["--size".to_owned(), self.size.to_string()]);
+        all.extend(self.text.then(|| "--text".to_owned()));
+        all.extend(words(self.deflate, None, false).into_iter().map(str::to_owned));
+        all
     }
 }

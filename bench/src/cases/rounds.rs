@@ -1,26 +1,28 @@
-//! CPU of a server for each message, handshake or delivery. Servers take turns in each
-//! round, so that what else the machine does meets them all alike, and are compared
+//! CPU of a server or a client for each message, handshake or delivery. They take turns in
+//! each round, so that what else the machine does meets them all alike, and are compared
 //! within a round.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use fullduplex_bench::setup::Deflate;
 
 use super::{Bench, Case, Kind};
 use crate::Result;
+use crate::calls;
 use crate::figures::Rounds;
 use crate::load::{self, Run, Target, Times, Traffic};
 use crate::peers::{Can, Peer};
 use crate::report::{Row, Table, column};
-use crate::server::Server;
+use crate::server::{Process, Server};
 use crate::syscalls::{Calls, Counter};
-
-/// Connections that are opened at once in case e.
-const AT_ONCE: usize = 32;
 
 struct Contender<'a> {
     peer: &'a Peer,
+    /// How it is run, if it is a client.
+    client: Option<(PathBuf, Vec<String>)>,
+    /// The server: itself, or the one that the client calls.
     running: Result<(Server, Target), String>,
     traffic: Traffic,
     micros: Rounds,
@@ -60,17 +62,35 @@ fn contender<'a>(case: &Case, bench: &Bench, peer: &'a Peer) -> Contender<'a> {
         _ => (Traffic::new(64, false, Deflate::Off), Deflate::Off, false, false),
     };
     let traffic = if peer.can(Can::Raw) { traffic.raw() } else { traffic };
-    let running = bench.start(peer, deflate, tls, room).map_err(|why| why.to_string());
+    let asked = match case.kind {
+        Kind::ClientEcho(shape) => Some(shape),
+        _ => None,
+    };
+    let calls = asked.is_some() || matches!(case.kind, Kind::ClientHandshakes);
+    let running = match calls {
+        true => bench.start_opposite(asked.map_or(deflate, |shape| shape.deflate)),
+        false => bench.start(peer, deflate, tls, room),
+    };
+    let running = running.map_err(|why| why.to_string());
+    let client = running.as_ref().ok().filter(|_| calls).map(|(server, _)| {
+        let (program, mut words) = peer.command(&bench.places, &[]);
+        words.extend(["--server".to_owned(), server.address.to_string()]);
+        words.extend(asked.iter().flat_map(|shape| shape.words()));
+        (program, words)
+    });
     let (micros, rate, held_up) = Default::default();
-    Contender { peer, running, traffic, micros, rate, held_up, reply: 0.0 }
+    Contender { peer, client, running, traffic, micros, rate, held_up, reply: f64::NAN }
 }
 
 impl Contender<'_> {
-    fn load(&self, kind: Kind, times: Times, mark: impl FnMut(&Server)) -> io::Result<Run> {
+    fn load(&self, kind: Kind, times: Times, mark: impl FnMut(&Process)) -> io::Result<Run> {
         let (server, target) =
             self.running.as_ref().map_err(|why| io::Error::other(why.clone()))?;
         let mut mark = mark;
-        let mark = || mark(server);
+        if let Some((program, words)) = &self.client {
+            return calls::run(program, words, times, mark);
+        }
+        let mark = || mark(&server.process);
         match kind {
             Kind::Echo(shape) => {
                 let how = (shape.connections, shape.in_flight);
@@ -79,20 +99,22 @@ impl Contender<'_> {
             Kind::Room { members, in_flight, .. } => {
                 load::room(target, &self.traffic, (members, in_flight), times, mark)
             }
-            _ => load::handshakes(target, AT_ONCE, times, mark),
+            _ => load::handshakes(target, load::AT_ONCE, times, mark),
         }
     }
 
     fn round(&mut self, kind: Kind, times: Times) {
         let mut cpu = Vec::new();
-        match self.load(kind, times, |server| cpu.push(server.cpu())) {
+        match self.load(kind, times, |process| cpu.push(process.cpu())) {
             Ok(run) => {
                 let used = cpu[1] - cpu[0];
                 let messages = run.messages as f64;
                 self.micros.0.push(used.used as f64 / 1000.0 / messages);
                 self.rate.0.push(messages / run.seconds);
                 self.held_up.0.push(used.held_up() * 100.0);
-                self.reply = run.payload as f64 / messages;
+                if run.payload > 0 {
+                    self.reply = run.payload as f64 / messages;
+                }
             }
             Err(why) => {
                 // Ratios need the rounds of all to stand side by side.
@@ -106,13 +128,12 @@ impl Contender<'_> {
     fn syscalls(&self, kind: Kind) -> Option<Calls> {
         let times =
             Times { warm_up: Duration::from_millis(200), measured: Duration::from_millis(300) };
-        let (server, _) = self.running.as_ref().ok()?;
         let mut counter = None;
         let mut calls = None;
         // From the first mark to the second. While perf starts, the load waits, and the
         // server soon does too.
-        let run = self.load(kind, times, |_| match counter.take() {
-            None => counter = Counter::start(server.pid()).ok(),
+        let run = self.load(kind, times, |process| match counter.take() {
+            None => counter = Counter::start(process.pid()).ok(),
             Some(running) => calls = Some(running),
         });
         let messages = run.ok()?.messages;

@@ -1,64 +1,45 @@
 //! Very many connections: to open them, to let them be, to ping them, to tell all of them
 //! something.
+//!
+//! One process may not have files enough for them, so there are as many servers as it takes,
+//! with a load for each.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use fullduplex_bench::setup::Deflate;
 
 use super::{Bench, Case};
 use crate::Result;
-use crate::load::{Crowd, Traffic};
+use crate::load::A_SOURCE;
+use crate::loads::{self, Load};
 use crate::report::{Table, column};
-use crate::server::{Kernel, Server, available_memory, open_files, own_memory};
+use crate::server::{self, Kernel, Server};
 
 /// What one connection takes at most, with both ends and the kernel, by experience; more
 /// are not opened than memory has room for.
 const A_CONNECTION: u64 = 24 << 10;
-/// Files that a server and the load need beside connections.
+/// Files that a server or a load needs beside connections.
 const OTHER_FILES: u64 = 100;
-const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn run(case: &Case, bench: &Bench) -> Result<Table> {
-    let asked = bench.options.connections;
-    let room = usize::try_from(available_memory() / A_CONNECTION)?;
-    let files = usize::try_from(open_files().saturating_sub(OTHER_FILES))?;
-    let connections = asked.min(room).min(files);
-    if connections < asked {
-        println!(
-            "s: {connections} connections: memory has room for {room}, open files for {files}"
-        );
-    }
-    let traffic = Traffic::new(64, false, Deflate::Off);
+    let processes = Processes::plan(bench.options.connections)?;
+    println!("s: {}", processes.told);
     let rows = case.each(bench, |peer| {
-        let (server, target) = bench.start(peer, Deflate::Off, false, true)?;
-        let mut crowd = Crowd::new()?;
-        let before = (server.memory(), own_memory(), Kernel::now());
-        let opened = clock(&server, || Ok(crowd.open(&target, connections)?))?;
-        // Long enough that a server that pings idle connections has pinged each of them.
-        let silent = bench.options.silence;
-        let pings = crowd.pings;
-        let idle = clock(&server, || Ok(crowd.attend(silent)?))?;
-        let pings = crowd.pings - pings;
-        let each = |bytes: u64| bytes as f64 / connections as f64;
-        let kernel = Kernel::now().since(before.2);
-        let memory = [
-            each(server.memory().saturating_sub(before.0)),
-            each(own_memory().saturating_sub(before.1)),
-            each(kernel.slab),
-            each(kernel.buffers),
-        ];
-        let asked = clock(&server, || Ok(crowd.ping_all(PATIENCE)?))?;
-        let told = clock(&server, || Ok(crowd.broadcast(&traffic, PATIENCE)?))?;
-        let mut cells = vec![crowd.len() as f64];
-        cells.extend(memory);
-        cells.extend(opened);
-        cells.extend([pings as f64, idle[1]]);
-        cells.extend(asked);
-        cells.extend(told);
-        Ok(cells)
+        let (mut servers, mut loads) = (Vec::new(), Vec::new());
+        for i in 0..processes.count {
+            let (server, target) = bench.start(peer, Deflate::Off, false, true)?;
+            let source = i * processes.each.next_multiple_of(A_SOURCE);
+            let connections = processes.each.min(processes.connections - i * processes.each);
+            loads.push(Load::start(target.address, source, connections)?);
+            servers.push(server);
+        }
+        // All have started when they have answered.
+        loads::tell(&mut loads, "count")?;
+        measure(&servers, &mut loads, bench)
     });
     let columns = vec![
         column("connections", 0),
+        column("server processes", 0),
         column("server B each", 0),
         column("load B each", 0),
         column("kernel slab B each", 0),
@@ -72,12 +53,70 @@ pub(super) fn run(case: &Case, bench: &Bench) -> Result<Table> {
         column("broadcast s", 2),
         column("its CPU s  ", 2),
     ];
-    Ok(Table { name: case.name, what: case.what.to_owned(), columns, rows })
+    let what = format!("{}: {}", case.what, processes.told);
+    Ok(Table { name: case.name, what, columns, rows })
 }
 
-/// How long something takes, and the server's CPU meanwhile, in seconds.
-fn clock(server: &Server, work: impl FnOnce() -> Result<()>) -> Result<[f64; 2]> {
-    let (start, cpu) = (Instant::now(), server.cpu());
-    work()?;
-    Ok([start.elapsed().as_secs_f64(), (server.cpu() - cpu).used as f64 / 1e9])
+/// How many servers there are, and how many connections to each but the last, which takes
+/// the rest.
+struct Processes {
+    connections: usize,
+    count: usize,
+    each: usize,
+    /// What the number of connections is bounded by.
+    told: String,
+}
+
+impl Processes {
+    fn plan(asked: usize) -> Result<Self> {
+        let memory = usize::try_from(server::available_memory() / A_CONNECTION)?;
+        // Each connection is a file at both ends.
+        let files = usize::try_from(server::files_of_all() / 2)?;
+        let most = usize::try_from(server::open_files().saturating_sub(OTHER_FILES))?;
+        let connections = asked.min(memory).min(files);
+        let count = connections.div_ceil(most.max(1));
+        let told = format!(
+            "{connections} connections of {asked} asked for; memory has room for {memory}, \
+             the system's open files for {files}, those of one process for {most}"
+        );
+        Ok(Self { connections, count, each: connections.div_ceil(count.max(1)), told })
+    }
+}
+
+fn measure(servers: &[Server], loads: &mut [Load], bench: &Bench) -> Result<Vec<f64>> {
+    let memory = |loads: &[Load]| -> (u64, u64) {
+        (
+            servers.iter().map(|server| server.process.memory()).sum(),
+            loads.iter().map(|load| load.process.memory()).sum(),
+        )
+    };
+    let (before, kernel) = (memory(loads), Kernel::now());
+    let (opened, open) = clock(servers, || loads::tell(loads, "open"))?;
+    // Long enough that a server that pings idle connections has pinged each of them.
+    let (kept, after) = clock(servers, || {
+        std::thread::sleep(bench.options.silence);
+        loads::tell(loads, "count")
+    })?;
+    let (kernel, after_memory) = (Kernel::now().since(kernel), memory(loads));
+    let each = |bytes: u64| bytes as f64 / open.connections as f64;
+    let mut cells = vec![open.connections as f64, servers.len() as f64];
+    cells.extend([
+        each(after_memory.0.saturating_sub(before.0)),
+        each(after_memory.1.saturating_sub(before.1)),
+        each(kernel.slab),
+        each(kernel.buffers),
+    ]);
+    cells.extend(opened);
+    cells.extend([(after.pings - open.pings) as f64, kept[1]]);
+    cells.extend(clock(servers, || loads::tell(loads, "ping"))?.0);
+    cells.extend(clock(servers, || loads::tell(loads, "broadcast"))?.0);
+    Ok(cells)
+}
+
+/// How long something takes, and the servers' CPU meanwhile, in seconds.
+fn clock<T>(servers: &[Server], work: impl FnOnce() -> Result<T>) -> Result<([f64; 2], T)> {
+    let cpu = || -> u64 { servers.iter().map(|server| server.process.cpu().used).sum() };
+    let (start, before) = (Instant::now(), cpu());
+    let done = work()?;
+    Ok(([start.elapsed().as_secs_f64(), (cpu() - before) as f64 / 1e9], done))
 }

@@ -73,10 +73,11 @@ impl Connection {
             let more;
             if let Some(long) = &mut self.long {
                 long.filled += len;
-                more = long.filled < long.reply.len();
-                if !more {
+                if long.filled == long.reply.len() {
                     self.answer_long(scratch);
                 }
+                // What follows may be there, as no more was asked for.
+                more = true;
             } else {
                 self.carried.clear();
                 let mut receive = std::mem::take(&mut scratch.receive);

@@ -33,7 +33,7 @@ impl Header {
         Some(Self { first: *first, key, size: size + 4, len })
     }
 
-    /// The header of the reply: unmasked, whole.
+    /// The header of a whole message, without a key.
     #[inline]
     fn write(self, out: &mut Vec<u8>) {
         out.push(self.first);
@@ -49,6 +49,21 @@ impl Header {
             }
         }
     }
+}
+
+/// The header of a client's whole message.
+pub fn write_masked_header(first: u8, len: usize, key: [u8; 4], out: &mut Vec<u8>) {
+    let start = out.len();
+    Header { first, key, size: 0, len }.write(out);
+    out[start + 1] |= 0x80;
+    out.extend_from_slice(&key);
+}
+
+/// A part of its payload, which begins at a multiple of four.
+pub fn write_masked(part: &[u8], key: [u8; 4], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(part);
+    unmask(&mut out[start..], key);
 }
 
 /// Unmasks; the compiler makes vector code of it.

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
-use fullduplex_bench::payload::Random;
+use crate::payload::Random;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
@@ -16,48 +16,68 @@ use super::wrong;
 const GROUP: usize = 128;
 /// Connections from one source address, and the first of their ports. The kernel would look
 /// for free ports longer and longer, the fewer there are.
-const A_SOURCE: usize = 25_000;
+pub const A_SOURCE: usize = 25_000;
 const FIRST_PORT: usize = 2_000;
+
+/// What the server is pinged with.
+const PING: &[u8] = b"are you there?";
 
 pub struct Crowd {
     poll: Poll,
     events: Events,
-    streams: Vec<TcpStream>,
-    /// How many sources were tried.
+    members: Vec<Member>,
+    /// How many sources were tried, by this crowd or others.
     sources: usize,
     buffer: Vec<u8>,
+    /// What messages must be.
+    expected: Vec<u8>,
     /// Pings that the server sent, which were answered.
     pub pings: u64,
-    /// Pongs that came.
-    pub pongs: u64,
-    /// Payload bytes of data that came.
-    pub data: u64,
+    came: Came,
+}
+
+struct Member {
+    stream: TcpStream,
+    came: Came,
+}
+
+/// What a connection has received, or all of them together.
+#[derive(Clone, Copy, Default)]
+struct Came {
+    pongs: usize,
+    messages: usize,
 }
 
 impl Crowd {
     pub fn new() -> io::Result<Self> {
+        Self::with_sources(0)
+    }
+
+    /// A crowd that takes sources from this number on; a multiple of [`A_SOURCE`] begins with
+    /// an address of its own.
+    pub fn with_sources(first: usize) -> io::Result<Self> {
         Ok(Self {
             poll: Poll::new()?,
             events: Events::with_capacity(4096),
-            streams: Vec::new(),
-            sources: 0,
+            members: Vec::new(),
+            sources: first,
             buffer: vec![0; 64 << 10],
+            expected: Vec::new(),
             pings: 0,
-            pongs: 0,
-            data: 0,
+            came: Came::default(),
         })
     }
 
-    pub fn len(&self) -> usize {
-        self.streams.len()
+    pub fn connections(&self) -> usize {
+        self.members.len()
     }
 
     /// Opens so many more connections, and answers pings of those that stand.
     pub fn open(&mut self, target: &Target, connections: usize) -> io::Result<()> {
-        let goal = self.streams.len() + connections;
+        let goal = self.members.len() + connections;
         let request = target.request();
-        while self.streams.len() < goal {
-            let group = GROUP.min(goal - self.streams.len());
+        while self.members.len() < goal {
+            let group = GROUP.min(goal - self.members.len());
             let opened = (0..group).map(|_| self.connect(target));
             let mut opened = opened.collect::<io::Result<Vec<_>>>()?;
             for stream in &mut opened {
@@ -67,9 +87,9 @@ impl Crowd {
                 target.read_response(&mut stream)?;
                 stream.set_nonblocking(true)?;
                 let mut stream = TcpStream::from_std(stream);
-                let token = Token(self.streams.len());
+                let token = Token(self.members.len());
                 self.poll.registry().register(&mut stream, token, Interest::READABLE)?;
-                self.streams.push(stream);
+                self.members.push(Member { stream, came: Came::default() });
             }
             self.attend(Duration::ZERO)?;
         }
@@ -96,26 +116,15 @@ impl Crowd {
         loop {
             self.poll.poll(&mut self.events, Some(time.min(Duration::from_millis(10))))?;
             for event in &self.events {
-                let stream = &mut self.streams[event.token().0];
+                let member = &mut self.members[event.token().0];
                 // Short frames that are sent at once come at once.
-                match stream.read(&mut self.buffer) {
+                match member.stream.read(&mut self.buffer) {
                     Ok(0) => return Err(wrong("the server ended a connection")),
                     Ok(len) => {
-                        let mut bytes = &self.buffer[..len];
-                        while !bytes.is_empty() {
-                            let (first, payload, rest) =
-                                frame(bytes).ok_or_else(|| wrong("a frame in pieces"))?;
-                            match first & 0x0f {
-                                9 => {
-                                    stream.write_all(&masked(0x8A, payload, &mut Random(1)))?;
-                                    self.pings += 1;
-                                }
-                                10 => self.pongs += 1,
-                                1 | 2 => self.data += payload.len() as u64,
-                                _ => return Err(wrong("the server closed a connection")),
-                            }
-                            bytes = rest;
-                        }
+                        let before = member.came;
+                        self.pings += member.take(&self.buffer[..len], &self.expected)?;
+                        self.came.pongs += member.came.pongs - before.pongs;
+                        self.came.messages += member.came.messages - before.messages;
                     }
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                     Err(error) => return Err(error),
@@ -129,51 +138,85 @@ impl Crowd {
 
     /// Pings the server on each connection, and waits for all the pongs.
     pub fn ping_all(&mut self, patience: Duration) -> io::Result<()> {
-        let ping = masked(0x89, b"are you there?", &mut Random(7));
-        let before = self.pongs;
-        for i in 0..self.streams.len() {
-            self.streams[i].write_all(&ping)?;
-            if i % GROUP == 0 {
-                self.attend(Duration::ZERO)?;
-            }
-        }
-        let goal = before + self.streams.len() as u64;
-        self.wait(patience, "pongs", |crowd| crowd.pongs >= goal)
+        let before = self.came.pongs;
+        self.write_all(&masked(0x89, PING, &mut Random(7)))?;
+        self.wait(patience, "pongs", |came| came.pongs, before)
     }
 
     /// Sends one message on each connection, and waits for all of them to come back.
     pub fn echo_all(&mut self, traffic: &Traffic, patience: Duration) -> io::Result<()> {
-        let goal = self.data + (traffic.payload(0).len() * self.streams.len()) as u64;
-        for i in 0..self.streams.len() {
-            self.streams[i].write_all(traffic.frame(0))?;
-            if i % GROUP == 0 {
-                self.attend(Duration::ZERO)?;
-            }
-        }
-        self.wait(patience, "replies", |crowd| crowd.data >= goal)
+        let before = self.expect(traffic);
+        self.write_all(traffic.frame(0))?;
+        self.wait(patience, "replies", |came| came.messages, before)
     }
 
     /// Says something on the first connection, and waits until all have heard it.
     pub fn broadcast(&mut self, traffic: &Traffic, patience: Duration) -> io::Result<()> {
-        self.streams[0].write_all(traffic.frame(0))?;
-        let goal = self.data + (traffic.payload(0).len() * self.streams.len()) as u64;
-        self.wait(patience, "deliveries", |crowd| crowd.data >= goal)
+        let before = self.expect(traffic);
+        self.members[0].stream.write_all(traffic.frame(0))?;
+        self.wait(patience, "deliveries", |came| came.messages, before)
     }
 
+    /// Takes the first message for what must come; gives how many have come so far.
+    fn expect(&mut self, traffic: &Traffic) -> usize {
+        self.expected = traffic.payload(0).to_vec();
+        self.came.messages
+    }
+
+    fn write_all(&mut self, frame: &[u8]) -> io::Result<()> {
+        for i in 0..self.members.len() {
+            self.members[i].stream.write_all(frame)?;
+            if i % GROUP == 0 {
+                self.attend(Duration::ZERO)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until each connection has received one more.
     fn wait(
         &mut self,
         patience: Duration,
         what: &str,
-        done: impl Fn(&Self) -> bool,
+        count: impl Fn(&Came) -> usize,
+        before: usize,
     ) -> io::Result<()> {
         let until = Instant::now() + patience;
-        while !done(self) {
+        let goal = before + self.members.len();
+        while count(&self.came) < goal {
             if Instant::now() > until {
-                return Err(wrong(format!("{what} are missing")));
+                let missing = goal - count(&self.came);
+                return Err(wrong(format!("{missing} {what} are missing")));
             }
             self.attend(Duration::from_millis(1))?;
         }
+        let first = count(&self.members[0].came);
+        if self.members.iter().any(|member| count(&member.came) != first) {
+            return Err(wrong(format!("{what} came twice to some")));
+        }
         Ok(())
+    }
+}
+
+impl Member {
+    /// Takes what was read, and answers pings; gives how many.
+    fn take(&mut self, mut bytes: &[u8], expected: &[u8]) -> io::Result<u64> {
+        let mut pings = 0;
+        while !bytes.is_empty() {
+            let (first, payload, rest) = frame(bytes).ok_or_else(|| wrong("a frame in pieces"))?;
+            match first & 0x0f {
+                9 => {
+                    self.stream.write_all(&masked(0x8A, payload, &mut Random(1)))?;
+                    pings += 1;
+                }
+                10 if payload == PING => self.came.pongs += 1,
+                1 | 2 if payload == expected => self.came.messages += 1,
+                8 => return Err(wrong("the server closed a connection")),
+                _ => return Err(wrong("a frame that was not expected")),
+            }
+            bytes = rest;
+        }
+        Ok(pings)
     }
 }
 

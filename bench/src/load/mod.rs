@@ -14,15 +14,20 @@ mod traffic;
 mod window;
 
 pub use closed::closed_loop;
-pub use crowd::Crowd;
+pub use crowd::{A_SOURCE, Crowd};
 pub use handshakes::handshakes;
 pub use one_by_one::one_by_one;
 pub use open_loop::open_loop;
+pub use replies::Replies;
 pub use room::room;
 pub use target::Target;
 pub use traffic::Traffic;
+pub use window::Window;
 
 use std::time::Duration;
+
+/// Connections that are opened at once where handshakes are counted.
+pub const AT_ONCE: usize = 32;
 
 /// What a run came to.
 #[derive(Clone, Copy, Debug, Default)]

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
-use fullduplex_bench::payload::Random;
+use crate::payload::Random;
 use mio::{Events, Poll, Token};
 
 use super::histogram::Histogram;

@@ -2,9 +2,9 @@
 
 use std::io;
 
+use crate::payload::Random;
+use crate::setup::Deflate;
 use flate2::{Decompress, FlushDecompress};
-use fullduplex_bench::payload::Random;
-use fullduplex_bench::setup::Deflate;
 
 use super::traffic::{Traffic, masked};
 use super::{Counts, wrong};

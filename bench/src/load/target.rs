@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fullduplex_bench::setup::Deflate;
-use fullduplex_bench::upgrade::accept_value;
+use crate::setup::Deflate;
+use crate::upgrade::accept_value;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use socket2::{Domain, Socket, Type};

@@ -1,8 +1,8 @@
 //! Frames made once and sent over and over, and what must come back for each.
 
+use crate::payload::{self, Random};
+use crate::setup::Deflate;
 use flate2::{Compress, Compression, FlushCompress};
-use fullduplex_bench::payload::{self, Random};
-use fullduplex_bench::setup::Deflate;
 
 /// How many different messages there are with compression.
 const COMPRESSED: usize = 500;

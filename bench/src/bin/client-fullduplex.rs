@@ -1,0 +1,48 @@
+//! fullduplex's client, through its ordinary API, with its defaults.
+
+use fullduplex::{Client, Message, WebSocket};
+use fullduplex_bench::client::{self, Task};
+use fullduplex_bench::setup::{Deflate, Error};
+
+struct Ours(WebSocket);
+
+impl client::Client for Ours {
+    type Message = Message;
+
+    // It gathers by itself.
+    const GATHERS: bool = false;
+
+    async fn open(task: &Task) -> Result<Self, Error> {
+        let (websocket, _response) = match task.setup.deflate {
+            Deflate::Off => fullduplex::connect(&task.url()).await?,
+            _ => {
+                let client = Client::builder().deflate(task.setup.deflate_config()).build()?;
+                client.connect(&task.url()).await?
+            }
+        };
+        Ok(Self(websocket))
+    }
+
+    fn message(payload: &[u8], text: bool) -> Message {
+        match text {
+            true => Message::text(String::from_utf8_lossy(payload).into_owned()),
+            false => Message::binary(payload.to_vec()),
+        }
+    }
+
+    async fn send(&mut self, message: &Message) -> Result<(), Error> {
+        Ok(self.0.send(message.clone()).await?)
+    }
+
+    async fn receive(
+        &mut self,
+        look: impl FnOnce(bool, &[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let message = self.0.next().await.ok_or("the server closed")??;
+        look(message.as_text().is_some(), message.as_bytes())
+    }
+}
+
+fn main() -> Result<(), Error> {
+    client::run::<Ours>()
+}

@@ -1,0 +1,265 @@
+//! Clients under test: what they are asked to do, and the conversation that they all have.
+//!
+//! A client keeps so many messages in flight on each of its connections, or opens one
+//! connection after the other, and holds each reply against its message. It says `mark` when
+//! the warm-up is over and again at the end, and waits each time until it is told to go on;
+//! the harness looks at its CPU meanwhile. Then it says what the run came to.
+
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::future::Future;
+use std::io::{self, BufRead};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::task::spawn_local;
+use tokio::time::{sleep, timeout};
+
+use crate::load::{AT_ONCE, Counts, Run, Times, Traffic, Window};
+use crate::setup::{Deflate, Error, Setup, ready};
+
+/// How often it is looked whether the run is over.
+const TICK: Duration = Duration::from_millis(5);
+
+/// How long a connection may take to open.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The words that a client is started with, beside those of [`Setup`]:
+/// `--server ADDRESS --warm-up MS --measured MS
+/// [--connections N --in-flight N --size BYTES [--text]]`; without connections, handshakes
+/// are what counts.
+#[derive(Clone, Debug)]
+pub struct Task {
+    pub server: SocketAddr,
+    pub setup: Setup,
+    pub times: Times,
+    pub connections: usize,
+    pub in_flight: u64,
+    size: usize,
+    text: bool,
+}
+
+impl Task {
+    fn from_args() -> Result<Self, Error> {
+        let words: Vec<String> = std::env::args().skip(1).collect();
+        let find = |name: &str| words.iter().position(|word| word == name);
+        let value = |name: &str| words.get(find(name)? + 1).map(String::as_str);
+        let number = |name: &str| value(name).unwrap_or("0").parse::<u64>();
+        let times = Times {
+            warm_up: Duration::from_millis(number("--warm-up")?),
+            measured: Duration::from_millis(number("--measured")?),
+        };
+        Ok(Self {
+            server: value("--server").unwrap_or_default().parse()?,
+            setup: Setup::from_args(),
+            times,
+            connections: number("--connections")? as usize,
+            in_flight: number("--in-flight")?,
+            size: number("--size")? as usize,
+            text: find("--text").is_some(),
+        })
+    }
+
+    pub fn url(&self) -> String {
+        format!("ws://{}/", self.server)
+    }
+
+    /// A socket for those that are to be given one.
+    pub async fn connect(&self) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(self.server).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    pub fn traffic(&self) -> Traffic {
+        Traffic::new(self.size, self.text, self.setup.deflate)
+    }
+
+    /// The message to begin with on a connection: with takeover the order matters, so all
+    /// begin with the first.
+    pub fn first(&self, connection: usize) -> usize {
+        if self.setup.deflate == Deflate::Off { connection } else { 0 }
+    }
+}
+
+/// A library's client: one connection.
+pub trait Client: Sized + 'static {
+    /// A message that is cheap to clone.
+    type Message: 'static;
+
+    /// Whether messages that wait already are taken first, and answered with one flush:
+    /// for those that don't gather by themselves and can. What is received must then be
+    /// cancel safe.
+    const GATHERS: bool;
+
+    fn open(task: &Task) -> impl Future<Output = Result<Self, Error>>;
+
+    fn message(payload: &[u8], text: bool) -> Self::Message;
+
+    /// Sends a message, or keeps it until `flush`.
+    fn send(&mut self, message: &Self::Message) -> impl Future<Output = Result<(), Error>>;
+
+    fn flush(&mut self) -> impl Future<Output = Result<(), Error>> {
+        async { Ok(()) }
+    }
+
+    /// Receives a message, and shows whether it is text, and its payload.
+    fn receive(
+        &mut self,
+        look: impl FnOnce(bool, &[u8]) -> Result<(), Error>,
+    ) -> impl Future<Output = Result<(), Error>>;
+}
+
+/// Runs a client of a library, each connection a task, on the one thread of a pinned process.
+pub fn run<C: Client>() -> Result<(), Error> {
+    run_with(|task| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let local = tokio::task::LocalSet::new();
+        local.block_on(&runtime, async {
+            match task.connections {
+                0 => handshakes::<C>(task).await,
+                _ => echoes::<C>(task).await,
+            }
+        })
+    })
+}
+
+/// Runs what is asked for, and says what it came to, or why it failed.
+pub fn run_with(work: impl FnOnce(Task) -> Result<Run, Error>) -> Result<(), Error> {
+    match Task::from_args().and_then(work) {
+        Ok(run) => println!("run {} {}", run.messages, run.seconds),
+        Err(why) => println!("{why}"),
+    }
+    Ok(())
+}
+
+/// Lets the harness look at the CPU that was used so far.
+pub fn mark() {
+    println!("mark");
+    // Where nobody is there any more, the process ends with its work.
+    let _ = io::stdin().lock().read_line(&mut String::new());
+}
+
+/// What the connections of a process share.
+#[derive(Default)]
+struct Shared {
+    messages: Cell<u64>,
+    failed: RefCell<Option<Error>>,
+}
+
+impl Shared {
+    /// Runs a connection that should never end.
+    fn spawn(self: &Rc<Self>, work: impl Future<Output = Result<Infallible, Error>> + 'static) {
+        let shared = self.clone();
+        spawn_local(async move {
+            let Err(why) = work.await;
+            *shared.failed.borrow_mut() = Some(why);
+        });
+    }
+
+    fn count(&self, messages: u64) {
+        self.messages.set(self.messages.get() + messages);
+    }
+
+    /// Waits until the run is over.
+    async fn finish(&self, times: Times, least: u64) -> Result<Run, Error> {
+        let mut window = Window::new(times, least, mark);
+        loop {
+            sleep(TICK).await;
+            if let Some(why) = self.failed.take() {
+                return Err(why);
+            }
+            let counts = Counts { messages: self.messages.get(), payload: 0 };
+            if let Some(run) = window.tick(counts)? {
+                return Ok(run);
+            }
+        }
+    }
+}
+
+async fn echoes<C: Client>(task: Task) -> Result<Run, Error> {
+    let shared = Rc::new(Shared::default());
+    let traffic = task.traffic();
+    let message = |payload: &Vec<u8>| C::message(payload, task.text);
+    let messages: Rc<Vec<_>> = Rc::new(traffic.payloads.iter().map(message).collect());
+    let traffic = Rc::new(traffic);
+    let mut clients = Vec::new();
+    for _ in 0..task.connections {
+        clients.push(timeout(PATIENCE, C::open(&task)).await??);
+    }
+    for (i, client) in clients.into_iter().enumerate() {
+        let next = task.first(i);
+        let (messages, traffic, shared_too) = (messages.clone(), traffic.clone(), shared.clone());
+        let talk = Talk { client, messages, traffic, next, expected: next, text: task.text };
+        shared.spawn(talk.run(task.in_flight, shared_too));
+    }
+    shared.finish(task.times, 2 * task.connections as u64).await
+}
+
+/// One connection's conversation.
+struct Talk<C: Client> {
+    client: C,
+    messages: Rc<Vec<C::Message>>,
+    traffic: Rc<Traffic>,
+    /// The message to send next.
+    next: usize,
+    /// That which must come next.
+    expected: usize,
+    text: bool,
+}
+
+impl<C: Client> Talk<C> {
+    async fn run(mut self, in_flight: u64, shared: Rc<Shared>) -> Result<Infallible, Error> {
+        self.say(in_flight).await?;
+        loop {
+            self.hear().await?;
+            let mut heard = 1;
+            while C::GATHERS && heard < in_flight {
+                match ready(self.hear()).await {
+                    Some(another) => another?,
+                    None => break,
+                }
+                heard += 1;
+            }
+            shared.count(heard);
+            self.say(heard).await?;
+        }
+    }
+
+    async fn say(&mut self, messages: u64) -> Result<(), Error> {
+        for _ in 0..messages {
+            let message = &self.messages[self.next % self.messages.len()];
+            self.client.send(message).await?;
+            self.next += 1;
+        }
+        self.client.flush().await
+    }
+
+    async fn hear(&mut self) -> Result<(), Error> {
+        let (expected, text) = (self.traffic.payload(self.expected), self.text);
+        self.client
+            .receive(|is_text, payload| match is_text == text && payload == expected {
+                true => Ok(()),
+                false => Err("a message came back otherwise".into()),
+            })
+            .await?;
+        self.expected += 1;
+        Ok(())
+    }
+}
+
+async fn handshakes<C: Client>(task: Task) -> Result<Run, Error> {
+    let shared = Rc::new(Shared::default());
+    for _ in 0..AT_ONCE {
+        let (task, shared_too) = (task.clone(), shared.clone());
+        shared.spawn(async move {
+            loop {
+                drop(C::open(&task).await?);
+                shared_too.count(1);
+            }
+        });
+    }
+    shared.finish(task.times, AT_ONCE as u64).await
+}

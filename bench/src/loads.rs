@@ -1,0 +1,110 @@
+//! Loads in processes of their own, a crowd each, as one process may not have files enough
+//! for very many connections.
+//!
+//! A load answers pings until it is told something: `open`, `count`, `ping` or `broadcast`,
+//! a line each. Its answer is a line of what it counts, or why it failed.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::process::{ChildStdin, ChildStdout, Stdio};
+use std::sync::mpsc::{self, TryRecvError};
+use std::thread;
+use std::time::Duration;
+
+use fullduplex_bench::setup::Deflate;
+
+use crate::Result;
+use crate::load::{Crowd, Target, Traffic};
+use crate::server::{LOAD, Process};
+
+/// The first word of the command of a load.
+pub const WORD: &str = "--crowd";
+/// How long all pongs, or all deliveries, may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a load attends to its connections before it looks for a command.
+const TURN: Duration = Duration::from_millis(10);
+
+/// A load, as the one that started it sees it.
+pub struct Load {
+    pub process: Process,
+    told: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+/// What a load has counted, or all together.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counted {
+    pub connections: u64,
+    /// Pings of the server that were answered.
+    pub pings: u64,
+}
+
+impl Load {
+    /// Starts a load that will open so many connections, from sources from this one on.
+    pub fn start(server: SocketAddr, source: usize, connections: usize) -> io::Result<Self> {
+        let words = [WORD.to_owned(), server.to_string(), source.to_string()];
+        let words = [&words[..], &[connections.to_string()]].concat();
+        let (mut process, stdout) =
+            Process::start(&std::env::current_exe()?, &words, Stdio::piped(), LOAD)?;
+        Ok(Self { told: process.stdin()?, process, answers: BufReader::new(stdout) })
+    }
+
+    fn answer(&mut self) -> Result<Counted> {
+        let mut line = String::new();
+        self.answers.read_line(&mut line)?;
+        let numbers: Option<Vec<u64>> =
+            line.split_whitespace().map(|word| word.parse().ok()).collect();
+        match numbers.as_deref() {
+            Some(&[connections, pings]) => Ok(Counted { connections, pings }),
+            _ => Err(format!("a load: {}", line.trim()).into()),
+        }
+    }
+}
+
+/// Tells all loads something at once, and waits for their answers.
+pub fn tell(loads: &mut [Load], word: &str) -> Result<Counted> {
+    for load in &mut *loads {
+        writeln!(load.told, "{word}")?;
+    }
+    let mut all = Counted::default();
+    for load in loads {
+        let one = load.answer()?;
+        all.connections += one.connections;
+        all.pings += one.pings;
+    }
+    Ok(all)
+}
+
+/// What a load does, to the end of its input.
+pub fn run(words: &[String]) -> Result<()> {
+    let [server, source, connections] = words else {
+        return Err("a load needs three words".into());
+    };
+    let target = Target { address: server.parse()?, deflate: Deflate::Off, tls: None, raw: false };
+    let traffic = Traffic::new(64, false, Deflate::Off);
+    let mut crowd = Crowd::with_sources(source.parse()?)?;
+    let connections = connections.parse()?;
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        for line in io::stdin().lines().map_while(io::Result::ok) {
+            let _ = tell.send(line);
+        }
+    });
+    loop {
+        let done = match told.try_recv() {
+            Ok(word) => match word.as_str() {
+                "open" => crowd.open(&target, connections),
+                "ping" => crowd.ping_all(PATIENCE),
+                "broadcast" => crowd.broadcast(&traffic, PATIENCE),
+                _ => Ok(()),
+            }
+            .map(|()| println!("{} {}", crowd.connections(), crowd.pings)),
+            Err(TryRecvError::Empty) => crowd.attend(TURN),
+            Err(TryRecvError::Disconnected) => return Ok(()),
+        };
+        if let Err(why) = done {
+            println!("{why}");
+            return Err(why.into());
+        }
+    }
+}
