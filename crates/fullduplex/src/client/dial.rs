@@ -120,7 +120,9 @@ impl Dialer {
             async move { open(address, &options).await }
         };
         let tcp = race(host, addresses, attempt).await?;
-        if let Ok(to) = tcp.peer_addr() {
+        if self.steps.are_told()
+            && let Ok(to) = tcp.peer_addr()
+        {
             self.steps.tell(&Step::Tcp { to, from: tcp.local_addr().ok() });
         }
         Ok(tcp.into())
@@ -209,7 +211,9 @@ async fn open(address: SocketAddr, options: &SocketOptions) -> io::Result<TcpStr
         socket.bind((local, 0).into())?;
     }
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    socket.bind_device(options.interface.as_deref().map(str::as_bytes))?;
+    if let Some(interface) = &options.interface {
+        socket.bind_device(Some(interface.as_bytes()))?;
+    }
     let limit = options.attempt_timeout;
     let stream = timeout(limit, socket.connect(address)).await.map_err(|_| options.late())??;
     stream.set_nodelay(options.nodelay)?;

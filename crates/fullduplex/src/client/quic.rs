@@ -131,7 +131,9 @@ fn bind(address: SocketAddr, options: &SocketOptions) -> io::Result<std::net::Ud
         Ipv6Addr::UNSPECIFIED.into()
     };
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    socket.bind_device(options.interface.as_deref().map(str::as_bytes))?;
+    if let Some(interface) = &options.interface {
+        socket.bind_device(Some(interface.as_bytes()))?;
+    }
     socket.bind(&SocketAddr::from((options.local_address.unwrap_or(any), 0)).into())?;
     Ok(socket.into())
 }

@@ -81,6 +81,11 @@ pub(super) struct Steps(pub(super) Option<Arc<OnStep>>);
 type OnStep = dyn Fn(&Step<'_>) + Send + Sync;
 
 impl Steps {
+    /// Whether somebody listens.
+    pub(super) fn are_told(&self) -> bool {
+        self.0.is_some()
+    }
+
     pub(super) fn tell(&self, step: &Step<'_>) {
         if let Some(tell) = &self.0 {
             tell(step);
