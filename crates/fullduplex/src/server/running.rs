@@ -294,7 +294,9 @@ async fn accept(listener: Listener, context: Arc<Context>) {
             Ok(place) => {
                 let (ticket, full) = context.shared.in_flight.enter();
                 let accepted = Accepted { stream, peer, ticket, place };
-                tokio::spawn(connection::serve(context.clone(), accepted));
+                // A task's own memory is aligned, which costs more than a box for so large a future.
+                let opening = Box::pin(connection::serve(context.clone(), accepted));
+                tokio::spawn(opening);
                 if full {
                     // Those that give way go before more come.
                     tokio::task::yield_now().await;
