@@ -112,9 +112,11 @@ pub fn heading(rounds: usize, quick: bool) -> Value {
     let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default().trim().to_owned();
     let cpuinfo = read("/proc/cpuinfo");
     let cpu = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
+    // Of the machine: this process itself is pinned to one.
+    let cores = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
     json!({
         "cpu": cpu.unwrap_or("unknown"),
-        "cores": std::thread::available_parallelism().map_or(1, usize::from),
+        "cores": cores,
         "kernel": read("/proc/sys/kernel/osrelease"),
         "rounds": rounds,
         "quick": quick,
