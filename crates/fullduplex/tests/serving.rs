@@ -8,6 +8,7 @@ mod common;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -411,6 +412,26 @@ async fn a_panic_ends_one_connection_with_1011() {
     assert_eq!(bad.close_info().unwrap().code(), CloseCode::INTERNAL_ERROR);
     say(&mut good, "still here").await;
     assert_eq!(handle.stats().panics, 1);
+}
+
+#[tokio::test]
+async fn so_does_one_before_the_handler_has_a_future() {
+    let server = Server::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", server.local_addr().unwrap());
+    let handle = server.handle();
+    let is_first = AtomicBool::new(true);
+    tokio::spawn(server.serve(move |websocket| {
+        assert!(!is_first.swap(false, Ordering::SeqCst), "as asked for");
+        echo(websocket)
+    }));
+    let client = client(Version::Http1);
+    let (mut bad, _) = client.connect(&url).await.unwrap();
+    assert!(bad.next().await.is_none());
+    assert_eq!(bad.close_info().unwrap().code(), CloseCode::INTERNAL_ERROR);
+    let (mut good, _) = client.connect(&url).await.unwrap();
+    say(&mut good, "still here").await;
+    assert_eq!(handle.stats().panics, 1);
+    assert_eq!(handle.websockets(), 1);
 }
 
 struct PanickingPage(bool);

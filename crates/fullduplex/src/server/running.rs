@@ -294,7 +294,7 @@ async fn accept(listener: Listener, context: Arc<Context>) {
             Ok(place) => {
                 let (ticket, full) = context.shared.in_flight.enter();
                 let accepted = Accepted { stream, peer, ticket, place };
-                // A task's own memory is aligned, which costs more than a box for so large a future.
+                // For so large a future a box costs less than a task's own, aligned memory.
                 let opening = Box::pin(connection::serve(context.clone(), accepted));
                 tokio::spawn(opening);
                 if full {

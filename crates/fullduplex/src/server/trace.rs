@@ -24,6 +24,11 @@ mod on {
         debug_span!("websocket", client, path, version = ?request.version())
     }
 
+    /// Calls something inside a span.
+    pub(crate) fn within<T>(span: &Span, call: impl FnOnce() -> T) -> T {
+        span.in_scope(call)
+    }
+
     /// Has a future run inside a span.
     pub(crate) fn inside<F: Future>(span: Span, future: F) -> impl Future<Output = F::Output> {
         tracing::Instrument::instrument(future, span)
@@ -85,6 +90,10 @@ mod off {
 
     pub(crate) fn span(_: &Request<()>) -> Span {
         Span
+    }
+
+    pub(crate) fn within<T>(_: &Span, call: impl FnOnce() -> T) -> T {
+        call()
     }
 
     pub(crate) fn inside<F>(_: Span, future: F) -> F {
