@@ -78,8 +78,13 @@ impl InFlight {
         let NoSlot::Total(_) = refused else { return };
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         drop_done(&mut queue);
-        if queue.front().is_some_and(|(_, since)| since.elapsed() > HONEST) {
-            evict_oldest(&mut queue);
+        // It is held while its age is looked at, so that no younger one goes in its place.
+        if let Some((oldest, since)) = queue.front()
+            && let Some(oldest) = oldest.upgrade()
+            && since.elapsed() > HONEST
+        {
+            oldest.notify_one();
+            queue.pop_front();
         }
     }
 
