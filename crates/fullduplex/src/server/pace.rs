@@ -12,9 +12,9 @@ use super::ServerLimits;
 use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
 
-/// What an answer's peer is allowed. For each `least` bytes that it takes it may keep us waiting
-/// for `stall_timeout` in all, however many waits that are; one byte does not buy it the next
-/// wait.
+/// What a peer is allowed that takes an answer, or sends a request. For each `least` bytes that
+/// move it may keep us waiting for `stall_timeout` in all, however many waits that are; where
+/// they are more than one, one byte does not buy it the next wait.
 #[derive(Debug)]
 pub(crate) struct Pace {
     stall_timeout: Duration,
