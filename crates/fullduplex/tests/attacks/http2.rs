@@ -46,12 +46,10 @@ fn streams_that_are_reset_while_they_are_answered() {
             let reset = frame(RST_STREAM, 0, stream, &[0, 0, 0, 8]);
             let asked = socket.write_all(&asks).map(|()| {
                 // So that it has come to the handler, where there is room for it.
-                let until = Instant::now() + Duration::from_secs(1);
+                let until = Instant::now() + Duration::from_secs(10);
                 thread::sleep(Duration::from_millis(1));
-                while most < 200 && Instant::now() < until {
-                    if field.handlers.load(Ordering::SeqCst) > most {
-                        break;
-                    }
+                while most < 200 && field.handlers.load(Ordering::SeqCst) <= most {
+                    assert!(Instant::now() < until, "{most} handlers, and no more");
                     thread::sleep(Duration::from_millis(1));
                 }
             });
@@ -65,7 +63,7 @@ fn streams_that_are_reset_while_they_are_answered() {
         let refused = refused.iter().filter(|f| f.kind == RST_STREAM && f.payload == REFUSED);
         println!("    {most} handlers at most, {} refused", refused.count());
         // Twice `max_streams`, and the siblings.
-        assert!((20..=210).contains(&most), "{most}");
+        assert!((200..=210).contains(&most), "{most}");
         field.release.notify_waiters();
         (1, 0)
     });
