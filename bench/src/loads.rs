@@ -64,7 +64,10 @@ impl Load {
 /// Tells all loads something at once, and waits for their answers.
 pub fn tell(loads: &mut [Load], word: &str) -> Result<Counted> {
     for load in &mut *loads {
-        writeln!(load.told, "{word}")?;
+        if writeln!(load.told, "{word}").is_err() {
+            // It has ended, and said why.
+            load.answer()?;
+        }
     }
     let mut all = Counted::default();
     for load in loads {

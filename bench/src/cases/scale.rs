@@ -53,8 +53,7 @@ pub(super) fn run(case: &Case, bench: &Bench) -> Result<Table> {
         column("broadcast s", 2),
         column("its CPU s  ", 2),
     ];
-    let what = format!("{}: {}", case.what, processes.told);
-    Ok(Table { name: case.name, what, columns, rows })
+    Ok(Table { name: case.name, what: case.what.into(), columns, rows })
 }
 
 /// How many servers there are, and how many connections to each but the last, which takes
