@@ -99,7 +99,7 @@ impl Options {
 
     fn shorten(&mut self) {
         self.quick = true;
-        self.rounds = 2;
+        self.rounds = 1;
         self.times.warm_up = Duration::from_millis(50);
         self.times.measured = Duration::from_millis(120);
         self.connections = 2000;
