@@ -59,14 +59,17 @@ impl InFlight {
     pub(crate) fn enter(&self) -> (Ticket, bool) {
         let ticket = Ticket { evicted: Arc::new(Notify::new()), count: self.count.clone() };
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        drop_done(&mut queue);
+        // Most are done in the order in which they came.
+        while queue.front().is_some_and(|(entry, _)| entry.strong_count() == 0) {
+            queue.pop_front();
+        }
         if queue.len() > self.limit().saturating_mul(2) {
             queue.retain(|(entry, _)| entry.strong_count() > 0);
         }
         queue.push_back((Arc::downgrade(&ticket.evicted), Instant::now()));
         let full = self.count.fetch_add(1, Ordering::Relaxed) >= self.limit();
         if full {
-            evict_oldest(&mut queue);
+            evict_oldest(&mut queue, |_| true);
         }
         (ticket, full)
     }
@@ -77,36 +80,28 @@ impl InFlight {
     pub(crate) fn make_way_for(&self, refused: NoSlot) {
         let NoSlot::Total(_) = refused else { return };
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        drop_done(&mut queue);
-        // It is held while its age is looked at, so that no younger one goes in its place.
-        if let Some((oldest, since)) = queue.front()
-            && let Some(oldest) = oldest.upgrade()
-            && since.elapsed() > HONEST
-        {
-            oldest.notify_one();
-            queue.pop_front();
-        }
+        evict_oldest(&mut queue, |since| since.elapsed() > HONEST);
     }
 
     /// Makes some of the oldest give way: one in eight, and one at least.
     pub(crate) fn make_room(&self) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..self.count.load(Ordering::Relaxed).div_ceil(8) {
-            evict_oldest(&mut queue);
+            evict_oldest(&mut queue, |_| true);
         }
     }
 }
 
-/// Most are done in the order in which they came.
-fn drop_done(queue: &mut Queue) {
-    while queue.front().is_some_and(|(entry, _)| entry.strong_count() == 0) {
+/// Makes the oldest that is not done give way, if it may by the time when it came.
+fn evict_oldest(queue: &mut Queue, may: impl Fn(&Instant) -> bool) {
+    while let Some((oldest, since)) = queue.front() {
+        // Held while its time is looked at, so that no younger one goes in its place.
+        let oldest = oldest.upgrade();
+        if oldest.is_some() && !may(since) {
+            return;
+        }
         queue.pop_front();
-    }
-}
-
-fn evict_oldest(queue: &mut Queue) {
-    while let Some((oldest, _)) = queue.pop_front() {
-        if let Some(oldest) = oldest.upgrade() {
+        if let Some(oldest) = oldest {
             // Kept until it is looked at.
             oldest.notify_one();
             return;
