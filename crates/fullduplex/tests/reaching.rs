@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{direct, switching};
+use common::{direct, echo, say, switching};
 use fullduplex::client::{BoxFuture, Connect, CookieJar, Proxy, Resolve, SocketOptions};
 use fullduplex::server::{Server, accept};
 use fullduplex::{Cause, Client, ClientBuilder, Error, ErrorKind, HandshakeLimits, NetStream};
@@ -180,6 +180,22 @@ async fn the_address_that_answers_is_taken() {
         SocketOptions { local_address: Some("::1".parse().unwrap()), ..SocketOptions::default() };
     let builder = direct().resolver(Fixed(vec![good])).socket(socket);
     assert_eq!(fails(builder, "ws://many.example/").await.kind(), ErrorKind::Resolve);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_interface_can_be_chosen() {
+    let server = Server::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", server.local_addr().unwrap());
+    tokio::spawn(server.serve(echo));
+    let through = |name: &str| {
+        let interface = Some(name.to_owned());
+        direct().socket(SocketOptions { interface, ..SocketOptions::default() })
+    };
+    let (mut websocket, _) = through("lo").build().unwrap().connect(&url).await.unwrap();
+    say(&mut websocket, "through lo").await;
+    let error = fails(through("no-such-one"), &url).await;
+    assert_eq!(error.kind(), ErrorKind::Io, "{error}");
 }
 
 #[tokio::test]

@@ -75,6 +75,20 @@ impl SocketOptions {
         let limit = self.attempt_timeout;
         io::Error::new(io::ErrorKind::TimedOut, format!("attempt_timeout ({limit:?})"))
     }
+
+    /// Has a socket use the interface, if one is set.
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android")),
+        allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "as on Linux")
+    )]
+    pub(super) fn bind_interface(&self, socket: &socket2::Socket) -> io::Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Some(interface) = &self.interface {
+            return socket.bind_device(Some(interface.as_bytes()));
+        }
+        let _ = socket;
+        Ok(())
+    }
 }
 
 /// All that decides how a host is reached.
@@ -210,10 +224,7 @@ async fn open(address: SocketAddr, options: &SocketOptions) -> io::Result<TcpStr
     if let Some(local) = options.local_address {
         socket.bind((local, 0).into())?;
     }
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    if let Some(interface) = &options.interface {
-        socket.bind_device(Some(interface.as_bytes()))?;
-    }
+    options.bind_interface(&SockRef::from(&socket))?;
     let limit = options.attempt_timeout;
     let stream = timeout(limit, socket.connect(address)).await.map_err(|_| options.late())??;
     stream.set_nodelay(options.nodelay)?;

@@ -130,10 +130,7 @@ fn bind(address: SocketAddr, options: &SocketOptions) -> io::Result<std::net::Ud
         socket.set_only_v6(true)?;
         Ipv6Addr::UNSPECIFIED.into()
     };
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    if let Some(interface) = &options.interface {
-        socket.bind_device(Some(interface.as_bytes()))?;
-    }
+    options.bind_interface(&socket)?;
     socket.bind(&SocketAddr::from((options.local_address.unwrap_or(any), 0)).into())?;
     Ok(socket.into())
 }
