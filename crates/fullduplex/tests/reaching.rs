@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{direct, echo, say, switching};
+use common::{direct, switching};
 use fullduplex::client::{BoxFuture, Connect, CookieJar, Proxy, Resolve, SocketOptions};
 use fullduplex::server::{Server, accept};
 use fullduplex::{Cause, Client, ClientBuilder, Error, ErrorKind, HandshakeLimits, NetStream};
@@ -187,13 +187,13 @@ async fn the_address_that_answers_is_taken() {
 async fn an_interface_can_be_chosen() {
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", server.local_addr().unwrap());
-    tokio::spawn(server.serve(echo));
+    tokio::spawn(server.serve(common::echo));
     let through = |name: &str| {
         let interface = Some(name.to_owned());
         direct().socket(SocketOptions { interface, ..SocketOptions::default() })
     };
     let (mut websocket, _) = through("lo").build().unwrap().connect(&url).await.unwrap();
-    say(&mut websocket, "through lo").await;
+    common::say(&mut websocket, "through lo").await;
     let error = fails(through("no-such-one"), &url).await;
     assert_eq!(error.kind(), ErrorKind::Io, "{error}");
 }
