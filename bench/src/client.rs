@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
@@ -110,6 +111,57 @@ pub trait Client: Sized + 'static {
         &mut self,
         look: impl FnOnce(bool, &[u8]) -> Result<(), Error>,
     ) -> impl Future<Output = Result<(), Error>>;
+}
+
+/// A library whose connection is a `Stream` and a `Sink`: messages are fed to it, and flushed.
+pub trait Sinks: Sized + 'static {
+    type Socket: Stream + Sink<Self::Message, Error: Into<Error>> + Unpin + 'static;
+    /// A message that is cheap to clone.
+    type Message: Clone + 'static;
+
+    fn open(task: &Task) -> impl Future<Output = Result<Self::Socket, Error>>;
+
+    fn message(payload: &[u8], text: bool) -> Self::Message;
+
+    /// The message of what was received.
+    fn received(item: <Self::Socket as Stream>::Item) -> Result<Self::Message, Error>;
+
+    /// Whether a message is text, and its payload; none for a control frame.
+    fn look(message: &Self::Message) -> Option<(bool, &[u8])>;
+}
+
+/// The client of such a library.
+pub struct Gathering<S: Sinks>(S::Socket);
+
+impl<S: Sinks> Client for Gathering<S> {
+    type Message = S::Message;
+
+    const GATHERS: bool = true;
+
+    async fn open(task: &Task) -> Result<Self, Error> {
+        Ok(Self(S::open(task).await?))
+    }
+
+    fn message(payload: &[u8], text: bool) -> S::Message {
+        S::message(payload, text)
+    }
+
+    async fn send(&mut self, message: &S::Message) -> Result<(), Error> {
+        self.0.feed(message.clone()).await.map_err(Into::into)
+    }
+
+    async fn flush(&mut self) -> Result<(), Error> {
+        self.0.flush().await.map_err(Into::into)
+    }
+
+    async fn receive(
+        &mut self,
+        look: impl FnOnce(bool, &[u8]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let message = S::received(self.0.next().await.ok_or("the server closed")?)?;
+        let (is_text, payload) = S::look(&message).ok_or("a control frame")?;
+        look(is_text, payload)
+    }
 }
 
 /// Runs a client of a library, each connection a task, on the one thread of a pinned process.

@@ -4,5 +4,6 @@ pub mod client;
 pub mod floor;
 pub mod load;
 pub mod payload;
+pub mod settings;
 pub mod setup;
 pub mod upgrade;

@@ -2,24 +2,21 @@
 
 use bytes::Bytes;
 use fullduplex_bench::client::{self, Task};
-use fullduplex_bench::setup::{Error, MAX_MESSAGE};
-use futures_util::{SinkExt, StreamExt};
+use fullduplex_bench::settings;
+use fullduplex_bench::setup::Error;
 use sockudo_ws::client::WebSocketClient;
-use sockudo_ws::{Config, Http1, Message, Stream, WebSocketStream};
+use sockudo_ws::{Http1, Message, Stream, WebSocketStream};
 
-struct Sockudo(WebSocketStream<Stream<Http1>>);
+struct Sockudo;
 
-impl client::Client for Sockudo {
+impl client::Sinks for Sockudo {
+    type Socket = WebSocketStream<Stream<Http1>>;
     type Message = Message;
 
-    const GATHERS: bool = true;
-
-    async fn open(task: &Task) -> Result<Self, Error> {
-        let config =
-            Config::builder().max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE).build();
-        let client = WebSocketClient::<Http1>::new(config);
+    async fn open(task: &Task) -> Result<Self::Socket, Error> {
+        let client = WebSocketClient::<Http1>::new(settings::sockudo());
         let (ws, _handshake) = client.connect_to_url(&task.url(), None).await?;
-        Ok(Self(ws))
+        Ok(ws)
     }
 
     fn message(payload: &[u8], text: bool) -> Message {
@@ -27,26 +24,19 @@ impl client::Client for Sockudo {
         if text { Message::Text(payload) } else { Message::Binary(payload) }
     }
 
-    async fn send(&mut self, message: &Message) -> Result<(), Error> {
-        Ok(self.0.feed(message.clone()).await?)
+    fn received(item: Result<Message, sockudo_ws::Error>) -> Result<Message, Error> {
+        Ok(item?)
     }
 
-    async fn flush(&mut self) -> Result<(), Error> {
-        Ok(self.0.flush().await?)
-    }
-
-    async fn receive(
-        &mut self,
-        look: impl FnOnce(bool, &[u8]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        match self.0.next().await.ok_or("the server closed")?? {
-            Message::Text(text) => look(true, &text),
-            Message::Binary(bytes) => look(false, &bytes),
-            other => Err(format!("{other:?}").into()),
+    fn look(message: &Message) -> Option<(bool, &[u8])> {
+        match message {
+            Message::Text(text) => Some((true, text)),
+            Message::Binary(bytes) => Some((false, bytes)),
+            _ => None,
         }
     }
 }
 
 fn main() -> Result<(), Error> {
-    client::run::<Sockudo>()
+    client::run::<client::Gathering<Sockudo>>()
 }

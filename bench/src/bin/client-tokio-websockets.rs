@@ -3,24 +3,22 @@
 
 use fullduplex_bench::client::{self, Task};
 use fullduplex_bench::setup::Error;
-use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio_websockets::{ClientBuilder, Config, Limits, Message, WebSocketStream};
 
-struct TokioWebsockets(WebSocketStream<TcpStream>);
+struct TokioWebsockets;
 
-impl client::Client for TokioWebsockets {
+impl client::Sinks for TokioWebsockets {
+    type Socket = WebSocketStream<TcpStream>;
     type Message = Message;
 
-    const GATHERS: bool = true;
-
-    async fn open(task: &Task) -> Result<Self, Error> {
+    async fn open(task: &Task) -> Result<Self::Socket, Error> {
         let client = ClientBuilder::new()
             .uri(&task.url())?
             .config(Config::default().frame_size(usize::MAX))
             .limits(Limits::unlimited());
         let (ws, _response) = client.connect_on(task.connect().await?).await?;
-        Ok(Self(ws))
+        Ok(ws)
     }
 
     fn message(payload: &[u8], text: bool) -> Message {
@@ -30,23 +28,15 @@ impl client::Client for TokioWebsockets {
         }
     }
 
-    async fn send(&mut self, message: &Message) -> Result<(), Error> {
-        Ok(self.0.feed(message.clone()).await?)
+    fn received(item: Result<Message, tokio_websockets::Error>) -> Result<Message, Error> {
+        Ok(item?)
     }
 
-    async fn flush(&mut self) -> Result<(), Error> {
-        Ok(self.0.flush().await?)
-    }
-
-    async fn receive(
-        &mut self,
-        look: impl FnOnce(bool, &[u8]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let message = self.0.next().await.ok_or("the server closed")??;
-        look(message.is_text(), message.as_payload())
+    fn look(message: &Message) -> Option<(bool, &[u8])> {
+        Some((message.is_text(), message.as_payload()))
     }
 }
 
 fn main() -> Result<(), Error> {
-    client::run::<TokioWebsockets>()
+    client::run::<client::Gathering<TokioWebsockets>>()
 }

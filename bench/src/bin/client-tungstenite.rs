@@ -3,21 +3,19 @@
 
 use fullduplex_bench::client::{self, Task};
 use fullduplex_bench::setup::Error;
-use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
-struct Tungstenite(WebSocketStream<MaybeTlsStream<TcpStream>>);
+struct Tungstenite;
 
-impl client::Client for Tungstenite {
+impl client::Sinks for Tungstenite {
+    type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
     type Message = Message;
 
-    const GATHERS: bool = true;
-
-    async fn open(task: &Task) -> Result<Self, Error> {
+    async fn open(task: &Task) -> Result<Self::Socket, Error> {
         let (ws, _response) = connect_async_with_config(task.url(), None, true).await?;
-        Ok(Self(ws))
+        Ok(ws)
     }
 
     fn message(payload: &[u8], text: bool) -> Message {
@@ -27,26 +25,19 @@ impl client::Client for Tungstenite {
         }
     }
 
-    async fn send(&mut self, message: &Message) -> Result<(), Error> {
-        Ok(self.0.feed(message.clone()).await?)
+    fn received(item: Result<Message, tungstenite::Error>) -> Result<Message, Error> {
+        Ok(item?)
     }
 
-    async fn flush(&mut self) -> Result<(), Error> {
-        Ok(self.0.flush().await?)
-    }
-
-    async fn receive(
-        &mut self,
-        look: impl FnOnce(bool, &[u8]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        match self.0.next().await.ok_or("the server closed")?? {
-            Message::Text(text) => look(true, text.as_bytes()),
-            Message::Binary(bytes) => look(false, &bytes),
-            other => Err(format!("{other:?}").into()),
+    fn look(message: &Message) -> Option<(bool, &[u8])> {
+        match message {
+            Message::Text(text) => Some((true, text.as_bytes())),
+            Message::Binary(bytes) => Some((false, bytes)),
+            _ => None,
         }
     }
 }
 
 fn main() -> Result<(), Error> {
-    client::run::<Tungstenite>()
+    client::run::<client::Gathering<Tungstenite>>()
 }

@@ -2,39 +2,19 @@
 
 use bytes::Bytes;
 use fullduplex_bench::client::{self, Task};
-use fullduplex_bench::setup::{Deflate, Error, MAX_MESSAGE};
-use futures_util::{SinkExt, StreamExt};
-use yawc::{CompressionLevel, Frame, OpCode, Options, TcpWebSocket, WebSocket};
+use fullduplex_bench::settings;
+use fullduplex_bench::setup::Error;
+use yawc::{Frame, OpCode, TcpWebSocket, WebSocket};
 
-struct Yawc(TcpWebSocket);
+struct Yawc;
 
-fn options(deflate: Deflate) -> Options {
-    let options = Options::default()
-        .with_limits(MAX_MESSAGE, 2 * MAX_MESSAGE)
-        .with_read_buffer_capacity(128 << 10)
-        .with_backpressure_boundary(64 << 10)
-        .with_utf8()
-        .with_no_delay();
-    match deflate {
-        Deflate::Off => options.without_compression(),
-        Deflate::Shared => options
-            .with_compression_level(CompressionLevel::default())
-            .server_no_context_takeover()
-            .client_no_context_takeover(),
-        Deflate::Dedicated | Deflate::Balanced => {
-            options.with_compression_level(CompressionLevel::default())
-        }
-    }
-}
-
-impl client::Client for Yawc {
+impl client::Sinks for Yawc {
+    type Socket = TcpWebSocket;
     type Message = Frame;
 
-    const GATHERS: bool = true;
-
-    async fn open(task: &Task) -> Result<Self, Error> {
+    async fn open(task: &Task) -> Result<Self::Socket, Error> {
         let connect = WebSocket::connect(task.url().parse()?);
-        Ok(Self(connect.with_options(options(task.setup.deflate)).await?))
+        Ok(connect.with_options(settings::yawc(task.setup.deflate).with_no_delay()).await?)
     }
 
     fn message(payload: &[u8], text: bool) -> Frame {
@@ -42,27 +22,19 @@ impl client::Client for Yawc {
         if text { Frame::text(payload) } else { Frame::binary(payload) }
     }
 
-    async fn send(&mut self, message: &Frame) -> Result<(), Error> {
-        Ok(self.0.feed(message.clone()).await?)
+    fn received(item: Frame) -> Result<Frame, Error> {
+        Ok(item)
     }
 
-    async fn flush(&mut self) -> Result<(), Error> {
-        Ok(self.0.flush().await?)
-    }
-
-    async fn receive(
-        &mut self,
-        look: impl FnOnce(bool, &[u8]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let frame = self.0.next().await.ok_or("the server closed")?;
+    fn look(frame: &Frame) -> Option<(bool, &[u8])> {
         match frame.opcode() {
-            OpCode::Text => look(true, frame.payload()),
-            OpCode::Binary => look(false, frame.payload()),
-            other => Err(format!("{other:?}").into()),
+            OpCode::Text => Some((true, frame.payload())),
+            OpCode::Binary => Some((false, frame.payload())),
+            _ => None,
         }
     }
 }
 
 fn main() -> Result<(), Error> {
-    client::run::<Yawc>()
+    client::run::<client::Gathering<Yawc>>()
 }

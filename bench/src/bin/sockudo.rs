@@ -2,10 +2,11 @@
 //! there is no more input.
 
 use bytes::{Bytes, BytesMut};
-use fullduplex_bench::setup::{self, Deflate, Error, MAX_MESSAGE, Setup};
+use fullduplex_bench::settings;
+use fullduplex_bench::setup::{self, Deflate, Error, Setup};
 use sockudo_ws::deflate::DeflateConfig;
 use sockudo_ws::handshake::{build_response, generate_accept_key, parse_request};
-use sockudo_ws::{CompressedWebSocketStream, Config, Message, WebSocketStream};
+use sockudo_ws::{CompressedWebSocketStream, Message, WebSocketStream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -30,8 +31,7 @@ async fn serve(mut stream: TcpStream, deflate: Deflate, cork: bool) -> Result<()
         }
     };
     let Some(leftover) = upgrade(&mut stream, extension).await? else { return Ok(()) };
-    let config =
-        Config::builder().max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE).build();
+    let config = settings::sockudo();
     let is_data = |m: &Message| matches!(m, Message::Text(_) | Message::Binary(_));
     match settings {
         Some(settings) => {

@@ -1,7 +1,7 @@
-//! yawc, with the buffers of the benchmarks in its README (128 KiB to read, 64 KiB of
-//! backpressure). `--cork` is what they do: ready messages are answered together.
+//! yawc. `--cork` is what the benchmarks in its README do: ready messages are answered together.
 
-use fullduplex_bench::setup::{self, Deflate, Error, MAX_MESSAGE, Setup};
+use fullduplex_bench::settings;
+use fullduplex_bench::setup::{self, Error, Setup};
 use futures_util::StreamExt;
 use http_body_util::Empty;
 use hyper::body::{Bytes, Incoming};
@@ -10,25 +10,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use yawc::frame::Frame;
-use yawc::{CompressionLevel, OpCode, Options, WebSocket};
-
-fn options(deflate: Deflate) -> Options {
-    let options = Options::default()
-        .with_limits(MAX_MESSAGE, 2 * MAX_MESSAGE)
-        .with_read_buffer_capacity(128 << 10)
-        .with_backpressure_boundary(64 << 10)
-        .with_utf8();
-    match deflate {
-        Deflate::Off => options.without_compression(),
-        Deflate::Shared => options
-            .with_compression_level(CompressionLevel::default())
-            .server_no_context_takeover()
-            .client_no_context_takeover(),
-        Deflate::Dedicated | Deflate::Balanced => {
-            options.with_compression_level(CompressionLevel::default())
-        }
-    }
-}
+use yawc::{OpCode, WebSocket};
 
 fn main() -> Result<(), Error> {
     let setup = Setup::from_args();
@@ -47,7 +29,7 @@ async fn open(
     setup: Setup,
 ) -> Result<Response<Empty<Bytes>>, yawc::WebSocketError> {
     let (response, upgraded) =
-        WebSocket::upgrade_with_options(&mut request, options(setup.deflate))?;
+        WebSocket::upgrade_with_options(&mut request, settings::yawc(setup.deflate))?;
     tokio::task::spawn_local(async move {
         let is_data = |frame: &Frame| matches!(frame.opcode(), OpCode::Text | OpCode::Binary);
         let ws = upgraded.await?.map(Ok::<_, yawc::WebSocketError>);
