@@ -2,12 +2,14 @@
 //! own, gathers all that a read gave cause for in one write, and checks no more of the
 //! replies than that they are what was sent.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 
 use fullduplex_bench::client::{Task, mark, run_with};
 use fullduplex_bench::floor::{write_masked, write_masked_header};
 use fullduplex_bench::load::target::Stream;
-use fullduplex_bench::load::{AT_ONCE, Counts, Replies, Run, Target, Traffic, Window, handshakes};
+use fullduplex_bench::load::{
+    AT_ONCE, Counts, Replies, Run, Target, Traffic, Window, handshakes, write_out,
+};
 use fullduplex_bench::payload::Random;
 use fullduplex_bench::setup::Error;
 use mio::{Events, Interest, Poll, Token};
@@ -81,16 +83,7 @@ impl Link {
     /// Writes what the socket takes.
     fn write(&mut self, traffic: &Traffic, random: &mut Random) -> io::Result<()> {
         loop {
-            while self.sent < self.out.len() {
-                match self.stream.write(&self.out[self.sent..]) {
-                    Ok(len) => self.sent += len,
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                    Err(error) => return Err(error),
-                }
-            }
-            self.out.clear();
-            self.sent = 0;
-            if self.due == 0 {
+            if !write_out(&mut self.stream, &mut self.out, &mut self.sent)? || self.due == 0 {
                 return Ok(());
             }
             while self.due > 0 && self.out.len() < AT_MOST {

@@ -9,6 +9,20 @@ use super::target::{Stream, Target};
 use super::traffic::Traffic;
 use super::{Counts, wrong};
 
+/// Writes what waits behind `sent`, and gives whether all has left: then there is room again.
+pub fn write_out(stream: &mut impl Write, out: &mut Vec<u8>, sent: &mut usize) -> io::Result<bool> {
+    while *sent < out.len() {
+        match stream.write(&out[*sent..]) {
+            Ok(len) => *sent += len,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    out.clear();
+    *sent = 0;
+    Ok(true)
+}
+
 pub struct Link {
     stream: Stream,
     replies: Replies,
@@ -44,15 +58,9 @@ impl Link {
 
     /// Writes what the socket takes.
     pub fn write(&mut self) -> io::Result<()> {
-        while self.sent < self.out.len() {
-            match self.stream.write(&self.out[self.sent..]) {
-                Ok(len) => self.sent += len,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
+        if !write_out(&mut self.stream, &mut self.out, &mut self.sent)? {
+            return Ok(());
         }
-        self.out.clear();
-        self.sent = 0;
         match self.stream.flush() {
             Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
             _ => Ok(()),

@@ -16,6 +16,7 @@ mod window;
 pub use closed::closed_loop;
 pub use crowd::{A_SOURCE, Crowd};
 pub use handshakes::handshakes;
+pub use link::write_out;
 pub use one_by_one::one_by_one;
 pub use open_loop::open_loop;
 pub use replies::Replies;
