@@ -44,7 +44,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: Options) -> Result<()> {
-    let mut peers = peers::all(&options.levels);
+    let mut peers = peers::all(&options.levels, &options.builds);
     if options.list {
         list(&peers);
         return Ok(());

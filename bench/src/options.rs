@@ -22,6 +22,8 @@ cargo run --release --manifest-path bench/Cargo.toml -- [CASE…] [OPTION…]
                      system's limit of open files have room for)
   --idle N           connections in case f (default 10000)
   --level N          ours also with this level of compression (may be repeated)
+  --build FILE       beside it another build of our server, such as one of before a change
+                     (may be repeated)
   --json FILE        the figures as JSON
   --markdown FILE    the tables as Markdown";
 
@@ -29,6 +31,7 @@ pub struct Options {
     pub cases: Vec<String>,
     pub only: Vec<String>,
     pub levels: Vec<String>,
+    pub builds: Vec<String>,
     pub list: bool,
     pub quick: bool,
     pub rounds: usize,
@@ -59,6 +62,7 @@ impl Options {
                 "--syscalls" => options.syscalls = true,
                 "--only" => options.only.push(value()?),
                 "--level" => options.levels.push(value()?),
+                "--build" => options.builds.push(value()?),
                 "--rounds" => options.rounds = number(&value()?)?,
                 "--seconds" => {
                     options.times.measured = Duration::try_from_secs_f64(number(&value()?)?)?;
@@ -83,6 +87,7 @@ impl Options {
             cases: Vec::new(),
             only: Vec::new(),
             levels: Vec::new(),
+            builds: Vec::new(),
             list: false,
             quick: false,
             rounds: 7,

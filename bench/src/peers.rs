@@ -14,6 +14,8 @@ enum Kind {
     Rust,
     /// The same with libdeflate.
     Libdeflate,
+    /// Another build of our server, at a path that is its name.
+    Build,
     Bun,
     Node,
     Python,
@@ -47,13 +49,13 @@ pub enum Can {
 }
 
 use Can::{Call, CallDeflate, Deflate as D, Echo as E, Raw, Room as R, Tls as T};
-use Kind::{Bun, Libdeflate, Node, Python, Rust};
+use Kind::{Build, Bun, Libdeflate, Node, Python, Rust};
 
 /// Name, kind, file, words, abilities.
 type Known = (&'static str, Kind, &'static str, &'static [&'static str], &'static [Can]);
 
 /// The first server is what the others are held against, and the first client.
-const PEERS: [Known; 29] = [
+const PEERS: [Known; 28] = [
     ("fullduplex", Rust, "fullduplex", &[], &[E, D, T, R]),
     ("fullduplex-libdeflate", Libdeflate, "fullduplex", &[], &[D]),
     ("floor-tcp", Rust, "floor-tcp", &[], &[Raw]),
@@ -82,7 +84,6 @@ const PEERS: [Known; 29] = [
     ("client-tokio-websockets", Rust, "client-tokio-websockets", &[], &[Call]),
     ("client-sockudo", Rust, "client-sockudo", &[], &[Call]),
     ("client-yawc", Rust, "client-yawc", &[], &[Call, CallDeflate]),
-    ("fullduplex-level", Rust, "fullduplex", &[], &[]),
 ];
 
 const NODE_PACKAGES: [&str; 2] = ["ws@8.23.0", "bufferutil@4.1.0"];
@@ -100,6 +101,7 @@ impl Peer {
         let (program, script) = match self.kind {
             Rust => (places.binary(self.file), None),
             Libdeflate => (places.libdeflate.join(self.file), None),
+            Build => (PathBuf::from(&self.name), None),
             Bun => (places.bun(), Some(script)),
             Node => ("node".into(), Some(script)),
             Python => (places.python.join("bin/python"), Some(script)),
@@ -121,23 +123,20 @@ pub fn opposite(deflate: Deflate) -> &'static str {
     if deflate == Deflate::Off { "floor-epoll" } else { "fullduplex" }
 }
 
-/// All servers and clients, with one more server of ours for each level of compression.
-pub fn all(levels: &[String]) -> Vec<Peer> {
-    let make = |&(name, kind, file, extra, can): &Known| Peer {
-        name: name.to_owned(),
-        kind,
-        file,
-        extra: extra.iter().map(|&word| word.to_owned()).collect(),
-        can,
-    };
-    let (of_a_level, named) = PEERS.split_last().expect("there are some");
-    let mut peers: Vec<Peer> = named.iter().map(make).collect();
-    for level in levels {
+/// All servers and clients, with one more server of ours for each level of compression, and
+/// for each other build.
+pub fn all(levels: &[String], builds: &[String]) -> Vec<Peer> {
+    let ours = |name: String, kind, can| Peer { name, kind, file: "fullduplex", extra: vec![], can };
+    let known = PEERS.iter().map(|&(name, kind, file, extra, can)| {
+        let extra = extra.iter().map(|&word| word.to_owned()).collect();
+        Peer { name: name.to_owned(), kind, file, extra, can }
+    });
+    let levels = levels.iter().map(|level| {
         let extra = vec!["--level".to_owned(), level.clone()];
-        let name = format!("fullduplex level {level}");
-        peers.push(Peer { name, extra, can: &[D], ..make(of_a_level) });
-    }
-    peers
+        Peer { extra, ..ours(format!("fullduplex level {level}"), Rust, &[D]) }
+    });
+    let builds = builds.iter().map(|path| ours(path.clone(), Build, &[E, D, T, R]));
+    known.chain(levels).chain(builds).collect()
 }
 
 /// Where things are.
