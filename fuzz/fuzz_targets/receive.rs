@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use bytes::BytesMut;
 use fullduplex_proto::{Assembler, Config, Incoming, Input, Limits, Receiver, Role};
 use fullduplex_testkit::Rng;
 use fullduplex_testkit::pair::{End, Told};
@@ -23,12 +24,19 @@ fn by_connection(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
     end.take_told()
 }
 
-fn by_input(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
+fn by_input(
+    role: Role,
+    limits: Limits,
+    pieces: &[&[u8]],
+    make: fn(BytesMut) -> Input,
+) -> Vec<Told> {
     let (mut input, mut assembler) = (Input::default(), Assembler::default());
     let mut receiver = Receiver::new(role, limits);
     let mut told = Vec::new();
     for piece in pieces {
-        input.bytes_mut().extend_from_slice(piece);
+        let mut bytes = input.into_bytes();
+        bytes.extend_from_slice(piece);
+        input = make(bytes);
         loop {
             let before = input.len();
             match input.next(&mut receiver, &mut assembler) {
@@ -68,6 +76,8 @@ fuzz_target!(|input: &[u8]| {
     }
     let whole = by_connection(role, limits, &[bytes]);
     assert_eq!(by_connection(role, limits, &pieces), whole);
-    assert_eq!(by_input(role, limits, &[bytes]), whole);
-    assert_eq!(by_input(role, limits, &pieces), whole);
+    for make in [Input::from as fn(_) -> _, Input::shared] {
+        assert_eq!(by_input(role, limits, &[bytes], make), whole);
+        assert_eq!(by_input(role, limits, &pieces, make), whole);
+    }
 });

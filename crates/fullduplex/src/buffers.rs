@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use fullduplex_proto::SendBuffer;
 
 /// How much one read may bring.
@@ -16,15 +16,10 @@ const WRITE_SIZE: usize = 1 << 10;
 const WRITE_KEEP: usize = 128 << 10;
 /// What all that a thread keeps come to: enough for a message to a thousand.
 const WRITE_KEEP_ALL: usize = 1 << 20;
-/// A long message's buffer is kept for the next one if it has this much room,
-const LONG_LEAST: usize = 64 << 10;
-/// while all that are kept come to no more than this.
-const LONG_KEEP: usize = 8 << 20;
 
 thread_local! {
     static READ: RefCell<BytesMut> = RefCell::default();
     static WRITE: RefCell<Kept> = const { RefCell::new(Kept { buffers: Vec::new(), bytes: 0 }) };
-    static LONG: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Gathering buffers that wait to be used again.
@@ -72,27 +67,6 @@ pub(crate) fn give_write(buffer: Box<SendBuffer>) {
         if bytes <= WRITE_KEEP && kept.bytes + bytes <= WRITE_KEEP_ALL {
             kept.buffers.push(buffer);
             kept.bytes += bytes;
-        }
-    });
-}
-
-/// Takes a buffer for a long message; an empty one without room, if none is kept.
-pub(crate) fn take_long() -> Vec<u8> {
-    LONG.with_borrow_mut(Vec::pop).unwrap_or_default()
-}
-
-/// Gives back what a long message was sent from, if nobody else refers to it: whole new pages
-/// for each message cost more than all that is done with them.
-pub(crate) fn give_long(spent: Bytes) {
-    let Ok(mut spent) = spent.try_into_mut() else { return };
-    spent.clear();
-    let spent = Vec::from(spent);
-    if spent.capacity() < LONG_LEAST {
-        return;
-    }
-    LONG.with_borrow_mut(|pool| {
-        if pool.iter().map(Vec::capacity).sum::<usize>() + spent.capacity() <= LONG_KEEP {
-            pool.push(spent);
         }
     });
 }

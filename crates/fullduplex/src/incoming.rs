@@ -2,10 +2,10 @@
 //! owed for what came.
 
 use std::future::Future;
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::{io, mem};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use fullduplex_proto::{
@@ -17,6 +17,7 @@ use tokio::io::AsyncReadExt;
 use crate::buffers;
 use crate::error::Error;
 use crate::halves::{ReadHalf, Transport};
+use crate::memory::{self, MEMORY};
 use crate::outlet::Outlet;
 use crate::turn;
 
@@ -67,7 +68,7 @@ impl<S: Transport> Incoming<S> {
             reader,
             receiver,
             input: Input::from(leftover),
-            assembler: Assembler::with_source(buffers::take_long),
+            assembler: Assembler::with_memory(&MEMORY),
             skipping: false,
             in_pieces: false,
             told: false,
@@ -108,7 +109,7 @@ impl<S: Transport> Incoming<S> {
         cx: &mut Context<'_>,
         outlet: &Arc<Outlet<S>>,
     ) -> Poll<Ended<Message>> {
-        self.skipping |= std::mem::take(&mut self.in_pieces);
+        self.skipping |= mem::take(&mut self.in_pieces);
         loop {
             ready!(self.poll_turn(cx));
             if self.skipping {
@@ -118,7 +119,7 @@ impl<S: Transport> Incoming<S> {
                     None => return Poll::Ready(None),
                 }
             }
-            if let Some(message) = self.input.next_whole(&mut self.receiver) {
+            if let Some(message) = self.input.next_whole(&mut self.receiver, &self.assembler) {
                 return Poll::Ready(Some(self.whole(message, outlet)));
             }
             match self.input.next(&mut self.receiver, &mut self.assembler) {
@@ -222,7 +223,7 @@ impl<S: Transport> Incoming<S> {
 
     /// Passes over the rest of a message whose reader was dropped.
     pub(crate) fn skip_rest(&mut self) {
-        self.skipping |= std::mem::take(&mut self.in_pieces);
+        self.skipping |= mem::take(&mut self.in_pieces);
     }
 
     pub(crate) fn is_skipping(&self) -> bool {
@@ -271,20 +272,18 @@ impl<S: Transport> Incoming<S> {
 
     /// Reads more into the input.
     fn poll_read(&mut self, cx: &mut Context<'_>, outlet: &Arc<Outlet<S>>) -> Poll<Ended<()>> {
-        let mut block = buffers::take_read();
         // An incomplete header or control frame, at most, is carried over.
-        let carried = self.input.bytes_mut();
-        block.extend_from_slice(carried);
-        carried.clear();
+        let mut carried = mem::take(&mut self.input).into_bytes();
+        if carried.is_empty() {
+            // Lets go of the thread's block.
+            carried = BytesMut::new();
+        }
+        let mut block = buffers::take_read();
+        block.extend_from_slice(&carried);
+        drop(carried);
         let read = pin!(self.reader.read_buf(&mut block)).poll(cx);
-        if block.is_empty() {
-            *carried = BytesMut::new();
-        } else if read.is_pending() {
-            // Kept in memory of its own, so that it does not keep the block.
-            *carried = BytesMut::from(&block[..]);
-            block.clear();
-        } else {
-            *carried = block.split();
+        if !block.is_empty() {
+            self.input = hold(&mut block, read.is_pending());
         }
         buffers::give_read(block);
         self.after_read(cx, outlet, read)
@@ -327,7 +326,7 @@ impl<S: Transport> Incoming<S> {
     ) -> Option<Error> {
         outlet.end(cause);
         self.input.bytes_mut().clear();
-        let told = std::mem::replace(&mut self.told, true);
+        let told = mem::replace(&mut self.told, true);
         let info = outlet.close_info()?;
         if told || info.is_clean() {
             return None;
@@ -338,6 +337,21 @@ impl<S: Transport> Incoming<S> {
             None => error,
         })
     }
+}
+
+/// Takes what was read out of the thread's block.
+#[inline]
+fn hold(block: &mut BytesMut, waits: bool) -> Input {
+    let copy = if waits {
+        // In memory of its own: it may be long till the rest comes.
+        Input::from(BytesMut::from(&block[..]))
+    } else if let Some(copy) = memory::place(block) {
+        Input::shared(copy)
+    } else {
+        return Input::from(block.split());
+    };
+    block.clear();
+    copy
 }
 
 /// Reads to the end without listening, so that the Close frame of a connection whose owner

@@ -39,6 +39,7 @@ mod http1;
 mod http2_stream;
 mod incoming;
 mod mask;
+mod memory;
 mod message_io;
 mod net_stream;
 mod outlet;

@@ -32,7 +32,9 @@ use crate::traffic::Traffic;
 ///
 /// * **Receiving.** [`next`](Self::next) gives whole messages, answers pings and the peer's
 ///   Close, and ends with `None` after a clean close. Nothing is read that is not asked
-///   for. [`next_reader`](Self::next_reader) is for messages too long to hold.
+///   for. [`next_reader`](Self::next_reader) is for messages too long to hold. A short message
+///   that is kept may keep up to 2 KiB, one of 8 KiB and more up to 64 KiB; where all are kept,
+///   most have memory of their own.
 /// * **Sending.** [`send`](Self::send) queues a message and has it leave by itself: at once
 ///   when nothing else is going on, together with others when they follow one another. It
 ///   waits while `high_water` bytes (64 KiB) wait for the transport.

@@ -59,6 +59,10 @@ pub enum Piece {
 #[derive(Debug, Default)]
 pub struct Input {
     bytes: BytesMut,
+    /// So many of them are consumed all the same: to count is cheaper than to take them off.
+    consumed: u32,
+    /// Short messages share the memory, too.
+    shared: bool,
 }
 
 impl Input {
@@ -66,17 +70,36 @@ impl Input {
     /// short cut for what most messages are. `None` says nothing about what there is else:
     /// that is for [`next`](Self::next).
     #[inline]
-    pub fn next_whole(&mut self, receiver: &mut Receiver) -> Option<Message> {
-        let (kind, payload) = receiver.whole(&mut self.bytes)?;
-        let bytes = if payload.len() < SPLIT_OFF {
-            let bytes = Bytes::copy_from_slice(&self.bytes[payload.clone()]);
-            self.bytes.advance(payload.end);
-            bytes
+    pub fn next_whole(
+        &mut self,
+        receiver: &mut Receiver,
+        assembler: &Assembler,
+    ) -> Option<Message> {
+        let before = self.consumed as usize;
+        let (kind, payload) = receiver.whole(&mut self.bytes[before..])?;
+        let (start, end) = (before + payload.start, before + payload.end);
+        let bytes = if self.shared || payload.len() >= SPLIT_OFF {
+            self.consumed = 0;
+            let mut frame = self.bytes.split_to(end).freeze();
+            frame.advance(start);
+            frame
         } else {
-            self.bytes.advance(payload.start);
-            self.bytes.split_to(payload.len()).freeze()
+            let copy = assembler.copy(&self.bytes[start..end]);
+            self.consume(end);
+            copy
         };
         Some(Message::checked(kind, bytes))
+    }
+
+    /// Counts the bytes up to `end` as consumed.
+    #[inline]
+    fn consume(&mut self, end: usize) {
+        if let Ok(consumed) = u32::try_from(end) {
+            self.consumed = consumed;
+        } else {
+            self.bytes.advance(end);
+            self.consumed = 0;
+        }
     }
 
     /// Takes the next message or control frame; `None` when more bytes are needed.
@@ -85,9 +108,10 @@ impl Input {
         receiver: &mut Receiver,
         assembler: &mut Assembler,
     ) -> Result<Option<Incoming>, ProtocolError> {
-        if let Some(message) = self.next_whole(receiver) {
+        if let Some(message) = self.next_whole(receiver, assembler) {
             return Ok(Some(Incoming::Message(message)));
         }
+        self.bytes_mut();
         while !self.bytes.is_empty() || receiver.has_more() {
             let step = receiver.receive(&mut self.bytes)?;
             let (consumed, inflated) = (step.consumed, step.inflated);
@@ -119,6 +143,7 @@ impl Input {
     /// Takes the next piece of a message, without a copy unless it was inflated, or the next
     /// control frame; for messages that are too long to be held whole.
     pub fn next_piece(&mut self, receiver: &mut Receiver) -> Result<Option<Piece>, ProtocolError> {
+        self.bytes_mut();
         while !self.bytes.is_empty() || receiver.has_more() {
             let step = receiver.receive(&mut self.bytes)?;
             let (consumed, inflated) = (step.consumed, step.inflated);
@@ -149,26 +174,42 @@ impl Input {
         Ok(None)
     }
 
+    /// What was received in memory that short messages may share, rather than be copied: one
+    /// that is kept keeps all of it.
+    #[inline]
+    pub fn shared(bytes: BytesMut) -> Self {
+        Self { bytes, consumed: 0, shared: true }
+    }
+
+    /// The unconsumed bytes.
+    #[inline]
+    pub fn into_bytes(mut self) -> BytesMut {
+        self.bytes.advance(self.consumed as usize);
+        self.bytes
+    }
+
     /// The unconsumed bytes, to append to or to look at.
     #[inline]
     pub fn bytes_mut(&mut self) -> &mut BytesMut {
+        self.bytes.advance(core::mem::take(&mut self.consumed) as usize);
         &mut self.bytes
     }
 
     /// Whether nothing waits.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.len() == 0
     }
 
     /// Bytes that wait.
+    #[inline]
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() - self.consumed as usize
     }
 }
 
 impl From<BytesMut> for Input {
     fn from(bytes: BytesMut) -> Self {
-        Self { bytes }
+        Self { bytes, consumed: 0, shared: false }
     }
 }

@@ -53,7 +53,7 @@ pub use error::ProtocolError;
 pub use frame::{OpCode, Role};
 pub use input::{Incoming, Input, Piece};
 pub use limits::Limits;
-pub use message::{Assembler, Message, Utf8Bytes};
+pub use message::{Assembler, Memory, Message, Utf8Bytes};
 pub use receive::{Data, Event, Kind, Receiver, Step};
 pub use send::{Outgoing, SendConfig, SendError, Sender};
 pub use send_buffer::SendBuffer;

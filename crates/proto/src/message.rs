@@ -190,35 +190,51 @@ impl PartialEq<&str> for Utf8Bytes {
 #[derive(Debug)]
 pub struct Assembler {
     buffer: Vec<u8>,
-    /// Where a long message's buffer comes from.
-    source: fn() -> Vec<u8>,
+    memory: &'static Memory,
+}
+
+/// Where the memory of messages comes from: what was used before is cheaper than what is new.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// Copies a payload that came as a whole.
+    pub copy: fn(&[u8]) -> Bytes,
+    /// Gives a buffer for a longer message, of which so many bytes, at least 4 KiB, have come;
+    /// with as much or little room as it likes.
+    pub long: fn(usize) -> Vec<u8>,
 }
 
 impl Default for Assembler {
     fn default() -> Self {
-        Self::with_source(Vec::new)
+        Self::with_memory(&Memory { copy: Bytes::copy_from_slice, long: |_| Vec::new() })
     }
 }
 
 /// The least room that is made for reading straight into the message.
 const FIRST_ROOM: usize = 16 << 10;
 
+/// A first piece of this length is one of a long message.
+const LONG: usize = 4 << 10;
+
 impl Assembler {
-    /// One that asks `source` for a buffer when the first piece of a message is long, as one
-    /// that was used before is cheaper than new memory. It may give one with as much or little
-    /// room as it likes.
-    pub fn with_source(source: fn() -> Vec<u8>) -> Self {
-        Self { buffer: Vec::new(), source }
+    /// One that has the memory of messages from there.
+    pub fn with_memory(memory: &'static Memory) -> Self {
+        Self { buffer: Vec::new(), memory }
+    }
+
+    /// Copies a message's payload.
+    #[inline]
+    pub(crate) fn copy(&self, payload: &[u8]) -> Bytes {
+        (self.memory.copy)(payload)
     }
 
     /// Adds a piece; gives the message when it is whole.
     #[inline]
     pub fn push(&mut self, data: &Data<'_>) -> Option<Message> {
         if data.first && data.last {
-            return Some(Message::checked(data.kind, Bytes::copy_from_slice(data.payload)));
+            return Some(Message::checked(data.kind, self.copy(data.payload)));
         }
-        if self.buffer.capacity() == 0 && data.payload.len() >= FIRST_ROOM {
-            self.buffer = (self.source)();
+        if self.buffer.capacity() == 0 && data.payload.len() >= LONG {
+            self.buffer = (self.memory.long)(data.payload.len());
             self.buffer.clear();
         }
         self.buffer.extend_from_slice(data.payload);

@@ -101,7 +101,7 @@ pub struct Receiver {
     max_fragments: u32,
     frame: Frame,
     message: Message,
-    inflater: Option<Box<Inflater>>,
+    inflating: Option<Box<Inflating>>,
 }
 
 /// The data frame whose payload is under way.
@@ -123,9 +123,15 @@ struct Message {
     /// Bytes of payload, as far as frame headers have told.
     len: u64,
     compressed: bool,
-    /// Bytes that came out of a compressed message.
-    inflated: u64,
-    /// Final blocks inside a compressed message.
+}
+
+/// What a compressed message needs besides.
+#[derive(Debug)]
+struct Inflating {
+    inflater: Inflater,
+    /// Bytes that came out of the message.
+    produced: u64,
+    /// Final blocks inside the message.
     restarts: u32,
 }
 
@@ -158,14 +164,15 @@ impl Receiver {
         let max_fragments = limits.max_fragments;
         let max_message_size = limits.max_message_size.unwrap_or(u64::MAX);
         let drains = false;
-        Self { role, drains, max_message_size, max_fragments, frame, message, inflater: None }
+        Self { role, drains, max_message_size, max_fragments, frame, message, inflating: None }
     }
 
     /// The same with permessage-deflate as it was agreed on.
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn with_deflate(mut self, deflate: &Deflate) -> Self {
-        self.inflater = Some(Box::new(Inflater::new(deflate, self.role)));
+        let inflater = Inflater::new(deflate, self.role);
+        self.inflating = Some(Box::new(Inflating { inflater, produced: 0, restarts: 0 }));
         self
     }
 
@@ -184,15 +191,16 @@ impl Receiver {
     /// input.
     #[inline]
     pub fn has_more(&self) -> bool {
-        !self.drains && self.inflater.as_ref().is_some_and(|inflater| inflater.has_more())
+        !self.drains
+            && self.inflating.as_ref().is_some_and(|inflating| inflating.inflater.has_more())
     }
 
     /// Gives back what was lent for inflating a message that has ended. `receive` does the
     /// same; it is for who does not call it again at once.
     #[inline]
     pub fn settle(&mut self) {
-        if let Some(inflater) = &mut self.inflater {
-            inflater.settle();
+        if let Some(inflating) = &mut self.inflating {
+            inflating.inflater.settle();
         }
     }
 
@@ -222,8 +230,8 @@ impl Receiver {
             Found::Nothing => None,
             Found::Inflated { len, kind, first, last } => {
                 is_inflated = true;
-                let payload = match &mut self.inflater {
-                    Some(inflater) => inflater.output(len),
+                let payload = match &mut self.inflating {
+                    Some(inflating) => inflating.inflater.output(len),
                     None => &[],
                 };
                 Some(Event::Data(Data { kind, payload, first, last }))
@@ -287,7 +295,7 @@ impl Receiver {
         let Some(raw) = RawHeader::decode(input) else {
             return self.incomplete(input).map(|()| (0, Found::Nothing));
         };
-        let header = raw.validate(self.role, self.inflater.is_some())?;
+        let header = raw.validate(self.role, self.inflating.is_some())?;
         if header.opcode.is_control() {
             return Ok(control(&header, input));
         }
@@ -299,7 +307,7 @@ impl Receiver {
     #[cold]
     fn incomplete(&self, input: &[u8]) -> Result<(), ProtocolError> {
         if let [first, second, ..] = *input {
-            check_start(first, second, self.role, self.inflater.is_some())?;
+            check_start(first, second, self.role, self.inflating.is_some())?;
         }
         Ok(())
     }
@@ -320,8 +328,15 @@ impl Receiver {
             (Some(_), None) => {
                 let compressed = header.compressed;
                 *message = Message { kind, compressed, ..Message::default() };
+                if let Some(inflating) = &mut self.inflating {
+                    (inflating.produced, inflating.restarts) = (0, 0);
+                }
             }
-            (None, Some(_)) => message.count_fragment(self.max_fragments)?,
+            (None, Some(_)) => {
+                // What came out counts too: a few bytes may be a line of text.
+                let inflated = self.inflating.as_ref().map_or(0, |inflating| inflating.produced);
+                message.count_fragment(self.max_fragments, inflated)?;
+            }
         }
         // Both are below 2^63, so the sum can't wrap.
         message.len += header.payload_len;
@@ -374,7 +389,8 @@ impl Receiver {
     /// Inflates a piece of what there is of a compressed message's frame, from `start` on.
     fn inflate(&mut self, input: &mut [u8], start: usize) -> Result<(usize, Found), ProtocolError> {
         let (frame, message) = (&mut self.frame, &mut self.message);
-        let Some(inflater) = &mut self.inflater else { return Ok((start, Found::Nothing)) };
+        let Some(inflating) = &mut self.inflating else { return Ok((start, Found::Nothing)) };
+        let Inflating { inflater, produced, restarts } = &mut **inflating;
         let available = (input.len() - start).min(PIECE);
         let len = usize::try_from(frame.remaining).map_or(available, |r| r.min(available));
         if len == 0 && frame.remaining > 0 && !inflater.has_more() {
@@ -392,14 +408,14 @@ impl Receiver {
             mask::apply(&mut piece[out.consumed..], *key);
         }
         frame.remaining -= out.consumed as u64;
-        message.inflated += out.produced as u64;
-        if message.inflated > self.max_message_size {
+        *produced += out.produced as u64;
+        if *produced > self.max_message_size {
             return Err(ProtocolError::MessageTooBig { limit: self.max_message_size });
         }
         // To begin anew takes as long as thousands of bytes, and two can ask for it.
-        message.restarts += out.restarts;
+        *restarts += out.restarts;
         let received = message.len - frame.remaining;
-        if u64::from(message.restarts) > FREE_RESTARTS + received / BYTES_PER_RESTART {
+        if u64::from(*restarts) > FREE_RESTARTS + received / BYTES_PER_RESTART {
             return Err(ProtocolError::TooManyFragments { limit: self.max_fragments });
         }
         let kind = message.kind.unwrap_or(Kind::Binary);
@@ -420,10 +436,9 @@ impl Receiver {
 
 impl Message {
     /// Counts one more frame of the same message against its budget.
-    fn count_fragment(&mut self, limit: u32) -> Result<(), ProtocolError> {
+    fn count_fragment(&mut self, limit: u32, inflated: u64) -> Result<(), ProtocolError> {
         self.fragments = self.fragments.saturating_add(1);
-        // What came out counts too: a few bytes may be a line of text.
-        let earned = self.len.max(self.inflated) / BYTES_PER_FRAGMENT;
+        let earned = self.len.max(inflated) / BYTES_PER_FRAGMENT;
         // The first fragment is not counted here.
         if u64::from(self.fragments) + 1 > u64::from(limit) + earned {
             return Err(ProtocolError::TooManyFragments { limit });

@@ -11,8 +11,8 @@ use std::time::Duration;
 use fullduplex_proto::bytes::{Bytes, BytesMut};
 use fullduplex_proto::frame::EncodedHeader;
 use fullduplex_proto::{
-    Assembler, CloseFrame, Config, Data, Incoming, Input, Kind, Limits, OpCode, ProtocolError,
-    Receiver, Role, mask,
+    Assembler, CloseFrame, Config, Data, Incoming, Input, Kind, Limits, Memory, OpCode,
+    ProtocolError, Receiver, Role, mask,
 };
 use fullduplex_testkit::chop;
 use fullduplex_testkit::pair::{End, Told};
@@ -365,8 +365,9 @@ fn an_empty_text_message_is_a_message() {
 
 #[test]
 fn a_message_keeps_no_memory_of_a_longer_one() {
-    let source = || Vec::with_capacity(1 << 20);
-    let mut assembler = Assembler::with_source(source);
+    const ROOMY: Memory =
+        Memory { copy: Bytes::copy_from_slice, long: |_| Vec::with_capacity(1 << 20) };
+    let mut assembler = Assembler::with_memory(&ROOMY);
     let piece = |payload, first, last| Data { kind: Kind::Binary, payload, first, last };
     let ones = vec![1; 20_000];
     assert!(assembler.push(&piece(&ones, true, false)).is_none());

@@ -16,6 +16,7 @@ use crate::buffers;
 use crate::driver::Driven;
 use crate::error::Error;
 use crate::halves::Transport;
+use crate::memory;
 use crate::traffic::{FlowCounters, Traffic};
 
 /// The most slices that one vectored write takes.
@@ -157,7 +158,7 @@ impl<S: Transport> Inner<S> {
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            outgoing.advance_with(written, buffers::give_long);
+            outgoing.advance_with(written, memory::give_long);
             sent.wire(written);
             self.unflushed = true;
         }

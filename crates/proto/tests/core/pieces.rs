@@ -45,11 +45,27 @@ pub(crate) fn by_connection(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec
 
 /// With [`Input::next`].
 pub(crate) fn by_input(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
+    by_inputs(role, limits, pieces, Input::from)
+}
+
+/// With [`Input::next`] from memory that messages share.
+pub(crate) fn by_shared_input(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
+    by_inputs(role, limits, pieces, Input::shared)
+}
+
+fn by_inputs(
+    role: Role,
+    limits: Limits,
+    pieces: &[&[u8]],
+    make: fn(BytesMut) -> Input,
+) -> Vec<Told> {
     let (mut input, mut assembler) = (Input::default(), Assembler::default());
     let mut receiver = Receiver::new(role, limits);
     let mut all = Vec::new();
     for piece in pieces {
-        input.bytes_mut().extend_from_slice(piece);
+        let mut bytes = input.into_bytes();
+        bytes.extend_from_slice(piece);
+        input = make(bytes);
         loop {
             match input.next(&mut receiver, &mut assembler) {
                 Ok(None) => break,
@@ -148,7 +164,7 @@ fn legal() -> Vec<(u8, Vec<u8>)> {
 fn check_all(role: Role, frames: &[(u8, Vec<u8>)], expected: &[Told]) {
     let encode = if role == Role::Server { masked } else { plain };
     let bytes: Vec<u8> = frames.iter().flat_map(|(first, p)| encode(*first, p.clone())).collect();
-    for run in [by_connection, by_input, by_pieces, by_direct_reads] {
+    for run in [by_connection, by_input, by_shared_input, by_pieces, by_direct_reads] {
         let run = |pieces: &[&[u8]]| run(role, Limits::default(), pieces);
         assert_eq!(run(&[&bytes]), expected);
         chop::check(&bytes, run);
@@ -200,16 +216,20 @@ fn a_failing_stream_is_told_the_same_in_all_pieces() {
 }
 
 #[test]
-fn only_a_long_message_is_split_off_the_buffer() {
+fn only_a_long_message_is_split_off_a_buffer_that_is_not_shared() {
     for (len, is_split) in [(1, false), (8 * 1024 - 1, false), (8 * 1024, true), (40_000, true)] {
         let bytes = [masked(0x82, vec![1; len]), masked(0x81, "next")].concat();
-        let mut input = Input::from(BytesMut::from(&bytes[..]));
-        let range = input.bytes_mut().as_ptr_range();
-        let mut receiver = Receiver::new(Role::Server, Limits::default());
-        let next = input.next(&mut receiver, &mut Assembler::default()).unwrap();
-        let Some(Incoming::Message(message)) = next else { panic!("no message") };
-        assert_eq!(range.contains(&message.as_bytes().as_ptr()), is_split, "{len} bytes");
-        assert!(message.as_bytes().iter().all(|b| *b == 1));
-        assert_eq!(input.len(), 10, "what follows is still there");
+        for (make, is_split) in
+            [(Input::from as fn(_) -> _, is_split), (Input::shared as fn(_) -> _, true)]
+        {
+            let mut input: Input = make(BytesMut::from(&bytes[..]));
+            let range = input.bytes_mut().as_ptr_range();
+            let mut receiver = Receiver::new(Role::Server, Limits::default());
+            let next = input.next(&mut receiver, &mut Assembler::default()).unwrap();
+            let Some(Incoming::Message(message)) = next else { panic!("no message") };
+            assert_eq!(range.contains(&message.as_bytes().as_ptr()), is_split, "{len} bytes");
+            assert!(message.as_bytes().iter().all(|b| *b == 1));
+            assert_eq!(input.len(), 10, "what follows is still there");
+        }
     }
 }

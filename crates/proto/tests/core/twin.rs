@@ -7,7 +7,9 @@ use fullduplex_testkit::pair::Told;
 use proptest::prelude::*;
 
 use crate::naive::Frame;
-use crate::pieces::{by_connection, by_direct_reads, by_input, by_pieces, random_pieces};
+use crate::pieces::{
+    by_connection, by_direct_reads, by_input, by_pieces, by_shared_input, random_pieces,
+};
 
 const LIMITS: Limits = Limits {
     max_message_size: Some(600),
@@ -211,6 +213,7 @@ fn compare(role: Role, bytes: &[u8], seed: u64) {
     for pieces in [&pieces[..], &[bytes], &bytes.chunks(1).collect::<Vec<_>>()] {
         assert_eq!(split(by_connection(role, LIMITS, pieces)), expected, "by connection");
         assert_eq!(split(by_input(role, LIMITS, pieces)), expected, "by input");
+        assert_eq!(split(by_shared_input(role, LIMITS, pieces)), expected, "by shared input");
         assert_eq!(split(by_pieces(role, LIMITS, pieces)), expected, "by owned pieces");
         assert_eq!(split(by_direct_reads(role, LIMITS, pieces)), expected, "by direct reads");
     }
