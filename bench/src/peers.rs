@@ -126,7 +126,8 @@ pub fn opposite(deflate: Deflate) -> &'static str {
 /// All servers and clients, with one more server of ours for each level of compression, and
 /// for each other build.
 pub fn all(levels: &[String], builds: &[String]) -> Vec<Peer> {
-    let ours = |name: String, kind, can| Peer { name, kind, file: "fullduplex", extra: vec![], can };
+    let ours =
+        |name: String, kind, can| Peer { name, kind, file: "fullduplex", extra: vec![], can };
     let known = PEERS.iter().map(|&(name, kind, file, extra, can)| {
         let extra = extra.iter().map(|&word| word.to_owned()).collect();
         Peer { name: name.to_owned(), kind, file, extra, can }
