@@ -1,19 +1,18 @@
 //! Waiting no longer than a setting allows.
 
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Timeout, timeout_at};
 
 use crate::error::Error;
 
 /// What the future gives, or an error that names the setting once it has taken so long.
-pub(crate) async fn within<F: Future>(
-    setting: &'static str,
-    after: Duration,
-    future: F,
-) -> Result<F::Output, Error> {
-    Deadline::new(setting, after).bound(future).await
+pub(crate) fn within<F: Future>(setting: &'static str, after: Duration, future: F) -> Bound<F> {
+    Deadline::new(setting, after).bound(future)
 }
 
 /// The end of the time that a setting allows, for several steps together.
@@ -33,7 +32,28 @@ impl Deadline {
     }
 
     /// What the future gives, or an error that names the setting.
-    pub(crate) async fn bound<F: Future>(&self, future: F) -> Result<F::Output, Error> {
-        timeout_at(self.at, future).await.map_err(|_| Error::timeout(self.setting, self.after))
+    pub(crate) fn bound<F: Future>(&self, future: F) -> Bound<F> {
+        Bound { future: timeout_at(self.at, future), setting: self.setting, after: self.after }
+    }
+}
+
+pin_project! {
+    /// An `async` function would have room for the future twice: as what it is given, and as
+    /// what it waits for.
+    pub(crate) struct Bound<F> {
+        #[pin]
+        future: Timeout<F>,
+        setting: &'static str,
+        after: Duration,
+    }
+}
+
+impl<F: Future> Future for Bound<F> {
+    type Output = Result<F::Output, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let output = ready!(this.future.poll(cx));
+        Poll::Ready(output.map_err(|_| Error::timeout(this.setting, *this.after)))
     }
 }
