@@ -3,7 +3,9 @@
 //! something else, and keeps the time of all connections.
 //!
 //! A connection is in the heap of timers once, with its next deadline; a deadline that
-//! moved nearer is added, and the older entry is ignored when it comes up.
+//! moved nearer is added, and the older entry is ignored when it comes up. An entry keeps the
+//! memory of its connection, so those of connections that are gone are taken out when they are
+//! half of all: whoever has many that are short would else keep those of the last 20 s.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, VecDeque};
@@ -45,13 +47,26 @@ pub(crate) struct Driver {
 struct Shared {
     deferred: VecDeque<Arc<dyn Driven>>,
     timers: BinaryHeap<Reverse<Timer>>,
+    /// How many connections have gone since the heap was last cleaned.
+    gone: usize,
     waker: Option<Waker>,
     dead: bool,
 }
 
 struct Timer {
-    at: Duration,
+    /// In nanoseconds, which is smaller than a [`Duration`].
+    at: u64,
     driven: Weak<dyn Driven>,
+}
+
+impl Timer {
+    fn new(at: Duration, driven: Weak<dyn Driven>) -> Self {
+        Self { at: u64::try_from(at.as_nanos()).unwrap_or(u64::MAX), driven }
+    }
+
+    fn at(&self) -> Duration {
+        Duration::from_nanos(self.at)
+    }
 }
 
 static DRIVERS: Mutex<Vec<(Id, Arc<Driver>)>> = Mutex::new(Vec::new());
@@ -104,10 +119,23 @@ impl Driver {
     /// Has `driven` fired at `at`.
     pub(crate) fn schedule(&self, at: Duration, driven: Weak<dyn Driven>) {
         let mut shared = self.lock();
-        let is_next = shared.timers.peek().is_none_or(|Reverse(next)| at < next.at);
-        shared.timers.push(Reverse(Timer { at, driven }));
+        let timer = Timer::new(at, driven);
+        let is_next = shared.timers.peek().is_none_or(|Reverse(next)| timer.at < next.at);
+        shared.timers.push(Reverse(timer));
         if is_next {
             shared.wake();
+        }
+    }
+
+    /// A connection is gone, and so need not be fired.
+    pub(crate) fn note_gone(&self) {
+        let mut shared = self.lock();
+        shared.gone += 1;
+        if shared.gone > FEW + shared.timers.len() / 2 {
+            shared.gone = 0;
+            shared.timers.retain(|Reverse(timer)| timer.driven.strong_count() > 0);
+            let most = 4 * (FEW + shared.timers.len());
+            shared.timers.shrink_to(most);
         }
     }
 
@@ -133,6 +161,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// takes long.
 const TURN: usize = 256;
 
+/// So many that are gone are not worth to be looked for.
+const FEW: usize = 32;
+
 /// So far off that it never comes.
 const FAR: Duration = Duration::from_secs(86_400 * 365);
 
@@ -153,16 +184,16 @@ impl Run {
             let now = self.driver.now();
             let mut shared = self.driver.lock();
             match shared.timers.peek() {
-                Some(Reverse(next)) if next.at <= now => {}
-                next => return ControlFlow::Continue(next.map(|Reverse(next)| next.at)),
+                Some(Reverse(next)) if next.at() <= now => {}
+                next => return ControlFlow::Continue(next.map(|Reverse(next)| next.at())),
             }
             let timer = shared.timers.pop();
             drop(shared);
-            if let Some(Reverse(Timer { at, driven })) = timer
-                && let Some(strong) = driven.upgrade()
-                && let Some(next) = strong.fire(at, now)
+            if let Some(Reverse(timer)) = timer
+                && let Some(strong) = timer.driven.upgrade()
+                && let Some(next) = strong.fire(timer.at(), now)
             {
-                self.driver.lock().timers.push(Reverse(Timer { at: next, driven }));
+                self.driver.lock().timers.push(Reverse(Timer::new(next, timer.driven)));
             }
         }
         ControlFlow::Break(())
@@ -238,5 +269,51 @@ impl PartialOrd for Timer {
 impl Ord for Timer {
     fn cmp(&self, other: &Self) -> Ordering {
         self.at.cmp(&other.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nothing;
+
+    impl Driven for Nothing {
+        fn flush_deferred(self: Arc<Self>) {}
+        fn fire(self: Arc<Self>, _: Duration, _: Duration) -> Option<Duration> {
+            None
+        }
+        fn close(self: Arc<Self>, _: Option<CloseFrame>) -> bool {
+            false
+        }
+        fn cut(self: Arc<Self>) {}
+        fn traffic(&self) -> Traffic {
+            Traffic::default()
+        }
+    }
+
+    /// Has a new connection fired in a while.
+    fn connect(driver: &Driver) -> Arc<Nothing> {
+        let connection = Arc::new(Nothing);
+        let weak: Weak<Nothing> = Arc::downgrade(&connection);
+        driver.schedule(driver.now() + Duration::from_secs(20), weak);
+        connection
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connections_that_are_gone_keep_no_memory() {
+        let driver = Driver::current();
+        let held = || driver.lock().timers.len();
+        let live: Vec<_> = (0..100).map(|_| connect(&driver)).collect();
+        for _ in 0..10_000 {
+            drop(connect(&driver));
+            driver.note_gone();
+            assert!(held() <= 2 * (live.len() + FEW) + 1, "{}", held());
+        }
+        let alive = |timers: &BinaryHeap<Reverse<Timer>>| {
+            timers.iter().filter(|Reverse(timer)| timer.driven.strong_count() > 0).count()
+        };
+        assert_eq!(alive(&driver.lock().timers), live.len());
+        assert!(driver.lock().timers.capacity() < 2000);
     }
 }

@@ -528,6 +528,7 @@ impl<S> Drop for Outlet<S> {
         if let Some(membership) = inner.membership.take() {
             membership.end(inner.session.close_info(), self.counters.read());
         }
+        self.driver.note_gone();
     }
 }
 
