@@ -2,9 +2,13 @@
 //! so that an idle connection owns none.
 
 use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
 
 use bytes::BytesMut;
 use fullduplex_proto::SendBuffer;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// How much one read may bring.
 pub(crate) const READ_SIZE: usize = 64 << 10;
@@ -45,6 +49,23 @@ pub(crate) fn take_read() -> BytesMut {
 /// Gives what is left of the receive buffer back, its read bytes split off.
 pub(crate) fn give_read(buffer: BytesMut) {
     READ.set(buffer);
+}
+
+/// Reads what there is, and adds it to `bytes`: in memory of just that size, as most heads of
+/// requests come whole, and many at a time.
+pub(crate) async fn read_to<R>(reader: &mut R, bytes: &mut BytesMut) -> io::Result<usize>
+where
+    R: AsyncRead + Unpin,
+{
+    poll_fn(|cx| {
+        let mut block = take_read();
+        let read = pin!(reader.read_buf(&mut block)).poll(cx);
+        bytes.extend_from_slice(&block);
+        block.clear();
+        give_read(block);
+        read
+    })
+    .await
 }
 
 /// Takes a buffer to hold messages in until they leave.

@@ -7,8 +7,9 @@ use bytes::{Bytes, BytesMut};
 use fullduplex_proto::handshake::HeaderSource;
 use fullduplex_proto::handshake::http1::{Fields, HeadError, HeadFinder, HeadLimits};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 
+use crate::buffers;
 use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
 
@@ -34,9 +35,12 @@ impl HandshakeLimits {
     pub(crate) fn head(&self) -> HeadLimits {
         HeadLimits::default()
             .with_max_head_bytes(self.max_head_bytes)
-            .with_max_fields(self.max_fields)
+            .with_max_fields(self.max_fields.min(MOST_FIELDS))
     }
 }
+
+/// The most that a [`HeaderMap`] has room for.
+pub(crate) const MOST_FIELDS: usize = 24_576;
 
 /// Header fields for the rules of the handshake.
 #[derive(Clone, Copy)]
@@ -68,11 +72,13 @@ pub(crate) async fn read_head<S: Transport>(
     received: &mut BytesMut,
 ) -> Result<Bytes, Error> {
     loop {
-        if let Some(end) = finder.find(received)? {
-            return Ok(received.split_to(end).freeze());
+        match finder.find(received)? {
+            // With nothing behind it, there is nothing to share the memory with.
+            Some(end) if end == received.len() => return Ok(std::mem::take(received).freeze()),
+            Some(end) => return Ok(received.split_to(end).freeze()),
+            None => {}
         }
-        received.reserve(1024);
-        let read = match stream.read_buf(received).await {
+        let read = match buffers::read_to(stream, received).await {
             // TLS without its own end.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
             read => read,

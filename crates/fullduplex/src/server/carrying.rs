@@ -51,9 +51,9 @@ impl Carrying {
         asked: &mut Asked,
         remote: &Remote,
     ) -> Result<Arc<Place>, Denied> {
-        asked.check_remote(remote, &context.config)?;
+        asked.check_remote(remote.clone(), &context.config)?;
         let place = self.place();
-        let Some(remote) = asked.request().extensions().get::<Remote>() else {
+        let Some(remote) = asked.remote() else {
             return Ok(place.clone());
         };
         let client = remote.client.to_peer();

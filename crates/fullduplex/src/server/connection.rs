@@ -1,5 +1,6 @@
 //! One accepted connection: what it speaks, and who answers.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -8,20 +9,20 @@ use tokio::io::AsyncReadExt;
 
 #[cfg(any(feature = "http2", feature = "hyper"))]
 use super::carrying::Carrying;
-use super::handler::Handler;
+use super::handler::{Handler, Opened};
 use super::handshake::{Handshake, note_refusal, read_request, refusal_of_head, refuse_head};
 use super::in_flight::Ticket;
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 use super::lifecycle::Draining;
 use super::lifecycle::Shared;
 use super::members::Place;
-use super::panics::caught_in;
+use super::panics::{PanicWatch, caught_in};
 use super::peer::Peer;
 use super::refused::{Reason, Refused};
 use super::remote::Remote;
 use super::reply::Replier;
 use super::request::{Asked, Denied, LEAVING, leaving, plain};
-use super::{AddressSource, NoSlot, Proxied, ProxyRefused, ServerConfig};
+use super::{AddressSource, NoSlot, Proxied, ProxyRefused, ServerConfig, trace};
 use crate::client::BoxFuture;
 use crate::deadline::{Deadline, within};
 use crate::error::{Error, ErrorKind};
@@ -53,107 +54,130 @@ pub(crate) struct Accepted {
     pub(crate) place: Arc<Place>,
 }
 
-/// Serves a connection until the handler has it, or to its end.
-pub(crate) async fn serve(context: Arc<Context>, accepted: Accepted) {
-    let opened = tokio::select! {
-        biased;
-        opened = open(context.clone(), accepted) => opened,
-        // A drain is over, and cuts off what is left.
-        () = context.shared.done() => None,
-    };
-    if let Some(handshake) = opened {
-        context.handle(handshake).await;
-    }
+/// Serves a connection, in a task of its own: until the handler has it, or to its end.
+pub(crate) fn serve(context: &Arc<Context>, accepted: Accepted) {
+    context.run(|context| open(context, accepted));
 }
 
 /// What a connection begins with.
 enum First {
     /// The head of a request of HTTP/1.1.
-    Request(Bytes, Box<Asked>),
+    Request(Box<Asked>),
     #[cfg(feature = "http2")]
     Http2,
 }
 
-/// Reads the first request. What most connections have no need of is boxed, as their tasks would
-/// be made with room for all of it. `None` if it has been answered, and so have those behind it.
-async fn open(context: Arc<Context>, accepted: Accepted) -> Option<Handshake> {
-    let Accepted { mut stream, peer, ticket, mut place } = accepted;
-    let mut remote = Remote::new(peer);
-    let shared = place.shared.clone();
-    let mut received = BytesMut::new();
-    let after = context.config.handshake.handshake_timeout;
-    let deadline = Deadline::new("handshake_timeout", after);
-    let beginning = async {
-        if context.config.proxy_protocol.concerns(&peer) {
-            let reading = Box::pin(read_proxy_header(&context, stream, peer));
-            let read = deadline.bound(reading).await??;
-            stream = read.0;
-            remote = Remote::new(read.1);
-            let settled = context.settle(&mut place, &read.1);
-            settled.map_err(|full| Error::new(ErrorKind::Limit, full.to_string()))?;
-        }
-        #[cfg(feature = "tls")]
-        if let Some(tls) = &context.tls {
-            let (secured, info) = deadline.bound(Box::pin(tls.accept(stream))).await??;
-            stream = NetStream::new(secured);
-            remote.secure = true;
-            remote.tls = Some(Arc::new(info));
-        }
-        let first = deadline.bound(read_first(&context, &mut stream, &mut received)).await;
-        Ok((stream, first.and_then(|first| first)))
-    };
-    let begun: Result<_, Error> = tokio::select! {
-        biased;
-        begun = beginning => begun,
-        // Too many others have come since.
-        () = ticket.evicted() => {
-            Refused::gave_way(remote.peer).tell(Some(&shared));
+/// Reads the first request; `None` if it has been answered, and so have those behind it.
+///
+/// An `async` function would have room for what it is given twice, and what most connections
+/// have no need of is boxed: memory of more than 1 KiB costs more to allocate.
+fn open(
+    context: Arc<Context>,
+    accepted: Accepted,
+) -> impl Future<Output = Option<Handshake>> + Send + 'static {
+    let Accepted { stream, peer, ticket, mut place } = accepted;
+    async move {
+        // What comes too late to be evicted.
+        if context.shared.is_over() {
             return None;
         }
-    };
-    drop(ticket);
+        let (mut remote, mut received) = (Remote::new(peer), BytesMut::new());
+        let begun = tokio::select! {
+            biased;
+            begun = begin(&context, stream, &mut received, &mut remote, &mut place) => begun,
+            // Too many others have come since, or a drain is over.
+            () = ticket.evicted() => {
+                context.give_way(remote.peer);
+                return None;
+            }
+        };
+        drop(ticket);
+        match next(&context, begun, received, remote, place) {
+            Ok(handshake) => return Some(handshake),
+            Err(serving) => context.shared.until_done(serving).await,
+        }
+        None
+    }
+}
+
+/// What was asked first, and where. The outer error is one where nobody can be answered.
+type Begun = Result<(NetStream, Result<First, Error>), Error>;
+
+/// Finds out who is there, and what is asked first.
+async fn begin(
+    context: &Context,
+    mut stream: NetStream,
+    received: &mut BytesMut,
+    remote: &mut Remote,
+    place: &mut Arc<Place>,
+) -> Begun {
+    let after = context.config.handshake.handshake_timeout;
+    let deadline = Deadline::new("handshake_timeout", after);
+    if context.config.proxy_protocol.concerns(&remote.peer) {
+        let reading = Box::pin(read_proxy_header(context, stream, remote.peer));
+        let read = deadline.bound(reading).await??;
+        stream = read.0;
+        *remote = Remote::new(read.1);
+        let settled = context.settle(place, &read.1);
+        settled.map_err(|full| Error::new(ErrorKind::Limit, full.to_string()))?;
+    }
+    #[cfg(feature = "tls")]
+    if let Some(tls) = &context.tls {
+        let (secured, info) = deadline.bound(Box::pin(tls.accept(stream))).await??;
+        stream = NetStream::new(secured);
+        remote.secure = true;
+        remote.tls = Some(Arc::new(info));
+    }
+    let first = deadline.bound(read_first(context, &mut stream, received)).await;
+    Ok((stream, first.and_then(|first| first)))
+}
+
+/// What comes of the first request: one for the handler, or what serves it and those behind it.
+fn next(
+    context: &Arc<Context>,
+    begun: Begun,
+    received: BytesMut,
+    remote: Remote,
+    mut place: Arc<Place>,
+) -> Result<Handshake, BoxFuture<'static, ()>> {
+    let context = context.clone();
     let (stream, first) = match begun {
         Ok(begun) => begun,
         // There is nobody who could be answered.
         Err(error) => {
-            Refused::no_request(remote.peer, &error, None).tell(Some(&shared));
-            return None;
+            Refused::no_request(remote.peer, &error, None).tell(Some(&context.shared));
+            return Err(Box::pin(std::future::ready(())));
         }
     };
-    match first {
+    Err(match first {
         #[cfg(feature = "http2")]
         Ok(First::Http2) => {
             let stream = Rewind::new(received.freeze(), stream);
-            Box::pin(super::http2::serve(context, stream, remote, Carrying::new(place))).await;
-            None
+            Box::pin(super::http2::serve(context, stream, remote, Carrying::new(place)))
         }
         #[cfg(feature = "hyper")]
-        Ok(First::Request(head, asked)) if context.service_for(&asked).is_some() => {
-            let mut before = BytesMut::from(head);
+        Ok(First::Request(asked)) if context.service_for(&asked).is_some() => {
+            let mut before = BytesMut::from(asked.into_head());
             before.unsplit(received);
             let stream = Rewind::new(before.freeze(), stream);
-            Box::pin(super::http1::serve(context, stream, remote, Carrying::new(place))).await;
-            None
+            Box::pin(super::http1::serve(context, stream, remote, Carrying::new(place)))
         }
-        Ok(First::Request(head, mut asked)) => {
-            drop(head);
+        Ok(First::Request(mut asked)) => {
             let reply = Replier::Transport { stream, leftover: received };
-            let found = asked.check_remote(&remote, &context.config);
+            let found = asked.check_remote(remote, &context.config);
             match found.and_then(|()| place_for_client(&context, &asked, &mut place)) {
-                Ok(()) => Some(context.handshake(asked, reply, place)),
-                Err(denied) => {
-                    Box::pin(context.deny(&asked, reply, &denied, &place)).await;
-                    None
-                }
+                Ok(()) => return Ok(context.handshake(asked, reply, place)),
+                Err(denied) => Box::pin(async move {
+                    context.deny(&asked, reply, &denied, &place).await;
+                }),
             }
         }
         Err(error) => {
             let status = refusal_of_head(&error);
-            Refused::no_request(remote.peer, &error, status).tell(Some(&shared));
-            Box::pin(refuse_head(stream, error)).await;
-            None
+            Refused::no_request(remote.peer, &error, status).tell(Some(&context.shared));
+            Box::pin(async { drop(refuse_head(stream, error).await) })
         }
-    }
+    })
 }
 
 /// Behind a proxy, a connection for one request counts for the client.
@@ -162,9 +186,8 @@ fn place_for_client(
     asked: &Asked,
     place: &mut Arc<Place>,
 ) -> Result<(), Denied> {
-    let remote = asked.request().extensions().get::<Remote>();
     let is_told = |remote: &&Remote| matches!(remote.client.source, AddressSource::Told(_));
-    let Some(remote) = remote.filter(is_told) else { return Ok(()) };
+    let Some(remote) = asked.remote().filter(is_told) else { return Ok(()) };
     let settled = context.settle(place, &remote.client.to_peer());
     settled.map_err(|full| Denied::Policy(429, full.to_string()))
 }
@@ -218,8 +241,7 @@ async fn read_first(
     if context.config.http2 && super::http2::begins(stream, received).await? {
         return Ok(First::Http2);
     }
-    let (head, asked) = read_request(stream, received, &context.config).await?;
-    Ok(First::Request(head, asked))
+    Ok(First::Request(read_request(stream, received, &context.config).await?))
 }
 
 impl Context {
@@ -245,6 +267,13 @@ impl Context {
         match slot {
             Some(slot) if !self.config.is_near(peer) => slot.move_to(peer),
             _ => Ok(()),
+        }
+    }
+
+    /// A handshake has given way to others, or to the end of the server.
+    pub(crate) fn give_way(&self, peer: Peer) {
+        if !self.shared.is_over() {
+            Refused::gave_way(peer).tell(Some(&self.shared));
         }
     }
 
@@ -305,15 +334,41 @@ impl Context {
     }
 
     /// Has the handler answer a request.
-    pub(crate) async fn handle(&self, handshake: Handshake) {
-        let admitted = if self.admits_at_once(&handshake) {
-            Some(handshake)
-        } else {
-            Box::pin(self.admit(handshake)).await
-        };
-        if let Some(handshake) = admitted {
-            self.handler.handle(handshake, self.shared.clone()).await;
+    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+    pub(crate) fn handle(self: &Arc<Self>, handshake: Handshake) {
+        self.run(|_| std::future::ready(Some(handshake)));
+    }
+
+    /// Has the handler answer the request that comes of `opening`, if one does, all in one task.
+    /// That is called in the task, as what it gives is large to be moved.
+    fn run<F>(self: &Arc<Self>, opening: impl FnOnce(Arc<Self>) -> F + Send + 'static)
+    where
+        F: Future<Output = Option<Handshake>> + Send + 'static,
+    {
+        let context = self.clone();
+        let watch = |context: &Self| PanicWatch(context.shared.clone());
+        match &self.handler {
+            Handler::Requests(begin) => begin(Box::pin(async move {
+                let given = context.admitted(opening(context.clone()).await?).await?;
+                let span = trace::span(given.asked());
+                Some(Opened { given, span, watch: watch(&context) })
+            })),
+            Handler::WebSockets(begin) => begin(Box::pin(async move {
+                let handshake = context.admitted(opening(context.clone()).await?).await?;
+                let span = trace::span(handshake.asked());
+                // What is wrong is answered to the peer.
+                let given = trace::inside(span.clone(), handshake.accept()).await.ok()?;
+                Some(Opened { given, span, watch: watch(&context) })
+            })),
         }
+    }
+
+    /// Lets a request through to the handler, or answers it.
+    async fn admitted(&self, handshake: Handshake) -> Option<Handshake> {
+        if self.admits_at_once(&handshake) {
+            return Some(handshake);
+        }
+        Box::pin(self.admit(handshake)).await
     }
 
     /// Whether there is nothing to be done before the handler has a request.
@@ -321,7 +376,7 @@ impl Context {
         handshake.is_websocket() && self.authenticate.is_none() && !self.shared.is_draining()
     }
 
-    /// Lets a request through to the handler, or answers it.
+    /// The same, where there is something to be done first.
     async fn admit(&self, mut handshake: Handshake) -> Option<Handshake> {
         if self.shared.is_draining() {
             let _ = handshake.respond_as(leaving(), Reason::Denied(LEAVING)).await;

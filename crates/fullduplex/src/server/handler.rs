@@ -1,27 +1,39 @@
-//! The application's handler, which has a task of its own for each request or WebSocket.
+//! The application's handler, and the task that it runs in.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
 use super::Handshake;
-use super::lifecycle::Shared;
 use super::panics::PanicWatch;
-use super::trace::{self, Span};
+use super::trace::{self, Inside, Span};
+use crate::client::BoxFuture;
 use crate::websocket::WebSocket;
 
-/// Begins the tasks.
+/// Begins the tasks, one for each request or WebSocket.
 ///
-/// They know the type of the handler's future, so that a connection which stands open is one
-/// task that holds it, and nothing of its opening.
+/// They know the type of the handler's future, so that the task of a connection which stands
+/// open holds that, and nothing of its opening, which is boxed.
 pub(crate) enum Handler {
-    /// One for each request.
-    Requests(Box<dyn Fn(Handshake, Task) + Send + Sync>),
-    /// One for each WebSocket.
-    WebSockets(Box<dyn Fn(WebSocket, Task) + Send + Sync>),
+    /// It is given requests.
+    Requests(Begin<Handshake>),
+    /// It is given WebSockets that are open.
+    WebSockets(Begin<WebSocket>),
+}
+
+type Begin<T> = Box<dyn Fn(Opening<T>) + Send + Sync>;
+
+/// What comes before the handler; `None` if there is nothing for it.
+pub(crate) type Opening<T> = BoxFuture<'static, Option<Opened<T>>>;
+
+/// What the handler is given, and what is around it.
+pub(crate) struct Opened<T> {
+    pub(crate) given: T,
+    pub(crate) span: Span,
+    pub(crate) watch: PanicWatch,
 }
 
 impl Handler {
@@ -30,7 +42,7 @@ impl Handler {
         H: Fn(Handshake) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        Self::Requests(Box::new(move |handshake, task| task.run(|| handler(handshake))))
+        Self::Requests(begin(handler))
     }
 
     pub(crate) fn of_websockets<H, F>(handler: H) -> Self
@@ -38,57 +50,57 @@ impl Handler {
         H: Fn(WebSocket) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        Self::WebSockets(Box::new(move |websocket, task| task.run(|| handler(websocket))))
-    }
-
-    /// Gives it a request.
-    pub(crate) async fn handle(&self, handshake: Handshake, shared: Arc<Shared>) {
-        let (span, watch) = (trace::span(handshake.request()), PanicWatch(shared));
-        match self {
-            Self::Requests(begin) => begin(handshake, Task { span, watch }),
-            Self::WebSockets(begin) => {
-                // What was wrong has been answered to the peer.
-                if let Ok(websocket) = trace::inside(span.clone(), handshake.accept()).await {
-                    begin(websocket, Task { span, watch });
-                }
-            }
-        }
+        Self::WebSockets(begin(handler))
     }
 }
 
-/// A task that is yet to be.
-pub(crate) struct Task {
-    span: Span,
-    watch: PanicWatch,
-}
-
-impl Task {
-    /// Calls the handler, and has its future run.
-    fn run<F>(self, begin: impl FnOnce() -> F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let Self { span, watch } = self;
-        let handling = trace::within(&span, begin);
-        tokio::spawn(Watched { handling: trace::inside(span, handling), _watch: watch });
-    }
+fn begin<T, H, F>(handler: H) -> Begin<T>
+where
+    T: 'static,
+    H: Fn(T) -> F + Send + Sync + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let handler = Arc::new(handler);
+    Box::new(move |opening| {
+        tokio::spawn(Life::Opening { opening, handler: handler.clone() });
+    })
 }
 
 pin_project! {
-    /// An `async` block would have room for the handler's future twice: as what it is given, and
-    /// as what it waits for.
-    struct Watched<F> {
-        #[pin]
-        handling: F,
-        _watch: PanicWatch,
+    /// What a task does: one thing, then the other in its place.
+    #[project = Now]
+    enum Life<T, H, F> {
+        Opening {
+            opening: Opening<T>,
+            handler: Arc<H>,
+        },
+        Handling {
+            #[pin]
+            handling: Inside<F>,
+            _watch: PanicWatch,
+        },
     }
 }
 
-impl<F: Future> Future for Watched<F> {
-    type Output = F::Output;
+impl<T, H, F> Future for Life<T, H, F>
+where
+    H: Fn(T) -> F,
+    F: Future<Output = ()>,
+{
+    type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        self.project().handling.poll(cx)
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let (opening, handler) = match self.as_mut().project() {
+                Now::Opening { opening, handler } => (opening, handler),
+                Now::Handling { handling, .. } => return handling.poll(cx),
+            };
+            let Some(opened) = ready!(opening.as_mut().poll(cx)) else { return Poll::Ready(()) };
+            let Opened { given, span, watch } = opened;
+            let handling = trace::within(&span, || handler(given));
+            let handling = trace::inside(span, handling);
+            self.set(Self::Handling { handling, _watch: watch });
+        }
     }
 }
 
@@ -100,6 +112,7 @@ mod tests {
     use tracing::span::{Attributes, Id, Record};
     use tracing::{Event, Metadata, Subscriber};
 
+    use super::super::lifecycle::Shared;
     use super::*;
 
     /// How many spans are entered.
@@ -133,10 +146,11 @@ mod tests {
         let depth = Depth::default();
         let _default = tracing::subscriber::set_default(depth.clone());
         let watch = PanicWatch(Shared::new(&super::super::ServerLimits::default()));
-        let task = Task { span: tracing::info_span!("websocket"), watch };
+        let opened = Opened { given: (), span: tracing::info_span!("websocket"), watch };
         let (found, mut all) = mpsc::unbounded_channel();
         let entered = depth.clone();
-        task.run(|| {
+        let begin = begin(move |()| {
+            let (entered, found) = (entered.clone(), found.clone());
             let entered = move || entered.0.load(Ordering::Relaxed);
             found.send(entered()).unwrap();
             async move {
@@ -145,6 +159,8 @@ mod tests {
                 found.send(entered()).unwrap();
             }
         });
+        begin(Box::pin(async { Some(opened) }));
+        drop(begin);
         for _ in 0..3 {
             assert_eq!(all.recv().await, Some(1));
         }

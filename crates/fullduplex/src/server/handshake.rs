@@ -53,7 +53,7 @@ impl<S: Transport> Handshake<S> {
         let after = config.handshake.handshake_timeout;
         let read = timeout(after, read_request(&mut stream, &mut received, &config)).await;
         match read.unwrap_or_else(|_| Err(Error::timeout("handshake_timeout", after))) {
-            Ok((_, asked)) => {
+            Ok(asked) => {
                 let reply = Replier::Transport { stream, leftover: received };
                 Ok(Self::new(asked, reply, config))
             }
@@ -85,9 +85,13 @@ impl<S: Transport> Handshake<S> {
         self.0.asked.request_mut()
     }
 
+    pub(crate) fn asked(&self) -> &Asked {
+        &self.0.asked
+    }
+
     /// Who asks, if a [`Server`](super::Server) read the request.
     pub fn remote(&self) -> Option<&Remote> {
-        self.0.asked.request().extensions().get()
+        self.0.asked.remote()
     }
 
     /// The address of the other end of the socket; see [`client_ip`](Self::client_ip) for who
@@ -206,7 +210,7 @@ async fn accept<S: Transport>(mut handshake: Box<Inner<S>>) -> Result<WebSocket<
     if let Some(place) = place {
         let asked = &handshake.asked;
         let protocol = config.known_protocol(asked.chosen.as_deref());
-        opened(&websocket, place, asked.request(), protocol);
+        opened(&websocket, place, asked, protocol);
     }
     Ok(websocket.with_protocol(handshake.asked.chosen))
 }
@@ -238,12 +242,12 @@ pub(crate) fn note_refusal(
 pub(crate) fn opened<S: Transport>(
     websocket: &WebSocket<S>,
     place: Arc<Place>,
-    request: &Request<()>,
+    asked: &Asked,
     protocol: Option<&str>,
 ) {
-    let version = HttpVersion::of(request.version());
+    let version = HttpVersion::of(asked.version());
     place.shared.record.handshake(Outcome::Opened(version));
-    let span = trace::opened(request, protocol, websocket.deflate().is_some());
+    let span = trace::opened(asked, protocol, websocket.deflate().is_some());
     websocket.join(place, span);
 }
 
@@ -280,16 +284,15 @@ impl<S: Transport> fmt::Debug for Handshake<S> {
     }
 }
 
-/// Reads a head, and gives it with what it says. The deadline is the caller's.
+/// Reads a head, and gives what it says. The deadline is the caller's.
 pub(crate) async fn read_request<S: Transport>(
     stream: &mut S,
     received: &mut BytesMut,
     config: &ServerConfig,
-) -> Result<(Bytes, Box<Asked>), Error> {
+) -> Result<Box<Asked>, Error> {
     let finder = HeadFinder::request(config.handshake.head());
     let head = http1::read_head(stream, finder, received).await?;
-    let asked = Asked::read(&head, config)?;
-    Ok((head, asked))
+    Ok(Asked::read(head, config)?)
 }
 
 /// The status that answers a head that can't be taken, if there is somebody to answer.

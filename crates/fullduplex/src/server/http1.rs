@@ -99,7 +99,7 @@ async fn respond_to(
     let (answer, answered) = oneshot::channel();
     let reply = Box::new(ToHyper { answer, on_upgrade });
     let handshake = context.handshake(asked, reply, place);
-    tokio::spawn(async move { context.handle(handshake).await });
+    context.handle(handshake);
     Ok(answered.await.unwrap_or_else(|_| full(plain(500, "the request was not answered"))))
 }
 

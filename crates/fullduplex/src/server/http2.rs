@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use h2::server::{Builder, SendResponse};
 use h2::{RecvStream, SendStream};
 use http::{Method, Request, Response, header};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::carrying::Carrying;
@@ -17,6 +17,7 @@ use super::pace::Pace;
 use super::remote::Remote;
 use super::reply::{ANSWER_TIMEOUT, DRAIN, Reply, strip_connection_fields};
 use super::request::{Accepted, Asked, Denied};
+use crate::buffers;
 use crate::client::BoxFuture;
 use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
@@ -45,8 +46,7 @@ pub(crate) async fn begins<S: Transport>(
         if len == PREFACE.len() {
             return Ok(true);
         }
-        received.reserve(1024);
-        let read = stream.read_buf(received).await;
+        let read = buffers::read_to(stream, received).await;
         if read.map_err(|error| Error::io("reading the opening handshake", error))? == 0 {
             return Ok(false);
         }
@@ -160,7 +160,7 @@ async fn respond_to(
         return pass_over(async { unread.await.ok() }, counted).await;
     }
     let handshake = context.handshake(asked, Box::new(stream), place);
-    context.handle(handshake).await;
+    context.handle(handshake);
 }
 
 /// The answer goes to a stream.

@@ -147,7 +147,7 @@ async fn serve(
     let after = context.config.handshake.handshake_timeout;
     let connected = tokio::select! {
         connected = within("handshake_timeout", after, connecting) => connected,
-        () = ticket.evicted() => return Refused::gave_way(peer).tell(shared),
+        () = ticket.evicted() => return context.give_way(peer),
     };
     drop(ticket);
     let quinn = match connected.and_then(|connected| connected) {
@@ -248,7 +248,7 @@ async fn respond_to(context: Arc<Context>, incoming: Incoming, remote: Remote, c
         return;
     }
     let handshake = context.handshake(asked, reply, place);
-    context.handle(handshake).await;
+    context.handle(handshake);
 }
 
 /// The answer goes to a stream.

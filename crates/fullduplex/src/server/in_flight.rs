@@ -83,6 +83,12 @@ impl InFlight {
         evict_oldest(&mut queue, |since| since.elapsed() > HONEST);
     }
 
+    /// Makes all give way: the server ends.
+    pub(crate) fn evict_all(&self) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.drain(..).filter_map(|(entry, _)| entry.upgrade()).for_each(|one| one.notify_one());
+    }
+
     /// Makes some of the oldest give way: one in eight, and one at least.
     pub(crate) fn make_room(&self) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,7 @@
 //! The life of a server: what all of its connections share, and how it ends.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -80,6 +81,14 @@ impl Shared {
         let _ = self.phase.subscribe().wait_for(|phase| *phase == Phase::Done).await;
     }
 
+    /// Does what may take until all is over, but no longer.
+    pub(crate) async fn until_done(&self, doing: impl Future<Output = ()>) {
+        tokio::select! {
+            () = doing => {}
+            () = self.done() => {}
+        }
+    }
+
     pub(crate) fn begin_drain(&self) {
         self.phase.send_if_modified(|phase| {
             let begins = *phase == Phase::Serving;
@@ -105,6 +114,7 @@ impl Shared {
 
     pub(crate) fn end(&self) {
         self.phase.send_replace(Phase::Done);
+        self.in_flight.evict_all();
     }
 
     /// Connections of whatever kind.

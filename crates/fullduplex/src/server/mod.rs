@@ -33,6 +33,7 @@ mod http3;
 mod in_flight;
 #[cfg(feature = "tower")]
 mod layer;
+mod lazy;
 mod lifecycle;
 mod listen;
 pub(crate) mod members;

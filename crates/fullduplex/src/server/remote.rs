@@ -43,14 +43,14 @@ impl Remote {
         self.client.ip
     }
 
-    /// The same, with what trusted proxies tell in a request.
-    pub(crate) fn told_by(
-        &self,
-        headers: &HeaderMap,
+    /// Takes in what trusted proxies tell in a request.
+    pub(crate) fn learn<'h>(
+        &mut self,
+        headers: impl FnOnce() -> &'h HeaderMap,
         forwarding: &Forwarding,
-    ) -> Result<Self, BadForwarded> {
-        let client = forwarding.client(self.peer, headers)?;
-        let secure = self.secure || client.proto == Some(ForwardedProto::Https);
-        Ok(Self { client, secure, ..self.clone() })
+    ) -> Result<(), BadForwarded> {
+        self.client = forwarding.client_by(self.peer, headers)?;
+        self.secure |= self.client.proto == Some(ForwardedProto::Https);
+        Ok(())
     }
 }

@@ -13,14 +13,15 @@ use fullduplex_proto::handshake::server::{
 use http::header::HOST;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 
+use super::lazy::Lazy;
 use super::{HostPolicy, Remote, ServerConfig};
 use crate::error::{Error, ErrorKind};
-use crate::http1::{self, Map};
+use crate::http1::Map;
 
 /// A request, and what it means. It comes in a box, as it goes through many hands.
 #[derive(Debug)]
 pub(crate) struct Asked {
-    request: Request<()>,
+    request: Lazy,
     /// `:protocol` of an extended CONNECT (RFC 8441 §4).
     protocol: Option<Box<str>>,
     pub(crate) is_websocket: bool,
@@ -32,6 +33,21 @@ pub(crate) struct Asked {
     is_changed: bool,
     /// The subprotocol that the server chooses by itself.
     pub(crate) chosen: Option<String>,
+}
+
+/// What the rules say of a request.
+struct Judged {
+    is_websocket: bool,
+    host: Result<(), Refusal>,
+    terms: Result<Terms, Refusal>,
+}
+
+impl Judged {
+    fn of(verdict: Verdict<'_>) -> Self {
+        let Verdict { is_websocket, host, offer } = verdict;
+        // A request that breaks a rule offers nothing; it is refused when it is to be accepted.
+        Self { is_websocket, host: host.map(drop), terms: offer.map(Terms::from) }
+    }
 }
 
 /// Why a handshake is not accepted.
@@ -98,46 +114,67 @@ pub(crate) struct Accepted {
 
 impl Asked {
     /// Reads a head of HTTP/1.1.
-    pub(crate) fn read(head: &[u8], config: &ServerConfig) -> Result<Box<Self>, HeadError> {
-        let head = RequestHead::parse(head, &config.handshake.head())?;
-        let mut request = Request::new(());
-        *request.method_mut() = head.method().parse().map_err(|_| HeadError::StartLine)?;
-        *request.uri_mut() = uri(&head)?;
-        *request.version_mut() = match head.minor_version() {
+    pub(crate) fn read(head: Bytes, config: &ServerConfig) -> Result<Box<Self>, HeadError> {
+        let parsed = RequestHead::parse(&head, &config.handshake.head())?;
+        let judged = Judged::of(parsed.as_request().judge());
+        let version = match parsed.minor_version() {
             0 => Version::HTTP_10,
             _ => Version::HTTP_11,
         };
-        *request.headers_mut() = http1::header_map(head.fields())?;
-        Ok(Self::new(request, None, &config.protocols))
+        let uri = uri(&parsed)?;
+        Ok(Self::judged(Lazy::of_head(head, version, uri), judged, None, &config.protocols))
     }
 
     /// Takes a request that an HTTP library read, with its `:protocol`, and chooses among the
     /// subprotocols that the server speaks.
+    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
     pub(crate) fn new(
         request: Request<()>,
         protocol: Option<Box<str>>,
         supported: &[String],
     ) -> Box<Self> {
-        let Verdict { is_websocket, host, offer } = rules(&request, protocol.as_deref()).judge();
-        let host = host.map(drop);
-        // A request that breaks a rule offers nothing; it is refused when it is to be accepted.
-        let terms = offer.map(Terms::from);
+        let judged = Judged::of(rules(&request, protocol.as_deref()).judge());
+        Self::judged(request.into(), judged, protocol, supported)
+    }
+
+    fn judged(
+        request: Lazy,
+        judged: Judged,
+        protocol: Option<Box<str>>,
+        supported: &[String],
+    ) -> Box<Self> {
+        let Judged { is_websocket, host, terms } = judged;
         let chosen = terms.as_ref().ok().and_then(|terms| choice(terms, supported).cloned());
         Box::new(Self { request, protocol, is_websocket, host, terms, is_changed: false, chosen })
     }
 
     pub(crate) fn request(&self) -> &Request<()> {
-        &self.request
+        self.request.get()
     }
 
     pub(crate) fn request_mut(&mut self) -> &mut Request<()> {
         self.is_changed = true;
-        &mut self.request
+        self.request.get_mut()
     }
 
     #[cfg(feature = "hyper")]
     pub(crate) fn into_request(self) -> Request<()> {
-        self.request
+        self.request.into_inner()
+    }
+
+    /// The head of HTTP/1.1 that it was read from.
+    #[cfg(feature = "hyper")]
+    pub(crate) fn into_head(self) -> Bytes {
+        self.request.into_head()
+    }
+
+    pub(crate) fn version(&self) -> Version {
+        self.request.version()
+    }
+
+    /// Who asks, if a server read the request.
+    pub(crate) fn remote(&self) -> Option<&Remote> {
+        self.request.remote()
     }
 
     /// The subprotocols that the client offers.
@@ -156,7 +193,7 @@ impl Asked {
     }
 
     fn rules(&self) -> Rules<'_, Map<'_>> {
-        rules(&self.request, self.protocol.as_deref())
+        rules(self.request(), self.protocol.as_deref())
     }
 
     /// The client's favourite among the subprotocols that the server speaks.
@@ -194,16 +231,15 @@ impl Asked {
         if !terms.has_origin() {
             return Ok(());
         }
-        let checked = config.origin.check(self.request.headers(), self.host());
+        let checked = config.origin.check(self.request().headers(), self.host());
         checked.map_err(|refused| Denied::Policy(403, refused.to_string()))
     }
 
     /// What the request is for, as the client named it.
     pub(crate) fn host(&self) -> Option<&str> {
-        let remote = self.request.extensions().get::<Remote>();
-        let told = remote.and_then(|remote| remote.client.host.as_deref());
-        let asked = || self.request.uri().authority().map(http::uri::Authority::as_str);
-        let field = || self.request.headers().get(HOST).and_then(|host| host.to_str().ok());
+        let told = self.remote().and_then(|remote| remote.client.host.as_deref());
+        let asked = || self.request().uri().authority().map(http::uri::Authority::as_str);
+        let field = || self.request().headers().get(HOST).and_then(|host| host.to_str().ok());
         told.or_else(asked).or_else(field)
     }
 
@@ -211,15 +247,12 @@ impl Asked {
     /// of any request, before anybody sees it.
     pub(crate) fn check_remote(
         &mut self,
-        remote: &Remote,
+        mut remote: Remote,
         config: &ServerConfig,
     ) -> Result<(), Denied> {
-        let told = remote.told_by(self.request.headers(), &config.forwarding);
-        let (remote, denied) = match told {
-            Ok(told) => (told, None),
-            Err(bad) => (remote.clone(), Some(Denied::Policy(400, bad.to_string()))),
-        };
-        self.request.extensions_mut().insert(remote);
+        let learnt = remote.learn(|| self.request().headers(), &config.forwarding);
+        let denied = learnt.err().map(|bad| Denied::Policy(400, bad.to_string()));
+        self.request.set_remote(remote);
         self.host.clone().map_err(Denied::Peer)?;
         denied.map_or(Ok(()), Err)?;
         self.check_host(config)
@@ -229,8 +262,7 @@ impl Asked {
         if config.hosts == HostPolicy::Any {
             return Ok(());
         }
-        let remote = self.request.extensions().get::<Remote>();
-        let secure = remote.is_some_and(|remote| remote.secure);
+        let secure = self.remote().is_some_and(|remote| remote.secure);
         let checked = config.hosts.check(self.host(), secure);
         checked.map_err(|refused| Denied::Policy(refused.status(), refused.to_string()))
     }
@@ -330,7 +362,7 @@ mod tests {
     #[test]
     fn what_was_changed_is_looked_at_again() {
         let config = ServerConfig::default();
-        let asked = || Asked::read(HEAD, &config).unwrap();
+        let asked = || Asked::read(Bytes::from_static(HEAD), &config).unwrap();
         assert_eq!(refusal(&asked(), &config), None);
 
         let mut keyless = asked();
@@ -356,7 +388,7 @@ mod tests {
         for (origin, is_welcome) in [("http://a.example", true), ("http://b.example", false)] {
             let field = format!("\r\nOrigin: {origin}\r\n\r\n");
             let head = [HEAD.strip_suffix(b"\r\n\r\n").unwrap(), field.as_bytes()].concat();
-            let asked = Asked::read(&head, &config).unwrap();
+            let asked = Asked::read(head.into(), &config).unwrap();
             assert_eq!(refusal(&asked, &config).is_none(), is_welcome, "{origin}");
         }
     }

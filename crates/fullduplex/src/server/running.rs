@@ -294,9 +294,7 @@ async fn accept(listener: Listener, context: Arc<Context>) {
             Ok(place) => {
                 let (ticket, full) = context.shared.in_flight.enter();
                 let accepted = Accepted { stream, peer, ticket, place };
-                // For so large a future a box costs less than a task's own, aligned memory.
-                let opening = Box::pin(connection::serve(context.clone(), accepted));
-                tokio::spawn(opening);
+                connection::serve(&context, accepted);
                 if full {
                     // Those that give way go before more come.
                     tokio::task::yield_now().await;

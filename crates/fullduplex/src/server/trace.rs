@@ -12,12 +12,17 @@ mod on {
     use http::Request;
     use tracing::{Span, debug, debug_span, error, info};
 
+    use super::super::request::Asked;
     use super::super::{Peer, Remote};
     use crate::error::Error;
     use crate::traffic::Traffic;
 
     /// The span of a handler.
-    pub(crate) fn span(request: &Request<()>) -> Span {
+    pub(crate) fn span(asked: &Asked) -> Span {
+        span_of(asked.request())
+    }
+
+    fn span_of(request: &Request<()>) -> Span {
         let remote = request.extensions().get::<Remote>();
         let client = remote.map(|remote| tracing::field::display(remote.client.clone()));
         let path = request.uri().path();
@@ -29,21 +34,23 @@ mod on {
         span.in_scope(call)
     }
 
-    /// Has a future run inside a span.
-    pub(crate) fn inside<F: Future>(span: Span, future: F) -> impl Future<Output = F::Output> {
+    /// A future that runs inside a span.
+    pub(crate) type Inside<F> = tracing::instrument::Instrumented<F>;
+
+    pub(crate) fn inside<F: Future>(span: Span, future: F) -> Inside<F> {
         tracing::Instrument::instrument(future, span)
     }
 
     /// A WebSocket is open.
-    pub(crate) fn opened(request: &Request<()>, protocol: Option<&str>, deflate: bool) -> Span {
-        let span = span(request);
+    pub(crate) fn opened(asked: &Asked, protocol: Option<&str>, deflate: bool) -> Span {
+        let span = span(asked);
         debug!(parent: &span, protocol, deflate, "opened");
         span
     }
 
     /// A request was refused.
     pub(crate) fn refused(request: &Request<()>, status: u16, why: &str) {
-        info!(parent: &span(request), status, why, "refused");
+        info!(parent: &span_of(request), status, why, "refused");
     }
 
     /// A connection came to no request.
@@ -81,6 +88,7 @@ mod off {
     use http::Request;
 
     use super::super::Peer;
+    use super::super::request::Asked;
     use crate::error::Error;
     use crate::traffic::Traffic;
 
@@ -88,7 +96,7 @@ mod off {
     #[derive(Clone)]
     pub(crate) struct Span;
 
-    pub(crate) fn span(_: &Request<()>) -> Span {
+    pub(crate) fn span(_: &Asked) -> Span {
         Span
     }
 
@@ -96,11 +104,13 @@ mod off {
         call()
     }
 
+    pub(crate) type Inside<F> = F;
+
     pub(crate) fn inside<F>(_: Span, future: F) -> F {
         future
     }
 
-    pub(crate) fn opened(_: &Request<()>, _: Option<&str>, _: bool) -> Span {
+    pub(crate) fn opened(_: &Asked, _: Option<&str>, _: bool) -> Span {
         Span
     }
 

@@ -179,8 +179,7 @@ impl UpgradeRequest {
         let after = config.handshake.handshake_timeout;
         let finished = async move { within("handshake_timeout", after, finish(on_upgrade)).await? };
         let (finished, deflate) = (Box::pin(finished), accepted.deflate);
-        let request = asked.into_request();
-        Ok((response, Upgrade { finished, config, deflate, protocol, request, place }))
+        Ok((response, Upgrade { finished, config, deflate, protocol, asked, place }))
     }
 }
 
@@ -200,7 +199,7 @@ pub struct Upgrade {
     config: Arc<ServerConfig>,
     deflate: Option<Deflate>,
     protocol: Option<String>,
-    request: Request<()>,
+    asked: Box<Asked>,
     place: Option<Arc<Place>>,
 }
 
@@ -223,7 +222,7 @@ impl Future for Upgrade {
                 WebSocket::from_handshake(stream, Role::Server, config, deflate, leftover);
             if let Some(place) = self.place.take() {
                 let protocol = self.config.known_protocol(self.protocol.as_deref());
-                handshake::opened(&websocket, place, &self.request, protocol);
+                handshake::opened(&websocket, place, &self.asked, protocol);
             }
             Ok(websocket.with_protocol(self.protocol.take()))
         })
@@ -232,7 +231,7 @@ impl Future for Upgrade {
 
 impl fmt::Debug for Upgrade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        handshake::fmt_request(f, "Upgrade", &self.request)
+        handshake::fmt_request(f, "Upgrade", self.asked.request())
     }
 }
 

@@ -175,11 +175,20 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 impl Forwarding {
     /// Who the client is, by the socket's other end and a request's header fields.
     pub fn client(&self, peer: Peer, headers: &HeaderMap) -> Result<ClientAddress, BadForwarded> {
+        self.client_by(peer, || headers)
+    }
+
+    /// The same, where it is asked for header fields only if they count.
+    pub(crate) fn client_by<'h>(
+        &self,
+        peer: Peer,
+        headers: impl FnOnce() -> &'h HeaderMap,
+    ) -> Result<ClientAddress, BadForwarded> {
         let source = match self.header {
             ForwardedHeader::Ignore => AddressSource::Ignored,
             _ if !self.trusted.trusts(&peer) => AddressSource::Untrusted,
-            ForwardedHeader::Forwarded => return self.by_forwarded(&peer, headers),
-            ForwardedHeader::XForwardedFor => return self.by_x_forwarded_for(&peer, headers),
+            ForwardedHeader::Forwarded => return self.by_forwarded(&peer, headers()),
+            ForwardedHeader::XForwardedFor => return self.by_x_forwarded_for(&peer, headers()),
         };
         Ok(ClientAddress::peer(&peer, source))
     }
