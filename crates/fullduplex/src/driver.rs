@@ -27,7 +27,7 @@ pub(crate) trait Driven: Send + Sync {
     /// Writes what waits.
     fn flush_deferred(self: Arc<Self>);
     /// Does what is due; returns the next deadline, if the one of `at` is the current one.
-    fn fire(self: Arc<Self>, at: Duration, now: Duration) -> Option<Duration>;
+    fn fire(self: Arc<Self>, at: At, now: Duration) -> At;
     /// Begins the closing handshake, from any thread; gives whether that was still to do.
     fn close(self: Arc<Self>, frame: Option<CloseFrame>) -> bool;
     /// Ends the transport at once, from any thread.
@@ -53,20 +53,22 @@ struct Shared {
     dead: bool,
 }
 
-struct Timer {
-    /// In nanoseconds, which is smaller than a [`Duration`].
-    at: u64,
-    driven: Weak<dyn Driven>,
+/// A deadline, in nanoseconds of the driver's time: smaller than an `Option<Duration>`, as each
+/// connection has one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct At(u64);
+
+impl At {
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+
+    pub(crate) fn new(at: Option<Duration>) -> Self {
+        at.and_then(|at| u64::try_from(at.as_nanos()).ok()).map_or(Self::NEVER, Self)
+    }
 }
 
-impl Timer {
-    fn new(at: Duration, driven: Weak<dyn Driven>) -> Self {
-        Self { at: u64::try_from(at.as_nanos()).unwrap_or(u64::MAX), driven }
-    }
-
-    fn at(&self) -> Duration {
-        Duration::from_nanos(self.at)
-    }
+struct Timer {
+    at: At,
+    driven: Weak<dyn Driven>,
 }
 
 static DRIVERS: Mutex<Vec<(Id, Arc<Driver>)>> = Mutex::new(Vec::new());
@@ -89,7 +91,7 @@ impl Driver {
             shared: Mutex::default(),
         });
         let sleep = Box::pin(tokio::time::sleep(FAR));
-        let run = Run { driver: driver.clone(), sleep, armed: None, turn: Vec::new() };
+        let run = Run { driver: driver.clone(), sleep, armed: At::NEVER, turn: Vec::new() };
         // What it does in one turn has an end, while tokio's budget would refuse the writes of
         // all but the first hundred connections, to have them tried again.
         handle.spawn(tokio::task::coop::unconstrained(run));
@@ -117,11 +119,10 @@ impl Driver {
     }
 
     /// Has `driven` fired at `at`.
-    pub(crate) fn schedule(&self, at: Duration, driven: Weak<dyn Driven>) {
+    pub(crate) fn schedule(&self, at: At, driven: Weak<dyn Driven>) {
         let mut shared = self.lock();
-        let timer = Timer::new(at, driven);
-        let is_next = shared.timers.peek().is_none_or(|Reverse(next)| timer.at < next.at);
-        shared.timers.push(Reverse(timer));
+        let is_next = shared.timers.peek().is_none_or(|Reverse(next)| at < next.at);
+        shared.timers.push(Reverse(Timer { at, driven }));
         if is_next {
             shared.wake();
         }
@@ -171,7 +172,7 @@ const FAR: Duration = Duration::from_secs(86_400 * 365);
 struct Run {
     driver: Arc<Driver>,
     sleep: Pin<Box<Sleep>>,
-    armed: Option<Duration>,
+    armed: At,
     /// Those whose turn it is; empty between turns.
     turn: Vec<Arc<dyn Driven>>,
 }
@@ -179,21 +180,25 @@ struct Run {
 impl Run {
     /// Fires what is due, and gives the next deadline; breaks off when others should have
     /// their turn.
-    fn fire(&self) -> ControlFlow<(), Option<Duration>> {
+    fn fire(&self) -> ControlFlow<(), At> {
         for _ in 0..TURN {
             let now = self.driver.now();
             let mut shared = self.driver.lock();
             match shared.timers.peek() {
-                Some(Reverse(next)) if next.at() <= now => {}
-                next => return ControlFlow::Continue(next.map(|Reverse(next)| next.at())),
+                Some(Reverse(next)) if next.at <= At::new(Some(now)) => {}
+                next => {
+                    let next = next.map_or(At::NEVER, |Reverse(next)| next.at);
+                    return ControlFlow::Continue(next);
+                }
             }
             let timer = shared.timers.pop();
             drop(shared);
-            if let Some(Reverse(timer)) = timer
-                && let Some(strong) = timer.driven.upgrade()
-                && let Some(next) = strong.fire(timer.at(), now)
+            if let Some(Reverse(Timer { at, driven })) = timer
+                && let Some(strong) = driven.upgrade()
+                && let next = strong.fire(at, now)
+                && next != At::NEVER
             {
-                self.driver.lock().timers.push(Reverse(Timer::new(next, timer.driven)));
+                self.driver.lock().timers.push(Reverse(Timer { at: next, driven }));
             }
         }
         ControlFlow::Break(())
@@ -230,10 +235,10 @@ impl Future for Run {
             };
             if next != this.armed {
                 this.armed = next;
-                let at = this.driver.epoch + next.unwrap_or(FAR);
-                this.sleep.as_mut().reset(at);
+                let after = Duration::from_nanos(next.0).min(FAR);
+                this.sleep.as_mut().reset(this.driver.epoch + after);
             }
-            if next.is_none() || this.sleep.as_mut().poll(cx).is_pending() {
+            if next == At::NEVER || this.sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
         }
@@ -280,8 +285,8 @@ mod tests {
 
     impl Driven for Nothing {
         fn flush_deferred(self: Arc<Self>) {}
-        fn fire(self: Arc<Self>, _: Duration, _: Duration) -> Option<Duration> {
-            None
+        fn fire(self: Arc<Self>, _: At, _: Duration) -> At {
+            At::NEVER
         }
         fn close(self: Arc<Self>, _: Option<CloseFrame>) -> bool {
             false
@@ -296,7 +301,7 @@ mod tests {
     fn connect(driver: &Driver) -> Arc<Nothing> {
         let connection = Arc::new(Nothing);
         let weak: Weak<Nothing> = Arc::downgrade(&connection);
-        driver.schedule(driver.now() + Duration::from_secs(20), weak);
+        driver.schedule(At::new(Some(driver.now() + Duration::from_secs(20))), weak);
         connection
     }
 

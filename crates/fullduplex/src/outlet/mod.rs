@@ -11,17 +11,16 @@
 mod writing;
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
 
 use fullduplex_proto::{
     Cause, CloseCode, CloseFrame, CloseInfo, Compression, Event, Kind, Message, PreparedMessage,
     ProtocolError, SendError, Session, State, Transport as Need,
 };
 
-use crate::driver::{Driven, Driver};
+use crate::driver::{At, Driven, Driver};
 use crate::error::Error;
 use crate::group::{Deliver, Delivered, Parked, Slow, Verdict};
 use crate::halves::{Transport, WriteHalf};
@@ -32,7 +31,8 @@ use crate::turn;
 
 pub(crate) struct Outlet<S> {
     driver: Arc<Driver>,
-    low_water: usize,
+    /// Small, as each connection has it.
+    low_water: u32,
     /// What arrives is counted against budgets.
     has_rates: bool,
     /// What is sent may be compressed.
@@ -46,7 +46,7 @@ pub(crate) struct Outlet<S> {
     /// Handed to the driver and not flushed by it yet; so it is there once at most.
     deferred: AtomicBool,
     /// Sending halves of the application.
-    senders: AtomicUsize,
+    senders: AtomicU32,
     /// What went over it.
     counters: Counters,
     inner: Mutex<Inner<S>>,
@@ -68,7 +68,7 @@ pub(crate) struct Inner<S> {
     /// The task that reads, while it waits.
     reader: Option<Waker>,
     /// The driver's entry that counts.
-    scheduled: Option<Duration>,
+    scheduled: At,
     /// A message left at once since the last turn, so the next ones are gathered.
     hot: bool,
     /// The transport took bytes that `poll_flush` has yet to push on.
@@ -122,7 +122,7 @@ impl<S: Transport> Outlet<S> {
             lingers: false,
             waiters: None,
             reader: None,
-            scheduled: None,
+            scheduled: At::NEVER,
             hot: false,
             unflushed: false,
             shut_down: false,
@@ -131,14 +131,14 @@ impl<S: Transport> Outlet<S> {
         };
         let this = Arc::new(Self {
             driver,
-            low_water,
+            low_water: u32::try_from(low_water).unwrap_or(u32::MAX),
             has_rates,
             compresses,
             received: AtomicBool::new(false),
             listening: AtomicBool::new(false),
             talked: AtomicBool::new(false),
             deferred: AtomicBool::new(false),
-            senders: AtomicUsize::new(1),
+            senders: AtomicU32::new(1),
             counters: Counters::default(),
             inner: Mutex::new(inner),
         });

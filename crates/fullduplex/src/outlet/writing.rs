@@ -13,7 +13,7 @@ use tokio::io::AsyncWrite;
 
 use super::{Inner, Leave, Outlet};
 use crate::buffers;
-use crate::driver::Driven;
+use crate::driver::{At, Driven};
 use crate::error::Error;
 use crate::halves::Transport;
 use crate::memory;
@@ -72,21 +72,21 @@ impl<S: Transport> Outlet<S> {
             inner.wake_reader();
             inner.wake_waiters();
         }
-        while inner.parked.is_some() && inner.unpark(self.low_water) {
+        while inner.parked.is_some() && inner.unpark(self.low_water as usize) {
             // There is room again: what was published before anything else is sent.
             self.defer();
         }
         let buffered = inner.session.buffered();
-        if buffered <= self.low_water || inner.session.state() == State::Closed {
+        if buffered <= self.low_water as usize || inner.session.state() == State::Closed {
             inner.wake_waiters();
         }
     }
 
     /// Sees to it that the driver knows the next deadline.
     pub(super) fn schedule(self: &Arc<Self>, inner: &mut Inner<S>) {
-        let Some(next) = inner.session.poll_timeout() else { return };
-        if inner.scheduled.is_none_or(|at| next < at) {
-            inner.scheduled = Some(next);
+        let next = At::new(inner.session.poll_timeout());
+        if next < inner.scheduled {
+            inner.scheduled = next;
             let weak = Arc::downgrade(self);
             self.driver.schedule(next, weak);
         }
@@ -234,10 +234,10 @@ impl<S: Transport> Driven for Outlet<S> {
         self.write(&mut inner);
     }
 
-    fn fire(self: Arc<Self>, at: Duration, now: Duration) -> Option<Duration> {
+    fn fire(self: Arc<Self>, at: At, now: Duration) -> At {
         let mut inner = self.lock();
-        if inner.scheduled != Some(at) {
-            return None;
+        if inner.scheduled != at {
+            return At::NEVER;
         }
         if self.received.swap(false, Ordering::Relaxed) {
             inner.session.note_received();
@@ -257,7 +257,7 @@ impl<S: Transport> Driven for Outlet<S> {
                 inner.wake_waiters();
             }
         }
-        inner.scheduled = inner.session.poll_timeout();
+        inner.scheduled = At::new(inner.session.poll_timeout());
         inner.scheduled
     }
 
