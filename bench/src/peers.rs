@@ -101,7 +101,7 @@ impl Peer {
         let (program, script) = match self.kind {
             Rust => (places.binary(self.file), None),
             Libdeflate => (places.libdeflate.join(self.file), None),
-            Build => (PathBuf::from(&self.name), None),
+            Build => (std::path::absolute(&self.name).unwrap_or_default(), None),
             Bun => (places.bun(), Some(script)),
             Node => ("node".into(), Some(script)),
             Python => (places.python.join("bin/python"), Some(script)),

@@ -6,7 +6,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use fullduplex_proto::SendBuffer;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -14,6 +14,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 pub(crate) const READ_SIZE: usize = 64 << 10;
 /// A read is not worth its call with less room than this.
 const LEAST_ROOM: usize = 16 << 10;
+/// How much of a head one read may bring, and of what stands behind it: it is kept until the
+/// handshake is done with.
+const HEAD_READ: usize = 4 << 10;
 /// What a gathering buffer begins with.
 const WRITE_SIZE: usize = 1 << 10;
 /// A larger one is not kept.
@@ -51,15 +54,16 @@ pub(crate) fn give_read(buffer: BytesMut) {
     READ.set(buffer);
 }
 
-/// Reads what there is, and adds it to `bytes`: in memory of just that size, as most heads of
-/// requests come whole, and many at a time.
+/// Reads what there is of a head, and adds it to `bytes`: in memory of just that size, as most
+/// come whole, and many at a time.
 pub(crate) async fn read_to<R>(reader: &mut R, bytes: &mut BytesMut) -> io::Result<usize>
 where
     R: AsyncRead + Unpin,
 {
     poll_fn(|cx| {
         let mut block = take_read();
-        let read = pin!(reader.read_buf(&mut block)).poll(cx);
+        let mut limited = (&mut block).limit(HEAD_READ);
+        let read = pin!(reader.read_buf(&mut limited)).poll(cx);
         bytes.extend_from_slice(&block);
         block.clear();
         give_read(block);

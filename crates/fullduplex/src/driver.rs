@@ -134,9 +134,13 @@ impl Driver {
         shared.gone += 1;
         if shared.gone > FEW + shared.timers.len() / 2 {
             shared.gone = 0;
-            shared.timers.retain(|Reverse(timer)| timer.driven.strong_count() > 0);
-            let most = 4 * (FEW + shared.timers.len());
-            shared.timers.shrink_to(most);
+            let timers = std::mem::take(&mut shared.timers).into_iter();
+            let (live, gone): (Vec<_>, Vec<_>) =
+                timers.partition(|Reverse(timer)| timer.driven.strong_count() > 0);
+            shared.timers = live.into();
+            drop(shared);
+            // Frees them, without the lock.
+            drop(gone);
         }
     }
 
@@ -162,7 +166,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// takes long.
 const TURN: usize = 256;
 
-/// So many that are gone are not worth to be looked for.
+/// So many that are gone are not worth looking for.
 const FEW: usize = 32;
 
 /// So far off that it never comes.
@@ -235,8 +239,9 @@ impl Future for Run {
             };
             if next != this.armed {
                 this.armed = next;
-                let after = Duration::from_nanos(next.0).min(FAR);
-                this.sleep.as_mut().reset(this.driver.epoch + after);
+                let at = this.driver.epoch.checked_add(Duration::from_nanos(next.0));
+                let at = at.filter(|_| next != At::NEVER);
+                this.sleep.as_mut().reset(at.unwrap_or_else(|| Instant::now() + FAR));
             }
             if next == At::NEVER || this.sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
@@ -279,6 +284,8 @@ impl Ord for Timer {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
     use super::*;
 
     struct Nothing;
@@ -320,5 +327,37 @@ mod tests {
         };
         assert_eq!(alive(&driver.lock().timers), live.len());
         assert!(driver.lock().timers.capacity() < 2000);
+    }
+
+    /// Counts how often it is fired.
+    #[derive(Default)]
+    struct Counting(AtomicUsize);
+
+    impl Driven for Counting {
+        fn flush_deferred(self: Arc<Self>) {}
+        fn fire(self: Arc<Self>, _: At, _: Duration) -> At {
+            self.0.fetch_add(1, Relaxed);
+            At::NEVER
+        }
+        fn close(self: Arc<Self>, _: Option<CloseFrame>) -> bool {
+            false
+        }
+        fn cut(self: Arc<Self>) {}
+        fn traffic(&self) -> Traffic {
+            Traffic::default()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_keeps_time_after_a_year_too() {
+        let driver = Driver::current();
+        tokio::time::sleep(FAR + Duration::from_secs(86_400)).await;
+        let due = Arc::new(Counting::default());
+        let weak: Weak<Counting> = Arc::downgrade(&due);
+        driver.schedule(At::new(Some(driver.now() + Duration::from_secs(20))), weak);
+        tokio::time::sleep(Duration::from_secs(19)).await;
+        assert_eq!(due.0.load(Relaxed), 0);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(due.0.load(Relaxed), 1);
     }
 }

@@ -18,7 +18,7 @@ use crate::halves::Transport;
 pub struct HandshakeLimits {
     /// The most bytes of the peer's head. Default: 16 KiB.
     pub max_head_bytes: usize,
-    /// The most header fields of the peer's head. Default: 100.
+    /// The most header fields of the peer's head; no more than 24,576 in any case. Default: 100.
     pub max_fields: usize,
     /// How long the opening handshake may take, once the transport stands. Default: 10 s.
     pub handshake_timeout: Duration,
@@ -50,6 +50,15 @@ impl<'h> HeaderSource<'h> for Map<'h> {
     fn fields(self) -> impl Iterator<Item = (&'h str, &'h [u8])> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
     }
+}
+
+/// The most bytes of a [`HeaderName`].
+const LONGEST_NAME: usize = u16::MAX as usize;
+
+/// Refuses what the parser takes and a [`HeaderMap`] does not.
+pub(crate) fn check_names(fields: &Fields<'_>) -> Result<(), HeadError> {
+    let long = fields.iter().position(|(name, _)| name.len() > LONGEST_NAME);
+    long.map_or(Ok(()), |i| Err(HeadError::FieldName { line: i + 2 }))
 }
 
 /// Fields as the parser gives them, for an HTTP library.

@@ -9,7 +9,7 @@ use fullduplex_proto::Memory;
 /// How the messages of all connections of a thread get theirs.
 pub(crate) static MEMORY: Memory = Memory { copy, long: take_long };
 
-/// Short messages share blocks of this size, which is what one keeps that is kept.
+/// Short messages share blocks of this size: a message that is kept keeps so much.
 const BLOCK: usize = 2 << 10;
 /// How many messages have memory of their own when one in a block was kept, and how many at
 /// most when that goes on.
@@ -90,7 +90,7 @@ fn copy(payload: &[u8]) -> Bytes {
     place(payload).map_or_else(|| Bytes::copy_from_slice(payload), BytesMut::freeze)
 }
 
-/// Buffers of long messages that were dropped, the last one at the end: whole new pages for
+/// Buffers of long messages that were dropped, the oldest first: whole new pages for
 /// each message cost more than all that is done with them.
 struct Long {
     spent: VecDeque<Vec<u8>>,
@@ -98,9 +98,11 @@ struct Long {
 }
 
 impl Long {
-    /// The last one that has so much room.
+    /// The smallest that has so much room, so that long ones stay for long messages; the last of
+    /// those.
     fn take(&mut self, room: usize) -> Option<Vec<u8>> {
-        let found = self.spent.iter().rposition(|buffer| buffer.capacity() >= room)?;
+        let fits = self.spent.iter().enumerate().rev().filter(|(_, b)| b.capacity() >= room);
+        let (found, _) = fits.min_by_key(|(_, buffer)| buffer.capacity())?;
         let buffer = self.spent.remove(found)?;
         self.bytes -= buffer.capacity();
         Some(buffer)
@@ -136,7 +138,7 @@ pub(crate) fn give_long(spent: Bytes) {
 mod tests {
     use super::*;
 
-    /// Whether it has memory of its own, that no more than it needs.
+    /// Whether it has memory of its own, and no more of it than it needs.
     fn is_alone(message: Bytes) -> bool {
         message.try_into_mut().is_ok_and(|message| message.capacity() == message.len())
     }
@@ -200,7 +202,9 @@ mod tests {
         assert!(long.take(0).is_none(), "too little to keep, and too much");
         long.give(Vec::with_capacity(64 << 10));
         long.give(Vec::with_capacity(16 << 10));
-        assert_eq!(long.take(20_000).map(|b| b.capacity()), Some(64 << 10));
+        long.give(Vec::with_capacity(1 << 20));
+        assert_eq!(long.take(20_000).map(|b| b.capacity()), Some(64 << 10), "not the longest");
+        assert_eq!(long.take(20_000).map(|b| b.capacity()), Some(1 << 20));
         assert!(long.take(20_000).is_none());
         for _ in 0..2 * LONG_COUNT {
             long.give(Vec::with_capacity(LONG_LEAST));

@@ -78,7 +78,7 @@ impl Input {
         let before = self.consumed as usize;
         let (kind, payload) = receiver.whole(&mut self.bytes[before..])?;
         let (start, end) = (before + payload.start, before + payload.end);
-        let bytes = if self.shared || payload.len() >= SPLIT_OFF {
+        let bytes = if (self.shared && start < end) || payload.len() >= SPLIT_OFF {
             self.consumed = 0;
             let mut frame = self.bytes.split_to(end).freeze();
             frame.advance(start);

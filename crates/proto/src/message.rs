@@ -186,7 +186,7 @@ impl PartialEq<&str> for Utf8Bytes {
 /// Puts the pieces of messages together.
 ///
 /// What it holds grows with the bytes received, at most twice as far, and never by a
-/// length that was only announced.
+/// length that was only announced, unless [`Memory::long`] gives more.
 #[derive(Debug)]
 pub struct Assembler {
     buffer: Vec<u8>,
@@ -224,7 +224,7 @@ impl Assembler {
     /// Copies a message's payload.
     #[inline]
     pub(crate) fn copy(&self, payload: &[u8]) -> Bytes {
-        (self.memory.copy)(payload)
+        if payload.is_empty() { Bytes::new() } else { (self.memory.copy)(payload) }
     }
 
     /// Adds a piece; gives the message when it is whole.

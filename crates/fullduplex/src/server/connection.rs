@@ -355,10 +355,11 @@ impl Context {
             })),
             Handler::WebSockets(begin) => begin(Box::pin(async move {
                 let handshake = context.admitted(opening(context.clone()).await?).await?;
+                let watch = watch(&context);
                 let span = trace::span(handshake.asked());
                 // What is wrong is answered to the peer.
                 let given = trace::inside(span.clone(), handshake.accept()).await.ok()?;
-                Some(Opened { given, span, watch: watch(&context) })
+                Some(Opened { given, span, watch })
             })),
         }
     }

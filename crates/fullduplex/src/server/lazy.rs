@@ -26,7 +26,7 @@ struct Unread {
 }
 
 impl Lazy {
-    /// Of a head that can be read.
+    /// Of a head that can be read, and made a request: see [`http1::check_names`].
     pub(crate) fn of_head(head: Bytes, version: Version, uri: Uri) -> Self {
         let unread = Some(Unread { head, uri });
         Self { made: OnceLock::new(), version, unread, remote: None }
@@ -57,8 +57,10 @@ impl Lazy {
         self.version
     }
 
+    /// As the application has it, if it has looked, as it may know better who asks.
     pub(crate) fn remote(&self) -> Option<&Remote> {
-        self.remote.as_ref()
+        let made = self.made.get().and_then(|made| made.extensions().get());
+        made.or(self.remote.as_ref())
     }
 
     /// Has it known who asks, also among the extensions.
@@ -146,5 +148,10 @@ mod tests {
         lazy.get_mut().headers_mut().insert("x-mark", http::HeaderValue::from_static("1"));
         assert_eq!(lazy.get().headers().len(), 2, "what was changed stays");
         assert_eq!((lazy.get().uri().path(), lazy.get().version()), ("/x", Version::HTTP_11));
+        let own = lazy.get_mut().extensions_mut().get_mut::<Remote>().unwrap();
+        own.secure = true;
+        assert!(lazy.remote().unwrap().secure, "the application knows better");
+        *lazy.get_mut() = Request::new(());
+        assert!(!lazy.remote().unwrap().secure, "it is known all the same");
     }
 }

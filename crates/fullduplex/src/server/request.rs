@@ -16,7 +16,7 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version}
 use super::lazy::Lazy;
 use super::{HostPolicy, Remote, ServerConfig};
 use crate::error::{Error, ErrorKind};
-use crate::http1::Map;
+use crate::http1::{self, Map};
 
 /// A request, and what it means. It comes in a box, as it goes through many hands.
 #[derive(Debug)]
@@ -122,6 +122,7 @@ impl Asked {
             _ => Version::HTTP_11,
         };
         let uri = uri(&parsed)?;
+        http1::check_names(parsed.fields())?;
         Ok(Self::judged(Lazy::of_head(head, version, uri), judged, None, &config.protocols))
     }
 
@@ -380,6 +381,20 @@ mod tests {
         let mut other = asked();
         *other.request_mut() = Request::new(());
         assert!(refusal(&other, &config).is_some());
+    }
+
+    #[test]
+    fn a_name_that_no_request_can_have_is_refused() {
+        let mut config = ServerConfig::default();
+        config.handshake.max_head_bytes = 1 << 20;
+        for (len, is_taken) in [(u16::MAX as usize, true), (1 << 16, false)] {
+            let name = "a".repeat(len);
+            let head = [&HEAD[..HEAD.len() - 2], name.as_bytes(), b": x\r\n\r\n"].concat();
+            let asked = Asked::read(head.into(), &config);
+            let fields = asked.map(|asked| asked.request().headers().len());
+            let refused = Err(HeadError::FieldName { line: 8 });
+            assert_eq!(fields, if is_taken { Ok(7) } else { refused }, "{len}");
+        }
     }
 
     #[test]
