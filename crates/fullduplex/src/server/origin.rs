@@ -80,21 +80,18 @@ impl OriginPolicy {
     pub fn check(&self, headers: &HeaderMap, host: Option<&str>) -> Result<(), OriginRefused> {
         let mut origins = headers.get_all(ORIGIN).iter();
         let Some(origin) = origins.next() else { return Ok(()) };
-        let refuse = |origin: &str, rule: String| {
-            // It is a stranger's text.
-            let origin = origin.chars().take(256).collect::<String>().escape_debug().to_string();
-            Err(OriginRefused { origin, rule })
-        };
         if origins.next().is_some() {
             return refuse("several", "a request has one Origin (RFC 6454 §7.3)".into());
         }
-        let Ok(origin) = origin.to_str() else {
-            return refuse("not text", "an Origin is ASCII (RFC 6454 §7.1)".into());
-        };
-        if *self == Self::DangerousAny {
-            return Ok(());
+        match origin.to_str() {
+            Ok(origin) => self.check_one(origin, host),
+            Err(_) => refuse("not text", "an Origin is ASCII (RFC 6454 §7.1)".into()),
         }
-        if origin == "null" {
+    }
+
+    /// The same for an `Origin` that is one, and text.
+    pub(crate) fn check_one(&self, origin: &str, host: Option<&str>) -> Result<(), OriginRefused> {
+        if origin == "null" && *self != Self::DangerousAny {
             return refuse(origin, "a page without an origin of its own is not allowed".into());
         }
         let passes = match self {
@@ -296,6 +293,12 @@ fn is_same_host(origin: &str, host: &str) -> bool {
     origin.host().is_some()
         && origin.host() == host.host()
         && origin.port_or_known_default() == host.port_or_known_default()
+}
+
+fn refuse(origin: &str, rule: String) -> Result<(), OriginRefused> {
+    // It is a stranger's text.
+    let origin = origin.chars().take(256).collect::<String>().escape_debug().to_string();
+    Err(OriginRefused { origin, rule })
 }
 
 #[cfg(test)]

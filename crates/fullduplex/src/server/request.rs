@@ -27,6 +27,8 @@ pub(crate) struct Asked {
     pub(crate) is_websocket: bool,
     /// Whether there is one host that it is for.
     host: Result<(), Refusal>,
+    /// Whose page asks, and of which host, as it was received.
+    page: Option<Page>,
     /// What the rules say of a request for a WebSocket, as it was received.
     terms: Result<Terms, Refusal>,
     /// Somebody may have changed the request since.
@@ -39,14 +41,26 @@ pub(crate) struct Asked {
 struct Judged {
     is_websocket: bool,
     host: Result<(), Refusal>,
+    page: Option<Page>,
     terms: Result<Terms, Refusal>,
+}
+
+/// Of a request with an `Origin`.
+#[derive(Debug)]
+struct Page {
+    origin: Box<str>,
+    host: Box<str>,
 }
 
 impl Judged {
     fn of(verdict: Verdict<'_>) -> Self {
         let Verdict { is_websocket, host, offer } = verdict;
+        let page = offer.as_ref().ok().and_then(|offer| {
+            let origin = offer.origin()?.into();
+            Some(Page { origin, host: offer.host().into() })
+        });
         // A request that breaks a rule offers nothing; it is refused when it is to be accepted.
-        Self { is_websocket, host: host.map(drop), terms: offer.map(Terms::from) }
+        Self { is_websocket, host: host.map(drop), page, terms: offer.map(Terms::from) }
     }
 }
 
@@ -144,9 +158,10 @@ impl Asked {
         protocol: Option<Box<str>>,
         supported: &[String],
     ) -> Box<Self> {
-        let Judged { is_websocket, host, terms } = judged;
+        let Judged { is_websocket, host, page, terms } = judged;
         let chosen = terms.as_ref().ok().and_then(|terms| choice(terms, supported).cloned());
-        Box::new(Self { request, protocol, is_websocket, host, terms, is_changed: false, chosen })
+        let is_changed = false;
+        Box::new(Self { request, protocol, is_websocket, host, page, terms, is_changed, chosen })
     }
 
     pub(crate) fn request(&self) -> &Request<()> {
@@ -232,16 +247,27 @@ impl Asked {
         if !terms.has_origin() {
             return Ok(());
         }
-        let checked = config.origin.check(self.request().headers(), self.host());
+        let checked = match &self.page {
+            // Pages are most of those who ask: for them no request need be made.
+            Some(Page { origin, host }) if !self.is_changed => {
+                let host = self.told_host().unwrap_or(host);
+                config.origin.check_one(origin, Some(host))
+            }
+            _ => config.origin.check(self.request().headers(), self.host()),
+        };
         checked.map_err(|refused| Denied::Policy(403, refused.to_string()))
     }
 
     /// What the request is for, as the client named it.
     pub(crate) fn host(&self) -> Option<&str> {
-        let told = self.remote().and_then(|remote| remote.client.host.as_deref());
         let asked = || self.request().uri().authority().map(http::uri::Authority::as_str);
         let field = || self.request().headers().get(HOST).and_then(|host| host.to_str().ok());
-        told.or_else(asked).or_else(field)
+        self.told_host().or_else(asked).or_else(field)
+    }
+
+    /// The same, if a trusted proxy says it.
+    fn told_host(&self) -> Option<&str> {
+        self.remote()?.client.host.as_deref()
     }
 
     /// Finds out who asks, and whether there is one host that it is for, which is one of ours:
@@ -405,6 +431,23 @@ mod tests {
             let head = [HEAD.strip_suffix(b"\r\n\r\n").unwrap(), field.as_bytes()].concat();
             let asked = Asked::read(head.into(), &config).unwrap();
             assert_eq!(refusal(&asked, &config).is_none(), is_welcome, "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_held_against_the_host_that_a_proxy_tells() {
+        let config = ServerConfig::default();
+        for (origin, is_welcome) in [("http://b.example", true), ("http://a.example", false)] {
+            let field = format!("\r\nOrigin: {origin}\r\n\r\n");
+            let head = [HEAD.strip_suffix(b"\r\n\r\n").unwrap(), field.as_bytes()].concat();
+            let mut asked = Asked::read(head.into(), &config).unwrap();
+            let mut remote = Remote::new(super::super::Peer::Unix);
+            remote.client.host = Some("b.example".into());
+            asked.request.set_remote(remote);
+            for _looked_at in 0..2 {
+                assert_eq!(refusal(&asked, &config).is_none(), is_welcome, "{origin}");
+                asked.request_mut();
+            }
         }
     }
 }
