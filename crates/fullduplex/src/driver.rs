@@ -288,11 +288,14 @@ mod tests {
 
     use super::*;
 
-    struct Nothing;
+    /// Counts how often it is fired.
+    #[derive(Default)]
+    struct Counting(AtomicUsize);
 
-    impl Driven for Nothing {
+    impl Driven for Counting {
         fn flush_deferred(self: Arc<Self>) {}
         fn fire(self: Arc<Self>, _: At, _: Duration) -> At {
+            self.0.fetch_add(1, Relaxed);
             At::NEVER
         }
         fn close(self: Arc<Self>, _: Option<CloseFrame>) -> bool {
@@ -304,10 +307,10 @@ mod tests {
         }
     }
 
-    /// Has a new connection fired in a while.
-    fn connect(driver: &Driver) -> Arc<Nothing> {
-        let connection = Arc::new(Nothing);
-        let weak: Weak<Nothing> = Arc::downgrade(&connection);
+    /// Has a new connection fired in 20 s.
+    fn connect(driver: &Driver) -> Arc<Counting> {
+        let connection = Arc::new(Counting::default());
+        let weak: Weak<Counting> = Arc::downgrade(&connection);
         driver.schedule(At::new(Some(driver.now() + Duration::from_secs(20))), weak);
         connection
     }
@@ -329,32 +332,11 @@ mod tests {
         assert!(driver.lock().timers.capacity() < 2000);
     }
 
-    /// Counts how often it is fired.
-    #[derive(Default)]
-    struct Counting(AtomicUsize);
-
-    impl Driven for Counting {
-        fn flush_deferred(self: Arc<Self>) {}
-        fn fire(self: Arc<Self>, _: At, _: Duration) -> At {
-            self.0.fetch_add(1, Relaxed);
-            At::NEVER
-        }
-        fn close(self: Arc<Self>, _: Option<CloseFrame>) -> bool {
-            false
-        }
-        fn cut(self: Arc<Self>) {}
-        fn traffic(&self) -> Traffic {
-            Traffic::default()
-        }
-    }
-
     #[tokio::test(start_paused = true)]
     async fn it_keeps_time_after_a_year_too() {
         let driver = Driver::current();
         tokio::time::sleep(FAR + Duration::from_secs(86_400)).await;
-        let due = Arc::new(Counting::default());
-        let weak: Weak<Counting> = Arc::downgrade(&due);
-        driver.schedule(At::new(Some(driver.now() + Duration::from_secs(20))), weak);
+        let due = connect(&driver);
         tokio::time::sleep(Duration::from_secs(19)).await;
         assert_eq!(due.0.load(Relaxed), 0);
         tokio::time::sleep(Duration::from_secs(2)).await;
