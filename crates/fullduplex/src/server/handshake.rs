@@ -17,6 +17,7 @@ use super::remote::Remote;
 use super::reply::{ANSWER_TIMEOUT, Replier, respond};
 use super::request::{Asked, Denied, plain};
 use super::{HttpVersion, Outcome, ServerConfig, ServerHandle, trace};
+use crate::deadline::within;
 use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
 use crate::http1;
@@ -51,8 +52,8 @@ impl<S: Transport> Handshake<S> {
         let config = config.into();
         let mut received = BytesMut::new();
         let after = config.handshake.handshake_timeout;
-        let read = timeout(after, read_request(&mut stream, &mut received, &config)).await;
-        match read.unwrap_or_else(|_| Err(Error::timeout("handshake_timeout", after))) {
+        let reading = read_request(&mut stream, &mut received, &config);
+        match within("handshake_timeout", after, reading).await.and_then(|read| read) {
             Ok(asked) => {
                 let reply = Replier::Transport { stream, leftover: received };
                 Ok(Self::new(asked, reply, config))
@@ -180,7 +181,7 @@ impl<S: Transport> Handshake<S> {
         let method = self.0.asked.request().method().clone();
         let after = self.0.config.handshake.handshake_timeout;
         let respond = self.0.reply.respond(response.map(Into::into), method);
-        timeout(after, respond).await.map_err(|_| Error::timeout("handshake_timeout", after))?
+        within("handshake_timeout", after, respond).await?
     }
 }
 
@@ -202,8 +203,7 @@ async fn accept<S: Transport>(mut handshake: Box<Inner<S>>) -> Result<WebSocket<
     let reply = handshake.reply;
     let config = &handshake.config;
     let after = config.handshake.handshake_timeout;
-    let late = |_| Error::timeout("handshake_timeout", after);
-    let (stream, leftover) = timeout(after, reply.accept(accepted)).await.map_err(late)??;
+    let (stream, leftover) = within("handshake_timeout", after, reply.accept(accepted)).await??;
     let deflate = deflate.as_ref();
     let websocket =
         WebSocket::from_handshake(stream, Role::Server, &config.websocket, deflate, leftover);
@@ -223,7 +223,7 @@ async fn deny<S: Transport>(handshake: Box<Inner<S>>, denied: &Denied) {
     let method = asked.request().method().clone();
     let after = config.handshake.handshake_timeout;
     // The refusal is what went wrong, also if its answer can't be written.
-    let _ = timeout(after, reply.respond(response, method)).await;
+    let _ = within("handshake_timeout", after, reply.respond(response, method)).await;
 }
 
 /// Counts and tells a request that is refused.
