@@ -7,10 +7,10 @@
 
 use std::time::Duration;
 
-use bytes::BytesMut;
-use fullduplex_proto::{Assembler, Config, Incoming, Input, Limits, Receiver, Role};
+use fullduplex_proto::{Config, Input, Limits, Role};
 use fullduplex_testkit::Rng;
 use fullduplex_testkit::pair::{End, Told};
+use fullduplex_testkit::receive::by_input;
 use libfuzzer_sys::fuzz_target;
 
 fn by_connection(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
@@ -22,40 +22,6 @@ fn by_connection(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
     // A flood of pings may be answered by the last Pong alone, so only bound it.
     assert!(sent.len() <= 4 * 139 + 140);
     end.take_told()
-}
-
-fn by_input(
-    role: Role,
-    limits: Limits,
-    pieces: &[&[u8]],
-    make: fn(BytesMut) -> Input,
-) -> Vec<Told> {
-    let (mut input, mut assembler) = (Input::default(), Assembler::default());
-    let mut receiver = Receiver::new(role, limits);
-    let mut told = Vec::new();
-    for piece in pieces {
-        let mut bytes = input.into_bytes();
-        bytes.extend_from_slice(piece);
-        input = make(bytes);
-        loop {
-            let before = input.len();
-            match input.next(&mut receiver, &mut assembler) {
-                Ok(None) => break,
-                Ok(Some(incoming)) => {
-                    assert!(input.len() < before, "progress");
-                    told.push(match incoming {
-                        Incoming::Message(m) => Told::Message(m.kind(), m.into_bytes()),
-                        Incoming::Ping(payload) => Told::Ping(payload),
-                        Incoming::Pong(payload) => Told::Pong(payload),
-                        Incoming::Close(frame) => Told::Close(frame),
-                    });
-                }
-                Err(error) => told.push(Told::Error(error)),
-            }
-        }
-        assert!(input.len() < 139, "no more is carried than a control frame");
-    }
-    told
 }
 
 fuzz_target!(|input: &[u8]| {

@@ -16,6 +16,7 @@ use fullduplex_proto::{
 };
 use fullduplex_testkit::chop;
 use fullduplex_testkit::pair::{End, Told};
+use fullduplex_testkit::receive::by_input;
 use proptest::prelude::*;
 
 const NOW: Duration = Duration::ZERO;
@@ -70,23 +71,7 @@ fn events_do_not_depend_on_the_cuts() {
 
 /// The same, through the adapter that makes messages.
 fn through_input(pieces: &[&[u8]]) -> Vec<Told> {
-    let mut receiver = Receiver::new(Role::Server, Limits::default());
-    let (mut input, mut assembler) = (Input::default(), Assembler::default());
-    let mut told = Vec::new();
-    for piece in pieces {
-        input.bytes_mut().extend_from_slice(piece);
-        loop {
-            told.push(match input.next(&mut receiver, &mut assembler) {
-                Ok(None) => break,
-                Ok(Some(Incoming::Message(m))) => Told::Message(m.kind(), m.into_bytes()),
-                Ok(Some(Incoming::Ping(p))) => Told::Ping(p),
-                Ok(Some(Incoming::Pong(p))) => Told::Pong(p),
-                Ok(Some(Incoming::Close(c))) => Told::Close(c),
-                Err(error) => Told::Error(error),
-            });
-        }
-    }
-    told
+    by_input(Role::Server, Limits::default(), pieces, Input::from)
 }
 
 #[test]

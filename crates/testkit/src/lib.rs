@@ -4,6 +4,7 @@
 //! * [`pipe`] — an in-memory byte transport whose every call can be counted and stalled.
 //! * [`hostile`] — transports that read and write as badly as the contract allows.
 //! * [`chop`] — the same result for every way of cutting the input.
+//! * [`receive`] — what the adapter that makes messages makes of pieces.
 //! * [`cancel`] — futures dropped at every point at which they wait.
 #![forbid(unsafe_code)]
 
@@ -12,6 +13,7 @@ pub mod chop;
 pub mod hostile;
 pub mod pair;
 pub mod pipe;
+pub mod receive;
 mod rng;
 
 pub use rng::Rng;

@@ -9,7 +9,7 @@ use fullduplex_proto::{
     Receiver, Role,
 };
 use fullduplex_testkit::pair::{End, Told};
-use fullduplex_testkit::{Rng, chop};
+use fullduplex_testkit::{Rng, chop, receive};
 
 use crate::naive::{close_payload, masked, plain};
 
@@ -25,15 +25,6 @@ pub(crate) fn random_pieces<'a>(mut rest: &'a [u8], rng: &mut Rng) -> Vec<&'a [u
     pieces
 }
 
-fn told(incoming: Incoming) -> Told {
-    match incoming {
-        Incoming::Message(message) => Told::Message(message.kind(), message.into_bytes()),
-        Incoming::Ping(payload) => Told::Ping(payload),
-        Incoming::Pong(payload) => Told::Pong(payload),
-        Incoming::Close(frame) => Told::Close(frame),
-    }
-}
-
 /// With [`fullduplex_proto::Connection::receive`], pieces merged.
 pub(crate) fn by_connection(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
     let mut end = End::new(role, Config { limits, ..Config::default() });
@@ -45,38 +36,12 @@ pub(crate) fn by_connection(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec
 
 /// With [`Input::next`].
 pub(crate) fn by_input(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
-    by_inputs(role, limits, pieces, Input::from)
+    receive::by_input(role, limits, pieces, Input::from)
 }
 
 /// With [`Input::next`] from memory that messages share.
 pub(crate) fn by_shared_input(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
-    by_inputs(role, limits, pieces, Input::shared)
-}
-
-fn by_inputs(
-    role: Role,
-    limits: Limits,
-    pieces: &[&[u8]],
-    make: fn(BytesMut) -> Input,
-) -> Vec<Told> {
-    let (mut input, mut assembler) = (Input::default(), Assembler::default());
-    let mut receiver = Receiver::new(role, limits);
-    let mut all = Vec::new();
-    for piece in pieces {
-        let mut bytes = input.into_bytes();
-        bytes.extend_from_slice(piece);
-        input = make(bytes);
-        loop {
-            match input.next(&mut receiver, &mut assembler) {
-                Ok(None) => break,
-                Ok(Some(incoming)) => all.push(told(incoming)),
-                Err(error) => all.push(Told::Error(error)),
-            }
-        }
-        // §5.5: an incomplete header or control frame is all that is carried.
-        assert!(input.len() < 14 + 125, "{} bytes are carried", input.len());
-    }
-    all
+    receive::by_input(role, limits, pieces, Input::shared)
 }
 
 /// With [`Input::next_piece`], pieces merged.
@@ -89,7 +54,7 @@ pub(crate) fn by_pieces(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Tol
         loop {
             match input.next_piece(&mut receiver) {
                 Ok(None) => break,
-                Ok(Some(Piece::Control(incoming))) => all.push(told(incoming)),
+                Ok(Some(Piece::Control(incoming))) => all.push(incoming.into()),
                 Ok(Some(Piece::Data { kind, payload, first, last })) => {
                     assert_eq!(first, message.is_none());
                     message.get_or_insert_with(Vec::new).extend(payload);
@@ -122,7 +87,7 @@ pub(crate) fn by_direct_reads(role: Role, limits: Limits, pieces: &[&[u8]]) -> V
                 assert!(buffer.capacity() <= 2 * buffer.len() + (16 << 10));
                 rest = later;
                 match assembler.appended(&mut receiver, start) {
-                    Ok(Some(message)) => all.push(told(Incoming::Message(message))),
+                    Ok(Some(message)) => all.push(Incoming::Message(message).into()),
                     Ok(None) => {}
                     Err(error) => all.push(Told::Error(error)),
                 }
@@ -135,7 +100,7 @@ pub(crate) fn by_direct_reads(role: Role, limits: Limits, pieces: &[&[u8]]) -> V
             loop {
                 match input.next(&mut receiver, &mut assembler) {
                     Ok(None) => break,
-                    Ok(Some(incoming)) => all.push(told(incoming)),
+                    Ok(Some(incoming)) => all.push(incoming.into()),
                     Err(error) => all.push(Told::Error(error)),
                 }
             }

@@ -1,0 +1,52 @@
+//! What is received through the adapter that makes messages.
+
+use bytes::BytesMut;
+use fullduplex_proto::{Assembler, Incoming, Input, Limits, Receiver, Role};
+
+use crate::pair::Told;
+
+impl From<Incoming> for Told {
+    fn from(incoming: Incoming) -> Self {
+        match incoming {
+            Incoming::Message(message) => Self::Message(message.kind(), message.into_bytes()),
+            Incoming::Ping(payload) => Self::Ping(payload),
+            Incoming::Pong(payload) => Self::Pong(payload),
+            Incoming::Close(frame) => Self::Close(frame),
+        }
+    }
+}
+
+/// What [`Input::next`] makes of bytes that arrive in these pieces, in an input that `make`
+/// makes: [`Input::from`] or [`Input::shared`].
+///
+/// # Panics
+/// If it makes no progress, or carries more than it must from one piece to the next.
+pub fn by_input(
+    role: Role,
+    limits: Limits,
+    pieces: &[&[u8]],
+    make: fn(BytesMut) -> Input,
+) -> Vec<Told> {
+    let (mut input, mut assembler) = (Input::default(), Assembler::default());
+    let mut receiver = Receiver::new(role, limits);
+    let mut all = Vec::new();
+    for piece in pieces {
+        let mut bytes = input.into_bytes();
+        bytes.extend_from_slice(piece);
+        input = make(bytes);
+        loop {
+            let before = input.len();
+            match input.next(&mut receiver, &mut assembler) {
+                Ok(None) => break,
+                Ok(Some(incoming)) => {
+                    assert!(input.len() < before, "progress");
+                    all.push(incoming.into());
+                }
+                Err(error) => all.push(Told::Error(error)),
+            }
+        }
+        // §5.5: an incomplete header or control frame is all that is carried.
+        assert!(input.len() < 14 + 125, "{} bytes are carried", input.len());
+    }
+    all
+}
