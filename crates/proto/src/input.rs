@@ -111,7 +111,7 @@ impl Input {
         if let Some(message) = self.next_whole(receiver, assembler) {
             return Ok(Some(Incoming::Message(message)));
         }
-        self.bytes_mut();
+        self.take_off();
         while !self.bytes.is_empty() || receiver.has_more() {
             let step = receiver.receive(&mut self.bytes)?;
             let (consumed, inflated) = (step.consumed, step.inflated);
@@ -143,7 +143,7 @@ impl Input {
     /// Takes the next piece of a message, without a copy unless it was inflated, or the next
     /// control frame; for messages that are too long to be held whole.
     pub fn next_piece(&mut self, receiver: &mut Receiver) -> Result<Option<Piece>, ProtocolError> {
-        self.bytes_mut();
+        self.take_off();
         while !self.bytes.is_empty() || receiver.has_more() {
             let step = receiver.receive(&mut self.bytes)?;
             let (consumed, inflated) = (step.consumed, step.inflated);
@@ -184,15 +184,21 @@ impl Input {
     /// The unconsumed bytes.
     #[inline]
     pub fn into_bytes(mut self) -> BytesMut {
-        self.bytes.advance(self.consumed as usize);
+        self.take_off();
         self.bytes
     }
 
     /// The unconsumed bytes, to append to or to look at.
     #[inline]
     pub fn bytes_mut(&mut self) -> &mut BytesMut {
-        self.bytes.advance(core::mem::take(&mut self.consumed) as usize);
+        self.take_off();
         &mut self.bytes
+    }
+
+    /// Takes the bytes off that are counted as consumed.
+    #[inline]
+    fn take_off(&mut self) {
+        self.bytes.advance(core::mem::take(&mut self.consumed) as usize);
     }
 
     /// Whether nothing waits.

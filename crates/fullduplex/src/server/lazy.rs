@@ -43,9 +43,8 @@ impl Lazy {
     }
 
     pub(crate) fn get_mut(&mut self) -> &mut Request<()> {
-        let made = self.made.take().unwrap_or_else(|| Box::new(self.make()));
-        self.made = OnceLock::from(made);
-        self.made.get_mut().expect("it has just been set")
+        self.get();
+        self.made.get_mut().expect("it has just been made")
     }
 
     #[cfg(feature = "hyper")]
