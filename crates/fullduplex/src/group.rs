@@ -21,8 +21,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use fullduplex_proto::{CloseCode, CloseFrame, PreparedMessage, SendError};
 use slab::Slab;
 
+use crate::batch::{Batch, Frames};
 use crate::halves::Transport;
 use crate::split::SendHalf;
+use crate::turn;
 use crate::websocket::WebSocket;
 
 /// What happens to a message that is published while a member has `high_water` bytes (64 KiB)
@@ -50,7 +52,14 @@ pub enum Slow {
 /// nothing. Members may be on different runtimes and of different kinds; each of them writes
 /// by itself, once for all that is published in a turn.
 #[derive(Clone, Default)]
-pub struct Group(Arc<Mutex<Slab<Entry>>>);
+pub struct Group(Arc<Mutex<Members>>);
+
+#[derive(Default)]
+struct Members {
+    entries: Slab<Entry>,
+    /// What was published last, while members have yet to take it.
+    batch: Weak<Batch>,
+}
 
 struct Entry {
     member: Weak<dyn Deliver>,
@@ -59,13 +68,19 @@ struct Entry {
 
 /// What a member is to its group: the way to its transport.
 pub(crate) trait Deliver: Send + Sync {
-    fn deliver(
-        self: Arc<Self>,
-        message: &PreparedMessage,
-        key: Option<u64>,
-        slow: Slow,
-    ) -> Delivered;
+    fn deliver(self: Arc<Self>, publication: &Publication<'_>, slow: Slow) -> Delivered;
 }
+
+/// A message on its way to the members.
+pub(crate) struct Publication<'a> {
+    pub(crate) message: &'a PreparedMessage,
+    pub(crate) key: Option<u64>,
+    /// Its frame, for members that send it as it is.
+    pub(crate) frames: Option<Frames>,
+}
+
+/// From so many members on, frames are made once for all.
+const MANY: usize = 8;
 
 /// What became of a message for one member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +117,7 @@ impl Group {
         Self::default()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Slab<Entry>> {
+    fn lock(&self) -> MutexGuard<'_, Members> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -117,18 +132,18 @@ impl Group {
     }
 
     fn enter(&self, member: Weak<dyn Deliver>, slow: Slow) -> Member {
-        let key = self.lock().insert(Entry { member, slow });
+        let key = self.lock().entries.insert(Entry { member, slow });
         Member { group: self.clone(), key }
     }
 
     /// How many members there are.
     pub fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().entries.len()
     }
 
     /// Whether there are no members.
     pub fn is_empty(&self) -> bool {
-        self.lock().is_empty()
+        self.lock().entries.is_empty()
     }
 
     /// Sends a message to all members. It waits for none of them.
@@ -144,24 +159,49 @@ impl Group {
 
     fn publish_as(&self, message: &PreparedMessage, key: Option<u64>) -> Published {
         let mut published = Published::default();
-        for (_, entry) in self.lock().iter() {
+        // Whose queue is full writes at once.
+        turn::regardless(|| {
+            let mut members = self.lock();
+            let frames = members.frames(message);
+            members.deliver(&Publication { message, key, frames }, &mut published);
+        });
+        published
+    }
+}
+
+impl Members {
+    fn deliver(&self, publication: &Publication<'_>, published: &mut Published) {
+        for (_, entry) in &self.entries {
             let Some(member) = entry.member.upgrade() else {
                 published.dropped += 1;
                 continue;
             };
-            match member.deliver(message, key, entry.slow) {
+            match member.deliver(publication, entry.slow) {
                 Delivered::Queued | Delivered::Waiting => published.delivered += 1,
                 Delivered::Dropped => published.dropped += 1,
                 Delivered::Closed => published.closed += 1,
             }
         }
-        published
+    }
+
+    /// Makes the frame of a message, behind the last one's if nobody has taken all of those.
+    fn frames(&mut self, message: &PreparedMessage) -> Option<Frames> {
+        if self.entries.len() < MANY {
+            return None;
+        }
+        let mut batch = self.batch.upgrade();
+        if batch.as_ref().is_none_or(|batch| batch.is_full()) {
+            batch = Some(Arc::default());
+        }
+        let frames = batch?.push(message.message())?;
+        self.batch = Arc::downgrade(&frames.batch);
+        Some(frames)
     }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
-        drop(self.group.lock().try_remove(self.key));
+        drop(self.group.lock().entries.try_remove(self.key));
     }
 }
 

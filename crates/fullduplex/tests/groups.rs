@@ -5,9 +5,12 @@
 
 mod common;
 
+use bytes::BytesMut;
 use common::open;
-use fullduplex::group::{Group, Published, Slow, Topics};
-use fullduplex::{CloseCode, Config, Message, PreparedMessage, Role, WebSocket};
+use fullduplex::group::{Group, Member, Published, Slow, Topics};
+use fullduplex::proto::Deflate;
+use fullduplex::{CloseCode, Config, DeflateConfig, Message, PreparedMessage, Role, WebSocket};
+use fullduplex_testkit::Rng;
 use tokio::io::{DuplexStream, duplex};
 
 /// How much lies in the pipe of a peer that does not read.
@@ -174,4 +177,147 @@ async fn many_publish_at_once() {
     for publisher in publishers {
         publisher.await.unwrap();
     }
+}
+
+/// What a server and a client agree on about compression.
+fn agreed() -> [Deflate; 2] {
+    let config = DeflateConfig::balanced();
+    let (answer, server) = config.accept(&config.offers()).unwrap();
+    [server, config.check(&[answer]).unwrap().unwrap()]
+}
+
+/// Ends of several kinds that join groups, with what their peers should receive.
+struct Crowd {
+    ends: Vec<WebSocket<DuplexStream>>,
+    peers: Vec<WebSocket<DuplexStream>>,
+    expected: Vec<Vec<Message>>,
+}
+
+impl Crowd {
+    fn new(members: usize) -> Self {
+        let (mut ends, mut peers) = (Vec::new(), Vec::new());
+        for i in 0..members {
+            let (near, far) = duplex(1 << 20);
+            let mut config = Config::default();
+            if i % 8 == 1 {
+                // It has to cut what others send whole.
+                config.send.fragment_size = 100;
+            }
+            // Who masks can't send the frames of others either, nor who compresses.
+            let (role, other) = match i % 8 {
+                2 => (Role::Client, Role::Server),
+                _ => (Role::Server, Role::Client),
+            };
+            let [at_end, at_peer] = if i % 8 == 3 { agreed().map(Some) } else { [None, None] };
+            let make = |stream, role, config, deflate: Option<Deflate>| {
+                let leftover = BytesMut::new();
+                WebSocket::from_handshake(stream, role, &config, deflate.as_ref(), leftover)
+            };
+            ends.push(make(near, role, config, at_end));
+            peers.push(make(far, other, Config::default(), at_peer));
+        }
+        Self { ends, peers, expected: vec![Vec::new(); members] }
+    }
+
+    /// Joins every member, or every other one.
+    fn group(&self, step: usize) -> (Group, Vec<Member>) {
+        let group = Group::new();
+        let members = self.ends.iter().step_by(step);
+        let members = members.map(|end| group.join(end, Slow::Close(CloseCode::new(1013))));
+        let members = members.collect();
+        (group, members)
+    }
+
+    fn publish(&mut self, group: &Group, step: usize, message: &Message) {
+        let published = group.publish(&PreparedMessage::new(message.clone()));
+        assert_eq!(published.delivered, self.ends.len().div_ceil(step));
+        self.expected.iter_mut().step_by(step).for_each(|all| all.push(message.clone()));
+    }
+
+    async fn receive(&mut self) {
+        for (peer, expected) in self.peers.iter_mut().zip(&mut self.expected) {
+            for expected in expected.drain(..) {
+                assert_eq!(peer.next().await.unwrap().unwrap(), expected);
+            }
+        }
+    }
+}
+
+/// A message of any length, mostly a short one.
+fn any_message(rng: &mut Rng) -> Message {
+    let longest = [10, 200, 4096, 5000][rng.below(4)];
+    let len = rng.below(longest + 1);
+    if rng.below(2) == 0 { Message::text("x".repeat(len)) } else { Message::from(vec![7; len]) }
+}
+
+#[tokio::test]
+async fn what_is_published_and_what_is_sent_come_in_the_order_of_the_calls() {
+    let mut crowd = Crowd::new(24);
+    let (all, _all) = crowd.group(1);
+    let (some, _some) = crowd.group(2);
+    for seed in 0..200 {
+        let mut rng = Rng::new(seed);
+        for _ in 0..rng.below(20) {
+            let message = any_message(&mut rng);
+            match rng.below(8) {
+                0..4 => crowd.publish(&all, 1, &message),
+                4..6 => crowd.publish(&some, 2, &message),
+                _ => {
+                    let who = rng.below(crowd.ends.len());
+                    crowd.expected[who].push(message.clone());
+                    crowd.ends[who].send(message).await.unwrap();
+                }
+            }
+        }
+        crowd.receive().await;
+    }
+}
+
+#[tokio::test]
+async fn a_burst_may_be_longer_than_what_waits_at_most() {
+    let mut crowd = Crowd::new(16);
+    let (group, _members) = crowd.group(1);
+    // Ten times `high_water`, in one turn, to transports that take all of it.
+    for i in 0..640 {
+        let message = Message::text(format!("{i}{}", "x".repeat(1000)));
+        crowd.publish(&group, 1, &message);
+        let waits = crowd.ends[0].buffered_amount();
+        assert!(waits < (64 << 10), "{waits} bytes wait after message {i}");
+    }
+    crowd.receive().await;
+}
+
+#[tokio::test]
+async fn what_was_published_before_a_close_arrives() {
+    let mut crowd = Crowd::new(10);
+    let (group, _members) = crowd.group(1);
+    let message = Message::text("the last word");
+    crowd.publish(&group, 1, &message);
+    for end in &mut crowd.ends {
+        assert_ne!(end.buffered_amount(), 0);
+        end.start_close(CloseCode::NORMAL, "").unwrap();
+    }
+    let late = group.publish(&PreparedMessage::new("too late"));
+    assert_eq!((late.delivered, late.dropped), (0, 10));
+    // In the background they read what the peers answer.
+    crowd.ends.clear();
+    crowd.receive().await;
+    for peer in &mut crowd.peers {
+        assert!(peer.next().await.is_none());
+        assert_eq!(peer.close_info().unwrap().code(), CloseCode::NORMAL);
+    }
+}
+
+#[tokio::test]
+async fn what_is_published_counts_as_sent() {
+    let mut crowd = Crowd::new(10);
+    let (group, _members) = crowd.group(1);
+    for _ in 0..3 {
+        crowd.publish(&group, 1, &Message::text("12345"));
+    }
+    let sent = crowd.ends[0].traffic().sent;
+    assert_eq!((sent.text, sent.payload), (3, 15));
+    crowd.receive().await;
+    let sent = crowd.ends[0].traffic().sent;
+    assert_eq!((sent.text, sent.payload, sent.wire), (3, 15, 21));
 }

@@ -21,6 +21,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod batch;
 pub mod close;
 mod close_info;
 mod connection;
@@ -42,6 +43,7 @@ pub mod utf8;
 
 pub use bytes;
 
+pub use batch::FrameBatch;
 pub use close::{CloseCode, CloseFrame};
 pub use close_info::{Cause, CloseInfo, Initiator};
 pub use connection::{Config, Connection};

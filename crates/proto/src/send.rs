@@ -8,9 +8,11 @@
 
 use alloc::boxed::Box;
 use core::fmt;
+use core::ops::Range;
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use crate::batch::FrameBatch;
 use crate::close::CloseFrame;
 use crate::control::{ControlKind, Controls};
 use crate::deflate::{Compression, Compressor, Output};
@@ -24,7 +26,7 @@ use crate::receive::Kind;
 use crate::send_buffer::{Segment, SendBuffer};
 
 /// Payloads up to this size are copied behind one another; longer ones are referenced.
-const COALESCE: usize = 4096;
+pub(crate) const COALESCE: usize = 4096;
 
 /// How outgoing messages are bounded and cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +121,7 @@ struct Fragmenting {
 
 /// How a frame begins.
 #[derive(Clone, Copy, Debug)]
-struct Lead {
+pub(crate) struct Lead {
     opcode: OpCode,
     compressed: bool,
 }
@@ -128,7 +130,7 @@ impl Lead {
     const CONTINUATION: Self = Self { opcode: OpCode::Continuation, compressed: false };
 
     #[inline]
-    fn of(kind: Kind, compressed: bool) -> Self {
+    pub(crate) fn of(kind: Kind, compressed: bool) -> Self {
         let opcode = match kind {
             Kind::Text => OpCode::Text,
             Kind::Binary => OpCode::Binary,
@@ -137,7 +139,7 @@ impl Lead {
     }
 
     #[inline]
-    fn header(self, fin: bool, key: Option<[u8; 4]>, len: usize) -> EncodedHeader {
+    pub(crate) fn header(self, fin: bool, key: Option<[u8; 4]>, len: usize) -> EncodedHeader {
         let header = EncodedHeader::new(self.opcode, fin, key, len as u64);
         if self.compressed { header.compressed() } else { header }
     }
@@ -239,6 +241,35 @@ impl Sender {
             self.push_fragments(Lead::of(prepared.kind(), false), message.clone().into_bytes());
         }
         Ok(())
+    }
+
+    /// Whether it can send frames that were made for others, too: they are not masked, not
+    /// compressed, and as long as they come.
+    pub fn shares_frames(&self) -> bool {
+        self.masks.is_none() && self.deflate.is_none() && self.fragment_size >= COALESCE
+    }
+
+    /// Queues frames of a batch: a range that [`FrameBatch::push`] gave, or several that
+    /// follow one another.
+    ///
+    /// # Panics
+    /// Unless [`shares_frames`](Self::shares_frames), or if the batch ends before the range.
+    pub fn send_batch(&mut self, batch: &FrameBatch, range: Range<usize>) -> Result<(), SendError> {
+        assert!(self.shares_frames(), "this sender must make its own frames");
+        self.check_message()?;
+        let frames = batch.frames(range);
+        self.buffer.get_or_insert_default().tail.extend_from_slice(frames);
+        self.buffered += frames.len();
+        Ok(())
+    }
+
+    /// How many bytes more may wait before it is [`Full`](SendError::Full), if whole messages
+    /// can be sent.
+    pub fn room(&self) -> usize {
+        match self.check_message() {
+            Ok(()) => self.high_water - self.buffered,
+            Err(_) => 0,
+        }
     }
 
     #[inline]

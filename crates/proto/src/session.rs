@@ -3,10 +3,12 @@
 
 use alloc::boxed::Box;
 use alloc::string::ToString;
+use core::ops::Range;
 use core::time::Duration;
 
 use bytes::Bytes;
 
+use crate::batch::FrameBatch;
 use crate::close::{CloseCode, CloseFrame};
 use crate::close_info::{Cause, CloseInfo, Initiator};
 use crate::control::ControlKind;
@@ -240,6 +242,28 @@ impl Session {
         self.sender.send_prepared(prepared)?;
         self.timers.note_message();
         Ok(())
+    }
+
+    /// Whether [`send_batch`](Self::send_batch) can be used; see [`Sender::shares_frames`].
+    pub fn shares_frames(&self) -> bool {
+        self.sender.shares_frames()
+    }
+
+    /// Queues frames that were made for many connections; see [`Sender::send_batch`].
+    ///
+    /// # Panics
+    /// As there.
+    pub fn send_batch(&mut self, batch: &FrameBatch, range: Range<usize>) -> Result<(), SendError> {
+        self.check_ready()?;
+        self.sender.send_batch(batch, range)?;
+        self.timers.note_message();
+        Ok(())
+    }
+
+    /// How many bytes more may wait before it is [`Full`](SendError::Full); none if no whole
+    /// message can be sent.
+    pub fn room(&self) -> usize {
+        if self.state == State::Open { self.sender.room() } else { 0 }
     }
 
     /// Queues a piece of a message; see [`Sender::send_fragment`].

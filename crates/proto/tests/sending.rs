@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use fullduplex_proto::bytes::{Buf, Bytes};
 use fullduplex_proto::{
-    Cause, Compression, Config, ControlKind, Kind, Limits, ProtocolError, Role, SendBuffer,
-    SendConfig, SendError, Sender, State,
+    Cause, Compression, Config, ControlKind, DeflateConfig, FrameBatch, Kind, Limits, Message,
+    ProtocolError, Role, SendBuffer, SendConfig, SendError, Sender, State,
 };
 use fullduplex_testkit::Rng;
 use fullduplex_testkit::pair::{Counting, End, Pair, Told};
@@ -247,4 +247,59 @@ fn buffers_are_lent_and_given_back() {
     server.transmit(usize::MAX);
     assert_eq!(server.session().reclaim().map(|b| b.capacity()), Some(100));
     assert!(server.session().reclaim().is_none());
+}
+
+#[test]
+fn frames_that_are_made_for_many_are_those_that_each_would_make() {
+    let messages = [Message::text(""), Message::text("é"), Message::from(vec![7; 4096])];
+    let mut batch = FrameBatch::default();
+    let ranges: Vec<_> = messages.iter().map(|message| batch.push(message).unwrap()).collect();
+    assert_eq!(batch.push(&Message::from(vec![7; 4097])), None, "longer ones are not copied");
+    let mut one_by_one = End::new(Role::Server, Config::default());
+    let mut at_once = End::new(Role::Server, Config::default());
+    let mut alone = End::new(Role::Server, Config::default());
+    for (message, range) in messages.into_iter().zip(&ranges) {
+        one_by_one.session().send_batch(&batch, range.clone()).unwrap();
+        alone.session().send_message(message, Compression::Auto).unwrap();
+    }
+    at_once.session().send_batch(&batch, ranges[0].start..ranges[2].end).unwrap();
+    let expected = alone.session().outgoing().chunk().to_vec();
+    assert_eq!(expected.len(), batch.len());
+    for end in [&mut one_by_one, &mut at_once] {
+        assert_eq!(end.session().buffered(), expected.len());
+        assert_eq!(end.session().outgoing().chunk(), expected);
+    }
+}
+
+#[test]
+fn frames_for_many_obey_the_same_rules() {
+    let mut batch = FrameBatch::default();
+    let range = batch.push(&Message::from(vec![7; 60])).unwrap();
+    let config = SendConfig { high_water: 100, ..SendConfig::default() };
+    let mut sender = Sender::server(config);
+    assert_eq!(sender.room(), 100);
+    sender.send_fragment(Kind::Text, b"a", false, Compression::Off).unwrap();
+    assert_eq!(sender.send_batch(&batch, range.clone()), Err(SendError::MessageUnderWay));
+    assert_eq!(sender.room(), 0);
+    sender.send_fragment(Kind::Text, b"b", true, Compression::Off).unwrap();
+    sender.send_batch(&batch, range.clone()).unwrap();
+    assert_eq!(sender.room(), 100 - 3 - 3 - 62);
+    sender.send_batch(&batch, range.clone()).unwrap();
+    assert_eq!(sender.send_batch(&batch, range.clone()), Err(SendError::Full));
+    assert_eq!(sender.room(), 0);
+    sender.send_close(None);
+    assert_eq!(sender.send_batch(&batch, range), Err(SendError::Closing));
+}
+
+#[test]
+fn who_makes_other_frames_can_not_share_them() {
+    let client = Sender::client(Box::new(Counting::default()), SendConfig::default());
+    assert!(!client.shares_frames(), "each of its frames is masked");
+    let short = SendConfig { fragment_size: 4095, ..SendConfig::default() };
+    assert!(!Sender::server(short).shares_frames(), "it has to cut some");
+    let config = DeflateConfig::balanced();
+    let (_, deflate) = config.accept(&config.offers()).unwrap();
+    let compressing = Sender::server(SendConfig::default()).with_deflate(&deflate);
+    assert!(!compressing.shares_frames(), "it compresses");
+    assert!(Sender::server(SendConfig::default()).shares_frames());
 }

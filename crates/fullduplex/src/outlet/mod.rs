@@ -8,6 +8,7 @@
 //! The transport's writing side knows one waker, the outlet's own, whoever polls it; tasks
 //! that wait for room or for the end are woken by the outlet.
 
+mod publishing;
 mod writing;
 
 use std::io;
@@ -20,9 +21,10 @@ use fullduplex_proto::{
     ProtocolError, SendError, Session, State, Transport as Need,
 };
 
+use crate::batch::Frames;
 use crate::driver::{At, Driven, Driver};
 use crate::error::Error;
-use crate::group::{Deliver, Delivered, Parked, Slow, Verdict};
+use crate::group::Parked;
 use crate::halves::{Transport, WriteHalf};
 use crate::server::members::{Membership, Place};
 use crate::server::trace::Span;
@@ -37,6 +39,8 @@ pub(crate) struct Outlet<S> {
     has_rates: bool,
     /// What is sent may be compressed.
     compresses: bool,
+    /// What is published is sent as it is to all.
+    shares: bool,
     /// Bytes arrived since the keepalive last looked.
     received: AtomicBool,
     /// The reader waits for the transport, rather than the transport for a reader.
@@ -74,6 +78,8 @@ pub(crate) struct Inner<S> {
     /// The transport took bytes that `poll_flush` has yet to push on.
     unflushed: bool,
     shut_down: bool,
+    /// Published messages that are to be queued before anything else is done.
+    published: Option<Frames>,
     /// Published messages for which there was no room.
     parked: Option<Box<Parked>>,
     /// The server whose it is.
@@ -114,6 +120,7 @@ impl<S: Transport> Outlet<S> {
         let driver = Driver::current();
         session.open(driver.now());
         let (has_rates, compresses) = (session.has_rates(), session.compresses());
+        let shares = session.shares_frames();
         let inner = Inner {
             session,
             writer,
@@ -126,6 +133,7 @@ impl<S: Transport> Outlet<S> {
             hot: false,
             unflushed: false,
             shut_down: false,
+            published: None,
             parked: None,
             membership: None,
         };
@@ -134,6 +142,7 @@ impl<S: Transport> Outlet<S> {
             low_water: u32::try_from(low_water).unwrap_or(u32::MAX),
             has_rates,
             compresses,
+            shares,
             received: AtomicBool::new(false),
             listening: AtomicBool::new(false),
             talked: AtomicBool::new(false),
@@ -160,7 +169,16 @@ impl<S: Transport> Outlet<S> {
         }
     }
 
+    #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner<S>> {
+        let mut inner = self.lock_unsettled();
+        inner.settle();
+        inner
+    }
+
+    /// The same with what was published left where it is.
+    #[inline]
+    fn lock_unsettled(&self) -> MutexGuard<'_, Inner<S>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -529,32 +547,5 @@ impl<S> Drop for Outlet<S> {
             membership.end(inner.session.close_info(), self.counters.read());
         }
         self.driver.note_gone();
-    }
-}
-
-impl<S: Transport> Deliver for Outlet<S> {
-    fn deliver(
-        self: Arc<Self>,
-        message: &PreparedMessage,
-        key: Option<u64>,
-        slow: Slow,
-    ) -> Delivered {
-        let mut inner = self.lock();
-        let Err(error) = self.send_prepared(&mut inner, message, Leave::Gathered) else {
-            return Delivered::Queued;
-        };
-        match slow.verdict(error) {
-            Verdict::Park { keep } => {
-                let parked = inner.parked.get_or_insert_default();
-                let missed = parked.park(key, message.clone(), keep);
-                if missed { Delivered::Dropped } else { Delivered::Waiting }
-            }
-            Verdict::Close(frame) => {
-                drop(inner);
-                self.close(frame);
-                Delivered::Closed
-            }
-            Verdict::Drop => Delivered::Dropped,
-        }
     }
 }

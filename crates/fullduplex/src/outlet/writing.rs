@@ -48,7 +48,7 @@ impl<S: Transport> Outlet<S> {
 
     /// Has the driver write, soon. Takes no lock of the outlet: a transport may wake its
     /// writer in the middle of a poll.
-    fn defer(self: &Arc<Self>) {
+    pub(super) fn defer(self: &Arc<Self>) {
         if !self.deferred.swap(true, Ordering::AcqRel) {
             self.driver.defer(self.clone());
         }
