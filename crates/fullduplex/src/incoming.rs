@@ -104,11 +104,21 @@ impl<S: Transport> Incoming<S> {
     }
 
     /// The next message; `None` once after a clean close, and for ever after any end.
+    #[inline]
     pub(crate) fn poll_message(
         &mut self,
         cx: &mut Context<'_>,
         outlet: &Arc<Outlet<S>>,
     ) -> Poll<Ended<Message>> {
+        let plain = !self.skipping && !self.in_pieces && !self.inflates();
+        if plain && let Some(message) = self.input.next_whole(&mut self.receiver, &self.assembler) {
+            return Poll::Ready(Some(self.whole(message, outlet)));
+        }
+        self.poll_any(cx, outlet)
+    }
+
+    /// The same for what is not the rule.
+    fn poll_any(&mut self, cx: &mut Context<'_>, outlet: &Arc<Outlet<S>>) -> Poll<Ended<Message>> {
         self.skipping |= mem::take(&mut self.in_pieces);
         loop {
             ready!(self.poll_turn(cx));
@@ -118,9 +128,6 @@ impl<S: Transport> Incoming<S> {
                     Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                     None => return Poll::Ready(None),
                 }
-            }
-            if let Some(message) = self.input.next_whole(&mut self.receiver, &self.assembler) {
-                return Poll::Ready(Some(self.whole(message, outlet)));
             }
             match self.input.next(&mut self.receiver, &mut self.assembler) {
                 Ok(Some(Found::Message(message))) => {

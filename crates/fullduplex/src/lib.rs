@@ -66,6 +66,6 @@ pub use halves::Transport;
 pub use http1::HandshakeLimits;
 pub use message_io::{MessageReader, MessageWriter};
 pub use net_stream::NetStream;
-pub use split::{ReceiveHalf, SendHalf, Sending, TrySendError};
+pub use split::{ReceiveHalf, Receiving, SendHalf, Sending, TrySendError};
 pub use traffic::{Flow, Traffic};
 pub use websocket::WebSocket;

@@ -126,10 +126,12 @@ impl<S: Transport> SendHalf<S> {
     }
 
     fn try_send_as(&self, parcel: Parcel) -> Result<(), TrySendError> {
-        self.outlet.send(parcel, Leave::Soon).map_err(|(error, parcel)| {
+        let mut parcel = Some(parcel);
+        self.outlet.send(&mut parcel, Leave::Soon).map_err(|error| {
             let message = match parcel {
-                Parcel::Message(message, _) => message,
-                Parcel::Prepared(prepared) => prepared.message().clone(),
+                Some(Parcel::Message(message, _)) => message,
+                Some(Parcel::Prepared(prepared)) => prepared.message().clone(),
+                None => unreachable!("what is not sent stays"),
             };
             TrySendError { error: error.into(), message }
         })
@@ -255,17 +257,48 @@ impl<S: Transport> fmt::Debug for Sending<'_, S> {
     }
 }
 
+/// The next message, to be awaited. See [`WebSocket::next`](crate::WebSocket::next).
+///
+/// # Cancel safety
+/// No byte is lost: what was received stays for the next call.
+#[must_use = "nothing is received unless it is awaited"]
+pub struct Receiving<'a, S: Transport> {
+    half: &'a mut ReceiveHalf<S>,
+}
+
+impl<S: Transport> Future for Receiving<'_, S> {
+    type Output = Option<Result<Message, Error>>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.half.poll_message(cx)
+    }
+}
+
+impl<S: Transport> Drop for Receiving<'_, S> {
+    /// From now on nobody listens.
+    #[inline]
+    fn drop(&mut self) {
+        self.half.outlet.stop_listening();
+    }
+}
+
+impl<S: Transport> fmt::Debug for Receiving<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiving").finish_non_exhaustive()
+    }
+}
+
 impl<S: Transport> ReceiveHalf<S> {
     /// The next message; `None` after a clean close. An unclean end is told once, as an
     /// error, and is followed by `None`.
     ///
     /// # Cancel safety
     /// No byte is lost: what was received stays for the next call.
-    pub async fn next(&mut self) -> Option<Result<Message, Error>> {
-        let (incoming, outlet) = self.parts();
-        // When this is dropped, nobody listens any more.
-        let _listens = outlet.listens();
-        poll_fn(|cx| incoming.poll_message(cx, outlet)).await
+    #[inline]
+    #[allow(clippy::should_implement_trait, reason = "the name that `StreamExt` has for it")]
+    pub fn next(&mut self) -> Receiving<'_, S> {
+        Receiving { half: self }
     }
 
     #[inline]
@@ -341,8 +374,8 @@ impl<S: Transport> Sink<Message> for SendHalf<S> {
     }
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        let parcel = Parcel::Message(message, Compression::Auto);
-        self.outlet.send(parcel, Leave::Gathered).map_err(|(error, _)| error.into())
+        let mut parcel = Some(Parcel::Message(message, Compression::Auto));
+        self.outlet.send(&mut parcel, Leave::Gathered).map_err(Into::into)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

@@ -24,7 +24,7 @@ use crate::net_stream::NetStream;
 use crate::outlet::{Leave, Parcel};
 use crate::server::members::Place;
 use crate::server::trace::Span;
-use crate::split::{self, ReceiveHalf, SendHalf, Sending, TrySendError};
+use crate::split::{self, ReceiveHalf, Receiving, SendHalf, Sending, TrySendError};
 use crate::traffic::Traffic;
 
 /// A WebSocket connection over any transport: a [`Stream`] of messages and a [`Sink`] for
@@ -112,8 +112,10 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// # Cancel safety
     /// No byte is lost: what was received stays for the next call.
-    pub async fn next(&mut self) -> Option<Result<Message, Error>> {
-        self.receive.next().await
+    #[inline]
+    #[allow(clippy::should_implement_trait, reason = "the name that `StreamExt` has for it")]
+    pub fn next(&mut self) -> Receiving<'_, S> {
+        self.receive.next()
     }
 
     /// Begins to read the next message piece by piece, whatever its length; `None` after a

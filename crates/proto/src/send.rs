@@ -223,6 +223,18 @@ impl Sender {
         }
     }
 
+    /// Queues a message by a copy, if it is a short one and none is compressed; gives whether.
+    /// What is long is not copied, and is for [`send`](Self::send).
+    #[inline]
+    pub fn send_copy(&mut self, kind: Kind, payload: &[u8]) -> Result<bool, SendError> {
+        self.check_message()?;
+        let copies = self.deflate.is_none() && payload.len() <= self.coalesce();
+        if copies {
+            self.push_copied(Lead::of(kind, false), true, payload);
+        }
+        Ok(copies)
+    }
+
     /// Queues a message that is sent to many; it is not copied, and compressed only if it
     /// has not been before.
     #[cfg(feature = "deflate")]

@@ -235,6 +235,19 @@ impl Session {
         sent.map_err(|(error, payload)| (error, Message::checked(kind, payload)))
     }
 
+    /// Queues a short message by a copy, or says that it can't be; see [`Sender::send_copy`].
+    #[inline]
+    pub fn send_copy(&mut self, message: &Message) -> Result<bool, SendError> {
+        if self.state != State::Open {
+            return Err(SendError::Closing);
+        }
+        let copied = self.sender.send_copy(message.kind(), message.as_bytes())?;
+        if copied {
+            self.timers.note_message();
+        }
+        Ok(copied)
+    }
+
     /// Queues a message that is sent to many; see [`Sender::send_prepared`].
     #[cfg(feature = "deflate")]
     pub fn send_prepared(&mut self, prepared: &PreparedMessage) -> Result<(), SendError> {

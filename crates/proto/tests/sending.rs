@@ -303,3 +303,22 @@ fn who_makes_other_frames_can_not_share_them() {
     assert!(!compressing.shares_frames(), "it compresses");
     assert!(Sender::server(SendConfig::default()).shares_frames());
 }
+
+#[test]
+fn only_what_is_short_and_not_compressed_is_sent_by_a_copy() {
+    let mut end = End::new(Role::Server, Config::default());
+    let session = end.session();
+    assert_eq!(session.send_copy(&Message::text("hello")), Ok(true));
+    assert_eq!(session.outgoing().chunk(), b"\x81\x05hello");
+    assert_eq!(session.send_copy(&Message::from(vec![7; 4097])), Ok(false));
+    assert_eq!(session.buffered(), 7, "what is not copied is not queued");
+    session.send_fragment(Kind::Text, b"a", false, Compression::Off).unwrap();
+    assert_eq!(session.send_copy(&Message::text("b")), Err(SendError::MessageUnderWay));
+    session.close(None, NOW);
+    assert_eq!(session.send_copy(&Message::text("b")), Err(SendError::Closing));
+
+    let config = DeflateConfig::balanced();
+    let (_, deflate) = config.accept(&config.offers()).unwrap();
+    let mut end = End::new(Role::Server, Config::default()).with_deflate(&deflate);
+    assert_eq!(end.session().send_copy(&Message::text("hello")), Ok(false));
+}

@@ -93,11 +93,22 @@ pub(crate) enum Parcel {
 }
 
 impl Parcel {
-    fn len(&self) -> usize {
+    #[inline]
+    fn message(&self) -> &Message {
         match self {
-            Self::Message(message, _) => message.len(),
-            Self::Prepared(prepared) => prepared.message().len(),
+            Self::Message(message, _) => message,
+            Self::Prepared(prepared) => prepared.message(),
         }
+    }
+
+    #[inline]
+    fn kind(&self) -> Kind {
+        self.message().kind()
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        self.message().len()
     }
 }
 
@@ -172,7 +183,9 @@ impl<S: Transport> Outlet<S> {
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner<S>> {
         let mut inner = self.lock_unsettled();
-        inner.settle();
+        if inner.published.is_some() {
+            inner.settle();
+        }
         inner
     }
 
@@ -193,10 +206,10 @@ impl<S: Transport> Outlet<S> {
         self.counters.received.wire(bytes);
     }
 
-    /// For as long as this is held, and a read has nothing to read, somebody listens.
+    /// Nobody waits for what the transport brings.
     #[inline]
-    pub(crate) fn listens(&self) -> impl Drop {
-        Listens(&self.listening)
+    pub(crate) fn stop_listening(&self) {
+        self.listening.store(false, Ordering::Relaxed);
     }
 
     /// A piece of a message was received.
@@ -241,58 +254,46 @@ impl<S: Transport> Outlet<S> {
         }
     }
 
-    /// Queues a message whole, or hands it back.
+    /// Queues a message whole, or leaves it where it is.
     #[inline]
     pub(crate) fn send(
         self: &Arc<Self>,
-        parcel: Parcel,
+        parcel: &mut Option<Parcel>,
         leave: Leave,
-    ) -> Result<(), (SendError, Parcel)> {
+    ) -> Result<(), SendError> {
         let mut inner = self.lock();
-        self.send_locked(&mut inner, parcel, leave)
+        self.send_locked(&mut inner, parcel, leave)?;
+        drop(inner);
+        *parcel = None;
+        Ok(())
     }
 
+    /// What it succeeds with is to be taken out of `parcel` then, which needs no lock.
+    #[inline]
     fn send_locked(
         self: &Arc<Self>,
         inner: &mut Inner<S>,
-        parcel: Parcel,
+        parcel: &mut Option<Parcel>,
         leave: Leave,
-    ) -> Result<(), (SendError, Parcel)> {
-        let (message, compression) = match parcel {
-            Parcel::Message(message, compression) => (message, compression),
-            Parcel::Prepared(prepared) => {
-                let sent = self.send_prepared(inner, &prepared, leave);
-                return sent.map_err(|error| (error, Parcel::Prepared(prepared)));
-            }
-        };
-        if let Err(error) = inner.check_unparked() {
-            return Err((error, Parcel::Message(message, compression)));
-        }
+    ) -> Result<(), SendError> {
+        let Some(given) = parcel else { return Ok(()) };
+        inner.check_unparked()?;
         inner.lend();
-        let (kind, len) = (message.kind(), message.len());
-        let sent = inner.session.send_message(message, compression);
-        sent.map_err(|(error, back)| (error, Parcel::Message(back, compression)))?;
+        let (kind, len) = (given.kind(), given.len());
+        let sent = match given {
+            Parcel::Message(message, _) => inner.session.send_copy(message)?,
+            Parcel::Prepared(prepared) => inner.session.send_prepared(prepared).map(|()| true)?,
+        };
+        if !sent {
+            inner.send_whole(parcel)?;
+        }
         self.note_sent(kind, true, len);
         self.leave(inner, leave);
         Ok(())
     }
 
-    fn send_prepared(
-        self: &Arc<Self>,
-        inner: &mut Inner<S>,
-        prepared: &PreparedMessage,
-        leave: Leave,
-    ) -> Result<(), SendError> {
-        inner.check_unparked()?;
-        inner.lend();
-        inner.session.send_prepared(prepared)?;
-        let message = prepared.message();
-        self.note_sent(message.kind(), true, message.len());
-        self.leave(inner, leave);
-        Ok(())
-    }
-
     /// Waits for room, then queues the message, which is taken out of `parcel` just then.
+    #[inline]
     pub(crate) fn poll_send(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
@@ -304,16 +305,15 @@ impl<S: Transport> Outlet<S> {
             turn::spend(cx, parcel.as_ref().map_or(0, Parcel::len), COMPRESSED);
         }
         let mut inner = self.lock();
-        while let Some(given) = parcel.take() {
-            match self.send_locked(&mut inner, given, leave) {
+        loop {
+            match self.send_locked(&mut inner, parcel, leave) {
                 Ok(()) => break,
-                Err((SendError::Full, back)) => {
-                    *parcel = Some(back);
-                    ready!(self.poll_room(&mut inner, cx))?;
-                }
-                Err((error, _)) => return Poll::Ready(Err(inner.refused(error))),
+                Err(SendError::Full) => ready!(self.poll_room(&mut inner, cx))?,
+                Err(error) => return Poll::Ready(Err(inner.refused(error))),
             }
         }
+        drop(inner);
+        *parcel = None;
         Poll::Ready(Ok(()))
     }
 
@@ -527,15 +527,6 @@ impl<S: Transport> Outlet<S> {
 
     pub(crate) fn close_info(&self) -> Option<CloseInfo> {
         self.lock().session.close_info().cloned()
-    }
-}
-
-struct Listens<'a>(&'a AtomicBool);
-
-impl Drop for Listens<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
     }
 }
 

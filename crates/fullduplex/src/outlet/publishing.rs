@@ -7,12 +7,28 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use fullduplex_proto::{PreparedMessage, SendError};
+
 use super::{Inner, Leave, Outlet};
 use crate::batch::Frames;
 use crate::group::{Deliver, Delivered, Publication, Slow, Verdict};
 use crate::halves::Transport;
 
 impl<S: Transport> Outlet<S> {
+    fn queue(
+        self: &Arc<Self>,
+        inner: &mut Inner<S>,
+        prepared: &PreparedMessage,
+    ) -> Result<(), SendError> {
+        inner.check_unparked()?;
+        inner.lend();
+        inner.session.send_prepared(prepared)?;
+        let message = prepared.message();
+        self.note_sent(message.kind(), true, message.len());
+        self.leave(inner, Leave::Gathered);
+        Ok(())
+    }
+
     /// Takes a message as a note of where it lies; gives whether that was possible.
     #[inline]
     fn note(self: &Arc<Self>, inner: &mut Inner<S>, publication: &Publication<'_>) -> bool {
@@ -37,14 +53,8 @@ impl<S: Transport> Outlet<S> {
 
 impl<S: Transport> Inner<S> {
     /// Queues what was published.
-    #[inline]
     pub(super) fn settle(&mut self) {
-        if let Some(frames) = self.published.take() {
-            self.queue(&frames);
-        }
-    }
-
-    fn queue(&mut self, frames: &Frames) {
+        let Some(frames) = self.published.take() else { return };
         self.lend();
         let queued = self.session.send_batch(&frames.batch.lock(), frames.range());
         debug_assert_eq!(queued, Ok(()), "nothing was done since there was room");
@@ -66,8 +76,7 @@ impl<S: Transport> Deliver for Outlet<S> {
             return Delivered::Queued;
         }
         inner.settle();
-        let Err(error) = self.send_prepared(&mut inner, publication.message, Leave::Gathered)
-        else {
+        let Err(error) = self.queue(&mut inner, publication.message) else {
             return Delivered::Queued;
         };
         match slow.verdict(error) {
