@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The words that a client is started with, beside those of [`Setup`]:
 /// `--server ADDRESS --warm-up MS --measured MS
 /// [--connections N --in-flight N --size BYTES [--text]]`; without connections, handshakes
-/// are what counts.
+/// are what counts, and with none in flight, the memory of connections that are idle.
 #[derive(Clone, Debug)]
 pub struct Task {
     pub server: SocketAddr,
@@ -170,8 +170,9 @@ pub fn run<C: Client>() -> Result<(), Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let local = tokio::task::LocalSet::new();
         local.block_on(&runtime, async {
-            match task.connections {
-                0 => handshakes::<C>(task).await,
+            match (task.connections, task.in_flight) {
+                (0, _) => handshakes::<C>(task).await,
+                (_, 0) => idle::<C>(task).await,
                 _ => echoes::<C>(task).await,
             }
         })
@@ -300,6 +301,46 @@ impl<C: Client> Talk<C> {
         self.expected += 1;
         Ok(())
     }
+}
+
+/// Lets the harness look before there is any connection but for the first ones, when all are
+/// open, and when each has had one message back.
+async fn idle<C: Client>(task: Task) -> Result<Run, Error> {
+    const FIRST: usize = 16;
+    let traffic = task.traffic();
+    let mut first = Vec::new();
+    for _ in 0..FIRST {
+        first.push(timeout(PATIENCE, C::open(&task)).await??);
+    }
+    echo_once(&mut first, &task, &traffic).await?;
+    mark();
+    let mut clients = Vec::with_capacity(task.connections);
+    for _ in 0..task.connections {
+        clients.push(timeout(PATIENCE, C::open(&task)).await??);
+    }
+    mark();
+    echo_once(&mut clients, &task, &traffic).await?;
+    mark();
+    Ok(Run { messages: task.connections as u64, payload: 0, seconds: 0.0 })
+}
+
+async fn echo_once<C: Client>(
+    clients: &mut [C],
+    task: &Task,
+    traffic: &Traffic,
+) -> Result<(), Error> {
+    for client in clients {
+        let message = C::message(traffic.payload(0), task.text);
+        client.send(&message).await?;
+        client.flush().await?;
+        client
+            .receive(|_, payload| match payload == traffic.payload(0) {
+                true => Ok(()),
+                false => Err("a message came back otherwise".into()),
+            })
+            .await?;
+    }
+    Ok(())
 }
 
 async fn handshakes<C: Client>(task: Task) -> Result<Run, Error> {

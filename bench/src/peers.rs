@@ -55,7 +55,7 @@ use Kind::{Build, Bun, Libdeflate, Node, Python, Rust};
 type Known = (&'static str, Kind, &'static str, &'static [&'static str], &'static [Can]);
 
 /// The first server is what the others are held against, and the first client.
-const PEERS: [Known; 28] = [
+const PEERS: [Known; 29] = [
     ("fullduplex", Rust, "fullduplex", &[], &[E, D, T, R]),
     ("fullduplex-libdeflate", Libdeflate, "fullduplex", &[], &[D]),
     ("floor-tcp", Rust, "floor-tcp", &[], &[Raw]),
@@ -78,6 +78,7 @@ const PEERS: [Known; 28] = [
     ("websockets", Python, "websockets_server.py", &[], &[E, D, R]),
     ("websockets-uvloop", Python, "websockets_server.py", &["--uvloop"], &[E]),
     ("client-floor", Rust, "client-floor", &[], &[Call]),
+    ("client-floor-tokio", Rust, "client-floor-tokio", &[], &[Call]),
     ("client-fullduplex", Rust, "client-fullduplex", &[], &[Call, CallDeflate]),
     ("client-tungstenite", Rust, "client-tungstenite", &[], &[Call]),
     ("client-fastwebsockets", Rust, "client-fastwebsockets", &[], &[Call]),

@@ -7,6 +7,7 @@ use fullduplex_bench::setup::Deflate;
 
 use super::{Bench, Case};
 use crate::Result;
+use crate::calls;
 use crate::load::{self, Traffic};
 use crate::report::{Row, Table, column};
 use crate::server::Kernel;
@@ -41,6 +42,28 @@ pub(super) fn run(case: &Case, bench: &Bench) -> Result<Table> {
         column("kernel, both ends: slab B", 0),
         column("buffers B", 0),
     ];
+    let what = format!("{}, {connections} of them", case.what);
+    Ok(Table { name: case.name, what, columns, rows })
+}
+
+/// The same of clients, which open one connection after the other.
+pub(super) fn clients(case: &Case, bench: &Bench) -> Result<Table> {
+    let connections = bench.options.idle;
+    let (server, _target) = bench.start_opposite(Deflate::Off)?;
+    let rows = case.each(bench, |peer| {
+        let (address, count) = (server.address.to_string(), connections.to_string());
+        let words = ["--server", &address, "--connections", &count, "--size", "1024"];
+        let (program, words) = peer.command(&bench.places, &words);
+        let mut memory = Vec::new();
+        calls::run(&program, &words, bench.options.times, |client| {
+            settle();
+            memory.push(client.memory());
+        })?;
+        let [before, opened, echoed] = memory[..] else { return Err("it said too little".into()) };
+        let each = |now: u64| now.saturating_sub(before) as f64 / connections as f64;
+        Ok(vec![each(opened), each(echoed)])
+    });
+    let columns = vec![column("B after the upgrade", 0), column("B after an echo", 0)];
     let what = format!("{}, {connections} of them", case.what);
     Ok(Table { name: case.name, what, columns, rows })
 }

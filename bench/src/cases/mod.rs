@@ -33,6 +33,7 @@ pub enum Kind {
         size: usize,
     },
     Idle,
+    ClientIdle,
     Histories,
     Latency {
         connections: usize,
@@ -73,7 +74,7 @@ const fn tls(shape: Shape) -> Kind {
 }
 
 /// All cases, in the order in which they run.
-pub const CASES: [Case; 25] = [
+pub const CASES: [Case; 26] = [
     case("a", "64 B, 64 connections, 1 in flight", Kind::Echo(A)),
     case("b", "64 B, 64 connections, 16 in flight", Kind::Echo(B)),
     case("c", "16 KiB, 32 connections", Kind::Echo(C)),
@@ -101,6 +102,7 @@ pub const CASES: [Case; 25] = [
     case("kd", "the client of case d", Kind::ClientEcho(D)),
     case("kt", "the client of case t", Kind::ClientEcho(T)),
     case("ke", "the client of case e", Kind::ClientHandshakes),
+    case("kf", "the client of case f", Kind::ClientIdle),
     case("kh", "the client of case h", Kind::ClientEcho(H)),
     case("khc", "the client of case hc", Kind::ClientEcho(HC)),
 ];
@@ -128,9 +130,9 @@ impl Case {
             }
             Kind::Echo(_) => peer.can(Can::Deflate),
             Kind::Histories => peer.can(Can::Deflate) && peer.can(Can::Echo),
-            Kind::ClientEcho(Shape { deflate: Deflate::Off, .. }) | Kind::ClientHandshakes => {
-                peer.can(Can::Call)
-            }
+            Kind::ClientEcho(Shape { deflate: Deflate::Off, .. })
+            | Kind::ClientHandshakes
+            | Kind::ClientIdle => peer.can(Can::Call),
             Kind::ClientEcho(_) => peer.can(Can::CallDeflate),
             Kind::Handshakes | Kind::Idle | Kind::Latency { .. } => peer.can(Can::Echo),
             Kind::Room { .. } | Kind::Scale => peer.can(Can::Room),
@@ -145,6 +147,7 @@ impl Case {
             | Kind::ClientHandshakes
             | Kind::Room { .. } => rounds::run(self, bench),
             Kind::Idle => idle::run(self, bench),
+            Kind::ClientIdle => idle::clients(self, bench),
             Kind::Histories => idle::histories(self, bench),
             Kind::Latency { connections, size } => latency::run(self, bench, connections, size),
             Kind::Scale => scale::run(self, bench),

@@ -80,7 +80,7 @@ impl Input {
         let (start, end) = (before + payload.start, before + payload.end);
         let bytes = if (self.shared && start < end) || payload.len() >= SPLIT_OFF {
             self.consumed = 0;
-            let mut frame = self.bytes.split_to(end).freeze();
+            let mut frame = self.split_to(end).freeze();
             frame.advance(start);
             frame
         } else {
@@ -89,6 +89,17 @@ impl Input {
             copy
         };
         Some(Message::checked(kind, bytes))
+    }
+
+    /// Takes the bytes up to `end` off; all of them with the memory, lest it be kept by one
+    /// that has nothing in it.
+    #[inline]
+    fn split_to(&mut self, end: usize) -> BytesMut {
+        if end == self.bytes.len() {
+            core::mem::take(&mut self.bytes)
+        } else {
+            self.bytes.split_to(end)
+        }
     }
 
     /// Counts the bytes up to `end` as consumed.
@@ -123,7 +134,7 @@ impl Input {
                 {
                     let (kind, len) = (data.kind, data.payload.len());
                     self.bytes.advance(consumed - len);
-                    let payload = self.bytes.split_to(len).freeze();
+                    let payload = self.split_to(len).freeze();
                     return Ok(Some(Incoming::Message(Message::checked(kind, payload))));
                 }
                 Some(Event::Data(data)) => assembler.push(&data).map(Incoming::Message),
@@ -159,7 +170,7 @@ impl Input {
                 Some(Event::Data(Data { kind, payload, first, last })) => {
                     let len = payload.len();
                     self.bytes.advance(consumed - len);
-                    let payload = self.bytes.split_to(len).freeze();
+                    let payload = self.split_to(len).freeze();
                     return Ok(Some(Piece::Data { kind, payload, first, last }));
                 }
                 Some(Event::Ping(payload)) => Some(Incoming::Ping(Bytes::copy_from_slice(payload))),

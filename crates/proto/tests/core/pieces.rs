@@ -198,3 +198,20 @@ fn only_a_long_message_is_split_off_a_buffer_that_is_not_shared() {
         }
     }
 }
+
+#[test]
+fn the_last_message_takes_the_memory_with_it() {
+    let bytes = [masked(0x82, vec![1; 20]), masked(0x82, vec![2; 20])].concat();
+    let mut input = Input::shared(BytesMut::from(&bytes[..]));
+    let mut receiver = Receiver::new(Role::Server, Limits::default());
+    let mut next = || {
+        let message = input.next_whole(&mut receiver, &Assembler::default());
+        message.map(|message| message.into_bytes())
+    };
+    let (first, last) = (next().unwrap(), next().unwrap());
+    assert!(!first.is_unique(), "both are of one buffer");
+    drop(first);
+    // Else a connection that waits for nobody would keep the buffer of all.
+    assert!(last.is_unique());
+    assert_eq!(next(), None);
+}
