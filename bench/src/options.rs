@@ -22,8 +22,8 @@ cargo run --release --manifest-path bench/Cargo.toml -- [CASE…] [OPTION…]
                      system's limit of open files have room for)
   --idle N           connections in case f (default 10000)
   --level N          ours also with this level of compression (may be repeated)
-  --build FILE       beside it another build of our server, such as one of before a change
-                     (may be repeated)
+  --build FILE       beside it another build of our server, such as one of before a change,
+                     or any server that takes the same words (may be repeated)
   --json FILE        the figures as JSON
   --markdown FILE    the tables as Markdown";
 

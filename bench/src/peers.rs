@@ -44,11 +44,13 @@ pub enum Can {
     Raw,
     /// Be the client of an echo.
     Call,
+    /// Keep connections that are idle, as a client.
+    Keep,
     /// The same with deflate.
     CallDeflate,
 }
 
-use Can::{Call, CallDeflate, Deflate as D, Echo as E, Raw, Room as R, Tls as T};
+use Can::{Call, CallDeflate, Deflate as D, Echo as E, Keep, Raw, Room as R, Tls as T};
 use Kind::{Build, Bun, Libdeflate, Node, Python, Rust};
 
 /// Name, kind, file, words, abilities.
@@ -78,13 +80,13 @@ const PEERS: [Known; 29] = [
     ("websockets", Python, "websockets_server.py", &[], &[E, D, R]),
     ("websockets-uvloop", Python, "websockets_server.py", &["--uvloop"], &[E]),
     ("client-floor", Rust, "client-floor", &[], &[Call]),
-    ("client-floor-tokio", Rust, "client-floor-tokio", &[], &[Call]),
-    ("client-fullduplex", Rust, "client-fullduplex", &[], &[Call, CallDeflate]),
-    ("client-tungstenite", Rust, "client-tungstenite", &[], &[Call]),
-    ("client-fastwebsockets", Rust, "client-fastwebsockets", &[], &[Call]),
-    ("client-tokio-websockets", Rust, "client-tokio-websockets", &[], &[Call]),
-    ("client-sockudo", Rust, "client-sockudo", &[], &[Call]),
-    ("client-yawc", Rust, "client-yawc", &[], &[Call, CallDeflate]),
+    ("client-floor-tokio", Rust, "client-floor-tokio", &[], &[Call, Keep]),
+    ("client-fullduplex", Rust, "client-fullduplex", &[], &[Call, Keep, CallDeflate]),
+    ("client-tungstenite", Rust, "client-tungstenite", &[], &[Call, Keep]),
+    ("client-fastwebsockets", Rust, "client-fastwebsockets", &[], &[Call, Keep]),
+    ("client-tokio-websockets", Rust, "client-tokio-websockets", &[], &[Call, Keep]),
+    ("client-sockudo", Rust, "client-sockudo", &[], &[Call, Keep]),
+    ("client-yawc", Rust, "client-yawc", &[], &[Call, Keep, CallDeflate]),
 ];
 
 const NODE_PACKAGES: [&str; 2] = ["ws@8.23.0", "bufferutil@4.1.0"];
