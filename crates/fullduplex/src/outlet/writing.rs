@@ -11,7 +11,7 @@ use bytes::Buf;
 use fullduplex_proto::{Cause, CloseFrame, SendError, State, Transport as Need};
 use tokio::io::AsyncWrite;
 
-use super::{Inner, Leave, Outlet, Parcel};
+use super::{Inner, Leave, Outlet};
 use crate::buffers;
 use crate::driver::{At, Driven};
 use crate::error::Error;
@@ -115,16 +115,6 @@ impl<S: Transport> Inner<S> {
             (None, Some(_)) if self.session.state() == State::Open => Err(SendError::Full),
             _ => Ok(()),
         }
-    }
-
-    /// Queues a message that is long or may be compressed, or leaves it where it is.
-    pub(super) fn send_whole(&mut self, parcel: &mut Option<Parcel>) -> Result<(), SendError> {
-        let Some(Parcel::Message(message, compression)) = parcel.take() else { return Ok(()) };
-        let sent = self.session.send_message(message, compression);
-        sent.map_err(|(error, back)| {
-            *parcel = Some(Parcel::Message(back, compression));
-            error
-        })
     }
 
     /// Queues one published message that waited, if there is room for it.

@@ -1,0 +1,211 @@
+//! How an outlet takes what its WebSocket sends: messages, pieces of them, pings and pongs.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use fullduplex_proto::{Compression, Kind, Message, PreparedMessage, SendError};
+
+use super::{Inner, Outlet};
+use crate::error::Error;
+use crate::halves::Transport;
+use crate::turn;
+
+/// A message on its way into the queue.
+pub(crate) enum Parcel {
+    Message(Message, Compression),
+    Prepared(PreparedMessage),
+}
+
+impl Parcel {
+    #[inline]
+    fn message(&self) -> &Message {
+        match self {
+            Self::Message(message, _) => message,
+            Self::Prepared(prepared) => prepared.message(),
+        }
+    }
+
+    #[inline]
+    fn kind(&self) -> Kind {
+        self.message().kind()
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        self.message().len()
+    }
+}
+
+/// So many bytes that may be compressed are a step of a task's turn, which ends after 64 KiB.
+const COMPRESSED: usize = 512;
+
+/// When what is queued is to leave.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leave {
+    /// Now.
+    Now,
+    /// Now, unless the last message has just done so: then with those that follow it.
+    Soon,
+    /// When the tasks that can run now have run.
+    Gathered,
+}
+
+impl<S: Transport> Outlet<S> {
+    /// Queues a message whole, or leaves it where it is.
+    #[inline]
+    pub(crate) fn send(
+        self: &Arc<Self>,
+        parcel: &mut Option<Parcel>,
+        leave: Leave,
+    ) -> Result<(), SendError> {
+        let mut inner = self.lock();
+        self.send_locked(&mut inner, parcel, leave)?;
+        drop(inner);
+        *parcel = None;
+        Ok(())
+    }
+
+    /// What it succeeds with is to be taken out of `parcel` then, which needs no lock.
+    #[inline]
+    fn send_locked(
+        self: &Arc<Self>,
+        inner: &mut Inner<S>,
+        parcel: &mut Option<Parcel>,
+        leave: Leave,
+    ) -> Result<(), SendError> {
+        let Some(given) = parcel else { return Ok(()) };
+        inner.check_unparked()?;
+        inner.lend();
+        let (kind, len) = (given.kind(), given.len());
+        let sent = match given {
+            Parcel::Message(message, _) => inner.session.send_copy(message)?,
+            Parcel::Prepared(prepared) => inner.session.send_prepared(prepared).map(|()| true)?,
+        };
+        if !sent {
+            inner.send_whole(parcel)?;
+        }
+        self.note_sent(kind, true, len);
+        self.leave(inner, leave);
+        Ok(())
+    }
+
+    /// Waits for room, then queues the message, which is taken out of `parcel` just then.
+    #[inline]
+    pub(crate) fn poll_send(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+        parcel: &mut Option<Parcel>,
+        leave: Leave,
+    ) -> Poll<Result<(), Error>> {
+        if self.compresses {
+            ready!(turn::poll_turn(cx));
+            turn::spend(cx, parcel.as_ref().map_or(0, Parcel::len), COMPRESSED);
+        }
+        let mut inner = self.lock();
+        loop {
+            match self.send_locked(&mut inner, parcel, leave) {
+                Ok(()) => break,
+                Err(SendError::Full) => ready!(self.poll_room(&mut inner, cx))?,
+                Err(error) => return Poll::Ready(Err(inner.refused(error))),
+            }
+        }
+        drop(inner);
+        *parcel = None;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Waits for room, having found that there is none.
+    fn poll_room(
+        self: &Arc<Self>,
+        inner: &mut Inner<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        self.write(inner);
+        match inner.check_ready() {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(SendError::Full) => {
+                inner.wait(cx);
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(inner.refused(error))),
+        }
+    }
+
+    /// Waits until a message would be taken.
+    pub(crate) fn poll_ready(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut inner = self.lock();
+        match inner.check_ready() {
+            Err(SendError::Full) => self.poll_room(&mut inner, cx),
+            Err(error) => Poll::Ready(Err(inner.refused(error))),
+            Ok(()) => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Queues a piece of a message that is made bit by bit.
+    pub(crate) fn send_fragment(
+        self: &Arc<Self>,
+        kind: Kind,
+        piece: &[u8],
+        last: bool,
+        compression: Compression,
+    ) -> Result<(), Error> {
+        let mut inner = self.lock();
+        inner.lend();
+        let sent = inner
+            .check_ready()
+            .and_then(|()| inner.session.send_fragment(kind, piece, last, compression));
+        if let Err(error) = sent {
+            return Err(inner.refused(error));
+        }
+        self.note_sent(kind, last, piece.len());
+        self.leave(&mut inner, if last { Leave::Now } else { Leave::Gathered });
+        Ok(())
+    }
+
+    /// Queues what a compressor holds back of a message that is made bit by bit.
+    pub(crate) fn flush_fragment(self: &Arc<Self>) -> Result<(), Error> {
+        let mut inner = self.lock();
+        inner.lend();
+        let sent = inner.check_ready().and_then(|()| inner.session.flush_fragment());
+        sent.map_err(|error| inner.refused(error))
+    }
+
+    /// Waits for the slot of a Ping or Pong, then queues it.
+    pub(crate) fn poll_control(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+        ping: bool,
+        payload: &[u8],
+    ) -> Poll<Result<(), Error>> {
+        let mut inner = self.lock();
+        let queued = match (&inner.broken, ping) {
+            (Some(_), _) => Err(SendError::Closing),
+            (None, true) => inner.session.ping(payload),
+            (None, false) => inner.session.pong(payload),
+        };
+        match queued {
+            Ok(()) => {
+                self.write(&mut inner);
+                Poll::Ready(Ok(()))
+            }
+            Err(SendError::Full) => {
+                inner.wait(cx);
+                self.write(&mut inner);
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(inner.refused(error))),
+        }
+    }
+}
+
+impl<S: Transport> Inner<S> {
+    /// Queues a message that is long or may be compressed, or leaves it where it is.
+    fn send_whole(&mut self, parcel: &mut Option<Parcel>) -> Result<(), SendError> {
+        let Some(Parcel::Message(message, compression)) = parcel.take() else { return Ok(()) };
+        let sent = self.session.send_message(message, compression);
+        sent.map_err(|(error, back)| {
+            *parcel = Some(Parcel::Message(back, compression));
+            error
+        })
+    }
+}

@@ -1,0 +1,351 @@
+//! The sending half: messages and control frames in, bytes for the transport out.
+//!
+//! ```text
+//!              ┌ urgent: pings and pongs, one slot each; cut in at a frame boundary
+//! outgoing() ──┼ queue:  sealed segments: long payloads, referenced, not copied
+//!              └ tail:   the frames of small messages, gathered for one write
+//! ```
+
+mod config;
+mod frames;
+mod outgoing;
+
+use alloc::boxed::Box;
+use core::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::batch::FrameBatch;
+use crate::close::CloseFrame;
+use crate::control::{ControlKind, Controls};
+use crate::deflate::{Compression, Compressor, Output};
+#[cfg(feature = "deflate")]
+use crate::deflate::{Deflate, PreparedMessage};
+#[cfg(feature = "deflate")]
+use crate::frame::Role;
+use crate::frame::{MAX_CONTROL_PAYLOAD, OpCode};
+use crate::mask::MaskSource;
+use crate::receive::Kind;
+use crate::send_buffer::SendBuffer;
+
+pub use config::{SendConfig, SendError};
+use frames::Fragmenting;
+pub(crate) use frames::Lead;
+pub use outgoing::Outgoing;
+
+/// Payloads up to this size are copied behind one another; longer ones are referenced.
+pub(crate) const COALESCE: usize = 4096;
+
+/// Turns messages into bytes for the transport.
+///
+/// # Contract
+/// [`send`](Self::send) and its siblings take a frame whole or not at all. Whenever the
+/// transport can take bytes, write what [`outgoing`](Self::outgoing) shows and
+/// [`advance`](bytes::Buf::advance) it by what was written, in pieces of any size. Memory is
+/// bounded by [`SendConfig::high_water`] and one message; a peer that only sends pings
+/// can't add to it.
+///
+/// An idle sender holds no buffer: give it one with [`lend`](Self::lend) before sending
+/// and take it back with [`reclaim`](Self::reclaim) when all is written, or let it
+/// allocate its own.
+#[derive(Debug)]
+pub struct Sender {
+    masks: Option<Box<dyn MaskSource>>,
+    high_water: usize,
+    fragment_size: usize,
+    /// Lent, or its own; an idle connection has none.
+    buffer: Option<Box<SendBuffer>>,
+    /// Seldom there, and mostly for a moment.
+    controls: Option<Box<Controls>>,
+    buffered: usize,
+    /// The front of `queue` is inside a frame, so nothing may cut in.
+    in_frame: bool,
+    /// A message was begun by `send_fragment` and not finished.
+    fragmenting: Option<Fragmenting>,
+    close_queued: bool,
+    /// Bytes have left since it was asked whether it is stuck.
+    moved: bool,
+    deflate: Option<Box<Compressor>>,
+}
+
+impl Sender {
+    /// A client's sender: masks each frame with a fresh key (§5.1, §5.3).
+    pub fn client(masks: Box<dyn MaskSource>, config: SendConfig) -> Self {
+        Self::new(Some(masks), config)
+    }
+
+    /// A server's sender: masks nothing (§5.1).
+    pub fn server(config: SendConfig) -> Self {
+        Self::new(None, config)
+    }
+
+    fn new(masks: Option<Box<dyn MaskSource>>, config: SendConfig) -> Self {
+        Self {
+            masks,
+            high_water: config.high_water,
+            fragment_size: config.fragment_size.max(1),
+            buffer: None,
+            controls: None,
+            buffered: 0,
+            in_frame: false,
+            fragmenting: None,
+            close_queued: false,
+            moved: false,
+            deflate: None,
+        }
+    }
+
+    /// The same with permessage-deflate as it was agreed on.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_deflate(mut self, deflate: &Deflate) -> Self {
+        let role = if self.masks.is_some() { Role::Client } else { Role::Server };
+        self.deflate = Some(Box::new(Compressor::new(deflate, role)));
+        self
+    }
+
+    /// Whether messages may be compressed.
+    pub fn compresses(&self) -> bool {
+        self.deflate.is_some()
+    }
+
+    /// Whether a message would be taken now, and if not, why.
+    #[inline]
+    pub fn check_ready(&self) -> Result<(), SendError> {
+        if self.close_queued {
+            Err(SendError::Closing)
+        } else if self.buffered >= self.high_water {
+            Err(SendError::Full)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Queues a whole message. That text is UTF-8 is the caller's duty.
+    #[inline]
+    pub fn send(&mut self, kind: Kind, payload: Bytes) -> Result<(), (SendError, Bytes)> {
+        self.send_with(kind, payload, Compression::Auto)
+    }
+
+    /// Queues a whole message, and says whether it is to be compressed.
+    #[inline]
+    pub fn send_with(
+        &mut self,
+        kind: Kind,
+        payload: Bytes,
+        compression: Compression,
+    ) -> Result<(), (SendError, Bytes)> {
+        match self.check_message() {
+            Ok(()) => {
+                if self.deflate.is_none() || !self.compress(kind, &payload, compression) {
+                    self.push_message(Lead::of(kind, false), payload);
+                }
+                Ok(())
+            }
+            Err(error) => Err((error, payload)),
+        }
+    }
+
+    /// Queues a message by a copy, if it is a short one and none is compressed; gives whether.
+    /// What is long is not copied, and is for [`send`](Self::send).
+    #[inline]
+    pub fn send_copy(&mut self, kind: Kind, payload: &[u8]) -> Result<bool, SendError> {
+        self.check_message()?;
+        let copies = self.deflate.is_none() && payload.len() <= self.coalesce();
+        if copies {
+            self.push_copied(Lead::of(kind, false), true, payload);
+        }
+        Ok(copies)
+    }
+
+    /// Queues a message that is sent to many; it is not copied, and compressed only if it
+    /// has not been before.
+    #[cfg(feature = "deflate")]
+    pub fn send_prepared(&mut self, prepared: &PreparedMessage) -> Result<(), SendError> {
+        self.check_message()?;
+        let message = prepared.message();
+        if let Some(deflate) = &mut self.deflate
+            && deflate.wants(message.len(), Compression::Auto)
+            && let Some(compressed) = prepared.compressed(deflate.window_bits())
+        {
+            deflate.note_sent(message.as_bytes());
+            self.push_message(Lead::of(prepared.kind(), true), compressed);
+        } else if message.len() <= self.coalesce() {
+            self.push_copied(Lead::of(prepared.kind(), false), true, message.as_bytes());
+        } else {
+            self.push_fragments(Lead::of(prepared.kind(), false), message.clone().into_bytes());
+        }
+        Ok(())
+    }
+
+    /// Whether it can send frames that were made for others, too: they are not masked, not
+    /// compressed, and as long as they come.
+    pub fn shares_frames(&self) -> bool {
+        self.masks.is_none() && self.deflate.is_none() && self.fragment_size >= COALESCE
+    }
+
+    /// Queues frames of a batch: a range that [`FrameBatch::push`] gave, or several that
+    /// follow one another.
+    ///
+    /// # Panics
+    /// Unless [`shares_frames`](Self::shares_frames), or if the batch ends before the range.
+    pub fn send_batch(&mut self, batch: &FrameBatch, range: Range<usize>) -> Result<(), SendError> {
+        assert!(self.shares_frames(), "this sender must make its own frames");
+        self.check_message()?;
+        let frames = batch.frames(range);
+        self.buffer.get_or_insert_default().tail.extend_from_slice(frames);
+        self.buffered += frames.len();
+        Ok(())
+    }
+
+    /// How many bytes more may wait before it is [`Full`](SendError::Full), if whole messages
+    /// can be sent.
+    pub fn room(&self) -> usize {
+        match self.check_message() {
+            Ok(()) => self.high_water - self.buffered,
+            Err(_) => 0,
+        }
+    }
+
+    #[inline]
+    fn check_message(&self) -> Result<(), SendError> {
+        self.check_ready()?;
+        if self.fragmenting.is_some() { Err(SendError::MessageUnderWay) } else { Ok(()) }
+    }
+
+    /// Queues a message compressed, if that is wanted and makes it shorter.
+    fn compress(&mut self, kind: Kind, payload: &[u8], compression: Compression) -> bool {
+        // Put aside, as what comes out goes to the queue.
+        let Some(mut deflate) = self.deflate.take() else { return false };
+        let lead = Lead::of(kind, true);
+        let compressed = deflate.wants(payload.len(), compression)
+            && deflate.compress(payload, |output| match output {
+                Output::Short(bytes) if bytes.len() <= self.coalesce() => {
+                    self.push_copied(lead, true, bytes);
+                }
+                Output::Short(bytes) => self.push_message(lead, Bytes::copy_from_slice(bytes)),
+                Output::Long(bytes) => self.push_message(lead, bytes),
+            });
+        self.deflate = Some(deflate);
+        compressed
+    }
+
+    /// Gives up what memory compression can do without. With `history`, also what later
+    /// messages could refer to, so that they become longer.
+    pub fn release_memory(&mut self, history: bool) {
+        if let Some(deflate) = &mut self.deflate {
+            if history {
+                deflate.forget();
+            } else {
+                deflate.release();
+            }
+        }
+    }
+
+    /// The same for a sender that has not compressed anything since the last call.
+    pub(crate) fn rest(&mut self) {
+        if let Some(deflate) = &mut self.deflate {
+            deflate.rest();
+        }
+    }
+
+    /// Queues a Ping or Pong. It overtakes data that has not begun to leave.
+    ///
+    /// There is one slot for each [`ControlKind`]. An automatic Pong replaces the one that
+    /// still waits, as §5.5.3 allows; the others are handed back as [`SendError::Full`].
+    pub fn send_control(&mut self, kind: ControlKind, payload: &[u8]) -> Result<(), SendError> {
+        if payload.len() > MAX_CONTROL_PAYLOAD {
+            return Err(SendError::ControlTooLong);
+        }
+        self.controls.get_or_insert_default().put(kind, payload)
+    }
+
+    /// Queues the Close frame, after the data that waits. No data is taken from now on;
+    /// a second Close is ignored. What [`CloseFrame::new`] would refuse is left out: a
+    /// code that may not be sent (the peer then sees 1005), the end of a long reason.
+    pub fn send_close(&mut self, close: Option<&CloseFrame>) {
+        if self.close_queued {
+            return;
+        }
+        // What was taken before the Close leaves before it, though it could not so far.
+        self.encode_controls();
+        let mut payload = BytesMut::new();
+        if let Some(close) = close.cloned().and_then(CloseFrame::sendable) {
+            payload.extend_from_slice(&close.code.get().to_be_bytes());
+            payload.extend_from_slice(close.reason.as_bytes());
+        }
+        let close = Lead { opcode: OpCode::Close, compressed: false };
+        self.push_copied(close, true, &payload);
+        self.close_queued = true;
+    }
+
+    /// Whether a Close was queued.
+    pub fn is_closing(&self) -> bool {
+        self.close_queued
+    }
+
+    /// Forgets the pings and pongs that wait: after the peer's Close none is owed (§5.5.2).
+    pub fn drop_controls(&mut self) {
+        if let Some(controls) = &mut self.controls {
+            controls.drop_payloads();
+        }
+    }
+
+    /// Bytes that were taken and have not left yet, headers included.
+    #[inline]
+    pub fn buffered(&self) -> usize {
+        self.buffered
+    }
+
+    /// Whether bytes wait for the transport, and it has taken none since this was last asked.
+    pub(crate) fn is_stuck(&mut self) -> bool {
+        !core::mem::take(&mut self.moved) && self.wants_write()
+    }
+
+    /// Whether there is anything for the transport.
+    #[inline]
+    pub fn wants_write(&self) -> bool {
+        self.buffered > 0 || self.controls.as_ref().is_some_and(|controls| controls.has_payloads())
+    }
+
+    /// The bytes for the transport, in order.
+    pub fn outgoing(&mut self) -> Outgoing<'_> {
+        if self.urgent().is_empty() {
+            self.encode_controls();
+        }
+        Outgoing { sender: self }
+    }
+
+    /// Frames of pings and pongs.
+    #[inline]
+    fn urgent(&self) -> &[u8] {
+        self.controls.as_ref().map_or(&[], |controls| &controls.urgent)
+    }
+
+    /// Moves the pings and pongs that wait to the urgent frames.
+    fn encode_controls(&mut self) {
+        if let Some(controls) = &mut self.controls
+            && controls.has_payloads()
+        {
+            self.buffered += controls.encode(self.masks.as_deref_mut());
+        }
+    }
+
+    /// Gives an empty buffer to hold messages in, unless there is one.
+    #[inline]
+    pub fn lend(&mut self, buffer: Box<SendBuffer>) {
+        self.buffer.get_or_insert(buffer);
+    }
+
+    /// Whether a buffer lent now would be used.
+    #[inline]
+    pub fn wants_buffer(&self) -> bool {
+        self.buffer.is_none()
+    }
+
+    /// Takes the buffer back, once all is written.
+    #[inline]
+    pub fn reclaim(&mut self) -> Option<Box<SendBuffer>> {
+        if self.buffered > 0 { None } else { self.buffer.take() }
+    }
+}
