@@ -1,21 +1,32 @@
 //! What is published to many, written down once: a member notes from where to where, rather
-//! than have a copy of its own, until its transport takes it.
+//! than have a copy of its own, until it is queued there.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fullduplex_proto::{FrameBatch, Message};
 
-/// A longer batch is followed by another, lest offsets be too large for a `u16`.
+/// A longer batch is followed by another.
 const FULL: usize = 16 << 10;
+
+/// No batch is longer than offsets can tell; no header is longer than 14 bytes.
+const LONGEST: usize = u16::MAX as usize - 14;
 
 /// The frames of messages that were published one after the other.
 #[derive(Default)]
 pub(crate) struct Batch(Mutex<FrameBatch>);
 
-/// Frames of a batch that follow one another. Small, as each connection has room for it.
-#[derive(Clone)]
+/// The frame of a message in a batch.
 pub(crate) struct Frames {
     pub(crate) batch: Arc<Batch>,
+    start: u16,
+    end: u16,
+}
+
+/// Frames of a batch that follow one another, as a connection notes them. Small, as each
+/// connection has room for it.
+pub(crate) struct Noted {
+    batch: Arc<Batch>,
     start: u16,
     end: u16,
     /// With so many bytes there is no room for more.
@@ -23,7 +34,7 @@ pub(crate) struct Frames {
 }
 
 impl Batch {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, FrameBatch> {
+    fn lock(&self) -> MutexGuard<'_, FrameBatch> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -33,25 +44,27 @@ impl Batch {
 
     /// Adds a message, unless it is a long one.
     pub(crate) fn push(self: Arc<Self>, message: &Message) -> Option<Frames> {
-        let range = self.lock().push(message)?;
+        let mut batch = self.lock();
+        if batch.len() + message.len() > LONGEST {
+            return None;
+        }
+        let range = batch.push(message)?;
+        drop(batch);
         let (start, end) = (u16::try_from(range.start).ok()?, u16::try_from(range.end).ok()?);
-        Some(Frames { batch: self, start, end, most: 0 })
+        Some(Frames { batch: self, start, end })
     }
 }
 
-impl Frames {
-    /// The same for a connection with so much room.
-    pub(crate) fn within(&self, room: usize) -> Self {
-        Self { most: u32::try_from(room).unwrap_or(u32::MAX), ..self.clone() }
+impl Noted {
+    /// Notes a frame for a connection with so much room.
+    pub(crate) fn new(frames: &Frames, room: usize) -> Self {
+        let most = u32::try_from(room).unwrap_or(u32::MAX);
+        Self { batch: frames.batch.clone(), start: frames.start, end: frames.end, most }
     }
 
-    pub(crate) fn range(&self) -> std::ops::Range<usize> {
-        self.start.into()..self.end.into()
-    }
-
-    /// Adds the frames that stand behind these; gives whether they do.
+    /// Adds a frame that stands behind these; gives whether it does.
     #[inline]
-    pub(crate) fn extend(&mut self, next: &Self) -> bool {
+    pub(crate) fn extend(&mut self, next: &Frames) -> bool {
         let follows = self.end == next.start && Arc::ptr_eq(&self.batch, &next.batch);
         if follows {
             self.end = next.end;
@@ -62,5 +75,13 @@ impl Frames {
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
         u32::from(self.end - self.start) >= self.most
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, FrameBatch> {
+        self.batch.lock()
+    }
+
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.start.into()..self.end.into()
     }
 }

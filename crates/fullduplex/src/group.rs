@@ -184,7 +184,7 @@ impl Members {
         }
     }
 
-    /// Makes the frame of a message, behind the last one's if nobody has taken all of those.
+    /// Makes the frame of a message, behind the last one's unless all have taken those.
     fn frames(&mut self, message: &PreparedMessage) -> Option<Frames> {
         if self.entries.len() < MANY {
             return None;

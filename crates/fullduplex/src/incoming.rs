@@ -129,6 +129,12 @@ impl<S: Transport> Incoming<S> {
                     None => return Poll::Ready(None),
                 }
             }
+            if self.inflates()
+                && let Some(message) = self.input.next_whole(&mut self.receiver, &self.assembler)
+            {
+                // It was not compressed, so there is nothing to spend.
+                return Poll::Ready(Some(self.whole(message, outlet)));
+            }
             match self.input.next(&mut self.receiver, &mut self.assembler) {
                 Ok(Some(Found::Message(message))) => {
                     self.spend(cx, message.len());

@@ -264,6 +264,8 @@ impl<S: Transport> fmt::Debug for Sending<'_, S> {
 #[must_use = "nothing is received unless it is awaited"]
 pub struct Receiving<'a, S: Transport> {
     half: &'a mut ReceiveHalf<S>,
+    /// It was polled.
+    listens: bool,
 }
 
 impl<S: Transport> Future for Receiving<'_, S> {
@@ -271,6 +273,7 @@ impl<S: Transport> Future for Receiving<'_, S> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.listens = true;
         self.half.poll_message(cx)
     }
 }
@@ -279,7 +282,9 @@ impl<S: Transport> Drop for Receiving<'_, S> {
     /// From now on nobody listens.
     #[inline]
     fn drop(&mut self) {
-        self.half.outlet.stop_listening();
+        if self.listens {
+            self.half.outlet.stop_listening();
+        }
     }
 }
 
@@ -298,7 +303,7 @@ impl<S: Transport> ReceiveHalf<S> {
     #[inline]
     #[allow(clippy::should_implement_trait, reason = "the name that `StreamExt` has for it")]
     pub fn next(&mut self) -> Receiving<'_, S> {
-        Receiving { half: self }
+        Receiving { half: self, listens: false }
     }
 
     #[inline]

@@ -9,9 +9,11 @@ use bytes::BytesMut;
 use common::open;
 use fullduplex::group::{Group, Member, Published, Slow, Topics};
 use fullduplex::proto::Deflate;
-use fullduplex::{CloseCode, Config, DeflateConfig, Message, PreparedMessage, Role, WebSocket};
+use fullduplex::{
+    CloseCode, Config, DeflateConfig, Kind, Message, PreparedMessage, Role, WebSocket,
+};
 use fullduplex_testkit::Rng;
-use tokio::io::{DuplexStream, duplex};
+use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 
 /// How much lies in the pipe of a peer that does not read.
 const PIPE: usize = 4096;
@@ -271,6 +273,43 @@ async fn what_is_published_and_what_is_sent_come_in_the_order_of_the_calls() {
         }
         crowd.receive().await;
     }
+}
+
+#[tokio::test]
+async fn a_group_may_have_a_member_twice_and_may_shrink() {
+    let mut crowd = Crowd::new(8);
+    let (group, mut members) = crowd.group(1);
+    let again = group.join(&crowd.ends[0], Slow::DropNewest);
+    let texts = ["one", "two", "three"].map(Message::text);
+    for message in &texts[..2] {
+        let published = group.publish_keyed(7, &PreparedMessage::new(message.clone()));
+        assert_eq!(published.delivered, 9);
+        crowd.expected.iter_mut().for_each(|all| all.push(message.clone()));
+        crowd.expected[0].push(message.clone());
+    }
+    // Now there are so few that each has the frames made for itself.
+    drop((again, members.remove(7)));
+    assert_eq!(group.publish(&PreparedMessage::new(texts[2].clone())).delivered, 7);
+    crowd.expected[..7].iter_mut().for_each(|all| all.push(texts[2].clone()));
+    crowd.receive().await;
+}
+
+#[tokio::test]
+async fn what_is_published_waits_for_the_end_of_a_message_that_is_made_bit_by_bit() {
+    let mut crowd = Crowd::new(12);
+    let group = Group::new();
+    let members = crowd.ends.iter().map(|end| group.join(end, Slow::DropOldest { keep: 5 }));
+    let _members: Vec<_> = members.collect();
+    crowd.publish(&group, 1, &Message::text("before"));
+    crowd.expected[0].push(Message::text("bit by bit"));
+    let mut writer = crowd.ends[0].writer(Kind::Text);
+    writer.write_all(b"bit by ").await.unwrap();
+    let message = Message::text("after");
+    assert_eq!(group.publish(&PreparedMessage::new(message.clone())).delivered, 12);
+    crowd.expected.iter_mut().for_each(|all| all.push(message.clone()));
+    writer.write_all(b"bit").await.unwrap();
+    writer.shutdown().await.unwrap();
+    crowd.receive().await;
 }
 
 #[tokio::test]

@@ -91,11 +91,11 @@ impl Input {
         Some(Message::checked(kind, bytes))
     }
 
-    /// Takes the bytes up to `end` off; all of them with the memory, lest it be kept by one
-    /// that has nothing in it.
+    /// Takes the bytes up to `end` off, and the memory with them if there is no room behind
+    /// them to read into: nobody shall keep it who has nothing in it.
     #[inline]
     fn split_to(&mut self, end: usize) -> BytesMut {
-        if end == self.bytes.len() {
+        if end == self.bytes.capacity() {
             core::mem::take(&mut self.bytes)
         } else {
             self.bytes.split_to(end)

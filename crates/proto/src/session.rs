@@ -265,7 +265,7 @@ impl Session {
     /// Queues frames that were made for many connections; see [`Sender::send_batch`].
     ///
     /// # Panics
-    /// As there.
+    /// As there, while the connection is open.
     pub fn send_batch(&mut self, batch: &FrameBatch, range: Range<usize>) -> Result<(), SendError> {
         self.check_ready()?;
         self.sender.send_batch(batch, range)?;

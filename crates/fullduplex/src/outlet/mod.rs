@@ -22,7 +22,7 @@ use fullduplex_proto::{
     Transport as Need,
 };
 
-use crate::batch::Frames;
+use crate::batch::Noted;
 use crate::driver::{At, Driven, Driver};
 use crate::error::Error;
 use crate::group::Parked;
@@ -81,7 +81,7 @@ pub(crate) struct Inner<S> {
     unflushed: bool,
     shut_down: bool,
     /// Published messages that are to be queued before anything else is done.
-    published: Option<Frames>,
+    published: Option<Noted>,
     /// Published messages for which there was no room.
     parked: Option<Box<Parked>>,
     /// The server whose it is.

@@ -5,45 +5,26 @@
 //! its transport takes all. Whoever takes the lock to do anything else queues it before.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-
-use fullduplex_proto::{PreparedMessage, SendError};
 
 use super::{Inner, Leave, Outlet};
-use crate::batch::Frames;
+use crate::batch::{Frames, Noted};
 use crate::group::{Deliver, Delivered, Publication, Slow, Verdict};
 use crate::halves::Transport;
 
 impl<S: Transport> Outlet<S> {
-    fn queue(
-        self: &Arc<Self>,
-        inner: &mut Inner<S>,
-        prepared: &PreparedMessage,
-    ) -> Result<(), SendError> {
-        inner.check_unparked()?;
-        inner.lend();
-        inner.session.send_prepared(prepared)?;
-        let message = prepared.message();
-        self.note_sent(message.kind(), true, message.len());
-        self.leave(inner, Leave::Gathered);
-        Ok(())
-    }
-
     /// Takes a message as a note of where it lies; gives whether that was possible.
     #[inline]
     fn note(self: &Arc<Self>, inner: &mut Inner<S>, publication: &Publication<'_>) -> bool {
         let Some(frames) = &publication.frames else { return false };
-        if !inner.published.as_mut().is_some_and(|published| published.extend(frames)) {
+        if !inner.published.as_mut().is_some_and(|noted| noted.extend(frames)) {
             if !self.shares || !inner.begin(frames) {
                 return false;
             }
-            if !self.deferred.load(Ordering::Relaxed) {
-                self.defer();
-            }
+            self.defer_locked();
         }
         let message = publication.message.message();
         self.note_sent(message.kind(), true, message.len());
-        if inner.published.as_ref().is_some_and(Frames::is_full) {
+        if inner.published.as_ref().is_some_and(Noted::is_full) {
             inner.settle();
             self.leave(inner, Leave::Gathered);
         }
@@ -54,9 +35,9 @@ impl<S: Transport> Outlet<S> {
 impl<S: Transport> Inner<S> {
     /// Queues what was published.
     pub(super) fn settle(&mut self) {
-        let Some(frames) = self.published.take() else { return };
+        let Some(noted) = self.published.take() else { return };
         self.lend();
-        let queued = self.session.send_batch(&frames.batch.lock(), frames.range());
+        let queued = self.session.send_batch(&noted.lock(), noted.range());
         debug_assert_eq!(queued, Ok(()), "nothing was done since there was room");
     }
 
@@ -64,7 +45,7 @@ impl<S: Transport> Inner<S> {
     fn begin(&mut self, frames: &Frames) -> bool {
         self.settle();
         let room = if self.check_unparked().is_ok() { self.session.room() } else { 0 };
-        self.published = (room > 0).then(|| frames.within(room));
+        self.published = (room > 0).then(|| Noted::new(frames, room));
         room > 0
     }
 }
@@ -76,9 +57,8 @@ impl<S: Transport> Deliver for Outlet<S> {
             return Delivered::Queued;
         }
         inner.settle();
-        let Err(error) = self.queue(&mut inner, publication.message) else {
-            return Delivered::Queued;
-        };
+        let sent = self.send_prepared(&mut inner, publication.message, Leave::Gathered);
+        let Err(error) = sent else { return Delivered::Queued };
         match slow.verdict(error) {
             Verdict::Park { keep } => {
                 let parked = inner.parked.get_or_insert_default();

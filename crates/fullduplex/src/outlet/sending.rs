@@ -17,22 +17,11 @@ pub(crate) enum Parcel {
 }
 
 impl Parcel {
-    #[inline]
-    fn message(&self) -> &Message {
-        match self {
-            Self::Message(message, _) => message,
-            Self::Prepared(prepared) => prepared.message(),
-        }
-    }
-
-    #[inline]
-    fn kind(&self) -> Kind {
-        self.message().kind()
-    }
-
-    #[inline]
     fn len(&self) -> usize {
-        self.message().len()
+        match self {
+            Self::Message(message, _) => message.len(),
+            Self::Prepared(prepared) => prepared.message().len(),
+        }
     }
 }
 
@@ -65,7 +54,8 @@ impl<S: Transport> Outlet<S> {
         Ok(())
     }
 
-    /// What it succeeds with is to be taken out of `parcel` then, which needs no lock.
+    /// What it succeeds with is to be taken out of `parcel` then, which needs no lock. (A
+    /// transport that panics here leaves it there, though it was queued.)
     #[inline]
     fn send_locked(
         self: &Arc<Self>,
@@ -74,17 +64,32 @@ impl<S: Transport> Outlet<S> {
         leave: Leave,
     ) -> Result<(), SendError> {
         let Some(given) = parcel else { return Ok(()) };
+        let message = match given {
+            Parcel::Message(message, _) => message,
+            Parcel::Prepared(prepared) => return self.send_prepared(inner, prepared, leave),
+        };
         inner.check_unparked()?;
         inner.lend();
-        let (kind, len) = (given.kind(), given.len());
-        let sent = match given {
-            Parcel::Message(message, _) => inner.session.send_copy(message)?,
-            Parcel::Prepared(prepared) => inner.session.send_prepared(prepared).map(|()| true)?,
-        };
-        if !sent {
+        let (kind, len) = (message.kind(), message.len());
+        if !inner.session.send_copy(message)? {
             inner.send_whole(parcel)?;
         }
         self.note_sent(kind, true, len);
+        self.leave(inner, leave);
+        Ok(())
+    }
+
+    pub(super) fn send_prepared(
+        self: &Arc<Self>,
+        inner: &mut Inner<S>,
+        prepared: &PreparedMessage,
+        leave: Leave,
+    ) -> Result<(), SendError> {
+        inner.check_unparked()?;
+        inner.lend();
+        inner.session.send_prepared(prepared)?;
+        let message = prepared.message();
+        self.note_sent(message.kind(), true, message.len());
         self.leave(inner, leave);
         Ok(())
     }

@@ -34,9 +34,16 @@ impl<S: Transport> Outlet<S> {
         if now || inner.check_ready().is_err() {
             inner.hot = true;
             self.write(inner);
-        } else if !self.deferred.load(Ordering::Relaxed) {
-            // With the lock held, a flag that is set is one that the driver has yet to clear
-            // before it writes what was queued here.
+        } else {
+            self.defer_locked();
+        }
+    }
+
+    /// Has the driver write, soon, what was queued with the lock that is held: so a flag that
+    /// is set is one that the driver has yet to clear before it writes.
+    #[inline]
+    pub(super) fn defer_locked(self: &Arc<Self>) {
+        if !self.deferred.load(Ordering::Relaxed) {
             self.defer();
         }
     }
@@ -48,7 +55,7 @@ impl<S: Transport> Outlet<S> {
 
     /// Has the driver write, soon. Takes no lock of the outlet: a transport may wake its
     /// writer in the middle of a poll.
-    pub(super) fn defer(self: &Arc<Self>) {
+    fn defer(self: &Arc<Self>) {
         if !self.deferred.swap(true, Ordering::AcqRel) {
             self.driver.defer(self.clone());
         }
@@ -107,12 +114,15 @@ impl<S: Transport> Inner<S> {
         self.session.check_ready()
     }
 
-    /// Whether the outlet itself, not the session, has a reason to take nothing.
+    /// Whether the outlet itself, not the session, has a reason to take nothing. A message that
+    /// is made bit by bit goes on: what is parked waits for its end.
     #[inline]
     pub(super) fn check_unparked(&self) -> Result<(), SendError> {
         match (self.broken, &self.parked) {
             (Some(_), _) => Err(SendError::Closing),
-            (None, Some(_)) if self.session.state() == State::Open => Err(SendError::Full),
+            (None, Some(_)) if self.session.state() == State::Open => {
+                if self.session.is_fragmenting() { Ok(()) } else { Err(SendError::Full) }
+            }
             _ => Ok(()),
         }
     }

@@ -185,7 +185,8 @@ impl Sender {
     }
 
     /// Queues frames of a batch: a range that [`FrameBatch::push`] gave, or several that
-    /// follow one another.
+    /// follow one another. They are taken together, as one message would be: how many may be
+    /// is told by [`room`](Self::room).
     ///
     /// # Panics
     /// Unless [`shares_frames`](Self::shares_frames), or if the batch ends before the range.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use fullduplex_proto::bytes::{Bytes, BytesMut};
 use fullduplex_proto::{
-    Assembler, CloseFrame, Config, Incoming, Input, Kind, Limits, Piece, ProtocolError as E,
-    Receiver, Role,
+    Assembler, CloseFrame, Config, Incoming, Input, Kind, Limits, Message, Piece,
+    ProtocolError as E, Receiver, Role,
 };
 use fullduplex_testkit::pair::{End, Told};
 use fullduplex_testkit::{Rng, chop, receive};
@@ -206,7 +206,7 @@ fn the_last_message_takes_the_memory_with_it() {
     let mut receiver = Receiver::new(Role::Server, Limits::default());
     let mut next = || {
         let message = input.next_whole(&mut receiver, &Assembler::default());
-        message.map(|message| message.into_bytes())
+        message.map(Message::into_bytes)
     };
     let (first, last) = (next().unwrap(), next().unwrap());
     assert!(!first.is_unique(), "both are of one buffer");
@@ -214,4 +214,18 @@ fn the_last_message_takes_the_memory_with_it() {
     // Else a connection that waits for nobody would keep the buffer of all.
     assert!(last.is_unique());
     assert_eq!(next(), None);
+}
+
+#[test]
+fn room_to_read_into_stays() {
+    let bytes = masked(0x82, vec![1; 10_000]);
+    let mut block = BytesMut::with_capacity(64 << 10);
+    block.extend_from_slice(&bytes);
+    let block_at = block.as_ptr();
+    let mut input = Input::from(block);
+    let mut receiver = Receiver::new(Role::Server, Limits::default());
+    assert!(input.next_whole(&mut receiver, &Assembler::default()).is_some());
+    assert!(input.is_empty());
+    input.bytes_mut().reserve(50_000);
+    assert_eq!(input.bytes_mut().as_ptr(), block_at.wrapping_add(bytes.len()), "it is the same");
 }
