@@ -59,11 +59,16 @@ fn run(options: Options) -> Result<()> {
         peers.sort_by_key(|peer| options.only.iter().position(|name| *name == peer.name));
     }
     let cases = chosen(&options.cases)?;
+    for case in &cases {
+        if !peers.iter().any(|peer| case.suits(peer)) {
+            return Err(format!("no server or client that was asked for has {}", case.name).into());
+        }
+    }
     peers.retain(|peer| cases.iter().any(|case| case.suits(peer)));
     let places = Places::find()?;
     let peers = peers::install(peers, &places)?;
     server::prepare()?;
-    let heading = report::heading(options.rounds, options.quick);
+    let heading = report::heading(options.rounds, options.times.measured, options.quick);
     let bench = Bench { options, places, peers };
     let mut tables = Vec::new();
     for case in cases {
@@ -73,7 +78,10 @@ fn run(options: Options) -> Result<()> {
         // After each, so that what was measured stays if a later one is broken off.
         save(&bench.options, &heading, &tables)?;
     }
-    Ok(())
+    match tables.iter().map(Table::failed).sum() {
+        0 => Ok(()),
+        failed => Err(format!("\n{failed} have no figures, for the reasons above").into()),
+    }
 }
 
 fn list(peers: &[peers::Peer]) {

@@ -63,15 +63,17 @@ impl Options {
                 "--only" => options.only.push(value()?),
                 "--level" => options.levels.push(value()?),
                 "--build" => options.builds.push(value()?),
-                "--rounds" => options.rounds = number(&value()?)?,
+                "--rounds" => options.rounds = positive(&arg, &value()?)?,
                 "--seconds" => {
-                    options.times.measured = Duration::try_from_secs_f64(number(&value()?)?)?;
+                    let seconds = positive(&arg, &value()?)?;
+                    let measured = Duration::try_from_secs_f64(seconds);
+                    options.times.measured = measured.map_err(|why| format!("{arg}: {why}"))?;
                 }
-                "--rate" => options.rate = Some(number(&value()?)?),
-                "--connections" => options.connections = number(&value()?)?,
-                "--idle" => options.idle = number(&value()?)?,
-                "--json" => options.json = Some(value()?.into()),
-                "--markdown" => options.markdown = Some(value()?.into()),
+                "--rate" => options.rate = Some(positive(&arg, &value()?)?),
+                "--connections" => options.connections = positive(&arg, &value()?)?,
+                "--idle" => options.idle = positive(&arg, &value()?)?,
+                "--json" => options.json = Some(output(value()?)?),
+                "--markdown" => options.markdown = Some(output(value()?)?),
                 "--help" => return Err(HELP.into()),
                 word if word.starts_with('-') => {
                     return Err(format!("there is no {word}\n\n{HELP}").into());
@@ -113,6 +115,15 @@ impl Options {
     }
 }
 
-fn number<T: FromStr>(word: &str) -> Result<T> {
-    word.parse().map_err(|_| format!("{word} is no number\n\n{HELP}").into())
+/// A number greater than zero.
+fn positive<T: FromStr + PartialOrd + Default>(option: &str, word: &str) -> Result<T> {
+    let number = word.parse().ok().filter(|number| *number > T::default());
+    number.ok_or_else(|| format!("{option} {word}: a number greater than 0 is needed").into())
+}
+
+/// A file to write to: better refused now than when all is measured.
+fn output(path: String) -> Result<PathBuf> {
+    let opened = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+    opened.map_err(|why| format!("{path}: {why}"))?;
+    Ok(path.into())
 }

@@ -223,7 +223,14 @@ fn build(bins: &[&str], words: &[&str], target: &Path) -> Result<()> {
     }
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let mut build = Command::new(cargo);
-    build.args(["build", "--release", "--quiet", "--locked", "--manifest-path"]);
+    // What cargo tells a program that it runs is not for another cargo: build scripts that look
+    // at it would be run anew each time.
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CARGO_")) {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|of| name.starts_with(of)) {
+            build.env_remove(name);
+        }
+    }
+    build.args(["build", "--release", "--locked", "--manifest-path"]);
     build.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
     build.arg("--target-dir").arg(target).args(words);
     for bin in bins {

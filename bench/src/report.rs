@@ -1,6 +1,7 @@
 //! Tables: for the terminal, as Markdown, as JSON.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -29,7 +30,25 @@ pub struct Row {
     pub cells: Result<Vec<f64>, String>,
 }
 
+const NOISE: &str = "Something else ran on the same core, as *held up* tells: for a look only.";
+
+/// Whoever had to wait for its core longer than this, in per cent, shared it.
+const NOISY: f64 = 10.0;
+
 impl Table {
+    /// How many rows have no figures.
+    pub fn failed(&self) -> usize {
+        self.rows.iter().filter(|row| row.cells.is_err()).count()
+    }
+
+    /// Whether something else ran where it was measured.
+    fn is_noisy(&self) -> bool {
+        let Some(held_up) = self.columns.iter().position(|column| column.head == HELD_UP) else {
+            return false;
+        };
+        self.rows.iter().any(|row| row.cells.as_ref().is_ok_and(|cells| cells[held_up] > NOISY))
+    }
+
     fn text(&self, column: usize, cell: f64) -> String {
         if cell.is_nan() { "–".into() } else { format!("{cell:.*}", self.columns[column].digits) }
     }
@@ -54,6 +73,9 @@ impl Table {
                 Err(why) => print!("  {why}"),
             }
             println!();
+        }
+        if self.is_noisy() {
+            println!("{NOISE}");
         }
     }
 
@@ -84,6 +106,9 @@ impl Table {
             }
             text.push('\n');
         }
+        if self.is_noisy() {
+            let _ = writeln!(text, "\n{NOISE}");
+        }
         text
     }
 
@@ -107,8 +132,11 @@ impl Table {
     }
 }
 
+/// The share of its time in which what is measured waited for its core.
+pub const HELD_UP: &str = "held up %";
+
 /// Where it was measured, and when the tool was told to do less than usual, that.
-pub fn heading(rounds: usize, quick: bool) -> Value {
+pub fn heading(rounds: usize, measured: Duration, quick: bool) -> Value {
     let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default().trim().to_owned();
     let cpuinfo = read("/proc/cpuinfo");
     let cpu = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
@@ -119,6 +147,7 @@ pub fn heading(rounds: usize, quick: bool) -> Value {
         "cores": cores,
         "kernel": read("/proc/sys/kernel/osrelease"),
         "rounds": rounds,
+        "seconds": measured.as_secs_f64(),
         "quick": quick,
     })
 }

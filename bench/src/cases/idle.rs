@@ -76,20 +76,17 @@ pub(super) fn histories(case: &Case, bench: &Bench) -> Result<Table> {
     let mut rows = Vec::new();
     for mode in MODES {
         for mut row in case.each(bench, |peer| {
-            let (server, target) = bench.start(peer, mode, false, false)?;
             let traffic = Traffic::new(1 << 10, true, mode);
-            let first = load::one_by_one(&target, &traffic, 4, 40)?;
             let mut cells = Vec::new();
             for messages in [1, 40] {
+                // A new one each time, as memory of connections that are gone is used again.
+                let (server, target) = bench.start(peer, mode, false, false)?;
+                let _first = load::one_by_one(&target, &traffic, 4, 40)?;
                 let before = server.process.memory();
-                let open = load::one_by_one(&target, &traffic, CONNECTIONS, messages)?;
-                cells.push(
-                    server.process.memory().saturating_sub(before) as f64 / CONNECTIONS as f64,
-                );
-                drop(open);
-                settle();
+                let _open = load::one_by_one(&target, &traffic, CONNECTIONS, messages)?;
+                let grown = server.process.memory().saturating_sub(before);
+                cells.push(grown as f64 / CONNECTIONS as f64);
             }
-            drop(first);
             Ok(cells)
         }) {
             row.server = format!("{}, {}", row.server, mode.name());

@@ -130,9 +130,10 @@ impl Case {
             }
             Kind::Echo(_) => peer.can(Can::Deflate),
             Kind::Histories => peer.can(Can::Deflate) && peer.can(Can::Echo),
-            Kind::ClientEcho(Shape { deflate: Deflate::Off, .. })
-            | Kind::ClientHandshakes
-            | Kind::ClientIdle => peer.can(Can::Call),
+            Kind::ClientIdle => peer.can(Can::Keep),
+            Kind::ClientEcho(Shape { deflate: Deflate::Off, .. }) | Kind::ClientHandshakes => {
+                peer.can(Can::Call)
+            }
             Kind::ClientEcho(_) => peer.can(Can::CallDeflate),
             Kind::Handshakes | Kind::Idle | Kind::Latency { .. } => peer.can(Can::Echo),
             Kind::Room { .. } | Kind::Scale => peer.can(Can::Room),

@@ -14,7 +14,7 @@ use crate::calls;
 use crate::figures::Rounds;
 use crate::load::{self, Run, Target, Times, Traffic};
 use crate::peers::{Can, Peer};
-use crate::report::{Row, Table, column};
+use crate::report::{HELD_UP, Row, Table, column};
 use crate::server::{Process, Server};
 use crate::syscalls::{Calls, Counter};
 
@@ -149,7 +149,7 @@ fn table(case: &Case, contenders: &[Contender<'_>], calls: &[Option<Calls>]) -> 
         column("ratio", 3),
         column("a second", 0),
         column("B a reply", 0),
-        column("held up %", 1),
+        column(HELD_UP, 1),
         column("syscalls", 3),
         column("reads", 3),
         column("writes", 3),
