@@ -232,16 +232,22 @@ impl Shared {
     }
 }
 
+/// Opens so many connections, one after the other.
+async fn open<C: Client>(task: &Task, connections: usize) -> Result<Vec<C>, Error> {
+    let mut clients = Vec::with_capacity(connections);
+    for _ in 0..connections {
+        clients.push(timeout(PATIENCE, C::open(task)).await??);
+    }
+    Ok(clients)
+}
+
 async fn echoes<C: Client>(task: Task) -> Result<Run, Error> {
     let shared = Rc::new(Shared::default());
     let traffic = task.traffic();
     let message = |payload: &Vec<u8>| C::message(payload, task.text);
     let messages: Rc<Vec<_>> = Rc::new(traffic.payloads.iter().map(message).collect());
     let traffic = Rc::new(traffic);
-    let mut clients = Vec::new();
-    for _ in 0..task.connections {
-        clients.push(timeout(PATIENCE, C::open(&task)).await??);
-    }
+    let clients = open::<C>(&task, task.connections).await?;
     for (i, client) in clients.into_iter().enumerate() {
         let next = task.first(i);
         let (messages, traffic, shared_too) = (messages.clone(), traffic.clone(), shared.clone());
@@ -308,16 +314,10 @@ impl<C: Client> Talk<C> {
 async fn idle<C: Client>(task: Task) -> Result<Run, Error> {
     const FIRST: usize = 16;
     let traffic = task.traffic();
-    let mut first = Vec::new();
-    for _ in 0..FIRST {
-        first.push(timeout(PATIENCE, C::open(&task)).await??);
-    }
+    let mut first = open::<C>(&task, FIRST).await?;
     echo_once(&mut first, &task, &traffic).await?;
     mark();
-    let mut clients = Vec::with_capacity(task.connections);
-    for _ in 0..task.connections {
-        clients.push(timeout(PATIENCE, C::open(&task)).await??);
-    }
+    let mut clients = open::<C>(&task, task.connections).await?;
     mark();
     echo_once(&mut clients, &task, &traffic).await?;
     mark();

@@ -4,7 +4,8 @@
 use std::cell::Cell;
 
 use fullduplex_bench::client::{self, Task};
-use fullduplex_bench::floor::{write_masked, write_masked_header};
+use fullduplex_bench::floor::{PIECE, write_masked, write_masked_header};
+use fullduplex_bench::load::Target;
 use fullduplex_bench::payload::Random;
 use fullduplex_bench::setup::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,9 +13,6 @@ use tokio::net::TcpStream;
 
 /// What a read may bring, if no longer message is due.
 const READ: usize = 64 << 10;
-
-/// What is masked at once; a multiple of four.
-const PIECE: usize = 16 << 10;
 
 struct Floor {
     stream: TcpStream,
@@ -63,12 +61,9 @@ impl client::Client for Floor {
 
     async fn open(task: &Task) -> Result<Self, Error> {
         let mut stream = task.connect().await?;
-        let request = format!(
-            "GET / HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-            task.server,
-        );
-        stream.write_all(request.as_bytes()).await?;
+        let deflate = task.setup.deflate;
+        let target = Target { address: task.server, deflate, tls: None, raw: false };
+        stream.write_all(target.request().as_bytes()).await?;
         let mut head = Vec::with_capacity(1 << 10);
         while !head.ends_with(b"\r\n\r\n") {
             if stream.read_buf(&mut head).await? == 0 {

@@ -5,7 +5,7 @@
 use std::io::{self, ErrorKind, Read};
 
 use fullduplex_bench::client::{Task, mark, run_with};
-use fullduplex_bench::floor::{write_masked, write_masked_header};
+use fullduplex_bench::floor::{PIECE, write_masked, write_masked_header};
 use fullduplex_bench::load::target::Stream;
 use fullduplex_bench::load::{
     AT_ONCE, Counts, Replies, Run, Target, Traffic, Window, handshakes, write_out,
@@ -16,8 +16,6 @@ use mio::{Events, Interest, Poll, Token};
 
 /// What is read or written at once at most: few system calls, and it stays in the cache.
 const AT_MOST: usize = 256 << 10;
-/// What is masked at once; a multiple of four.
-const PIECE: usize = 16 << 10;
 
 fn main() -> Result<(), Error> {
     run_with(|task| {

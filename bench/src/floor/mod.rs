@@ -59,6 +59,9 @@ pub fn write_masked_header(first: u8, len: usize, key: [u8; 4], out: &mut Vec<u8
     out.extend_from_slice(&key);
 }
 
+/// What a client masks at once; a multiple of four.
+pub const PIECE: usize = 16 << 10;
+
 /// A part of its payload, which begins at a multiple of four.
 pub fn write_masked(part: &[u8], key: [u8; 4], out: &mut Vec<u8>) {
     let start = out.len();
