@@ -34,6 +34,7 @@ mod deadline;
 mod driver;
 mod error;
 pub mod group;
+mod guard;
 mod halves;
 mod http1;
 #[cfg(feature = "http2")]

@@ -217,8 +217,8 @@ impl ClientBuilder {
 
     /// Calls this with each step on the way to a server as soon as it is made: the proxy, the
     /// connection with its addresses, TLS with its version and the certificate. A connection
-    /// of HTTP/2 or HTTP/3 that stands already takes no steps. The call is to be short, and
-    /// must not panic.
+    /// of HTTP/2 or HTTP/3 that stands already takes no steps. The call is to be short. A panic
+    /// in it ends nothing.
     #[must_use]
     pub fn on_step(mut self, tell: impl Fn(&super::Step<'_>) + Send + Sync + 'static) -> Self {
         self.client.dialer.steps.0 = Some(Arc::new(tell));

@@ -16,6 +16,7 @@ use super::queue::Queue;
 use super::{BoxFuture, Client};
 use crate::deadline::within;
 use crate::error::{Error, ErrorKind};
+use crate::guard::{self, Panicked};
 use crate::split::{ReceiveHalf, SendHalf};
 use crate::websocket::WebSocket;
 
@@ -182,7 +183,7 @@ impl ReconnectBuilder {
 
     /// Calls this before each attempt, with how many went before it since the last
     /// connection: for a fresh token, or another server. Its failure counts as one of the
-    /// attempt, and so does taking longer than the client's
+    /// attempt, and so does a panic, or taking longer than the client's
     /// [`connect_timeout`](crate::ClientBuilder::connect_timeout).
     #[must_use]
     pub fn prepare<F>(mut self, hook: impl Fn(u32) -> F + Send + Sync + 'static) -> Self
@@ -194,8 +195,8 @@ impl ReconnectBuilder {
     }
 
     /// Calls this with each new connection, before queued messages are sent on it: to
-    /// subscribe anew. Its failure ends the connection, and so does taking longer than the
-    /// client's [`connect_timeout`](crate::ClientBuilder::connect_timeout).
+    /// subscribe anew. Its failure ends the connection, and so does a panic, or taking longer
+    /// than the client's [`connect_timeout`](crate::ClientBuilder::connect_timeout).
     #[must_use]
     pub fn opened<H>(mut self, hook: H) -> Self
     where
@@ -206,7 +207,8 @@ impl ReconnectBuilder {
         self
     }
 
-    /// Sets when to try again. Default: [`Disconnect::is_retryable`].
+    /// Sets when to try again. Default: [`Disconnect::is_retryable`], which also decides where
+    /// this panics.
     #[must_use]
     pub fn retry_if(
         mut self,
@@ -331,7 +333,7 @@ struct Task {
 }
 
 impl Drop for Task {
-    /// Whoever still wants to send is told, also after a panic in a hook.
+    /// Whoever still wants to send is told.
     fn drop(&mut self) {
         self.queue.close();
     }
@@ -351,18 +353,23 @@ impl Task {
             attempts += 1;
             let mut close = self.close.clone();
             let opened = tokio::select! {
-                opened = self.open(attempts) => opened,
+                opened = guard::caught_in(self.open(attempts)) => opened,
                 () = self.sink.closed() => return Err(Over),
                 _ = close.wait_for(Option::is_some) => return Err(Over),
             };
             let why = match opened {
-                Err(error) => Disconnect::Failed(error),
-                Ok((websocket, response)) => {
+                Err(Panicked) => panicked("a hook, or what connects,"),
+                Ok(Err(error)) => Disconnect::Failed(error),
+                Ok(Ok((websocket, response))) => {
                     let since = Instant::now();
                     self.queue.set_up(true);
                     self.tell(Event::Connected { response, attempts }).await?;
                     attempts = 0;
-                    let why = self.talk(websocket).await?;
+                    let why = guard::caught_in(self.talk(websocket)).await;
+                    let why = why.unwrap_or_else(|Panicked| {
+                        self.queue.set_up(false);
+                        Ok(panicked("the transport"))
+                    })?;
                     if since.elapsed() >= self.builder.backoff.stable_after {
                         failures = 0;
                     }
@@ -375,7 +382,8 @@ impl Task {
                 Disconnect::Closed(_) => None,
             };
             let is_closed = self.close.borrow().is_some();
-            let again = !is_closed && (self.builder.retry_if)(&why);
+            let asked_for = guard::caught(|| (self.builder.retry_if)(&why));
+            let again = !is_closed && asked_for.unwrap_or_else(|Panicked| why.is_retryable());
             let retry_in = again.then(|| self.builder.backoff.wait(failures, asked));
             self.tell(Event::Disconnected { why, retry_in }).await?;
             let Some(wait) = retry_in else { return Err(Over) };
@@ -450,6 +458,11 @@ impl Task {
             None => Disconnect::Failed(Error::new(ErrorKind::Closed, "the connection ended")),
         })
     }
+}
+
+/// Foreign code has panicked: that costs the attempt or the connection, not those after it.
+fn panicked(what: &str) -> Disconnect {
+    Disconnect::Failed(Error::new(ErrorKind::Closed, format!("{what} panicked")))
 }
 
 /// Hands out messages until the connection ends.

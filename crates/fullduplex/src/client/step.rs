@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Proxy;
+use crate::guard;
 
 /// A step that was made on the way to a server, as
 /// [`on_step`](super::ClientBuilder::on_step) tells. As text it is a line for a person.
@@ -88,7 +89,8 @@ impl Steps {
 
     pub(super) fn tell(&self, step: &Step<'_>) {
         if let Some(tell) = &self.0 {
-            tell(step);
+            // It is also called by tasks that others wait for.
+            let _ = guard::caught(|| tell(step));
         }
     }
 }

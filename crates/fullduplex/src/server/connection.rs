@@ -349,13 +349,14 @@ impl Context {
         let watch = |context: &Self| PanicWatch(context.shared.clone());
         match &self.handler {
             Handler::Requests(begin) => begin(Box::pin(async move {
+                let watch = watch(&context);
                 let given = context.admitted(opening(context.clone()).await?).await?;
                 let span = trace::span(given.asked());
-                Some(Opened { given, span, watch: watch(&context) })
+                Some(Opened { given, span, watch })
             })),
             Handler::WebSockets(begin) => begin(Box::pin(async move {
-                let handshake = context.admitted(opening(context.clone()).await?).await?;
                 let watch = watch(&context);
+                let handshake = context.admitted(opening(context.clone()).await?).await?;
                 let span = trace::span(handshake.asked());
                 // What is wrong is answered to the peer.
                 let given = trace::inside(span.clone(), handshake.accept()).await.ok()?;

@@ -14,6 +14,7 @@ use super::connection::Context;
 use super::counted::{Counted, Counter};
 #[cfg(feature = "hyper")]
 use super::pace::Pace;
+use super::panics::PanicWatch;
 use super::remote::Remote;
 use super::reply::{ANSWER_TIMEOUT, DRAIN, Reply, strip_connection_fields};
 use super::request::{Accepted, Asked, Denied};
@@ -132,6 +133,7 @@ async fn respond_to(
     remote: Remote,
     carrying: Carrying,
 ) {
+    let _watch = PanicWatch(context.shared.clone());
     let protocol = parts.extensions.remove::<h2::ext::Protocol>();
     let protocol = protocol.map(|protocol| protocol.as_str().into());
     let too_many = parts.headers.len() > context.config.handshake.max_fields;

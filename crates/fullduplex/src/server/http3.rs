@@ -21,6 +21,7 @@ use super::in_flight::{Idle, Ticket};
 use super::members::Place;
 #[cfg(feature = "hyper")]
 use super::pace::Pace;
+use super::panics::PanicWatch;
 use super::refused::Refused;
 use super::remote::Remote;
 use super::reply::{Reply, strip_connection_fields};
@@ -143,6 +144,7 @@ async fn serve(
     ticket: Ticket,
     mut place: Arc<Place>,
 ) {
+    let _watch = PanicWatch(context.shared.clone());
     let shared = Some(&*context.shared);
     let after = context.config.handshake.handshake_timeout;
     let connected = tokio::select! {
@@ -226,6 +228,7 @@ fn tls_info(connection: &quinn::Connection) -> TlsInfo {
 }
 
 async fn respond_to(context: Arc<Context>, incoming: Incoming, remote: Remote, carrying: Carrying) {
+    let _watch = PanicWatch(context.shared.clone());
     let Incoming { mut request, stream } = incoming;
     let protocol = request.extensions_mut().remove::<Protocol>();
     let protocol = protocol.map(|protocol| protocol.as_str().into());

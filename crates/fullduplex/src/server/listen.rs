@@ -11,7 +11,6 @@ use tokio::net::UnixListener;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::peer::Peer;
-use super::trace;
 use crate::net_stream::NetStream;
 
 /// How long to wait after an error of `accept` that does not pass by itself, such as too
@@ -106,15 +105,15 @@ impl Listening {
     }
 
     /// The next connection. Errors are waited out: none of them is a reason to serve nobody
-    /// any more. `failed` is called where it is not only one connection that is gone.
-    pub(crate) async fn accept(&self, failed: impl Fn()) -> (NetStream, Peer) {
+    /// any more. `failed` is called where it is not only one connection that is gone, such as for
+    /// want of open files.
+    pub(crate) async fn accept(&self, failed: impl Fn(&io::Error)) -> (NetStream, Peer) {
         loop {
             match self.try_accept().await {
                 Ok(accepted) => return accepted,
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    trace::not_accepted(&error);
-                    failed();
+                    failed(&error);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -166,7 +165,7 @@ mod tests {
         let mut clients = vec![TcpStream::connect(address).await.unwrap()];
         let listening = Listening::new(listener.into());
         for _ in 0..3 {
-            let (stream, _) = listening.accept(|| {}).await;
+            let (stream, _) = listening.accept(|_| {}).await;
             assert!(stream.as_tcp().unwrap().nodelay().unwrap());
             clients.push(TcpStream::connect(address).await.unwrap());
         }

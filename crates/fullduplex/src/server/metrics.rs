@@ -102,6 +102,6 @@ fn describe() {
     );
     describe_counter!(
         "fullduplex_panics_total",
-        "Panics of handlers, of the service, and of what authenticates"
+        "Panics of handlers, of the service, and of other code of the application"
     );
 }

@@ -1,16 +1,12 @@
 //! Panics of the application, which are counted and cost one request.
 
-use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::future::Future;
 use std::sync::Arc;
 
 use super::lifecycle::Shared;
 use super::trace;
-
-/// Something of the application's has panicked. What it was is on the standard error.
-#[derive(Debug)]
-pub(crate) struct Panicked;
+use crate::guard;
+pub(crate) use crate::guard::Panicked;
 
 /// Calls what is the application's; a panic is counted.
 pub(crate) fn caught<T>(
@@ -19,10 +15,7 @@ pub(crate) fn caught<T>(
     call: impl FnOnce() -> T,
 ) -> Result<T, Panicked> {
     // Whatever it left half done is its own, and is dropped with the request.
-    catch_unwind(AssertUnwindSafe(call)).map_err(|_| {
-        note(shared, what);
-        Panicked
-    })
+    guard::caught(call).inspect_err(|_| note(shared, what))
 }
 
 /// The same with a future.
@@ -31,27 +24,26 @@ pub(crate) async fn caught_in<F: Future>(
     what: &'static str,
     future: F,
 ) -> Result<F::Output, Panicked> {
-    let mut future = pin!(future);
-    poll_fn(|cx| match caught(shared, what, || future.as_mut().poll(cx)) {
-        Ok(polled) => polled.map(Ok),
-        Err(panicked) => std::task::Poll::Ready(Err(panicked)),
-    })
-    .await
+    guard::caught_in(future).await.inspect_err(|_| note(shared, what))
 }
 
-fn note(shared: &Shared, what: &'static str) {
+/// Counts a panic. That the subscriber is told may be one more, which is not.
+pub(crate) fn note(shared: &Shared, what: &'static str) {
     shared.record.panic();
-    trace::panicked(what);
+    let _ = guard::caught(|| trace::panicked(what));
 }
 
-/// Counts if the handler panics while this is held. The panic goes on: it is what tells its
-/// WebSocket to close with 1011.
+/// Counts if the task of a connection or a request panics while this is held, in the handler or
+/// before it. The panic goes on: it is what tells its WebSocket to close with 1011.
 pub(crate) struct PanicWatch(pub(crate) Arc<Shared>);
 
 impl Drop for PanicWatch {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            note(&self.0, "the handler");
+            note(&self.0, "the handler, or what is called before it,");
         }
     }
 }
+
+/// What is told of panics in `tracing`.
+pub(crate) const SUBSCRIBER: &str = "the tracing subscriber";

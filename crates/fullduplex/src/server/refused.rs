@@ -6,8 +6,10 @@ use std::sync::Arc;
 use http::{Request, StatusCode, Version};
 
 use super::lifecycle::Shared;
+use super::panics::{self, SUBSCRIBER};
 use super::{ClientAddress, NoSlot, Outcome, Peer, Remote, trace};
 use crate::error::{Error, ErrorKind};
+use crate::guard;
 
 /// What is called with each refusal.
 pub(crate) type OnRefused = Arc<dyn Fn(&Refused<'_>) + Send + Sync>;
@@ -120,8 +122,25 @@ impl<'a> Refused<'a> {
         self.reason
     }
 
-    /// Tells whoever keeps account of it.
+    /// Tells whoever keeps account of it. Panics of those are caught, as this is also called by
+    /// what serves other connections too.
     pub(crate) fn tell(&self, shared: Option<&Shared>) {
+        let traced = guard::caught(|| self.trace());
+        let Some(shared) = shared else { return };
+        if traced.is_err() {
+            panics::note(shared, SUBSCRIBER);
+        }
+        if let Some(outcome) = self.outcome() {
+            shared.record.handshake(outcome);
+        }
+        // Who left, or was never there, was not refused.
+        let left = matches!(self.reason, Reason::NoRequest(error) if error.kind() == ErrorKind::Io);
+        if let Some(on_refused) = shared.on_refused.get().filter(|_| !left) {
+            let _ = panics::caught(shared, "on_refused", || on_refused(self));
+        }
+    }
+
+    fn trace(&self) {
         match (self.reason, self.request, self.status) {
             (Reason::NoRoom(full), ..) => trace::no_room(&self.peer, &full),
             (Reason::NoRequest(error), ..) => trace::failed(&self.peer, error),
@@ -129,15 +148,6 @@ impl<'a> Refused<'a> {
                 trace::refused(request, status.as_u16(), &reason.to_string());
             }
             _ => {}
-        }
-        let Some(shared) = shared else { return };
-        if let Some(outcome) = self.outcome() {
-            shared.record.handshake(outcome);
-        }
-        // Who left, or was never there, was not refused.
-        let left = matches!(self.reason, Reason::NoRequest(error) if error.kind() == ErrorKind::Io);
-        if let Some(on_refused) = shared.on_refused.get().filter(|_| !left) {
-            on_refused(self);
         }
     }
 

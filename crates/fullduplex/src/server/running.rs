@@ -16,9 +16,10 @@ use super::drain::ServerHandle;
 use super::handler::Handler;
 use super::lifecycle::Shared;
 use super::listen::{Listener, Listening};
+use super::panics::{self, SUBSCRIBER};
 use super::refused::{OnRefused, Refused};
-use super::{Handshake, ServerConfig};
-use crate::error::Error;
+use super::{Handshake, ServerConfig, trace};
+use crate::error::{Error, ErrorKind};
 use crate::websocket::WebSocket;
 
 /// A listening server.
@@ -176,7 +177,8 @@ impl Server {
     /// Calls this with each client that is not let in: for want of room, for what it did before
     /// there was a request, by a rule, a policy or the application. A client that leaves by
     /// itself is none of them. For a log; the call is to be short, as it holds up whoever
-    /// accepts, and must not panic.
+    /// accepts. A panic in it is counted among [`Stats::panics`](super::Stats::panics), and ends
+    /// nothing.
     ///
     /// What hyper and h2 answer by themselves is not told: malformed requests behind the first
     /// one of a connection of HTTP/1.1, and on streams.
@@ -218,7 +220,8 @@ impl Server {
     /// A handler that panics ends its own connection, with 1011.
     ///
     /// It fails, before anything is served, if the configuration can't be: a deadline of zero,
-    /// HTTP/3 without TLS or without its port.
+    /// HTTP/3 without TLS or without its port. Later it fails only if what accepts connections
+    /// has ended, rather than go on with a listener less.
     pub async fn serve<H, F>(self, handler: H) -> Result<(), Error>
     where
         H: Fn(WebSocket) -> F + Send + Sync + 'static,
@@ -276,15 +279,32 @@ impl Server {
         for endpoint in quic {
             accepting.spawn(super::http3::accept(endpoint, context.clone()));
         }
-        self.shared.done().await;
-        Ok(())
+        until_over(&self.shared, accepting).await
     }
+}
+
+/// Accepts connections until the server is over. A task that does so goes on until it is
+/// dropped; so if one ends, something is wrong, and it is better to say so than to go on with a
+/// listener less.
+async fn until_over(shared: &Shared, mut accepting: JoinSet<()>) -> Result<(), Error> {
+    let ended = tokio::select! {
+        biased;
+        () = shared.done() => return Ok(()),
+        Some(ended) = accepting.join_next() => ended,
+    };
+    let error = Error::new(ErrorKind::Io, "a listener accepts no connections any more");
+    Err(match ended {
+        Ok(()) => error,
+        Err(ended) => error.with_source(ended),
+    })
 }
 
 async fn accept(listener: Listener, context: Arc<Context>) {
     let listening = Listening::new(listener);
     loop {
-        let failed = || {
+        let failed = |error: &io::Error| {
+            let traced = || trace::not_accepted(error);
+            let _ = panics::caught(&context.shared, SUBSCRIBER, traced);
             context.shared.record.accept_failed();
             // Too many files are open, most likely.
             context.shared.in_flight.make_room();
@@ -313,5 +333,25 @@ async fn accept(listener: Listener, context: Arc<Context>) {
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").field("listeners", &self.listeners).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::super::ServerLimits;
+    use super::*;
+
+    #[tokio::test]
+    async fn serve_fails_when_an_accept_task_ends() {
+        let shared = Shared::new(&ServerLimits::default());
+        let mut accepting = JoinSet::new();
+        accepting.spawn(pending());
+        accepting.spawn(async { panic!("as asked") });
+        let error = until_over(&shared, accepting).await.unwrap_err();
+        assert!(error.to_string().contains("accepts no connections"), "{error}");
+        shared.end();
+        until_over(&shared, JoinSet::new()).await.unwrap();
     }
 }

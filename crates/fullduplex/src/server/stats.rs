@@ -29,7 +29,8 @@ pub struct Stats {
     /// The round trips of keepalive pings.
     pub round_trips: Histogram,
     /// How often something of the application's has panicked: a handler, `authenticate`, the
-    /// service.
+    /// service, `on_refused`, a transport, a waker, the `tracing` subscriber, or the `Drop` of
+    /// what a connection held.
     pub panics: u64,
     /// How often accepting a connection has failed, such as for want of open files (`EMFILE`).
     pub accept_failures: u64,

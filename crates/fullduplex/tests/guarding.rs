@@ -1,0 +1,150 @@
+//! Code of the application that panics where the library calls it: what that costs.
+
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use common::{client, direct, echo, raw, say};
+use fullduplex::client::{Backoff, Change, Disconnect, Event, Version};
+use fullduplex::server::{Server, ServerConfig, ServerHandle};
+use fullduplex::{CloseCode, ErrorKind};
+
+/// A server that has room for one connection, with an `on_refused` that panics.
+async fn narrow()
+-> (SocketAddr, ServerHandle, tokio::task::JoinHandle<Result<(), fullduplex::Error>>) {
+    let mut config = ServerConfig::default();
+    config.limits.connections.total = Some(1);
+    let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
+    let server = server.on_refused(|refused| panic!("as asked: {refused}"));
+    let (address, handle) = (server.local_addr().unwrap(), server.handle());
+    (address, handle, tokio::spawn(server.serve(echo)))
+}
+
+/// Waits for what other tasks do, but not for ever.
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), waiting).await.expect(what);
+}
+
+#[tokio::test]
+async fn panic_in_on_refused_ends_nothing() {
+    let (address, handle, serving) = narrow().await;
+    let url = format!("ws://{address}/");
+    let client = client(Version::Http1);
+    for refused in 1..=3 {
+        let (mut first, _) = client.connect(&url).await.unwrap();
+        say(&mut first, "in").await;
+        assert!(raw(address, "").await.starts_with("HTTP/1.1 503 "));
+        until("the panic is counted", || handle.stats().panics == refused).await;
+        say(&mut first, "still here").await;
+        first.close(CloseCode::NORMAL, "").await.unwrap();
+        until("the place is free", || handle.connections() == 0).await;
+    }
+    assert!(!serving.is_finished());
+}
+
+#[tokio::test]
+async fn panic_in_a_hook_costs_one_attempt() {
+    let server = Server::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", server.local_addr().unwrap());
+    tokio::spawn(server.serve(echo));
+    let calls = Arc::new(AtomicU32::new(0));
+    let nth = {
+        let calls = calls.clone();
+        move || calls.fetch_add(1, Ordering::SeqCst)
+    };
+    // The hooks panic one after the other, each at its first call; `on_step` does at each.
+    let (in_prepare, in_opened) = (nth.clone(), nth);
+    let client = direct().on_step(|step| panic!("as asked: {step}")).build().unwrap();
+    let backoff = Backoff { first: Duration::from_millis(1), ..Backoff::default() };
+    let mut connection = client
+        .reconnecting(url)
+        .backoff(backoff)
+        .prepare(move |_| {
+            assert!(in_prepare() > 0, "as asked");
+            std::future::ready(Ok(Change::default()))
+        })
+        .opened(move |_| {
+            let call = in_opened();
+            Box::pin(async move {
+                assert!(call > 2, "as asked");
+                Ok(())
+            })
+        })
+        .retry_if(|_| panic!("as asked"))
+        .start();
+    let mut next = async || {
+        tokio::time::timeout(Duration::from_secs(10), connection.next()).await.unwrap().unwrap()
+    };
+    for _ in 0..2 {
+        let event = next().await;
+        let Event::Disconnected { why: Disconnect::Failed(error), retry_in: Some(_) } = event
+        else {
+            panic!("{event:?}");
+        };
+        assert_eq!(error.kind(), ErrorKind::Closed);
+        assert!(error.to_string().contains("panicked"), "{error}");
+    }
+    assert!(matches!(next().await, Event::Connected { .. }));
+}
+
+/// On the thread whose default it is, everything that is told to it panics.
+#[cfg(feature = "tracing")]
+mod subscriber {
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Panicking(Arc<AtomicU32>);
+
+    impl Subscriber for Panicking {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.target().starts_with("fullduplex")
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            if event.metadata().name().contains("trace.rs") {
+                self.0.fetch_add(1, Ordering::SeqCst);
+                panic!("as asked");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn panic_in_the_subscriber_does_not_end_the_accept_loop() {
+        let panics = Arc::new(AtomicU32::new(0));
+        let _default = tracing::subscriber::set_default(Panicking(panics.clone()));
+        let (address, handle, serving) = narrow().await;
+        // Without a request, so that only the refusals are told.
+        let _held = tokio::net::TcpStream::connect(address).await.unwrap();
+        until("it is accepted", || handle.connections() == 1).await;
+        for refused in 1..=2 {
+            raw(address, "").await;
+            // The refusal's event, the callback, and that each panicked.
+            until("it is counted", || handle.stats().panics == 2 * refused).await;
+        }
+        assert_eq!(panics.load(Ordering::SeqCst), 2 * 3);
+        assert!(!serving.is_finished());
+    }
+}
