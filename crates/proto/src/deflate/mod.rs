@@ -88,6 +88,11 @@ pub struct DeflateConfig {
     pub receive_context_takeover: bool,
     /// How far back they may refer, 8 to 15. Not every peer can be bound to less than 15.
     /// Default: 12.
+    ///
+    /// A client asks for less than 15 by `server_max_window_bits`. The server of nhooyr.io/websocket
+    /// up to 1.8.7 answers that with 400 instead of declining it (RFC 7692 §5.1): set 15 for it.
+    /// Nothing is tried again without being asked, as a second request after each 400 would
+    /// burden all other servers, and an offer without it would cost 28 KiB for each connection.
     pub receive_window_bits: u8,
 }
 

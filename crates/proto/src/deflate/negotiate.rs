@@ -35,7 +35,8 @@ pub struct DeflateParams {
     pub server_no_context_takeover: bool,
     /// The client compresses each message by itself.
     pub client_no_context_takeover: bool,
-    /// How far back the server may refer, as a power of two, 8 to 15.
+    /// How far back the server may refer, as a power of two, 8 to 15. It may use less than
+    /// this: see [`send_window_bits`](DeflateConfig::send_window_bits).
     pub server_max_window_bits: u8,
     /// How far back the client may refer, as a power of two, 8 to 15.
     pub client_max_window_bits: u8,
@@ -96,25 +97,23 @@ impl DeflateConfig {
 
     /// A server's choice among the client's offers, the first that can be accepted, with
     /// the response; `None` if there is none.
+    ///
+    /// A window smaller than the client asks for needs no word: what is compressed with it can
+    /// be read with a larger one. So `server_max_window_bits` answers an offer of it, and is
+    /// else left out, as some clients fail on it (RFC 7692 §7.1.2.1 would allow it).
     pub fn accept(&self, offers: &[Extension]) -> Option<(Extension, Deflate)> {
         let config = self.clamped();
         let mut offers = offers.iter().filter(|offer| offer.name() == NAME);
         // §7: an offer with anything wrong in it is declined, and the next one looked at.
         // All others can be served, whatever the window.
         let offer = offers.find_map(|offer| Params::parse(offer).ok())?;
-        let server_bits = offer.server_bits.unwrap_or(MAX_WINDOW_BITS);
-        let server_bits = server_bits.min(config.send_window_bits);
         let client_bits = offer
             .client_bits
             .map(|hint| hint.unwrap_or(MAX_WINDOW_BITS).min(config.receive_window_bits));
         let answer = Params {
             server_no_takeover: offer.server_no_takeover || !config.send_context_takeover,
             client_no_takeover: offer.client_no_takeover || !config.receive_context_takeover,
-            server_bits: if offer.server_bits.is_some() {
-                Some(server_bits)
-            } else {
-                small(server_bits)
-            },
+            server_bits: offer.server_bits.map(|bits| bits.min(config.send_window_bits)),
             // §7.1.2.2: only a client that says so can be limited.
             client_bits: client_bits.and_then(small).map(Some),
         };
