@@ -275,7 +275,7 @@ fn streams_have_rules_of_their_own() {
     let thirteen = Some(("Sec-WebSocket-Version", "13"));
     assert_eq!(refused("GET", plain), (400, Reason::NotWebSocket, thirteen));
 
-    // Neither key nor upgrade is looked at (RFC 8441 §5).
+    // Neither key nor upgrade is asked for (RFC 8441 §5).
     let mut odd = pairs(&[("sec-websocket-version", "13"), ("sec-websocket-key", "?")]);
     assert!(request("CONNECT", H2, &odd).offer().is_ok());
     odd.push(("content-length".into(), b"4".to_vec()));
@@ -415,5 +415,24 @@ fn terms_are_answered_as_their_offer_is() {
             let of_terms = terms.accept(subprotocol, extensions);
             assert_eq!(format!("{of_terms:?}"), format!("{of_offer:?}"));
         }
+    }
+}
+
+/// Gateways pass the key of a handshake of HTTP/1.1 on, and make no answer of their own: their
+/// client fails without one.
+#[test]
+fn accept_value_answers_a_key_on_a_stream_and_only_then() {
+    let names = |key: &[&str]| {
+        let mut headers = pairs(&[("sec-websocket-version", "13")]);
+        headers.extend(key.iter().map(|key| ("sec-websocket-key".into(), key.as_bytes().to_vec())));
+        let request = request("CONNECT", H2, &headers);
+        let acceptance = request.offer().unwrap().accept(None, Vec::new()).unwrap();
+        assert_eq!((acceptance.status(), acceptance.phrase()), (200, "OK"));
+        acceptance.headers().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>()
+    };
+    let answered = ["Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="];
+    assert_eq!(names(&["dGhlIHNhbXBsZSBub25jZQ=="]), answered);
+    for none in [&[][..], &["?"], &["dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ=="]] {
+        assert_eq!(names(none), [""; 0], "{none:?}");
     }
 }

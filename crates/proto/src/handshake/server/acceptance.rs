@@ -13,17 +13,27 @@ use crate::handshake::key::AcceptValue;
 /// cookies and the like may be added. The connection is open once they are sent.
 #[derive(Clone, Debug)]
 pub struct Acceptance {
-    /// `None` on a stream of HTTP/2 or HTTP/3.
-    accept: Option<AcceptValue>,
+    proof: Proof,
     subprotocol: Option<String>,
     extensions: Vec<Extension>,
     /// The extensions as a header value.
     extension_list: String,
 }
 
+/// How the answer shows that the server understood the request, by what carries it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Proof {
+    /// The upgrade of an HTTP/1.1 connection (RFC 6455 §4.2.2 item 5).
+    Upgrade(AcceptValue),
+    /// A stream of HTTP/2 or HTTP/3, where the status is enough (RFC 8441 §5). A client that
+    /// sends a key all the same gets its answer: gateways that pass a handshake of HTTP/1.1 on
+    /// don't make one, and so their clients would fail without it.
+    Stream(Option<AcceptValue>),
+}
+
 impl Acceptance {
     pub(super) fn new<'a>(
-        accept: Option<AcceptValue>,
+        proof: Proof,
         mut offered_subprotocols: impl Iterator<Item = &'a str>,
         offered_extensions: &[Extension],
         subprotocol: Option<&str>,
@@ -41,7 +51,7 @@ impl Acceptance {
             return Err(NotOffered::Extension(extension.name().into()));
         }
         Ok(Self {
-            accept,
+            proof,
             subprotocol: subprotocol.map(String::from),
             extension_list: join(&extensions),
             extensions,
@@ -50,29 +60,34 @@ impl Acceptance {
 
     /// 101 on HTTP/1.1; 200 on a stream, where 101 does not exist (RFC 9113 §8.6).
     pub fn status(&self) -> u16 {
-        if self.accept.is_some() { 101 } else { 200 }
+        match self.proof {
+            Proof::Upgrade(_) => 101,
+            Proof::Stream(_) => 200,
+        }
     }
 
     /// The reason phrase for HTTP/1.1.
     pub fn phrase(&self) -> &'static str {
-        if self.accept.is_some() { "Switching Protocols" } else { "OK" }
+        match self.proof {
+            Proof::Upgrade(_) => "Switching Protocols",
+            Proof::Stream(_) => "OK",
+        }
     }
 
     /// The header fields, names in title case: some HTTP/1.1 peers insist on it.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        // RFC 6455 §4.2.2 item 5.2 to 5.6; the first three are for HTTP/1.1 only (RFC 8441 §5).
-        let upgrade = self.accept.as_ref().map(|accept| {
-            [
-                ("Upgrade", "websocket"),
-                ("Connection", "Upgrade"),
-                ("Sec-WebSocket-Accept", accept.as_str()),
-            ]
-        });
+        // RFC 6455 §4.2.2 item 5.2 to 5.6; the first two are for HTTP/1.1 only (RFC 8441 §5).
+        let (upgrades, accept) = match &self.proof {
+            Proof::Upgrade(accept) => (true, Some(accept)),
+            Proof::Stream(accept) => (false, accept.as_ref()),
+        };
+        let upgrade = upgrades.then_some([("Upgrade", "websocket"), ("Connection", "Upgrade")]);
         let subprotocol = self.subprotocol.as_deref();
         let extensions = Some(self.extension_list.as_str()).filter(|list| !list.is_empty());
         upgrade
             .into_iter()
             .flatten()
+            .chain(accept.map(|accept| ("Sec-WebSocket-Accept", accept.as_str())))
             .chain(subprotocol.map(|name| ("Sec-WebSocket-Protocol", name)))
             .chain(extensions.map(|list| ("Sec-WebSocket-Extensions", list)))
     }

@@ -12,12 +12,13 @@ pub use acceptance::{Acceptance, NotOffered};
 pub use refusal::{Reason, Refusal};
 pub use terms::Terms;
 
+use self::acceptance::Proof;
 use self::found::Found;
 use super::authority::Authority;
 use super::extension::{Extension, parse_extensions};
 use super::grammar::{is_token, list, trim_ows};
 use super::headers::{HeaderSource, Single, names};
-use super::key::{AcceptValue, SecKey};
+use super::key::SecKey;
 
 /// How many subprotocols one request may offer: 64.
 pub const MAX_SUBPROTOCOLS: usize = 64;
@@ -133,7 +134,7 @@ impl<'h, H: HeaderSource<'h>> Request<'h, H> {
         check_version(found)?;
         Ok(Offer {
             carrier: self.carrier,
-            accept: self.accept_value(found)?,
+            proof: self.proof(found)?,
             host,
             origin: origin(found)?,
             subprotocols: self.subprotocols(found)?,
@@ -203,10 +204,14 @@ impl<'h, H: HeaderSource<'h>> Request<'h, H> {
         Ok(())
     }
 
-    fn accept_value(&self, found: &Found<'h>) -> Result<Option<AcceptValue>, Reason> {
+    fn proof(&self, found: &Found<'h>) -> Result<Proof, Reason> {
         if matches!(self.carrier, Carrier::Stream { .. }) {
-            // RFC 8441 §5: key and accept are not processed.
-            return Ok(None);
+            // RFC 8441 §5: a key is not asked for, and nothing is wrong with one.
+            let key = match found.key {
+                Single::One(value) => SecKey::parse(value).ok(),
+                Single::Missing | Single::Repeated => None,
+            };
+            return Ok(Proof::Stream(key.map(|key| key.accept())));
         }
         // RFC 6455 §4.2.1 item 5; §11.3.1: the field MUST NOT appear more than once.
         match found.key {
@@ -214,7 +219,7 @@ impl<'h, H: HeaderSource<'h>> Request<'h, H> {
             Single::Repeated => Err(Reason::KeyRepeated),
             Single::One(value) => {
                 let key = SecKey::parse(value).map_err(|_| Reason::KeyInvalid)?;
-                Ok(Some(key.accept()))
+                Ok(Proof::Upgrade(key.accept()))
             }
         }
     }
@@ -294,7 +299,7 @@ pub struct Verdict<'h> {
 #[derive(Clone, Debug)]
 pub struct Offer<'h> {
     carrier: Carrier<'h>,
-    accept: Option<AcceptValue>,
+    proof: Proof,
     host: &'h str,
     origin: Option<&'h str>,
     subprotocols: Vec<&'h str>,
@@ -348,7 +353,7 @@ impl<'h> Offer<'h> {
         extensions: Vec<Extension>,
     ) -> Result<Acceptance, NotOffered> {
         let subprotocols = self.subprotocols.iter().copied();
-        Acceptance::new(self.accept, subprotocols, &self.extensions, subprotocol, extensions)
+        Acceptance::new(self.proof, subprotocols, &self.extensions, subprotocol, extensions)
     }
 
     /// Refuses, for instance with [`Reason::OriginRefused`] (RFC 6455 §10.2).

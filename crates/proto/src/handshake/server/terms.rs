@@ -3,14 +3,14 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::acceptance::Proof;
 use super::{Acceptance, NotOffered, Offer};
 use crate::handshake::extension::Extension;
-use crate::handshake::key::AcceptValue;
 
 /// An [`Offer`] to be answered later: what it lists, and no longer the request itself.
 #[derive(Clone, Debug)]
 pub struct Terms {
-    accept: Option<AcceptValue>,
+    proof: Proof,
     has_origin: bool,
     subprotocols: Vec<String>,
     extensions: Vec<Extension>,
@@ -39,14 +39,14 @@ impl Terms {
         extensions: Vec<Extension>,
     ) -> Result<Acceptance, NotOffered> {
         let subprotocols = self.subprotocols.iter().map(String::as_str);
-        Acceptance::new(self.accept, subprotocols, &self.extensions, subprotocol, extensions)
+        Acceptance::new(self.proof, subprotocols, &self.extensions, subprotocol, extensions)
     }
 }
 
 impl From<Offer<'_>> for Terms {
     fn from(offer: Offer<'_>) -> Self {
         Self {
-            accept: offer.accept,
+            proof: offer.proof,
             has_origin: offer.origin.is_some(),
             subprotocols: offer.subprotocols.into_iter().map(String::from).collect(),
             extensions: offer.extensions,
