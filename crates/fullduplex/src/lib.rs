@@ -45,6 +45,7 @@ mod memory;
 mod message_io;
 mod net_stream;
 mod outlet;
+mod protected;
 mod rewind;
 pub mod server;
 mod split;

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fullduplex_proto::handshake::client::is_protected;
 use fullduplex_proto::handshake::is_token;
-use fullduplex_proto::{Config, DeflateConfig};
+use fullduplex_proto::{Config, DeflateConfig, Role};
 use http::header::{AUTHORIZATION, ORIGIN};
 use http::{HeaderName, HeaderValue};
 
@@ -13,6 +12,7 @@ use super::{
     Client, Connect, CookieJar, HandshakeLimits, Proxies, Proxy, Resolve, SocketOptions, tunnel,
 };
 use crate::error::{Error, ErrorKind};
+use crate::protected::check_name;
 
 /// Settings for a [`Client`].
 #[derive(Debug)]
@@ -37,12 +37,12 @@ impl ClientBuilder {
         V: TryInto<HeaderValue>,
     {
         match (name.try_into(), value.try_into()) {
-            (Ok(name), Ok(_)) if is_protected(name.as_str()) => {
-                self.misuse(format!("the header {name} is the protocol's own"));
-            }
-            (Ok(name), Ok(value)) => {
-                self.client.headers.append(name, value);
-            }
+            (Ok(name), Ok(value)) => match check_name(name.as_str(), Role::Client) {
+                Ok(()) => {
+                    self.client.headers.append(name, value);
+                }
+                Err(error) => self.error = self.error.take().or(Some(error)),
+            },
             (Err(_), _) => self.misuse("a header's name is not valid (RFC 9110 §5.1)".into()),
             (_, Err(_)) => self.misuse("a header's value is not valid (RFC 9110 §5.5)".into()),
         }

@@ -39,7 +39,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use fullduplex_proto::handshake::client::{Agreement, Opening, is_protected};
+use fullduplex_proto::handshake::client::{Agreement, Opening};
 use fullduplex_proto::handshake::http1::write_request;
 use fullduplex_proto::{Config, DeflateConfig, Role};
 use http::header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION, SET_COOKIE};
@@ -65,6 +65,7 @@ use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
 use crate::http1::{self, HandshakeLimits, Map};
 use crate::net_stream::NetStream;
+use crate::protected::check_name;
 use crate::uri::Target;
 use crate::websocket::WebSocket;
 
@@ -335,10 +336,7 @@ impl Client {
     fn with_headers(&self, headers: HeaderMap) -> Result<Self, Error> {
         let mut client = self.clone();
         for name in headers.keys() {
-            if is_protected(name.as_str()) {
-                let why = format!("the header {name} is the protocol's own");
-                return Err(Error::new(ErrorKind::Misuse, why));
-            }
+            check_name(name.as_str(), Role::Client)?;
             client.headers.remove(name);
         }
         client.headers.extend(headers);

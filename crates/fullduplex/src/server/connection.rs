@@ -322,15 +322,14 @@ impl Context {
         denied: &Denied,
         place: &Place,
     ) {
-        if let Some(response) = denied.response() {
-            let why = denied.to_string();
-            let (request, status) = (asked.request(), response.status());
-            note_refusal(Some(place), request, status, Reason::Denied(&why));
-            let after = self.config.handshake.handshake_timeout;
-            let answer = reply.into().respond(response, asked.request().method().clone());
-            // The refusal is what went wrong, also if its answer can't be written.
-            let _ = within("handshake_timeout", after, answer).await;
-        }
+        let response = denied.response();
+        let why = denied.to_string();
+        let (request, status) = (asked.request(), response.status());
+        note_refusal(Some(place), request, status, Reason::Denied(&why));
+        let after = self.config.handshake.handshake_timeout;
+        let answer = reply.into().respond(response, asked.request().method().clone());
+        // The refusal is what went wrong, also if its answer can't be written.
+        let _ = within("handshake_timeout", after, answer).await;
     }
 
     /// Has the handler answer a request.

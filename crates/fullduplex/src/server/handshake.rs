@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use fullduplex_proto::Role;
 use fullduplex_proto::handshake::http1::HeadFinder;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use tokio::time::timeout;
 
 use super::members::Place;
@@ -15,7 +15,7 @@ use super::peer::Peer;
 use super::refused::{Reason, Refused};
 use super::remote::Remote;
 use super::reply::{ANSWER_TIMEOUT, Replier, respond};
-use super::request::{Asked, Denied, plain};
+use super::request::{Asked, Denied, failed, plain};
 use super::{HttpVersion, Outcome, ServerConfig, ServerHandle, trace};
 use crate::deadline::within;
 use crate::error::{Error, ErrorKind};
@@ -136,7 +136,11 @@ impl<S: Transport> Handshake<S> {
         self.0.asked.chosen = protocol;
     }
 
-    /// Adds a header field to the response that accepts.
+    /// Adds a header field to the response that accepts. The protocol's own, such as
+    /// `Sec-WebSocket-Protocol` or `Content-Length`, can't be added.
+    ///
+    /// With one of those, or one that is not valid, `accept` answers 500 and gives an error that
+    /// names it.
     pub fn add_header(&mut self, name: impl Into<String>, value: impl Into<Bytes>) {
         self.0.response_headers.push((name.into(), value.into()));
     }
@@ -159,8 +163,12 @@ impl<S: Transport> Handshake<S> {
         Box::pin(accept(self.0)).await
     }
 
-    /// Answers with a response of any kind. On a transport of HTTP/1.1, it ends that:
+    /// Answers with a response that opens no WebSocket. On a transport of HTTP/1.1, it ends that:
     /// `Content-Length` and `Connection: close` are added.
+    ///
+    /// A status that the client would take for an open WebSocket, or that is no last answer, is
+    /// an error, and 500 is sent in its place: 1xx, and 2xx to an extended CONNECT. See
+    /// [`accept`](Self::accept).
     ///
     /// # Cancel safety
     /// Dropped before it is ready, the transport is dropped, and the answer may be cut.
@@ -174,14 +182,28 @@ impl<S: Transport> Handshake<S> {
         response: Response<impl Into<Bytes>>,
         reason: Reason<'_>,
     ) -> Result<(), Error> {
+        let misuse = self.check_final(response.status()).err();
+        let response = if misuse.is_some() { failed() } else { response.map(Into::into) };
         if self.is_websocket() {
             let (place, request) = (self.0.place.as_deref(), self.0.asked.request());
             note_refusal(place, request, response.status(), reason);
         }
         let method = self.0.asked.request().method().clone();
         let after = self.0.config.handshake.handshake_timeout;
-        let respond = self.0.reply.respond(response.map(Into::into), method);
-        within("handshake_timeout", after, respond).await?
+        let respond = self.0.reply.respond(response, method);
+        within("handshake_timeout", after, respond).await??;
+        misuse.map_or(Ok(()), Err)
+    }
+
+    /// Whether a response with this status is the last one, and opens nothing.
+    fn check_final(&self, status: StatusCode) -> Result<(), Error> {
+        // RFC 9110 §15.2; RFC 8441 §5: any 2xx to a CONNECT makes a tunnel.
+        let opens = self.0.asked.request().method() == Method::CONNECT && status.is_success();
+        if !opens && !status.is_informational() {
+            return Ok(());
+        }
+        let why = format!("a response with status {status} can't refuse: accept opens a WebSocket");
+        Err(Error::new(ErrorKind::Misuse, why))
     }
 }
 
@@ -216,7 +238,7 @@ async fn accept<S: Transport>(mut handshake: Box<Inner<S>>) -> Result<WebSocket<
 }
 
 async fn deny<S: Transport>(handshake: Box<Inner<S>>, denied: &Denied) {
-    let Some(response) = denied.response() else { return };
+    let response = denied.response();
     let Inner { asked, reply, config, place, .. } = *handshake;
     let (why, status) = (denied.to_string(), response.status());
     note_refusal(place.as_deref(), asked.request(), status, Reason::Denied(&why));

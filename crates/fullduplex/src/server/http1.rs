@@ -84,7 +84,7 @@ async fn respond_to(
     let place = match carrying.admit(&context, &mut asked, &remote) {
         Ok(place) => place,
         Err(denied) => {
-            let response = denied.response().unwrap_or_else(|| plain(500, "no answer"));
+            let response = denied.response();
             let why = denied.to_string();
             let (request, status) = (asked.request(), response.status());
             note_refusal(Some(carrying.place()), request, status, Reason::Denied(&why));

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::Response;
 
 use super::request::Denied;
 use crate::error::Error;
@@ -26,13 +26,9 @@ impl Rejection {
     }
 
     /// The answer: its status and header fields are what the rule asks for, its content is a
-    /// line that names it. Where the application is at fault, it is 500 without a word.
+    /// line that names it. Where the application is at fault, it is 500, and doesn't say why.
     pub fn into_response(self) -> Response<Bytes> {
-        self.denied.response().unwrap_or_else(|| {
-            let mut response = Response::new(Bytes::new());
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            response
-        })
+        self.denied.response()
     }
 }
 

@@ -17,6 +17,7 @@ use super::lazy::Lazy;
 use super::{HostPolicy, Remote, ServerConfig};
 use crate::error::{Error, ErrorKind};
 use crate::http1::{self, Map};
+use crate::protected::check_response_field;
 
 /// A request, and what it means. It comes in a box, as it goes through many hands.
 #[derive(Debug)]
@@ -72,7 +73,7 @@ pub(crate) enum Denied {
     Policy(u16, String),
     /// Because the server goes away.
     Leaving,
-    /// For what the application wanted to answer.
+    /// For what the application wanted to answer. The peer is told no more than that: 500.
     Misuse(Error),
 }
 
@@ -86,13 +87,13 @@ impl Denied {
         }
     }
 
-    /// The answer to the peer, if it is at fault.
-    pub(crate) fn response(&self) -> Option<Response<Bytes>> {
+    /// The answer to the peer.
+    pub(crate) fn response(&self) -> Response<Bytes> {
         match self {
-            Self::Peer(refusal) => Some(refusal_response(refusal)),
-            Self::Policy(status, why) => Some(plain(*status, why)),
-            Self::Leaving => Some(leaving()),
-            Self::Misuse(_) => None,
+            Self::Peer(refusal) => refusal_response(refusal),
+            Self::Policy(status, why) => plain(*status, why),
+            Self::Leaving => leaving(),
+            Self::Misuse(_) => failed(),
         }
     }
 }
@@ -116,6 +117,11 @@ pub(crate) fn leaving() -> Response<Bytes> {
     let mut response = plain(503, LEAVING);
     response.headers_mut().insert(http::header::RETRY_AFTER, 1.into());
     response
+}
+
+/// The answer where the application is at fault: what went wrong is not for the client to know.
+pub(crate) fn failed() -> Response<Bytes> {
+    plain(500, "the server failed to answer")
 }
 
 /// The answer that opens a WebSocket.
@@ -226,6 +232,9 @@ impl Asked {
         headers: Vec<(String, Bytes)>,
     ) -> Result<Accepted, Denied> {
         let offer = self.terms().map_err(Denied::Peer)?;
+        for (name, value) in &headers {
+            check_response_field(name, value).map_err(Denied::Misuse)?;
+        }
         self.check_host(config)?;
         self.check_origin(&offer, config)?;
         let deflate = config.websocket.deflate;

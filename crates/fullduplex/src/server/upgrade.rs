@@ -145,7 +145,11 @@ impl UpgradeRequest {
         self.asked.chosen = protocol;
     }
 
-    /// Adds a header field to the response that accepts.
+    /// Adds a header field to the response that accepts. The protocol's own, such as
+    /// `Sec-WebSocket-Protocol` or `Content-Length`, can't be added.
+    ///
+    /// With one of those, or one that is not valid, `accept` gives an error that names it, whose answer
+    /// is 500.
     pub fn add_header(&mut self, name: impl Into<String>, value: impl Into<Bytes>) {
         self.response_headers.push((name.into(), value.into()));
     }

@@ -12,6 +12,8 @@ use super::headers::{HeaderSource, Single, names, single};
 use super::key::SecKey;
 use super::server::WEBSOCKET;
 
+pub use super::headers::is_protected;
+
 /// One handshake of a client: it makes the request and remembers what was asked for.
 #[derive(Clone, Debug)]
 pub struct Opening {
@@ -174,30 +176,6 @@ pub struct Agreement {
 /// 101 is the last of its request.
 pub const fn is_interim(status: u16) -> bool {
     matches!(status, 100 | 102..=199)
-}
-
-/// Whether a header field belongs to the handshake, so that a user's own must not go out.
-///
-/// These are all `Sec-WebSocket-*`, what frames or steers the connection (RFC 9110 §7.6.1), and
-/// pseudo-header fields. `Host` is not one: set it through [`Opening::http1`], once.
-pub fn is_protected(name: &str) -> bool {
-    const PREFIX: &str = "sec-websocket-";
-    const NAMES: [&str; 10] = [
-        "connection",
-        "content-length",
-        "expect",
-        "http2-settings",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    ];
-    let prefix = name.as_bytes().get(..PREFIX.len());
-    name.starts_with(':')
-        || prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(PREFIX.as_bytes()))
-        || NAMES.iter().any(|protected| name.eq_ignore_ascii_case(protected))
 }
 
 /// The request would not be a valid handshake: a mistake of the caller's.

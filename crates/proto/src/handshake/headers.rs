@@ -42,6 +42,32 @@ impl<'h, N: AsRef<str>, V: AsRef<[u8]>, const K: usize> HeaderSource<'h> for &'h
     }
 }
 
+/// Whether a header field belongs to the handshake itself, so that the application must not add
+/// it: to a request, or to the response that accepts.
+///
+/// These are all `Sec-WebSocket-*`, fields that frame or steer the connection (RFC 9110 §7.6.1),
+/// and pseudo-header fields. `Host` is not one: a client sets it through
+/// [`Opening::http1`](super::client::Opening::http1), once.
+pub fn is_protected(name: &str) -> bool {
+    const PREFIX: &str = "sec-websocket-";
+    const NAMES: [&str; 10] = [
+        "connection",
+        "content-length",
+        "expect",
+        "http2-settings",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    let prefix = name.as_bytes().get(..PREFIX.len());
+    name.starts_with(':')
+        || prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(PREFIX.as_bytes()))
+        || NAMES.iter().any(|protected| name.eq_ignore_ascii_case(protected))
+}
+
 /// What a field that may stand once amounts to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Single<'h> {

@@ -22,7 +22,7 @@
 //! # Driving a client
 //!
 //! 1. Make a [`client::Opening`], and write its request with the user's header fields, but none
-//!    that [`client::is_protected`].
+//!    that [is protected](is_protected).
 //! 2. Read into a buffer until [`http1::HeadFinder::find`] tells the length of the head.
 //! 3. Read it by [`http1::ResponseHead::parse`]; drop it and look for the next one while its
 //!    status [is interim](client::is_interim).
@@ -84,5 +84,5 @@ pub use extension::{
     parse_extensions,
 };
 pub use grammar::{is_token, list, list_contains};
-pub use headers::HeaderSource;
+pub use headers::{HeaderSource, is_protected};
 pub use key::{AcceptValue, InvalidKey, SecKey};
