@@ -79,7 +79,8 @@ pub(crate) struct Args {
     /// Version of HTTP: 1 for HTTP/1.1, 2, 3, or auto for what the server does
     #[arg(long, default_value = "1", value_name = "VERSION", value_parser = version)]
     http: Version,
-    /// Follow so many redirections
+    /// Follow so many redirections. Where one leads to another host or port, the fields of
+    /// --header, the subprotocols and the certificate of --cert are not sent there
     #[arg(long, default_value_t = 0, value_name = "N")]
     max_redirects: u32,
     /// Largest message to take, in bytes
@@ -119,7 +120,8 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let name = name.trim().parse().map_err(|_| format!("{name:?} is no name of a field"))?;
     // What it holds may be a secret.
     let value = HeaderValue::from_bytes(value.trim().as_bytes());
-    let value = value.map_err(|_| "there is a control character in its value")?;
+    let mut value = value.map_err(|_| "there is a control character in its value")?;
+    value.set_sensitive(true);
     Ok((name, value))
 }
 

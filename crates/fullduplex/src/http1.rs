@@ -74,6 +74,18 @@ pub(crate) fn header_map(fields: &Fields<'_>) -> Result<HeaderMap, HeadError> {
     Ok(map)
 }
 
+/// The name as HTTP/1.1 is used to have it, such as `X-Api-Key`. Case makes no difference (RFC
+/// 9110 §5.1), but there are peers to whom it does.
+pub(crate) fn title_case(name: &HeaderName) -> String {
+    let mut is_first = true;
+    let cased = name.as_str().chars().map(|c| {
+        let cased = if is_first { c.to_ascii_uppercase() } else { c };
+        is_first = c == '-';
+        cased
+    });
+    cased.collect()
+}
+
 /// Reads a head. What the peer sent behind it stays in `received`.
 pub(crate) async fn read_head<S: Transport>(
     stream: &mut S,

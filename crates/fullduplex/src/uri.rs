@@ -19,7 +19,7 @@ pub(crate) struct Target {
     pub(crate) user: Option<(String, String)>,
     /// The Unix socket of a `ws+unix:` URI.
     pub(crate) socket: Option<String>,
-    /// Another server sent us here.
+    /// A redirection from another origin leads here, or did on the way.
     pub(crate) redirected: bool,
 }
 
@@ -98,11 +98,13 @@ impl Target {
             url = Url::parse(&format!("{scheme}{rest}")).map_err(|error| error.to_string())?;
         }
         let mut next = Self::of_url(&url).map_err(str::to_owned)?;
+        // A server on a Unix socket names itself by its authority, for want of another name.
+        next.socket.clone_from(&self.socket);
         if self.is_same_origin(&next) {
-            next.socket.clone_from(&self.socket);
             next.user = next.user.or_else(|| self.user.clone());
             next.redirected = self.redirected;
         } else {
+            next.socket = None;
             next.redirected = true;
         }
         Ok(next)
@@ -122,8 +124,9 @@ impl Target {
         }
     }
 
-    pub(crate) fn is_same_origin(&self, other: &Self) -> bool {
-        (self.secure, &self.host, self.port) == (other.secure, &other.host, other.port)
+    fn is_same_origin(&self, other: &Self) -> bool {
+        (self.secure, &self.host, self.port, &self.socket)
+            == (other.secure, &other.host, other.port, &other.socket)
     }
 }
 

@@ -557,6 +557,51 @@ async fn credentials_and_origin_are_sent() {
     assert_eq!(error.response().unwrap().status(), 403);
 }
 
+/// Some peers of HTTP/1.1 know them no other way.
+#[tokio::test]
+async fn header_names_are_in_title_case_on_http1() {
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let seen = heads.clone();
+    let url = serving(move |mut stream, head| {
+        let answer = if head.starts_with("CONNECT ") {
+            "HTTP/1.1 200 Connected\r\n\r\n".to_owned()
+        } else {
+            switching(&head, "")
+        };
+        let is_tunnel = head.starts_with("CONNECT ");
+        let seen = seen.clone();
+        seen.lock().unwrap().push(head);
+        async move {
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            if is_tunnel {
+                let mut head = vec![0; 4096];
+                let read = stream.read(&mut head).await.unwrap();
+                let head = String::from_utf8(head[..read].to_vec()).unwrap();
+                stream.write_all(switching(&head, "").as_bytes()).await.unwrap();
+            }
+        }
+    })
+    .await;
+    let client = || direct().origin("http://a.example").header("x-API-key", "k");
+    client().basic_auth("me", "secret").build().unwrap().connect(&url).await.unwrap();
+    let proxy = Proxy::parse(&url.replace("ws:", "http:")).unwrap();
+    let name = http::HeaderName::from_static("x-tenant");
+    let client = client().proxy(proxy).proxy_header(name, HeaderValue::from_static("t"));
+    client.build().unwrap().connect(&url).await.unwrap();
+    let heads = heads.lock().unwrap();
+    for (i, field) in [
+        (0, "Host: 127.0.0.1"),
+        (0, "Origin: http://a.example"),
+        (0, "X-Api-Key: k"),
+        (0, "Authorization: Basic"),
+        (0, "Sec-WebSocket-Key: "),
+        (1, "Host: 127.0.0.1"),
+        (1, "X-Tenant: t"),
+    ] {
+        assert!(heads[i].contains(&format!("\r\n{field}")), "{field} in {}", heads[i]);
+    }
+}
+
 #[derive(Default)]
 struct Jar(Mutex<Vec<String>>);
 

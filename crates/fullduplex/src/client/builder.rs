@@ -8,6 +8,7 @@ use fullduplex_proto::{Config, DeflateConfig, Role};
 use http::header::{AUTHORIZATION, ORIGIN};
 use http::{HeaderName, HeaderValue};
 
+use super::redirect::CREDENTIALS;
 use super::{
     Client, Connect, CookieJar, HandshakeLimits, Proxies, Proxy, Resolve, SocketOptions, tunnel,
 };
@@ -116,12 +117,47 @@ impl ClientBuilder {
         self
     }
 
-    /// Follows so many redirections (301, 302, 303, 307, 308), never from `wss:` to `ws:`,
-    /// and without the credentials where they lead to another server. Default: 0, as
-    /// browsers do.
+    /// Sets how many redirections are followed (301, 302, 303, 307, 308), never from `wss:` to
+    /// `ws:`. Default: 0, as browsers do.
+    ///
+    /// Another origin is one that differs in scheme, host, port or Unix socket. What goes there,
+    /// and wherever it leads to, back included:
+    ///
+    /// | | to the URL's origin | to another one |
+    /// |---|---|---|
+    /// | `User-Agent`, `Accept-Language` | yes | yes, unless the value is marked sensitive |
+    /// | other header fields, `Origin` among them | yes | those of [`keep_on_redirect`](Self::keep_on_redirect), unless the value is marked sensitive |
+    /// | subprotocols | yes | with `keep_on_redirect("Sec-WebSocket-Protocol")` |
+    /// | `Authorization`, `Cookie`, `Host`, `Proxy-Authorization` | yes | no |
+    /// | user and password in a URL | yes | those in the redirection itself |
+    /// | cookies of a [`CookieJar`] | those for the URL | those for the new URL |
+    /// | the certificate of `TlsSettings::identity`, the name of `TlsSettings::server_name` | yes | no |
+    /// | the offer of compression | yes | yes |
+    ///
+    /// A WebSocket on HTTP/3 at a port that the server named in `Alt-Svc` is at the same origin
+    /// (RFC 7838 §2.1). Proxies get the fields of [`proxy_header`](Self::proxy_header) and the
+    /// user and password of their own URL, whatever the target is, and nothing else of these.
     #[must_use]
     pub fn max_redirects(mut self, most: u32) -> Self {
         self.client.max_redirects = most;
+        self
+    }
+
+    /// Lets the header field of this name go along where a redirection leads to another origin:
+    /// one that is neither secret nor tied to the server. `Sec-WebSocket-Protocol` stands for all
+    /// subprotocols, among which some servers expect a token.
+    ///
+    /// `Authorization`, `Cookie`, `Proxy-Authorization` and `Host` can't be; nor does a value go
+    /// along that is [marked sensitive](HeaderValue::set_sensitive).
+    #[must_use]
+    pub fn keep_on_redirect<N: TryInto<HeaderName>>(mut self, name: N) -> Self {
+        match name.try_into() {
+            Ok(name) if CREDENTIALS.contains(&name) => {
+                self.misuse(format!("the header {name} does not go to another origin"));
+            }
+            Ok(name) => self.client.redirected_headers.push(name),
+            Err(_) => self.misuse("a header's name is not valid (RFC 9110 §5.1)".into()),
+        }
         self
     }
 

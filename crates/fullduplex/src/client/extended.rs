@@ -1,8 +1,7 @@
 //! The extended CONNECT (RFC 8441 §4), on HTTP/2 and HTTP/3.
 
 use fullduplex_proto::handshake::client::Opening;
-use http::header::{AUTHORIZATION, COOKIE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use http::{HeaderMap, HeaderName, Method, Request, Uri};
 
 use super::{Client, authority};
 use crate::error::{Error, ErrorKind};
@@ -27,14 +26,39 @@ impl Client {
             .build()
             .map_err(bad)?;
         let mut request = Request::builder().method(Method::CONNECT).uri(uri);
-        for (name, value) in self.fields(opening, target, headers) {
-            let mut value = HeaderValue::from_bytes(&value).map_err(|error| bad(error.into()))?;
+        for (name, value) in self.fields(opening, target, headers)? {
             let name = HeaderName::from_bytes(name.as_bytes());
             let name = name.map_err(|error| bad(error.into()))?;
-            // Not to be kept in the tables of HPACK and QPACK (RFC 7541 §7.1.3).
-            value.set_sensitive(name == AUTHORIZATION || name == COOKIE);
+            // What is marked sensitive is not kept in the tables of HPACK and QPACK (RFC 7541
+            // §7.1.3, RFC 9204 §7.1.3).
             request = request.header(name, value);
         }
         request.extension(protocol).body(()).map_err(bad)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn header_values_that_are_marked_sensitive_stay_so() {
+        let marked = |value| {
+            let mut value = HeaderValue::from_static(value);
+            value.set_sensitive(true);
+            value
+        };
+        let client = Client::builder().header("X-Key", marked("k")).header("X-Plain", "p");
+        let client = client.header("Cookie", "a=b").build().unwrap();
+        let target = Target::parse("wss://me:secret@example.com/").unwrap();
+        let opening = Opening::extended();
+        let request = client.extended_request(&opening, &target, &client.headers, ()).unwrap();
+        for (name, is_sensitive) in
+            [("x-key", true), ("x-plain", false), ("cookie", true), ("authorization", true)]
+        {
+            assert_eq!(request.headers()[name].is_sensitive(), is_sensitive, "{name}");
+        }
     }
 }

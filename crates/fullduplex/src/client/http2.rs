@@ -125,7 +125,7 @@ impl Client {
                 Err(Missing::Without(why, stream)) => return Ok(Outcome::Without(why, stream)),
                 Err(Missing::Failed(error)) => return Err(error),
             };
-            let opening = self.offers(Opening::extended())?;
+            let opening = self.offers(Opening::extended(), target)?;
             // RFC 8441 §5.
             let protocol = Protocol::from_static("websocket");
             let request = self.extended_request(&opening, target, headers, protocol)?;

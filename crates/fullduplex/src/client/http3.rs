@@ -138,7 +138,7 @@ impl Client {
         most: Duration,
     ) -> Opened {
         let slot = self.http3.slots.of(&Origin::of(target));
-        let opening = self.offers(Opening::extended())?;
+        let opening = self.offers(Opening::extended(), target)?;
         let request = self.extended_request(&opening, target, headers, Protocol::WEBSOCKET)?;
         for again in [true, false] {
             let connection = slot.get(Box::pin(self.http3_connection(target, port)));

@@ -43,6 +43,20 @@ impl ResolvesClientCert for Noticing {
     }
 }
 
+/// Has no certificate to show, whatever the configuration that it stands in for has.
+#[derive(Debug)]
+pub(super) struct NoCertificate;
+
+impl ResolvesClientCert for NoCertificate {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
+    }
+}
+
 /// What a TLS handshake gives, and what to think of it if the connection ends then.
 pub(super) async fn noticing<F: Future>(handshake: F) -> (F::Output, Unshown) {
     let (mut handshake, mut is_wanted) = (pin!(handshake), false);

@@ -27,6 +27,7 @@ mod quic;
 #[cfg(feature = "http3")]
 mod quic_tls;
 mod reconnect;
+mod redirect;
 mod response;
 mod step;
 #[cfg(feature = "tls")]
@@ -42,7 +43,7 @@ use bytes::{Bytes, BytesMut};
 use fullduplex_proto::handshake::client::{Agreement, Opening};
 use fullduplex_proto::handshake::http1::write_request;
 use fullduplex_proto::{Config, DeflateConfig, Role};
-use http::header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION, SET_COOKIE};
+use http::header::{AUTHORIZATION, COOKIE, HOST, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
 pub use self::builder::ClientBuilder;
@@ -133,6 +134,8 @@ pub struct Client {
     proxies: Option<Proxies>,
     proxy_headers: HeaderMap,
     max_redirects: u32,
+    /// The names of fields that go along to another origin.
+    redirected_headers: Vec<HeaderName>,
     cookies: Option<Arc<dyn CookieJar>>,
     version: Version,
     #[cfg(feature = "http2")]
@@ -148,8 +151,8 @@ pub struct Client {
 enum Peer {
     Server,
     Proxy,
-    /// A server that another one sent us to.
-    Other,
+    /// A server of another origin, which a redirection leads to.
+    Redirected,
 }
 
 /// A transport to a server, through what lies before it.
@@ -179,9 +182,12 @@ impl From<NetStream> for Reached {
 struct LazyTls {
     settings: TlsSettings,
     built: OnceLock<tls::Tls>,
-    for_proxies: OnceLock<tls::Tls>,
+    /// For proxies, and for other origins: without the client's certificate.
+    anonymous: OnceLock<tls::Tls>,
     #[cfg(feature = "http3")]
     quic: OnceLock<quic_tls::QuicTls>,
+    #[cfg(feature = "http3")]
+    anonymous_quic: OnceLock<quic_tls::QuicTls>,
 }
 
 impl Default for Client {
@@ -196,6 +202,7 @@ impl Default for Client {
             proxies: None,
             proxy_headers: HeaderMap::new(),
             max_redirects: 0,
+            redirected_headers: Vec::new(),
             cookies: None,
             version: Version::default(),
             #[cfg(feature = "http2")]
@@ -208,12 +215,12 @@ impl Default for Client {
     }
 }
 
-/// Header values are not shown: there may be secrets among them.
+/// Shows neither the values of header fields nor subprotocols: there may be secrets among them.
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("headers", &self.headers.keys().collect::<Vec<_>>())
-            .field("protocols", &self.protocols)
+            .field("protocols", &self.protocols.len())
             .field("proxies", &self.proxies)
             .field("config", &self.config)
             .finish_non_exhaustive()
@@ -232,41 +239,7 @@ impl Client {
     /// # Cancel safety
     /// Dropped before it is ready, the socket is closed.
     pub async fn connect(&self, uri: &str) -> Result<(WebSocket, Response<()>), Error> {
-        let mut target = Target::parse(uri)?;
-        let mut headers = Cow::Borrowed(&self.headers);
-        let mut left = self.max_redirects;
-        loop {
-            let refused = match self.connect_to(&target, &headers).await {
-                Err(refused) if self.max_redirects > 0 => refused,
-                other => return other,
-            };
-            match response::redirection(&target, &refused) {
-                None => return Err(refused),
-                Some(_) if left == 0 => {
-                    let why = format!("more than max_redirects ({})", self.max_redirects);
-                    return Err(refused.in_setting(&why));
-                }
-                Some(next) => {
-                    let next = next?;
-                    if !target.is_same_origin(&next) {
-                        // What was meant for one server is not shown to another.
-                        let own = headers.to_mut();
-                        for name in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, HOST] {
-                            own.remove(name);
-                        }
-                        let is_secret = |(name, value): (&HeaderName, &HeaderValue)| {
-                            value.is_sensitive().then(|| name.clone())
-                        };
-                        let secrets: Vec<_> = own.iter().filter_map(is_secret).collect();
-                        for name in secrets {
-                            own.remove(name);
-                        }
-                    }
-                    target = next;
-                    left -= 1;
-                }
-            }
-        }
+        self.connect_redirected(Target::parse(uri)?).await
     }
 
     /// Closes the HTTP/3 connections that no WebSocket uses, and waits until their servers
@@ -368,7 +341,7 @@ impl Client {
         if !target.secure {
             return Ok(stream.into());
         }
-        let peer = if target.redirected { Peer::Other } else { Peer::Server };
+        let peer = if target.redirected { Peer::Redirected } else { Peer::Server };
         self.tls(stream, &target.host, alpn, peer).await
     }
 
@@ -446,12 +419,12 @@ impl Client {
         alpn: &[&[u8]],
         peer: Peer,
     ) -> Result<Reached, Error> {
-        let is_proxy = peer == Peer::Proxy;
-        let built = if is_proxy { &self.tls.for_proxies } else { &self.tls.built };
+        let is_anonymous = peer != Peer::Server;
+        let built = if is_anonymous { &self.tls.anonymous } else { &self.tls.built };
         let tls = if let Some(tls) = built.get() {
             tls
         } else {
-            let tls = self.tls.settings.build(is_proxy)?;
+            let tls = self.tls.settings.build(is_anonymous)?;
             built.get_or_init(|| tls)
         };
         tls.connect(stream, host, alpn, peer == Peer::Server, &self.dialer.steps).await
@@ -511,11 +484,11 @@ impl Client {
 
     fn opening(&self, target: &Target, headers: &HeaderMap) -> Result<Opening, Error> {
         let host = authority(target, headers);
-        self.offers(Opening::http1(host, crate::mask::nonce())?)
+        self.offers(Opening::http1(host, crate::mask::nonce())?, target)
     }
 
-    fn offers(&self, mut opening: Opening) -> Result<Opening, Error> {
-        for protocol in &self.protocols {
+    fn offers(&self, mut opening: Opening, target: &Target) -> Result<Opening, Error> {
+        for protocol in self.protocols_for(target) {
             opening = opening.with_subprotocol(protocol)?;
         }
         for offer in self.config.deflate.iter().flat_map(DeflateConfig::offers) {
@@ -530,35 +503,49 @@ impl Client {
         target: &Target,
         headers: &HeaderMap,
     ) -> Result<Vec<u8>, Error> {
-        let fields = self.fields(opening, target, headers);
-        let fields = fields.iter().map(|(name, value)| (*name, &value[..]));
+        let fields = self.fields(opening, target, headers)?;
+        let fields = fields.iter().map(|(name, value)| (&**name, value.as_bytes()));
         Ok(write_request(opening.method(), &target.resource, fields)?)
     }
 
-    /// All header fields of the request.
-    fn fields<'h>(
+    /// All header fields of the request, with names as HTTP/1.1 has them. Credentials are marked
+    /// sensitive, and so is what the application has marked.
+    fn fields(
         &self,
         opening: &Opening,
         target: &Target,
-        headers: &'h HeaderMap,
-    ) -> Vec<(&'h str, Vec<u8>)> {
-        let own = opening.headers().into_iter();
-        let mut fields: Vec<(&'h str, _)> =
-            own.map(|(name, value)| (name, value.into_bytes())).collect();
+        headers: &HeaderMap,
+    ) -> Result<Vec<(Cow<'static, str>, HeaderValue)>, Error> {
+        let value = |text: String| {
+            let why = "a header's value is not valid (RFC 9110 §5.5)";
+            HeaderValue::try_from(text).map_err(|_| Error::new(ErrorKind::Misuse, why))
+        };
+        let secret = |mut value: HeaderValue| {
+            value.set_sensitive(true);
+            value
+        };
+        let mut fields = Vec::new();
+        for (name, text) in opening.headers() {
+            fields.push((Cow::Borrowed(name), value(text)?));
+        }
         let users = headers.iter().filter(|(name, _)| *name != HOST);
-        fields.extend(users.map(|(name, value)| (name.as_str(), value.as_bytes().to_vec())));
+        fields.extend(users.map(|(name, value)| {
+            let is_secret = *name == AUTHORIZATION || *name == COOKIE;
+            let value = if is_secret { secret(value.clone()) } else { value.clone() };
+            (http1::title_case(name).into(), value)
+        }));
         if let Some((user, password)) = &target.user
             && !headers.contains_key(AUTHORIZATION)
         {
-            fields.push(("Authorization", tunnel::basic(user, password).into_bytes()));
+            fields.push(("Authorization".into(), secret(value(tunnel::basic(user, password))?)));
         }
         if let Some(jar) = &self.cookies
             && !headers.contains_key(COOKIE)
             && let Some(cookies) = jar.cookies(&target.cookie_url())
         {
-            fields.push(("Cookie", cookies.as_bytes().to_vec()));
+            fields.push(("Cookie".into(), secret(cookies)));
         }
-        fields
+        Ok(fields)
     }
 
     /// Takes note of what a server said beside its answer.

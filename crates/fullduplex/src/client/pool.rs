@@ -17,12 +17,16 @@ pub(super) struct Origin {
     host: String,
     port: u16,
     socket: Option<String>,
+    /// A connection that knows the client's certificate is not for what another origin leads to,
+    /// nor the other way round.
+    redirected: bool,
 }
 
 impl Origin {
     pub(super) fn of(target: &Target) -> Self {
-        let Target { secure, host, port, socket, .. } = target;
-        Self { secure: *secure, host: host.clone(), port: *port, socket: socket.clone() }
+        let Target { secure, host, port, socket, redirected, .. } = target;
+        let (secure, port, redirected) = (*secure, *port, *redirected);
+        Self { secure, host: host.clone(), port, socket: socket.clone(), redirected }
     }
 }
 

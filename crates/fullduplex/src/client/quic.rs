@@ -28,12 +28,14 @@ const MAX_IDLE: Duration = Duration::from_secs(60);
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 impl LazyTls {
-    fn quic(&self) -> Result<&QuicTls, Error> {
-        if let Some(quic) = self.quic.get() {
+    /// For the client's own server, or for another origin: without the client's certificate.
+    fn quic(&self, is_own: bool) -> Result<&QuicTls, Error> {
+        let built = if is_own { &self.quic } else { &self.anonymous_quic };
+        if let Some(quic) = built.get() {
             return Ok(quic);
         }
-        let quic = self.settings.build_quic()?;
-        Ok(self.quic.get_or_init(|| quic))
+        let quic = self.settings.build_quic(!is_own)?;
+        Ok(built.get_or_init(|| quic))
     }
 }
 
@@ -44,7 +46,7 @@ impl Client {
         target: &Target,
         port: u16,
     ) -> Result<(Connection, Endpoint), Error> {
-        let quic = self.tls.quic()?;
+        let quic = self.tls.quic(!target.redirected)?;
         let (crypto, name) = quic.to(&target.host, !target.redirected)?;
         let mut config = ClientConfig::new(crypto);
         config.transport_config(Arc::new(transport(&self.config.keepalive)));

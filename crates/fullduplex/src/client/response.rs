@@ -14,7 +14,6 @@ use tokio::time::timeout;
 use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
 use crate::http1::{self, HandshakeLimits};
-use crate::uri::Target;
 
 /// How much of the body of a refused handshake is kept.
 const MAX_REFUSAL_BODY: usize = 64 << 10;
@@ -188,29 +187,8 @@ fn explain(response: &Response<()>) -> Option<String> {
     })
 }
 
-fn is_redirect(status: StatusCode) -> bool {
+pub(super) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
-}
-
-/// Where a refused handshake leads on to; `None` if it does not.
-pub(super) fn redirection(from: &Target, refused: &Error) -> Option<Result<Target, Error>> {
-    // A proxy has no say in where the server is.
-    let answer = refused.response().filter(|_| refused.kind() != ErrorKind::Proxy);
-    let response = answer.filter(|response| is_redirect(response.status()))?;
-    let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-    let fail = |why: &str| {
-        Error::new(ErrorKind::Handshake, format!("a redirection {why}"))
-            .with_response(response.clone())
-    };
-    let Some(to) = to else { return Some(Err(fail("without a Location"))) };
-    let next = match from.join(to) {
-        Ok(next) => next,
-        Err(error) => return Some(Err(fail(&format!("to {to:?}: {error}")))),
-    };
-    if from.secure && !next.secure {
-        return Some(Err(fail("from wss: to ws: is not followed")));
-    }
-    Some(Ok(next))
 }
 
 #[cfg(test)]

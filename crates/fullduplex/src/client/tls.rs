@@ -16,7 +16,7 @@ use rustls_platform_verifier::Verifier;
 use tokio_rustls::TlsConnector;
 
 use super::Reached;
-use super::identity::{Noticing, noticing};
+use super::identity::{NoCertificate, Noticing, noticing};
 #[cfg(feature = "http3")]
 use super::quic_tls::{Noting, QuicTls};
 use super::step::{Step, Steps};
@@ -93,7 +93,8 @@ impl TlsSettings {
         self.add_authorities(&pem)
     }
 
-    /// Shows the server this certificate, with its chain, when it asks for one. All PEM.
+    /// Shows the server this certificate, with its chain, when it asks for one. All PEM. Neither
+    /// proxies are shown it, nor servers of another origin that a redirection leads to.
     pub fn identity(mut self, chain: &[u8], key: &[u8]) -> Result<Self, Error> {
         self.identity = Some(Identity(certificates(chain)?, private_key(key)?));
         Ok(self)
@@ -126,36 +127,35 @@ impl TlsSettings {
     }
 
     /// Uses a configuration of rustls in place of all the above but the server's name. Its
-    /// protocols (ALPN) are set by the version of HTTP.
+    /// protocols (ALPN) are set by the version of HTTP; its certificate is shown to the server of
+    /// the URL alone, as with [`identity`](Self::identity).
     #[must_use]
     pub fn rustls(mut self, config: Arc<ClientConfig>) -> Self {
         self.own = Some(config);
         self
     }
 
-    /// What the connections of a client share: its tickets make sessions resumable. A proxy
-    /// is not shown the certificate that is for the server.
-    pub(super) fn build(&self, for_proxies: bool) -> Result<Tls, Error> {
+    /// What the connections of a client share: its tickets make sessions resumable. An anonymous
+    /// one has no certificate of the client, which is for its own server.
+    pub(super) fn build(&self, is_anonymous: bool) -> Result<Tls, Error> {
         let config = match &self.own {
+            Some(own) if is_anonymous => anonymous(own).into(),
             Some(own) => own.clone(),
-            None if for_proxies => {
-                let settings = Self { identity: None, ..self.clone() };
-                Arc::new(settings.config(self.verifier()?)?)
-            }
-            None => Arc::new(self.config(self.verifier()?)?),
+            None => Arc::new(self.config(self.verifier()?, is_anonymous)?),
         };
         Ok(Tls { config, server_name: self.server_name.clone() })
     }
 
     /// TLS inside QUIC, for HTTP/3. Its sessions are its own.
     #[cfg(feature = "http3")]
-    pub(super) fn build_quic(&self) -> Result<QuicTls, Error> {
+    pub(super) fn build_quic(&self, is_anonymous: bool) -> Result<QuicTls, Error> {
         let server_name = self.server_name.clone();
         if let Some(own) = &self.own {
-            return QuicTls::new(ClientConfig::clone(own), None, server_name);
+            let own = if is_anonymous { anonymous(own) } else { ClientConfig::clone(own) };
+            return QuicTls::new(own, None, server_name);
         }
         let noting = Arc::new(Noting::new(self.verifier()?));
-        QuicTls::new(self.config(noting.clone())?, Some(noting), server_name)
+        QuicTls::new(self.config(noting.clone(), is_anonymous)?, Some(noting), server_name)
     }
 
     fn verifier(&self) -> Result<Arc<dyn ServerCertVerifier>, Error> {
@@ -179,12 +179,16 @@ impl TlsSettings {
         })
     }
 
-    fn config(&self, verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, Error> {
+    fn config(
+        &self,
+        verifier: Arc<dyn ServerCertVerifier>,
+        is_anonymous: bool,
+    ) -> Result<ClientConfig, Error> {
         let failed = |error: RustlsError| bad("setting up TLS").with_source(error);
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let builder = builder.with_safe_default_protocol_versions().map_err(failed)?;
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
-        let mut config = match &self.identity {
+        let mut config = match self.identity.as_ref().filter(|_| !is_anonymous) {
             Some(Identity(chain, key)) => {
                 builder.with_client_auth_cert(chain.clone(), key.clone_key()).map_err(failed)?
             }
@@ -194,6 +198,14 @@ impl TlsSettings {
         config.client_auth_cert_resolver = Arc::new(Noticing(resolver));
         Ok(config)
     }
+}
+
+/// This configuration of an application's own without its certificate. Sessions are not resumed
+/// across the two, as rustls compares who answers for the certificate.
+fn anonymous(own: &ClientConfig) -> ClientConfig {
+    let mut config = own.clone();
+    config.client_auth_cert_resolver = Arc::new(Noticing(Arc::new(NoCertificate)));
+    config
 }
 
 /// TLS as a client does it.

@@ -1,5 +1,6 @@
 //! Through a proxy: HTTP's CONNECT (RFC 9110 §9.3.6) and SOCKS5 (RFC 1928, RFC 1929).
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use base64::Engine as _;
@@ -41,7 +42,9 @@ pub(super) async fn connect(
     let auth = auth.map(|(user, password)| basic(user, password));
     let own = [("Host", authority.as_bytes())].into_iter();
     let own = own.chain(auth.as_ref().map(|value| ("Proxy-Authorization", value.as_bytes())));
-    let others = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let own = own.map(|(name, value)| (Cow::Borrowed(name), value));
+    let others =
+        headers.iter().map(|(name, value)| (http1::title_case(name).into(), value.as_bytes()));
     let head = write_request("CONNECT", &authority, own.chain(others))?;
     http1::write_all(&mut stream, &head).await?;
     let mut received = BytesMut::new();

@@ -1,0 +1,87 @@
+//! Redirections: where they lead, and what goes along to another origin.
+
+use std::borrow::Cow;
+
+use http::header::{
+    ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HOST, LOCATION, PROXY_AUTHORIZATION, USER_AGENT,
+};
+use http::{HeaderMap, HeaderName, Response};
+
+use super::{Client, response};
+use crate::error::{Error, ErrorKind};
+use crate::net_stream::NetStream;
+use crate::uri::Target;
+use crate::websocket::WebSocket;
+
+/// Never goes to another origin, whatever the application says.
+pub(super) const CREDENTIALS: [HeaderName; 4] = [AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION];
+
+impl Client {
+    /// Connects, and follows redirections as far as that is allowed.
+    pub(super) async fn connect_redirected(
+        &self,
+        mut target: Target,
+    ) -> Result<(WebSocket<NetStream>, Response<()>), Error> {
+        let mut left = self.max_redirects;
+        loop {
+            let refused = match self.connect_to(&target, &self.headers_for(&target)).await {
+                Err(refused) if self.max_redirects > 0 => refused,
+                other => return other,
+            };
+            match redirection(&target, &refused) {
+                None => return Err(refused),
+                Some(_) if left == 0 => {
+                    let why = format!("more than max_redirects ({})", self.max_redirects);
+                    return Err(refused.in_setting(&why));
+                }
+                Some(next) => {
+                    target = next?;
+                    left -= 1;
+                }
+            }
+        }
+    }
+
+    /// The application's header fields that this server may see.
+    fn headers_for(&self, target: &Target) -> Cow<'_, HeaderMap> {
+        if !target.redirected {
+            return Cow::Borrowed(&self.headers);
+        }
+        let harmless = |name: &HeaderName| {
+            *name == USER_AGENT
+                || *name == ACCEPT_LANGUAGE
+                || self.redirected_headers.contains(name)
+        };
+        let all = self.headers.iter();
+        let shown = all.filter(|(name, value)| harmless(name) && !value.is_sensitive());
+        Cow::Owned(shown.map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+
+    /// The subprotocols that this server may see.
+    pub(super) fn protocols_for(&self, target: &Target) -> &[String] {
+        let are_shown =
+            || self.redirected_headers.iter().any(|name| name == "sec-websocket-protocol");
+        if target.redirected && !are_shown() { &[] } else { &self.protocols }
+    }
+}
+
+/// Where a refused handshake leads on to; `None` if it does not.
+fn redirection(from: &Target, refused: &Error) -> Option<Result<Target, Error>> {
+    // A proxy has no say in where the server is.
+    let answer = refused.response().filter(|_| refused.kind() != ErrorKind::Proxy);
+    let response = answer.filter(|response| response::is_redirect(response.status()))?;
+    let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+    let fail = |why: &str| {
+        Error::new(ErrorKind::Handshake, format!("a redirection {why}"))
+            .with_response(response.clone())
+    };
+    let Some(to) = to else { return Some(Err(fail("without a Location"))) };
+    let next = match from.join(to) {
+        Ok(next) => next,
+        Err(error) => return Some(Err(fail(&format!("to {to:?}: {error}")))),
+    };
+    if from.secure && !next.secure {
+        return Some(Err(fail("from wss: to ws: is not followed")));
+    }
+    Some(Ok(next))
+}
