@@ -9,6 +9,8 @@ use bytes::Bytes;
 use fullduplex_proto::handshake::{client, http1, server};
 use fullduplex_proto::{Cause, CloseCode, CloseInfo, Initiator, ProtocolError, SendError};
 
+use crate::retry::{Failure, is_worth_retrying};
+
 /// What went wrong, roughly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -46,6 +48,8 @@ struct Inner {
     close_code: Option<CloseCode>,
     initiator: Option<Initiator>,
     response: Option<http::Response<Bytes>>,
+    /// What happened, where the category does not say enough for [`Error::is_retryable`].
+    failure: Option<Failure>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -57,6 +61,7 @@ impl Error {
             close_code: None,
             initiator: None,
             response: None,
+            failure: None,
             source: None,
         }))
     }
@@ -68,6 +73,11 @@ impl Error {
 
     pub(crate) fn with_response(mut self, response: http::Response<Bytes>) -> Self {
         self.0.response = Some(response);
+        self
+    }
+
+    pub(crate) fn with_failure(mut self, failure: Failure) -> Self {
+        self.0.failure = Some(failure);
         self
     }
 
@@ -108,7 +118,7 @@ impl Error {
             Cause::TransportEnd | Cause::TransportError => ErrorKind::Io,
             _ => ErrorKind::Closed,
         };
-        let mut error = Self::new(kind, info.to_string());
+        let mut error = Self::new(kind, info.to_string()).with_failure(info.into());
         error.0.initiator = Some(info.initiator);
         error.0.close_code = Some(match info.cause {
             Cause::Protocol(error) => error.close_code(),
@@ -144,16 +154,30 @@ impl Error {
         crate::client::retry_after(headers, std::time::SystemTime::now())
     }
 
-    /// Whether the same attempt may succeed later: the network failed or a deadline
-    /// passed, or the server answered 408, 425, 429, 500 or 502 to 504.
+    /// Whether the same attempt may succeed later. So it is after
+    ///
+    /// - a failure of the network, a name that was not found, and a deadline that passed;
+    /// - an answer of the server or of a proxy with 408, 425, 429 or 5xx, without 501, 505,
+    ///   506, 508 and 510; and with any other status, but for redirections, where it says by
+    ///   `Retry-After` when to come back;
+    /// - a SOCKS5 proxy's reply that the server was not reached;
+    /// - a TLS alert of a server that has no certificate yet (`internal_error`,
+    ///   `unrecognized_name`, `access_denied`), or that says nothing of this end's fault
+    ///   (`bad_record_mac`, `user_canceled`);
+    /// - the end of an open connection, except that the peer closed it with 1000, or with a
+    ///   code that says that the fault is ours (1002, 1003, 1007 to 1010).
+    ///
+    /// It is not so after everything else: a certificate that is not trusted, credentials that
+    /// are refused, a broken rule, a limit of this end, a wrong call.
     pub fn is_retryable(&self) -> bool {
-        match (self.kind(), self.response()) {
-            (_, Some(response)) => {
-                matches!(response.status().as_u16(), 408 | 425 | 429 | 500 | 502..=504)
-            }
-            (ErrorKind::Io | ErrorKind::Resolve | ErrorKind::Timeout, None) => true,
-            _ => false,
-        }
+        is_worth_retrying(match (&self.0.response, self.0.failure) {
+            (Some(response), _) => Failure::Answered {
+                status: response.status(),
+                has_retry_after: self.retry_after().is_some(),
+            },
+            (None, Some(failure)) => failure,
+            (None, None) => Failure::Other(self.kind()),
+        })
     }
 }
 
@@ -183,7 +207,8 @@ impl StdError for Error {
 impl From<ProtocolError> for Error {
     fn from(error: ProtocolError) -> Self {
         let kind = if error.is_limit() { ErrorKind::Limit } else { ErrorKind::Protocol };
-        let mut this = Self::new(kind, error.to_string());
+        let failure = Failure::Ended { code: None };
+        let mut this = Self::new(kind, error.to_string()).with_failure(failure);
         this.0.close_code = Some(error.close_code());
         this.0.initiator = Some(Initiator::Library);
         this

@@ -46,6 +46,7 @@ mod message_io;
 mod net_stream;
 mod outlet;
 mod protected;
+mod retry;
 mod rewind;
 pub mod server;
 mod split;

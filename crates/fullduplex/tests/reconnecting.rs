@@ -195,7 +195,10 @@ async fn some_answers_are_final() {
         let server = Server::bind("127.0.0.1:0").await.unwrap();
         let address = server.local_addr().unwrap();
         tokio::spawn(server.serve_handshakes(move |handshake| async move {
-            let response = http::Response::builder().status(status).header("Retry-After", "2");
+            let mut response = http::Response::builder().status(status);
+            if again {
+                response = response.header("Retry-After", "2");
+            }
             drop(handshake.respond(response.body("no").unwrap()).await);
         }));
         let mut client = to(address).start();

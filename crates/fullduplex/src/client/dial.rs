@@ -118,9 +118,12 @@ impl Dialer {
             if socket.is_ok() {
                 self.steps.tell(&Step::Unix(path));
             }
-            return socket
-                .map(Into::into)
-                .map_err(|e| Error::new(ErrorKind::Io, why()).with_source(e));
+            return socket.map(Into::into).map_err(|error| {
+                // A path that is too long, or has a zero byte in it.
+                let is_path = error.kind() == io::ErrorKind::InvalidInput;
+                let kind = if is_path { ErrorKind::Misuse } else { ErrorKind::Io };
+                Error::new(kind, why()).with_source(error)
+            });
         }
         if let Some(connector) = &self.connector {
             let stream = connector.connect(host, port).await;

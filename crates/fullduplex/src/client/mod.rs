@@ -381,7 +381,7 @@ impl Client {
                 Ok(stream)
             }
             Scheme::Socks5 { remote: false } => {
-                let mut refused = None;
+                let mut refused: Option<Error> = None;
                 for address in self.dialer.addresses(to.host, to.port).await? {
                     to.address = Some(address);
                     match tunnel::socks5(self.reach_proxy(&proxy).await?, &to, auth).await? {
@@ -390,7 +390,13 @@ impl Client {
                             self.dialer.steps.tell(&Step::Tunnel(&ip, to.port));
                             return Ok(stream);
                         }
-                        Err(error) => refused = refused.or(Some(error)),
+                        // One that may pass decides: the proxy may lack IPv6, say, and the
+                        // server be down at its other address.
+                        Err(error) => {
+                            refused = refused
+                                .filter(|first| first.is_retryable() || !error.is_retryable())
+                                .or(Some(error));
+                        }
                     }
                 }
                 let none =

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::reconnect::WhileDown;
 use crate::error::{Error, ErrorKind};
+use crate::retry::Failure;
 
 pub(super) struct Queue {
     inner: Mutex<Inner>,
@@ -59,7 +60,8 @@ impl Queue {
     fn try_push(&self, message: &mut Option<Message>) -> Result<bool, Error> {
         let mut inner = self.lock();
         if inner.closed {
-            return Err(Error::new(ErrorKind::Closed, "no connection will be made any more"));
+            let error = Error::new(ErrorKind::Closed, "no connection will be made any more");
+            return Err(error.with_failure(Failure::Stopped));
         }
         if !inner.up && self.while_down == WhileDown::Refuse {
             return Err(Error::new(ErrorKind::Closed, "there is no connection now"));

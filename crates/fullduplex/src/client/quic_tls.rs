@@ -14,7 +14,7 @@ use rustls::{
     AlertDescription, ClientConfig, DigitallySignedStruct, Error as RustlsError, SignatureScheme,
 };
 
-use super::tls::{alert_in_words, in_words, server_name};
+use super::tls::{alert_error, in_words, server_name};
 use crate::error::{Error, ErrorKind};
 use crate::tls::bad;
 
@@ -72,8 +72,8 @@ impl QuicTls {
                 Some(Error::new(ErrorKind::Tls, format!("TLS with {host}: {why}")))
             }
             ConnectionError::ConnectionClosed(close) => {
-                let why = alert_in_words(alert(close.error_code.into())?);
-                Some(Error::new(ErrorKind::Tls, format!("TLS with {host}: {why}")))
+                let alert = alert(close.error_code.into())?;
+                Some(alert_error(&format!("TLS with {host}"), alert))
             }
             _ => None,
         }
@@ -89,8 +89,7 @@ fn alert(code: u64) -> Option<AlertDescription> {
 /// the client's certificate, at which it looks when the client has already gone on.
 pub(super) fn late_alert(error: &ConnectionError) -> Option<Error> {
     let ConnectionError::ConnectionClosed(close) = error else { return None };
-    let why = alert_in_words(alert(close.error_code.into())?);
-    Some(Error::new(ErrorKind::Tls, format!("TLS: {why}")))
+    Some(alert_error("TLS", alert(close.error_code.into())?))
 }
 
 /// Notes what is wrong with a certificate, of which QUIC passes on no more than a text.

@@ -17,6 +17,7 @@ use super::{BoxFuture, Client};
 use crate::deadline::within;
 use crate::error::{Error, ErrorKind};
 use crate::guard::{self, Panicked};
+use crate::retry::is_worth_retrying;
 use crate::split::{ReceiveHalf, SendHalf};
 use crate::websocket::WebSocket;
 
@@ -106,20 +107,12 @@ pub enum Disconnect {
 impl Disconnect {
     /// Whether it makes sense to try again, which is the default for when to stop.
     ///
-    /// It does not after a clean close with 1000, after codes that say that the fault is
-    /// ours (1002, 1003, 1007 to 1010), after a refusal that will be the same the next time
-    /// (see [`Error::is_retryable`]), a certificate that is not trusted, a proxy that does not
-    /// take us, and a wrong call.
+    /// What makes sense and what does not is listed at [`Error::is_retryable`], which decides
+    /// in the same way.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Closed(info) => {
-                !matches!(info.code().get(), 1000 | 1002 | 1003 | 1007..=1010) || !info.is_clean()
-            }
-            Self::Failed(error) => match (error.kind(), error.response()) {
-                (ErrorKind::Misuse | ErrorKind::Tls, _) | (ErrorKind::Proxy, None) => false,
-                (_, Some(_)) => error.is_retryable(),
-                _ => true,
-            },
+            Self::Closed(info) => is_worth_retrying(info.into()),
+            Self::Failed(error) => error.is_retryable(),
         }
     }
 }
@@ -412,10 +405,16 @@ impl Task {
             client.with_headers(change.headers)?.connect(url).await
         };
         let (mut websocket, response) = connected?;
-        if let Some(hook) = opened {
-            self.in_time("opened", hook(&mut websocket)).await?;
+        let Some(hook) = opened else { return Ok((websocket, response)) };
+        match self.in_time("opened", hook(&mut websocket)).await {
+            Ok(()) => Ok((websocket, response)),
+            // What the server's Close said decides, not that sending failed for it.
+            Err(error) if error.kind() == ErrorKind::Closed => Err(match websocket.close_info() {
+                Some(info) => error.with_failure((&info).into()),
+                None => error,
+            }),
+            Err(error) => Err(error),
         }
-        Ok((websocket, response))
     }
 
     /// Waits for a hook, but not for ever.

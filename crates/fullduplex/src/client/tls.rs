@@ -22,6 +22,7 @@ use super::quic_tls::{Noting, QuicTls};
 use super::step::{Step, Steps};
 use crate::error::{Error, ErrorKind};
 use crate::net_stream::NetStream;
+use crate::retry::Failure;
 use crate::tls::{
     bad, certificate_problem, certificates, cipher_suite, private_key, read, version,
 };
@@ -259,9 +260,12 @@ fn explain(host: &str, error: std::io::Error) -> Error {
         let why = format!("the transport failed inside the TLS handshake with {host}{hint}");
         return Error::new(ErrorKind::Io, why).with_source(error);
     };
-    match in_words(inner) {
-        Some(why) => Error::new(ErrorKind::Tls, format!("TLS with {host}: {why}")),
-        None => Error::new(ErrorKind::Tls, format!("TLS with {host}")).with_source(error),
+    match inner {
+        RustlsError::AlertReceived(alert) => alert_error(&format!("TLS with {host}"), *alert),
+        _ => match in_words(inner) {
+            Some(why) => Error::new(ErrorKind::Tls, format!("TLS with {host}: {why}")),
+            None => Error::new(ErrorKind::Tls, format!("TLS with {host}")).with_source(error),
+        },
     }
 }
 
@@ -275,7 +279,6 @@ pub(super) fn in_words(error: &RustlsError) -> Option<String> {
                        a proxy without it at an http: URL)";
             Some(why.into())
         }
-        RustlsError::AlertReceived(alert) => Some(alert_in_words(*alert)),
         _ => None,
     }
 }
@@ -292,25 +295,34 @@ pub(super) fn server_name(host: &str) -> Result<ServerName<'static>, Error> {
 pub(super) fn explain_alert(error: Error) -> Error {
     let inner = error.transport_error().and_then(std::io::Error::get_ref);
     match inner.and_then(|inner| inner.downcast_ref()) {
-        Some(RustlsError::AlertReceived(alert)) => {
-            Error::new(ErrorKind::Tls, format!("TLS: {}", alert_in_words(*alert)))
-        }
+        Some(RustlsError::AlertReceived(alert)) => alert_error("TLS", *alert),
         _ => error,
     }
 }
 
-pub(super) fn alert_in_words(alert: AlertDescription) -> String {
+/// The error of a handshake that the server ended with this alert.
+pub(super) fn alert_error(doing: &str, alert: AlertDescription) -> Error {
+    let failure = Failure::Alert(alert.into());
+    let why = alert_in_words(alert);
+    Error::new(ErrorKind::Tls, format!("{doing}: {why}")).with_failure(failure)
+}
+
+fn alert_in_words(alert: AlertDescription) -> String {
     use AlertDescription as A;
     let means = match alert {
         A::CertificateRequired => ": it wants a certificate of the client (TlsSettings::identity)",
-        A::UnknownCA | A::BadCertificate | A::CertificateUnknown | A::AccessDenied => {
+        A::UnknownCA | A::BadCertificate | A::CertificateUnknown => {
             ": it does not take the client's certificate"
         }
+        A::AccessDenied => {
+            ": it does not take the client's certificate, or has none of its own for this name yet"
+        }
+        A::InternalError => ": it failed itself; perhaps it has no certificate yet",
         A::CertificateExpired => ": the client's certificate has expired",
         A::CertificateRevoked => ": the client's certificate was revoked",
         A::HandshakeFailure => ": nothing that both know, or it wants a certificate of the client",
         A::ProtocolVersion => ": it takes other versions of TLS than 1.2 and 1.3",
-        A::UnrecognisedName => ": it knows no host of this name",
+        A::UnrecognisedName => ": it knows no host of this name, or not yet",
         A::NoApplicationProtocol => ": it does not speak the version of HTTP (ALPN)",
         _ => "",
     };

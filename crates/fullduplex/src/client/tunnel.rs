@@ -15,6 +15,7 @@ use super::response;
 use crate::error::{Error, ErrorKind};
 use crate::http1::{self, HandshakeLimits};
 use crate::net_stream::NetStream;
+use crate::retry::Failure;
 
 /// Where a tunnel leads.
 pub(super) struct Destination<'a> {
@@ -131,7 +132,8 @@ pub(super) async fn socks5(
     if head[1] != 0 {
         let (host, port) = (to.host, to.port);
         let at = to.address.map(|address| format!(" at {}", address.ip())).unwrap_or_default();
-        return Ok(Err(refused(format!("refused {host}:{port}{at}: {}", reason(head[1])))));
+        let error = refused(format!("refused {host}:{port}{at}: {}", reason(head[1])));
+        return Ok(Err(error.with_failure(Failure::Socks5(head[1]))));
     }
     // The address it bound says nothing to us, but stands in the way.
     let len = match head[3] {
