@@ -60,6 +60,7 @@ const ALLOWED: [(&str, &[&str]); 7] = [
             "fullduplex",
             "http",
             "http-body-util",
+            "httpdate",
             "metrics",
             "percent-encoding",
             "ring",

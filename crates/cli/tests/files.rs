@@ -8,6 +8,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 mod common;
 
@@ -115,8 +116,116 @@ fn methods_and_ranges() {
     let range = |range: &str| server.request("GET", "/digits.bin", &format!("Range: {range}\r\n"));
     let answer = range("bytes=2-4");
     assert!(answer.starts_with("HTTP/1.1 206 ") && answer.ends_with("\r\n\r\n234"), "{answer}");
-    for wrong in ["bytes=20-30", "bytes=0-1,3-4", "lines=1"] {
+    for wrong in ["bytes=20-30", "bytes=-0", "bytes=10-,20-30"] {
         let answer = range(wrong);
         assert!(answer.starts_with("HTTP/1.1 416 "), "{wrong}: {answer}");
+        assert!(answer.contains("content-range: bytes */10\r\n"), "{wrong}: {answer}");
     }
+}
+
+/// RFC 9110 §14.1.2, §14.2.
+#[test]
+fn range_that_is_not_served_is_ignored() {
+    let server = serve_folder("ranges");
+    let ask = |method: &str, range: &str| {
+        server.request(method, "/digits.bin", &format!("Range: {range}\r\n"))
+    };
+    for range in ["items=0-1", "bytes=5-2", "bytes=0-1,5-6", "bytes=x", "bytes=0-1\r\nRange: x"] {
+        let answer = ask("GET", range);
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{range}: {answer}");
+        assert!(answer.ends_with("\r\n\r\n0123456789"), "{range}: {answer}");
+    }
+    for (range, part) in
+        [("bytes=-999999999", "0123456789"), ("bytes=-3", "789"), ("bytes=8-", "89")]
+    {
+        let answer = ask("GET", range);
+        assert!(answer.starts_with("HTTP/1.1 206 "), "{range}: {answer}");
+        assert!(answer.ends_with(&format!("\r\n\r\n{part}")), "{range}: {answer}");
+    }
+    // It is defined for GET alone.
+    let head = ask("HEAD", "bytes=0-1");
+    assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("content-length: 10\r\n"), "{head}");
+}
+
+/// RFC 9110 §13.1.5: who resumes a download must not get the rest of another file.
+#[test]
+fn range_counts_only_if_the_file_is_still_the_one() {
+    let server = serve_folder("if-range");
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("if-range/root");
+    let file = fs::File::options().write(true).open(root.join("digits.bin")).unwrap();
+    let hour_ago = SystemTime::now() - Duration::from_secs(3600);
+    file.set_modified(hour_ago).unwrap();
+    let ask = |condition: &str| {
+        let more = format!("Range: bytes=8-\r\nIf-Range: {condition}\r\n");
+        server.request("GET", "/digits.bin", &more)
+    };
+    let answer = server.get("/digits.bin");
+    let field = |name: &str| {
+        let line = answer.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|line| line.strip_prefix(": ")).unwrap().to_owned()
+    };
+    let (tag, date) = (field("etag"), field("last-modified"));
+    for condition in [&tag, &date] {
+        let answer = ask(condition);
+        assert!(answer.starts_with("HTTP/1.1 206 ") && answer.ends_with("\r\n\r\n89"), "{answer}");
+    }
+    let weak = format!("W/{tag}");
+    for condition in ["\"x\"", weak.as_str(), "Sun, 06 Nov 1994 08:49:37 GMT", "x"] {
+        let answer = ask(condition);
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{condition}: {answer}");
+        assert!(answer.ends_with("\r\n\r\n0123456789"), "{condition}: {answer}");
+    }
+    file.set_modified(hour_ago + Duration::from_secs(10)).unwrap();
+    for condition in [&tag, &date] {
+        assert!(ask(condition).starts_with("HTTP/1.1 200 "), "{condition}");
+    }
+    // Other conditions come first (§13.2.2).
+    let more = format!("Range: bytes=8-\r\nIf-Match: {tag}\r\n");
+    let answer = server.request("GET", "/digits.bin", &more);
+    assert!(answer.starts_with("HTTP/1.1 412 "), "{answer}");
+}
+
+#[test]
+fn files_of_text_are_utf_8() {
+    let server = serve_folder("charset");
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("charset/root");
+    for (name, kind) in [
+        ("a.txt", "text/plain; charset=utf-8"),
+        ("a.html", "text/html; charset=utf-8"),
+        ("a.css", "text/css; charset=utf-8"),
+        ("a.js", "text/javascript; charset=utf-8"),
+        ("a.json", "application/json"),
+        ("a.png", "image/png"),
+    ] {
+        fs::write(root.join(name), "Grüße").unwrap();
+        let path = format!("/{name}");
+        for more in ["", "Range: bytes=0-2\r\n"] {
+            let answer = server.request("GET", &path, more);
+            assert!(answer.contains(&format!("content-type: {kind}\r\n")), "{answer}");
+        }
+    }
+}
+
+#[test]
+fn files_stand_beside_the_page_and_the_websockets() {
+    let server = serve_folder("beside");
+    let page = server.get("/fdx");
+    assert!(page.starts_with("HTTP/1.1 200 ") && page.contains("<title>"), "{page}");
+    for path in ["/echo", "/broadcast", "/whoami"] {
+        assert!(server.get(path).starts_with("HTTP/1.1 426 "), "{path}");
+    }
+    // A folder without a page, as if it were not there.
+    let missing = "there is nothing at this path";
+    for path in ["/nothing", "/empty/", "/empty", "/.env", "/digits.bin/"] {
+        let answer = server.get(path);
+        assert!(
+            answer.starts_with("HTTP/1.1 404 ") && answer.contains(missing),
+            "{path}: {answer}"
+        );
+    }
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("beside/root");
+    fs::write(root.join("fdx"), "a file").unwrap();
+    assert!(server.get("/fdx").ends_with("\r\n\r\na file"));
+    // Without files the page is at both paths.
+    assert!(serve(&[]).get("/fdx").contains("<title>"));
 }

@@ -16,7 +16,8 @@ use crate::{deflate, values};
 #[command(group = ArgGroup::new("tls").args(["tls_cert", "tls_self_signed"]).multiple(true))]
 #[command(after_help = "\
 Paths:
-  /            a web page for a browser; echo for a WebSocket
+  /            a web page for a browser, or the file of --root; echo for a WebSocket
+  /fdx         the web page too, unless --root has a file there
   /echo        each message comes back
   /broadcast   each message goes to every member, its sender too; one that is slow misses some
   /whoami      what the server knows of the client, as JSON; then echo
@@ -59,8 +60,9 @@ pub(crate) struct Args {
     /// Speak HTTP/3 too, on the same ports of UDP, and tell clients so (Alt-Svc); needs TLS
     #[arg(long, requires = "tls", help_heading = "HTTP")]
     pub(super) h3: bool,
-    /// Serve the files in this folder in place of the page: index.html for folders, no lists,
-    /// nothing whose name begins with a dot, and no link that leads out of the folder
+    /// Serve the files in this folder in place of the page, which is then at /fdx: index.html
+    /// for folders, no lists, nothing whose name begins with a dot, and no link that leads out of
+    /// the folder. Text files are sent as UTF-8
     #[arg(long, value_name = "DIR", help_heading = "HTTP")]
     pub(super) root: Option<PathBuf>,
 

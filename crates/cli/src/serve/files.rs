@@ -1,8 +1,9 @@
 //! The files of `--root`.
 //!
-//! tower-http does what HTTP asks of files: types, ranges, conditions, folders. Here is what
+//! tower-http does most of what HTTP asks of files: types, parts, conditions, folders. Here is what
 //! may be reached: regular files inside the folder, also by links that stay inside, and
-//! nothing whose name in the request begins with a dot.
+//! nothing whose name in the request begins with a dot; and which part of one is wanted, as
+//! tower-http knows neither `If-Range` nor what of `Range` is to be ignored.
 
 use std::future::Future;
 use std::io;
@@ -11,14 +12,20 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use fullduplex::server::Body;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LOCATION, RANGE};
 use http::uri::PathAndQuery;
-use http::{Request, Response, Uri};
-use http_body_util::BodyExt;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty};
 use percent_encoding::{CONTROLS, percent_decode_str, utf8_percent_encode};
 use tower_http::services::ServeDir;
-use tower_http::services::fs::{Backend, DefaultServeDirFallback, TokioBackend, TokioFile};
+use tower_http::services::fs::{
+    Backend, DefaultServeDirFallback, ServeFileSystemResponseBody as ResponseBody, TokioBackend,
+    TokioFile,
+};
 use tower_service::Service;
+
+use super::range::{self, Wanted};
 
 /// A folder whose files are served.
 #[derive(Clone)]
@@ -33,15 +40,80 @@ impl Files {
         Ok(Self(ServeDir::with_backend(root.clone(), Inside { root })))
     }
 
-    /// The answer, or none if there can be no such file.
+    /// The answer, or none if there is no such file.
     pub(super) async fn answer(
         &mut self,
-        mut request: Request<Body>,
+        request: Request<Body>,
     ) -> Option<Response<UnsyncBoxBody<Bytes, io::Error>>> {
+        let mut request = request.map(drop);
         *request.uri_mut() = plain(request.uri())?;
-        // Its errors are answers.
-        let Ok(answer) = self.0.call(request).await;
+        let mut answer = self.part_or_whole(request.clone()).await;
+        if answer.status() == StatusCode::TEMPORARY_REDIRECT {
+            // To a folder, which may have no page.
+            *request.uri_mut() = answer.headers().get(LOCATION)?.to_str().ok()?.parse().ok()?;
+            if self.head(request).await.status() == StatusCode::NOT_FOUND {
+                return None;
+            }
+        }
+        if answer.status() == StatusCode::NOT_FOUND {
+            return None;
+        }
+        add_charset(answer.headers_mut());
         Some(answer.map(BodyExt::boxed_unsync))
+    }
+
+    /// What tower-http answers to a request whose `Range` is one that it understands.
+    async fn part_or_whole(&mut self, mut request: Request<()>) -> Response<ResponseBody> {
+        let Some(range) = range::asked(request.method(), request.headers()) else {
+            request.headers_mut().remove(RANGE);
+            return self.call(request).await;
+        };
+        let file = self.head(request.clone()).await;
+        let size =
+            file.headers().get(CONTENT_LENGTH).and_then(|size| size.to_str().ok()?.parse().ok());
+        let size = size.filter(|_| range::still_is(request.headers(), file.headers()));
+        let part = match size.map_or(Wanted::Whole, |size| range::wanted(range, size)) {
+            Wanted::Whole => None,
+            Wanted::Part(first, last) => Some(format!("bytes={first}-{last}")),
+            Wanted::Unsatisfiable => size.map(|size| format!("bytes={size}-")),
+        };
+        request.headers_mut().remove(RANGE);
+        let Some(part) = part.and_then(|part| part.parse().ok()) else {
+            return self.call(request).await;
+        };
+        let whole = request.clone();
+        request.headers_mut().insert(RANGE, part);
+        let answer = self.call(request).await;
+        // It may have been replaced in between.
+        let is_other = answer.headers().get(ETAG) != file.headers().get(ETAG);
+        let is_partial = answer.status() == StatusCode::PARTIAL_CONTENT;
+        if is_partial && is_other { self.call(whole).await } else { answer }
+    }
+
+    /// The head of the answer for all of the file, whatever the conditions of the request.
+    async fn head(&mut self, mut request: Request<()>) -> Response<ResponseBody> {
+        *request.method_mut() = Method::HEAD;
+        request.headers_mut().clear();
+        self.call(request).await
+    }
+
+    async fn call(&mut self, request: Request<()>) -> Response<ResponseBody> {
+        // Its errors are answers.
+        let Ok(answer) = self.0.call(request.map(|()| Empty::<Bytes>::new())).await;
+        answer
+    }
+}
+
+/// Says of texts that they are UTF-8, which else are read as windows-1252, as no other type may
+/// be guessed (`nosniff`).
+fn add_charset(headers: &mut HeaderMap) {
+    let Some(kind) = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()) else { return };
+    let is_text = kind.starts_with("text/") || kind == "application/javascript";
+    if !is_text || kind.contains(';') {
+        return;
+    }
+    if let Ok(kind) = format!("{kind}; charset=utf-8").parse() {
+        headers.insert(CONTENT_TYPE, kind);
     }
 }
 

@@ -9,6 +9,7 @@ mod listen;
 mod log;
 mod open_files;
 mod page;
+mod range;
 mod reading;
 mod rooms;
 mod settings;

@@ -1,4 +1,4 @@
-//! Ordinary HTTP: the page for browsers, or files.
+//! Ordinary HTTP: the page for browsers, or files and the page beside them.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -86,7 +86,10 @@ impl Pages {
         match self.main {
             Main::Page => whole(page(method, path)),
             Main::Files(mut files) => {
-                files.answer(request).await.unwrap_or_else(|| whole(not_found()))
+                let (method, path) = (method.clone(), path.to_owned());
+                // The page is at its second path.
+                let beside = || whole(if path == "/" { not_found() } else { page(&method, &path) });
+                files.answer(request).await.unwrap_or_else(beside)
             }
             Main::Nothing => whole(not_found()),
         }
@@ -123,7 +126,7 @@ fn whole(response: Response<String>) -> Response<Content> {
 
 fn page(method: &Method, path: &str) -> Response<String> {
     match path {
-        "/" => got(method, || html(PAGE)),
+        "/" | "/fdx" => got(method, || html(PAGE)),
         "/echo" | "/broadcast" | "/whoami" => upgrade_required(),
         _ => not_found(),
     }
@@ -171,7 +174,7 @@ fn text(status: StatusCode, text: &str) -> Response<String> {
 
 /// RFC 9110 §15.5.22
 fn upgrade_required() -> Response<String> {
-    let why = "this is a WebSocket: fdx connect, or the page at /, can talk to it\n";
+    let why = "this is a WebSocket: fdx connect, or the page at /fdx, can talk to it\n";
     let mut response = text(StatusCode::UPGRADE_REQUIRED, why);
     for (name, value) in [(UPGRADE, "websocket"), (CONNECTION, "Upgrade")] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
