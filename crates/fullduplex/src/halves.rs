@@ -83,6 +83,16 @@ impl<S> WriteHalf<S> {
         }
     }
 
+    /// Whether dropping both halves ends the transport just as shutting it down does.
+    pub(crate) fn ends_when_dropped(&self) -> bool {
+        match self {
+            Self::Tcp(_) | Self::Gone => true,
+            #[cfg(unix)]
+            Self::Unix(_) => true,
+            Self::Any(_) => false,
+        }
+    }
+
     /// Leaves the end of the transport to its closing: tokio's halves would shut a socket down
     /// first, which is a system call for nothing where the other half goes, too.
     pub(crate) fn give_up(&mut self) {

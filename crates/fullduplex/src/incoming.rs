@@ -31,6 +31,7 @@ const INFLATED: usize = 512;
 /// From this many bytes on, the rest of a message is read straight to its place.
 const DIRECT: u64 = 16 << 10;
 
+#[allow(clippy::struct_excessive_bools, reason = "independent facts, kept small")]
 pub(crate) struct Incoming<S> {
     reader: ReadHalf<S>,
     receiver: Receiver,
@@ -42,6 +43,8 @@ pub(crate) struct Incoming<S> {
     in_pieces: bool,
     /// The end was told to the application.
     told: bool,
+    /// The peer has ended its direction of the transport.
+    read_ended: bool,
     /// Boxed, as for most it is nothing.
     agreed: Option<Box<Agreed>>,
 }
@@ -72,6 +75,7 @@ impl<S: Transport> Incoming<S> {
             skipping: false,
             in_pieces: false,
             told: false,
+            read_ended: false,
             agreed: None,
         }
     }
@@ -261,7 +265,7 @@ impl<S: Transport> Incoming<S> {
         outlet: &Arc<Outlet<S>>,
     ) -> Poll<Ended<Option<Message>>> {
         let remaining = self.receiver.payload_remaining();
-        if remaining < DIRECT || self.told {
+        if remaining < DIRECT || self.told || self.read_ended {
             return self.poll_read(cx, outlet).map(|end| end.map(|read| read.map(|()| None)));
         }
         let (buffer, room) = self.assembler.room(remaining);
@@ -309,17 +313,42 @@ impl<S: Transport> Incoming<S> {
         outlet: &Arc<Outlet<S>>,
         read: Poll<io::Result<usize>>,
     ) -> Poll<Ended<()>> {
-        let (cause, source) = match read {
+        match read {
             Poll::Ready(Ok(bytes @ 1..)) => {
                 outlet.note_received(bytes);
                 turn::spend(cx, bytes, STEP);
-                return Poll::Ready(Some(Ok(())));
+                Poll::Ready(Some(Ok(())))
             }
-            Poll::Ready(Ok(0)) => (Cause::TransportEnd, None),
-            Poll::Ready(Err(error)) => (Cause::TransportError, Some(error)),
-            Poll::Pending => return self.wait(cx, outlet).map(|end| end.map(Err)),
-        };
-        Poll::Ready(self.ended(cause, source, outlet).map(Err))
+            Poll::Ready(Ok(0)) => self.at_read_end(cx, outlet).map(|end| end.map(Err)),
+            // TLS that ends without close_notify (RFC 8446 §6.1): whatever its peers make of
+            // that, whether a WebSocket is complete is for its Close to say.
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.at_read_end(cx, outlet).map(|end| end.map(Err))
+            }
+            Poll::Ready(Err(error)) => {
+                Poll::Ready(self.ended(Cause::TransportError, Some(error), outlet).map(Err))
+            }
+            Poll::Pending => self.wait(cx, outlet).map(|end| end.map(Err)),
+        }
+    }
+
+    /// The peer has ended its direction. Without its Close that is an error at once; with it,
+    /// the connection ends when what is queued has left, our Close included.
+    fn at_read_end(
+        &mut self,
+        cx: &mut Context<'_>,
+        outlet: &Arc<Outlet<S>>,
+    ) -> Poll<Option<Error>> {
+        self.read_ended = true;
+        self.input.bytes_mut().clear();
+        outlet.end_reading();
+        let unclean = outlet.close_info().filter(|info| !info.close_received);
+        if let Some(info) = unclean
+            && !mem::replace(&mut self.told, true)
+        {
+            return Poll::Ready(Some(Error::ended(&info)));
+        }
+        self.wait(cx, outlet)
     }
 
     /// The transport has nothing to read now. What is queued leaves before this task waits.

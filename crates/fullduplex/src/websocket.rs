@@ -88,6 +88,13 @@ impl<S: Transport> WebSocket<S> {
         self
     }
 
+    /// Says that the transport is a stream of a connection that carries others.
+    #[cfg(any(feature = "http2", feature = "http3"))]
+    pub(crate) fn multiplexed(self) -> Self {
+        self.send.outlet.lock().session.set_multiplexed();
+        self
+    }
+
     /// Makes it known to the server whose it is.
     pub(crate) fn join(&self, place: Arc<Place>, span: Span) {
         self.send.outlet.join(place, span);

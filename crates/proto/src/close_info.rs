@@ -28,7 +28,8 @@ pub enum Cause {
     KeepaliveTimeout,
     /// No message came or went for the idle timeout, so this end closed with 1001.
     IdleTimeout,
-    /// The peer did not end the closing within the close timeout.
+    /// The closing made no progress for the close timeout: the peer took nothing of what
+    /// waited for it, or did not send its Close.
     CloseTimeout,
     /// The transport ended without the closing handshake.
     TransportEnd,
@@ -41,13 +42,14 @@ pub enum Cause {
 /// How a connection ended, or how far its closing is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloseInfo {
-    /// The code and reason that this end sent; `None` if its Close was empty or none was
-    /// sent, see [`close_sent`](Self::close_sent).
+    /// The code and reason of this end's Close, from when it is queued; `None` if it was empty
+    /// or there was none. Whether it has left is [`close_sent`](Self::close_sent).
     pub sent: Option<CloseFrame>,
     /// The code and reason that the peer sent; `None` if its Close was empty or none came,
     /// see [`close_received`](Self::close_received).
     pub received: Option<CloseFrame>,
-    /// Whether this end queued a Close frame.
+    /// Whether the transport has taken this end's Close frame, and so all that was queued
+    /// before it.
     pub close_sent: bool,
     /// Whether a Close frame of the peer arrived.
     pub close_received: bool,
@@ -63,7 +65,8 @@ impl CloseInfo {
         Self { sent, received, close_sent: false, close_received: false, initiator, cause }
     }
 
-    /// Whether the closing handshake was completed: both ends sent a Close (§7.1.4).
+    /// Whether the closing handshake was completed (§7.1.4): the peer's Close arrived, and
+    /// this end's has left.
     pub fn is_clean(&self) -> bool {
         self.close_sent && self.close_received
     }

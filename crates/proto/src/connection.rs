@@ -27,7 +27,9 @@ pub struct Config {
     /// among them: it finds peers that are gone, this one peers that have nothing to say.
     /// Default: `None`, never.
     pub idle_timeout: Option<Duration>,
-    /// How long the closing may take; `None` for the default of 10 s.
+    /// How long the closing may make no progress: for so long the peer takes none of the bytes
+    /// that wait for it, or all have left and it neither answers our Close nor ends the
+    /// transport. Where bytes had to wait, up to twice as long. `None` for the default of 10 s.
     pub close_timeout: Option<Duration>,
     /// Whether and how messages are compressed, if the peer agrees (RFC 7692). Default:
     /// they are not.
@@ -66,7 +68,9 @@ impl Config {
 ///    takes it; look at [`Session::transport`] for what to do with the transport; and
 ///    set one timer for [`Session::poll_timeout`], which calls
 ///    [`Session::handle_timeout`].
-/// 4. **When the transport ends**, tell [`Session::handle_end`].
+/// 4. **When the peer ends its direction** of the transport, call
+///    [`Session::handle_read_end`] and go on with 3; **when both have ended**,
+///    [`Session::handle_end`].
 ///
 /// Nothing is to be drained in a loop, and no call waits for another.
 ///

@@ -22,6 +22,11 @@ impl SendBuffer {
         self.tail.capacity() + self.queue.capacity() * size_of::<Segment>()
     }
 
+    /// Whether no message waits in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.tail.is_empty()
+    }
+
     /// Moves what the tail has gathered to the queue.
     pub(crate) fn seal(&mut self, ends_frame: bool) {
         if !self.tail.is_empty() {

@@ -51,11 +51,14 @@ pub enum State {
 pub enum Transport {
     /// Read and write.
     Use,
-    /// Write what waits, shut writing down, and drop the transport: the closing handshake
-    /// is done and this is the server, which closes first (§7.1.1).
+    /// Write what waits, shut writing down, and drop the transport. Either the closing
+    /// handshake is done and this end closes the transport first, as servers do (§7.1.1); or
+    /// the peer has ended its direction, so that nothing more can be received.
     Finish,
     /// Write what waits, then read until the peer ends the transport: the closing
     /// handshake is done and this is the client, which leaves that to the server (§7.1.1).
+    /// Of a stream it is [`Finish`](Self::Finish): see
+    /// [`set_multiplexed`](Session::set_multiplexed).
     AwaitEnd,
     /// Write what waits, shut writing down, and read to the end without listening: the
     /// connection was failed (§7.1.7). Reading on lets the Close frame arrive; a socket
@@ -75,8 +78,8 @@ pub struct SessionConfig {
     /// After how long without a message either way the connection is closed; see
     /// [`Config::idle_timeout`](crate::Config::idle_timeout). Default: `None`, never.
     pub idle_timeout: Option<Duration>,
-    /// How long the closing may take, from the first Close to the transport's end.
-    /// Default: 10 s.
+    /// How long the closing may make no progress; see
+    /// [`Config::close_timeout`](crate::Config::close_timeout). Default: 10 s.
     pub close_timeout: Duration,
     /// See [`Limits::max_control_rate`](crate::Limits::max_control_rate).
     pub max_control_rate: u32,
@@ -104,9 +107,9 @@ impl Default for SessionConfig {
 ///
 /// Together with a [`Receiver`](crate::Receiver) it makes a
 /// [`Connection`](crate::Connection); apart, the two can live on different tasks: the
-/// receiver's events, errors and end are told to the session by
-/// [`handle_event`](Self::handle_event), [`fail`](Self::fail) and
-/// [`handle_end`](Self::handle_end).
+/// receiver's events, errors and end are passed to the session by
+/// [`handle_event`](Self::handle_event), [`fail`](Self::fail),
+/// [`handle_read_end`](Self::handle_read_end) and [`handle_end`](Self::handle_end).
 ///
 /// Time is an argument: a [`Duration`] since any moment the caller likes, the same for
 /// all calls.
@@ -115,6 +118,12 @@ pub struct Session {
     sender: Sender,
     role: Role,
     state: State,
+    /// The transport is a stream of a connection that carries others.
+    multiplexed: bool,
+    /// The peer has ended its direction of the transport.
+    read_ended: bool,
+    /// Messages waited before the Close when the close deadline was set.
+    closing_slowly: bool,
     timers: Timers,
     controls: RateBudget,
     /// Budgets for messages and for their bytes, where there are any.
@@ -144,6 +153,9 @@ impl Session {
             sender,
             role,
             state: State::Connecting,
+            multiplexed: false,
+            read_ended: false,
+            closing_slowly: false,
             timers: Timers::new(config.keepalive, config.idle_timeout, config.close_timeout),
             controls: RateBudget::new(config.max_control_rate),
             rates: rates(&config),
@@ -157,6 +169,14 @@ impl Session {
     pub fn with_deflate(mut self, deflate: &Deflate) -> Self {
         self.sender = self.sender.with_deflate(deflate);
         self
+    }
+
+    /// Says that the transport is a stream of a connection that carries others, such as one of
+    /// HTTP/2 (RFC 8441) or HTTP/3 (RFC 9220). There the client, too, ends its direction as
+    /// soon as the closing handshake is done: §7.1.1 leaves that to the server for the sake of
+    /// TCP's `TIME_WAIT`, which a stream has not.
+    pub fn set_multiplexed(&mut self) {
+        self.multiplexed = true;
     }
 
     /// The opening handshake is done; the keepalive and the idle timeout begin.
@@ -342,7 +362,8 @@ impl Session {
 
     /// The bytes for the transport, in order; see [`Sender::outgoing`].
     pub fn outgoing(&mut self) -> Outgoing<'_> {
-        self.sender.outgoing()
+        let close_sent = self.info.as_deref_mut().map(|info| &mut info.close_sent);
+        self.sender.outgoing().noting_close(close_sent)
     }
 
     /// Whether there is anything for the transport.
@@ -491,7 +512,7 @@ impl Session {
     ///
     /// There is nothing left to fail once both ends have sent their Close.
     pub fn fail(&mut self, error: ProtocolError, now: Duration) {
-        if self.state == State::Closed || self.is_failed() || self.is_clean() {
+        if self.state == State::Closed || self.is_failed() || self.has_both_closes() {
             return;
         }
         self.begin_closing(Initiator::Library, Cause::Protocol(error), now);
@@ -502,8 +523,9 @@ impl Session {
         self.queue_close(Some(CloseFrame::truncated(error.close_code(), error.to_string())));
     }
 
-    fn is_clean(&self) -> bool {
-        self.info.as_ref().is_some_and(|i| i.is_clean())
+    /// The peer's Close arrived, and this end's is queued, if it has not left.
+    fn has_both_closes(&self) -> bool {
+        self.sender.is_closing() && self.info.as_ref().is_some_and(|i| i.close_received)
     }
 
     fn is_failed(&self) -> bool {
@@ -511,8 +533,34 @@ impl Session {
         self.info.as_ref().is_some_and(|i| !by_handshake(i.cause))
     }
 
-    /// Takes note that the transport ended: by the peer (`Cause::TransportEnd`), an error
-    /// (`Cause::TransportError`), or because this end dropped it (`Cause::Dropped`).
+    /// Takes note that the peer ended its direction of the transport (FIN, `END_STREAM`):
+    /// nothing more is received. No message is taken any more, but what is queued still
+    /// leaves, which is for [`transport`](Self::transport) to say: on TCP and on streams, the
+    /// end of one direction is not the end of the other (RFC 9113 §5.1).
+    pub fn handle_read_end(&mut self, now: Duration) {
+        if self.state == State::Closed || self.read_ended {
+            return;
+        }
+        self.read_ended = true;
+        self.begin_closing(Initiator::Peer, Cause::TransportEnd, now);
+        if let Some(info) = &mut self.info
+            && info.cause == Cause::Handshake
+            && !info.close_received
+        {
+            info.cause = Cause::TransportEnd;
+        }
+        // Nobody can answer them, or asked for them and still listens.
+        self.sender.drop_controls();
+    }
+
+    /// Whether [`handle_read_end`](Self::handle_read_end) was called.
+    pub fn read_ended(&self) -> bool {
+        self.read_ended
+    }
+
+    /// Takes note that both directions of the transport ended: by the peer
+    /// (`Cause::TransportEnd`), an error (`Cause::TransportError`), or because this end
+    /// dropped it (`Cause::Dropped`).
     pub fn handle_end(&mut self, cause: Cause, now: Duration) {
         if self.state == State::Closed {
             return;
@@ -560,8 +608,23 @@ impl Session {
                 false
             }
             Fired::PeerSilent => self.give_up(Cause::KeepaliveTimeout, now),
-            Fired::CloseDeadline => self.give_up(Cause::CloseTimeout, now),
+            Fired::CloseDeadline => {
+                if self.closing_progressed() {
+                    self.timers.start_closing(now);
+                    return false;
+                }
+                self.give_up(Cause::CloseTimeout, now)
+            }
         }
+    }
+
+    /// Whether the peer has taken bytes since the close deadline was set, and some still wait,
+    /// or those before the Close had to wait: then it is slow, but not gone.
+    fn closing_progressed(&mut self) -> bool {
+        let progressed = self.sender.take_progress();
+        let waits = self.sender.wants_write();
+        let was_slow = core::mem::replace(&mut self.closing_slowly, waits);
+        progressed && (waits || was_slow)
     }
 
     /// A closing handshake like that of the application, but for its cause.
@@ -589,10 +652,11 @@ impl Session {
     pub fn transport(&self) -> Transport {
         match (&self.info, self.state) {
             (_, State::Closed) => Transport::Drop,
+            _ if self.read_ended => Transport::Finish,
             (Some(_), _) if self.is_failed() => Transport::Drain,
-            (Some(info), _) if info.is_clean() => match self.role {
-                Role::Server => Transport::Finish,
-                Role::Client => Transport::AwaitEnd,
+            _ if self.has_both_closes() => match self.role {
+                Role::Client if !self.multiplexed => Transport::AwaitEnd,
+                Role::Client | Role::Server => Transport::Finish,
             },
             _ => Transport::Use,
         }
@@ -603,6 +667,8 @@ impl Session {
             self.info = Some(Box::new(CloseInfo::new(initiator, cause)));
             self.state = State::Closing;
             self.timers.start_closing(now);
+            self.sender.take_progress();
+            self.closing_slowly = self.sender.wants_write();
         }
     }
 
@@ -612,7 +678,6 @@ impl Session {
         }
         self.sender.send_close(frame.as_ref());
         if let Some(info) = &mut self.info {
-            info.close_sent = true;
             info.sent = frame;
         }
     }

@@ -176,6 +176,50 @@ fn the_transport_ends_without_a_close() {
     assert_eq!(p.client.session().poll_timeout(), None);
 }
 
+#[test]
+fn close_has_been_sent_when_it_has_left() {
+    let mut p = pair();
+    p.server.session().send(Kind::Binary, Bytes::from(vec![7; 100_000])).unwrap();
+    p.server.receive(b"\x88\x82\0\0\0\0\x03\xe8", NOW);
+    let close_sent = |p: &mut Pair| p.server.session().close_info().unwrap().close_sent;
+    assert!(!close_sent(&mut p));
+    let all = p.server.session().buffered();
+    p.server.transmit(all - 1);
+    assert!(!close_sent(&mut p));
+    p.server.transmit(1);
+    assert!(close_sent(&mut p));
+}
+
+#[test]
+fn end_of_the_peers_direction_leaves_ours_open() {
+    for close in [&b"\x88\x82\0\0\0\0\x03\xe8"[..], b""] {
+        let mut p = pair();
+        p.server.session().send(Kind::Binary, Bytes::from(vec![7; 100_000])).unwrap();
+        p.server.receive(close, NOW);
+        let session = p.server.session();
+        session.handle_read_end(NOW);
+        // What was queued leaves, and then the transport is done with in both roles.
+        assert_eq!((session.state(), session.transport()), (State::Closing, Transport::Finish));
+        assert!(session.send(Kind::Text, Bytes::new()).is_err());
+        assert!(p.server.transmit(usize::MAX).len() > 100_000);
+        let session = p.server.session();
+        session.handle_end(Cause::TransportEnd, NOW);
+        let info = session.close_info().unwrap();
+        assert_eq!(info.is_clean(), !close.is_empty());
+        let cause = if close.is_empty() { Cause::TransportEnd } else { Cause::Handshake };
+        assert_eq!(info.cause, cause);
+    }
+}
+
+#[test]
+fn close_on_a_stream_ends_the_clients_direction_too() {
+    let mut p = pair();
+    p.client.session().set_multiplexed();
+    p.client.session().close(frame(1000, ""), NOW);
+    p.settle();
+    assert_eq!(p.client.session().transport(), Transport::Finish);
+}
+
 /// The frame of a server with this close code.
 fn close_bytes(code: u16) -> Vec<u8> {
     [&b"\x88\x02"[..], &code.to_be_bytes()].concat()

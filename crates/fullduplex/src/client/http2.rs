@@ -262,7 +262,7 @@ impl Client {
             Ok(agreement) => {
                 let stream = NetStream::new(stream);
                 let opened = self.opened(stream, agreement, response, BytesMut::new())?;
-                Ok(Outcome::Opened(opened.0, opened.1))
+                Ok(Outcome::Opened(opened.0.multiplexed(), opened.1))
             }
             // What some say that have the setting and not the feature.
             Err(_) if response.status() == http::StatusCode::NOT_IMPLEMENTED => {

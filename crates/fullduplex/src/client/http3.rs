@@ -218,7 +218,8 @@ impl Client {
         match opening.check(response.status().as_u16(), Map(response.headers())) {
             Ok(agreement) => {
                 let stream = NetStream::new(stream);
-                Ok(self.opened(stream, agreement, response, BytesMut::new())?)
+                let opened = self.opened(stream, agreement, response, BytesMut::new())?;
+                Ok((opened.0.multiplexed(), opened.1))
             }
             Err(error) => {
                 let error = response::refused(error, &mut stream, response, BytesMut::new());

@@ -277,7 +277,17 @@ impl<S: Transport> Outlet<S> {
         self.schedule(&mut inner);
     }
 
-    /// The transport ended.
+    /// The peer ended its direction of the transport: what is queued still leaves.
+    pub(crate) fn end_reading(self: &Arc<Self>) {
+        let mut inner = self.lock();
+        inner.session.handle_read_end(self.driver.now());
+        self.write(&mut inner);
+        self.schedule(&mut inner);
+        // Those who wait for room wait in vain.
+        inner.wake_waiters();
+    }
+
+    /// Both directions of the transport ended.
     pub(crate) fn end(&self, cause: Cause) {
         let mut inner = self.lock();
         inner.session.handle_end(cause, self.driver.now());
@@ -296,8 +306,6 @@ impl<S: Transport> Outlet<S> {
         }
         match inner.session.transport() {
             _ if inner.broken.is_some() => Some(Cause::TransportError),
-            // §7.1.1: the server closes first, as soon as its Close has left.
-            Need::Finish if inner.shut_down => Some(Cause::TransportEnd),
             Need::Drop => Some(Cause::Dropped),
             _ => None,
         }

@@ -74,10 +74,17 @@ impl<S: Transport> Outlet<S> {
             let waker = inner.write_waker.get_or_insert_with(|| self.waker()).clone();
             polled = inner.poll_write(&mut Context::from_waker(&waker), sent);
         }
-        if let Poll::Ready(Err(error)) = polled {
-            inner.broken = Some(error.kind());
-            inner.wake_reader();
-            inner.wake_waiters();
+        match polled {
+            Poll::Ready(Err(error)) => {
+                inner.broken = Some(error.kind());
+                inner.wake_reader();
+                inner.wake_waiters();
+            }
+            Poll::Ready(Ok(())) if inner.is_finished() => {
+                inner.session.handle_end(Cause::TransportEnd, self.driver.now());
+                inner.wake_reader();
+            }
+            Poll::Ready(Ok(())) | Poll::Pending => {}
         }
         while inner.parked.is_some() && inner.unpark(self.low_water as usize) {
             // There is room again: what was published before anything else is sent.
@@ -147,6 +154,11 @@ impl<S: Transport> Inner<S> {
         !self.session.wants_write() && !self.unflushed
     }
 
+    /// Whether this end's direction has ended and nothing more is awaited of the peer's.
+    fn is_finished(&self) -> bool {
+        self.shut_down && self.session.transport() == Need::Finish
+    }
+
     /// Whether the transport's writing side is to be ended when all has left.
     fn wants_shutdown(&self) -> bool {
         matches!(self.session.transport(), Need::Finish | Need::Drain)
@@ -180,7 +192,10 @@ impl<S: Transport> Inner<S> {
             self.unflushed = false;
         }
         if self.wants_shutdown() && !self.shut_down {
-            ready!(Pin::new(&mut self.writer).poll_shutdown(cx))?;
+            // After the peer's direction has ended, a socket is about to be closed anyway.
+            if !(self.session.read_ended() && self.writer.ends_when_dropped()) {
+                ready!(Pin::new(&mut self.writer).poll_shutdown(cx))?;
+            }
             self.shut_down = true;
             self.wake_reader();
         }

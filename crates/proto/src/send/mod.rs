@@ -285,6 +285,12 @@ impl Sender {
         self.close_queued
     }
 
+    /// Whether the transport has taken the Close, and so all that was queued before it.
+    pub fn has_sent_close(&self) -> bool {
+        // Nothing but pings and pongs is queued after a Close.
+        self.close_queued && self.buffer.as_ref().is_none_or(|buffer| buffer.is_empty())
+    }
+
     /// Forgets the pings and pongs that wait: after the peer's Close none is owed (§5.5.2).
     pub fn drop_controls(&mut self) {
         if let Some(controls) = &mut self.controls {
@@ -300,7 +306,12 @@ impl Sender {
 
     /// Whether bytes wait for the transport, and it has taken none since this was last asked.
     pub(crate) fn is_stuck(&mut self) -> bool {
-        !core::mem::take(&mut self.moved) && self.wants_write()
+        !self.take_progress() && self.wants_write()
+    }
+
+    /// Whether the transport has taken bytes since this, or whether it is stuck, was last asked.
+    pub(crate) fn take_progress(&mut self) -> bool {
+        core::mem::take(&mut self.moved)
     }
 
     /// Whether there is anything for the transport.
@@ -314,7 +325,7 @@ impl Sender {
         if self.urgent().is_empty() {
             self.encode_controls();
         }
-        Outgoing { sender: self }
+        Outgoing::new(self)
     }
 
     /// Frames of pings and pongs.

@@ -8,6 +8,27 @@ use super::Sender;
 #[derive(Debug)]
 pub struct Outgoing<'a> {
     pub(super) sender: &'a mut Sender,
+    /// Set when the last byte of the Close frame leaves.
+    close_sent: Option<&'a mut bool>,
+}
+
+impl<'a> Outgoing<'a> {
+    pub(super) fn new(sender: &'a mut Sender) -> Self {
+        Self { sender, close_sent: None }
+    }
+
+    /// Has `close_sent` set when the last byte of the Close frame leaves.
+    pub(crate) fn noting_close(mut self, close_sent: Option<&'a mut bool>) -> Self {
+        self.close_sent = close_sent;
+        self
+    }
+
+    #[inline]
+    fn note_close(&mut self) {
+        if let Some(close_sent) = &mut self.close_sent {
+            **close_sent |= self.sender.has_sent_close();
+        }
+    }
 }
 
 impl Outgoing<'_> {
@@ -21,6 +42,7 @@ impl Outgoing<'_> {
     /// memory again.
     pub fn advance_with(&mut self, written: usize, spent: impl FnMut(Bytes)) {
         self.sender.advance(written, spent);
+        self.note_close();
     }
 }
 
@@ -50,6 +72,7 @@ impl Buf for Outgoing<'_> {
 
     fn advance(&mut self, written: usize) {
         self.sender.advance(written, drop);
+        self.note_close();
     }
 }
 
