@@ -52,6 +52,8 @@ pub mod server;
 mod split;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tls")]
+mod tls_stream;
 mod traffic;
 mod turn;
 mod uri;

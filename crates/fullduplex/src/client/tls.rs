@@ -26,6 +26,7 @@ use crate::retry::Failure;
 use crate::tls::{
     bad, certificate_problem, certificates, cipher_suite, private_key, read, version,
 };
+use crate::tls_stream::ClosingTlsStream;
 
 /// Whom a client trusts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -246,7 +247,7 @@ impl Tls {
             alpn: protocol.as_deref(),
             certificate: certificates.first().map(|der| &**der),
         });
-        Ok(Reached { stream: NetStream::new(tls), protocol, unshown })
+        Ok(Reached { stream: NetStream::new(ClosingTlsStream::new(tls)), protocol, unshown })
     }
 }
 

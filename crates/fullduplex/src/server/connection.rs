@@ -28,6 +28,8 @@ use crate::deadline::{Deadline, within};
 use crate::error::{Error, ErrorKind};
 use crate::net_stream::NetStream;
 use crate::rewind::Rewind;
+#[cfg(feature = "tls")]
+use crate::tls_stream::ClosingTlsStream;
 
 /// Looks at a request before the handler does.
 pub(crate) type Authenticate = Arc<
@@ -124,7 +126,7 @@ async fn begin(
     #[cfg(feature = "tls")]
     if let Some(tls) = &context.tls {
         let (secured, info) = deadline.bound(Box::pin(tls.accept(stream))).await??;
-        stream = NetStream::new(secured);
+        stream = NetStream::new(ClosingTlsStream::new(secured));
         remote.secure = true;
         remote.tls = Some(Arc::new(info));
     }
