@@ -114,9 +114,11 @@ impl<S: Transport> Incoming<S> {
         cx: &mut Context<'_>,
         outlet: &Arc<Outlet<S>>,
     ) -> Poll<Ended<Message>> {
-        let plain = !self.skipping && !self.in_pieces && !self.inflates();
-        if plain && let Some(message) = self.input.next_whole(&mut self.receiver, &self.assembler) {
-            return Poll::Ready(Some(self.whole(message, outlet)));
+        if !self.skipping && !self.in_pieces && !self.inflates() {
+            ready!(turn::poll_message(cx));
+            if let Some(message) = self.input.next_whole(&mut self.receiver, &self.assembler) {
+                return Poll::Ready(Some(self.whole(message, outlet)));
+            }
         }
         self.poll_any(cx, outlet)
     }
@@ -201,10 +203,12 @@ impl<S: Transport> Incoming<S> {
         }
     }
 
-    /// Where messages are compressed, much can be made of what was read long ago.
+    /// Looks at the task's turn before it makes more of what was read, perhaps long ago: the
+    /// application may have spent the turn on the last message. Where messages are compressed,
+    /// there is more to be made of it.
     #[inline]
     fn poll_turn(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.inflates() { turn::poll_turn(cx) } else { Poll::Ready(()) }
+        if self.inflates() { turn::poll_turn(cx) } else { turn::poll_message(cx) }
     }
 
     #[inline]

@@ -1,23 +1,77 @@
 //! Leaving others on the thread their turn.
+//!
+//! tokio gives a task 128 steps, of which each operation on a socket, timer or channel takes
+//! one. What a task does without any of these is charged here: bytes that were read, inflated
+//! or compressed, and messages that are received, sent and delivered. Whoever can wait looks
+//! whether steps are left before it does more.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use tokio::task::coop;
 
-/// Has what a read brought count for more than the one call, as it may be thousands of messages
-/// or frames. A task has 128 steps in its turn; each `step` bytes are one of them.
+/// The steps of a turn.
+const TURN: usize = 128;
+
+/// Small pieces of work, of which so many are one step. Each takes some 100 ns.
+const SMALL: usize = 64;
+
+/// So many bytes that are delivered are a small piece of work: 1 MiB is a turn, as it is of
+/// bytes that are read.
+pub(crate) const DELIVERED: usize = 128;
+
+/// The small pieces of work of a message that may be compressed, however short: one step.
+pub(crate) const COMPRESSION: usize = SMALL;
+
+/// So many bytes that may be compressed are a small piece of work: 64 KiB are a turn.
+pub(crate) const COMPRESSED: usize = 8;
+
+thread_local! {
+    /// Small pieces of work that are not a step yet, of whichever task of the thread.
+    static CHARGED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Spends a step of the turn for each `step` bytes that a read brought, as they may be thousands
+/// of messages or frames.
 pub(crate) fn spend(cx: &mut Context<'_>, bytes: usize, step: usize) {
-    for _ in 0..bytes / step {
+    for _ in 0..(bytes / step).min(TURN) {
+        if !coop::has_budget_remaining() {
+            return;
+        }
         let Poll::Ready(turn) = coop::poll_proceed(cx) else { return };
         turn.made_progress();
     }
 }
 
+/// Charges small pieces of work to the task that runs, which may have to wait for its next turn
+/// before it does more.
+#[inline]
+pub(crate) fn charge(work: usize) {
+    let charged = CHARGED.get().saturating_add(work);
+    if charged < SMALL { CHARGED.set(charged) } else { charge_steps(charged) }
+}
+
+#[cold]
+fn charge_steps(charged: usize) {
+    CHARGED.set(charged % SMALL);
+    spend(&mut Context::from_waker(Waker::noop()), charged, SMALL);
+}
+
 /// Waits for the task's next turn, if this one is spent: before work that asks for no I/O.
 pub(crate) fn poll_turn(cx: &mut Context<'_>) -> Poll<()> {
     coop::poll_proceed(cx).map(|turn| turn.made_progress())
+}
+
+/// Waits for the task's next turn, if this one is spent, and charges one message to it.
+#[inline]
+pub(crate) fn poll_message(cx: &mut Context<'_>) -> Poll<()> {
+    if !coop::has_budget_remaining() {
+        return poll_turn(cx);
+    }
+    charge(1);
+    Poll::Ready(())
 }
 
 /// Does what has an end, however much of the task's budget is left: tokio's would refuse the

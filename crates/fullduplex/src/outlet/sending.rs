@@ -25,9 +25,6 @@ impl Parcel {
     }
 }
 
-/// So many bytes that may be compressed are a step of a task's turn, which ends after 64 KiB.
-const COMPRESSED: usize = 512;
-
 /// When what is queued is to leave.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leave {
@@ -47,11 +44,20 @@ impl<S: Transport> Outlet<S> {
         parcel: &mut Option<Parcel>,
         leave: Leave,
     ) -> Result<(), SendError> {
+        turn::charge(1);
+        if self.compresses {
+            turn::charge(Self::compression_work(parcel.as_ref()));
+        }
         let mut inner = self.lock();
         self.send_locked(&mut inner, parcel, leave)?;
         drop(inner);
         *parcel = None;
         Ok(())
+    }
+
+    /// The small pieces of work that compressing a message counts for in a task's turn.
+    fn compression_work(parcel: Option<&Parcel>) -> usize {
+        turn::COMPRESSION + parcel.map_or(0, Parcel::len) / turn::COMPRESSED
     }
 
     /// What it succeeds with is to be taken out of `parcel` then, which needs no lock. (A
@@ -102,9 +108,9 @@ impl<S: Transport> Outlet<S> {
         parcel: &mut Option<Parcel>,
         leave: Leave,
     ) -> Poll<Result<(), Error>> {
+        ready!(turn::poll_message(cx));
         if self.compresses {
-            ready!(turn::poll_turn(cx));
-            turn::spend(cx, parcel.as_ref().map_or(0, Parcel::len), COMPRESSED);
+            turn::charge(Self::compression_work(parcel.as_ref()));
         }
         let mut inner = self.lock();
         loop {
