@@ -191,7 +191,7 @@ async def nodes_certificates_are_judged_the_same():
 @check
 async def node_wants_a_certificate():
     wants = {"requestCert": True, "rejectUnauthorized": True, "ca": CA.cert_pem.bytes().decode()}
-    for version, says in [("TLSv1.2", "certificate of the client"), ("TLSv1.3", "CertificateRequired")]:
+    for version, says in [("TLSv1.2", "certificate of the client"), ("TLSv1.3", "certificate_required")]:
         async with node("", maxVersion=version, **wants) as port:
             await refused(f"wss://localhost:{port}/", says)
 

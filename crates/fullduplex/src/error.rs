@@ -51,6 +51,8 @@ struct Inner {
     /// What happened, where the category does not say enough for [`Error::is_retryable`].
     failure: Option<Failure>,
     source: Option<Box<dyn StdError + Send + Sync>>,
+    /// Whether the message says already what the source is.
+    is_said: bool,
 }
 
 impl Error {
@@ -63,10 +65,16 @@ impl Error {
             response: None,
             failure: None,
             source: None,
+            is_said: false,
         }))
     }
 
+    /// What is behind it, in its own words or, where those are a library's, in ours.
     pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        if let Some(words) = crate::words::of(&source) {
+            self = self.with_words(&words);
+            self.0.is_said = true;
+        }
         self.0.source = Some(Box::new(source));
         self
     }
@@ -185,8 +193,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
         match &self.0.source {
-            Some(source) => write!(f, ": {source}"),
-            None => Ok(()),
+            Some(source) if !self.0.is_said => write!(f, ": {source}"),
+            _ => Ok(()),
         }
     }
 }
@@ -199,8 +207,9 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        // Its text is already in ours, so the chain goes on behind it.
-        self.0.source.as_deref().and_then(StdError::source)
+        let source = self.0.source.as_deref()?;
+        // Where its text is in ours word for word, the chain goes on behind it.
+        if self.0.is_said { Some(source) } else { source.source() }
     }
 }
 

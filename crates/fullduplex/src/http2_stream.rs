@@ -30,10 +30,13 @@ impl<C> Http2Stream<C> {
 }
 
 pub(crate) fn io_error(error: h2::Error) -> io::Error {
-    if error.is_io() {
-        return error.into_io().unwrap_or_else(|| io::ErrorKind::ConnectionReset.into());
-    }
-    io::Error::new(io::ErrorKind::ConnectionReset, error)
+    let kind = match error.get_io().map(io::Error::kind) {
+        // The transport ended below the streams, which h2 calls a broken pipe.
+        Some(io::ErrorKind::BrokenPipe) => io::ErrorKind::UnexpectedEof,
+        Some(kind) => kind,
+        None => io::ErrorKind::ConnectionReset,
+    };
+    io::Error::new(kind, error)
 }
 
 impl<C: Unpin> AsyncRead for Http2Stream<C> {

@@ -58,6 +58,7 @@ mod traffic;
 mod turn;
 mod uri;
 mod websocket;
+mod words;
 
 pub use byte_stream::ByteStream;
 pub use client::{Client, ClientBuilder, connect};

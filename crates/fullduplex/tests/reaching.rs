@@ -274,7 +274,7 @@ async fn faults_inside_the_tls_handshake() {
         ("\x16\x03\x03\x00\x7a\x02\x00", true, ErrorKind::Io, "inside the TLS handshake"),
         ("HTTP/1.1 400 Bad Request\r\n\r\n", false, ErrorKind::Tls, "does not speak TLS"),
         // An alert: no common version.
-        ("\x15\x03\x03\x00\x02\x02\x46", false, ErrorKind::Tls, "ProtocolVersion"),
+        ("\x15\x03\x03\x00\x02\x02\x46", false, ErrorKind::Tls, "protocol_version"),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("wss://{}/", listener.local_addr().unwrap());

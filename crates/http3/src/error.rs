@@ -83,7 +83,7 @@ impl From<ConnectionError> for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connection(error) => error.fmt(f),
+            Self::Connection(error) => fmt_connection(error, f),
             Self::Closed(code, words) if words.is_empty() => {
                 write!(f, "the peer closed the connection with {code}")
             }
@@ -102,6 +102,42 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// Why a QUIC connection ended, where the peer's HTTP/3 did not end it.
+fn fmt_connection(error: &ConnectionError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let (whose, code, reason) = match error {
+        ConnectionError::VersionMismatch => {
+            return f.write_str("the peer speaks no version of QUIC that this end does");
+        }
+        ConnectionError::Reset => {
+            return f.write_str("the peer has lost the connection (reset, RFC 9000 §10.3)");
+        }
+        ConnectionError::TimedOut => {
+            let why = "nothing came from the peer for QUIC's idle timeout (RFC 9000 §10.1)";
+            return f.write_str(why);
+        }
+        ConnectionError::LocallyClosed => return f.write_str("this end closed the connection"),
+        ConnectionError::CidsExhausted => return f.write_str("no connection IDs are left"),
+        ConnectionError::ApplicationClosed(close) => {
+            let reason = String::from_utf8_lossy(&close.reason);
+            return write!(f, "the peer closed the connection with {}: {reason}", close.error_code);
+        }
+        ConnectionError::ConnectionClosed(close) => {
+            ("the peer", close.error_code, String::from_utf8_lossy(&close.reason))
+        }
+        ConnectionError::TransportError(error) => {
+            ("this end", error.code, error.reason.as_str().into())
+        }
+    };
+    write!(f, "{whose} ended the QUIC connection with ")?;
+    match u64::from(code) {
+        // The alert of TLS (RFC 9001 §4.8).
+        code @ 0x100..0x200 => write!(f, "the TLS alert {}", code - 0x100)?,
+        0..=0x10 => write!(f, "{code:?} (RFC 9000 §20.1)")?,
+        code => write!(f, "the error code {code:#x}")?,
+    }
+    if reason.is_empty() { Ok(()) } else { write!(f, ": {reason}") }
+}
 
 /// For the transport that a stream is.
 impl From<Error> for io::Error {

@@ -16,7 +16,7 @@ use rustls::{
 
 use super::tls::{alert_error, in_words, server_name};
 use crate::error::{Error, ErrorKind};
-use crate::tls::bad;
+use crate::tls::{alert_name, bad};
 
 /// TLS as a client does it inside QUIC.
 #[derive(Clone)]
@@ -66,9 +66,12 @@ impl QuicTls {
     pub(super) fn explain(&self, host: &str, error: &ConnectionError) -> Option<Error> {
         match error {
             ConnectionError::TransportError(error) => {
-                alert(error.code.into())?;
+                let alert = alert(error.code.into())?;
                 let noted = self.noting.as_ref().and_then(|noting| noting.of(host));
-                let why = noted.as_ref().and_then(in_words).unwrap_or_else(|| error.reason.clone());
+                let why = match &noted {
+                    Some(noted) => in_words(noted).unwrap_or_else(|| crate::tls::in_words(noted)),
+                    None => format!("this end ended it with the alert {}", alert_name(alert)),
+                };
                 Some(Error::new(ErrorKind::Tls, format!("TLS with {host}: {why}")))
             }
             ConnectionError::ConnectionClosed(close) => {

@@ -24,7 +24,7 @@ use crate::error::{Error, ErrorKind};
 use crate::net_stream::NetStream;
 use crate::retry::Failure;
 use crate::tls::{
-    bad, certificate_problem, certificates, cipher_suite, private_key, read, version,
+    alert_name, bad, certificate_problem, certificates, cipher_suite, private_key, read, version,
 };
 use crate::tls_stream::ClosingTlsStream;
 
@@ -327,7 +327,7 @@ fn alert_in_words(alert: AlertDescription) -> String {
         A::NoApplicationProtocol => ": it does not speak the version of HTTP (ALPN)",
         _ => "",
     };
-    format!("the server ended it with the alert {alert:?}{means}")
+    format!("the server ended it with the alert {}{means}", alert_name(alert))
 }
 
 /// Takes every certificate. The signatures of the handshake are checked all the same.

@@ -12,7 +12,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::TlsConfig;
 use crate::error::{Error, ErrorKind};
-use crate::tls::{certificate_problem, cipher_suite, version};
+use crate::tls::{alert_name, certificate_problem, cipher_suite, version};
 
 /// What a handler may want to know of a TLS connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,7 +134,7 @@ fn nothing_in_common(what: &PeerIncompatible) -> String {
         P::NoSignatureSchemesInCommon
         | P::NoCertificateRequestSignatureSchemesInCommon
         | P::SignatureAlgorithmsExtensionRequired => "kind of signature",
-        other => return format!("it can't do what is needed: {other:?}"),
+        _ => return "it can't do what is needed here".into(),
     };
     format!("we have no {what} in common")
 }
@@ -142,13 +142,14 @@ fn nothing_in_common(what: &PeerIncompatible) -> String {
 /// An alert's meaning (RFC 8446 §6).
 fn alert_words(alert: AlertDescription) -> String {
     use AlertDescription as A;
+    let name = alert_name(alert);
     match alert {
         A::BadCertificate
         | A::UnsupportedCertificate
         | A::CertificateRevoked
         | A::CertificateExpired
         | A::CertificateUnknown
-        | A::UnknownCA => format!("it refused our certificate with the alert {alert:?}"),
-        _ => format!("it ended the handshake with the alert {alert:?}"),
+        | A::UnknownCA => format!("it refused our certificate with the alert {name}"),
+        _ => format!("it ended the handshake with the alert {name}"),
     }
 }

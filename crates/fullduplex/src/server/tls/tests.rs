@@ -188,7 +188,8 @@ async fn the_certificate_is_chosen_by_name() {
         let expected = is_name.then(|| asked.to_ascii_lowercase());
         assert_eq!(accepted.unwrap().1.server_name, expected);
     }
-    for (asked, why) in [("unknown.example", "BadCertificate"), ("z.y.b.example", "BadCertificate")]
+    for (asked, why) in
+        [("unknown.example", "bad_certificate"), ("z.y.b.example", "bad_certificate")]
     {
         let error = refused(&tls, client(&ca, None, &[]), asked).await;
         assert!(error.contains("refused our certificate") && error.contains(why), "{error}");
@@ -386,7 +387,7 @@ async fn failures_have_words() {
     let (ca, strangers) = (Authority::new(), Authority::new());
     let tls = serving(&[&ca.sign(&["a.example"])]);
     let error = refused(&tls, client(&strangers, None, &[]), "a.example").await;
-    assert!(error.contains("it refused our certificate with the alert UnknownCA"), "{error}");
+    assert!(error.contains("it refused our certificate with the alert unknown_ca"), "{error}");
 
     let new_only = TlsConfig::from_rustls(tls.quic().unwrap());
     let old = client_of(&ca, None, &[], &[&version::TLS12]);
