@@ -36,7 +36,7 @@ fn serve_folder(name: &str) -> Served {
     symlink("sub", root.join("inside")).unwrap();
     symlink("round", root.join("round")).unwrap();
     assert!(Command::new("mkfifo").arg(root.join("pipe")).status().unwrap().success());
-    serve(&["--root", root.to_str().unwrap()])
+    serve(&["--root", root.to_str().unwrap(), "--host", "evil.example"])
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn the_largest_values_serve() {
 }
 
 #[test]
-fn own_pages_connect_by_whatever_name() {
+fn own_pages_connect_by_names_of_this_machine() {
     let origin = |origin: &str| format!("Origin: {origin}\r\n");
     for (options, listed) in [(&[][..], "403"), (&["--origin", "https://a.example"], "101")] {
         let server = serve(options);
@@ -89,8 +89,9 @@ fn own_pages_connect_by_whatever_name() {
             ("localhost:9001", "http://localhost:9001", "101"),
             // Through a port that is forwarded, or a proxy that takes TLS off.
             ("localhost:8080", "http://localhost:8080", "101"),
-            ("machine.local:9001", "http://machine.local:9001", "101"),
-            ("chat.example", "https://chat.example", "101"),
+            // Names that nobody gave to this server.
+            ("machine.local:9001", "http://machine.local:9001", "421"),
+            ("chat.example", "https://chat.example", "421"),
             ("localhost:9001", "http://localhost:8080", "403"),
             ("localhost:9001", "https://evil.example", "403"),
             ("localhost:9001", "https://a.example", listed),
@@ -105,6 +106,36 @@ fn own_pages_connect_by_whatever_name() {
     assert_eq!(server.status("/echo", "evil.example:9001", &evil), "421");
     assert_eq!(server.status("/echo", "b.example", &origin("https://a.example")), "101");
     assert_eq!(server.status("/echo", "b.example", &origin("https://b.example")), "101");
+}
+
+/// DNS rebinding: a page whose name was pointed at this machine asks for its own host.
+#[test]
+fn host_that_nobody_named_is_refused_on_loopback() {
+    let page = |server: &Served, host: &str| {
+        let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        server.ask(head.as_bytes())
+    };
+    let server = serve(&["--h2", "--metrics=127.0.0.1:0"]);
+    for host in ["evil.example:9001", "evil.example", "localhost.evil.example", "machine"] {
+        let answer = page(&server, host);
+        assert!(answer.starts_with("HTTP/1.1 421 ") && answer.contains("--host"), "{answer}");
+        let origin = format!("Origin: http://{host}\r\n");
+        assert_eq!(server.status("/echo", host, &origin), "421", "{host}");
+    }
+    for host in ["127.0.0.1", "127.0.0.1:9001", "192.0.2.1", "[::1]:1", "localhost", "a.localhost"]
+    {
+        assert!(page(&server, host).starts_with("HTTP/1.1 200 "), "{host}");
+        assert_eq!(server.status("/echo", host, ""), "101", "{host}");
+    }
+    let trusting = ["--trusted-proxies", "127.0.0.1", "--forwarded", "forwarded"];
+    for options in [&["--host", "evil.example"][..], &["--any-origin"], &trusting] {
+        let server = serve(options);
+        assert!(page(&server, "evil.example:9001").starts_with("HTTP/1.1 200 "), "{options:?}");
+        assert_eq!(server.status("/echo", "evil.example:9001", ""), "101", "{options:?}");
+    }
+    // Who listens elsewhere too is reached by names that are not known here.
+    let server = serve(&["--listen", "0.0.0.0:0"]);
+    assert_eq!(server.status("/echo", "evil.example:9001", ""), "101");
 }
 
 /// The limit on open files of a server, where the system tells.

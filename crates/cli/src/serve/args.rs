@@ -89,9 +89,11 @@ pub(crate) struct Args {
     /// Let any web page connect
     #[arg(long, conflicts_with = "origin", help_heading = "Who may connect")]
     pub(super) any_origin: bool,
-    /// Answer requests for this host, IP addresses and localhost alone (may be repeated).
-    /// Without it any name will do, also one that a stranger has pointed at this server, whose
-    /// pages then pass for its own (DNS rebinding)
+    /// Answer requests for this host, IP addresses and localhost only (may be repeated).
+    /// Without it, a server that listens on loopback addresses only answers for IP addresses and
+    /// localhost, unless there is --trusted-proxies or --any-origin; any other answers for any
+    /// name, also one that a stranger has pointed at it, whose pages then pass for its own (DNS
+    /// rebinding)
     #[arg(long, value_name = "NAME[:PORT]", value_parser = host, help_heading = "Who may connect")]
     pub(super) host: Vec<String>,
     /// Believe these proxies on who their clients are: addresses, networks such as

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use fullduplex::server::{Handshake, Server, ServerConfig, ServerHandle, SlotLimits};
+use fullduplex::server::{Handshake, HostPolicy, Server, ServerConfig, ServerHandle, SlotLimits};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
 use metrics::with_local_recorder;
@@ -31,10 +31,10 @@ impl Figures {
     }
 
     /// Serves them on a port of their own, and gives where that is.
-    pub(super) fn serve(self, address: SocketAddr) -> Result<Address, String> {
+    pub(super) fn serve(self, address: SocketAddr, hosts: HostPolicy) -> Result<Address, String> {
         let mut bound = Address::Tcp(address).bind(&mut Passed::default())?;
         let bound = bound.pop().ok_or("--metrics: no listener")?;
-        let mut config = ServerConfig::default();
+        let mut config = ServerConfig { hosts, ..ServerConfig::default() };
         config.limits.connections = SlotLimits { total: Some(READERS), per_address: None };
         let server = Server::from_listener(bound.listener).config(config);
         let server = server.service(Pages::of_figures(self));

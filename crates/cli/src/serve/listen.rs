@@ -65,6 +65,12 @@ impl Address {
 }
 
 impl Address {
+    /// Whether only programs of this machine reach it, web pages in a browser among them. A Unix
+    /// socket is out of reach for those.
+    pub(super) fn is_loopback(&self) -> bool {
+        matches!(self, Self::Tcp(address) if address.ip().to_canonical().is_loopback())
+    }
+
     /// Whether the port is one of those that many systems keep for root.
     fn is_privileged(&self) -> bool {
         matches!(self, Self::Tcp(address) if (1..1024).contains(&address.port()))

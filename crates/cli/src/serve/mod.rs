@@ -70,7 +70,8 @@ async fn serve(args: &Args, mut passed: Passed) -> Result<End, String> {
     let addresses: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
     let tls = Tls::of(args, &addresses)?;
     let room = open_files::make_room(args.max_connections.unwrap_or(open_files::CONNECTIONS));
-    let config = args.server_config(room.connections).map_err(|error| error.to_string())?;
+    let config =
+        args.server_config(room.connections, &addresses).map_err(|error| error.to_string())?;
     let signals = Signals::new()?;
 
     // The files of sockets are taken away at the end.
@@ -89,7 +90,11 @@ async fn serve(args: &Args, mut passed: Passed) -> Result<End, String> {
     if let Some(own) = args.metrics {
         let figures = Figures(handle.clone());
         match own {
-            Metrics::At(address) => figures_at = Some(figures.serve(address)?),
+            Metrics::At(address) => {
+                let hosts = args.hosts(Address::Tcp(address).is_loopback());
+                let hosts = hosts.map_err(|error| error.to_string())?;
+                figures_at = Some(figures.serve(address, hosts)?);
+            }
             Metrics::Here => pages = pages.with_figures(figures),
         }
     }

@@ -6,19 +6,26 @@ use fullduplex::server::{
 };
 
 use super::args::{Args, Forwarded};
+use super::listen::Address;
+
+/// What a client is told whose host is not answered because nobody named it.
+const ADVICE: &str =
+    "on loopback addresses, fdx serve answers for other names than localhost with --host NAME";
 
 impl Args {
-    /// What differs from the library's defaults, with so many connections in all, where `None`
-    /// is any number.
-    pub(super) fn server_config(&self, connections: Option<u32>) -> Result<ServerConfig, Error> {
+    /// What differs from the library's defaults on these addresses, with this many connections in
+    /// total, where `None` is any number.
+    pub(super) fn server_config(
+        &self,
+        connections: Option<u32>,
+        listening: &[Address],
+    ) -> Result<ServerConfig, Error> {
         let mut config = ServerConfig::default();
         config.websocket.limits.max_message_size = Some(self.max_message_size);
         config.websocket.deflate = self.deflate.and_then(|setting| setting.0);
         config.protocols.clone_from(&self.subprotocol);
         config.origin = self.origins()?;
-        if !self.host.is_empty() {
-            config.hosts = HostPolicy::list_or_local(self.host.iter().map(String::as_str))?;
-        }
+        config.hosts = self.hosts(listening.iter().all(Address::is_loopback))?;
         config.forwarding = self.forwarding();
         config.handshake.handshake_timeout = self.handshake_timeout;
         let per_address = self.max_per_address.unwrap_or_else(|| share(connections));
@@ -28,6 +35,18 @@ impl Args {
         };
         config.http2 = self.h2;
         Ok(config)
+    }
+
+    /// The hosts that are answered. A server that only this machine reaches has no names but
+    /// those that it is told, so that a page whose name was pointed at it (DNS rebinding) doesn't
+    /// pass for its own; unless a proxy passes its names on, or any page may connect anyway.
+    pub(super) fn hosts(&self, is_loopback: bool) -> Result<HostPolicy, Error> {
+        if !self.host.is_empty() {
+            return HostPolicy::list_or_local(self.host.iter().map(String::as_str));
+        }
+        let is_open = self.trusted_proxies.is_some() || self.any_origin;
+        let local = HostPolicy::Local { advice: ADVICE.into() };
+        Ok(if is_loopback && !is_open { local } else { HostPolicy::Any })
     }
 
     /// Whether connections are encrypted.

@@ -21,7 +21,8 @@ pub struct ServerConfig {
     pub protocols: Vec<String>,
     /// Which web pages may connect. Default: those of the same host.
     pub origin: OriginPolicy,
-    /// For which hosts requests are answered. Default: for any.
+    /// For which hosts requests are answered. Default: for any, which on loopback addresses is
+    /// open to DNS rebinding: see [`HostPolicy`].
     pub hosts: HostPolicy,
     /// Whether proxies say in front of a connection whose it is. Default: they don't.
     pub proxy_protocol: ProxyProtocol,

@@ -1,5 +1,6 @@
 //! Which hosts a server answers for.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -28,7 +29,12 @@ use crate::error::{Error, ErrorKind};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HostPolicy {
-    /// Any, also none. For a server that the whole internet may reach by any name. Default.
+    /// Any, also none. For a server that the whole internet may reach by any name, or behind a
+    /// proxy that checks names. Default, as proxies on the same machine pass their hosts on.
+    ///
+    /// A server that listens on loopback addresses without a proxy in front of it is open to DNS
+    /// rebinding with this: set [`Local`](Self::Local), or
+    /// [`list_or_local`](Self::list_or_local) with its names.
     #[default]
     Any,
     /// These alone. IP addresses and `localhost` must be listed as other hosts.
@@ -36,6 +42,12 @@ pub enum HostPolicy {
     /// These, and what nobody else can point at this server: IP addresses, as no name is
     /// looked up for them, `localhost` and what ends in `.localhost` (RFC 6761 §6.3).
     ListOrLocal(Vec<HostRule>),
+    /// As [`ListOrLocal`](Self::ListOrLocal) without a list. What a client is told names the
+    /// setting that would let it in.
+    Local {
+        /// Which setting that is, such as an option of the program.
+        advice: Cow<'static, str>,
+    },
 }
 
 impl HostPolicy {
@@ -54,8 +66,9 @@ impl HostPolicy {
     pub fn check(&self, host: Option<&str>, secure: bool) -> Result<(), HostRefused> {
         let (rules, local) = match self {
             Self::Any => return Ok(()),
-            Self::List(rules) => (rules, false),
-            Self::ListOrLocal(rules) => (rules, true),
+            Self::List(rules) => (&rules[..], false),
+            Self::ListOrLocal(rules) => (&rules[..], true),
+            Self::Local { .. } => (&[][..], true),
         };
         let Some(host) = host else { return Err(HostRefused::Missing) };
         let shown = || host.chars().take(256).collect::<String>().escape_debug().to_string();
@@ -68,6 +81,8 @@ impl HostPolicy {
         let passes = |rule: &HostRule| rule.host == name && rule.port.is_none_or(|p| p == port);
         if rules.iter().any(passes) || local && is_local() {
             Ok(())
+        } else if let Self::Local { advice } = self {
+            Err(HostRefused::NotLocal { host: shown(), advice: advice.clone() })
         } else {
             Err(HostRefused::NotServed(shown()))
         }
@@ -104,6 +119,13 @@ pub enum HostRefused {
     Malformed(String),
     /// It is not in the list.
     NotServed(String),
+    /// It is neither an IP address nor `localhost`.
+    NotLocal {
+        /// The host.
+        host: String,
+        /// The setting that would let it in.
+        advice: Cow<'static, str>,
+    },
 }
 
 impl HostRefused {
@@ -112,7 +134,7 @@ impl HostRefused {
     pub fn status(&self) -> u16 {
         match self {
             Self::Missing | Self::Malformed(_) => 400,
-            Self::NotServed(_) => 421,
+            Self::NotServed(_) | Self::NotLocal { .. } => 421,
         }
     }
 }
@@ -123,6 +145,9 @@ impl fmt::Display for HostRefused {
             Self::Missing => f.write_str("the request names no host (RFC 9112 §3.2)"),
             Self::Malformed(host) => write!(f, "{host} is no host (RFC 9112 §3.2)"),
             Self::NotServed(host) => write!(f, "{host} is not served here (RFC 9110 §7.4)"),
+            Self::NotLocal { host, advice } => {
+                write!(f, "{host} is not served here (RFC 9110 §7.4): {advice}")
+            }
         }
     }
 }
