@@ -16,7 +16,7 @@ use fullduplex::{Client, ClientBuilder, DeflateConfig};
 use fullduplex_axum::{
     CloseCode, WebSocket, WebSocketUpgrade, WebSocketUpgradeRejection, fullduplex,
 };
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -53,6 +53,23 @@ async fn raw(address: SocketAddr, request: &str) -> String {
     let mut answer = Vec::new();
     socket.read_to_end(&mut answer).await.unwrap();
     String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// RFC 9113 §8.2.3: also for the extractors behind ours.
+#[tokio::test]
+async fn cookies_are_in_one_field() {
+    async fn handler(upgrade: WebSocketUpgrade, headers: HeaderMap) -> Response {
+        let cookies = headers.get_all("cookie").iter().map(|all| all.to_str().unwrap().to_owned());
+        let cookies: Vec<_> = cookies.collect();
+        upgrade.on_upgrade(async move |mut websocket| {
+            websocket.send(cookies.join(" | ")).await.unwrap();
+        })
+    }
+    let address = start(Router::new().route("/", any(handler))).await;
+    let client = client(Version::Http2).header("cookie", "a=1").header("cookie", "b=2");
+    let client = client.build().unwrap();
+    let (mut websocket, _) = client.connect(&format!("ws://{address}/")).await.unwrap();
+    assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some("a=1; b=2"));
 }
 
 #[tokio::test]

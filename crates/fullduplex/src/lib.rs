@@ -33,6 +33,8 @@ pub mod client;
 mod deadline;
 mod driver;
 mod error;
+#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+mod fields;
 pub mod group;
 mod guard;
 mod halves;

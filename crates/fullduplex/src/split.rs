@@ -75,6 +75,10 @@ pub(crate) fn new<S: Transport>(
 ) -> (SendHalf<S>, ReceiveHalf<S>) {
     let (reader, writer) = halves::split(stream);
     let outlet = Outlet::new(session, writer, low_water);
+    if !leftover.is_empty() {
+        // The transport carried it too, behind the handshake.
+        outlet.note_received(leftover.len());
+    }
     let incoming = Some(Box::new(Incoming::new(reader, receiver, leftover)));
     (SendHalf { outlet: outlet.clone() }, ReceiveHalf { incoming, outlet })
 }

@@ -231,10 +231,9 @@ impl FrameReader {
             },
             FrameType::HEADERS => match phase {
                 Phase::First => gather(kind, length, self.max_headers),
-                // Trailers, which nobody here asks for.
                 Phase::Body => {
                     self.phase = Phase::Trailers;
-                    Ok(skip(length))
+                    gather(kind, length, self.max_headers)
                 }
                 Phase::Tunnel => unexpected("HEADERS within a tunnel (RFC 9114 §4.4)"),
                 Phase::Trailers => unexpected("HEADERS behind trailers (RFC 9114 §4.1)"),

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use http::header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION, SET_COOKIE};
+use http::header::{
+    AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL, SET_COOKIE,
+};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
@@ -73,6 +75,13 @@ pub fn response_fields(response: &Response<()>) -> Result<Vec<Field<'_>>, Error>
     Ok(fields)
 }
 
+/// The fields of a trailer section.
+pub fn trailer_fields(trailers: &HeaderMap) -> Result<Vec<Field<'_>>, Error> {
+    let mut fields = Vec::new();
+    append(trailers, &mut fields)?;
+    Ok(fields)
+}
+
 fn pseudo<'a>(name: &'static str, value: &'a str) -> Field<'a> {
     let (name, value) = (name.as_bytes().into(), value.as_bytes().into());
     Field { name, value, is_sensitive: false }
@@ -106,9 +115,12 @@ fn forbidden(name: &HeaderName, value: &HeaderValue) -> Option<&'static str> {
     })
 }
 
-/// What no table is to keep (RFC 9204 §7.1.3).
+/// What no table is to keep (RFC 9204 §7.1.3). Some clients send a token as a subprotocol.
 fn is_secret(name: &HeaderName) -> bool {
-    matches!(*name, AUTHORIZATION | PROXY_AUTHORIZATION | COOKIE | SET_COOKIE)
+    matches!(
+        *name,
+        AUTHORIZATION | PROXY_AUTHORIZATION | COOKIE | SET_COOKIE | SEC_WEBSOCKET_PROTOCOL
+    )
 }
 
 /// A malformed message ends its stream (§4.1.2).
@@ -293,6 +305,14 @@ pub fn read_response(fields: &[Field<'_>]) -> Result<Response<()>, Fault> {
     *response.version_mut() = http::Version::HTTP_3;
     *response.headers_mut() = headers;
     Ok(response)
+}
+
+/// Reads a trailer section.
+pub fn read_trailers(fields: &[Field<'_>]) -> Result<HeaderMap, Fault> {
+    if fields.iter().any(|field| field.name.first() == Some(&b':')) {
+        return Err(malformed("a pseudo-header field in a trailer section (RFC 9114 §4.3)"));
+    }
+    sort(fields).map(|(_, trailers)| trailers)
 }
 
 #[cfg(test)]

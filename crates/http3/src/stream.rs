@@ -33,7 +33,7 @@ const LINGER: Duration = Duration::from_secs(3);
 /// What is read and written is the content, in DATA frames on the wire. The peer's end of
 /// the stream is the end of what is read, as the FIN of TCP is; a reset is an error of the
 /// kind [`ConnectionReset`](io::ErrorKind::ConnectionReset). Shutting down ends the sending
-/// side. Trailers are ignored.
+/// side. The fields behind the content, if there are any, are its [`trailers`](Self::trailers).
 ///
 /// Nothing is buffered but the last chunk read and the last one written: whoever doesn't read
 /// stops the peer, by the flow control of QUIC.
@@ -58,6 +58,8 @@ pub struct Stream {
     is_ended: bool,
     sending: Sending,
     failed: Option<Error>,
+    /// The trailer section, boxed as most messages have none.
+    trailers: Option<Box<HeaderMap>>,
     handle: Arc<Handle>,
     /// What the stream is reset with if it is dropped.
     pub(crate) dropped: Code,
@@ -91,6 +93,7 @@ impl Stream {
             is_ended: false,
             sending: Sending::Open,
             failed: None,
+            trailers: None,
             handle,
             dropped: Code::REQUEST_CANCELLED,
         }
@@ -119,6 +122,29 @@ impl Stream {
         let fields = message::response_fields(response)?;
         self.queue_head(&fields)?;
         self.is_open = !response.status().is_informational();
+        Ok(())
+    }
+
+    /// Takes the trailer section of the message (RFC 9114 §4.1). It is there once the end of the
+    /// content was read.
+    pub fn trailers(&mut self) -> Option<HeaderMap> {
+        self.trailers.take().map(|trailers| *trailers)
+    }
+
+    /// Adds a trailer section behind the content that was written. It leaves with the end of the
+    /// sending side; nothing can be written behind it.
+    pub fn queue_trailers(&mut self, trailers: &HeaderMap) -> Result<(), Error> {
+        if self.sending != Sending::Open || !self.is_open {
+            return Err(Error::Misuse("a trailer section goes behind a head and its content"));
+        }
+        self.queue_head(&message::trailer_fields(trailers)?)
+    }
+
+    fn read_trailers(&mut self, section: &[u8]) -> Result<(), Error> {
+        let fields = qpack::decode(section, &self.shared().settings);
+        let trailers = fields.and_then(|fields| Ok(message::read_trailers(&fields)?));
+        let trailers = trailers.map_err(|refused| self.refuse(refused))?;
+        self.trailers = Some(Box::new(trailers));
         Ok(())
     }
 
@@ -336,6 +362,7 @@ impl AsyncRead for Stream {
                     this.count_content(content.len() as u64)?;
                     this.content = content;
                 }
+                Some(Event::Headers(section)) => this.read_trailers(&section)?,
                 Some(_) => {}
                 None => return Poll::Ready(Ok(())),
             }

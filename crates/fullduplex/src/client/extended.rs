@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, Method, Request, Uri};
 
 use super::{Client, authority};
 use crate::error::{Error, ErrorKind};
+use crate::fields::mark_sensitive;
 use crate::uri::Target;
 
 impl Client {
@@ -32,6 +33,9 @@ impl Client {
             // What is marked sensitive is not kept in the tables of HPACK and QPACK (RFC 7541
             // §7.1.3, RFC 9204 §7.1.3).
             request = request.header(name, value);
+        }
+        if let Some(headers) = request.headers_mut() {
+            mark_sensitive(headers);
         }
         request.extension(protocol).body(()).map_err(bad)
     }

@@ -169,7 +169,7 @@ fn poll_http3(
     let mut chunk = bytes::BytesMut::with_capacity(CHUNK);
     let read = std::pin::pin!(stream.read_buf(&mut chunk)).poll(cx);
     match ready!(read) {
-        Ok(0) => Poll::Ready(None),
+        Ok(0) => Poll::Ready(stream.trailers().map(|trailers| Ok(Frame::trailers(trailers)))),
         Ok(_) => Poll::Ready(Some(Ok(Frame::data(chunk.freeze())))),
         Err(error) => Poll::Ready(Some(Err(failed(error)))),
     }

@@ -331,6 +331,6 @@ pub(crate) fn refusal_of_head(error: &Error) -> Option<u16> {
 pub(crate) async fn refuse_head<S: Transport>(stream: S, error: Error) -> Error {
     let Some(status) = refusal_of_head(&error) else { return error };
     let response = plain(status, &error.to_string());
-    let _ = timeout(ANSWER_TIMEOUT, respond(stream, response, false)).await;
+    let _ = timeout(ANSWER_TIMEOUT, respond(stream, response, &Method::GET)).await;
     error
 }

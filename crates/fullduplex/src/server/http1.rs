@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
@@ -21,6 +21,7 @@ use super::refused::{Reason, Refused};
 use super::remote::Remote;
 use super::reply::Reply;
 use super::request::{Accepted, Asked, plain};
+use super::semantics::{final_answer, framed};
 use super::service::{Answer, full};
 use super::upgrade;
 use crate::client::BoxFuture;
@@ -94,7 +95,10 @@ async fn respond_to(
     if let Some(service) = context.service_for(&asked) {
         let stall_timeout = context.config.limits.stall_timeout;
         let request = asked.into_request().map(|()| Body::http1(incoming, stall_timeout));
-        return Ok(service.call(request, &context.shared).await);
+        let answer = service.call(request, &context.shared).await;
+        // The service may have taken the connection over.
+        let is_upgrade = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+        return Ok(if is_upgrade { answer } else { final_answer(answer) });
     }
     let (answer, answered) = oneshot::channel();
     let reply = Box::new(ToHyper { answer, on_upgrade });
@@ -124,9 +128,10 @@ impl Reply<NetStream> for ToHyper {
     fn respond(
         self: Box<Self>,
         response: Response<Bytes>,
-        _: Method,
+        asked: Method,
     ) -> BoxFuture<'static, Result<(), Error>> {
-        let sent = self.answer.send(full(response)).map_err(|_| gone());
+        let (parts, content) = framed(response, &asked);
+        let sent = self.answer.send(full(Response::from_parts(parts, content))).map_err(|_| gone());
         Box::pin(std::future::ready(sent))
     }
 }

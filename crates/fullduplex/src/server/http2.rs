@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use h2::server::{Builder, SendResponse};
 use h2::{RecvStream, SendStream};
-use http::{Method, Request, Response, header};
+use http::{Method, Request, Response};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -16,8 +16,9 @@ use super::counted::{Counted, Counter};
 use super::pace::Pace;
 use super::panics::PanicWatch;
 use super::remote::Remote;
-use super::reply::{ANSWER_TIMEOUT, DRAIN, Reply, strip_connection_fields};
+use super::reply::{ANSWER_TIMEOUT, DRAIN, Reply};
 use super::request::{Accepted, Asked, Denied};
+use super::semantics::{framed, join_cookies, on_stream_head};
 use crate::buffers;
 use crate::client::BoxFuture;
 use crate::error::{Error, ErrorKind};
@@ -136,6 +137,8 @@ async fn respond_to(
     let _watch = PanicWatch(context.shared.clone());
     let protocol = parts.extensions.remove::<h2::ext::Protocol>();
     let protocol = protocol.map(|protocol| protocol.as_str().into());
+    // RFC 9113 §8.2.3: browsers send each cookie in a field of its own.
+    join_cookies(&mut parts.headers);
     let too_many = parts.headers.len() > context.config.handshake.max_fields;
     let mut asked = Asked::new(Request::from_parts(parts, ()), protocol, &context.config.protocols);
     let admitted = if too_many {
@@ -188,7 +191,8 @@ impl Reply<NetStream> for Stream {
         accepted: Accepted,
     ) -> BoxFuture<'static, Result<(NetStream, BytesMut), Error>> {
         Box::pin(async move {
-            let send = self.send(accepted.response()?, false)?;
+            let (parts, ()) = accepted.response()?.into_parts();
+            let send = self.send(on_stream_head(parts), false)?;
             let stream = Http2Stream::new(send, self.receive, self.counted);
             Ok((NetStream::new(stream), BytesMut::new()))
         })
@@ -200,11 +204,8 @@ impl Reply<NetStream> for Stream {
         asked: Method,
     ) -> BoxFuture<'static, Result<(), Error>> {
         Box::pin(async move {
-            let (mut parts, body) = response.into_parts();
-            strip_connection_fields(&mut parts.headers);
-            parts.headers.entry(header::CONTENT_LENGTH).or_insert(body.len().into());
-            let body = if asked == Method::HEAD { Bytes::new() } else { body };
-            let send = self.send(Response::from_parts(parts, ()), body.is_empty())?;
+            let (parts, body) = framed(response, &asked);
+            let send = self.send(on_stream_head(parts), body.is_empty())?;
             let mut stream = Http2Stream::new(send, self.receive, self.counted);
             if !body.is_empty() {
                 let written = async {
@@ -243,8 +244,7 @@ async fn pass_over(receive: impl Future<Output = Option<RecvStream>>, counted: C
     drop(counted);
 }
 
-/// Sends the answer of a service, at the pace of whoever reads it. That to a HEAD has no
-/// content, whatever the service gives (RFC 9110 §9.3.2).
+/// Sends the answer of a service, at the pace of whoever reads it.
 #[cfg(feature = "hyper")]
 async fn send_answer(
     answer: super::service::Answer,
@@ -252,16 +252,13 @@ async fn send_answer(
     head_only: bool,
     mut pace: Pace,
 ) {
-    use http_body::Body as _;
     use std::future::poll_fn;
 
-    let (mut parts, mut body) = answer.into_parts();
-    strip_connection_fields(&mut parts.headers);
-    let ends = head_only || body.is_end_stream();
-    let Ok(mut send) = respond.send_response(Response::from_parts(parts, ()), ends) else { return };
-    if ends {
-        return;
-    }
+    use super::semantics::{on_stream, strip_connection_fields};
+
+    let (head, body) = on_stream(answer, head_only);
+    let Ok(mut send) = respond.send_response(head, body.is_none()) else { return };
+    let Some(mut body) = body else { return };
     while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
         let Ok(frame) = frame else {
             send.send_reset(h2::Reason::INTERNAL_ERROR);
@@ -287,7 +284,8 @@ async fn send_answer(
                 }
             }
             Err(frame) => {
-                if let Ok(trailers) = frame.into_trailers() {
+                if let Ok(mut trailers) = frame.into_trailers() {
+                    strip_connection_fields(&mut trailers);
                     let _ = send.send_trailers(trailers);
                 }
                 return;

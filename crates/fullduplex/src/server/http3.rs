@@ -24,8 +24,9 @@ use super::pace::Pace;
 use super::panics::PanicWatch;
 use super::refused::Refused;
 use super::remote::Remote;
-use super::reply::{Reply, strip_connection_fields};
+use super::reply::Reply;
 use super::request::{Accepted, Asked};
+use super::semantics::{framed, on_stream_head};
 use super::{Listener, Peer, ServerConfig, ServerLimits, TlsConfig, TlsInfo};
 use crate::client::BoxFuture;
 use crate::deadline::within;
@@ -263,7 +264,8 @@ impl Reply<NetStream> for OnStream {
         accepted: Accepted,
     ) -> BoxFuture<'static, Result<(NetStream, BytesMut), Error>> {
         Box::pin(async move {
-            self.0.send_response(&accepted.response()?).await.map_err(failed)?;
+            let (parts, ()) = accepted.response()?.into_parts();
+            self.0.send_response(&on_stream_head(parts)).await.map_err(failed)?;
             Ok((NetStream::new(self.0), BytesMut::new()))
         })
     }
@@ -274,13 +276,8 @@ impl Reply<NetStream> for OnStream {
         asked: Method,
     ) -> BoxFuture<'static, Result<(), Error>> {
         Box::pin(async move {
-            let (mut parts, body) = response.into_parts();
-            strip_connection_fields(&mut parts.headers);
-            let length = http::header::CONTENT_LENGTH;
-            parts.headers.entry(length).or_insert(body.len().into());
-            let response = Response::from_parts(parts, ());
-            self.0.send_response(&response).await.map_err(failed)?;
-            let content = if asked == Method::HEAD { Bytes::new() } else { body };
+            let (parts, content) = framed(response, &asked);
+            self.0.send_response(&on_stream_head(parts)).await.map_err(failed)?;
             let written = async {
                 self.0.write_all(&content).await?;
                 self.0.shutdown().await

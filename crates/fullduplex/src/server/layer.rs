@@ -17,6 +17,7 @@ use tower_service::Service;
 
 use super::rejection::Rejection;
 use super::service::Full;
+use super::upgrade::join_split_cookies;
 use super::{ServerConfig, ServerHandle, UpgradeRequest, is_websocket};
 use crate::client::BoxFuture;
 use crate::websocket::WebSocket;
@@ -26,6 +27,8 @@ type Filter = dyn Fn(&Parts) -> bool + Send + Sync;
 
 /// Puts WebSockets in front of a service, in a server that hyper runs: requests for a WebSocket
 /// are upgraded and go to a handler, all others to the service.
+///
+/// The service too sees the cookies of HTTP/2 in one field (RFC 9113 §8.2.3).
 ///
 /// As with [`upgrade`](super::upgrade), the connection must be served `with_upgrades`; on
 /// HTTP/2, with `enable_connect_protocol` (RFC 8441).
@@ -91,7 +94,9 @@ impl WebSocketLayer {
 
     /// Takes a request that asks for a WebSocket, or gives it back.
     #[allow(clippy::result_large_err, reason = "the request is handed on at once")]
-    fn take<B>(&self, request: Request<B>) -> Result<Response<Bytes>, Request<B>> {
+    fn take<B>(&self, mut request: Request<B>) -> Result<Response<Bytes>, Request<B>> {
+        let version = request.version();
+        join_split_cookies(version, request.headers_mut());
         if !is_websocket(&request) {
             return Err(request);
         }

@@ -54,6 +54,7 @@ mod reply;
 mod request;
 mod running;
 mod secret;
+mod semantics;
 #[cfg(feature = "hyper")]
 mod service;
 #[cfg(all(feature = "http3", feature = "hyper"))]

@@ -5,12 +5,13 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use fullduplex_proto::handshake::http1::write_response;
 use fullduplex_proto::handshake::list_contains;
-use http::header::CONNECTION;
+use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Method, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::request::Accepted;
+use super::semantics::framed;
 use crate::client::BoxFuture;
 use crate::error::Error;
 use crate::halves::Transport;
@@ -67,9 +68,7 @@ impl<S: Transport> Replier<S> {
         asked: Method,
     ) -> Result<(), Error> {
         match self {
-            Self::Transport { stream, .. } => {
-                respond(stream, response, asked == Method::HEAD).await
-            }
+            Self::Transport { stream, .. } => respond(stream, response, &asked).await,
             Self::Other(reply) => reply.respond(response, asked).await,
         }
     }
@@ -95,22 +94,20 @@ fn closing(headers: &HeaderMap) -> Vec<u8> {
 pub(crate) async fn respond<S: Transport>(
     mut stream: S,
     response: Response<Bytes>,
-    head_only: bool,
+    asked: &Method,
 ) -> Result<(), Error> {
-    let (parts, body) = response.into_parts();
-    let length = body.len().to_string();
-    let mut fields: Vec<(&str, &[u8])> = vec![("Content-Length", length.as_bytes())];
+    let (parts, content) = framed(response, asked);
     let connection = closing(&parts.headers);
+    let length = parts.headers.get(CONTENT_LENGTH);
+    let length = length.map(|length| ("Content-Length", length.as_bytes()));
+    let mut fields: Vec<(&str, &[u8])> = length.into_iter().collect();
     fields.push(("Connection", &connection));
-    // Two lengths would be two readings of where the answer ends (RFC 9112 §6.3).
-    let ours = [CONNECTION, http::header::CONTENT_LENGTH, http::header::TRANSFER_ENCODING];
-    let own = parts.headers.iter().filter(|(name, _)| !ours.contains(name));
+    let own = parts.headers.iter();
+    let own = own.filter(|(name, _)| ![CONNECTION, CONTENT_LENGTH].contains(name));
     fields.extend(own.map(|(name, value)| (name.as_str(), value.as_bytes())));
     let phrase = parts.status.canonical_reason().unwrap_or_default();
     let mut bytes = write_response(parts.status.as_u16(), phrase, fields)?;
-    if !head_only {
-        bytes.extend_from_slice(&body);
-    }
+    bytes.extend_from_slice(&content);
     http1::write_all(&mut stream, &bytes).await?;
     let drain = async {
         stream.shutdown().await?;
@@ -119,16 +116,6 @@ pub(crate) async fn respond<S: Transport>(
     // The answer has left; how the peer ends the transport is its own affair.
     let _ = timeout(ANSWER_TIMEOUT, drain).await;
     Ok(())
-}
-
-/// Takes away what is of a connection of HTTP/1.1 (RFC 9113 §8.2.2, RFC 9114 §4.2).
-#[cfg(any(feature = "http2", feature = "http3"))]
-pub(crate) fn strip_connection_fields(headers: &mut HeaderMap) {
-    for name in [CONNECTION, http::header::UPGRADE, http::header::TRANSFER_ENCODING] {
-        headers.remove(name);
-    }
-    headers.remove("keep-alive");
-    headers.remove("proxy-connection");
 }
 
 #[cfg(test)]

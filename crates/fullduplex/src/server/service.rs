@@ -19,7 +19,7 @@ use super::request::plain;
 use crate::client::BoxFuture;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
-type BoxBody = Pin<Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send>>;
+pub(crate) type BoxBody = Pin<Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send>>;
 
 /// What a service answers.
 pub(crate) type Answer = Response<BoxBody>;

@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use fullduplex_http3::Stream;
-use http::Response;
+use http::HeaderMap;
+use http_body::Frame;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::pace::Pace;
-use super::reply::strip_connection_fields;
+use super::semantics::{on_stream, strip_connection_fields};
 use super::service::Answer;
 
 /// What a peer takes at once, as far as its [`Pace`] goes.
@@ -34,20 +35,20 @@ impl SharedStream {
         head_only: bool,
         mut pace: Pace,
     ) -> io::Result<()> {
-        let (mut parts, mut body) = answer.into_parts();
-        strip_connection_fields(&mut parts.headers);
-        let queued = self.lock().queue_response(&Response::from_parts(parts, ()));
+        let (head, body) = on_stream(answer, head_only);
+        let queued = self.lock().queue_response(&head);
         queued.map_err(io::Error::other)?;
-        // RFC 9110 §9.3.2, whatever the service gives.
-        if head_only {
-            return self.finish(pace).await;
-        }
+        let Some(mut body) = body else { return self.finish(pace).await };
         while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
-            match frame {
-                Ok(frame) => {
-                    if let Ok(data) = frame.into_data() {
-                        self.write_at(&mut pace, &data).await?;
+            match frame.map(Frame::into_data) {
+                Ok(Ok(data)) => self.write_at(&mut pace, &data).await?,
+                Ok(Err(frame)) => {
+                    if let Ok(mut trailers) = frame.into_trailers() {
+                        strip_connection_fields(&mut trailers);
+                        let queued = self.lock().queue_trailers(&trailers);
+                        queued.map_err(io::Error::other)?;
                     }
+                    break;
                 }
                 Err(error) => {
                     self.lock().reset(fullduplex_http3::Code::INTERNAL_ERROR);
@@ -77,6 +78,11 @@ impl SharedStream {
             pace.bound_io(cx, polled, |()| 0)
         })
         .await
+    }
+
+    /// Takes the trailer section, once the end of the content was read.
+    pub(crate) fn trailers(&self) -> Option<HeaderMap> {
+        self.lock().trailers()
     }
 
     fn lock(&self) -> MutexGuard<'_, Stream> {

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 use fullduplex_proto::{Deflate, Role};
 use http::request::Parts;
-use http::{Extensions, Request, Response};
+use http::{Extensions, HeaderMap, Request, Response, Version};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -20,10 +20,12 @@ use super::members::Place;
 use super::pace::Paced;
 use super::rejection::Rejection;
 use super::request::{Asked, Denied, rules};
+use super::semantics::join_cookies;
 use super::{ServerConfig, ServerHandle, handshake};
 use crate::client::BoxFuture;
 use crate::deadline::within;
 use crate::error::{Error, ErrorKind};
+use crate::fields::mark_sensitive;
 #[cfg(feature = "http2")]
 use crate::halves::Transport;
 use crate::net_stream::NetStream;
@@ -68,6 +70,13 @@ pub fn is_websocket<B>(request: &Request<B>) -> bool {
     rules(request, protocol_of(request.extensions())).is_websocket()
 }
 
+/// Joins cookies where the version of HTTP lets them be split; hyper does not.
+pub(crate) fn join_split_cookies(version: Version, headers: &mut HeaderMap) {
+    if version >= Version::HTTP_2 {
+        join_cookies(headers);
+    }
+}
+
 #[cfg(feature = "http2")]
 fn protocol_of(extensions: &Extensions) -> Option<&str> {
     extensions.get().map(hyper::ext::Protocol::as_str)
@@ -90,7 +99,11 @@ pub struct UpgradeRequest {
 impl UpgradeRequest {
     /// Looks at a request, or says which rule of the opening handshake it breaks. A request for
     /// a WebSocket can be taken once.
+    ///
+    /// hyper hands over the cookies of HTTP/2 as they came, often one to a field: they are joined
+    /// (RFC 9113 §8.2.3), also for those who look at the request afterwards.
     pub fn new<B>(request: &mut Request<B>) -> Result<Self, Rejection> {
+        join_split_cookies(request.version(), request.headers_mut());
         let mut head = Request::new(());
         *head.method_mut() = request.method().clone();
         *head.uri_mut() = request.uri().clone();
@@ -99,8 +112,9 @@ impl UpgradeRequest {
         Self::take(head, request.extensions_mut())
     }
 
-    /// Looks at a request without its content.
+    /// Looks at a request without its content, as [`new`](Self::new) does.
     pub fn from_parts(parts: &mut Parts) -> Result<Self, Rejection> {
+        join_split_cookies(parts.version, &mut parts.headers);
         let mut head = Request::new(());
         *head.method_mut() = parts.method.clone();
         *head.uri_mut() = parts.uri.clone();
@@ -178,7 +192,9 @@ impl UpgradeRequest {
         let protocol = asked.chosen.clone().or_else(|| asked.choice(&config.protocols));
         let accepted = asked.acceptance(&config, protocol.as_deref(), response_headers);
         let accepted = accepted.map_err(refused)?;
-        let response = accepted.response().map_err(|error| refused(Denied::Misuse(error)))?;
+        let response = accepted.response().map_err(|error| refused(Denied::Misuse(error)));
+        let mut response = response?;
+        mark_sensitive(response.headers_mut());
         let place = handshake::enter(None, tracked).map_err(refused)?;
         let after = config.handshake.handshake_timeout;
         let finished = async move { within("handshake_timeout", after, finish(on_upgrade)).await? };

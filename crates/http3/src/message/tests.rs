@@ -172,3 +172,18 @@ fn what_may_not_be_sent_is_refused() {
     let switching = Response::builder().status(101).body(()).unwrap();
     assert!(matches!(response_fields(&switching), Err(Error::Misuse(_))));
 }
+
+/// RFC 9114 §4.3.
+#[test]
+fn trailers_have_no_pseudo_header_fields() {
+    let trailers = read_trailers(&fields(&[("x-sum", "1"), ("x-sum", "2")])).unwrap();
+    assert_eq!(trailers.get_all("x-sum").iter().count(), 2);
+    for wrong in [(":status", "200"), (":path", "/"), (":x", "y"), ("X-Sum", "1"), ("upgrade", "x")]
+    {
+        let fault = read_trailers(&fields(&[("x-sum", "1"), wrong])).unwrap_err();
+        assert_eq!((fault.code, fault.is_of_connection), (Code::MESSAGE_ERROR, false), "{wrong:?}");
+    }
+    let mut connection = HeaderMap::new();
+    connection.insert("connection", HeaderValue::from_static("close"));
+    assert!(trailer_fields(&connection).is_err());
+}
