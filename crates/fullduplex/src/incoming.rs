@@ -45,6 +45,8 @@ pub(crate) struct Incoming<S> {
     told: bool,
     /// The peer has ended its direction of the transport.
     read_ended: bool,
+    /// The last read found its bytes when they arrived, not later.
+    at_once: bool,
     /// Boxed, as for most it is nothing.
     agreed: Option<Box<Agreed>>,
 }
@@ -76,6 +78,7 @@ impl<S: Transport> Incoming<S> {
             in_pieces: false,
             told: false,
             read_ended: false,
+            at_once: false,
             agreed: None,
         }
     }
@@ -253,7 +256,7 @@ impl<S: Transport> Incoming<S> {
 
     fn handle_control(&mut self, control: &Found, outlet: &Arc<Outlet<S>>) -> Result<(), Error> {
         let Some(event) = control.control() else { return Ok(()) };
-        outlet.handle_event(&event).map_err(|error| self.failed(error))
+        outlet.handle_event(&event, self.at_once).map_err(|error| self.failed(error))
     }
 
     fn fail(&mut self, error: ProtocolError, outlet: &Arc<Outlet<S>>) -> Error {
@@ -319,7 +322,7 @@ impl<S: Transport> Incoming<S> {
     ) -> Poll<Ended<()>> {
         match read {
             Poll::Ready(Ok(bytes @ 1..)) => {
-                outlet.note_received(bytes);
+                self.at_once = outlet.note_received(bytes);
                 turn::spend(cx, bytes, STEP);
                 Poll::Ready(Some(Ok(())))
             }

@@ -149,8 +149,8 @@ impl<S: Transport> SendHalf<S> {
     /// Gives up what memory compression holds for sending. Messages that follow can't
     /// refer to what went before, and are longer for a while; the peer need not know.
     ///
-    /// A connection that sends nothing for the time between two keepalive pings gives most
-    /// of it up by itself.
+    /// A connection that sends nothing for half an interval of the keepalive, or a whole one,
+    /// gives most of it up by itself.
     pub fn release_memory(&self) {
         self.outlet.lock().session.release_memory(true);
     }
@@ -227,7 +227,8 @@ impl<S: Transport> SendHalf<S> {
         crate::driver::Driven::traffic(&*self.outlet)
     }
 
-    /// The last round trip of a keepalive ping.
+    /// The last round trip of a keepalive ping whose Pong was read as soon as it arrived. It is
+    /// sent after a silence, so a busy connection may have none.
     pub fn round_trip(&self) -> Option<Duration> {
         self.outlet.lock().session.round_trip()
     }

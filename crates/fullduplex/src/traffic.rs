@@ -82,6 +82,11 @@ impl FlowCounters {
         add(&self.wire, len as u64);
     }
 
+    /// The bytes of frames so far.
+    pub(crate) fn wire_total(&self) -> u64 {
+        self.wire.load(Ordering::Relaxed)
+    }
+
     fn read(&self) -> Flow {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Flow {

@@ -42,9 +42,11 @@ use crate::traffic::Traffic;
 ///   dropped open is closed with 1001 in the background (1011 in a panic); one that is
 ///   dropped while closing finishes that in the background. `close_timeout` (10 s) bounds
 ///   both.
-/// * **Silence.** A peer that sends nothing for 20 s is pinged, and given up after 20 s
-///   more; any byte counts as life, unless it takes nothing of what waits for it. While
-///   nobody reads, it is only pinged, as its answers can't be seen.
+/// * **Silence.** A peer that has sent nothing for 20 s at most (10 s at least) is pinged, and
+///   given up 20 s after that; any byte counts as life but for its own Pings, unless it takes
+///   nothing of what waits for it. So a peer whose application stops reading for 30 s to 40 s is
+///   given up if it sends nothing either. While nobody reads here, the peer is only pinged, as
+///   its answers can't be seen.
 ///
 /// No method loses or doubles anything when its future is dropped.
 pub struct WebSocket<S: Transport = NetStream> {
@@ -272,7 +274,7 @@ impl<S: Transport> WebSocket<S> {
         self.send.traffic()
     }
 
-    /// The last round trip of a keepalive ping.
+    /// The last round trip of a keepalive ping; see [`SendHalf::round_trip`].
     pub fn round_trip(&self) -> Option<Duration> {
         self.send.round_trip()
     }

@@ -19,7 +19,7 @@ use common::{Addresses, direct, say};
 use fullduplex::client::{Proxy, Roots, SocketOptions, TlsSettings, Version};
 use fullduplex::{Client, ClientBuilder, CloseCode, Config, Error, ErrorKind, Role, WebSocket};
 use fullduplex_http3::quinn::crypto::rustls::QuicServerConfig;
-use fullduplex_http3::quinn::{Endpoint, ServerConfig};
+use fullduplex_http3::quinn::{Endpoint, ServerConfig, TransportConfig};
 use fullduplex_http3::server::{Connection, Incoming};
 use fullduplex_http3::{ALPN, Code, Protocol, Settings, Stream, transport_config};
 use http::Response;
@@ -48,11 +48,24 @@ struct Server {
     authority: String,
     identity: Identity,
     connections: Arc<AtomicUsize>,
+    ended: Arc<AtomicUsize>,
 }
 
 impl Server {
     /// On each stream this is done.
     fn start<F>(
+        settings: Settings,
+        name: &str,
+        handle: impl Fn(Incoming) -> F + Clone + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Self::start_with(transport_config(30, Duration::from_secs(60)), settings, name, handle)
+    }
+
+    fn start_with<F>(
+        transport: TransportConfig,
         settings: Settings,
         name: &str,
         handle: impl Fn(Incoming) -> F + Clone + Send + 'static,
@@ -66,18 +79,19 @@ impl Server {
         tls.alpn_protocols = vec![ALPN.to_vec()];
         let mut config =
             ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls).unwrap()));
-        config.transport_config(Arc::new(transport_config(30, Duration::from_secs(60))));
+        config.transport_config(Arc::new(transport));
         let endpoint = Endpoint::server(config, "127.0.0.1:0".parse().unwrap()).unwrap();
         let address = endpoint.local_addr().unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
-        let counter = connections.clone();
+        let ended = Arc::new(AtomicUsize::new(0));
+        let counters = (connections.clone(), ended.clone());
         tokio::spawn(async move {
             while let Some(incoming) = endpoint.accept().await {
                 let (settings, handle) = (settings.clone(), handle.clone());
-                let counter = counter.clone();
+                let (connections, ended) = counters.clone();
                 tokio::spawn(async move {
                     let Ok(quic) = incoming.await else { return };
-                    counter.fetch_add(1, Ordering::Relaxed);
+                    connections.fetch_add(1, Ordering::Relaxed);
                     let mut connection = Connection::new(quic, settings);
                     while let Some(incoming) = connection.accept().await {
                         if incoming.request.uri().path() == "/go-away" {
@@ -85,10 +99,11 @@ impl Server {
                         }
                         tokio::spawn(handle(incoming));
                     }
+                    ended.fetch_add(1, Ordering::Relaxed);
                 });
             }
         });
-        Self { address, authority, identity, connections }
+        Self { address, authority, identity, connections, ended }
     }
 
     /// Takes WebSockets.
@@ -132,7 +147,10 @@ async fn accept(incoming: Incoming) -> WebSocket<Stream> {
         response = response.header("sec-websocket-protocol", protocol);
     }
     stream.send_response(&response.body(()).unwrap()).await.unwrap();
-    let config = Config::default();
+    let mut config = Config::default();
+    if request.uri().path() == "/quiet" {
+        config.keepalive.interval = None;
+    }
     WebSocket::from_handshake(stream, Role::Server, &config, None, BytesMut::new())
 }
 
@@ -247,6 +265,58 @@ async fn a_silent_connection_leaves_the_pool() {
     assert!(error.to_string().contains("handshake_timeout"), "{error}");
     let (mut websocket, _) = client.connect(&server.url("/")).await.unwrap();
     say(&mut websocket, "on another one").await;
+    assert_eq!(server.connections(), 2);
+}
+
+/// A peer that gives a silent connection up after 30 s, as quic-go does by default, and does
+/// nothing to keep it alive.
+fn impatient() -> TransportConfig {
+    let mut transport = transport_config(30, Duration::from_secs(30));
+    transport.keep_alive_interval(None);
+    transport
+}
+
+fn websockets() -> Settings {
+    Settings { enable_connect_protocol: true, ..Settings::default() }
+}
+
+const TEN_MINUTES: Duration = Duration::from_secs(600);
+
+/// With the defaults, and without a keepalive of the WebSocket's own.
+#[tokio::test(start_paused = true)]
+async fn keepalive_of_quic_outlives_a_server_with_a_short_idle_timeout() {
+    let server = Server::start_with(impatient(), websockets(), "localhost", echo);
+    let mut config = Config::default();
+    for interval in [config.keepalive.interval, None] {
+        config.keepalive.interval = interval;
+        let client = server.builder().config(config).build().unwrap();
+        let (mut websocket, _) = client.connect(&server.url("/quiet")).await.unwrap();
+        say(&mut websocket, "before").await;
+        let idle = tokio::time::timeout(TEN_MINUTES, websocket.next()).await;
+        assert!(idle.is_err(), "{interval:?}: {idle:?}");
+        say(&mut websocket, "after").await;
+    }
+}
+
+/// A connection in the pool that no WebSocket uses is not kept alive for ever.
+#[tokio::test(start_paused = true)]
+async fn keepalive_of_quic_ends_with_the_use_of_a_connection() {
+    let server = Server::websockets(echo);
+    let ended = || server.ended.load(Ordering::Relaxed);
+    let client = server.client();
+    for round in 0..2 {
+        let (mut websocket, _) = client.connect(&server.url("/quiet")).await.unwrap();
+        say(&mut websocket, "in use").await;
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        say(&mut websocket, "still").await;
+        assert_eq!(ended(), round);
+        websocket.close(CloseCode::NORMAL, "").await.unwrap();
+        drop(websocket);
+        tokio::time::sleep(Duration::from_secs(45)).await;
+        assert_eq!(ended(), round, "closed too early");
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(ended(), round + 1, "kept alive without a use");
+    }
     assert_eq!(server.connections(), 2);
 }
 

@@ -313,7 +313,7 @@ async fn bytes_flow_as_a_stream() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_peer_is_found_out() {
+async fn keepalive_finds_a_silent_peer_out() {
     let (a, mut b) = pipe(1 << 12);
     let mut client = open(a, Role::Client, Config::default());
     let start = tokio::time::Instant::now();
@@ -325,6 +325,59 @@ async fn a_silent_peer_is_found_out() {
     let mut ping = [0; 14];
     b.read_exact(&mut ping).await.unwrap();
     assert_eq!(ping[0], 0x89);
+}
+
+/// The last byte comes just after a look, at half an interval, just before one.
+#[tokio::test(start_paused = true)]
+async fn keepalive_pings_at_most_an_interval_after_the_last_byte() {
+    for last in [0, 1, 9, 11, 19, 21, 29] {
+        let (a, mut b) = pipe(1 << 12);
+        let mut client = open(a, Role::Client, Config::default());
+        let reading = tokio::spawn(async move { while let Some(Ok(_)) = client.next().await {} });
+        // An empty message each second.
+        for _ in 0..last {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            b.write_all(&[0x82, 0]).await.unwrap();
+        }
+        let start = tokio::time::Instant::now();
+        let mut ping = [0; 14];
+        b.read_exact(&mut ping).await.unwrap();
+        let silence = start.elapsed();
+        let most = Duration::from_millis(20_005);
+        assert_eq!(ping[0], 0x89);
+        assert!((Duration::from_secs(10)..=most).contains(&silence), "{last}: {silence:?}");
+        reading.abort();
+    }
+}
+
+/// A handler that neither reads nor ends, in whichever program, is found out, though the library
+/// that it runs on sends Pings of its own.
+#[tokio::test(start_paused = true)]
+async fn keepalive_finds_a_stuck_handler_out_though_its_end_pings() {
+    for stuck in [Role::Client, Role::Server] {
+        let (client, server) = pair(1 << 10);
+        let (mut reads, held) =
+            if stuck == Role::Server { (client, server) } else { (server, client) };
+        let start = tokio::time::Instant::now();
+        let error = reads.next().await.unwrap().unwrap_err();
+        assert!(error.to_string().contains("keepalive_timeout"), "{error}");
+        assert!((30..=41).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+        assert_eq!(reads.close_info().unwrap().cause, Cause::KeepaliveTimeout);
+        drop(held);
+    }
+}
+
+/// The answer waits for its reader: that is not the time it took to come.
+#[tokio::test(start_paused = true)]
+async fn keepalive_round_trip_leaves_out_that_nobody_read() {
+    let (mut client, server) = pair(1 << 12);
+    tokio::spawn(echo(server));
+    assert!(tokio::time::timeout(Duration::from_secs(5), client.next()).await.is_err());
+    tokio::time::sleep(Duration::from_secs(33)).await;
+    assert!(tokio::time::timeout(Duration::from_millis(1), client.next()).await.is_err());
+    assert_eq!(client.round_trip(), None);
+    assert!(tokio::time::timeout(Duration::from_secs(60), client.next()).await.is_err());
+    assert!(client.round_trip().unwrap() < Duration::from_secs(1), "{:?}", client.round_trip());
 }
 
 #[tokio::test(start_paused = true)]

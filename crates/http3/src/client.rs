@@ -2,16 +2,19 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
 use quinn::{ConnectionError, RecvStream, SendStream};
 
+use crate::code::Code;
 use crate::error::Error;
 use crate::frame::Place;
 use crate::message;
 use crate::settings::{PeerSettings, Settings};
-use crate::shared::{Handle, Shared};
+use crate::shared::{Handle, Shared, code};
 use crate::stream::Stream;
 
 /// A connection to a server. Clones are the same connection, which is closed when the last
@@ -37,6 +40,32 @@ impl Connection {
         &self.handle.0
     }
 
+    /// Has the connection closed when it had no stream for some time, between `idle` and one and
+    /// a half times as long, though one clone of it is kept: by a pool. Before that, it takes no
+    /// more requests.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn close_when_unused(&self, idle: Duration) {
+        let handle = Arc::downgrade(&self.handle);
+        tokio::spawn(async move {
+            let mut unused = 0;
+            loop {
+                tokio::time::sleep(idle / 2).await;
+                let Some(handle) = handle.upgrade().filter(|handle| !handle.is_over()) else {
+                    return;
+                };
+                // The pool's, and the one of this task.
+                unused = if Arc::strong_count(&handle) <= 2 { unused + 1 } else { 0 };
+                if unused == 2 {
+                    handle.0.is_retired.store(true, Ordering::Relaxed);
+                } else if unused > 2 {
+                    return handle.0.quinn.close(code(Code::NO_ERROR), b"");
+                }
+            }
+        });
+    }
+
     /// Waits for the server's settings, which an extended CONNECT needs.
     ///
     /// # Cancel safety
@@ -52,10 +81,11 @@ impl Connection {
         }
     }
 
-    /// Whether it takes no more requests: it has ended, with its runtime perhaps, or the
-    /// server is going away.
+    /// Whether it takes no more requests: it has ended, with its runtime perhaps, the server is
+    /// going away, or it was unused for too long.
     pub fn is_going_away(&self) -> bool {
         self.shared().peer_goes.borrow().is_some()
+            || self.shared().is_retired.load(Ordering::Relaxed)
             || self.shared().quinn.close_reason().is_some()
             || self.handle.is_over()
     }

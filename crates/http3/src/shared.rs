@@ -1,5 +1,6 @@
 //! What both roles do for a connection: control streams, settings, and its end.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -35,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) peer_goes: watch::Sender<Option<u64>>,
     /// The identifier of the GOAWAY that is to be sent.
     pub(crate) we_go: watch::Sender<Option<u64>>,
+    /// A client's connection that was unused for too long, and takes no more requests.
+    pub(crate) is_retired: AtomicBool,
     /// Why this end closed the connection.
     fault: OnceLock<Fault>,
     /// Which of the peer's streams that may stand once are there.
@@ -71,6 +74,7 @@ impl Shared {
             peer: watch::Sender::new(None),
             peer_goes: watch::Sender::new(None),
             we_go: watch::Sender::new(None),
+            is_retired: AtomicBool::new(false),
             fault: OnceLock::new(),
             seen: RwLock::default(),
         });

@@ -132,14 +132,16 @@ impl Connection {
         now: Duration,
     ) -> Result<Step<'a>, ProtocolError> {
         let (receiver, session) = (&mut self.receiver, &mut self.session);
-        if !input.is_empty() {
-            session.note_received();
-        }
+        // A Ping does not show that anybody reads there.
+        let had_input = !input.is_empty();
         // The session may have failed the connection for what the receiver can't know.
         if matches!(session.transport(), Transport::Drain | Transport::Drop) {
             return Ok(Step::passing(input.len()));
         }
         let step = receiver.receive(input).inspect_err(|error| session.fail(*error, now))?;
+        if had_input && !matches!(step.event, Some(crate::Event::Ping(_))) {
+            session.note_received();
+        }
         if let Some(event) = &step.event {
             session.handle_event(event, now)?;
         }

@@ -403,10 +403,22 @@ impl Session {
         self.timers.awaits_pong()
     }
 
-    /// Takes note that bytes arrived: the peer is alive.
+    /// Takes note that bytes arrived, other than a Ping: the peer is alive.
     #[inline]
     pub fn note_received(&mut self) {
         self.timers.note_received();
+    }
+
+    /// Takes note of how many bytes have arrived from the beginning on, in place of
+    /// [`note_received`](Self::note_received): the peer is alive if there are more than were
+    /// known, and not all of them the Pings that [`handle_event`](Self::handle_event) was told of.
+    pub fn note_received_total(&mut self, total: u64) {
+        self.timers.note_received_total(total);
+    }
+
+    /// Forgets to time the Pong that is awaited, because it was not read when it arrived.
+    pub fn discard_round_trip(&mut self) {
+        self.timers.discard_round_trip();
     }
 
     /// Says whether anybody reads what arrives; until told otherwise, somebody does. While
@@ -469,6 +481,8 @@ impl Session {
             }
             Event::Ping(payload) => {
                 self.count_control(now)?;
+                // It is no sign that anybody reads there.
+                self.timers.note_ping(self.header_of_received() + payload.len());
                 // Its slot replaces an older Pong, so this can't be refused.
                 let _ = self.sender.send_control(ControlKind::AutoPong, payload);
                 Ok(())
@@ -483,6 +497,11 @@ impl Session {
                 Ok(())
             }
         }
+    }
+
+    /// The length of the header of a short frame that was received: masked, if by a client.
+    fn header_of_received(&self) -> usize {
+        if self.role == Role::Server { 6 } else { 2 }
     }
 
     fn count_control(&mut self, now: Duration) -> Result<(), ProtocolError> {
@@ -591,7 +610,7 @@ impl Session {
         }
         let fired = self.timers.fire(now, || self.sender.is_stuck());
         if fired != Fired::NotIdle {
-            // About once in a keepalive interval.
+            // Twice in a keepalive interval.
             self.sender.rest();
         }
         match fired {

@@ -6,10 +6,13 @@ use core::time::Duration;
 /// When a silent peer is pinged and given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeepaliveConfig {
-    /// A peer that was silent for a whole interval is sent a Ping; `None` for never.
-    /// Default: 20 s.
+    /// The longest silence before a Ping: it leaves when nothing has arrived for this time, or
+    /// for at least half of it. `None` sends no Pings, and gives no peer up. Default: 20 s.
+    ///
+    /// The peer's own Pings break no silence: they show that its WebSocket library works, while
+    /// data and Pongs show that somebody reads there.
     pub interval: Option<Duration>,
-    /// How long after that Ping any byte must have arrived. Default: 20 s. While bytes wait
+    /// How long after that Ping something must have arrived. Default: 20 s. While bytes wait
     /// for a peer that takes none of them, what it sends does not count.
     pub timeout: Duration,
 }
@@ -38,7 +41,8 @@ const IDLE_LOOKS: u8 = 4;
 /// Keepalive, idle timeout and close deadline.
 ///
 /// No clock is read when bytes arrive, or messages come and go: they set flags, which the
-/// keepalive looks at once an interval, and the idle timeout once a quarter of its time.
+/// keepalive looks at twice an interval, and the idle timeout four times in its own. A look that
+/// finds nothing comes at most an interval after the last byte.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "independent facts, kept small")]
 pub(crate) struct Timers {
@@ -52,10 +56,15 @@ pub(crate) struct Timers {
     idle: Option<Box<Idle>>,
     close_timeout: u64,
     round_trip: u32,
+    /// Bytes received that are known: those before the last look, and the peer's Pings since.
+    /// It wraps around.
+    known: u32,
     closing: bool,
     talked: bool,
     received: bool,
     awaiting: bool,
+    /// The Pong for the last Ping is to be timed.
+    timing: bool,
     /// Somebody reads what arrives, so that a silence is the peer's.
     listening: bool,
 }
@@ -71,6 +80,9 @@ struct Idle {
 }
 
 const NEVER: u64 = u64::MAX;
+
+/// The longest frame of a Ping: header, masking key, payload.
+const MAX_PING: u32 = 2 + 4 + 125;
 
 impl Timers {
     pub(crate) fn new(
@@ -90,10 +102,12 @@ impl Timers {
             idle: idle_timeout.map(idle),
             close_timeout: micros(close_timeout),
             round_trip: u32::MAX,
+            known: 0,
             closing: false,
             talked: false,
             received: false,
             awaiting: false,
+            timing: false,
             listening: true,
         }
     }
@@ -101,7 +115,9 @@ impl Timers {
     /// The connection is open: time begins to count.
     pub(crate) fn start(&mut self, now: Duration) {
         let now = micros(now);
-        self.at = later(now, self.interval);
+        self.at = self.next_look(now);
+        // The opening handshake has just arrived.
+        self.received = true;
         if let Some(idle) = &mut self.idle {
             idle.at = later(now, idle.step);
         }
@@ -119,6 +135,22 @@ impl Timers {
         self.received = true;
     }
 
+    /// So many bytes have arrived from the beginning on.
+    pub(crate) fn note_received_total(&mut self, total: u64) {
+        #[allow(clippy::cast_possible_truncation, reason = "counted modulo 2³²")]
+        let total = total as u32;
+        // A Ping of which the first part was known before the look is known twice.
+        let unknown = total.wrapping_sub(self.known);
+        let twice = unknown.wrapping_neg();
+        self.received |= unknown != 0 && twice > MAX_PING;
+        self.known = total;
+    }
+
+    /// A Ping of the peer, which took so many bytes, was among what arrived.
+    pub(crate) fn note_ping(&mut self, bytes: usize) {
+        self.known = self.known.wrapping_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+    }
+
     pub(crate) fn set_listening(&mut self, listening: bool) {
         self.listening = listening;
     }
@@ -130,15 +162,20 @@ impl Timers {
     }
 
     pub(crate) fn handle_pong(&mut self, payload: &[u8], now: Duration) {
-        if self.pinged_at != NEVER && *payload == self.pinged_at.to_be_bytes() {
+        if self.timing && *payload == self.pinged_at.to_be_bytes() {
             let trip = micros(now).saturating_sub(self.pinged_at);
             self.round_trip = u32::try_from(trip).unwrap_or(u32::MAX - 1);
-            self.pinged_at = NEVER;
+            self.timing = false;
         }
     }
 
+    /// A Pong that comes now is not timed.
+    pub(crate) fn discard_round_trip(&mut self) {
+        self.timing = false;
+    }
+
     pub(crate) fn awaits_pong(&self) -> bool {
-        self.pinged_at != NEVER
+        self.timing
     }
 
     pub(crate) fn round_trip(&self) -> Option<Duration> {
@@ -150,9 +187,9 @@ impl Timers {
         (next != NEVER).then(|| Duration::from_micros(next))
     }
 
-    /// `is_stuck` is asked about once a keepalive interval: whether bytes wait for the peer,
-    /// and it has taken none since it was asked before.
-    pub(crate) fn fire(&mut self, now: Duration, is_stuck: impl FnOnce() -> bool) -> Fired {
+    /// `is_stuck` says whether bytes wait for the peer, and it has taken none since it was
+    /// asked before.
+    pub(crate) fn fire(&mut self, now: Duration, mut is_stuck: impl FnMut() -> bool) -> Fired {
         let now = micros(now);
         if let Some(idle) = &mut self.idle
             && now >= idle.at
@@ -167,22 +204,44 @@ impl Timers {
             return Fired::CloseDeadline;
         }
         // A byte now and then does not make up for taking nothing: what waits would wait for ever.
-        let stuck = is_stuck();
-        let received = core::mem::take(&mut self.received);
-        let unheard = self.awaiting && !self.listening;
-        if !stuck && (received || unheard) {
-            self.awaiting = false;
-            self.at = later(now, self.interval);
+        let stuck_though_heard = self.received.then(&mut is_stuck);
+        if stuck_though_heard == Some(false) {
+            (self.received, self.awaiting) = (false, false);
+            self.at = self.next_look(now);
             return Fired::Nothing;
         }
-        if self.awaiting {
+        let deadline = later(self.pinged_at, self.timeout);
+        if self.awaiting && now < deadline {
+            self.at = self.next_look(now).min(deadline);
+            return Fired::Nothing;
+        }
+        let stuck = stuck_though_heard.unwrap_or_else(is_stuck);
+        if self.awaiting && (stuck || self.listening) {
             self.at = NEVER;
             return Fired::PeerSilent;
         }
-        self.awaiting = true;
+        // Where nobody listened for the answer, or it came at once.
+        self.awaiting = false;
+        let next_ping = later(self.pinged_at, self.interval);
+        // A little early is better than one look more.
+        if self.pinged_at != NEVER && now < next_ping - self.interval / 8 {
+            self.at = self.next_look(now).min(next_ping);
+            return Fired::Nothing;
+        }
+        (self.received, self.awaiting, self.timing) = (false, true, true);
         self.pinged_at = now;
-        self.at = later(now, self.timeout);
+        self.at = self.next_look(now).min(later(now, self.timeout));
         Fired::Ping(now.to_be_bytes())
+    }
+
+    /// Half an interval later than the look that was due, if that is still to come.
+    fn next_look(&self, now: u64) -> u64 {
+        if self.interval == NEVER {
+            return NEVER;
+        }
+        let half = (self.interval / 2).max(1);
+        let next = later(self.at, half);
+        if self.at <= now && next > now { next } else { later(now, half) }
     }
 }
 
@@ -264,6 +323,9 @@ impl RateBudget {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
     use super::*;
 
     const S: Duration = Duration::from_secs(1);
@@ -274,61 +336,150 @@ mod tests {
         t
     }
 
-    #[test]
-    fn a_peer_that_takes_nothing_is_given_up_though_it_sends() {
-        let mut t = timers();
-        for (at, stuck) in [(20, false), (40, true), (60, false), (80, true)] {
-            t.note_received();
-            let fired = t.fire(at * S, || stuck);
-            assert_eq!(matches!(fired, Fired::Ping(_)), stuck, "at {at} s: {fired:?}");
+    /// Fires whatever is due up to a time, one look after the other; returns when Pings left and
+    /// when the peer was given up.
+    fn run(t: &mut Timers, until: Duration, stuck: bool) -> (Vec<u64>, Option<u64>) {
+        let mut pings = Vec::new();
+        while let Some(at) = t.next().filter(|at| *at <= until) {
+            match t.fire(at, || stuck) {
+                Fired::Ping(_) => pings.push(at.as_secs()),
+                Fired::PeerSilent => return (pings, Some(at.as_secs())),
+                fired => assert_eq!(fired, Fired::Nothing),
+            }
         }
-        t.note_received();
-        assert_eq!(t.fire(100 * S, || true), Fired::PeerSilent);
+        (pings, None)
     }
 
     #[test]
-    fn nobody_is_given_up_unheard() {
+    fn keepalive_gives_up_a_peer_that_takes_nothing_though_it_sends() {
+        let mut t = timers();
+        for at in 1..=20 {
+            assert_eq!(run(&mut t, at * S, false), (vec![], None));
+            t.note_received();
+        }
+        let (mut pings, mut given_up) = (Vec::new(), None);
+        for at in 21..=60 {
+            let (more, end) = run(&mut t, at * S, true);
+            pings.extend(more);
+            given_up = given_up.or(end);
+            t.note_received();
+        }
+        assert_eq!((pings, given_up), (vec![30], Some(50)));
+    }
+
+    #[test]
+    fn keepalive_gives_nobody_up_unheard() {
         let mut t = timers();
         t.set_listening(false);
-        for at in [20, 60, 100] {
-            assert!(matches!(t.fire(at * S, || false), Fired::Ping(_)), "at {at} s");
-            assert_eq!(t.fire((at + 20) * S, || false), Fired::Nothing);
-        }
+        assert_eq!(run(&mut t, 100 * S, false), (vec![20, 40, 60, 80, 100], None));
         // But if it takes nothing of what waits for it, it need not be heard.
-        assert!(matches!(t.fire(140 * S, || true), Fired::Ping(_)));
-        assert_eq!(t.fire(160 * S, || true), Fired::PeerSilent);
+        assert_eq!(run(&mut t, 200 * S, true), (vec![], Some(120)));
     }
 
     #[test]
-    fn a_silent_peer_is_pinged_then_given_up() {
+    fn keepalive_gives_up_a_silent_peer_after_a_ping() {
         let mut t = timers();
-        assert_eq!(t.next(), Some(20 * S));
-        assert_eq!(t.fire(19 * S, || false), Fired::Nothing);
-        assert!(matches!(t.fire(20 * S, || false), Fired::Ping(_)));
-        assert_eq!(t.next(), Some(40 * S));
-        assert_eq!(t.fire(40 * S, || false), Fired::PeerSilent);
+        assert_eq!(run(&mut t, 100 * S, false), (vec![20], Some(40)));
         assert_eq!(t.next(), None);
     }
 
+    /// With any last byte, and also where each look comes a little late.
     #[test]
-    fn any_byte_is_life() {
+    fn keepalive_pings_at_most_an_interval_after_the_last_byte() {
+        for last in (0..60_000_u64).step_by(250) {
+            let mut t = timers();
+            // A byte each second, up to the last one.
+            let (mut byte, mut pinged) = (0, None);
+            while pinged.is_none_or(|pinged| pinged <= last) {
+                let look = t.next().unwrap() + Duration::from_millis(1);
+                let now = u64::try_from(look.as_millis()).unwrap();
+                while byte <= last.min(now) {
+                    t.note_received();
+                    byte = if byte < last { last.min(byte + 1000) } else { byte + 1 };
+                }
+                if let Fired::Ping(_) = t.fire(look, || false) {
+                    pinged = Some(now);
+                }
+            }
+            let silence = pinged.unwrap().abs_diff(last);
+            assert!((10_000..=20_002).contains(&silence), "{silence} ms after {last} ms");
+        }
+    }
+
+    #[test]
+    fn keepalive_pings_an_idle_connection_once_an_interval() {
         let mut t = timers();
-        t.note_received();
-        assert_eq!(t.fire(20 * S, || false), Fired::Nothing);
-        assert!(matches!(t.fire(40 * S, || false), Fired::Ping(_)));
-        t.note_received();
-        assert_eq!(t.fire(60 * S, || false), Fired::Nothing);
-        assert_eq!(t.next(), Some(80 * S));
+        let mut pings = Vec::new();
+        for at in 0..=100 {
+            let (more, end) = run(&mut t, at * S, false);
+            assert_eq!(end, None);
+            if !more.is_empty() {
+                t.note_received();
+            }
+            pings.extend(more);
+        }
+        assert_eq!(pings, [20, 40, 60, 80, 100]);
+    }
+
+    #[test]
+    fn keepalive_is_not_settled_by_pings_of_the_peer_alone() {
+        for (others, given_up) in [(0, Some(40)), (1, None)] {
+            let (mut t, mut total) = (timers(), 0);
+            for at in 1..60_u64 {
+                total += 6 + others;
+                t.note_ping(6);
+                t.note_received_total(total);
+                if let (_, Some(end)) = run(&mut t, Duration::from_secs(at), false) {
+                    assert_eq!(Some(end), given_up);
+                    break;
+                }
+                assert!(given_up.is_none_or(|end| at < end), "{others} at {at} s");
+            }
+        }
+    }
+
+    #[test]
+    fn keepalive_counts_bytes_around_the_end_of_its_counter() {
+        let mut t = timers();
+        let mut total = u64::from(u32::MAX) - 10;
+        t.note_received_total(total);
+        t.received = false;
+        for (bytes, ping, heard) in [(6, true, false), (6, true, false), (1, false, true)] {
+            total += bytes;
+            if ping {
+                t.note_ping(6);
+            }
+            t.note_received_total(total);
+            assert_eq!(core::mem::take(&mut t.received), heard);
+        }
+        // The look comes in the middle of a Ping: then it is known twice, and takes nothing off.
+        t.note_received_total(total + 3);
+        assert!(core::mem::take(&mut t.received));
+        t.note_ping(6);
+        t.note_received_total(total + 6);
+        assert!(!t.received);
     }
 
     #[test]
     fn the_round_trip_is_that_of_the_exact_payload() {
         let mut t = timers();
+        assert_eq!(run(&mut t, 19 * S, false), (vec![], None));
         let Fired::Ping(payload) = t.fire(20 * S, || false) else { panic!("no ping") };
         t.handle_pong(b"other", 20 * S + S / 2);
         assert_eq!(t.round_trip(), None);
         t.handle_pong(&payload, 20 * S + S / 10);
         assert_eq!(t.round_trip(), Some(S / 10));
+        assert!(!t.awaits_pong());
+    }
+
+    #[test]
+    fn keepalive_does_not_time_a_pong_that_waited() {
+        let mut t = timers();
+        assert_eq!(run(&mut t, 19 * S, false), (vec![], None));
+        let Fired::Ping(payload) = t.fire(20 * S, || false) else { panic!("no ping") };
+        t.discard_round_trip();
+        t.handle_pong(&payload, 25 * S);
+        assert_eq!((t.round_trip(), t.awaits_pong()), (None, false));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use http::{HeaderMap, Response, StatusCode};
 
 use super::alternatives::Alternatives;
 use super::pool::{Kept, Origin, Slots};
+use super::quic::MAX_IDLE;
 use super::quic_tls::late_alert;
 use super::{Client, Version, response};
 use crate::deadline::within;
@@ -194,6 +195,8 @@ impl Client {
                        SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 9220 §3)";
             return Err(Error::new(ErrorKind::Handshake, why));
         }
+        // QUIC keeps it alive, and the pool must not do so for ever.
+        connection.close_when_unused(MAX_IDLE);
         Ok(Pooled { connection, endpoint })
     }
 

@@ -97,8 +97,10 @@ pub enum Version {
     /// HTTP/3, many WebSockets on one QUIC connection (RFC 9220); for `wss:` alone. It runs
     /// over UDP, so neither through a proxy nor over a [`Connect`] of your own.
     ///
-    /// A connection that is silent is given up after 60 s, or three intervals of the
-    /// keepalive where that is longer; without a keepalive QUIC keeps it alive itself.
+    /// A connection whose server is silent is given up after 60 s, or three intervals of the
+    /// keepalive where that is longer. QUIC keeps it alive with a PING after 10 s of silence,
+    /// whatever the keepalive of its WebSockets. One without a WebSocket is closed after 60 s to
+    /// 90 s.
     #[cfg(feature = "http3")]
     Http3,
     /// For `wss:` the best that the server does; what it does is remembered. That is HTTP/3

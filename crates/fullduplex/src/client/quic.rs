@@ -22,10 +22,9 @@ use super::{Client, LazyTls};
 use crate::error::{Error, ErrorKind};
 use crate::uri::Target;
 
-/// After how long a silence a connection is given up, at least.
-const MAX_IDLE: Duration = Duration::from_secs(60);
-/// How often QUIC keeps a connection alive where WebSockets don't.
-const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// After how long a silence a connection is given up, at least; and, without a stream on it,
+/// closed.
+pub(super) const MAX_IDLE: Duration = Duration::from_secs(60);
 
 impl LazyTls {
     /// For the client's own server, or for another origin: without the client's certificate.
@@ -94,11 +93,7 @@ impl Client {
 fn transport(keepalive: &KeepaliveConfig) -> TransportConfig {
     let max_idle = keepalive.interval.map_or(MAX_IDLE, |interval| MAX_IDLE.max(interval * 3));
     // The server opens no requests.
-    let mut config = transport_config(0, max_idle);
-    if keepalive.interval.is_none() {
-        config.keep_alive_interval(Some(KEEP_ALIVE));
-    }
-    config
+    transport_config(0, max_idle)
 }
 
 /// Why an address was not reached.

@@ -245,8 +245,10 @@ impl fmt::Debug for ReconnectBuilder {
 /// that was handed to a connection just before it broke may be lost, or may have arrived
 /// without its answer: only the application can know, by answers of its own.
 ///
-/// Its events are to be read: while 16 of them wait, nothing is received, and after two
-/// intervals of the keepalive the connection counts as dead.
+/// Its events are to be read: while 16 of them wait, nothing is received, and no Ping is answered.
+/// This end goes on, but a server with a keepalive of its own gives the connection up after the
+/// time that it is set to (of this library 30 s to 40 s by default). What the last event says then
+/// depends on what reaches this end first: the server's end, or that it takes nothing any more.
 ///
 /// When it is dropped, the connection is closed with 1001.
 #[derive(Debug)]

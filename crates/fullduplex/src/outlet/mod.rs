@@ -43,8 +43,6 @@ pub(crate) struct Outlet<S> {
     compresses: bool,
     /// What is published is sent as it is to all.
     shares: bool,
-    /// Bytes arrived since the keepalive last looked.
-    received: AtomicBool,
     /// The reader waits for the transport, rather than the transport for a reader.
     listening: AtomicBool,
     /// A message arrived, or a piece of one, since the idle timeout last looked.
@@ -116,7 +114,6 @@ impl<S: Transport> Outlet<S> {
             has_rates,
             compresses,
             shares,
-            received: AtomicBool::new(false),
             listening: AtomicBool::new(false),
             talked: AtomicBool::new(false),
             deferred: AtomicBool::new(false),
@@ -161,11 +158,13 @@ impl<S: Transport> Outlet<S> {
         &self.driver
     }
 
+    /// Counts received bytes. Returns whether the reader was waiting for them.
     #[inline]
-    pub(crate) fn note_received(&self, bytes: usize) {
-        self.received.store(true, Ordering::Relaxed);
+    pub(crate) fn note_received(&self, bytes: usize) -> bool {
+        let was_waiting = self.listening.load(Ordering::Relaxed);
         self.listening.store(false, Ordering::Relaxed);
         self.counters.received.wire(bytes);
+        was_waiting
     }
 
     /// Nobody waits for what the transport brings.
@@ -253,9 +252,17 @@ impl<S: Transport> Outlet<S> {
         Poll::Pending
     }
 
-    /// What the receiving half found.
-    pub(crate) fn handle_event(self: &Arc<Self>, event: &Event<'_>) -> Result<(), ProtocolError> {
+    /// What the receiving half found: as soon as it arrived, or later.
+    pub(crate) fn handle_event(
+        self: &Arc<Self>,
+        event: &Event<'_>,
+        at_once: bool,
+    ) -> Result<(), ProtocolError> {
         let mut inner = self.lock();
+        if !at_once && matches!(event, Event::Pong(_)) {
+            // The time that it waited for its reader is not the way's.
+            inner.session.discard_round_trip();
+        }
         let awaited = inner.session.awaits_pong();
         let result = inner.session.handle_event(event, self.driver.now());
         if let (Some(membership), Some(took)) = (&inner.membership, inner.session.round_trip())

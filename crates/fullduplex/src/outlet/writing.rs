@@ -264,9 +264,7 @@ impl<S: Transport> Driven for Outlet<S> {
         if inner.scheduled != at {
             return At::NEVER;
         }
-        if self.received.swap(false, Ordering::Relaxed) {
-            inner.session.note_received();
-        }
+        inner.session.note_received_total(self.counters.received.wire_total());
         if self.talked.swap(false, Ordering::Relaxed) {
             inner.session.note_message();
         }

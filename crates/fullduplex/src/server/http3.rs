@@ -95,7 +95,7 @@ fn quic_config(tls: &TlsConfig, config: &ServerConfig) -> Result<quinn::ServerCo
     let mut quic = quinn::ServerConfig::with_crypto(Arc::new(crypto));
     let ServerLimits { max_streams, idle_timeout, .. } = config.limits;
     // Silence ends a connection with all its streams, so it must be longer than that of a
-    // WebSocket between two pings.
+    // WebSocket between two pings. QUIC keeps it alive meanwhile; without streams it is closed.
     let between = config.websocket.keepalive.interval.unwrap_or_default();
     let silence = idle_timeout.max(between.saturating_mul(3));
     quic.transport_config(Arc::new(transport_config(max_streams, silence)));
