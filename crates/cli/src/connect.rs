@@ -1,30 +1,29 @@
 //! `fdx connect`.
 
-use std::cell::OnceCell;
 use std::fs;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, value_parser};
 use fullduplex::client::{Proxies, Proxy, TlsSettings, Version};
-use fullduplex::{
-    Cause, Client, CloseCode, CloseInfo, Error, ErrorKind, Initiator, Message, NetStream,
-    ReceiveHalf, SendHalf,
-};
+use fullduplex::{Client, CloseCode, Error, ErrorKind};
+use http::header::USER_AGENT;
 use http::{HeaderName, HeaderValue};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::time::timeout;
 
+use crate::signals::{Ending, ending};
+use crate::talk::Talk;
 use crate::text::printable;
 use crate::{deflate, values, verbose};
 
-/// The most bytes of one binary message made of standard input.
-const CHUNK: usize = 64 << 10;
-
 /// How long a server may take to hear that the connection is closed.
 const PARTING: Duration = Duration::from_millis(500);
+
+/// How long the closing handshake may take after a signal.
+const LEAVING: Duration = Duration::from_secs(1);
 
 /// The options of `fdx connect`.
 #[derive(Debug, ClapArgs)]
@@ -41,7 +40,8 @@ Exit codes:
   4  the server refused the handshake
   5  the connection broke: no Close frame, a time-out, a network error
   6  closed with another code
-  7  the peer broke the protocol, or a limit")]
+  7  the peer broke the protocol, or a limit
+129, 143  ended by SIGHUP or SIGTERM, after a Close with 1001")]
 pub(crate) struct Args {
     /// Where to connect: ws:// or wss://, such as ws://127.0.0.1:9001/echo, or for a Unix
     /// socket ws+unix:/path/of/the/socket:/echo
@@ -51,13 +51,14 @@ pub(crate) struct Args {
     /// the proxy, TLS and the certificate, the version of HTTP, subprotocol, extensions
     #[arg(long, short)]
     verbose: bool,
-    /// Send standard input as binary messages, and write what is received as it is
+    /// Send standard input as binary messages, and write what is received as it is, or with
+    /// escapes to a terminal
     #[arg(long, short)]
     binary: bool,
     /// Offer a subprotocol (may be repeated, the favourite first)
     #[arg(long, short, value_name = "NAME", value_parser = values::subprotocol)]
     subprotocol: Vec<String>,
-    /// Add a header field to the request (may be repeated)
+    /// Add a header field to the request (may be repeated); User-Agent is fdx's own otherwise
     #[arg(long, short = 'H', value_name = "NAME: VALUE", value_parser = header)]
     header: Vec<(HeaderName, HeaderValue)>,
     /// Trust the authorities in this PEM file too (may be repeated)
@@ -132,7 +133,7 @@ fn proxy(text: &str) -> Result<Proxies, Error> {
 /// How it went, as the exit code says.
 #[derive(Clone, Copy)]
 #[repr(u8)]
-enum Outcome {
+pub(crate) enum Outcome {
     Clean = 0,
     LocalIo = 1,
     Usage = 2,
@@ -141,6 +142,18 @@ enum Outcome {
     Broken = 5,
     OtherCode = 6,
     Protocol = 7,
+    /// As a shell tells of a signal: 128 and its number.
+    HungUp = 129,
+    Terminated = 143,
+}
+
+impl From<Ending> for Outcome {
+    fn from(signal: Ending) -> Self {
+        match signal {
+            Ending::Terminate => Self::Terminated,
+            Ending::HangUp => Self::HungUp,
+        }
+    }
 }
 
 /// Connects, and talks until one side has enough.
@@ -173,12 +186,14 @@ async fn connect(args: Args) -> Outcome {
             return outcome;
         }
     };
+    let mut ending = pin!(ending());
     let connected = tokio::select! {
         connected = client.connect(&args.url) => connected,
         _ = tokio::signal::ctrl_c() => {
             tell!("fdx connect: interrupted before there was a connection");
             return Outcome::NoConnection;
         }
+        signal = &mut ending => return signal.into(),
     };
     let (websocket, response) = match connected {
         Ok(connected) => connected,
@@ -201,8 +216,15 @@ async fn connect(args: Args) -> Outcome {
     let (send, receive) = websocket.split();
     let linger = Duration::from_secs_f64(args.linger);
     let talk = Talk { binary: args.binary, linger: (!interactive).then_some(linger) };
-    let outcome = talk.run(send, receive).await;
-    let _ = tokio::time::timeout(PARTING, client.close_idle()).await;
+    let outcome = tokio::select! {
+        outcome = talk.run(send.clone(), receive) => outcome,
+        signal = ending => {
+            // What is received is of no use any more, and read no further than to the Close.
+            let _ = timeout(LEAVING, send.close(CloseCode::GOING_AWAY, "")).await;
+            signal.into()
+        }
+    };
+    let _ = timeout(PARTING, client.close_idle()).await;
     outcome
 }
 
@@ -219,6 +241,10 @@ fn client(args: &Args, tls: TlsSettings) -> Result<Client, Error> {
     }
     for name in &args.subprotocol {
         builder = builder.subprotocol(name);
+    }
+    if args.header.iter().all(|(name, _)| name != USER_AGENT) {
+        // Some servers refuse who doesn't say what it is.
+        builder = builder.header(USER_AGENT, concat!("fdx/", env!("CARGO_PKG_VERSION")));
     }
     for (name, value) in &args.header {
         builder = builder.header(name, value);
@@ -261,164 +287,5 @@ fn tell_refusal(error: &Error) -> Outcome {
         ErrorKind::Misuse => Outcome::Usage,
         ErrorKind::Handshake | ErrorKind::Limit => Outcome::Refused,
         _ => Outcome::NoConnection,
-    }
-}
-
-/// An open connection with standard input and output.
-struct Talk {
-    binary: bool,
-    /// How long to listen after the end of the input; `None` to close at once.
-    linger: Option<Duration>,
-}
-
-impl Talk {
-    async fn run(self, send: SendHalf<NetStream>, mut receive: ReceiveHalf<NetStream>) -> Outcome {
-        let printed = AtomicUsize::new(0);
-        let unread = OnceCell::new();
-        let sending = self.send_input(&send, &printed, &unread);
-        let receiving = self.print(&mut receive, &printed);
-        tokio::pin!(sending, receiving);
-        let ended = tokio::select! {
-            ended = &mut receiving => ended,
-            () = &mut sending => receiving.await,
-        };
-        match (unread.get(), ended) {
-            (Some(error), _) => {
-                tell!("fdx connect: standard input: {error}");
-                Outcome::LocalIo
-            }
-            (None, Err(error)) => {
-                tell!("fdx connect: standard output: {error}");
-                Outcome::LocalIo
-            }
-            (None, Ok(error)) => tell_end(error.as_ref(), send.close_info().as_ref()),
-        }
-    }
-
-    /// Prints messages until the connection ends; the error is one of standard output.
-    async fn print(
-        &self,
-        receive: &mut ReceiveHalf<NetStream>,
-        printed: &AtomicUsize,
-    ) -> io::Result<Option<Error>> {
-        let mut out = tokio::io::stdout();
-        let to_terminal = io::stdout().is_terminal();
-        while let Some(message) = receive.next().await {
-            let message = match message {
-                Ok(message) => message,
-                Err(error) => return Ok(Some(error)),
-            };
-            printed.fetch_add(1, Relaxed);
-            let line = match &message {
-                _ if self.binary => message.as_bytes().to_vec(),
-                Message::Text(text) if to_terminal => printable(text.as_str()).into_bytes(),
-                Message::Binary(bytes) if to_terminal => {
-                    format!("[binary, {} bytes]", bytes.len()).into_bytes()
-                }
-                _ => message.as_bytes().to_vec(),
-            };
-            out.write_all(&line).await?;
-            if !self.binary {
-                out.write_all(b"\n").await?;
-            }
-            out.flush().await?;
-        }
-        Ok(None)
-    }
-
-    /// Sends standard input, then closes; what is wrong with the input is put into `unread`
-    /// before that.
-    async fn send_input(
-        &self,
-        send: &SendHalf<NetStream>,
-        printed: &AtomicUsize,
-        unread: &OnceCell<io::Error>,
-    ) {
-        let input =
-            async { if self.binary { send_bytes(send).await } else { send_lines(send).await } };
-        let result = tokio::select! {
-            result = input => result,
-            _ = tokio::signal::ctrl_c() => Ok(()),
-        };
-        if let Err(error) = result {
-            // There is one at most.
-            let _ = unread.set(error);
-        } else if let Some(quiet) = self.linger {
-            // Nothing can be answered before it has left. What fails is told by the other side.
-            tokio::select! {
-                _ = send.flush() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-            let mut before = usize::MAX;
-            loop {
-                let now = printed.load(Relaxed);
-                if now == before {
-                    break;
-                }
-                before = now;
-                tokio::time::sleep(quiet).await;
-            }
-        }
-        // The end is told by the receiving side.
-        let _ = send.close(CloseCode::NORMAL, "").await;
-    }
-}
-
-async fn send_lines(send: &SendHalf<NetStream>) -> io::Result<()> {
-    let mut input = BufReader::new(tokio::io::stdin());
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        if input.read_until(b'\n', &mut line).await? == 0 {
-            return Ok(());
-        }
-        if line.last() == Some(&b'\n') {
-            line.pop();
-        }
-        if line.last() == Some(&b'\r') {
-            line.pop();
-        }
-        let text = std::str::from_utf8(&line).map_err(|_| {
-            io::Error::new(io::ErrorKind::InvalidData, "a line is not UTF-8; use --binary")
-        })?;
-        // If sending fails, the receiving side says why.
-        if send.send(text).await.is_err() {
-            return Ok(());
-        }
-    }
-}
-
-async fn send_bytes(send: &SendHalf<NetStream>) -> io::Result<()> {
-    let mut input = tokio::io::stdin();
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        let len = input.read(&mut chunk).await?;
-        if len == 0 || send.send(chunk[..len].to_vec()).await.is_err() {
-            return Ok(());
-        }
-    }
-}
-
-/// Says why the connection ended.
-fn tell_end(error: Option<&Error>, info: Option<&CloseInfo>) -> Outcome {
-    let Some(info) = info else {
-        return Outcome::Broken;
-    };
-    let text = error.map_or_else(|| info.to_string(), ToString::to_string);
-    tell!("fdx connect: {}", printable(&text));
-    match info.cause {
-        Cause::Protocol(_) => Outcome::Protocol,
-        Cause::Handshake if info.is_clean() => {
-            let fine = matches!(
-                info.code(),
-                CloseCode::NORMAL | CloseCode::GOING_AWAY | CloseCode::NO_STATUS
-            );
-            if fine || info.initiator == Initiator::Local {
-                Outcome::Clean
-            } else {
-                Outcome::OtherCode
-            }
-        }
-        _ => Outcome::Broken,
     }
 }

@@ -16,6 +16,8 @@ macro_rules! tell {
 mod connect;
 mod deflate;
 mod serve;
+mod signals;
+mod talk;
 mod text;
 mod values;
 mod verbose;

@@ -4,15 +4,16 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(unix)]
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 mod common;
 
 use common::{FDX, serve};
+use fullduplex::proto::handshake::SecKey;
 
 /// Runs `fdx connect` with this input to its end.
 fn connect_to_end(args: &[&str], input: &[u8], stderr: impl Into<Stdio>) -> Output {
@@ -180,4 +181,97 @@ fn redirect_takes_no_header_option_to_another_server() {
     let heads = [at_the_beginning, at_the_end].map(|head| head.join().unwrap());
     assert_eq!(heads[0].matches("SECRET").count(), 2, "{}", heads[0]);
     assert!(!heads[1].contains("SECRET"), "{}", heads[1]);
+}
+
+#[test]
+fn user_agent_is_sent_unless_one_is_given() {
+    let refusal = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+    for (options, own, given) in [(&[][..], 1, 0), (&["-H", "User-Agent: mine"], 0, 1)] {
+        let (url, asked) = answering(refusal.to_owned());
+        connect(&[options, &[url.as_str()]].concat(), "");
+        let head = asked.join().unwrap().to_lowercase();
+        let count = |field: &str| head.matches(field).count();
+        let fields = (count("user-agent: fdx/"), count("user-agent: mine"));
+        assert_eq!(fields, (own, given), "{head}");
+    }
+}
+
+/// The server is told that this end goes away, and need not find out.
+#[test]
+fn signal_closes_with_1001_and_is_the_exit_code() {
+    for (signal, code) in [("-TERM", 143), ("-HUP", 129)] {
+        let server = serve(&["--log"]);
+        let mut command = Command::new(FDX);
+        command.args(["connect", &format!("ws://{}/echo", server.address)]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(b"hello\n").unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "hello\n");
+        let kill = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        assert!(kill.success());
+        let begun = Instant::now();
+        while child.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(20) {
+            thread::sleep(Duration::from_millis(10));
+        }
+        let _ = child.kill();
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{signal}");
+        let (_, log) = server.end();
+        assert!(log.contains("closed by the peer with 1001"), "{signal}: {log}");
+    }
+}
+
+/// Chromium waits for 2 s; the library's own deadline is 10 s.
+#[test]
+fn close_is_the_end_also_where_the_server_keeps_the_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let serving = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let (mut head, mut byte) = (Vec::new(), [0]);
+        while !head.ends_with(b"\r\n\r\n") {
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8(head).unwrap();
+        let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap();
+        let accept = SecKey::parse(key.as_bytes()).unwrap().accept();
+        let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+                      Connection: Upgrade\r\nSec-WebSocket-Accept: ";
+        write!(stream, "{answer}{}\r\n\r\n", accept.as_str()).unwrap();
+        // A masked Close with 1000, and its answer (RFC 6455 §5.2).
+        let mut close = [0; 8];
+        stream.read_exact(&mut close).unwrap();
+        stream.write_all(&[0x88, 2, 0x03, 0xe8]).unwrap();
+        // Until the client ends the connection.
+        stream.read_to_end(&mut Vec::new()).unwrap()
+    });
+    let begun = Instant::now();
+    let (code, _, said) = connect(&["--linger", "0", &url], "");
+    let took = begun.elapsed();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("closed by this end with 1000"), "{said}");
+    assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(8), "{took:?}");
+    assert_eq!(serving.join().unwrap(), 0);
+}
+
+/// On a terminal, which `script` provides, bytes of the server's must not steer it.
+#[cfg(target_os = "linux")]
+#[test]
+fn binary_on_a_terminal_is_escaped() {
+    let server = serve(&[]);
+    let command = format!("'{FDX}' connect --binary --linger 1 ws://{}/echo", server.address);
+    // Through a pipe its input would be the terminal's too.
+    let command = format!("printf '\\033]0;title\\007\\377' | {command}");
+    let terminal = Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let shown = String::from_utf8_lossy(&terminal.stdout);
+    assert!(shown.contains(r"\u{1b}]0;title\u{7}\xff"), "{shown:?}");
+    assert!(!shown.contains('\u{1b}'), "{shown:?}");
 }
