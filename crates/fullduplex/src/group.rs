@@ -18,11 +18,12 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use fullduplex_proto::deflate::{MAX_WINDOW_BITS, MIN_WINDOW_BITS};
 use fullduplex_proto::{CloseCode, CloseFrame, PreparedMessage, SendError};
-use slab::Slab;
 
 use crate::batch::{Batch, Frames};
 use crate::halves::Transport;
+use crate::registry::Registry;
 use crate::split::SendHalf;
 use crate::turn;
 use crate::websocket::WebSocket;
@@ -61,9 +62,13 @@ pub struct Group(Arc<Mutex<Members>>);
 
 #[derive(Default)]
 struct Members {
-    entries: Slab<Entry>,
+    entries: Registry<Entry>,
     /// What was published last, while members have yet to take it.
     batch: Weak<Batch>,
+    /// How many members compress for each window, from that of 2⁸ bytes on.
+    windows: [u32; WINDOWS],
+    /// A shorter message is compressed for none of them.
+    min_size: usize,
 }
 
 struct Entry {
@@ -87,6 +92,13 @@ pub(crate) struct Publication<'a> {
 /// From so many members on, frames are made once for all.
 const MANY: usize = 8;
 
+/// How many windows may have been agreed on.
+const WINDOWS: usize = (MAX_WINDOW_BITS - MIN_WINDOW_BITS + 1) as usize;
+
+fn window_index(bits: u8) -> usize {
+    usize::from(bits.clamp(MIN_WINDOW_BITS, MAX_WINDOW_BITS) - MIN_WINDOW_BITS)
+}
+
 /// What became of a message for one member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivered {
@@ -100,7 +112,9 @@ pub(crate) enum Delivered {
 #[must_use = "the WebSocket leaves the group when this is dropped"]
 pub struct Member {
     group: Group,
-    key: usize,
+    key: u32,
+    /// For which it compresses what is published, if it does.
+    window: Option<u8>,
 }
 
 /// What became of a published message.
@@ -128,17 +142,19 @@ impl Group {
 
     /// Adds a WebSocket.
     pub fn join<S: Transport>(&self, websocket: &WebSocket<S>, slow: Slow) -> Member {
-        self.enter(websocket.deliver(), slow)
+        self.join_half(websocket.send_half(), slow)
     }
 
     /// Adds a WebSocket by its sending half.
     pub fn join_half<S: Transport>(&self, send: &SendHalf<S>, slow: Slow) -> Member {
-        self.enter(send.deliver(), slow)
-    }
-
-    fn enter(&self, member: Weak<dyn Deliver>, slow: Slow) -> Member {
-        let key = self.lock().entries.insert(Entry { member, slow });
-        Member { group: self.clone(), key }
+        let compresses = send.outlet.lock().session.prepared_window();
+        let window = compresses.map(|(bits, _)| bits);
+        let mut members = self.lock();
+        if let Some((bits, min_size)) = compresses {
+            members.add_window(bits, min_size);
+        }
+        let key = members.entries.insert(Entry { member: send.deliver(), slow });
+        Member { group: self.clone(), key, window }
     }
 
     /// How many members there are.
@@ -163,10 +179,18 @@ impl Group {
     }
 
     fn publish_as(&self, message: &PreparedMessage, key: Option<u64>) -> Published {
-        let mut published = Published::default();
+        let (mut published, mut compressed) = (Published::default(), 0);
         // Whose queue is full writes at once.
         turn::regardless(|| {
             let mut members = self.lock();
+            while let Some(window) = members.uncompressed(message) {
+                // Without the lock, which others need meanwhile.
+                drop(members);
+                if message.compress(window) {
+                    compressed += message.message().len();
+                }
+                members = self.lock();
+            }
             let frames = members.frames(message);
             members.deliver(&Publication { message, key, frames }, &mut published);
         });
@@ -174,13 +198,14 @@ impl Group {
         let Published { delivered, dropped, closed } = published;
         let each = 1 + message.message().len() / turn::DELIVERED;
         turn::charge((delivered + dropped + closed).saturating_mul(each));
+        turn::charge(compressed / turn::COMPRESSED);
         published
     }
 }
 
 impl Members {
     fn deliver(&self, publication: &Publication<'_>, published: &mut Published) {
-        for (_, entry) in &self.entries {
+        for entry in self.entries.values() {
             let Some(member) = entry.member.upgrade() else {
                 published.dropped += 1;
                 continue;
@@ -191,6 +216,21 @@ impl Members {
                 Delivered::Closed => published.closed += 1,
             }
         }
+    }
+
+    fn add_window(&mut self, bits: u8, min_size: usize) {
+        self.windows[window_index(bits)] += 1;
+        let first = self.windows.iter().sum::<u32>() == 1;
+        self.min_size = if first { min_size } else { min_size.min(self.min_size) };
+    }
+
+    /// A window for which members would have to compress the message themselves.
+    fn uncompressed(&self, message: &PreparedMessage) -> Option<u8> {
+        if message.message().len() < self.min_size {
+            return None;
+        }
+        let used = (MIN_WINDOW_BITS..).zip(&self.windows).filter(|(_, members)| **members > 0);
+        used.map(|(bits, _)| bits).find(|bits| !message.is_compressed(*bits))
     }
 
     /// Makes the frame of a message, behind the last one's unless all have taken those.
@@ -210,7 +250,13 @@ impl Members {
 
 impl Drop for Member {
     fn drop(&mut self) {
-        drop(self.group.lock().entries.try_remove(self.key));
+        let mut members = self.group.lock();
+        if let Some(window) = self.window {
+            members.windows[window_index(window)] -= 1;
+        }
+        let entry = members.entries.remove(self.key);
+        drop(members);
+        drop(entry);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,7 +16,6 @@ use futures_sink::Sink;
 
 use crate::byte_stream::ByteStream;
 use crate::error::{Error, ErrorKind};
-use crate::group::Deliver;
 use crate::halves::Transport;
 use crate::mask::ThreadRng;
 use crate::message_io::{MessageReader, MessageWriter};
@@ -102,8 +101,8 @@ impl<S: Transport> WebSocket<S> {
         self.send.outlet.join(place, span);
     }
 
-    pub(crate) fn deliver(&self) -> Weak<dyn Deliver> {
-        self.send.deliver()
+    pub(crate) fn send_half(&self) -> &SendHalf<S> {
+        &self.send
     }
 
     /// The subprotocol that both ends agreed on (RFC 6455 §1.9).

@@ -5,6 +5,8 @@
 
 mod common;
 
+use std::time::{Duration, Instant};
+
 use bytes::BytesMut;
 use common::open;
 use fullduplex::group::{Group, Member, Published, Slow, Topics};
@@ -143,7 +145,7 @@ async fn members_come_and_go() {
     assert_eq!(numbers(&mut client, 2).await, [1, 2]);
     // One that has gone without a word is missed by nobody.
     drop((server, client));
-    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
     let published = topics.publish("sport", &message);
     assert_eq!((published.delivered, published.dropped), (0, 1));
     drop(two);
@@ -359,4 +361,34 @@ async fn what_is_published_counts_as_sent() {
     crowd.receive().await;
     let sent = crowd.ends[0].traffic().sent;
     assert_eq!((sent.text, sent.payload, sent.wire), (3, 15, 21));
+}
+
+#[tokio::test]
+async fn publish_compresses_while_others_join_and_leave() {
+    let (near, _peer) = duplex(PIPE);
+    let [deflate, _] = agreed();
+    let config = Config::default();
+    let leftover = BytesMut::new();
+    let end = WebSocket::from_handshake(near, Role::Server, &config, Some(&deflate), leftover);
+    let group = Group::new();
+    let _member = group.join(&end, Slow::DropNewest);
+    let mut rng = Rng::new(1);
+    let text: Vec<u8> = (0..2_000_000).map(|_| b"abcdefgh"[rng.below(8)]).collect();
+    let publishing = std::thread::spawn({
+        let group = group.clone();
+        move || {
+            let begun = Instant::now();
+            group.publish(&PreparedMessage::with_level(text, 9));
+            begun.elapsed()
+        }
+    });
+    let mut longest = Duration::ZERO;
+    while !publishing.is_finished() {
+        let begun = Instant::now();
+        drop(group.join(&end, Slow::DropNewest));
+        longest = longest.max(begun.elapsed());
+        std::thread::yield_now();
+    }
+    let took = publishing.join().unwrap();
+    assert!(longest < took / 2, "joining waited {longest:?} of {took:?}");
 }

@@ -13,9 +13,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use common::{echo, open, say};
 use fullduplex::group::{Group, Member, Slow};
-use fullduplex::{Config, KeepaliveConfig, Message, PreparedMessage, Role, SendHalf, WebSocket};
+use fullduplex::proto::Deflate;
+use fullduplex::{
+    Config, DeflateConfig, KeepaliveConfig, Message, PreparedMessage, Role, SendHalf, WebSocket,
+};
+use fullduplex_testkit::Rng;
 use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
@@ -156,4 +161,39 @@ async fn try_send_leaves_others_on_the_thread_their_turn() {
     .await;
     let waits = siblings(&done).await;
     assert!(waits.iter().all(|most| *most <= MOST), "{waits:?} messages to all meanwhile");
+}
+
+/// Members with which every window was agreed on.
+fn compressing() -> (Vec<End>, Vec<DuplexStream>) {
+    let windows = (9..=15).map(|send_window_bits| {
+        let config = DeflateConfig { send_window_bits, ..DeflateConfig::smallest_bytes() };
+        let (_, deflate): (_, Deflate) = config.accept(&config.offers()).unwrap();
+        let (near, far) = duplex(64);
+        let config = Config::default();
+        let leftover = BytesMut::new();
+        let end = WebSocket::from_handshake(near, Role::Server, &config, Some(&deflate), leftover);
+        (end, far)
+    });
+    windows.unzip()
+}
+
+#[tokio::test]
+async fn publish_charges_what_it_compresses() {
+    let (group, done) = (Group::new(), Done::default());
+    let (ends, _peers) = compressing();
+    let _members: Vec<Member> = ends.iter().map(|end| group.join(end, Slow::DropNewest)).collect();
+    let text: Vec<u8> = {
+        let mut rng = Rng::new(1);
+        (0..20_000).map(|_| b"abcdefgh"[rng.below(8)]).collect()
+    };
+    flooded(&done, || {
+        let (group, text) = (group.clone(), text.clone());
+        Box::new(move |_| {
+            group.publish(&PreparedMessage::new(text.clone()));
+        })
+    })
+    .await;
+    let waits = siblings(&done).await;
+    // One publication is a turn of each of the two publishers.
+    assert!(waits.iter().all(|most| *most <= 8), "{waits:?} compressed messages meanwhile");
 }

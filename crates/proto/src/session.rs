@@ -215,6 +215,12 @@ impl Session {
         self.sender.compresses()
     }
 
+    /// For which window prepared messages are compressed; see [`Sender::prepared_window`].
+    #[cfg(feature = "deflate")]
+    pub fn prepared_window(&self) -> Option<(u8, usize)> {
+        self.sender.prepared_window()
+    }
+
     /// Whether a message would be taken now, and if not, why.
     #[inline]
     pub fn check_ready(&self) -> Result<(), SendError> {
@@ -253,6 +259,23 @@ impl Session {
         let kind = message.kind();
         let sent = self.send_with(kind, message.into_bytes(), compression);
         sent.map_err(|(error, payload)| (error, Message::checked(kind, payload)))
+    }
+
+    /// Queues a whole message even if `high_water` has been reached; see
+    /// [`Sender::send_promised`].
+    pub fn send_promised(
+        &mut self,
+        message: Message,
+        compression: Compression,
+    ) -> Result<(), (SendError, Message)> {
+        if self.state != State::Open {
+            return Err((SendError::Closing, message));
+        }
+        let kind = message.kind();
+        let sent = self.sender.send_promised(kind, message.into_bytes(), compression);
+        sent.map_err(|(error, payload)| (error, Message::checked(kind, payload)))?;
+        self.timers.note_message();
+        Ok(())
     }
 
     /// Queues a short message by a copy, or says that it can't be; see [`Sender::send_copy`].

@@ -69,6 +69,38 @@ fn each_frame_has_a_key_of_its_own() {
 }
 
 #[test]
+fn high_water_of_zero_takes_one_message_at_a_time() {
+    let mut sender = Sender::server(SendConfig { high_water: 0, ..SendConfig::default() });
+    for _ in 0..3 {
+        sender.send(Kind::Text, Bytes::from("hello")).unwrap();
+        assert_eq!(sender.check_ready(), Err(SendError::Full));
+        let mut out = sender.outgoing();
+        out.advance(out.remaining());
+        assert_eq!(sender.check_ready(), Ok(()));
+    }
+}
+
+#[test]
+fn promised_room_is_kept_whatever_comes_before() {
+    let mut sender = Sender::server(SendConfig { high_water: 100, ..SendConfig::default() });
+    sender.check_ready().unwrap();
+    sender.send(Kind::Binary, Bytes::from(vec![7; 200])).unwrap();
+    assert_eq!(sender.check_ready(), Err(SendError::Full));
+    let promised = Bytes::from_static(b"promised");
+    sender.send_promised(Kind::Text, promised.clone(), Compression::Auto).unwrap();
+    assert_eq!(sender.buffered(), 4 + 200 + 2 + promised.len());
+    // It is refused for other reasons than want of room.
+    let mut out = sender.outgoing();
+    out.advance(out.remaining());
+    sender.send_fragment(Kind::Text, &[b'x'; 200], false, Compression::Auto).unwrap();
+    let refused = sender.send_promised(Kind::Text, promised.clone(), Compression::Auto);
+    assert_eq!(refused, Err((SendError::MessageUnderWay, promised.clone())));
+    sender.send_close(None);
+    let refused = sender.send_promised(Kind::Text, promised.clone(), Compression::Auto);
+    assert_eq!(refused, Err((SendError::Closing, promised)));
+}
+
+#[test]
 fn high_water_hands_the_message_back() {
     let mut server = End::new(Role::Server, Config::default());
     let message = Bytes::from(vec![0; 40_000]);

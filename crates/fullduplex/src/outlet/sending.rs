@@ -46,7 +46,7 @@ impl<S: Transport> Outlet<S> {
     ) -> Result<(), SendError> {
         turn::charge(1);
         if self.compresses {
-            turn::charge(Self::compression_work(parcel.as_ref()));
+            self.before_compressing(parcel.as_ref());
         }
         let mut inner = self.lock();
         self.send_locked(&mut inner, parcel, leave)?;
@@ -55,9 +55,18 @@ impl<S: Transport> Outlet<S> {
         Ok(())
     }
 
-    /// The small pieces of work that compressing a message counts for in a task's turn.
-    fn compression_work(parcel: Option<&Parcel>) -> usize {
-        turn::COMPRESSION + parcel.map_or(0, Parcel::len) / turn::COMPRESSED
+    /// Charges what compressing a message takes to the task's turn. A prepared one is
+    /// compressed here, before the lock is taken.
+    fn before_compressing(&self, parcel: Option<&Parcel>) {
+        turn::charge(turn::COMPRESSION + parcel.map_or(0, Parcel::len) / turn::COMPRESSED);
+        if let Some(Parcel::Prepared(prepared)) = parcel {
+            let window = self.lock_unsettled().session.prepared_window();
+            if let Some((bits, min_size)) = window
+                && prepared.message().len() >= min_size
+            {
+                prepared.compress(bits);
+            }
+        }
     }
 
     /// What it succeeds with is to be taken out of `parcel` then, which needs no lock. (A
@@ -110,7 +119,7 @@ impl<S: Transport> Outlet<S> {
     ) -> Poll<Result<(), Error>> {
         ready!(turn::poll_message(cx));
         if self.compresses {
-            turn::charge(Self::compression_work(parcel.as_ref()));
+            self.before_compressing(parcel.as_ref());
         }
         let mut inner = self.lock();
         loop {

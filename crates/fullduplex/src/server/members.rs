@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use fullduplex_proto::CloseInfo;
-use slab::Slab;
 
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 use super::carrying::Carried;
@@ -12,14 +11,15 @@ use super::lifecycle::Shared;
 use super::trace::Span;
 use super::{End, Slot, trace};
 use crate::driver::Driven;
+use crate::registry::Registry;
 use crate::traffic::Traffic;
 
 /// The open WebSockets.
 #[derive(Default)]
-pub(crate) struct Members(Mutex<Slab<Weak<dyn Driven>>>);
+pub(crate) struct Members(Mutex<Registry<Weak<dyn Driven>>>);
 
 impl Members {
-    fn lock(&self) -> MutexGuard<'_, Slab<Weak<dyn Driven>>> {
+    fn lock(&self) -> MutexGuard<'_, Registry<Weak<dyn Driven>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -36,7 +36,7 @@ impl Members {
 
     /// All that are open now.
     pub(crate) fn all(&self) -> Vec<Arc<dyn Driven>> {
-        self.lock().iter().filter_map(|(_, open)| open.upgrade()).collect()
+        self.lock().values().filter_map(Weak::upgrade).collect()
     }
 }
 
@@ -79,7 +79,7 @@ impl Drop for Place {
 /// That a WebSocket is one of a server's.
 pub(crate) struct Membership {
     place: Arc<Place>,
-    key: usize,
+    key: u32,
     span: Span,
 }
 
@@ -96,7 +96,7 @@ impl Membership {
 
     /// It is closed, in this manner.
     pub(crate) fn end(self, info: Option<&CloseInfo>, traffic: Traffic) {
-        drop(self.place.shared.members.lock().try_remove(self.key));
+        drop(self.place.shared.members.lock().remove(self.key));
         trace::closed(&self.span, info, &traffic);
         self.place.shared.note_end(End::of(info), traffic);
     }

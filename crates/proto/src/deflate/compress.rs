@@ -139,6 +139,11 @@ impl Compressor {
         }
     }
 
+    /// The length from which on messages are compressed.
+    pub(crate) fn min_size(&self) -> usize {
+        self.min_size.max(1)
+    }
+
     /// The window of the peer, as a power of two.
     pub(crate) fn window_bits(&self) -> u8 {
         self.shape.window_bits

@@ -64,16 +64,40 @@ impl PreparedMessage {
         self.shared.message.kind()
     }
 
+    /// Compresses the message for connections with this window (see
+    /// [`Session::prepared_window`](crate::Session::prepared_window)), so that sending it there
+    /// does not. Returns whether that was yet to do.
+    pub fn compress(&self, window_bits: u8) -> bool {
+        let is_new = !self.is_compressed(window_bits);
+        if is_new {
+            self.compressed(window_bits);
+        }
+        is_new
+    }
+
+    /// Whether the message was compressed for this window.
+    pub fn is_compressed(&self, window_bits: u8) -> bool {
+        self.slot(self.bits(window_bits)).get().is_some()
+    }
+
     /// The message compressed for a window, if that makes it shorter.
     pub(crate) fn compressed(&self, window_bits: u8) -> Option<Bytes> {
-        let message = self.shared.message.as_bytes();
+        let bits = self.bits(window_bits);
+        let Shared { message, level, .. } = &*self.shared;
+        self.slot(bits).get_or_init(|| compress(message.as_bytes(), *level, bits)).clone()
+    }
+
+    /// The window that it is compressed with, for a connection with this one.
+    fn bits(&self, window_bits: u8) -> u8 {
         // A window that reaches over all of the message is as good as any longer one. zlib
         // refers back by 262 bytes less than its window.
-        let needed = usize::BITS - (message.len() + 262).leading_zeros();
+        let needed = usize::BITS - (self.shared.message.len() + 262).leading_zeros();
         let needed = u8::try_from(needed).unwrap_or(MAX_WINDOW_BITS);
-        let bits = window_bits.min(needed).clamp(FIRST_BITS, MAX_WINDOW_BITS);
-        let slot = &self.shared.compressed[usize::from(bits - FIRST_BITS)];
-        slot.get_or_init(|| compress(message, self.shared.level, bits)).clone()
+        window_bits.min(needed).clamp(FIRST_BITS, MAX_WINDOW_BITS)
+    }
+
+    fn slot(&self, bits: u8) -> &OnceLock<Option<Bytes>> {
+        &self.shared.compressed[usize::from(bits - FIRST_BITS)]
     }
 }
 

@@ -6,7 +6,7 @@ use core::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendConfig {
     /// A message is taken while fewer bytes than this wait for the transport, so at most
-    /// this plus one message is held. Default: 64 KiB.
+    /// this plus one message is held. 0 counts as 1. Default: 64 KiB.
     pub high_water: usize,
     /// A task that waits to send goes on when no more than this waits for the transport.
     /// The core does not use it; those who wait do. Default: 16 KiB.

@@ -82,7 +82,7 @@ impl Sender {
     fn new(masks: Option<Box<dyn MaskSource>>, config: SendConfig) -> Self {
         Self {
             masks,
-            high_water: config.high_water,
+            high_water: config.high_water.max(1),
             fragment_size: config.fragment_size.max(1),
             buffer: None,
             controls: None,
@@ -107,6 +107,13 @@ impl Sender {
     /// Whether messages may be compressed.
     pub fn compresses(&self) -> bool {
         self.deflate.is_some()
+    }
+
+    /// The window for which [`PreparedMessage`]s are compressed that are sent here, and the
+    /// length from which on they are; `None` if none is.
+    #[cfg(feature = "deflate")]
+    pub fn prepared_window(&self) -> Option<(u8, usize)> {
+        self.deflate.as_ref().map(|deflate| (deflate.window_bits(), deflate.min_size()))
     }
 
     /// Whether a message would be taken now, and if not, why.
@@ -137,12 +144,35 @@ impl Sender {
     ) -> Result<(), (SendError, Bytes)> {
         match self.check_message() {
             Ok(()) => {
-                if self.deflate.is_none() || !self.compress(kind, &payload, compression) {
-                    self.push_message(Lead::of(kind, false), payload);
-                }
+                self.queue_message(kind, payload, compression);
                 Ok(())
             }
             Err(error) => Err((error, payload)),
+        }
+    }
+
+    /// Queues a whole message even if [`high_water`](SendConfig::high_water) has been reached:
+    /// for a caller who found room before, and must not refuse the message now.
+    pub fn send_promised(
+        &mut self,
+        kind: Kind,
+        payload: Bytes,
+        compression: Compression,
+    ) -> Result<(), (SendError, Bytes)> {
+        match self.check_message() {
+            Ok(()) | Err(SendError::Full) if self.fragmenting.is_none() => {
+                self.queue_message(kind, payload, compression);
+                Ok(())
+            }
+            Ok(()) | Err(SendError::Full) => Err((SendError::MessageUnderWay, payload)),
+            Err(error) => Err((error, payload)),
+        }
+    }
+
+    #[inline]
+    fn queue_message(&mut self, kind: Kind, payload: Bytes, compression: Compression) {
+        if self.deflate.is_none() || !self.compress(kind, &payload, compression) {
+            self.push_message(Lead::of(kind, false), payload);
         }
     }
 
