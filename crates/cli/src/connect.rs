@@ -43,8 +43,8 @@ Exit codes:
   7  the peer broke the protocol, or a limit
 129, 143  ended by SIGHUP or SIGTERM, after a Close with 1001")]
 pub(crate) struct Args {
-    /// Where to connect: ws:// or wss://, such as ws://127.0.0.1:9001/echo, or for a Unix
-    /// socket ws+unix:/path/of/the/socket:/echo
+    /// Where to connect: ws:// or wss://, such as ws://127.0.0.1:9001/echo (http:// and https://
+    /// are taken for them), or for a Unix socket ws+unix:/path/of/the/socket:/echo
     #[arg(value_parser = url)]
     url: String,
     /// Say on standard error how the server was reached and what was agreed on: addresses,

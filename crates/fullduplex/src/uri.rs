@@ -1,6 +1,8 @@
 //! ws and wss URIs (RFC 6455 §3).
 
-use url::{Host, Position, Url};
+use std::borrow::Cow;
+
+use url::{Host, ParseError, Position, Url};
 
 use crate::error::{Error, ErrorKind};
 
@@ -8,7 +10,8 @@ use crate::error::{Error, ErrorKind};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) secure: bool,
-    /// For the resolver: without the brackets of an IPv6 address.
+    /// For the resolver: without the brackets of an IPv6 address, with its zone, as in
+    /// `fe80::1%eth0`.
     pub(crate) host: String,
     pub(crate) port: u16,
     /// The `Host` header: with brackets, and with the port unless it is the default.
@@ -29,16 +32,26 @@ impl Target {
             return Self::of_socket(uri, rest);
         }
         let bad = |what: &str| misuse(uri, what);
-        let url = Url::parse(uri).map_err(|error| bad(&format!("not a URL: {error}")))?;
-        Self::of_url(&url).map_err(bad)
+        let (plain, zone) = split_zone(uri);
+        let url = Url::parse(&plain).map_err(|error| match error {
+            ParseError::RelativeUrlWithoutBase => {
+                bad("not a URL: it has no scheme; begin it with ws:// or wss://")
+            }
+            _ => bad(&format!("not a URL: {error}")),
+        })?;
+        let mut target = Self::of_url(&url).map_err(bad)?;
+        if let Some(zone) = zone {
+            target.host = format!("{}%{zone}", target.host);
+        }
+        Ok(target)
     }
 
     fn of_url(url: &Url) -> Result<Self, &'static str> {
         let secure = match url.scheme() {
-            "ws" => false,
-            "wss" => true,
-            "http" | "https" => return Err("the scheme must be ws or wss; try ws: for http:"),
-            _ => return Err("the scheme must be ws or wss (RFC 6455 §3)"),
+            // A page's address will do, as for the WHATWG's WebSocket.
+            "ws" | "http" => false,
+            "wss" | "https" => true,
+            _ => return Err("the scheme must be ws or wss (RFC 6455 §3), or http or https"),
         };
         // §3: fragments are meaningless here and must not be used.
         if url.fragment().is_some() {
@@ -83,23 +96,17 @@ impl Target {
         Ok(target)
     }
 
-    /// What a redirection from here to there leads to. The web's schemes stand for ours.
+    /// What a redirection from here to there leads to.
     pub(crate) fn join(&self, to: &str) -> Result<Self, String> {
         let base = Url::parse(&self.url()).map_err(|error| error.to_string())?;
         let mut url = base.join(to).map_err(|error| error.to_string())?;
         url.set_fragment(None);
-        let scheme = match url.scheme() {
-            "http" => Some("ws"),
-            "https" => Some("wss"),
-            _ => None,
-        };
-        if let Some(scheme) = scheme {
-            let rest = url[Position::AfterScheme..].to_owned();
-            url = Url::parse(&format!("{scheme}{rest}")).map_err(|error| error.to_string())?;
-        }
         let mut next = Self::of_url(&url).map_err(str::to_owned)?;
-        // A server on a Unix socket names itself by its authority, for want of another name.
+        // A server names itself by its authority, on a Unix socket and in a zone of ours too.
         next.socket.clone_from(&self.socket);
+        if next.host == without_zone(&self.host) {
+            next.host.clone_from(&self.host);
+        }
         if self.is_same_origin(&next) {
             next.user = next.user.or_else(|| self.user.clone());
             next.redirected = self.redirected;
@@ -128,6 +135,36 @@ impl Target {
         (self.secure, &self.host, self.port, &self.socket)
             == (other.secure, &other.host, other.port, &other.socket)
     }
+}
+
+/// An IPv6 address without its zone, which has a meaning on this machine alone, and any other host
+/// as it is.
+pub(crate) fn without_zone(host: &str) -> &str {
+    host.split('%').next().unwrap_or(host)
+}
+
+/// A URL without the zone of its IPv6 address, and the zone: `[fe80::1%25eth0]` (RFC 6874 §2), or
+/// `[fe80::1%eth0]`, as it is written elsewhere (RFC 4007 §11).
+pub(crate) fn split_zone(url: &str) -> (Cow<'_, str>, Option<String>) {
+    zone_of(url).unwrap_or((Cow::Borrowed(url), None))
+}
+
+fn zone_of(url: &str) -> Option<(Cow<'_, str>, Option<String>)> {
+    let authority = url.find("://")? + 3;
+    let end = url[authority..].find(['/', '?', '#', '\\']).map_or(url.len(), |at| authority + at);
+    // User and password come first.
+    let host = url[authority..end].rfind('@').map_or(authority, |at| authority + at + 1);
+    let literal = url[host..end].strip_prefix('[')?;
+    let literal = &literal[..literal.find(']')?];
+    let (address, escaped) = literal.split_once('%')?;
+    let escaped = escaped.strip_prefix("25").unwrap_or(escaped);
+    let zone = crate::client::percent_decoded(escaped)?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~');
+    if zone.is_empty() || !zone.chars().all(is_name) {
+        return None;
+    }
+    let plain = format!("{}{address}{}", &url[..=host], &url[host + 1 + literal.len()..]);
+    Some((plain.into(), Some(zone)))
 }
 
 /// The URL is shown without its password.
@@ -170,6 +207,50 @@ mod tests {
     }
 
     #[test]
+    fn uri_schemes_of_web_pages_will_do() {
+        for (uri, is_secure, url) in [
+            ("http://h/x?y", false, "ws://h/x?y"),
+            ("https://h", true, "wss://h/"),
+            ("HTTP://h:80/", false, "ws://h/"),
+            ("https://me:p@h:8443/", true, "wss://h:8443/"),
+        ] {
+            let target = Target::parse(uri).unwrap();
+            assert_eq!((target.secure, target.url().as_str()), (is_secure, url), "{uri}");
+        }
+    }
+
+    /// The zone is for the own system; no server is shown it (RFC 6874 §4).
+    #[test]
+    fn uri_zones_of_ipv6_are_kept_from_servers() {
+        for (uri, host, authority) in [
+            ("ws://[fe80::1%25eth0]/", "fe80::1%eth0", "[fe80::1]"),
+            ("ws://[fe80::1%eth0]:81/", "fe80::1%eth0", "[fe80::1]:81"),
+            ("wss://me:p%40%5B@[FE80::1%25en%2D1]:443?x", "fe80::1%en-1", "[fe80::1]"),
+            ("ws://[fe80::1%2525]/", "fe80::1%25", "[fe80::1]"),
+            ("ws://[fe80::1%251]/", "fe80::1%1", "[fe80::1]"),
+            ("ws://[fe80::1]/%25eth0", "fe80::1", "[fe80::1]"),
+        ] {
+            let target = Target::parse(uri).unwrap();
+            assert_eq!(
+                (target.host.as_str(), target.authority.as_str()),
+                (host, authority),
+                "{uri}"
+            );
+            assert!(!target.url().contains("eth0]"), "{}", target.url());
+        }
+        let from = Target::parse("ws://[fe80::1%25eth0]:81/a").unwrap();
+        for (to, host, redirected) in [
+            ("/b", "fe80::1%eth0", false),
+            ("ws://[fe80::1]:81/b", "fe80::1%eth0", false),
+            ("ws://[fe80::1]:82/b", "fe80::1%eth0", true),
+            ("ws://[fe80::2]:81/b", "fe80::2", true),
+        ] {
+            let next = from.join(to).unwrap();
+            assert_eq!((next.host.as_str(), next.redirected), (host, redirected), "{to}");
+        }
+    }
+
+    #[test]
     fn takes_unix_sockets_apart() {
         for uri in ["ws+unix:/run/a.sock:/chat?x=1", "ws+unix:///run/a.sock:/chat?x=1"] {
             let target = Target::parse(uri).unwrap();
@@ -204,10 +285,15 @@ mod tests {
         for (uri, what) in [
             ("ws://h/#", "fragment"),
             ("ws://h/a#b", "fragment"),
-            ("http://h/", "ws or wss"),
+            ("http://h/#", "fragment"),
             ("ftp://h/", "ws or wss"),
             ("h:80", "ws or wss"),
             ("//h", "not a URL"),
+            ("127.0.0.1:80", "begin it with ws://"),
+            ("ws://[fe80::1%25]/", "not a URL"),
+            ("ws://[fe80::1%25e%2Fth]/", "not a URL"),
+            ("ws://[fe80::1%]/", "not a URL"),
+            ("ws://h%25eth0/", "not a URL"),
             ("ws://", "not a URL"),
             ("ws://h:99999/", "not a URL"),
         ] {
@@ -216,7 +302,7 @@ mod tests {
             assert!(error.to_string().contains(what), "{uri}: {error}");
         }
         for uri in
-            ["http://me:secret@h/", "ws://me:p@secret@h/#x", "me:secret@h", "ws:me:secret@h/#"]
+            ["http://me:secret@h/#", "ws://me:p@secret@h/#x", "me:secret@h", "ws:me:secret@h/#"]
         {
             let error = Target::parse(uri).unwrap_err().to_string();
             assert!(!error.contains("secret"), "{error}");

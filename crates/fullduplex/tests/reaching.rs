@@ -697,3 +697,29 @@ async fn secrets_are_not_shown() {
     let error = client.connect("http://me:secret@a/").await.unwrap_err();
     assert!(!format!("{error:?}").contains("secret"), "{error:?}");
 }
+
+/// It is for link-local addresses, where it may be a name. The first interface is loopback's.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn uri_zone_of_ipv6_leads_to_the_interface() {
+    let Ok(listener) = TcpListener::bind("[::1]:0").await else { return };
+    let port = listener.local_addr().unwrap().port();
+    let asked = tokio::spawn(async move {
+        let mut stream = listener.accept().await.unwrap().0;
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        let head = String::from_utf8(head).unwrap();
+        stream.write_all(switching(&head, "").as_bytes()).await.unwrap();
+        (head, stream)
+    });
+    let client = direct().resolver(Fixed(Vec::new())).build().unwrap();
+    client.connect(&format!("http://[::1%251]:{port}/")).await.unwrap();
+    let (head, _stream) = asked.await.unwrap();
+    assert!(head.contains(&format!("\r\nHost: [::1]:{port}\r\n")), "{head}");
+    for (zone, is_found) in [("lo", true), ("nosuch0", false)] {
+        let error = fails(direct(), &format!("ws://[fe80::1%25{zone}]:9/")).await;
+        assert_eq!(error.kind() != ErrorKind::Resolve, is_found, "{zone}: {error}");
+    }
+}

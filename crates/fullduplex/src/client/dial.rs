@@ -148,8 +148,9 @@ impl Dialer {
     pub(super) async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
         let found: io::Result<Vec<_>> = match (&self.resolver, host.parse::<IpAddr>()) {
             (_, Ok(ip)) => Ok(vec![(ip, port).into()]),
-            (Some(resolver), _) => resolver.resolve(host, port).await,
-            (None, _) => tokio::net::lookup_host((host, port)).await.map(Iterator::collect),
+            // An address with a zone is for the system, which knows its interfaces.
+            (Some(resolver), _) if !host.contains('%') => resolver.resolve(host, port).await,
+            _ => tokio::net::lookup_host((host, port)).await.map(Iterator::collect),
         };
         let why = || format!("no address for {host:?}");
         let mut found = found.map_err(|e| Error::new(ErrorKind::Resolve, why()).with_source(e))?;

@@ -18,7 +18,7 @@ use crate::deadline::within;
 use crate::error::{Error, ErrorKind};
 use crate::http1::Map;
 use crate::net_stream::NetStream;
-use crate::uri::Target;
+use crate::uri::{Target, without_zone};
 use crate::websocket::WebSocket;
 
 /// How long [`Version::Auto`] waits for HTTP/3 before it takes another version.
@@ -60,7 +60,8 @@ impl Pool {
     pub(super) fn learn_from(&self, target: &Target, headers: &HeaderMap) {
         if target.secure && target.socket.is_none() {
             let origin = Origin::of(target);
-            self.alternatives.learn(origin, &target.host, headers, Instant::now());
+            let host = without_zone(&target.host);
+            self.alternatives.learn(origin, host, headers, Instant::now());
         }
     }
 

@@ -67,7 +67,7 @@ use crate::halves::Transport;
 use crate::http1::{self, HandshakeLimits, Map};
 use crate::net_stream::NetStream;
 use crate::protected::check_name;
-use crate::uri::Target;
+use crate::uri::{Target, without_zone};
 use crate::websocket::WebSocket;
 
 /// Opens a WebSocket to a `ws:` or `wss:` URL, with the defaults of [`Client`].
@@ -236,7 +236,9 @@ impl Client {
     }
 
     /// Opens a WebSocket to a `ws:` or `wss:` URL (RFC 6455 §3, §4.1), or to a Unix socket:
-    /// `ws+unix:/path/of/the/socket:/resource`.
+    /// `ws+unix:/path/of/the/socket:/resource`. For `http:` and `https:` it is `ws:` and `wss:`, as
+    /// the WHATWG's WebSocket has it. An IPv6 address may have its zone, as in
+    /// `ws://[fe80::1%25eth0]/`.
     ///
     /// # Cancel safety
     /// Dropped before it is ready, the socket is closed.
@@ -367,7 +369,8 @@ impl Client {
         let Some(proxy) = self.proxy_of(target)? else {
             return self.dialer.dial(&target.host, target.port).await;
         };
-        let mut to = Destination { host: &target.host, port: target.port, address: None };
+        let mut to =
+            Destination { host: without_zone(&target.host), port: target.port, address: None };
         let auth = proxy.auth.as_ref();
         match proxy.scheme {
             Scheme::Http | Scheme::Https => {

@@ -7,6 +7,7 @@ use url::{Host, Url};
 
 use crate::cidr::Cidr;
 use crate::error::{Error, ErrorKind};
+use crate::uri::{split_zone, without_zone};
 
 /// What kind of proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +36,8 @@ impl Proxy {
         let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
         // The URL is not shown, as it may have a password.
         let bad = |why: &str| Error::new(ErrorKind::Misuse, format!("a proxy's URL: {why}"));
-        let url = Url::parse(&full).map_err(|error| bad(&error.to_string()))?;
+        let (plain, zone) = split_zone(&full);
+        let url = Url::parse(&plain).map_err(|error| bad(&error.to_string()))?;
         let (scheme, default) = match url.scheme() {
             "http" => (Scheme::Http, 80),
             "https" => (Scheme::Https, 443),
@@ -44,7 +46,10 @@ impl Proxy {
             other => return Err(bad(&format!("{other} is not http, https, socks5 or socks5h"))),
         };
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| bad("no host"))?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let mut host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        if let Some(zone) = zone {
+            host = format!("{host}%{zone}");
+        }
         let decode =
             |text: &str| percent_decoded(text).ok_or_else(|| bad("a bad % in user or password"));
         let auth = match (url.username(), url.password()) {
@@ -169,7 +174,7 @@ impl NoProxy {
     }
 
     fn matches(&self, host: &str, port: u16) -> bool {
-        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        let host = without_zone(host).trim_end_matches('.').to_ascii_lowercase();
         let address = host.parse::<IpAddr>().ok();
         self.0.iter().any(|(pattern, at)| {
             at.is_none_or(|at| at == port)
@@ -246,6 +251,7 @@ mod tests {
         let socks = Scheme::Socks5 { remote: true };
         assert_eq!(p("socks5h://u%40x:p%3A@[::1]"), (socks, "::1".into(), 1080, auth("u@x", "p:")));
         assert_eq!(p("http://u@h").3, auth("u", ""));
+        assert_eq!(p("[fe80::1%25eth0]:3128").1, "fe80::1%eth0");
         for bad in ["ftp://h", "http://", "http://u:%ff@h", "http://u%4@h", ":"] {
             let error = Proxy::parse(bad).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Misuse, "{bad}");
@@ -318,6 +324,7 @@ mod tests {
             ("10.0.0.0/8:80", "10.1.1.1", 80, true),
             ("10.0.0.0/8:80", "10.1.1.1", 81, false),
             ("fe80::/10", "fe80::1", 80, true),
+            ("fe80::/10", "fe80::1%eth0", 80, true),
             ("fe80::/10", "::1", 80, false),
             ("1", "10.0.0.1", 80, false),
             ("10.0.0.0/33, /, :, a:b", "10.0.0.1", 80, false),

@@ -17,6 +17,7 @@ use rustls::{
 use super::tls::{alert_error, in_words, server_name};
 use crate::error::{Error, ErrorKind};
 use crate::tls::{alert_name, bad};
+use crate::uri::without_zone;
 
 /// TLS as a client does it inside QUIC.
 #[derive(Clone)]
@@ -59,7 +60,7 @@ impl QuicTls {
     ) -> Result<(Arc<QuicClientConfig>, String), Error> {
         let host = self.server_name.as_deref().filter(|_| is_own).unwrap_or(host);
         server_name(host)?;
-        Ok((self.config.clone(), host.to_owned()))
+        Ok((self.config.clone(), without_zone(host).to_owned()))
     }
 
     /// A failed handshake in the words of that over TCP; `None` if TLS is not at fault.

@@ -27,6 +27,7 @@ use crate::tls::{
     alert_name, bad, certificate_problem, certificates, cipher_suite, private_key, read, version,
 };
 use crate::tls_stream::ClosingTlsStream;
+use crate::uri::without_zone;
 
 /// Whom a client trusts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -285,7 +286,7 @@ pub(super) fn in_words(error: &RustlsError) -> Option<String> {
 }
 
 pub(super) fn server_name(host: &str) -> Result<ServerName<'static>, Error> {
-    ServerName::try_from(host.to_owned()).map_err(|error| {
+    ServerName::try_from(without_zone(host).to_owned()).map_err(|error| {
         Error::new(ErrorKind::Tls, format!("{host:?} can't stand in a certificate"))
             .with_source(error)
     })
