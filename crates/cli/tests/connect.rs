@@ -137,7 +137,8 @@ fn where_there_is_no_connection_it_says_why() {
         (&format!("wss://{here}/"), 3, "does not speak TLS"),
         ("ws://nothing.invalid/", 3, "no address for \"nothing.invalid\""),
         ("localhost:9001", 2, "ws://localhost:9001 or, with TLS, wss://localhost:9001"),
-        ("http://localhost/", 2, "ws"),
+        ("ftp://localhost/", 2, "ws or wss"),
+        (&closed_url.replace("ws:", "http:"), 3, "Connection refused"),
         ("ws://", 2, "ws"),
         ("", 2, "a URL such as ws://"),
     ] {
