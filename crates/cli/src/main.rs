@@ -63,10 +63,15 @@ fn main() -> ExitCode {
     }
 }
 
+/// The words of the command line, whatever bytes they are.
+fn args() -> impl Iterator<Item = String> {
+    std::env::args_os().map(|arg| arg.to_string_lossy().into_owned())
+}
+
 /// Says what is wrong with the command line, or the help that it asks for.
 fn end(error: &clap::Error) -> ! {
     if error.use_stderr()
-        && let Some(hint) = deflate::hint(std::env::args())
+        && let Some(hint) = deflate::hint(args())
     {
         tell!("error: {hint}");
         std::process::exit(2);

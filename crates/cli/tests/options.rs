@@ -233,3 +233,14 @@ fn what_is_wrong_in_the_file_is_told_with_its_place() {
         assert!(code == Some(2) && said.contains(words), "{text}: {code:?}: {said}");
     }
 }
+
+#[test]
+fn options_that_are_not_text_are_told() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let word = std::ffi::OsStr::from_bytes(b"--caf\xe9");
+    let ended = std::process::Command::new(common::FDX).arg("connect").arg(word).output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(2), "{said}");
+    assert!(said.contains("error: ") && !said.contains("panicked"), "{said}");
+}

@@ -197,3 +197,28 @@ fn redirect_secrets_are_not_in_the_debug_text() {
     let shown = format!("{:?}", with_secrets(Version::Http1).build().unwrap());
     assert!(!shown.contains("SECRET"), "{shown}");
 }
+
+#[tokio::test]
+async fn redirect_location_that_is_not_ascii_is_understood_or_shown() {
+    let identity = Identity::new();
+    let url = serve(identity.server(), |handshake| async move {
+        let location = match handshake.request().uri().path() {
+            "/utf-8" => "/caf\u{e9}?\u{e0}=\u{1f980}".as_bytes(),
+            "/latin-1" => b"/caf\xe9",
+            _ => return tell(handshake).await,
+        };
+        let location = HeaderValue::from_bytes(location).unwrap();
+        let response = Response::builder().status(302).header(LOCATION, location);
+        let _ = handshake.respond(response.body(Bytes::new()).unwrap()).await;
+    })
+    .await;
+    for version in VERSIONS {
+        let client = with_secrets(version).tls(identity.client()).build().unwrap();
+        let (mut websocket, _) = client.connect(&format!("{url}utf-8")).await.unwrap();
+        let request = told(&mut websocket).await;
+        assert!(request.contains("/caf%C3%A9?%C3%A0=%F0%9F%A6%80"), "{version:?}: {request}");
+        let error = client.connect(&format!("{url}latin-1")).await.unwrap_err();
+        assert!(error.to_string().contains(r#""/caf\xe9", which is neither"#), "{error}");
+        assert_eq!(error.response().unwrap().status(), 302);
+    }
+}

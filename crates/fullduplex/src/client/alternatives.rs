@@ -47,7 +47,8 @@ impl Alternatives {
         if fields.peek().is_none() {
             return;
         }
-        let said = fields.filter_map(|field| field.to_str().ok()).find_map(|f| http3(f, host));
+        // One that is not ASCII has still been said, and takes the others back.
+        let said = fields.find_map(|field| http3(&String::from_utf8_lossy(field.as_bytes()), host));
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(all.get(&origin), Some(Alternative::Broken { until }) if now < *until) {
             return;
@@ -111,6 +112,8 @@ fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
     use crate::uri::Target;
 
@@ -146,7 +149,7 @@ mod tests {
         let learn = |value: Option<&str>, now| {
             let mut headers = HeaderMap::new();
             if let Some(value) = value {
-                headers.insert(ALT_SVC, value.parse().unwrap());
+                headers.insert(ALT_SVC, HeaderValue::from_bytes(value.as_bytes()).unwrap());
             }
             all.learn(origin(), "example.com", &headers, now);
         };
@@ -158,6 +161,8 @@ mod tests {
         assert_eq!(all.port(&origin(), after(60)), None);
         learn(Some("clear"), now);
         assert_eq!(all.port(&origin(), now), None);
+        learn(Some("h2=\":1\"; x=\"\u{e9}\", h3=\":2\""), now);
+        assert_eq!(all.port(&origin(), now), Some(2), "what is not ASCII is not passed over");
         learn(Some(r#"h3=":443"; ma=99999999999"#), now);
         assert_eq!(all.port(&origin(), after(LONGEST_MAX_AGE)), None);
         all.give_up(origin(), now);

@@ -70,12 +70,20 @@ fn redirection(from: &Target, refused: &Error) -> Option<Result<Target, Error>> 
     // A proxy has no say in where the server is.
     let answer = refused.response().filter(|_| refused.kind() != ErrorKind::Proxy);
     let response = answer.filter(|response| response::is_redirect(response.status()))?;
-    let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
     let fail = |why: &str| {
         Error::new(ErrorKind::Handshake, format!("a redirection {why}"))
             .with_response(response.clone())
     };
-    let Some(to) = to else { return Some(Err(fail("without a Location"))) };
+    let Some(to) = response.headers().get(LOCATION) else {
+        return Some(Err(fail("without a Location")));
+    };
+    // A URI is ASCII (RFC 3986 §2), but servers write out what should be percent-encoded UTF-8,
+    // and browsers understand it.
+    let Ok(to) = std::str::from_utf8(to.as_bytes()) else {
+        let shown = to.as_bytes().escape_ascii();
+        let why = format!("to \"{shown}\", which is neither ASCII nor UTF-8 (RFC 3986 §2)");
+        return Some(Err(fail(&why)));
+    };
     let next = match from.join(to) {
         Ok(next) => next,
         Err(error) => return Some(Err(fail(&format!("to {to:?}: {error}")))),

@@ -107,9 +107,10 @@ struct Body {
 
 impl Body {
     fn of(headers: &HeaderMap) -> Self {
-        let value = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let value = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
         let chunked = value(TRANSFER_ENCODING)
             .is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"));
+        // What is not a length, in whatever script, is none to go by: then all is read.
         let length = value(CONTENT_LENGTH).and_then(|length| length.parse().ok());
         Self {
             out: BytesMut::new(),
@@ -157,6 +158,7 @@ impl Body {
 
 /// When the server would like to be asked again.
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    // A date and a number are ASCII; anything else names no time.
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));

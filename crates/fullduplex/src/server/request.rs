@@ -270,7 +270,11 @@ impl Asked {
     /// What the request is for, as the client named it.
     pub(crate) fn host(&self) -> Option<&str> {
         let asked = || self.request().uri().authority().map(http::uri::Authority::as_str);
-        let field = || self.request().headers().get(HOST).and_then(|host| host.to_str().ok());
+        // One that is not ASCII is a wrong host, which is not the same as none.
+        let field = || {
+            let host = self.request().headers().get(HOST)?;
+            Some(host.to_str().unwrap_or("\u{fffd}"))
+        };
         self.told_host().or_else(asked).or_else(field)
     }
 

@@ -40,7 +40,8 @@ pub enum PassedSocket {
 ///
 /// Call it early, while there is one thread, as it changes the environment.
 pub fn listeners_from_systemd() -> Result<Vec<PassedListener>, Error> {
-    let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+    let names = std::env::var_os("LISTEN_FDNAMES").unwrap_or_default();
+    let names = names.to_string_lossy();
     let mut passed = ListenFd::from_env();
     let mut names = names.split(':');
     let mut name = |_| names.next().filter(|name| !name.is_empty()).unwrap_or("unknown").to_owned();
