@@ -12,6 +12,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -20,6 +21,7 @@ use fullduplex_proto::CloseFrame;
 use tokio::runtime::{Handle, Id};
 use tokio::time::{Instant, Sleep};
 
+use crate::guard::caught;
 use crate::traffic::Traffic;
 
 /// What the driver drives: a connection's outlet.
@@ -40,17 +42,20 @@ pub(crate) trait Driven: Send + Sync {
 pub(crate) struct Driver {
     epoch: Instant,
     handle: Handle,
+    /// The runtime is shut down, and with it the driver's task.
+    gone: AtomicBool,
     shared: Mutex<Shared>,
 }
 
 #[derive(Default)]
 struct Shared {
     deferred: VecDeque<Arc<dyn Driven>>,
+    /// What is dropped in the next turn.
+    dropping: Vec<Box<dyn Send>>,
     timers: BinaryHeap<Reverse<Timer>>,
     /// How many connections have gone since the heap was last cleaned.
     gone: usize,
     waker: Option<Waker>,
-    dead: bool,
 }
 
 /// A deadline, in nanoseconds of the driver's time: smaller than an `Option<Duration>`, as each
@@ -80,14 +85,17 @@ impl Driver {
     /// Outside a tokio runtime, as all of tokio's I/O does.
     pub(crate) fn current() -> Arc<Self> {
         let handle = Handle::current();
+        // Declared before the lock is taken, so dropped after it is released.
+        let _gone: Vec<_>;
         let mut drivers = lock(&DRIVERS);
-        drivers.retain(|(_, driver)| !driver.lock().dead);
+        _gone = drivers.extract_if(.., |(_, driver)| driver.is_gone()).collect();
         if let Some((_, driver)) = drivers.iter().find(|(id, _)| *id == handle.id()) {
             return driver.clone();
         }
         let driver = Arc::new(Self {
             epoch: Instant::now(),
             handle: handle.clone(),
+            gone: AtomicBool::new(false),
             shared: Mutex::default(),
         });
         let sleep = Box::pin(tokio::time::sleep(FAR));
@@ -109,18 +117,44 @@ impl Driver {
         &self.handle
     }
 
-    /// Has `driven` flushed when the tasks that can run now have run.
+    /// Whether it takes no work any more, as its runtime is shut down.
+    #[inline]
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Relaxed)
+    }
+
+    /// Has `driven` flushed when the tasks that can run now have run. `driven` is not the last
+    /// reference to it.
     pub(crate) fn defer(&self, driven: Arc<dyn Driven>) {
         let mut shared = self.lock();
+        if self.is_gone() {
+            return;
+        }
         shared.deferred.push_back(driven);
         if shared.deferred.len() == 1 {
             shared.wake();
         }
     }
 
+    /// Drops something in the driver's next turn, where no lock is held; at once if there is no
+    /// such turn.
+    pub(crate) fn drop_later(&self, value: Box<dyn Send>) {
+        let mut shared = self.lock();
+        if self.is_gone() {
+            drop(shared);
+            let _ = caught(|| drop(value));
+            return;
+        }
+        shared.dropping.push(value);
+        shared.wake();
+    }
+
     /// Has `driven` fired at `at`.
     pub(crate) fn schedule(&self, at: At, driven: Weak<dyn Driven>) {
         let mut shared = self.lock();
+        if self.is_gone() {
+            return;
+        }
         let is_next = shared.timers.peek().is_none_or(|Reverse(next)| at < next.at);
         shared.timers.push(Reverse(Timer { at, driven }));
         if is_next {
@@ -157,7 +191,7 @@ impl Shared {
     }
 }
 
-/// No code of others runs while these locks are held, so a panic leaves nothing half done.
+/// No foreign code runs while these locks are held, so a panic leaves nothing half done.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -199,7 +233,7 @@ impl Run {
             drop(shared);
             if let Some(Reverse(Timer { at, driven })) = timer
                 && let Some(strong) = driven.upgrade()
-                && let next = strong.fire(at, now)
+                && let Ok(next) = caught(|| strong.fire(at, now))
                 && next != At::NEVER
             {
                 self.driver.lock().timers.push(Reverse(Timer { at: next, driven }));
@@ -220,9 +254,13 @@ impl Future for Run {
         }
         let turn = shared.deferred.len().min(TURN);
         this.turn.extend(shared.deferred.drain(..turn));
+        let dropping = std::mem::take(&mut shared.dropping);
         drop(shared);
+        drop_each(dropping);
         for driven in this.turn.drain(..) {
-            driven.flush_deferred();
+            // What it calls of others it guards itself. This keeps the others' time whatever
+            // happens, as the task is that of all connections.
+            let _ = caught(|| driven.flush_deferred());
         }
         let mut shared = this.driver.lock();
         if !shared.deferred.is_empty() {
@@ -254,11 +292,22 @@ impl Drop for Run {
     /// The runtime is shut down; a new one on this thread gets a new driver.
     fn drop(&mut self) {
         let mut shared = self.driver.lock();
-        shared.dead = true;
-        let (deferred, timers) =
-            (std::mem::take(&mut shared.deferred), std::mem::take(&mut shared.timers));
+        // With the lock held, so that nothing comes after.
+        self.driver.gone.store(true, Relaxed);
+        let (deferred, dropping) =
+            (std::mem::take(&mut shared.deferred), std::mem::take(&mut shared.dropping));
+        let timers = std::mem::take(&mut shared.timers);
         drop(shared);
-        drop((deferred, timers));
+        drop(timers);
+        drop_each(deferred);
+        drop_each(dropping);
+    }
+}
+
+/// Drops things that may run foreign code, each by itself.
+fn drop_each<T>(all: impl IntoIterator<Item = T>) {
+    for each in all {
+        let _ = caught(|| drop(each));
     }
 }
 

@@ -22,6 +22,7 @@ use fullduplex_proto::deflate::{MAX_WINDOW_BITS, MIN_WINDOW_BITS};
 use fullduplex_proto::{CloseCode, CloseFrame, PreparedMessage, SendError};
 
 use crate::batch::{Batch, Frames};
+use crate::guard::{self, Held};
 use crate::halves::Transport;
 use crate::registry::Registry;
 use crate::split::SendHalf;
@@ -168,6 +169,9 @@ impl Group {
     }
 
     /// Sends a message to all members. It waits for none of them.
+    ///
+    /// A transport that calls this while it is polled, such as by what it logs, has the message
+    /// published right after that, and is told nothing of what became of it.
     pub fn publish(&self, message: &PreparedMessage) -> Published {
         self.publish_as(message, None)
     }
@@ -180,6 +184,14 @@ impl Group {
 
     fn publish_as(&self, message: &PreparedMessage, key: Option<u64>) -> Published {
         let (mut published, mut compressed) = (Published::default(), 0);
+        if guard::polls_transport() {
+            let (group, message) = (self.clone(), message.clone());
+            let publish = move || {
+                let _ = group.publish_as(&message, key);
+            };
+            guard::hold(Held::Call(Box::new(publish)));
+            return published;
+        }
         // Whose queue is full writes at once.
         turn::regardless(|| {
             let mut members = self.lock();
@@ -349,14 +361,28 @@ impl Drop for Subscription {
 pub(crate) struct Parked(VecDeque<(Option<u64>, PreparedMessage)>);
 
 impl Parked {
-    /// Gives whether an older one had to go.
-    pub(crate) fn park(&mut self, key: Option<u64>, message: PreparedMessage, keep: usize) -> bool {
+    /// Gives whether an older one had to go; those that do are handed to `gone`.
+    pub(crate) fn park(
+        &mut self,
+        key: Option<u64>,
+        message: PreparedMessage,
+        keep: usize,
+        mut gone: impl FnMut(PreparedMessage),
+    ) -> bool {
         let before = self.0.len();
         if key.is_some() {
-            self.0.retain(|(other, _)| *other != key);
+            self.0.retain(|(other, message)| {
+                let stays = *other != key;
+                if !stays {
+                    gone(message.clone());
+                }
+                stays
+            });
         }
-        if self.0.len() >= keep.max(1) {
-            self.0.pop_front();
+        if self.0.len() >= keep.max(1)
+            && let Some((_, oldest)) = self.0.pop_front()
+        {
+            gone(oldest);
         }
         self.0.push_back((key, message));
         self.0.len() <= before
@@ -366,8 +392,8 @@ impl Parked {
         self.0.front().map(|(_, message)| message)
     }
 
-    pub(crate) fn unpark(&mut self) {
-        self.0.pop_front();
+    pub(crate) fn unpark(&mut self) -> Option<PreparedMessage> {
+        self.0.pop_front().map(|(_, message)| message)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -1,9 +1,10 @@
-//! The two halves of a transport. A TCP or Unix socket is split without a lock; any
-//! other transport by tokio's `split`, whose lock is held for one poll.
+//! The two halves of a transport. A TCP or Unix socket is split without a lock; any other
+//! transport is shared, with a lock that is held for one poll, and can be dropped by either half.
 
 use std::any::Any;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -22,7 +23,9 @@ pub(crate) enum ReadHalf<S> {
     Tcp(tcp::OwnedReadHalf),
     #[cfg(unix)]
     Unix(unix::OwnedReadHalf),
-    Any(tokio::io::ReadHalf<S>),
+    Any(Arc<Shared<S>>),
+    /// Given up with the connection.
+    Gone,
 }
 
 #[derive(Debug)]
@@ -30,7 +33,7 @@ pub(crate) enum WriteHalf<S> {
     Tcp(tcp::OwnedWriteHalf),
     #[cfg(unix)]
     Unix(unix::OwnedWriteHalf),
-    Any(tokio::io::WriteHalf<S>),
+    Any(Arc<Shared<S>>),
     /// Given up with the connection.
     Gone,
 }
@@ -67,8 +70,46 @@ pub(crate) fn split<S: Transport>(stream: S) -> (ReadHalf<S>, WriteHalf<S>) {
         }
     }
     let stream = stream.expect("taken only where the function returns");
-    let (read, write) = tokio::io::split(stream);
-    (ReadHalf::Any(read), WriteHalf::Any(write))
+    let is_write_vectored = stream.is_write_vectored();
+    let shared = Arc::new(Shared { is_write_vectored, stream: Mutex::new(Some(stream)) });
+    (ReadHalf::Any(shared.clone()), WriteHalf::Any(shared))
+}
+
+/// A transport of any kind, for both halves; none when it was dropped.
+#[derive(Debug)]
+pub(crate) struct Shared<S> {
+    is_write_vectored: bool,
+    stream: Mutex<Option<S>>,
+}
+
+impl<S> Shared<S> {
+    /// If it has panicked, that is for its caller to know.
+    fn lock(&self) -> MutexGuard<'_, Option<S>> {
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Drops the transport, unless it is being polled: by who calls this, perhaps.
+    fn close(&self) {
+        let stream = match self.stream.try_lock() {
+            Ok(mut stream) => stream.take(),
+            Err(TryLockError::Poisoned(stream)) => stream.into_inner().take(),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        drop(stream);
+    }
+}
+
+impl<S: Transport> Shared<S> {
+    fn poll<T>(
+        &self,
+        poll: impl FnOnce(Pin<&mut S>) -> Poll<io::Result<T>>,
+        gone: impl FnOnce() -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        match &mut *self.lock() {
+            Some(stream) => poll(Pin::new(stream)),
+            None => gone(),
+        }
+    }
 }
 
 impl<S> WriteHalf<S> {
@@ -93,26 +134,34 @@ impl<S> WriteHalf<S> {
         }
     }
 
-    /// Leaves the end of the transport to its closing: tokio's halves would shut a socket down
-    /// first, which is a system call for nothing where the other half goes, too.
+    /// Leaves the end of a socket to its closing: tokio's halves would shut it down first, which
+    /// is a system call for nothing where the other half goes, too.
     pub(crate) fn give_up(&mut self) {
         match std::mem::replace(self, Self::Gone) {
             Self::Tcp(half) => half.forget(),
             #[cfg(unix)]
             Self::Unix(half) => half.forget(),
-            Self::Any(_) | Self::Gone => {}
+            any @ (Self::Any(_) | Self::Gone) => *self = any,
+        }
+    }
+
+    /// Ends the transport. A socket is shut down for writing, and closed with the other half; any
+    /// other transport is dropped, whoever has the other half.
+    pub(crate) fn close(self) {
+        if let Self::Any(shared) = self {
+            shared.close();
         }
     }
 }
 
 macro_rules! each {
-    ($self:expr, $half:ident => $call:expr $(, $gone:pat => $none:expr)?) => {
+    ($self:expr, $half:ident => $call:expr, $any:ident => $shared:expr, $gone:expr) => {
         match $self.get_mut() {
             Self::Tcp($half) => $call,
             #[cfg(unix)]
             Self::Unix($half) => $call,
-            Self::Any($half) => $call,
-            $($gone => $none,)?
+            Self::Any($any) => $shared,
+            Self::Gone => $gone,
         }
     };
 }
@@ -128,7 +177,12 @@ impl<S: Transport> AsyncRead for ReadHalf<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        each!(self, half => Pin::new(half).poll_read(cx, buf))
+        // Nothing is read behind the end.
+        let ended = || Poll::Ready(Ok(()));
+        each!(
+            self, half => Pin::new(half).poll_read(cx, buf),
+            shared => shared.poll(|stream| stream.poll_read(cx, buf), ended), ended()
+        )
     }
 }
 
@@ -139,7 +193,10 @@ impl<S: Transport> AsyncWrite for WriteHalf<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        each!(self, half => Pin::new(half).poll_write(cx, buf), Self::Gone => gone())
+        each!(
+            self, half => Pin::new(half).poll_write(cx, buf),
+            shared => shared.poll(|stream| stream.poll_write(cx, buf), gone), gone()
+        )
     }
 
     fn poll_write_vectored(
@@ -147,7 +204,10 @@ impl<S: Transport> AsyncWrite for WriteHalf<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        each!(self, half => Pin::new(half).poll_write_vectored(cx, bufs), Self::Gone => gone())
+        each!(
+            self, half => Pin::new(half).poll_write_vectored(cx, bufs),
+            shared => shared.poll(|stream| stream.poll_write_vectored(cx, bufs), gone), gone()
+        )
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -155,16 +215,22 @@ impl<S: Transport> AsyncWrite for WriteHalf<S> {
             Self::Tcp(half) => half.is_write_vectored(),
             #[cfg(unix)]
             Self::Unix(half) => half.is_write_vectored(),
-            Self::Any(half) => half.is_write_vectored(),
+            Self::Any(shared) => shared.is_write_vectored,
             Self::Gone => false,
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, half => Pin::new(half).poll_flush(cx), Self::Gone => gone())
+        each!(
+            self, half => Pin::new(half).poll_flush(cx),
+            shared => shared.poll(|stream| stream.poll_flush(cx), gone), gone()
+        )
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, half => Pin::new(half).poll_shutdown(cx), Self::Gone => gone())
+        each!(
+            self, half => Pin::new(half).poll_shutdown(cx),
+            shared => shared.poll(|stream| stream.poll_shutdown(cx), gone), gone()
+        )
     }
 }

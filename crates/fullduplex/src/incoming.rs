@@ -16,6 +16,7 @@ use tokio::io::AsyncReadExt;
 
 use crate::buffers;
 use crate::error::Error;
+use crate::guard::{self, Panicked, caught};
 use crate::halves::{ReadHalf, Transport};
 use crate::memory::{self, MEMORY};
 use crate::outlet::Outlet;
@@ -279,7 +280,7 @@ impl<S: Transport> Incoming<S> {
         let start = buffer.len();
         let read = {
             let mut limited = buffer.limit(room);
-            pin!(self.reader.read_buf(&mut limited)).poll(cx)
+            outlet.reading(|| pin!(self.reader.read_buf(&mut limited)).poll(cx))
         };
         match ready!(self.after_read(cx, outlet, read)) {
             Some(Ok(())) => {
@@ -305,7 +306,7 @@ impl<S: Transport> Incoming<S> {
         let mut block = buffers::take_read();
         block.extend_from_slice(&carried);
         drop(carried);
-        let read = pin!(self.reader.read_buf(&mut block)).poll(cx);
+        let read = outlet.reading(|| pin!(self.reader.read_buf(&mut block)).poll(cx));
         if !block.is_empty() {
             self.input = hold(&mut block, read.is_pending());
         }
@@ -374,7 +375,8 @@ impl<S: Transport> Incoming<S> {
         outlet: &Arc<Outlet<S>>,
     ) -> Option<Error> {
         outlet.end(cause);
-        self.input.bytes_mut().clear();
+        self.input = Input::default();
+        self.give_up(outlet);
         let told = mem::replace(&mut self.told, true);
         let info = outlet.close_info()?;
         if told || info.is_clean() {
@@ -385,6 +387,16 @@ impl<S: Transport> Incoming<S> {
             Some(source) => error.with_source(source),
             None => error,
         })
+    }
+}
+
+impl<S> Incoming<S> {
+    /// Lets go of the transport, whose `Drop` may be anybody's.
+    pub(crate) fn give_up(&mut self, outlet: &Outlet<S>) {
+        let reader = mem::replace(&mut self.reader, ReadHalf::Gone);
+        if caught(|| drop(reader)).is_err() {
+            outlet.note_panic("what a connection held", None);
+        }
     }
 }
 
@@ -407,5 +419,11 @@ fn hold(block: &mut BytesMut, waits: bool) -> Input {
 /// is gone arrives; the close timeout bounds it.
 pub(crate) async fn linger<S: Transport>(mut incoming: Box<Incoming<S>>, outlet: Arc<Outlet<S>>) {
     incoming.told = true;
-    while let Some(Ok(_)) = std::future::poll_fn(|cx| incoming.poll_chunk(cx, &outlet)).await {}
+    let reading = async {
+        while let Some(Ok(_)) = std::future::poll_fn(|cx| incoming.poll_chunk(cx, &outlet)).await {}
+    };
+    if let Err(Panicked) = guard::caught_in(reading).await {
+        outlet.note_panic("a transport", None);
+    }
+    incoming.give_up(&outlet);
 }

@@ -126,11 +126,16 @@ fn take_long(room: usize) -> Vec<u8> {
     LONG.with_borrow_mut(|long| long.take(room)).unwrap_or_default()
 }
 
-/// Gives back what a long message was sent from, if nobody else refers to it.
-pub(crate) fn give_long(spent: Bytes) {
-    if let Ok(mut spent) = spent.try_into_mut() {
-        spent.clear();
-        LONG.with_borrow_mut(|long| long.give(spent.into()));
+/// Takes back what a long message was sent from. If somebody else refers to it, or it has an owner
+/// of the application's, it is returned, to be dropped where that may run foreign code.
+pub(crate) fn give_long(spent: Bytes) -> Option<Bytes> {
+    match spent.try_into_mut() {
+        Ok(mut spent) => {
+            spent.clear();
+            LONG.with_borrow_mut(|long| long.give(spent.into()));
+            None
+        }
+        Err(spent) => Some(spent),
     }
 }
 

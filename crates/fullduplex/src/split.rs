@@ -357,11 +357,13 @@ impl<S: Transport> Drop for SendHalf<S> {
 
 impl<S: Transport> Drop for ReceiveHalf<S> {
     fn drop(&mut self) {
-        if self.outlet.drop_reader()
-            && let Some(incoming) = self.incoming.take()
-        {
+        let goes_on = self.outlet.drop_reader();
+        let Some(mut incoming) = self.incoming.take() else { return };
+        if goes_on {
             let rest = incoming::linger(incoming, self.outlet.clone());
             self.outlet.driver().handle().spawn(rest);
+        } else {
+            incoming.give_up(&self.outlet);
         }
     }
 }

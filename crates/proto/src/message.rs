@@ -63,6 +63,15 @@ impl Message {
         }
     }
 
+    /// Whether nothing else refers to the payload, and it has no owner of its own
+    /// ([`Bytes::from_owner`]): then to drop it is to free its memory.
+    pub fn is_unique(&self) -> bool {
+        match self {
+            Self::Text(text) => text.0.is_unique(),
+            Self::Binary(bytes) => bytes.is_unique(),
+        }
+    }
+
     /// Payload bytes.
     pub fn len(&self) -> usize {
         self.as_bytes().len()

@@ -419,6 +419,13 @@ impl Session {
         self.sender.reclaim()
     }
 
+    /// Takes out what was queued and did not leave before the end, so that it can be dropped
+    /// where that is allowed to take its time; `None` before. [`buffered`](Self::buffered)
+    /// counts it still, as the WebSocket API's `bufferedAmount` does.
+    pub fn take_unsent(&mut self) -> Option<Box<SendBuffer>> {
+        if self.state == State::Closed { self.sender.take_unsent() } else { None }
+    }
+
     // --- What was received ---------------------------------------------------------
 
     /// Whether a keepalive ping has not been answered yet.

@@ -3,18 +3,20 @@
 //!
 //! It is shared by the sending half, the receiving half (for the pongs and Closes that it
 //! owes) and the driver (for deferred writes and timers). Its lock is held for queueing and
-//! for one attempt to write, never while anybody waits, and reading takes no lock.
+//! for one attempt to write, never while anybody waits, and reading takes no lock. Code of the
+//! application is called when it has been released; see [`Locked`].
 //!
 //! The transport's writing side knows one waker, the outlet's own, whoever polls it; tasks
 //! that wait for room or for the end are woken by the outlet.
 
+mod locked;
 mod publishing;
 mod sending;
 mod writing;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll, Waker};
 
 use fullduplex_proto::{
@@ -26,12 +28,16 @@ use crate::batch::Noted;
 use crate::driver::{At, Driven, Driver};
 use crate::error::Error;
 use crate::group::Parked;
+use crate::guard::{self, Held, caught};
 use crate::halves::{Transport, WriteHalf};
 use crate::server::members::{Membership, Place};
+use crate::server::panics;
 use crate::server::trace::Span;
 use crate::traffic::Counters;
 
+use locked::{Locked, Owed};
 pub(crate) use sending::{Leave, Parcel};
+use writing::WriteWaker;
 
 pub(crate) struct Outlet<S> {
     driver: Arc<Driver>,
@@ -61,7 +67,7 @@ pub(crate) struct Inner<S> {
     pub(crate) session: Session,
     writer: WriteHalf<S>,
     /// Made when the transport first takes no more.
-    write_waker: Option<Waker>,
+    write_waker: Option<Arc<WriteWaker<S>>>,
     /// Writing failed. Reading goes on, as the peer may have said why.
     broken: Option<io::ErrorKind>,
     /// The application dropped the receiving half, and a task of ours reads in its place.
@@ -69,8 +75,15 @@ pub(crate) struct Inner<S> {
     /// Tasks that wait for room, for an empty queue, or for the end.
     #[allow(clippy::box_collection, reason = "for most it is never needed")]
     waiters: Option<Box<Vec<Waker>>>,
+    /// Those of them that are to be woken when the lock is released.
+    #[allow(clippy::box_collection, reason = "as above")]
+    woken: Option<Box<Vec<Waker>>>,
     /// The task that reads, while it waits.
     reader: Option<Waker>,
+    /// What is to be done when the lock is released.
+    owed: Owed,
+    /// The connection has ended, and what it held was given up.
+    released: bool,
     /// The driver's entry that counts.
     scheduled: At,
     /// A message left at once since the last turn, so the next ones are gathered.
@@ -99,7 +112,10 @@ impl<S: Transport> Outlet<S> {
             broken: None,
             lingers: false,
             waiters: None,
+            woken: None,
             reader: None,
+            owed: Owed::default(),
+            released: false,
             scheduled: At::NEVER,
             hot: false,
             unflushed: false,
@@ -130,7 +146,11 @@ impl<S: Transport> Outlet<S> {
         let this: Arc<dyn Driven> = self.clone();
         let server = place.shared.clone();
         let membership = Membership::new(place, Arc::downgrade(&this), span);
-        self.lock().membership = Some(membership);
+        let mut inner = self.lock();
+        inner.membership = Some(membership);
+        // If the connection has ended already, the membership does, too.
+        inner.released = false;
+        drop(inner);
         // A drain that began before it was a member has not seen it.
         if server.is_over() {
             this.cut();
@@ -140,18 +160,12 @@ impl<S: Transport> Outlet<S> {
     }
 
     #[inline]
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner<S>> {
+    pub(crate) fn lock(&self) -> Locked<'_, S> {
         let mut inner = self.lock_unsettled();
         if inner.published.is_some() {
             inner.settle();
         }
         inner
-    }
-
-    /// The same with what was published left where it is.
-    #[inline]
-    fn lock_unsettled(&self) -> MutexGuard<'_, Inner<S>> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn driver(&self) -> &Driver {
@@ -217,11 +231,14 @@ impl<S: Transport> Outlet<S> {
 
     /// Begins the closing handshake, unless that was done.
     pub(crate) fn close(self: &Arc<Self>, frame: Option<CloseFrame>) -> bool {
-        let mut inner = self.lock();
+        self.close_locked(&mut self.lock(), frame)
+    }
+
+    fn close_locked(self: &Arc<Self>, inner: &mut Inner<S>, frame: Option<CloseFrame>) -> bool {
         let begins = inner.session.close(frame, self.driver.now());
         if begins {
-            self.write(&mut inner);
-            self.schedule(&mut inner);
+            self.write(inner);
+            self.schedule(inner);
             // The reader has to wait for the peer's answer from now on.
             inner.wake_reader();
         }
@@ -299,6 +316,8 @@ impl<S: Transport> Outlet<S> {
         let mut inner = self.lock();
         inner.session.handle_end(cause, self.driver.now());
         inner.wake_waiters();
+        // The reader goes as well, and with both of them a socket.
+        inner.writer.give_up();
     }
 
     /// Called by the receiving half before it waits: writes what is queued. Gives the cause
@@ -309,7 +328,10 @@ impl<S: Transport> Outlet<S> {
         self.write(&mut inner);
         self.listening.store(true, Ordering::Relaxed);
         if !inner.reader.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
-            inner.reader = Some(cx.waker().clone());
+            let before = inner.reader.replace(cx.waker().clone());
+            if let Some(before) = before {
+                inner.drop_later(Held::Waker(before));
+            }
         }
         match inner.session.transport() {
             _ if inner.broken.is_some() => Some(Cause::TransportError),
@@ -361,12 +383,63 @@ impl<S: Transport> Outlet<S> {
     }
 }
 
+impl<S> Outlet<S> {
+    /// Locks it with what was published left where it is.
+    #[inline]
+    fn lock_unsettled(&self) -> Locked<'_, S> {
+        let inner = match self.inner.try_lock() {
+            Ok(inner) => inner,
+            Err(TryLockError::Poisoned(inner)) => inner.into_inner(),
+            Err(TryLockError::WouldBlock) => self.lock_contended(),
+        };
+        Locked::new(self, inner)
+    }
+
+    #[cold]
+    fn lock_contended(&self) -> MutexGuard<'_, Inner<S>> {
+        // It would wait for itself. The panic ends that poll, and the connection.
+        assert!(
+            !guard::polls_transport_of(self.address()),
+            "a transport may not use its own connection while it is polled"
+        );
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same, where a transport that is polled may be the caller: then `None` rather than
+    /// wait, for itself or for one who waits for it.
+    #[inline]
+    fn lock_unless_polled(&self) -> Option<Locked<'_, S>> {
+        match self.inner.try_lock() {
+            Ok(inner) => Some(Locked::new(self, inner)),
+            Err(TryLockError::WouldBlock) if guard::polls_transport() => None,
+            Err(_) => Some(self.lock_unsettled()),
+        }
+    }
+
+    /// Polls the transport for reading. The writing half may share a lock with it.
+    #[inline]
+    pub(crate) fn reading<T>(&self, poll: impl FnOnce() -> T) -> T {
+        guard::polled_unlocked(self.address(), poll)
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+}
+
 impl<S> Drop for Outlet<S> {
     fn drop(&mut self) {
         let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
         inner.writer.give_up();
-        if let Some(membership) = inner.membership.take() {
-            membership.end(inner.session.close_info(), self.counters.read());
+        let wakers = (inner.waiters.take(), inner.woken.take(), inner.reader.take());
+        let ended = inner.release();
+        inner.session.handle_end(Cause::Dropped, self.driver.now());
+        let unsent = inner.session.take_unsent();
+        let server = ended.server();
+        // This may be within a panic, where another one would end the process.
+        let dropped = ended.let_go(self).and(caught(|| drop((wakers, unsent))));
+        if let (Err(_), Some(server)) = (dropped, server) {
+            panics::note(&server, "what a connection held");
         }
         self.driver.note_gone();
     }

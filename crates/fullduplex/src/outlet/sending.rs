@@ -7,6 +7,7 @@ use fullduplex_proto::{Compression, Kind, Message, PreparedMessage, SendError};
 
 use super::{Inner, Outlet};
 use crate::error::Error;
+use crate::guard::Held;
 use crate::halves::Transport;
 use crate::turn;
 
@@ -48,7 +49,9 @@ impl<S: Transport> Outlet<S> {
         if self.compresses {
             self.before_compressing(parcel.as_ref());
         }
-        let mut inner = self.lock();
+        // A transport that logs to its own connection finds it full.
+        let mut inner = self.lock_unless_polled().ok_or(SendError::Full)?;
+        inner.settle();
         self.send_locked(&mut inner, parcel, leave)?;
         drop(inner);
         *parcel = None;
@@ -83,6 +86,7 @@ impl<S: Transport> Outlet<S> {
             Parcel::Message(message, _) => message,
             Parcel::Prepared(prepared) => return self.send_prepared(inner, prepared, leave),
         };
+        self.check_runtime(inner)?;
         inner.check_unparked()?;
         inner.lend();
         let (kind, len) = (message.kind(), message.len());
@@ -100,6 +104,7 @@ impl<S: Transport> Outlet<S> {
         prepared: &PreparedMessage,
         leave: Leave,
     ) -> Result<(), SendError> {
+        self.check_runtime(inner)?;
         inner.check_unparked()?;
         inner.lend();
         inner.session.send_prepared(prepared)?;
@@ -171,8 +176,9 @@ impl<S: Transport> Outlet<S> {
     ) -> Result<(), Error> {
         let mut inner = self.lock();
         inner.lend();
-        let sent = inner
-            .check_ready()
+        let sent = self
+            .check_runtime(&mut inner)
+            .and_then(|()| inner.check_ready())
             .and_then(|()| inner.session.send_fragment(kind, piece, last, compression));
         if let Err(error) = sent {
             return Err(inner.refused(error));
@@ -222,6 +228,10 @@ impl<S: Transport> Inner<S> {
     /// Queues a message that is long or may be compressed, or leaves it where it is.
     fn send_whole(&mut self, parcel: &mut Option<Parcel>) -> Result<(), SendError> {
         let Some(Parcel::Message(message, compression)) = parcel.take() else { return Ok(()) };
+        if !message.is_unique() {
+            // It may be dropped when it is compressed or copied, and have an owner.
+            self.drop_later(Held::Payload(message.clone().into_bytes()));
+        }
         let sent = self.session.send_message(message, compression);
         sent.map_err(|(error, back)| {
             *parcel = Some(Parcel::Message(back, compression));

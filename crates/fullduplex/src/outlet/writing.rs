@@ -11,10 +11,12 @@ use bytes::Buf;
 use fullduplex_proto::{Cause, CloseFrame, SendError, State, Transport as Need};
 use tokio::io::AsyncWrite;
 
+use super::locked::Owed;
 use super::{Inner, Leave, Outlet};
 use crate::buffers;
 use crate::driver::{At, Driven};
 use crate::error::Error;
+use crate::guard::{self, Held, Panicked};
 use crate::halves::Transport;
 use crate::memory;
 use crate::traffic::{FlowCounters, Traffic};
@@ -48,11 +50,6 @@ impl<S: Transport> Outlet<S> {
         }
     }
 
-    /// A waker that does not keep the outlet: the transport, which the outlet owns, keeps it.
-    fn waker(self: &Arc<Self>) -> Waker {
-        Waker::from(Arc::new(WriteWaker(Arc::downgrade(self))))
-    }
-
     /// Has the driver write, soon. Takes no lock of the outlet: a transport may wake its
     /// writer in the middle of a poll.
     fn defer(self: &Arc<Self>) {
@@ -61,19 +58,46 @@ impl<S: Transport> Outlet<S> {
         }
     }
 
+    /// Lets go of a reference where a lock is held, of ours or of a transport: should it be the
+    /// last, the driver drops the outlet.
+    #[inline]
+    pub(super) fn release(self: Arc<Self>) {
+        if let Some(last) = Arc::into_inner(self) {
+            last.driver.clone().drop_later(Box::new(last));
+        }
+    }
+
+    /// Whether messages can leave. With its runtime, the driver is gone that would write them.
+    #[inline]
+    pub(super) fn check_runtime(&self, inner: &mut Inner<S>) -> Result<(), SendError> {
+        if !self.driver.is_gone() {
+            return Ok(());
+        }
+        inner.broken.get_or_insert(io::ErrorKind::NotConnected);
+        inner.wake_reader();
+        inner.wake_waiters();
+        Err(SendError::Closing)
+    }
+
     /// Writes as much as the transport takes. An error ends the connection.
     pub(super) fn write(self: &Arc<Self>, inner: &mut Inner<S>) {
         let done = inner.is_flushed() && (inner.shut_down || !inner.wants_shutdown());
-        if done || inner.broken.is_some() {
+        if done || inner.broken.is_some() || inner.released {
             return;
         }
-        // The outlet's waker costs a clone, and is needed only if the transport is full.
-        let sent = &self.counters.sent;
-        let mut polled = inner.poll_write(&mut Context::from_waker(Waker::noop()), sent);
-        if polled.is_pending() {
-            let waker = inner.write_waker.get_or_insert_with(|| self.waker()).clone();
-            polled = inner.poll_write(&mut Context::from_waker(&waker), sent);
+        if guard::polls_transport_of(self.address()) {
+            // Called by the transport itself, while it is polled for reading.
+            return self.defer();
         }
+        let (polled, holds) = guard::polled(self.address(), || self.poll_write(inner));
+        if holds {
+            inner.owed.add(Owed::HELD);
+        }
+        let polled = polled.unwrap_or_else(|Panicked| {
+            inner.owed.add(Owed::PANIC);
+            inner.session.handle_end(Cause::TransportError, self.driver.now());
+            Poll::Ready(Err(io::Error::other("the transport panicked")))
+        });
         match polled {
             Poll::Ready(Err(error)) => {
                 inner.broken = Some(error.kind());
@@ -94,6 +118,19 @@ impl<S: Transport> Outlet<S> {
         if buffered <= self.low_water as usize || inner.session.state() == State::Closed {
             inner.wake_waiters();
         }
+    }
+
+    fn poll_write(self: &Arc<Self>, inner: &mut Inner<S>) -> Poll<io::Result<()>> {
+        // The outlet's waker costs a clone, and is needed only if the transport is full.
+        let sent = &self.counters.sent;
+        let polled = inner.poll_write(&mut Context::from_waker(Waker::noop()), sent);
+        if polled.is_ready() {
+            return polled;
+        }
+        // It does not keep the outlet: the transport, which the outlet owns, keeps it.
+        let waker = || Arc::new(WriteWaker(Arc::downgrade(self)));
+        let waker = Waker::from(inner.write_waker.get_or_insert_with(waker).clone());
+        inner.poll_write(&mut Context::from_waker(&waker), sent)
     }
 
     /// Sees to it that the driver knows the next deadline.
@@ -142,9 +179,13 @@ impl<S: Transport> Inner<S> {
         self.lend();
         let Some(parked) = &mut self.parked else { return false };
         let sent = parked.first().is_some_and(|first| self.session.send_prepared(first).is_ok());
-        parked.unpark();
-        if parked.is_empty() || !sent {
+        let gone = parked.unpark().map(Held::Prepared);
+        if parked.is_empty() {
             self.parked = None;
+        }
+        // It is the queue's now, or can't be sent any more, as those after it can't.
+        if let Some(gone) = gone {
+            self.drop_later(gone);
         }
         sent
     }
@@ -180,7 +221,16 @@ impl<S: Transport> Inner<S> {
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            outgoing.advance_with(written, memory::give_long);
+            let mut holds = false;
+            outgoing.advance_with(written, |spent| {
+                if let Some(spent) = memory::give_long(spent) {
+                    guard::hold(Held::Payload(spent));
+                    holds = true;
+                }
+            });
+            if holds {
+                self.owed.add(Owed::HELD);
+            }
             sent.wire(written);
             self.unflushed = true;
         }
@@ -209,19 +259,6 @@ impl<S: Transport> Inner<S> {
         }
     }
 
-    #[inline]
-    pub(super) fn wake_waiters(&mut self) {
-        if let Some(waiters) = self.waiters.take() {
-            waiters.into_iter().for_each(Waker::wake);
-        }
-    }
-
-    pub(super) fn wake_reader(&mut self) {
-        if let Some(waker) = self.reader.take() {
-            waker.wake();
-        }
-    }
-
     /// Why nothing is sent: the unclean end, if there was one, says more than "closing".
     pub(super) fn refused(&self, error: SendError) -> Error {
         if error != SendError::Closing {
@@ -236,7 +273,7 @@ impl<S: Transport> Inner<S> {
 }
 
 /// The transport takes bytes again: the driver writes on.
-struct WriteWaker<S>(Weak<Outlet<S>>);
+pub(super) struct WriteWaker<S>(Weak<Outlet<S>>);
 
 impl<S: Transport> Wake for WriteWaker<S> {
     fn wake(self: Arc<Self>) {
@@ -246,6 +283,7 @@ impl<S: Transport> Wake for WriteWaker<S> {
     fn wake_by_ref(self: &Arc<Self>) {
         if let Some(outlet) = self.0.upgrade() {
             outlet.defer();
+            outlet.release();
         }
     }
 }
@@ -294,9 +332,6 @@ impl<S: Transport> Driven for Outlet<S> {
 
     fn cut(self: Arc<Self>) {
         let mut inner = self.lock();
-        inner.session.handle_end(Cause::Dropped, self.driver.now());
-        inner.broken = Some(io::ErrorKind::ConnectionAborted);
-        inner.wake_reader();
-        inner.wake_waiters();
+        inner.cut(Cause::Dropped, self.driver.now());
     }
 }

@@ -8,6 +8,7 @@ use fullduplex_proto::CloseInfo;
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 use super::carrying::Carried;
 use super::lifecycle::Shared;
+use super::panics::{SUBSCRIBER, caught};
 use super::trace::Span;
 use super::{End, Slot, trace};
 use crate::driver::Driven;
@@ -94,10 +95,19 @@ impl Membership {
         self.place.shared.record.round_trip(took);
     }
 
+    /// The server whose it is.
+    pub(crate) fn server(&self) -> &Arc<Shared> {
+        &self.place.shared
+    }
+
     /// It is closed, in this manner.
     pub(crate) fn end(self, info: Option<&CloseInfo>, traffic: Traffic) {
-        drop(self.place.shared.members.lock().remove(self.key));
-        trace::closed(&self.span, info, &traffic);
-        self.place.shared.note_end(End::of(info), traffic);
+        let Self { place, key, span } = self;
+        let shared = place.shared.clone();
+        drop(shared.members.lock().remove(key));
+        // Its connection's place is free when others learn that it has ended.
+        drop(place);
+        shared.note_end(End::of(info), traffic);
+        let _ = caught(&shared, SUBSCRIBER, move || trace::closed(&span, info, &traffic));
     }
 }

@@ -34,7 +34,7 @@ mod in_flight;
 #[cfg(feature = "tower")]
 mod layer;
 mod lazy;
-mod lifecycle;
+pub(crate) mod lifecycle;
 mod listen;
 pub(crate) mod members;
 #[cfg(feature = "metrics")]
@@ -42,7 +42,7 @@ mod metrics;
 mod origin;
 #[cfg(feature = "hyper")]
 mod pace;
-mod panics;
+pub(crate) mod panics;
 mod peer;
 mod proxy_protocol;
 mod rate;

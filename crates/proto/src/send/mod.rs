@@ -328,6 +328,12 @@ impl Sender {
         }
     }
 
+    /// Takes out what is queued and will not leave any more. [`buffered`](Self::buffered)
+    /// counts it still.
+    pub(crate) fn take_unsent(&mut self) -> Option<Box<SendBuffer>> {
+        self.buffer.take()
+    }
+
     /// Bytes that were taken and have not left yet, headers included.
     #[inline]
     pub fn buffered(&self) -> usize {

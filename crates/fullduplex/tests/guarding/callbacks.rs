@@ -1,19 +1,16 @@
-//! Code of the application that panics where the library calls it: what that costs.
-
-// In a test, to unwrap is to assert.
-#![allow(clippy::unwrap_used)]
-
-mod common;
+//! Callbacks, hooks and `tracing` subscribers.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use common::{client, direct, echo, raw, say};
 use fullduplex::client::{Backoff, Change, Disconnect, Event, Version};
 use fullduplex::server::{Server, ServerConfig, ServerHandle};
 use fullduplex::{CloseCode, ErrorKind};
+
+use super::common::{client, direct, echo, raw, say};
+use super::{in_time, until};
 
 /// A server that has room for one connection, with an `on_refused` that panics.
 async fn narrow()
@@ -24,16 +21,6 @@ async fn narrow()
     let server = server.on_refused(|refused| panic!("as asked: {refused}"));
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
     (address, handle, tokio::spawn(server.serve(echo)))
-}
-
-/// Waits for what other tasks do, but not for ever.
-async fn until(what: &str, is_so: impl Fn() -> bool) {
-    let waiting = async {
-        while !is_so() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), waiting).await.expect(what);
 }
 
 #[tokio::test]
@@ -83,9 +70,7 @@ async fn panic_in_a_hook_costs_one_attempt() {
         })
         .retry_if(|_| panic!("as asked"))
         .start();
-    let mut next = async || {
-        tokio::time::timeout(Duration::from_secs(10), connection.next()).await.unwrap().unwrap()
-    };
+    let mut next = async || in_time("an event", connection.next()).await.unwrap();
     for _ in 0..2 {
         let event = next().await;
         let Event::Disconnected { why: Disconnect::Failed(error), retry_in: Some(_) } = event

@@ -1,0 +1,307 @@
+//! Transports that panic, or use the connection that they carry.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::task::{Context, Poll};
+
+use bytes::BytesMut;
+use fullduplex::group::{Group, Slow};
+use fullduplex::proto::handshake::SecKey;
+use fullduplex::server::{Handshake, ServerConfig, ServerHandle};
+use fullduplex::{Cause, Config, Message, PreparedMessage, Role, SendHalf, State, WebSocket};
+use fullduplex_testkit::pipe::{Pipe, pipe};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+use super::common::open;
+use super::{in_time, on_runtime, until, without_deadlock};
+
+/// Where a transport panics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    Read,
+    Write,
+    Flush,
+    Shutdown,
+    Drop,
+}
+
+/// A pipe that panics at one place, once it is told to.
+struct Panicking {
+    pipe: Pipe,
+    at: At,
+    armed: Arc<AtomicBool>,
+}
+
+impl Panicking {
+    fn reach(&self, at: At) {
+        assert!(at != self.at || !self.armed.load(Ordering::SeqCst), "as asked: {at:?}");
+    }
+}
+
+impl AsyncRead for Panicking {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.reach(At::Read);
+        Pin::new(&mut self.pipe).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Panicking {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.reach(At::Write);
+        Pin::new(&mut self.pipe).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.reach(At::Flush);
+        Pin::new(&mut self.pipe).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.reach(At::Shutdown);
+        Pin::new(&mut self.pipe).poll_shutdown(cx)
+    }
+}
+
+impl Drop for Panicking {
+    fn drop(&mut self) {
+        self.reach(At::Drop);
+    }
+}
+
+/// A WebSocket of a server's on such a transport, and its peer.
+async fn tracked(
+    handle: &ServerHandle,
+    at: At,
+    armed: &Arc<AtomicBool>,
+) -> (WebSocket<Panicking>, WebSocket<Pipe>) {
+    let (near, mut far) = pipe(1 << 16);
+    let near = Panicking { pipe: near, at, armed: armed.clone() };
+    let key = SecKey::from_nonce([7; 16]);
+    let request = format!(
+        "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: {}\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        key.as_str()
+    );
+    far.write_all(request.as_bytes()).await.unwrap();
+    let handshake = Handshake::read(near, ServerConfig::default()).await.unwrap();
+    let websocket = handshake.track(handle).accept().await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(far.read_u8().await.unwrap());
+    }
+    (websocket, open(far, Role::Client, Config::default()))
+}
+
+#[tokio::test]
+async fn panic_in_a_transport_costs_its_connection_and_not_the_driver() {
+    let handle = ServerHandle::new();
+    let mut panics = 0;
+    for at in [At::Write, At::Flush, At::Shutdown, At::Drop] {
+        let armed = Arc::new(AtomicBool::new(false));
+        let (mut bad, mut peer) = tracked(&handle, at, &armed).await;
+        // A sibling that was there before: its driver is the same.
+        let (a, b) = pipe(1 << 16);
+        let mut sibling = open(a, Role::Client, Config::default());
+        let mut other = open(b, Role::Server, Config::default());
+        armed.store(true, Ordering::SeqCst);
+        if matches!(at, At::Write | At::Flush) {
+            // The second is left to the driver, in whose turn it panics.
+            armed.store(false, Ordering::SeqCst);
+            bad.send("first").await.unwrap();
+            bad.send("second").await.unwrap();
+            armed.store(true, Ordering::SeqCst);
+            until("it is closed", || bad.state() == State::Closed).await;
+            assert_eq!(bad.close_info().unwrap().cause, Cause::TransportError, "{at:?}");
+            assert!(bad.send("third").await.is_err(), "{at:?}");
+            assert!(bad.next().await.unwrap().is_err(), "{at:?}");
+            assert!(bad.next().await.is_none(), "{at:?}");
+        } else {
+            let closing = tokio::spawn(async move {
+                while peer.next().await.is_some() {}
+                peer
+            });
+            in_time("closing", bad.close(fullduplex::CloseCode::NORMAL, "")).await.unwrap();
+            drop(closing);
+        }
+        drop(bad);
+        panics += 1;
+        until("it is counted", || handle.stats().panics == panics).await;
+        assert_eq!((handle.websockets(), handle.connections()), (0, 0), "{at:?}");
+        for i in 0..5 {
+            in_time("the sibling sends", sibling.send(format!("{i}"))).await.unwrap();
+        }
+        for i in 0..5 {
+            let message = in_time("the sibling receives", other.next()).await.unwrap().unwrap();
+            assert_eq!(message, Message::text(format!("{i}")));
+        }
+    }
+}
+
+#[tokio::test]
+async fn panic_in_the_reading_side_of_a_dropped_half_ends_the_connection() {
+    let handle = ServerHandle::new();
+    let armed = Arc::new(AtomicBool::new(false));
+    let (bad, _peer) = tracked(&handle, At::Read, &armed).await;
+    let (send, receive) = bad.split();
+    armed.store(true, Ordering::SeqCst);
+    // From now on a task of the library's reads.
+    drop(receive);
+    in_time("it ends", send.closed()).await;
+    until("it is counted", || handle.stats().panics == 1).await;
+    assert_eq!(handle.connections(), 0);
+}
+
+#[tokio::test]
+async fn panic_in_a_transport_while_another_panic_unwinds_does_not_abort() {
+    for at in [At::Write, At::Drop] {
+        let handle = ServerHandle::new();
+        let armed = Arc::new(AtomicBool::new(false));
+        let (bad, peer) = tracked(&handle, at, &armed).await;
+        armed.store(true, Ordering::SeqCst);
+        let ended = tokio::spawn(async move {
+            // It is closed with 1011 by its `Drop`, which writes.
+            let _bad = bad;
+            panic!("as asked");
+        });
+        assert!(ended.await.unwrap_err().is_panic());
+        drop(peer);
+        until("it is over", || handle.connections() == 0).await;
+        until("it is counted", || handle.stats().panics == 1).await;
+    }
+}
+
+/// A pipe that calls back whenever it is polled, as one does that logs to a connection.
+struct Calling {
+    pipe: Pipe,
+    call: Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>,
+}
+
+impl Calling {
+    fn call(&self) {
+        if let Some(call) = self.call.get() {
+            call();
+        }
+    }
+}
+
+impl AsyncRead for Calling {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.call();
+        Pin::new(&mut self.pipe).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Calling {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.call();
+        Pin::new(&mut self.pipe).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.pipe).poll_shutdown(cx)
+    }
+}
+
+type Call = Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>;
+
+fn calling() -> (WebSocket<Calling>, WebSocket<Pipe>, Call) {
+    let (near, far) = pipe(1 << 16);
+    let call = Call::default();
+    let near = Calling { pipe: near, call: call.clone() };
+    let websocket =
+        WebSocket::from_handshake(near, Role::Server, &Config::default(), None, BytesMut::new());
+    (websocket, open(far, Role::Client, Config::default()), call)
+}
+
+/// Has it called a few times and no more, as what it does makes it be called.
+fn a_few_times(call: &Call, what: impl Fn() + Send + Sync + 'static) {
+    let left = AtomicU32::new(4);
+    let what = move || {
+        let once = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+        if once.is_ok() {
+            what();
+        }
+    };
+    assert!(call.set(Box::new(what)).is_ok());
+}
+
+#[test]
+fn callback_of_a_transport_may_send_and_publish_on_its_own_connection() {
+    without_deadlock(|| {
+        on_runtime(async {
+            let (websocket, mut peer, call) = calling();
+            let group = Group::new();
+            let _member = group.join(&websocket, Slow::DropNewest);
+            let (send, mut receive) = websocket.split();
+            let own = send.clone();
+            let refused = Arc::new(AtomicU32::new(0));
+            let (told, room) = (refused.clone(), group.clone());
+            a_few_times(&call, move || {
+                if own.try_send("sent").is_err() {
+                    told.fetch_add(1, Ordering::SeqCst);
+                }
+                room.publish(&PreparedMessage::new(Message::text("published")));
+            });
+            // It writes on behalf of the sender, of a publisher, of the driver, and reads.
+            let reading = tokio::spawn(async move { while receive.next().await.is_some() {} });
+            tokio::task::yield_now().await;
+            send.send("first").await.unwrap();
+            group.publish(&PreparedMessage::new(Message::text("second")));
+            let mut published = 0;
+            while published < 4 {
+                let message = in_time("a message", peer.next()).await.unwrap().unwrap();
+                published += u32::from(message.as_text() == Some("published"));
+            }
+            // While it is polled for writing, a connection is full.
+            assert!((1..4).contains(&refused.load(Ordering::SeqCst)));
+            peer.close(fullduplex::CloseCode::NORMAL, "").await.unwrap();
+            in_time("the end", reading).await.unwrap();
+        });
+    });
+}
+
+#[test]
+fn callback_of_a_transport_that_would_wait_for_itself_costs_the_connection() {
+    without_deadlock(|| {
+        on_runtime(async {
+            let (mut websocket, _peer, call) = calling();
+            let own: Arc<Mutex<Option<SendHalf<Calling>>>> = Arc::default();
+            websocket.send("first").await.unwrap();
+            let (send, mut receive) = websocket.split();
+            *own.lock().unwrap() = Some(send.clone());
+            let asks = own.clone();
+            a_few_times(&call, move || {
+                if let Some(own) = &*asks.lock().unwrap() {
+                    own.buffered_amount();
+                }
+            });
+            let _ = send.send("second").await;
+            assert!(in_time("the end", receive.next()).await.unwrap().is_err());
+            assert_eq!(send.close_info().unwrap().cause, Cause::TransportError);
+            // Lest it own itself.
+            let _last = own.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        });
+    });
+}
