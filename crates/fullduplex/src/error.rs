@@ -115,6 +115,12 @@ impl Error {
         self.0.source.as_deref().and_then(|source| source.downcast_ref())
     }
 
+    /// Whether a head was refused because its version of HTTP is none of HTTP/1.
+    pub(crate) fn is_of_another_version(&self) -> bool {
+        let head = self.0.source.as_deref().and_then(|source| source.downcast_ref());
+        head == Some(&http1::HeadError::Version)
+    }
+
     /// How an unclean end is told to the application.
     pub(crate) fn ended(info: &CloseInfo) -> Self {
         let kind = match info.cause {
@@ -242,7 +248,10 @@ impl From<http1::HeadError> for Error {
             E::TooLarge { .. } | E::TooManyFields { .. } => ErrorKind::Limit,
             _ => ErrorKind::Handshake,
         };
-        Self::new(kind, error.to_string())
+        let mut this = Self::new(kind, error.to_string());
+        this.0.source = Some(Box::new(error));
+        this.0.is_said = true;
+        this
     }
 }
 

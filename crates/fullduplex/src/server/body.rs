@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -23,11 +25,26 @@ pub struct Body {
 }
 
 enum Kind {
-    Http1(Incoming),
+    Http1(Http1Body),
     #[cfg(feature = "http2")]
     Http2(Http2Body),
     #[cfg(feature = "http3")]
     Http3(super::shared_stream::SharedStream),
+}
+
+/// What hyper reads. Dropped before its end, that is noted.
+struct Http1Body {
+    incoming: Incoming,
+    is_ended: bool,
+    left_unread: Arc<AtomicBool>,
+}
+
+impl Drop for Http1Body {
+    fn drop(&mut self) {
+        if !self.is_ended && !self.incoming.is_end_stream() {
+            self.left_unread.store(true, Ordering::Release);
+        }
+    }
 }
 
 /// What a stream of HTTP/2 has. Dropped before its end, it is given back.
@@ -51,8 +68,14 @@ impl Drop for Http2Body {
 }
 
 impl Body {
-    pub(crate) fn http1(incoming: Incoming, stall_timeout: Duration) -> Self {
-        Self { kind: Kind::Http1(incoming), pace: Pace::unhurried(stall_timeout) }
+    /// What the service leaves unread is noted in `left_unread`.
+    pub(crate) fn http1(
+        incoming: Incoming,
+        stall_timeout: Duration,
+        left_unread: Arc<AtomicBool>,
+    ) -> Self {
+        let body = Http1Body { incoming, is_ended: false, left_unread };
+        Self { kind: Kind::Http1(body), pace: Pace::unhurried(stall_timeout) }
     }
 
     /// What the service leaves unread comes out of the receiver.
@@ -96,8 +119,10 @@ impl HttpBody for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let polled = match &mut self.kind {
-            Kind::Http1(incoming) => {
-                Pin::new(incoming).poll_frame(cx).map(|frame| frame.map(|f| f.map_err(failed)))
+            Kind::Http1(body) => {
+                let polled = Pin::new(&mut body.incoming).poll_frame(cx);
+                body.is_ended = matches!(polled, Poll::Ready(None));
+                polled.map(|frame| frame.map(|frame| frame.map_err(failed)))
             }
             #[cfg(feature = "http2")]
             Kind::Http2(body) => match &mut body.receive {
@@ -113,7 +138,7 @@ impl HttpBody for Body {
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Http1(incoming) => incoming.is_end_stream(),
+            Kind::Http1(body) => body.incoming.is_end_stream(),
             #[cfg(feature = "http2")]
             Kind::Http2(body) => body.receive.as_ref().is_none_or(h2::RecvStream::is_end_stream),
             #[cfg(feature = "http3")]
@@ -123,7 +148,7 @@ impl HttpBody for Body {
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Http1(incoming) => incoming.size_hint(),
+            Kind::Http1(body) => body.incoming.size_hint(),
             #[cfg(feature = "http2")]
             Kind::Http2(_) => SizeHint::default(),
             #[cfg(feature = "http3")]

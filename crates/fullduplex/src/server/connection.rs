@@ -26,6 +26,8 @@ use super::{AddressSource, NoSlot, Proxied, ProxyRefused, ServerConfig, trace};
 use crate::client::BoxFuture;
 use crate::deadline::{Deadline, within};
 use crate::error::{Error, ErrorKind};
+#[cfg(feature = "hyper")]
+use crate::http1;
 use crate::net_stream::NetStream;
 use crate::rewind::Rewind;
 #[cfg(feature = "tls")]
@@ -67,6 +69,9 @@ enum First {
     Request(Box<Asked>),
     #[cfg(feature = "http2")]
     Http2,
+    /// HTTP/2 was agreed on, and something else came.
+    #[cfg(feature = "http2")]
+    NotHttp2(Error),
 }
 
 /// Reads the first request; `None` if it has been answered, and so have those behind it.
@@ -130,7 +135,7 @@ async fn begin(
         remote.secure = true;
         remote.tls = Some(Arc::new(info));
     }
-    let first = deadline.bound(read_first(context, &mut stream, received)).await;
+    let first = deadline.bound(read_first(context, &mut stream, received, remote)).await;
     Ok((stream, first.and_then(|first| first)))
 }
 
@@ -157,9 +162,15 @@ fn next(
             let stream = Rewind::new(received.freeze(), stream);
             Box::pin(super::http2::serve(context, stream, remote, Carrying::new(place)))
         }
+        #[cfg(feature = "http2")]
+        Ok(First::NotHttp2(error)) => {
+            Refused::no_request(remote.peer, &error, None).tell(Some(&context.shared));
+            Box::pin(super::http2::refuse_preface(stream))
+        }
         #[cfg(feature = "hyper")]
         Ok(First::Request(asked)) if context.service_for(&asked).is_some() => {
             let mut before = BytesMut::from(asked.into_head());
+            http1::lower_minor(&mut before);
             before.unsplit(received);
             let stream = Rewind::new(before.freeze(), stream);
             Box::pin(super::http1::serve(context, stream, remote, Carrying::new(place)))
@@ -238,12 +249,37 @@ async fn read_first(
     context: &Context,
     stream: &mut NetStream,
     received: &mut BytesMut,
+    remote: &Remote,
 ) -> Result<First, Error> {
     #[cfg(feature = "http2")]
-    if context.config.http2 && super::http2::begins(stream, received).await? {
-        return Ok(First::Http2);
+    if context.config.http2 {
+        let agreed = agreed(remote);
+        // In clear text, a client may know that HTTP/2 is spoken; under TLS it is agreed on by
+        // ALPN, or not spoken (RFC 9113 §3.2, §3.3).
+        let may_be_http2 = matches!(agreed, None | Some(b"h2"));
+        if may_be_http2 && super::http2::begins(stream, received).await? {
+            return Ok(First::Http2);
+        }
+        if agreed == Some(b"h2") {
+            let why = "HTTP/2 was agreed on by ALPN, and what came does not begin with its \
+                       connection preface (RFC 9113 §3.4)";
+            return Ok(First::NotHttp2(Error::new(ErrorKind::Handshake, why)));
+        }
     }
     Ok(First::Request(read_request(stream, received, &context.config).await?))
+}
+
+/// The protocol that was agreed on by ALPN, which may be none; `None` in clear text.
+#[cfg(feature = "http2")]
+fn agreed(remote: &Remote) -> Option<&[u8]> {
+    #[cfg(feature = "tls")]
+    let agreed = remote.tls.as_ref().map(|tls| tls.alpn.as_deref().unwrap_or_default());
+    #[cfg(not(feature = "tls"))]
+    let agreed = {
+        let _ = remote;
+        None
+    };
+    agreed
 }
 
 impl Context {

@@ -43,7 +43,7 @@ struct Inner<S> {
 impl<S: Transport> Handshake<S> {
     /// Reads the head of an HTTP/1.1 request within the limits.
     ///
-    /// What is no HTTP/1 head, or too large, or too late, is answered with 400, 431 or 408
+    /// What is no HTTP/1 head, or too large, or too late, is answered with 400, 505, 431 or 408
     /// and gives an error.
     ///
     /// # Cancel safety
@@ -322,6 +322,8 @@ pub(crate) fn refusal_of_head(error: &Error) -> Option<u16> {
     match error.kind() {
         ErrorKind::Limit => Some(431),
         ErrorKind::Timeout => Some(408),
+        // RFC 9110 §15.6.6.
+        ErrorKind::Handshake if error.is_of_another_version() => Some(505),
         ErrorKind::Handshake => Some(400),
         _ => None,
     }
@@ -331,6 +333,8 @@ pub(crate) fn refusal_of_head(error: &Error) -> Option<u16> {
 pub(crate) async fn refuse_head<S: Transport>(stream: S, error: Error) -> Error {
     let Some(status) = refusal_of_head(&error) else { return error };
     let response = plain(status, &error.to_string());
-    let _ = timeout(ANSWER_TIMEOUT, respond(stream, response, &Method::GET)).await;
+    // Who was too slow has no more time.
+    let steps = if error.kind() == ErrorKind::Timeout { 1 } else { 3 };
+    let _ = timeout(steps * ANSWER_TIMEOUT, respond(stream, response, &Method::GET)).await;
     error
 }

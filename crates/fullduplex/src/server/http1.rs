@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response, StatusCode};
@@ -23,6 +24,7 @@ use super::reply::Reply;
 use super::request::{Accepted, Asked, plain};
 use super::semantics::{final_answer, framed};
 use super::service::{Answer, full};
+use super::staged::Staged;
 use super::upgrade;
 use crate::client::BoxFuture;
 use crate::error::{Error, ErrorKind};
@@ -40,10 +42,16 @@ pub(crate) async fn serve(
     carrying: Carrying,
 ) {
     let limits = context.config.handshake;
+    let left_unread = Arc::<AtomicBool>::default();
     let stream = Paced::new(stream, &context.config.limits);
+    let stream = Staged::new(stream, left_unread.clone());
     let mut draining = context.draining();
     let (shared, peer) = (context.shared.clone(), remote.peer);
-    let respond = service_fn(move |request| {
+    let respond = service_fn(move |request: Request<Incoming>| {
+        let (parts, incoming) = request.into_parts();
+        let stall_timeout = context.config.limits.stall_timeout;
+        let body = Body::http1(incoming, stall_timeout, left_unread.clone());
+        let request = Request::from_parts(parts, body);
         respond_to(context.clone(), request, remote.clone(), carrying.clone())
     });
     let connection = Builder::new()
@@ -75,12 +83,12 @@ pub(crate) async fn serve(
 
 async fn respond_to(
     context: Arc<Context>,
-    mut request: Request<Incoming>,
+    mut request: Request<Body>,
     remote: Remote,
     carrying: Carrying,
 ) -> Result<Answer, Infallible> {
     let on_upgrade = hyper::upgrade::on(&mut request);
-    let (parts, incoming) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let mut asked = Asked::new(Request::from_parts(parts, ()), None, &context.config.protocols);
     let place = match carrying.admit(&context, &mut asked, &remote) {
         Ok(place) => place,
@@ -93,8 +101,7 @@ async fn respond_to(
         }
     };
     if let Some(service) = context.service_for(&asked) {
-        let stall_timeout = context.config.limits.stall_timeout;
-        let request = asked.into_request().map(|()| Body::http1(incoming, stall_timeout));
+        let request = asked.into_request().map(|()| body);
         let answer = service.call(request, &context.shared).await;
         // The service may have taken the connection over.
         let is_upgrade = answer.status() == StatusCode::SWITCHING_PROTOCOLS;

@@ -16,7 +16,7 @@ use super::counted::{Counted, Counter};
 use super::pace::Pace;
 use super::panics::PanicWatch;
 use super::remote::Remote;
-use super::reply::{ANSWER_TIMEOUT, DRAIN, Reply};
+use super::reply::{ANSWER_TIMEOUT, Reply};
 use super::request::{Accepted, Asked, Denied};
 use super::semantics::{framed, join_cookies, on_stream_head};
 use crate::buffers;
@@ -31,6 +31,9 @@ const STREAM_WINDOW: u32 = 64 << 10;
 
 /// What a stream whose peer takes nothing holds of what is sent on it.
 const SEND_BUFFER: usize = 64 << 10;
+
+/// How much of what a client goes on sending after its answer is read.
+const DRAIN: u64 = 256 << 10;
 
 /// The first bytes of a client (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -53,6 +56,22 @@ pub(crate) async fn begins<S: Transport>(
             return Ok(false);
         }
     }
+}
+
+/// Ends a connection on which HTTP/2 was agreed on and that is none (RFC 9113 §3.4).
+pub(crate) async fn refuse_preface<S: Transport>(mut stream: S) {
+    // Empty SETTINGS, and a GOAWAY with PROTOCOL_ERROR that has seen no stream.
+    const GOAWAY: [u8; 26] = [
+        0, 0, 0, 4, 0, 0, 0, 0, 0, //
+        0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
+    ];
+    let told = async {
+        stream.write_all(&GOAWAY).await?;
+        stream.flush().await?;
+        super::staged::close(&mut stream, ANSWER_TIMEOUT).await
+    };
+    // There is nobody else to tell.
+    let _ = timeout(2 * ANSWER_TIMEOUT, told).await;
 }
 
 /// Serves the requests of a connection until it ends.

@@ -60,6 +60,7 @@ mod service;
 #[cfg(all(feature = "http3", feature = "hyper"))]
 mod shared_stream;
 mod slots;
+mod staged;
 mod stats;
 #[cfg(unix)]
 mod systemd;

@@ -7,11 +7,10 @@ use fullduplex_proto::handshake::http1::write_response;
 use fullduplex_proto::handshake::list_contains;
 use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Method, Response};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
 
 use super::request::Accepted;
 use super::semantics::framed;
+use super::staged;
 use crate::client::BoxFuture;
 use crate::error::Error;
 use crate::halves::Transport;
@@ -76,9 +75,9 @@ impl<S: Transport> Replier<S> {
 
 /// How long a refusal may take to leave.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-/// How much of what a refused peer goes on sending is read, so that closing over it does not
-/// take the answer back.
-pub(crate) const DRAIN: u64 = 256 << 10;
+/// How long a refused client may go on sending on HTTP/1.1, less than the handshake may take by
+/// default.
+const REFUSED_UPLOAD: Duration = Duration::from_secs(5);
 
 /// The connection ends, whatever else its options are (RFC 9112 §9.6).
 fn closing(headers: &HeaderMap) -> Vec<u8> {
@@ -109,12 +108,8 @@ pub(crate) async fn respond<S: Transport>(
     let mut bytes = write_response(parts.status.as_u16(), phrase, fields)?;
     bytes.extend_from_slice(&content);
     http1::write_all(&mut stream, &bytes).await?;
-    let drain = async {
-        stream.shutdown().await?;
-        tokio::io::copy(&mut (&mut stream).take(DRAIN), &mut tokio::io::sink()).await
-    };
     // The answer has left; how the peer ends the transport is its own affair.
-    let _ = timeout(ANSWER_TIMEOUT, drain).await;
+    let _ = staged::close(&mut stream, REFUSED_UPLOAD).await;
     Ok(())
 }
 

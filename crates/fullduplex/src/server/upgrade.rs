@@ -21,6 +21,7 @@ use super::pace::Paced;
 use super::rejection::Rejection;
 use super::request::{Asked, Denied, rules};
 use super::semantics::join_cookies;
+use super::staged::Staged;
 use super::{ServerConfig, ServerHandle, handshake};
 use crate::client::BoxFuture;
 use crate::deadline::within;
@@ -283,9 +284,9 @@ fn unwrapped(upgraded: Upgraded) -> (NetStream, BytesMut) {
         Ok(parts) => return parts,
         Err(upgraded) => upgraded,
     };
-    match upgraded.downcast::<TokioIo<Paced<Rewind<NetStream>>>>() {
+    match upgraded.downcast::<TokioIo<Staged<Paced<Rewind<NetStream>>>>>() {
         Ok(parts) => {
-            let (before, stream) = parts.io.into_inner().into_inner().into_parts();
+            let (before, stream) = parts.io.into_inner().into_inner().into_inner().into_parts();
             let mut leftover = BytesMut::from(parts.read_buf);
             leftover.extend_from_slice(&before);
             (stream, leftover)

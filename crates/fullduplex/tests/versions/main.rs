@@ -5,10 +5,12 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(all(feature = "http2", feature = "http3", feature = "tower"))]
 
+mod agreed;
 mod ask;
 #[path = "../common/mod.rs"]
 mod common;
 mod sensitive;
+mod uploads;
 
 use std::convert::Infallible;
 use std::fmt::Write as _;

@@ -70,7 +70,7 @@ pub enum HeadError {
     NotHttp,
     /// The request line or status line is malformed (RFC 9112 §3, §4).
     StartLine,
-    /// The version is neither HTTP/1.1 nor HTTP/1.0 (RFC 9112 §2.3).
+    /// The version is none of HTTP/1 (RFC 9112 §2.3).
     Version,
     /// The request target is of no form that its method allows (RFC 9112 §3.2).
     Target,

@@ -30,7 +30,18 @@ impl<'b> RequestHead<'b> {
         let status = request.parse(head);
         let (method, raw, minor) = (request.method, request.path, request.version);
         let count = request.headers.len();
-        whole(head, status)?;
+        let (method, raw, minor, count) = if let Some(line) = later_minor(head, status) {
+            let mut request = httparse::Request::new(&mut []);
+            let status = request.parse(&line);
+            whole(&line, status)?;
+            // The words have the same places in both.
+            let mut words = start_line(head).split(|&byte| byte == b' ');
+            let mut word = || core::str::from_utf8(words.next().unwrap_or_default()).ok();
+            (word(), word(), Some(1), field_slots(head, &mut slots)?)
+        } else {
+            whole(head, status)?;
+            (method, raw, minor, count)
+        };
         let (Some(method), Some(raw), Some(minor)) = (method, raw, minor) else {
             return Err(HeadError::StartLine);
         };
@@ -48,7 +59,7 @@ impl<'b> RequestHead<'b> {
         self.target
     }
 
-    /// The digit behind `HTTP/1.`, 0 or 1.
+    /// The digit behind `HTTP/1.`, 0 or 1. A higher one is taken as 1 (RFC 9110 §2.5).
     pub fn minor_version(&self) -> u8 {
         self.minor
     }
@@ -89,7 +100,15 @@ impl<'b> ResponseHead<'b> {
         let status = response.parse(head);
         let (code, minor) = (response.code, response.version);
         let count = response.headers.len();
-        whole(head, status)?;
+        let (code, minor, count) = if let Some(line) = later_minor(head, status) {
+            let mut response = httparse::Response::new(&mut []);
+            let status = response.parse(&line);
+            whole(&line, status)?;
+            (response.code, Some(1), field_slots(head, &mut slots)?)
+        } else {
+            whole(head, status)?;
+            (code, minor, count)
+        };
         let (Some(status), Some(minor)) = (code, minor) else {
             return Err(HeadError::StartLine);
         };
@@ -107,7 +126,7 @@ impl<'b> ResponseHead<'b> {
         self.reason
     }
 
-    /// The digit behind `HTTP/1.`, 0 or 1.
+    /// The digit behind `HTTP/1.`, 0 or 1. A higher one is taken as 1 (RFC 9110 §2.5).
     pub fn minor_version(&self) -> u8 {
         self.minor
     }
@@ -177,6 +196,40 @@ fn without_empty_lines(mut head: &[u8]) -> &[u8] {
 fn whole(head: &[u8], status: httparse::Result<usize>) -> Result<(), HeadError> {
     match status {
         Ok(httparse::Status::Complete(length)) if length == head.len() => Ok(()),
+        Ok(_) => Err(HeadError::Incomplete),
+        Err(error) => Err(explain(error, head)),
+    }
+}
+
+/// The start line as one of HTTP/1.1, behind which the head ends, where the parser refused a later
+/// minor version: that is read as the latest that is known (RFC 9110 §2.5).
+fn later_minor(head: &[u8], status: httparse::Result<usize>) -> Option<Vec<u8>> {
+    if status != Err(httparse::Error::Version) {
+        return None;
+    }
+    let mut line = start_line(head).to_vec();
+    let words = line.split(|&byte| byte == b' ').scan(0, |at, word| {
+        let begin = *at;
+        *at += word.len() + 1;
+        Some((begin, word))
+    });
+    // A status line has it first, a request line third and last.
+    let mut versions = words.enumerate().filter(|(i, _)| *i == 0 || *i == 2);
+    let is_later =
+        |word: &[u8]| matches!(word, [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9']);
+    let (_, (begin, _)) = versions.find(|(_, (_, word))| is_later(word))?;
+    line[begin + b"HTTP/1.".len()] = b'1';
+    line.extend_from_slice(b"\r\n\r\n");
+    Some(line)
+}
+
+/// Reads the fields behind the start line, and returns how many there are.
+fn field_slots<'b>(head: &'b [u8], slots: &mut [httparse::Header<'b>]) -> Result<usize, HeadError> {
+    let begin = head.iter().position(|&byte| byte == b'\n').map_or(head.len(), |end| end + 1);
+    match httparse::parse_headers(&head[begin..], slots) {
+        Ok(httparse::Status::Complete((length, fields))) if begin + length == head.len() => {
+            Ok(fields.len())
+        }
         Ok(_) => Err(HeadError::Incomplete),
         Err(error) => Err(explain(error, head)),
     }
@@ -288,6 +341,20 @@ mod tests {
         }
     }
 
+    /// RFC 9110 §2.5.
+    #[test]
+    fn versions_that_are_later_are_read_as_1_1() {
+        let head = request("\r\nGET /a?b HTTP/1.2\r\nHost:h\r\nX: y\r\n\r\n").unwrap();
+        assert_eq!((head.method(), head.minor_version()), ("GET", 1));
+        assert_eq!(head.target().path_and_query(), "/a?b");
+        let fields: Vec<_> = head.fields().iter().collect();
+        assert_eq!(fields, [("Host", b"h".as_slice()), ("X", b"y")]);
+        let head = response(b"HTTP/1.9 101 Switching HTTP/1.2\r\nA: b\r\n\r\n").unwrap();
+        assert_eq!((head.status(), head.minor_version()), (101, 1));
+        assert_eq!(head.reason_phrase(), b"Switching HTTP/1.2");
+        assert_eq!(head.fields().len(), 1);
+    }
+
     #[test]
     fn refused_requests() {
         for (head, error) in [
@@ -300,7 +367,13 @@ mod tests {
             ("GET / http/1.1\r\n\r\n", HeadError::StartLine),
             ("G{T / HTTP/1.1\r\n\r\n", HeadError::StartLine),
             ("GET / HTTP/2.0\r\n\r\n", HeadError::Version),
-            ("GET / HTTP/1.2\r\n\r\n", HeadError::Version),
+            ("GET / HTTP/0.9\r\n\r\n", HeadError::Version),
+            ("GET / HTTP/1.2 \r\n\r\n", HeadError::StartLine),
+            ("GET  / HTTP/1.2\r\n\r\n", HeadError::StartLine),
+            ("G{T / HTTP/1.2\r\n\r\n", HeadError::StartLine),
+            ("GET / HTTP/1.2\r\nA : b\r\n\r\n", HeadError::SpaceBeforeColon { line: 2 }),
+            ("GET / HTTP/1.2\r\n", HeadError::Incomplete),
+            ("GET / HTTP/1.2\r\n\r\nx", HeadError::Incomplete),
             ("GET chat HTTP/1.1\r\n\r\n", HeadError::Target),
             ("GET /caf\u{e9} HTTP/1.1\r\n\r\n", HeadError::Target),
             ("GET / HTTP/1.1\r\n A: b\r\n\r\n", HeadError::Folded { line: 2 }),
@@ -326,7 +399,8 @@ mod tests {
             ("HTTP/1.1 \r\n\r\n", HeadError::StartLine),
             ("HTTP/1.1 10\r\n\r\n", HeadError::StartLine),
             ("HTTP/1.1 1010 X\r\n\r\n", HeadError::StartLine),
-            ("HTTP/1.7 101 X\r\n\r\n", HeadError::Version),
+            ("HTTP/2.0 101 X\r\n\r\n", HeadError::Version),
+            ("HTTP/1.7  101 X\r\n\r\n", HeadError::StartLine),
             ("HTTP/1.1  101 X\r\n\r\n", HeadError::StartLine),
             ("HTTP/1.1 101 X\r\nA: b\r\n c\r\n\r\n", HeadError::Folded { line: 3 }),
             ("HTTP/1.1 101 X\r\nA : b\r\n\r\n", HeadError::SpaceBeforeColon { line: 2 }),
