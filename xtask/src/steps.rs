@@ -185,7 +185,7 @@ fn codec() -> Outcome {
     env::apt("valgrind", "valgrind")?;
     let mut check = command("cargo");
     check.args(["run", "--release", "--locked", "--quiet", "--manifest-path", "bench/Cargo.toml"]);
-    check.args(["--bin", "codec", "--", "--check", "--tolerance", "3"]);
+    check.args(["-p", "fullduplex-codec", "--", "--check", "--tolerance", "3"]);
     let status = check.env("CARGO_TARGET_DIR", target().join("bench")).status();
     match status.map_err(|error| error.to_string())?.code() {
         Some(0) => Ok(Tally::PASSED),

@@ -3,9 +3,8 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use fullduplex_bench::payload;
-
 use crate::allocator::LIVE;
+use crate::payload;
 use crate::timing::least;
 
 /// A compressor of some implementation.

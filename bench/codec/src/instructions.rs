@@ -97,7 +97,7 @@ fn fail(why: &str) -> ExitCode {
 }
 
 fn file() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("instructions.txt")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../instructions.txt")
 }
 
 /// What the counts depend on but the code: the compiler, and the machine's kind, for which

@@ -2,14 +2,15 @@
 
 use std::hint::black_box;
 
-use fullduplex::proto::bytes::{Buf, Bytes, BytesMut};
-use fullduplex::proto::handshake::http1::{HeadFinder, HeadLimits, RequestHead, write_response};
-use fullduplex::proto::mask::{self, MaskSource};
-use fullduplex::proto::utf8::Utf8Validator;
-use fullduplex::proto::{
+use fullduplex_proto::bytes::{Buf, Bytes, BytesMut};
+use fullduplex_proto::handshake::http1::{HeadFinder, HeadLimits, RequestHead, write_response};
+use fullduplex_proto::mask::{self, MaskSource};
+use fullduplex_proto::utf8::Utf8Validator;
+use fullduplex_proto::{
     Assembler, Deflate, DeflateConfig, Input, Kind, Limits, Receiver, Role, SendConfig, Sender,
 };
-use fullduplex_bench::payload::{self, Random};
+
+use crate::payload::{self, Random};
 
 /// Something the codec does.
 pub struct Work {

@@ -1,18 +1,22 @@
 //! What the codec costs, without any I/O: frames, masks, UTF-8, handshakes, deflate.
 //!
 //! ```text
-//! cargo run --release --manifest-path bench/Cargo.toml --bin codec [frames] [deflate]
+//! cargo run --release --manifest-path bench/Cargo.toml -p fullduplex-codec -- [frames] [deflate]
 //!     times, of the codec and of the implementations of DEFLATE that come into question
-//! … --bin codec -- --instructions
+//! … -p fullduplex-codec -- --instructions
 //!     counts instructions with valgrind, and writes them to bench/instructions.txt
-//! … --bin codec -- --check [--tolerance PERCENT]
+//! … -p fullduplex-codec -- --check [--tolerance PERCENT]
 //!     counts again, and fails if anything takes more than was written (2% by default);
 //!     ends with status 77 where counts can't be compared
 //! ```
+//!
+//! A package of its own, so that it builds without the peers of the other benchmarks.
 
 mod allocator;
 mod backends;
 mod instructions;
+#[path = "../../src/payload.rs"]
+mod payload;
 mod timing;
 mod works;
 
