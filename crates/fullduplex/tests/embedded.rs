@@ -19,6 +19,7 @@ use fullduplex::server::{
     WebSocketLayer,
 };
 use fullduplex::{CloseCode, WebSocket};
+use fullduplex_testkit::eventually;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -177,9 +178,7 @@ async fn a_drain_tells_those_that_are_tracked() {
     }
     assert_eq!((handle.websockets(), handle.connections()), (20, 20));
     drop(all.pop());
-    while handle.connections() == 20 {
-        tokio::task::yield_now().await;
-    }
+    eventually("one has left", || handle.connections() < 20).await;
     let watching = tokio::spawn(async move {
         for mut websocket in all {
             assert!(websocket.next().await.is_none());
@@ -230,9 +229,7 @@ async fn opening(handle: &ServerHandle, address: SocketAddr) -> tokio::task::Joi
     let opening = tokio::spawn(async move {
         client(Version::Http1).connect(&format!("ws://{address}/")).await.unwrap().0
     });
-    while handle.connections() == 0 {
-        tokio::task::yield_now().await;
-    }
+    eventually("the request has come", || handle.connections() > 0).await;
     assert_eq!(handle.websockets(), 0);
     opening
 }

@@ -17,6 +17,7 @@ use fullduplex::server::{
     Certificate, Handshake, HttpVersion, Outcome, Pem, Server, ServerHandle, TlsBuilder, TlsConfig,
 };
 use fullduplex::{Client, Error, ErrorKind, WebSocket};
+use fullduplex_testkit::eventually;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair,
@@ -139,9 +140,7 @@ async fn clients_show_certificates() {
     for (i, identity) in [(1, None), (2, Some(&stranger))] {
         let error = shown(&ours.client(identity), "localhost", port).await.unwrap_err();
         assert!(is_refused(&error), "{error}");
-        while refused_by_tls(&handle) < i {
-            tokio::task::yield_now().await;
-        }
+        eventually("the refusal is counted", || refused_by_tls(&handle) >= i).await;
     }
     assert_eq!(handle.stats().handshakes[&Outcome::Opened(HttpVersion::Http3)], 1);
 
@@ -180,9 +179,7 @@ async fn the_authorities_of_clients_are_loaded_again() {
     std::fs::write(&file, after.0.pem()).unwrap();
     tls.reload().unwrap();
     // It has a ticket, and no connection any more.
-    while handle.connections() > 1 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    eventually("the other connection is gone", || handle.connections() <= 1).await;
     assert!(is_refused(&again(&other).await.unwrap_err()));
     assert_eq!(again(&new).await.unwrap(), "1");
     let stranger = before.client(Some(&before.sign_client()));

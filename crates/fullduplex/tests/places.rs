@@ -14,6 +14,7 @@ use common::tls::{LOCALHOST, localhost, trusting};
 use common::{direct, echo, say};
 use fullduplex::client::Version;
 use fullduplex::server::{Body, ForwardedHeader, ProxyMode, Server, ServerConfig, ServerHandle};
+use fullduplex_testkit::eventually;
 use h2::client::SendRequest;
 use h2::ext::Protocol;
 use http::{Request, Response, StatusCode};
@@ -45,9 +46,7 @@ async fn server(config: ServerConfig) -> (SocketAddr, ServerHandle) {
 }
 
 async fn left(handle: &ServerHandle, websockets: usize) {
-    while handle.websockets() > websockets {
-        tokio::task::yield_now().await;
-    }
+    eventually("WebSockets have left", || handle.websockets() <= websockets).await;
 }
 
 #[tokio::test]

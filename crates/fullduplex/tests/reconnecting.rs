@@ -17,6 +17,7 @@ use fullduplex::client::{
 };
 use fullduplex::server::Server;
 use fullduplex::{CloseCode, ErrorKind, Message, WebSocket};
+use fullduplex_testkit::wait_until;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
@@ -76,9 +77,7 @@ async fn acknowledge(mut websocket: WebSocket, seen: Seen, count: Arc<AtomicU32>
 fn restart(address: SocketAddr, seen: &Seen) -> Runtime {
     for most in (1..=MOST_SEEN).cycle().take(RESTARTS as usize) {
         let (runtime, count) = serve(address, seen.clone());
-        while count.load(Ordering::Relaxed) < most {
-            std::thread::sleep(Duration::from_micros(100));
-        }
+        wait_until("messages have come", || count.load(Ordering::Relaxed) >= most);
         runtime.shutdown_background();
     }
     serve(address, seen.clone()).0

@@ -6,6 +6,7 @@
 //! * [`chop`] — the same result for every way of cutting the input.
 //! * [`receive`] — what the adapter that makes messages makes of pieces.
 //! * [`cancel`] — futures dropped at every point at which they wait.
+//! * [`wait`] — waits that fail instead of hanging.
 #![forbid(unsafe_code)]
 
 pub mod cancel;
@@ -15,8 +16,10 @@ pub mod pair;
 pub mod pipe;
 pub mod receive;
 mod rng;
+pub mod wait;
 
 pub use rng::Rng;
+pub use wait::{eventually, wait_until};
 
 /// The peak of this process's resident memory, in bytes, as Linux counts it.
 pub fn peak_rss() -> u64 {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fullduplex::server::{Drain, Handshake, Server, ServerConfig, ServerHandle};
+use fullduplex_testkit::wait_until;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -13,7 +14,6 @@ use tower::service_fn;
 
 use crate::common::echo;
 use crate::content::page;
-use crate::field::SLACK;
 use crate::raw::{connect_from, count_gone, frame as ws_frame, open, upgrade};
 use crate::streams::{
     END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW, connect_to, frame, get, websocket,
@@ -54,14 +54,6 @@ fn start() -> Draining {
 }
 
 /// Waits for what has to come.
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = std::time::Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < SLACK, "not in {SLACK:?}: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
 #[test]
 fn a_drain_cuts_off_whatever_stands_still() {
     let Draining { runtime, address, handle, serving, .. } = start();
