@@ -1,4 +1,4 @@
-"""HTTP/2 servers for `fdx connect --http 2` and the example `many`: http2_servers.py FDX MANY
+"""HTTP/2 servers for `fdx connect --http 2` and the test program `many`: http2_servers.py FDX MANY
 
 Node's http2, hypercorn, and haproxy in front of `fdx serve`, from HTTP/2 to HTTP/1.1 and to HTTP/2."""
 

@@ -1,4 +1,4 @@
-"""HTTP/3 servers for `fdx connect --http 3` and the example `many`: http3_servers.py FDX MANY
+"""HTTP/3 servers for `fdx connect --http 3` and the test program `many`: http3_servers.py FDX MANY
 
 hypercorn, and a server made of aioquic and wsproto, which shows what hypercorn hides."""
 

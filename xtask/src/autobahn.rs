@@ -93,7 +93,7 @@ pub(crate) fn run(roles: &[Role]) -> Outcome {
 }
 
 fn run_all(trials: &[Trial<'_>]) -> Outcome {
-    build_release()?;
+    build_release(&["autobahn_client"])?;
     let python = env::autobahn()?;
     let mut tally = Tally::default();
     let outcomes: Vec<Outcome> = std::thread::scope(|scope| {
@@ -152,7 +152,7 @@ fn run_role((role, cases): Trial<'_>, python: &Path) -> Outcome {
             let url = format!("ws://127.0.0.1:{}", free_port()?);
             let _suite = wstest("fuzzingserver", &with("url", url.clone().into()))?;
             wait_until_listening(&url)?;
-            let mut client = command(release("examples/autobahn_client"));
+            let mut client = command(release("autobahn_client"));
             let _haproxy = if let Some(alpn) = role.alpn() {
                 let port = free_port()?;
                 let before = haproxy(&folder, port, alpn, url.trim_start_matches("ws://"))?;
@@ -204,7 +204,7 @@ fn haproxy_with(
     rule: &str,
     server: &str,
 ) -> Result<Background, String> {
-    env::apt("haproxy", "haproxy")?;
+    env::programs(&["haproxy"])?;
     let config = format!(
         "defaults\n mode http\n timeout connect 5s\n timeout client 300s\n timeout server 300s\n \
          timeout tunnel 300s\nfrontend f\n bind 127.0.0.1:{port} {bind}\n default_backend b\n\

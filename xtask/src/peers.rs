@@ -1,97 +1,122 @@
 //! Browsers, and clients and servers in other languages, against `fdx`.
+//!
+//! Each script in `tests/peers` prints `ok NAME` or `not ok NAME: why` for each of its checks.
+//! A new one is a line in [`run`]; it finds Node's packages in the folder `PEERS`.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
-use crate::process::{Server, build_release, command, has, release, root};
-use crate::steps::counted;
-use crate::{Outcome, Tally, env};
+use crate::process::{Server, build_release, command, has, release, root, side_by_side};
+use crate::{Outcome, Tally, cargo_tests, env};
 
 const FIREFOX: &str = "/usr/bin/firefox-esr";
+/// How many scripts run at once: most of their time they wait.
+const AT_ONCE: usize = 4;
+const PROGRAMS: [&str; 12] = [
+    "apache2",
+    "chromium",
+    "curl",
+    "firefox-esr",
+    "haproxy",
+    "microsocks",
+    "nginx",
+    "openssl",
+    "squid",
+    "stunnel4",
+    "systemd-socket-activate",
+    "tinyproxy",
+];
+
+type Job<'a> = Box<dyn FnOnce() -> Outcome + Send + 'a>;
 
 pub(crate) fn run() -> Outcome {
-    build_release()?;
-    let (python, node) = (env::python()?, env::node()?);
-    let server = Server::start(&[])?;
-    let ws = format!("ws://{}", server.address);
-    let http = format!("http://{}/", server.address);
-    let fdx = release("fdx");
-    let mut tally = Tally::default();
+    build_release(&["many"])?;
+    env::programs(&PROGRAMS)?;
+    let peers = Peers::new()?;
+    let (fdx, many) = (release("fdx"), release("many"));
+    let (fdx, many) = (show(&fdx), show(&many));
+    let plain = Server::start(&[])?;
+    let (ws, http) = (format!("ws://{}", plain.address), format!("http://{}/", plain.address));
+    // Several servers that compress, each with settings of its own.
+    let deflate = ["smallest", "balanced", "small", "window=9,min=0"];
+    let deflate = deflate.map(|settings| Server::start(&[&format!("--deflate={settings}")]));
+    let deflate: Vec<Server> = deflate.into_iter().collect::<Result<_, _>>()?;
+    let deflate_ws: Vec<_> = deflate.iter().map(|s| format!("ws://{}", s.address)).collect();
+    let deflate_http: Vec<_> = deflate.iter().map(|s| format!("http://{}/", s.address)).collect();
+    let deflate_ws: Vec<&str> = deflate_ws.iter().map(String::as_str).collect();
+    let deflate_http: Vec<&str> = deflate_http.iter().map(String::as_str).collect();
 
-    tally.add(script(&python, "python_client.py", &[Path::new(&ws)], &node)?);
-    tally.add(script(&python, "python_server.py", &[&fdx], &node)?);
-    tally.add(script(Path::new("node"), "node_client.mjs", &[Path::new(&ws)], &node)?);
-    tally.add(script(Path::new("node"), "node_server.mjs", &[&fdx], &node)?);
+    let (peers, deflate_ws) = (&peers, &deflate_ws[..]);
+    // The longest first.
+    let mut jobs: Vec<Job<'_>> = vec![
+        peers.python("http3_servers.py", &[fdx, many]),
+        peers.python("http2_servers.py", &[fdx, many]),
+        peers.python("deflate_server.py", &[fdx]),
+        peers.node("deflate_server.mjs", &[fdx]),
+        peers.python("proxies.py", &[fdx]),
+        peers.python("tls_server.py", &[fdx]),
+        Box::new(from_cargo),
+        peers.python("http3_client.py", &[fdx]),
+        peers.python("http2_client.py", &[fdx]),
+        peers.node("http2_client.mjs", &[fdx]),
+        peers.python("reverse_proxies.py", &[fdx]),
+        peers.python("serve_options.py", &[fdx]),
+        peers.python("curl.py", &[fdx]),
+        peers.node("browser.mjs", &[&http, "chromium", &peers.chromium]),
+        peers.python("python_client.py", &[&ws]),
+        peers.python("python_server.py", &[fdx]),
+        peers.node("node_client.mjs", &[&ws]),
+        peers.node("node_server.mjs", &[fdx]),
+        peers.python("deflate_client.py", deflate_ws),
+        peers.node("deflate_client.mjs", deflate_ws),
+    ];
+    for (browser, program) in [("chrome", &*peers.chromium), ("firefox", FIREFOX)] {
+        jobs.push(peers.node("serve_browser.mjs", &[fdx, browser, program]));
+        let args = [&[browser, program], &deflate_http[..]].concat();
+        jobs.push(peers.node("deflate_browser.mjs", &args));
+    }
+    Ok(side_by_side(AT_ONCE, jobs))
+}
 
-    env::apt("chromium", "chromium")?;
-    let chromium = which("chromium").ok_or("chromium was not installed")?;
-    let page = [Path::new(&http), Path::new("chromium"), Path::new(&chromium)];
-    tally.add(script(Path::new("node"), "browser.mjs", &page, &node)?);
-    tally.add(deflate(&python, &node, &chromium)?);
-    env::apt("openssl", "openssl")?;
-    tally.add(script(&python, "tls_server.py", &[&fdx], &node)?);
-    for (program, package) in [
-        ("squid", "squid"),
-        ("tinyproxy", "tinyproxy"),
-        ("microsocks", "microsocks"),
-        ("stunnel4", "stunnel4"),
-    ] {
-        env::apt(program, package)?;
-    }
-    tally.add(script(&python, "proxies.py", &[&fdx], &node)?);
-    env::apt("haproxy", "haproxy")?;
-    env::apt("systemd-socket-activate", "systemd")?;
-    for (file, tests) in [("haproxy", ""), ("systemd", "the_sockets_of_systemd")] {
-        let test = ["test", "--locked", "-p", "fullduplex", "--test", file];
-        tally.add(counted(&[&test[..], &["--", "--ignored", tests]].concat())?);
-    }
-    let many = release("examples/many");
-    tally.add(script(&python, "http2_servers.py", &[&fdx, &many], &node)?);
-    tally.add(script(&python, "http3_servers.py", &[&fdx, &many], &node)?);
-    tally.add(serving(&python, &node, &fdx, &chromium)?);
+/// Tests of cargo's that need other programs.
+fn from_cargo() -> Outcome {
+    let mut tally = cargo_tests::ignored("haproxy", "")?;
+    tally.add(cargo_tests::ignored("systemd", "the_sockets_of_systemd")?);
     Ok(tally)
 }
 
-/// `fdx serve` as a whole server, each script with servers of its own.
-fn serving(python: &Path, node: &Path, fdx: &Path, chromium: &str) -> Outcome {
-    let mut tally = Tally::default();
-    for (program, package) in [("nginx", "nginx-light"), ("apache2", "apache2"), ("curl", "curl")] {
-        env::apt(program, package)?;
-    }
-    for name in
-        ["serve_options.py", "curl.py", "http2_client.py", "http3_client.py", "reverse_proxies.py"]
-    {
-        tally.add(script(python, name, &[fdx], node)?);
-    }
-    tally.add(script(Path::new("node"), "http2_client.mjs", &[fdx], node)?);
-    for (browser, program) in [("chrome", chromium), ("firefox", FIREFOX)] {
-        let args = [fdx, Path::new(browser), Path::new(program)];
-        tally.add(script(Path::new("node"), "serve_browser.mjs", &args, node)?);
-    }
-    Ok(tally)
+/// What runs the scripts.
+struct Peers {
+    python: String,
+    /// The folder of Node's packages.
+    node: String,
+    chromium: String,
 }
 
-/// The same peers with compression: several servers, each with settings of its own.
-fn deflate(python: &Path, node: &Path, chromium: &str) -> Outcome {
-    let settings = ["smallest", "balanced", "small", "window=9,min=0"];
-    let servers = settings.map(|settings| Server::start(&[&format!("--deflate={settings}")]));
-    let servers: Vec<Server> = servers.into_iter().collect::<Result<_, _>>()?;
-    let ws: Vec<_> = servers.iter().map(|server| format!("ws://{}", server.address)).collect();
-    let ws: Vec<&Path> = ws.iter().map(Path::new).collect();
-    let http: Vec<_> = servers.iter().map(|server| format!("http://{}/", server.address)).collect();
-    let fdx = release("fdx");
-    let mut tally = Tally::default();
-    tally.add(script(python, "deflate_client.py", &ws, node)?);
-    tally.add(script(python, "deflate_server.py", &[&fdx], node)?);
-    tally.add(script(Path::new("node"), "deflate_client.mjs", &ws, node)?);
-    tally.add(script(Path::new("node"), "deflate_server.mjs", &[&fdx], node)?);
-    env::apt("firefox-esr", "firefox-esr")?;
-    for (browser, program) in [("chrome", chromium), ("firefox", FIREFOX)] {
-        let mut args = vec![Path::new(browser), Path::new(program)];
-        args.extend(http.iter().map(Path::new));
-        tally.add(script(Path::new("node"), "deflate_browser.mjs", &args, node)?);
+impl Peers {
+    fn new() -> Result<Self, String> {
+        let (python, node) = (env::python()?, env::node()?);
+        let chromium = which("chromium").ok_or("chromium was not installed")?;
+        Ok(Self { python: show(&python).into(), node: show(&node).into(), chromium })
     }
-    Ok(tally)
+
+    fn python<'a>(&'a self, name: &'a str, args: &[&'a str]) -> Job<'a> {
+        self.job(&self.python, name, args)
+    }
+
+    fn node<'a>(&'a self, name: &'a str, args: &[&'a str]) -> Job<'a> {
+        self.job("node", name, args)
+    }
+
+    fn job<'a>(&'a self, interpreter: &'a str, name: &'a str, args: &[&'a str]) -> Job<'a> {
+        let args = args.to_vec();
+        Box::new(move || script(interpreter, name, &args, &self.node))
+    }
+}
+
+fn show(path: &Path) -> &str {
+    path.to_str().unwrap_or_default()
 }
 
 fn which(program: &str) -> Option<String> {
@@ -101,13 +126,15 @@ fn which(program: &str) -> Option<String> {
 }
 
 /// Runs one script and counts its lines.
-fn script(interpreter: &Path, name: &str, args: &[&Path], node: &Path) -> Outcome {
+fn script(interpreter: &str, name: &str, args: &[&str], node: &str) -> Outcome {
+    let begun = Instant::now();
     let path = root().join("tests/peers").join(name);
     let mut command: Command = command(interpreter);
     command.arg(path).args(args).env("PEERS", node).stdout(Stdio::piped());
     let output = command.output().map_err(|error| format!("{name}: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let mut tally = Tally::default();
+    println!("  {name}: {:.1} s", begun.elapsed().as_secs_f64());
     for line in text.lines() {
         println!("  {name}: {line}");
         if line.starts_with("ok ") {

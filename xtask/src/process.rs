@@ -4,7 +4,11 @@ use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::{Outcome, Tally};
 
 /// The project's folder.
 pub(crate) fn root() -> PathBuf {
@@ -44,6 +48,27 @@ fn show(command: &Command) -> String {
     words.map(|w| w.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }
 
+/// Runs jobs in this many threads, begun in their order. One that can't be run to its end is
+/// printed, and counts as one that failed.
+pub(crate) fn side_by_side<J: FnOnce() -> Outcome + Send>(threads: usize, jobs: Vec<J>) -> Tally {
+    let (waiting, total) = (Mutex::new(jobs.into_iter()), Mutex::new(Tally::default()));
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(job) = next() {
+                    let tally = job().unwrap_or_else(|why| {
+                        println!("{why}");
+                        Tally { failed: 1, ..Tally::default() }
+                    });
+                    total.lock().unwrap_or_else(PoisonError::into_inner).add(tally);
+                }
+            });
+        }
+    });
+    total.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Whether a program is on the PATH.
 pub(crate) fn has(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -69,7 +94,7 @@ impl Background {
                 None if Instant::now() > deadline => {
                     return Err(format!("not done in {at_most:?}"));
                 }
-                None => std::thread::sleep(Duration::from_millis(50)),
+                None => thread::sleep(Duration::from_millis(50)),
             }
         }
     }
@@ -111,19 +136,13 @@ pub(crate) fn release(name: &str) -> PathBuf {
     target().join("release").join(name)
 }
 
-/// Builds `fdx` and the examples as users run them.
-pub(crate) fn build_release() -> Result<(), String> {
-    run(command("cargo").args(["build", "--release", "--locked", "-p", "fullduplex-cli"]))?;
-    run(command("cargo").args([
-        "build",
-        "--release",
-        "--locked",
-        "-p",
-        "fullduplex",
-        "--features",
-        "http2,http3",
-        "--examples",
-    ]))
+/// Builds `fdx` and these of the test programs as users run them. The programs ask for no
+/// features that `fdx` has not, so that each dependency is built once.
+pub(crate) fn build_release(programs: &[&str]) -> Result<(), String> {
+    let mut build = command("cargo");
+    build.args(["build", "--release", "--locked", "-p", "fullduplex-cli", "--bin", "fdx"]);
+    build.args(["-p", "fullduplex-test-programs"]);
+    run(build.args(programs.iter().flat_map(|program| ["--bin", program])))
 }
 
 /// An empty folder of this name under the target folder.

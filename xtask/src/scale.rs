@@ -1,4 +1,4 @@
-//! `cargo xtask scale`: crowds of idle WebSockets, by the example `scale`.
+//! `cargo xtask scale`: crowds of idle WebSockets, by the test program `scale`.
 //!
 //! A process may have so many files open as `ulimit -Hn` allows; where that is fewer than there
 //! are connections, several servers share the port, and several clients connect.
@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use crate::process::{build_release, command, output, root, target};
+use crate::process::{build_release, command, output, release, root};
 use crate::{Outcome, Tally};
 
 /// Files that a process needs besides its connections.
@@ -22,7 +22,7 @@ struct Party {
 
 impl Party {
     fn start(args: &[&str]) -> Result<Self, String> {
-        let program = target().join("release").join("examples").join("scale");
+        let program = release("scale");
         // As many files as may be had.
         let mut shell = Command::new("sh");
         shell.args(["-c", "ulimit -n \"$(ulimit -Hn)\"; exec \"$0\" \"$@\""]).arg(program);
@@ -149,7 +149,7 @@ fn socket_memory() -> f64 {
 
 /// Runs it with so many idle connections, and the drain of so many, and writes `docs/scale.md`.
 pub(crate) fn run(idle: usize, drained: usize) -> Outcome {
-    build_release()?;
+    build_release(&["scale"])?;
     let mut table = String::from("| what | figure |\n|---|---|\n");
     let mut row = |what: &str, figure: String| {
         println!("{what}: {figure}");

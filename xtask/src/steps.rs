@@ -1,26 +1,21 @@
 //! `cargo xtask test`: every check, with its own set-up, in order.
 
-use std::process::{ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::process::{command, has, run as execute, target};
-use crate::{Outcome, Tally, autobahn, env, fuzz, layers, peers, rfc};
-
-/// The release of cargo-deny that is installed where there is none.
-const DENY: &str = "cargo-deny@0.20.2";
+use crate::process::{command, run as execute, target};
+use crate::{Outcome, Tally, autobahn, cargo_tests, env, fuzz, layers, peers, rfc};
 
 type Step = (&'static str, fn() -> Outcome);
 
 const STEPS: [Step; 12] = [
     ("format", || cargo(&["fmt", "--all", "--check"])),
-    ("clippy", || {
-        cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])
-    }),
+    ("clippy", clippy),
     ("features", features),
     ("layers", layers::run),
     ("deny", deny),
     ("docs", docs),
-    ("tests", tests),
+    ("tests", cargo_tests::run),
     ("codec", codec),
     ("rfc", rfc::run),
     ("peers", peers::run),
@@ -49,6 +44,9 @@ pub(crate) fn run(words: &[&str]) -> ExitCode {
             }
         }
     }
+    if only.is_empty() {
+        env::prepare();
+    }
     let chosen = STEPS.into_iter().filter(|(name, _)| only.is_empty() || only.contains(name));
     let results: Vec<_> = chosen.map(|(name, step)| timed(name, step)).collect();
     report(&results)
@@ -63,7 +61,9 @@ struct Done {
 fn timed(name: &'static str, step: fn() -> Outcome) -> Done {
     println!("── {name}");
     let begun = Instant::now();
-    let outcome = step();
+    let outcome = step().and_then(|tally| {
+        (tally != Tally::default()).then_some(tally).ok_or_else(|| "nothing was looked at".into())
+    });
     if let Err(why) = &outcome {
         println!("{name}: {why}");
     }
@@ -94,7 +94,14 @@ fn cargo(words: &[&str]) -> Outcome {
     execute(command("cargo").args(words)).map(|()| Tally::PASSED)
 }
 
-/// What must build with fewer features than all.
+fn clippy() -> Outcome {
+    let mut words = vec!["clippy", "--all-targets"];
+    words.extend(cargo_tests::WORKSPACE);
+    words.extend(["--", "-D", "warnings"]);
+    cargo(&words)
+}
+
+/// What must build with other features than the tests do.
 fn features() -> Outcome {
     let mut tally = Tally::default();
     let lean = [
@@ -115,11 +122,7 @@ fn features() -> Outcome {
         words.extend(["--features", features, "--", "-D", "warnings"]);
         tally.add(cargo(&words)?);
     }
-    for (package, test) in [("fullduplex-proto", "deflate"), ("fullduplex", "compressing")] {
-        let words =
-            ["test", "--locked", "-q", "-p", package, "--features", "libdeflate", "--test", test];
-        tally.add(cargo(&words)?);
-    }
+    tally.add(cargo_tests::with_feature("fullduplex/libdeflate", &["deflate", "compressing"])?);
     // The test of `no_std` is a target without std; it is there where rustup has it.
     let targets = crate::process::output(command("rustup").args(["target", "list", "--installed"]));
     match targets.unwrap_or_default().lines().find(|t| t.ends_with("-none") || t.contains("thumb"))
@@ -144,14 +147,16 @@ fn features() -> Outcome {
 }
 
 fn deny() -> Outcome {
-    if !has("cargo-deny") {
-        execute(command("cargo").args(["install", "--locked", "--quiet", DENY]))?;
-    }
-    let mut tally =
-        cargo(&["deny", "--log-level", "error", "check", "bans", "licenses", "sources"])?;
+    let check = || -> Result<Command, String> {
+        let mut deny = env::cargo_tool("deny")?;
+        deny.args(["--log-level", "error", "check"]);
+        Ok(deny)
+    };
+    execute(check()?.args(["bans", "licenses", "sources"]))?;
+    let mut tally = Tally::PASSED;
     // The database of advisories comes from a host that not every machine reaches.
-    let advisories = command("cargo")
-        .args(["deny", "--log-level", "error", "check", "advisories"])
+    let advisories = check()?
+        .arg("advisories")
         .stderr(Stdio::piped())
         .output()
         .map_err(|error| error.to_string())?;
@@ -170,19 +175,14 @@ fn deny() -> Outcome {
 
 fn docs() -> Outcome {
     let mut doc = command("cargo");
-    doc.args(["doc", "--workspace", "--no-deps", "--locked", "--quiet"]);
+    doc.args(["doc", "--no-deps", "--quiet"]).args(cargo_tests::WORKSPACE);
     execute(doc.env("RUSTDOCFLAGS", "-D warnings")).map(|()| Tally::PASSED)
-}
-
-fn tests() -> Outcome {
-    // Builds the examples too, which a test runs, and runs those in the docs.
-    counted(&["test", "--workspace", "--locked", "--no-fail-fast"])
 }
 
 /// Counts the instructions that frames, masks and handshakes take, and holds them against those
 /// that are noted, so that a slower codec is seen.
 fn codec() -> Outcome {
-    env::apt("valgrind", "valgrind")?;
+    env::programs(&["valgrind"])?;
     let mut check = command("cargo");
     check.args(["run", "--release", "--locked", "--quiet", "--manifest-path", "bench/Cargo.toml"]);
     check.args(["-p", "fullduplex-codec", "--", "--check", "--tolerance", "3"]);
@@ -190,59 +190,7 @@ fn codec() -> Outcome {
     match status.map_err(|error| error.to_string())?.code() {
         Some(0) => Ok(Tally::PASSED),
         // Another kind of processor or another compiler comes to other counts: it said so.
-        Some(77) => Ok(Tally::default()),
+        Some(77) => Ok(Tally { skipped: 1, ..Tally::default() }),
         _ => Err("more instructions than noted; see docs/benchmarks.md".into()),
-    }
-}
-
-/// Runs cargo's tests and adds up their closing lines.
-pub(crate) fn counted(words: &[&str]) -> Outcome {
-    let output = command("cargo")
-        .args(words)
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| error.to_string())?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let tally = count_results(&text);
-    if tally.failed > 0 || !output.status.success() {
-        print!("{text}");
-    }
-    if !output.status.success() && tally.failed == 0 {
-        return Err(format!("cargo {}: {}", words.join(" "), output.status));
-    }
-    println!("{} passed, {} failed", tally.passed, tally.failed);
-    Ok(tally)
-}
-
-/// Adds up lines such as `test result: ok. 16 passed; 0 failed; 2 ignored; …`. Ignored
-/// tests are those for hand use, and don't count.
-fn count_results(text: &str) -> Tally {
-    let mut tally = Tally::default();
-    for line in text.lines().filter(|l| l.starts_with("test result:")) {
-        let number = |word: &str| {
-            let mut parts = line.split([' ', ';', '.']).filter(|p| !p.is_empty());
-            let mut last = "";
-            parts
-                .find_map(|part| {
-                    let found = (part == word).then(|| last.parse().ok()).flatten();
-                    last = part;
-                    found
-                })
-                .unwrap_or(0)
-        };
-        tally.add(Tally { passed: number("passed"), failed: number("failed"), skipped: 0 });
-    }
-    tally
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn adds_up_cargos_results() {
-        let text = "x\ntest result: ok. 16 passed; 0 failed; 2 ignored; 0 measured\n\
-                    test result: FAILED. 1 passed; 3 failed; 0 ignored; 0 measured\n";
-        assert_eq!(count_results(text), Tally { passed: 17, failed: 3, skipped: 0 });
     }
 }

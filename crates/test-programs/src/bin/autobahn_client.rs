@@ -1,8 +1,8 @@
 //! The client that Autobahn's fuzzing server tests: it echoes what each case sends.
 //!
-//! `cargo run --example autobahn_client --features http2 -- ws://127.0.0.1:9001`, or, through
-//! a proxy server that speaks TLS, `-- wss://localhost:9002 ca.pem`, and on HTTP/2
-//! `-- wss://localhost:9002 ca.pem h2`.
+//! `autobahn_client ws://127.0.0.1:9001`, or, through a proxy server that speaks TLS,
+//! `autobahn_client wss://localhost:9002 ca.pem`, and on HTTP/2
+//! `autobahn_client wss://localhost:9002 ca.pem h2`.
 
 use fullduplex::client::{Roots, TlsSettings, Version};
 use fullduplex::{Client, DeflateConfig, Error};

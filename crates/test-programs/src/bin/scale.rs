@@ -6,7 +6,7 @@
 //! `scale client ADDRESS:PORT COUNT` connects from several addresses of this machine and obeys
 //! `echo` (1 KiB on each), `published` (waits until all have a message) and `closed` (until all
 //! were told that the server goes away).
-#![allow(clippy::print_stdout)] // an example prints
+#![allow(clippy::print_stdout)] // a program that prints
 
 use std::io::{BufRead as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};

@@ -1,8 +1,8 @@
 //! Many WebSockets on one HTTP/2 or HTTP/3 connection, each echoing so many bytes, all at
 //! once; the first of them sends as much and does not read.
 //!
-//! `cargo run --example many --features http2,http3 -- wss://localhost:9001/ ca.pem 100 10000000 3`
-#![allow(clippy::print_stdout)] // an example prints
+//! `many wss://localhost:9001/ ca.pem 100 10000000 3`
+#![allow(clippy::print_stdout)] // a program that prints
 
 use fullduplex::client::{Roots, TlsSettings, Version};
 use fullduplex::{Client, Error, Message, WebSocket};
