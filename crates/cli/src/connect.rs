@@ -41,7 +41,10 @@ Exit codes:
   5  the connection broke: no Close frame, a time-out, a network error
   6  closed with another code
   7  the peer broke the protocol, or a limit
-129, 143  ended by SIGHUP or SIGTERM, after a Close with 1001")]
+129, 143  ended by SIGHUP or SIGTERM, after a Close with 1001
+
+Environment:
+  SSLKEYLOGFILE  a file to which the keys of TLS are appended, for Wireshark")]
 pub(crate) struct Args {
     /// Where to connect: ws:// or wss://, such as ws://127.0.0.1:9001/echo (http:// and https://
     /// are taken for them), or for a Unix socket ws+unix:/path/of/the/socket:/echo
@@ -264,11 +267,24 @@ fn tls(args: &Args) -> Result<TlsSettings, String> {
         settings = identified
             .map_err(|error| format!("{}, {}: {error}", cert.display(), key.display()))?;
     }
+    if let Some(file) = key_log_file(&args.url) {
+        let logging = settings.dangerous_key_log_file(&file);
+        settings = logging.map_err(|error| format!("SSLKEYLOGFILE: {error}"))?;
+        tell!("fdx connect: SSLKEYLOGFILE: who reads {} can read this too", file.display());
+    }
     if args.insecure {
         tell!("fdx connect: --insecure: nobody knows who this server is");
         settings = settings.dangerous_accept_any_certificate();
     }
     Ok(settings)
+}
+
+/// The file that the environment names for the keys of TLS, if the connection has such.
+fn key_log_file(url: &str) -> Option<PathBuf> {
+    let scheme = url.split(':').next().unwrap_or_default();
+    let has_tls = scheme.eq_ignore_ascii_case("wss") || scheme.eq_ignore_ascii_case("https");
+    let file = std::env::var_os("SSLKEYLOGFILE").filter(|file| has_tls && !file.is_empty());
+    file.map(PathBuf::from)
 }
 
 fn tell_refusal(error: &Error) -> Outcome {

@@ -4,8 +4,11 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(unix)]
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -18,6 +21,7 @@ use fullduplex::proto::handshake::SecKey;
 /// Runs `fdx connect` with this input to its end.
 fn connect_to_end(args: &[&str], input: &[u8], stderr: impl Into<Stdio>) -> Output {
     let mut command = Command::new(FDX);
+    command.env_remove("SSLKEYLOGFILE");
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"] {
         command.env_remove(name);
     }
@@ -275,4 +279,37 @@ fn binary_on_a_terminal_is_escaped() {
     let shown = String::from_utf8_lossy(&terminal.stdout);
     assert!(shown.contains(r"\u{1b}]0;title\u{7}\xff"), "{shown:?}");
     assert!(!shown.contains('\u{1b}'), "{shown:?}");
+}
+
+#[test]
+fn key_log_of_the_environment_is_written_for_tls_alone() {
+    let server = serve(&["--tls-self-signed", "--h2", "--h3"]);
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("keys");
+    for version in ["1", "2", "3"] {
+        let _ = fs::remove_file(&file);
+        let url = format!("wss://{}/echo", server.address);
+        let mut command = Command::new(FDX);
+        command.args(["connect", "-k", "--proxy", "none", "--http", version, &url]);
+        command.env("SSLKEYLOGFILE", &file).stdin(Stdio::null());
+        let ended = command.output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert!(ended.status.success() && said.contains("SSLKEYLOGFILE"), "{said}");
+        let keys = fs::read_to_string(&file).unwrap();
+        let secret = keys.lines().find_map(|line| line.strip_prefix("CLIENT_TRAFFIC_SECRET_0 "));
+        let words: Vec<_> = secret.unwrap_or_else(|| panic!("{keys}")).split(' ').collect();
+        assert_eq!(words[0].len(), 64, "{keys}");
+        assert!(words.concat().chars().all(|c| c.is_ascii_hexdigit()), "{keys}");
+        let mode = fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "others can read it: {mode:o}");
+    }
+    // It does not concern a connection without TLS, and names itself where it is of no use.
+    for (scheme, code) in [("ws", 3), ("wss", 1)] {
+        let mut command = Command::new(FDX);
+        command.args(["connect", "--proxy", "none", &format!("{scheme}://127.0.0.1:1/")]);
+        command.env("SSLKEYLOGFILE", "/nothing/keys").stdin(Stdio::null());
+        let ended = command.output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(code), "{said}");
+        assert_eq!(said.contains("SSLKEYLOGFILE: opening /nothing/keys"), code == 1, "{said}");
+    }
 }

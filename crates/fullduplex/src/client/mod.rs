@@ -18,6 +18,8 @@ mod http2;
 mod http3;
 #[cfg(feature = "tls")]
 mod identity;
+#[cfg(feature = "tls")]
+mod key_log;
 #[cfg(any(feature = "http2", feature = "http3"))]
 mod pool;
 mod proxy;

@@ -17,6 +17,7 @@ use tokio_rustls::TlsConnector;
 
 use super::Reached;
 use super::identity::{NoCertificate, Noticing, noticing};
+use super::key_log::KeyLogFile;
 #[cfg(feature = "http3")]
 use super::quic_tls::{Noting, QuicTls};
 use super::step::{Step, Steps};
@@ -53,6 +54,7 @@ pub struct TlsSettings {
     identity: Option<Identity>,
     server_name: Option<String>,
     dangerous: bool,
+    key_log: Option<Arc<KeyLogFile>>,
     own: Option<Arc<ClientConfig>>,
 }
 
@@ -129,6 +131,20 @@ impl TlsSettings {
         self
     }
 
+    /// **Dangerous:** appends the secrets of each connection to this file, in the format that the
+    /// environment variable `SSLKEYLOGFILE` stands for: whoever has them can read what was recorded
+    /// of the connections, as Wireshark does. For debugging alone. The variable itself is not read.
+    ///
+    /// Fails if the file can't be opened.
+    pub fn dangerous_key_log_file(mut self, path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let why = || format!("opening {} for the keys of TLS", path.display());
+        let file = KeyLogFile::open(path)
+            .map_err(|error| Error::new(ErrorKind::Tls, why()).with_source(error))?;
+        self.key_log = Some(Arc::new(file));
+        Ok(self)
+    }
+
     /// Uses a configuration of rustls in place of all the above but the server's name. Its
     /// protocols (ALPN) are set by the version of HTTP; its certificate is shown to the server of
     /// the URL alone, as with [`identity`](Self::identity).
@@ -197,6 +213,9 @@ impl TlsSettings {
             }
             None => builder.with_no_client_auth(),
         };
+        if let Some(file) = &self.key_log {
+            config.key_log = file.clone();
+        }
         let resolver = config.client_auth_cert_resolver;
         config.client_auth_cert_resolver = Arc::new(Noticing(resolver));
         Ok(config)

@@ -1,0 +1,40 @@
+//! Secrets of TLS connections in a file, by which others decrypt what was recorded.
+
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use rustls::KeyLog;
+
+/// A file in the format of NSS, which is appended to.
+#[derive(Debug)]
+pub(super) struct KeyLogFile(Mutex<File>);
+
+impl KeyLogFile {
+    /// Opens the file. If there is none, it makes one that its owner alone can read.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.append(true).create(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(path).map(Mutex::new).map(Self)
+    }
+}
+
+impl KeyLog for KeyLogFile {
+    fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
+        let hex = |bytes: &[u8]| {
+            bytes.iter().fold(String::new(), |mut text, byte| {
+                let _ = write!(text, "{byte:02x}");
+                text
+            })
+        };
+        let line = format!("{label} {} {}\n", hex(client_random), hex(secret));
+        // One write, so that lines of several processes stay whole. A full disk does not end the
+        // connection.
+        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = file.write_all(line.as_bytes());
+    }
+}
