@@ -59,6 +59,8 @@ pub enum Slow {
 /// awaits, lets the other tasks of the thread go on first. A loop that publishes and awaits
 /// none of these should await [`tokio::task::consume_budget`]. One publication is not divided.
 #[derive(Clone, Default)]
+#[doc(alias = "broadcast")]
+#[doc(alias = "room")]
 pub struct Group(Arc<Mutex<Members>>);
 
 #[derive(Default)]
@@ -286,6 +288,9 @@ impl fmt::Debug for Member {
 
 /// Groups by name, each there as long as it has members. Clones share them.
 #[derive(Clone, Debug, Default)]
+#[doc(alias = "broadcast")]
+#[doc(alias = "rooms")]
+#[doc(alias = "subscribe")]
 pub struct Topics(Arc<Mutex<HashMap<Box<str>, Group>>>);
 
 /// That a WebSocket is a member of a topic, until this is dropped.

@@ -122,6 +122,9 @@ impl<S: Transport> WebSocket<S> {
     /// No byte is lost: what was received stays for the next call.
     #[inline]
     #[allow(clippy::should_implement_trait, reason = "the name that `StreamExt` has for it")]
+    #[doc(alias = "recv")]
+    #[doc(alias = "receive")]
+    #[doc(alias = "read")]
     pub fn next(&mut self) -> Receiving<'_, S> {
         self.receive.next()
     }

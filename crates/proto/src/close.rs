@@ -8,7 +8,7 @@ use crate::error::ProtocolError;
 /// The most bytes of a close reason: 125 less the two of the code (§5.5).
 pub const MAX_REASON_LEN: usize = 123;
 
-/// A close code (§7.4).
+/// A close code (§7.4). It is made of a `u16`, and made one again, by `From`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CloseCode(u16);
 
@@ -95,6 +95,13 @@ impl fmt::Display for CloseCode {
 impl fmt::Debug for CloseCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<u16> for CloseCode {
+    /// As [`CloseCode::new`]: a code of this number, whether or not it may be sent.
+    fn from(code: u16) -> Self {
+        Self::new(code)
     }
 }
 

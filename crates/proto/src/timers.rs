@@ -5,6 +5,7 @@ use core::time::Duration;
 
 /// When a silent peer is pinged and given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[doc(alias = "heartbeat")]
 pub struct KeepaliveConfig {
     /// The longest silence before a Ping: it leaves when nothing has arrived for this time, or
     /// for at least half of it. `None` sends no Pings, and gives no peer up. Default: 20 s.

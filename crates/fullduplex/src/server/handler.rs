@@ -7,9 +7,10 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::Handshake;
+use super::output::private::Output as _;
 use super::panics::PanicWatch;
 use super::trace::{self, Inside, Span};
+use super::{HandlerOutput, Handshake};
 use crate::client::BoxFuture;
 use crate::websocket::WebSocket;
 
@@ -40,7 +41,7 @@ impl Handler {
     pub(crate) fn of_requests<H, F>(handler: H) -> Self
     where
         H: Fn(Handshake) -> F + Send + Sync + 'static,
-        F: Future<Output = ()> + Send + 'static,
+        F: Future<Output: HandlerOutput> + Send + 'static,
     {
         Self::Requests(begin(handler))
     }
@@ -48,7 +49,7 @@ impl Handler {
     pub(crate) fn of_websockets<H, F>(handler: H) -> Self
     where
         H: Fn(WebSocket) -> F + Send + Sync + 'static,
-        F: Future<Output = ()> + Send + 'static,
+        F: Future<Output: HandlerOutput> + Send + 'static,
     {
         Self::WebSockets(begin(handler))
     }
@@ -58,7 +59,7 @@ fn begin<T, H, F>(handler: H) -> Begin<T>
 where
     T: 'static,
     H: Fn(T) -> F + Send + Sync + 'static,
-    F: Future<Output = ()> + Send + 'static,
+    F: Future<Output: HandlerOutput> + Send + 'static,
 {
     let handler = Arc::new(handler);
     Box::new(move |opening| {
@@ -85,7 +86,7 @@ pin_project! {
 impl<T, H, F> Future for Life<T, H, F>
 where
     H: Fn(T) -> F,
-    F: Future<Output = ()>,
+    F: Future<Output: HandlerOutput>,
 {
     type Output = ();
 
@@ -93,7 +94,13 @@ where
         loop {
             let (opening, handler) = match self.as_mut().project() {
                 Now::Opening { opening, handler } => (opening, handler),
-                Now::Handling { handling, .. } => return handling.poll(cx),
+                Now::Handling { mut handling, .. } => {
+                    let output = ready!(handling.as_mut().poll(cx));
+                    if let Some(error) = output.error() {
+                        trace::handler_failed(&handling, error);
+                    }
+                    return Poll::Ready(());
+                }
             };
             let Some(opened) = ready!(opening.as_mut().poll(cx)) else { return Poll::Ready(()) };
             let Opened { given, span, watch } = opened;
@@ -106,6 +113,7 @@ where
 
 #[cfg(all(test, feature = "tracing"))]
 mod tests {
+    use std::fmt::Write as _;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use tokio::sync::mpsc;
@@ -139,6 +147,54 @@ mod tests {
         fn exit(&self, _: &Id) {
             self.0.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    /// Tells of events: the span that they name as theirs, and what they say.
+    struct Events(mpsc::UnboundedSender<(Option<Id>, String)>);
+
+    impl Subscriber for Events {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(7)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            let mut said = String::new();
+            event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+                // A string takes whatever it is given.
+                let _ = write!(said, "{field}={value:?} ");
+            });
+            let _ = self.0.send((event.parent().cloned(), said));
+        }
+
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+
+    #[tokio::test]
+    async fn handler_that_fails_is_told_in_its_span() {
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let _default = tracing::subscriber::set_default(Events(tell));
+        let begin = begin(|succeeds: bool| async move {
+            if succeeds { Ok(()) } else { Err("the database is gone") }
+        });
+        let watch = || PanicWatch(Shared::new(&super::super::ServerLimits::default()));
+        for given in [true, false] {
+            let span = tracing::info_span!("websocket");
+            let opened = Opened { given, span, watch: watch() };
+            begin(Box::pin(async { Some(opened) }));
+        }
+        let (span, said) = told.recv().await.unwrap();
+        assert_eq!(span, Some(Id::from_u64(7)));
+        assert!(said.contains("the handler failed"), "{said}");
+        assert!(said.contains("error=the database is gone"), "{said}");
+        assert!(told.try_recv().is_err(), "one of them succeeds");
     }
 
     #[tokio::test]

@@ -15,10 +15,11 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::output::private::Output as _;
 use super::rejection::Rejection;
 use super::service::Full;
 use super::upgrade::join_split_cookies;
-use super::{ServerConfig, ServerHandle, UpgradeRequest, is_websocket};
+use super::{HandlerOutput, ServerConfig, ServerHandle, UpgradeRequest, is_websocket, trace};
 use crate::client::BoxFuture;
 use crate::websocket::WebSocket;
 
@@ -58,10 +59,17 @@ impl WebSocketLayer {
     pub fn new<H, F>(handler: H) -> Self
     where
         H: Fn(WebSocket, Request<()>) -> F + Send + Sync + 'static,
-        F: Future<Output = ()> + Send + 'static,
+        F: Future<Output: HandlerOutput> + Send + 'static,
     {
         Self {
-            handler: Arc::new(move |websocket, request| Box::pin(handler(websocket, request))),
+            handler: Arc::new(move |websocket, request| {
+                let handling = handler(websocket, request);
+                Box::pin(async move {
+                    if let Some(error) = handling.await.error() {
+                        trace::layer_handler_failed(error);
+                    }
+                })
+            }),
             filter: None,
             config: Arc::default(),
             tracked: None,

@@ -40,6 +40,7 @@ pub(crate) mod members;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod origin;
+mod output;
 #[cfg(feature = "hyper")]
 mod pace;
 pub(crate) mod panics;
@@ -87,6 +88,7 @@ pub use host::{HostPolicy, HostRefused, HostRule};
 pub use layer::{ResponseBody, ResponseFuture, WebSocketLayer, WebSocketService};
 pub use listen::Listener;
 pub use origin::{Origin, OriginPolicy, OriginRefused, OriginSuffix};
+pub use output::HandlerOutput;
 pub use peer::{Peer, TrustedProxies};
 pub use proxy_protocol::{
     Proxied, ProxyHeader, ProxyHeaderError, ProxyMode, ProxyProtocol, ProxyRefused, ProxyStep,

@@ -18,7 +18,7 @@ use super::lifecycle::Shared;
 use super::listen::{Listener, Listening};
 use super::panics::{self, SUBSCRIBER};
 use super::refused::{OnRefused, Refused};
-use super::{Handshake, ServerConfig, trace};
+use super::{HandlerOutput, Handshake, ServerConfig, trace};
 use crate::error::{Error, ErrorKind};
 use crate::websocket::WebSocket;
 
@@ -217,7 +217,8 @@ impl Server {
     /// task of its own, until the server was [drained](ServerHandle::drain) or this future is
     /// dropped. Connections that stand then go on.
     ///
-    /// A handler that panics ends its own connection, with 1011.
+    /// A handler that panics ends its own connection, with 1011. It may also end with a
+    /// `Result`: see [`HandlerOutput`].
     ///
     /// It fails, before anything is served, if the configuration can't be: a deadline of zero,
     /// HTTP/3 without TLS or without its port. Later it fails only if what accepts connections
@@ -225,7 +226,7 @@ impl Server {
     pub async fn serve<H, F>(self, handler: H) -> Result<(), Error>
     where
         H: Fn(WebSocket) -> F + Send + Sync + 'static,
-        F: Future<Output = ()> + Send + 'static,
+        F: Future<Output: HandlerOutput> + Send + 'static,
     {
         self.run(Handler::of_websockets(handler)).await
     }
@@ -238,7 +239,7 @@ impl Server {
     pub async fn serve_handshakes<H, F>(self, handler: H) -> Result<(), Error>
     where
         H: Fn(Handshake) -> F + Send + Sync + 'static,
-        F: Future<Output = ()> + Send + 'static,
+        F: Future<Output: HandlerOutput> + Send + 'static,
     {
         self.run(Handler::of_requests(handler)).await
     }

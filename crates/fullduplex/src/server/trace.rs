@@ -6,6 +6,7 @@
 
 #[cfg(feature = "tracing")]
 mod on {
+    use std::fmt::Display;
     use std::future::Future;
 
     use fullduplex_proto::CloseInfo;
@@ -59,7 +60,7 @@ mod on {
     }
 
     /// There was no room for a connection.
-    pub(crate) fn no_room(peer: &Peer, why: &dyn std::fmt::Display) {
+    pub(crate) fn no_room(peer: &Peer, why: &dyn Display) {
         info!(%peer, %why, "no room");
     }
 
@@ -76,6 +77,17 @@ mod on {
         debug!(parent: span, how, received = in_all.0, sent = in_all.1, "closed");
     }
 
+    /// A handler ended with an error.
+    pub(crate) fn handler_failed<F>(handling: &Inside<F>, error: &dyn Display) {
+        debug!(parent: handling.span(), %error, "the handler failed");
+    }
+
+    /// The same, in no span.
+    #[cfg(feature = "tower")]
+    pub(crate) fn layer_handler_failed(error: &dyn Display) {
+        debug!(%error, "the handler failed");
+    }
+
     /// Something of the application's panicked.
     pub(crate) fn panicked(what: &'static str) {
         error!("{what} panicked");
@@ -84,6 +96,8 @@ mod on {
 
 #[cfg(not(feature = "tracing"))]
 mod off {
+    use std::fmt::Display;
+
     use fullduplex_proto::CloseInfo;
     use http::Request;
 
@@ -116,8 +130,11 @@ mod off {
 
     pub(crate) fn refused(_: &Request<()>, _: u16, _: &str) {}
     pub(crate) fn failed(_: &Peer, _: &Error) {}
-    pub(crate) fn no_room(_: &Peer, _: &dyn std::fmt::Display) {}
+    pub(crate) fn no_room(_: &Peer, _: &dyn Display) {}
     pub(crate) fn closed(_: &Span, _: Option<&CloseInfo>, _: &Traffic) {}
+    pub(crate) fn handler_failed<F>(_: &Inside<F>, _: &dyn Display) {}
+    #[cfg(feature = "tower")]
+    pub(crate) fn layer_handler_failed(_: &dyn Display) {}
     pub(crate) fn panicked(_: &'static str) {}
     pub(crate) fn not_accepted(_: &std::io::Error) {}
 }

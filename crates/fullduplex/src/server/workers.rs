@@ -7,7 +7,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 
-use super::{BACKLOG, Handshake, Listener, Server, ServerConfig, ServerHandle, bind};
+use super::{
+    BACKLOG, HandlerOutput, Handshake, Listener, Server, ServerConfig, ServerHandle, bind,
+};
 use crate::error::{Error, ErrorKind};
 use crate::websocket::WebSocket;
 
@@ -21,7 +23,7 @@ const MAX_THREADS: usize = 1024;
 /// old one, which is then drained: nothing is refused in between, but what waits in the old
 /// one's queue when it ends. Limits and figures are those of all threads together.
 ///
-/// [HTTP/3](Server::http3) is served by the first thread alone, as the packets of a connection
+/// HTTP/3 (`Server::http3`) is served by the first thread alone, as the packets of a connection
 /// have to come to one socket; no other process can have the port of UDP until this one has
 /// ended.
 ///
@@ -94,7 +96,7 @@ impl Workers {
     pub fn serve<H, F>(self, handler: H) -> Result<(), Error>
     where
         H: Fn(WebSocket) -> F + Send + Sync + 'static,
-        F: Future<Output = ()> + Send + 'static,
+        F: Future<Output: HandlerOutput> + Send + 'static,
     {
         let handler = Arc::new(handler);
         self.run(move |server| {
@@ -110,7 +112,7 @@ impl Workers {
     pub fn serve_handshakes<H, F>(self, handler: H) -> Result<(), Error>
     where
         H: Fn(Handshake) -> F + Send + Sync + 'static,
-        F: Future<Output = ()> + Send + 'static,
+        F: Future<Output: HandlerOutput> + Send + 'static,
     {
         let handler = Arc::new(handler);
         self.run(move |server| {
