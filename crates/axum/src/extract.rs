@@ -110,8 +110,8 @@ impl<F> WebSocketUpgrade<F> {
             Ok(accepted) => accepted,
             Err(rejection) => return WebSocketUpgradeRejection::from(rejection).into_response(),
         };
-        tokio::spawn(async move {
-            match upgrade.await {
+        upgrade.spawn(|opened| async move {
+            match opened {
                 Ok(websocket) => callback(websocket).await,
                 Err(error) => on_failed_upgrade.call(error),
             }

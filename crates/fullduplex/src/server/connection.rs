@@ -363,7 +363,7 @@ impl Context {
         let response = denied.response();
         let why = denied.to_string();
         let (request, status) = (asked.request(), response.status());
-        note_refusal(Some(place), request, status, Reason::Denied(&why));
+        note_refusal(Some(place), request, status, Reason::Denied(&why), None);
         let after = self.config.handshake.handshake_timeout;
         let answer = reply.into().respond(response, asked.request().method().clone());
         // The refusal is what went wrong, also if its answer can't be written.
@@ -389,6 +389,7 @@ impl Context {
                 let watch = watch(&context);
                 let given = context.admitted(opening(context.clone()).await?).await?;
                 let span = trace::span(given.asked());
+                let given = given.with_span(span.clone());
                 Some(Opened { given, span, watch })
             })),
             Handler::WebSockets(begin) => begin(Box::pin(async move {
@@ -396,6 +397,7 @@ impl Context {
                 let handshake = context.admitted(opening(context.clone()).await?).await?;
                 let span = trace::span(handshake.asked());
                 // What is wrong is answered to the peer.
+                let handshake = handshake.with_span(span.clone());
                 let given = trace::inside(span.clone(), handshake.accept()).await.ok()?;
                 Some(Opened { given, span, watch })
             })),

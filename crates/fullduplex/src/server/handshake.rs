@@ -38,6 +38,8 @@ struct Inner<S> {
     /// The server that read it.
     place: Option<Arc<Place>>,
     tracked: Option<ServerHandle>,
+    /// The span that a [`Server`](super::Server) runs the handler in.
+    span: Option<trace::Span>,
 }
 
 impl<S: Transport> Handshake<S> {
@@ -64,8 +66,14 @@ impl<S: Transport> Handshake<S> {
 
     pub(crate) fn new(asked: Box<Asked>, reply: Replier<S>, config: Arc<ServerConfig>) -> Self {
         let response_headers = Vec::new();
-        let inner = Inner { asked, reply, config, response_headers, place: None, tracked: None };
+        let (place, tracked, span) = (None, None, None);
+        let inner = Inner { asked, reply, config, response_headers, place, tracked, span };
         Self(Box::new(inner))
+    }
+
+    pub(crate) fn with_span(mut self, span: trace::Span) -> Self {
+        self.0.span = Some(span);
+        self
     }
 
     pub(crate) fn with_place(mut self, place: Arc<Place>) -> Self {
@@ -186,7 +194,7 @@ impl<S: Transport> Handshake<S> {
         let response = if misuse.is_some() { failed() } else { response.map(Into::into) };
         if self.is_websocket() {
             let (place, request) = (self.0.place.as_deref(), self.0.asked.request());
-            note_refusal(place, request, response.status(), reason);
+            note_refusal(place, request, response.status(), reason, self.0.span.as_ref());
         }
         let method = self.0.asked.request().method().clone();
         let after = self.0.config.handshake.handshake_timeout;
@@ -232,16 +240,18 @@ async fn accept<S: Transport>(mut handshake: Box<Inner<S>>) -> Result<WebSocket<
     if let Some(place) = place {
         let asked = &handshake.asked;
         let protocol = config.known_protocol(asked.chosen.as_deref());
-        opened(&websocket, place, asked, protocol);
+        let span = handshake.span.take().unwrap_or_else(|| trace::span(asked));
+        opened(&websocket, place, asked, protocol, span);
     }
     Ok(websocket.with_protocol(handshake.asked.chosen))
 }
 
 async fn deny<S: Transport>(handshake: Box<Inner<S>>, denied: &Denied) {
     let response = denied.response();
-    let Inner { asked, reply, config, place, .. } = *handshake;
+    let Inner { asked, reply, config, place, span, .. } = *handshake;
     let (why, status) = (denied.to_string(), response.status());
-    note_refusal(place.as_deref(), asked.request(), status, Reason::Denied(&why));
+    let reason = Reason::Denied(&why);
+    note_refusal(place.as_deref(), asked.request(), status, reason, span.as_ref());
     let method = asked.request().method().clone();
     let after = config.handshake.handshake_timeout;
     // The refusal is what went wrong, also if its answer can't be written.
@@ -254,9 +264,10 @@ pub(crate) fn note_refusal(
     request: &Request<()>,
     status: StatusCode,
     reason: Reason<'_>,
+    span: Option<&trace::Span>,
 ) {
     let shared = place.map(|place| &*place.shared);
-    Refused::request(request, status, reason).tell(shared);
+    Refused::request(request, status, reason).in_span(span).tell(shared);
 }
 
 /// Counts and tells a WebSocket that is open, and makes it known to its server. `protocol` is
@@ -266,10 +277,11 @@ pub(crate) fn opened<S: Transport>(
     place: Arc<Place>,
     asked: &Asked,
     protocol: Option<&str>,
+    span: trace::Span,
 ) {
     let version = HttpVersion::of(asked.version());
     place.shared.record.handshake(Outcome::Opened(version));
-    let span = trace::opened(asked, protocol, websocket.deflate().is_some());
+    trace::opened(&span, protocol, websocket.deflate().is_some());
     websocket.join(place, span);
 }
 

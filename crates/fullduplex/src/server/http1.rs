@@ -96,7 +96,7 @@ async fn respond_to(
             let response = denied.response();
             let why = denied.to_string();
             let (request, status) = (asked.request(), response.status());
-            note_refusal(Some(carrying.place()), request, status, Reason::Denied(&why));
+            note_refusal(Some(carrying.place()), request, status, Reason::Denied(&why), None);
             return Ok(full(response));
         }
     };

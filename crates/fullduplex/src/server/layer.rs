@@ -123,9 +123,9 @@ impl WebSocketLayer {
         let head = request.request().clone();
         let (response, upgrade) = request.accept(self.config.clone())?;
         let handler = self.handler.clone();
-        tokio::spawn(async move {
+        upgrade.spawn(|opened| async move {
             // Where the client has gone, there is nobody to tell.
-            if let Ok(websocket) = upgrade.await {
+            if let Ok(websocket) = opened {
                 handler(websocket, head).await;
             }
         });

@@ -26,6 +26,8 @@ pub struct Refused<'a> {
     request: Option<&'a Request<()>>,
     status: Option<StatusCode>,
     reason: Reason<'a>,
+    /// That of the handler, if it has come to that.
+    span: Option<&'a trace::Span>,
 }
 
 /// Why somebody was not let in.
@@ -73,7 +75,7 @@ impl<'a> Refused<'a> {
 
     fn without_request(peer: Peer, status: Option<u16>, reason: Reason<'a>) -> Self {
         let status = status.and_then(|status| StatusCode::from_u16(status).ok());
-        Self { peer, request: None, status, reason }
+        Self { peer, request: None, status, reason, span: None }
     }
 
     /// For a request that the server read.
@@ -83,7 +85,12 @@ impl<'a> Refused<'a> {
         reason: Reason<'a>,
     ) -> Self {
         let peer = request.extensions().get::<Remote>().map_or(Peer::Unix, |remote| remote.peer);
-        Self { peer, request: Some(request), status: Some(status), reason }
+        Self { peer, request: Some(request), status: Some(status), reason, span: None }
+    }
+
+    /// Has it told in a span that there is already.
+    pub(crate) fn in_span(self, span: Option<&'a trace::Span>) -> Self {
+        Self { span, ..self }
     }
 
     /// The other end of the socket; with the PROXY protocol, what that says.
@@ -145,7 +152,7 @@ impl<'a> Refused<'a> {
             (Reason::NoRoom(full), ..) => trace::no_room(&self.peer, &full),
             (Reason::NoRequest(error), ..) => trace::failed(&self.peer, error),
             (reason, Some(request), Some(status)) => {
-                trace::refused(request, status.as_u16(), &reason.to_string());
+                trace::refused(request, self.span, status.as_u16(), &reason.to_string());
             }
             _ => {}
         }

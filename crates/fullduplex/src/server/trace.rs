@@ -18,7 +18,8 @@ mod on {
     use crate::error::Error;
     use crate::traffic::Traffic;
 
-    /// The span of a handler.
+    /// The span of a WebSocket, or of a request for one: within the current span, such as that of
+    /// the request in a server of others.
     pub(crate) fn span(asked: &Asked) -> Span {
         span_of(asked.request())
     }
@@ -43,15 +44,14 @@ mod on {
     }
 
     /// A WebSocket is open.
-    pub(crate) fn opened(asked: &Asked, protocol: Option<&str>, deflate: bool) -> Span {
-        let span = span(asked);
-        debug!(parent: &span, protocol, deflate, "opened");
-        span
+    pub(crate) fn opened(span: &Span, protocol: Option<&str>, deflate: bool) {
+        debug!(parent: span, protocol, deflate, "opened");
     }
 
-    /// A request was refused.
-    pub(crate) fn refused(request: &Request<()>, status: u16, why: &str) {
-        info!(parent: &span_of(request), status, why, "refused");
+    /// A request was refused, in the span of its handler if it has come to that.
+    pub(crate) fn refused(request: &Request<()>, span: Option<&Span>, status: u16, why: &str) {
+        let span = span.cloned().unwrap_or_else(|| span_of(request));
+        info!(parent: &span, status, why, "refused");
     }
 
     /// A connection came to no request.
@@ -124,11 +124,8 @@ mod off {
         future
     }
 
-    pub(crate) fn opened(_: &Asked, _: Option<&str>, _: bool) -> Span {
-        Span
-    }
-
-    pub(crate) fn refused(_: &Request<()>, _: u16, _: &str) {}
+    pub(crate) fn opened(_: &Span, _: Option<&str>, _: bool) {}
+    pub(crate) fn refused(_: &Request<()>, _: Option<&Span>, _: u16, _: &str) {}
     pub(crate) fn failed(_: &Peer, _: &Error) {}
     pub(crate) fn no_room(_: &Peer, _: &dyn Display) {}
     pub(crate) fn closed(_: &Span, _: Option<&CloseInfo>, _: &Traffic) {}

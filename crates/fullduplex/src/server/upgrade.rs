@@ -22,7 +22,7 @@ use super::rejection::Rejection;
 use super::request::{Asked, Denied, rules};
 use super::semantics::join_cookies;
 use super::staged::Staged;
-use super::{ServerConfig, ServerHandle, handshake};
+use super::{ServerConfig, ServerHandle, handshake, trace};
 use crate::client::BoxFuture;
 use crate::deadline::within;
 use crate::error::{Error, ErrorKind};
@@ -200,7 +200,9 @@ impl UpgradeRequest {
         let after = config.handshake.handshake_timeout;
         let finished = async move { within("handshake_timeout", after, finish(on_upgrade)).await? };
         let (finished, deflate) = (Box::pin(finished), accepted.deflate);
-        Ok((response, Upgrade { finished, config, deflate, protocol, asked, place }))
+        // Here, as the span of the request is the current one here alone.
+        let span = trace::span(&asked);
+        Ok((response, Upgrade { finished, config, deflate, protocol, asked, place, span }))
     }
 }
 
@@ -222,9 +224,25 @@ pub struct Upgrade {
     protocol: Option<String>,
     asked: Box<Asked>,
     place: Option<Arc<Place>>,
+    span: trace::Span,
 }
 
 impl Upgrade {
+    /// Runs `handle` with the WebSocket, or with why there is none, on a task of its own. With the
+    /// feature `tracing`, that is in the span of the WebSocket, which is within the span in which
+    /// the request was accepted.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn spawn<H, F>(self, handle: H)
+    where
+        H: FnOnce(Result<WebSocket, Error>) -> F + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let span = self.span.clone();
+        tokio::spawn(trace::inside(span, async move { handle(self.await).await }));
+    }
+
     /// The subprotocol that was agreed on.
     pub fn protocol(&self) -> Option<&str> {
         self.protocol.as_deref()
@@ -243,7 +261,7 @@ impl Future for Upgrade {
                 WebSocket::from_handshake(stream, Role::Server, config, deflate, leftover);
             if let Some(place) = self.place.take() {
                 let protocol = self.config.known_protocol(self.protocol.as_deref());
-                handshake::opened(&websocket, place, &self.asked, protocol);
+                handshake::opened(&websocket, place, &self.asked, protocol, self.span.clone());
             }
             Ok(websocket.with_protocol(self.protocol.take()))
         })

@@ -1,0 +1,180 @@
+//! The `tracing` spans of WebSockets: each once, and within that of the request.
+
+// In a test, to unwrap is to assert.
+#![allow(clippy::unwrap_used)]
+#![cfg(all(feature = "tracing", feature = "tower"))]
+
+mod common;
+
+use std::convert::Infallible;
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use common::{client, say};
+use fullduplex::client::Version;
+use fullduplex::server::{Handshake, Server, ServerHandle, WebSocketLayer};
+use fullduplex::{CloseCode, WebSocket};
+use http::Response;
+use hyper::body::Incoming;
+use hyper::service::service_fn as hyper_service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use tokio::net::TcpListener;
+use tower::{ServiceBuilder, ServiceExt};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Instrument, Metadata, Subscriber};
+
+/// Notes each event with the names of the spans that it is in.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Inner>>);
+
+#[derive(Default)]
+struct Inner {
+    /// The name of a span, and its parent.
+    spans: Vec<(&'static Metadata<'static>, Option<u64>)>,
+    entered: Vec<u64>,
+    lines: Vec<String>,
+}
+
+struct Message(String);
+
+impl Visit for Message {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if field.name() == "message" {
+            let _ = write!(self.0, "{value:?}");
+        }
+    }
+}
+
+impl Subscriber for Log {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("fullduplex") || metadata.target().starts_with("spans")
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let mut inner = self.0.lock().unwrap();
+        let parent = match span.parent() {
+            Some(parent) => Some(parent.into_u64()),
+            None if span.is_contextual() => inner.entered.last().copied(),
+            None => None,
+        };
+        inner.spans.push((span.metadata(), parent));
+        Id::from_u64(inner.spans.len() as u64)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        let mut inner = self.0.lock().unwrap();
+        let mut within = match event.parent() {
+            Some(parent) => Some(parent.into_u64()),
+            None => inner.entered.last().copied(),
+        };
+        let mut line = message.0;
+        while let Some(span) = within {
+            let (metadata, parent) = inner.spans[usize::try_from(span).unwrap() - 1];
+            line = format!("{}: {line}", metadata.name());
+            within = parent;
+        }
+        inner.lines.push(line);
+    }
+
+    fn enter(&self, span: &Id) {
+        self.0.lock().unwrap().entered.push(span.into_u64());
+    }
+
+    fn exit(&self, span: &Id) {
+        let mut inner = self.0.lock().unwrap();
+        let at = inner.entered.iter().rposition(|entered| *entered == span.into_u64()).unwrap();
+        inner.entered.remove(at);
+    }
+}
+
+async fn handle(mut websocket: WebSocket) {
+    tracing::info!("handled");
+    while let Some(Ok(message)) = websocket.next().await {
+        websocket.send(message).await.unwrap();
+    }
+}
+
+/// Opens a WebSocket, says something, and closes it.
+async fn visit(address: SocketAddr, handle: &ServerHandle) {
+    let (mut websocket, _) =
+        client(Version::Http1).connect(&format!("ws://{address}/")).await.unwrap();
+    say(&mut websocket, "hello").await;
+    websocket.close(CloseCode::NORMAL, "").await.unwrap();
+    let left = async {
+        while handle.websockets() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), left).await.unwrap();
+}
+
+fn sorted(log: &Log) -> Vec<String> {
+    let mut lines = std::mem::take(&mut log.0.lock().unwrap().lines);
+    lines.sort();
+    lines
+}
+
+#[tokio::test]
+async fn span_of_a_websocket_is_there_once_whatever_the_handler_is_given() {
+    let log = Log::default();
+    let _default = tracing::subscriber::set_default(log.clone());
+    let server = Server::bind("127.0.0.1:0").await.unwrap();
+    let (address, server_handle) = (server.local_addr().unwrap(), server.handle());
+    tokio::spawn(server.serve(handle));
+    visit(address, &server_handle).await;
+    let once = ["websocket: closed", "websocket: handled", "websocket: opened"];
+    assert_eq!(sorted(&log), once);
+
+    let server = Server::bind("127.0.0.1:0").await.unwrap();
+    let (address, server_handle) = (server.local_addr().unwrap(), server.handle());
+    tokio::spawn(server.serve_handshakes(async |handshake: Handshake| {
+        if handshake.request().uri().path() == "/no" {
+            let no = Response::builder().status(404).body("").unwrap();
+            let _ = handshake.respond(no).await;
+            return;
+        }
+        // Also where it opens in a span of the application's.
+        let accepting = handshake.accept().instrument(tracing::info_span!("mine"));
+        handle(accepting.await.unwrap()).await;
+    }));
+    visit(address, &server_handle).await;
+    assert_eq!(sorted(&log), once);
+    let refused = client(Version::Http1).connect(&format!("ws://{address}/no")).await;
+    assert!(refused.is_err());
+    assert_eq!(sorted(&log), ["websocket: refused"]);
+}
+
+#[tokio::test]
+async fn span_of_a_websocket_is_within_that_of_its_request() {
+    let log = Log::default();
+    let _default = tracing::subscriber::set_default(log.clone());
+    let tracked = ServerHandle::new();
+    let layer = WebSocketLayer::new(|websocket, _| handle(websocket)).track(&tracked);
+    let service = ServiceBuilder::new().layer(layer).service(tower::service_fn(
+        async |_: http::Request<Incoming>| Ok::<_, Infallible>(Response::new(String::new())),
+    ));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (tcp, _) = listener.accept().await.unwrap();
+        let in_a_span = hyper_service_fn(move |request| {
+            let span = tracing::info_span!("request");
+            service.clone().oneshot(request).instrument(span)
+        });
+        let builder = Builder::new(TokioExecutor::new());
+        let _ = builder.serve_connection_with_upgrades(TokioIo::new(tcp), in_a_span).await;
+    });
+    visit(address, &tracked).await;
+    let within =
+        ["request: websocket: closed", "request: websocket: handled", "request: websocket: opened"];
+    assert_eq!(sorted(&log), within);
+}
