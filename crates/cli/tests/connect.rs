@@ -155,6 +155,59 @@ fn where_there_is_no_connection_it_says_why() {
     }
 }
 
+/// `fdx connect` with these variables of the environment alone: its exit code and what it says.
+fn connect_in(variables: &[(&str, &str)], url: &str) -> (Option<i32>, String) {
+    let mut command = Command::new(FDX);
+    command.env_clear().envs(variables.iter().copied()).args(["connect", url]);
+    let Output { status, stderr, .. } = command.stdin(Stdio::null()).output().unwrap();
+    (status.code(), String::from_utf8(stderr).unwrap())
+}
+
+#[test]
+fn proxy_variables_touch_only_what_they_concern() {
+    let server = serve(&[]);
+    let url = format!("ws://{}/echo", server.address);
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let dead = format!("http://me:secret@{}", closed.local_addr().unwrap());
+    drop(closed);
+    let bad = ("all_proxy", "socks4://me:secret@127.0.0.1:1");
+    for variables in [
+        &[bad, ("no_proxy", "127.0.0.1")][..],
+        &[bad, ("NO_PROXY", "*")],
+        &[("https_proxy", "socks4://127.0.0.1:1")],
+        &[("http_proxy", dead.as_str()), ("no_proxy", "127.0.0.0/8")],
+    ] {
+        let (code, said) = connect_in(variables, &url);
+        assert_eq!(code, Some(0), "{variables:?}: {said}");
+    }
+    for (variables, code, says) in [
+        (bad, 2, &["the environment variable all_proxy", "socks4 is not http"][..]),
+        (("http_proxy", dead.as_str()), 3, &["Connection refused", "http_proxy", "--proxy none"]),
+        // SOCKS5, by which this server was not asked well.
+        (("ALL_PROXY", &format!("socks://{}", server.address)), 3, &["SOCKS5", "ALL_PROXY"]),
+    ] {
+        let (got, said) = connect_in(&[variables], &url);
+        assert_eq!(got, Some(code), "{variables:?}: {said}");
+        assert!(says.iter().all(|words| said.contains(words)), "{says:?}: {said}");
+        assert!(!said.contains("secret"), "{said}");
+    }
+    // The hint is for this machine alone.
+    let (_, said) = connect_in(&[("http_proxy", &dead)], "ws://a.example/");
+    assert!(said.contains("Connection refused") && !said.contains("--proxy none"), "{said}");
+}
+
+#[test]
+fn tls_without_authorities_says_what_is_missing() {
+    let server = serve(&["--tls-self-signed"]);
+    let url = format!("wss://{}/echo", server.address);
+    let variables = [("SSL_CERT_FILE", "/nowhere.pem"), ("SSL_CERT_DIR", "/nowhere")];
+    let (code, said) = connect_in(&variables, &url);
+    assert_eq!(code, Some(3), "{said}");
+    for words in ["SSL_CERT_FILE=/nowhere.pem", "ca-certificates", "--ca"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+}
+
 /// Answers one connection with these bytes; gives its URL, and what was asked.
 fn answering(answer: String) -> (String, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

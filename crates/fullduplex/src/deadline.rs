@@ -1,5 +1,6 @@
 //! Waiting no longer than a setting allows.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -53,7 +54,48 @@ impl<F: Future> Future for Bound<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        WAITING.with_borrow_mut(String::clear);
+        // Polls what is waited for first, which then says what it is at.
         let output = ready!(this.future.poll(cx));
-        Poll::Ready(output.map_err(|_| Error::timeout(this.setting, *this.after)))
+        Poll::Ready(output.map_err(|_| {
+            let what = WAITING.take();
+            Error::timeout(this.setting, *this.after).while_doing(&what)
+        }))
+    }
+}
+
+thread_local! {
+    /// What the future that this thread polls waits for, the innermost that says so.
+    static WAITING: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Says what it waits for in the error of a deadline around it: "timed out: … while `what`".
+pub(crate) fn doing<F: Future>(what: impl Into<String>, future: F) -> Doing<F> {
+    Doing { future, what: what.into() }
+}
+
+pin_project! {
+    pub(crate) struct Doing<F> {
+        #[pin]
+        future: F,
+        what: String,
+    }
+}
+
+impl<F: Future> Future for Doing<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        WAITING.with_borrow_mut(String::clear);
+        let polled = this.future.poll(cx);
+        if polled.is_pending() {
+            WAITING.with_borrow_mut(|waiting| {
+                if waiting.is_empty() {
+                    waiting.clone_from(this.what);
+                }
+            });
+        }
+        polled
     }
 }

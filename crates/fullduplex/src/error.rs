@@ -53,6 +53,8 @@ struct Inner {
     source: Option<Box<dyn StdError + Send + Sync>>,
     /// Whether the message says already what the source is.
     is_said: bool,
+    /// What may help, after all else.
+    hint: Option<Box<str>>,
 }
 
 impl Error {
@@ -66,6 +68,7 @@ impl Error {
             failure: None,
             source: None,
             is_said: false,
+            hint: None,
         }))
     }
 
@@ -101,12 +104,26 @@ impl Error {
         self
     }
 
+    /// Says at the end what may help.
+    pub(crate) fn with_hint(mut self, hint: String) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
     pub(crate) fn io(doing: &'static str, error: io::Error) -> Self {
         Self::new(ErrorKind::Io, doing).with_source(error)
     }
 
     pub(crate) fn timeout(setting: &'static str, after: std::time::Duration) -> Self {
         Self::new(ErrorKind::Timeout, format!("timed out: {setting} ({after:?})"))
+    }
+
+    /// Says what was waited for when the deadline passed.
+    pub(crate) fn while_doing(mut self, what: &str) -> Self {
+        if !what.is_empty() {
+            self.0.message = format!("{} while {what}", self.0.message).into();
+        }
+        self
     }
 
     /// What the transport said, where that is the source.
@@ -199,8 +216,12 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
         match &self.0.source {
-            Some(source) if !self.0.is_said => write!(f, ": {source}"),
-            _ => Ok(()),
+            Some(source) if !self.0.is_said => write!(f, ": {source}")?,
+            _ => {}
+        }
+        match &self.0.hint {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
         }
     }
 }

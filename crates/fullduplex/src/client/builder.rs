@@ -177,7 +177,7 @@ impl ClientBuilder {
         self.proxies(Proxies::all(proxy))
     }
 
-    /// Sets which proxies are used. Default: [`Proxies::from_env`].
+    /// Sets which proxies are used. Default: [`Proxies::from_env`], read for each connection.
     #[must_use]
     pub fn proxies(mut self, proxies: Proxies) -> Self {
         self.client.proxies = Some(proxies);

@@ -12,6 +12,7 @@ use http::{HeaderMap, Response, StatusCode};
 use super::alternatives::Alternatives;
 use super::pool::{Kept, Origin, Slots};
 use super::quic::MAX_IDLE;
+use super::proxy::Chosen;
 use super::quic_tls::late_alert;
 use super::{Client, Version, response};
 use crate::deadline::within;
@@ -124,7 +125,7 @@ impl Client {
             return misuse("HTTP/3 always has TLS: use wss: in place of ws:".into());
         }
         match self.proxy_of(target)? {
-            Some(proxy) => misuse(format!(
+            Some(Chosen { proxy, .. }) => misuse(format!(
                 "HTTP/3 runs over UDP, and the proxy {proxy:?} carries TCP alone; use another \
                  version, or no proxy for this host"
             )),

@@ -61,9 +61,9 @@ pub use self::step::Step;
 pub use self::tls::{Roots, TlsSettings};
 
 use self::dial::Dialer;
-use self::proxy::Scheme;
+use self::proxy::{Chosen, Scheme};
 use self::tunnel::Destination;
-use crate::deadline::within;
+use crate::deadline::{doing, within};
 use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
 use crate::http1::{self, HandshakeLimits, Map};
@@ -352,15 +352,10 @@ impl Client {
     }
 
     /// The proxy on the way, if there is one.
-    fn proxy_of(&self, target: &Target) -> Result<Option<Proxy>, Error> {
-        let found;
-        let proxies = if let Some(proxies) = &self.proxies {
-            proxies
-        } else {
-            found = Proxies::from_env()?;
-            &found
-        };
-        Ok(proxies.of(target.secure, &target.host, target.port).cloned())
+    fn proxy_of(&self, target: &Target) -> Result<Option<Chosen>, Error> {
+        let proxies =
+            self.proxies.as_ref().map_or_else(|| Cow::Owned(Proxies::from_env()), Cow::Borrowed);
+        proxies.of(target.secure, &target.host, target.port)
     }
 
     async fn reach_host(&self, target: &Target) -> Result<NetStream, Error> {
@@ -368,7 +363,7 @@ impl Client {
         if self.dialer.unix_socket.is_some() {
             return self.dialer.dial(&target.host, target.port).await;
         }
-        let Some(proxy) = self.proxy_of(target)? else {
+        let Some(chosen) = self.proxy_of(target)? else {
             return self.dialer.dial(&target.host, target.port).await;
         };
         let mut to =
@@ -376,14 +371,20 @@ impl Client {
         let auth = proxy.auth.as_ref();
         match proxy.scheme {
             Scheme::Http | Scheme::Https => {
-                let stream = self.reach_proxy(&proxy).await?;
+                let stream = self.reach_proxy(proxy).await?;
                 let headers = &self.proxy_headers;
                 let stream = tunnel::connect(stream, &to, auth, headers, &self.limits).await?;
                 self.dialer.steps.tell(&Step::Tunnel(to.host, to.port));
                 Ok(stream)
             }
             Scheme::Socks5 { remote: true } => {
-                let stream = tunnel::socks5(self.reach_proxy(&proxy).await?, &to, auth).await??;
+        let reached = self.reach_through(&chosen.proxy, target).await;
+        reached.map_err(|error| chosen.explain(error, &target.host))
+    }
+
+    async fn reach_through(&self, proxy: &Proxy, target: &Target) -> Result<NetStream, Error> {
+                let tunnel = tunnel::socks5(self.reach_proxy(proxy).await?, &to, auth);
+                let stream = doing(format!("waiting for the proxy {proxy:?}"), tunnel).await??;
                 self.dialer.steps.tell(&Step::Tunnel(to.host, to.port));
                 Ok(stream)
             }
@@ -391,7 +392,8 @@ impl Client {
                 let mut refused: Option<Error> = None;
                 for address in self.dialer.addresses(to.host, to.port).await? {
                     to.address = Some(address);
-                    match tunnel::socks5(self.reach_proxy(&proxy).await?, &to, auth).await? {
+                    let tunnel = tunnel::socks5(self.reach_proxy(proxy).await?, &to, auth);
+                    match doing(format!("waiting for the proxy {proxy:?}"), tunnel).await? {
                         Ok(stream) => {
                             let ip = address.ip().to_string();
                             self.dialer.steps.tell(&Step::Tunnel(&ip, to.port));

@@ -1,5 +1,6 @@
 //! Which proxy a connection goes through: set, or found in the environment.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -20,8 +21,8 @@ pub(super) enum Scheme {
     Socks5 { remote: bool },
 }
 
-/// A proxy: `http://`, `https://`, `socks5://` (names are resolved here) or `socks5h://`
-/// (by the proxy), with user and password if it wants them.
+/// A proxy: `http://`, `https://`, `socks5://` (names are resolved here), `socks5h://` or
+/// `socks://` (by the proxy), with user and password if it wants them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
     pub(super) scheme: Scheme,
@@ -42,8 +43,12 @@ impl Proxy {
             "http" => (Scheme::Http, 80),
             "https" => (Scheme::Https, 443),
             "socks5" => (Scheme::Socks5 { remote: false }, 1080),
-            "socks5h" => (Scheme::Socks5 { remote: true }, 1080),
-            other => return Err(bad(&format!("{other} is not http, https, socks5 or socks5h"))),
+            // `socks` is what desktops write for SOCKS5.
+            "socks5h" | "socks" => (Scheme::Socks5 { remote: true }, 1080),
+            other => {
+                let why = format!("{other} is not http, https, socks5, socks5h or socks");
+                return Err(bad(&why));
+            }
         };
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| bad("no host"))?;
         let mut host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -94,9 +99,26 @@ pub(crate) fn percent_decoded(text: &str) -> Option<String> {
 /// Which proxy is used for which target.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
-    ws: Option<Proxy>,
-    wss: Option<Proxy>,
+    ws: Option<Setting>,
+    wss: Option<Setting>,
     except: NoProxy,
+}
+
+/// What was set for the targets of a scheme.
+#[derive(Clone, Debug)]
+struct Setting {
+    /// The variable of the environment that has it, if one does.
+    variable: Option<String>,
+    /// The proxy, or what is wrong with the variable.
+    proxy: Result<Proxy, String>,
+}
+
+/// The proxy for a target.
+#[derive(Clone, Debug)]
+pub(super) struct Chosen {
+    pub(super) proxy: Proxy,
+    /// The variable of the environment that has it, if one does.
+    pub(super) variable: Option<String>,
 }
 
 impl Proxies {
@@ -107,35 +129,49 @@ impl Proxies {
 
     /// This one for every target.
     pub fn all(proxy: Proxy) -> Self {
-        Self { ws: Some(proxy.clone()), wss: Some(proxy), except: NoProxy::default() }
+        let setting = Some(Setting { variable: None, proxy: Ok(proxy) });
+        Self { ws: setting.clone(), wss: setting, except: NoProxy::default() }
     }
 
     /// What the environment says: `WSS_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` for `wss:`, and
     /// `WS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` for `ws:`, the first that is set, in small or
     /// capital letters; and `NO_PROXY`. This is a client's default.
     ///
+    /// A variable that can't be used, such as one that names another kind of proxy, is an error
+    /// of the connections that would go through it, and of no others.
+    ///
     /// `HTTP_PROXY` in capital letters is not looked at in a CGI program, where a request's
     /// `Proxy` header would set it.
-    pub fn from_env() -> Result<Self, Error> {
-        Self::from_variables(|name| std::env::var(name).ok())
+    pub fn from_env() -> Self {
+        Self::from_variables(|name| std::env::var_os(name))
     }
 
-    fn from_variables(get: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+    fn from_variables(get: impl Fn(&str) -> Option<OsString>) -> Self {
         let is_cgi = get("REQUEST_METHOD").is_some();
         let get = |name: &str| {
             let capital = name.to_uppercase();
-            let capital = if is_cgi && capital == "HTTP_PROXY" { None } else { get(&capital) };
-            get(name).or(capital).filter(|value| !value.is_empty())
+            let names =
+                [Some(name.to_owned()), (capital != "HTTP_PROXY" || !is_cgi).then_some(capital)];
+            let mut set = names.into_iter().flatten().filter_map(|name| {
+                let value = get(&name).filter(|value| !value.is_empty())?;
+                Some((name, value))
+            });
+            set.next()
         };
         let first = |names: [&str; 3]| {
-            let found = names.into_iter().find_map(|name| Some((name, get(name)?)));
-            found.map(|(name, url)| Proxy::parse(&url).map_err(|error| error.in_setting(name)))
+            let (variable, value) = names.into_iter().find_map(get)?;
+            let proxy = match value.into_string() {
+                Ok(url) => Proxy::parse(&url).map_err(|error| error.to_string()),
+                Err(_) => Err("a proxy's URL: not UTF-8".to_owned()),
+            };
+            Some(Setting { variable: Some(variable), proxy })
         };
-        Ok(Self {
-            ws: first(["ws_proxy", "http_proxy", "all_proxy"]).transpose()?,
-            wss: first(["wss_proxy", "https_proxy", "all_proxy"]).transpose()?,
-            except: NoProxy::parse(&get("no_proxy").unwrap_or_default()),
-        })
+        let except = get("no_proxy").map(|(_, list)| NoProxy::parse(&list.to_string_lossy()));
+        Self {
+            ws: first(["ws_proxy", "http_proxy", "all_proxy"]),
+            wss: first(["wss_proxy", "https_proxy", "all_proxy"]),
+            except: except.unwrap_or_default(),
+        }
     }
 
     /// Sets the targets that are reached directly, as `NO_PROXY` does: hosts, which stand
@@ -147,10 +183,43 @@ impl Proxies {
         self
     }
 
-    pub(super) fn of(&self, secure: bool, host: &str, port: u16) -> Option<&Proxy> {
-        let proxy = if secure { &self.wss } else { &self.ws };
-        proxy.as_ref().filter(|_| !self.except.matches(host, port))
+    /// The proxy for a target, if it has one.
+    pub(super) fn of(&self, secure: bool, host: &str, port: u16) -> Result<Option<Chosen>, Error> {
+        let setting = if secure { &self.wss } else { &self.ws };
+        let setting = setting.as_ref().filter(|_| !self.except.matches(host, port));
+        let Some(Setting { variable, proxy }) = setting else { return Ok(None) };
+        match proxy {
+            Ok(proxy) => Ok(Some(Chosen { proxy: proxy.clone(), variable: variable.clone() })),
+            Err(why) => {
+                let name = variable.as_deref().unwrap_or_default();
+                let why = format!("the environment variable {name}: {why}");
+                Err(Error::new(ErrorKind::Misuse, why))
+            }
+        }
     }
+}
+
+impl Chosen {
+    /// A failure on the way through the proxy. Programs for this machine alone meet proxies
+    /// that the environment sets for the network.
+    pub(super) fn explain(&self, error: Error, host: &str) -> Error {
+        match &self.variable {
+            Some(variable) if is_loopback(host) => error.with_hint(format!(
+                "the environment variable {variable} sets this proxy; this machine is reached \
+                 directly with NO_PROXY={host}, Proxies::none, or fdx connect --proxy none"
+            )),
+            _ => error,
+        }
+    }
+}
+
+/// Whether the host is this machine (RFC 6761 §6.3, RFC 1122 §3.2.1.3, RFC 4291 §2.5.3).
+fn is_loopback(host: &str) -> bool {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return address.to_canonical().is_loopback();
+    }
+    let name = host.trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 /// The targets that are reached directly.
@@ -249,6 +318,7 @@ mod tests {
         assert_eq!(p("h:3128"), (Scheme::Http, "h".into(), 3128, None));
         assert_eq!(p("https://h"), (Scheme::Https, "h".into(), 443, None));
         let socks = Scheme::Socks5 { remote: true };
+        assert_eq!(p("socks://h"), (socks, "h".into(), 1080, None));
         assert_eq!(p("socks5h://u%40x:p%3A@[::1]"), (socks, "::1".into(), 1080, auth("u@x", "p:")));
         assert_eq!(p("http://u@h").3, auth("u", ""));
         assert_eq!(p("[fe80::1%25eth0]:3128").1, "fe80::1%eth0");
@@ -260,12 +330,15 @@ mod tests {
         assert_eq!(shown, "http://***@h:80");
     }
 
+    fn proxies(variables: &[(&str, &str)]) -> Proxies {
+        Proxies::from_variables(|name| {
+            variables.iter().find(|(n, _)| *n == name).map(|(_, value)| value.into())
+        })
+    }
+
     fn chosen(variables: &[(&str, &str)], secure: bool) -> Option<String> {
-        let get = |name: &str| {
-            variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned())
-        };
-        let proxies = Proxies::from_variables(get).unwrap();
-        proxies.of(secure, "example.com", 443).map(|proxy| proxy.host.clone())
+        let chosen = proxies(variables).of(secure, "example.com", 443).unwrap();
+        chosen.map(|chosen| chosen.proxy.host)
     }
 
     #[test]
@@ -286,8 +359,51 @@ mod tests {
             Some("h".into())
         );
         assert_eq!(chosen(&[("HTTPS_PROXY", "")], true), None);
-        let error = Proxies::from_variables(|name| (name == "ALL_PROXY").then(|| "ftp://x".into()));
-        assert!(error.unwrap_err().to_string().contains("all_proxy"));
+    }
+
+    #[test]
+    fn proxy_variables_count_for_the_targets_that_they_concern_alone() {
+        let is_error = |variables: &[(&str, &str)], secure: bool| {
+            let chosen = proxies(variables).of(secure, "example.com", 443);
+            chosen.err().map(|error| error.to_string())
+        };
+        let bad = ("ALL_PROXY", "socks4://me:secret@p");
+        let error = is_error(&[bad], true).unwrap();
+        assert!(error.contains("ALL_PROXY") && error.contains("socks4"), "{error}");
+        assert!(!error.contains("secret"), "{error}");
+        for list in ["example.com", "*", ".net, example.com:443"] {
+            assert_eq!(is_error(&[bad, ("no_proxy", list)], true), None, "{list}");
+        }
+        // What the other scheme would use.
+        assert_eq!(is_error(&[bad, ("http_proxy", "http://p")], false), None);
+        assert_eq!(is_error(&[("https_proxy", "ftp://p")], false), None);
+        assert!(is_error(&[("https_proxy", "ftp://p")], true).unwrap().contains("https_proxy"));
+        // What a variable of more weight hides.
+        assert_eq!(is_error(&[bad, ("wss_proxy", "http://p")], true), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn proxy_variables_that_are_not_text_are_told() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let proxies = Proxies::from_variables(|name| {
+            (name == "http_proxy").then(|| OsString::from_vec(b"http://\xff".to_vec()))
+        });
+        assert!(proxies.of(true, "example.com", 443).unwrap().is_none());
+        let error = proxies.of(false, "example.com", 80).unwrap_err().to_string();
+        assert!(error.contains("http_proxy") && error.contains("UTF-8"), "{error}");
+    }
+
+    #[test]
+    fn proxy_hints_are_for_this_machine() {
+        for host in
+            ["localhost", "a.LOCALHOST.", "127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"]
+        {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["localhost.example", "notlocalhost", "128.0.0.1", "::2", "example.com"] {
+            assert!(!is_loopback(host), "{host}");
+        }
     }
 
     #[test]
