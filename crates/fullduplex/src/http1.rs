@@ -13,12 +13,14 @@ use crate::buffers;
 use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
 
-/// Bounds on the opening handshake.
+/// Bounds on the opening handshake. The defaults are those of a server, which has many clients
+/// that it does not know; a client has those of [`HandshakeLimits::client`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HandshakeLimits {
-    /// The most bytes of the peer's head. Default: 16 KiB.
+    /// The most bytes of the peer's head. Default: 16 KiB; of a client 64 KiB.
     pub max_head_bytes: usize,
-    /// The most header fields of the peer's head; no more than 24,576 in any case. Default: 100.
+    /// The most header fields of the peer's head; no more than 24,576 in any case. Default: 100;
+    /// of a client 1,000.
     pub max_fields: usize,
     /// How long the opening handshake may take, once the transport stands. Default: 10 s.
     pub handshake_timeout: Duration,
@@ -32,6 +34,11 @@ impl Default for HandshakeLimits {
 }
 
 impl HandshakeLimits {
+    /// The defaults of a client.
+    pub fn client() -> Self {
+        Self { max_head_bytes: 64 << 10, max_fields: 1000, ..Self::default() }
+    }
+
     pub(crate) fn head(&self) -> HeadLimits {
         HeadLimits::default()
             .with_max_head_bytes(self.max_head_bytes)

@@ -51,7 +51,13 @@ impl Target {
             // A page's address will do, as for the WHATWG's WebSocket.
             "ws" | "http" => false,
             "wss" | "https" => true,
-            _ => return Err("the scheme must be ws or wss (RFC 6455 §3), or http or https"),
+            // `localhost:9001` too, which has a scheme by its form.
+            _ => {
+                return Err(
+                    "the scheme must be ws or wss (RFC 6455 §3), or http or https; begin it with \
+                     ws:// or wss://",
+                );
+            }
         };
         // §3: fragments are meaningless here and must not be used.
         if url.fragment().is_some() {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use http::HeaderMap;
 use http::header::ALT_SVC;
 
+use super::list::split;
 use super::pool::Origin;
 
 /// How long what a server said holds, if it does not say (RFC 7838 §3.1).
@@ -93,21 +94,6 @@ fn http3(field: &str, host: &str) -> Option<(u16, u64)> {
         });
         Some((port, max_age.and_then(Result::ok).unwrap_or(DEFAULT_MAX_AGE)))
     })
-}
-
-/// The parts of a list, whose quoted strings may have the separator in them.
-fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
-    let (mut quoted, mut escaped) = (false, false);
-    text.split(move |c| {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            _ => return !quoted && c == separator,
-        }
-        false
-    })
-    .map(str::trim)
 }
 
 #[cfg(test)]

@@ -34,18 +34,25 @@ impl ClientBuilder {
     #[must_use]
     pub fn header<N, V>(mut self, name: N, value: V) -> Self
     where
-        N: TryInto<HeaderName>,
+        N: TryInto<HeaderName> + AsRef<[u8]>,
         V: TryInto<HeaderValue>,
     {
+        let shown = String::from_utf8_lossy(name.as_ref()).into_owned();
+        if let Err(error) = check_name(&shown, Role::Client) {
+            self.error = self.error.take().or(Some(error));
+            return self;
+        }
         match (name.try_into(), value.try_into()) {
-            (Ok(name), Ok(value)) => match check_name(name.as_str(), Role::Client) {
-                Ok(()) => {
-                    self.client.headers.append(name, value);
-                }
-                Err(error) => self.error = self.error.take().or(Some(error)),
-            },
-            (Err(_), _) => self.misuse("a header's name is not valid (RFC 9110 §5.1)".into()),
-            (_, Err(_)) => self.misuse("a header's value is not valid (RFC 9110 §5.5)".into()),
+            (Ok(name), Ok(value)) => {
+                self.client.headers.append(name, value);
+            }
+            (Err(_), _) => self.misuse(format!("the header name {shown:?} is too long")),
+            // It may be a secret.
+            (_, Err(_)) => {
+                self.misuse(format!(
+                    "the value of the header {shown} is not valid (RFC 9110 §5.5)"
+                ));
+            }
         }
         self
     }
@@ -236,7 +243,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the bounds on the opening handshake.
+    /// Sets the bounds on the opening handshake. Default: [`HandshakeLimits::client`].
     #[must_use]
     pub fn handshake_limits(mut self, limits: HandshakeLimits) -> Self {
         self.client.limits = limits;

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::step::{Step, Steps};
+use crate::deadline::doing;
 use crate::error::{Error, ErrorKind};
 use crate::net_stream::NetStream;
 
@@ -126,8 +127,8 @@ impl Dialer {
             });
         }
         if let Some(connector) = &self.connector {
-            let stream = connector.connect(host, port).await;
             let why = || format!("connecting to {host}:{port}");
+            let stream = doing(why(), connector.connect(host, port)).await;
             return stream.map_err(|e| Error::new(ErrorKind::Io, why()).with_source(e));
         }
         let addresses = self.addresses(host, port).await?;
@@ -136,7 +137,8 @@ impl Dialer {
             let options = options.clone();
             async move { open(address, &options).await }
         };
-        let tcp = race(host, addresses, attempt).await?;
+        let tcp = race(host, addresses, attempt);
+        let tcp = doing(format!("connecting to {host}:{port}"), tcp).await?;
         if self.steps.are_told()
             && let Ok(to) = tcp.peer_addr()
         {
@@ -146,11 +148,17 @@ impl Dialer {
     }
 
     pub(super) async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
+        let looking = || format!("looking up the address of {host:?}");
         let found: io::Result<Vec<_>> = match (&self.resolver, host.parse::<IpAddr>()) {
             (_, Ok(ip)) => Ok(vec![(ip, port).into()]),
             // An address with a zone is for the system, which knows its interfaces.
-            (Some(resolver), _) if !host.contains('%') => resolver.resolve(host, port).await,
-            _ => tokio::net::lookup_host((host, port)).await.map(Iterator::collect),
+            (Some(resolver), _) if !host.contains('%') => {
+                doing(looking(), resolver.resolve(host, port)).await
+            }
+            _ => {
+                let found = doing(looking(), tokio::net::lookup_host((host, port))).await;
+                found.map(Iterator::collect)
+            }
         };
         let why = || format!("no address for {host:?}");
         let mut found = found.map_err(|e| Error::new(ErrorKind::Resolve, why()).with_source(e))?;

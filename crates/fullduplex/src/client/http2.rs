@@ -13,8 +13,8 @@ use http::{HeaderMap, Response};
 use tokio::task::AbortHandle;
 
 use super::pool::{Kept, Origin, Slot, Slots};
-use super::{Client, Reached, Version, response};
-use crate::deadline::within;
+use super::{AWAITING_ANSWER, Client, Reached, Version, response};
+use crate::deadline::{doing, within};
 use crate::error::{Error, ErrorKind};
 use crate::http1::Map;
 use crate::http2_stream::Http2Stream;
@@ -207,12 +207,15 @@ impl Client {
                     let unexplained = || Error::new(ErrorKind::Io, "beginning HTTP/2: it ended");
                     return Err(ended.err().map_or_else(unexplained, begins).into());
                 }
-                pong = pings.ping(Ping::opaque()) => pong.map(drop).map_err(begins)?,
+                pong = doing("waiting for the server to begin HTTP/2", pings.ping(Ping::opaque())) => {
+                    pong.map(drop).map_err(begins)?;
+                }
             }
         }
         let task = tokio::spawn(async move {
             // Its streams are told how it ended.
             let _ = connection.await;
+        let response = doing(AWAITING_ANSWER, response);
         });
         if !sender.is_extended_connect_protocol_enabled() {
             let why = "it does not set SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 §3)";

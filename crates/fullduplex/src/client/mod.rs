@@ -23,6 +23,9 @@ mod key_log;
 #[cfg(any(feature = "http2", feature = "http3"))]
 mod pool;
 mod proxy;
+mod learned;
+mod list;
+#[cfg(any(feature = "http2", feature = "http3"))]
 mod queue;
 #[cfg(feature = "http3")]
 mod quic;
@@ -165,6 +168,9 @@ struct Reached {
     /// What it chose of the protocols that were offered (ALPN).
     #[cfg_attr(not(feature = "http2"), allow(dead_code, reason = "one alone is offered"))]
     protocol: Option<Vec<u8>>,
+/// What takes the time of `handshake_timeout`.
+const AWAITING_ANSWER: &str = "waiting for the server's answer to the opening handshake";
+
     #[cfg(feature = "tls")]
     unshown: identity::Unshown,
 }
@@ -200,7 +206,7 @@ impl Default for Client {
             headers: HeaderMap::new(),
             protocols: Vec::new(),
             config: Config::default(),
-            limits: HandshakeLimits::default(),
+            limits: HandshakeLimits::client(),
             connect_timeout: Duration::from_secs(30),
             dialer: Dialer::default(),
             proxies: None,
@@ -373,7 +379,8 @@ impl Client {
             Scheme::Http | Scheme::Https => {
                 let stream = self.reach_proxy(proxy).await?;
                 let headers = &self.proxy_headers;
-                let stream = tunnel::connect(stream, &to, auth, headers, &self.limits).await?;
+                let tunnel = tunnel::connect(stream, &to, auth, headers, &self.limits);
+                let stream = doing(format!("waiting for the proxy {proxy:?}"), tunnel).await?;
                 self.dialer.steps.tell(&Step::Tunnel(to.host, to.port));
                 Ok(stream)
             }
@@ -442,7 +449,8 @@ impl Client {
             let tls = self.tls.settings.build(is_anonymous)?;
             built.get_or_init(|| tls)
         };
-        tls.connect(stream, host, alpn, peer == Peer::Server, &self.dialer.steps).await
+        let handshake = tls.connect(stream, host, alpn, peer == Peer::Server, &self.dialer.steps);
+        doing(format!("waiting for the TLS handshake with {host}"), handshake).await
     }
 
     #[cfg(not(feature = "tls"))]
@@ -470,6 +478,7 @@ impl Client {
         let response = response.map_err(tls::explain_alert);
         let response = response?;
         self.learn_from(target, response.headers());
+        let exchange = doing(AWAITING_ANSWER, exchange);
         match opening.check(response.status().as_u16(), Map(response.headers())) {
             Ok(agreement) => self.opened(stream, agreement, response, leftover),
             Err(error) => Err(response::refused(error, &mut stream, response, leftover).await),

@@ -19,6 +19,7 @@ use super::dial::{SocketOptions, race};
 use super::quic_tls::QuicTls;
 use super::step::Step;
 use super::{Client, LazyTls};
+use crate::deadline::doing;
 use crate::error::{Error, ErrorKind};
 use crate::uri::Target;
 
@@ -72,7 +73,8 @@ impl Client {
                 }
             }
         };
-        let reached = race(&target.host, addresses, attempt).await;
+        let reached = race(&target.host, addresses, attempt);
+        let reached = doing(format!("connecting to {}:{port} by QUIC", target.host), reached).await;
         let reached = reached.map_err(|error| error.in_setting("QUIC"))??;
         self.tell_quic(&reached.0, &target.host);
         Ok(reached)

@@ -184,7 +184,10 @@ impl TlsSettings {
             Arc::new(AnyCertificate(provider))
         } else if self.roots == Roots::Platform {
             let verifier = Verifier::new_with_extra_roots(self.authorities.clone(), provider);
-            Arc::new(verifier.map_err(failed)?)
+            Arc::new(verifier.map_err(|error| match error {
+                RustlsError::General(_) if self.authorities.is_empty() => no_authorities(),
+                error => failed(error),
+            })?)
         } else {
             let mut roots = RootCertStore::empty();
             if self.roots == Roots::WebPki {
@@ -228,6 +231,23 @@ fn anonymous(own: &ClientConfig) -> ClientConfig {
     let mut config = own.clone();
     config.client_auth_cert_resolver = Arc::new(Noticing(Arc::new(NoCertificate)));
     config
+}
+
+/// The system trusts nobody, so that no certificate can be checked.
+fn no_authorities() -> Error {
+    let variables = ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(|name| (name, std::env::var_os(name)));
+    let set = variables.into_iter().filter_map(|(name, value)| {
+        let value = value?;
+        Some(format!("{name}={}", value.display()))
+    });
+    let set: Vec<_> = set.collect();
+    let place = if set.is_empty() { "on this system".into() } else { set.join(", ") };
+    let why = format!(
+        "found no certificate authorities to trust ({place}): install the package \
+         ca-certificates, let SSL_CERT_FILE name a PEM file, or add authorities \
+         (TlsSettings::add_authorities, fdx connect --ca)"
+    );
+    Error::new(ErrorKind::Tls, why)
 }
 
 /// TLS as a client does it.

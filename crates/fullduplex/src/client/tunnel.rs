@@ -11,6 +11,7 @@ use http::header::PROXY_AUTHENTICATE;
 use http::{HeaderMap, Response, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::list::split;
 use super::response;
 use crate::error::{Error, ErrorKind};
 use crate::http1::{self, HandshakeLimits};
@@ -73,10 +74,28 @@ fn refusal(response: &Response<()>, had_auth: bool, authority: &str) -> String {
         return format!("the proxy refused a tunnel to {authority}: {status}");
     }
     let asks = response::joined(response.headers(), PROXY_AUTHENTICATE);
-    if had_auth {
-        format!("the proxy does not take the user and password (407, it asks for {asks})")
-    } else {
-        format!("the proxy wants a user and password in its URL (407, it asks for {asks})")
+    let scheme = |challenge: &str| challenge.split_whitespace().next().map(str::to_owned);
+    let asks_for_basic =
+        split(&asks, ',').filter_map(scheme).any(|scheme| scheme.eq_ignore_ascii_case("Basic"));
+    match (had_auth, asks_for_basic) {
+        (true, true) => {
+            format!("the proxy does not take the user and password (407, it asks for {asks})")
+        }
+        (false, true) => {
+            format!("the proxy wants a user and password in its URL (407, it asks for {asks})")
+        }
+        // RFC 9110 §15.5.8 has it say what it asks for.
+        (true, false) if asks.is_empty() => {
+            "the proxy does not take the user and password (407, without Proxy-Authenticate)".into()
+        }
+        (false, false) if asks.is_empty() => {
+            "the proxy wants credentials and does not say of what kind (407, without \
+             Proxy-Authenticate); perhaps a user and password in its URL"
+                .into()
+        }
+        (_, false) => {
+            format!("the proxy asks for {asks} (407), and this client has only Basic (RFC 7617)")
+        }
     }
 }
 
