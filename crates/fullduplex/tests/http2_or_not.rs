@@ -10,18 +10,19 @@ mod common;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use common::tls::acceptor;
 use fullduplex::client::{BoxFuture, Connect, TlsSettings, Version};
 use fullduplex::server::accept;
-use fullduplex::{Client, ClientBuilder, CloseCode, NetStream};
+use fullduplex::{Client, ClientBuilder, CloseCode, NetStream, Transport};
 use fullduplex_testkit::pipe::pipe;
 use h2::Reason;
 use http::Response;
 use rustls::server::Acceptor;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio_rustls::LazyConfigAcceptor;
-use tokio_rustls::server::TlsStream;
 
 /// What a server does with a stream of HTTP/2.
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +47,13 @@ impl Counts {
     }
 }
 
-/// A server that does both versions.
+/// A server that does both versions, and opens WebSockets on HTTP/1.1.
 async fn serving(way: Way) -> (String, Arc<Counts>) {
+    serving_both(way, 101).await
+}
+
+/// A server that does both versions, and answers a request of HTTP/1.1 with this status.
+async fn serving_both(way: Way, status: u16) -> (String, Arc<Counts>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("wss://{}/", listener.local_addr().unwrap());
     let counts: Arc<Counts> = Arc::default();
@@ -60,17 +66,32 @@ async fn serving(way: Way) -> (String, Arc<Counts>) {
                 tokio::spawn(speak_http2(tls, way, counter.clone()));
             } else {
                 counter.http1.fetch_add(1, Relaxed);
-                tokio::spawn(async {
-                    let mut websocket = accept(tls).await.unwrap();
-                    while let Some(Ok(_)) = websocket.next().await {}
-                });
+                tokio::spawn(speak_http1(tls, status));
             }
         }
     });
     (url, counts)
 }
 
-async fn speak_http2(tls: TlsStream<TcpStream>, way: Way, counts: Arc<Counts>) {
+async fn speak_http1<S: Transport>(mut tls: S, status: u16) {
+    if status == 101 {
+        let mut websocket = accept(tls).await.unwrap();
+        while let Some(Ok(_)) = websocket.next().await {}
+        return;
+    }
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(tls.read_u8().await.unwrap());
+    }
+    let answer = format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n");
+    tls.write_all(answer.as_bytes()).await.unwrap();
+    tls.shutdown().await.unwrap();
+}
+
+async fn speak_http2<S>(tls: S, way: Way, counts: Arc<Counts>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     counts.http2_connections.fetch_add(1, Relaxed);
     let mut connection =
         h2::server::Builder::new().enable_connect_protocol().handshake(tls).await.unwrap();
@@ -139,6 +160,83 @@ async fn an_ordinary_refusal_is_no_reason_to_fall_back() {
         assert_eq!(error.response().unwrap().status(), 403);
     }
     assert_eq!(counts.all(), [1, 2, 0]);
+}
+
+/// As when Envoy makes a request of HTTP/1.1 of an extended CONNECT: without a key.
+#[tokio::test]
+async fn auto_falls_back_where_an_intermediary_can_not_carry_it() {
+    for status in [400, 405, 426, 505] {
+        let (url, counts) = serving(Way::Answer(status)).await;
+        let client = client();
+        for _ in 0..3 {
+            let (mut websocket, response) = client.connect(&url).await.unwrap();
+            assert_eq!(response.status(), 101, "{status}");
+            assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
+        }
+        assert_eq!(counts.all(), [1, 1, 3], "{status}");
+        // Without the choice, there is a hint.
+        let error = builder().version(Version::Http2).build().unwrap().connect(&url).await;
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("can't carry a WebSocket on HTTP/2"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn auto_does_not_repeat_what_the_application_refuses() {
+    for status in [401, 403, 404, 429, 500, 503] {
+        let (url, counts) = serving(Way::Answer(status)).await;
+        let client = client();
+        for _ in 0..2 {
+            let error = client.connect(&url).await.unwrap_err();
+            assert_eq!(error.response().unwrap().status(), status);
+        }
+        assert_eq!(counts.all(), [1, 2, 0], "{status}");
+    }
+    // What may have been the way's fault is tried once, and found to be the server's word.
+    let (url, counts) = serving_both(Way::Answer(400), 422).await;
+    let client = client();
+    for expected in [422, 400, 400] {
+        let error = client.connect(&url).await.unwrap_err();
+        assert_eq!(error.response().unwrap().status(), expected);
+    }
+    assert_eq!(counts.all(), [1, 3, 1]);
+}
+
+/// Pipes to servers that do both versions, one of which refuses streams at first.
+struct Overloaded {
+    counts: Arc<Counts>,
+}
+
+impl Connect for Overloaded {
+    fn connect<'a>(&'a self, _: &'a str, _: u16) -> BoxFuture<'a, io::Result<NetStream>> {
+        let (near, far) = pipe(1 << 16);
+        let counts = self.counts.clone();
+        tokio::spawn(async move {
+            let tls = acceptor(&[b"h2", b"http/1.1"]).accept(far).await.unwrap();
+            if tls.get_ref().1.alpn_protocol() == Some(b"h2") {
+                let is_first = counts.http2_connections.load(Relaxed) == 0;
+                let way = if is_first { Way::Reset(Reason::REFUSED_STREAM) } else { Way::Open };
+                speak_http2(tls, way, counts).await;
+            } else {
+                counts.http1.fetch_add(1, Relaxed);
+                speak_http1(tls, 101).await;
+            }
+        });
+        Box::pin(std::future::ready(Ok(NetStream::new(near))))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn auto_asks_again_for_http2_after_a_while() {
+    let counts: Arc<Counts> = Arc::default();
+    let client = builder().connector(Overloaded { counts: counts.clone() }).build().unwrap();
+    for expected in [[1, 1, 1], [1, 1, 2]] {
+        drop(client.connect("wss://localhost/").await.unwrap());
+        assert_eq!(counts.all(), expected);
+    }
+    tokio::time::advance(Duration::from_secs(301)).await;
+    drop(client.connect("wss://localhost/").await.unwrap());
+    assert_eq!(counts.all(), [2, 2, 2]);
 }
 
 /// Pipes to servers of HTTP/1.1, which count who offers HTTP/2.

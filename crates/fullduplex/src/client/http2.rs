@@ -1,7 +1,6 @@
 //! WebSockets on the streams of an HTTP/2 connection (RFC 8441).
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
@@ -12,6 +11,7 @@ use h2::{Ping, Reason, SendStream};
 use http::{HeaderMap, Response};
 use tokio::task::AbortHandle;
 
+use super::learned::Finding;
 use super::pool::{Kept, Origin, Slot, Slots};
 use super::{AWAITING_ANSWER, Client, Reached, Version, response};
 use crate::deadline::{doing, within};
@@ -26,9 +26,6 @@ use crate::websocket::WebSocket;
 const STREAM_WINDOW: u32 = 256 << 10;
 /// The same for all streams of a connection, so that some of them may stand still.
 const CONNECTION_WINDOW: u32 = 16 << 20;
-
-/// So many origins without HTTP/2 are remembered, and then none.
-const MAX_WITHOUT: usize = 1000;
 
 /// A connection that takes requests.
 #[derive(Clone)]
@@ -65,27 +62,10 @@ impl Kept for Pooled {
     }
 }
 
-/// The connections of a client, and what it has learned.
+/// The connections of a client.
 #[derive(Default)]
 pub(super) struct Pool {
     slots: Slots<Pooled>,
-    /// Origins that don't take WebSockets on HTTP/2.
-    without: Mutex<HashSet<Origin>>,
-}
-
-impl Pool {
-    pub(super) fn is_without(&self, target: &Target) -> bool {
-        let without = self.without.lock().unwrap_or_else(PoisonError::into_inner);
-        without.contains(&Origin::of(target))
-    }
-
-    fn learn_without(&self, origin: Origin) {
-        let mut without = self.without.lock().unwrap_or_else(PoisonError::into_inner);
-        if without.len() >= MAX_WITHOUT {
-            without.clear();
-        }
-        without.insert(origin);
-    }
 }
 
 /// How an attempt on HTTP/2 ended, other than by an error.
@@ -142,7 +122,9 @@ impl Client {
             let opened = self.http2_handshake(&opening, target, response, (send, streams)).await;
             let is_of_use = match &opened {
                 Ok(Outcome::Opened(..)) => true,
-                Ok(Outcome::Without(..)) => !self.pool.is_without(target),
+                Ok(Outcome::Without(..)) => {
+                    !self.learned.knows(Origin::of(target), Finding::WithoutHttp2)
+                }
                 Err(error) => error.response().is_some(),
             };
             if !is_of_use {
@@ -160,19 +142,20 @@ impl Client {
         why: &'static str,
         reached: Option<Reached>,
     ) -> Outcome {
-        self.pool.learn_without(Origin::of(target));
+        self.learned.learn(Origin::of(target), Finding::WithoutHttp2);
         Outcome::Without(why, reached)
     }
 
     /// A new connection.
     async fn http2_connection(&self, target: &Target) -> Result<Pooled, Missing> {
         let without = |why, stream| {
-            self.pool.learn_without(Origin::of(target));
+            self.learned.learn(Origin::of(target), Finding::WithoutHttp2);
             Err(Missing::Without(why, stream))
         };
         // Perhaps the attempt that this one waited for has found out.
-        if self.version == Version::Auto && self.pool.is_without(target) {
-            return without("it has not done so before", None);
+        let is_known = || self.learned.knows(Origin::of(target), Finding::WithoutHttp2);
+        if self.version == Version::Auto && is_known() {
+            return Err(Missing::Without("it has not done so before", None));
         }
         let alpn: &[&[u8]] = match self.version {
             Version::Auto => &[b"h2", b"http/1.1"],
@@ -215,7 +198,6 @@ impl Client {
         let task = tokio::spawn(async move {
             // Its streams are told how it ended.
             let _ = connection.await;
-        let response = doing(AWAITING_ANSWER, response);
         });
         if !sender.is_extended_connect_protocol_enabled() {
             let why = "it does not set SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 §3)";
@@ -233,6 +215,7 @@ impl Client {
         (send, streams): (SendStream<Bytes>, Arc<()>),
     ) -> Result<Outcome, Error> {
         let after = self.limits.handshake_timeout;
+        let response = doing(AWAITING_ANSWER, response);
         let response = match within("handshake_timeout", after, response).await? {
             Ok(response) => response,
             Err(error) if error.reason() == Some(Reason::HTTP_1_1_REQUIRED) => {

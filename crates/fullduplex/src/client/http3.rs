@@ -14,7 +14,7 @@ use super::pool::{Kept, Origin, Slots};
 use super::quic::MAX_IDLE;
 use super::proxy::Chosen;
 use super::quic_tls::late_alert;
-use super::{Client, Version, response};
+use super::{Client, response};
 use crate::deadline::within;
 use crate::error::{Error, ErrorKind};
 use crate::http1::Map;
@@ -76,36 +76,34 @@ impl Pool {
 }
 
 impl Client {
-    /// Opens a WebSocket on HTTP/3, if that is asked for or worth a try; `None` if another
-    /// version is to be taken.
-    pub(super) async fn connect_http3(
+    /// Opens a WebSocket on HTTP/3.
+    pub(super) async fn connect_http3(&self, target: &Target, headers: &HeaderMap) -> Opened {
+        self.allows_http3(target)?;
+        self.try_http3(target, headers, target.port, self.connect_timeout).await
+    }
+
+    /// Opens a WebSocket on the HTTP/3 that the server has offered; `None` if another version is
+    /// to be taken.
+    pub(super) async fn try_alternative(
         &self,
         target: &Target,
         headers: &HeaderMap,
     ) -> Option<Opened> {
-        let origin = Origin::of(target);
-        match self.version {
-            Version::Http3 => {
-                if let Err(error) = self.allows_http3(target) {
-                    return Some(Err(error));
-                }
-                let most = self.connect_timeout;
-                Some(self.try_http3(target, headers, target.port, most).await)
+        let port = self.http3.alternatives.port(&Origin::of(target), Instant::now())?;
+        self.allows_http3(target).ok()?;
+        let most = self.connect_timeout.min(PATIENCE);
+        match self.try_http3(target, headers, port, most).await {
+            Err(error) if is_its_fault(&error) => {
+                self.give_up_http3(target);
+                None
             }
-            Version::Auto => {
-                let port = self.http3.alternatives.port(&origin, Instant::now())?;
-                self.allows_http3(target).ok()?;
-                let most = self.connect_timeout.min(PATIENCE);
-                match self.try_http3(target, headers, port, most).await {
-                    Err(error) if is_its_fault(&error) => {
-                        self.http3.alternatives.give_up(origin, Instant::now());
-                        None
-                    }
-                    other => Some(other),
-                }
-            }
-            _ => None,
+            other => Some(other),
         }
+    }
+
+    /// For a while, this server's HTTP/3 is not tried.
+    pub(super) fn give_up_http3(&self, target: &Target) {
+        self.http3.alternatives.give_up(Origin::of(target), Instant::now());
     }
 
     /// Whether UDP goes the way that is set.

@@ -8,6 +8,8 @@
 
 #[cfg(feature = "http3")]
 mod alternatives;
+#[cfg(any(feature = "http2", feature = "http3"))]
+mod auto;
 mod builder;
 mod dial;
 #[cfg(any(feature = "http2", feature = "http3"))]
@@ -21,11 +23,11 @@ mod identity;
 #[cfg(feature = "tls")]
 mod key_log;
 #[cfg(any(feature = "http2", feature = "http3"))]
-mod pool;
-mod proxy;
 mod learned;
 mod list;
 #[cfg(any(feature = "http2", feature = "http3"))]
+mod pool;
+mod proxy;
 mod queue;
 #[cfg(feature = "http3")]
 mod quic;
@@ -112,7 +114,9 @@ pub enum Version {
     /// once a response has offered it (`Alt-Svc`, RFC 7838) and there is no proxy, HTTP/2
     /// where that feature is on, or else HTTP/1.1. A server that does not choose HTTP/2, lacks
     /// the setting of RFC 8441, answers 501, refuses the first stream or requires HTTP/1.1 is
-    /// not asked for HTTP/2 again.
+    /// not asked for HTTP/2 again for 5 minutes. So is one that answers 400, 405, 426 or 505 on
+    /// HTTP/2 or HTTP/3 and opens the WebSocket on HTTP/1.1: something on the way can't carry
+    /// the other version. Where HTTP/1.1 is refused too, it is not tried again for as long.
     ///
     /// An HTTP/3 that is not reached in 2 s, or that fails, is not tried again for 5 minutes.
     #[cfg(any(feature = "http2", feature = "http3"))]
@@ -145,6 +149,8 @@ pub struct Client {
     redirected_headers: Vec<HeaderName>,
     cookies: Option<Arc<dyn CookieJar>>,
     version: Version,
+    #[cfg(any(feature = "http2", feature = "http3"))]
+    learned: Arc<learned::Learned>,
     #[cfg(feature = "http2")]
     pool: Arc<http2::Pool>,
     #[cfg(feature = "http3")]
@@ -162,15 +168,15 @@ enum Peer {
     Redirected,
 }
 
+/// What takes the time of `handshake_timeout`.
+const AWAITING_ANSWER: &str = "waiting for the server's answer to the opening handshake";
+
 /// A transport to a server, through what lies before it.
 struct Reached {
     stream: NetStream,
     /// What it chose of the protocols that were offered (ALPN).
     #[cfg_attr(not(feature = "http2"), allow(dead_code, reason = "one alone is offered"))]
     protocol: Option<Vec<u8>>,
-/// What takes the time of `handshake_timeout`.
-const AWAITING_ANSWER: &str = "waiting for the server's answer to the opening handshake";
-
     #[cfg(feature = "tls")]
     unshown: identity::Unshown,
 }
@@ -215,6 +221,8 @@ impl Default for Client {
             redirected_headers: Vec::new(),
             cookies: None,
             version: Version::default(),
+            #[cfg(any(feature = "http2", feature = "http3"))]
+            learned: Arc::default(),
             #[cfg(feature = "http2")]
             pool: Arc::default(),
             #[cfg(feature = "http3")]
@@ -271,24 +279,32 @@ impl Client {
         target: &Target,
         headers: &HeaderMap,
     ) -> Result<(WebSocket, Response<()>), Error> {
-        #[cfg(feature = "http3")]
-        if let Some(ended) = self.connect_http3(target, headers).await {
-            return ended;
-        }
-        #[cfg(feature = "http2")]
-        if self.wants_http2(target) {
-            match self.connect_http2(target, headers).await? {
-                http2::Outcome::Opened(websocket, response) => return Ok((websocket, response)),
-                http2::Outcome::Without(why, _) if self.version == Version::Http2 => {
+        match self.version {
+            Version::Http1 => self.connect_http1(target, headers).await,
+            #[cfg(feature = "http2")]
+            Version::Http2 => match self.connect_http2(target, headers).await {
+                Ok(http2::Outcome::Opened(websocket, response)) => Ok((websocket, response)),
+                Ok(http2::Outcome::Without(why, _)) => {
                     let why = format!("the server takes no WebSockets on HTTP/2: {why}");
-                    return Err(Error::new(ErrorKind::Handshake, why));
+                    Err(Error::new(ErrorKind::Handshake, why))
                 }
-                http2::Outcome::Without(_, Some(reached)) => {
-                    return self.handshake_on(reached, target, headers).await;
-                }
-                http2::Outcome::Without(_, None) => {}
+                Err(error) => Err(auto::explain(error, "HTTP/2")),
+            },
+            #[cfg(feature = "http3")]
+            Version::Http3 => {
+                let ended = self.connect_http3(target, headers).await;
+                ended.map_err(|error| auto::explain(error, "HTTP/3"))
             }
+            #[cfg(any(feature = "http2", feature = "http3"))]
+            Version::Auto => self.connect_auto(target, headers).await,
         }
+    }
+
+    async fn connect_http1(
+        &self,
+        target: &Target,
+        headers: &HeaderMap,
+    ) -> Result<(WebSocket, Response<()>), Error> {
         let reaching = self.reach(target, &[b"http/1.1"]);
         let reached = within("connect_timeout", self.connect_timeout, reaching).await??;
         self.handshake_on(reached, target, headers).await
@@ -304,17 +320,6 @@ impl Client {
         #[cfg(feature = "tls")]
         let opened = opened.map_err(|error| reached.unshown.explain(error));
         opened
-    }
-
-    #[cfg(feature = "http2")]
-    fn wants_http2(&self, target: &Target) -> bool {
-        match self.version {
-            Version::Http1 => false,
-            #[cfg(feature = "http3")]
-            Version::Http3 => false,
-            Version::Http2 => true,
-            Version::Auto => target.secure && !self.pool.is_without(target),
-        }
     }
 
     /// The same with these header fields in place of those of the same names.
@@ -372,6 +377,11 @@ impl Client {
         let Some(chosen) = self.proxy_of(target)? else {
             return self.dialer.dial(&target.host, target.port).await;
         };
+        let reached = self.reach_through(&chosen.proxy, target).await;
+        reached.map_err(|error| chosen.explain(error, &target.host))
+    }
+
+    async fn reach_through(&self, proxy: &Proxy, target: &Target) -> Result<NetStream, Error> {
         let mut to =
             Destination { host: without_zone(&target.host), port: target.port, address: None };
         let auth = proxy.auth.as_ref();
@@ -385,11 +395,6 @@ impl Client {
                 Ok(stream)
             }
             Scheme::Socks5 { remote: true } => {
-        let reached = self.reach_through(&chosen.proxy, target).await;
-        reached.map_err(|error| chosen.explain(error, &target.host))
-    }
-
-    async fn reach_through(&self, proxy: &Proxy, target: &Target) -> Result<NetStream, Error> {
                 let tunnel = tunnel::socks5(self.reach_proxy(proxy).await?, &to, auth);
                 let stream = doing(format!("waiting for the proxy {proxy:?}"), tunnel).await??;
                 self.dialer.steps.tell(&Step::Tunnel(to.host, to.port));
@@ -473,12 +478,12 @@ impl Client {
             http1::write_all(&mut stream, &head).await?;
             response::read(&mut stream, &self.limits, &mut leftover).await
         };
+        let exchange = doing(AWAITING_ANSWER, exchange);
         let response = within("handshake_timeout", after, exchange).await?;
         #[cfg(feature = "tls")]
         let response = response.map_err(tls::explain_alert);
         let response = response?;
         self.learn_from(target, response.headers());
-        let exchange = doing(AWAITING_ANSWER, exchange);
         match opening.check(response.status().as_u16(), Map(response.headers())) {
             Ok(agreement) => self.opened(stream, agreement, response, leftover),
             Err(error) => Err(response::refused(error, &mut stream, response, leftover).await),

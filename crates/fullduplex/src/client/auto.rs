@@ -1,0 +1,106 @@
+//! `Version::Auto`: the best version of HTTP that the server, and what is on the way to it, can
+//! carry a WebSocket on.
+
+use http::{HeaderMap, Response};
+
+use super::Client;
+#[cfg(feature = "http2")]
+use super::http2::Outcome;
+use super::learned::Finding;
+use super::pool::Origin;
+use crate::error::{Error, ErrorKind};
+use crate::uri::Target;
+use crate::websocket::WebSocket;
+
+type Opened = Result<(WebSocket, Response<()>), Error>;
+
+impl Client {
+    /// Opens a WebSocket on the best version that works.
+    pub(super) async fn connect_auto(&self, target: &Target, headers: &HeaderMap) -> Opened {
+        #[cfg(feature = "http3")]
+        {
+            let refused = match self.try_alternative(target, headers).await {
+                None => None,
+                Some(Err(error)) if self.may_be_the_version(target, &error) => Some(error),
+                Some(ended) => return ended,
+            };
+            let is_refused = refused.is_some();
+            let opened = self.connect_below_http3(target, headers, refused).await;
+            if is_refused && opened.is_ok() {
+                self.give_up_http3(target);
+            }
+            opened
+        }
+        #[cfg(not(feature = "http3"))]
+        self.connect_below_http3(target, headers, None).await
+    }
+
+    /// On HTTP/2 or HTTP/1.1, after HTTP/3 may have been refused.
+    async fn connect_below_http3(
+        &self,
+        target: &Target,
+        headers: &HeaderMap,
+        refused: Option<Error>,
+    ) -> Opened {
+        #[cfg(feature = "http2")]
+        let (mut refused, mut reached) = (refused, None);
+        #[cfg(not(feature = "http2"))]
+        let reached = None;
+        #[cfg(feature = "http2")]
+        if self.wants_http2(target) {
+            match self.connect_http2(target, headers).await {
+                Ok(Outcome::Opened(websocket, response)) => return Ok((websocket, response)),
+                Ok(Outcome::Without(_, chose_http1)) => reached = chose_http1,
+                Err(error) if self.may_be_the_version(target, &error) => refused = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        let opened = match reached {
+            Some(reached) => self.handshake_on(reached, target, headers).await,
+            None => self.connect_http1(target, headers).await,
+        };
+        let Some(refused) = refused else { return opened };
+        match opened {
+            Ok(opened) => {
+                self.learned.learn(Origin::of(target), Finding::WithoutHttp2);
+                Ok(opened)
+            }
+            Err(error) => {
+                self.learned.learn(Origin::of(target), Finding::RefusesOnHttp1);
+                // The server's words; where it does not do HTTP/1.1, those that it had before.
+                let is_answer = error.response().is_some() && error.kind() != ErrorKind::Proxy;
+                Err(if is_answer { error } else { refused })
+            }
+        }
+    }
+
+    #[cfg(feature = "http2")]
+    fn wants_http2(&self, target: &Target) -> bool {
+        target.secure && !self.learned.knows(Origin::of(target), Finding::WithoutHttp2)
+    }
+
+    /// Whether it is worth finding out if HTTP/1.1 does better.
+    fn may_be_the_version(&self, target: &Target, refused: &Error) -> bool {
+        is_about_the_request(refused)
+            && !self.learned.knows(Origin::of(target), Finding::RefusesOnHttp1)
+    }
+}
+
+/// Whether the answer finds fault with the form of the request. So it does where an intermediary
+/// makes a request of HTTP/1.1 of an extended CONNECT and has no key for it, or takes it for a
+/// CONNECT. Every other status is the application's word, which a repetition won't change.
+fn is_about_the_request(refused: &Error) -> bool {
+    let status = refused.response().map(|response| response.status().as_u16());
+    matches!(status, Some(400 | 405 | 426 | 505)) && refused.kind() != ErrorKind::Proxy
+}
+
+/// Says of such an answer what may help, where no other version is tried.
+pub(super) fn explain(error: Error, version: &str) -> Error {
+    if !is_about_the_request(&error) {
+        return error;
+    }
+    error.with_hint(format!(
+        "perhaps something on the way can't carry a WebSocket on {version}; try HTTP/1.1, or \
+         Version::Auto"
+    ))
+}

@@ -1,0 +1,65 @@
+//! What a client has learned about the versions of HTTP that servers do.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::pool::Origin;
+
+/// How long it holds: a server that was overloaded, or is mended, is asked again.
+const REMEMBERED_FOR: Duration = Duration::from_secs(5 * 60);
+
+/// The most findings that are remembered; when there are more, all are forgotten.
+const MAX_FINDINGS: usize = 1000;
+
+/// What was found out about a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Finding {
+    /// It takes no WebSockets on HTTP/2.
+    WithoutHttp2,
+    /// What it refuses on a newer version, it refuses on HTTP/1.1 too.
+    RefusesOnHttp1,
+}
+
+/// The findings, each for a while.
+#[derive(Default)]
+pub(super) struct Learned(Mutex<HashMap<(Origin, Finding), Instant>>);
+
+impl Learned {
+    pub(super) fn knows(&self, origin: Origin, finding: Finding) -> bool {
+        let until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        until.get(&(origin, finding)).is_some_and(|until| Instant::now() < *until)
+    }
+
+    pub(super) fn learn(&self, origin: Origin, finding: Finding) {
+        let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if until.len() >= MAX_FINDINGS {
+            until.clear();
+        }
+        until.insert((origin, finding), Instant::now() + REMEMBERED_FOR);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::uri::Target;
+
+    #[tokio::test(start_paused = true)]
+    async fn auto_forgets_what_it_has_learned() {
+        let origin = |i: usize| Origin::of(&Target::parse(&format!("wss://{i}.example")).unwrap());
+        let learned = Learned::default();
+        learned.learn(origin(0), Finding::WithoutHttp2);
+        assert!(learned.knows(origin(0), Finding::WithoutHttp2));
+        assert!(!learned.knows(origin(0), Finding::RefusesOnHttp1));
+        assert!(!learned.knows(origin(1), Finding::WithoutHttp2));
+        tokio::time::advance(REMEMBERED_FOR).await;
+        assert!(!learned.knows(origin(0), Finding::WithoutHttp2));
+        for i in 0..3 * MAX_FINDINGS {
+            learned.learn(origin(i), Finding::WithoutHttp2);
+            assert!(learned.0.lock().unwrap().len() <= MAX_FINDINGS);
+        }
+    }
+}
