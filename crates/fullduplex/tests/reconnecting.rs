@@ -406,10 +406,28 @@ async fn a_hook_that_never_ends_is_given_up() {
     }
 }
 
+/// It costs the attempt, and what was queued goes with the next one.
 #[tokio::test]
 async fn a_panic_in_a_hook_strands_nobody() {
-    let client = to(free().await).prepare(|_| async { panic!("in a hook") }).start();
-    while client.send("x").await.is_ok() {}
+    let address = free().await;
+    let (runtime, _) = serve(address, Seen::default());
+    let mut client = to(address)
+        .prepare(|attempt| async move {
+            assert!(attempt > 0, "as asked");
+            Ok(Change::default())
+        })
+        .start();
+    client.send("1").await.unwrap();
+    let (why, retry_in) = disconnect(&mut client).await;
+    assert!(matches!(why, Disconnect::Failed(_)) && retry_in.is_some(), "{why:?}");
+    loop {
+        let event = tokio::time::timeout(Duration::from_secs(20), client.next()).await;
+        if let Event::Message(message) = event.unwrap().unwrap() {
+            assert_eq!(message, Message::from("1"));
+            break;
+        }
+    }
+    runtime.shutdown_background();
 }
 
 #[tokio::test]

@@ -11,8 +11,8 @@ use http::{HeaderMap, Response, StatusCode};
 
 use super::alternatives::Alternatives;
 use super::pool::{Kept, Origin, Slots};
-use super::quic::MAX_IDLE;
 use super::proxy::Chosen;
+use super::quic::MAX_IDLE;
 use super::quic_tls::late_alert;
 use super::{Client, response};
 use crate::deadline::within;
