@@ -74,7 +74,8 @@ fn of_hyper(error: &hyper::Error) -> String {
     let words = if error.is_incomplete_message() {
         "the peer ended the transport inside a message"
     } else if error.is_parse() {
-        "what the peer sent is not HTTP/1.1 (RFC 9112)"
+        // Says which part of a head is invalid.
+        return error.to_string();
     } else if error.is_timeout() {
         "the deadline for the head passed"
     } else if error.is_canceled() || error.is_closed() {

@@ -74,6 +74,10 @@ impl Config {
 ///
 /// Nothing is to be drained in a loop, and no call waits for another.
 ///
+/// Whole messages come from [`Input`](crate::Input), which needs the two halves apart
+/// ([`into_parts`](Self::into_parts)): the example `blocking` of this crate is a client of that
+/// kind.
+///
 /// ```
 /// use core::time::Duration;
 /// use fullduplex_proto::bytes::Buf;

@@ -81,10 +81,10 @@ impl Step<'_> {
 /// # Contract
 /// Call [`receive`](Self::receive) with all bytes that were received and not yet
 /// consumed, drop the consumed ones, and repeat until [`Step::is_idle`], or until the
-/// input is empty and there is nothing [`to inflate`](Self::has_more); then read more. An
-/// incomplete header or control frame consumes nothing, so
-/// the caller carries at most 139 bytes from one read to the next. Payload is unmasked
-/// in place, exactly when it is consumed.
+/// input is empty and the receiver holds nothing more either ([`has_more`](Self::has_more));
+/// then read more. An incomplete header or control frame consumes nothing, so the caller
+/// carries at most 139 bytes from one read to the next. Payload is unmasked in place, exactly
+/// when it is consumed.
 ///
 /// After an error or a Close, everything that follows is consumed without a word
 /// (§1.4, §7.1.7): the connection only drains.

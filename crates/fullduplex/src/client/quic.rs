@@ -9,7 +9,7 @@ use fullduplex_http3::quinn::{
     ClientConfig, ConnectError, Connection, ConnectionError, Endpoint, EndpointConfig,
     TokioRuntime, TransportConfig,
 };
-use fullduplex_http3::transport_config;
+use fullduplex_http3::{Error as Http3Error, transport_config};
 use fullduplex_proto::KeepaliveConfig;
 use rustls::pki_types::CertificateDer;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -63,7 +63,7 @@ impl Client {
                     // The server was reached; on another address it would say the same.
                     Err(Failure::Quic(error)) => match quic.explain(&name, &error) {
                         Some(error) => Ok(Err(error)),
-                        None => Err(io::Error::other(error)),
+                        None => Err(Http3Error::from(error).into()),
                     },
                     Err(Failure::Setup(error)) => {
                         let why = "setting up QUIC";
