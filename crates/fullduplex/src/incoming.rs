@@ -376,6 +376,8 @@ impl<S: Transport> Incoming<S> {
     ) -> Option<Error> {
         outlet.end(cause);
         self.input = Input::default();
+        self.assembler = Assembler::with_memory(&MEMORY);
+        self.receiver.drain();
         self.give_up(outlet);
         let told = mem::replace(&mut self.told, true);
         let info = outlet.close_info()?;

@@ -209,11 +209,12 @@ impl Receiver {
         self.message.kind
     }
 
-    /// From now on consumes everything without a word: the connection was failed for a
-    /// reason that the receiver does not know.
+    /// From now on consumes everything without a word, and holds no memory for it: the
+    /// connection has ended, or was failed for a reason that the receiver does not know.
     pub fn drain(&mut self) {
         self.drains = true;
         self.frame.remaining = 0;
+        self.inflating = None;
     }
 
     /// Consumes one frame, or one piece of it, at the start of `input`.
