@@ -66,14 +66,17 @@ impl Queue {
         if !inner.up && self.while_down == WhileDown::Refuse {
             return Err(Error::new(ErrorKind::Closed, "there is no connection now"));
         }
+        let mut oldest = None;
         if inner.messages.len() >= self.capacity {
             if inner.up || self.while_down != WhileDown::DropOldest {
                 return Ok(false);
             }
-            inner.messages.pop_front();
+            oldest = inner.messages.pop_front();
         }
         inner.messages.extend(message.take());
         drop(inner);
+        // Without the lock, as its payload may have an owner that sends when it is dropped.
+        drop(oldest);
         self.filled.notify_one();
         Ok(true)
     }
@@ -104,5 +107,57 @@ impl Queue {
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.room.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::task::{Context, Waker};
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use super::*;
+
+    /// Sends when it is dropped.
+    struct Owner(Arc<Queue>);
+
+    impl AsRef<[u8]> for Owner {
+        fn as_ref(&self) -> &[u8] {
+            b"owned"
+        }
+    }
+
+    impl Drop for Owner {
+        fn drop(&mut self) {
+            let sent = pin!(self.0.push(Message::text("last words")));
+            let sent = sent.poll(&mut Context::from_waker(Waker::noop()));
+            assert!(sent.is_ready());
+        }
+    }
+
+    #[test]
+    fn drop_of_a_payload_may_use_the_queue_that_drops_it() {
+        let queue = Arc::new(Queue::new(2, WhileDown::DropOldest));
+        let (done, waits) = std::sync::mpsc::channel();
+        let owner = Owner(queue.clone());
+        // On a thread of its own, which may wait for itself.
+        let thread = std::thread::spawn({
+            let queue = queue.clone();
+            move || {
+                let mut owned = Some(Message::Binary(Bytes::from_owner(owner)));
+                queue.try_push(&mut owned).unwrap();
+                for text in ["first", "second"] {
+                    queue.try_push(&mut Some(Message::text(text))).unwrap();
+                }
+                done.send(()).unwrap();
+            }
+        });
+        waits.recv_timeout(Duration::from_secs(10)).expect("it does not wait for itself");
+        thread.join().unwrap();
+        let texts: Vec<_> = std::iter::from_fn(|| queue.try_pop()).collect();
+        assert_eq!(texts, [Message::text("second"), Message::text("last words")]);
     }
 }
