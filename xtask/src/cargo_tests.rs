@@ -18,7 +18,7 @@ use crate::{Outcome, Tally};
 pub(crate) const WORKSPACE: [&str; 4] =
     ["--workspace", "--locked", "--features", "fullduplex/tracing"];
 /// Test targets whose tests are all ignored here: `peers` runs them.
-const BY_PEERS: [&str; 1] = ["haproxy"];
+const BY_PEERS: [&str; 2] = ["haproxy", "systemd"];
 /// Test targets that measure the memory or the latency of their own process, one by one.
 const ALONE: [&str; 1] = ["attacks"];
 /// How long one target may take.

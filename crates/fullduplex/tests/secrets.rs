@@ -120,7 +120,7 @@ fn nothing_secret_is_logged() {
         "refused",
         "status=403",
         "status=401",
-        "the handler panicked",
+        "the handler, or what is called before it, panicked",
         "authenticate panicked",
         "the service panicked",
         "no request",
