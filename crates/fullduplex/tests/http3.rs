@@ -246,7 +246,10 @@ async fn heads_have_their_limits() {
         drop(incoming.stream.send_response(&response).await);
         let _ = incoming.stream.read_u8().await;
     });
-    let error = server.client().connect(&server.url("/")).await.unwrap_err();
+    let limits =
+        fullduplex::HandshakeLimits { max_fields: 100, ..fullduplex::HandshakeLimits::default() };
+    let client = server.builder().handshake_limits(limits).build().unwrap();
+    let error = client.connect(&server.url("/")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Limit);
     assert!(error.to_string().contains("max_fields (100)"), "{error}");
 }

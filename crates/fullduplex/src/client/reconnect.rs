@@ -120,7 +120,9 @@ impl Disconnect {
 /// What is changed in a request before it is sent.
 #[derive(Clone, Default)]
 pub struct Change {
-    /// Another URL.
+    /// Another URL. As it is the application's own choice, all of the client's header fields,
+    /// its subprotocols and its certificate go there. Each attempt begins with this one, or with
+    /// the client's, wherever a redirection led before.
     pub url: Option<String>,
     /// Header fields in place of the client's of the same name.
     pub headers: HeaderMap,
