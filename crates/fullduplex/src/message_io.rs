@@ -104,10 +104,6 @@ impl<'a, S: Transport> MessageWriter<'a, S> {
         Self { send, kind, compression, utf8, finished: false }
     }
 
-    fn send_piece(&mut self, piece: &[u8], last: bool) -> Result<(), Error> {
-        self.send.outlet.send_fragment(self.kind, piece, last, self.compression)
-    }
-
     fn check_text(&mut self, piece: &[u8], last: bool) -> io::Result<()> {
         if self.kind == Kind::Text
             && (self.utf8.push(piece).is_err() || (last && !self.utf8.is_complete()))
@@ -128,28 +124,27 @@ impl<S: Transport> AsyncWrite for MessageWriter<'_, S> {
         if self.finished {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        ready!(self.send.outlet.poll_ready(cx))?;
+        let room = ready!(self.send.outlet.poll_piece(cx))?;
         let piece = &buf[..buf.len().min(FRAGMENT)];
         self.check_text(piece, false)?;
         if !piece.is_empty() {
-            self.send_piece(piece, false)?;
+            room.send(self.kind, piece, false, self.compression)?;
         }
         Poll::Ready(Ok(piece.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.finished {
-            ready!(self.send.outlet.poll_ready(cx))?;
-            self.send.outlet.flush_fragment()?;
+            ready!(self.send.outlet.poll_piece(cx))?.flush()?;
         }
-        self.send.outlet.poll_flush(cx).map_err(Into::into)
+        self.send.outlet.poll_flush(cx, None).map_err(Into::into)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.finished {
-            ready!(self.send.outlet.poll_ready(cx))?;
+            let room = ready!(self.send.outlet.poll_piece(cx))?;
             self.check_text(&[], true)?;
-            self.send_piece(&[], true)?;
+            room.send(self.kind, &[], true, self.compression)?;
             self.finished = true;
         }
         self.poll_flush(cx)

@@ -51,6 +51,11 @@ impl<T> Registry<T> {
         narrow(index * CHUNK + key)
     }
 
+    pub(crate) fn get_mut(&mut self, key: u32) -> Option<&mut T> {
+        let (index, key) = split(key);
+        self.chunks.get_mut(index)?.get_mut(key)
+    }
+
     /// Removes the value of a key, if there is one.
     pub(crate) fn remove(&mut self, key: u32) -> Option<T> {
         let (index, key) = split(key);
@@ -71,6 +76,10 @@ impl<T> Registry<T> {
 
     pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
         self.chunks.iter().flat_map(|chunk| chunk.iter().map(|(_, value)| value))
+    }
+
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.chunks.iter_mut().flat_map(|chunk| chunk.iter_mut().map(|(_, value)| value))
     }
 }
 

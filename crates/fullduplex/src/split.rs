@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::group::Deliver;
 use crate::halves::{self, Transport};
 use crate::incoming::{self, Agreed, Incoming};
-use crate::outlet::{Leave, Outlet, Parcel};
+use crate::outlet::{Leave, Outlet, Parcel, Wait, WaiterKey};
 use crate::traffic::Traffic;
 
 /// A message that [`try_send`](SendHalf::try_send) could not take, and why.
@@ -116,7 +116,15 @@ impl<S: Transport> SendHalf<S> {
 
     #[inline]
     pub(crate) fn send_as(&self, parcel: Parcel, leave: Leave) -> Sending<'_, S> {
-        Sending { outlet: &self.outlet, parcel: Some(parcel), leave }
+        Sending { outlet: &self.outlet, parcel: Some(parcel), leave, key: WaiterKey::NONE }
+    }
+
+    async fn wait<T>(
+        &self,
+        mut poll: impl FnMut(&Arc<Outlet<S>>, &mut Context<'_>, &mut WaiterKey) -> Poll<T>,
+    ) -> T {
+        let mut wait = Wait::new(&self.outlet);
+        poll_fn(|cx| poll(wait.outlet, cx, &mut wait.key)).await
     }
 
     /// Queues a message if there is room, or hands it back.
@@ -161,7 +169,7 @@ impl<S: Transport> SendHalf<S> {
     /// # Cancel safety
     /// Dropped before it is ready, no Ping is sent.
     pub async fn ping(&self, payload: &[u8]) -> Result<(), Error> {
-        poll_fn(|cx| self.outlet.poll_control(cx, true, payload)).await
+        self.wait(|outlet, cx, key| outlet.poll_control(cx, key, true, payload)).await
     }
 
     /// Sends a Pong that nobody asked for (RFC 6455 §5.5.3). Pings are answered without it.
@@ -169,7 +177,7 @@ impl<S: Transport> SendHalf<S> {
     /// # Cancel safety
     /// Dropped before it is ready, no Pong is sent.
     pub async fn pong(&self, payload: &[u8]) -> Result<(), Error> {
-        poll_fn(|cx| self.outlet.poll_control(cx, false, payload)).await
+        self.wait(|outlet, cx, key| outlet.poll_control(cx, key, false, payload)).await
     }
 
     /// Waits until all that was queued has been handed to the transport.
@@ -177,7 +185,7 @@ impl<S: Transport> SendHalf<S> {
     /// # Cancel safety
     /// Nothing is lost: what is queued leaves all the same.
     pub async fn flush(&self) -> Result<(), Error> {
-        poll_fn(|cx| self.outlet.poll_flush(cx)).await
+        self.wait(|outlet, cx, key| outlet.poll_flush(cx, Some(key))).await
     }
 
     /// Begins the closing handshake (RFC 6455 §7.1.2): queues a Close behind what waits.
@@ -203,7 +211,7 @@ impl<S: Transport> SendHalf<S> {
 
     /// Waits until the connection is closed, by whomever.
     pub async fn closed(&self) {
-        poll_fn(|cx| self.outlet.poll_closed(cx)).await;
+        self.wait(Outlet::poll_closed).await;
     }
 
     /// How the connection ended, or how far its closing is; `None` while it is open.
@@ -244,6 +252,7 @@ pub struct Sending<'a, S: Transport> {
     outlet: &'a Arc<Outlet<S>>,
     parcel: Option<Parcel>,
     leave: Leave,
+    key: WaiterKey,
 }
 
 impl<S: Transport> Future for Sending<'_, S> {
@@ -252,7 +261,14 @@ impl<S: Transport> Future for Sending<'_, S> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        this.outlet.poll_send(cx, &mut this.parcel, this.leave)
+        this.outlet.poll_send(cx, &mut this.key, &mut this.parcel, this.leave)
+    }
+}
+
+impl<S: Transport> Drop for Sending<'_, S> {
+    #[inline]
+    fn drop(&mut self) {
+        self.outlet.forget(&mut self.key);
     }
 }
 
@@ -380,7 +396,9 @@ impl<S: Transport> Stream for ReceiveHalf<S> {
 }
 
 /// `start_send` queues; what is queued leaves at `poll_flush`, and at the latest when the
-/// tasks that can run now have run.
+/// tasks that can run now have run. After `poll_ready` it does not fail for want of room, whatever
+/// other halves and groups have sent meanwhile: so each half may add one message to those that
+/// fill `high_water`.
 impl<S: Transport> Sink<Message> for SendHalf<S> {
     type Error = Error;
 
@@ -389,12 +407,11 @@ impl<S: Transport> Sink<Message> for SendHalf<S> {
     }
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        let mut parcel = Some(Parcel::Message(message, Compression::Auto));
-        self.outlet.send(&mut parcel, Leave::Gathered).map_err(Into::into)
+        self.outlet.send_promised(message)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.outlet.poll_flush(cx)
+        self.outlet.poll_flush(cx, None)
     }
 
     /// Closes with code 1000 and waits until all has left.
@@ -402,7 +419,7 @@ impl<S: Transport> Sink<Message> for SendHalf<S> {
         if self.state() == State::Open {
             self.start_close(CloseCode::NORMAL, "")?;
         }
-        match self.outlet.poll_flush(cx) {
+        match self.outlet.poll_flush(cx, None) {
             // Closed already: there is nothing to do.
             Poll::Ready(Err(error)) if error.kind() == crate::ErrorKind::Closed => {
                 Poll::Ready(Ok(()))

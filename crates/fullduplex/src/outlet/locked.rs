@@ -178,11 +178,27 @@ impl<S> Inner<S> {
     /// Has those woken who wait for room, for an empty queue, or for the end.
     #[inline]
     pub(super) fn wake_waiters(&mut self) {
-        if let Some(mut waiters) = self.waiters.take() {
-            match &mut self.woken {
-                Some(woken) => woken.append(&mut waiters),
-                None => self.woken = Some(waiters),
-            }
+        if self.waiters.is_some() {
+            self.wake_all();
+        }
+    }
+
+    #[cold]
+    fn wake_all(&mut self) {
+        let Some(waiters) = &mut self.waiters else { return };
+        let wakers = waiters.take_wakers();
+        if waiters.is_empty() {
+            self.waiters = None;
+        }
+        self.wake_later(wakers);
+    }
+
+    /// Has wakers woken when the lock is released.
+    pub(super) fn wake_later(&mut self, mut wakers: Vec<Waker>) {
+        match &mut self.woken {
+            _ if wakers.is_empty() => {}
+            Some(woken) => woken.append(&mut wakers),
+            None => self.woken = Some(Box::new(wakers)),
         }
     }
 

@@ -12,6 +12,7 @@
 mod locked;
 mod publishing;
 mod sending;
+mod waiting;
 mod writing;
 
 use std::io;
@@ -37,6 +38,8 @@ use crate::traffic::Counters;
 
 use locked::{Locked, Owed};
 pub(crate) use sending::{Leave, Parcel};
+use waiting::Waiters;
+pub(crate) use waiting::{Wait, WaiterKey};
 use writing::WriteWaker;
 
 pub(crate) struct Outlet<S> {
@@ -73,11 +76,13 @@ pub(crate) struct Inner<S> {
     /// The application dropped the receiving half, and a task of ours reads in its place.
     pub(crate) lingers: bool,
     /// Tasks that wait for room, for an empty queue, or for the end.
+    waiters: Option<Box<Waiters>>,
+    /// The wakers of those that are to be woken when the lock is released.
     #[allow(clippy::box_collection, reason = "for most it is never needed")]
-    waiters: Option<Box<Vec<Waker>>>,
-    /// Those of them that are to be woken when the lock is released.
-    #[allow(clippy::box_collection, reason = "as above")]
     woken: Option<Box<Vec<Waker>>>,
+    /// How many sinks were told that there is room, and have not used it yet: no more than
+    /// there are sending halves. Small; at its largest it says only that there are many.
+    promised: u16,
     /// The task that reads, while it waits.
     reader: Option<Waker>,
     /// What is to be done when the lock is released.
@@ -113,6 +118,7 @@ impl<S: Transport> Outlet<S> {
             lingers: false,
             waiters: None,
             woken: None,
+            promised: 0,
             reader: None,
             owed: Owed::default(),
             released: false,
@@ -246,7 +252,11 @@ impl<S: Transport> Outlet<S> {
     }
 
     /// Waits until all that was queued has left.
-    pub(crate) fn poll_flush(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    pub(crate) fn poll_flush(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+        key: Option<&mut WaiterKey>,
+    ) -> Poll<Result<(), Error>> {
         let mut inner = self.lock();
         self.write(&mut inner);
         if inner.is_flushed() {
@@ -255,17 +265,21 @@ impl<S: Transport> Outlet<S> {
         if inner.broken.is_some() || inner.session.state() == State::Closed {
             return Poll::Ready(Err(inner.refused(SendError::Closing)));
         }
-        inner.wait(cx);
+        self.wait(&mut inner, cx, key);
         Poll::Pending
     }
 
     /// Waits until the connection is closed.
-    pub(crate) fn poll_closed(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_closed(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+        key: &mut WaiterKey,
+    ) -> Poll<()> {
         let mut inner = self.lock();
         if inner.session.state() == State::Closed {
             return Poll::Ready(());
         }
-        inner.wait(cx);
+        self.wait(&mut inner, cx, Some(key));
         Poll::Pending
     }
 

@@ -1,11 +1,13 @@
 //! How an outlet takes what its WebSocket sends: messages, pieces of them, pings and pongs.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use fullduplex_proto::{Compression, Kind, Message, PreparedMessage, SendError};
 
-use super::{Inner, Outlet};
+use super::locked::Locked;
+use super::{Inner, Outlet, WaiterKey};
 use crate::error::Error;
 use crate::guard::Held;
 use crate::halves::Transport;
@@ -91,7 +93,7 @@ impl<S: Transport> Outlet<S> {
         inner.lend();
         let (kind, len) = (message.kind(), message.len());
         if !inner.session.send_copy(message)? {
-            inner.send_whole(parcel)?;
+            inner.send_whole(parcel, false)?;
         }
         self.note_sent(kind, true, len);
         self.leave(inner, leave);
@@ -119,6 +121,7 @@ impl<S: Transport> Outlet<S> {
     pub(crate) fn poll_send(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
+        key: &mut WaiterKey,
         parcel: &mut Option<Parcel>,
         leave: Leave,
     ) -> Poll<Result<(), Error>> {
@@ -130,7 +133,7 @@ impl<S: Transport> Outlet<S> {
         loop {
             match self.send_locked(&mut inner, parcel, leave) {
                 Ok(()) => break,
-                Err(SendError::Full) => ready!(self.poll_room(&mut inner, cx))?,
+                Err(SendError::Full) => ready!(self.poll_room(&mut inner, cx, Some(key)))?,
                 Err(error) => return Poll::Ready(Err(inner.refused(error))),
             }
         }
@@ -144,62 +147,86 @@ impl<S: Transport> Outlet<S> {
         self: &Arc<Self>,
         inner: &mut Inner<S>,
         cx: &mut Context<'_>,
+        key: Option<&mut WaiterKey>,
     ) -> Poll<Result<(), Error>> {
         self.write(inner);
         match inner.check_ready() {
             Ok(()) => Poll::Ready(Ok(())),
             Err(SendError::Full) => {
-                inner.wait(cx);
+                self.wait(inner, cx, key);
                 Poll::Pending
             }
             Err(error) => Poll::Ready(Err(inner.refused(error))),
         }
     }
 
-    /// Waits until a message would be taken.
+    /// Waits for room for a message of a sink, which [`send_promised`](Self::send_promised)
+    /// then takes whatever comes between.
     pub(crate) fn poll_ready(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let mut inner = self.lock();
-        match inner.check_ready() {
-            Err(SendError::Full) => self.poll_room(&mut inner, cx),
-            Err(error) => Poll::Ready(Err(inner.refused(error))),
-            Ok(()) => Poll::Ready(Ok(())),
-        }
+        let mut room = ready!(self.poll_piece(cx))?;
+        let halves = u16::try_from(self.senders.load(Ordering::Relaxed)).unwrap_or(u16::MAX);
+        room.inner.promised = room.inner.promised.saturating_add(1).min(halves);
+        Poll::Ready(Ok(()))
     }
 
-    /// Queues a piece of a message that is made bit by bit.
-    pub(crate) fn send_fragment(
-        self: &Arc<Self>,
-        kind: Kind,
-        piece: &[u8],
-        last: bool,
-        compression: Compression,
-    ) -> Result<(), Error> {
-        let mut inner = self.lock();
-        inner.lend();
-        let sent = self
-            .check_runtime(&mut inner)
-            .and_then(|()| inner.check_ready())
-            .and_then(|()| inner.session.send_fragment(kind, piece, last, compression));
-        if let Err(error) = sent {
-            return Err(inner.refused(error));
+    /// Queues a message of a sink. Where room was promised to it, that may be one message above
+    /// `high_water`, and before published messages that wait.
+    pub(crate) fn send_promised(self: &Arc<Self>, message: Message) -> Result<(), Error> {
+        let mut parcel = Some(Parcel::Message(message, Compression::Auto));
+        turn::charge(1);
+        if self.compresses {
+            self.before_compressing(parcel.as_ref());
         }
-        self.note_sent(kind, last, piece.len());
-        self.leave(&mut inner, if last { Leave::Now } else { Leave::Gathered });
+        let mut inner = self.lock();
+        let promised = inner.promised > 0;
+        if inner.promised < u16::MAX {
+            inner.promised = inner.promised.saturating_sub(1);
+        }
+        let mut sent = self.send_locked(&mut inner, &mut parcel, Leave::Gathered);
+        if promised && sent == Err(SendError::Full) {
+            sent = self.send_beyond(&mut inner, &mut parcel);
+        }
+        drop(inner);
+        drop(parcel);
+        sent.map_err(Into::into)
+    }
+
+    /// Queues a message though there is no room, or leaves it where it is.
+    fn send_beyond(
+        self: &Arc<Self>,
+        inner: &mut Inner<S>,
+        parcel: &mut Option<Parcel>,
+    ) -> Result<(), SendError> {
+        let Some(Parcel::Message(message, _)) = parcel else { return Ok(()) };
+        let (kind, len) = (message.kind(), message.len());
+        inner.lend();
+        inner.send_whole(parcel, true)?;
+        self.note_sent(kind, true, len);
+        self.leave(inner, Leave::Gathered);
         Ok(())
     }
 
-    /// Queues what a compressor holds back of a message that is made bit by bit.
-    pub(crate) fn flush_fragment(self: &Arc<Self>) -> Result<(), Error> {
+    /// Waits for room for a piece of a message that is made bit by bit. Nothing else can take
+    /// the room while the result is held.
+    pub(crate) fn poll_piece(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Room<'_, S>, Error>> {
+        ready!(turn::poll_message(cx));
         let mut inner = self.lock();
-        inner.lend();
-        let sent = inner.check_ready().and_then(|()| inner.session.flush_fragment());
-        sent.map_err(|error| inner.refused(error))
+        match self.check_runtime(&mut inner).and_then(|()| inner.check_ready()) {
+            Err(SendError::Full) => ready!(self.poll_room(&mut inner, cx, None))?,
+            Err(error) => return Poll::Ready(Err(inner.refused(error))),
+            Ok(()) => {}
+        }
+        Poll::Ready(Ok(Room { outlet: self, inner }))
     }
 
     /// Waits for the slot of a Ping or Pong, then queues it.
     pub(crate) fn poll_control(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
+        key: &mut WaiterKey,
         ping: bool,
         payload: &[u8],
     ) -> Poll<Result<(), Error>> {
@@ -215,7 +242,7 @@ impl<S: Transport> Outlet<S> {
                 Poll::Ready(Ok(()))
             }
             Err(SendError::Full) => {
-                inner.wait(cx);
+                self.wait(&mut inner, cx, Some(key));
                 self.write(&mut inner);
                 Poll::Pending
             }
@@ -224,15 +251,57 @@ impl<S: Transport> Outlet<S> {
     }
 }
 
+/// Room for a piece of a message, with the lock held under which it was found.
+pub(crate) struct Room<'a, S: Transport> {
+    outlet: &'a Arc<Outlet<S>>,
+    inner: Locked<'a, S>,
+}
+
+impl<S: Transport> Room<'_, S> {
+    /// Queues a piece.
+    pub(crate) fn send(
+        mut self,
+        kind: Kind,
+        piece: &[u8],
+        last: bool,
+        compression: Compression,
+    ) -> Result<(), Error> {
+        let (outlet, inner) = (self.outlet, &mut *self.inner);
+        if outlet.compresses && compression != Compression::Off {
+            turn::charge(turn::COMPRESSION + piece.len() / turn::COMPRESSED);
+        }
+        inner.lend();
+        if let Err(error) = inner.session.send_fragment(kind, piece, last, compression) {
+            return Err(inner.refused(error));
+        }
+        outlet.note_sent(kind, last, piece.len());
+        outlet.leave(inner, if last { Leave::Now } else { Leave::Gathered });
+        Ok(())
+    }
+
+    /// Queues what a compressor holds back of the message.
+    pub(crate) fn flush(mut self) -> Result<(), Error> {
+        let inner = &mut *self.inner;
+        inner.lend();
+        let sent = inner.session.flush_fragment();
+        sent.map_err(|error| inner.refused(error))
+    }
+}
+
 impl<S: Transport> Inner<S> {
-    /// Queues a message that is long or may be compressed, or leaves it where it is.
-    fn send_whole(&mut self, parcel: &mut Option<Parcel>) -> Result<(), SendError> {
+    /// Queues a message that is long or may be compressed, or leaves it where it is. If room was
+    /// promised for it, it need not be there.
+    fn send_whole(&mut self, parcel: &mut Option<Parcel>, promised: bool) -> Result<(), SendError> {
         let Some(Parcel::Message(message, compression)) = parcel.take() else { return Ok(()) };
         if !message.is_unique() {
             // It may be dropped when it is compressed or copied, and have an owner.
             self.drop_later(Held::Payload(message.clone().into_bytes()));
         }
-        let sent = self.session.send_message(message, compression);
+        let sent = if promised {
+            self.session.send_promised(message, compression)
+        } else {
+            self.session.send_message(message, compression)
+        };
         sent.map_err(|(error, back)| {
             *parcel = Some(Parcel::Message(back, compression));
             error

@@ -252,13 +252,6 @@ impl<S: Transport> Inner<S> {
         Poll::Ready(Ok(()))
     }
 
-    pub(super) fn wait(&mut self, cx: &mut Context<'_>) {
-        let waiters = self.waiters.get_or_insert_default();
-        if !waiters.iter().any(|w| w.will_wake(cx.waker())) {
-            waiters.push(cx.waker().clone());
-        }
-    }
-
     /// Why nothing is sent: the unclean end, if there was one, says more than "closing".
     pub(super) fn refused(&self, error: SendError) -> Error {
         if error != SendError::Closing {

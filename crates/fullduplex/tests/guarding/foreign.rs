@@ -216,7 +216,8 @@ fn panic_in_a_waker_costs_the_connection_and_not_the_driver() {
             let waker = Asking::new(&send);
             waker.panics.store(true, Ordering::SeqCst);
             send.send("more than the pipe holds").await.unwrap();
-            assert!(poll(pin!(send.flush()), &waker).is_pending());
+            let mut flushing = pin!(send.flush());
+            assert!(poll(flushing.as_mut(), &waker).is_pending());
             // It is woken in the driver's turn.
             let _ = in_time("a message", far.next()).await;
             until("it is closed", || send.state() == State::Closed).await;
