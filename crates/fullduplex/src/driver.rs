@@ -7,6 +7,7 @@
 //! memory of its connection, so those of connections that are gone are taken out when they are
 //! half of all: whoever has many that are short would else keep those of the last 20 s.
 
+use std::cell::RefCell;
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, VecDeque};
 use std::future::Future;
@@ -78,6 +79,12 @@ struct Timer {
 
 static DRIVERS: Mutex<Vec<(Id, Arc<Driver>)>> = Mutex::new(Vec::new());
 
+thread_local! {
+    /// The driver that this thread used last, so that new connections of many runtimes do not
+    /// wait for each other.
+    static LAST: RefCell<Weak<Driver>> = const { RefCell::new(Weak::new()) };
+}
+
 impl Driver {
     /// The driver of the runtime that this is called on.
     ///
@@ -85,6 +92,18 @@ impl Driver {
     /// Outside a tokio runtime, as all of tokio's I/O does.
     pub(crate) fn current() -> Arc<Self> {
         let handle = Handle::current();
+        let last = LAST.with_borrow(Weak::upgrade);
+        if let Some(driver) = last.filter(|last| last.handle.id() == handle.id() && !last.is_gone())
+        {
+            return driver;
+        }
+        let driver = Self::of(&handle);
+        drop(LAST.replace(Arc::downgrade(&driver)));
+        driver
+    }
+
+    /// The driver of a runtime, which is started if there is none yet.
+    fn of(handle: &Handle) -> Arc<Self> {
         // Declared before the lock is taken, so dropped after it is released.
         let _gone: Vec<_>;
         let mut drivers = lock(&DRIVERS);
@@ -379,6 +398,43 @@ mod tests {
         };
         assert_eq!(alive(&driver.lock().timers), live.len());
         assert!(driver.lock().timers.capacity() < 2000);
+    }
+
+    #[test]
+    fn driver_of_a_thread_is_that_of_its_runtime() {
+        let runtime =
+            || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let current = |runtime: &tokio::runtime::Runtime| {
+            let _entered = runtime.enter();
+            Driver::current()
+        };
+        let (one, two) = (runtime(), runtime());
+        let (of_one, of_two) = (current(&one), current(&two));
+        assert!(!Arc::ptr_eq(&of_one, &of_two));
+        for _ in 0..2 {
+            assert!(Arc::ptr_eq(&of_one, &current(&one)));
+            assert!(Arc::ptr_eq(&of_two, &current(&two)));
+        }
+    }
+
+    #[test]
+    fn driver_is_found_without_the_list_of_all() {
+        let (begin, begins) = std::sync::mpsc::channel();
+        let (found, finds) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.unwrap();
+            let _entered = runtime.enter();
+            let first = Driver::current();
+            found.send(true).unwrap();
+            begins.recv().unwrap();
+            found.send(Arc::ptr_eq(&first, &Driver::current())).unwrap();
+        });
+        let wait = || finds.recv_timeout(Duration::from_secs(30)).expect("it waits for the list");
+        assert!(wait());
+        let _all = lock(&DRIVERS);
+        begin.send(()).unwrap();
+        assert!(wait());
     }
 
     #[tokio::test(start_paused = true)]
