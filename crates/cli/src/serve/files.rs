@@ -27,6 +27,8 @@ use tower_service::Service;
 
 use super::range::{self, Wanted};
 
+type Content = UnsyncBoxBody<Bytes, io::Error>;
+
 /// A folder whose files are served.
 #[derive(Clone)]
 pub(super) struct Files(ServeDir<DefaultServeDirFallback, Inside>);
@@ -41,10 +43,7 @@ impl Files {
     }
 
     /// The answer, or none if there is no such file.
-    pub(super) async fn answer(
-        &mut self,
-        request: Request<Body>,
-    ) -> Option<Response<UnsyncBoxBody<Bytes, io::Error>>> {
+    pub(super) async fn answer(&mut self, request: Request<Body>) -> Option<Response<Content>> {
         let mut request = request.map(drop);
         *request.uri_mut() = plain(request.uri())?;
         let mut answer = self.part_or_whole(request.clone()).await;
@@ -59,7 +58,8 @@ impl Files {
             return None;
         }
         add_charset(answer.headers_mut());
-        Some(answer.map(BodyExt::boxed_unsync))
+        let length = length(answer.headers()).unwrap_or(u64::MAX);
+        Some(answer.map(|content| cut(content.boxed_unsync(), length)))
     }
 
     /// What tower-http answers to a request whose `Range` is one that it understands.
@@ -70,8 +70,7 @@ impl Files {
         };
         let file = self.head(request.clone()).await;
         let size =
-            file.headers().get(CONTENT_LENGTH).and_then(|size| size.to_str().ok()?.parse().ok());
-        let size = size.filter(|_| range::still_is(request.headers(), file.headers()));
+            length(file.headers()).filter(|_| range::still_is(request.headers(), file.headers()));
         let part = match size.map_or(Wanted::Whole, |size| range::wanted(range, size)) {
             Wanted::Whole => None,
             Wanted::Part(first, last) => Some(format!("bytes={first}-{last}")),
@@ -102,6 +101,24 @@ impl Files {
         let Ok(answer) = self.0.call(request.map(|()| Empty::<Bytes>::new())).await;
         answer
     }
+}
+
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Content that is no longer than this: a file may grow while it is sent, such as a log, but not
+/// the answer beyond its `Content-Length` (RFC 9113 §8.1.1).
+fn cut(content: Content, length: u64) -> Content {
+    let mut left = length;
+    let content = content.map_frame(move |frame| {
+        frame.map_data(|mut data| {
+            data.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+            left -= data.len() as u64;
+            data
+        })
+    });
+    content.boxed_unsync()
 }
 
 /// Says of texts that they are UTF-8, which else are read as windows-1252, as no other type may
@@ -199,6 +216,18 @@ impl Backend for Inside {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn file_that_grows_is_sent_no_longer_than_was_announced() {
+        use http_body_util::Full;
+
+        for (length, sent) in [(0, ""), (4, "0123"), (10, "0123456789"), (u64::MAX, "0123456789")] {
+            let content = Full::new(Bytes::from_static(b"0123456789"));
+            let content = content.map_err(|never| match never {}).boxed_unsync();
+            let cut = cut(content, length).collect().await.unwrap().to_bytes();
+            assert_eq!(cut, sent, "{length}");
+        }
+    }
 
     #[test]
     fn what_is_hidden_or_odd_is_not_named() {
