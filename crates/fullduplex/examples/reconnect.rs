@@ -16,6 +16,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             Event::Connected { attempts, .. } => println!("connected, attempt {attempts}"),
             Event::Message(message) => println!("received: {message:?}"),
             Event::Disconnected { why, retry_in } => println!("{why:?}; again in {retry_in:?}"),
+            _ => {}
         }
     }
     Ok(())

@@ -163,11 +163,17 @@ fn protected_fields_of_the_request_name_what_to_use() {
     for (name, says) in [
         ("Sec-WebSocket-Protocol", "ClientBuilder::subprotocol"),
         ("Sec-WebSocket-Extensions", "ClientBuilder::deflate"),
-        ("Connection", "connection"),
+        ("Connection", "the header Connection"),
     ] {
         let error = Client::builder().header(name, "x").build().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Misuse);
         assert!(error.to_string().contains(says), "{error}");
+    }
+    for name in [http::header::HOST, http::header::CONTENT_LENGTH] {
+        let value = http::HeaderValue::from_static("5");
+        let error = Client::builder().proxy_header(name.clone(), value).build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Misuse);
+        assert!(error.to_string().contains(name.as_str()), "{error}");
     }
 }
 

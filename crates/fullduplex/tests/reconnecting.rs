@@ -130,6 +130,7 @@ async fn a_server_that_is_killed_fifty_times_loses_nothing_acknowledged() {
                     failures += 1;
                     waited += retry_in.unwrap_or_else(|| panic!("it gave up: {why:?}"));
                 }
+                other => panic!("{other:?}"),
             },
             () = tokio::time::sleep(Duration::from_micros(200)),
                 if !over && open.len() < 40 =>

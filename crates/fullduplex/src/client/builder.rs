@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fullduplex_proto::handshake::is_token;
 use fullduplex_proto::{Config, DeflateConfig, Role};
-use http::header::{AUTHORIZATION, ORIGIN};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue};
 
 use super::redirect::CREDENTIALS;
@@ -191,9 +191,15 @@ impl ClientBuilder {
         self
     }
 
-    /// Adds a header field to the request for a tunnel that a proxy gets.
+    /// Adds a header field to the request for a tunnel that a proxy gets. `Host` and those that
+    /// announce content can't be set.
     #[must_use]
     pub fn proxy_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        // RFC 9112 §3.2: one Host. RFC 9110 §9.3.6: a CONNECT has no content.
+        if matches!(name, HOST | CONTENT_LENGTH | TRANSFER_ENCODING) {
+            self.misuse(format!("the header {name} of a request for a tunnel can't be set"));
+            return self;
+        }
         self.client.proxy_headers.append(name, value);
         self
     }

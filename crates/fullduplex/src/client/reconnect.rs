@@ -75,6 +75,7 @@ pub enum WhileDown {
 
 /// What happened to a [`Reconnecting`] client.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Event {
     /// A connection stands, and the hook has run.
     Connected {
@@ -97,6 +98,7 @@ pub enum Event {
 
 /// Why there is no connection.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Disconnect {
     /// It was closed, cleanly or not.
     Closed(CloseInfo),
