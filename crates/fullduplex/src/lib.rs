@@ -58,6 +58,8 @@ mod tls;
 #[cfg(feature = "tls")]
 mod tls_stream;
 mod traffic;
+#[cfg(feature = "http2")]
+mod tunnel_heads;
 mod turn;
 mod uri;
 mod websocket;

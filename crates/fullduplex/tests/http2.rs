@@ -385,3 +385,86 @@ async fn a_dropped_connect_resets_its_stream() {
     connecting.abort();
     assert_eq!(wait.recv().await.unwrap(), "CANCEL");
 }
+
+/// RFC 9110 §9.3.6: a client ignores it in a 2xx to CONNECT, and what asks for a tunnel has no
+/// content.
+#[tokio::test]
+async fn tunnels_have_no_content_length() {
+    for length in ["0", "5"] {
+        let (url, _) = serving(true, move |(mut request, mut respond)| async move {
+            let response = Response::builder().header("content-length", length).body(()).unwrap();
+            let mut send = respond.send_response(response, false).unwrap();
+            while let Some(Ok(data)) = request.body_mut().data().await {
+                let mut answer = data.to_vec();
+                // Unmasked.
+                let mask: Vec<u8> = answer.drain(2..6).collect();
+                answer[1] &= 0x7f;
+                answer[2..]
+                    .iter_mut()
+                    .zip(mask.iter().cycle())
+                    .for_each(|(byte, mask)| *byte ^= mask);
+                send.send_data(answer.into(), false).unwrap();
+            }
+        })
+        .await;
+        let client = client();
+        for text in ["one", "another"] {
+            let (mut websocket, response) = client.connect(&url).await.unwrap();
+            assert!(!response.headers().contains_key("content-length"));
+            say(&mut websocket, text).await;
+        }
+    }
+
+    let config = fullduplex::server::ServerConfig { http2: true, ..Default::default() };
+    let server = fullduplex::server::Server::bind("127.0.0.1:0").await.unwrap().config(config);
+    let address = server.local_addr().unwrap();
+    tokio::spawn(server.serve(common::echo));
+    let mut send = common::http2::connect(TcpStream::connect(address).await.unwrap()).await;
+    while !send.is_extended_connect_protocol_enabled() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    for _ in 0..2 {
+        let request = Request::connect("http://a.example/")
+            .extension(h2::ext::Protocol::from_static("websocket"))
+            .header("sec-websocket-version", "13")
+            .header("content-length", "0");
+        let (response, mut stream) = send.send_request(request.body(()).unwrap(), false).unwrap();
+        // Masked with zeros.
+        stream.send_data(Bytes::from_static(b"\x81\x82\0\0\0\0hi"), false).unwrap();
+        let mut response = response.await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.body_mut().data().await.unwrap().unwrap(), b"\x81\x02hi"[..]);
+    }
+}
+
+/// RFC 9113 §8.6: there is none on HTTP/2, and nothing follows it.
+#[tokio::test]
+async fn switching_protocols_is_no_answer() {
+    let (url, _) = serving(true, |(_, mut respond)| async move {
+        let response = Response::builder().status(101).body(()).unwrap();
+        respond.send_informational(response).unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let connecting = tokio::time::timeout(Duration::from_secs(5), async {
+        client().connect(&url).await.unwrap_err()
+    });
+    let error = connecting.await.unwrap();
+    assert_eq!(error.kind(), ErrorKind::Handshake, "{error}");
+    assert!(error.to_string().contains("101"), "{error}");
+}
+
+/// What was waited for is told.
+#[tokio::test(start_paused = true)]
+async fn settings_that_do_not_come_are_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        std::future::pending::<()>().await;
+        drop(stream);
+    });
+    let error = client().connect(&url).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert!(error.to_string().contains("SETTINGS"), "{error}");
+}

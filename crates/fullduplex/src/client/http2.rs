@@ -1,5 +1,6 @@
 //! WebSockets on the streams of an HTTP/2 connection (RFC 8441).
 
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
@@ -7,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use fullduplex_proto::handshake::client::Opening;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::ext::Protocol;
-use h2::{Ping, Reason, SendStream};
+use h2::{Ping, Reason, RecvStream, SendStream};
 use http::{HeaderMap, Response};
 use tokio::task::AbortHandle;
 
@@ -19,6 +20,7 @@ use crate::error::{Error, ErrorKind};
 use crate::http1::Map;
 use crate::http2_stream::Http2Stream;
 use crate::net_stream::NetStream;
+use crate::tunnel_heads::{HEADER_TABLE_SIZE, TunnelHeads};
 use crate::uri::Target;
 use crate::websocket::WebSocket;
 
@@ -171,8 +173,9 @@ impl Client {
             .max_header_list_size(u32::try_from(self.limits.max_head_bytes).unwrap_or(u32::MAX))
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
+            .header_table_size(HEADER_TABLE_SIZE)
             .enable_push(false);
-        let handshake = builder.handshake(reached.stream).await;
+        let handshake = builder.handshake(TunnelHeads::of_server(reached.stream)).await;
         let begins = |error| {
             let error = failed_to_begin(target.secure, error);
             #[cfg(feature = "tls")]
@@ -183,6 +186,7 @@ impl Client {
         // The server's SETTINGS come before anything else it sends (RFC 9113 §3.4), so they
         // have come when it answers.
         if let Some(mut pings) = connection.ping_pong() {
+            let pinged = pings.ping(Ping::opaque());
             tokio::select! {
                 // First, as it knows why there will be no pong.
                 biased;
@@ -190,7 +194,7 @@ impl Client {
                     let unexplained = || Error::new(ErrorKind::Io, "beginning HTTP/2: it ended");
                     return Err(ended.err().map_or_else(unexplained, begins).into());
                 }
-                pong = doing("waiting for the server to begin HTTP/2", pings.ping(Ping::opaque())) => {
+                pong = doing("waiting for the server to begin HTTP/2 with SETTINGS", pinged) => {
                     pong.map(drop).map_err(begins)?;
                 }
             }
@@ -215,8 +219,8 @@ impl Client {
         (send, streams): (SendStream<Bytes>, Arc<()>),
     ) -> Result<Outcome, Error> {
         let after = self.limits.handshake_timeout;
-        let response = doing(AWAITING_ANSWER, response);
-        let response = match within("handshake_timeout", after, response).await? {
+        let response = doing(AWAITING_ANSWER, answer(response));
+        let response = match within("handshake_timeout", after, response).await?? {
             Ok(response) => response,
             Err(error) if error.reason() == Some(Reason::HTTP_1_1_REQUIRED) => {
                 return Ok(self.without_http2(target, "it requires HTTP/1.1", None));
@@ -259,6 +263,22 @@ impl Client {
             }
         }
     }
+}
+
+/// The final answer, past interim ones.
+async fn answer(
+    mut response: ResponseFuture,
+) -> Result<Result<Response<RecvStream>, h2::Error>, Error> {
+    std::future::poll_fn(|cx| {
+        while let Poll::Ready(Some(Ok(interim))) = response.poll_informational(cx) {
+            if interim.status() == http::StatusCode::SWITCHING_PROTOCOLS {
+                let why = "the answer on HTTP/2: 101, which it does not have (RFC 9113 §8.6)";
+                return Poll::Ready(Err(Error::new(ErrorKind::Handshake, why)));
+            }
+        }
+        Pin::new(&mut response).poll(cx).map(Ok)
+    })
+    .await
 }
 
 fn evict(slot: &Slot<Pooled>, id: &Weak<()>) {

@@ -15,7 +15,7 @@ use super::proxy::Chosen;
 use super::quic::MAX_IDLE;
 use super::quic_tls::late_alert;
 use super::{Client, response};
-use crate::deadline::within;
+use crate::deadline::{doing, within};
 use crate::error::{Error, ErrorKind};
 use crate::http1::Map;
 use crate::net_stream::NetStream;
@@ -188,7 +188,8 @@ impl Client {
         };
         let connection = Connection::new(quic, settings);
         // RFC 9220 §3, RFC 8441 §3: not before it is there.
-        let theirs = connection.peer_settings().await;
+        let theirs = connection.peer_settings();
+        let theirs = doing("waiting for the server to begin HTTP/3 with SETTINGS", theirs).await;
         let theirs = theirs.map_err(|error| self.failed("beginning HTTP/3", error))?;
         if !theirs.enable_connect_protocol {
             let why = "the server takes no WebSockets on HTTP/3: it does not set \

@@ -25,6 +25,7 @@ use crate::error::{Error, ErrorKind};
 use crate::halves::Transport;
 use crate::http2_stream::Http2Stream;
 use crate::net_stream::NetStream;
+use crate::tunnel_heads::{HEADER_TABLE_SIZE, TunnelHeads};
 
 /// What a stream that nobody reads may hold; its sender then waits.
 const STREAM_WINDOW: u32 = 64 << 10;
@@ -82,7 +83,7 @@ pub(crate) async fn serve<S: Transport>(
     carrying: Carrying,
 ) {
     let (limits, patience) = (&context.config.limits, context.config.handshake.handshake_timeout);
-    let handshake = timeout(patience, builder(&context).handshake(stream));
+    let handshake = timeout(patience, builder(&context).handshake(TunnelHeads::of_client(stream)));
     let Ok(Ok(mut connection)) = handshake.await else { return };
     let streams = Counter::default();
     let mut draining = context.draining();
@@ -140,6 +141,7 @@ fn builder(context: &Context) -> Builder {
         .max_concurrent_streams(streams)
         .max_header_list_size(head)
         .max_send_buffer_size(SEND_BUFFER)
+        .header_table_size(HEADER_TABLE_SIZE)
         .initial_window_size(STREAM_WINDOW)
         // So that streams which stand still never stop the others.
         .initial_connection_window_size(STREAM_WINDOW.saturating_mul(streams).min(1 << 30));

@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use fullduplex::client::Version;
 use fullduplex::server::{Handshake, Server, ServerConfig};
-use http::HeaderValue;
+use http::{HeaderValue, Request, Response};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -48,45 +49,103 @@ where
     }
 }
 
+/// Whether what was counted since is more than Huffman's code, five bits of a letter at least,
+/// makes of a long value.
+fn has_value(count: &AtomicUsize, before: usize) -> bool {
+    count.load(Ordering::Relaxed) - before > LENGTH / 2
+}
+
+const LENGTH: usize = 1500;
+
+fn long(letter: &str) -> HeaderValue {
+    HeaderValue::from_str(&letter.repeat(LENGTH)).unwrap()
+}
+
 /// RFC 7541 §7.1.3: Authorization and cookies, what the application marks, and subprotocols,
 /// as which some clients send a token.
 #[tokio::test]
-async fn sensitive_fields_are_never_indexed() {
-    let long = |letter: &str| letter.repeat(1500);
-    let token = long("t");
+async fn sensitive_fields_of_requests_are_never_indexed() {
+    // A server that lets its clients have a table.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let bytes = Bytes::default();
+    let address = counting(listener.local_addr().unwrap(), bytes.clone()).await;
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            tokio::spawn(crate::common::http2::keep(tcp));
+        }
+    });
+    let mut key = long("k");
+    key.set_sensitive(true);
+    let plain = long("p");
+    for (name, value, is_sent_again) in [
+        ("x-plain", plain, false),
+        ("x-api-key", key, true),
+        ("authorization", long("a"), true),
+        ("cookie", long("c"), true),
+        ("sec-websocket-protocol", long("t"), true),
+    ] {
+        let mut client = direct().version(Version::Http2);
+        client = match name {
+            "sec-websocket-protocol" => client.subprotocol(value.to_str().unwrap()),
+            _ => client.header(name, value),
+        };
+        let client = client.build().unwrap();
+        let mut before = 0;
+        for _ in 0..3 {
+            before = bytes.up.load(Ordering::Relaxed);
+            // The server keeps it.
+            std::mem::forget(client.connect(&format!("ws://{address}/")).await.unwrap());
+        }
+        assert_eq!(has_value(&bytes.up, before), is_sent_again, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn sensitive_fields_of_answers_are_never_indexed() {
     let mut config = ServerConfig { http2: true, ..ServerConfig::default() };
-    config.protocols = vec![token.clone()];
+    config.protocols = vec![long("t").to_str().unwrap().to_owned()];
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
     let bytes = Bytes::default();
     let address = counting(server.local_addr().unwrap(), bytes.clone()).await;
     tokio::spawn(server.serve_handshakes(|mut handshake: Handshake| async move {
-        handshake.add_header("Set-Cookie", "c".repeat(1500));
+        if handshake.is_websocket() && handshake.protocols().is_empty() {
+            handshake.add_header(
+                handshake.request().uri().path()[1..].to_owned(),
+                long("v").as_bytes().to_vec(),
+            );
+        } else if !handshake.is_websocket() {
+            let answer = Response::builder().status(404).header("set-cookie", long("v"));
+            return handshake.respond(answer.body("").unwrap()).await.unwrap();
+        }
         let mut websocket = handshake.accept().await.unwrap();
         let _ = websocket.next().await;
     }));
-    let mut key = HeaderValue::from_str(&long("k")).unwrap();
-    key.set_sensitive(true);
-    for (name, value, up, down) in [
-        ("x-plain", HeaderValue::from_str(&long("p")).unwrap(), false, true),
-        ("x-api-key", key, true, true),
-        ("authorization", HeaderValue::from_str(&long("a")).unwrap(), true, true),
-        ("sec-websocket-protocol", HeaderValue::from_str(&token).unwrap(), true, true),
+    for (path, is_websocket, is_sent_again) in [
+        ("x-plain", true, false),
+        ("set-cookie", true, true),
+        ("protocol", true, true),
+        ("ordinary", false, true),
     ] {
-        let mut client = direct().version(Version::Http2);
-        client = match name {
-            "sec-websocket-protocol" => client.subprotocol(&token),
-            _ => client.header(name, value),
-        };
-        let client = client.build().unwrap();
-        let mut all = Vec::new();
-        let mut before = (0, 0);
-        for _ in 0..3 {
-            before = (bytes.up.load(Ordering::Relaxed), bytes.down.load(Ordering::Relaxed));
-            all.push(client.connect(&format!("ws://{address}/")).await.unwrap());
+        let mut send =
+            crate::common::http2::connect(TcpStream::connect(address).await.unwrap()).await;
+        while !send.is_extended_connect_protocol_enabled() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        // Huffman's code makes at least five bits of a letter.
-        let most = |now: &AtomicUsize, before| now.load(Ordering::Relaxed) - before > 900;
-        let again = (most(&bytes.up, before.0), most(&bytes.down, before.1));
-        assert_eq!(again, (up, down), "{name}");
+        let (mut before, mut open) = (0, Vec::new());
+        for _ in 0..3 {
+            before = bytes.down.load(Ordering::Relaxed);
+            let mut request = Request::get(format!("http://a.example/{path}"));
+            if is_websocket {
+                request = request.method("CONNECT").header("sec-websocket-version", "13");
+                request = request.extension(h2::ext::Protocol::from_static("websocket"));
+            }
+            if path == "protocol" {
+                request = request.header("sec-websocket-protocol", long("t"));
+            }
+            let asked = send.send_request(request.body(()).unwrap(), !is_websocket);
+            let (response, stream) = asked.unwrap();
+            open.push((response.await.unwrap(), stream));
+        }
+        assert_eq!(has_value(&bytes.down, before), is_sent_again, "{path}");
     }
 }

@@ -1,0 +1,113 @@
+use proptest::prelude::*;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::*;
+
+fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags, 0, 0, 0, 1], payload].concat()
+}
+
+/// What is passed on of these bytes, which come in pieces of this length.
+async fn passed(bytes: &[u8], piece: usize, from_client: bool) -> Vec<u8> {
+    let (near, mut far) = tokio::io::duplex(piece);
+    let bytes = bytes.to_vec();
+    let sent = tokio::spawn(async move {
+        far.write_all(&bytes).await.unwrap();
+    });
+    let mut filter =
+        if from_client { TunnelHeads::of_client(near) } else { TunnelHeads::of_server(near) };
+    let mut all = Vec::new();
+    filter.read_to_end(&mut all).await.unwrap();
+    sent.await.unwrap();
+    assert!(filter.held.is_empty() && filter.ready.is_empty());
+    all
+}
+
+/// The field line `content-length: 0`, in the forms that there are.
+const LENGTHS: [&[u8]; 5] = [
+    b"\x0f\x0d\x010",
+    b"\x1f\x0d\x81\x07",
+    b"\x5c\x010",
+    b"\x00\x0econtent-length\x010",
+    b"\x40\x8a\x21\xea\x49\x6a\x4a\xd4\x16\xa9\x93\x3f\x010",
+];
+/// The dynamic table is given up.
+const NO_TABLE: &[u8] = b"\x20";
+
+#[tokio::test]
+async fn tunnels_lose_the_length_of_their_content() {
+    for length in LENGTHS {
+        for status in [&b"\x88"[..], b"\x89", b"\x08\x03201", b"\x08\x82\x10\x00", b"\x48\x03200"] {
+            let other = b"\x00\x01a\x01b";
+            let block = [NO_TABLE, status, length, other].concat();
+            let expected = frame(1, 4, &[NO_TABLE, status, other].concat());
+            for (flags, before, behind) in [
+                (0, &b""[..], &b""[..]),
+                (0x8, b"\x02", b"\0\0"),
+                (0x28, b"\x02\0\0\0\0\0", b"\0\0"),
+            ] {
+                let data = frame(0, 0, b"data");
+                let head = frame(1, 4 | flags, &[before, &block, behind].concat());
+                let mut cut = [before, &expected[9..], behind].concat();
+                cut = frame(1, 4 | flags, &cut);
+                for piece in [1, 7, 20, 1000] {
+                    let all = [&data[..], &head, &data].concat();
+                    let seen = passed(&all, piece, false).await;
+                    assert_eq!(seen, [&data[..], &cut, &data].concat(), "{length:?} {status:?}");
+                }
+            }
+        }
+        // Other answers have content, and other requests, and those of some length.
+        let refused = frame(1, 4, &[NO_TABLE, b"\x8d", length].concat());
+        assert_eq!(passed(&refused, 1000, false).await, refused);
+        let preface = [b'P'; PREFACE];
+        let request = |more: &[u8]| {
+            let head = frame(1, 4, &[NO_TABLE, b"\x02\x07CONNECT", more, length].concat());
+            [&preface[..], &head].concat()
+        };
+        let plain = request(b"");
+        assert_eq!(passed(&plain, 1000, true).await, plain);
+        for protocol in
+            [&b"\x00\x09:protocol\x01w"[..], b"\x40\x87\xb9\x5d\x87\x49\xc8\x7a\x3f\x01w"]
+        {
+            let seen = passed(&request(protocol), 5, true).await;
+            let cut = [NO_TABLE, b"\x02\x07CONNECT", protocol].concat();
+            assert_eq!(seen, [&preface[..], &frame(1, 4, &cut)].concat());
+            let some = [NO_TABLE, protocol, b"\x0f\x0d\x015"].concat();
+            let some = [&preface[..], &frame(1, 4, &some)].concat();
+            assert_eq!(passed(&some, 1000, true).await, some);
+        }
+    }
+    // A line that adds to a table can't be left out.
+    let indexed = frame(1, 4, b"\x88\x5c\x010");
+    assert_eq!(passed(&indexed, 1000, false).await, indexed);
+}
+
+proptest! {
+    /// Nothing but lines of heads is lost, whatever comes.
+    #[test]
+    fn other_bytes_pass_as_they_came(
+        frames in proptest::collection::vec((0_u8..12, any::<u8>(), proptest::collection::vec(0x40_u8.., 0..40)), 0..9),
+        rest in proptest::collection::vec(any::<u8>(), 0..12),
+        piece in 1_usize..60,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut bytes: Vec<u8> = frames
+            .iter()
+            .flat_map(|(kind, flags, payload)| {
+                let flags = if *kind == 1 { flags & !END_HEADERS } else { *flags };
+                frame(*kind, flags, payload)
+            })
+            .collect();
+        bytes.extend(&rest);
+        prop_assert_eq!(runtime.block_on(passed(&bytes, piece, false)), bytes);
+    }
+
+    #[test]
+    fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+        let _ = Heads::requests().cuts(&bytes);
+        let cuts = Heads::responses().cuts(&bytes);
+        prop_assert!(cuts.iter().all(|cut| cut.end <= bytes.len()));
+    }
+}
