@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::{client, open, say};
 use fullduplex::client::Version;
-use fullduplex::server::{Drain, Server};
+use fullduplex::server::{Drain, Server, ServerConfig};
 use fullduplex::{
     Cause, CloseCode, Config, ErrorKind, KeepaliveConfig, NetStream, Role, State, WebSocket,
 };
@@ -42,7 +42,18 @@ async fn echo_all(websocket: &mut WebSocket) {
 
 #[tokio::test]
 async fn close_frees_the_place_and_the_count_whoever_holds_a_half() {
-    let server = Server::bind("127.0.0.1:0").await.unwrap();
+    close_many(Version::Http1).await;
+}
+
+#[cfg(feature = "http2")]
+#[tokio::test]
+async fn close_frees_the_place_and_the_count_on_a_stream_too() {
+    close_many(Version::Http2).await;
+}
+
+async fn close_many(version: Version) {
+    let config = ServerConfig { http2: true, ..ServerConfig::default() };
+    let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
     let url = format!("ws://{}/", server.local_addr().unwrap());
     let handle = server.handle();
     let (halves, whole): (Arc<Mutex<Vec<_>>>, Arc<Mutex<Vec<_>>>) = Default::default();
@@ -61,7 +72,7 @@ async fn close_frees_the_place_and_the_count_whoever_holds_a_half() {
             }
         }
     }));
-    let client = client(Version::Http1);
+    let client = client(version);
     for _ in 0..20 {
         let (mut websocket, _) = client.connect(&url).await.unwrap();
         say(&mut websocket, "hello").await;
@@ -69,6 +80,8 @@ async fn close_frees_the_place_and_the_count_whoever_holds_a_half() {
     }
     until("all are kept", || halves.lock().unwrap().len() + whole.lock().unwrap().len() == 20)
         .await;
+    // On HTTP/2, they shared a connection, which the client keeps.
+    drop(client);
     until("none counts", || (handle.websockets(), handle.connections()) == (0, 0)).await;
     assert_eq!(handle.stats().ends.values().sum::<u64>(), 20);
     let all = handle.stats().traffic;

@@ -9,6 +9,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use bytes::{Bytes, BytesMut};
 use fullduplex::group::{Group, Slow};
 use fullduplex::proto::Deflate;
+#[cfg(feature = "tracing")]
+use fullduplex::server::ServerHandle;
 use fullduplex::{
     CloseCode, Compression, Config, DeflateConfig, Message, PreparedMessage, Role, SendHalf, State,
     WebSocket,
@@ -16,6 +18,8 @@ use fullduplex::{
 use fullduplex_testkit::pipe::{Pipe, pipe};
 
 use super::common::{open, pair};
+#[cfg(feature = "tracing")]
+use super::transports::{self, At};
 use super::{in_time, on_runtime, until, without_deadlock};
 
 /// What a payload belongs to. When it is dropped it asks its connection, and may panic.
@@ -295,6 +299,16 @@ fn callback_of_a_subscriber_may_publish_to_the_group_that_lets_a_member_go() {
             until("they are closed", || handle.websockets() == 0).await;
             assert!(events.load(Ordering::SeqCst) >= 6);
             assert_eq!(group.len(), 3);
+            // One that ends while the group is locked: a message that fills it is written at once.
+            let (tracked, armed) = (ServerHandle::new(), Arc::new(AtomicBool::new(false)));
+            let (bad, _peer) = transports::tracked(&tracked, At::Write, &armed).await;
+            let _member = group.join(&bad, Slow::DropNewest);
+            armed.store(true, Ordering::SeqCst);
+            let before = events.load(Ordering::SeqCst);
+            group.publish(&PreparedMessage::new(Message::binary(vec![0; 100_000])));
+            until("it is closed", || tracked.websockets() == 0).await;
+            until("it is told", || events.load(Ordering::SeqCst) > before).await;
+            assert_eq!(bad.state(), State::Closed);
         });
     });
 }

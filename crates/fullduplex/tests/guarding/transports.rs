@@ -19,7 +19,7 @@ use super::{in_time, on_runtime, until, without_deadlock};
 
 /// Where a transport panics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum At {
+pub enum At {
     Read,
     Write,
     Flush,
@@ -28,7 +28,7 @@ enum At {
 }
 
 /// A pipe that panics at one place, once it is told to.
-struct Panicking {
+pub struct Panicking {
     pipe: Pipe,
     at: At,
     armed: Arc<AtomicBool>,
@@ -79,7 +79,7 @@ impl Drop for Panicking {
 }
 
 /// A WebSocket of a server's on such a transport, and its peer.
-async fn tracked(
+pub async fn tracked(
     handle: &ServerHandle,
     at: At,
     armed: &Arc<AtomicBool>,
