@@ -39,7 +39,8 @@ pub enum ErrorKind {
 
 /// What went wrong: one pointer wide.
 ///
-/// The message names the rule, with its RFC section, or the setting.
+/// The message names the rule, with its RFC section, or the setting. What a library below has
+/// reported is said in words of ours; its own error is the [`source`](StdError::source).
 pub struct Error(Box<Inner>);
 
 struct Inner {

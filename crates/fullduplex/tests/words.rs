@@ -75,7 +75,9 @@ async fn tls_end_without_close_notify_reads_as_an_end_to_the_client() {
             Err(error) => error,
         };
         assert_eq!(error.kind(), ErrorKind::Io);
-        assert!(error.to_string().contains("the peer ended the transport"), "{error}");
+        let end = if answers { "without a Close frame" } else { "before the opening handshake" };
+        let says = format!("the peer ended the transport {end}");
+        assert!(error.to_string().contains(&says), "{error}");
         is_plain(&error);
     }
 }
@@ -100,7 +102,8 @@ async fn tls_end_without_close_notify_reads_as_an_end_to_the_server() {
     read_head(&mut tls).await;
     tls.into_inner().0.shutdown().await.unwrap();
     let error = timeout(DEADLINE, told.recv()).await.unwrap().unwrap();
-    assert!(error.to_string().contains("the peer ended the transport"), "{error}");
+    let says = "the peer ended the transport without a Close frame";
+    assert!(error.to_string().contains(says), "{error}");
     is_plain(&error);
 }
 
@@ -140,8 +143,8 @@ async fn http2_end_reads_as_ours_and_keeps_its_source() {
     for (fate, words) in [
         (Fate::Reset(Reason::PROTOCOL_ERROR), "ended the HTTP/2 stream with PROTOCOL_ERROR"),
         // The stream is told of the end alone.
-        (Fate::GoAway(Reason::ENHANCE_YOUR_CALM), "the peer ended the transport"),
-        (Fate::End, "the peer ended the transport"),
+        (Fate::GoAway(Reason::ENHANCE_YOUR_CALM), "ended the transport without a Close frame"),
+        (Fate::End, "ended the transport without a Close frame"),
     ] {
         let url = serve_http2(fate).await;
         let client = client(Version::Http2).build().unwrap();
@@ -161,7 +164,7 @@ async fn http2_end_reads_as_ours_and_keeps_its_source() {
 async fn http2_end_reads_as_ours_to_the_server() {
     for (reset, words) in [
         (Some(Reason::ENHANCE_YOUR_CALM), "ended the HTTP/2 stream with ENHANCE_YOUR_CALM"),
-        (None, "the peer ended the transport"),
+        (None, "the peer ended the transport without a Close frame"),
     ] {
         let config = ServerConfig { http2: true, ..ServerConfig::default() };
         let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);

@@ -50,7 +50,8 @@ impl ClientBuilder {
             // It may be a secret.
             (_, Err(_)) => {
                 self.misuse(format!(
-                    "the value of the header {shown} is not valid (RFC 9110 §5.5)"
+                    "the value of the header {shown} has a control character, or is text beyond \
+                     ASCII, which HeaderValue::from_bytes takes (RFC 9110 §5.5)"
                 ));
             }
         }
@@ -157,13 +158,19 @@ impl ClientBuilder {
     /// `Authorization`, `Cookie`, `Proxy-Authorization` and `Host` can't be; nor does a value go
     /// along that is [marked sensitive](HeaderValue::set_sensitive).
     #[must_use]
-    pub fn keep_on_redirect<N: TryInto<HeaderName>>(mut self, name: N) -> Self {
+    pub fn keep_on_redirect<N>(mut self, name: N) -> Self
+    where
+        N: TryInto<HeaderName> + AsRef<[u8]>,
+    {
+        let shown = String::from_utf8_lossy(name.as_ref()).into_owned();
         match name.try_into() {
             Ok(name) if CREDENTIALS.contains(&name) => {
                 self.misuse(format!("the header {name} does not go to another origin"));
             }
             Ok(name) => self.client.redirected_headers.push(name),
-            Err(_) => self.misuse("a header's name is not valid (RFC 9110 §5.1)".into()),
+            Err(_) => {
+                self.misuse(format!("the header name {shown:?} is not a token (RFC 9110 §5.1)"));
+            }
         }
         self
     }
