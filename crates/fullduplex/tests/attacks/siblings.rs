@@ -1,6 +1,7 @@
 //! Honest clients that are served while others attack.
 
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::{self, JoinHandle};
@@ -25,6 +26,8 @@ pub(crate) const SIBLINGS: usize = TALKERS + 1;
 pub(crate) struct Seen {
     pub(crate) before: Vec<Duration>,
     pub(crate) during: Vec<Duration>,
+    /// Of an echo by a thread of its own: what the machine takes meanwhile.
+    pub(crate) bare: Vec<Duration>,
     /// From the beginning of a connection to the first echo.
     pub(crate) newcomers: Vec<Duration>,
 }
@@ -66,6 +69,8 @@ impl Siblings {
         let talkers = versions.into_iter().cycle().take(TALKERS);
         let mut threads: Vec<_> = talkers.map(|version| spawn(client(version), true)).collect();
         threads.push(spawn(client(Version::Http1), false));
+        let over = phase.clone();
+        threads.push(thread::spawn(move || bare_echo(&over)));
         Self { phase, threads }
     }
 
@@ -81,10 +86,37 @@ impl Siblings {
             let seen = thread.join().unwrap();
             all.before.extend(seen.before);
             all.during.extend(seen.during);
+            all.bare.extend(seen.bare);
             all.newcomers.extend(seen.newcomers);
         }
         all
     }
+}
+
+/// Bytes between two threads without any runtime, for as long as the attack.
+fn bare_echo(phase: &AtomicU8) -> Seen {
+    let mut seen = Seen::default();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut far, _) = listener.accept().unwrap();
+    near.set_read_timeout(Some(PATIENCE)).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut byte = [0];
+            while far.read_exact(&mut byte).and_then(|()| far.write_all(&byte)).is_ok() {}
+        });
+        while phase.load(Ordering::SeqCst) != OVER {
+            let begun = Instant::now();
+            near.write_all(&[1]).unwrap();
+            near.read_exact(&mut [0]).unwrap();
+            if phase.load(Ordering::SeqCst) == DURING {
+                seen.bare.push(begun.elapsed());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        drop(near);
+    });
+    seen
 }
 
 async fn echoed(websocket: &mut WebSocket, text: &str) {
