@@ -12,17 +12,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use common::tls::acceptor;
+use common::tls::{LOCALHOST, acceptor};
 use fullduplex::client::{BoxFuture, Connect, TlsSettings, Version};
 use fullduplex::server::accept;
-use fullduplex::{Client, ClientBuilder, CloseCode, NetStream, Transport};
+use fullduplex::{Client, ClientBuilder, CloseCode, ErrorKind, NetStream, Transport};
 use fullduplex_testkit::pipe::pipe;
 use h2::Reason;
 use http::Response;
-use rustls::server::Acceptor;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{Acceptor, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig, crypto};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
 /// What a server does with a stream of HTTP/2.
 #[derive(Clone, Copy, Debug)]
@@ -237,6 +240,40 @@ async fn auto_asks_again_for_http2_after_a_while() {
     tokio::time::advance(Duration::from_secs(301)).await;
     drop(client.connect("wss://localhost/").await.unwrap());
     assert_eq!(counts.all(), [2, 2, 2]);
+}
+
+/// With TLS 1.3 the alert comes when the client is already at HTTP/2, whose library keeps a text of
+/// it alone.
+#[tokio::test]
+async fn retry_depends_on_the_alert_that_ends_http2_too() {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(LOCALHOST).unwrap()).unwrap();
+    let provider = Arc::new(crypto::ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
+    let config = ServerConfig::builder_with_provider(provider);
+    let config = config.with_protocol_versions(rustls::DEFAULT_VERSIONS).unwrap();
+    let config = config.with_client_cert_verifier(verifier.build().unwrap());
+    let chain = vec![CertificateDer::from_pem_slice(LOCALHOST).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(LOCALHOST).unwrap();
+    let mut config = config.with_single_cert(chain, key).unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("wss://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            if let Err((_, mut tcp)) = acceptor.accept(tcp).into_fallible().await {
+                // An end over unread bytes is a reset, which may overtake the alert.
+                tokio::spawn(async move { tcp.read_to_end(&mut Vec::new()).await });
+            }
+        }
+    });
+    for version in [Version::Http1, Version::Http2, Version::Auto] {
+        let error = builder().version(version).build().unwrap().connect(&url).await.unwrap_err();
+        let seen = (error.kind(), error.is_retryable());
+        assert_eq!(seen, (ErrorKind::Tls, false), "{version:?}: {error}");
+        assert!(error.to_string().contains("certificate_required"), "{version:?}: {error}");
+    }
 }
 
 /// Pipes to servers of HTTP/1.1, which count who offers HTTP/2.

@@ -12,6 +12,8 @@ use h2::{Ping, Reason, RecvStream, SendStream};
 use http::{HeaderMap, Response};
 use tokio::task::AbortHandle;
 
+#[cfg(feature = "tls")]
+use super::alert::Alert;
 use super::learned::Finding;
 use super::pool::{Kept, Origin, Slot, Slots};
 use super::{AWAITING_ANSWER, Client, Reached, Version, response};
@@ -175,11 +177,16 @@ impl Client {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .header_table_size(HEADER_TABLE_SIZE)
             .enable_push(false);
-        let handshake = builder.handshake(TunnelHeads::of_server(reached.stream)).await;
+        let stream = reached.stream;
+        #[cfg(feature = "tls")]
+        let alert = Alert::default();
+        #[cfg(feature = "tls")]
+        let stream = alert.noting(stream);
+        let handshake = builder.handshake(TunnelHeads::of_server(stream)).await;
         let begins = |error| {
             let error = failed_to_begin(target.secure, error);
             #[cfg(feature = "tls")]
-            let error = reached.unshown.explain(error);
+            let error = alert.explain(reached.unshown.explain(error));
             error
         };
         let (sender, mut connection) = handshake.map_err(begins)?;

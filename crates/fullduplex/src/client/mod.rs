@@ -6,6 +6,8 @@
 //!          └──────────────────────── redirection, if allowed ◀───────────────────────┘
 //! ```
 
+#[cfg(all(feature = "http2", feature = "tls"))]
+mod alert;
 #[cfg(feature = "http3")]
 mod alternatives;
 #[cfg(any(feature = "http2", feature = "http3"))]

@@ -334,10 +334,17 @@ pub(super) fn server_name(host: &str) -> Result<ServerName<'static>, Error> {
 /// With TLS 1.3 the server looks at a client's certificate when the client has already gone
 /// on, to its request.
 pub(super) fn explain_alert(error: Error) -> Error {
-    let inner = error.transport_error().and_then(std::io::Error::get_ref);
-    match inner.and_then(|inner| inner.downcast_ref()) {
-        Some(RustlsError::AlertReceived(alert)) => alert_error("TLS", *alert),
-        _ => error,
+    match error.transport_error().and_then(alert_of) {
+        Some(alert) => alert_error("TLS", alert),
+        None => error,
+    }
+}
+
+/// The alert that ended a transport.
+pub(super) fn alert_of(error: &std::io::Error) -> Option<AlertDescription> {
+    match error.get_ref()?.downcast_ref() {
+        Some(RustlsError::AlertReceived(alert)) => Some(*alert),
+        _ => None,
     }
 }
 

@@ -1,0 +1,83 @@
+//! The TLS alert that ended a connection of HTTP/2, of which h2 passes on no more than a text.
+//! With TLS 1.3 the server looks at a client's certificate when the client has already gone on.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::tls::{alert_error, alert_of};
+use crate::error::Error;
+use crate::net_stream::NetStream;
+
+/// The alert that came, if one did.
+#[derive(Clone, Default)]
+pub(super) struct Alert(Arc<OnceLock<rustls::AlertDescription>>);
+
+impl Alert {
+    /// A transport whose alert is noted here.
+    pub(super) fn noting(&self, stream: NetStream) -> Noting {
+        Noting { stream, alert: self.clone() }
+    }
+
+    /// The error of a connection that an alert has ended, in the words of the other versions.
+    pub(super) fn explain(&self, error: Error) -> Error {
+        match self.0.get() {
+            Some(alert) => alert_error("TLS", *alert),
+            None => error,
+        }
+    }
+}
+
+/// A transport that notes the alert which ends it.
+pub(super) struct Noting {
+    stream: NetStream,
+    alert: Alert,
+}
+
+impl AsyncRead for Noting {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
+        if let Some(alert) = read.as_ref().err().and_then(alert_of) {
+            // It is the last that came.
+            let _ = self.alert.0.set(alert);
+        }
+        Poll::Ready(read)
+    }
+}
+
+impl AsyncWrite for Noting {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
