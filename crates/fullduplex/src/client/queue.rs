@@ -147,8 +147,8 @@ mod tests {
         let thread = std::thread::spawn({
             let queue = queue.clone();
             move || {
-                let mut owned = Some(Message::Binary(Bytes::from_owner(owner)));
-                queue.try_push(&mut owned).unwrap();
+                let mut message = Some(Message::Binary(Bytes::from_owner(owner)));
+                queue.try_push(&mut message).unwrap();
                 for text in ["first", "second"] {
                     queue.try_push(&mut Some(Message::text(text))).unwrap();
                 }
