@@ -548,3 +548,29 @@ async fn auto_takes_what_was_offered_and_falls_back() {
     client.connect(&url).await.unwrap();
     assert_eq!(silent.try_recv(&mut datagram).unwrap_err().kind(), io::ErrorKind::WouldBlock);
 }
+
+/// As with an intermediary that makes a request of HTTP/1.1 of it, without a key.
+#[tokio::test]
+async fn auto_falls_back_from_an_http3_that_does_not_carry_websockets() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let server = Server::websockets(move |mut incoming| {
+        count.fetch_add(1, Ordering::Relaxed);
+        async move {
+            let response = Response::builder().status(400).body(()).unwrap();
+            drop(incoming.stream.send_response(&response).await);
+            drop(incoming.stream.shutdown().await);
+        }
+    });
+    let url = tcp(&server, server.address.port()).await;
+    let client = server.builder().version(Version::Auto).build().unwrap();
+    for _ in 0..4 {
+        let (mut websocket, response) = client.connect(&url).await.unwrap();
+        say(&mut websocket, "hello").await;
+        assert_eq!(response.version(), http::Version::HTTP_11);
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+    let error = server.client().connect(&server.url("/")).await.unwrap_err();
+    assert_eq!(error.response().unwrap().status(), 400);
+    assert!(error.to_string().contains("can't carry a WebSocket on HTTP/3"), "{error}");
+}
