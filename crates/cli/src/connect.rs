@@ -33,13 +33,13 @@ printed as a line. At the end of the input the connection is closed with 1000, o
 server has sent what it still had to say (see --linger).
 
 Exit codes:
-  0  closed cleanly with 1000 or 1001, or without a code
+  0  closed cleanly with 1000, or without a code
   1  a file is missing or can't be used, or a pipe or terminal failed
   2  wrong usage
   3  no connection: name, network, proxy, TLS, time-out
   4  the server refused the handshake
   5  the connection broke: no Close frame, a time-out, a network error
-  6  closed with another code
+  6  closed with another code, such as 1001 of a server that is going away
   7  the peer broke the protocol, or a limit
 129, 143  ended by SIGHUP or SIGTERM, after a Close with 1001
 

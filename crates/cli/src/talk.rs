@@ -7,9 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Duration;
 
-use fullduplex::{
-    Cause, CloseCode, CloseInfo, Error, Initiator, Message, NetStream, ReceiveHalf, SendHalf,
-};
+use fullduplex::{Cause, CloseCode, CloseInfo, Error, Message, NetStream, ReceiveHalf, SendHalf};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::time::sleep;
 
@@ -191,15 +189,8 @@ fn tell_end(error: Option<&Error>, info: Option<&CloseInfo>) -> Outcome {
     match info.cause {
         Cause::Protocol(_) => Outcome::Protocol,
         Cause::Handshake if info.is_clean() => {
-            let fine = matches!(
-                info.code(),
-                CloseCode::NORMAL | CloseCode::GOING_AWAY | CloseCode::NO_STATUS
-            );
-            if fine || info.initiator == Initiator::Local {
-                Outcome::Clean
-            } else {
-                Outcome::OtherCode
-            }
+            // With any other code the server may have had more to send.
+            if info.is_normal() { Outcome::Clean } else { Outcome::OtherCode }
         }
         _ => Outcome::Broken,
     }

@@ -48,6 +48,7 @@ struct Inner {
     message: Cow<'static, str>,
     close_code: Option<CloseCode>,
     initiator: Option<Initiator>,
+    close_info: Option<CloseInfo>,
     response: Option<http::Response<Bytes>>,
     /// What happened, where the category does not say enough for [`Error::is_retryable`].
     failure: Option<Failure>,
@@ -65,6 +66,7 @@ impl Error {
             message: message.into(),
             close_code: None,
             initiator: None,
+            close_info: None,
             response: None,
             failure: None,
             source: None,
@@ -139,7 +141,7 @@ impl Error {
         head == Some(&http1::HeadError::Version)
     }
 
-    /// How an unclean end is told to the application.
+    /// An end of the connection that is an error to the application.
     pub(crate) fn ended(info: &CloseInfo) -> Self {
         let kind = match info.cause {
             Cause::Protocol(error) if error.is_limit() => ErrorKind::Limit,
@@ -150,7 +152,15 @@ impl Error {
             Cause::TransportEnd | Cause::TransportError => ErrorKind::Io,
             _ => ErrorKind::Closed,
         };
-        let mut error = Self::new(kind, info.to_string()).with_failure(info.into());
+        let message = match (info.cause, &info.received) {
+            // What this end sent is not what went wrong.
+            (Cause::Handshake, Some(frame)) if info.initiator != Initiator::Peer => {
+                format!("the peer answered the Close with {frame}")
+            }
+            _ => info.to_string(),
+        };
+        let mut error = Self::new(kind, message).with_failure(info.into());
+        error.0.close_info = Some(info.clone());
         error.0.initiator = Some(info.initiator);
         error.0.close_code = Some(match info.cause {
             Cause::Protocol(error) => error.close_code(),
@@ -172,6 +182,11 @@ impl Error {
     /// Who ended the connection, where one was open.
     pub fn initiator(&self) -> Option<Initiator> {
         self.0.initiator
+    }
+
+    /// How the connection ended, where its end is what went wrong.
+    pub fn close_info(&self) -> Option<&CloseInfo> {
+        self.0.close_info.as_ref()
     }
 
     /// The response of a refused opening handshake: status, headers, and up to 64 KiB of
@@ -313,17 +328,33 @@ impl From<fullduplex_proto::close::InvalidClose> for Error {
     }
 }
 
-/// For the adapters whose traits speak of `io::Error`.
+/// For the adapters whose traits have `io::Error`. The error itself is inside, for
+/// [`downcast`](io::Error::downcast), with its [`close_info`](Error::close_info).
+///
+/// The kind is that of the transport's own error, where that failed, or else: `UnexpectedEof`
+/// where the transport ended without a Close, `ConnectionAborted` where the peer closed with a code
+/// other than 1000, `BrokenPipe` where nothing can be sent any more, `TimedOut`, `InvalidData`
+/// where a rule or a limit was broken, and `InvalidInput` for a wrong call.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
-        let kind = match error.kind() {
-            ErrorKind::Closed => io::ErrorKind::BrokenPipe,
-            ErrorKind::Timeout => io::ErrorKind::TimedOut,
-            ErrorKind::Protocol | ErrorKind::Limit => io::ErrorKind::InvalidData,
-            ErrorKind::Misuse => io::ErrorKind::InvalidInput,
-            _ => io::ErrorKind::Other,
-        };
-        io::Error::new(kind, error)
+        io::Error::new(error.io_kind(), error)
+    }
+}
+
+impl Error {
+    fn io_kind(&self) -> io::ErrorKind {
+        let source = self.0.source.as_deref().and_then(|source| source.downcast_ref::<io::Error>());
+        let of_source = source.map(io::Error::kind);
+        match (self.kind(), self.close_info().map(|info| info.cause)) {
+            (ErrorKind::Closed, Some(_)) => io::ErrorKind::ConnectionAborted,
+            (ErrorKind::Closed, None) => io::ErrorKind::BrokenPipe,
+            (ErrorKind::Timeout, _) => io::ErrorKind::TimedOut,
+            (ErrorKind::Protocol | ErrorKind::Limit, _) => io::ErrorKind::InvalidData,
+            (ErrorKind::Misuse, _) => io::ErrorKind::InvalidInput,
+            (_, Some(Cause::TransportEnd)) => io::ErrorKind::UnexpectedEof,
+            (_, Some(_)) => of_source.unwrap_or(io::ErrorKind::ConnectionReset),
+            (_, None) => of_source.unwrap_or(io::ErrorKind::Other),
+        }
     }
 }
 

@@ -242,8 +242,15 @@ impl<S: Transport> Incoming<S> {
     #[cold]
     fn failed(&mut self, error: ProtocolError) -> Error {
         self.receiver.drain();
-        self.told = true;
+        self.tell_end();
         error.into()
+    }
+
+    /// The end is reported to the application; returns whether it was before. Nothing of a
+    /// message that was begun is left to read.
+    fn tell_end(&mut self) -> bool {
+        self.assembler.take_partial();
+        mem::replace(&mut self.told, true)
     }
 
     /// Passes over the rest of a message whose reader was dropped.
@@ -262,7 +269,7 @@ impl<S: Transport> Incoming<S> {
 
     fn fail(&mut self, error: ProtocolError, outlet: &Arc<Outlet<S>>) -> Error {
         outlet.fail(error);
-        self.told = true;
+        self.tell_end();
         error.into()
     }
 
@@ -352,7 +359,7 @@ impl<S: Transport> Incoming<S> {
         outlet.end_reading();
         let unclean = outlet.close_info().filter(|info| !info.close_received);
         if let Some(info) = unclean
-            && !mem::replace(&mut self.told, true)
+            && !self.tell_end()
         {
             return Poll::Ready(Some(Error::ended(&info)));
         }
@@ -379,7 +386,7 @@ impl<S: Transport> Incoming<S> {
         self.assembler = Assembler::with_memory(&MEMORY);
         self.receiver.drain();
         self.give_up(outlet);
-        let told = mem::replace(&mut self.told, true);
+        let told = self.tell_end();
         let info = outlet.close_info()?;
         if told || info.is_clean() {
             return None;

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use fullduplex_proto::{Compression, Kind};
+use fullduplex_proto::{CloseInfo, Compression, Kind};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::error::Error;
@@ -57,11 +57,17 @@ impl<'a, S: Transport> MessageReader<'a, S> {
             match ready!(incoming.poll_chunk(cx, outlet)) {
                 Some(Ok(chunk)) => (self.payload, self.last) = (chunk.payload, chunk.last),
                 Some(Err(error)) => return Poll::Ready(Err(error.into())),
-                None => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                None => return Poll::Ready(Err(inside_message(self.receive.close_info()))),
             }
         }
         Poll::Ready(Ok(()))
     }
+}
+
+/// The connection ended inside the message, if cleanly.
+fn inside_message(info: Option<CloseInfo>) -> io::Error {
+    let kind = io::ErrorKind::UnexpectedEof;
+    info.map_or_else(|| kind.into(), |info| io::Error::new(kind, Error::ended(&info)))
 }
 
 impl<S: Transport> AsyncRead for MessageReader<'_, S> {

@@ -316,8 +316,9 @@ impl<S: Transport> fmt::Debug for Receiving<'_, S> {
 }
 
 impl<S: Transport> ReceiveHalf<S> {
-    /// The next message; `None` after a clean close. An unclean end is told once, as an
-    /// error, and is followed by `None`.
+    /// The next message; `None` after a clean close, which may be one with 1001 or 1011: see
+    /// [`CloseInfo::is_normal`]. An unclean end is reported once, as an error, and is followed by
+    /// `None`.
     ///
     /// # Cancel safety
     /// No byte is lost: what was received stays for the next call.

@@ -115,8 +115,12 @@ impl<S: Transport> WebSocket<S> {
         self.receive.agreed()?.deflate
     }
 
-    /// The next message; `None` after a clean close, see [`close_info`](Self::close_info).
-    /// An unclean end is told once, as an error, and is followed by `None`.
+    /// The next message; `None` after a clean close. An unclean end is reported once, as an
+    /// error, and is followed by `None`.
+    ///
+    /// A close with 1001 or 1011 is clean, too, though the peer may have meant to send more: a
+    /// program that needs all of it, such as one that collects or forwards the messages, asks
+    /// [`CloseInfo::is_normal`] of [`close_info`](Self::close_info).
     ///
     /// # Cancel safety
     /// No byte is lost: what was received stays for the next call.
@@ -295,6 +299,10 @@ impl<S: Transport> WebSocket<S> {
     /// A stream of bytes over binary messages, for protocols that know no messages.
     pub fn into_byte_stream(self) -> ByteStream<S> {
         ByteStream::new(self)
+    }
+
+    pub(crate) fn allow_half_close(&self) {
+        self.send.outlet.allow_half_close();
     }
 
     pub(crate) fn halves(&mut self) -> (&mut SendHalf<S>, &mut ReceiveHalf<S>) {

@@ -309,6 +309,7 @@ async fn bytes_flow_as_a_stream() {
     let mut received = Vec::new();
     b.read_to_end(&mut received).await.unwrap();
     assert!(received == expected);
+    b.shutdown().await.unwrap();
     sending.await.unwrap();
 }
 

@@ -71,6 +71,16 @@ impl CloseInfo {
         self.close_sent && self.close_received
     }
 
+    /// Whether the peer's Close says that all was sent that was to be: it came with 1000 or
+    /// without a code, and the connection had not failed or been idle for too long. Of a clean
+    /// end with 1001 or 1011 that can't be said: it is also that of a program that is restarted,
+    /// or failed, in the middle of something.
+    pub fn is_normal(&self) -> bool {
+        self.close_received
+            && matches!(self.code(), CloseCode::NORMAL | CloseCode::NO_STATUS)
+            && !matches!(self.cause, Cause::Protocol(_) | Cause::IdleTimeout)
+    }
+
     /// The connection's close code (§7.1.5): the peer's, 1005 if it gave none, or 1006 if
     /// no Close frame arrived.
     pub fn code(&self) -> CloseCode {

@@ -114,6 +114,7 @@ impl Default for SessionConfig {
 /// Time is an argument: a [`Duration`] since any moment the caller likes, the same for
 /// all calls.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts, kept small")]
 pub struct Session {
     sender: Sender,
     role: Role,
@@ -122,6 +123,8 @@ pub struct Session {
     multiplexed: bool,
     /// The peer has ended its direction of the transport.
     read_ended: bool,
+    /// This end may go on sending after the peer's Close.
+    half_close: bool,
     /// Messages waited before the Close when the close deadline was set.
     closing_slowly: bool,
     timers: Timers,
@@ -129,6 +132,11 @@ pub struct Session {
     /// Budgets for messages and for their bytes, where there are any.
     rates: Option<Box<[Option<RateBudget>; 2]>>,
     info: Option<Box<CloseInfo>>,
+}
+
+/// Whether a Close says that all was sent that was to be.
+fn is_normal(frame: Option<&CloseFrame>) -> bool {
+    frame.is_none_or(|frame| frame.code == CloseCode::NORMAL)
 }
 
 fn rates(config: &SessionConfig) -> Option<Box<[Option<RateBudget>; 2]>> {
@@ -155,6 +163,7 @@ impl Session {
             state: State::Connecting,
             multiplexed: false,
             read_ended: false,
+            half_close: false,
             closing_slowly: false,
             timers: Timers::new(config.keepalive, config.idle_timeout, config.close_timeout),
             controls: RateBudget::new(config.max_control_rate),
@@ -177,6 +186,15 @@ impl Session {
     /// TCP's `TIME_WAIT`, which a stream has not.
     pub fn set_multiplexed(&mut self) {
         self.multiplexed = true;
+    }
+
+    /// Keeps this end open for sending when the peer closes with 1000 or without a code, until it
+    /// closes too: the answer to a Close may wait until what is being sent is sent (§5.5.1). So a
+    /// WebSocket is half-closed as TCP is, if the peer reads on after its Close.
+    ///
+    /// Where nothing has flowed either way for the close timeout, it is answered with 1001.
+    pub fn allow_half_close(&mut self) {
+        self.half_close = true;
     }
 
     /// The opening handshake is done; the keepalive and the idle timeout begin.
@@ -547,13 +565,31 @@ impl Session {
         self.begin_closing(Initiator::Peer, Cause::Handshake, now);
         // §5.5.2: after a Close, no Pong is owed.
         self.sender.drop_controls();
+        let waits = self.half_close && !self.sender.is_closing() && is_normal(frame.as_ref());
         // §5.5.1: answer, if not done, echoing what came.
         let reply = frame.clone();
         if let Some(info) = &mut self.info {
             info.close_received = true;
             info.received = frame;
         }
-        self.queue_close(reply);
+        if waits {
+            // The answer waits until this end has sent what it has to.
+            self.state = State::Open;
+        } else {
+            self.queue_close(reply);
+        }
+    }
+
+    /// Whether the peer's Close arrived, and the answer waits for this end.
+    fn is_half_closed(&self) -> bool {
+        !self.sender.is_closing() && self.info.as_ref().is_some_and(|info| info.close_received)
+    }
+
+    /// The peer has waited long enough for the rest of what is sent here, which is incomplete.
+    fn end_half_close(&mut self, now: Duration) {
+        let reason = "close_timeout: nothing more was sent, and this end did not close".into();
+        self.queue_close(Some(CloseFrame::truncated(CloseCode::GOING_AWAY, reason)));
+        self.timers.start_closing(now);
     }
 
     /// Fails the connection (§7.1.7) for what the peer did: queues a Close with the right
@@ -662,6 +698,10 @@ impl Session {
                     self.timers.start_closing(now);
                     return false;
                 }
+                if self.is_half_closed() {
+                    self.end_half_close(now);
+                    return false;
+                }
                 self.give_up(Cause::CloseTimeout, now)
             }
         }
@@ -673,7 +713,9 @@ impl Session {
         let progressed = self.sender.take_progress();
         let waits = self.sender.wants_write();
         let was_slow = core::mem::replace(&mut self.closing_slowly, waits);
-        progressed && (waits || was_slow)
+        let received = self.timers.take_received();
+        let half_open = self.half_close && !self.has_both_closes() && !self.is_failed();
+        (progressed && (waits || was_slow)) || (half_open && (progressed || received))
     }
 
     /// A closing handshake like that of the application, but for its cause.
@@ -701,7 +743,7 @@ impl Session {
     pub fn transport(&self) -> Transport {
         match (&self.info, self.state) {
             (_, State::Closed) => Transport::Drop,
-            _ if self.read_ended => Transport::Finish,
+            _ if self.read_ended && !self.is_half_closed() => Transport::Finish,
             (Some(_), _) if self.is_failed() => Transport::Drain,
             _ if self.has_both_closes() => match self.role {
                 Role::Client if !self.multiplexed => Transport::AwaitEnd,
@@ -726,6 +768,10 @@ impl Session {
             return;
         }
         self.sender.send_close(frame.as_ref());
+        if self.state == State::Open {
+            // It was half-closed.
+            self.state = State::Closing;
+        }
         if let Some(info) = &mut self.info {
             info.sent = frame;
         }

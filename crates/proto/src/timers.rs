@@ -127,6 +127,7 @@ impl Timers {
     /// The closing begins: its deadline takes the place of the others.
     pub(crate) fn start_closing(&mut self, now: Duration) {
         self.closing = true;
+        self.received = false;
         self.idle = None;
         self.at = later(micros(now), self.close_timeout);
     }
@@ -134,6 +135,11 @@ impl Timers {
     #[inline]
     pub(crate) fn note_received(&mut self) {
         self.received = true;
+    }
+
+    /// Whether anything but Pings arrived since the last call, or since the closing began.
+    pub(crate) fn take_received(&mut self) -> bool {
+        core::mem::take(&mut self.received)
     }
 
     /// So many bytes have arrived from the beginning on.

@@ -241,6 +241,7 @@ impl<S: Transport> Outlet<S> {
     }
 
     fn close_locked(self: &Arc<Self>, inner: &mut Inner<S>, frame: Option<CloseFrame>) -> bool {
+        self.note_total(inner);
         let begins = inner.session.close(frame, self.driver.now());
         if begins {
             self.write(inner);
@@ -294,6 +295,9 @@ impl<S: Transport> Outlet<S> {
             // The time that it waited for its reader is not the way's.
             inner.session.discard_round_trip();
         }
+        if matches!(event, Event::Close(_)) {
+            self.note_total(&mut inner);
+        }
         let awaited = inner.session.awaits_pong();
         let result = inner.session.handle_event(event, self.driver.now());
         if let (Some(membership), Some(took)) = (&inner.membership, inner.session.round_trip())
@@ -305,6 +309,16 @@ impl<S: Transport> Outlet<S> {
         self.write(&mut inner);
         self.schedule(&mut inner);
         result
+    }
+
+    /// Tells the session what has arrived: what comes from now on counts as progress.
+    fn note_total(&self, inner: &mut Inner<S>) {
+        inner.session.note_received_total(self.counters.received.wire_total());
+    }
+
+    /// Keeps this end open for sending when the peer has sent all.
+    pub(crate) fn allow_half_close(&self) {
+        self.lock().session.allow_half_close();
     }
 
     /// The receiving half found that the peer broke a rule.
