@@ -3,6 +3,7 @@
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
 
+#[allow(unreachable_pub)] // It is a program, too.
 #[path = "../../proto/examples/blocking.rs"]
 mod blocking;
 mod common;

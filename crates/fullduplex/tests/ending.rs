@@ -87,13 +87,15 @@ async fn close_many(version: Version) {
     let all = handle.stats().traffic;
     assert_eq!((all.received.text, all.sent.text), (20, 20));
     // What they know they still say.
-    for send in &*halves.lock().unwrap() {
+    let halves = std::mem::take(&mut *halves.lock().unwrap());
+    for send in &halves {
         assert_eq!((send.state(), send.traffic().received.text), (State::Closed, 1));
         assert_eq!(send.close_info().unwrap().reason(), "bye");
         assert_eq!(send.try_send("late").unwrap_err().error.kind(), ErrorKind::Closed);
         in_time("flush", send.flush()).await.unwrap();
     }
-    for websocket in &mut *whole.lock().unwrap() {
+    let mut whole = std::mem::take(&mut *whole.lock().unwrap());
+    for websocket in &mut whole {
         assert_eq!((websocket.state(), websocket.traffic().sent.text), (State::Closed, 1));
         assert!(websocket.close_info().unwrap().is_clean());
         assert!(in_time("the end", websocket.next()).await.is_none());
