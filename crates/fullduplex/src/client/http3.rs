@@ -14,7 +14,7 @@ use super::pool::{Kept, Origin, Slots};
 use super::proxy::Chosen;
 use super::quic::MAX_IDLE;
 use super::quic_tls::late_alert;
-use super::{Client, response};
+use super::{AWAITING_ANSWER, Client, response};
 use crate::deadline::{doing, within};
 use crate::error::{Error, ErrorKind};
 use crate::http1::Map;
@@ -208,7 +208,8 @@ impl Client {
         sent: Sent,
     ) -> Result<(WebSocket, Response<()>), Ended> {
         let after = self.limits.handshake_timeout;
-        let answer = within("handshake_timeout", after, sent.response()).await?;
+        let answer =
+            within("handshake_timeout", after, doing(AWAITING_ANSWER, sent.response())).await?;
         let (response, mut stream) = match answer {
             Err(error) => {
                 let is_unprocessed = error.is_unprocessed();
