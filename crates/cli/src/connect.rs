@@ -200,7 +200,12 @@ async fn connect(args: Args) -> Outcome {
     };
     let (websocket, response) = match connected {
         Ok(connected) => connected,
-        Err(error) => return tell_refusal(&error),
+        Err(error) => {
+            let outcome = tell_refusal(&error);
+            // A server is told that a connection of HTTP/3 is over.
+            let _ = timeout(PARTING, client.close_idle()).await;
+            return outcome;
+        }
     };
     let interactive = io::stdin().is_terminal();
     if args.verbose {

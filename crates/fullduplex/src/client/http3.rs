@@ -1,5 +1,6 @@
 //! WebSockets on the streams of an HTTP/3 connection (RFC 9220).
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -8,6 +9,7 @@ use fullduplex_http3::quinn::Endpoint;
 use fullduplex_http3::{Code, Error as Http3Error, Protocol, Settings};
 use fullduplex_proto::handshake::client::Opening;
 use http::{HeaderMap, Response, StatusCode};
+use tokio::task::JoinSet;
 
 use super::alternatives::Alternatives;
 use super::pool::{Kept, Origin, Slots};
@@ -53,6 +55,8 @@ impl Kept for Pooled {
 pub(super) struct Pool {
     slots: Slots<Pooled>,
     alternatives: Alternatives,
+    /// Wait for connections that have left the pool until their servers were told.
+    closing: Mutex<JoinSet<()>>,
 }
 
 impl Pool {
@@ -66,12 +70,24 @@ impl Pool {
         }
     }
 
+    /// Keeps the endpoint of a connection that leaves the pool until that is closed.
+    fn leave(&self, endpoint: Endpoint) {
+        let mut closing = self.closing.lock().unwrap_or_else(PoisonError::into_inner);
+        while closing.try_join_next().is_some() {}
+        closing.spawn(async move { endpoint.wait_idle().await });
+    }
+
     /// Closes the connections that no WebSocket uses, and waits until that is done.
     pub(super) async fn close(&self) {
         for Pooled { connection, endpoint } in self.slots.take() {
             drop(connection);
             endpoint.wait_idle().await;
         }
+        let mut closing = {
+            let mut closing = self.closing.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *closing)
+        };
+        while closing.join_next().await.is_some() {}
     }
 }
 
@@ -145,8 +161,10 @@ impl Client {
             let connection = slot.get(Box::pin(self.http3_connection(target, port)));
             let Pooled { connection, endpoint } =
                 within("connect_timeout", most, connection).await??;
-            drop(endpoint);
-            let evict = || slot.evict(|pooled| pooled.connection.is_same(&connection));
+            let evict = || {
+                slot.evict(|pooled| pooled.connection.is_same(&connection));
+                self.http3.leave(endpoint.clone());
+            };
             let sent = match connection.try_open(&request).await {
                 Ok(Some(sent)) => sent,
                 // It is full, or was going away: once more, on a new one.
@@ -190,11 +208,20 @@ impl Client {
         // RFC 9220 §3, RFC 8441 §3: not before it is there.
         let theirs = connection.peer_settings();
         let theirs = doing("waiting for the server to begin HTTP/3 with SETTINGS", theirs).await;
-        let theirs = theirs.map_err(|error| self.failed("beginning HTTP/3", error))?;
-        if !theirs.enable_connect_protocol {
-            let why = "the server takes no WebSockets on HTTP/3: it does not set \
-                       SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 9220 §3)";
-            return Err(Error::new(ErrorKind::Handshake, why));
+        let theirs = theirs.map_err(|error| self.failed("beginning HTTP/3", error));
+        let unfit = match theirs {
+            Ok(theirs) if theirs.enable_connect_protocol => None,
+            Ok(_) => {
+                let why = "the server takes no WebSockets on HTTP/3: it does not set \
+                           SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 9220 §3)";
+                Some(Error::new(ErrorKind::Handshake, why))
+            }
+            Err(error) => Some(error),
+        };
+        if let Some(error) = unfit {
+            drop(connection);
+            self.http3.leave(endpoint);
+            return Err(error);
         }
         // QUIC keeps it alive, and the pool must not do so for ever.
         connection.close_when_unused(MAX_IDLE);

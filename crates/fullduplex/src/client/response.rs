@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use fullduplex_proto::handshake::client::{ResponseError, is_interim};
 use fullduplex_proto::handshake::http1::{HeadError, HeadFinder, ResponseHead};
 use http::header::{CONTENT_LENGTH, LOCATION, RETRY_AFTER, TRANSFER_ENCODING, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderName, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Response, StatusCode, Version};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
 
@@ -60,7 +60,10 @@ pub(super) async fn refusal_body<S: Transport>(
     response: &Response<()>,
     received: BytesMut,
 ) -> Bytes {
-    if matches!(response.status().as_u16(), 100..200 | 204 | 304) {
+    // A 2xx to a CONNECT of HTTP/2 or HTTP/3 is followed by a tunnel, which does not end by itself
+    // (RFC 9110 §9.3.6).
+    let is_tunnel = response.version() >= Version::HTTP_2 && response.status().is_success();
+    if is_tunnel || matches!(response.status().as_u16(), 100..200 | 204 | 304) {
         return Bytes::new();
     }
     let mut body = Body::of(response.headers());

@@ -14,6 +14,7 @@ use std::time::SystemTime;
 
 use rustls::crypto::ring;
 use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::{
     Error as RustlsError, RootCertStore, ServerConfig, SupportedProtocolVersion, version,
 };
@@ -61,9 +62,18 @@ pub struct TlsConfig {
 struct Shared {
     /// None where the application made the configuration.
     own: Option<Own>,
-    config: RwLock<Arc<ServerConfig>>,
+    config: RwLock<Loaded>,
     /// How often it was loaded again.
     generation: AtomicU64,
+}
+
+/// The configurations of one load.
+#[derive(Clone)]
+struct Loaded {
+    tcp: Arc<ServerConfig>,
+    /// With TLS 1.3 alone.
+    #[cfg(feature = "http3")]
+    quic: Arc<ServerConfig>,
 }
 
 /// What is loaded, and loaded again.
@@ -110,11 +120,16 @@ impl TlsConfig {
     /// A configuration of rustls that was made elsewhere. Its protocols (ALPN) are set by
     /// the versions of HTTP that are spoken.
     pub fn from_rustls(config: Arc<ServerConfig>) -> Self {
-        Self::new(None, config)
+        let loaded = Loaded {
+            #[cfg(feature = "http3")]
+            quic: config.clone(),
+            tcp: config,
+        };
+        Self::new(None, loaded)
     }
 
-    fn new(own: Option<Own>, config: Arc<ServerConfig>) -> Self {
-        let (config, generation) = (RwLock::new(config), AtomicU64::new(0));
+    fn new(own: Option<Own>, loaded: Loaded) -> Self {
+        let (config, generation) = (RwLock::new(loaded), AtomicU64::new(0));
         let shared = Arc::new(Shared { own, config, generation });
         Self { shared, alpn: [b"http/1.1".to_vec()].into() }
     }
@@ -142,14 +157,14 @@ impl TlsConfig {
         // Only what checks clients lies in the configuration itself. With it the tickets
         // are changed, so that nobody comes back by one whose authority is gone.
         let config = match &own.clients {
-            Some(_) => Some(config(own.resolver.clone(), own.clients.as_ref(), VERSIONS)?),
+            Some(_) => Some(Loaded::load(&own.resolver, own.clients.as_ref())?),
             None => None,
         };
         own.resolver.set(table);
-        self.shared.generation.fetch_add(1, Ordering::Release);
         if let Some(config) = config {
-            *self.shared.config.write().unwrap_or_else(PoisonError::into_inner) = config.into();
+            *self.shared.config.write().unwrap_or_else(PoisonError::into_inner) = config;
         }
+        self.shared.generation.fetch_add(1, Ordering::Release);
         Ok(self.warnings())
     }
 
@@ -174,21 +189,18 @@ impl TlsConfig {
     /// The configuration for rustls, with the protocols of this value. The certificates in
     /// it follow [`reload`](Self::reload); the clients' authorities are those of now.
     pub fn rustls(&self) -> Arc<ServerConfig> {
-        let config = self.shared.config.read().unwrap_or_else(PoisonError::into_inner).clone();
-        speaking(&config, &self.alpn)
+        speaking(&self.loaded().tcp, &self.alpn)
     }
 
     /// The configuration for QUIC, where HTTP/3 is spoken (ALPN `h3`, TLS 1.3 alone, RFC
     /// 9001 §4.2). The certificates in it follow [`reload`](Self::reload); the clients'
     /// authorities are those of now.
     pub fn quic(&self) -> Result<Arc<ServerConfig>, Error> {
-        let config = match &self.shared.own {
-            Some(own) => {
-                config(own.resolver.clone(), own.clients.as_ref(), &[&version::TLS13])?.into()
-            }
-            None => self.shared.config.read().unwrap_or_else(PoisonError::into_inner).clone(),
-        };
-        Ok(speaking(&config, &[b"h3".to_vec()]))
+        Ok(speaking(&self.loaded().quic, &[b"h3".to_vec()]))
+    }
+
+    fn loaded(&self) -> Loaded {
+        self.shared.config.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -230,34 +242,52 @@ impl TlsBuilder {
     pub fn build(self) -> Result<TlsConfig, Error> {
         let Self { certificates, clients } = self;
         let resolver = Arc::new(Resolver::new(Table::load(&certificates)?));
-        let config = config(resolver.clone(), clients.as_ref(), VERSIONS)?;
+        let loaded = Loaded::load(&resolver, clients.as_ref())?;
         let own = Own { certificates, clients, resolver, reloading: Mutex::new(()) };
-        Ok(TlsConfig::new(Some(own), Arc::new(config)))
+        Ok(TlsConfig::new(Some(own), loaded))
     }
 }
 
 const VERSIONS: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
 
+/// Checks the certificates of clients.
+type Verifier = Arc<dyn ClientCertVerifier>;
+
+impl Loaded {
+    /// Reads the clients' authorities once, for both.
+    fn load(resolver: &Arc<Resolver>, clients: Option<&Clients>) -> Result<Self, Error> {
+        let verifier = clients.map(verifier).transpose()?;
+        Ok(Self {
+            tcp: config(resolver.clone(), verifier.clone(), VERSIONS)?.into(),
+            #[cfg(feature = "http3")]
+            quic: config(resolver.clone(), verifier, &[&version::TLS13])?.into(),
+        })
+    }
+}
+
+fn verifier(clients: &Clients) -> Result<Verifier, Error> {
+    let Clients { authorities, required } = clients;
+    let roots = Arc::new(authorities.parse(roots)?);
+    let provider = Arc::new(ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+    let verifier = if *required { verifier } else { verifier.allow_unauthenticated() }.build();
+    let verifier =
+        verifier.map_err(|error| bad("setting up the clients' authorities").with_source(error))?;
+    Ok(verifier)
+}
+
 fn config(
     resolver: Arc<Resolver>,
-    clients: Option<&Clients>,
+    verifier: Option<Verifier>,
     versions: &[&'static SupportedProtocolVersion],
 ) -> Result<ServerConfig, Error> {
     let failed = |error: RustlsError| bad("setting up TLS").with_source(error);
     let provider = Arc::new(ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(provider.clone());
+    let builder = ServerConfig::builder_with_provider(provider);
     let builder = builder.with_protocol_versions(versions).map_err(failed)?;
-    let builder = match clients {
+    let builder = match verifier {
         None => builder.with_no_client_auth(),
-        Some(Clients { authorities, required }) => {
-            let roots = Arc::new(authorities.parse(roots)?);
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
-            let verifier =
-                if *required { verifier } else { verifier.allow_unauthenticated() }.build();
-            let verifier = verifier
-                .map_err(|error| bad("setting up the clients' authorities").with_source(error))?;
-            builder.with_client_cert_verifier(verifier)
-        }
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
     };
     let mut config = builder.with_cert_resolver(resolver);
     config.ticketer = ring::Ticketer::new().map_err(failed)?;
