@@ -105,8 +105,8 @@ async def figures_on_a_port_of_their_own():
 @every_way("--root", ROOT)
 async def files(server, way):
     status, fields, body = await curl(server, way, "/")
-    assert (status, body, fields["content-type"]) == (200, b"<title>ours</title>", "text/html"), fields
-    assert (await curl(server, way, "/a.css"))[1]["content-type"] == "text/css"
+    assert (status, body, fields["content-type"]) == (200, b"<title>ours</title>", "text/html; charset=utf-8"), fields
+    assert (await curl(server, way, "/a.css"))[1]["content-type"] == "text/css; charset=utf-8"
     status, fields, body = await curl(server, way, "/data.bin")
     assert status == 200 and body == DATA and fields["content-length"] == str(len(DATA)), fields
     status, fields, body = await curl(server, way, "/data.bin", "-r", "1000-1999")

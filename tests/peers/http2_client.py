@@ -185,7 +185,8 @@ async def refusals(client, server):
         (client.extended("/nothing"), "404"),
         (client.extended("/echo", ("origin", "https://evil.example")), "403"),
         (client.extended("/echo", protocol="chat"), "501"),
-        ([(":method", "CONNECT"), (":authority", "example.com:443")], "400"),
+        ([(":method", "CONNECT"), (":authority", "localhost:443")], "400"),
+        ([(":method", "CONNECT"), (":authority", "example.com:443")], "421"),
     ]:
         stream, answer = await client.request(headers)
         assert answer[":status"] == status, (headers, answer)
