@@ -1,10 +1,11 @@
 """HTTP/2 servers for `fdx connect --http 2` and the test program `many`: http2_servers.py FDX MANY
 
-Node's http2, hypercorn, and haproxy in front of `fdx serve`, from HTTP/2 to HTTP/1.1 and to HTTP/2."""
+Node's http2, hypercorn, apache2, and haproxy in front of `fdx serve`, from HTTP/2 to HTTP/1.1 and to HTTP/2."""
 
 import contextlib
 import os
 import sys
+import time
 
 import trustme
 
@@ -94,6 +95,23 @@ async def haproxy(to="", version="HTTP/1.1"):
             await server.said("/", version)
 
 
+@contextlib.asynccontextmanager
+async def apache():
+    async with serving(FDX) as server:
+        port = free_port()
+        modules = ["mpm_event", "authz_core", "http2", "proxy", "proxy_http", "proxy_wstunnel", "socache_shmcb", "ssl"]
+        load = "".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n" for name in modules)
+        config = write(
+            f"apache-{port}.conf",
+            f"ServerRoot {DIR}\nServerName localhost\nDefaultRuntimeDir {DIR}\nPidFile {path(f'apache-{port}.pid')}\nMutex file:{DIR}\n"
+            f"ErrorLog /dev/stderr\nListen 127.0.0.1:{port}\nUser www-data\nGroup www-data\n{load}"
+            f"SSLEngine on\nSSLCertificateFile {PATHS['both.pem']}\nProtocols h2\nH2WebSockets on\n"
+            f"ProxyPass / http://{server.address}/ upgrade=websocket\n",
+        )
+        async with running("apache2", "-DFOREGROUND", "-f", config, port=port):
+            yield port
+
+
 def haproxy_to_http2():
     return haproxy("proto h2 ws h2", "HTTP/2")
 
@@ -109,6 +127,15 @@ async def echoes(port, *options, size=3_000_000):
     data = os.urandom(size)
     code, out, err = await fdx(port, "--binary", *options, stdin=data)
     assert (code, out == data) == (0, True), (code, len(out), err)
+
+
+async def closes_at_once(port, *options):
+    """Whether or not the server ends its side of the stream."""
+    begun = time.monotonic()
+    address = f"wss://localhost:{port}/"
+    code, _, err = await run(FDX, "connect", address, "--linger", "0", "--ca", PATHS["ca.pem"], *options)
+    took = time.monotonic() - begun
+    assert code == 0 and took < 2, (took, code, err)
 
 
 @check
@@ -138,6 +165,14 @@ async def a_501_falls_back_too():
 async def hypercorn_echoes():
     async with hypercorn() as port:
         await echoes(port, "--http", "2")
+        await closes_at_once(port, "--http", "2")
+
+
+@check
+async def apache_echoes():
+    async with apache() as port:
+        await echoes(port, "--http", "2")
+        await closes_at_once(port, "--http", "2")
 
 
 @check

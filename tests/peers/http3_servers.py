@@ -10,6 +10,7 @@ import socket
 import ssl
 import sys
 import tempfile
+import time
 
 import trustme
 from aioquic.asyncio import QuicConnectionProtocol, serve
@@ -239,6 +240,20 @@ async def of_hypercorn(*options, **how):
 @check
 async def hypercorn_echoes():
     await echoes(of_hypercorn)
+
+
+@check
+async def hypercorn_is_left_at_once():
+    """Though it does not end its side of the stream."""
+    for _ in range(3):
+        async with hypercorn() as port:
+            begun = time.monotonic()
+            url = f"wss://localhost:{port}/"
+            code, _, err = await run(FDX, "connect", url, "--http", "3", "--linger", "0", "--ca", PATHS["ca.pem"])
+            took = time.monotonic() - begun
+        if "attempt_timeout" not in err:
+            break
+    assert code == 0 and took < 2, (took, code, err)
 
 
 @check

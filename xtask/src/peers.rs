@@ -63,6 +63,7 @@ pub(crate) fn run() -> Outcome {
         peers.python("reverse_proxies.py", &[fdx]),
         peers.python("serve_options.py", &[fdx]),
         peers.python("curl.py", &[fdx]),
+        peers.node("close_browser.mjs", &[fdx, &peers.chromium]),
         peers.node("browser.mjs", &[&http, "chromium", &peers.chromium]),
         peers.python("python_client.py", &[&ws]),
         peers.python("python_server.py", &[fdx]),
