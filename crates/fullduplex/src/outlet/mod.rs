@@ -16,7 +16,7 @@ mod waiting;
 mod writing;
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll, Waker};
 
@@ -58,6 +58,10 @@ pub(crate) struct Outlet<S> {
     talked: AtomicBool,
     /// Handed to the driver and not flushed by it yet; so it is there once at most.
     deferred: AtomicBool,
+    /// How many sinks were told that there is room, and have not used it yet: no more than
+    /// there are sending halves. At its largest it says only that there are many. The lock is
+    /// held when it changes; it is here because here is room for it.
+    promised: AtomicU16,
     /// Sending halves of the application.
     senders: AtomicU32,
     /// What went over it.
@@ -80,9 +84,6 @@ pub(crate) struct Inner<S> {
     /// The wakers of those that are to be woken when the lock is released.
     #[allow(clippy::box_collection, reason = "for most it is never needed")]
     woken: Option<Box<Vec<Waker>>>,
-    /// How many sinks were told that there is room, and have not used it yet: no more than
-    /// there are sending halves. Small; at its largest it says only that there are many.
-    promised: u16,
     /// The task that reads, while it waits.
     reader: Option<Waker>,
     /// What is to be done when the lock is released.
@@ -118,7 +119,6 @@ impl<S: Transport> Outlet<S> {
             lingers: false,
             waiters: None,
             woken: None,
-            promised: 0,
             reader: None,
             owed: Owed::default(),
             released: false,
@@ -139,6 +139,7 @@ impl<S: Transport> Outlet<S> {
             listening: AtomicBool::new(false),
             talked: AtomicBool::new(false),
             deferred: AtomicBool::new(false),
+            promised: AtomicU16::new(0),
             senders: AtomicU32::new(1),
             counters: Counters::default(),
             inner: Mutex::new(inner),

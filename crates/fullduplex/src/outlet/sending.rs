@@ -163,9 +163,11 @@ impl<S: Transport> Outlet<S> {
     /// Waits for room for a message of a sink, which [`send_promised`](Self::send_promised)
     /// then takes whatever comes between.
     pub(crate) fn poll_ready(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let mut room = ready!(self.poll_piece(cx))?;
+        let room = ready!(self.poll_piece(cx))?;
         let halves = u16::try_from(self.senders.load(Ordering::Relaxed)).unwrap_or(u16::MAX);
-        room.inner.promised = room.inner.promised.saturating_add(1).min(halves);
+        let promised = self.promised.load(Ordering::Relaxed).saturating_add(1).min(halves);
+        self.promised.store(promised, Ordering::Relaxed);
+        drop(room);
         Poll::Ready(Ok(()))
     }
 
@@ -178,12 +180,12 @@ impl<S: Transport> Outlet<S> {
             self.before_compressing(parcel.as_ref());
         }
         let mut inner = self.lock();
-        let promised = inner.promised > 0;
-        if inner.promised < u16::MAX {
-            inner.promised = inner.promised.saturating_sub(1);
+        let promised = self.promised.load(Ordering::Relaxed);
+        if (1..u16::MAX).contains(&promised) {
+            self.promised.store(promised - 1, Ordering::Relaxed);
         }
         let mut sent = self.send_locked(&mut inner, &mut parcel, Leave::Gathered);
-        if promised && sent == Err(SendError::Full) {
+        if promised > 0 && sent == Err(SendError::Full) {
             sent = self.send_beyond(&mut inner, &mut parcel);
         }
         drop(inner);
