@@ -24,9 +24,11 @@ use crate::shared::{Handle, Shared, code};
 const MAX_WRITE: usize = 32 << 10;
 /// How many chunks without content are looked at before another task has its turn.
 const MAX_IDLE_CHUNKS: usize = 32;
-/// How long a stream that was dropped after its end keeps the connection, until the peer has
-/// all of it.
+/// How long a stream that was dropped after its end keeps the connection while the peer takes
+/// nothing more of it.
 const LINGER: Duration = Duration::from_secs(3);
+/// How many times as long it does so in all, until the peer has all of it.
+const MAX_LINGERS: usize = 20;
 
 /// The stream of a request and its response: what a WebSocket runs on (RFC 9220 §3).
 ///
@@ -439,10 +441,30 @@ impl Drop for Stream {
         {
             let (stopped, handle) = (self.send.stopped(), self.handle.clone());
             runtime.spawn(async move {
-                let _ = tokio::time::timeout(LINGER, stopped).await;
+                linger(stopped, &handle).await;
                 drop(handle);
             });
         }
+    }
+}
+
+/// Waits until the peer has all of a stream, as long as it takes what is sent.
+async fn linger<T>(stopped: impl Future<Output = T>, handle: &Handle) {
+    let taken = || {
+        let stats = handle.0.quinn.stats();
+        (stats.frame_tx.stream, stats.frame_rx.acks)
+    };
+    let (mut stopped, mut before) = (pin!(stopped), taken());
+    for _ in 0..MAX_LINGERS {
+        if tokio::time::timeout(LINGER, &mut stopped).await.is_ok() {
+            return;
+        }
+        // What is sent to nobody is not acknowledged.
+        let now = taken();
+        if now.0 == before.0 || now.1 == before.1 {
+            return;
+        }
+        before = now;
     }
 }
 

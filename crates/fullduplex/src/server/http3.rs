@@ -193,6 +193,10 @@ async fn serve(
     while let Some(incoming) = connection.accept().await {
         respond(incoming);
     }
+    // What is on the way belongs to the connection, whose place is taken until it has arrived.
+    let quinn = connection.quinn().clone();
+    drop(connection);
+    context.shared.until_done(async { drop(quinn.closed().await) }).await;
 }
 
 async fn connect(

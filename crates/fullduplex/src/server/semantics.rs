@@ -76,12 +76,18 @@ pub(crate) fn join_cookies(headers: &mut http::HeaderMap) {
     }
 }
 
-/// Replaces the answer of a service by a 500 if its status is not final (RFC 9110 §15.2).
+/// Replaces the answer of a service by a 500 if its status is not final (RFC 9110 §15.2), and
+/// takes the content of a 205 away (§15.3.6).
 #[cfg(feature = "hyper")]
 pub(crate) fn final_answer(answer: super::service::Answer) -> super::service::Answer {
     if answer.status().is_informational() {
         let why = "the service gave no final answer";
         return super::service::full(super::request::plain(500, why));
+    }
+    if answer.status() == StatusCode::RESET_CONTENT {
+        let mut response = answer.map(|_content| Bytes::new());
+        response.headers_mut().insert(CONTENT_LENGTH, 0.into());
+        return super::service::full(response);
     }
     answer
 }

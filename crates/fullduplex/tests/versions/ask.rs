@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fullduplex_http3::quinn::crypto::rustls::QuicClientConfig;
-use fullduplex_http3::quinn::{ClientConfig, Endpoint};
+use fullduplex_http3::quinn::{ClientConfig, Connection, Endpoint, TransportConfig};
 use fullduplex_http3::{Protocol, Settings, client};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version};
 use rustls::version::TLS13;
@@ -135,11 +135,7 @@ impl Ask {
     }
 
     async fn http3(&self, server: SocketAddr) -> Answer {
-        let mut tls = tls_client(LOCALHOST, &[&TLS13]).with_no_client_auth();
-        tls.alpn_protocols = vec![fullduplex_http3::ALPN.to_vec()];
-        let config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
-        let endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
-        let quinn = endpoint.connect_with(config, server, "localhost").unwrap().await.unwrap();
+        let quinn = quic(server, TransportConfig::default()).await;
         let connection = client::Connection::new(quinn, Settings::default());
         let request = self.request("https", Protocol::WEBSOCKET);
         let mut opening = connection.open(&request).await.unwrap();
@@ -163,6 +159,16 @@ impl Ask {
     fn is_opened(&self, head: &Response<()>) -> bool {
         self.is_websocket && head.status().is_success()
     }
+}
+
+/// A connection of QUIC, for HTTP/3.
+pub(crate) async fn quic(server: SocketAddr, transport: TransportConfig) -> Connection {
+    let mut tls = tls_client(LOCALHOST, &[&TLS13]).with_no_client_auth();
+    tls.alpn_protocols = vec![fullduplex_http3::ALPN.to_vec()];
+    let mut config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
+    config.transport_config(Arc::new(transport));
+    let endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+    endpoint.connect_with(config, server, "localhost").unwrap().await.unwrap()
 }
 
 fn map(fields: &Fields) -> HeaderMap {

@@ -1,11 +1,14 @@
-//! A request that is refused early: its client, still sending, gets the answer.
+//! Answers arrive: also where the client is still sending, and where it reads slowly while the
+//! server drains.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fullduplex::Transport;
-use fullduplex::server::{Body, Handshake, Server};
+use fullduplex::server::{Body, Drain, Handshake, Server};
+use fullduplex_http3::quinn::TransportConfig;
+use fullduplex_http3::{Settings, client};
 use http::{Request, Response, StatusCode};
 use rustls::DEFAULT_VERSIONS;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -14,6 +17,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tower::service_fn;
 
+use crate::ask::quic;
 use crate::common::server::Pieces;
 use crate::common::tls::{LOCALHOST, client as tls_client, localhost};
 
@@ -72,4 +76,36 @@ async fn uploads_that_are_refused_get_their_answer() {
             }
         }
     }
+}
+
+/// What was written before the drain, and is taken slowly, belongs to those who may finish.
+#[tokio::test]
+async fn drains_let_slow_readers_of_http3_finish() {
+    const LENGTH: usize = 1 << 20;
+    let server = Server::bind("127.0.0.1:0").await.unwrap().tls(localhost()).http3();
+    let server = server.service(service_fn(async |_: Request<Body>| {
+        Ok::<_, Infallible>(Pieces::once(vec![b'x'; LENGTH]))
+    }));
+    let (address, handle) = (server.local_addr().unwrap(), server.handle());
+    tokio::spawn(server.serve_handshakes(async |handshake: Handshake| drop(handshake)));
+
+    let mut transport = TransportConfig::default();
+    transport.stream_receive_window((64_u32 << 10).into());
+    let connection = quic(address, transport).await;
+    let connection = client::Connection::new(connection, Settings::default());
+    let request = Request::get("https://localhost/").body(()).unwrap();
+    let mut opening = connection.open(&request).await.unwrap();
+    opening.stream().shutdown().await.unwrap();
+    let (_, mut stream) = opening.response().await.unwrap();
+    let draining = tokio::spawn(async move { handle.drain(Drain::default()).await });
+    let (mut bytes, mut read) = (vec![0; 32 << 10], 0);
+    // Longer than a connection waits for a reader that takes nothing.
+    for _ in 0..LENGTH / bytes.len() {
+        tokio::time::sleep(Duration::from_millis(130)).await;
+        read += stream.read_exact(&mut bytes).await.unwrap();
+    }
+    assert_eq!((read, stream.read(&mut bytes).await.unwrap()), (LENGTH, 0));
+    drop((stream, connection));
+    let report = timeout(Duration::from_secs(20), draining).await.unwrap().unwrap();
+    assert_eq!(report.cut_http, 0, "{report}");
 }
