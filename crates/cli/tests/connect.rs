@@ -366,3 +366,37 @@ fn key_log_of_the_environment_is_written_for_tls_alone() {
         assert_eq!(said.contains("SSLKEYLOGFILE: opening /nothing/keys"), code == 1, "{said}");
     }
 }
+
+/// With another code than 1000 the server may have had more to send, however clean the closing was.
+#[test]
+fn close_with_another_code_than_1000_is_the_exit_code_6() {
+    let close = |code: u16| [&[0x88, 2][..], &code.to_be_bytes()].concat();
+    for (close, code) in
+        [(close(1000), 0), (vec![0x88, 0], 0), (close(1001), 6), (close(1011), 6), (vec![], 5)]
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("ws://{}/", listener.local_addr().unwrap());
+        let sent = [b"\x81\x02hi", &*close].concat();
+        let serving = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                head.push(byte[0]);
+            }
+            let head = String::from_utf8(head).unwrap();
+            let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "));
+            let accept = SecKey::parse(key.unwrap().as_bytes()).unwrap().accept();
+            let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+                          Connection: Upgrade\r\nSec-WebSocket-Accept: ";
+            write!(stream, "{answer}{}\r\n\r\n", accept.as_str()).unwrap();
+            stream.write_all(&sent).unwrap();
+            // The client's answer.
+            let _ = stream.read(&mut [0; 16]);
+        });
+        let (ended, output, said) = connect(&[&url], "");
+        serving.join().unwrap();
+        assert_eq!((ended, &*output), (Some(code), "hi\n"), "{close:02x?}: {said}");
+    }
+}

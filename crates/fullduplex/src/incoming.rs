@@ -9,8 +9,8 @@ use std::{io, mem};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use fullduplex_proto::{
-    Assembler, Cause, DeflateParams, Incoming as Found, Input, Kind, Message, Piece, ProtocolError,
-    Receiver,
+    Assembler, Cause, DeflateParams, Incoming as Found, Input, Kind, Limits, Message, Piece,
+    ProtocolError, Receiver,
 };
 use tokio::io::AsyncReadExt;
 
@@ -20,6 +20,7 @@ use crate::guard::{self, Panicked, caught};
 use crate::halves::{ReadHalf, Transport};
 use crate::memory::{self, MEMORY};
 use crate::outlet::Outlet;
+use crate::read_ahead::{ReadAhead, Received};
 use crate::turn;
 
 /// So many bytes are a step of a task's turn, which ends after 1 MiB.
@@ -31,6 +32,10 @@ const INFLATED: usize = 512;
 
 /// From this many bytes on, the rest of a message is read straight to its place.
 const DIRECT: u64 = 16 << 10;
+
+/// An application that sends this often and asks for no message meanwhile only sends, so that
+/// somebody must read in its place.
+const UNREAD_SENDS: u8 = 4;
 
 #[allow(clippy::struct_excessive_bools, reason = "independent facts, kept small")]
 pub(crate) struct Incoming<S> {
@@ -48,15 +53,31 @@ pub(crate) struct Incoming<S> {
     read_ended: bool,
     /// The last read found its bytes when they arrived, not later.
     at_once: bool,
+    /// How often the application has sent since it last asked for a message.
+    unread_sends: u8,
     /// Boxed, as for most it is nothing.
-    agreed: Option<Box<Agreed>>,
+    agreed: Option<Box<Agreed<S>>>,
 }
 
-/// What the opening handshake agreed on.
-#[derive(Default)]
-pub(crate) struct Agreed {
+/// What the opening handshake agreed on, and what else most connections do without.
+pub(crate) struct Agreed<S> {
     pub(crate) protocol: Option<Box<str>>,
     pub(crate) deflate: Option<DeflateParams>,
+    ahead: Option<Ahead<S>>,
+}
+
+impl<S> Default for Agreed<S> {
+    fn default() -> Self {
+        Self { protocol: None, deflate: None, ahead: None }
+    }
+}
+
+/// What is read before the application asks for it.
+enum Ahead<S> {
+    /// A task has all of this in its hands but what was agreed on.
+    Reading(ReadAhead<S>),
+    /// It has read these.
+    Read(Received),
 }
 
 /// A piece of a message that is read piece by piece.
@@ -80,11 +101,12 @@ impl<S: Transport> Incoming<S> {
             told: false,
             read_ended: false,
             at_once: false,
+            unread_sends: 0,
             agreed: None,
         }
     }
 
-    pub(crate) fn agreed(&self) -> Option<&Agreed> {
+    pub(crate) fn agreed(&self) -> Option<&Agreed<S>> {
         self.agreed.as_deref()
     }
 
@@ -105,6 +127,81 @@ impl<S: Transport> Incoming<S> {
         self.agreed().is_some_and(|agreed| agreed.deflate.is_some())
     }
 
+    /// Messages are not compressed, and none were read ahead.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.agreed().is_none_or(|agreed| agreed.deflate.is_none() && agreed.ahead.is_none())
+    }
+
+    /// Counts a message that the application sends. Returns whether it is time to
+    /// [read ahead](Self::read_ahead).
+    #[inline]
+    pub(crate) fn note_send(&mut self) -> bool {
+        self.unread_sends = self.unread_sends.saturating_add(1);
+        self.unread_sends == UNREAD_SENDS
+    }
+
+    /// Has a task read, for an application that only sends.
+    #[cold]
+    pub(crate) fn read_ahead(&mut self, outlet: &Arc<Outlet<S>>) {
+        let ahead = self.agreed.as_mut().and_then(|agreed| agreed.ahead.take());
+        let received = match ahead {
+            Some(Ahead::Reading(_)) => {
+                self.agreed.get_or_insert_default().ahead = ahead;
+                return;
+            }
+            Some(Ahead::Read(received)) => received,
+            None => Received::new(),
+        };
+        let none = Receiver::new(outlet.role(), Limits::default());
+        let shell = Self::new(ReadHalf::Gone, none, BytesMut::new());
+        let mut incoming = Box::new(mem::replace(self, shell));
+        let mut agreed = incoming.agreed.take().unwrap_or_default();
+        incoming.set_deflate(agreed.deflate);
+        agreed.ahead = Some(Ahead::Reading(ReadAhead::start(incoming, received, outlet)));
+        self.agreed = Some(agreed);
+    }
+
+    /// Ends the task that reads ahead, if there is one.
+    #[inline]
+    pub(crate) fn take_back(&mut self) {
+        if self.agreed().is_some_and(|agreed| agreed.ahead.is_some()) {
+            self.take_ahead();
+        }
+    }
+
+    #[cold]
+    fn take_ahead(&mut self) {
+        let Some(agreed) = &mut self.agreed else { return };
+        let reading = match agreed.ahead.take() {
+            Some(Ahead::Reading(reading)) => reading,
+            read => return agreed.ahead = read,
+        };
+        let (incoming, received) = reading.take_back();
+        agreed.ahead = Some(received).filter(|received| !received.is_empty()).map(Ahead::Read);
+        let agreed = self.agreed.take();
+        if let Some(incoming) = incoming {
+            *self = *incoming;
+        }
+        self.agreed = agreed;
+    }
+
+    /// The next message of those that were read ahead.
+    #[inline]
+    fn next_ahead(&mut self) -> Option<Result<Message, Error>> {
+        if self.agreed().is_none_or(|agreed| agreed.ahead.is_none()) {
+            return None;
+        }
+        self.take_ahead();
+        let agreed = self.agreed.as_mut()?;
+        let Some(Ahead::Read(received)) = &mut agreed.ahead else { return None };
+        let first = received.pop_front();
+        if received.is_empty() {
+            agreed.ahead = None;
+        }
+        first
+    }
+
     /// Whether received bytes wait that may hold further messages.
     #[inline]
     pub(crate) fn has_input(&self) -> bool {
@@ -118,7 +215,8 @@ impl<S: Transport> Incoming<S> {
         cx: &mut Context<'_>,
         outlet: &Arc<Outlet<S>>,
     ) -> Poll<Ended<Message>> {
-        if !self.skipping && !self.in_pieces && !self.inflates() {
+        self.unread_sends = 0;
+        if !self.skipping && !self.in_pieces && self.is_plain() {
             ready!(turn::poll_message(cx));
             if let Some(message) = self.input.next_whole(&mut self.receiver, &self.assembler) {
                 return Poll::Ready(Some(self.whole(message, outlet)));
@@ -129,6 +227,9 @@ impl<S: Transport> Incoming<S> {
 
     /// The same for what is not the rule.
     fn poll_any(&mut self, cx: &mut Context<'_>, outlet: &Arc<Outlet<S>>) -> Poll<Ended<Message>> {
+        if let Some(message) = self.next_ahead() {
+            return Poll::Ready(Some(message));
+        }
         self.skipping |= mem::take(&mut self.in_pieces);
         loop {
             ready!(self.poll_turn(cx));
@@ -175,6 +276,14 @@ impl<S: Transport> Incoming<S> {
         cx: &mut Context<'_>,
         outlet: &Arc<Outlet<S>>,
     ) -> Poll<Ended<Chunk>> {
+        self.unread_sends = 0;
+        if let Some(message) = self.next_ahead() {
+            return Poll::Ready(Some(message.map(|message| Chunk {
+                kind: message.kind(),
+                payload: message.into_bytes(),
+                last: true,
+            })));
+        }
         loop {
             ready!(self.poll_turn(cx));
             if !self.assembler.is_empty() {

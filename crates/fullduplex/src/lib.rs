@@ -48,6 +48,7 @@ mod message_io;
 mod net_stream;
 mod outlet;
 mod protected;
+mod read_ahead;
 mod registry;
 mod retry;
 mod rewind;

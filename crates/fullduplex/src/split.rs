@@ -56,7 +56,9 @@ pub struct SendHalf<S: Transport> {
 ///
 /// It answers pings and the peer's Close by itself, while it is polled. When it is
 /// dropped, a task in the background does so, and passes over messages, until the last
-/// [`SendHalf`] is dropped or the connection ends.
+/// [`SendHalf`] is dropped or the connection ends. So a program that only sends drops it: one that
+/// is kept and not polled leaves the peer's Close unanswered (`let (send, _) = …` drops it, `let
+/// (send, _receive) = …` keeps it).
 pub struct ReceiveHalf<S: Transport> {
     /// Boxed, as a WebSocket is moved from future to future, each of which keeps room for it.
     /// Taken only by `drop`.
@@ -347,12 +349,23 @@ impl<S: Transport> ReceiveHalf<S> {
         self.outlet.close_info()
     }
 
-    pub(crate) fn agreed(&self) -> Option<&Agreed> {
+    /// The application sends, having asked for no message yet since it did so before.
+    #[inline]
+    pub(crate) fn note_send(&mut self) {
+        if let Some(incoming) = &mut self.incoming
+            && incoming.note_send()
+        {
+            incoming.read_ahead(&self.outlet);
+        }
+    }
+
+    pub(crate) fn agreed(&self) -> Option<&Agreed<S>> {
         self.incoming.as_ref().and_then(|incoming| incoming.agreed())
     }
 
     pub(crate) fn parts(&mut self) -> (&mut Incoming<S>, &Arc<Outlet<S>>) {
         let incoming = self.incoming.as_mut().expect("taken only by drop");
+        incoming.take_back();
         (incoming, &self.outlet)
     }
 
@@ -379,6 +392,7 @@ impl<S: Transport> Drop for ReceiveHalf<S> {
     fn drop(&mut self) {
         let goes_on = self.outlet.drop_reader();
         let Some(mut incoming) = self.incoming.take() else { return };
+        incoming.take_back();
         if goes_on {
             let rest = incoming::linger(incoming, self.outlet.clone());
             self.outlet.driver().handle().spawn(rest);

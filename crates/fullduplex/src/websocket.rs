@@ -31,7 +31,8 @@ use crate::traffic::Traffic;
 ///
 /// * **Receiving.** [`next`](Self::next) gives whole messages, answers pings and the peer's
 ///   Close, and ends with `None` after a clean close. Nothing is read that is not asked
-///   for. [`next_reader`](Self::next_reader) is for messages too long to hold. A short message
+///   for; but where the application only sends, up to 64 KiB of messages are received in its
+///   place, so that pings and the peer's Close behind them are answered. [`next_reader`](Self::next_reader) is for messages too long to hold. A short message
 ///   that is kept may keep up to 2 KiB, one of 8 KiB and more up to 64 KiB; where all are kept,
 ///   most have memory of their own.
 /// * **Sending.** [`send`](Self::send) queues a message and has it leave by itself: at once
@@ -186,11 +187,13 @@ impl<S: Transport> WebSocket<S> {
     fn send_as(&mut self, parcel: Parcel) -> Sending<'_, S> {
         // The rest of what was received is likely to be answered too.
         let leave = if self.receive.has_input() { Leave::Gathered } else { Leave::Soon };
+        self.receive.note_send();
         self.send.send_as(parcel, leave)
     }
 
     /// Queues a message if there is room, or hands it back.
     pub fn try_send(&mut self, message: impl Into<Message>) -> Result<(), TrySendError> {
+        self.receive.note_send();
         self.send.try_send(message)
     }
 
@@ -204,6 +207,7 @@ impl<S: Transport> WebSocket<S> {
     /// [`Compression::Auto`] compresses every message, as its length is not known; what can't
     /// be compressed then becomes a little longer.
     pub fn writer_with(&mut self, kind: Kind, compression: Compression) -> MessageWriter<'_, S> {
+        self.receive.note_send();
         MessageWriter::new(&self.send, kind, compression)
     }
 
@@ -291,7 +295,8 @@ impl<S: Transport> WebSocket<S> {
         self.send.release_memory();
     }
 
-    /// Two halves for use on different tasks. Neither waits for the other.
+    /// Two halves for use on different tasks. Neither waits for the other. A program that only
+    /// sends drops the receiving half; see [`ReceiveHalf`].
     pub fn split(self) -> (SendHalf<S>, ReceiveHalf<S>) {
         (self.send, self.receive)
     }
@@ -329,6 +334,7 @@ impl<S: Transport> Sink<Message> for WebSocket<S> {
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
+        self.receive.note_send();
         Pin::new(&mut self.send).start_send(message)
     }
 

@@ -21,8 +21,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll, Waker};
 
 use fullduplex_proto::{
-    Cause, CloseCode, CloseFrame, CloseInfo, Event, Kind, ProtocolError, SendError, Session, State,
-    Transport as Need,
+    Cause, CloseCode, CloseFrame, CloseInfo, Event, Kind, ProtocolError, Role, SendError, Session,
+    State, Transport as Need,
 };
 
 use crate::batch::Noted;
@@ -315,6 +315,15 @@ impl<S: Transport> Outlet<S> {
     /// Tells the session what has arrived: what comes from now on counts as progress.
     fn note_total(&self, inner: &mut Inner<S>) {
         inner.session.note_received_total(self.counters.received.wire_total());
+    }
+
+    /// The task that waits for messages, which is to be woken in another way from now on.
+    pub(crate) fn take_reader(&self) -> Option<Waker> {
+        self.lock().reader.take()
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.lock().session.role()
     }
 
     /// Keeps this end open for sending when the peer has sent all.
