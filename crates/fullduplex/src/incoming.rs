@@ -490,11 +490,13 @@ impl<S: Transport> Incoming<S> {
         source: Option<io::Error>,
         outlet: &Arc<Outlet<S>>,
     ) -> Option<Error> {
-        outlet.end(cause);
+        let drops = outlet.end(cause);
         self.input = Input::default();
         self.assembler = Assembler::with_memory(&MEMORY);
         self.receiver.drain();
-        self.give_up(outlet);
+        if drops {
+            self.give_up(outlet);
+        }
         let told = self.tell_end();
         let info = outlet.close_info()?;
         if told || info.is_clean() {

@@ -11,7 +11,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
 
-use fullduplex_proto::{Cause, CloseInfo, SendBuffer, State};
+use fullduplex_proto::{Cause, CloseInfo, Role, SendBuffer, State};
 
 use super::writing::WriteWaker;
 use super::{Inner, Outlet};
@@ -75,6 +75,7 @@ pub(super) struct Ended<S> {
     membership: Option<Membership>,
     info: Option<CloseInfo>,
     writer: WriteHalf<S>,
+    leaves_end: bool,
     write_waker: Option<Arc<WriteWaker<S>>>,
     unsent: Option<Box<SendBuffer>>,
     published: Option<Noted>,
@@ -164,15 +165,27 @@ impl<S> Inner<S> {
         if self.shut_down {
             self.writer.give_up();
         }
+        let leaves_end = self.leaves_end();
         Ended {
             membership: self.membership.take(),
             info: self.session.close_info().cloned(),
             writer: mem::replace(&mut self.writer, WriteHalf::Gone),
+            leaves_end,
             write_waker: self.write_waker.take(),
             unsent: self.session.take_unsent(),
             published: self.published.take(),
             parked: self.parked.take(),
         }
+    }
+
+    /// Whether the transport is left to the halves' drop: a client has ended its side of a stream
+    /// first, and to drop that before the server's end would reset it (RFC 9113 §5.4.2).
+    pub(super) fn leaves_end(&self) -> bool {
+        self.shut_down
+            && self.broken.is_none()
+            && !self.session.read_ended()
+            && self.session.role() == Role::Client
+            && self.session.close_info().is_some_and(CloseInfo::is_clean)
     }
 
     /// Has those woken who wait for room, for an empty queue, or for the end.
@@ -250,12 +263,13 @@ impl<S> Ended<S> {
     }
 
     pub(super) fn let_go(self, outlet: &Outlet<S>) -> Result<(), Panicked> {
-        let Self { membership, info, writer, write_waker, unsent, published, parked } = self;
+        let Self { membership, info, writer, leaves_end, write_waker, unsent, published, parked } =
+            self;
         if let Some(membership) = membership {
             membership.end(info.as_ref(), outlet.counters.read());
         }
         // Each by itself, so that one does not keep the others.
-        let transport = caught(|| writer.close());
+        let transport = caught(|| if leaves_end { drop(writer) } else { writer.close() });
         drop(write_waker);
         let payloads = caught(|| drop(unsent));
         caught(|| drop((published, parked))).and(payloads).and(transport)

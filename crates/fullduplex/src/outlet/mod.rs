@@ -349,13 +349,14 @@ impl<S: Transport> Outlet<S> {
         inner.wake_waiters();
     }
 
-    /// Both directions of the transport ended.
-    pub(crate) fn end(&self, cause: Cause) {
+    /// Both directions of the transport ended, or it is to be dropped. Gives whether the reader
+    /// is to be dropped at once, too, and with both of them a socket.
+    pub(crate) fn end(&self, cause: Cause) -> bool {
         let mut inner = self.lock();
         inner.session.handle_end(cause, self.driver.now());
         inner.wake_waiters();
-        // The reader goes as well, and with both of them a socket.
         inner.writer.give_up();
+        cause != Cause::Dropped || !inner.leaves_end()
     }
 
     /// Called by the receiving half before it waits: writes what is queued. Gives the cause
