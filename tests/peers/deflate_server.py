@@ -45,17 +45,19 @@ async def fdx(url, stdin, settings, *options):
 
 @check
 async def windows_of_9_to_15_with_and_without_takeover():
-    for bits in range(9, 16):
-        for forgets in [False, True]:
-            extension = await exchange(
-                "smallest",
-                server_max_window_bits=bits,
-                client_max_window_bits=bits,
-                server_no_context_takeover=forgets,
-                client_no_context_takeover=forgets,
-            )
-            assert extension.remote_no_context_takeover == forgets
-            assert extension.remote_max_window_bits == bits
+    async def window(bits, forgets):
+        extension = await exchange(
+            "smallest",
+            server_max_window_bits=bits,
+            client_max_window_bits=bits,
+            server_no_context_takeover=forgets,
+            client_no_context_takeover=forgets,
+        )
+        assert extension.remote_no_context_takeover == forgets
+        assert extension.remote_max_window_bits == bits
+
+    # `fdx connect` lingers for an answer, so each takes seconds, of which none is work.
+    await asyncio.gather(*(window(bits, forgets) for bits in range(9, 16) for forgets in [False, True]))
 
 
 @check
@@ -77,8 +79,8 @@ async def what_was_agreed_on_is_told():
 
 @check
 async def every_preset():
-    for settings in ["small", "balanced", "smallest", "window=9", "window=8,takeover=no", "level=1,min=0"]:
-        await exchange(settings)
+    every = ["small", "balanced", "smallest", "window=9", "window=8,takeover=no", "level=1,min=0"]
+    await asyncio.gather(*(exchange(settings) for settings in every))
 
 
 main()
