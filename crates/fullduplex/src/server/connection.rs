@@ -266,6 +266,8 @@ async fn read_first(
             return Ok(First::NotHttp2(Error::new(ErrorKind::Handshake, why)));
         }
     }
+    #[cfg(not(feature = "http2"))]
+    let _ = remote;
     Ok(First::Request(read_request(stream, received, &context.config).await?))
 }
 
@@ -327,7 +329,11 @@ impl Context {
         };
         let head = "Content-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
         let answer = format!("HTTP/1.1 {status} {phrase}\r\n{head}");
-        stream.as_tcp()?.try_write(answer.as_bytes()).ok().map(|_| status)
+        let tcp = stream.as_tcp()?;
+        let told = tcp.try_write(answer.as_bytes()).ok().map(|_| status);
+        // Closed over a request that nobody has read, the socket would take the answer back.
+        let _ = tcp.try_read(&mut [0; 4096]);
+        told
     }
 
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]

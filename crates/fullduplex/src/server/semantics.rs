@@ -9,7 +9,9 @@ use http::response::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 
 #[cfg(any(feature = "http2", feature = "http3"))]
-pub(crate) use self::stream::{on_stream_head, strip_connection_fields};
+pub(crate) use self::stream::on_stream_head;
+#[cfg(all(feature = "hyper", any(feature = "http2", feature = "http3")))]
+pub(crate) use self::stream::strip_connection_fields;
 
 /// The head and the content of a final answer, with the `Content-Length` that belongs to it.
 pub(crate) fn framed(response: Response<Bytes>, asked: &Method) -> (Parts, Bytes) {

@@ -72,7 +72,6 @@ struct Shared {
 struct Loaded {
     tcp: Arc<ServerConfig>,
     /// With TLS 1.3 alone.
-    #[cfg(feature = "http3")]
     quic: Arc<ServerConfig>,
 }
 
@@ -120,11 +119,7 @@ impl TlsConfig {
     /// A configuration of rustls that was made elsewhere. Its protocols (ALPN) are set by
     /// the versions of HTTP that are spoken.
     pub fn from_rustls(config: Arc<ServerConfig>) -> Self {
-        let loaded = Loaded {
-            #[cfg(feature = "http3")]
-            quic: config.clone(),
-            tcp: config,
-        };
+        let loaded = Loaded { quic: config.clone(), tcp: config };
         Self::new(None, loaded)
     }
 
@@ -259,7 +254,6 @@ impl Loaded {
         let verifier = clients.map(verifier).transpose()?;
         Ok(Self {
             tcp: config(resolver.clone(), verifier.clone(), VERSIONS)?.into(),
-            #[cfg(feature = "http3")]
             quic: config(resolver.clone(), verifier, &[&version::TLS13])?.into(),
         })
     }
