@@ -188,7 +188,7 @@ fn tell_end(error: Option<&Error>, info: Option<&CloseInfo>) -> Outcome {
     tell!("fdx connect: {}", printable(&text));
     match info.cause {
         Cause::Protocol(_) => Outcome::Protocol,
-        Cause::Handshake if info.is_clean() => {
+        Cause::Handshake if info.close_received => {
             // With any other code the server may have had more to send.
             if info.is_normal() { Outcome::Clean } else { Outcome::OtherCode }
         }

@@ -3,29 +3,68 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use h2::{RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+/// How long the peer's end of a stream is awaited that was dropped after ours.
+const LINGER: Duration = Duration::from_secs(3);
+
+/// How many bytes may come meanwhile.
+const LINGER_BYTES: usize = 64 << 10;
+
 /// One stream as a transport: its end is `END_STREAM`, its failure `RST_STREAM` (RFC 8441
 /// §5). Dropped before its end, it is reset with CANCEL.
-pub(crate) struct Http2Stream<C> {
+pub(crate) struct Http2Stream<C: Send + 'static> {
     send: SendStream<Bytes>,
-    receive: RecvStream,
+    /// What is received, and what is held as long as the stream is open. Taken only at the end.
+    receiving: Option<(RecvStream, C)>,
     buffer: Bytes,
-    counted: C,
+    lingers: bool,
+    ended: bool,
 }
 
-impl<C> Http2Stream<C> {
-    /// `counted` is held as long as the stream stands.
+impl<C: Send + 'static> Http2Stream<C> {
+    /// Holds `counted` as long as the stream is open.
     pub(crate) fn new(send: SendStream<Bytes>, receive: RecvStream, counted: C) -> Self {
-        Self { send, receive, buffer: Bytes::new(), counted }
+        let receiving = Some((receive, counted));
+        Self { send, receiving, buffer: Bytes::new(), lingers: false, ended: false }
+    }
+
+    /// Has the peer's end awaited when the stream is dropped after its own, for a moment and in
+    /// the background. Reset at once, some servers report that the client failed.
+    pub(crate) fn lingering(mut self) -> Self {
+        self.lingers = true;
+        self
     }
 
     /// What is still received, where nothing is sent any more.
-    pub(crate) fn into_receive(self) -> (RecvStream, C) {
-        (self.receive, self.counted)
+    pub(crate) fn into_receive(mut self) -> Option<(RecvStream, C)> {
+        self.receiving.take()
+    }
+}
+
+impl<C: Send + 'static> Drop for Http2Stream<C> {
+    fn drop(&mut self) {
+        let Some((mut receive, counted)) = self.receiving.take() else { return };
+        if self.ended
+            && self.lingers
+            && !receive.is_end_stream()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(tokio::time::timeout(LINGER, async move {
+                let mut left = LINGER_BYTES;
+                while let Some(Ok(data)) = receive.data().await
+                    && let Some(less) = left.checked_sub(data.len())
+                    && receive.flow_control().release_capacity(data.len()).is_ok()
+                {
+                    left = less;
+                }
+                drop(counted);
+            }));
+        }
     }
 }
 
@@ -39,29 +78,31 @@ pub(crate) fn io_error(error: h2::Error) -> io::Error {
     io::Error::new(kind, error)
 }
 
-impl<C: Unpin> AsyncRead for Http2Stream<C> {
+impl<C: Unpin + Send + 'static> AsyncRead for Http2Stream<C> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        while self.buffer.is_empty() {
-            match ready!(self.receive.poll_data(cx)) {
-                Some(Ok(bytes)) => self.buffer = bytes,
+        let this = &mut *self;
+        let Some((receive, _)) = &mut this.receiving else { return Poll::Ready(Ok(())) };
+        while this.buffer.is_empty() {
+            match ready!(receive.poll_data(cx)) {
+                Some(Ok(bytes)) => this.buffer = bytes,
                 Some(Err(error)) => return Poll::Ready(Err(io_error(error))),
                 None => return Poll::Ready(Ok(())),
             }
         }
-        let len = self.buffer.len().min(buf.remaining());
-        buf.put_slice(&self.buffer[..len]);
-        self.buffer.advance(len);
+        let len = this.buffer.len().min(buf.remaining());
+        buf.put_slice(&this.buffer[..len]);
+        this.buffer.advance(len);
         // The sender may send as much as was consumed.
-        let released = self.receive.flow_control().release_capacity(len);
+        let released = receive.flow_control().release_capacity(len);
         Poll::Ready(released.map_err(io_error))
     }
 }
 
-impl<C: Unpin> AsyncWrite for Http2Stream<C> {
+impl<C: Unpin + Send + 'static> AsyncWrite for Http2Stream<C> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -90,6 +131,7 @@ impl<C: Unpin> AsyncWrite for Http2Stream<C> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         let ended = self.send.send_data(Bytes::new(), true);
+        self.ended = true;
         Poll::Ready(ended.map_err(io_error))
     }
 }

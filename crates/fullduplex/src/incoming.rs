@@ -483,7 +483,7 @@ impl<S: Transport> Incoming<S> {
         }
     }
 
-    /// The transport is done with: tells the application, once, if it was not clean.
+    /// The transport is done with: tells the application, once, if anything may be lost.
     fn ended(
         &mut self,
         cause: Cause,
@@ -499,7 +499,7 @@ impl<S: Transport> Incoming<S> {
         }
         let told = self.tell_end();
         let info = outlet.close_info()?;
-        if told || info.is_clean() {
+        if told || info.is_clean() || info.cause == Cause::Handshake {
             return None;
         }
         let error = Error::ended(&info);

@@ -33,7 +33,7 @@ pub(crate) enum Failure {
 impl From<&CloseInfo> for Failure {
     fn from(info: &CloseInfo) -> Self {
         // Where this end failed the connection, the code is its own, echoed or not.
-        let is_of_peer = info.is_clean() && !matches!(info.cause, Cause::Protocol(_));
+        let is_of_peer = info.close_received && !matches!(info.cause, Cause::Protocol(_));
         Self::Ended { code: is_of_peer.then(|| info.code().get()) }
     }
 }

@@ -212,6 +212,22 @@ fn end_of_the_peers_direction_leaves_ours_open() {
 }
 
 #[test]
+fn close_of_a_peer_that_leaves_at_once_is_the_cause() {
+    for queued in [0, 100_000] {
+        let mut p = pair();
+        if queued > 0 {
+            p.server.session().send(Kind::Binary, Bytes::from(vec![7; queued])).unwrap();
+        }
+        p.server.receive(b"\x88\x82\0\0\0\0\x03\xe9", NOW);
+        p.server.session().handle_end(Cause::TransportError, NOW);
+        let info = p.server.session().close_info().unwrap();
+        let cause = if queued > 0 { Cause::TransportError } else { Cause::Handshake };
+        assert_eq!((info.cause, info.is_clean()), (cause, false));
+        assert_eq!(info.code(), CloseCode::GOING_AWAY);
+    }
+}
+
+#[test]
 fn close_on_a_stream_ends_the_clients_direction_too() {
     let mut p = pair();
     p.client.session().set_multiplexed();

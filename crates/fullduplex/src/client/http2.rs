@@ -254,7 +254,7 @@ impl Client {
             return Err(Error::new(ErrorKind::Limit, why));
         }
         self.learn_from(target, response.headers());
-        let mut stream = Http2Stream::new(send, receive, streams);
+        let mut stream = Http2Stream::new(send, receive, streams).lingering();
         match opening.check(response.status().as_u16(), Map(response.headers())) {
             Ok(agreement) => {
                 let stream = NetStream::new(stream);

@@ -236,8 +236,9 @@ impl Reply<NetStream> for Stream {
                 written.await.map_err(|error| Error::io("answering on HTTP/2", error))?;
             }
             // What would have been frames of a WebSocket is none of an upload.
-            if asked != Method::CONNECT {
-                let (receive, counted) = stream.into_receive();
+            if asked != Method::CONNECT
+                && let Some((receive, counted)) = stream.into_receive()
+            {
                 tokio::spawn(pass_over(async { Some(receive) }, counted));
             }
             Ok(())
