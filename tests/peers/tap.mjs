@@ -6,7 +6,7 @@ export const check = (name, run) => checks.push([name, run]);
 export async function main() {
   for (const [name, run] of checks) {
     let timer;
-    const late = new Promise((_, fail) => { timer = setTimeout(() => fail(new Error("took over 60 s")), 60000); });
+    const late = new Promise((_, fail) => { timer = setTimeout(() => fail(new Error("took over 120 s")), 120000); });
     try {
       await Promise.race([run(), late]);
       console.log(`ok ${name}`);
