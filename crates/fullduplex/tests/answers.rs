@@ -214,8 +214,8 @@ async fn urls_that_lead_nowhere_are_refused_before_anything_is_sent() {
     let noted = Noted::default();
     let client = direct().resolver(noted.clone()).build().unwrap();
     for (url, what) in [
-        ("ws://[fe80::1%25eth0]/", "IPv6"),
-        ("ws://[fe80::1%eth0]/", "IPv6"),
+        ("ws://[fe80::1%25]/", "IPv6"),
+        ("ws://[fe80::1%25a%2Fb]/", "IPv6"),
         ("ws://a.example:0/", "port 0"),
         ("ws://:80/", "host"),
         ("ws://a.example/#", "fragment"),

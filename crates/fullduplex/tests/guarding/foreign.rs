@@ -187,10 +187,10 @@ fn waker_may_use_its_connection() {
             send.send("more than the pipe holds").await.unwrap();
             {
                 let mut flush = pin!(send.flush());
-                let mut closed = pin!(send.closed());
+                let mut ending = pin!(send.closed());
                 let mut next = pin!(receive.next());
                 assert!(poll(flush.as_mut(), &sender).is_pending());
-                assert!(poll(closed.as_mut(), &closer).is_pending());
+                assert!(poll(ending.as_mut(), &closer).is_pending());
                 assert!(poll(next.as_mut(), &first).is_pending());
                 // The one before is dropped, being the last of its kind.
                 assert!(poll(next.as_mut(), &reader).is_pending());

@@ -19,7 +19,7 @@ use super::{in_time, on_runtime, until, without_deadlock};
 
 /// Where a transport panics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum At {
+pub(crate) enum At {
     Read,
     Write,
     Flush,
@@ -28,7 +28,7 @@ pub enum At {
 }
 
 /// A pipe that panics at one place, once it is told to.
-pub struct Panicking {
+pub(crate) struct Panicking {
     pipe: Pipe,
     at: At,
     armed: Arc<AtomicBool>,
@@ -79,7 +79,7 @@ impl Drop for Panicking {
 }
 
 /// A WebSocket of a server's on such a transport, and its peer.
-pub async fn tracked(
+pub(crate) async fn tracked(
     handle: &ServerHandle,
     at: At,
     armed: &Arc<AtomicBool>,
@@ -105,8 +105,7 @@ pub async fn tracked(
 #[tokio::test]
 async fn panic_in_a_transport_costs_its_connection_and_not_the_driver() {
     let handle = ServerHandle::new();
-    let mut panics = 0;
-    for at in [At::Write, At::Flush, At::Shutdown, At::Drop] {
+    for (before, at) in [At::Write, At::Flush, At::Shutdown, At::Drop].into_iter().enumerate() {
         let armed = Arc::new(AtomicBool::new(false));
         let (mut bad, mut peer) = tracked(&handle, at, &armed).await;
         // A sibling that was there before: its driver is the same.
@@ -134,8 +133,7 @@ async fn panic_in_a_transport_costs_its_connection_and_not_the_driver() {
             drop(closing);
         }
         drop(bad);
-        panics += 1;
-        until("it is counted", || handle.stats().panics == panics).await;
+        until("it is counted", || handle.stats().panics == before as u64 + 1).await;
         assert_eq!((handle.websockets(), handle.connections()), (0, 0), "{at:?}");
         for i in 0..5 {
             in_time("the sibling sends", sibling.send(format!("{i}"))).await.unwrap();
