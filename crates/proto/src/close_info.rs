@@ -20,8 +20,8 @@ pub enum Initiator {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cause {
-    /// By the closing handshake (§7.1.2), or it is still under way. Also where the peer's Close
-    /// arrived and the transport ended before it took our answer, and nothing else: then
+    /// By the closing handshake (§7.1.2), or it is still under way. Also where the peer sent its
+    /// Close and left before it took our answer, or what was queued before that: then
     /// [`is_clean`](CloseInfo::is_clean) is false.
     Handshake,
     /// The peer broke a rule or hit a limit.

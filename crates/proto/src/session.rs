@@ -652,12 +652,11 @@ impl Session {
         }
         let by = if cause == Cause::Dropped { Initiator::Local } else { Initiator::Peer };
         self.begin_closing(by, cause, now);
-        // Who closes and leaves at once, as a page does that is left, need not take the answer.
-        let only_answer_is_lost = cause != Cause::Dropped && !self.closing_slowly;
         if let Some(info) = &mut self.info
             && info.cause == Cause::Handshake
             && !info.is_clean()
-            && !(info.close_received && only_answer_is_lost)
+            // Who sends a Close and leaves, as a page does that is left, has said how it ended.
+            && (!info.close_received || cause == Cause::Dropped)
         {
             info.cause = cause;
         }
