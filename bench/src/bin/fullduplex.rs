@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fullduplex::Transport;
-use fullduplex::group::{Group, Slow};
+use fullduplex::broadcast::{Group, Slow};
 use fullduplex::server::{Server, ServerConfig, accept_with};
 use fullduplex::{PreparedMessage, WebSocket};
 use fullduplex_bench::setup::{self, Error, MAX_MESSAGE, Setup};

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::{Html, Response};
 use axum::routing::{any, get};
 use axum::{Router, serve};
-use fullduplex_axum::fullduplex::group::{Group, Slow};
+use fullduplex_axum::fullduplex::broadcast::{Group, Slow};
 use fullduplex_axum::fullduplex::server::{Drain, ServerHandle};
 use fullduplex_axum::fullduplex::{DeflateConfig, PreparedMessage};
 use fullduplex_axum::{CloseCode, WebSocket, WebSocketUpgrade};

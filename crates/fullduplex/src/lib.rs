@@ -25,59 +25,25 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod batch;
-mod buffers;
-mod byte_stream;
-mod cidr;
+mod base;
+pub mod broadcast;
 pub mod client;
-mod deadline;
-mod driver;
-mod error;
-#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
-mod fields;
-pub mod group;
-mod guard;
-mod halves;
-mod http1;
-#[cfg(feature = "http2")]
-mod http2_stream;
-mod incoming;
-mod mask;
-mod memory;
-mod message_io;
-mod net_stream;
-mod outlet;
-mod protected;
-mod read_ahead;
-mod registry;
-mod retry;
-mod rewind;
+mod connection;
 pub mod server;
-mod split;
-#[cfg(feature = "tls")]
-mod tls;
-#[cfg(feature = "tls")]
-mod tls_stream;
-mod traffic;
-#[cfg(feature = "http2")]
-mod tunnel_heads;
-mod turn;
-mod uri;
-mod websocket;
-mod words;
+mod transport;
 
-pub use byte_stream::ByteStream;
+pub use base::error::{Error, ErrorKind};
 pub use client::{Client, ClientBuilder, connect};
-pub use error::{Error, ErrorKind};
+pub use connection::byte_stream::ByteStream;
+pub use connection::message_io::{MessageReader, MessageWriter};
+pub use connection::split::{ReceiveHalf, Receiving, SendHalf, Sending, TrySendError};
+pub use connection::stats::{Flow, Traffic};
+pub use connection::websocket::WebSocket;
 pub use fullduplex_proto::{
     self as proto, Cause, CloseCode, CloseFrame, CloseInfo, Compression, Config, Deflate,
     DeflateConfig, DeflateParams, Initiator, KeepaliveConfig, Kind, Limits, Message,
     PreparedMessage, Role, SendConfig, State, Utf8Bytes,
 };
-pub use halves::Transport;
-pub use http1::HandshakeLimits;
-pub use message_io::{MessageReader, MessageWriter};
-pub use net_stream::NetStream;
-pub use split::{ReceiveHalf, Receiving, SendHalf, Sending, TrySendError};
-pub use traffic::{Flow, Traffic};
-pub use websocket::WebSocket;
+pub use transport::halves::Transport;
+pub use transport::http1::HandshakeLimits;
+pub use transport::net_stream::NetStream;

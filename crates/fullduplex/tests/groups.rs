@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use common::open;
-use fullduplex::group::{Group, Member, Published, Slow, Topics};
+use fullduplex::broadcast::{Group, Member, Published, Slow, Topics};
 use fullduplex::proto::Deflate;
 use fullduplex::{
     CloseCode, Config, DeflateConfig, Kind, Message, PreparedMessage, Role, WebSocket,

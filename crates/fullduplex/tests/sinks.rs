@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use common::open;
-use fullduplex::group::{Group, Slow};
+use fullduplex::broadcast::{Group, Slow};
 use fullduplex::{Config, Error, ErrorKind, Message, PreparedMessage, Role, SendHalf, WebSocket};
 use futures_util::Sink;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use common::{echo, open, say};
-use fullduplex::group::{Group, Member, Slow};
+use fullduplex::broadcast::{Group, Member, Slow};
 use fullduplex::proto::Deflate;
 use fullduplex::{
     Config, DeflateConfig, KeepaliveConfig, Message, PreparedMessage, Role, SendHalf, WebSocket,

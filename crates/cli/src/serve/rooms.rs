@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use fullduplex::group::{Group, Slow};
+use fullduplex::broadcast::{Group, Slow};
 use fullduplex::server::Handshake;
 use fullduplex::{Error, ErrorKind, PreparedMessage, WebSocket};
 use tokio::sync::mpsc;

@@ -8,9 +8,9 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::tls::{alert_error, alert_of};
-use crate::error::Error;
-use crate::net_stream::NetStream;
+use crate::base::error::Error;
+use crate::client::tls::{alert_error, alert_of};
+use crate::transport::net_stream::NetStream;
 
 /// The alert that came, if one did.
 #[derive(Clone, Default)]

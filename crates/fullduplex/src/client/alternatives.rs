@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use http::HeaderMap;
 use http::header::ALT_SVC;
 
-use super::list::split;
-use super::pool::Origin;
+use crate::client::list::split;
+use crate::client::pool::Origin;
 
 /// How long what a server said holds, if it does not say (RFC 7838 §3.1).
 const DEFAULT_MAX_AGE: u64 = 24 * 60 * 60;
@@ -101,7 +101,7 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::uri::Target;
+    use crate::base::uri::Target;
 
     #[test]
     fn fields_are_understood() {

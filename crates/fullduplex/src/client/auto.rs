@@ -3,14 +3,14 @@
 
 use http::{HeaderMap, Response};
 
-use super::Client;
+use crate::base::error::{Error, ErrorKind};
+use crate::base::uri::Target;
+use crate::client::Client;
 #[cfg(feature = "http2")]
-use super::http2::Outcome;
-use super::learned::Finding;
-use super::pool::Origin;
-use crate::error::{Error, ErrorKind};
-use crate::uri::Target;
-use crate::websocket::WebSocket;
+use crate::client::http2::Outcome;
+use crate::client::learned::Finding;
+use crate::client::pool::Origin;
+use crate::connection::websocket::WebSocket;
 
 type Opened = Result<(WebSocket, Response<()>), Error>;
 

@@ -8,12 +8,12 @@ use fullduplex_proto::{Config, DeflateConfig, Role};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue};
 
-use super::redirect::CREDENTIALS;
-use super::{
-    Client, Connect, CookieJar, HandshakeLimits, Proxies, Proxy, Resolve, SocketOptions, tunnel,
-};
-use crate::error::{Error, ErrorKind};
-use crate::protected::check_name;
+use crate::base::error::{Error, ErrorKind};
+use crate::base::protected::check_name;
+use crate::client::dial::{Connect, Resolve, SocketOptions};
+use crate::client::proxy::{Proxies, Proxy};
+use crate::client::redirect::CREDENTIALS;
+use crate::client::{Client, CookieJar, HandshakeLimits, tunnel};
 
 /// Settings for a [`Client`].
 #[derive(Debug)]
@@ -120,7 +120,7 @@ impl ClientBuilder {
 
     /// Sets the version of HTTP. Default: HTTP/1.1.
     #[must_use]
-    pub fn version(mut self, version: super::Version) -> Self {
+    pub fn version(mut self, version: crate::client::Version) -> Self {
         self.client.version = version;
         self
     }
@@ -180,8 +180,9 @@ impl ClientBuilder {
     /// Sets how TLS is done.
     #[cfg(feature = "tls")]
     #[must_use]
-    pub fn tls(mut self, settings: super::TlsSettings) -> Self {
-        self.client.tls = Arc::new(super::LazyTls { settings, ..super::LazyTls::default() });
+    pub fn tls(mut self, settings: crate::client::tls::TlsSettings) -> Self {
+        self.client.tls =
+            Arc::new(crate::client::LazyTls { settings, ..crate::client::LazyTls::default() });
         self
     }
 
@@ -276,7 +277,10 @@ impl ClientBuilder {
     /// of HTTP/2 or HTTP/3 that stands already takes no steps. The call is to be short. A panic
     /// in it ends nothing.
     #[must_use]
-    pub fn on_step(mut self, tell: impl Fn(&super::Step<'_>) + Send + Sync + 'static) -> Self {
+    pub fn on_step(
+        mut self,
+        tell: impl Fn(&crate::client::step::Step<'_>) + Send + Sync + 'static,
+    ) -> Self {
         self.client.dialer.steps.0 = Some(Arc::new(tell));
         self
     }

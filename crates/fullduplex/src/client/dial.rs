@@ -14,10 +14,10 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::step::{Step, Steps};
-use crate::deadline::doing;
-use crate::error::{Error, ErrorKind};
-use crate::net_stream::NetStream;
+use crate::base::deadline::doing;
+use crate::base::error::{Error, ErrorKind};
+use crate::client::step::{Step, Steps};
+use crate::transport::net_stream::NetStream;
 
 /// How long an address may keep the next one waiting (RFC 8305 §5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);

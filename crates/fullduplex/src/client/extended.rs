@@ -3,10 +3,10 @@
 use fullduplex_proto::handshake::client::Opening;
 use http::{HeaderMap, HeaderName, Method, Request, Uri};
 
-use super::{Client, authority};
-use crate::error::{Error, ErrorKind};
-use crate::fields::mark_sensitive;
-use crate::uri::Target;
+use crate::base::error::{Error, ErrorKind};
+use crate::base::fields::mark_sensitive;
+use crate::base::uri::Target;
+use crate::client::{Client, authority};
 
 impl Client {
     /// The request, with what the version of HTTP takes for `:protocol` as an extension.

@@ -12,19 +12,19 @@ use h2::{Ping, Reason, RecvStream, SendStream};
 use http::{HeaderMap, Response};
 use tokio::task::AbortHandle;
 
+use crate::base::deadline::{doing, within};
+use crate::base::error::{Error, ErrorKind};
+use crate::base::uri::Target;
 #[cfg(feature = "tls")]
-use super::alert::Alert;
-use super::learned::Finding;
-use super::pool::{Kept, Origin, Slot, Slots};
-use super::{AWAITING_ANSWER, Client, Reached, Version, response};
-use crate::deadline::{doing, within};
-use crate::error::{Error, ErrorKind};
-use crate::http1::Map;
-use crate::http2_stream::Http2Stream;
-use crate::net_stream::NetStream;
-use crate::tunnel_heads::{HEADER_TABLE_SIZE, TunnelHeads};
-use crate::uri::Target;
-use crate::websocket::WebSocket;
+use crate::client::alert::Alert;
+use crate::client::learned::Finding;
+use crate::client::pool::{Kept, Origin, Slot, Slots};
+use crate::client::{AWAITING_ANSWER, Client, Reached, Version, response};
+use crate::connection::websocket::WebSocket;
+use crate::transport::http1::Map;
+use crate::transport::http2_stream::Http2Stream;
+use crate::transport::net_stream::NetStream;
+use crate::transport::tunnel_heads::{HEADER_TABLE_SIZE, TunnelHeads};
 
 /// What a stream that nobody reads may hold; its sender then waits.
 const STREAM_WINDOW: u32 = 256 << 10;

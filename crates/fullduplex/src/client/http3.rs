@@ -11,18 +11,18 @@ use fullduplex_proto::handshake::client::Opening;
 use http::{HeaderMap, Response, StatusCode};
 use tokio::task::JoinSet;
 
-use super::alternatives::Alternatives;
-use super::pool::{Kept, Origin, Slots};
-use super::proxy::Chosen;
-use super::quic::MAX_IDLE;
-use super::quic_tls::late_alert;
-use super::{AWAITING_ANSWER, Client, response};
-use crate::deadline::{doing, within};
-use crate::error::{Error, ErrorKind};
-use crate::http1::Map;
-use crate::net_stream::NetStream;
-use crate::uri::{Target, without_zone};
-use crate::websocket::WebSocket;
+use crate::base::deadline::{doing, within};
+use crate::base::error::{Error, ErrorKind};
+use crate::base::uri::{Target, without_zone};
+use crate::client::alternatives::Alternatives;
+use crate::client::pool::{Kept, Origin, Slots};
+use crate::client::proxy::Chosen;
+use crate::client::quic::MAX_IDLE;
+use crate::client::quic_tls::late_alert;
+use crate::client::{AWAITING_ANSWER, Client, response};
+use crate::connection::websocket::WebSocket;
+use crate::transport::http1::Map;
+use crate::transport::net_stream::NetStream;
 
 /// How long [`Version::Auto`] waits for HTTP/3 before it takes another version.
 const PATIENCE: Duration = Duration::from_secs(2);

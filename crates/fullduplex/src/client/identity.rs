@@ -10,7 +10,7 @@ use rustls::SignatureScheme;
 use rustls::client::ResolvesClientCert;
 use rustls::sign::CertifiedKey;
 
-use crate::error::{Error, ErrorKind};
+use crate::base::error::{Error, ErrorKind};
 
 thread_local! {
     /// A server has asked in vain, in the handshake that this thread is at. The sessions of a

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::pool::Origin;
+use crate::client::pool::Origin;
 
 /// How long it holds: a server that was overloaded, or is mended, is asked again.
 const REMEMBERED_FOR: Duration = Duration::from_secs(5 * 60);
@@ -45,7 +45,7 @@ impl Learned {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::uri::Target;
+    use crate::base::uri::Target;
 
     #[tokio::test(start_paused = true)]
     async fn auto_forgets_what_it_has_learned() {

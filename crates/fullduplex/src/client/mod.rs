@@ -55,29 +55,30 @@ use fullduplex_proto::{Config, DeflateConfig, Role};
 use http::header::{AUTHORIZATION, COOKIE, HOST, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
-pub use self::builder::ClientBuilder;
-pub use self::dial::{BoxFuture, Connect, Resolve, SocketOptions};
-pub(crate) use self::proxy::percent_decoded;
-pub use self::proxy::{Proxies, Proxy};
-pub use self::reconnect::{
+pub use builder::ClientBuilder;
+pub use dial::{BoxFuture, Connect, Resolve, SocketOptions};
+pub(crate) use proxy::percent_decoded;
+pub use proxy::{Proxies, Proxy};
+pub use reconnect::{
     Backoff, Change, Disconnect, Event, ReconnectBuilder, ReconnectSender, Reconnecting, WhileDown,
 };
-pub(crate) use self::response::retry_after;
-pub use self::step::Step;
+pub(crate) use response::retry_after;
+pub use step::Step;
 #[cfg(feature = "tls")]
-pub use self::tls::{Roots, TlsSettings};
+pub use tls::{Roots, TlsSettings};
 
-use self::dial::Dialer;
-use self::proxy::{Chosen, Scheme};
-use self::tunnel::Destination;
-use crate::deadline::{doing, within};
-use crate::error::{Error, ErrorKind};
-use crate::halves::Transport;
-use crate::http1::{self, HandshakeLimits, Map};
-use crate::net_stream::NetStream;
-use crate::protected::check_name;
-use crate::uri::{Target, without_zone};
-use crate::websocket::WebSocket;
+use crate::base::deadline::{doing, within};
+use crate::base::error::{Error, ErrorKind};
+use crate::base::protected::check_name;
+use crate::base::uri::{Target, without_zone};
+use crate::client::dial::Dialer;
+use crate::client::proxy::{Chosen, Scheme};
+use crate::client::tunnel::Destination;
+use crate::connection::websocket::WebSocket;
+use crate::transport::halves::Transport;
+use crate::transport::http1;
+use crate::transport::http1::{HandshakeLimits, Map};
+use crate::transport::net_stream::NetStream;
 
 /// Opens a WebSocket to a `ws:` or `wss:` URL, with the defaults of [`Client`].
 ///
@@ -515,7 +516,7 @@ impl Client {
 
     fn opening(&self, target: &Target, headers: &HeaderMap) -> Result<Opening, Error> {
         let host = authority(target, headers);
-        self.offers(Opening::http1(host, crate::mask::nonce())?, target)
+        self.offers(Opening::http1(host, crate::base::rng::nonce())?, target)
     }
 
     fn offers(&self, mut opening: Opening, target: &Target) -> Result<Opening, Error> {

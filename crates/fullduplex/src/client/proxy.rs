@@ -6,9 +6,9 @@ use std::net::IpAddr;
 
 use url::{Host, Url};
 
-use crate::cidr::Cidr;
-use crate::error::{Error, ErrorKind};
-use crate::uri::{split_zone, without_zone};
+use crate::base::cidr::Cidr;
+use crate::base::error::{Error, ErrorKind};
+use crate::base::uri::{split_zone, without_zone};
 
 /// What kind of proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,9 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use fullduplex_proto::Message;
 use tokio::sync::Notify;
 
-use super::reconnect::WhileDown;
-use crate::error::{Error, ErrorKind};
-use crate::retry::Failure;
+use crate::base::error::{Error, ErrorKind};
+use crate::base::retry::Failure;
+use crate::client::reconnect::WhileDown;
 
 pub(super) struct Queue {
     inner: Mutex<Inner>,

@@ -15,13 +15,13 @@ use rustls::pki_types::CertificateDer;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::time::timeout;
 
-use super::dial::{SocketOptions, race};
-use super::quic_tls::QuicTls;
-use super::step::Step;
-use super::{Client, LazyTls};
-use crate::deadline::doing;
-use crate::error::{Error, ErrorKind};
-use crate::uri::Target;
+use crate::base::deadline::doing;
+use crate::base::error::{Error, ErrorKind};
+use crate::base::uri::Target;
+use crate::client::dial::{SocketOptions, race};
+use crate::client::quic_tls::QuicTls;
+use crate::client::step::Step;
+use crate::client::{Client, LazyTls};
 
 /// After how long a silence a connection is given up, at least; and, without a stream on it,
 /// closed.

@@ -14,10 +14,10 @@ use rustls::{
     AlertDescription, ClientConfig, DigitallySignedStruct, Error as RustlsError, SignatureScheme,
 };
 
-use super::tls::{alert_error, in_words, server_name};
-use crate::error::{Error, ErrorKind};
-use crate::tls::{alert_name, bad};
-use crate::uri::without_zone;
+use crate::base::error::{Error, ErrorKind};
+use crate::base::uri::without_zone;
+use crate::client::tls::{alert_error, in_words, server_name};
+use crate::transport::pem::{alert_name, bad};
 
 /// TLS as a client does it inside QUIC.
 #[derive(Clone)]
@@ -70,7 +70,9 @@ impl QuicTls {
                 let alert = alert(error.code.into())?;
                 let noted = self.noting.as_ref().and_then(|noting| noting.of(host));
                 let why = match &noted {
-                    Some(noted) => in_words(noted).unwrap_or_else(|| crate::tls::in_words(noted)),
+                    Some(noted) => {
+                        in_words(noted).unwrap_or_else(|| crate::transport::pem::in_words(noted))
+                    }
                     None => format!("this end ended it with the alert {}", alert_name(alert)),
                 };
                 Some(Error::new(ErrorKind::Tls, format!("TLS with {host}: {why}")))

@@ -12,14 +12,16 @@ use http::{HeaderMap, Response};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::queue::Queue;
-use super::{BoxFuture, Client};
-use crate::deadline::within;
-use crate::error::{Error, ErrorKind};
-use crate::guard::{self, Panicked};
-use crate::retry::is_worth_retrying;
-use crate::split::{ReceiveHalf, SendHalf};
-use crate::websocket::WebSocket;
+use crate::base::deadline::within;
+use crate::base::error::{Error, ErrorKind};
+use crate::base::guard;
+use crate::base::guard::Panicked;
+use crate::base::retry::is_worth_retrying;
+use crate::client::Client;
+use crate::client::dial::BoxFuture;
+use crate::client::queue::Queue;
+use crate::connection::split::{ReceiveHalf, SendHalf};
+use crate::connection::websocket::WebSocket;
 
 /// How long to wait before connecting again: a random time up to a bound that doubles with
 /// each failure ("full jitter"), so that the clients of a server which went down don't come
@@ -471,7 +473,7 @@ fn panicked(what: &str) -> Disconnect {
 }
 
 /// Hands out messages until the connection ends.
-async fn receive_all<S: crate::Transport>(
+async fn receive_all<S: crate::transport::halves::Transport>(
     receive: &mut ReceiveHalf<S>,
     sink: &mpsc::Sender<Event>,
 ) -> Result<(), Over> {
@@ -489,7 +491,7 @@ async fn receive_all<S: crate::Transport>(
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// Sends what is queued, until nothing is.
-async fn drain<S: crate::Transport>(
+async fn drain<S: crate::transport::halves::Transport>(
     send: &SendHalf<S>,
     queue: &Queue,
     unsent: &mut Option<Message>,
@@ -503,7 +505,7 @@ async fn drain<S: crate::Transport>(
 
 /// Sends what is queued until the connection takes no more. What it has not taken stays in
 /// `unsent`.
-async fn send_all<S: crate::Transport>(
+async fn send_all<S: crate::transport::halves::Transport>(
     send: &SendHalf<S>,
     queue: &Queue,
     unsent: &mut Option<Message>,

@@ -7,11 +7,11 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, Response};
 
-use super::{Client, response};
-use crate::error::{Error, ErrorKind};
-use crate::net_stream::NetStream;
-use crate::uri::Target;
-use crate::websocket::WebSocket;
+use crate::base::error::{Error, ErrorKind};
+use crate::base::uri::Target;
+use crate::client::{Client, response};
+use crate::connection::websocket::WebSocket;
+use crate::transport::net_stream::NetStream;
 
 /// Never goes to another origin, whatever the application says.
 pub(super) const CREDENTIALS: [HeaderName; 4] = [AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION];

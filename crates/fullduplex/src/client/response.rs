@@ -11,9 +11,10 @@ use http::{HeaderMap, HeaderName, Response, StatusCode, Version};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
 
-use crate::error::{Error, ErrorKind};
-use crate::halves::Transport;
-use crate::http1::{self, HandshakeLimits};
+use crate::base::error::{Error, ErrorKind};
+use crate::transport::halves::Transport;
+use crate::transport::http1;
+use crate::transport::http1::HandshakeLimits;
 
 /// How much of the body of a refused handshake is kept.
 const MAX_REFUSAL_BODY: usize = 64 << 10;

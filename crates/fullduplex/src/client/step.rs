@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Proxy;
-use crate::guard;
+use crate::base::guard;
+use crate::client::proxy::Proxy;
 
 /// A step that was made on the way to a server, as
 /// [`on_step`](super::ClientBuilder::on_step) tells. As text it is a line for a person.

@@ -15,20 +15,20 @@ use rustls::{
 use rustls_platform_verifier::Verifier;
 use tokio_rustls::TlsConnector;
 
-use super::Reached;
-use super::identity::{NoCertificate, Noticing, noticing};
-use super::key_log::KeyLogFile;
+use crate::base::error::{Error, ErrorKind};
+use crate::base::retry::Failure;
+use crate::base::uri::without_zone;
+use crate::client::Reached;
+use crate::client::identity::{NoCertificate, Noticing, noticing};
+use crate::client::key_log::KeyLogFile;
 #[cfg(feature = "http3")]
-use super::quic_tls::{Noting, QuicTls};
-use super::step::{Step, Steps};
-use crate::error::{Error, ErrorKind};
-use crate::net_stream::NetStream;
-use crate::retry::Failure;
-use crate::tls::{
+use crate::client::quic_tls::{Noting, QuicTls};
+use crate::client::step::{Step, Steps};
+use crate::transport::net_stream::NetStream;
+use crate::transport::pem::{
     alert_name, bad, certificate_problem, certificates, cipher_suite, private_key, read, version,
 };
-use crate::tls_stream::ClosingTlsStream;
-use crate::uri::without_zone;
+use crate::transport::tls_stream::ClosingTlsStream;
 
 /// Whom a client trusts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -11,12 +11,13 @@ use http::header::PROXY_AUTHENTICATE;
 use http::{HeaderMap, Response, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::list::split;
-use super::response;
-use crate::error::{Error, ErrorKind};
-use crate::http1::{self, HandshakeLimits};
-use crate::net_stream::NetStream;
-use crate::retry::Failure;
+use crate::base::error::{Error, ErrorKind};
+use crate::base::retry::Failure;
+use crate::client::list::split;
+use crate::client::response;
+use crate::transport::http1;
+use crate::transport::http1::HandshakeLimits;
+use crate::transport::net_stream::NetStream;
 
 /// Where a tunnel leads.
 pub(super) struct Destination<'a> {

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use fullduplex_proto::Config;
 
-use super::{
-    ForwardedHeader, Forwarding, HostPolicy, OriginPolicy, Peer, ProxyMode, ProxyProtocol,
-    SlotLimits,
-};
-use crate::error::{Error, ErrorKind};
-use crate::http1::HandshakeLimits;
+use crate::base::error::{Error, ErrorKind};
+use crate::server::policy::forwarded::{ForwardedHeader, Forwarding};
+use crate::server::policy::host::HostPolicy;
+use crate::server::policy::origin::OriginPolicy;
+use crate::server::policy::peer::Peer;
+use crate::server::policy::proxy_protocol::{ProxyMode, ProxyProtocol};
+use crate::server::state::connection_limit::SlotLimits;
+use crate::transport::http1::HandshakeLimits;
 
 /// The settings of a server.
 #[derive(Clone, Debug, Default)]

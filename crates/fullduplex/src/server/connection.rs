@@ -7,31 +7,37 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::{Method, Request, Response};
 use tokio::io::AsyncReadExt;
 
-#[cfg(any(feature = "http2", feature = "hyper"))]
-use super::carrying::Carrying;
-use super::handler::{Handler, Opened};
-use super::handshake::{Handshake, note_refusal, read_request, refusal_of_head, refuse_head};
-use super::in_flight::Ticket;
-#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
-use super::lifecycle::Draining;
-use super::lifecycle::Shared;
-use super::members::Place;
-use super::panics::{PanicWatch, caught_in};
-use super::peer::Peer;
-use super::refused::{Reason, Refused};
-use super::remote::Remote;
-use super::reply::Replier;
-use super::request::{Asked, Denied, LEAVING, leaving, plain};
-use super::{AddressSource, NoSlot, Proxied, ProxyRefused, ServerConfig, trace};
+use crate::base::deadline::{Deadline, within};
+use crate::base::error::{Error, ErrorKind};
 use crate::client::BoxFuture;
-use crate::deadline::{Deadline, within};
-use crate::error::{Error, ErrorKind};
+use crate::server::config::ServerConfig;
+use crate::server::handler::{Handler, Opened};
+use crate::server::handshake::handshake::{
+    Handshake, note_refusal, read_request, refusal_of_head, refuse_head,
+};
+use crate::server::handshake::reply::Replier;
+use crate::server::handshake::request::{Asked, Denied, LEAVING, leaving, plain};
+use crate::server::policy::connect_info::Remote;
+use crate::server::policy::forwarded::AddressSource;
+use crate::server::policy::peer::Peer;
+use crate::server::policy::proxy_protocol::{Proxied, ProxyRefused};
+#[cfg(any(feature = "http2", feature = "hyper"))]
+use crate::server::state::carrying::Carrying;
+use crate::server::state::connection_limit::NoSlot;
+use crate::server::state::handshake_limit::Ticket;
+#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+use crate::server::state::lifecycle::Draining;
+use crate::server::state::lifecycle::Shared;
+use crate::server::state::members::Place;
+use crate::server::state::panics::{PanicWatch, caught_in};
+use crate::server::state::refused::{Reason, Refused};
+use crate::server::state::trace;
 #[cfg(feature = "hyper")]
-use crate::http1;
-use crate::net_stream::NetStream;
-use crate::rewind::Rewind;
+use crate::transport::http1;
+use crate::transport::net_stream::NetStream;
+use crate::transport::prefixed::Rewind;
 #[cfg(feature = "tls")]
-use crate::tls_stream::ClosingTlsStream;
+use crate::transport::tls_stream::ClosingTlsStream;
 
 /// Looks at a request before the handler does.
 pub(crate) type Authenticate = Arc<
@@ -45,9 +51,9 @@ pub(crate) struct Context {
     pub(crate) handler: Handler,
     pub(crate) authenticate: Option<Authenticate>,
     #[cfg(feature = "tls")]
-    pub(crate) tls: Option<super::TlsConfig>,
+    pub(crate) tls: Option<crate::server::tls::TlsConfig>,
     #[cfg(feature = "hyper")]
-    pub(crate) service: Option<Arc<dyn super::service::Ordinary>>,
+    pub(crate) service: Option<Arc<dyn crate::server::http::service::Ordinary>>,
 }
 
 /// A connection that was accepted, and what it holds.
@@ -160,12 +166,17 @@ fn next(
         #[cfg(feature = "http2")]
         Ok(First::Http2) => {
             let stream = Rewind::new(received.freeze(), stream);
-            Box::pin(super::http2::serve(context, stream, remote, Carrying::new(place)))
+            Box::pin(crate::server::http::http2::serve(
+                context,
+                stream,
+                remote,
+                Carrying::new(place),
+            ))
         }
         #[cfg(feature = "http2")]
         Ok(First::NotHttp2(error)) => {
             Refused::no_request(remote.peer, &error, None).tell(Some(&context.shared));
-            Box::pin(super::http2::refuse_preface(stream))
+            Box::pin(crate::server::http::http2::refuse_preface(stream))
         }
         #[cfg(feature = "hyper")]
         Ok(First::Request(asked)) if context.service_for(&asked).is_some() => {
@@ -173,7 +184,12 @@ fn next(
             http1::lower_minor(&mut before);
             before.unsplit(received);
             let stream = Rewind::new(before.freeze(), stream);
-            Box::pin(super::http1::serve(context, stream, remote, Carrying::new(place)))
+            Box::pin(crate::server::http::http1::serve(
+                context,
+                stream,
+                remote,
+                Carrying::new(place),
+            ))
         }
         Ok(First::Request(mut asked)) => {
             let reply = Replier::Transport { stream, leftover: received };
@@ -257,7 +273,7 @@ async fn read_first(
         // In clear text, a client may know that HTTP/2 is spoken; under TLS it is agreed on by
         // ALPN, or not spoken (RFC 9113 §3.2, §3.3).
         let may_be_http2 = matches!(agreed, None | Some(b"h2"));
-        if may_be_http2 && super::http2::begins(stream, received).await? {
+        if may_be_http2 && crate::server::http::http2::begins(stream, received).await? {
             return Ok(First::Http2);
         }
         if agreed == Some(b"h2") {
@@ -343,7 +359,10 @@ impl Context {
 
     /// The service that answers a request, if it is ordinary HTTP and there is one.
     #[cfg(feature = "hyper")]
-    pub(crate) fn service_for(&self, asked: &Asked) -> Option<&dyn super::service::Ordinary> {
+    pub(crate) fn service_for(
+        &self,
+        asked: &Asked,
+    ) -> Option<&dyn crate::server::http::service::Ordinary> {
         let is_ordinary = !asked.is_websocket && asked.request().method() != Method::CONNECT;
         self.service.as_deref().filter(|_| is_ordinary && !self.shared.is_draining())
     }

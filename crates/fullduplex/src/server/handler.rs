@@ -7,12 +7,14 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::output::private::Output as _;
-use super::panics::PanicWatch;
-use super::trace::{self, Inside, Span};
-use super::{HandlerOutput, Handshake};
 use crate::client::BoxFuture;
-use crate::websocket::WebSocket;
+use crate::connection::websocket::WebSocket;
+use crate::server::handshake::handshake::Handshake;
+use crate::server::output::HandlerOutput;
+use crate::server::output::private::Output as _;
+use crate::server::state::panics::PanicWatch;
+use crate::server::state::trace;
+use crate::server::state::trace::{Inside, Span};
 
 /// Begins the tasks, one for each request or WebSocket.
 ///
@@ -120,8 +122,8 @@ mod tests {
     use tracing::span::{Attributes, Id, Record};
     use tracing::{Event, Metadata, Subscriber};
 
-    use super::super::lifecycle::Shared;
     use super::*;
+    use crate::server::state::lifecycle::Shared;
 
     /// How many spans are entered.
     #[derive(Clone, Default)]
@@ -184,7 +186,7 @@ mod tests {
         let begin = begin(|succeeds: bool| async move {
             if succeeds { Ok(()) } else { Err("the database is gone") }
         });
-        let watch = || PanicWatch(Shared::new(&super::super::ServerLimits::default()));
+        let watch = || PanicWatch(Shared::new(&crate::server::config::ServerLimits::default()));
         for given in [true, false] {
             let span = tracing::info_span!("websocket");
             let opened = Opened { given, span, watch: watch() };
@@ -201,7 +203,7 @@ mod tests {
     async fn all_of_a_handler_is_in_its_span() {
         let depth = Depth::default();
         let _default = tracing::subscriber::set_default(depth.clone());
-        let watch = PanicWatch(Shared::new(&super::super::ServerLimits::default()));
+        let watch = PanicWatch(Shared::new(&crate::server::config::ServerLimits::default()));
         let opened = Opened { given: (), span: tracing::info_span!("websocket"), watch };
         let (found, mut all) = mpsc::unbounded_channel();
         let entered = depth.clone();

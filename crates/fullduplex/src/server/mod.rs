@@ -10,99 +10,54 @@
 //!   the crate `fullduplex-axum`.
 //! * [`ServerHandle::new`] is for all of these, to close their WebSockets when the program ends.
 
-mod bind;
-#[cfg(feature = "hyper")]
-mod body;
-#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
-mod carrying;
 mod config;
 mod connection;
-#[cfg(feature = "http2")]
-mod counted;
-mod drain;
-mod forwarded;
 mod handler;
-mod handshake;
-mod host;
-#[cfg(feature = "hyper")]
-mod http1;
-#[cfg(feature = "http2")]
-mod http2;
-#[cfg(feature = "http3")]
-mod http3;
-mod in_flight;
-#[cfg(feature = "tower")]
-mod layer;
-mod lazy;
-pub(crate) mod lifecycle;
-mod listen;
-pub(crate) mod members;
-#[cfg(feature = "metrics")]
-mod metrics;
-mod origin;
+pub(crate) mod handshake;
+pub(crate) mod http;
+pub(crate) mod integrate;
+pub(crate) mod listen;
 mod output;
-#[cfg(feature = "hyper")]
-mod pace;
-pub(crate) mod panics;
-mod peer;
-mod proxy_protocol;
+pub(crate) mod policy;
 mod rate;
-mod refused;
-#[cfg(feature = "hyper")]
-mod rejection;
-mod remote;
-mod reply;
-mod request;
-mod running;
 mod secret;
-mod semantics;
-#[cfg(feature = "hyper")]
-mod service;
-#[cfg(all(feature = "http3", feature = "hyper"))]
-mod shared_stream;
-mod slots;
-mod staged;
-mod stats;
-#[cfg(unix)]
-mod systemd;
+pub(crate) mod server;
+pub(crate) mod state;
 #[cfg(feature = "tls")]
 mod tls;
-pub(crate) mod trace;
-#[cfg(unix)]
-mod unix;
-#[cfg(feature = "hyper")]
-mod upgrade;
 mod workers;
 
-pub use bind::{BACKLOG, bind};
-#[cfg(feature = "hyper")]
-pub use body::Body;
 pub use config::{ServerConfig, ServerLimits};
-pub use drain::{Drain, DrainReport, ServerHandle};
-pub use forwarded::{
+pub use handshake::handshake::Handshake;
+#[cfg(feature = "hyper")]
+pub use http::body::Body;
+#[cfg(feature = "tower")]
+pub use integrate::layer::{ResponseBody, ResponseFuture, WebSocketLayer, WebSocketService};
+#[cfg(feature = "hyper")]
+pub use integrate::rejection::Rejection;
+#[cfg(feature = "hyper")]
+pub use integrate::upgrade::{Upgrade, UpgradeRequest, is_websocket, upgrade};
+pub use listen::bind::{BACKLOG, bind};
+pub use listen::listen::Listener;
+pub use output::HandlerOutput;
+pub use policy::connect_info::Remote;
+pub use policy::forwarded::{
     AddressSource, BadForwarded, ClientAddress, ForwardedHeader, ForwardedProto, Forwarding,
 };
-pub use handshake::Handshake;
-pub use host::{HostPolicy, HostRefused, HostRule};
-#[cfg(feature = "tower")]
-pub use layer::{ResponseBody, ResponseFuture, WebSocketLayer, WebSocketService};
-pub use listen::Listener;
-pub use origin::{Origin, OriginPolicy, OriginRefused, OriginSuffix};
-pub use output::HandlerOutput;
-pub use peer::{Peer, TrustedProxies};
-pub use proxy_protocol::{
+pub use policy::host::{HostPolicy, HostRefused, HostRule};
+pub use policy::origin::{Origin, OriginPolicy, OriginRefused, OriginSuffix};
+pub use policy::peer::{Peer, TrustedProxies};
+pub use policy::proxy_protocol::{
     Proxied, ProxyHeader, ProxyHeaderError, ProxyMode, ProxyProtocol, ProxyRefused, ProxyStep,
     parse_proxy_header,
 };
 pub use rate::{Bucket, Rate};
-pub use refused::{Reason, Refused};
-#[cfg(feature = "hyper")]
-pub use rejection::Rejection;
-pub use remote::Remote;
-pub use running::Server;
 pub use secret::constant_time_eq;
-pub use slots::{NoSlot, Slot, SlotCounts, SlotLimits, Slots};
-pub use stats::{End, Histogram, HttpVersion, Outcome, Stats};
+pub use server::Server;
+pub use state::connection_limit::{NoSlot, Slot, SlotCounts, SlotLimits, Slots};
+pub use state::handle::{Drain, DrainReport, ServerHandle};
+pub use state::refused::{Reason, Refused};
+pub use state::stats::{End, Histogram, HttpVersion, Outcome, Stats};
 #[cfg(feature = "self-signed")]
 pub use tls::SelfSigned;
 #[cfg(feature = "tls")]
@@ -110,20 +65,18 @@ pub use tls::{
     Certificate, CertificateInfo, CertificateWarning, Pem, TlsBuilder, TlsConfig, TlsInfo,
     TlsStream,
 };
-#[cfg(feature = "hyper")]
-pub use upgrade::{Upgrade, UpgradeRequest, is_websocket, upgrade};
 
 #[cfg(unix)]
-pub use systemd::{PassedListener, PassedSocket, listeners_from_systemd};
+pub use listen::systemd::{PassedListener, PassedSocket, listeners_from_systemd};
 #[cfg(unix)]
-pub use unix::{UnixSocketFile, bind_unix};
+pub use listen::unix::{UnixSocketFile, bind_unix};
 pub use workers::Workers;
 
 use std::sync::Arc;
 
-use crate::error::Error;
-use crate::halves::Transport;
-use crate::websocket::WebSocket;
+use crate::base::error::Error;
+use crate::connection::websocket::WebSocket;
+use crate::transport::halves::Transport;
 
 /// Opens a WebSocket on a transport, with the defaults.
 ///

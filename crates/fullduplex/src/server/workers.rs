@@ -7,11 +7,15 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 
-use super::{
-    BACKLOG, HandlerOutput, Handshake, Listener, Server, ServerConfig, ServerHandle, bind,
-};
-use crate::error::{Error, ErrorKind};
-use crate::websocket::WebSocket;
+use crate::base::error::{Error, ErrorKind};
+use crate::connection::websocket::WebSocket;
+use crate::server::config::ServerConfig;
+use crate::server::handshake::handshake::Handshake;
+use crate::server::listen::bind::{BACKLOG, bind};
+use crate::server::listen::listen::Listener;
+use crate::server::output::HandlerOutput;
+use crate::server::server::Server;
+use crate::server::state::handle::ServerHandle;
 
 /// The most threads of a server.
 const MAX_THREADS: usize = 1024;

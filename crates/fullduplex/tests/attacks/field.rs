@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use fullduplex::group::{Group, Slow};
+use fullduplex::broadcast::{Group, Slow};
 use fullduplex::server::{Drain, Handshake, ServerConfig, ServerHandle, Stats, Workers};
 use fullduplex::{DeflateConfig, KeepaliveConfig};
 use tokio::sync::Notify;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
-use fullduplex::group::{Group, Slow};
+use fullduplex::broadcast::{Group, Slow};
 use fullduplex::proto::handshake::SecKey;
 use fullduplex::server::{Handshake, ServerConfig, ServerHandle};
 use fullduplex::{Cause, Config, Message, PreparedMessage, Role, SendHalf, State, WebSocket};

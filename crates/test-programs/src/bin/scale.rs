@@ -12,7 +12,7 @@ use std::io::{BufRead as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use fullduplex::group::{Group, Slow};
+use fullduplex::broadcast::{Group, Slow};
 use fullduplex::server::{self, Drain, Server, ServerConfig, ServerHandle};
 use fullduplex::{Client, CloseCode, PreparedMessage, WebSocket};
 use tokio::net::{TcpListener, TcpSocket};

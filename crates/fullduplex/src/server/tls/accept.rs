@@ -10,9 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::TlsConfig;
-use crate::error::{Error, ErrorKind};
-use crate::tls::{alert_name, certificate_problem, cipher_suite, version};
+use crate::base::error::{Error, ErrorKind};
+use crate::server::tls::TlsConfig;
+use crate::transport::pem::{alert_name, certificate_problem, cipher_suite, version};
 
 /// What a handler may want to know of a TLS connection.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,15 +19,15 @@ use rustls::{
     Error as RustlsError, RootCertStore, ServerConfig, SupportedProtocolVersion, version,
 };
 
-pub use self::accept::TlsInfo;
-pub use self::certificate::{Certificate, CertificateInfo, CertificateWarning, Pem};
+pub use accept::TlsInfo;
+pub use certificate::{Certificate, CertificateInfo, CertificateWarning, Pem};
 #[cfg(feature = "self-signed")]
-pub use self::self_signed::SelfSigned;
+pub use self_signed::SelfSigned;
 pub use tokio_rustls::server::TlsStream;
 
-use self::certificate::{Resolver, Table};
-use crate::error::{Error, ErrorKind};
-use crate::tls::{bad, certificates};
+use crate::base::error::{Error, ErrorKind};
+use crate::server::tls::certificate::{Resolver, Table};
+use crate::transport::pem::{bad, certificates};
 
 /// TLS of a server: certificates, and what is asked of clients. Clones share all of it, and
 /// a [`reload`](Self::reload) is for all of them.

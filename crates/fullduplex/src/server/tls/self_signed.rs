@@ -1,7 +1,7 @@
 //! A certificate made on the spot, for trying.
 
-use super::{Certificate, Pem};
-use crate::error::{Error, ErrorKind};
+use crate::base::error::{Error, ErrorKind};
+use crate::server::tls::certificate::{Certificate, Pem};
 
 /// A new key with a certificate that it signed itself (ECDSA P-256), for trying and for
 /// tests: no client trusts it unless it is given [`pem`](Self::pem) as an authority.

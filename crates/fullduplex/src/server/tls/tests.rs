@@ -90,7 +90,7 @@ fn client_of(
     let mut config = match identity {
         None => builder.with_no_client_auth(),
         Some(Made { chain, key }) => {
-            let key = crate::tls::private_key(key.as_bytes()).unwrap();
+            let key = crate::transport::pem::private_key(key.as_bytes()).unwrap();
             builder.with_client_auth_cert(certificates(chain.as_bytes()).unwrap(), key).unwrap()
         }
     };
@@ -482,7 +482,8 @@ async fn a_certificate_made_on_the_spot_serves_a_client() {
     });
     let trust = TlsSettings::new().roots(Roots::None);
     let trust = trust.add_authorities(made.pem().as_bytes()).unwrap();
-    let client = crate::Client::builder().proxies(Proxies::none()).tls(trust).build().unwrap();
+    let client =
+        crate::client::Client::builder().proxies(Proxies::none()).tls(trust).build().unwrap();
     let (mut websocket, _) = client.connect(&format!("wss://localhost:{port}/")).await.unwrap();
     websocket.send("hello").await.unwrap();
     assert_eq!(websocket.next().await.unwrap().unwrap(), crate::Message::text("hello"));

@@ -1,0 +1,370 @@
+//! The one error of this library.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+
+use bytes::Bytes;
+use fullduplex_proto::handshake::{client, http1, server};
+use fullduplex_proto::{Cause, CloseCode, CloseInfo, Initiator, ProtocolError, SendError};
+
+use crate::base::retry::{Failure, is_worth_retrying};
+
+/// What went wrong, roughly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The transport failed or ended too early.
+    Io,
+    /// TLS failed, or is asked for and not there.
+    Tls,
+    /// The host name has no address.
+    Resolve,
+    /// A proxy refused.
+    Proxy,
+    /// The opening handshake failed.
+    Handshake,
+    /// The peer broke a rule of the protocol.
+    Protocol,
+    /// A limit of this end was hit; the message names the setting.
+    Limit,
+    /// A deadline passed; the message names the setting.
+    Timeout,
+    /// The connection is closed or closing.
+    Closed,
+    /// The call was wrong, such as a URL that is none or a Close code that may not be sent.
+    Misuse,
+}
+
+/// What went wrong: one pointer wide.
+///
+/// The message names the rule, with its RFC section, or the setting. What a library below has
+/// reported is said in words of ours; its own error is the [`source`](StdError::source).
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    close_code: Option<CloseCode>,
+    initiator: Option<Initiator>,
+    close_info: Option<CloseInfo>,
+    response: Option<http::Response<Bytes>>,
+    /// What happened, where the category does not say enough for [`Error::is_retryable`].
+    failure: Option<Failure>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+    /// Whether the message says already what the source is.
+    is_said: bool,
+    /// What may help, after all else.
+    hint: Option<Box<str>>,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            close_code: None,
+            initiator: None,
+            close_info: None,
+            response: None,
+            failure: None,
+            source: None,
+            is_said: false,
+            hint: None,
+        }))
+    }
+
+    /// What is behind it, in its own words or, where those are a library's, in ours.
+    pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        if let Some(words) = crate::base::words::of(&source) {
+            self = self.with_words(&words);
+            self.0.is_said = true;
+        }
+        self.0.source = Some(Box::new(source));
+        self
+    }
+
+    pub(crate) fn with_response(mut self, response: http::Response<Bytes>) -> Self {
+        self.0.response = Some(response);
+        self
+    }
+
+    pub(crate) fn with_failure(mut self, failure: Failure) -> Self {
+        self.0.failure = Some(failure);
+        self
+    }
+
+    /// Names the setting or the place where it went wrong.
+    pub(crate) fn in_setting(mut self, setting: &str) -> Self {
+        self.0.message = format!("{setting}: {}", self.0.message).into();
+        self
+    }
+
+    /// Says more.
+    pub(crate) fn with_words(mut self, words: &str) -> Self {
+        self.0.message = format!("{}: {words}", self.0.message).into();
+        self
+    }
+
+    /// Says at the end what may help.
+    pub(crate) fn with_hint(mut self, hint: String) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    pub(crate) fn io(doing: &'static str, error: io::Error) -> Self {
+        Self::new(ErrorKind::Io, doing).with_source(error)
+    }
+
+    pub(crate) fn timeout(setting: &'static str, after: std::time::Duration) -> Self {
+        Self::new(ErrorKind::Timeout, format!("timed out: {setting} ({after:?})"))
+    }
+
+    /// Says what was waited for when the deadline passed.
+    pub(crate) fn while_doing(mut self, what: &str) -> Self {
+        if !what.is_empty() {
+            self.0.message = format!("{} while {what}", self.0.message).into();
+        }
+        self
+    }
+
+    /// What the transport said, where that is the source.
+    #[cfg(feature = "tls")]
+    pub(crate) fn transport_error(&self) -> Option<&io::Error> {
+        self.0.source.as_deref().and_then(|source| source.downcast_ref())
+    }
+
+    /// Whether a head was refused because its version of HTTP is none of HTTP/1.
+    pub(crate) fn is_of_another_version(&self) -> bool {
+        let head = self.0.source.as_deref().and_then(|source| source.downcast_ref());
+        head == Some(&http1::HeadError::Version)
+    }
+
+    /// An end of the connection that is an error to the application.
+    pub(crate) fn ended(info: &CloseInfo) -> Self {
+        let kind = match info.cause {
+            Cause::Protocol(error) if error.is_limit() => ErrorKind::Limit,
+            Cause::Protocol(_) => ErrorKind::Protocol,
+            Cause::KeepaliveTimeout | Cause::IdleTimeout | Cause::CloseTimeout => {
+                ErrorKind::Timeout
+            }
+            Cause::TransportEnd | Cause::TransportError => ErrorKind::Io,
+            _ => ErrorKind::Closed,
+        };
+        let message = match (info.cause, &info.received) {
+            // What this end sent is not what went wrong.
+            (Cause::Handshake, Some(frame)) if info.initiator != Initiator::Peer => {
+                format!("the peer answered the Close with {frame}")
+            }
+            _ => info.to_string(),
+        };
+        let mut error = Self::new(kind, message).with_failure(info.into());
+        error.0.close_info = Some(info.clone());
+        error.0.initiator = Some(info.initiator);
+        error.0.close_code = Some(match info.cause {
+            Cause::Protocol(error) => error.close_code(),
+            _ => info.code(),
+        });
+        error
+    }
+
+    /// What went wrong, roughly.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The close code that this end sent or would report, where there is one.
+    pub fn close_code(&self) -> Option<CloseCode> {
+        self.0.close_code
+    }
+
+    /// Who ended the connection, where one was open.
+    pub fn initiator(&self) -> Option<Initiator> {
+        self.0.initiator
+    }
+
+    /// How the connection ended, where its end is what went wrong.
+    pub fn close_info(&self) -> Option<&CloseInfo> {
+        self.0.close_info.as_ref()
+    }
+
+    /// The response of a refused opening handshake: status, headers, and up to 64 KiB of
+    /// the body, whose `Content-Encoding`, if there is one, is not undone.
+    pub fn response(&self) -> Option<&http::Response<Bytes>> {
+        self.0.response.as_ref()
+    }
+
+    /// When a server that refused would like to be asked again (RFC 9110 §10.2.3).
+    pub fn retry_after(&self) -> Option<std::time::Duration> {
+        let headers = self.response()?.headers();
+        crate::client::retry_after(headers, std::time::SystemTime::now())
+    }
+
+    /// Whether the same attempt may succeed later. So it is after
+    ///
+    /// - a failure of the network, a name that was not found, and a deadline that passed;
+    /// - an answer of the server or of a proxy with 408, 425, 429 or 5xx, without 501, 505,
+    ///   506, 508 and 510; and with any other status, but for redirections, where it says by
+    ///   `Retry-After` when to come back;
+    /// - a SOCKS5 proxy's reply that the server was not reached;
+    /// - a TLS alert of a server that has no certificate yet (`internal_error`,
+    ///   `unrecognized_name`, `access_denied`), or that says nothing of this end's fault
+    ///   (`bad_record_mac`, `user_canceled`);
+    /// - the end of an open connection, except that the peer closed it with 1000, or with a
+    ///   code that says that the fault is ours (1002, 1003, 1007 to 1010).
+    ///
+    /// It is not so after everything else: a certificate that is not trusted, credentials that
+    /// are refused, a broken rule, a limit of this end, a wrong call.
+    pub fn is_retryable(&self) -> bool {
+        is_worth_retrying(match (&self.0.response, self.0.failure) {
+            (Some(response), _) => Failure::Answered {
+                status: response.status(),
+                has_retry_after: self.retry_after().is_some(),
+            },
+            (None, Some(failure)) => failure,
+            (None, None) => Failure::Other(self.kind()),
+        })
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        match &self.0.source {
+            Some(source) if !self.0.is_said => write!(f, ": {source}")?,
+            _ => {}
+        }
+        match &self.0.hint {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}({self})", self.0.kind)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        let source = self.0.source.as_deref()?;
+        // Where its text is in ours word for word, the chain goes on behind it.
+        if self.0.is_said { Some(source) } else { source.source() }
+    }
+}
+
+impl From<ProtocolError> for Error {
+    fn from(error: ProtocolError) -> Self {
+        let kind = if error.is_limit() { ErrorKind::Limit } else { ErrorKind::Protocol };
+        let failure = Failure::Ended { code: None };
+        let mut this = Self::new(kind, error.to_string()).with_failure(failure);
+        this.0.close_code = Some(error.close_code());
+        this.0.initiator = Some(Initiator::Library);
+        this
+    }
+}
+
+impl From<SendError> for Error {
+    fn from(error: SendError) -> Self {
+        let kind = match error {
+            SendError::Full => ErrorKind::Limit,
+            SendError::Closing => ErrorKind::Closed,
+            _ => ErrorKind::Misuse,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<http1::HeadError> for Error {
+    fn from(error: http1::HeadError) -> Self {
+        use http1::HeadError as E;
+        let kind = match error {
+            E::TooLarge { .. } | E::TooManyFields { .. } => ErrorKind::Limit,
+            _ => ErrorKind::Handshake,
+        };
+        let mut this = Self::new(kind, error.to_string());
+        this.0.source = Some(Box::new(error));
+        this.0.is_said = true;
+        this
+    }
+}
+
+impl From<http1::WriteError> for Error {
+    fn from(error: http1::WriteError) -> Self {
+        Self::new(ErrorKind::Misuse, error.to_string())
+    }
+}
+
+impl From<client::OpeningError> for Error {
+    fn from(error: client::OpeningError) -> Self {
+        Self::new(ErrorKind::Misuse, error.to_string())
+    }
+}
+
+impl From<server::NotOffered> for Error {
+    fn from(error: server::NotOffered) -> Self {
+        Self::new(ErrorKind::Misuse, error.to_string())
+    }
+}
+
+impl From<client::ResponseError> for Error {
+    fn from(error: client::ResponseError) -> Self {
+        Self::new(ErrorKind::Handshake, error.to_string())
+    }
+}
+
+impl From<fullduplex_proto::deflate::DeflateError> for Error {
+    fn from(error: fullduplex_proto::deflate::DeflateError) -> Self {
+        Self::new(ErrorKind::Handshake, error.to_string())
+    }
+}
+
+impl From<fullduplex_proto::close::InvalidClose> for Error {
+    fn from(error: fullduplex_proto::close::InvalidClose) -> Self {
+        Self::new(ErrorKind::Misuse, error.to_string())
+    }
+}
+
+/// For the adapters whose traits have `io::Error`. The error itself is inside, for
+/// [`downcast`](io::Error::downcast), with its [`close_info`](Error::close_info).
+///
+/// The kind is that of the transport's own error, where that failed, or else: `UnexpectedEof`
+/// where the transport ended without a Close, `ConnectionAborted` where the peer closed with a code
+/// other than 1000, `BrokenPipe` where nothing can be sent any more, `TimedOut`, `InvalidData`
+/// where a rule or a limit was broken, and `InvalidInput` for a wrong call.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        io::Error::new(error.io_kind(), error)
+    }
+}
+
+impl Error {
+    fn io_kind(&self) -> io::ErrorKind {
+        let source = self.0.source.as_deref().and_then(|source| source.downcast_ref::<io::Error>());
+        let of_source = source.map(io::Error::kind);
+        match (self.kind(), self.close_info().map(|info| info.cause)) {
+            (ErrorKind::Closed, Some(_)) => io::ErrorKind::ConnectionAborted,
+            (ErrorKind::Closed, None) => io::ErrorKind::BrokenPipe,
+            (ErrorKind::Timeout, _) => io::ErrorKind::TimedOut,
+            (ErrorKind::Protocol | ErrorKind::Limit, _) => io::ErrorKind::InvalidData,
+            (ErrorKind::Misuse, _) => io::ErrorKind::InvalidInput,
+            (_, Some(Cause::TransportEnd)) => io::ErrorKind::UnexpectedEof,
+            (_, Some(_)) => of_source.unwrap_or(io::ErrorKind::ConnectionReset),
+            (_, None) => of_source.unwrap_or(io::ErrorKind::Other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_pointer_wide() {
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+        assert_eq!(size_of::<Result<(), Error>>(), size_of::<usize>());
+    }
+}

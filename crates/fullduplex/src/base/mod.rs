@@ -1,0 +1,17 @@
+//! What everything else is built on: errors, addresses, deadlines, memory.
+
+pub(crate) mod buffers;
+pub(crate) mod cidr;
+pub(crate) mod coop;
+pub(crate) mod deadline;
+pub(crate) mod error;
+#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+pub(crate) mod fields;
+pub(crate) mod guard;
+pub(crate) mod message_memory;
+pub(crate) mod protected;
+pub(crate) mod registry;
+pub(crate) mod retry;
+pub(crate) mod rng;
+pub(crate) mod uri;
+pub(crate) mod words;

@@ -1,0 +1,165 @@
+//! Whether a failure is worth another attempt, for [`Error::is_retryable`] and
+//! [`Reconnecting`](crate::client::Reconnecting) alike.
+//!
+//! [`Error::is_retryable`]: crate::Error::is_retryable
+
+use fullduplex_proto::{Cause, CloseInfo};
+use http::StatusCode;
+
+use crate::base::error::ErrorKind;
+
+/// What happened, as far as the decision depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// An open connection ended.
+    Ended {
+        /// The code of the peer's Close that completed a closing handshake; `None` for every
+        /// other end.
+        code: Option<u16>,
+    },
+    /// The server, or a proxy, answered with this status.
+    Answered { status: StatusCode, has_retry_after: bool },
+    /// A SOCKS5 proxy refused with this reply (RFC 1928 §6).
+    Socks5(u8),
+    /// The peer ended the TLS handshake with this alert (RFC 8446 §6).
+    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "there are no alerts without"))]
+    Alert(u8),
+    /// A client that connects again has stopped doing so.
+    Stopped,
+    /// Anything else, by its category.
+    Other(ErrorKind),
+}
+
+impl From<&CloseInfo> for Failure {
+    fn from(info: &CloseInfo) -> Self {
+        // Where this end failed the connection, the code is its own, echoed or not.
+        let is_of_peer = info.close_received && !matches!(info.cause, Cause::Protocol(_));
+        Self::Ended { code: is_of_peer.then(|| info.code().get()) }
+    }
+}
+
+/// Whether the same attempt may succeed later. All that decides about it is here.
+pub(crate) fn is_worth_retrying(failure: Failure) -> bool {
+    match failure {
+        Failure::Ended { code } => code.is_none_or(is_passing_code),
+        // RFC 9110 §10.2.3: with a redirection it is the time to wait before following it.
+        Failure::Answered { status, has_retry_after } => {
+            (has_retry_after && !status.is_redirection()) || is_passing_status(status.as_u16())
+        }
+        Failure::Socks5(reply) => is_passing_reply(reply),
+        Failure::Alert(alert) => is_passing_alert(alert),
+        Failure::Stopped => false,
+        // A name that is not found counts too: a computer that is offline, and a service whose
+        // last instance restarts, get the answer that a wrong name gets. A connection that is
+        // closed says nothing against another one. The rest will be the same: a certificate, a
+        // proxy's credentials, a rule, a limit.
+        Failure::Other(kind) => matches!(
+            kind,
+            ErrorKind::Io | ErrorKind::Resolve | ErrorKind::Timeout | ErrorKind::Closed
+        ),
+    }
+}
+
+/// Codes of RFC 6455 §7.4.1. 1000 says that all is done; the others that what this end sent or
+/// offered is at fault.
+fn is_passing_code(code: u16) -> bool {
+    !matches!(code, 1000 | 1002 | 1003 | 1007..=1010)
+}
+
+fn is_passing_status(status: u16) -> bool {
+    match status {
+        // Not implemented, the version of HTTP, negotiation, a loop, an extension
+        // (RFC 9110 §15.6, RFC 2295 §8.1, RFC 5842 §7.2, RFC 2774 §7): the fault of the request,
+        // or of how the server is set up.
+        501 | 505 | 506 | 508 | 510 => false,
+        // RFC 9110 §15.5.9, RFC 8470 §5.2, RFC 6585 §4; and all other faults of servers. Those
+        // that are not registered, such as Cloudflare's 520 to 530 for an origin that is down,
+        // are treated as 500 (RFC 9110 §15).
+        _ => matches!(status, 408 | 425 | 429 | 500..=599),
+    }
+}
+
+/// All but the rules, a command and a type of address that are not supported (RFC 1928 §6). A
+/// reply that is not assigned says no more than 1, "general failure".
+fn is_passing_reply(reply: u8) -> bool {
+    !matches!(reply, 2 | 7 | 8)
+}
+
+/// `bad_record_mac`, as when a byte was changed on the way; `user_canceled`, which is for no
+/// fault of the protocol; and `internal_error`, `unrecognized_name` and `access_denied`, one of
+/// which servers send that have no certificate for the name, or none yet.
+fn is_passing_alert(alert: u8) -> bool {
+    matches!(alert, 20 | 90 | 80 | 112 | 49)
+}
+
+#[cfg(test)]
+mod tests {
+    use fullduplex_proto::{CloseCode, CloseFrame, Initiator, ProtocolError};
+
+    use super::*;
+
+    #[test]
+    fn retry_depends_on_what_happened() {
+        use ErrorKind as E;
+
+        let answered = |status, has_retry_after| Failure::Answered {
+            status: StatusCode::from_u16(status).unwrap(),
+            has_retry_after,
+        };
+        let mut table = Vec::new();
+        let passing = [408, 425, 429, 500, 502, 503, 504, 507, 509, 511, 599];
+        table.extend(passing.into_iter().chain(520..=530).map(|s| (answered(s, false), true)));
+        let lasting = [101, 200, 204, 302, 307, 400, 401, 403, 404, 405, 407, 410, 426, 451];
+        table.extend(lasting.map(|status| (answered(status, false), false)));
+        table.extend([501, 505, 506, 508, 510, 600].map(|s| (answered(s, false), false)));
+        // Who says when to come back means it, but for redirections.
+        table.extend([200, 403, 404, 407, 501, 503, 521].map(|s| (answered(s, true), true)));
+        table.extend([301, 302, 307].map(|status| (answered(status, true), false)));
+
+        table.extend([1, 3, 4, 5, 6, 9, 0xf0].map(|reply| (Failure::Socks5(reply), true)));
+        table.extend([2, 7, 8].map(|reply| (Failure::Socks5(reply), false)));
+
+        table.extend([20, 49, 80, 90, 112].map(|alert| (Failure::Alert(alert), true)));
+        // handshake_failure, the client's certificate, the version, ALPN.
+        let lasting = [10, 40, 42, 43, 44, 45, 46, 48, 50, 51, 70, 71, 86, 116, 120];
+        table.extend(lasting.map(|alert| (Failure::Alert(alert), false)));
+
+        let ended = |code| Failure::Ended { code };
+        let lasting = [1000, 1002, 1003, 1007, 1008, 1009, 1010];
+        table.extend(lasting.map(|code| (ended(Some(code)), false)));
+        let passing = [1001, 1005, 1011, 1012, 1013, 1014, 3000, 4000];
+        table.extend(passing.map(|code| (ended(Some(code)), true)));
+        table.push((ended(None), true));
+
+        table.extend([E::Io, E::Resolve, E::Timeout, E::Closed].map(|k| (Failure::Other(k), true)));
+        let lasting = [E::Tls, E::Proxy, E::Handshake, E::Protocol, E::Limit, E::Misuse];
+        table.extend(lasting.map(|kind| (Failure::Other(kind), false)));
+        table.push((Failure::Stopped, false));
+
+        for (failure, expected) in table {
+            assert_eq!(is_worth_retrying(failure), expected, "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn retry_depends_on_whose_code_it_is() {
+        let frame = |code| Some(CloseFrame::new(CloseCode::new(code), "").unwrap());
+        let info = |code, cause, close_received| CloseInfo {
+            sent: frame(code),
+            received: if close_received { frame(code) } else { None },
+            close_sent: true,
+            close_received,
+            initiator: Initiator::Peer,
+            cause,
+        };
+        let code = |info: &CloseInfo| Failure::from(info);
+        let clean = info(1009, Cause::Handshake, true);
+        assert_eq!(code(&clean), Failure::Ended { code: Some(1009) });
+        // This end refused a message with 1009; whether the peer says it back makes no odds.
+        for is_echoed in [true, false] {
+            let failed = info(1009, Cause::Protocol(ProtocolError::InvalidUtf8), is_echoed);
+            assert_eq!(code(&failed), Failure::Ended { code: None });
+        }
+        assert_eq!(code(&info(1000, Cause::TransportEnd, false)), Failure::Ended { code: None });
+    }
+}

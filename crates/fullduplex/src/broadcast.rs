@@ -1,0 +1,429 @@
+//! One message to many: groups of WebSockets.
+//!
+//! ```
+//! # use fullduplex::{PreparedMessage, WebSocket};
+//! use fullduplex::broadcast::{Group, Slow};
+//!
+//! async fn member(mut websocket: WebSocket, room: Group) -> Result<(), fullduplex::Error> {
+//!     // Until it is dropped, the WebSocket gets what is published.
+//!     let _member = room.join(&websocket, Slow::DropNewest);
+//!     while let Some(message) = websocket.next().await {
+//!         room.publish(&PreparedMessage::new(message?));
+//!     }
+//!     Ok(())
+//! }
+//! ```
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use fullduplex_proto::deflate::{MAX_WINDOW_BITS, MIN_WINDOW_BITS};
+use fullduplex_proto::{CloseCode, CloseFrame, PreparedMessage, SendError};
+
+use crate::base::coop;
+use crate::base::guard;
+use crate::base::guard::Held;
+use crate::base::registry::Registry;
+use crate::connection::shared_frames::{Batch, Frames};
+use crate::connection::split::SendHalf;
+use crate::connection::websocket::WebSocket;
+use crate::transport::halves::Transport;
+
+/// What happens to a message that is published while a member has `high_water` bytes (64 KiB)
+/// waiting for its transport, or is in the middle of a message that it sends bit by bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Slow {
+    /// It passes the member by.
+    DropNewest,
+    /// It waits, with up to so many others; with one more, the oldest is dropped. One that
+    /// was published with the same [key](Group::publish_keyed) is dropped in any case, as it
+    /// is out of date. Until they have left, whoever sends on the WebSocket waits, too.
+    DropOldest {
+        /// How many wait at most.
+        keep: usize,
+    },
+    /// The member is closed with this code: 1008 (it breaks a rule of yours) or 1013 (it may
+    /// come back).
+    Close(CloseCode),
+}
+
+/// WebSockets that are sent the same messages. Clones are of the same group.
+///
+/// [`publish`](Self::publish) waits for nobody: a member that stands still costs the others
+/// nothing. Members may be on different runtimes and of different kinds; each of them writes
+/// by itself, once for all that is published in a turn.
+///
+/// To publish is charged to the task that does it: after some 8,000 deliveries, or 1 MiB
+/// delivered, its next `next().await`, or anything else of this library or of tokio that it
+/// awaits, lets the other tasks of the thread go on first. A loop that publishes and awaits
+/// none of these should await [`tokio::task::consume_budget`]. One publication is not divided.
+#[derive(Clone, Default)]
+#[doc(alias = "broadcast")]
+#[doc(alias = "room")]
+pub struct Group(Arc<Mutex<Members>>);
+
+#[derive(Default)]
+struct Members {
+    entries: Registry<Entry>,
+    /// What was published last, while members have yet to take it.
+    batch: Weak<Batch>,
+    /// How many members compress for each window, from that of 2⁸ bytes on.
+    windows: [u32; WINDOWS],
+    /// A shorter message is compressed for none of them.
+    min_size: usize,
+}
+
+struct Entry {
+    member: Weak<dyn Deliver>,
+    slow: Slow,
+}
+
+/// What a member is to its group: the way to its transport.
+pub(crate) trait Deliver: Send + Sync {
+    fn deliver(self: Arc<Self>, publication: &Publication<'_>, slow: Slow) -> Delivered;
+}
+
+/// A message on its way to the members.
+pub(crate) struct Publication<'a> {
+    pub(crate) message: &'a PreparedMessage,
+    pub(crate) key: Option<u64>,
+    /// Its frame, for members that send it as it is.
+    pub(crate) frames: Option<Frames>,
+}
+
+/// From so many members on, frames are made once for all.
+const MANY: usize = 8;
+
+/// How many windows may have been agreed on.
+const WINDOWS: usize = (MAX_WINDOW_BITS - MIN_WINDOW_BITS + 1) as usize;
+
+fn window_index(bits: u8) -> usize {
+    usize::from(bits.clamp(MIN_WINDOW_BITS, MAX_WINDOW_BITS) - MIN_WINDOW_BITS)
+}
+
+/// What became of a message for one member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivered {
+    Queued,
+    Waiting,
+    Dropped,
+    Closed,
+}
+
+/// That a WebSocket is a member of a group. It leaves the group when this is dropped.
+#[must_use = "the WebSocket leaves the group when this is dropped"]
+pub struct Member {
+    group: Group,
+    key: u32,
+    /// For which it compresses what is published, if it does.
+    window: Option<u8>,
+}
+
+/// What became of a published message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Published {
+    /// The members for which it was queued, or waits to be.
+    pub delivered: usize,
+    /// The members that missed it, or an older one in its place, because they are slow, or
+    /// because they are closed.
+    pub dropped: usize,
+    /// The members that are closed for being slow.
+    pub closed: usize,
+}
+
+impl Group {
+    /// An empty group.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Members> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a WebSocket.
+    pub fn join<S: Transport>(&self, websocket: &WebSocket<S>, slow: Slow) -> Member {
+        self.join_half(websocket.send_half(), slow)
+    }
+
+    /// Adds a WebSocket by its sending half.
+    pub fn join_half<S: Transport>(&self, send: &SendHalf<S>, slow: Slow) -> Member {
+        let compresses = send.outlet.lock().session.prepared_window();
+        let window = compresses.map(|(bits, _)| bits);
+        let mut members = self.lock();
+        if let Some((bits, min_size)) = compresses {
+            members.add_window(bits, min_size);
+        }
+        let key = members.entries.insert(Entry { member: send.deliver(), slow });
+        Member { group: self.clone(), key, window }
+    }
+
+    /// How many members there are.
+    pub fn len(&self) -> usize {
+        self.lock().entries.len()
+    }
+
+    /// Whether there are no members.
+    pub fn is_empty(&self) -> bool {
+        self.lock().entries.is_empty()
+    }
+
+    /// Sends a message to all members. It waits for none of them.
+    ///
+    /// A transport that calls this while it is polled, such as by what it logs, has the message
+    /// published right after that, and is told nothing of what became of it.
+    pub fn publish(&self, message: &PreparedMessage) -> Published {
+        self.publish_as(message, None)
+    }
+
+    /// The same for a message that replaces earlier ones of the same key: where those still
+    /// wait, as [`Slow::DropOldest`] has it, they are dropped.
+    pub fn publish_keyed(&self, key: u64, message: &PreparedMessage) -> Published {
+        self.publish_as(message, Some(key))
+    }
+
+    fn publish_as(&self, message: &PreparedMessage, key: Option<u64>) -> Published {
+        let (mut published, mut compressed) = (Published::default(), 0);
+        if guard::polls_transport() {
+            let (group, message) = (self.clone(), message.clone());
+            let publish = move || {
+                let _ = group.publish_as(&message, key);
+            };
+            guard::hold(Held::Call(Box::new(publish)));
+            return published;
+        }
+        // Whose queue is full writes at once.
+        coop::regardless(|| {
+            let mut members = self.lock();
+            while let Some(window) = members.uncompressed(message) {
+                // Without the lock, which others need meanwhile.
+                drop(members);
+                if message.compress(window) {
+                    compressed += message.message().len();
+                }
+                members = self.lock();
+            }
+            let frames = members.frames(message);
+            members.deliver(&Publication { message, key, frames }, &mut published);
+        });
+        // The task waits for its next turn before it receives what to publish next.
+        let Published { delivered, dropped, closed } = published;
+        let each = 1 + message.message().len() / coop::DELIVERED;
+        coop::charge((delivered + dropped + closed).saturating_mul(each));
+        coop::charge(compressed / coop::COMPRESSED);
+        published
+    }
+}
+
+impl Members {
+    fn deliver(&self, publication: &Publication<'_>, published: &mut Published) {
+        for entry in self.entries.values() {
+            let Some(member) = entry.member.upgrade() else {
+                published.dropped += 1;
+                continue;
+            };
+            match member.deliver(publication, entry.slow) {
+                Delivered::Queued | Delivered::Waiting => published.delivered += 1,
+                Delivered::Dropped => published.dropped += 1,
+                Delivered::Closed => published.closed += 1,
+            }
+        }
+    }
+
+    fn add_window(&mut self, bits: u8, min_size: usize) {
+        self.windows[window_index(bits)] += 1;
+        let first = self.windows.iter().sum::<u32>() == 1;
+        self.min_size = if first { min_size } else { min_size.min(self.min_size) };
+    }
+
+    /// A window for which members would have to compress the message themselves.
+    fn uncompressed(&self, message: &PreparedMessage) -> Option<u8> {
+        if message.message().len() < self.min_size {
+            return None;
+        }
+        let used = (MIN_WINDOW_BITS..).zip(&self.windows).filter(|(_, members)| **members > 0);
+        used.map(|(bits, _)| bits).find(|bits| !message.is_compressed(*bits))
+    }
+
+    /// Makes the frame of a message, behind the last one's unless all have taken those.
+    fn frames(&mut self, message: &PreparedMessage) -> Option<Frames> {
+        if self.entries.len() < MANY {
+            return None;
+        }
+        let mut batch = self.batch.upgrade();
+        if batch.as_ref().is_none_or(|batch| batch.is_full()) {
+            batch = Some(Arc::default());
+        }
+        let frames = batch?.push(message.message())?;
+        self.batch = Arc::downgrade(&frames.batch);
+        Some(frames)
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let mut members = self.group.lock();
+        if let Some(window) = self.window {
+            members.windows[window_index(window)] -= 1;
+        }
+        let entry = members.entries.remove(self.key);
+        drop(members);
+        drop(entry);
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group").field("members", &self.len()).finish()
+    }
+}
+
+impl fmt::Debug for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Member").finish_non_exhaustive()
+    }
+}
+
+/// Groups by name, each there as long as it has members. Clones share them.
+#[derive(Clone, Debug, Default)]
+#[doc(alias = "broadcast")]
+#[doc(alias = "rooms")]
+#[doc(alias = "subscribe")]
+pub struct Topics(Arc<Mutex<HashMap<Box<str>, Group>>>);
+
+/// That a WebSocket is a member of a topic, until this is dropped.
+#[derive(Debug)]
+#[must_use = "the WebSocket leaves the topic when this is dropped"]
+pub struct Subscription {
+    topics: Topics,
+    topic: Box<str>,
+    /// Taken only by `drop`.
+    member: Option<Member>,
+}
+
+impl Topics {
+    /// No topics.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Group>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a WebSocket to a topic.
+    pub fn subscribe<S: Transport>(
+        &self,
+        topic: &str,
+        websocket: &WebSocket<S>,
+        slow: Slow,
+    ) -> Subscription {
+        let mut topics = self.lock();
+        let group = match topics.get(topic) {
+            Some(group) => group,
+            None => topics.entry(topic.into()).or_default(),
+        };
+        // Within the lock, lest the group be taken away for having no members.
+        let member = Some(group.join(websocket, slow));
+        Subscription { topics: self.clone(), topic: topic.into(), member }
+    }
+
+    /// How many topics have members.
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether no topic has members.
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    /// The members of a topic, if it has any.
+    pub fn group(&self, topic: &str) -> Option<Group> {
+        self.lock().get(topic).cloned()
+    }
+
+    /// Sends a message to all members of a topic.
+    pub fn publish(&self, topic: &str, message: &PreparedMessage) -> Published {
+        self.group(topic).map(|group| group.publish(message)).unwrap_or_default()
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut topics = self.topics.lock();
+        self.member = None;
+        if topics.get(&self.topic).is_some_and(Group::is_empty) {
+            topics.remove(&self.topic);
+        }
+    }
+}
+
+/// Published messages that wait for a slow member.
+#[derive(Default)]
+pub(crate) struct Parked(VecDeque<(Option<u64>, PreparedMessage)>);
+
+impl Parked {
+    /// Gives whether an older one had to go; those that do are handed to `gone`.
+    pub(crate) fn park(
+        &mut self,
+        key: Option<u64>,
+        message: PreparedMessage,
+        keep: usize,
+        mut gone: impl FnMut(PreparedMessage),
+    ) -> bool {
+        let before = self.0.len();
+        if key.is_some() {
+            self.0.retain(|(other, message)| {
+                let stays = *other != key;
+                if !stays {
+                    gone(message.clone());
+                }
+                stays
+            });
+        }
+        if self.0.len() >= keep.max(1)
+            && let Some((_, oldest)) = self.0.pop_front()
+        {
+            gone(oldest);
+        }
+        self.0.push_back((key, message));
+        self.0.len() <= before
+    }
+
+    pub(crate) fn first(&self) -> Option<&PreparedMessage> {
+        self.0.front().map(|(_, message)| message)
+    }
+
+    pub(crate) fn unpark(&mut self) -> Option<PreparedMessage> {
+        self.0.pop_front().map(|(_, message)| message)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// What to do with a message for which there is no room.
+pub(crate) enum Verdict {
+    Park { keep: usize },
+    Drop,
+    Close(Option<CloseFrame>),
+}
+
+impl Slow {
+    pub(crate) fn verdict(self, error: SendError) -> Verdict {
+        match (error, self) {
+            (SendError::Full | SendError::MessageUnderWay, Self::DropOldest { keep }) => {
+                Verdict::Park { keep }
+            }
+            (SendError::Full, Self::Close(code)) => {
+                Verdict::Close(CloseFrame::new(code, "too slow for what is published").ok())
+            }
+            _ => Verdict::Drop,
+        }
+    }
+}

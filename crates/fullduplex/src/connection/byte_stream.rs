@@ -1,0 +1,128 @@
+//! A stream of bytes over a WebSocket.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use fullduplex_proto::{CloseCode, CloseInfo, Message, State};
+use futures_sink::Sink;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::base::error::Error;
+use crate::connection::websocket::WebSocket;
+use crate::transport::halves::Transport;
+
+/// The most bytes of one message that a write makes.
+const MESSAGE: usize = 64 << 10;
+
+/// A WebSocket as a stream of bytes; made by
+/// [`WebSocket::into_byte_stream`](crate::WebSocket::into_byte_stream).
+///
+/// Each write becomes a binary message of up to 64 KiB. Reading returns the payloads of all
+/// messages, text too, as one stream.
+///
+/// # Its end
+/// The stream ends where the peer closes with 1000 or without a code, as its `shutdown` does. Every
+/// other end is an error, also a clean one with 1001 (a `ByteStream` that was dropped without
+/// `shutdown`, a server that is restarted) or 1011 (one that panicked): what was read may be a
+/// part. The [`io::ErrorKind`] says what happened, as for [`Error`], which is inside of it:
+///
+/// ```
+/// # use fullduplex::CloseInfo;
+/// fn close_info(error: &std::io::Error) -> Option<&CloseInfo> {
+///     error.get_ref()?.downcast_ref::<fullduplex::Error>()?.close_info()
+/// }
+/// ```
+///
+/// # Half-close
+/// The two directions end on their own, as those of TCP: `shutdown` ends this one by a Close with
+/// 1000, and what the peer still sends can be read. After the peer's end this direction goes on
+/// until `shutdown`: the answer to the peer's Close waits for that, if something is sent or
+/// received at least once in `close_timeout`, or else is a Close with 1001. The peer has to read on
+/// after its Close, which a `ByteStream` does, while browsers, for example, do not.
+pub struct ByteStream<S: Transport> {
+    websocket: WebSocket<S>,
+    payload: Bytes,
+}
+
+impl<S: Transport> ByteStream<S> {
+    pub(crate) fn new(websocket: WebSocket<S>) -> Self {
+        websocket.allow_half_close();
+        Self { websocket, payload: Bytes::new() }
+    }
+
+    /// The WebSocket below, for its [`close_info`](WebSocket::close_info) and the like.
+    pub fn get_ref(&self) -> &WebSocket<S> {
+        &self.websocket
+    }
+}
+
+/// What reading comes to when the peer sends no more.
+fn end(info: Option<CloseInfo>) -> io::Result<()> {
+    match info {
+        Some(info) if info.is_normal() => Ok(()),
+        Some(info) => Err(Error::ended(&info).into()),
+        None => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+impl<S: Transport> AsyncRead for ByteStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.payload.is_empty() {
+            let (_, receive) = self.websocket.halves();
+            match receive.poll_message(cx) {
+                Poll::Ready(Some(Ok(message))) => self.payload = message.into_bytes(),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error.into())),
+                Poll::Ready(None) => return Poll::Ready(end(self.websocket.close_info())),
+                // The connection may go on for what this end sends.
+                Poll::Pending => match self.websocket.close_info() {
+                    Some(info) if info.close_received => return Poll::Ready(end(Some(info))),
+                    _ => return Poll::Pending,
+                },
+            }
+        }
+        let len = self.payload.len().min(buf.remaining());
+        buf.put_slice(&self.payload[..len]);
+        self.payload.advance(len);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: Transport> AsyncWrite for ByteStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut websocket = Pin::new(&mut self.websocket);
+        ready!(websocket.as_mut().poll_ready(cx))?;
+        let piece = &buf[..buf.len().min(MESSAGE)];
+        if !piece.is_empty() {
+            websocket.start_send(Message::Binary(Bytes::copy_from_slice(piece)))?;
+        }
+        Poll::Ready(Ok(piece.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.websocket).poll_flush(cx).map_err(Into::into)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.websocket.state() == State::Open {
+            self.websocket.start_close(CloseCode::NORMAL, "")?;
+        }
+        Pin::new(&mut self.websocket).poll_close(cx).map_err(Into::into)
+    }
+}
+
+impl<S: Transport> fmt::Debug for ByteStream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ByteStream").field(&self.websocket).finish()
+    }
+}

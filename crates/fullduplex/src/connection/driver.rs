@@ -1,0 +1,450 @@
+//! One small task for each runtime that does what no task of the application may be there
+//! to do: it writes what was queued and not flushed before its task went to wait for
+//! something else, and keeps the time of all connections.
+//!
+//! A connection is in the heap of timers once, with its next deadline; a deadline that
+//! moved nearer is added, and the older entry is ignored when it comes up. An entry keeps the
+//! memory of its connection, so those of connections that are gone are taken out when they are
+//! half of all: whoever has many that are short would else keep those of the last 20 s.
+
+use std::cell::RefCell;
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BinaryHeap, VecDeque};
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use fullduplex_proto::CloseFrame;
+use tokio::runtime::{Handle, Id};
+use tokio::time::{Instant, Sleep};
+
+use crate::base::guard::caught;
+use crate::connection::stats::Traffic;
+
+/// What the driver drives: a connection's outlet.
+pub(crate) trait Driven: Send + Sync {
+    /// Writes what waits.
+    fn flush_deferred(self: Arc<Self>);
+    /// Does what is due; returns the next deadline, if the one of `at` is the current one.
+    fn fire(self: Arc<Self>, at: At, now: Duration) -> At;
+    /// Begins the closing handshake, from any thread; gives whether that was still to do.
+    fn close(self: Arc<Self>, frame: Option<CloseFrame>) -> bool;
+    /// Ends the transport at once, from any thread.
+    fn cut(self: Arc<Self>);
+    /// What went over it so far.
+    fn traffic(&self) -> Traffic;
+}
+
+/// The handle of a runtime's driver.
+pub(crate) struct Driver {
+    epoch: Instant,
+    handle: Handle,
+    /// The runtime is shut down, and with it the driver's task.
+    gone: AtomicBool,
+    shared: Mutex<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    deferred: VecDeque<Arc<dyn Driven>>,
+    /// What is dropped in the next turn.
+    dropping: Vec<Box<dyn Send>>,
+    timers: BinaryHeap<Reverse<Timer>>,
+    /// How many connections have gone since the heap was last cleaned.
+    gone: usize,
+    waker: Option<Waker>,
+}
+
+/// A deadline, in nanoseconds of the driver's time: smaller than an `Option<Duration>`, as each
+/// connection has one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct At(u64);
+
+impl At {
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+
+    pub(crate) fn new(at: Option<Duration>) -> Self {
+        at.and_then(|at| u64::try_from(at.as_nanos()).ok()).map_or(Self::NEVER, Self)
+    }
+}
+
+struct Timer {
+    at: At,
+    driven: Weak<dyn Driven>,
+}
+
+static DRIVERS: Mutex<Vec<(Id, Arc<Driver>)>> = Mutex::new(Vec::new());
+
+thread_local! {
+    /// The driver that this thread used last, so that new connections of many runtimes do not
+    /// wait for each other.
+    static LAST: RefCell<Weak<Driver>> = const { RefCell::new(Weak::new()) };
+}
+
+impl Driver {
+    /// The driver of the runtime that this is called on.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, as all of tokio's I/O does.
+    pub(crate) fn current() -> Arc<Self> {
+        let handle = Handle::current();
+        let last = LAST.with_borrow(Weak::upgrade);
+        if let Some(driver) = last.filter(|last| last.handle.id() == handle.id() && !last.is_gone())
+        {
+            return driver;
+        }
+        let driver = Self::of(&handle);
+        drop(LAST.replace(Arc::downgrade(&driver)));
+        driver
+    }
+
+    /// The driver of a runtime, which is started if there is none yet.
+    fn of(handle: &Handle) -> Arc<Self> {
+        // Declared before the lock is taken, so dropped after it is released.
+        let _gone: Vec<_>;
+        let mut drivers = lock(&DRIVERS);
+        _gone = drivers.extract_if(.., |(_, driver)| driver.is_gone()).collect();
+        if let Some((_, driver)) = drivers.iter().find(|(id, _)| *id == handle.id()) {
+            return driver.clone();
+        }
+        let driver = Arc::new(Self {
+            epoch: Instant::now(),
+            handle: handle.clone(),
+            gone: AtomicBool::new(false),
+            shared: Mutex::default(),
+        });
+        let sleep = Box::pin(tokio::time::sleep(FAR));
+        let run = Run { driver: driver.clone(), sleep, armed: At::NEVER, turn: Vec::new() };
+        // What it does in one turn has an end, while tokio's budget would refuse the writes of
+        // all but the first hundred connections, to have them tried again.
+        handle.spawn(tokio::task::coop::unconstrained(run));
+        drivers.push((handle.id(), driver.clone()));
+        driver
+    }
+
+    /// Time as the protocol core counts it here.
+    pub(crate) fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+
+    /// The runtime.
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Whether it takes no work any more, as its runtime is shut down.
+    #[inline]
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Relaxed)
+    }
+
+    /// Has `driven` flushed when the tasks that can run now have run. `driven` is not the last
+    /// reference to it.
+    pub(crate) fn defer(&self, driven: Arc<dyn Driven>) {
+        let mut shared = self.lock();
+        if self.is_gone() {
+            return;
+        }
+        shared.deferred.push_back(driven);
+        if shared.deferred.len() == 1 {
+            shared.wake();
+        }
+    }
+
+    /// Drops something in the driver's next turn, where no lock is held; at once if there is no
+    /// such turn.
+    pub(crate) fn drop_later(&self, value: Box<dyn Send>) {
+        let mut shared = self.lock();
+        if self.is_gone() {
+            drop(shared);
+            let _ = caught(|| drop(value));
+            return;
+        }
+        shared.dropping.push(value);
+        shared.wake();
+    }
+
+    /// Has `driven` fired at `at`.
+    pub(crate) fn schedule(&self, at: At, driven: Weak<dyn Driven>) {
+        let mut shared = self.lock();
+        if self.is_gone() {
+            return;
+        }
+        let is_next = shared.timers.peek().is_none_or(|Reverse(next)| at < next.at);
+        shared.timers.push(Reverse(Timer { at, driven }));
+        if is_next {
+            shared.wake();
+        }
+    }
+
+    /// A connection is gone, and so need not be fired.
+    pub(crate) fn note_gone(&self) {
+        let mut shared = self.lock();
+        shared.gone += 1;
+        if shared.gone > FEW + shared.timers.len() / 2 {
+            shared.gone = 0;
+            let timers = std::mem::take(&mut shared.timers).into_iter();
+            let (live, gone): (Vec<_>, Vec<_>) =
+                timers.partition(|Reverse(timer)| timer.driven.strong_count() > 0);
+            shared.timers = live.into();
+            drop(shared);
+            // Frees them, without the lock.
+            drop(gone);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        lock(&self.shared)
+    }
+}
+
+impl Shared {
+    fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// No foreign code runs while these locks are held, so a panic leaves nothing half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many are flushed, or fired, before other tasks have their turn: a message to very many
+/// takes long.
+const TURN: usize = 256;
+
+/// So many that are gone are not worth looking for.
+const FEW: usize = 32;
+
+/// So far off that it never comes.
+const FAR: Duration = Duration::from_secs(86_400 * 365);
+
+/// The driver's task.
+struct Run {
+    driver: Arc<Driver>,
+    sleep: Pin<Box<Sleep>>,
+    armed: At,
+    /// Those whose turn it is; empty between turns.
+    turn: Vec<Arc<dyn Driven>>,
+}
+
+impl Run {
+    /// Fires what is due, and gives the next deadline; breaks off when others should have
+    /// their turn.
+    fn fire(&self) -> ControlFlow<(), At> {
+        for _ in 0..TURN {
+            let now = self.driver.now();
+            let mut shared = self.driver.lock();
+            match shared.timers.peek() {
+                Some(Reverse(next)) if next.at <= At::new(Some(now)) => {}
+                next => {
+                    let next = next.map_or(At::NEVER, |Reverse(next)| next.at);
+                    return ControlFlow::Continue(next);
+                }
+            }
+            let timer = shared.timers.pop();
+            drop(shared);
+            if let Some(Reverse(Timer { at, driven })) = timer
+                && let Some(strong) = driven.upgrade()
+                && let Ok(next) = caught(|| strong.fire(at, now))
+                && next != At::NEVER
+            {
+                self.driver.lock().timers.push(Reverse(Timer { at: next, driven }));
+            }
+        }
+        ControlFlow::Break(())
+    }
+}
+
+impl Future for Run {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let mut shared = this.driver.lock();
+        if !shared.waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
+            shared.waker = Some(cx.waker().clone());
+        }
+        let turn = shared.deferred.len().min(TURN);
+        this.turn.extend(shared.deferred.drain(..turn));
+        let dropping = std::mem::take(&mut shared.dropping);
+        drop(shared);
+        drop_each(dropping);
+        for driven in this.turn.drain(..) {
+            // What it calls of others it guards itself. This keeps the others' time whatever
+            // happens, as the task is that of all connections.
+            let _ = caught(|| driven.flush_deferred());
+        }
+        let mut shared = this.driver.lock();
+        if !shared.deferred.is_empty() {
+            cx.waker().wake_by_ref();
+        } else if shared.deferred.capacity() > 4 * TURN {
+            // What a message to many left behind.
+            shared.deferred.shrink_to(TURN);
+        }
+        drop(shared);
+        loop {
+            let ControlFlow::Continue(next) = this.fire() else {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            };
+            if next != this.armed {
+                this.armed = next;
+                let at = this.driver.epoch.checked_add(Duration::from_nanos(next.0));
+                let at = at.filter(|_| next != At::NEVER);
+                this.sleep.as_mut().reset(at.unwrap_or_else(|| Instant::now() + FAR));
+            }
+            if next == At::NEVER || this.sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl Drop for Run {
+    /// The runtime is shut down; a new one on this thread gets a new driver.
+    fn drop(&mut self) {
+        let mut shared = self.driver.lock();
+        // With the lock held, so that nothing comes after.
+        self.driver.gone.store(true, Relaxed);
+        let (deferred, dropping) =
+            (std::mem::take(&mut shared.deferred), std::mem::take(&mut shared.dropping));
+        let timers = std::mem::take(&mut shared.timers);
+        drop(shared);
+        drop(timers);
+        drop_each(deferred);
+        drop_each(dropping);
+    }
+}
+
+/// Drops things that may run foreign code, each by itself.
+fn drop_each<T>(all: impl IntoIterator<Item = T>) {
+    for each in all {
+        let _ = caught(|| drop(each));
+    }
+}
+
+impl PartialEq for Timer {
+    fn eq(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+}
+
+impl Eq for Timer {}
+
+impl PartialOrd for Timer {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Timer {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.at.cmp(&other.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use super::*;
+
+    /// Counts how often it is fired.
+    #[derive(Default)]
+    struct Counting(AtomicUsize);
+
+    impl Driven for Counting {
+        fn flush_deferred(self: Arc<Self>) {}
+        fn fire(self: Arc<Self>, _: At, _: Duration) -> At {
+            self.0.fetch_add(1, Relaxed);
+            At::NEVER
+        }
+        fn close(self: Arc<Self>, _: Option<CloseFrame>) -> bool {
+            false
+        }
+        fn cut(self: Arc<Self>) {}
+        fn traffic(&self) -> Traffic {
+            Traffic::default()
+        }
+    }
+
+    /// Has a new connection fired in 20 s.
+    fn connect(driver: &Driver) -> Arc<Counting> {
+        let connection = Arc::new(Counting::default());
+        let weak: Weak<Counting> = Arc::downgrade(&connection);
+        driver.schedule(At::new(Some(driver.now() + Duration::from_secs(20))), weak);
+        connection
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connections_that_are_gone_keep_no_memory() {
+        let driver = Driver::current();
+        let held = || driver.lock().timers.len();
+        let live: Vec<_> = (0..100).map(|_| connect(&driver)).collect();
+        for _ in 0..10_000 {
+            drop(connect(&driver));
+            driver.note_gone();
+            assert!(held() <= 2 * (live.len() + FEW) + 1, "{}", held());
+        }
+        let alive = |timers: &BinaryHeap<Reverse<Timer>>| {
+            timers.iter().filter(|Reverse(timer)| timer.driven.strong_count() > 0).count()
+        };
+        assert_eq!(alive(&driver.lock().timers), live.len());
+        assert!(driver.lock().timers.capacity() < 2000);
+    }
+
+    #[test]
+    fn driver_of_a_thread_is_that_of_its_runtime() {
+        let runtime =
+            || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let current = |runtime: &tokio::runtime::Runtime| {
+            let _entered = runtime.enter();
+            Driver::current()
+        };
+        let (one, two) = (runtime(), runtime());
+        let (of_one, of_two) = (current(&one), current(&two));
+        assert!(!Arc::ptr_eq(&of_one, &of_two));
+        for _ in 0..2 {
+            assert!(Arc::ptr_eq(&of_one, &current(&one)));
+            assert!(Arc::ptr_eq(&of_two, &current(&two)));
+        }
+    }
+
+    #[test]
+    fn driver_is_found_without_the_list_of_all() {
+        let (begin, begins) = std::sync::mpsc::channel();
+        let (found, finds) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.unwrap();
+            let _entered = runtime.enter();
+            let first = Driver::current();
+            found.send(true).unwrap();
+            begins.recv().unwrap();
+            found.send(Arc::ptr_eq(&first, &Driver::current())).unwrap();
+        });
+        let wait = || finds.recv_timeout(Duration::from_secs(30)).expect("it waits for the list");
+        assert!(wait());
+        let _all = lock(&DRIVERS);
+        begin.send(()).unwrap();
+        assert!(wait());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_keeps_time_after_a_year_too() {
+        let driver = Driver::current();
+        tokio::time::sleep(FAR + Duration::from_secs(86_400)).await;
+        let due = connect(&driver);
+        tokio::time::sleep(Duration::from_secs(19)).await;
+        assert_eq!(due.0.load(Relaxed), 0);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(due.0.load(Relaxed), 1);
+    }
+}

@@ -1,0 +1,12 @@
+//! An open WebSocket: its halves, the writer that they share, and the task that drives it.
+
+pub(crate) mod byte_stream;
+pub(crate) mod driver;
+pub(crate) mod message_io;
+pub(crate) mod read_ahead;
+pub(crate) mod reader;
+pub(crate) mod shared_frames;
+pub(crate) mod split;
+pub(crate) mod stats;
+pub(crate) mod websocket;
+pub(crate) mod writer;

@@ -1,0 +1,551 @@
+//! The receiving half: reads the transport, makes messages, and tells the outlet what is
+//! owed for what came.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::{io, mem};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use fullduplex_proto::{
+    Assembler, Cause, DeflateParams, Incoming as Found, Input, Kind, Limits, Message, Piece,
+    ProtocolError, Receiver,
+};
+use tokio::io::AsyncReadExt;
+
+use crate::base::buffers;
+use crate::base::coop;
+use crate::base::error::Error;
+use crate::base::guard;
+use crate::base::guard::{Panicked, caught};
+use crate::base::message_memory;
+use crate::base::message_memory::MEMORY;
+use crate::connection::read_ahead::{ReadAhead, Received};
+use crate::connection::writer::Outlet;
+use crate::transport::halves::{ReadHalf, Transport};
+
+/// So many bytes are a step of a task's turn, which ends after 1 MiB.
+const STEP: usize = 8 << 10;
+
+/// So many that were inflated are one: a little input may be a lot of them, and 64 KiB take
+/// some tenths of a millisecond.
+const INFLATED: usize = 512;
+
+/// From this many bytes on, the rest of a message is read straight to its place.
+const DIRECT: u64 = 16 << 10;
+
+/// An application that sends this often and asks for no message meanwhile only sends, so that
+/// somebody must read in its place.
+const UNREAD_SENDS: u8 = 4;
+
+#[allow(clippy::struct_excessive_bools, reason = "independent facts, kept small")]
+pub(crate) struct Incoming<S> {
+    reader: ReadHalf<S>,
+    receiver: Receiver,
+    input: Input,
+    assembler: Assembler,
+    /// The rest of a message that was read in part is passed over.
+    skipping: bool,
+    /// A message is being read piece by piece.
+    in_pieces: bool,
+    /// The end was told to the application.
+    told: bool,
+    /// The peer has ended its direction of the transport.
+    read_ended: bool,
+    /// The last read found its bytes when they arrived, not later.
+    at_once: bool,
+    /// How often the application has sent since it last asked for a message.
+    unread_sends: u8,
+    /// Boxed, as for most it is nothing.
+    agreed: Option<Box<Agreed<S>>>,
+}
+
+/// What the opening handshake agreed on, and what else most connections do without.
+pub(crate) struct Agreed<S> {
+    pub(crate) protocol: Option<Box<str>>,
+    pub(crate) deflate: Option<DeflateParams>,
+    ahead: Option<Ahead<S>>,
+}
+
+impl<S> Default for Agreed<S> {
+    fn default() -> Self {
+        Self { protocol: None, deflate: None, ahead: None }
+    }
+}
+
+/// What is read before the application asks for it.
+enum Ahead<S> {
+    /// A task has all of this in its hands but what was agreed on.
+    Reading(ReadAhead<S>),
+    /// It has read these.
+    Read(Received),
+}
+
+/// A piece of a message that is read piece by piece.
+pub(crate) struct Chunk {
+    pub(crate) kind: Kind,
+    pub(crate) payload: Bytes,
+    pub(crate) last: bool,
+}
+
+type Ended<T> = Option<Result<T, Error>>;
+
+impl<S: Transport> Incoming<S> {
+    pub(crate) fn new(reader: ReadHalf<S>, receiver: Receiver, leftover: BytesMut) -> Self {
+        Self {
+            reader,
+            receiver,
+            input: Input::from(leftover),
+            assembler: Assembler::with_memory(&MEMORY),
+            skipping: false,
+            in_pieces: false,
+            told: false,
+            read_ended: false,
+            at_once: false,
+            unread_sends: 0,
+            agreed: None,
+        }
+    }
+
+    pub(crate) fn agreed(&self) -> Option<&Agreed<S>> {
+        self.agreed.as_deref()
+    }
+
+    pub(crate) fn set_protocol(&mut self, protocol: Option<Box<str>>) {
+        if protocol.is_some() {
+            self.agreed.get_or_insert_default().protocol = protocol;
+        }
+    }
+
+    pub(crate) fn set_deflate(&mut self, deflate: Option<DeflateParams>) {
+        if deflate.is_some() {
+            self.agreed.get_or_insert_default().deflate = deflate;
+        }
+    }
+
+    #[inline]
+    fn inflates(&self) -> bool {
+        self.agreed().is_some_and(|agreed| agreed.deflate.is_some())
+    }
+
+    /// Messages are not compressed, and none were read ahead.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.agreed().is_none_or(|agreed| agreed.deflate.is_none() && agreed.ahead.is_none())
+    }
+
+    /// Counts a message that the application sends. Returns whether it is time to
+    /// [read ahead](Self::read_ahead).
+    #[inline]
+    pub(crate) fn note_send(&mut self) -> bool {
+        self.unread_sends = self.unread_sends.saturating_add(1);
+        self.unread_sends == UNREAD_SENDS
+    }
+
+    /// Has a task read, for an application that only sends.
+    #[cold]
+    pub(crate) fn read_ahead(&mut self, outlet: &Arc<Outlet<S>>) {
+        let ahead = self.agreed.as_mut().and_then(|agreed| agreed.ahead.take());
+        let received = match ahead {
+            Some(Ahead::Reading(_)) => {
+                self.agreed.get_or_insert_default().ahead = ahead;
+                return;
+            }
+            Some(Ahead::Read(received)) => received,
+            None => Received::new(),
+        };
+        let none = Receiver::new(outlet.role(), Limits::default());
+        let shell = Self::new(ReadHalf::Gone, none, BytesMut::new());
+        let mut incoming = Box::new(mem::replace(self, shell));
+        let mut agreed = incoming.agreed.take().unwrap_or_default();
+        incoming.set_deflate(agreed.deflate);
+        agreed.ahead = Some(Ahead::Reading(ReadAhead::start(incoming, received, outlet)));
+        self.agreed = Some(agreed);
+    }
+
+    /// Ends the task that reads ahead, if there is one.
+    #[inline]
+    pub(crate) fn take_back(&mut self) {
+        if self.agreed().is_some_and(|agreed| agreed.ahead.is_some()) {
+            self.take_ahead();
+        }
+    }
+
+    #[cold]
+    fn take_ahead(&mut self) {
+        let Some(agreed) = &mut self.agreed else { return };
+        let reading = match agreed.ahead.take() {
+            Some(Ahead::Reading(reading)) => reading,
+            read => return agreed.ahead = read,
+        };
+        let (incoming, received) = reading.take_back();
+        agreed.ahead = Some(received).filter(|received| !received.is_empty()).map(Ahead::Read);
+        let agreed = self.agreed.take();
+        if let Some(incoming) = incoming {
+            *self = *incoming;
+        }
+        self.agreed = agreed;
+    }
+
+    /// The next message of those that were read ahead.
+    #[inline]
+    fn next_ahead(&mut self) -> Option<Result<Message, Error>> {
+        if self.agreed().is_none_or(|agreed| agreed.ahead.is_none()) {
+            return None;
+        }
+        self.take_ahead();
+        let agreed = self.agreed.as_mut()?;
+        let Some(Ahead::Read(received)) = &mut agreed.ahead else { return None };
+        let first = received.pop_front();
+        if received.is_empty() {
+            agreed.ahead = None;
+        }
+        first
+    }
+
+    /// Whether received bytes wait that may hold further messages.
+    #[inline]
+    pub(crate) fn has_input(&self) -> bool {
+        !self.input.is_empty()
+    }
+
+    /// The next message; `None` once after a clean close, and for ever after any end.
+    #[inline]
+    pub(crate) fn poll_message(
+        &mut self,
+        cx: &mut Context<'_>,
+        outlet: &Arc<Outlet<S>>,
+    ) -> Poll<Ended<Message>> {
+        self.unread_sends = 0;
+        if !self.skipping && !self.in_pieces && self.is_plain() {
+            ready!(coop::poll_message(cx));
+            if let Some(message) = self.input.next_whole(&mut self.receiver, &self.assembler) {
+                return Poll::Ready(Some(self.whole(message, outlet)));
+            }
+        }
+        self.poll_any(cx, outlet)
+    }
+
+    /// The same for what is not the rule.
+    fn poll_any(&mut self, cx: &mut Context<'_>, outlet: &Arc<Outlet<S>>) -> Poll<Ended<Message>> {
+        if let Some(message) = self.next_ahead() {
+            return Poll::Ready(Some(message));
+        }
+        self.skipping |= mem::take(&mut self.in_pieces);
+        loop {
+            ready!(self.poll_turn(cx));
+            if self.skipping {
+                match ready!(self.poll_chunk(cx, outlet)) {
+                    Some(Ok(_)) => continue,
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                    None => return Poll::Ready(None),
+                }
+            }
+            if self.inflates()
+                && let Some(message) = self.input.next_whole(&mut self.receiver, &self.assembler)
+            {
+                // It was not compressed, so there is nothing to spend.
+                return Poll::Ready(Some(self.whole(message, outlet)));
+            }
+            match self.input.next(&mut self.receiver, &mut self.assembler) {
+                Ok(Some(Found::Message(message))) => {
+                    self.spend(cx, message.len());
+                    return Poll::Ready(Some(self.whole(message, outlet)));
+                }
+                Ok(Some(control)) => {
+                    if let Err(error) = self.handle_control(&control, outlet) {
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                }
+                Ok(None) => match ready!(self.poll_more(cx, outlet)) {
+                    Some(Ok(Some(message))) => {
+                        return Poll::Ready(Some(self.whole(message, outlet)));
+                    }
+                    Some(Ok(None)) => {}
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                    None => return Poll::Ready(None),
+                },
+                Err(error) => return Poll::Ready(Some(Err(self.fail(error, outlet)))),
+            }
+        }
+    }
+
+    /// The next piece of a message: the first call begins one, the one that gives `last`
+    /// ends it.
+    pub(crate) fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        outlet: &Arc<Outlet<S>>,
+    ) -> Poll<Ended<Chunk>> {
+        self.unread_sends = 0;
+        if let Some(message) = self.next_ahead() {
+            return Poll::Ready(Some(message.map(|message| Chunk {
+                kind: message.kind(),
+                payload: message.into_bytes(),
+                last: true,
+            })));
+        }
+        loop {
+            ready!(self.poll_turn(cx));
+            if !self.assembler.is_empty() {
+                // What `poll_message` had begun to collect before it was dropped.
+                let kind = self.receiver.message_kind().unwrap_or(Kind::Binary);
+                let payload: Bytes = self.assembler.take_partial().into();
+                self.in_pieces = true;
+                let chunk = Chunk { kind, payload, last: false };
+                return Poll::Ready(Some(self.piece(chunk, outlet)));
+            }
+            match self.input.next_piece(&mut self.receiver) {
+                Ok(Some(Piece::Data { kind, payload, last, .. })) => {
+                    self.spend(cx, payload.len());
+                    self.in_pieces = !last && !self.skipping;
+                    self.skipping &= !last;
+                    return Poll::Ready(Some(self.piece(Chunk { kind, payload, last }, outlet)));
+                }
+                Ok(Some(Piece::Control(control))) => {
+                    if let Err(error) = self.handle_control(&control, outlet) {
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                }
+                Ok(None) => match ready!(self.poll_read(cx, outlet)) {
+                    Some(Ok(())) => {}
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                    None => return Poll::Ready(None),
+                },
+                Err(error) => return Poll::Ready(Some(Err(self.fail(error, outlet)))),
+            }
+        }
+    }
+
+    /// Looks at the task's turn before it makes more of what was read, perhaps long ago: the
+    /// application may have spent the turn on the last message. Where messages are compressed,
+    /// there is more to be made of it.
+    #[inline]
+    fn poll_turn(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.inflates() { coop::poll_turn(cx) } else { coop::poll_message(cx) }
+    }
+
+    #[inline]
+    fn spend(&self, cx: &mut Context<'_>, inflated: usize) {
+        if self.inflates() {
+            coop::spend(cx, inflated, INFLATED);
+        }
+    }
+
+    /// Counts what is handed out.
+    #[inline]
+    fn whole(&mut self, message: Message, outlet: &Arc<Outlet<S>>) -> Result<Message, Error> {
+        match outlet.note_message(message.kind(), true, message.len()) {
+            Ok(()) => Ok(message),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    fn piece(&mut self, chunk: Chunk, outlet: &Arc<Outlet<S>>) -> Result<Chunk, Error> {
+        match outlet.note_message(chunk.kind, chunk.last, chunk.payload.len()) {
+            Ok(()) => Ok(chunk),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// The outlet knows already that the connection was failed.
+    #[cold]
+    fn failed(&mut self, error: ProtocolError) -> Error {
+        self.receiver.drain();
+        self.tell_end();
+        error.into()
+    }
+
+    /// The end is reported to the application; returns whether it was before. Nothing of a
+    /// message that was begun is left to read.
+    fn tell_end(&mut self) -> bool {
+        self.assembler.take_partial();
+        mem::replace(&mut self.told, true)
+    }
+
+    /// Passes over the rest of a message whose reader was dropped.
+    pub(crate) fn skip_rest(&mut self) {
+        self.skipping |= mem::take(&mut self.in_pieces);
+    }
+
+    pub(crate) fn is_skipping(&self) -> bool {
+        self.skipping
+    }
+
+    fn handle_control(&mut self, control: &Found, outlet: &Arc<Outlet<S>>) -> Result<(), Error> {
+        let Some(event) = control.control() else { return Ok(()) };
+        outlet.handle_event(&event, self.at_once).map_err(|error| self.failed(error))
+    }
+
+    fn fail(&mut self, error: ProtocolError, outlet: &Arc<Outlet<S>>) -> Error {
+        outlet.fail(error);
+        self.tell_end();
+        error.into()
+    }
+
+    /// Reads more, where a long message can be read straight to its place.
+    fn poll_more(
+        &mut self,
+        cx: &mut Context<'_>,
+        outlet: &Arc<Outlet<S>>,
+    ) -> Poll<Ended<Option<Message>>> {
+        let remaining = self.receiver.payload_remaining();
+        if remaining < DIRECT || self.told || self.read_ended {
+            return self.poll_read(cx, outlet).map(|end| end.map(|read| read.map(|()| None)));
+        }
+        let (buffer, room) = self.assembler.room(remaining);
+        let start = buffer.len();
+        let read = {
+            let mut limited = buffer.limit(room);
+            outlet.reading(|| pin!(self.reader.read_buf(&mut limited)).poll(cx))
+        };
+        match ready!(self.after_read(cx, outlet, read)) {
+            Some(Ok(())) => {
+                outlet.note_piece();
+                match self.assembler.appended(&mut self.receiver, start) {
+                    Ok(message) => Poll::Ready(Some(Ok(message))),
+                    Err(error) => Poll::Ready(Some(Err(self.fail(error, outlet)))),
+                }
+            }
+            Some(Err(error)) => Poll::Ready(Some(Err(error))),
+            None => Poll::Ready(None),
+        }
+    }
+
+    /// Reads more into the input.
+    fn poll_read(&mut self, cx: &mut Context<'_>, outlet: &Arc<Outlet<S>>) -> Poll<Ended<()>> {
+        // An incomplete header or control frame, at most, is carried over.
+        let mut carried = mem::take(&mut self.input).into_bytes();
+        if carried.is_empty() {
+            // Lets go of the thread's block.
+            carried = BytesMut::new();
+        }
+        let mut block = buffers::take_read();
+        block.extend_from_slice(&carried);
+        drop(carried);
+        let read = outlet.reading(|| pin!(self.reader.read_buf(&mut block)).poll(cx));
+        if !block.is_empty() {
+            self.input = hold(&mut block, read.is_pending());
+        }
+        buffers::give_read(block);
+        self.after_read(cx, outlet, read)
+    }
+
+    /// What a read came to: bytes, the end, or a wait.
+    fn after_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        outlet: &Arc<Outlet<S>>,
+        read: Poll<io::Result<usize>>,
+    ) -> Poll<Ended<()>> {
+        match read {
+            Poll::Ready(Ok(bytes @ 1..)) => {
+                self.at_once = outlet.note_received(bytes);
+                coop::spend(cx, bytes, STEP);
+                Poll::Ready(Some(Ok(())))
+            }
+            Poll::Ready(Ok(0)) => self.at_read_end(cx, outlet).map(|end| end.map(Err)),
+            // TLS that ends without close_notify (RFC 8446 §6.1): whatever its peers make of
+            // that, whether a WebSocket is complete is for its Close to say.
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.at_read_end(cx, outlet).map(|end| end.map(Err))
+            }
+            Poll::Ready(Err(error)) => {
+                Poll::Ready(self.ended(Cause::TransportError, Some(error), outlet).map(Err))
+            }
+            Poll::Pending => self.wait(cx, outlet).map(|end| end.map(Err)),
+        }
+    }
+
+    /// The peer has ended its direction. Without its Close that is an error at once; with it,
+    /// the connection ends when what is queued has left, our Close included.
+    fn at_read_end(
+        &mut self,
+        cx: &mut Context<'_>,
+        outlet: &Arc<Outlet<S>>,
+    ) -> Poll<Option<Error>> {
+        self.read_ended = true;
+        self.input.bytes_mut().clear();
+        outlet.end_reading();
+        let unclean = outlet.close_info().filter(|info| !info.close_received);
+        if let Some(info) = unclean
+            && !self.tell_end()
+        {
+            return Poll::Ready(Some(Error::ended(&info)));
+        }
+        self.wait(cx, outlet)
+    }
+
+    /// The transport has nothing to read now. What is queued leaves before this task waits.
+    fn wait(&mut self, cx: &mut Context<'_>, outlet: &Arc<Outlet<S>>) -> Poll<Option<Error>> {
+        match outlet.before_wait(cx) {
+            Some(cause) => Poll::Ready(self.ended(cause, None, outlet)),
+            None => Poll::Pending,
+        }
+    }
+
+    /// The transport is done with: tells the application, once, if anything may be lost.
+    fn ended(
+        &mut self,
+        cause: Cause,
+        source: Option<io::Error>,
+        outlet: &Arc<Outlet<S>>,
+    ) -> Option<Error> {
+        let drops = outlet.end(cause);
+        self.input = Input::default();
+        self.assembler = Assembler::with_memory(&MEMORY);
+        self.receiver.drain();
+        if drops {
+            self.give_up(outlet);
+        }
+        let told = self.tell_end();
+        let info = outlet.close_info()?;
+        if told || info.is_clean() || info.cause == Cause::Handshake {
+            return None;
+        }
+        let error = Error::ended(&info);
+        Some(match source {
+            Some(source) => error.with_source(source),
+            None => error,
+        })
+    }
+}
+
+impl<S> Incoming<S> {
+    /// Lets go of the transport, whose `Drop` may be anybody's.
+    pub(crate) fn give_up(&mut self, outlet: &Outlet<S>) {
+        let reader = mem::replace(&mut self.reader, ReadHalf::Gone);
+        if caught(|| drop(reader)).is_err() {
+            outlet.note_panic("what a connection held", None);
+        }
+    }
+}
+
+/// Takes what was read out of the thread's block.
+#[inline]
+fn hold(block: &mut BytesMut, waits: bool) -> Input {
+    let copy = if waits {
+        // In memory of its own: it may be long till the rest comes.
+        Input::from(BytesMut::from(&block[..]))
+    } else if let Some(copy) = message_memory::place(block) {
+        Input::shared(copy)
+    } else {
+        return Input::from(block.split());
+    };
+    block.clear();
+    copy
+}
+
+/// Reads to the end without listening, so that the Close frame of a connection whose owner
+/// is gone arrives; the close timeout bounds it.
+pub(crate) async fn linger<S: Transport>(mut incoming: Box<Incoming<S>>, outlet: Arc<Outlet<S>>) {
+    incoming.told = true;
+    let reading = async {
+        while let Some(Ok(_)) = std::future::poll_fn(|cx| incoming.poll_chunk(cx, &outlet)).await {}
+    };
+    if let Err(Panicked) = guard::caught_in(reading).await {
+        outlet.note_panic("a transport", None);
+    }
+    incoming.give_up(&outlet);
+}

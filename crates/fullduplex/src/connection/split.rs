@@ -1,0 +1,459 @@
+//! The two halves of a WebSocket, for use on different tasks.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use fullduplex_proto::{
+    CloseCode, CloseFrame, CloseInfo, Compression, Message, PreparedMessage, Receiver, Session,
+    State,
+};
+use futures_core::Stream;
+use futures_sink::Sink;
+
+use crate::base::error::Error;
+use crate::broadcast::Deliver;
+use crate::connection::reader;
+use crate::connection::reader::{Agreed, Incoming};
+use crate::connection::stats::Traffic;
+use crate::connection::writer::{Leave, Outlet, Parcel, Wait, WaiterKey};
+use crate::transport::halves;
+use crate::transport::halves::Transport;
+
+/// A message that [`try_send`](SendHalf::try_send) could not take, and why.
+pub struct TrySendError {
+    /// Why: [`Limit`](crate::ErrorKind::Limit) when `high_water` is reached,
+    /// [`Closed`](crate::ErrorKind::Closed) when the connection is.
+    pub error: Error,
+    /// The message, handed back.
+    pub message: Message,
+}
+
+impl fmt::Debug for TrySendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.error, f)
+    }
+}
+
+impl fmt::Display for TrySendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.error, f)
+    }
+}
+
+impl std::error::Error for TrySendError {}
+
+/// The sending half of a WebSocket. Clones send on the same connection.
+///
+/// Sending waits for nobody but the transport: no lock is held while a task waits.
+pub struct SendHalf<S: Transport> {
+    pub(crate) outlet: Arc<Outlet<S>>,
+}
+
+/// The receiving half of a WebSocket: a [`Stream`] of messages.
+///
+/// It answers pings and the peer's Close by itself, while it is polled. When it is
+/// dropped, a task in the background does so, and passes over messages, until the last
+/// [`SendHalf`] is dropped or the connection ends. So a program that only sends drops it: one that
+/// is kept and not polled leaves the peer's Close unanswered (`let (send, _) = …` drops it, `let
+/// (send, _receive) = …` keeps it).
+pub struct ReceiveHalf<S: Transport> {
+    /// Boxed, as a WebSocket is moved from future to future, each of which keeps room for it.
+    /// Taken only by `drop`.
+    incoming: Option<Box<Incoming<S>>>,
+    outlet: Arc<Outlet<S>>,
+}
+
+/// Both halves of a connection whose opening handshake is done, with the bytes that were
+/// received behind it.
+pub(crate) fn new<S: Transport>(
+    stream: S,
+    receiver: Receiver,
+    session: Session,
+    low_water: usize,
+    leftover: BytesMut,
+) -> (SendHalf<S>, ReceiveHalf<S>) {
+    let (reader, writer) = halves::split(stream);
+    let outlet = Outlet::new(session, writer, low_water);
+    if !leftover.is_empty() {
+        // The transport carried it too, behind the handshake.
+        outlet.note_received(leftover.len());
+    }
+    let incoming = Some(Box::new(Incoming::new(reader, receiver, leftover)));
+    (SendHalf { outlet: outlet.clone() }, ReceiveHalf { incoming, outlet })
+}
+
+impl<S: Transport> SendHalf<S> {
+    /// Sends a message: waits until fewer than `high_water` bytes wait for the transport,
+    /// and queues it. See [`WebSocket::send`](crate::WebSocket::send).
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the message is not sent; after, it is.
+    pub fn send(&self, message: impl Into<Message>) -> Sending<'_, S> {
+        self.send_with(message, Compression::Auto)
+    }
+
+    /// Sends a message, and says whether it is to be compressed, if that was agreed on.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the message is not sent, nor has it been compressed;
+    /// after, it is.
+    pub fn send_with(
+        &self,
+        message: impl Into<Message>,
+        compression: Compression,
+    ) -> Sending<'_, S> {
+        self.send_as(Parcel::Message(message.into(), compression), Leave::Soon)
+    }
+
+    /// Sends a message that is sent to many: it is neither copied nor compressed again.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, the message is not sent; after, it is.
+    pub fn send_prepared(&self, prepared: &PreparedMessage) -> Sending<'_, S> {
+        self.send_as(Parcel::Prepared(prepared.clone()), Leave::Soon)
+    }
+
+    #[inline]
+    pub(crate) fn send_as(&self, parcel: Parcel, leave: Leave) -> Sending<'_, S> {
+        Sending { outlet: &self.outlet, parcel: Some(parcel), leave, key: WaiterKey::NONE }
+    }
+
+    async fn wait<T>(
+        &self,
+        mut poll: impl FnMut(&Arc<Outlet<S>>, &mut Context<'_>, &mut WaiterKey) -> Poll<T>,
+    ) -> T {
+        let mut wait = Wait::new(&self.outlet);
+        poll_fn(|cx| poll(wait.outlet, cx, &mut wait.key)).await
+    }
+
+    /// Queues a message if there is room, or hands it back.
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
+        self.try_send_as(Parcel::Message(message.into(), Compression::Auto))
+    }
+
+    /// Queues a message that is sent to many, if there is room.
+    pub fn try_send_prepared(&self, prepared: &PreparedMessage) -> Result<(), TrySendError> {
+        self.try_send_as(Parcel::Prepared(prepared.clone()))
+    }
+
+    fn try_send_as(&self, parcel: Parcel) -> Result<(), TrySendError> {
+        let mut parcel = Some(parcel);
+        self.outlet.send(&mut parcel, Leave::Soon).map_err(|error| {
+            let message = match parcel {
+                Some(Parcel::Message(message, _)) => message,
+                Some(Parcel::Prepared(prepared)) => prepared.message().clone(),
+                None => unreachable!("what is not sent stays"),
+            };
+            TrySendError { error: error.into(), message }
+        })
+    }
+
+    pub(crate) fn deliver(&self) -> Weak<dyn Deliver> {
+        let outlet: Arc<dyn Deliver> = self.outlet.clone();
+        Arc::downgrade(&outlet)
+    }
+
+    /// Gives up what memory compression holds for sending. Messages that follow can't
+    /// refer to what went before, and are longer for a while; the peer need not know.
+    ///
+    /// A connection that sends nothing for half an interval of the keepalive, or a whole one,
+    /// gives most of it up by itself.
+    pub fn release_memory(&self) {
+        self.outlet.lock().session.release_memory(true);
+    }
+
+    /// Sends a Ping (RFC 6455 §5.5.2) of at most 125 bytes, ahead of queued messages. Waits
+    /// while an earlier one has not left.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, no Ping is sent.
+    pub async fn ping(&self, payload: &[u8]) -> Result<(), Error> {
+        self.wait(|outlet, cx, key| outlet.poll_control(cx, key, true, payload)).await
+    }
+
+    /// Sends a Pong that nobody asked for (RFC 6455 §5.5.3). Pings are answered without it.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, no Pong is sent.
+    pub async fn pong(&self, payload: &[u8]) -> Result<(), Error> {
+        self.wait(|outlet, cx, key| outlet.poll_control(cx, key, false, payload)).await
+    }
+
+    /// Waits until all that was queued has been handed to the transport.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: what is queued leaves all the same.
+    pub async fn flush(&self) -> Result<(), Error> {
+        self.wait(|outlet, cx, key| outlet.poll_flush(cx, Some(key))).await
+    }
+
+    /// Begins the closing handshake (RFC 6455 §7.1.2): queues a Close behind what waits.
+    /// The [`ReceiveHalf`] ends when the peer has answered. Nothing can be sent any more.
+    ///
+    /// Fails if the code may not be sent or the reason is longer than 123 bytes. A second
+    /// Close is ignored.
+    pub fn start_close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.outlet.close(Some(CloseFrame::new(code, reason)?));
+        Ok(())
+    }
+
+    /// Closes the connection, and waits until it is closed, or `close_timeout` has passed.
+    /// The [`ReceiveHalf`] must be polled meanwhile, or dropped.
+    ///
+    /// # Cancel safety
+    /// The Close stays queued.
+    pub async fn close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
+        self.start_close(code, reason)?;
+        self.closed().await;
+        Ok(())
+    }
+
+    /// Waits until the connection is closed, by whomever.
+    pub async fn closed(&self) {
+        self.wait(Outlet::poll_closed).await;
+    }
+
+    /// How the connection ended, or how far its closing is; `None` while it is open.
+    pub fn close_info(&self) -> Option<CloseInfo> {
+        self.outlet.close_info()
+    }
+
+    /// Where the connection stands.
+    pub fn state(&self) -> State {
+        self.outlet.lock().session.state()
+    }
+
+    /// Bytes that were sent and have not been handed to the transport yet, frame headers
+    /// included.
+    pub fn buffered_amount(&self) -> usize {
+        self.outlet.lock().session.buffered()
+    }
+
+    /// What went over the connection so far, in both directions.
+    pub fn traffic(&self) -> Traffic {
+        crate::connection::driver::Driven::traffic(&*self.outlet)
+    }
+
+    /// The last round trip of a keepalive ping whose Pong was read as soon as it arrived. It is
+    /// sent after a silence, so a busy connection may have none.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.outlet.lock().session.round_trip()
+    }
+}
+
+/// A message on its way: ready when it is queued. See
+/// [`WebSocket::send`](crate::WebSocket::send).
+///
+/// # Cancel safety
+/// Dropped before it is ready, the message is not sent; after, it is.
+#[must_use = "nothing is sent unless it is awaited"]
+pub struct Sending<'a, S: Transport> {
+    outlet: &'a Arc<Outlet<S>>,
+    parcel: Option<Parcel>,
+    leave: Leave,
+    key: WaiterKey,
+}
+
+impl<S: Transport> Future for Sending<'_, S> {
+    type Output = Result<(), Error>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        this.outlet.poll_send(cx, &mut this.key, &mut this.parcel, this.leave)
+    }
+}
+
+impl<S: Transport> Drop for Sending<'_, S> {
+    #[inline]
+    fn drop(&mut self) {
+        self.outlet.forget(&mut self.key);
+    }
+}
+
+impl<S: Transport> fmt::Debug for Sending<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sending").field("queued", &self.parcel.is_none()).finish()
+    }
+}
+
+/// The next message, to be awaited. See [`WebSocket::next`](crate::WebSocket::next).
+///
+/// # Cancel safety
+/// No byte is lost: what was received stays for the next call.
+#[must_use = "nothing is received unless it is awaited"]
+pub struct Receiving<'a, S: Transport> {
+    half: &'a mut ReceiveHalf<S>,
+    /// It was polled.
+    listens: bool,
+}
+
+impl<S: Transport> Future for Receiving<'_, S> {
+    type Output = Option<Result<Message, Error>>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.listens = true;
+        self.half.poll_message(cx)
+    }
+}
+
+impl<S: Transport> Drop for Receiving<'_, S> {
+    /// From now on nobody listens.
+    #[inline]
+    fn drop(&mut self) {
+        if self.listens {
+            self.half.outlet.stop_listening();
+        }
+    }
+}
+
+impl<S: Transport> fmt::Debug for Receiving<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiving").finish_non_exhaustive()
+    }
+}
+
+impl<S: Transport> ReceiveHalf<S> {
+    /// The next message; `None` after a clean close, which may be one with 1001 or 1011: see
+    /// [`CloseInfo::is_normal`]. An unclean end is reported once, as an error, and is followed by
+    /// `None`.
+    ///
+    /// # Cancel safety
+    /// No byte is lost: what was received stays for the next call.
+    #[inline]
+    #[allow(clippy::should_implement_trait, reason = "the name that `StreamExt` has for it")]
+    #[doc(alias = "recv")]
+    #[doc(alias = "receive")]
+    #[doc(alias = "read")]
+    pub fn next(&mut self) -> Receiving<'_, S> {
+        Receiving { half: self, listens: false }
+    }
+
+    #[inline]
+    pub(crate) fn poll_message(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Message, Error>>> {
+        match &mut self.incoming {
+            Some(incoming) => incoming.poll_message(cx, &self.outlet),
+            None => Poll::Ready(None),
+        }
+    }
+
+    /// How the connection ended, or how far its closing is; `None` while it is open.
+    pub fn close_info(&self) -> Option<CloseInfo> {
+        self.outlet.close_info()
+    }
+
+    /// The application sends, having asked for no message yet since it did so before.
+    #[inline]
+    pub(crate) fn note_send(&mut self) {
+        if let Some(incoming) = &mut self.incoming
+            && incoming.note_send()
+        {
+            incoming.read_ahead(&self.outlet);
+        }
+    }
+
+    pub(crate) fn agreed(&self) -> Option<&Agreed<S>> {
+        self.incoming.as_ref().and_then(|incoming| incoming.agreed())
+    }
+
+    pub(crate) fn parts(&mut self) -> (&mut Incoming<S>, &Arc<Outlet<S>>) {
+        let incoming = self.incoming.as_mut().expect("taken only by drop");
+        incoming.take_back();
+        (incoming, &self.outlet)
+    }
+
+    #[inline]
+    pub(crate) fn has_input(&self) -> bool {
+        self.incoming.as_ref().is_some_and(|incoming| incoming.has_input())
+    }
+}
+
+impl<S: Transport> Clone for SendHalf<S> {
+    fn clone(&self) -> Self {
+        self.outlet.add_sender();
+        Self { outlet: self.outlet.clone() }
+    }
+}
+
+impl<S: Transport> Drop for SendHalf<S> {
+    fn drop(&mut self) {
+        self.outlet.drop_sender();
+    }
+}
+
+impl<S: Transport> Drop for ReceiveHalf<S> {
+    fn drop(&mut self) {
+        let goes_on = self.outlet.drop_reader();
+        let Some(mut incoming) = self.incoming.take() else { return };
+        incoming.take_back();
+        if goes_on {
+            let rest = reader::linger(incoming, self.outlet.clone());
+            self.outlet.driver().handle().spawn(rest);
+        } else {
+            incoming.give_up(&self.outlet);
+        }
+    }
+}
+
+impl<S: Transport> Stream for ReceiveHalf<S> {
+    type Item = Result<Message, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_message(cx)
+    }
+}
+
+/// `start_send` queues; what is queued leaves at `poll_flush`, and at the latest when the
+/// tasks that can run now have run. After `poll_ready` it does not fail for want of room, whatever
+/// other halves and groups have sent meanwhile: so each half may add one message to those that
+/// fill `high_water`.
+impl<S: Transport> Sink<Message> for SendHalf<S> {
+    type Error = Error;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.outlet.poll_ready(cx)
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
+        self.outlet.send_promised(message)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.outlet.poll_flush(cx, None)
+    }
+
+    /// Closes with code 1000 and waits until all has left.
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.state() == State::Open {
+            self.start_close(CloseCode::NORMAL, "")?;
+        }
+        match self.outlet.poll_flush(cx, None) {
+            // Closed already: there is nothing to do.
+            Poll::Ready(Err(error)) if error.kind() == crate::base::error::ErrorKind::Closed => {
+                Poll::Ready(Ok(()))
+            }
+            other => other,
+        }
+    }
+}
+
+impl<S: Transport> fmt::Debug for SendHalf<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendHalf").field("state", &self.state()).finish_non_exhaustive()
+    }
+}
+
+impl<S: Transport> fmt::Debug for ReceiveHalf<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReceiveHalf").field("closed", &self.close_info()).finish_non_exhaustive()
+    }
+}

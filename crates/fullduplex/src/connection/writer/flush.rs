@@ -1,0 +1,332 @@
+//! How an outlet writes: when, with which waker, and on whose behalf.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Wake, Waker, ready};
+use std::time::Duration;
+
+use bytes::Buf;
+use fullduplex_proto::{Cause, CloseFrame, SendError, State, Transport as Need};
+use tokio::io::AsyncWrite;
+
+use crate::base::buffers;
+use crate::base::error::Error;
+use crate::base::guard;
+use crate::base::guard::{Held, Panicked};
+use crate::base::message_memory;
+use crate::connection::driver::{At, Driven};
+use crate::connection::stats::{FlowCounters, Traffic};
+use crate::connection::writer::locked::Owed;
+use crate::connection::writer::send::Leave;
+use crate::connection::writer::{Inner, Outlet};
+use crate::transport::halves::Transport;
+
+/// The most slices that one vectored write takes.
+const MAX_SLICES: usize = 64;
+
+impl<S: Transport> Outlet<S> {
+    /// Lets the queue leave as asked.
+    #[inline]
+    pub(crate) fn leave(self: &Arc<Self>, inner: &mut Inner<S>, leave: Leave) {
+        let now = match leave {
+            Leave::Now => true,
+            Leave::Soon => !inner.hot,
+            Leave::Gathered => false,
+        };
+        if now || inner.check_ready().is_err() {
+            inner.hot = true;
+            self.write(inner);
+        } else {
+            self.defer_locked();
+        }
+    }
+
+    /// Has the driver write, soon, what was queued with the lock that is held: so a flag that
+    /// is set is one that the driver has yet to clear before it writes.
+    #[inline]
+    pub(crate) fn defer_locked(self: &Arc<Self>) {
+        if !self.deferred.load(Ordering::Relaxed) {
+            self.defer();
+        }
+    }
+
+    /// Has the driver write, soon. Takes no lock of the outlet: a transport may wake its
+    /// writer in the middle of a poll.
+    fn defer(self: &Arc<Self>) {
+        if !self.deferred.swap(true, Ordering::AcqRel) {
+            self.driver.defer(self.clone());
+        }
+    }
+
+    /// Lets go of a reference where a lock is held, of ours or of a transport: should it be the
+    /// last, the driver drops the outlet.
+    #[inline]
+    pub(crate) fn release(self: Arc<Self>) {
+        if let Some(last) = Arc::into_inner(self) {
+            last.driver.clone().drop_later(Box::new(last));
+        }
+    }
+
+    /// Whether messages can leave. With its runtime, the driver is gone that would write them.
+    #[inline]
+    pub(crate) fn check_runtime(&self, inner: &mut Inner<S>) -> Result<(), SendError> {
+        if !self.driver.is_gone() {
+            return Ok(());
+        }
+        inner.broken.get_or_insert(io::ErrorKind::NotConnected);
+        inner.wake_reader();
+        inner.wake_waiters();
+        Err(SendError::Closing)
+    }
+
+    /// Writes as much as the transport takes. An error ends the connection.
+    pub(crate) fn write(self: &Arc<Self>, inner: &mut Inner<S>) {
+        let done = inner.is_flushed() && (inner.shut_down || !inner.wants_shutdown());
+        if done || inner.broken.is_some() || inner.released {
+            return;
+        }
+        if guard::polls_transport_of(self.address()) {
+            // Called by the transport itself, while it is polled for reading.
+            return self.defer();
+        }
+        let (polled, holds) = guard::polled(self.address(), || self.poll_write(inner));
+        if holds {
+            inner.owed.add(Owed::HELD);
+        }
+        let polled = polled.unwrap_or_else(|Panicked| {
+            inner.owed.add(Owed::PANIC);
+            inner.session.handle_end(Cause::TransportError, self.driver.now());
+            Poll::Ready(Err(io::Error::other("the transport panicked")))
+        });
+        match polled {
+            Poll::Ready(Err(error)) => {
+                inner.broken = Some(error.kind());
+                inner.wake_reader();
+                inner.wake_waiters();
+            }
+            Poll::Ready(Ok(())) if inner.is_finished() => {
+                inner.session.handle_end(Cause::TransportEnd, self.driver.now());
+                inner.wake_reader();
+            }
+            Poll::Ready(Ok(())) | Poll::Pending => {}
+        }
+        while inner.parked.is_some() && inner.unpark(self.low_water as usize) {
+            // There is room again: what was published before anything else is sent.
+            self.defer();
+        }
+        let buffered = inner.session.buffered();
+        if buffered <= self.low_water as usize || inner.session.state() == State::Closed {
+            inner.wake_waiters();
+        }
+    }
+
+    fn poll_write(self: &Arc<Self>, inner: &mut Inner<S>) -> Poll<io::Result<()>> {
+        // The outlet's waker costs a clone, and is needed only if the transport is full.
+        let sent = &self.counters.sent;
+        let polled = inner.poll_write(&mut Context::from_waker(Waker::noop()), sent);
+        if polled.is_ready() {
+            return polled;
+        }
+        // It does not keep the outlet: the transport, which the outlet owns, keeps it.
+        let waker = || Arc::new(WriteWaker(Arc::downgrade(self)));
+        let waker = Waker::from(inner.write_waker.get_or_insert_with(waker).clone());
+        inner.poll_write(&mut Context::from_waker(&waker), sent)
+    }
+
+    /// Sees to it that the driver knows the next deadline.
+    pub(crate) fn schedule(self: &Arc<Self>, inner: &mut Inner<S>) {
+        let next = At::new(inner.session.poll_timeout());
+        if next < inner.scheduled {
+            inner.scheduled = next;
+            let weak = Arc::downgrade(self);
+            self.driver.schedule(next, weak);
+        }
+    }
+}
+
+impl<S: Transport> Inner<S> {
+    #[inline]
+    pub(crate) fn lend(&mut self) {
+        if self.session.wants_buffer() {
+            self.session.lend(buffers::take_write());
+        }
+    }
+
+    #[inline]
+    pub(crate) fn check_ready(&self) -> Result<(), SendError> {
+        self.check_unparked()?;
+        self.session.check_ready()
+    }
+
+    /// Whether the outlet itself, not the session, has a reason to take nothing. A message that
+    /// is made bit by bit goes on: what is parked waits for its end.
+    #[inline]
+    pub(crate) fn check_unparked(&self) -> Result<(), SendError> {
+        match (self.broken, &self.parked) {
+            (Some(_), _) => Err(SendError::Closing),
+            (None, Some(_)) if self.session.state() == State::Open => {
+                if self.session.is_fragmenting() { Ok(()) } else { Err(SendError::Full) }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Queues one published message that waited, if there is room for it.
+    fn unpark(&mut self, low_water: usize) -> bool {
+        if self.session.buffered() > low_water || self.session.is_fragmenting() {
+            return false;
+        }
+        self.lend();
+        let Some(parked) = &mut self.parked else { return false };
+        let sent = parked.first().is_some_and(|first| self.session.send_prepared(first).is_ok());
+        let gone = parked.unpark().map(Held::Prepared);
+        if parked.is_empty() {
+            self.parked = None;
+        }
+        // It is the queue's now, or can't be sent any more, as those after it can't.
+        if let Some(gone) = gone {
+            self.drop_later(gone);
+        }
+        sent
+    }
+
+    #[inline]
+    pub(crate) fn is_flushed(&self) -> bool {
+        !self.session.wants_write() && !self.unflushed
+    }
+
+    /// Whether this end's direction has ended and nothing more is awaited of the peer's.
+    fn is_finished(&self) -> bool {
+        self.shut_down && self.session.transport() == Need::Finish
+    }
+
+    /// Whether the transport's writing side is to be ended when all has left.
+    fn wants_shutdown(&self) -> bool {
+        matches!(self.session.transport(), Need::Finish | Need::Drain)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, sent: &FlowCounters) -> Poll<io::Result<()>> {
+        while self.session.wants_write() {
+            let mut outgoing = self.session.outgoing();
+            let mut writer = Pin::new(&mut self.writer);
+            let chunk = outgoing.chunk();
+            let polled = if chunk.len() == outgoing.remaining() || !writer.is_write_vectored() {
+                writer.as_mut().poll_write(cx, chunk)
+            } else {
+                let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+                let filled = outgoing.chunks_vectored(&mut slices);
+                writer.as_mut().poll_write_vectored(cx, &slices[..filled])
+            };
+            let Poll::Ready(written) = polled? else { return Poll::Pending };
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            let mut holds = false;
+            outgoing.advance_with(written, |spent| {
+                if let Some(spent) = message_memory::give_long(spent) {
+                    guard::hold(Held::Payload(spent));
+                    holds = true;
+                }
+            });
+            if holds {
+                self.owed.add(Owed::HELD);
+            }
+            sent.wire(written);
+            self.unflushed = true;
+        }
+        if let Some(buffer) = self.session.reclaim() {
+            buffers::give_write(buffer);
+        }
+        if self.unflushed {
+            ready!(Pin::new(&mut self.writer).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        if self.wants_shutdown() && !self.shut_down {
+            // After the peer's direction has ended, a socket is about to be closed anyway.
+            if !(self.session.read_ended() && self.writer.ends_when_dropped()) {
+                ready!(Pin::new(&mut self.writer).poll_shutdown(cx))?;
+            }
+            self.shut_down = true;
+            self.wake_reader();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Why nothing is sent: the unclean end, if there was one, says more than "closing".
+    pub(crate) fn refused(&self, error: SendError) -> Error {
+        if error != SendError::Closing {
+            return error.into();
+        }
+        match (self.session.close_info(), self.broken) {
+            (Some(info), _) if info.cause != Cause::Handshake => Error::ended(info),
+            (None, Some(kind)) => Error::io("the transport failed", kind.into()),
+            _ => error.into(),
+        }
+    }
+}
+
+/// The transport takes bytes again: the driver writes on.
+pub(crate) struct WriteWaker<S>(Weak<Outlet<S>>);
+
+impl<S: Transport> Wake for WriteWaker<S> {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if let Some(outlet) = self.0.upgrade() {
+            outlet.defer();
+            outlet.release();
+        }
+    }
+}
+
+impl<S: Transport> Driven for Outlet<S> {
+    fn flush_deferred(self: Arc<Self>) {
+        // Before writing: a wake during it must bring another turn.
+        self.deferred.store(false, Ordering::Release);
+        let mut inner = self.lock();
+        inner.hot = false;
+        self.write(&mut inner);
+    }
+
+    fn fire(self: Arc<Self>, at: At, now: Duration) -> At {
+        let mut inner = self.lock();
+        if inner.scheduled != at {
+            return At::NEVER;
+        }
+        inner.session.note_received_total(self.counters.received.wire_total());
+        if self.talked.swap(false, Ordering::Relaxed) {
+            inner.session.note_message();
+        }
+        let listening = self.listening.load(Ordering::Relaxed) && !inner.writer.has_unread();
+        inner.session.set_listening(listening);
+        if inner.session.handle_timeout(now) {
+            inner.wake_reader();
+            inner.wake_waiters();
+        } else {
+            self.write(&mut inner);
+            if inner.session.state() != State::Open {
+                // Those who wait for room wait in vain.
+                inner.wake_waiters();
+            }
+        }
+        inner.scheduled = At::new(inner.session.poll_timeout());
+        inner.scheduled
+    }
+
+    fn close(self: Arc<Self>, frame: Option<CloseFrame>) -> bool {
+        Outlet::close(&self, frame)
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.counters.read()
+    }
+
+    fn cut(self: Arc<Self>) {
+        let mut inner = self.lock();
+        inner.cut(Cause::Dropped, self.driver.now());
+    }
+}

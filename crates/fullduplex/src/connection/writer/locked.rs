@@ -1,0 +1,303 @@
+//! The lock of an outlet, under which no code runs that is not the library's.
+//!
+//! Wakers, the `Drop` of payloads, of the transport and of spans, and the `tracing` subscriber
+//! may do anything: use the connection whose lock is held, or panic. So what is to be woken or
+//! dropped is collected while the lock is held, and let go of when it is released. At the end of
+//! the connection that is all it holds, so that nothing waits for the last half to be dropped.
+
+use std::io;
+use std::mem;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, MutexGuard};
+use std::task::Waker;
+
+use fullduplex_proto::{Cause, CloseInfo, Role, SendBuffer, State};
+
+use crate::base::guard;
+use crate::base::guard::{Held, Panicked, caught};
+use crate::broadcast::Parked;
+use crate::connection::shared_frames::Noted;
+use crate::connection::writer::flush::WriteWaker;
+use crate::connection::writer::{Inner, Outlet};
+use crate::server::state::lifecycle::Shared;
+use crate::server::state::members::Membership;
+use crate::server::state::panics;
+use crate::transport::halves::WriteHalf;
+
+/// An outlet that is locked. What is collected meanwhile is let go of after the release.
+pub(crate) struct Locked<'a, S> {
+    outlet: &'a Outlet<S>,
+    /// Dropped before what comes after it.
+    inner: MutexGuard<'a, Inner<S>>,
+    after: After<'a, S>,
+}
+
+/// What is to be done when the lock is released, as a set: small, as each connection has it.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Owed(u8);
+
+impl Owed {
+    /// The task that reads is to be woken.
+    pub(crate) const READER: Self = Self(1);
+    /// The thread holds what is to be dropped.
+    pub(crate) const HELD: Self = Self(2);
+    /// A panic of the transport is to be counted.
+    pub(crate) const PANIC: Self = Self(4);
+
+    #[inline]
+    pub(crate) fn add(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+
+    fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// What is done when the lock is released, seldom anything.
+struct After<'a, S>(Option<(&'a Outlet<S>, Collected<S>)>);
+
+/// What an outlet lets go of.
+pub(crate) struct Collected<S> {
+    #[allow(clippy::box_collection, reason = "as the outlet has it")]
+    waiters: Option<Box<Vec<Waker>>>,
+    reader: Option<Waker>,
+    /// The thread holds what is to be dropped.
+    holds: bool,
+    /// What it held, where another thread is to drop it.
+    held: Vec<Held>,
+    /// The transport has panicked.
+    panicked: bool,
+    ended: Option<Ended<S>>,
+}
+
+/// What a connection holds until its end.
+pub(crate) struct Ended<S> {
+    membership: Option<Membership>,
+    info: Option<CloseInfo>,
+    writer: WriteHalf<S>,
+    leaves_end: bool,
+    write_waker: Option<Arc<WriteWaker<S>>>,
+    unsent: Option<Box<SendBuffer>>,
+    published: Option<Noted>,
+    parked: Option<Box<Parked>>,
+}
+
+impl<'a, S> Locked<'a, S> {
+    #[inline]
+    pub(crate) fn new(outlet: &'a Outlet<S>, inner: MutexGuard<'a, Inner<S>>) -> Self {
+        Self { outlet, inner, after: After(None) }
+    }
+
+    /// Releases the lock under another one: what was collected is the caller's to let go of.
+    #[inline]
+    pub(crate) fn unlock(mut self) -> Option<Collected<S>> {
+        self.inner.owes().then(|| {
+            let mut collected = self.inner.collect();
+            if mem::take(&mut collected.holds) {
+                collected.held = guard::take_held();
+            }
+            collected
+        })
+    }
+}
+
+impl<S> Drop for Locked<'_, S> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.inner.owes() {
+            self.after.0 = Some((self.outlet, self.inner.collect()));
+        }
+    }
+}
+
+impl<S> Deref for Locked<'_, S> {
+    type Target = Inner<S>;
+
+    #[inline]
+    fn deref(&self) -> &Inner<S> {
+        &self.inner
+    }
+}
+
+impl<S> DerefMut for Locked<'_, S> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Inner<S> {
+        &mut self.inner
+    }
+}
+
+impl<S> Drop for After<'_, S> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some((outlet, collected)) = self.0.take() {
+            collected.let_go(outlet);
+        }
+    }
+}
+
+impl<S> Inner<S> {
+    /// Whether anything is to be done when the lock is released.
+    #[inline]
+    fn owes(&self) -> bool {
+        self.woken.is_some()
+            || self.owed != Owed::default()
+            || (!self.released && self.session.state() == State::Closed)
+    }
+
+    #[cold]
+    fn collect(&mut self) -> Collected<S> {
+        let owed = mem::take(&mut self.owed);
+        let ends = !self.released && self.session.state() == State::Closed;
+        Collected {
+            waiters: self.woken.take(),
+            reader: self.reader.take_if(|_| owed.has(Owed::READER)),
+            holds: owed.has(Owed::HELD),
+            held: Vec::new(),
+            panicked: owed.has(Owed::PANIC),
+            ended: ends.then(|| self.release()),
+        }
+    }
+
+    /// Gives up what the connection holds, as it has ended.
+    pub(crate) fn release(&mut self) -> Ended<S> {
+        self.released = true;
+        self.unflushed = false;
+        if self.shut_down {
+            self.writer.give_up();
+        }
+        let leaves_end = self.leaves_end();
+        Ended {
+            membership: self.membership.take(),
+            info: self.session.close_info().cloned(),
+            writer: mem::replace(&mut self.writer, WriteHalf::Gone),
+            leaves_end,
+            write_waker: self.write_waker.take(),
+            unsent: self.session.take_unsent(),
+            published: self.published.take(),
+            parked: self.parked.take(),
+        }
+    }
+
+    /// Whether the transport is left to the halves' drop: a client has ended its side of a stream
+    /// first, and to drop that before the server's end would reset it (RFC 9113 §5.4.2).
+    pub(crate) fn leaves_end(&self) -> bool {
+        self.shut_down
+            && self.broken.is_none()
+            && !self.session.read_ended()
+            && self.session.role() == Role::Client
+            && self.session.close_info().is_some_and(CloseInfo::is_clean)
+    }
+
+    /// Has those woken who wait for room, for an empty queue, or for the end.
+    #[inline]
+    pub(crate) fn wake_waiters(&mut self) {
+        if self.waiters.is_some() {
+            self.wake_all();
+        }
+    }
+
+    #[cold]
+    fn wake_all(&mut self) {
+        let Some(waiters) = &mut self.waiters else { return };
+        let wakers = waiters.take_wakers();
+        if waiters.is_empty() {
+            self.waiters = None;
+        }
+        self.wake_later(wakers);
+    }
+
+    /// Has wakers woken when the lock is released.
+    pub(crate) fn wake_later(&mut self, mut wakers: Vec<Waker>) {
+        match &mut self.woken {
+            _ if wakers.is_empty() => {}
+            Some(woken) => woken.append(&mut wakers),
+            None => self.woken = Some(Box::new(wakers)),
+        }
+    }
+
+    /// Has the task woken that reads.
+    #[inline]
+    pub(crate) fn wake_reader(&mut self) {
+        self.owed.add(Owed::READER);
+    }
+
+    /// Has something dropped when the lock is released.
+    pub(crate) fn drop_later(&mut self, held: Held) {
+        guard::hold(held);
+        self.owed.add(Owed::HELD);
+    }
+}
+
+impl<S> Collected<S> {
+    /// Wakes and drops what was collected, with no lock of the library's held.
+    #[cold]
+    pub(crate) fn let_go(mut self, outlet: &Outlet<S>) {
+        let mut panicked = self.panicked.then_some("a transport");
+        let mut server = None;
+        // Before others are woken, so that they find it done.
+        if let Some(ended) = self.ended {
+            server = ended.server();
+            if let Err(Panicked) = ended.let_go(outlet) {
+                panicked = Some("what a connection held");
+            }
+        }
+        for waker in self.waiters.into_iter().flat_map(|waiters| *waiters).chain(self.reader) {
+            if let Err(Panicked) = caught(|| waker.wake()) {
+                panicked = Some("a waker");
+            }
+        }
+        let dropped = guard::drop_all(&mut self.held);
+        let also = if self.holds { guard::drop_held() } else { Ok(()) };
+        if let Err(Panicked) = dropped.and(also) {
+            panicked = Some("the owner of a payload");
+        }
+        if let Some(what) = panicked {
+            outlet.note_panic(what, server);
+        }
+    }
+}
+
+impl<S> Ended<S> {
+    pub(crate) fn server(&self) -> Option<Arc<Shared>> {
+        self.membership.as_ref().map(|membership| membership.server().clone())
+    }
+
+    pub(crate) fn let_go(self, outlet: &Outlet<S>) -> Result<(), Panicked> {
+        let Self { membership, info, writer, leaves_end, write_waker, unsent, published, parked } =
+            self;
+        if let Some(membership) = membership {
+            membership.end(info.as_ref(), outlet.counters.read());
+        }
+        // Each by itself, so that one does not keep the others.
+        let transport = caught(|| if leaves_end { drop(writer) } else { writer.close() });
+        drop(write_waker);
+        let payloads = caught(|| drop(unsent));
+        caught(|| drop((published, parked))).and(payloads).and(transport)
+    }
+}
+
+impl<S> Outlet<S> {
+    /// Foreign code that this connection called has panicked: that costs the connection, and is
+    /// counted if it is a server's.
+    #[cold]
+    pub(crate) fn note_panic(&self, what: &'static str, server: Option<Arc<Shared>>) {
+        let mut inner = self.lock_unsettled();
+        let server = server.or_else(|| inner.membership.as_ref().map(|m| m.server().clone()));
+        inner.cut(Cause::Dropped, self.driver.now());
+        drop(inner);
+        if let Some(server) = server {
+            panics::note(&server, what);
+        }
+    }
+}
+
+impl<S> Inner<S> {
+    /// Ends the connection at once.
+    pub(crate) fn cut(&mut self, cause: Cause, now: std::time::Duration) {
+        self.session.handle_end(cause, now);
+        self.broken.get_or_insert(io::ErrorKind::ConnectionAborted);
+        self.wake_reader();
+        self.wake_waiters();
+    }
+}

@@ -1,0 +1,174 @@
+//! How an outlet takes what is published to many.
+//!
+//! A short message is first only noted: from where to where it lies in what the group has
+//! published. So to publish touches little of each member, and a member needs no memory while
+//! its transport takes all. Whoever takes the lock to do anything else queues it before.
+
+use std::sync::Arc;
+
+use crate::base::guard::Held;
+use crate::broadcast::{Deliver, Delivered, Publication, Slow, Verdict};
+use crate::connection::shared_frames::{Frames, Noted};
+use crate::connection::writer::locked::Collected;
+use crate::connection::writer::send::Leave;
+use crate::connection::writer::{Inner, Outlet};
+use crate::transport::halves::Transport;
+
+impl<S: Transport> Outlet<S> {
+    /// Takes a message as a note of where it lies; gives whether that was possible.
+    #[inline]
+    fn note(self: &Arc<Self>, inner: &mut Inner<S>, publication: &Publication<'_>) -> bool {
+        let Some(frames) = &publication.frames else { return false };
+        if !inner.published.as_mut().is_some_and(|noted| noted.extend(frames)) {
+            if !self.shares || self.check_runtime(inner).is_err() || !inner.begin(frames) {
+                return false;
+            }
+            self.defer_locked();
+        }
+        let message = publication.message.message();
+        self.note_sent(message.kind(), true, message.len());
+        if inner.published.as_ref().is_some_and(Noted::is_full) {
+            inner.settle();
+            self.leave(inner, Leave::Gathered);
+        }
+        true
+    }
+}
+
+impl<S: Transport> Inner<S> {
+    /// Queues what was published.
+    pub(crate) fn settle(&mut self) {
+        let Some(noted) = self.published.take() else { return };
+        self.lend();
+        let queued = self.session.send_batch(&noted.lock(), noted.range());
+        debug_assert_eq!(queued, Ok(()), "nothing was done since there was room");
+    }
+
+    /// Notes the first frames, if the session could take them now.
+    fn begin(&mut self, frames: &Frames) -> bool {
+        self.settle();
+        let room = if self.check_unparked().is_ok() { self.session.room() } else { 0 };
+        self.published = (room > 0).then(|| Noted::new(frames, room));
+        room > 0
+    }
+}
+
+impl<S: Transport> Deliver for Outlet<S> {
+    /// The group is locked, so what may run foreign code is left to the driver.
+    fn deliver(self: Arc<Self>, publication: &Publication<'_>, slow: Slow) -> Delivered {
+        let mut inner = self.lock_unsettled();
+        let delivered = self.take(&mut inner, publication, slow);
+        if let Some(collected) = inner.unlock() {
+            self.driver.drop_later(Box::new(Later(self.clone(), Some(collected))));
+        }
+        self.release();
+        delivered
+    }
+}
+
+/// What an outlet collected, to be let go of by dropping this.
+struct Later<S>(Arc<Outlet<S>>, Option<Collected<S>>);
+
+impl<S> Drop for Later<S> {
+    fn drop(&mut self) {
+        if let Some(collected) = self.1.take() {
+            collected.let_go(&self.0);
+        }
+    }
+}
+
+impl<S: Transport> Outlet<S> {
+    #[inline]
+    fn take(
+        self: &Arc<Self>,
+        inner: &mut Inner<S>,
+        publication: &Publication<'_>,
+        slow: Slow,
+    ) -> Delivered {
+        if self.note(inner, publication) {
+            return Delivered::Queued;
+        }
+        inner.settle();
+        let sent = self.send_prepared(inner, publication.message, Leave::Gathered);
+        let Err(error) = sent else { return Delivered::Queued };
+        match slow.verdict(error) {
+            Verdict::Park { keep } => {
+                let parked = inner.parked.get_or_insert_default();
+                let message = publication.message.clone();
+                let mut gone = Vec::new();
+                let missed = parked.park(publication.key, message, keep, |old| gone.push(old));
+                for old in gone {
+                    inner.drop_later(Held::Prepared(old));
+                }
+                if missed { Delivered::Dropped } else { Delivered::Waiting }
+            }
+            Verdict::Close(frame) => {
+                self.close_locked(inner, frame);
+                Delivered::Closed
+            }
+            Verdict::Drop => Delivered::Dropped,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use bytes::Bytes;
+    use fullduplex_proto::{Compression, Message, PreparedMessage, Session, SessionConfig};
+    use tokio::io::DuplexStream;
+
+    use super::*;
+    use crate::transport::halves;
+
+    /// Notes whether it is dropped while a lock is held.
+    struct Owner {
+        lock: Arc<Mutex<()>>,
+        dropped_unlocked: Arc<AtomicBool>,
+    }
+
+    impl AsRef<[u8]> for Owner {
+        fn as_ref(&self) -> &[u8] {
+            &[7; 8192]
+        }
+    }
+
+    impl Drop for Owner {
+        fn drop(&mut self) {
+            self.dropped_unlocked.store(self.lock.try_lock().is_ok(), Ordering::SeqCst);
+        }
+    }
+
+    #[tokio::test]
+    async fn drop_of_the_last_reference_does_not_happen_under_the_lock_of_a_group() {
+        let lock = Arc::new(Mutex::new(()));
+        let dropped_unlocked = Arc::new(AtomicBool::new(false));
+        let (stream, _peer) = tokio::io::duplex(1);
+        let (_reader, writer) = halves::split::<DuplexStream>(stream);
+        let session = Session::server(SessionConfig::default());
+        let outlet = Outlet::new(session, writer, 1024);
+        let owner = Owner { lock: lock.clone(), dropped_unlocked: dropped_unlocked.clone() };
+        let message = Message::Binary(Bytes::from_owner(owner));
+        let sent = outlet.send(
+            &mut Some(crate::connection::writer::send::Parcel::Message(
+                message,
+                Compression::default(),
+            )),
+            Leave::Now,
+        );
+        sent.unwrap();
+        // The driver holds one as long as it has yet to write.
+        tokio::task::yield_now().await;
+        assert_eq!(Arc::strong_count(&outlet), 1);
+        let prepared = PreparedMessage::new(Message::text("published"));
+        let publication = Publication { message: &prepared, key: None, frames: None };
+        let held = lock.lock().unwrap();
+        let _: Delivered = outlet.deliver(&publication, Slow::DropNewest);
+        drop(held);
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+        assert!(dropped_unlocked.load(Ordering::SeqCst));
+    }
+}

@@ -1,0 +1,313 @@
+//! How an outlet takes what its WebSocket sends: messages, pieces of them, pings and pongs.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+
+use fullduplex_proto::{Compression, Kind, Message, PreparedMessage, SendError};
+
+use crate::base::coop;
+use crate::base::error::Error;
+use crate::base::guard::Held;
+use crate::connection::writer::locked::Locked;
+use crate::connection::writer::waiting::WaiterKey;
+use crate::connection::writer::{Inner, Outlet};
+use crate::transport::halves::Transport;
+
+/// A message on its way into the queue.
+pub(crate) enum Parcel {
+    Message(Message, Compression),
+    Prepared(PreparedMessage),
+}
+
+impl Parcel {
+    fn len(&self) -> usize {
+        match self {
+            Self::Message(message, _) => message.len(),
+            Self::Prepared(prepared) => prepared.message().len(),
+        }
+    }
+}
+
+/// When what is queued is to leave.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leave {
+    /// Now.
+    Now,
+    /// Now, unless the last message has just done so: then with those that follow it.
+    Soon,
+    /// When the tasks that can run now have run.
+    Gathered,
+}
+
+impl<S: Transport> Outlet<S> {
+    /// Queues a message whole, or leaves it where it is.
+    #[inline]
+    pub(crate) fn send(
+        self: &Arc<Self>,
+        parcel: &mut Option<Parcel>,
+        leave: Leave,
+    ) -> Result<(), SendError> {
+        coop::charge(1);
+        if self.compresses {
+            self.before_compressing(parcel.as_ref());
+        }
+        // A transport that logs to its own connection finds it full.
+        let mut inner = self.lock_unless_polled().ok_or(SendError::Full)?;
+        inner.settle();
+        self.send_locked(&mut inner, parcel, leave)?;
+        drop(inner);
+        *parcel = None;
+        Ok(())
+    }
+
+    /// Charges what compressing a message takes to the task's turn. A prepared one is
+    /// compressed here, before the lock is taken.
+    fn before_compressing(&self, parcel: Option<&Parcel>) {
+        coop::charge(coop::COMPRESSION + parcel.map_or(0, Parcel::len) / coop::COMPRESSED);
+        if let Some(Parcel::Prepared(prepared)) = parcel {
+            let window = self.lock_unsettled().session.prepared_window();
+            if let Some((bits, min_size)) = window
+                && prepared.message().len() >= min_size
+            {
+                prepared.compress(bits);
+            }
+        }
+    }
+
+    /// What it succeeds with is to be taken out of `parcel` then, which needs no lock. (A
+    /// transport that panics here leaves it there, though it was queued.)
+    #[inline]
+    fn send_locked(
+        self: &Arc<Self>,
+        inner: &mut Inner<S>,
+        parcel: &mut Option<Parcel>,
+        leave: Leave,
+    ) -> Result<(), SendError> {
+        let Some(given) = parcel else { return Ok(()) };
+        let message = match given {
+            Parcel::Message(message, _) => message,
+            Parcel::Prepared(prepared) => return self.send_prepared(inner, prepared, leave),
+        };
+        self.check_runtime(inner)?;
+        inner.check_unparked()?;
+        inner.lend();
+        let (kind, len) = (message.kind(), message.len());
+        if !inner.session.send_copy(message)? {
+            inner.send_whole(parcel, false)?;
+        }
+        self.note_sent(kind, true, len);
+        self.leave(inner, leave);
+        Ok(())
+    }
+
+    pub(crate) fn send_prepared(
+        self: &Arc<Self>,
+        inner: &mut Inner<S>,
+        prepared: &PreparedMessage,
+        leave: Leave,
+    ) -> Result<(), SendError> {
+        self.check_runtime(inner)?;
+        inner.check_unparked()?;
+        inner.lend();
+        inner.session.send_prepared(prepared)?;
+        let message = prepared.message();
+        self.note_sent(message.kind(), true, message.len());
+        self.leave(inner, leave);
+        Ok(())
+    }
+
+    /// Waits for room, then queues the message, which is taken out of `parcel` just then.
+    #[inline]
+    pub(crate) fn poll_send(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+        key: &mut WaiterKey,
+        parcel: &mut Option<Parcel>,
+        leave: Leave,
+    ) -> Poll<Result<(), Error>> {
+        ready!(coop::poll_message(cx));
+        if self.compresses {
+            self.before_compressing(parcel.as_ref());
+        }
+        let mut inner = self.lock();
+        loop {
+            match self.send_locked(&mut inner, parcel, leave) {
+                Ok(()) => break,
+                Err(SendError::Full) => ready!(self.poll_room(&mut inner, cx, Some(key)))?,
+                Err(error) => return Poll::Ready(Err(inner.refused(error))),
+            }
+        }
+        drop(inner);
+        *parcel = None;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Waits for room, having found that there is none.
+    fn poll_room(
+        self: &Arc<Self>,
+        inner: &mut Inner<S>,
+        cx: &mut Context<'_>,
+        key: Option<&mut WaiterKey>,
+    ) -> Poll<Result<(), Error>> {
+        self.write(inner);
+        match inner.check_ready() {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(SendError::Full) => {
+                self.wait(inner, cx, key);
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(inner.refused(error))),
+        }
+    }
+
+    /// Waits for room for a message of a sink, which [`send_promised`](Self::send_promised)
+    /// then takes whatever comes between.
+    pub(crate) fn poll_ready(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let room = ready!(self.poll_piece(cx))?;
+        let halves = u16::try_from(self.senders.load(Ordering::Relaxed)).unwrap_or(u16::MAX);
+        let promised = self.promised.load(Ordering::Relaxed).saturating_add(1).min(halves);
+        self.promised.store(promised, Ordering::Relaxed);
+        drop(room);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Queues a message of a sink. Where room was promised to it, that may be one message above
+    /// `high_water`, and before published messages that wait.
+    pub(crate) fn send_promised(self: &Arc<Self>, message: Message) -> Result<(), Error> {
+        let mut parcel = Some(Parcel::Message(message, Compression::Auto));
+        coop::charge(1);
+        if self.compresses {
+            self.before_compressing(parcel.as_ref());
+        }
+        let mut inner = self.lock();
+        let promised = self.promised.load(Ordering::Relaxed);
+        if (1..u16::MAX).contains(&promised) {
+            self.promised.store(promised - 1, Ordering::Relaxed);
+        }
+        let mut sent = self.send_locked(&mut inner, &mut parcel, Leave::Gathered);
+        if promised > 0 && sent == Err(SendError::Full) {
+            sent = self.send_beyond(&mut inner, &mut parcel);
+        }
+        drop(inner);
+        drop(parcel);
+        sent.map_err(Into::into)
+    }
+
+    /// Queues a message though there is no room, or leaves it where it is.
+    fn send_beyond(
+        self: &Arc<Self>,
+        inner: &mut Inner<S>,
+        parcel: &mut Option<Parcel>,
+    ) -> Result<(), SendError> {
+        let Some(Parcel::Message(message, _)) = parcel else { return Ok(()) };
+        let (kind, len) = (message.kind(), message.len());
+        inner.lend();
+        inner.send_whole(parcel, true)?;
+        self.note_sent(kind, true, len);
+        self.leave(inner, Leave::Gathered);
+        Ok(())
+    }
+
+    /// Waits for room for a piece of a message that is made bit by bit. Nothing else can take
+    /// the room while the result is held.
+    pub(crate) fn poll_piece(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Room<'_, S>, Error>> {
+        ready!(coop::poll_message(cx));
+        let mut inner = self.lock();
+        match self.check_runtime(&mut inner).and_then(|()| inner.check_ready()) {
+            Err(SendError::Full) => ready!(self.poll_room(&mut inner, cx, None))?,
+            Err(error) => return Poll::Ready(Err(inner.refused(error))),
+            Ok(()) => {}
+        }
+        Poll::Ready(Ok(Room { outlet: self, inner }))
+    }
+
+    /// Waits for the slot of a Ping or Pong, then queues it.
+    pub(crate) fn poll_control(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+        key: &mut WaiterKey,
+        ping: bool,
+        payload: &[u8],
+    ) -> Poll<Result<(), Error>> {
+        let mut inner = self.lock();
+        let queued = match (&inner.broken, ping) {
+            (Some(_), _) => Err(SendError::Closing),
+            (None, true) => inner.session.ping(payload),
+            (None, false) => inner.session.pong(payload),
+        };
+        match queued {
+            Ok(()) => {
+                self.write(&mut inner);
+                Poll::Ready(Ok(()))
+            }
+            Err(SendError::Full) => {
+                self.wait(&mut inner, cx, Some(key));
+                self.write(&mut inner);
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(inner.refused(error))),
+        }
+    }
+}
+
+/// Room for a piece of a message, with the lock held under which it was found.
+pub(crate) struct Room<'a, S: Transport> {
+    outlet: &'a Arc<Outlet<S>>,
+    inner: Locked<'a, S>,
+}
+
+impl<S: Transport> Room<'_, S> {
+    /// Queues a piece.
+    pub(crate) fn send(
+        mut self,
+        kind: Kind,
+        piece: &[u8],
+        last: bool,
+        compression: Compression,
+    ) -> Result<(), Error> {
+        let (outlet, inner) = (self.outlet, &mut *self.inner);
+        if outlet.compresses && compression != Compression::Off {
+            coop::charge(coop::COMPRESSION + piece.len() / coop::COMPRESSED);
+        }
+        inner.lend();
+        if let Err(error) = inner.session.send_fragment(kind, piece, last, compression) {
+            return Err(inner.refused(error));
+        }
+        outlet.note_sent(kind, last, piece.len());
+        outlet.leave(inner, if last { Leave::Now } else { Leave::Gathered });
+        Ok(())
+    }
+
+    /// Queues what a compressor holds back of the message.
+    pub(crate) fn flush(mut self) -> Result<(), Error> {
+        let inner = &mut *self.inner;
+        inner.lend();
+        let sent = inner.session.flush_fragment();
+        sent.map_err(|error| inner.refused(error))
+    }
+}
+
+impl<S: Transport> Inner<S> {
+    /// Queues a message that is long or may be compressed, or leaves it where it is. If room was
+    /// promised for it, it need not be there.
+    fn send_whole(&mut self, parcel: &mut Option<Parcel>, promised: bool) -> Result<(), SendError> {
+        let Some(Parcel::Message(message, compression)) = parcel.take() else { return Ok(()) };
+        if !message.is_unique() {
+            // It may be dropped when it is compressed or copied, and have an owner.
+            self.drop_later(Held::Payload(message.clone().into_bytes()));
+        }
+        let sent = if promised {
+            self.session.send_promised(message, compression)
+        } else {
+            self.session.send_message(message, compression)
+        };
+        sent.map_err(|(error, back)| {
+            *parcel = Some(Parcel::Message(back, compression));
+            error
+        })
+    }
+}

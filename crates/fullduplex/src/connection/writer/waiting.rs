@@ -1,0 +1,236 @@
+//! The tasks that wait for something of an outlet.
+//!
+//! A future has an entry of its own, which it removes when it is done or dropped. When a wait
+//! of a `Sink` or an `AsyncWrite` is given up, nobody says so; but a sending half waits for one
+//! thing at a time, so there are never more of these wakers that count than sending halves.
+
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Waker};
+
+use crate::base::guard::Held;
+use crate::base::registry::Registry;
+use crate::connection::writer::{Inner, Outlet};
+use crate::transport::halves::Transport;
+
+/// The wakers of those who wait for room, for an empty queue, or for the end.
+#[derive(Default)]
+pub(crate) struct Waiters {
+    /// One entry for each future, empty while it has been woken and not polled again.
+    futures: Registry<Option<Waker>>,
+    sinks: Vec<Waker>,
+}
+
+/// A future's entry among the waiters, if it has waited. Small, as each `send` has one.
+#[derive(Debug)]
+pub(crate) struct WaiterKey(u32);
+
+impl WaiterKey {
+    pub(crate) const NONE: Self = Self(u32::MAX);
+}
+
+impl Waiters {
+    /// Adds the waker of a future, or puts it in the place of the last one, which is returned.
+    fn add_future(&mut self, waker: &Waker, key: &mut WaiterKey) -> Option<Waker> {
+        match self.futures.get_mut(key.0) {
+            Some(Some(before)) if before.will_wake(waker) => None,
+            Some(entry) => entry.replace(waker.clone()),
+            None => {
+                key.0 = self.futures.insert(Some(waker.clone()));
+                None
+            }
+        }
+    }
+
+    /// Adds a waker of a sink of one of `halves` sending halves. Returns those to be woken, as
+    /// one of them at least does not count any more.
+    fn add_sink(&mut self, waker: &Waker, halves: usize) -> Vec<Waker> {
+        if self.sinks.iter().any(|before| before.will_wake(waker)) {
+            return Vec::new();
+        }
+        let full = self.sinks.len() >= halves;
+        let before = if full { mem::take(&mut self.sinks) } else { Vec::new() };
+        self.sinks.push(waker.clone());
+        before
+    }
+
+    fn remove(&mut self, key: u32) -> Option<Waker> {
+        self.futures.remove(key).flatten()
+    }
+
+    /// Takes the wakers. The entries of futures stay, until these remove them.
+    pub(crate) fn take_wakers(&mut self) -> Vec<Waker> {
+        let mut wakers = mem::take(&mut self.sinks);
+        wakers.extend(self.futures.values_mut().filter_map(Option::take));
+        wakers
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.futures.is_empty() && self.sinks.is_empty()
+    }
+}
+
+impl<S: Transport> Outlet<S> {
+    /// Has the task woken when something changes: a future with its entry, or a sink.
+    pub(crate) fn wait(
+        &self,
+        inner: &mut Inner<S>,
+        cx: &mut Context<'_>,
+        key: Option<&mut WaiterKey>,
+    ) {
+        let waiters = inner.waiters.get_or_insert_default();
+        if let Some(key) = key {
+            if let Some(before) = waiters.add_future(cx.waker(), key) {
+                inner.drop_later(Held::Waker(before));
+            }
+        } else {
+            let halves = self.senders.load(Ordering::Relaxed) as usize;
+            let before = waiters.add_sink(cx.waker(), halves);
+            inner.wake_later(before);
+        }
+    }
+
+    /// A future is done or dropped, and waits no more.
+    #[inline]
+    pub(crate) fn forget(&self, key: &mut WaiterKey) {
+        if key.0 != WaiterKey::NONE.0 {
+            self.remove_waiter(mem::replace(key, WaiterKey::NONE).0);
+        }
+    }
+
+    #[cold]
+    fn remove_waiter(&self, key: u32) {
+        let mut inner = self.lock_unsettled();
+        let Some(waiters) = &mut inner.waiters else { return };
+        let waker = waiters.remove(key);
+        let empty = waiters.is_empty().then(|| inner.waiters.take());
+        drop(inner);
+        drop((waker, empty));
+    }
+}
+
+/// The wait of an `async fn`, which leaves no trace when it is dropped.
+pub(crate) struct Wait<'a, S: Transport> {
+    pub(crate) outlet: &'a Arc<Outlet<S>>,
+    pub(crate) key: WaiterKey,
+}
+
+impl<'a, S: Transport> Wait<'a, S> {
+    pub(crate) fn new(outlet: &'a Arc<Outlet<S>>) -> Self {
+        Self { outlet, key: WaiterKey::NONE }
+    }
+}
+
+impl<S: Transport> Drop for Wait<'_, S> {
+    fn drop(&mut self) {
+        self.outlet.forget(&mut self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::Wake;
+    use std::time::Duration;
+
+    use bytes::BytesMut;
+    use fullduplex_proto::{CloseCode, Config, Message, Role};
+    use futures_sink::Sink;
+
+    use super::*;
+    use crate::connection::split::SendHalf;
+    use crate::connection::websocket::WebSocket;
+
+    struct Own;
+
+    impl Wake for Own {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    /// A waker that no other is.
+    fn own_waker() -> Waker {
+        Waker::from(Arc::new(Own))
+    }
+
+    /// A sending half that has to wait, and what it keeps.
+    fn full() -> (SendHalf<tokio::io::DuplexStream>, impl Sized) {
+        let (near, far) = tokio::io::duplex(64);
+        let config = Config::default();
+        let websocket =
+            WebSocket::from_handshake(near, Role::Server, &config, None, BytesMut::new());
+        let (send, receive) = websocket.split();
+        while send.try_send(vec![7; 10_000]).is_ok() {}
+        (send, (receive, far))
+    }
+
+    /// How many wakers and entries there are.
+    fn waiting(send: &SendHalf<tokio::io::DuplexStream>) -> usize {
+        let inner = send.outlet.lock();
+        let waiters = inner.waiters.as_ref();
+        waiters.map_or(0, |waiters| waiters.futures.len() + waiters.sinks.len())
+    }
+
+    /// Polls a future once, with a waker of its own, and drops it.
+    fn give_up(future: impl Future) {
+        assert!(pin!(future).poll(&mut Context::from_waker(&own_waker())).is_pending());
+    }
+
+    #[tokio::test]
+    async fn waits_that_are_given_up_leave_no_trace() {
+        let (send, _rest) = full();
+        // They can't leave either: one is about to, and one takes the slot.
+        send.ping(b"").await.unwrap();
+        send.ping(b"").await.unwrap();
+        for _ in 0..1000 {
+            give_up(send.send("no room"));
+            give_up(send.ping(b""));
+            give_up(send.flush());
+            give_up(send.closed());
+        }
+        assert_eq!(waiting(&send), 0);
+        assert!(send.outlet.lock().waiters.is_none());
+    }
+
+    #[tokio::test]
+    async fn waits_that_go_on_are_woken() {
+        let (send, _rest) = full();
+        let all: Vec<_> = (0..100)
+            .map(|_| {
+                let send = send.clone();
+                tokio::spawn(async move { send.send("no room").await })
+            })
+            .collect();
+        let wait = async {
+            while waiting(&send) < 100 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap();
+        // The others stay where they are.
+        give_up(send.send("no room"));
+        assert_eq!(waiting(&send), 100);
+        send.start_close(CloseCode::NORMAL, "").unwrap();
+        crate::connection::driver::Driven::cut(send.outlet.clone());
+        for each in all {
+            each.await.unwrap().unwrap_err();
+        }
+        assert_eq!(waiting(&send), 0);
+    }
+
+    #[tokio::test]
+    async fn waits_of_sinks_are_no_more_than_sending_halves() {
+        let (mut send, _rest) = full();
+        let mut clones = [send.clone(), send.clone()];
+        for _ in 0..1000 {
+            for each in clones.iter_mut().chain([&mut send]) {
+                let waker = own_waker();
+                let mut cx = Context::from_waker(&waker);
+                let sink: std::pin::Pin<&mut SendHalf<_>> = std::pin::Pin::new(each);
+                assert!(Sink::<Message>::poll_ready(sink, &mut cx).is_pending());
+            }
+        }
+        assert!(waiting(&send) <= 3, "{}", waiting(&send));
+    }
+}

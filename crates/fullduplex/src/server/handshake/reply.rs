@@ -1,0 +1,135 @@
+//! How a request is answered, by what carries it.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use fullduplex_proto::handshake::http1::write_response;
+use fullduplex_proto::handshake::list_contains;
+use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::{HeaderMap, HeaderValue, Method, Response};
+
+use crate::base::error::Error;
+use crate::client::BoxFuture;
+use crate::server::handshake::request::Accepted;
+use crate::server::http::semantics::framed;
+use crate::server::http::staged;
+use crate::transport::halves::Transport;
+use crate::transport::http1;
+
+/// Where the answer to a request goes.
+pub(crate) trait Reply<S>: Send {
+    /// Sends the answer that opens the WebSocket. Gives what it runs on, and the bytes that
+    /// were received behind the request.
+    fn accept(
+        self: Box<Self>,
+        accepted: Accepted,
+    ) -> BoxFuture<'static, Result<(S, BytesMut), Error>>;
+
+    /// Sends any other answer.
+    fn respond(
+        self: Box<Self>,
+        response: Response<Bytes>,
+        asked: Method,
+    ) -> BoxFuture<'static, Result<(), Error>>;
+}
+
+/// What answers a request.
+pub(crate) enum Replier<S> {
+    /// HTTP/1.1 on a transport that we read the request from ourselves, and what we read behind
+    /// it.
+    Transport { stream: S, leftover: BytesMut },
+    /// Anything else.
+    Other(Box<dyn Reply<S>>),
+}
+
+impl<S, R: Reply<S> + 'static> From<Box<R>> for Replier<S> {
+    fn from(reply: Box<R>) -> Self {
+        Self::Other(reply)
+    }
+}
+
+impl<S: Transport> Replier<S> {
+    /// As [`Reply::accept`].
+    pub(crate) async fn accept(self, accepted: Accepted) -> Result<(S, BytesMut), Error> {
+        match self {
+            Self::Transport { mut stream, leftover } => {
+                http1::write_all(&mut stream, &accepted.head()?).await?;
+                Ok((stream, leftover))
+            }
+            Self::Other(reply) => reply.accept(accepted).await,
+        }
+    }
+
+    /// As [`Reply::respond`].
+    pub(crate) async fn respond(
+        self,
+        response: Response<Bytes>,
+        asked: Method,
+    ) -> Result<(), Error> {
+        match self {
+            Self::Transport { stream, .. } => respond(stream, response, &asked).await,
+            Self::Other(reply) => reply.respond(response, asked).await,
+        }
+    }
+}
+
+/// How long a refusal may take to leave.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a refused client may go on sending on HTTP/1.1, less than the handshake may take by
+/// default.
+const REFUSED_UPLOAD: Duration = Duration::from_secs(5);
+
+/// The connection ends, whatever else its options are (RFC 9112 §9.6).
+fn closing(headers: &HeaderMap) -> Vec<u8> {
+    let own = headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes);
+    let mut options: Vec<&[u8]> = own.collect();
+    if !list_contains(options.iter().copied(), "close") {
+        options.push(b"close");
+    }
+    options.join(&b", "[..])
+}
+
+/// Answers on a transport of HTTP/1.1, and ends it.
+pub(crate) async fn respond<S: Transport>(
+    mut stream: S,
+    response: Response<Bytes>,
+    asked: &Method,
+) -> Result<(), Error> {
+    let (parts, content) = framed(response, asked);
+    let connection = closing(&parts.headers);
+    let length = parts.headers.get(CONTENT_LENGTH);
+    let length = length.map(|length| ("Content-Length", length.as_bytes()));
+    let mut fields: Vec<(&str, &[u8])> = length.into_iter().collect();
+    fields.push(("Connection", &connection));
+    let own = parts.headers.iter();
+    let own = own.filter(|(name, _)| ![CONNECTION, CONTENT_LENGTH].contains(name));
+    fields.extend(own.map(|(name, value)| (name.as_str(), value.as_bytes())));
+    let phrase = parts.status.canonical_reason().unwrap_or_default();
+    let mut bytes = write_response(parts.status.as_u16(), phrase, fields)?;
+    bytes.extend_from_slice(&content);
+    http1::write_all(&mut stream, &bytes).await?;
+    // The answer has left; how the peer ends the transport is its own affair.
+    let _ = staged::close(&mut stream, REFUSED_UPLOAD).await;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_ends_the_connection_says_so_once() {
+        let told = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(CONNECTION, HeaderValue::from_static(value));
+            }
+            String::from_utf8(closing(&headers)).unwrap()
+        };
+        assert_eq!(told(&[]), "close");
+        assert_eq!(told(&["Close"]), "Close");
+        assert_eq!(told(&["close, Upgrade"]), "close, Upgrade");
+        assert_eq!(told(&["Upgrade", "close"]), "Upgrade, close");
+        assert_eq!(told(&["x-not-close"]), "x-not-close, close");
+    }
+}

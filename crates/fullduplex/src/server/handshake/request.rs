@@ -1,0 +1,469 @@
+//! What a request asks for, held against the rules of the opening handshake, whatever
+//! version of HTTP carries it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+use fullduplex_proto::Deflate;
+use fullduplex_proto::handshake::http1::{HeadError, RequestHead, write_response};
+use fullduplex_proto::handshake::server::{
+    Acceptance, Carrier, Refusal, Request as Rules, Terms, Verdict,
+};
+use http::header::HOST;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
+
+use crate::base::error::{Error, ErrorKind};
+use crate::base::protected::check_response_field;
+use crate::server::config::ServerConfig;
+use crate::server::handshake::lazy::Lazy;
+use crate::server::policy::connect_info::Remote;
+use crate::server::policy::host::HostPolicy;
+use crate::transport::http1;
+use crate::transport::http1::Map;
+
+/// A request, and what it means. It comes in a box, as it goes through many hands.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    request: Lazy,
+    /// `:protocol` of an extended CONNECT (RFC 8441 §4).
+    protocol: Option<Box<str>>,
+    pub(crate) is_websocket: bool,
+    /// Whether there is one host that it is for.
+    host: Result<(), Refusal>,
+    /// Whose page asks, and of which host, as it was received.
+    page: Option<Page>,
+    /// What the rules say of a request for a WebSocket, as it was received.
+    terms: Result<Terms, Refusal>,
+    /// Somebody may have changed the request since.
+    is_changed: bool,
+    /// The subprotocol that the server chooses by itself.
+    pub(crate) chosen: Option<String>,
+}
+
+/// What the rules say of a request.
+struct Judged {
+    is_websocket: bool,
+    host: Result<(), Refusal>,
+    page: Option<Page>,
+    terms: Result<Terms, Refusal>,
+}
+
+/// Of a request with an `Origin`.
+#[derive(Debug)]
+struct Page {
+    origin: Box<str>,
+    host: Box<str>,
+}
+
+impl Judged {
+    fn of(verdict: Verdict<'_>) -> Self {
+        let Verdict { is_websocket, host, offer } = verdict;
+        let page = offer.as_ref().ok().and_then(|offer| {
+            let origin = offer.origin()?.into();
+            Some(Page { origin, host: offer.host().into() })
+        });
+        // A request that breaks a rule offers nothing; it is refused when it is to be accepted.
+        Self { is_websocket, host: host.map(drop), page, terms: offer.map(Terms::from) }
+    }
+}
+
+/// Why a handshake is not accepted.
+pub(crate) enum Denied {
+    /// For what the peer asked.
+    Peer(Refusal),
+    /// For a policy of the server's: the status, and why.
+    Policy(u16, String),
+    /// Because the server goes away.
+    Leaving,
+    /// For what the application wanted to answer. The peer is told no more than that: 500.
+    Misuse(Error),
+}
+
+impl Denied {
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            Self::Peer(refusal) => Error::new(ErrorKind::Handshake, refusal.to_string()),
+            Self::Policy(_, why) => Error::new(ErrorKind::Handshake, why),
+            Self::Leaving => Error::new(ErrorKind::Closed, LEAVING),
+            Self::Misuse(error) => error,
+        }
+    }
+
+    /// The answer to the peer.
+    pub(crate) fn response(&self) -> Response<Bytes> {
+        match self {
+            Self::Peer(refusal) => refusal_response(refusal),
+            Self::Policy(status, why) => plain(*status, why),
+            Self::Leaving => leaving(),
+            Self::Misuse(_) => failed(),
+        }
+    }
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Peer(refusal) => refusal.fmt(f),
+            Self::Policy(_, why) => f.write_str(why),
+            Self::Leaving => f.write_str(LEAVING),
+            Self::Misuse(error) => error.fmt(f),
+        }
+    }
+}
+
+/// What a server that drains answers.
+pub(crate) const LEAVING: &str = "the server is going away";
+
+/// The answer to whoever asks a server that drains.
+pub(crate) fn leaving() -> Response<Bytes> {
+    let mut response = plain(503, LEAVING);
+    response.headers_mut().insert(http::header::RETRY_AFTER, 1.into());
+    response
+}
+
+/// The answer where the application is at fault: what went wrong is not for the client to know.
+pub(crate) fn failed() -> Response<Bytes> {
+    plain(500, "the server failed to answer")
+}
+
+/// The answer that opens a WebSocket.
+pub(crate) struct Accepted {
+    acceptance: Acceptance,
+    /// What the application adds.
+    headers: Vec<(String, Bytes)>,
+    pub(crate) deflate: Option<Deflate>,
+}
+
+impl Asked {
+    /// Reads a head of HTTP/1.1.
+    pub(crate) fn read(head: Bytes, config: &ServerConfig) -> Result<Box<Self>, HeadError> {
+        let parsed = RequestHead::parse(&head, &config.handshake.head())?;
+        let judged = Judged::of(parsed.as_request().judge());
+        let version = match parsed.minor_version() {
+            0 => Version::HTTP_10,
+            _ => Version::HTTP_11,
+        };
+        let uri = uri(&parsed)?;
+        http1::check_names(parsed.fields())?;
+        Ok(Self::judged(Lazy::of_head(head, version, uri), judged, None, &config.protocols))
+    }
+
+    /// Takes a request that an HTTP library read, with its `:protocol`, and chooses among the
+    /// subprotocols that the server speaks.
+    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+    pub(crate) fn new(
+        request: Request<()>,
+        protocol: Option<Box<str>>,
+        supported: &[String],
+    ) -> Box<Self> {
+        let judged = Judged::of(rules(&request, protocol.as_deref()).judge());
+        Self::judged(request.into(), judged, protocol, supported)
+    }
+
+    fn judged(
+        request: Lazy,
+        judged: Judged,
+        protocol: Option<Box<str>>,
+        supported: &[String],
+    ) -> Box<Self> {
+        let Judged { is_websocket, host, page, terms } = judged;
+        let chosen = terms.as_ref().ok().and_then(|terms| choice(terms, supported).cloned());
+        let is_changed = false;
+        Box::new(Self { request, protocol, is_websocket, host, page, terms, is_changed, chosen })
+    }
+
+    pub(crate) fn request(&self) -> &Request<()> {
+        self.request.get()
+    }
+
+    pub(crate) fn request_mut(&mut self) -> &mut Request<()> {
+        self.is_changed = true;
+        self.request.get_mut()
+    }
+
+    #[cfg(feature = "hyper")]
+    pub(crate) fn into_request(self) -> Request<()> {
+        self.request.into_inner()
+    }
+
+    /// The head of HTTP/1.1 that it was read from.
+    #[cfg(feature = "hyper")]
+    pub(crate) fn into_head(self) -> Bytes {
+        self.request.into_head()
+    }
+
+    pub(crate) fn version(&self) -> Version {
+        self.request.version()
+    }
+
+    /// Who asks, if a server read the request.
+    pub(crate) fn remote(&self) -> Option<&Remote> {
+        self.request.remote()
+    }
+
+    /// The subprotocols that the client offers.
+    pub(crate) fn offered(&self) -> &[String] {
+        self.terms.as_ref().map_or(&[], Terms::subprotocols)
+    }
+
+    /// What the rules say of the request as it is now: a request that nobody could change is not
+    /// looked at twice.
+    pub(crate) fn terms(&self) -> Result<Cow<'_, Terms>, Refusal> {
+        if self.is_changed {
+            self.rules().offer().map(|offer| Cow::Owned(offer.into()))
+        } else {
+            self.terms.as_ref().map(Cow::Borrowed).map_err(Clone::clone)
+        }
+    }
+
+    fn rules(&self) -> Rules<'_, Map<'_>> {
+        rules(self.request(), self.protocol.as_deref())
+    }
+
+    /// The client's favourite among the subprotocols that the server speaks.
+    #[cfg(feature = "hyper")]
+    pub(crate) fn choice(&self, supported: &[String]) -> Option<String> {
+        self.terms.as_ref().ok().and_then(|terms| choice(terms, supported).cloned())
+    }
+
+    /// What to answer to open the WebSocket, or why there is none.
+    pub(crate) fn acceptance(
+        &self,
+        config: &ServerConfig,
+        chosen: Option<&str>,
+        headers: Vec<(String, Bytes)>,
+    ) -> Result<Accepted, Denied> {
+        let offer = self.terms().map_err(Denied::Peer)?;
+        for (name, value) in &headers {
+            check_response_field(name, value).map_err(Denied::Misuse)?;
+        }
+        self.check_host(config)?;
+        self.check_origin(&offer, config)?;
+        let deflate = config.websocket.deflate;
+        let (extension, deflate) =
+            deflate.and_then(|deflate| deflate.accept(offer.extensions())).unzip();
+        let extensions = extension.into_iter().collect();
+        let accepted = offer.accept(chosen, extensions);
+        let acceptance = accepted.map_err(|error| Denied::Misuse(error.into()))?;
+        Ok(Accepted { acceptance, headers, deflate })
+    }
+
+    /// Whether the request is refused, whatever the application says.
+    pub(crate) fn breaks_a_rule(&self, config: &ServerConfig) -> bool {
+        let Ok(terms) = self.terms() else { return true };
+        self.check_host(config).is_err() || self.check_origin(&terms, config).is_err()
+    }
+
+    fn check_origin(&self, terms: &Terms, config: &ServerConfig) -> Result<(), Denied> {
+        if !terms.has_origin() {
+            return Ok(());
+        }
+        let checked = match &self.page {
+            // Pages are most of those who ask: for them no request need be made.
+            Some(Page { origin, host }) if !self.is_changed => {
+                let host = self.told_host().unwrap_or(host);
+                config.origin.check_one(origin, Some(host))
+            }
+            _ => config.origin.check(self.request().headers(), self.host()),
+        };
+        checked.map_err(|refused| Denied::Policy(403, refused.to_string()))
+    }
+
+    /// What the request is for, as the client named it.
+    pub(crate) fn host(&self) -> Option<&str> {
+        let asked = || self.request().uri().authority().map(http::uri::Authority::as_str);
+        // One that is not ASCII is a wrong host, which is not the same as none.
+        let field = || {
+            let host = self.request().headers().get(HOST)?;
+            Some(host.to_str().unwrap_or("\u{fffd}"))
+        };
+        self.told_host().or_else(asked).or_else(field)
+    }
+
+    /// The same, if a trusted proxy says it.
+    fn told_host(&self) -> Option<&str> {
+        self.remote()?.client.host.as_deref()
+    }
+
+    /// Finds out who asks, and whether there is one host that it is for, which is one of ours:
+    /// of any request, before anybody sees it.
+    pub(crate) fn check_remote(
+        &mut self,
+        mut remote: Remote,
+        config: &ServerConfig,
+    ) -> Result<(), Denied> {
+        let learnt = remote.learn(|| self.request().headers(), &config.forwarding);
+        let denied = learnt.err().map(|bad| Denied::Policy(400, bad.to_string()));
+        self.request.set_remote(remote);
+        self.host.clone().map_err(Denied::Peer)?;
+        denied.map_or(Ok(()), Err)?;
+        self.check_host(config)
+    }
+
+    fn check_host(&self, config: &ServerConfig) -> Result<(), Denied> {
+        if config.hosts == HostPolicy::Any {
+            return Ok(());
+        }
+        let secure = self.remote().is_some_and(|remote| remote.secure);
+        let checked = config.hosts.check(self.host(), secure);
+        checked.map_err(|refused| Denied::Policy(refused.status(), refused.to_string()))
+    }
+}
+
+/// The client's favourite among the subprotocols that the server speaks.
+fn choice<'a>(terms: &'a Terms, supported: &[String]) -> Option<&'a String> {
+    terms.subprotocols().iter().find(|name| supported.contains(name))
+}
+
+/// A request as the rules see it, with its `:protocol`.
+pub(crate) fn rules<'a, B>(
+    request: &'a Request<B>,
+    protocol: Option<&'a str>,
+) -> Rules<'a, Map<'a>> {
+    let carrier = match request.version() {
+        Version::HTTP_09 | Version::HTTP_10 => Carrier::Http1 { minor: 0 },
+        Version::HTTP_11 => Carrier::Http1 { minor: 1 },
+        _ => Carrier::Stream { protocol },
+    };
+    Rules {
+        method: request.method().as_str(),
+        carrier,
+        authority: request.uri().authority().map(http::uri::Authority::as_str),
+        headers: Map(request.headers()),
+    }
+}
+
+/// The target: with its authority only if it was sent in absolute-form (RFC 9112 §3.2.2).
+fn uri(head: &RequestHead<'_>) -> Result<Uri, HeadError> {
+    let target = head.target();
+    let parsed = match target.authority() {
+        Some(_) => target.as_str().parse(),
+        None => target.path_and_query().parse(),
+    };
+    parsed.map_err(|_| HeadError::Target)
+}
+
+impl Accepted {
+    fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let own = self.acceptance.headers().map(|(name, value)| (name, value.as_bytes()));
+        own.chain(self.headers.iter().map(|(name, value)| (name.as_str(), &value[..])))
+    }
+
+    /// As the head of an HTTP/1.1 response. Names are in title case, on which some peers insist.
+    pub(crate) fn head(&self) -> Result<Vec<u8>, Error> {
+        let (status, phrase) = (self.acceptance.status(), self.acceptance.phrase());
+        Ok(write_response(status, phrase, self.fields())?)
+    }
+
+    /// For an HTTP library.
+    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+    pub(crate) fn response(&self) -> Result<Response<()>, Error> {
+        let mut response = Response::builder().status(self.acceptance.status());
+        for (name, value) in self.fields() {
+            response = response.header(name, value);
+        }
+        let bad = |error| Error::new(ErrorKind::Misuse, "the response").with_source(error);
+        response.body(()).map_err(bad)
+    }
+}
+
+/// The answer to a request that breaks a rule.
+fn refusal_response(refusal: &Refusal) -> Response<Bytes> {
+    let mut response = plain(refusal.status(), &refusal.to_string());
+    for (name, value) in refusal.headers() {
+        if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+    }
+    response
+}
+
+/// An answer of one line.
+pub(crate) fn plain(status: u16, why: &str) -> Response<Bytes> {
+    let mut response = Response::new(format!("{why}\n").into());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, plain);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &[u8] = b"GET /chat HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: chat\r\n\r\n";
+
+    fn refusal(asked: &Asked, config: &ServerConfig) -> Option<String> {
+        let refused = asked.acceptance(config, None, Vec::new()).err();
+        assert_eq!(refused.is_some(), asked.breaks_a_rule(config));
+        refused.map(|denied| denied.to_string())
+    }
+
+    #[test]
+    fn what_was_changed_is_looked_at_again() {
+        let config = ServerConfig::default();
+        let asked = || Asked::read(Bytes::from_static(HEAD), &config).unwrap();
+        assert_eq!(refusal(&asked(), &config), None);
+
+        let mut keyless = asked();
+        keyless.request_mut().headers_mut().remove("sec-websocket-key").unwrap();
+        assert!(refusal(&keyless, &config).unwrap().contains("Sec-WebSocket-Key"));
+        assert_eq!(keyless.offered(), ["chat"], "it is what the client offered");
+
+        for (origin, is_welcome) in [("http://a.example", true), ("http://b.example", false)] {
+            let mut of_a_page = asked();
+            let origin = HeaderValue::from_static(origin);
+            of_a_page.request_mut().headers_mut().insert("origin", origin);
+            assert_eq!(refusal(&of_a_page, &config).is_none(), is_welcome);
+        }
+
+        let mut other = asked();
+        *other.request_mut() = Request::new(());
+        assert!(refusal(&other, &config).is_some());
+    }
+
+    #[test]
+    fn a_name_that_no_request_can_have_is_refused() {
+        let mut config = ServerConfig::default();
+        config.handshake.max_head_bytes = 1 << 20;
+        for (len, is_taken) in [(u16::MAX as usize, true), (1 << 16, false)] {
+            let name = "a".repeat(len);
+            let head = [&HEAD[..HEAD.len() - 2], name.as_bytes(), b": x\r\n\r\n"].concat();
+            let asked = Asked::read(head.into(), &config);
+            let fields = asked.map(|asked| asked.request().headers().len());
+            let refused = Err(HeadError::FieldName { line: 8 });
+            assert_eq!(fields, if is_taken { Ok(7) } else { refused }, "{len}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_held_against_the_policy() {
+        let config = ServerConfig::default();
+        for (origin, is_welcome) in [("http://a.example", true), ("http://b.example", false)] {
+            let field = format!("\r\nOrigin: {origin}\r\n\r\n");
+            let head = [HEAD.strip_suffix(b"\r\n\r\n").unwrap(), field.as_bytes()].concat();
+            let asked = Asked::read(head.into(), &config).unwrap();
+            assert_eq!(refusal(&asked, &config).is_none(), is_welcome, "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_held_against_the_host_that_a_proxy_tells() {
+        let config = ServerConfig::default();
+        for (origin, is_welcome) in [("http://b.example", true), ("http://a.example", false)] {
+            let field = format!("\r\nOrigin: {origin}\r\n\r\n");
+            let head = [HEAD.strip_suffix(b"\r\n\r\n").unwrap(), field.as_bytes()].concat();
+            let mut asked = Asked::read(head.into(), &config).unwrap();
+            let mut remote = Remote::new(crate::server::policy::peer::Peer::Unix);
+            remote.client.host = Some("b.example".into());
+            asked.request.set_remote(remote);
+            for _looked_at in 0..2 {
+                assert_eq!(refusal(&asked, &config).is_none(), is_welcome, "{origin}");
+                asked.request_mut();
+            }
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The content of ordinary requests and of their answers.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+#[cfg(feature = "http2")]
+use tokio::sync::oneshot;
+
+use crate::base::error::{Error, ErrorKind};
+use crate::server::http::min_rate::Pace;
+
+/// The content of an ordinary request, whatever version of HTTP carries it.
+///
+/// Reading it fails when nothing of it has come for `stall_timeout`.
+pub struct Body {
+    kind: Kind,
+    pace: Pace,
+}
+
+enum Kind {
+    Http1(Http1Body),
+    #[cfg(feature = "http2")]
+    Http2(Http2Body),
+    #[cfg(feature = "http3")]
+    Http3(crate::server::http::shared_stream::SharedStream),
+}
+
+/// What hyper reads. Dropped before its end, that is noted.
+struct Http1Body {
+    incoming: Incoming,
+    is_ended: bool,
+    left_unread: Arc<AtomicBool>,
+}
+
+impl Drop for Http1Body {
+    fn drop(&mut self) {
+        if !self.is_ended && !self.incoming.is_end_stream() {
+            self.left_unread.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// What a stream of HTTP/2 has. Dropped before its end, it is given back.
+#[cfg(feature = "http2")]
+struct Http2Body {
+    /// Taken only by `drop`.
+    receive: Option<h2::RecvStream>,
+    unread: Option<oneshot::Sender<h2::RecvStream>>,
+}
+
+#[cfg(feature = "http2")]
+impl Drop for Http2Body {
+    fn drop(&mut self) {
+        if let (Some(receive), Some(unread)) = (self.receive.take(), self.unread.take())
+            && !receive.is_end_stream()
+        {
+            // Nobody wants it where the answer is all sent.
+            let _ = unread.send(receive);
+        }
+    }
+}
+
+impl Body {
+    /// What the service leaves unread is noted in `left_unread`.
+    pub(crate) fn http1(
+        incoming: Incoming,
+        stall_timeout: Duration,
+        left_unread: Arc<AtomicBool>,
+    ) -> Self {
+        let body = Http1Body { incoming, is_ended: false, left_unread };
+        Self { kind: Kind::Http1(body), pace: Pace::unhurried(stall_timeout) }
+    }
+
+    /// What the service leaves unread comes out of the receiver.
+    #[cfg(feature = "http2")]
+    pub(crate) fn http2(
+        receive: h2::RecvStream,
+        stall_timeout: Duration,
+    ) -> (Self, oneshot::Receiver<h2::RecvStream>) {
+        let (unread, left) = oneshot::channel();
+        let body = Http2Body { receive: Some(receive), unread: Some(unread) };
+        (Self { kind: Kind::Http2(body), pace: Pace::unhurried(stall_timeout) }, left)
+    }
+}
+
+#[cfg(feature = "http3")]
+impl Body {
+    pub(crate) fn http3(
+        stream: crate::server::http::shared_stream::SharedStream,
+        stall_timeout: Duration,
+    ) -> Self {
+        Self { kind: Kind::Http3(stream), pace: Pace::unhurried(stall_timeout) }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body").finish_non_exhaustive()
+    }
+}
+
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(ErrorKind::Io, "reading the content of a request").with_source(error)
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let polled = match &mut self.kind {
+            Kind::Http1(body) => {
+                let polled = Pin::new(&mut body.incoming).poll_frame(cx);
+                body.is_ended = matches!(polled, Poll::Ready(None));
+                polled.map(|frame| frame.map(|frame| frame.map_err(failed)))
+            }
+            #[cfg(feature = "http2")]
+            Kind::Http2(body) => match &mut body.receive {
+                Some(receive) => poll_http2(receive, cx),
+                None => Poll::Ready(None),
+            },
+            #[cfg(feature = "http3")]
+            Kind::Http3(stream) => poll_http3(stream, cx),
+        };
+        let bound = self.pace.bound(cx, polled, |_| 1);
+        bound.map(|frame| frame.unwrap_or_else(|late| Some(Err(late))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Http1(body) => body.incoming.is_end_stream(),
+            #[cfg(feature = "http2")]
+            Kind::Http2(body) => body.receive.as_ref().is_none_or(h2::RecvStream::is_end_stream),
+            #[cfg(feature = "http3")]
+            Kind::Http3(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Http1(body) => body.incoming.size_hint(),
+            #[cfg(feature = "http2")]
+            Kind::Http2(_) => SizeHint::default(),
+            #[cfg(feature = "http3")]
+            Kind::Http3(_) => SizeHint::default(),
+        }
+    }
+}
+
+#[cfg(feature = "http2")]
+fn poll_http2(
+    receive: &mut h2::RecvStream,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    use std::task::ready;
+    match ready!(receive.poll_data(cx)) {
+        Some(Ok(data)) => {
+            // The sender may send as much as was taken.
+            let released = receive.flow_control().release_capacity(data.len());
+            Poll::Ready(Some(released.map(|()| Frame::data(data)).map_err(failed)))
+        }
+        Some(Err(error)) => Poll::Ready(Some(Err(failed(error)))),
+        None => match ready!(receive.poll_trailers(cx)) {
+            Ok(Some(trailers)) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+            Ok(None) => Poll::Ready(None),
+            Err(error) => Poll::Ready(Some(Err(failed(error)))),
+        },
+    }
+}
+
+/// How much of a stream of HTTP/3 is read at once.
+#[cfg(feature = "http3")]
+const CHUNK: usize = 16 << 10;
+
+#[cfg(feature = "http3")]
+fn poll_http3(
+    stream: &mut crate::server::http::shared_stream::SharedStream,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    use std::future::Future;
+    use std::task::ready;
+    use tokio::io::AsyncReadExt;
+
+    let mut chunk = bytes::BytesMut::with_capacity(CHUNK);
+    let read = std::pin::pin!(stream.read_buf(&mut chunk)).poll(cx);
+    match ready!(read) {
+        Ok(0) => Poll::Ready(stream.trailers().map(|trailers| Ok(Frame::trailers(trailers)))),
+        Ok(_) => Poll::Ready(Some(Ok(Frame::data(chunk.freeze())))),
+        Err(error) => Poll::Ready(Some(Err(failed(error)))),
+    }
+}

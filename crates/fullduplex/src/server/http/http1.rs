@@ -1,0 +1,148 @@
+//! Ordinary HTTP/1.1, by hyper, on a connection whose first request asks for no WebSocket.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use bytes::{Bytes, BytesMut};
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::http1::Builder;
+use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::oneshot;
+
+use crate::base::error::{Error, ErrorKind};
+use crate::client::BoxFuture;
+use crate::server::connection::Context;
+use crate::server::handshake::handshake::{note_refusal, refusal_of_head};
+use crate::server::handshake::reply::Reply;
+use crate::server::handshake::request::{Accepted, Asked, plain};
+use crate::server::http::body::Body;
+use crate::server::http::min_rate::Paced;
+use crate::server::http::semantics::{final_answer, framed};
+use crate::server::http::service::{Answer, full};
+use crate::server::http::staged::Staged;
+use crate::server::integrate::upgrade;
+use crate::server::policy::connect_info::Remote;
+use crate::server::state::carrying::Carrying;
+use crate::server::state::refused::{Reason, Refused};
+use crate::transport::net_stream::NetStream;
+use crate::transport::prefixed::Rewind;
+
+/// The least buffer that hyper takes.
+const LEAST_BUFFER: usize = 8 << 10;
+
+/// Serves the requests of a connection until it ends, or becomes a WebSocket after all.
+pub(crate) async fn serve(
+    context: Arc<Context>,
+    stream: Rewind<NetStream>,
+    remote: Remote,
+    carrying: Carrying,
+) {
+    let limits = context.config.handshake;
+    let left_unread = Arc::<AtomicBool>::default();
+    let stream = Paced::new(stream, &context.config.limits);
+    let stream = Staged::new(stream, left_unread.clone());
+    let mut draining = context.draining();
+    let (shared, peer) = (context.shared.clone(), remote.peer);
+    let respond = service_fn(move |request: Request<Incoming>| {
+        let (parts, incoming) = request.into_parts();
+        let stall_timeout = context.config.limits.stall_timeout;
+        let body = Body::http1(incoming, stall_timeout, left_unread.clone());
+        let request = Request::from_parts(parts, body);
+        respond_to(context.clone(), request, remote.clone(), carrying.clone())
+    });
+    let connection = Builder::new()
+        .timer(TokioTimer::new())
+        // Also what an idle connection is given until the next request.
+        .header_read_timeout(limits.handshake_timeout)
+        .max_buf_size(limits.max_head_bytes.max(LEAST_BUFFER))
+        .max_headers(limits.max_fields)
+        .serve_connection(TokioIo::new(stream), respond)
+        .with_upgrades();
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = draining.wait() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    // Other things that go wrong on a connection are its peer's affair.
+    if let Err(error) = ended
+        && error.is_parse()
+    {
+        let too_large = error.is_parse_too_large();
+        let kind = if too_large { ErrorKind::Limit } else { ErrorKind::Handshake };
+        let error = Error::new(kind, error.to_string());
+        Refused::no_request(peer, &error, refusal_of_head(&error)).tell(Some(&shared));
+    }
+}
+
+async fn respond_to(
+    context: Arc<Context>,
+    mut request: Request<Body>,
+    remote: Remote,
+    carrying: Carrying,
+) -> Result<Answer, Infallible> {
+    let on_upgrade = hyper::upgrade::on(&mut request);
+    let (parts, body) = request.into_parts();
+    let mut asked = Asked::new(Request::from_parts(parts, ()), None, &context.config.protocols);
+    let place = match carrying.admit(&context, &mut asked, &remote) {
+        Ok(place) => place,
+        Err(denied) => {
+            let response = denied.response();
+            let why = denied.to_string();
+            let (request, status) = (asked.request(), response.status());
+            note_refusal(Some(carrying.place()), request, status, Reason::Denied(&why), None);
+            return Ok(full(response));
+        }
+    };
+    if let Some(service) = context.service_for(&asked) {
+        let request = asked.into_request().map(|()| body);
+        let answer = service.call(request, &context.shared).await;
+        // The service may have taken the connection over.
+        let is_upgrade = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+        return Ok(if is_upgrade { answer } else { final_answer(answer) });
+    }
+    let (answer, answered) = oneshot::channel();
+    let reply = Box::new(ToHyper { answer, on_upgrade });
+    let handshake = context.handshake(asked, reply, place);
+    context.handle(handshake);
+    Ok(answered.await.unwrap_or_else(|_| full(plain(500, "the request was not answered"))))
+}
+
+/// The answer goes to hyper.
+struct ToHyper {
+    answer: oneshot::Sender<Answer>,
+    on_upgrade: OnUpgrade,
+}
+
+impl Reply<NetStream> for ToHyper {
+    fn accept(
+        self: Box<Self>,
+        accepted: Accepted,
+    ) -> BoxFuture<'static, Result<(NetStream, BytesMut), Error>> {
+        Box::pin(async move {
+            let response = accepted.response()?.map(|()| Bytes::new());
+            self.answer.send(full(response)).map_err(|_| gone())?;
+            upgrade::finish(self.on_upgrade).await
+        })
+    }
+
+    fn respond(
+        self: Box<Self>,
+        response: Response<Bytes>,
+        asked: Method,
+    ) -> BoxFuture<'static, Result<(), Error>> {
+        let (parts, content) = framed(response, &asked);
+        let sent = self.answer.send(full(Response::from_parts(parts, content))).map_err(|_| gone());
+        Box::pin(std::future::ready(sent))
+    }
+}
+
+fn gone() -> Error {
+    Error::new(ErrorKind::Io, "the connection ended before the answer")
+}

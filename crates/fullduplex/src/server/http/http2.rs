@@ -1,0 +1,318 @@
+//! HTTP/2: WebSockets (RFC 8441) and ordinary requests on the streams of one connection.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use h2::server::{Builder, SendResponse};
+use h2::{RecvStream, SendStream};
+use http::{Method, Request, Response};
+use tokio::io::AsyncWriteExt;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use crate::base::buffers;
+use crate::base::error::{Error, ErrorKind};
+use crate::client::BoxFuture;
+use crate::server::connection::Context;
+use crate::server::handshake::reply::{ANSWER_TIMEOUT, Reply};
+use crate::server::handshake::request::{Accepted, Asked, Denied};
+#[cfg(feature = "hyper")]
+use crate::server::http::min_rate::Pace;
+use crate::server::http::semantics::{framed, join_cookies, on_stream_head};
+use crate::server::policy::connect_info::Remote;
+use crate::server::state::carrying::Carrying;
+use crate::server::state::counted::{Counted, Counter};
+use crate::server::state::panics::PanicWatch;
+use crate::transport::halves::Transport;
+use crate::transport::http2_stream::Http2Stream;
+use crate::transport::net_stream::NetStream;
+use crate::transport::tunnel_heads::{HEADER_TABLE_SIZE, TunnelHeads};
+
+/// What a stream that nobody reads may hold; its sender then waits.
+const STREAM_WINDOW: u32 = 64 << 10;
+
+/// What a stream whose peer takes nothing holds of what is sent on it.
+const SEND_BUFFER: usize = 64 << 10;
+
+/// How much of what a client goes on sending after its answer is read.
+const DRAIN: u64 = 256 << 10;
+
+/// The first bytes of a client (RFC 9113 §3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Reads on until it is clear whether the peer speaks HTTP/2 by prior knowledge.
+pub(crate) async fn begins<S: Transport>(
+    stream: &mut S,
+    received: &mut BytesMut,
+) -> Result<bool, Error> {
+    loop {
+        let len = received.len().min(PREFACE.len());
+        if received[..len] != PREFACE[..len] {
+            return Ok(false);
+        }
+        if len == PREFACE.len() {
+            return Ok(true);
+        }
+        let read = buffers::read_to(stream, received).await;
+        if read.map_err(|error| Error::io("reading the opening handshake", error))? == 0 {
+            return Ok(false);
+        }
+    }
+}
+
+/// Ends a connection on which HTTP/2 was agreed on and that is none (RFC 9113 §3.4).
+pub(crate) async fn refuse_preface<S: Transport>(mut stream: S) {
+    // Empty SETTINGS, and a GOAWAY with PROTOCOL_ERROR that has seen no stream.
+    const GOAWAY: [u8; 26] = [
+        0, 0, 0, 4, 0, 0, 0, 0, 0, //
+        0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
+    ];
+    let told = async {
+        stream.write_all(&GOAWAY).await?;
+        stream.flush().await?;
+        crate::server::http::staged::close(&mut stream, ANSWER_TIMEOUT).await
+    };
+    // There is nobody else to tell.
+    let _ = timeout(2 * ANSWER_TIMEOUT, told).await;
+}
+
+/// Serves the requests of a connection until it ends.
+pub(crate) async fn serve<S: Transport>(
+    context: Arc<Context>,
+    stream: S,
+    remote: Remote,
+    carrying: Carrying,
+) {
+    let (limits, patience) = (&context.config.limits, context.config.handshake.handshake_timeout);
+    let handshake = timeout(patience, builder(&context).handshake(TunnelHeads::of_client(stream)));
+    let Ok(Ok(mut connection)) = handshake.await else { return };
+    let streams = Counter::default();
+    let mut draining = context.draining();
+    let respond = |(request, mut respond): (Request<RecvStream>, SendResponse<Bytes>), late| {
+        // A peer may end streams faster than those who answer them notice.
+        let most = if late { 0 } else { 2 * limits.max_streams as usize };
+        let Some(counted) = streams.enter(most) else {
+            respond.send_reset(h2::Reason::REFUSED_STREAM);
+            return;
+        };
+        let (parts, receive) = request.into_parts();
+        let stream = Stream { respond, receive, counted };
+        tokio::spawn(respond_to(context.clone(), parts, stream, remote.clone(), carrying.clone()));
+    };
+    loop {
+        let idle = async {
+            streams.emptied().await;
+            sleep(limits.idle_timeout).await;
+        };
+        tokio::select! {
+            accepted = connection.accept() => match accepted {
+                Some(Ok(accepted)) => respond(accepted, false),
+                // Its streams are told how it ended.
+                Some(Err(_)) | None => return,
+            },
+            () = idle => break,
+            () = draining.wait() => break,
+        }
+    }
+    // Streams that are open go on to their end. New ones come until the peer has seen that
+    // none are wanted (RFC 9113 §6.8), for which it has so long.
+    connection.graceful_shutdown();
+    let late = Instant::now() + patience;
+    loop {
+        let over = async {
+            streams.emptied().await;
+            sleep_until(late).await;
+        };
+        tokio::select! {
+            accepted = connection.accept() => match accepted {
+                Some(Ok(accepted)) => respond(accepted, Instant::now() > late),
+                Some(Err(_)) | None => return,
+            },
+            () = over => return,
+        }
+    }
+}
+
+fn builder(context: &Context) -> Builder {
+    let streams = context.config.limits.max_streams;
+    let head = u32::try_from(context.config.handshake.max_head_bytes).unwrap_or(u32::MAX);
+    let mut builder = Builder::new();
+    builder
+        .enable_connect_protocol()
+        .max_concurrent_streams(streams)
+        .max_header_list_size(head)
+        .max_send_buffer_size(SEND_BUFFER)
+        .header_table_size(HEADER_TABLE_SIZE)
+        .initial_window_size(STREAM_WINDOW)
+        // So that streams which stand still never stop the others.
+        .initial_connection_window_size(STREAM_WINDOW.saturating_mul(streams).min(1 << 30));
+    builder
+}
+
+async fn respond_to(
+    context: Arc<Context>,
+    mut parts: http::request::Parts,
+    stream: Stream,
+    remote: Remote,
+    carrying: Carrying,
+) {
+    let _watch = PanicWatch(context.shared.clone());
+    let protocol = parts.extensions.remove::<h2::ext::Protocol>();
+    let protocol = protocol.map(|protocol| protocol.as_str().into());
+    // RFC 9113 §8.2.3: browsers send each cookie in a field of its own.
+    join_cookies(&mut parts.headers);
+    let too_many = parts.headers.len() > context.config.handshake.max_fields;
+    let mut asked = Asked::new(Request::from_parts(parts, ()), protocol, &context.config.protocols);
+    let admitted = if too_many {
+        let limit = context.config.handshake.max_fields;
+        Err(Denied::Policy(431, format!("more header fields than max_fields ({limit})")))
+    } else {
+        carrying.admit(&context, &mut asked, &remote)
+    };
+    let place = match admitted {
+        Ok(place) => place,
+        Err(denied) => {
+            return context.deny(&asked, Box::new(stream), &denied, carrying.place()).await;
+        }
+    };
+    #[cfg(feature = "hyper")]
+    if let Some(service) = context.service_for(&asked) {
+        let Stream { respond, receive, counted } = stream;
+        let limits = &context.config.limits;
+        let head_only = asked.request().method() == Method::HEAD;
+        let (body, unread) = crate::server::http::body::Body::http2(receive, limits.stall_timeout);
+        let answer = service.call(asked.into_request().map(|()| body), &context.shared).await;
+        send_answer(answer, respond, head_only, Pace::new(limits)).await;
+        // It may be read in the background, and then there is nothing left of it.
+        return pass_over(async { unread.await.ok() }, counted).await;
+    }
+    let handshake = context.handshake(asked, Box::new(stream), place);
+    context.handle(handshake);
+}
+
+/// The answer goes to a stream.
+struct Stream {
+    respond: SendResponse<Bytes>,
+    receive: RecvStream,
+    counted: Counted,
+}
+
+impl Stream {
+    fn send(&mut self, response: Response<()>, ends: bool) -> Result<SendStream<Bytes>, Error> {
+        self.respond.send_response(response, ends).map_err(failed)
+    }
+}
+
+fn failed(error: h2::Error) -> Error {
+    Error::new(ErrorKind::Io, "answering on HTTP/2").with_source(error)
+}
+
+impl Reply<NetStream> for Stream {
+    fn accept(
+        mut self: Box<Self>,
+        accepted: Accepted,
+    ) -> BoxFuture<'static, Result<(NetStream, BytesMut), Error>> {
+        Box::pin(async move {
+            let (parts, ()) = accepted.response()?.into_parts();
+            let send = self.send(on_stream_head(parts), false)?;
+            let stream = Http2Stream::new(send, self.receive, self.counted);
+            Ok((NetStream::new(stream), BytesMut::new()))
+        })
+    }
+
+    fn respond(
+        mut self: Box<Self>,
+        response: Response<Bytes>,
+        asked: Method,
+    ) -> BoxFuture<'static, Result<(), Error>> {
+        Box::pin(async move {
+            let (parts, body) = framed(response, &asked);
+            let send = self.send(on_stream_head(parts), body.is_empty())?;
+            let mut stream = Http2Stream::new(send, self.receive, self.counted);
+            if !body.is_empty() {
+                let written = async {
+                    stream.write_all(&body).await?;
+                    stream.shutdown().await
+                };
+                written.await.map_err(|error| Error::io("answering on HTTP/2", error))?;
+            }
+            // What would have been frames of a WebSocket is none of an upload.
+            if asked != Method::CONNECT
+                && let Some((receive, counted)) = stream.into_receive()
+            {
+                tokio::spawn(pass_over(async { Some(receive) }, counted));
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Reads what a client goes on sending after its answer, up to a bound, and then asks it to
+/// stop: the stream is reset with `NO_ERROR` (RFC 9113 §8.1). Reset at once, some clients give up
+/// before they look at the answer.
+async fn pass_over(receive: impl Future<Output = Option<RecvStream>>, counted: Counted) {
+    let rest = async {
+        let mut receive = receive.await?;
+        let mut left = DRAIN;
+        while let Some(Ok(data)) = receive.data().await {
+            left = left.saturating_sub(data.len() as u64);
+            if left == 0 {
+                break;
+            }
+            receive.flow_control().release_capacity(data.len()).ok()?;
+        }
+        Some(())
+    };
+    let _ = timeout(ANSWER_TIMEOUT, rest).await;
+    drop(counted);
+}
+
+/// Sends the answer of a service, at the pace of whoever reads it.
+#[cfg(feature = "hyper")]
+async fn send_answer(
+    answer: crate::server::http::service::Answer,
+    mut respond: SendResponse<Bytes>,
+    head_only: bool,
+    mut pace: Pace,
+) {
+    use std::future::poll_fn;
+
+    use crate::server::http::semantics::{on_stream, strip_connection_fields};
+
+    let (head, body) = on_stream(answer, head_only);
+    let Ok(mut send) = respond.send_response(head, body.is_none()) else { return };
+    let Some(mut body) = body else { return };
+    while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+        let Ok(frame) = frame else {
+            send.send_reset(h2::Reason::INTERNAL_ERROR);
+            return;
+        };
+        match frame.into_data() {
+            Ok(mut data) => {
+                while !data.is_empty() {
+                    send.reserve_capacity(data.len());
+                    let room = poll_fn(|cx| {
+                        let room = send.poll_capacity(cx);
+                        pace.bound(cx, room, |room| match room {
+                            Some(Ok(room)) => *room,
+                            _ => 0,
+                        })
+                    });
+                    // Dropped here, the stream is reset.
+                    let Ok(Some(Ok(room))) = room.await else { return };
+                    let piece = data.split_to(room.min(data.len()));
+                    if send.send_data(piece, false).is_err() {
+                        return;
+                    }
+                }
+            }
+            Err(frame) => {
+                if let Ok(mut trailers) = frame.into_trailers() {
+                    strip_connection_fields(&mut trailers);
+                    let _ = send.send_trailers(trailers);
+                }
+                return;
+            }
+        }
+    }
+    let _ = send.send_data(Bytes::new(), true);
+}

@@ -1,0 +1,299 @@
+//! HTTP/3: WebSockets (RFC 9220) and ordinary requests on the streams of QUIC connections.
+
+use std::io;
+use std::net::UdpSocket;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use fullduplex_http3::quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
+use fullduplex_http3::quinn::{self, Endpoint, EndpointConfig, TokioRuntime};
+use fullduplex_http3::server::{Connection, Incoming};
+use fullduplex_http3::{Protocol, Settings, Stream, transport_config};
+use http::{Method, Response};
+use rustls::pki_types::CertificateDer;
+use rustls::quic::Version;
+use tokio::io::AsyncWriteExt;
+use tokio::time::sleep;
+
+use crate::base::deadline::within;
+use crate::base::error::{Error, ErrorKind};
+use crate::client::BoxFuture;
+use crate::server::config::{ServerConfig, ServerLimits};
+use crate::server::connection::Context;
+use crate::server::handshake::reply::Reply;
+use crate::server::handshake::request::{Accepted, Asked};
+#[cfg(feature = "hyper")]
+use crate::server::http::min_rate::Pace;
+use crate::server::http::semantics::{framed, on_stream_head};
+use crate::server::listen::listen::Listener;
+use crate::server::policy::connect_info::Remote;
+use crate::server::policy::peer::Peer;
+use crate::server::state::carrying::Carrying;
+use crate::server::state::handshake_limit::{Idle, Ticket};
+use crate::server::state::members::Place;
+use crate::server::state::panics::PanicWatch;
+use crate::server::state::refused::Refused;
+use crate::server::tls::{TlsConfig, TlsInfo};
+use crate::transport::net_stream::NetStream;
+
+/// The sockets of UDP beside those of TCP. What goes wrong with one is told when they are to
+/// serve.
+#[derive(Default)]
+pub(crate) struct Sockets {
+    bound: Vec<UdpSocket>,
+    failed: Option<Error>,
+}
+
+impl Sockets {
+    /// Takes the port of UDP with the number of a listener's.
+    pub(crate) fn bind_beside(&mut self, listener: &Listener) {
+        let bound = match listener.local_addr() {
+            Ok(None) => return,
+            Ok(Some(address)) => UdpSocket::bind(address).map_err(|error| {
+                io::Error::new(error.kind(), format!("{address} of UDP: {error}"))
+            }),
+            Err(error) => Err(error),
+        };
+        match bound {
+            Ok(socket) => self.bound.push(socket),
+            Err(error) => self.failed = Some(failed_to_listen(error)),
+        }
+    }
+
+    /// Listens by QUIC.
+    pub(crate) fn listen(
+        self,
+        tls: Option<&TlsConfig>,
+        config: &ServerConfig,
+    ) -> Result<Vec<Endpoint>, Error> {
+        let without = || Error::new(ErrorKind::Misuse, "HTTP/3 needs TLS (RFC 9114 §3.1)");
+        let quic = quic_config(tls.ok_or_else(without)?, config)?;
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let listen = |socket: UdpSocket| {
+            socket.set_nonblocking(true)?;
+            let runtime = Arc::new(TokioRuntime);
+            Endpoint::new(EndpointConfig::default(), Some(quic.clone()), socket, runtime)
+        };
+        self.bound.into_iter().map(|socket| listen(socket).map_err(failed_to_listen)).collect()
+    }
+}
+
+fn failed_to_listen(error: io::Error) -> Error {
+    Error::io("listening for HTTP/3", error)
+}
+
+fn quic_config(tls: &TlsConfig, config: &ServerConfig) -> Result<quinn::ServerConfig, Error> {
+    let tls = tls.quic()?;
+    // quinn panics where a connection can't begin with it.
+    rustls::quic::ServerConnection::new(tls.clone(), Version::V1, Vec::new()).map_err(|error| {
+        let why =
+            "this configuration of TLS is none for QUIC, which has TLS 1.3 alone (RFC 9001 §4.2)";
+        Error::new(ErrorKind::Tls, why).with_source(error)
+    })?;
+    let crypto = QuicServerConfig::try_from(tls).map_err(|error| {
+        Error::new(ErrorKind::Tls, "no cipher suite for QUIC (RFC 9001 §5.2)").with_source(error)
+    })?;
+    let mut quic = quinn::ServerConfig::with_crypto(Arc::new(crypto));
+    let ServerLimits { max_streams, idle_timeout, .. } = config.limits;
+    // Silence ends a connection with all its streams, so it must be longer than that of a
+    // WebSocket between two pings. QUIC keeps it alive meanwhile; without streams it is closed.
+    let between = config.websocket.keepalive.interval.unwrap_or_default();
+    let silence = idle_timeout.max(between.saturating_mul(3));
+    quic.transport_config(Arc::new(transport_config(max_streams, silence)));
+    Ok(quic)
+}
+
+/// Takes connections until the future is dropped.
+pub(crate) async fn accept(endpoint: Endpoint, context: Arc<Context>) {
+    let Some(tls) = &context.tls else { return };
+    let (mut generation, mut loaded) = (u64::MAX, None);
+    while let Some(incoming) = endpoint.accept().await {
+        // The authorities of clients are in the configuration itself.
+        if generation != tls.generation() {
+            generation = tls.generation();
+            loaded = quic_config(tls, &context.config).ok().map(Arc::new);
+        }
+        // What can't be used now could when it was loaded.
+        let Some(config) = loaded.clone() else {
+            incoming.refuse();
+            continue;
+        };
+        let peer = Peer::Inet(incoming.remote_address());
+        // An address that nobody has proved to have takes no place of its own (RFC 9000 §8.1).
+        if context.shared.in_flight.is_busy() && incoming.may_retry() {
+            let _ = incoming.retry();
+            continue;
+        }
+        match context.shared.enter(None) {
+            Ok(place) => {
+                let (ticket, _) = context.shared.in_flight.enter();
+                let connecting = connect(incoming, config);
+                tokio::spawn(serve(context.clone(), connecting, peer, ticket, place));
+            }
+            Err(full) => {
+                Refused::no_room(peer, full, None).tell(Some(&context.shared));
+                incoming.refuse();
+            }
+        }
+    }
+}
+
+/// Serves the requests of a connection until it ends.
+async fn serve(
+    context: Arc<Context>,
+    connecting: impl Future<Output = Result<quinn::Connection, Error>>,
+    peer: Peer,
+    ticket: Ticket,
+    mut place: Arc<Place>,
+) {
+    let _watch = PanicWatch(context.shared.clone());
+    let shared = Some(&*context.shared);
+    let after = context.config.handshake.handshake_timeout;
+    let connected = tokio::select! {
+        connected = within("handshake_timeout", after, connecting) => connected,
+        () = ticket.evicted() => return context.give_way(peer),
+    };
+    drop(ticket);
+    let quinn = match connected.and_then(|connected| connected) {
+        Ok(quinn) => quinn,
+        Err(error) => {
+            return Refused::no_request(peer, &error, None).tell(shared);
+        }
+    };
+    if let Err(full) = context.settle(&mut place, &peer) {
+        Refused::no_room(peer, full, None).tell(shared);
+        return quinn.close(0_u32.into(), b"");
+    }
+    let mut remote = Remote::new(peer);
+    remote.secure = true;
+    remote.tls = Some(Arc::new(tls_info(&quinn)));
+    let carrying = Carrying::new(place);
+    let mut connection = Connection::new(quinn, settings(&context));
+    let mut draining = context.draining();
+    let respond = |incoming: Incoming| {
+        tokio::spawn(respond_to(context.clone(), incoming, remote.clone(), carrying.clone()));
+    };
+    let mut idle = Idle::default();
+    loop {
+        tokio::select! {
+            accepted = connection.accept() => match accepted {
+                Some(incoming) => respond(incoming),
+                // Its streams are told how it ended.
+                None => return,
+            },
+            () = sleep(context.config.limits.idle_timeout / 2) => {
+                if idle.tick(connection.open_streams() == 0) {
+                    break;
+                }
+            }
+            () = draining.wait() => break,
+        }
+    }
+    // No request is taken any more; those that are under way go on to their end.
+    connection.shutdown();
+    while let Some(incoming) = connection.accept().await {
+        respond(incoming);
+    }
+    // What is on the way belongs to the connection, whose place is taken until it has arrived.
+    let quinn = connection.quinn().clone();
+    drop(connection);
+    context.shared.until_done(async { drop(quinn.closed().await) }).await;
+}
+
+async fn connect(
+    incoming: quinn::Incoming,
+    config: Arc<quinn::ServerConfig>,
+) -> Result<quinn::Connection, Error> {
+    let failed = |error: quinn::ConnectionError| {
+        let kind = match &error {
+            quinn::ConnectionError::TransportError(_) => ErrorKind::Tls,
+            _ => ErrorKind::Io,
+        };
+        Error::new(kind, "the QUIC handshake").with_source(error)
+    };
+    incoming.accept_with(config).map_err(failed)?.await.map_err(failed)
+}
+
+fn settings(context: &Context) -> Settings {
+    let limits = context.config.handshake;
+    Settings {
+        max_field_section_size: limits.max_head_bytes as u64,
+        max_fields: limits.max_fields,
+        enable_connect_protocol: true,
+        head_timeout: limits.handshake_timeout,
+    }
+}
+
+fn tls_info(connection: &quinn::Connection) -> TlsInfo {
+    let data = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
+    let shown = connection.peer_identity();
+    let shown = shown.and_then(|shown| shown.downcast::<Vec<CertificateDer<'static>>>().ok());
+    let certificates = shown.map(|shown| shown.iter().map(|der| der.to_vec()).collect());
+    let server_name = data.and_then(|data| data.server_name);
+    TlsInfo::of_quic(server_name, certificates.unwrap_or_default())
+}
+
+async fn respond_to(context: Arc<Context>, incoming: Incoming, remote: Remote, carrying: Carrying) {
+    let _watch = PanicWatch(context.shared.clone());
+    let Incoming { mut request, stream } = incoming;
+    let protocol = request.extensions_mut().remove::<Protocol>();
+    let protocol = protocol.map(|protocol| protocol.as_str().into());
+    let mut asked = Asked::new(request, protocol, &context.config.protocols);
+    let reply = Box::new(OnStream(stream));
+    let place = match carrying.admit(&context, &mut asked, &remote) {
+        Ok(place) => place,
+        Err(denied) => return context.deny(&asked, reply, &denied, carrying.place()).await,
+    };
+    #[cfg(feature = "hyper")]
+    if let Some(service) = context.service_for(&asked) {
+        let shared = crate::server::http::shared_stream::SharedStream::new(reply.0);
+        let limits = &context.config.limits;
+        let body = crate::server::http::body::Body::http3(shared.clone(), limits.stall_timeout);
+        let request = asked.into_request().map(|()| body);
+        let head_only = request.method() == Method::HEAD;
+        let answer = service.call(request, &context.shared).await;
+        // A client that goes away is its own affair.
+        let _ = shared.answer(answer, head_only, Pace::new(limits)).await;
+        return;
+    }
+    let handshake = context.handshake(asked, reply, place);
+    context.handle(handshake);
+}
+
+/// The answer goes to a stream.
+struct OnStream(Stream);
+
+impl Reply<NetStream> for OnStream {
+    fn accept(
+        mut self: Box<Self>,
+        accepted: Accepted,
+    ) -> BoxFuture<'static, Result<(NetStream, BytesMut), Error>> {
+        Box::pin(async move {
+            let (parts, ()) = accepted.response()?.into_parts();
+            self.0.send_response(&on_stream_head(parts)).await.map_err(failed)?;
+            Ok((NetStream::new(self.0), BytesMut::new()))
+        })
+    }
+
+    fn respond(
+        mut self: Box<Self>,
+        response: Response<Bytes>,
+        asked: Method,
+    ) -> BoxFuture<'static, Result<(), Error>> {
+        Box::pin(async move {
+            let (parts, content) = framed(response, &asked);
+            self.0.send_response(&on_stream_head(parts)).await.map_err(failed)?;
+            let written = async {
+                self.0.write_all(&content).await?;
+                self.0.shutdown().await
+            };
+            written.await.map_err(|error| Error::io("answering on HTTP/3", error))
+        })
+    }
+}
+
+fn failed(error: fullduplex_http3::Error) -> Error {
+    Error::new(ErrorKind::Io, "answering on HTTP/3").with_source(error)
+}

@@ -1,0 +1,18 @@
+//! The versions of HTTP that the server speaks, and ordinary requests on them.
+
+#[cfg(feature = "hyper")]
+pub(crate) mod body;
+#[cfg(feature = "hyper")]
+pub(crate) mod http1;
+#[cfg(feature = "http2")]
+pub(crate) mod http2;
+#[cfg(feature = "http3")]
+pub(crate) mod http3;
+#[cfg(feature = "hyper")]
+pub(crate) mod min_rate;
+pub(crate) mod semantics;
+#[cfg(feature = "hyper")]
+pub(crate) mod service;
+#[cfg(all(feature = "http3", feature = "hyper"))]
+pub(crate) mod shared_stream;
+pub(crate) mod staged;

@@ -1,0 +1,154 @@
+//! Ordinary HTTP on the same port: any `tower_service::Service`.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tower_service::Service;
+
+use crate::client::BoxFuture;
+use crate::server::handshake::request::plain;
+use crate::server::http::body::Body;
+use crate::server::state::lifecycle::Shared;
+use crate::server::state::panics::{caught, caught_in};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type BoxBody = Pin<Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send>>;
+
+/// What a service answers.
+pub(crate) type Answer = Response<BoxBody>;
+
+/// A service, its types forgotten.
+pub(crate) trait Ordinary: Send + Sync {
+    /// Its panics are counted, and answered 500.
+    fn call(&self, request: Request<Body>, shared: &Arc<Shared>) -> BoxFuture<'static, Answer>;
+}
+
+/// Takes a service, a clone of which answers each request, as tower has it.
+pub(crate) struct OfService<T>(pub(crate) T);
+
+impl<T, B> Ordinary for OfService<T>
+where
+    T: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    T::Error: fmt::Display,
+    T::Future: Send,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    fn call(&self, request: Request<Body>, shared: &Arc<Shared>) -> BoxFuture<'static, Answer> {
+        let shared = shared.clone();
+        // A clone may panic too.
+        let service = caught(&shared, SERVICE, || self.0.clone());
+        Box::pin(async move {
+            let answer = match service {
+                Ok(service) => caught_in(&shared, SERVICE, answer(service, request, &shared)).await,
+                Err(panicked) => Err(panicked),
+            };
+            answer.unwrap_or_else(|_panicked| failed())
+        })
+    }
+}
+
+async fn answer<T, B>(mut service: T, request: Request<Body>, shared: &Arc<Shared>) -> Answer
+where
+    T: Service<Request<Body>, Response = Response<B>>,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    if poll_fn(|cx| service.poll_ready(cx)).await.is_err() {
+        return full(plain(503, "the service is not ready"));
+    }
+    match service.call(request).await {
+        Ok(response) => response.map(|body| {
+            Box::pin(Erased { body: Some(Box::pin(body)), shared: shared.clone() }) as BoxBody
+        }),
+        Err(_) => failed(),
+    }
+}
+
+/// What went wrong is for the service to tell, not for the client to know.
+fn failed() -> Answer {
+    full(plain(500, "the service failed"))
+}
+
+/// An answer that is all there.
+pub(crate) fn full(response: Response<Bytes>) -> Answer {
+    response.map(|bytes| Box::pin(Full::new(bytes)) as BoxBody)
+}
+
+/// Content that is all there, and so can't fail, with whatever error is wanted.
+pub(crate) struct Full<E>(Option<Bytes>, PhantomData<fn() -> E>);
+
+impl<E> Full<E> {
+    pub(crate) fn new(bytes: Bytes) -> Self {
+        Self(Some(bytes), PhantomData)
+    }
+}
+
+impl<E> HttpBody for Full<E> {
+    type Data = Bytes;
+    type Error = E;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, E>>> {
+        Poll::Ready(self.0.take().filter(|bytes| !bytes.is_empty()).map(|b| Ok(Frame::data(b))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.as_ref().is_none_or(Bytes::is_empty)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.as_ref().map_or(0, |bytes| bytes.len() as u64))
+    }
+}
+
+/// What is told of panics.
+const SERVICE: &str = "the service";
+
+/// The content of an answer; a panic in it is an error.
+struct Erased<B> {
+    /// None after a panic.
+    body: Option<Pin<Box<B>>>,
+    shared: Arc<Shared>,
+}
+
+impl<B> HttpBody for Erased<B>
+where
+    B: HttpBody<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Self { body, shared } = &mut *self;
+        let Some(of_service) = body else { return Poll::Ready(None) };
+        match caught(shared, SERVICE, || of_service.as_mut().poll_frame(cx)) {
+            Ok(polled) => polled.map(|frame| frame.map(|f| f.map_err(Into::into))),
+            Err(_panicked) => {
+                *body = None;
+                Poll::Ready(Some(Err("the service panicked".into())))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map(HttpBody::size_hint).unwrap_or_default()
+    }
+}

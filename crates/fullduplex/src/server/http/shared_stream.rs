@@ -1,0 +1,119 @@
+//! A stream of HTTP/3 for ordinary requests, whose content may be read while they are answered.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use fullduplex_http3::Stream;
+use http::HeaderMap;
+use http_body::Frame;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::server::http::min_rate::Pace;
+use crate::server::http::semantics::{on_stream, strip_connection_fields};
+use crate::server::http::service::Answer;
+
+/// What a peer takes at once, as far as its [`Pace`] goes.
+const PIECE: usize = 8 << 10;
+
+/// A stream on which the content of a request is read while the answer is written. It is
+/// locked for one poll.
+#[derive(Clone)]
+pub(crate) struct SharedStream(Arc<Mutex<Stream>>);
+
+impl SharedStream {
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self(Arc::new(Mutex::new(stream)))
+    }
+
+    /// Sends the answer of a service, at the pace of whoever reads it, if that is one.
+    pub(crate) async fn answer(
+        mut self,
+        answer: Answer,
+        head_only: bool,
+        mut pace: Pace,
+    ) -> io::Result<()> {
+        let (head, body) = on_stream(answer, head_only);
+        let queued = self.lock().queue_response(&head);
+        queued.map_err(io::Error::other)?;
+        let Some(mut body) = body else { return self.finish(pace).await };
+        while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+            match frame.map(Frame::into_data) {
+                Ok(Ok(data)) => self.write_at(&mut pace, &data).await?,
+                Ok(Err(frame)) => {
+                    if let Ok(mut trailers) = frame.into_trailers() {
+                        strip_connection_fields(&mut trailers);
+                        let queued = self.lock().queue_trailers(&trailers);
+                        queued.map_err(io::Error::other)?;
+                    }
+                    break;
+                }
+                Err(error) => {
+                    self.lock().reset(fullduplex_http3::Code::INTERNAL_ERROR);
+                    return Err(io::Error::other(error));
+                }
+            }
+        }
+        self.finish(pace).await
+    }
+
+    /// In pieces, as the peer has taken one when the next one is.
+    async fn write_at(&mut self, pace: &mut Pace, mut data: &[u8]) -> io::Result<()> {
+        while !data.is_empty() {
+            let piece = &data[..data.len().min(PIECE)];
+            let taken = poll_fn(|cx| {
+                let polled = Pin::new(&mut *self).poll_write(cx, piece);
+                pace.bound_io(cx, polled, |taken| *taken)
+            });
+            data = &data[taken.await?..];
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self, mut pace: Pace) -> io::Result<()> {
+        poll_fn(|cx| {
+            let polled = Pin::new(&mut self).poll_shutdown(cx);
+            pace.bound_io(cx, polled, |()| 0)
+        })
+        .await
+    }
+
+    /// Takes the trailer section, once the end of the content was read.
+    pub(crate) fn trailers(&self) -> Option<HeaderMap> {
+        self.lock().trailers()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Stream> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AsyncRead for SharedStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.lock()).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for SharedStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.lock()).poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.lock()).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.lock()).poll_shutdown(cx)
+    }
+}

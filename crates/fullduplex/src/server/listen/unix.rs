@@ -1,0 +1,164 @@
+//! Listening on Unix sockets.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use socket2::{Domain, SockAddr, Socket, Type};
+
+/// Listens on a Unix socket, for tokio (`UnixListener::from_std`): the socket does not block.
+///
+/// A socket's file that is there already is removed if nobody listens on it, as a server that
+/// was killed leaves it; if somebody does, or if it is something else, it is an error. Two
+/// servers that start at the same instant are not kept apart by this.
+///
+/// `mode` sets who may connect, such as `0o660` for owner and group (on Linux connecting wants
+/// the right to write). It is set before the socket listens, so that nobody can connect
+/// sooner. Without it, the process's umask says who may.
+///
+/// `backlog` is how many connections may wait to be accepted, such as
+/// [`BACKLOG`](crate::server::BACKLOG). The file stays when the listener is dropped; see
+/// [`UnixSocketFile`].
+pub fn bind_unix(
+    path: impl AsRef<Path>,
+    mode: Option<u32>,
+    backlog: u32,
+) -> io::Result<UnixListener> {
+    let path = path.as_ref();
+    let make = || {
+        remove_stale(path)?;
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&SockAddr::unix(path)?)?;
+        if let Some(mode) = mode {
+            fs::set_permissions(path, Permissions::from_mode(mode & 0o777))?;
+        }
+        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        Ok(socket.into())
+    };
+    make().map_err(|error: io::Error| {
+        io::Error::new(error.kind(), format!("listening on {}: {error}", path.display()))
+    })
+}
+
+/// Removes a socket that nobody listens on.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let kind = match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata.file_type(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if !kind.is_socket() {
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it is there and no socket"));
+    }
+    match UnixStream::connect(path) {
+        // Whoever listened is gone.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another server listens there")),
+        // It can't be told, for instance for want of rights.
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes a Unix socket's file when it is dropped.
+///
+/// Where a new server replaces an old one, keep it from the old one, or the new one's file is
+/// removed.
+#[derive(Debug)]
+pub struct UnixSocketFile(PathBuf);
+
+impl UnixSocketFile {
+    /// The file of the socket at this path.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+}
+
+impl Drop for UnixSocketFile {
+    fn drop(&mut self) {
+        // It may be gone already, and nobody is left to be told.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder that is removed at the end.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let name = format!("fullduplex-unix-{}-{name}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_socket_has_its_mode() {
+        let folder = Folder::new("mode");
+        let path = folder.0.join("s");
+        for wanted in [Some(0o600), Some(0o666), None] {
+            let listener = bind_unix(&path, wanted, 9).unwrap();
+            assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+            let _client = UnixStream::connect(&path).unwrap();
+            listener.accept().unwrap();
+            if let Some(wanted) = wanted {
+                assert_eq!(mode(&path), wanted);
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_socket_that_nobody_listens_on_is_removed() {
+        let folder = Folder::new("stale");
+        let path = folder.0.join("s");
+        let first = bind_unix(&path, Some(0o600), 9).unwrap();
+        for mode in [Some(0o600), None] {
+            let error = bind_unix(&path, mode, 9).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+            assert!(error.to_string().contains("another server"), "{error}");
+        }
+        drop(first);
+        assert!(path.exists());
+        let _second = bind_unix(&path, Some(0o600), 9).unwrap();
+        UnixStream::connect(&path).unwrap();
+
+        let file = folder.0.join("file");
+        fs::write(&file, "precious").unwrap();
+        let error = bind_unix(&file, None, 9).unwrap_err();
+        assert!(error.to_string().contains("no socket"), "{error}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
+        let link = folder.0.join("link");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert_eq!(bind_unix(&link, None, 9).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        let error = bind_unix(folder.0.join("none/s"), Some(0o600), 9).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn the_file_goes_with_its_guard() {
+        let folder = Folder::new("guard");
+        let path = folder.0.join("s");
+        let listener = bind_unix(&path, None, 9).unwrap();
+        drop((listener, UnixSocketFile::new(&path)));
+        assert!(!path.exists());
+        drop(UnixSocketFile::new(&path));
+    }
+}

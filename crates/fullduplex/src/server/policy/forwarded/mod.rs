@@ -1,0 +1,467 @@
+//! Who the client is, where proxies stand between it and us: `Forwarded` (RFC 7239) and the
+//! older `X-Forwarded-For`.
+
+mod parse;
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use http::{HeaderMap, HeaderName, header};
+
+pub use parse::ForwardedProto;
+
+use crate::server::policy::forwarded::parse::{Hop, Node};
+use crate::server::policy::peer::{Peer, TrustedProxies};
+
+/// Which header field tells who the client is. One alone: a proxy that sets one passes the
+/// others on as the client sent them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ForwardedHeader {
+    /// None: the client is the peer. Default.
+    #[default]
+    Ignore,
+    /// `Forwarded` (RFC 7239), which tells protocol and host too.
+    Forwarded,
+    /// `X-Forwarded-For`.
+    XForwardedFor,
+}
+
+/// What is believed about clients behind proxies. Default: nothing.
+///
+/// The addresses are walked from the right, where the nearest proxy has added who was
+/// connected to it. As long as that is a trusted proxy itself, what *it* has added is looked
+/// at; the first that is not is the client. So it does not matter what a client sends
+/// along: it stands further left.
+///
+/// ```
+/// use fullduplex::server::{ForwardedHeader, Forwarding, Peer};
+/// use http::HeaderMap;
+///
+/// # fn main() -> Result<(), fullduplex::Error> {
+/// let forwarding = Forwarding {
+///     header: ForwardedHeader::XForwardedFor,
+///     trusted: "10.0.0.0/8, unix".parse()?,
+///     ..Forwarding::default()
+/// };
+/// let mut headers = HeaderMap::new();
+/// headers.insert("x-forwarded-for", "6.6.6.6, 192.0.2.7, 10.0.0.2".parse().unwrap());
+/// let client = forwarding.client(Peer::Inet("10.0.0.1:4000".parse().unwrap()), &headers).unwrap();
+/// assert_eq!(client.ip, Some("192.0.2.7".parse().unwrap()));
+/// assert_eq!(client.to_string(), "192.0.2.7 (told by 2 trusted proxies)");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forwarding {
+    /// Where the client's address is told.
+    pub header: ForwardedHeader,
+    /// Whose word is believed.
+    pub trusted: TrustedProxies,
+    /// With [`XForwardedFor`](ForwardedHeader::XForwardedFor): whether the proxies set
+    /// `X-Forwarded-Proto` too. One that does not passes on what the client sends. Default:
+    /// no.
+    pub x_forwarded_proto: bool,
+    /// The same of `X-Forwarded-Host`. Default: no.
+    pub x_forwarded_host: bool,
+}
+
+/// A client, as it is believed to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClientAddress {
+    /// Its address, of IPv4 where it is mapped into IPv6; none for a Unix socket, and where
+    /// a proxy hides it.
+    pub ip: Option<IpAddr>,
+    /// Its port, where that is told.
+    pub port: Option<u16>,
+    /// What a proxy calls it in place of its address: `unknown`, or a name with `_`.
+    pub hidden: Option<String>,
+    /// How it reached the first of our proxies, where that is told.
+    pub proto: Option<ForwardedProto>,
+    /// Which host it asked the first of our proxies for, where that is told.
+    pub host: Option<String>,
+    /// How this is known.
+    pub source: AddressSource,
+}
+
+/// How a client's address is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AddressSource {
+    /// It is the peer: no header is looked at.
+    Ignored,
+    /// It is the peer, which is no trusted proxy.
+    Untrusted,
+    /// It is the peer, a trusted proxy that tells nothing, or something else on its machine.
+    NothingTold,
+    /// So many trusted proxies told it.
+    Told(usize),
+}
+
+impl fmt::Display for AddressSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ignored => f.write_str("the peer"),
+            Self::Untrusted => f.write_str("the peer, no trusted proxy"),
+            Self::NothingTold => f.write_str("a trusted proxy that tells nothing"),
+            Self::Told(1) => f.write_str("told by a trusted proxy"),
+            Self::Told(count) => write!(f, "told by {count} trusted proxies"),
+        }
+    }
+}
+
+impl ClientAddress {
+    fn peer(peer: &Peer, source: AddressSource) -> Self {
+        let port = match peer {
+            Peer::Inet(address) => Some(address.port()),
+            Peer::Unix => None,
+        };
+        Self { ip: peer.ip(), port, hidden: None, proto: None, host: None, source }
+    }
+
+    /// The peer itself, where no header is looked at.
+    pub(crate) fn of(peer: Peer) -> Self {
+        Self::peer(&peer, AddressSource::Ignored)
+    }
+
+    /// For [`Slots`](crate::server::Slots): the address, with port 0 if none is told; a client without
+    /// one counts as a Unix socket does.
+    pub fn to_peer(&self) -> Peer {
+        match self.ip {
+            Some(ip) => Peer::Inet(SocketAddr::new(ip, self.port.unwrap_or(0))),
+            None => Peer::Unix,
+        }
+    }
+}
+
+/// A line for a log: address or name, and how it is known.
+impl fmt::Display for ClientAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.ip, self.port, &self.hidden) {
+            (Some(ip), Some(port), _) => SocketAddr::new(ip, port).fmt(f)?,
+            (Some(ip), None, _) => ip.fmt(f)?,
+            (None, _, Some(hidden)) => f.write_str(hidden)?,
+            (None, _, None) => f.write_str("a Unix socket")?,
+        }
+        write!(f, " ({})", self.source)
+    }
+}
+
+/// What a trusted proxy told can't be read: which field, what stands there and why not. It
+/// should be answered with 400.
+///
+/// Taking the proxy for the client then would let a client hide behind it by sending
+/// something that spoils the line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadForwarded {
+    field: HeaderName,
+    value: String,
+    why: &'static str,
+}
+
+impl fmt::Display for BadForwarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} can't be read: {}: {}", self.field, self.why, self.value)
+    }
+}
+
+impl std::error::Error for BadForwarded {}
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+impl Forwarding {
+    /// Who the client is, by the socket's other end and a request's header fields.
+    pub fn client(&self, peer: Peer, headers: &HeaderMap) -> Result<ClientAddress, BadForwarded> {
+        self.client_by(peer, || headers)
+    }
+
+    /// The same, where it is asked for header fields only if they count.
+    pub(crate) fn client_by<'h>(
+        &self,
+        peer: Peer,
+        headers: impl FnOnce() -> &'h HeaderMap,
+    ) -> Result<ClientAddress, BadForwarded> {
+        let source = match self.header {
+            ForwardedHeader::Ignore => AddressSource::Ignored,
+            _ if !self.trusted.trusts(&peer) => AddressSource::Untrusted,
+            ForwardedHeader::Forwarded => return self.by_forwarded(&peer, headers()),
+            ForwardedHeader::XForwardedFor => return self.by_x_forwarded_for(&peer, headers()),
+        };
+        Ok(ClientAddress::peer(&peer, source))
+    }
+
+    fn by_forwarded(
+        &self,
+        peer: &Peer,
+        headers: &HeaderMap,
+    ) -> Result<ClientAddress, BadForwarded> {
+        let mut found = ClientAddress::peer(peer, AddressSource::NothingTold);
+        let mut proxies = 0;
+        for line in lines(headers, &header::FORWARDED).rev() {
+            let bad = |why| bad(&header::FORWARDED, line, why);
+            let hops = parse::forwarded(text(line).map_err(bad)?).map_err(bad)?;
+            for hop in hops.into_iter().rev() {
+                proxies += 1;
+                let is_client = self.is_client(&hop.node);
+                found = told(hop, proxies);
+                if is_client {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn by_x_forwarded_for(
+        &self,
+        peer: &Peer,
+        headers: &HeaderMap,
+    ) -> Result<ClientAddress, BadForwarded> {
+        let nodes = words(headers, &X_FORWARDED_FOR)?;
+        let mut found = ClientAddress::peer(peer, AddressSource::NothingTold);
+        for (index, word) in nodes.iter().rev().enumerate() {
+            let bad = |why| bad(&X_FORWARDED_FOR, word.as_bytes(), why);
+            let node = parse::node(word).map_err(bad)?;
+            let is_client = self.is_client(&node);
+            found = told(Hop { node, ..Hop::default() }, index + 1);
+            if is_client {
+                break;
+            }
+        }
+        // Where every proxy has added one, the one beside the client's address; else the
+        // last, which the nearest proxy has set or let pass.
+        let beside = |name: &HeaderName| -> Result<Option<&str>, BadForwarded> {
+            let words = words(headers, name)?;
+            let back = match found.source {
+                AddressSource::Told(proxies) if words.len() == nodes.len() => proxies,
+                _ => 1,
+            };
+            Ok(words.len().checked_sub(back).map(|place| words[place]))
+        };
+        if self.x_forwarded_proto
+            && let Some(word) = beside(&X_FORWARDED_PROTO)?
+        {
+            let bad = |why| bad(&X_FORWARDED_PROTO, word.as_bytes(), why);
+            found.proto = Some(parse::proto(word).map_err(bad)?);
+        }
+        if self.x_forwarded_host
+            && let Some(word) = beside(&X_FORWARDED_HOST)?
+        {
+            let bad = |why| bad(&X_FORWARDED_HOST, word.as_bytes(), why);
+            found.host = Some(parse::host(word.to_owned()).map_err(bad)?);
+        }
+        Ok(found)
+    }
+
+    /// Whether the walk ends here.
+    fn is_client(&self, node: &Node) -> bool {
+        match node {
+            Node::Ip(ip, _) => !self.trusted.trusts_ip(*ip),
+            Node::Hidden(_) => true,
+        }
+    }
+}
+
+fn told(hop: Hop, proxies: usize) -> ClientAddress {
+    let (ip, port, hidden) = match hop.node {
+        Node::Ip(ip, port) => (Some(ip), port, None),
+        Node::Hidden(name) => (None, None, Some(name)),
+    };
+    ClientAddress {
+        ip,
+        port,
+        hidden,
+        proto: hop.proto,
+        host: hop.host,
+        source: AddressSource::Told(proxies),
+    }
+}
+
+fn lines<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+) -> impl DoubleEndedIterator<Item = &'h [u8]> {
+    headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes)
+}
+
+/// All elements of a list, over all its lines.
+fn words<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Vec<&'h str>, BadForwarded> {
+    let mut words = Vec::new();
+    for line in lines(headers, name) {
+        words.extend(parse::list(text(line).map_err(|why| bad(name, line, why))?));
+    }
+    Ok(words)
+}
+
+fn text(line: &[u8]) -> Result<&str, &'static str> {
+    std::str::from_utf8(line).map_err(|_| "it is not text")
+}
+
+fn bad(field: &HeaderName, value: &[u8], why: &'static str) -> BadForwarded {
+    let shown = value.iter().take(256).flat_map(|byte| byte.escape_ascii()).map(char::from);
+    BadForwarded { field: field.clone(), value: shown.collect(), why }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(ip: &str) -> Peer {
+        Peer::Inet(SocketAddr::new(ip.parse().unwrap(), 4000))
+    }
+
+    fn forwarding(header: ForwardedHeader) -> Forwarding {
+        let trusted = "10.0.0.0/8, ::1, unix".parse().unwrap();
+        Forwarding { header, trusted, x_forwarded_proto: true, x_forwarded_host: true }
+    }
+
+    fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
+        fields.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    /// The client in a line, and the protocol and host that are told.
+    fn told_by(by: ForwardedHeader, from: Peer, fields: &[(&'static str, &str)]) -> String {
+        match forwarding(by).client(from, &headers(fields)) {
+            Ok(client) => {
+                let proto = client.proto.map_or(String::new(), |proto| format!(" {proto:?}"));
+                let host = client.host.as_ref().map_or(String::new(), |host| format!(" {host}"));
+                format!("{client}{proto}{host}")
+            }
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn only_the_header_that_was_chosen_is_believed_and_only_from_trusted_proxies() {
+        use ForwardedHeader as H;
+        let all = [
+            ("forwarded", "for=192.0.2.1;proto=https;host=f.example"),
+            ("x-forwarded-for", "192.0.2.2"),
+            ("x-forwarded-proto", "http"),
+            ("x-forwarded-host", "x.example"),
+        ];
+        for (header, from, line) in [
+            (H::Ignore, peer("10.0.0.1"), "10.0.0.1:4000 (the peer)"),
+            (H::Forwarded, peer("11.0.0.1"), "11.0.0.1:4000 (the peer, no trusted proxy)"),
+            (H::XForwardedFor, peer("11.0.0.1"), "11.0.0.1:4000 (the peer, no trusted proxy)"),
+            (H::Forwarded, peer("10.0.0.1"), "192.0.2.1 (told by a trusted proxy) Https f.example"),
+            (
+                H::Forwarded,
+                peer("::ffff:10.0.0.1"),
+                "192.0.2.1 (told by a trusted proxy) Https f.example",
+            ),
+            (H::XForwardedFor, Peer::Unix, "192.0.2.2 (told by a trusted proxy) Http x.example"),
+        ] {
+            assert_eq!(told_by(header, from, &all), line, "{header:?} from {from}");
+        }
+        for header in [H::Forwarded, H::XForwardedFor] {
+            let line = told_by(header, Peer::Unix, &[]);
+            assert_eq!(line, "a Unix socket (a trusted proxy that tells nothing)");
+        }
+        let client = Forwarding {
+            x_forwarded_proto: false,
+            x_forwarded_host: false,
+            ..forwarding(H::XForwardedFor)
+        };
+        let client = client.client(Peer::Unix, &headers(&all)).unwrap();
+        assert_eq!((client.proto, client.host), (None, None));
+    }
+
+    #[test]
+    fn forwarded_is_walked_from_the_right() {
+        for (lines, expected) in [
+            (&["for=6.6.6.6, for=192.0.2.1"][..], "192.0.2.1 (told by a trusted proxy)"),
+            (
+                &["for=6.6.6.6, for=192.0.2.1;proto=https, for=10.0.0.9;proto=http"],
+                "192.0.2.1 (told by 2 trusted proxies) Https",
+            ),
+            (
+                &["for=6.6.6.6", "for=\"192.0.2.1:5000\", for=10.0.0.9", "for=\"[::1]\""],
+                "192.0.2.1:5000 (told by 3 trusted proxies)",
+            ),
+            (&["for=10.0.0.7, for=10.0.0.8"], "10.0.0.7 (told by 2 trusted proxies)"),
+            (&["for=6.6.6.6, for=_hidden, for=10.0.0.8"], "_hidden (told by 2 trusted proxies)"),
+            (
+                &["for=6.6.6.6, by=_me;host=a.example"],
+                "unknown (told by a trusted proxy) a.example",
+            ),
+            (&["for=\"::ffff:10.0.0.8\""], "10.0.0.8 (told by a trusted proxy)"),
+            // What a client sent in a line of its own does not matter, whatever it is.
+            (&["for=\"open", "for=192.0.2.1"], "192.0.2.1 (told by a trusted proxy)"),
+            (
+                &["for=\"open, for=192.0.2.1"],
+                "forwarded can't be read: a quote is open: for=\\\"open, for=192.0.2.1",
+            ),
+            (
+                &["for=someone"],
+                "forwarded can't be read: it is no address, not unknown, and no name with _ (RFC \
+                 7239 §6): for=someone",
+            ),
+        ] {
+            let fields: Vec<_> = lines.iter().map(|line| ("forwarded", *line)).collect();
+            assert_eq!(told_by(ForwardedHeader::Forwarded, peer("10.0.0.1"), &fields), expected);
+        }
+    }
+
+    #[test]
+    fn x_forwarded_for_is_walked_from_the_right() {
+        for (lines, expected) in [
+            (&["6.6.6.6, 192.0.2.1"][..], "192.0.2.1 (told by a trusted proxy)"),
+            (&["6.6.6.6", "192.0.2.1,10.0.0.9"], "192.0.2.1 (told by 2 trusted proxies)"),
+            (&["nonsense, 192.0.2.1:5000"], "192.0.2.1:5000 (told by a trusted proxy)"),
+            (&["[2001:db8::1]:80"], "[2001:db8::1]:80 (told by a trusted proxy)"),
+            (&["2001:db8::1, ::1"], "2001:db8::1 (told by 2 trusted proxies)"),
+            (&["10.0.0.7"], "10.0.0.7 (told by a trusted proxy)"),
+            (&["192.0.2.1, unknown"], "unknown (told by a trusted proxy)"),
+            (&[", ,"], "10.0.0.1:4000 (a trusted proxy that tells nothing)"),
+            (
+                &["192.0.2.1, a.example"],
+                "x-forwarded-for can't be read: it is no address, not unknown, and no name with _ \
+                 (RFC 7239 §6): a.example",
+            ),
+        ] {
+            let fields: Vec<_> = lines.iter().map(|line| ("x-forwarded-for", *line)).collect();
+            let told = told_by(ForwardedHeader::XForwardedFor, peer("10.0.0.1"), &fields);
+            assert_eq!(told, expected);
+        }
+    }
+
+    #[test]
+    fn protocol_and_host_are_those_beside_the_client() {
+        for (nodes, protos, expected) in [
+            ("192.0.2.1", "https", Ok(Some(ForwardedProto::Https))),
+            ("192.0.2.1, 10.0.0.9", "https, http", Ok(Some(ForwardedProto::Https))),
+            // Set by the first proxy and let pass by the second.
+            ("192.0.2.1, 10.0.0.9", "https", Ok(Some(ForwardedProto::Https))),
+            // The client sends one along.
+            ("192.0.2.1", "https, http", Ok(Some(ForwardedProto::Http))),
+            ("192.0.2.1", "", Ok(None)),
+            ("192.0.2.1", "gopher", Err("x-forwarded-proto can't be read")),
+        ] {
+            let fields = [("x-forwarded-for", nodes), ("x-forwarded-proto", protos)];
+            let client = forwarding(ForwardedHeader::XForwardedFor)
+                .client(peer("10.0.0.1"), &headers(&fields));
+            match (client, expected) {
+                (Ok(client), Ok(expected)) => assert_eq!(client.proto, expected, "{protos}"),
+                (Err(error), Err(why)) => assert!(error.to_string().contains(why), "{error}"),
+                (other, _) => panic!("{other:?} for {protos}"),
+            }
+        }
+        let fields = [("x-forwarded-host", "a.example:8443")];
+        let told = told_by(ForwardedHeader::XForwardedFor, Peer::Unix, &fields);
+        assert!(told.ends_with("tells nothing) a.example:8443"), "{told}");
+    }
+
+    #[test]
+    fn what_is_not_text_is_refused() {
+        let mut headers = HeaderMap::new();
+        let value = http::HeaderValue::from_bytes(b"for=\xff").unwrap();
+        headers.insert(header::FORWARDED, value);
+        let client = forwarding(ForwardedHeader::Forwarded).client(Peer::Unix, &headers);
+        let error = client.unwrap_err().to_string();
+        assert_eq!(error, "forwarded can't be read: it is not text: for=\\xff");
+    }
+}

@@ -1,0 +1,263 @@
+//! Which hosts a server answers for.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use url::{Host, Url};
+
+use crate::base::error::{Error, ErrorKind};
+
+/// Which `Host` (on HTTP/2 and 3 `:authority`) of a request is answered.
+///
+/// A page can be made to connect to a server that only its visitor reaches, such as one on
+/// the visitor's own machine, by giving the page's name that server's address after the page
+/// was loaded (DNS rebinding). To the browser it is the same host, so that
+/// [`OriginPolicy::SameHost`](crate::server::OriginPolicy::SameHost) lets it pass; but the name is the
+/// attacker's, and is in no list of ours.
+///
+/// ```
+/// use fullduplex::server::HostPolicy;
+///
+/// # fn main() -> Result<(), fullduplex::Error> {
+/// let policy = HostPolicy::list(["chat.example.com", "localhost:9001"])?;
+/// assert!(policy.check(Some("chat.example.com"), true).is_ok());
+/// assert!(policy.check(Some("evil.example"), true).is_err());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HostPolicy {
+    /// Any, also none. For a server that the whole internet may reach by any name, or behind a
+    /// proxy that checks names. Default, as proxies on the same machine pass their hosts on.
+    ///
+    /// A server that listens on loopback addresses without a proxy in front of it is open to DNS
+    /// rebinding with this: set [`Local`](Self::Local), or
+    /// [`list_or_local`](Self::list_or_local) with its names.
+    #[default]
+    Any,
+    /// These alone. IP addresses and `localhost` must be listed as other hosts.
+    List(Vec<HostRule>),
+    /// These, and what nobody else can point at this server: IP addresses, as no name is
+    /// looked up for them, `localhost` and what ends in `.localhost` (RFC 6761 §6.3).
+    ListOrLocal(Vec<HostRule>),
+    /// As [`ListOrLocal`](Self::ListOrLocal) without a list. What a client is told names the
+    /// setting that would let it in.
+    Local {
+        /// Which setting that is, such as an option of the program.
+        advice: Cow<'static, str>,
+    },
+}
+
+impl HostPolicy {
+    /// These hosts alone; see [`HostRule`].
+    pub fn list<'a>(hosts: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
+        hosts.into_iter().map(str::parse).collect::<Result<_, _>>().map(Self::List)
+    }
+
+    /// These hosts, IP addresses, and `localhost` with its subdomains.
+    pub fn list_or_local<'a>(hosts: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
+        hosts.into_iter().map(str::parse).collect::<Result<_, _>>().map(Self::ListOrLocal)
+    }
+
+    /// Whether a request for this host is answered. `secure` says whether it came by TLS, which
+    /// tells the port where the host names none: 443, else 80.
+    pub fn check(&self, host: Option<&str>, secure: bool) -> Result<(), HostRefused> {
+        let (rules, local) = match self {
+            Self::Any => return Ok(()),
+            Self::List(rules) => (&rules[..], false),
+            Self::ListOrLocal(rules) => (&rules[..], true),
+            Self::Local { .. } => (&[][..], true),
+        };
+        let Some(host) = host else { return Err(HostRefused::Missing) };
+        let shown = || host.chars().take(256).collect::<String>().escape_debug().to_string();
+        let Some((name, port)) = parse(host) else { return Err(HostRefused::Malformed(shown())) };
+        let port = port.unwrap_or(if secure { 443 } else { 80 });
+        let is_local = || match &name {
+            Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+            Host::Ipv4(_) | Host::Ipv6(_) => true,
+        };
+        let passes = |rule: &HostRule| rule.host == name && rule.port.is_none_or(|p| p == port);
+        if rules.iter().any(passes) || local && is_local() {
+            Ok(())
+        } else if let Self::Local { advice } = self {
+            Err(HostRefused::NotLocal { host: shown(), advice: advice.clone() })
+        } else {
+            Err(HostRefused::NotServed(shown()))
+        }
+    }
+}
+
+/// A host, with a port or with any: `example.com`, `localhost:9001`, `192.0.2.1`,
+/// `[2001:db8::1]:443`. It stands for itself, not for its subdomains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostRule {
+    host: Host,
+    port: Option<u16>,
+}
+
+impl FromStr for HostRule {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let parsed = parse(text).filter(|_| !text.contains('*'));
+        let (host, port) = parsed.ok_or_else(|| {
+            Error::new(ErrorKind::Misuse, format!("not a host, with a port or without: {text:?}"))
+        })?;
+        Ok(Self { host, port })
+    }
+}
+
+/// Why a request's host is not answered: a line for a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HostRefused {
+    /// The request names none.
+    Missing,
+    /// What it names is no host.
+    Malformed(String),
+    /// It is not in the list.
+    NotServed(String),
+    /// It is neither an IP address nor `localhost`.
+    NotLocal {
+        /// The host.
+        host: String,
+        /// The setting that would let it in.
+        advice: Cow<'static, str>,
+    },
+}
+
+impl HostRefused {
+    /// The status that is its answer: 421 for a host that is not served here (RFC 9110 §7.4,
+    /// §15.5.20), 400 for what is none (RFC 9112 §3.2).
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Missing | Self::Malformed(_) => 400,
+            Self::NotServed(_) | Self::NotLocal { .. } => 421,
+        }
+    }
+}
+
+impl fmt::Display for HostRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("the request names no host (RFC 9112 §3.2)"),
+            Self::Malformed(host) => write!(f, "{host} is no host (RFC 9112 §3.2)"),
+            Self::NotServed(host) => write!(f, "{host} is not served here (RFC 9110 §7.4)"),
+            Self::NotLocal { host, advice } => {
+                write!(f, "{host} is not served here (RFC 9110 §7.4): {advice}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for HostRefused {}
+
+/// Reads `host[:port]` (RFC 9110 §7.2).
+fn parse(text: &str) -> Option<(Host, Option<u16>)> {
+    let url = Url::parse(&format!("http://{text}/")).ok()?;
+    // Whatever is not host and port lands elsewhere in a URL, or is dropped by its parser.
+    let is_plain = |c: char| !c.is_ascii_whitespace() && !"/\\@?#%".contains(c);
+    if !text.chars().all(is_plain) {
+        return None;
+    }
+    // A URL leaves out the port that is its scheme's.
+    let port = match text.rsplit_once(':') {
+        Some((_, port)) if !text.ends_with(']') && !port.is_empty() => Some(port.parse().ok()?),
+        _ => None,
+    };
+    let host = match url.host()?.to_owned() {
+        Host::Domain(name) => Host::Domain(name.strip_suffix('.').unwrap_or(&name).to_owned()),
+        ip => ip,
+    };
+    Some((host, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_of_whole_hosts() {
+        let list = HostPolicy::list(["A.example", "b.example:8443", "192.0.2.1", "[::1]:9001"]);
+        let list = list.unwrap();
+        for (host, expected) in [
+            ("a.example", true),
+            ("a.EXAMPLE.", true),
+            ("a.example:1234", true),
+            ("b.example:8443", true),
+            ("b.example", false),
+            ("b.example:443", false),
+            ("x.a.example", false),
+            ("a.example.evil", false),
+            ("192.0.2.1", true),
+            ("192.0.2.2", false),
+            ("[::1]:9001", true),
+            ("[0:0::1]:9001", true),
+            ("[::1]", false),
+            ("localhost", false),
+            ("evil.example", false),
+        ] {
+            assert_eq!(list.check(Some(host), true).is_ok(), expected, "{host}");
+        }
+        let ports = HostPolicy::list(["a.example:443", "b.example:80"]).unwrap();
+        assert!(ports.check(Some("a.example"), true).is_ok());
+        assert!(ports.check(Some("a.example"), false).is_err());
+        assert!(ports.check(Some("b.example"), false).is_ok());
+        assert!(ports.check(Some("b.example:80"), true).is_ok());
+        assert!(ports.check(Some("b.example:080"), true).is_ok());
+        assert!(ports.check(Some("b.example:"), false).is_ok());
+        assert!(ports.check(Some("b.example"), true).is_err());
+    }
+
+    #[test]
+    fn what_nobody_else_can_point_here_is_local() {
+        let policy = HostPolicy::list_or_local(["a.example"]).unwrap();
+        for (host, expected) in [
+            ("a.example", true),
+            ("localhost:9001", true),
+            ("LOCALHOST.", true),
+            ("app.localhost", true),
+            ("127.0.0.1:9001", true),
+            ("10.0.0.1", true),
+            ("[fe80::1]", true),
+            ("evillocalhost", false),
+            ("localhost.evil.example", false),
+            ("127.0.0.1.evil.example", false),
+            ("rebound.example", false),
+        ] {
+            assert_eq!(policy.check(Some(host), false).is_ok(), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn refusals_have_a_status_and_words() {
+        let list = HostPolicy::list(["a.example"]).unwrap();
+        for (host, status, words) in [
+            (Some("evil.example"), 421, "evil.example is not served here (RFC 9110 §7.4)"),
+            (None, 400, "names no host"),
+            (Some(""), 400, "is no host"),
+            (Some("a b"), 400, "is no host"),
+            (Some("user@a.example"), 400, "is no host"),
+            (Some("a.example/x"), 400, "is no host"),
+            (Some("a.exa\tmple"), 400, "a.exa\\tmple is no host"),
+            (Some("a.example:99999"), 400, "is no host"),
+            (Some("::1"), 400, "is no host"),
+        ] {
+            let refused = list.check(host, false).unwrap_err();
+            assert_eq!(refused.status(), status, "{host:?}");
+            assert!(refused.to_string().contains(words), "{refused}");
+            assert_eq!(HostPolicy::Any.check(host, false), Ok(()));
+        }
+        let long = list.check(Some(&"a".repeat(9000)), false).unwrap_err();
+        assert!(long.to_string().len() < 400);
+    }
+
+    #[test]
+    fn a_bad_rule_is_refused() {
+        for bad in ["", "*.example.com", "http://a.example", "a.example/", "a.example:x", "a b"] {
+            assert_eq!(HostPolicy::list([bad]).unwrap_err().kind(), ErrorKind::Misuse, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Who may connect, and who a client is behind proxies.
+
+pub(crate) mod connect_info;
+pub(crate) mod forwarded;
+pub(crate) mod host;
+pub(crate) mod origin;
+pub(crate) mod peer;
+pub(crate) mod proxy_protocol;

@@ -1,0 +1,147 @@
+//! Who is at the other end of a connection's socket, and which of them are proxies of ours.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use crate::base::cidr::Cidr;
+use crate::base::error::{Error, ErrorKind};
+
+/// The other end of a socket, as the system tells it: a client, or a proxy before us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Peer {
+    /// An address.
+    Inet(SocketAddr),
+    /// A program on this machine, by a Unix socket.
+    Unix,
+}
+
+impl Peer {
+    /// The IP address, where there is one: that of IPv4 where it is mapped into IPv6.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Inet(address) => Some(address.ip().to_canonical()),
+            Self::Unix => None,
+        }
+    }
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(address: SocketAddr) -> Self {
+        Self::Inet(address)
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inet(address) => address.fmt(f),
+            Self::Unix => f.write_str("a Unix socket"),
+        }
+    }
+}
+
+/// The proxies whose word on the client is believed. Default: none.
+///
+/// Read from words between commas or blanks: addresses, networks such as `10.0.0.0/8` or
+/// `fd00::/8`, and `unix` for Unix sockets. An IPv4 address that is mapped into IPv6 is that
+/// address of IPv4.
+///
+/// ```
+/// # fn main() -> Result<(), fullduplex::Error> {
+/// let proxies: fullduplex::server::TrustedProxies = "127.0.0.1, ::1, 10.1.0.0/16, unix".parse()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustedProxies {
+    networks: Vec<Cidr>,
+    unix: bool,
+}
+
+impl TrustedProxies {
+    /// Nobody.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Whether nobody is trusted.
+    pub fn is_empty(&self) -> bool {
+        self.networks.is_empty() && !self.unix
+    }
+
+    /// Whether what this peer says about its client is believed.
+    pub fn trusts(&self, peer: &Peer) -> bool {
+        match peer.ip() {
+            Some(ip) => self.trusts_ip(ip),
+            None => self.unix,
+        }
+    }
+
+    pub(crate) fn trusts_ip(&self, ip: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(ip))
+    }
+}
+
+impl FromStr for TrustedProxies {
+    type Err = Error;
+
+    fn from_str(list: &str) -> Result<Self, Error> {
+        let mut this = Self::none();
+        let words = list.split(|c: char| c == ',' || c.is_ascii_whitespace());
+        for word in words.filter(|word| !word.is_empty()) {
+            if word.eq_ignore_ascii_case("unix") {
+                this.unix = true;
+            } else {
+                let network = Cidr::parse(word).ok_or_else(|| {
+                    let why = format!(
+                        "a trusted proxy is an address, a network such as 10.0.0.0/8, or unix: \
+                         not {word:?}"
+                    );
+                    Error::new(ErrorKind::Misuse, why)
+                })?;
+                this.networks.push(network);
+            }
+        }
+        Ok(this)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(address: &str) -> Peer {
+        Peer::Inet(SocketAddr::new(address.parse().unwrap(), 1))
+    }
+
+    #[test]
+    fn trusts_what_is_listed() {
+        let proxies: TrustedProxies = "10.0.0.0/8, 127.0.0.1\t::1\nfd00::/8,".parse().unwrap();
+        for (address, expected) in [
+            ("10.9.8.7", true),
+            ("::ffff:10.9.8.7", true),
+            ("127.0.0.1", true),
+            ("127.0.0.2", false),
+            ("::1", true),
+            ("fd12::1", true),
+            ("fe80::1", false),
+        ] {
+            assert_eq!(proxies.trusts(&peer(address)), expected, "{address}");
+        }
+        assert!(!proxies.trusts(&Peer::Unix));
+        let unix: TrustedProxies = "Unix".parse().unwrap();
+        assert!(unix.trusts(&Peer::Unix) && !unix.trusts(&peer("127.0.0.1")));
+        assert!("".parse::<TrustedProxies>().unwrap().is_empty());
+        assert!(!unix.is_empty() && !proxies.is_empty());
+    }
+
+    #[test]
+    fn what_is_no_network_is_refused() {
+        for bad in ["10.0.0.0/33", "localhost", "10.0.0.1:80", "10.0.0.0/", "10.0.0.0/+8", "/8"] {
+            let error = bad.parse::<TrustedProxies>().unwrap_err();
+            assert!(error.to_string().contains(bad), "{error}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The PROXY protocol of haproxy, versions 1 and 2: a proxy that carries bytes says in front of
+//! them whose they are.
+//!
+//! Sections are those of the specification, `proxy-protocol.txt` in haproxy's documents.
+
+mod parse;
+
+use std::fmt;
+
+pub use parse::{ProxyHeader, ProxyHeaderError, ProxyStep, parse_proxy_header};
+
+use crate::server::policy::peer::{Peer, TrustedProxies};
+
+/// Whether connections begin with a PROXY header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProxyMode {
+    /// They don't: its bytes are taken as any others. Default.
+    #[default]
+    Off,
+    /// Those of trusted proxies may. To guess is against the specification (§2), as it lets
+    /// whoever sends no header by himself, and so it is for changing over alone: a trusted
+    /// proxy that adds no header lets its clients send one.
+    Optional,
+    /// All do, and all come from trusted proxies. Others are refused.
+    Required,
+}
+
+/// How the PROXY protocol is used. Default: not at all.
+///
+/// ```
+/// use fullduplex::server::{Peer, ProxyHeader, ProxyMode, ProxyProtocol, Proxied};
+///
+/// # fn main() -> Result<(), fullduplex::Error> {
+/// let settings = ProxyProtocol {
+///     mode: ProxyMode::Required,
+///     trusted: "10.0.0.0/8".parse()?,
+///     ..ProxyProtocol::default()
+/// };
+/// let peer = Peer::Inet("10.0.0.1:4000".parse().unwrap());
+/// let bytes = b"PROXY TCP4 192.0.2.1 10.0.0.2 56324 443\r\nGET / HTTP/1.1\r\n";
+/// let Proxied::Header { header, length } = settings.read(&peer, bytes).unwrap() else { panic!() };
+/// assert_eq!(settings.client(&peer, &header), Peer::Inet("192.0.2.1:56324".parse().unwrap()));
+/// assert_eq!(&bytes[length..], b"GET / HTTP/1.1\r\n");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyProtocol {
+    /// Whether connections begin with a header.
+    pub mode: ProxyMode,
+    /// Who may send one.
+    pub trusted: TrustedProxies,
+    /// How long a header of version 2 may be. Default: 4,096 bytes, which has room for what
+    /// proxies say about TLS. A line of version 1 has 107 bytes at most.
+    pub max_header: usize,
+}
+
+impl Default for ProxyProtocol {
+    fn default() -> Self {
+        Self { mode: ProxyMode::Off, trusted: TrustedProxies::none(), max_header: 4096 }
+    }
+}
+
+/// What the first bytes of a connection are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Proxied {
+    /// There is no header: all of them are the connection's own.
+    None,
+    /// More are needed, so many at least. In [`ProxyMode::Required`] all of those belong to
+    /// the header; the first that are asked for in [`ProxyMode::Optional`] may not.
+    Incomplete {
+        /// At least 1.
+        needed: usize,
+    },
+    /// A header, of this length; what follows is the connection's own.
+    Header {
+        /// What it says.
+        header: ProxyHeader,
+        /// Its length in bytes.
+        length: usize,
+    },
+}
+
+impl ProxyProtocol {
+    /// Whether bytes of this peer are to be read before anything else; if not,
+    /// [`read`](Self::read) needs none of them.
+    pub fn concerns(&self, peer: &Peer) -> bool {
+        match self.mode {
+            ProxyMode::Off => false,
+            ProxyMode::Optional => self.trusted.trusts(peer),
+            ProxyMode::Required => true,
+        }
+    }
+
+    /// Looks at all bytes of a connection so far. An error is to be logged, and the connection
+    /// closed without an answer, as there is nobody who would understand it.
+    ///
+    /// It has no clock: the header should be there within some seconds (§2).
+    pub fn read(&self, peer: &Peer, bytes: &[u8]) -> Result<Proxied, ProxyRefused> {
+        let is_optional = match self.mode {
+            ProxyMode::Off => return Ok(Proxied::None),
+            ProxyMode::Optional if !self.trusted.trusts(peer) => return Ok(Proxied::None),
+            ProxyMode::Required if !self.trusted.trusts(peer) => {
+                return Err(ProxyRefused::Untrusted(*peer));
+            }
+            mode => mode == ProxyMode::Optional,
+        };
+        match parse_proxy_header(bytes, self.max_header) {
+            Ok(ProxyStep::Incomplete { needed }) => Ok(Proxied::Incomplete { needed }),
+            Ok(ProxyStep::Complete { header, length }) => Ok(Proxied::Header { header, length }),
+            Err(ProxyHeaderError::NoHeader) if is_optional => Ok(Proxied::None),
+            Err(error) => Err(ProxyRefused::Header(*peer, error)),
+        }
+    }
+
+    /// Who the client is, by a header that this peer sent: the peer itself, where the header
+    /// names nobody else.
+    #[allow(clippy::unused_self, reason = "it stands beside `read`, for whoever has the settings")]
+    pub fn client(&self, peer: &Peer, header: &ProxyHeader) -> Peer {
+        match header {
+            ProxyHeader::Inet { source, .. } => Peer::Inet(*source),
+            ProxyHeader::Unix => Peer::Unix,
+            ProxyHeader::Local | ProxyHeader::Unknown => *peer,
+        }
+    }
+}
+
+/// Why a connection is closed before anything was read from it: a line for a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProxyRefused {
+    /// A header is required, and this peer is not trusted to send one.
+    Untrusted(Peer),
+    /// What this peer sent is no header.
+    Header(Peer, ProxyHeaderError),
+}
+
+impl fmt::Display for ProxyRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Untrusted(peer) => write!(f, "PROXY protocol: {peer} is no trusted proxy"),
+            Self::Header(peer, error) => write!(f, "{error}, from {peer}"),
+        }
+    }
+}
+
+impl std::error::Error for ProxyRefused {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &[u8] = b"PROXY TCP4 192.0.2.1 10.0.0.2 56324 443\r\n";
+
+    fn settings(mode: ProxyMode) -> ProxyProtocol {
+        let trusted = "10.0.0.0/8, unix".parse().unwrap();
+        ProxyProtocol { mode, trusted, ..ProxyProtocol::default() }
+    }
+
+    fn peer(address: &str) -> Peer {
+        Peer::Inet(address.parse().unwrap())
+    }
+
+    #[test]
+    fn who_may_and_who_must_send_a_header() {
+        use ProxyMode as M;
+        let (proxy, other) = (peer("10.0.0.1:4000"), peer("192.0.2.9:4000"));
+        let line = Ok(Proxied::Header {
+            header: ProxyHeader::Inet {
+                source: "192.0.2.1:56324".parse().unwrap(),
+                destination: "10.0.0.2:443".parse().unwrap(),
+            },
+            length: LINE.len(),
+        });
+        let http = &b"GET / HTTP/1.1\r\n"[..];
+        let untrusted = Err(ProxyRefused::Untrusted(other));
+        let no_header = Err(ProxyRefused::Header(proxy, ProxyHeaderError::NoHeader));
+        for (mode, from, bytes, expected) in [
+            (M::Off, proxy, LINE, Ok(Proxied::None)),
+            (M::Optional, proxy, LINE, line),
+            (M::Optional, Peer::Unix, LINE, line),
+            (M::Optional, proxy, http, Ok(Proxied::None)),
+            (M::Optional, other, LINE, Ok(Proxied::None)),
+            (M::Required, proxy, LINE, line),
+            (M::Required, proxy, http, no_header),
+            (M::Required, other, LINE, untrusted),
+            (M::Required, other, &[], untrusted),
+            (M::Required, proxy, b"PRO", Ok(Proxied::Incomplete { needed: 12 })),
+            (M::Optional, proxy, b"", Ok(Proxied::Incomplete { needed: 15 })),
+        ] {
+            let settings = settings(mode);
+            assert_eq!(settings.read(&from, bytes), expected, "{mode:?} from {from}");
+            if !settings.concerns(&from) {
+                assert_eq!(settings.read(&from, b""), Ok(Proxied::None));
+            }
+        }
+    }
+
+    #[test]
+    fn the_client_is_the_source_or_the_peer() {
+        let settings = settings(ProxyMode::Required);
+        let proxy = peer("10.0.0.1:4000");
+        let (source, destination) =
+            ("[2001:db8::1]:5".parse().unwrap(), "[::1]:443".parse().unwrap());
+        for (header, expected) in [
+            (ProxyHeader::Local, proxy),
+            (ProxyHeader::Unknown, proxy),
+            (ProxyHeader::Unix, Peer::Unix),
+            (ProxyHeader::Inet { source, destination }, Peer::Inet(source)),
+        ] {
+            assert_eq!(settings.client(&proxy, &header), expected);
+        }
+    }
+
+    #[test]
+    fn refusals_say_why_and_whom() {
+        let settings = settings(ProxyMode::Required);
+        let refused = settings.read(&peer("192.0.2.9:1"), b"").unwrap_err();
+        assert_eq!(refused.to_string(), "PROXY protocol: 192.0.2.9:1 is no trusted proxy");
+        let refused = settings.read(&Peer::Unix, b"PROXY TCP5 1 2 3 4\r\n").unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "PROXY protocol: the family is not TCP4, TCP6 or UNKNOWN (§2.1), from a Unix socket"
+        );
+    }
+}

@@ -1,0 +1,84 @@
+//! Connections that carry more than one request, perhaps of several clients, and what their
+//! WebSockets are counted for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::server::connection::Context;
+use crate::server::handshake::request::{Asked, Denied};
+use crate::server::policy::connect_info::Remote;
+use crate::server::state::connection_limit::Claim;
+use crate::server::state::members::Place;
+
+/// Such a connection. Clones are of the same.
+///
+/// Each WebSocket on it counts for its client as a connection would. If that is also the one
+/// that the connection counts for, the first is counted by it, so that a client with one
+/// WebSocket counts as one whatever carries it.
+#[derive(Clone, Debug)]
+pub(crate) struct Carrying(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    place: Arc<Place>,
+    /// Whether a WebSocket is counted by the connection's own slot.
+    lent: AtomicBool,
+}
+
+/// What a WebSocket on such a connection holds.
+#[derive(Debug)]
+pub(crate) struct Carried {
+    connection: Carrying,
+    /// None where it is counted by the connection's own slot.
+    claim: Option<Claim>,
+}
+
+impl Carrying {
+    pub(crate) fn new(place: Arc<Place>) -> Self {
+        Self(Arc::new(Shared { place, lent: AtomicBool::new(false) }))
+    }
+
+    /// The connection's own.
+    pub(crate) fn place(&self) -> &Arc<Place> {
+        &self.0.place
+    }
+
+    /// Holds a request against the rules for all of them, and gives its place: the connection's,
+    /// or one of its own if it is for a WebSocket.
+    pub(crate) fn admit(
+        &self,
+        context: &Context,
+        asked: &mut Asked,
+        remote: &Remote,
+    ) -> Result<Arc<Place>, Denied> {
+        asked.check_remote(remote.clone(), &context.config)?;
+        let place = self.place();
+        let Some(remote) = asked.remote() else {
+            return Ok(place.clone());
+        };
+        let client = remote.client.to_peer();
+        if !asked.is_websocket || context.config.is_near(&client) {
+            return Ok(place.clone());
+        }
+        let is_its_own = place.slot.as_ref().is_some_and(|slot| slot.is_for(&client));
+        let claim = if is_its_own && !self.0.lent.swap(true, Ordering::AcqRel) {
+            None
+        } else {
+            let claimed = context.shared.claim(&client);
+            match claimed.map_err(|full| Denied::Policy(429, full.to_string()))? {
+                None => return Ok(place.clone()),
+                claim => claim,
+            }
+        };
+        let carried = Carried { connection: self.clone(), claim };
+        Ok(Arc::new(Place::carried(context.shared.clone(), carried)))
+    }
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        if self.claim.is_none() {
+            self.connection.0.lent.store(false, Ordering::Release);
+        }
+    }
+}

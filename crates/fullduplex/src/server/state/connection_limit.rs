@@ -1,0 +1,377 @@
+//! How many connections may stand at once, in all and from one address.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::server::policy::peer::Peer;
+
+/// How many connections may stand at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotLimits {
+    /// In all; `None` for any number. Default: 65,536.
+    pub total: Option<u32>,
+    /// From one address of IPv4, or one /64 of IPv6, which is what one customer gets;
+    /// `None` for any number. Unix sockets have no address and are counted in all alone. In a
+    /// [`Server`](crate::server::Server), WebSockets that share a connection count one by one.
+    /// Default: 256.
+    pub per_address: Option<u32>,
+}
+
+impl Default for SlotLimits {
+    fn default() -> Self {
+        Self { total: Some(65_536), per_address: Some(256) }
+    }
+}
+
+/// The places for connections of a server. Clones share them.
+///
+/// Behind proxies all connections come from few addresses. Either take a slot by the address
+/// that the proxy tells, or take one by [`Peer::Unix`], which counts in all alone, and
+/// [`move_to`](Slot::move_to) the client once it is known.
+///
+/// ```
+/// use fullduplex::server::{Peer, SlotLimits, Slots};
+///
+/// let slots = Slots::new(SlotLimits { total: Some(10_000), per_address: Some(1) });
+/// let peer = Peer::Inet("192.0.2.1:5000".parse().unwrap());
+/// let slot = slots.take(&peer).unwrap();
+/// assert_eq!(slots.take(&peer).unwrap_err().to_string(), "per_address (1) connections stand");
+/// drop(slot);
+/// assert!(slots.take(&peer).is_ok());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Slots(Arc<Shared>);
+
+/// One lock for all: it is taken twice in the life of a connection, beside all the system
+/// calls of that, and is held for one look into a map. Shards would need the total beside
+/// them, and so share a cache line all the same.
+#[derive(Debug)]
+struct Shared(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    limits: SlotLimits,
+    counts: SlotCounts,
+    /// Hashed with a key of its own, so that nobody can choose addresses that collide.
+    by_address: HashMap<Key, u32>,
+}
+
+/// Whom a connection is counted for: 16 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Nobody,
+    V4(u32),
+    /// The first 64 bits.
+    V6(u64),
+}
+
+impl Key {
+    fn of(peer: &Peer) -> Self {
+        match peer.ip() {
+            None => Self::Nobody,
+            Some(IpAddr::V4(ip)) => Self::V4(ip.to_bits()),
+            Some(IpAddr::V6(ip)) => Self::V6((ip.to_bits() >> 64) as u64),
+        }
+    }
+}
+
+/// Figures of [`Slots`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SlotCounts {
+    /// How many slots are taken.
+    pub in_use: u32,
+    /// How many were refused for the total, ever.
+    pub refused_total: u64,
+    /// How many were refused for their address, ever.
+    pub refused_per_address: u64,
+}
+
+impl Slots {
+    /// Places within limits.
+    pub fn new(limits: SlotLimits) -> Self {
+        let (counts, by_address) = Default::default();
+        Self(Arc::new(Shared(Mutex::new(State { limits, counts, by_address }))))
+    }
+
+    /// Sets other limits. Slots that are taken are kept.
+    pub(crate) fn set_limits(&self, limits: SlotLimits) {
+        self.0.lock().limits = limits;
+    }
+
+    /// Takes a place for a connection, or says which limit is reached.
+    pub fn take(&self, peer: &Peer) -> Result<Slot, NoSlot> {
+        let mut state = self.0.lock();
+        let total = state.limits.total.unwrap_or(u32::MAX);
+        if state.counts.in_use >= total {
+            state.counts.refused_total += 1;
+            return Err(NoSlot::Total(total));
+        }
+        let key = state.enter(Key::of(peer))?;
+        state.counts.in_use += 1;
+        drop(state);
+        Ok(Slot { shared: self.0.clone(), key })
+    }
+
+    /// Counts for an address what is no connection of its own. `None` where there is no limit.
+    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+    pub(crate) fn claim(&self, client: &Peer) -> Result<Option<Claim>, NoSlot> {
+        let key = self.0.lock().enter(Key::of(client))?;
+        Ok((key != Key::Nobody).then(|| Claim { shared: self.0.clone(), key }))
+    }
+
+    /// How many are in use and were refused.
+    pub fn counts(&self) -> SlotCounts {
+        self.0.lock().counts
+    }
+
+    /// How many addresses have a connection.
+    pub fn addresses(&self) -> usize {
+        self.0.lock().by_address.len()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Counts one more, and gives for whom, who is nobody where no limit asks for it.
+    fn enter(&mut self, key: Key) -> Result<Key, NoSlot> {
+        let (Some(limit), true) = (self.limits.per_address, key != Key::Nobody) else {
+            return Ok(Key::Nobody);
+        };
+        let count = self.by_address.get(&key).copied().unwrap_or(0);
+        if count >= limit {
+            self.counts.refused_per_address += 1;
+            return Err(NoSlot::PerAddress(limit));
+        }
+        self.by_address.insert(key, count + 1);
+        Ok(key)
+    }
+
+    fn leave(&mut self, key: Key) {
+        if let Some(count) = self.by_address.get_mut(&key) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_address.remove(&key);
+            }
+        }
+        // What a crowd left behind. Shrinking to twice the need keeps it rare.
+        let (room, used) = (self.by_address.capacity(), self.by_address.len());
+        if room > 1024 && room / 8 > used {
+            self.by_address.shrink_to(2 * used);
+        }
+    }
+}
+
+/// A connection's place, which is given back when this is dropped: 24 bytes.
+pub struct Slot {
+    shared: Arc<Shared>,
+    key: Key,
+}
+
+impl Slot {
+    /// Whether it is counted for this address.
+    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+    pub(crate) fn is_for(&self, client: &Peer) -> bool {
+        self.key != Key::Nobody && self.key == Key::of(client)
+    }
+
+    /// Counts the connection for another address, that of the client behind a proxy. If that
+    /// one has too many, all stays as it was.
+    pub fn move_to(&mut self, client: &Peer) -> Result<(), NoSlot> {
+        let key = Key::of(client);
+        if key != self.key {
+            let mut state = self.shared.lock();
+            let entered = state.enter(key)?;
+            state.leave(self.key);
+            drop(state);
+            self.key = entered;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.leave(self.key);
+        state.counts.in_use -= 1;
+    }
+}
+
+/// That something is counted for an address, and not in all.
+#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+#[derive(Debug)]
+pub(crate) struct Claim {
+    shared: Arc<Shared>,
+    key: Key,
+}
+
+#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.shared.lock().leave(self.key);
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Slot").field(&self.key).finish()
+    }
+}
+
+/// There is no place for a connection: which limit is reached, and its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoSlot {
+    /// [`SlotLimits::total`].
+    Total(u32),
+    /// [`SlotLimits::per_address`].
+    PerAddress(u32),
+}
+
+impl fmt::Display for NoSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Total(limit) => write!(f, "total ({limit}) connections stand"),
+            Self::PerAddress(limit) => write!(f, "per_address ({limit}) connections stand"),
+        }
+    }
+}
+
+impl std::error::Error for NoSlot {}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn peer(ip: &str) -> Peer {
+        Peer::Inet(SocketAddr::new(ip.parse().unwrap(), 1))
+    }
+
+    fn slots(total: u32, per_address: u32) -> Slots {
+        Slots::new(SlotLimits { total: Some(total), per_address: Some(per_address) })
+    }
+
+    #[test]
+    fn a_slot_is_24_bytes() {
+        assert_eq!((size_of::<Slot>(), size_of::<Option<Slot>>()), (24, 24));
+        assert_eq!(size_of::<(Key, u32)>(), 24);
+    }
+
+    #[test]
+    fn who_is_counted_together() {
+        for (a, b, together) in [
+            ("192.0.2.1", "192.0.2.2", false),
+            ("192.0.2.1", "::ffff:192.0.2.1", true),
+            ("2001:db8::1", "2001:db8::ffff:1:2:3", true),
+            ("2001:db8::1", "2001:db8:0:1::1", false),
+        ] {
+            let slots = slots(9, 1);
+            let _first = slots.take(&peer(a)).unwrap();
+            assert_eq!(slots.take(&peer(b)).is_err(), together, "{a} and {b}");
+        }
+        let slots = slots(3, 1);
+        let unix: Vec<_> = (0..3).map(|_| slots.take(&Peer::Unix).unwrap()).collect();
+        assert_eq!(slots.take(&Peer::Unix).unwrap_err(), NoSlot::Total(3));
+        assert_eq!(slots.addresses(), 0);
+        drop(unix);
+        assert_eq!(slots.counts().in_use, 0);
+    }
+
+    #[test]
+    fn refusals_are_counted_and_leave_nothing() {
+        let slots = slots(2, 1);
+        let a = slots.take(&peer("10.0.0.1")).unwrap();
+        assert_eq!(slots.take(&peer("10.0.0.1")).unwrap_err(), NoSlot::PerAddress(1));
+        let _b = slots.take(&peer("10.0.0.2")).unwrap();
+        assert_eq!(slots.take(&peer("10.0.0.3")).unwrap_err(), NoSlot::Total(2));
+        assert_eq!(slots.addresses(), 2);
+        let expected = SlotCounts { in_use: 2, refused_total: 1, refused_per_address: 1 };
+        assert_eq!(slots.counts(), expected);
+        drop(a);
+        assert_eq!((slots.counts().in_use, slots.addresses()), (1, 1));
+    }
+
+    #[test]
+    fn a_slot_moves_to_the_client() {
+        let slots = slots(9, 1);
+        let mut first = slots.take(&Peer::Unix).unwrap();
+        first.move_to(&peer("10.0.0.1")).unwrap();
+        first.move_to(&peer("10.0.0.1")).unwrap();
+        let mut second = slots.take(&peer("10.0.0.2")).unwrap();
+        assert_eq!(second.move_to(&peer("10.0.0.1")), Err(NoSlot::PerAddress(1)));
+        // It is still where it was.
+        assert!(slots.take(&peer("10.0.0.2")).is_err());
+        drop((first, second));
+        assert_eq!((slots.counts().in_use, slots.addresses()), (0, 0));
+    }
+
+    #[test]
+    fn without_limits_nothing_is_refused_or_remembered() {
+        let slots = Slots::new(SlotLimits { total: None, per_address: None });
+        let taken: Vec<_> = (0..1000).map(|_| slots.take(&peer("10.0.0.1")).unwrap()).collect();
+        assert_eq!((slots.counts().in_use, slots.addresses()), (1000, 0));
+        drop(taken);
+    }
+
+    #[test]
+    fn what_a_crowd_took_is_given_back() {
+        let slots = slots(100_000, 1);
+        let address = |n: u32| Peer::Inet(SocketAddr::new(IpAddr::from(n.to_be_bytes()), 1));
+        let crowd: Vec<_> = (0..50_000).map(|n| slots.take(&address(n)).unwrap()).collect();
+        drop(crowd);
+        assert!(slots.0.lock().by_address.capacity() <= 1024);
+    }
+
+    #[test]
+    fn threads_lose_no_count() {
+        let slots = slots(4, 2);
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let slots = &slots;
+                scope.spawn(move || {
+                    for _ in 0..1000 {
+                        let _slot = slots.take(&peer(&format!("10.0.0.{}", thread % 2)));
+                    }
+                });
+            }
+        });
+        assert_eq!((slots.counts().in_use, slots.addresses()), (0, 0));
+    }
+
+    proptest! {
+        /// The same as counting by hand, whatever comes and goes.
+        #[test]
+        fn counts_as_by_hand(steps in prop::collection::vec((0..6u8, any::<bool>()), 0..200)) {
+            let slots = slots(8, 3);
+            let mut held: Vec<(u8, Slot)> = Vec::new();
+            for (who, comes) in steps {
+                let there = held.iter().filter(|(other, _)| *other == who).count();
+                if comes {
+                    let expected = match (held.len(), there) {
+                        (8.., _) => Err(NoSlot::Total(8)),
+                        (_, 3..) => Err(NoSlot::PerAddress(3)),
+                        _ => Ok(()),
+                    };
+                    let taken = slots.take(&peer(&format!("10.0.0.{who}")));
+                    prop_assert_eq!(taken.as_ref().map(|_| ()).map_err(|no| *no), expected);
+                    held.extend(taken.ok().map(|slot| (who, slot)));
+                } else if let Some(at) = held.iter().position(|(other, _)| *other == who) {
+                    held.swap_remove(at);
+                }
+                prop_assert_eq!(slots.counts().in_use as usize, held.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! What a server counts, limits and reports.
+
+#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+pub(crate) mod carrying;
+pub(crate) mod connection_limit;
+#[cfg(feature = "http2")]
+pub(crate) mod counted;
+pub(crate) mod handle;
+pub(crate) mod handshake_limit;
+pub(crate) mod lifecycle;
+pub(crate) mod members;
+#[cfg(feature = "metrics")]
+pub(crate) mod metrics;
+pub(crate) mod panics;
+pub(crate) mod refused;
+pub(crate) mod stats;
+pub(crate) mod trace;

@@ -1,0 +1,203 @@
+//! Who was not let in, and why: told to the statistics, to `tracing` and to the application.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{Request, StatusCode, Version};
+
+use crate::base::error::{Error, ErrorKind};
+use crate::base::guard;
+use crate::server::policy::connect_info::Remote;
+use crate::server::policy::forwarded::ClientAddress;
+use crate::server::policy::peer::Peer;
+use crate::server::state::connection_limit::NoSlot;
+use crate::server::state::lifecycle::Shared;
+use crate::server::state::panics;
+use crate::server::state::panics::SUBSCRIBER;
+use crate::server::state::stats::Outcome;
+use crate::server::state::trace;
+
+/// What is called with each refusal.
+pub(crate) type OnRefused = Arc<dyn Fn(&Refused<'_>) + Send + Sync>;
+
+/// A client that a [`Server`](crate::server::Server) did not let in, as
+/// [`on_refused`](crate::server::Server::on_refused) tells.
+///
+/// As text it is a line for a log: `192.0.2.1:5000 /chat HTTP/1.1: 403: Origin … is refused: …`.
+/// There is no query and no header field in it but the Host or the Origin that is refused. The
+/// path and those are a stranger's words.
+#[derive(Clone, Copy)]
+pub struct Refused<'a> {
+    peer: Peer,
+    request: Option<&'a Request<()>>,
+    status: Option<StatusCode>,
+    reason: Reason<'a>,
+    /// That of the handler, if it has come to that.
+    span: Option<&'a trace::Span>,
+}
+
+/// Why somebody was not let in.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Reason<'a> {
+    /// There is no room for another connection.
+    NoRoom(NoSlot),
+    /// Others came while its handshake was under way (`max_handshakes`).
+    GaveWay,
+    /// It came to no request: TLS failed, or the head was none, too large or too late.
+    NoRequest(&'a Error),
+    /// The request breaks a rule, or is not allowed by a policy of the server's: its host, its
+    /// Origin; or the server goes away.
+    Denied(&'a str),
+    /// The application answered a request for a WebSocket otherwise than by opening it.
+    Application,
+}
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRoom(full) => full.fmt(f),
+            Self::GaveWay => f.write_str("it gave way to others (max_handshakes)"),
+            Self::NoRequest(error) => error.fmt(f),
+            Self::Denied(why) => f.write_str(why),
+            Self::Application => f.write_str("by the application"),
+        }
+    }
+}
+
+impl<'a> Refused<'a> {
+    /// For a connection that there is no room for; the status is what it is told, if anything.
+    pub(crate) fn no_room(peer: Peer, full: NoSlot, status: Option<u16>) -> Self {
+        Self::without_request(peer, status, Reason::NoRoom(full))
+    }
+
+    pub(crate) fn gave_way(peer: Peer) -> Self {
+        Self::without_request(peer, None, Reason::GaveWay)
+    }
+
+    pub(crate) fn no_request(peer: Peer, error: &'a Error, status: Option<u16>) -> Self {
+        Self::without_request(peer, status, Reason::NoRequest(error))
+    }
+
+    fn without_request(peer: Peer, status: Option<u16>, reason: Reason<'a>) -> Self {
+        let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+        Self { peer, request: None, status, reason, span: None }
+    }
+
+    /// For a request that the server read.
+    pub(crate) fn request(
+        request: &'a Request<()>,
+        status: StatusCode,
+        reason: Reason<'a>,
+    ) -> Self {
+        let peer = request.extensions().get::<Remote>().map_or(Peer::Unix, |remote| remote.peer);
+        Self { peer, request: Some(request), status: Some(status), reason, span: None }
+    }
+
+    /// Has it told in a span that there is already.
+    pub(crate) fn in_span(self, span: Option<&'a trace::Span>) -> Self {
+        Self { span, ..self }
+    }
+
+    /// The other end of the socket; with the PROXY protocol, what that says.
+    pub fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// The client: the one that trusted proxies name in the request, else the other end of the
+    /// socket.
+    pub fn client(&self) -> ClientAddress {
+        self.remote().map_or_else(|| ClientAddress::of(self.peer), |remote| remote.client.clone())
+    }
+
+    /// All that is known of who asked, once there is a request.
+    pub fn remote(&self) -> Option<&'a Remote> {
+        self.request?.extensions().get()
+    }
+
+    /// The path of the request, without its query; none if it came to no request.
+    pub fn path(&self) -> Option<&'a str> {
+        self.request.map(|request| request.uri().path())
+    }
+
+    /// The version of HTTP, once there is a request.
+    pub fn version(&self) -> Option<Version> {
+        self.request.map(Request::version)
+    }
+
+    /// The status that was the answer; none if there was no answer.
+    pub fn status(&self) -> Option<StatusCode> {
+        self.status
+    }
+
+    /// Why.
+    pub fn reason(&self) -> Reason<'a> {
+        self.reason
+    }
+
+    /// Tells whoever keeps account of it. Panics of those are caught, as this is also called by
+    /// what serves other connections too.
+    pub(crate) fn tell(&self, shared: Option<&Shared>) {
+        let traced = guard::caught(|| self.trace());
+        let Some(shared) = shared else { return };
+        if traced.is_err() {
+            panics::note(shared, SUBSCRIBER);
+        }
+        if let Some(outcome) = self.outcome() {
+            shared.record.handshake(outcome);
+        }
+        // Who left, or was never there, was not refused.
+        let left = matches!(self.reason, Reason::NoRequest(error) if error.kind() == ErrorKind::Io);
+        if let Some(on_refused) = shared.on_refused.get().filter(|_| !left) {
+            let _ = panics::caught(shared, "on_refused", || on_refused(self));
+        }
+    }
+
+    fn trace(&self) {
+        match (self.reason, self.request, self.status) {
+            (Reason::NoRoom(full), ..) => trace::no_room(&self.peer, &full),
+            (Reason::NoRequest(error), ..) => trace::failed(&self.peer, error),
+            (reason, Some(request), Some(status)) => {
+                trace::refused(request, self.span, status.as_u16(), &reason.to_string());
+            }
+            _ => {}
+        }
+    }
+
+    /// As it is counted among the handshakes; for want of room there was none.
+    fn outcome(&self) -> Option<Outcome> {
+        match self.reason {
+            Reason::NoRoom(_) => None,
+            Reason::GaveWay => Some(Outcome::Evicted),
+            Reason::NoRequest(error) => Some(Outcome::of_failure(error)),
+            Reason::Denied(_) | Reason::Application => {
+                self.status.map(|status| Outcome::Refused(status.as_u16()))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Refused<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.client())?;
+        if let (Some(path), Some(version)) = (self.path(), self.version()) {
+            write!(f, " {path} {version:?}")?;
+        }
+        if let Some(status) = self.status {
+            write!(f, ": {}", status.as_u16())?;
+        }
+        write!(f, ": {}", self.reason)
+    }
+}
+
+/// Shows neither query nor header fields: there may be secrets among them.
+impl fmt::Debug for Refused<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refused")
+            .field("peer", &self.peer)
+            .field("path", &self.path())
+            .field("status", &self.status)
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,250 @@
+//! What a server has seen.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fullduplex_proto::{Cause, CloseInfo, ProtocolError};
+
+use crate::base::error::{Error, ErrorKind};
+use crate::connection::stats::Traffic;
+use crate::server::state::connection_limit::SlotCounts;
+
+/// What a server has seen since it began, and what it holds now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Connections: how many stand, and how many were refused.
+    pub connections: SlotCounts,
+    /// How many connections were accepted.
+    pub accepted: u64,
+    /// How many WebSockets are open.
+    pub websockets: usize,
+    /// How the opening handshakes ended, and how often.
+    pub handshakes: BTreeMap<Outcome, u64>,
+    /// How the WebSockets ended, and how often.
+    pub ends: BTreeMap<End, u64>,
+    /// All messages and bytes, of the WebSockets that are open too.
+    pub traffic: Traffic,
+    /// The round trips of keepalive pings.
+    pub round_trips: Histogram,
+    /// How often something of the application's has panicked: a handler, `authenticate`, the
+    /// service, `on_refused`, a transport, a waker, the `tracing` subscriber, or the `Drop` of
+    /// what a connection held.
+    pub panics: u64,
+    /// How often accepting a connection has failed, such as for want of open files (`EMFILE`).
+    pub accept_failures: u64,
+}
+
+/// How an opening handshake ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// With a WebSocket, on this version of HTTP.
+    Opened(HttpVersion),
+    /// With this status: a rule, a policy or the application refused.
+    Refused(u16),
+    /// The head was not there after `handshake_timeout`.
+    TimedOut,
+    /// It gave way for others (`max_handshakes`).
+    Evicted,
+    /// TLS failed.
+    Tls,
+    /// The peer left, or the transport failed.
+    Gone,
+}
+
+impl Outcome {
+    /// Of a request that could not be read.
+    pub(crate) fn of_failure(error: &Error) -> Self {
+        match error.kind() {
+            ErrorKind::Timeout => Self::TimedOut,
+            ErrorKind::Tls => Self::Tls,
+            ErrorKind::Limit => Self::Refused(431),
+            ErrorKind::Handshake => Self::Refused(400),
+            _ => Self::Gone,
+        }
+    }
+}
+
+/// A version of HTTP, as far as it matters to WebSockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum HttpVersion {
+    /// HTTP/1.1 (RFC 6455).
+    Http1,
+    /// HTTP/2 (RFC 8441).
+    Http2,
+    /// HTTP/3 (RFC 9220).
+    Http3,
+}
+
+impl HttpVersion {
+    pub(crate) fn of(version: http::Version) -> Self {
+        match version {
+            http::Version::HTTP_2 => Self::Http2,
+            http::Version::HTTP_3 => Self::Http3,
+            _ => Self::Http1,
+        }
+    }
+
+    /// `1.1`, `2` or `3`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http1 => "1.1",
+            Self::Http2 => "2",
+            Self::Http3 => "3",
+        }
+    }
+}
+
+/// How a WebSocket ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct End {
+    /// The peer's close code (RFC 6455 §7.1.5); the first of their thousand for codes from
+    /// 3000 on, of which a peer could make up any number.
+    pub code: u16,
+    /// Why, in a word: `handshake`, `keepalive_timeout`, `max_message_size`, ….
+    pub cause: &'static str,
+}
+
+impl End {
+    pub(crate) fn of(info: Option<&CloseInfo>) -> Self {
+        let Some(info) = info else { return Self { code: 1006, cause: "dropped" } };
+        let code = match info.code().get() {
+            code @ 3000.. => code - code % 1000,
+            code => code,
+        };
+        Self { code, cause: cause(info.cause) }
+    }
+}
+
+fn cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Handshake => "handshake",
+        Cause::Protocol(ProtocolError::MessageTooBig { .. }) => "max_message_size",
+        Cause::Protocol(ProtocolError::TooManyFragments { .. }) => "max_fragments",
+        Cause::Protocol(ProtocolError::TooManyControlFrames { .. }) => "max_control_rate",
+        Cause::Protocol(ProtocolError::TooManyMessages { .. }) => "max_message_rate",
+        Cause::Protocol(ProtocolError::TooManyBytes { .. }) => "max_byte_rate",
+        Cause::Protocol(ProtocolError::InvalidUtf8) => "invalid_utf8",
+        Cause::Protocol(ProtocolError::InvalidDeflate) => "invalid_deflate",
+        Cause::Protocol(_) => "protocol_error",
+        Cause::KeepaliveTimeout => "keepalive_timeout",
+        Cause::IdleTimeout => "idle_timeout",
+        Cause::CloseTimeout => "close_timeout",
+        Cause::TransportEnd => "transport_end",
+        Cause::TransportError => "transport_error",
+        _ => "dropped",
+    }
+}
+
+/// How long things took, in classes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Histogram {
+    counts: [u64; Self::BOUNDS.len() + 1],
+    sum: Duration,
+}
+
+impl Histogram {
+    /// The upper bounds of the classes, in milliseconds; what took longer is in one more.
+    pub const BOUNDS: [u64; 13] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000];
+
+    pub(crate) fn record(&mut self, took: Duration) {
+        let class = Self::BOUNDS.partition_point(|bound| Duration::from_millis(*bound) < took);
+        self.counts[class] += 1;
+        self.sum += took;
+    }
+
+    /// How many there are in each class, the last without an upper bound.
+    pub fn counts(&self) -> &[u64] {
+        &self.counts
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// All of them together.
+    pub fn sum(&self) -> Duration {
+        self.sum
+    }
+}
+
+/// What is counted when it happens: a few times in the life of a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Record(Mutex<Stats>);
+
+impl Record {
+    fn lock(&self) -> MutexGuard<'_, Stats> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn accepted(&self) {
+        self.lock().accepted += 1;
+    }
+
+    pub(crate) fn handshake(&self, outcome: Outcome) {
+        *self.lock().handshakes.entry(outcome).or_default() += 1;
+    }
+
+    pub(crate) fn end(&self, end: End, traffic: Traffic) {
+        let mut stats = self.lock();
+        *stats.ends.entry(end).or_default() += 1;
+        stats.traffic.add(traffic);
+    }
+
+    pub(crate) fn round_trip(&self, took: Duration) {
+        self.lock().round_trips.record(took);
+    }
+
+    pub(crate) fn accept_failed(&self) {
+        self.lock().accept_failures += 1;
+    }
+
+    pub(crate) fn panic(&self) {
+        self.lock().panics += 1;
+    }
+
+    /// All of it, as of now.
+    pub(crate) fn read(&self) -> Stats {
+        self.lock().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_fall_into_classes() {
+        let mut histogram = Histogram::default();
+        for (micros, class) in [(0, 0), (1000, 0), (1001, 1), (10_000_000, 12), (u64::MAX / 4, 13)]
+        {
+            let before = histogram.counts()[class];
+            histogram.record(Duration::from_micros(micros));
+            assert_eq!(histogram.counts()[class], before + 1, "{micros} µs");
+        }
+        assert_eq!(histogram.count(), 5);
+    }
+
+    #[test]
+    fn codes_that_a_peer_makes_up_are_few() {
+        use fullduplex_proto::{CloseCode, CloseFrame, Initiator};
+        let mut info = CloseInfo {
+            sent: None,
+            received: None,
+            close_sent: true,
+            close_received: true,
+            initiator: Initiator::Peer,
+            cause: Cause::Handshake,
+        };
+        for (code, expected) in [(1001, 1001), (3123, 3000), (4999, 4000)] {
+            info.received = CloseFrame::new(CloseCode::new(code), "").ok();
+            assert_eq!(End::of(Some(&info)), End { code: expected, cause: "handshake" });
+        }
+        assert_eq!(End::of(None).code, 1006);
+    }
+}

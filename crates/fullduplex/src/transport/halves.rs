@@ -1,0 +1,236 @@
+//! The two halves of a transport. A TCP or Unix socket is split without a lock; any other
+//! transport is shared, with a lock that is held for one poll, and can be dropped by either half.
+
+use std::any::Any;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::{TcpStream, tcp};
+#[cfg(unix)]
+use tokio::net::{UnixStream, unix};
+
+use crate::transport::net_stream::{Kind, NetStream};
+
+/// Any transport: what a WebSocket runs on.
+pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for S {}
+
+#[derive(Debug)]
+pub(crate) enum ReadHalf<S> {
+    Tcp(tcp::OwnedReadHalf),
+    #[cfg(unix)]
+    Unix(unix::OwnedReadHalf),
+    Any(Arc<Shared<S>>),
+    /// Given up with the connection.
+    Gone,
+}
+
+#[derive(Debug)]
+pub(crate) enum WriteHalf<S> {
+    Tcp(tcp::OwnedWriteHalf),
+    #[cfg(unix)]
+    Unix(unix::OwnedWriteHalf),
+    Any(Arc<Shared<S>>),
+    /// Given up with the connection.
+    Gone,
+}
+
+pub(crate) fn split<S: Transport>(stream: S) -> (ReadHalf<S>, WriteHalf<S>) {
+    let mut stream = Some(stream);
+    // The type is known when compiling, so these tests cost nothing.
+    let any: &mut dyn Any = &mut stream;
+    if let Some(tcp) = any.downcast_mut::<Option<TcpStream>>().and_then(Option::take) {
+        let (read, write) = tcp.into_split();
+        return (ReadHalf::Tcp(read), WriteHalf::Tcp(write));
+    }
+    #[cfg(unix)]
+    if let Some(unix) = any.downcast_mut::<Option<UnixStream>>().and_then(Option::take) {
+        let (read, write) = unix.into_split();
+        return (ReadHalf::Unix(read), WriteHalf::Unix(write));
+    }
+    if let Some(client) = any.downcast_mut::<Option<NetStream>>().and_then(Option::take) {
+        match client.0 {
+            Kind::Tcp(tcp) => {
+                let (read, write) = tcp.into_split();
+                return (ReadHalf::Tcp(read), WriteHalf::Tcp(write));
+            }
+            #[cfg(unix)]
+            Kind::Unix(unix) => {
+                let (read, write) = unix.into_split();
+                return (ReadHalf::Unix(read), WriteHalf::Unix(write));
+            }
+            other @ Kind::Other(_) => {
+                if let Some(slot) = any.downcast_mut() {
+                    *slot = Some(NetStream(other));
+                }
+            }
+        }
+    }
+    let stream = stream.expect("taken only where the function returns");
+    let is_write_vectored = stream.is_write_vectored();
+    let shared = Arc::new(Shared { is_write_vectored, stream: Mutex::new(Some(stream)) });
+    (ReadHalf::Any(shared.clone()), WriteHalf::Any(shared))
+}
+
+/// A transport of any kind, for both halves; none when it was dropped.
+#[derive(Debug)]
+pub(crate) struct Shared<S> {
+    is_write_vectored: bool,
+    stream: Mutex<Option<S>>,
+}
+
+impl<S> Shared<S> {
+    /// If it has panicked, that is for its caller to know.
+    fn lock(&self) -> MutexGuard<'_, Option<S>> {
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Drops the transport, unless it is being polled: by who calls this, perhaps.
+    fn close(&self) {
+        let stream = match self.stream.try_lock() {
+            Ok(mut stream) => stream.take(),
+            Err(TryLockError::Poisoned(stream)) => stream.into_inner().take(),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        drop(stream);
+    }
+}
+
+impl<S: Transport> Shared<S> {
+    fn poll<T>(
+        &self,
+        poll: impl FnOnce(Pin<&mut S>) -> Poll<io::Result<T>>,
+        gone: impl FnOnce() -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        match &mut *self.lock() {
+            Some(stream) => poll(Pin::new(stream)),
+            None => gone(),
+        }
+    }
+}
+
+impl<S> WriteHalf<S> {
+    /// Whether bytes wait to be read, so far as that can be known without reading.
+    pub(crate) fn has_unread(&self) -> bool {
+        let readable = Interest::READABLE;
+        match self {
+            Self::Tcp(half) => half.as_ref().try_io(readable, || Ok(())).is_ok(),
+            #[cfg(unix)]
+            Self::Unix(half) => half.as_ref().try_io(readable, || Ok(())).is_ok(),
+            Self::Any(_) | Self::Gone => false,
+        }
+    }
+
+    /// Whether dropping both halves ends the transport just as shutting it down does.
+    pub(crate) fn ends_when_dropped(&self) -> bool {
+        match self {
+            Self::Tcp(_) | Self::Gone => true,
+            #[cfg(unix)]
+            Self::Unix(_) => true,
+            Self::Any(_) => false,
+        }
+    }
+
+    /// Leaves the end of a socket to its closing: tokio's halves would shut it down first, which
+    /// is a system call for nothing where the other half goes, too.
+    pub(crate) fn give_up(&mut self) {
+        match std::mem::replace(self, Self::Gone) {
+            Self::Tcp(half) => half.forget(),
+            #[cfg(unix)]
+            Self::Unix(half) => half.forget(),
+            any @ (Self::Any(_) | Self::Gone) => *self = any,
+        }
+    }
+
+    /// Ends the transport. A socket is shut down for writing, and closed with the other half; any
+    /// other transport is dropped, whoever has the other half.
+    pub(crate) fn close(self) {
+        if let Self::Any(shared) = self {
+            shared.close();
+        }
+    }
+}
+
+macro_rules! each {
+    ($self:expr, $half:ident => $call:expr, $any:ident => $shared:expr, $gone:expr) => {
+        match $self.get_mut() {
+            Self::Tcp($half) => $call,
+            #[cfg(unix)]
+            Self::Unix($half) => $call,
+            Self::Any($any) => $shared,
+            Self::Gone => $gone,
+        }
+    };
+}
+
+fn gone<T>() -> Poll<io::Result<T>> {
+    Poll::Ready(Err(io::ErrorKind::NotConnected.into()))
+}
+
+impl<S: Transport> AsyncRead for ReadHalf<S> {
+    #[inline]
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        // Nothing is read behind the end.
+        let ended = || Poll::Ready(Ok(()));
+        each!(
+            self, half => Pin::new(half).poll_read(cx, buf),
+            shared => shared.poll(|stream| stream.poll_read(cx, buf), ended), ended()
+        )
+    }
+}
+
+impl<S: Transport> AsyncWrite for WriteHalf<S> {
+    #[inline]
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        each!(
+            self, half => Pin::new(half).poll_write(cx, buf),
+            shared => shared.poll(|stream| stream.poll_write(cx, buf), gone), gone()
+        )
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        each!(
+            self, half => Pin::new(half).poll_write_vectored(cx, bufs),
+            shared => shared.poll(|stream| stream.poll_write_vectored(cx, bufs), gone), gone()
+        )
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Tcp(half) => half.is_write_vectored(),
+            #[cfg(unix)]
+            Self::Unix(half) => half.is_write_vectored(),
+            Self::Any(shared) => shared.is_write_vectored,
+            Self::Gone => false,
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(
+            self, half => Pin::new(half).poll_flush(cx),
+            shared => shared.poll(|stream| stream.poll_flush(cx), gone), gone()
+        )
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(
+            self, half => Pin::new(half).poll_shutdown(cx),
+            shared => shared.poll(|stream| stream.poll_shutdown(cx), gone), gone()
+        )
+    }
+}

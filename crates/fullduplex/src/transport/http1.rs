@@ -1,0 +1,149 @@
+//! Reading and writing HTTP/1.1 heads on a transport.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use fullduplex_proto::handshake::HeaderSource;
+use fullduplex_proto::handshake::http1::{Fields, HeadError, HeadFinder, HeadLimits};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+use crate::base::buffers;
+use crate::base::error::{Error, ErrorKind};
+use crate::transport::halves::Transport;
+
+/// Bounds on the opening handshake. The defaults are those of a server, which has many clients
+/// that it does not know; a client has those of [`HandshakeLimits::client`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HandshakeLimits {
+    /// The most bytes of the peer's head. Default: 16 KiB; of a client 64 KiB.
+    pub max_head_bytes: usize,
+    /// The most header fields of the peer's head; no more than 24,576 in any case. Default: 100;
+    /// of a client 1,000.
+    pub max_fields: usize,
+    /// How long the opening handshake may take, once the transport stands. Default: 10 s.
+    pub handshake_timeout: Duration,
+}
+
+impl Default for HandshakeLimits {
+    fn default() -> Self {
+        let HeadLimits { max_head_bytes, max_fields, .. } = HeadLimits::default();
+        Self { max_head_bytes, max_fields, handshake_timeout: Duration::from_secs(10) }
+    }
+}
+
+impl HandshakeLimits {
+    /// The defaults of a client.
+    pub fn client() -> Self {
+        Self { max_head_bytes: 64 << 10, max_fields: 1000, ..Self::default() }
+    }
+
+    pub(crate) fn head(&self) -> HeadLimits {
+        HeadLimits::default()
+            .with_max_head_bytes(self.max_head_bytes)
+            .with_max_fields(self.max_fields.min(MOST_FIELDS))
+    }
+}
+
+/// The most that a [`HeaderMap`] has room for.
+pub(crate) const MOST_FIELDS: usize = 24_576;
+
+/// Header fields for the rules of the handshake.
+#[derive(Clone, Copy)]
+pub(crate) struct Map<'h>(pub(crate) &'h HeaderMap);
+
+impl<'h> HeaderSource<'h> for Map<'h> {
+    fn fields(self) -> impl Iterator<Item = (&'h str, &'h [u8])> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
+    }
+}
+
+/// The most bytes of a [`HeaderName`].
+const LONGEST_NAME: usize = u16::MAX as usize;
+
+/// Refuses what the parser takes and a [`HeaderMap`] does not.
+pub(crate) fn check_names(fields: &Fields<'_>) -> Result<(), HeadError> {
+    let long = fields.iter().position(|(name, _)| name.len() > LONGEST_NAME);
+    long.map_or(Ok(()), |i| Err(HeadError::FieldName { line: i + 2 }))
+}
+
+/// Fields as the parser gives them, for an HTTP library.
+pub(crate) fn header_map(fields: &Fields<'_>) -> Result<HeaderMap, HeadError> {
+    let mut map = HeaderMap::with_capacity(fields.len());
+    for (i, (name, value)) in fields.iter().enumerate() {
+        let line = i + 2;
+        let name = HeaderName::from_bytes(name.as_bytes());
+        let value = HeaderValue::from_bytes(value.trim_ascii());
+        let name = name.map_err(|_| HeadError::FieldName { line })?;
+        map.append(name, value.map_err(|_| HeadError::FieldValue { line })?);
+    }
+    Ok(map)
+}
+
+/// The name as HTTP/1.1 is used to have it, such as `X-Api-Key`. Case makes no difference (RFC
+/// 9110 §5.1), but there are peers to whom it does.
+pub(crate) fn title_case(name: &HeaderName) -> String {
+    let mut is_first = true;
+    let cased = name.as_str().chars().map(|c| {
+        let cased = if is_first { c.to_ascii_uppercase() } else { c };
+        is_first = c == '-';
+        cased
+    });
+    cased.collect()
+}
+
+/// Makes a later version of HTTP/1 in a request line 1.1, which hyper reads (RFC 9110 §2.5).
+#[cfg(feature = "hyper")]
+pub(crate) fn lower_minor(head: &mut [u8]) {
+    // Empty lines may go before it.
+    let begin = head.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or_default();
+    let line = head[begin..].split_mut(|&byte| byte == b'\r' || byte == b'\n').next();
+    if let Some([.., b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'2'..=b'9']) = line {
+        *minor = b'1';
+    }
+}
+
+/// Reads a head. What the peer sent behind it stays in `received`.
+pub(crate) async fn read_head<S: Transport>(
+    stream: &mut S,
+    mut finder: HeadFinder,
+    received: &mut BytesMut,
+) -> Result<Bytes, Error> {
+    loop {
+        match finder.find(received)? {
+            // With nothing behind it, there is nothing to share the memory with.
+            Some(end) if end == received.len() => return Ok(std::mem::take(received).freeze()),
+            Some(end) => return Ok(received.split_to(end).freeze()),
+            None => {}
+        }
+        let read = match buffers::read_to(stream, received).await {
+            // TLS without its own end.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+            read => read,
+        };
+        match read {
+            Ok(0) => {
+                let why = if received.is_empty() {
+                    "the peer ended the transport before the opening handshake"
+                } else {
+                    "the peer ended the transport inside the opening handshake"
+                };
+                return Err(Error::new(ErrorKind::Io, why));
+            }
+            Ok(_) => {}
+            Err(error) => return Err(Error::io("reading the opening handshake", error)),
+        }
+    }
+}
+
+pub(crate) async fn write_all<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    bytes: &[u8],
+) -> Result<(), Error> {
+    let write = async {
+        stream.write_all(bytes).await?;
+        stream.flush().await
+    };
+    write.await.map_err(|error| Error::io("writing the opening handshake", error))
+}

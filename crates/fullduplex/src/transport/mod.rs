@@ -1,0 +1,14 @@
+//! Transports and what is spoken on them before a WebSocket is open.
+
+pub(crate) mod halves;
+pub(crate) mod http1;
+#[cfg(feature = "http2")]
+pub(crate) mod http2_stream;
+pub(crate) mod net_stream;
+#[cfg(feature = "tls")]
+pub(crate) mod pem;
+pub(crate) mod prefixed;
+#[cfg(feature = "tls")]
+pub(crate) mod tls_stream;
+#[cfg(feature = "http2")]
+pub(crate) mod tunnel_heads;

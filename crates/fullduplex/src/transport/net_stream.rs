@@ -1,0 +1,120 @@
+//! What the WebSockets of a [`Client`](crate::Client) and of a
+//! [`Server`](crate::server::Server) run on.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
+
+use crate::transport::halves::Transport;
+
+/// The transport of a connection that a [`Client`](crate::Client) opened or a
+/// [`Server`](crate::server::Server) accepted: a socket, or any other transport, such as
+/// TLS, or a stream of an HTTP/2 connection.
+#[derive(Debug)]
+pub struct NetStream(pub(crate) Kind);
+
+pub(crate) enum Kind {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+    Other(Box<dyn Transport>),
+}
+
+impl NetStream {
+    /// Takes any transport.
+    pub fn new(transport: impl Transport) -> Self {
+        Self(Kind::Other(Box::new(transport)))
+    }
+
+    /// The TCP socket, if it runs on one directly.
+    pub fn as_tcp(&self) -> Option<&TcpStream> {
+        match &self.0 {
+            Kind::Tcp(tcp) => Some(tcp),
+            _ => None,
+        }
+    }
+
+    fn transport(self: Pin<&mut Self>) -> Pin<&mut dyn Transport> {
+        match &mut self.get_mut().0 {
+            Kind::Tcp(tcp) => Pin::new(tcp),
+            #[cfg(unix)]
+            Kind::Unix(unix) => Pin::new(unix),
+            Kind::Other(other) => Pin::new(other),
+        }
+    }
+}
+
+impl From<TcpStream> for NetStream {
+    fn from(tcp: TcpStream) -> Self {
+        Self(Kind::Tcp(tcp))
+    }
+}
+
+#[cfg(unix)]
+impl From<UnixStream> for NetStream {
+    fn from(unix: UnixStream) -> Self {
+        Self(Kind::Unix(unix))
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(tcp) => tcp.fmt(f),
+            #[cfg(unix)]
+            Self::Unix(unix) => unix.fmt(f),
+            Self::Other(_) => f.write_str("Other"),
+        }
+    }
+}
+
+impl AsyncRead for NetStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.transport().poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for NetStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.transport().poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.transport().poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.0 {
+            Kind::Tcp(stream) => stream.is_write_vectored(),
+            #[cfg(unix)]
+            Kind::Unix(stream) => stream.is_write_vectored(),
+            Kind::Other(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.transport().poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.transport().poll_shutdown(cx)
+    }
+}

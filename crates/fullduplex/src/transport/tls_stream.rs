@@ -1,0 +1,74 @@
+//! A TLS connection as a transport.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::TlsStream;
+
+use crate::base::coop;
+use crate::transport::net_stream::NetStream;
+
+/// A TLS connection that sends `close_notify` when it is dropped, however that comes about:
+/// each side must send it before it closes its writing side (RFC 8446 §6.1), and some peers
+/// report a truncation attack where it is missing.
+pub(crate) struct ClosingTlsStream(TlsStream<NetStream>);
+
+impl ClosingTlsStream {
+    pub(crate) fn new(tls: impl Into<TlsStream<NetStream>>) -> Self {
+        Self(tls.into())
+    }
+}
+
+impl Drop for ClosingTlsStream {
+    /// Sends it if the socket takes it at once. After a shutdown or a fatal alert, rustls sends
+    /// none.
+    fn drop(&mut self) {
+        coop::regardless(|| {
+            self.0.get_mut().1.send_close_notify();
+            // There is nobody left to tell of a failure.
+            let _ = Pin::new(&mut self.0).poll_flush(&mut Context::from_waker(Waker::noop()));
+        });
+    }
+}
+
+impl AsyncRead for ClosingTlsStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for ClosingTlsStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().0).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().0).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().0).poll_shutdown(cx)
+    }
+}
