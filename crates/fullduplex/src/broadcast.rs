@@ -14,12 +14,12 @@
 //! }
 //! ```
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use fullduplex_proto::PreparedMessage;
 use fullduplex_proto::deflate::{MAX_WINDOW_BITS, MIN_WINDOW_BITS};
-use fullduplex_proto::{CloseCode, CloseFrame, PreparedMessage, SendError};
 
 use crate::base::coop;
 use crate::base::guard;
@@ -28,26 +28,9 @@ use crate::base::registry::Registry;
 use crate::connection::shared_frames::{Batch, Frames};
 use crate::connection::split::SendHalf;
 use crate::connection::websocket::WebSocket;
+pub use crate::connection::writer::delivery::Slow;
+use crate::connection::writer::delivery::{Deliver, Delivered, Publication};
 use crate::transport::halves::Transport;
-
-/// What happens to a message that is published while a member has `high_water` bytes (64 KiB)
-/// waiting for its transport, or is in the middle of a message that it sends bit by bit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Slow {
-    /// It passes the member by.
-    DropNewest,
-    /// It waits, with up to so many others; with one more, the oldest is dropped. One that
-    /// was published with the same [key](Group::publish_keyed) is dropped in any case, as it
-    /// is out of date. Until they have left, whoever sends on the WebSocket waits, too.
-    DropOldest {
-        /// How many wait at most.
-        keep: usize,
-    },
-    /// The member is closed with this code: 1008 (it breaks a rule of yours) or 1013 (it may
-    /// come back).
-    Close(CloseCode),
-}
 
 /// WebSockets that are sent the same messages. Clones are of the same group.
 ///
@@ -80,19 +63,6 @@ struct Entry {
     slow: Slow,
 }
 
-/// What a member is to its group: the way to its transport.
-pub(crate) trait Deliver: Send + Sync {
-    fn deliver(self: Arc<Self>, publication: &Publication<'_>, slow: Slow) -> Delivered;
-}
-
-/// A message on its way to the members.
-pub(crate) struct Publication<'a> {
-    pub(crate) message: &'a PreparedMessage,
-    pub(crate) key: Option<u64>,
-    /// Its frame, for members that send it as it is.
-    pub(crate) frames: Option<Frames>,
-}
-
 /// From so many members on, frames are made once for all.
 const MANY: usize = 8;
 
@@ -101,15 +71,6 @@ const WINDOWS: usize = (MAX_WINDOW_BITS - MIN_WINDOW_BITS + 1) as usize;
 
 fn window_index(bits: u8) -> usize {
     usize::from(bits.clamp(MIN_WINDOW_BITS, MAX_WINDOW_BITS) - MIN_WINDOW_BITS)
-}
-
-/// What became of a message for one member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Delivered {
-    Queued,
-    Waiting,
-    Dropped,
-    Closed,
 }
 
 /// That a WebSocket is a member of a group. It leaves the group when this is dropped.
@@ -358,72 +319,6 @@ impl Drop for Subscription {
         self.member = None;
         if topics.get(&self.topic).is_some_and(Group::is_empty) {
             topics.remove(&self.topic);
-        }
-    }
-}
-
-/// Published messages that wait for a slow member.
-#[derive(Default)]
-pub(crate) struct Parked(VecDeque<(Option<u64>, PreparedMessage)>);
-
-impl Parked {
-    /// Gives whether an older one had to go; those that do are handed to `gone`.
-    pub(crate) fn park(
-        &mut self,
-        key: Option<u64>,
-        message: PreparedMessage,
-        keep: usize,
-        mut gone: impl FnMut(PreparedMessage),
-    ) -> bool {
-        let before = self.0.len();
-        if key.is_some() {
-            self.0.retain(|(other, message)| {
-                let stays = *other != key;
-                if !stays {
-                    gone(message.clone());
-                }
-                stays
-            });
-        }
-        if self.0.len() >= keep.max(1)
-            && let Some((_, oldest)) = self.0.pop_front()
-        {
-            gone(oldest);
-        }
-        self.0.push_back((key, message));
-        self.0.len() <= before
-    }
-
-    pub(crate) fn first(&self) -> Option<&PreparedMessage> {
-        self.0.front().map(|(_, message)| message)
-    }
-
-    pub(crate) fn unpark(&mut self) -> Option<PreparedMessage> {
-        self.0.pop_front().map(|(_, message)| message)
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-/// What to do with a message for which there is no room.
-pub(crate) enum Verdict {
-    Park { keep: usize },
-    Drop,
-    Close(Option<CloseFrame>),
-}
-
-impl Slow {
-    pub(crate) fn verdict(self, error: SendError) -> Verdict {
-        match (error, self) {
-            (SendError::Full | SendError::MessageUnderWay, Self::DropOldest { keep }) => {
-                Verdict::Park { keep }
-            }
-            (SendError::Full, Self::Close(code)) => {
-                Verdict::Close(CloseFrame::new(code, "too slow for what is published").ok())
-            }
-            _ => Verdict::Drop,
         }
     }
 }

@@ -4,10 +4,14 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use fullduplex_proto::handshake::{client, http1, server};
 use fullduplex_proto::{Cause, CloseCode, CloseInfo, Initiator, ProtocolError, SendError};
+
+use http::HeaderMap;
+use http::header::RETRY_AFTER;
 
 use crate::base::retry::{Failure, is_worth_retrying};
 
@@ -117,7 +121,7 @@ impl Error {
         Self::new(ErrorKind::Io, doing).with_source(error)
     }
 
-    pub(crate) fn timeout(setting: &'static str, after: std::time::Duration) -> Self {
+    pub(crate) fn timeout(setting: &'static str, after: Duration) -> Self {
         Self::new(ErrorKind::Timeout, format!("timed out: {setting} ({after:?})"))
     }
 
@@ -196,9 +200,9 @@ impl Error {
     }
 
     /// When a server that refused would like to be asked again (RFC 9110 §10.2.3).
-    pub fn retry_after(&self) -> Option<std::time::Duration> {
+    pub fn retry_after(&self) -> Option<Duration> {
         let headers = self.response()?.headers();
-        crate::client::retry_after(headers, std::time::SystemTime::now())
+        retry_after(headers, SystemTime::now())
     }
 
     /// Whether the same attempt may succeed later. So it is after
@@ -358,6 +362,18 @@ impl Error {
     }
 }
 
+/// Returns how long after `now` the server asks for another attempt: by `Retry-After`, in seconds or as a date
+/// (RFC 9110 §10.2.3).
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    // A date and a number are ASCII; anything else names no time.
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = httpdate::parse_http_date(value).ok()?;
+    Some(at.duration_since(now).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -366,5 +382,19 @@ mod tests {
     fn an_error_is_one_pointer_wide() {
         assert_eq!(size_of::<Error>(), size_of::<usize>());
         assert_eq!(size_of::<Result<(), Error>>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn retry_after_in_both_forms() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let after = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, value.parse().unwrap());
+            retry_after(&headers, now)
+        };
+        assert_eq!(after("120"), Some(Duration::from_secs(120)));
+        assert_eq!(after("Sun, 06 Nov 1994 08:49:47 GMT"), Some(Duration::from_secs(10)));
+        assert_eq!(after("Sat, 06 Nov 1993 08:49:47 GMT"), Some(Duration::ZERO));
+        assert_eq!(after("soon"), None);
     }
 }

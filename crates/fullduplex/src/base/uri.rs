@@ -63,8 +63,7 @@ impl Target {
         if url.fragment().is_some() {
             return Err("a WebSocket URI has no fragment; write # as %23 (RFC 6455 §3)");
         }
-        let decode =
-            |text| crate::client::percent_decoded(text).ok_or("user and password must be UTF-8");
+        let decode = |text| percent_decoded(text).ok_or("user and password must be UTF-8");
         let user = match (url.username(), url.password()) {
             ("", None) => None,
             (user, password) => Some((decode(user)?, decode(password.unwrap_or(""))?)),
@@ -164,13 +163,29 @@ fn zone_of(url: &str) -> Option<(Cow<'_, str>, Option<String>)> {
     let literal = &literal[..literal.find(']')?];
     let (address, escaped) = literal.split_once('%')?;
     let escaped = escaped.strip_prefix("25").unwrap_or(escaped);
-    let zone = crate::client::percent_decoded(escaped)?;
+    let zone = percent_decoded(escaped)?;
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~');
     if zone.is_empty() || !zone.chars().all(is_name) {
         return None;
     }
     let plain = format!("{}{address}{}", &url[..=host], &url[host + 1 + literal.len()..]);
     Some((plain.into(), Some(zone)))
+}
+
+/// Percent-decodes text (RFC 3986 §2.1); `None` if the result is not UTF-8.
+pub(crate) fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digit = |byte: u8| char::from(byte).to_digit(16);
+            let (high, low) = (digit(rest.next()?)?, digit(rest.next()?)?);
+            bytes.push(u8::try_from(high * 16 + low).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// The URL is shown without its password.

@@ -1,11 +1,11 @@
 //! Reaching a host: addresses, and the sockets to them.
 
+use crate::base::future::BoxFuture;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,9 +21,6 @@ use crate::transport::net_stream::NetStream;
 
 /// How long an address may keep the next one waiting (RFC 8305 §5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
-
-/// A future without a name.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Finds the addresses of a host: a resolver of your own.
 pub trait Resolve: Send + Sync + 'static {

@@ -55,14 +55,13 @@ use fullduplex_proto::{Config, DeflateConfig, Role};
 use http::header::{AUTHORIZATION, COOKIE, HOST, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
+pub use crate::base::future::BoxFuture;
 pub use builder::ClientBuilder;
-pub use dial::{BoxFuture, Connect, Resolve, SocketOptions};
-pub(crate) use proxy::percent_decoded;
+pub use dial::{Connect, Resolve, SocketOptions};
 pub use proxy::{Proxies, Proxy};
 pub use reconnect::{
     Backoff, Change, Disconnect, Event, ReconnectBuilder, ReconnectSender, Reconnecting, WhileDown,
 };
-pub(crate) use response::retry_after;
 pub use step::Step;
 #[cfg(feature = "tls")]
 pub use tls::{Roots, TlsSettings};

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use crate::base::future::BoxFuture;
 use crate::base::uri::Target;
-use crate::client::dial::BoxFuture;
 
 /// What a connection leads to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

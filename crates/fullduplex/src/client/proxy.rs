@@ -8,6 +8,7 @@ use url::{Host, Url};
 
 use crate::base::cidr::Cidr;
 use crate::base::error::{Error, ErrorKind};
+use crate::base::uri::percent_decoded;
 use crate::base::uri::{split_zone, without_zone};
 
 /// What kind of proxy.
@@ -78,22 +79,6 @@ impl fmt::Debug for Proxy {
         let user = if self.auth.is_some() { "***@" } else { "" };
         write!(f, "{scheme}://{user}{}:{}", self.host, self.port)
     }
-}
-
-/// Percent-decodes, where the result is UTF-8.
-pub(crate) fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let digit = |byte: u8| char::from(byte).to_digit(16);
-            let (high, low) = (digit(rest.next()?)?, digit(rest.next()?)?);
-            bytes.push(u8::try_from(high * 16 + low).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 /// Which proxy is used for which target.

@@ -14,11 +14,11 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::base::deadline::within;
 use crate::base::error::{Error, ErrorKind};
+use crate::base::future::BoxFuture;
 use crate::base::guard;
 use crate::base::guard::Panicked;
 use crate::base::retry::is_worth_retrying;
 use crate::client::Client;
-use crate::client::dial::BoxFuture;
 use crate::client::queue::Queue;
 use crate::connection::split::{ReceiveHalf, SendHalf};
 use crate::connection::websocket::WebSocket;

@@ -1,12 +1,12 @@
 //! What else than an open WebSocket a server may answer: a refusal with its body, or a
 //! redirection.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use fullduplex_proto::handshake::client::{ResponseError, is_interim};
 use fullduplex_proto::handshake::http1::{HeadError, HeadFinder, ResponseHead};
-use http::header::{CONTENT_LENGTH, LOCATION, RETRY_AFTER, TRANSFER_ENCODING, WWW_AUTHENTICATE};
+use http::header::{CONTENT_LENGTH, LOCATION, TRANSFER_ENCODING, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, Response, StatusCode, Version};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
@@ -160,17 +160,6 @@ impl Body {
     }
 }
 
-/// When the server would like to be asked again.
-pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    // A date and a number are ASCII; anything else names no time.
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = httpdate::parse_http_date(value).ok()?;
-    Some(at.duration_since(now).unwrap_or_default())
-}
-
 /// Says more of a refusal than its status does.
 fn explain(response: &Response<()>) -> Option<String> {
     let status = response.status();
@@ -226,19 +215,5 @@ mod tests {
         assert_eq!(body(&chunked, &["zz\r\nhello"]), (String::new(), true));
         let long = "x".repeat(100_000);
         assert_eq!(body(&[], &[&long]).0.len(), MAX_REFUSAL_BODY);
-    }
-
-    #[test]
-    fn retry_after_in_both_forms() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-        let after = |value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, value.parse().unwrap());
-            retry_after(&headers, now)
-        };
-        assert_eq!(after("120"), Some(Duration::from_secs(120)));
-        assert_eq!(after("Sun, 06 Nov 1994 08:49:47 GMT"), Some(Duration::from_secs(10)));
-        assert_eq!(after("Sat, 06 Nov 1993 08:49:47 GMT"), Some(Duration::ZERO));
-        assert_eq!(after("soon"), None);
     }
 }

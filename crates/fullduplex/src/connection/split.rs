@@ -16,10 +16,10 @@ use futures_core::Stream;
 use futures_sink::Sink;
 
 use crate::base::error::Error;
-use crate::broadcast::Deliver;
 use crate::connection::reader;
 use crate::connection::reader::{Agreed, Incoming};
 use crate::connection::stats::Traffic;
+use crate::connection::writer::delivery::Deliver;
 use crate::connection::writer::{Leave, Outlet, Parcel, Wait, WaiterKey};
 use crate::transport::halves;
 use crate::transport::halves::Transport;

@@ -9,7 +9,7 @@ use tokio::io::AsyncReadExt;
 
 use crate::base::deadline::{Deadline, within};
 use crate::base::error::{Error, ErrorKind};
-use crate::client::BoxFuture;
+use crate::base::future::BoxFuture;
 use crate::server::config::ServerConfig;
 use crate::server::handler::{Handler, Opened};
 use crate::server::handshake::handshake::{

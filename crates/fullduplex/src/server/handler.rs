@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use crate::client::BoxFuture;
+use crate::base::future::BoxFuture;
 use crate::connection::websocket::WebSocket;
 use crate::server::handshake::handshake::Handshake;
 use crate::server::output::HandlerOutput;

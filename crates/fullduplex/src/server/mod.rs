@@ -21,6 +21,7 @@ mod output;
 pub(crate) mod policy;
 mod rate;
 mod secret;
+#[allow(clippy::module_inception, reason = "it is the file of `Server`")]
 pub(crate) mod server;
 pub(crate) mod state;
 #[cfg(feature = "tls")]

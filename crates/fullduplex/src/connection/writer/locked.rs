@@ -15,8 +15,8 @@ use fullduplex_proto::{Cause, CloseInfo, Role, SendBuffer, State};
 
 use crate::base::guard;
 use crate::base::guard::{Held, Panicked, caught};
-use crate::broadcast::Parked;
 use crate::connection::shared_frames::Noted;
+use crate::connection::writer::delivery::Parked;
 use crate::connection::writer::flush::WriteWaker;
 use crate::connection::writer::{Inner, Outlet};
 use crate::server::state::lifecycle::Shared;

@@ -9,6 +9,7 @@
 //! The transport's writing side knows one waker, the outlet's own, whoever polls it; tasks
 //! that wait for room or for the end are woken by the outlet.
 
+pub(crate) mod delivery;
 pub(crate) mod flush;
 mod locked;
 pub(crate) mod publish;
@@ -28,10 +29,10 @@ use fullduplex_proto::{
 use crate::base::error::Error;
 use crate::base::guard;
 use crate::base::guard::{Held, caught};
-use crate::broadcast::Parked;
 use crate::connection::driver::{At, Driven, Driver};
 use crate::connection::shared_frames::Noted;
 use crate::connection::stats::Counters;
+use crate::connection::writer::delivery::Parked;
 use crate::server::state::members::{Membership, Place};
 use crate::server::state::panics;
 use crate::server::state::trace::Span;

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use crate::base::guard::Held;
-use crate::broadcast::{Deliver, Delivered, Publication, Slow, Verdict};
 use crate::connection::shared_frames::{Frames, Noted};
+use crate::connection::writer::delivery::{Deliver, Delivered, Publication, Slow, Verdict};
 use crate::connection::writer::locked::Collected;
 use crate::connection::writer::send::Leave;
 use crate::connection::writer::{Inner, Outlet};

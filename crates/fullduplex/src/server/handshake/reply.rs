@@ -9,7 +9,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Method, Response};
 
 use crate::base::error::Error;
-use crate::client::BoxFuture;
+use crate::base::future::BoxFuture;
 use crate::server::handshake::request::Accepted;
 use crate::server::http::semantics::framed;
 use crate::server::http::staged;

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::oneshot;
 
 use crate::base::error::{Error, ErrorKind};
-use crate::client::BoxFuture;
+use crate::base::future::BoxFuture;
 use crate::server::connection::Context;
 use crate::server::handshake::handshake::{note_refusal, refusal_of_head};
 use crate::server::handshake::reply::Reply;

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::base::buffers;
 use crate::base::error::{Error, ErrorKind};
-use crate::client::BoxFuture;
+use crate::base::future::BoxFuture;
 use crate::server::connection::Context;
 use crate::server::handshake::reply::{ANSWER_TIMEOUT, Reply};
 use crate::server::handshake::request::{Accepted, Asked, Denied};

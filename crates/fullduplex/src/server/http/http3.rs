@@ -17,7 +17,7 @@ use tokio::time::sleep;
 
 use crate::base::deadline::within;
 use crate::base::error::{Error, ErrorKind};
-use crate::client::BoxFuture;
+use crate::base::future::BoxFuture;
 use crate::server::config::{ServerConfig, ServerLimits};
 use crate::server::connection::Context;
 use crate::server::handshake::reply::Reply;

@@ -12,7 +12,7 @@ use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tower_service::Service;
 
-use crate::client::BoxFuture;
+use crate::base::future::BoxFuture;
 use crate::server::handshake::request::plain;
 use crate::server::http::body::Body;
 use crate::server::state::lifecycle::Shared;

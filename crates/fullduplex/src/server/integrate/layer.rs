@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::client::BoxFuture;
+use crate::base::future::BoxFuture;
 use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
 use crate::server::http::service::Full;

@@ -19,7 +19,7 @@ use tokio::net::UnixStream;
 use crate::base::deadline::within;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::fields::mark_sensitive;
-use crate::client::BoxFuture;
+use crate::base::future::BoxFuture;
 use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
 use crate::server::handshake::handshake;
