@@ -52,11 +52,15 @@ impl Counts {
 
 /// A server that does both versions, and opens WebSockets on HTTP/1.1.
 async fn serving(way: Way) -> (String, Arc<Counts>) {
-    serving_both(way, 101).await
+    serving_both(way, &[101]).await
 }
 
-/// A server that does both versions, and answers a request of HTTP/1.1 with this status.
-async fn serving_both(way: Way, status: u16) -> (String, Arc<Counts>) {
+/// In place of a status: the connection ends without an answer.
+const DROPPED: u16 = 0;
+
+/// A server that does both versions, and answers the requests of HTTP/1.1 with these statuses,
+/// the last one from then on.
+async fn serving_both(way: Way, statuses: &'static [u16]) -> (String, Arc<Counts>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("wss://{}/", listener.local_addr().unwrap());
     let counts: Arc<Counts> = Arc::default();
@@ -68,7 +72,8 @@ async fn serving_both(way: Way, status: u16) -> (String, Arc<Counts>) {
             if tls.get_ref().1.alpn_protocol() == Some(b"h2") {
                 tokio::spawn(speak_http2(tls, way, counter.clone()));
             } else {
-                counter.http1.fetch_add(1, Relaxed);
+                let before = counter.http1.fetch_add(1, Relaxed);
+                let status = statuses[before.min(statuses.len() - 1)];
                 tokio::spawn(speak_http1(tls, status));
             }
         }
@@ -85,6 +90,9 @@ async fn speak_http1<S: Transport>(mut tls: S, status: u16) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(tls.read_u8().await.unwrap());
+    }
+    if status == DROPPED {
+        return;
     }
     let answer = format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n");
     tls.write_all(answer.as_bytes()).await.unwrap();
@@ -196,13 +204,40 @@ async fn auto_does_not_repeat_what_the_application_refuses() {
         assert_eq!(counts.all(), [1, 2, 0], "{status}");
     }
     // What may have been the way's fault is tried once, and found to be the server's word.
-    let (url, counts) = serving_both(Way::Answer(400), 422).await;
+    let (url, counts) = serving_both(Way::Answer(400), &[400]).await;
     let client = client();
-    for expected in [422, 400, 400] {
+    for _ in 0..3 {
         let error = client.connect(&url).await.unwrap_err();
-        assert_eq!(error.response().unwrap().status(), expected);
+        assert_eq!(error.response().unwrap().status(), 400);
     }
     assert_eq!(counts.all(), [1, 3, 1]);
+}
+
+/// What HTTP/1.1 says then is the answer, and it is tried again the next time.
+#[tokio::test]
+async fn auto_keeps_its_way_back_after_another_refusal_on_http1() {
+    for status in [401, 403, 422, 503] {
+        let statuses: &'static [u16] = Box::leak(Box::new([status, status, 101]));
+        let (url, counts) = serving_both(Way::Answer(400), statuses).await;
+        let client = client();
+        for _ in 0..2 {
+            let error = client.connect(&url).await.unwrap_err();
+            assert_eq!(error.response().unwrap().status(), status);
+        }
+        client.connect(&url).await.unwrap();
+        assert_eq!(counts.all(), [1, 3, 3], "{status}");
+    }
+}
+
+/// A failure that passes is not made a final one by what HTTP/2 had answered.
+#[tokio::test]
+async fn auto_keeps_its_way_back_after_a_connection_that_ended() {
+    let (url, counts) = serving_both(Way::Answer(400), &[DROPPED, 101]).await;
+    let client = client();
+    let error = client.connect(&url).await.unwrap_err();
+    assert!(error.response().is_none() && error.is_retryable(), "{error}");
+    client.connect(&url).await.unwrap();
+    assert_eq!(counts.all(), [1, 2, 2]);
 }
 
 /// Pipes to servers that do both versions, one of which refuses streams at first.

@@ -65,12 +65,15 @@ impl Client {
                 self.learned.learn(Origin::of(target), Finding::WithoutHttp2);
                 Ok(opened)
             }
-            Err(error) => {
+            // Both versions find fault with the request: it is the server's word.
+            Err(error) if is_about_the_request(&error) => {
                 self.learned.learn(Origin::of(target), Finding::RefusesOnHttp1);
-                // The server's words; where it does not do HTTP/1.1, those that it had before.
-                let is_answer = error.response().is_some() && error.kind() != ErrorKind::Proxy;
-                Err(if is_answer { error } else { refused })
+                Err(error)
             }
+            // HTTP/1.1 got further, or failed in passing.
+            Err(error) if is_answer(&error) || error.is_retryable() => Err(error),
+            // Perhaps the server has no HTTP/1.1.
+            Err(_) => Err(refused),
         }
     }
 
@@ -91,7 +94,12 @@ impl Client {
 /// CONNECT. Every other status is the application's word, which a repetition won't change.
 fn is_about_the_request(refused: &Error) -> bool {
     let status = refused.response().map(|response| response.status().as_u16());
-    matches!(status, Some(400 | 405 | 426 | 505)) && refused.kind() != ErrorKind::Proxy
+    matches!(status, Some(400 | 405 | 426 | 505)) && is_answer(refused)
+}
+
+/// Whether it is an answer of the server's, not of a proxy's.
+fn is_answer(error: &Error) -> bool {
+    error.response().is_some() && error.kind() != ErrorKind::Proxy
 }
 
 /// Says of such an answer what may help, where no other version is tried.
