@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
-use crate::base::coop;
+use crate::base::{coop, guard};
 use crate::transport::net_stream::NetStream;
 
 /// A TLS connection that sends `close_notify` when it is dropped, however that comes about:
@@ -27,8 +27,11 @@ impl Drop for ClosingTlsStream {
     fn drop(&mut self) {
         coop::regardless(|| {
             self.0.get_mut().1.send_close_notify();
-            // There is nobody left to tell of a failure.
-            let _ = Pin::new(&mut self.0).poll_flush(&mut Context::from_waker(Waker::noop()));
+            // There is nobody left to tell of a failure, or of a panic in a transport of the
+            // application's. It may be dropped by such a panic, and another one would abort.
+            let _ = guard::caught(|| {
+                Pin::new(&mut self.0).poll_flush(&mut Context::from_waker(Waker::noop()))
+            });
         });
     }
 }

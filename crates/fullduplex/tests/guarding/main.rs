@@ -10,6 +10,8 @@ mod common;
 mod callbacks;
 mod foreign;
 mod transports;
+#[cfg(all(feature = "tls", feature = "http2"))]
+mod under_tls;
 
 use std::future::Future;
 use std::time::Duration;
