@@ -416,3 +416,38 @@ async fn targets_that_are_not_encoded_are_refused() {
         assert!(head.starts_with("HTTP/1.1 101 "), "{target}: {head}");
     }
 }
+
+/// RFC 9112 §9.6: the answer has left, and the client may go on sending for longer than the
+/// handshake may take.
+#[tokio::test(start_paused = true)]
+async fn respond_waits_for_an_upload_longer_than_handshake_timeout() {
+    let config = with(|c| c.handshake.handshake_timeout = Duration::from_secs(2));
+    let (mut near, far) = pipe(1 << 16);
+    let head = "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 80\r\n\r\n";
+    near.write_all(head.as_bytes()).await.unwrap();
+    let handshake = Handshake::read(far, config).await.unwrap();
+    let client = tokio::spawn(async move {
+        for _ in 0..8 {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            near.write_all(&[b'x'; 10]).await.unwrap();
+        }
+        near.shutdown().await.unwrap();
+        let mut answer = String::new();
+        near.read_to_string(&mut answer).await.unwrap();
+        answer
+    });
+    handshake.respond(http::Response::builder().status(413).body("no").unwrap()).await.unwrap();
+    let answer = client.await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.ends_with("no"), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn respond_to_a_client_that_takes_no_answer_ends_after_handshake_timeout() {
+    let config = with(|c| c.handshake.handshake_timeout = Duration::from_secs(2));
+    let (near, far) = pipe(16);
+    near.written().put(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n");
+    let handshake = Handshake::read(far, config).await.unwrap();
+    let error = handshake.respond(http::Response::new("no")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("handshake_timeout (2s)"), "{error}");
+}

@@ -390,9 +390,9 @@ impl Context {
         let (request, status) = (asked.request(), response.status());
         note_refusal(Some(place), request, status, Reason::Denied(&why), None);
         let after = self.config.handshake.handshake_timeout;
-        let answer = reply.into().respond(response, asked.request().method().clone());
+        let method = asked.request().method().clone();
         // The refusal is what went wrong, also if its answer can't be written.
-        let _ = within("handshake_timeout", after, answer).await;
+        let _ = reply.into().respond(response, method, after).await;
     }
 
     /// Has the handler answer a request.

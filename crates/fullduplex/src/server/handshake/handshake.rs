@@ -175,7 +175,8 @@ impl<S: Transport> Handshake<S> {
     }
 
     /// Answers with a response that opens no WebSocket. On a transport of HTTP/1.1, it ends that:
-    /// `Content-Length` and `Connection: close` are added.
+    /// `Content-Length` and `Connection: close` are added. The answer must leave within
+    /// `handshake_timeout`; a client that is still sending is then waited for, up to 5 s more.
     ///
     /// A status that the client would take for an open WebSocket, or that is no last answer, is
     /// an error, and 500 is sent in its place: 1xx, and 2xx to an extended CONNECT. See
@@ -201,8 +202,7 @@ impl<S: Transport> Handshake<S> {
         }
         let method = self.0.asked.request().method().clone();
         let after = self.0.config.handshake.handshake_timeout;
-        let respond = self.0.reply.respond(response, method);
-        within("handshake_timeout", after, respond).await??;
+        self.0.reply.respond(response, method, after).await?;
         misuse.map_or(Ok(()), Err)
     }
 
@@ -258,7 +258,7 @@ async fn deny<S: Transport>(handshake: Box<Inner<S>>, denied: &Denied) {
     let method = asked.request().method().clone();
     let after = config.handshake.handshake_timeout;
     // The refusal is what went wrong, also if its answer can't be written.
-    let _ = within("handshake_timeout", after, reply.respond(response, method)).await;
+    let _ = reply.respond(response, method, after).await;
 }
 
 /// Counts and tells a request that is refused.

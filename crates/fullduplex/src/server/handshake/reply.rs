@@ -8,6 +8,7 @@ use fullduplex_proto::handshake::list_contains;
 use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Method, Response};
 
+use crate::base::deadline::within;
 use crate::base::error::Error;
 use crate::base::future::BoxFuture;
 use crate::server::handshake::request::Accepted;
@@ -60,23 +61,32 @@ impl<S: Transport> Replier<S> {
         }
     }
 
-    /// As [`Reply::respond`].
+    /// As [`Reply::respond`], and the answer leaves within `handshake_timeout`. A transport is
+    /// then closed in stages, which may take longer.
     pub(crate) async fn respond(
         self,
         response: Response<Bytes>,
         asked: Method,
+        handshake_timeout: Duration,
     ) -> Result<(), Error> {
         match self {
-            Self::Transport { stream, .. } => respond(stream, response, &asked).await,
-            Self::Other(reply) => reply.respond(response, asked).await,
+            Self::Transport { mut stream, .. } => {
+                let written = write(&mut stream, response, &asked);
+                within("handshake_timeout", handshake_timeout, written).await??;
+                finish(stream).await;
+                Ok(())
+            }
+            Self::Other(reply) => {
+                let responded = reply.respond(response, asked);
+                within("handshake_timeout", handshake_timeout, responded).await?
+            }
         }
     }
 }
 
 /// How long a refusal may take to leave.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a refused client may go on sending on HTTP/1.1, less than the handshake may take by
-/// default.
+/// How long a refused client may go on sending on HTTP/1.1.
 const REFUSED_UPLOAD: Duration = Duration::from_secs(5);
 
 /// The connection ends, whatever else its options are (RFC 9112 §9.6).
@@ -95,6 +105,23 @@ pub(crate) async fn respond<S: Transport>(
     response: Response<Bytes>,
     asked: &Method,
 ) -> Result<(), Error> {
+    write(&mut stream, response, asked).await?;
+    finish(stream).await;
+    Ok(())
+}
+
+/// Ends a transport of HTTP/1.1 on which the answer has left; how the peer ends it is its own
+/// affair.
+async fn finish<S: Transport>(mut stream: S) {
+    let _ = staged::close(&mut stream, REFUSED_UPLOAD).await;
+}
+
+/// Writes an answer on a transport of HTTP/1.1, the last one there.
+async fn write<S: Transport>(
+    stream: &mut S,
+    response: Response<Bytes>,
+    asked: &Method,
+) -> Result<(), Error> {
     let (parts, content) = framed(response, asked);
     let connection = closing(&parts.headers);
     let length = parts.headers.get(CONTENT_LENGTH);
@@ -107,10 +134,7 @@ pub(crate) async fn respond<S: Transport>(
     let phrase = parts.status.canonical_reason().unwrap_or_default();
     let mut bytes = write_response(parts.status.as_u16(), phrase, fields)?;
     bytes.extend_from_slice(&content);
-    http1::write_all(&mut stream, &bytes).await?;
-    // The answer has left; how the peer ends the transport is its own affair.
-    let _ = staged::close(&mut stream, REFUSED_UPLOAD).await;
-    Ok(())
+    http1::write_all(stream, &bytes).await
 }
 
 #[cfg(test)]
