@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::process::{command, output};
-use crate::{Outcome, Tally};
+use crate::{Outcome, Tally, modules};
 
 /// The normal dependencies that each crate may have.
 const ALLOWED: [(&str, &[&str]); 8] = [
@@ -81,6 +81,7 @@ pub(crate) fn run() -> Outcome {
     let metadata: Value = serde_json::from_str(&metadata).map_err(|error| error.to_string())?;
     let mut complaints = check_dependencies(&metadata);
     complaints.extend(check_msrv(&metadata));
+    complaints.extend(modules::check()?);
     for complaint in &complaints {
         println!("layers: {complaint}");
     }

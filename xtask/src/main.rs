@@ -8,6 +8,7 @@ mod cargo_tests;
 mod env;
 mod fuzz;
 mod layers;
+mod modules;
 mod peers;
 mod process;
 mod rfc;
@@ -42,7 +43,7 @@ const HELP: &str = "\
 The project's own commands:
 
   cargo xtask test [--only STEP]… [--list]   everything, with its own set-up
-  cargo xtask layers                         which crate may use which
+  cargo xtask layers                         which crate, and which module, may use which
   cargo xtask autobahn [server|tls-server|http2-server|client|tls|http2]
                                              the Autobahn suite against one role, or all
   cargo xtask peers                          browsers and other languages' clients and servers

@@ -10,6 +10,8 @@ pub(crate) mod fields;
 pub(crate) mod future;
 pub(crate) mod guard;
 pub(crate) mod message_memory;
+#[cfg(feature = "tls")]
+pub(crate) mod pem;
 pub(crate) mod protected;
 pub(crate) mod registry;
 pub(crate) mod retry;

@@ -15,9 +15,9 @@ use rustls::{
 };
 
 use crate::base::error::{Error, ErrorKind};
+use crate::base::pem::{alert_name, bad};
 use crate::base::uri::without_zone;
 use crate::client::tls::{alert_error, in_words, server_name};
-use crate::transport::pem::{alert_name, bad};
 
 /// TLS as a client does it inside QUIC.
 #[derive(Clone)]
@@ -71,7 +71,7 @@ impl QuicTls {
                 let noted = self.noting.as_ref().and_then(|noting| noting.of(host));
                 let why = match &noted {
                     Some(noted) => {
-                        in_words(noted).unwrap_or_else(|| crate::transport::pem::in_words(noted))
+                        in_words(noted).unwrap_or_else(|| crate::base::pem::in_words(noted))
                     }
                     None => format!("this end ended it with the alert {}", alert_name(alert)),
                 };

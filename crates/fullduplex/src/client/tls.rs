@@ -16,6 +16,9 @@ use rustls_platform_verifier::Verifier;
 use tokio_rustls::TlsConnector;
 
 use crate::base::error::{Error, ErrorKind};
+use crate::base::pem::{
+    alert_name, bad, certificate_problem, certificates, cipher_suite, private_key, read, version,
+};
 use crate::base::retry::Failure;
 use crate::base::uri::without_zone;
 use crate::client::Reached;
@@ -25,9 +28,6 @@ use crate::client::key_log::KeyLogFile;
 use crate::client::quic_tls::{Noting, QuicTls};
 use crate::client::step::{Step, Steps};
 use crate::transport::net_stream::NetStream;
-use crate::transport::pem::{
-    alert_name, bad, certificate_problem, certificates, cipher_suite, private_key, read, version,
-};
 use crate::transport::tls_stream::ClosingTlsStream;
 
 /// Whom a client trusts.

@@ -5,8 +5,6 @@ pub(crate) mod http1;
 #[cfg(feature = "http2")]
 pub(crate) mod http2_stream;
 pub(crate) mod net_stream;
-#[cfg(feature = "tls")]
-pub(crate) mod pem;
 pub(crate) mod prefixed;
 #[cfg(feature = "tls")]
 pub(crate) mod tls_stream;

@@ -11,8 +11,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::base::error::{Error, ErrorKind};
+use crate::base::pem::{alert_name, certificate_problem, cipher_suite, version};
 use crate::server::tls::TlsConfig;
-use crate::transport::pem::{alert_name, certificate_problem, cipher_suite, version};
 
 /// What a handler may want to know of a TLS connection.
 #[derive(Clone, Debug, PartialEq, Eq)]

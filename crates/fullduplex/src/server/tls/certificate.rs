@@ -15,7 +15,7 @@ use rustls::{Error as RustlsError, InconsistentKeys, SignatureScheme};
 use webpki::{EndEntityCert, Error as WebPkiError, KeyUsage};
 
 use crate::base::error::{Error, ErrorKind};
-use crate::transport::pem::{bad, certificates, private_key, read};
+use crate::base::pem::{bad, certificates, private_key, read};
 
 /// PEM text, or the file that has it, which is read again by
 /// [`TlsConfig::reload`](super::TlsConfig::reload).

@@ -26,8 +26,8 @@ pub use self_signed::SelfSigned;
 pub use tokio_rustls::server::TlsStream;
 
 use crate::base::error::{Error, ErrorKind};
+use crate::base::pem::{bad, certificates};
 use crate::server::tls::certificate::{Resolver, Table};
-use crate::transport::pem::{bad, certificates};
 
 /// TLS of a server: certificates, and what is asked of clients. Clones share all of it, and
 /// a [`reload`](Self::reload) is for all of them.

@@ -90,7 +90,7 @@ fn client_of(
     let mut config = match identity {
         None => builder.with_no_client_auth(),
         Some(Made { chain, key }) => {
-            let key = crate::transport::pem::private_key(key.as_bytes()).unwrap();
+            let key = crate::base::pem::private_key(key.as_bytes()).unwrap();
             builder.with_client_auth_cert(certificates(chain.as_bytes()).unwrap(), key).unwrap()
         }
     };
