@@ -59,6 +59,7 @@ const ALLOWED: [(&str, &[&str]); 8] = [
             "clap",
             "fullduplex",
             "http",
+            "http-body",
             "http-body-util",
             "httpdate",
             "metrics",

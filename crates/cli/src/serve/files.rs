@@ -9,12 +9,14 @@ use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use fullduplex::server::Body;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LOCATION, RANGE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty};
 use percent_encoding::{CONTROLS, percent_decode_str, utf8_percent_encode};
@@ -110,15 +112,49 @@ fn length(headers: &HeaderMap) -> Option<u64> {
 /// Content that is no longer than this: a file may grow while it is sent, such as a log, but not
 /// the answer beyond its `Content-Length` (RFC 9113 §8.1.1).
 fn cut(content: Content, length: u64) -> Content {
-    let mut left = length;
-    let content = content.map_frame(move |frame| {
-        frame.map_data(|mut data| {
-            data.truncate(usize::try_from(left).unwrap_or(usize::MAX));
-            left -= data.len() as u64;
-            data
+    Cut { content, left: length }.boxed_unsync()
+}
+
+/// Content of which so many bytes are left, and which is read no further.
+struct Cut {
+    content: Content,
+    left: u64,
+}
+
+impl HttpBody for Cut {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        let polled = Pin::new(&mut self.content).poll_frame(cx);
+        polled.map_ok(|frame| {
+            frame.map_data(|mut data| {
+                data.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+                self.left -= data.len() as u64;
+                data
+            })
         })
-    });
-    content.boxed_unsync()
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0 || self.content.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let content = self.content.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(content.lower().min(self.left));
+        if let Some(upper) = content.upper() {
+            hint.set_upper(upper.min(self.left));
+        }
+        hint
+    }
 }
 
 /// Says of texts that they are UTF-8, which else are read as windows-1252, as no other type may
@@ -227,6 +263,32 @@ mod tests {
             let cut = cut(content, length).collect().await.unwrap().to_bytes();
             assert_eq!(cut, sent, "{length}");
         }
+    }
+
+    /// A file that grows as fast as it is read.
+    struct Growing;
+
+    impl HttpBody for Growing {
+        type Data = Bytes;
+        type Error = io::Error;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"abc")))))
+        }
+    }
+
+    #[tokio::test]
+    async fn file_that_grows_is_read_no_further_than_it_is_sent() {
+        let mut cut = cut(Growing.boxed_unsync(), 4);
+        for expected in [&b"abc"[..], b"a"] {
+            let frame = cut.frame().await.unwrap().unwrap();
+            assert_eq!(frame.into_data().unwrap(), expected);
+        }
+        assert!(cut.is_end_stream());
+        assert!(cut.frame().await.is_none());
     }
 
     #[test]
