@@ -76,8 +76,8 @@ pub(crate) struct Args {
     /// Take any certificate: whoever is on the way can read and change everything
     #[arg(long, short = 'k', help_heading = "TLS")]
     insecure: bool,
-    /// Go through this proxy: http://, https://, socks5:// or socks5h://, or "none"; by
-    /// default what HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say
+    /// Go through this proxy: http://, https://, socks5://, socks5h:// or socks://, which is the
+    /// same, or "none"; by default what HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say
     #[arg(long, value_name = "URL", value_parser = proxy)]
     proxy: Option<Proxies>,
     /// Version of HTTP: 1 for HTTP/1.1, 2, 3, or auto for what the server does

@@ -602,6 +602,34 @@ async fn header_names_are_in_title_case_on_http1() {
     }
 }
 
+/// RFC 9110 §11.7.2.
+#[tokio::test]
+async fn proxy_authorization_goes_out_once() {
+    let url = serving(|mut stream, head| async move {
+        let sent: Vec<_> =
+            head.lines().filter(|line| line.starts_with("Proxy-Authorization:")).collect();
+        let sent = sent.join("|");
+        let answer = format!("HTTP/1.1 407 No\r\nContent-Length: {}\r\n\r\n{sent}", sent.len());
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    })
+    .await;
+    let proxy =
+        |user: &str| Proxy::parse(&url.replace("ws://", &format!("http://{user}"))).unwrap();
+    let own = |client: ClientBuilder| {
+        let value = HeaderValue::from_static("Bearer t");
+        client.proxy_header(http::header::PROXY_AUTHORIZATION, value)
+    };
+    for (client, expected) in [
+        (direct().proxy(proxy("")), ""),
+        (direct().proxy(proxy("me:secret@")), "Proxy-Authorization: Basic bWU6c2VjcmV0"),
+        (own(direct().proxy(proxy(""))), "Proxy-Authorization: Bearer t"),
+        (own(direct().proxy(proxy("me:secret@"))), "Proxy-Authorization: Bearer t"),
+    ] {
+        let error = fails(client, "ws://a.example/").await;
+        assert_eq!(error.response().unwrap().body(), expected, "{error}");
+    }
+}
+
 #[derive(Default)]
 struct Jar(Mutex<Vec<String>>);
 
@@ -702,7 +730,16 @@ async fn secrets_are_not_shown() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn uri_zone_of_ipv6_leads_to_the_interface() {
-    let Ok(listener) = TcpListener::bind("[::1]:0").await else { return };
+    for (zone, is_found) in [("lo", true), ("nosuch0", false)] {
+        let error = fails(direct(), &format!("ws://[fe80::1%25{zone}]:9/")).await;
+        assert_eq!(error.kind() != ErrorKind::Resolve, is_found, "{zone}: {error}");
+    }
+    // Its addresses, in hexadecimal; without IPv6 there is no such file.
+    let addresses = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+    if !addresses.contains(&format!("{:032x}", 1)) {
+        return;
+    }
+    let listener = TcpListener::bind("[::1]:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let asked = tokio::spawn(async move {
         let mut stream = listener.accept().await.unwrap().0;
@@ -718,8 +755,4 @@ async fn uri_zone_of_ipv6_leads_to_the_interface() {
     client.connect(&format!("http://[::1%251]:{port}/")).await.unwrap();
     let (head, _stream) = asked.await.unwrap();
     assert!(head.contains(&format!("\r\nHost: [::1]:{port}\r\n")), "{head}");
-    for (zone, is_found) in [("lo", true), ("nosuch0", false)] {
-        let error = fails(direct(), &format!("ws://[fe80::1%25{zone}]:9/")).await;
-        assert_eq!(error.kind() != ErrorKind::Resolve, is_found, "{zone}: {error}");
-    }
 }

@@ -200,7 +200,8 @@ impl ClientBuilder {
     }
 
     /// Adds a header field to the request for a tunnel that a proxy gets. `Host` and those that
-    /// announce content can't be set.
+    /// announce content can't be set. `Proxy-Authorization` replaces the user and password of the
+    /// proxy's URL.
     #[must_use]
     pub fn proxy_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         // RFC 9112 §3.2: one Host. RFC 9110 §9.3.6: a CONNECT has no content.

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::BytesMut;
 use fullduplex_proto::handshake::http1::write_request;
-use http::header::PROXY_AUTHENTICATE;
+use http::header::{PROXY_AUTHENTICATE, PROXY_AUTHORIZATION};
 use http::{HeaderMap, Response, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -42,6 +42,9 @@ pub(super) async fn connect(
     let brackets = to.host.contains(':');
     let host = if brackets { format!("[{}]", to.host) } else { to.host.to_owned() };
     let authority = format!("{host}:{}", to.port);
+    // RFC 9110 §11.7.2: it is one field with one value. The application's own goes before the
+    // URL's.
+    let auth = auth.filter(|_| !headers.contains_key(PROXY_AUTHORIZATION));
     let auth = auth.map(|(user, password)| basic(user, password));
     let own = [("Host", authority.as_bytes())].into_iter();
     let own = own.chain(auth.as_ref().map(|value| ("Proxy-Authorization", value.as_bytes())));
