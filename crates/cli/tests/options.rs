@@ -9,7 +9,7 @@ use std::path::Path;
 
 mod common;
 
-use common::{Served, run, serve, serve_limited};
+use common::{Served, ask, run, serve, serve_limited};
 
 /// A file of options.
 fn config(name: &str, text: &str) -> String {
@@ -111,11 +111,19 @@ fn own_pages_connect_by_names_of_this_machine() {
 /// DNS rebinding: a page whose name was pointed at this machine asks for its own host.
 #[test]
 fn host_that_nobody_named_is_refused_on_loopback() {
-    let page = |server: &Served, host: &str| {
-        let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        server.ask(head.as_bytes())
+    let get = |path: &str, host: &str| {
+        format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").into_bytes()
     };
-    let server = serve(&["--h2", "--metrics=127.0.0.1:0"]);
+    let page = |server: &Served, host: &str| server.ask(&get("/", host));
+    let metrics_here = serve(&["--metrics"]);
+    let mut server = serve(&["--h2", "--metrics=127.0.0.1:0"]);
+    let metrics = server.metrics_address();
+    for (host, status) in [("evil.example", "421"), ("machine:1", "421"), ("localhost:1", "200")] {
+        for address in [&metrics_here.address, &metrics] {
+            let answer = ask(address, &get("/metrics", host));
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{host}: {answer}");
+        }
+    }
     for host in ["evil.example:9001", "evil.example", "localhost.evil.example", "machine"] {
         let answer = page(&server, host);
         assert!(answer.starts_with("HTTP/1.1 421 ") && answer.contains("--host"), "{answer}");

@@ -6,7 +6,7 @@
 
 mod common;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use common::direct;
@@ -146,6 +146,52 @@ async fn redirect_to_another_origin_takes_no_credentials_along() {
             }
             assert!(request.contains("test/1"), "{version:?}: {request}");
             assert_eq!(redirected.protocol(), None);
+        }
+    }
+}
+
+async fn redirect(handshake: Handshake, to: &str) {
+    let response = Response::builder().status(307).header(LOCATION, to);
+    let _ = handshake.respond(response.body(Bytes::new()).unwrap()).await;
+}
+
+/// What another origin has led to is of its choice, also on the first origin.
+#[tokio::test]
+async fn redirect_back_to_the_first_origin_takes_no_credentials_along() {
+    let identity = Identity::new();
+    let away: Arc<OnceLock<String>> = Arc::default();
+    let to = away.clone();
+    let first = serve(identity.server(), move |handshake| {
+        let to = to.clone();
+        async move {
+            if handshake.request().uri().path() == "/back" {
+                return tell(handshake).await;
+            }
+            let request = format!("{:?}", handshake.request());
+            assert!(request.contains("SECRET"), "{request}");
+            redirect(handshake, to.get().unwrap()).await;
+        }
+    })
+    .await;
+    let back: Arc<str> = format!("{first}back").into();
+    let second = serve(identity.server(), move |handshake| {
+        let back = back.clone();
+        async move { redirect(handshake, &back).await }
+    });
+    away.set(second.await).unwrap();
+    for (version, tls) in VERSIONS
+        .into_iter()
+        .flat_map(|version| [(version, identity.client()), (version, identity.own_client())])
+    {
+        let client = with_secrets(version).tls(tls).build().unwrap();
+        // The second time, the connections that the first one made are there.
+        for _ in 0..2 {
+            let (mut websocket, _) = client.connect(&first).await.unwrap();
+            let request = told(&mut websocket).await;
+            assert!(request.contains("certificates: 0,"), "{version:?}: {request}");
+            for missing in ["SECRET", "x-api-key", "x-marked", "x-region", "cookie", "chat"] {
+                assert!(!request.contains(missing), "{version:?}, {missing}: {request}");
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ pub const FDX: &str = env!("CARGO_BIN_EXE_fdx");
 /// A server, which is killed when this is dropped.
 pub struct Served {
     child: Child,
+    out: BufReader<ChildStdout>,
     /// `host:port` of the first address.
     pub address: String,
 }
@@ -37,11 +38,20 @@ pub fn serve_limited(limits: &str, options: &[&str]) -> Served {
 fn start(mut command: Command, options: &[&str], stderr: Stdio) -> Served {
     command.args(["serve", "--listen", "127.0.0.1:0"]).args(options);
     let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let (mut out, mut line) = (BufReader::new(child.stdout.take().unwrap()), String::new());
+    out.read_line(&mut line).unwrap();
     let address = line.trim().rsplit_once("//").map(|(_, rest)| rest.trim_end_matches('/'));
     let address = address.unwrap_or_else(|| panic!("{line:?}")).to_owned();
-    Served { child, address }
+    Served { child, out, address }
+}
+
+/// What comes back from there for these bytes, until the server ends the connection.
+pub fn ask(address: &str, request: &[u8]) -> String {
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.write_all(request).unwrap();
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 impl Served {
@@ -50,13 +60,18 @@ impl Served {
         self.child.id()
     }
 
+    /// `host:port` of the figures, where they have a port of their own.
+    pub fn metrics_address(&mut self) -> String {
+        let mut line = String::new();
+        self.out.read_line(&mut line).unwrap();
+        let address =
+            line.strip_prefix("metrics at http://").and_then(|rest| rest.split('/').next());
+        address.unwrap_or_else(|| panic!("{line:?}")).to_owned()
+    }
+
     /// What comes back for these bytes, until the server ends the connection.
     pub fn ask(&self, request: &[u8]) -> String {
-        let mut socket = TcpStream::connect(&self.address).unwrap();
-        socket.write_all(request).unwrap();
-        let mut answer = Vec::new();
-        socket.read_to_end(&mut answer).unwrap();
-        String::from_utf8_lossy(&answer).into_owned()
+        ask(&self.address, request)
     }
 
     /// The answer to an ordinary request.
