@@ -16,7 +16,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
 use fullduplex_proto::PreparedMessage;
 use fullduplex_proto::deflate::{MAX_WINDOW_BITS, MIN_WINDOW_BITS};
@@ -42,6 +42,10 @@ use crate::transport::halves::Transport;
 /// delivered, its next `next().await`, or anything else of this library or of tokio that it
 /// awaits, lets the other tasks of the thread go on first. A loop that publishes and awaits
 /// none of these should await [`tokio::task::consume_budget`]. One publication is not divided.
+///
+/// A transport that uses a group while it is polled, such as by what it logs, may publish and
+/// drop a [`Member`], which is done right after that. Anything else panics there if another
+/// thread uses the group at the moment: it could wait for it without end.
 #[derive(Clone, Default)]
 #[doc(alias = "broadcast")]
 #[doc(alias = "room")]
@@ -73,6 +77,23 @@ fn window_index(bits: u8) -> usize {
     usize::from(bits.clamp(MIN_WINDOW_BITS, MAX_WINDOW_BITS) - MIN_WINDOW_BITS)
 }
 
+/// Locks a group, or the topics.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    match mutex.try_lock() {
+        Ok(locked) => locked,
+        Err(TryLockError::Poisoned(locked)) => locked.into_inner(),
+        Err(TryLockError::WouldBlock) => {
+            // Whoever has the lock may wait for the connection whose transport this thread
+            // polls. The panic ends that poll, and the connection.
+            assert!(
+                !guard::polls_transport(),
+                "a transport may only publish to a group, or leave it, while it is polled"
+            );
+            mutex.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+}
+
 /// That a WebSocket is a member of a group. It leaves the group when this is dropped.
 #[must_use = "the WebSocket leaves the group when this is dropped"]
 pub struct Member {
@@ -102,7 +123,7 @@ impl Group {
     }
 
     fn lock(&self) -> MutexGuard<'_, Members> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// Adds a WebSocket.
@@ -120,6 +141,16 @@ impl Group {
         }
         let key = members.entries.insert(Entry { member: send.deliver(), slow });
         Member { group: self.clone(), key, window }
+    }
+
+    fn remove(&self, key: u32, window: Option<u8>) {
+        let mut members = self.lock();
+        if let Some(window) = window {
+            members.windows[window_index(window)] -= 1;
+        }
+        let entry = members.entries.remove(key);
+        drop(members);
+        drop(entry);
     }
 
     /// How many members there are.
@@ -170,6 +201,10 @@ impl Group {
             let frames = members.frames(message);
             members.deliver(&Publication { message, key, frames }, &mut published);
         });
+        if guard::holds() {
+            // Of members whose runtime is gone.
+            let _ = guard::drop_held();
+        }
         // The task waits for its next turn before it receives what to publish next.
         let Published { delivered, dropped, closed } = published;
         let each = 1 + message.message().len() / coop::DELIVERED;
@@ -226,13 +261,17 @@ impl Members {
 
 impl Drop for Member {
     fn drop(&mut self) {
-        let mut members = self.group.lock();
-        if let Some(window) = self.window {
-            members.windows[window_index(window)] -= 1;
-        }
-        let entry = members.entries.remove(self.key);
-        drop(members);
-        drop(entry);
+        let (group, key, window) = (self.group.clone(), self.key, self.window);
+        unless_polled(move || group.remove(key, window));
+    }
+}
+
+/// Leaves a group now, or, within the poll of a transport, right after that: see [`lock`].
+fn unless_polled(leave: impl FnOnce() + Send + 'static) {
+    if guard::polls_transport() {
+        guard::hold(Held::Call(Box::new(leave)));
+    } else {
+        leave();
     }
 }
 
@@ -272,7 +311,7 @@ impl Topics {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Group>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// Adds a WebSocket to a topic.
@@ -315,10 +354,14 @@ impl Topics {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let mut topics = self.topics.lock();
-        self.member = None;
-        if topics.get(&self.topic).is_some_and(Group::is_empty) {
-            topics.remove(&self.topic);
-        }
+        let (all, topic) = (self.topics.clone(), std::mem::take(&mut self.topic));
+        let member = self.member.take();
+        unless_polled(move || {
+            let mut topics = all.lock();
+            drop(member);
+            if topics.get(&topic).is_some_and(Group::is_empty) {
+                topics.remove(&topic);
+            }
+        });
     }
 }

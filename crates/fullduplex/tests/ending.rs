@@ -15,7 +15,7 @@ use fullduplex::server::{Drain, Server, ServerConfig};
 use fullduplex::{
     Cause, CloseCode, Config, ErrorKind, KeepaliveConfig, NetStream, Role, State, WebSocket,
 };
-use fullduplex_testkit::pipe::pipe;
+use fullduplex_testkit::pipe::{Pipe, pipe};
 use tokio::net::TcpStream;
 
 async fn until(what: &str, is_so: impl Fn() -> bool) {
@@ -152,7 +152,7 @@ fn counted(live: &Live) -> (WebSocket<Counted>, WebSocket<Counted>) {
     (open(of(a), Role::Client, config), open(of(b), Role::Server, config))
 }
 
-struct Counted(fullduplex_testkit::pipe::Pipe, #[allow(dead_code)] Live);
+struct Counted(Pipe, #[allow(dead_code)] Live);
 
 mod delegated {
     use std::io;
@@ -219,8 +219,45 @@ fn close_of_a_runtime_refuses_messages_and_frees_the_transport() {
     let other = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     other.block_on(async {
         assert!(in_time("send", client.send("nor this")).await.is_err());
-        assert!(in_time("flush", client.ping(b"nor this")).await.is_err());
+        assert!(in_time("ping", client.ping(b"nor this")).await.is_err());
     });
     drop((client, server));
     assert_eq!(Arc::strong_count(&live), 1);
+}
+
+/// A client whose runtime is gone, over a transport that belongs to none and is full. (Without
+/// a message that was refused, which would end it.)
+fn left_behind() -> (WebSocket<Pipe>, Pipe) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (near, far) = pipe(16);
+        let mut websocket = open(near, Role::Client, Config::default());
+        websocket.try_send(vec![7; 1000]).unwrap();
+        (websocket, far)
+    })
+}
+
+#[test]
+fn close_of_a_runtime_is_found_by_whoever_waits_on_another_one() {
+    let other = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    other.block_on(async {
+        let (mut client, _peer) = left_behind_elsewhere();
+        assert!(in_time("flush", client.flush()).await.is_err());
+        let (mut client, _peer) = left_behind_elsewhere();
+        assert!(in_time("next", client.next()).await.unwrap().is_err());
+        let (mut client, _peer) = left_behind_elsewhere();
+        let info = in_time("close", client.close(CloseCode::NORMAL, "")).await.unwrap();
+        assert_eq!(info.cause, Cause::TransportError);
+        let (client, _peer) = left_behind_elsewhere();
+        let (send, _receive) = client.split();
+        in_time("closed", send.closed()).await;
+        assert_eq!(send.state(), State::Closed);
+        let (mut client, _peer) = left_behind_elsewhere();
+        assert!(in_time("ping", client.ping(b"it can't leave")).await.is_err());
+    });
+}
+
+/// The same, from within another runtime.
+fn left_behind_elsewhere() -> (WebSocket<Pipe>, Pipe) {
+    std::thread::spawn(left_behind).join().unwrap()
 }

@@ -71,6 +71,23 @@ async fn a_member_that_stands_still_costs_the_others_nothing() {
 }
 
 #[tokio::test]
+async fn what_waits_for_a_slow_member_is_not_lost_whatever_low_water_is() {
+    let (near, far) = duplex(PIPE);
+    let mut config = Config::default();
+    (config.send.high_water, config.send.low_water) = (1 << 10, 1 << 20);
+    let server = open(near, Role::Server, config);
+    let mut client = open(far, Role::Client, Config::default());
+    let group = Group::new();
+    let _member = group.join(&server, Slow::DropOldest { keep: 100 });
+    for i in 0..50 {
+        assert_eq!(group.publish(&numbered(i)).delivered, 1, "{i}");
+        tokio::task::yield_now().await;
+    }
+    let seen = tokio::time::timeout(Duration::from_secs(30), numbers(&mut client, 49));
+    assert_eq!(seen.await.unwrap(), (0..50).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn the_newest_are_kept_for_a_slow_member() {
     let group = Group::new();
     let (server, mut client) = pair();

@@ -239,6 +239,11 @@ impl Session {
         self.sender.prepared_window()
     }
 
+    /// How many bytes wait when no more is taken; see [`Sender::high_water`].
+    pub fn high_water(&self) -> usize {
+        self.sender.high_water()
+    }
+
     /// Whether a message would be taken now, and if not, why.
     #[inline]
     pub fn check_ready(&self) -> Result<(), SendError> {

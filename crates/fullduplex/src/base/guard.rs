@@ -66,7 +66,7 @@ pub(crate) fn polled<T>(
     let before = POLLING.replace(connection);
     let polled = caught(poll);
     POLLING.set(before);
-    (polled, HELD.with_borrow(|all| !all.is_empty()))
+    (polled, holds())
 }
 
 /// Polls the reading side of a transport, with no lock held.
@@ -75,7 +75,7 @@ pub(crate) fn polled_unlocked<T>(connection: usize, poll: impl FnOnce() -> T) ->
     impl Drop for Restore {
         fn drop(&mut self) {
             POLLING.set(self.0);
-            if self.0 == 0 && HELD.with_borrow(|all| !all.is_empty()) {
+            if self.0 == 0 && holds() {
                 let _ = drop_held();
             }
         }
@@ -98,6 +98,11 @@ pub(crate) fn polls_transport_of(connection: usize) -> bool {
 /// Holds something until [`drop_held`], which is to be called when the lock is released.
 pub(crate) fn hold(held: Held) {
     HELD.with_borrow_mut(|all| all.push(held));
+}
+
+/// Whether the thread holds anything.
+pub(crate) fn holds() -> bool {
+    HELD.with_borrow(|all| !all.is_empty())
 }
 
 /// Takes what the thread holds, for another one to let go of.

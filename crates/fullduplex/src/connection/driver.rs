@@ -155,17 +155,16 @@ impl Driver {
         }
     }
 
-    /// Drops something in the driver's next turn, where no lock is held; at once if there is no
-    /// such turn.
-    pub(crate) fn drop_later(&self, value: Box<dyn Send>) {
+    /// Drops something in the driver's next turn, where no lock is held; gives it back if there
+    /// is no such turn.
+    pub(crate) fn drop_later(&self, value: Box<dyn Send>) -> Result<(), Box<dyn Send>> {
         let mut shared = self.lock();
         if self.is_gone() {
-            drop(shared);
-            let _ = caught(|| drop(value));
-            return;
+            return Err(value);
         }
         shared.dropping.push(value);
         shared.wake();
+        Ok(())
     }
 
     /// Has `driven` fired at `at`.

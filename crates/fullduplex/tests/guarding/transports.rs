@@ -310,3 +310,77 @@ fn callback_of_a_transport_that_would_wait_for_itself_costs_the_connection() {
         });
     });
 }
+
+#[test]
+fn callback_of_a_transport_may_leave_a_group_and_waits_for_none() {
+    without_deadlock(|| {
+        on_runtime(async {
+            let (websocket, _peer, call) = calling();
+            let (other, _other_peer, _) = calling();
+            let room = Group::new();
+            let _member = room.join(&websocket, Slow::DropNewest);
+            let leaving = Mutex::new(vec![room.join(&other, Slow::DropNewest)]);
+            let asked = Arc::new(AtomicU32::new(0));
+            let (asks, all) = (asked.clone(), room.clone());
+            a_few_times(&call, move || {
+                drop(leaving.lock().unwrap().pop());
+                asks.fetch_add(1, Ordering::SeqCst);
+                all.len();
+            });
+            // Too much for the queue of a member, which so is polled with the group locked.
+            for _ in 0..2 {
+                room.publish(&PreparedMessage::new(Message::from(vec![7; 100_000])));
+            }
+            until("it is called", || asked.load(Ordering::SeqCst) > 0).await;
+            until("it has left", || room.len() == 1).await;
+        });
+    });
+}
+
+/// A payload that uses a connection when it is dropped.
+struct Asking {
+    of: Arc<OnceLock<SendHalf<Calling>>>,
+    answered: Arc<AtomicU32>,
+}
+
+impl AsRef<[u8]> for Asking {
+    fn as_ref(&self) -> &[u8] {
+        &[7; 8192]
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        if let Some(connection) = self.of.get() {
+            connection.buffered_amount();
+            self.answered.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+#[test]
+fn callback_of_a_transport_drops_nothing_of_its_own_connection_by_using_another() {
+    without_deadlock(|| {
+        on_runtime(async {
+            let (websocket, _peer, call) = calling();
+            let (other, _other_peer, _) = calling();
+            let (send, _receive) = websocket.split();
+            let (of, answered) = (Arc::new(OnceLock::new()), Arc::new(AtomicU32::new(0)));
+            assert!(of.set(send.clone()).is_ok());
+            let payload = |of: &Arc<OnceLock<SendHalf<Calling>>>| {
+                let owner = Asking { of: of.clone(), answered: answered.clone() };
+                Message::Binary(bytes::Bytes::from_owner(owner))
+            };
+            let nobody = || bytes::Bytes::from_owner(vec![7; 8192]);
+            let (other, _other_receive) = other.split();
+            // Behind what has just left they are gathered for one turn.
+            send.try_send("first").unwrap();
+            a_few_times(&call, move || other.try_send(Message::Binary(nobody())).unwrap());
+            for _ in 0..3 {
+                send.try_send(payload(&of)).unwrap();
+            }
+            in_time("flush", send.flush()).await.unwrap();
+            assert_eq!(answered.load(Ordering::SeqCst), 3);
+        });
+    });
+}

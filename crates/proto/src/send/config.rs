@@ -9,7 +9,8 @@ pub struct SendConfig {
     /// this plus one message is held. 0 counts as 1. Default: 64 KiB.
     pub high_water: usize,
     /// A task that waits to send goes on when no more than this waits for the transport.
-    /// The core does not use it; those who wait do. Default: 16 KiB.
+    /// The core does not use it; those who wait do. It counts as less than `high_water`, if it
+    /// is not. Default: 16 KiB.
     pub low_water: usize,
     /// Longer messages are cut into frames of this payload size (§5.4), so that a Pong or
     /// a Ping need not wait for the end of them. Default: 256 KiB.

@@ -116,6 +116,12 @@ impl Sender {
         self.deflate.as_ref().map(|deflate| (deflate.window_bits(), deflate.min_size()))
     }
 
+    /// How many bytes wait for the transport when it takes no more messages: at least 1; see
+    /// [`SendConfig::high_water`].
+    pub fn high_water(&self) -> usize {
+        self.high_water
+    }
+
     /// Whether a message would be taken now, and if not, why.
     #[inline]
     pub fn check_ready(&self) -> Result<(), SendError> {

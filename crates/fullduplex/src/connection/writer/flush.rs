@@ -14,7 +14,7 @@ use tokio::io::AsyncWrite;
 use crate::base::buffers;
 use crate::base::error::Error;
 use crate::base::guard;
-use crate::base::guard::{Held, Panicked};
+use crate::base::guard::{Held, Panicked, caught};
 use crate::base::message_memory;
 use crate::connection::driver::{At, Driven};
 use crate::connection::stats::{FlowCounters, Traffic};
@@ -61,12 +61,14 @@ impl<S: Transport> Outlet<S> {
     }
 
     /// Lets go of a reference where a lock is held, of ours or of a transport: should it be the
-    /// last, the driver drops the outlet.
+    /// last, the driver drops the outlet. With its runtime gone, it is given back to be dropped
+    /// when the lock is released.
     #[inline]
-    pub(crate) fn release(self: Arc<Self>) {
-        if let Some(last) = Arc::into_inner(self) {
-            last.driver.clone().drop_later(Box::new(last));
-        }
+    pub(crate) fn release(self: Arc<Self>) -> Result<(), Box<dyn Send>> {
+        Arc::into_inner(self).map_or(Ok(()), |last| {
+            let driver = last.driver.clone();
+            driver.drop_later(Box::new(last))
+        })
     }
 
     /// Whether messages can leave. With its runtime, the driver is gone that would write them.
@@ -82,6 +84,9 @@ impl<S: Transport> Outlet<S> {
     }
 
     /// Writes as much as the transport takes. An error ends the connection.
+    ///
+    /// Those who wait are woken only if something has changed for them: one who writes before it
+    /// waits would otherwise wake itself, and two of them each other, without end.
     pub(crate) fn write(self: &Arc<Self>, inner: &mut Inner<S>) {
         let done = inner.is_flushed() && (inner.shut_down || !inner.wants_shutdown());
         if done || inner.broken.is_some() || inner.released {
@@ -91,7 +96,9 @@ impl<S: Transport> Outlet<S> {
             // Called by the transport itself, while it is polled for reading.
             return self.defer();
         }
+        let (flushed, taken) = (inner.is_flushed(), self.counters.sent.wire_total());
         let (polled, holds) = guard::polled(self.address(), || self.poll_write(inner));
+        let mut moved = self.counters.sent.wire_total() != taken || inner.is_flushed() != flushed;
         if holds {
             inner.owed.add(Owed::HELD);
         }
@@ -114,10 +121,11 @@ impl<S: Transport> Outlet<S> {
         }
         while inner.parked.is_some() && inner.unpark(self.low_water as usize) {
             // There is room again: what was published before anything else is sent.
+            moved = true;
             self.defer();
         }
-        let buffered = inner.session.buffered();
-        if buffered <= self.low_water as usize || inner.session.state() == State::Closed {
+        let has_room = inner.session.buffered() <= self.low_water as usize;
+        if (moved && has_room) || inner.session.state() == State::Closed {
             inner.wake_waiters();
         }
     }
@@ -180,7 +188,11 @@ impl<S: Transport> Inner<S> {
         }
         self.lend();
         let Some(parked) = &mut self.parked else { return false };
-        let sent = parked.first().is_some_and(|first| self.session.send_prepared(first).is_ok());
+        let sent = match parked.first().map(|first| self.session.send_prepared(first)) {
+            // It was counted as delivered, and waits on.
+            Some(Err(SendError::Full | SendError::MessageUnderWay)) => return false,
+            sent => matches!(sent, Some(Ok(()))),
+        };
         let gone = parked.unpark().map(Held::Prepared);
         if parked.is_empty() {
             self.parked = None;
@@ -278,7 +290,14 @@ impl<S: Transport> Wake for WriteWaker<S> {
     fn wake_by_ref(self: &Arc<Self>) {
         if let Some(outlet) = self.0.upgrade() {
             outlet.defer();
-            outlet.release();
+            if let Err(last) = outlet.release() {
+                // In the middle of a poll, whose lock is held, it waits for the end of that.
+                if guard::polls_transport() {
+                    guard::hold(Held::Call(Box::new(|| drop(last))));
+                } else {
+                    let _ = caught(|| drop(last));
+                }
+            }
         }
     }
 }

@@ -248,7 +248,10 @@ impl<S> Collected<S> {
             }
         }
         let dropped = guard::drop_all(&mut self.held);
-        let also = if self.holds { guard::drop_held() } else { Ok(()) };
+        // Within a poll of another connection's transport, the thread also holds what belongs to
+        // that one, which is still locked: what is held here is then dropped with it.
+        let holds = self.holds && !guard::polls_transport();
+        let also = if holds { guard::drop_held() } else { Ok(()) };
         if let Err(Panicked) = dropped.and(also) {
             panicked = Some("the owner of a payload");
         }

@@ -109,6 +109,8 @@ pub(crate) struct Inner<S> {
 
 impl<S: Transport> Outlet<S> {
     pub(crate) fn new(mut session: Session, writer: WriteHalf<S>, low_water: usize) -> Arc<Self> {
+        // Who is woken has to find room.
+        let low_water = low_water.min(session.high_water() - 1);
         let driver = Driver::current();
         session.open(driver.now());
         let (has_rates, compresses) = (session.has_rates(), session.compresses());
@@ -266,6 +268,8 @@ impl<S: Transport> Outlet<S> {
         if inner.is_flushed() {
             return Poll::Ready(Ok(()));
         }
+        // Nobody else would write what is left.
+        let _ = self.check_runtime(&mut inner);
         if inner.broken.is_some() || inner.session.state() == State::Closed {
             return Poll::Ready(Err(inner.refused(SendError::Closing)));
         }
@@ -280,6 +284,10 @@ impl<S: Transport> Outlet<S> {
         key: &mut WaiterKey,
     ) -> Poll<()> {
         let mut inner = self.lock();
+        if self.check_runtime(&mut inner).is_err() {
+            // Nobody keeps its deadlines any more.
+            inner.session.handle_end(Cause::TransportError, self.driver.now());
+        }
         if inner.session.state() == State::Closed {
             return Poll::Ready(());
         }
@@ -367,6 +375,7 @@ impl<S: Transport> Outlet<S> {
         let mut inner = self.lock();
         inner.hot = false;
         self.write(&mut inner);
+        let _ = self.check_runtime(&mut inner);
         self.listening.store(true, Ordering::Relaxed);
         if !inner.reader.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
             let before = inner.reader.replace(cx.waker().clone());

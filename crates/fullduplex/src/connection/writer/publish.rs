@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use crate::base::guard;
 use crate::base::guard::Held;
 use crate::connection::shared_frames::{Frames, Noted};
 use crate::connection::writer::delivery::{Deliver, Delivered, Publication, Slow, Verdict};
@@ -54,15 +55,24 @@ impl<S: Transport> Inner<S> {
 }
 
 impl<S: Transport> Deliver for Outlet<S> {
-    /// The group is locked, so what may run foreign code is left to the driver.
+    /// The group is locked, so what may run foreign code is left to the driver. With its runtime
+    /// gone, the thread holds it until the group is unlocked.
     fn deliver(self: Arc<Self>, publication: &Publication<'_>, slow: Slow) -> Delivered {
         let mut inner = self.lock_unsettled();
         let delivered = self.take(&mut inner, publication, slow);
         if let Some(collected) = inner.unlock() {
-            self.driver.drop_later(Box::new(Later(self.clone(), Some(collected))));
+            let later = Later(self.clone(), Some(collected));
+            hold_refused(self.driver.drop_later(Box::new(later)));
         }
-        self.release();
+        hold_refused(self.release());
         delivered
+    }
+}
+
+/// Holds what a driver does not drop any more.
+fn hold_refused(dropping: Result<(), Box<dyn Send>>) {
+    if let Err(refused) = dropping {
+        guard::hold(Held::Call(Box::new(|| drop(refused))));
     }
 }
 
@@ -121,6 +131,7 @@ mod tests {
     use tokio::io::DuplexStream;
 
     use super::*;
+    use crate::connection::writer::send::Parcel;
     use crate::transport::halves;
 
     /// Notes whether it is dropped while a lock is held.
@@ -141,8 +152,9 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn drop_of_the_last_reference_does_not_happen_under_the_lock_of_a_group() {
+    /// Whether the payload of a message that a connection holds is dropped without the lock
+    /// that is held when something is delivered to it: what is then the last reference to it.
+    fn is_dropped_unlocked(publish: impl FnOnce(Arc<Outlet<DuplexStream>>, &Mutex<()>)) -> bool {
         let lock = Arc::new(Mutex::new(()));
         let dropped_unlocked = Arc::new(AtomicBool::new(false));
         let (stream, _peer) = tokio::io::duplex(1);
@@ -151,24 +163,49 @@ mod tests {
         let outlet = Outlet::new(session, writer, 1024);
         let owner = Owner { lock: lock.clone(), dropped_unlocked: dropped_unlocked.clone() };
         let message = Message::Binary(Bytes::from_owner(owner));
-        let sent = outlet.send(
-            &mut Some(crate::connection::writer::send::Parcel::Message(
-                message,
-                Compression::default(),
-            )),
-            Leave::Now,
-        );
-        sent.unwrap();
-        // The driver holds one as long as it has yet to write.
-        tokio::task::yield_now().await;
-        assert_eq!(Arc::strong_count(&outlet), 1);
+        let mut parcel = Some(Parcel::Message(message, Compression::default()));
+        outlet.send(&mut parcel, Leave::Now).unwrap();
+        publish(outlet, &lock);
+        dropped_unlocked.load(Ordering::SeqCst)
+    }
+
+    fn deliver(outlet: Arc<Outlet<DuplexStream>>) {
         let prepared = PreparedMessage::new(Message::text("published"));
         let publication = Publication { message: &prepared, key: None, frames: None };
-        let held = lock.lock().unwrap();
         let _: Delivered = outlet.deliver(&publication, Slow::DropNewest);
-        drop(held);
-        tokio::task::yield_now().await;
-        tokio::task::yield_now().await;
-        assert!(dropped_unlocked.load(Ordering::SeqCst));
+    }
+
+    #[test]
+    fn drop_of_the_last_reference_does_not_happen_under_the_lock_of_a_group() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _entered = runtime.enter();
+        let turn = || runtime.block_on(tokio::task::yield_now());
+        assert!(is_dropped_unlocked(|outlet, lock| {
+            // The driver holds one as long as it has yet to write.
+            turn();
+            assert_eq!(Arc::strong_count(&outlet), 1);
+            let held = lock.lock().unwrap();
+            deliver(outlet);
+            drop(held);
+            turn();
+            turn();
+        }));
+    }
+
+    #[test]
+    fn drop_of_the_last_reference_waits_for_the_group_also_without_a_driver() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let handle = runtime.handle().clone();
+        let entered = handle.enter();
+        assert!(is_dropped_unlocked(|outlet, lock| {
+            drop(entered);
+            drop(runtime);
+            assert_eq!(Arc::strong_count(&outlet), 1);
+            let held = lock.lock().unwrap();
+            deliver(outlet);
+            drop(held);
+            // As the group does.
+            guard::drop_held().unwrap();
+        }));
     }
 }

@@ -234,11 +234,11 @@ impl<S: Transport> Outlet<S> {
         payload: &[u8],
     ) -> Poll<Result<(), Error>> {
         let mut inner = self.lock();
-        let queued = match (&inner.broken, ping) {
-            (Some(_), _) => Err(SendError::Closing),
-            (None, true) => inner.session.ping(payload),
-            (None, false) => inner.session.pong(payload),
-        };
+        let mut queued = self.queue_control(&mut inner, ping, payload);
+        if queued == Err(SendError::Full) {
+            self.write(&mut inner);
+            queued = self.queue_control(&mut inner, ping, payload);
+        }
         match queued {
             Ok(()) => {
                 self.write(&mut inner);
@@ -246,10 +246,23 @@ impl<S: Transport> Outlet<S> {
             }
             Err(SendError::Full) => {
                 self.wait(&mut inner, cx, Some(key));
-                self.write(&mut inner);
                 Poll::Pending
             }
             Err(error) => Poll::Ready(Err(inner.refused(error))),
+        }
+    }
+
+    fn queue_control(
+        &self,
+        inner: &mut Inner<S>,
+        ping: bool,
+        payload: &[u8],
+    ) -> Result<(), SendError> {
+        self.check_runtime(inner)?;
+        match (&inner.broken, ping) {
+            (Some(_), _) => Err(SendError::Closing),
+            (None, true) => inner.session.ping(payload),
+            (None, false) => inner.session.pong(payload),
         }
     }
 }

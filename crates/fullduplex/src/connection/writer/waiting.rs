@@ -132,6 +132,7 @@ impl<S: Transport> Drop for Wait<'_, S> {
 mod tests {
     use std::future::Future;
     use std::pin::pin;
+    use std::sync::atomic::AtomicUsize;
     use std::task::Wake;
     use std::time::Duration;
 
@@ -217,6 +218,53 @@ mod tests {
             each.await.unwrap().unwrap_err();
         }
         assert_eq!(waiting(&send), 0);
+    }
+
+    /// A task that waits for a future, and how often it has polled it.
+    fn polled<F: Future + Send + 'static>(future: F) -> Arc<AtomicUsize> {
+        let polls = Arc::<AtomicUsize>::default();
+        let counted = polls.clone();
+        let mut future = Box::pin(future);
+        tokio::spawn(std::future::poll_fn(move |cx| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            future.as_mut().poll(cx).map(|_| ())
+        }));
+        polls
+    }
+
+    #[tokio::test]
+    async fn waits_on_a_stalled_peer_are_not_polled_again_and_again() {
+        let (near, mut far) = tokio::io::duplex(64);
+        let config = Config::default();
+        let websocket =
+            WebSocket::from_handshake(near, Role::Server, &config, None, BytesMut::new());
+        let (send, _receive) = websocket.split();
+        // Less than `low_water`.
+        send.try_send(vec![7; 1000]).unwrap();
+        send.ping(b"").await.unwrap();
+        send.ping(b"").await.unwrap();
+        let mut polls = Vec::new();
+        for _ in 0..2 {
+            let (pings, flushes) = (send.clone(), send.clone());
+            polls.push(polled(async move { pings.ping(b"third").await }));
+            polls.push(polled(async move { flushes.flush().await }));
+        }
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        for each in &polls {
+            let polls = each.load(Ordering::Relaxed);
+            assert!((1..=4).contains(&polls), "{polls}");
+        }
+        assert_eq!(waiting(&send), 4);
+        // When it reads, all go on.
+        let reading = async {
+            while waiting(&send) > 0 {
+                let _ = tokio::io::AsyncReadExt::read(&mut far, &mut [0; 256]).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), reading).await.unwrap();
     }
 
     #[tokio::test]
