@@ -10,7 +10,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use common::http2::content;
@@ -28,6 +28,7 @@ use h2::client::SendRequest;
 use http::{Request, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tower::service_fn;
 
 /// Answers with the version and the path.
@@ -133,6 +134,53 @@ async fn there_is_room_for_so_many_connections() {
     eventually("there is room", || handle.connections() < 3).await;
     let (mut websocket, _) = client.connect(&url).await.unwrap();
     say(&mut websocket, "there is room again").await;
+}
+
+/// Closed over what it has not read, the socket would take the answer back.
+#[tokio::test]
+async fn connection_limit_is_told_also_behind_a_long_request() {
+    use std::io::Write as _;
+
+    let mut config = ServerConfig::default();
+    config.limits.connections.total = Some(1);
+    let (address, handle, _) = serving(config).await;
+    let _first = client(Version::Http1).connect(&format!("ws://{address}/")).await.unwrap();
+    assert_eq!(handle.connections(), 1);
+    for length in [0, 5000, 15_000] {
+        // On this thread, so that the server accepts it when all of the request has come.
+        let mut socket = std::net::TcpStream::connect(address).unwrap();
+        let long = "x".repeat(length);
+        let head = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: {long}\r\n\r\n");
+        socket.write_all(head.as_bytes()).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let mut socket = TcpStream::from_std(socket).unwrap();
+        let mut answer = String::new();
+        let read = timeout(Duration::from_secs(10), socket.read_to_string(&mut answer)).await;
+        read.expect("it is closed").unwrap_or_else(|error| panic!("{length}: {error}"));
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{length}: {answer}");
+    }
+}
+
+/// Only a connection that ends over unread content waits for its client.
+#[tokio::test]
+async fn connection_ends_at_once_where_an_earlier_request_was_not_read() {
+    let (address, handle, _) = serving(ServerConfig::default()).await;
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    let post = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello";
+    socket.write_all(post.as_bytes()).await.unwrap();
+    let mut first = Vec::new();
+    while !first.ends_with(b"\r\n0\r\n\r\n") {
+        first.push(socket.read_u8().await.unwrap());
+    }
+    let get = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    socket.write_all(get.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    // This end stays open. A server that waits for it does so for 2 s.
+    let begun = Instant::now();
+    eventually("it has left", || handle.connections() == 0).await;
+    assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

@@ -181,7 +181,8 @@ fn next(
         #[cfg(feature = "hyper")]
         Ok(First::Request(asked)) if context.service_for(&asked).is_some() => {
             let mut before = BytesMut::from(asked.into_head());
-            http1::lower_minor(&mut before);
+            // hyper would not read such a version in the requests behind it.
+            let is_last = http1::lower_minor(&mut before);
             before.unsplit(received);
             let stream = Rewind::new(before.freeze(), stream);
             Box::pin(crate::server::http::http1::serve(
@@ -189,6 +190,7 @@ fn next(
                 stream,
                 remote,
                 Carrying::new(place),
+                is_last,
             ))
         }
         Ok(First::Request(mut asked)) => {
@@ -348,7 +350,12 @@ impl Context {
         let tcp = stream.as_tcp()?;
         let told = tcp.try_write(answer.as_bytes()).ok().map(|_| status);
         // Closed over a request that nobody has read, the socket would take the answer back.
-        let _ = tcp.try_read(&mut [0; 4096]);
+        let mut left = self.config.handshake.max_head_bytes;
+        let mut bytes = [0; 4096];
+        while let Ok(read @ 1..) = tcp.try_read(&mut bytes) {
+            let Some(rest) = left.checked_sub(read) else { break };
+            left = rest;
+        }
         told
     }
 

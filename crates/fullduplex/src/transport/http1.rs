@@ -93,15 +93,18 @@ pub(crate) fn title_case(name: &HeaderName) -> String {
     cased.collect()
 }
 
-/// Makes a later version of HTTP/1 in a request line 1.1, which hyper reads (RFC 9110 §2.5).
+/// Makes a later version of HTTP/1 in a request line 1.1, which hyper reads (RFC 9110 §2.5), and
+/// returns whether it was one.
 #[cfg(feature = "hyper")]
-pub(crate) fn lower_minor(head: &mut [u8]) {
+pub(crate) fn lower_minor(head: &mut [u8]) -> bool {
     // Empty lines may go before it.
     let begin = head.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or_default();
     let line = head[begin..].split_mut(|&byte| byte == b'\r' || byte == b'\n').next();
-    if let Some([.., b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'2'..=b'9']) = line {
-        *minor = b'1';
-    }
+    let Some([.., b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'2'..=b'9']) = line else {
+        return false;
+    };
+    *minor = b'1';
+    true
 }
 
 /// Reads a head. What the peer sent behind it stays in `received`.

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response, StatusCode};
@@ -34,12 +34,14 @@ use crate::transport::prefixed::Rewind;
 /// The least buffer that hyper takes.
 const LEAST_BUFFER: usize = 8 << 10;
 
-/// Serves the requests of a connection until it ends, or becomes a WebSocket after all.
+/// Serves the requests of a connection until it ends, or becomes a WebSocket after all. With
+/// `is_last` the first one is the last.
 pub(crate) async fn serve(
     context: Arc<Context>,
     stream: Rewind<NetStream>,
     remote: Remote,
     carrying: Carrying,
+    is_last: bool,
 ) {
     let limits = context.config.handshake;
     let left_unread = Arc::<AtomicBool>::default();
@@ -49,6 +51,8 @@ pub(crate) async fn serve(
     let (shared, peer) = (context.shared.clone(), remote.peer);
     let respond = service_fn(move |request: Request<Incoming>| {
         let (parts, incoming) = request.into_parts();
+        // hyper has read all of the request before this one.
+        left_unread.store(false, Ordering::Release);
         let stall_timeout = context.config.limits.stall_timeout;
         let body = Body::http1(incoming, stall_timeout, left_unread.clone());
         let request = Request::from_parts(parts, body);
@@ -60,6 +64,7 @@ pub(crate) async fn serve(
         .header_read_timeout(limits.handshake_timeout)
         .max_buf_size(limits.max_head_bytes.max(LEAST_BUFFER))
         .max_headers(limits.max_fields)
+        .keep_alive(!is_last)
         .serve_connection(TokioIo::new(stream), respond)
         .with_upgrades();
     tokio::pin!(connection);
