@@ -127,6 +127,9 @@ impl Group {
     }
 
     /// Adds a WebSocket.
+    ///
+    /// Its application has to call [`next`](WebSocket::next), or drop the receiving half: nothing
+    /// is read for one that only waits for what is published, and the peer's Close is not answered.
     pub fn join<S: Transport>(&self, websocket: &WebSocket<S>, slow: Slow) -> Member {
         self.join_half(websocket.send_half(), slow)
     }

@@ -8,10 +8,12 @@ mod common;
 
 use std::time::Duration;
 
+use bytes::BytesMut;
 use common::{direct, numbered, open, pair};
+use fullduplex::proto::Kind;
 use fullduplex::server::Server;
-use fullduplex::{CloseCode, Config, ErrorKind, Message, Role, State};
-use fullduplex_testkit::pipe::pipe;
+use fullduplex::{CloseCode, Config, DeflateConfig, ErrorKind, Message, Role, State, WebSocket};
+use fullduplex_testkit::pipe::{Pipe, pipe};
 use futures_util::SinkExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
@@ -131,6 +133,72 @@ async fn memory_of_a_handler_that_only_sends_is_bounded() {
     drain.await.unwrap();
 }
 
+/// Nor does it grow where each message is answered with more, so that reading in the background
+/// begins anew each time.
+#[tokio::test(start_paused = true)]
+async fn memory_of_a_handler_that_sends_more_than_it_reads_is_bounded() {
+    let (client, mut server) = pair(1 << 12);
+    let (send, mut receive) = client.split();
+    let flood = tokio::spawn(async move { while send.send(vec![0; 1000]).await.is_ok() {} });
+    let drain = tokio::spawn(async move { while let Some(Ok(_)) = receive.next().await {} });
+    for round in 1..=100 {
+        assert_eq!(server.next().await.unwrap().unwrap().len(), 1000);
+        for _ in 0..5 {
+            server.send("tick").await.unwrap();
+            sleep(S).await;
+        }
+        let held = server.traffic().received.payload - 1000 * round;
+        assert!(held <= 70_000, "{held} after {round}");
+    }
+    drop(server);
+    flood.await.unwrap();
+    drain.await.unwrap();
+}
+
+/// Nor by one message, which is read piece by piece at last.
+#[tokio::test(start_paused = true)]
+async fn memory_of_a_handler_that_only_sends_is_bounded_within_a_message() {
+    const LONG: usize = 1 << 20;
+    for compresses in [false, true] {
+        let (mut client, mut server) = unlimited(compresses);
+        let flood = tokio::spawn(async move {
+            let mut writer = client.writer(Kind::Binary);
+            writer.write_all(&vec![7; LONG]).await.unwrap();
+            writer.shutdown().await.unwrap();
+            client.send("the next").await.unwrap();
+            while let Some(Ok(_)) = client.next().await {}
+        });
+        for _ in 0..20 {
+            server.send("tick").await.unwrap();
+            sleep(S).await;
+        }
+        let received = server.traffic().received.wire;
+        assert!(received <= 70_000 && received > 100, "{compresses}: {received}");
+        let mut reader = server.next_reader().await.unwrap().unwrap();
+        let mut all = Vec::new();
+        reader.read_to_end(&mut all).await.unwrap();
+        assert!(all == vec![7; LONG], "{compresses}: {}", all.len());
+        assert_eq!(server.next().await.unwrap().unwrap().as_text(), Some("the next"));
+        drop(server);
+        flood.await.unwrap();
+    }
+}
+
+/// Two ends without a limit for messages.
+fn unlimited(compresses: bool) -> (WebSocket<Pipe>, WebSocket<Pipe>) {
+    let mut config = Config::default();
+    config.limits.max_message_size = None;
+    let deflate = DeflateConfig::balanced();
+    let (answer, server) = deflate.accept(&deflate.offers()).unwrap();
+    let client = deflate.check(&[answer]).unwrap().unwrap();
+    let (a, b) = pipe(1 << 9);
+    let open = |stream, role, deflate| {
+        let deflate = Some(deflate).filter(|_| compresses);
+        WebSocket::from_handshake(stream, role, &config, deflate, BytesMut::new())
+    };
+    (open(a, Role::Client, &client), open(b, Role::Server, &server))
+}
+
 /// A peer that is gone is found out, as its silence is heard.
 #[tokio::test(start_paused = true)]
 async fn keepalive_finds_a_dead_peer_of_a_handler_that_only_sends() {
@@ -166,4 +234,41 @@ async fn close_of_a_dropped_handler_that_only_sent_is_finished() {
     drop(server);
     let info = timeout(S, reading).await.unwrap().unwrap();
     assert_eq!((info.code(), info.is_clean()), (CloseCode::GOING_AWAY, true));
+}
+
+/// The end that a task has read in place of the application is no reason to drop what is queued.
+#[tokio::test(start_paused = true)]
+async fn close_of_a_dropped_handler_that_only_sent_loses_nothing_that_is_queued() {
+    // The peer's last bytes: none, or those of an opcode that is reserved; and what follows the
+    // messages then.
+    for (last, end) in [(&b""[..], &b""[..]), (b"\x83\x80\0\0\0\0", b"\x03\xea")] {
+        let (a, mut b) = pipe(1 << 10);
+        let mut websocket = open(a, Role::Server, Config::default());
+        for _ in 0..5 {
+            websocket.send(vec![7; 4 << 10]).await.unwrap();
+            sleep(S).await;
+        }
+        b.write_all(last).await.unwrap();
+        if last.is_empty() {
+            b.shutdown().await.unwrap();
+        }
+        sleep(S).await;
+        assert_eq!(websocket.state(), State::Closing);
+        drop(websocket);
+        let mut received = Vec::new();
+        loop {
+            sleep(4 * S).await;
+            let mut piece = [0; 512];
+            match timeout(60 * S, b.read(&mut piece)).await.unwrap().unwrap() {
+                0 => break,
+                length => received.extend_from_slice(&piece[..length]),
+            }
+        }
+        let messages = 5 * (4 + (4 << 10));
+        assert!(received.len() >= messages, "{last:?}: {}", received.len());
+        let rest = &received[messages..];
+        // Its Close, which has a reason behind the code.
+        let found = if rest.is_empty() { rest } else { &rest[2..4] };
+        assert_eq!(found, end, "{last:?}: {rest:02x?}");
+    }
 }

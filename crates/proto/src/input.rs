@@ -119,11 +119,23 @@ impl Input {
         receiver: &mut Receiver,
         assembler: &mut Assembler,
     ) -> Result<Option<Incoming>, ProtocolError> {
+        self.next_within(receiver, assembler, usize::MAX)
+    }
+
+    /// Takes the next message or control frame, as [`next`](Self::next) does. `None` also while
+    /// `assembler` holds `most` bytes or more of an unfinished message: a little input may be a
+    /// lot of them where messages are compressed.
+    pub fn next_within(
+        &mut self,
+        receiver: &mut Receiver,
+        assembler: &mut Assembler,
+        most: usize,
+    ) -> Result<Option<Incoming>, ProtocolError> {
         if let Some(message) = self.next_whole(receiver, assembler) {
             return Ok(Some(Incoming::Message(message)));
         }
         self.take_off();
-        while !self.bytes.is_empty() || receiver.has_more() {
+        while assembler.len() < most && (!self.bytes.is_empty() || receiver.has_more()) {
             let step = receiver.receive(&mut self.bytes)?;
             let (consumed, inflated) = (step.consumed, step.inflated);
             let found = match step.event {

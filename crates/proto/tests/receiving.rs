@@ -102,6 +102,23 @@ fn a_long_message_is_split_off_and_a_short_one_copied_out() {
 }
 
 #[test]
+fn unfinished_message_is_taken_from_the_input_up_to_a_bound() {
+    let payload = vec![7; 1000];
+    let mut stream = frame(OpCode::Binary, false, &payload);
+    stream.extend(frame(OpCode::Continuation, false, &payload).repeat(8));
+    stream.extend(frame(OpCode::Continuation, true, &payload));
+    let mut input = Input::from(BytesMut::from(&stream[..]));
+    let mut receiver = Receiver::new(Role::Server, Limits::default());
+    let mut assembler = Assembler::default();
+    for _ in 0..2 {
+        assert_eq!(input.next_within(&mut receiver, &mut assembler, 3500).unwrap(), None);
+        assert_eq!((assembler.len(), input.len() > 6000), (4000, true));
+    }
+    let whole = input.next(&mut receiver, &mut assembler).unwrap();
+    assert_eq!(whole, Some(Incoming::Message(vec![7; 10_000].into())));
+}
+
+#[test]
 fn direct_reads_are_the_same_and_grow_with_what_came() {
     let payload: Vec<u8> = (0..300_000_u32).map(|i| i as u8).collect();
     let bytes = frame(OpCode::Binary, true, &payload);

@@ -32,6 +32,7 @@ pub struct MessageReader<'a, S: Transport> {
 impl<'a, S: Transport> MessageReader<'a, S> {
     pub(crate) async fn begin(receive: &'a mut ReceiveHalf<S>) -> Result<Option<Self>, Error> {
         let (incoming, outlet) = receive.parts();
+        poll_fn(|cx| incoming.poll_take_back(cx)).await;
         incoming.skip_rest();
         loop {
             let skipping = incoming.is_skipping();

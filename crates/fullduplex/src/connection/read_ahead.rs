@@ -1,5 +1,9 @@
 //! Reading in place of an application that only sends: Pings are answered, and so is the peer's
 //! Close, though nobody asks for what arrives. The messages wait for whoever asks at last.
+//!
+//! The task takes the receiving half out of the shared state for each poll, as no foreign code, such
+//! as a transport, may run while a lock of the library's is held. An owner that wants it back just
+//! then leaves its waker, and the task ends after that poll.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -10,19 +14,58 @@ use fullduplex_proto::Message;
 use tokio::task::AbortHandle;
 
 use crate::base::error::Error;
-use crate::base::guard;
+use crate::base::guard::{Panicked, caught};
 use crate::connection::reader::Incoming;
 use crate::connection::writer::Outlet;
 use crate::transport::halves::Transport;
 
-/// How many bytes of messages are received for an application that asks for none. Then the
-/// transport is left alone, so that the peer has to wait.
+/// How many bytes are received for an application that asks for none, those of an unfinished
+/// message included. Then the transport is left alone, so that the peer has to wait.
 const MOST: usize = 64 << 10;
 
 /// What a message counts beside its payload.
 const MESSAGE: usize = 64;
 
-pub(crate) type Received = VecDeque<Result<Message, Error>>;
+/// Messages that were read ahead and not asked for yet.
+#[derive(Default)]
+pub(crate) struct Received {
+    messages: VecDeque<Result<Message, Error>>,
+    bytes: usize,
+}
+
+impl Received {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// Itself, unless there are none.
+    pub(crate) fn some(self) -> Option<Self> {
+        Some(self).filter(|received| !received.is_empty())
+    }
+
+    /// How many bytes may be received in addition.
+    pub(crate) fn room(&self) -> usize {
+        MOST.saturating_sub(self.bytes)
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Result<Message, Error>> {
+        let message = self.messages.pop_front()?;
+        self.bytes -= Self::cost(&message);
+        Some(message)
+    }
+
+    fn push(&mut self, message: Result<Message, Error>) {
+        self.bytes += Self::cost(&message);
+        self.messages.push_back(message);
+    }
+
+    fn cost(message: &Result<Message, Error>) -> usize {
+        MESSAGE + message.as_ref().map_or(0, Message::len)
+    }
+}
+
+/// A receiving half, and what was read with it.
+type Half<S> = (Box<Incoming<S>>, Received);
 
 /// A task that reads, and what it has read.
 pub(crate) struct ReadAhead<S> {
@@ -31,12 +74,22 @@ pub(crate) struct ReadAhead<S> {
 }
 
 struct Shared<S> {
-    /// Taken back by the application.
-    incoming: Option<Box<Incoming<S>>>,
-    received: Received,
-    bytes: usize,
-    /// The application's task, if it waits for messages elsewhere in itself.
+    /// `None` while the task polls it, and after it was taken back.
+    half: Option<Half<S>>,
+    /// The application's task, if it waits for messages.
     reader: Option<Waker>,
+    owner: Owner,
+}
+
+/// What the owner of the receiving half is doing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// It sends, and asks for no message.
+    Sends,
+    /// It waits for the receiving half, which the task was polling.
+    Waits,
+    /// It has dropped the receiving half.
+    Gone,
 }
 
 impl<S: Transport> ReadAhead<S> {
@@ -47,57 +100,119 @@ impl<S: Transport> ReadAhead<S> {
         outlet: &Arc<Outlet<S>>,
     ) -> Self {
         let reader = outlet.take_reader();
-        let shared =
-            Arc::new(Mutex::new(Shared { incoming: Some(incoming), received, bytes: 0, reader }));
+        let shared = Shared { half: Some((incoming, received)), reader, owner: Owner::Sends };
+        let shared = Arc::new(Mutex::new(shared));
         let (reading, outlet) = (shared.clone(), outlet.clone());
         let handle = outlet.driver().handle().clone();
-        let task = handle.spawn(async move {
-            let read = poll_fn(|cx| {
-                let mut shared = lock(&reading);
-                let (polled, found) = shared.poll_read(cx, &outlet);
-                let reader = if found { shared.reader.take() } else { None };
-                // Others' code, without the lock.
-                drop(shared);
-                if let Some(reader) = reader {
-                    reader.wake();
-                }
-                polled
-            });
-            if guard::caught_in(read).await.is_err() {
-                outlet.note_panic("a transport", None);
-            }
-        });
+        let task = handle.spawn(poll_fn(move |cx| poll(&reading, cx, &outlet)));
         Self { shared, task: task.abort_handle() }
     }
 
-    /// Ends the task. What it has read comes first.
-    pub(crate) fn take_back(self) -> (Option<Box<Incoming<S>>>, Received) {
-        self.task.abort();
+    /// Ends the task, and takes back the receiving half with what was read. Waits while the task
+    /// polls it.
+    pub(crate) fn poll_take_back(&self, cx: &mut Context<'_>) -> Poll<Half<S>> {
+        // Foreign code, as is the drop of the waker before it: without the lock.
+        let waker = cx.waker().clone();
         let mut shared = lock(&self.shared);
-        (shared.incoming.take(), std::mem::take(&mut shared.received))
+        if let Some(half) = shared.half.take() {
+            drop(shared);
+            self.task.abort();
+            return Poll::Ready(half);
+        }
+        shared.owner = Owner::Waits;
+        let before = shared.reader.replace(waker);
+        drop(shared);
+        drop(before);
+        Poll::Pending
+    }
+
+    /// Ends the task, and takes back the receiving half with what was read. While the task polls
+    /// it, nothing happens, and the task goes on.
+    pub(crate) fn try_take_back(&self) -> Option<Half<S>> {
+        let mut shared = lock(&self.shared);
+        let half = shared.half.take();
+        if half.is_none() {
+            shared.owner = Owner::Sends;
+        }
+        drop(shared);
+        if half.is_some() {
+            self.task.abort();
+        }
+        half
     }
 }
 
-/// The task may have panicked in a transport.
+impl<S> ReadAhead<S> {
+    /// Takes back the receiving half to drop it, or leaves that to the task if it is polling it.
+    pub(crate) fn give_up(&self) -> Option<Box<Incoming<S>>> {
+        let mut shared = lock(&self.shared);
+        shared.owner = Owner::Gone;
+        let (half, reader) = (shared.half.take(), shared.reader.take());
+        drop(shared);
+        drop(reader);
+        half.map(|(incoming, _)| incoming)
+    }
+}
+
+/// Only moves are done while it is held, so a panic leaves nothing half done.
 fn lock<S>(shared: &Mutex<Shared<S>>) -> MutexGuard<'_, Shared<S>> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<S: Transport> Shared<S> {
-    /// Reads what there is. Returns also whether anything was found.
-    fn poll_read(&mut self, cx: &mut Context<'_>, outlet: &Arc<Outlet<S>>) -> (Poll<()>, bool) {
-        let mut found = false;
-        while let Some(incoming) = &mut self.incoming
-            && self.bytes < MOST
-        {
-            let Poll::Ready(received) = incoming.poll_message(cx, outlet) else {
-                return (Poll::Pending, found);
-            };
-            found = true;
-            let Some(received) = received else { break };
-            self.bytes += MESSAGE + received.as_ref().map_or(0, Message::len);
-            self.received.push_back(received);
+/// A poll of the task: reads what there is, without the lock, as the transport is foreign code.
+fn poll<S: Transport>(
+    shared: &Mutex<Shared<S>>,
+    cx: &mut Context<'_>,
+    outlet: &Arc<Outlet<S>>,
+) -> Poll<()> {
+    let half = lock(shared).half.take();
+    let Some((mut incoming, mut received)) = half else { return Poll::Ready(()) };
+    let before = received.messages.len();
+    let polled = caught(|| received.fill(&mut incoming, cx, outlet)).unwrap_or_else(|Panicked| {
+        incoming.give_up(outlet);
+        outlet.note_panic("a transport", None);
+        Poll::Ready(())
+    });
+    let found = received.messages.len() > before;
+
+    let mut shared = lock(shared);
+    let done = polled.is_ready() || shared.owner != Owner::Sends;
+    let reader = if found || done { shared.reader.take() } else { None };
+    let mut dropped = None;
+    if shared.owner == Owner::Gone {
+        dropped = Some(incoming);
+    } else {
+        shared.half = Some((incoming, received));
+    }
+    drop(shared);
+
+    if let Some(mut incoming) = dropped {
+        incoming.give_up(outlet);
+    }
+    if let Some(reader) = reader
+        && caught(|| reader.wake()).is_err()
+    {
+        outlet.note_panic("a waker", None);
+    }
+    if done { Poll::Ready(()) } else { Poll::Pending }
+}
+
+impl Received {
+    /// Reads until there is no more for now, or no room.
+    fn fill<S: Transport>(
+        &mut self,
+        incoming: &mut Incoming<S>,
+        cx: &mut Context<'_>,
+        outlet: &Arc<Outlet<S>>,
+    ) -> Poll<()> {
+        while incoming.assembled() < self.room() {
+            match incoming.poll_within(cx, outlet, self.room()) {
+                Poll::Ready(Some(message)) => self.push(message),
+                Poll::Ready(None) => break,
+                Poll::Pending if incoming.assembled() >= self.room() => break,
+                Poll::Pending => return Poll::Pending,
+            }
         }
-        (Poll::Ready(()), found)
+        Poll::Ready(())
     }
 }

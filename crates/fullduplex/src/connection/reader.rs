@@ -1,7 +1,7 @@
 //! The receiving half: reads the transport, makes messages, and tells the outlet what is
 //! owed for what came.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -143,65 +143,86 @@ impl<S: Transport> Incoming<S> {
         self.unread_sends == UNREAD_SENDS
     }
 
-    /// Has a task read, for an application that only sends.
+    /// Has a task read, for an application that only sends, if there is room for what it reads.
     #[cold]
     pub(crate) fn read_ahead(&mut self, outlet: &Arc<Outlet<S>>) {
-        let ahead = self.agreed.as_mut().and_then(|agreed| agreed.ahead.take());
-        let received = match ahead {
-            Some(Ahead::Reading(_)) => {
-                self.agreed.get_or_insert_default().ahead = ahead;
-                return;
-            }
+        if let Some(Ahead::Reading(reading)) = self.ahead() {
+            // It may have stopped, for an application that wanted it back and does no more.
+            let Some(half) = reading.try_take_back() else { return };
+            self.put_back(half);
+        }
+        let mut agreed = self.agreed.take().unwrap_or_default();
+        let received = match agreed.ahead.take() {
             Some(Ahead::Read(received)) => received,
-            None => Received::new(),
+            _ => Received::default(),
         };
+        if self.assembler.len() >= received.room() {
+            agreed.ahead = received.some().map(Ahead::Read);
+            self.agreed = Some(agreed);
+            return;
+        }
         let none = Receiver::new(outlet.role(), Limits::default());
-        let shell = Self::new(ReadHalf::Gone, none, BytesMut::new());
+        let mut shell = Self::new(ReadHalf::Gone, none, BytesMut::new());
+        shell.unread_sends = UNREAD_SENDS;
         let mut incoming = Box::new(mem::replace(self, shell));
-        let mut agreed = incoming.agreed.take().unwrap_or_default();
         incoming.set_deflate(agreed.deflate);
         agreed.ahead = Some(Ahead::Reading(ReadAhead::start(incoming, received, outlet)));
         self.agreed = Some(agreed);
     }
 
-    /// Ends the task that reads ahead, if there is one.
     #[inline]
-    pub(crate) fn take_back(&mut self) {
-        if self.agreed().is_some_and(|agreed| agreed.ahead.is_some()) {
-            self.take_ahead();
-        }
+    fn ahead(&self) -> Option<&Ahead<S>> {
+        self.agreed().and_then(|agreed| agreed.ahead.as_ref())
     }
 
-    #[cold]
-    fn take_ahead(&mut self) {
-        let Some(agreed) = &mut self.agreed else { return };
-        let reading = match agreed.ahead.take() {
-            Some(Ahead::Reading(reading)) => reading,
-            read => return agreed.ahead = read,
-        };
-        let (incoming, received) = reading.take_back();
-        agreed.ahead = Some(received).filter(|received| !received.is_empty()).map(Ahead::Read);
-        let agreed = self.agreed.take();
-        if let Some(incoming) = incoming {
-            *self = *incoming;
+    /// Ends the task that reads ahead, if there is one. Waits while that polls the transport.
+    #[inline]
+    pub(crate) fn poll_take_back(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(Ahead::Reading(reading)) = self.ahead() {
+            let half = ready!(reading.poll_take_back(cx));
+            self.put_back(half);
         }
-        self.agreed = agreed;
+        Poll::Ready(())
+    }
+
+    /// Goes on with what the task has read, and where it was.
+    #[cold]
+    fn put_back(&mut self, (incoming, received): (Box<Self>, Received)) {
+        let mut agreed = self.agreed.take().unwrap_or_default();
+        agreed.ahead = received.some().map(Ahead::Read);
+        *self = *incoming;
+        self.agreed = Some(agreed);
+        self.unread_sends = 0;
     }
 
     /// The next message of those that were read ahead.
     #[inline]
-    fn next_ahead(&mut self) -> Option<Result<Message, Error>> {
-        if self.agreed().is_none_or(|agreed| agreed.ahead.is_none()) {
-            return None;
-        }
-        self.take_ahead();
-        let agreed = self.agreed.as_mut()?;
-        let Some(Ahead::Read(received)) = &mut agreed.ahead else { return None };
-        let first = received.pop_front();
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
+        if self.ahead().is_none() { Poll::Ready(None) } else { self.poll_ahead_cold(cx) }
+    }
+
+    #[cold]
+    fn poll_ahead_cold(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
+        ready!(self.poll_take_back(cx));
+        let Some(agreed) = &mut self.agreed else { return Poll::Ready(None) };
+        let Some(Ahead::Read(received)) = &mut agreed.ahead else { return Poll::Ready(None) };
+        let first = received.pop();
         if received.is_empty() {
             agreed.ahead = None;
         }
-        first
+        Poll::Ready(first)
+    }
+
+    /// Drops what was read ahead.
+    fn forget_ahead(&mut self) {
+        if let Some(agreed) = &mut self.agreed {
+            agreed.ahead = None;
+        }
+    }
+
+    /// How many bytes of an unfinished message are held.
+    pub(crate) fn assembled(&self) -> usize {
+        self.assembler.len()
     }
 
     /// Whether received bytes wait that may hold further messages.
@@ -224,12 +245,18 @@ impl<S: Transport> Incoming<S> {
                 return Poll::Ready(Some(self.whole(message, outlet)));
             }
         }
-        self.poll_any(cx, outlet)
+        self.poll_within(cx, outlet, usize::MAX)
     }
 
-    /// The same for what is not the rule.
-    fn poll_any(&mut self, cx: &mut Context<'_>, outlet: &Arc<Outlet<S>>) -> Poll<Ended<Message>> {
-        if let Some(message) = self.next_ahead() {
+    /// The next message, whatever it is made of. Pending also where no more is read because
+    /// `most` bytes or more of an unfinished message are [held](Self::assembled).
+    pub(crate) fn poll_within(
+        &mut self,
+        cx: &mut Context<'_>,
+        outlet: &Arc<Outlet<S>>,
+        most: usize,
+    ) -> Poll<Ended<Message>> {
+        if let Some(message) = ready!(self.poll_ahead(cx)) {
             return Poll::Ready(Some(message));
         }
         self.skipping |= mem::take(&mut self.in_pieces);
@@ -248,7 +275,7 @@ impl<S: Transport> Incoming<S> {
                 // It was not compressed, so there is nothing to spend.
                 return Poll::Ready(Some(self.whole(message, outlet)));
             }
-            match self.input.next(&mut self.receiver, &mut self.assembler) {
+            match self.input.next_within(&mut self.receiver, &mut self.assembler, most) {
                 Ok(Some(Found::Message(message))) => {
                     self.spend(cx, message.len());
                     return Poll::Ready(Some(self.whole(message, outlet)));
@@ -258,7 +285,8 @@ impl<S: Transport> Incoming<S> {
                         return Poll::Ready(Some(Err(error)));
                     }
                 }
-                Ok(None) => match ready!(self.poll_more(cx, outlet)) {
+                Ok(None) if self.assembler.len() >= most => return Poll::Pending,
+                Ok(None) => match ready!(self.poll_more(cx, outlet, most)) {
                     Some(Ok(Some(message))) => {
                         return Poll::Ready(Some(self.whole(message, outlet)));
                     }
@@ -279,7 +307,7 @@ impl<S: Transport> Incoming<S> {
         outlet: &Arc<Outlet<S>>,
     ) -> Poll<Ended<Chunk>> {
         self.unread_sends = 0;
-        if let Some(message) = self.next_ahead() {
+        if let Some(message) = ready!(self.poll_ahead(cx)) {
             return Poll::Ready(Some(message.map(|message| Chunk {
                 kind: message.kind(),
                 payload: message.into_bytes(),
@@ -384,11 +412,13 @@ impl<S: Transport> Incoming<S> {
         error.into()
     }
 
-    /// Reads more, where a long message can be read straight to its place.
+    /// Reads more, where a long message can be read straight to its place: up to `most` bytes
+    /// of it.
     fn poll_more(
         &mut self,
         cx: &mut Context<'_>,
         outlet: &Arc<Outlet<S>>,
+        most: usize,
     ) -> Poll<Ended<Option<Message>>> {
         let remaining = self.receiver.payload_remaining();
         if remaining < DIRECT || self.told || self.read_ended {
@@ -397,7 +427,7 @@ impl<S: Transport> Incoming<S> {
         let (buffer, room) = self.assembler.room(remaining);
         let start = buffer.len();
         let read = {
-            let mut limited = buffer.limit(room);
+            let mut limited = buffer.limit(room.min(most - start));
             outlet.reading(|| pin!(self.reader.read_buf(&mut limited)).poll(cx))
         };
         match ready!(self.after_read(cx, outlet, read)) {
@@ -515,6 +545,12 @@ impl<S: Transport> Incoming<S> {
 impl<S> Incoming<S> {
     /// Lets go of the transport, whose `Drop` may be anybody's.
     pub(crate) fn give_up(&mut self, outlet: &Outlet<S>) {
+        let ahead = self.agreed.as_mut().and_then(|agreed| agreed.ahead.take());
+        if let Some(Ahead::Reading(reading)) = ahead
+            && let Some(mut incoming) = reading.give_up()
+        {
+            incoming.give_up(outlet);
+        }
         let reader = mem::replace(&mut self.reader, ReadHalf::Gone);
         if caught(|| drop(reader)).is_err() {
             outlet.note_panic("what a connection held", None);
@@ -537,12 +573,15 @@ fn hold(block: &mut BytesMut, waits: bool) -> Input {
     copy
 }
 
-/// Reads to the end without listening, so that the Close frame of a connection whose owner
-/// is gone arrives; the close timeout bounds it.
+/// Reads to the end without listening, so that what is queued and the Close frame of a connection
+/// whose owner is gone arrive; the close timeout bounds it.
 pub(crate) async fn linger<S: Transport>(mut incoming: Box<Incoming<S>>, outlet: Arc<Outlet<S>>) {
-    incoming.told = true;
     let reading = async {
-        while let Some(Ok(_)) = std::future::poll_fn(|cx| incoming.poll_chunk(cx, &outlet)).await {}
+        poll_fn(|cx| incoming.poll_take_back(cx)).await;
+        incoming.forget_ahead();
+        incoming.told = true;
+        // An error is the peer's, and what is queued leaves all the same.
+        while poll_fn(|cx| incoming.poll_chunk(cx, &outlet)).await.is_some() {}
     };
     if let Err(Panicked) = guard::caught_in(reading).await {
         outlet.note_panic("a transport", None);

@@ -367,7 +367,6 @@ impl<S: Transport> ReceiveHalf<S> {
 
     pub(crate) fn parts(&mut self) -> (&mut Incoming<S>, &Arc<Outlet<S>>) {
         let incoming = self.incoming.as_mut().expect("taken only by drop");
-        incoming.take_back();
         (incoming, &self.outlet)
     }
 
@@ -394,7 +393,6 @@ impl<S: Transport> Drop for ReceiveHalf<S> {
     fn drop(&mut self) {
         let goes_on = self.outlet.drop_reader();
         let Some(mut incoming) = self.incoming.take() else { return };
-        incoming.take_back();
         if goes_on {
             let rest = reader::linger(incoming, self.outlet.clone());
             self.outlet.driver().handle().spawn(rest);

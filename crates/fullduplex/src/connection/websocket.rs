@@ -32,9 +32,10 @@ use crate::transport::net_stream::NetStream;
 ///
 /// * **Receiving.** [`next`](Self::next) gives whole messages, answers pings and the peer's
 ///   Close, and ends with `None` after a clean close. Nothing is read that is not asked
-///   for; but where the application only sends, up to 64 KiB of messages are received in its
-///   place, so that pings and the peer's Close behind them are answered. [`next_reader`](Self::next_reader) is for messages too long to hold. A short message
-///   that is kept may keep up to 2 KiB, one of 8 KiB and more up to 64 KiB; where all are kept,
+///   for; but where the application only sends, up to 64 KiB are received in its place, so that
+///   pings and the peer's Close behind them are answered.
+///   [`next_reader`](Self::next_reader) is for messages too long to hold. A short message that is
+///   kept may keep up to 2 KiB, one of 8 KiB and more up to 64 KiB; where all are kept,
 ///   most have memory of their own.
 /// * **Sending.** [`send`](Self::send) queues a message and has it leave by itself: at once
 ///   when nothing else is going on, together with others when they follow one another. It
@@ -214,6 +215,9 @@ impl<S: Transport> WebSocket<S> {
 
     /// Sends a Ping (RFC 6455 §5.5.2) of at most 125 bytes, ahead of queued messages. Waits
     /// while an earlier one has not left.
+    ///
+    /// An application that only pings has nothing read in its place, as one has that only sends
+    /// messages: it has to call [`next`](Self::next), or drop the receiving half.
     ///
     /// # Cancel safety
     /// Dropped before it is ready, no Ping is sent.

@@ -4,14 +4,19 @@ use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use fullduplex::broadcast::{Group, Slow};
 use fullduplex::proto::handshake::SecKey;
 use fullduplex::server::{Handshake, ServerConfig, ServerHandle};
-use fullduplex::{Cause, Config, Message, PreparedMessage, Role, SendHalf, State, WebSocket};
+use fullduplex::{
+    Cause, Config, Message, PreparedMessage, Role, SendHalf, State, Transport, WebSocket,
+};
+use fullduplex_testkit::cancel::CountingWaker;
 use fullduplex_testkit::pipe::{Pipe, pipe};
+use futures_util::Stream;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::common::open;
@@ -164,6 +169,73 @@ async fn panic_in_the_reading_side_of_a_dropped_half_ends_the_connection() {
     in_time("it ends", send.closed()).await;
     until("it is counted", || handle.stats().panics == 1).await;
     assert_eq!(handle.connections(), 0);
+}
+
+/// What the application does before a task of the library's reads in its place: it waits for a
+/// message with this waker, and then only sends.
+async fn only_sends<S: Transport>(websocket: &mut WebSocket<S>, waker: &Waker) {
+    let mut cx = Context::from_waker(waker);
+    assert!(Pin::new(&mut *websocket).poll_next(&mut cx).is_pending());
+    for _ in 0..8 {
+        websocket.send("tick").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn panic_in_a_transport_that_is_read_ahead_wakes_the_application() {
+    let handle = ServerHandle::new();
+    let armed = Arc::new(AtomicBool::new(false));
+    let (mut bad, mut peer) = tracked(&handle, At::Read, &armed).await;
+    let (woken, waker) = CountingWaker::new();
+    only_sends(&mut bad, &waker).await;
+    armed.store(true, Ordering::SeqCst);
+    peer.send("hello").await.unwrap();
+    until("it panics", || handle.stats().panics == 1).await;
+    // Also by the pipe, which has this waker from before.
+    until("it is woken", || woken.count() > 1).await;
+    assert!(in_time("the error", bad.next()).await.unwrap().is_err());
+    assert!(in_time("the end", bad.next()).await.is_none());
+    assert_eq!(handle.connections(), 0);
+}
+
+/// Reading ahead polls the transport without a lock that the application's thread may wait for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callback_of_a_transport_that_is_read_ahead_may_wait_for_the_application() {
+    let (mut websocket, mut peer, call) = calling();
+    only_sends(&mut websocket, Waker::noop()).await;
+    let (entered, enters) = std::sync::mpsc::channel();
+    let (answer, answers) = std::sync::mpsc::channel();
+    let answers = Mutex::new(answers);
+    let once = AtomicBool::new(true);
+    let in_poll = move || {
+        if once.swap(false, Ordering::SeqCst) {
+            entered.send(()).unwrap();
+            let waited = answers.lock().unwrap().recv_timeout(Duration::from_secs(5));
+            entered.send(()).unwrap();
+            waited.expect("the application waits for the transport");
+        }
+    };
+    assert!(call.set(Box::new(in_poll)).is_ok());
+    peer.send("hello").await.unwrap();
+    peer.flush().await.unwrap();
+    let waiting = tokio::task::spawn_blocking(move || {
+        enters.recv_timeout(Duration::from_secs(10)).unwrap();
+        let mut cx = Context::from_waker(Waker::noop());
+        let polled = Pin::new(&mut websocket).poll_next(&mut cx).is_pending();
+        // It is still polled.
+        let in_time = enters.try_recv().is_err();
+        let _ = answer.send(());
+        (websocket, polled && in_time, enters)
+    });
+    let (mut websocket, is_pending, _enters) = in_time("a poll", waiting).await.unwrap();
+    assert!(is_pending, "it waited for the transport");
+    let message = in_time("the message", websocket.next()).await.unwrap().unwrap();
+    assert_eq!(message.as_text(), Some("hello"));
+    // And it is dropped as ever.
+    drop(websocket);
+    in_time("the end", async { while let Some(Ok(_)) = peer.next().await {} }).await;
+    assert!(peer.close_info().unwrap().is_clean());
 }
 
 #[tokio::test]
