@@ -199,6 +199,29 @@ fn unlimited(compresses: bool) -> (WebSocket<Pipe>, WebSocket<Pipe>) {
     (open(a, Role::Client, &client), open(b, Role::Server, &server))
 }
 
+/// Several messages that answer one are no sign that nobody asks for the next.
+#[tokio::test(start_paused = true)]
+async fn burst_of_answers_has_nothing_read_in_its_place() {
+    let (mut client, mut server) = pair(1 << 12);
+    for round in 1..5 {
+        client.send("question").await.unwrap();
+        client.send("unread").await.unwrap();
+        client.flush().await.unwrap();
+        assert!(server.next().await.unwrap().is_ok());
+        for i in 0..20 {
+            match i % 3 {
+                0 => server.send("answer").await.unwrap(),
+                1 => server.feed("answer".into()).await.unwrap(),
+                _ => server.try_send("answer").unwrap(),
+            }
+        }
+        sleep(S).await;
+        let received = server.traffic().received.text;
+        assert_eq!(received, 2 * round - 1);
+        assert_eq!(server.next().await.unwrap().unwrap().as_text(), Some("unread"));
+    }
+}
+
 /// A peer that is gone is found out, as its silence is heard.
 #[tokio::test(start_paused = true)]
 async fn keepalive_finds_a_dead_peer_of_a_handler_that_only_sends() {

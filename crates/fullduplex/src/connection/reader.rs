@@ -35,8 +35,8 @@ const INFLATED: usize = 512;
 /// From this many bytes on, the rest of a message is read straight to its place.
 const DIRECT: u64 = 16 << 10;
 
-/// An application that sends this often and asks for no message meanwhile only sends, so that
-/// somebody must read in its place.
+/// An application that sends in this many turns of the driver, and asks for no message meanwhile,
+/// only sends, so that a task must read in its place.
 const UNREAD_SENDS: u8 = 4;
 
 #[allow(clippy::struct_excessive_bools, reason = "independent facts, kept small")]
@@ -55,7 +55,8 @@ pub(crate) struct Incoming<S> {
     read_ended: bool,
     /// The last read found its bytes when they arrived, not later.
     at_once: bool,
-    /// How often the application has sent since it last asked for a message.
+    /// In how many turns of the driver, roughly, the application has sent since it last asked for
+    /// a message.
     unread_sends: u8,
     /// Boxed, as for most it is nothing.
     agreed: Option<Box<Agreed<S>>>,
@@ -135,10 +136,13 @@ impl<S: Transport> Incoming<S> {
         self.agreed().is_none_or(|agreed| agreed.deflate.is_none() && agreed.ahead.is_none())
     }
 
-    /// Counts a message that the application sends. Returns whether it is time to
-    /// [read ahead](Self::read_ahead).
+    /// Counts a message that the application sends, unless it is one of a burst: several messages
+    /// may answer one. Returns whether it is time to [read ahead](Self::read_ahead).
     #[inline]
-    pub(crate) fn note_send(&mut self) -> bool {
+    pub(crate) fn note_send(&mut self, outlet: &Outlet<S>) -> bool {
+        if outlet.awaits_driver() {
+            return false;
+        }
         self.unread_sends = self.unread_sends.saturating_add(1);
         self.unread_sends == UNREAD_SENDS
     }

@@ -355,7 +355,7 @@ impl<S: Transport> ReceiveHalf<S> {
     #[inline]
     pub(crate) fn note_send(&mut self) {
         if let Some(incoming) = &mut self.incoming
-            && incoming.note_send()
+            && incoming.note_send(&self.outlet)
         {
             incoming.read_ahead(&self.outlet);
         }

@@ -52,6 +52,12 @@ impl<S: Transport> Outlet<S> {
         }
     }
 
+    /// Whether something was queued that the driver has yet to write in its next turn.
+    #[inline]
+    pub(crate) fn awaits_driver(&self) -> bool {
+        self.deferred.load(Ordering::Relaxed)
+    }
+
     /// Has the driver write, soon. Takes no lock of the outlet: a transport may wake its
     /// writer in the middle of a poll.
     fn defer(self: &Arc<Self>) {
