@@ -233,6 +233,11 @@ impl Session {
         self.sender.compresses()
     }
 
+    /// Whether a message would be compressed now; see [`Sender::would_compress`].
+    pub fn would_compress(&self, len: usize, compression: Compression) -> bool {
+        self.sender.would_compress(len, compression)
+    }
+
     /// For which window prepared messages are compressed; see [`Sender::prepared_window`].
     #[cfg(feature = "deflate")]
     pub fn prepared_window(&self) -> Option<(u8, usize)> {
@@ -301,13 +306,18 @@ impl Session {
         Ok(())
     }
 
-    /// Queues a short message by a copy, or says that it can't be; see [`Sender::send_copy`].
+    /// Queues a message that stays the caller's, or says that it can't; see
+    /// [`Sender::send_copy`].
     #[inline]
-    pub fn send_copy(&mut self, message: &Message) -> Result<bool, SendError> {
+    pub fn send_copy(
+        &mut self,
+        message: &Message,
+        compression: Compression,
+    ) -> Result<bool, SendError> {
         if self.state != State::Open {
             return Err(SendError::Closing);
         }
-        let copied = self.sender.send_copy(message.kind(), message.as_bytes())?;
+        let copied = self.sender.send_copy(message.kind(), message.as_bytes(), compression)?;
         if copied {
             self.timers.note_message();
         }

@@ -337,20 +337,35 @@ fn who_makes_other_frames_can_not_share_them() {
 }
 
 #[test]
-fn only_what_is_short_and_not_compressed_is_sent_by_a_copy() {
+fn only_what_is_short_or_compressed_is_sent_by_a_copy() {
     let mut end = End::new(Role::Server, Config::default());
     let session = end.session();
-    assert_eq!(session.send_copy(&Message::text("hello")), Ok(true));
+    assert_eq!(session.send_copy(&Message::text("hello"), Compression::Auto), Ok(true));
     assert_eq!(session.outgoing().chunk(), b"\x81\x05hello");
-    assert_eq!(session.send_copy(&Message::from(vec![7; 4097])), Ok(false));
+    assert_eq!(session.send_copy(&Message::from(vec![7; 4097]), Compression::Auto), Ok(false));
     assert_eq!(session.buffered(), 7, "what is not copied is not queued");
     session.send_fragment(Kind::Text, b"a", false, Compression::Off).unwrap();
-    assert_eq!(session.send_copy(&Message::text("b")), Err(SendError::MessageUnderWay));
+    assert_eq!(
+        session.send_copy(&Message::text("b"), Compression::Auto),
+        Err(SendError::MessageUnderWay)
+    );
     session.close(None, NOW);
-    assert_eq!(session.send_copy(&Message::text("b")), Err(SendError::Closing));
+    assert_eq!(session.send_copy(&Message::text("b"), Compression::Auto), Err(SendError::Closing));
 
     let config = DeflateConfig::balanced();
     let (_, deflate) = config.accept(&config.offers()).unwrap();
     let mut end = End::new(Role::Server, Config::default()).with_deflate(&deflate);
-    assert_eq!(end.session().send_copy(&Message::text("hello")), Ok(false));
+    let session = end.session();
+    let zeros = Message::from(vec![0; 100_000]);
+    assert_eq!(session.send_copy(&zeros, Compression::Off), Ok(false));
+    assert_eq!(session.buffered(), 0);
+    // It is compressed from where it lies.
+    assert!(session.would_compress(100_000, Compression::Auto));
+    assert_eq!(session.send_copy(&zeros, Compression::Auto), Ok(true));
+    assert!((1..1000).contains(&session.buffered()), "{}", session.buffered());
+    // Too short to be compressed.
+    assert!(!session.would_compress(5, Compression::Auto));
+    let before = session.buffered();
+    assert_eq!(session.send_copy(&Message::text("hello"), Compression::Auto), Ok(true));
+    assert_eq!(session.buffered(), before + 7);
 }

@@ -88,13 +88,18 @@ impl Compressor {
     /// Where messages don't become shorter, fewer and fewer are tried.
     #[inline]
     pub(crate) fn wants(&mut self, len: usize, compression: Compression) -> bool {
+        let wants = self.would_compress(len, compression);
+        if compression == Compression::Auto && len >= self.min_size.max(1) {
+            self.pause.0 = self.pause.0.saturating_sub(1);
+        }
+        wants
+    }
+
+    /// Whether [`wants`](Self::wants) would say so of the next message.
+    #[inline]
+    pub(crate) fn would_compress(&self, len: usize, compression: Compression) -> bool {
         match compression {
-            Compression::Auto if len < self.min_size.max(1) => false,
-            Compression::Auto => {
-                let waits = self.pause.0 > 0;
-                self.pause.0 = self.pause.0.saturating_sub(1);
-                !waits
-            }
+            Compression::Auto => len >= self.min_size.max(1) && self.pause.0 == 0,
             Compression::On => len > 0,
             Compression::Off => false,
         }

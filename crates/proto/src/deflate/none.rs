@@ -50,6 +50,10 @@ impl Compressor {
         match *self {}
     }
 
+    pub(crate) fn would_compress(&self, _: usize, _: Compression) -> bool {
+        match *self {}
+    }
+
     pub(crate) fn compress(&mut self, _: &[u8], _: impl FnOnce(Output<'_>)) -> bool {
         match *self {}
     }

@@ -109,6 +109,11 @@ impl Sender {
         self.deflate.is_some()
     }
 
+    /// Whether a message of this length would be compressed now, or tried to.
+    pub fn would_compress(&self, len: usize, compression: Compression) -> bool {
+        self.deflate.as_ref().is_some_and(|deflate| deflate.would_compress(len, compression))
+    }
+
     /// The window for which [`PreparedMessage`]s are compressed that are sent here, and the
     /// length from which on they are; `None` if none is.
     #[cfg(feature = "deflate")]
@@ -182,12 +187,21 @@ impl Sender {
         }
     }
 
-    /// Queues a message by a copy, if it is a short one and none is compressed; gives whether.
-    /// What is long is not copied, and is for [`send`](Self::send).
+    /// Queues a message that stays the caller's: compressed, if that is wanted and makes it
+    /// shorter, or by a copy, if it is short. Gives whether it did. What is long is not copied,
+    /// and is for [`send_with`](Self::send_with): uncompressed, as that was tried here.
     #[inline]
-    pub fn send_copy(&mut self, kind: Kind, payload: &[u8]) -> Result<bool, SendError> {
+    pub fn send_copy(
+        &mut self,
+        kind: Kind,
+        payload: &[u8],
+        compression: Compression,
+    ) -> Result<bool, SendError> {
         self.check_message()?;
-        let copies = self.deflate.is_none() && payload.len() <= self.coalesce();
+        if self.deflate.is_some() && self.compress(kind, payload, compression) {
+            return Ok(true);
+        }
+        let copies = payload.len() <= self.coalesce();
         if copies {
             self.push_copied(Lead::of(kind, false), true, payload);
         }

@@ -20,15 +20,6 @@ pub(crate) enum Parcel {
     Prepared(PreparedMessage),
 }
 
-impl Parcel {
-    fn len(&self) -> usize {
-        match self {
-            Self::Message(message, _) => message.len(),
-            Self::Prepared(prepared) => prepared.message().len(),
-        }
-    }
-}
-
 /// When what is queued is to leave.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leave {
@@ -38,6 +29,11 @@ pub(crate) enum Leave {
     Soon,
     /// When the tasks that can run now have run.
     Gathered,
+}
+
+/// Charges what it took to compress so many bytes to the task's turn.
+fn charge_compression(len: usize) {
+    coop::charge(coop::COMPRESSION + len / coop::COMPRESSED);
 }
 
 impl<S: Transport> Outlet<S> {
@@ -50,7 +46,7 @@ impl<S: Transport> Outlet<S> {
     ) -> Result<(), SendError> {
         coop::charge(1);
         if self.compresses {
-            self.before_compressing(parcel.as_ref());
+            self.prepare(parcel.as_ref());
         }
         // A transport that logs to its own connection finds it full.
         let mut inner = self.lock_unless_polled().ok_or(SendError::Full)?;
@@ -61,17 +57,15 @@ impl<S: Transport> Outlet<S> {
         Ok(())
     }
 
-    /// Charges what compressing a message takes to the task's turn. A prepared one is
-    /// compressed here, before the lock is taken.
-    fn before_compressing(&self, parcel: Option<&Parcel>) {
-        coop::charge(coop::COMPRESSION + parcel.map_or(0, Parcel::len) / coop::COMPRESSED);
-        if let Some(Parcel::Prepared(prepared)) = parcel {
-            let window = self.lock_unsettled().session.prepared_window();
-            if let Some((bits, min_size)) = window
-                && prepared.message().len() >= min_size
-            {
-                prepared.compress(bits);
-            }
+    /// Compresses a prepared message, unless it has been, before the lock is taken.
+    fn prepare(&self, parcel: Option<&Parcel>) {
+        let Some(Parcel::Prepared(prepared)) = parcel else { return };
+        let window = self.lock_unless_polled().and_then(|inner| inner.session.prepared_window());
+        if let Some((bits, min_size)) = window
+            && prepared.message().len() >= min_size
+            && prepared.compress(bits)
+        {
+            charge_compression(prepared.message().len());
         }
     }
 
@@ -85,16 +79,21 @@ impl<S: Transport> Outlet<S> {
         leave: Leave,
     ) -> Result<(), SendError> {
         let Some(given) = parcel else { return Ok(()) };
-        let message = match given {
-            Parcel::Message(message, _) => message,
+        let (message, compression) = match given {
+            Parcel::Message(message, compression) => (message, *compression),
             Parcel::Prepared(prepared) => return self.send_prepared(inner, prepared, leave),
         };
         self.check_runtime(inner)?;
         inner.check_unparked()?;
         inner.lend();
         let (kind, len) = (message.kind(), message.len());
-        if !inner.session.send_copy(message)? {
-            inner.send_whole(parcel, false)?;
+        let compresses = self.compresses && inner.session.would_compress(len, compression);
+        if !inner.session.send_copy(message, compression)? {
+            // If that was wanted, it did not become shorter.
+            inner.send_whole(parcel, Compression::Off, false)?;
+        }
+        if compresses {
+            charge_compression(len);
         }
         self.note_sent(kind, true, len);
         self.leave(inner, leave);
@@ -128,7 +127,7 @@ impl<S: Transport> Outlet<S> {
     ) -> Poll<Result<(), Error>> {
         ready!(coop::poll_message(cx));
         if self.compresses {
-            self.before_compressing(parcel.as_ref());
+            self.prepare(parcel.as_ref());
         }
         let mut inner = self.lock();
         loop {
@@ -178,7 +177,7 @@ impl<S: Transport> Outlet<S> {
         let mut parcel = Some(Parcel::Message(message, Compression::Auto));
         coop::charge(1);
         if self.compresses {
-            self.before_compressing(parcel.as_ref());
+            self.prepare(parcel.as_ref());
         }
         let mut inner = self.lock();
         let promised = self.promised.load(Ordering::Relaxed);
@@ -200,10 +199,14 @@ impl<S: Transport> Outlet<S> {
         inner: &mut Inner<S>,
         parcel: &mut Option<Parcel>,
     ) -> Result<(), SendError> {
-        let Some(Parcel::Message(message, _)) = parcel else { return Ok(()) };
-        let (kind, len) = (message.kind(), message.len());
+        let Some(Parcel::Message(message, compression)) = parcel else { return Ok(()) };
+        let (kind, len, compression) = (message.kind(), message.len(), *compression);
         inner.lend();
-        inner.send_whole(parcel, true)?;
+        let compresses = inner.session.would_compress(len, compression);
+        inner.send_whole(parcel, compression, true)?;
+        if compresses {
+            charge_compression(len);
+        }
         self.note_sent(kind, true, len);
         self.leave(inner, Leave::Gathered);
         Ok(())
@@ -284,7 +287,7 @@ impl<S: Transport> Room<'_, S> {
     ) -> Result<(), Error> {
         let (outlet, inner) = (self.outlet, &mut *self.inner);
         if outlet.compresses && compression != Compression::Off {
-            coop::charge(coop::COMPRESSION + piece.len() / coop::COMPRESSED);
+            charge_compression(piece.len());
         }
         inner.lend();
         if let Err(error) = inner.session.send_fragment(kind, piece, last, compression) {
@@ -307,8 +310,13 @@ impl<S: Transport> Room<'_, S> {
 impl<S: Transport> Inner<S> {
     /// Queues a message that is long or may be compressed, or leaves it where it is. If room was
     /// promised for it, it need not be there.
-    fn send_whole(&mut self, parcel: &mut Option<Parcel>, promised: bool) -> Result<(), SendError> {
-        let Some(Parcel::Message(message, compression)) = parcel.take() else { return Ok(()) };
+    fn send_whole(
+        &mut self,
+        parcel: &mut Option<Parcel>,
+        compression: Compression,
+        promised: bool,
+    ) -> Result<(), SendError> {
+        let Some(Parcel::Message(message, asked)) = parcel.take() else { return Ok(()) };
         if !message.is_unique() {
             // It may be dropped when it is compressed or copied, and have an owner.
             self.drop_later(Held::Payload(message.clone().into_bytes()));
@@ -319,8 +327,91 @@ impl<S: Transport> Inner<S> {
             self.session.send_message(message, compression)
         };
         sent.map_err(|(error, back)| {
-            *parcel = Some(Parcel::Message(back, compression));
+            *parcel = Some(Parcel::Message(back, asked));
             error
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fullduplex_proto::{DeflateConfig, Session, SessionConfig};
+    use tokio::io::DuplexStream;
+    use tokio::task::coop::has_budget_remaining;
+
+    use super::*;
+    use crate::connection::writer::locked::Owed;
+    use crate::transport::halves;
+
+    /// Where messages are compressed, and the peer, who does not read.
+    fn compressing() -> (Arc<Outlet<DuplexStream>>, impl Sized) {
+        let (stream, peer) = tokio::io::duplex(1 << 20);
+        let (reader, writer) = halves::split::<DuplexStream>(stream);
+        let config = DeflateConfig::balanced();
+        let (_, deflate) = config.accept(&config.offers()).unwrap();
+        let session = Session::server(SessionConfig::default()).with_deflate(&deflate);
+        (Outlet::new(session, writer, 1024), (reader, peer))
+    }
+
+    #[tokio::test]
+    async fn compressing_a_shared_payload_owes_nothing() {
+        let (outlet, _rest) = compressing();
+        for len in [10, 10_000] {
+            let message = Message::from(vec![0; len]);
+            let mut parcel = Some(Parcel::Message(message.clone(), Compression::Auto));
+            let mut inner = outlet.lock();
+            outlet.send_locked(&mut inner, &mut parcel, Leave::Gathered).unwrap();
+            assert!(inner.owed == Owed::default(), "{len} bytes");
+            // It is dropped when the lock is released.
+            assert!(parcel.is_some(), "{len} bytes");
+        }
+    }
+
+    /// Whether anything is left of a turn in which so many messages were sent.
+    async fn leaves_some(
+        count: usize,
+        mut parcel: impl FnMut() -> Parcel + Send + 'static,
+    ) -> bool {
+        let (outlet, _rest) = compressing();
+        // In a turn of its own.
+        tokio::spawn(async move {
+            for _ in 0..count {
+                outlet.send(&mut Some(parcel()), Leave::Gathered).unwrap();
+            }
+            has_budget_remaining()
+        })
+        .await
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn compressing_is_charged_only_where_it_is_done() {
+        let zeros = Message::from(vec![0; 1000]);
+        let message = |compression| {
+            let zeros = zeros.clone();
+            move || Parcel::Message(zeros.clone(), compression)
+        };
+        assert!(leaves_some(60, message(Compression::Off)).await);
+        let short = || Parcel::Message(Message::text("short"), Compression::Auto);
+        assert!(leaves_some(200, short).await);
+        let prepared = PreparedMessage::new(Message::from(vec![0; 1000]));
+        assert!(leaves_some(200, move || Parcel::Prepared(prepared.clone())).await);
+        assert!(!leaves_some(60, message(Compression::Auto)).await);
+    }
+
+    #[tokio::test]
+    async fn compressing_is_charged_once_however_often_a_message_waits() {
+        let (outlet, _rest) = compressing();
+        let first = Message::from(vec![7; 70_000]);
+        outlet.lock().session.send_message(first, Compression::Off).unwrap();
+        let full = tokio::spawn(async move {
+            let mut parcel = Some(Parcel::Message(vec![0; 10_000].into(), Compression::Auto));
+            for _ in 0..40 {
+                let sent = outlet.send(&mut parcel, Leave::Gathered);
+                assert_eq!(sent, Err(SendError::Full));
+            }
+            has_budget_remaining()
+        });
+        assert!(full.await.unwrap(), "it was charged though it waits");
     }
 }
