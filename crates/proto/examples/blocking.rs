@@ -66,6 +66,8 @@ pub struct Client {
     assembler: Assembler,
     input: Input,
     session: Session,
+    /// Bytes that the socket gave.
+    received: u64,
     since: Instant,
 }
 
@@ -104,9 +106,10 @@ impl Client {
         let (receiver, mut session) = connection.into_parts();
         session.open(Duration::ZERO);
         // What came behind the head is frames.
+        let received = answer.len() as u64;
         let input = Input::from(answer);
-        let assembler = Assembler::default();
-        Ok(Self { socket, receiver, assembler, input, session, since: Instant::now() })
+        let (assembler, since) = (Assembler::default(), Instant::now());
+        Ok(Self { socket, receiver, assembler, input, session, received, since })
     }
 
     /// Sends a text message.
@@ -146,7 +149,6 @@ impl Client {
         let now = self.since.elapsed();
         let taken = match self.input.next(&mut self.receiver, &mut self.assembler) {
             Ok(Some(incoming)) => {
-                self.session.note_received();
                 let handled =
                     incoming.control().map(|event| self.session.handle_event(&event, now));
                 handled.unwrap_or(Ok(())).map(|()| Some(incoming))
@@ -170,10 +172,15 @@ impl Client {
         let now = self.since.elapsed();
         match read {
             Ok(0) => self.session.handle_end(Cause::TransportEnd, now),
-            Ok(_) => return Ok(true),
+            Ok(length) => {
+                self.received += length as u64;
+                return Ok(true);
+            }
             Err(error)
                 if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
             {
+                // Of pieces of a message, too; the session leaves the peer's Pings out.
+                self.session.note_received_total(self.received);
                 self.session.handle_timeout(now);
                 self.write()?;
                 return Ok(self.session.transport() != Transport::Drop);
