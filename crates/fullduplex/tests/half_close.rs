@@ -281,6 +281,35 @@ async fn close_timeout_spares_a_peer_that_takes_bytes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn close_timeout_ends_a_peer_that_takes_a_byte_now_and_then() {
+    for received in [false, true] {
+        let (mut websocket, mut peer) = busy(Role::Server).await;
+        if received {
+            peer.write_all(&CLOSE).await.unwrap();
+        } else {
+            websocket.start_close(CloseCode::NORMAL, "").unwrap();
+        }
+        let begun = tokio::time::Instant::now();
+        let ended = tokio::spawn(async move {
+            let end = websocket.next().await;
+            (end.unwrap().unwrap_err(), websocket.close_info().unwrap())
+        });
+        let sipping = async {
+            for _ in 0..1000 {
+                sleep(Duration::from_secs(9)).await;
+                peer.read_u8().await.unwrap();
+            }
+        };
+        let sips = tokio::select! {
+            ended = ended => ended.unwrap(),
+            () = sipping => panic!("it is kept for {:?}", begun.elapsed()),
+        };
+        assert_eq!((sips.1.cause, sips.1.close_sent), (Cause::CloseTimeout, false));
+        assert_eq!(begun.elapsed().as_secs(), 10);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn close_timeout_ends_a_peer_that_takes_nothing_and_says_so() {
     for received in [false, true] {
         let (mut websocket, mut peer) = busy(Role::Server).await;

@@ -27,9 +27,11 @@ pub struct Config {
     /// among them: it finds peers that are gone, this one peers that have nothing to say.
     /// Default: `None`, never.
     pub idle_timeout: Option<Duration>,
-    /// How long the closing may make no progress: for so long the peer takes none of the bytes
-    /// that wait for it, or all have left and it neither answers our Close nor ends the
-    /// transport. Where bytes had to wait, up to twice as long. `None` for the default of 10 s.
+    /// How long the closing may make no progress: for so long the peer takes less than 1 KiB of
+    /// the bytes that wait for it, and not all of them, or all have left and it neither answers
+    /// our Close nor ends the transport. Where bytes had to wait, up to twice as long. So what
+    /// waits bounds the closing: 64 KiB of it take 64 times as long at most. `None` for the
+    /// default of 10 s.
     pub close_timeout: Option<Duration>,
     /// Whether and how messages are compressed, if the peer agrees (RFC 7692). Default:
     /// they are not.

@@ -134,6 +134,9 @@ pub struct Session {
     info: Option<Box<CloseInfo>>,
 }
 
+/// So many bytes a peer has to take in each close timeout while more wait.
+const LEAST_PROGRESS: u16 = 1 << 10;
+
 /// Whether a Close says that all was sent that was to be.
 fn is_normal(frame: Option<&CloseFrame>) -> bool {
     frame.is_none_or(|frame| frame.code == CloseCode::NORMAL)
@@ -724,11 +727,13 @@ impl Session {
         }
     }
 
-    /// Whether the peer has taken bytes since the close deadline was set, and some still wait,
-    /// or those before the Close had to wait: then it is slow, but not gone.
+    /// Whether the peer has taken enough bytes since the close deadline was set, and some still
+    /// wait, or those before the Close had to wait: then it is slow, but not gone.
     fn closing_progressed(&mut self) -> bool {
-        let progressed = self.sender.take_progress();
+        let taken = self.sender.take_progress();
         let waits = self.sender.wants_write();
+        // A byte now and then would keep the connection for days.
+        let progressed = taken >= if waits { LEAST_PROGRESS } else { 1 };
         let was_slow = core::mem::replace(&mut self.closing_slowly, waits);
         let received = self.timers.take_received();
         let half_open = self.half_close && !self.has_both_closes() && !self.is_failed();

@@ -63,8 +63,8 @@ pub struct Sender {
     /// A message was begun by `send_fragment` and not finished.
     fragmenting: Option<Fragmenting>,
     close_queued: bool,
-    /// Bytes have left since it was asked whether it is stuck.
-    moved: bool,
+    /// So many bytes, at its largest or more, have left since it was asked whether it is stuck.
+    moved: u16,
     deflate: Option<Box<Compressor>>,
 }
 
@@ -90,7 +90,7 @@ impl Sender {
             in_frame: false,
             fragmenting: None,
             close_queued: false,
-            moved: false,
+            moved: 0,
             deflate: None,
         }
     }
@@ -362,11 +362,12 @@ impl Sender {
 
     /// Whether bytes wait for the transport, and it has taken none since this was last asked.
     pub(crate) fn is_stuck(&mut self) -> bool {
-        !self.take_progress() && self.wants_write()
+        self.take_progress() == 0 && self.wants_write()
     }
 
-    /// Whether the transport has taken bytes since this, or whether it is stuck, was last asked.
-    pub(crate) fn take_progress(&mut self) -> bool {
+    /// How many bytes, or more, the transport has taken since this, or whether it is stuck, was
+    /// last asked.
+    pub(crate) fn take_progress(&mut self) -> u16 {
         core::mem::take(&mut self.moved)
     }
 

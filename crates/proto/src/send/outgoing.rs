@@ -81,7 +81,7 @@ impl Sender {
     fn advance(&mut self, written: usize, spent: impl FnMut(Bytes)) {
         assert!(written <= self.buffered, "advanced past the bytes that wait");
         self.buffered -= written;
-        self.moved |= written > 0;
+        self.moved = self.moved.saturating_add(u16::try_from(written).unwrap_or(u16::MAX));
         match (&mut self.buffer, &self.controls) {
             (Some(buffer), None) if self.buffered == 0 && buffer.queue.is_empty() => {
                 buffer.tail.clear();
