@@ -68,7 +68,8 @@ impl CloseInfo {
     }
 
     /// Whether the closing handshake was completed (§7.1.4): the peer's Close arrived, and
-    /// this end's has left.
+    /// this end's has left, with all that was queued before it. The peer's alone is no error, as it
+    /// has said how it ended, but it may not have had what was sent.
     pub fn is_clean(&self) -> bool {
         self.close_sent && self.close_received
     }

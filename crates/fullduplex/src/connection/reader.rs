@@ -235,7 +235,7 @@ impl<S: Transport> Incoming<S> {
         !self.input.is_empty()
     }
 
-    /// The next message; `None` once after a clean close, and for ever after any end.
+    /// The next message; `None` once after the peer's Close, and for ever after any end.
     #[inline]
     pub(crate) fn poll_message(
         &mut self,

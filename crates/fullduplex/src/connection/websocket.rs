@@ -31,7 +31,7 @@ use crate::transport::net_stream::NetStream;
 /// them.
 ///
 /// * **Receiving.** [`next`](Self::next) gives whole messages, answers pings and the peer's
-///   Close, and ends with `None` after a clean close. Nothing is read that is not asked
+///   Close, and ends with `None` after that. Nothing is read that is not asked
 ///   for; but where the application only sends, up to 64 KiB are received in its place, so that
 ///   pings and the peer's Close behind them are answered.
 ///   [`next_reader`](Self::next_reader) is for messages too long to hold. A short message that is
@@ -118,10 +118,13 @@ impl<S: Transport> WebSocket<S> {
         self.receive.agreed()?.deflate
     }
 
-    /// The next message; `None` after a clean close. An unclean end is reported once, as an
-    /// error, and is followed by `None`.
+    /// The next message; `None` after the peer's Close. Any other end, also that by `close_timeout`, is
+    /// reported once, as an error, and is followed by `None`.
     ///
-    /// A close with 1001 or 1011 is clean, too, though the peer may have meant to send more: a
+    /// `None` does not say that the peer has all that was sent here, as it may have closed and
+    /// left: [`CloseInfo::is_clean`] says whether this end's Close has left, and so all before it.
+    ///
+    /// A close with 1001 or 1011 is one, too, though the peer may have meant to send more: a
     /// program that needs all of it, such as one that collects or forwards the messages, asks
     /// [`CloseInfo::is_normal`] of [`close_info`](Self::close_info).
     ///
@@ -137,7 +140,7 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// Begins to read the next message piece by piece, whatever its length; `None` after a
-    /// clean close.
+    /// Close of the peer.
     ///
     /// `max_message_size` holds for it too: set it to `None` for messages without bound.
     /// What a dropped reader has not read is passed over.
