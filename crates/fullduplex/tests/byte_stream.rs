@@ -172,6 +172,51 @@ async fn byte_stream_half_close_has_the_close_deadline() {
     answering.await.unwrap();
 }
 
+/// One that was dropped waits no longer than any other WebSocket for what nobody reads.
+#[tokio::test(start_paused = true)]
+async fn byte_stream_that_was_dropped_has_the_close_deadline_though_its_peer_goes_on() {
+    for (role, shuts_down) in [(Role::Client, true), (Role::Server, true), (Role::Server, false)] {
+        let (a, mut b) = pipe(1 << 12);
+        let mut stream = open(a, role, Config::default()).into_byte_stream();
+        // The beginning of a long message, whose bytes come one by one.
+        let head: &[u8] = &[0x82, 0x7e, 0xff, 0xff];
+        let masked: &[u8] = &[0x82, 0xfe, 0xff, 0xff, 0, 0, 0, 0];
+        b.write_all(if role == Role::Client { head } else { masked }).await.unwrap();
+        if shuts_down {
+            stream.shutdown().await.unwrap();
+        }
+        drop(stream);
+        let start = Instant::now();
+        while b.write_all(&[0]).await.is_ok() {
+            assert!(start.elapsed() < 30 * S, "{role:?}, {shuts_down}: it goes on");
+            sleep(9 * S).await;
+        }
+    }
+}
+
+/// What is not written is not shut down: the peer ended its side without a Close, or left with
+/// bytes on their way.
+#[tokio::test(start_paused = true)]
+async fn byte_stream_shutdown_fails_where_it_is_in_vain() {
+    let (a, mut b) = pipe(1 << 12);
+    let mut stream = open(a, Role::Client, Config::default()).into_byte_stream();
+    b.shutdown().await.unwrap();
+    read(&mut stream).await.1.unwrap();
+    let error = stream.shutdown().await.unwrap_err();
+    assert_eq!(error.kind(), Io::UnexpectedEof, "{error}");
+    assert_eq!(inside(&error).close_info().unwrap().cause, Cause::TransportEnd);
+
+    let (a, mut b) = pipe(1 << 10);
+    let mut stream = open(a, Role::Client, Config::default()).into_byte_stream();
+    stream.write_all(&[7; 20_000]).await.unwrap();
+    b.write_all(&[0x88, 2, 0x03, 0xe8]).await.unwrap();
+    assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0);
+    drop(b);
+    let error = timeout(S, stream.shutdown()).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), Io::BrokenPipe, "{error}");
+    assert!(!inside(&error).close_info().unwrap().close_sent);
+}
+
 /// The peer closes and waits, as a browser does: a byte stream that has nothing more to send
 /// answers as soon as it ends, and one that is dropped at once.
 #[tokio::test(start_paused = true)]

@@ -12,8 +12,11 @@ use std::time::Duration;
 
 use common::open;
 use fullduplex::broadcast::{Group, Slow};
-use fullduplex::{Config, Error, ErrorKind, Message, PreparedMessage, Role, SendHalf, WebSocket};
-use futures_util::Sink;
+use fullduplex::{
+    Cause, Config, Error, ErrorKind, Message, PreparedMessage, Role, SendHalf, WebSocket,
+};
+use fullduplex_testkit::pipe::pipe;
+use futures_util::{Sink, SinkExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::timeout;
 
@@ -42,6 +45,44 @@ async fn send(half: &mut Half, message: Message) -> Result<(), Error> {
     poll_fn(|cx| Pin::new(&mut *half).poll_ready(cx)).await?;
     Pin::new(&mut *half).start_send(message)?;
     poll_fn(|cx| Pin::new(&mut *half).poll_flush(cx)).await
+}
+
+/// The peer's Close does not say that it has all that was sent.
+#[tokio::test(start_paused = true)]
+async fn sink_close_and_flush_fail_where_what_was_queued_is_lost() {
+    for resets in [false, true] {
+        let (near, mut far) = pipe(1 << 10);
+        let (mut send, mut receive) = open(near, Role::Client, Config::default()).split();
+        send.send(vec![7; LONG]).await.unwrap();
+        far.write_all(&[0x88, 2, 0x03, 0xe9]).await.unwrap();
+        if resets {
+            far.incoming().reset();
+        } else {
+            drop(far);
+        }
+        // How it ended, the peer has said.
+        assert!(timeout(TIME, receive.next()).await.unwrap().is_none());
+        let info = send.close_info().unwrap();
+        assert_eq!((info.cause, info.is_clean()), (Cause::Handshake, false));
+        for error in [
+            timeout(TIME, SinkExt::close(&mut send)).await.unwrap().unwrap_err(),
+            timeout(TIME, SendHalf::flush(&send)).await.unwrap().unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+            assert_eq!(error.close_info().unwrap(), &info);
+        }
+        // What is refused from now on is so for being closed.
+        assert_eq!(SendHalf::send(&send, "more").await.unwrap_err().kind(), ErrorKind::Closed);
+    }
+    // Where nothing is lost, all is well, however often.
+    let (near, mut far) = pipe(1 << 10);
+    let (mut send, mut receive) = open(near, Role::Client, Config::default()).split();
+    far.write_all(&[0x88, 2, 0x03, 0xe9]).await.unwrap();
+    far.shutdown().await.unwrap();
+    assert!(timeout(TIME, receive.next()).await.unwrap().is_none());
+    for _ in 0..2 {
+        timeout(TIME, SinkExt::close(&mut send)).await.unwrap().unwrap();
+    }
 }
 
 #[tokio::test]

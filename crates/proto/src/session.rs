@@ -200,6 +200,12 @@ impl Session {
         self.half_close = true;
     }
 
+    /// Ends what [`allow_half_close`](Self::allow_half_close) began, as nobody sends or listens here
+    /// any more: bytes of the peer do not put off the close timeout.
+    pub fn end_half_close(&mut self) {
+        self.half_close = false;
+    }
+
     /// The opening handshake is done; the keepalive and the idle timeout begin.
     pub fn open(&mut self, now: Duration) {
         if self.state == State::Connecting {
@@ -604,7 +610,7 @@ impl Session {
     }
 
     /// The peer has waited long enough for the rest of what is sent here, which is incomplete.
-    fn end_half_close(&mut self, now: Duration) {
+    fn close_half_closed(&mut self, now: Duration) {
         let reason = "close_timeout: nothing more was sent, and this end did not close".into();
         self.queue_close(Some(CloseFrame::truncated(CloseCode::GOING_AWAY, reason)));
         self.timers.start_closing(now);
@@ -719,7 +725,7 @@ impl Session {
                     return false;
                 }
                 if self.is_half_closed() {
-                    self.end_half_close(now);
+                    self.close_half_closed(now);
                     return false;
                 }
                 self.give_up(Cause::CloseTimeout, now)

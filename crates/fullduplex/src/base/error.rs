@@ -173,6 +173,19 @@ impl Error {
         error
     }
 
+    /// The end of a connection by a closing handshake, before all had left that was queued.
+    pub(crate) fn unsent(info: &CloseInfo, failed: Option<io::ErrorKind>) -> Self {
+        let message = "the peer left before it had all that was sent";
+        let mut error = Self::new(ErrorKind::Io, message).with_failure(info.into());
+        error.0.close_info = Some(info.clone());
+        error.0.initiator = Some(info.initiator);
+        error.0.close_code = Some(info.code());
+        match failed {
+            Some(kind) => error.with_source(io::Error::from(kind)),
+            None => error,
+        }
+    }
+
     /// What went wrong, roughly.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

@@ -4,13 +4,13 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
 use fullduplex_proto::{
-    CloseCode, CloseFrame, CloseInfo, Compression, Message, PreparedMessage, Receiver, Session,
-    State,
+    Cause, CloseCode, CloseFrame, CloseInfo, Compression, Message, PreparedMessage, Receiver,
+    Session, State,
 };
 use futures_core::Stream;
 use futures_sink::Sink;
@@ -320,9 +320,10 @@ impl<S: Transport> fmt::Debug for Receiving<'_, S> {
 }
 
 impl<S: Transport> ReceiveHalf<S> {
-    /// The next message; `None` after a clean close, which may be one with 1001 or 1011: see
-    /// [`CloseInfo::is_normal`]. An unclean end is reported once, as an error, and is followed by
-    /// `None`.
+    /// The next message; `None` after the peer's Close, which may be one with 1001 or 1011: see
+    /// [`CloseInfo::is_normal`]. Any other end, also that by `close_timeout`, is reported once, as
+    /// an error, and is followed by `None`. Whether this end's Close has left, and so all before it, is for
+    /// [`CloseInfo::is_clean`] to say.
     ///
     /// # Cancel safety
     /// No byte is lost: what was received stays for the next call.
@@ -429,18 +430,20 @@ impl<S: Transport> Sink<Message> for SendHalf<S> {
         self.outlet.poll_flush(cx, None)
     }
 
-    /// Closes with code 1000 and waits until all has left.
+    /// Closes with code 1000 and waits until all has left. Fails where it does not leave, as the
+    /// connection has ended before.
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.state() == State::Open {
             self.start_close(CloseCode::NORMAL, "")?;
         }
-        match self.outlet.poll_flush(cx, None) {
-            // Closed already: there is nothing to do.
-            Poll::Ready(Err(error)) if error.kind() == crate::base::error::ErrorKind::Closed => {
-                Poll::Ready(Ok(()))
+        ready!(self.outlet.poll_flush(cx, None))?;
+        Poll::Ready(match self.close_info() {
+            // Nothing waits, but the Close could not even be queued.
+            Some(info) if !info.close_sent && info.cause != Cause::Handshake => {
+                Err(Error::ended(&info))
             }
-            other => other,
-        }
+            _ => Ok(()),
+        })
     }
 }
 

@@ -285,6 +285,20 @@ impl<S: Transport> Inner<S> {
     }
 }
 
+impl<S> Inner<S> {
+    /// Why what is queued does not leave any more. The peer's Close is no reason.
+    pub(crate) fn unsent(&self) -> Error {
+        match self.session.close_info() {
+            Some(info) if info.cause == Cause::Handshake => Error::unsent(info, self.broken),
+            Some(info) => Error::ended(info),
+            None => Error::io(
+                "the transport failed",
+                self.broken.unwrap_or(io::ErrorKind::Other).into(),
+            ),
+        }
+    }
+}
+
 /// The transport takes bytes again: the driver writes on.
 pub(crate) struct WriteWaker<S>(Weak<Outlet<S>>);
 

@@ -22,8 +22,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll, Waker};
 
 use fullduplex_proto::{
-    Cause, CloseCode, CloseFrame, CloseInfo, Event, Kind, ProtocolError, Role, SendError, Session,
-    State, Transport as Need,
+    Cause, CloseCode, CloseFrame, CloseInfo, Event, Kind, ProtocolError, Role, Session, State,
+    Transport as Need,
 };
 
 use crate::base::error::Error;
@@ -271,7 +271,7 @@ impl<S: Transport> Outlet<S> {
         // Nobody else would write what is left.
         let _ = self.check_runtime(&mut inner);
         if inner.broken.is_some() || inner.session.state() == State::Closed {
-            return Poll::Ready(Err(inner.refused(SendError::Closing)));
+            return Poll::Ready(Err(inner.unsent()));
         }
         self.wait(&mut inner, cx, key);
         Poll::Pending
@@ -411,6 +411,7 @@ impl<S: Transport> Outlet<S> {
             return false;
         }
         inner.lingers = true;
+        inner.session.end_half_close();
         drop(inner);
         if self.senders.load(Ordering::Acquire) == 0 {
             self.close_dropped();
