@@ -64,6 +64,12 @@ pub(crate) fn poll_turn(cx: &mut Context<'_>) -> Poll<()> {
     coop::poll_proceed(cx).map(|turn| turn.made_progress())
 }
 
+/// Waits for the task's next turn, if this one is spent, and charges nothing.
+pub(crate) fn poll_left(cx: &mut Context<'_>) -> Poll<()> {
+    // Without `made_progress`, the step is given back.
+    coop::poll_proceed(cx).map(drop)
+}
+
 /// Waits for the task's next turn, if this one is spent, and charges one message to it.
 #[inline]
 pub(crate) fn poll_message(cx: &mut Context<'_>) -> Poll<()> {

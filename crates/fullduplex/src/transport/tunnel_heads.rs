@@ -15,11 +15,18 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::base::coop;
 use crate::transport::halves::Transport;
 use crate::transport::tunnel_heads::hpack::Heads;
 
 /// How large the dynamic table of a peer's HPACK encoder may be.
 pub(crate) const HEADER_TABLE_SIZE: u32 = 0;
+
+/// So many small frames are a step of a task's turn, which ends after some 1,000 of them: `h2`
+/// takes far longer for each than it takes to read it.
+const SMALL_FRAMES: usize = 8;
+/// So many bytes come with a frame that is not small, on average.
+const SMALL: usize = 128;
 
 /// The length of a frame's header (RFC 9113 §4.1).
 const HEADER: usize = 9;
@@ -44,6 +51,8 @@ pub(crate) struct TunnelHeads<S> {
     held: BytesMut,
     /// Bytes to be passed on.
     ready: BytesMut,
+    /// How many frames have begun in what the current read brought.
+    frames: usize,
 }
 
 impl<S> TunnelHeads<S> {
@@ -58,7 +67,20 @@ impl<S> TunnelHeads<S> {
     }
 
     fn new(stream: S, heads: Heads, passing: usize) -> Self {
-        Self { stream, heads, passing, held: BytesMut::new(), ready: BytesMut::new() }
+        let (held, ready) = (BytesMut::new(), BytesMut::new());
+        Self { stream, heads, passing, held, ready, frames: 0 }
+    }
+
+    /// A frame begins that is passed on as it comes.
+    fn begin(&mut self, length: usize) {
+        self.passing = length;
+        self.frames += 1;
+    }
+
+    /// Charges small frames to the task's turn. Long ones are charged by their bytes.
+    fn charge(&mut self, cx: &mut Context<'_>, bytes: usize) {
+        let small = std::mem::take(&mut self.frames).saturating_sub(bytes / SMALL);
+        coop::spend(cx, small, SMALL_FRAMES);
     }
 
     /// How many of the bytes that were read can be passed on as they are.
@@ -69,7 +91,7 @@ impl<S> TunnelHeads<S> {
             self.passing -= some;
             passed += some;
             match length_of_frame(&bytes[passed..]) {
-                Some((length, false)) => self.passing = length,
+                Some((length, false)) => self.begin(length),
                 _ => return passed,
             }
         }
@@ -82,8 +104,9 @@ impl<S> TunnelHeads<S> {
             self.passing -= passed;
             self.ready.extend_from_slice(&self.held.split_to(passed));
             match length_of_frame(&self.held) {
-                Some((length, false)) => self.passing = length,
+                Some((length, false)) => self.begin(length),
                 Some((length, true)) if length <= self.held.len() => {
+                    self.frames += 1;
                     let frame = self.held.split_to(length);
                     self.take_head(&frame);
                 }
@@ -142,6 +165,8 @@ impl<S: Transport> AsyncRead for TunnelHeads<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buf.filled().len();
+        // What lies decrypted in a TLS stream is read without asking for a turn.
+        ready!(coop::poll_left(cx));
         loop {
             if !this.ready.is_empty() {
                 let length = this.ready.len().min(buf.remaining());
@@ -152,9 +177,11 @@ impl<S: Transport> AsyncRead for TunnelHeads<S> {
                 }
                 return Poll::Ready(Ok(()));
             }
+            let read;
             let is_over = if this.held.is_empty() {
                 ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
                 let length = buf.filled().len() - before;
+                read = length;
                 let passed = before + this.pass(&buf.filled()[before..]);
                 this.held.extend_from_slice(&buf.filled()[passed..]);
                 buf.set_filled(passed);
@@ -164,6 +191,7 @@ impl<S: Transport> AsyncRead for TunnelHeads<S> {
                 let mut bytes = [0; 4096];
                 let mut more = ReadBuf::new(&mut bytes);
                 ready!(Pin::new(&mut this.stream).poll_read(cx, &mut more))?;
+                read = more.filled().len();
                 this.held.extend_from_slice(more.filled());
                 if more.filled().is_empty() {
                     // There is no more of it.
@@ -172,6 +200,7 @@ impl<S: Transport> AsyncRead for TunnelHeads<S> {
                 false
             };
             this.settle();
+            this.charge(cx, read);
             if is_over || buf.filled().len() > before {
                 return Poll::Ready(Ok(()));
             }

@@ -143,8 +143,9 @@ impl Field {
         let begun = Instant::now();
         let (attackers, cut) = attack(&self);
         let took = begun.elapsed();
-        // So that there is something to compare.
+        // So that there is something to compare, however busy the machine is.
         thread::sleep(Duration::from_millis(500).saturating_sub(took));
+        self.wait_until("siblings and newcomers are served", || siblings.were_served());
         let grown = fullduplex_testkit::peak_rss().saturating_sub(before) >> 20;
         let mut seen = siblings.finish();
         // Whatever the attackers did, nothing of them is left.

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -34,8 +34,16 @@ pub(crate) struct Seen {
 
 /// Threads of siblings.
 pub(crate) struct Siblings {
-    phase: Arc<AtomicU8>,
+    phase: Arc<Phase>,
     threads: Vec<JoinHandle<Seen>>,
+}
+
+/// How far an attack is, and who was answered since it began.
+#[derive(Default)]
+struct Phase {
+    at: AtomicU8,
+    talked: AtomicBool,
+    came: AtomicBool,
 }
 
 const BEFORE: u8 = 0;
@@ -45,7 +53,7 @@ const OVER: u8 = 2;
 impl Siblings {
     /// Siblings of a server.
     pub(crate) fn start(address: SocketAddr, has_tls: bool) -> Self {
-        let phase = Arc::new(AtomicU8::new(BEFORE));
+        let phase = Arc::new(Phase::default());
         let client = |version| {
             let builder = direct().version(version).tls(trusting(LOCALHOST));
             builder.build().unwrap()
@@ -75,12 +83,17 @@ impl Siblings {
     }
 
     pub(crate) fn attack_begins(&self) {
-        self.phase.store(DURING, Ordering::SeqCst);
+        self.phase.at.store(DURING, Ordering::SeqCst);
+    }
+
+    /// Whether a sibling and a newcomer were answered since the attack began.
+    pub(crate) fn were_served(&self) -> bool {
+        [&self.phase.talked, &self.phase.came].iter().all(|one| one.load(Ordering::SeqCst))
     }
 
     /// Ends them; panics if one was not served.
     pub(crate) fn finish(self) -> Seen {
-        self.phase.store(OVER, Ordering::SeqCst);
+        self.phase.at.store(OVER, Ordering::SeqCst);
         let mut all = Seen::default();
         for thread in self.threads {
             let seen = thread.join().unwrap();
@@ -94,7 +107,7 @@ impl Siblings {
 }
 
 /// Bytes between two threads without any runtime, for as long as the attack.
-fn bare_echo(phase: &AtomicU8) -> Seen {
+fn bare_echo(phase: &Phase) -> Seen {
     let mut seen = Seen::default();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -105,11 +118,11 @@ fn bare_echo(phase: &AtomicU8) -> Seen {
             let mut byte = [0];
             while far.read_exact(&mut byte).and_then(|()| far.write_all(&byte)).is_ok() {}
         });
-        while phase.load(Ordering::SeqCst) != OVER {
+        while phase.at.load(Ordering::SeqCst) != OVER {
             let begun = Instant::now();
             near.write_all(&[1]).unwrap();
             near.read_exact(&mut [0]).unwrap();
-            if phase.load(Ordering::SeqCst) == DURING {
+            if phase.at.load(Ordering::SeqCst) == DURING {
                 seen.bare.push(begun.elapsed());
             }
             thread::sleep(Duration::from_millis(5));
@@ -125,15 +138,18 @@ async fn echoed(websocket: &mut WebSocket, text: &str) {
 }
 
 /// Talks on a connection that stands.
-async fn talk(client: &Client, url: &str, phase: &AtomicU8) -> Seen {
+async fn talk(client: &Client, url: &str, phase: &Phase) -> Seen {
     let mut seen = Seen::default();
     let (mut websocket, _) = client.connect(url).await.unwrap();
     loop {
         let begun = Instant::now();
         echoed(&mut websocket, "still there?").await;
-        match phase.load(Ordering::SeqCst) {
+        match phase.at.load(Ordering::SeqCst) {
             BEFORE => seen.before.push(begun.elapsed()),
-            DURING => seen.during.push(begun.elapsed()),
+            DURING => {
+                seen.during.push(begun.elapsed());
+                phase.talked.store(true, Ordering::SeqCst);
+            }
             _ => {
                 assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
                 return seen;
@@ -144,16 +160,19 @@ async fn talk(client: &Client, url: &str, phase: &AtomicU8) -> Seen {
 }
 
 /// Comes anew, again and again.
-async fn come(client: &Client, url: &str, phase: &AtomicU8) -> Seen {
+async fn come(client: &Client, url: &str, phase: &Phase) -> Seen {
     let mut seen = Seen::default();
     loop {
         let begun = Instant::now();
         let connected = tokio::time::timeout(PATIENCE, client.connect(url)).await;
         let (mut websocket, _) = connected.expect("newcomers are let in").unwrap();
         echoed(&mut websocket, "new here").await;
-        match phase.load(Ordering::SeqCst) {
+        match phase.at.load(Ordering::SeqCst) {
             BEFORE => {}
-            DURING => seen.newcomers.push(begun.elapsed()),
+            DURING => {
+                seen.newcomers.push(begun.elapsed());
+                phase.came.store(true, Ordering::SeqCst);
+            }
             _ => return seen,
         }
         let closed = tokio::time::timeout(PATIENCE, websocket.close(CloseCode::NORMAL, "")).await;

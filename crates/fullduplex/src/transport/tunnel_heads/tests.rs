@@ -24,6 +24,73 @@ async fn passed(bytes: &[u8], piece: usize, from_client: bool) -> Vec<u8> {
     all
 }
 
+/// A transport with bytes of the same frame without end, as what lies decrypted in one of TLS.
+struct Endless(Vec<u8>, usize);
+
+impl AsyncRead for Endless {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        while buf.remaining() > 0 {
+            let at = self.1 % self.0.len();
+            let piece = &self.0[at..];
+            let length = piece.len().min(buf.remaining());
+            buf.put_slice(&piece[..length]);
+            self.1 = at + length;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Endless {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, b: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(b.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// How many frames with this much payload are read in one turn of a task, if so many end it.
+async fn frames_of_a_turn(payload: usize, most: usize) -> usize {
+    let frame = frame(0, 0, &vec![7; payload]);
+    let length = frame.len();
+    let mut filter = TunnelHeads::of_server(Endless(frame, 0));
+    let turn = tokio::spawn(std::future::poll_fn(move |cx| {
+        let (mut read, mut block) = (0, vec![0; 8 << 10]);
+        while read < most * length {
+            let mut buf = ReadBuf::new(&mut block);
+            match Pin::new(&mut filter).poll_read(cx, &mut buf) {
+                Poll::Ready(done) => done.unwrap(),
+                Poll::Pending => break,
+            }
+            read += buf.filled().len();
+        }
+        Poll::Ready(read / length)
+    }));
+    turn.await.unwrap()
+}
+
+#[tokio::test]
+async fn turns_end_after_some_small_frames_and_not_after_long_ones() {
+    for payload in [0, 1, 20] {
+        let frames = frames_of_a_turn(payload, 100_000).await;
+        assert!((500..2500).contains(&frames), "{frames} frames of {payload} bytes");
+    }
+    // Those are charged by their bytes, elsewhere.
+    for payload in [200, 16 << 10] {
+        let frames = frames_of_a_turn(payload, 10_000).await;
+        assert!(frames >= 10_000, "{frames} frames of {payload} bytes");
+    }
+}
+
 /// The field line `content-length: 0`, in the forms that there are.
 const LENGTHS: [&[u8]; 5] = [
     b"\x0f\x0d\x010",
