@@ -19,8 +19,9 @@ use crate::transport::halves::Transport;
 pub struct HandshakeLimits {
     /// The most bytes of the peer's head. Default: 16 KiB; of a client 64 KiB.
     pub max_head_bytes: usize,
-    /// The most header fields of the peer's head; no more than 24,576 in any case. Default: 100;
-    /// of a client 1,000.
+    /// The most header fields of the peer's head; no more than 24,576 in any case. On HTTP/2 and
+    /// HTTP/3, neither pseudo-header fields nor the pieces of a cookie count. Default: 100; of a
+    /// client 1,000.
     pub max_fields: usize,
     /// How long the opening handshake may take, once the transport stands. Default: 10 s.
     pub handshake_timeout: Duration,

@@ -9,6 +9,7 @@ mod agreed;
 mod ask;
 #[path = "../common/mod.rs"]
 mod common;
+mod limits;
 mod sensitive;
 mod uploads;
 

@@ -301,6 +301,18 @@ impl Asked {
         self.check_host(config)
     }
 
+    /// Whether it has no more header fields than `max_fields`, where HTTP/2 or HTTP/3 carried it.
+    /// Cookies that were split are joined by now.
+    #[cfg(any(feature = "http2", feature = "http3"))]
+    pub(crate) fn check_number_of_fields(&self, config: &ServerConfig) -> Result<(), Denied> {
+        let most = config.handshake.max_fields;
+        if self.request().headers().len() > most {
+            let why = format!("more header fields than max_fields ({most})");
+            return Err(Denied::Policy(431, why));
+        }
+        Ok(())
+    }
+
     fn check_host(&self, config: &ServerConfig) -> Result<(), Denied> {
         if config.hosts == HostPolicy::Any {
             return Ok(());

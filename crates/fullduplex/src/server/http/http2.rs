@@ -14,7 +14,7 @@ use crate::base::error::{Error, ErrorKind};
 use crate::base::future::BoxFuture;
 use crate::server::connection::Context;
 use crate::server::handshake::reply::{ANSWER_TIMEOUT, Reply};
-use crate::server::handshake::request::{Accepted, Asked, Denied};
+use crate::server::handshake::request::{Accepted, Asked};
 #[cfg(feature = "hyper")]
 use crate::server::http::min_rate::Pace;
 use crate::server::http::semantics::{framed, join_cookies, on_stream_head};
@@ -160,14 +160,9 @@ async fn respond_to(
     let protocol = protocol.map(|protocol| protocol.as_str().into());
     // RFC 9113 §8.2.3: browsers send each cookie in a field of its own.
     join_cookies(&mut parts.headers);
-    let too_many = parts.headers.len() > context.config.handshake.max_fields;
     let mut asked = Asked::new(Request::from_parts(parts, ()), protocol, &context.config.protocols);
-    let admitted = if too_many {
-        let limit = context.config.handshake.max_fields;
-        Err(Denied::Policy(431, format!("more header fields than max_fields ({limit})")))
-    } else {
-        carrying.admit(&context, &mut asked, &remote)
-    };
+    let admitted = asked.check_number_of_fields(&context.config);
+    let admitted = admitted.and_then(|()| carrying.admit(&context, &mut asked, &remote));
     let place = match admitted {
         Ok(place) => place,
         Err(denied) => {

@@ -34,6 +34,7 @@ use crate::server::state::members::Place;
 use crate::server::state::panics::PanicWatch;
 use crate::server::state::refused::Refused;
 use crate::server::tls::{TlsConfig, TlsInfo};
+use crate::transport::http1::MOST_FIELDS;
 use crate::transport::net_stream::NetStream;
 
 /// The sockets of UDP beside those of TCP. What goes wrong with one is told when they are to
@@ -220,7 +221,9 @@ fn settings(context: &Context) -> Settings {
     let limits = context.config.handshake;
     Settings {
         max_field_section_size: limits.max_head_bytes as u64,
-        max_fields: limits.max_fields,
+        // Pseudo-header fields and the pieces of Cookie are some, which `max_fields` does not
+        // count; `max_head_bytes` bounds them.
+        max_fields: MOST_FIELDS,
         enable_connect_protocol: true,
         head_timeout: limits.handshake_timeout,
     }
@@ -242,7 +245,9 @@ async fn respond_to(context: Arc<Context>, incoming: Incoming, remote: Remote, c
     let protocol = protocol.map(|protocol| protocol.as_str().into());
     let mut asked = Asked::new(request, protocol, &context.config.protocols);
     let reply = Box::new(OnStream(stream));
-    let place = match carrying.admit(&context, &mut asked, &remote) {
+    let admitted = asked.check_number_of_fields(&context.config);
+    let admitted = admitted.and_then(|()| carrying.admit(&context, &mut asked, &remote));
+    let place = match admitted {
         Ok(place) => place,
         Err(denied) => return context.deny(&asked, reply, &denied, carrying.place()).await,
     };
