@@ -618,3 +618,36 @@ async fn close_idle_waits_for_connections_that_failed() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
+
+/// Neither those of a connection that is in the pool nor those of one that has left it are closed,
+/// or waited for.
+#[tokio::test]
+async fn close_idle_leaves_connections_that_websockets_use() {
+    let server = Server::websockets(echo);
+    let client = server.client();
+    let mut all = Vec::new();
+    // 30 fill the first connection.
+    for _ in 0..31 {
+        all.push(client.connect(&server.url("/")).await.unwrap().0);
+    }
+    assert_eq!(server.connections(), 2);
+    tokio::time::timeout(Duration::from_secs(5), client.close_idle()).await.unwrap();
+    for websocket in &mut all {
+        say(websocket, "still there").await;
+    }
+    let (mut another, _) = client.connect(&server.url("/")).await.unwrap();
+    say(&mut another, "on the second connection").await;
+    assert_eq!(server.connections(), 2);
+    // Once they are not used any more, they are closed.
+    all.push(another);
+    for mut websocket in all {
+        websocket.close(CloseCode::NORMAL, "").await.unwrap();
+    }
+    let closing = async {
+        while server.ended.load(Ordering::Relaxed) < 2 {
+            client.close_idle().await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), closing).await.unwrap();
+}

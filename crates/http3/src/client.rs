@@ -1,8 +1,8 @@
 //! The client's end of a connection.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -90,9 +90,14 @@ impl Connection {
             || self.handle.is_over()
     }
 
-    /// Whether there are clones of it, or streams.
+    /// Whether there are clones of it, or streams that were not dropped.
     pub fn is_in_use(&self) -> bool {
-        Arc::strong_count(&self.handle) > 1
+        Handle::users(&self.handle) > 1
+    }
+
+    /// Watches the connection without keeping it open.
+    pub fn downgrade(&self) -> WeakConnection {
+        WeakConnection { handle: Arc::downgrade(&self.handle) }
     }
 
     /// Whether this is a clone of the other one.
@@ -151,6 +156,26 @@ impl Connection {
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection").field("quinn", &self.shared().quinn).finish_non_exhaustive()
+    }
+}
+
+/// A [`Connection`] that this does not keep open.
+#[derive(Clone)]
+pub struct WeakConnection {
+    handle: Weak<Handle>,
+}
+
+impl WeakConnection {
+    /// Whether there are clones of the connection, or streams that were not dropped.
+    pub fn is_in_use(&self) -> bool {
+        // This one is none of them.
+        self.handle.upgrade().is_some_and(|handle| Handle::users(&handle) > 1)
+    }
+}
+
+impl std::fmt::Debug for WeakConnection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WeakConnection").field("in_use", &self.is_in_use()).finish()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What both roles do for a connection: control streams, settings, and its end.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -38,6 +38,9 @@ pub(crate) struct Shared {
     pub(crate) we_go: watch::Sender<Option<u64>>,
     /// A client's connection that was unused for too long, and takes no more requests.
     pub(crate) is_retired: AtomicBool,
+    /// How many of those that hold the [`Handle`] are no use of the connection: streams that were
+    /// dropped, and what was sent on them has not arrived.
+    pub(crate) lingering: AtomicUsize,
     /// Why this end closed the connection.
     fault: OnceLock<Fault>,
     /// Which of the peer's streams that may stand once are there.
@@ -48,6 +51,11 @@ pub(crate) struct Shared {
 pub(crate) struct Handle(pub(crate) Arc<Shared>, AbortHandle);
 
 impl Handle {
+    /// How many use the connection.
+    pub(crate) fn users(this: &Arc<Self>) -> usize {
+        Arc::strong_count(this).saturating_sub(this.0.lingering.load(Ordering::Relaxed))
+    }
+
     /// Whether the task of the connection is gone: because it has ended, or its runtime has.
     pub(crate) fn is_over(&self) -> bool {
         self.1.is_finished()
@@ -75,6 +83,7 @@ impl Shared {
             peer_goes: watch::Sender::new(None),
             we_go: watch::Sender::new(None),
             is_retired: AtomicBool::new(false),
+            lingering: AtomicUsize::new(0),
             fault: OnceLock::new(),
             seen: RwLock::default(),
         });

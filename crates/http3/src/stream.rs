@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -439,12 +440,25 @@ impl Drop for Stream {
         if self.sending == Sending::Finished
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            let (stopped, handle) = (self.send.stopped(), self.handle.clone());
-            runtime.spawn(async move {
-                linger(stopped, &handle).await;
-                drop(handle);
-            });
+            let (stopped, lingering) = (self.send.stopped(), Lingering::new(self.handle.clone()));
+            runtime.spawn(async move { linger(stopped, &lingering.0).await });
         }
+    }
+}
+
+/// Keeps a connection open for what was sent on a stream that nobody uses any more.
+struct Lingering(Arc<Handle>);
+
+impl Lingering {
+    fn new(handle: Arc<Handle>) -> Self {
+        handle.0.lingering.fetch_add(1, Ordering::Relaxed);
+        Self(handle)
+    }
+}
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        self.0.0.lingering.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -4,12 +4,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use fullduplex_http3::client::{Connection, Opening as Sent};
+use fullduplex_http3::client::{Connection, Opening as Sent, WeakConnection};
 use fullduplex_http3::quinn::Endpoint;
 use fullduplex_http3::{Code, Error as Http3Error, Protocol, Settings};
 use fullduplex_proto::handshake::client::Opening;
 use http::{HeaderMap, Response, StatusCode};
-use tokio::task::JoinSet;
+use tokio::task::JoinHandle;
 
 use crate::base::deadline::{doing, within};
 use crate::base::error::{Error, ErrorKind};
@@ -55,8 +55,15 @@ impl Kept for Pooled {
 pub(super) struct Pool {
     slots: Slots<Pooled>,
     alternatives: Alternatives,
-    /// Wait for connections that have left the pool until their servers were told.
-    closing: Mutex<JoinSet<()>>,
+    /// The connections that have left the pool.
+    leaving: Mutex<Vec<Leaving>>,
+}
+
+/// A connection that has left the pool, perhaps with WebSockets on it.
+struct Leaving {
+    connection: WeakConnection,
+    /// Waits until its server was told that it is closed.
+    closing: JoinHandle<()>,
 }
 
 impl Pool {
@@ -71,23 +78,27 @@ impl Pool {
     }
 
     /// Keeps the endpoint of a connection that leaves the pool until that is closed.
-    fn leave(&self, endpoint: Endpoint) {
-        let mut closing = self.closing.lock().unwrap_or_else(PoisonError::into_inner);
-        while closing.try_join_next().is_some() {}
-        closing.spawn(async move { endpoint.wait_idle().await });
+    fn leave(&self, connection: WeakConnection, endpoint: Endpoint) {
+        let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        leaving.retain(|other| !other.closing.is_finished());
+        let closing = tokio::spawn(async move { endpoint.wait_idle().await });
+        leaving.push(Leaving { connection, closing });
     }
 
     /// Closes the connections that no WebSocket uses, and waits until that is done.
     pub(super) async fn close(&self) {
-        for Pooled { connection, endpoint } in self.slots.take() {
+        for Pooled { connection, endpoint } in self.slots.take_unused() {
             drop(connection);
             endpoint.wait_idle().await;
         }
-        let mut closing = {
-            let mut closing = self.closing.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *closing)
+        let unused: Vec<_> = {
+            let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+            leaving.extract_if(.., |leaving| !leaving.connection.is_in_use()).collect()
         };
-        while closing.join_next().await.is_some() {}
+        for Leaving { closing, .. } in unused {
+            // It has ended also where its runtime has.
+            let _ = closing.await;
+        }
     }
 }
 
@@ -163,7 +174,7 @@ impl Client {
                 within("connect_timeout", most, connection).await??;
             let evict = || {
                 slot.evict(|pooled| pooled.connection.is_same(&connection));
-                self.http3.leave(endpoint.clone());
+                self.http3.leave(connection.downgrade(), endpoint.clone());
             };
             let sent = match connection.try_open(&request).await {
                 Ok(Some(sent)) => sent,
@@ -219,8 +230,7 @@ impl Client {
             Err(error) => Some(error),
         };
         if let Some(error) = unfit {
-            drop(connection);
-            self.http3.leave(endpoint);
+            self.http3.leave(connection.downgrade(), endpoint);
             return Err(error);
         }
         // QUIC keeps it alive, and the pool must not do so for ever.

@@ -161,10 +161,11 @@ impl<T: Kept> Slots<T> {
         slots.entry(origin.clone()).or_default().clone()
     }
 
-    /// All of them. Those that are in use stay.
+    /// Takes the connections that are not in use out of the pool.
     #[cfg(feature = "http3")]
-    pub(super) fn take(&self) -> Vec<T> {
-        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.drain().filter_map(|(_, slot)| slot.lock().take()).collect()
+    pub(super) fn take_unused(&self) -> Vec<T> {
+        let slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let unused = |slot: &Arc<Slot<T>>| slot.lock().take_if(|kept| !kept.has_streams());
+        slots.values().filter_map(unused).collect()
     }
 }
