@@ -274,6 +274,33 @@ async fn a_server_that_speaks_http_1_is_told() {
     }
 }
 
+/// RFC 9110 §15.2: any number of interim responses, within reason.
+#[tokio::test]
+async fn interim_answers_on_http2_are_passed_over_and_bounded() {
+    let (url, _) = serving(true, |(request, mut respond)| async move {
+        let count = request.uri().path()[1..].parse().unwrap();
+        for _ in 0..count {
+            let hints = Response::builder().status(103).body(()).unwrap();
+            // The client may have had enough.
+            let _ = respond.send_informational(hints);
+        }
+        if count <= 20 {
+            echo((request, respond)).await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    })
+    .await;
+    let client = client();
+    let (mut websocket, _) = client.connect(&format!("{url}20")).await.unwrap();
+    say(&mut websocket, "hello").await;
+    for count in [21, 1000] {
+        let error = client.connect(&format!("{url}{count}")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
+        assert!(error.to_string().contains("interim"), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_refusal_has_its_body() {
     let (url, _) = serving(true, |(_, mut respond)| async move {

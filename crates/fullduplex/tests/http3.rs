@@ -651,3 +651,29 @@ async fn close_idle_leaves_connections_that_websockets_use() {
     };
     tokio::time::timeout(Duration::from_secs(10), closing).await.unwrap();
 }
+
+/// RFC 9110 §15.2: any number of interim responses, within reason.
+#[tokio::test]
+async fn interim_answers_on_http3_are_passed_over_and_bounded() {
+    let server = Server::websockets(|mut incoming| async move {
+        let count = incoming.request.uri().path()[1..].parse().unwrap();
+        for _ in 0..count {
+            let hints = Response::builder().status(103).body(()).unwrap();
+            // The client may have had enough.
+            let _ = incoming.stream.send_response(&hints).await;
+        }
+        if count <= 20 {
+            echo(incoming).await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    });
+    let client = server.client();
+    let (mut websocket, _) = client.connect(&server.url("/20")).await.unwrap();
+    say(&mut websocket, "hello").await;
+    for count in [21, 1000] {
+        let error = client.connect(&server.url(&format!("/{count}"))).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
+        assert!(error.to_string().contains("interim"), "{error}");
+    }
+}

@@ -9,13 +9,16 @@ use std::time::Duration;
 use http::{Method, Request, Response, StatusCode};
 use quinn::{ConnectionError, RecvStream, SendStream};
 
-use crate::code::Code;
+use crate::code::{Code, Fault};
 use crate::error::Error;
 use crate::frame::Place;
 use crate::message;
 use crate::settings::{PeerSettings, Settings};
 use crate::shared::{Handle, Shared, code};
 use crate::stream::Stream;
+
+/// So many interim responses are passed over.
+const MAX_INTERIM: usize = 20;
 
 /// A connection to a server. Clones are the same connection, which is closed when the last
 /// of them and of its streams is dropped.
@@ -211,7 +214,7 @@ impl Opening {
     }
 
     async fn head(&mut self) -> Result<Response<()>, Error> {
-        loop {
+        for _ in 0..=MAX_INTERIM {
             let Some(fields) = self.stream.next_head().await? else {
                 return Err(Error::Incomplete);
             };
@@ -226,5 +229,8 @@ impl Opening {
             self.stream.begin_content(response.headers(), is_tunnel, may_be_empty)?;
             return Ok(response);
         }
+        // RFC 9110 §15.2: any number may come, but not for ever.
+        let why = "more than 20 interim responses (RFC 9110 §15.2)";
+        Err(self.stream.refuse(Fault::stream(Code::EXCESSIVE_LOAD, why).into()))
     }
 }

@@ -276,8 +276,13 @@ impl Client {
 async fn answer(
     mut response: ResponseFuture,
 ) -> Result<Result<Response<RecvStream>, h2::Error>, Error> {
+    let mut passed = 0;
     std::future::poll_fn(|cx| {
         while let Poll::Ready(Some(Ok(interim))) = response.poll_informational(cx) {
+            passed += 1;
+            if passed > response::MAX_INTERIM {
+                return Poll::Ready(Err(response::too_many_interim()));
+            }
             if interim.status() == http::StatusCode::SWITCHING_PROTOCOLS {
                 let why = "the answer on HTTP/2: 101, which it does not have (RFC 9113 §8.6)";
                 return Poll::Ready(Err(Error::new(ErrorKind::Handshake, why)));

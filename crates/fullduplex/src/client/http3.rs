@@ -286,6 +286,9 @@ impl Client {
                 (ErrorKind::Limit, Some(format!("more header fields than max_fields ({most})")))
             }
             Http3Error::Limit { .. } => (ErrorKind::Limit, None),
+            Http3Error::Fault(fault) if fault.code == Code::EXCESSIVE_LOAD => {
+                (ErrorKind::Limit, None)
+            }
             Http3Error::Fault(_) => (ErrorKind::Protocol, None),
             Http3Error::Misuse(_) => (ErrorKind::Misuse, None),
             Http3Error::Closed(Code::VERSION_FALLBACK, _)

@@ -22,7 +22,7 @@ const MAX_REFUSAL_BODY: usize = 64 << 10;
 const REFUSAL_BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// So many interim responses are passed over.
-const MAX_INTERIM: usize = 20;
+pub(super) const MAX_INTERIM: usize = 20;
 
 /// Reads the head of the final response, past interim ones such as 103. What came behind it
 /// stays in `received`.
@@ -44,8 +44,12 @@ pub(super) async fn read<S: Transport>(
         *response.headers_mut() = http1::header_map(head.fields())?;
         return Ok(response);
     }
+    Err(too_many_interim())
+}
+
+pub(super) fn too_many_interim() -> Error {
     let why = format!("more than {MAX_INTERIM} interim responses (RFC 9110 §15.2)");
-    Err(Error::new(ErrorKind::Limit, why))
+    Error::new(ErrorKind::Limit, why)
 }
 
 /// All values of a header field, in one line.
