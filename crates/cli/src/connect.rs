@@ -12,7 +12,7 @@ use fullduplex::client::{Proxies, Proxy, TlsSettings, Version};
 use fullduplex::{Client, CloseCode, Error, ErrorKind};
 use http::header::USER_AGENT;
 use http::{HeaderName, HeaderValue};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::signals::{Ending, ending};
 use crate::talk::Talk;
@@ -21,6 +21,9 @@ use crate::{deflate, values, verbose};
 
 /// How long a server may take to hear that the connection is closed.
 const PARTING: Duration = Duration::from_millis(500);
+
+/// How long what is left to write of an HTTP/2 connection may take.
+const WRITING: Duration = Duration::from_millis(20);
 
 /// How long the closing handshake may take after a signal.
 const LEAVING: Duration = Duration::from_secs(1);
@@ -221,6 +224,7 @@ async fn connect(args: Args) -> Outcome {
         let version = response.version();
         tell!("connected to {url} by {version:?}{protocol}{deflate}; Ctrl-D closes");
     }
+    let is_stream = response.version() == http::Version::HTTP_2;
     let (send, receive) = websocket.split();
     let linger = Duration::from_secs_f64(args.linger);
     let talk = Talk { binary: args.binary, linger: (!interactive).then_some(linger) };
@@ -233,6 +237,10 @@ async fn connect(args: Args) -> Outcome {
         }
     };
     let _ = timeout(PARTING, client.close_idle()).await;
+    if is_stream {
+        // Its connection's task has yet to write the end of the stream.
+        sleep(WRITING).await;
+    }
     outcome
 }
 

@@ -141,6 +141,10 @@ fn host_that_nobody_named_is_refused_on_loopback() {
         assert!(page(&server, "evil.example:9001").starts_with("HTTP/1.1 200 "), "{options:?}");
         assert_eq!(server.status("/echo", "evil.example:9001", ""), "101", "{options:?}");
     }
+    // A Unix socket, which no page reaches, takes nothing of that away.
+    let socket = std::env::temp_dir().join(format!("fdx-host-{}", std::process::id()));
+    let server = serve(&["--listen", &format!("unix:{}", socket.display())]);
+    assert_eq!(server.status("/echo", "evil.example:9001", ""), "421");
     // Who listens elsewhere too is reached by names that are not known here.
     let server = serve(&["--listen", "0.0.0.0:0"]);
     assert_eq!(server.status("/echo", "evil.example:9001", ""), "101");

@@ -65,10 +65,13 @@ impl Address {
 }
 
 impl Address {
-    /// Whether only programs of this machine reach it, web pages in a browser among them. A Unix
-    /// socket is out of reach for those.
-    pub(super) fn is_loopback(&self) -> bool {
-        matches!(self, Self::Tcp(address) if address.ip().to_canonical().is_loopback())
+    /// Whether only programs of this machine reach it.
+    pub(super) fn is_of_this_machine(&self) -> bool {
+        match self {
+            Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Self::Unix(_) => true,
+            Self::Systemd => false,
+        }
     }
 
     /// Whether the port is one of those that many systems keep for root.

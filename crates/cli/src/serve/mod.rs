@@ -91,7 +91,7 @@ async fn serve(args: &Args, mut passed: Passed) -> Result<End, String> {
         let figures = Figures(handle.clone());
         match own {
             Metrics::At(address) => {
-                let hosts = args.hosts(Address::Tcp(address).is_loopback());
+                let hosts = args.hosts(Address::Tcp(address).is_of_this_machine());
                 let hosts = hosts.map_err(|error| error.to_string())?;
                 figures_at = Some(figures.serve(address, hosts)?);
             }

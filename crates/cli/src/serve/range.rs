@@ -35,8 +35,8 @@ pub(super) fn wanted(range: &[u8], size: u64) -> Wanted {
     match (satisfiable.next(), satisfiable.next()) {
         (Some((first, last)), None) => Wanted::Part(first, last),
         (Some(_), Some(_)) => Wanted::Whole,
-        // Nothing has no last bytes, but all of it can be sent.
-        (None, _) if size == 0 && ranges.iter().any(Spec::is_some_suffix) => Wanted::Whole,
+        // An empty file has no part, and all of it is as short.
+        (None, _) if size == 0 => Wanted::Whole,
         (None, _) => Wanted::Unsatisfiable,
     }
 }
@@ -90,10 +90,6 @@ impl Spec {
         };
         (first <= last).then_some((first, last))
     }
-
-    fn is_some_suffix(&self) -> bool {
-        matches!(self, Self::Suffix(length) if *length > 0)
-    }
 }
 
 /// The parts of a `Range` in bytes, if all of it is valid.
@@ -123,18 +119,18 @@ mod tests {
     #[test]
     fn range_of_a_file() {
         for (range, of_ten, of_none) in [
-            ("bytes=2-4", Part(2, 4), Unsatisfiable),
-            ("Bytes=2-4", Part(2, 4), Unsatisfiable),
-            ("bytes=2-", Part(2, 9), Unsatisfiable),
-            ("bytes=2-99999999999999999999999", Part(2, 9), Unsatisfiable),
+            ("bytes=2-4", Part(2, 4), Whole),
+            ("Bytes=2-4", Part(2, 4), Whole),
+            ("bytes=2-", Part(2, 9), Whole),
+            ("bytes=2-99999999999999999999999", Part(2, 9), Whole),
             ("bytes=-3", Part(7, 9), Whole),
             ("bytes=-999999999", Part(0, 9), Whole),
             ("bytes=-99999999999999999999999", Part(0, 9), Whole),
-            ("bytes=-0", Unsatisfiable, Unsatisfiable),
-            ("bytes=10-", Unsatisfiable, Unsatisfiable),
-            ("bytes=20-30, 10-", Unsatisfiable, Unsatisfiable),
-            ("bytes=0-1,5-6", Whole, Unsatisfiable),
-            ("bytes=, 0-1 ,, 20-30", Part(0, 1), Unsatisfiable),
+            ("bytes=-0", Unsatisfiable, Whole),
+            ("bytes=10-", Unsatisfiable, Whole),
+            ("bytes=20-30, 10-", Unsatisfiable, Whole),
+            ("bytes=0-1,5-6", Whole, Whole),
+            ("bytes=, 0-1 ,, 20-30", Part(0, 1), Whole),
             // None of these is a range.
             ("bytes=5-2", Whole, Whole),
             ("bytes=0-1,5-2", Whole, Whole),

@@ -25,7 +25,7 @@ impl Args {
         config.websocket.deflate = self.deflate.and_then(|setting| setting.0);
         config.protocols.clone_from(&self.subprotocol);
         config.origin = self.origins()?;
-        config.hosts = self.hosts(listening.iter().all(Address::is_loopback))?;
+        config.hosts = self.hosts(listening.iter().all(Address::is_of_this_machine))?;
         config.forwarding = self.forwarding();
         config.handshake.handshake_timeout = self.handshake_timeout;
         let per_address = self.max_per_address.unwrap_or_else(|| share(connections));
@@ -40,13 +40,13 @@ impl Args {
     /// The hosts that are answered. A server that only this machine reaches has no names but
     /// those that it is told, so that a page whose name was pointed at it (DNS rebinding) doesn't
     /// pass for its own; unless a proxy passes its names on, or any page may connect anyway.
-    pub(super) fn hosts(&self, is_loopback: bool) -> Result<HostPolicy, Error> {
+    pub(super) fn hosts(&self, is_of_this_machine: bool) -> Result<HostPolicy, Error> {
         if !self.host.is_empty() {
             return HostPolicy::list_or_local(self.host.iter().map(String::as_str));
         }
         let is_open = self.trusted_proxies.is_some() || self.any_origin;
         let local = HostPolicy::Local { advice: ADVICE.into() };
-        Ok(if is_loopback && !is_open { local } else { HostPolicy::Any })
+        Ok(if is_of_this_machine && !is_open { local } else { HostPolicy::Any })
     }
 
     /// Whether connections are encrypted.

@@ -19,6 +19,7 @@ use crate::server::config::ServerConfig;
 use crate::server::handshake::lazy::Lazy;
 use crate::server::policy::connect_info::Remote;
 use crate::server::policy::host::HostPolicy;
+use crate::server::policy::peer::Peer;
 use crate::transport::http1;
 use crate::transport::http1::Map;
 
@@ -314,8 +315,12 @@ impl Asked {
     }
 
     fn check_host(&self, config: &ServerConfig) -> Result<(), Denied> {
-        if config.hosts == HostPolicy::Any {
-            return Ok(());
+        let by_unix_socket = || self.remote().is_some_and(|remote| remote.peer == Peer::Unix);
+        match config.hosts {
+            HostPolicy::Any => return Ok(()),
+            // No web page reaches a Unix socket, and a proxy passes its own hosts on.
+            HostPolicy::Local { .. } if by_unix_socket() => return Ok(()),
+            _ => {}
         }
         let secure = self.remote().is_some_and(|remote| remote.secure);
         let checked = config.hosts.check(self.host(), secure);

@@ -42,8 +42,8 @@ pub enum HostPolicy {
     /// These, and what nobody else can point at this server: IP addresses, as no name is
     /// looked up for them, `localhost` and what ends in `.localhost` (RFC 6761 §6.3).
     ListOrLocal(Vec<HostRule>),
-    /// As [`ListOrLocal`](Self::ListOrLocal) without a list. What a client is told names the
-    /// setting that would let it in.
+    /// As [`ListOrLocal`](Self::ListOrLocal) without a list, and any host by a Unix socket, which
+    /// no web page reaches. What a client is told names the setting that would let it in.
     Local {
         /// Which setting that is, such as an option of the program.
         advice: Cow<'static, str>,
