@@ -28,6 +28,10 @@ pub(crate) const COMPRESSION: usize = SMALL;
 /// So many bytes that may be compressed are a small piece of work: 64 KiB are a turn.
 pub(crate) const COMPRESSED: usize = 8;
 
+/// The small pieces of work that a frame of HTTP/2 with DATA is: 1,024 of them are a turn.
+#[cfg(feature = "http2")]
+pub(crate) const FRAME: usize = 8;
+
 thread_local! {
     /// Small pieces of work that are not a step yet, of whichever task of the thread.
     static CHARGED: Cell<usize> = const { Cell::new(0) };
@@ -65,6 +69,7 @@ pub(crate) fn poll_turn(cx: &mut Context<'_>) -> Poll<()> {
 }
 
 /// Waits for the task's next turn, if this one is spent, and charges nothing.
+#[cfg(feature = "http2")]
 pub(crate) fn poll_left(cx: &mut Context<'_>) -> Poll<()> {
     // Without `made_progress`, the step is given back.
     coop::poll_proceed(cx).map(drop)

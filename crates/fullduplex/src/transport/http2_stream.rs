@@ -9,6 +9,8 @@ use bytes::{Buf, Bytes};
 use h2::{RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::base::coop;
+
 /// How long the peer's end of a stream is awaited that was dropped after ours.
 const LINGER: Duration = Duration::from_secs(3);
 
@@ -60,6 +62,7 @@ impl<C: Send + 'static> Drop for Http2Stream<C> {
                     && let Some(less) = left.checked_sub(data.len())
                     && receive.flow_control().release_capacity(data.len()).is_ok()
                 {
+                    tokio::task::coop::consume_budget().await;
                     left = less;
                 }
                 drop(counted);
@@ -86,9 +89,14 @@ impl<C: Unpin + Send + 'static> AsyncRead for Http2Stream<C> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let Some((receive, _)) = &mut this.receiving else { return Poll::Ready(Ok(())) };
+        // `h2` charges nothing, and may have tens of thousands of single bytes there.
+        ready!(coop::poll_left(cx));
         while this.buffer.is_empty() {
             match ready!(receive.poll_data(cx)) {
-                Some(Ok(bytes)) => this.buffer = bytes,
+                Some(Ok(bytes)) => {
+                    coop::charge(coop::FRAME);
+                    this.buffer = bytes;
+                }
                 Some(Err(error)) => return Poll::Ready(Err(io_error(error))),
                 None => return Poll::Ready(Ok(())),
             }
@@ -133,5 +141,63 @@ impl<C: Unpin + Send + 'static> AsyncWrite for Http2Stream<C> {
         let ended = self.send.send_data(Bytes::new(), true);
         self.ended = true;
         Poll::Ready(ended.map_err(io_error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FRAMES: usize = 5000;
+
+    /// The stream of a server, on which a client has sent so many frames with a byte each.
+    async fn with_single_bytes() -> Http2Stream<()> {
+        let (near, far) = tokio::io::duplex(1 << 20);
+        tokio::spawn(async move {
+            let (send_request, connection) = h2::client::handshake(far).await.unwrap();
+            tokio::spawn(connection);
+            let mut send_request = send_request.ready().await.unwrap();
+            let request = http::Request::new(());
+            let (_answer, mut stream) = send_request.send_request(request, false).unwrap();
+            for _ in 0..FRAMES {
+                stream.send_data(Bytes::from_static(b"x"), false).unwrap();
+            }
+            std::future::pending::<()>().await;
+        });
+        let mut builder = h2::server::Builder::new();
+        // With the window grows how many small frames are borne.
+        builder.initial_connection_window_size(1 << 24);
+        let mut connection = builder.handshake(near).await.unwrap();
+        let (request, mut respond) = connection.accept().await.unwrap().unwrap();
+        tokio::spawn(async move { while connection.accept().await.is_some() {} });
+        let send = respond.send_response(http::Response::new(()), false).unwrap();
+        Http2Stream::new(send, request.into_body(), ())
+    }
+
+    #[tokio::test]
+    async fn single_bytes_do_not_take_a_turn_without_end() {
+        let mut stream = with_single_bytes().await;
+        let (mut read, mut turns) = (0, 0);
+        let reading = std::future::poll_fn(|cx| {
+            let before = read;
+            while read < FRAMES {
+                let mut byte = [0; 16];
+                let mut buf = ReadBuf::new(&mut byte);
+                match Pin::new(&mut stream).poll_read(cx, &mut buf) {
+                    Poll::Ready(done) => done.unwrap(),
+                    Poll::Pending => break,
+                }
+                read += buf.filled().len();
+            }
+            turns += 1;
+            assert!(read - before < 2000, "{} frames in a turn", read - before);
+            if read < FRAMES { Poll::Pending } else { Poll::Ready(()) }
+        });
+        // Until all have come, so that they are there to be read at once.
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::timeout(Duration::from_secs(30), reading).await.unwrap();
+        assert!(turns > 2, "{turns}");
     }
 }

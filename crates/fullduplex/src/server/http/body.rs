@@ -163,8 +163,13 @@ fn poll_http2(
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
     use std::task::ready;
+
+    use crate::base::coop;
+    // `h2` charges nothing.
+    ready!(coop::poll_left(cx));
     match ready!(receive.poll_data(cx)) {
         Some(Ok(data)) => {
+            coop::charge(coop::FRAME);
             // The sender may send as much as was taken.
             let released = receive.flow_control().release_capacity(data.len());
             Poll::Ready(Some(released.map(|()| Frame::data(data)).map_err(failed)))

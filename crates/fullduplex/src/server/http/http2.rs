@@ -254,6 +254,8 @@ async fn pass_over(receive: impl Future<Output = Option<RecvStream>>, counted: C
                 break;
             }
             receive.flow_control().release_capacity(data.len()).ok()?;
+            // It may be very many frames of single bytes, for which `h2` charges nothing.
+            tokio::task::coop::consume_budget().await;
         }
         Some(())
     };
