@@ -208,7 +208,7 @@ async fn byte_stream_shutdown_fails_where_it_is_in_vain() {
 
     let (a, mut b) = pipe(1 << 10);
     let mut stream = open(a, Role::Client, Config::default()).into_byte_stream();
-    stream.write_all(&[7; 20_000]).await.unwrap();
+    stream.write_all(&vec![7; 20_000]).await.unwrap();
     b.write_all(&[0x88, 2, 0x03, 0xe8]).await.unwrap();
     assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0);
     drop(b);

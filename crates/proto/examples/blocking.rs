@@ -106,10 +106,10 @@ impl Client {
         let (receiver, mut session) = connection.into_parts();
         session.open(Duration::ZERO);
         // What came behind the head is frames.
-        let received = answer.len() as u64;
+        let leftover = answer.len() as u64;
         let input = Input::from(answer);
         let (assembler, since) = (Assembler::default(), Instant::now());
-        Ok(Self { socket, receiver, assembler, input, session, received, since })
+        Ok(Self { socket, receiver, assembler, input, session, received: leftover, since })
     }
 
     /// Sends a text message.
