@@ -474,7 +474,7 @@ mod tests {
             let field = format!("\r\nOrigin: {origin}\r\n\r\n");
             let head = [HEAD.strip_suffix(b"\r\n\r\n").unwrap(), field.as_bytes()].concat();
             let mut asked = Asked::read(head.into(), &config).unwrap();
-            let mut remote = Remote::new(crate::server::policy::peer::Peer::Unix);
+            let mut remote = Remote::new(Peer::Unix);
             remote.client.host = Some("b.example".into());
             asked.request.set_remote(remote);
             for _looked_at in 0..2 {
