@@ -94,9 +94,12 @@ impl<S: Transport> fmt::Debug for MessageReader<'_, S> {
 /// Writes one message; made by [`WebSocket::writer`](crate::WebSocket::writer).
 ///
 /// Each write of up to 64 KiB is a fragment, unless the message is compressed: then writes
-/// are gathered until they are worth a fragment, or `flush` asks for them. `shutdown` ends the message; without it the
-/// peer waits for the rest, and no other message can be sent. The text of a text message
-/// is checked as it is written.
+/// are gathered until they are worth a fragment, or `flush` asks for them. `shutdown` ends the
+/// message; without it the peer waits for the rest, and no other message can be sent. The text
+/// of a text message is checked as it is written.
+///
+/// Nothing is received meanwhile, so that neither pings nor the peer's Close are answered: a
+/// message that takes long is for a [`SendHalf`] whose receiving half is read, or was dropped.
 pub struct MessageWriter<'a, S: Transport> {
     send: &'a SendHalf<S>,
     kind: Kind,

@@ -32,8 +32,9 @@ use crate::transport::net_stream::NetStream;
 ///
 /// * **Receiving.** [`next`](Self::next) gives whole messages, answers pings and the peer's
 ///   Close, and ends with `None` after that. Nothing is read that is not asked
-///   for; but where the application only sends, up to 64 KiB are received in its place, so that
-///   pings and the peer's Close behind them are answered.
+///   for; but where the application only sends, up to 64 KiB are received in its place (a short
+///   message counts for some 60 bytes more), so that pings and the peer's Close behind them are
+///   answered. Behind more than that they are not: whose peer sends messages must read.
 ///   [`next_reader`](Self::next_reader) is for messages too long to hold. A short message that is
 ///   kept may keep up to 2 KiB, one of 8 KiB and more up to 64 KiB; where all are kept,
 ///   most have memory of their own.
