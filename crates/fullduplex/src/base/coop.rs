@@ -33,7 +33,8 @@ pub(crate) const COMPRESSED: usize = 8;
 pub(crate) const FRAME: usize = 8;
 
 thread_local! {
-    /// Small pieces of work that are not a step yet, of whichever task of the thread.
+    /// Small pieces of work that are not a step yet, of whichever task of the thread; `SMALL` of
+    /// them where the turn of the task that did them was over, so that the next look sees it.
     static CHARGED: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -59,8 +60,8 @@ pub(crate) fn charge(work: usize) {
 
 #[cold]
 fn charge_steps(charged: usize) {
-    CHARGED.set(charged % SMALL);
     spend(&mut Context::from_waker(Waker::noop()), charged, SMALL);
+    CHARGED.set(if coop::has_budget_remaining() { charged % SMALL } else { SMALL });
 }
 
 /// Waits for the task's next turn, if this one is spent: before work that asks for no I/O.
@@ -75,14 +76,24 @@ pub(crate) fn poll_left(cx: &mut Context<'_>) -> Poll<()> {
     coop::poll_proceed(cx).map(drop)
 }
 
-/// Waits for the task's next turn, if this one is spent, and charges one message to it.
+/// Waits for the task's next turn, if this one is spent, and charges one message to it. tokio is
+/// asked about the turn only once for so many messages as are a step, unless work that was charged
+/// has ended it.
 #[inline]
 pub(crate) fn poll_message(cx: &mut Context<'_>) -> Poll<()> {
-    if !coop::has_budget_remaining() {
-        return poll_turn(cx);
+    let charged = CHARGED.get() + 1;
+    if charged < SMALL {
+        CHARGED.set(charged);
+        return Poll::Ready(());
     }
-    charge(1);
-    Poll::Ready(())
+    poll_step(cx)
+}
+
+#[cold]
+fn poll_step(cx: &mut Context<'_>) -> Poll<()> {
+    let polled = poll_turn(cx);
+    CHARGED.set(if polled.is_ready() { 0 } else { SMALL });
+    polled
 }
 
 /// Does what has an end, however much of the task's budget is left: tokio's would refuse the

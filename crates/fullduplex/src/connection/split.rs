@@ -289,7 +289,7 @@ impl<S: Transport> fmt::Debug for Sending<'_, S> {
 #[must_use = "nothing is received unless it is awaited"]
 pub struct Receiving<'a, S: Transport> {
     half: &'a mut ReceiveHalf<S>,
-    /// It was polled.
+    /// It waits.
     listens: bool,
 }
 
@@ -298,8 +298,10 @@ impl<S: Transport> Future for Receiving<'_, S> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.listens = true;
-        self.half.poll_message(cx)
+        let polled = self.half.poll_message(cx);
+        // Where there was no wait, nobody has been said to listen.
+        self.listens = polled.is_pending();
+        polled
     }
 }
 

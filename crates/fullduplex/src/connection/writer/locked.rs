@@ -43,6 +43,8 @@ impl Owed {
     pub(crate) const HELD: Self = Self(2);
     /// A panic of the transport is to be counted.
     pub(crate) const PANIC: Self = Self(4);
+    /// Tasks that wait are to be woken.
+    const WAITERS: Self = Self(8);
 
     #[inline]
     pub(crate) fn add(&mut self, other: Self) {
@@ -54,8 +56,9 @@ impl Owed {
     }
 }
 
-/// What is done when the lock is released, seldom anything.
-struct After<'a, S>(Option<(&'a Outlet<S>, Collected<S>)>);
+/// What is done when the lock is released, seldom anything: boxed, so that each release of the lock
+/// looks at one pointer.
+struct After<'a, S>(Option<Box<(&'a Outlet<S>, Collected<S>)>>);
 
 /// What an outlet lets go of.
 pub(crate) struct Collected<S> {
@@ -106,7 +109,7 @@ impl<S> Drop for Locked<'_, S> {
     #[inline]
     fn drop(&mut self) {
         if self.inner.owes() {
-            self.after.0 = Some((self.outlet, self.inner.collect()));
+            self.after.0 = Some(Box::new((self.outlet, self.inner.collect())));
         }
     }
 }
@@ -130,7 +133,8 @@ impl<S> DerefMut for Locked<'_, S> {
 impl<S> Drop for After<'_, S> {
     #[inline]
     fn drop(&mut self) {
-        if let Some((outlet, collected)) = self.0.take() {
+        if let Some(owed) = self.0.take() {
+            let (outlet, collected) = *owed;
             collected.let_go(outlet);
         }
     }
@@ -140,9 +144,7 @@ impl<S> Inner<S> {
     /// Whether anything is to be done when the lock is released.
     #[inline]
     fn owes(&self) -> bool {
-        self.woken.is_some()
-            || self.owed != Owed::default()
-            || (!self.released && self.session.state() == State::Closed)
+        self.owed != Owed::default() || (!self.released && self.session.state() == State::Closed)
     }
 
     #[cold]
@@ -209,8 +211,11 @@ impl<S> Inner<S> {
 
     /// Has wakers woken when the lock is released.
     pub(crate) fn wake_later(&mut self, mut wakers: Vec<Waker>) {
+        if wakers.is_empty() {
+            return;
+        }
+        self.owed.add(Owed::WAITERS);
         match &mut self.woken {
-            _ if wakers.is_empty() => {}
             Some(woken) => woken.append(&mut wakers),
             None => self.woken = Some(Box::new(wakers)),
         }
