@@ -131,7 +131,6 @@ pub struct Session {
     controls: RateBudget,
     /// Budgets for messages and for their bytes, where there are any.
     rates: Option<Box<[Option<RateBudget>; 2]>>,
-    info: Option<Box<CloseInfo>>,
 }
 
 /// So many bytes a peer has to take in each close timeout while more wait.
@@ -171,7 +170,6 @@ impl Session {
             timers: Timers::new(config.keepalive, config.idle_timeout, config.close_timeout),
             controls: RateBudget::new(config.max_control_rate),
             rates: rates(&config),
-            info: None,
         }
     }
 
@@ -227,7 +225,7 @@ impl Session {
 
     /// How the closing went so far; `None` while nobody has begun it.
     pub fn close_info(&self) -> Option<&CloseInfo> {
-        self.info.as_deref()
+        self.sender.info.as_deref()
     }
 
     /// The last round trip of a keepalive ping.
@@ -426,9 +424,9 @@ impl Session {
     }
 
     /// The bytes for the transport, in order; see [`Sender::outgoing`].
+    #[inline]
     pub fn outgoing(&mut self) -> Outgoing<'_> {
-        let close_sent = self.info.as_deref_mut().map(|info| &mut info.close_sent);
-        self.sender.outgoing().noting_close(close_sent)
+        self.sender.outgoing()
     }
 
     /// Whether there is anything for the transport.
@@ -592,7 +590,7 @@ impl Session {
         let waits = self.half_close && !self.sender.is_closing() && is_normal(frame.as_ref());
         // §5.5.1: answer, if not done, echoing what came.
         let reply = frame.clone();
-        if let Some(info) = &mut self.info {
+        if let Some(info) = &mut self.sender.info {
             info.close_received = true;
             info.received = frame;
         }
@@ -606,7 +604,8 @@ impl Session {
 
     /// Whether the peer's Close arrived, and the answer waits for this end.
     fn is_half_closed(&self) -> bool {
-        !self.sender.is_closing() && self.info.as_ref().is_some_and(|info| info.close_received)
+        !self.sender.is_closing()
+            && self.sender.info.as_ref().is_some_and(|info| info.close_received)
     }
 
     /// The peer has waited long enough for the rest of what is sent here, which is incomplete.
@@ -625,7 +624,7 @@ impl Session {
             return;
         }
         self.begin_closing(Initiator::Library, Cause::Protocol(error), now);
-        if let Some(info) = &mut self.info {
+        if let Some(info) = &mut self.sender.info {
             // Also when a handshake was under way: this is how it ends.
             info.cause = Cause::Protocol(error);
         }
@@ -634,12 +633,12 @@ impl Session {
 
     /// The peer's Close arrived, and this end's is queued, if it has not left.
     fn has_both_closes(&self) -> bool {
-        self.sender.is_closing() && self.info.as_ref().is_some_and(|i| i.close_received)
+        self.sender.is_closing() && self.sender.info.as_ref().is_some_and(|i| i.close_received)
     }
 
     fn is_failed(&self) -> bool {
         let by_handshake = |cause| matches!(cause, Cause::Handshake | Cause::IdleTimeout);
-        self.info.as_ref().is_some_and(|i| !by_handshake(i.cause))
+        self.sender.info.as_ref().is_some_and(|i| !by_handshake(i.cause))
     }
 
     /// Takes note that the peer ended its direction of the transport (FIN, `END_STREAM`):
@@ -652,7 +651,7 @@ impl Session {
         }
         self.read_ended = true;
         self.begin_closing(Initiator::Peer, Cause::TransportEnd, now);
-        if let Some(info) = &mut self.info
+        if let Some(info) = &mut self.sender.info
             && info.cause == Cause::Handshake
             && !info.close_received
         {
@@ -676,7 +675,7 @@ impl Session {
         }
         let by = if cause == Cause::Dropped { Initiator::Local } else { Initiator::Peer };
         self.begin_closing(by, cause, now);
-        if let Some(info) = &mut self.info
+        if let Some(info) = &mut self.sender.info
             && info.cause == Cause::Handshake
             && !info.is_clean()
             // Who sends a Close and leaves, as a page does that is left, has said how it ended.
@@ -755,7 +754,7 @@ impl Session {
 
     fn give_up(&mut self, cause: Cause, now: Duration) -> bool {
         self.begin_closing(Initiator::Library, cause, now);
-        if let Some(info) = &mut self.info
+        if let Some(info) = &mut self.sender.info
             && info.cause == Cause::Handshake
             && !info.is_clean()
         {
@@ -769,7 +768,7 @@ impl Session {
 
     /// What is to be done with the transport.
     pub fn transport(&self) -> Transport {
-        match (&self.info, self.state) {
+        match (&self.sender.info, self.state) {
             (_, State::Closed) => Transport::Drop,
             _ if self.read_ended && !self.is_half_closed() => Transport::Finish,
             (Some(_), _) if self.is_failed() => Transport::Drain,
@@ -782,8 +781,8 @@ impl Session {
     }
 
     fn begin_closing(&mut self, initiator: Initiator, cause: Cause, now: Duration) {
-        if self.info.is_none() {
-            self.info = Some(Box::new(CloseInfo::new(initiator, cause)));
+        if self.sender.info.is_none() {
+            self.sender.info = Some(Box::new(CloseInfo::new(initiator, cause)));
             self.state = State::Closing;
             self.timers.start_closing(now);
             self.sender.take_progress();
@@ -800,7 +799,7 @@ impl Session {
             // It was half-closed.
             self.state = State::Closing;
         }
-        if let Some(info) = &mut self.info {
+        if let Some(info) = &mut self.sender.info {
             info.sent = frame;
         }
     }

@@ -17,6 +17,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::batch::FrameBatch;
 use crate::close::CloseFrame;
+use crate::close_info::CloseInfo;
 use crate::control::{ControlKind, Controls};
 use crate::deflate::{Compression, Compressor, Output};
 #[cfg(feature = "deflate")]
@@ -66,6 +67,8 @@ pub struct Sender {
     /// So many bytes, at its largest or more, have left since it was asked whether it is stuck.
     moved: u16,
     deflate: Option<Box<Compressor>>,
+    /// How the connection's closing goes: the session's, but for whether the Close has left.
+    pub(crate) info: Option<Box<CloseInfo>>,
 }
 
 impl Sender {
@@ -92,6 +95,7 @@ impl Sender {
             close_queued: false,
             moved: 0,
             deflate: None,
+            info: None,
         }
     }
 
@@ -264,7 +268,9 @@ impl Sender {
         if self.fragmenting.is_some() { Err(SendError::MessageUnderWay) } else { Ok(()) }
     }
 
-    /// Queues a message compressed, if that is wanted and makes it shorter.
+    /// Queues a message compressed, if that is wanted and makes it shorter. Apart from those who
+    /// call it, which stay small where nothing is compressed.
+    #[inline(never)]
     fn compress(&mut self, kind: Kind, payload: &[u8], compression: Compression) -> bool {
         // Put aside, as what comes out goes to the queue.
         let Some(mut deflate) = self.deflate.take() else { return false };
@@ -378,11 +384,12 @@ impl Sender {
     }
 
     /// The bytes for the transport, in order.
+    #[inline]
     pub fn outgoing(&mut self) -> Outgoing<'_> {
         if self.urgent().is_empty() {
             self.encode_controls();
         }
-        Outgoing::new(self)
+        Outgoing { sender: self }
     }
 
     /// Frames of pings and pongs.

@@ -8,27 +8,6 @@ use super::Sender;
 #[derive(Debug)]
 pub struct Outgoing<'a> {
     pub(super) sender: &'a mut Sender,
-    /// Set when the last byte of the Close frame leaves.
-    close_sent: Option<&'a mut bool>,
-}
-
-impl<'a> Outgoing<'a> {
-    pub(super) fn new(sender: &'a mut Sender) -> Self {
-        Self { sender, close_sent: None }
-    }
-
-    /// Has `close_sent` set when the last byte of the Close frame leaves.
-    pub(crate) fn noting_close(mut self, close_sent: Option<&'a mut bool>) -> Self {
-        self.close_sent = close_sent;
-        self
-    }
-
-    #[inline]
-    fn note_close(&mut self) {
-        if let Some(close_sent) = &mut self.close_sent {
-            **close_sent |= self.sender.has_sent_close();
-        }
-    }
 }
 
 impl Outgoing<'_> {
@@ -40,13 +19,14 @@ impl Outgoing<'_> {
     /// The same as [`advance`](Buf::advance), but what was queued by reference and has left
     /// is given to `spent`, with no bytes left in it: who held the last reference may use the
     /// memory again.
+    #[inline]
     pub fn advance_with(&mut self, written: usize, spent: impl FnMut(Bytes)) {
         self.sender.advance(written, spent);
-        self.note_close();
     }
 }
 
 impl Buf for Outgoing<'_> {
+    #[inline]
     fn remaining(&self) -> usize {
         self.sender.buffered
     }
@@ -70,9 +50,9 @@ impl Buf for Outgoing<'_> {
         filled
     }
 
+    #[inline]
     fn advance(&mut self, written: usize) {
         self.sender.advance(written, drop);
-        self.note_close();
     }
 }
 
@@ -87,6 +67,18 @@ impl Sender {
                 buffer.tail.clear();
             }
             _ => self.advance_by_segments(written, spent),
+        }
+        if self.close_queued {
+            self.note_close();
+        }
+    }
+
+    /// Notes whether the last byte of the Close has left.
+    #[cold]
+    fn note_close(&mut self) {
+        let has_left = self.has_sent_close();
+        if let Some(info) = &mut self.info {
+            info.close_sent |= has_left;
         }
     }
 
