@@ -205,7 +205,7 @@ async fn connect(args: Args) -> Outcome {
         Ok(connected) => connected,
         Err(error) => {
             let outcome = tell_refusal(&error);
-            // A server is told that a connection of HTTP/3 is over.
+            // Sends CONNECTION_CLOSE on HTTP/3, so that the server need not wait for its idle timeout.
             let _ = timeout(PARTING, client.close_idle()).await;
             return outcome;
         }

@@ -44,7 +44,7 @@ impl Files {
         Ok(Self(ServeDir::with_backend(root.clone(), Inside { root })))
     }
 
-    /// The answer, or none if there is no such file.
+    /// Returns the response with the file that a request names; `None` if there is no such file.
     pub(super) async fn answer(&mut self, request: Request<Body>) -> Option<Response<Content>> {
         let mut request = request.map(drop);
         *request.uri_mut() = plain(request.uri())?;
@@ -109,8 +109,8 @@ fn length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Content that is no longer than this: a file may grow while it is sent, such as a log, but not
-/// the answer beyond its `Content-Length` (RFC 9113 §8.1.1).
+/// Ends `content` after `length` bytes. A file such as a log may grow while it is sent, and a
+/// response must not be longer than its `Content-Length` (RFC 9113 §8.1.1).
 fn cut(content: Content, length: u64) -> Content {
     Cut { content, left: length }.boxed_unsync()
 }
