@@ -1,5 +1,6 @@
 //! Transports and what is spoken on them before a WebSocket is open.
 
+pub(crate) mod delegate;
 pub(crate) mod halves;
 pub(crate) mod http1;
 #[cfg(feature = "http2")]

@@ -61,7 +61,7 @@ pub(crate) use self::transport::Staged;
 
 #[cfg(feature = "hyper")]
 mod transport {
-    use std::io::{self, IoSlice};
+    use std::io;
     use std::pin::Pin;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -71,6 +71,7 @@ mod transport {
     use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
     use super::Remainder;
+    use crate::transport::delegate::delegate_write;
     use crate::transport::halves::Transport;
 
     /// How long a client may go on sending after its last answer.
@@ -104,29 +105,7 @@ mod transport {
     }
 
     impl<S: Transport> AsyncWrite for Staged<S> {
-        fn poll_write(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            buf: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            Pin::new(&mut self.stream).poll_write(cx, buf)
-        }
-
-        fn poll_write_vectored(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            bufs: &[IoSlice<'_>],
-        ) -> Poll<io::Result<usize>> {
-            Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-        }
-
-        fn is_write_vectored(&self) -> bool {
-            self.stream.is_write_vectored()
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.stream).poll_flush(cx)
-        }
+        delegate_write!(stream);
 
         fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
             let Self { stream, left_unread, remainder } = &mut *self;
