@@ -21,11 +21,9 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
-mod batch;
 pub mod close;
 mod close_info;
 mod connection;
-mod control;
 pub mod deflate;
 mod error;
 pub mod frame;
@@ -36,18 +34,15 @@ pub mod mask;
 mod message;
 mod receive;
 mod send;
-mod send_buffer;
 mod session;
 mod timers;
 pub mod utf8;
 
 pub use bytes;
 
-pub use batch::FrameBatch;
 pub use close::{CloseCode, CloseFrame};
 pub use close_info::{Cause, CloseInfo, Initiator};
 pub use connection::{Config, Connection};
-pub use control::ControlKind;
 #[cfg(feature = "deflate")]
 pub use deflate::PreparedMessage;
 pub use deflate::{Compression, Deflate, DeflateConfig, DeflateParams};
@@ -57,7 +52,6 @@ pub use input::{Incoming, Input, Piece};
 pub use limits::Limits;
 pub use message::{Assembler, Memory, Message, Utf8Bytes};
 pub use receive::{Data, Event, Kind, Receiver, Step};
-pub use send::{Outgoing, SendConfig, SendError, Sender};
-pub use send_buffer::SendBuffer;
+pub use send::{ControlKind, FrameBatch, Outgoing, SendBuffer, SendConfig, SendError, Sender};
 pub use session::{Session, SessionConfig, State, Transport};
 pub use timers::KeepaliveConfig;

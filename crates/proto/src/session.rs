@@ -8,10 +8,8 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use crate::batch::FrameBatch;
 use crate::close::{CloseCode, CloseFrame};
 use crate::close_info::{Cause, CloseInfo, Initiator};
-use crate::control::ControlKind;
 use crate::deflate::Compression;
 #[cfg(feature = "deflate")]
 use crate::deflate::{Deflate, PreparedMessage};
@@ -20,8 +18,7 @@ use crate::frame::Role;
 use crate::mask::MaskSource;
 use crate::message::Message;
 use crate::receive::{Event, Kind};
-use crate::send::{Outgoing, SendConfig, SendError, Sender};
-use crate::send_buffer::SendBuffer;
+use crate::send::{ControlKind, FrameBatch, Outgoing, SendBuffer, SendConfig, SendError, Sender};
 use crate::timers::{Fired, KeepaliveConfig, RateBudget, Timers};
 
 /// Where the connection stands; the same four as the WebSocket API's `readyState`.

@@ -2,12 +2,12 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::buffer::Segment;
 use super::{COALESCE, SendError, Sender};
 use crate::deflate::Compression;
 use crate::frame::{EncodedHeader, OpCode};
 use crate::mask;
 use crate::receive::Kind;
-use crate::send_buffer::Segment;
 
 /// How the message under way is sent.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,10 @@
 //!              └ tail:   the frames of small messages, gathered for one write
 //! ```
 
+mod batch;
+mod buffer;
 mod config;
+mod control;
 mod frames;
 mod outgoing;
 
@@ -15,10 +18,8 @@ use core::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::batch::FrameBatch;
 use crate::close::CloseFrame;
 use crate::close_info::CloseInfo;
-use crate::control::{ControlKind, Controls};
 use crate::deflate::{Compression, Compressor, Output};
 #[cfg(feature = "deflate")]
 use crate::deflate::{Deflate, PreparedMessage};
@@ -27,15 +28,18 @@ use crate::frame::Role;
 use crate::frame::{MAX_CONTROL_PAYLOAD, OpCode};
 use crate::mask::MaskSource;
 use crate::receive::Kind;
-use crate::send_buffer::SendBuffer;
 
+pub use batch::FrameBatch;
+pub use buffer::SendBuffer;
 pub use config::{SendConfig, SendError};
+pub use control::ControlKind;
+use control::Controls;
 use frames::Fragmenting;
-pub(crate) use frames::Lead;
+use frames::Lead;
 pub use outgoing::Outgoing;
 
 /// Payloads up to this size are copied behind one another; longer ones are referenced.
-pub(crate) const COALESCE: usize = 4096;
+const COALESCE: usize = 4096;
 
 /// Turns messages into bytes for the transport.
 ///

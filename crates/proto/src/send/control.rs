@@ -3,9 +3,9 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::SendError;
 use crate::frame::{EncodedHeader, OpCode};
 use crate::mask::{self, MaskSource};
-use crate::send::SendError;
 
 /// Whose Ping or Pong it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

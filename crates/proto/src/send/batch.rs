@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use super::{COALESCE, Lead};
 use crate::message::Message;
-use crate::send::{COALESCE, Lead};
 
 /// The frames of short messages as servers send them, one behind the other: neither masked
 /// nor compressed.
