@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::{COALESCE, Lead};
+use super::config::COALESCE;
+use super::frame_start::Lead;
 use crate::message::Message;
 
 /// The frames of short messages as servers send them, one behind the other: neither masked

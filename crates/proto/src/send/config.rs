@@ -2,6 +2,9 @@
 
 use core::fmt;
 
+/// Payloads up to this size are copied behind one another; longer ones are referenced.
+pub(super) const COALESCE: usize = 4096;
+
 /// How outgoing messages are bounded and cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendConfig {

@@ -3,7 +3,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::SendError;
+use super::config::SendError;
 use crate::frame::{EncodedHeader, OpCode};
 use crate::mask::{self, MaskSource};
 

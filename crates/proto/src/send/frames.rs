@@ -2,10 +2,12 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::Sender;
 use super::buffer::Segment;
-use super::{COALESCE, SendError, Sender};
+use super::config::{COALESCE, SendError};
+use super::frame_start::Lead;
 use crate::deflate::Compression;
-use crate::frame::{EncodedHeader, OpCode};
+use crate::frame::EncodedHeader;
 use crate::mask;
 use crate::receive::Kind;
 
@@ -16,32 +18,6 @@ pub(super) struct Fragmenting {
     compressed: bool,
     /// Its first frame was made.
     begun: bool,
-}
-
-/// How a frame begins.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Lead {
-    pub(super) opcode: OpCode,
-    pub(super) compressed: bool,
-}
-
-impl Lead {
-    const CONTINUATION: Self = Self { opcode: OpCode::Continuation, compressed: false };
-
-    #[inline]
-    pub(crate) fn of(kind: Kind, compressed: bool) -> Self {
-        let opcode = match kind {
-            Kind::Text => OpCode::Text,
-            Kind::Binary => OpCode::Binary,
-        };
-        Self { opcode, compressed }
-    }
-
-    #[inline]
-    pub(crate) fn header(self, fin: bool, key: Option<[u8; 4]>, len: usize) -> EncodedHeader {
-        let header = EncodedHeader::new(self.opcode, fin, key, len as u64);
-        if self.compressed { header.compressed() } else { header }
-    }
 }
 
 impl Sender {

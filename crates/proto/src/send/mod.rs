@@ -10,6 +10,7 @@ mod batch;
 mod buffer;
 mod config;
 mod control;
+mod frame_start;
 mod frames;
 mod outgoing;
 
@@ -31,15 +32,13 @@ use crate::receive::Kind;
 
 pub use batch::FrameBatch;
 pub use buffer::SendBuffer;
+use config::COALESCE;
 pub use config::{SendConfig, SendError};
 pub use control::ControlKind;
 use control::Controls;
+use frame_start::Lead;
 use frames::Fragmenting;
-use frames::Lead;
 pub use outgoing::Outgoing;
-
-/// Payloads up to this size are copied behind one another; longer ones are referenced.
-const COALESCE: usize = 4096;
 
 /// Turns messages into bytes for the transport.
 ///
