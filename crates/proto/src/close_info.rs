@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-use crate::close::{CloseCode, CloseFrame};
+use crate::close::CloseFrame;
+use crate::close_code::CloseCode;
 use crate::error::ProtocolError;
 
 /// Who began the end of the connection.

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::close::CloseCode;
+use crate::close_code::CloseCode;
 
 /// The peer broke a rule of the protocol or hit a limit of this end. The connection is
 /// failed (RFC 6455 §7.1.7) with [`close_code`](Self::close_code).

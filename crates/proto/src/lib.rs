@@ -22,6 +22,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod close;
+mod close_code;
 mod close_info;
 mod connection;
 pub mod deflate;
@@ -40,7 +41,8 @@ pub mod utf8;
 
 pub use bytes;
 
-pub use close::{CloseCode, CloseFrame};
+pub use close::CloseFrame;
+pub use close_code::CloseCode;
 pub use close_info::{Cause, CloseInfo, Initiator};
 pub use connection::{Config, Connection};
 #[cfg(feature = "deflate")]

@@ -8,7 +8,8 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use crate::close::{CloseCode, CloseFrame};
+use crate::close::CloseFrame;
+use crate::close_code::CloseCode;
 use crate::close_info::{Cause, CloseInfo, Initiator};
 use crate::deflate::Compression;
 #[cfg(feature = "deflate")]
