@@ -6,42 +6,18 @@
 //!  after a CONNECT   HEADERS ─▶ DATA …
 //! ```
 
-use bytes::{Buf as _, BufMut, Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 
 use crate::code::{Code, Fault};
+use crate::frame_header::decode_header;
 use crate::refused::Refused;
 use crate::settings::Settings;
 use crate::varint;
 
+pub use crate::frame_header::{FrameType, encode_header};
+
 /// The most bytes of SETTINGS: some hundreds of them.
 const MAX_SETTINGS: u64 = 4096;
-
-/// The type of a frame (RFC 9114 §11.2.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FrameType(pub u64);
-
-impl FrameType {
-    /// The content of a message, or the bytes of a tunnel.
-    pub const DATA: Self = Self(0x00);
-    /// A field section.
-    pub const HEADERS: Self = Self(0x01);
-    /// A push that is not wanted.
-    pub const CANCEL_PUSH: Self = Self(0x03);
-    /// Settings: the first frame of each control stream.
-    pub const SETTINGS: Self = Self(0x04);
-    /// The announcement of a push.
-    pub const PUSH_PROMISE: Self = Self(0x05);
-    /// No more requests, or pushes, from this identifier on.
-    pub const GOAWAY: Self = Self(0x07);
-    /// How many pushes a client allows.
-    pub const MAX_PUSH_ID: Self = Self(0x0d);
-}
-
-/// Appends the type and length of a frame.
-pub fn encode_header(kind: FrameType, length: u64, out: &mut impl BufMut) {
-    varint::encode(kind.0, out);
-    varint::encode(length, out);
-}
 
 /// A kind of stream, as its receiver sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,7 +133,7 @@ impl FrameReader {
                 Inside::Header { bytes, filled } => {
                     bytes[*filled] = input.get_u8();
                     *filled += 1;
-                    if let Some((kind, length)) = header(&bytes[..*filled]) {
+                    if let Some((kind, length)) = decode_header(&bytes[..*filled]) {
                         self.inside = self.begin(kind, length)?;
                         if let Some(event) = self.gathered()? {
                             return Ok(Some(event));
@@ -278,13 +254,6 @@ impl FrameReader {
             _ => Event::MaxPushId(identifier()?),
         }))
     }
-}
-
-/// The type and length of a frame, if they are whole.
-fn header(bytes: &[u8]) -> Option<(FrameType, u64)> {
-    let (kind, used) = varint::decode(bytes)?;
-    let (length, _) = varint::decode(&bytes[used..])?;
-    Some((FrameType(kind), length))
 }
 
 fn skip(length: u64) -> Inside {

@@ -14,6 +14,7 @@ pub mod client;
 mod code;
 mod error;
 pub mod frame;
+mod frame_header;
 pub mod message;
 pub mod qpack;
 mod refused;

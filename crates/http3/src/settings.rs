@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::code::{Code, Fault};
-use crate::frame::{self, FrameType};
+use crate::frame_header::{self, FrameType};
 use crate::refused::Refused;
 use crate::varint;
 
@@ -56,7 +56,7 @@ impl Settings {
             varint::encode(ENABLE_CONNECT_PROTOCOL, &mut payload);
             varint::encode(1, &mut payload);
         }
-        frame::encode_header(FrameType::SETTINGS, payload.len() as u64, out);
+        frame_header::encode_header(FrameType::SETTINGS, payload.len() as u64, out);
         out.extend(payload);
     }
 }

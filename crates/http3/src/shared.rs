@@ -10,7 +10,8 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::code::{Code, Fault};
 use crate::error::Error;
-use crate::frame::{self, Event, FrameReader, FrameType, Place};
+use crate::frame::{Event, FrameReader, Place};
+use crate::frame_header::{self, FrameType};
 use crate::refused::Refused;
 use crate::settings::{PeerSettings, Settings};
 use crate::varint;
@@ -171,7 +172,7 @@ impl Shared {
                 let identifier = going.borrow_and_update().unwrap_or(0);
                 let (mut payload, mut goaway) = (Vec::new(), Vec::new());
                 varint::encode(identifier, &mut payload);
-                frame::encode_header(FrameType::GOAWAY, payload.len() as u64, &mut goaway);
+                frame_header::encode_header(FrameType::GOAWAY, payload.len() as u64, &mut goaway);
                 goaway.extend(payload);
                 stream.write_all(&goaway).await?;
             }

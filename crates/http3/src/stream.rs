@@ -15,7 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::code::{Code, Fault};
 use crate::error::Error;
-use crate::frame::{self, Event, FrameReader, FrameType, Place};
+use crate::frame::{Event, FrameReader, Place};
+use crate::frame_header::{self, FrameType};
 use crate::message;
 use crate::qpack::{self, Field};
 use crate::refused::Refused;
@@ -183,7 +184,7 @@ impl Stream {
         qpack::encode(fields, &mut section);
         let mut out = BytesMut::with_capacity(self.out.len() + section.len() + 8);
         out.extend_from_slice(&self.out);
-        frame::encode_header(FrameType::HEADERS, section.len() as u64, &mut out);
+        frame_header::encode_header(FrameType::HEADERS, section.len() as u64, &mut out);
         out.extend_from_slice(&section);
         self.out = out.freeze();
         Ok(())
@@ -334,7 +335,7 @@ impl Stream {
         let all: usize = bufs.iter().map(|buf| buf.len()).sum();
         let length = all.min(MAX_WRITE);
         let mut out = BytesMut::with_capacity(length + 16);
-        frame::encode_header(FrameType::DATA, length as u64, &mut out);
+        frame_header::encode_header(FrameType::DATA, length as u64, &mut out);
         let mut left = length;
         for buf in bufs {
             let taken = left.min(buf.len());
