@@ -14,7 +14,8 @@ use http::header::USER_AGENT;
 use http::{HeaderName, HeaderValue};
 use tokio::time::{sleep, timeout};
 
-use crate::signals::{Ending, ending};
+use crate::outcome::Outcome;
+use crate::signals::ending;
 use crate::talk::Talk;
 use crate::text::printable;
 use crate::{deflate, values, verbose};
@@ -134,32 +135,6 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
 
 fn proxy(text: &str) -> Result<Proxies, Error> {
     if text == "none" { Ok(Proxies::none()) } else { Proxy::parse(text).map(Proxies::all) }
-}
-
-/// How it went, as the exit code says.
-#[derive(Clone, Copy)]
-#[repr(u8)]
-pub(crate) enum Outcome {
-    Clean = 0,
-    LocalIo = 1,
-    Usage = 2,
-    NoConnection = 3,
-    Refused = 4,
-    Broken = 5,
-    OtherCode = 6,
-    Protocol = 7,
-    /// As a shell tells of a signal: 128 and its number.
-    HungUp = 129,
-    Terminated = 143,
-}
-
-impl From<Ending> for Outcome {
-    fn from(signal: Ending) -> Self {
-        match signal {
-            Ending::Terminate => Self::Terminated,
-            Ending::HangUp => Self::HungUp,
-        }
-    }
 }
 
 /// Connects, and talks until one side has enough.

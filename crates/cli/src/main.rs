@@ -15,6 +15,7 @@ macro_rules! tell {
 
 mod connect;
 mod deflate;
+mod outcome;
 mod serve;
 mod signals;
 mod talk;

@@ -11,7 +11,7 @@ use fullduplex::{Cause, CloseCode, CloseInfo, Error, Message, NetStream, Receive
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::time::sleep;
 
-use crate::connect::Outcome;
+use crate::outcome::Outcome;
 use crate::text::{printable, printable_bytes};
 
 /// The most bytes of one binary message made of standard input.

@@ -1,18 +1,11 @@
 //! Figures for Prometheus.
 
-use std::net::SocketAddr;
-
-use fullduplex::server::{Handshake, HostPolicy, Server, ServerConfig, ServerHandle, SlotLimits};
+use fullduplex::server::ServerHandle;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
 use metrics::with_local_recorder;
 
-use super::listen::{Address, Passed};
-use super::page::Pages;
 use super::reading::Reading;
-
-/// The most connections to a port of their own: few, as they are no part of `--max-connections`.
-const READERS: u32 = 16;
 
 /// A server's figures.
 #[derive(Clone)]
@@ -28,22 +21,6 @@ impl Figures {
         let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
         response.headers_mut().insert(CONTENT_TYPE, format);
         response
-    }
-
-    /// Serves them on a port of their own, and gives where that is.
-    pub(super) fn serve(self, address: SocketAddr, hosts: HostPolicy) -> Result<Address, String> {
-        let mut bound = Address::Tcp(address).bind(&mut Passed::default())?;
-        let bound = bound.pop().ok_or("--metrics: no listener")?;
-        let mut config = ServerConfig { hosts, ..ServerConfig::default() };
-        config.limits.connections = SlotLimits { total: Some(READERS), per_address: None };
-        let server = Server::from_listener(bound.listener).config(config);
-        let server = server.service(Pages::of_figures(self));
-        // There are no WebSockets here.
-        tokio::spawn(server.serve_handshakes(|handshake: Handshake| async {
-            let answer = super::page::not_found().map(bytes::Bytes::from);
-            drop(handshake.respond(answer).await);
-        }));
-        Ok(bound.address)
     }
 }
 

@@ -7,10 +7,12 @@ mod figures;
 mod files;
 mod listen;
 mod log;
+mod metrics_port;
 mod open_files;
 mod page;
 mod range;
 mod reading;
+mod responses;
 mod rooms;
 mod settings;
 mod tls;
@@ -93,7 +95,7 @@ async fn serve(args: &Args, mut passed: Passed) -> Result<End, String> {
             Metrics::At(address) => {
                 let hosts = args.hosts(Address::Tcp(address).is_of_this_machine());
                 let hosts = hosts.map_err(|error| error.to_string())?;
-                figures_at = Some(figures.serve(address, hosts)?);
+                figures_at = Some(metrics_port::serve(figures, address, hosts)?);
             }
             Metrics::Here => pages = pages.with_figures(figures),
         }

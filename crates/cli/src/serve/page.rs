@@ -9,11 +9,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use fullduplex::server::Body;
-use http::header::X_CONTENT_TYPE_OPTIONS;
-use http::header::{
-    ALLOW, ALT_SVC, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, UPGRADE,
-};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{ALT_SVC, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, Method, Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use tower_service::Service;
@@ -21,6 +18,7 @@ use tower_service::Service;
 use super::figures::Figures;
 use super::files::Files;
 use super::listen::Address;
+use super::responses::{got, html, not_found, upgrade_required};
 
 const PAGE: &str = include_str!("../../assets/index.html");
 
@@ -130,54 +128,4 @@ fn page(method: &Method, path: &str) -> Response<String> {
         "/echo" | "/broadcast" | "/whoami" => upgrade_required(),
         _ => not_found(),
     }
-}
-
-/// What is there to be read alone.
-fn got(method: &Method, answer: impl FnOnce() -> Response<String>) -> Response<String> {
-    if matches!(*method, Method::GET | Method::HEAD) {
-        return answer();
-    }
-    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "this can be read alone\n");
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-    response
-}
-
-/// The answer for a path that is not there.
-pub(super) fn not_found() -> Response<String> {
-    text(StatusCode::NOT_FOUND, "there is nothing at this path\n")
-}
-
-fn html(page: &str) -> Response<String> {
-    let mut response = Response::new(page.to_owned());
-    for (name, value) in [
-        (CONTENT_TYPE, "text/html; charset=utf-8"),
-        (CACHE_CONTROL, "no-store"),
-        (
-            CONTENT_SECURITY_POLICY,
-            "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
-             connect-src ws: wss:; img-src data:; base-uri 'none'; form-action 'none'; \
-             frame-ancestors 'none'",
-        ),
-    ] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
-}
-
-fn text(status: StatusCode, text: &str) -> Response<String> {
-    let mut response = Response::new(text.to_owned());
-    *response.status_mut() = status;
-    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(CONTENT_TYPE, plain);
-    response
-}
-
-/// RFC 9110 §15.5.22
-fn upgrade_required() -> Response<String> {
-    let why = "this is a WebSocket: fdx connect, or the page at /fdx, can talk to it\n";
-    let mut response = text(StatusCode::UPGRADE_REQUIRED, why);
-    for (name, value) in [(UPGRADE, "websocket"), (CONNECTION, "Upgrade")] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
 }

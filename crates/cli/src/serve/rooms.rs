@@ -10,7 +10,7 @@ use fullduplex::{Error, ErrorKind, PreparedMessage, WebSocket};
 use tokio::sync::mpsc;
 
 use super::log::say;
-use super::page;
+use super::responses;
 use super::visitor::Visitor;
 use crate::text::printable;
 
@@ -80,7 +80,7 @@ impl Rooms {
                 say!("{visitor}: refused: 404: there is no WebSocket at this path");
             }
             // Whether the answer arrives is the peer's affair.
-            let _ = handshake.respond(page::not_found().map(Bytes::from)).await;
+            let _ = handshake.respond(responses::not_found().map(Bytes::from)).await;
             return None;
         };
         let mut websocket = match handshake.accept().await {

@@ -1,0 +1,33 @@
+//! A port of its own for the figures: `--metrics ADDRESS`.
+
+use std::net::SocketAddr;
+
+use fullduplex::server::{Handshake, HostPolicy, Server, ServerConfig, SlotLimits};
+
+use super::figures::Figures;
+use super::listen::{Address, Passed};
+use super::page::Pages;
+use super::responses::not_found;
+
+/// The most connections to a port of their own: few, as they are no part of `--max-connections`.
+const READERS: u32 = 16;
+
+/// Serves the figures on a port of their own, and gives where that is.
+pub(super) fn serve(
+    figures: Figures,
+    address: SocketAddr,
+    hosts: HostPolicy,
+) -> Result<Address, String> {
+    let mut bound = Address::Tcp(address).bind(&mut Passed::default())?;
+    let bound = bound.pop().ok_or("--metrics: no listener")?;
+    let mut config = ServerConfig { hosts, ..ServerConfig::default() };
+    config.limits.connections = SlotLimits { total: Some(READERS), per_address: None };
+    let server = Server::from_listener(bound.listener).config(config);
+    let server = server.service(Pages::of_figures(figures));
+    // There are no WebSockets here.
+    tokio::spawn(server.serve_handshakes(|handshake: Handshake| async {
+        let answer = not_found().map(bytes::Bytes::from);
+        drop(handshake.respond(answer).await);
+    }));
+    Ok(bound.address)
+}
