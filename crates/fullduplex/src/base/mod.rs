@@ -7,7 +7,6 @@ pub(crate) mod deadline;
 pub(crate) mod error;
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 pub(crate) mod fields;
-pub(crate) mod future;
 pub(crate) mod guard;
 pub(crate) mod message_memory;
 #[cfg(feature = "tls")]

@@ -1,6 +1,5 @@
 //! Reaching a host: addresses, and the sockets to them.
 
-use crate::base::future::BoxFuture;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
@@ -9,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_core::future::BoxFuture;
 use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;

@@ -55,9 +55,9 @@ use fullduplex_proto::{Config, DeflateConfig, Role};
 use http::header::{AUTHORIZATION, COOKIE, HOST, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
-pub use crate::base::future::BoxFuture;
 pub use builder::ClientBuilder;
 pub use dial::{Connect, Resolve, SocketOptions};
+pub use futures_core::future::BoxFuture;
 pub use proxy::{Proxies, Proxy};
 pub use reconnect::{
     Backoff, Change, Disconnect, Event, ReconnectBuilder, ReconnectSender, Reconnecting, WhileDown,

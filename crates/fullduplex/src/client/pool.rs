@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_core::future::BoxFuture;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::base::future::BoxFuture;
 use crate::base::uri::Target;
 
 /// What a connection leads to.

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use fullduplex_proto::{CloseCode, CloseFrame, CloseInfo, Message};
 use futures_core::Stream;
+use futures_core::future::BoxFuture;
 use http::{HeaderMap, Response};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::base::deadline::within;
 use crate::base::error::{Error, ErrorKind};
-use crate::base::future::BoxFuture;
 use crate::base::guard;
 use crate::base::guard::Panicked;
 use crate::base::retry::is_worth_retrying;

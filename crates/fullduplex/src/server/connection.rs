@@ -4,12 +4,12 @@ use std::future::Future;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use futures_core::future::BoxFuture;
 use http::{Method, Request, Response};
 use tokio::io::AsyncReadExt;
 
 use crate::base::deadline::{Deadline, within};
 use crate::base::error::{Error, ErrorKind};
-use crate::base::future::BoxFuture;
 use crate::server::config::ServerConfig;
 use crate::server::handler::{Handler, Opened};
 use crate::server::handshake::handshake::{

@@ -5,9 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use futures_core::future::BoxFuture;
 use pin_project_lite::pin_project;
 
-use crate::base::future::BoxFuture;
 use crate::connection::websocket::WebSocket;
 use crate::server::handshake::handshake::Handshake;
 use crate::server::output::HandlerOutput;

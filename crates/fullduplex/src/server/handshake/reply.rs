@@ -5,12 +5,12 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use fullduplex_proto::handshake::http1::write_response;
 use fullduplex_proto::handshake::list_contains;
+use futures_core::future::BoxFuture;
 use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue, Method, Response};
 
 use crate::base::deadline::within;
 use crate::base::error::Error;
-use crate::base::future::BoxFuture;
 use crate::server::handshake::request::Accepted;
 use crate::server::http::semantics::framed;
 use crate::server::http::staged;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
+use futures_core::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
@@ -14,7 +15,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::oneshot;
 
 use crate::base::error::{Error, ErrorKind};
-use crate::base::future::BoxFuture;
 use crate::server::connection::Context;
 use crate::server::handshake::handshake::{note_refusal, refusal_of_head};
 use crate::server::handshake::reply::Reply;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use futures_core::future::BoxFuture;
 use h2::server::{Builder, SendResponse};
 use h2::{RecvStream, SendStream};
 use http::{Method, Request, Response};
@@ -11,7 +12,6 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::base::buffers;
 use crate::base::error::{Error, ErrorKind};
-use crate::base::future::BoxFuture;
 use crate::server::connection::Context;
 use crate::server::handshake::reply::{ANSWER_TIMEOUT, Reply};
 use crate::server::handshake::request::{Accepted, Asked};

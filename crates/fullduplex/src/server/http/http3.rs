@@ -9,6 +9,7 @@ use fullduplex_http3::quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
 use fullduplex_http3::quinn::{self, Endpoint, EndpointConfig, TokioRuntime};
 use fullduplex_http3::server::{Connection, Incoming};
 use fullduplex_http3::{Protocol, Settings, Stream, transport_config};
+use futures_core::future::BoxFuture;
 use http::{Method, Response};
 use rustls::pki_types::CertificateDer;
 use rustls::quic::Version;
@@ -17,7 +18,6 @@ use tokio::time::sleep;
 
 use crate::base::deadline::within;
 use crate::base::error::{Error, ErrorKind};
-use crate::base::future::BoxFuture;
 use crate::server::config::{ServerConfig, ServerLimits};
 use crate::server::connection::Context;
 use crate::server::handshake::reply::Reply;

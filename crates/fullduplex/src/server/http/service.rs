@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_core::future::BoxFuture;
 use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tower_service::Service;
 
-use crate::base::future::BoxFuture;
 use crate::server::handshake::request::plain;
 use crate::server::http::body::Body;
 use crate::server::state::lifecycle::Shared;

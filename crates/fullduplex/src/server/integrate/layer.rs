@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use futures_core::future::BoxFuture;
 use http::request::Parts;
 use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -15,7 +16,6 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::base::future::BoxFuture;
 use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
 use crate::server::http::service::Full;

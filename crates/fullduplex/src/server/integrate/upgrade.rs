@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use fullduplex_proto::{Deflate, Role};
+use futures_core::future::BoxFuture;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Request, Response, Version};
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -19,7 +20,6 @@ use tokio::net::UnixStream;
 use crate::base::deadline::within;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::fields::mark_sensitive;
-use crate::base::future::BoxFuture;
 use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
 use crate::server::handshake::handshake;
