@@ -11,6 +11,10 @@ use tokio::time::{Instant, Timeout, timeout_at};
 
 use crate::base::error::Error;
 
+/// A year: a wait that ends later than that never ends. It bounds waits, as an
+/// `Instant` can't be arbitrarily far off.
+pub(crate) const FAR: Duration = Duration::from_secs(86_400 * 365);
+
 /// What the future gives, or an error that names the setting once it has taken so long.
 pub(crate) fn within<F: Future>(setting: &'static str, after: Duration, future: F) -> Bound<F> {
     Deadline::new(setting, after).bound(future)
@@ -27,9 +31,7 @@ pub(crate) struct Deadline {
 impl Deadline {
     /// So long from now.
     pub(crate) fn new(setting: &'static str, after: Duration) -> Self {
-        // What is too far off to be told never comes.
-        let far = Duration::from_secs(86_400 * 365);
-        Self { setting, after, at: Instant::now() + after.min(far) }
+        Self { setting, after, at: Instant::now() + after.min(FAR) }
     }
 
     /// What the future gives, or an error that names the setting.

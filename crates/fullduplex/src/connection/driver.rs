@@ -22,6 +22,7 @@ use fullduplex_proto::CloseFrame;
 use tokio::runtime::{Handle, Id};
 use tokio::time::{Instant, Sleep};
 
+use crate::base::deadline::FAR;
 use crate::base::guard::caught;
 use crate::connection::stats::Traffic;
 
@@ -220,9 +221,6 @@ const TURN: usize = 256;
 
 /// So many that are gone are not worth looking for.
 const FEW: usize = 32;
-
-/// So far off that it never comes.
-const FAR: Duration = Duration::from_secs(86_400 * 365);
 
 /// The driver's task.
 struct Run {
