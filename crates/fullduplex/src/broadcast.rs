@@ -30,7 +30,7 @@ use crate::connection::split::SendHalf;
 use crate::connection::websocket::WebSocket;
 pub use crate::connection::writer::delivery::Slow;
 use crate::connection::writer::delivery::{Deliver, Delivered, Publication};
-use crate::transport::halves::Transport;
+use crate::transport::Transport;
 
 /// WebSockets that are sent the same messages. Clones are of the same group.
 ///

@@ -44,6 +44,6 @@ pub use fullduplex_proto::{
     DeflateConfig, DeflateParams, Initiator, KeepaliveConfig, Kind, Limits, Message,
     PreparedMessage, Role, SendConfig, State, Utf8Bytes,
 };
-pub use transport::halves::Transport;
+pub use transport::Transport;
 pub use transport::http1::HandshakeLimits;
 pub use transport::net_stream::NetStream;

@@ -74,7 +74,7 @@ use crate::client::dial::Dialer;
 use crate::client::proxy::{Chosen, Scheme};
 use crate::client::tunnel::Destination;
 use crate::connection::websocket::WebSocket;
-use crate::transport::halves::Transport;
+use crate::transport::Transport;
 use crate::transport::http1;
 use crate::transport::http1::{HandshakeLimits, Map};
 use crate::transport::net_stream::NetStream;

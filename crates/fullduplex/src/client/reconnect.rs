@@ -473,7 +473,7 @@ fn panicked(what: &str) -> Disconnect {
 }
 
 /// Hands out messages until the connection ends.
-async fn receive_all<S: crate::transport::halves::Transport>(
+async fn receive_all<S: crate::transport::Transport>(
     receive: &mut ReceiveHalf<S>,
     sink: &mpsc::Sender<Event>,
 ) -> Result<(), Over> {
@@ -491,7 +491,7 @@ async fn receive_all<S: crate::transport::halves::Transport>(
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// Sends what is queued, until nothing is.
-async fn drain<S: crate::transport::halves::Transport>(
+async fn drain<S: crate::transport::Transport>(
     send: &SendHalf<S>,
     queue: &Queue,
     unsent: &mut Option<Message>,
@@ -505,7 +505,7 @@ async fn drain<S: crate::transport::halves::Transport>(
 
 /// Sends what is queued until the connection takes no more. What it has not taken stays in
 /// `unsent`.
-async fn send_all<S: crate::transport::halves::Transport>(
+async fn send_all<S: crate::transport::Transport>(
     send: &SendHalf<S>,
     queue: &Queue,
     unsent: &mut Option<Message>,

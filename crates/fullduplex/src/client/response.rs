@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
 
 use crate::base::error::{Error, ErrorKind};
-use crate::transport::halves::Transport;
+use crate::transport::Transport;
 use crate::transport::http1;
 use crate::transport::http1::HandshakeLimits;
 

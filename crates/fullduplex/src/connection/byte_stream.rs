@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::base::error::Error;
 use crate::connection::websocket::WebSocket;
-use crate::transport::halves::Transport;
+use crate::transport::Transport;
 
 /// The most bytes of one message that a write makes.
 const MESSAGE: usize = 64 << 10;

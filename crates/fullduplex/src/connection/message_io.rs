@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::base::error::Error;
 use crate::connection::reader::Chunk;
 use crate::connection::split::{ReceiveHalf, SendHalf};
-use crate::transport::halves::Transport;
+use crate::transport::Transport;
 
 /// The most bytes of one fragment that a writer makes.
 const FRAGMENT: usize = 64 << 10;

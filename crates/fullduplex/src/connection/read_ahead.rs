@@ -17,7 +17,7 @@ use crate::base::error::Error;
 use crate::base::guard::{Panicked, caught};
 use crate::connection::reader::Incoming;
 use crate::connection::writer::Outlet;
-use crate::transport::halves::Transport;
+use crate::transport::Transport;
 
 /// How many bytes are received for an application that asks for none, those of an unfinished
 /// message included. Then the transport is left alone, so that the peer has to wait.

@@ -23,7 +23,8 @@ use crate::base::message_memory;
 use crate::base::message_memory::MEMORY;
 use crate::connection::read_ahead::{ReadAhead, Received};
 use crate::connection::writer::Outlet;
-use crate::transport::halves::{ReadHalf, Transport};
+use crate::transport::Transport;
+use crate::transport::halves::ReadHalf;
 
 /// So many bytes are a step of a task's turn, which ends after 1 MiB.
 const STEP: usize = 8 << 10;

@@ -21,8 +21,8 @@ use crate::connection::reader::{Agreed, Incoming};
 use crate::connection::stats::Traffic;
 use crate::connection::writer::delivery::Deliver;
 use crate::connection::writer::{Leave, Outlet, Parcel, Wait, WaiterKey};
+use crate::transport::Transport;
 use crate::transport::halves;
-use crate::transport::halves::Transport;
 
 /// A message that [`try_send`](SendHalf::try_send) could not take, and why.
 pub struct TrySendError {

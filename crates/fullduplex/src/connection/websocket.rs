@@ -24,7 +24,7 @@ use crate::connection::stats::Traffic;
 use crate::connection::writer::{Leave, Parcel};
 use crate::server::state::members::Place;
 use crate::server::state::trace::Span;
-use crate::transport::halves::Transport;
+use crate::transport::Transport;
 use crate::transport::net_stream::NetStream;
 
 /// A WebSocket connection over any transport: a [`Stream`] of messages and a [`Sink`] for

@@ -77,7 +77,7 @@ use std::sync::Arc;
 
 use crate::base::error::Error;
 use crate::connection::websocket::WebSocket;
-use crate::transport::halves::Transport;
+use crate::transport::Transport;
 
 /// Opens a WebSocket on a transport, with the defaults.
 ///

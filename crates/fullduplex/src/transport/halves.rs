@@ -12,11 +12,8 @@ use tokio::net::{TcpStream, tcp};
 #[cfg(unix)]
 use tokio::net::{UnixStream, unix};
 
+use crate::transport::Transport;
 use crate::transport::net_stream::{Kind, NetStream};
-
-/// Any transport: what a WebSocket runs on.
-pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for S {}
 
 #[derive(Debug)]
 pub(crate) enum ReadHalf<S> {

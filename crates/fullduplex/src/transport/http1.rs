@@ -11,7 +11,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::base::buffers;
 use crate::base::error::{Error, ErrorKind};
-use crate::transport::halves::Transport;
+use crate::transport::Transport;
 
 /// Bounds on the opening handshake. The defaults are those of a server, which has many clients
 /// that it does not know; a client has those of [`HandshakeLimits::client`].

@@ -11,3 +11,9 @@ pub(crate) mod prefixed;
 pub(crate) mod tls_stream;
 #[cfg(feature = "http2")]
 pub(crate) mod tunnel_heads;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Any transport: what a WebSocket runs on.
+pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for S {}

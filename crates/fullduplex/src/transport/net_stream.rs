@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
-use crate::transport::halves::Transport;
+use crate::transport::Transport;
 
 /// The transport of a connection that a [`Client`](crate::Client) opened or a
 /// [`Server`](crate::server::Server) accepted: a socket, or any other transport, such as

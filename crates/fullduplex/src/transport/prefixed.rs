@@ -8,8 +8,8 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::base::coop;
+use crate::transport::Transport;
 use crate::transport::delegate::delegate_write;
-use crate::transport::halves::Transport;
 
 /// So many bytes are a step of a task's turn, which ends after 128 KiB: with HTTP/2 they may be
 /// so many frames that cost far more than to read them.

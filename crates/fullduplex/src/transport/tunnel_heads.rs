@@ -16,8 +16,8 @@ use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::base::coop;
+use crate::transport::Transport;
 use crate::transport::delegate::delegate_write;
-use crate::transport::halves::Transport;
 use crate::transport::tunnel_heads::hpack::Heads;
 
 /// How large the dynamic table of a peer's HPACK encoder may be.

@@ -21,7 +21,7 @@ use crate::connection::stats::{FlowCounters, Traffic};
 use crate::connection::writer::locked::Owed;
 use crate::connection::writer::send::Leave;
 use crate::connection::writer::{Inner, Outlet};
-use crate::transport::halves::Transport;
+use crate::transport::Transport;
 
 /// The most slices that one vectored write takes.
 const MAX_SLICES: usize = 64;

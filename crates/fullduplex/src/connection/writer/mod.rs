@@ -36,7 +36,8 @@ use crate::connection::writer::delivery::Parked;
 use crate::server::state::members::{Membership, Place};
 use crate::server::state::panics;
 use crate::server::state::trace::Span;
-use crate::transport::halves::{Transport, WriteHalf};
+use crate::transport::Transport;
+use crate::transport::halves::WriteHalf;
 
 use crate::connection::writer::flush::WriteWaker;
 use crate::connection::writer::locked::{Locked, Owed};

@@ -13,7 +13,7 @@ use crate::connection::writer::delivery::{Deliver, Delivered, Publication, Slow,
 use crate::connection::writer::locked::Collected;
 use crate::connection::writer::send::Leave;
 use crate::connection::writer::{Inner, Outlet};
-use crate::transport::halves::Transport;
+use crate::transport::Transport;
 
 impl<S: Transport> Outlet<S> {
     /// Takes a message as a note of where it lies; gives whether that was possible.

@@ -12,7 +12,7 @@ use crate::base::guard::Held;
 use crate::connection::writer::locked::Locked;
 use crate::connection::writer::waiting::WaiterKey;
 use crate::connection::writer::{Inner, Outlet};
-use crate::transport::halves::Transport;
+use crate::transport::Transport;
 
 /// A message on its way into the queue.
 pub(crate) enum Parcel {

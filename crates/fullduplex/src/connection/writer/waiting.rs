@@ -12,7 +12,7 @@ use std::task::{Context, Waker};
 use crate::base::guard::Held;
 use crate::base::registry::Registry;
 use crate::connection::writer::{Inner, Outlet};
-use crate::transport::halves::Transport;
+use crate::transport::Transport;
 
 /// The wakers of those who wait for room, for an empty queue, or for the end.
 #[derive(Default)]

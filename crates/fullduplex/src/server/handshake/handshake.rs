@@ -23,7 +23,7 @@ use crate::server::state::members::Place;
 use crate::server::state::refused::{Reason, Refused};
 use crate::server::state::stats::{HttpVersion, Outcome};
 use crate::server::state::trace;
-use crate::transport::halves::Transport;
+use crate::transport::Transport;
 use crate::transport::http1;
 use crate::transport::net_stream::NetStream;
 

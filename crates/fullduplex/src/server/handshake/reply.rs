@@ -14,7 +14,7 @@ use crate::base::error::Error;
 use crate::server::handshake::request::Accepted;
 use crate::server::http::semantics::framed;
 use crate::server::http::staged;
-use crate::transport::halves::Transport;
+use crate::transport::Transport;
 use crate::transport::http1;
 
 /// Where the answer to a request goes.

@@ -22,7 +22,7 @@ use crate::server::policy::connect_info::Remote;
 use crate::server::state::carrying::Carrying;
 use crate::server::state::counted::{Counted, Counter};
 use crate::server::state::panics::PanicWatch;
-use crate::transport::halves::Transport;
+use crate::transport::Transport;
 use crate::transport::http2_stream::Http2Stream;
 use crate::transport::net_stream::NetStream;
 use crate::transport::tunnel_heads::{HEADER_TABLE_SIZE, TunnelHeads};

@@ -10,7 +10,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::base::error::{Error, ErrorKind};
 use crate::server::config::ServerLimits;
-use crate::transport::halves::Transport;
+use crate::transport::Transport;
 
 /// What a peer is allowed that takes an answer, or sends a request. For each `least` bytes that
 /// move it may keep us waiting for `stall_timeout` in all, however many waits that are; where

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncWriteExt as _, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::transport::halves::Transport;
+use crate::transport::Transport;
 
 /// How long a peer that has the whole answer may send nothing.
 const SILENCE: Duration = Duration::from_secs(2);
@@ -71,8 +71,8 @@ mod transport {
     use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
     use super::Remainder;
+    use crate::transport::Transport;
     use crate::transport::delegate::delegate_write;
-    use crate::transport::halves::Transport;
 
     /// How long a client may go on sending after its last answer.
     const MOST: Duration = Duration::from_secs(30);

@@ -32,7 +32,7 @@ use crate::server::state::handle::ServerHandle;
 use crate::server::state::members::Place;
 use crate::server::state::trace;
 #[cfg(feature = "http2")]
-use crate::transport::halves::Transport;
+use crate::transport::Transport;
 use crate::transport::net_stream::NetStream;
 use crate::transport::prefixed::Rewind;
 
