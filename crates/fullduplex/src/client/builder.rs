@@ -10,10 +10,11 @@ use http::{HeaderName, HeaderValue};
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::protected::check_name;
-use crate::client::dial::{Connect, Resolve, SocketOptions};
-use crate::client::proxy::{Proxies, Proxy};
+use crate::client::connect::dial::{Connect, Resolve, SocketOptions};
+use crate::client::connect::proxy::{Proxies, Proxy};
+use crate::client::connect::tunnel;
 use crate::client::redirect::CREDENTIALS;
-use crate::client::{Client, CookieJar, HandshakeLimits, tunnel};
+use crate::client::{Client, CookieJar, HandshakeLimits};
 
 /// Settings for a [`Client`].
 #[derive(Debug)]
@@ -180,7 +181,7 @@ impl ClientBuilder {
     /// Sets how TLS is done.
     #[cfg(feature = "tls")]
     #[must_use]
-    pub fn tls(mut self, settings: crate::client::tls::TlsSettings) -> Self {
+    pub fn tls(mut self, settings: crate::client::connect::tls::TlsSettings) -> Self {
         self.client.tls =
             Arc::new(crate::client::LazyTls { settings, ..crate::client::LazyTls::default() });
         self
@@ -280,7 +281,7 @@ impl ClientBuilder {
     #[must_use]
     pub fn on_step(
         mut self,
-        tell: impl Fn(&crate::client::step::Step<'_>) + Send + Sync + 'static,
+        tell: impl Fn(&crate::client::connect::progress::Step<'_>) + Send + Sync + 'static,
     ) -> Self {
         self.client.dialer.steps.0 = Some(Arc::new(tell));
         self

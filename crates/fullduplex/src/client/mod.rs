@@ -6,42 +6,24 @@
 //!          └──────────────────────── redirection, if allowed ◀───────────────────────┘
 //! ```
 
-#[cfg(all(feature = "http2", feature = "tls"))]
-mod alert;
-#[cfg(feature = "http3")]
-mod alternatives;
 #[cfg(any(feature = "http2", feature = "http3"))]
 mod auto;
 mod builder;
-mod dial;
+mod connect;
 #[cfg(any(feature = "http2", feature = "http3"))]
 mod extended;
 #[cfg(feature = "http2")]
 mod http2;
 #[cfg(feature = "http3")]
 mod http3;
-#[cfg(feature = "tls")]
-mod identity;
-#[cfg(feature = "tls")]
-mod key_log;
 #[cfg(any(feature = "http2", feature = "http3"))]
 mod learned;
 mod list;
 #[cfg(any(feature = "http2", feature = "http3"))]
 mod pool;
-mod proxy;
-mod queue;
-#[cfg(feature = "http3")]
-mod quic;
-#[cfg(feature = "http3")]
-mod quic_tls;
 mod reconnect;
 mod redirect;
 mod response;
-mod step;
-#[cfg(feature = "tls")]
-mod tls;
-mod tunnel;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -56,23 +38,29 @@ use http::header::{AUTHORIZATION, COOKIE, HOST, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
 pub use builder::ClientBuilder;
-pub use dial::{Connect, Resolve, SocketOptions};
+pub use connect::dial::{Connect, Resolve, SocketOptions};
+pub use connect::progress::Step;
+pub use connect::proxy::{Proxies, Proxy};
+#[cfg(feature = "tls")]
+pub use connect::tls::{Roots, TlsSettings};
 pub use futures_core::future::BoxFuture;
-pub use proxy::{Proxies, Proxy};
 pub use reconnect::{
     Backoff, Change, Disconnect, Event, ReconnectBuilder, ReconnectSender, Reconnecting, WhileDown,
 };
-pub use step::Step;
-#[cfg(feature = "tls")]
-pub use tls::{Roots, TlsSettings};
 
 use crate::base::deadline::{doing, within};
 use crate::base::error::{Error, ErrorKind};
 use crate::base::protected::check_name;
 use crate::base::uri::{Target, without_zone};
-use crate::client::dial::Dialer;
-use crate::client::proxy::{Chosen, Scheme};
-use crate::client::tunnel::Destination;
+#[cfg(feature = "tls")]
+use crate::client::connect::client_cert::Unshown;
+use crate::client::connect::dial::Dialer;
+use crate::client::connect::proxy::{Chosen, Scheme};
+#[cfg(feature = "tls")]
+use crate::client::connect::tls::{Tls, explain_alert};
+use crate::client::connect::tunnel::{self, Destination};
+#[cfg(feature = "http3")]
+use crate::client::http3::quic_tls::QuicTls;
 use crate::connection::websocket::WebSocket;
 use crate::transport::Transport;
 use crate::transport::http1;
@@ -174,13 +162,13 @@ enum Peer {
 const AWAITING_ANSWER: &str = "waiting for the server's answer to the opening handshake";
 
 /// A transport to a server, through what lies before it.
-struct Reached {
+pub(crate) struct Reached {
     stream: NetStream,
     /// What it chose of the protocols that were offered (ALPN).
     #[cfg_attr(not(feature = "http2"), allow(dead_code, reason = "one alone is offered"))]
     protocol: Option<Vec<u8>>,
     #[cfg(feature = "tls")]
-    unshown: identity::Unshown,
+    unshown: Unshown,
 }
 
 impl From<NetStream> for Reached {
@@ -189,7 +177,7 @@ impl From<NetStream> for Reached {
             stream,
             protocol: None,
             #[cfg(feature = "tls")]
-            unshown: identity::Unshown::default(),
+            unshown: Unshown::default(),
         }
     }
 }
@@ -199,13 +187,13 @@ impl From<NetStream> for Reached {
 #[derive(Debug, Default)]
 struct LazyTls {
     settings: TlsSettings,
-    built: OnceLock<tls::Tls>,
+    built: OnceLock<Tls>,
     /// For proxies, and for other origins: without the client's certificate.
-    anonymous: OnceLock<tls::Tls>,
+    anonymous: OnceLock<Tls>,
     #[cfg(feature = "http3")]
-    quic: OnceLock<quic_tls::QuicTls>,
+    quic: OnceLock<QuicTls>,
     #[cfg(feature = "http3")]
-    anonymous_quic: OnceLock<quic_tls::QuicTls>,
+    anonymous_quic: OnceLock<QuicTls>,
 }
 
 impl Default for Client {
@@ -483,7 +471,7 @@ impl Client {
         let exchange = doing(AWAITING_ANSWER, exchange);
         let response = within("handshake_timeout", after, exchange).await?;
         #[cfg(feature = "tls")]
-        let response = response.map_err(tls::explain_alert);
+        let response = response.map_err(explain_alert);
         let response = response?;
         self.learn_from(target, response.headers());
         match opening.check(response.status().as_u16(), Map(response.headers())) {

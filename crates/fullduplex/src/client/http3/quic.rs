@@ -18,14 +18,14 @@ use tokio::time::timeout;
 use crate::base::deadline::doing;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::uri::Target;
-use crate::client::dial::{SocketOptions, race};
-use crate::client::quic_tls::QuicTls;
-use crate::client::step::Step;
+use crate::client::connect::dial::{SocketOptions, race};
+use crate::client::connect::progress::Step;
+use crate::client::http3::quic_tls::QuicTls;
 use crate::client::{Client, LazyTls};
 
 /// After how long a silence a connection is given up, at least; and, without a stream on it,
 /// closed.
-pub(super) const MAX_IDLE: Duration = Duration::from_secs(60);
+pub(crate) const MAX_IDLE: Duration = Duration::from_secs(60);
 
 impl LazyTls {
     /// For the client's own server, or for another origin: without the client's certificate.
@@ -41,7 +41,7 @@ impl LazyTls {
 
 impl Client {
     /// A connection to this port of the server, and the endpoint that is its own.
-    pub(super) async fn reach_quic(
+    pub(crate) async fn reach_quic(
         &self,
         target: &Target,
         port: u16,

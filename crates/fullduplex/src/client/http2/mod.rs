@@ -1,5 +1,8 @@
 //! WebSockets on the streams of an HTTP/2 connection (RFC 8441).
 
+#[cfg(feature = "tls")]
+mod alert;
+
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
@@ -16,7 +19,7 @@ use crate::base::deadline::{doing, within};
 use crate::base::error::{Error, ErrorKind};
 use crate::base::uri::Target;
 #[cfg(feature = "tls")]
-use crate::client::alert::Alert;
+use crate::client::http2::alert::Alert;
 use crate::client::learned::Finding;
 use crate::client::pool::{Kept, Origin, Slot, Slots};
 use crate::client::{AWAITING_ANSWER, Client, Reached, Version, response};

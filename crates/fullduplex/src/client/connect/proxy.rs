@@ -13,7 +13,7 @@ use crate::base::uri::{split_zone, without_zone};
 
 /// What kind of proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scheme {
+pub(crate) enum Scheme {
     /// CONNECT over plain HTTP.
     Http,
     /// CONNECT over TLS.
@@ -26,10 +26,10 @@ pub(super) enum Scheme {
 /// `socks://` (by the proxy), with user and password if it wants them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
-    pub(super) scheme: Scheme,
-    pub(super) host: String,
-    pub(super) port: u16,
-    pub(super) auth: Option<(String, String)>,
+    pub(crate) scheme: Scheme,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) auth: Option<(String, String)>,
 }
 
 impl Proxy {
@@ -100,10 +100,10 @@ struct Setting {
 
 /// The proxy for a target.
 #[derive(Clone, Debug)]
-pub(super) struct Chosen {
-    pub(super) proxy: Proxy,
+pub(crate) struct Chosen {
+    pub(crate) proxy: Proxy,
     /// The variable of the environment that has it, if one does.
-    pub(super) variable: Option<String>,
+    pub(crate) variable: Option<String>,
 }
 
 impl Proxies {
@@ -169,7 +169,7 @@ impl Proxies {
     }
 
     /// The proxy for a target, if it has one.
-    pub(super) fn of(&self, secure: bool, host: &str, port: u16) -> Result<Option<Chosen>, Error> {
+    pub(crate) fn of(&self, secure: bool, host: &str, port: u16) -> Result<Option<Chosen>, Error> {
         let setting = if secure { &self.wss } else { &self.ws };
         let setting = setting.as_ref().filter(|_| !self.except.matches(host, port));
         let Some(Setting { variable, proxy }) = setting else { return Ok(None) };
@@ -187,7 +187,7 @@ impl Proxies {
 impl Chosen {
     /// A failure on the way through the proxy. Programs for this machine alone meet proxies
     /// that the environment sets for the network.
-    pub(super) fn explain(&self, error: Error, host: &str) -> Error {
+    pub(crate) fn explain(&self, error: Error, host: &str) -> Error {
         match &self.variable {
             Some(variable) if is_loopback(host) => error.with_hint(format!(
                 "the environment variable {variable} sets this proxy; this machine is reached \

@@ -11,7 +11,7 @@ use crate::base::error::{Error, ErrorKind};
 use crate::base::retry::Failure;
 use crate::client::reconnect::WhileDown;
 
-pub(super) struct Queue {
+pub(crate) struct Queue {
     inner: Mutex<Inner>,
     capacity: usize,
     while_down: WhileDown,
@@ -37,7 +37,7 @@ impl fmt::Debug for Queue {
 }
 
 impl Queue {
-    pub(super) fn new(capacity: usize, while_down: WhileDown) -> Self {
+    pub(crate) fn new(capacity: usize, while_down: WhileDown) -> Self {
         let (inner, room, filled) = (Mutex::default(), Notify::new(), Notify::new());
         Self { inner, capacity, while_down, room, filled }
     }
@@ -46,7 +46,7 @@ impl Queue {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) async fn push(&self, message: Message) -> Result<(), Error> {
+    pub(crate) async fn push(&self, message: Message) -> Result<(), Error> {
         let mut message = Some(message);
         loop {
             let room = self.room.notified();
@@ -81,14 +81,14 @@ impl Queue {
         Ok(true)
     }
 
-    pub(super) fn try_pop(&self) -> Option<Message> {
+    pub(crate) fn try_pop(&self) -> Option<Message> {
         let message = self.lock().messages.pop_front();
         self.room.notify_waiters();
         message
     }
 
     /// Takes the next message, once there is one. Only one task may call it.
-    pub(super) async fn pop(&self) -> Message {
+    pub(crate) async fn pop(&self) -> Message {
         loop {
             let filled = self.filled.notified();
             if let Some(message) = self.lock().messages.pop_front() {
@@ -99,12 +99,12 @@ impl Queue {
         }
     }
 
-    pub(super) fn set_up(&self, up: bool) {
+    pub(crate) fn set_up(&self, up: bool) {
         self.lock().up = up;
         self.room.notify_waiters();
     }
 
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.room.notify_waiters();
     }

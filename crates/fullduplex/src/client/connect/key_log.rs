@@ -10,11 +10,11 @@ use rustls::KeyLog;
 
 /// A file in the format of NSS, which is appended to.
 #[derive(Debug)]
-pub(super) struct KeyLogFile(Mutex<File>);
+pub(crate) struct KeyLogFile(Mutex<File>);
 
 impl KeyLogFile {
     /// Opens the file. If there is none, it makes one that its owner alone can read.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.append(true).create(true);
         #[cfg(unix)]

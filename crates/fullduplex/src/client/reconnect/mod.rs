@@ -1,5 +1,7 @@
 //! A client that connects again.
 
+mod queue;
+
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -19,7 +21,7 @@ use crate::base::guard;
 use crate::base::guard::Panicked;
 use crate::base::retry::is_worth_retrying;
 use crate::client::Client;
-use crate::client::queue::Queue;
+use crate::client::reconnect::queue::Queue;
 use crate::connection::split::{ReceiveHalf, SendHalf};
 use crate::connection::websocket::WebSocket;
 

@@ -9,22 +9,22 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::base::error::Error;
-use crate::client::tls::{alert_error, alert_of};
+use crate::client::connect::tls::{alert_error, alert_of};
 use crate::transport::delegate::delegate_write;
 use crate::transport::net_stream::NetStream;
 
 /// The alert that came, if one did.
 #[derive(Clone, Default)]
-pub(super) struct Alert(Arc<OnceLock<rustls::AlertDescription>>);
+pub(crate) struct Alert(Arc<OnceLock<rustls::AlertDescription>>);
 
 impl Alert {
     /// A transport whose alert is noted here.
-    pub(super) fn noting(&self, stream: NetStream) -> Noting {
+    pub(crate) fn noting(&self, stream: NetStream) -> Noting {
         Noting { stream, alert: self.clone() }
     }
 
     /// The error of a connection that an alert has ended, in the words of the other versions.
-    pub(super) fn explain(&self, error: Error) -> Error {
+    pub(crate) fn explain(&self, error: Error) -> Error {
         match self.0.get() {
             Some(alert) => alert_error("TLS", *alert),
             None => error,
@@ -33,7 +33,7 @@ impl Alert {
 }
 
 /// A transport that notes the alert which ends it.
-pub(super) struct Noting {
+pub(crate) struct Noting {
     stream: NetStream,
     alert: Alert,
 }

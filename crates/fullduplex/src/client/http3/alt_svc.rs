@@ -22,7 +22,7 @@ const MAX_ORIGINS: usize = 1000;
 
 /// What servers have said.
 #[derive(Default)]
-pub(super) struct Alternatives(Mutex<HashMap<Origin, Alternative>>);
+pub(crate) struct Alternatives(Mutex<HashMap<Origin, Alternative>>);
 
 #[derive(Clone, Copy)]
 enum Alternative {
@@ -34,7 +34,7 @@ enum Alternative {
 
 impl Alternatives {
     /// The port for HTTP/3, if the server has said that there is one.
-    pub(super) fn port(&self, origin: &Origin, now: Instant) -> Option<u16> {
+    pub(crate) fn port(&self, origin: &Origin, now: Instant) -> Option<u16> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match all.get(origin) {
             Some(Alternative::Http3 { port, until }) if now < *until => Some(*port),
@@ -43,7 +43,7 @@ impl Alternatives {
     }
 
     /// Takes note of the fields in a response. They replace what was said before (§3).
-    pub(super) fn learn(&self, origin: Origin, host: &str, headers: &HeaderMap, now: Instant) {
+    pub(crate) fn learn(&self, origin: Origin, host: &str, headers: &HeaderMap, now: Instant) {
         let mut fields = headers.get_all(ALT_SVC).iter().peekable();
         if fields.peek().is_none() {
             return;
@@ -67,7 +67,7 @@ impl Alternatives {
     }
 
     /// It did not work: for a while it is not tried.
-    pub(super) fn give_up(&self, origin: Origin, now: Instant) {
+    pub(crate) fn give_up(&self, origin: Origin, now: Instant) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(origin, Alternative::Broken { until: now + BROKEN_FOR });
     }

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use crate::base::deadline::doing;
 use crate::base::error::{Error, ErrorKind};
-use crate::client::step::{Step, Steps};
+use crate::client::connect::progress::{Step, Steps};
 use crate::transport::net_stream::NetStream;
 
 /// How long an address may keep the next one waiting (RFC 8305 §5).
@@ -69,7 +69,7 @@ impl Default for SocketOptions {
 }
 
 impl SocketOptions {
-    pub(super) fn late(&self) -> io::Error {
+    pub(crate) fn late(&self) -> io::Error {
         let limit = self.attempt_timeout;
         io::Error::new(io::ErrorKind::TimedOut, format!("attempt_timeout ({limit:?})"))
     }
@@ -79,7 +79,7 @@ impl SocketOptions {
         not(any(target_os = "linux", target_os = "android")),
         allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "as on Linux")
     )]
-    pub(super) fn bind_interface(&self, socket: &socket2::Socket) -> io::Result<()> {
+    pub(crate) fn bind_interface(&self, socket: &socket2::Socket) -> io::Result<()> {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         if let Some(interface) = &self.interface {
             return socket.bind_device(Some(interface.as_bytes()));
@@ -91,13 +91,13 @@ impl SocketOptions {
 
 /// All that decides how a host is reached.
 #[derive(Clone, Default)]
-pub(super) struct Dialer {
-    pub(super) options: SocketOptions,
-    pub(super) resolver: Option<Arc<dyn Resolve>>,
-    pub(super) connector: Option<Arc<dyn Connect>>,
+pub(crate) struct Dialer {
+    pub(crate) options: SocketOptions,
+    pub(crate) resolver: Option<Arc<dyn Resolve>>,
+    pub(crate) connector: Option<Arc<dyn Connect>>,
     #[cfg(unix)]
-    pub(super) unix_socket: Option<std::path::PathBuf>,
-    pub(super) steps: Steps,
+    pub(crate) unix_socket: Option<std::path::PathBuf>,
+    pub(crate) steps: Steps,
 }
 
 impl fmt::Debug for Dialer {
@@ -108,7 +108,7 @@ impl fmt::Debug for Dialer {
 
 impl Dialer {
     /// A transport to the host.
-    pub(super) async fn dial(&self, host: &str, port: u16) -> Result<NetStream, Error> {
+    pub(crate) async fn dial(&self, host: &str, port: u16) -> Result<NetStream, Error> {
         #[cfg(unix)]
         if let Some(path) = &self.unix_socket {
             let socket = tokio::net::UnixStream::connect(path).await;
@@ -144,7 +144,7 @@ impl Dialer {
         Ok(tcp.into())
     }
 
-    pub(super) async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
+    pub(crate) async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
         let looking = || format!("looking up the address of {host:?}");
         let found: io::Result<Vec<_>> = match (&self.resolver, host.parse::<IpAddr>()) {
             (_, Ok(ip)) => Ok(vec![(ip, port).into()]),
@@ -182,7 +182,7 @@ fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
 
 /// The first address that answers: each has a head start over the next one (RFC 8305 §5).
 /// Dropped, all attempts are.
-pub(super) async fn race<T, F>(
+pub(crate) async fn race<T, F>(
     host: &str,
     addresses: Vec<SocketAddr>,
     attempt: impl Fn(SocketAddr) -> F,

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::guard;
-use crate::client::proxy::Proxy;
+use crate::client::connect::proxy::Proxy;
 
 /// A step that was made on the way to a server, as
-/// [`on_step`](super::ClientBuilder::on_step) tells. As text it is a line for a person.
+/// [`on_step`](crate::client::ClientBuilder::on_step) tells. As text it is a line for a person.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Step<'a> {
@@ -77,17 +77,17 @@ impl fmt::Display for Step<'_> {
 
 /// Who is told, if anybody.
 #[derive(Clone, Default)]
-pub(super) struct Steps(pub(super) Option<Arc<OnStep>>);
+pub(crate) struct Steps(pub(crate) Option<Arc<OnStep>>);
 
 type OnStep = dyn Fn(&Step<'_>) + Send + Sync;
 
 impl Steps {
     /// Whether somebody listens.
-    pub(super) fn are_told(&self) -> bool {
+    pub(crate) fn are_told(&self) -> bool {
         self.0.is_some()
     }
 
-    pub(super) fn tell(&self, step: &Step<'_>) {
+    pub(crate) fn tell(&self, step: &Step<'_>) {
         if let Some(tell) = &self.0 {
             // It is also called by tasks that others wait for.
             let _ = guard::caught(|| tell(step));

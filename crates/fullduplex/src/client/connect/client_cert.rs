@@ -21,7 +21,7 @@ thread_local! {
 
 /// Notices when there is no certificate to show.
 #[derive(Debug)]
-pub(super) struct Noticing(pub(super) Arc<dyn ResolvesClientCert>);
+pub(crate) struct Noticing(pub(crate) Arc<dyn ResolvesClientCert>);
 
 impl ResolvesClientCert for Noticing {
     fn resolve(
@@ -45,7 +45,7 @@ impl ResolvesClientCert for Noticing {
 
 /// Has no certificate to show, whatever the configuration that it stands in for has.
 #[derive(Debug)]
-pub(super) struct NoCertificate;
+pub(crate) struct NoCertificate;
 
 impl ResolvesClientCert for NoCertificate {
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
@@ -58,7 +58,7 @@ impl ResolvesClientCert for NoCertificate {
 }
 
 /// What a TLS handshake gives, and what to think of it if the connection ends then.
-pub(super) async fn noticing<F: Future>(handshake: F) -> (F::Output, Unshown) {
+pub(crate) async fn noticing<F: Future>(handshake: F) -> (F::Output, Unshown) {
     let (mut handshake, mut is_wanted) = (pin!(handshake), false);
     let output = poll_fn(|cx| {
         ASKED.set(false);
@@ -71,11 +71,11 @@ pub(super) async fn noticing<F: Future>(handshake: F) -> (F::Output, Unshown) {
 
 /// Whether a certificate was asked for and not shown.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Unshown(bool);
+pub(crate) struct Unshown(bool);
 
 impl Unshown {
     /// A transport that ended before the server said anything may have ended for that.
-    pub(super) fn explain(self, error: Error) -> Error {
+    pub(crate) fn explain(self, error: Error) -> Error {
         if !self.0 || error.kind() != ErrorKind::Io || error.response().is_some() {
             return error;
         }

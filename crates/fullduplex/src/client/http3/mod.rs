@@ -1,5 +1,9 @@
 //! WebSockets on the streams of an HTTP/3 connection (RFC 9220).
 
+mod alt_svc;
+mod quic;
+pub(super) mod quic_tls;
+
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,11 +18,11 @@ use tokio::task::JoinHandle;
 use crate::base::deadline::{doing, within};
 use crate::base::error::{Error, ErrorKind};
 use crate::base::uri::{Target, without_zone};
-use crate::client::alternatives::Alternatives;
+use crate::client::connect::proxy::Chosen;
+use crate::client::http3::alt_svc::Alternatives;
+use crate::client::http3::quic::MAX_IDLE;
+use crate::client::http3::quic_tls::late_alert;
 use crate::client::pool::{Kept, Origin, Slots};
-use crate::client::proxy::Chosen;
-use crate::client::quic::MAX_IDLE;
-use crate::client::quic_tls::late_alert;
 use crate::client::{AWAITING_ANSWER, Client, response};
 use crate::connection::websocket::WebSocket;
 use crate::transport::http1::Map;

@@ -20,19 +20,19 @@ use crate::transport::http1::HandshakeLimits;
 use crate::transport::net_stream::NetStream;
 
 /// Where a tunnel leads.
-pub(super) struct Destination<'a> {
-    pub(super) host: &'a str,
-    pub(super) port: u16,
+pub(crate) struct Destination<'a> {
+    pub(crate) host: &'a str,
+    pub(crate) port: u16,
     /// The address, where it is resolved here.
-    pub(super) address: Option<SocketAddr>,
+    pub(crate) address: Option<SocketAddr>,
 }
 
-pub(super) fn basic(user: &str, password: &str) -> String {
+pub(crate) fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }
 
 /// Has an HTTP proxy open a tunnel.
-pub(super) async fn connect(
+pub(crate) async fn connect(
     mut stream: NetStream,
     to: &Destination<'_>,
     auth: Option<&(String, String)>,
@@ -105,7 +105,7 @@ fn refusal(response: &Response<()>, had_auth: bool, authority: &str) -> String {
 
 /// Has a SOCKS5 proxy open a tunnel. What is inside is the proxy's answer: it may refuse one
 /// address and take another.
-pub(super) async fn socks5(
+pub(crate) async fn socks5(
     mut stream: NetStream,
     to: &Destination<'_>,
     auth: Option<&(String, String)>,

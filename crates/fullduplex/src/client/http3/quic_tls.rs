@@ -17,11 +17,11 @@ use rustls::{
 use crate::base::error::{Error, ErrorKind};
 use crate::base::pem::{alert_name, bad};
 use crate::base::uri::without_zone;
-use crate::client::tls::{alert_error, in_words, server_name};
+use crate::client::connect::tls::{alert_error, in_words, server_name};
 
 /// TLS as a client does it inside QUIC.
 #[derive(Clone)]
-pub(super) struct QuicTls {
+pub(crate) struct QuicTls {
     config: Arc<QuicClientConfig>,
     noting: Option<Arc<Noting>>,
     server_name: Option<String>,
@@ -34,7 +34,7 @@ impl fmt::Debug for QuicTls {
 }
 
 impl QuicTls {
-    pub(super) fn new(
+    pub(crate) fn new(
         mut config: ClientConfig,
         noting: Option<Arc<Noting>>,
         server_name: Option<String>,
@@ -53,7 +53,7 @@ impl QuicTls {
     }
 
     /// The configuration, and the name to expect of the server, as over TCP.
-    pub(super) fn to(
+    pub(crate) fn to(
         &self,
         host: &str,
         is_own: bool,
@@ -64,7 +64,7 @@ impl QuicTls {
     }
 
     /// A failed handshake in the words of that over TCP; `None` if TLS is not at fault.
-    pub(super) fn explain(&self, host: &str, error: &ConnectionError) -> Option<Error> {
+    pub(crate) fn explain(&self, host: &str, error: &ConnectionError) -> Option<Error> {
         match error {
             ConnectionError::TransportError(error) => {
                 let alert = alert(error.code.into())?;
@@ -93,20 +93,20 @@ fn alert(code: u64) -> Option<AlertDescription> {
 
 /// The alert that ended a connection, after the handshake; as when the server does not take
 /// the client's certificate, at which it looks when the client has already gone on.
-pub(super) fn late_alert(error: &ConnectionError) -> Option<Error> {
+pub(crate) fn late_alert(error: &ConnectionError) -> Option<Error> {
     let ConnectionError::ConnectionClosed(close) = error else { return None };
     Some(alert_error("TLS", alert(close.error_code.into())?))
 }
 
 /// Notes what is wrong with a certificate, of which QUIC passes on no more than a text.
 #[derive(Debug)]
-pub(super) struct Noting {
+pub(crate) struct Noting {
     inner: Arc<dyn ServerCertVerifier>,
     last: Mutex<Option<(ServerName<'static>, RustlsError)>>,
 }
 
 impl Noting {
-    pub(super) fn new(inner: Arc<dyn ServerCertVerifier>) -> Self {
+    pub(crate) fn new(inner: Arc<dyn ServerCertVerifier>) -> Self {
         Self { inner, last: Mutex::default() }
     }
 

@@ -22,11 +22,11 @@ use crate::base::pem::{
 use crate::base::retry::Failure;
 use crate::base::uri::without_zone;
 use crate::client::Reached;
-use crate::client::identity::{NoCertificate, Noticing, noticing};
-use crate::client::key_log::KeyLogFile;
+use crate::client::connect::client_cert::{NoCertificate, Noticing, noticing};
+use crate::client::connect::key_log::KeyLogFile;
+use crate::client::connect::progress::{Step, Steps};
 #[cfg(feature = "http3")]
-use crate::client::quic_tls::{Noting, QuicTls};
-use crate::client::step::{Step, Steps};
+use crate::client::http3::quic_tls::{Noting, QuicTls};
 use crate::transport::net_stream::NetStream;
 use crate::transport::tls_stream::ClosingTlsStream;
 
@@ -156,7 +156,7 @@ impl TlsSettings {
 
     /// What the connections of a client share: its tickets make sessions resumable. An anonymous
     /// one has no certificate of the client, which is for its own server.
-    pub(super) fn build(&self, is_anonymous: bool) -> Result<Tls, Error> {
+    pub(crate) fn build(&self, is_anonymous: bool) -> Result<Tls, Error> {
         let config = match &self.own {
             Some(own) if is_anonymous => anonymous(own).into(),
             Some(own) => own.clone(),
@@ -167,7 +167,7 @@ impl TlsSettings {
 
     /// TLS inside QUIC, for HTTP/3. Its sessions are its own.
     #[cfg(feature = "http3")]
-    pub(super) fn build_quic(&self, is_anonymous: bool) -> Result<QuicTls, Error> {
+    pub(crate) fn build_quic(&self, is_anonymous: bool) -> Result<QuicTls, Error> {
         let server_name = self.server_name.clone();
         if let Some(own) = &self.own {
             let own = if is_anonymous { anonymous(own) } else { ClientConfig::clone(own) };
@@ -252,7 +252,7 @@ fn no_authorities() -> Error {
 
 /// TLS as a client does it.
 #[derive(Clone, Debug)]
-pub(super) struct Tls {
+pub(crate) struct Tls {
     config: Arc<ClientConfig>,
     server_name: Option<String>,
 }
@@ -260,7 +260,7 @@ pub(super) struct Tls {
 impl Tls {
     /// Runs the handshake with a server of this name, and offers these protocols (ALPN), of
     /// which it may choose one. The name that was set is for the client's own server.
-    pub(super) async fn connect(
+    pub(crate) async fn connect(
         &self,
         stream: NetStream,
         host: &str,
@@ -310,7 +310,7 @@ fn explain(host: &str, error: std::io::Error) -> Error {
     }
 }
 
-pub(super) fn in_words(error: &RustlsError) -> Option<String> {
+pub(crate) fn in_words(error: &RustlsError) -> Option<String> {
     match error {
         RustlsError::InvalidCertificate(problem) => certificate_problem("server", problem),
         RustlsError::InvalidMessage(
@@ -324,7 +324,7 @@ pub(super) fn in_words(error: &RustlsError) -> Option<String> {
     }
 }
 
-pub(super) fn server_name(host: &str) -> Result<ServerName<'static>, Error> {
+pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>, Error> {
     ServerName::try_from(without_zone(host).to_owned()).map_err(|error| {
         Error::new(ErrorKind::Tls, format!("{host:?} can't stand in a certificate"))
             .with_source(error)
@@ -333,7 +333,7 @@ pub(super) fn server_name(host: &str) -> Result<ServerName<'static>, Error> {
 
 /// With TLS 1.3 the server looks at a client's certificate when the client has already gone
 /// on, to its request.
-pub(super) fn explain_alert(error: Error) -> Error {
+pub(crate) fn explain_alert(error: Error) -> Error {
     match error.transport_error().and_then(alert_of) {
         Some(alert) => alert_error("TLS", alert),
         None => error,
@@ -341,7 +341,7 @@ pub(super) fn explain_alert(error: Error) -> Error {
 }
 
 /// The alert that ended a transport.
-pub(super) fn alert_of(error: &std::io::Error) -> Option<AlertDescription> {
+pub(crate) fn alert_of(error: &std::io::Error) -> Option<AlertDescription> {
     match error.get_ref()?.downcast_ref() {
         Some(RustlsError::AlertReceived(alert)) => Some(*alert),
         _ => None,
@@ -349,7 +349,7 @@ pub(super) fn alert_of(error: &std::io::Error) -> Option<AlertDescription> {
 }
 
 /// The error of a handshake that the server ended with this alert.
-pub(super) fn alert_error(doing: &str, alert: AlertDescription) -> Error {
+pub(crate) fn alert_error(doing: &str, alert: AlertDescription) -> Error {
     let failure = Failure::Alert(alert.into());
     let why = alert_in_words(alert);
     Error::new(ErrorKind::Tls, format!("{doing}: {why}")).with_failure(failure)
