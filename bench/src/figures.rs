@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_what_lies_between() {
+    fn figures_count_what_lies_between() {
         let rounds = Rounds(vec![4.0, 1.0, 3.0, 2.0]);
         assert_eq!((rounds.median(), rounds.least(), rounds.spread()), (2.5, 1.0, 1.2));
         assert_eq!(Rounds(vec![3.0, 8.0]).over(&Rounds(vec![1.0, 2.0])).0, [3.0, 4.0]);

@@ -174,7 +174,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn adds_up_cargos_results() {
+    fn cargo_results_are_added_up() {
         let text = "x\ntest result: ok. 16 passed; 0 failed; 2 ignored; 0 measured\n\
                     test result: FAILED. 1 passed; 3 failed; 0 ignored; 0 measured\n";
         assert_eq!(count_results(text), Tally { passed: 17, failed: 3, skipped: 0 });
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_target_that_runs_nothing_is_found() {
+    fn cargo_target_that_runs_no_test_is_found() {
         let nothing = count_results("test result: ok. 0 passed; 0 failed; 2 ignored");
         assert!(built("test", "secrets").looked_at_nothing(nothing).is_some());
         assert!(built("test", "haproxy").looked_at_nothing(nothing).is_none());

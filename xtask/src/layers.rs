@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forbidden_edge_is_found() {
+    fn layers_find_a_forbidden_edge() {
         assert_eq!(
             check_dependencies(&workspace("fullduplex-proto", "tokio")),
             ["fullduplex-proto may not depend on tokio"]
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_too_new_dependency_is_found() {
+    fn layers_find_a_dependency_that_is_too_new() {
         let mut metadata = workspace("fullduplex", "bytes");
         assert!(check_msrv(&metadata).is_empty());
         metadata["packages"]

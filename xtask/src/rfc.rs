@@ -91,7 +91,7 @@ fn walk(folder: &Path, visit: &mut impl FnMut(&Path, &str)) -> Result<(), String
 #[cfg(test)]
 mod tests {
     #[test]
-    fn finds_whole_section_numbers() {
+    fn rfc_sections_are_found_by_whole_numbers() {
         let count = |text: &str| super::citations(text, "5.5").count();
         assert_eq!(count("§5.5, §5.5. §5.5.1 §5.55 (§5.5)"), 3);
     }

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_found_within_a_sixty_fourth() {
+    fn histogram_finds_a_value_within_a_sixty_fourth() {
         for value in [0, 1, 63, 64, 65, 127, 128, 129, 1000, 123_456, 987_654_321] {
             let mut histogram = Histogram::default();
             histogram.record(value);
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_count_from_below() {
+    fn histogram_quantiles_count_from_below() {
         let mut histogram = Histogram::default();
         (1..=60).for_each(|value| histogram.record(value));
         assert_eq!(histogram.quantile(0.5), 30);

@@ -12,7 +12,7 @@ use fullduplex_axum::fullduplex::client::{Proxies, Version};
 use fullduplex_axum::fullduplex::{Client, CloseCode};
 
 #[tokio::test]
-async fn a_room_for_both_versions() {
+async fn example_has_one_room_for_both_versions_of_http() {
     let server = Serving::start("axum");
     let mut all = Vec::new();
     for version in [Version::Http1, Version::Http2] {

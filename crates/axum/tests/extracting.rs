@@ -57,7 +57,7 @@ async fn raw(address: SocketAddr, request: &str) -> String {
 
 /// RFC 9113 §8.2.3: also for the extractors behind ours.
 #[tokio::test]
-async fn cookies_are_in_one_field() {
+async fn cookies_are_joined_in_one_field() {
     async fn handler(upgrade: WebSocketUpgrade, headers: HeaderMap) -> Response {
         let cookies = headers.get_all("cookie").iter().map(|all| all.to_str().unwrap().to_owned());
         let cookies: Vec<_> = cookies.collect();
@@ -73,7 +73,7 @@ async fn cookies_are_in_one_field() {
 }
 
 #[tokio::test]
-async fn on_both_versions() {
+async fn extractor_accepts_on_both_versions_of_http() {
     async fn handler(Path(name): Path<String>, upgrade: WebSocketUpgrade) -> Response {
         upgrade.deflate(DeflateConfig::balanced()).on_upgrade(|mut websocket| async move {
             assert!(websocket.deflate().is_some());
@@ -103,7 +103,7 @@ async fn on_both_versions() {
 
 /// What is shown of a request is fit for a log: no header field, no query.
 #[tokio::test]
-async fn secrets_are_not_shown() {
+async fn debug_shows_no_secrets() {
     async fn handler(upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>) -> Response {
         match upgrade {
             Ok(upgrade) => {
@@ -139,7 +139,7 @@ async fn secrets_are_not_shown() {
 }
 
 #[tokio::test]
-async fn a_subprotocol_is_chosen() {
+async fn subprotocol_is_chosen_of_those_offered() {
     async fn handler(upgrade: WebSocketUpgrade) -> Response {
         let offered: Vec<_> = upgrade.requested_protocols().map(ToOwned::to_owned).collect();
         let upgrade = upgrade.protocols(["v3", "v2", "v1"]);
@@ -163,7 +163,7 @@ async fn a_subprotocol_is_chosen() {
 }
 
 #[tokio::test]
-async fn limits_hold() {
+async fn limits_of_the_extractor_hold() {
     async fn handler(upgrade: WebSocketUpgrade) -> Response {
         upgrade.config(ServerConfig::default()).max_message_size(1000).on_upgrade(echo)
     }
@@ -180,7 +180,7 @@ async fn limits_hold() {
 }
 
 #[tokio::test]
-async fn rejections_name_the_rule() {
+async fn rejection_names_the_rule() {
     let address =
         start(Router::new().route("/", any(|u: WebSocketUpgrade| async { u.on_upgrade(echo) })))
             .await;
@@ -206,7 +206,7 @@ async fn rejections_name_the_rule() {
 }
 
 #[tokio::test]
-async fn foreign_pages_are_refused_unless_allowed() {
+async fn origin_of_foreign_pages_is_refused_unless_allowed() {
     let router = Router::new()
         .route("/strict", any(|u: WebSocketUpgrade| async { u.on_upgrade(echo) }))
         .route(
@@ -226,7 +226,7 @@ async fn foreign_pages_are_refused_unless_allowed() {
 }
 
 #[tokio::test]
-async fn a_page_and_a_websocket_share_a_route() {
+async fn extractor_shares_a_route_with_a_page() {
     async fn handler(upgrade: Option<WebSocketUpgrade>) -> Response {
         match upgrade {
             Some(upgrade) => upgrade.on_upgrade(echo),
@@ -246,7 +246,7 @@ async fn a_page_and_a_websocket_share_a_route() {
 }
 
 #[tokio::test]
-async fn the_layer_fits_a_router() {
+async fn layer_fits_a_router() {
     let layer = WebSocketLayer::new(|websocket, _| echo(websocket));
     let router = Router::new().route("/page", any(|| async { "a page" })).layer(layer);
     let address = start(router).await;
@@ -260,7 +260,7 @@ async fn the_layer_fits_a_router() {
 }
 
 #[tokio::test]
-async fn the_end_tells_everybody() {
+async fn drain_closes_every_websocket_of_a_router() {
     let handle = ServerHandle::new();
     let tracked = handle.clone();
     let handler = move |upgrade: WebSocketUpgrade| {
@@ -296,7 +296,7 @@ async fn the_end_tells_everybody() {
 }
 
 #[tokio::test]
-async fn a_failure_before_it_is_open_is_told() {
+async fn failed_upgrade_is_reported() {
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let handler = move |upgrade: WebSocketUpgrade| {
         let tell = tell.clone();

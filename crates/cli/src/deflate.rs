@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn presets_and_changes_to_them() {
+    fn deflate_presets_can_be_changed() {
         assert!(parse("off").unwrap().0.is_none());
         assert_eq!(config("balanced"), DeflateConfig::balanced());
         assert_eq!(config("small"), DeflateConfig::small_memory());
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_space_in_place_of_the_sign_is_told() {
+    fn deflate_option_with_a_space_in_place_of_the_sign_is_named() {
         let hint = |line: &str| hint(line.split(' ').map(Into::into));
         let said = hint("fdx connect --deflate smallest,level=9 ws://a/").unwrap();
         assert!(said.ends_with("--deflate=smallest,level=9"), "{said}");
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn deflate_option_faults_are_named() {
         for (text, names) in [
             ("fast", "fast"),
             ("off,level=3", "off"),

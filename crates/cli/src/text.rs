@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn printable_shows_what_steers_a_terminal_or_an_eye() {
+    fn printable_escapes_what_steers_a_terminal() {
         for (text, shown) in [
             ("Grüße, 世界\t🎉 e\u{301}", "Grüße, 世界\t🎉 e\u{301}"),
             ("\u{1b}[31mred\u{7}", "\\u{1b}[31mred\\u{7}"),

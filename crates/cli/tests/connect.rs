@@ -41,7 +41,7 @@ fn connect(args: &[&str], input: &str) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn input_that_is_no_text_is_told() {
+fn stdin_that_is_not_text_is_reported() {
     let server = serve(&[]);
     let url = format!("ws://{}/echo", server.address);
     for (options, input, code, output) in
@@ -56,7 +56,7 @@ fn input_that_is_no_text_is_told() {
 }
 
 #[test]
-fn a_standard_error_that_is_closed_is_no_fault() {
+fn stderr_may_be_closed() {
     let server = serve(&[]);
     let url = format!("ws://{}/echo", server.address);
     let (reader, stderr) = std::io::pipe().unwrap();
@@ -66,7 +66,7 @@ fn a_standard_error_that_is_closed_is_no_fault() {
 }
 
 #[test]
-fn verbose_tells_the_way_and_what_was_agreed_on() {
+fn verbose_shows_the_steps_and_what_was_negotiated() {
     let server = serve(&["--subprotocol", "chat", "--deflate"]);
     let url = format!("ws://{}/echo", server.address);
     let (code, out, said) = connect(&["-v", "-s", "chat", "--deflate", &url], "hello\n");
@@ -82,7 +82,7 @@ fn verbose_tells_the_way_and_what_was_agreed_on() {
 }
 
 #[test]
-fn verbose_tells_of_tls_on_every_version() {
+fn verbose_shows_tls_on_every_version() {
     let server = serve(&["--tls-self-signed", "--h2", "--h3"]);
     let port = server.address.split_once(':').unwrap().1;
     let url = format!("wss://localhost:{port}/echo");
@@ -105,7 +105,7 @@ fn verbose_tells_of_tls_on_every_version() {
 }
 
 #[test]
-fn files_that_do_not_do_are_named() {
+fn pem_files_with_faults_are_named() {
     let own = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     for (options, words) in [
         (&["--ca", "/nothing.pem"][..], "/nothing.pem: No such file"),
@@ -120,7 +120,7 @@ fn files_that_do_not_do_are_named() {
 }
 
 #[test]
-fn a_server_that_is_full_says_when_to_come_again() {
+fn retry_after_of_a_full_server_is_shown() {
     let server = serve(&["--max-connections", "1"]);
     let _socket = server.open("/echo");
     let (code, _, said) = connect(&[&format!("ws://{}/echo", server.address)], "");
@@ -129,7 +129,7 @@ fn a_server_that_is_full_says_when_to_come_again() {
 }
 
 #[test]
-fn where_there_is_no_connection_it_says_why() {
+fn connect_failures_are_explained() {
     let server = serve(&[]);
     let closed = TcpListener::bind("127.0.0.1:0").unwrap();
     let closed_url = format!("ws://{}/", closed.local_addr().unwrap());
@@ -197,7 +197,7 @@ fn proxy_variables_touch_only_what_they_concern() {
 }
 
 #[test]
-fn tls_without_authorities_says_what_is_missing() {
+fn tls_without_authorities_names_what_is_missing() {
     let server = serve(&["--tls-self-signed"]);
     let url = format!("wss://{}/echo", server.address);
     let variables = [("SSL_CERT_FILE", "/nowhere.pem"), ("SSL_CERT_DIR", "/nowhere")];
@@ -228,7 +228,7 @@ fn answering(answer: String) -> (String, JoinHandle<String>) {
 }
 
 #[test]
-fn redirect_takes_no_header_option_to_another_server() {
+fn redirect_carries_no_header_option_to_another_server() {
     let refusal = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
     let (end, at_the_end) = answering(refusal.to_owned());
     let moved = format!("HTTP/1.1 302 Found\r\nLocation: {end}\r\nContent-Length: 0\r\n\r\n");
@@ -283,7 +283,7 @@ fn signal_closes_with_1001_and_is_the_exit_code() {
 
 /// Chromium waits for 2 s; the library's own deadline is 10 s.
 #[test]
-fn close_is_the_end_also_where_the_server_keeps_the_connection() {
+fn close_ends_connect_though_the_server_keeps_the_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let serving = thread::spawn(move || {
@@ -335,7 +335,7 @@ fn binary_on_a_terminal_is_escaped() {
 }
 
 #[test]
-fn key_log_of_the_environment_is_written_for_tls_alone() {
+fn key_log_of_the_environment_is_written_for_tls_only() {
     let server = serve(&["--tls-self-signed", "--h2", "--h3"]);
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("keys");
     for version in ["1", "2", "3"] {

@@ -40,7 +40,7 @@ fn serve_folder(name: &str) -> Served {
 }
 
 #[test]
-fn files_are_served_and_nothing_outside() {
+fn files_outside_the_folder_are_not_served() {
     let server = serve_folder("files");
     for (path, words) in [
         ("/", "this is root/index.html"),
@@ -107,7 +107,7 @@ fn redirections_stay_on_this_server() {
 }
 
 #[test]
-fn methods_and_ranges() {
+fn files_are_served_by_method_and_range() {
     let server = serve_folder("methods");
     let head = server.request("HEAD", "/digits.bin", "");
     assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("content-length: 10\r\n"), "{head}");
@@ -207,7 +207,7 @@ fn files_of_text_are_utf_8() {
 }
 
 #[test]
-fn files_stand_beside_the_page_and_the_websockets() {
+fn files_are_served_beside_the_page_and_the_websockets() {
     let server = serve_folder("beside");
     let page = server.get("/fdx");
     assert!(page.starts_with("HTTP/1.1 200 ") && page.contains("<title>"), "{page}");

@@ -11,7 +11,7 @@ mod common;
 use common::{serve, serve_with};
 
 #[test]
-fn a_log_that_nobody_reads_holds_up_nobody() {
+fn log_without_a_reader_blocks_no_connection() {
     let (unread, stderr) = std::io::pipe().unwrap();
     let server = serve_with(&["--log"], stderr);
     // More lines than a pipe holds.
@@ -30,7 +30,7 @@ fn a_log_that_nobody_reads_holds_up_nobody() {
 }
 
 #[test]
-fn every_refusal_has_its_line() {
+fn log_has_a_line_for_every_rejection() {
     // So few that there are files enough, and no warning.
     let few = ["--max-connections", "50"];
     let options = ["--log", "--host", "a.example", "--handshake-timeout", "0.3"];
@@ -65,7 +65,7 @@ fn every_refusal_has_its_line() {
 }
 
 #[test]
-fn no_room_and_no_tls_have_their_lines() {
+fn log_has_lines_for_a_full_server_and_failed_tls() {
     let server = serve(&["--log", "--max-connections", "1"]);
     let socket = server.open("/echo");
     assert!(server.ask(b"").starts_with("HTTP/1.1 503 "));

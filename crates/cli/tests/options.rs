@@ -19,7 +19,7 @@ fn config(name: &str, text: &str) -> String {
 }
 
 #[test]
-fn wrong_values_are_told_with_the_option() {
+fn options_with_wrong_values_are_named() {
     for (args, words) in [
         (&["serve", "--workers", "99999999"][..], "--workers <N>': 99999999 is not in 0..=1024"),
         (&["serve", "--workers", "-1"], "unexpected argument '-1'"),
@@ -59,7 +59,7 @@ fn wrong_values_are_told_with_the_option() {
 }
 
 #[test]
-fn the_largest_values_serve() {
+fn options_serve_with_their_largest_values() {
     let server = serve(&[
         "--workers",
         "1024",
@@ -79,7 +79,7 @@ fn the_largest_values_serve() {
 }
 
 #[test]
-fn own_pages_connect_by_names_of_this_machine() {
+fn origin_of_own_pages_may_be_any_name_of_this_machine() {
     let origin = |origin: &str| format!("Origin: {origin}\r\n");
     for (options, listed) in [(&[][..], "403"), (&["--origin", "https://a.example"], "101")] {
         let server = serve(options);
@@ -110,7 +110,7 @@ fn own_pages_connect_by_names_of_this_machine() {
 
 /// DNS rebinding: a page whose name was pointed at this machine asks for its own host.
 #[test]
-fn host_that_nobody_named_is_refused_on_loopback() {
+fn host_that_was_not_listed_is_refused_on_loopback() {
     let get = |path: &str, host: &str| {
         format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").into_bytes()
     };
@@ -158,7 +158,7 @@ fn open_files(server: &Served) -> Option<u64> {
 }
 
 #[test]
-fn the_limit_on_open_files_is_raised_as_far_as_it_is_needed() {
+fn limits_on_open_files_are_raised_as_far_as_needed() {
     let server = serve_limited("ulimit -Sn 100; ulimit -Hn 200", &["--max-connections", "120"]);
     if cfg!(target_os = "linux") {
         assert_eq!(open_files(&server), Some(184));
@@ -168,7 +168,7 @@ fn the_limit_on_open_files_is_raised_as_far_as_it_is_needed() {
 }
 
 #[test]
-fn what_there_is_no_file_for_is_refused_and_does_not_wait() {
+fn limits_on_open_files_refuse_connections_at_once() {
     let file = config("many.toml", "max-connections = 1000\n");
     for (options, told) in [
         (&["--max-connections", "1000"][..], Some("warning: ")),
@@ -206,7 +206,7 @@ fn what_there_is_no_file_for_is_refused_and_does_not_wait() {
 }
 
 #[test]
-fn the_command_line_wins_over_the_file_as_a_group() {
+fn options_of_the_command_line_override_the_file_by_groups() {
     let file = config("any.toml", "any-origin = true\nlog = true\n");
     let evil = "Origin: https://evil.example\r\n";
     let server = serve(&["--config", &file]);
@@ -222,7 +222,7 @@ fn the_command_line_wins_over_the_file_as_a_group() {
 }
 
 #[test]
-fn what_is_wrong_in_the_file_is_told_with_its_place() {
+fn options_file_faults_are_reported_with_their_place() {
     let (code, said) = run(&["serve", "--config", "/nothing.toml"]);
     assert!(code == Some(1) && said.contains("/nothing.toml: No such file"), "{code:?}: {said}");
     for (text, words) in [
@@ -247,7 +247,7 @@ fn what_is_wrong_in_the_file_is_told_with_its_place() {
 }
 
 #[test]
-fn options_that_are_not_text_are_told() {
+fn options_that_are_not_text_are_reported() {
     use std::os::unix::ffi::OsStrExt as _;
 
     let word = std::ffi::OsStr::from_bytes(b"--caf\xe9");

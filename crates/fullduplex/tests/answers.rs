@@ -54,7 +54,7 @@ fn frame() -> Vec<u8> {
 
 /// RFC 9110 §15.2: any number of interim responses, within reason.
 #[tokio::test]
-async fn interim_answers_are_passed_over_and_bounded() {
+async fn interim_responses_are_skipped_and_bounded() {
     let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\nX: y\r\n\r\n\
                    HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
     let mut websocket =
@@ -70,7 +70,7 @@ async fn interim_answers_are_passed_over_and_bounded() {
 }
 
 #[tokio::test]
-async fn a_folded_line_is_refused() {
+async fn response_with_a_folded_line_is_refused() {
     for folded in ["X: a\r\n b\r\n", "Upgrade:\r\n websocket\r\n"] {
         let error = meets(move |head| switching(head, folded).into()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Handshake);
@@ -80,7 +80,7 @@ async fn a_folded_line_is_refused() {
 
 /// RFC 9112 §6.3: a 101 has no content, whatever its fields say.
 #[tokio::test]
-async fn what_follows_a_101_is_frames() {
+async fn response_101_is_followed_by_frames() {
     for fields in
         ["Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n", "Content-Length: 0\r\n"]
     {
@@ -91,7 +91,7 @@ async fn what_follows_a_101_is_frames() {
 }
 
 #[tokio::test]
-async fn two_accepts_are_refused() {
+async fn response_with_two_accept_values_is_refused() {
     let wrong = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
     let error = meets(move |head| switching(head, wrong).into()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Handshake);
@@ -100,7 +100,7 @@ async fn two_accepts_are_refused() {
 
 /// A coding is the application's to undo; the bound holds for what came.
 #[tokio::test]
-async fn a_refusal_in_a_coding_is_given_as_it_came() {
+async fn response_body_in_a_coding_is_returned_as_it_came() {
     let body = [0x1f, 0x8b, 0x08, 0x00, 0xff];
     let head = "HTTP/1.1 403 No\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\n";
     let error = meets(move |_| [head.as_bytes(), &body].concat()).await.unwrap_err();
@@ -109,7 +109,7 @@ async fn a_refusal_in_a_coding_is_given_as_it_came() {
 }
 
 #[tokio::test]
-async fn a_chunked_refusal_is_bounded() {
+async fn response_body_in_chunks_is_bounded() {
     for chunk in ["1\r\nx\r\n".repeat(100_000), format!("100000\r\n{}", "x".repeat(0x10_0000))] {
         let head = "HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n";
         let error = meets(move |_| format!("{head}{chunk}").into()).await.unwrap_err();
@@ -120,7 +120,7 @@ async fn a_chunked_refusal_is_bounded() {
 }
 
 #[tokio::test]
-async fn a_loop_of_redirections_ends() {
+async fn redirect_loop_ends() {
     for status in [301, 302, 303, 307, 308] {
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
         let seen = asked.clone();
@@ -159,7 +159,7 @@ impl Connect for Redirecting {
 
 #[cfg(feature = "tls")]
 #[tokio::test]
-async fn no_redirection_leads_out_of_tls() {
+async fn redirect_never_leads_out_of_tls() {
     for to in ["ws://a.example/", "http://a.example/", "ws://a.example:443/x"] {
         let asked: Arc<Mutex<Vec<u16>>> = Arc::default();
         let tls = fullduplex::client::TlsSettings::new().dangerous_accept_any_certificate();
@@ -175,7 +175,7 @@ async fn no_redirection_leads_out_of_tls() {
 /// A certificate is for the name without the dot of the root (RFC 6066 §3).
 #[cfg(feature = "tls")]
 #[tokio::test]
-async fn a_trailing_dot_is_no_matter_to_tls() {
+async fn tls_name_may_have_a_trailing_dot() {
     let tls = common::tls::trusting(common::tls::LOCALHOST);
     let client = direct().tls(tls).connector(Redirecting("/", Arc::default()));
     let error = client.build().unwrap().connect("wss://localhost./").await.unwrap_err();
@@ -198,7 +198,7 @@ impl Resolve for Noted {
 }
 
 #[tokio::test]
-async fn names_are_looked_up_as_they_are_in_dns() {
+async fn uri_host_names_are_resolved_in_their_dns_form() {
     let noted = Noted::default();
     let client = direct().resolver(noted.clone()).build().unwrap();
     for url in ["ws://BÜCHER.example/", "ws://a.example.:81/", "ws://%61.example/"] {
@@ -210,7 +210,7 @@ async fn names_are_looked_up_as_they_are_in_dns() {
 }
 
 #[tokio::test]
-async fn urls_that_lead_nowhere_are_refused_before_anything_is_sent() {
+async fn uri_faults_are_refused_before_anything_is_sent() {
     let noted = Noted::default();
     let client = direct().resolver(noted.clone()).build().unwrap();
     for (url, what) in [

@@ -24,7 +24,7 @@ macro_rules! ends {
 }
 
 #[tokio::test]
-async fn next_and_send_lose_and_double_nothing() {
+async fn cancelled_next_and_send_neither_lose_nor_duplicate() {
     for most in 1..12 {
         let (mut client, server) = ends!();
         tokio::spawn(echo(server));
@@ -47,7 +47,7 @@ async fn next_and_send_lose_and_double_nothing() {
 }
 
 #[tokio::test]
-async fn a_full_sender_that_is_dropped_sends_once() {
+async fn cancelled_send_to_a_full_queue_sends_once() {
     for most in 1..6 {
         let (mut client, mut server) = ends!();
         let receiving = tokio::spawn(async move {
@@ -72,7 +72,7 @@ async fn a_full_sender_that_is_dropped_sends_once() {
 }
 
 #[tokio::test]
-async fn pings_are_sent_once_or_not_at_all() {
+async fn cancelled_ping_is_sent_at_most_once() {
     let (mut client, server) = ends!();
     tokio::spawn(echo(server));
     for _ in 0..20 {
@@ -83,7 +83,7 @@ async fn pings_are_sent_once_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn readers_and_writers_go_on_where_they_were() {
+async fn cancelled_readers_and_writers_continue() {
     for most in 1..6 {
         let (mut client, mut server) = ends!();
         let data: Vec<u8> = (0..20_000_u32).map(|i| i.to_le_bytes()[0]).collect();
@@ -118,7 +118,7 @@ async fn readers_and_writers_go_on_where_they_were() {
 }
 
 #[tokio::test]
-async fn a_dropped_close_stays_queued() {
+async fn cancelled_close_stays_queued() {
     let (mut client, mut server) = ends!();
     assert!(poll_at_most(client.close(CloseCode::GOING_AWAY, "soon"), 1).await.is_none());
     // Nobody polls the client any more; the runtime's driver writes, and when it is dropped

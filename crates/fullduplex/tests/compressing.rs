@@ -42,7 +42,7 @@ const PRESETS: [DeflateConfig; 3] =
     [DeflateConfig::small_memory(), DeflateConfig::balanced(), DeflateConfig::smallest_bytes()];
 
 #[tokio::test]
-async fn both_ends_know_what_was_agreed_on() {
+async fn deflate_parameters_are_known_to_both_ends() {
     for config in PRESETS {
         let (client, server) = pair(config).await;
         assert_eq!(client.deflate(), server.deflate());
@@ -65,7 +65,7 @@ fn text(rng: &mut Rng, len: usize) -> String {
 }
 
 #[tokio::test]
-async fn echoes_of_all_sizes_in_every_way() {
+async fn deflate_echoes_all_sizes_in_every_way() {
     let mut rng = Rng::new(5);
     for config in PRESETS {
         let (mut client, server) = pair(config).await;
@@ -88,7 +88,7 @@ async fn echoes_of_all_sizes_in_every_way() {
 }
 
 #[tokio::test]
-async fn a_flushed_piece_can_be_read_before_the_message_ends() {
+async fn deflate_piece_that_was_flushed_is_readable_at_once() {
     for config in PRESETS {
         let (mut client, mut server) = pair(config).await;
         let (mut writer, reading) = (client.writer(Kind::Text), server.next_reader());
@@ -112,7 +112,7 @@ async fn a_flushed_piece_can_be_read_before_the_message_ends() {
 
 /// Both windows stay in step whatever is dropped, and wherever it waits.
 #[tokio::test]
-async fn drops_never_bring_the_windows_out_of_step() {
+async fn deflate_windows_stay_in_step_when_sends_are_dropped() {
     let manners = |seed| Manners { read: 40, write: 40, seed: Some(seed), ..Manners::BYTEWISE };
     for (most, config) in (1..7).flat_map(|most| PRESETS.map(|config| (most, config))) {
         let (a, b) = pipe(256);
@@ -143,7 +143,7 @@ async fn drops_never_bring_the_windows_out_of_step() {
 }
 
 #[tokio::test]
-async fn a_dropped_reader_passes_over_the_rest() {
+async fn deflate_reader_that_is_dropped_skips_the_rest() {
     let (mut client, mut server) = pair(DeflateConfig::smallest_bytes()).await;
     let long = "long and longer ".repeat(10_000);
     tokio::spawn(async move {
@@ -159,7 +159,7 @@ async fn a_dropped_reader_passes_over_the_rest() {
 }
 
 #[tokio::test]
-async fn a_bomb_fails_the_connection_on_both_sides() {
+async fn deflate_bomb_fails_the_connection_on_both_sides() {
     let (client, mut server) = pair(DeflateConfig::balanced()).await;
     let (send, mut receive) = client.split();
     let sending = tokio::spawn(async move { send.send(vec![0; 64 << 20]).await });
@@ -177,7 +177,7 @@ async fn a_bomb_fails_the_connection_on_both_sides() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_the_rules_is_an_error_of_the_handshake() {
+async fn deflate_response_that_breaks_the_rules_fails_the_handshake() {
     let (near, mut far) = pipe(1 << 16);
     let client = Client::builder().deflate(DeflateConfig::small_memory()).build().unwrap();
     let answering = async {
@@ -196,7 +196,7 @@ async fn an_answer_that_breaks_the_rules_is_an_error_of_the_handshake() {
 
 /// A little input can be a lot of messages; others on the thread have their turn meanwhile.
 #[tokio::test]
-async fn what_is_inflated_and_compressed_counts_for_a_turn() {
+async fn deflate_is_charged_to_the_tasks_turn() {
     const BOMBS: usize = 60;
     let (mut client, mut server) = opened(pipe(1 << 20), PRESETS[0], PRESETS[0]).await;
     let bomb = vec![0; 256 << 10];

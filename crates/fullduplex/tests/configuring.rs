@@ -34,7 +34,7 @@ fn two() -> ServerConfig {
 }
 
 #[tokio::test]
-async fn a_handle_is_of_its_server_whenever_it_is_taken() {
+async fn server_handle_may_be_taken_at_any_time() {
     let before = server().await;
     let handle = before.handle();
     let before = before.config(two());
@@ -78,7 +78,7 @@ async fn held_on_http3(address: SocketAddr, handle: &ServerHandle) {
 }
 
 #[tokio::test]
-async fn http3_in_any_order() {
+async fn server_takes_http3_in_any_order() {
     let tls = localhost();
     let at = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let listener = || fullduplex::server::Listener::try_from(at()).unwrap();
@@ -106,7 +106,7 @@ async fn http3_in_any_order() {
 }
 
 #[test]
-fn workers_speak_http3_by_one_of_them() {
+fn workers_serve_http3_on_one_of_them() {
     let workers = Workers::bind("127.0.0.1:0".parse().unwrap(), 3).unwrap();
     let (address, handle) = (workers.local_addr(), workers.handle());
     let workers = workers.with(|server| server.http3().tls(localhost())).config(two());
@@ -133,7 +133,7 @@ async fn wrong(server: Server) -> Error {
 }
 
 #[tokio::test]
-async fn what_can_not_be_served_is_said() {
+async fn server_settings_that_can_not_be_served_are_named() {
     let error = wrong(server().await.http3()).await;
     assert_eq!(error.kind(), ErrorKind::Misuse);
     assert!(error.to_string().contains("HTTP/3 needs TLS"), "{error}");
@@ -162,7 +162,7 @@ async fn what_can_not_be_served_is_said() {
 }
 
 #[test]
-fn threads_have_a_bound() {
+fn workers_are_bounded() {
     for threads in [1025, usize::MAX] {
         let error = Workers::bind("127.0.0.1:0".parse().unwrap(), threads).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Misuse);

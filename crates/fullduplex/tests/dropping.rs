@@ -90,7 +90,7 @@ fn client(net: Net) -> Client {
 }
 
 #[tokio::test]
-async fn a_dropped_connect_leaves_nothing() {
+async fn connect_that_is_dropped_leaves_nothing() {
     for way in [Way::Plain, Way::Tls, Way::Proxy, Way::Http2, Way::Auto] {
         let secure = matches!(way, Way::Tls | Way::Proxy | Way::Auto);
         let url = if secure { "wss://localhost/" } else { "ws://localhost/" };

@@ -89,7 +89,7 @@ const KEY: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Ve
                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 #[tokio::test]
-async fn a_layer_takes_websockets_and_leaves_pages() {
+async fn layer_takes_websockets_and_leaves_pages() {
     let address = serve(ServiceBuilder::new().layer(layer()).service(service_fn(page))).await;
     for version in BOTH {
         let mut websocket = open(address, version).await;
@@ -102,7 +102,7 @@ async fn a_layer_takes_websockets_and_leaves_pages() {
 }
 
 #[tokio::test]
-async fn a_filter_leaves_websockets_to_the_service() {
+async fn layer_filter_leaves_websockets_to_the_service() {
     let layer = layer().filter(|head| head.uri.path() == "/path");
     let address = serve(ServiceBuilder::new().layer(layer).service(service_fn(page))).await;
     for version in BOTH {
@@ -114,7 +114,7 @@ async fn a_filter_leaves_websockets_to_the_service() {
 }
 
 #[tokio::test]
-async fn what_breaks_a_rule_is_told_which() {
+async fn upgrade_rejection_names_the_rule() {
     let config = ServerConfig { origin: OriginPolicy::DangerousAny, ..ServerConfig::default() };
     let strict = serve(ServiceBuilder::new().layer(layer()).service(service_fn(page))).await;
     let lax =
@@ -139,7 +139,7 @@ async fn what_breaks_a_rule_is_told_which() {
 }
 
 #[tokio::test]
-async fn what_is_sent_behind_the_request_arrives() {
+async fn upgrade_keeps_bytes_after_the_request() {
     let address = serve(ServiceBuilder::new().layer(layer()).service(service_fn(page))).await;
     let mut socket = TcpStream::connect(address).await.unwrap();
     let mut bytes = format!("GET /p HTTP/1.1\r\nHost: a\r\n{KEY}\r\n").into_bytes();
@@ -152,7 +152,7 @@ async fn what_is_sent_behind_the_request_arrives() {
 }
 
 #[tokio::test]
-async fn a_request_that_nobody_can_hand_over_is_not_accepted() {
+async fn upgrade_without_a_connection_to_take_over_is_refused() {
     let request = Request::get("/").header("host", "a").header("upgrade", "websocket");
     let request = request.header("connection", "upgrade").header("sec-websocket-version", "13");
     let request = request.header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
@@ -166,7 +166,7 @@ async fn a_request_that_nobody_can_hand_over_is_not_accepted() {
 }
 
 #[tokio::test]
-async fn a_drain_tells_those_that_are_tracked() {
+async fn drain_closes_tracked_websockets() {
     let handle = ServerHandle::new();
     let layer = layer().track(&handle);
     let address = serve(ServiceBuilder::new().layer(layer).service(service_fn(page))).await;
@@ -235,7 +235,7 @@ async fn opening(handle: &ServerHandle, address: SocketAddr) -> tokio::task::Joi
 }
 
 #[tokio::test]
-async fn a_drain_tells_those_that_were_being_opened() {
+async fn drain_closes_websockets_that_were_being_opened() {
     let handle = ServerHandle::new();
     let draining = handle.clone();
     let address = serve_late(&handle, move || draining.draining()).await;
@@ -251,7 +251,7 @@ async fn a_drain_tells_those_that_were_being_opened() {
 }
 
 #[tokio::test]
-async fn what_opens_after_the_end_is_cut() {
+async fn drain_cuts_what_opens_after_its_end() {
     let handle = ServerHandle::new();
     let ended = Arc::new(Semaphore::new(0));
     let wait = ended.clone();
@@ -270,7 +270,7 @@ async fn what_opens_after_the_end_is_cut() {
 }
 
 #[tokio::test]
-async fn without_hyper_they_are_tracked_too() {
+async fn drain_closes_tracked_websockets_without_hyper() {
     let handle = ServerHandle::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());

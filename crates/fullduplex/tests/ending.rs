@@ -41,13 +41,13 @@ async fn echo_all(websocket: &mut WebSocket) {
 }
 
 #[tokio::test]
-async fn close_frees_the_place_and_the_count_whoever_holds_a_half() {
+async fn close_releases_the_permit_while_halves_are_held() {
     close_many(Version::Http1).await;
 }
 
 #[cfg(feature = "http2")]
 #[tokio::test]
-async fn close_frees_the_place_and_the_count_on_a_stream_too() {
+async fn close_releases_the_permit_of_a_stream() {
     close_many(Version::Http2).await;
 }
 
@@ -115,7 +115,7 @@ fn is_open(socket: &std::path::Path) -> bool {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn close_frees_the_socket_whoever_holds_the_halves() {
+async fn close_releases_the_socket_while_halves_are_held() {
     use std::os::fd::AsRawFd;
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -193,7 +193,7 @@ mod delegated {
 }
 
 #[tokio::test(start_paused = true)]
-async fn close_by_a_deadline_frees_the_transport_whoever_holds_the_halves() {
+async fn close_by_a_deadline_releases_the_transport_while_halves_are_held() {
     let live = Live::default();
     let (client, mut server) = counted(&live);
     let (send, receive) = client.split();
@@ -208,7 +208,7 @@ async fn close_by_a_deadline_frees_the_transport_whoever_holds_the_halves() {
 }
 
 #[test]
-fn close_of_a_runtime_refuses_messages_and_frees_the_transport() {
+fn close_of_a_runtime_refuses_messages_and_releases_the_transport() {
     let live = Live::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (mut client, server) = runtime.block_on(async { counted(&live) });
@@ -238,7 +238,7 @@ fn left_behind() -> (WebSocket<Pipe>, Pipe) {
 }
 
 #[test]
-fn close_of_a_runtime_is_found_by_whoever_waits_on_another_one() {
+fn close_of_a_runtime_wakes_waits_on_another_one() {
     let other = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     other.block_on(async {
         let (mut client, _peer) = left_behind_elsewhere();

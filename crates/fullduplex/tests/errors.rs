@@ -61,7 +61,7 @@ fn proxied() -> ClientBuilder {
 }
 
 #[tokio::test(start_paused = true)]
-async fn timeout_errors_say_what_was_waited_for() {
+async fn timeout_errors_name_what_was_waited_for() {
     let silent = || Answering(None);
     for (builder, url, says) in [
         (direct().resolver(Never), "ws://a.example/", "looking up the address of \"a.example\""),
@@ -87,7 +87,7 @@ async fn timeout_errors_say_what_was_waited_for() {
 
 #[cfg(feature = "http2")]
 #[tokio::test(start_paused = true)]
-async fn timeout_errors_say_that_http2_did_not_begin() {
+async fn timeout_errors_name_http2_settings() {
     let builder = direct().version(fullduplex::client::Version::Http2).connector(Answering(None));
     let error = fails(builder, "ws://a.example/").await.to_string();
     assert!(error.contains("while waiting for the server to begin HTTP/2"), "{error}");

@@ -27,7 +27,7 @@ async fn get(server: &Serving) -> String {
 }
 
 #[tokio::test]
-async fn a_listener() {
+async fn example_listener_serves() {
     let server = Serving::start("listener");
     let mut websocket = connect(&format!("ws://{}/", server.address), Version::Http1).await;
     echoes(&mut websocket).await;
@@ -35,7 +35,7 @@ async fn a_listener() {
 }
 
 #[tokio::test]
-async fn a_server_of_hyper() {
+async fn example_hyper_serves() {
     let server = Serving::start("hyper");
     for version in [Version::Http1, Version::Http2] {
         let mut websocket = connect(&format!("ws://{}/", server.address), version).await;
@@ -46,7 +46,7 @@ async fn a_server_of_hyper() {
 }
 
 #[tokio::test]
-async fn a_tower_service() {
+async fn example_tower_serves() {
     let server = Serving::start("tower");
     assert!(get(&server).await.contains("There is a WebSocket at /echo."));
     let url = format!("ws://{}/echo", server.address);

@@ -44,7 +44,7 @@ async fn numbers(client: &mut WebSocket<DuplexStream>, last: usize) -> Vec<usize
 }
 
 #[tokio::test]
-async fn a_member_that_stands_still_costs_the_others_nothing() {
+async fn broadcast_to_a_stalled_member_does_not_delay_others() {
     let group = Group::new();
     let (stalled, mut unread) = pair();
     let _stalled = group.join(&stalled, Slow::DropNewest);
@@ -71,7 +71,7 @@ async fn a_member_that_stands_still_costs_the_others_nothing() {
 }
 
 #[tokio::test]
-async fn what_waits_for_a_slow_member_is_not_lost_whatever_low_water_is() {
+async fn broadcast_keeps_messages_for_a_slow_member_at_any_low_water() {
     let (near, far) = duplex(PIPE);
     let mut config = Config::default();
     (config.send.high_water, config.send.low_water) = (1 << 10, 1 << 20);
@@ -88,7 +88,7 @@ async fn what_waits_for_a_slow_member_is_not_lost_whatever_low_water_is() {
 }
 
 #[tokio::test]
-async fn the_newest_are_kept_for_a_slow_member() {
+async fn broadcast_keeps_the_newest_for_a_slow_member() {
     let group = Group::new();
     let (server, mut client) = pair();
     let _member = group.join(&server, Slow::DropOldest { keep: 10 });
@@ -107,7 +107,7 @@ async fn the_newest_are_kept_for_a_slow_member() {
 }
 
 #[tokio::test]
-async fn what_is_out_of_date_is_replaced() {
+async fn broadcast_replaces_messages_of_the_same_key() {
     let group = Group::new();
     let (server, mut client) = pair();
     let _member = group.join(&server, Slow::DropOldest { keep: 100 });
@@ -127,7 +127,7 @@ async fn what_is_out_of_date_is_replaced() {
 }
 
 #[tokio::test]
-async fn who_is_too_slow_can_be_closed() {
+async fn broadcast_may_close_a_slow_member() {
     let group = Group::new();
     let (server, mut client) = pair();
     let _member = group.join(&server, Slow::Close(CloseCode::new(1013)));
@@ -147,7 +147,7 @@ async fn who_is_too_slow_can_be_closed() {
 }
 
 #[tokio::test]
-async fn members_come_and_go() {
+async fn broadcast_members_come_and_go() {
     let topics = Topics::new();
     let (server, mut client) = pair();
     let message = numbered(1);
@@ -170,7 +170,7 @@ async fn members_come_and_go() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_publish_at_once() {
+async fn broadcast_by_many_publishers_reaches_all() {
     let group = Group::new();
     let mut members = Vec::new();
     for _ in 0..20 {
@@ -272,7 +272,7 @@ fn any_message(rng: &mut Rng) -> Message {
 }
 
 #[tokio::test]
-async fn what_is_published_and_what_is_sent_come_in_the_order_of_the_calls() {
+async fn broadcast_and_send_keep_the_order_of_the_calls() {
     let mut crowd = Crowd::new(24);
     let (all, _all) = crowd.group(1);
     let (some, _some) = crowd.group(2);
@@ -295,7 +295,7 @@ async fn what_is_published_and_what_is_sent_come_in_the_order_of_the_calls() {
 }
 
 #[tokio::test]
-async fn a_group_may_have_a_member_twice_and_may_shrink() {
+async fn broadcast_group_may_shrink_and_have_a_member_twice() {
     let mut crowd = Crowd::new(8);
     let (group, mut members) = crowd.group(1);
     let again = group.join(&crowd.ends[0], Slow::DropNewest);
@@ -314,7 +314,7 @@ async fn a_group_may_have_a_member_twice_and_may_shrink() {
 }
 
 #[tokio::test]
-async fn what_is_published_waits_for_the_end_of_a_message_that_is_made_bit_by_bit() {
+async fn broadcast_waits_for_the_end_of_a_fragmented_message() {
     let mut crowd = Crowd::new(12);
     let group = Group::new();
     let members = crowd.ends.iter().map(|end| group.join(end, Slow::DropOldest { keep: 5 }));
@@ -332,7 +332,7 @@ async fn what_is_published_waits_for_the_end_of_a_message_that_is_made_bit_by_bi
 }
 
 #[tokio::test]
-async fn a_burst_may_be_longer_than_what_waits_at_most() {
+async fn broadcast_burst_may_exceed_the_queue() {
     let mut crowd = Crowd::new(16);
     let (group, _members) = crowd.group(1);
     // Ten times `high_water`, in one turn, to transports that take all of it.
@@ -346,7 +346,7 @@ async fn a_burst_may_be_longer_than_what_waits_at_most() {
 }
 
 #[tokio::test]
-async fn what_was_published_before_a_close_arrives() {
+async fn broadcast_before_a_close_arrives() {
     let mut crowd = Crowd::new(10);
     let (group, _members) = crowd.group(1);
     let message = Message::text("the last word");
@@ -367,7 +367,7 @@ async fn what_was_published_before_a_close_arrives() {
 }
 
 #[tokio::test]
-async fn what_is_published_counts_as_sent() {
+async fn broadcast_is_counted_as_sent() {
     let mut crowd = Crowd::new(10);
     let (group, _members) = crowd.group(1);
     for _ in 0..3 {
@@ -381,7 +381,7 @@ async fn what_is_published_counts_as_sent() {
 }
 
 #[tokio::test]
-async fn publish_compresses_while_others_join_and_leave() {
+async fn broadcast_compresses_while_members_join_and_leave() {
     let (near, _peer) = duplex(PIPE);
     let [deflate, _] = agreed();
     let config = Config::default();

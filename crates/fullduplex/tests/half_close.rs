@@ -184,7 +184,7 @@ async fn on_each_version(all: &[u8]) -> [(&'static str, Vec<u8>); 3] {
 }
 
 #[tokio::test]
-async fn close_with_the_end_of_the_stream_leaves_everything_its_way() {
+async fn half_close_after_a_close_frame_loses_nothing() {
     // More than high_water, so that most of it is queued when the end is read.
     let message = vec![7; 8 << 20];
     let all = [frame(0x82, &message), CLOSE.to_vec()].concat();
@@ -196,7 +196,7 @@ async fn close_with_the_end_of_the_stream_leaves_everything_its_way() {
 }
 
 #[tokio::test]
-async fn end_of_the_stream_without_a_close_leaves_the_answers_their_way() {
+async fn half_close_without_a_close_frame_loses_no_answers() {
     for length in [5, 1 << 20] {
         for (version, answer) in on_each_version(&frame(0x82, &vec![7; length])).await {
             let (echoed, code) = taken_apart(&answer);
@@ -229,7 +229,7 @@ async fn busy(role: Role) -> (fullduplex::WebSocket<Pipe>, Pipe) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn close_by_a_half_closing_peer_waits_for_what_is_queued_in_both_roles() {
+async fn half_close_waits_for_what_is_queued_in_both_roles() {
     for role in [Role::Server, Role::Client] {
         let (mut websocket, mut peer) = busy(role).await;
         let close: &[u8] = if role == Role::Server { &CLOSE } else { b"\x88\x02\x03\xe8" };
@@ -247,7 +247,7 @@ async fn close_by_a_half_closing_peer_waits_for_what_is_queued_in_both_roles() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn close_after_a_half_closing_peer_is_finished_in_the_background() {
+async fn half_close_is_finished_in_the_background() {
     let (mut websocket, mut peer) = busy(Role::Server).await;
     peer.shutdown().await.unwrap();
     // The application hears of it at once, and may leave.
@@ -384,7 +384,7 @@ async fn close_on_http2_ends_the_clients_side_at_once() {
 }
 
 #[tokio::test]
-async fn close_on_streams_between_two_ends_of_ours_loses_nothing() {
+async fn close_on_http2_and_http3_loses_nothing() {
     let (address, handle) = echo_server().await;
     for version in [Version::Http2, Version::Http3] {
         let client = direct().version(version).tls(trusting(LOCALHOST)).build().unwrap();
@@ -416,7 +416,7 @@ async fn reads_to_the_end(mut stream: impl AsyncRead + Unpin) -> io::Result<usiz
 }
 
 #[tokio::test]
-async fn close_notify_is_sent_by_the_client_however_it_ends() {
+async fn tls_close_notify_is_sent_by_the_client_however_it_ends() {
     for case in ["the client closes", "the server closes", "refused", "dropped"] {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("wss://localhost:{}/", listener.local_addr().unwrap().port());
@@ -466,7 +466,7 @@ async fn close_notify_is_sent_by_the_client_however_it_ends() {
 }
 
 #[tokio::test]
-async fn end_of_tls_without_close_notify_reads_like_an_end_of_tcp() {
+async fn tls_end_without_close_notify_reads_like_an_end_of_tcp() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("wss://localhost:{}/", listener.local_addr().unwrap().port());
     tokio::spawn(async move {

@@ -107,7 +107,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, Peer, ProxyHeader) {
 
 #[tokio::test]
 #[ignore = "needs haproxy"]
-async fn the_proxy_protocol_names_the_client() {
+async fn proxy_protocol_of_haproxy_names_the_client() {
     let backs = [listener().await, listener().await, listener().await];
     let haproxy = Haproxy::start(
         "proxy",
@@ -132,7 +132,7 @@ async fn the_proxy_protocol_names_the_client() {
 
 #[tokio::test]
 #[ignore = "needs haproxy"]
-async fn a_check_of_our_health_is_the_proxys_own_connection() {
+async fn proxy_protocol_of_a_health_check_names_the_proxy() {
     let back = listener().await;
     let server = "send-proxy-v2 check check-send-proxy inter 50ms";
     let _haproxy = Haproxy::start("check", &[(&back, "mode tcp", server)]);
@@ -142,7 +142,7 @@ async fn a_check_of_our_health_is_the_proxys_own_connection() {
 
 #[tokio::test]
 #[ignore = "needs haproxy"]
-async fn header_fields_name_the_client() {
+async fn forwarded_of_haproxy_names_the_client() {
     let backs = [listener().await, listener().await];
     let modes = [
         "mode http\n http-request add-header Forwarded \

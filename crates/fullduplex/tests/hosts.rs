@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 /// DNS rebinding: a name of a stranger's is pointed at a server on this machine.
 #[tokio::test]
-async fn host_of_a_stranger_is_refused_with_advice_on_every_version() {
+async fn host_that_is_not_listed_is_refused_with_advice_on_every_version() {
     let hosts = HostPolicy::Local { advice: "name it by --host".into() };
     let config = ServerConfig { hosts, http2: true, ..ServerConfig::default() };
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);

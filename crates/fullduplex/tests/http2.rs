@@ -109,7 +109,7 @@ async fn echo_all(tcp: TcpStream) {
 }
 
 #[tokio::test]
-async fn many_share_a_connection_and_close_one_by_one() {
+async fn http2_connection_is_shared_and_websockets_close_one_by_one() {
     let (url, connections) = serving(true, echo).await;
     let client = client();
     let mut all = Vec::new();
@@ -134,7 +134,7 @@ async fn many_share_a_connection_and_close_one_by_one() {
 }
 
 #[tokio::test]
-async fn where_a_connection_is_full_there_is_another_one() {
+async fn http2_connection_that_is_full_is_followed_by_another() {
     let (url, connections) = serving(true, echo).await;
     let client = client();
     let mut all = Vec::new();
@@ -148,7 +148,7 @@ async fn where_a_connection_is_full_there_is_another_one() {
 
 /// Whoever waits behind an attempt that is given up makes one of its own.
 #[tokio::test]
-async fn a_cancelled_attempt_does_not_fail_those_who_wait_for_it() {
+async fn http2_attempt_that_is_cancelled_fails_no_other() {
     let inner = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", inner.local_addr().unwrap());
     let (told, accepted) = tokio::sync::oneshot::channel();
@@ -175,7 +175,7 @@ async fn a_cancelled_attempt_does_not_fail_those_who_wait_for_it() {
 }
 
 #[tokio::test]
-async fn connections_to_many_origins_are_not_kept_for_ever() {
+async fn http2_connections_to_many_origins_are_not_kept_for_ever() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let live = Arc::new(());
@@ -206,7 +206,7 @@ async fn connections_to_many_origins_are_not_kept_for_ever() {
 }
 
 #[tokio::test]
-async fn heads_have_their_limits() {
+async fn http2_heads_are_limited() {
     let (url, _) = serving(true, |(_, mut respond)| async move {
         let mut response = Response::new(());
         for i in 0..3000 {
@@ -222,7 +222,7 @@ async fn heads_have_their_limits() {
 
 /// A connection that has gone silent is not used again.
 #[tokio::test]
-async fn a_silent_connection_leaves_the_pool() {
+async fn http2_connection_that_is_silent_leaves_the_pool() {
     let (url, connections) = serving(true, |stream| async move {
         if stream.0.uri().path() == "/silent" {
             std::future::pending::<()>().await;
@@ -244,7 +244,7 @@ async fn a_silent_connection_leaves_the_pool() {
 }
 
 #[tokio::test]
-async fn a_server_without_the_setting_is_told() {
+async fn http2_server_without_extended_connect_is_named() {
     let (url, _) = serving(false, |_| async {}).await;
     let error = client().connect(&url).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Handshake);
@@ -252,7 +252,7 @@ async fn a_server_without_the_setting_is_told() {
 }
 
 #[tokio::test]
-async fn a_server_that_speaks_http_1_is_told() {
+async fn http2_server_that_speaks_http1_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -276,7 +276,7 @@ async fn a_server_that_speaks_http_1_is_told() {
 
 /// RFC 9110 §15.2: any number of interim responses, within reason.
 #[tokio::test]
-async fn interim_answers_on_http2_are_passed_over_and_bounded() {
+async fn http2_interim_responses_are_skipped_and_bounded() {
     let (url, _) = serving(true, |(request, mut respond)| async move {
         let count = request.uri().path()[1..].parse().unwrap();
         for _ in 0..count {
@@ -302,7 +302,7 @@ async fn interim_answers_on_http2_are_passed_over_and_bounded() {
 }
 
 #[tokio::test]
-async fn a_refusal_has_its_body() {
+async fn http2_rejection_has_its_body() {
     let (url, _) = serving(true, |(_, mut respond)| async move {
         let response = Response::builder().status(403).header("x-why", "not you");
         let mut send = respond.send_response(response.body(()).unwrap(), false).unwrap();
@@ -326,7 +326,7 @@ async fn end_of(url: &str) -> Error {
 }
 
 #[tokio::test]
-async fn ends_and_resets_are_unclean_ends() {
+async fn http2_ends_and_resets_are_unclean_closes() {
     let (url, _) = serving(true, |(_, mut respond)| async move {
         accept(&mut respond).send_data(Bytes::new(), true).unwrap();
     })
@@ -344,7 +344,7 @@ async fn ends_and_resets_are_unclean_ends() {
 }
 
 #[tokio::test]
-async fn a_refused_stream_is_told() {
+async fn http2_refused_stream_is_reported() {
     let (url, _) = serving(true, |(_, mut respond)| async move {
         respond.send_reset(Reason::REFUSED_STREAM);
     })
@@ -354,7 +354,7 @@ async fn a_refused_stream_is_told() {
 }
 
 #[tokio::test]
-async fn after_a_goaway_streams_go_on_and_new_ones_get_a_new_connection() {
+async fn http2_goaway_spares_open_streams_and_moves_new_ones() {
     let (url, connections) = serving(true, echo).await;
     let client = client();
     let (mut old, _) = client.connect(&format!("{url}go-away")).await.unwrap();
@@ -368,7 +368,7 @@ async fn after_a_goaway_streams_go_on_and_new_ones_get_a_new_connection() {
 
 /// A stream that is not read takes as much as its window, and no more.
 #[tokio::test]
-async fn what_is_not_read_is_not_sent() {
+async fn http2_backpressure_holds_what_is_not_read() {
     let total = Arc::new(AtomicUsize::new(0));
     let counter = total.clone();
     let (url, _) = serving(true, move |(_, mut respond)| {
@@ -395,7 +395,7 @@ async fn what_is_not_read_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_dropped_connect_resets_its_stream() {
+async fn http2_connect_that_is_dropped_resets_its_stream() {
     let (told, mut wait) = tokio::sync::mpsc::unbounded_channel();
     let (url, _) = serving(true, move |(_, mut respond)| {
         let told = told.clone();
@@ -416,7 +416,7 @@ async fn a_dropped_connect_resets_its_stream() {
 /// RFC 9110 §9.3.6: a client ignores it in a 2xx to CONNECT, and what asks for a tunnel has no
 /// content.
 #[tokio::test]
-async fn tunnels_have_no_content_length() {
+async fn http2_tunnels_have_no_content_length() {
     for length in ["0", "5"] {
         let (url, _) = serving(true, move |(mut request, mut respond)| async move {
             let response = Response::builder().header("content-length", length).body(()).unwrap();
@@ -466,7 +466,7 @@ async fn tunnels_have_no_content_length() {
 
 /// RFC 9113 §8.6: there is none on HTTP/2, and nothing follows it.
 #[tokio::test]
-async fn switching_protocols_is_no_answer() {
+async fn http2_response_101_is_refused() {
     let (url, _) = serving(true, |(_, mut respond)| async move {
         let response = Response::builder().status(101).body(()).unwrap();
         respond.send_informational(response).unwrap();
@@ -483,7 +483,7 @@ async fn switching_protocols_is_no_answer() {
 
 /// What was waited for is told.
 #[tokio::test(start_paused = true)]
-async fn settings_that_do_not_come_are_named() {
+async fn http2_settings_that_do_not_come_are_named() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {

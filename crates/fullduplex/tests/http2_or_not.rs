@@ -133,7 +133,7 @@ fn client() -> Client {
 }
 
 #[tokio::test]
-async fn a_server_that_does_it_is_asked_on_one_connection() {
+async fn auto_uses_one_connection_where_http2_carries_websockets() {
     let (url, counts) = serving(Way::Open).await;
     let client = client();
     let mut all = Vec::new();
@@ -145,7 +145,7 @@ async fn a_server_that_does_it_is_asked_on_one_connection() {
 
 /// It has the setting of RFC 8441 §3 and not the feature: it is asked once.
 #[tokio::test]
-async fn a_server_that_does_not_is_remembered() {
+async fn auto_remembers_a_server_without_http2() {
     for way in [
         Way::Answer(501),
         Way::Reset(Reason::HTTP_1_1_REQUIRED),
@@ -163,7 +163,7 @@ async fn a_server_that_does_not_is_remembered() {
 }
 
 #[tokio::test]
-async fn an_ordinary_refusal_is_no_reason_to_fall_back() {
+async fn auto_does_not_fall_back_after_an_ordinary_rejection() {
     let (url, counts) = serving(Way::Answer(403)).await;
     let client = client();
     for _ in 0..2 {
@@ -334,7 +334,7 @@ impl Connect for Http1Alone {
 
 /// Those who wait for the one that finds it out don't ask again.
 #[tokio::test(start_paused = true)]
-async fn many_at_once_find_it_out_once() {
+async fn auto_probes_once_for_many_at_once() {
     let offered: Arc<AtomicUsize> = Arc::default();
     let client = builder().connector(Http1Alone { offered: offered.clone() }).build().unwrap();
     let mut all = tokio::task::JoinSet::new();

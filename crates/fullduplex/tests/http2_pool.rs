@@ -83,7 +83,7 @@ async fn connect(client: &Client, count: usize) -> Vec<(Duration, Result<(), Err
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_hangs_holds_nobody_up() {
+async fn http2_attempt_that_hangs_delays_no_other() {
     let (client, ways) = client(&[Way::Hang, Way::Serve(Duration::ZERO)]);
     let ended = connect(&client, 50).await;
     // The one that hung is served by the other one's connection, too.
@@ -93,7 +93,7 @@ async fn an_attempt_that_hangs_holds_nobody_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn several_that_hang_hold_nobody_up() {
+async fn http2_attempts_that_hang_delay_no_other() {
     let (client, ways) = client(&[Way::Hang, Way::Hang, Way::Hang, Way::Serve(Duration::ZERO)]);
     let ended = connect(&client, 50).await;
     assert!(ended.iter().all(|(took, end)| end.is_ok() && *took < Duration::from_secs(2)));
@@ -101,7 +101,7 @@ async fn several_that_hang_hold_nobody_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_server_is_not_stormed() {
+async fn http2_attempts_at_a_slow_server_are_few() {
     let after = Duration::from_millis(1900);
     let (client, ways) = client(&[Way::Serve(after)]);
     let ended = connect(&client, 50).await;
@@ -111,7 +111,7 @@ async fn a_slow_server_is_not_stormed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_waits_within_its_own_deadline() {
+async fn http2_attempts_have_their_own_deadlines() {
     let (client, _) = client(&[Way::Hang]);
     let late = client.clone();
     let late = tokio::spawn(async move {
@@ -127,7 +127,7 @@ async fn each_waits_within_its_own_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_is_not_shared() {
+async fn http2_attempt_that_fails_fails_no_other() {
     let (client, ways) = client(&[Way::Fail, Way::Fail, Way::Serve(Duration::ZERO)]);
     let ended = connect(&client, 10).await;
     assert_eq!(ended.iter().filter(|(_, end)| end.is_err()).count(), 2);
@@ -135,7 +135,7 @@ async fn a_failure_is_not_shared() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropping_one_at_each_point_fails_no_other() {
+async fn http2_attempt_that_is_dropped_at_any_point_fails_no_other() {
     for most in 1..20 {
         let (client, ways) = client(&[Way::Hang, Way::Serve(Duration::from_millis(100))]);
         let other = client.clone();

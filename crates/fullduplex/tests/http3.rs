@@ -169,7 +169,7 @@ async fn echo(incoming: Incoming) {
 }
 
 #[tokio::test]
-async fn many_share_a_connection_and_close_one_by_one() {
+async fn http3_connection_is_shared_and_websockets_close_one_by_one() {
     let server = Server::websockets(echo);
     let client = server.client();
     let mut all = Vec::new();
@@ -202,7 +202,7 @@ async fn many_share_a_connection_and_close_one_by_one() {
 }
 
 #[tokio::test]
-async fn long_messages_pass_both_ways() {
+async fn http3_long_messages_pass_both_ways() {
     let server = Server::websockets(echo);
     let (mut websocket, _) = server.client().connect(&server.url("/")).await.unwrap();
     for len in [0, 1, 125, 1200, 40_000, 1 << 20] {
@@ -214,7 +214,7 @@ async fn long_messages_pass_both_ways() {
 }
 
 #[tokio::test]
-async fn subprotocols_are_agreed() {
+async fn http3_subprotocol_is_negotiated() {
     let server = Server::websockets(echo);
     let client = server.builder().subprotocol("chat").build().unwrap();
     let (mut websocket, _) = client.connect(&server.url("/")).await.unwrap();
@@ -223,7 +223,7 @@ async fn subprotocols_are_agreed() {
 }
 
 #[tokio::test]
-async fn where_a_connection_is_full_there_is_another_one() {
+async fn http3_connection_that_is_full_is_followed_by_another() {
     let server = Server::websockets(echo);
     let client = server.client();
     let mut all = Vec::new();
@@ -236,7 +236,7 @@ async fn where_a_connection_is_full_there_is_another_one() {
 }
 
 #[tokio::test]
-async fn heads_have_their_limits() {
+async fn http3_heads_are_limited() {
     let server = Server::websockets(|mut incoming| async move {
         let mut response = Response::new(());
         for i in 0..200 {
@@ -256,7 +256,7 @@ async fn heads_have_their_limits() {
 
 /// A connection that has gone silent is not used again.
 #[tokio::test]
-async fn a_silent_connection_leaves_the_pool() {
+async fn http3_connection_that_is_silent_leaves_the_pool() {
     let server = Server::websockets(echo);
     let limits = fullduplex::HandshakeLimits {
         handshake_timeout: Duration::from_millis(50),
@@ -288,7 +288,7 @@ const TEN_MINUTES: Duration = Duration::from_secs(600);
 
 /// With the defaults, and without a keepalive of the WebSocket's own.
 #[tokio::test(start_paused = true)]
-async fn keepalive_of_quic_outlives_a_server_with_a_short_idle_timeout() {
+async fn http3_keepalive_outlasts_a_short_idle_timeout() {
     let server = Server::start_with(impatient(), websockets(), "localhost", echo);
     let mut config = Config::default();
     for interval in [config.keepalive.interval, None] {
@@ -304,7 +304,7 @@ async fn keepalive_of_quic_outlives_a_server_with_a_short_idle_timeout() {
 
 /// A connection in the pool that no WebSocket uses is not kept alive for ever.
 #[tokio::test(start_paused = true)]
-async fn keepalive_of_quic_ends_with_the_use_of_a_connection() {
+async fn http3_keepalive_ends_with_the_use_of_a_connection() {
     let server = Server::websockets(echo);
     let ended = || server.ended.load(Ordering::Relaxed);
     let client = server.client();
@@ -325,7 +325,7 @@ async fn keepalive_of_quic_ends_with_the_use_of_a_connection() {
 }
 
 #[tokio::test]
-async fn a_server_without_the_setting_is_told() {
+async fn http3_server_without_extended_connect_is_named() {
     let server = Server::start(Settings::default(), "localhost", |_| async {});
     let error = server.client().connect(&server.url("/")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Handshake);
@@ -333,7 +333,7 @@ async fn a_server_without_the_setting_is_told() {
 }
 
 #[tokio::test]
-async fn a_refusal_has_its_body() {
+async fn http3_rejection_has_its_body() {
     let server = Server::websockets(|Incoming { mut stream, .. }| async move {
         let response = Response::builder().status(403).header("x-why", "not you");
         stream.send_response(&response.body(()).unwrap()).await.unwrap();
@@ -349,7 +349,7 @@ async fn a_refusal_has_its_body() {
 
 /// The same words as over TCP.
 #[tokio::test]
-async fn certificates_are_told_in_words() {
+async fn http3_certificate_faults_have_a_text() {
     let server = Server::start(Settings::default(), "other.example", echo);
     let error = server.client().connect(&server.url("/")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Tls);
@@ -366,7 +366,7 @@ async fn certificates_are_told_in_words() {
 }
 
 #[tokio::test]
-async fn where_udp_does_not_go_it_is_said() {
+async fn http3_is_refused_where_udp_can_not_be_used() {
     let client = |builder: ClientBuilder| builder.version(Version::Http3).build().unwrap();
     let error = client(direct()).connect("ws://localhost:1/").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Misuse);
@@ -393,7 +393,7 @@ async fn end_of(server: &Server) -> Error {
 
 /// RFC 9220 §3: FIN is FIN, a reset is RST.
 #[tokio::test]
-async fn ends_and_resets_are_unclean_ends() {
+async fn http3_ends_and_resets_are_unclean_closes() {
     let server = Server::websockets(|Incoming { mut stream, .. }| async move {
         stream.send_response(&Response::new(())).await.unwrap();
         stream.shutdown().await.unwrap();
@@ -412,7 +412,7 @@ async fn ends_and_resets_are_unclean_ends() {
 }
 
 #[tokio::test]
-async fn a_rejected_stream_is_told() {
+async fn http3_rejected_stream_is_reported() {
     let server = Server::websockets(|mut incoming| async move {
         incoming.stream.reset(Code::REQUEST_REJECTED);
     });
@@ -424,7 +424,7 @@ async fn a_rejected_stream_is_told() {
 }
 
 #[tokio::test]
-async fn after_a_goaway_streams_go_on_and_new_ones_get_a_new_connection() {
+async fn http3_goaway_spares_open_streams_and_moves_new_ones() {
     let server = Server::websockets(echo);
     let client = server.client();
     let (mut old, _) = client.connect(&server.url("/go-away")).await.unwrap();
@@ -438,7 +438,7 @@ async fn after_a_goaway_streams_go_on_and_new_ones_get_a_new_connection() {
 
 /// A stream that is not read takes as much as its window, and no more.
 #[tokio::test]
-async fn what_is_not_read_is_not_sent() {
+async fn http3_backpressure_holds_what_is_not_read() {
     let (told, mut total) = mpsc::unbounded_channel();
     let server = Server::websockets(move |Incoming { mut stream, .. }| {
         let told = told.clone();
@@ -461,7 +461,7 @@ async fn what_is_not_read_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_dropped_connect_resets_its_stream() {
+async fn http3_connect_that_is_dropped_resets_its_stream() {
     let (told, mut wait) = mpsc::unbounded_channel();
     let server = Server::websockets(move |mut incoming| {
         let told = told.clone();
@@ -482,7 +482,7 @@ async fn a_dropped_connect_resets_its_stream() {
 }
 
 #[tokio::test]
-async fn a_silent_address_does_not_hold_up_the_next_one() {
+async fn http3_address_that_is_silent_does_not_delay_the_next() {
     let server = Server::websockets(echo);
     // It takes what comes, and says nothing.
     let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
@@ -519,7 +519,7 @@ async fn tcp(server: &Server, offered: u16) -> String {
 }
 
 #[tokio::test]
-async fn auto_takes_what_was_offered_and_falls_back() {
+async fn auto_takes_http3_where_offered_and_falls_back() {
     let server = Server::websockets(echo);
     let attempt_timeout = Duration::from_millis(500);
     let options = SocketOptions { attempt_timeout, ..SocketOptions::default() };
@@ -578,7 +578,7 @@ async fn auto_falls_back_from_an_http3_that_does_not_carry_websockets() {
 
 /// The stream of a 2xx goes on, so there is no more to wait for.
 #[tokio::test]
-async fn unasked_subprotocols_are_refused_at_once() {
+async fn http3_subprotocol_that_was_not_offered_is_refused() {
     let server = Server::websockets(|Incoming { mut stream, .. }| async move {
         let response = Response::builder().header("sec-websocket-protocol", "unasked");
         stream.send_response(&response.body(()).unwrap()).await.unwrap();
@@ -654,7 +654,7 @@ async fn close_idle_leaves_connections_that_websockets_use() {
 
 /// RFC 9110 §15.2: any number of interim responses, within reason.
 #[tokio::test]
-async fn interim_answers_on_http3_are_passed_over_and_bounded() {
+async fn http3_interim_responses_are_skipped_and_bounded() {
     let server = Server::websockets(|mut incoming| async move {
         let count = incoming.request.uri().path()[1..].parse().unwrap();
         for _ in 0..count {

@@ -126,7 +126,7 @@ fn refused_by_tls(handle: &ServerHandle) -> u64 {
 }
 
 #[tokio::test]
-async fn clients_show_certificates() {
+async fn http3_client_certificates_are_verified() {
     let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
     let building = || ours.sign_server().for_server();
     let authorities = || Pem::text(ours.0.pem());
@@ -159,7 +159,7 @@ fn is_refused(error: &Error) -> bool {
 
 /// Also for those who come back with a ticket of an earlier connection.
 #[tokio::test]
-async fn the_authorities_of_clients_are_loaded_again() {
+async fn http3_client_authorities_are_reloaded() {
     let (before, after) = (Authority::new("before"), Authority::new("after"));
     let file = std::env::temp_dir().join(format!("fullduplex-http3-{}.pem", std::process::id()));
     std::fs::write(&file, before.0.pem()).unwrap();
@@ -208,7 +208,7 @@ fn own_client(authority: &Authority, identity: &Signed, versions: Versions<'_>) 
 }
 
 #[tokio::test]
-async fn with_configurations_of_rustls_of_ones_own() {
+async fn http3_takes_rustls_configurations() {
     let authority = Authority::new("authority");
     let (server, me) = (authority.sign_server(), authority.sign_client());
     let both: Versions<'_> = &[&version::TLS13, &version::TLS12];
@@ -233,7 +233,7 @@ async fn with_configurations_of_rustls_of_ones_own() {
 }
 
 #[tokio::test]
-async fn on_ipv6() {
+async fn http3_works_over_ipv6() {
     if std::net::UdpSocket::bind("[::1]:0").is_err() {
         // A machine without it, where there is nothing to be tested.
         return;

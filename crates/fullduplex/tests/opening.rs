@@ -34,7 +34,7 @@ fn with(config: impl Fn(&mut ServerConfig)) -> ServerConfig {
 }
 
 #[tokio::test]
-async fn a_server_accepts_and_agrees() {
+async fn handshake_is_accepted_and_negotiated() {
     let config = with(|c| c.protocols = vec!["a".into(), "b".into()]);
     let (head, error) = answer(REQUEST.as_bytes(), config).await;
     assert!(error.is_none());
@@ -45,7 +45,7 @@ async fn a_server_accepts_and_agrees() {
 }
 
 #[tokio::test]
-async fn a_server_refuses_with_the_right_status() {
+async fn handshake_is_refused_with_the_right_status() {
     let swap = |from: &str, to: &str| REQUEST.replace(from, to).into_bytes();
     let many = "X: y\r\n".repeat(101);
     for (request, status, names) in [
@@ -76,7 +76,7 @@ async fn a_server_refuses_with_the_right_status() {
 }
 
 #[tokio::test]
-async fn origins_can_be_allowed() {
+async fn origin_can_be_allowed() {
     let request = REQUEST.replace("\r\n\r\n", "\r\nOrigin: https://b.example\r\n\r\n");
     for policy in [OriginPolicy::list(["https://b.example"]).unwrap(), OriginPolicy::DangerousAny] {
         let (head, _) = answer(request.as_bytes(), with(|c| c.origin = policy.clone())).await;
@@ -85,7 +85,7 @@ async fn origins_can_be_allowed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_head_is_cut_off_with_408() {
+async fn handshake_with_a_slow_head_is_refused_with_408() {
     let (mut near, far) = pipe(1 << 16);
     let accepting = tokio::spawn(server::accept(far));
     let begun = tokio::time::Instant::now();
@@ -106,7 +106,7 @@ async fn a_slow_head_is_cut_off_with_408() {
 const FRAME: &[u8] = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
 
 #[tokio::test]
-async fn bytes_behind_the_request_are_never_lost() {
+async fn handshake_keeps_bytes_after_the_request() {
     let all = [REQUEST.as_bytes(), FRAME, FRAME].concat();
     for cut in 0..=all.len() {
         let (near, far) = pipe(1 << 16);
@@ -155,7 +155,7 @@ fn upgrade(head: &str, more: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_client_takes_what_is_right_and_bytes_behind_it() {
+async fn handshake_of_a_client_keeps_bytes_after_the_response() {
     let (mut websocket, _far) = client_meets(|head| {
         assert!(head.starts_with("GET /chat?x=1 HTTP/1.1\r\nHost: a.example\r\n"), "{head}");
         let interim = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
@@ -172,7 +172,7 @@ async fn a_client_takes_what_is_right_and_bytes_behind_it() {
 }
 
 #[tokio::test]
-async fn a_client_refuses_what_is_wrong() {
+async fn handshake_of_a_client_refuses_wrong_responses() {
     type Answer = fn(&str) -> String;
     let answers: [(Answer, &str); 10] = [
         (|h| upgrade(h, "").replace("101", "200"), "200"),
@@ -193,7 +193,7 @@ async fn a_client_refuses_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn a_refusal_has_status_headers_and_body() {
+async fn handshake_rejection_has_status_headers_and_body() {
     let answer = "HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 5\r\n\r\nlater and more";
     let error = client_meets(|_| answer.into()).await.unwrap_err();
     let response = error.response().unwrap();
@@ -208,7 +208,7 @@ async fn a_refusal_has_status_headers_and_body() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_says_nothing_is_given_up() {
+async fn handshake_with_a_silent_server_times_out() {
     let (near, _far) = pipe(1 << 16);
     let error = Client::default().connect_over(near, "ws://a/").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
@@ -216,7 +216,7 @@ async fn a_server_that_says_nothing_is_given_up() {
 }
 
 #[test]
-fn a_builder_says_what_is_wrong() {
+fn client_builder_names_what_is_wrong() {
     for (builder, what) in [
         (Client::builder().header("Sec-WebSocket-Key", "x"), "Sec-WebSocket-Key"),
         (Client::builder().header("bad name", "x"), "bad name"),
@@ -231,7 +231,7 @@ fn a_builder_says_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn connecting_says_what_is_wrong() {
+async fn connect_errors_name_what_is_wrong() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let error = fullduplex::connect(&format!("ws://{free}/")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
@@ -241,7 +241,7 @@ async fn connecting_says_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn a_dropped_connect_closes_its_socket() {
+async fn connect_that_is_dropped_closes_its_socket() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let connecting = tokio::spawn(async move { fullduplex::connect(&url).await.map(drop) });
@@ -260,7 +260,7 @@ async fn echo_server(config: ServerConfig) -> String {
 }
 
 #[tokio::test]
-async fn a_failed_connection_tells_the_peer_before_the_socket_closes() {
+async fn close_of_a_failed_connection_arrives_before_the_socket_closes() {
     let url = echo_server(ServerConfig::default()).await;
     // Far more than fits: closing over unread bytes would take the Close back.
     let (mut websocket, _) = fullduplex::connect(&url).await.unwrap();
@@ -275,7 +275,7 @@ async fn a_failed_connection_tells_the_peer_before_the_socket_closes() {
 }
 
 #[tokio::test]
-async fn a_storm_of_bad_peers_leaves_the_others_alone() {
+async fn handshake_with_many_bad_peers_spares_the_others() {
     let config = with(|c| {
         c.handshake = HandshakeLimits {
             handshake_timeout: Duration::from_millis(300),
@@ -308,7 +308,7 @@ async fn a_storm_of_bad_peers_leaves_the_others_alone() {
 }
 
 #[tokio::test]
-async fn plain_http_is_answered_on_the_same_port() {
+async fn http_requests_are_answered_on_the_same_port() {
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let address = server.local_addr().unwrap();
     tokio::spawn(server.serve_handshakes(|handshake: Handshake| async move {

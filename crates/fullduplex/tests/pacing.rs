@@ -44,7 +44,7 @@ async fn cut<E>(mut crumb: impl AsyncFnMut() -> Result<(), E>) -> E {
 }
 
 #[tokio::test]
-async fn crumbs_on_http2() {
+async fn min_rate_on_http2_ends_a_reader_of_crumbs() {
     let server = server().await;
     let address = server.local_addr().unwrap();
     tokio::spawn(server.serve(|_| async {}));
@@ -69,7 +69,7 @@ async fn crumbs_on_http2() {
 }
 
 #[tokio::test]
-async fn crumbs_on_http3() {
+async fn min_rate_on_http3_ends_a_reader_of_crumbs() {
     let server = server().await.tls(localhost()).http3();
     let address = server.local_addr().unwrap();
     tokio::spawn(server.serve(|_| async {}));

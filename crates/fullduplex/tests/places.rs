@@ -50,7 +50,7 @@ async fn left(handle: &ServerHandle, websockets: usize) {
 }
 
 #[tokio::test]
-async fn on_every_version_a_client_behind_a_proxy_has_so_many() {
+async fn limits_count_clients_behind_a_proxy_on_every_version() {
     let server = bind(behind_proxies(2)).await.tls(localhost()).http3();
     let url = format!("wss://localhost:{}/", server.local_addr().unwrap().port());
     let handle = server.handle();
@@ -114,7 +114,7 @@ async fn http2(address: SocketAddr, before: &str) -> SendRequest<Bytes> {
 }
 
 #[tokio::test]
-async fn streams_of_several_clients_on_one_connection() {
+async fn limits_count_streams_of_several_clients_on_one_connection() {
     let (address, handle) = server(behind_proxies(1)).await;
     let mut send = http2(address, "").await;
     let (status, first) = open(&mut send, Some("192.0.2.1")).await;
@@ -131,7 +131,7 @@ async fn streams_of_several_clients_on_one_connection() {
 }
 
 #[tokio::test]
-async fn a_connection_of_one_client_is_counted_with_its_first_websocket() {
+async fn limits_count_a_connection_of_one_client_once() {
     let mut config = behind_proxies(2);
     config.proxy_protocol.mode = ProxyMode::Required;
     config.proxy_protocol.trusted = "127.0.0.1".parse().unwrap();
@@ -163,7 +163,7 @@ async fn a_connection_of_one_client_is_counted_with_its_first_websocket() {
 
 /// A page for one client, and then a WebSocket for another, by the connection of a proxy.
 #[tokio::test]
-async fn a_proxys_connection_is_used_for_one_after_the_other() {
+async fn limits_follow_a_proxys_connection_to_its_next_client() {
     let (address, handle) = server(behind_proxies(1)).await;
     let asks = async |page_for: &str, websocket_for: &str| {
         let mut tcp = TcpStream::connect(address).await.unwrap();

@@ -60,7 +60,7 @@ async fn fails(builder: ClientBuilder, url: &str) -> Error {
 }
 
 #[tokio::test]
-async fn a_server_that_never_answers_times_out() {
+async fn connect_to_a_server_that_never_answers_times_out() {
     let url = serving(|stream, _| async move {
         tokio::time::sleep(Duration::from_secs(3600)).await;
         drop(stream);
@@ -77,7 +77,7 @@ async fn a_server_that_never_answers_times_out() {
 }
 
 #[tokio::test]
-async fn a_dripping_answer_does_not_move_the_deadline() {
+async fn connect_deadline_is_not_moved_by_a_dripping_response() {
     let url = serving(|mut stream, _| async move {
         for byte in b"HTTP/1.1 101 Switching Protocols\r\n".iter().cycle() {
             if stream.write_u8(*byte).await.is_err() {
@@ -104,7 +104,7 @@ impl Connect for Never {
 }
 
 #[tokio::test]
-async fn a_connector_that_never_answers_times_out() {
+async fn connect_by_a_connector_that_never_answers_times_out() {
     let builder = direct().connector(Never).connect_timeout(Duration::from_millis(50));
     let error = fails(builder, "ws://a.example/").await;
     assert_eq!(error.kind(), ErrorKind::Timeout);
@@ -130,7 +130,7 @@ async fn black_hole() -> (SocketAddr, impl Sized) {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_black_hole_of_the_network_times_out() {
+async fn connect_into_a_black_hole_times_out() {
     let (hole, _full) = black_hole().await;
     let url = format!("ws://{hole}/");
     let error = fails(direct().connect_timeout(Duration::from_millis(300)), &url).await;
@@ -162,7 +162,7 @@ impl Resolve for Fixed {
 }
 
 #[tokio::test]
-async fn the_address_that_answers_is_taken() {
+async fn connect_takes_the_address_that_answers() {
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let good = server.local_addr().unwrap();
     tokio::spawn(server.serve(|websocket| async move { drop(websocket) }));
@@ -184,7 +184,7 @@ async fn the_address_that_answers_is_taken() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn an_interface_can_be_chosen() {
+async fn connect_by_a_chosen_interface() {
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", server.local_addr().unwrap());
     tokio::spawn(server.serve(common::echo));
@@ -199,7 +199,7 @@ async fn an_interface_can_be_chosen() {
 }
 
 #[tokio::test]
-async fn resets_and_ends_in_each_phase() {
+async fn connect_reports_resets_and_ends_in_each_phase() {
     for answer in [
         &b""[..],
         b"HTTP/1.1",
@@ -228,7 +228,7 @@ async fn reset_after(mut stream: TcpStream, answer: &'static str) {
 
 /// A server that resets each connection at once, before it was asked anything.
 #[tokio::test]
-async fn a_reset_right_after_connecting() {
+async fn connect_reports_a_reset_after_tcp_connects() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -244,7 +244,7 @@ async fn a_reset_right_after_connecting() {
 }
 
 #[tokio::test]
-async fn a_reset_right_after_the_101() {
+async fn connect_survives_a_reset_after_the_101() {
     for reset in [true, false] {
         let url = serving(move |stream, head| async move {
             let mut stream = stream;
@@ -266,7 +266,7 @@ async fn a_reset_right_after_the_101() {
 /// What a server may do that is asked for TLS.
 #[cfg(feature = "tls")]
 #[tokio::test]
-async fn faults_inside_the_tls_handshake() {
+async fn tls_handshake_faults_are_reported() {
     for (answer, reset, kind, says) in [
         ("", true, ErrorKind::Io, "inside the TLS handshake"),
         ("", false, ErrorKind::Io, "perhaps there is no TLS at this port"),
@@ -298,7 +298,7 @@ async fn faults_inside_the_tls_handshake() {
 
 #[cfg(feature = "tls")]
 #[tokio::test]
-async fn a_tls_handshake_without_an_answer_times_out() {
+async fn tls_handshake_without_an_answer_times_out() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("wss://{}/", listener.local_addr().unwrap());
     let error = fails(direct().connect_timeout(Duration::from_millis(200)), &url).await;
@@ -315,7 +315,7 @@ impl Resolve for Unknown {
 }
 
 #[tokio::test]
-async fn a_name_without_address_and_a_port_without_listener() {
+async fn connect_reports_a_missing_address_and_a_refused_port() {
     let error = fails(direct().resolver(Unknown), "ws://nowhere.example/").await;
     assert_eq!(error.kind(), ErrorKind::Resolve);
     assert!(error.to_string().contains("nowhere.example"), "{error}");
@@ -333,7 +333,7 @@ async fn a_name_without_address_and_a_port_without_listener() {
 }
 
 #[tokio::test]
-async fn garbage_and_too_much_are_told() {
+async fn response_that_is_garbage_or_too_long_is_reported() {
     for (answer, kind) in [
         ("SSH-2.0-OpenSSH_9.2\r\n\r\n".to_string(), ErrorKind::Handshake),
         ("\0\0\0\0\r\n\r\n".to_string(), ErrorKind::Handshake),
@@ -348,7 +348,7 @@ async fn garbage_and_too_much_are_told() {
 }
 
 #[tokio::test]
-async fn a_body_without_end_is_cut() {
+async fn response_body_without_end_is_cut() {
     let url = serving(|mut stream, _| async move {
         let head = "HTTP/1.1 500 Oh no\r\nRetry-After: 7\r\nContent-Length: 1000000000\r\n\r\n";
         stream.write_all(head.as_bytes()).await.unwrap();
@@ -384,7 +384,7 @@ impl Connect for Dripping {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dripping_body_is_cut() {
+async fn response_body_that_drips_is_cut() {
     let begun = tokio::time::Instant::now();
     let error = fails(direct().connector(Dripping), "ws://a.example/").await;
     assert!(begun.elapsed() < Duration::from_secs(11), "{:?}", begun.elapsed());
@@ -394,7 +394,7 @@ async fn a_dripping_body_is_cut() {
 }
 
 #[tokio::test]
-async fn refusals_for_want_of_credentials_are_told_apart() {
+async fn response_401_and_407_are_told_apart() {
     let answer = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"here\"\r\n\
                   Content-Length: 0\r\n\r\n";
     let error = fails(direct(), &answering(answer).await).await;
@@ -434,7 +434,7 @@ async fn redirecting(status: u16, to: String) -> String {
 }
 
 #[tokio::test]
-async fn redirections_are_followed_when_asked_and_without_credentials() {
+async fn redirect_is_followed_when_asked_and_without_credentials() {
     let end = opening(&["/there"], &["secret", "authorization", "cookie"]).await;
     for status in [301, 302, 303, 307, 308] {
         let url = redirecting(status, format!("{end}there")).await;
@@ -452,7 +452,7 @@ async fn redirections_are_followed_when_asked_and_without_credentials() {
 
 /// Whoever is between a client and a server of TLS must not send it elsewhere.
 #[tokio::test]
-async fn a_proxy_can_not_redirect() {
+async fn redirect_by_a_proxy_is_not_followed() {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let seen = asked.clone();
     let proxy = serving(move |mut stream, head| {
@@ -500,7 +500,7 @@ async fn socks5(good: [u8; 4]) -> (SocketAddr, Arc<Mutex<Vec<[u8; 4]>>>) {
 }
 
 #[tokio::test]
-async fn a_socks5_proxy_is_asked_for_each_address_in_turn() {
+async fn proxy_of_socks5_is_asked_for_each_address_in_turn() {
     let addresses = [[192, 0, 2, 1], [192, 0, 2, 2], [192, 0, 2, 3]];
     let (proxy, asked) = socks5(addresses[1]).await;
     let builder = |addresses: &[[u8; 4]]| {
@@ -520,7 +520,7 @@ async fn a_socks5_proxy_is_asked_for_each_address_in_turn() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_unix_socket_is_reached_without_a_proxy() {
+async fn proxy_is_not_used_for_a_unix_socket() {
     let path = std::env::temp_dir().join(format!("fullduplex-direct-{}", std::process::id()));
     let listener = tokio::net::UnixListener::bind(&path).unwrap();
     tokio::spawn(async move { accept(listener.accept().await.unwrap().0).await.map(drop) });
@@ -531,7 +531,7 @@ async fn a_unix_socket_is_reached_without_a_proxy() {
 }
 
 #[tokio::test]
-async fn redirections_are_bounded() {
+async fn redirect_count_is_bounded() {
     let first = redirecting(302, "/".into()).await;
     let error = fails(direct().max_redirects(3), &first).await;
     assert!(error.to_string().contains("max_redirects (3)"), "{error}");
@@ -546,7 +546,7 @@ async fn redirections_are_bounded() {
 }
 
 #[tokio::test]
-async fn credentials_and_origin_are_sent() {
+async fn request_has_credentials_and_origin() {
     // "me@home:p w" and "user:pass" in base64.
     let url = opening(&["Basic bWVAaG9tZTpwIHc="], &[]).await;
     let client = direct().build().unwrap();
@@ -559,7 +559,7 @@ async fn credentials_and_origin_are_sent() {
 
 /// Some peers of HTTP/1.1 know them no other way.
 #[tokio::test]
-async fn header_names_are_in_title_case_on_http1() {
+async fn request_header_names_are_in_title_case_on_http1() {
     let heads = Arc::new(Mutex::new(Vec::new()));
     let seen = heads.clone();
     let url = serving(move |mut stream, head| {
@@ -667,7 +667,7 @@ async fn cookies_are_kept_and_sent() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn unix_sockets() {
+async fn connect_to_unix_sockets() {
     let folder = std::env::temp_dir().join(format!("fullduplex-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join("socket");
@@ -706,7 +706,7 @@ impl Connect for Piped {
 }
 
 #[tokio::test]
-async fn a_connector_of_ones_own() {
+async fn connect_by_a_custom_connector() {
     let client = direct().connector(Piped).build().unwrap();
     let (mut websocket, _) = client.connect("ws://a.example/").await.unwrap();
     let message = websocket.next().await.unwrap().unwrap();
@@ -714,7 +714,7 @@ async fn a_connector_of_ones_own() {
 }
 
 #[tokio::test]
-async fn secrets_are_not_shown() {
+async fn debug_shows_no_secrets() {
     let client = direct()
         .bearer_auth("secret")
         .header("X-Key", "secret")

@@ -13,7 +13,7 @@ fn code(source: &str) -> &str {
 }
 
 #[test]
-fn the_readme_shows_the_examples() {
+fn readme_shows_the_examples() {
     let readme = include_str!("../../../README.md");
     for source in [
         include_str!("../examples/server.rs"),
@@ -25,7 +25,7 @@ fn the_readme_shows_the_examples() {
 }
 
 #[test]
-fn the_examples_talk_to_each_other() {
+fn readme_examples_talk_to_each_other() {
     let mut server = Serving::start("server");
     let client = example("client").arg(format!("ws://{}/", server.address)).output().unwrap();
     assert!(client.status.success(), "{}", String::from_utf8_lossy(&client.stderr));

@@ -89,7 +89,7 @@ const MOST_SEEN: u32 = 25;
 
 /// What the application said was done is done, whatever happens to the server.
 #[tokio::test]
-async fn a_server_that_is_killed_fifty_times_loses_nothing_acknowledged() {
+async fn reconnect_loses_nothing_acknowledged_by_a_server_killed_fifty_times() {
     let address = free().await;
     let seen = Seen::default();
     let mut client = to(address).start();
@@ -171,7 +171,7 @@ async fn disconnect(client: &mut Reconnecting) -> (Disconnect, Option<Duration>)
 }
 
 #[tokio::test]
-async fn some_codes_are_final() {
+async fn reconnect_stops_at_final_close_codes() {
     for (code, again) in
         [(1000, false), (1001, true), (1008, false), (1011, true), (1012, true), (4000, true)]
     {
@@ -190,7 +190,7 @@ async fn some_codes_are_final() {
 }
 
 #[tokio::test]
-async fn some_answers_are_final() {
+async fn reconnect_stops_at_final_responses() {
     for (status, again) in [(401, false), (403, false), (404, false), (429, true), (503, true)] {
         let server = Server::bind("127.0.0.1:0").await.unwrap();
         let address = server.local_addr().unwrap();
@@ -215,7 +215,7 @@ async fn some_answers_are_final() {
 }
 
 #[tokio::test]
-async fn hooks_change_the_request_and_subscribe() {
+async fn reconnect_hooks_change_the_request_and_subscribe() {
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let address = server.local_addr().unwrap();
     let tokens = Arc::new(Mutex::new(Vec::new()));
@@ -259,7 +259,7 @@ async fn hooks_change_the_request_and_subscribe() {
 }
 
 #[tokio::test]
-async fn the_queue_does_as_it_is_told_while_down() {
+async fn reconnect_queue_follows_its_policy_while_disconnected() {
     let address = free().await;
     let slow = Backoff { first: Duration::from_secs(60), ..quick() };
     let full = |policy| to(address).backoff(Backoff { most: slow.first, ..slow }).queue(2, policy);
@@ -288,7 +288,7 @@ async fn the_queue_does_as_it_is_told_while_down() {
 }
 
 #[tokio::test]
-async fn closing_and_dropping_end_it() {
+async fn reconnect_ends_when_closed_or_dropped() {
     let address = free().await;
     let (runtime, _) = serve(address, Seen::default());
     let mut client = to(address).start();
@@ -332,7 +332,7 @@ async fn counting(total: Arc<AtomicU32>, flood: u32) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn what_was_taken_is_sent_before_the_close() {
+async fn reconnect_sends_what_was_queued_before_the_close() {
     let total = Arc::new(AtomicU32::new(0));
     let mut client = to(counting(total.clone(), 0).await).start();
     assert!(matches!(client.next().await, Some(Event::Connected { .. })));
@@ -346,7 +346,7 @@ async fn what_was_taken_is_sent_before_the_close() {
 }
 
 #[tokio::test]
-async fn no_message_is_lost_when_it_closes_over_unread_ones() {
+async fn reconnect_loses_no_message_when_it_closes_over_unread_ones() {
     let mut client = to(counting(Arc::default(), 300).await).start();
     assert!(matches!(client.next().await, Some(Event::Connected { .. })));
     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -363,7 +363,7 @@ async fn no_message_is_lost_when_it_closes_over_unread_ones() {
 }
 
 #[tokio::test]
-async fn a_dropped_owner_ends_the_connection() {
+async fn reconnect_ends_the_connection_of_a_dropped_owner() {
     for _ in 0..30 {
         let server = Server::bind("127.0.0.1:0").await.unwrap();
         let address = server.local_addr().unwrap();
@@ -386,7 +386,7 @@ async fn a_dropped_owner_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn a_hook_that_never_ends_is_given_up() {
+async fn reconnect_gives_up_a_hook_that_never_ends() {
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", server.local_addr().unwrap());
     tokio::spawn(
@@ -409,7 +409,7 @@ async fn a_hook_that_never_ends_is_given_up() {
 
 /// It costs the attempt, and what was queued goes with the next one.
 #[tokio::test]
-async fn a_panic_in_a_hook_strands_nobody() {
+async fn reconnect_reports_a_panic_in_a_hook() {
     let address = free().await;
     let (runtime, _) = serve(address, Seen::default());
     let mut client = to(address)
@@ -432,7 +432,7 @@ async fn a_panic_in_a_hook_strands_nobody() {
 }
 
 #[tokio::test]
-async fn a_change_can_not_touch_the_protocol() {
+async fn reconnect_hook_can_not_change_protected_fields() {
     let mut client = to(free().await)
         .prepare(|_| async {
             let mut change = Change::default();

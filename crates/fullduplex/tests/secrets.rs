@@ -100,7 +100,7 @@ fn with_secrets(version: Version) -> ClientBuilder {
 }
 
 #[test]
-fn nothing_secret_is_logged() {
+fn log_has_no_secrets() {
     let log = Log::default();
     tracing::subscriber::set_global_default(log.clone()).unwrap();
     // What tells of panics on the standard error is the program's own.

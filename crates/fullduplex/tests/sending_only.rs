@@ -201,7 +201,7 @@ fn unlimited(compresses: bool) -> (WebSocket<Pipe>, WebSocket<Pipe>) {
 
 /// Several messages that answer one are no sign that nobody asks for the next.
 #[tokio::test(start_paused = true)]
-async fn burst_of_answers_has_nothing_read_in_its_place() {
+async fn sending_a_burst_of_answers_reads_nothing_ahead() {
     let (mut client, mut server) = pair(1 << 12);
     for round in 1..5 {
         client.send("question").await.unwrap();

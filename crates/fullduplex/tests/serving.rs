@@ -56,7 +56,7 @@ async fn http2(address: SocketAddr) -> SendRequest<Bytes> {
 }
 
 #[tokio::test]
-async fn websockets_on_both_versions_on_one_port() {
+async fn server_serves_both_versions_on_one_port() {
     let (address, handle, _) = serving(both_versions()).await;
     for version in [Version::Http1, Version::Http2] {
         let client = client(version);
@@ -78,7 +78,7 @@ async fn websockets_on_both_versions_on_one_port() {
 }
 
 #[tokio::test]
-async fn over_tls_the_version_is_negotiated() {
+async fn tls_alpn_selects_the_version() {
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(both_versions());
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let server = server.tls(localhost()).http3().on_refused(move |refused| {
@@ -118,7 +118,7 @@ async fn over_tls_the_version_is_negotiated() {
 }
 
 #[tokio::test]
-async fn there_is_room_for_so_many_connections() {
+async fn limits_on_connections_hold() {
     let mut config = ServerConfig::default();
     config.limits.connections.total = Some(3);
     let (address, handle, _) = serving(config).await;
@@ -138,7 +138,7 @@ async fn there_is_room_for_so_many_connections() {
 
 /// Closed over what it has not read, the socket would take the answer back.
 #[tokio::test]
-async fn connection_limit_is_told_also_behind_a_long_request() {
+async fn limits_on_connections_are_reported_behind_a_long_request() {
     use std::io::Write as _;
 
     let mut config = ServerConfig::default();
@@ -184,14 +184,14 @@ async fn connection_ends_at_once_where_an_earlier_request_was_not_read() {
 }
 
 #[tokio::test]
-async fn where_http2_is_off_it_is_no_request() {
+async fn http2_is_not_spoken_where_it_is_off() {
     let (address, ..) = serving(ServerConfig::default()).await;
     let error = client(Version::Http2).connect(&format!("ws://{address}/")).await.unwrap_err();
     assert!(error.to_string().contains("does not seem to speak it"), "{error}");
 }
 
 #[tokio::test]
-async fn ordinary_requests_beside_them() {
+async fn http_requests_are_served_beside_websockets() {
     let (address, ..) = serving(both_versions()).await;
     let get = |path: &str, more: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n{more}\r\n");
     let two = get("/one", "") + &get("/two", "Connection: close\r\n");
@@ -214,7 +214,7 @@ async fn ordinary_requests_beside_them() {
 /// RFC 9112 §3.2: on the first request of a connection, which we read, and behind it, where
 /// hyper does.
 #[tokio::test]
-async fn ordinary_requests_have_one_host() {
+async fn http_requests_must_have_one_host() {
     let (address, ..) = serving(both_versions()).await;
     let page = "GET /page HTTP/1.1\r\nHost: a\r\n\r\n";
     for before in ["", page] {
@@ -244,7 +244,7 @@ async fn ordinary_requests_have_one_host() {
 
 /// RFC 9113 §8.3.1.
 #[tokio::test]
-async fn on_http2_the_host_is_the_authority() {
+async fn http2_authority_is_the_host() {
     let (address, ..) = serving(both_versions()).await;
     let mut send = http2(address).await;
     for (host, status) in [("a", 200), ("A:80", 200), ("b", 400), ("a:81", 400), ("u@a", 400)] {
@@ -258,7 +258,7 @@ async fn on_http2_the_host_is_the_authority() {
 }
 
 #[tokio::test]
-async fn a_connection_of_pages_may_become_a_websocket() {
+async fn http_connection_may_become_a_websocket() {
     let (address, ..) = serving(ServerConfig::default()).await;
     let mut socket = TcpStream::connect(address).await.unwrap();
     socket.write_all(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
@@ -273,14 +273,14 @@ async fn a_connection_of_pages_may_become_a_websocket() {
 }
 
 #[tokio::test]
-async fn what_would_have_a_proxy_is_refused() {
+async fn http_connect_method_is_refused() {
     let (address, ..) = serving(both_versions()).await;
     let answer = raw(address, "CONNECT b:443 HTTP/1.1\r\nHost: b:443\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
 }
 
 #[tokio::test]
-async fn every_refusal_is_told_without_secrets() {
+async fn rejections_are_reported_without_secrets() {
     let mut config = both_versions();
     config.hosts = HostPolicy::list_or_local([]).unwrap();
     config.handshake.handshake_timeout = Duration::from_millis(300);
@@ -345,7 +345,7 @@ async fn every_refusal_is_told_without_secrets() {
 }
 
 #[tokio::test]
-async fn a_drain_tells_everybody_and_ends_the_server() {
+async fn drain_closes_every_websocket_and_ends_the_server() {
     let (address, handle, serving) = serving(both_versions()).await;
     let url = format!("ws://{address}/");
     let (one, two) = (client(Version::Http1), client(Version::Http2));
@@ -379,7 +379,7 @@ async fn a_drain_tells_everybody_and_ends_the_server() {
 }
 
 #[tokio::test]
-async fn a_drain_cuts_who_does_not_go() {
+async fn drain_cuts_peers_that_do_not_close() {
     let (address, handle, serving) = serving(ServerConfig::default()).await;
     let mut socket = TcpStream::connect(address).await.unwrap();
     let head = format!(
@@ -398,7 +398,7 @@ async fn a_drain_cuts_who_does_not_go() {
 }
 
 #[tokio::test]
-async fn requests_are_looked_at_before_they_are_accepted() {
+async fn handshake_is_inspected_before_it_is_accepted() {
     #[derive(Clone)]
     struct User(String);
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(both_versions());
@@ -433,7 +433,7 @@ async fn requests_are_looked_at_before_they_are_accepted() {
 }
 
 #[tokio::test]
-async fn a_panic_ends_one_connection_with_1011() {
+async fn panic_in_a_handler_closes_its_connection_with_1011() {
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", server.local_addr().unwrap());
     let handle = server.handle();
@@ -454,7 +454,7 @@ async fn a_panic_ends_one_connection_with_1011() {
 }
 
 #[tokio::test]
-async fn so_does_one_before_the_handler_has_a_future() {
+async fn panic_before_the_handlers_future_closes_its_connection_with_1011() {
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", server.local_addr().unwrap());
     let handle = server.handle();
@@ -489,7 +489,7 @@ impl http_body::Body for PanickingPage {
 }
 
 #[tokio::test]
-async fn a_panic_of_the_service_costs_one_request() {
+async fn panic_in_the_service_fails_one_request() {
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(both_versions());
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
     // It panics where the path says so.
@@ -534,7 +534,7 @@ async fn a_panic_of_the_service_costs_one_request() {
 }
 
 #[tokio::test]
-async fn a_panic_while_a_request_is_looked_at_is_answered() {
+async fn panic_while_a_handshake_is_inspected_is_answered() {
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(both_versions());
     let server = server.authenticate(|request| {
         assert!(!request.headers().contains_key("x-call"), "as asked for");
@@ -574,7 +574,7 @@ async fn a_panic_while_a_request_is_looked_at_is_answered() {
 /// RFC 9113 §8.1: a client that goes on sending reads its answer, and is told to stop without
 /// an error.
 #[tokio::test]
-async fn an_early_answer_on_http2_is_no_error() {
+async fn http2_early_response_resets_with_no_error() {
     for said in ["", "no uploads here"] {
         let server = Server::bind("127.0.0.1:0").await.unwrap().config(both_versions());
         let address = server.local_addr().unwrap();
@@ -598,7 +598,7 @@ async fn an_early_answer_on_http2_is_no_error() {
 }
 
 #[tokio::test]
-async fn the_oldest_of_too_many_handshakes_gives_way() {
+async fn limits_on_handshakes_end_the_oldest() {
     let mut config = ServerConfig::default();
     config.limits.max_handshakes = 10;
     let (address, ..) = serving(config).await;
@@ -615,7 +615,7 @@ async fn the_oldest_of_too_many_handshakes_gives_way() {
 }
 
 #[tokio::test]
-async fn in_a_server_that_hyper_runs() {
+async fn upgrade_in_a_server_that_hyper_runs() {
     use hyper_util::rt::TokioIo;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -649,7 +649,7 @@ async fn in_a_server_that_hyper_runs() {
 }
 
 #[tokio::test]
-async fn a_server_counts_what_it_sees() {
+async fn stats_count_what_a_server_sees() {
     let config = ServerConfig {
         websocket: fullduplex::Config {
             deflate: Some(fullduplex::DeflateConfig::balanced()),
@@ -685,7 +685,7 @@ async fn a_server_counts_what_it_sees() {
 }
 
 #[tokio::test]
-async fn who_the_client_is_behind_proxies() {
+async fn client_address_is_found_behind_proxies() {
     let mut config = ServerConfig::default();
     config.proxy_protocol.mode = server::ProxyMode::Optional;
     config.proxy_protocol.trusted = "127.0.0.1".parse().unwrap();
@@ -722,7 +722,7 @@ async fn who_the_client_is_behind_proxies() {
 }
 
 #[tokio::test]
-async fn on_a_unix_socket() {
+async fn server_serves_a_unix_socket() {
     let path = std::env::temp_dir().join(format!("fullduplex-serving-{}", std::process::id()));
     let listener = server::bind_unix(&path, Some(0o600), server::BACKLOG).unwrap();
     let _file = server::UnixSocketFile::new(&path);
@@ -734,7 +734,7 @@ async fn on_a_unix_socket() {
 }
 
 #[test]
-fn several_threads_serve_one_port() {
+fn workers_share_one_port() {
     let any = "127.0.0.1:0".parse().unwrap();
     let workers = server::Workers::bind(any, 3).unwrap();
     let (address, handle) = (workers.local_addr(), workers.handle());
@@ -774,7 +774,7 @@ fn several_threads_serve_one_port() {
 }
 
 #[tokio::test]
-async fn a_connection_without_streams_is_ended() {
+async fn http2_connection_without_streams_is_ended() {
     let mut config = both_versions();
     config.limits.idle_timeout = Duration::from_millis(200);
     config.handshake.handshake_timeout = Duration::from_millis(500);

@@ -116,7 +116,7 @@ async fn sink_takes_what_it_was_ready_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sinks_of_clones_lose_nothing() {
+async fn sink_clones_lose_nothing() {
     const EACH: usize = 200;
     let (server, mut client) = pair();
     let group = Group::new();

@@ -124,7 +124,7 @@ fn sorted(log: &Log) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn span_of_a_websocket_is_there_once_whatever_the_handler_is_given() {
+async fn span_of_a_websocket_is_entered_once_in_every_kind_of_handler() {
     let log = Log::default();
     let _default = tracing::subscriber::set_default(log.clone());
     let server = Server::bind("127.0.0.1:0").await.unwrap();

@@ -17,7 +17,7 @@ use fullduplex::server::{PassedSocket, listeners_from_systemd};
 /// What the inner run does: greets on each listener with its place and name.
 #[test]
 #[ignore = "run by the other test, with sockets"]
-fn greet() {
+fn inner_greet() {
     let passed = listeners_from_systemd().unwrap();
     assert!(listeners_from_systemd().unwrap().is_empty(), "they are taken once");
     for (index, listener) in passed.into_iter().enumerate() {
@@ -63,7 +63,7 @@ fn greeting<S: Read>(connect: impl Fn() -> std::io::Result<S>) -> String {
 
 #[test]
 #[ignore = "needs systemd-socket-activate"]
-fn the_sockets_of_systemd_are_taken_with_their_names() {
+fn systemd_sockets_are_taken_with_their_names() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let path = std::env::temp_dir().join(format!("fullduplex-systemd-{}", std::process::id()));
     let child = Command::new("systemd-socket-activate")

@@ -19,7 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 #[tokio::test]
-async fn messages_come_back() {
+async fn messages_are_echoed() {
     let (mut client, server) = pair(1 << 16);
     tokio::spawn(echo(server));
     for message in [Message::text(""), Message::text("grüße 🌍"), Message::binary(vec![7; 300_000])]
@@ -39,7 +39,7 @@ async fn messages_come_back() {
 }
 
 #[tokio::test]
-async fn what_goes_over_it_is_counted() {
+async fn stats_count_messages_and_bytes() {
     let (mut client, mut server) = pair(1 << 16);
     client.send("grüße").await.unwrap();
     client.send(vec![0; 1000]).await.unwrap();
@@ -54,7 +54,7 @@ async fn what_goes_over_it_is_counted() {
 }
 
 #[tokio::test]
-async fn many_sends_before_a_wait_leave_in_few_writes() {
+async fn send_gathers_messages_into_few_writes() {
     let (a, b) = pipe(1 << 20);
     let written = a.written();
     let mut client = open(a, Role::Client, Config::default());
@@ -71,7 +71,7 @@ async fn many_sends_before_a_wait_leave_in_few_writes() {
 }
 
 #[tokio::test]
-async fn a_batch_is_answered_in_one_write() {
+async fn send_answers_a_batch_in_one_write() {
     let (a, b) = pipe(1 << 20);
     let answers = b.written();
     let mut client = open(a, Role::Client, Config::default());
@@ -88,7 +88,7 @@ async fn a_batch_is_answered_in_one_write() {
 }
 
 #[tokio::test]
-async fn what_is_sent_leaves_though_its_task_waits_elsewhere() {
+async fn send_is_flushed_while_its_task_waits_elsewhere() {
     let (mut client, mut server) = pair(1 << 16);
     let (release, held) = tokio::sync::oneshot::channel::<()>();
     client.send("a").await.unwrap();
@@ -109,7 +109,7 @@ async fn what_is_sent_leaves_though_its_task_waits_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_full_transport_holds_the_sender_up() {
+async fn backpressure_of_a_full_transport_holds_the_sender() {
     let (a, b) = pipe(1000);
     let mut client = open(a, Role::Client, Config::default());
     let mut sent = 0;
@@ -142,7 +142,7 @@ async fn a_full_transport_holds_the_sender_up() {
 }
 
 #[tokio::test]
-async fn the_worst_transport_carries_the_same() {
+async fn transport_that_is_hostile_carries_all_messages() {
     for seed in 0..20 {
         let manners = Manners { read: 50, write: 70, seed: Some(seed), ..Manners::BYTEWISE };
         let manners = if seed == 0 { Manners::BYTEWISE } else { manners };
@@ -160,7 +160,7 @@ async fn the_worst_transport_carries_the_same() {
 }
 
 #[tokio::test]
-async fn a_transport_that_fails_at_any_call_gives_an_error_and_no_panic() {
+async fn transport_that_fails_at_any_call_is_an_error_and_not_a_panic() {
     for call in 0..40 {
         let (a, b) = pipe(100);
         let manners =
@@ -207,7 +207,7 @@ async fn halves_work_on_different_tasks() {
 }
 
 #[tokio::test]
-async fn a_sender_without_its_receiver_still_works() {
+async fn halves_send_without_the_receiving_half() {
     let (client, mut server) = pair(1 << 12);
     let (send, receive) = client.split();
     drop(receive);
@@ -221,7 +221,7 @@ async fn a_sender_without_its_receiver_still_works() {
 }
 
 #[tokio::test]
-async fn a_pong_leaves_without_the_user_writing() {
+async fn pong_leaves_without_the_application_sending() {
     let (a, b) = pipe(1 << 12);
     let pongs = b.written();
     let mut server = open(b, Role::Server, Config::default());
@@ -232,7 +232,7 @@ async fn a_pong_leaves_without_the_user_writing() {
 }
 
 #[tokio::test]
-async fn long_messages_flow_through_reader_and_writer() {
+async fn message_reader_and_writer_stream_long_messages() {
     let config = {
         let mut config = Config::default();
         config.limits.max_message_size = None;
@@ -277,7 +277,7 @@ async fn long_messages_flow_through_reader_and_writer() {
 }
 
 #[tokio::test]
-async fn a_reader_that_is_dropped_is_passed_over() {
+async fn message_reader_that_is_dropped_skips_the_rest() {
     let (mut client, mut server) = pair(1 << 20);
     client.send(vec![1; 100_000]).await.unwrap();
     client.send("second").await.unwrap();
@@ -294,7 +294,7 @@ async fn a_reader_that_is_dropped_is_passed_over() {
 }
 
 #[tokio::test]
-async fn bytes_flow_as_a_stream() {
+async fn byte_stream_carries_bytes() {
     let (client, server) = pair(1 << 12);
     let (mut a, mut b) = (client.into_byte_stream(), server.into_byte_stream());
     let data: Vec<u8> = (0..200_000_u32).map(|i| (i * 7).to_le_bytes()[1]).collect();
@@ -314,7 +314,7 @@ async fn bytes_flow_as_a_stream() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keepalive_finds_a_silent_peer_out() {
+async fn keepalive_finds_a_silent_peer() {
     let (a, mut b) = pipe(1 << 12);
     let mut client = open(a, Role::Client, Config::default());
     let start = tokio::time::Instant::now();
@@ -354,7 +354,7 @@ async fn keepalive_pings_at_most_an_interval_after_the_last_byte() {
 /// A handler that neither reads nor ends, in whichever program, is found out, though the library
 /// that it runs on sends Pings of its own.
 #[tokio::test(start_paused = true)]
-async fn keepalive_finds_a_stuck_handler_out_though_its_end_pings() {
+async fn keepalive_finds_a_stuck_handler_whose_end_pings() {
     for stuck in [Role::Client, Role::Server] {
         let (client, server) = pair(1 << 10);
         let (mut reads, held) =
@@ -370,7 +370,7 @@ async fn keepalive_finds_a_stuck_handler_out_though_its_end_pings() {
 
 /// The answer waits for its reader: that is not the time it took to come.
 #[tokio::test(start_paused = true)]
-async fn keepalive_round_trip_leaves_out_that_nobody_read() {
+async fn keepalive_round_trip_leaves_out_time_without_a_reader() {
     let (mut client, server) = pair(1 << 12);
     tokio::spawn(echo(server));
     assert!(tokio::time::timeout(Duration::from_secs(5), client.next()).await.is_err());
@@ -382,7 +382,7 @@ async fn keepalive_round_trip_leaves_out_that_nobody_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answering_peer_is_kept_and_its_round_trip_known() {
+async fn keepalive_keeps_an_answering_peer_and_knows_its_round_trip() {
     let (mut client, server) = pair(1 << 12);
     tokio::spawn(echo(server));
     let quiet = tokio::time::timeout(Duration::from_secs(3600), client.next()).await;
@@ -393,7 +393,7 @@ async fn an_answering_peer_is_kept_and_its_round_trip_known() {
 
 /// The peer answers each ping, but nobody is there to see it.
 #[tokio::test(start_paused = true)]
-async fn who_sends_and_does_not_read_keeps_the_connection() {
+async fn keepalive_keeps_a_connection_that_sends_without_reading() {
     let (mut client, mut server) = pair(1 << 12);
     tokio::spawn(async move { while let Some(Ok(_)) = server.next().await {} });
     for second in 0..300 {
@@ -405,7 +405,7 @@ async fn who_sends_and_does_not_read_keeps_the_connection() {
 
 /// A wait for a message that was dropped is no listening.
 #[tokio::test(start_paused = true)]
-async fn who_waited_once_and_then_only_sends_keeps_the_connection() {
+async fn keepalive_keeps_a_connection_that_read_once_and_then_only_sends() {
     let (mut client, mut server) = pair(1 << 12);
     tokio::spawn(async move { while let Some(Ok(_)) = server.next().await {} });
     assert!(tokio::time::timeout(Duration::from_secs(1), client.next()).await.is_err());
@@ -418,7 +418,7 @@ async fn who_waited_once_and_then_only_sends_keeps_the_connection() {
 
 /// Over a socket, it can be seen that there is something unread.
 #[tokio::test]
-async fn who_stopped_reading_keeps_the_connection() {
+async fn keepalive_keeps_a_connection_that_stopped_reading() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let keepalive = KeepaliveConfig {
@@ -448,7 +448,7 @@ fn idle_after(seconds: Option<u64>) -> Config {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_connection_is_closed() {
+async fn idle_timeout_closes_an_idle_connection() {
     let (a, b) = pipe(1 << 12);
     let mut client = open(a, Role::Client, idle_after(Some(60)));
     let mut server = open(b, Role::Server, idle_after(None));
@@ -480,7 +480,7 @@ async fn an_idle_connection_is_closed() {
 
 /// A message that takes its time to arrive is no idleness, but a peer that stops is.
 #[tokio::test(start_paused = true)]
-async fn a_long_message_on_its_way_is_not_idle() {
+async fn idle_timeout_spares_a_long_message_under_way() {
     let (a, mut b) = pipe(1 << 12);
     let mut client = open(a, Role::Client, idle_after(Some(60)));
     let sending = tokio::spawn(async move {
@@ -501,7 +501,7 @@ async fn a_long_message_on_its_way_is_not_idle() {
 }
 
 #[tokio::test]
-async fn a_message_over_the_fragment_size_arrives_whole() {
+async fn fragments_of_a_long_message_arrive_as_one() {
     let send = SendConfig { fragment_size: 1000, ..SendConfig::default() };
     let (mut client, server) = pair_with(1 << 12, Config { send, ..Config::default() });
     tokio::spawn(echo(server));
@@ -510,7 +510,7 @@ async fn a_message_over_the_fragment_size_arrives_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_sends_too_much_is_closed() {
+async fn limits_on_message_size_close_the_connection() {
     for (messages, bytes, size, names) in [
         (Some(10), None, 10, "max_message_rate (10 a second)"),
         (None, Some(1000), 100, "max_byte_rate (1000 bytes a second)"),

@@ -55,7 +55,7 @@ async fn read_head(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
 
 /// The socket below is closed, as is common, without a word of TLS.
 #[tokio::test]
-async fn tls_end_without_close_notify_reads_as_an_end_to_the_client() {
+async fn tls_end_without_close_notify_is_an_end_to_the_client() {
     for answers in [false, true] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("wss://localhost:{}/", listener.local_addr().unwrap().port());
@@ -83,7 +83,7 @@ async fn tls_end_without_close_notify_reads_as_an_end_to_the_client() {
 }
 
 #[tokio::test]
-async fn tls_end_without_close_notify_reads_as_an_end_to_the_server() {
+async fn tls_end_without_close_notify_is_an_end_to_the_server() {
     let server = Server::bind("127.0.0.1:0").await.unwrap().tls(localhost());
     let address = server.local_addr().unwrap();
     let (tell, mut told) = mpsc::unbounded_channel();
@@ -139,7 +139,7 @@ async fn serve_http2(fate: Fate) -> String {
 }
 
 #[tokio::test]
-async fn http2_end_reads_as_ours_and_keeps_its_source() {
+async fn http2_end_has_our_text_and_keeps_its_source() {
     for (fate, words) in [
         (Fate::Reset(Reason::PROTOCOL_ERROR), "ended the HTTP/2 stream with PROTOCOL_ERROR"),
         // The stream is told of the end alone.
@@ -161,7 +161,7 @@ async fn http2_end_reads_as_ours_and_keeps_its_source() {
 
 /// The server reads what a client of HTTP/2 does to its stream, or to the connection.
 #[tokio::test]
-async fn http2_end_reads_as_ours_to_the_server() {
+async fn http2_end_has_our_text_at_the_server() {
     for (reset, words) in [
         (Some(Reason::ENHANCE_YOUR_CALM), "ended the HTTP/2 stream with ENHANCE_YOUR_CALM"),
         (None, "the peer ended the transport without a Close frame"),
@@ -198,7 +198,7 @@ async fn http2_end_reads_as_ours_to_the_server() {
 
 /// No one is there any more: QUIC's idle time-out, and its words.
 #[tokio::test]
-async fn quic_without_a_server_reads_as_ours() {
+async fn quic_without_a_server_has_our_text() {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let url = format!("wss://127.0.0.1:{}/", socket.local_addr().unwrap().port());
     // What is sent there is not QUIC.

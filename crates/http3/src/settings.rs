@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ours_are_read_as_they_are_meant() {
+    fn settings_are_read_back() {
         for enable_connect_protocol in [false, true] {
             let ours = Settings { enable_connect_protocol, ..Settings::default() };
             let mut out = Vec::new();
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_has_its_code() {
+    fn settings_faults_have_their_code() {
         for (payload, code) in [
             (&[0x08, 2][..], Code::SETTINGS_ERROR),
             (&[0x02, 0], Code::SETTINGS_ERROR),

@@ -343,7 +343,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn instructions_that_can_be_and_that_cannot() {
+    fn qpack_instructions_are_checked() {
         assert!(encoder_instructions(&[0x20, 0x20]).is_ok());
         for wrong in [0x3f, 0x21, 0x80, 0xc0, 0x40, 0x00] {
             let fault = encoder_instructions(&[wrong]).unwrap_err();

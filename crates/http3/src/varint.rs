@@ -29,7 +29,7 @@ mod tests {
 
     /// RFC 9000 §A.1.
     #[test]
-    fn examples_of_the_rfc() {
+    fn varint_examples_of_the_rfc() {
         for (bytes, value) in [
             (&[0xc2, 0x19, 0x7c, 0x5e, 0xff, 0x14, 0xe8, 0x8c][..], 151_288_809_941_952_652),
             (&[0x9d, 0x7f, 0x3e, 0x7d], 494_878_333),
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn edges() {
+    fn varint_edges_are_exact() {
         for value in [0, 63, 64, 16_383, 16_384, 1_073_741_823, 1_073_741_824, MAX] {
             let mut out = Vec::new();
             encode(value, &mut out);

@@ -81,7 +81,7 @@ async fn say(quic: &quinn::Connection, bytes: &[u8]) -> quinn::SendStream {
 }
 
 #[tokio::test]
-async fn a_request_and_its_response_with_content() {
+async fn request_and_response_carry_content() {
     let (client, mut server) = pair().await;
     let answering = tokio::spawn(async move {
         let mut incoming = server.accept().await.unwrap();
@@ -113,7 +113,7 @@ async fn a_request_and_its_response_with_content() {
 }
 
 #[tokio::test]
-async fn a_tunnel_ends_in_both_directions_by_itself() {
+async fn tunnel_directions_end_separately() {
     let (client, mut server) = pair().await;
     let (tunnel, mut incoming) = tokio::join!(
         async { client.open(&connect()).await.unwrap().response().await.unwrap().1 },
@@ -137,7 +137,7 @@ async fn a_tunnel_ends_in_both_directions_by_itself() {
 
 /// What was written arrives, though all that held the connection was dropped.
 #[tokio::test]
-async fn what_was_finished_arrives() {
+async fn stream_that_was_finished_arrives() {
     let (client, mut server) = pair().await;
     let mut opening = client.open(&connect()).await.unwrap();
     opening.stream().write_all(&vec![7; 100_000]).await.unwrap();
@@ -151,7 +151,7 @@ async fn what_was_finished_arrives() {
 }
 
 #[tokio::test]
-async fn a_goaway_lets_open_streams_end() {
+async fn goaway_lets_open_streams_end() {
     let (client, mut server) = pair().await;
     let first = client.open(&get("/1")).await.unwrap();
     let answer = tokio::spawn(first.response());
@@ -176,7 +176,7 @@ async fn a_goaway_lets_open_streams_end() {
 }
 
 #[tokio::test]
-async fn too_large_heads_are_refused_by_who_sends_and_who_receives() {
+async fn limits_on_heads_hold_for_sender_and_receiver() {
     let (quic_client, quic_server) = quic().await;
     let limits = Settings { max_fields: 10, max_field_section_size: 2000, ..Settings::default() };
     let client = client::Connection::new(quic_client, settings());
@@ -198,7 +198,7 @@ async fn too_large_heads_are_refused_by_who_sends_and_who_receives() {
 }
 
 #[tokio::test]
-async fn a_head_that_does_not_come_is_not_waited_for() {
+async fn handshake_does_not_wait_for_a_head_that_does_not_come() {
     let (raw, quic) = quic().await;
     let settings = Settings { head_timeout: Duration::from_millis(50), ..settings() };
     let _server = server::Connection::new(quic, settings);
@@ -211,7 +211,7 @@ async fn a_head_that_does_not_come_is_not_waited_for() {
 
 /// RFC 9114 §6.2, §7.2, RFC 9204 §4.2: what a client may not do on streams of its own.
 #[tokio::test]
-async fn a_client_that_breaks_the_rules_is_told_which() {
+async fn client_that_breaks_a_rule_gets_its_code() {
     const CONTROL: [u8; 3] = [0, 4, 0];
     for (streams, code) in [
         (&[&[0x00, 0x0d, 0x01, 0x00][..]][..], Code::MISSING_SETTINGS),
@@ -267,7 +267,7 @@ async fn critical_streams_stay_open() {
 }
 
 #[tokio::test]
-async fn a_server_that_breaks_the_rules_is_told_which() {
+async fn server_that_breaks_a_rule_gets_its_code() {
     for (bytes, code) in [
         (&[0x01, 0x00][..], Code::ID_ERROR),
         (&[0x00, 0x04, 0x00, 0x0d, 1, 5], Code::FRAME_UNEXPECTED),
@@ -322,7 +322,7 @@ async fn response(bytes: &[u8], finish: bool) -> (Result<Vec<u8>, Error>, Code) 
 }
 
 #[tokio::test]
-async fn responses_right_and_wrong() {
+async fn response_is_taken_or_refused() {
     const OK: [u8; 5] = [0x01, 3, 0, 0, 0xd9];
     let with = |rest: &[u8]| [&OK[..], rest].concat();
     // An unknown frame, content in two pieces, and trailers.
@@ -349,7 +349,7 @@ async fn responses_right_and_wrong() {
 
 /// Frames without content take turns with other tasks, however many there are.
 #[tokio::test]
-async fn empty_frames_without_end_starve_nobody() {
+async fn frames_without_content_starve_no_other_stream() {
     let (quic, raw) = quic().await;
     let client = client::Connection::new(quic, settings());
     let opening = client.open(&get("/")).await.unwrap();

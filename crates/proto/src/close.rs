@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_payloads() {
+    fn close_payloads_are_read() {
         use ProtocolError as E;
         assert_eq!(CloseFrame::parse(b""), Ok(None));
         assert_eq!(CloseFrame::parse(b"\x03"), Err(E::ClosePayloadTooShort));
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_may_not_be_sent() {
+    fn close_that_may_not_be_sent_is_refused() {
         assert!(CloseFrame::new(CloseCode::ABNORMAL, "").is_err());
         assert!(CloseFrame::new(CloseCode::NORMAL, "x".repeat(123)).is_ok());
         let error = CloseFrame::new(CloseCode::NORMAL, "x".repeat(124)).unwrap_err();

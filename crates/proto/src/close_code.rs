@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_that_may_stand_on_the_wire() {
+    fn close_codes_that_are_legal_on_the_wire() {
         let sendable: Vec<u16> =
             (0..=u16::MAX).filter(|c| CloseCode::new(*c).is_sendable()).collect();
         let expected: Vec<u16> =

@@ -348,7 +348,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn decodes_as_the_naive_reader(bytes in proptest::collection::vec(any::<u8>(), 0..20)) {
+        fn frame_header_decodes_as_the_oracle(bytes in proptest::collection::vec(any::<u8>(), 0..20)) {
             let ours = RawHeader::decode(&bytes).map(|h| {
                 (h.fin(), h.rsv(), h.opcode_bits(), h.key(), h.payload_len(), h.header_len())
             });
@@ -356,7 +356,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_is_read(
+        fn frame_header_is_read_back(
             op in 0u8..16, fin: bool, key: Option<[u8; 4]>,
             len in prop_oneof![0u64..300, 65_000u64..66_000, 0..u64::MAX >> 1],
         ) {
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_each_broken_rule() {
+    fn frame_header_faults_are_refused() {
         use ProtocolError as E;
         let client = |bytes: &[u8]| check(Role::Client, bytes).unwrap_err();
         assert_eq!(client(&[0x91, 0]), E::ReservedBits(1));
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_minimal_and_63_bits() {
+    fn frame_lengths_are_minimal_and_63_bits() {
         use ProtocolError as E;
         let long = |len: u64| {
             let mut bytes = Vec::from([0x82, 127]);

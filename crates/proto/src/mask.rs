@@ -64,7 +64,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn equals_the_formula_of_section_5_3(
+        fn mask_equals_the_formula_of_section_5_3(
             data in proptest::collection::vec(any::<u8>(), 0..300), key: [u8; 4], at in 0usize..300,
         ) {
             let naive: alloc::vec::Vec<u8> =

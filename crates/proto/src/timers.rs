@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn keepalive_gives_nobody_up_unheard() {
+    fn keepalive_spares_a_peer_while_not_listening() {
         let mut t = timers();
         t.set_listening(false);
         assert_eq!(run(&mut t, 100 * S, false), (vec![20, 40, 60, 80, 100], None));
@@ -468,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn the_round_trip_is_that_of_the_exact_payload() {
+    fn keepalive_round_trip_is_that_of_the_exact_payload() {
         let mut t = timers();
         assert_eq!(run(&mut t, 19 * S, false), (vec![], None));
         let Fired::Ping(payload) = t.fire(20 * S, || false) else { panic!("no ping") };
@@ -490,7 +490,7 @@ mod tests {
     }
 
     #[test]
-    fn the_close_deadline_ends_the_keepalive() {
+    fn keepalive_ends_at_the_close_deadline() {
         let mut t = timers();
         t.start_closing(5 * S);
         assert_eq!(t.next(), Some(15 * S));
@@ -499,7 +499,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_may_be_for_ever() {
+    fn keepalive_interval_may_be_for_ever() {
         let config = KeepaliveConfig { interval: Some(Duration::MAX), timeout: Duration::MAX };
         let mut t = Timers::new(config, Some(Duration::MAX), 10 * S);
         t.start(S);
@@ -527,7 +527,7 @@ mod tests {
     }
 
     #[test]
-    fn idle_is_no_message_for_the_timeout_and_at_most_a_quarter_more() {
+    fn idle_timeout_is_met_within_a_quarter() {
         assert_eq!(idle_at(20 * S, &[]), 20 * S);
         assert_eq!(idle_at(20 * S, &[S]), 25 * S);
         assert_eq!(idle_at(20 * S, &[4 * S, 19 * S]), 40 * S);
@@ -535,20 +535,20 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_ten_seconds_worth_however_long_it_was_quiet() {
+    fn limits_on_rate_allow_a_burst_of_ten_seconds_worth() {
         let mut b = RateBudget::new(100);
         assert_eq!((0..5000).filter(|_| b.take(100 * S)).count(), 1000);
     }
 
     #[test]
-    fn the_budget_loses_no_fraction_of_a_token() {
+    fn limits_on_rate_lose_no_fraction_of_a_token() {
         let mut b = RateBudget::new(300);
         // A little slower than the rate, and never in step with it.
         assert!((1..100_000).all(|i| b.take(Duration::from_micros(3_334 * i))));
     }
 
     #[test]
-    fn the_budget_refills_with_time() {
+    fn limits_on_rate_refill_with_time() {
         let mut b = RateBudget::new(5);
         assert_eq!((0..100).filter(|_| b.take(Duration::ZERO)).count(), 50);
         assert_eq!((0..100).filter(|_| b.take(S)).count(), 5);

@@ -102,12 +102,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn fails_at_the_first_impossible_byte(bytes in mostly_text()) {
+        fn utf8_fails_at_the_first_impossible_byte(bytes in mostly_text()) {
             prop_assert_eq!(by_bytes(&bytes), naive(&bytes));
         }
 
         #[test]
-        fn pieces_do_not_matter(bytes in mostly_text(), cut in any::<prop::sample::Index>()) {
+        fn utf8_does_not_depend_on_the_pieces(bytes in mostly_text(), cut in any::<prop::sample::Index>()) {
             let (a, b) = bytes.split_at(cut.index(bytes.len() + 1));
             let mut v = Utf8Validator::default();
             let whole = v.push(a).and_then(|()| v.push(b)).is_ok() && v.is_complete();
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_early() {
+    fn utf8_is_refused_early() {
         for (text, good) in [(&b"\xF4\x90"[..], 1), (b"\xED\xA0", 1), (b"\xC0", 0), (b"a\x80", 1)] {
             assert_eq!(by_bytes(text), (good, false), "{text:x?}");
         }

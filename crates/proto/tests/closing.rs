@@ -24,7 +24,7 @@ fn pair() -> Pair {
 }
 
 #[test]
-fn the_client_closes() {
+fn close_by_the_client() {
     let mut p = pair();
     assert!(p.client.session().close(frame(1000, "bye"), NOW));
     assert_eq!(p.client.session().state(), State::Closing);
@@ -46,7 +46,7 @@ fn the_client_closes() {
 }
 
 #[test]
-fn the_server_closes_without_a_code() {
+fn close_by_the_server_without_a_code() {
     let mut p = pair();
     p.server.session().close(None, NOW);
     p.settle();
@@ -58,7 +58,7 @@ fn the_server_closes_without_a_code() {
 }
 
 #[test]
-fn both_close_at_once() {
+fn close_by_both_at_once() {
     let mut p = pair();
     p.client.session().close(frame(1000, ""), NOW);
     p.server.session().close(frame(1001, ""), NOW);
@@ -76,7 +76,7 @@ fn both_close_at_once() {
 }
 
 #[test]
-fn a_peer_that_does_not_answer_is_given_up() {
+fn close_without_an_answer_times_out() {
     let mut p = pair();
     p.client.session().close(frame(1000, ""), NOW);
     p.client.transmit(usize::MAX);
@@ -91,7 +91,7 @@ fn a_peer_that_does_not_answer_is_given_up() {
 }
 
 #[test]
-fn data_before_the_answer_still_arrives() {
+fn close_lets_data_before_the_answer_arrive() {
     let mut p = pair();
     p.client.session().close(frame(1000, ""), NOW);
     p.server.session().send(Kind::Text, Bytes::from("last words")).unwrap();
@@ -105,7 +105,7 @@ fn data_before_the_answer_still_arrives() {
 }
 
 #[test]
-fn nothing_is_sent_after_a_close() {
+fn close_is_the_last_frame_sent() {
     let mut p = pair();
     p.client.session().close(frame(1000, ""), NOW);
     let session = p.client.session();
@@ -122,7 +122,7 @@ fn nothing_is_sent_after_a_close() {
 }
 
 #[test]
-fn no_close_frame_that_breaks_a_rule_leaves() {
+fn close_that_breaks_a_rule_is_not_sent() {
     // §5.5: at most 125 bytes. §7.4.1: 1005, 1006 and 1015 are never on the wire.
     let sent = |code, reason: &str| {
         let altered = CloseFrame { code: CloseCode::new(code), reason: reason.into() };
@@ -140,7 +140,7 @@ fn no_close_frame_that_breaks_a_rule_leaves() {
 }
 
 #[test]
-fn what_follows_the_peers_close_is_not_read() {
+fn close_by_the_peer_ends_reading() {
     let mut server = End::new(Role::Server, Config::default());
     let mut bytes = Vec::from(*b"\x88\x80\0\0\0\0");
     bytes.extend(b"\x81\x81\0\0\0\0a");
@@ -151,7 +151,7 @@ fn what_follows_the_peers_close_is_not_read() {
 }
 
 #[test]
-fn a_ping_before_the_peers_close_is_answered_after_ours() {
+fn close_leaves_pings_before_the_peers_close_answered() {
     // §5.5.2: a Pong is owed until a Close was received.
     let mut p = pair();
     p.client.session().close(frame(1000, ""), NOW);
@@ -164,7 +164,7 @@ fn a_ping_before_the_peers_close_is_answered_after_ours() {
 }
 
 #[test]
-fn the_transport_ends_without_a_close() {
+fn close_is_unclean_where_the_transport_just_ends() {
     let mut p = pair();
     // Inside a frame.
     p.client.receive(b"\x82\x05abc", NOW);
@@ -191,7 +191,7 @@ fn close_has_been_sent_when_it_has_left() {
 }
 
 #[test]
-fn end_of_the_peers_direction_leaves_ours_open() {
+fn half_close_by_the_peer_leaves_our_direction_open() {
     for close in [&b"\x88\x82\0\0\0\0\x03\xe8"[..], b""] {
         let mut p = pair();
         p.server.session().send(Kind::Binary, Bytes::from(vec![7; 100_000])).unwrap();
@@ -241,7 +241,7 @@ fn close_bytes(code: u16) -> Vec<u8> {
 }
 
 #[test]
-fn codes_from_the_wire() {
+fn close_codes_from_the_wire() {
     // §7.4.
     for code in [1000, 1001, 1002, 1003, 1007, 1011, 1014, 3000, 3999, 4000, 4999] {
         let mut client = End::new(Role::Client, Config::default());
@@ -276,7 +276,7 @@ const FAILURES: [(&[u8], u16); 14] = [
 ];
 
 #[test]
-fn a_broken_rule_fails_the_connection_with_its_code() {
+fn close_code_names_the_broken_rule() {
     for (bytes, code) in FAILURES {
         let mut client = End::new(Role::Client, Config::default());
         client.receive(bytes, NOW);
@@ -303,7 +303,7 @@ fn a_broken_rule_fails_the_connection_with_its_code() {
 }
 
 #[test]
-fn an_error_during_the_closing_is_the_cause() {
+fn close_cause_is_an_error_during_the_closing() {
     let mut p = pair();
     p.client.session().close(frame(1000, ""), NOW);
     p.client.receive(b"\x83\x00", NOW);
@@ -320,7 +320,7 @@ fn session() -> Session {
 }
 
 #[test]
-fn a_failed_session_answers_nothing_more() {
+fn close_after_a_failure_answers_nothing_more() {
     // §7.1.7: not even the peer's Close. A receiver on another task may still tell of it.
     let mut s = session();
     s.fail(ProtocolError::InvalidUtf8, NOW);
@@ -338,7 +338,7 @@ fn a_failed_session_answers_nothing_more() {
 }
 
 #[test]
-fn a_clean_close_can_not_be_failed() {
+fn close_that_is_clean_can_not_be_failed() {
     let mut s = session();
     s.handle_event(&Event::Close(frame(1000, "")), NOW).unwrap();
     s.fail(ProtocolError::InvalidUtf8, NOW);
@@ -347,7 +347,7 @@ fn a_clean_close_can_not_be_failed() {
 }
 
 #[test]
-fn an_idle_connection_is_closed_with_1001() {
+fn idle_timeout_closes_with_1001() {
     const S: Duration = Duration::from_secs(1);
     let mut p = Pair::new(Config::default());
     let idle = Config { idle_timeout: Some(60 * S), ..Config::default() };
@@ -384,7 +384,7 @@ fn an_idle_connection_is_closed_with_1001() {
 }
 
 #[test]
-fn an_idle_connection_whose_peer_is_gone_ends_all_the_same() {
+fn idle_timeout_ends_a_connection_whose_peer_is_gone() {
     const S: Duration = Duration::from_secs(1);
     let idle = Config { idle_timeout: Some(8 * S), ..Config::default() };
     let mut p = Pair::new(idle);

@@ -43,7 +43,7 @@ fn replaced(name: &'static str, value: &'static str) -> Headers {
 }
 
 #[test]
-fn the_request_as_it_goes_out() {
+fn handshake_request_as_it_is_sent() {
     let opening = opening();
     assert_eq!((opening.method(), opening.protocol()), ("GET", None));
     let head = write_request(opening.method(), "/chat", opening.headers()).unwrap();
@@ -59,7 +59,7 @@ fn the_request_as_it_goes_out() {
 }
 
 #[test]
-fn extended_connect_sends_neither_upgrade_nor_key() {
+fn handshake_by_extended_connect_sends_neither_upgrade_nor_key() {
     // RFC 8441 §5.
     let opening = Opening::extended().with_subprotocol("chat").unwrap();
     assert_eq!((opening.method(), opening.protocol()), ("CONNECT", Some("websocket")));
@@ -69,7 +69,7 @@ fn extended_connect_sends_neither_upgrade_nor_key() {
 }
 
 #[test]
-fn what_cannot_be_asked_for() {
+fn handshake_request_faults_are_refused() {
     let error = Opening::http1("a\r\nb", [0; 16]).unwrap_err();
     assert_eq!(error, OpeningError::Host("a\r\nb".into()));
     for name in ["", "a b", "a,b", "a\r\n"] {
@@ -81,7 +81,7 @@ fn what_cannot_be_asked_for() {
 }
 
 #[test]
-fn answers_that_are_taken() {
+fn handshake_responses_that_are_accepted() {
     let plain = Agreement::default();
     for headers in [
         valid(),
@@ -103,7 +103,7 @@ fn answers_that_are_taken() {
 }
 
 #[test]
-fn every_answer_that_fails() {
+fn handshake_responses_that_fail() {
     let table = [
         (without("Upgrade"), ResponseError::Upgrade),
         (replaced("Upgrade", ""), ResponseError::Upgrade),
@@ -143,7 +143,7 @@ fn every_answer_that_fails() {
 }
 
 #[test]
-fn two_fields_name_two_subprotocols() {
+fn handshake_response_with_two_subprotocol_fields_fails() {
     let mut headers = with("Sec-WebSocket-Protocol", "chat");
     headers.push(("Sec-WebSocket-Protocol", "chat"));
     let error = opening().check(101, headers.as_slice()).unwrap_err();
@@ -151,7 +151,7 @@ fn two_fields_name_two_subprotocols() {
 }
 
 #[test]
-fn nothing_may_be_chosen_when_nothing_was_offered() {
+fn handshake_response_may_not_choose_without_an_offer() {
     let headers = with("Sec-WebSocket-Protocol", "chat");
     let error = bare().check(101, headers.as_slice()).unwrap_err();
     assert_eq!(error, ResponseError::SubprotocolNotOffered("chat".into()));
@@ -161,7 +161,7 @@ fn nothing_may_be_chosen_when_nothing_was_offered() {
 }
 
 #[test]
-fn broken_extensions_are_named() {
+fn handshake_response_extension_faults_are_named() {
     for (value, fault) in [
         ("", ExtensionFault::Empty),
         ("permessage-deflate; x=", ExtensionFault::ExpectedToken),
@@ -175,7 +175,7 @@ fn broken_extensions_are_named() {
 }
 
 #[test]
-fn other_statuses_are_handed_on() {
+fn handshake_response_of_another_status_is_returned() {
     for status in [200, 204, 301, 400, 401, 426, 503] {
         let error = opening().check(status, valid().as_slice()).unwrap_err();
         assert_eq!(error, ResponseError::Status(status));
@@ -188,7 +188,7 @@ fn other_statuses_are_handed_on() {
 }
 
 #[test]
-fn extended_answers_need_a_2xx_and_no_accept() {
+fn handshake_by_extended_connect_needs_a_2xx_and_no_accept() {
     let none: [(&str, &str); 0] = [];
     for status in [200, 204, 299] {
         assert_eq!(Opening::extended().check(status, &none), Ok(Agreement::default()));
@@ -206,7 +206,7 @@ fn interim_responses_are_all_1xx_but_101() {
 }
 
 #[test]
-fn protected_names() {
+fn handshake_protected_names() {
     for name in [
         "Sec-WebSocket-Key",
         "SEC-WEBSOCKET-ANYTHING",

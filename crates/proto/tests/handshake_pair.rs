@@ -45,7 +45,7 @@ fn judge(opening: &Opening, finder: &mut HeadFinder, buffer: &[u8]) -> Option<(A
 }
 
 #[test]
-fn the_cut_does_not_matter_and_frames_behind_are_kept() {
+fn handshake_does_not_depend_on_the_cuts_and_keeps_frames() {
     let opening = opening();
     let mut request = write_request("GET", "/room?n=1", opening.headers()).unwrap();
     let request_length = request.len();
@@ -75,7 +75,7 @@ fn the_cut_does_not_matter_and_frames_behind_are_kept() {
 }
 
 #[test]
-fn absolute_form_is_served_by_its_own_authority() {
+fn handshake_of_absolute_form_has_its_own_authority() {
     let opening = opening();
     let target = "http://other.example/room";
     let head = write_request("GET", target, opening.headers()).unwrap();
@@ -84,7 +84,7 @@ fn absolute_form_is_served_by_its_own_authority() {
 }
 
 #[test]
-fn early_hints_come_before_the_answer() {
+fn handshake_early_hints_come_before_the_response() {
     let bytes = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 401 No\r\n\r\n";
     let limits = HeadLimits::default();
     let first = HeadFinder::response(limits).find(bytes).unwrap().unwrap();
@@ -96,7 +96,7 @@ fn early_hints_come_before_the_answer() {
 }
 
 #[test]
-fn a_refusal_can_be_written_and_read() {
+fn handshake_rejection_is_read_back() {
     let limits = HeadLimits::default();
     let bytes = b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n";
     let head = RequestHead::parse(bytes, &limits).unwrap();

@@ -62,7 +62,7 @@ fn offer(headers: &Headers) -> Result<Offer<'_>, Refusal> {
 }
 
 #[test]
-fn the_example_of_the_rfc() {
+fn handshake_example_of_the_rfc() {
     let headers = valid();
     let offer = offer(&headers).unwrap();
     assert_eq!(offer.host(), "server.example.com");
@@ -83,7 +83,7 @@ fn the_example_of_the_rfc() {
 }
 
 #[test]
-fn the_example_of_extended_connect() {
+fn handshake_example_of_extended_connect() {
     // RFC 8441 §5.1.
     let headers = pairs(&[
         ("sec-websocket-protocol", "chat, superchat"),
@@ -103,7 +103,7 @@ fn the_example_of_extended_connect() {
 }
 
 #[test]
-fn what_real_peers_send_is_taken() {
+fn handshake_requests_of_real_peers_are_accepted() {
     for headers in [
         // Firefox.
         replaced("Connection", "keep-alive, Upgrade"),
@@ -129,13 +129,13 @@ fn what_real_peers_send_is_taken() {
 }
 
 #[test]
-fn several_fields_of_subprotocols_are_one_list() {
+fn handshake_subprotocol_fields_are_one_list() {
     let headers = with("sec-websocket-protocol", "v3, ,v2");
     assert_eq!(offer(&headers).unwrap().subprotocols(), ["chat", "superchat", "v3", "v2"]);
 }
 
 #[test]
-fn every_refusal_of_an_upgrade() {
+fn handshake_upgrade_rejections() {
     let many: Vec<String> = (0..=MAX_SUBPROTOCOLS).map(|i| format!("p{i}")).collect();
     let table = [
         (without("Host"), Reason::HostMissing, 400),
@@ -187,7 +187,7 @@ fn every_refusal_of_an_upgrade() {
 }
 
 #[test]
-fn two_content_lengths_are_refused_even_if_both_are_zero() {
+fn handshake_with_two_content_lengths_is_refused_even_if_zero() {
     let mut headers = with("Content-Length", "0");
     headers.push(("content-length".into(), b"0".to_vec()));
     assert_eq!(offer(&headers).unwrap_err().reason(), &Reason::BodyAnnounced);
@@ -197,7 +197,7 @@ fn two_content_lengths_are_refused_even_if_both_are_zero() {
 }
 
 #[test]
-fn a_fault_in_the_extensions_is_named() {
+fn handshake_extension_faults_are_named() {
     let headers = with("Sec-WebSocket-Extensions", "permessage-deflate; =");
     let refusal = offer(&headers).unwrap_err();
     let Reason::Extensions(error) = refusal.reason() else { panic!("{refusal}") };
@@ -206,7 +206,7 @@ fn a_fault_in_the_extensions_is_named() {
 }
 
 #[test]
-fn refusals_carry_the_headers_that_are_due() {
+fn handshake_rejections_carry_the_headers_that_are_due() {
     let headers_of = |refusal: &Refusal| refusal.headers().collect::<Vec<_>>();
 
     let method = request("POST", H1, &valid()).offer().unwrap_err();
@@ -229,7 +229,7 @@ fn refusals_carry_the_headers_that_are_due() {
 }
 
 #[test]
-fn unread_content_closes_the_connection_whatever_the_reason() {
+fn handshake_rejection_with_unread_content_closes_the_connection() {
     let posted = pairs(&[("Host", "a"), ("Content-Length", "5")]);
     let plain = request("POST", H1, &posted).offer().unwrap_err();
     assert_eq!(plain.status(), 426);
@@ -240,7 +240,7 @@ fn unread_content_closes_the_connection_whatever_the_reason() {
 }
 
 #[test]
-fn http_1_0_is_refused() {
+fn handshake_over_http_1_0_is_refused() {
     let headers = valid();
     let refusal = request("GET", Carrier::Http1 { minor: 0 }, &headers).offer().unwrap_err();
     assert_eq!((refusal.status(), refusal.reason()), (400, &Reason::HttpVersion));
@@ -248,7 +248,7 @@ fn http_1_0_is_refused() {
 }
 
 #[test]
-fn plain_http_is_told_from_a_broken_websocket_request() {
+fn handshake_is_told_apart_from_an_ordinary_request() {
     let is_websocket =
         |headers: &[(&str, &str)]| request("GET", H1, &pairs(headers)).is_websocket();
     assert!(!is_websocket(&[("Host", "a")]));
@@ -260,7 +260,7 @@ fn plain_http_is_told_from_a_broken_websocket_request() {
 }
 
 #[test]
-fn streams_have_rules_of_their_own() {
+fn handshake_by_extended_connect_has_its_own_rules() {
     let version = pairs(&[("sec-websocket-version", "13")]);
     let refused = |method, carrier| {
         let refusal = request(method, carrier, &version).offer().unwrap_err();
@@ -288,7 +288,7 @@ fn streams_have_rules_of_their_own() {
 }
 
 #[test]
-fn the_authority_wins_over_host() {
+fn handshake_authority_overrides_host() {
     let host_of = |carrier, method, authority, host: Option<&str>| {
         let mut headers = without("Host");
         headers.extend(host.map(|host| ("Host".to_string(), host.as_bytes().to_vec())));
@@ -311,7 +311,7 @@ fn the_authority_wins_over_host() {
 }
 
 #[test]
-fn ordinary_requests_have_one_host_too() {
+fn http_requests_must_have_one_host() {
     let host_of = |carrier, authority, hosts: &[&str]| {
         let headers: Vec<_> = hosts.iter().map(|host| ("Host", host.as_bytes())).collect();
         let request = Request { method: "GET", carrier, authority, headers: headers.as_slice() };
@@ -333,7 +333,7 @@ fn ordinary_requests_have_one_host_too() {
 }
 
 #[test]
-fn reasons_of_the_caller() {
+fn handshake_rejection_reasons_of_the_caller() {
     let headers = valid();
     let refusal = offer(&headers).unwrap().refuse(Reason::OriginRefused);
     assert_eq!((refusal.status(), refusal.phrase()), (403, "Forbidden"));
@@ -352,7 +352,7 @@ fn reasons_of_the_caller() {
 }
 
 #[test]
-fn subprotocols_by_either_sides_preference() {
+fn handshake_subprotocol_by_either_sides_preference() {
     let headers = valid();
     let offer = offer(&headers).unwrap();
     assert_eq!(offer.client_choice(&["superchat", "chat"]), Some("chat"));
@@ -362,7 +362,7 @@ fn subprotocols_by_either_sides_preference() {
 }
 
 #[test]
-fn answers_hold_to_what_was_offered() {
+fn handshake_response_holds_to_what_was_offered() {
     let headers = with("Sec-WebSocket-Extensions", "a; x, b");
     let offer = offer(&headers).unwrap();
     let extension = |name: &str| Extension::new(name).unwrap();
@@ -380,7 +380,7 @@ fn answers_hold_to_what_was_offered() {
 }
 
 #[test]
-fn one_look_says_the_same_as_three() {
+fn handshake_inspection_equals_its_three_checks() {
     let ordinary = pairs(&[("Host", "a"), ("Accept", "*/*")]);
     let (hostless, keyless) = (without("Host"), without("Sec-WebSocket-Key"));
     let twice = with("Host", "another.example.com");
@@ -399,7 +399,7 @@ fn one_look_says_the_same_as_three() {
 }
 
 #[test]
-fn terms_are_answered_as_their_offer_is() {
+fn handshake_owned_offer_is_answered_as_the_offer() {
     let headers = with("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits");
     let offer = offer(&headers).unwrap();
     let terms = Terms::from(offer.clone());
@@ -421,7 +421,7 @@ fn terms_are_answered_as_their_offer_is() {
 /// Gateways pass the key of a handshake of HTTP/1.1 on, and make no answer of their own: their
 /// client fails without one.
 #[test]
-fn accept_value_answers_a_key_on_a_stream_and_only_then() {
+fn handshake_accept_value_answers_a_key_on_a_stream() {
     let names = |key: &[&str]| {
         let mut headers = pairs(&[("sec-websocket-version", "13")]);
         headers.extend(key.iter().map(|key| ("sec-websocket-key".into(), key.as_bytes().to_vec())));

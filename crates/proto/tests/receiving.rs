@@ -89,7 +89,7 @@ fn messages_do_not_depend_on_the_cuts() {
 }
 
 #[test]
-fn a_long_message_is_split_off_and_a_short_one_copied_out() {
+fn messages_are_split_off_if_long_and_copied_if_short() {
     let stream =
         [frame(OpCode::Binary, true, &[1; 9000]), frame(OpCode::Binary, true, &[2; 100])].concat();
     let mut input = Input::from(BytesMut::from(&stream[..]));
@@ -102,7 +102,7 @@ fn a_long_message_is_split_off_and_a_short_one_copied_out() {
 }
 
 #[test]
-fn unfinished_message_is_taken_from_the_input_up_to_a_bound() {
+fn messages_under_way_are_taken_from_the_input_up_to_a_bound() {
     let payload = vec![7; 1000];
     let mut stream = frame(OpCode::Binary, false, &payload);
     stream.extend(frame(OpCode::Continuation, false, &payload).repeat(8));
@@ -119,7 +119,7 @@ fn unfinished_message_is_taken_from_the_input_up_to_a_bound() {
 }
 
 #[test]
-fn direct_reads_are_the_same_and_grow_with_what_came() {
+fn messages_read_directly_are_equal_and_grow_with_what_came() {
     let payload: Vec<u8> = (0..300_000_u32).map(|i| i as u8).collect();
     let bytes = frame(OpCode::Binary, true, &payload);
     let mut receiver = Receiver::new(Role::Server, Limits::default());
@@ -142,7 +142,7 @@ fn direct_reads_are_the_same_and_grow_with_what_came() {
 }
 
 #[test]
-fn the_size_limit_holds_at_the_header_and_over_fragments() {
+fn limits_on_message_size_hold_at_the_header_and_over_fragments() {
     let limits = Limits { max_message_size: Some(1000), ..Limits::default() };
     let too_big = Told::Error(ProtocolError::MessageTooBig { limit: 1000 });
     let run = |bytes: &[u8]| {
@@ -161,7 +161,7 @@ fn the_size_limit_holds_at_the_header_and_over_fragments() {
 }
 
 #[test]
-fn a_huge_length_allocates_nothing_and_can_not_wrap() {
+fn limits_on_lengths_allocate_nothing_and_can_not_wrap() {
     let limits = Limits { max_message_size: None, ..Limits::default() };
     let mut receiver = Receiver::new(Role::Client, limits);
     let mut assembler = Assembler::default();
@@ -172,7 +172,7 @@ fn a_huge_length_allocates_nothing_and_can_not_wrap() {
 }
 
 #[test]
-fn a_bad_frame_is_refused_before_its_length_came() {
+fn frames_with_faults_are_refused_before_their_length() {
     let mut end = End::new(Role::Client, Config::default());
     end.receive(b"\x83\x7F", NOW);
     assert_eq!(end.take_told(), [Told::Error(ProtocolError::ReservedOpcode(3))]);
@@ -197,7 +197,7 @@ fn fragments_are_budgeted_by_what_they_carry() {
 }
 
 #[test]
-fn text_fails_at_its_first_bad_byte() {
+fn utf8_fails_at_its_first_bad_byte() {
     // §8.1. The frame goes on, the failure does not wait for it.
     let mut end = server(Limits::default());
     let bytes = frame(OpCode::Text, false, b"\xF4\x8F\xBF\xBF\xED\xA0 and more");
@@ -212,7 +212,7 @@ fn text_fails_at_its_first_bad_byte() {
 }
 
 #[test]
-fn nothing_is_made_room_for_after_a_failure() {
+fn memory_is_not_reserved_after_a_failure() {
     // §7.1.7: what follows is not looked at, the rest of the frame included.
     let mut receiver = Receiver::new(Role::Server, Limits::default());
     let mut bytes = frame(OpCode::Text, true, &[0xFF; 10_000]);
@@ -349,7 +349,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn reads_as_the_naive_reader(bytes in streams(), cut in any::<prop::sample::Index>()) {
+    fn messages_are_read_as_by_the_oracle(bytes in streams(), cut in any::<prop::sample::Index>()) {
         let (a, b) = bytes.split_at(cut.index(bytes.len() + 1));
         let mut end = server(Limits::default());
         end.receive(a, NOW);
@@ -359,14 +359,14 @@ proptest! {
 }
 
 #[test]
-fn an_empty_text_message_is_a_message() {
+fn messages_of_text_may_be_empty() {
     let mut end = server(Limits::default());
     end.receive(&frame(OpCode::Text, true, b""), NOW);
     assert_eq!(end.take_told(), [Told::Message(Kind::Text, Bytes::new())]);
 }
 
 #[test]
-fn a_message_keeps_no_memory_of_a_longer_one() {
+fn messages_keep_no_memory_of_longer_ones() {
     const ROOMY: Memory =
         Memory { copy: Bytes::copy_from_slice, long: |_| Vec::with_capacity(1 << 20) };
     let mut assembler = Assembler::with_memory(&ROOMY);

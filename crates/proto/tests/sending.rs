@@ -19,7 +19,7 @@ const NOW: Duration = Duration::ZERO;
 const S: Duration = Duration::from_secs(1);
 
 #[test]
-fn small_messages_gather_in_one_slice() {
+fn messages_that_are_small_gather_in_one_slice() {
     let mut server = End::new(Role::Server, Config::default());
     for _ in 0..100 {
         server.session().send(Kind::Text, Bytes::from("hello")).unwrap();
@@ -30,7 +30,7 @@ fn small_messages_gather_in_one_slice() {
 }
 
 #[test]
-fn long_payloads_are_not_copied() {
+fn messages_that_are_long_are_not_copied() {
     let payload = Bytes::from(vec![7; 10_000]);
     let mut sender = Sender::server(SendConfig::default());
     sender.send(Kind::Binary, payload.clone()).unwrap();
@@ -41,7 +41,7 @@ fn long_payloads_are_not_copied() {
 }
 
 #[test]
-fn a_client_masks_where_it_lies_unless_it_is_shared() {
+fn mask_is_applied_in_place_unless_shared() {
     let mut sender = Sender::client(Box::new(Counting::default()), SendConfig::default());
     let unique = Bytes::from(vec![7; 10_000]);
     let pointer = unique.as_ptr();
@@ -56,7 +56,7 @@ fn a_client_masks_where_it_lies_unless_it_is_shared() {
 }
 
 #[test]
-fn each_frame_has_a_key_of_its_own() {
+fn mask_key_is_new_for_each_frame() {
     // §5.3: a fresh key for every frame.
     let mut client = End::new(Role::Client, Config::default());
     let mut keys = std::collections::HashSet::new();
@@ -69,7 +69,7 @@ fn each_frame_has_a_key_of_its_own() {
 }
 
 #[test]
-fn high_water_of_zero_takes_one_message_at_a_time() {
+fn backpressure_at_high_water_zero_takes_one_message_at_a_time() {
     let mut sender = Sender::server(SendConfig { high_water: 0, ..SendConfig::default() });
     for _ in 0..3 {
         sender.send(Kind::Text, Bytes::from("hello")).unwrap();
@@ -81,7 +81,7 @@ fn high_water_of_zero_takes_one_message_at_a_time() {
 }
 
 #[test]
-fn promised_room_is_kept_whatever_comes_before() {
+fn backpressure_keeps_reserved_room() {
     let mut sender = Sender::server(SendConfig { high_water: 100, ..SendConfig::default() });
     sender.check_ready().unwrap();
     sender.send(Kind::Binary, Bytes::from(vec![7; 200])).unwrap();
@@ -101,7 +101,7 @@ fn promised_room_is_kept_whatever_comes_before() {
 }
 
 #[test]
-fn high_water_hands_the_message_back() {
+fn backpressure_returns_the_message() {
     let mut server = End::new(Role::Server, Config::default());
     let message = Bytes::from(vec![0; 40_000]);
     server.session().send(Kind::Binary, message.clone()).unwrap();
@@ -113,7 +113,7 @@ fn high_water_hands_the_message_back() {
 }
 
 #[test]
-fn a_pong_cuts_in_between_the_frames_of_a_long_message() {
+fn pong_cuts_in_between_the_frames_of_a_long_message() {
     // §5.4, §5.5: control frames may stand between fragments.
     let send = SendConfig { fragment_size: 1000, ..SendConfig::default() };
     let mut server = End::new(Role::Server, Config { send, ..Config::default() });
@@ -130,7 +130,7 @@ fn a_pong_cuts_in_between_the_frames_of_a_long_message() {
 }
 
 #[test]
-fn a_flood_of_pings_to_a_stalled_transport_holds_one_pong() {
+fn pong_of_a_ping_flood_is_held_once() {
     // §5.5.3: only the latest Ping need be answered.
     let limits = Limits { max_control_rate: u32::MAX, ..Limits::default() };
     let mut server = End::new(Role::Server, Config { limits, ..Config::default() });
@@ -150,7 +150,7 @@ fn a_flood_of_pings_to_a_stalled_transport_holds_one_pong() {
 }
 
 #[test]
-fn a_flood_of_pings_beyond_the_rate_fails_the_connection() {
+fn limits_on_control_frames_fail_a_flood_of_pings() {
     let mut server = End::new(Role::Server, Config::default());
     for _ in 0..=5_000 {
         server.receive(b"\x89\x80\0\0\0\0", NOW);
@@ -162,7 +162,7 @@ fn a_flood_of_pings_beyond_the_rate_fails_the_connection() {
 }
 
 #[test]
-fn the_applications_pings_have_a_slot_of_their_own() {
+fn ping_of_the_application_has_its_own_slot() {
     let mut sender = Sender::server(SendConfig::default());
     sender.send_control(ControlKind::AutoPong, b"a").unwrap();
     sender.send_control(ControlKind::Pong, b"b").unwrap();
@@ -176,7 +176,7 @@ fn the_applications_pings_have_a_slot_of_their_own() {
 }
 
 #[test]
-fn a_message_made_bit_by_bit_admits_no_other() {
+fn fragments_of_a_message_admit_no_other() {
     // §5.4: fragments of two messages are not interleaved.
     let mut p = Pair::new(Config::default());
     p.client.session().send_fragment(Kind::Text, b"a", false, Compression::Auto).unwrap();
@@ -241,7 +241,7 @@ fn random_session(seed: u64) -> (Vec<Bytes>, Vec<Bytes>) {
 }
 
 #[test]
-fn partial_writes_never_mix_frames() {
+fn frames_are_never_mixed_by_partial_writes() {
     for seed in 0..300 {
         let (sent, arrived) = random_session(seed);
         assert!(arrived == sent, "seed {seed}: other messages arrived");
@@ -249,7 +249,7 @@ fn partial_writes_never_mix_frames() {
 }
 
 #[test]
-fn a_silent_peer_is_pinged_and_given_up() {
+fn keepalive_pings_and_gives_up_a_silent_peer() {
     let mut p = Pair::new(Config::default());
     p.advance(20 * S);
     assert!(p.client.session().wants_write());
@@ -270,7 +270,7 @@ fn a_silent_peer_is_pinged_and_given_up() {
 }
 
 #[test]
-fn buffers_are_lent_and_given_back() {
+fn send_buffers_are_lent_and_returned() {
     let mut server = End::new(Role::Server, Config::default());
     assert!(server.session().wants_buffer());
     server.session().lend(Box::new(SendBuffer::with_capacity(100)));
@@ -282,7 +282,7 @@ fn buffers_are_lent_and_given_back() {
 }
 
 #[test]
-fn frames_that_are_made_for_many_are_those_that_each_would_make() {
+fn batch_frames_equal_those_of_each_connection() {
     let messages = [Message::text(""), Message::text("é"), Message::from(vec![7; 4096])];
     let mut batch = FrameBatch::default();
     let ranges: Vec<_> = messages.iter().map(|message| batch.push(message).unwrap()).collect();
@@ -304,7 +304,7 @@ fn frames_that_are_made_for_many_are_those_that_each_would_make() {
 }
 
 #[test]
-fn frames_for_many_obey_the_same_rules() {
+fn batch_frames_obey_the_rules_of_sending() {
     let mut batch = FrameBatch::default();
     let range = batch.push(&Message::from(vec![7; 60])).unwrap();
     let config = SendConfig { high_water: 100, ..SendConfig::default() };
@@ -324,7 +324,7 @@ fn frames_for_many_obey_the_same_rules() {
 }
 
 #[test]
-fn who_makes_other_frames_can_not_share_them() {
+fn batch_frames_are_not_shared_by_masking_cutting_or_compressing_ends() {
     let client = Sender::client(Box::new(Counting::default()), SendConfig::default());
     assert!(!client.shares_frames(), "each of its frames is masked");
     let short = SendConfig { fragment_size: 4095, ..SendConfig::default() };
@@ -337,7 +337,7 @@ fn who_makes_other_frames_can_not_share_them() {
 }
 
 #[test]
-fn only_what_is_short_or_compressed_is_sent_by_a_copy() {
+fn send_by_copy_is_for_short_or_compressed_messages() {
     let mut end = End::new(Role::Server, Config::default());
     let session = end.session();
     assert_eq!(session.send_copy(&Message::text("hello"), Compression::Auto), Ok(true));

@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn drops_a_future_after_so_many_waits() {
+    async fn cancel_drops_a_future_after_a_number_of_waits() {
         let twice = || async {
             yield_now().await;
             yield_now().await;
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_wakes() {
+    fn cancel_counts_wakes() {
         let (counter, waker) = CountingWaker::new();
         waker.wake_by_ref();
         waker.wake();

@@ -46,13 +46,13 @@ fn random_pieces<'a>(mut rest: &'a [u8], rng: &mut Rng) -> Vec<&'a [u8]> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn passes_what_does_not_depend_on_the_cuts() {
+    fn chop_passes_what_does_not_depend_on_the_cuts() {
         super::check(b"abcdefgh", |pieces| pieces.iter().map(|p| p.len()).sum::<usize>());
     }
 
     #[test]
     #[should_panic(expected = "cut into pieces of [0, 8]")]
-    fn finds_what_does() {
+    fn chop_finds_what_depends_on_the_cuts() {
         super::check(b"abcdefgh", |pieces| pieces.len());
     }
 }

@@ -123,7 +123,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     #[tokio::test]
-    async fn cuts_and_fails() {
+    async fn hostile_cuts_and_fails() {
         let (a, mut b) = crate::pipe::pipe(100);
         let mut a = Hostile::new(a, Manners::BYTEWISE);
         assert_eq!(a.write(b"abc").await.unwrap(), 1);

@@ -206,7 +206,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     #[tokio::test]
-    async fn carries_bytes_and_ends() {
+    async fn pipe_carries_bytes_and_ends() {
         let (mut a, mut b) = pipe(4);
         assert_eq!(a.write(b"abcdef").await.unwrap(), 4);
         assert_eq!(a.written().writes(), [4]);
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reset_fails_both_ways() {
+    async fn pipe_reset_fails_both_ways() {
         let (mut a, mut b) = pipe(4);
         a.written().reset();
         assert!(a.write(b"x").await.is_err());

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn options_stand_as_on_the_command_line() {
+    fn config_file_has_the_options_of_the_command_line() {
         let text = "listen = ['127.0.0.1:0', 'unix:/s']\nh2 = true\nlog = false\ndrain = 2.5\n\
                     workers = 1_0\ndeflate = true\norigin = 'https://a.example'\n";
         let mut options = read(text, "").unwrap();
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_its_line() {
+    fn config_file_faults_are_named_with_their_line() {
         for (text, line, names) in [
             ("h4 = true", 1, "h4 is no option; there are listen"),
             ("config = 'x'", 1, "config is no option"),

@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn round_trips_are_one_histogram() {
+    fn metrics_of_round_trips_are_one_histogram() {
         let text = Figures(ServerHandle::new()).response().into_body();
         let lines: Vec<_> = text.lines().filter(|line| line.contains("_round_trip_")).collect();
         assert!(lines[0].starts_with("# HELP fullduplex_ping_round_trip_seconds "), "{text}");

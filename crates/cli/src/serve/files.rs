@@ -254,7 +254,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn file_that_grows_is_sent_no_longer_than_was_announced() {
+    async fn file_that_grows_is_sent_at_its_announced_length() {
         use http_body_util::Full;
 
         for (length, sent) in [(0, ""), (4, "0123"), (10, "0123456789"), (u64::MAX, "0123456789")] {
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_hidden_or_odd_is_not_named() {
+    fn file_paths_that_are_hidden_or_odd_are_not_served() {
         for path in [
             "/.git/config",
             "/a/.env",

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_a_reader_and_what_is_dropped_is_counted() {
+    fn log_waits_for_no_reader_and_counts_dropped_lines() {
         let (reader, writer) = io::pipe().unwrap();
         let log = Log::new(writer);
         let all = 10_000;
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn all_is_written_by_the_end_and_lines_are_cut() {
+    fn log_is_written_by_the_end_and_cuts_long_lines() {
         let (reader, writer) = io::pipe().unwrap();
         let log = Log::new(writer);
         log.say(format_args!("first"));

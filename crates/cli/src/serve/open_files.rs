@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_fit_is_less_and_said_with_all_numbers() {
+    fn limits_above_the_open_files_are_lowered_and_reported() {
         assert_eq!(fit(1064, 1000), all(1000));
         assert_eq!(fit(94, 30), all(30));
         assert_eq!(fit(u64::MAX, 0), Room { connections: None, less: None });

@@ -117,7 +117,7 @@ mod tests {
     use Wanted::{Part, Unsatisfiable, Whole};
 
     #[test]
-    fn range_of_a_file() {
+    fn range_of_a_file_is_parsed() {
         for (range, of_ten, of_none) in [
             ("bytes=2-4", Part(2, 4), Whole),
             ("Bytes=2-4", Part(2, 4), Whole),

@@ -160,7 +160,7 @@ mod tests {
     use metrics::{counter, describe_counter, gauge, with_local_recorder};
 
     #[test]
-    fn figures_are_shown_with_their_labels() {
+    fn metrics_are_shown_with_their_labels() {
         let reading = Reading::default();
         with_local_recorder(&reading, || {
             describe_counter!("b_total", "So many");
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_histogram_is_one_family_with_its_bounds_in_order() {
+    fn metrics_histogram_is_one_family_with_ordered_bounds() {
         let reading = Reading::default();
         with_local_recorder(&reading, || {
             describe_counter!("a_seconds_bucket", "So long");

@@ -92,7 +92,7 @@ mod tests {
     use super::share;
 
     #[test]
-    fn one_address_has_a_quarter_or_256() {
+    fn limits_allow_one_address_a_quarter_or_256() {
         for (all, one) in [
             (None, 256),
             (Some(65_536), 256),

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_lies_in_a_network() {
+    fn cidr_contains_the_addresses_of_its_network() {
         for (network, address, expected) in [
             ("10.0.0.0/8", "10.255.0.1", true),
             ("10.0.0.0/8", "11.0.0.0", false),

@@ -392,13 +392,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_one_pointer_wide() {
+    fn error_is_one_pointer_wide() {
         assert_eq!(size_of::<Error>(), size_of::<usize>());
         assert_eq!(size_of::<Result<(), Error>>(), size_of::<usize>());
     }
 
     #[test]
-    fn retry_after_in_both_forms() {
+    fn retry_after_is_read_in_both_forms() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let after = |value: &str| {
             let mut headers = HeaderMap::new();

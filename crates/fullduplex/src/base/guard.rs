@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn guard_catches_also_what_the_payload_of_a_panic_does() {
+    fn guard_catches_panics_in_the_drop_of_a_panic_payload() {
         assert_eq!(caught(|| 7).unwrap(), 7);
         assert!(caught(|| panic!("as asked")).is_err());
         assert!(caught(|| std::panic::panic_any(PanicsWhenDropped)).is_err());

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dropped_is_used_again() {
+    fn message_memory_of_dropped_messages_is_used_again() {
         let mut blocks = Blocks::default();
         let first = copy(&mut blocks, &[1; 64]).as_ptr();
         for i in 0..1000 {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn who_keeps_every_message_keeps_few_blocks() {
+    fn message_memory_of_kept_messages_shares_few_blocks() {
         let mut blocks = Blocks::default();
         let kept: Vec<Bytes> =
             (0..10_000_u64).map(|i| copy(&mut blocks, &i.to_ne_bytes())).collect();
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_kept_a_message_once_is_forgiven() {
+    fn message_memory_is_shared_again_after_one_kept_message() {
         let mut blocks = Blocks::default();
         let kept = copy(&mut blocks, &[1; BLOCK]);
         for _ in 0..ALONE {
@@ -194,13 +194,13 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_longer_than_a_block_is_no_part_of_one() {
+    fn message_memory_of_a_payload_longer_than_a_block_is_separate() {
         assert!(place(&[1; BLOCK + 1]).is_none());
         assert!(is_alone(crate::base::message_memory::copy(&[1; BLOCK + 1])));
     }
 
     #[test]
-    fn long_buffers_are_chosen_by_room_and_bounded() {
+    fn message_memory_of_long_buffers_is_chosen_by_size_and_bounded() {
         let mut long = Long { spent: VecDeque::new(), bytes: 0 };
         long.give(Vec::with_capacity(LONG_LEAST - 1));
         long.give(Vec::with_capacity(LONG_KEEP + 1));

@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wrong_with_a_key_is_told() {
+    fn pem_key_faults_are_named() {
         for (pem, why) in [
             ("", "no private key"),
             ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "no private key"),

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn registry_keeps_what_was_put_in() {
+    fn registry_keeps_its_entries() {
         let (mut registry, mut expected) = (Registry::default(), Vec::new());
         let mut rng = Rng::new(1);
         for i in 0..100_000_u32 {
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn registry_walks_and_holds_little_when_a_crowd_has_left() {
+    fn registry_shrinks_when_many_have_left() {
         let mut registry = Registry::default();
         let keys: Vec<u32> = (0..100_000).map(|i| registry.insert(i)).collect();
         assert!(registry.held() >= 100_000);

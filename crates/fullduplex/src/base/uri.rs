@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_uris_apart() {
+    fn uri_is_split_into_its_parts() {
         let t = |host: &str, port, authority: &str, resource: &str| {
             (host.to_string(), port, authority.to_string(), resource.to_string())
         };
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn uri_schemes_of_web_pages_will_do() {
+    fn uri_may_have_a_scheme_of_http() {
         for (uri, is_secure, url) in [
             ("http://h/x?y", false, "ws://h/x?y"),
             ("https://h", true, "wss://h/"),
@@ -242,7 +242,7 @@ mod tests {
 
     /// The zone is for the own system; no server is shown it (RFC 6874 §4).
     #[test]
-    fn uri_zones_of_ipv6_are_kept_from_servers() {
+    fn uri_zone_of_ipv6_is_not_sent_to_the_server() {
         for (uri, host, authority) in [
             ("ws://[fe80::1%25eth0]/", "fe80::1%eth0", "[fe80::1]"),
             ("ws://[fe80::1%eth0]:81/", "fe80::1%eth0", "[fe80::1]:81"),
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_unix_sockets_apart() {
+    fn uri_of_a_unix_socket_is_split_into_its_parts() {
         for uri in ["ws+unix:/run/a.sock:/chat?x=1", "ws+unix:///run/a.sock:/chat?x=1"] {
             let target = Target::parse(uri).unwrap();
             assert_eq!(target.socket.as_deref(), Some("/run/a.sock"));
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn follows_redirections() {
+    fn redirect_location_is_resolved() {
         let from = Target::parse("ws://u:p@h:8080/a/b?c").unwrap();
         for (to, url, keeps_user) in [
             ("/x", "ws://h:8080/x", true),
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_wrong() {
+    fn uri_faults_are_named() {
         for (uri, what) in [
             ("ws://h/#", "fragment"),
             ("ws://h/a#b", "fragment"),

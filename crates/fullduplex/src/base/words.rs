@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_foreign_errors_are_ours() {
+    fn error_text_of_foreign_errors_is_ours() {
         let close_notify =
             "peer closed connection without sending TLS close_notify: https://docs.rs";
         let end = io::Error::new(io::ErrorKind::UnexpectedEof, close_notify);
@@ -112,7 +112,7 @@ mod tests {
 
     #[cfg(feature = "tls")]
     #[test]
-    fn words_of_tls_name_no_type() {
+    fn error_text_of_tls_names_no_type() {
         use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerMisbehaved};
         for (error, words) in [
             (rustls::Error::DecryptError, "can't be decrypted"),
@@ -130,7 +130,7 @@ mod tests {
 
     #[cfg(feature = "http2")]
     #[test]
-    fn words_of_http2_name_the_code() {
+    fn error_text_of_http2_names_the_code() {
         let error = h2::Error::from(h2::Reason::ENHANCE_YOUR_CALM);
         let text = shown(io::Error::new(io::ErrorKind::ConnectionReset, error));
         assert!(text.contains("HTTP/2 stream with ENHANCE_YOUR_CALM"), "{text}");
@@ -138,7 +138,7 @@ mod tests {
 
     #[cfg(feature = "http3")]
     #[test]
-    fn words_of_quic_are_sentences() {
+    fn error_text_of_quic_is_a_sentence() {
         use fullduplex_http3::quinn::ConnectionError;
         for (error, words) in [
             (ConnectionError::TimedOut, "RFC 9000 §10.1"),

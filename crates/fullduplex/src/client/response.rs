@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_of_every_kind() {
+    fn response_body_is_read_in_every_framing() {
         assert_eq!(body(&[("content-length", "5")], &["he", "llo, more"]), ("hello".into(), true));
         assert_eq!(body(&[("content-length", "0")], &["x"]), (String::new(), true));
         assert_eq!(body(&[], &["till ", "the end"]), ("till the end".into(), false));

@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn connections_that_are_gone_keep_no_memory() {
+    async fn driver_keeps_no_memory_of_ended_connections() {
         let driver = Driver::current();
         let held = || driver.lock().timers.len();
         let live: Vec<_> = (0..100).map(|_| connect(&driver)).collect();
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_keeps_time_after_a_year_too() {
+    async fn driver_keeps_time_after_a_year() {
         let driver = Driver::current();
         tokio::time::sleep(FAR + Duration::from_secs(86_400)).await;
         let due = connect(&driver);

@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn proxies_that_are_trusted_come_for_many() {
+    fn limits_by_address_leave_out_trusted_proxies() {
         let peer = |ip: &str| Peer::Inet(std::net::SocketAddr::new(ip.parse().unwrap(), 1));
         let mut config = ServerConfig::default();
         let near = |config: &ServerConfig| config.is_near(&peer("10.0.0.2"));

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn handler_that_fails_is_told_in_its_span() {
+    async fn handler_failure_is_logged_in_its_span() {
         let (tell, mut told) = mpsc::unbounded_channel();
         let _default = tracing::subscriber::set_default(Events(tell));
         let begin = begin(|succeeds: bool| async move {
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_of_a_handler_is_in_its_span() {
+    async fn handler_runs_in_its_span() {
         let depth = Depth::default();
         let _default = tracing::subscriber::set_default(depth.clone());
         let watch = PanicWatch(Shared::new(&crate::server::config::ServerLimits::default()));

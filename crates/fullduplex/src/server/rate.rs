@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_and_then_the_rate() {
+    fn rate_allows_a_burst_and_then_the_rate() {
         let rate = Rate::new(3, 2);
         let mut bucket = Bucket::full(rate);
         let start = Duration::from_secs(1);
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_never_be() {
+    fn rate_refuses_for_ever_what_exceeds_the_burst() {
         let rate = Rate::new(5, 2);
         assert_eq!(Bucket::full(rate).take(rate, 3, Duration::ZERO), Err(Duration::MAX));
         let none = Rate::new(0, 1);
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_may_change_and_time_may_stand_or_go_back() {
+    fn rate_may_change_and_time_may_go_back() {
         let (large, small) = (Rate::new(1, 100), Rate::new(1, 1));
         let mut bucket = Bucket::full(large);
         assert_eq!(bucket.available(small, Duration::ZERO), 1);
@@ -157,7 +157,7 @@ mod tests {
     proptest! {
         /// Over any time, no more passes than the burst and what the rate brings.
         #[test]
-        fn never_more_than_the_rate(
+        fn rate_is_never_exceeded(
             per_second: u32,
             burst: u32,
             steps in prop::collection::vec((0..u64::from(u32::MAX), any::<u32>()), 1..100),
@@ -188,7 +188,7 @@ mod tests {
 
         /// However the time is cut, the same tokens come.
         #[test]
-        fn looking_changes_nothing(
+        fn rate_is_unchanged_by_reading_it(
             per_second: u32,
             burst: u32,
             pauses in prop::collection::vec(any::<u32>(), 0..50),
@@ -207,7 +207,7 @@ mod tests {
 
         /// No time and no number makes it panic or hold more than the burst.
         #[test]
-        fn any_numbers(
+        fn rate_survives_any_numbers(
             per_second: u32,
             burst: u32,
             level in 0..=u64::from(u32::MAX) * WHOLE,

@@ -29,7 +29,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_same_as_ordinary_comparing(a: Vec<u8>, b: Vec<u8>, at: prop::sample::Index) {
+        fn secret_comparison_equals_ordinary_comparison(a: Vec<u8>, b: Vec<u8>, at: prop::sample::Index) {
             prop_assert_eq!(constant_time_eq(&a, &b), a == b);
             prop_assert!(constant_time_eq(&a, &a));
             if !a.is_empty() {

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn single_bytes_do_not_take_a_turn_without_end() {
+    async fn http2_stream_of_single_bytes_yields_its_turn() {
         let mut stream = with_single_bytes().await;
         let (mut read, mut turns) = (0, 0);
         let reading = std::future::poll_fn(|cx| {

@@ -35,7 +35,7 @@ async fn length(mut body: Body) -> Result<usize, fullduplex::Error> {
 }
 
 #[test]
-fn content_that_does_not_come_and_answers_that_nobody_reads() {
+fn attack_by_missing_content_and_unread_responses() {
     let figures = Field::new(short()).besiege("HTTP/1.1 content and answers that stall", |field| {
         let mut all = connect_many(field.address, 200);
         let (uploads, readers) = all.split_at_mut(100);
@@ -56,7 +56,7 @@ fn content_that_does_not_come_and_answers_that_nobody_reads() {
 }
 
 #[test]
-fn idle_connections_of_pages() {
+fn attack_by_idle_http_connections() {
     Field::new(short()).besiege("HTTP/1.1 idle after a page, and half a second head", |field| {
         let mut all = connect_many(field.address, 200);
         for (i, socket) in all.iter_mut().enumerate() {

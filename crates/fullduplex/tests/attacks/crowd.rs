@@ -35,16 +35,21 @@ fn read_frame(socket: &mut TcpStream) -> (u8, Vec<u8>) {
 
 /// In a process of its own, as memory is counted by process.
 #[test]
-fn five_thousand_connections() {
+fn attack_by_five_thousand_connections() {
     let itself = std::env::current_exe().unwrap();
-    let alone = ["--exact", "crowd::five_thousand_connections_alone", "--ignored", "--nocapture"];
+    let alone = [
+        "--exact",
+        "crowd::attack_by_five_thousand_connections_in_a_process_of_its_own",
+        "--ignored",
+        "--nocapture",
+    ];
     let status = Command::new(itself).args(alone).status().unwrap();
     assert!(status.success());
 }
 
 #[test]
-#[ignore = "run by five_thousand_connections"]
-fn five_thousand_connections_alone() {
+#[ignore = "run by attack_by_five_thousand_connections"]
+fn attack_by_five_thousand_connections_in_a_process_of_its_own() {
     // Both ends are in this process.
     let count = 5000.min(descriptors().saturating_sub(200) / 2);
     let mut config = short();
@@ -77,7 +82,7 @@ fn five_thousand_connections_alone() {
 }
 
 #[test]
-fn a_drain_of_two_thousand() {
+fn drain_of_two_thousand_connections() {
     let count = 2000.min(descriptors().saturating_sub(200) / 2);
     let mut config = short();
     config.websocket.keepalive.interval = None;
@@ -109,7 +114,7 @@ fn a_drain_of_two_thousand() {
 }
 
 #[test]
-fn a_message_to_many_leaves_others_their_turn() {
+fn broadcast_to_many_leaves_others_their_turn() {
     let count = 3000.min(descriptors().saturating_sub(200) / 2);
     let mut config = short();
     config.websocket.keepalive.interval = None;

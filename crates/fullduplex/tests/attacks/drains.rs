@@ -55,7 +55,7 @@ fn start() -> Draining {
 
 /// Waits for what has to come.
 #[test]
-fn a_drain_cuts_off_whatever_stands_still() {
+fn drain_cuts_whatever_makes_no_progress() {
     let Draining { runtime, address, handle, serving, .. } = start();
     let mut all =
         vec![connect_from(0, address), connect_from(1, address), connect_from(2, address)];
@@ -84,7 +84,7 @@ fn a_drain_cuts_off_whatever_stands_still() {
 }
 
 #[test]
-fn nothing_is_accepted_during_a_drain() {
+fn drain_accepts_no_connection() {
     let Draining { runtime, address, handle, serving, accept } = start();
     let mut late = connect_from(0, address);
     late.write_all(upgrade("/later", "").as_bytes()).unwrap();

@@ -19,7 +19,7 @@ pub(crate) fn descriptors() -> usize {
 /// What the inner run does.
 #[test]
 #[ignore = "run by the other test, with few files"]
-fn serve_with_few_files() {
+fn inner_server_with_few_files() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let server = Server::bind("127.0.0.1:0").await.unwrap();
@@ -49,10 +49,10 @@ fn echoed(socket: &mut TcpStream) {
 }
 
 #[test]
-fn a_server_without_files_goes_on() {
+fn limits_on_open_files_do_not_stop_the_server() {
     let mut child = Command::new("sh");
     child.args(["-c", "ulimit -n 48 && exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
-    child.args(["--exact", "files::serve_with_few_files", "--ignored", "--nocapture"]);
+    child.args(["--exact", "files::inner_server_with_few_files", "--ignored", "--nocapture"]);
     let child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut serving = Serving(child);
     let mut lines = BufReader::new(serving.0.stdout.take().unwrap()).lines().map_while(Result::ok);

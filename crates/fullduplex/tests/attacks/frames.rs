@@ -16,7 +16,7 @@ const GONE: usize = usize::MAX;
 const LONG: Duration = Duration::from_secs(20);
 
 #[test]
-fn frames_byte_by_byte() {
+fn attack_by_frames_byte_by_byte() {
     let figures = Field::new(short()).besiege("slowloris on frames", |field| {
         let mut all = open_many(field.address, "/", 500);
         let message = frame(0x82, &vec![7; 60_000]);
@@ -39,7 +39,7 @@ fn frames_byte_by_byte() {
 }
 
 #[test]
-fn floods_of_pings() {
+fn attack_by_floods_of_pings() {
     let figures = Field::new(short()).besiege("ping flood", |field| {
         let pings = frame(0x89, &[1; 125]).repeat(500);
         (8, flood_many(open_many(field.address, "/", 8), &pings, LONG))
@@ -49,7 +49,7 @@ fn floods_of_pings() {
 }
 
 #[test]
-fn floods_of_fragments() {
+fn attack_by_floods_of_fragments() {
     for (name, piece) in [("empty fragments", &[][..]), ("fragments of a byte", &[b'x'][..])] {
         let figures = Field::new(short()).besiege(name, |field| {
             let sockets = open_many(field.address, "/", 8);
@@ -64,7 +64,7 @@ fn floods_of_fragments() {
 }
 
 #[test]
-fn peers_that_never_read_their_echo() {
+fn attack_by_peers_that_never_read_their_echo() {
     let figures = Field::new(short()).besiege("echo that nobody reads", |field| {
         let message = frame(0x82, &vec![7; 60_000]);
         (50, flood_many(open_many(field.address, "/", 50), &message, LONG))
@@ -74,7 +74,7 @@ fn peers_that_never_read_their_echo() {
 }
 
 #[test]
-fn peers_that_never_read_and_go_on_sending() {
+fn attack_by_peers_that_send_and_never_read() {
     // A byte now and then is life, but what is sent to them goes nowhere.
     let figures = Field::new(short()).besiege("never reads, but sends", |field| {
         let mut all = open_many(field.address, "/", 50);
@@ -101,7 +101,7 @@ fn peers_that_never_read_and_go_on_sending() {
 }
 
 #[test]
-fn members_that_never_read_what_is_published() {
+fn attack_by_members_that_never_read_broadcasts() {
     // Some are silent; a ping now and then does not make up for reading nothing.
     for (name, pings) in [("publishing to who never reads", false), ("… and pings", true)] {
         let figures = Field::new(short()).besiege(name, |field| {
@@ -126,7 +126,7 @@ fn members_that_never_read_what_is_published() {
 }
 
 #[test]
-fn lengths_that_are_announced() {
+fn attack_by_announced_lengths() {
     let figures = Field::new(short()).besiege("announced lengths", |field| {
         let mut cut = 0;
         for (i, (length, code)) in [
@@ -168,7 +168,7 @@ fn lengths_that_are_announced() {
 }
 
 #[test]
-fn bombs() {
+fn attack_by_deflate_bombs() {
     let figures = Field::new(short()).besiege("deflate bombs", |field| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let url = format!("ws://{}/", field.address);
@@ -194,7 +194,7 @@ fn bombs() {
 }
 
 #[test]
-fn handlers_that_never_accept_or_panic() {
+fn attack_on_handlers_that_never_accept_or_panic() {
     let figures = Field::new(short()).besiege("handlers that never accept, or panic", |field| {
         let mut all = crate::raw::connect_many(field.address, 300);
         for (i, socket) in all.iter_mut().enumerate() {

@@ -17,7 +17,7 @@ const LONG: Duration = Duration::from_secs(20);
 const REFUSED: [u8; 4] = [0, 0, 0, 7];
 
 #[test]
-fn rapid_reset() {
+fn attack_by_http2_rapid_reset() {
     // CVE-2023-44487.
     for (name, path) in [("rapid reset of pages", "/page"), ("rapid reset of WebSockets", "/")] {
         let figures = Field::new(short()).besiege(name, |field| {
@@ -35,7 +35,7 @@ fn rapid_reset() {
 }
 
 #[test]
-fn streams_that_are_reset_while_they_are_answered() {
+fn attack_by_http2_resets_during_responses() {
     let figures = Field::new(short()).besiege("slow reset of unanswered WebSockets", |field| {
         let mut socket = connect(0, field, &[]);
         // Once it is served, each stream comes to a handler.
@@ -71,7 +71,7 @@ fn streams_that_are_reset_while_they_are_answered() {
 }
 
 #[test]
-fn floods_of_continuation() {
+fn attack_by_http2_continuation_floods() {
     for (name, piece) in [("CONTINUATION, full", &[b'x'; 16_000][..]), ("CONTINUATION, empty", &[])]
     {
         let figures = Field::new(short()).besiege(name, |field| {
@@ -88,7 +88,7 @@ fn floods_of_continuation() {
 }
 
 #[test]
-fn floods_of_data() {
+fn attack_by_http2_data_floods() {
     // On WebSockets that nobody reads: a flood of nothing, and one of single bytes.
     for (name, piece) in [("DATA, empty", &[][..]), ("DATA, single bytes", &[0x82])] {
         let figures = Field::new(short()).besiege(name, |field| {
@@ -106,7 +106,7 @@ fn floods_of_data() {
 }
 
 #[test]
-fn floods_of_what_wants_an_answer() {
+fn attack_by_http2_ping_and_settings_floods() {
     for (name, kind, payload) in
         [("SETTINGS flood", SETTINGS, &[][..]), ("PING flood", PING, &[0; 8])]
     {
@@ -119,7 +119,7 @@ fn floods_of_what_wants_an_answer() {
 }
 
 #[test]
-fn windows_that_stay_shut() {
+fn attack_by_http2_windows_that_stay_shut() {
     let figures =
         Field::new(short()).besiege("windows of 0: pages, WebSockets, all unread", |field| {
             let mut all: Vec<_> =
@@ -145,7 +145,7 @@ fn windows_that_stay_shut() {
 }
 
 #[test]
-fn sockets_that_are_never_read() {
+fn attack_by_http2_sockets_that_are_never_read() {
     let figures = Field::new(short()).besiege("HTTP/2 windows open, socket unread", |field| {
         let wide = [(INITIAL_WINDOW, i32::MAX.cast_unsigned())];
         let mut all: Vec<_> = (0..40).map(|i| connect(i, field, &wide)).collect();
@@ -175,7 +175,7 @@ fn sockets_that_are_never_read() {
 }
 
 #[test]
-fn more_streams_than_may_be() {
+fn attack_by_http2_streams_beyond_the_limit() {
     Field::new(short()).besiege("1,000 streams at once", |field| {
         let mut socket = connect(0, field, &[]);
         for stream in (1..2000).step_by(2) {
@@ -189,7 +189,7 @@ fn more_streams_than_may_be() {
 }
 
 #[test]
-fn a_connection_whose_streams_are_done_is_ended() {
+fn http2_connection_without_streams_is_ended() {
     Field::new(short()).besiege("HTTP/2 idle after a page, no answer to PING", |field| {
         let mut all: Vec<_> = (0..50).map(|i| connect(i, field, &[])).collect();
         for (i, socket) in all.iter_mut().enumerate() {
@@ -205,7 +205,7 @@ fn a_connection_whose_streams_are_done_is_ended() {
 }
 
 #[test]
-fn content_that_stalls() {
+fn attack_by_http2_content_that_stalls() {
     Field::new(short()).besiege("HTTP/2 content that stalls", |field| {
         let mut all: Vec<_> = (0..50).map(|i| connect(i, field, &[])).collect();
         let post = block(&[
@@ -224,7 +224,7 @@ fn content_that_stalls() {
 }
 
 #[test]
-fn header_lists_without_measure() {
+fn attack_by_http2_header_lists_without_limit() {
     let figures = Field::new(short()).besiege("huge header lists and HPACK bombs", |field| {
         let mut answered = 0;
         for i in 0..40 {
@@ -256,7 +256,7 @@ fn header_lists_without_measure() {
 }
 
 #[test]
-fn pseudo_headers_that_make_no_request() {
+fn attack_by_http2_malformed_pseudo_headers() {
     Field::new(short()).besiege("malformed pseudo-headers", |field| {
         let ask = |i, fields: &[(&str, &str)]| {
             let mut socket = connect(i, field, &[]);

@@ -23,7 +23,7 @@ fn drip(mut sockets: Vec<std::net::TcpStream>, bytes: &[u8], until: Duration) ->
 }
 
 #[test]
-fn slowloris_on_the_head() {
+fn attack_by_slowloris_on_the_head() {
     let figures = Field::new(short()).besiege("slowloris on the head", |field| {
         let sockets = connect_many(field.address, 500);
         let head = upgrade("/", &format!("X: {}\r\n", "x".repeat(8000)));
@@ -34,7 +34,7 @@ fn slowloris_on_the_head() {
 }
 
 #[test]
-fn slowloris_on_what_comes_before_the_head() {
+fn attack_by_slowloris_before_the_head() {
     // The start of HTTP/2, and TLS, each of which has no time of its own.
     for tls in [false, true] {
         let field = if tls { Field::with_tls(short()) } else { Field::new(short()) };
@@ -55,7 +55,7 @@ fn slowloris_on_what_comes_before_the_head() {
 }
 
 #[test]
-fn ten_thousand_half_open_handshakes() {
+fn attack_by_ten_thousand_half_open_handshakes() {
     let mut config = short();
     config.handshake.handshake_timeout = Duration::from_secs(5);
     config.limits.max_handshakes = 2000;
@@ -82,7 +82,7 @@ fn ten_thousand_half_open_handshakes() {
 }
 
 #[test]
-fn huge_heads() {
+fn attack_by_huge_heads() {
     let figures = Field::new(short()).besiege("huge heads", |field| {
         let long = upgrade("/", &format!("X: {}\r\n", "x".repeat(1 << 20)));
         let many = upgrade("/", &"X: y\r\n".repeat(2000));
@@ -103,7 +103,7 @@ fn huge_heads() {
 }
 
 #[test]
-fn a_head_of_many_reads_costs_no_more() {
+fn attack_by_heads_byte_by_byte() {
     // RUSTSEC-2023-0065: a head was parsed anew for each read.
     Field::new(short()).besiege("heads of 16 KiB, byte by byte", |field| {
         let head = upgrade("/", &format!("X: {}\r\n", "x".repeat(15 << 10)));

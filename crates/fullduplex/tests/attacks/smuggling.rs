@@ -15,7 +15,7 @@ fn answers(field: &Field, before: &str, request: &str) -> String {
 }
 
 #[test]
-fn requests_that_may_be_read_in_two_ways() {
+fn attack_by_ambiguous_requests() {
     Field::new(short()).besiege("request smuggling", |field| {
         let chunked = format!("Transfer-Encoding: chunked\r\nX: {}\r\n", "y");
         let upgrade_with = |more: &str, content: &str| upgrade("/", more) + content;

@@ -44,7 +44,7 @@ fn end(socket: TcpStream, rng: &mut Rng) {
 }
 
 #[test]
-fn malformed_and_reset() {
+fn attack_by_malformed_and_reset_connections() {
     let figures = Field::new(short()).besiege("4,000 malformed and reset", |field| {
         thread::scope(|scope| {
             for seed in 0..4 {
@@ -68,7 +68,7 @@ fn malformed_and_reset() {
 }
 
 #[test]
-fn what_is_no_tls() {
+fn attack_by_garbage_in_place_of_tls() {
     let figures = Field::with_tls(short()).besiege("garbage and half-open TLS", |field| {
         let mut rng = Rng::new(7);
         let mut all = connect_many(field.address, 600);

@@ -52,7 +52,7 @@ async fn alpn_is_obeyed() {
 
 /// RFC 9112 §9.6: where the next request of such a client would not be read, it is told.
 #[tokio::test]
-async fn later_version_of_http_1_ends_the_connection_after_its_answer() {
+async fn http1_later_version_ends_the_connection_after_its_answer() {
     for has_service in [true, false] {
         let (_, server) = ready_made(has_service).await[0];
         let asked = raw(server, "GET /seen HTTP/1.2\r\nHost: localhost\r\n\r\n");
@@ -64,7 +64,7 @@ async fn later_version_of_http_1_ends_the_connection_after_its_answer() {
 
 /// RFC 9110 §2.5, §15.6.6.
 #[tokio::test]
-async fn versions_of_http_1_are_read_and_others_are_505() {
+async fn http1_versions_are_read_and_others_are_505() {
     for has_service in [true, false] {
         let (_, server) = ready_made(has_service).await[0];
         let rest = "Host: localhost\r\nConnection: close\r\n\r\n";

@@ -14,7 +14,7 @@ const MANY: [(&str, &str); 21] = [("x-many", "1"); 21];
 /// Neither pseudo-header fields nor the pieces of a cookie count (RFC 9113 §8.2.3, RFC 9114
 /// §4.2.1), and who sends too many is told so, as is the application.
 #[tokio::test]
-async fn max_fields_counts_alike() {
+async fn limits_on_fields_count_alike_on_every_version() {
     let (tell, mut told) = mpsc::unbounded_channel();
     let mut all = Vec::new();
     for is_secure in [false, true] {

@@ -222,7 +222,7 @@ async fn requests_are_seen_alike_by_handlers() {
 
 /// RFC 9110 §6.4.1, §8.6, §15.2 to §15.4.
 #[tokio::test]
-async fn answers_have_the_content_that_their_status_allows() {
+async fn responses_have_the_content_that_their_status_allows() {
     let length = |answer: &Answer| {
         let field = answer.fields.iter().find_map(|field| field.strip_prefix("content-length: "));
         field.map(str::to_owned)
@@ -259,7 +259,7 @@ async fn answers_have_the_content_that_their_status_allows() {
 /// What is no final answer, or would open a WebSocket that there is not, is the application's
 /// mistake.
 #[tokio::test]
-async fn answers_that_are_none_are_500() {
+async fn responses_that_are_none_are_500() {
     for has_service in [true, false] {
         let server = ready_made(has_service).await;
         for path in ["/answer/100", "/answer/103"] {
@@ -276,7 +276,7 @@ async fn answers_that_are_none_are_500() {
 }
 
 #[tokio::test]
-async fn answers_of_services_have_trailers() {
+async fn responses_of_services_have_trailers() {
     for server in [ready_made(true).await, of_hyper().await] {
         let answer = all_agree(&Ask::get("/trailers"), &server).await;
         assert_eq!(answer.trailers, ["x-sum: 1"]);
@@ -285,7 +285,7 @@ async fn answers_of_services_have_trailers() {
 
 /// A frame that came with the request was carried like those behind it.
 #[tokio::test]
-async fn counters_know_what_came_with_the_handshake() {
+async fn stats_count_what_came_with_the_handshake() {
     use fullduplex::{Config, Role, WebSocket};
     let (near, _far) = tokio::io::duplex(1024);
     // Masked with zeros.

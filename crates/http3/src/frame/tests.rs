@@ -43,7 +43,7 @@ fn fault(place: Place, bytes: &[u8]) -> Code {
 }
 
 #[test]
-fn a_message_at_every_split() {
+fn frames_are_read_at_every_split() {
     let message = [
         frame(0x21, b"grease"),
         frame(0x01, b"head"),
@@ -67,7 +67,7 @@ fn a_message_at_every_split() {
 }
 
 #[test]
-fn control_streams() {
+fn frames_of_control_streams_are_read() {
     let stream =
         [frame(0x04, &[0x08, 1]), frame(0x07, &[0x40, 0x44]), frame(0x21, b"x"), frame(0x0d, &[9])];
     let told = vec![
@@ -82,7 +82,7 @@ fn control_streams() {
 
 /// RFC 9114 §7.2.
 #[test]
-fn what_stands_in_the_wrong_place_has_its_code() {
+fn frames_in_the_wrong_place_have_their_code() {
     for place in [Place::ServerControl, Place::ClientControl] {
         for first in [0x00, 0x01, 0x03, 0x05, 0x07, 0x0d, 0x21] {
             assert_eq!(fault(place, &frame(first, &[0])), Code::MISSING_SETTINGS);
@@ -120,7 +120,7 @@ fn what_stands_in_the_wrong_place_has_its_code() {
 }
 
 #[test]
-fn a_tunnel_has_no_trailers() {
+fn frames_of_a_tunnel_have_no_trailers() {
     let mut reader = FrameReader::new(Place::Response, &Settings::default());
     reader.head_is_done(true);
     let Err(Refused::Fault(fault)) = reader.read(&mut Bytes::from_static(&[0x01, 0])) else {
@@ -130,7 +130,7 @@ fn a_tunnel_has_no_trailers() {
 }
 
 #[test]
-fn what_is_announced_is_not_allocated() {
+fn frames_allocate_nothing_for_announced_lengths() {
     // HEADERS of 2^62-1 bytes are refused, DATA and unknown ones of that length flow.
     let huge = |kind| [&[kind], &[0xff; 8][..], b"abc"].concat();
     let limit = Refused::Limit { setting: "max_field_section_size", most: 16 << 10 };
@@ -147,7 +147,7 @@ fn what_is_announced_is_not_allocated() {
 
 proptest! {
     #[test]
-    fn the_same_however_they_are_cut(
+    fn frames_do_not_depend_on_the_cuts(
         bytes in prop::collection::vec(0..12_u8, 0..100),
         step in 1..7_usize,
     ) {

@@ -26,7 +26,7 @@ fn changed(name: &'static str, value: Option<&'static str>) -> Result<Request<()
 }
 
 #[test]
-fn a_request_returns() {
+fn request_is_read_back() {
     let request = Request::connect("https://h:8443/chat?x=1")
         .header("sec-websocket-version", "13")
         .header("cookie", "a=b")
@@ -47,7 +47,7 @@ fn a_request_returns() {
 }
 
 #[test]
-fn other_requests_return() {
+fn request_of_every_kind_is_read_back() {
     for (method, uri) in [("GET", "https://h/"), ("CONNECT", "h:443"), ("POST", "http://h/a?b")] {
         let request = Request::builder().method(method).uri(uri).body(()).unwrap();
         let read = read_request(&request_fields(&request).unwrap()).unwrap();
@@ -67,7 +67,7 @@ fn cookies_are_joined() {
 }
 
 #[test]
-fn malformed_requests() {
+fn request_faults_are_refused() {
     assert!(changed("x", Some("y")).is_ok());
     assert!(changed("host", Some("H:8443")).is_ok());
     assert!(changed("te", Some("trailers")).is_ok());
@@ -121,7 +121,7 @@ fn malformed_requests() {
 }
 
 #[test]
-fn responses() {
+fn response_is_read_back() {
     let response = Response::builder().status(204).header("set-cookie", "a=b").body(()).unwrap();
     let sent = response_fields(&response).unwrap();
     assert!(sent[1].is_sensitive);
@@ -145,7 +145,7 @@ fn responses() {
 }
 
 #[test]
-fn a_fault_in_a_response_has_its_field_and_its_status() {
+fn response_faults_name_field_and_status() {
     for (name, value) in
         [("connection", "close"), ("keep-alive", "1"), ("upgrade", "x"), ("te", "gzip")]
     {
@@ -159,7 +159,7 @@ fn a_fault_in_a_response_has_its_field_and_its_status() {
 }
 
 #[test]
-fn what_may_not_be_sent_is_refused() {
+fn request_that_may_not_be_sent_is_refused() {
     let request = |builder: http::request::Builder| builder.body(()).unwrap();
     for wrong in [
         request(Request::get("https://h/").extension(Protocol::WEBSOCKET)),

@@ -135,7 +135,7 @@ mod tests {
 
     /// RFC 7541 Appendix C.4 and C.6.
     #[test]
-    fn examples_of_the_rfc() {
+    fn huffman_examples_of_the_rfc() {
         for (text, coded) in [
             ("www.example.com", "f1e3c2e5f23a6ba0ab90f4ff"),
             ("no-cache", "a8eb10649cbf"),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn every_symbol_returns_at_every_place_of_a_byte() {
+    fn huffman_symbols_are_read_back_at_every_bit_offset() {
         for symbol in 0..=255_u8 {
             for padding in 0..8 {
                 let mut text = vec![b'0'; padding];
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_padding_and_the_end_symbol_are_refused() {
+    fn huffman_padding_and_end_symbol_faults_are_refused() {
         // "0" is five zeros.
         assert_eq!(decode(&[0b0000_0111]).unwrap(), b"0");
         assert_eq!(decode(&[0b0000_0110]), Err(DecodeError::Huffman));

@@ -62,14 +62,14 @@ mod tests {
 
     /// RFC 7541 Appendix C.1.
     #[test]
-    fn examples_of_the_rfc() {
+    fn integer_examples_of_the_rfc() {
         assert_eq!(round(5, 10), [0b1010]);
         assert_eq!(round(5, 1337), [0b1_1111, 0b1001_1010, 0b1010]);
         assert_eq!(round(8, 42), [42]);
     }
 
     #[test]
-    fn edges() {
+    fn integer_edges_are_exact() {
         for prefix in 1..=8 {
             for value in [0, 1, 6, 7, 127, 128, 254, 255, 256, 16_511, 1 << 32, MAX] {
                 round(prefix, value);

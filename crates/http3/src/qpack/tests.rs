@@ -19,13 +19,13 @@ fn encoded(fields: &[Field<'_>]) -> Vec<u8> {
 
 /// RFC 9204 Appendix B.1.
 #[test]
-fn example_of_the_rfc() {
+fn qpack_example_of_the_rfc() {
     let section = b"\x00\x00\x51\x0b/index.html";
     assert_eq!(take(section).unwrap(), [field(":path", "/index.html")]);
 }
 
 #[test]
-fn every_static_entry_returns_in_one_or_two_bytes() {
+fn qpack_static_entries_take_one_or_two_bytes() {
     for (index, (name, value)) in STATIC.iter().enumerate() {
         let section = encoded(&[field(name, value)]);
         assert_eq!(section.len(), if index < 63 { 3 } else { 4 });
@@ -52,7 +52,7 @@ fn sensitive_fields_are_never_indexed_nor_shortened() {
 }
 
 #[test]
-fn what_is_wrong_has_its_code() {
+fn qpack_faults_have_their_code() {
     for (section, why) in [
         (&b""[..], "too early"),
         (b"\x00", "too early"),
@@ -81,7 +81,7 @@ fn what_is_wrong_has_its_code() {
 }
 
 #[test]
-fn limits_are_exact() {
+fn qpack_limits_are_exact() {
     let fields = [field("abc", "de"), field(":method", "CONNECT")];
     let section = encoded(&fields);
     assert_eq!(size(&fields), 37 + 46);
@@ -97,7 +97,7 @@ fn limits_are_exact() {
 
 proptest! {
     #[test]
-    fn anything_returns(all in prop::collection::vec((".{0,40}", ".{0,200}", any::<bool>()), 0..20)) {
+    fn qpack_fields_are_read_back(all in prop::collection::vec((".{0,40}", ".{0,200}", any::<bool>()), 0..20)) {
         let fields: Vec<_> = all.iter().map(|(name, value, is_sensitive)| {
             Field { is_sensitive: *is_sensitive, ..field(name, value) }
         }).collect();
@@ -110,7 +110,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_taken_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn qpack_survives_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         if let Ok(fields) = take(&[&[0, 0], &bytes[..]].concat()) {
             prop_assert_eq!(take(&encoded(&fields)).unwrap(), fields);
         }

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_the_last_window_and_little_memory() {
+    fn history_keeps_the_last_window_in_little_memory() {
         for sizes in [&[1usize, 7, 100][..], &[255, 256, 257], &[1000, 3], &[63, 64, 65, 1]] {
             let mut history = History::new(8);
             let mut all = Vec::new();
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_memory_as_it_fills() {
+    fn history_takes_memory_as_it_fills() {
         let mut history = History::new(15);
         assert_eq!(history.memory(), 0);
         history.push(&[0; 100]);

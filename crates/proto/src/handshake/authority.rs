@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_and_ports() {
+    fn authority_is_split_into_host_and_port() {
         for (text, host, port) in [
             ("example.com", "example.com", None),
             ("example.com:8080", "example.com", Some(8080)),
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_authority() {
+    fn authority_faults_are_refused() {
         for text in [
             "",
             ":80",
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn agreement_ignores_case_and_default_ports() {
+    fn authority_comparison_ignores_case_and_default_ports() {
         for (one, other, agree) in [
             ("Example.com", "example.COM", true),
             ("example.com:443", "example.com", true),
@@ -161,12 +161,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_survived(text in proptest::collection::vec(any::<u8>(), 0..40)) {
+        fn authority_survives_any_bytes(text in proptest::collection::vec(any::<u8>(), 0..40)) {
             let _ = Authority::parse(&text);
         }
 
         #[test]
-        fn nearly_valid_text_is_survived(text in "[a1:\\[\\]%.\u{e9}]{0,20}") {
+        fn authority_survives_nearly_valid_text(text in "[a1:\\[\\]%.\u{e9}]{0,20}") {
             let _ = parse(&text);
         }
     }

@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_browsers_send() {
+    fn extensions_of_browsers_are_parsed() {
         // Chromium, then Firefox.
         let chromium = parse(&["permessage-deflate; client_max_window_bits"]).unwrap();
         assert_eq!(chromium[0].name(), "permessage-deflate");
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn rfc_examples() {
+    fn extensions_of_the_rfc_are_parsed() {
         assert_eq!(canonical("deflate-stream"), "deflate-stream");
         let mux = parse(&["mux; max-channels=4; flow-control,\t deflate-stream"]).unwrap();
         assert_eq!(join(&mux), "mux; max-channels=4; flow-control, deflate-stream");
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn whitespace_quotes_and_empty_elements() {
+    fn extensions_allow_whitespace_quotes_and_empty_elements() {
         assert_eq!(canonical(" ,, a ;\tb = c ,"), "a; b=c");
         assert_eq!(canonical(r#"a; b="c"; d=" e""#.replace(' ', "").as_str()), "a; b=c; d=e");
         assert_eq!(canonical(r#"a; b="1\5""#), "a; b=15");
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_named_and_located() {
+    fn extensions_faults_are_named_and_located() {
         use ExtensionFault::*;
 
         let table: &[(&[&str], ExtensionFault, usize, usize)] = &[
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_capped_over_all_fields() {
+    fn extensions_are_limited_over_all_fields() {
         let full = vec!["a"; MAX_EXTENSIONS];
         assert_eq!(parse(&full).unwrap().len(), MAX_EXTENSIONS);
         let over = parse(&[&full.join(","), "b"]).unwrap_err();
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn a_megabyte_of_nothing_is_no_burden() {
+    fn extensions_of_a_megabyte_of_nothing_are_cheap() {
         for filler in [",", " ", ", ", "\"", "a;", "\\"] {
             assert!(parse(&[&filler.repeat(1 << 20)]).is_err());
         }
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn built_extensions_hold_tokens_only() {
+    fn extensions_that_are_built_hold_tokens_only() {
         assert_eq!(Extension::new("a, b").unwrap_err(), NotToken("a, b".into()));
         let extension = Extension::new("a").unwrap();
         assert!(extension.clone().with_param("", None).is_err());
@@ -410,17 +410,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn display_is_read_back(extensions in extensions()) {
+        fn extensions_are_read_back(extensions in extensions()) {
             prop_assert_eq!(parse(&[&join(&extensions)]), Ok(extensions));
         }
 
         #[test]
-        fn any_bytes_are_survived(value in proptest::collection::vec(any::<u8>(), 0..100)) {
+        fn extensions_survive_any_bytes(value in proptest::collection::vec(any::<u8>(), 0..100)) {
             let _ = parse_extensions([value.as_slice()].into_iter());
         }
 
         #[test]
-        fn nearly_valid_text_is_survived(value in "[ab;,=\"\\\\ \t]{0,40}") {
+        fn extensions_survive_nearly_valid_text(value in "[ab;,=\"\\\\ \t]{0,40}") {
             if let Ok(extensions) = parse(&[&value]) {
                 prop_assert_eq!(parse(&[&join(&extensions)]), Ok(extensions));
             }

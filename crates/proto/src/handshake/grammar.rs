@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens() {
+    fn tokens_are_recognized() {
         assert!(is_token(b"permessage-deflate"));
         assert!(is_token(b"!#$%&'*+-.^_`|~09azAZ"));
         for bad in ["", " ", "a b", "a,b", "a;b", "a=b", "\"a\"", "a/b", "\u{e9}", "a\0", "{}"] {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn elements_of_lists() {
+    fn list_elements_are_split() {
         assert_eq!(elements(&["keep-alive, Upgrade"]), ["keep-alive", "Upgrade"]);
         assert_eq!(elements(&["a", "b,c"]), ["a", "b", "c"]);
         assert_eq!(elements(&["", ",", " , ,\t", ",,a,,"]), ["a"]);
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn membership_ignores_case_but_not_quotes() {
+    fn list_membership_ignores_case_but_not_quotes() {
         let contains =
             |values: &[&str]| list_contains(values.iter().map(|value| value.as_bytes()), "upgrade");
         assert!(contains(&["keep-alive, Upgrade"]));
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_megabyte_of_commas_or_quotes_is_no_burden() {
+    fn list_of_a_megabyte_of_commas_or_quotes_is_cheap() {
         for filler in [",", "\"", "\\", "\",", " ,"] {
             let value = filler.repeat(1 << 20);
             assert!(list([value.as_bytes()].into_iter()).count() <= value.len());
@@ -149,13 +149,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn elements_hold_no_more_than_was_given(value in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn list_elements_hold_no_more_than_the_field(value in proptest::collection::vec(any::<u8>(), 0..200)) {
             let total: usize = list([value.as_slice()].into_iter()).map(<[u8]>::len).sum();
             prop_assert!(total <= value.len());
         }
 
         #[test]
-        fn joined_tokens_come_apart_again(tokens in proptest::collection::vec("[a-z!~]{1,8}", 0..9)) {
+        fn list_of_joined_tokens_is_read_back(tokens in proptest::collection::vec("[a-z!~]{1,8}", 0..9)) {
             let joined = tokens.join(" ,, ");
             let parted: Vec<&[u8]> = list([joined.as_bytes()].into_iter()).collect();
             let tokens: Vec<&[u8]> = tokens.iter().map(String::as_bytes).collect();

@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_values_come_in_order_whatever_the_case_of_the_name() {
+    fn headers_are_found_in_order_in_any_case() {
         let headers = [("Via", "a"), ("Host", "h"), ("VIA", "b"), ("via", "c")];
         let values: Vec<&[u8]> = headers.as_slice().values("via").collect();
         assert_eq!(values, [b"a", b"b", b"c"]);
@@ -124,13 +124,13 @@ mod tests {
     }
 
     #[test]
-    fn owned_pairs_do_as_well() {
+    fn headers_may_be_owned_pairs() {
         let headers: Vec<(String, Vec<u8>)> = vec![(String::from("Host"), b"\t h ".to_vec())];
         assert_eq!(single(headers.as_slice(), names::HOST), Single::One(b"h"));
     }
 
     #[test]
-    fn single_tells_absent_from_repeated() {
+    fn headers_single_tells_absent_from_repeated() {
         let headers = [("A", "1"), ("B", "1"), ("b", "1")];
         assert_eq!(single(&headers, "a"), Single::One(b"1"));
         assert_eq!(single(&headers, "b"), Single::Repeated);

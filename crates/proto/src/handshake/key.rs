@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rfc_example_of_the_accept_value() {
+    fn accept_value_of_the_rfc_example() {
         // RFC 6455 §4.2.2, the note behind item 5.4.
         let key = SecKey::parse(b"dGhlIHNhbXBsZSBub25jZQ==").unwrap();
         assert_eq!(key.accept().as_str(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn rfc_example_with_trailing_bits_is_taken_as_it_stands() {
+    fn key_with_trailing_bits_is_taken_unchanged() {
         // RFC 6455 §4.1 item 7.
         let key = SecKey::parse(b" AQIDBAUGBwgJCgsMDQ4PEC==\t").unwrap();
         assert_eq!(key.as_str(), "AQIDBAUGBwgJCgsMDQ4PEC==");
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_another_shape_are_refused() {
+    fn key_of_another_shape_is_refused() {
         let refused: [&[u8]; 9] = [
             b"",
             b"dGhlIHNhbXBsZSBub25jZQ",
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn accept_is_compared_exactly_but_for_whitespace() {
+    fn accept_value_is_compared_exactly_but_for_whitespace() {
         let accept = SecKey::from_nonce(*b"the sample nonce").accept();
         assert!(accept.matches(b"\t s3pPLMBiTxaQ9kYGzzhZRbK+xOo= "));
         assert!(!accept.matches(b"S3pPLMBiTxaQ9kYGzzhZRbK+xOo="));

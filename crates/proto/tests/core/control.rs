@@ -41,14 +41,14 @@ fn control_frames_inside_a_fragmented_message_come_in_order() {
 }
 
 #[test]
-fn a_close_inside_a_fragmented_message_ends_it() {
+fn close_inside_a_fragmented_message_ends_it() {
     let mut client = End::new(Role::Client, Config::default());
     client.receive(&[plain(0x01, "He"), plain(0x88, ""), plain(0x80, "llo")].concat(), NOW);
     assert_eq!(client.take_told(), [Told::Close(None)]);
 }
 
 #[test]
-fn a_pong_has_the_pings_payload() {
+fn pong_has_the_pings_payload() {
     // §5.5.3: identical application data.
     for len in [0, 1, 124, 125] {
         let mut server = End::new(Role::Server, Config::default());
@@ -59,7 +59,7 @@ fn a_pong_has_the_pings_payload() {
 }
 
 #[test]
-fn the_latest_ping_replaces_those_before_and_no_frame_of_the_application() {
+fn pong_answers_the_latest_ping_and_replaces_no_other_frame() {
     let mut server = End::new(Role::Server, Config::default());
     server.session().ping(b"mine").unwrap();
     server.session().pong(b"unasked").unwrap();
@@ -74,7 +74,7 @@ fn the_latest_ping_replaces_those_before_and_no_frame_of_the_application() {
 }
 
 #[test]
-fn pongs_wait_for_the_end_of_the_frame_and_not_of_the_message() {
+fn pong_waits_for_the_end_of_the_frame_and_not_of_the_message() {
     let send = SendConfig { fragment_size: 1_000, ..SendConfig::default() };
     // At each place where the transport can have stopped.
     for at in 1..5_020 {
@@ -90,7 +90,7 @@ fn pongs_wait_for_the_end_of_the_frame_and_not_of_the_message() {
 }
 
 #[test]
-fn what_waits_for_a_stalled_transport_is_bounded() {
+fn backpressure_bounds_what_waits_for_a_stalled_transport() {
     let limits = Limits { max_control_rate: u32::MAX, ..Limits::default() };
     let mut client = End::new(Role::Client, Config { limits, ..Config::default() });
     while client.session().send(Kind::Binary, Bytes::from(vec![0; 1_000])).is_ok() {}
@@ -107,7 +107,7 @@ fn what_waits_for_a_stalled_transport_is_bounded() {
 }
 
 #[test]
-fn a_single_byte_of_a_frame_is_life() {
+fn keepalive_counts_a_single_byte_of_a_frame() {
     let mut p = Pair::new(Config::default());
     p.advance(19 * S);
     p.client.receive(&plain(0x82, [0; 200])[..1], p.now);
@@ -141,7 +141,7 @@ fn keepalive_can_be_off_and_ends_with_the_closing() {
 }
 
 #[test]
-fn a_slow_transport_holds_one_keepalive_ping() {
+fn keepalive_has_one_ping_in_a_slow_transport() {
     let keepalive = KeepaliveConfig { interval: Some(S), timeout: S };
     let mut server = End::new(Role::Server, Config { keepalive, ..Config::default() });
     server.session().send(Kind::Binary, Bytes::from(vec![0; 10_000])).unwrap();
@@ -163,7 +163,7 @@ fn a_slow_transport_holds_one_keepalive_ping() {
 }
 
 #[test]
-fn a_transport_that_takes_nothing_is_given_up_though_the_peer_sends() {
+fn keepalive_gives_up_a_transport_that_takes_nothing() {
     let keepalive = KeepaliveConfig { interval: Some(S), timeout: S };
     let mut server = End::new(Role::Server, Config { keepalive, ..Config::default() });
     server.session().send(Kind::Binary, Bytes::from(vec![0; 10_000])).unwrap();

@@ -92,7 +92,7 @@ fn each_case(mut check: impl FnMut(Role, E, &[u8])) {
 }
 
 #[test]
-fn the_error_is_told_once_and_then_all_is_drained() {
+fn error_is_reported_once_and_the_rest_is_drained() {
     each_case(|role, error, bytes| {
         for size in [usize::MAX, 1, 3] {
             let mut end = End::new(role, Config::default());
@@ -111,7 +111,7 @@ fn the_error_is_told_once_and_then_all_is_drained() {
 }
 
 #[test]
-fn the_close_is_the_last_frame_behind_all_that_waits() {
+fn close_after_an_error_follows_all_queued_frames() {
     each_case(|role, error, bytes| {
         let mut end = End::new(role, Config::default());
         end.session().send(Kind::Text, "one".into()).unwrap();
@@ -131,7 +131,7 @@ fn the_close_is_the_last_frame_behind_all_that_waits() {
 }
 
 #[test]
-fn close_info_says_what_was_sent_and_why() {
+fn close_info_names_what_was_sent_and_why() {
     each_case(|role, error, bytes| {
         let mut end = End::new(role, Config::default());
         end.receive(bytes, NOW);
@@ -147,7 +147,7 @@ fn close_info_says_what_was_sent_and_why() {
 }
 
 #[test]
-fn a_peer_that_takes_nothing_is_given_up_at_the_deadline() {
+fn close_after_an_error_ends_at_the_deadline() {
     each_case(|role, error, bytes| {
         let mut end = End::new(role, Config::default());
         end.receive(bytes, NOW);
@@ -160,7 +160,7 @@ fn a_peer_that_takes_nothing_is_given_up_at_the_deadline() {
 }
 
 #[test]
-fn every_close_code_is_judged_as_section_7_4_says() {
+fn close_codes_are_checked_by_section_7_4() {
     let client = |code: u16| {
         let mut client = End::new(Role::Client, Config::default());
         client.receive(&plain(0x88, close_payload(code, "x")), NOW);

@@ -29,7 +29,7 @@ fn fragmented(payload: &[u8], size: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_message_of_the_exact_limit_is_accepted_however_it_is_cut() {
+fn limits_on_message_size_are_exact_at_any_cut() {
     for size in [1, 7, 999, 1_000] {
         let mut end = client(sized(Some(1_000)));
         end.receive(&fragmented(&[5; 1_000], size), NOW);
@@ -47,7 +47,7 @@ fn a_message_of_the_exact_limit_is_accepted_however_it_is_cut() {
 }
 
 #[test]
-fn lengths_that_would_wrap_are_refused() {
+fn limits_refuse_lengths_that_would_wrap() {
     // §5.2: a frame may claim 2^63 - 1 bytes. A message of more never ends.
     let mut end = client(sized(None));
     end.receive(&plain(0x02, "a"), NOW);
@@ -67,7 +67,7 @@ fn lengths_that_would_wrap_are_refused() {
 }
 
 #[test]
-fn the_fragment_budget_is_as_its_documentation_says() {
+fn fragments_budget_is_as_documented() {
     // A frame too many is found at its header: `limit` and one for each 32 bytes before it.
     for (limit, size) in [(1, 0), (10, 1), (10, 16), (10, 31), (3, 7)] {
         let allowed = (1..1_000).find(|n| n + 1 > limit + n * size / 32).unwrap();
@@ -92,7 +92,7 @@ fn the_fragment_budget_is_as_its_documentation_says() {
 }
 
 #[test]
-fn long_messages_in_small_fragments_are_accepted() {
+fn fragments_of_long_messages_may_be_small() {
     // Autobahn 9.3 and 9.4: 4 MiB in fragments of 64 bytes and more, and four times that.
     for (len, size) in [(4 << 20, 64), (4 << 20, 256), (16 << 20, 64), (16 << 20, 1 << 20)] {
         let payload = vec![3; len];
@@ -107,7 +107,7 @@ fn long_messages_in_small_fragments_are_accepted() {
 }
 
 #[test]
-fn empty_fragments_without_end_are_refused() {
+fn fragments_that_are_empty_are_refused_at_the_limit() {
     let mut end = client(sized(None));
     end.receive(&plain(0x01, ""), NOW);
     let mut sent = 0;
@@ -120,7 +120,7 @@ fn empty_fragments_without_end_are_refused() {
 }
 
 #[test]
-fn a_steady_rate_of_control_frames_is_borne_for_ever() {
+fn limits_allow_a_steady_rate_of_control_frames() {
     let mut end = End::new(Role::Server, Config::default());
     // 500 a second in bursts of 50, pings and pongs mixed.
     for i in 0..2_000 {

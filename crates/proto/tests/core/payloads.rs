@@ -25,7 +25,7 @@ fn pointers(sender: &mut Sender) -> Vec<*const u8> {
 }
 
 #[test]
-fn a_client_masks_all_fragments_where_they_lie() {
+fn mask_is_applied_in_place_to_all_fragments() {
     let mut sender = client(5_000);
     let payload = Bytes::from(vec![7; 12_000]);
     let start = payload.as_ptr();
@@ -37,7 +37,7 @@ fn a_client_masks_all_fragments_where_they_lie() {
 }
 
 #[test]
-fn a_client_copies_what_others_hold_before_it_masks() {
+fn mask_is_applied_to_a_copy_of_shared_payloads() {
     let mut sender = client(5_000);
     let payload = Bytes::from(vec![7; 12_000]);
     let shared = payload.clone();
@@ -49,7 +49,7 @@ fn a_client_copies_what_others_hold_before_it_masks() {
 }
 
 #[test]
-fn a_server_references_all_fragments() {
+fn fragments_of_a_server_are_referenced() {
     let mut sender = Sender::server(config(5_000));
     let payload = Bytes::from(vec![7; 12_000]);
     let start = payload.as_ptr();
@@ -59,7 +59,7 @@ fn a_server_references_all_fragments() {
 }
 
 #[test]
-fn fragments_are_marked_as_such_and_each_has_a_key_of_its_own() {
+fn fragments_are_marked_and_have_their_own_keys() {
     // §5.4: the first has the opcode, the last has FIN. §5.3: a fresh key for every frame.
     let mut sender = client(5_000);
     sender.send(Kind::Text, Bytes::from(vec![b'a'; 12_000])).unwrap();
@@ -73,7 +73,7 @@ fn fragments_are_marked_as_such_and_each_has_a_key_of_its_own() {
 }
 
 #[test]
-fn a_short_message_is_cut_too() {
+fn fragments_are_cut_of_short_messages_too() {
     for (fragment_size, count) in [(0, 3_000), (1, 3_000), (1_000, 3), (2_999, 2), (3_000, 1)] {
         let mut sender = client(fragment_size);
         sender.send(Kind::Text, Bytes::from(vec![b'a'; 3_000])).unwrap();

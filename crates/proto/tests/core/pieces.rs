@@ -150,14 +150,14 @@ fn legal_told() -> Vec<Told> {
 }
 
 #[test]
-fn a_legal_stream_is_told_the_same_in_all_pieces() {
+fn events_of_a_legal_stream_do_not_depend_on_the_pieces() {
     for role in [Role::Client, Role::Server] {
         check_all(role, &legal(), &legal_told());
     }
 }
 
 #[test]
-fn a_failing_stream_is_told_the_same_in_all_pieces() {
+fn events_of_a_failing_stream_do_not_depend_on_the_pieces() {
     // After how many frames and how many events comes which frame, and what breaks it.
     let failing = [
         (1, 1, 0x80, &b"x"[..], E::UnexpectedContinuation),
@@ -181,7 +181,7 @@ fn a_failing_stream_is_told_the_same_in_all_pieces() {
 }
 
 #[test]
-fn only_a_long_message_is_split_off_a_buffer_that_is_not_shared() {
+fn memory_of_long_messages_is_split_off_unshared_buffers() {
     for (len, is_split) in [(1, false), (8 * 1024 - 1, false), (8 * 1024, true), (40_000, true)] {
         let bytes = [masked(0x82, vec![1; len]), masked(0x81, "next")].concat();
         for (make, is_split) in
@@ -200,7 +200,7 @@ fn only_a_long_message_is_split_off_a_buffer_that_is_not_shared() {
 }
 
 #[test]
-fn the_last_message_takes_the_memory_with_it() {
+fn memory_of_the_buffer_goes_with_the_last_message() {
     let bytes = [masked(0x82, vec![1; 20]), masked(0x82, vec![2; 20])].concat();
     let mut input = Input::shared(BytesMut::from(&bytes[..]));
     let mut receiver = Receiver::new(Role::Server, Limits::default());
@@ -217,7 +217,7 @@ fn the_last_message_takes_the_memory_with_it() {
 }
 
 #[test]
-fn room_to_read_into_stays() {
+fn memory_to_read_into_remains() {
     let bytes = masked(0x82, vec![1; 10_000]);
     let mut block = BytesMut::with_capacity(64 << 10);
     block.extend_from_slice(&bytes);

@@ -223,17 +223,17 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
 
     #[test]
-    fn a_server_reads_as_its_twin(bytes in streams(Role::Server), seed: u64) {
+    fn receiver_of_a_server_reads_as_the_model(bytes in streams(Role::Server), seed: u64) {
         compare(Role::Server, &bytes, seed);
     }
 
     #[test]
-    fn a_client_reads_as_its_twin(bytes in streams(Role::Client), seed: u64) {
+    fn receiver_of_a_client_reads_as_the_model(bytes in streams(Role::Client), seed: u64) {
         compare(Role::Client, &bytes, seed);
     }
 
     #[test]
-    fn noise_is_read_as_by_the_twin(
+    fn receiver_reads_noise_as_the_model(
         mut bytes in proptest::collection::vec(any::<u8>(), 2..60), seed: u64, server: bool,
     ) {
         let role = if server { Role::Server } else { Role::Client };

@@ -194,7 +194,7 @@ proptest! {
 }
 
 #[test]
-fn the_bytes_do_not_depend_on_how_they_are_taken() {
+fn frames_do_not_depend_on_how_bytes_are_taken() {
     for role in [Role::Client, Role::Server] {
         let taken = |size: usize| {
             let send = SendConfig { fragment_size: 5_000, ..SendConfig::default() };
@@ -217,7 +217,7 @@ fn the_bytes_do_not_depend_on_how_they_are_taken() {
 }
 
 #[test]
-fn what_was_taken_before_the_close_leaves_before_it() {
+fn close_leaves_after_what_was_queued_before_it() {
     // §5.5.1. The first Ping is half written, so that the second one has to wait.
     let mut end = End::new(Role::Server, Config::default());
     end.session().ping(b"one").unwrap();

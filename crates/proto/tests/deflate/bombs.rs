@@ -53,7 +53,7 @@ fn framed(payload: &[u8], size: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_bomb_costs_the_limit_and_no_more() {
+fn deflate_bomb_costs_no_more_than_the_limit() {
     let bomb = bomb(1024);
     assert!(bomb.len() < 6 << 20);
     for size in [bomb.len(), 1] {
@@ -83,7 +83,7 @@ fn a_bomb_costs_the_limit_and_no_more() {
 }
 
 #[test]
-fn read_in_pieces_without_a_limit_memory_stays_flat() {
+fn deflate_bomb_read_in_pieces_takes_constant_memory() {
     let mib = if cfg!(debug_assertions) { 64 } else { 1024 };
     let limits = Limits { max_message_size: None, ..Limits::default() };
     let wire = framed(&bomb(mib), 50_000);
@@ -107,7 +107,7 @@ fn read_in_pieces_without_a_limit_memory_stays_flat() {
 }
 
 #[test]
-fn the_limit_is_met_exactly() {
+fn deflate_limits_on_message_size_are_exact() {
     for (len, fits) in [(1000, true), (1001, false)] {
         let limits = Limits { max_message_size: Some(1000), ..Limits::default() };
         let config = Config { limits, ..Config::default() };

@@ -23,7 +23,7 @@ fn answer(config: DeflateConfig, offers: &str) -> Option<String> {
 const D: &str = "permessage-deflate";
 
 #[test]
-fn offers_of_real_clients() {
+fn deflate_offers_of_real_clients_are_answered() {
     let (small, balanced, smallest) =
         (DeflateConfig::small_memory(), DeflateConfig::balanced(), DeflateConfig::smallest_bytes());
     let no_takeover = "; server_no_context_takeover; client_no_context_takeover";
@@ -87,7 +87,7 @@ fn offers_of_real_clients() {
 }
 
 #[test]
-fn the_first_good_offer_is_taken() {
+fn deflate_takes_the_first_good_offer() {
     let config = DeflateConfig::smallest_bytes();
     for bad in [
         "unknown",
@@ -121,7 +121,7 @@ fn the_first_good_offer_is_taken() {
 /// Some clients fail on a parameter that they did not offer (nhooyr.io/websocket up to 1.8.7);
 /// RFC 7692 §7.1.2.1 does not ask for it.
 #[test]
-fn deflate_window_of_the_server_is_told_only_where_it_was_offered() {
+fn deflate_window_of_the_server_is_named_only_where_offered() {
     for bits in 8..15 {
         let config = DeflateConfig { send_window_bits: bits, ..DeflateConfig::balanced() };
         let (response, deflate) = config.accept(&parse(D)).unwrap();
@@ -133,7 +133,7 @@ fn deflate_window_of_the_server_is_told_only_where_it_was_offered() {
 }
 
 #[test]
-fn the_smallest_window_is_served() {
+fn deflate_serves_the_smallest_window() {
     let expected = format!("{D}; server_max_window_bits=8; client_max_window_bits=8");
     let offer = format!("{D}; server_max_window_bits=8; client_max_window_bits=8");
     assert_eq!(answer(DeflateConfig::balanced(), &offer), Some(expected));
@@ -144,7 +144,7 @@ fn offers(config: DeflateConfig) -> Vec<String> {
 }
 
 #[test]
-fn a_client_offers_what_it_wants_and_a_fallback() {
+fn deflate_client_offers_what_it_wants_and_a_fallback() {
     assert_eq!(offers(DeflateConfig::smallest_bytes()), [format!("{D}; client_max_window_bits")]);
     assert_eq!(
         offers(DeflateConfig::balanced()),
@@ -162,7 +162,7 @@ fn a_client_offers_what_it_wants_and_a_fallback() {
 }
 
 #[test]
-fn answers_of_servers() {
+fn deflate_responses_of_servers_are_checked() {
     let config = DeflateConfig::smallest_bytes();
     let check = |answer: &str| config.check(&parse(&format!("foo, {answer}")));
     assert_eq!(config.check(&[]), Ok(None));
@@ -193,13 +193,13 @@ fn answers_of_servers() {
 }
 
 #[test]
-fn a_server_that_will_not_forget_is_refused() {
+fn deflate_client_refuses_context_takeover_it_excluded() {
     let error = DeflateConfig::small_memory().check(&parse(D)).unwrap_err();
     assert!(error.to_string().contains("server_no_context_takeover"), "{error}");
 }
 
 #[test]
-fn numbers_out_of_range_are_brought_into_it() {
+fn deflate_numbers_out_of_range_are_clamped() {
     let config = DeflateConfig {
         level: 0,
         memory_level: 200,
@@ -225,7 +225,7 @@ fn configs() -> impl Strategy<Value = DeflateConfig> {
 proptest! {
     /// Whatever two ends of ours wish, they agree, and neither gets more than it allows.
     #[test]
-    fn two_of_ours_agree(client in configs(), server in configs()) {
+    fn deflate_client_and_server_agree(client in configs(), server in configs()) {
         let (response, at_server) = server.accept(&client.offers()).unwrap();
         let at_client = client.check(&[response]).unwrap().unwrap();
         let params = at_client.params();
@@ -238,7 +238,7 @@ proptest! {
 
     /// No header makes the negotiation panic, and what is accepted is well formed.
     #[test]
-    fn any_header_is_answered(header in "(permessage-deflate|; ?|, |=|server_max_window_bits|client_max_window_bits|server_no_context_takeover|[0-9]{1,2}|\"|[ -~]){0,24}") {
+    fn deflate_negotiation_survives_any_header(header in "(permessage-deflate|; ?|, |=|server_max_window_bits|client_max_window_bits|server_no_context_takeover|[0-9]{1,2}|\"|[ -~]){0,24}") {
         if let Ok(extensions) = parse_extensions(std::iter::once(header.as_bytes())) {
             let config = DeflateConfig::balanced();
             if let Some((response, deflate)) = config.accept(&extensions) {

@@ -43,7 +43,7 @@ fn text(text: &str) -> Told {
 const HELLO: [u8; 7] = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
 
 #[test]
-fn the_examples_of_the_rfc() {
+fn deflate_examples_of_the_rfc() {
     // §7.2.3.1: one block.
     let one = [&[0xc1, 0x07][..], &HELLO].concat();
     assert_eq!(told(&one), [text("Hello")]);
@@ -71,7 +71,7 @@ fn the_examples_of_the_rfc() {
 }
 
 #[test]
-fn control_frames_between_and_empty_fragments() {
+fn deflate_allows_control_frames_and_empty_fragments() {
     let bytes = [
         &[0x41, 0x00][..],
         &[0x00, 0x02],
@@ -89,7 +89,7 @@ fn control_frames_between_and_empty_fragments() {
 }
 
 #[test]
-fn after_final_blocks_the_window_goes_on() {
+fn deflate_window_continues_after_final_blocks() {
     let is_final = [0xc1, 0x08, 0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00];
     let again = [0xc1, 0x05, 0xf2, 0x00, 0x11, 0x00, 0x00];
     assert_eq!(told(&[&is_final[..], &again].concat()), [text("Hello"), text("Hello")]);
@@ -103,7 +103,7 @@ fn after_final_blocks_the_window_goes_on() {
 }
 
 #[test]
-fn a_message_without_any_data_is_empty() {
+fn deflate_message_without_data_is_empty() {
     assert_eq!(told(&[0xc2, 0x00]), [Told::Message(Kind::Binary, Bytes::new())]);
     assert_eq!(told(&[0x41, 0x00, 0x80, 0x00]), [text("")]);
 }
@@ -113,7 +113,7 @@ fn error(error: ProtocolError) -> Vec<Told> {
 }
 
 #[test]
-fn rsv1_has_its_place() {
+fn deflate_rsv1_is_refused_where_it_is_misplaced() {
     use ProtocolError as E;
     assert_eq!(told(&[0xc9, 0x00]), error(E::MisplacedRsv1));
     assert_eq!(told(&[0xc8, 0x00]), error(E::MisplacedRsv1));
@@ -127,7 +127,7 @@ fn rsv1_has_its_place() {
 }
 
 #[test]
-fn what_is_not_deflate_fails_with_1007() {
+fn deflate_faults_fail_with_1007() {
     use ProtocolError as E;
     for bad in [
         // A reserved block type.
@@ -157,13 +157,13 @@ fn what_is_not_deflate_fails_with_1007() {
 }
 
 #[test]
-fn a_message_after_an_error_is_not_read() {
+fn deflate_reads_no_message_after_an_error() {
     let bytes = [&[0xc1, 0x02, 0xff, 0xff][..], &[0xc1, 0x07], &HELLO].concat();
     assert_eq!(told(&bytes), error(ProtocolError::InvalidDeflate));
 }
 
 #[test]
-fn text_is_checked_as_it_comes_out() {
+fn deflate_text_is_validated_as_it_is_inflated() {
     // "\xff" in a stored block.
     let bytes = [0xc1, 0x07, 0x00, 0x01, 0x00, 0xfe, 0xff, 0xff, 0x00];
     assert_eq!(told(&bytes), error(ProtocolError::InvalidUtf8));
@@ -177,7 +177,7 @@ fn text_is_checked_as_it_comes_out() {
 }
 
 #[test]
-fn final_blocks_are_counted_like_fragments() {
+fn deflate_final_blocks_are_counted_like_fragments() {
     let limits = Limits { max_fragments: 10, ..Limits::default() };
     // Empty final blocks of two bytes each.
     let many = |n: usize| {
@@ -193,7 +193,7 @@ fn final_blocks_are_counted_like_fragments() {
 
 /// A fragment whose output fills what it is put in exactly looks as if there were more.
 #[test]
-fn after_a_full_chunk_the_next_frame_is_read() {
+fn deflate_reads_the_next_frame_after_a_full_chunk() {
     for len in [16 << 10, 32 << 10] {
         let mut zlib = flate2::Compress::new(flate2::Compression::new(9), false);
         let mut data = Vec::with_capacity(1000);
@@ -207,7 +207,7 @@ fn after_a_full_chunk_the_next_frame_is_read() {
 }
 
 #[test]
-fn behind_a_final_block_fragments_may_be_empty() {
+fn deflate_fragments_may_be_empty_after_a_final_block() {
     let is_final = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
     for empty in 0..4 {
         let between = [0x00, 0x00].repeat(empty);
@@ -228,7 +228,7 @@ fn behind_a_final_block_fragments_may_be_empty() {
 
 /// What a frame announces earns nothing before it comes.
 #[test]
-fn final_blocks_are_counted_by_what_came() {
+fn deflate_final_blocks_are_budgeted_by_received_bytes() {
     let limits = Limits { max_message_size: None, ..Limits::default() };
     let mut end = end(limits);
     let header = [&[0xc2, 127][..], &(1u64 << 40).to_be_bytes()].concat();
@@ -239,7 +239,7 @@ fn final_blocks_are_counted_by_what_came() {
 }
 
 #[test]
-fn compressed_data_that_comes_to_nothing_are_bounded() {
+fn deflate_data_that_inflates_to_nothing_is_bounded() {
     let limits = Limits { max_message_size: Some(1000), ..Limits::default() };
     let len = (2000 + (64 << 10) + 1) as u64;
     let header = [&[0xc2, 127][..], &len.to_be_bytes()].concat();

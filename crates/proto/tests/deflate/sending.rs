@@ -36,7 +36,7 @@ fn is_compressed(wire: &[u8]) -> bool {
 const TEXT: &str = "a text long enough to be worth it, worth it, worth it, and then worth it again";
 
 #[test]
-fn short_messages_go_as_they_are_unless_asked() {
+fn deflate_leaves_short_messages_unless_asked() {
     let mut pair = pair(DeflateConfig { min_size: 50, ..DeflateConfig::balanced() });
     let short = &TEXT[..49];
     assert!(!is_compressed(&wire(&mut pair, short, Compression::Auto)));
@@ -47,7 +47,7 @@ fn short_messages_go_as_they_are_unless_asked() {
 }
 
 #[test]
-fn with_takeover_the_second_time_is_shorter() {
+fn deflate_takeover_shortens_the_second_message() {
     for (config, takes_over) in [
         (DeflateConfig::balanced(), true),
         (DeflateConfig::smallest_bytes(), true),
@@ -64,7 +64,7 @@ fn with_takeover_the_second_time_is_shorter() {
 }
 
 #[test]
-fn what_does_not_become_shorter_is_sent_as_it_is() {
+fn deflate_sends_uncompressed_what_does_not_shrink() {
     let mut rng = fullduplex_testkit::Rng::new(3);
     let noise: Vec<u8> = (0..40_000).map(|_| rng.below(256) as u8).collect();
     for config in [DeflateConfig::balanced(), DeflateConfig::smallest_bytes()] {
@@ -85,7 +85,7 @@ fn what_does_not_become_shorter_is_sent_as_it_is() {
 }
 
 #[test]
-fn a_refused_message_leaves_no_trace() {
+fn deflate_history_has_nothing_of_a_refused_message() {
     let send = SendConfig { high_water: 10, ..SendConfig::default() };
     let config = DeflateConfig::smallest_bytes();
     let mut pair = Pair::deflated(Config { send, ..Config::default() }, config, config);
@@ -101,7 +101,7 @@ fn a_refused_message_leaves_no_trace() {
 }
 
 #[test]
-fn memory_can_be_given_up_at_any_time() {
+fn deflate_memory_can_be_released_at_any_time() {
     let mut pair = pair(DeflateConfig::smallest_bytes());
     let long = TEXT.repeat(200);
     let first = wire(&mut pair, &long, Compression::On).len();
@@ -115,7 +115,7 @@ fn memory_can_be_given_up_at_any_time() {
 }
 
 #[test]
-fn pieces_leave_when_they_are_flushed() {
+fn deflate_pieces_leave_when_flushed() {
     let mut pair = pair(DeflateConfig::smallest_bytes());
     let session = pair.server.session();
     session.send_fragment(Kind::Text, b"one ", false, Compression::Auto).unwrap();
@@ -137,7 +137,7 @@ fn pieces_leave_when_they_are_flushed() {
 
 /// Also from a workspace that has compressed before, the end of a message is a block.
 #[test]
-fn an_empty_message_in_pieces_has_its_block() {
+fn deflate_empty_message_in_pieces_has_its_block() {
     for before in [0, 300] {
         let mut pair = pair(DeflateConfig::smallest_bytes());
         if before > 0 {
@@ -157,7 +157,7 @@ fn an_empty_message_in_pieces_has_its_block() {
 }
 
 #[test]
-fn a_stream_of_short_lines_is_within_the_limits() {
+fn deflate_stream_of_short_lines_is_within_the_limits() {
     for config in PRESETS {
         let mut pair = pair(config);
         let line = format!("{:<99}\n", "something happened again, as it did before");
@@ -177,7 +177,7 @@ const PRESETS: [DeflateConfig; 3] =
 
 /// Where nothing becomes shorter, less and less is tried; and where it does, all is again.
 #[test]
-fn what_is_random_is_not_tried_for_ever() {
+fn deflate_pauses_after_incompressible_messages() {
     let mut pair = pair(DeflateConfig::smallest_bytes());
     let mut rng = fullduplex_testkit::Rng::new(9);
     for _ in 0..40 {
@@ -197,7 +197,7 @@ fn what_is_random_is_not_tried_for_ever() {
 }
 
 #[test]
-fn a_prepared_message_is_compressed_as_well_as_another() {
+fn deflate_prepared_message_is_compressed_as_well() {
     let mut rng = fullduplex_testkit::Rng::new(3);
     for half in [255, 300, 511, 1000] {
         let noise: Vec<u8> = (0..half).map(|_| rng.below(256) as u8).collect();
@@ -219,7 +219,7 @@ fn a_prepared_message_is_compressed_as_well_as_another() {
 /// A server may leave `client_no_context_takeover` unanswered, and then carries its window
 /// from message to message: none may end its stream.
 #[test]
-fn to_a_peer_that_carries_on_no_stream_is_ended() {
+fn deflate_ends_no_stream_for_a_peer_with_context_takeover() {
     let config = DeflateConfig::small_memory();
     let answer = "permessage-deflate; server_no_context_takeover";
     let answer = fullduplex_proto::handshake::parse_extensions(std::iter::once(answer.as_bytes()));
@@ -241,7 +241,7 @@ fn to_a_peer_that_carries_on_no_stream_is_ended() {
 }
 
 #[test]
-fn a_prepared_message_is_compressed_once_for_all() {
+fn deflate_prepared_message_is_compressed_once_for_all() {
     let prepared = PreparedMessage::new(TEXT);
     let mut wires = Vec::new();
     for config in
@@ -269,7 +269,7 @@ fn a_prepared_message_is_compressed_once_for_all() {
 }
 
 #[test]
-fn long_messages_are_cut_after_they_are_compressed() {
+fn deflate_fragments_are_cut_after_compression() {
     let send = SendConfig { fragment_size: 100, ..SendConfig::default() };
     let config = DeflateConfig::balanced();
     let mut pair = Pair::deflated(Config { send, ..Config::default() }, config, config);

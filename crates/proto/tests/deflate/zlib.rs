@@ -150,7 +150,7 @@ fn send(connection: &mut Connection, message: &[u8], rng: &mut Rng) {
 }
 
 #[test]
-fn what_we_send_is_read_by_zlib_within_the_window() {
+fn deflate_output_is_read_by_zlib_within_the_window() {
     let mut rng = Rng::new(7);
     let (mut compressed, mut plain) = (0, 0);
     for _ in 0..150 {
@@ -260,7 +260,7 @@ fn framed(payload: &[u8], rng: &mut Rng) -> Vec<u8> {
 }
 
 #[test]
-fn what_zlib_sends_is_read_by_us() {
+fn deflate_reads_the_output_of_zlib() {
     for round in 0..300 {
         let mut rng = Rng::new(round);
         let (mut end, deflate) = client(config(&mut rng));

@@ -249,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn families_take_turns() {
+    fn happy_eyeballs_alternates_address_families() {
         let parse = |all: &[&str]| all.iter().map(|a| a.parse().unwrap()).collect::<Vec<_>>();
         let mixed = parse(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"]);
         let expected = parse(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"]);

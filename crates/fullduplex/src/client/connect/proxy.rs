@@ -293,7 +293,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_proxies() {
+    fn proxy_urls_are_parsed() {
         let p = |url: &str| {
             let p = Proxy::parse(url).unwrap();
             (p.scheme, p.host, p.port, p.auth)
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_is_read_in_order() {
+    fn proxy_variables_are_read_in_order() {
         let all = [
             ("ALL_PROXY", "http://all"),
             ("HTTPS_PROXY", "http://https"),
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn proxy_variables_count_for_the_targets_that_they_concern_alone() {
+    fn proxy_variables_count_only_for_their_targets() {
         let is_error = |variables: &[(&str, &str)], secure: bool| {
             let chosen = proxies(variables).of(secure, "example.com", 443);
             chosen.err().map(|error| error.to_string())
@@ -369,7 +369,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn proxy_variables_that_are_not_text_are_told() {
+    fn proxy_variables_that_are_not_text_are_reported() {
         use std::os::unix::ffi::OsStringExt as _;
         let proxies = Proxies::from_variables(|name| {
             (name == "http_proxy").then(|| OsString::from_vec(b"http://\xff".to_vec()))
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn exceptions() {
+    fn proxy_exceptions_match_hosts_networks_and_ports() {
         for (list, host, port, direct) in [
             ("", "a.example", 80, false),
             ("*", "a.example", 80, true),

@@ -104,7 +104,7 @@ mod tests {
     use crate::base::uri::Target;
 
     #[test]
-    fn fields_are_understood() {
+    fn alt_svc_fields_are_parsed() {
         const DAY: u64 = DEFAULT_MAX_AGE;
         for (field, expected) in [
             (r#"h3=":443""#, Some((443, DAY))),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_holds_for_its_time() {
+    fn alt_svc_is_kept_for_its_max_age() {
         let origin = || Origin::of(&Target::parse("wss://example.com").unwrap());
         let (all, now) = (Alternatives::default(), Instant::now());
         let learn = |value: Option<&str>, now| {

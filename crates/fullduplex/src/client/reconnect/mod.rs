@@ -531,7 +531,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_grow_and_are_spread() {
+    fn backoff_grows_and_is_spread() {
         let backoff = Backoff::default();
         for (failures, bound) in [(1, 1.0), (2, 2.0), (5, 16.0), (7, 60.0), (u32::MAX, 60.0)] {
             let waits: Vec<f64> =

@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn compressing_a_shared_payload_owes_nothing() {
+    async fn compression_of_a_shared_payload_is_not_charged_twice() {
         let (outlet, _rest) = compressing();
         for len in [10, 10_000] {
             let message = Message::from(vec![0; len]);
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn compressing_is_charged_only_where_it_is_done() {
+    async fn compression_is_charged_only_where_it_is_done() {
         let zeros = Message::from(vec![0; 1000]);
         let message = |compression| {
             let zeros = zeros.clone();
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn compressing_is_charged_once_however_often_a_message_waits() {
+    async fn compression_is_charged_once_however_often_a_message_waits() {
         let (outlet, _rest) = compressing();
         let first = Message::from(vec![7; 70_000]);
         outlet.lock().session.send_message(first, Compression::Off).unwrap();

@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn waits_that_are_given_up_leave_no_trace() {
+    async fn backpressure_waits_that_are_dropped_leave_no_entry() {
         let (send, _rest) = full();
         // They can't leave either: one is about to, and one takes the slot.
         send.ping(b"").await.unwrap();
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn waits_that_go_on_are_woken() {
+    async fn backpressure_waits_are_woken() {
         let (send, _rest) = full();
         let all: Vec<_> = (0..100)
             .map(|_| {
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn waits_on_a_stalled_peer_are_not_polled_again_and_again() {
+    async fn backpressure_waits_on_a_stalled_peer_are_not_polled_repeatedly() {
         let (near, mut far) = tokio::io::duplex(64);
         let config = Config::default();
         let websocket =
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn waits_of_sinks_are_no_more_than_sending_halves() {
+    async fn backpressure_waits_of_sinks_are_at_most_one_for_each_half() {
         let (mut send, _rest) = full();
         let mut clones = [send.clone(), send.clone()];
         for _ in 0..1000 {

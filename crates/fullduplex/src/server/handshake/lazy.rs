@@ -110,7 +110,7 @@ mod tests {
 
     /// Whatever is accepted as a head can be made a request, and loses nothing.
     #[test]
-    fn a_head_that_was_accepted_can_be_made_a_request() {
+    fn request_is_made_of_an_accepted_head() {
         let uri = Uri::from_static("/x");
         let mut accepted = 0;
         for byte in 0..=u8::MAX {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_made_once_and_knows_who_asks() {
+    fn request_is_made_once_and_knows_its_peer() {
         let head = Bytes::from_static(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
         let mut lazy = Lazy::of_head(head, Version::HTTP_11, Uri::from_static("/x"));
         lazy.set_remote(Remote::new(crate::server::policy::peer::Peer::Unix));

@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_that_ends_the_connection_says_so_once() {
+    fn response_that_ends_the_connection_says_so_once() {
         let told = |values: &[&'static str]| {
             let mut headers = HeaderMap::new();
             for value in values {

@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_changed_is_looked_at_again() {
+    fn request_that_was_changed_is_checked_again() {
         let config = ServerConfig::default();
         let asked = || Asked::read(Bytes::from_static(HEAD), &config).unwrap();
         assert_eq!(refusal(&asked(), &config), None);
@@ -443,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_no_request_can_have_is_refused() {
+    fn host_that_no_request_can_name_is_refused() {
         let mut config = ServerConfig::default();
         config.handshake.max_head_bytes = 1 << 20;
         for (len, is_taken) in [(u16::MAX as usize, true), (1 << 16, false)] {
@@ -457,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_held_against_the_policy() {
+    fn origin_is_checked_against_the_policy() {
         let config = ServerConfig::default();
         for (origin, is_welcome) in [("http://a.example", true), ("http://b.example", false)] {
             let field = format!("\r\nOrigin: {origin}\r\n\r\n");
@@ -468,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_held_against_the_host_that_a_proxy_tells() {
+    fn origin_is_checked_against_the_host_that_a_proxy_forwards() {
         let config = ServerConfig::default();
         for (origin, is_welcome) in [("http://b.example", true), ("http://a.example", false)] {
             let field = format!("\r\nOrigin: {origin}\r\n\r\n");

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn crumbs_buy_no_time() {
+    async fn min_rate_is_not_met_by_crumbs() {
         let mut pace = pace(100);
         for _ in 0..9 {
             take(&mut pace, 1, 1).await.unwrap();
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_takes_enough_has_time() {
+    async fn min_rate_is_met_by_a_steady_reader() {
         let mut pace = pace(100);
         for _ in 0..100 {
             take(&mut pace, 9, 1000).await.unwrap();
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_the_rule_each_byte_has_time() {
+    async fn min_rate_that_is_off_restarts_at_each_byte() {
         let mut pace = pace(0);
         for _ in 0..100 {
             take(&mut pace, 9, 1).await.unwrap();
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_transport_that_takes_crumbs_fails() {
+    async fn min_rate_fails_a_transport_that_takes_crumbs() {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let (near, mut far) = tokio::io::duplex(16);
         let limits = ServerLimits { min_answer_rate: 100, ..ServerLimits::default() };

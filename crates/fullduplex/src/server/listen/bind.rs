@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn the_socket_listens_and_does_not_block() {
+    fn bind_listens_without_blocking() {
         let listener = bind(any_port("127.0.0.1"), false, BACKLOG).unwrap();
         assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
         let address = listener.local_addr().unwrap();
@@ -86,7 +86,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn several_share_a_port_if_all_want_it() {
+    fn bind_shares_a_port_if_all_want_it() {
         let first = bind(any_port("127.0.0.1"), true, BACKLOG).unwrap();
         let address = first.local_addr().unwrap();
         let _second = bind(address, true, BACKLOG).unwrap();
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_unspecified_address_of_ipv6_takes_ipv4_too() {
+    fn bind_to_the_unspecified_address_of_ipv6_takes_ipv4_too() {
         let listener = match bind(any_port("::"), false, BACKLOG) {
             Ok(listener) => listener,
             // A machine without IPv6, where there is nothing to be tested.

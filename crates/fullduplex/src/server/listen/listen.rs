@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn sockets_do_not_delay_whether_they_came_before_or_after() {
+    async fn nodelay_is_set_on_sockets_accepted_before_and_after() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut clients = vec![TcpStream::connect(address).await.unwrap()];

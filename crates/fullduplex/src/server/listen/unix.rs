@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_has_its_mode() {
+    fn unix_socket_has_its_mode() {
         let folder = Folder::new("mode");
         let path = folder.0.join("s");
         for wanted in [Some(0o600), Some(0o666), None] {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_socket_that_nobody_listens_on_is_removed() {
+    fn unix_socket_is_removed_only_if_no_server_listens() {
         let folder = Folder::new("stale");
         let path = folder.0.join("s");
         let first = bind_unix(&path, Some(0o600), 9).unwrap();
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_goes_with_its_guard() {
+    fn unix_socket_file_is_removed_with_its_guard() {
         let folder = Folder::new("guard");
         let path = folder.0.join("s");
         let listener = bind_unix(&path, None, 9).unwrap();

@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_is_of_whole_hosts() {
+    fn host_list_matches_whole_hosts() {
         let list = HostPolicy::list(["A.example", "b.example:8443", "192.0.2.1", "[::1]:9001"]);
         let list = list.unwrap();
         for (host, expected) in [
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_else_can_point_here_is_local() {
+    fn host_is_local_if_no_other_machine_can_resolve_to_it() {
         let policy = HostPolicy::list_or_local(["a.example"]).unwrap();
         for (host, expected) in [
             ("a.example", true),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_have_a_status_and_words() {
+    fn host_rejections_have_a_status_and_a_text() {
         let list = HostPolicy::list(["a.example"]).unwrap();
         for (host, status, words) in [
             (Some("evil.example"), 421, "evil.example is not served here (RFC 9110 §7.4)"),
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_rule_is_refused() {
+    fn host_rule_that_is_malformed_is_refused() {
         for bad in ["", "*.example.com", "http://a.example", "a.example/", "a.example:x", "a b"] {
             assert_eq!(HostPolicy::list([bad]).unwrap_err().kind(), ErrorKind::Misuse, "{bad}");
         }

@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn by_default_only_the_same_host() {
+    fn origin_of_the_same_host_only_by_default() {
         for (origin, host, expected) in [
             ("http://a.example", "a.example", true),
             ("https://A.example", "a.example:443", true),
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_of_whole_origins() {
+    fn origin_list_matches_whole_origins() {
         let list = ["https://a.example", "HTTPS://C.example:443/", "Capacitor://localhost/"];
         let policy = OriginPolicy::list(list).unwrap();
         for (origin, expected) in [
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_may_have_the_same_host_beside_it() {
+    fn origin_list_may_allow_the_same_host_too() {
         let policy = OriginPolicy::list_or_same_host(["https://a.example"]).unwrap();
         for (origin, host, expected) in [
             ("https://a.example", "b.example:9001", true),
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_no_page_can_send_is_refused() {
+    fn origin_that_no_page_can_send_is_refused_in_a_list() {
         for (entry, words) in [
             ("example.com", "an origin has a scheme: https://example.com"),
             ("localhost:8080", "an origin has a scheme: https://localhost:8080"),
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn a_suffix_is_a_host_and_its_subdomains() {
+    fn origin_suffix_is_a_host_and_its_subdomains() {
         let policy =
             OriginPolicy::suffixes(["Example.com", "http://b.example:8080", "127.0.0.1"]).unwrap();
         for (origin, expected) in [
@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn no_origin_passes_and_two_do_not() {
+    fn origin_may_be_absent_and_not_repeated() {
         let mut headers = HeaderMap::new();
         assert!(OriginPolicy::SameHost.check(&headers, None).is_ok());
         headers.append(ORIGIN, "http://a".parse().unwrap());
@@ -461,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_which_origin_and_which_rule() {
+    fn origin_rejection_names_the_origin_and_the_rule() {
         let suffixes = OriginPolicy::suffixes(["a.example"]).unwrap();
         let list = OriginPolicy::list(["https://a.example"]).unwrap();
         for (policy, origin, line) in [

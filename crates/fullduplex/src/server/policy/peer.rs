@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn trusts_what_is_listed() {
+    fn peer_is_trusted_if_listed() {
         let proxies: TrustedProxies = "10.0.0.0/8, 127.0.0.1\t::1\nfd00::/8,".parse().unwrap();
         for (address, expected) in [
             ("10.9.8.7", true),
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_network_is_refused() {
+    fn peer_list_refuses_what_is_not_a_network() {
         for bad in ["10.0.0.0/33", "localhost", "10.0.0.1:80", "10.0.0.0/", "10.0.0.0/+8", "/8"] {
             let error = bad.parse::<TrustedProxies>().unwrap_err();
             assert!(error.to_string().contains(bad), "{error}");

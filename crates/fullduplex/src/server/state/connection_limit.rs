@@ -264,13 +264,13 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_is_24_bytes() {
+    fn limits_slot_is_24_bytes() {
         assert_eq!((size_of::<Slot>(), size_of::<Option<Slot>>()), (24, 24));
         assert_eq!(size_of::<(Key, u32)>(), 24);
     }
 
     #[test]
-    fn who_is_counted_together() {
+    fn limits_count_an_ipv6_network_as_one_address() {
         for (a, b, together) in [
             ("192.0.2.1", "192.0.2.2", false),
             ("192.0.2.1", "::ffff:192.0.2.1", true),
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_counted_and_leave_nothing() {
+    fn limits_count_rejections_and_keep_nothing_of_them() {
         let slots = slots(2, 1);
         let a = slots.take(&peer("10.0.0.1")).unwrap();
         assert_eq!(slots.take(&peer("10.0.0.1")).unwrap_err(), NoSlot::PerAddress(1));
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_moves_to_the_client() {
+    fn limits_slot_moves_to_the_client() {
         let slots = slots(9, 1);
         let mut first = slots.take(&Peer::Unix).unwrap();
         first.move_to(&peer("10.0.0.1")).unwrap();
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn without_limits_nothing_is_refused_or_remembered() {
+    fn limits_that_are_off_refuse_and_remember_nothing() {
         let slots = Slots::new(SlotLimits { total: None, per_address: None });
         let taken: Vec<_> = (0..1000).map(|_| slots.take(&peer("10.0.0.1")).unwrap()).collect();
         assert_eq!((slots.counts().in_use, slots.addresses()), (1000, 0));
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_crowd_took_is_given_back() {
+    fn limits_release_the_memory_of_many_addresses() {
         let slots = slots(100_000, 1);
         let address = |n: u32| Peer::Inet(SocketAddr::new(IpAddr::from(n.to_be_bytes()), 1));
         let crowd: Vec<_> = (0..50_000).map(|n| slots.take(&address(n)).unwrap()).collect();
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_lose_no_count() {
+    fn limits_count_exactly_across_threads() {
         let slots = slots(4, 2);
         std::thread::scope(|scope| {
             for thread in 0..4 {
@@ -353,7 +353,7 @@ mod tests {
     proptest! {
         /// The same as counting by hand, whatever comes and goes.
         #[test]
-        fn counts_as_by_hand(steps in prop::collection::vec((0..6u8, any::<bool>()), 0..200)) {
+        fn limits_count_as_the_model_does(steps in prop::collection::vec((0..6u8, any::<bool>()), 0..200)) {
             let slots = slots(8, 3);
             let mut held: Vec<(u8, Slot)> = Vec::new();
             for (who, comes) in steps {

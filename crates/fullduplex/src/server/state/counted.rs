@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn counts_up_to_a_limit_and_down_to_none() {
+    async fn counter_goes_up_to_a_limit_and_down_to_zero() {
         let counter = Counter::default();
         counter.emptied().await;
         let held = [counter.enter(2).unwrap(), counter.enter(2).unwrap()];

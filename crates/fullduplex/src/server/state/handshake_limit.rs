@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_oldest_gives_way() {
+    async fn handshake_limit_ends_the_oldest() {
         let in_flight = InFlight::new(2);
         let (first, full) = in_flight.enter();
         assert!(!full);
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn room_is_made_from_the_oldest_on() {
+    async fn handshake_limit_makes_room_from_the_oldest_on() {
         let in_flight = InFlight::new(100);
         let tickets: Vec<_> = (0..9).map(|_| in_flight.enter().0).collect();
         in_flight.make_room();
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_takes_long_gives_way_to_other_connections() {
+    async fn handshake_limit_ends_slow_handshakes_for_new_connections() {
         let in_flight = InFlight::new(100);
         let gives_way = async |ticket: &Ticket| {
             tokio::time::timeout(Duration::ZERO, ticket.evicted()).await.is_ok()
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_are_done_take_no_room() {
+    fn handshake_limit_leaves_out_finished_handshakes() {
         let in_flight = InFlight::new(4);
         for _ in 0..1000 {
             drop(in_flight.enter());

@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_fall_into_classes() {
+    fn stats_sort_times_into_buckets() {
         let mut histogram = Histogram::default();
         for (micros, class) in [(0, 0), (1000, 0), (1001, 1), (10_000_000, 12), (u64::MAX / 4, 13)]
         {
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_that_a_peer_makes_up_are_few() {
+    fn stats_bound_the_close_codes_of_peers() {
         use fullduplex_proto::{CloseCode, CloseFrame, Initiator};
         let mut info = CloseInfo {
             sent: None,

@@ -160,7 +160,7 @@ impl Drop for Folder {
 }
 
 #[tokio::test]
-async fn the_certificate_is_chosen_by_name() {
+async fn tls_certificate_is_chosen_by_name() {
     let ca = Authority::new();
     let first = ca.sign(&["default.example", "127.0.0.1"]);
     let a = ca.sign(&["a.example", "*.b.example"]);
@@ -204,7 +204,7 @@ async fn the_certificate_is_chosen_by_name() {
 }
 
 #[tokio::test]
-async fn of_two_keys_the_one_is_shown_that_the_client_can_check() {
+async fn tls_certificate_is_chosen_by_the_clients_signature_schemes() {
     let ca = Authority::new();
     let ecdsa = ca.sign(&["a.example"]);
     let ed25519 =
@@ -223,7 +223,7 @@ async fn of_two_keys_the_one_is_shown_that_the_client_can_check() {
 }
 
 #[tokio::test]
-async fn files_are_read_again_while_connections_stand() {
+async fn tls_files_are_reloaded_while_connections_are_open() {
     let ca = Authority::new();
     let folder = Folder::new();
     let (chain, key) = (folder.0.join("chain.pem"), folder.0.join("key.pem"));
@@ -285,7 +285,7 @@ fn names_by_quic(ca: &Authority, server: Arc<ServerConfig>, name: &str) -> Vec<S
 }
 
 #[tokio::test]
-async fn clients_show_certificates() {
+async fn tls_client_certificates_are_verified() {
     let (ca, clients, strangers) = (Authority::new(), Authority::new(), Authority::new());
     let me = clients.sign_client();
     let building = || TlsConfig::builder().certificate(ca.sign(&["a.example"]).certificate());
@@ -331,7 +331,7 @@ impl rustls::client::ResolvesClientCert for Pushy {
 }
 
 #[tokio::test]
-async fn sessions_are_resumed_unless_the_authority_of_the_client_is_gone() {
+async fn tls_sessions_are_resumed_unless_the_clients_authority_is_gone() {
     let (ca, clients, others) = (Authority::new(), Authority::new(), Authority::new());
     let folder = Folder::new();
     let trusted = folder.0.join("clients.pem");
@@ -355,7 +355,7 @@ async fn sessions_are_resumed_unless_the_authority_of_the_client_is_gone() {
 }
 
 #[tokio::test]
-async fn protocols_are_agreed_on() {
+async fn tls_alpn_is_negotiated() {
     let ca = Authority::new();
     let made = ca.sign(&["a.example"]);
     let plain = serving(&[&made]);
@@ -383,7 +383,7 @@ async fn protocols_are_agreed_on() {
 }
 
 #[tokio::test]
-async fn failures_have_words() {
+async fn tls_failures_have_a_text() {
     let (ca, strangers) = (Authority::new(), Authority::new());
     let tls = serving(&[&ca.sign(&["a.example"])]);
     let error = refused(&tls, client(&strangers, None, &[]), "a.example").await;
@@ -408,7 +408,7 @@ async fn failures_have_words() {
 }
 
 #[test]
-fn what_is_wrong_with_certificates_is_told() {
+fn tls_certificate_faults_are_named() {
     let ca = Authority::new();
     let (a, b) = (ca.sign(&["a.example"]), ca.sign(&["b.example"]));
     let building = |chain: &str, key: &str| {
@@ -435,7 +435,7 @@ fn what_is_wrong_with_certificates_is_told() {
 }
 
 #[test]
-fn an_expired_certificate_is_a_warning() {
+fn tls_certificate_that_has_expired_is_a_warning() {
     let ca = Authority::new();
     let day = Duration::from_secs(86_400);
     let made = |from: SystemTime, to: SystemTime| {
@@ -464,7 +464,7 @@ fn an_expired_certificate_is_a_warning() {
 
 #[cfg(feature = "self-signed")]
 #[tokio::test]
-async fn a_certificate_made_on_the_spot_serves_a_client() {
+async fn tls_self_signed_certificate_serves_a_client() {
     use crate::client::{Proxies, Roots, TlsSettings};
 
     let made = SelfSigned::new(["localhost"]).unwrap();

@@ -79,7 +79,7 @@ async fn frames_of_a_turn(payload: usize, most: usize) -> usize {
 }
 
 #[tokio::test]
-async fn turns_end_after_some_small_frames_and_not_after_long_ones() {
+async fn http2_turn_ends_after_many_small_frames_and_not_after_long_ones() {
     for payload in [0, 1, 20] {
         let frames = frames_of_a_turn(payload, 100_000).await;
         assert!((500..2500).contains(&frames), "{frames} frames of {payload} bytes");
@@ -103,7 +103,7 @@ const LENGTHS: [&[u8]; 5] = [
 const NO_TABLE: &[u8] = b"\x20";
 
 #[tokio::test]
-async fn tunnels_lose_the_length_of_their_content() {
+async fn http2_tunnel_heads_lose_their_content_length() {
     for length in LENGTHS {
         for status in [&b"\x88"[..], b"\x89", b"\x08\x03201", b"\x08\x82\x10\x00", b"\x48\x03200"] {
             let other = b"\x00\x01a\x01b";
@@ -154,7 +154,7 @@ async fn tunnels_lose_the_length_of_their_content() {
 proptest! {
     /// Nothing but lines of heads is lost, whatever comes.
     #[test]
-    fn other_bytes_pass_as_they_came(
+    fn http2_tunnel_heads_leave_other_bytes_as_they_came(
         frames in proptest::collection::vec((0_u8..12, any::<u8>(), proptest::collection::vec(0x40_u8.., 0..40)), 0..9),
         rest in proptest::collection::vec(any::<u8>(), 0..12),
         piece in 1_usize..60,
@@ -172,7 +172,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+    fn http2_tunnel_heads_survive_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
         let _ = Heads::requests().cuts(&bytes);
         let cuts = Heads::responses().cuts(&bytes);
         prop_assert!(cuts.iter().all(|cut| cut.end <= bytes.len()));

@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_found_with_bytes_behind_it() {
+    fn head_end_is_found_before_further_bytes() {
         let end = REQUEST.len() - 5;
         assert_eq!(request().find(REQUEST), Ok(Some(end)));
         assert_eq!(request().find(&REQUEST[..end - 1]), Ok(None));
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn bare_line_feeds_end_lines_too() {
+    fn head_lines_may_end_with_bare_line_feeds() {
         // RFC 9112 §2.2.
         for head in ["GET / HTTP/1.1\n\n", "GET / HTTP/1.1\nA: b\r\n\n", "GET / HTTP/1.1\r\n\r\n"] {
             assert_eq!(request().find(head.as_bytes()), Ok(Some(head.len())), "{head:?}");
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_lines_in_front_of_a_request_are_skipped() {
+    fn head_after_empty_lines_is_found() {
         let head = b"\r\n\n\r\nGET / HTTP/1.1\r\n\r\n";
         assert_eq!(request().find(head), Ok(Some(head.len())));
         assert_eq!(drip(request(), head).1, Ok(Some(head.len())));
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cut_gives_the_same_answer() {
+    fn head_is_found_at_every_cut() {
         for cut in 0..=REQUEST.len() {
             let mut finder = request();
             let first = finder.find(&REQUEST[..cut]).unwrap();
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn other_protocols_are_named_at_once() {
+    fn head_of_another_protocol_is_refused_at_once() {
         let table: &[(HeadFinder, &[u8], usize, HeadError)] = &[
             (request(), b"\x16\x03\x01\x02\x00", 1, HeadError::LooksLikeTls),
             (request(), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 12, HeadError::LooksLikeHttp2),
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_of_exactly_the_limit_passes_and_one_byte_more_does_not() {
+    fn limits_on_head_bytes_are_exact() {
         let end = REQUEST.len() - 5;
         let exact = HeadLimits::default().with_max_head_bytes(end);
         assert_eq!(HeadFinder::request(exact).find(REQUEST), Ok(Some(end)));
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn two_thousand_fields_are_cut_at_the_limit() {
+    fn limits_on_fields_cut_two_thousand_of_them() {
         let head = String::from("GET / HTTP/1.1\r\n") + &"A:\r\n".repeat(2000) + "\r\n";
         let (end, found, _) = drip(request(), head.as_bytes());
         assert_eq!(found, Err(HeadError::TooManyFields { max_fields: 100 }));
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_megabyte_dripped_costs_a_megabyte() {
+    fn head_that_drips_is_scanned_once() {
         let mut head = Vec::from(*b"GET / HTTP/1.1\r\nA: ");
         head.resize(1 << 20, b'a');
         let (end, found, finder) = drip(request(), &head);
@@ -317,7 +317,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_do_not_matter(
+        fn head_does_not_depend_on_the_pieces(
             bytes in "(\r?\n){0,2}[GPRI *\r\nA:\u{16}/.H12]{0,80}(\r?\n\r?\n)?",
             max_head_bytes in 0_usize..90,
             max_fields in 0_usize..6,

@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_in_its_parts() {
+    fn request_head_is_split_into_its_parts() {
         let head = request("\r\nGET /a?b HTTP/1.1\r\nHost:h\nX: \t y z \r\n\r\n").unwrap();
         assert_eq!((head.method(), head.minor_version()), ("GET", 1));
         assert_eq!(head.target().path_and_query(), "/a?b");
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_in_its_parts() {
+    fn response_head_is_split_into_its_parts() {
         let head = response(b"HTTP/1.1 101 Switching Protocols\r\nA: b\r\n\r\n").unwrap();
         assert_eq!((head.status(), head.minor_version()), (101, 1));
         assert_eq!(head.reason_phrase(), b"Switching Protocols");
@@ -343,7 +343,7 @@ mod tests {
 
     /// RFC 9110 §2.5.
     #[test]
-    fn versions_that_are_later_are_read_as_1_1() {
+    fn http1_later_versions_are_read_as_1_1() {
         let head = request("\r\nGET /a?b HTTP/1.2\r\nHost:h\r\nX: y\r\n\r\n").unwrap();
         assert_eq!((head.method(), head.minor_version()), ("GET", 1));
         assert_eq!(head.target().path_and_query(), "/a?b");
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_requests() {
+    fn request_head_faults_are_refused() {
         for (head, error) in [
             ("", HeadError::Incomplete),
             ("GET / HTTP/1.1\r\n", HeadError::Incomplete),
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_responses() {
+    fn response_head_faults_are_refused() {
         for (head, error) in [
             ("HTTP/1.1 \r\n\r\n", HeadError::StartLine),
             ("HTTP/1.1 10\r\n\r\n", HeadError::StartLine),
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_hold_without_the_finder() {
+    fn limits_on_heads_hold_without_the_finder() {
         let head = String::from("GET / HTTP/1.1\r\n") + &"A:\r\n".repeat(2000) + "\r\n";
         assert_eq!(request(&head).unwrap_err(), HeadError::TooManyFields { max_fields: 100 });
         let raised = HeadLimits::default().with_max_fields(2000);
@@ -428,13 +428,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_survived(head in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn head_reader_survives_any_bytes(head in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = RequestHead::parse(&head, &HeadLimits::default());
             let _ = ResponseHead::parse(&head, &HeadLimits::default());
         }
 
         #[test]
-        fn nearly_valid_heads_are_survived(line in "[GET /.:*]{0,20}", rest in "[A: \t\r\n]{0,40}") {
+        fn head_reader_survives_nearly_valid_heads(line in "[GET /.:*]{0,20}", rest in "[A: \t\r\n]{0,40}") {
             for head in [
                 format!("{line} HTTP/1.1\r\n{rest}\r\n\r\n"),
                 format!("HTTP/1.1 {line}\r\n{rest}\r\n\r\n"),
@@ -445,7 +445,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_is_read(
+        fn head_is_read_back(
             path in "/[!\"$-~]{0,20}",
             headers in proptest::collection::vec(("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,12}", "([!-~]([ -~]{0,9}[!-~])?)?"), 0..9),
         ) {

@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn forms() {
+    fn target_forms_are_parsed() {
         // method, target, authority, path, query, path and query
         for (method, raw, authority, path, query, both) in [
             ("GET", "/", None, "/", None, "/"),
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_targets() {
+    fn target_faults_are_refused() {
         for (method, raw) in [
             ("GET", ""),
             ("GET", "*"),

@@ -133,7 +133,7 @@ mod tests {
     const NONE: [(&str, &str); 0] = [];
 
     #[test]
-    fn heads_as_they_go_out() {
+    fn head_is_written_as_documented() {
         let head = write_request("GET", "/a?b", [("Host", "h"), ("X", "caf\u{e9}\t")]).unwrap();
         assert_eq!(head, "GET /a?b HTTP/1.1\r\nHost: h\r\nX: caf\u{e9}\t\r\n\r\n".as_bytes());
         let head = write_response(101, "Switching Protocols", [("A", b"b")]).unwrap();
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_ends_a_line_early() {
+    fn head_fields_can_not_end_a_line_early() {
         for value in ["a\r\nB: c", "a\nb", "a\rb", "a\0b", "\u{7f}", "\u{1b}"] {
             let error = write_request("GET", "/", [("Name", value)]).unwrap_err();
             assert_eq!(error, WriteError::FieldValue("Name".into()), "{value:?}");

@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_header_that_was_chosen_is_believed_and_only_from_trusted_proxies() {
+    fn forwarded_header_is_believed_only_if_chosen_and_from_a_trusted_proxy() {
         use ForwardedHeader as H;
         let all = [
             ("forwarded", "for=192.0.2.1;proto=https;host=f.example"),
@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn protocol_and_host_are_those_beside_the_client() {
+    fn forwarded_proto_and_host_are_those_beside_the_client() {
         for (nodes, protos, expected) in [
             ("192.0.2.1", "https", Ok(Some(ForwardedProto::Https))),
             ("192.0.2.1, 10.0.0.9", "https, http", Ok(Some(ForwardedProto::Https))),
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_text_is_refused() {
+    fn forwarded_that_is_not_text_is_refused() {
         let mut headers = HeaderMap::new();
         let value = http::HeaderValue::from_bytes(b"for=\xff").unwrap();
         headers.insert(header::FORWARDED, value);

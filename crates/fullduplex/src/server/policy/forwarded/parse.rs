@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nodes_of_rfc_7239_section_6() {
+    fn forwarded_nodes_of_rfc_7239_section_6() {
         for (text, expected) in [
             ("192.0.2.43", ip("192.0.2.43", None)),
             ("192.0.2.43:47011", ip("192.0.2.43", Some(47011))),
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_of_rfc_7239_section_4() {
+    fn forwarded_examples_of_rfc_7239_section_4() {
         let hops = forwarded("for=192.0.2.60;proto=http;by=203.0.113.43").unwrap();
         let expected =
             Hop { node: ip("192.0.2.60", None), proto: Some(ForwardedProto::Http), host: None };
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_stand_around() {
+    fn forwarded_allows_whitespace_and_empty_elements() {
         let hops = forwarded(" ,for=192.0.2.1 ; host=\"a.example:8080\";; secret=\"a,b;\\\"c\" ,,")
             .unwrap();
         assert_eq!(hops.len(), 1);
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed() {
+    fn forwarded_that_is_malformed_is_refused() {
         for bad in [
             "for",
             "for=",
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn an_element_has_so_many_parameters() {
+    fn forwarded_element_has_a_bounded_number_of_parameters() {
         let of = |count| (0..count).map(|n| format!("p{n}=x")).collect::<Vec<_>>().join(";");
         assert!(forwarded(&of(16)).is_ok());
         assert!(forwarded(&of(17)).is_err());
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_quote_swallows_nothing() {
+    fn forwarded_with_an_open_quote_is_refused() {
         for sent in ["for=6.6.6.6;x=\"", "for=\"6.6.6.6", "x=\"\\"] {
             for added in [
                 "for=192.0.2.1",

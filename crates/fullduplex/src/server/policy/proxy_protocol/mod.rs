@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_and_who_must_send_a_header() {
+    fn proxy_protocol_mode_says_who_may_or_must_send_a_header() {
         use ProxyMode as M;
         let (proxy, other) = (peer("10.0.0.1:4000"), peer("192.0.2.9:4000"));
         let line = Ok(Proxied::Header {
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_is_the_source_or_the_peer() {
+    fn proxy_protocol_client_is_the_source_or_the_peer() {
         let settings = settings(ProxyMode::Required);
         let proxy = peer("10.0.0.1:4000");
         let (source, destination) =
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_say_why_and_whom() {
+    fn proxy_protocol_rejections_name_the_reason_and_the_peer() {
         let settings = settings(ProxyMode::Required);
         let refused = settings.read(&peer("192.0.2.9:1"), b"").unwrap_err();
         assert_eq!(refused.to_string(), "PROXY protocol: 192.0.2.9:1 is no trusted proxy");

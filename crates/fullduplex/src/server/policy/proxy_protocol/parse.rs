@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_version_1() {
+    fn proxy_protocol_version_1_is_parsed() {
         let v4 = from_to("192.168.0.1:56324", "192.168.0.11:443");
         let v6 = from_to("[2001:db8::1]:0", "[::ffff:10.0.0.1]:65535");
         for (line, header) in [
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_are_none() {
+    fn proxy_protocol_version_1_faults_are_refused() {
         for line in [
             "PROXY \r\n",
             "PROXY TCP4\r\n",
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_of_version_2() {
+    fn proxy_protocol_version_2_is_parsed() {
         let v6: Vec<u8> = [
             &Ipv6Addr::LOCALHOST.octets()[..],
             &"2001:db8::2".parse::<Ipv6Addr>().unwrap().octets(),
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_of_version_2_that_are_none() {
+    fn proxy_protocol_version_2_faults_are_refused() {
         for bytes in [
             binary(0x11, 0x11, &V4),
             binary(0x22, 0x11, &V4),
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn the_checksum_is_checked() {
+    fn proxy_protocol_checksum_is_verified() {
         // The example of the checksum's definition.
         assert_eq!(crc32c(b"123456789".iter()), 0xe306_9283);
         let mut bytes = v4_and(&[0x04, 0, 1, 7, CRC32C, 0, 4, 0, 0, 0, 0]);
@@ -450,7 +450,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shortest_headers_are_read_exactly() {
+    fn proxy_protocol_shortest_headers_are_read_exactly() {
         let local = binary(0x20, 0, &[]);
         for bytes in [&b"PROXY UNKNOWN\r\n"[..], &local] {
             let followed = [bytes, b"\r\nmore"].concat();
@@ -460,7 +460,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_is_more_asked_for_than_the_header(
+        fn proxy_protocol_asks_for_no_more_than_the_header(
             port: u16,
             last in 0..=255u8,
             binary_form: bool,
@@ -484,7 +484,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes(start in 0..4u8, rest in prop::collection::vec(any::<u8>(), 0..700)) {
+        fn proxy_protocol_survives_any_bytes(start in 0..4u8, rest in prop::collection::vec(any::<u8>(), 0..700)) {
             let start: &[u8] = match start {
                 0 => &[],
                 1 => PREFIX,
