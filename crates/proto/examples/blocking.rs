@@ -102,7 +102,7 @@ impl Client {
             }
         }
 
-        let connection = Connection::client(Box::new(random), Config::default());
+        let connection = Connection::client(Box::new(random), &Config::default());
         let (receiver, mut session) = connection.into_parts();
         session.open(Duration::ZERO);
         // What came behind the head is frames.

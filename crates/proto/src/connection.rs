@@ -3,57 +3,14 @@
 use alloc::boxed::Box;
 use core::time::Duration;
 
+use crate::config::Config;
 #[cfg(feature = "deflate")]
 use crate::deflate::Deflate;
 use crate::error::ProtocolError;
 use crate::frame::Role;
-use crate::limits::Limits;
 use crate::mask::MaskSource;
 use crate::receive::{Receiver, Step};
-use crate::session::{Session, SessionConfig, Transport};
-
-/// The settings of a [`Connection`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Config {
-    /// What the peer may cost.
-    pub limits: Limits,
-    /// How much may wait to be sent.
-    pub send: crate::SendConfig,
-    /// When a silent peer is pinged and given up.
-    pub keepalive: crate::KeepaliveConfig,
-    /// After how long without a message, or a piece of one, in either direction this end
-    /// closes the connection with 1001 and [`Cause::IdleTimeout`](crate::Cause::IdleTimeout),
-    /// at most a quarter of it late. Pings and pongs don't count, those of the keepalive
-    /// among them: it finds peers that are gone, this one peers that have nothing to say.
-    /// Default: `None`, never.
-    pub idle_timeout: Option<Duration>,
-    /// How long the closing may make no progress: for so long the peer takes less than 1 KiB of
-    /// the bytes that wait for it, and not all of them, or all have left and it neither answers
-    /// our Close nor ends the transport. Where bytes had to wait, up to twice as long. So what
-    /// waits bounds the closing: 64 KiB of it take 64 times as long at most. `None` for the
-    /// default of 10 s.
-    pub close_timeout: Option<Duration>,
-    /// Whether and how messages are compressed, if the peer agrees (RFC 7692). Default:
-    /// they are not.
-    #[cfg(feature = "deflate")]
-    pub deflate: Option<crate::deflate::DeflateConfig>,
-}
-
-impl Config {
-    /// The part of the settings that a [`Session`] takes.
-    pub fn session(&self) -> SessionConfig {
-        let default = SessionConfig::default();
-        SessionConfig {
-            send: self.send,
-            keepalive: self.keepalive,
-            idle_timeout: self.idle_timeout,
-            close_timeout: self.close_timeout.unwrap_or(default.close_timeout),
-            max_control_rate: self.limits.max_control_rate,
-            max_message_rate: self.limits.max_message_rate,
-            max_byte_rate: self.limits.max_byte_rate,
-        }
-    }
-}
+use crate::session::{Session, Transport};
 
 /// One end of a WebSocket connection, without I/O: bytes and time in; events, bytes and
 /// deadlines out.
@@ -86,7 +43,7 @@ impl Config {
 /// use fullduplex_proto::{Config, Connection, Data, Event, Kind};
 ///
 /// let now = Duration::ZERO;
-/// let mut server = Connection::server(Config::default());
+/// let mut server = Connection::server(&Config::default());
 /// server.session().open(now);
 ///
 /// let mut received = *b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"; // §5.7
@@ -109,14 +66,14 @@ pub struct Connection {
 
 impl Connection {
     /// A client's end, which takes its masking keys from `masks`.
-    pub fn client(masks: Box<dyn MaskSource>, config: Config) -> Self {
-        let session = Session::client(masks, config.session());
+    pub fn client(masks: Box<dyn MaskSource>, config: &Config) -> Self {
+        let session = Session::client(masks, config);
         Self { receiver: Receiver::new(Role::Client, config.limits), session }
     }
 
     /// A server's end.
-    pub fn server(config: Config) -> Self {
-        let session = Session::server(config.session());
+    pub fn server(config: &Config) -> Self {
+        let session = Session::server(config);
         Self { receiver: Receiver::new(Role::Server, config.limits), session }
     }
 

@@ -11,16 +11,18 @@ use bytes::Bytes;
 use crate::close::CloseFrame;
 use crate::close_code::CloseCode;
 use crate::close_info::{Cause, CloseInfo, Initiator};
+use crate::config::Config;
 use crate::deflate::Compression;
 #[cfg(feature = "deflate")]
 use crate::deflate::{Deflate, PreparedMessage};
 use crate::error::ProtocolError;
 use crate::frame::Role;
+use crate::limits::Limits;
 use crate::mask::MaskSource;
 use crate::message::Message;
 use crate::receive::{Event, Kind};
-use crate::send::{ControlKind, FrameBatch, Outgoing, SendBuffer, SendConfig, SendError, Sender};
-use crate::timers::{Fired, KeepaliveConfig, RateBudget, Timers};
+use crate::send::{ControlKind, FrameBatch, Outgoing, SendBuffer, SendError, Sender};
+use crate::timers::{Fired, RateBudget, Timers};
 
 /// Where the connection stands; the same four as the WebSocket API's `readyState`.
 ///
@@ -66,41 +68,6 @@ pub enum Transport {
     Drop,
 }
 
-/// The settings of a [`Session`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionConfig {
-    /// How outgoing messages are bounded and cut.
-    pub send: SendConfig,
-    /// When a silent peer is pinged and given up.
-    pub keepalive: KeepaliveConfig,
-    /// After how long without a message either way the connection is closed; see
-    /// [`Config::idle_timeout`](crate::Config::idle_timeout). Default: `None`, never.
-    pub idle_timeout: Option<Duration>,
-    /// How long the closing may make no progress; see
-    /// [`Config::close_timeout`](crate::Config::close_timeout). Default: 10 s.
-    pub close_timeout: Duration,
-    /// See [`Limits::max_control_rate`](crate::Limits::max_control_rate).
-    pub max_control_rate: u32,
-    /// See [`Limits::max_message_rate`](crate::Limits::max_message_rate).
-    pub max_message_rate: Option<u32>,
-    /// See [`Limits::max_byte_rate`](crate::Limits::max_byte_rate).
-    pub max_byte_rate: Option<u32>,
-}
-
-impl Default for SessionConfig {
-    fn default() -> Self {
-        Self {
-            send: SendConfig::default(),
-            keepalive: KeepaliveConfig::default(),
-            idle_timeout: None,
-            close_timeout: Duration::from_secs(10),
-            max_control_rate: crate::Limits::default().max_control_rate,
-            max_message_rate: None,
-            max_byte_rate: None,
-        }
-    }
-}
-
 /// The sending half with the connection's state, replies and timers.
 ///
 /// Together with a [`Receiver`](crate::Receiver) it makes a
@@ -139,24 +106,24 @@ fn is_normal(frame: Option<&CloseFrame>) -> bool {
     frame.is_none_or(|frame| frame.code == CloseCode::NORMAL)
 }
 
-fn rates(config: &SessionConfig) -> Option<Box<[Option<RateBudget>; 2]>> {
+fn rates(limits: &Limits) -> Option<Box<[Option<RateBudget>; 2]>> {
     let budgets =
-        [config.max_message_rate, config.max_byte_rate].map(|rate| rate.map(RateBudget::new));
+        [limits.max_message_rate, limits.max_byte_rate].map(|rate| rate.map(RateBudget::new));
     budgets.iter().any(Option::is_some).then(|| Box::new(budgets))
 }
 
 impl Session {
     /// The session of a client, which takes its masking keys from `masks`.
-    pub fn client(masks: Box<dyn MaskSource>, config: SessionConfig) -> Self {
+    pub fn client(masks: Box<dyn MaskSource>, config: &Config) -> Self {
         Self::new(Role::Client, Sender::client(masks, config.send), config)
     }
 
     /// The session of a server.
-    pub fn server(config: SessionConfig) -> Self {
+    pub fn server(config: &Config) -> Self {
         Self::new(Role::Server, Sender::server(config.send), config)
     }
 
-    fn new(role: Role, sender: Sender, config: SessionConfig) -> Self {
+    fn new(role: Role, sender: Sender, config: &Config) -> Self {
         Self {
             sender,
             role,
@@ -166,8 +133,8 @@ impl Session {
             half_close: false,
             closing_slowly: false,
             timers: Timers::new(config.keepalive, config.idle_timeout, config.close_timeout),
-            controls: RateBudget::new(config.max_control_rate),
-            rates: rates(&config),
+            controls: RateBudget::new(config.limits.max_control_rate),
+            rates: rates(&config.limits),
         }
     }
 

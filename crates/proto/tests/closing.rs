@@ -8,7 +8,7 @@ use std::time::Duration;
 use fullduplex_proto::bytes::{Buf, Bytes};
 use fullduplex_proto::{
     Cause, CloseCode, CloseFrame, Compression, Config, Event, Initiator, Kind, ProtocolError, Role,
-    SendError, Session, SessionConfig, State, Transport,
+    SendError, Session, State, Transport,
 };
 use fullduplex_testkit::pair::{End, Pair, Told};
 
@@ -314,7 +314,7 @@ fn close_cause_is_an_error_during_the_closing() {
 }
 
 fn session() -> Session {
-    let mut session = Session::server(SessionConfig::default());
+    let mut session = Session::server(&Config::default());
     session.open(NOW);
     session
 }

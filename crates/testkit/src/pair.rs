@@ -53,8 +53,8 @@ impl End {
     /// One end of this role, open since time 0.
     pub fn new(role: Role, config: Config) -> Self {
         let mut connection = match role {
-            Role::Client => Connection::client(Box::new(Counting::default()), config),
-            Role::Server => Connection::server(config),
+            Role::Client => Connection::client(Box::new(Counting::default()), &config),
+            Role::Server => Connection::server(&config),
         };
         connection.session().open(Duration::ZERO);
         Self {

@@ -74,8 +74,8 @@ impl<S: Transport> WebSocket<S> {
         leftover: BytesMut,
     ) -> Self {
         let mut session = match role {
-            Role::Client => Session::client(Box::new(ThreadRng), config.session()),
-            Role::Server => Session::server(config.session()),
+            Role::Client => Session::client(Box::new(ThreadRng), config),
+            Role::Server => Session::server(config),
         };
         let mut receiver = Receiver::new(role, config.limits);
         if let Some(deflate) = deflate {

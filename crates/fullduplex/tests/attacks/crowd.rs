@@ -86,7 +86,7 @@ fn drain_of_two_thousand_connections() {
     let count = 2000.min(descriptors().saturating_sub(200) / 2);
     let mut config = short();
     config.websocket.keepalive.interval = None;
-    config.websocket.close_timeout = Some(Duration::from_secs(20));
+    config.websocket.close_timeout = Duration::from_secs(20);
     let field = Field::new(config);
     let mut all = open_many(field.address, "/", count);
     let handle = field.handle.clone();

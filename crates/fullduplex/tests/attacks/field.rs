@@ -62,7 +62,7 @@ pub(crate) fn short() -> ServerConfig {
     config.limits.idle_timeout = second;
     config.limits.stall_timeout = second;
     config.websocket.keepalive = KeepaliveConfig { interval: Some(second), timeout: 3 * second };
-    config.websocket.close_timeout = Some(second);
+    config.websocket.close_timeout = second;
     config.websocket.deflate = Some(DeflateConfig::balanced());
     config
 }

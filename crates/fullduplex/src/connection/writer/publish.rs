@@ -127,7 +127,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use bytes::Bytes;
-    use fullduplex_proto::{Compression, Message, PreparedMessage, Session, SessionConfig};
+    use fullduplex_proto::{Compression, Config, Message, PreparedMessage, Session};
     use tokio::io::DuplexStream;
 
     use super::*;
@@ -159,7 +159,7 @@ mod tests {
         let dropped_unlocked = Arc::new(AtomicBool::new(false));
         let (stream, _peer) = tokio::io::duplex(1);
         let (_reader, writer) = halves::split::<DuplexStream>(stream);
-        let session = Session::server(SessionConfig::default());
+        let session = Session::server(&Config::default());
         let outlet = Outlet::new(session, writer, 1024);
         let owner = Owner { lock: lock.clone(), dropped_unlocked: dropped_unlocked.clone() };
         let message = Message::Binary(Bytes::from_owner(owner));

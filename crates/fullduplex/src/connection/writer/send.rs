@@ -335,7 +335,7 @@ impl<S: Transport> Inner<S> {
 
 #[cfg(test)]
 mod tests {
-    use fullduplex_proto::{DeflateConfig, Session, SessionConfig};
+    use fullduplex_proto::{Config, DeflateConfig, Session};
     use tokio::io::DuplexStream;
     use tokio::task::coop::has_budget_remaining;
 
@@ -349,7 +349,7 @@ mod tests {
         let (reader, writer) = halves::split::<DuplexStream>(stream);
         let config = DeflateConfig::balanced();
         let (_, deflate) = config.accept(&config.offers()).unwrap();
-        let session = Session::server(SessionConfig::default()).with_deflate(&deflate);
+        let session = Session::server(&Config::default()).with_deflate(&deflate);
         (Outlet::new(session, writer, 1024), (reader, peer))
     }
 
