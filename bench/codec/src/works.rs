@@ -1,13 +1,15 @@
 //! What is measured of the codec, each piece by itself.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use fullduplex_proto::bytes::{Buf, Bytes, BytesMut};
 use fullduplex_proto::handshake::http1::{HeadFinder, HeadLimits, RequestHead, write_response};
 use fullduplex_proto::mask::{self, MaskSource};
 use fullduplex_proto::utf8::Utf8Validator;
 use fullduplex_proto::{
-    Assembler, Deflate, DeflateConfig, Input, Kind, Limits, Receiver, Role, SendConfig, Sender,
+    Assembler, Config, Deflate, DeflateConfig, Input, Kind, Limits, Receiver, Role, SendConfig,
+    Session,
 };
 
 use crate::payload::{self, Random};
@@ -31,13 +33,12 @@ pub fn all() -> Vec<Work> {
     for size in SIZES {
         works.push(work("parse", size, move || parse(size)));
         works.push(work("message", size, move || message(size, 1)));
-        works.push(work("write", size, move || write(Sender::server(roomy()), size, 1)));
-        let client = move || Sender::client(Box::new(Keys(Random(1))), roomy());
-        works.push(work("write-masked", size, move || write(client(), size, 1)));
+        works.push(work("write", size, move || write(server(), size, 1)));
+        works.push(work("write-masked", size, move || write(client(roomy()), size, 1)));
         works.push(work("mask", size, move || mask(size)));
     }
     works.push(batch("message-batch", 64, || message(64, BATCH)));
-    works.push(batch("write-batch", 64, || write(Sender::server(roomy()), 64, BATCH)));
+    works.push(batch("write-batch", 64, || write(server(), 64, BATCH)));
     works.push(work("utf8-ascii", 16 << 10, || utf8(vec![b'a'; 16 << 10])));
     works.push(work("utf8-mixed", 16 << 10, || utf8(payload::mixed_text(16 << 10))));
     works.push(work("handshake", REQUEST.len(), handshake));
@@ -71,12 +72,28 @@ fn roomy() -> SendConfig {
     SendConfig { high_water: 4 << 20, ..SendConfig::default() }
 }
 
+/// An open session of a server.
+fn server() -> Session {
+    open(Session::server(&Config { send: roomy(), ..Config::default() }))
+}
+
+/// An open session of a client.
+fn client(send: SendConfig) -> Session {
+    let config = Config { send, ..Config::default() };
+    open(Session::client(Box::new(Keys(Random(1))), &config))
+}
+
+fn open(mut session: Session) -> Session {
+    session.open(Duration::ZERO);
+    session
+}
+
 /// A client's frame.
 fn frame(payload: &[u8]) -> Vec<u8> {
     let config = SendConfig { fragment_size: usize::MAX, ..roomy() };
-    let mut sender = Sender::client(Box::new(Keys(Random(1))), config);
-    sender.send(Kind::Binary, Bytes::copy_from_slice(payload)).expect("room");
-    let mut out = sender.outgoing();
+    let mut session = client(config);
+    session.send(Kind::Binary, Bytes::copy_from_slice(payload)).expect("room");
+    let mut out = session.outgoing();
     out.copy_to_bytes(out.remaining()).to_vec()
 }
 
@@ -115,13 +132,13 @@ fn message(size: usize, count: usize) -> Run {
     })
 }
 
-fn write(mut sender: Sender, size: usize, count: usize) -> Run {
+fn write(mut session: Session, size: usize, count: usize) -> Run {
     let payload = Bytes::from(vec![0x55; size]);
     Box::new(move || {
         for _ in 0..count {
-            sender.send(Kind::Binary, payload.clone()).expect("room");
+            session.send(Kind::Binary, payload.clone()).expect("room");
         }
-        let mut out = sender.outgoing();
+        let mut out = session.outgoing();
         while out.has_remaining() {
             let len = black_box(out.chunk()).len();
             out.advance(len);
@@ -180,23 +197,23 @@ fn agreed(config: &DeflateConfig) -> Deflate {
 }
 
 fn deflate(config: &DeflateConfig) -> Run {
-    let mut sender = Sender::server(roomy()).with_deflate(&agreed(config));
+    let mut session = server().with_deflate(&agreed(config));
     let messages = payload::messages(1 << 10, 8).into_iter().map(Bytes::from).collect::<Vec<_>>();
     let mut next = 0;
     Box::new(move || {
-        sender.send(Kind::Text, messages[next % messages.len()].clone()).expect("room");
+        session.send(Kind::Text, messages[next % messages.len()].clone()).expect("room");
         next += 1;
-        let mut out = sender.outgoing();
+        let mut out = session.outgoing();
         out.advance(out.remaining());
     })
 }
 
 fn inflate(config: &DeflateConfig) -> Run {
     let agreed = agreed(config);
-    let mut sender = Sender::client(Box::new(Keys(Random(1))), roomy()).with_deflate(&agreed);
+    let mut session = client(roomy()).with_deflate(&agreed);
     let message = payload::messages(1 << 10, 1).remove(0);
-    sender.send(Kind::Text, Bytes::from(message)).expect("room");
-    let mut out = sender.outgoing();
+    session.send(Kind::Text, Bytes::from(message)).expect("room");
+    let mut out = session.outgoing();
     let bytes = out.copy_to_bytes(out.remaining());
     let mut receiver = Receiver::new(Role::Server, Limits::default()).with_deflate(&agreed);
     let (mut input, mut assembler) = (Input::default(), Assembler::default());

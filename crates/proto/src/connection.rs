@@ -1,4 +1,4 @@
-//! Both halves of a connection in one.
+//! Both halves of a connection in one value.
 
 use alloc::boxed::Box;
 use core::time::Duration;
@@ -14,6 +14,11 @@ use crate::session::{Session, Transport};
 
 /// One end of a WebSocket connection, without I/O: bytes and time in; events, bytes and
 /// deadlines out.
+///
+/// It is a [`Receiver`] and a [`Session`] for a program that drives both in one place:
+/// [`receive`](Self::receive) passes to the session what the receiver found, and what the session
+/// does is called through [`session`](Self::session). Where the halves live on different tasks, as
+/// in the library on tokio, each is made by itself, and that is the caller's to do.
 ///
 /// # Contract
 /// After the opening handshake, [`open`](Session::open) the session. Then, for ever:

@@ -56,6 +56,6 @@ pub use input::{Incoming, Input, Piece};
 pub use limits::Limits;
 pub use message::{Assembler, Memory, Message, Utf8Bytes};
 pub use receive::{Data, Event, Kind, Receiver, Step};
-pub use send::{ControlKind, FrameBatch, Outgoing, SendBuffer, SendConfig, SendError, Sender};
+pub use send::{FrameBatch, Outgoing, SendBuffer, SendConfig, SendError};
 pub use session::{Session, State, Transport};
 pub use timers::KeepaliveConfig;

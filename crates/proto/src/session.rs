@@ -78,6 +78,17 @@ pub enum Transport {
 ///
 /// Time is an argument: a [`Duration`] since any moment the caller likes, the same for
 /// all calls.
+///
+/// # Sending
+/// [`send`](Self::send) and its siblings take a message, or a piece of one, whole or not at all.
+/// Whenever the transport can take bytes, write what [`outgoing`](Self::outgoing) shows and
+/// [`advance`](bytes::Buf::advance) it by what was written, in pieces of any size. Memory is
+/// bounded by [`SendConfig::high_water`](crate::SendConfig::high_water) and one message; a peer
+/// that only sends pings can't add to it.
+///
+/// While nothing waits, a session holds no buffer: give it one with [`lend`](Self::lend) before
+/// sending and take it back with [`reclaim`](Self::reclaim) when all is written, or let it
+/// allocate its own.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "independent facts, kept small")]
 pub struct Session {
@@ -205,18 +216,20 @@ impl Session {
         self.sender.compresses()
     }
 
-    /// Whether a message would be compressed now; see [`Sender::would_compress`].
+    /// Whether a message of this length would be compressed now, or tried to.
     pub fn would_compress(&self, len: usize, compression: Compression) -> bool {
         self.sender.would_compress(len, compression)
     }
 
-    /// For which window prepared messages are compressed; see [`Sender::prepared_window`].
+    /// Returns the window for which [`PreparedMessage`]s are compressed that are sent here, and the
+    /// length from which on they are; `None` if messages are not compressed.
     #[cfg(feature = "deflate")]
     pub fn prepared_window(&self) -> Option<(u8, usize)> {
         self.sender.prepared_window()
     }
 
-    /// How many bytes wait when no more is taken; see [`Sender::high_water`].
+    /// Returns how many bytes wait for the transport when no more messages are taken: at least 1;
+    /// see [`SendConfig::high_water`](crate::SendConfig::high_water).
     pub fn high_water(&self) -> usize {
         self.sender.high_water()
     }
@@ -227,13 +240,13 @@ impl Session {
         if self.state == State::Open { self.sender.check_ready() } else { Err(SendError::Closing) }
     }
 
-    /// Queues a whole message; see [`Sender::send`].
+    /// Queues a whole message. That text is UTF-8 is the caller's duty.
     #[inline]
     pub fn send(&mut self, kind: Kind, payload: Bytes) -> Result<(), (SendError, Bytes)> {
         self.send_with(kind, payload, Compression::Auto)
     }
 
-    /// Queues a whole message; see [`Sender::send_with`].
+    /// Queues a whole message, and says whether it is to be compressed.
     #[inline]
     pub fn send_with(
         &mut self,
@@ -249,7 +262,7 @@ impl Session {
         Ok(())
     }
 
-    /// The same with a message, which comes back as one.
+    /// Queues a [`Message`], which comes back as one if it is refused.
     #[inline]
     pub fn send_message(
         &mut self,
@@ -261,8 +274,8 @@ impl Session {
         sent.map_err(|(error, payload)| (error, Message::checked(kind, payload)))
     }
 
-    /// Queues a whole message even if `high_water` has been reached; see
-    /// [`Sender::send_promised`].
+    /// Queues a whole message even if [`high_water`](crate::SendConfig::high_water) has been
+    /// reached: for a caller who found room before, and must not refuse the message now.
     pub fn send_promised(
         &mut self,
         message: Message,
@@ -278,8 +291,9 @@ impl Session {
         Ok(())
     }
 
-    /// Queues a message that stays the caller's, or says that it can't; see
-    /// [`Sender::send_copy`].
+    /// Queues a message that stays the caller's: compressed, if that is wanted and makes it
+    /// shorter, or by a copy, if it is short. Returns whether it did. What is long is not copied,
+    /// and is for [`send_message`](Self::send_message): uncompressed, as that was tried here.
     #[inline]
     pub fn send_copy(
         &mut self,
@@ -296,7 +310,8 @@ impl Session {
         Ok(copied)
     }
 
-    /// Queues a message that is sent to many; see [`Sender::send_prepared`].
+    /// Queues a message that is sent to many: it is not copied, and compressed only if it
+    /// has not been before.
     #[cfg(feature = "deflate")]
     pub fn send_prepared(&mut self, prepared: &PreparedMessage) -> Result<(), SendError> {
         self.check_ready()?;
@@ -305,15 +320,19 @@ impl Session {
         Ok(())
     }
 
-    /// Whether [`send_batch`](Self::send_batch) can be used; see [`Sender::shares_frames`].
+    /// Whether [`send_batch`](Self::send_batch) can be used: frames that are sent here are neither
+    /// masked nor compressed, nor cut where a batch would not cut them.
     pub fn shares_frames(&self) -> bool {
         self.sender.shares_frames()
     }
 
-    /// Queues frames that were made for many connections; see [`Sender::send_batch`].
+    /// Queues frames that were made for many connections: a range that [`FrameBatch::push`]
+    /// returned, or several that follow one another. They are taken together, as one message would
+    /// be; how many may be is what [`room`](Self::room) returns.
     ///
     /// # Panics
-    /// As there, while the connection is open.
+    /// While the connection is open: unless [`shares_frames`](Self::shares_frames), or if the batch
+    /// ends before the range.
     pub fn send_batch(&mut self, batch: &FrameBatch, range: Range<usize>) -> Result<(), SendError> {
         self.check_ready()?;
         self.sender.send_batch(batch, range)?;
@@ -327,7 +346,12 @@ impl Session {
         if self.state == State::Open { self.sender.room() } else { 0 }
     }
 
-    /// Queues a piece of a message; see [`Sender::send_fragment`].
+    /// Queues a piece of a message that is sent as it is made (§5.4). The first call
+    /// begins the message, with its `kind` and whether it is to be compressed; the one with
+    /// `last` ends it.
+    ///
+    /// A compressor gathers pieces until they are worth a block: what shall leave before
+    /// the message goes on is brought out by [`flush_fragment`](Self::flush_fragment).
     pub fn send_fragment(
         &mut self,
         kind: Kind,
@@ -341,13 +365,15 @@ impl Session {
         Ok(())
     }
 
-    /// Queues what a compressor holds back; see [`Sender::flush_fragment`].
+    /// Queues what the compressor holds back of a message that was begun by
+    /// [`send_fragment`](Self::send_fragment).
     pub fn flush_fragment(&mut self) -> Result<(), SendError> {
         self.check_ready()?;
         self.sender.flush_fragment()
     }
 
-    /// Gives up memory of compression; see [`Sender::release_memory`].
+    /// Gives up what memory compression can do without. With `history`, also what later
+    /// messages could refer to, so that they become longer.
     pub fn release_memory(&mut self, history: bool) {
         self.sender.release_memory(history);
     }
@@ -357,12 +383,14 @@ impl Session {
         self.sender.is_fragmenting()
     }
 
-    /// Queues a Ping of the application (§5.5.2).
+    /// Queues a Ping of the application (§5.5.2), which overtakes data that has not begun to leave.
+    /// While the last one waits, it is refused as [`SendError::Full`].
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.control(ControlKind::Ping, payload)
     }
 
-    /// Queues a Pong that nobody asked for (§5.5.3).
+    /// Queues a Pong that no Ping asked for (§5.5.3), which overtakes data that has not begun to
+    /// leave. While the last one waits, it is refused as [`SendError::Full`].
     pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.control(ControlKind::Pong, payload)
     }
@@ -377,8 +405,9 @@ impl Session {
     /// Begins the closing handshake (§7.1.2), behind the data that waits. Returns whether
     /// it was this call that began it.
     ///
-    /// Without a frame, the peer is told neither code nor reason; see
-    /// [`Sender::send_close`] for a frame that may not be sent.
+    /// Without a frame, the peer gets neither code nor reason. What [`CloseFrame::new`] would
+    /// refuse is left out: a code that may not be sent (the peer then sees 1005), the end of a
+    /// long reason.
     pub fn close(&mut self, frame: Option<CloseFrame>, now: Duration) -> bool {
         if self.state != State::Open {
             return false;
@@ -388,7 +417,7 @@ impl Session {
         true
     }
 
-    /// The bytes for the transport, in order; see [`Sender::outgoing`].
+    /// Returns a view of the bytes for the transport, in order.
     #[inline]
     pub fn outgoing(&mut self) -> Outgoing<'_> {
         self.sender.outgoing()
@@ -400,25 +429,25 @@ impl Session {
         self.sender.wants_write()
     }
 
-    /// Bytes that were taken and have not left yet.
+    /// Returns how many bytes were taken and have not left yet, headers included.
     #[inline]
     pub fn buffered(&self) -> usize {
         self.sender.buffered()
     }
 
-    /// Whether a lent buffer would be used; see [`Sender::lend`].
+    /// Whether a buffer lent now would be used.
     #[inline]
     pub fn wants_buffer(&self) -> bool {
         self.sender.wants_buffer()
     }
 
-    /// See [`Sender::lend`].
+    /// Lends an empty buffer to hold messages in, unless there is one.
     #[inline]
     pub fn lend(&mut self, buffer: Box<SendBuffer>) {
         self.sender.lend(buffer);
     }
 
-    /// See [`Sender::reclaim`].
+    /// Takes the buffer back, once all is written.
     #[inline]
     pub fn reclaim(&mut self) -> Option<Box<SendBuffer>> {
         self.sender.reclaim()

@@ -9,14 +9,19 @@ use std::time::Duration;
 
 use fullduplex_proto::bytes::{Buf, Bytes};
 use fullduplex_proto::{
-    Cause, Compression, Config, ControlKind, DeflateConfig, FrameBatch, Kind, Limits, Message,
-    ProtocolError, Role, SendBuffer, SendConfig, SendError, Sender, State,
+    Cause, Compression, Config, DeflateConfig, Event, FrameBatch, Kind, Limits, Message,
+    ProtocolError, Role, SendBuffer, SendConfig, SendError, State,
 };
 use fullduplex_testkit::Rng;
-use fullduplex_testkit::pair::{Counting, End, Pair, Told};
+use fullduplex_testkit::pair::{End, Pair, Told};
 
 const NOW: Duration = Duration::ZERO;
 const S: Duration = Duration::from_secs(1);
+
+/// An open server that sends so.
+fn server(send: SendConfig) -> End {
+    End::new(Role::Server, Config { send, ..Config::default() })
+}
 
 #[test]
 fn messages_that_are_small_gather_in_one_slice() {
@@ -32,9 +37,9 @@ fn messages_that_are_small_gather_in_one_slice() {
 #[test]
 fn messages_that_are_long_are_not_copied() {
     let payload = Bytes::from(vec![7; 10_000]);
-    let mut sender = Sender::server(SendConfig::default());
-    sender.send(Kind::Binary, payload.clone()).unwrap();
-    let out = sender.outgoing();
+    let mut server = server(SendConfig::default());
+    server.session().send(Kind::Binary, payload.clone()).unwrap();
+    let out = server.session().outgoing();
     let slices: Vec<&[u8]> = out.slices().collect();
     assert_eq!(slices.len(), 2);
     assert_eq!(slices[1].as_ptr(), payload.as_ptr());
@@ -42,16 +47,16 @@ fn messages_that_are_long_are_not_copied() {
 
 #[test]
 fn mask_is_applied_in_place_unless_shared() {
-    let mut sender = Sender::client(Box::new(Counting::default()), SendConfig::default());
+    let mut client = End::new(Role::Client, Config::default());
     let unique = Bytes::from(vec![7; 10_000]);
     let pointer = unique.as_ptr();
-    sender.send(Kind::Binary, unique).unwrap();
-    assert_eq!(sender.outgoing().slices().nth(1).unwrap().as_ptr(), pointer);
+    client.session().send(Kind::Binary, unique).unwrap();
+    assert_eq!(client.session().outgoing().slices().nth(1).unwrap().as_ptr(), pointer);
 
-    let mut sender = Sender::client(Box::new(Counting::default()), SendConfig::default());
+    let mut client = End::new(Role::Client, Config::default());
     let shared = Bytes::from(vec![7; 10_000]);
-    sender.send(Kind::Binary, shared.clone()).unwrap();
-    assert_ne!(sender.outgoing().slices().nth(1).unwrap().as_ptr(), shared.as_ptr());
+    client.session().send(Kind::Binary, shared.clone()).unwrap();
+    assert_ne!(client.session().outgoing().slices().nth(1).unwrap().as_ptr(), shared.as_ptr());
     assert!(shared.iter().all(|b| *b == 7), "what others hold is not touched");
 }
 
@@ -70,33 +75,35 @@ fn mask_key_is_new_for_each_frame() {
 
 #[test]
 fn backpressure_at_high_water_zero_takes_one_message_at_a_time() {
-    let mut sender = Sender::server(SendConfig { high_water: 0, ..SendConfig::default() });
+    let mut server = server(SendConfig { high_water: 0, ..SendConfig::default() });
+    let session = server.session();
     for _ in 0..3 {
-        sender.send(Kind::Text, Bytes::from("hello")).unwrap();
-        assert_eq!(sender.check_ready(), Err(SendError::Full));
-        let mut out = sender.outgoing();
+        session.send(Kind::Text, Bytes::from("hello")).unwrap();
+        assert_eq!(session.check_ready(), Err(SendError::Full));
+        let mut out = session.outgoing();
         out.advance(out.remaining());
-        assert_eq!(sender.check_ready(), Ok(()));
+        assert_eq!(session.check_ready(), Ok(()));
     }
 }
 
 #[test]
 fn backpressure_keeps_reserved_room() {
-    let mut sender = Sender::server(SendConfig { high_water: 100, ..SendConfig::default() });
-    sender.check_ready().unwrap();
-    sender.send(Kind::Binary, Bytes::from(vec![7; 200])).unwrap();
-    assert_eq!(sender.check_ready(), Err(SendError::Full));
-    let promised = Bytes::from_static(b"promised");
-    sender.send_promised(Kind::Text, promised.clone(), Compression::Auto).unwrap();
-    assert_eq!(sender.buffered(), 4 + 200 + 2 + promised.len());
+    let mut server = server(SendConfig { high_water: 100, ..SendConfig::default() });
+    let session = server.session();
+    session.check_ready().unwrap();
+    session.send(Kind::Binary, Bytes::from(vec![7; 200])).unwrap();
+    assert_eq!(session.check_ready(), Err(SendError::Full));
+    let promised = Message::text("promised");
+    session.send_promised(promised.clone(), Compression::Auto).unwrap();
+    assert_eq!(session.buffered(), 4 + 200 + 2 + promised.len());
     // It is refused for other reasons than want of room.
-    let mut out = sender.outgoing();
+    let mut out = session.outgoing();
     out.advance(out.remaining());
-    sender.send_fragment(Kind::Text, &[b'x'; 200], false, Compression::Auto).unwrap();
-    let refused = sender.send_promised(Kind::Text, promised.clone(), Compression::Auto);
+    session.send_fragment(Kind::Text, &[b'x'; 200], false, Compression::Auto).unwrap();
+    let refused = session.send_promised(promised.clone(), Compression::Auto);
     assert_eq!(refused, Err((SendError::MessageUnderWay, promised.clone())));
-    sender.send_close(None);
-    let refused = sender.send_promised(Kind::Text, promised.clone(), Compression::Auto);
+    session.close(None, NOW);
+    let refused = session.send_promised(promised.clone(), Compression::Auto);
     assert_eq!(refused, Err((SendError::Closing, promised)));
 }
 
@@ -163,14 +170,16 @@ fn limits_on_control_frames_fail_a_flood_of_pings() {
 
 #[test]
 fn ping_of_the_application_has_its_own_slot() {
-    let mut sender = Sender::server(SendConfig::default());
-    sender.send_control(ControlKind::AutoPong, b"a").unwrap();
-    sender.send_control(ControlKind::Pong, b"b").unwrap();
-    sender.send_control(ControlKind::Ping, b"c").unwrap();
-    assert_eq!(sender.send_control(ControlKind::Ping, b"d"), Err(SendError::Full));
-    let too_long = sender.send_control(ControlKind::AutoPong, &[0; 126]);
-    assert_eq!(too_long, Err(SendError::ControlTooLong));
-    let mut out = sender.outgoing();
+    let mut server = server(SendConfig::default());
+    let session = server.session();
+    session.handle_event(&Event::Ping(b"a"), NOW).unwrap();
+    session.pong(b"b").unwrap();
+    session.ping(b"c").unwrap();
+    assert_eq!(session.ping(b"d"), Err(SendError::Full));
+    assert_eq!(session.pong(b"d"), Err(SendError::Full));
+    assert_eq!(session.ping(&[0; 126]), Err(SendError::ControlTooLong));
+    assert_eq!(session.pong(&[0; 126]), Err(SendError::ControlTooLong));
+    let mut out = session.outgoing();
     let bytes = out.copy_to_bytes(out.remaining());
     assert_eq!(bytes, &b"\x8A\x01a\x89\x01c\x8A\x01b"[..]);
 }
@@ -307,33 +316,33 @@ fn batch_frames_equal_those_of_each_connection() {
 fn batch_frames_obey_the_rules_of_sending() {
     let mut batch = FrameBatch::default();
     let range = batch.push(&Message::from(vec![7; 60])).unwrap();
-    let config = SendConfig { high_water: 100, ..SendConfig::default() };
-    let mut sender = Sender::server(config);
-    assert_eq!(sender.room(), 100);
-    sender.send_fragment(Kind::Text, b"a", false, Compression::Off).unwrap();
-    assert_eq!(sender.send_batch(&batch, range.clone()), Err(SendError::MessageUnderWay));
-    assert_eq!(sender.room(), 0);
-    sender.send_fragment(Kind::Text, b"b", true, Compression::Off).unwrap();
-    sender.send_batch(&batch, range.clone()).unwrap();
-    assert_eq!(sender.room(), 100 - 3 - 3 - 62);
-    sender.send_batch(&batch, range.clone()).unwrap();
-    assert_eq!(sender.send_batch(&batch, range.clone()), Err(SendError::Full));
-    assert_eq!(sender.room(), 0);
-    sender.send_close(None);
-    assert_eq!(sender.send_batch(&batch, range), Err(SendError::Closing));
+    let mut server = server(SendConfig { high_water: 100, ..SendConfig::default() });
+    let session = server.session();
+    assert_eq!(session.room(), 100);
+    session.send_fragment(Kind::Text, b"a", false, Compression::Off).unwrap();
+    assert_eq!(session.send_batch(&batch, range.clone()), Err(SendError::MessageUnderWay));
+    assert_eq!(session.room(), 0);
+    session.send_fragment(Kind::Text, b"b", true, Compression::Off).unwrap();
+    session.send_batch(&batch, range.clone()).unwrap();
+    assert_eq!(session.room(), 100 - 3 - 3 - 62);
+    session.send_batch(&batch, range.clone()).unwrap();
+    assert_eq!(session.send_batch(&batch, range.clone()), Err(SendError::Full));
+    assert_eq!(session.room(), 0);
+    session.close(None, NOW);
+    assert_eq!(session.send_batch(&batch, range), Err(SendError::Closing));
 }
 
 #[test]
 fn batch_frames_are_not_shared_by_masking_cutting_or_compressing_ends() {
-    let client = Sender::client(Box::new(Counting::default()), SendConfig::default());
-    assert!(!client.shares_frames(), "each of its frames is masked");
+    let mut client = End::new(Role::Client, Config::default());
+    assert!(!client.session().shares_frames(), "each of its frames is masked");
     let short = SendConfig { fragment_size: 4095, ..SendConfig::default() };
-    assert!(!Sender::server(short).shares_frames(), "it has to cut some");
+    assert!(!server(short).session().shares_frames(), "it has to cut some");
     let config = DeflateConfig::balanced();
     let (_, deflate) = config.accept(&config.offers()).unwrap();
-    let compressing = Sender::server(SendConfig::default()).with_deflate(&deflate);
-    assert!(!compressing.shares_frames(), "it compresses");
-    assert!(Sender::server(SendConfig::default()).shares_frames());
+    let mut compressing = server(SendConfig::default()).with_deflate(&deflate);
+    assert!(!compressing.session().shares_frames(), "it compresses");
+    assert!(server(SendConfig::default()).session().shares_frames());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-/// What a [`Sender`](crate::Sender) holds messages in until they leave.
+/// What a [`Session`](crate::Session) holds messages in until they leave.
 #[derive(Debug, Default)]
 pub struct SendBuffer {
     pub(crate) queue: VecDeque<Segment>,

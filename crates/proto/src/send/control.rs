@@ -9,7 +9,7 @@ use crate::mask::{self, MaskSource};
 
 /// Whose Ping or Pong it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ControlKind {
+pub(crate) enum ControlKind {
     /// The answer to the peer's Ping; the latest replaces the one that waits (§5.5.3).
     AutoPong,
     /// A Ping of the keepalive.

@@ -21,13 +21,8 @@ pub(super) struct Fragmenting {
 }
 
 impl Sender {
-    /// Queues a piece of a message that is sent as it is made (§5.4). The first call
-    /// begins the message, with its `kind` and whether it is to be compressed; the one with
-    /// `last` ends it.
-    ///
-    /// A compressor gathers pieces until they are worth a block: what shall leave before
-    /// the message goes on is brought out by [`flush_fragment`](Self::flush_fragment).
-    pub fn send_fragment(
+    /// Queues a piece of a message that is sent as it is made (§5.4).
+    pub(crate) fn send_fragment(
         &mut self,
         kind: Kind,
         payload: &[u8],
@@ -47,7 +42,7 @@ impl Sender {
     }
 
     /// Queues what the compressor holds back of a message under way.
-    pub fn flush_fragment(&mut self) -> Result<(), SendError> {
+    pub(crate) fn flush_fragment(&mut self) -> Result<(), SendError> {
         self.check_ready()?;
         if self.fragmenting.is_some_and(|message| message.compressed) {
             self.push_piece(&[], true, false);
@@ -55,8 +50,8 @@ impl Sender {
         Ok(())
     }
 
-    /// Whether a message begun by [`send_fragment`](Self::send_fragment) is unfinished.
-    pub fn is_fragmenting(&self) -> bool {
+    /// Whether a message was begun by [`send_fragment`](Self::send_fragment) and not finished.
+    pub(crate) fn is_fragmenting(&self) -> bool {
         self.fragmenting.is_some()
     }
 

@@ -34,26 +34,16 @@ pub use batch::FrameBatch;
 pub use buffer::SendBuffer;
 use config::COALESCE;
 pub use config::{SendConfig, SendError};
-pub use control::ControlKind;
+pub(crate) use control::ControlKind;
 use control::Controls;
 use frame_start::Lead;
 use frames::Fragmenting;
 pub use outgoing::Outgoing;
 
-/// Turns messages into bytes for the transport.
-///
-/// # Contract
-/// [`send`](Self::send) and its siblings take a frame whole or not at all. Whenever the
-/// transport can take bytes, write what [`outgoing`](Self::outgoing) shows and
-/// [`advance`](bytes::Buf::advance) it by what was written, in pieces of any size. Memory is
-/// bounded by [`SendConfig::high_water`] and one message; a peer that only sends pings
-/// can't add to it.
-///
-/// An idle sender holds no buffer: give it one with [`lend`](Self::lend) before sending
-/// and take it back with [`reclaim`](Self::reclaim) when all is written, or let it
-/// allocate its own.
+/// Turns messages and control frames into bytes for the transport: what of a
+/// [`Session`](crate::Session) knows frames, but neither states nor times.
 #[derive(Debug)]
-pub struct Sender {
+pub(crate) struct Sender {
     masks: Option<Box<dyn MaskSource>>,
     high_water: usize,
     fragment_size: usize,
@@ -76,12 +66,12 @@ pub struct Sender {
 
 impl Sender {
     /// A client's sender: masks each frame with a fresh key (§5.1, §5.3).
-    pub fn client(masks: Box<dyn MaskSource>, config: SendConfig) -> Self {
+    pub(crate) fn client(masks: Box<dyn MaskSource>, config: SendConfig) -> Self {
         Self::new(Some(masks), config)
     }
 
     /// A server's sender: masks nothing (§5.1).
-    pub fn server(config: SendConfig) -> Self {
+    pub(crate) fn server(config: SendConfig) -> Self {
         Self::new(None, config)
     }
 
@@ -105,38 +95,38 @@ impl Sender {
     /// The same with permessage-deflate as it was agreed on.
     #[cfg(feature = "deflate")]
     #[must_use]
-    pub fn with_deflate(mut self, deflate: &Deflate) -> Self {
+    pub(crate) fn with_deflate(mut self, deflate: &Deflate) -> Self {
         let role = if self.masks.is_some() { Role::Client } else { Role::Server };
         self.deflate = Some(Box::new(Compressor::new(deflate, role)));
         self
     }
 
     /// Whether messages may be compressed.
-    pub fn compresses(&self) -> bool {
+    pub(crate) fn compresses(&self) -> bool {
         self.deflate.is_some()
     }
 
     /// Whether a message of this length would be compressed now, or tried to.
-    pub fn would_compress(&self, len: usize, compression: Compression) -> bool {
+    pub(crate) fn would_compress(&self, len: usize, compression: Compression) -> bool {
         self.deflate.as_ref().is_some_and(|deflate| deflate.would_compress(len, compression))
     }
 
-    /// The window for which [`PreparedMessage`]s are compressed that are sent here, and the
-    /// length from which on they are; `None` if none is.
+    /// The window for which prepared messages are compressed, and the length from which on they
+    /// are; `None` if messages are not compressed.
     #[cfg(feature = "deflate")]
-    pub fn prepared_window(&self) -> Option<(u8, usize)> {
+    pub(crate) fn prepared_window(&self) -> Option<(u8, usize)> {
         self.deflate.as_ref().map(|deflate| (deflate.window_bits(), deflate.min_size()))
     }
 
     /// How many bytes wait for the transport when it takes no more messages: at least 1; see
     /// [`SendConfig::high_water`].
-    pub fn high_water(&self) -> usize {
+    pub(crate) fn high_water(&self) -> usize {
         self.high_water
     }
 
     /// Whether a message would be taken now, and if not, why.
     #[inline]
-    pub fn check_ready(&self) -> Result<(), SendError> {
+    pub(crate) fn check_ready(&self) -> Result<(), SendError> {
         if self.close_queued {
             Err(SendError::Closing)
         } else if self.buffered >= self.high_water {
@@ -146,15 +136,9 @@ impl Sender {
         }
     }
 
-    /// Queues a whole message. That text is UTF-8 is the caller's duty.
+    /// Queues a whole message.
     #[inline]
-    pub fn send(&mut self, kind: Kind, payload: Bytes) -> Result<(), (SendError, Bytes)> {
-        self.send_with(kind, payload, Compression::Auto)
-    }
-
-    /// Queues a whole message, and says whether it is to be compressed.
-    #[inline]
-    pub fn send_with(
+    pub(crate) fn send_with(
         &mut self,
         kind: Kind,
         payload: Bytes,
@@ -169,9 +153,8 @@ impl Sender {
         }
     }
 
-    /// Queues a whole message even if [`high_water`](SendConfig::high_water) has been reached:
-    /// for a caller who found room before, and must not refuse the message now.
-    pub fn send_promised(
+    /// Queues a whole message even if [`high_water`](SendConfig::high_water) has been reached.
+    pub(crate) fn send_promised(
         &mut self,
         kind: Kind,
         payload: Bytes,
@@ -194,11 +177,10 @@ impl Sender {
         }
     }
 
-    /// Queues a message that stays the caller's: compressed, if that is wanted and makes it
-    /// shorter, or by a copy, if it is short. Gives whether it did. What is long is not copied,
-    /// and is for [`send_with`](Self::send_with): uncompressed, as that was tried here.
+    /// Queues a message that stays the caller's, if it becomes shorter by compression, or is short
+    /// enough to be copied. Returns whether it did.
     #[inline]
-    pub fn send_copy(
+    pub(crate) fn send_copy(
         &mut self,
         kind: Kind,
         payload: &[u8],
@@ -215,10 +197,9 @@ impl Sender {
         Ok(copies)
     }
 
-    /// Queues a message that is sent to many; it is not copied, and compressed only if it
-    /// has not been before.
+    /// Queues a message that is sent to many.
     #[cfg(feature = "deflate")]
-    pub fn send_prepared(&mut self, prepared: &PreparedMessage) -> Result<(), SendError> {
+    pub(crate) fn send_prepared(&mut self, prepared: &PreparedMessage) -> Result<(), SendError> {
         self.check_message()?;
         let message = prepared.message();
         if let Some(deflate) = &mut self.deflate
@@ -235,19 +216,18 @@ impl Sender {
         Ok(())
     }
 
-    /// Whether it can send frames that were made for others, too: they are not masked, not
-    /// compressed, and as long as they come.
-    pub fn shares_frames(&self) -> bool {
+    /// Whether frames that were made for others can be sent, too: they are neither masked nor
+    /// compressed nor cut.
+    pub(crate) fn shares_frames(&self) -> bool {
         self.masks.is_none() && self.deflate.is_none() && self.fragment_size >= COALESCE
     }
 
-    /// Queues frames of a batch: a range that [`FrameBatch::push`] gave, or several that
-    /// follow one another. They are taken together, as one message would be: how many may be
-    /// is told by [`room`](Self::room).
-    ///
-    /// # Panics
-    /// Unless [`shares_frames`](Self::shares_frames), or if the batch ends before the range.
-    pub fn send_batch(&mut self, batch: &FrameBatch, range: Range<usize>) -> Result<(), SendError> {
+    /// Queues frames of a batch, together, as one message would be.
+    pub(crate) fn send_batch(
+        &mut self,
+        batch: &FrameBatch,
+        range: Range<usize>,
+    ) -> Result<(), SendError> {
         assert!(self.shares_frames(), "this sender must make its own frames");
         self.check_message()?;
         let frames = batch.frames(range);
@@ -258,7 +238,7 @@ impl Sender {
 
     /// How many bytes more may wait before it is [`Full`](SendError::Full), if whole messages
     /// can be sent.
-    pub fn room(&self) -> usize {
+    pub(crate) fn room(&self) -> usize {
         match self.check_message() {
             Ok(()) => self.high_water - self.buffered,
             Err(_) => 0,
@@ -290,9 +270,8 @@ impl Sender {
         compressed
     }
 
-    /// Gives up what memory compression can do without. With `history`, also what later
-    /// messages could refer to, so that they become longer.
-    pub fn release_memory(&mut self, history: bool) {
+    /// Gives up memory of compression; with `history`, also what later messages could refer to.
+    pub(crate) fn release_memory(&mut self, history: bool) {
         if let Some(deflate) = &mut self.deflate {
             if history {
                 deflate.forget();
@@ -309,11 +288,12 @@ impl Sender {
         }
     }
 
-    /// Queues a Ping or Pong. It overtakes data that has not begun to leave.
-    ///
-    /// There is one slot for each [`ControlKind`]. An automatic Pong replaces the one that
-    /// still waits, as §5.5.3 allows; the others are handed back as [`SendError::Full`].
-    pub fn send_control(&mut self, kind: ControlKind, payload: &[u8]) -> Result<(), SendError> {
+    /// Queues a Ping or Pong in the slot of its kind. It overtakes data that has not begun to leave.
+    pub(crate) fn send_control(
+        &mut self,
+        kind: ControlKind,
+        payload: &[u8],
+    ) -> Result<(), SendError> {
         if payload.len() > MAX_CONTROL_PAYLOAD {
             return Err(SendError::ControlTooLong);
         }
@@ -321,9 +301,8 @@ impl Sender {
     }
 
     /// Queues the Close frame, after the data that waits. No data is taken from now on;
-    /// a second Close is ignored. What [`CloseFrame::new`] would refuse is left out: a
-    /// code that may not be sent (the peer then sees 1005), the end of a long reason.
-    pub fn send_close(&mut self, close: Option<&CloseFrame>) {
+    /// a second Close is ignored. What [`CloseFrame::new`] would refuse is left out.
+    pub(crate) fn send_close(&mut self, close: Option<&CloseFrame>) {
         if self.close_queued {
             return;
         }
@@ -340,18 +319,18 @@ impl Sender {
     }
 
     /// Whether a Close was queued.
-    pub fn is_closing(&self) -> bool {
+    pub(crate) fn is_closing(&self) -> bool {
         self.close_queued
     }
 
     /// Whether the transport has taken the Close, and so all that was queued before it.
-    pub fn has_sent_close(&self) -> bool {
+    pub(crate) fn has_sent_close(&self) -> bool {
         // Nothing but pings and pongs is queued after a Close.
         self.close_queued && self.buffer.as_ref().is_none_or(|buffer| buffer.is_empty())
     }
 
     /// Forgets the pings and pongs that wait: after the peer's Close none is owed (§5.5.2).
-    pub fn drop_controls(&mut self) {
+    pub(crate) fn drop_controls(&mut self) {
         if let Some(controls) = &mut self.controls {
             controls.drop_payloads();
         }
@@ -365,7 +344,7 @@ impl Sender {
 
     /// Bytes that were taken and have not left yet, headers included.
     #[inline]
-    pub fn buffered(&self) -> usize {
+    pub(crate) fn buffered(&self) -> usize {
         self.buffered
     }
 
@@ -382,13 +361,13 @@ impl Sender {
 
     /// Whether there is anything for the transport.
     #[inline]
-    pub fn wants_write(&self) -> bool {
+    pub(crate) fn wants_write(&self) -> bool {
         self.buffered > 0 || self.controls.as_ref().is_some_and(|controls| controls.has_payloads())
     }
 
     /// The bytes for the transport, in order.
     #[inline]
-    pub fn outgoing(&mut self) -> Outgoing<'_> {
+    pub(crate) fn outgoing(&mut self) -> Outgoing<'_> {
         if self.urgent().is_empty() {
             self.encode_controls();
         }
@@ -412,19 +391,19 @@ impl Sender {
 
     /// Gives an empty buffer to hold messages in, unless there is one.
     #[inline]
-    pub fn lend(&mut self, buffer: Box<SendBuffer>) {
+    pub(crate) fn lend(&mut self, buffer: Box<SendBuffer>) {
         self.buffer.get_or_insert(buffer);
     }
 
     /// Whether a buffer lent now would be used.
     #[inline]
-    pub fn wants_buffer(&self) -> bool {
+    pub(crate) fn wants_buffer(&self) -> bool {
         self.buffer.is_none()
     }
 
     /// Takes the buffer back, once all is written.
     #[inline]
-    pub fn reclaim(&mut self) -> Option<Box<SendBuffer>> {
+    pub(crate) fn reclaim(&mut self) -> Option<Box<SendBuffer>> {
         if self.buffered > 0 { None } else { self.buffer.take() }
     }
 }

@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes};
 
 use super::Sender;
 
-/// A view of the bytes that wait for the transport; made by [`Sender::outgoing`].
+/// A view of the bytes that wait for the transport; made by [`Session::outgoing`](crate::Session::outgoing).
 #[derive(Debug)]
 pub struct Outgoing<'a> {
     pub(super) sender: &'a mut Sender,
