@@ -17,13 +17,6 @@ const LAYERS: [(&str, u8); 6] = [
     ("server", 4),
 ];
 
-/// Imports that run up all the same, each with its reason.
-const EXCEPTIONS: [(&str, &str, &str); 1] = [(
-    "connection",
-    "server::state",
-    "an open connection is counted by the server that it belongs to, without an allocation for it",
-)];
-
 /// Holds the library's modules to the layers; returns what breaks them.
 pub(crate) fn check() -> Result<Vec<String>, String> {
     let folder = root().join("crates/fullduplex/src");
@@ -73,10 +66,8 @@ fn complaints_of(name: &str, text: &str) -> Vec<String> {
             let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
             let path = path.split(|c| !is_path(c)).next().unwrap_or_default();
             let used = path.split("::").next().unwrap_or_default();
-            let excepted =
-                EXCEPTIONS.iter().any(|(from, to, _)| own == *from && path.starts_with(to));
             let runs_down = self::rank(used).is_none_or(|used| used < rank);
-            if used != own && !runs_down && !excepted {
+            if used != own && !runs_down {
                 complaints.push(format!(
                     "{name}:{} imports {used}, which is not below {own}: move what is shared down, \
                      or have it passed in",
@@ -109,12 +100,10 @@ mod tests {
         assert_eq!(complaints_of("server/mod.rs", "    let x = crate::client::x();").len(), 1);
         assert_eq!(complaints_of("broadcast.rs", "use crate::server::Server;").len(), 1);
         assert_eq!(complaints_of("new/mod.rs", "").len(), 1);
-        // What is said in words, tests, and the exception with its reason.
+        // What is said in words, and tests.
         assert!(complaints_of("base/error.rs", "/// See [`crate::client::Client`].").is_empty());
         let tests = "#[cfg(test)]\nmod tests {\n    use crate::client::Client;\n}";
         assert!(complaints_of("base/error.rs", tests).is_empty());
-        let owner = "use crate::server::state::members::Place;";
-        assert!(complaints_of("connection/writer/mod.rs", owner).is_empty());
     }
 
     #[test]

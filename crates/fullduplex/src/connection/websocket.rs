@@ -17,13 +17,13 @@ use futures_sink::Sink;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::rng::ThreadRng;
 use crate::connection::byte_stream::ByteStream;
+use crate::connection::driver::Driven;
 use crate::connection::message_io::{MessageReader, MessageWriter};
+use crate::connection::observer::Registration;
 use crate::connection::split;
 use crate::connection::split::{ReceiveHalf, Receiving, SendHalf, Sending, TrySendError};
 use crate::connection::stats::Traffic;
 use crate::connection::writer::{Leave, Parcel};
-use crate::server::state::members::Place;
-use crate::server::state::trace::Span;
 use crate::transport::Transport;
 use crate::transport::net_stream::NetStream;
 
@@ -100,9 +100,14 @@ impl<S: Transport> WebSocket<S> {
         self
     }
 
-    /// Makes it known to the server whose it is.
-    pub(crate) fn join(&self, place: Arc<Place>, span: Span) {
-        self.send.outlet.join(place, span);
+    /// The connection, for its owner to close or cut.
+    pub(crate) fn connection(&self) -> Arc<dyn Driven> {
+        self.send.outlet.clone()
+    }
+
+    /// Sets the owner that is notified of the connection's end.
+    pub(crate) fn register(&self, registration: Registration) {
+        self.send.outlet.register(registration);
     }
 
     pub(crate) fn send_half(&self) -> &SendHalf<S> {

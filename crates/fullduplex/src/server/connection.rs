@@ -27,9 +27,9 @@ use crate::server::state::connection_limit::NoSlot;
 use crate::server::state::handshake_limit::Ticket;
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 use crate::server::state::lifecycle::Draining;
-use crate::server::state::lifecycle::Shared;
-use crate::server::state::members::Place;
+use crate::server::state::lifecycle::{Admission, Shared};
 use crate::server::state::panics::{PanicWatch, caught_in};
+use crate::server::state::place::Place;
 use crate::server::state::refused::{Reason, Refused};
 use crate::server::state::trace;
 #[cfg(feature = "hyper")]
@@ -199,7 +199,9 @@ fn next(
             match found.and_then(|()| place_for_client(&context, &asked, &mut place)) {
                 Ok(()) => return Ok(context.handshake(asked, reply, place)),
                 Err(denied) => Box::pin(async move {
-                    context.deny(&asked, reply, &denied, &place).await;
+                    context.deny(&asked, reply, &denied).await;
+                    // Free when the answer has left.
+                    drop(place);
                 }),
             }
         }
@@ -321,7 +323,7 @@ impl Context {
 
     /// Counts a connection for whom it is found to be from.
     pub(crate) fn settle(&self, place: &mut Arc<Place>, peer: &Peer) -> Result<(), NoSlot> {
-        let slot = Arc::get_mut(place).and_then(|place| place.slot.as_mut());
+        let slot = Arc::get_mut(place).and_then(Place::slot_mut);
         match slot {
             Some(slot) if !self.config.is_near(peer) => slot.move_to(peer),
             _ => Ok(()),
@@ -381,7 +383,8 @@ impl Context {
         reply: impl Into<Replier<NetStream>>,
         place: Arc<Place>,
     ) -> Handshake {
-        Handshake::new(asked, reply.into(), self.config.clone()).with_place(place)
+        let admission = Admission { server: self.shared.clone(), place };
+        Handshake::new(asked, reply.into(), self.config.clone()).with_admission(admission)
     }
 
     /// Answers a request that a policy of the server's forbids.
@@ -390,12 +393,11 @@ impl Context {
         asked: &Asked,
         reply: impl Into<Replier<NetStream>>,
         denied: &Denied,
-        place: &Place,
     ) {
         let response = denied.response();
         let why = denied.to_string();
         let (request, status) = (asked.request(), response.status());
-        note_refusal(Some(place), request, status, Reason::Denied(&why), None);
+        note_refusal(Some(&self.shared), request, status, Reason::Denied(&why), None);
         let after = self.config.handshake.handshake_timeout;
         let method = asked.request().method().clone();
         // The refusal is what went wrong, also if its answer can't be written.
@@ -415,7 +417,7 @@ impl Context {
         F: Future<Output = Option<Handshake>> + Send + 'static,
     {
         let context = self.clone();
-        let watch = |context: &Self| PanicWatch(context.shared.clone());
+        let watch = |context: &Self| PanicWatch(context.shared.record.clone());
         match &self.handler {
             Handler::Requests(begin) => begin(Box::pin(async move {
                 let watch = watch(&context);
@@ -472,7 +474,7 @@ impl Context {
         let after = self.config.handshake.handshake_timeout;
         let request = handshake.request().clone();
         let looked = async { authenticate(request).await };
-        let looked = caught_in(&self.shared, "authenticate", looked);
+        let looked = caught_in(&self.shared.record, "authenticate", looked);
         match within("handshake_timeout", after, looked).await {
             Ok(Ok(Ok(request))) => {
                 *handshake.request_mut() = request;

@@ -119,11 +119,11 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use tokio::sync::mpsc;
-    use tracing::span::{Attributes, Id, Record};
+    use tracing::span::{Attributes, Id};
     use tracing::{Event, Metadata, Subscriber};
 
     use super::*;
-    use crate::server::state::lifecycle::Shared;
+    use crate::server::state::stats::Record;
 
     /// How many spans are entered.
     #[derive(Clone, Default)]
@@ -138,7 +138,7 @@ mod tests {
             Id::from_u64(1)
         }
 
-        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record(&self, _: &Id, _: &tracing::span::Record<'_>) {}
         fn record_follows_from(&self, _: &Id, _: &Id) {}
         fn event(&self, _: &Event<'_>) {}
 
@@ -163,7 +163,7 @@ mod tests {
             Id::from_u64(7)
         }
 
-        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record(&self, _: &Id, _: &tracing::span::Record<'_>) {}
         fn record_follows_from(&self, _: &Id, _: &Id) {}
 
         fn event(&self, event: &Event<'_>) {
@@ -186,7 +186,7 @@ mod tests {
         let begin = begin(|succeeds: bool| async move {
             if succeeds { Ok(()) } else { Err("the database is gone") }
         });
-        let watch = || PanicWatch(Shared::new(&crate::server::config::ServerLimits::default()));
+        let watch = || PanicWatch(Record::default());
         for given in [true, false] {
             let span = tracing::info_span!("websocket");
             let opened = Opened { given, span, watch: watch() };
@@ -203,7 +203,7 @@ mod tests {
     async fn handler_runs_in_its_span() {
         let depth = Depth::default();
         let _default = tracing::subscriber::set_default(depth.clone());
-        let watch = PanicWatch(Shared::new(&crate::server::config::ServerLimits::default()));
+        let watch = PanicWatch(Record::default());
         let opened = Opened { given: (), span: tracing::info_span!("websocket"), watch };
         let (found, mut all) = mpsc::unbounded_channel();
         let entered = depth.clone();

@@ -310,7 +310,7 @@ async fn accept(listener: Listener, context: Arc<Context>) {
     loop {
         let failed = |error: &io::Error| {
             let traced = || trace::not_accepted(error);
-            let _ = panics::caught(&context.shared, SUBSCRIBER, traced);
+            let _ = panics::caught(&context.shared.record, SUBSCRIBER, traced);
             context.shared.record.accept_failed();
             // Too many files are open, most likely.
             context.shared.in_flight.make_room();

@@ -15,13 +15,11 @@ use fullduplex_proto::{Cause, CloseInfo, Role, SendBuffer, State};
 
 use crate::base::guard;
 use crate::base::guard::{Held, Panicked, caught};
+use crate::connection::observer::{Registration, SharedObserver};
 use crate::connection::shared_frames::Noted;
 use crate::connection::writer::delivery::Parked;
 use crate::connection::writer::flush::WriteWaker;
 use crate::connection::writer::{Inner, Outlet};
-use crate::server::state::lifecycle::Shared;
-use crate::server::state::members::Membership;
-use crate::server::state::panics;
 use crate::transport::halves::WriteHalf;
 
 /// An outlet that is locked. What is collected meanwhile is let go of after the release.
@@ -76,7 +74,7 @@ pub(crate) struct Collected<S> {
 
 /// What a connection holds until its end.
 pub(crate) struct Ended<S> {
-    membership: Option<Membership>,
+    registration: Option<Registration>,
     info: Option<CloseInfo>,
     writer: WriteHalf<S>,
     leaves_end: bool,
@@ -170,7 +168,7 @@ impl<S> Inner<S> {
         }
         let leaves_end = self.leaves_end();
         Ended {
-            membership: self.membership.take(),
+            registration: self.registration.take(),
             info: self.session.close_info().cloned(),
             writer: mem::replace(&mut self.writer, WriteHalf::Gone),
             leaves_end,
@@ -239,10 +237,10 @@ impl<S> Collected<S> {
     #[cold]
     pub(crate) fn let_go(mut self, outlet: &Outlet<S>) {
         let mut panicked = self.panicked.then_some("a transport");
-        let mut server = None;
+        let mut observer = None;
         // Before others are woken, so that they find it done.
         if let Some(ended) = self.ended {
-            server = ended.server();
+            observer = ended.observer();
             if let Err(Panicked) = ended.let_go(outlet) {
                 panicked = Some("what a connection held");
             }
@@ -261,21 +259,21 @@ impl<S> Collected<S> {
             panicked = Some("the owner of a payload");
         }
         if let Some(what) = panicked {
-            outlet.note_panic(what, server);
+            outlet.note_panic(what, observer);
         }
     }
 }
 
 impl<S> Ended<S> {
-    pub(crate) fn server(&self) -> Option<Arc<Shared>> {
-        self.membership.as_ref().map(|membership| membership.server().clone())
+    pub(crate) fn observer(&self) -> Option<SharedObserver> {
+        self.registration.as_ref().map(|registration| registration.observer().clone())
     }
 
     pub(crate) fn let_go(self, outlet: &Outlet<S>) -> Result<(), Panicked> {
-        let Self { membership, info, writer, leaves_end, write_waker, unsent, published, parked } =
+        let Self { registration, info, writer, leaves_end, write_waker, unsent, published, parked } =
             self;
-        if let Some(membership) = membership {
-            membership.end(info.as_ref(), outlet.counters.read());
+        if let Some(registration) = registration {
+            registration.end(info.as_ref(), outlet.counters.read());
         }
         // Each by itself, so that one does not keep the others.
         let transport = caught(|| if leaves_end { drop(writer) } else { writer.close() });
@@ -287,15 +285,16 @@ impl<S> Ended<S> {
 
 impl<S> Outlet<S> {
     /// Foreign code that this connection called has panicked: that costs the connection, and is
-    /// counted if it is a server's.
+    /// reported to its owner.
     #[cold]
-    pub(crate) fn note_panic(&self, what: &'static str, server: Option<Arc<Shared>>) {
+    pub(crate) fn note_panic(&self, what: &'static str, observer: Option<SharedObserver>) {
         let mut inner = self.lock_unsettled();
-        let server = server.or_else(|| inner.membership.as_ref().map(|m| m.server().clone()));
+        let registered = || inner.registration.as_ref().map(|owner| owner.observer().clone());
+        let observer = observer.or_else(registered);
         inner.cut(Cause::Dropped, self.driver.now());
         drop(inner);
-        if let Some(server) = server {
-            panics::note(&server, what);
+        if let Some(observer) = observer {
+            observer.panicked(what);
         }
     }
 }

@@ -29,13 +29,11 @@ use fullduplex_proto::{
 use crate::base::error::Error;
 use crate::base::guard;
 use crate::base::guard::{Held, caught};
-use crate::connection::driver::{At, Driven, Driver};
+use crate::connection::driver::{At, Driver};
+use crate::connection::observer::Registration;
 use crate::connection::shared_frames::Noted;
 use crate::connection::stats::Counters;
 use crate::connection::writer::delivery::Parked;
-use crate::server::state::members::{Membership, Place};
-use crate::server::state::panics;
-use crate::server::state::trace::Span;
 use crate::transport::Transport;
 use crate::transport::halves::WriteHalf;
 
@@ -104,8 +102,8 @@ pub(crate) struct Inner<S> {
     published: Option<Noted>,
     /// Published messages for which there was no room.
     parked: Option<Box<Parked>>,
-    /// The server whose it is.
-    membership: Option<Membership>,
+    /// Its entry with its owner, such as a server.
+    registration: Option<Registration>,
 }
 
 impl<S: Transport> Outlet<S> {
@@ -133,7 +131,7 @@ impl<S: Transport> Outlet<S> {
             shut_down: false,
             published: None,
             parked: None,
-            membership: None,
+            registration: None,
         };
         let this = Arc::new(Self {
             driver,
@@ -153,22 +151,12 @@ impl<S: Transport> Outlet<S> {
         this
     }
 
-    /// Makes the connection known to the server whose it is.
-    pub(crate) fn join(self: &Arc<Self>, place: Arc<Place>, span: Span) {
-        let this: Arc<dyn Driven> = self.clone();
-        let server = place.shared.clone();
-        let membership = Membership::new(place, Arc::downgrade(&this), span);
+    /// Sets the owner that is notified of the connection's end.
+    pub(crate) fn register(&self, registration: Registration) {
         let mut inner = self.lock();
-        inner.membership = Some(membership);
-        // If the connection has ended already, the membership does, too.
+        inner.registration = Some(registration);
+        // If the connection has ended already, this is reported when the lock is released.
         inner.released = false;
-        drop(inner);
-        // A drain that began before it was a member has not seen it.
-        if server.is_over() {
-            this.cut();
-        } else if server.is_draining() {
-            server.tell(this);
-        }
     }
 
     #[inline]
@@ -312,11 +300,11 @@ impl<S: Transport> Outlet<S> {
         }
         let awaited = inner.session.awaits_pong();
         let result = inner.session.handle_event(event, self.driver.now());
-        if let (Some(membership), Some(took)) = (&inner.membership, inner.session.round_trip())
+        if let (Some(registration), Some(took)) = (&inner.registration, inner.session.round_trip())
             && awaited
             && !inner.session.awaits_pong()
         {
-            membership.round_trip(took);
+            registration.observer().round_trip(took);
         }
         self.write(&mut inner);
         self.schedule(&mut inner);
@@ -487,11 +475,11 @@ impl<S> Drop for Outlet<S> {
         let ended = inner.release();
         inner.session.handle_end(Cause::Dropped, self.driver.now());
         let unsent = inner.session.take_unsent();
-        let server = ended.server();
+        let observer = ended.observer();
         // This may be within a panic, where another one would end the process.
         let dropped = ended.let_go(self).and(caught(|| drop((wakers, unsent))));
-        if let (Err(_), Some(server)) = (dropped, server) {
-            panics::note(&server, "what a connection held");
+        if let (Err(_), Some(observer)) = (dropped, observer) {
+            observer.panicked("what a connection held");
         }
         self.driver.note_gone();
     }

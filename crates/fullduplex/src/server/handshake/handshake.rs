@@ -19,7 +19,7 @@ use crate::server::handshake::request::{Asked, Denied, failed, plain};
 use crate::server::policy::connect_info::Remote;
 use crate::server::policy::peer::Peer;
 use crate::server::state::handle::ServerHandle;
-use crate::server::state::members::Place;
+use crate::server::state::lifecycle::{Admission, Shared};
 use crate::server::state::refused::{Reason, Refused};
 use crate::server::state::stats::{HttpVersion, Outcome};
 use crate::server::state::trace;
@@ -39,10 +39,16 @@ struct Inner<S> {
     config: Arc<ServerConfig>,
     response_headers: Vec<(String, Bytes)>,
     /// The server that read it.
-    place: Option<Arc<Place>>,
+    admission: Option<Admission>,
     tracked: Option<ServerHandle>,
     /// The span that a [`Server`](crate::server::Server) runs the handler in.
     span: Option<trace::Span>,
+}
+
+impl<S> Inner<S> {
+    fn server(&self) -> Option<&Shared> {
+        self.admission.as_ref().map(|admission| &*admission.server)
+    }
 }
 
 impl<S: Transport> Handshake<S> {
@@ -69,8 +75,8 @@ impl<S: Transport> Handshake<S> {
 
     pub(crate) fn new(asked: Box<Asked>, reply: Replier<S>, config: Arc<ServerConfig>) -> Self {
         let response_headers = Vec::new();
-        let (place, tracked, span) = (None, None, None);
-        let inner = Inner { asked, reply, config, response_headers, place, tracked, span };
+        let (admission, tracked, span) = (None, None, None);
+        let inner = Inner { asked, reply, config, response_headers, admission, tracked, span };
         Self(Box::new(inner))
     }
 
@@ -79,8 +85,8 @@ impl<S: Transport> Handshake<S> {
         self
     }
 
-    pub(crate) fn with_place(mut self, place: Arc<Place>) -> Self {
-        self.0.place = Some(place);
+    pub(crate) fn with_admission(mut self, admission: Admission) -> Self {
+        self.0.admission = Some(admission);
         self
     }
 
@@ -197,8 +203,8 @@ impl<S: Transport> Handshake<S> {
         let misuse = self.check_final(response.status()).err();
         let response = if misuse.is_some() { failed() } else { response.map(Into::into) };
         if self.is_websocket() {
-            let (place, request) = (self.0.place.as_deref(), self.0.asked.request());
-            note_refusal(place, request, response.status(), reason, self.0.span.as_ref());
+            let (server, request) = (self.0.server(), self.0.asked.request());
+            note_refusal(server, request, response.status(), reason, self.0.span.as_ref());
         }
         let method = self.0.asked.request().method().clone();
         let after = self.0.config.handshake.handshake_timeout;
@@ -222,10 +228,10 @@ impl<S: Transport> Handshake<S> {
 async fn accept<S: Transport>(mut handshake: Box<Inner<S>>) -> Result<WebSocket<S>, Error> {
     let headers = std::mem::take(&mut handshake.response_headers);
     let tracked = handshake.tracked.take();
-    let Inner { asked, config, place, .. } = &*handshake;
+    let Inner { asked, config, admission, .. } = &*handshake;
     let accepted = asked.acceptance(config, asked.chosen.as_deref(), headers);
-    let entered = |accepted| Ok((accepted, enter(place.clone(), tracked)?));
-    let (accepted, place) = match accepted.and_then(entered) {
+    let entered = |accepted| Ok((accepted, enter(admission.clone(), tracked)?));
+    let (accepted, admission) = match accepted.and_then(entered) {
         Ok(accepted) => accepted,
         Err(denied) => {
             Box::pin(deny(handshake, &denied)).await;
@@ -240,21 +246,22 @@ async fn accept<S: Transport>(mut handshake: Box<Inner<S>>) -> Result<WebSocket<
     let deflate = deflate.as_ref();
     let websocket =
         WebSocket::from_handshake(stream, Role::Server, &config.websocket, deflate, leftover);
-    if let Some(place) = place {
+    if let Some(admission) = admission {
         let asked = &handshake.asked;
         let protocol = config.known_protocol(asked.chosen.as_deref());
         let span = handshake.span.take().unwrap_or_else(|| trace::span(asked));
-        opened(&websocket, place, asked, protocol, span);
+        opened(&websocket, admission, asked, protocol, span);
     }
     Ok(websocket.with_protocol(handshake.asked.chosen))
 }
 
 async fn deny<S: Transport>(handshake: Box<Inner<S>>, denied: &Denied) {
     let response = denied.response();
-    let Inner { asked, reply, config, place, span, .. } = *handshake;
+    let Inner { asked, reply, config, admission, span, .. } = *handshake;
     let (why, status) = (denied.to_string(), response.status());
     let reason = Reason::Denied(&why);
-    note_refusal(place.as_deref(), asked.request(), status, reason, span.as_ref());
+    let server = admission.as_ref().map(|admission| &*admission.server);
+    note_refusal(server, asked.request(), status, reason, span.as_ref());
     let method = asked.request().method().clone();
     let after = config.handshake.handshake_timeout;
     // The refusal is what went wrong, also if its answer can't be written.
@@ -263,41 +270,45 @@ async fn deny<S: Transport>(handshake: Box<Inner<S>>, denied: &Denied) {
 
 /// Counts and tells a request that is refused.
 pub(crate) fn note_refusal(
-    place: Option<&Place>,
+    server: Option<&Shared>,
     request: &Request<()>,
     status: StatusCode,
     reason: Reason<'_>,
     span: Option<&trace::Span>,
 ) {
-    let shared = place.map(|place| &*place.shared);
-    Refused::request(request, status, reason).in_span(span).tell(shared);
+    Refused::request(request, status, reason).in_span(span).tell(server);
 }
 
 /// Counts and tells a WebSocket that is open, and makes it known to its server. `protocol` is
 /// one that may be told.
 pub(crate) fn opened<S: Transport>(
     websocket: &WebSocket<S>,
-    place: Arc<Place>,
+    admission: Admission,
     asked: &Asked,
     protocol: Option<&str>,
     span: trace::Span,
 ) {
     let version = HttpVersion::of(asked.version());
-    place.shared.record.handshake(Outcome::Opened(version));
+    let Admission { server, place } = admission;
+    server.record.handshake(Outcome::Opened(version));
     trace::opened(&span, protocol, websocket.deflate().is_some());
-    websocket.join(place, span);
+    server.join(websocket, place, span);
 }
 
-/// The place of a WebSocket: with the server that read the request, else with the handle that
-/// is to track it.
+/// Admits a WebSocket: to the server that read the request, else to the handle that is to track
+/// it.
 pub(crate) fn enter(
-    place: Option<Arc<Place>>,
+    admission: Option<Admission>,
     tracked: Option<ServerHandle>,
-) -> Result<Option<Arc<Place>>, Denied> {
-    match (place, tracked) {
-        (Some(place), _) if place.shared.is_draining() => Err(Denied::Leaving),
-        (None, Some(handle)) => handle.0.enter_tracked().map(Some),
-        (place, _) => Ok(place),
+) -> Result<Option<Admission>, Denied> {
+    match (admission, tracked) {
+        (Some(admission), _) if admission.server.is_draining() => Err(Denied::Leaving),
+        (None, Some(handle)) if handle.0.is_draining() => Err(Denied::Leaving),
+        (None, Some(ServerHandle(server))) => match server.enter(None) {
+            Ok(place) => Ok(Some(Admission { server, place })),
+            Err(full) => Err(Denied::Policy(503, full.to_string())),
+        },
+        (admission, _) => Ok(admission),
     }
 }
 

@@ -101,13 +101,13 @@ async fn respond_to(
             let response = denied.response();
             let why = denied.to_string();
             let (request, status) = (asked.request(), response.status());
-            note_refusal(Some(carrying.place()), request, status, Reason::Denied(&why), None);
+            note_refusal(Some(&context.shared), request, status, Reason::Denied(&why), None);
             return Ok(full(response));
         }
     };
     if let Some(service) = context.service_for(&asked) {
         let request = asked.into_request().map(|()| body);
-        let answer = service.call(request, &context.shared).await;
+        let answer = service.call(request, &context.shared.record).await;
         // The service may have taken the connection over.
         let is_upgrade = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
         return Ok(if is_upgrade { answer } else { final_answer(answer) });

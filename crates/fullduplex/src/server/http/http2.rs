@@ -155,7 +155,7 @@ async fn respond_to(
     remote: Remote,
     carrying: Carrying,
 ) {
-    let _watch = PanicWatch(context.shared.clone());
+    let _watch = PanicWatch(context.shared.record.clone());
     let protocol = parts.extensions.remove::<h2::ext::Protocol>();
     let protocol = protocol.map(|protocol| protocol.as_str().into());
     // RFC 9113 §8.2.3: browsers send each cookie in a field of its own.
@@ -166,7 +166,7 @@ async fn respond_to(
     let place = match admitted {
         Ok(place) => place,
         Err(denied) => {
-            return context.deny(&asked, Box::new(stream), &denied, carrying.place()).await;
+            return context.deny(&asked, Box::new(stream), &denied).await;
         }
     };
     #[cfg(feature = "hyper")]
@@ -175,7 +175,8 @@ async fn respond_to(
         let limits = &context.config.limits;
         let head_only = asked.request().method() == Method::HEAD;
         let (body, unread) = crate::server::http::body::Body::http2(receive, limits.stall_timeout);
-        let answer = service.call(asked.into_request().map(|()| body), &context.shared).await;
+        let answer =
+            service.call(asked.into_request().map(|()| body), &context.shared.record).await;
         send_answer(answer, respond, head_only, Pace::new(limits)).await;
         // It may be read in the background, and then there is nothing left of it.
         return pass_over(async { unread.await.ok() }, counted).await;

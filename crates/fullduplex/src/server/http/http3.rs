@@ -30,8 +30,8 @@ use crate::server::policy::connect_info::Remote;
 use crate::server::policy::peer::Peer;
 use crate::server::state::carrying::Carrying;
 use crate::server::state::handshake_limit::{Idle, Ticket};
-use crate::server::state::members::Place;
 use crate::server::state::panics::PanicWatch;
+use crate::server::state::place::Place;
 use crate::server::state::refused::Refused;
 use crate::server::tls::{TlsConfig, TlsInfo};
 use crate::transport::http1::MOST_FIELDS;
@@ -149,7 +149,7 @@ async fn serve(
     ticket: Ticket,
     mut place: Arc<Place>,
 ) {
-    let _watch = PanicWatch(context.shared.clone());
+    let _watch = PanicWatch(context.shared.record.clone());
     let shared = Some(&*context.shared);
     let after = context.config.handshake.handshake_timeout;
     let connected = tokio::select! {
@@ -239,7 +239,7 @@ fn tls_info(connection: &quinn::Connection) -> TlsInfo {
 }
 
 async fn respond_to(context: Arc<Context>, incoming: Incoming, remote: Remote, carrying: Carrying) {
-    let _watch = PanicWatch(context.shared.clone());
+    let _watch = PanicWatch(context.shared.record.clone());
     let Incoming { mut request, stream } = incoming;
     let protocol = request.extensions_mut().remove::<Protocol>();
     let protocol = protocol.map(|protocol| protocol.as_str().into());
@@ -249,7 +249,7 @@ async fn respond_to(context: Arc<Context>, incoming: Incoming, remote: Remote, c
     let admitted = admitted.and_then(|()| carrying.admit(&context, &mut asked, &remote));
     let place = match admitted {
         Ok(place) => place,
-        Err(denied) => return context.deny(&asked, reply, &denied, carrying.place()).await,
+        Err(denied) => return context.deny(&asked, reply, &denied).await,
     };
     #[cfg(feature = "hyper")]
     if let Some(service) = context.service_for(&asked) {
@@ -258,7 +258,7 @@ async fn respond_to(context: Arc<Context>, incoming: Incoming, remote: Remote, c
         let body = crate::server::http::body::Body::http3(shared.clone(), limits.stall_timeout);
         let request = asked.into_request().map(|()| body);
         let head_only = request.method() == Method::HEAD;
-        let answer = service.call(request, &context.shared).await;
+        let answer = service.call(request, &context.shared.record).await;
         // A client that goes away is its own affair.
         let _ = shared.answer(answer, head_only, Pace::new(limits)).await;
         return;

@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -15,8 +14,8 @@ use tower_service::Service;
 
 use crate::server::handshake::request::plain;
 use crate::server::http::body::Body;
-use crate::server::state::lifecycle::Shared;
 use crate::server::state::panics::{caught, caught_in};
+use crate::server::state::stats::Record;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) type BoxBody = Pin<Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send>>;
@@ -27,7 +26,7 @@ pub(crate) type Answer = Response<BoxBody>;
 /// A service, its types forgotten.
 pub(crate) trait Ordinary: Send + Sync {
     /// Its panics are counted, and answered 500.
-    fn call(&self, request: Request<Body>, shared: &Arc<Shared>) -> BoxFuture<'static, Answer>;
+    fn call(&self, request: Request<Body>, record: &Record) -> BoxFuture<'static, Answer>;
 }
 
 /// Takes a service, a clone of which answers each request, as tower has it.
@@ -41,13 +40,13 @@ where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    fn call(&self, request: Request<Body>, shared: &Arc<Shared>) -> BoxFuture<'static, Answer> {
-        let shared = shared.clone();
+    fn call(&self, request: Request<Body>, record: &Record) -> BoxFuture<'static, Answer> {
+        let record = record.clone();
         // A clone may panic too.
-        let service = caught(&shared, SERVICE, || self.0.clone());
+        let service = caught(&record, SERVICE, || self.0.clone());
         Box::pin(async move {
             let answer = match service {
-                Ok(service) => caught_in(&shared, SERVICE, answer(service, request, &shared)).await,
+                Ok(service) => caught_in(&record, SERVICE, answer(service, request, &record)).await,
                 Err(panicked) => Err(panicked),
             };
             answer.unwrap_or_else(|_panicked| failed())
@@ -55,7 +54,7 @@ where
     }
 }
 
-async fn answer<T, B>(mut service: T, request: Request<Body>, shared: &Arc<Shared>) -> Answer
+async fn answer<T, B>(mut service: T, request: Request<Body>, record: &Record) -> Answer
 where
     T: Service<Request<Body>, Response = Response<B>>,
     B: HttpBody<Data = Bytes> + Send + 'static,
@@ -66,7 +65,7 @@ where
     }
     match service.call(request).await {
         Ok(response) => response.map(|body| {
-            Box::pin(Erased { body: Some(Box::pin(body)), shared: shared.clone() }) as BoxBody
+            Box::pin(Erased { body: Some(Box::pin(body)), record: record.clone() }) as BoxBody
         }),
         Err(_) => failed(),
     }
@@ -118,7 +117,7 @@ const SERVICE: &str = "the service";
 struct Erased<B> {
     /// None after a panic.
     body: Option<Pin<Box<B>>>,
-    shared: Arc<Shared>,
+    record: Record,
 }
 
 impl<B> HttpBody for Erased<B>
@@ -133,9 +132,9 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let Self { body, shared } = &mut *self;
+        let Self { body, record } = &mut *self;
         let Some(of_service) = body else { return Poll::Ready(None) };
-        match caught(shared, SERVICE, || of_service.as_mut().poll_frame(cx)) {
+        match caught(record, SERVICE, || of_service.as_mut().poll_frame(cx)) {
             Ok(polled) => polled.map(|frame| frame.map(|f| f.map_err(Into::into))),
             Err(_panicked) => {
                 *body = None;

@@ -29,7 +29,7 @@ use crate::server::http::semantics::join_cookies;
 use crate::server::http::staged::Staged;
 use crate::server::integrate::rejection::Rejection;
 use crate::server::state::handle::ServerHandle;
-use crate::server::state::members::Place;
+use crate::server::state::lifecycle::Admission;
 use crate::server::state::trace;
 #[cfg(feature = "http2")]
 use crate::transport::Transport;
@@ -199,13 +199,13 @@ impl UpgradeRequest {
         let response = accepted.response().map_err(|error| refused(Denied::Misuse(error)));
         let mut response = response?;
         mark_sensitive(response.headers_mut());
-        let place = handshake::enter(None, tracked).map_err(refused)?;
+        let admission = handshake::enter(None, tracked).map_err(refused)?;
         let after = config.handshake.handshake_timeout;
         let finished = async move { within("handshake_timeout", after, finish(on_upgrade)).await? };
         let (finished, deflate) = (Box::pin(finished), accepted.deflate);
         // Here, as the span of the request is the current one here alone.
         let span = trace::span(&asked);
-        Ok((response, Upgrade { finished, config, deflate, protocol, asked, place, span }))
+        Ok((response, Upgrade { finished, config, deflate, protocol, asked, admission, span }))
     }
 }
 
@@ -226,7 +226,7 @@ pub struct Upgrade {
     deflate: Option<Deflate>,
     protocol: Option<String>,
     asked: Box<Asked>,
-    place: Option<Arc<Place>>,
+    admission: Option<Admission>,
     span: trace::Span,
 }
 
@@ -262,9 +262,9 @@ impl Future for Upgrade {
             let deflate = self.deflate.as_ref();
             let websocket =
                 WebSocket::from_handshake(stream, Role::Server, config, deflate, leftover);
-            if let Some(place) = self.place.take() {
+            if let Some(admission) = self.admission.take() {
                 let protocol = self.config.known_protocol(self.protocol.as_deref());
-                handshake::opened(&websocket, place, &self.asked, protocol, self.span.clone());
+                handshake::opened(&websocket, admission, &self.asked, protocol, self.span.clone());
             }
             Ok(websocket.with_protocol(self.protocol.take()))
         })

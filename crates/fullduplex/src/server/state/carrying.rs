@@ -8,7 +8,7 @@ use crate::server::connection::Context;
 use crate::server::handshake::request::{Asked, Denied};
 use crate::server::policy::connect_info::Remote;
 use crate::server::state::connection_limit::Claim;
-use crate::server::state::members::Place;
+use crate::server::state::place::Place;
 
 /// Such a connection. Clones are of the same.
 ///
@@ -60,7 +60,7 @@ impl Carrying {
         if !asked.is_websocket || context.config.is_near(&client) {
             return Ok(place.clone());
         }
-        let is_its_own = place.slot.as_ref().is_some_and(|slot| slot.is_for(&client));
+        let is_its_own = place.slot().is_some_and(|slot| slot.is_for(&client));
         let claim = if is_its_own && !self.0.lent.swap(true, Ordering::AcqRel) {
             None
         } else {
@@ -71,7 +71,7 @@ impl Carrying {
             }
         };
         let carried = Carried { connection: self.clone(), claim };
-        Ok(Arc::new(Place::carried(context.shared.clone(), carried)))
+        Ok(Arc::new(Place::Carried(Box::new(carried))))
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
+
 use crate::server::policy::peer::Peer;
 
 /// How many connections may stand at once.
@@ -48,7 +50,11 @@ pub struct Slots(Arc<Shared>);
 /// calls of that, and is held for one look into a map. Shards would need the total beside
 /// them, and so share a cache line all the same.
 #[derive(Debug)]
-struct Shared(Mutex<State>);
+struct Shared {
+    state: Mutex<State>,
+    /// The last slot was given back.
+    emptied: Notify,
+}
 
 #[derive(Debug)]
 struct State {
@@ -93,7 +99,8 @@ impl Slots {
     /// Places within limits.
     pub fn new(limits: SlotLimits) -> Self {
         let (counts, by_address) = Default::default();
-        Self(Arc::new(Shared(Mutex::new(State { limits, counts, by_address }))))
+        let state = Mutex::new(State { limits, counts, by_address });
+        Self(Arc::new(Shared { state, emptied: Notify::new() }))
     }
 
     /// Sets other limits. Slots that are taken are kept.
@@ -127,6 +134,18 @@ impl Slots {
         self.0.lock().counts
     }
 
+    /// Waits until none is in use.
+    pub(crate) async fn emptied(&self) {
+        loop {
+            // What is notified from here on is not missed.
+            let emptied = self.0.emptied.notified();
+            if self.counts().in_use == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
     /// How many addresses have a connection.
     pub fn addresses(&self) -> usize {
         self.0.lock().by_address.len()
@@ -135,7 +154,7 @@ impl Slots {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -202,6 +221,11 @@ impl Drop for Slot {
         let mut state = self.shared.lock();
         state.leave(self.key);
         state.counts.in_use -= 1;
+        let is_last = state.counts.in_use == 0;
+        drop(state);
+        if is_last {
+            self.shared.emptied.notify_waiters();
+        }
     }
 }
 

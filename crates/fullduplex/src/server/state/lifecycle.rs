@@ -6,21 +6,23 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use fullduplex_proto::{CloseCode, CloseFrame};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use crate::connection::driver::Driven;
-use crate::connection::stats::Traffic;
+use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerLimits;
-use crate::server::handshake::request::Denied;
 use crate::server::policy::peer::Peer;
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 use crate::server::state::connection_limit::Claim;
 use crate::server::state::connection_limit::{NoSlot, Slots};
 use crate::server::state::handshake_limit::InFlight;
-use crate::server::state::members::{Members, Place};
+use crate::server::state::members::Members;
+use crate::server::state::place::Place;
 use crate::server::state::refused::OnRefused;
 use crate::server::state::stats::Record;
-use crate::server::state::stats::{End, Stats};
+use crate::server::state::stats::Stats;
+use crate::server::state::trace::Span;
+use crate::transport::Transport;
 
 /// What all connections of a server share.
 pub(crate) struct Shared {
@@ -28,8 +30,6 @@ pub(crate) struct Shared {
     pub(crate) members: Members,
     phase: watch::Sender<Phase>,
     slots: Slots,
-    /// A connection or a WebSocket has ended.
-    ended: Notify,
     /// How many WebSockets were told that the server goes away.
     told: AtomicUsize,
     pub(crate) record: Record,
@@ -52,14 +52,14 @@ impl fmt::Debug for Shared {
 
 impl Shared {
     pub(crate) fn new(limits: &ServerLimits) -> Arc<Self> {
+        let record = Record::default();
         Arc::new(Self {
             in_flight: InFlight::new(limits.max_handshakes),
-            members: Members::default(),
+            members: Members::new(record.clone()),
             phase: watch::Sender::new(Phase::Serving),
             slots: Slots::new(limits.connections),
-            ended: Notify::new(),
             told: AtomicUsize::new(0),
-            record: Record::default(),
+            record,
             on_refused: OnceLock::new(),
         })
     }
@@ -102,6 +102,22 @@ impl Shared {
         });
     }
 
+    /// Adds an open WebSocket to the server's.
+    pub(crate) fn join<S: Transport>(
+        &self,
+        websocket: &WebSocket<S>,
+        place: Arc<Place>,
+        span: Span,
+    ) {
+        let connection = self.members.add(websocket, place, span);
+        // A drain that began before it was a member has not seen it.
+        if self.is_over() {
+            connection.cut();
+        } else if self.is_draining() {
+            self.tell(connection);
+        }
+    }
+
     /// Tells a WebSocket that the server goes away (RFC 6455 §7.4.1).
     pub(crate) fn tell(&self, websocket: Arc<dyn Driven>) {
         let frame = CloseFrame::new(CloseCode::GOING_AWAY, "the server is going away").ok();
@@ -127,12 +143,9 @@ impl Shared {
 
     /// Waits until no connection is left.
     pub(crate) async fn emptied(&self) {
-        loop {
-            let ended = self.ended.notified();
-            if self.connections() == 0 && self.members.len() == 0 {
-                return;
-            }
-            ended.await;
+        while self.connections() > 0 || self.members.len() > 0 {
+            self.slots.emptied().await;
+            self.members.emptied().await;
         }
     }
 
@@ -141,19 +154,11 @@ impl Shared {
         *self.phase.borrow() == Phase::Done
     }
 
-    /// Counts a WebSocket that opens in a server of somebody else's.
-    pub(crate) fn enter_tracked(self: &Arc<Self>) -> Result<Arc<Place>, Denied> {
-        if self.is_draining() {
-            return Err(Denied::Leaving);
-        }
-        self.enter(None).map_err(|full| Denied::Policy(503, full.to_string()))
-    }
-
     /// Counts a connection, if there is room for it: in all, and for the peer if that is given.
-    pub(crate) fn enter(self: &Arc<Self>, peer: Option<&Peer>) -> Result<Arc<Place>, NoSlot> {
+    pub(crate) fn enter(&self, peer: Option<&Peer>) -> Result<Arc<Place>, NoSlot> {
         let slot = self.slots.take(peer.unwrap_or(&Peer::Unix))?;
         self.record.accepted();
-        Ok(Arc::new(Place::new(self.clone(), slot)))
+        Ok(Arc::new(Place::Connection(slot)))
     }
 
     /// Counts a WebSocket for its client, beside the connection that carries it. Nothing is held
@@ -163,22 +168,18 @@ impl Shared {
         self.slots.claim(client)
     }
 
-    /// A connection has ended.
-    pub(crate) fn note_left(&self) {
-        self.ended.notify_waiters();
-    }
-
-    /// A WebSocket has ended.
-    pub(crate) fn note_end(&self, end: End, traffic: Traffic) {
-        self.record.end(end, traffic);
-        self.ended.notify_waiters();
-    }
-
     pub(crate) fn stats(&self) -> Stats {
         let mut stats = self.record.read();
         stats.traffic.add(self.members.traffic());
         Stats { connections: self.slots.counts(), websockets: self.members.len(), ..stats }
     }
+}
+
+/// A server that has admitted a request, and what the request takes up of it.
+#[derive(Clone)]
+pub(crate) struct Admission {
+    pub(crate) server: Arc<Shared>,
+    pub(crate) place: Arc<Place>,
 }
 
 /// The signal to end what goes on.

@@ -1,33 +1,70 @@
-//! The WebSockets that are open on a server, to tell all of them that it goes away.
+//! The WebSockets that are open on a server, to close all of them when it goes away.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use fullduplex_proto::CloseInfo;
+use tokio::sync::Notify;
 
 use crate::base::registry::Registry;
 use crate::connection::driver::Driven;
+use crate::connection::observer::{ConnectionObserver, Registration, SharedObserver};
 use crate::connection::stats::Traffic;
-#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
-use crate::server::state::carrying::Carried;
-use crate::server::state::connection_limit::Slot;
-use crate::server::state::lifecycle::Shared;
+use crate::connection::websocket::WebSocket;
+use crate::server::state::panics;
 use crate::server::state::panics::{SUBSCRIBER, caught};
-use crate::server::state::stats::End;
+use crate::server::state::place::Place;
+use crate::server::state::stats::{End, Record};
 use crate::server::state::trace;
 use crate::server::state::trace::Span;
+use crate::transport::Transport;
 
 /// The open WebSockets.
-#[derive(Default)]
-pub(crate) struct Members(Mutex<Registry<Weak<dyn Driven>>>);
+pub(crate) struct Members {
+    open: Arc<Open>,
+    /// As the connections know it.
+    observer: SharedObserver,
+}
+
+struct Open {
+    members: Mutex<Registry<Member>>,
+    record: Record,
+    /// The last one has ended.
+    emptied: Notify,
+}
+
+/// An open WebSocket.
+struct Member {
+    connection: Weak<dyn Driven>,
+    place: Arc<Place>,
+    span: Span,
+}
 
 impl Members {
-    fn lock(&self) -> MutexGuard<'_, Registry<Weak<dyn Driven>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Members whose figures are added to `record`.
+    pub(crate) fn new(record: Record) -> Self {
+        let (members, emptied) = Default::default();
+        let open = Arc::new(Open { members, record, emptied });
+        let observer: Arc<dyn ConnectionObserver> = open.clone();
+        Self { open, observer: Arc::new(observer) }
+    }
+
+    /// Adds a WebSocket until it ends, and returns its connection.
+    pub(crate) fn add<S: Transport>(
+        &self,
+        websocket: &WebSocket<S>,
+        place: Arc<Place>,
+        span: Span,
+    ) -> Arc<dyn Driven> {
+        let connection = websocket.connection();
+        let member = Member { connection: Arc::downgrade(&connection), place, span };
+        let key = self.open.lock().insert(member);
+        websocket.register(Registration::new(self.observer.clone(), key));
+        connection
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.lock().len()
+        self.open.lock().len()
     }
 
     /// What went over those that are open now.
@@ -39,77 +76,50 @@ impl Members {
 
     /// All that are open now.
     pub(crate) fn all(&self) -> Vec<Arc<dyn Driven>> {
-        self.lock().values().filter_map(Weak::upgrade).collect()
+        self.open.lock().values().filter_map(|member| member.connection.upgrade()).collect()
     }
-}
 
-/// What a connection takes up of a server; its WebSockets hold it too.
-#[derive(Debug)]
-pub(crate) struct Place {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) slot: Option<Slot>,
-    /// What a WebSocket has of a connection that carries more than it. Boxed, as most have none.
-    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
-    carried: Option<Box<Carried>>,
-}
-
-impl Place {
-    pub(crate) fn new(shared: Arc<Shared>, slot: Slot) -> Self {
-        Self {
-            shared,
-            slot: Some(slot),
-            #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
-            carried: None,
+    /// Waits until none is open.
+    pub(crate) async fn emptied(&self) {
+        loop {
+            // What is notified from here on is not missed.
+            let emptied = self.open.emptied.notified();
+            if self.len() == 0 {
+                return;
+            }
+            emptied.await;
         }
     }
+}
 
-    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
-    pub(crate) fn carried(shared: Arc<Shared>, carried: Carried) -> Self {
-        Self { shared, slot: None, carried: Some(Box::new(carried)) }
+impl Open {
+    fn lock(&self) -> MutexGuard<'_, Registry<Member>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        // Given back before anybody looks.
-        self.slot = None;
-        #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
-        drop(self.carried.take());
-        self.shared.note_left();
-    }
-}
-
-/// That a WebSocket is one of a server's.
-pub(crate) struct Membership {
-    place: Arc<Place>,
-    key: u32,
-    span: Span,
-}
-
-impl Membership {
-    pub(crate) fn new(place: Arc<Place>, driven: Weak<dyn Driven>, span: Span) -> Self {
-        let key = place.shared.members.lock().insert(driven);
-        Self { place, key, span }
+impl ConnectionObserver for Open {
+    fn round_trip(&self, took: Duration) {
+        self.record.round_trip(took);
     }
 
-    /// A keepalive ping was answered.
-    pub(crate) fn round_trip(&self, took: Duration) {
-        self.place.shared.record.round_trip(took);
+    fn panicked(&self, what: &'static str) {
+        panics::note(&self.record, what);
     }
 
-    /// The server whose it is.
-    pub(crate) fn server(&self) -> &Arc<Shared> {
-        &self.place.shared
-    }
-
-    /// It is closed, in this manner.
-    pub(crate) fn end(self, info: Option<&CloseInfo>, traffic: Traffic) {
-        let Self { place, key, span } = self;
-        let shared = place.shared.clone();
-        drop(shared.members.lock().remove(key));
+    fn ended(&self, key: u32, info: Option<&CloseInfo>, traffic: Traffic) {
+        let (member, is_last) = {
+            let mut members = self.lock();
+            (members.remove(key), members.is_empty())
+        };
+        let Some(Member { connection, place, span }) = member else { return };
+        drop(connection);
         // Its connection's place is free when others learn that it has ended.
         drop(place);
-        shared.note_end(End::of(info), traffic);
-        let _ = caught(&shared, SUBSCRIBER, move || trace::closed(&span, info, &traffic));
+        self.record.end(End::of(info), traffic);
+        if is_last {
+            self.emptied.notify_waiters();
+        }
+        let _ = caught(&self.record, SUBSCRIBER, move || trace::closed(&span, info, &traffic));
     }
 }

@@ -1,41 +1,40 @@
 //! Panics of the application, which are counted and cost one request.
 
 use std::future::Future;
-use std::sync::Arc;
 
 use crate::base::guard;
 pub(crate) use crate::base::guard::Panicked;
-use crate::server::state::lifecycle::Shared;
+use crate::server::state::stats::Record;
 use crate::server::state::trace;
 
 /// Calls what is the application's; a panic is counted.
 pub(crate) fn caught<T>(
-    shared: &Shared,
+    record: &Record,
     what: &'static str,
     call: impl FnOnce() -> T,
 ) -> Result<T, Panicked> {
     // Whatever it left half done is its own, and is dropped with the request.
-    guard::caught(call).inspect_err(|_| note(shared, what))
+    guard::caught(call).inspect_err(|_| note(record, what))
 }
 
 /// The same with a future.
 pub(crate) async fn caught_in<F: Future>(
-    shared: &Shared,
+    record: &Record,
     what: &'static str,
     future: F,
 ) -> Result<F::Output, Panicked> {
-    guard::caught_in(future).await.inspect_err(|_| note(shared, what))
+    guard::caught_in(future).await.inspect_err(|_| note(record, what))
 }
 
 /// Counts a panic. That the subscriber is told may be one more, which is not.
-pub(crate) fn note(shared: &Shared, what: &'static str) {
-    shared.record.panic();
+pub(crate) fn note(record: &Record, what: &'static str) {
+    record.panic();
     let _ = guard::caught(|| trace::panicked(what));
 }
 
 /// Counts if the task of a connection or a request panics while this is held, in the handler or
 /// before it. The panic goes on: it is what tells its WebSocket to close with 1011.
-pub(crate) struct PanicWatch(pub(crate) Arc<Shared>);
+pub(crate) struct PanicWatch(pub(crate) Record);
 
 impl Drop for PanicWatch {
     fn drop(&mut self) {

@@ -141,7 +141,7 @@ impl<'a> Refused<'a> {
         let traced = guard::caught(|| self.trace());
         let Some(shared) = shared else { return };
         if traced.is_err() {
-            panics::note(shared, SUBSCRIBER);
+            panics::note(&shared.record, SUBSCRIBER);
         }
         if let Some(outcome) = self.outcome() {
             shared.record.handshake(outcome);
@@ -149,7 +149,7 @@ impl<'a> Refused<'a> {
         // Who left, or was never there, was not refused.
         let left = matches!(self.reason, Reason::NoRequest(error) if error.kind() == ErrorKind::Io);
         if let Some(on_refused) = shared.on_refused.get().filter(|_| !left) {
-            let _ = panics::caught(shared, "on_refused", || on_refused(self));
+            let _ = panics::caught(&shared.record, "on_refused", || on_refused(self));
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a server has seen.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fullduplex_proto::{Cause, CloseInfo, ProtocolError};
@@ -173,9 +173,9 @@ impl Histogram {
     }
 }
 
-/// What is counted when it happens: a few times in the life of a connection.
-#[derive(Debug, Default)]
-pub(crate) struct Record(Mutex<Stats>);
+/// What is counted when it happens: a few times in the life of a connection. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Record(Arc<Mutex<Stats>>);
 
 impl Record {
     fn lock(&self) -> MutexGuard<'_, Stats> {

@@ -1,0 +1,59 @@
+//! What a connection reports to its owner, such as the server that accepted it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fullduplex_proto::CloseInfo;
+
+use crate::connection::stats::Traffic;
+
+/// An owner of connections, which is notified of what happens to them.
+pub(crate) trait ConnectionObserver: Send + Sync {
+    /// A keepalive Ping was answered. Called with the connection locked.
+    fn round_trip(&self, took: Duration);
+    /// Foreign code panicked that a connection called.
+    fn panicked(&self, what: &'static str);
+    /// A connection has ended, the one with the key of its [`Registration`].
+    fn ended(&self, key: u32, info: Option<&CloseInfo>, traffic: Traffic);
+}
+
+/// A [`ConnectionObserver`] behind a pointer of one word, as each connection has one.
+pub(crate) type SharedObserver = Arc<Arc<dyn ConnectionObserver>>;
+
+/// What a connection knows of its owner: two words.
+pub(crate) struct Registration {
+    observer: SharedObserver,
+    key: u32,
+}
+
+impl Registration {
+    /// A connection that `observer` knows by `key`.
+    pub(crate) fn new(observer: SharedObserver, key: u32) -> Self {
+        Self { observer, key }
+    }
+
+    pub(crate) fn observer(&self) -> &SharedObserver {
+        &self.observer
+    }
+
+    /// Reports that the connection has ended.
+    pub(crate) fn end(self, info: Option<&CloseInfo>, traffic: Traffic) {
+        self.observer.ended(self.key, info, traffic);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::writer::Outlet;
+    use crate::transport::net_stream::NetStream;
+
+    #[test]
+    fn registration_fits_into_what_a_connection_has() {
+        assert_eq!(size_of::<Option<Registration>>(), 16);
+        // Other systems have mutexes of other sizes.
+        if cfg!(all(target_os = "linux", target_pointer_width = "64")) {
+            assert!(size_of::<Outlet<NetStream>>() <= 392);
+        }
+    }
+}
