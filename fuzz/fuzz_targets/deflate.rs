@@ -7,9 +7,9 @@
 
 use flate2::{Decompress, FlushDecompress, Status};
 use fullduplex_proto::bytes::Bytes;
-use fullduplex_proto::frame::RawHeader;
+use fullduplex_proto::frame::RawFrameHeader;
 use fullduplex_proto::{
-    Compression, Config, DeflateConfig, Kind, PreparedMessage, Role, SendConfig,
+    Compression, Config, DeflateConfig, MessageKind, PreparedMessage, Role, SendConfig,
 };
 use fullduplex_testkit::pair::{End, Pair, Told};
 use libfuzzer_sys::fuzz_target;
@@ -51,7 +51,7 @@ struct Reader {
 impl Reader {
     fn read(&mut self, bytes: &[u8]) {
         self.wire.extend_from_slice(bytes);
-        while let Some(header) = RawHeader::decode(&self.wire) {
+        while let Some(header) = RawFrameHeader::decode(&self.wire) {
             let end = header.header_len() + header.payload_len() as usize;
             if self.wire.len() < end {
                 return;
@@ -116,7 +116,7 @@ fuzz_target!(|input: &[u8]| {
         match op >> 1 & 7 {
             0 | 1 => {
                 let payload = Bytes::from(payload);
-                if session.send_with(Kind::Binary, payload.clone(), compression).is_ok() {
+                if session.send_with(MessageKind::Binary, payload.clone(), compression).is_ok() {
                     sent[side].push(payload);
                 }
             }
@@ -128,7 +128,7 @@ fuzz_target!(|input: &[u8]| {
             }
             3 => {
                 let last = op >> 4 & 1 == 1;
-                session.send_fragment(Kind::Binary, &payload, last, compression).expect("room");
+                session.send_fragment(MessageKind::Binary, &payload, last, compression).expect("room");
                 let message = begun[side].get_or_insert_default();
                 message.extend(payload);
                 if last {

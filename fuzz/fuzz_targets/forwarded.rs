@@ -6,7 +6,7 @@
 
 #![no_main]
 
-use fullduplex::server::{ForwardedHeader, Forwarding, Peer};
+use fullduplex::server::{ForwardedHeader, Forwarding, PeerAddr};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 
@@ -21,7 +21,7 @@ fuzz_target!(|input: &[u8]| {
     let forwarding =
         Forwarding { header, trusted, x_forwarded_proto: true, x_forwarded_host: true };
     let mut lines: Vec<Vec<u8>> = rest.split(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
-    let told = forwarding.client(Peer::Unix, &headers(name, &lines));
+    let told = forwarding.client(PeerAddr::Unix, &headers(name, &lines));
     if let Err(error) = told {
         assert!(error.to_string().len() < 2048);
     }
@@ -36,7 +36,7 @@ fuzz_target!(|input: &[u8]| {
     if all.get_all(name).iter().count() < lines.len() {
         return; // a line was none of HTTP, and so the proxy's may be too
     }
-    match forwarding.client(Peer::Unix, &all) {
+    match forwarding.client(PeerAddr::Unix, &all) {
         Ok(client) => {
             assert_eq!((client.ip, client.port), (Some([192, 0, 2, 1].into()), Some(5000)));
         }

@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use fullduplex_proto::handshake::client::Opening;
+use fullduplex_proto::handshake::client::ClientHandshake;
 use fullduplex_proto::handshake::http1::{HeadFinder, HeadLimits, ResponseHead};
 use libfuzzer_sys::fuzz_target;
 
@@ -13,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
     let limits = HeadLimits::default().with_max_head_bytes(2048).with_max_fields(20);
     let Ok(Some(end)) = HeadFinder::response(limits).find(bytes) else { return };
     let Ok(head) = ResponseHead::parse(&bytes[..end], &limits) else { return };
-    let opening = Opening::http1("example.com", *b"the sample nonce").unwrap();
+    let opening = ClientHandshake::http1("example.com", *b"the sample nonce").unwrap();
     let opening = opening.with_subprotocol("chat").unwrap();
     if let Ok(agreement) = opening.check(head.status(), head.fields()) {
         assert!(agreement.subprotocol.is_none_or(|p| p == "chat"));

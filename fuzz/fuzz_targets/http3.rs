@@ -6,17 +6,17 @@
 #![no_main]
 
 use bytes::Bytes;
-use fullduplex_http3::frame::{Event, FrameReader, Place};
-use fullduplex_http3::{PeerSettings, Refused, Settings, message, qpack};
+use fullduplex_http3::frame::{FrameEvent, FrameReader, StreamKind};
+use fullduplex_http3::{PeerSettings, ReceiveError, LocalSettings, message, qpack};
 use fullduplex_testkit::Rng;
 use libfuzzer_sys::fuzz_target;
 
 /// All events, content in one piece, and how it ended.
 fn events<'a>(
-    place: Place,
-    limits: &Settings,
+    place: StreamKind,
+    limits: &LocalSettings,
     pieces: impl Iterator<Item = &'a [u8]>,
-) -> (Vec<Event>, Vec<u8>, Result<(), Refused>) {
+) -> (Vec<FrameEvent>, Vec<u8>, Result<(), ReceiveError>) {
     let mut reader = FrameReader::new(place, limits);
     let (mut told, mut content) = (Vec::new(), Vec::new());
     for piece in pieces {
@@ -24,9 +24,9 @@ fn events<'a>(
         loop {
             match reader.read(&mut input) {
                 Ok(None) => break,
-                Ok(Some(Event::Data(data))) => content.extend_from_slice(&data),
+                Ok(Some(FrameEvent::Data(data))) => content.extend_from_slice(&data),
                 Ok(Some(event)) => {
-                    if let Event::Headers(section) = &event {
+                    if let FrameEvent::Headers(section) = &event {
                         reader.head_is_done(section.len() % 2 == 1);
                     }
                     told.push(event);
@@ -39,7 +39,7 @@ fn events<'a>(
     (told, content, reader.finish().map_err(Into::into))
 }
 
-fn section(bytes: &[u8], limits: &Settings) {
+fn section(bytes: &[u8], limits: &LocalSettings) {
     let Ok(fields) = qpack::decode(bytes, limits) else { return };
     assert!(fields.len() <= limits.max_fields);
     assert!(qpack::size(&fields) <= limits.max_field_section_size);
@@ -63,12 +63,12 @@ fn section(bytes: &[u8], limits: &Settings) {
 
 fuzz_target!(|input: &[u8]| {
     let [kind, cut, bytes @ ..] = input else { return };
-    let limits = Settings { max_field_section_size: 1000, max_fields: 20, ..Settings::default() };
+    let limits = LocalSettings { max_field_section_size: 1000, max_fields: 20, ..LocalSettings::default() };
     let place = match kind % 5 {
-        0 => Place::Request,
-        1 => Place::Response,
-        2 => Place::ServerControl,
-        3 => Place::ClientControl,
+        0 => StreamKind::Request,
+        1 => StreamKind::Response,
+        2 => StreamKind::ServerControl,
+        3 => StreamKind::ClientControl,
         _ => return section(bytes, &limits),
     };
     let whole = events(place, &limits, std::iter::once(bytes));
@@ -82,8 +82,8 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(events(place, &limits, pieces), whole);
     for event in &whole.0 {
         match event {
-            Event::Headers(bytes) => section(bytes, &limits),
-            Event::Settings(payload) => drop(PeerSettings::decode(payload)),
+            FrameEvent::Headers(bytes) => section(bytes, &limits),
+            FrameEvent::Settings(payload) => drop(PeerSettings::decode(payload)),
             _ => {}
         }
     }

@@ -9,8 +9,8 @@
 use std::time::Duration;
 
 use flate2::{Decompress, FlushDecompress, Status};
-use fullduplex_proto::frame::{EncodedHeader, OpCode};
-use fullduplex_proto::{Config, DeflateConfig, Kind, Limits, ProtocolError, Role};
+use fullduplex_proto::frame::{EncodedFrameHeader, OpCode};
+use fullduplex_proto::{Config, DeflateConfig, MessageKind, Limits, ProtocolError, Role};
 use fullduplex_testkit::Rng;
 use fullduplex_testkit::pair::{End, Told};
 use libfuzzer_sys::fuzz_target;
@@ -82,12 +82,12 @@ fuzz_target!(|input: &[u8]| {
         rest = next;
         messages.push(data);
         let cut = rng.below(data.len() + 1);
-        let header = EncodedHeader::new(OpCode::Binary, false, None, cut as u64).compressed();
+        let header = EncodedFrameHeader::new(OpCode::Binary, false, None, cut as u64).compressed();
         wire.extend_from_slice(header.as_bytes());
         wire.extend_from_slice(&data[..cut]);
         let left = (data.len() - cut) as u64;
         wire.extend_from_slice(
-            EncodedHeader::new(OpCode::Continuation, true, None, left).as_bytes(),
+            EncodedFrameHeader::new(OpCode::Continuation, true, None, left).as_bytes(),
         );
         wire.extend_from_slice(&data[cut..]);
     }
@@ -110,8 +110,8 @@ fuzz_target!(|input: &[u8]| {
         let other = zlib(&mut history, data, limit);
         match told {
             // Where there are no data at all, zlib waits for some.
-            Told::Message(Kind::Binary, ours) if data.is_empty() => assert!(ours.is_empty()),
-            Told::Message(Kind::Binary, ours) => {
+            Told::Message(MessageKind::Binary, ours) if data.is_empty() => assert!(ours.is_empty()),
+            Told::Message(MessageKind::Binary, ours) => {
                 assert!(ours.len() <= limit);
                 assert_eq!(Some((ours.to_vec(), true)), other);
             }

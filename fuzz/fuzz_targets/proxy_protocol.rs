@@ -3,14 +3,14 @@
 
 #![no_main]
 
-use fullduplex::server::{ProxyStep, parse_proxy_header};
+use fullduplex::server::{ProxyHeaderStatus, parse_proxy_header};
 use libfuzzer_sys::fuzz_target;
 
 const LIMIT: usize = 600;
 
 fuzz_target!(|bytes: &[u8]| {
     let whole = parse_proxy_header(bytes, LIMIT);
-    if let Ok(ProxyStep::Complete { length, .. }) = whole {
+    if let Ok(ProxyHeaderStatus::Complete { length, .. }) = whole {
         assert!(length <= bytes.len() && length <= LIMIT);
         assert_eq!(parse_proxy_header(&bytes[..length], LIMIT), whole);
     }
@@ -18,14 +18,14 @@ fuzz_target!(|bytes: &[u8]| {
     let mut have = 0;
     let dripped = loop {
         match parse_proxy_header(&bytes[..have], LIMIT) {
-            Ok(ProxyStep::Incomplete { needed }) => {
+            Ok(ProxyHeaderStatus::Incomplete { needed }) => {
                 assert!(needed > 0 && have + needed <= LIMIT);
                 if have + needed > bytes.len() {
                     break None;
                 }
                 have += needed;
             }
-            Ok(ProxyStep::Complete { length, .. }) => {
+            Ok(ProxyHeaderStatus::Complete { length, .. }) => {
                 assert_eq!(length, have, "a byte was taken that is not the header's");
                 break Some(whole);
             }
@@ -35,6 +35,6 @@ fuzz_target!(|bytes: &[u8]| {
     match dripped {
         Some(Err(_)) => assert!(whole.is_err()),
         Some(ok) => assert_eq!(ok, whole),
-        None => assert!(!matches!(whole, Ok(ProxyStep::Complete { .. }))),
+        None => assert!(!matches!(whole, Ok(ProxyHeaderStatus::Complete { .. }))),
     }
 });

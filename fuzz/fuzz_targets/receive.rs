@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use fullduplex_proto::{Config, Input, Limits, Role};
+use fullduplex_proto::{Config, ReceiveBuffer, Limits, Role};
 use fullduplex_testkit::Rng;
 use fullduplex_testkit::pair::{End, Told};
 use fullduplex_testkit::receive::by_input;
@@ -42,7 +42,7 @@ fuzz_target!(|input: &[u8]| {
     }
     let whole = by_connection(role, limits, &[bytes]);
     assert_eq!(by_connection(role, limits, &pieces), whole);
-    for make in [Input::from as fn(_) -> _, Input::shared] {
+    for make in [ReceiveBuffer::from as fn(_) -> _, ReceiveBuffer::shared] {
         assert_eq!(by_input(role, limits, &[bytes], make), whole);
         assert_eq!(by_input(role, limits, &pieces, make), whole);
     }

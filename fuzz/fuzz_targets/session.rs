@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use fullduplex_proto::bytes::Bytes;
-use fullduplex_proto::{CloseCode, CloseFrame, Compression, Config, Kind, SendConfig, State};
+use fullduplex_proto::{CloseCode, CloseFrame, Compression, Config, MessageKind, SendConfig, ReadyState};
 use fullduplex_testkit::pair::{End, Pair, Told};
 use libfuzzer_sys::fuzz_target;
 
@@ -35,7 +35,7 @@ fuzz_target!(|input: &[u8]| {
         match op >> 1 & 7 {
             0 | 1 => {
                 let payload = Bytes::from(vec![step.to_le_bytes()[0]; size]);
-                if end.session().send(Kind::Binary, payload.clone()).is_ok() {
+                if end.session().send(MessageKind::Binary, payload.clone()).is_ok() {
                     sent[side].push(payload);
                 }
             }
@@ -44,7 +44,7 @@ fuzz_target!(|input: &[u8]| {
                 let payload = vec![step.to_le_bytes()[0]; size];
                 if end
                     .session()
-                    .send_fragment(Kind::Binary, &payload, last, Compression::Auto)
+                    .send_fragment(MessageKind::Binary, &payload, last, Compression::Auto)
                     .is_ok()
                 {
                     begun[side].extend(payload);
@@ -74,6 +74,6 @@ fuzz_target!(|input: &[u8]| {
         // What was on its way when the receiver had the peer's Close came before it.
         assert!(messages(told).eq(sent.iter()), "other messages arrived");
     }
-    let closed = pair.client.session().state() != State::Open;
-    assert_eq!(closed, pair.server.session().state() != State::Open);
+    let closed = pair.client.session().state() != ReadyState::Open;
+    assert_eq!(closed, pair.server.session().state() != ReadyState::Open);
 });

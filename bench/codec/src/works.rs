@@ -8,7 +8,7 @@ use fullduplex_proto::handshake::http1::{HeadFinder, HeadLimits, RequestHead, wr
 use fullduplex_proto::mask::{self, MaskSource};
 use fullduplex_proto::utf8::Utf8Validator;
 use fullduplex_proto::{
-    Assembler, Config, Deflate, DeflateConfig, Input, Kind, Limits, Receiver, Role, SendConfig,
+    Assembler, Config, PerMessageDeflate, DeflateConfig, ReceiveBuffer, MessageKind, Limits, Receiver, Role, SendConfig,
     Session,
 };
 
@@ -92,7 +92,7 @@ fn open(mut session: Session) -> Session {
 fn frame(payload: &[u8]) -> Vec<u8> {
     let config = SendConfig { fragment_size: usize::MAX, ..roomy() };
     let mut session = client(config);
-    session.send(Kind::Binary, Bytes::copy_from_slice(payload)).expect("room");
+    session.send(MessageKind::Binary, Bytes::copy_from_slice(payload)).expect("room");
     let mut out = session.outgoing();
     out.copy_to_bytes(out.remaining()).to_vec()
 }
@@ -119,7 +119,7 @@ fn header(size: usize) -> usize {
 fn message(size: usize, count: usize) -> Run {
     let bytes = frame(&vec![0x55; size]).repeat(count);
     let mut receiver = Receiver::new(Role::Server, Limits::default());
-    let (mut input, mut assembler) = (Input::default(), Assembler::default());
+    let (mut input, mut assembler) = (ReceiveBuffer::default(), Assembler::default());
     let mut block = BytesMut::new();
     Box::new(move || {
         block.reserve(bytes.len());
@@ -136,7 +136,7 @@ fn write(mut session: Session, size: usize, count: usize) -> Run {
     let payload = Bytes::from(vec![0x55; size]);
     Box::new(move || {
         for _ in 0..count {
-            session.send(Kind::Binary, payload.clone()).expect("room");
+            session.send(MessageKind::Binary, payload.clone()).expect("room");
         }
         let mut out = session.outgoing();
         while out.has_remaining() {
@@ -192,7 +192,7 @@ fn handshake() -> Run {
 }
 
 /// What both ends agree on when the client offers all that this configuration wants.
-fn agreed(config: &DeflateConfig) -> Deflate {
+fn agreed(config: &DeflateConfig) -> PerMessageDeflate {
     config.accept(&config.offers()).expect("its own offer").1
 }
 
@@ -201,7 +201,7 @@ fn deflate(config: &DeflateConfig) -> Run {
     let messages = payload::messages(1 << 10, 8).into_iter().map(Bytes::from).collect::<Vec<_>>();
     let mut next = 0;
     Box::new(move || {
-        session.send(Kind::Text, messages[next % messages.len()].clone()).expect("room");
+        session.send(MessageKind::Text, messages[next % messages.len()].clone()).expect("room");
         next += 1;
         let mut out = session.outgoing();
         out.advance(out.remaining());
@@ -212,11 +212,11 @@ fn inflate(config: &DeflateConfig) -> Run {
     let agreed = agreed(config);
     let mut session = client(roomy()).with_deflate(&agreed);
     let message = payload::messages(1 << 10, 1).remove(0);
-    session.send(Kind::Text, Bytes::from(message)).expect("room");
+    session.send(MessageKind::Text, Bytes::from(message)).expect("room");
     let mut out = session.outgoing();
     let bytes = out.copy_to_bytes(out.remaining());
     let mut receiver = Receiver::new(Role::Server, Limits::default()).with_deflate(&agreed);
-    let (mut input, mut assembler) = (Input::default(), Assembler::default());
+    let (mut input, mut assembler) = (ReceiveBuffer::default(), Assembler::default());
     Box::new(move || {
         input.bytes_mut().extend_from_slice(&bytes);
         let found = input.next(&mut receiver, &mut assembler).expect("valid");

@@ -1,6 +1,6 @@
 //! fullduplex's client, through its ordinary API, with its defaults.
 
-use fullduplex::{Client, Kind, Message, WebSocket};
+use fullduplex::{Client, MessageKind, Message, WebSocket};
 use fullduplex_bench::client::{self, Task};
 use fullduplex_bench::setup::{Deflate, Error};
 
@@ -39,7 +39,7 @@ impl client::Client for Ours {
         look: impl FnOnce(bool, &[u8]) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let message = self.0.next().await.ok_or("the server closed")??;
-        look(message.kind() == Kind::Text, message.as_bytes())
+        look(message.kind() == MessageKind::Text, message.as_bytes())
     }
 }
 

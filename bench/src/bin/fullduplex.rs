@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fullduplex::Transport;
-use fullduplex::broadcast::{Group, Slow};
+use fullduplex::broadcast::{Group, LagPolicy};
 use fullduplex::server::{Server, ServerConfig, accept_with};
 use fullduplex::{PreparedMessage, WebSocket};
 use fullduplex_bench::setup::{self, Error, MAX_MESSAGE, Setup};
@@ -65,7 +65,7 @@ async fn echo<S: Transport>(mut websocket: WebSocket<S>) -> Result<(), fullduple
 
 /// Sends what this member says to all: encoded once.
 async fn member(mut websocket: WebSocket, room: Group) -> Result<(), fullduplex::Error> {
-    let _member = room.join(&websocket, Slow::DropNewest);
+    let _member = room.join(&websocket, LagPolicy::DropNewest);
     while let Some(message) = websocket.next().await {
         room.publish(&PreparedMessage::new(message?));
     }

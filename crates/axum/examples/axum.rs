@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::{Html, Response};
 use axum::routing::{any, get};
 use axum::{Router, serve};
-use fullduplex_axum::fullduplex::broadcast::{Group, Slow};
+use fullduplex_axum::fullduplex::broadcast::{Group, LagPolicy};
 use fullduplex_axum::fullduplex::server::{Drain, ServerHandle};
 use fullduplex_axum::fullduplex::{DeflateConfig, PreparedMessage};
 use fullduplex_axum::{CloseCode, WebSocket, WebSocketUpgrade};
@@ -65,7 +65,7 @@ async fn room(upgrade: WebSocketUpgrade, State(app): State<App>) -> Response {
 
 /// Tells all others in the room what one says.
 async fn stay(mut websocket: WebSocket, room: Group) {
-    let _member = room.join(&websocket, Slow::Close(CloseCode::TRY_AGAIN_LATER));
+    let _member = room.join(&websocket, LagPolicy::Close(CloseCode::TRY_AGAIN_LATER));
     while let Some(Ok(message)) = websocket.next().await {
         room.publish(&PreparedMessage::new(message));
     }

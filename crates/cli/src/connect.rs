@@ -8,15 +8,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, value_parser};
-use fullduplex::client::{Proxies, Proxy, TlsSettings, Version};
+use fullduplex::client::{ClientTls, Proxies, Proxy, Version};
 use fullduplex::{Client, CloseCode, Error, ErrorKind};
 use http::header::USER_AGENT;
 use http::{HeaderName, HeaderValue};
 use tokio::time::{sleep, timeout};
 
-use crate::outcome::Outcome;
+use crate::outcome::ConnectOutcome;
 use crate::signals::ending;
-use crate::talk::Talk;
+use crate::talk::InteractiveConnection;
 use crate::text::printable;
 use crate::{deflate, values, verbose};
 
@@ -101,7 +101,7 @@ pub(crate) struct Args {
     linger: f64,
     #[arg(long, value_name = deflate::VALUE, help = deflate::HELP, num_args = 0..=1,
           require_equals = true, default_missing_value = "balanced", value_parser = deflate::parse)]
-    deflate: Option<deflate::Setting>,
+    deflate: Option<deflate::DeflateSetting>,
 }
 
 fn version(text: &str) -> Result<Version, String> {
@@ -149,17 +149,18 @@ pub(crate) fn run(args: Args) -> ExitCode {
         }
         Err(error) => {
             tell!("fdx connect: the runtime does not start: {error}");
-            Outcome::LocalIo
+            ConnectOutcome::LocalIo
         }
     };
     ExitCode::from(outcome as u8)
 }
 
-async fn connect(args: Args) -> Outcome {
+async fn connect(args: Args) -> ConnectOutcome {
     // What TLS takes is files.
-    let tls = tls(&args).map_err(|why| (why, Outcome::LocalIo));
-    let client =
-        tls.and_then(|tls| client(&args, tls).map_err(|error| (error.to_string(), Outcome::Usage)));
+    let tls = tls(&args).map_err(|why| (why, ConnectOutcome::LocalIo));
+    let client = tls.and_then(|tls| {
+        client(&args, tls).map_err(|error| (error.to_string(), ConnectOutcome::Usage))
+    });
     let client = match client {
         Ok(client) => client,
         Err((why, outcome)) => {
@@ -172,7 +173,7 @@ async fn connect(args: Args) -> Outcome {
         connected = client.connect(&args.url) => connected,
         _ = tokio::signal::ctrl_c() => {
             tell!("fdx connect: interrupted before there was a connection");
-            return Outcome::NoConnection;
+            return ConnectOutcome::NoConnection;
         }
         signal = &mut ending => return signal.into(),
     };
@@ -202,7 +203,8 @@ async fn connect(args: Args) -> Outcome {
     let is_stream = response.version() == http::Version::HTTP_2;
     let (send, receive) = websocket.split();
     let linger = Duration::from_secs_f64(args.linger);
-    let talk = Talk { binary: args.binary, linger: (!interactive).then_some(linger) };
+    let talk =
+        InteractiveConnection { binary: args.binary, linger: (!interactive).then_some(linger) };
     let outcome = tokio::select! {
         outcome = talk.run(send.clone(), receive) => outcome,
         signal = ending => {
@@ -219,7 +221,7 @@ async fn connect(args: Args) -> Outcome {
     outcome
 }
 
-fn client(args: &Args, tls: TlsSettings) -> Result<Client, Error> {
+fn client(args: &Args, tls: ClientTls) -> Result<Client, Error> {
     let mut builder = Client::builder()
         .max_message_size(Some(args.max_message_size))
         .deflate(args.deflate.and_then(|setting| setting.0));
@@ -243,9 +245,9 @@ fn client(args: &Args, tls: TlsSettings) -> Result<Client, Error> {
     builder.build()
 }
 
-fn tls(args: &Args) -> Result<TlsSettings, String> {
+fn tls(args: &Args) -> Result<ClientTls, String> {
     let read = |file: &Path| fs::read(file).map_err(|error| format!("{}: {error}", file.display()));
-    let mut settings = TlsSettings::new();
+    let mut settings = ClientTls::new();
     for file in &args.ca {
         let added = settings.add_authorities(&read(file)?);
         settings = added.map_err(|error| format!("{}: {error}", file.display()))?;
@@ -275,7 +277,7 @@ fn key_log_file(url: &str) -> Option<PathBuf> {
     file.map(PathBuf::from)
 }
 
-fn tell_refusal(error: &Error) -> Outcome {
+fn tell_refusal(error: &Error) -> ConnectOutcome {
     tell!("fdx connect: {}", printable(&error.to_string()));
     if let Some(after) = error.retry_after() {
         tell!("  Retry-After: {} s", after.as_secs());
@@ -287,9 +289,11 @@ fn tell_refusal(error: &Error) -> Outcome {
         }
     }
     match error.kind() {
-        _ if error.kind() != ErrorKind::Proxy && error.response().is_some() => Outcome::Refused,
-        ErrorKind::Misuse => Outcome::Usage,
-        ErrorKind::Handshake | ErrorKind::Limit => Outcome::Refused,
-        _ => Outcome::NoConnection,
+        _ if error.kind() != ErrorKind::Proxy && error.response().is_some() => {
+            ConnectOutcome::Refused
+        }
+        ErrorKind::Misuse => ConnectOutcome::Usage,
+        ErrorKind::Handshake | ErrorKind::Limit => ConnectOutcome::Refused,
+        _ => ConnectOutcome::NoConnection,
     }
 }

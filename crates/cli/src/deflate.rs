@@ -12,17 +12,17 @@ send-… and receive-…";
 
 /// What is asked for: nothing, with `off`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Setting(pub(crate) Option<DeflateConfig>);
+pub(crate) struct DeflateSetting(pub(crate) Option<DeflateConfig>);
 
 /// Reads a preset with changes to it, such as `balanced,level=6,send-window=15`.
-pub(crate) fn parse(text: &str) -> Result<Setting, String> {
+pub(crate) fn parse(text: &str) -> Result<DeflateSetting, String> {
     let mut parts = text.split(',').peekable();
     let preset = parts.next_if(|part| !part.contains('='));
     let mut config = match preset {
         None | Some("balanced" | "") => DeflateConfig::balanced(),
         Some("small") => DeflateConfig::small_memory(),
         Some("smallest") => DeflateConfig::smallest_bytes(),
-        Some("off") if parts.peek().is_none() => return Ok(Setting(None)),
+        Some("off") if parts.peek().is_none() => return Ok(DeflateSetting(None)),
         Some("off") => return Err("off has no further settings".into()),
         Some(other) => {
             return Err(format!("{other:?} is not one of off, small, balanced, smallest"));
@@ -33,7 +33,7 @@ pub(crate) fn parse(text: &str) -> Result<Setting, String> {
             part.split_once('=').ok_or_else(|| format!("{part:?} is not NAME=VALUE"))?;
         set(&mut config, name, value)?;
     }
-    Ok(Setting(Some(config)))
+    Ok(DeflateSetting(Some(config)))
 }
 
 /// What to say of a command line that is wrong because the settings stand behind a space.

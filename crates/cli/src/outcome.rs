@@ -1,11 +1,11 @@
 //! How `fdx connect` ended.
 
-use crate::signals::Ending;
+use crate::signals::TerminationSignal;
 
 /// How it went, as the exit code says.
 #[derive(Clone, Copy)]
 #[repr(u8)]
-pub(crate) enum Outcome {
+pub(crate) enum ConnectOutcome {
     Clean = 0,
     LocalIo = 1,
     Usage = 2,
@@ -19,11 +19,11 @@ pub(crate) enum Outcome {
     Terminated = 143,
 }
 
-impl From<Ending> for Outcome {
-    fn from(signal: Ending) -> Self {
+impl From<TerminationSignal> for ConnectOutcome {
+    fn from(signal: TerminationSignal) -> Self {
         match signal {
-            Ending::Terminate => Self::Terminated,
-            Ending::HangUp => Self::HungUp,
+            TerminationSignal::Terminate => Self::Terminated,
+            TerminationSignal::HangUp => Self::HungUp,
         }
     }
 }

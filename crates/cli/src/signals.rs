@@ -3,7 +3,7 @@
 /// A signal that asks the program to end, beside Ctrl-C.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(unix), allow(dead_code, reason = "there are none of these signals"))]
-pub(crate) enum Ending {
+pub(crate) enum TerminationSignal {
     /// SIGTERM.
     Terminate,
     /// SIGHUP: the terminal is closed.
@@ -12,7 +12,7 @@ pub(crate) enum Ending {
 
 /// Waits for one.
 #[cfg(unix)]
-pub(crate) async fn ending() -> Ending {
+pub(crate) async fn ending() -> TerminationSignal {
     use tokio::signal::unix::{SignalKind, signal};
 
     let next = async |kind| match signal(kind) {
@@ -27,13 +27,13 @@ pub(crate) async fn ending() -> Ending {
         next(SignalKind::hangup()).await;
     };
     tokio::select! {
-        () = next(SignalKind::terminate()) => Ending::Terminate,
-        () = hang_up => Ending::HangUp,
+        () = next(SignalKind::terminate()) => TerminationSignal::Terminate,
+        () = hang_up => TerminationSignal::HangUp,
     }
 }
 
 #[cfg(not(unix))]
-pub(crate) async fn ending() -> Ending {
+pub(crate) async fn ending() -> TerminationSignal {
     std::future::pending().await
 }
 

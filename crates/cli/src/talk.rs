@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::Poll;
 use std::time::Duration;
 
-use fullduplex::{Cause, CloseCode, CloseInfo, Error, Message, NetStream, ReceiveHalf, SendHalf};
+use fullduplex::{
+    CloseCause, CloseCode, CloseInfo, Error, Message, NetStream, ReceiveHalf, SendHalf,
+};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::time::sleep;
 
-use crate::outcome::Outcome;
+use crate::outcome::ConnectOutcome;
 use crate::text::{printable, printable_bytes};
 
 /// The most bytes of one binary message made of standard input.
@@ -22,18 +24,18 @@ const CHUNK: usize = 64 << 10;
 const AFTER_CLOSE: Duration = Duration::from_secs(2);
 
 /// An open connection with standard input and output.
-pub(crate) struct Talk {
+pub(crate) struct InteractiveConnection {
     pub(crate) binary: bool,
     /// How long to listen after the end of the input; `None` to close at once.
     pub(crate) linger: Option<Duration>,
 }
 
-impl Talk {
+impl InteractiveConnection {
     pub(crate) async fn run(
         self,
         send: SendHalf<NetStream>,
         mut receive: ReceiveHalf<NetStream>,
-    ) -> Outcome {
+    ) -> ConnectOutcome {
         let printed = AtomicUsize::new(0);
         let unread = OnceCell::new();
         let sending = self.send_input(&send, &printed, &unread);
@@ -53,11 +55,11 @@ impl Talk {
         match (unread.get(), ended) {
             (Some(error), _) => {
                 tell!("fdx connect: standard input: {error}");
-                Outcome::LocalIo
+                ConnectOutcome::LocalIo
             }
             (None, Err(error)) => {
                 tell!("fdx connect: standard output: {error}");
-                Outcome::LocalIo
+                ConnectOutcome::LocalIo
             }
             (None, Ok(error)) => tell_end(error.as_ref(), send.close_info().as_ref()),
         }
@@ -180,18 +182,18 @@ async fn send_bytes(send: &SendHalf<NetStream>) -> io::Result<()> {
 }
 
 /// Says why the connection ended.
-fn tell_end(error: Option<&Error>, info: Option<&CloseInfo>) -> Outcome {
+fn tell_end(error: Option<&Error>, info: Option<&CloseInfo>) -> ConnectOutcome {
     let Some(info) = info else {
-        return Outcome::Broken;
+        return ConnectOutcome::Broken;
     };
     let text = error.map_or_else(|| info.to_string(), ToString::to_string);
     tell!("fdx connect: {}", printable(&text));
     match info.cause {
-        Cause::Protocol(_) => Outcome::Protocol,
-        Cause::Handshake if info.close_received => {
+        CloseCause::Protocol(_) => ConnectOutcome::Protocol,
+        CloseCause::Handshake if info.close_received => {
             // With any other code the server may have had more to send.
-            if info.is_normal() { Outcome::Clean } else { Outcome::OtherCode }
+            if info.is_normal() { ConnectOutcome::Clean } else { ConnectOutcome::OtherCode }
         }
-        _ => Outcome::Broken,
+        _ => ConnectOutcome::Broken,
     }
 }

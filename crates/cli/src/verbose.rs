@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use fullduplex::WebSocket;
-use fullduplex::client::Step;
+use fullduplex::client::ConnectEvent;
 use fullduplex::server::CertificateInfo;
 use http::Response;
 use ring::digest;
@@ -11,9 +11,9 @@ use ring::digest;
 use crate::text::printable;
 
 /// Tells a step on the way to the server.
-pub(crate) fn step(step: &Step<'_>) {
+pub(crate) fn step(step: &ConnectEvent<'_>) {
     tell!("* {}", printable(&step.to_string()));
-    if let Step::Tls { certificate: Some(der), .. } = step {
+    if let ConnectEvent::Tls { certificate: Some(der), .. } = step {
         tell!("* {}", printable(&certificate(der, SystemTime::now())));
     }
 }

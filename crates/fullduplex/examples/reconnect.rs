@@ -2,7 +2,7 @@
 #![allow(clippy::print_stdout)] // an example prints
 
 use fullduplex::Client;
-use fullduplex::client::Event;
+use fullduplex::client::ReconnectEvent;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -13,9 +13,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .start();
     while let Some(event) = client.next().await {
         match event {
-            Event::Connected { attempts, .. } => println!("connected, attempt {attempts}"),
-            Event::Message(message) => println!("received: {message:?}"),
-            Event::Disconnected { why, retry_in } => println!("{why:?}; again in {retry_in:?}"),
+            ReconnectEvent::Connected { attempts, .. } => println!("connected, attempt {attempts}"),
+            ReconnectEvent::Message(message) => println!("received: {message:?}"),
+            ReconnectEvent::Disconnected { why, retry_in } => {
+                println!("{why:?}; again in {retry_in:?}")
+            }
             _ => {}
         }
     }

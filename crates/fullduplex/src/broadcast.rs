@@ -2,11 +2,11 @@
 //!
 //! ```
 //! # use fullduplex::{PreparedMessage, WebSocket};
-//! use fullduplex::broadcast::{Group, Slow};
+//! use fullduplex::broadcast::{Group, LagPolicy};
 //!
 //! async fn member(mut websocket: WebSocket, room: Group) -> Result<(), fullduplex::Error> {
 //!     // Until it is dropped, the WebSocket gets what is published.
-//!     let _member = room.join(&websocket, Slow::DropNewest);
+//!     let _member = room.join(&websocket, LagPolicy::DropNewest);
 //!     while let Some(message) = websocket.next().await {
 //!         room.publish(&PreparedMessage::new(message?));
 //!     }
@@ -23,13 +23,13 @@ use fullduplex_proto::deflate::{MAX_WINDOW_BITS, MIN_WINDOW_BITS};
 
 use crate::base::coop;
 use crate::base::guard;
-use crate::base::guard::Held;
+use crate::base::guard::DeferredDrop;
 use crate::base::registry::Registry;
-use crate::connection::shared_frames::{Batch, Frames};
+use crate::connection::shared_frames::{FrameRange, SharedFrames};
 use crate::connection::split::SendHalf;
 use crate::connection::websocket::WebSocket;
-pub use crate::connection::writer::delivery::Slow;
-use crate::connection::writer::delivery::{Deliver, Delivered, Publication};
+pub use crate::connection::writer::delivery::LagPolicy;
+use crate::connection::writer::delivery::{BroadcastMessage, Deliver, DeliveryOutcome};
 use crate::transport::Transport;
 
 /// WebSockets that are sent the same messages. Clones are of the same group.
@@ -44,27 +44,27 @@ use crate::transport::Transport;
 /// none of these should await [`tokio::task::consume_budget`]. One publication is not divided.
 ///
 /// A transport that uses a group while it is polled, such as by what it logs, may publish and
-/// drop a [`Member`], which is done right after that. Anything else panics there if another
+/// drop a [`Membership`], which is done right after that. Anything else panics there if another
 /// thread uses the group at the moment: it could wait for it without end.
 #[derive(Clone, Default)]
 #[doc(alias = "broadcast")]
 #[doc(alias = "room")]
-pub struct Group(Arc<Mutex<Members>>);
+pub struct Group(Arc<Mutex<GroupMembers>>);
 
 #[derive(Default)]
-struct Members {
-    entries: Registry<Entry>,
+struct GroupMembers {
+    entries: Registry<MemberEntry>,
     /// What was published last, while members have yet to take it.
-    batch: Weak<Batch>,
+    batch: Weak<SharedFrames>,
     /// How many members compress for each window, from that of 2⁸ bytes on.
     windows: [u32; WINDOWS],
     /// A shorter message is compressed for none of them.
     min_size: usize,
 }
 
-struct Entry {
+struct MemberEntry {
     member: Weak<dyn Deliver>,
-    slow: Slow,
+    slow: LagPolicy,
 }
 
 /// From so many members on, frames are made once for all.
@@ -96,7 +96,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// That a WebSocket is a member of a group. It leaves the group when this is dropped.
 #[must_use = "the WebSocket leaves the group when this is dropped"]
-pub struct Member {
+pub struct Membership {
     group: Group,
     key: u32,
     /// For which it compresses what is published, if it does.
@@ -106,7 +106,7 @@ pub struct Member {
 /// What became of a published message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Published {
+pub struct PublishReport {
     /// The members for which it was queued, or waits to be.
     pub delivered: usize,
     /// The members that missed it, or an older one in its place, because they are slow, or
@@ -122,7 +122,7 @@ impl Group {
         Self::default()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Members> {
+    fn lock(&self) -> MutexGuard<'_, GroupMembers> {
         lock(&self.0)
     }
 
@@ -130,20 +130,20 @@ impl Group {
     ///
     /// Its application has to call [`next`](WebSocket::next), or drop the receiving half: nothing
     /// is read for one that only waits for what is published, and the peer's Close is not answered.
-    pub fn join<S: Transport>(&self, websocket: &WebSocket<S>, slow: Slow) -> Member {
+    pub fn join<S: Transport>(&self, websocket: &WebSocket<S>, slow: LagPolicy) -> Membership {
         self.join_half(websocket.send_half(), slow)
     }
 
     /// Adds a WebSocket by its sending half.
-    pub fn join_half<S: Transport>(&self, send: &SendHalf<S>, slow: Slow) -> Member {
+    pub fn join_half<S: Transport>(&self, send: &SendHalf<S>, slow: LagPolicy) -> Membership {
         let compresses = send.outlet.lock().session.prepared_window();
         let window = compresses.map(|(bits, _)| bits);
         let mut members = self.lock();
         if let Some((bits, min_size)) = compresses {
             members.add_window(bits, min_size);
         }
-        let key = members.entries.insert(Entry { member: send.deliver(), slow });
-        Member { group: self.clone(), key, window }
+        let key = members.entries.insert(MemberEntry { member: send.deliver(), slow });
+        Membership { group: self.clone(), key, window }
     }
 
     fn remove(&self, key: u32, window: Option<u8>) {
@@ -170,24 +170,24 @@ impl Group {
     ///
     /// A transport that calls this while it is polled, such as by what it logs, has the message
     /// published right after that, and is told nothing of what became of it.
-    pub fn publish(&self, message: &PreparedMessage) -> Published {
+    pub fn publish(&self, message: &PreparedMessage) -> PublishReport {
         self.publish_as(message, None)
     }
 
     /// The same for a message that replaces earlier ones of the same key: where those still
-    /// wait, as [`Slow::DropOldest`] has it, they are dropped.
-    pub fn publish_keyed(&self, key: u64, message: &PreparedMessage) -> Published {
+    /// wait, as [`LagPolicy::DropOldest`] has it, they are dropped.
+    pub fn publish_keyed(&self, key: u64, message: &PreparedMessage) -> PublishReport {
         self.publish_as(message, Some(key))
     }
 
-    fn publish_as(&self, message: &PreparedMessage, key: Option<u64>) -> Published {
-        let (mut published, mut compressed) = (Published::default(), 0);
+    fn publish_as(&self, message: &PreparedMessage, key: Option<u64>) -> PublishReport {
+        let (mut published, mut compressed) = (PublishReport::default(), 0);
         if guard::polls_transport() {
             let (group, message) = (self.clone(), message.clone());
             let publish = move || {
                 let _ = group.publish_as(&message, key);
             };
-            guard::hold(Held::Call(Box::new(publish)));
+            guard::hold(DeferredDrop::Call(Box::new(publish)));
             return published;
         }
         // Whose queue is full writes at once.
@@ -202,14 +202,14 @@ impl Group {
                 members = self.lock();
             }
             let frames = members.frames(message);
-            members.deliver(&Publication { message, key, frames }, &mut published);
+            members.deliver(&BroadcastMessage { message, key, frames }, &mut published);
         });
         if guard::holds() {
             // Of members whose runtime is gone.
             let _ = guard::drop_held();
         }
         // The task waits for its next turn before it receives what to publish next.
-        let Published { delivered, dropped, closed } = published;
+        let PublishReport { delivered, dropped, closed } = published;
         let each = 1 + message.message().len() / coop::DELIVERED;
         coop::charge((delivered + dropped + closed).saturating_mul(each));
         coop::charge(compressed / coop::COMPRESSED);
@@ -217,17 +217,17 @@ impl Group {
     }
 }
 
-impl Members {
-    fn deliver(&self, publication: &Publication<'_>, published: &mut Published) {
+impl GroupMembers {
+    fn deliver(&self, publication: &BroadcastMessage<'_>, published: &mut PublishReport) {
         for entry in self.entries.values() {
             let Some(member) = entry.member.upgrade() else {
                 published.dropped += 1;
                 continue;
             };
             match member.deliver(publication, entry.slow) {
-                Delivered::Queued | Delivered::Waiting => published.delivered += 1,
-                Delivered::Dropped => published.dropped += 1,
-                Delivered::Closed => published.closed += 1,
+                DeliveryOutcome::Queued | DeliveryOutcome::Waiting => published.delivered += 1,
+                DeliveryOutcome::Dropped => published.dropped += 1,
+                DeliveryOutcome::Closed => published.closed += 1,
             }
         }
     }
@@ -248,7 +248,7 @@ impl Members {
     }
 
     /// Makes the frame of a message, behind the last one's unless all have taken those.
-    fn frames(&mut self, message: &PreparedMessage) -> Option<Frames> {
+    fn frames(&mut self, message: &PreparedMessage) -> Option<FrameRange> {
         if self.entries.len() < MANY {
             return None;
         }
@@ -262,7 +262,7 @@ impl Members {
     }
 }
 
-impl Drop for Member {
+impl Drop for Membership {
     fn drop(&mut self) {
         let (group, key, window) = (self.group.clone(), self.key, self.window);
         unless_polled(move || group.remove(key, window));
@@ -272,7 +272,7 @@ impl Drop for Member {
 /// Leaves a group now, or, within the poll of a transport, right after that: see [`lock`].
 fn unless_polled(leave: impl FnOnce() + Send + 'static) {
     if guard::polls_transport() {
-        guard::hold(Held::Call(Box::new(leave)));
+        guard::hold(DeferredDrop::Call(Box::new(leave)));
     } else {
         leave();
     }
@@ -284,7 +284,7 @@ impl fmt::Debug for Group {
     }
 }
 
-impl fmt::Debug for Member {
+impl fmt::Debug for Membership {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Member").finish_non_exhaustive()
     }
@@ -304,7 +304,7 @@ pub struct Subscription {
     topics: Topics,
     topic: Box<str>,
     /// Taken only by `drop`.
-    member: Option<Member>,
+    member: Option<Membership>,
 }
 
 impl Topics {
@@ -322,7 +322,7 @@ impl Topics {
         &self,
         topic: &str,
         websocket: &WebSocket<S>,
-        slow: Slow,
+        slow: LagPolicy,
     ) -> Subscription {
         let mut topics = self.lock();
         let group = match topics.get(topic) {
@@ -350,7 +350,7 @@ impl Topics {
     }
 
     /// Sends a message to all members of a topic.
-    pub fn publish(&self, topic: &str, message: &PreparedMessage) -> Published {
+    pub fn publish(&self, topic: &str, message: &PreparedMessage) -> PublishReport {
         self.group(topic).map(|group| group.publish(message)).unwrap_or_default()
     }
 }

@@ -36,13 +36,13 @@ pub use base::error::{Error, ErrorKind};
 pub use client::{Client, ClientBuilder, connect};
 pub use connection::byte_stream::ByteStream;
 pub use connection::message_io::{MessageReader, MessageWriter};
-pub use connection::split::{ReceiveHalf, Receiving, SendHalf, Sending, TrySendError};
-pub use connection::stats::{Flow, Traffic};
+pub use connection::split::{NextFuture, ReceiveHalf, SendFuture, SendHalf, TrySendError};
+pub use connection::stats::{ConnectionStats, DirectionStats};
 pub use connection::websocket::WebSocket;
 pub use fullduplex_proto::{
-    self as proto, Cause, CloseCode, CloseFrame, CloseInfo, Compression, Config, Deflate,
-    DeflateConfig, DeflateParams, Initiator, KeepaliveConfig, Kind, Limits, Message,
-    PreparedMessage, Role, SendConfig, State, Utf8Bytes,
+    self as proto, CloseCause, CloseCode, CloseFrame, CloseInfo, Compression, Config,
+    DeflateConfig, DeflateParams, Initiator, KeepaliveConfig, Limits, Message, MessageKind,
+    PerMessageDeflate, PreparedMessage, ReadyState, Role, SendConfig, Utf8Bytes,
 };
 pub use transport::Transport;
 pub use transport::http1::HandshakeLimits;

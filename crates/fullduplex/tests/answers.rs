@@ -162,7 +162,7 @@ impl Connect for Redirecting {
 async fn redirect_never_leads_out_of_tls() {
     for to in ["ws://a.example/", "http://a.example/", "ws://a.example:443/x"] {
         let asked: Arc<Mutex<Vec<u16>>> = Arc::default();
-        let tls = fullduplex::client::TlsSettings::new().dangerous_accept_any_certificate();
+        let tls = fullduplex::client::ClientTls::new().dangerous_accept_any_certificate();
         let builder = direct().tls(tls).max_redirects(5);
         let client = builder.connector(Redirecting(to, asked.clone())).build().unwrap();
         let error = client.connect("wss://a.example/").await.unwrap_err();

@@ -11,7 +11,7 @@ mod common;
 use std::time::Duration;
 
 use blocking::Client;
-use fullduplex::proto::{Cause, CloseCode, Initiator};
+use fullduplex::proto::{CloseCause, CloseCode, Initiator};
 use fullduplex::server::{Server, ServerConfig};
 
 #[tokio::test]
@@ -31,7 +31,7 @@ async fn blocking_client_talks_and_closes() {
     });
     let info = tokio::time::timeout(Duration::from_secs(20), talking).await.unwrap().unwrap();
     assert!(info.is_clean(), "{info}");
-    assert_eq!((info.initiator, info.cause), (Initiator::Local, Cause::Handshake));
+    assert_eq!((info.initiator, info.cause), (Initiator::Local, CloseCause::Handshake));
     assert_eq!(info.code(), CloseCode::NORMAL);
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::{open, pair};
 use fullduplex::server::Server;
-use fullduplex::{ByteStream, Cause, CloseCode, Config, Error, Initiator, Role, Transport};
+use fullduplex::{ByteStream, CloseCause, CloseCode, Config, Error, Initiator, Role, Transport};
 use fullduplex_testkit::pipe::pipe;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -71,7 +71,7 @@ async fn byte_stream_of_a_sender_that_failed_ends_with_an_error() {
 #[tokio::test(start_paused = true)]
 async fn byte_stream_ends_as_its_peer_closes() {
     let close = |code: u16| [&[0x88, 2][..], &code.to_be_bytes()].concat();
-    let aborted = Some((Io::ConnectionAborted, Cause::Handshake));
+    let aborted = Some((Io::ConnectionAborted, CloseCause::Handshake));
     let cases = [
         (close(1000), true, None),
         (vec![0x88, 0], true, None),
@@ -79,10 +79,10 @@ async fn byte_stream_ends_as_its_peer_closes() {
         (close(1011), true, aborted),
         (close(1013), true, aborted),
         (close(4000), true, aborted),
-        (vec![], false, Some((Io::UnexpectedEof, Cause::TransportEnd))),
+        (vec![], false, Some((Io::UnexpectedEof, CloseCause::TransportEnd))),
         // In the middle of a message.
-        (vec![0x02, 3, 1, 2, 3], false, Some((Io::UnexpectedEof, Cause::TransportEnd))),
-        (vec![], true, Some((Io::TimedOut, Cause::KeepaliveTimeout))),
+        (vec![0x02, 3, 1, 2, 3], false, Some((Io::UnexpectedEof, CloseCause::TransportEnd))),
+        (vec![], true, Some((Io::TimedOut, CloseCause::KeepaliveTimeout))),
     ];
     for (bytes, stays, expected) in cases {
         let (a, mut b) = pipe(1 << 12);
@@ -204,7 +204,7 @@ async fn byte_stream_shutdown_fails_where_it_is_in_vain() {
     read(&mut stream).await.1.unwrap();
     let error = stream.shutdown().await.unwrap_err();
     assert_eq!(error.kind(), Io::UnexpectedEof, "{error}");
-    assert_eq!(inside(&error).close_info().unwrap().cause, Cause::TransportEnd);
+    assert_eq!(inside(&error).close_info().unwrap().cause, CloseCause::TransportEnd);
 
     let (a, mut b) = pipe(1 << 10);
     let mut stream = open(a, Role::Client, Config::default()).into_byte_stream();

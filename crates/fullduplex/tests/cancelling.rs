@@ -6,7 +6,7 @@
 mod common;
 
 use common::{echo, numbered, open};
-use fullduplex::{CloseCode, Config, Kind, Role};
+use fullduplex::{CloseCode, Config, MessageKind, Role};
 use fullduplex_testkit::cancel::{insist, poll_at_most};
 use fullduplex_testkit::hostile::{Hostile, Manners};
 use fullduplex_testkit::pipe::pipe;
@@ -89,7 +89,7 @@ async fn cancelled_readers_and_writers_continue() {
         let data: Vec<u8> = (0..20_000_u32).map(|i| i.to_le_bytes()[0]).collect();
         let expected = data.clone();
         let sending = async {
-            let mut writer = client.writer(Kind::Binary);
+            let mut writer = client.writer(MessageKind::Binary);
             let mut rest = &data[..];
             while !rest.is_empty() {
                 let len = insist(most, async |n| poll_at_most(writer.write(rest), n).await).await;

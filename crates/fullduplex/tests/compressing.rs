@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use common::{echo, switching};
 use fullduplex::server::{ServerConfig, accept_with};
 use fullduplex::{
-    Client, CloseCode, Compression, DeflateConfig, ErrorKind, Kind, Message, PreparedMessage,
-    Transport, WebSocket,
+    Client, CloseCode, Compression, DeflateConfig, ErrorKind, Message, MessageKind,
+    PreparedMessage, Transport, WebSocket,
 };
 use fullduplex_testkit::Rng;
 use fullduplex_testkit::cancel::{insist, poll_at_most};
@@ -78,7 +78,7 @@ async fn deflate_echoes_all_sizes_in_every_way() {
             }
             client.send_prepared(&PreparedMessage::new(text.as_str())).await.unwrap();
             let mut reader = client.next_reader().await.unwrap().unwrap();
-            assert_eq!(reader.kind(), Kind::Text);
+            assert_eq!(reader.kind(), MessageKind::Text);
             let mut back = String::new();
             reader.read_to_string(&mut back).await.unwrap();
             assert_eq!(back, text);
@@ -91,7 +91,7 @@ async fn deflate_echoes_all_sizes_in_every_way() {
 async fn deflate_piece_that_was_flushed_is_readable_at_once() {
     for config in PRESETS {
         let (mut client, mut server) = pair(config).await;
-        let (mut writer, reading) = (client.writer(Kind::Text), server.next_reader());
+        let (mut writer, reading) = (client.writer(MessageKind::Text), server.next_reader());
         let write = async {
             writer.write_all(b"a first piece, ").await.unwrap();
             writer.flush().await.unwrap();

@@ -13,7 +13,7 @@ use common::tls::{LOCALHOST, localhost, trusting};
 use common::{direct, echo, say};
 use fullduplex::client::Version;
 use fullduplex::server::{
-    Drain, HttpVersion, Outcome, Server, ServerConfig, ServerHandle, Workers,
+    Drain, HandshakeOutcome, HttpVersion, Server, ServerConfig, ServerHandle, Workers,
 };
 use fullduplex::{Client, Error, ErrorKind};
 
@@ -71,7 +71,7 @@ async fn held_on_http3(address: SocketAddr, handle: &ServerHandle) {
     let (mut websocket, response) = client.connect(&url).await.unwrap();
     assert_eq!(response.version(), http::Version::HTTP_3);
     say(&mut websocket, "short").await;
-    assert_eq!(handle.stats().handshakes[&Outcome::Opened(HttpVersion::Http3)], 1);
+    assert_eq!(handle.stats().handshakes[&HandshakeOutcome::Opened(HttpVersion::Http3)], 1);
     websocket.send("more than ten bytes").await.unwrap();
     assert!(websocket.next().await.is_none());
     assert_eq!(websocket.close_info().unwrap().code().get(), 1009);

@@ -13,7 +13,8 @@ use common::{client, open, say};
 use fullduplex::client::Version;
 use fullduplex::server::{Drain, Server, ServerConfig};
 use fullduplex::{
-    Cause, CloseCode, Config, ErrorKind, KeepaliveConfig, NetStream, Role, State, WebSocket,
+    CloseCause, CloseCode, Config, ErrorKind, KeepaliveConfig, NetStream, ReadyState, Role,
+    WebSocket,
 };
 use fullduplex_testkit::pipe::{Pipe, pipe};
 use tokio::net::TcpStream;
@@ -89,14 +90,14 @@ async fn close_many(version: Version) {
     // What they know they still say.
     let halves = std::mem::take(&mut *halves.lock().unwrap());
     for send in &halves {
-        assert_eq!((send.state(), send.traffic().received.text), (State::Closed, 1));
+        assert_eq!((send.state(), send.traffic().received.text), (ReadyState::Closed, 1));
         assert_eq!(send.close_info().unwrap().reason(), "bye");
         assert_eq!(send.try_send("late").unwrap_err().error.kind(), ErrorKind::Closed);
         in_time("flush", send.flush()).await.unwrap();
     }
     let mut whole = std::mem::take(&mut *whole.lock().unwrap());
     for websocket in &mut whole {
-        assert_eq!((websocket.state(), websocket.traffic().sent.text), (State::Closed, 1));
+        assert_eq!((websocket.state(), websocket.traffic().sent.text), (ReadyState::Closed, 1));
         assert!(websocket.close_info().unwrap().is_clean());
         assert!(in_time("the end", websocket.next()).await.is_none());
     }
@@ -201,8 +202,8 @@ async fn close_by_a_deadline_releases_the_transport_while_halves_are_held() {
     // Neither end reads, so the deadline of each passes.
     server.start_close(CloseCode::NORMAL, "").unwrap();
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(send.state(), State::Closed);
-    assert_eq!(send.close_info().unwrap().cause, Cause::CloseTimeout);
+    assert_eq!(send.state(), ReadyState::Closed);
+    assert_eq!(send.close_info().unwrap().cause, CloseCause::CloseTimeout);
     assert_eq!(Arc::strong_count(&live), 1, "of a transport each");
     drop((send, receive, server));
 }
@@ -247,11 +248,11 @@ fn close_of_a_runtime_wakes_waits_on_another_one() {
         assert!(in_time("next", client.next()).await.unwrap().is_err());
         let (mut client, _peer) = left_behind_elsewhere();
         let info = in_time("close", client.close(CloseCode::NORMAL, "")).await.unwrap();
-        assert_eq!(info.cause, Cause::TransportError);
+        assert_eq!(info.cause, CloseCause::TransportError);
         let (client, _peer) = left_behind_elsewhere();
         let (send, _receive) = client.split();
         in_time("closed", send.closed()).await;
-        assert_eq!(send.state(), State::Closed);
+        assert_eq!(send.state(), ReadyState::Closed);
         let (mut client, _peer) = left_behind_elsewhere();
         assert!(in_time("ping", client.ping(b"it can't leave")).await.is_err());
     });

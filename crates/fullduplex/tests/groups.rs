@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use common::open;
-use fullduplex::broadcast::{Group, Member, Published, Slow, Topics};
-use fullduplex::proto::Deflate;
+use fullduplex::broadcast::{Group, LagPolicy, Membership, PublishReport, Topics};
+use fullduplex::proto::PerMessageDeflate;
 use fullduplex::{
-    CloseCode, Config, DeflateConfig, Kind, Message, PreparedMessage, Role, WebSocket,
+    CloseCode, Config, DeflateConfig, Message, MessageKind, PreparedMessage, Role, WebSocket,
 };
 use fullduplex_testkit::Rng;
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
@@ -47,11 +47,11 @@ async fn numbers(client: &mut WebSocket<DuplexStream>, last: usize) -> Vec<usize
 async fn broadcast_to_a_stalled_member_does_not_delay_others() {
     let group = Group::new();
     let (stalled, mut unread) = pair();
-    let _stalled = group.join(&stalled, Slow::DropNewest);
+    let _stalled = group.join(&stalled, LagPolicy::DropNewest);
     let mut others = Vec::new();
     for _ in 0..10 {
         let (server, client) = pair();
-        others.push((group.join(&server, Slow::DropNewest), server, client));
+        others.push((group.join(&server, LagPolicy::DropNewest), server, client));
     }
     let mut dropped = 0;
     for i in 0..300 {
@@ -78,7 +78,7 @@ async fn broadcast_keeps_messages_for_a_slow_member_at_any_low_water() {
     let server = open(near, Role::Server, config);
     let mut client = open(far, Role::Client, Config::default());
     let group = Group::new();
-    let _member = group.join(&server, Slow::DropOldest { keep: 100 });
+    let _member = group.join(&server, LagPolicy::DropOldest { keep: 100 });
     for i in 0..50 {
         assert_eq!(group.publish(&numbered(i)).delivered, 1, "{i}");
         tokio::task::yield_now().await;
@@ -91,7 +91,7 @@ async fn broadcast_keeps_messages_for_a_slow_member_at_any_low_water() {
 async fn broadcast_keeps_the_newest_for_a_slow_member() {
     let group = Group::new();
     let (server, mut client) = pair();
-    let _member = group.join(&server, Slow::DropOldest { keep: 10 });
+    let _member = group.join(&server, LagPolicy::DropOldest { keep: 10 });
     for i in 0..300 {
         group.publish(&numbered(i));
     }
@@ -110,7 +110,7 @@ async fn broadcast_keeps_the_newest_for_a_slow_member() {
 async fn broadcast_replaces_messages_of_the_same_key() {
     let group = Group::new();
     let (server, mut client) = pair();
-    let _member = group.join(&server, Slow::DropOldest { keep: 100 });
+    let _member = group.join(&server, LagPolicy::DropOldest { keep: 100 });
     let fill = loop {
         let before = server.buffered_amount();
         group.publish(&numbered(0));
@@ -130,7 +130,7 @@ async fn broadcast_replaces_messages_of_the_same_key() {
 async fn broadcast_may_close_a_slow_member() {
     let group = Group::new();
     let (server, mut client) = pair();
-    let _member = group.join(&server, Slow::Close(CloseCode::new(1013)));
+    let _member = group.join(&server, LagPolicy::Close(CloseCode::new(1013)));
     let mut closed = 0;
     for i in 0..100 {
         closed += group.publish(&numbered(i)).closed;
@@ -151,13 +151,13 @@ async fn broadcast_members_come_and_go() {
     let topics = Topics::new();
     let (server, mut client) = pair();
     let message = numbered(1);
-    assert_eq!(topics.publish("news", &message), Published::default());
-    let one = topics.subscribe("news", &server, Slow::DropNewest);
-    let two = topics.subscribe("sport", &server, Slow::DropNewest);
+    assert_eq!(topics.publish("news", &message), PublishReport::default());
+    let one = topics.subscribe("news", &server, LagPolicy::DropNewest);
+    let two = topics.subscribe("sport", &server, LagPolicy::DropNewest);
     assert_eq!((topics.len(), topics.group("news").unwrap().len()), (2, 1));
     assert_eq!(topics.publish("news", &message).delivered, 1);
     drop(one);
-    assert_eq!(topics.publish("news", &message), Published::default());
+    assert_eq!(topics.publish("news", &message), PublishReport::default());
     assert_eq!(topics.publish("sport", &numbered(2)).delivered, 1);
     assert_eq!(numbers(&mut client, 2).await, [1, 2]);
     // One that has gone without a word is missed by nobody.
@@ -175,7 +175,7 @@ async fn broadcast_by_many_publishers_reaches_all() {
     let mut members = Vec::new();
     for _ in 0..20 {
         let (server, client) = pair();
-        members.push((group.join(&server, Slow::DropOldest { keep: 1000 }), server, client));
+        members.push((group.join(&server, LagPolicy::DropOldest { keep: 1000 }), server, client));
     }
     let publishers: Vec<_> = (0..4)
         .map(|_| {
@@ -201,7 +201,7 @@ async fn broadcast_by_many_publishers_reaches_all() {
 }
 
 /// What a server and a client agree on about compression.
-fn agreed() -> [Deflate; 2] {
+fn agreed() -> [PerMessageDeflate; 2] {
     let config = DeflateConfig::balanced();
     let (answer, server) = config.accept(&config.offers()).unwrap();
     [server, config.check(&[answer]).unwrap().unwrap()]
@@ -230,7 +230,7 @@ impl Crowd {
                 _ => (Role::Server, Role::Client),
             };
             let [at_end, at_peer] = if i % 8 == 3 { agreed().map(Some) } else { [None, None] };
-            let make = |stream, role, config, deflate: Option<Deflate>| {
+            let make = |stream, role, config, deflate: Option<PerMessageDeflate>| {
                 let leftover = BytesMut::new();
                 WebSocket::from_handshake(stream, role, &config, deflate.as_ref(), leftover)
             };
@@ -241,10 +241,10 @@ impl Crowd {
     }
 
     /// Joins every member, or every other one.
-    fn group(&self, step: usize) -> (Group, Vec<Member>) {
+    fn group(&self, step: usize) -> (Group, Vec<Membership>) {
         let group = Group::new();
         let members = self.ends.iter().step_by(step);
-        let members = members.map(|end| group.join(end, Slow::Close(CloseCode::new(1013))));
+        let members = members.map(|end| group.join(end, LagPolicy::Close(CloseCode::new(1013))));
         let members = members.collect();
         (group, members)
     }
@@ -298,7 +298,7 @@ async fn broadcast_and_send_keep_the_order_of_the_calls() {
 async fn broadcast_group_may_shrink_and_have_a_member_twice() {
     let mut crowd = Crowd::new(8);
     let (group, mut members) = crowd.group(1);
-    let again = group.join(&crowd.ends[0], Slow::DropNewest);
+    let again = group.join(&crowd.ends[0], LagPolicy::DropNewest);
     let texts = ["one", "two", "three"].map(Message::text);
     for message in &texts[..2] {
         let published = group.publish_keyed(7, &PreparedMessage::new(message.clone()));
@@ -317,11 +317,11 @@ async fn broadcast_group_may_shrink_and_have_a_member_twice() {
 async fn broadcast_waits_for_the_end_of_a_fragmented_message() {
     let mut crowd = Crowd::new(12);
     let group = Group::new();
-    let members = crowd.ends.iter().map(|end| group.join(end, Slow::DropOldest { keep: 5 }));
+    let members = crowd.ends.iter().map(|end| group.join(end, LagPolicy::DropOldest { keep: 5 }));
     let _members: Vec<_> = members.collect();
     crowd.publish(&group, 1, &Message::text("before"));
     crowd.expected[0].push(Message::text("bit by bit"));
-    let mut writer = crowd.ends[0].writer(Kind::Text);
+    let mut writer = crowd.ends[0].writer(MessageKind::Text);
     writer.write_all(b"bit by ").await.unwrap();
     let message = Message::text("after");
     assert_eq!(group.publish(&PreparedMessage::new(message.clone())).delivered, 12);
@@ -388,7 +388,7 @@ async fn broadcast_compresses_while_members_join_and_leave() {
     let leftover = BytesMut::new();
     let end = WebSocket::from_handshake(near, Role::Server, &config, Some(&deflate), leftover);
     let group = Group::new();
-    let _member = group.join(&end, Slow::DropNewest);
+    let _member = group.join(&end, LagPolicy::DropNewest);
     let mut rng = Rng::new(1);
     let text: Vec<u8> = (0..2_000_000).map(|_| b"abcdefgh"[rng.below(8)]).collect();
     let publishing = std::thread::spawn({
@@ -402,7 +402,7 @@ async fn broadcast_compresses_while_members_join_and_leave() {
     let mut longest = Duration::ZERO;
     while !publishing.is_finished() {
         let begun = Instant::now();
-        drop(group.join(&end, Slow::DropNewest));
+        drop(group.join(&end, LagPolicy::DropNewest));
         longest = longest.max(begun.elapsed());
         std::thread::yield_now();
     }

@@ -17,12 +17,14 @@ use bytes::{Buf, Bytes, BytesMut};
 use common::tls::{LOCALHOST, localhost, trusting};
 use common::{client, direct, open};
 use fullduplex::client::Version;
-use fullduplex::proto::{Cause, State};
+use fullduplex::proto::{CloseCause, ReadyState};
 use fullduplex::server::{Server, ServerConfig, ServerHandle};
 use fullduplex::{CloseCode, Config, Role};
 use fullduplex_http3::quinn::crypto::rustls::QuicClientConfig;
 use fullduplex_http3::quinn::{ClientConfig, Endpoint};
-use fullduplex_http3::{ALPN, Protocol, Settings, client::Connection, transport_config};
+use fullduplex_http3::{
+    ALPN, ConnectProtocol, LocalSettings, client::ClientConnection, transport_config,
+};
 use fullduplex_testkit::pipe::{Pipe, pipe};
 use http::{Method, Request};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -161,8 +163,8 @@ async fn on_http3(address: SocketAddr, all: &[u8]) -> Vec<u8> {
     config.transport_config(Arc::new(transport_config(0, Duration::from_secs(60))));
     let endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
     let quic = endpoint.connect_with(config, address, "localhost").unwrap().await.unwrap();
-    let connection = Connection::new(quic, Settings::default());
-    let request = connect().extension(Protocol::WEBSOCKET).body(()).unwrap();
+    let connection = ClientConnection::new(quic, LocalSettings::default());
+    let request = connect().extension(ConnectProtocol::WEBSOCKET).body(()).unwrap();
     let (answer, stream) = connection.open(&request).await.unwrap().response().await.unwrap();
     assert_eq!(answer.status(), 200);
     exchange(stream, all).await
@@ -253,7 +255,7 @@ async fn half_close_is_finished_in_the_background() {
     // The application hears of it at once, and may leave.
     let error = websocket.next().await.unwrap().unwrap_err();
     assert!(error.to_string().contains("without a Close frame"), "{error}");
-    assert_eq!(websocket.state(), State::Closing);
+    assert_eq!(websocket.state(), ReadyState::Closing);
     assert!(websocket.send("more").await.is_err());
     drop(websocket);
     let received = read_slowly(&mut peer, 512, Duration::from_secs(4)).await;
@@ -304,7 +306,7 @@ async fn close_timeout_ends_a_peer_that_takes_a_byte_now_and_then() {
             ended = ended => ended.unwrap(),
             () = sipping => panic!("it is kept for {:?}", begun.elapsed()),
         };
-        assert_eq!((sips.1.cause, sips.1.close_sent), (Cause::CloseTimeout, false));
+        assert_eq!((sips.1.cause, sips.1.close_sent), (CloseCause::CloseTimeout, false));
         assert_eq!(begun.elapsed().as_secs(), 10);
     }
 }
@@ -322,7 +324,7 @@ async fn close_timeout_ends_a_peer_that_takes_nothing_and_says_so() {
         let error = websocket.next().await.unwrap().unwrap_err();
         let info = websocket.close_info().unwrap();
         // Our Close was queued, but never left: that is not clean.
-        assert_eq!((info.cause, info.close_sent), (Cause::CloseTimeout, false));
+        assert_eq!((info.cause, info.close_sent), (CloseCause::CloseTimeout, false));
         assert!(error.to_string().contains("close_timeout"), "{error}");
         assert_eq!(begun.elapsed().as_secs(), 10);
     }
@@ -344,7 +346,7 @@ async fn close_timeout_counts_from_when_the_slow_peer_has_the_close() {
     // It has all, and does not answer.
     let begun = tokio::time::Instant::now();
     let (_, info) = timeout(DEADLINE, ended).await.unwrap().unwrap();
-    assert_eq!((info.cause, info.close_sent), (Cause::CloseTimeout, true));
+    assert_eq!((info.cause, info.close_sent), (CloseCause::CloseTimeout, true));
     assert!(begun.elapsed() <= Duration::from_secs(20), "{:?}", begun.elapsed());
 }
 
@@ -488,5 +490,5 @@ async fn tls_end_without_close_notify_reads_like_an_end_of_tcp() {
     let next = timeout(DEADLINE, websocket.next()).await.expect("it does not end");
     let error = next.unwrap().unwrap_err();
     assert_eq!(error.to_string(), "the peer ended the transport without a Close frame");
-    assert_eq!(websocket.close_info().unwrap().cause, Cause::TransportEnd);
+    assert_eq!(websocket.close_info().unwrap().cause, CloseCause::TransportEnd);
 }

@@ -13,8 +13,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use fullduplex::server::{
-    ForwardedHeader, ForwardedProto, Forwarding, Handshake, Peer, Proxied, ProxyHeader, ProxyMode,
-    ProxyProtocol, ServerConfig,
+    ForwardedHeader, ForwardedProto, Forwarding, Handshake, PeerAddr, ProxyHeader, ProxyMode,
+    ProxyProtocol, ProxyStatus, ServerConfig,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -80,23 +80,23 @@ async fn listener() -> TcpListener {
 }
 
 /// Takes a connection and reads its header, and not a byte more.
-async fn accept(listener: &TcpListener) -> (TcpStream, Peer, ProxyHeader) {
+async fn accept(listener: &TcpListener) -> (TcpStream, PeerAddr, ProxyHeader) {
     let settings = ProxyProtocol {
         mode: ProxyMode::Required,
         trusted: "127.0.0.1".parse().unwrap(),
         ..ProxyProtocol::default()
     };
     let (mut stream, peer) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
-    let peer = Peer::Inet(peer);
+    let peer = PeerAddr::Inet(peer);
     let mut bytes = Vec::new();
     loop {
         match settings.read(&peer, &bytes).unwrap() {
-            Proxied::Incomplete { needed } => {
+            ProxyStatus::Incomplete { needed } => {
                 let have = bytes.len();
                 bytes.resize(have + needed, 0);
                 timeout(PATIENCE, stream.read_exact(&mut bytes[have..])).await.unwrap().unwrap();
             }
-            Proxied::Header { header, length } => {
+            ProxyStatus::Header { header, length } => {
                 assert_eq!(length, bytes.len());
                 return (stream, settings.client(&peer, &header), header);
             }
@@ -122,7 +122,7 @@ async fn proxy_protocol_of_haproxy_names_the_client() {
         client.write_all(b"hello").await.unwrap();
         let (mut stream, known, header) = accept(back).await;
         let source = client.local_addr().unwrap();
-        assert_eq!(known, Peer::Inet(source), "listener {index}");
+        assert_eq!(known, PeerAddr::Inet(source), "listener {index}");
         assert_eq!(header, ProxyHeader::Inet { source, destination: haproxy.fronts[index] });
         let mut text = [0; 5];
         timeout(PATIENCE, stream.read_exact(&mut text)).await.unwrap().unwrap();
@@ -166,14 +166,14 @@ async fn forwarded_of_haproxy_names_the_client() {
         client.write_all(request.as_bytes()).await.unwrap();
         let (stream, peer) = timeout(PATIENCE, backs[index].accept()).await.unwrap().unwrap();
         let handshake = Handshake::read(stream, ServerConfig::default()).await.unwrap();
-        let known = forwarding.client(Peer::Inet(peer), handshake.request().headers()).unwrap();
+        let known = forwarding.client(PeerAddr::Inet(peer), handshake.request().headers()).unwrap();
         let ip = client.local_addr().unwrap().ip();
         // The client's address is that of a trusted proxy here, so what it sent is believed in
         // its turn.
         assert_eq!(known.to_string(), "6.6.6.6 (told by 2 trusted proxies)");
         let headers = handshake.request().headers();
         let nearest = Forwarding { trusted: "unix".parse().unwrap(), ..forwarding };
-        let known = nearest.client(Peer::Unix, headers).unwrap();
+        let known = nearest.client(PeerAddr::Unix, headers).unwrap();
         assert_eq!((known.ip, known.proto), (Some(ip), Some(ForwardedProto::Http)), "{known}");
         assert_eq!(known.host.as_deref(), Some("a.example"));
         if header == ForwardedHeader::Forwarded {

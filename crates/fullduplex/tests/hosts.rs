@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use common::tls::localhost;
 use common::{Addresses, direct, echo, say};
-use fullduplex::client::{TlsSettings, Version};
+use fullduplex::client::{ClientTls, Version};
 use fullduplex::server::{HostPolicy, Server, ServerConfig};
 use tokio::time::timeout;
 
@@ -24,7 +24,7 @@ async fn host_that_is_not_listed_is_refused_with_advice_on_every_version() {
     let address = server.local_addr().unwrap();
     tokio::spawn(server.serve(echo));
     for version in [Version::Http1, Version::Http2, Version::Http3] {
-        let tls = TlsSettings::new().dangerous_accept_any_certificate();
+        let tls = ClientTls::new().dangerous_accept_any_certificate();
         let builder = direct().version(version).tls(tls).resolver(Addresses(vec![address]));
         let client = builder.build().unwrap();
         let url = format!("wss://evil.example:{}/", address.port());

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use common::tls::{LOCALHOST, acceptor};
-use fullduplex::client::{BoxFuture, Connect, TlsSettings, Version};
+use fullduplex::client::{BoxFuture, ClientTls, Connect, Version};
 use fullduplex::server::accept;
 use fullduplex::{Client, ClientBuilder, CloseCode, ErrorKind, NetStream, Transport};
 use fullduplex_testkit::pipe::pipe;
@@ -124,7 +124,7 @@ where
 }
 
 fn builder() -> ClientBuilder {
-    let tls = TlsSettings::new().dangerous_accept_any_certificate();
+    let tls = ClientTls::new().dangerous_accept_any_certificate();
     common::direct().version(Version::Auto).tls(tls)
 }
 

@@ -16,12 +16,14 @@ use std::time::Duration;
 use bytes::BytesMut;
 use common::tls::{Versions, trusting};
 use common::{Addresses, direct, say};
-use fullduplex::client::{Proxy, Roots, SocketOptions, TlsSettings, Version};
+use fullduplex::client::{ClientTls, Proxy, RootCertificates, SocketOptions, Version};
 use fullduplex::{Client, ClientBuilder, CloseCode, Config, Error, ErrorKind, Role, WebSocket};
 use fullduplex_http3::quinn::crypto::rustls::QuicServerConfig;
 use fullduplex_http3::quinn::{Endpoint, ServerConfig, TransportConfig};
-use fullduplex_http3::server::{Connection, Incoming};
-use fullduplex_http3::{ALPN, Code, Protocol, Settings, Stream, transport_config};
+use fullduplex_http3::server::{AcceptedRequest, ServerConnection};
+use fullduplex_http3::{
+    ALPN, ConnectProtocol, ErrorCode, LocalSettings, RequestStream, transport_config,
+};
 use http::Response;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -54,9 +56,9 @@ struct Server {
 impl Server {
     /// On each stream this is done.
     fn start<F>(
-        settings: Settings,
+        settings: LocalSettings,
         name: &str,
-        handle: impl Fn(Incoming) -> F + Clone + Send + 'static,
+        handle: impl Fn(AcceptedRequest) -> F + Clone + Send + 'static,
     ) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
@@ -66,9 +68,9 @@ impl Server {
 
     fn start_with<F>(
         transport: TransportConfig,
-        settings: Settings,
+        settings: LocalSettings,
         name: &str,
-        handle: impl Fn(Incoming) -> F + Clone + Send + 'static,
+        handle: impl Fn(AcceptedRequest) -> F + Clone + Send + 'static,
     ) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
@@ -92,7 +94,7 @@ impl Server {
                 tokio::spawn(async move {
                     let Ok(quic) = incoming.await else { return };
                     connections.fetch_add(1, Ordering::Relaxed);
-                    let mut connection = Connection::new(quic, settings);
+                    let mut connection = ServerConnection::new(quic, settings);
                     while let Some(incoming) = connection.accept().await {
                         if incoming.request.uri().path() == "/go-away" {
                             connection.shutdown();
@@ -107,11 +109,11 @@ impl Server {
     }
 
     /// Takes WebSockets.
-    fn websockets<F>(handle: impl Fn(Incoming) -> F + Clone + Send + 'static) -> Self
+    fn websockets<F>(handle: impl Fn(AcceptedRequest) -> F + Clone + Send + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let settings = Settings { enable_connect_protocol: true, ..Settings::default() };
+        let settings = LocalSettings { enable_connect_protocol: true, ..LocalSettings::default() };
         Self::start(settings, "localhost", handle)
     }
 
@@ -133,10 +135,10 @@ impl Server {
 }
 
 /// Accepts, as a server of WebSockets.
-async fn accept(incoming: Incoming) -> WebSocket<Stream> {
-    let Incoming { request, mut stream } = incoming;
+async fn accept(incoming: AcceptedRequest) -> WebSocket<RequestStream> {
+    let AcceptedRequest { request, mut stream } = incoming;
     assert_eq!(request.method(), "CONNECT");
-    assert_eq!(request.extensions().get(), Some(&Protocol::WEBSOCKET));
+    assert_eq!(request.extensions().get(), Some(&ConnectProtocol::WEBSOCKET));
     assert_eq!(request.uri().scheme_str(), Some("https"));
     assert_eq!(request.headers()["sec-websocket-version"], "13");
     for absent in ["connection", "upgrade", "sec-websocket-key", "host"] {
@@ -154,7 +156,7 @@ async fn accept(incoming: Incoming) -> WebSocket<Stream> {
     WebSocket::from_handshake(stream, Role::Server, &config, None, BytesMut::new())
 }
 
-async fn echo(incoming: Incoming) {
+async fn echo(incoming: AcceptedRequest) {
     if incoming.request.uri().path() == "/silent" {
         std::future::pending::<()>().await;
     }
@@ -280,8 +282,8 @@ fn impatient() -> TransportConfig {
     transport
 }
 
-fn websockets() -> Settings {
-    Settings { enable_connect_protocol: true, ..Settings::default() }
+fn websockets() -> LocalSettings {
+    LocalSettings { enable_connect_protocol: true, ..LocalSettings::default() }
 }
 
 const TEN_MINUTES: Duration = Duration::from_secs(600);
@@ -326,7 +328,7 @@ async fn http3_keepalive_ends_with_the_use_of_a_connection() {
 
 #[tokio::test]
 async fn http3_server_without_extended_connect_is_named() {
-    let server = Server::start(Settings::default(), "localhost", |_| async {});
+    let server = Server::start(LocalSettings::default(), "localhost", |_| async {});
     let error = server.client().connect(&server.url("/")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Handshake);
     assert!(error.to_string().contains("SETTINGS_ENABLE_CONNECT_PROTOCOL"), "{error}");
@@ -334,7 +336,7 @@ async fn http3_server_without_extended_connect_is_named() {
 
 #[tokio::test]
 async fn http3_rejection_has_its_body() {
-    let server = Server::websockets(|Incoming { mut stream, .. }| async move {
+    let server = Server::websockets(|AcceptedRequest { mut stream, .. }| async move {
         let response = Response::builder().status(403).header("x-why", "not you");
         stream.send_response(&response.body(()).unwrap()).await.unwrap();
         stream.write_all(b"go away").await.unwrap();
@@ -350,16 +352,17 @@ async fn http3_rejection_has_its_body() {
 /// The same words as over TCP.
 #[tokio::test]
 async fn http3_certificate_faults_have_a_text() {
-    let server = Server::start(Settings::default(), "other.example", echo);
+    let server = Server::start(LocalSettings::default(), "other.example", echo);
     let error = server.client().connect(&server.url("/")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Tls);
     let words = "the server's certificate is for another name";
     assert!(error.to_string().contains(words), "{error}");
     assert!(error.to_string().contains("other.example"), "{error}");
-    let client = server.builder().tls(TlsSettings::new().roots(Roots::WebPki)).build().unwrap();
+    let client =
+        server.builder().tls(ClientTls::new().roots(RootCertificates::WebPki)).build().unwrap();
     let error = client.connect(&server.url("/")).await.unwrap_err();
     assert!(error.to_string().contains("signed by nobody that is trusted"), "{error}");
-    let tls = TlsSettings::new().dangerous_accept_any_certificate();
+    let tls = ClientTls::new().dangerous_accept_any_certificate();
     let client = server.builder().tls(tls).build().unwrap();
     let error = client.connect(&server.url("/")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Handshake, "{error}");
@@ -394,17 +397,17 @@ async fn end_of(server: &Server) -> Error {
 /// RFC 9220 §3: FIN is FIN, a reset is RST.
 #[tokio::test]
 async fn http3_ends_and_resets_are_unclean_closes() {
-    let server = Server::websockets(|Incoming { mut stream, .. }| async move {
+    let server = Server::websockets(|AcceptedRequest { mut stream, .. }| async move {
         stream.send_response(&Response::new(())).await.unwrap();
         stream.shutdown().await.unwrap();
     });
     assert_eq!(end_of(&server).await.kind(), ErrorKind::Io);
-    let server = Server::websockets(|Incoming { mut stream, .. }| async move {
+    let server = Server::websockets(|AcceptedRequest { mut stream, .. }| async move {
         stream.send_response(&Response::new(())).await.unwrap();
         stream.write_all(&[0x89, 0]).await.unwrap();
         // A reset overtakes what is on the way, the response too: wait for the Pong.
         stream.read_u8().await.unwrap();
-        stream.reset(Code::REQUEST_CANCELLED);
+        stream.reset(ErrorCode::REQUEST_CANCELLED);
     });
     let error = end_of(&server).await;
     assert_eq!(error.kind(), ErrorKind::Io);
@@ -414,7 +417,7 @@ async fn http3_ends_and_resets_are_unclean_closes() {
 #[tokio::test]
 async fn http3_rejected_stream_is_reported() {
     let server = Server::websockets(|mut incoming| async move {
-        incoming.stream.reset(Code::REQUEST_REJECTED);
+        incoming.stream.reset(ErrorCode::REQUEST_REJECTED);
     });
     let error = server.client().connect(&server.url("/")).await.unwrap_err();
     assert!(error.is_retryable(), "{error}");
@@ -440,7 +443,7 @@ async fn http3_goaway_spares_open_streams_and_moves_new_ones() {
 #[tokio::test]
 async fn http3_backpressure_holds_what_is_not_read() {
     let (told, mut total) = mpsc::unbounded_channel();
-    let server = Server::websockets(move |Incoming { mut stream, .. }| {
+    let server = Server::websockets(move |AcceptedRequest { mut stream, .. }| {
         let told = told.clone();
         async move {
             stream.send_response(&Response::new(())).await.unwrap();
@@ -579,7 +582,7 @@ async fn auto_falls_back_from_an_http3_that_does_not_carry_websockets() {
 /// The stream of a 2xx goes on, so there is no more to wait for.
 #[tokio::test]
 async fn http3_subprotocol_that_was_not_offered_is_refused() {
-    let server = Server::websockets(|Incoming { mut stream, .. }| async move {
+    let server = Server::websockets(|AcceptedRequest { mut stream, .. }| async move {
         let response = Response::builder().header("sec-websocket-protocol", "unasked");
         stream.send_response(&response.body(()).unwrap()).await.unwrap();
         std::future::pending::<()>().await;
@@ -596,7 +599,7 @@ async fn http3_subprotocol_that_was_not_offered_is_refused() {
 /// ends with it.
 #[tokio::test]
 async fn close_idle_waits_for_connections_that_failed() {
-    let server = Server::websockets(|Incoming { mut stream, .. }| async move {
+    let server = Server::websockets(|AcceptedRequest { mut stream, .. }| async move {
         // It breaks a rule, so that the connection is not used again.
         let malformed = Response::builder().status(404).header("content-length", "x");
         stream.send_response(&malformed.body(()).unwrap()).await.unwrap();

@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use common::tls::{Versions, trusting};
 use common::{direct, echo};
-use fullduplex::client::{TlsSettings, Version};
+use fullduplex::client::{ClientTls, Version};
 use fullduplex::server::{
-    Certificate, Handshake, HttpVersion, Outcome, Pem, Server, ServerHandle, TlsBuilder, TlsConfig,
+    Certificate, Handshake, HandshakeOutcome, HttpVersion, PemSource, Server, ServerHandle,
+    ServerTls, ServerTlsBuilder,
 };
 use fullduplex::{Client, Error, ErrorKind, WebSocket};
 use fullduplex_testkit::eventually;
@@ -70,9 +71,9 @@ impl Authority {
 }
 
 impl Signed {
-    fn for_server(&self) -> TlsBuilder {
-        let (chain, key) = (Pem::text(self.chain.clone()), Pem::text(self.key.clone()));
-        TlsConfig::builder().certificate(Certificate::new(chain, key))
+    fn for_server(&self) -> ServerTlsBuilder {
+        let (chain, key) = (PemSource::text(self.chain.clone()), PemSource::text(self.key.clone()));
+        ServerTls::builder().certificate(Certificate::new(chain, key))
     }
 
     fn parts(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
@@ -82,7 +83,7 @@ impl Signed {
     }
 }
 
-fn client(tls: TlsSettings) -> Client {
+fn client(tls: ClientTls) -> Client {
     direct().version(Version::Http3).tls(tls).build().unwrap()
 }
 
@@ -95,7 +96,7 @@ async fn tell(handshake: Handshake) {
 }
 
 /// A server on an address, and its port.
-async fn serve(address: &str, tls: TlsConfig) -> (u16, ServerHandle) {
+async fn serve(address: &str, tls: ServerTls) -> (u16, ServerHandle) {
     let mut config = fullduplex::server::ServerConfig::default();
     // A connection that carries nothing is soon none.
     config.limits.idle_timeout = Duration::from_millis(100);
@@ -122,14 +123,14 @@ async fn echoes(websocket: &mut WebSocket) {
 }
 
 fn refused_by_tls(handle: &ServerHandle) -> u64 {
-    handle.stats().handshakes.get(&Outcome::Tls).copied().unwrap_or(0)
+    handle.stats().handshakes.get(&HandshakeOutcome::Tls).copied().unwrap_or(0)
 }
 
 #[tokio::test]
 async fn http3_client_certificates_are_verified() {
     let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
     let building = || ours.sign_server().for_server();
-    let authorities = || Pem::text(ours.0.pem());
+    let authorities = || PemSource::text(ours.0.pem());
     let required = building().require_client_certificates(authorities()).build().unwrap();
     let asked = building().ask_for_client_certificates(authorities()).build().unwrap();
     let (known, stranger) = (ours.sign_client(), theirs.sign_client());
@@ -142,7 +143,7 @@ async fn http3_client_certificates_are_verified() {
         assert!(is_refused(&error), "{error}");
         eventually("the refusal is counted", || refused_by_tls(&handle) >= i).await;
     }
-    assert_eq!(handle.stats().handshakes[&Outcome::Opened(HttpVersion::Http3)], 1);
+    assert_eq!(handle.stats().handshakes[&HandshakeOutcome::Opened(HttpVersion::Http3)], 1);
 
     let (port, _) = serve("127.0.0.1:0", asked).await;
     assert_eq!(shown(&ours.client(Some(&known)), "localhost", port).await.unwrap(), "1");
@@ -164,7 +165,7 @@ async fn http3_client_authorities_are_reloaded() {
     let file = std::env::temp_dir().join(format!("fullduplex-http3-{}.pem", std::process::id()));
     std::fs::write(&file, before.0.pem()).unwrap();
     let tls = before.sign_server().for_server();
-    let tls = tls.require_client_certificates(Pem::file(&file)).build().unwrap();
+    let tls = tls.require_client_certificates(PemSource::file(&file)).build().unwrap();
     let (port, handle) = serve("127.0.0.1:0", tls.clone()).await;
     let old = before.client(Some(&before.sign_client()));
     let new = before.client(Some(&after.sign_client()));
@@ -196,15 +197,15 @@ async fn http3_client_authorities_are_reloaded() {
     std::fs::remove_file(&file).unwrap();
 }
 
-fn own_server(signed: &Signed, versions: Versions<'_>) -> TlsConfig {
+fn own_server(signed: &Signed, versions: Versions<'_>) -> ServerTls {
     let (chain, key) = signed.parts();
-    TlsConfig::from_rustls(Arc::new(common::tls::server(chain, key, versions)))
+    ServerTls::from_rustls(Arc::new(common::tls::server(chain, key, versions)))
 }
 
-fn own_client(authority: &Authority, identity: &Signed, versions: Versions<'_>) -> TlsSettings {
+fn own_client(authority: &Authority, identity: &Signed, versions: Versions<'_>) -> ClientTls {
     let builder = common::tls::client(authority.0.pem().as_bytes(), versions);
     let (chain, key) = identity.parts();
-    TlsSettings::new().rustls(Arc::new(builder.with_client_auth_cert(chain, key).unwrap()))
+    ClientTls::new().rustls(Arc::new(builder.with_client_auth_cert(chain, key).unwrap()))
 }
 
 #[tokio::test]
@@ -217,7 +218,8 @@ async fn http3_takes_rustls_configurations() {
     assert_eq!(shown(&authority.client(None), "localhost", port).await.unwrap(), "0");
     let own = client(own_client(&authority, &me, both));
     assert_eq!(shown(&own, "localhost", port).await.unwrap(), "0");
-    let asking = server.for_server().require_client_certificates(Pem::text(authority.0.pem()));
+    let asking =
+        server.for_server().require_client_certificates(PemSource::text(authority.0.pem()));
     let (port, _) = serve("127.0.0.1:0", asking.build().unwrap()).await;
     assert_eq!(shown(&own, "localhost", port).await.unwrap(), "1");
     // QUIC has TLS 1.3 alone (RFC 9001 §4.2).
@@ -243,7 +245,7 @@ async fn http3_works_over_ipv6() {
     let client = authority.client(None);
     let (port, handle) = serve("[::1]:0", tls.clone()).await;
     assert_eq!(shown(&client, "[::1]", port).await.unwrap(), "0");
-    assert_eq!(handle.stats().handshakes[&Outcome::Opened(HttpVersion::Http3)], 1);
+    assert_eq!(handle.stats().handshakes[&HandshakeOutcome::Opened(HttpVersion::Http3)], 1);
     // Whoever listens for both is reached by both.
     let (port, _) = serve("[::]:0", tls).await;
     for host in ["[::1]", "127.0.0.1", "localhost"] {

@@ -16,7 +16,7 @@ use common::tls::{LOCALHOST, localhost};
 use fullduplex::server::{Body, Server, ServerConfig};
 use fullduplex_http3::quinn::crypto::rustls::QuicClientConfig;
 use fullduplex_http3::quinn::{ClientConfig, Endpoint};
-use fullduplex_http3::{ALPN, Settings, client::Connection, transport_config};
+use fullduplex_http3::{ALPN, LocalSettings, client::ClientConnection, transport_config};
 use http::Request;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
@@ -83,7 +83,7 @@ async fn min_rate_on_http3_ends_a_reader_of_crumbs() {
     config.transport_config(Arc::new(transport));
     let endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
     let quic = endpoint.connect_with(config, address, "localhost").unwrap().await.unwrap();
-    let connection = Connection::new(quic, Settings::default());
+    let connection = ClientConnection::new(quic, LocalSettings::default());
     let request = Request::get("https://localhost/").body(()).unwrap();
     let opening = connection.open(&request).await.unwrap();
     let (_, mut stream) = opening.response().await.unwrap();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::tls::{LOCALHOST, localhost, trusting};
 use common::{client, direct, say};
 use fullduplex::client::Version;
-use fullduplex::server::{Handshake, Outcome, Server, ServerConfig, UpgradeRequest};
+use fullduplex::server::{Handshake, HandshakeOutcome, Server, ServerConfig, UpgradeRequest};
 use fullduplex::{Client, Error, ErrorKind};
 use http::{Request, Response, StatusCode};
 use hyper::service::service_fn;
@@ -98,7 +98,7 @@ async fn protected_fields_of_the_response_are_misuse_and_answered_500_on_every_v
             assert!(!error.to_string().contains("Evil: 1"), "{error}");
         }
     }
-    let refused = handle.stats().handshakes[&Outcome::Refused(500)];
+    let refused = handle.stats().handshakes[&HandshakeOutcome::Refused(500)];
     assert_eq!(refused, (VERSIONS.len() * SPOILING.len()) as u64);
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use common::{direct, switching};
 use fullduplex::client::{BoxFuture, Connect, CookieJar, Proxy, Resolve, SocketOptions};
 use fullduplex::server::{Server, accept};
-use fullduplex::{Cause, Client, ClientBuilder, Error, ErrorKind, HandshakeLimits, NetStream};
+use fullduplex::{Client, ClientBuilder, CloseCause, Error, ErrorKind, HandshakeLimits, NetStream};
 use fullduplex_testkit::peak_rss;
 use fullduplex_testkit::pipe::pipe;
 use http::HeaderValue;
@@ -258,7 +258,7 @@ async fn connect_survives_a_reset_after_the_101() {
         let error = websocket.next().await.unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Io, "{error}");
         assert!(websocket.next().await.is_none());
-        let cause = if reset { Cause::TransportError } else { Cause::TransportEnd };
+        let cause = if reset { CloseCause::TransportError } else { CloseCause::TransportEnd };
         assert_eq!(websocket.close_info().unwrap().cause, cause);
     }
 }

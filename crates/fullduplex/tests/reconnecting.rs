@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use common::direct;
 use fullduplex::client::{
-    Backoff, Change, Disconnect, Event, ReconnectBuilder, Reconnecting, WhileDown,
+    Backoff, DisconnectReason, OfflinePolicy, ReconnectBuilder, ReconnectEvent, Reconnecting,
+    RequestOverride,
 };
 use fullduplex::server::Server;
 use fullduplex::{CloseCode, ErrorKind, Message, WebSocket};
@@ -111,7 +112,7 @@ async fn reconnect_loses_nothing_acknowledged_by_a_server_killed_fifty_times() {
         assert!(begun.elapsed() < Duration::from_secs(300), "{} open", open.len());
         tokio::select! {
             event = client.next() => match event.unwrap() {
-                Event::Connected { attempts: n, .. } => {
+                ReconnectEvent::Connected { attempts: n, .. } => {
                     (connections, attempts) = (connections + 1, attempts + n);
                     // No busy loop: each end was told but this one, and waited for.
                     assert_eq!(failures + 1, attempts);
@@ -121,12 +122,12 @@ async fn reconnect_loses_nothing_acknowledged_by_a_server_killed_fifty_times() {
                         sender.send(format!("{number}")).await.unwrap();
                     }
                 }
-                Event::Message(message) => {
+                ReconnectEvent::Message(message) => {
                     let number: u32 = message.as_text().unwrap().parse().unwrap();
                     assert!(seen.lock().unwrap().contains(&number));
                     open.remove(&number);
                 }
-                Event::Disconnected { why, retry_in } => {
+                ReconnectEvent::Disconnected { why, retry_in } => {
                     failures += 1;
                     waited += retry_in.unwrap_or_else(|| panic!("it gave up: {why:?}"));
                 }
@@ -162,9 +163,9 @@ async fn closing(code: u16) -> SocketAddr {
     address
 }
 
-async fn disconnect(client: &mut Reconnecting) -> (Disconnect, Option<Duration>) {
+async fn disconnect(client: &mut Reconnecting) -> (DisconnectReason, Option<Duration>) {
     loop {
-        if let Event::Disconnected { why, retry_in } = client.next().await.unwrap() {
+        if let ReconnectEvent::Disconnected { why, retry_in } = client.next().await.unwrap() {
             return (why, retry_in);
         }
     }
@@ -176,10 +177,10 @@ async fn reconnect_stops_at_final_close_codes() {
         [(1000, false), (1001, true), (1008, false), (1011, true), (1012, true), (4000, true)]
     {
         let mut client = to(closing(code).await).start();
-        assert!(matches!(client.next().await, Some(Event::Connected { attempts: 1, .. })));
-        assert!(matches!(client.next().await, Some(Event::Message(_))));
+        assert!(matches!(client.next().await, Some(ReconnectEvent::Connected { attempts: 1, .. })));
+        assert!(matches!(client.next().await, Some(ReconnectEvent::Message(_))));
         let (why, retry_in) = disconnect(&mut client).await;
-        let Disconnect::Closed(info) = why else { panic!("{why:?}") };
+        let DisconnectReason::Closed(info) = why else { panic!("{why:?}") };
         assert_eq!(info.code().get(), code);
         assert_eq!(retry_in.is_some(), again, "{code}");
         if !again {
@@ -203,7 +204,7 @@ async fn reconnect_stops_at_final_responses() {
         }));
         let mut client = to(address).start();
         let (why, retry_in) = disconnect(&mut client).await;
-        let Disconnect::Failed(error) = why else { panic!("{why:?}") };
+        let DisconnectReason::Failed(error) = why else { panic!("{why:?}") };
         assert_eq!(error.response().unwrap().status().as_u16(), status);
         // Retry-After is capped by the backoff: ten times 30 ms.
         assert_eq!(retry_in.is_some(), again, "{status}");
@@ -239,7 +240,7 @@ async fn reconnect_hooks_change_the_request_and_subscribe() {
         .prepare(move |_| {
             let token = made.fetch_add(1, Ordering::Relaxed);
             async move {
-                let mut change = Change::default();
+                let mut change = RequestOverride::default();
                 change.headers.insert("x-token", token.into());
                 Ok(change)
             }
@@ -249,7 +250,7 @@ async fn reconnect_hooks_change_the_request_and_subscribe() {
     for _ in 0..3 {
         client.send("queued").await.unwrap();
         loop {
-            if let Event::Message(message) = client.next().await.unwrap() {
+            if let ReconnectEvent::Message(message) = client.next().await.unwrap() {
                 assert_eq!(message, Message::from("done"));
                 break;
             }
@@ -263,15 +264,15 @@ async fn reconnect_queue_follows_its_policy_while_disconnected() {
     let address = free().await;
     let slow = Backoff { first: Duration::from_secs(60), ..quick() };
     let full = |policy| to(address).backoff(Backoff { most: slow.first, ..slow }).queue(2, policy);
-    let wait = full(WhileDown::Wait).start();
+    let wait = full(OfflinePolicy::Wait).start();
     wait.send("1").await.unwrap();
     wait.send("2").await.unwrap();
     let third = tokio::time::timeout(Duration::from_millis(30), wait.send("3"));
     assert!(third.await.is_err(), "it waits");
-    let refuse = full(WhileDown::Refuse).start();
+    let refuse = full(OfflinePolicy::Refuse).start();
     assert_eq!(refuse.send("1").await.unwrap_err().kind(), ErrorKind::Closed);
 
-    let mut drops = to(address).queue(2, WhileDown::DropOldest).start();
+    let mut drops = to(address).queue(2, OfflinePolicy::DropOldest).start();
     for message in ["1", "2", "3", "4"] {
         drops.send(message).await.unwrap();
     }
@@ -279,7 +280,7 @@ async fn reconnect_queue_follows_its_policy_while_disconnected() {
     let (runtime, _) = serve(address, seen.clone());
     let mut answers = Vec::new();
     while answers.len() < 2 {
-        if let Event::Message(message) = drops.next().await.unwrap() {
+        if let ReconnectEvent::Message(message) = drops.next().await.unwrap() {
             answers.push(message);
         }
     }
@@ -293,13 +294,13 @@ async fn reconnect_ends_when_closed_or_dropped() {
     let (runtime, _) = serve(address, Seen::default());
     let mut client = to(address).start();
     loop {
-        if let Event::Connected { .. } = client.next().await.unwrap() {
+        if let ReconnectEvent::Connected { .. } = client.next().await.unwrap() {
             break;
         }
     }
     client.close(CloseCode::NORMAL, "enough").unwrap();
     let (why, retry_in) = disconnect(&mut client).await;
-    let Disconnect::Closed(info) = why else { panic!("{why:?}") };
+    let DisconnectReason::Closed(info) = why else { panic!("{why:?}") };
     assert!(info.is_clean() && retry_in.is_none(), "{info}");
     assert!(client.next().await.is_none());
     // While it waits to try again.
@@ -335,26 +336,26 @@ async fn counting(total: Arc<AtomicU32>, flood: u32) -> SocketAddr {
 async fn reconnect_sends_what_was_queued_before_the_close() {
     let total = Arc::new(AtomicU32::new(0));
     let mut client = to(counting(total.clone(), 0).await).start();
-    assert!(matches!(client.next().await, Some(Event::Connected { .. })));
+    assert!(matches!(client.next().await, Some(ReconnectEvent::Connected { .. })));
     for i in 0..20 {
         client.send(format!("{i}")).await.unwrap();
     }
     client.close(CloseCode::NORMAL, "").unwrap();
     let (why, _) = disconnect(&mut client).await;
-    assert!(matches!(why, Disconnect::Closed(info) if info.is_clean()));
+    assert!(matches!(why, DisconnectReason::Closed(info) if info.is_clean()));
     assert_eq!(total.load(Ordering::Relaxed), 20);
 }
 
 #[tokio::test]
 async fn reconnect_loses_no_message_when_it_closes_over_unread_ones() {
     let mut client = to(counting(Arc::default(), 300).await).start();
-    assert!(matches!(client.next().await, Some(Event::Connected { .. })));
+    assert!(matches!(client.next().await, Some(ReconnectEvent::Connected { .. })));
     tokio::time::sleep(Duration::from_millis(50)).await;
     client.close(CloseCode::NORMAL, "").unwrap();
     tokio::time::sleep(Duration::from_millis(20)).await;
     let mut next = 0;
     while let Some(event) = client.next().await {
-        if let Event::Message(message) = event {
+        if let ReconnectEvent::Message(message) = event {
             assert_eq!(message, Message::from(format!("{next}")));
             next += 1;
         }
@@ -376,7 +377,7 @@ async fn reconnect_ends_the_connection_of_a_dropped_owner() {
             }
         }));
         let mut client = to(address).start();
-        assert!(matches!(client.next().await, Some(Event::Connected { .. })));
+        assert!(matches!(client.next().await, Some(ReconnectEvent::Connected { .. })));
         let sender = client.sender();
         drop(client);
         let code = tokio::time::timeout(Duration::from_secs(5), end.recv()).await;
@@ -399,7 +400,7 @@ async fn reconnect_gives_up_a_hook_that_never_ends() {
     for (builder, name) in [(prepare, "hook prepare"), (opened, "hook opened")] {
         let mut client = builder.start();
         let (why, retry_in) = disconnect(&mut client).await;
-        let Disconnect::Failed(error) = why else { panic!("{why:?}") };
+        let DisconnectReason::Failed(error) = why else { panic!("{why:?}") };
         assert_eq!(error.kind(), ErrorKind::Timeout);
         assert!(error.to_string().contains(name), "{error}");
         assert!(error.to_string().contains("connect_timeout"), "{error}");
@@ -415,15 +416,15 @@ async fn reconnect_reports_a_panic_in_a_hook() {
     let mut client = to(address)
         .prepare(|attempt| async move {
             assert!(attempt > 0, "as asked");
-            Ok(Change::default())
+            Ok(RequestOverride::default())
         })
         .start();
     client.send("1").await.unwrap();
     let (why, retry_in) = disconnect(&mut client).await;
-    assert!(matches!(why, Disconnect::Failed(_)) && retry_in.is_some(), "{why:?}");
+    assert!(matches!(why, DisconnectReason::Failed(_)) && retry_in.is_some(), "{why:?}");
     loop {
         let event = tokio::time::timeout(Duration::from_secs(20), client.next()).await;
-        if let Event::Message(message) = event.unwrap().unwrap() {
+        if let ReconnectEvent::Message(message) = event.unwrap().unwrap() {
             assert_eq!(message, Message::from("1"));
             break;
         }
@@ -435,12 +436,12 @@ async fn reconnect_reports_a_panic_in_a_hook() {
 async fn reconnect_hook_can_not_change_protected_fields() {
     let mut client = to(free().await)
         .prepare(|_| async {
-            let mut change = Change::default();
+            let mut change = RequestOverride::default();
             change.headers.insert("sec-websocket-key", "x".parse().unwrap());
             Ok(change)
         })
         .start();
     let (why, retry_in) = disconnect(&mut client).await;
-    let Disconnect::Failed(error) = why else { panic!("{why:?}") };
+    let DisconnectReason::Failed(error) = why else { panic!("{why:?}") };
     assert_eq!((error.kind(), retry_in), (ErrorKind::Misuse, None));
 }

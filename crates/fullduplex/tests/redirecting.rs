@@ -11,8 +11,8 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use common::direct;
 use common::tls::trusting;
-use fullduplex::client::{TlsSettings, Version};
-use fullduplex::server::{Certificate, Handshake, Pem, Server, ServerConfig, TlsConfig};
+use fullduplex::client::{ClientTls, Version};
+use fullduplex::server::{Certificate, Handshake, PemSource, Server, ServerConfig, ServerTls};
 use fullduplex::{ClientBuilder, ErrorKind, WebSocket};
 use http::header::LOCATION;
 use http::{HeaderValue, Response};
@@ -45,31 +45,31 @@ impl Identity {
     }
 
     /// TLS of a server that asks for the client's certificate.
-    fn server(&self) -> TlsConfig {
-        let pem = |text: &str| Pem::text(text.to_owned());
+    fn server(&self) -> ServerTls {
+        let pem = |text: &str| PemSource::text(text.to_owned());
         let own = Certificate::new(pem(&self.chain), pem(&self.key));
-        let builder = TlsConfig::builder().certificate(own);
+        let builder = ServerTls::builder().certificate(own);
         builder.ask_for_client_certificates(pem(&self.authority)).build().unwrap()
     }
 
     /// TLS of a client that has the certificate.
-    fn client(&self) -> TlsSettings {
+    fn client(&self) -> ClientTls {
         let settings = trusting(self.authority.as_bytes());
         settings.identity(self.chain.as_bytes(), self.key.as_bytes()).unwrap()
     }
 
     /// The same by a configuration of rustls of the application's own.
-    fn own_client(&self) -> TlsSettings {
+    fn own_client(&self) -> ClientTls {
         let chain = CertificateDer::pem_slice_iter(self.chain.as_bytes()).map(Result::unwrap);
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
         let config = common::tls::client(self.authority.as_bytes(), rustls::DEFAULT_VERSIONS);
         let config = config.with_client_auth_cert(chain.collect(), key).unwrap();
-        TlsSettings::new().rustls(Arc::new(config))
+        ClientTls::new().rustls(Arc::new(config))
     }
 }
 
 /// Starts a server on all versions of HTTP; gives its URL.
-async fn serve<F>(tls: TlsConfig, handle: impl Fn(Handshake) -> F + Send + Sync + 'static) -> String
+async fn serve<F>(tls: ServerTls, handle: impl Fn(Handshake) -> F + Send + Sync + 'static) -> String
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -91,7 +91,7 @@ async fn tell(handshake: Handshake) {
 }
 
 /// A server that sends all of its clients to this URL, if they have shown who they are.
-async fn redirecting(tls: TlsConfig, to: String) -> String {
+async fn redirecting(tls: ServerTls, to: String) -> String {
     let to = Arc::new(to);
     serve(tls, move |handshake| {
         let to = to.clone();

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::direct;
-use fullduplex::client::{Backoff, Disconnect, Event, Proxy};
+use fullduplex::client::{Backoff, DisconnectReason, Proxy, ReconnectEvent};
 use fullduplex::server::Server;
 use fullduplex::{Client, ClientBuilder, CloseCode, Error, ErrorKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -54,7 +54,7 @@ async fn failure(builder: ClientBuilder, url: &str) -> (Error, bool) {
     let mut client = client.reconnecting(url).backoff(backoff).start();
     let event = timeout(Duration::from_secs(20), client.next()).await.unwrap().unwrap();
     match event {
-        Event::Disconnected { why: Disconnect::Failed(error), retry_in } => {
+        ReconnectEvent::Disconnected { why: DisconnectReason::Failed(error), retry_in } => {
             assert_eq!(error.is_retryable(), retry_in.is_some(), "{error}");
             (error, retry_in.is_some())
         }
@@ -202,7 +202,8 @@ async fn retry_depends_on_the_close_that_a_hook_ran_into() {
         });
         let mut client = client.start();
         let event = timeout(Duration::from_secs(20), client.next()).await.unwrap().unwrap();
-        let Event::Disconnected { why: Disconnect::Failed(error), retry_in } = event else {
+        let ReconnectEvent::Disconnected { why: DisconnectReason::Failed(error), retry_in } = event
+        else {
             panic!("{event:?}");
         };
         assert_eq!((error.kind(), retry_in.is_some()), (ErrorKind::Closed, expected), "{code}");

@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use common::{direct, numbered, open, pair};
-use fullduplex::proto::Kind;
+use fullduplex::proto::MessageKind;
 use fullduplex::server::Server;
-use fullduplex::{CloseCode, Config, DeflateConfig, ErrorKind, Message, Role, State, WebSocket};
+use fullduplex::{
+    CloseCode, Config, DeflateConfig, ErrorKind, Message, ReadyState, Role, WebSocket,
+};
 use fullduplex_testkit::pipe::{Pipe, pipe};
 use futures_util::SinkExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -162,7 +164,7 @@ async fn memory_of_a_handler_that_only_sends_is_bounded_within_a_message() {
     for compresses in [false, true] {
         let (mut client, mut server) = unlimited(compresses);
         let flood = tokio::spawn(async move {
-            let mut writer = client.writer(Kind::Binary);
+            let mut writer = client.writer(MessageKind::Binary);
             writer.write_all(&vec![7; LONG]).await.unwrap();
             writer.shutdown().await.unwrap();
             client.send("the next").await.unwrap();
@@ -237,7 +239,7 @@ async fn keepalive_finds_a_dead_peer_of_a_handler_that_only_sends() {
         assert!(start.elapsed() < 100 * S, "not found out");
     };
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
-    assert_eq!(websocket.state(), State::Closed);
+    assert_eq!(websocket.state(), ReadyState::Closed);
     drop(websocket);
     taking.await.unwrap();
 }
@@ -276,7 +278,7 @@ async fn close_of_a_dropped_handler_that_only_sent_loses_nothing_that_is_queued(
             b.shutdown().await.unwrap();
         }
         sleep(S).await;
-        assert_eq!(websocket.state(), State::Closing);
+        assert_eq!(websocket.state(), ReadyState::Closing);
         drop(websocket);
         let mut received = Vec::new();
         loop {

@@ -19,10 +19,10 @@ use common::tls::{LOCALHOST, localhost, trusting};
 use common::{client, direct, echo, raw, say};
 use fullduplex::client::Version;
 use fullduplex::server::{
-    self, Body, Drain, Handshake, HostPolicy, HttpVersion, Outcome, Server, ServerConfig,
+    self, Body, Drain, Handshake, HandshakeOutcome, HostPolicy, HttpVersion, Server, ServerConfig,
     ServerHandle,
 };
-use fullduplex::{Cause, CloseCode};
+use fullduplex::{CloseCause, CloseCode};
 use fullduplex_testkit::eventually;
 use h2::client::SendRequest;
 use http::{Request, Response, StatusCode};
@@ -33,7 +33,7 @@ use tower::service_fn;
 
 /// Answers with the version and the path.
 async fn page(request: Request<Body>) -> Result<Response<Pieces>, Infallible> {
-    assert!(request.extensions().get::<server::Remote>().unwrap().client_ip().is_some());
+    assert!(request.extensions().get::<server::ConnectInfo>().unwrap().client_ip().is_some());
     Ok(Pieces::once(format!("{:?} {}", request.version(), request.uri().path())))
 }
 
@@ -108,7 +108,7 @@ async fn tls_alpn_selects_the_version() {
         say(&mut websocket, &"long ".repeat(200_000)).await;
         assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
     }
-    let opened = Outcome::Opened(HttpVersion::Http3);
+    let opened = HandshakeOutcome::Opened(HttpVersion::Http3);
     assert_eq!(handle.stats().handshakes[&opened], 1);
     // Whoever speaks no TLS gets an end, and bothers nobody.
     let answer = raw(address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
@@ -361,7 +361,7 @@ async fn drain_closes_every_websocket_and_ends_the_server() {
         for mut websocket in all {
             assert!(websocket.next().await.is_none());
             let info = websocket.close_info().unwrap();
-            assert_eq!((info.code(), info.cause), (CloseCode::GOING_AWAY, Cause::Handshake));
+            assert_eq!((info.code(), info.cause), (CloseCode::GOING_AWAY, CloseCause::Handshake));
         }
     });
     let late = async {
@@ -568,7 +568,7 @@ async fn panic_while_a_handshake_is_inspected_is_answered() {
         panics += 1;
         assert_eq!(handle.stats().panics, panics);
     }
-    assert_eq!(handle.stats().handshakes[&Outcome::Refused(500)], panics);
+    assert_eq!(handle.stats().handshakes[&HandshakeOutcome::Refused(500)], panics);
 }
 
 /// RFC 9113 §8.1: a client that goes on sending reads its answer, and is told to stop without
@@ -678,8 +678,8 @@ async fn stats_count_what_a_server_sees() {
     let stats = handle.stats();
     assert_eq!(stats.traffic.received.payload, 16_010, "it is counted on");
     let handshakes: Vec<_> = stats.handshakes.into_iter().collect();
-    let opened = Outcome::Opened(HttpVersion::Http1);
-    assert_eq!(handshakes, [(opened, 1), (Outcome::Refused(400), 2)]);
+    let opened = HandshakeOutcome::Opened(HttpVersion::Http1);
+    assert_eq!(handshakes, [(opened, 1), (HandshakeOutcome::Refused(400), 2)]);
     let ends: Vec<_> = stats.ends.iter().map(|(end, n)| (end.code, end.cause, *n)).collect();
     assert_eq!(ends, [(3000, "handshake", 1)]);
 }

@@ -11,9 +11,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use common::open;
-use fullduplex::broadcast::{Group, Slow};
+use fullduplex::broadcast::{Group, LagPolicy};
 use fullduplex::{
-    Cause, Config, Error, ErrorKind, Message, PreparedMessage, Role, SendHalf, WebSocket,
+    CloseCause, Config, Error, ErrorKind, Message, PreparedMessage, Role, SendHalf, WebSocket,
 };
 use fullduplex_testkit::pipe::pipe;
 use futures_util::{Sink, SinkExt};
@@ -63,7 +63,7 @@ async fn sink_close_and_flush_fail_where_what_was_queued_is_lost() {
         // How it ended, the peer has said.
         assert!(timeout(TIME, receive.next()).await.unwrap().is_none());
         let info = send.close_info().unwrap();
-        assert_eq!((info.cause, info.is_clean()), (Cause::Handshake, false));
+        assert_eq!((info.cause, info.is_clean()), (CloseCause::Handshake, false));
         for error in [
             timeout(TIME, SinkExt::close(&mut send)).await.unwrap().unwrap_err(),
             timeout(TIME, SendHalf::flush(&send)).await.unwrap().unwrap_err(),
@@ -89,7 +89,7 @@ async fn sink_close_and_flush_fail_where_what_was_queued_is_lost() {
 async fn sink_takes_what_it_was_ready_for() {
     let (server, mut client) = pair();
     let group = Group::new();
-    let _member = group.join(&server, Slow::DropOldest { keep: 3 });
+    let _member = group.join(&server, LagPolicy::DropOldest { keep: 3 });
     let (mut a, _receive) = server.split();
     let (mut b, mut c) = (a.clone(), a.clone());
     for half in [&mut a, &mut b, &mut c] {
@@ -120,7 +120,7 @@ async fn sink_clones_lose_nothing() {
     const EACH: usize = 200;
     let (server, mut client) = pair();
     let group = Group::new();
-    let _member = group.join(&server, Slow::DropNewest);
+    let _member = group.join(&server, LagPolicy::DropNewest);
     let (first, _receive) = server.split();
     let sending: Vec<_> = (0..4_u8)
         .map(|who| {
@@ -156,7 +156,7 @@ async fn sink_clones_lose_nothing() {
 async fn byte_stream_beside_a_group_writes_on() {
     let (server, client) = pair();
     let group = Group::new();
-    let _member = group.join(&server, Slow::DropNewest);
+    let _member = group.join(&server, LagPolicy::DropNewest);
     let (mut near, mut far) = (server.into_byte_stream(), client.into_byte_stream());
     let publishing = tokio::spawn(async move {
         loop {

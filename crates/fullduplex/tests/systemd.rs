@@ -12,7 +12,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use fullduplex::server::{PassedSocket, listeners_from_systemd};
+use fullduplex::server::{ActivatedSocket, listeners_from_systemd};
 
 /// What the inner run does: greets on each listener with its place and name.
 #[test]
@@ -23,11 +23,11 @@ fn inner_greet() {
     for (index, listener) in passed.into_iter().enumerate() {
         let greeting = format!("{index} {}", listener.name);
         match listener.socket {
-            PassedSocket::Tcp(tcp) => {
+            ActivatedSocket::Tcp(tcp) => {
                 tcp.set_nonblocking(false).unwrap();
                 tcp.accept().unwrap().0.write_all(greeting.as_bytes()).unwrap();
             }
-            PassedSocket::Unix(unix) => {
+            ActivatedSocket::Unix(unix) => {
                 unix.set_nonblocking(false).unwrap();
                 unix.accept().unwrap().0.write_all(greeting.as_bytes()).unwrap();
             }

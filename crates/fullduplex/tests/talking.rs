@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use common::{echo, numbered, open, pair, pair_with};
 use fullduplex::{
-    Cause, CloseCode, Config, ErrorKind, Initiator, KeepaliveConfig, Kind, Message, Role,
-    SendConfig, State,
+    CloseCause, CloseCode, Config, ErrorKind, Initiator, KeepaliveConfig, Message, MessageKind,
+    ReadyState, Role, SendConfig,
 };
 use fullduplex_testkit::hostile::{Hostile, Manners};
 use fullduplex_testkit::pipe::pipe;
@@ -33,7 +33,7 @@ async fn messages_are_echoed() {
         (info.initiator, info.code(), info.reason()),
         (Initiator::Local, CloseCode::NORMAL, "bye")
     );
-    assert_eq!(client.state(), State::Closed);
+    assert_eq!(client.state(), ReadyState::Closed);
     assert!(client.next().await.is_none());
     assert_eq!(client.send("late").await.unwrap_err().kind(), ErrorKind::Closed);
 }
@@ -50,7 +50,7 @@ async fn stats_count_messages_and_bytes() {
     assert_eq!(sent, received);
     // A frame's header, its masking key, its payload.
     assert_eq!((sent.text, sent.binary, sent.payload, sent.wire), (1, 1, 1007, 6 + 7 + 8 + 1000));
-    assert_eq!(client.traffic().received, fullduplex::Flow::default());
+    assert_eq!(client.traffic().received, fullduplex::DirectionStats::default());
 }
 
 #[tokio::test]
@@ -244,7 +244,7 @@ async fn message_reader_and_writer_stream_long_messages() {
     let (mut client, mut server) = pair_with(1 << 18, config);
     let sending = tokio::spawn(async move {
         let block: Vec<u8> = (0..1 << 20).map(|i: u32| i.to_le_bytes()[0]).collect();
-        let mut writer = client.writer(Kind::Binary);
+        let mut writer = client.writer(MessageKind::Binary);
         for _ in 0..megabytes {
             writer.write_all(&block).await.unwrap();
         }
@@ -253,7 +253,7 @@ async fn message_reader_and_writer_stream_long_messages() {
         client
     });
     let mut reader = server.next_reader().await.unwrap().unwrap();
-    assert_eq!(reader.kind(), Kind::Binary);
+    assert_eq!(reader.kind(), MessageKind::Binary);
     let mut total = 0_usize;
     let mut buffer = vec![0; 1 << 16];
     loop {
@@ -363,7 +363,7 @@ async fn keepalive_finds_a_stuck_handler_whose_end_pings() {
         let error = reads.next().await.unwrap().unwrap_err();
         assert!(error.to_string().contains("keepalive_timeout"), "{error}");
         assert!((30..=41).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
-        assert_eq!(reads.close_info().unwrap().cause, Cause::KeepaliveTimeout);
+        assert_eq!(reads.close_info().unwrap().cause, CloseCause::KeepaliveTimeout);
         drop(held);
     }
 }
@@ -387,7 +387,7 @@ async fn keepalive_keeps_an_answering_peer_and_knows_its_round_trip() {
     tokio::spawn(echo(server));
     let quiet = tokio::time::timeout(Duration::from_secs(3600), client.next()).await;
     assert!(quiet.is_err(), "nothing came and nothing ended");
-    assert_eq!(client.state(), State::Open);
+    assert_eq!(client.state(), ReadyState::Open);
     assert!(client.round_trip().is_some());
 }
 
@@ -413,7 +413,7 @@ async fn keepalive_keeps_a_connection_that_read_once_and_then_only_sends() {
         client.send(format!("second {second}")).await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    assert_eq!(client.state(), State::Open);
+    assert_eq!(client.state(), ReadyState::Open);
 }
 
 /// Over a socket, it can be seen that there is something unread.
@@ -438,7 +438,7 @@ async fn keepalive_keeps_a_connection_that_stopped_reading() {
         tokio::time::sleep(Duration::from_millis(20)).await;
         send.send("still here").await.unwrap();
     }
-    assert_eq!(send.state(), State::Open);
+    assert_eq!(send.state(), ReadyState::Open);
 }
 
 /// Without keepalive, as its answers need somebody who reads.
@@ -471,7 +471,7 @@ async fn idle_timeout_closes_an_idle_connection() {
     assert!(client.next().await.is_none());
     assert!((60..=75).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
     let info = client.close_info().unwrap();
-    assert_eq!((info.cause, info.is_clean()), (Cause::IdleTimeout, true));
+    assert_eq!((info.cause, info.is_clean()), (CloseCause::IdleTimeout, true));
     let error = client.send("late").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.to_string().contains("idle_timeout"), "{error}");
@@ -493,11 +493,11 @@ async fn idle_timeout_spares_a_long_message_under_way() {
     });
     let quiet = tokio::time::timeout(Duration::from_secs(590), client.next()).await;
     assert!(quiet.is_err(), "nothing came and nothing ended");
-    assert_eq!(client.state(), State::Open);
+    assert_eq!(client.state(), ReadyState::Open);
     let _silent = sending.await.unwrap();
     let error = client.next().await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
-    assert_eq!(client.close_info().unwrap().cause, Cause::IdleTimeout);
+    assert_eq!(client.close_info().unwrap().cause, CloseCause::IdleTimeout);
 }
 
 #[tokio::test]

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use common::{echo, open, say};
-use fullduplex::broadcast::{Group, Member, Slow};
-use fullduplex::proto::Deflate;
+use fullduplex::broadcast::{Group, LagPolicy, Membership};
+use fullduplex::proto::PerMessageDeflate;
 use fullduplex::{
     Config, DeflateConfig, KeepaliveConfig, Message, PreparedMessage, Role, SendHalf, WebSocket,
 };
@@ -128,10 +128,10 @@ fn unread() -> (Vec<End>, Vec<DuplexStream>) {
 
 #[tokio::test]
 async fn publish_leaves_others_on_the_thread_their_turn() {
-    for slow in [Slow::DropOldest { keep: 64 }, Slow::DropNewest] {
+    for slow in [LagPolicy::DropOldest { keep: 64 }, LagPolicy::DropNewest] {
         let (group, done) = (Group::new(), Done::default());
         let (ends, _peers) = unread();
-        let _members: Vec<Member> = ends.iter().map(|end| group.join(end, slow)).collect();
+        let _members: Vec<Membership> = ends.iter().map(|end| group.join(end, slow)).collect();
         flooded(&done, || {
             let group = group.clone();
             Box::new(move |message| {
@@ -167,7 +167,7 @@ async fn try_send_leaves_others_on_the_thread_their_turn() {
 fn compressing() -> (Vec<End>, Vec<DuplexStream>) {
     let windows = (9..=15).map(|send_window_bits| {
         let config = DeflateConfig { send_window_bits, ..DeflateConfig::smallest_bytes() };
-        let (_, deflate): (_, Deflate) = config.accept(&config.offers()).unwrap();
+        let (_, deflate): (_, PerMessageDeflate) = config.accept(&config.offers()).unwrap();
         let (near, far) = duplex(64);
         let config = Config::default();
         let leftover = BytesMut::new();
@@ -181,7 +181,8 @@ fn compressing() -> (Vec<End>, Vec<DuplexStream>) {
 async fn publish_charges_what_it_compresses() {
     let (group, done) = (Group::new(), Done::default());
     let (ends, _peers) = compressing();
-    let _members: Vec<Member> = ends.iter().map(|end| group.join(end, Slow::DropNewest)).collect();
+    let _members: Vec<Membership> =
+        ends.iter().map(|end| group.join(end, LagPolicy::DropNewest)).collect();
     let text: Vec<u8> = {
         let mut rng = Rng::new(1);
         (0..20_000).map(|_| b"abcdefgh"[rng.below(8)]).collect()

@@ -9,13 +9,13 @@ use std::time::Duration;
 use http::{Method, Request, Response, StatusCode};
 use quinn::{ConnectionError, RecvStream, SendStream};
 
-use crate::code::{Code, Fault};
+use crate::code::{ErrorCode, RuleViolation};
 use crate::error::Error;
-use crate::frame::Place;
+use crate::frame::StreamKind;
 use crate::message;
-use crate::settings::{PeerSettings, Settings};
-use crate::shared::{Handle, Shared, code};
-use crate::stream::Stream;
+use crate::settings::{LocalSettings, PeerSettings};
+use crate::shared::{ConnectionHandle, ConnectionShared, code};
+use crate::stream::RequestStream;
 
 /// So many interim responses are passed over.
 const MAX_INTERIM: usize = 20;
@@ -23,23 +23,23 @@ const MAX_INTERIM: usize = 20;
 /// A connection to a server. Clones are the same connection, which is closed when the last
 /// of them and of its streams is dropped.
 #[derive(Clone)]
-pub struct Connection {
-    handle: Arc<Handle>,
+pub struct ClientConnection {
+    handle: Arc<ConnectionHandle>,
 }
 
-impl Connection {
+impl ClientConnection {
     /// Begins HTTP/3 on a QUIC connection whose protocol (ALPN) is
     /// [`h3`](crate::ALPN).
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn new(quinn: quinn::Connection, mut settings: Settings) -> Self {
+    pub fn new(quinn: quinn::Connection, mut settings: LocalSettings) -> Self {
         // A setting for servers (RFC 8441 §3).
         settings.enable_connect_protocol = false;
-        Self { handle: Shared::begin(quinn, settings, true).0 }
+        Self { handle: ConnectionShared::begin(quinn, settings, true).0 }
     }
 
-    fn shared(&self) -> &Shared {
+    fn shared(&self) -> &ConnectionShared {
         &self.handle.0
     }
 
@@ -63,7 +63,7 @@ impl Connection {
                 if unused == 2 {
                     handle.0.is_retired.store(true, Ordering::Relaxed);
                 } else if unused > 2 {
-                    return handle.0.quinn.close(code(Code::NO_ERROR), b"");
+                    return handle.0.quinn.close(code(ErrorCode::NO_ERROR), b"");
                 }
             }
         });
@@ -95,7 +95,7 @@ impl Connection {
 
     /// Whether there are clones of it, or streams that were not dropped.
     pub fn is_in_use(&self) -> bool {
-        Handle::users(&self.handle) > 1
+        ConnectionHandle::users(&self.handle) > 1
     }
 
     /// Watches the connection without keeping it open.
@@ -113,14 +113,14 @@ impl Connection {
     ///
     /// # Cancel safety
     /// Dropped before it is ready, nothing is sent.
-    pub async fn open(&self, request: &Request<()>) -> Result<Opening, Error> {
+    pub async fn open(&self, request: &Request<()>) -> Result<PendingRequest, Error> {
         self.check(request).await?;
         let streams = self.shared().quinn.open_bi().await;
         self.opening(request, streams)
     }
 
     /// The same, or `None` where the server allows no more streams now.
-    pub async fn try_open(&self, request: &Request<()>) -> Result<Option<Opening>, Error> {
+    pub async fn try_open(&self, request: &Request<()>) -> Result<Option<PendingRequest>, Error> {
         self.check(request).await?;
         let mut nobody = Context::from_waker(Waker::noop());
         match pin!(self.shared().quinn.open_bi()).poll(&mut nobody) {
@@ -130,7 +130,7 @@ impl Connection {
     }
 
     async fn check(&self, request: &Request<()>) -> Result<(), Error> {
-        if request.extensions().get::<message::Protocol>().is_some()
+        if request.extensions().get::<message::ConnectProtocol>().is_some()
             && !self.peer_settings().await?.enable_connect_protocol
         {
             return Err(Error::Misuse(
@@ -147,32 +147,32 @@ impl Connection {
         &self,
         request: &Request<()>,
         streams: Result<(SendStream, RecvStream), ConnectionError>,
-    ) -> Result<Opening, Error> {
+    ) -> Result<PendingRequest, Error> {
         let (send, recv) = streams.map_err(|error| self.shared().ended(error))?;
-        let mut stream = Stream::new(self.handle.clone(), Place::Response, send, recv);
+        let mut stream = RequestStream::new(self.handle.clone(), StreamKind::Response, send, recv);
         stream.queue_head(&message::request_fields(request)?)?;
         stream.open();
-        Ok(Opening { stream, method: request.method().clone() })
+        Ok(PendingRequest { stream, method: request.method().clone() })
     }
 }
 
-impl std::fmt::Debug for Connection {
+impl std::fmt::Debug for ClientConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection").field("quinn", &self.shared().quinn).finish_non_exhaustive()
     }
 }
 
-/// A [`Connection`] that this does not keep open.
+/// A [`ClientConnection`] that this does not keep open.
 #[derive(Clone)]
 pub struct WeakConnection {
-    handle: Weak<Handle>,
+    handle: Weak<ConnectionHandle>,
 }
 
 impl WeakConnection {
     /// Whether there are clones of the connection, or streams that were not dropped.
     pub fn is_in_use(&self) -> bool {
         // This one is none of them.
-        self.handle.upgrade().is_some_and(|handle| Handle::users(&handle) > 1)
+        self.handle.upgrade().is_some_and(|handle| ConnectionHandle::users(&handle) > 1)
     }
 }
 
@@ -184,14 +184,14 @@ impl std::fmt::Debug for WeakConnection {
 
 /// A request that is on its way, or was sent. Dropped, it is cancelled.
 #[derive(Debug)]
-pub struct Opening {
-    stream: Stream,
+pub struct PendingRequest {
+    stream: RequestStream,
     method: Method,
 }
 
-impl Opening {
+impl PendingRequest {
     /// The stream, for content that goes before the response.
-    pub fn stream(&mut self) -> &mut Stream {
+    pub fn stream(&mut self) -> &mut RequestStream {
         &mut self.stream
     }
 
@@ -200,7 +200,7 @@ impl Opening {
     ///
     /// # Cancel safety
     /// Dropped before it is ready, the request is cancelled (`H3_REQUEST_CANCELLED`).
-    pub async fn response(mut self) -> Result<(Response<()>, Stream), Error> {
+    pub async fn response(mut self) -> Result<(Response<()>, RequestStream), Error> {
         let shared = self.stream.shared().clone();
         let (id, mut goes) = (self.stream.id(), shared.peer_goes.subscribe());
         tokio::select! {
@@ -231,6 +231,6 @@ impl Opening {
         }
         // RFC 9110 §15.2: any number may come, but not for ever.
         let why = "more than 20 interim responses (RFC 9110 §15.2)";
-        Err(self.stream.refuse(Fault::stream(Code::EXCESSIVE_LOAD, why).into()))
+        Err(self.stream.refuse(RuleViolation::stream(ErrorCode::EXCESSIVE_LOAD, why).into()))
     }
 }

@@ -6,11 +6,11 @@ use http::StatusCode;
 
 /// Why a stream or a connection was ended (RFC 9114 §8.1, RFC 9204 §6).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Code(pub u64);
+pub struct ErrorCode(pub u64);
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $value:literal $text:literal;)*) => {
-        impl Code {
+        impl ErrorCode {
             $($(#[$doc])* pub const $name: Self = Self($value);)*
 
             /// The name that the RFC gives it, if it does.
@@ -68,7 +68,7 @@ codes! {
 }
 
 /// The name, or the number where there is none.
-impl fmt::Display for Code {
+impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
             Some(name) => f.write_str(name),
@@ -77,7 +77,7 @@ impl fmt::Display for Code {
     }
 }
 
-impl fmt::Debug for Code {
+impl fmt::Debug for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
     }
@@ -85,9 +85,9 @@ impl fmt::Debug for Code {
 
 /// A rule that the peer broke: the code to end the stream or connection with, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct RuleViolation {
     /// The code that goes with it.
-    pub code: Code,
+    pub code: ErrorCode,
     /// What was wrong, with the section of the RFC.
     pub why: &'static str,
     /// Whether it is the whole connection that ends, and not the stream alone.
@@ -96,17 +96,17 @@ pub struct Fault {
     pub status: Option<StatusCode>,
 }
 
-impl Fault {
-    pub(crate) const fn connection(code: Code, why: &'static str) -> Self {
+impl RuleViolation {
+    pub(crate) const fn connection(code: ErrorCode, why: &'static str) -> Self {
         Self { code, why, is_of_connection: true, status: None }
     }
 
-    pub(crate) const fn stream(code: Code, why: &'static str) -> Self {
+    pub(crate) const fn stream(code: ErrorCode, why: &'static str) -> Self {
         Self { code, why, is_of_connection: false, status: None }
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for RuleViolation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.why)?;
         if let Some(status) = self.status {
@@ -116,4 +116,4 @@ impl fmt::Display for Fault {
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for RuleViolation {}

@@ -5,8 +5,8 @@ use std::io;
 
 use quinn::ConnectionError;
 
-use crate::code::{Code, Fault};
-use crate::refused::Refused;
+use crate::code::{ErrorCode, RuleViolation};
+use crate::refused::ReceiveError;
 
 /// Why a request, or a connection, came to nothing.
 #[derive(Clone, Debug)]
@@ -15,9 +15,9 @@ pub enum Error {
     /// The QUIC connection ended.
     Connection(ConnectionError),
     /// The peer closed the connection with a code of HTTP/3, and perhaps with words.
-    Closed(Code, String),
+    Closed(ErrorCode, String),
     /// The peer broke a rule; the connection or stream was ended with its code.
-    Fault(Fault),
+    Fault(RuleViolation),
     /// A head exceeds a limit of this end, or of the peer.
     Limit {
         /// The name of the setting.
@@ -26,7 +26,7 @@ pub enum Error {
         most: u64,
     },
     /// The peer reset the stream, or asked this end to stop.
-    Reset(Code),
+    Reset(ErrorCode),
     /// The peer is going away and did not look at the request, which may be sent again
     /// (RFC 9114 §5.2).
     GoingAway,
@@ -40,7 +40,7 @@ pub enum Error {
 
 impl Error {
     /// The code that the peer gave, if it gave one.
-    pub fn peer_code(&self) -> Option<Code> {
+    pub fn peer_code(&self) -> Option<ErrorCode> {
         match self {
             Self::Closed(code, _) | Self::Reset(code) => Some(*code),
             _ => None,
@@ -49,21 +49,21 @@ impl Error {
 
     /// Whether the server said that it did not look at the request.
     pub fn is_unprocessed(&self) -> bool {
-        matches!(self, Self::GoingAway | Self::Reset(Code::REQUEST_REJECTED))
+        matches!(self, Self::GoingAway | Self::Reset(ErrorCode::REQUEST_REJECTED))
     }
 }
 
-impl From<Fault> for Error {
-    fn from(fault: Fault) -> Self {
+impl From<RuleViolation> for Error {
+    fn from(fault: RuleViolation) -> Self {
         Self::Fault(fault)
     }
 }
 
-impl From<Refused> for Error {
-    fn from(refused: Refused) -> Self {
+impl From<ReceiveError> for Error {
+    fn from(refused: ReceiveError) -> Self {
         match refused {
-            Refused::Fault(fault) => Self::Fault(fault),
-            Refused::Limit { setting, most } => Self::Limit { setting, most },
+            ReceiveError::Fault(fault) => Self::Fault(fault),
+            ReceiveError::Limit { setting, most } => Self::Limit { setting, most },
         }
     }
 }
@@ -73,7 +73,7 @@ impl From<ConnectionError> for Error {
         match error {
             ConnectionError::ApplicationClosed(close) => {
                 let words = String::from_utf8_lossy(&close.reason).into_owned();
-                Self::Closed(Code(close.error_code.into_inner()), words)
+                Self::Closed(ErrorCode(close.error_code.into_inner()), words)
             }
             other => Self::Connection(other),
         }

@@ -8,10 +8,10 @@
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-use crate::code::{Code, Fault};
+use crate::code::{ErrorCode, RuleViolation};
 use crate::frame_header::decode_header;
-use crate::refused::Refused;
-use crate::settings::Settings;
+use crate::refused::ReceiveError;
+use crate::settings::LocalSettings;
 use crate::varint;
 
 pub use crate::frame_header::{FrameType, encode_header};
@@ -21,7 +21,7 @@ const MAX_SETTINGS: u64 = 4096;
 
 /// A kind of stream, as its receiver sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum StreamKind {
     /// The server's control stream, at a client.
     ServerControl,
     /// The client's control stream, at a server.
@@ -32,7 +32,7 @@ pub enum Place {
     Response,
 }
 
-impl Place {
+impl StreamKind {
     fn is_control(self) -> bool {
         matches!(self, Self::ServerControl | Self::ClientControl)
     }
@@ -40,7 +40,7 @@ impl Place {
 
 /// What came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum FrameEvent {
     /// A piece of the content. Pieces of one frame, or several, are the same to the reader.
     Data(Bytes),
     /// A whole field section.
@@ -55,7 +55,7 @@ pub enum Event {
 
 /// What may come next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum ExpectedFrame {
     /// SETTINGS, or HEADERS.
     First,
     /// On a control stream anything but SETTINGS; on a request stream content.
@@ -68,7 +68,7 @@ enum Phase {
 
 /// Where in a frame the reader is.
 #[derive(Debug)]
-enum Inside {
+enum FramePosition {
     /// In its type or length: what there is of them.
     Header { bytes: [u8; 16], filled: usize },
     /// In DATA: so many bytes are to come.
@@ -79,7 +79,7 @@ enum Inside {
     Gathered { kind: FrameType, left: usize, payload: BytesMut },
 }
 
-const HEADER: Inside = Inside::Header { bytes: [0; 16], filled: 0 };
+const HEADER: FramePosition = FramePosition::Header { bytes: [0; 16], filled: 0 };
 
 /// Takes the frames of one stream apart.
 ///
@@ -89,36 +89,36 @@ const HEADER: Inside = Inside::Header { bytes: [0; 16], filled: 0 };
 /// the settings, and grows with what has come, not with what was announced.
 #[derive(Debug)]
 pub struct FrameReader {
-    place: Place,
-    phase: Phase,
-    inside: Inside,
+    place: StreamKind,
+    phase: ExpectedFrame,
+    inside: FramePosition,
     max_headers: u64,
 }
 
 impl FrameReader {
     /// A reader at the beginning of a stream, behind the stream's type where it has one.
-    pub fn new(place: Place, limits: &Settings) -> Self {
+    pub fn new(place: StreamKind, limits: &LocalSettings) -> Self {
         let max_headers = limits.max_field_section_size;
-        Self { place, phase: Phase::First, inside: HEADER, max_headers }
+        Self { place, phase: ExpectedFrame::First, inside: HEADER, max_headers }
     }
 
     /// The head is complete: no interim response, but the real one. Content follows, or the
     /// bytes of a tunnel, which have no trailers.
     pub fn head_is_done(&mut self, is_tunnel: bool) {
-        self.phase = if is_tunnel { Phase::Tunnel } else { Phase::Body };
+        self.phase = if is_tunnel { ExpectedFrame::Tunnel } else { ExpectedFrame::Body };
     }
 
     /// How many bytes of the current DATA frame are still to come.
     pub fn data_left(&self) -> u64 {
         match self.inside {
-            Inside::Data(left) => left,
+            FramePosition::Data(left) => left,
             _ => 0,
         }
     }
 
     /// So many of them, at most [`data_left`](Self::data_left), were read elsewhere.
     pub fn skip_data(&mut self, length: u64) {
-        if let Inside::Data(left) = &mut self.inside {
+        if let FramePosition::Data(left) = &mut self.inside {
             *left = left.saturating_sub(length);
             if *left == 0 {
                 self.inside = HEADER;
@@ -127,10 +127,10 @@ impl FrameReader {
     }
 
     /// The next event, or `None` where more input is needed; then all of it is used up.
-    pub fn read(&mut self, input: &mut Bytes) -> Result<Option<Event>, Refused> {
+    pub fn read(&mut self, input: &mut Bytes) -> Result<Option<FrameEvent>, ReceiveError> {
         while !input.is_empty() {
             match &mut self.inside {
-                Inside::Header { bytes, filled } => {
+                FramePosition::Header { bytes, filled } => {
                     bytes[*filled] = input.get_u8();
                     *filled += 1;
                     if let Some((kind, length)) = decode_header(&bytes[..*filled]) {
@@ -140,18 +140,18 @@ impl FrameReader {
                         }
                     }
                 }
-                Inside::Data(left) => {
+                FramePosition::Data(left) => {
                     let data = split(input, *left);
                     self.skip_data(data.len() as u64);
-                    return Ok(Some(Event::Data(data)));
+                    return Ok(Some(FrameEvent::Data(data)));
                 }
-                Inside::Skipped(left) => {
+                FramePosition::Skipped(left) => {
                     *left -= split(input, *left).len() as u64;
                     if *left == 0 {
                         self.inside = HEADER;
                     }
                 }
-                Inside::Gathered { left, payload, .. } => {
+                FramePosition::Gathered { left, payload, .. } => {
                     let piece = split(input, *left as u64);
                     *left -= piece.len();
                     payload.extend_from_slice(&piece);
@@ -165,23 +165,27 @@ impl FrameReader {
     }
 
     /// The stream has ended: whether it may, here (RFC 9114 §7.1).
-    pub fn finish(&self) -> Result<(), Fault> {
-        if matches!(self.inside, Inside::Header { filled: 0, .. }) {
+    pub fn finish(&self) -> Result<(), RuleViolation> {
+        if matches!(self.inside, FramePosition::Header { filled: 0, .. }) {
             return Ok(());
         }
-        Err(Fault::connection(Code::FRAME_ERROR, "the stream ends within a frame (RFC 9114 §7.1)"))
+        Err(RuleViolation::connection(
+            ErrorCode::FRAME_ERROR,
+            "the stream ends within a frame (RFC 9114 §7.1)",
+        ))
     }
 
     /// What to do with a frame of this type.
-    fn begin(&mut self, kind: FrameType, length: u64) -> Result<Inside, Refused> {
-        let unexpected = |why| Err(Fault::connection(Code::FRAME_UNEXPECTED, why).into());
+    fn begin(&mut self, kind: FrameType, length: u64) -> Result<FramePosition, ReceiveError> {
+        let unexpected =
+            |why| Err(RuleViolation::connection(ErrorCode::FRAME_UNEXPECTED, why).into());
         let (place, phase) = (self.place, self.phase);
-        if place.is_control() && phase == Phase::First {
+        if place.is_control() && phase == ExpectedFrame::First {
             if kind != FrameType::SETTINGS {
                 let why = "a control stream begins with SETTINGS (RFC 9114 §6.2.1)";
-                return Err(Fault::connection(Code::MISSING_SETTINGS, why).into());
+                return Err(RuleViolation::connection(ErrorCode::MISSING_SETTINGS, why).into());
             }
-            self.phase = Phase::Body;
+            self.phase = ExpectedFrame::Body;
             return gather(kind, length, MAX_SETTINGS);
         }
         match kind {
@@ -200,31 +204,31 @@ impl FrameReader {
                 unexpected("a frame of control streams on a request stream (RFC 9114 §7.2)")
             }
             FrameType::DATA => match phase {
-                Phase::First => unexpected("DATA before HEADERS (RFC 9114 §4.1)"),
-                Phase::Trailers => unexpected("DATA behind trailers (RFC 9114 §4.1)"),
-                Phase::Body | Phase::Tunnel if length == 0 => Ok(HEADER),
-                Phase::Body | Phase::Tunnel => Ok(Inside::Data(length)),
+                ExpectedFrame::First => unexpected("DATA before HEADERS (RFC 9114 §4.1)"),
+                ExpectedFrame::Trailers => unexpected("DATA behind trailers (RFC 9114 §4.1)"),
+                ExpectedFrame::Body | ExpectedFrame::Tunnel if length == 0 => Ok(HEADER),
+                ExpectedFrame::Body | ExpectedFrame::Tunnel => Ok(FramePosition::Data(length)),
             },
             FrameType::HEADERS => match phase {
-                Phase::First => gather(kind, length, self.max_headers),
-                Phase::Body => {
-                    self.phase = Phase::Trailers;
+                ExpectedFrame::First => gather(kind, length, self.max_headers),
+                ExpectedFrame::Body => {
+                    self.phase = ExpectedFrame::Trailers;
                     gather(kind, length, self.max_headers)
                 }
-                Phase::Tunnel => unexpected("HEADERS within a tunnel (RFC 9114 §4.4)"),
-                Phase::Trailers => unexpected("HEADERS behind trailers (RFC 9114 §4.1)"),
+                ExpectedFrame::Tunnel => unexpected("HEADERS within a tunnel (RFC 9114 §4.4)"),
+                ExpectedFrame::Trailers => unexpected("HEADERS behind trailers (RFC 9114 §4.1)"),
             },
             // No push was ever allowed, so none has an identifier.
-            FrameType::PUSH_PROMISE if place == Place::Response => {
+            FrameType::PUSH_PROMISE if place == StreamKind::Response => {
                 let why = "a push that was not allowed (RFC 9114 §7.2.5)";
-                Err(Fault::connection(Code::ID_ERROR, why).into())
+                Err(RuleViolation::connection(ErrorCode::ID_ERROR, why).into())
             }
             FrameType::PUSH_PROMISE => unexpected("a push by a client (RFC 9114 §7.2.5)"),
             FrameType::CANCEL_PUSH => {
                 let why = "CANCEL_PUSH of a push that there is not (RFC 9114 §7.2.3)";
-                Err(Fault::connection(Code::ID_ERROR, why).into())
+                Err(RuleViolation::connection(ErrorCode::ID_ERROR, why).into())
             }
-            FrameType::MAX_PUSH_ID if place == Place::ServerControl => {
+            FrameType::MAX_PUSH_ID if place == StreamKind::ServerControl => {
                 unexpected("MAX_PUSH_ID of a server (RFC 9114 §7.2.7)")
             }
             FrameType::GOAWAY | FrameType::MAX_PUSH_ID => gather(kind, length, 8),
@@ -234,8 +238,8 @@ impl FrameReader {
     }
 
     /// The event of a gathered frame, if it is whole.
-    fn gathered(&mut self) -> Result<Option<Event>, Refused> {
-        let Inside::Gathered { kind, left: 0, payload } = &mut self.inside else {
+    fn gathered(&mut self) -> Result<Option<FrameEvent>, ReceiveError> {
+        let FramePosition::Gathered { kind, left: 0, payload } = &mut self.inside else {
             return Ok(None);
         };
         let (kind, payload) = (*kind, payload.split().freeze());
@@ -244,38 +248,40 @@ impl FrameReader {
             Some((value, length)) if length == payload.len() => Ok(value),
             _ => {
                 let why = "the frame is not as long as its content (RFC 9114 §7.1)";
-                Err(Fault::connection(Code::FRAME_ERROR, why))
+                Err(RuleViolation::connection(ErrorCode::FRAME_ERROR, why))
             }
         };
         Ok(Some(match kind {
-            FrameType::HEADERS => Event::Headers(payload),
-            FrameType::SETTINGS => Event::Settings(payload),
-            FrameType::GOAWAY => Event::GoAway(identifier()?),
-            _ => Event::MaxPushId(identifier()?),
+            FrameType::HEADERS => FrameEvent::Headers(payload),
+            FrameType::SETTINGS => FrameEvent::Settings(payload),
+            FrameType::GOAWAY => FrameEvent::GoAway(identifier()?),
+            _ => FrameEvent::MaxPushId(identifier()?),
         }))
     }
 }
 
-fn skip(length: u64) -> Inside {
-    if length == 0 { HEADER } else { Inside::Skipped(length) }
+fn skip(length: u64) -> FramePosition {
+    if length == 0 { HEADER } else { FramePosition::Skipped(length) }
 }
 
-fn gather(kind: FrameType, length: u64, most: u64) -> Result<Inside, Refused> {
+fn gather(kind: FrameType, length: u64, most: u64) -> Result<FramePosition, ReceiveError> {
     if length > most {
         return Err(match kind {
-            FrameType::HEADERS => Refused::Limit { setting: "max_field_section_size", most },
-            FrameType::SETTINGS => {
-                Fault::connection(Code::EXCESSIVE_LOAD, "SETTINGS of more than 4096 bytes").into()
-            }
+            FrameType::HEADERS => ReceiveError::Limit { setting: "max_field_section_size", most },
+            FrameType::SETTINGS => RuleViolation::connection(
+                ErrorCode::EXCESSIVE_LOAD,
+                "SETTINGS of more than 4096 bytes",
+            )
+            .into(),
             _ => {
                 let why = "the frame is longer than its content (RFC 9114 §7.1)";
-                Fault::connection(Code::FRAME_ERROR, why).into()
+                RuleViolation::connection(ErrorCode::FRAME_ERROR, why).into()
             }
         });
     }
     // What doesn't fit in the address space could not be read either.
     let left = usize::try_from(length).unwrap_or(usize::MAX);
-    Ok(Inside::Gathered { kind, left, payload: BytesMut::new() })
+    Ok(FramePosition::Gathered { kind, left, payload: BytesMut::new() })
 }
 
 /// Up to so many bytes of the input.

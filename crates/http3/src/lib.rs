@@ -1,9 +1,9 @@
 //! A small HTTP/3 (RFC 9114) over [`quinn`]: requests and responses, and the extended CONNECT
 //! that WebSockets run on (RFC 8441, RFC 9220), in both roles.
 //!
-//! * [`client::Connection`] and [`server::Connection`] begin it on a QUIC connection;
-//!   [`Stream`] is the transport for the content of a request.
-//! * [`Settings`] are what this end allows; [`transport_config`] is a start for QUIC's own.
+//! * [`client::ClientConnection`] and [`server::ServerConnection`] begin it on a QUIC connection;
+//!   [`RequestStream`] is the transport for the content of a request.
+//! * [`LocalSettings`] are what this end allows; [`transport_config`] is a start for QUIC's own.
 //! * [`frame`], [`qpack`], [`message`] and [`varint`] are the codec, without I/O.
 //!
 //! There is no push, which no client has to allow (RFC 9114 §4.6), and no dynamic table of
@@ -25,13 +25,13 @@ mod stream;
 mod transport;
 pub mod varint;
 
-pub use code::{Code, Fault};
+pub use code::{ErrorCode, RuleViolation};
 pub use error::Error;
-pub use message::Protocol;
+pub use message::ConnectProtocol;
 pub use quinn;
-pub use refused::Refused;
-pub use settings::{PeerSettings, Settings};
-pub use stream::Stream;
+pub use refused::ReceiveError;
+pub use settings::{LocalSettings, PeerSettings};
+pub use stream::RequestStream;
 pub use transport::transport_config;
 
 /// What HTTP/3 is called in TLS (RFC 9114 §3.1).

@@ -8,15 +8,15 @@ use http::header::{
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
-use crate::code::{Code, Fault};
+use crate::code::{ErrorCode, RuleViolation};
 use crate::error::Error;
 use crate::qpack::Field;
 
 /// What an extended CONNECT asks for: an extension of its [`Request`] (RFC 8441 §4).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Protocol(Cow<'static, str>);
+pub struct ConnectProtocol(Cow<'static, str>);
 
-impl Protocol {
+impl ConnectProtocol {
     /// WebSocket (RFC 9220).
     pub const WEBSOCKET: Self = Self(Cow::Borrowed("websocket"));
 
@@ -42,7 +42,7 @@ const STATUS: &str = ":status";
 /// authority of the URI.
 pub fn request_fields(request: &Request<()>) -> Result<Vec<Field<'_>>, Error> {
     let (method, uri) = (request.method(), request.uri());
-    let protocol = request.extensions().get::<Protocol>();
+    let protocol = request.extensions().get::<ConnectProtocol>();
     let is_connect = method == Method::CONNECT;
     if protocol.is_some() && !is_connect {
         return Err(Error::Misuse("only CONNECT has a protocol (RFC 8441 §4)"));
@@ -124,13 +124,13 @@ fn is_secret(name: &HeaderName) -> bool {
 }
 
 /// A malformed message ends its stream (§4.1.2).
-const fn malformed(why: &'static str) -> Fault {
-    Fault::stream(Code::MESSAGE_ERROR, why)
+const fn malformed(why: &'static str) -> RuleViolation {
+    RuleViolation::stream(ErrorCode::MESSAGE_ERROR, why)
 }
 
 /// The pseudo-header fields of a message.
 #[derive(Default)]
-struct Pseudo<'a> {
+struct PseudoFields<'a> {
     method: Option<&'a str>,
     scheme: Option<&'a str>,
     authority: Option<&'a str>,
@@ -139,8 +139,8 @@ struct Pseudo<'a> {
     status: Option<&'a str>,
 }
 
-impl<'a> Pseudo<'a> {
-    fn set(&mut self, name: &[u8], value: &'a [u8]) -> Result<(), Fault> {
+impl<'a> PseudoFields<'a> {
+    fn set(&mut self, name: &[u8], value: &'a [u8]) -> Result<(), RuleViolation> {
         let slot = match std::str::from_utf8(name) {
             Ok(METHOD) => &mut self.method,
             Ok(SCHEME) => &mut self.scheme,
@@ -160,8 +160,8 @@ impl<'a> Pseudo<'a> {
 }
 
 /// Pseudo-header fields first, then the others, each of them as it may stand.
-fn sort<'a>(fields: &'a [Field<'_>]) -> Result<(Pseudo<'a>, HeaderMap), Fault> {
-    let (mut pseudo, mut headers) = (Pseudo::default(), HeaderMap::new());
+fn sort<'a>(fields: &'a [Field<'_>]) -> Result<(PseudoFields<'a>, HeaderMap), RuleViolation> {
+    let (mut pseudo, mut headers) = (PseudoFields::default(), HeaderMap::new());
     for field in fields {
         if field.name.first() == Some(&b':') {
             if !headers.is_empty() {
@@ -178,7 +178,7 @@ fn sort<'a>(fields: &'a [Field<'_>]) -> Result<(Pseudo<'a>, HeaderMap), Fault> {
     Ok((pseudo, headers))
 }
 
-fn header(field: &Field<'_>) -> Result<(HeaderName, HeaderValue), Fault> {
+fn header(field: &Field<'_>) -> Result<(HeaderName, HeaderValue), RuleViolation> {
     if field.name.iter().any(u8::is_ascii_uppercase) {
         return Err(malformed("a field's name in upper case (RFC 9114 §4.2)"));
     }
@@ -200,9 +200,9 @@ fn header(field: &Field<'_>) -> Result<(HeaderName, HeaderValue), Fault> {
 /// The request that these fields make.
 ///
 /// Its URI has all that the pseudo-header fields say, a missing `:authority` taken from
-/// `Host`; an extended CONNECT has its [`Protocol`] among the extensions. Cookies are joined
+/// `Host`; an extended CONNECT has its [`ConnectProtocol`] among the extensions. Cookies are joined
 /// to one field (RFC 9114 §4.2.1).
-pub fn read_request(fields: &[Field<'_>]) -> Result<Request<()>, Fault> {
+pub fn read_request(fields: &[Field<'_>]) -> Result<Request<()>, RuleViolation> {
     let (pseudo, mut headers) = sort(fields)?;
     if pseudo.status.is_some() {
         return Err(malformed("a request with :status (RFC 9114 §4.3)"));
@@ -221,13 +221,13 @@ pub fn read_request(fields: &[Field<'_>]) -> Result<Request<()>, Fault> {
     *request.version_mut() = http::Version::HTTP_3;
     *request.headers_mut() = headers;
     if let Some(protocol) = pseudo.protocol {
-        request.extensions_mut().insert(Protocol(Cow::Owned(protocol.to_owned())));
+        request.extensions_mut().insert(ConnectProtocol(Cow::Owned(protocol.to_owned())));
     }
     Ok(request)
 }
 
 /// The target of a CONNECT that has no protocol: an authority alone (RFC 9114 §4.4).
-fn tunnel_uri(pseudo: &Pseudo<'_>) -> Result<Uri, Fault> {
+fn tunnel_uri(pseudo: &PseudoFields<'_>) -> Result<Uri, RuleViolation> {
     let bad = malformed("CONNECT has :authority, and neither :scheme nor :path (RFC 9114 §4.4)");
     match (pseudo.authority, pseudo.scheme, pseudo.path) {
         (Some(authority), None, None) => {
@@ -237,7 +237,11 @@ fn tunnel_uri(pseudo: &Pseudo<'_>) -> Result<Uri, Fault> {
     }
 }
 
-fn uri(method: &Method, pseudo: &Pseudo<'_>, headers: &HeaderMap) -> Result<Uri, Fault> {
+fn uri(
+    method: &Method,
+    pseudo: &PseudoFields<'_>,
+    headers: &HeaderMap,
+) -> Result<Uri, RuleViolation> {
     let (Some(scheme), Some(path)) = (pseudo.scheme, pseudo.path) else {
         return Err(malformed("no :scheme, or no :path (RFC 9114 §4.3.1)"));
     };
@@ -255,7 +259,7 @@ fn uri(method: &Method, pseudo: &Pseudo<'_>, headers: &HeaderMap) -> Result<Uri,
 }
 
 /// RFC 9114 §4.3.1: `:authority` or `Host`, or both with the same value; no user.
-fn authority(pseudo: &Pseudo<'_>, headers: &HeaderMap) -> Result<Authority, Fault> {
+fn authority(pseudo: &PseudoFields<'_>, headers: &HeaderMap) -> Result<Authority, RuleViolation> {
     let mut hosts = headers.get_all(HOST).iter();
     let host = hosts.next().map(HeaderValue::as_bytes);
     if hosts.next().is_some() {
@@ -285,13 +289,20 @@ fn join_cookies(headers: &mut HeaderMap) {
 }
 
 /// The response that these fields make; it may be an interim one.
-pub fn read_response(fields: &[Field<'_>]) -> Result<Response<()>, Fault> {
+pub fn read_response(fields: &[Field<'_>]) -> Result<Response<()>, RuleViolation> {
     // What it would have said may explain more than the rule that it broke.
     let status = |field: &Field<'_>| StatusCode::from_bytes(&field.value).ok();
     let said = fields.iter().find(|field| *field.name == *STATUS.as_bytes()).and_then(status);
-    let (pseudo, headers) = sort(fields).map_err(|fault| Fault { status: said, ..fault })?;
-    let Pseudo { method: None, scheme: None, authority: None, path: None, protocol: None, status } =
-        pseudo
+    let (pseudo, headers) =
+        sort(fields).map_err(|fault| RuleViolation { status: said, ..fault })?;
+    let PseudoFields {
+        method: None,
+        scheme: None,
+        authority: None,
+        path: None,
+        protocol: None,
+        status,
+    } = pseudo
     else {
         return Err(malformed("a response with a field of requests (RFC 9114 §4.3)"));
     };
@@ -308,7 +319,7 @@ pub fn read_response(fields: &[Field<'_>]) -> Result<Response<()>, Fault> {
 }
 
 /// Reads a trailer section.
-pub fn read_trailers(fields: &[Field<'_>]) -> Result<HeaderMap, Fault> {
+pub fn read_trailers(fields: &[Field<'_>]) -> Result<HeaderMap, RuleViolation> {
     if fields.iter().any(|field| field.name.first() == Some(&b':')) {
         return Err(malformed("a pseudo-header field in a trailer section (RFC 9114 §4.3)"));
     }

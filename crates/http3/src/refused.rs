@@ -2,39 +2,39 @@
 
 use std::fmt;
 
-use crate::code::{Code, Fault};
+use crate::code::{ErrorCode, RuleViolation};
 
 /// Why something received was not taken: it breaks a rule, or a limit of this end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum ReceiveError {
     /// The peer broke a rule.
-    Fault(Fault),
+    Fault(RuleViolation),
     /// A head is larger than this end allows. That is the message's fault alone.
     Limit {
-        /// The name of the setting, of [`Settings`](crate::Settings).
+        /// The name of the setting, of [`LocalSettings`](crate::LocalSettings).
         setting: &'static str,
         /// Its value.
         most: u64,
     },
 }
 
-impl Refused {
+impl ReceiveError {
     /// The code to end the stream or connection with.
-    pub fn code(&self) -> Code {
+    pub fn code(&self) -> ErrorCode {
         match self {
             Self::Fault(fault) => fault.code,
-            Self::Limit { .. } => Code::EXCESSIVE_LOAD,
+            Self::Limit { .. } => ErrorCode::EXCESSIVE_LOAD,
         }
     }
 }
 
-impl From<Fault> for Refused {
-    fn from(fault: Fault) -> Self {
+impl From<RuleViolation> for ReceiveError {
+    fn from(fault: RuleViolation) -> Self {
         Self::Fault(fault)
     }
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for ReceiveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fault(fault) => fault.fmt(f),
@@ -43,4 +43,4 @@ impl fmt::Display for Refused {
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for ReceiveError {}

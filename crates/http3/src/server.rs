@@ -9,54 +9,54 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::code::{Code, Fault};
+use crate::code::{ErrorCode, RuleViolation};
 use crate::error::Error;
-use crate::frame::Place;
-use crate::message::{self, Protocol};
-use crate::settings::Settings;
-use crate::shared::{Handle, Shared, code};
-use crate::stream::Stream;
+use crate::frame::StreamKind;
+use crate::message::{self, ConnectProtocol};
+use crate::settings::LocalSettings;
+use crate::shared::{ConnectionHandle, ConnectionShared, code};
+use crate::stream::RequestStream;
 
 /// A connection of a client. It is closed when this and the last of its streams is dropped;
 /// dropped before its end, requests that come are rejected, as after
 /// [`shutdown`](Self::shutdown).
-pub struct Connection {
-    requests: mpsc::Receiver<Incoming>,
-    handle: Arc<Handle>,
-    streams: Arc<Mutex<Streams>>,
+pub struct ServerConnection {
+    requests: mpsc::Receiver<AcceptedRequest>,
+    handle: Arc<ConnectionHandle>,
+    streams: Arc<Mutex<AcceptedStreams>>,
 }
 
 /// A request, and the stream that it came on.
 #[derive(Debug)]
-pub struct Incoming {
-    /// Its head; an extended CONNECT has its [`Protocol`] among the extensions.
+pub struct AcceptedRequest {
+    /// Its head; an extended CONNECT has its [`ConnectProtocol`] among the extensions.
     pub request: Request<()>,
     /// For its content, and the response.
-    pub stream: Stream,
+    pub stream: RequestStream,
 }
 
 /// Which streams are taken.
 #[derive(Default)]
-struct Streams {
+struct AcceptedStreams {
     /// The first that none has come on yet.
     next: u64,
     /// The first that is not taken, after a GOAWAY.
     end: Option<u64>,
 }
 
-impl Connection {
+impl ServerConnection {
     /// Begins HTTP/3 on a QUIC connection whose protocol (ALPN) is
     /// [`h3`](crate::ALPN). How many requests may be open is for the
     /// [`TransportConfig`](quinn::TransportConfig) to say.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn new(quinn: quinn::Connection, settings: Settings) -> Self {
-        let (handle, shared) = Shared::begin(quinn, settings, false);
-        let streams = Arc::<Mutex<Streams>>::default();
+    pub fn new(quinn: quinn::Connection, settings: LocalSettings) -> Self {
+        let (handle, shared) = ConnectionShared::begin(quinn, settings, false);
+        let streams = Arc::<Mutex<AcceptedStreams>>::default();
         let (sender, requests) = mpsc::channel(1);
         let accepting =
-            Accepting { shared, handle: Arc::downgrade(&handle), streams: streams.clone() };
+            AcceptTask { shared, handle: Arc::downgrade(&handle), streams: streams.clone() };
         tokio::spawn(accepting.run(sender));
         Self { requests, handle, streams }
     }
@@ -66,9 +66,9 @@ impl Connection {
     ///
     /// # Cancel safety
     /// Nothing is lost.
-    pub async fn accept(&mut self) -> Option<Incoming> {
+    pub async fn accept(&mut self) -> Option<AcceptedRequest> {
         let mut incoming = self.requests.recv().await?;
-        incoming.stream.dropped = Code::REQUEST_CANCELLED;
+        incoming.stream.dropped = ErrorCode::REQUEST_CANCELLED;
         Some(incoming)
     }
 
@@ -93,27 +93,27 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+impl Drop for ServerConnection {
     fn drop(&mut self) {
         self.shutdown();
     }
 }
 
-impl std::fmt::Debug for Connection {
+impl std::fmt::Debug for ServerConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection").field("quinn", self.quinn()).finish_non_exhaustive()
     }
 }
 
 /// The task that takes streams.
-struct Accepting {
-    shared: Arc<Shared>,
-    handle: Weak<Handle>,
-    streams: Arc<Mutex<Streams>>,
+struct AcceptTask {
+    shared: Arc<ConnectionShared>,
+    handle: Weak<ConnectionHandle>,
+    streams: Arc<Mutex<AcceptedStreams>>,
 }
 
-impl Accepting {
-    async fn run(self, sender: mpsc::Sender<Incoming>) {
+impl AcceptTask {
+    async fn run(self, sender: mpsc::Sender<AcceptedRequest>) {
         let mut sender = Some(sender);
         let mut heads = JoinSet::new();
         let mut going = self.shared.we_go.subscribe();
@@ -123,7 +123,7 @@ impl Accepting {
                     let Ok((send, recv)) = stream else { return };
                     match (&sender, self.taken(&send)) {
                         (Some(sender), Some(handle)) => {
-                            let stream = Stream::new(handle, Place::Request, send, recv);
+                            let stream = RequestStream::new(handle, StreamKind::Request, send, recv);
                             heads.spawn(head(stream, sender.clone()));
                         }
                         _ => reject(send, recv),
@@ -137,7 +137,7 @@ impl Accepting {
     }
 
     /// The handle for a stream that is taken.
-    fn taken(&self, send: &SendStream) -> Option<Arc<Handle>> {
+    fn taken(&self, send: &SendStream) -> Option<Arc<ConnectionHandle>> {
         let id = u64::from(send.id());
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         if streams.end.is_some_and(|end| id >= end) {
@@ -150,19 +150,19 @@ impl Accepting {
 
 /// RFC 9114 §5.2: it may be sent again, on another connection.
 fn reject(mut send: SendStream, mut recv: RecvStream) {
-    let _ = send.reset(code(Code::REQUEST_REJECTED));
-    let _ = recv.stop(code(Code::REQUEST_REJECTED));
+    let _ = send.reset(code(ErrorCode::REQUEST_REJECTED));
+    let _ = recv.stop(code(ErrorCode::REQUEST_REJECTED));
 }
 
 /// Waits for a request's head, and hands it on.
-async fn head(mut stream: Stream, sender: mpsc::Sender<Incoming>) {
+async fn head(mut stream: RequestStream, sender: mpsc::Sender<AcceptedRequest>) {
     let after = stream.shared().settings.head_timeout;
-    stream.dropped = Code::REQUEST_INCOMPLETE;
+    stream.dropped = ErrorCode::REQUEST_INCOMPLETE;
     match timeout(after, request(&mut stream)).await {
         Ok(Ok(request)) => {
-            stream.dropped = Code::REQUEST_REJECTED;
+            stream.dropped = ErrorCode::REQUEST_REJECTED;
             // Where nobody accepts any more, it is dropped.
-            let _ = sender.send(Incoming { request, stream }).await;
+            let _ = sender.send(AcceptedRequest { request, stream }).await;
         }
         Ok(Err(Error::Limit { .. })) => {
             // The stream was not reset, so that the client can be told (§4.2.2).
@@ -172,7 +172,7 @@ async fn head(mut stream: Stream, sender: mpsc::Sender<Incoming>) {
     }
 }
 
-async fn too_large(stream: &mut Stream) -> Result<(), Error> {
+async fn too_large(stream: &mut RequestStream) -> Result<(), Error> {
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
     stream.stop_receiving();
@@ -181,14 +181,14 @@ async fn too_large(stream: &mut Stream) -> Result<(), Error> {
     Ok(())
 }
 
-async fn request(stream: &mut Stream) -> Result<Request<()>, Error> {
+async fn request(stream: &mut RequestStream) -> Result<Request<()>, Error> {
     let Some(fields) = stream.next_head().await? else { return Err(Error::Incomplete) };
     let request = message::read_request(&fields);
     let mut request = request.map_err(|fault| stream.refuse(fault.into()))?;
-    let is_extended = request.extensions().get::<Protocol>().is_some();
+    let is_extended = request.extensions().get::<ConnectProtocol>().is_some();
     if is_extended && !stream.shared().settings.enable_connect_protocol {
         let why = ":protocol without the server's setting (RFC 8441 §3)";
-        return Err(stream.refuse(Fault::stream(Code::MESSAGE_ERROR, why).into()));
+        return Err(stream.refuse(RuleViolation::stream(ErrorCode::MESSAGE_ERROR, why).into()));
     }
     let is_tunnel = request.method() == Method::CONNECT;
     stream.begin_content(request.headers(), is_tunnel, false)?;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::code::{Code, Fault};
+use crate::code::{ErrorCode, RuleViolation};
 use crate::frame_header::{self, FrameType};
-use crate::refused::Refused;
+use crate::refused::ReceiveError;
 use crate::varint;
 
 const MAX_FIELD_SECTION_SIZE: u64 = 0x06;
@@ -13,7 +13,7 @@ const ENABLE_CONNECT_PROTOCOL: u64 = 0x08;
 
 /// What this end allows its peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct LocalSettings {
     /// The most bytes of a head: names and values, and 32 for each field (RFC 9114 §4.2.2).
     /// The peer is told. Default: 16 KiB.
     pub max_field_section_size: u64,
@@ -27,7 +27,7 @@ pub struct Settings {
     pub head_timeout: Duration,
 }
 
-impl Default for Settings {
+impl Default for LocalSettings {
     fn default() -> Self {
         Self {
             max_field_section_size: 16 << 10,
@@ -38,11 +38,11 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
-    pub(crate) fn check_section_size(&self, size: u64) -> Result<(), Refused> {
+impl LocalSettings {
+    pub(crate) fn check_section_size(&self, size: u64) -> Result<(), ReceiveError> {
         let most = self.max_field_section_size;
         if size > most {
-            return Err(Refused::Limit { setting: "max_field_section_size", most });
+            return Err(ReceiveError::Limit { setting: "max_field_section_size", most });
         }
         Ok(())
     }
@@ -72,14 +72,14 @@ pub struct PeerSettings {
 
 impl PeerSettings {
     /// Takes the payload of the frame apart. What is unknown is of no matter.
-    pub fn decode(mut payload: &[u8]) -> Result<Self, Fault> {
-        let wrong = |why| Err(Fault::connection(Code::SETTINGS_ERROR, why));
+    pub fn decode(mut payload: &[u8]) -> Result<Self, RuleViolation> {
+        let wrong = |why| Err(RuleViolation::connection(ErrorCode::SETTINGS_ERROR, why));
         let mut settings = Self::default();
         let mut seen = Vec::new();
         while !payload.is_empty() {
             let (Some(identifier), Some(value)) = (take(&mut payload), take(&mut payload)) else {
                 let why = "SETTINGS end within a setting (RFC 9114 §7.1)";
-                return Err(Fault::connection(Code::FRAME_ERROR, why));
+                return Err(RuleViolation::connection(ErrorCode::FRAME_ERROR, why));
             };
             seen.push(identifier);
             match identifier {
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn settings_are_read_back() {
         for enable_connect_protocol in [false, true] {
-            let ours = Settings { enable_connect_protocol, ..Settings::default() };
+            let ours = LocalSettings { enable_connect_protocol, ..LocalSettings::default() };
             let mut out = Vec::new();
             ours.encode(&mut out);
             assert_eq!((out[0], usize::from(out[1])), (0x04, out.len() - 2));
@@ -127,14 +127,14 @@ mod tests {
     #[test]
     fn settings_faults_have_their_code() {
         for (payload, code) in [
-            (&[0x08, 2][..], Code::SETTINGS_ERROR),
-            (&[0x02, 0], Code::SETTINGS_ERROR),
-            (&[0x00, 0], Code::SETTINGS_ERROR),
-            (&[0x08, 1, 0x08, 1], Code::SETTINGS_ERROR),
-            (&[0x21, 1, 0x06, 1, 0x21, 1], Code::SETTINGS_ERROR),
-            (&[0x08], Code::FRAME_ERROR),
-            (&[0x40], Code::FRAME_ERROR),
-            (&[0x08, 0x40], Code::FRAME_ERROR),
+            (&[0x08, 2][..], ErrorCode::SETTINGS_ERROR),
+            (&[0x02, 0], ErrorCode::SETTINGS_ERROR),
+            (&[0x00, 0], ErrorCode::SETTINGS_ERROR),
+            (&[0x08, 1, 0x08, 1], ErrorCode::SETTINGS_ERROR),
+            (&[0x21, 1, 0x06, 1, 0x21, 1], ErrorCode::SETTINGS_ERROR),
+            (&[0x08], ErrorCode::FRAME_ERROR),
+            (&[0x40], ErrorCode::FRAME_ERROR),
+            (&[0x08, 0x40], ErrorCode::FRAME_ERROR),
         ] {
             let fault = PeerSettings::decode(payload).unwrap_err();
             assert_eq!((fault.code, fault.is_of_connection), (code, true), "{payload:?}");

@@ -8,12 +8,12 @@ use quinn::{ConnectionError, ReadError, RecvStream, VarInt, WriteError};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::code::{Code, Fault};
+use crate::code::{ErrorCode, RuleViolation};
 use crate::error::Error;
-use crate::frame::{Event, FrameReader, Place};
+use crate::frame::{FrameEvent, FrameReader, StreamKind};
 use crate::frame_header::{self, FrameType};
-use crate::refused::Refused;
-use crate::settings::{PeerSettings, Settings};
+use crate::refused::ReceiveError;
+use crate::settings::{LocalSettings, PeerSettings};
 use crate::varint;
 
 /// Types of unidirectional streams (RFC 9114 §6.2, RFC 9204 §4.2).
@@ -22,14 +22,14 @@ const PUSH: u64 = 0x01;
 const QPACK_ENCODER: u64 = 0x02;
 const QPACK_DECODER: u64 = 0x03;
 
-pub(crate) fn code(code: Code) -> VarInt {
+pub(crate) fn code(code: ErrorCode) -> VarInt {
     VarInt::from_u64(code.0).unwrap_or(VarInt::MAX)
 }
 
 /// The state of a connection.
-pub(crate) struct Shared {
+pub(crate) struct ConnectionShared {
     pub(crate) quinn: quinn::Connection,
-    pub(crate) settings: Settings,
+    pub(crate) settings: LocalSettings,
     pub(crate) is_client: bool,
     /// The peer's settings, once they have come.
     pub(crate) peer: watch::Sender<Option<PeerSettings>>,
@@ -39,19 +39,19 @@ pub(crate) struct Shared {
     pub(crate) we_go: watch::Sender<Option<u64>>,
     /// A client's connection that was unused for too long, and takes no more requests.
     pub(crate) is_retired: AtomicBool,
-    /// How many of those that hold the [`Handle`] are no use of the connection: streams that were
+    /// How many of those that hold the [`ConnectionHandle`] are no use of the connection: streams that were
     /// dropped, and what was sent on them has not arrived.
     pub(crate) lingering: AtomicUsize,
     /// Why this end closed the connection.
-    fault: OnceLock<Fault>,
+    fault: OnceLock<RuleViolation>,
     /// Which of the peer's streams that may stand once are there.
     seen: RwLock<[bool; 3]>,
 }
 
 /// Held by all that use a connection: with the last one dropped, it is closed.
-pub(crate) struct Handle(pub(crate) Arc<Shared>, AbortHandle);
+pub(crate) struct ConnectionHandle(pub(crate) Arc<ConnectionShared>, AbortHandle);
 
-impl Handle {
+impl ConnectionHandle {
     /// How many use the connection.
     pub(crate) fn users(this: &Arc<Self>) -> usize {
         Arc::strong_count(this).saturating_sub(this.0.lingering.load(Ordering::Relaxed))
@@ -63,19 +63,19 @@ impl Handle {
     }
 }
 
-impl Drop for Handle {
+impl Drop for ConnectionHandle {
     fn drop(&mut self) {
-        self.0.quinn.close(code(Code::NO_ERROR), b"");
+        self.0.quinn.close(code(ErrorCode::NO_ERROR), b"");
     }
 }
 
-impl Shared {
+impl ConnectionShared {
     /// Begins HTTP/3 on a connection: its control streams run until it ends.
     pub(crate) fn begin(
         quinn: quinn::Connection,
-        settings: Settings,
+        settings: LocalSettings,
         is_client: bool,
-    ) -> (Arc<Handle>, Arc<Self>) {
+    ) -> (Arc<ConnectionHandle>, Arc<Self>) {
         let shared = Arc::new(Self {
             quinn,
             settings,
@@ -89,11 +89,11 @@ impl Shared {
             seen: RwLock::default(),
         });
         let task = tokio::spawn(shared.clone().control()).abort_handle();
-        (Arc::new(Handle(shared.clone(), task)), shared)
+        (Arc::new(ConnectionHandle(shared.clone(), task)), shared)
     }
 
     /// Closes the connection because of what the peer did.
-    pub(crate) fn fail(&self, fault: Fault) -> Error {
+    pub(crate) fn fail(&self, fault: RuleViolation) -> Error {
         let fault = *self.fault.get_or_init(|| fault);
         self.quinn.close(code(fault.code), fault.why.as_bytes());
         fault.into()
@@ -109,7 +109,7 @@ impl Shared {
 
     pub(crate) fn read_error(&self, error: ReadError) -> Error {
         match error {
-            ReadError::Reset(code) => Error::Reset(Code(code.into_inner())),
+            ReadError::Reset(code) => Error::Reset(ErrorCode(code.into_inner())),
             ReadError::ConnectionLost(error) => self.ended(error),
             _ => Error::Misuse("the stream is closed"),
         }
@@ -117,7 +117,7 @@ impl Shared {
 
     pub(crate) fn write_error(&self, error: WriteError) -> Error {
         match error {
-            WriteError::Stopped(code) => Error::Reset(Code(code.into_inner())),
+            WriteError::Stopped(code) => Error::Reset(ErrorCode(code.into_inner())),
             WriteError::ConnectionLost(error) => self.ended(error),
             _ => Error::Misuse("the stream is closed"),
         }
@@ -142,8 +142,8 @@ impl Shared {
                 },
                 // Servers open none (RFC 9114 §6.1).
                 stream = self.quinn.accept_bi(), if self.is_client => match stream {
-                    Ok(_) => Fault::connection(
-                        Code::STREAM_CREATION_ERROR,
+                    Ok(_) => RuleViolation::connection(
+                        ErrorCode::STREAM_CREATION_ERROR,
                         "the server opened a bidirectional stream (RFC 9114 §6.1)",
                     ),
                     Err(_) => return,
@@ -155,11 +155,11 @@ impl Shared {
     }
 
     /// The control stream of this end: SETTINGS, and later a GOAWAY (RFC 9114 §6.2.1).
-    async fn send_control(self: Arc<Self>) -> Result<(), Fault> {
+    async fn send_control(self: Arc<Self>) -> Result<(), RuleViolation> {
         // Where the connection ends, all its streams are told.
         let Ok(mut stream) = self.quinn.open_uni().await else { return Ok(()) };
-        let closed = Fault::connection(
-            Code::CLOSED_CRITICAL_STREAM,
+        let closed = RuleViolation::connection(
+            ErrorCode::CLOSED_CRITICAL_STREAM,
             "the peer stopped a control stream (RFC 9114 §6.2.1)",
         );
         let mut first = Vec::new();
@@ -186,7 +186,7 @@ impl Shared {
     }
 
     /// A unidirectional stream of the peer.
-    async fn receive(self: Arc<Self>, mut stream: RecvStream) -> Result<(), Fault> {
+    async fn receive(self: Arc<Self>, mut stream: RecvStream) -> Result<(), RuleViolation> {
         let mut chunk = Bytes::new();
         let Some(kind) = stream_type(&mut stream, &mut chunk).await else { return Ok(()) };
         match kind {
@@ -205,50 +205,57 @@ impl Shared {
             }
             PUSH if self.is_client => {
                 let why = "a push that was not allowed (RFC 9114 §4.6)";
-                Err(Fault::connection(Code::ID_ERROR, why))
+                Err(RuleViolation::connection(ErrorCode::ID_ERROR, why))
             }
             PUSH => {
                 let why = "a push by a client (RFC 9114 §6.2.2)";
-                Err(Fault::connection(Code::STREAM_CREATION_ERROR, why))
+                Err(RuleViolation::connection(ErrorCode::STREAM_CREATION_ERROR, why))
             }
             // §6.2: an unknown stream is no error.
             _ => {
-                let _ = stream.stop(code(Code::STREAM_CREATION_ERROR));
+                let _ = stream.stop(code(ErrorCode::STREAM_CREATION_ERROR));
                 Ok(())
             }
         }
     }
 
-    fn only_one(&self, which: usize, why: &'static str) -> Result<(), Fault> {
+    fn only_one(&self, which: usize, why: &'static str) -> Result<(), RuleViolation> {
         let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
         if std::mem::replace(&mut seen[which], true) {
-            return Err(Fault::connection(Code::STREAM_CREATION_ERROR, why));
+            return Err(RuleViolation::connection(ErrorCode::STREAM_CREATION_ERROR, why));
         }
         Ok(())
     }
 
-    async fn receive_control(&self, mut stream: RecvStream, chunk: Bytes) -> Result<(), Fault> {
-        let place = if self.is_client { Place::ServerControl } else { Place::ClientControl };
+    async fn receive_control(
+        &self,
+        mut stream: RecvStream,
+        chunk: Bytes,
+    ) -> Result<(), RuleViolation> {
+        let place =
+            if self.is_client { StreamKind::ServerControl } else { StreamKind::ClientControl };
         let mut frames = FrameReader::new(place, &self.settings);
         let mut pushes = 0;
         let mut chunk = Some(chunk);
         while let Some(mut bytes) = chunk {
-            let whole = |refused: Refused| match refused {
-                Refused::Fault(fault) => fault,
-                Refused::Limit { .. } => Fault::connection(Code::EXCESSIVE_LOAD, "too large"),
+            let whole = |refused: ReceiveError| match refused {
+                ReceiveError::Fault(fault) => fault,
+                ReceiveError::Limit { .. } => {
+                    RuleViolation::connection(ErrorCode::EXCESSIVE_LOAD, "too large")
+                }
             };
             while let Some(event) = frames.read(&mut bytes).map_err(whole)? {
                 match event {
-                    Event::Settings(payload) => {
+                    FrameEvent::Settings(payload) => {
                         self.peer.send_replace(Some(PeerSettings::decode(&payload)?));
                     }
-                    Event::GoAway(identifier) => self.going_away(identifier)?,
-                    Event::MaxPushId(most) if most < pushes => {
+                    FrameEvent::GoAway(identifier) => self.going_away(identifier)?,
+                    FrameEvent::MaxPushId(most) if most < pushes => {
                         let why = "MAX_PUSH_ID becomes less (RFC 9114 §7.2.7)";
-                        return Err(Fault::connection(Code::ID_ERROR, why));
+                        return Err(RuleViolation::connection(ErrorCode::ID_ERROR, why));
                     }
-                    Event::MaxPushId(most) => pushes = most,
-                    Event::Data(_) | Event::Headers(_) => {}
+                    FrameEvent::MaxPushId(most) => pushes = most,
+                    FrameEvent::Data(_) | FrameEvent::Headers(_) => {}
                 }
             }
             chunk = next_chunk(&mut stream).await?;
@@ -257,8 +264,8 @@ impl Shared {
     }
 
     /// RFC 9114 §5.2, §7.2.6.
-    fn going_away(&self, identifier: u64) -> Result<(), Fault> {
-        let wrong = |why| Err(Fault::connection(Code::ID_ERROR, why));
+    fn going_away(&self, identifier: u64) -> Result<(), RuleViolation> {
+        let wrong = |why| Err(RuleViolation::connection(ErrorCode::ID_ERROR, why));
         // At a client it names a request stream, at a server a push.
         if self.is_client && !identifier.is_multiple_of(4) {
             return wrong("GOAWAY names no request stream (RFC 9114 §7.2.6)");
@@ -288,11 +295,11 @@ async fn stream_type(stream: &mut RecvStream, chunk: &mut Bytes) -> Option<u64> 
 
 /// The next bytes of a stream that may not end before the connection does; `None` where the
 /// connection has.
-async fn next_chunk(stream: &mut RecvStream) -> Result<Option<Bytes>, Fault> {
+async fn next_chunk(stream: &mut RecvStream) -> Result<Option<Bytes>, RuleViolation> {
     match stream.read_chunk(usize::MAX, true).await {
         Ok(Some(chunk)) => Ok(Some(chunk.bytes)),
-        Ok(None) | Err(ReadError::Reset(_)) => Err(Fault::connection(
-            Code::CLOSED_CRITICAL_STREAM,
+        Ok(None) | Err(ReadError::Reset(_)) => Err(RuleViolation::connection(
+            ErrorCode::CLOSED_CRITICAL_STREAM,
             "the peer ended a critical stream (RFC 9114 §6.2.1, RFC 9204 §4.2)",
         )),
         Err(_) => Ok(None),
@@ -303,8 +310,8 @@ async fn next_chunk(stream: &mut RecvStream) -> Result<Option<Bytes>, Fault> {
 async fn critical(
     mut stream: RecvStream,
     chunk: Bytes,
-    mut check: impl FnMut(&[u8]) -> Result<(), Fault>,
-) -> Result<(), Fault> {
+    mut check: impl FnMut(&[u8]) -> Result<(), RuleViolation>,
+) -> Result<(), RuleViolation> {
     let mut chunk = Some(chunk);
     while let Some(bytes) = chunk {
         check(&bytes)?;
@@ -314,17 +321,17 @@ async fn critical(
 }
 
 /// The peer has a table of no bytes (RFC 9204 §3.2.3). To say so itself does no harm.
-fn encoder_instructions(bytes: &[u8]) -> Result<(), Fault> {
+fn encoder_instructions(bytes: &[u8]) -> Result<(), RuleViolation> {
     const SET_CAPACITY_0: u8 = 0x20;
     if bytes.iter().all(|byte| *byte == SET_CAPACITY_0) {
         return Ok(());
     }
     let why = "an insertion into a table without room (RFC 9204 §3.2.3)";
-    Err(Fault::connection(Code::QPACK_ENCODER_STREAM_ERROR, why))
+    Err(RuleViolation::connection(ErrorCode::QPACK_ENCODER_STREAM_ERROR, why))
 }
 
 /// There is nothing that the peer could acknowledge; it may cancel streams (RFC 9204 §4.4).
-fn decoder_instructions(bytes: &[u8], within: &mut bool) -> Result<(), Fault> {
+fn decoder_instructions(bytes: &[u8], within: &mut bool) -> Result<(), RuleViolation> {
     for byte in bytes {
         if *within {
             *within = byte & 0x80 != 0;
@@ -332,7 +339,7 @@ fn decoder_instructions(bytes: &[u8], within: &mut bool) -> Result<(), Fault> {
             *within = byte & 0x3f == 0x3f;
         } else {
             let why = "an acknowledgement of what was not sent (RFC 9204 §4.4)";
-            return Err(Fault::connection(Code::QPACK_DECODER_STREAM_ERROR, why));
+            return Err(RuleViolation::connection(ErrorCode::QPACK_DECODER_STREAM_ERROR, why));
         }
     }
     Ok(())
@@ -347,7 +354,7 @@ mod tests {
         assert!(encoder_instructions(&[0x20, 0x20]).is_ok());
         for wrong in [0x3f, 0x21, 0x80, 0xc0, 0x40, 0x00] {
             let fault = encoder_instructions(&[wrong]).unwrap_err();
-            assert_eq!(fault.code, Code::QPACK_ENCODER_STREAM_ERROR);
+            assert_eq!(fault.code, ErrorCode::QPACK_ENCODER_STREAM_ERROR);
         }
         // Cancellations of the streams 4 and 191, in two pieces.
         let mut within = false;
@@ -355,7 +362,7 @@ mod tests {
         assert!(decoder_instructions(&[0x01, 0x44], &mut within).is_ok());
         for wrong in [0x80, 0x00, 0x01] {
             let fault = decoder_instructions(&[wrong], &mut within).unwrap_err();
-            assert_eq!(fault.code, Code::QPACK_DECODER_STREAM_ERROR);
+            assert_eq!(fault.code, ErrorCode::QPACK_DECODER_STREAM_ERROR);
         }
     }
 }

@@ -13,14 +13,14 @@ use http::{HeaderMap, Response};
 use quinn::{RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::code::{Code, Fault};
+use crate::code::{ErrorCode, RuleViolation};
 use crate::error::Error;
-use crate::frame::{Event, FrameReader, Place};
+use crate::frame::{FrameEvent, FrameReader, StreamKind};
 use crate::frame_header::{self, FrameType};
 use crate::message;
 use crate::qpack::{self, Field};
-use crate::refused::Refused;
-use crate::shared::{Handle, Shared, code};
+use crate::refused::ReceiveError;
+use crate::shared::{ConnectionHandle, ConnectionShared, code};
 
 /// The most bytes that are taken at once to be written.
 const MAX_WRITE: usize = 32 << 10;
@@ -44,7 +44,7 @@ const MAX_LINGERS: usize = 20;
 ///
 /// Dropped before its end, it is reset with `H3_REQUEST_CANCELLED`. Dropped after it, what is
 /// on the way still arrives.
-pub struct Stream {
+pub struct RequestStream {
     send: SendStream,
     recv: RecvStream,
     frames: FrameReader,
@@ -60,27 +60,27 @@ pub struct Stream {
     is_open: bool,
     /// The peer has ended its side.
     is_ended: bool,
-    sending: Sending,
+    sending: SendState,
     failed: Option<Error>,
     /// The trailer section, boxed as most messages have none.
     trailers: Option<Box<HeaderMap>>,
-    handle: Arc<Handle>,
+    handle: Arc<ConnectionHandle>,
     /// What the stream is reset with if it is dropped.
-    pub(crate) dropped: Code,
+    pub(crate) dropped: ErrorCode,
 }
 
 /// This end's side.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Sending {
+enum SendState {
     Open,
     Finished,
     Reset,
 }
 
-impl Stream {
+impl RequestStream {
     pub(crate) fn new(
-        handle: Arc<Handle>,
-        place: Place,
+        handle: Arc<ConnectionHandle>,
+        place: StreamKind,
         send: SendStream,
         recv: RecvStream,
     ) -> Self {
@@ -95,11 +95,11 @@ impl Stream {
             out: Bytes::new(),
             is_open: false,
             is_ended: false,
-            sending: Sending::Open,
+            sending: SendState::Open,
             failed: None,
             trailers: None,
             handle,
-            dropped: Code::REQUEST_CANCELLED,
+            dropped: ErrorCode::REQUEST_CANCELLED,
         }
     }
 
@@ -138,7 +138,7 @@ impl Stream {
     /// Adds a trailer section behind the content that was written. It leaves with the end of the
     /// sending side; nothing can be written behind it.
     pub fn queue_trailers(&mut self, trailers: &HeaderMap) -> Result<(), Error> {
-        if self.sending != Sending::Open || !self.is_open {
+        if self.sending != SendState::Open || !self.is_open {
             return Err(Error::Misuse("a trailer section goes behind a head and its content"));
         }
         self.queue_head(&message::trailer_fields(trailers)?)
@@ -153,8 +153,8 @@ impl Stream {
     }
 
     /// Ends both directions at once with this code, whatever is on the way.
-    pub fn reset(&mut self, why: Code) {
-        self.sending = Sending::Reset;
+    pub fn reset(&mut self, why: ErrorCode) {
+        self.sending = SendState::Reset;
         let _ = self.send.reset(code(why));
         if !self.is_ended {
             let _ = self.recv.stop(code(why));
@@ -165,12 +165,12 @@ impl Stream {
     /// Asks the peer to send nothing more, as nobody reads it. What is written goes on.
     pub fn stop_receiving(&mut self) {
         if !std::mem::replace(&mut self.is_ended, true) {
-            let _ = self.recv.stop(code(Code::NO_ERROR));
+            let _ = self.recv.stop(code(ErrorCode::NO_ERROR));
         }
         (self.chunk, self.content) = (Bytes::new(), Bytes::new());
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<ConnectionShared> {
         &self.handle.0
     }
 
@@ -202,7 +202,7 @@ impl Stream {
             let _ = self.poll_out(cx);
             self.poll_event(cx)
         });
-        let Some(Event::Headers(section)) = event.await? else { return Ok(None) };
+        let Some(FrameEvent::Headers(section)) = event.await? else { return Ok(None) };
         let fields = qpack::decode(&section, &self.shared().settings);
         fields.map(Some).map_err(|refused| self.refuse(refused))
     }
@@ -224,18 +224,18 @@ impl Stream {
         let length = digits.and_then(|text| text.parse().ok());
         if length.is_none() || lengths.any(|other| other != first) {
             let why = "content-length is no length (RFC 9114 §4.1.2)";
-            return Err(self.refuse(Fault::stream(Code::MESSAGE_ERROR, why).into()));
+            return Err(self.refuse(RuleViolation::stream(ErrorCode::MESSAGE_ERROR, why).into()));
         }
         self.content_left = length;
         Ok(())
     }
 
     /// Ends the stream, or the connection, over what came.
-    pub(crate) fn refuse(&mut self, refused: Refused) -> Error {
+    pub(crate) fn refuse(&mut self, refused: ReceiveError) -> Error {
         let error = match refused {
-            Refused::Fault(fault) if fault.is_of_connection => self.shared().fail(fault),
+            ReceiveError::Fault(fault) if fault.is_of_connection => self.shared().fail(fault),
             // Which a server answers.
-            Refused::Limit { .. } if !self.shared().is_client => refused.into(),
+            ReceiveError::Limit { .. } if !self.shared().is_client => refused.into(),
             other => {
                 self.reset(other.code());
                 other.into()
@@ -246,7 +246,7 @@ impl Stream {
     }
 
     /// The next event of the stream; `None` when it has ended.
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>, Error>> {
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<FrameEvent>, Error>> {
         if let Some(error) = &self.failed {
             return Poll::Ready(Err(error.clone()));
         }
@@ -287,7 +287,7 @@ impl Stream {
 
     fn wrong_length(&mut self) -> Error {
         let why = "the content is not as long as content-length says (RFC 9114 §4.1.2)";
-        self.refuse(Fault::stream(Code::MESSAGE_ERROR, why).into())
+        self.refuse(RuleViolation::stream(ErrorCode::MESSAGE_ERROR, why).into())
     }
 
     fn count_content(&mut self, length: u64) -> Result<(), Error> {
@@ -347,7 +347,7 @@ impl Stream {
     }
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for RequestStream {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -362,11 +362,11 @@ impl AsyncRead for Stream {
                 return this.poll_content(cx, buf).map_err(Into::into);
             }
             match ready!(this.poll_event(cx))? {
-                Some(Event::Data(content)) => {
+                Some(FrameEvent::Data(content)) => {
                     this.count_content(content.len() as u64)?;
                     this.content = content;
                 }
-                Some(Event::Headers(section)) => this.read_trailers(&section)?,
+                Some(FrameEvent::Headers(section)) => this.read_trailers(&section)?,
                 Some(_) => {}
                 None => return Poll::Ready(Ok(())),
             }
@@ -378,7 +378,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for RequestStream {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -393,7 +393,7 @@ impl AsyncWrite for Stream {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if this.sending != Sending::Open || !this.is_open {
+        if this.sending != SendState::Open || !this.is_open {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         ready!(this.poll_out(cx))?;
@@ -418,53 +418,54 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.sending == Sending::Open {
+        if this.sending == SendState::Open {
             ready!(this.poll_out(cx))?;
-            this.sending = Sending::Finished;
+            this.sending = SendState::Finished;
             let _ = this.send.finish();
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl Drop for Stream {
+impl Drop for RequestStream {
     fn drop(&mut self) {
-        if self.sending == Sending::Open {
+        if self.sending == SendState::Open {
             let _ = self.send.reset(code(self.dropped));
         }
         if !self.is_ended {
             // RFC 9114 §4.1: a response that is whole needs no more of the request.
-            let done = self.sending == Sending::Finished && !self.shared().is_client;
-            let why = if done { Code::NO_ERROR } else { self.dropped };
+            let done = self.sending == SendState::Finished && !self.shared().is_client;
+            let why = if done { ErrorCode::NO_ERROR } else { self.dropped };
             let _ = self.recv.stop(code(why));
         }
-        if self.sending == Sending::Finished
+        if self.sending == SendState::Finished
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            let (stopped, lingering) = (self.send.stopped(), Lingering::new(self.handle.clone()));
+            let (stopped, lingering) =
+                (self.send.stopped(), LingeringStream::new(self.handle.clone()));
             runtime.spawn(async move { linger(stopped, &lingering.0).await });
         }
     }
 }
 
 /// Keeps a connection open for what was sent on a stream that nobody uses any more.
-struct Lingering(Arc<Handle>);
+struct LingeringStream(Arc<ConnectionHandle>);
 
-impl Lingering {
-    fn new(handle: Arc<Handle>) -> Self {
+impl LingeringStream {
+    fn new(handle: Arc<ConnectionHandle>) -> Self {
         handle.0.lingering.fetch_add(1, Ordering::Relaxed);
         Self(handle)
     }
 }
 
-impl Drop for Lingering {
+impl Drop for LingeringStream {
     fn drop(&mut self) {
         self.0.0.lingering.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// Waits until the peer has all of a stream, as long as it takes what is sent.
-async fn linger<T>(stopped: impl Future<Output = T>, handle: &Handle) {
+async fn linger<T>(stopped: impl Future<Output = T>, handle: &ConnectionHandle) {
     let taken = || {
         let stats = handle.0.quinn.stats();
         (stats.frame_tx.stream, stats.frame_rx.acks)
@@ -483,7 +484,7 @@ async fn linger<T>(stopped: impl Future<Output = T>, handle: &Handle) {
     }
 }
 
-impl std::fmt::Debug for Stream {
+impl std::fmt::Debug for RequestStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Stream").field("id", &self.id()).finish_non_exhaustive()
     }

@@ -24,7 +24,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// A PING after 10 s of silence, or a third of `max_idle` where that is less, keeps a connection
 /// alive with any peer whose own idle timeout is 20 s or more. So whoever has a connection that
 /// nobody uses is to close it; see
-/// [`close_when_unused`](crate::client::Connection::close_when_unused).
+/// [`close_when_unused`](crate::client::ClientConnection::close_when_unused).
 pub fn transport_config(requests: u32, max_idle: Duration) -> TransportConfig {
     let third = Some(max_idle / 3).filter(|third| !third.is_zero());
     let mut config = TransportConfig::default();

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use fullduplex_http3::quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use fullduplex_http3::quinn::{self, ClientConfig, ConnectionError, Endpoint, ServerConfig};
-use fullduplex_http3::{ALPN, Code, Error, Protocol, Settings, client, server, transport_config};
+use fullduplex_http3::{
+    ALPN, ConnectProtocol, Error, ErrorCode, LocalSettings, client, server, transport_config,
+};
 use http::{Method, Request, Response};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -48,17 +50,20 @@ async fn quic() -> (quinn::Connection, quinn::Connection) {
     (client.unwrap(), server)
 }
 
-fn settings() -> Settings {
-    Settings { enable_connect_protocol: true, ..Settings::default() }
+fn settings() -> LocalSettings {
+    LocalSettings { enable_connect_protocol: true, ..LocalSettings::default() }
 }
 
-async fn pair() -> (client::Connection, server::Connection) {
+async fn pair() -> (client::ClientConnection, server::ServerConnection) {
     let (client, server) = quic().await;
-    (client::Connection::new(client, settings()), server::Connection::new(server, settings()))
+    (
+        client::ClientConnection::new(client, settings()),
+        server::ServerConnection::new(server, settings()),
+    )
 }
 
 fn connect() -> Request<()> {
-    Request::connect("https://localhost/x").extension(Protocol::WEBSOCKET).body(()).unwrap()
+    Request::connect("https://localhost/x").extension(ConnectProtocol::WEBSOCKET).body(()).unwrap()
 }
 
 fn get(path: &str) -> Request<()> {
@@ -66,9 +71,9 @@ fn get(path: &str) -> Request<()> {
 }
 
 /// The code that the other end closes this connection with.
-async fn closed_with(quic: &quinn::Connection) -> Code {
+async fn closed_with(quic: &quinn::Connection) -> ErrorCode {
     match quic.closed().await {
-        ConnectionError::ApplicationClosed(close) => Code(close.error_code.into_inner()),
+        ConnectionError::ApplicationClosed(close) => ErrorCode(close.error_code.into_inner()),
         other => panic!("{other}"),
     }
 }
@@ -119,7 +124,7 @@ async fn tunnel_directions_end_separately() {
         async { client.open(&connect()).await.unwrap().response().await.unwrap().1 },
         async {
             let mut incoming = server.accept().await.unwrap();
-            assert_eq!(incoming.request.extensions().get(), Some(&Protocol::WEBSOCKET));
+            assert_eq!(incoming.request.extensions().get(), Some(&ConnectProtocol::WEBSOCKET));
             incoming.stream.send_response(&Response::new(())).await.unwrap();
             incoming
         }
@@ -178,9 +183,10 @@ async fn goaway_lets_open_streams_end() {
 #[tokio::test]
 async fn limits_on_heads_hold_for_sender_and_receiver() {
     let (quic_client, quic_server) = quic().await;
-    let limits = Settings { max_fields: 10, max_field_section_size: 2000, ..Settings::default() };
-    let client = client::Connection::new(quic_client, settings());
-    let mut server = server::Connection::new(quic_server, limits);
+    let limits =
+        LocalSettings { max_fields: 10, max_field_section_size: 2000, ..LocalSettings::default() };
+    let client = client::ClientConnection::new(quic_client, settings());
+    let mut server = server::ServerConnection::new(quic_server, limits);
     assert_eq!(client.peer_settings().await.unwrap().max_field_section_size, Some(2000));
     let huge = Request::get("https://localhost/").header("x", "y".repeat(2000)).body(()).unwrap();
     let error = client.open(&huge).await.unwrap_err();
@@ -200,13 +206,13 @@ async fn limits_on_heads_hold_for_sender_and_receiver() {
 #[tokio::test]
 async fn handshake_does_not_wait_for_a_head_that_does_not_come() {
     let (raw, quic) = quic().await;
-    let settings = Settings { head_timeout: Duration::from_millis(50), ..settings() };
-    let _server = server::Connection::new(quic, settings);
+    let settings = LocalSettings { head_timeout: Duration::from_millis(50), ..settings() };
+    let _server = server::ServerConnection::new(quic, settings);
     let (mut send, mut recv) = raw.open_bi().await.unwrap();
     send.write_all(&[0x01, 0x20, 0x00]).await.unwrap();
     let error = recv.read(&mut [0; 9]).await.unwrap_err();
     let quinn::ReadError::Reset(code) = error else { panic!("{error}") };
-    assert_eq!(Code(code.into_inner()), Code::REQUEST_INCOMPLETE);
+    assert_eq!(ErrorCode(code.into_inner()), ErrorCode::REQUEST_INCOMPLETE);
 }
 
 /// RFC 9114 §6.2, §7.2, RFC 9204 §4.2: what a client may not do on streams of its own.
@@ -214,20 +220,20 @@ async fn handshake_does_not_wait_for_a_head_that_does_not_come() {
 async fn client_that_breaks_a_rule_gets_its_code() {
     const CONTROL: [u8; 3] = [0, 4, 0];
     for (streams, code) in [
-        (&[&[0x00, 0x0d, 0x01, 0x00][..]][..], Code::MISSING_SETTINGS),
-        (&[&CONTROL, &CONTROL], Code::STREAM_CREATION_ERROR),
-        (&[&[0x02], &[0x02]], Code::STREAM_CREATION_ERROR),
-        (&[&[0x03], &[0x03]], Code::STREAM_CREATION_ERROR),
-        (&[&[0x01, 0x00]], Code::STREAM_CREATION_ERROR),
-        (&[&[0x00, 0x04, 0x02, 0x02, 0x00]], Code::SETTINGS_ERROR),
-        (&[&[0x00, 0x04, 0x00, 0x04, 0x00]], Code::FRAME_UNEXPECTED),
-        (&[&[0x00, 0x04, 0x00, 0x0d, 1, 5, 0x0d, 1, 4]], Code::ID_ERROR),
-        (&[&[0x00, 0x04, 0x00, 0x07, 1, 4, 0x07, 1, 8]], Code::ID_ERROR),
-        (&[&[0x02, 0x3f, 0x01]], Code::QPACK_ENCODER_STREAM_ERROR),
-        (&[&[0x03, 0x81]], Code::QPACK_DECODER_STREAM_ERROR),
+        (&[&[0x00, 0x0d, 0x01, 0x00][..]][..], ErrorCode::MISSING_SETTINGS),
+        (&[&CONTROL, &CONTROL], ErrorCode::STREAM_CREATION_ERROR),
+        (&[&[0x02], &[0x02]], ErrorCode::STREAM_CREATION_ERROR),
+        (&[&[0x03], &[0x03]], ErrorCode::STREAM_CREATION_ERROR),
+        (&[&[0x01, 0x00]], ErrorCode::STREAM_CREATION_ERROR),
+        (&[&[0x00, 0x04, 0x02, 0x02, 0x00]], ErrorCode::SETTINGS_ERROR),
+        (&[&[0x00, 0x04, 0x00, 0x04, 0x00]], ErrorCode::FRAME_UNEXPECTED),
+        (&[&[0x00, 0x04, 0x00, 0x0d, 1, 5, 0x0d, 1, 4]], ErrorCode::ID_ERROR),
+        (&[&[0x00, 0x04, 0x00, 0x07, 1, 4, 0x07, 1, 8]], ErrorCode::ID_ERROR),
+        (&[&[0x02, 0x3f, 0x01]], ErrorCode::QPACK_ENCODER_STREAM_ERROR),
+        (&[&[0x03, 0x81]], ErrorCode::QPACK_DECODER_STREAM_ERROR),
     ] {
         let (raw, quic) = quic().await;
-        let mut server = server::Connection::new(quic, settings());
+        let mut server = server::ServerConnection::new(quic, settings());
         let mut open = Vec::new();
         for bytes in streams {
             open.push(say(&raw, bytes).await);
@@ -243,7 +249,7 @@ async fn critical_streams_stay_open() {
     for kind in [&[0x00, 0x04, 0x00][..], &[0x02], &[0x03]] {
         for resets in [false, true] {
             let (raw, quic) = quic().await;
-            let _server = server::Connection::new(quic, settings());
+            let _server = server::ServerConnection::new(quic, settings());
             let mut stream = say(&raw, kind).await;
             if resets {
                 // What is reset at once may never be seen.
@@ -253,45 +259,45 @@ async fn critical_streams_stay_open() {
             } else {
                 stream.finish().unwrap();
             }
-            assert_eq!(closed_with(&raw).await, Code::CLOSED_CRITICAL_STREAM);
+            assert_eq!(closed_with(&raw).await, ErrorCode::CLOSED_CRITICAL_STREAM);
         }
     }
     let (raw, quic) = quic().await;
-    let _server = server::Connection::new(quic, settings());
+    let _server = server::ServerConnection::new(quic, settings());
     let mut control = raw.accept_uni().await.unwrap();
     let mut begin = [0; 2];
     control.read_exact(&mut begin).await.unwrap();
     assert_eq!(begin, [0x00, 0x04]);
     control.stop(0_u32.into()).unwrap();
-    assert_eq!(closed_with(&raw).await, Code::CLOSED_CRITICAL_STREAM);
+    assert_eq!(closed_with(&raw).await, ErrorCode::CLOSED_CRITICAL_STREAM);
 }
 
 #[tokio::test]
 async fn server_that_breaks_a_rule_gets_its_code() {
     for (bytes, code) in [
-        (&[0x01, 0x00][..], Code::ID_ERROR),
-        (&[0x00, 0x04, 0x00, 0x0d, 1, 5], Code::FRAME_UNEXPECTED),
-        (&[0x00, 0x04, 0x00, 0x07, 1, 3], Code::ID_ERROR),
-        (&[0x00, 0x04, 0x02, 0x08, 0x02], Code::SETTINGS_ERROR),
+        (&[0x01, 0x00][..], ErrorCode::ID_ERROR),
+        (&[0x00, 0x04, 0x00, 0x0d, 1, 5], ErrorCode::FRAME_UNEXPECTED),
+        (&[0x00, 0x04, 0x00, 0x07, 1, 3], ErrorCode::ID_ERROR),
+        (&[0x00, 0x04, 0x02, 0x08, 0x02], ErrorCode::SETTINGS_ERROR),
     ] {
         let (quic, raw) = quic().await;
-        let client = client::Connection::new(quic, settings());
+        let client = client::ClientConnection::new(quic, settings());
         let _open = say(&raw, bytes).await;
         assert_eq!(closed_with(&raw).await, code, "{bytes:?}");
         let error = client.open(&get("/")).await.unwrap_err();
         assert!(matches!(error, Error::Fault(fault) if fault.code == code), "{error}");
     }
     let (quic, raw) = quic().await;
-    let _client = client::Connection::new(quic, settings());
+    let _client = client::ClientConnection::new(quic, settings());
     let (mut send, _recv) = raw.open_bi().await.unwrap();
     send.write_all(b"x").await.unwrap();
-    assert_eq!(closed_with(&raw).await, Code::STREAM_CREATION_ERROR);
+    assert_eq!(closed_with(&raw).await, ErrorCode::STREAM_CREATION_ERROR);
 }
 
 /// A response as a server that knows nothing of the rules writes it.
-async fn response(bytes: &[u8], finish: bool) -> (Result<Vec<u8>, Error>, Code) {
+async fn response(bytes: &[u8], finish: bool) -> (Result<Vec<u8>, Error>, ErrorCode) {
     let (quic, raw) = quic().await;
-    let client = client::Connection::new(quic, settings());
+    let client = client::ClientConnection::new(quic, settings());
     let control = say(&raw, &[0x00, 0x04, 0x02, 0x08, 0x01]).await;
     let opening = client.open(&get("/")).await.unwrap();
     let (bytes, server) = (bytes.to_vec(), raw.clone());
@@ -329,19 +335,19 @@ async fn response_is_taken_or_refused() {
     let right = with(&[0x21, 1, 9, 0, 1, b'a', 0, 2, b'b', b'c', 1, 2, 0, 0]);
     assert_eq!(response(&right, true).await.0.unwrap(), b"abc");
     for (bytes, finish, code, of_connection) in [
-        (with(&[0, 3, b'a']), true, Code::FRAME_ERROR, true),
-        (with(&[4, 0]), false, Code::FRAME_UNEXPECTED, true),
-        (with(&[5, 1, 0]), false, Code::ID_ERROR, true),
-        (vec![0, 1, b'a'], false, Code::FRAME_UNEXPECTED, true),
-        (vec![1, 3, 0, 0, 0x80], false, Code::QPACK_DECOMPRESSION_FAILED, true),
+        (with(&[0, 3, b'a']), true, ErrorCode::FRAME_ERROR, true),
+        (with(&[4, 0]), false, ErrorCode::FRAME_UNEXPECTED, true),
+        (with(&[5, 1, 0]), false, ErrorCode::ID_ERROR, true),
+        (vec![0, 1, b'a'], false, ErrorCode::FRAME_UNEXPECTED, true),
+        (vec![1, 3, 0, 0, 0x80], false, ErrorCode::QPACK_DECOMPRESSION_FAILED, true),
         // No :status; content-length: 0, and content.
-        (vec![1, 2, 0, 0], false, Code::MESSAGE_ERROR, false),
-        (vec![1, 4, 0, 0, 0xd9, 0xc4, 0, 1, b'a'], false, Code::MESSAGE_ERROR, false),
+        (vec![1, 2, 0, 0], false, ErrorCode::MESSAGE_ERROR, false),
+        (vec![1, 4, 0, 0, 0xd9, 0xc4, 0, 1, b'a'], false, ErrorCode::MESSAGE_ERROR, false),
     ] {
         let (answer, closed) = response(&bytes, finish).await;
         let error = answer.unwrap_err();
         assert!(matches!(error, Error::Fault(fault) if fault.code == code), "{bytes:?}: {error}");
-        let expected = if of_connection { code } else { Code::NO_ERROR };
+        let expected = if of_connection { code } else { ErrorCode::NO_ERROR };
         assert_eq!(closed, expected, "{bytes:?}");
     }
     assert!(matches!(response(&[], true).await.0, Err(Error::Incomplete)));
@@ -351,7 +357,7 @@ async fn response_is_taken_or_refused() {
 #[tokio::test]
 async fn frames_without_content_starve_no_other_stream() {
     let (quic, raw) = quic().await;
-    let client = client::Connection::new(quic, settings());
+    let client = client::ClientConnection::new(quic, settings());
     let opening = client.open(&get("/")).await.unwrap();
     let flooding = tokio::spawn(async move {
         let (mut send, _recv) = raw.accept_bi().await.unwrap();

@@ -13,12 +13,12 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use fullduplex_proto::bytes::{Buf, BytesMut};
-use fullduplex_proto::handshake::client::{Opening, is_interim};
+use fullduplex_proto::handshake::client::{ClientHandshake, is_interim};
 use fullduplex_proto::handshake::http1::{HeadFinder, HeadLimits, ResponseHead, write_request};
 use fullduplex_proto::mask::MaskSource;
 use fullduplex_proto::{
-    Assembler, Cause, CloseCode, CloseFrame, CloseInfo, Config, Connection, Incoming, Input, Kind,
-    Message, Receiver, Session, State, Transport,
+    Assembler, CloseCause, CloseCode, CloseFrame, CloseInfo, Config, Connection, Message,
+    MessageEvent, MessageKind, ReadyState, ReceiveBuffer, Receiver, Session, TransportAction,
 };
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -64,7 +64,7 @@ pub struct Client {
     socket: TcpStream,
     receiver: Receiver,
     assembler: Assembler,
-    input: Input,
+    input: ReceiveBuffer,
     session: Session,
     /// Bytes that the socket gave.
     received: u64,
@@ -78,7 +78,7 @@ impl Client {
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(Duration::from_secs(10)))?;
         let mut random = Random::open()?;
-        let opening = Opening::http1(host, random.bytes()?)?;
+        let opening = ClientHandshake::http1(host, random.bytes()?)?;
         socket.write_all(&write_request(opening.method(), path, opening.headers())?)?;
 
         let limits = HeadLimits::default();
@@ -107,7 +107,7 @@ impl Client {
         session.open(Duration::ZERO);
         // What came behind the head is frames.
         let leftover = answer.len() as u64;
-        let input = Input::from(answer);
+        let input = ReceiveBuffer::from(answer);
         let (assembler, since) = (Assembler::default(), Instant::now());
         Ok(Self { socket, receiver, assembler, input, session, received: leftover, since })
     }
@@ -115,7 +115,7 @@ impl Client {
     /// Sends a text message.
     pub fn send(&mut self, text: &str) -> Result<()> {
         let payload = text.as_bytes().to_vec().into();
-        self.session.send(Kind::Text, payload).map_err(|(error, _)| error)?;
+        self.session.send(MessageKind::Text, payload).map_err(|(error, _)| error)?;
         self.write()
     }
 
@@ -124,11 +124,11 @@ impl Client {
     pub fn receive(&mut self) -> Result<Option<Message>> {
         loop {
             while let Some(incoming) = self.take()? {
-                if let Incoming::Message(message) = incoming {
+                if let MessageEvent::Message(message) = incoming {
                     return Ok(Some(message));
                 }
             }
-            if self.session.state() == State::Closed || !self.read()? {
+            if self.session.state() == ReadyState::Closed || !self.read()? {
                 return Ok(None);
             }
         }
@@ -145,7 +145,7 @@ impl Client {
     }
 
     /// Takes the next message or control frame out of what was received.
-    fn take(&mut self) -> Result<Option<Incoming>> {
+    fn take(&mut self) -> Result<Option<MessageEvent>> {
         let now = self.since.elapsed();
         let taken = match self.input.next(&mut self.receiver, &mut self.assembler) {
             Ok(Some(incoming)) => {
@@ -171,7 +171,7 @@ impl Client {
         let read = read(&mut self.socket, self.input.bytes_mut());
         let now = self.since.elapsed();
         match read {
-            Ok(0) => self.session.handle_end(Cause::TransportEnd, now),
+            Ok(0) => self.session.handle_end(CloseCause::TransportEnd, now),
             Ok(length) => {
                 self.received += length as u64;
                 return Ok(true);
@@ -183,9 +183,9 @@ impl Client {
                 self.session.note_received_total(self.received);
                 self.session.handle_timeout(now);
                 self.write()?;
-                return Ok(self.session.transport() != Transport::Drop);
+                return Ok(self.session.transport() != TransportAction::Drop);
             }
-            Err(_) => self.session.handle_end(Cause::TransportError, now),
+            Err(_) => self.session.handle_end(CloseCause::TransportError, now),
         }
         Ok(false)
     }
@@ -197,7 +197,7 @@ impl Client {
             let written = self.socket.write(outgoing.chunk())?;
             outgoing.advance(written);
         }
-        if matches!(self.session.transport(), Transport::Finish | Transport::Drain) {
+        if matches!(self.session.transport(), TransportAction::Finish | TransportAction::Drain) {
             // The server may have ended it all already.
             let _ = self.socket.shutdown(std::net::Shutdown::Write);
         }

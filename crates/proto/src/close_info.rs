@@ -20,7 +20,7 @@ pub enum Initiator {
 /// Why the connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Cause {
+pub enum CloseCause {
     /// By the closing handshake (§7.1.2), or it is still under way. Also where the peer sent its
     /// Close and left before it took our answer, or what was queued before that: then
     /// [`is_clean`](CloseInfo::is_clean) is false.
@@ -59,11 +59,11 @@ pub struct CloseInfo {
     /// Who began it.
     pub initiator: Initiator,
     /// Why.
-    pub cause: Cause,
+    pub cause: CloseCause,
 }
 
 impl CloseInfo {
-    pub(crate) fn new(initiator: Initiator, cause: Cause) -> Self {
+    pub(crate) fn new(initiator: Initiator, cause: CloseCause) -> Self {
         let (sent, received) = (None, None);
         Self { sent, received, close_sent: false, close_received: false, initiator, cause }
     }
@@ -82,7 +82,7 @@ impl CloseInfo {
     pub fn is_normal(&self) -> bool {
         self.close_received
             && matches!(self.code(), CloseCode::NORMAL | CloseCode::NO_STATUS)
-            && !matches!(self.cause, Cause::Protocol(_) | Cause::IdleTimeout)
+            && !matches!(self.cause, CloseCause::Protocol(_) | CloseCause::IdleTimeout)
     }
 
     /// The connection's close code (§7.1.5): the peer's, 1005 if it gave none, or 1006 if
@@ -104,20 +104,24 @@ impl CloseInfo {
 impl fmt::Display for CloseInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.cause {
-            Cause::Protocol(error) => {
+            CloseCause::Protocol(error) => {
                 write!(f, "failed with {}: {error}", error.close_code())
             }
-            Cause::KeepaliveTimeout => {
+            CloseCause::KeepaliveTimeout => {
                 f.write_str("the peer stopped answering (keepalive_timeout)")
             }
-            Cause::IdleTimeout => f.write_str("no message either way for too long (idle_timeout)"),
-            Cause::CloseTimeout => f.write_str("the peer did not end the closing (close_timeout)"),
-            Cause::TransportEnd => {
+            CloseCause::IdleTimeout => {
+                f.write_str("no message either way for too long (idle_timeout)")
+            }
+            CloseCause::CloseTimeout => {
+                f.write_str("the peer did not end the closing (close_timeout)")
+            }
+            CloseCause::TransportEnd => {
                 f.write_str("the peer ended the transport without a Close frame")
             }
-            Cause::TransportError => f.write_str("the transport failed"),
-            Cause::Dropped => f.write_str("dropped without the closing handshake"),
-            Cause::Handshake => {
+            CloseCause::TransportError => f.write_str("the transport failed"),
+            CloseCause::Dropped => f.write_str("dropped without the closing handshake"),
+            CloseCause::Handshake => {
                 let by = match self.initiator {
                     Initiator::Local => "this end",
                     Initiator::Peer => "the peer",

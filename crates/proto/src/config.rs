@@ -18,7 +18,7 @@ pub struct Config {
     /// When a silent peer is pinged and given up.
     pub keepalive: KeepaliveConfig,
     /// After how long without a message, or a piece of one, in either direction this end
-    /// closes the connection with 1001 and [`Cause::IdleTimeout`](crate::Cause::IdleTimeout),
+    /// closes the connection with 1001 and [`CloseCause::IdleTimeout`](crate::CloseCause::IdleTimeout),
     /// at most a quarter of it late. Pings and pongs don't count, those of the keepalive
     /// among them: it finds peers that are gone, this one peers that have nothing to say.
     /// Default: `None`, never.

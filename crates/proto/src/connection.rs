@@ -5,12 +5,12 @@ use core::time::Duration;
 
 use crate::config::Config;
 #[cfg(feature = "deflate")]
-use crate::deflate::Deflate;
+use crate::deflate::PerMessageDeflate;
 use crate::error::ProtocolError;
 use crate::frame::Role;
 use crate::mask::MaskSource;
-use crate::receive::{Receiver, Step};
-use crate::session::{Session, Transport};
+use crate::receive::{Received, Receiver};
+use crate::session::{Session, TransportAction};
 
 /// One end of a WebSocket connection, without I/O: bytes and time in; events, bytes and
 /// deadlines out.
@@ -38,14 +38,14 @@ use crate::session::{Session, Transport};
 ///
 /// Nothing is to be drained in a loop, and no call waits for another.
 ///
-/// Whole messages come from [`Input`](crate::Input), which needs the two halves apart
+/// Whole messages come from [`ReceiveBuffer`](crate::ReceiveBuffer), which needs the two halves apart
 /// ([`into_parts`](Self::into_parts)): the example `blocking` of this crate is a client of that
 /// kind.
 ///
 /// ```
 /// use core::time::Duration;
 /// use fullduplex_proto::bytes::Buf;
-/// use fullduplex_proto::{Config, Connection, Data, Event, Kind};
+/// use fullduplex_proto::{Config, Connection, DataChunk, Event, MessageKind};
 ///
 /// let now = Duration::ZERO;
 /// let mut server = Connection::server(&Config::default());
@@ -54,10 +54,10 @@ use crate::session::{Session, Transport};
 /// let mut received = *b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"; // §5.7
 /// let step = server.receive(&mut received, now)?;
 /// assert_eq!(step.consumed, 11);
-/// let Some(Event::Data(Data { payload: b"Hello", first: true, last: true, .. })) = step.event
+/// let Some(Event::Data(DataChunk { payload: b"Hello", first: true, last: true, .. })) = step.event
 ///     else { panic!() };
 ///
-/// server.session().send(Kind::Text, "Hello".into()).unwrap();
+/// server.session().send(MessageKind::Text, "Hello".into()).unwrap();
 /// let mut out = server.session().outgoing();
 /// assert_eq!(out.chunk(), b"\x81\x05Hello");
 /// out.advance(7);
@@ -85,7 +85,7 @@ impl Connection {
     /// The same with permessage-deflate as it was agreed on.
     #[cfg(feature = "deflate")]
     #[must_use]
-    pub fn with_deflate(self, deflate: &Deflate) -> Self {
+    pub fn with_deflate(self, deflate: &PerMessageDeflate) -> Self {
         Self {
             receiver: self.receiver.with_deflate(deflate),
             session: self.session.with_deflate(deflate),
@@ -98,13 +98,13 @@ impl Connection {
         &'a mut self,
         input: &'a mut [u8],
         now: Duration,
-    ) -> Result<Step<'a>, ProtocolError> {
+    ) -> Result<Received<'a>, ProtocolError> {
         let (receiver, session) = (&mut self.receiver, &mut self.session);
         // A Ping does not show that anybody reads there.
         let had_input = !input.is_empty();
         // The session may have failed the connection for what the receiver can't know.
-        if matches!(session.transport(), Transport::Drain | Transport::Drop) {
-            return Ok(Step::passing(input.len()));
+        if matches!(session.transport(), TransportAction::Drain | TransportAction::Drop) {
+            return Ok(Received::passing(input.len()));
         }
         let step = receiver.receive(input).inspect_err(|error| session.fail(*error, now))?;
         if had_input && !matches!(step.event, Some(crate::Event::Ping(_))) {

@@ -9,8 +9,8 @@
 //! | masking key, if M is set      | payload …                     |
 //! ```
 //!
-//! Two layers: [`RawHeader`] decodes *every* sequence of bytes, also frames that no
-//! endpoint may send, so that an inspector can show them; [`RawHeader::validate`]
+//! Two layers: [`RawFrameHeader`] decodes *every* sequence of bytes, also frames that no
+//! endpoint may send, so that an inspector can show them; [`RawFrameHeader::validate`]
 //! holds the result against the rules that do not depend on earlier frames.
 
 use crate::error::ProtocolError;
@@ -79,7 +79,7 @@ impl OpCode {
 
 /// A frame header as it stands on the wire, legal or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RawHeader {
+pub struct RawFrameHeader {
     first: u8,
     second: u8,
     header_len: u8,
@@ -87,7 +87,7 @@ pub struct RawHeader {
     payload_len: u64,
 }
 
-impl RawHeader {
+impl RawFrameHeader {
     /// Decodes the header at the start of `bytes`; `None` while it is incomplete.
     ///
     /// Never fails: what the header means is for [`validate`](Self::validate).
@@ -145,7 +145,7 @@ impl RawHeader {
     /// `receiver` is the role of the end that received it; `deflate` says whether
     /// permessage-deflate was agreed on.
     #[inline]
-    pub fn validate(&self, receiver: Role, deflate: bool) -> Result<Header, ProtocolError> {
+    pub fn validate(&self, receiver: Role, deflate: bool) -> Result<FrameHeader, ProtocolError> {
         let opcode = check_start(self.first, self.second, receiver, deflate)?;
         match self.second & 0x7f {
             // §5.2: the fewest bytes that hold the length must be used.
@@ -155,7 +155,7 @@ impl RawHeader {
             127 if self.payload_len >> 63 != 0 => return Err(ProtocolError::LengthTopBit),
             _ => {}
         }
-        Ok(Header {
+        Ok(FrameHeader {
             opcode,
             fin: self.fin(),
             compressed: self.first & RSV1 != 0,
@@ -168,7 +168,7 @@ impl RawHeader {
 
 /// A header that keeps every rule which one frame can be held against alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
+pub struct FrameHeader {
     /// What the frame is.
     pub opcode: OpCode,
     /// Whether it is the last frame of its message.
@@ -185,16 +185,16 @@ pub struct Header {
 
 /// The header of a frame that is a whole message, and its payload shorter than 64 KiB.
 #[derive(Clone, Copy)]
-pub(crate) struct Plain {
+pub(crate) struct SingleFrameHeader {
     pub(crate) is_text: bool,
     pub(crate) key: Option<[u8; 4]>,
     pub(crate) size: usize,
     pub(crate) payload_len: usize,
 }
 
-impl Plain {
+impl SingleFrameHeader {
     /// Reads such a header, if it is one that `receiver` accepts; any other, right or wrong, is
-    /// for [`RawHeader`].
+    /// for [`RawFrameHeader`].
     #[inline]
     pub(crate) fn decode(bytes: &[u8], receiver: Role) -> Option<Self> {
         const TEXT: u8 = FIN | OpCode::Text as u8;
@@ -260,12 +260,12 @@ pub(crate) fn check_start(
 
 /// A header made for sending, in its shortest form (§5.2).
 #[derive(Clone, Copy, Debug)]
-pub struct EncodedHeader {
+pub struct EncodedFrameHeader {
     bytes: [u8; MAX_HEADER_LEN],
     len: u8,
 }
 
-impl EncodedHeader {
+impl EncodedFrameHeader {
     /// Encodes a header. A `key` makes it a client's.
     #[inline]
     pub fn new(opcode: OpCode, fin: bool, key: Option<[u8; 4]>, payload_len: u64) -> Self {
@@ -349,7 +349,7 @@ mod tests {
     proptest! {
         #[test]
         fn frame_header_decodes_as_the_oracle(bytes in proptest::collection::vec(any::<u8>(), 0..20)) {
-            let ours = RawHeader::decode(&bytes).map(|h| {
+            let ours = RawFrameHeader::decode(&bytes).map(|h| {
                 (h.fin(), h.rsv(), h.opcode_bits(), h.key(), h.payload_len(), h.header_len())
             });
             prop_assert_eq!(ours, naive(&bytes));
@@ -362,21 +362,21 @@ mod tests {
         ) {
             let Some(opcode) = OpCode::from_bits(op) else { return Ok(()) };
             prop_assume!(!opcode.is_control() || (fin && len <= 125));
-            let bytes = EncodedHeader::new(opcode, fin, key, len);
+            let bytes = EncodedFrameHeader::new(opcode, fin, key, len);
             let role = if key.is_some() { Role::Server } else { Role::Client };
-            let header = RawHeader::decode(bytes.as_bytes()).unwrap().validate(role, false).unwrap();
+            let header = RawFrameHeader::decode(bytes.as_bytes()).unwrap().validate(role, false).unwrap();
             prop_assert_eq!(header.opcode, opcode);
             prop_assert_eq!(header.fin, fin);
             prop_assert_eq!(header.key, key);
             prop_assert_eq!(header.payload_len, len);
             for cut in 0..bytes.as_bytes().len() {
-                prop_assert!(RawHeader::decode(&bytes.as_bytes()[..cut]).is_none());
+                prop_assert!(RawFrameHeader::decode(&bytes.as_bytes()[..cut]).is_none());
             }
         }
     }
 
-    fn check(role: Role, bytes: &[u8]) -> Result<Header, ProtocolError> {
-        RawHeader::decode(bytes).expect("a whole header").validate(role, false)
+    fn check(role: Role, bytes: &[u8]) -> Result<FrameHeader, ProtocolError> {
+        RawFrameHeader::decode(bytes).expect("a whole header").validate(role, false)
     }
 
     #[test]

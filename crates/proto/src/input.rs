@@ -5,7 +5,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use crate::close::CloseFrame;
 use crate::error::ProtocolError;
 use crate::message::{Assembler, Message};
-use crate::receive::{Data, Event, Kind, Receiver};
+use crate::receive::{DataChunk, Event, MessageKind, Receiver};
 
 /// A message at least this long that lies whole in the buffer is split off it; a shorter
 /// one is copied out, so that keeping it does not keep the buffer.
@@ -13,7 +13,7 @@ const SPLIT_OFF: usize = 8 << 10;
 
 /// What arrived, with whole messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Incoming {
+pub enum MessageEvent {
     /// A message.
     Message(Message),
     /// A Ping (§5.5.2).
@@ -24,7 +24,7 @@ pub enum Incoming {
     Close(Option<CloseFrame>),
 }
 
-impl Incoming {
+impl MessageEvent {
     /// The control frame as an event for [`Session::handle_event`](crate::Session::handle_event);
     /// `None` for a message.
     pub fn control(&self) -> Option<Event<'_>> {
@@ -39,11 +39,11 @@ impl Incoming {
 
 /// A piece of a message, or a control frame, that owns its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece {
-    /// See [`Data`](crate::Data).
+pub enum OwnedEvent {
+    /// See [`DataChunk`](crate::DataChunk).
     Data {
         /// The kind of the whole message.
-        kind: Kind,
+        kind: MessageKind,
         /// The bytes, unmasked.
         payload: Bytes,
         /// Whether this is the first piece of its message.
@@ -51,13 +51,13 @@ pub enum Piece {
         /// Whether this is the last one.
         last: bool,
     },
-    /// A control frame; never [`Incoming::Message`].
-    Control(Incoming),
+    /// A control frame; never [`MessageEvent::Message`].
+    Control(MessageEvent),
 }
 
 /// Received bytes that are not consumed yet.
 #[derive(Debug, Default)]
-pub struct Input {
+pub struct ReceiveBuffer {
     bytes: BytesMut,
     /// So many of them are consumed all the same: to count is cheaper than to take them off.
     consumed: u32,
@@ -65,7 +65,7 @@ pub struct Input {
     shared: bool,
 }
 
-impl Input {
+impl ReceiveBuffer {
     /// Takes the next message, if it is one frame that is all there, and not compressed: a
     /// short cut for what most messages are. `None` says nothing about what there is else:
     /// that is for [`next`](Self::next).
@@ -118,7 +118,7 @@ impl Input {
         &mut self,
         receiver: &mut Receiver,
         assembler: &mut Assembler,
-    ) -> Result<Option<Incoming>, ProtocolError> {
+    ) -> Result<Option<MessageEvent>, ProtocolError> {
         self.next_within(receiver, assembler, usize::MAX)
     }
 
@@ -130,9 +130,9 @@ impl Input {
         receiver: &mut Receiver,
         assembler: &mut Assembler,
         most: usize,
-    ) -> Result<Option<Incoming>, ProtocolError> {
+    ) -> Result<Option<MessageEvent>, ProtocolError> {
         if let Some(message) = self.next_whole(receiver, assembler) {
-            return Ok(Some(Incoming::Message(message)));
+            return Ok(Some(MessageEvent::Message(message)));
         }
         self.take_off();
         while assembler.len() < most && (!self.bytes.is_empty() || receiver.has_more()) {
@@ -147,12 +147,16 @@ impl Input {
                     let (kind, len) = (data.kind, data.payload.len());
                     self.bytes.advance(consumed - len);
                     let payload = self.split_to(len).freeze();
-                    return Ok(Some(Incoming::Message(Message::checked(kind, payload))));
+                    return Ok(Some(MessageEvent::Message(Message::checked(kind, payload))));
                 }
-                Some(Event::Data(data)) => assembler.push(&data).map(Incoming::Message),
-                Some(Event::Ping(payload)) => Some(Incoming::Ping(Bytes::copy_from_slice(payload))),
-                Some(Event::Pong(payload)) => Some(Incoming::Pong(Bytes::copy_from_slice(payload))),
-                Some(Event::Close(frame)) => Some(Incoming::Close(frame)),
+                Some(Event::Data(data)) => assembler.push(&data).map(MessageEvent::Message),
+                Some(Event::Ping(payload)) => {
+                    Some(MessageEvent::Ping(Bytes::copy_from_slice(payload)))
+                }
+                Some(Event::Pong(payload)) => {
+                    Some(MessageEvent::Pong(Bytes::copy_from_slice(payload)))
+                }
+                Some(Event::Close(frame)) => Some(MessageEvent::Close(frame)),
             };
             self.bytes.advance(consumed);
             if found.is_some() {
@@ -165,7 +169,10 @@ impl Input {
 
     /// Takes the next piece of a message, without a copy unless it was inflated, or the next
     /// control frame; for messages that are too long to be held whole.
-    pub fn next_piece(&mut self, receiver: &mut Receiver) -> Result<Option<Piece>, ProtocolError> {
+    pub fn next_piece(
+        &mut self,
+        receiver: &mut Receiver,
+    ) -> Result<Option<OwnedEvent>, ProtocolError> {
         self.take_off();
         while !self.bytes.is_empty() || receiver.has_more() {
             let step = receiver.receive(&mut self.bytes)?;
@@ -173,25 +180,29 @@ impl Input {
             let control = match step.event {
                 None if consumed == 0 => return Ok(None),
                 None => None,
-                Some(Event::Data(Data { kind, payload, first, last })) if inflated => {
+                Some(Event::Data(DataChunk { kind, payload, first, last })) if inflated => {
                     let payload = Bytes::copy_from_slice(payload);
                     self.bytes.advance(consumed);
                     receiver.settle();
-                    return Ok(Some(Piece::Data { kind, payload, first, last }));
+                    return Ok(Some(OwnedEvent::Data { kind, payload, first, last }));
                 }
-                Some(Event::Data(Data { kind, payload, first, last })) => {
+                Some(Event::Data(DataChunk { kind, payload, first, last })) => {
                     let len = payload.len();
                     self.bytes.advance(consumed - len);
                     let payload = self.split_to(len).freeze();
-                    return Ok(Some(Piece::Data { kind, payload, first, last }));
+                    return Ok(Some(OwnedEvent::Data { kind, payload, first, last }));
                 }
-                Some(Event::Ping(payload)) => Some(Incoming::Ping(Bytes::copy_from_slice(payload))),
-                Some(Event::Pong(payload)) => Some(Incoming::Pong(Bytes::copy_from_slice(payload))),
-                Some(Event::Close(frame)) => Some(Incoming::Close(frame)),
+                Some(Event::Ping(payload)) => {
+                    Some(MessageEvent::Ping(Bytes::copy_from_slice(payload)))
+                }
+                Some(Event::Pong(payload)) => {
+                    Some(MessageEvent::Pong(Bytes::copy_from_slice(payload)))
+                }
+                Some(Event::Close(frame)) => Some(MessageEvent::Close(frame)),
             };
             self.bytes.advance(consumed);
             if let Some(control) = control {
-                return Ok(Some(Piece::Control(control)));
+                return Ok(Some(OwnedEvent::Control(control)));
             }
         }
         Ok(None)
@@ -237,7 +248,7 @@ impl Input {
     }
 }
 
-impl From<BytesMut> for Input {
+impl From<BytesMut> for ReceiveBuffer {
     fn from(bytes: BytesMut) -> Self {
         Self { bytes, consumed: 0, shared: false }
     }

@@ -44,18 +44,18 @@ pub use bytes;
 
 pub use close::CloseFrame;
 pub use close_code::CloseCode;
-pub use close_info::{Cause, CloseInfo, Initiator};
+pub use close_info::{CloseCause, CloseInfo, Initiator};
 pub use config::Config;
 pub use connection::Connection;
 #[cfg(feature = "deflate")]
 pub use deflate::PreparedMessage;
-pub use deflate::{Compression, Deflate, DeflateConfig, DeflateParams};
+pub use deflate::{Compression, DeflateConfig, DeflateParams, PerMessageDeflate};
 pub use error::ProtocolError;
 pub use frame::{OpCode, Role};
-pub use input::{Incoming, Input, Piece};
+pub use input::{MessageEvent, OwnedEvent, ReceiveBuffer};
 pub use limits::Limits;
-pub use message::{Assembler, Memory, Message, Utf8Bytes};
-pub use receive::{Data, Event, Kind, Receiver, Step};
+pub use message::{Assembler, Message, PayloadAllocator, Utf8Bytes};
+pub use receive::{DataChunk, Event, MessageKind, Received, Receiver};
 pub use send::{FrameBatch, Outgoing, SendBuffer, SendConfig, SendError};
-pub use session::{Session, State, Transport};
+pub use session::{ReadyState, Session, TransportAction};
 pub use timers::KeepaliveConfig;

@@ -7,7 +7,7 @@ use core::fmt;
 use bytes::Bytes;
 
 use crate::error::ProtocolError;
-use crate::receive::{Data, Event, Kind, Receiver};
+use crate::receive::{DataChunk, Event, MessageKind, Receiver};
 
 /// A whole message (RFC 6455 §5.6). Control frames are not messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,10 +31,10 @@ impl Message {
 
     /// Text or binary.
     #[inline]
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> MessageKind {
         match self {
-            Self::Text(_) => Kind::Text,
-            Self::Binary(_) => Kind::Binary,
+            Self::Text(_) => MessageKind::Text,
+            Self::Binary(_) => MessageKind::Binary,
         }
     }
 
@@ -84,10 +84,10 @@ impl Message {
 
     /// The receiver has checked that text is UTF-8.
     #[inline]
-    pub(crate) fn checked(kind: Kind, bytes: Bytes) -> Self {
+    pub(crate) fn checked(kind: MessageKind, bytes: Bytes) -> Self {
         match kind {
-            Kind::Text => Self::Text(Utf8Bytes(bytes)),
-            Kind::Binary => Self::Binary(bytes),
+            MessageKind::Text => Self::Text(Utf8Bytes(bytes)),
+            MessageKind::Binary => Self::Binary(bytes),
         }
     }
 }
@@ -195,16 +195,16 @@ impl PartialEq<&str> for Utf8Bytes {
 /// Puts the pieces of messages together.
 ///
 /// What it holds grows with the bytes received, at most twice as far, and never by a
-/// length that was only announced, unless [`Memory::long`] gives more.
+/// length that was only announced, unless [`PayloadAllocator::long`] gives more.
 #[derive(Debug)]
 pub struct Assembler {
     buffer: Vec<u8>,
-    memory: &'static Memory,
+    memory: &'static PayloadAllocator,
 }
 
 /// Where the memory of messages comes from: what was used before is cheaper than what is new.
 #[derive(Clone, Copy, Debug)]
-pub struct Memory {
+pub struct PayloadAllocator {
     /// Copies a payload that came as a whole.
     pub copy: fn(&[u8]) -> Bytes,
     /// Gives a buffer for a longer message, of which so many bytes, at least 4 KiB, have come;
@@ -214,7 +214,7 @@ pub struct Memory {
 
 impl Default for Assembler {
     fn default() -> Self {
-        Self::with_memory(&Memory { copy: Bytes::copy_from_slice, long: |_| Vec::new() })
+        Self::with_memory(&PayloadAllocator { copy: Bytes::copy_from_slice, long: |_| Vec::new() })
     }
 }
 
@@ -226,7 +226,7 @@ const LONG: usize = 4 << 10;
 
 impl Assembler {
     /// One that has the memory of messages from there.
-    pub fn with_memory(memory: &'static Memory) -> Self {
+    pub fn with_memory(memory: &'static PayloadAllocator) -> Self {
         Self { buffer: Vec::new(), memory }
     }
 
@@ -238,7 +238,7 @@ impl Assembler {
 
     /// Adds a piece; gives the message when it is whole.
     #[inline]
-    pub fn push(&mut self, data: &Data<'_>) -> Option<Message> {
+    pub fn push(&mut self, data: &DataChunk<'_>) -> Option<Message> {
         if data.first && data.last {
             return Some(Message::checked(data.kind, self.copy(data.payload)));
         }
@@ -276,7 +276,7 @@ impl Assembler {
     ) -> Result<Option<Message>, ProtocolError> {
         debug_assert!((self.buffer.len() - start) as u64 <= receiver.payload_remaining());
         match receiver.receive(&mut self.buffer[start..])?.event {
-            Some(Event::Data(Data { kind, last: true, .. })) => Ok(Some(self.take(kind))),
+            Some(Event::Data(DataChunk { kind, last: true, .. })) => Ok(Some(self.take(kind))),
             _ => Ok(None),
         }
     }
@@ -301,7 +301,7 @@ impl Assembler {
         buffer
     }
 
-    fn take(&mut self, kind: Kind) -> Message {
+    fn take(&mut self, kind: MessageKind) -> Message {
         Message::checked(kind, self.take_partial().into())
     }
 }

@@ -4,18 +4,18 @@ use alloc::boxed::Box;
 use core::ops::Range;
 
 use crate::close::CloseFrame;
-#[cfg(feature = "deflate")]
-use crate::deflate::Deflate;
 use crate::deflate::Inflater;
+#[cfg(feature = "deflate")]
+use crate::deflate::PerMessageDeflate;
 use crate::error::ProtocolError;
-use crate::frame::{Header, OpCode, Plain, RawHeader, Role, check_start};
+use crate::frame::{FrameHeader, OpCode, RawFrameHeader, Role, SingleFrameHeader, check_start};
 use crate::limits::{BYTES_PER_FRAGMENT, Limits};
 use crate::mask;
 use crate::utf8::Utf8Validator;
 
 /// What kind of message this is (§5.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum MessageKind {
     /// UTF-8 text.
     Text,
     /// Any bytes.
@@ -27,9 +27,9 @@ pub enum Kind {
 /// Pieces follow the wire and the caller's reads, not the peer's fragments: together,
 /// from `first` to `last`, they are the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Data<'a> {
+pub struct DataChunk<'a> {
     /// The kind of the whole message.
-    pub kind: Kind,
+    pub kind: MessageKind,
     /// The bytes, unmasked. Of a text message they are valid so far as they go: only the
     /// last character may be cut, and is completed by the next piece.
     pub payload: &'a [u8],
@@ -43,7 +43,7 @@ pub struct Data<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// A piece of a message.
-    Data(Data<'a>),
+    Data(DataChunk<'a>),
     /// A Ping (§5.5.2); a [`Session`](crate::Session) answers it.
     Ping(&'a [u8]),
     /// A Pong (§5.5.3), asked for or not.
@@ -54,9 +54,9 @@ pub enum Event<'a> {
 
 /// What one call of [`Receiver::receive`] made of its input.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Step<'a> {
+pub struct Received<'a> {
     /// Bytes at the start of the input that are done with. The payload of a
-    /// [`Data`] event is the end of them, unless it was inflated.
+    /// [`DataChunk`] event is the end of them, unless it was inflated.
     pub consumed: usize,
     /// Whether the payload was inflated: it lies in the receiver, not in the input.
     pub inflated: bool,
@@ -64,9 +64,9 @@ pub struct Step<'a> {
     pub event: Option<Event<'a>>,
 }
 
-impl Step<'_> {
+impl Received<'_> {
     pub(crate) fn passing(consumed: usize) -> Self {
-        Step { consumed, inflated: false, event: None }
+        Received { consumed, inflated: false, event: None }
     }
 
     /// Whether nothing more can be made of the input until bytes are added to it.
@@ -80,7 +80,7 @@ impl Step<'_> {
 ///
 /// # Contract
 /// Call [`receive`](Self::receive) with all bytes that were received and not yet
-/// consumed, drop the consumed ones, and repeat until [`Step::is_idle`], or until the
+/// consumed, drop the consumed ones, and repeat until [`Received::is_idle`], or until the
 /// input is empty and the receiver holds nothing more either ([`has_more`](Self::has_more));
 /// then read more. An incomplete header or control frame consumes nothing, so the caller
 /// carries at most 139 bytes from one read to the next. Payload is unmasked in place, exactly
@@ -99,14 +99,14 @@ pub struct Receiver {
     /// `u64::MAX` for none.
     max_message_size: u64,
     max_fragments: u32,
-    frame: Frame,
-    message: Message,
-    inflating: Option<Box<Inflating>>,
+    frame: FrameInProgress,
+    message: MessageInProgress,
+    inflating: Option<Box<MessageInflation>>,
 }
 
 /// The data frame whose payload is under way.
 #[derive(Debug, Default)]
-struct Frame {
+struct FrameInProgress {
     remaining: u64,
     key: Option<[u8; 4]>,
     fin: bool,
@@ -114,8 +114,8 @@ struct Frame {
 
 /// The message under way, from its first frame's header to its last byte.
 #[derive(Debug, Default)]
-struct Message {
-    kind: Option<Kind>,
+struct MessageInProgress {
+    kind: Option<MessageKind>,
     /// Whether a piece of it was handed out.
     begun: bool,
     utf8: Utf8Validator,
@@ -127,7 +127,7 @@ struct Message {
 
 /// What a compressed message needs besides.
 #[derive(Debug)]
-struct Inflating {
+struct MessageInflation {
     inflater: Inflater,
     /// Bytes that came out of the message.
     produced: u64,
@@ -136,10 +136,10 @@ struct Inflating {
 }
 
 /// A step, without the borrow of the input.
-enum Found {
+enum Decoded {
     Nothing,
-    Data { payload: Range<usize>, kind: Kind, first: bool, last: bool },
-    Inflated { len: usize, kind: Kind, first: bool, last: bool },
+    Data { payload: Range<usize>, kind: MessageKind, first: bool, last: bool },
+    Inflated { len: usize, kind: MessageKind, first: bool, last: bool },
     Control { opcode: OpCode, payload: Range<usize> },
 }
 
@@ -160,7 +160,7 @@ fn most_compressed(limit: u64) -> u64 {
 impl Receiver {
     /// The receiving half of the end with this role.
     pub fn new(role: Role, limits: Limits) -> Self {
-        let (frame, message) = (Frame::default(), Message::default());
+        let (frame, message) = (FrameInProgress::default(), MessageInProgress::default());
         let max_fragments = limits.max_fragments;
         let max_message_size = limits.max_message_size.unwrap_or(u64::MAX);
         let drains = false;
@@ -170,9 +170,9 @@ impl Receiver {
     /// The same with permessage-deflate as it was agreed on.
     #[cfg(feature = "deflate")]
     #[must_use]
-    pub fn with_deflate(mut self, deflate: &Deflate) -> Self {
+    pub fn with_deflate(mut self, deflate: &PerMessageDeflate) -> Self {
         let inflater = Inflater::new(deflate, self.role);
-        self.inflating = Some(Box::new(Inflating { inflater, produced: 0, restarts: 0 }));
+        self.inflating = Some(Box::new(MessageInflation { inflater, produced: 0, restarts: 0 }));
         self
     }
 
@@ -205,7 +205,7 @@ impl Receiver {
     }
 
     /// Whether a message is under way, and of what kind.
-    pub fn message_kind(&self) -> Option<Kind> {
+    pub fn message_kind(&self) -> Option<MessageKind> {
         self.message.kind
     }
 
@@ -221,33 +221,37 @@ impl Receiver {
     ///
     /// The error is reported once, when the first byte that proves it is there.
     #[inline]
-    pub fn receive<'a>(&'a mut self, input: &'a mut [u8]) -> Result<Step<'a>, ProtocolError> {
+    pub fn receive<'a>(&'a mut self, input: &'a mut [u8]) -> Result<Received<'a>, ProtocolError> {
         if self.drains {
-            return Ok(Step::passing(input.len()));
+            return Ok(Received::passing(input.len()));
         }
         let (consumed, found) = self.step(input).inspect_err(|_| self.drain())?;
         let mut is_inflated = false;
         let event = match found {
-            Found::Nothing => None,
-            Found::Inflated { len, kind, first, last } => {
+            Decoded::Nothing => None,
+            Decoded::Inflated { len, kind, first, last } => {
                 is_inflated = true;
                 let payload = match &mut self.inflating {
                     Some(inflating) => inflating.inflater.output(len),
                     None => &[],
                 };
-                Some(Event::Data(Data { kind, payload, first, last }))
+                Some(Event::Data(DataChunk { kind, payload, first, last }))
             }
-            Found::Data { payload, kind, first, last } => {
-                Some(Event::Data(Data { kind, payload: &input[payload], first, last }))
+            Decoded::Data { payload, kind, first, last } => {
+                Some(Event::Data(DataChunk { kind, payload: &input[payload], first, last }))
             }
-            Found::Control { opcode: OpCode::Ping, payload } => Some(Event::Ping(&input[payload])),
-            Found::Control { opcode: OpCode::Pong, payload } => Some(Event::Pong(&input[payload])),
-            Found::Control { payload, .. } => {
+            Decoded::Control { opcode: OpCode::Ping, payload } => {
+                Some(Event::Ping(&input[payload]))
+            }
+            Decoded::Control { opcode: OpCode::Pong, payload } => {
+                Some(Event::Pong(&input[payload]))
+            }
+            Decoded::Control { payload, .. } => {
                 self.drains = true;
                 Some(Event::Close(CloseFrame::parse(&input[payload])?))
             }
         };
-        Ok(Step { consumed, inflated: is_inflated, event })
+        Ok(Received { consumed, inflated: is_inflated, event })
     }
 
     /// Takes the message at the start of `input`, if it is one plain frame that is there as a
@@ -255,11 +259,11 @@ impl Receiver {
     /// to look at. Gives where its payload lies, unmasked. Whatever is not so simple, errors
     /// among them, is left to `receive`.
     #[inline]
-    pub(crate) fn whole(&mut self, input: &mut [u8]) -> Option<(Kind, Range<usize>)> {
+    pub(crate) fn whole(&mut self, input: &mut [u8]) -> Option<(MessageKind, Range<usize>)> {
         if self.drains || self.message.kind.is_some() || self.has_more() {
             return None;
         }
-        let header = Plain::decode(input, self.role)?;
+        let header = SingleFrameHeader::decode(input, self.role)?;
         let (start, end) = (header.size, header.size + header.payload_len);
         let payload = input.get_mut(start..end)?;
         if payload.len() as u64 > self.max_message_size {
@@ -269,7 +273,7 @@ impl Receiver {
             mask::apply(payload, key);
         }
         if !header.is_text {
-            return Some((Kind::Binary, start..end));
+            return Some((MessageKind::Binary, start..end));
         }
         if simdutf8::basic::from_utf8(payload).is_err() {
             // As it was, for `receive` to find the fault.
@@ -278,23 +282,23 @@ impl Receiver {
             }
             return None;
         }
-        Some((Kind::Text, start..end))
+        Some((MessageKind::Text, start..end))
     }
 
     #[inline]
-    fn step(&mut self, input: &mut [u8]) -> Result<(usize, Found), ProtocolError> {
+    fn step(&mut self, input: &mut [u8]) -> Result<(usize, Decoded), ProtocolError> {
         if self.frame.remaining > 0 {
             return self.payload(input, 0);
         }
         if self.has_more() {
             let (consumed, found) = self.payload(input, 0)?;
             // There may have been nothing more after all; then the next frame's turn is now.
-            if !matches!(found, Found::Nothing) {
+            if !matches!(found, Decoded::Nothing) {
                 return Ok((consumed, found));
             }
         }
-        let Some(raw) = RawHeader::decode(input) else {
-            return self.incomplete(input).map(|()| (0, Found::Nothing));
+        let Some(raw) = RawFrameHeader::decode(input) else {
+            return self.incomplete(input).map(|()| (0, Decoded::Nothing));
         };
         let header = raw.validate(self.role, self.inflating.is_some())?;
         if header.opcode.is_control() {
@@ -315,11 +319,11 @@ impl Receiver {
 
     /// Takes the header of a data frame.
     #[inline]
-    fn begin(&mut self, header: &Header) -> Result<(), ProtocolError> {
+    fn begin(&mut self, header: &FrameHeader) -> Result<(), ProtocolError> {
         let message = &mut self.message;
         let kind = match header.opcode {
-            OpCode::Text => Some(Kind::Text),
-            OpCode::Binary => Some(Kind::Binary),
+            OpCode::Text => Some(MessageKind::Text),
+            OpCode::Binary => Some(MessageKind::Binary),
             _ => None,
         };
         // §5.4: fragments of one message are not interleaved with another.
@@ -328,7 +332,7 @@ impl Receiver {
             (None, None) => return Err(ProtocolError::UnexpectedContinuation),
             (Some(_), None) => {
                 let compressed = header.compressed;
-                *message = Message { kind, compressed, ..Message::default() };
+                *message = MessageInProgress { kind, compressed, ..MessageInProgress::default() };
                 if let Some(inflating) = &mut self.inflating {
                     (inflating.produced, inflating.restarts) = (0, 0);
                 }
@@ -351,13 +355,18 @@ impl Receiver {
         if message.len >> 63 != 0 {
             return Err(ProtocolError::MessageTooBig { limit: u64::MAX >> 1 });
         }
-        self.frame = Frame { remaining: header.payload_len, key: header.key, fin: header.fin };
+        self.frame =
+            FrameInProgress { remaining: header.payload_len, key: header.key, fin: header.fin };
         Ok(())
     }
 
     /// Takes what there is of a data frame's payload, from `start` on.
     #[inline]
-    fn payload(&mut self, input: &mut [u8], start: usize) -> Result<(usize, Found), ProtocolError> {
+    fn payload(
+        &mut self,
+        input: &mut [u8],
+        start: usize,
+    ) -> Result<(usize, Decoded), ProtocolError> {
         if self.message.compressed {
             return self.inflate(input, start);
         }
@@ -365,7 +374,7 @@ impl Receiver {
         let available = input.len() - start;
         let len = usize::try_from(frame.remaining).map_or(available, |r| r.min(available));
         if len == 0 && frame.remaining > 0 {
-            return Ok((start, Found::Nothing));
+            return Ok((start, Decoded::Nothing));
         }
         let payload = start..start + len;
         if let Some(key) = &mut frame.key {
@@ -373,8 +382,8 @@ impl Receiver {
         }
         frame.remaining -= len as u64;
         let last = frame.fin && frame.remaining == 0;
-        let kind = message.kind.unwrap_or(Kind::Binary);
-        if kind == Kind::Text {
+        let kind = message.kind.unwrap_or(MessageKind::Binary);
+        if kind == MessageKind::Text {
             message.check_text(&input[payload.clone()], last)?;
         }
         let first = !message.begun;
@@ -382,20 +391,24 @@ impl Receiver {
         if last {
             message.kind = None;
         }
-        Ok((payload.end, Found::Data { payload, kind, first, last }))
+        Ok((payload.end, Decoded::Data { payload, kind, first, last }))
     }
 }
 
 impl Receiver {
     /// Inflates a piece of what there is of a compressed message's frame, from `start` on.
-    fn inflate(&mut self, input: &mut [u8], start: usize) -> Result<(usize, Found), ProtocolError> {
+    fn inflate(
+        &mut self,
+        input: &mut [u8],
+        start: usize,
+    ) -> Result<(usize, Decoded), ProtocolError> {
         let (frame, message) = (&mut self.frame, &mut self.message);
-        let Some(inflating) = &mut self.inflating else { return Ok((start, Found::Nothing)) };
-        let Inflating { inflater, produced, restarts } = &mut **inflating;
+        let Some(inflating) = &mut self.inflating else { return Ok((start, Decoded::Nothing)) };
+        let MessageInflation { inflater, produced, restarts } = &mut **inflating;
         let available = (input.len() - start).min(PIECE);
         let len = usize::try_from(frame.remaining).map_or(available, |r| r.min(available));
         if len == 0 && frame.remaining > 0 && !inflater.has_more() {
-            return Ok((start, Found::Nothing));
+            return Ok((start, Decoded::Nothing));
         }
         let piece = &mut input[start..start + len];
         if let Some(key) = frame.key {
@@ -419,23 +432,23 @@ impl Receiver {
         if u64::from(*restarts) > FREE_RESTARTS + received / BYTES_PER_RESTART {
             return Err(ProtocolError::TooManyFragments { limit: self.max_fragments });
         }
-        let kind = message.kind.unwrap_or(Kind::Binary);
+        let kind = message.kind.unwrap_or(MessageKind::Binary);
         let consumed = start + out.consumed;
         if out.produced == 0 && !out.done {
-            return Ok((consumed, Found::Nothing));
+            return Ok((consumed, Decoded::Nothing));
         }
-        if kind == Kind::Text {
+        if kind == MessageKind::Text {
             message.check_text(inflater.output(out.produced), out.done)?;
         }
         let first = !core::mem::replace(&mut message.begun, true);
         if out.done {
             (message.kind, message.compressed) = (None, false);
         }
-        Ok((consumed, Found::Inflated { len: out.produced, kind, first, last: out.done }))
+        Ok((consumed, Decoded::Inflated { len: out.produced, kind, first, last: out.done }))
     }
 }
 
-impl Message {
+impl MessageInProgress {
     /// Counts one more frame of the same message against its budget.
     fn count_fragment(&mut self, limit: u32, inflated: u64) -> Result<(), ProtocolError> {
         self.fragments = self.fragments.saturating_add(1);
@@ -458,15 +471,15 @@ impl Message {
 }
 
 /// A control frame, once it is whole.
-fn control(header: &Header, input: &mut [u8]) -> (usize, Found) {
+fn control(header: &FrameHeader, input: &mut [u8]) -> (usize, Decoded) {
     // At most 125 (§5.5), as `validate` has seen to.
     let start = usize::from(header.size);
     let payload = start..start + header.payload_len as usize;
     if input.len() < payload.end {
-        return (0, Found::Nothing);
+        return (0, Decoded::Nothing);
     }
     if let Some(key) = header.key {
         mask::apply(&mut input[payload.clone()], key);
     }
-    (payload.end, Found::Control { opcode: header.opcode, payload })
+    (payload.end, Decoded::Control { opcode: header.opcode, payload })
 }

@@ -10,19 +10,19 @@ use bytes::Bytes;
 
 use crate::close::CloseFrame;
 use crate::close_code::CloseCode;
-use crate::close_info::{Cause, CloseInfo, Initiator};
+use crate::close_info::{CloseCause, CloseInfo, Initiator};
 use crate::config::Config;
 use crate::deflate::Compression;
 #[cfg(feature = "deflate")]
-use crate::deflate::{Deflate, PreparedMessage};
+use crate::deflate::{PerMessageDeflate, PreparedMessage};
 use crate::error::ProtocolError;
 use crate::frame::Role;
 use crate::limits::Limits;
 use crate::mask::MaskSource;
 use crate::message::Message;
-use crate::receive::{Event, Kind};
+use crate::receive::{Event, MessageKind};
 use crate::send::{ControlKind, FrameBatch, Outgoing, SendBuffer, SendError, Sender};
-use crate::timers::{Fired, RateBudget, Timers};
+use crate::timers::{TimerEvent, Timers, TokenBucket};
 
 /// Where the connection stands; the same four as the WebSocket API's `readyState`.
 ///
@@ -35,7 +35,7 @@ use crate::timers::{Fired, RateBudget, Timers};
 ///      └──────────────────┴──────────── transport ended ─────────────────────┘
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum State {
+pub enum ReadyState {
     /// The opening handshake is not done.
     Connecting,
     /// Messages flow both ways.
@@ -48,7 +48,7 @@ pub enum State {
 
 /// What is to be done with the transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Transport {
+pub enum TransportAction {
     /// Read and write.
     Use,
     /// Write what waits, shut writing down, and drop the transport. Either the closing
@@ -94,7 +94,7 @@ pub enum Transport {
 pub struct Session {
     sender: Sender,
     role: Role,
-    state: State,
+    state: ReadyState,
     /// The transport is a stream of a connection that carries others.
     multiplexed: bool,
     /// The peer has ended its direction of the transport.
@@ -104,9 +104,9 @@ pub struct Session {
     /// Messages waited before the Close when the close deadline was set.
     closing_slowly: bool,
     timers: Timers,
-    controls: RateBudget,
+    controls: TokenBucket,
     /// Budgets for messages and for their bytes, where there are any.
-    rates: Option<Box<[Option<RateBudget>; 2]>>,
+    rates: Option<Box<[Option<TokenBucket>; 2]>>,
 }
 
 /// So many bytes a peer has to take in each close timeout while more wait.
@@ -117,9 +117,9 @@ fn is_normal(frame: Option<&CloseFrame>) -> bool {
     frame.is_none_or(|frame| frame.code == CloseCode::NORMAL)
 }
 
-fn rates(limits: &Limits) -> Option<Box<[Option<RateBudget>; 2]>> {
+fn rates(limits: &Limits) -> Option<Box<[Option<TokenBucket>; 2]>> {
     let budgets =
-        [limits.max_message_rate, limits.max_byte_rate].map(|rate| rate.map(RateBudget::new));
+        [limits.max_message_rate, limits.max_byte_rate].map(|rate| rate.map(TokenBucket::new));
     budgets.iter().any(Option::is_some).then(|| Box::new(budgets))
 }
 
@@ -138,13 +138,13 @@ impl Session {
         Self {
             sender,
             role,
-            state: State::Connecting,
+            state: ReadyState::Connecting,
             multiplexed: false,
             read_ended: false,
             half_close: false,
             closing_slowly: false,
             timers: Timers::new(config.keepalive, config.idle_timeout, config.close_timeout),
-            controls: RateBudget::new(config.limits.max_control_rate),
+            controls: TokenBucket::new(config.limits.max_control_rate),
             rates: rates(&config.limits),
         }
     }
@@ -152,7 +152,7 @@ impl Session {
     /// The same with permessage-deflate as it was agreed on.
     #[cfg(feature = "deflate")]
     #[must_use]
-    pub fn with_deflate(mut self, deflate: &Deflate) -> Self {
+    pub fn with_deflate(mut self, deflate: &PerMessageDeflate) -> Self {
         self.sender = self.sender.with_deflate(deflate);
         self
     }
@@ -182,15 +182,15 @@ impl Session {
 
     /// The opening handshake is done; the keepalive and the idle timeout begin.
     pub fn open(&mut self, now: Duration) {
-        if self.state == State::Connecting {
-            self.state = State::Open;
+        if self.state == ReadyState::Connecting {
+            self.state = ReadyState::Open;
             self.timers.start(now);
         }
     }
 
     /// Where the connection stands.
     #[inline]
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> ReadyState {
         self.state
     }
 
@@ -237,12 +237,16 @@ impl Session {
     /// Whether a message would be taken now, and if not, why.
     #[inline]
     pub fn check_ready(&self) -> Result<(), SendError> {
-        if self.state == State::Open { self.sender.check_ready() } else { Err(SendError::Closing) }
+        if self.state == ReadyState::Open {
+            self.sender.check_ready()
+        } else {
+            Err(SendError::Closing)
+        }
     }
 
     /// Queues a whole message. That text is UTF-8 is the caller's duty.
     #[inline]
-    pub fn send(&mut self, kind: Kind, payload: Bytes) -> Result<(), (SendError, Bytes)> {
+    pub fn send(&mut self, kind: MessageKind, payload: Bytes) -> Result<(), (SendError, Bytes)> {
         self.send_with(kind, payload, Compression::Auto)
     }
 
@@ -250,11 +254,11 @@ impl Session {
     #[inline]
     pub fn send_with(
         &mut self,
-        kind: Kind,
+        kind: MessageKind,
         payload: Bytes,
         compression: Compression,
     ) -> Result<(), (SendError, Bytes)> {
-        if self.state != State::Open {
+        if self.state != ReadyState::Open {
             return Err((SendError::Closing, payload));
         }
         self.sender.send_with(kind, payload, compression)?;
@@ -281,7 +285,7 @@ impl Session {
         message: Message,
         compression: Compression,
     ) -> Result<(), (SendError, Message)> {
-        if self.state != State::Open {
+        if self.state != ReadyState::Open {
             return Err((SendError::Closing, message));
         }
         let kind = message.kind();
@@ -300,7 +304,7 @@ impl Session {
         message: &Message,
         compression: Compression,
     ) -> Result<bool, SendError> {
-        if self.state != State::Open {
+        if self.state != ReadyState::Open {
             return Err(SendError::Closing);
         }
         let copied = self.sender.send_copy(message.kind(), message.as_bytes(), compression)?;
@@ -340,10 +344,10 @@ impl Session {
         Ok(())
     }
 
-    /// How many bytes more may wait before it is [`Full`](SendError::Full); none if no whole
+    /// How many bytes more may wait before it is [`FullBody`](SendError::Full); none if no whole
     /// message can be sent.
     pub fn room(&self) -> usize {
-        if self.state == State::Open { self.sender.room() } else { 0 }
+        if self.state == ReadyState::Open { self.sender.room() } else { 0 }
     }
 
     /// Queues a piece of a message that is sent as it is made (§5.4). The first call
@@ -354,7 +358,7 @@ impl Session {
     /// the message goes on is brought out by [`flush_fragment`](Self::flush_fragment).
     pub fn send_fragment(
         &mut self,
-        kind: Kind,
+        kind: MessageKind,
         payload: &[u8],
         last: bool,
         compression: Compression,
@@ -396,7 +400,7 @@ impl Session {
     }
 
     fn control(&mut self, kind: ControlKind, payload: &[u8]) -> Result<(), SendError> {
-        if self.state != State::Open {
+        if self.state != ReadyState::Open {
             return Err(SendError::Closing);
         }
         self.sender.send_control(kind, payload)
@@ -409,10 +413,10 @@ impl Session {
     /// refuse is left out: a code that may not be sent (the peer then sees 1005), the end of a
     /// long reason.
     pub fn close(&mut self, frame: Option<CloseFrame>, now: Duration) -> bool {
-        if self.state != State::Open {
+        if self.state != ReadyState::Open {
             return false;
         }
-        self.begin_closing(Initiator::Local, Cause::Handshake, now);
+        self.begin_closing(Initiator::Local, CloseCause::Handshake, now);
         self.queue_close(frame.and_then(CloseFrame::sendable));
         true
     }
@@ -457,7 +461,7 @@ impl Session {
     /// where that is allowed to take its time; `None` before. [`buffered`](Self::buffered)
     /// counts it still, as the WebSocket API's `bufferedAmount` does.
     pub fn take_unsent(&mut self) -> Option<Box<SendBuffer>> {
-        if self.state == State::Closed { self.sender.take_unsent() } else { None }
+        if self.state == ReadyState::Closed { self.sender.take_unsent() } else { None }
     }
 
     // --- What was received ---------------------------------------------------------
@@ -535,7 +539,7 @@ impl Session {
     ///
     /// Of a connection that was failed or is closed, it asks for nothing (§7.1.7).
     pub fn handle_event(&mut self, event: &Event<'_>, now: Duration) -> Result<(), ProtocolError> {
-        if self.state == State::Closed || self.is_failed() {
+        if self.state == ReadyState::Closed || self.is_failed() {
             return Ok(());
         }
         match event {
@@ -578,7 +582,7 @@ impl Session {
     }
 
     fn handle_close(&mut self, frame: Option<CloseFrame>, now: Duration) {
-        self.begin_closing(Initiator::Peer, Cause::Handshake, now);
+        self.begin_closing(Initiator::Peer, CloseCause::Handshake, now);
         // §5.5.2: after a Close, no Pong is owed.
         self.sender.drop_controls();
         let waits = self.half_close && !self.sender.is_closing() && is_normal(frame.as_ref());
@@ -590,7 +594,7 @@ impl Session {
         }
         if waits {
             // The answer waits until this end has sent what it has to.
-            self.state = State::Open;
+            self.state = ReadyState::Open;
         } else {
             self.queue_close(reply);
         }
@@ -614,13 +618,13 @@ impl Session {
     ///
     /// There is nothing left to fail once both ends have sent their Close.
     pub fn fail(&mut self, error: ProtocolError, now: Duration) {
-        if self.state == State::Closed || self.is_failed() || self.has_both_closes() {
+        if self.state == ReadyState::Closed || self.is_failed() || self.has_both_closes() {
             return;
         }
-        self.begin_closing(Initiator::Library, Cause::Protocol(error), now);
+        self.begin_closing(Initiator::Library, CloseCause::Protocol(error), now);
         if let Some(info) = &mut self.sender.info {
             // Also when a handshake was under way: this is how it ends.
-            info.cause = Cause::Protocol(error);
+            info.cause = CloseCause::Protocol(error);
         }
         self.queue_close(Some(CloseFrame::truncated(error.close_code(), error.to_string())));
     }
@@ -631,7 +635,7 @@ impl Session {
     }
 
     fn is_failed(&self) -> bool {
-        let by_handshake = |cause| matches!(cause, Cause::Handshake | Cause::IdleTimeout);
+        let by_handshake = |cause| matches!(cause, CloseCause::Handshake | CloseCause::IdleTimeout);
         self.sender.info.as_ref().is_some_and(|i| !by_handshake(i.cause))
     }
 
@@ -640,16 +644,16 @@ impl Session {
     /// leaves, which is for [`transport`](Self::transport) to say: on TCP and on streams, the
     /// end of one direction is not the end of the other (RFC 9113 §5.1).
     pub fn handle_read_end(&mut self, now: Duration) {
-        if self.state == State::Closed || self.read_ended {
+        if self.state == ReadyState::Closed || self.read_ended {
             return;
         }
         self.read_ended = true;
-        self.begin_closing(Initiator::Peer, Cause::TransportEnd, now);
+        self.begin_closing(Initiator::Peer, CloseCause::TransportEnd, now);
         if let Some(info) = &mut self.sender.info
-            && info.cause == Cause::Handshake
+            && info.cause == CloseCause::Handshake
             && !info.close_received
         {
-            info.cause = Cause::TransportEnd;
+            info.cause = CloseCause::TransportEnd;
         }
         // Nobody can answer them, or asked for them and still listens.
         self.sender.drop_controls();
@@ -661,19 +665,19 @@ impl Session {
     }
 
     /// Takes note that both directions of the transport ended: by the peer
-    /// (`Cause::TransportEnd`), an error (`Cause::TransportError`), or because this end
-    /// dropped it (`Cause::Dropped`).
-    pub fn handle_end(&mut self, cause: Cause, now: Duration) {
-        if self.state == State::Closed {
+    /// (`CloseCause::TransportEnd`), an error (`CloseCause::TransportError`), or because this end
+    /// dropped it (`CloseCause::Dropped`).
+    pub fn handle_end(&mut self, cause: CloseCause, now: Duration) {
+        if self.state == ReadyState::Closed {
             return;
         }
-        let by = if cause == Cause::Dropped { Initiator::Local } else { Initiator::Peer };
+        let by = if cause == CloseCause::Dropped { Initiator::Local } else { Initiator::Peer };
         self.begin_closing(by, cause, now);
         if let Some(info) = &mut self.sender.info
-            && info.cause == Cause::Handshake
+            && info.cause == CloseCause::Handshake
             && !info.is_clean()
             // Who sends a Close and leaves, as a page does that is left, has said how it ended.
-            && (!info.close_received || cause == Cause::Dropped)
+            && (!info.close_received || cause == CloseCause::Dropped)
         {
             info.cause = cause;
         }
@@ -684,35 +688,35 @@ impl Session {
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        if self.state == State::Closed { None } else { self.timers.next() }
+        if self.state == ReadyState::Closed { None } else { self.timers.next() }
     }
 
     /// Does what is due: sends a keepalive ping, closes an idle connection, or gives one up.
     /// Returns whether it was given up; [`close_info`](Self::close_info) then says why.
     pub fn handle_timeout(&mut self, now: Duration) -> bool {
-        if self.state == State::Closed {
+        if self.state == ReadyState::Closed {
             return false;
         }
         let fired = self.timers.fire(now, || self.sender.is_stuck());
-        if fired != Fired::NotIdle {
+        if fired != TimerEvent::NotIdle {
             // Twice in a keepalive interval.
             self.sender.rest();
         }
         match fired {
-            Fired::Nothing | Fired::NotIdle => false,
-            Fired::Idle => {
+            TimerEvent::Nothing | TimerEvent::NotIdle => false,
+            TimerEvent::Idle => {
                 self.close_idle(now);
                 false
             }
-            Fired::Ping(payload) => {
-                if self.state == State::Open {
+            TimerEvent::Ping(payload) => {
+                if self.state == ReadyState::Open {
                     // Its slot replaces an older one, so this can't be refused.
                     let _ = self.sender.send_control(ControlKind::Keepalive, &payload);
                 }
                 false
             }
-            Fired::PeerSilent => self.give_up(Cause::KeepaliveTimeout, now),
-            Fired::CloseDeadline => {
+            TimerEvent::PeerSilent => self.give_up(CloseCause::KeepaliveTimeout, now),
+            TimerEvent::CloseDeadline => {
                 if self.closing_progressed() {
                     self.timers.start_closing(now);
                     return false;
@@ -721,7 +725,7 @@ impl Session {
                     self.close_half_closed(now);
                     return false;
                 }
-                self.give_up(Cause::CloseTimeout, now)
+                self.give_up(CloseCause::CloseTimeout, now)
             }
         }
     }
@@ -741,15 +745,15 @@ impl Session {
 
     /// A closing handshake like that of the application, but for its cause.
     fn close_idle(&mut self, now: Duration) {
-        self.begin_closing(Initiator::Library, Cause::IdleTimeout, now);
+        self.begin_closing(Initiator::Library, CloseCause::IdleTimeout, now);
         let reason = "idle_timeout: no message for too long".into();
         self.queue_close(Some(CloseFrame::truncated(CloseCode::GOING_AWAY, reason)));
     }
 
-    fn give_up(&mut self, cause: Cause, now: Duration) -> bool {
+    fn give_up(&mut self, cause: CloseCause, now: Duration) -> bool {
         self.begin_closing(Initiator::Library, cause, now);
         if let Some(info) = &mut self.sender.info
-            && info.cause == Cause::Handshake
+            && info.cause == CloseCause::Handshake
             && !info.is_clean()
         {
             info.cause = cause;
@@ -761,23 +765,23 @@ impl Session {
     // --- The end -------------------------------------------------------------------
 
     /// What is to be done with the transport.
-    pub fn transport(&self) -> Transport {
+    pub fn transport(&self) -> TransportAction {
         match (&self.sender.info, self.state) {
-            (_, State::Closed) => Transport::Drop,
-            _ if self.read_ended && !self.is_half_closed() => Transport::Finish,
-            (Some(_), _) if self.is_failed() => Transport::Drain,
+            (_, ReadyState::Closed) => TransportAction::Drop,
+            _ if self.read_ended && !self.is_half_closed() => TransportAction::Finish,
+            (Some(_), _) if self.is_failed() => TransportAction::Drain,
             _ if self.has_both_closes() => match self.role {
-                Role::Client if !self.multiplexed => Transport::AwaitEnd,
-                Role::Client | Role::Server => Transport::Finish,
+                Role::Client if !self.multiplexed => TransportAction::AwaitEnd,
+                Role::Client | Role::Server => TransportAction::Finish,
             },
-            _ => Transport::Use,
+            _ => TransportAction::Use,
         }
     }
 
-    fn begin_closing(&mut self, initiator: Initiator, cause: Cause, now: Duration) {
+    fn begin_closing(&mut self, initiator: Initiator, cause: CloseCause, now: Duration) {
         if self.sender.info.is_none() {
             self.sender.info = Some(Box::new(CloseInfo::new(initiator, cause)));
-            self.state = State::Closing;
+            self.state = ReadyState::Closing;
             self.timers.start_closing(now);
             self.sender.take_progress();
             self.closing_slowly = self.sender.wants_write();
@@ -789,9 +793,9 @@ impl Session {
             return;
         }
         self.sender.send_close(frame.as_ref());
-        if self.state == State::Open {
+        if self.state == ReadyState::Open {
             // It was half-closed.
-            self.state = State::Closing;
+            self.state = ReadyState::Closing;
         }
         if let Some(info) = &mut self.sender.info {
             info.sent = frame;
@@ -799,7 +803,7 @@ impl Session {
     }
 
     fn end(&mut self) {
-        self.state = State::Closed;
+        self.state = ReadyState::Closed;
         self.sender.drop_controls();
         self.sender.release_memory(true);
     }

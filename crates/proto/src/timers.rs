@@ -26,7 +26,7 @@ impl Default for KeepaliveConfig {
 
 /// What a timer asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Fired {
+pub(crate) enum TimerEvent {
     Nothing,
     Ping([u8; 8]),
     PeerSilent,
@@ -54,7 +54,7 @@ pub(crate) struct Timers {
     at: u64,
     /// When the last keepalive ping was sent. Its payload, too.
     pinged_at: u64,
-    idle: Option<Box<Idle>>,
+    idle: Option<Box<IdleTimeout>>,
     close_timeout: u64,
     round_trip: u32,
     /// Bytes received that are known: those before the last look, and the peer's Pings since.
@@ -72,7 +72,7 @@ pub(crate) struct Timers {
 
 /// The idle timeout, for those who set one.
 #[derive(Debug)]
-struct Idle {
+struct IdleTimeout {
     /// Between looks at whether messages flow.
     step: u64,
     at: u64,
@@ -93,7 +93,7 @@ impl Timers {
     ) -> Self {
         let idle = |time| {
             let step = (micros(time) / u64::from(IDLE_LOOKS)).max(1);
-            Box::new(Idle { step, at: NEVER, looks: 0 })
+            Box::new(IdleTimeout { step, at: NEVER, looks: 0 })
         };
         Self {
             interval: config.interval.map_or(NEVER, micros),
@@ -196,7 +196,7 @@ impl Timers {
 
     /// `is_stuck` says whether bytes wait for the peer, and it has taken none since it was
     /// asked before.
-    pub(crate) fn fire(&mut self, now: Duration, mut is_stuck: impl FnMut() -> bool) -> Fired {
+    pub(crate) fn fire(&mut self, now: Duration, mut is_stuck: impl FnMut() -> bool) -> TimerEvent {
         let now = micros(now);
         if let Some(idle) = &mut self.idle
             && now >= idle.at
@@ -204,28 +204,28 @@ impl Timers {
             return idle.look_for_messages(core::mem::take(&mut self.talked), now);
         }
         if now < self.at {
-            return Fired::Nothing;
+            return TimerEvent::Nothing;
         }
         if self.closing {
             self.at = NEVER;
-            return Fired::CloseDeadline;
+            return TimerEvent::CloseDeadline;
         }
         // A byte now and then does not make up for taking nothing: what waits would wait for ever.
         let stuck_though_heard = self.received.then(&mut is_stuck);
         if stuck_though_heard == Some(false) {
             (self.received, self.awaiting) = (false, false);
             self.at = self.next_look(now);
-            return Fired::Nothing;
+            return TimerEvent::Nothing;
         }
         let deadline = later(self.pinged_at, self.timeout);
         if self.awaiting && now < deadline {
             self.at = self.next_look(now).min(deadline);
-            return Fired::Nothing;
+            return TimerEvent::Nothing;
         }
         let stuck = stuck_though_heard.unwrap_or_else(is_stuck);
         if self.awaiting && (stuck || self.listening) {
             self.at = NEVER;
-            return Fired::PeerSilent;
+            return TimerEvent::PeerSilent;
         }
         // Where nobody listened for the answer, or it came at once.
         self.awaiting = false;
@@ -233,12 +233,12 @@ impl Timers {
         // A little early is better than one look more.
         if self.pinged_at != NEVER && now < next_ping - self.interval / 8 {
             self.at = self.next_look(now).min(next_ping);
-            return Fired::Nothing;
+            return TimerEvent::Nothing;
         }
         (self.received, self.awaiting, self.timing) = (false, true, true);
         self.pinged_at = now;
         self.at = self.next_look(now).min(later(now, self.timeout));
-        Fired::Ping(now.to_be_bytes())
+        TimerEvent::Ping(now.to_be_bytes())
     }
 
     /// Half an interval later than the look that was due, if that is still to come.
@@ -252,15 +252,15 @@ impl Timers {
     }
 }
 
-impl Idle {
-    fn look_for_messages(&mut self, talked: bool, now: u64) -> Fired {
+impl IdleTimeout {
+    fn look_for_messages(&mut self, talked: bool, now: u64) -> TimerEvent {
         self.looks = if talked { 0 } else { self.looks + 1 };
         if self.looks == IDLE_LOOKS {
             self.at = NEVER;
-            return Fired::Idle;
+            return TimerEvent::Idle;
         }
         self.at = later(now, self.step);
-        Fired::NotIdle
+        TimerEvent::NotIdle
     }
 }
 
@@ -277,13 +277,13 @@ const SECOND: u64 = 1_000_000;
 
 /// A token bucket: `rate` a second, ten times as many in a burst.
 #[derive(Debug)]
-pub(crate) struct RateBudget {
+pub(crate) struct TokenBucket {
     rate: u32,
     tokens: u32,
     refilled_at: u64,
 }
 
-impl RateBudget {
+impl TokenBucket {
     pub(crate) fn new(rate: u32) -> Self {
         Self { rate, tokens: rate.saturating_mul(10), refilled_at: 0 }
     }
@@ -349,9 +349,9 @@ mod tests {
         let mut pings = Vec::new();
         while let Some(at) = t.next().filter(|at| *at <= until) {
             match t.fire(at, || stuck) {
-                Fired::Ping(_) => pings.push(at.as_secs()),
-                Fired::PeerSilent => return (pings, Some(at.as_secs())),
-                fired => assert_eq!(fired, Fired::Nothing),
+                TimerEvent::Ping(_) => pings.push(at.as_secs()),
+                TimerEvent::PeerSilent => return (pings, Some(at.as_secs())),
+                fired => assert_eq!(fired, TimerEvent::Nothing),
             }
         }
         (pings, None)
@@ -404,7 +404,7 @@ mod tests {
                     t.note_received();
                     byte = if byte < last { last.min(byte + 1000) } else { byte + 1 };
                 }
-                if let Fired::Ping(_) = t.fire(look, || false) {
+                if let TimerEvent::Ping(_) = t.fire(look, || false) {
                     pinged = Some(now);
                 }
             }
@@ -471,7 +471,7 @@ mod tests {
     fn keepalive_round_trip_is_that_of_the_exact_payload() {
         let mut t = timers();
         assert_eq!(run(&mut t, 19 * S, false), (vec![], None));
-        let Fired::Ping(payload) = t.fire(20 * S, || false) else { panic!("no ping") };
+        let TimerEvent::Ping(payload) = t.fire(20 * S, || false) else { panic!("no ping") };
         t.handle_pong(b"other", 20 * S + S / 2);
         assert_eq!(t.round_trip(), None);
         t.handle_pong(&payload, 20 * S + S / 10);
@@ -483,7 +483,7 @@ mod tests {
     fn keepalive_does_not_time_a_pong_that_waited() {
         let mut t = timers();
         assert_eq!(run(&mut t, 19 * S, false), (vec![], None));
-        let Fired::Ping(payload) = t.fire(20 * S, || false) else { panic!("no ping") };
+        let TimerEvent::Ping(payload) = t.fire(20 * S, || false) else { panic!("no ping") };
         t.discard_round_trip();
         t.handle_pong(&payload, 25 * S);
         assert_eq!((t.round_trip(), t.awaits_pong()), (None, false));
@@ -494,7 +494,7 @@ mod tests {
         let mut t = timers();
         t.start_closing(5 * S);
         assert_eq!(t.next(), Some(15 * S));
-        assert_eq!(t.fire(15 * S, || false), Fired::CloseDeadline);
+        assert_eq!(t.fire(15 * S, || false), TimerEvent::CloseDeadline);
         assert_eq!(t.next(), None);
     }
 
@@ -503,7 +503,7 @@ mod tests {
         let config = KeepaliveConfig { interval: Some(Duration::MAX), timeout: Duration::MAX };
         let mut t = Timers::new(config, Some(Duration::MAX), 10 * S);
         t.start(S);
-        assert_eq!(t.fire(Duration::from_secs(1 << 40), || false), Fired::Nothing);
+        assert_eq!(t.fire(Duration::from_secs(1 << 40), || false), TimerEvent::Nothing);
     }
 
     /// When it counts as idle, with a message at each of these times.
@@ -519,7 +519,7 @@ mod tests {
                 t.note_message();
                 next = messages.next();
             }
-            if t.fire(now, || false) == Fired::Idle {
+            if t.fire(now, || false) == TimerEvent::Idle {
                 assert_eq!(t.next(), None);
                 return now;
             }
@@ -536,20 +536,20 @@ mod tests {
 
     #[test]
     fn limits_on_rate_allow_a_burst_of_ten_seconds_worth() {
-        let mut b = RateBudget::new(100);
+        let mut b = TokenBucket::new(100);
         assert_eq!((0..5000).filter(|_| b.take(100 * S)).count(), 1000);
     }
 
     #[test]
     fn limits_on_rate_lose_no_fraction_of_a_token() {
-        let mut b = RateBudget::new(300);
+        let mut b = TokenBucket::new(300);
         // A little slower than the rate, and never in step with it.
         assert!((1..100_000).all(|i| b.take(Duration::from_micros(3_334 * i))));
     }
 
     #[test]
     fn limits_on_rate_refill_with_time() {
-        let mut b = RateBudget::new(5);
+        let mut b = TokenBucket::new(5);
         assert_eq!((0..100).filter(|_| b.take(Duration::ZERO)).count(), 50);
         assert_eq!((0..100).filter(|_| b.take(S)).count(), 5);
         assert_eq!((0..100).filter(|_| b.take(1000 * S)).count(), 50);

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use fullduplex_proto::bytes::{Buf, Bytes};
 use fullduplex_proto::{
-    Cause, CloseCode, CloseFrame, Compression, Config, Event, Initiator, Kind, ProtocolError, Role,
-    SendError, Session, State, Transport,
+    CloseCause, CloseCode, CloseFrame, Compression, Config, Event, Initiator, MessageKind,
+    ProtocolError, ReadyState, Role, SendError, Session, TransportAction,
 };
 use fullduplex_testkit::pair::{End, Pair, Told};
 
@@ -27,20 +27,20 @@ fn pair() -> Pair {
 fn close_by_the_client() {
     let mut p = pair();
     assert!(p.client.session().close(frame(1000, "bye"), NOW));
-    assert_eq!(p.client.session().state(), State::Closing);
-    assert_eq!(p.client.session().transport(), Transport::Use);
+    assert_eq!(p.client.session().state(), ReadyState::Closing);
+    assert_eq!(p.client.session().transport(), TransportAction::Use);
     p.settle();
     assert_eq!(p.server.take_told(), [Told::Close(frame(1000, "bye"))]);
     assert_eq!(p.client.take_told(), [Told::Close(frame(1000, "bye"))]);
     // §7.1.1: the server ends the transport, the client waits for that.
-    assert_eq!(p.server.session().transport(), Transport::Finish);
-    assert_eq!(p.client.session().transport(), Transport::AwaitEnd);
+    assert_eq!(p.server.session().transport(), TransportAction::Finish);
+    assert_eq!(p.client.session().transport(), TransportAction::AwaitEnd);
     p.cut();
     for (end, initiator) in [(&mut p.client, Initiator::Local), (&mut p.server, Initiator::Peer)] {
-        assert_eq!(end.session().state(), State::Closed);
+        assert_eq!(end.session().state(), ReadyState::Closed);
         let info = end.session().close_info().unwrap();
         assert!(info.is_clean());
-        assert_eq!((info.initiator, info.cause), (initiator, Cause::Handshake));
+        assert_eq!((info.initiator, info.cause), (initiator, CloseCause::Handshake));
         assert_eq!((info.code(), info.reason()), (CloseCode::NORMAL, "bye"));
     }
 }
@@ -51,7 +51,7 @@ fn close_by_the_server_without_a_code() {
     p.server.session().close(None, NOW);
     p.settle();
     assert_eq!(p.client.take_told(), [Told::Close(None)]);
-    assert_eq!(p.server.session().transport(), Transport::Finish);
+    assert_eq!(p.server.session().transport(), TransportAction::Finish);
     let info = p.client.session().close_info().unwrap();
     // §7.1.5: 1005 when the Close frame has no code.
     assert_eq!((info.code(), info.initiator), (CloseCode::NO_STATUS, Initiator::Peer));
@@ -81,12 +81,12 @@ fn close_without_an_answer_times_out() {
     p.client.session().close(frame(1000, ""), NOW);
     p.client.transmit(usize::MAX);
     p.advance(Duration::from_millis(9_999));
-    assert_eq!(p.client.session().state(), State::Closing);
+    assert_eq!(p.client.session().state(), ReadyState::Closing);
     p.advance(Duration::from_millis(1));
-    assert_eq!(p.client.session().state(), State::Closed);
-    assert_eq!(p.client.session().transport(), Transport::Drop);
+    assert_eq!(p.client.session().state(), ReadyState::Closed);
+    assert_eq!(p.client.session().transport(), TransportAction::Drop);
     let info = p.client.session().close_info().unwrap();
-    assert_eq!((info.cause, info.is_clean()), (Cause::CloseTimeout, false));
+    assert_eq!((info.cause, info.is_clean()), (CloseCause::CloseTimeout, false));
     assert_eq!(info.code(), CloseCode::ABNORMAL);
 }
 
@@ -94,13 +94,13 @@ fn close_without_an_answer_times_out() {
 fn close_lets_data_before_the_answer_arrive() {
     let mut p = pair();
     p.client.session().close(frame(1000, ""), NOW);
-    p.server.session().send(Kind::Text, Bytes::from("last words")).unwrap();
+    p.server.session().send(MessageKind::Text, Bytes::from("last words")).unwrap();
     // The server's data leaves before it has read the Close.
     p.to_client();
     p.settle();
     assert_eq!(
         p.client.take_told(),
-        [Told::Message(Kind::Text, "last words".into()), Told::Close(frame(1000, ""))]
+        [Told::Message(MessageKind::Text, "last words".into()), Told::Close(frame(1000, ""))]
     );
 }
 
@@ -109,9 +109,9 @@ fn close_is_the_last_frame_sent() {
     let mut p = pair();
     p.client.session().close(frame(1000, ""), NOW);
     let session = p.client.session();
-    assert_eq!(session.send(Kind::Text, Bytes::new()).unwrap_err().0, SendError::Closing);
+    assert_eq!(session.send(MessageKind::Text, Bytes::new()).unwrap_err().0, SendError::Closing);
     assert_eq!(
-        session.send_fragment(Kind::Text, b"", true, Compression::Auto),
+        session.send_fragment(MessageKind::Text, b"", true, Compression::Auto),
         Err(SendError::Closing)
     );
     assert_eq!(session.ping(b""), Err(SendError::Closing));
@@ -169,9 +169,9 @@ fn close_is_unclean_where_the_transport_just_ends() {
     // Inside a frame.
     p.client.receive(b"\x82\x05abc", NOW);
     p.cut();
-    assert_eq!(p.client.session().state(), State::Closed);
+    assert_eq!(p.client.session().state(), ReadyState::Closed);
     let info = p.client.session().close_info().unwrap();
-    assert_eq!((info.cause, info.initiator), (Cause::TransportEnd, Initiator::Peer));
+    assert_eq!((info.cause, info.initiator), (CloseCause::TransportEnd, Initiator::Peer));
     assert_eq!((info.code(), info.is_clean()), (CloseCode::ABNORMAL, false));
     assert_eq!(p.client.session().poll_timeout(), None);
 }
@@ -179,7 +179,7 @@ fn close_is_unclean_where_the_transport_just_ends() {
 #[test]
 fn close_has_been_sent_when_it_has_left() {
     let mut p = pair();
-    p.server.session().send(Kind::Binary, Bytes::from(vec![7; 100_000])).unwrap();
+    p.server.session().send(MessageKind::Binary, Bytes::from(vec![7; 100_000])).unwrap();
     p.server.receive(b"\x88\x82\0\0\0\0\x03\xe8", NOW);
     let close_sent = |p: &mut Pair| p.server.session().close_info().unwrap().close_sent;
     assert!(!close_sent(&mut p));
@@ -194,19 +194,22 @@ fn close_has_been_sent_when_it_has_left() {
 fn half_close_by_the_peer_leaves_our_direction_open() {
     for close in [&b"\x88\x82\0\0\0\0\x03\xe8"[..], b""] {
         let mut p = pair();
-        p.server.session().send(Kind::Binary, Bytes::from(vec![7; 100_000])).unwrap();
+        p.server.session().send(MessageKind::Binary, Bytes::from(vec![7; 100_000])).unwrap();
         p.server.receive(close, NOW);
         let session = p.server.session();
         session.handle_read_end(NOW);
         // What was queued leaves, and then the transport is done with in both roles.
-        assert_eq!((session.state(), session.transport()), (State::Closing, Transport::Finish));
-        assert!(session.send(Kind::Text, Bytes::new()).is_err());
+        assert_eq!(
+            (session.state(), session.transport()),
+            (ReadyState::Closing, TransportAction::Finish)
+        );
+        assert!(session.send(MessageKind::Text, Bytes::new()).is_err());
         assert!(p.server.transmit(usize::MAX).len() > 100_000);
         let session = p.server.session();
-        session.handle_end(Cause::TransportEnd, NOW);
+        session.handle_end(CloseCause::TransportEnd, NOW);
         let info = session.close_info().unwrap();
         assert_eq!(info.is_clean(), !close.is_empty());
-        let cause = if close.is_empty() { Cause::TransportEnd } else { Cause::Handshake };
+        let cause = if close.is_empty() { CloseCause::TransportEnd } else { CloseCause::Handshake };
         assert_eq!(info.cause, cause);
     }
 }
@@ -216,12 +219,12 @@ fn close_of_a_peer_that_leaves_at_once_is_the_cause() {
     for queued in [0, 100_000] {
         let mut p = pair();
         if queued > 0 {
-            p.server.session().send(Kind::Binary, Bytes::from(vec![7; queued])).unwrap();
+            p.server.session().send(MessageKind::Binary, Bytes::from(vec![7; queued])).unwrap();
         }
         p.server.receive(b"\x88\x82\0\0\0\0\x03\xe9", NOW);
-        p.server.session().handle_end(Cause::TransportError, NOW);
+        p.server.session().handle_end(CloseCause::TransportError, NOW);
         let info = p.server.session().close_info().unwrap();
-        assert_eq!((info.cause, info.is_clean()), (Cause::Handshake, false));
+        assert_eq!((info.cause, info.is_clean()), (CloseCause::Handshake, false));
         assert_eq!(info.code(), CloseCode::GOING_AWAY);
     }
 }
@@ -232,7 +235,7 @@ fn close_on_a_stream_ends_the_clients_direction_too() {
     p.client.session().set_multiplexed();
     p.client.session().close(frame(1000, ""), NOW);
     p.settle();
-    assert_eq!(p.client.session().transport(), Transport::Finish);
+    assert_eq!(p.client.session().transport(), TransportAction::Finish);
 }
 
 /// The frame of a server with this close code.
@@ -253,7 +256,7 @@ fn close_codes_from_the_wire() {
         client.receive(&close_bytes(code), NOW);
         let error = ProtocolError::CloseCode(CloseCode::new(code));
         assert_eq!(client.take_told(), [Told::Error(error)]);
-        assert_eq!(client.session().transport(), Transport::Drain);
+        assert_eq!(client.session().transport(), TransportAction::Drain);
     }
 }
 
@@ -287,9 +290,12 @@ fn close_code_names_the_broken_rule() {
         assert_eq!(error.close_code().get(), code, "{bytes:x?}: {error}");
         assert!(error.to_string().contains("RFC 6455 §") || error.is_limit(), "{error}");
         let info = client.session().close_info().unwrap();
-        assert_eq!((info.initiator, info.cause), (Initiator::Library, Cause::Protocol(*error)));
-        assert_eq!(client.session().transport(), Transport::Drain);
-        assert!(client.session().send(Kind::Text, Bytes::new()).is_err());
+        assert_eq!(
+            (info.initiator, info.cause),
+            (Initiator::Library, CloseCause::Protocol(*error))
+        );
+        assert_eq!(client.session().transport(), TransportAction::Drain);
+        assert!(client.session().send(MessageKind::Text, Bytes::new()).is_err());
         // One Close frame, with the code and in words why.
         let mut server = End::new(Role::Server, Config::default());
         let sent = client.transmit(usize::MAX);
@@ -298,7 +304,7 @@ fn close_code_names_the_broken_rule() {
         assert_eq!((close.code.get(), &close.reason), (code, &error.to_string()));
         // The peer never ends the transport: that is bounded too.
         client.session().handle_timeout(Duration::from_secs(10));
-        assert_eq!(client.session().transport(), Transport::Drop);
+        assert_eq!(client.session().transport(), TransportAction::Drop);
     }
 }
 
@@ -308,7 +314,7 @@ fn close_cause_is_an_error_during_the_closing() {
     p.client.session().close(frame(1000, ""), NOW);
     p.client.receive(b"\x83\x00", NOW);
     let info = p.client.session().close_info().unwrap();
-    assert_eq!(info.cause, Cause::Protocol(ProtocolError::ReservedOpcode(3)));
+    assert_eq!(info.cause, CloseCause::Protocol(ProtocolError::ReservedOpcode(3)));
     assert_eq!(info.initiator, Initiator::Local);
     assert_eq!(p.client.transmit(usize::MAX).len(), 8, "the Close that was queued, and no other");
 }
@@ -334,7 +340,7 @@ fn close_after_a_failure_answers_nothing_more() {
     assert!(!s.wants_write());
     let info = s.close_info().unwrap();
     assert_eq!((info.received.clone(), info.is_clean()), (None, false));
-    assert_eq!(s.transport(), Transport::Drain);
+    assert_eq!(s.transport(), TransportAction::Drain);
 }
 
 #[test]
@@ -342,8 +348,8 @@ fn close_that_is_clean_can_not_be_failed() {
     let mut s = session();
     s.handle_event(&Event::Close(frame(1000, "")), NOW).unwrap();
     s.fail(ProtocolError::InvalidUtf8, NOW);
-    assert_eq!(s.close_info().unwrap().cause, Cause::Handshake);
-    assert_eq!(s.transport(), Transport::Finish);
+    assert_eq!(s.close_info().unwrap().cause, CloseCause::Handshake);
+    assert_eq!(s.transport(), TransportAction::Finish);
 }
 
 #[test]
@@ -359,27 +365,27 @@ fn idle_timeout_closes_with_1001() {
             p.settle();
         }
         let end = if role == Role::Client { &mut p.client } else { &mut p.server };
-        end.session().send(Kind::Text, Bytes::from("still here")).unwrap();
+        end.session().send(MessageKind::Text, Bytes::from("still here")).unwrap();
         p.settle();
     }
     while p.now < 130 * S {
         p.advance(10 * S);
         p.settle();
-        assert_eq!(p.server.session().state(), State::Open);
+        assert_eq!(p.server.session().state(), ReadyState::Open);
         assert!(p.server.session().round_trip().is_some(), "pinged and answered");
     }
     // The last look before the last message was at 75 s.
     p.advance(20 * S);
-    assert_eq!(p.server.session().state(), State::Closing);
-    assert!(p.server.session().send(Kind::Text, Bytes::new()).is_err());
+    assert_eq!(p.server.session().state(), ReadyState::Closing);
+    assert!(p.server.session().send(MessageKind::Text, Bytes::new()).is_err());
     p.settle();
     p.cut();
     let info = p.server.session().close_info().unwrap();
-    assert_eq!((info.cause, info.initiator), (Cause::IdleTimeout, Initiator::Library));
+    assert_eq!((info.cause, info.initiator), (CloseCause::IdleTimeout, Initiator::Library));
     assert!(info.is_clean());
     assert!(info.to_string().contains("idle_timeout"), "{info}");
     let info = p.client.session().close_info().unwrap();
-    assert_eq!((info.code(), info.cause), (CloseCode::GOING_AWAY, Cause::Handshake));
+    assert_eq!((info.code(), info.cause), (CloseCode::GOING_AWAY, CloseCause::Handshake));
     assert!(info.reason().contains("idle_timeout"));
 }
 
@@ -392,7 +398,7 @@ fn idle_timeout_ends_a_connection_whose_peer_is_gone() {
     // Nothing is carried any more.
     p.advance(10 * S);
     for end in [&mut p.client, &mut p.server] {
-        assert_eq!(end.session().state(), State::Closed);
-        assert_eq!(end.session().close_info().unwrap().cause, Cause::IdleTimeout);
+        assert_eq!(end.session().state(), ReadyState::Closed);
+        assert_eq!(end.session().close_info().unwrap().cause, CloseCause::IdleTimeout);
     }
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics says where")]
 
 use fullduplex_proto::handshake::client::{
-    Agreement, Opening, OpeningError, ResponseError, is_interim, is_protected,
+    ClientHandshake, Negotiated, RequestError, ResponseError, is_interim, is_protected,
 };
 use fullduplex_proto::handshake::http1::write_request;
 use fullduplex_proto::handshake::{Extension, ExtensionFault};
@@ -11,11 +11,11 @@ type Headers = Vec<(&'static str, &'static str)>;
 
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-fn bare() -> Opening {
-    Opening::http1("server.example.com", *b"the sample nonce").unwrap()
+fn bare() -> ClientHandshake {
+    ClientHandshake::http1("server.example.com", *b"the sample nonce").unwrap()
 }
 
-fn opening() -> Opening {
+fn opening() -> ClientHandshake {
     let deflate = Extension::new("permessage-deflate").unwrap();
     let deflate = deflate.with_param("client_max_window_bits", None).unwrap();
     let opening = bare().with_subprotocol("chat").unwrap().with_subprotocol("superchat").unwrap();
@@ -61,7 +61,7 @@ fn handshake_request_as_it_is_sent() {
 #[test]
 fn handshake_by_extended_connect_sends_neither_upgrade_nor_key() {
     // RFC 8441 §5.
-    let opening = Opening::extended().with_subprotocol("chat").unwrap();
+    let opening = ClientHandshake::extended().with_subprotocol("chat").unwrap();
     assert_eq!((opening.method(), opening.protocol()), ("CONNECT", Some("websocket")));
     let headers = opening.headers();
     let names: Vec<_> = headers.iter().map(|(name, _)| *name).collect();
@@ -70,19 +70,19 @@ fn handshake_by_extended_connect_sends_neither_upgrade_nor_key() {
 
 #[test]
 fn handshake_request_faults_are_refused() {
-    let error = Opening::http1("a\r\nb", [0; 16]).unwrap_err();
-    assert_eq!(error, OpeningError::Host("a\r\nb".into()));
+    let error = ClientHandshake::http1("a\r\nb", [0; 16]).unwrap_err();
+    assert_eq!(error, RequestError::Host("a\r\nb".into()));
     for name in ["", "a b", "a,b", "a\r\n"] {
         let error = bare().with_subprotocol(name).unwrap_err();
-        assert_eq!(error, OpeningError::SubprotocolInvalid(name.into()));
+        assert_eq!(error, RequestError::SubprotocolInvalid(name.into()));
     }
     let error = opening().with_subprotocol("chat").unwrap_err();
-    assert_eq!(error, OpeningError::SubprotocolRepeated("chat".into()));
+    assert_eq!(error, RequestError::SubprotocolRepeated("chat".into()));
 }
 
 #[test]
 fn handshake_responses_that_are_accepted() {
-    let plain = Agreement::default();
+    let plain = Negotiated::default();
     for headers in [
         valid(),
         replaced("Upgrade", "WebSocket"),
@@ -182,7 +182,7 @@ fn handshake_response_of_another_status_is_returned() {
     }
     // Traefik advertises RFC 8441 and answers 501.
     for status in [101, 199, 300, 501] {
-        let error = Opening::extended().check(status, valid().as_slice()).unwrap_err();
+        let error = ClientHandshake::extended().check(status, valid().as_slice()).unwrap_err();
         assert_eq!(error, ResponseError::Status(status));
     }
 }
@@ -191,10 +191,10 @@ fn handshake_response_of_another_status_is_returned() {
 fn handshake_by_extended_connect_needs_a_2xx_and_no_accept() {
     let none: [(&str, &str); 0] = [];
     for status in [200, 204, 299] {
-        assert_eq!(Opening::extended().check(status, &none), Ok(Agreement::default()));
+        assert_eq!(ClientHandshake::extended().check(status, &none), Ok(Negotiated::default()));
     }
     let headers = [("sec-websocket-protocol", "chat")];
-    let error = Opening::extended().check(200, &headers).unwrap_err();
+    let error = ClientHandshake::extended().check(200, &headers).unwrap_err();
     assert_eq!(error, ResponseError::SubprotocolNotOffered("chat".into()));
 }
 

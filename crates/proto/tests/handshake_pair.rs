@@ -1,18 +1,18 @@
 //! Both roles against each other over HTTP/1.1, the bytes cut at every place.
 #![allow(clippy::unwrap_used, reason = "a test that panics says where")]
 
-use fullduplex_proto::handshake::client::{Agreement, Opening, is_interim};
+use fullduplex_proto::handshake::client::{ClientHandshake, Negotiated, is_interim};
 use fullduplex_proto::handshake::http1::{
     HeadFinder, HeadLimits, RequestHead, ResponseHead, write_request, write_response,
 };
-use fullduplex_proto::handshake::server::{Reason, Refusal};
+use fullduplex_proto::handshake::server::{HandshakeError, RejectResponse};
 use fullduplex_proto::handshake::{Extension, HeaderSource};
 
 const FRAMES: &[u8] = b"\x81\x03\r\n\r\n\n";
 
-fn opening() -> Opening {
+fn opening() -> ClientHandshake {
     let deflate = Extension::new("permessage-deflate").unwrap();
-    let opening = Opening::http1("example.com:8080", [7; 16]).unwrap();
+    let opening = ClientHandshake::http1("example.com:8080", [7; 16]).unwrap();
     opening.with_subprotocol("chat").unwrap().with_extension(deflate)
 }
 
@@ -37,7 +37,11 @@ fn serve(finder: &mut HeadFinder, buffer: &[u8]) -> Option<(Vec<u8>, usize)> {
     Some((answer, length))
 }
 
-fn judge(opening: &Opening, finder: &mut HeadFinder, buffer: &[u8]) -> Option<(Agreement, usize)> {
+fn judge(
+    opening: &ClientHandshake,
+    finder: &mut HeadFinder,
+    buffer: &[u8],
+) -> Option<(Negotiated, usize)> {
     let length = finder.find(buffer).unwrap()?;
     let head = ResponseHead::parse(&buffer[..length], &HeadLimits::default()).unwrap();
     let agreement = opening.check(head.status(), head.fields()).unwrap();
@@ -102,8 +106,8 @@ fn handshake_rejection_is_read_back() {
     let head = RequestHead::parse(bytes, &limits).unwrap();
     let request = head.as_request();
     assert!(!request.is_websocket());
-    let refusal: Refusal = request.offer().unwrap_err();
-    assert_eq!(refusal.reason(), &Reason::NotWebSocket);
+    let refusal: RejectResponse = request.offer().unwrap_err();
+    assert_eq!(refusal.reason(), &HandshakeError::NotWebSocket);
     let answer = write_response(refusal.status(), refusal.phrase(), refusal.headers()).unwrap();
     let answer = ResponseHead::parse(&answer, &limits).unwrap();
     assert_eq!(answer.status(), 426);

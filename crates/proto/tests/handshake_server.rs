@@ -3,14 +3,15 @@
 
 use fullduplex_proto::handshake::http1::HeadError;
 use fullduplex_proto::handshake::server::{
-    Carrier, MAX_SUBPROTOCOLS, NotOffered, Offer, Reason, Refusal, Request, Terms, Verdict,
+    ClientOffer, HandshakeError, HandshakeRequest, HttpCarrier, Inspection, MAX_SUBPROTOCOLS,
+    NotOffered, OwnedOffer, RejectResponse,
 };
 use fullduplex_proto::handshake::{Extension, ExtensionFault};
 
 type Headers = Vec<(String, Vec<u8>)>;
 
-const H1: Carrier<'static> = Carrier::Http1 { minor: 1 };
-const H2: Carrier<'static> = Carrier::Stream { protocol: Some("websocket") };
+const H1: HttpCarrier<'static> = HttpCarrier::Http1 { minor: 1 };
+const H2: HttpCarrier<'static> = HttpCarrier::Stream { protocol: Some("websocket") };
 
 fn pairs(headers: &[(&str, &str)]) -> Headers {
     headers.iter().map(|(name, value)| ((*name).into(), value.as_bytes().to_vec())).collect()
@@ -47,17 +48,17 @@ fn replaced(name: &str, value: impl AsRef<[u8]>) -> Headers {
 
 fn request<'h>(
     method: &'h str,
-    carrier: Carrier<'h>,
+    carrier: HttpCarrier<'h>,
     headers: &'h Headers,
-) -> Request<'h, &'h [(String, Vec<u8>)]> {
+) -> HandshakeRequest<'h, &'h [(String, Vec<u8>)]> {
     let authority = match carrier {
-        Carrier::Stream { .. } => Some("server.example.com"),
-        Carrier::Http1 { .. } => None,
+        HttpCarrier::Stream { .. } => Some("server.example.com"),
+        HttpCarrier::Http1 { .. } => None,
     };
-    Request { method, carrier, authority, headers }
+    HandshakeRequest { method, carrier, authority, headers }
 }
 
-fn offer(headers: &Headers) -> Result<Offer<'_>, Refusal> {
+fn offer(headers: &Headers) -> Result<ClientOffer<'_>, RejectResponse> {
     request("GET", H1, headers).offer()
 }
 
@@ -138,45 +139,49 @@ fn handshake_subprotocol_fields_are_one_list() {
 fn handshake_upgrade_rejections() {
     let many: Vec<String> = (0..=MAX_SUBPROTOCOLS).map(|i| format!("p{i}")).collect();
     let table = [
-        (without("Host"), Reason::HostMissing, 400),
-        (with("Host", "server.example.com"), Reason::HostRepeated, 400),
-        (replaced("Host", ""), Reason::HostInvalid, 400),
-        (replaced("Host", "a, b"), Reason::HostInvalid, 400),
-        (replaced("Host", "user@a"), Reason::HostInvalid, 400),
-        (replaced("Host", b"\xff"), Reason::HostInvalid, 400),
-        (without("Upgrade"), Reason::UpgradeMissing, 400),
-        (replaced("Upgrade", "websockets"), Reason::UpgradeMissing, 400),
-        (replaced("Upgrade", "\"websocket\""), Reason::UpgradeMissing, 400),
-        (without("Connection"), Reason::ConnectionMissing, 400),
-        (replaced("Connection", "keep-alive"), Reason::ConnectionMissing, 400),
-        (replaced("Connection", "close"), Reason::ConnectionMissing, 400),
-        (without("Sec-WebSocket-Version"), Reason::VersionMissing, 426),
-        (replaced("Sec-WebSocket-Version", "8"), Reason::VersionUnsupported, 426),
-        (replaced("Sec-WebSocket-Version", "013"), Reason::VersionUnsupported, 426),
+        (without("Host"), HandshakeError::HostMissing, 400),
+        (with("Host", "server.example.com"), HandshakeError::HostRepeated, 400),
+        (replaced("Host", ""), HandshakeError::HostInvalid, 400),
+        (replaced("Host", "a, b"), HandshakeError::HostInvalid, 400),
+        (replaced("Host", "user@a"), HandshakeError::HostInvalid, 400),
+        (replaced("Host", b"\xff"), HandshakeError::HostInvalid, 400),
+        (without("Upgrade"), HandshakeError::UpgradeMissing, 400),
+        (replaced("Upgrade", "websockets"), HandshakeError::UpgradeMissing, 400),
+        (replaced("Upgrade", "\"websocket\""), HandshakeError::UpgradeMissing, 400),
+        (without("Connection"), HandshakeError::ConnectionMissing, 400),
+        (replaced("Connection", "keep-alive"), HandshakeError::ConnectionMissing, 400),
+        (replaced("Connection", "close"), HandshakeError::ConnectionMissing, 400),
+        (without("Sec-WebSocket-Version"), HandshakeError::VersionMissing, 426),
+        (replaced("Sec-WebSocket-Version", "8"), HandshakeError::VersionUnsupported, 426),
+        (replaced("Sec-WebSocket-Version", "013"), HandshakeError::VersionUnsupported, 426),
         // A client names one version (RFC 6455 §4.3): the answer could not say which was meant.
-        (replaced("Sec-WebSocket-Version", "8, 13"), Reason::VersionUnsupported, 426),
-        (with("Sec-WebSocket-Version", "13"), Reason::VersionUnsupported, 426),
-        (without("Sec-WebSocket-Key"), Reason::KeyMissing, 400),
-        (with("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="), Reason::KeyRepeated, 400),
-        (replaced("Sec-WebSocket-Key", ""), Reason::KeyInvalid, 400),
-        (replaced("Sec-WebSocket-Key", "c2hvcnQ="), Reason::KeyInvalid, 400),
-        (with("Origin", "http://example.com"), Reason::OriginInvalid, 400),
-        (replaced("Origin", b"http://caf\xe9"), Reason::OriginInvalid, 400),
-        (replaced("Origin", ""), Reason::OriginInvalid, 400),
-        (with("Content-Length", "1"), Reason::BodyAnnounced, 400),
-        (with("Content-Length", "00"), Reason::BodyAnnounced, 400),
-        (with("Content-Length", ""), Reason::BodyAnnounced, 400),
-        (with("Content-Length", "0, 0"), Reason::BodyAnnounced, 400),
-        (with("Transfer-Encoding", "chunked"), Reason::BodyAnnounced, 400),
-        (with("Transfer-Encoding", "identity"), Reason::BodyAnnounced, 400),
-        (with("Transfer-Encoding", ""), Reason::BodyAnnounced, 400),
-        (replaced("Sec-WebSocket-Protocol", ""), Reason::SubprotocolInvalid, 400),
-        (replaced("Sec-WebSocket-Protocol", "a b"), Reason::SubprotocolInvalid, 400),
-        (replaced("Sec-WebSocket-Protocol", "a/b"), Reason::SubprotocolInvalid, 400),
-        (replaced("Sec-WebSocket-Protocol", b"\xff"), Reason::SubprotocolInvalid, 400),
-        (replaced("Sec-WebSocket-Protocol", "a, b, a"), Reason::SubprotocolRepeated, 400),
-        (with("Sec-WebSocket-Protocol", "chat"), Reason::SubprotocolRepeated, 400),
-        (replaced("Sec-WebSocket-Protocol", many.join(",")), Reason::SubprotocolsTooMany, 400),
+        (replaced("Sec-WebSocket-Version", "8, 13"), HandshakeError::VersionUnsupported, 426),
+        (with("Sec-WebSocket-Version", "13"), HandshakeError::VersionUnsupported, 426),
+        (without("Sec-WebSocket-Key"), HandshakeError::KeyMissing, 400),
+        (with("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="), HandshakeError::KeyRepeated, 400),
+        (replaced("Sec-WebSocket-Key", ""), HandshakeError::KeyInvalid, 400),
+        (replaced("Sec-WebSocket-Key", "c2hvcnQ="), HandshakeError::KeyInvalid, 400),
+        (with("Origin", "http://example.com"), HandshakeError::OriginInvalid, 400),
+        (replaced("Origin", b"http://caf\xe9"), HandshakeError::OriginInvalid, 400),
+        (replaced("Origin", ""), HandshakeError::OriginInvalid, 400),
+        (with("Content-Length", "1"), HandshakeError::BodyAnnounced, 400),
+        (with("Content-Length", "00"), HandshakeError::BodyAnnounced, 400),
+        (with("Content-Length", ""), HandshakeError::BodyAnnounced, 400),
+        (with("Content-Length", "0, 0"), HandshakeError::BodyAnnounced, 400),
+        (with("Transfer-Encoding", "chunked"), HandshakeError::BodyAnnounced, 400),
+        (with("Transfer-Encoding", "identity"), HandshakeError::BodyAnnounced, 400),
+        (with("Transfer-Encoding", ""), HandshakeError::BodyAnnounced, 400),
+        (replaced("Sec-WebSocket-Protocol", ""), HandshakeError::SubprotocolInvalid, 400),
+        (replaced("Sec-WebSocket-Protocol", "a b"), HandshakeError::SubprotocolInvalid, 400),
+        (replaced("Sec-WebSocket-Protocol", "a/b"), HandshakeError::SubprotocolInvalid, 400),
+        (replaced("Sec-WebSocket-Protocol", b"\xff"), HandshakeError::SubprotocolInvalid, 400),
+        (replaced("Sec-WebSocket-Protocol", "a, b, a"), HandshakeError::SubprotocolRepeated, 400),
+        (with("Sec-WebSocket-Protocol", "chat"), HandshakeError::SubprotocolRepeated, 400),
+        (
+            replaced("Sec-WebSocket-Protocol", many.join(",")),
+            HandshakeError::SubprotocolsTooMany,
+            400,
+        ),
     ];
     for (headers, reason, status) in table {
         let refusal = offer(&headers).unwrap_err();
@@ -190,24 +195,24 @@ fn handshake_upgrade_rejections() {
 fn handshake_with_two_content_lengths_is_refused_even_if_zero() {
     let mut headers = with("Content-Length", "0");
     headers.push(("content-length".into(), b"0".to_vec()));
-    assert_eq!(offer(&headers).unwrap_err().reason(), &Reason::BodyAnnounced);
+    assert_eq!(offer(&headers).unwrap_err().reason(), &HandshakeError::BodyAnnounced);
     let mut headers = with("Content-Length", "0");
     headers.push(("transfer-encoding".into(), b"chunked".to_vec()));
-    assert_eq!(offer(&headers).unwrap_err().reason(), &Reason::BodyAnnounced);
+    assert_eq!(offer(&headers).unwrap_err().reason(), &HandshakeError::BodyAnnounced);
 }
 
 #[test]
 fn handshake_extension_faults_are_named() {
     let headers = with("Sec-WebSocket-Extensions", "permessage-deflate; =");
     let refusal = offer(&headers).unwrap_err();
-    let Reason::Extensions(error) = refusal.reason() else { panic!("{refusal}") };
+    let HandshakeError::Extensions(error) = refusal.reason() else { panic!("{refusal}") };
     assert_eq!((error.fault, error.offset), (ExtensionFault::ExpectedToken, 20));
     assert_eq!(refusal.status(), 400);
 }
 
 #[test]
 fn handshake_rejections_carry_the_headers_that_are_due() {
-    let headers_of = |refusal: &Refusal| refusal.headers().collect::<Vec<_>>();
+    let headers_of = |refusal: &RejectResponse| refusal.headers().collect::<Vec<_>>();
 
     let method = request("POST", H1, &valid()).offer().unwrap_err();
     assert_eq!((method.status(), method.phrase()), (405, "Method Not Allowed"));
@@ -220,7 +225,7 @@ fn handshake_rejections_carry_the_headers_that_are_due() {
     assert_eq!(headers_of(&version), upgrade);
 
     let plain = offer(&pairs(&[("Host", "a")])).unwrap_err();
-    assert_eq!((plain.status(), plain.reason()), (426, &Reason::NotWebSocket));
+    assert_eq!((plain.status(), plain.reason()), (426, &HandshakeError::NotWebSocket));
     assert_eq!(headers_of(&plain), upgrade);
 
     let body = offer(&with("Transfer-Encoding", "chunked")).unwrap_err();
@@ -242,8 +247,8 @@ fn handshake_rejection_with_unread_content_closes_the_connection() {
 #[test]
 fn handshake_over_http_1_0_is_refused() {
     let headers = valid();
-    let refusal = request("GET", Carrier::Http1 { minor: 0 }, &headers).offer().unwrap_err();
-    assert_eq!((refusal.status(), refusal.reason()), (400, &Reason::HttpVersion));
+    let refusal = request("GET", HttpCarrier::Http1 { minor: 0 }, &headers).offer().unwrap_err();
+    assert_eq!((refusal.status(), refusal.reason()), (400, &HandshakeError::HttpVersion));
     assert!(refusal.closes_connection());
 }
 
@@ -268,19 +273,19 @@ fn handshake_by_extended_connect_has_its_own_rules() {
         assert!(refusal.headers().all(|(name, _)| name != "Connection" && name != "Upgrade"));
         (refusal.status(), refusal.reason().clone(), refusal.headers().next())
     };
-    let connect_udp = Carrier::Stream { protocol: Some("connect-udp") };
-    assert_eq!(refused("CONNECT", connect_udp), (501, Reason::UnknownProtocol, None));
-    assert_eq!(refused("GET", H2), (405, Reason::Method, Some(("Allow", "CONNECT"))));
-    let plain = Carrier::Stream { protocol: None };
+    let connect_udp = HttpCarrier::Stream { protocol: Some("connect-udp") };
+    assert_eq!(refused("CONNECT", connect_udp), (501, HandshakeError::UnknownProtocol, None));
+    assert_eq!(refused("GET", H2), (405, HandshakeError::Method, Some(("Allow", "CONNECT"))));
+    let plain = HttpCarrier::Stream { protocol: None };
     let thirteen = Some(("Sec-WebSocket-Version", "13"));
-    assert_eq!(refused("GET", plain), (400, Reason::NotWebSocket, thirteen));
+    assert_eq!(refused("GET", plain), (400, HandshakeError::NotWebSocket, thirteen));
 
     // Neither key nor upgrade is asked for (RFC 8441 §5).
     let mut odd = pairs(&[("sec-websocket-version", "13"), ("sec-websocket-key", "?")]);
     assert!(request("CONNECT", H2, &odd).offer().is_ok());
     odd.push(("content-length".into(), b"4".to_vec()));
     let refusal = request("CONNECT", H2, &odd).offer().unwrap_err();
-    assert_eq!(refusal.reason(), &Reason::BodyAnnounced);
+    assert_eq!(refusal.reason(), &HandshakeError::BodyAnnounced);
 
     let old = pairs(&[("sec-websocket-version", "12")]);
     let refusal = request("CONNECT", H2, &old).offer().unwrap_err();
@@ -292,7 +297,7 @@ fn handshake_authority_overrides_host() {
     let host_of = |carrier, method, authority, host: Option<&str>| {
         let mut headers = without("Host");
         headers.extend(host.map(|host| ("Host".to_string(), host.as_bytes().to_vec())));
-        let request = Request { method, carrier, authority, headers: headers.as_slice() };
+        let request = HandshakeRequest { method, carrier, authority, headers: headers.as_slice() };
         match request.offer() {
             Ok(offer) => Ok(offer.host().to_string()),
             Err(refusal) => Err(refusal.reason().clone()),
@@ -300,55 +305,56 @@ fn handshake_authority_overrides_host() {
     };
     // Absolute-form (RFC 9112 §3.2.2); `Host` must be there all the same (§3.2).
     assert_eq!(host_of(H1, "GET", Some("a:1"), Some("b")), Ok("a:1".into()));
-    assert_eq!(host_of(H1, "GET", Some("a"), None), Err(Reason::HostMissing));
-    assert_eq!(host_of(H1, "GET", Some("a@b"), Some("b")), Err(Reason::HostInvalid));
+    assert_eq!(host_of(H1, "GET", Some("a"), None), Err(HandshakeError::HostMissing));
+    assert_eq!(host_of(H1, "GET", Some("a@b"), Some("b")), Err(HandshakeError::HostInvalid));
     // A stream (RFC 9113 §8.3.1).
     assert_eq!(host_of(H2, "CONNECT", Some("a"), None), Ok("a".into()));
     assert_eq!(host_of(H2, "CONNECT", None, Some("b")), Ok("b".into()));
     assert_eq!(host_of(H2, "CONNECT", Some("a"), Some("A:443")), Ok("a".into()));
-    assert_eq!(host_of(H2, "CONNECT", Some("a"), Some("b")), Err(Reason::HostConflict));
-    assert_eq!(host_of(H2, "CONNECT", None, None), Err(Reason::HostMissing));
+    assert_eq!(host_of(H2, "CONNECT", Some("a"), Some("b")), Err(HandshakeError::HostConflict));
+    assert_eq!(host_of(H2, "CONNECT", None, None), Err(HandshakeError::HostMissing));
 }
 
 #[test]
 fn http_requests_must_have_one_host() {
     let host_of = |carrier, authority, hosts: &[&str]| {
         let headers: Vec<_> = hosts.iter().map(|host| ("Host", host.as_bytes())).collect();
-        let request = Request { method: "GET", carrier, authority, headers: headers.as_slice() };
+        let request =
+            HandshakeRequest { method: "GET", carrier, authority, headers: headers.as_slice() };
         let host = request.host().map(|host| host.map(ToOwned::to_owned));
         host.map_err(|refusal| (refusal.reason().clone(), refusal.closes_connection()))
     };
-    let page = Carrier::Stream { protocol: None };
-    let old = Carrier::Http1 { minor: 0 };
+    let page = HttpCarrier::Stream { protocol: None };
+    let old = HttpCarrier::Http1 { minor: 0 };
     // RFC 9112 §3.2.
     assert_eq!(host_of(H1, None, &["a"]), Ok(Some("a".into())));
-    assert_eq!(host_of(H1, None, &[]), Err((Reason::HostMissing, true)));
-    assert_eq!(host_of(H1, None, &["a", "a"]), Err((Reason::HostRepeated, true)));
-    assert_eq!(host_of(H1, None, &["a b"]), Err((Reason::HostInvalid, true)));
+    assert_eq!(host_of(H1, None, &[]), Err((HandshakeError::HostMissing, true)));
+    assert_eq!(host_of(H1, None, &["a", "a"]), Err((HandshakeError::HostRepeated, true)));
+    assert_eq!(host_of(H1, None, &["a b"]), Err((HandshakeError::HostInvalid, true)));
     assert_eq!(host_of(old, None, &[]), Ok(None));
-    assert_eq!(host_of(old, None, &["a", "a"]), Err((Reason::HostRepeated, true)));
+    assert_eq!(host_of(old, None, &["a", "a"]), Err((HandshakeError::HostRepeated, true)));
     // RFC 9113 §8.3.1.
-    assert_eq!(host_of(page, Some("a"), &["b"]), Err((Reason::HostConflict, false)));
-    assert_eq!(host_of(page, None, &[]), Err((Reason::HostMissing, false)));
+    assert_eq!(host_of(page, Some("a"), &["b"]), Err((HandshakeError::HostConflict, false)));
+    assert_eq!(host_of(page, None, &[]), Err((HandshakeError::HostMissing, false)));
 }
 
 #[test]
 fn handshake_rejection_reasons_of_the_caller() {
     let headers = valid();
-    let refusal = offer(&headers).unwrap().refuse(Reason::OriginRefused);
+    let refusal = offer(&headers).unwrap().refuse(HandshakeError::OriginRefused);
     assert_eq!((refusal.status(), refusal.phrase()), (403, "Forbidden"));
     assert_eq!(refusal.headers().count(), 0);
     for (reason, status) in [
-        (Reason::HostRefused, 403),
-        (Reason::TimedOut, 408),
-        (Reason::Head(HeadError::TooLarge { max_head_bytes: 1 }), 431),
-        (Reason::Head(HeadError::TooManyFields { max_fields: 1 }), 431),
-        (Reason::Head(HeadError::Version), 505),
-        (Reason::Head(HeadError::Folded { line: 2 }), 400),
+        (HandshakeError::HostRefused, 403),
+        (HandshakeError::TimedOut, 408),
+        (HandshakeError::Head(HeadError::TooLarge { max_head_bytes: 1 }), 431),
+        (HandshakeError::Head(HeadError::TooManyFields { max_fields: 1 }), 431),
+        (HandshakeError::Head(HeadError::Version), 505),
+        (HandshakeError::Head(HeadError::Folded { line: 2 }), 400),
     ] {
-        assert_eq!(Refusal::new(reason, H1).status(), status);
+        assert_eq!(RejectResponse::new(reason, H1).status(), status);
     }
-    assert!(Refusal::new(HeadError::NotHttp.into(), H1).closes_connection());
+    assert!(RejectResponse::new(HeadError::NotHttp.into(), H1).closes_connection());
 }
 
 #[test]
@@ -386,10 +392,12 @@ fn handshake_inspection_equals_its_three_checks() {
     let twice = with("Host", "another.example.com");
     let body = with("Transfer-Encoding", "chunked");
     for headers in [valid(), ordinary, hostless, keyless, twice, body] {
-        for carrier in [H1, H2, Carrier::Http1 { minor: 0 }, Carrier::Stream { protocol: None }] {
+        for carrier in
+            [H1, H2, HttpCarrier::Http1 { minor: 0 }, HttpCarrier::Stream { protocol: None }]
+        {
             for method in ["GET", "CONNECT"] {
                 let request = request(method, carrier, &headers);
-                let Verdict { is_websocket, host, offer } = request.judge();
+                let Inspection { is_websocket, host, offer } = request.judge();
                 assert_eq!(is_websocket, request.is_websocket());
                 assert_eq!(host, request.host());
                 assert_eq!(format!("{offer:?}"), format!("{:?}", request.offer()));
@@ -402,9 +410,10 @@ fn handshake_inspection_equals_its_three_checks() {
 fn handshake_owned_offer_is_answered_as_the_offer() {
     let headers = with("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits");
     let offer = offer(&headers).unwrap();
-    let terms = Terms::from(offer.clone());
+    let terms = OwnedOffer::from(offer.clone());
     assert!(
-        terms.has_origin() && !Terms::from(self::offer(&without("Origin")).unwrap()).has_origin()
+        terms.has_origin()
+            && !OwnedOffer::from(self::offer(&without("Origin")).unwrap()).has_origin()
     );
     assert_eq!(terms.subprotocols(), offer.subprotocols());
     assert_eq!(terms.extensions(), offer.extensions());

@@ -9,10 +9,10 @@
 use std::time::Duration;
 
 use fullduplex_proto::bytes::{Bytes, BytesMut};
-use fullduplex_proto::frame::EncodedHeader;
+use fullduplex_proto::frame::EncodedFrameHeader;
 use fullduplex_proto::{
-    Assembler, CloseFrame, Config, Data, Incoming, Input, Kind, Limits, Memory, OpCode,
-    ProtocolError, Receiver, Role, mask,
+    Assembler, CloseFrame, Config, DataChunk, Limits, MessageEvent, MessageKind, OpCode,
+    PayloadAllocator, ProtocolError, ReceiveBuffer, Receiver, Role, mask,
 };
 use fullduplex_testkit::chop;
 use fullduplex_testkit::pair::{End, Told};
@@ -24,7 +24,7 @@ const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 /// A client's frame.
 fn frame(opcode: OpCode, fin: bool, payload: &[u8]) -> Vec<u8> {
-    let header = EncodedHeader::new(opcode, fin, Some(KEY), payload.len() as u64);
+    let header = EncodedFrameHeader::new(opcode, fin, Some(KEY), payload.len() as u64);
     let mut bytes = header.as_bytes().to_vec();
     let start = bytes.len();
     bytes.extend_from_slice(payload);
@@ -71,7 +71,7 @@ fn events_do_not_depend_on_the_cuts() {
 
 /// The same, through the adapter that makes messages.
 fn through_input(pieces: &[&[u8]]) -> Vec<Told> {
-    by_input(Role::Server, Limits::default(), pieces, Input::from)
+    by_input(Role::Server, Limits::default(), pieces, ReceiveBuffer::from)
 }
 
 #[test]
@@ -92,11 +92,13 @@ fn messages_do_not_depend_on_the_cuts() {
 fn messages_are_split_off_if_long_and_copied_if_short() {
     let stream =
         [frame(OpCode::Binary, true, &[1; 9000]), frame(OpCode::Binary, true, &[2; 100])].concat();
-    let mut input = Input::from(BytesMut::from(&stream[..]));
+    let mut input = ReceiveBuffer::from(BytesMut::from(&stream[..]));
     let range = input.bytes_mut().as_ptr_range();
     let mut receiver = Receiver::new(Role::Server, Limits::default());
     let mut next = || input.next(&mut receiver, &mut Assembler::default()).unwrap().unwrap();
-    let (Incoming::Message(long), Incoming::Message(short)) = (next(), next()) else { panic!() };
+    let (MessageEvent::Message(long), MessageEvent::Message(short)) = (next(), next()) else {
+        panic!()
+    };
     assert!(range.contains(&long.as_bytes().as_ptr()), "not copied");
     assert!(!range.contains(&short.as_bytes().as_ptr()), "does not keep the buffer");
 }
@@ -107,7 +109,7 @@ fn messages_under_way_are_taken_from_the_input_up_to_a_bound() {
     let mut stream = frame(OpCode::Binary, false, &payload);
     stream.extend(frame(OpCode::Continuation, false, &payload).repeat(8));
     stream.extend(frame(OpCode::Continuation, true, &payload));
-    let mut input = Input::from(BytesMut::from(&stream[..]));
+    let mut input = ReceiveBuffer::from(BytesMut::from(&stream[..]));
     let mut receiver = Receiver::new(Role::Server, Limits::default());
     let mut assembler = Assembler::default();
     for _ in 0..2 {
@@ -115,7 +117,7 @@ fn messages_under_way_are_taken_from_the_input_up_to_a_bound() {
         assert_eq!((assembler.len(), input.len() > 6000), (4000, true));
     }
     let whole = input.next(&mut receiver, &mut assembler).unwrap();
-    assert_eq!(whole, Some(Incoming::Message(vec![7; 10_000].into())));
+    assert_eq!(whole, Some(MessageEvent::Message(vec![7; 10_000].into())));
 }
 
 #[test]
@@ -225,7 +227,7 @@ fn memory_is_not_reserved_after_a_failure() {
 fn naive(mut bytes: &[u8]) -> Vec<Told> {
     use ProtocolError as E;
     let mut told = Vec::new();
-    let mut message: Option<(Kind, Vec<u8>)> = None;
+    let mut message: Option<(MessageKind, Vec<u8>)> = None;
     let fail = |mut told: Vec<Told>, error| {
         told.push(Told::Error(error));
         told
@@ -293,7 +295,7 @@ fn naive(mut bytes: &[u8]) -> Vec<Told> {
                 }
             }
         } else {
-            let kind = if opcode == 1 { Kind::Text } else { Kind::Binary };
+            let kind = if opcode == 1 { MessageKind::Text } else { MessageKind::Binary };
             let (kind, text) = message.get_or_insert((kind, Vec::new()));
             text.extend(payload);
             let ends = is_whole && fin == 1;
@@ -301,7 +303,7 @@ fn naive(mut bytes: &[u8]) -> Vec<Told> {
                 Ok(_) => false,
                 Err(error) => error.error_len().is_some() || ends,
             };
-            if *kind == Kind::Text && bad {
+            if *kind == MessageKind::Text && bad {
                 return fail(told, E::InvalidUtf8);
             }
             if ends {
@@ -362,15 +364,16 @@ proptest! {
 fn messages_of_text_may_be_empty() {
     let mut end = server(Limits::default());
     end.receive(&frame(OpCode::Text, true, b""), NOW);
-    assert_eq!(end.take_told(), [Told::Message(Kind::Text, Bytes::new())]);
+    assert_eq!(end.take_told(), [Told::Message(MessageKind::Text, Bytes::new())]);
 }
 
 #[test]
 fn messages_keep_no_memory_of_longer_ones() {
-    const ROOMY: Memory =
-        Memory { copy: Bytes::copy_from_slice, long: |_| Vec::with_capacity(1 << 20) };
+    const ROOMY: PayloadAllocator =
+        PayloadAllocator { copy: Bytes::copy_from_slice, long: |_| Vec::with_capacity(1 << 20) };
     let mut assembler = Assembler::with_memory(&ROOMY);
-    let piece = |payload, first, last| Data { kind: Kind::Binary, payload, first, last };
+    let piece =
+        |payload, first, last| DataChunk { kind: MessageKind::Binary, payload, first, last };
     let ones = vec![1; 20_000];
     assert!(assembler.push(&piece(&ones, true, false)).is_none());
     let (buffer, room) = assembler.room(10_000);

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use fullduplex_proto::bytes::{Buf, Bytes};
 use fullduplex_proto::{
-    Cause, Compression, Config, DeflateConfig, Event, FrameBatch, Kind, Limits, Message,
-    ProtocolError, Role, SendBuffer, SendConfig, SendError, State,
+    CloseCause, Compression, Config, DeflateConfig, Event, FrameBatch, Limits, Message,
+    MessageKind, ProtocolError, ReadyState, Role, SendBuffer, SendConfig, SendError,
 };
 use fullduplex_testkit::Rng;
 use fullduplex_testkit::pair::{End, Pair, Told};
@@ -27,7 +27,7 @@ fn server(send: SendConfig) -> End {
 fn messages_that_are_small_gather_in_one_slice() {
     let mut server = End::new(Role::Server, Config::default());
     for _ in 0..100 {
-        server.session().send(Kind::Text, Bytes::from("hello")).unwrap();
+        server.session().send(MessageKind::Text, Bytes::from("hello")).unwrap();
     }
     let out = server.session().outgoing();
     assert_eq!(out.slices().count(), 1);
@@ -38,7 +38,7 @@ fn messages_that_are_small_gather_in_one_slice() {
 fn messages_that_are_long_are_not_copied() {
     let payload = Bytes::from(vec![7; 10_000]);
     let mut server = server(SendConfig::default());
-    server.session().send(Kind::Binary, payload.clone()).unwrap();
+    server.session().send(MessageKind::Binary, payload.clone()).unwrap();
     let out = server.session().outgoing();
     let slices: Vec<&[u8]> = out.slices().collect();
     assert_eq!(slices.len(), 2);
@@ -50,12 +50,12 @@ fn mask_is_applied_in_place_unless_shared() {
     let mut client = End::new(Role::Client, Config::default());
     let unique = Bytes::from(vec![7; 10_000]);
     let pointer = unique.as_ptr();
-    client.session().send(Kind::Binary, unique).unwrap();
+    client.session().send(MessageKind::Binary, unique).unwrap();
     assert_eq!(client.session().outgoing().slices().nth(1).unwrap().as_ptr(), pointer);
 
     let mut client = End::new(Role::Client, Config::default());
     let shared = Bytes::from(vec![7; 10_000]);
-    client.session().send(Kind::Binary, shared.clone()).unwrap();
+    client.session().send(MessageKind::Binary, shared.clone()).unwrap();
     assert_ne!(client.session().outgoing().slices().nth(1).unwrap().as_ptr(), shared.as_ptr());
     assert!(shared.iter().all(|b| *b == 7), "what others hold is not touched");
 }
@@ -66,7 +66,7 @@ fn mask_key_is_new_for_each_frame() {
     let mut client = End::new(Role::Client, Config::default());
     let mut keys = std::collections::HashSet::new();
     for _ in 0..1000 {
-        client.session().send(Kind::Binary, Bytes::new()).unwrap();
+        client.session().send(MessageKind::Binary, Bytes::new()).unwrap();
         let frame = client.transmit(usize::MAX);
         assert_eq!(frame.len(), 6);
         assert!(keys.insert(frame[2..].to_vec()));
@@ -78,7 +78,7 @@ fn backpressure_at_high_water_zero_takes_one_message_at_a_time() {
     let mut server = server(SendConfig { high_water: 0, ..SendConfig::default() });
     let session = server.session();
     for _ in 0..3 {
-        session.send(Kind::Text, Bytes::from("hello")).unwrap();
+        session.send(MessageKind::Text, Bytes::from("hello")).unwrap();
         assert_eq!(session.check_ready(), Err(SendError::Full));
         let mut out = session.outgoing();
         out.advance(out.remaining());
@@ -91,7 +91,7 @@ fn backpressure_keeps_reserved_room() {
     let mut server = server(SendConfig { high_water: 100, ..SendConfig::default() });
     let session = server.session();
     session.check_ready().unwrap();
-    session.send(Kind::Binary, Bytes::from(vec![7; 200])).unwrap();
+    session.send(MessageKind::Binary, Bytes::from(vec![7; 200])).unwrap();
     assert_eq!(session.check_ready(), Err(SendError::Full));
     let promised = Message::text("promised");
     session.send_promised(promised.clone(), Compression::Auto).unwrap();
@@ -99,7 +99,7 @@ fn backpressure_keeps_reserved_room() {
     // It is refused for other reasons than want of room.
     let mut out = session.outgoing();
     out.advance(out.remaining());
-    session.send_fragment(Kind::Text, &[b'x'; 200], false, Compression::Auto).unwrap();
+    session.send_fragment(MessageKind::Text, &[b'x'; 200], false, Compression::Auto).unwrap();
     let refused = session.send_promised(promised.clone(), Compression::Auto);
     assert_eq!(refused, Err((SendError::MessageUnderWay, promised.clone())));
     session.close(None, NOW);
@@ -111,12 +111,12 @@ fn backpressure_keeps_reserved_room() {
 fn backpressure_returns_the_message() {
     let mut server = End::new(Role::Server, Config::default());
     let message = Bytes::from(vec![0; 40_000]);
-    server.session().send(Kind::Binary, message.clone()).unwrap();
-    server.session().send(Kind::Binary, message.clone()).unwrap();
-    let (error, back) = server.session().send(Kind::Binary, message.clone()).unwrap_err();
+    server.session().send(MessageKind::Binary, message.clone()).unwrap();
+    server.session().send(MessageKind::Binary, message.clone()).unwrap();
+    let (error, back) = server.session().send(MessageKind::Binary, message.clone()).unwrap_err();
     assert_eq!((error, back), (SendError::Full, message.clone()));
     server.transmit(20_000);
-    server.session().send(Kind::Binary, message).unwrap();
+    server.session().send(MessageKind::Binary, message).unwrap();
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn pong_cuts_in_between_the_frames_of_a_long_message() {
     // §5.4, §5.5: control frames may stand between fragments.
     let send = SendConfig { fragment_size: 1000, ..SendConfig::default() };
     let mut server = End::new(Role::Server, Config { send, ..Config::default() });
-    server.session().send(Kind::Binary, Bytes::from(vec![1; 9_000])).unwrap();
+    server.session().send(MessageKind::Binary, Bytes::from(vec![1; 9_000])).unwrap();
     let mut wire = server.transmit(1500);
     server.receive(b"\x89\x82\0\0\0\0hi", NOW);
     wire.extend(server.transmit(usize::MAX));
@@ -132,7 +132,7 @@ fn pong_cuts_in_between_the_frames_of_a_long_message() {
     assert_eq!(&wire[2 * 1004..2 * 1004 + 4], b"\x8A\x02hi");
     let mut client = End::new(Role::Client, Config::default());
     client.receive(&wire, NOW);
-    let whole = Told::Message(Kind::Binary, Bytes::from(vec![1; 9_000]));
+    let whole = Told::Message(MessageKind::Binary, Bytes::from(vec![1; 9_000]));
     assert_eq!(client.take_told(), [Told::Pong("hi".into()), whole]);
 }
 
@@ -141,7 +141,7 @@ fn pong_of_a_ping_flood_is_held_once() {
     // §5.5.3: only the latest Ping need be answered.
     let limits = Limits { max_control_rate: u32::MAX, ..Limits::default() };
     let mut server = End::new(Role::Server, Config { limits, ..Config::default() });
-    server.session().send(Kind::Binary, Bytes::from(vec![0; 5_000])).unwrap();
+    server.session().send(MessageKind::Binary, Bytes::from(vec![0; 5_000])).unwrap();
     server.transmit(10);
     for i in 0..100_000_u32 {
         let mut ping = Vec::from(*b"\x89\x84\0\0\0\0");
@@ -188,23 +188,26 @@ fn ping_of_the_application_has_its_own_slot() {
 fn fragments_of_a_message_admit_no_other() {
     // §5.4: fragments of two messages are not interleaved.
     let mut p = Pair::new(Config::default());
-    p.client.session().send_fragment(Kind::Text, b"a", false, Compression::Auto).unwrap();
+    p.client.session().send_fragment(MessageKind::Text, b"a", false, Compression::Auto).unwrap();
     assert_eq!(
-        p.client.session().send(Kind::Text, Bytes::new()).unwrap_err().0,
+        p.client.session().send(MessageKind::Text, Bytes::new()).unwrap_err().0,
         SendError::MessageUnderWay
     );
     p.client.session().ping(b"between").unwrap();
-    p.client.session().send_fragment(Kind::Text, &[b'b'; 5000], false, Compression::Auto).unwrap();
-    p.client.session().send_fragment(Kind::Text, b"", true, Compression::Auto).unwrap();
-    p.client.session().send(Kind::Binary, Bytes::from("next")).unwrap();
+    p.client
+        .session()
+        .send_fragment(MessageKind::Text, &[b'b'; 5000], false, Compression::Auto)
+        .unwrap();
+    p.client.session().send_fragment(MessageKind::Text, b"", true, Compression::Auto).unwrap();
+    p.client.session().send(MessageKind::Binary, Bytes::from("next")).unwrap();
     p.settle();
     let text = format!("a{}", "b".repeat(5000));
     assert_eq!(
         p.server.take_told(),
         [
             Told::Ping("between".into()),
-            Told::Message(Kind::Text, text.into()),
-            Told::Message(Kind::Binary, "next".into()),
+            Told::Message(MessageKind::Text, text.into()),
+            Told::Message(MessageKind::Binary, "next".into()),
         ]
     );
     assert_eq!(p.client.take_told(), [Told::Pong("between".into())]);
@@ -226,7 +229,7 @@ fn random_session(seed: u64) -> (Vec<Bytes>, Vec<Bytes>) {
         match rng.below(4) {
             0 => {
                 let payload = Bytes::from(vec![rng.below(256) as u8; rng.below(12_000)]);
-                if sender.session().send(Kind::Binary, payload.clone()).is_ok() {
+                if sender.session().send(MessageKind::Binary, payload.clone()).is_ok() {
                     sent.push(payload);
                 }
             }
@@ -268,13 +271,13 @@ fn keepalive_pings_and_gives_up_a_silent_peer() {
     for _ in 0..10 {
         p.advance(20 * S);
         p.settle();
-        assert_eq!(p.client.session().state(), State::Open);
+        assert_eq!(p.client.session().state(), ReadyState::Open);
     }
     // Now nothing arrives any more.
     p.advance(60 * S);
     for end in [&mut p.client, &mut p.server] {
-        assert_eq!(end.session().state(), State::Closed);
-        assert_eq!(end.session().close_info().unwrap().cause, Cause::KeepaliveTimeout);
+        assert_eq!(end.session().state(), ReadyState::Closed);
+        assert_eq!(end.session().close_info().unwrap().cause, CloseCause::KeepaliveTimeout);
     }
 }
 
@@ -283,7 +286,7 @@ fn send_buffers_are_lent_and_returned() {
     let mut server = End::new(Role::Server, Config::default());
     assert!(server.session().wants_buffer());
     server.session().lend(Box::new(SendBuffer::with_capacity(100)));
-    server.session().send(Kind::Text, Bytes::from("x")).unwrap();
+    server.session().send(MessageKind::Text, Bytes::from("x")).unwrap();
     assert!(server.session().reclaim().is_none(), "bytes wait in it");
     server.transmit(usize::MAX);
     assert_eq!(server.session().reclaim().map(|b| b.capacity()), Some(100));
@@ -319,10 +322,10 @@ fn batch_frames_obey_the_rules_of_sending() {
     let mut server = server(SendConfig { high_water: 100, ..SendConfig::default() });
     let session = server.session();
     assert_eq!(session.room(), 100);
-    session.send_fragment(Kind::Text, b"a", false, Compression::Off).unwrap();
+    session.send_fragment(MessageKind::Text, b"a", false, Compression::Off).unwrap();
     assert_eq!(session.send_batch(&batch, range.clone()), Err(SendError::MessageUnderWay));
     assert_eq!(session.room(), 0);
-    session.send_fragment(Kind::Text, b"b", true, Compression::Off).unwrap();
+    session.send_fragment(MessageKind::Text, b"b", true, Compression::Off).unwrap();
     session.send_batch(&batch, range.clone()).unwrap();
     assert_eq!(session.room(), 100 - 3 - 3 - 62);
     session.send_batch(&batch, range.clone()).unwrap();
@@ -353,7 +356,7 @@ fn send_by_copy_is_for_short_or_compressed_messages() {
     assert_eq!(session.outgoing().chunk(), b"\x81\x05hello");
     assert_eq!(session.send_copy(&Message::from(vec![7; 4097]), Compression::Auto), Ok(false));
     assert_eq!(session.buffered(), 7, "what is not copied is not queued");
-    session.send_fragment(Kind::Text, b"a", false, Compression::Off).unwrap();
+    session.send_fragment(MessageKind::Text, b"a", false, Compression::Off).unwrap();
     assert_eq!(
         session.send_copy(&Message::text("b"), Compression::Auto),
         Err(SendError::MessageUnderWay)

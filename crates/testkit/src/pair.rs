@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use fullduplex_proto::mask::MaskSource;
 use fullduplex_proto::{
-    Cause, CloseFrame, Config, Connection, Data, Deflate, DeflateConfig, Event, Kind,
-    ProtocolError, Role, Session,
+    CloseCause, CloseFrame, Config, Connection, DataChunk, DeflateConfig, Event, MessageKind,
+    PerMessageDeflate, ProtocolError, Role, Session,
 };
 
 /// Masking keys that count: different, and the same in each run.
@@ -24,7 +24,7 @@ impl MaskSource for Counting {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
     /// A whole message.
-    Message(Kind, Bytes),
+    Message(MessageKind, Bytes),
     /// A Ping.
     Ping(Bytes),
     /// A Pong.
@@ -69,7 +69,7 @@ impl End {
 
     /// The same with permessage-deflate as it was agreed on.
     #[must_use]
-    pub fn with_deflate(mut self, deflate: &Deflate) -> Self {
+    pub fn with_deflate(mut self, deflate: &PerMessageDeflate) -> Self {
         self.connection = self.connection.with_deflate(deflate);
         self
     }
@@ -102,7 +102,7 @@ impl End {
             let consumed = step.consumed;
             match step.event {
                 None => {}
-                Some(Event::Data(Data { kind, payload, first, last })) => {
+                Some(Event::Data(DataChunk { kind, payload, first, last })) => {
                     assert_eq!(first, !self.in_message, "wrongly marked as first");
                     self.in_message = !last;
                     self.message.extend_from_slice(payload);
@@ -224,7 +224,7 @@ impl Pair {
     /// Ends the transport at both ends.
     pub fn cut(&mut self) {
         let now = self.now;
-        self.client.session().handle_end(Cause::TransportEnd, now);
-        self.server.session().handle_end(Cause::TransportEnd, now);
+        self.client.session().handle_end(CloseCause::TransportEnd, now);
+        self.server.session().handle_end(CloseCause::TransportEnd, now);
     }
 }

@@ -1,23 +1,23 @@
 //! What is received through the adapter that makes messages.
 
 use bytes::BytesMut;
-use fullduplex_proto::{Assembler, Incoming, Input, Limits, Receiver, Role};
+use fullduplex_proto::{Assembler, Limits, MessageEvent, ReceiveBuffer, Receiver, Role};
 
 use crate::pair::Told;
 
-impl From<Incoming> for Told {
-    fn from(incoming: Incoming) -> Self {
+impl From<MessageEvent> for Told {
+    fn from(incoming: MessageEvent) -> Self {
         match incoming {
-            Incoming::Message(message) => Self::Message(message.kind(), message.into_bytes()),
-            Incoming::Ping(payload) => Self::Ping(payload),
-            Incoming::Pong(payload) => Self::Pong(payload),
-            Incoming::Close(frame) => Self::Close(frame),
+            MessageEvent::Message(message) => Self::Message(message.kind(), message.into_bytes()),
+            MessageEvent::Ping(payload) => Self::Ping(payload),
+            MessageEvent::Pong(payload) => Self::Pong(payload),
+            MessageEvent::Close(frame) => Self::Close(frame),
         }
     }
 }
 
-/// What [`Input::next`] makes of bytes that arrive in these pieces, in an input that `make`
-/// makes: [`Input::from`] or [`Input::shared`].
+/// What [`ReceiveBuffer::next`] makes of bytes that arrive in these pieces, in an input that `make`
+/// makes: [`ReceiveBuffer::from`] or [`ReceiveBuffer::shared`].
 ///
 /// # Panics
 /// If it makes no progress, or carries more than it must from one piece to the next.
@@ -25,9 +25,9 @@ pub fn by_input(
     role: Role,
     limits: Limits,
     pieces: &[&[u8]],
-    make: fn(BytesMut) -> Input,
+    make: fn(BytesMut) -> ReceiveBuffer,
 ) -> Vec<Told> {
-    let (mut input, mut assembler) = (Input::default(), Assembler::default());
+    let (mut input, mut assembler) = (ReceiveBuffer::default(), Assembler::default());
     let mut receiver = Receiver::new(role, limits);
     let mut all = Vec::new();
     for piece in pieces {

@@ -137,7 +137,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = deflate::VALUE, help = deflate::HELP, num_args = 0..=1,
           require_equals = true, default_missing_value = "balanced",
           value_parser = deflate::parse, help_heading = "WebSocket")]
-    pub(super) deflate: Option<deflate::Setting>,
+    pub(super) deflate: Option<deflate::DeflateSetting>,
 
     /// Print a line on standard error for each WebSocket when it has ended, and for each
     /// request or connection that is refused: who, what and why; nothing of what was said.

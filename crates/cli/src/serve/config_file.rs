@@ -47,7 +47,7 @@ pub(crate) fn with_file(
 }
 
 /// A line of the file, and what is wrong there.
-type Wrong = (usize, String);
+type ConfigError = (usize, String);
 
 struct Options<'a> {
     command: &'a Command,
@@ -56,7 +56,7 @@ struct Options<'a> {
 
 impl Options<'_> {
     /// The file as options, without those that are `given`.
-    fn read(&self, given: impl Fn(&str) -> bool) -> Result<Vec<OsString>, Wrong> {
+    fn read(&self, given: impl Fn(&str) -> bool) -> Result<Vec<OsString>, ConfigError> {
         let table = DeTable::parse(self.text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
             (self.line(at), error.message().to_owned())
@@ -175,7 +175,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     /// The options of a file.
-    fn read(text: &str, given: &str) -> Result<Vec<OsString>, Wrong> {
+    fn read(text: &str, given: &str) -> Result<Vec<OsString>, ConfigError> {
         let mut command = crate::Cli::command();
         command.build();
         Options { command: &command, text }.read(|id| id == given)

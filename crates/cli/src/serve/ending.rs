@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use fullduplex::Error;
-use fullduplex::server::{Drain, ServerHandle, TlsConfig};
+use fullduplex::server::{Drain, ServerHandle, ServerTls};
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -16,7 +16,7 @@ use super::tls;
 const SPREAD: Duration = Duration::from_secs(2);
 
 /// How it ended.
-pub(super) enum End {
+pub(super) enum ServeEnd {
     Drained,
     /// By a second signal.
     AtOnce,
@@ -61,10 +61,10 @@ impl Signals {
         serving: impl Future<Output = Result<(), Error>>,
         handle: ServerHandle,
         deadline: Duration,
-    ) -> Result<End, String> {
+    ) -> Result<ServeEnd, String> {
         tokio::pin!(serving);
         tokio::select! {
-            served = &mut serving => return served.map(|()| End::Drained).map_err(|e| e.to_string()),
+            served = &mut serving => return served.map(|()| ServeEnd::Drained).map_err(|e| e.to_string()),
             () = self.next() => {}
         }
         let spread = SPREAD.min(deadline / 2);
@@ -72,11 +72,11 @@ impl Signals {
         Ok(tokio::select! {
             report = draining => {
                 say!("fdx serve: ended: {report}");
-                End::Drained
+                ServeEnd::Drained
             }
             () = self.next() => {
                 say!("fdx serve: ended at once, by a second signal");
-                End::AtOnce
+                ServeEnd::AtOnce
             }
         })
     }
@@ -85,7 +85,7 @@ impl Signals {
 /// Reads the certificates again at each SIGHUP. Where there are none that signal is told of, and
 /// does not end the program.
 #[cfg(unix)]
-pub(super) fn reload_at_sighup(config: Option<TlsConfig>) -> Result<(), String> {
+pub(super) fn reload_at_sighup(config: Option<ServerTls>) -> Result<(), String> {
     let hangup = signal(SignalKind::hangup());
     let mut hangup = hangup.map_err(|error| format!("signals: {error}"))?;
     tokio::spawn(async move {
@@ -106,6 +106,6 @@ pub(super) fn reload_at_sighup(config: Option<TlsConfig>) -> Result<(), String> 
 
 /// There is no such signal here.
 #[cfg(not(unix))]
-pub(super) fn reload_at_sighup(_: Option<TlsConfig>) -> Result<(), String> {
+pub(super) fn reload_at_sighup(_: Option<ServerTls>) -> Result<(), String> {
     Ok(())
 }

@@ -5,17 +5,17 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
 use metrics::with_local_recorder;
 
-use super::reading::Reading;
+use super::reading::PrometheusRecorder;
 
 /// A server's figures.
 #[derive(Clone)]
-pub(super) struct Figures(pub(super) ServerHandle);
+pub(super) struct MetricsSource(pub(super) ServerHandle);
 
-impl Figures {
+impl MetricsSource {
     /// As they are now.
     pub(super) fn response(&self) -> Response<String> {
         // All of them are absolute, so that each reading begins anew.
-        let reading = Reading::default();
+        let reading = PrometheusRecorder::default();
         with_local_recorder(&reading, || self.0.record_metrics());
         let mut response = Response::new(reading.to_string());
         let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -30,7 +30,7 @@ mod tests {
 
     #[test]
     fn metrics_of_round_trips_are_one_histogram() {
-        let text = Figures(ServerHandle::new()).response().into_body();
+        let text = MetricsSource(ServerHandle::new()).response().into_body();
         let lines: Vec<_> = text.lines().filter(|line| line.contains("_round_trip_")).collect();
         assert!(lines[0].starts_with("# HELP fullduplex_ping_round_trip_seconds "), "{text}");
         assert_eq!(lines[1], "# TYPE fullduplex_ping_round_trip_seconds histogram");

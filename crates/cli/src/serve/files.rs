@@ -27,13 +27,13 @@ use tower_http::services::fs::{
 };
 use tower_service::Service;
 
-use super::range::{self, Wanted};
+use super::range::{self, RangeSelection};
 
 type Content = UnsyncBoxBody<Bytes, io::Error>;
 
 /// A folder whose files are served.
 #[derive(Clone)]
-pub(super) struct Files(ServeDir<DefaultServeDirFallback, Inside>);
+pub(super) struct Files(ServeDir<DefaultServeDirFallback, FolderFs>);
 
 impl Files {
     pub(super) fn new(root: &Path) -> io::Result<Self> {
@@ -41,7 +41,7 @@ impl Files {
         if !root.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        Ok(Self(ServeDir::with_backend(root.clone(), Inside { root })))
+        Ok(Self(ServeDir::with_backend(root.clone(), FolderFs { root })))
     }
 
     /// Returns the response with the file that a request names; `None` if there is no such file.
@@ -73,10 +73,10 @@ impl Files {
         let file = self.head(request.clone()).await;
         let size =
             length(file.headers()).filter(|_| range::still_is(request.headers(), file.headers()));
-        let part = match size.map_or(Wanted::Whole, |size| range::wanted(range, size)) {
-            Wanted::Whole => None,
-            Wanted::Part(first, last) => Some(format!("bytes={first}-{last}")),
-            Wanted::Unsatisfiable => size.map(|size| format!("bytes={size}-")),
+        let part = match size.map_or(RangeSelection::Whole, |size| range::wanted(range, size)) {
+            RangeSelection::Whole => None,
+            RangeSelection::Part(first, last) => Some(format!("bytes={first}-{last}")),
+            RangeSelection::Unsatisfiable => size.map(|size| format!("bytes={size}-")),
         };
         request.headers_mut().remove(RANGE);
         let Some(part) = part.and_then(|part| part.parse().ok()) else {
@@ -112,16 +112,16 @@ fn length(headers: &HeaderMap) -> Option<u64> {
 /// Ends `content` after `length` bytes. A file such as a log may grow while it is sent, and a
 /// response must not be longer than its `Content-Length` (RFC 9113 §8.1.1).
 fn cut(content: Content, length: u64) -> Content {
-    Cut { content, left: length }.boxed_unsync()
+    LimitedBody { content, left: length }.boxed_unsync()
 }
 
 /// Content of which so many bytes are left, and which is read no further.
-struct Cut {
+struct LimitedBody {
     content: Content,
     left: u64,
 }
 
-impl HttpBody for Cut {
+impl HttpBody for LimitedBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -198,14 +198,14 @@ fn plain(uri: &Uri) -> Option<Uri> {
 
 /// The file system below a folder.
 #[derive(Clone)]
-struct Inside {
+struct FolderFs {
     /// Without links in it.
     root: PathBuf,
 }
 
 type Opening<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
-impl Inside {
+impl FolderFs {
     /// Where a path leads, if that is inside.
     async fn find(self, path: PathBuf) -> io::Result<PathBuf> {
         // Links that go nowhere or round, names that are too long: all the same to a client.
@@ -221,7 +221,7 @@ impl Inside {
     }
 }
 
-impl Backend for Inside {
+impl Backend for FolderFs {
     type File = TokioFile;
     type Metadata = std::fs::Metadata;
     type OpenFuture = Opening<TokioFile>;

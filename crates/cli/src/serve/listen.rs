@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use fullduplex::server::{self, Listener};
 #[cfg(unix)]
-use fullduplex::server::{PassedListener, PassedSocket, UnixSocketFile};
+use fullduplex::server::{ActivatedListener, ActivatedSocket, UnixSocketFile};
 
 /// What `--listen` names.
 #[derive(Clone, Debug)]
@@ -94,7 +94,7 @@ impl fmt::Display for Address {
 
 /// What systemd passed to this program.
 #[derive(Default)]
-pub(super) struct Passed(#[cfg(unix)] Vec<PassedListener>);
+pub(super) struct Passed(#[cfg(unix)] Vec<ActivatedListener>);
 
 impl Passed {
     /// Takes it, if it is listened on. To be called while there is one thread.
@@ -138,10 +138,10 @@ fn bind_unix(path: &PathBuf) -> io::Result<Bound> {
 }
 
 #[cfg(unix)]
-fn take(passed: PassedSocket) -> io::Result<Bound> {
+fn take(passed: ActivatedSocket) -> io::Result<Bound> {
     match passed {
-        PassedSocket::Tcp(listener) => of_tcp(listener),
-        PassedSocket::Unix(listener) => {
+        ActivatedSocket::Tcp(listener) => of_tcp(listener),
+        ActivatedSocket::Unix(listener) => {
             let address = listener.local_addr()?;
             let path = address.as_pathname().unwrap_or("(no path)".as_ref()).to_owned();
             // Its file is systemd's.

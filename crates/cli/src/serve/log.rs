@@ -37,24 +37,24 @@ pub(super) fn flush(patience: Duration) {
 }
 
 /// Lines on their way to a writer.
-struct Log(Arc<Shared>);
+struct Log(Arc<LogShared>);
 
 #[derive(Default)]
-struct Shared {
-    waiting: Mutex<Waiting>,
+struct LogShared {
+    waiting: Mutex<LogQueue>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Waiting {
+struct LogQueue {
     lines: VecDeque<String>,
     /// How many there was no room for since the last ones were taken.
     dropped: u64,
     writing: bool,
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+impl LogShared {
+    fn lock(&self) -> MutexGuard<'_, LogQueue> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -85,7 +85,7 @@ impl Shared {
 
 impl Log {
     fn new(to: impl Write + Send + 'static) -> Self {
-        let shared = Arc::<Shared>::default();
+        let shared = Arc::<LogShared>::default();
         let writer = shared.clone();
         let thread = thread::Builder::new().name("log".into());
         // Without the thread nothing is said, and all else goes on.
@@ -112,7 +112,7 @@ impl Log {
 
     fn flush(&self, patience: Duration) {
         let waiting = self.0.lock();
-        let is_busy = |waiting: &mut Waiting| waiting.writing || !waiting.lines.is_empty();
+        let is_busy = |waiting: &mut LogQueue| waiting.writing || !waiting.lines.is_empty();
         // Late lines are no reason to stay.
         drop(self.0.changed.wait_timeout_while(waiting, patience, is_busy));
     }

@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use fullduplex::server::{Handshake, HostPolicy, Server, ServerConfig, SlotLimits};
+use fullduplex::server::{ConnectionLimits, Handshake, HostPolicy, Server, ServerConfig};
 
-use super::figures::Figures;
+use super::figures::MetricsSource;
 use super::listen::{Address, Passed};
 use super::page::Pages;
 use super::responses::not_found;
@@ -14,14 +14,14 @@ const READERS: u32 = 16;
 
 /// Serves the figures on a port of their own, and gives where that is.
 pub(super) fn serve(
-    figures: Figures,
+    figures: MetricsSource,
     address: SocketAddr,
     hosts: HostPolicy,
 ) -> Result<Address, String> {
     let mut bound = Address::Tcp(address).bind(&mut Passed::default())?;
     let bound = bound.pop().ok_or("--metrics: no listener")?;
     let mut config = ServerConfig { hosts, ..ServerConfig::default() };
-    config.limits.connections = SlotLimits { total: Some(READERS), per_address: None };
+    config.limits.connections = ConnectionLimits { total: Some(READERS), per_address: None };
     let server = Server::from_listener(bound.listener).config(config);
     let server = server.service(Pages::of_figures(figures));
     // There are no WebSockets here.

@@ -29,13 +29,13 @@ pub(crate) use self::args::Args;
 pub(crate) use self::config_file::with_file;
 
 use self::args::Metrics;
-use self::ending::{End, Signals, reload_at_sighup};
-use self::figures::Figures;
+use self::ending::{ServeEnd, Signals, reload_at_sighup};
+use self::figures::MetricsSource;
 use self::listen::{Address, Passed};
 use self::log::say;
 use self::page::Pages;
 use self::rooms::Rooms;
-use self::tls::Tls;
+use self::tls::ServeTls;
 
 /// How long the last lines of the log may take.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -52,8 +52,8 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         runtime.block_on(serve(args, passed))
     });
     let code = match served {
-        Ok(End::Drained) => ExitCode::SUCCESS,
-        Ok(End::AtOnce) => ExitCode::from(3),
+        Ok(ServeEnd::Drained) => ExitCode::SUCCESS,
+        Ok(ServeEnd::AtOnce) => ExitCode::from(3),
         Err(why) => {
             say!("fdx serve: {why}");
             ExitCode::from(1)
@@ -63,14 +63,14 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     code
 }
 
-async fn serve(args: &Args, mut passed: Passed) -> Result<End, String> {
+async fn serve(args: &Args, mut passed: Passed) -> Result<ServeEnd, String> {
     let mut pages = Pages::new(args.root.as_deref())?;
     let mut bound = Vec::new();
     for address in &args.listen {
         bound.extend(address.bind(&mut passed)?);
     }
     let addresses: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
-    let tls = Tls::of(args, &addresses)?;
+    let tls = ServeTls::of(args, &addresses)?;
     let room = open_files::make_room(args.max_connections.unwrap_or(open_files::CONNECTIONS));
     let config =
         args.server_config(room.connections, &addresses).map_err(|error| error.to_string())?;
@@ -90,7 +90,7 @@ async fn serve(args: &Args, mut passed: Passed) -> Result<End, String> {
     }
     let mut figures_at = None;
     if let Some(own) = args.metrics {
-        let figures = Figures(handle.clone());
+        let figures = MetricsSource(handle.clone());
         match own {
             Metrics::At(address) => {
                 let hosts = args.hosts(Address::Tcp(address).is_of_this_machine());
@@ -122,7 +122,7 @@ async fn serve(args: &Args, mut passed: Passed) -> Result<End, String> {
     let (rooms, mut last_line) = Rooms::new(args.log);
     let serving = server.serve_handshakes(move |handshake| rooms.clone().serve(handshake));
     let end = signals.end(serving, handle, args.drain).await?;
-    if matches!(end, End::Drained) {
+    if matches!(end, ServeEnd::Drained) {
         // Late lines are no reason to stay.
         let _ = timeout(LAST_LINES, last_line.recv()).await;
     }
@@ -135,7 +135,7 @@ fn server(mut listeners: impl Iterator<Item = Listener>) -> Result<Server, Strin
 }
 
 /// Says where the server is. Whoever started it may be waiting for that.
-fn tell(args: &Args, addresses: &[Address], tls: Option<&Tls>, figures: Option<&Address>) {
+fn tell(args: &Args, addresses: &[Address], tls: Option<&ServeTls>, figures: Option<&Address>) {
     let mut out = io::stdout();
     let mut tell = || -> io::Result<()> {
         for address in addresses {

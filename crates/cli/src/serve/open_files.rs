@@ -10,7 +10,7 @@ pub(super) const CONNECTIONS: u32 = 65_536;
 
 /// How many connections there are files for.
 #[derive(Debug, PartialEq)]
-pub(super) struct Room {
+pub(super) struct FileLimit {
     /// The most connections; any number for `None`.
     pub(super) connections: Option<u32>,
     /// What is said of it, if it is less than what was wanted.
@@ -21,7 +21,7 @@ pub(super) struct Room {
 /// and gives how many fit: what comes beyond them can then be told so, where without a file it
 /// could not even be accepted.
 #[cfg(unix)]
-pub(super) fn make_room(connections: u32) -> Room {
+pub(super) fn make_room(connections: u32) -> FileLimit {
     let needed = match connections {
         0 => u64::MAX,
         _ => u64::from(connections) + SPARE,
@@ -36,16 +36,16 @@ pub(super) fn make_room(connections: u32) -> Room {
 
 /// There is no such limit here.
 #[cfg(not(unix))]
-pub(super) fn make_room(connections: u32) -> Room {
+pub(super) fn make_room(connections: u32) -> FileLimit {
     all(connections)
 }
 
-fn all(connections: u32) -> Room {
-    Room { connections: (connections > 0).then_some(connections), less: None }
+fn all(connections: u32) -> FileLimit {
+    FileLimit { connections: (connections > 0).then_some(connections), less: None }
 }
 
 #[cfg(unix)]
-fn fit(limit: u64, connections: u32) -> Room {
+fn fit(limit: u64, connections: u32) -> FileLimit {
     // Of few files half are for connections all the same.
     let room = (limit - SPARE.min(limit / 2)).max(1);
     let Some(room) =
@@ -61,7 +61,7 @@ fn fit(limit: u64, connections: u32) -> Room {
              LimitNOFILE={needed} with systemd"
         )
     });
-    Room { connections: Some(room), less }
+    FileLimit { connections: Some(room), less }
 }
 
 #[cfg(all(test, unix))]
@@ -72,10 +72,10 @@ mod tests {
     fn limits_above_the_open_files_are_lowered_and_reported() {
         assert_eq!(fit(1064, 1000), all(1000));
         assert_eq!(fit(94, 30), all(30));
-        assert_eq!(fit(u64::MAX, 0), Room { connections: None, less: None });
-        assert_eq!(fit(1064, 0), Room { connections: Some(1000), less: None });
+        assert_eq!(fit(u64::MAX, 0), FileLimit { connections: None, less: None });
+        assert_eq!(fit(1064, 0), FileLimit { connections: Some(1000), less: None });
         for (limit, room) in [(1063, 999), (128, 64), (100, 50), (1, 1), (0, 1)] {
-            let Room { connections, less } = fit(limit, 1000);
+            let FileLimit { connections, less } = fit(limit, 1000);
             assert_eq!(connections, Some(room), "{limit}");
             let said = less.unwrap();
             let (limit, room) = (format!("{limit} open files"), format!("{room} connections are"));

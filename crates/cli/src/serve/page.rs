@@ -15,7 +15,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use tower_service::Service;
 
-use super::figures::Figures;
+use super::figures::MetricsSource;
 use super::files::Files;
 use super::listen::Address;
 use super::responses::{got, html, not_found, upgrade_required};
@@ -27,16 +27,16 @@ type Content = UnsyncBoxBody<Bytes, io::Error>;
 /// Answers ordinary requests.
 #[derive(Clone)]
 pub(super) struct Pages {
-    main: Main,
+    main: DefaultPage,
     /// At `/metrics`.
-    figures: Option<Figures>,
+    figures: Option<MetricsSource>,
     /// Where else the server is found (RFC 7838).
     alt_svc: Option<HeaderValue>,
 }
 
 /// What is at the other paths.
 #[derive(Clone)]
-enum Main {
+enum DefaultPage {
     Page,
     Files(Files),
     Nothing,
@@ -45,13 +45,13 @@ enum Main {
 impl Pages {
     /// The page, or the files in a folder.
     pub(super) fn new(root: Option<&Path>) -> Result<Self, String> {
-        let Some(root) = root else { return Ok(Self::of(Main::Page, None)) };
+        let Some(root) = root else { return Ok(Self::of(DefaultPage::Page, None)) };
         let files = Files::new(root);
         let files = files.map_err(|error| format!("--root {}: {error}", root.display()))?;
-        Ok(Self::of(Main::Files(files), None))
+        Ok(Self::of(DefaultPage::Files(files), None))
     }
 
-    fn of(main: Main, figures: Option<Figures>) -> Self {
+    fn of(main: DefaultPage, figures: Option<MetricsSource>) -> Self {
         Self { main, figures, alt_svc: None }
     }
 
@@ -67,12 +67,12 @@ impl Pages {
     }
 
     /// Figures alone.
-    pub(super) fn of_figures(figures: Figures) -> Self {
-        Self::of(Main::Nothing, Some(figures))
+    pub(super) fn of_figures(figures: MetricsSource) -> Self {
+        Self::of(DefaultPage::Nothing, Some(figures))
     }
 
     /// Figures too.
-    pub(super) fn with_figures(self, figures: Figures) -> Self {
+    pub(super) fn with_figures(self, figures: MetricsSource) -> Self {
         Self { figures: Some(figures), ..self }
     }
 
@@ -82,14 +82,14 @@ impl Pages {
             return whole(got(method, || figures.response()));
         }
         match self.main {
-            Main::Page => whole(page(method, path)),
-            Main::Files(mut files) => {
+            DefaultPage::Page => whole(page(method, path)),
+            DefaultPage::Files(mut files) => {
                 let (method, path) = (method.clone(), path.to_owned());
                 // The page is at its second path.
                 let beside = || whole(if path == "/" { not_found() } else { page(&method, &path) });
                 files.answer(request).await.unwrap_or_else(beside)
             }
-            Main::Nothing => whole(not_found()),
+            DefaultPage::Nothing => whole(not_found()),
         }
     }
 }

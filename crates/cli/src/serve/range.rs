@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Method};
 
 /// What to send of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum RangeSelection {
     /// All of it.
     Whole,
     /// From the first of these bytes to the last.
@@ -26,18 +26,18 @@ pub(super) fn asked<'a>(method: &Method, headers: &'a HeaderMap) -> Option<&'a [
 
 /// What a `Range` wants of a file of this size (§14.1.2, §14.2). Of several parts there is no
 /// multipart answer: the whole is one that any client takes.
-pub(super) fn wanted(range: &[u8], size: u64) -> Wanted {
+pub(super) fn wanted(range: &[u8], size: u64) -> RangeSelection {
     // An unknown unit, and what is not a range at all, is ignored (§14.2).
     let Some(ranges) = std::str::from_utf8(range).ok().and_then(ranges_in_bytes) else {
-        return Wanted::Whole;
+        return RangeSelection::Whole;
     };
     let mut satisfiable = ranges.iter().filter_map(|range| range.within(size));
     match (satisfiable.next(), satisfiable.next()) {
-        (Some((first, last)), None) => Wanted::Part(first, last),
-        (Some(_), Some(_)) => Wanted::Whole,
+        (Some((first, last)), None) => RangeSelection::Part(first, last),
+        (Some(_), Some(_)) => RangeSelection::Whole,
         // An empty file has no part, and all of it is as short.
-        (None, _) if size == 0 => Wanted::Whole,
-        (None, _) => Wanted::Unsatisfiable,
+        (None, _) if size == 0 => RangeSelection::Whole,
+        (None, _) => RangeSelection::Unsatisfiable,
     }
 }
 
@@ -62,13 +62,13 @@ fn is_strong(date: &HeaderValue) -> bool {
 
 /// One part that is asked for.
 #[derive(Debug, PartialEq, Eq)]
-enum Spec {
+enum RangeSpec {
     From(u64, Option<u64>),
     /// So many bytes at the end.
     Suffix(u64),
 }
 
-impl Spec {
+impl RangeSpec {
     fn parse(text: &str) -> Option<Self> {
         let (first, last) = text.split_once('-')?;
         match (number(first), number(last)) {
@@ -93,7 +93,7 @@ impl Spec {
 }
 
 /// The parts of a `Range` in bytes, if all of it is valid.
-fn ranges_in_bytes(text: &str) -> Option<Vec<Spec>> {
+fn ranges_in_bytes(text: &str) -> Option<Vec<RangeSpec>> {
     let (unit, set) = text.split_once('=')?;
     if !unit.trim_matches([' ', '\t']).eq_ignore_ascii_case("bytes") {
         return None;
@@ -101,7 +101,7 @@ fn ranges_in_bytes(text: &str) -> Option<Vec<Spec>> {
     // A list may have empty elements (§5.6.1.2).
     let parts = set.split(',').map(|part| part.trim_matches([' ', '\t']));
     let ranges: Vec<_> =
-        parts.filter(|part| !part.is_empty()).map(Spec::parse).collect::<Option<_>>()?;
+        parts.filter(|part| !part.is_empty()).map(RangeSpec::parse).collect::<Option<_>>()?;
     (!ranges.is_empty()).then_some(ranges)
 }
 
@@ -114,7 +114,7 @@ fn number(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Wanted::{Part, Unsatisfiable, Whole};
+    use RangeSelection::{Part, Unsatisfiable, Whole};
 
     #[test]
     fn range_of_a_file_is_parsed() {

@@ -16,12 +16,12 @@ const COUNT: &str = "_count";
 /// Takes what is recorded, and shows it in the text format 0.0.4. Of histograms it takes those
 /// that are recorded by their parts.
 #[derive(Default)]
-pub(super) struct Reading(Mutex<BTreeMap<String, Family>>);
+pub(super) struct PrometheusRecorder(Mutex<BTreeMap<String, MetricFamily>>);
 
 /// All samples of one name.
 #[derive(Default)]
-struct Family {
-    kind: Kind,
+struct MetricFamily {
+    kind: MetricType,
     help: String,
     samples: BTreeMap<Labels, Arc<AtomicU64>>,
 }
@@ -35,15 +35,15 @@ struct Labels {
 }
 
 #[derive(Clone, Copy, Default)]
-enum Kind {
+enum MetricType {
     #[default]
     Counter,
     /// The bits of a number.
     Gauge,
 }
 
-impl Reading {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Family>> {
+impl PrometheusRecorder {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, MetricFamily>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -52,7 +52,7 @@ impl Reading {
         families.entry(name.as_str().to_owned()).or_default().help = help.to_string();
     }
 
-    fn sample(&self, key: &Key, kind: Kind) -> Arc<AtomicU64> {
+    fn sample(&self, key: &Key, kind: MetricType) -> Arc<AtomicU64> {
         let mut families = self.lock();
         let family = families.entry(key.name().to_owned()).or_default();
         family.kind = kind;
@@ -60,7 +60,7 @@ impl Reading {
     }
 }
 
-impl Recorder for Reading {
+impl Recorder for PrometheusRecorder {
     fn describe_counter(&self, name: KeyName, _: Option<Unit>, help: SharedString) {
         self.describe(&name, &help);
     }
@@ -72,11 +72,11 @@ impl Recorder for Reading {
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        Counter::from_arc(self.sample(key, Kind::Counter))
+        Counter::from_arc(self.sample(key, MetricType::Counter))
     }
 
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::from_arc(self.sample(key, Kind::Gauge))
+        Gauge::from_arc(self.sample(key, MetricType::Gauge))
     }
 
     fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
@@ -84,7 +84,7 @@ impl Recorder for Reading {
     }
 }
 
-impl fmt::Display for Reading {
+impl fmt::Display for PrometheusRecorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let families = self.lock();
         for (name, family) in families.iter().filter(|(_, family)| !family.samples.is_empty()) {
@@ -95,8 +95,8 @@ impl fmt::Display for Reading {
                 }
             } else if !is_shown_with_its_buckets(name, &families) {
                 let kind = match family.kind {
-                    Kind::Counter => "counter",
-                    Kind::Gauge => "gauge",
+                    MetricType::Counter => "counter",
+                    MetricType::Gauge => "gauge",
                 };
                 family.head(name, kind, f)?;
                 family.body(name, f)?;
@@ -107,12 +107,12 @@ impl fmt::Display for Reading {
 }
 
 /// Whether it is the sum or the count of a histogram.
-fn is_shown_with_its_buckets(name: &str, families: &BTreeMap<String, Family>) -> bool {
+fn is_shown_with_its_buckets(name: &str, families: &BTreeMap<String, MetricFamily>) -> bool {
     let whole = [SUM, COUNT].iter().find_map(|part| name.strip_suffix(part));
     whole.is_some_and(|whole| families.contains_key(&format!("{whole}{BUCKET}")))
 }
 
-impl Family {
+impl MetricFamily {
     fn head(&self, name: &str, kind: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.help.is_empty() {
             writeln!(f, "# HELP {name} {}", self.help)?;
@@ -128,8 +128,8 @@ impl Family {
             }
             let value = value.load(Relaxed);
             match self.kind {
-                Kind::Counter => writeln!(f, " {value}")?,
-                Kind::Gauge => writeln!(f, " {}", f64::from_bits(value))?,
+                MetricType::Counter => writeln!(f, " {value}")?,
+                MetricType::Gauge => writeln!(f, " {}", f64::from_bits(value))?,
             }
         }
         Ok(())
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn metrics_are_shown_with_their_labels() {
-        let reading = Reading::default();
+        let reading = PrometheusRecorder::default();
         with_local_recorder(&reading, || {
             describe_counter!("b_total", "So many");
             describe_counter!("unused_total", "None");
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn metrics_histogram_is_one_family_with_ordered_bounds() {
-        let reading = Reading::default();
+        let reading = PrometheusRecorder::default();
         with_local_recorder(&reading, || {
             describe_counter!("a_seconds_bucket", "So long");
             for (bound, count) in [("0.5", 1), ("10", 3), ("2.5", 2), ("+Inf", 4), ("0.025", 0)] {

@@ -4,19 +4,19 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use fullduplex::broadcast::{Group, Slow};
+use fullduplex::broadcast::{Group, LagPolicy};
 use fullduplex::server::Handshake;
 use fullduplex::{Error, ErrorKind, PreparedMessage, WebSocket};
 use tokio::sync::mpsc;
 
 use super::log::say;
 use super::responses;
-use super::visitor::Visitor;
+use super::visitor::ClientInfo;
 use crate::text::printable;
 
 /// How many messages a slow member of `/broadcast` may fall behind before it misses some;
 /// what they hold is bounded by so many of the largest.
-const SLOW: Slow = Slow::DropOldest { keep: 64 };
+const SLOW: LagPolicy = LagPolicy::DropOldest { keep: 64 };
 
 /// What all connections share.
 pub(super) struct Rooms {
@@ -45,7 +45,7 @@ impl Room {
 }
 
 /// The line of the log about a connection, while that is open.
-struct Line {
+struct ConnectionLog {
     visitor: String,
     since: Instant,
     _until_written: mpsc::Sender<()>,
@@ -73,8 +73,11 @@ impl Rooms {
         }
     }
 
-    async fn open(&self, handshake: Handshake) -> Option<(Room, WebSocket, Option<Box<Line>>)> {
-        let visitor = Visitor::of(&handshake);
+    async fn open(
+        &self,
+        handshake: Handshake,
+    ) -> Option<(Room, WebSocket, Option<Box<ConnectionLog>>)> {
+        let visitor = ClientInfo::of(&handshake);
         let Some(room) = Room::at(handshake.request().uri().path()) else {
             if self.log.is_some() && handshake.is_websocket() {
                 say!("{visitor}: refused: 404: there is no WebSocket at this path");
@@ -96,7 +99,7 @@ impl Rooms {
         };
         let line = self.log.clone().map(|log| {
             let visitor = visitor.line(&websocket);
-            Box::new(Line { visitor, since: Instant::now(), _until_written: log })
+            Box::new(ConnectionLog { visitor, since: Instant::now(), _until_written: log })
         });
         if matches!(room, Room::WhoAmI) {
             // If it can't be sent, the end says why.
@@ -121,7 +124,7 @@ async fn echo(websocket: &mut WebSocket) -> Result<(), Error> {
     Ok(())
 }
 
-impl Line {
+impl ConnectionLog {
     fn write(self, websocket: &WebSocket) {
         let end = websocket.close_info().map(|info| info.to_string());
         let end = end.unwrap_or_else(|| "still open".into());

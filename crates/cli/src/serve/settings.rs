@@ -2,7 +2,7 @@
 
 use fullduplex::Error;
 use fullduplex::server::{
-    ForwardedHeader, Forwarding, HostPolicy, OriginPolicy, ServerConfig, SlotLimits,
+    ConnectionLimits, ForwardedHeader, Forwarding, HostPolicy, OriginPolicy, ServerConfig,
 };
 
 use super::args::{Args, Forwarded};
@@ -29,7 +29,7 @@ impl Args {
         config.forwarding = self.forwarding();
         config.handshake.handshake_timeout = self.handshake_timeout;
         let per_address = self.max_per_address.unwrap_or_else(|| share(connections));
-        config.limits.connections = SlotLimits {
+        config.limits.connections = ConnectionLimits {
             total: connections,
             per_address: (per_address > 0).then_some(per_address),
         };

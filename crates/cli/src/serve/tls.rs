@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fullduplex::server::{Certificate, CertificateWarning, Pem, SelfSigned, TlsConfig};
+use fullduplex::server::{Certificate, CertificateWarning, PemSource, SelfSigned, ServerTls};
 
 use super::args::Args;
 use super::listen::Address;
@@ -14,19 +14,19 @@ use super::log::say;
 use crate::verbose;
 
 /// What encrypts, and what there is to tell of it.
-pub(super) struct Tls {
-    pub(super) config: TlsConfig,
-    pub(super) made: Option<Made>,
+pub(super) struct ServeTls {
+    pub(super) config: ServerTls,
+    pub(super) made: Option<SelfSignedCertificate>,
 }
 
 /// A certificate that was made on the spot.
-pub(super) struct Made {
-    pub(super) file: Removed,
+pub(super) struct SelfSignedCertificate {
+    pub(super) file: TempFile,
     /// Of SHA-256, as other programs show it.
     pub(super) fingerprint: String,
 }
 
-impl Tls {
+impl ServeTls {
     /// What the options ask for, if anything.
     pub(super) fn of(args: &Args, addresses: &[Address]) -> Result<Option<Self>, String> {
         if !args.is_secure() {
@@ -36,7 +36,7 @@ impl Tls {
         if certs != keys {
             return Err(format!("each --tls-cert has its --tls-key, not {keys} for {certs}"));
         }
-        let mut builder = TlsConfig::builder();
+        let mut builder = ServerTls::builder();
         for (cert, key) in args.tls_cert.iter().zip(&args.tls_key) {
             builder = builder.certificate(Certificate::files(cert, key));
         }
@@ -46,10 +46,10 @@ impl Tls {
             builder = builder.certificate(signed.certificate());
             let file = write_temporary(signed.pem())
                 .map_err(|error| format!("writing the certificate: {error}"))?;
-            made = Some(Made { file, fingerprint: fingerprint(signed.pem()) });
+            made = Some(SelfSignedCertificate { file, fingerprint: fingerprint(signed.pem()) });
         }
         if let Some(file) = &args.tls_client_ca {
-            builder = builder.require_client_certificates(Pem::file(file));
+            builder = builder.require_client_certificates(PemSource::file(file));
         }
         let config = builder.build().map_err(|error| error.to_string())?;
         tell(config.warnings());
@@ -58,7 +58,7 @@ impl Tls {
 }
 
 /// Reads the files again, and says how it went.
-pub(super) fn reload(tls: &TlsConfig) {
+pub(super) fn reload(tls: &ServerTls) {
     match tls.reload() {
         Ok(warnings) => {
             let certificates = tls.certificates().len();
@@ -96,14 +96,14 @@ fn names(args: &Args, addresses: &[Address]) -> Vec<String> {
 }
 
 /// Where nobody else's file is, also not by a link.
-fn write_temporary(pem: &str) -> io::Result<Removed> {
+fn write_temporary(pem: &str) -> io::Result<TempFile> {
     let name = |n: u32| -> PathBuf {
         std::env::temp_dir().join(format!("fdx-{}-{n}.pem", std::process::id()))
     };
     for path in (0..100).map(name) {
         match OpenOptions::new().write(true).create_new(true).open(&path) {
             Ok(mut file) => {
-                let removed = Removed(path);
+                let removed = TempFile(path);
                 file.write_all(pem.as_bytes())?;
                 return Ok(removed);
             }
@@ -122,9 +122,9 @@ fn fingerprint(pem: &str) -> String {
 }
 
 /// A file that is removed when this is dropped.
-pub(super) struct Removed(pub(super) PathBuf);
+pub(super) struct TempFile(pub(super) PathBuf);
 
-impl Drop for Removed {
+impl Drop for TempFile {
     fn drop(&mut self) {
         // It may be gone already.
         let _ = std::fs::remove_file(&self.0);

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use fullduplex::WebSocket;
-use fullduplex::server::{Handshake, Reason, Refused, Remote};
+use fullduplex::server::{ConnectInfo, Handshake, RejectedClient, RejectionReason};
 use http::Version;
 
 use crate::text::printable;
@@ -12,20 +12,20 @@ use crate::text::printable;
 const PATH: usize = 200;
 
 /// A client, by its request.
-pub(super) struct Visitor {
-    remote: Option<Remote>,
+pub(super) struct ClientInfo {
+    remote: Option<ConnectInfo>,
     /// Without its query, which may hold secrets.
     path: String,
     version: Version,
 }
 
-impl Visitor {
+impl ClientInfo {
     pub(super) fn of(handshake: &Handshake) -> Self {
         let request = handshake.request();
         Self::new(handshake.remote(), request.uri().path(), request.version())
     }
 
-    fn new(remote: Option<&Remote>, path: &str, version: Version) -> Self {
+    fn new(remote: Option<&ConnectInfo>, path: &str, version: Version) -> Self {
         let short: String = path.chars().take(PATH).collect();
         let more = if short.len() < path.len() { "…" } else { "" };
         Self { remote: remote.cloned(), path: printable(&short) + more, version }
@@ -74,13 +74,13 @@ impl Visitor {
 }
 
 /// A line of the log about somebody who was not let in, unless it is told elsewhere.
-pub(super) fn refused(refused: &Refused<'_>) -> Option<String> {
+pub(super) fn refused(refused: &RejectedClient<'_>) -> Option<String> {
     // By this program itself, which says more of it.
-    if matches!(refused.reason(), Reason::Application) {
+    if matches!(refused.reason(), RejectionReason::Application) {
         return None;
     }
     let who = match (refused.path(), refused.version()) {
-        (Some(path), Some(version)) => Visitor::new(refused.remote(), path, version).to_string(),
+        (Some(path), Some(version)) => ClientInfo::new(refused.remote(), path, version).to_string(),
         _ => printable(&refused.client().to_string()),
     };
     let status = refused.status().map(|status| format!("{}: ", status.as_u16()));
@@ -89,7 +89,7 @@ pub(super) fn refused(refused: &Refused<'_>) -> Option<String> {
 }
 
 /// `192.0.2.1:5000 (told by a trusted proxy) /echo HTTP/1.1 TLSv1.3`
-impl fmt::Display for Visitor {
+impl fmt::Display for ClientInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(remote) = &self.remote {
             write!(f, "{} ", printable(&remote.client.to_string()))?;

@@ -26,11 +26,11 @@ const WRITE_KEEP_ALL: usize = 1 << 20;
 
 thread_local! {
     static READ: RefCell<BytesMut> = RefCell::default();
-    static WRITE: RefCell<Kept> = const { RefCell::new(Kept { buffers: Vec::new(), bytes: 0 }) };
+    static WRITE: RefCell<FreeBuffers> = const { RefCell::new(FreeBuffers { buffers: Vec::new(), bytes: 0 }) };
 }
 
 /// Gathering buffers that wait to be used again.
-struct Kept {
+struct FreeBuffers {
     #[allow(clippy::vec_box, reason = "they are lent as they are")]
     buffers: Vec<Box<SendBuffer>>,
     bytes: usize,

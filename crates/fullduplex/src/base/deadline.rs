@@ -16,7 +16,7 @@ use crate::base::error::Error;
 pub(crate) const FAR: Duration = Duration::from_secs(86_400 * 365);
 
 /// What the future gives, or an error that names the setting once it has taken so long.
-pub(crate) fn within<F: Future>(setting: &'static str, after: Duration, future: F) -> Bound<F> {
+pub(crate) fn within<F: Future>(setting: &'static str, after: Duration, future: F) -> Timed<F> {
     Deadline::new(setting, after).bound(future)
 }
 
@@ -35,15 +35,15 @@ impl Deadline {
     }
 
     /// What the future gives, or an error that names the setting.
-    pub(crate) fn bound<F: Future>(&self, future: F) -> Bound<F> {
-        Bound { future: timeout_at(self.at, future), setting: self.setting, after: self.after }
+    pub(crate) fn bound<F: Future>(&self, future: F) -> Timed<F> {
+        Timed { future: timeout_at(self.at, future), setting: self.setting, after: self.after }
     }
 }
 
 pin_project! {
     /// An `async` function would have room for the future twice: as what it is given, and as
     /// what it waits for.
-    pub(crate) struct Bound<F> {
+    pub(crate) struct Timed<F> {
         #[pin]
         future: Timeout<F>,
         setting: &'static str,
@@ -51,7 +51,7 @@ pin_project! {
     }
 }
 
-impl<F: Future> Future for Bound<F> {
+impl<F: Future> Future for Timed<F> {
     type Output = Result<F::Output, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

@@ -8,12 +8,12 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use fullduplex_proto::handshake::{client, http1, server};
-use fullduplex_proto::{Cause, CloseCode, CloseInfo, Initiator, ProtocolError, SendError};
+use fullduplex_proto::{CloseCause, CloseCode, CloseInfo, Initiator, ProtocolError, SendError};
 
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
 
-use crate::base::retry::{Failure, is_worth_retrying};
+use crate::base::retry::{AttemptFailure, is_worth_retrying};
 
 /// What went wrong, roughly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,9 +45,9 @@ pub enum ErrorKind {
 ///
 /// The message names the rule, with its RFC section, or the setting. What a library below has
 /// reported is said in words of ours; its own error is the [`source`](StdError::source).
-pub struct Error(Box<Inner>);
+pub struct Error(Box<ErrorInner>);
 
-struct Inner {
+struct ErrorInner {
     kind: ErrorKind,
     message: Cow<'static, str>,
     close_code: Option<CloseCode>,
@@ -55,7 +55,7 @@ struct Inner {
     close_info: Option<CloseInfo>,
     response: Option<http::Response<Bytes>>,
     /// What happened, where the category does not say enough for [`Error::is_retryable`].
-    failure: Option<Failure>,
+    failure: Option<AttemptFailure>,
     source: Option<Box<dyn StdError + Send + Sync>>,
     /// Whether the message says already what the source is.
     is_said: bool,
@@ -65,7 +65,7 @@ struct Inner {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Inner {
+        Self(Box::new(ErrorInner {
             kind,
             message: message.into(),
             close_code: None,
@@ -94,7 +94,7 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_failure(mut self, failure: Failure) -> Self {
+    pub(crate) fn with_failure(mut self, failure: AttemptFailure) -> Self {
         self.0.failure = Some(failure);
         self
     }
@@ -148,17 +148,17 @@ impl Error {
     /// An end of the connection that is an error to the application.
     pub(crate) fn ended(info: &CloseInfo) -> Self {
         let kind = match info.cause {
-            Cause::Protocol(error) if error.is_limit() => ErrorKind::Limit,
-            Cause::Protocol(_) => ErrorKind::Protocol,
-            Cause::KeepaliveTimeout | Cause::IdleTimeout | Cause::CloseTimeout => {
+            CloseCause::Protocol(error) if error.is_limit() => ErrorKind::Limit,
+            CloseCause::Protocol(_) => ErrorKind::Protocol,
+            CloseCause::KeepaliveTimeout | CloseCause::IdleTimeout | CloseCause::CloseTimeout => {
                 ErrorKind::Timeout
             }
-            Cause::TransportEnd | Cause::TransportError => ErrorKind::Io,
+            CloseCause::TransportEnd | CloseCause::TransportError => ErrorKind::Io,
             _ => ErrorKind::Closed,
         };
         let message = match (info.cause, &info.received) {
             // What this end sent is not what went wrong.
-            (Cause::Handshake, Some(frame)) if info.initiator != Initiator::Peer => {
+            (CloseCause::Handshake, Some(frame)) if info.initiator != Initiator::Peer => {
                 format!("the peer answered the Close with {frame}")
             }
             _ => info.to_string(),
@@ -167,7 +167,7 @@ impl Error {
         error.0.close_info = Some(info.clone());
         error.0.initiator = Some(info.initiator);
         error.0.close_code = Some(match info.cause {
-            Cause::Protocol(error) => error.close_code(),
+            CloseCause::Protocol(error) => error.close_code(),
             _ => info.code(),
         });
         error
@@ -223,7 +223,7 @@ impl Error {
     /// - a failure of the network, a name that was not found, and a deadline that passed;
     /// - an answer of the server or of a proxy with 408, 425, 429 or 5xx, without 501, 505,
     ///   506, 508 and 510; and with any other status, but for redirections, where it says by
-    ///   `Retry-After` when to come back;
+    ///   `Retry-UnlockActions` when to come back;
     /// - a SOCKS5 proxy's reply that the server was not reached;
     /// - a TLS alert of a server that has no certificate yet (`internal_error`,
     ///   `unrecognized_name`, `access_denied`), or that says nothing of this end's fault
@@ -235,12 +235,12 @@ impl Error {
     /// are refused, a broken rule, a limit of this end, a wrong call.
     pub fn is_retryable(&self) -> bool {
         is_worth_retrying(match (&self.0.response, self.0.failure) {
-            (Some(response), _) => Failure::Answered {
+            (Some(response), _) => AttemptFailure::Answered {
                 status: response.status(),
                 has_retry_after: self.retry_after().is_some(),
             },
             (None, Some(failure)) => failure,
-            (None, None) => Failure::Other(self.kind()),
+            (None, None) => AttemptFailure::Other(self.kind()),
         })
     }
 }
@@ -276,7 +276,7 @@ impl StdError for Error {
 impl From<ProtocolError> for Error {
     fn from(error: ProtocolError) -> Self {
         let kind = if error.is_limit() { ErrorKind::Limit } else { ErrorKind::Protocol };
-        let failure = Failure::Ended { code: None };
+        let failure = AttemptFailure::Ended { code: None };
         let mut this = Self::new(kind, error.to_string()).with_failure(failure);
         this.0.close_code = Some(error.close_code());
         this.0.initiator = Some(Initiator::Library);
@@ -309,14 +309,14 @@ impl From<http1::HeadError> for Error {
     }
 }
 
-impl From<http1::WriteError> for Error {
-    fn from(error: http1::WriteError) -> Self {
+impl From<http1::HeadWriteError> for Error {
+    fn from(error: http1::HeadWriteError) -> Self {
         Self::new(ErrorKind::Misuse, error.to_string())
     }
 }
 
-impl From<client::OpeningError> for Error {
-    fn from(error: client::OpeningError) -> Self {
+impl From<client::RequestError> for Error {
+    fn from(error: client::RequestError) -> Self {
         Self::new(ErrorKind::Misuse, error.to_string())
     }
 }
@@ -368,14 +368,14 @@ impl Error {
             (ErrorKind::Timeout, _) => io::ErrorKind::TimedOut,
             (ErrorKind::Protocol | ErrorKind::Limit, _) => io::ErrorKind::InvalidData,
             (ErrorKind::Misuse, _) => io::ErrorKind::InvalidInput,
-            (_, Some(Cause::TransportEnd)) => io::ErrorKind::UnexpectedEof,
+            (_, Some(CloseCause::TransportEnd)) => io::ErrorKind::UnexpectedEof,
             (_, Some(_)) => of_source.unwrap_or(io::ErrorKind::ConnectionReset),
             (_, None) => of_source.unwrap_or(io::ErrorKind::Other),
         }
     }
 }
 
-/// Returns how long after `now` the server asks for another attempt: by `Retry-After`, in seconds or as a date
+/// Returns how long after `now` the server asks for another attempt: by `Retry-UnlockActions`, in seconds or as a date
 /// (RFC 9110 §10.2.3).
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     // A date and a number are ASCII; anything else names no time.

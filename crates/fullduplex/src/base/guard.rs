@@ -40,7 +40,7 @@ pub(crate) async fn caught_in<F: Future>(future: F) -> Result<F::Output, Panicke
 }
 
 /// What may run foreign code when it is dropped, and came up where a lock is held.
-pub(crate) enum Held {
+pub(crate) enum DeferredDrop {
     Payload(Bytes),
     Prepared(PreparedMessage),
     Waker(Waker),
@@ -52,7 +52,7 @@ thread_local! {
     /// The connection whose transport the thread polls, by its address; 0 if it polls none.
     static POLLING: Cell<usize> = const { Cell::new(0) };
     /// What the thread is to drop. It keeps its memory, so that to hold takes no allocation.
-    static HELD: RefCell<Vec<Held>> = const { RefCell::new(Vec::new()) };
+    static HELD: RefCell<Vec<DeferredDrop>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Polls a transport, with the lock of its connection held, and returns also whether it has made
@@ -96,7 +96,7 @@ pub(crate) fn polls_transport_of(connection: usize) -> bool {
 }
 
 /// Holds something until [`drop_held`], which is to be called when the lock is released.
-pub(crate) fn hold(held: Held) {
+pub(crate) fn hold(held: DeferredDrop) {
     HELD.with_borrow_mut(|all| all.push(held));
 }
 
@@ -106,7 +106,7 @@ pub(crate) fn holds() -> bool {
 }
 
 /// Takes what the thread holds, for another one to let go of.
-pub(crate) fn take_held() -> Vec<Held> {
+pub(crate) fn take_held() -> Vec<DeferredDrop> {
     HELD.take()
 }
 
@@ -124,15 +124,15 @@ pub(crate) fn drop_held() -> Result<(), Panicked> {
 }
 
 /// Drops these in order, and returns whether any of them panicked.
-pub(crate) fn drop_all(all: &mut Vec<Held>) -> Result<(), Panicked> {
+pub(crate) fn drop_all(all: &mut Vec<DeferredDrop>) -> Result<(), Panicked> {
     let mut dropped = Ok(());
     for held in all.drain(..) {
         let done = caught(|| match held {
             // The last piece of a message may be the only one by now.
-            Held::Payload(spent) => drop(message_memory::give_long(spent)),
-            Held::Prepared(message) => drop(message),
-            Held::Waker(waker) => drop(waker),
-            Held::Call(call) => call(),
+            DeferredDrop::Payload(spent) => drop(message_memory::give_long(spent)),
+            DeferredDrop::Prepared(message) => drop(message),
+            DeferredDrop::Waker(waker) => drop(waker),
+            DeferredDrop::Call(call) => call(),
         });
         dropped = dropped.and(done);
     }

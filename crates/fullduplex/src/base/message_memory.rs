@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
-use fullduplex_proto::Memory;
+use fullduplex_proto::PayloadAllocator;
 
 /// How the messages of all connections of a thread get theirs.
-pub(crate) static MEMORY: Memory = Memory { copy, long: take_long };
+pub(crate) static MEMORY: PayloadAllocator = PayloadAllocator { copy, long: take_long };
 
 /// Short messages share blocks of this size: a message that is kept keeps so much.
 const BLOCK: usize = 2 << 10;
@@ -24,8 +24,8 @@ const LONG_COUNT: usize = 64;
 const LONG_KEEP: usize = 8 << 20;
 
 thread_local! {
-    static BLOCKS: RefCell<Blocks> = RefCell::default();
-    static LONG: RefCell<Long> = const { RefCell::new(Long { spent: VecDeque::new(), bytes: 0 }) };
+    static BLOCKS: RefCell<BlockArena> = RefCell::default();
+    static LONG: RefCell<LargeBuffers> = const { RefCell::new(LargeBuffers { spent: VecDeque::new(), bytes: 0 }) };
 }
 
 /// Gives short messages their memory out of one block, which is used again when all of them
@@ -35,7 +35,7 @@ thread_local! {
 /// have memory of their own: an application that keeps them pays little more than their bytes,
 /// and one that does not pays no allocation.
 #[derive(Default)]
-struct Blocks {
+struct BlockArena {
     /// The free rest of the block, with no bytes in it.
     rest: BytesMut,
     has_block: bool,
@@ -45,7 +45,7 @@ struct Blocks {
     penalty: u32,
 }
 
-impl Blocks {
+impl BlockArena {
     #[inline]
     fn place(&mut self, bytes: &[u8]) -> Option<BytesMut> {
         if bytes.len() > self.rest.capacity() && !self.renew() {
@@ -92,12 +92,12 @@ fn copy(payload: &[u8]) -> Bytes {
 
 /// Buffers of long messages that were dropped, the oldest first: whole new pages for
 /// each message cost more than all that is done with them.
-struct Long {
+struct LargeBuffers {
     spent: VecDeque<Vec<u8>>,
     bytes: usize,
 }
 
-impl Long {
+impl LargeBuffers {
     /// The smallest that has so much room, so that long ones stay for long messages; the last of
     /// those.
     fn take(&mut self, room: usize) -> Option<Vec<u8>> {
@@ -148,13 +148,13 @@ mod tests {
         message.try_into_mut().is_ok_and(|message| message.capacity() == message.len())
     }
 
-    fn copy(blocks: &mut Blocks, payload: &[u8]) -> Bytes {
+    fn copy(blocks: &mut BlockArena, payload: &[u8]) -> Bytes {
         blocks.place(payload).map_or_else(|| Bytes::copy_from_slice(payload), BytesMut::freeze)
     }
 
     #[test]
     fn message_memory_of_dropped_messages_is_used_again() {
-        let mut blocks = Blocks::default();
+        let mut blocks = BlockArena::default();
         let first = copy(&mut blocks, &[1; 64]).as_ptr();
         for i in 0..1000 {
             let message = copy(&mut blocks, &[7; 64]);
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn message_memory_of_kept_messages_shares_few_blocks() {
-        let mut blocks = Blocks::default();
+        let mut blocks = BlockArena::default();
         let kept: Vec<Bytes> =
             (0..10_000_u64).map(|i| copy(&mut blocks, &i.to_ne_bytes())).collect();
         for (i, message) in (0_u64..).zip(&kept) {
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn message_memory_is_shared_again_after_one_kept_message() {
-        let mut blocks = Blocks::default();
+        let mut blocks = BlockArena::default();
         let kept = copy(&mut blocks, &[1; BLOCK]);
         for _ in 0..ALONE {
             assert!(is_alone(copy(&mut blocks, &[2; 64])));
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn message_memory_of_long_buffers_is_chosen_by_size_and_bounded() {
-        let mut long = Long { spent: VecDeque::new(), bytes: 0 };
+        let mut long = LargeBuffers { spent: VecDeque::new(), bytes: 0 };
         long.give(Vec::with_capacity(LONG_LEAST - 1));
         long.give(Vec::with_capacity(LONG_KEEP + 1));
         assert!(long.take(0).is_none(), "too little to keep, and too much");

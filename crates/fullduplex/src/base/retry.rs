@@ -3,14 +3,14 @@
 //!
 //! [`Error::is_retryable`]: crate::Error::is_retryable
 
-use fullduplex_proto::{Cause, CloseInfo};
+use fullduplex_proto::{CloseCause, CloseInfo};
 use http::StatusCode;
 
 use crate::base::error::ErrorKind;
 
 /// What happened, as far as the decision depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
+pub(crate) enum AttemptFailure {
     /// An open connection ended.
     Ended {
         /// The code of the peer's Close that completed a closing handshake; `None` for every
@@ -30,30 +30,30 @@ pub(crate) enum Failure {
     Other(ErrorKind),
 }
 
-impl From<&CloseInfo> for Failure {
+impl From<&CloseInfo> for AttemptFailure {
     fn from(info: &CloseInfo) -> Self {
         // Where this end failed the connection, the code is its own, echoed or not.
-        let is_of_peer = info.close_received && !matches!(info.cause, Cause::Protocol(_));
+        let is_of_peer = info.close_received && !matches!(info.cause, CloseCause::Protocol(_));
         Self::Ended { code: is_of_peer.then(|| info.code().get()) }
     }
 }
 
 /// Whether the same attempt may succeed later. All that decides about it is here.
-pub(crate) fn is_worth_retrying(failure: Failure) -> bool {
+pub(crate) fn is_worth_retrying(failure: AttemptFailure) -> bool {
     match failure {
-        Failure::Ended { code } => code.is_none_or(is_passing_code),
+        AttemptFailure::Ended { code } => code.is_none_or(is_passing_code),
         // RFC 9110 §10.2.3: with a redirection it is the time to wait before following it.
-        Failure::Answered { status, has_retry_after } => {
+        AttemptFailure::Answered { status, has_retry_after } => {
             (has_retry_after && !status.is_redirection()) || is_passing_status(status.as_u16())
         }
-        Failure::Socks5(reply) => is_passing_reply(reply),
-        Failure::Alert(alert) => is_passing_alert(alert),
-        Failure::Stopped => false,
+        AttemptFailure::Socks5(reply) => is_passing_reply(reply),
+        AttemptFailure::Alert(alert) => is_passing_alert(alert),
+        AttemptFailure::Stopped => false,
         // A name that is not found counts too: a computer that is offline, and a service whose
         // last instance restarts, get the answer that a wrong name gets. A connection that is
         // closed says nothing against another one. The rest will be the same: a certificate, a
         // proxy's credentials, a rule, a limit.
-        Failure::Other(kind) => matches!(
+        AttemptFailure::Other(kind) => matches!(
             kind,
             ErrorKind::Io | ErrorKind::Resolve | ErrorKind::Timeout | ErrorKind::Closed
         ),
@@ -102,7 +102,7 @@ mod tests {
     fn retry_depends_on_what_happened() {
         use ErrorKind as E;
 
-        let answered = |status, has_retry_after| Failure::Answered {
+        let answered = |status, has_retry_after| AttemptFailure::Answered {
             status: StatusCode::from_u16(status).unwrap(),
             has_retry_after,
         };
@@ -116,25 +116,27 @@ mod tests {
         table.extend([200, 403, 404, 407, 501, 503, 521].map(|s| (answered(s, true), true)));
         table.extend([301, 302, 307].map(|status| (answered(status, true), false)));
 
-        table.extend([1, 3, 4, 5, 6, 9, 0xf0].map(|reply| (Failure::Socks5(reply), true)));
-        table.extend([2, 7, 8].map(|reply| (Failure::Socks5(reply), false)));
+        table.extend([1, 3, 4, 5, 6, 9, 0xf0].map(|reply| (AttemptFailure::Socks5(reply), true)));
+        table.extend([2, 7, 8].map(|reply| (AttemptFailure::Socks5(reply), false)));
 
-        table.extend([20, 49, 80, 90, 112].map(|alert| (Failure::Alert(alert), true)));
+        table.extend([20, 49, 80, 90, 112].map(|alert| (AttemptFailure::Alert(alert), true)));
         // handshake_failure, the client's certificate, the version, ALPN.
         let lasting = [10, 40, 42, 43, 44, 45, 46, 48, 50, 51, 70, 71, 86, 116, 120];
-        table.extend(lasting.map(|alert| (Failure::Alert(alert), false)));
+        table.extend(lasting.map(|alert| (AttemptFailure::Alert(alert), false)));
 
-        let ended = |code| Failure::Ended { code };
+        let ended = |code| AttemptFailure::Ended { code };
         let lasting = [1000, 1002, 1003, 1007, 1008, 1009, 1010];
         table.extend(lasting.map(|code| (ended(Some(code)), false)));
         let passing = [1001, 1005, 1011, 1012, 1013, 1014, 3000, 4000];
         table.extend(passing.map(|code| (ended(Some(code)), true)));
         table.push((ended(None), true));
 
-        table.extend([E::Io, E::Resolve, E::Timeout, E::Closed].map(|k| (Failure::Other(k), true)));
+        table.extend(
+            [E::Io, E::Resolve, E::Timeout, E::Closed].map(|k| (AttemptFailure::Other(k), true)),
+        );
         let lasting = [E::Tls, E::Proxy, E::Handshake, E::Protocol, E::Limit, E::Misuse];
-        table.extend(lasting.map(|kind| (Failure::Other(kind), false)));
-        table.push((Failure::Stopped, false));
+        table.extend(lasting.map(|kind| (AttemptFailure::Other(kind), false)));
+        table.push((AttemptFailure::Stopped, false));
 
         for (failure, expected) in table {
             assert_eq!(is_worth_retrying(failure), expected, "{failure:?}");
@@ -152,14 +154,17 @@ mod tests {
             initiator: Initiator::Peer,
             cause,
         };
-        let code = |info: &CloseInfo| Failure::from(info);
-        let clean = info(1009, Cause::Handshake, true);
-        assert_eq!(code(&clean), Failure::Ended { code: Some(1009) });
+        let code = |info: &CloseInfo| AttemptFailure::from(info);
+        let clean = info(1009, CloseCause::Handshake, true);
+        assert_eq!(code(&clean), AttemptFailure::Ended { code: Some(1009) });
         // This end refused a message with 1009; whether the peer says it back makes no odds.
         for is_echoed in [true, false] {
-            let failed = info(1009, Cause::Protocol(ProtocolError::InvalidUtf8), is_echoed);
-            assert_eq!(code(&failed), Failure::Ended { code: None });
+            let failed = info(1009, CloseCause::Protocol(ProtocolError::InvalidUtf8), is_echoed);
+            assert_eq!(code(&failed), AttemptFailure::Ended { code: None });
         }
-        assert_eq!(code(&info(1000, Cause::TransportEnd, false)), Failure::Ended { code: None });
+        assert_eq!(
+            code(&info(1000, CloseCause::TransportEnd, false)),
+            AttemptFailure::Ended { code: None }
+        );
     }
 }

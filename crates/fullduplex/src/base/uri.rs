@@ -8,7 +8,7 @@ use crate::base::error::{Error, ErrorKind};
 
 /// A ws or wss URI, taken apart for connecting.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
+pub(crate) struct WsUri {
     pub(crate) secure: bool,
     /// For the resolver: without the brackets of an IPv6 address, with its zone, as in
     /// `fe80::1%eth0`.
@@ -26,7 +26,7 @@ pub(crate) struct Target {
     pub(crate) redirected: bool,
 }
 
-impl Target {
+impl WsUri {
     pub(crate) fn parse(uri: &str) -> Result<Self, Error> {
         if let Some(rest) = uri.strip_prefix("ws+unix:") {
             return Self::of_socket(uri, rest);
@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     fn target(uri: &str) -> (String, u16, String, String) {
-        let t = Target::parse(uri).unwrap();
+        let t = WsUri::parse(uri).unwrap();
         (t.host, t.port, t.authority, t.resource)
     }
 
@@ -221,8 +221,8 @@ mod tests {
         assert_eq!(target("ws://h?q"), t("h", 80, "h", "/?q"));
         assert_eq!(target("ws://[::1]:9001/x"), t("::1", 9001, "[::1]:9001", "/x"));
         assert_eq!(target("wss://h:80/"), t("h", 80, "h:80", "/"));
-        assert!(Target::parse("wss://h").unwrap().secure);
-        let user = Target::parse("ws://me%40x:p%3Aw@h/").unwrap();
+        assert!(WsUri::parse("wss://h").unwrap().secure);
+        let user = WsUri::parse("ws://me%40x:p%3Aw@h/").unwrap();
         assert_eq!(user.user, Some(("me@x".into(), "p:w".into())));
         assert_eq!(user.authority, "h");
     }
@@ -235,7 +235,7 @@ mod tests {
             ("HTTP://h:80/", false, "ws://h/"),
             ("https://me:p@h:8443/", true, "wss://h:8443/"),
         ] {
-            let target = Target::parse(uri).unwrap();
+            let target = WsUri::parse(uri).unwrap();
             assert_eq!((target.secure, target.url().as_str()), (is_secure, url), "{uri}");
         }
     }
@@ -251,7 +251,7 @@ mod tests {
             ("ws://[fe80::1%251]/", "fe80::1%1", "[fe80::1]"),
             ("ws://[fe80::1]/%25eth0", "fe80::1", "[fe80::1]"),
         ] {
-            let target = Target::parse(uri).unwrap();
+            let target = WsUri::parse(uri).unwrap();
             assert_eq!(
                 (target.host.as_str(), target.authority.as_str()),
                 (host, authority),
@@ -259,7 +259,7 @@ mod tests {
             );
             assert!(!target.url().contains("eth0]"), "{}", target.url());
         }
-        let from = Target::parse("ws://[fe80::1%25eth0]:81/a").unwrap();
+        let from = WsUri::parse("ws://[fe80::1%25eth0]:81/a").unwrap();
         for (to, host, redirected) in [
             ("/b", "fe80::1%eth0", false),
             ("ws://[fe80::1]:81/b", "fe80::1%eth0", false),
@@ -274,18 +274,18 @@ mod tests {
     #[test]
     fn uri_of_a_unix_socket_is_split_into_its_parts() {
         for uri in ["ws+unix:/run/a.sock:/chat?x=1", "ws+unix:///run/a.sock:/chat?x=1"] {
-            let target = Target::parse(uri).unwrap();
+            let target = WsUri::parse(uri).unwrap();
             assert_eq!(target.socket.as_deref(), Some("/run/a.sock"));
             assert_eq!(target.resource, "/chat?x=1");
             assert_eq!(target.authority, "localhost");
         }
-        assert_eq!(Target::parse("ws+unix:./a").unwrap().resource, "/");
-        assert!(Target::parse("ws+unix:").is_err());
+        assert_eq!(WsUri::parse("ws+unix:./a").unwrap().resource, "/");
+        assert!(WsUri::parse("ws+unix:").is_err());
     }
 
     #[test]
     fn redirect_location_is_resolved() {
-        let from = Target::parse("ws://u:p@h:8080/a/b?c").unwrap();
+        let from = WsUri::parse("ws://u:p@h:8080/a/b?c").unwrap();
         for (to, url, keeps_user) in [
             ("/x", "ws://h:8080/x", true),
             ("d?e#f", "ws://h:8080/a/d?e", true),
@@ -318,18 +318,18 @@ mod tests {
             ("ws://", "not a URL"),
             ("ws://h:99999/", "not a URL"),
         ] {
-            let error = Target::parse(uri).unwrap_err();
+            let error = WsUri::parse(uri).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Misuse);
             assert!(error.to_string().contains(what), "{uri}: {error}");
         }
         for uri in
             ["http://me:secret@h/#", "ws://me:p@secret@h/#x", "me:secret@h", "ws:me:secret@h/#"]
         {
-            let error = Target::parse(uri).unwrap_err().to_string();
+            let error = WsUri::parse(uri).unwrap_err().to_string();
             assert!(!error.contains("secret"), "{error}");
         }
         for uri in ["ws+unix:/s:@evil.example/", "ws+unix:/s:.evil/", "ws+unix:/s:80/"] {
-            assert!(Target::parse(uri).is_err(), "{uri}");
+            assert!(WsUri::parse(uri).is_err(), "{uri}");
         }
     }
 }

@@ -4,19 +4,19 @@
 use http::{HeaderMap, Response};
 
 use crate::base::error::{Error, ErrorKind};
-use crate::base::uri::Target;
+use crate::base::uri::WsUri;
 use crate::client::Client;
 #[cfg(feature = "http2")]
-use crate::client::http2::Outcome;
-use crate::client::learned::Finding;
-use crate::client::pool::Origin;
+use crate::client::http2::Http2Outcome;
+use crate::client::learned::ServerCapability;
+use crate::client::pool::PoolKey;
 use crate::connection::websocket::WebSocket;
 
-type Opened = Result<(WebSocket, Response<()>), Error>;
+type ConnectResult = Result<(WebSocket, Response<()>), Error>;
 
 impl Client {
     /// Opens a WebSocket on the best version that works.
-    pub(super) async fn connect_auto(&self, target: &Target, headers: &HeaderMap) -> Opened {
+    pub(super) async fn connect_auto(&self, target: &WsUri, headers: &HeaderMap) -> ConnectResult {
         #[cfg(feature = "http3")]
         {
             let refused = match self.try_alternative(target, headers).await {
@@ -38,10 +38,10 @@ impl Client {
     /// On HTTP/2 or HTTP/1.1, after HTTP/3 may have been refused.
     async fn connect_below_http3(
         &self,
-        target: &Target,
+        target: &WsUri,
         headers: &HeaderMap,
         refused: Option<Error>,
-    ) -> Opened {
+    ) -> ConnectResult {
         #[cfg(feature = "http2")]
         let (mut refused, mut reached) = (refused, None);
         #[cfg(not(feature = "http2"))]
@@ -49,8 +49,8 @@ impl Client {
         #[cfg(feature = "http2")]
         if self.wants_http2(target) {
             match self.connect_http2(target, headers).await {
-                Ok(Outcome::Opened(websocket, response)) => return Ok((websocket, response)),
-                Ok(Outcome::Without(_, chose_http1)) => reached = chose_http1,
+                Ok(Http2Outcome::Opened(websocket, response)) => return Ok((websocket, response)),
+                Ok(Http2Outcome::Without(_, chose_http1)) => reached = chose_http1,
                 Err(error) if self.may_be_the_version(target, &error) => refused = Some(error),
                 Err(error) => return Err(error),
             }
@@ -62,12 +62,12 @@ impl Client {
         let Some(refused) = refused else { return opened };
         match opened {
             Ok(opened) => {
-                self.learned.learn(Origin::of(target), Finding::WithoutHttp2);
+                self.learned.learn(PoolKey::of(target), ServerCapability::WithoutHttp2);
                 Ok(opened)
             }
             // Both versions find fault with the request: it is the server's word.
             Err(error) if is_about_the_request(&error) => {
-                self.learned.learn(Origin::of(target), Finding::RefusesOnHttp1);
+                self.learned.learn(PoolKey::of(target), ServerCapability::RefusesOnHttp1);
                 Err(error)
             }
             // HTTP/1.1 got further, or failed in passing.
@@ -78,14 +78,14 @@ impl Client {
     }
 
     #[cfg(feature = "http2")]
-    fn wants_http2(&self, target: &Target) -> bool {
-        target.secure && !self.learned.knows(Origin::of(target), Finding::WithoutHttp2)
+    fn wants_http2(&self, target: &WsUri) -> bool {
+        target.secure && !self.learned.knows(PoolKey::of(target), ServerCapability::WithoutHttp2)
     }
 
     /// Whether it is worth finding out if HTTP/1.1 does better.
-    fn may_be_the_version(&self, target: &Target, refused: &Error) -> bool {
+    fn may_be_the_version(&self, target: &WsUri, refused: &Error) -> bool {
         is_about_the_request(refused)
-            && !self.learned.knows(Origin::of(target), Finding::RefusesOnHttp1)
+            && !self.learned.knows(PoolKey::of(target), ServerCapability::RefusesOnHttp1)
     }
 }
 

@@ -31,7 +31,7 @@ impl ClientBuilder {
     // --- The request ---------------------------------------------------------------
 
     /// Adds a header field to the request. Those of the protocol itself, such as
-    /// `Sec-WebSocket-Key`, can't be set; `Host` can.
+    /// `Sec-WebSocket-LimitKey`, can't be set; `Host` can.
     #[must_use]
     pub fn header<N, V>(mut self, name: N, value: V) -> Self
     where
@@ -140,7 +140,7 @@ impl ClientBuilder {
     /// | `Authorization`, `Cookie`, `Host`, `Proxy-Authorization` | yes | no |
     /// | user and password in a URL | yes | those in the redirection itself |
     /// | cookies of a [`CookieJar`] | those for the URL | those for the new URL |
-    /// | the certificate of `TlsSettings::identity`, the name of `TlsSettings::server_name` | yes | no |
+    /// | the certificate of `ClientTls::identity`, the name of `ClientTls::server_name` | yes | no |
     /// | the offer of compression | yes | yes |
     ///
     /// A WebSocket on HTTP/3 at a port that the server named in `Alt-Svc` is at the same origin
@@ -181,7 +181,7 @@ impl ClientBuilder {
     /// Sets how TLS is done.
     #[cfg(feature = "tls")]
     #[must_use]
-    pub fn tls(mut self, settings: crate::client::connect::tls::TlsSettings) -> Self {
+    pub fn tls(mut self, settings: crate::client::connect::tls::ClientTls) -> Self {
         self.client.tls =
             Arc::new(crate::client::LazyTls { settings, ..crate::client::LazyTls::default() });
         self
@@ -281,7 +281,7 @@ impl ClientBuilder {
     #[must_use]
     pub fn on_step(
         mut self,
-        tell: impl Fn(&crate::client::connect::progress::Step<'_>) + Send + Sync + 'static,
+        tell: impl Fn(&crate::client::connect::progress::ConnectEvent<'_>) + Send + Sync + 'static,
     ) -> Self {
         self.client.dialer.steps.0 = Some(Arc::new(tell));
         self

@@ -1,19 +1,19 @@
 //! The extended CONNECT (RFC 8441 §4), on HTTP/2 and HTTP/3.
 
-use fullduplex_proto::handshake::client::Opening;
+use fullduplex_proto::handshake::client::ClientHandshake;
 use http::{HeaderMap, HeaderName, Method, Request, Uri};
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::fields::mark_sensitive;
-use crate::base::uri::Target;
+use crate::base::uri::WsUri;
 use crate::client::{Client, authority};
 
 impl Client {
     /// The request, with what the version of HTTP takes for `:protocol` as an extension.
     pub(super) fn extended_request<P: Clone + Send + Sync + 'static>(
         &self,
-        opening: &Opening,
-        target: &Target,
+        opening: &ClientHandshake,
+        target: &WsUri,
         headers: &HeaderMap,
         protocol: P,
     ) -> Result<Request<()>, Error> {
@@ -56,8 +56,8 @@ mod tests {
         };
         let client = Client::builder().header("X-Key", marked("k")).header("X-Plain", "p");
         let client = client.header("Cookie", "a=b").build().unwrap();
-        let target = Target::parse("wss://me:secret@example.com/").unwrap();
-        let opening = Opening::extended();
+        let target = WsUri::parse("wss://me:secret@example.com/").unwrap();
+        let opening = ClientHandshake::extended();
         let request = client.extended_request(&opening, &target, &client.headers, ()).unwrap();
         for (name, is_sensitive) in
             [("x-key", true), ("x-plain", false), ("cookie", true), ("authorization", true)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::client::pool::Origin;
+use crate::client::pool::PoolKey;
 
 /// How long it holds: a server that was overloaded, or is mended, is asked again.
 const REMEMBERED_FOR: Duration = Duration::from_secs(5 * 60);
@@ -16,7 +16,7 @@ const MAX_FINDINGS: usize = 1000;
 
 /// What was found out about a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Finding {
+pub(super) enum ServerCapability {
     /// It takes no WebSockets on HTTP/2.
     WithoutHttp2,
     /// What it refuses on a newer version, it refuses on HTTP/1.1 too.
@@ -25,15 +25,15 @@ pub(super) enum Finding {
 
 /// The findings, each for a while.
 #[derive(Default)]
-pub(super) struct Learned(Mutex<HashMap<(Origin, Finding), Instant>>);
+pub(super) struct CapabilityCache(Mutex<HashMap<(PoolKey, ServerCapability), Instant>>);
 
-impl Learned {
-    pub(super) fn knows(&self, origin: Origin, finding: Finding) -> bool {
+impl CapabilityCache {
+    pub(super) fn knows(&self, origin: PoolKey, finding: ServerCapability) -> bool {
         let until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         until.get(&(origin, finding)).is_some_and(|until| Instant::now() < *until)
     }
 
-    pub(super) fn learn(&self, origin: Origin, finding: Finding) {
+    pub(super) fn learn(&self, origin: PoolKey, finding: ServerCapability) {
         let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if until.len() >= MAX_FINDINGS {
             until.clear();
@@ -45,20 +45,20 @@ impl Learned {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::uri::Target;
+    use crate::base::uri::WsUri;
 
     #[tokio::test(start_paused = true)]
     async fn auto_forgets_what_it_has_learned() {
-        let origin = |i: usize| Origin::of(&Target::parse(&format!("wss://{i}.example")).unwrap());
-        let learned = Learned::default();
-        learned.learn(origin(0), Finding::WithoutHttp2);
-        assert!(learned.knows(origin(0), Finding::WithoutHttp2));
-        assert!(!learned.knows(origin(0), Finding::RefusesOnHttp1));
-        assert!(!learned.knows(origin(1), Finding::WithoutHttp2));
+        let origin = |i: usize| PoolKey::of(&WsUri::parse(&format!("wss://{i}.example")).unwrap());
+        let learned = CapabilityCache::default();
+        learned.learn(origin(0), ServerCapability::WithoutHttp2);
+        assert!(learned.knows(origin(0), ServerCapability::WithoutHttp2));
+        assert!(!learned.knows(origin(0), ServerCapability::RefusesOnHttp1));
+        assert!(!learned.knows(origin(1), ServerCapability::WithoutHttp2));
         tokio::time::advance(REMEMBERED_FOR).await;
-        assert!(!learned.knows(origin(0), Finding::WithoutHttp2));
+        assert!(!learned.knows(origin(0), ServerCapability::WithoutHttp2));
         for i in 0..3 * MAX_FINDINGS {
-            learned.learn(origin(i), Finding::WithoutHttp2);
+            learned.learn(origin(i), ServerCapability::WithoutHttp2);
             assert!(learned.0.lock().unwrap().len() <= MAX_FINDINGS);
         }
     }

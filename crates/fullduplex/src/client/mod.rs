@@ -31,7 +31,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use fullduplex_proto::handshake::client::{Agreement, Opening};
+use fullduplex_proto::handshake::client::{ClientHandshake, Negotiated};
 use fullduplex_proto::handshake::http1::write_request;
 use fullduplex_proto::{Config, DeflateConfig, Role};
 use http::header::{AUTHORIZATION, COOKIE, HOST, SET_COOKIE};
@@ -39,32 +39,33 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response};
 
 pub use builder::ClientBuilder;
 pub use connect::dial::{Connect, Resolve, SocketOptions};
-pub use connect::progress::Step;
+pub use connect::progress::ConnectEvent;
 pub use connect::proxy::{Proxies, Proxy};
 #[cfg(feature = "tls")]
-pub use connect::tls::{Roots, TlsSettings};
+pub use connect::tls::{ClientTls, RootCertificates};
 pub use futures_core::future::BoxFuture;
 pub use reconnect::{
-    Backoff, Change, Disconnect, Event, ReconnectBuilder, ReconnectSender, Reconnecting, WhileDown,
+    Backoff, DisconnectReason, OfflinePolicy, ReconnectBuilder, ReconnectEvent, ReconnectSender,
+    Reconnecting, RequestOverride,
 };
 
 use crate::base::deadline::{doing, within};
 use crate::base::error::{Error, ErrorKind};
 use crate::base::protected::check_name;
-use crate::base::uri::{Target, without_zone};
+use crate::base::uri::{WsUri, without_zone};
 #[cfg(feature = "tls")]
-use crate::client::connect::client_cert::Unshown;
+use crate::client::connect::client_cert::MissingClientCert;
 use crate::client::connect::dial::Dialer;
-use crate::client::connect::proxy::{Chosen, Scheme};
+use crate::client::connect::proxy::{ChosenProxy, ProxyScheme};
 #[cfg(feature = "tls")]
-use crate::client::connect::tls::{Tls, explain_alert};
+use crate::client::connect::tls::{TlsContext, explain_alert};
 use crate::client::connect::tunnel::{self, Destination};
 #[cfg(feature = "http3")]
 use crate::client::http3::quic_tls::QuicTls;
 use crate::connection::websocket::WebSocket;
 use crate::transport::Transport;
 use crate::transport::http1;
-use crate::transport::http1::{HandshakeLimits, Map};
+use crate::transport::http1::{HandshakeLimits, HeaderMapSource};
 use crate::transport::net_stream::NetStream;
 
 /// Opens a WebSocket to a `ws:` or `wss:` URL, with the defaults of [`Client`].
@@ -140,18 +141,18 @@ pub struct Client {
     cookies: Option<Arc<dyn CookieJar>>,
     version: Version,
     #[cfg(any(feature = "http2", feature = "http3"))]
-    learned: Arc<learned::Learned>,
+    learned: Arc<learned::CapabilityCache>,
     #[cfg(feature = "http2")]
-    pool: Arc<http2::Pool>,
+    pool: Arc<http2::Http2Pool>,
     #[cfg(feature = "http3")]
-    http3: Arc<http3::Pool>,
+    http3: Arc<http3::Http3Pool>,
     #[cfg(feature = "tls")]
     tls: Arc<LazyTls>,
 }
 
 /// Who is at the other end of a TLS connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Peer {
+enum TlsPeer {
     Server,
     Proxy,
     /// A server of another origin, which a redirection leads to.
@@ -162,22 +163,22 @@ enum Peer {
 const AWAITING_ANSWER: &str = "waiting for the server's answer to the opening handshake";
 
 /// A transport to a server, through what lies before it.
-pub(crate) struct Reached {
+pub(crate) struct Connected {
     stream: NetStream,
     /// What it chose of the protocols that were offered (ALPN).
     #[cfg_attr(not(feature = "http2"), allow(dead_code, reason = "one alone is offered"))]
     protocol: Option<Vec<u8>>,
     #[cfg(feature = "tls")]
-    unshown: Unshown,
+    unshown: MissingClientCert,
 }
 
-impl From<NetStream> for Reached {
+impl From<NetStream> for Connected {
     fn from(stream: NetStream) -> Self {
         Self {
             stream,
             protocol: None,
             #[cfg(feature = "tls")]
-            unshown: Unshown::default(),
+            unshown: MissingClientCert::default(),
         }
     }
 }
@@ -186,10 +187,10 @@ impl From<NetStream> for Reached {
 #[cfg(feature = "tls")]
 #[derive(Debug, Default)]
 struct LazyTls {
-    settings: TlsSettings,
-    built: OnceLock<Tls>,
+    settings: ClientTls,
+    built: OnceLock<TlsContext>,
     /// For proxies, and for other origins: without the client's certificate.
-    anonymous: OnceLock<Tls>,
+    anonymous: OnceLock<TlsContext>,
     #[cfg(feature = "http3")]
     quic: OnceLock<QuicTls>,
     #[cfg(feature = "http3")]
@@ -249,7 +250,7 @@ impl Client {
     /// # Cancel safety
     /// Dropped before it is ready, the socket is closed.
     pub async fn connect(&self, uri: &str) -> Result<(WebSocket, Response<()>), Error> {
-        self.connect_redirected(Target::parse(uri)?).await
+        self.connect_redirected(WsUri::parse(uri)?).await
     }
 
     /// Closes the HTTP/3 connections that no WebSocket uses, and waits until their servers
@@ -266,15 +267,15 @@ impl Client {
     /// Without redirections.
     async fn connect_to(
         &self,
-        target: &Target,
+        target: &WsUri,
         headers: &HeaderMap,
     ) -> Result<(WebSocket, Response<()>), Error> {
         match self.version {
             Version::Http1 => self.connect_http1(target, headers).await,
             #[cfg(feature = "http2")]
             Version::Http2 => match self.connect_http2(target, headers).await {
-                Ok(http2::Outcome::Opened(websocket, response)) => Ok((websocket, response)),
-                Ok(http2::Outcome::Without(why, _)) => {
+                Ok(http2::Http2Outcome::Opened(websocket, response)) => Ok((websocket, response)),
+                Ok(http2::Http2Outcome::Without(why, _)) => {
                     let why = format!("the server takes no WebSockets on HTTP/2: {why}");
                     Err(Error::new(ErrorKind::Handshake, why))
                 }
@@ -292,7 +293,7 @@ impl Client {
 
     async fn connect_http1(
         &self,
-        target: &Target,
+        target: &WsUri,
         headers: &HeaderMap,
     ) -> Result<(WebSocket, Response<()>), Error> {
         let reaching = self.reach(target, &[b"http/1.1"]);
@@ -302,8 +303,8 @@ impl Client {
 
     async fn handshake_on(
         &self,
-        reached: Reached,
-        target: &Target,
+        reached: Connected,
+        target: &WsUri,
         headers: &HeaderMap,
     ) -> Result<(WebSocket, Response<()>), Error> {
         let opened = self.handshake(reached.stream, target, headers).await;
@@ -330,11 +331,11 @@ impl Client {
         stream: S,
         uri: &str,
     ) -> Result<(WebSocket<S>, Response<()>), Error> {
-        self.handshake(stream, &Target::parse(uri)?, &self.headers).await
+        self.handshake(stream, &WsUri::parse(uri)?, &self.headers).await
     }
 
     /// A transport to the server, which is offered these protocols (ALPN).
-    async fn reach(&self, target: &Target, alpn: &[&[u8]]) -> Result<Reached, Error> {
+    async fn reach(&self, target: &WsUri, alpn: &[&[u8]]) -> Result<Connected, Error> {
         let stream = match &target.socket {
             #[cfg(unix)]
             Some(path) => {
@@ -348,18 +349,18 @@ impl Client {
         if !target.secure {
             return Ok(stream.into());
         }
-        let peer = if target.redirected { Peer::Redirected } else { Peer::Server };
+        let peer = if target.redirected { TlsPeer::Redirected } else { TlsPeer::Server };
         self.tls(stream, &target.host, alpn, peer).await
     }
 
     /// The proxy on the way, if there is one.
-    fn proxy_of(&self, target: &Target) -> Result<Option<Chosen>, Error> {
+    fn proxy_of(&self, target: &WsUri) -> Result<Option<ChosenProxy>, Error> {
         let proxies =
             self.proxies.as_ref().map_or_else(|| Cow::Owned(Proxies::from_env()), Cow::Borrowed);
         proxies.of(target.secure, &target.host, target.port)
     }
 
-    async fn reach_host(&self, target: &Target) -> Result<NetStream, Error> {
+    async fn reach_host(&self, target: &WsUri) -> Result<NetStream, Error> {
         #[cfg(unix)]
         if self.dialer.unix_socket.is_some() {
             return self.dialer.dial(&target.host, target.port).await;
@@ -371,26 +372,26 @@ impl Client {
         reached.map_err(|error| chosen.explain(error, &target.host))
     }
 
-    async fn reach_through(&self, proxy: &Proxy, target: &Target) -> Result<NetStream, Error> {
+    async fn reach_through(&self, proxy: &Proxy, target: &WsUri) -> Result<NetStream, Error> {
         let mut to =
             Destination { host: without_zone(&target.host), port: target.port, address: None };
         let auth = proxy.auth.as_ref();
         match proxy.scheme {
-            Scheme::Http | Scheme::Https => {
+            ProxyScheme::Http | ProxyScheme::Https => {
                 let stream = self.reach_proxy(proxy).await?;
                 let headers = &self.proxy_headers;
                 let tunnel = tunnel::connect(stream, &to, auth, headers, &self.limits);
                 let stream = doing(format!("waiting for the proxy {proxy:?}"), tunnel).await?;
-                self.dialer.steps.tell(&Step::Tunnel(to.host, to.port));
+                self.dialer.steps.tell(&ConnectEvent::Tunnel(to.host, to.port));
                 Ok(stream)
             }
-            Scheme::Socks5 { remote: true } => {
+            ProxyScheme::Socks5 { remote: true } => {
                 let tunnel = tunnel::socks5(self.reach_proxy(proxy).await?, &to, auth);
                 let stream = doing(format!("waiting for the proxy {proxy:?}"), tunnel).await??;
-                self.dialer.steps.tell(&Step::Tunnel(to.host, to.port));
+                self.dialer.steps.tell(&ConnectEvent::Tunnel(to.host, to.port));
                 Ok(stream)
             }
-            Scheme::Socks5 { remote: false } => {
+            ProxyScheme::Socks5 { remote: false } => {
                 let mut refused: Option<Error> = None;
                 for address in self.dialer.addresses(to.host, to.port).await? {
                     to.address = Some(address);
@@ -398,7 +399,7 @@ impl Client {
                     match doing(format!("waiting for the proxy {proxy:?}"), tunnel).await? {
                         Ok(stream) => {
                             let ip = address.ip().to_string();
-                            self.dialer.steps.tell(&Step::Tunnel(&ip, to.port));
+                            self.dialer.steps.tell(&ConnectEvent::Tunnel(&ip, to.port));
                             return Ok(stream);
                         }
                         // One that may pass decides: the proxy may lack IPv6, say, and the
@@ -419,12 +420,12 @@ impl Client {
 
     async fn reach_proxy(&self, proxy: &Proxy) -> Result<NetStream, Error> {
         let named = |error: Error| error.in_setting(&format!("the proxy {proxy:?}"));
-        self.dialer.steps.tell(&Step::Proxy(proxy));
+        self.dialer.steps.tell(&ConnectEvent::Proxy(proxy));
         let stream = self.dialer.dial(&proxy.host, proxy.port).await.map_err(named)?;
-        if proxy.scheme != Scheme::Https {
+        if proxy.scheme != ProxyScheme::Https {
             return Ok(stream);
         }
-        let tls = self.tls(stream, &proxy.host, &[b"http/1.1"], Peer::Proxy);
+        let tls = self.tls(stream, &proxy.host, &[b"http/1.1"], TlsPeer::Proxy);
         Ok(tls.await.map_err(named)?.stream)
     }
 
@@ -434,9 +435,9 @@ impl Client {
         stream: NetStream,
         host: &str,
         alpn: &[&[u8]],
-        peer: Peer,
-    ) -> Result<Reached, Error> {
-        let is_anonymous = peer != Peer::Server;
+        peer: TlsPeer,
+    ) -> Result<Connected, Error> {
+        let is_anonymous = peer != TlsPeer::Server;
         let built = if is_anonymous { &self.tls.anonymous } else { &self.tls.built };
         let tls = if let Some(tls) = built.get() {
             tls
@@ -444,20 +445,27 @@ impl Client {
             let tls = self.tls.settings.build(is_anonymous)?;
             built.get_or_init(|| tls)
         };
-        let handshake = tls.connect(stream, host, alpn, peer == Peer::Server, &self.dialer.steps);
+        let handshake =
+            tls.connect(stream, host, alpn, peer == TlsPeer::Server, &self.dialer.steps);
         doing(format!("waiting for the TLS handshake with {host}"), handshake).await
     }
 
     #[cfg(not(feature = "tls"))]
     #[allow(clippy::unused_async, reason = "as with the feature")]
-    async fn tls(&self, _: NetStream, _: &str, _: &[&[u8]], _: Peer) -> Result<Reached, Error> {
+    async fn tls(
+        &self,
+        _: NetStream,
+        _: &str,
+        _: &[&[u8]],
+        _: TlsPeer,
+    ) -> Result<Connected, Error> {
         Err(Error::new(ErrorKind::Tls, "TLS is not built in: the feature tls is off"))
     }
 
     async fn handshake<S: Transport>(
         &self,
         mut stream: S,
-        target: &Target,
+        target: &WsUri,
         headers: &HeaderMap,
     ) -> Result<(WebSocket<S>, Response<()>), Error> {
         let after = self.limits.handshake_timeout;
@@ -474,7 +482,7 @@ impl Client {
         let response = response.map_err(explain_alert);
         let response = response?;
         self.learn_from(target, response.headers());
-        match opening.check(response.status().as_u16(), Map(response.headers())) {
+        match opening.check(response.status().as_u16(), HeaderMapSource(response.headers())) {
             Ok(agreement) => self.opened(stream, agreement, response, leftover),
             Err(error) => Err(response::refused(error, &mut stream, response, leftover).await),
         }
@@ -484,7 +492,7 @@ impl Client {
     fn opened<S: Transport>(
         &self,
         stream: S,
-        agreement: Agreement,
+        agreement: Negotiated,
         response: Response<()>,
         leftover: BytesMut,
     ) -> Result<(WebSocket<S>, Response<()>), Error> {
@@ -501,12 +509,16 @@ impl Client {
         Ok((websocket.with_protocol(agreement.subprotocol), response))
     }
 
-    fn opening(&self, target: &Target, headers: &HeaderMap) -> Result<Opening, Error> {
+    fn opening(&self, target: &WsUri, headers: &HeaderMap) -> Result<ClientHandshake, Error> {
         let host = authority(target, headers);
-        self.offers(Opening::http1(host, crate::base::rng::nonce())?, target)
+        self.offers(ClientHandshake::http1(host, crate::base::rng::nonce())?, target)
     }
 
-    fn offers(&self, mut opening: Opening, target: &Target) -> Result<Opening, Error> {
+    fn offers(
+        &self,
+        mut opening: ClientHandshake,
+        target: &WsUri,
+    ) -> Result<ClientHandshake, Error> {
         for protocol in self.protocols_for(target) {
             opening = opening.with_subprotocol(protocol)?;
         }
@@ -518,8 +530,8 @@ impl Client {
 
     fn request_head(
         &self,
-        opening: &Opening,
-        target: &Target,
+        opening: &ClientHandshake,
+        target: &WsUri,
         headers: &HeaderMap,
     ) -> Result<Vec<u8>, Error> {
         let fields = self.fields(opening, target, headers)?;
@@ -531,8 +543,8 @@ impl Client {
     /// sensitive, and so is what the application has marked.
     fn fields(
         &self,
-        opening: &Opening,
-        target: &Target,
+        opening: &ClientHandshake,
+        target: &WsUri,
         headers: &HeaderMap,
     ) -> Result<Vec<(Cow<'static, str>, HeaderValue)>, Error> {
         let value = |text: String| {
@@ -568,7 +580,7 @@ impl Client {
     }
 
     /// Takes note of what a server said beside its answer.
-    fn learn_from(&self, target: &Target, headers: &HeaderMap) {
+    fn learn_from(&self, target: &WsUri, headers: &HeaderMap) {
         #[cfg(feature = "http3")]
         self.http3.learn_from(target, headers);
         if let Some(jar) = &self.cookies {
@@ -579,7 +591,7 @@ impl Client {
 }
 
 /// What the request names as its server: the URL's host, or the header that was set.
-fn authority(target: &Target, headers: &HeaderMap) -> String {
+fn authority(target: &WsUri, headers: &HeaderMap) -> String {
     match headers.get(HOST) {
         Some(own) => String::from_utf8_lossy(own.as_bytes()).into_owned(),
         None => target.authority.clone(),

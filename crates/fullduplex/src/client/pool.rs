@@ -8,11 +8,11 @@ use futures_core::future::BoxFuture;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::base::uri::Target;
+use crate::base::uri::WsUri;
 
 /// What a connection leads to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Origin {
+pub(super) struct PoolKey {
     secure: bool,
     host: String,
     port: u16,
@@ -22,9 +22,9 @@ pub(super) struct Origin {
     redirected: bool,
 }
 
-impl Origin {
-    pub(super) fn of(target: &Target) -> Self {
-        let Target { secure, host, port, socket, redirected, .. } = target;
+impl PoolKey {
+    pub(super) fn of(target: &WsUri) -> Self {
+        let WsUri { secure, host, port, socket, redirected, .. } = target;
         let (secure, port, redirected) = (*secure, *port, *redirected);
         Self { secure, host: host.clone(), port, socket: socket.clone(), redirected }
     }
@@ -34,7 +34,7 @@ impl Origin {
 const MAX_IDLE_ORIGINS: usize = 32;
 
 /// A connection as the pool sees it.
-pub(super) trait Kept: Clone {
+pub(super) trait PooledConnection: Clone {
     /// It has ended.
     fn is_over(&self) -> bool;
     /// It is in use.
@@ -52,7 +52,7 @@ const HEAD_START: Duration = Duration::from_millis(500);
 /// makes it waits, within its own `connect_timeout`. When that one is cancelled, fails, or is
 /// not done within its head start, the next in line makes an attempt of its own. The first
 /// attempt to succeed serves all, those too that are stuck.
-pub(super) struct Slot<T> {
+pub(super) struct PoolEntry<T> {
     ready: Mutex<Option<T>>,
     /// There is a new connection.
     came: Notify,
@@ -60,13 +60,13 @@ pub(super) struct Slot<T> {
     turn: tokio::sync::Mutex<()>,
 }
 
-impl<T> Default for Slot<T> {
+impl<T> Default for PoolEntry<T> {
     fn default() -> Self {
         Self { ready: Mutex::default(), came: Notify::new(), turn: tokio::sync::Mutex::default() }
     }
 }
 
-impl<T> Slot<T> {
+impl<T> PoolEntry<T> {
     fn lock(&self) -> MutexGuard<'_, Option<T>> {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -81,7 +81,7 @@ impl<T> Slot<T> {
     }
 }
 
-impl<T: Kept> Slot<T> {
+impl<T: PooledConnection> PoolEntry<T> {
     /// The connection that is kept, or the one that this attempt comes to.
     ///
     /// # Cancel safety
@@ -129,16 +129,16 @@ impl<T: Kept> Slot<T> {
 }
 
 /// The slots of all origins.
-pub(super) struct Slots<T>(Mutex<HashMap<Origin, Arc<Slot<T>>>>);
+pub(super) struct PoolEntries<T>(Mutex<HashMap<PoolKey, Arc<PoolEntry<T>>>>);
 
-impl<T> Default for Slots<T> {
+impl<T> Default for PoolEntries<T> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<T: Kept> Slots<T> {
-    pub(super) fn of(&self, origin: &Origin) -> Arc<Slot<T>> {
+impl<T: PooledConnection> PoolEntries<T> {
+    pub(super) fn of(&self, origin: &PoolKey) -> Arc<PoolEntry<T>> {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(slot) = slots.get(origin) {
             return slot.clone();
@@ -165,7 +165,7 @@ impl<T: Kept> Slots<T> {
     #[cfg(feature = "http3")]
     pub(super) fn take_unused(&self) -> Vec<T> {
         let slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let unused = |slot: &Arc<Slot<T>>| slot.lock().take_if(|kept| !kept.has_streams());
+        let unused = |slot: &Arc<PoolEntry<T>>| slot.lock().take_if(|kept| !kept.has_streams());
         slots.values().filter_map(unused).collect()
     }
 }

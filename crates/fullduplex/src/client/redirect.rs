@@ -8,7 +8,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, Response};
 
 use crate::base::error::{Error, ErrorKind};
-use crate::base::uri::Target;
+use crate::base::uri::WsUri;
 use crate::client::{Client, response};
 use crate::connection::websocket::WebSocket;
 use crate::transport::net_stream::NetStream;
@@ -20,7 +20,7 @@ impl Client {
     /// Connects, and follows redirections as far as that is allowed.
     pub(super) async fn connect_redirected(
         &self,
-        mut target: Target,
+        mut target: WsUri,
     ) -> Result<(WebSocket<NetStream>, Response<()>), Error> {
         let mut left = self.max_redirects;
         loop {
@@ -43,7 +43,7 @@ impl Client {
     }
 
     /// The application's header fields that this server may see.
-    fn headers_for(&self, target: &Target) -> Cow<'_, HeaderMap> {
+    fn headers_for(&self, target: &WsUri) -> Cow<'_, HeaderMap> {
         if !target.redirected {
             return Cow::Borrowed(&self.headers);
         }
@@ -58,7 +58,7 @@ impl Client {
     }
 
     /// The subprotocols that this server may see.
-    pub(super) fn protocols_for(&self, target: &Target) -> &[String] {
+    pub(super) fn protocols_for(&self, target: &WsUri) -> &[String] {
         let are_shown =
             || self.redirected_headers.iter().any(|name| name == "sec-websocket-protocol");
         if target.redirected && !are_shown() { &[] } else { &self.protocols }
@@ -66,7 +66,7 @@ impl Client {
 }
 
 /// Where a refused handshake leads on to; `None` if it does not.
-fn redirection(from: &Target, refused: &Error) -> Option<Result<Target, Error>> {
+fn redirection(from: &WsUri, refused: &Error) -> Option<Result<WsUri, Error>> {
     // A proxy has no say in where the server is.
     let answer = refused.response().filter(|_| refused.kind() != ErrorKind::Proxy);
     let response = answer.filter(|response| response::is_redirect(response.status()))?;

@@ -71,7 +71,7 @@ pub(super) async fn refusal_body<S: Transport>(
     if is_tunnel || matches!(response.status().as_u16(), 100..200 | 204 | 304) {
         return Bytes::new();
     }
-    let mut body = Body::of(response.headers());
+    let mut body = ResponseReader::of(response.headers());
     body.push(received);
     let read = async {
         let mut buffer = BytesMut::new();
@@ -104,7 +104,7 @@ pub(super) async fn refused<S: Transport>(
 }
 
 /// A body as it comes (RFC 9112 §6).
-struct Body {
+struct ResponseReader {
     out: BytesMut,
     /// Bytes that are still to come, of the body or of a chunk.
     remaining: usize,
@@ -113,7 +113,7 @@ struct Body {
     ended: bool,
 }
 
-impl Body {
+impl ResponseReader {
     fn of(headers: &HeaderMap) -> Self {
         let value = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
         let chunked = value(TRANSFER_ENCODING)
@@ -199,7 +199,7 @@ mod tests {
         for (name, value) in headers {
             map.insert(*name, value.parse().unwrap());
         }
-        let mut body = Body::of(&map);
+        let mut body = ResponseReader::of(&map);
         for piece in pieces {
             body.push(BytesMut::from(*piece));
         }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use fullduplex_proto::{CloseCode, CloseInfo, Message, State};
+use fullduplex_proto::{CloseCode, CloseInfo, Message, ReadyState};
 use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -114,7 +114,7 @@ impl<S: Transport> AsyncWrite for ByteStream<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.websocket.state() == State::Open {
+        if self.websocket.state() == ReadyState::Open {
             self.websocket.start_close(CloseCode::NORMAL, "")?;
         }
         Pin::new(&mut self.websocket).poll_close(cx).map_err(Into::into)

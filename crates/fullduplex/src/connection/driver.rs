@@ -24,20 +24,20 @@ use tokio::time::{Instant, Sleep};
 
 use crate::base::deadline::FAR;
 use crate::base::guard::caught;
-use crate::connection::stats::Traffic;
+use crate::connection::stats::ConnectionStats;
 
 /// What the driver drives: a connection's outlet.
-pub(crate) trait Driven: Send + Sync {
+pub(crate) trait DrivenConnection: Send + Sync {
     /// Writes what waits.
     fn flush_deferred(self: Arc<Self>);
     /// Does what is due; returns the next deadline, if the one of `at` is the current one.
-    fn fire(self: Arc<Self>, at: At, now: Duration) -> At;
+    fn fire(self: Arc<Self>, at: DeadlineNanos, now: Duration) -> DeadlineNanos;
     /// Begins the closing handshake, from any thread; gives whether that was still to do.
     fn close(self: Arc<Self>, frame: Option<CloseFrame>) -> bool;
     /// Ends the transport at once, from any thread.
     fn cut(self: Arc<Self>);
     /// What went over it so far.
-    fn traffic(&self) -> Traffic;
+    fn traffic(&self) -> ConnectionStats;
 }
 
 /// The handle of a runtime's driver.
@@ -46,12 +46,12 @@ pub(crate) struct Driver {
     handle: Handle,
     /// The runtime is shut down, and with it the driver's task.
     gone: AtomicBool,
-    shared: Mutex<Shared>,
+    shared: Mutex<DriverShared>,
 }
 
 #[derive(Default)]
-struct Shared {
-    deferred: VecDeque<Arc<dyn Driven>>,
+struct DriverShared {
+    deferred: VecDeque<Arc<dyn DrivenConnection>>,
     /// What is dropped in the next turn.
     dropping: Vec<Box<dyn Send>>,
     timers: BinaryHeap<Reverse<Timer>>,
@@ -63,9 +63,9 @@ struct Shared {
 /// A deadline, in nanoseconds of the driver's time: smaller than an `Option<Duration>`, as each
 /// connection has one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct At(u64);
+pub(crate) struct DeadlineNanos(u64);
 
-impl At {
+impl DeadlineNanos {
     pub(crate) const NEVER: Self = Self(u64::MAX);
 
     pub(crate) fn new(at: Option<Duration>) -> Self {
@@ -74,8 +74,8 @@ impl At {
 }
 
 struct Timer {
-    at: At,
-    driven: Weak<dyn Driven>,
+    at: DeadlineNanos,
+    driven: Weak<dyn DrivenConnection>,
 }
 
 static DRIVERS: Mutex<Vec<(Id, Arc<Driver>)>> = Mutex::new(Vec::new());
@@ -119,7 +119,12 @@ impl Driver {
             shared: Mutex::default(),
         });
         let sleep = Box::pin(tokio::time::sleep(FAR));
-        let run = Run { driver: driver.clone(), sleep, armed: At::NEVER, turn: Vec::new() };
+        let run = DriverTask {
+            driver: driver.clone(),
+            sleep,
+            armed: DeadlineNanos::NEVER,
+            turn: Vec::new(),
+        };
         // What it does in one turn has an end, while tokio's budget would refuse the writes of
         // all but the first hundred connections, to have them tried again.
         handle.spawn(tokio::task::coop::unconstrained(run));
@@ -145,7 +150,7 @@ impl Driver {
 
     /// Has `driven` flushed when the tasks that can run now have run. `driven` is not the last
     /// reference to it.
-    pub(crate) fn defer(&self, driven: Arc<dyn Driven>) {
+    pub(crate) fn defer(&self, driven: Arc<dyn DrivenConnection>) {
         let mut shared = self.lock();
         if self.is_gone() {
             return;
@@ -169,7 +174,7 @@ impl Driver {
     }
 
     /// Has `driven` fired at `at`.
-    pub(crate) fn schedule(&self, at: At, driven: Weak<dyn Driven>) {
+    pub(crate) fn schedule(&self, at: DeadlineNanos, driven: Weak<dyn DrivenConnection>) {
         let mut shared = self.lock();
         if self.is_gone() {
             return;
@@ -197,12 +202,12 @@ impl Driver {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shared> {
+    fn lock(&self) -> MutexGuard<'_, DriverShared> {
         lock(&self.shared)
     }
 }
 
-impl Shared {
+impl DriverShared {
     fn wake(&self) {
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();
@@ -223,25 +228,25 @@ const TURN: usize = 256;
 const FEW: usize = 32;
 
 /// The driver's task.
-struct Run {
+struct DriverTask {
     driver: Arc<Driver>,
     sleep: Pin<Box<Sleep>>,
-    armed: At,
+    armed: DeadlineNanos,
     /// Those whose turn it is; empty between turns.
-    turn: Vec<Arc<dyn Driven>>,
+    turn: Vec<Arc<dyn DrivenConnection>>,
 }
 
-impl Run {
+impl DriverTask {
     /// Fires what is due, and gives the next deadline; breaks off when others should have
     /// their turn.
-    fn fire(&self) -> ControlFlow<(), At> {
+    fn fire(&self) -> ControlFlow<(), DeadlineNanos> {
         for _ in 0..TURN {
             let now = self.driver.now();
             let mut shared = self.driver.lock();
             match shared.timers.peek() {
-                Some(Reverse(next)) if next.at <= At::new(Some(now)) => {}
+                Some(Reverse(next)) if next.at <= DeadlineNanos::new(Some(now)) => {}
                 next => {
-                    let next = next.map_or(At::NEVER, |Reverse(next)| next.at);
+                    let next = next.map_or(DeadlineNanos::NEVER, |Reverse(next)| next.at);
                     return ControlFlow::Continue(next);
                 }
             }
@@ -250,7 +255,7 @@ impl Run {
             if let Some(Reverse(Timer { at, driven })) = timer
                 && let Some(strong) = driven.upgrade()
                 && let Ok(next) = caught(|| strong.fire(at, now))
-                && next != At::NEVER
+                && next != DeadlineNanos::NEVER
             {
                 self.driver.lock().timers.push(Reverse(Timer { at: next, driven }));
             }
@@ -259,7 +264,7 @@ impl Run {
     }
 }
 
-impl Future for Run {
+impl Future for DriverTask {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -294,17 +299,17 @@ impl Future for Run {
             if next != this.armed {
                 this.armed = next;
                 let at = this.driver.epoch.checked_add(Duration::from_nanos(next.0));
-                let at = at.filter(|_| next != At::NEVER);
+                let at = at.filter(|_| next != DeadlineNanos::NEVER);
                 this.sleep.as_mut().reset(at.unwrap_or_else(|| Instant::now() + FAR));
             }
-            if next == At::NEVER || this.sleep.as_mut().poll(cx).is_pending() {
+            if next == DeadlineNanos::NEVER || this.sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
         }
     }
 }
 
-impl Drop for Run {
+impl Drop for DriverTask {
     /// The runtime is shut down; a new one on this thread gets a new driver.
     fn drop(&mut self) {
         let mut shared = self.driver.lock();
@@ -357,18 +362,18 @@ mod tests {
     #[derive(Default)]
     struct Counting(AtomicUsize);
 
-    impl Driven for Counting {
+    impl DrivenConnection for Counting {
         fn flush_deferred(self: Arc<Self>) {}
-        fn fire(self: Arc<Self>, _: At, _: Duration) -> At {
+        fn fire(self: Arc<Self>, _: DeadlineNanos, _: Duration) -> DeadlineNanos {
             self.0.fetch_add(1, Relaxed);
-            At::NEVER
+            DeadlineNanos::NEVER
         }
         fn close(self: Arc<Self>, _: Option<CloseFrame>) -> bool {
             false
         }
         fn cut(self: Arc<Self>) {}
-        fn traffic(&self) -> Traffic {
-            Traffic::default()
+        fn traffic(&self) -> ConnectionStats {
+            ConnectionStats::default()
         }
     }
 
@@ -376,7 +381,7 @@ mod tests {
     fn connect(driver: &Driver) -> Arc<Counting> {
         let connection = Arc::new(Counting::default());
         let weak: Weak<Counting> = Arc::downgrade(&connection);
-        driver.schedule(At::new(Some(driver.now() + Duration::from_secs(20))), weak);
+        driver.schedule(DeadlineNanos::new(Some(driver.now() + Duration::from_secs(20))), weak);
         connection
     }
 

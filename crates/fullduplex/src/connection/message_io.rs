@@ -7,11 +7,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use fullduplex_proto::{CloseInfo, Compression, Kind};
+use fullduplex_proto::{CloseInfo, Compression, MessageKind};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::base::error::Error;
-use crate::connection::reader::Chunk;
+use crate::connection::reader::MessageChunk;
 use crate::connection::split::{ReceiveHalf, SendHalf};
 use crate::transport::Transport;
 
@@ -24,7 +24,7 @@ const FRAGMENT: usize = 64 << 10;
 /// end inside a character. If the connection ends inside the message, reading fails.
 pub struct MessageReader<'a, S: Transport> {
     receive: &'a mut ReceiveHalf<S>,
-    kind: Kind,
+    kind: MessageKind,
     payload: Bytes,
     last: bool,
 }
@@ -38,7 +38,7 @@ impl<'a, S: Transport> MessageReader<'a, S> {
             let skipping = incoming.is_skipping();
             match poll_fn(|cx| incoming.poll_chunk(cx, outlet)).await {
                 Some(Ok(_)) if skipping => {}
-                Some(Ok(Chunk { kind, payload, last })) => {
+                Some(Ok(MessageChunk { kind, payload, last })) => {
                     return Ok(Some(Self { receive, kind, payload, last }));
                 }
                 Some(Err(error)) => return Err(error),
@@ -48,7 +48,7 @@ impl<'a, S: Transport> MessageReader<'a, S> {
     }
 
     /// Text or binary.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> MessageKind {
         self.kind
     }
 
@@ -102,20 +102,20 @@ impl<S: Transport> fmt::Debug for MessageReader<'_, S> {
 /// message that takes long is for a [`SendHalf`] whose receiving half is read, or was dropped.
 pub struct MessageWriter<'a, S: Transport> {
     send: &'a SendHalf<S>,
-    kind: Kind,
+    kind: MessageKind,
     compression: Compression,
     utf8: fullduplex_proto::utf8::Utf8Validator,
     finished: bool,
 }
 
 impl<'a, S: Transport> MessageWriter<'a, S> {
-    pub(crate) fn new(send: &'a SendHalf<S>, kind: Kind, compression: Compression) -> Self {
+    pub(crate) fn new(send: &'a SendHalf<S>, kind: MessageKind, compression: Compression) -> Self {
         let utf8 = fullduplex_proto::utf8::Utf8Validator::default();
         Self { send, kind, compression, utf8, finished: false }
     }
 
     fn check_text(&mut self, piece: &[u8], last: bool) -> io::Result<()> {
-        if self.kind == Kind::Text
+        if self.kind == MessageKind::Text
             && (self.utf8.push(piece).is_err() || (last && !self.utf8.is_complete()))
         {
             let why = "a text message must be UTF-8 (RFC 6455 §5.6)";

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fullduplex_proto::CloseInfo;
 
-use crate::connection::stats::Traffic;
+use crate::connection::stats::ConnectionStats;
 
 /// An owner of connections, which is notified of what happens to them.
 pub(crate) trait ConnectionObserver: Send + Sync {
@@ -14,7 +14,7 @@ pub(crate) trait ConnectionObserver: Send + Sync {
     /// Foreign code panicked that a connection called.
     fn panicked(&self, what: &'static str);
     /// A connection has ended, the one with the key of its [`Registration`].
-    fn ended(&self, key: u32, info: Option<&CloseInfo>, traffic: Traffic);
+    fn ended(&self, key: u32, info: Option<&CloseInfo>, traffic: ConnectionStats);
 }
 
 /// A [`ConnectionObserver`] behind a pointer of one word, as each connection has one.
@@ -37,7 +37,7 @@ impl Registration {
     }
 
     /// Reports that the connection has ended.
-    pub(crate) fn end(self, info: Option<&CloseInfo>, traffic: Traffic) {
+    pub(crate) fn end(self, info: Option<&CloseInfo>, traffic: ConnectionStats) {
         self.observer.ended(self.key, info, traffic);
     }
 }
@@ -45,7 +45,7 @@ impl Registration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::writer::Outlet;
+    use crate::connection::writer::Writer;
     use crate::transport::net_stream::NetStream;
 
     #[test]
@@ -53,7 +53,7 @@ mod tests {
         assert_eq!(size_of::<Option<Registration>>(), 16);
         // Other systems have mutexes of other sizes.
         if cfg!(all(target_os = "linux", target_pointer_width = "64")) {
-            assert!(size_of::<Outlet<NetStream>>() <= 392);
+            assert!(size_of::<Writer<NetStream>>() <= 392);
         }
     }
 }

@@ -15,8 +15,8 @@ use tokio::task::AbortHandle;
 
 use crate::base::error::Error;
 use crate::base::guard::{Panicked, caught};
-use crate::connection::reader::Incoming;
-use crate::connection::writer::Outlet;
+use crate::connection::reader::Reader;
+use crate::connection::writer::Writer;
 use crate::transport::Transport;
 
 /// How many bytes are received for an application that asks for none, those of an unfinished
@@ -28,12 +28,12 @@ const MESSAGE: usize = 64;
 
 /// Messages that were read ahead and not asked for yet.
 #[derive(Default)]
-pub(crate) struct Received {
+pub(crate) struct ReadAheadQueue {
     messages: VecDeque<Result<Message, Error>>,
     bytes: usize,
 }
 
-impl Received {
+impl ReadAheadQueue {
     pub(crate) fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
@@ -65,25 +65,25 @@ impl Received {
 }
 
 /// A receiving half, and what was read with it.
-type Half<S> = (Box<Incoming<S>>, Received);
+type ParkedReader<S> = (Box<Reader<S>>, ReadAheadQueue);
 
 /// A task that reads, and what it has read.
 pub(crate) struct ReadAhead<S> {
-    shared: Arc<Mutex<Shared<S>>>,
+    shared: Arc<Mutex<ReadAheadShared<S>>>,
     task: AbortHandle,
 }
 
-struct Shared<S> {
+struct ReadAheadShared<S> {
     /// `None` while the task polls it, and after it was taken back.
-    half: Option<Half<S>>,
+    half: Option<ParkedReader<S>>,
     /// The application's task, if it waits for messages.
     reader: Option<Waker>,
-    owner: Owner,
+    owner: OwnerState,
 }
 
 /// What the owner of the receiving half is doing.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Owner {
+enum OwnerState {
     /// It sends, and asks for no message.
     Sends,
     /// It waits for the receiving half, which the task was polling.
@@ -95,12 +95,13 @@ enum Owner {
 impl<S: Transport> ReadAhead<S> {
     /// Begins to read, in the background, behind the messages that were received before.
     pub(crate) fn start(
-        incoming: Box<Incoming<S>>,
-        received: Received,
-        outlet: &Arc<Outlet<S>>,
+        incoming: Box<Reader<S>>,
+        received: ReadAheadQueue,
+        outlet: &Arc<Writer<S>>,
     ) -> Self {
         let reader = outlet.take_reader();
-        let shared = Shared { half: Some((incoming, received)), reader, owner: Owner::Sends };
+        let shared =
+            ReadAheadShared { half: Some((incoming, received)), reader, owner: OwnerState::Sends };
         let shared = Arc::new(Mutex::new(shared));
         let (reading, outlet) = (shared.clone(), outlet.clone());
         let handle = outlet.driver().handle().clone();
@@ -110,7 +111,7 @@ impl<S: Transport> ReadAhead<S> {
 
     /// Ends the task, and takes back the receiving half with what was read. Waits while the task
     /// polls it.
-    pub(crate) fn poll_take_back(&self, cx: &mut Context<'_>) -> Poll<Half<S>> {
+    pub(crate) fn poll_take_back(&self, cx: &mut Context<'_>) -> Poll<ParkedReader<S>> {
         // Foreign code, as is the drop of the waker before it: without the lock.
         let waker = cx.waker().clone();
         let mut shared = lock(&self.shared);
@@ -119,7 +120,7 @@ impl<S: Transport> ReadAhead<S> {
             self.task.abort();
             return Poll::Ready(half);
         }
-        shared.owner = Owner::Waits;
+        shared.owner = OwnerState::Waits;
         let before = shared.reader.replace(waker);
         drop(shared);
         drop(before);
@@ -128,11 +129,11 @@ impl<S: Transport> ReadAhead<S> {
 
     /// Ends the task, and takes back the receiving half with what was read. While the task polls
     /// it, nothing happens, and the task goes on.
-    pub(crate) fn try_take_back(&self) -> Option<Half<S>> {
+    pub(crate) fn try_take_back(&self) -> Option<ParkedReader<S>> {
         let mut shared = lock(&self.shared);
         let half = shared.half.take();
         if half.is_none() {
-            shared.owner = Owner::Sends;
+            shared.owner = OwnerState::Sends;
         }
         drop(shared);
         if half.is_some() {
@@ -144,9 +145,9 @@ impl<S: Transport> ReadAhead<S> {
 
 impl<S> ReadAhead<S> {
     /// Takes back the receiving half to drop it, or leaves that to the task if it is polling it.
-    pub(crate) fn give_up(&self) -> Option<Box<Incoming<S>>> {
+    pub(crate) fn give_up(&self) -> Option<Box<Reader<S>>> {
         let mut shared = lock(&self.shared);
-        shared.owner = Owner::Gone;
+        shared.owner = OwnerState::Gone;
         let (half, reader) = (shared.half.take(), shared.reader.take());
         drop(shared);
         drop(reader);
@@ -155,15 +156,15 @@ impl<S> ReadAhead<S> {
 }
 
 /// Only moves are done while it is held, so a panic leaves nothing half done.
-fn lock<S>(shared: &Mutex<Shared<S>>) -> MutexGuard<'_, Shared<S>> {
+fn lock<S>(shared: &Mutex<ReadAheadShared<S>>) -> MutexGuard<'_, ReadAheadShared<S>> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A poll of the task: reads what there is, without the lock, as the transport is foreign code.
 fn poll<S: Transport>(
-    shared: &Mutex<Shared<S>>,
+    shared: &Mutex<ReadAheadShared<S>>,
     cx: &mut Context<'_>,
-    outlet: &Arc<Outlet<S>>,
+    outlet: &Arc<Writer<S>>,
 ) -> Poll<()> {
     let half = lock(shared).half.take();
     let Some((mut incoming, mut received)) = half else { return Poll::Ready(()) };
@@ -176,10 +177,10 @@ fn poll<S: Transport>(
     let found = received.messages.len() > before;
 
     let mut shared = lock(shared);
-    let done = polled.is_ready() || shared.owner != Owner::Sends;
+    let done = polled.is_ready() || shared.owner != OwnerState::Sends;
     let reader = if found || done { shared.reader.take() } else { None };
     let mut dropped = None;
-    if shared.owner == Owner::Gone {
+    if shared.owner == OwnerState::Gone {
         dropped = Some(incoming);
     } else {
         shared.half = Some((incoming, received));
@@ -197,13 +198,13 @@ fn poll<S: Transport>(
     if done { Poll::Ready(()) } else { Poll::Pending }
 }
 
-impl Received {
+impl ReadAheadQueue {
     /// Reads until there is no more for now, or no room.
     fn fill<S: Transport>(
         &mut self,
-        incoming: &mut Incoming<S>,
+        incoming: &mut Reader<S>,
         cx: &mut Context<'_>,
-        outlet: &Arc<Outlet<S>>,
+        outlet: &Arc<Writer<S>>,
     ) -> Poll<()> {
         while incoming.assembled() < self.room() {
             match incoming.poll_within(cx, outlet, self.room()) {

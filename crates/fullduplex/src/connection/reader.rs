@@ -9,8 +9,8 @@ use std::{io, mem};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use fullduplex_proto::{
-    Assembler, Cause, DeflateParams, Incoming as Found, Input, Kind, Limits, Message, Piece,
-    ProtocolError, Receiver,
+    Assembler, CloseCause, DeflateParams, Limits, Message, MessageEvent as Found, MessageKind,
+    OwnedEvent, ProtocolError, ReceiveBuffer, Receiver,
 };
 use tokio::io::AsyncReadExt;
 
@@ -21,8 +21,8 @@ use crate::base::guard;
 use crate::base::guard::{Panicked, caught};
 use crate::base::message_memory;
 use crate::base::message_memory::MEMORY;
-use crate::connection::read_ahead::{ReadAhead, Received};
-use crate::connection::writer::Outlet;
+use crate::connection::read_ahead::{ReadAhead, ReadAheadQueue};
+use crate::connection::writer::Writer;
 use crate::transport::Transport;
 use crate::transport::halves::ReadHalf;
 
@@ -41,10 +41,10 @@ const DIRECT: u64 = 16 << 10;
 const UNREAD_SENDS: u8 = 4;
 
 #[allow(clippy::struct_excessive_bools, reason = "independent facts, kept small")]
-pub(crate) struct Incoming<S> {
+pub(crate) struct Reader<S> {
     reader: ReadHalf<S>,
     receiver: Receiver,
-    input: Input,
+    input: ReceiveBuffer,
     assembler: Assembler,
     /// The rest of a message that was read in part is passed over.
     skipping: bool,
@@ -60,45 +60,45 @@ pub(crate) struct Incoming<S> {
     /// a message.
     unread_sends: u8,
     /// Boxed, as for most it is nothing.
-    agreed: Option<Box<Agreed<S>>>,
+    agreed: Option<Box<ConnectionOptions<S>>>,
 }
 
 /// What the opening handshake agreed on, and what else most connections do without.
-pub(crate) struct Agreed<S> {
+pub(crate) struct ConnectionOptions<S> {
     pub(crate) protocol: Option<Box<str>>,
     pub(crate) deflate: Option<DeflateParams>,
-    ahead: Option<Ahead<S>>,
+    ahead: Option<ReadAheadState<S>>,
 }
 
-impl<S> Default for Agreed<S> {
+impl<S> Default for ConnectionOptions<S> {
     fn default() -> Self {
         Self { protocol: None, deflate: None, ahead: None }
     }
 }
 
 /// What is read before the application asks for it.
-enum Ahead<S> {
+enum ReadAheadState<S> {
     /// A task has all of this in its hands but what was agreed on.
     Reading(ReadAhead<S>),
     /// It has read these.
-    Read(Received),
+    Read(ReadAheadQueue),
 }
 
 /// A piece of a message that is read piece by piece.
-pub(crate) struct Chunk {
-    pub(crate) kind: Kind,
+pub(crate) struct MessageChunk {
+    pub(crate) kind: MessageKind,
     pub(crate) payload: Bytes,
     pub(crate) last: bool,
 }
 
-type Ended<T> = Option<Result<T, Error>>;
+type EndResult<T> = Option<Result<T, Error>>;
 
-impl<S: Transport> Incoming<S> {
+impl<S: Transport> Reader<S> {
     pub(crate) fn new(reader: ReadHalf<S>, receiver: Receiver, leftover: BytesMut) -> Self {
         Self {
             reader,
             receiver,
-            input: Input::from(leftover),
+            input: ReceiveBuffer::from(leftover),
             assembler: Assembler::with_memory(&MEMORY),
             skipping: false,
             in_pieces: false,
@@ -110,7 +110,7 @@ impl<S: Transport> Incoming<S> {
         }
     }
 
-    pub(crate) fn agreed(&self) -> Option<&Agreed<S>> {
+    pub(crate) fn agreed(&self) -> Option<&ConnectionOptions<S>> {
         self.agreed.as_deref()
     }
 
@@ -140,7 +140,7 @@ impl<S: Transport> Incoming<S> {
     /// Counts a message that the application sends, unless it is one of a burst: several messages
     /// may answer one. Returns whether it is time to [read ahead](Self::read_ahead).
     #[inline]
-    pub(crate) fn note_send(&mut self, outlet: &Outlet<S>) -> bool {
+    pub(crate) fn note_send(&mut self, outlet: &Writer<S>) -> bool {
         if outlet.awaits_driver() {
             return false;
         }
@@ -150,19 +150,19 @@ impl<S: Transport> Incoming<S> {
 
     /// Has a task read, for an application that only sends, if there is room for what it reads.
     #[cold]
-    pub(crate) fn read_ahead(&mut self, outlet: &Arc<Outlet<S>>) {
-        if let Some(Ahead::Reading(reading)) = self.ahead() {
+    pub(crate) fn read_ahead(&mut self, outlet: &Arc<Writer<S>>) {
+        if let Some(ReadAheadState::Reading(reading)) = self.ahead() {
             // It may have stopped, for an application that wanted it back and does no more.
             let Some(half) = reading.try_take_back() else { return };
             self.put_back(half);
         }
         let mut agreed = self.agreed.take().unwrap_or_default();
         let received = match agreed.ahead.take() {
-            Some(Ahead::Read(received)) => received,
-            _ => Received::default(),
+            Some(ReadAheadState::Read(received)) => received,
+            _ => ReadAheadQueue::default(),
         };
         if self.assembler.len() >= received.room() {
-            agreed.ahead = received.some().map(Ahead::Read);
+            agreed.ahead = received.some().map(ReadAheadState::Read);
             self.agreed = Some(agreed);
             return;
         }
@@ -171,19 +171,19 @@ impl<S: Transport> Incoming<S> {
         shell.unread_sends = UNREAD_SENDS;
         let mut incoming = Box::new(mem::replace(self, shell));
         incoming.set_deflate(agreed.deflate);
-        agreed.ahead = Some(Ahead::Reading(ReadAhead::start(incoming, received, outlet)));
+        agreed.ahead = Some(ReadAheadState::Reading(ReadAhead::start(incoming, received, outlet)));
         self.agreed = Some(agreed);
     }
 
     #[inline]
-    fn ahead(&self) -> Option<&Ahead<S>> {
+    fn ahead(&self) -> Option<&ReadAheadState<S>> {
         self.agreed().and_then(|agreed| agreed.ahead.as_ref())
     }
 
     /// Ends the task that reads ahead, if there is one. Waits while that polls the transport.
     #[inline]
     pub(crate) fn poll_take_back(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(Ahead::Reading(reading)) = self.ahead() {
+        if let Some(ReadAheadState::Reading(reading)) = self.ahead() {
             let half = ready!(reading.poll_take_back(cx));
             self.put_back(half);
         }
@@ -192,9 +192,9 @@ impl<S: Transport> Incoming<S> {
 
     /// Goes on with what the task has read, and where it was.
     #[cold]
-    fn put_back(&mut self, (incoming, received): (Box<Self>, Received)) {
+    fn put_back(&mut self, (incoming, received): (Box<Self>, ReadAheadQueue)) {
         let mut agreed = self.agreed.take().unwrap_or_default();
-        agreed.ahead = received.some().map(Ahead::Read);
+        agreed.ahead = received.some().map(ReadAheadState::Read);
         *self = *incoming;
         self.agreed = Some(agreed);
         self.unread_sends = 0;
@@ -210,7 +210,9 @@ impl<S: Transport> Incoming<S> {
     fn poll_ahead_cold(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
         ready!(self.poll_take_back(cx));
         let Some(agreed) = &mut self.agreed else { return Poll::Ready(None) };
-        let Some(Ahead::Read(received)) = &mut agreed.ahead else { return Poll::Ready(None) };
+        let Some(ReadAheadState::Read(received)) = &mut agreed.ahead else {
+            return Poll::Ready(None);
+        };
         let first = received.pop();
         if received.is_empty() {
             agreed.ahead = None;
@@ -241,8 +243,8 @@ impl<S: Transport> Incoming<S> {
     pub(crate) fn poll_message(
         &mut self,
         cx: &mut Context<'_>,
-        outlet: &Arc<Outlet<S>>,
-    ) -> Poll<Ended<Message>> {
+        outlet: &Arc<Writer<S>>,
+    ) -> Poll<EndResult<Message>> {
         self.unread_sends = 0;
         if !self.skipping && !self.in_pieces && self.is_plain() {
             ready!(coop::poll_message(cx));
@@ -258,9 +260,9 @@ impl<S: Transport> Incoming<S> {
     pub(crate) fn poll_within(
         &mut self,
         cx: &mut Context<'_>,
-        outlet: &Arc<Outlet<S>>,
+        outlet: &Arc<Writer<S>>,
         most: usize,
-    ) -> Poll<Ended<Message>> {
+    ) -> Poll<EndResult<Message>> {
         if let Some(message) = ready!(self.poll_ahead(cx)) {
             return Poll::Ready(Some(message));
         }
@@ -309,11 +311,11 @@ impl<S: Transport> Incoming<S> {
     pub(crate) fn poll_chunk(
         &mut self,
         cx: &mut Context<'_>,
-        outlet: &Arc<Outlet<S>>,
-    ) -> Poll<Ended<Chunk>> {
+        outlet: &Arc<Writer<S>>,
+    ) -> Poll<EndResult<MessageChunk>> {
         self.unread_sends = 0;
         if let Some(message) = ready!(self.poll_ahead(cx)) {
-            return Poll::Ready(Some(message.map(|message| Chunk {
+            return Poll::Ready(Some(message.map(|message| MessageChunk {
                 kind: message.kind(),
                 payload: message.into_bytes(),
                 last: true,
@@ -323,20 +325,22 @@ impl<S: Transport> Incoming<S> {
             ready!(self.poll_turn(cx));
             if !self.assembler.is_empty() {
                 // What `poll_message` had begun to collect before it was dropped.
-                let kind = self.receiver.message_kind().unwrap_or(Kind::Binary);
+                let kind = self.receiver.message_kind().unwrap_or(MessageKind::Binary);
                 let payload: Bytes = self.assembler.take_partial().into();
                 self.in_pieces = true;
-                let chunk = Chunk { kind, payload, last: false };
+                let chunk = MessageChunk { kind, payload, last: false };
                 return Poll::Ready(Some(self.piece(chunk, outlet)));
             }
             match self.input.next_piece(&mut self.receiver) {
-                Ok(Some(Piece::Data { kind, payload, last, .. })) => {
+                Ok(Some(OwnedEvent::Data { kind, payload, last, .. })) => {
                     self.spend(cx, payload.len());
                     self.in_pieces = !last && !self.skipping;
                     self.skipping &= !last;
-                    return Poll::Ready(Some(self.piece(Chunk { kind, payload, last }, outlet)));
+                    return Poll::Ready(Some(
+                        self.piece(MessageChunk { kind, payload, last }, outlet),
+                    ));
                 }
-                Ok(Some(Piece::Control(control))) => {
+                Ok(Some(OwnedEvent::Control(control))) => {
                     if let Err(error) = self.handle_control(&control, outlet) {
                         return Poll::Ready(Some(Err(error)));
                     }
@@ -368,14 +372,18 @@ impl<S: Transport> Incoming<S> {
 
     /// Counts what is handed out.
     #[inline]
-    fn whole(&mut self, message: Message, outlet: &Arc<Outlet<S>>) -> Result<Message, Error> {
+    fn whole(&mut self, message: Message, outlet: &Arc<Writer<S>>) -> Result<Message, Error> {
         match outlet.note_message(message.kind(), true, message.len()) {
             Ok(()) => Ok(message),
             Err(error) => Err(self.failed(error)),
         }
     }
 
-    fn piece(&mut self, chunk: Chunk, outlet: &Arc<Outlet<S>>) -> Result<Chunk, Error> {
+    fn piece(
+        &mut self,
+        chunk: MessageChunk,
+        outlet: &Arc<Writer<S>>,
+    ) -> Result<MessageChunk, Error> {
         match outlet.note_message(chunk.kind, chunk.last, chunk.payload.len()) {
             Ok(()) => Ok(chunk),
             Err(error) => Err(self.failed(error)),
@@ -406,12 +414,12 @@ impl<S: Transport> Incoming<S> {
         self.skipping
     }
 
-    fn handle_control(&mut self, control: &Found, outlet: &Arc<Outlet<S>>) -> Result<(), Error> {
+    fn handle_control(&mut self, control: &Found, outlet: &Arc<Writer<S>>) -> Result<(), Error> {
         let Some(event) = control.control() else { return Ok(()) };
         outlet.handle_event(&event, self.at_once).map_err(|error| self.failed(error))
     }
 
-    fn fail(&mut self, error: ProtocolError, outlet: &Arc<Outlet<S>>) -> Error {
+    fn fail(&mut self, error: ProtocolError, outlet: &Arc<Writer<S>>) -> Error {
         outlet.fail(error);
         self.tell_end();
         error.into()
@@ -422,9 +430,9 @@ impl<S: Transport> Incoming<S> {
     fn poll_more(
         &mut self,
         cx: &mut Context<'_>,
-        outlet: &Arc<Outlet<S>>,
+        outlet: &Arc<Writer<S>>,
         most: usize,
-    ) -> Poll<Ended<Option<Message>>> {
+    ) -> Poll<EndResult<Option<Message>>> {
         let remaining = self.receiver.payload_remaining();
         if remaining < DIRECT || self.told || self.read_ended {
             return self.poll_read(cx, outlet).map(|end| end.map(|read| read.map(|()| None)));
@@ -449,7 +457,7 @@ impl<S: Transport> Incoming<S> {
     }
 
     /// Reads more into the input.
-    fn poll_read(&mut self, cx: &mut Context<'_>, outlet: &Arc<Outlet<S>>) -> Poll<Ended<()>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, outlet: &Arc<Writer<S>>) -> Poll<EndResult<()>> {
         // An incomplete header or control frame, at most, is carried over.
         let mut carried = mem::take(&mut self.input).into_bytes();
         if carried.is_empty() {
@@ -471,9 +479,9 @@ impl<S: Transport> Incoming<S> {
     fn after_read(
         &mut self,
         cx: &mut Context<'_>,
-        outlet: &Arc<Outlet<S>>,
+        outlet: &Arc<Writer<S>>,
         read: Poll<io::Result<usize>>,
-    ) -> Poll<Ended<()>> {
+    ) -> Poll<EndResult<()>> {
         match read {
             Poll::Ready(Ok(bytes @ 1..)) => {
                 self.at_once = outlet.note_received(bytes);
@@ -487,7 +495,7 @@ impl<S: Transport> Incoming<S> {
                 self.at_read_end(cx, outlet).map(|end| end.map(Err))
             }
             Poll::Ready(Err(error)) => {
-                Poll::Ready(self.ended(Cause::TransportError, Some(error), outlet).map(Err))
+                Poll::Ready(self.ended(CloseCause::TransportError, Some(error), outlet).map(Err))
             }
             Poll::Pending => self.wait(cx, outlet).map(|end| end.map(Err)),
         }
@@ -498,7 +506,7 @@ impl<S: Transport> Incoming<S> {
     fn at_read_end(
         &mut self,
         cx: &mut Context<'_>,
-        outlet: &Arc<Outlet<S>>,
+        outlet: &Arc<Writer<S>>,
     ) -> Poll<Option<Error>> {
         self.read_ended = true;
         self.input.bytes_mut().clear();
@@ -513,7 +521,7 @@ impl<S: Transport> Incoming<S> {
     }
 
     /// The transport has nothing to read now. What is queued leaves before this task waits.
-    fn wait(&mut self, cx: &mut Context<'_>, outlet: &Arc<Outlet<S>>) -> Poll<Option<Error>> {
+    fn wait(&mut self, cx: &mut Context<'_>, outlet: &Arc<Writer<S>>) -> Poll<Option<Error>> {
         match outlet.before_wait(cx) {
             Some(cause) => Poll::Ready(self.ended(cause, None, outlet)),
             None => Poll::Pending,
@@ -523,12 +531,12 @@ impl<S: Transport> Incoming<S> {
     /// The transport is done with: tells the application, once, if anything may be lost.
     fn ended(
         &mut self,
-        cause: Cause,
+        cause: CloseCause,
         source: Option<io::Error>,
-        outlet: &Arc<Outlet<S>>,
+        outlet: &Arc<Writer<S>>,
     ) -> Option<Error> {
         let drops = outlet.end(cause);
-        self.input = Input::default();
+        self.input = ReceiveBuffer::default();
         self.assembler = Assembler::with_memory(&MEMORY);
         self.receiver.drain();
         if drops {
@@ -536,7 +544,7 @@ impl<S: Transport> Incoming<S> {
         }
         let told = self.tell_end();
         let info = outlet.close_info()?;
-        if told || info.is_clean() || info.cause == Cause::Handshake {
+        if told || info.is_clean() || info.cause == CloseCause::Handshake {
             return None;
         }
         let error = Error::ended(&info);
@@ -547,11 +555,11 @@ impl<S: Transport> Incoming<S> {
     }
 }
 
-impl<S> Incoming<S> {
+impl<S> Reader<S> {
     /// Lets go of the transport, whose `Drop` may be anybody's.
-    pub(crate) fn give_up(&mut self, outlet: &Outlet<S>) {
+    pub(crate) fn give_up(&mut self, outlet: &Writer<S>) {
         let ahead = self.agreed.as_mut().and_then(|agreed| agreed.ahead.take());
-        if let Some(Ahead::Reading(reading)) = ahead
+        if let Some(ReadAheadState::Reading(reading)) = ahead
             && let Some(mut incoming) = reading.give_up()
         {
             incoming.give_up(outlet);
@@ -565,14 +573,14 @@ impl<S> Incoming<S> {
 
 /// Takes what was read out of the thread's block.
 #[inline]
-fn hold(block: &mut BytesMut, waits: bool) -> Input {
+fn hold(block: &mut BytesMut, waits: bool) -> ReceiveBuffer {
     let copy = if waits {
         // In memory of its own: it may be long till the rest comes.
-        Input::from(BytesMut::from(&block[..]))
+        ReceiveBuffer::from(BytesMut::from(&block[..]))
     } else if let Some(copy) = message_memory::place(block) {
-        Input::shared(copy)
+        ReceiveBuffer::shared(copy)
     } else {
-        return Input::from(block.split());
+        return ReceiveBuffer::from(block.split());
     };
     block.clear();
     copy
@@ -580,7 +588,7 @@ fn hold(block: &mut BytesMut, waits: bool) -> Input {
 
 /// Reads to the end without listening, so that what is queued and the Close frame of a connection
 /// whose owner is gone arrive; the close timeout bounds it.
-pub(crate) async fn linger<S: Transport>(mut incoming: Box<Incoming<S>>, outlet: Arc<Outlet<S>>) {
+pub(crate) async fn linger<S: Transport>(mut incoming: Box<Reader<S>>, outlet: Arc<Writer<S>>) {
     let reading = async {
         poll_fn(|cx| incoming.poll_take_back(cx)).await;
         incoming.forget_ahead();

@@ -14,26 +14,26 @@ const LONGEST: usize = u16::MAX as usize - 14;
 
 /// The frames of messages that were published one after the other.
 #[derive(Default)]
-pub(crate) struct Batch(Mutex<FrameBatch>);
+pub(crate) struct SharedFrames(Mutex<FrameBatch>);
 
 /// The frame of a message in a batch.
-pub(crate) struct Frames {
-    pub(crate) batch: Arc<Batch>,
+pub(crate) struct FrameRange {
+    pub(crate) batch: Arc<SharedFrames>,
     start: u16,
     end: u16,
 }
 
 /// Frames of a batch that follow one another, as a connection notes them. Small, as each
 /// connection has room for it.
-pub(crate) struct Noted {
-    batch: Arc<Batch>,
+pub(crate) struct PendingFrames {
+    batch: Arc<SharedFrames>,
     start: u16,
     end: u16,
     /// With so many bytes there is no room for more.
     most: u32,
 }
 
-impl Batch {
+impl SharedFrames {
     fn lock(&self) -> MutexGuard<'_, FrameBatch> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -43,7 +43,7 @@ impl Batch {
     }
 
     /// Adds a message, unless it is a long one.
-    pub(crate) fn push(self: Arc<Self>, message: &Message) -> Option<Frames> {
+    pub(crate) fn push(self: Arc<Self>, message: &Message) -> Option<FrameRange> {
         let mut batch = self.lock();
         if batch.len() + message.len() > LONGEST {
             return None;
@@ -51,20 +51,20 @@ impl Batch {
         let range = batch.push(message)?;
         drop(batch);
         let (start, end) = (u16::try_from(range.start).ok()?, u16::try_from(range.end).ok()?);
-        Some(Frames { batch: self, start, end })
+        Some(FrameRange { batch: self, start, end })
     }
 }
 
-impl Noted {
+impl PendingFrames {
     /// Notes a frame for a connection with so much room.
-    pub(crate) fn new(frames: &Frames, room: usize) -> Self {
+    pub(crate) fn new(frames: &FrameRange, room: usize) -> Self {
         let most = u32::try_from(room).unwrap_or(u32::MAX);
         Self { batch: frames.batch.clone(), start: frames.start, end: frames.end, most }
     }
 
     /// Adds a frame that stands behind these; gives whether it does.
     #[inline]
-    pub(crate) fn extend(&mut self, next: &Frames) -> bool {
+    pub(crate) fn extend(&mut self, next: &FrameRange) -> bool {
         let follows = self.end == next.start && Arc::ptr_eq(&self.batch, &next.batch);
         if follows {
             self.end = next.end;

@@ -9,18 +9,18 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use fullduplex_proto::{
-    Cause, CloseCode, CloseFrame, CloseInfo, Compression, Message, PreparedMessage, Receiver,
-    Session, State,
+    CloseCause, CloseCode, CloseFrame, CloseInfo, Compression, Message, PreparedMessage,
+    ReadyState, Receiver, Session,
 };
 use futures_core::Stream;
 use futures_sink::Sink;
 
 use crate::base::error::Error;
 use crate::connection::reader;
-use crate::connection::reader::{Agreed, Incoming};
-use crate::connection::stats::Traffic;
+use crate::connection::reader::{ConnectionOptions, Reader};
+use crate::connection::stats::ConnectionStats;
 use crate::connection::writer::delivery::Deliver;
-use crate::connection::writer::{Leave, Outlet, Parcel, Wait, WaiterKey};
+use crate::connection::writer::{Flush, OutgoingMessage, Wait, WaiterKey, Writer};
 use crate::transport::Transport;
 use crate::transport::halves;
 
@@ -51,7 +51,7 @@ impl std::error::Error for TrySendError {}
 ///
 /// Sending waits for nobody but the transport: no lock is held while a task waits.
 pub struct SendHalf<S: Transport> {
-    pub(crate) outlet: Arc<Outlet<S>>,
+    pub(crate) outlet: Arc<Writer<S>>,
 }
 
 /// The receiving half of a WebSocket: a [`Stream`] of messages.
@@ -64,8 +64,8 @@ pub struct SendHalf<S: Transport> {
 pub struct ReceiveHalf<S: Transport> {
     /// Boxed, as a WebSocket is moved from future to future, each of which keeps room for it.
     /// Taken only by `drop`.
-    incoming: Option<Box<Incoming<S>>>,
-    outlet: Arc<Outlet<S>>,
+    incoming: Option<Box<Reader<S>>>,
+    outlet: Arc<Writer<S>>,
 }
 
 /// Both halves of a connection whose opening handshake is done, with the bytes that were
@@ -78,12 +78,12 @@ pub(crate) fn new<S: Transport>(
     leftover: BytesMut,
 ) -> (SendHalf<S>, ReceiveHalf<S>) {
     let (reader, writer) = halves::split(stream);
-    let outlet = Outlet::new(session, writer, low_water);
+    let outlet = Writer::new(session, writer, low_water);
     if !leftover.is_empty() {
         // The transport carried it too, behind the handshake.
         outlet.note_received(leftover.len());
     }
-    let incoming = Some(Box::new(Incoming::new(reader, receiver, leftover)));
+    let incoming = Some(Box::new(Reader::new(reader, receiver, leftover)));
     (SendHalf { outlet: outlet.clone() }, ReceiveHalf { incoming, outlet })
 }
 
@@ -93,7 +93,7 @@ impl<S: Transport> SendHalf<S> {
     ///
     /// # Cancel safety
     /// Dropped before it is ready, the message is not sent; after, it is.
-    pub fn send(&self, message: impl Into<Message>) -> Sending<'_, S> {
+    pub fn send(&self, message: impl Into<Message>) -> SendFuture<'_, S> {
         self.send_with(message, Compression::Auto)
     }
 
@@ -106,26 +106,26 @@ impl<S: Transport> SendHalf<S> {
         &self,
         message: impl Into<Message>,
         compression: Compression,
-    ) -> Sending<'_, S> {
-        self.send_as(Parcel::Message(message.into(), compression), Leave::Soon)
+    ) -> SendFuture<'_, S> {
+        self.send_as(OutgoingMessage::Message(message.into(), compression), Flush::Soon)
     }
 
     /// Sends a message that is sent to many: it is neither copied nor compressed again.
     ///
     /// # Cancel safety
     /// Dropped before it is ready, the message is not sent; after, it is.
-    pub fn send_prepared(&self, prepared: &PreparedMessage) -> Sending<'_, S> {
-        self.send_as(Parcel::Prepared(prepared.clone()), Leave::Soon)
+    pub fn send_prepared(&self, prepared: &PreparedMessage) -> SendFuture<'_, S> {
+        self.send_as(OutgoingMessage::Prepared(prepared.clone()), Flush::Soon)
     }
 
     #[inline]
-    pub(crate) fn send_as(&self, parcel: Parcel, leave: Leave) -> Sending<'_, S> {
-        Sending { outlet: &self.outlet, parcel: Some(parcel), leave, key: WaiterKey::NONE }
+    pub(crate) fn send_as(&self, parcel: OutgoingMessage, leave: Flush) -> SendFuture<'_, S> {
+        SendFuture { outlet: &self.outlet, parcel: Some(parcel), leave, key: WaiterKey::NONE }
     }
 
     async fn wait<T>(
         &self,
-        mut poll: impl FnMut(&Arc<Outlet<S>>, &mut Context<'_>, &mut WaiterKey) -> Poll<T>,
+        mut poll: impl FnMut(&Arc<Writer<S>>, &mut Context<'_>, &mut WaiterKey) -> Poll<T>,
     ) -> T {
         let mut wait = Wait::new(&self.outlet);
         poll_fn(|cx| poll(wait.outlet, cx, &mut wait.key)).await
@@ -133,20 +133,20 @@ impl<S: Transport> SendHalf<S> {
 
     /// Queues a message if there is room, or hands it back.
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
-        self.try_send_as(Parcel::Message(message.into(), Compression::Auto))
+        self.try_send_as(OutgoingMessage::Message(message.into(), Compression::Auto))
     }
 
     /// Queues a message that is sent to many, if there is room.
     pub fn try_send_prepared(&self, prepared: &PreparedMessage) -> Result<(), TrySendError> {
-        self.try_send_as(Parcel::Prepared(prepared.clone()))
+        self.try_send_as(OutgoingMessage::Prepared(prepared.clone()))
     }
 
-    fn try_send_as(&self, parcel: Parcel) -> Result<(), TrySendError> {
+    fn try_send_as(&self, parcel: OutgoingMessage) -> Result<(), TrySendError> {
         let mut parcel = Some(parcel);
-        self.outlet.send(&mut parcel, Leave::Soon).map_err(|error| {
+        self.outlet.send(&mut parcel, Flush::Soon).map_err(|error| {
             let message = match parcel {
-                Some(Parcel::Message(message, _)) => message,
-                Some(Parcel::Prepared(prepared)) => prepared.message().clone(),
+                Some(OutgoingMessage::Message(message, _)) => message,
+                Some(OutgoingMessage::Prepared(prepared)) => prepared.message().clone(),
                 None => unreachable!("what is not sent stays"),
             };
             TrySendError { error: error.into(), message }
@@ -215,7 +215,7 @@ impl<S: Transport> SendHalf<S> {
 
     /// Waits until the connection is closed, by whomever.
     pub async fn closed(&self) {
-        self.wait(Outlet::poll_closed).await;
+        self.wait(Writer::poll_closed).await;
     }
 
     /// How the connection ended, or how far its closing is; `None` while it is open.
@@ -224,7 +224,7 @@ impl<S: Transport> SendHalf<S> {
     }
 
     /// Where the connection stands.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> ReadyState {
         self.outlet.lock().session.state()
     }
 
@@ -235,8 +235,8 @@ impl<S: Transport> SendHalf<S> {
     }
 
     /// What went over the connection so far, in both directions.
-    pub fn traffic(&self) -> Traffic {
-        crate::connection::driver::Driven::traffic(&*self.outlet)
+    pub fn traffic(&self) -> ConnectionStats {
+        crate::connection::driver::DrivenConnection::traffic(&*self.outlet)
     }
 
     /// The last round trip of a keepalive ping whose Pong was read as soon as it arrived. It is
@@ -252,14 +252,14 @@ impl<S: Transport> SendHalf<S> {
 /// # Cancel safety
 /// Dropped before it is ready, the message is not sent; after, it is.
 #[must_use = "nothing is sent unless it is awaited"]
-pub struct Sending<'a, S: Transport> {
-    outlet: &'a Arc<Outlet<S>>,
-    parcel: Option<Parcel>,
-    leave: Leave,
+pub struct SendFuture<'a, S: Transport> {
+    outlet: &'a Arc<Writer<S>>,
+    parcel: Option<OutgoingMessage>,
+    leave: Flush,
     key: WaiterKey,
 }
 
-impl<S: Transport> Future for Sending<'_, S> {
+impl<S: Transport> Future for SendFuture<'_, S> {
     type Output = Result<(), Error>;
 
     #[inline]
@@ -269,14 +269,14 @@ impl<S: Transport> Future for Sending<'_, S> {
     }
 }
 
-impl<S: Transport> Drop for Sending<'_, S> {
+impl<S: Transport> Drop for SendFuture<'_, S> {
     #[inline]
     fn drop(&mut self) {
         self.outlet.forget(&mut self.key);
     }
 }
 
-impl<S: Transport> fmt::Debug for Sending<'_, S> {
+impl<S: Transport> fmt::Debug for SendFuture<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sending").field("queued", &self.parcel.is_none()).finish()
     }
@@ -287,13 +287,13 @@ impl<S: Transport> fmt::Debug for Sending<'_, S> {
 /// # Cancel safety
 /// No byte is lost: what was received stays for the next call.
 #[must_use = "nothing is received unless it is awaited"]
-pub struct Receiving<'a, S: Transport> {
+pub struct NextFuture<'a, S: Transport> {
     half: &'a mut ReceiveHalf<S>,
     /// It waits.
     listens: bool,
 }
 
-impl<S: Transport> Future for Receiving<'_, S> {
+impl<S: Transport> Future for NextFuture<'_, S> {
     type Output = Option<Result<Message, Error>>;
 
     #[inline]
@@ -305,7 +305,7 @@ impl<S: Transport> Future for Receiving<'_, S> {
     }
 }
 
-impl<S: Transport> Drop for Receiving<'_, S> {
+impl<S: Transport> Drop for NextFuture<'_, S> {
     /// From now on nobody listens.
     #[inline]
     fn drop(&mut self) {
@@ -315,7 +315,7 @@ impl<S: Transport> Drop for Receiving<'_, S> {
     }
 }
 
-impl<S: Transport> fmt::Debug for Receiving<'_, S> {
+impl<S: Transport> fmt::Debug for NextFuture<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receiving").finish_non_exhaustive()
     }
@@ -334,8 +334,8 @@ impl<S: Transport> ReceiveHalf<S> {
     #[doc(alias = "recv")]
     #[doc(alias = "receive")]
     #[doc(alias = "read")]
-    pub fn next(&mut self) -> Receiving<'_, S> {
-        Receiving { half: self, listens: false }
+    pub fn next(&mut self) -> NextFuture<'_, S> {
+        NextFuture { half: self, listens: false }
     }
 
     #[inline]
@@ -364,11 +364,11 @@ impl<S: Transport> ReceiveHalf<S> {
         }
     }
 
-    pub(crate) fn agreed(&self) -> Option<&Agreed<S>> {
+    pub(crate) fn agreed(&self) -> Option<&ConnectionOptions<S>> {
         self.incoming.as_ref().and_then(|incoming| incoming.agreed())
     }
 
-    pub(crate) fn parts(&mut self) -> (&mut Incoming<S>, &Arc<Outlet<S>>) {
+    pub(crate) fn parts(&mut self) -> (&mut Reader<S>, &Arc<Writer<S>>) {
         let incoming = self.incoming.as_mut().expect("taken only by drop");
         (incoming, &self.outlet)
     }
@@ -435,13 +435,13 @@ impl<S: Transport> Sink<Message> for SendHalf<S> {
     /// Closes with code 1000 and waits until all has left. Fails where it does not leave, as the
     /// connection has ended before.
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if self.state() == State::Open {
+        if self.state() == ReadyState::Open {
             self.start_close(CloseCode::NORMAL, "")?;
         }
         ready!(self.outlet.poll_flush(cx, None))?;
         Poll::Ready(match self.close_info() {
             // Nothing waits, but the Close could not even be queued.
-            Some(info) if !info.close_sent && info.cause != Cause::Handshake => {
+            Some(info) if !info.close_sent && info.cause != CloseCause::Handshake => {
                 Err(Error::ended(&info))
             }
             _ => Ok(()),

@@ -2,22 +2,22 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fullduplex_proto::Kind;
+use fullduplex_proto::MessageKind;
 
 /// What went over a WebSocket, or over many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Traffic {
+pub struct ConnectionStats {
     /// What was received.
-    pub received: Flow,
+    pub received: DirectionStats,
     /// What was sent, or queued to be.
-    pub sent: Flow,
+    pub sent: DirectionStats,
 }
 
 /// What went in one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Flow {
+pub struct DirectionStats {
     /// Text messages.
     pub text: u64,
     /// Binary messages.
@@ -29,7 +29,7 @@ pub struct Flow {
     pub wire: u64,
 }
 
-impl Flow {
+impl DirectionStats {
     fn add(&mut self, other: Self) {
         self.text += other.text;
         self.binary += other.binary;
@@ -38,7 +38,7 @@ impl Flow {
     }
 }
 
-impl Traffic {
+impl ConnectionStats {
     pub(crate) fn add(&mut self, other: Self) {
         self.received.add(other.received);
         self.sent.add(other.sent);
@@ -48,13 +48,13 @@ impl Traffic {
 /// The counters of one connection. Each half is written by one task at a time, so that a
 /// count costs no more than the addition; anybody may read.
 #[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) received: FlowCounters,
-    pub(crate) sent: FlowCounters,
+pub(crate) struct ConnectionCounters {
+    pub(crate) received: DirectionCounters,
+    pub(crate) sent: DirectionCounters,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct FlowCounters {
+pub(crate) struct DirectionCounters {
     text: AtomicU64,
     binary: AtomicU64,
     payload: AtomicU64,
@@ -66,10 +66,10 @@ fn add(counter: &AtomicU64, n: u64) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
 }
 
-impl FlowCounters {
+impl DirectionCounters {
     #[inline]
-    pub(crate) fn message(&self, kind: Kind) {
-        add(if kind == Kind::Text { &self.text } else { &self.binary }, 1);
+    pub(crate) fn message(&self, kind: MessageKind) {
+        add(if kind == MessageKind::Text { &self.text } else { &self.binary }, 1);
     }
 
     #[inline]
@@ -87,9 +87,9 @@ impl FlowCounters {
         self.wire.load(Ordering::Relaxed)
     }
 
-    fn read(&self) -> Flow {
+    fn read(&self) -> DirectionStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Flow {
+        DirectionStats {
             text: read(&self.text),
             binary: read(&self.binary),
             payload: read(&self.payload),
@@ -98,8 +98,8 @@ impl FlowCounters {
     }
 }
 
-impl Counters {
-    pub(crate) fn read(&self) -> Traffic {
-        Traffic { received: self.received.read(), sent: self.sent.read() }
+impl ConnectionCounters {
+    pub(crate) fn read(&self) -> ConnectionStats {
+        ConnectionStats { received: self.received.read(), sent: self.sent.read() }
     }
 }

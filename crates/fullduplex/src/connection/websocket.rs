@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use fullduplex_proto::{
-    CloseCode, CloseInfo, Compression, Config, Deflate, DeflateParams, Kind, Message,
-    PreparedMessage, Receiver, Role, Session, State,
+    CloseCode, CloseInfo, Compression, Config, DeflateParams, Message, MessageKind,
+    PerMessageDeflate, PreparedMessage, ReadyState, Receiver, Role, Session,
 };
 use futures_core::Stream;
 use futures_sink::Sink;
@@ -17,13 +17,13 @@ use futures_sink::Sink;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::rng::ThreadRng;
 use crate::connection::byte_stream::ByteStream;
-use crate::connection::driver::Driven;
+use crate::connection::driver::DrivenConnection;
 use crate::connection::message_io::{MessageReader, MessageWriter};
 use crate::connection::observer::Registration;
 use crate::connection::split;
-use crate::connection::split::{ReceiveHalf, Receiving, SendHalf, Sending, TrySendError};
-use crate::connection::stats::Traffic;
-use crate::connection::writer::{Leave, Parcel};
+use crate::connection::split::{NextFuture, ReceiveHalf, SendFuture, SendHalf, TrySendError};
+use crate::connection::stats::ConnectionStats;
+use crate::connection::writer::{Flush, OutgoingMessage};
 use crate::transport::Transport;
 use crate::transport::net_stream::NetStream;
 
@@ -70,7 +70,7 @@ impl<S: Transport> WebSocket<S> {
         stream: S,
         role: Role,
         config: &Config,
-        deflate: Option<&Deflate>,
+        deflate: Option<&PerMessageDeflate>,
         leftover: BytesMut,
     ) -> Self {
         let mut session = match role {
@@ -84,7 +84,7 @@ impl<S: Transport> WebSocket<S> {
         }
         let (send, mut receive) =
             split::new(stream, receiver, session, config.send.low_water, leftover);
-        receive.parts().0.set_deflate(deflate.map(Deflate::params));
+        receive.parts().0.set_deflate(deflate.map(PerMessageDeflate::params));
         Self { send, receive }
     }
 
@@ -101,7 +101,7 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// The connection, for its owner to close or cut.
-    pub(crate) fn connection(&self) -> Arc<dyn Driven> {
+    pub(crate) fn connection(&self) -> Arc<dyn DrivenConnection> {
         self.send.outlet.clone()
     }
 
@@ -141,7 +141,7 @@ impl<S: Transport> WebSocket<S> {
     #[doc(alias = "recv")]
     #[doc(alias = "receive")]
     #[doc(alias = "read")]
-    pub fn next(&mut self) -> Receiving<'_, S> {
+    pub fn next(&mut self) -> NextFuture<'_, S> {
         self.receive.next()
     }
 
@@ -168,7 +168,7 @@ impl<S: Transport> WebSocket<S> {
     /// # Cancel safety
     /// Dropped before it is ready, the message is not sent; after, it is.
     #[inline]
-    pub fn send(&mut self, message: impl Into<Message>) -> Sending<'_, S> {
+    pub fn send(&mut self, message: impl Into<Message>) -> SendFuture<'_, S> {
         self.send_with(message, Compression::Auto)
     }
 
@@ -182,22 +182,22 @@ impl<S: Transport> WebSocket<S> {
         &mut self,
         message: impl Into<Message>,
         compression: Compression,
-    ) -> Sending<'_, S> {
-        self.send_as(Parcel::Message(message.into(), compression))
+    ) -> SendFuture<'_, S> {
+        self.send_as(OutgoingMessage::Message(message.into(), compression))
     }
 
     /// Sends a message that is sent to many: it is neither copied nor compressed again.
     ///
     /// # Cancel safety
     /// Dropped before it is ready, the message is not sent; after, it is.
-    pub fn send_prepared(&mut self, prepared: &PreparedMessage) -> Sending<'_, S> {
-        self.send_as(Parcel::Prepared(prepared.clone()))
+    pub fn send_prepared(&mut self, prepared: &PreparedMessage) -> SendFuture<'_, S> {
+        self.send_as(OutgoingMessage::Prepared(prepared.clone()))
     }
 
     #[inline]
-    fn send_as(&mut self, parcel: Parcel) -> Sending<'_, S> {
+    fn send_as(&mut self, parcel: OutgoingMessage) -> SendFuture<'_, S> {
         // The rest of what was received is likely to be answered too.
-        let leave = if self.receive.has_input() { Leave::Gathered } else { Leave::Soon };
+        let leave = if self.receive.has_input() { Flush::Gathered } else { Flush::Soon };
         self.receive.note_send();
         self.send.send_as(parcel, leave)
     }
@@ -210,14 +210,18 @@ impl<S: Transport> WebSocket<S> {
 
     /// A writer for one message that is made bit by bit: each write is a fragment (§5.4),
     /// and `shutdown` ends the message. Until then no other message can be sent.
-    pub fn writer(&mut self, kind: Kind) -> MessageWriter<'_, S> {
+    pub fn writer(&mut self, kind: MessageKind) -> MessageWriter<'_, S> {
         self.writer_with(kind, Compression::Auto)
     }
 
     /// A [`writer`](Self::writer), with the choice whether the message is compressed.
     /// [`Compression::Auto`] compresses every message, as its length is not known; what can't
     /// be compressed then becomes a little longer.
-    pub fn writer_with(&mut self, kind: Kind, compression: Compression) -> MessageWriter<'_, S> {
+    pub fn writer_with(
+        &mut self,
+        kind: MessageKind,
+        compression: Compression,
+    ) -> MessageWriter<'_, S> {
         self.receive.note_send();
         MessageWriter::new(&self.send, kind, compression)
     }
@@ -283,7 +287,7 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// Where the connection stands.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> ReadyState {
         self.send.state()
     }
 
@@ -294,7 +298,7 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// What went over the connection so far, in both directions.
-    pub fn traffic(&self) -> Traffic {
+    pub fn traffic(&self) -> ConnectionStats {
         self.send.traffic()
     }
 

@@ -8,9 +8,9 @@ use crate::base::error::{Error, ErrorKind};
 use crate::server::policy::forwarded::{ForwardedHeader, Forwarding};
 use crate::server::policy::host::HostPolicy;
 use crate::server::policy::origin::OriginPolicy;
-use crate::server::policy::peer::Peer;
+use crate::server::policy::peer::PeerAddr;
 use crate::server::policy::proxy_protocol::{ProxyMode, ProxyProtocol};
-use crate::server::state::connection_limit::SlotLimits;
+use crate::server::state::connection_limit::ConnectionLimits;
 use crate::transport::http1::HandshakeLimits;
 
 /// The settings of a server.
@@ -65,7 +65,7 @@ impl ServerConfig {
     /// Whether a peer is counted in all alone. Programs on this machine are no strangers, and
     /// often a proxy before us; proxies that are trusted come for many, each of whom is counted
     /// once we are told of it.
-    pub(crate) fn is_near(&self, peer: &Peer) -> bool {
+    pub(crate) fn is_near(&self, peer: &PeerAddr) -> bool {
         let (proxy, forwarding) = (&self.proxy_protocol, &self.forwarding);
         peer.ip().is_none_or(|ip| ip.is_loopback())
             || (proxy.mode != ProxyMode::Off && proxy.trusted.trusts(peer))
@@ -83,7 +83,7 @@ pub struct ServerLimits {
     /// the client that it is from, also one that shares a connection with others (HTTP/2,
     /// HTTP/3, proxies that go on using a connection), and is answered 429 if that has too many.
     /// Default: 65,536 and 256.
-    pub connections: SlotLimits,
+    pub connections: ConnectionLimits,
     /// The most opening handshakes that may be under way; with one more, the oldest is
     /// dropped. Default: 4,096.
     pub max_handshakes: usize,
@@ -106,7 +106,7 @@ pub struct ServerLimits {
 impl Default for ServerLimits {
     fn default() -> Self {
         Self {
-            connections: SlotLimits::default(),
+            connections: ConnectionLimits::default(),
             max_handshakes: 4096,
             max_streams: 100,
             idle_timeout: Duration::from_secs(60),
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn limits_by_address_leave_out_trusted_proxies() {
-        let peer = |ip: &str| Peer::Inet(std::net::SocketAddr::new(ip.parse().unwrap(), 1));
+        let peer = |ip: &str| PeerAddr::Inet(std::net::SocketAddr::new(ip.parse().unwrap(), 1));
         let mut config = ServerConfig::default();
         let near = |config: &ServerConfig| config.is_near(&peer("10.0.0.2"));
         config.forwarding.trusted = "10.0.0.0/8".parse().unwrap();
@@ -133,6 +133,6 @@ mod tests {
         config.forwarding.header = ForwardedHeader::Ignore;
         config.proxy_protocol.mode = ProxyMode::Required;
         assert!(near(&config) && !config.is_near(&peer("192.0.2.1")));
-        assert!(config.is_near(&peer("127.0.0.9")) && config.is_near(&Peer::Unix));
+        assert!(config.is_near(&peer("127.0.0.9")) && config.is_near(&PeerAddr::Unix));
     }
 }

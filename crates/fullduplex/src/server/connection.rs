@@ -11,31 +11,31 @@ use tokio::io::AsyncReadExt;
 use crate::base::deadline::{Deadline, within};
 use crate::base::error::{Error, ErrorKind};
 use crate::server::config::ServerConfig;
-use crate::server::handler::{Handler, Opened};
+use crate::server::handler::{Handler, HandlerInput};
 use crate::server::handshake::handshake::{
     Handshake, note_refusal, read_request, refusal_of_head, refuse_head,
 };
-use crate::server::handshake::reply::Replier;
-use crate::server::handshake::request::{Asked, Denied, LEAVING, leaving, plain};
-use crate::server::policy::connect_info::Remote;
+use crate::server::handshake::reply::Responder;
+use crate::server::handshake::request::{IncomingRequest, LEAVING, RejectionCause, leaving, plain};
+use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::forwarded::AddressSource;
-use crate::server::policy::peer::Peer;
-use crate::server::policy::proxy_protocol::{Proxied, ProxyRefused};
+use crate::server::policy::peer::PeerAddr;
+use crate::server::policy::proxy_protocol::{ProxyProtocolError, ProxyStatus};
 #[cfg(any(feature = "http2", feature = "hyper"))]
-use crate::server::state::carrying::Carrying;
-use crate::server::state::connection_limit::NoSlot;
-use crate::server::state::handshake_limit::Ticket;
+use crate::server::state::carrying::MultiplexedPermit;
+use crate::server::state::connection_limit::LimitReached;
+use crate::server::state::handshake_limit::PendingHandshake;
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
-use crate::server::state::lifecycle::Draining;
-use crate::server::state::lifecycle::{Admission, Shared};
+use crate::server::state::lifecycle::DrainSignal;
+use crate::server::state::lifecycle::{Admission, ServerState};
 use crate::server::state::panics::{PanicWatch, caught_in};
 use crate::server::state::place::Place;
-use crate::server::state::refused::{Reason, Refused};
+use crate::server::state::refused::{RejectedClient, RejectionReason};
 use crate::server::state::trace;
 #[cfg(feature = "hyper")]
 use crate::transport::http1;
 use crate::transport::net_stream::NetStream;
-use crate::transport::prefixed::Rewind;
+use crate::transport::prefixed::Prefixed;
 #[cfg(feature = "tls")]
 use crate::transport::tls_stream::ClosingTlsStream;
 
@@ -45,34 +45,34 @@ pub(crate) type Authenticate = Arc<
 >;
 
 /// What all connections of a server share.
-pub(crate) struct Context {
+pub(crate) struct ServerContext {
     pub(crate) config: Arc<ServerConfig>,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<ServerState>,
     pub(crate) handler: Handler,
     pub(crate) authenticate: Option<Authenticate>,
     #[cfg(feature = "tls")]
-    pub(crate) tls: Option<crate::server::tls::TlsConfig>,
+    pub(crate) tls: Option<crate::server::tls::ServerTls>,
     #[cfg(feature = "hyper")]
-    pub(crate) service: Option<Arc<dyn crate::server::http::service::Ordinary>>,
+    pub(crate) service: Option<Arc<dyn crate::server::http::service::HttpService>>,
 }
 
 /// A connection that was accepted, and what it holds.
-pub(crate) struct Accepted {
+pub(crate) struct AcceptedConnection {
     pub(crate) stream: NetStream,
-    pub(crate) peer: Peer,
-    pub(crate) ticket: Ticket,
+    pub(crate) peer: PeerAddr,
+    pub(crate) ticket: PendingHandshake,
     pub(crate) place: Arc<Place>,
 }
 
 /// Serves a connection, in a task of its own: until the handler has it, or to its end.
-pub(crate) fn serve(context: &Arc<Context>, accepted: Accepted) {
+pub(crate) fn serve(context: &Arc<ServerContext>, accepted: AcceptedConnection) {
     context.run(|context| open(context, accepted));
 }
 
 /// What a connection begins with.
 enum First {
     /// The head of a request of HTTP/1.1.
-    Request(Box<Asked>),
+    Request(Box<IncomingRequest>),
     #[cfg(feature = "http2")]
     Http2,
     /// HTTP/2 was agreed on, and something else came.
@@ -85,16 +85,16 @@ enum First {
 /// An `async` function would have room for what it is given twice, and what most connections
 /// have no need of is boxed: memory of more than 1 KiB costs more to allocate.
 fn open(
-    context: Arc<Context>,
-    accepted: Accepted,
+    context: Arc<ServerContext>,
+    accepted: AcceptedConnection,
 ) -> impl Future<Output = Option<Handshake>> + Send + 'static {
-    let Accepted { stream, peer, ticket, mut place } = accepted;
+    let AcceptedConnection { stream, peer, ticket, mut place } = accepted;
     async move {
         // What comes too late to be evicted.
         if context.shared.is_over() {
             return None;
         }
-        let (mut remote, mut received) = (Remote::new(peer), BytesMut::new());
+        let (mut remote, mut received) = (ConnectInfo::new(peer), BytesMut::new());
         let begun = tokio::select! {
             biased;
             begun = begin(&context, stream, &mut received, &mut remote, &mut place) => begun,
@@ -114,23 +114,23 @@ fn open(
 }
 
 /// What was asked first, and where. The outer error is one where nobody can be answered.
-type Begun = Result<(NetStream, Result<First, Error>), Error>;
+type FirstRequest = Result<(NetStream, Result<First, Error>), Error>;
 
 /// Finds out who is there, and what is asked first.
 async fn begin(
-    context: &Context,
+    context: &ServerContext,
     mut stream: NetStream,
     received: &mut BytesMut,
-    remote: &mut Remote,
+    remote: &mut ConnectInfo,
     place: &mut Arc<Place>,
-) -> Begun {
+) -> FirstRequest {
     let after = context.config.handshake.handshake_timeout;
     let deadline = Deadline::new("handshake_timeout", after);
     if context.config.proxy_protocol.concerns(&remote.peer) {
         let reading = Box::pin(read_proxy_header(context, stream, remote.peer));
         let read = deadline.bound(reading).await??;
         stream = read.0;
-        *remote = Remote::new(read.1);
+        *remote = ConnectInfo::new(read.1);
         let settled = context.settle(place, &read.1);
         settled.map_err(|full| Error::new(ErrorKind::Limit, full.to_string()))?;
     }
@@ -147,10 +147,10 @@ async fn begin(
 
 /// What comes of the first request: one for the handler, or what serves it and those behind it.
 fn next(
-    context: &Arc<Context>,
-    begun: Begun,
+    context: &Arc<ServerContext>,
+    begun: FirstRequest,
     received: BytesMut,
-    remote: Remote,
+    remote: ConnectInfo,
     mut place: Arc<Place>,
 ) -> Result<Handshake, BoxFuture<'static, ()>> {
     let context = context.clone();
@@ -158,24 +158,24 @@ fn next(
         Ok(begun) => begun,
         // There is nobody who could be answered.
         Err(error) => {
-            Refused::no_request(remote.peer, &error, None).tell(Some(&context.shared));
+            RejectedClient::no_request(remote.peer, &error, None).tell(Some(&context.shared));
             return Err(Box::pin(std::future::ready(())));
         }
     };
     Err(match first {
         #[cfg(feature = "http2")]
         Ok(First::Http2) => {
-            let stream = Rewind::new(received.freeze(), stream);
+            let stream = Prefixed::new(received.freeze(), stream);
             Box::pin(crate::server::http::http2::serve(
                 context,
                 stream,
                 remote,
-                Carrying::new(place),
+                MultiplexedPermit::new(place),
             ))
         }
         #[cfg(feature = "http2")]
         Ok(First::NotHttp2(error)) => {
-            Refused::no_request(remote.peer, &error, None).tell(Some(&context.shared));
+            RejectedClient::no_request(remote.peer, &error, None).tell(Some(&context.shared));
             Box::pin(crate::server::http::http2::refuse_preface(stream))
         }
         #[cfg(feature = "hyper")]
@@ -184,17 +184,17 @@ fn next(
             // hyper would not read such a version in the requests behind it.
             let is_last = http1::lower_minor(&mut before);
             before.unsplit(received);
-            let stream = Rewind::new(before.freeze(), stream);
+            let stream = Prefixed::new(before.freeze(), stream);
             Box::pin(crate::server::http::http1::serve(
                 context,
                 stream,
                 remote,
-                Carrying::new(place),
+                MultiplexedPermit::new(place),
                 is_last,
             ))
         }
         Ok(First::Request(mut asked)) => {
-            let reply = Replier::Transport { stream, leftover: received };
+            let reply = Responder::Transport { stream, leftover: received };
             let found = asked.check_remote(remote, &context.config);
             match found.and_then(|()| place_for_client(&context, &asked, &mut place)) {
                 Ok(()) => return Ok(context.handshake(asked, reply, place)),
@@ -207,7 +207,7 @@ fn next(
         }
         Err(error) => {
             let status = refusal_of_head(&error);
-            Refused::no_request(remote.peer, &error, status).tell(Some(&context.shared));
+            RejectedClient::no_request(remote.peer, &error, status).tell(Some(&context.shared));
             Box::pin(async { drop(refuse_head(stream, error).await) })
         }
     })
@@ -215,35 +215,37 @@ fn next(
 
 /// Behind a proxy, a connection for one request counts for the client.
 fn place_for_client(
-    context: &Context,
-    asked: &Asked,
+    context: &ServerContext,
+    asked: &IncomingRequest,
     place: &mut Arc<Place>,
-) -> Result<(), Denied> {
-    let is_told = |remote: &&Remote| matches!(remote.client.source, AddressSource::Told(_));
+) -> Result<(), RejectionCause> {
+    let is_told = |remote: &&ConnectInfo| matches!(remote.client.source, AddressSource::Told(_));
     let Some(remote) = asked.remote().filter(is_told) else { return Ok(()) };
     let settled = context.settle(place, &remote.client.to_peer());
-    settled.map_err(|full| Denied::Policy(429, full.to_string()))
+    settled.map_err(|full| RejectionCause::Policy(429, full.to_string()))
 }
 
 /// Reads what a proxy says in front of a connection: the client in its place.
 async fn read_proxy_header(
-    context: &Context,
+    context: &ServerContext,
     mut stream: NetStream,
-    peer: Peer,
-) -> Result<(NetStream, Peer), Error> {
+    peer: PeerAddr,
+) -> Result<(NetStream, PeerAddr), Error> {
     let settings = &context.config.proxy_protocol;
     let refused = |why| Error::new(ErrorKind::Proxy, format!("{why}"));
     let mut received = BytesMut::new();
     loop {
-        let needed =
-            match settings.read(&peer, &received).map_err(|why: ProxyRefused| refused(why))? {
-                Proxied::Incomplete { needed } => needed,
-                Proxied::None => return Ok((rewound(received, stream), peer)),
-                Proxied::Header { header, length } => {
-                    let client = settings.client(&peer, &header);
-                    return Ok((rewound(received.split_off(length), stream), client));
-                }
-            };
+        let needed = match settings
+            .read(&peer, &received)
+            .map_err(|why: ProxyProtocolError| refused(why))?
+        {
+            ProxyStatus::Incomplete { needed } => needed,
+            ProxyStatus::None => return Ok((rewound(received, stream), peer)),
+            ProxyStatus::Header { header, length } => {
+                let client = settings.client(&peer, &header);
+                return Ok((rewound(received.split_off(length), stream), client));
+            }
+        };
         // No more than belongs to the header, where that can be: what follows stays with the
         // socket, which is then the transport itself.
         let mut limited = (&mut received).limit(needed);
@@ -261,15 +263,15 @@ fn rewound(received: BytesMut, stream: NetStream) -> NetStream {
     if received.is_empty() {
         stream
     } else {
-        NetStream::new(Rewind::new(received.freeze(), stream))
+        NetStream::new(Prefixed::new(received.freeze(), stream))
     }
 }
 
 async fn read_first(
-    context: &Context,
+    context: &ServerContext,
     stream: &mut NetStream,
     received: &mut BytesMut,
-    remote: &Remote,
+    remote: &ConnectInfo,
 ) -> Result<First, Error> {
     #[cfg(feature = "http2")]
     if context.config.http2 {
@@ -293,7 +295,7 @@ async fn read_first(
 
 /// The protocol that was agreed on by ALPN, which may be none; `None` in clear text.
 #[cfg(feature = "http2")]
-fn agreed(remote: &Remote) -> Option<&[u8]> {
+fn agreed(remote: &ConnectInfo) -> Option<&[u8]> {
     #[cfg(feature = "tls")]
     let agreed = remote.tls.as_ref().map(|tls| tls.alpn.as_deref().unwrap_or_default());
     #[cfg(not(feature = "tls"))]
@@ -304,7 +306,7 @@ fn agreed(remote: &Remote) -> Option<&[u8]> {
     agreed
 }
 
-impl Context {
+impl ServerContext {
     #[cfg(feature = "tls")]
     fn is_secure(&self) -> bool {
         self.tls.is_some()
@@ -317,12 +319,16 @@ impl Context {
     }
 
     /// Counts a connection, if there is room for it.
-    pub(crate) fn enter(&self, peer: &Peer) -> Result<Arc<Place>, NoSlot> {
+    pub(crate) fn enter(&self, peer: &PeerAddr) -> Result<Arc<Place>, LimitReached> {
         self.shared.enter((!self.config.is_near(peer)).then_some(peer))
     }
 
     /// Counts a connection for whom it is found to be from.
-    pub(crate) fn settle(&self, place: &mut Arc<Place>, peer: &Peer) -> Result<(), NoSlot> {
+    pub(crate) fn settle(
+        &self,
+        place: &mut Arc<Place>,
+        peer: &PeerAddr,
+    ) -> Result<(), LimitReached> {
         let slot = Arc::get_mut(place).and_then(Place::slot_mut);
         match slot {
             Some(slot) if !self.config.is_near(peer) => slot.move_to(peer),
@@ -331,21 +337,21 @@ impl Context {
     }
 
     /// A handshake has given way to others, or to the end of the server.
-    pub(crate) fn give_way(&self, peer: Peer) {
+    pub(crate) fn give_way(&self, peer: PeerAddr) {
         if !self.shared.is_over() {
-            Refused::gave_way(peer).tell(Some(&self.shared));
+            RejectedClient::gave_way(peer).tell(Some(&self.shared));
         }
     }
 
     /// Tells a connection for which there is no room, if that takes no time, and gives the
     /// status that it was told.
-    pub(crate) fn turn_away(&self, stream: &NetStream, full: NoSlot) -> Option<u16> {
+    pub(crate) fn turn_away(&self, stream: &NetStream, full: LimitReached) -> Option<u16> {
         if self.is_secure() {
             return None;
         }
         let (status, phrase) = match full {
-            NoSlot::PerAddress(_) => (429, "Too Many Requests"),
-            NoSlot::Total(_) => (503, "Service Unavailable"),
+            LimitReached::PerAddress(_) => (429, "Too Many Requests"),
+            LimitReached::Total(_) => (503, "Service Unavailable"),
         };
         let head = "Content-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
         let answer = format!("HTTP/1.1 {status} {phrase}\r\n{head}");
@@ -362,7 +368,7 @@ impl Context {
     }
 
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
-    pub(crate) fn draining(&self) -> Draining {
+    pub(crate) fn draining(&self) -> DrainSignal {
         self.shared.draining()
     }
 
@@ -370,8 +376,8 @@ impl Context {
     #[cfg(feature = "hyper")]
     pub(crate) fn service_for(
         &self,
-        asked: &Asked,
-    ) -> Option<&dyn crate::server::http::service::Ordinary> {
+        asked: &IncomingRequest,
+    ) -> Option<&dyn crate::server::http::service::HttpService> {
         let is_ordinary = !asked.is_websocket && asked.request().method() != Method::CONNECT;
         self.service.as_deref().filter(|_| is_ordinary && !self.shared.is_draining())
     }
@@ -379,8 +385,8 @@ impl Context {
     /// A request for the handler.
     pub(crate) fn handshake(
         &self,
-        asked: Box<Asked>,
-        reply: impl Into<Replier<NetStream>>,
+        asked: Box<IncomingRequest>,
+        reply: impl Into<Responder<NetStream>>,
         place: Arc<Place>,
     ) -> Handshake {
         let admission = Admission { server: self.shared.clone(), place };
@@ -390,14 +396,14 @@ impl Context {
     /// Answers a request that a policy of the server's forbids.
     pub(crate) async fn deny(
         &self,
-        asked: &Asked,
-        reply: impl Into<Replier<NetStream>>,
-        denied: &Denied,
+        asked: &IncomingRequest,
+        reply: impl Into<Responder<NetStream>>,
+        denied: &RejectionCause,
     ) {
         let response = denied.response();
         let why = denied.to_string();
         let (request, status) = (asked.request(), response.status());
-        note_refusal(Some(&self.shared), request, status, Reason::Denied(&why), None);
+        note_refusal(Some(&self.shared), request, status, RejectionReason::Denied(&why), None);
         let after = self.config.handshake.handshake_timeout;
         let method = asked.request().method().clone();
         // The refusal is what went wrong, also if its answer can't be written.
@@ -424,7 +430,7 @@ impl Context {
                 let given = context.admitted(opening(context.clone()).await?).await?;
                 let span = trace::span(given.asked());
                 let given = given.with_span(span.clone());
-                Some(Opened { given, span, watch })
+                Some(HandlerInput { given, span, watch })
             })),
             Handler::WebSockets(begin) => begin(Box::pin(async move {
                 let watch = watch(&context);
@@ -433,7 +439,7 @@ impl Context {
                 // What is wrong is answered to the peer.
                 let handshake = handshake.with_span(span.clone());
                 let given = trace::inside(span.clone(), handshake.accept()).await.ok()?;
-                Some(Opened { given, span, watch })
+                Some(HandlerInput { given, span, watch })
             })),
         }
     }
@@ -454,7 +460,7 @@ impl Context {
     /// The same, where there is something to be done first.
     async fn admit(&self, mut handshake: Handshake) -> Option<Handshake> {
         if self.shared.is_draining() {
-            let _ = handshake.respond_as(leaving(), Reason::Denied(LEAVING)).await;
+            let _ = handshake.respond_as(leaving(), RejectionReason::Denied(LEAVING)).await;
             return None;
         }
         // A CONNECT that is for no WebSocket would have a proxy here (RFC 9110 §9.3.6).
@@ -484,11 +490,15 @@ impl Context {
             Ok(Err(_panicked)) => {
                 // What went wrong is not for the client to know.
                 let answer = plain(500, "the request could not be looked at");
-                drop(handshake.respond_as(answer, Reason::Denied("authenticate panicked")).await);
+                drop(
+                    handshake
+                        .respond_as(answer, RejectionReason::Denied("authenticate panicked"))
+                        .await,
+                );
             }
             Err(late) => {
                 let why = late.to_string();
-                drop(handshake.respond_as(plain(503, &why), Reason::Denied(&why)).await);
+                drop(handshake.respond_as(plain(503, &why), RejectionReason::Denied(&why)).await);
             }
         }
         None

@@ -14,7 +14,7 @@ use crate::server::output::HandlerOutput;
 use crate::server::output::private::Output as _;
 use crate::server::state::panics::PanicWatch;
 use crate::server::state::trace;
-use crate::server::state::trace::{Inside, Span};
+use crate::server::state::trace::{Instrumented, Span};
 
 /// Begins the tasks, one for each request or WebSocket.
 ///
@@ -22,18 +22,18 @@ use crate::server::state::trace::{Inside, Span};
 /// open holds that, and nothing of its opening, which is boxed.
 pub(crate) enum Handler {
     /// It is given requests.
-    Requests(Begin<Handshake>),
+    Requests(SpawnTask<Handshake>),
     /// It is given WebSockets that are open.
-    WebSockets(Begin<WebSocket>),
+    WebSockets(SpawnTask<WebSocket>),
 }
 
-type Begin<T> = Box<dyn Fn(Opening<T>) + Send + Sync>;
+type SpawnTask<T> = Box<dyn Fn(HandshakeFuture<T>) + Send + Sync>;
 
 /// What comes before the handler; `None` if there is nothing for it.
-pub(crate) type Opening<T> = BoxFuture<'static, Option<Opened<T>>>;
+pub(crate) type HandshakeFuture<T> = BoxFuture<'static, Option<HandlerInput<T>>>;
 
 /// What the handler is given, and what is around it.
-pub(crate) struct Opened<T> {
+pub(crate) struct HandlerInput<T> {
     pub(crate) given: T,
     pub(crate) span: Span,
     pub(crate) watch: PanicWatch,
@@ -57,7 +57,7 @@ impl Handler {
     }
 }
 
-fn begin<T, H, F>(handler: H) -> Begin<T>
+fn begin<T, H, F>(handler: H) -> SpawnTask<T>
 where
     T: 'static,
     H: Fn(T) -> F + Send + Sync + 'static,
@@ -65,27 +65,27 @@ where
 {
     let handler = Arc::new(handler);
     Box::new(move |opening| {
-        tokio::spawn(Life::Opening { opening, handler: handler.clone() });
+        tokio::spawn(ConnectionTask::Opening { opening, handler: handler.clone() });
     })
 }
 
 pin_project! {
     /// What a task does: one thing, then the other in its place.
     #[project = Now]
-    enum Life<T, H, F> {
+    enum ConnectionTask<T, H, F> {
         Opening {
-            opening: Opening<T>,
+            opening: HandshakeFuture<T>,
             handler: Arc<H>,
         },
         Handling {
             #[pin]
-            handling: Inside<F>,
+            handling: Instrumented<F>,
             _watch: PanicWatch,
         },
     }
 }
 
-impl<T, H, F> Future for Life<T, H, F>
+impl<T, H, F> Future for ConnectionTask<T, H, F>
 where
     H: Fn(T) -> F,
     F: Future<Output: HandlerOutput>,
@@ -105,7 +105,7 @@ where
                 }
             };
             let Some(opened) = ready!(opening.as_mut().poll(cx)) else { return Poll::Ready(()) };
-            let Opened { given, span, watch } = opened;
+            let HandlerInput { given, span, watch } = opened;
             let handling = trace::within(&span, || handler(given));
             let handling = trace::inside(span, handling);
             self.set(Self::Handling { handling, _watch: watch });
@@ -123,7 +123,7 @@ mod tests {
     use tracing::{Event, Metadata, Subscriber};
 
     use super::*;
-    use crate::server::state::stats::Record;
+    use crate::server::state::stats::StatsRecorder;
 
     /// How many spans are entered.
     #[derive(Clone, Default)]
@@ -186,10 +186,10 @@ mod tests {
         let begin = begin(|succeeds: bool| async move {
             if succeeds { Ok(()) } else { Err("the database is gone") }
         });
-        let watch = || PanicWatch(Record::default());
+        let watch = || PanicWatch(StatsRecorder::default());
         for given in [true, false] {
             let span = tracing::info_span!("websocket");
-            let opened = Opened { given, span, watch: watch() };
+            let opened = HandlerInput { given, span, watch: watch() };
             begin(Box::pin(async { Some(opened) }));
         }
         let (span, said) = told.recv().await.unwrap();
@@ -203,8 +203,8 @@ mod tests {
     async fn handler_runs_in_its_span() {
         let depth = Depth::default();
         let _default = tracing::subscriber::set_default(depth.clone());
-        let watch = PanicWatch(Record::default());
-        let opened = Opened { given: (), span: tracing::info_span!("websocket"), watch };
+        let watch = PanicWatch(StatsRecorder::default());
+        let opened = HandlerInput { given: (), span: tracing::info_span!("websocket"), watch };
         let (found, mut all) = mpsc::unbounded_channel();
         let entered = depth.clone();
         let begin = begin(move |()| {

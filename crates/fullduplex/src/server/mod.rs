@@ -41,34 +41,36 @@ pub use integrate::upgrade::{Upgrade, UpgradeRequest, is_websocket, upgrade};
 pub use listen::bind::{BACKLOG, bind};
 pub use listen::listen::Listener;
 pub use output::HandlerOutput;
-pub use policy::connect_info::Remote;
+pub use policy::connect_info::ConnectInfo;
 pub use policy::forwarded::{
-    AddressSource, BadForwarded, ClientAddress, ForwardedHeader, ForwardedProto, Forwarding,
+    AddressSource, ClientAddr, ForwardedError, ForwardedHeader, ForwardedProto, Forwarding,
 };
-pub use policy::host::{HostPolicy, HostRefused, HostRule};
-pub use policy::origin::{Origin, OriginPolicy, OriginRefused, OriginSuffix};
-pub use policy::peer::{Peer, TrustedProxies};
+pub use policy::host::{HostError, HostPolicy, HostRule};
+pub use policy::origin::{Origin, OriginError, OriginPolicy, OriginSuffix};
+pub use policy::peer::{PeerAddr, TrustedProxies};
 pub use policy::proxy_protocol::{
-    Proxied, ProxyHeader, ProxyHeaderError, ProxyMode, ProxyProtocol, ProxyRefused, ProxyStep,
-    parse_proxy_header,
+    ProxyHeader, ProxyHeaderError, ProxyHeaderStatus, ProxyMode, ProxyProtocol, ProxyProtocolError,
+    ProxyStatus, parse_proxy_header,
 };
 pub use rate::{Bucket, Rate};
 pub use secret::constant_time_eq;
 pub use server::Server;
-pub use state::connection_limit::{NoSlot, Slot, SlotCounts, SlotLimits, Slots};
+pub use state::connection_limit::{
+    ConnectionCounts, ConnectionLimiter, ConnectionLimits, LimitReached, Permit,
+};
 pub use state::handle::{Drain, DrainReport, ServerHandle};
-pub use state::refused::{Reason, Refused};
-pub use state::stats::{End, Histogram, HttpVersion, Outcome, Stats};
+pub use state::refused::{RejectedClient, RejectionReason};
+pub use state::stats::{CloseKind, HandshakeOutcome, Histogram, HttpVersion, ServerStats};
 #[cfg(feature = "self-signed")]
 pub use tls::SelfSigned;
 #[cfg(feature = "tls")]
 pub use tls::{
-    Certificate, CertificateInfo, CertificateWarning, Pem, TlsBuilder, TlsConfig, TlsInfo,
-    TlsStream,
+    Certificate, CertificateInfo, CertificateWarning, PemSource, ServerTls, ServerTlsBuilder,
+    TlsInfo, TlsStream,
 };
 
 #[cfg(unix)]
-pub use listen::systemd::{PassedListener, PassedSocket, listeners_from_systemd};
+pub use listen::systemd::{ActivatedListener, ActivatedSocket, listeners_from_systemd};
 #[cfg(unix)]
 pub use listen::unix::{UnixSocketFile, bind_unix};
 pub use workers::Workers;

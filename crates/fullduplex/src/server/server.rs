@@ -15,16 +15,16 @@ use crate::base::error::{Error, ErrorKind};
 use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
 use crate::server::connection;
-use crate::server::connection::{Accepted, Authenticate, Context};
+use crate::server::connection::{AcceptedConnection, Authenticate, ServerContext};
 use crate::server::handler::Handler;
 use crate::server::handshake::handshake::Handshake;
-use crate::server::listen::listen::{Listener, Listening};
+use crate::server::listen::listen::{BoundListener, Listener};
 use crate::server::output::HandlerOutput;
 use crate::server::state::handle::ServerHandle;
-use crate::server::state::lifecycle::Shared;
+use crate::server::state::lifecycle::ServerState;
 use crate::server::state::panics;
 use crate::server::state::panics::SUBSCRIBER;
-use crate::server::state::refused::{OnRefused, Refused};
+use crate::server::state::refused::{OnRejected, RejectedClient};
 use crate::server::state::trace;
 
 /// A listening server.
@@ -34,16 +34,16 @@ use crate::server::state::trace;
 pub struct Server {
     listeners: Vec<Listener>,
     config: Arc<ServerConfig>,
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     authenticate: Option<Authenticate>,
-    on_refused: Option<OnRefused>,
+    on_refused: Option<OnRejected>,
     #[cfg(feature = "tls")]
-    tls: Option<crate::server::tls::TlsConfig>,
+    tls: Option<crate::server::tls::ServerTls>,
     /// If it speaks HTTP/3.
     #[cfg(feature = "http3")]
-    udp: Option<crate::server::http::http3::Sockets>,
+    udp: Option<crate::server::http::http3::UdpSockets>,
     #[cfg(feature = "hyper")]
-    service: Option<Arc<dyn crate::server::http::service::Ordinary>>,
+    service: Option<Arc<dyn crate::server::http::service::HttpService>>,
 }
 
 /// What is set can be set in any order.
@@ -63,7 +63,7 @@ impl Server {
         let config = Arc::<ServerConfig>::default();
         Self {
             listeners: Vec::new(),
-            shared: Shared::new(&config.limits),
+            shared: ServerState::new(&config.limits),
             config,
             authenticate: None,
             on_refused: None,
@@ -138,7 +138,7 @@ impl Server {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        self.service = Some(Arc::new(crate::server::http::service::OfService(service)));
+        self.service = Some(Arc::new(crate::server::http::service::TowerService(service)));
         self
     }
 
@@ -146,7 +146,7 @@ impl Server {
     /// negotiated (ALPN).
     #[cfg(feature = "tls")]
     #[must_use]
-    pub fn tls(mut self, tls: crate::server::tls::TlsConfig) -> Self {
+    pub fn tls(mut self, tls: crate::server::tls::ServerTls) -> Self {
         self.tls = Some(tls);
         self
     }
@@ -160,7 +160,7 @@ impl Server {
     #[cfg(feature = "http3")]
     #[must_use]
     pub fn http3(mut self) -> Self {
-        let mut udp = crate::server::http::http3::Sockets::default();
+        let mut udp = crate::server::http::http3::UdpSockets::default();
         self.listeners.iter().for_each(|listener| udp.bind_beside(listener));
         self.udp = Some(udp);
         self
@@ -182,7 +182,7 @@ impl Server {
     /// Calls this with each client that is not let in: for want of room, for what it did before
     /// there was a request, by a rule, a policy or the application. A client that leaves by
     /// itself is none of them. For a log; the call is to be short, as it holds up whoever
-    /// accepts. A panic in it is counted among [`Stats::panics`](crate::server::Stats::panics), and ends
+    /// accepts. A panic in it is counted among [`ServerStats::panics`](crate::server::ServerStats::panics), and ends
     /// nothing.
     ///
     /// What hyper and h2 answer by themselves is not told: malformed requests behind the first
@@ -198,7 +198,10 @@ impl Server {
     /// # }
     /// ```
     #[must_use]
-    pub fn on_refused(mut self, tell: impl Fn(&Refused<'_>) + Send + Sync + 'static) -> Self {
+    pub fn on_refused(
+        mut self,
+        tell: impl Fn(&RejectedClient<'_>) + Send + Sync + 'static,
+    ) -> Self {
         self.on_refused = Some(Arc::new(tell));
         self
     }
@@ -266,7 +269,7 @@ impl Server {
             // A twin may have set the same already.
             let _ = self.shared.on_refused.set(on_refused);
         }
-        let context = Arc::new(Context {
+        let context = Arc::new(ServerContext {
             config: self.config,
             shared: self.shared.clone(),
             handler,
@@ -292,7 +295,7 @@ impl Server {
 /// Accepts connections until the server is over. A task that does so goes on until it is
 /// dropped; so if one ends, something is wrong, and it is better to say so than to go on with a
 /// listener less.
-async fn until_over(shared: &Shared, mut accepting: JoinSet<()>) -> Result<(), Error> {
+async fn until_over(shared: &ServerState, mut accepting: JoinSet<()>) -> Result<(), Error> {
     let ended = tokio::select! {
         biased;
         () = shared.done() => return Ok(()),
@@ -305,8 +308,8 @@ async fn until_over(shared: &Shared, mut accepting: JoinSet<()>) -> Result<(), E
     })
 }
 
-async fn accept(listener: Listener, context: Arc<Context>) {
-    let listening = Listening::new(listener);
+async fn accept(listener: Listener, context: Arc<ServerContext>) {
+    let listening = BoundListener::new(listener);
     loop {
         let failed = |error: &io::Error| {
             let traced = || trace::not_accepted(error);
@@ -319,7 +322,7 @@ async fn accept(listener: Listener, context: Arc<Context>) {
         match context.enter(&peer) {
             Ok(place) => {
                 let (ticket, full) = context.shared.in_flight.enter();
-                let accepted = Accepted { stream, peer, ticket, place };
+                let accepted = AcceptedConnection { stream, peer, ticket, place };
                 connection::serve(&context, accepted);
                 if full {
                     // Those that give way go before more come.
@@ -328,7 +331,7 @@ async fn accept(listener: Listener, context: Arc<Context>) {
             }
             Err(full) => {
                 let told = context.turn_away(&stream, full);
-                Refused::no_room(peer, full, told).tell(Some(&context.shared));
+                RejectedClient::no_room(peer, full, told).tell(Some(&context.shared));
                 // The next one may find the place of a handshake that goes nowhere.
                 context.shared.in_flight.make_way_for(full);
             }
@@ -351,7 +354,7 @@ mod tests {
 
     #[tokio::test]
     async fn serve_fails_when_an_accept_task_ends() {
-        let shared = Shared::new(&ServerLimits::default());
+        let shared = ServerState::new(&ServerLimits::default());
         let mut accepting = JoinSet::new();
         accepting.spawn(pending());
         accepting.spawn(async { panic!("as asked") });

@@ -13,14 +13,14 @@ use tokio::net::{TcpStream, tcp};
 use tokio::net::{UnixStream, unix};
 
 use crate::transport::Transport;
-use crate::transport::net_stream::{Kind, NetStream};
+use crate::transport::net_stream::{NetStream, StreamKind};
 
 #[derive(Debug)]
 pub(crate) enum ReadHalf<S> {
     Tcp(tcp::OwnedReadHalf),
     #[cfg(unix)]
     Unix(unix::OwnedReadHalf),
-    Any(Arc<Shared<S>>),
+    Any(Arc<SharedTransport<S>>),
     /// Given up with the connection.
     Gone,
 }
@@ -30,7 +30,7 @@ pub(crate) enum WriteHalf<S> {
     Tcp(tcp::OwnedWriteHalf),
     #[cfg(unix)]
     Unix(unix::OwnedWriteHalf),
-    Any(Arc<Shared<S>>),
+    Any(Arc<SharedTransport<S>>),
     /// Given up with the connection.
     Gone,
 }
@@ -50,16 +50,16 @@ pub(crate) fn split<S: Transport>(stream: S) -> (ReadHalf<S>, WriteHalf<S>) {
     }
     if let Some(client) = any.downcast_mut::<Option<NetStream>>().and_then(Option::take) {
         match client.0 {
-            Kind::Tcp(tcp) => {
+            StreamKind::Tcp(tcp) => {
                 let (read, write) = tcp.into_split();
                 return (ReadHalf::Tcp(read), WriteHalf::Tcp(write));
             }
             #[cfg(unix)]
-            Kind::Unix(unix) => {
+            StreamKind::Unix(unix) => {
                 let (read, write) = unix.into_split();
                 return (ReadHalf::Unix(read), WriteHalf::Unix(write));
             }
-            other @ Kind::Other(_) => {
+            other @ StreamKind::Other(_) => {
                 if let Some(slot) = any.downcast_mut() {
                     *slot = Some(NetStream(other));
                 }
@@ -68,18 +68,18 @@ pub(crate) fn split<S: Transport>(stream: S) -> (ReadHalf<S>, WriteHalf<S>) {
     }
     let stream = stream.expect("taken only where the function returns");
     let is_write_vectored = stream.is_write_vectored();
-    let shared = Arc::new(Shared { is_write_vectored, stream: Mutex::new(Some(stream)) });
+    let shared = Arc::new(SharedTransport { is_write_vectored, stream: Mutex::new(Some(stream)) });
     (ReadHalf::Any(shared.clone()), WriteHalf::Any(shared))
 }
 
 /// A transport of any kind, for both halves; none when it was dropped.
 #[derive(Debug)]
-pub(crate) struct Shared<S> {
+pub(crate) struct SharedTransport<S> {
     is_write_vectored: bool,
     stream: Mutex<Option<S>>,
 }
 
-impl<S> Shared<S> {
+impl<S> SharedTransport<S> {
     /// If it has panicked, that is for its caller to know.
     fn lock(&self) -> MutexGuard<'_, Option<S>> {
         self.stream.lock().unwrap_or_else(PoisonError::into_inner)
@@ -96,7 +96,7 @@ impl<S> Shared<S> {
     }
 }
 
-impl<S: Transport> Shared<S> {
+impl<S: Transport> SharedTransport<S> {
     fn poll<T>(
         &self,
         poll: impl FnOnce(Pin<&mut S>) -> Poll<io::Result<T>>,

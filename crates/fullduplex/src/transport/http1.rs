@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use fullduplex_proto::handshake::HeaderSource;
-use fullduplex_proto::handshake::http1::{Fields, HeadError, HeadFinder, HeadLimits};
+use fullduplex_proto::handshake::http1::{HeadError, HeadFinder, HeadLimits, HeaderFields};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
@@ -52,9 +52,9 @@ pub(crate) const MOST_FIELDS: usize = 24_576;
 
 /// Header fields for the rules of the handshake.
 #[derive(Clone, Copy)]
-pub(crate) struct Map<'h>(pub(crate) &'h HeaderMap);
+pub(crate) struct HeaderMapSource<'h>(pub(crate) &'h HeaderMap);
 
-impl<'h> HeaderSource<'h> for Map<'h> {
+impl<'h> HeaderSource<'h> for HeaderMapSource<'h> {
     fn fields(self) -> impl Iterator<Item = (&'h str, &'h [u8])> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
     }
@@ -64,13 +64,13 @@ impl<'h> HeaderSource<'h> for Map<'h> {
 const LONGEST_NAME: usize = u16::MAX as usize;
 
 /// Refuses what the parser takes and a [`HeaderMap`] does not.
-pub(crate) fn check_names(fields: &Fields<'_>) -> Result<(), HeadError> {
+pub(crate) fn check_names(fields: &HeaderFields<'_>) -> Result<(), HeadError> {
     let long = fields.iter().position(|(name, _)| name.len() > LONGEST_NAME);
     long.map_or(Ok(()), |i| Err(HeadError::FieldName { line: i + 2 }))
 }
 
 /// Fields as the parser gives them, for an HTTP library.
-pub(crate) fn header_map(fields: &Fields<'_>) -> Result<HeaderMap, HeadError> {
+pub(crate) fn header_map(fields: &HeaderFields<'_>) -> Result<HeaderMap, HeadError> {
     let mut map = HeaderMap::with_capacity(fields.len());
     for (i, (name, value)) in fields.iter().enumerate() {
         let line = i + 2;
@@ -82,7 +82,7 @@ pub(crate) fn header_map(fields: &Fields<'_>) -> Result<HeaderMap, HeadError> {
     Ok(map)
 }
 
-/// The name as HTTP/1.1 is used to have it, such as `X-Api-Key`. Case makes no difference (RFC
+/// The name as HTTP/1.1 is used to have it, such as `X-Api-LimitKey`. Case makes no difference (RFC
 /// 9110 §5.1), but there are peers to whom it does.
 pub(crate) fn title_case(name: &HeaderName) -> String {
     let mut is_first = true;

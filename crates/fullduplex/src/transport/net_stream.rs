@@ -17,9 +17,9 @@ use crate::transport::Transport;
 /// [`Server`](crate::server::Server) accepted: a socket, or any other transport, such as
 /// TLS, or a stream of an HTTP/2 connection.
 #[derive(Debug)]
-pub struct NetStream(pub(crate) Kind);
+pub struct NetStream(pub(crate) StreamKind);
 
-pub(crate) enum Kind {
+pub(crate) enum StreamKind {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
@@ -29,41 +29,41 @@ pub(crate) enum Kind {
 impl NetStream {
     /// Takes any transport.
     pub fn new(transport: impl Transport) -> Self {
-        Self(Kind::Other(Box::new(transport)))
+        Self(StreamKind::Other(Box::new(transport)))
     }
 
     /// The TCP socket, if it runs on one directly.
     pub fn as_tcp(&self) -> Option<&TcpStream> {
         match &self.0 {
-            Kind::Tcp(tcp) => Some(tcp),
+            StreamKind::Tcp(tcp) => Some(tcp),
             _ => None,
         }
     }
 
     fn transport(self: Pin<&mut Self>) -> Pin<&mut dyn Transport> {
         match &mut self.get_mut().0 {
-            Kind::Tcp(tcp) => Pin::new(tcp),
+            StreamKind::Tcp(tcp) => Pin::new(tcp),
             #[cfg(unix)]
-            Kind::Unix(unix) => Pin::new(unix),
-            Kind::Other(other) => Pin::new(other),
+            StreamKind::Unix(unix) => Pin::new(unix),
+            StreamKind::Other(other) => Pin::new(other),
         }
     }
 }
 
 impl From<TcpStream> for NetStream {
     fn from(tcp: TcpStream) -> Self {
-        Self(Kind::Tcp(tcp))
+        Self(StreamKind::Tcp(tcp))
     }
 }
 
 #[cfg(unix)]
 impl From<UnixStream> for NetStream {
     fn from(unix: UnixStream) -> Self {
-        Self(Kind::Unix(unix))
+        Self(StreamKind::Unix(unix))
     }
 }
 
-impl fmt::Debug for Kind {
+impl fmt::Debug for StreamKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(tcp) => tcp.fmt(f),
@@ -103,10 +103,10 @@ impl AsyncWrite for NetStream {
 
     fn is_write_vectored(&self) -> bool {
         match &self.0 {
-            Kind::Tcp(stream) => stream.is_write_vectored(),
+            StreamKind::Tcp(stream) => stream.is_write_vectored(),
             #[cfg(unix)]
-            Kind::Unix(stream) => stream.is_write_vectored(),
-            Kind::Other(stream) => stream.is_write_vectored(),
+            StreamKind::Unix(stream) => stream.is_write_vectored(),
+            StreamKind::Other(stream) => stream.is_write_vectored(),
         }
     }
 

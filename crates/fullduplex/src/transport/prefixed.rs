@@ -17,12 +17,12 @@ const STEP: usize = 1 << 10;
 
 /// Gives what was read once more, and then the transport's own bytes.
 #[derive(Debug)]
-pub(crate) struct Rewind<S> {
+pub(crate) struct Prefixed<S> {
     before: Bytes,
     stream: S,
 }
 
-impl<S> Rewind<S> {
+impl<S> Prefixed<S> {
     pub(crate) fn new(before: Bytes, stream: S) -> Self {
         Self { before, stream }
     }
@@ -34,7 +34,7 @@ impl<S> Rewind<S> {
     }
 }
 
-impl<S: Transport> AsyncRead for Rewind<S> {
+impl<S: Transport> AsyncRead for Prefixed<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -53,6 +53,6 @@ impl<S: Transport> AsyncRead for Rewind<S> {
     }
 }
 
-impl<S: Transport> AsyncWrite for Rewind<S> {
+impl<S: Transport> AsyncWrite for Prefixed<S> {
     delegate_write!(stream, shutdown);
 }

@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::base::coop;
 use crate::transport::Transport;
 use crate::transport::delegate::delegate_write;
-use crate::transport::tunnel_heads::hpack::Heads;
+use crate::transport::tunnel_heads::hpack::TunnelHeadFilter;
 
 /// How large the dynamic table of a peer's HPACK encoder may be.
 pub(crate) const HEADER_TABLE_SIZE: u32 = 0;
@@ -45,7 +45,7 @@ const PRIORITY: u8 = 0x20;
 /// tunnels.
 pub(crate) struct TunnelHeads<S> {
     stream: S,
-    heads: Heads,
+    heads: TunnelHeadFilter,
     /// How many of the next bytes belong to what is passed on: a frame, or the preface.
     passing: usize,
     /// Bytes that were read and are not passed on yet, from the header of a frame on.
@@ -59,15 +59,15 @@ pub(crate) struct TunnelHeads<S> {
 impl<S> TunnelHeads<S> {
     /// Reads what a server sends to extended CONNECTs.
     pub(crate) fn of_server(stream: S) -> Self {
-        Self::new(stream, Heads::responses(), 0)
+        Self::new(stream, TunnelHeadFilter::responses(), 0)
     }
 
     /// Reads what a client sends.
     pub(crate) fn of_client(stream: S) -> Self {
-        Self::new(stream, Heads::requests(), PREFACE)
+        Self::new(stream, TunnelHeadFilter::requests(), PREFACE)
     }
 
-    fn new(stream: S, heads: Heads, passing: usize) -> Self {
+    fn new(stream: S, heads: TunnelHeadFilter, passing: usize) -> Self {
         let (held, ready) = (BytesMut::new(), BytesMut::new());
         Self { stream, heads, passing, held, ready, frames: 0 }
     }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use fullduplex::broadcast::{Group, Slow};
-use fullduplex::server::{Drain, Handshake, ServerConfig, ServerHandle, Stats, Workers};
+use fullduplex::broadcast::{Group, LagPolicy};
+use fullduplex::server::{Drain, Handshake, ServerConfig, ServerHandle, ServerStats, Workers};
 use fullduplex::{DeflateConfig, KeepaliveConfig};
 use tokio::sync::Notify;
 use tower::service_fn;
@@ -51,7 +51,7 @@ pub(crate) struct Field {
 pub(crate) struct Figures {
     /// Growth of the resident memory at its peak, in MiB.
     pub(crate) grown: u64,
-    pub(crate) stats: Stats,
+    pub(crate) stats: ServerStats,
 }
 
 /// The defaults with short deadlines.
@@ -85,7 +85,7 @@ async fn answer(handshake: Handshake, room: Group, release: Arc<Notify>, running
         _ => {}
     }
     let Ok(websocket) = handshake.accept().await else { return };
-    let _member = (path == "/room").then(|| room.join(&websocket, Slow::DropNewest));
+    let _member = (path == "/room").then(|| room.join(&websocket, LagPolicy::DropNewest));
     if path == "/deaf" {
         // Never reads.
         return release.notified().await;

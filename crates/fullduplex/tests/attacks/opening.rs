@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use fullduplex::server::Outcome;
+use fullduplex::server::HandshakeOutcome;
 
 use crate::field::{Field, short};
 use crate::files::descriptors;
@@ -29,7 +29,7 @@ fn attack_by_slowloris_on_the_head() {
         let head = upgrade("/", &format!("X: {}\r\n", "x".repeat(8000)));
         (500, drip(sockets, head.as_bytes(), Duration::from_secs(20)))
     });
-    assert!(figures.stats.handshakes[&Outcome::TimedOut] >= 500, "{figures:?}");
+    assert!(figures.stats.handshakes[&HandshakeOutcome::TimedOut] >= 500, "{figures:?}");
     assert!(figures.grown < 50, "{figures:?}");
 }
 
@@ -75,7 +75,7 @@ fn attack_by_ten_thousand_half_open_handshakes() {
         (attackers, count_gone(&mut all))
     });
     let count = |outcome| figures.stats.handshakes.get(&outcome).copied().unwrap_or(0);
-    let (evicted, late) = (count(Outcome::Evicted), count(Outcome::TimedOut));
+    let (evicted, late) = (count(HandshakeOutcome::Evicted), count(HandshakeOutcome::TimedOut));
     println!("    {evicted} gave way, {late} timed out");
     assert!(evicted + late + 1000 >= attackers as u64, "{figures:?}");
     assert!(figures.grown < 100, "{figures:?}");
@@ -98,7 +98,7 @@ fn attack_by_huge_heads() {
         }
         (90, cut)
     });
-    assert_eq!(figures.stats.handshakes[&Outcome::Refused(431)], 90);
+    assert_eq!(figures.stats.handshakes[&HandshakeOutcome::Refused(431)], 90);
     assert!(figures.grown < 50, "{figures:?}");
 }
 

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
-use fullduplex::server::Outcome;
+use fullduplex::server::HandshakeOutcome;
 use fullduplex_testkit::Rng;
 
 use crate::field::{Field, short};
@@ -87,6 +87,9 @@ fn attack_by_garbage_in_place_of_tls() {
         (600, count_gone(&mut all))
     });
     let count = |outcome| figures.stats.handshakes.get(&outcome).copied().unwrap_or(0);
-    assert!(count(Outcome::Tls) >= 300 && count(Outcome::TimedOut) >= 150, "{figures:?}");
+    assert!(
+        count(HandshakeOutcome::Tls) >= 300 && count(HandshakeOutcome::TimedOut) >= 150,
+        "{figures:?}"
+    );
     assert!(figures.grown < 50, "{figures:?}");
 }

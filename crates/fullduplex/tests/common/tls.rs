@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use fullduplex::client::{Roots, TlsSettings};
-use fullduplex::server::{Certificate, Pem, TlsConfig};
+use fullduplex::client::{ClientTls, RootCertificates};
+use fullduplex::server::{Certificate, PemSource, ServerTls};
 use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -19,14 +19,14 @@ pub const LOCALHOST: &[u8] = include_bytes!("localhost.pem");
 pub type Versions<'a> = &'a [&'static SupportedProtocolVersion];
 
 /// Our server as localhost.
-pub fn localhost() -> TlsConfig {
-    let pem = || Pem::text(LOCALHOST);
-    TlsConfig::builder().certificate(Certificate::new(pem(), pem())).build().unwrap()
+pub fn localhost() -> ServerTls {
+    let pem = || PemSource::text(LOCALHOST);
+    ServerTls::builder().certificate(Certificate::new(pem(), pem())).build().unwrap()
 }
 
 /// Our client, which trusts these authorities alone.
-pub fn trusting(authorities: &[u8]) -> TlsSettings {
-    TlsSettings::new().roots(Roots::None).add_authorities(authorities).unwrap()
+pub fn trusting(authorities: &[u8]) -> ClientTls {
+    ClientTls::new().roots(RootCertificates::None).add_authorities(authorities).unwrap()
 }
 
 /// A server of rustls as localhost that offers these protocols (ALPN).

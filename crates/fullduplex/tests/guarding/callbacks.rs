@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use fullduplex::client::{Backoff, Change, Disconnect, Event, Version};
+use fullduplex::client::{Backoff, DisconnectReason, ReconnectEvent, RequestOverride, Version};
 use fullduplex::server::{Server, ServerConfig, ServerHandle};
 use fullduplex::{CloseCode, ErrorKind};
 
@@ -59,7 +59,7 @@ async fn panic_in_a_hook_costs_one_attempt() {
         .backoff(backoff)
         .prepare(move |_| {
             assert!(in_prepare() > 0, "as asked");
-            std::future::ready(Ok(Change::default()))
+            std::future::ready(Ok(RequestOverride::default()))
         })
         .opened(move |_| {
             let call = in_opened();
@@ -73,14 +73,17 @@ async fn panic_in_a_hook_costs_one_attempt() {
     let mut next = async || in_time("an event", connection.next()).await.unwrap();
     for _ in 0..2 {
         let event = next().await;
-        let Event::Disconnected { why: Disconnect::Failed(error), retry_in: Some(_) } = event
+        let ReconnectEvent::Disconnected {
+            why: DisconnectReason::Failed(error),
+            retry_in: Some(_),
+        } = event
         else {
             panic!("{event:?}");
         };
         assert_eq!(error.kind(), ErrorKind::Closed);
         assert!(error.to_string().contains("panicked"), "{error}");
     }
-    assert!(matches!(next().await, Event::Connected { .. }));
+    assert!(matches!(next().await, ReconnectEvent::Connected { .. }));
 }
 
 /// On the thread whose default it is, everything that is told to it panics.

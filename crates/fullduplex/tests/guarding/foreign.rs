@@ -7,13 +7,13 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 
 use bytes::{Bytes, BytesMut};
-use fullduplex::broadcast::{Group, Slow};
-use fullduplex::proto::Deflate;
+use fullduplex::broadcast::{Group, LagPolicy};
+use fullduplex::proto::PerMessageDeflate;
 #[cfg(feature = "tracing")]
 use fullduplex::server::ServerHandle;
 use fullduplex::{
-    CloseCode, Compression, Config, DeflateConfig, Message, PreparedMessage, Role, SendHalf, State,
-    WebSocket,
+    CloseCode, Compression, Config, DeflateConfig, Message, PreparedMessage, ReadyState, Role,
+    SendHalf, WebSocket,
 };
 use fullduplex_testkit::pipe::{Pipe, pipe};
 
@@ -56,7 +56,7 @@ fn compressing() -> (WebSocket<Pipe>, WebSocket<Pipe>) {
     let config = DeflateConfig::balanced();
     let (answer, server) = config.accept(&config.offers()).unwrap();
     let client = config.check(&[answer]).unwrap().unwrap();
-    let open = |stream, role, deflate: Deflate| {
+    let open = |stream, role, deflate: PerMessageDeflate| {
         let config = Config::default();
         WebSocket::from_handshake(stream, role, &config, Some(&deflate), BytesMut::new())
     };
@@ -100,7 +100,7 @@ fn drop_of_a_payload_that_waits_for_a_slow_member_may_use_its_connection() {
         on_runtime(async {
             let (server, client) = pair(1);
             let group = Group::new();
-            let _member = group.join(&server, Slow::DropOldest { keep: 2 });
+            let _member = group.join(&server, LagPolicy::DropOldest { keep: 2 });
             let (send, receive) = server.split();
             let dropped = Arc::default();
             // Full, two that are kept, and those that fall out or never leave.
@@ -204,7 +204,7 @@ fn waker_may_use_its_connection() {
             let reading = async { while receive.next().await.is_some() {} };
             tokio::join!(reading, async { while far.next().await.is_some() {} });
             assert!(closer.woken.load(Ordering::SeqCst) > 0);
-            assert_eq!(send.state(), State::Closed);
+            assert_eq!(send.state(), ReadyState::Closed);
         });
     });
 }
@@ -224,7 +224,7 @@ fn panic_in_a_waker_costs_the_connection_and_not_the_driver() {
             assert!(poll(flushing.as_mut(), &waker).is_pending());
             // It is woken in the driver's turn.
             let _ = in_time("a message", far.next()).await;
-            until("it is closed", || send.state() == State::Closed).await;
+            until("it is closed", || send.state() == ReadyState::Closed).await;
             assert_eq!(waker.woken.load(Ordering::SeqCst), 1);
             for text in ["one", "two"] {
                 sibling.send(text).await.unwrap();
@@ -286,7 +286,7 @@ fn callback_of_a_subscriber_may_publish_to_the_group_that_lets_a_member_go() {
             let kept = members.clone();
             tokio::spawn(server.serve(move |websocket| {
                 // The registry outlives the WebSocket.
-                let slow = Slow::Close(CloseCode::POLICY_VIOLATION);
+                let slow = LagPolicy::Close(CloseCode::POLICY_VIOLATION);
                 kept.lock().unwrap().push(room.join(&websocket, slow));
                 super::common::echo(websocket)
             }));
@@ -302,13 +302,13 @@ fn callback_of_a_subscriber_may_publish_to_the_group_that_lets_a_member_go() {
             // One that ends while the group is locked: a message that fills it is written at once.
             let (tracked, armed) = (ServerHandle::new(), Arc::new(AtomicBool::new(false)));
             let (bad, _peer) = transports::tracked(&tracked, At::Write, &armed).await;
-            let _member = group.join(&bad, Slow::DropNewest);
+            let _member = group.join(&bad, LagPolicy::DropNewest);
             armed.store(true, Ordering::SeqCst);
             let before = events.load(Ordering::SeqCst);
             group.publish(&PreparedMessage::new(Message::binary(vec![0; 100_000])));
             until("it is closed", || tracked.websockets() == 0).await;
             until("it is told", || events.load(Ordering::SeqCst) > before).await;
-            assert_eq!(bad.state(), State::Closed);
+            assert_eq!(bad.state(), ReadyState::Closed);
         });
     });
 }

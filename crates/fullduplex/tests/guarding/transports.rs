@@ -8,11 +8,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use fullduplex::broadcast::{Group, Slow};
+use fullduplex::broadcast::{Group, LagPolicy};
 use fullduplex::proto::handshake::SecKey;
 use fullduplex::server::{Handshake, ServerConfig, ServerHandle};
 use fullduplex::{
-    Cause, Config, Message, PreparedMessage, Role, SendHalf, State, Transport, WebSocket,
+    CloseCause, Config, Message, PreparedMessage, ReadyState, Role, SendHalf, Transport, WebSocket,
 };
 use fullduplex_testkit::cancel::CountingWaker;
 use fullduplex_testkit::pipe::{Pipe, pipe};
@@ -131,8 +131,8 @@ async fn panic_in_a_transport_costs_its_connection_and_not_the_driver() {
             bad.send("first").await.unwrap();
             bad.send("second").await.unwrap();
             armed.store(true, Ordering::SeqCst);
-            until("it is closed", || bad.state() == State::Closed).await;
-            assert_eq!(bad.close_info().unwrap().cause, Cause::TransportError, "{at:?}");
+            until("it is closed", || bad.state() == ReadyState::Closed).await;
+            assert_eq!(bad.close_info().unwrap().cause, CloseCause::TransportError, "{at:?}");
             assert!(bad.send("third").await.is_err(), "{at:?}");
             assert!(bad.next().await.unwrap().is_err(), "{at:?}");
             assert!(bad.next().await.is_none(), "{at:?}");
@@ -330,7 +330,7 @@ fn callback_of_a_transport_may_send_and_publish_on_its_own_connection() {
         on_runtime(async {
             let (websocket, mut peer, call) = calling();
             let group = Group::new();
-            let _member = group.join(&websocket, Slow::DropNewest);
+            let _member = group.join(&websocket, LagPolicy::DropNewest);
             let (send, mut receive) = websocket.split();
             let own = send.clone();
             let refused = Arc::new(AtomicU32::new(0));
@@ -376,7 +376,7 @@ fn callback_of_a_transport_that_would_wait_for_itself_costs_the_connection() {
             });
             let _ = send.send("second").await;
             assert!(in_time("the end", receive.next()).await.unwrap().is_err());
-            assert_eq!(send.close_info().unwrap().cause, Cause::TransportError);
+            assert_eq!(send.close_info().unwrap().cause, CloseCause::TransportError);
             // Lest it own itself.
             let _last = own.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         });
@@ -390,8 +390,8 @@ fn callback_of_a_transport_may_leave_a_group_and_waits_for_none() {
             let (websocket, _peer, call) = calling();
             let (other, _other_peer, _) = calling();
             let room = Group::new();
-            let _member = room.join(&websocket, Slow::DropNewest);
-            let leaving = Mutex::new(vec![room.join(&other, Slow::DropNewest)]);
+            let _member = room.join(&websocket, LagPolicy::DropNewest);
+            let leaving = Mutex::new(vec![room.join(&other, LagPolicy::DropNewest)]);
             let asked = Arc::new(AtomicU32::new(0));
             let (asks, all) = (asked.clone(), room.clone());
             a_few_times(&call, move || {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fullduplex_http3::quinn::crypto::rustls::QuicClientConfig;
 use fullduplex_http3::quinn::{ClientConfig, Connection, Endpoint, TransportConfig};
-use fullduplex_http3::{Protocol, Settings, client};
+use fullduplex_http3::{ConnectProtocol, LocalSettings, client};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version};
 use rustls::version::TLS13;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -136,8 +136,8 @@ impl Ask {
 
     async fn http3(&self, server: SocketAddr) -> Answer {
         let quinn = quic(server, TransportConfig::default()).await;
-        let connection = client::Connection::new(quinn, Settings::default());
-        let request = self.request("https", Protocol::WEBSOCKET);
+        let connection = client::ClientConnection::new(quinn, LocalSettings::default());
+        let request = self.request("https", ConnectProtocol::WEBSOCKET);
         let mut opening = connection.open(&request).await.unwrap();
         let stream = opening.stream();
         if !self.content.is_empty() {

@@ -1,6 +1,6 @@
 //! The limits on a head mean one thing on every version.
 
-use fullduplex::server::{Outcome, Server, ServerConfig};
+use fullduplex::server::{HandshakeOutcome, Server, ServerConfig};
 use http::Version;
 use tokio::sync::mpsc;
 
@@ -38,7 +38,7 @@ async fn limits_on_fields_count_alike_on_every_version() {
     let cookie: &'static str = pieces.join("; ").leak();
     // With those of each version, of which there are up to seven.
     let fitting = [&[("cookie", cookie)], &MANY[..12]].concat();
-    let refused = Outcome::Refused(431);
+    let refused = HandshakeOutcome::Refused(431);
     for (version, address, handle) in all {
         for ask in [Ask::get("/seen"), Ask::websocket("/open")] {
             let fits = Ask { fields: fitting.clone(), ..ask.clone() };

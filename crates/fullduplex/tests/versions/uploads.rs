@@ -8,7 +8,7 @@ use std::time::Duration;
 use fullduplex::Transport;
 use fullduplex::server::{Body, Drain, Handshake, Server};
 use fullduplex_http3::quinn::TransportConfig;
-use fullduplex_http3::{Settings, client};
+use fullduplex_http3::{LocalSettings, client};
 use http::{Request, Response, StatusCode};
 use rustls::DEFAULT_VERSIONS;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -92,7 +92,7 @@ async fn drains_let_slow_readers_of_http3_finish() {
     let mut transport = TransportConfig::default();
     transport.stream_receive_window((64_u32 << 10).into());
     let connection = quic(address, transport).await;
-    let connection = client::Connection::new(connection, Settings::default());
+    let connection = client::ClientConnection::new(connection, LocalSettings::default());
     let request = Request::get("https://localhost/").body(()).unwrap();
     let mut opening = connection.open(&request).await.unwrap();
     opening.stream().shutdown().await.unwrap();

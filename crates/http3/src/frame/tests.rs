@@ -9,20 +9,20 @@ fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// All events of a stream that comes in these pieces, DATA joined, and how it ended.
-fn events(place: Place, pieces: &[&[u8]]) -> (Vec<Event>, Result<(), Refused>) {
-    let mut reader = FrameReader::new(place, &Settings::default());
+fn events(place: StreamKind, pieces: &[&[u8]]) -> (Vec<FrameEvent>, Result<(), ReceiveError>) {
+    let mut reader = FrameReader::new(place, &LocalSettings::default());
     let mut told = Vec::new();
     for piece in pieces {
         let mut input = Bytes::copy_from_slice(piece);
         loop {
             match (reader.read(&mut input), told.last_mut()) {
                 (Ok(None), _) => break,
-                (Ok(Some(Event::Data(data))), Some(Event::Data(before))) => {
+                (Ok(Some(FrameEvent::Data(data))), Some(FrameEvent::Data(before))) => {
                     *before = [&before[..], &data].concat().into();
                 }
                 (Ok(Some(event)), _) => {
                     // What is behind it are trailers.
-                    if matches!(event, Event::Headers(_)) && told.is_empty() {
+                    if matches!(event, FrameEvent::Headers(_)) && told.is_empty() {
                         reader.head_is_done(false);
                     }
                     told.push(event);
@@ -35,9 +35,9 @@ fn events(place: Place, pieces: &[&[u8]]) -> (Vec<Event>, Result<(), Refused>) {
     (told, reader.finish().map_err(Into::into))
 }
 
-fn fault(place: Place, bytes: &[u8]) -> Code {
+fn fault(place: StreamKind, bytes: &[u8]) -> ErrorCode {
     let (_, end) = events(place, &[bytes]);
-    let Err(Refused::Fault(fault)) = end else { panic!("{bytes:?}: {end:?}") };
+    let Err(ReceiveError::Fault(fault)) = end else { panic!("{bytes:?}: {end:?}") };
     assert!(fault.is_of_connection);
     fault.code
 }
@@ -56,14 +56,14 @@ fn frames_are_read_at_every_split() {
         frame(0x21, b""),
     ]
     .concat();
-    let [head, trailers] = ["head", "trailers"].map(|section| Event::Headers(section.into()));
-    let told = vec![head, Event::Data("content".into()), trailers];
+    let [head, trailers] = ["head", "trailers"].map(|section| FrameEvent::Headers(section.into()));
+    let told = vec![head, FrameEvent::Data("content".into()), trailers];
     for cut in 0..=message.len() {
         let (a, b) = message.split_at(cut);
-        assert_eq!(events(Place::Response, &[a, b]), (told.clone(), Ok(())));
+        assert_eq!(events(StreamKind::Response, &[a, b]), (told.clone(), Ok(())));
     }
     let bytes: Vec<_> = message.chunks(1).collect();
-    assert_eq!(events(Place::Request, &bytes), (told, Ok(())));
+    assert_eq!(events(StreamKind::Request, &bytes), (told, Ok(())));
 }
 
 #[test]
@@ -71,74 +71,74 @@ fn frames_of_control_streams_are_read() {
     let stream =
         [frame(0x04, &[0x08, 1]), frame(0x07, &[0x40, 0x44]), frame(0x21, b"x"), frame(0x0d, &[9])];
     let told = vec![
-        Event::Settings(Bytes::from_static(&[0x08, 1])),
-        Event::GoAway(0x44),
-        Event::MaxPushId(9),
+        FrameEvent::Settings(Bytes::from_static(&[0x08, 1])),
+        FrameEvent::GoAway(0x44),
+        FrameEvent::MaxPushId(9),
     ];
-    assert_eq!(events(Place::ClientControl, &[&stream.concat()]), (told, Ok(())));
-    let empty = vec![Event::Settings(Bytes::new())];
-    assert_eq!(events(Place::ServerControl, &[&[4, 0]]), (empty, Ok(())));
+    assert_eq!(events(StreamKind::ClientControl, &[&stream.concat()]), (told, Ok(())));
+    let empty = vec![FrameEvent::Settings(Bytes::new())];
+    assert_eq!(events(StreamKind::ServerControl, &[&[4, 0]]), (empty, Ok(())));
 }
 
 /// RFC 9114 §7.2.
 #[test]
 fn frames_in_the_wrong_place_have_their_code() {
-    for place in [Place::ServerControl, Place::ClientControl] {
+    for place in [StreamKind::ServerControl, StreamKind::ClientControl] {
         for first in [0x00, 0x01, 0x03, 0x05, 0x07, 0x0d, 0x21] {
-            assert_eq!(fault(place, &frame(first, &[0])), Code::MISSING_SETTINGS);
+            assert_eq!(fault(place, &frame(first, &[0])), ErrorCode::MISSING_SETTINGS);
         }
         for second in [0x00, 0x01, 0x02, 0x04, 0x05, 0x06, 0x08, 0x09] {
             let stream = [frame(0x04, &[]), frame(second, &[0])].concat();
-            assert_eq!(fault(place, &stream), Code::FRAME_UNEXPECTED, "{second}");
+            assert_eq!(fault(place, &stream), ErrorCode::FRAME_UNEXPECTED, "{second}");
         }
         let cancel = [frame(0x04, &[]), frame(0x03, &[0])].concat();
-        assert_eq!(fault(place, &cancel), Code::ID_ERROR);
+        assert_eq!(fault(place, &cancel), ErrorCode::ID_ERROR);
         for wrong in [frame(0x07, &[]), frame(0x07, &[0, 0]), frame(0x07, &[0; 9])] {
             let stream = [frame(0x04, &[]), wrong].concat();
-            assert_eq!(fault(place, &stream), Code::FRAME_ERROR);
+            assert_eq!(fault(place, &stream), ErrorCode::FRAME_ERROR);
         }
-        assert_eq!(fault(place, &[0x04, 0x60, 0x00]), Code::EXCESSIVE_LOAD);
+        assert_eq!(fault(place, &[0x04, 0x60, 0x00]), ErrorCode::EXCESSIVE_LOAD);
     }
     let stream = [frame(0x04, &[]), frame(0x0d, &[0])].concat();
-    assert_eq!(fault(Place::ServerControl, &stream), Code::FRAME_UNEXPECTED);
-    for place in [Place::Request, Place::Response] {
+    assert_eq!(fault(StreamKind::ServerControl, &stream), ErrorCode::FRAME_UNEXPECTED);
+    for place in [StreamKind::Request, StreamKind::Response] {
         for kind in [0x02, 0x03, 0x04, 0x06, 0x07, 0x08, 0x09, 0x0d] {
             let stream = [frame(0x01, b"head"), frame(kind, &[0])].concat();
-            assert_eq!(fault(place, &stream), Code::FRAME_UNEXPECTED, "{kind}");
+            assert_eq!(fault(place, &stream), ErrorCode::FRAME_UNEXPECTED, "{kind}");
         }
-        assert_eq!(fault(place, &frame(0x00, b"data")), Code::FRAME_UNEXPECTED);
+        assert_eq!(fault(place, &frame(0x00, b"data")), ErrorCode::FRAME_UNEXPECTED);
         for last in [0x00, 0x01] {
             let stream = [frame(0x01, b"head"), frame(0x01, b"trailers"), frame(last, b"more")];
-            assert_eq!(fault(place, &stream.concat()), Code::FRAME_UNEXPECTED);
+            assert_eq!(fault(place, &stream.concat()), ErrorCode::FRAME_UNEXPECTED);
         }
         for cut in 1..6 {
-            assert_eq!(fault(place, &frame(0x01, b"head")[..cut]), Code::FRAME_ERROR);
+            assert_eq!(fault(place, &frame(0x01, b"head")[..cut]), ErrorCode::FRAME_ERROR);
         }
     }
-    assert_eq!(fault(Place::Response, &frame(0x05, &[0])), Code::ID_ERROR);
-    assert_eq!(fault(Place::Request, &frame(0x05, &[0])), Code::FRAME_UNEXPECTED);
+    assert_eq!(fault(StreamKind::Response, &frame(0x05, &[0])), ErrorCode::ID_ERROR);
+    assert_eq!(fault(StreamKind::Request, &frame(0x05, &[0])), ErrorCode::FRAME_UNEXPECTED);
 }
 
 #[test]
 fn frames_of_a_tunnel_have_no_trailers() {
-    let mut reader = FrameReader::new(Place::Response, &Settings::default());
+    let mut reader = FrameReader::new(StreamKind::Response, &LocalSettings::default());
     reader.head_is_done(true);
-    let Err(Refused::Fault(fault)) = reader.read(&mut Bytes::from_static(&[0x01, 0])) else {
+    let Err(ReceiveError::Fault(fault)) = reader.read(&mut Bytes::from_static(&[0x01, 0])) else {
         panic!("taken")
     };
-    assert_eq!(fault.code, Code::FRAME_UNEXPECTED);
+    assert_eq!(fault.code, ErrorCode::FRAME_UNEXPECTED);
 }
 
 #[test]
 fn frames_allocate_nothing_for_announced_lengths() {
     // HEADERS of 2^62-1 bytes are refused, DATA and unknown ones of that length flow.
     let huge = |kind| [&[kind], &[0xff; 8][..], b"abc"].concat();
-    let limit = Refused::Limit { setting: "max_field_section_size", most: 16 << 10 };
-    assert_eq!(events(Place::Request, &[&huge(1)]), (vec![], Err(limit)));
-    let mut reader = FrameReader::new(Place::Request, &Settings::default());
+    let limit = ReceiveError::Limit { setting: "max_field_section_size", most: 16 << 10 };
+    assert_eq!(events(StreamKind::Request, &[&huge(1)]), (vec![], Err(limit)));
+    let mut reader = FrameReader::new(StreamKind::Request, &LocalSettings::default());
     reader.head_is_done(false);
     let data = reader.read(&mut huge(0).into());
-    assert_eq!(data, Ok(Some(Event::Data("abc".into()))));
+    assert_eq!(data, Ok(Some(FrameEvent::Data("abc".into()))));
     assert_eq!(reader.data_left(), varint::MAX - 3);
     reader.skip_data(varint::MAX - 3);
     assert_eq!(reader.read(&mut huge(0x21).into()), Ok(None));
@@ -151,7 +151,7 @@ proptest! {
         bytes in prop::collection::vec(0..12_u8, 0..100),
         step in 1..7_usize,
     ) {
-        for place in [Place::Request, Place::Response, Place::ServerControl, Place::ClientControl] {
+        for place in [StreamKind::Request, StreamKind::Response, StreamKind::ServerControl, StreamKind::ClientControl] {
             let pieces: Vec<_> = bytes.chunks(step).collect();
             prop_assert_eq!(events(place, &pieces), events(place, &[&bytes]));
         }

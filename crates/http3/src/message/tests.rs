@@ -19,7 +19,7 @@ const CONNECT: [(&str, &str); 5] = [
 ];
 
 /// The request above, with one field changed, or left out where there is no value, or added.
-fn changed(name: &'static str, value: Option<&'static str>) -> Result<Request<()>, Fault> {
+fn changed(name: &'static str, value: Option<&'static str>) -> Result<Request<()>, RuleViolation> {
     let mut all: Vec<_> = CONNECT.into_iter().filter(|(n, _)| *n != name).collect();
     all.extend(value.map(|value| (name, value)));
     read_request(&fields(&all))
@@ -31,7 +31,7 @@ fn request_is_read_back() {
         .header("sec-websocket-version", "13")
         .header("cookie", "a=b")
         .header("host", "h:8443")
-        .extension(Protocol::WEBSOCKET)
+        .extension(ConnectProtocol::WEBSOCKET)
         .body(())
         .unwrap();
     let sent = request_fields(&request).unwrap();
@@ -40,7 +40,7 @@ fn request_is_read_back() {
     let read = read_request(&sent).unwrap();
     assert_eq!((read.method(), read.uri()), (request.method(), request.uri()));
     assert_eq!(read.version(), http::Version::HTTP_3);
-    assert_eq!(read.extensions().get::<Protocol>().unwrap().as_str(), "websocket");
+    assert_eq!(read.extensions().get::<ConnectProtocol>().unwrap().as_str(), "websocket");
     assert_eq!(read.headers()["sec-websocket-version"], "13");
     assert!(read.headers()["cookie"].is_sensitive());
     assert!(!read.headers().contains_key("host"));
@@ -52,7 +52,7 @@ fn request_of_every_kind_is_read_back() {
         let request = Request::builder().method(method).uri(uri).body(()).unwrap();
         let read = read_request(&request_fields(&request).unwrap()).unwrap();
         assert_eq!((read.method(), read.uri()), (request.method(), request.uri()));
-        assert!(read.extensions().get::<Protocol>().is_none());
+        assert!(read.extensions().get::<ConnectProtocol>().is_none());
     }
     let asterisk = [(":method", "OPTIONS"), (":scheme", "https"), (":path", "*"), ("host", "h")];
     assert_eq!(read_request(&fields(&asterisk)).unwrap().uri().path(), "*");
@@ -105,7 +105,7 @@ fn request_faults_are_refused() {
         ("x", Some("a\t")),
     ] {
         let fault = changed(name, value).expect_err(name);
-        assert_eq!(fault.code, Code::MESSAGE_ERROR, "{name}");
+        assert_eq!(fault.code, ErrorCode::MESSAGE_ERROR, "{name}");
         assert!(!fault.is_of_connection);
     }
     // Order, duplicates, and CONNECT without a protocol.
@@ -116,7 +116,7 @@ fn request_faults_are_refused() {
         &[CONNECT[0], CONNECT[2], CONNECT[3], CONNECT[4]],
         &[CONNECT[0]],
     ] {
-        assert_eq!(read_request(&fields(wrong)).unwrap_err().code, Code::MESSAGE_ERROR);
+        assert_eq!(read_request(&fields(wrong)).unwrap_err().code, ErrorCode::MESSAGE_ERROR);
     }
 }
 
@@ -140,7 +140,7 @@ fn response_is_read_back() {
         &[(":status", "200"), ("connection", "close")],
     ] {
         let fault = read_response(&fields(wrong)).unwrap_err();
-        assert_eq!(fault.code, Code::MESSAGE_ERROR, "{wrong:?}");
+        assert_eq!(fault.code, ErrorCode::MESSAGE_ERROR, "{wrong:?}");
     }
 }
 
@@ -162,7 +162,7 @@ fn response_faults_name_field_and_status() {
 fn request_that_may_not_be_sent_is_refused() {
     let request = |builder: http::request::Builder| builder.body(()).unwrap();
     for wrong in [
-        request(Request::get("https://h/").extension(Protocol::WEBSOCKET)),
+        request(Request::get("https://h/").extension(ConnectProtocol::WEBSOCKET)),
         request(Request::get("/")),
         request(Request::get("https://h/").header("connection", "close")),
         request(Request::get("https://h/").header("te", "gzip")),
@@ -181,7 +181,11 @@ fn trailers_have_no_pseudo_header_fields() {
     for wrong in [(":status", "200"), (":path", "/"), (":x", "y"), ("X-Sum", "1"), ("upgrade", "x")]
     {
         let fault = read_trailers(&fields(&[("x-sum", "1"), wrong])).unwrap_err();
-        assert_eq!((fault.code, fault.is_of_connection), (Code::MESSAGE_ERROR, false), "{wrong:?}");
+        assert_eq!(
+            (fault.code, fault.is_of_connection),
+            (ErrorCode::MESSAGE_ERROR, false),
+            "{wrong:?}"
+        );
     }
     let mut connection = HeaderMap::new();
     connection.insert("connection", HeaderValue::from_static("close"));

@@ -26,7 +26,7 @@ const LENGTHS: [u8; 257] = [
     26, 27, 26, 26, 27, 27, 27, 27, 27, 28, 27, 27, 27, 27, 27, 26, 30,
 ];
 
-struct Table {
+struct HuffmanTable {
     codes: [u32; 257],
     /// The symbols by length, and by number in each.
     symbols: [u16; 257],
@@ -34,9 +34,9 @@ struct Table {
     ranges: [(u32, u32, usize); LONGEST + 1],
 }
 
-static TABLE: Table = Table::new();
+static TABLE: HuffmanTable = HuffmanTable::new();
 
-impl Table {
+impl HuffmanTable {
     const fn new() -> Self {
         let mut table =
             Self { codes: [0; 257], symbols: [0; 257], ranges: [(0, 0, 0); LONGEST + 1] };

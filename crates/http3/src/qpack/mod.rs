@@ -11,9 +11,9 @@ mod table;
 use std::borrow::Cow;
 
 use self::table::STATIC;
-use crate::code::{Code, Fault};
-use crate::refused::Refused;
-use crate::settings::Settings;
+use crate::code::{ErrorCode, RuleViolation};
+use crate::refused::ReceiveError;
+use crate::settings::LocalSettings;
 
 /// What each field counts in the size of a section, beside its bytes (RFC 9114 §4.2.2).
 const FIELD_OVERHEAD: u64 = 32;
@@ -45,7 +45,7 @@ enum DecodeError {
     Dynamic,
 }
 
-impl From<DecodeError> for Refused {
+impl From<DecodeError> for ReceiveError {
     fn from(error: DecodeError) -> Self {
         let why = match error {
             DecodeError::Truncated => "a field section ends too early (RFC 9204 §4.5)",
@@ -56,7 +56,7 @@ impl From<DecodeError> for Refused {
                 "a field section refers to the dynamic table, which has no room (RFC 9204 §3.2.3)"
             }
         };
-        Fault::connection(Code::QPACK_DECOMPRESSION_FAILED, why).into()
+        RuleViolation::connection(ErrorCode::QPACK_DECOMPRESSION_FAILED, why).into()
     }
 }
 
@@ -102,7 +102,7 @@ fn string(first: u8, prefix: u8, text: &[u8], may_shorten: bool, out: &mut Vec<u
 }
 
 /// Takes a field section apart, within the limits on its size and the number of fields.
-pub fn decode(section: &[u8], limits: &Settings) -> Result<Vec<Field<'static>>, Refused> {
+pub fn decode(section: &[u8], limits: &LocalSettings) -> Result<Vec<Field<'static>>, ReceiveError> {
     let mut input = section;
     // §4.5.1: there are no insertions to be required, and no base below zero.
     if integer::decode(&mut input, 8)? != 0 || sign_and_base(&mut input)? {
@@ -116,7 +116,7 @@ pub fn decode(section: &[u8], limits: &Settings) -> Result<Vec<Field<'static>>, 
         fields.push(field);
         if fields.len() > limits.max_fields {
             let most = limits.max_fields as u64;
-            return Err(Refused::Limit { setting: "max_fields", most });
+            return Err(ReceiveError::Limit { setting: "max_fields", most });
         }
     }
     Ok(fields)

@@ -7,8 +7,8 @@ fn field<'a>(name: &'a str, value: &'a str) -> Field<'a> {
     Field { name, value, is_sensitive: false }
 }
 
-fn take(section: &[u8]) -> Result<Vec<Field<'static>>, Refused> {
-    decode(section, &Settings::default())
+fn take(section: &[u8]) -> Result<Vec<Field<'static>>, ReceiveError> {
+    decode(section, &LocalSettings::default())
 }
 
 fn encoded(fields: &[Field<'_>]) -> Vec<u8> {
@@ -73,8 +73,8 @@ fn qpack_faults_have_their_code() {
         (b"\x00\x00\x23abc", "too early"),
         (b"\x00\x00\x51\x81\xff", "Huffman"),
     ] {
-        let Err(Refused::Fault(fault)) = take(section) else { panic!("{section:?}") };
-        assert_eq!(fault.code, Code::QPACK_DECOMPRESSION_FAILED);
+        let Err(ReceiveError::Fault(fault)) = take(section) else { panic!("{section:?}") };
+        assert_eq!(fault.code, ErrorCode::QPACK_DECOMPRESSION_FAILED);
         assert!(fault.is_of_connection);
         assert!(fault.why.contains(why), "{section:?}: {fault}");
     }
@@ -86,11 +86,12 @@ fn qpack_limits_are_exact() {
     let section = encoded(&fields);
     assert_eq!(size(&fields), 37 + 46);
     let with = |max_field_section_size, max_fields| {
-        let limits = Settings { max_field_section_size, max_fields, ..Settings::default() };
+        let limits =
+            LocalSettings { max_field_section_size, max_fields, ..LocalSettings::default() };
         decode(&section, &limits)
     };
     assert_eq!(with(83, 2).unwrap(), fields);
-    let limit = |setting, most| Err(Refused::Limit { setting, most });
+    let limit = |setting, most| Err(ReceiveError::Limit { setting, most });
     assert_eq!(with(82, 2), limit("max_field_section_size", 82));
     assert_eq!(with(83, 1), limit("max_fields", 1));
 }

@@ -4,8 +4,8 @@ use bytes::{Bytes, BytesMut};
 use zlib_rs::{DeflateFlush, Status};
 
 use super::history::History;
-use super::pool::{self, Deflating, Lent, Shape};
-use super::{Compression, Deflate, TAIL};
+use super::pool::{self, DeflateWorkspace, FixedParams, PooledWorkspace};
+use super::{Compression, PerMessageDeflate, TAIL};
 use crate::frame::Role;
 
 /// With a longer history than this, a workspace is kept from one message to the next:
@@ -18,12 +18,12 @@ const WORTH_KEEPING: usize = 5 << 10;
 /// dropped at any time between messages.
 #[derive(Debug)]
 pub(crate) struct Compressor {
-    shape: Shape,
+    shape: FixedParams,
     min_size: usize,
     /// `None` without context takeover.
     history: Option<History>,
     /// A workspace that mirrors the history.
-    kept: Option<Lent<Deflating>>,
+    kept: Option<PooledWorkspace<DeflateWorkspace>>,
     /// The workspace of a message that is sent in pieces.
     streaming: Option<Streaming>,
     /// The peer begins anew with each message, so a message may end the stream.
@@ -41,20 +41,20 @@ const LONGEST_PAUSE: u8 = 32;
 
 #[derive(Debug)]
 struct Streaming {
-    workspace: Lent<Deflating>,
+    workspace: PooledWorkspace<DeflateWorkspace>,
     /// Nothing was put in since the last flush.
     flushed: bool,
 }
 
 /// A compressed message.
-pub(crate) enum Output<'a> {
+pub(crate) enum CompressedMessage<'a> {
     /// Short enough to lie in a workspace.
     Short(&'a [u8]),
     /// With memory of its own.
     Long(Bytes),
 }
 
-impl core::fmt::Debug for Shape {
+impl core::fmt::Debug for FixedParams {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "level {}, window bits {}", self.level, self.window_bits)
     }
@@ -62,12 +62,12 @@ impl core::fmt::Debug for Shape {
 
 impl Compressor {
     /// For the end with this role.
-    pub(crate) fn new(deflate: &Deflate, role: Role) -> Self {
+    pub(crate) fn new(deflate: &PerMessageDeflate, role: Role) -> Self {
         let config = &deflate.config;
         let (takeover, bits) = deflate.params.of_sender(role);
         let bits = bits.min(config.send_window_bits);
         Self {
-            shape: Shape {
+            shape: FixedParams {
                 level: config.level,
                 memory_level: config.memory_level,
                 window_bits: zlib_window(bits),
@@ -107,7 +107,11 @@ impl Compressor {
 
     /// Compresses a message, which is not empty, and hands it to `sink`, unless it would not
     /// become shorter; returns whether it did.
-    pub(crate) fn compress(&mut self, message: &[u8], sink: impl FnOnce(Output<'_>)) -> bool {
+    pub(crate) fn compress(
+        &mut self,
+        message: &[u8],
+        sink: impl FnOnce(CompressedMessage<'_>),
+    ) -> bool {
         let shorter = self.try_compress(message, sink);
         self.pause = match self.pause {
             _ if shorter => (0, 0),
@@ -119,7 +123,7 @@ impl Compressor {
         shorter
     }
 
-    fn try_compress(&mut self, message: &[u8], sink: impl FnOnce(Output<'_>)) -> bool {
+    fn try_compress(&mut self, message: &[u8], sink: impl FnOnce(CompressedMessage<'_>)) -> bool {
         #[cfg(feature = "libdeflate")]
         if self.may_end && message.len() <= super::whole::LONGEST {
             return super::whole::compress(self.shape.level, message, sink);
@@ -220,7 +224,7 @@ impl Compressor {
     }
 
     /// A workspace that mirrors the history.
-    fn begin(&mut self) -> Lent<Deflating> {
+    fn begin(&mut self) -> PooledWorkspace<DeflateWorkspace> {
         self.used = true;
         if let Some(kept) = self.kept.take() {
             return kept;
@@ -241,7 +245,7 @@ impl Compressor {
         }
     }
 
-    fn end(&mut self, workspace: Lent<Deflating>) {
+    fn end(&mut self, workspace: PooledWorkspace<DeflateWorkspace>) {
         match &self.history {
             Some(history) if history.bytes().len() > WORTH_KEEPING => self.kept = Some(workspace),
             _ => pool::give_deflating(workspace),
@@ -258,9 +262,9 @@ fn zlib_window(bits: u8) -> u8 {
 
 /// Compresses a whole message, as [`Compressor::compress`].
 pub(super) fn compress_whole(
-    workspace: &mut Deflating,
+    workspace: &mut DeflateWorkspace,
     message: &[u8],
-    sink: impl FnOnce(Output<'_>),
+    sink: impl FnOnce(CompressedMessage<'_>),
 ) -> bool {
     // Only what is longer than a chunk is gathered.
     let mut long = BytesMut::new();
@@ -279,11 +283,11 @@ pub(super) fn compress_whole(
     let len = len - TAIL.len();
     if long.is_empty() {
         debug_assert_eq!(workspace.chunk[len..len + TAIL.len()], TAIL);
-        sink(Output::Short(&workspace.chunk[..len]));
+        sink(CompressedMessage::Short(&workspace.chunk[..len]));
     } else {
         debug_assert_eq!(long[len..], TAIL);
         long.truncate(len);
-        sink(Output::Long(long.freeze()));
+        sink(CompressedMessage::Long(long.freeze()));
     }
     true
 }
@@ -291,12 +295,12 @@ pub(super) fn compress_whole(
 /// Runs zlib over all of `input`; each chunk that comes out goes to `sink`, which may stop
 /// it. Returns whether it ran to the end.
 fn run(
-    workspace: &mut Deflating,
+    workspace: &mut DeflateWorkspace,
     mut input: &[u8],
     mode: DeflateFlush,
     mut sink: impl FnMut(&[u8]) -> bool,
 ) -> bool {
-    let Deflating { zlib, chunk, .. } = workspace;
+    let DeflateWorkspace { zlib, chunk, .. } = workspace;
     loop {
         let before = (zlib.total_in(), zlib.total_out());
         let status = zlib.compress(input, &mut chunk[..], mode);

@@ -3,8 +3,8 @@
 use zlib_rs::{InflateFlush, Status};
 
 use super::history::History;
-use super::pool::{self, Inflating, Lent};
-use super::{Deflate, MAX_WINDOW_BITS, TAIL};
+use super::pool::{self, InflateWorkspace, PooledWorkspace};
+use super::{MAX_WINDOW_BITS, PerMessageDeflate, TAIL};
 use crate::frame::Role;
 
 /// A final empty block. Behind a message that is whole, it ends zlib's stream and brings
@@ -20,7 +20,7 @@ pub(crate) struct Inflater {
     takeover: bool,
     history: History,
     /// The message under way.
-    workspace: Option<Lent<Inflating>>,
+    workspace: Option<PooledWorkspace<InflateWorkspace>>,
     /// Something of it was given to zlib.
     begun: bool,
     /// Bytes of [`TAIL`] that zlib has taken.
@@ -37,7 +37,7 @@ pub(crate) struct Inflater {
 
 /// What a call came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Inflated {
+pub(crate) struct InflateStatus {
     /// Bytes of the piece that were taken.
     pub(crate) consumed: usize,
     /// Bytes that came out, to be found in [`Inflater::output`].
@@ -50,10 +50,10 @@ pub(crate) struct Inflated {
 
 /// The data is not DEFLATE, or ends inside a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Corrupt;
+pub(crate) struct InvalidData;
 
 /// What one call of zlib came to.
-struct Called {
+struct CallResult {
     taken: usize,
     produced: usize,
     at_end: bool,
@@ -62,7 +62,7 @@ struct Called {
 
 impl Inflater {
     /// For the end with this role.
-    pub(crate) fn new(deflate: &Deflate, role: Role) -> Self {
+    pub(crate) fn new(deflate: &PerMessageDeflate, role: Role) -> Self {
         let peer = match role {
             Role::Client => Role::Server,
             Role::Server => Role::Client,
@@ -100,7 +100,11 @@ impl Inflater {
 
     /// Decompresses a piece of a message, as far as one chunk of output goes. `last` says
     /// that the message ends with the piece.
-    pub(crate) fn inflate(&mut self, piece: &[u8], last: bool) -> Result<Inflated, Corrupt> {
+    pub(crate) fn inflate(
+        &mut self,
+        piece: &[u8],
+        last: bool,
+    ) -> Result<InflateStatus, InvalidData> {
         self.settle();
         let mut workspace = self.workspace.take().unwrap_or_else(|| self.begin());
         let result = self.run(workspace.get(), piece, last);
@@ -122,7 +126,7 @@ impl Inflater {
         }
     }
 
-    fn begin(&mut self) -> Lent<Inflating> {
+    fn begin(&mut self) -> PooledWorkspace<InflateWorkspace> {
         let mut workspace = pool::take_inflating();
         (self.begun, self.end, self.restart) = (false, 0, false);
         if self.takeover {
@@ -141,14 +145,14 @@ impl Inflater {
 
     fn run(
         &mut self,
-        workspace: &mut Inflating,
+        workspace: &mut InflateWorkspace,
         piece: &[u8],
         last: bool,
-    ) -> Result<Inflated, Corrupt> {
-        let mut total = Inflated::default();
+    ) -> Result<InflateStatus, InvalidData> {
+        let mut total = InflateStatus::default();
         self.more = false;
         if self.corrupt {
-            return Err(Corrupt);
+            return Err(InvalidData);
         }
         loop {
             let rest = &piece[total.consumed..];
@@ -177,7 +181,7 @@ impl Inflater {
                 // What came out before is told before, however the input was cut.
                 self.corrupt = called.produced > 0;
                 self.more = self.corrupt;
-                return if self.corrupt { Ok(total) } else { Err(Corrupt) };
+                return if self.corrupt { Ok(total) } else { Err(InvalidData) };
             }
             total.done = is_over;
             if called.at_end {
@@ -193,8 +197,8 @@ impl Inflater {
     }
 
     /// Calls zlib once, with what was cut off the end of the message behind its last piece.
-    fn call(&self, workspace: &mut Inflating, piece: &[u8], last: bool) -> Called {
-        let Inflating { zlib, chunk, joined } = workspace;
+    fn call(&self, workspace: &mut InflateWorkspace, piece: &[u8], last: bool) -> CallResult {
+        let InflateWorkspace { zlib, chunk, joined } = workspace;
         let input = if !last {
             piece
         } else if piece.is_empty() {
@@ -209,7 +213,7 @@ impl Inflater {
         };
         let before = (zlib.total_in(), zlib.total_out());
         let status = zlib.decompress(input, &mut chunk[..], InflateFlush::SyncFlush);
-        Called {
+        CallResult {
             // Both are at most the lengths given.
             taken: (zlib.total_in() - before.0) as usize,
             produced: (zlib.total_out() - before.1) as usize,
@@ -221,7 +225,7 @@ impl Inflater {
 
 /// Whether a message that has been given to zlib with its tail is whole. There is room in
 /// the chunk behind what came out of it.
-fn ends_well(workspace: &mut Inflating, produced: usize) -> bool {
+fn ends_well(workspace: &mut InflateWorkspace, produced: usize) -> bool {
     let before = workspace.zlib.total_out();
     let room = &mut workspace.chunk[produced..];
     let status = workspace.zlib.decompress(&FINAL, room, InflateFlush::Finish);
@@ -229,7 +233,7 @@ fn ends_well(workspace: &mut Inflating, produced: usize) -> bool {
 }
 
 /// Tells a fresh decompressor what went before.
-fn recall(workspace: &mut Inflating, history: &History) {
+fn recall(workspace: &mut InflateWorkspace, history: &History) {
     if !history.bytes().is_empty() {
         let set = workspace.zlib.set_dictionary(history.bytes());
         debug_assert!(set.is_ok(), "DEFLATE without a header takes a dictionary at any time");

@@ -1,7 +1,7 @@
 //! permessage-deflate (RFC 7692): messages compressed with DEFLATE.
 //!
 //! ```text
-//! handshake:  DeflateConfig ── offers / accept / check ──▶ Deflate (what was agreed)
+//! handshake:  DeflateConfig ── offers / accept / check ──▶ PerMessageDeflate (what was agreed)
 //! sending:    message ──▶ Compressor ──▶ frames with RSV1 on the first
 //! receiving:  payload ──▶ Inflater ──▶ pieces of the message, bounded as they grow
 //! ```
@@ -29,12 +29,12 @@ mod prepared;
 mod whole;
 
 #[cfg(feature = "deflate")]
-pub(crate) use compress::{Compressor, Output};
+pub(crate) use compress::{CompressedMessage, Compressor};
 #[cfg(feature = "deflate")]
 pub(crate) use inflate::Inflater;
-pub use negotiate::{Deflate, DeflateError, DeflateParams};
+pub use negotiate::{DeflateError, DeflateParams, PerMessageDeflate};
 #[cfg(not(feature = "deflate"))]
-pub(crate) use none::{Compressor, Inflater, Output};
+pub(crate) use none::{CompressedMessage, Compressor, Inflater};
 #[cfg(feature = "deflate")]
 pub use prepared::PreparedMessage;
 

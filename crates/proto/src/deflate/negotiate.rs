@@ -16,12 +16,12 @@ const CLIENT_BITS: &str = "client_max_window_bits";
 
 /// permessage-deflate as it was agreed on for one connection, and the settings of this end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deflate {
+pub struct PerMessageDeflate {
     pub(crate) params: DeflateParams,
     pub(crate) config: DeflateConfig,
 }
 
-impl Deflate {
+impl PerMessageDeflate {
     /// What both ends hold to.
     pub fn params(&self) -> DeflateParams {
         self.params
@@ -80,7 +80,7 @@ impl DeflateConfig {
     /// A client's offers, the one it likes best first.
     pub fn offers(&self) -> Vec<Extension> {
         let config = self.clamped();
-        let mut offer = Params {
+        let mut offer = ParsedParams {
             server_no_takeover: !config.receive_context_takeover,
             client_no_takeover: !config.send_context_takeover,
             server_bits: small(config.receive_window_bits),
@@ -101,36 +101,36 @@ impl DeflateConfig {
     /// A window smaller than the client asks for needs no word: what is compressed with it can
     /// be read with a larger one. So `server_max_window_bits` answers an offer of it, and is
     /// else left out, as some clients fail on it (RFC 7692 §7.1.2.1 would allow it).
-    pub fn accept(&self, offers: &[Extension]) -> Option<(Extension, Deflate)> {
+    pub fn accept(&self, offers: &[Extension]) -> Option<(Extension, PerMessageDeflate)> {
         let config = self.clamped();
         let mut offers = offers.iter().filter(|offer| offer.name() == NAME);
         // §7: an offer with anything wrong in it is declined, and the next one looked at.
         // All others can be served, whatever the window.
-        let offer = offers.find_map(|offer| Params::parse(offer).ok())?;
+        let offer = offers.find_map(|offer| ParsedParams::parse(offer).ok())?;
         let client_bits = offer
             .client_bits
             .map(|hint| hint.unwrap_or(MAX_WINDOW_BITS).min(config.receive_window_bits));
-        let answer = Params {
+        let answer = ParsedParams {
             server_no_takeover: offer.server_no_takeover || !config.send_context_takeover,
             client_no_takeover: offer.client_no_takeover || !config.receive_context_takeover,
             server_bits: offer.server_bits.map(|bits| bits.min(config.send_window_bits)),
             // §7.1.2.2: only a client that says so can be limited.
             client_bits: client_bits.and_then(small).map(Some),
         };
-        let deflate = Deflate { params: answer.agreed(), config };
+        let deflate = PerMessageDeflate { params: answer.agreed(), config };
         Some((answer.to_extension(), deflate))
     }
 
     /// A client's check of the response to its [`offers`](Self::offers); `None` if the
     /// server declined. The connection is to be failed on an error.
-    pub fn check(&self, response: &[Extension]) -> Result<Option<Deflate>, DeflateError> {
+    pub fn check(&self, response: &[Extension]) -> Result<Option<PerMessageDeflate>, DeflateError> {
         let config = self.clamped();
         let mut answers = response.iter().filter(|extension| extension.name() == NAME);
         let Some(answer) = answers.next() else { return Ok(None) };
         if answers.next().is_some() {
             return Err(DeflateError::Twice);
         }
-        let answer = Params::parse(answer)?;
+        let answer = ParsedParams::parse(answer)?;
         if answer.client_bits == Some(None) {
             let name = CLIENT_BITS.into();
             return Err(DeflateError::BadValue { name, value: None });
@@ -140,7 +140,7 @@ impl DeflateConfig {
         if !config.receive_context_takeover && !answer.server_no_takeover {
             return Err(DeflateError::Missing(SERVER_NO_TAKEOVER));
         }
-        Ok(Some(Deflate { params: answer.agreed(), config }))
+        Ok(Some(PerMessageDeflate { params: answer.agreed(), config }))
     }
 }
 
@@ -152,7 +152,7 @@ fn small(bits: u8) -> Option<u8> {
 /// The parameters of an offer or a response.
 #[derive(Default)]
 #[allow(clippy::option_option, reason = "absent, bare and with a value are three things")]
-struct Params {
+struct ParsedParams {
     server_no_takeover: bool,
     client_no_takeover: bool,
     server_bits: Option<u8>,
@@ -160,7 +160,7 @@ struct Params {
     client_bits: Option<Option<u8>>,
 }
 
-impl Params {
+impl ParsedParams {
     fn parse(extension: &Extension) -> Result<Self, DeflateError> {
         let mut params = Self::default();
         for param in extension.params() {

@@ -8,7 +8,7 @@ use super::Compression;
 pub(crate) enum Inflater {}
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Inflated {
+pub(crate) struct InflateStatus {
     pub(crate) consumed: usize,
     pub(crate) produced: usize,
     pub(crate) done: bool,
@@ -16,7 +16,7 @@ pub(crate) struct Inflated {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Corrupt;
+pub(crate) struct InvalidData;
 
 impl Inflater {
     pub(crate) fn has_more(&self) -> bool {
@@ -27,7 +27,7 @@ impl Inflater {
         match *self {}
     }
 
-    pub(crate) fn inflate(&mut self, _: &[u8], _: bool) -> Result<Inflated, Corrupt> {
+    pub(crate) fn inflate(&mut self, _: &[u8], _: bool) -> Result<InflateStatus, InvalidData> {
         match *self {}
     }
 
@@ -40,7 +40,7 @@ impl Inflater {
 pub(crate) enum Compressor {}
 
 #[expect(dead_code, reason = "nothing is compressed")]
-pub(crate) enum Output<'a> {
+pub(crate) enum CompressedMessage<'a> {
     Short(&'a [u8]),
     Long(Bytes),
 }
@@ -54,7 +54,7 @@ impl Compressor {
         match *self {}
     }
 
-    pub(crate) fn compress(&mut self, _: &[u8], _: impl FnOnce(Output<'_>)) -> bool {
+    pub(crate) fn compress(&mut self, _: &[u8], _: impl FnOnce(CompressedMessage<'_>)) -> bool {
         match *self {}
     }
 

@@ -17,17 +17,17 @@ pub(super) const CHUNK: usize = 16 << 10;
 pub(super) const JOIN: usize = 4 << 10;
 
 thread_local! {
-    static DEFLATING: RefCell<Vec<Lent<Deflating>>> = const { RefCell::new(Vec::new()) };
-    static INFLATING: RefCell<Vec<Lent<Inflating>>> = const { RefCell::new(Vec::new()) };
+    static DEFLATING: RefCell<Vec<PooledWorkspace<DeflateWorkspace>>> = const { RefCell::new(Vec::new()) };
+    static INFLATING: RefCell<Vec<PooledWorkspace<InflateWorkspace>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A workspace in somebody's hands.
 ///
 /// zlib's state may go to another thread, but may not be looked at by two; in a mutex that
 /// is never locked it does not forbid that to the connection around it.
-pub(super) struct Lent<T>(Mutex<Box<T>>);
+pub(super) struct PooledWorkspace<T>(Mutex<Box<T>>);
 
-impl<T> Lent<T> {
+impl<T> PooledWorkspace<T> {
     fn new(workspace: T) -> Self {
         Self(Mutex::new(Box::new(workspace)))
     }
@@ -38,7 +38,7 @@ impl<T> Lent<T> {
     }
 }
 
-impl<T> core::fmt::Debug for Lent<T> {
+impl<T> core::fmt::Debug for PooledWorkspace<T> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("Lent")
     }
@@ -46,28 +46,28 @@ impl<T> core::fmt::Debug for Lent<T> {
 
 /// What a compressor can't change later.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Shape {
+pub(super) struct FixedParams {
     pub(super) level: u8,
     pub(super) memory_level: u8,
     pub(super) window_bits: u8,
 }
 
 /// Room to compress in.
-pub(super) struct Deflating {
+pub(super) struct DeflateWorkspace {
     pub(super) zlib: zlib_rs::Deflate,
-    pub(super) shape: Shape,
+    pub(super) shape: FixedParams,
     pub(super) chunk: [u8; CHUNK],
 }
 
 /// Room to decompress in.
-pub(super) struct Inflating {
+pub(super) struct InflateWorkspace {
     pub(super) zlib: zlib_rs::Inflate,
     pub(super) chunk: [u8; CHUNK],
     pub(super) joined: [u8; JOIN + super::TAIL.len()],
 }
 
 /// A compressor that has forgotten everything.
-pub(super) fn take_deflating(shape: Shape) -> Lent<Deflating> {
+pub(super) fn take_deflating(shape: FixedParams) -> PooledWorkspace<DeflateWorkspace> {
     let kept = DEFLATING.with_borrow_mut(|pool| {
         let found = pool.iter_mut().position(|lent| lent.get().shape == shape)?;
         Some(pool.swap_remove(found))
@@ -77,7 +77,7 @@ pub(super) fn take_deflating(shape: Shape) -> Lent<Deflating> {
             kept.get().zlib.reset();
             kept
         }
-        None => Lent::new(Deflating {
+        None => PooledWorkspace::new(DeflateWorkspace {
             zlib: zlib_rs::Deflate::new_with_config(ZlibConfig {
                 level: i32::from(shape.level),
                 // Negative for DEFLATE without a header.
@@ -91,7 +91,7 @@ pub(super) fn take_deflating(shape: Shape) -> Lent<Deflating> {
     }
 }
 
-pub(super) fn give_deflating(lent: Lent<Deflating>) {
+pub(super) fn give_deflating(lent: PooledWorkspace<DeflateWorkspace>) {
     DEFLATING.with_borrow_mut(|pool| {
         if pool.len() >= KEPT {
             // The one that was not asked for longest goes.
@@ -102,13 +102,13 @@ pub(super) fn give_deflating(lent: Lent<Deflating>) {
 }
 
 /// A decompressor that has forgotten everything.
-pub(super) fn take_inflating() -> Lent<Inflating> {
+pub(super) fn take_inflating() -> PooledWorkspace<InflateWorkspace> {
     match INFLATING.with_borrow_mut(Vec::pop) {
         Some(mut kept) => {
             kept.get().zlib.reset(false);
             kept
         }
-        None => Lent::new(Inflating {
+        None => PooledWorkspace::new(InflateWorkspace {
             zlib: zlib_rs::Inflate::new(false, super::MAX_WINDOW_BITS),
             chunk: [0; CHUNK],
             joined: [0; JOIN + super::TAIL.len()],
@@ -116,7 +116,7 @@ pub(super) fn take_inflating() -> Lent<Inflating> {
     }
 }
 
-pub(super) fn give_inflating(lent: Lent<Inflating>) {
+pub(super) fn give_inflating(lent: PooledWorkspace<InflateWorkspace>) {
     INFLATING.with_borrow_mut(|pool| {
         if pool.len() < KEPT {
             pool.push(lent);

@@ -6,11 +6,11 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-use super::compress::{Output, compress_whole};
-use super::pool::{self, Shape};
+use super::compress::{CompressedMessage, compress_whole};
+use super::pool::{self, FixedParams};
 use super::{DeflateConfig, MAX_WINDOW_BITS};
 use crate::message::Message;
-use crate::receive::Kind;
+use crate::receive::MessageKind;
 
 /// zlib's smallest window.
 const FIRST_BITS: u8 = 9;
@@ -31,10 +31,10 @@ const WINDOWS: usize = (MAX_WINDOW_BITS - FIRST_BITS + 1) as usize;
 /// ```
 #[derive(Clone)]
 pub struct PreparedMessage {
-    shared: Arc<Shared>,
+    shared: Arc<PreparedShared>,
 }
 
-struct Shared {
+struct PreparedShared {
     message: Message,
     level: u8,
     /// By window; `None` inside if it would not become shorter.
@@ -51,7 +51,7 @@ impl PreparedMessage {
     /// own, 1 to 9, whatever the connections' is. [`new`](Self::new) takes 6.
     pub fn with_level(message: impl Into<Message>, level: u8) -> Self {
         let (message, level) = (message.into(), level.clamp(1, 9));
-        let shared = Shared { message, level, compressed: Default::default() };
+        let shared = PreparedShared { message, level, compressed: Default::default() };
         Self { shared: Arc::new(shared) }
     }
 
@@ -60,7 +60,7 @@ impl PreparedMessage {
         &self.shared.message
     }
 
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> MessageKind {
         self.shared.message.kind()
     }
 
@@ -83,7 +83,7 @@ impl PreparedMessage {
     /// The message compressed for a window, if that makes it shorter.
     pub(crate) fn compressed(&self, window_bits: u8) -> Option<Bytes> {
         let bits = self.bits(window_bits);
-        let Shared { message, level, .. } = &*self.shared;
+        let PreparedShared { message, level, .. } = &*self.shared;
         self.slot(bits).get_or_init(|| compress(message.as_bytes(), *level, bits)).clone()
     }
 
@@ -103,12 +103,12 @@ impl PreparedMessage {
 
 fn compress(message: &[u8], level: u8, window_bits: u8) -> Option<Bytes> {
     let memory_level = DeflateConfig::balanced().memory_level;
-    let mut workspace = pool::take_deflating(Shape { level, memory_level, window_bits });
+    let mut workspace = pool::take_deflating(FixedParams { level, memory_level, window_bits });
     let mut compressed = None;
     compress_whole(workspace.get(), message, |output| {
         compressed = Some(match output {
-            Output::Short(bytes) => Bytes::copy_from_slice(bytes),
-            Output::Long(bytes) => bytes,
+            CompressedMessage::Short(bytes) => Bytes::copy_from_slice(bytes),
+            CompressedMessage::Long(bytes) => bytes,
         });
     });
     pool::give_deflating(workspace);

@@ -13,7 +13,7 @@ use std::thread_local;
 use bytes::Bytes;
 use libdeflater::{CompressionLvl, Compressor};
 
-use super::compress::Output;
+use super::compress::CompressedMessage;
 use super::pool::CHUNK;
 
 /// Longer messages are compressed by zlib, which needs no room for all that comes out.
@@ -23,10 +23,10 @@ pub(super) const LONGEST: usize = 1 << 20;
 const LEVELS: [i32; 9] = [1, 1, 1, 1, 2, 3, 5, 7, 9];
 
 thread_local! {
-    static COMPRESSORS: RefCell<Vec<Whole>> = const { RefCell::new(Vec::new()) };
+    static COMPRESSORS: RefCell<Vec<OneShot>> = const { RefCell::new(Vec::new()) };
 }
 
-struct Whole {
+struct OneShot {
     level: u8,
     compressor: Compressor,
     chunk: Vec<u8>,
@@ -34,11 +34,15 @@ struct Whole {
 
 /// Compresses a message and hands it to `sink`, unless it would not become shorter; returns
 /// whether it did.
-pub(super) fn compress(level: u8, message: &[u8], sink: impl FnOnce(Output<'_>)) -> bool {
+pub(super) fn compress(
+    level: u8,
+    message: &[u8],
+    sink: impl FnOnce(CompressedMessage<'_>),
+) -> bool {
     // With room for no more than is worth it, there is no more to be checked.
     let Some(room) = message.len().checked_sub(1).filter(|room| *room > 0) else { return false };
     let mut whole = take(level);
-    let Whole { compressor, chunk, .. } = &mut whole;
+    let OneShot { compressor, chunk, .. } = &mut whole;
     let mut long = Vec::new();
     let out = if room <= chunk.len() {
         &mut chunk[..room]
@@ -50,10 +54,10 @@ pub(super) fn compress(level: u8, message: &[u8], sink: impl FnOnce(Output<'_>))
         Ok(len) => {
             out[len] = 0;
             if long.is_empty() {
-                sink(Output::Short(&chunk[..=len]));
+                sink(CompressedMessage::Short(&chunk[..=len]));
             } else {
                 long.truncate(len + 1);
-                sink(Output::Long(Bytes::from(long)));
+                sink(CompressedMessage::Long(Bytes::from(long)));
             }
             true
         }
@@ -63,7 +67,7 @@ pub(super) fn compress(level: u8, message: &[u8], sink: impl FnOnce(Output<'_>))
     shorter
 }
 
-fn take(level: u8) -> Whole {
+fn take(level: u8) -> OneShot {
     let kept = COMPRESSORS.with_borrow_mut(|pool| {
         let found = pool.iter().position(|whole| whole.level == level)?;
         Some(pool.swap_remove(found))
@@ -71,6 +75,6 @@ fn take(level: u8) -> Whole {
     kept.unwrap_or_else(|| {
         let index = usize::from(level.clamp(1, 9)) - 1;
         let libdeflate = CompressionLvl::new(LEVELS[index]).unwrap_or_default();
-        Whole { level, compressor: Compressor::new(libdeflate), chunk: vec![0; CHUNK] }
+        OneShot { level, compressor: Compressor::new(libdeflate), chunk: vec![0; CHUNK] }
     })
 }

@@ -8,7 +8,7 @@ use core::str;
 use super::authority::Authority;
 use super::extension::{Extension, ExtensionError, join, parse_extensions};
 use super::grammar::{is_token, list, list_contains};
-use super::headers::{HeaderSource, Single, names, single};
+use super::headers::{AtMostOne, HeaderSource, names, single};
 use super::key::SecKey;
 use super::server::WEBSOCKET;
 
@@ -16,22 +16,22 @@ pub use super::headers::is_protected;
 
 /// One handshake of a client: it makes the request and remembers what was asked for.
 #[derive(Clone, Debug)]
-pub struct Opening {
+pub struct ClientHandshake {
     /// Host and key; `None` on a stream.
     upgrade: Option<(String, SecKey)>,
     subprotocols: Vec<String>,
     extensions: Vec<Extension>,
 }
 
-impl Opening {
+impl ClientHandshake {
     /// An upgrade of HTTP/1.1 (RFC 6455 §4.1).
     ///
     /// `host` is the value of `Host`: the port only where it is not the default. `nonce` must be
     /// random and fresh for each connection (item 7).
-    pub fn http1(host: impl Into<String>, nonce: [u8; 16]) -> Result<Self, OpeningError> {
+    pub fn http1(host: impl Into<String>, nonce: [u8; 16]) -> Result<Self, RequestError> {
         let host = host.into();
         if Authority::parse(host.as_bytes()).is_none() {
-            return Err(OpeningError::Host(host));
+            return Err(RequestError::Host(host));
         }
         let upgrade = Some((host, SecKey::from_nonce(nonce)));
         Ok(Self { upgrade, subprotocols: Vec::new(), extensions: Vec::new() })
@@ -47,13 +47,13 @@ impl Opening {
     }
 
     /// Offers a subprotocol, less preferred than those before (RFC 6455 §4.1 item 10).
-    pub fn with_subprotocol(mut self, name: impl Into<String>) -> Result<Self, OpeningError> {
+    pub fn with_subprotocol(mut self, name: impl Into<String>) -> Result<Self, RequestError> {
         let name = name.into();
         if !is_token(name.as_bytes()) {
-            return Err(OpeningError::SubprotocolInvalid(name));
+            return Err(RequestError::SubprotocolInvalid(name));
         }
         if self.subprotocols.contains(&name) {
-            return Err(OpeningError::SubprotocolRepeated(name));
+            return Err(RequestError::SubprotocolRepeated(name));
         }
         self.subprotocols.push(name);
         Ok(self)
@@ -107,14 +107,14 @@ impl Opening {
         &self,
         status: u16,
         headers: impl HeaderSource<'h>,
-    ) -> Result<Agreement, ResponseError> {
+    ) -> Result<Negotiated, ResponseError> {
         match &self.upgrade {
             Some((_, key)) => check_upgrade(key, status, headers)?,
             // Any 2xx makes a tunnel (RFC 9110 §9.3.6, RFC 8441 §5).
             None if !(200..300).contains(&status) => return Err(ResponseError::Status(status)),
             None => {}
         }
-        Ok(Agreement {
+        Ok(Negotiated {
             extensions: self.agreed_extensions(headers)?,
             subprotocol: self.agreed_subprotocol(headers)?,
         })
@@ -143,9 +143,9 @@ impl Opening {
         headers: impl HeaderSource<'h>,
     ) -> Result<Option<String>, ResponseError> {
         let value = match single(headers, names::PROTOCOL) {
-            Single::Missing => return Ok(None),
-            Single::Repeated => return Err(ResponseError::SubprotocolRepeated),
-            Single::One(value) => value,
+            AtMostOne::Missing => return Ok(None),
+            AtMostOne::Repeated => return Err(ResponseError::SubprotocolRepeated),
+            AtMostOne::One(value) => value,
         };
         match str::from_utf8(value) {
             Ok(name) if is_token(value) => {
@@ -164,7 +164,7 @@ impl Opening {
 
 /// What both sides will use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Agreement {
+pub struct Negotiated {
     /// The subprotocol that the server chose.
     pub subprotocol: Option<String>,
     /// The extensions in use, in the order in which they work on data (RFC 6455 §9.1).
@@ -181,7 +181,7 @@ pub const fn is_interim(status: u16) -> bool {
 /// The request would not be a valid handshake: a mistake of the caller's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum OpeningError {
+pub enum RequestError {
     /// This is not `host [":" port]` (RFC 9110 §7.2).
     Host(
         /// The text in question.
@@ -199,7 +199,7 @@ pub enum OpeningError {
     ),
 }
 
-impl fmt::Display for OpeningError {
+impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Host(host) => write!(f, "{host:?} is no valid Host (RFC 9110 §7.2)"),
@@ -213,7 +213,7 @@ impl fmt::Display for OpeningError {
     }
 }
 
-impl core::error::Error for OpeningError {}
+impl core::error::Error for RequestError {}
 
 /// The rule on which a response failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -322,9 +322,9 @@ fn check_upgrade<'h>(
     // Item 4. Content announced in a 101 is not looked for: such a response ends with its head
     // whatever it says (RFC 9112 §6.3), so nobody can read it in two ways.
     match single(headers, names::ACCEPT) {
-        Single::Missing => Err(ResponseError::AcceptMissing),
-        Single::Repeated => Err(ResponseError::AcceptRepeated),
-        Single::One(value) if key.accept().matches(value) => Ok(()),
-        Single::One(_) => Err(ResponseError::AcceptMismatch),
+        AtMostOne::Missing => Err(ResponseError::AcceptMissing),
+        AtMostOne::Repeated => Err(ResponseError::AcceptRepeated),
+        AtMostOne::One(value) if key.accept().matches(value) => Ok(()),
+        AtMostOne::One(_) => Err(ResponseError::AcceptMismatch),
     }
 }

@@ -24,7 +24,7 @@ pub fn list_contains<'h>(values: impl Iterator<Item = &'h [u8]>, token: &str) ->
 /// A comma within a quoted string does not separate; a quote that is never closed reaches to the
 /// end of its value.
 pub fn list<'h>(values: impl Iterator<Item = &'h [u8]>) -> impl Iterator<Item = &'h [u8]> {
-    values.flat_map(|value| Elements { rest: value })
+    values.flat_map(|value| ListElements { rest: value })
 }
 
 /// The value without optional whitespace at its ends (RFC 9110 §5.6.3).
@@ -58,11 +58,11 @@ const TCHARS: [bool; 256] = {
 };
 
 /// Walks one field value, element by element.
-struct Elements<'h> {
+struct ListElements<'h> {
     rest: &'h [u8],
 }
 
-impl<'h> Iterator for Elements<'h> {
+impl<'h> Iterator for ListElements<'h> {
     type Item = &'h [u8];
 
     fn next(&mut self) -> Option<&'h [u8]> {

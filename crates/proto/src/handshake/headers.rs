@@ -9,9 +9,9 @@ use super::grammar::trim_ows;
 ///
 /// ```ignore
 /// #[derive(Clone, Copy)]
-/// struct Fields<'h>(&'h http::HeaderMap);
+/// struct HeaderFields<'h>(&'h http::HeaderMap);
 ///
-/// impl<'h> HeaderSource<'h> for Fields<'h> {
+/// impl<'h> HeaderSource<'h> for HeaderFields<'h> {
 ///     fn fields(self) -> impl Iterator<Item = (&'h str, &'h [u8])> {
 ///         self.0.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
 ///     }
@@ -47,7 +47,7 @@ impl<'h, N: AsRef<str>, V: AsRef<[u8]>, const K: usize> HeaderSource<'h> for &'h
 ///
 /// These are all `Sec-WebSocket-*`, fields that frame or steer the connection (RFC 9110 §7.6.1),
 /// and pseudo-header fields. `Host` is not one: a client sets it through
-/// [`Opening::http1`](super::client::Opening::http1), once.
+/// [`ClientHandshake::http1`](super::client::ClientHandshake::http1), once.
 pub fn is_protected(name: &str) -> bool {
     const PREFIX: &str = "sec-websocket-";
     const NAMES: [&str; 10] = [
@@ -70,14 +70,14 @@ pub fn is_protected(name: &str) -> bool {
 
 /// What a field that may stand once amounts to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Single<'h> {
+pub(super) enum AtMostOne<'h> {
     Missing,
     /// The only value, without whitespace around it.
     One(&'h [u8]),
     Repeated,
 }
 
-impl<'h> Single<'h> {
+impl<'h> AtMostOne<'h> {
     /// Takes one more field of the name.
     pub(super) fn add(&mut self, value: &'h [u8]) {
         *self = match self {
@@ -87,8 +87,8 @@ impl<'h> Single<'h> {
     }
 }
 
-pub(super) fn single<'h>(headers: impl HeaderSource<'h>, name: &str) -> Single<'h> {
-    let mut single = Single::Missing;
+pub(super) fn single<'h>(headers: impl HeaderSource<'h>, name: &str) -> AtMostOne<'h> {
+    let mut single = AtMostOne::Missing;
     headers.values(name).for_each(|value| single.add(value));
     single
 }
@@ -126,14 +126,14 @@ mod tests {
     #[test]
     fn headers_may_be_owned_pairs() {
         let headers: Vec<(String, Vec<u8>)> = vec![(String::from("Host"), b"\t h ".to_vec())];
-        assert_eq!(single(headers.as_slice(), names::HOST), Single::One(b"h"));
+        assert_eq!(single(headers.as_slice(), names::HOST), AtMostOne::One(b"h"));
     }
 
     #[test]
     fn headers_single_tells_absent_from_repeated() {
         let headers = [("A", "1"), ("B", "1"), ("b", "1")];
-        assert_eq!(single(&headers, "a"), Single::One(b"1"));
-        assert_eq!(single(&headers, "b"), Single::Repeated);
-        assert_eq!(single(&headers, "c"), Single::Missing);
+        assert_eq!(single(&headers, "a"), AtMostOne::One(b"1"));
+        assert_eq!(single(&headers, "b"), AtMostOne::Repeated);
+        assert_eq!(single(&headers, "c"), AtMostOne::Missing);
     }
 }

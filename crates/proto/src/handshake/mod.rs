@@ -12,31 +12,31 @@
 //!
 //! 1. Read into a buffer; after each read give all of it to [`http1::HeadFinder::find`].
 //! 2. Once that tells the length, read the head by [`http1::RequestHead::parse`].
-//! 3. [`server::Request::is_websocket`] parts WebSocket requests from plain HTTP.
-//! 4. [`server::Request::offer`] checks every rule. Look at the offer's origin, host, target.
-//!    [`server::Request::judge`] does both by one look, and [`server::Terms`] keep what is needed
+//! 3. [`server::HandshakeRequest::is_websocket`] parts WebSocket requests from plain HTTP.
+//! 4. [`server::HandshakeRequest::offer`] checks every rule. Look at the offer's origin, host, target.
+//!    [`server::HandshakeRequest::judge`] does both by one look, and [`server::OwnedOffer`] keep what is needed
 //!    to answer later.
-//! 5. [`server::Offer::accept`] or [`refuse`](server::Offer::refuse), and write the answer.
+//! 5. [`server::ClientOffer::accept`] or [`refuse`](server::ClientOffer::refuse), and write the answer.
 //! 6. After an acceptance the connection is open; what follows the head is frames.
 //!
 //! # Driving a client
 //!
-//! 1. Make a [`client::Opening`], and write its request with the user's header fields, but none
+//! 1. Make a [`client::ClientHandshake`], and write its request with the user's header fields, but none
 //!    that [is protected](is_protected).
 //! 2. Read into a buffer until [`http1::HeadFinder::find`] tells the length of the head.
 //! 3. Read it by [`http1::ResponseHead::parse`]; drop it and look for the next one while its
 //!    status [is interim](client::is_interim).
-//! 4. [`client::Opening::check`] gives what was agreed on. What follows the head is frames.
+//! 4. [`client::ClientHandshake::check`] gives what was agreed on. What follows the head is frames.
 //!
 //! On HTTP/2 and HTTP/3 the same steps go without [`http1`]: the server makes a
-//! [`server::Request`] with [`server::Carrier::Stream`], the client [`client::Opening::extended`].
+//! [`server::HandshakeRequest`] with [`server::HttpCarrier::Stream`], the client [`client::ClientHandshake::extended`].
 //!
 //! # Example
 //!
 //! Both sides, with the network left out:
 //!
 //! ```
-//! use fullduplex_proto::handshake::client::Opening;
+//! use fullduplex_proto::handshake::client::ClientHandshake;
 //! use fullduplex_proto::handshake::http1::{
 //!     HeadFinder, HeadLimits, RequestHead, ResponseHead, write_request, write_response,
 //! };
@@ -45,7 +45,7 @@
 //! let limits = HeadLimits::default();
 //!
 //! // The client asks. In earnest the 16 bytes are random.
-//! let opening = Opening::http1("example.com", *b"the sample nonce")?.with_subprotocol("chat")?;
+//! let opening = ClientHandshake::http1("example.com", *b"the sample nonce")?.with_subprotocol("chat")?;
 //! let sent = write_request(opening.method(), "/room", opening.headers())?;
 //!
 //! // The server answers.

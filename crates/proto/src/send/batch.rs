@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::config::COALESCE;
-use super::frame_start::Lead;
+use super::frame_start::FrameStart;
 use crate::message::Message;
 
 /// The frames of short messages as servers send them, one behind the other: neither masked
@@ -24,7 +24,7 @@ impl FrameBatch {
             return None;
         }
         let start = self.0.len();
-        let header = Lead::of(message.kind(), false).header(true, None, payload.len());
+        let header = FrameStart::of(message.kind(), false).header(true, None, payload.len());
         self.0.extend_from_slice(header.as_bytes());
         self.0.extend_from_slice(payload);
         Some(start..self.0.len())

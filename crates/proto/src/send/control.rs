@@ -4,7 +4,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::config::SendError;
-use crate::frame::{EncodedHeader, OpCode};
+use crate::frame::{EncodedFrameHeader, OpCode};
 use crate::mask::{self, MaskSource};
 
 /// Whose Ping or Pong it is.
@@ -23,13 +23,13 @@ pub(crate) enum ControlKind {
 /// What waits to leave at the next frame boundary: payloads, until it is clear that they can,
 /// and then frames.
 #[derive(Debug, Default)]
-pub(crate) struct Controls {
+pub(crate) struct ControlQueue {
     slots: [Option<Bytes>; 4],
     /// Made into frames, and perhaps cut short by a write.
     pub(crate) urgent: Bytes,
 }
 
-impl Controls {
+impl ControlQueue {
     pub(crate) fn put(&mut self, kind: ControlKind, payload: &[u8]) -> Result<(), SendError> {
         let slot = &mut self.slots[kind as usize];
         let replace = matches!(kind, ControlKind::AutoPong | ControlKind::Keepalive);
@@ -59,7 +59,7 @@ impl Controls {
             let is_pong = i == ControlKind::AutoPong as usize || i == ControlKind::Pong as usize;
             let opcode = if is_pong { OpCode::Pong } else { OpCode::Ping };
             let key = masks.as_deref_mut().map(MaskSource::next_key);
-            let header = EncodedHeader::new(opcode, true, key, payload.len() as u64);
+            let header = EncodedFrameHeader::new(opcode, true, key, payload.len() as u64);
             out.extend_from_slice(header.as_bytes());
             let start = out.len();
             out.extend_from_slice(&payload);

@@ -1,30 +1,30 @@
 //! What a frame that is sent begins with.
 
-use crate::frame::{EncodedHeader, OpCode};
-use crate::receive::Kind;
+use crate::frame::{EncodedFrameHeader, OpCode};
+use crate::receive::MessageKind;
 
 /// How a frame begins.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Lead {
+pub(super) struct FrameStart {
     pub(super) opcode: OpCode,
     pub(super) compressed: bool,
 }
 
-impl Lead {
+impl FrameStart {
     pub(super) const CONTINUATION: Self = Self { opcode: OpCode::Continuation, compressed: false };
 
     #[inline]
-    pub(super) fn of(kind: Kind, compressed: bool) -> Self {
+    pub(super) fn of(kind: MessageKind, compressed: bool) -> Self {
         let opcode = match kind {
-            Kind::Text => OpCode::Text,
-            Kind::Binary => OpCode::Binary,
+            MessageKind::Text => OpCode::Text,
+            MessageKind::Binary => OpCode::Binary,
         };
         Self { opcode, compressed }
     }
 
     #[inline]
-    pub(super) fn header(self, fin: bool, key: Option<[u8; 4]>, len: usize) -> EncodedHeader {
-        let header = EncodedHeader::new(self.opcode, fin, key, len as u64);
+    pub(super) fn header(self, fin: bool, key: Option<[u8; 4]>, len: usize) -> EncodedFrameHeader {
+        let header = EncodedFrameHeader::new(self.opcode, fin, key, len as u64);
         if self.compressed { header.compressed() } else { header }
     }
 }

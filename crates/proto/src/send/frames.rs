@@ -5,16 +5,16 @@ use bytes::{Bytes, BytesMut};
 use super::Sender;
 use super::buffer::Segment;
 use super::config::{COALESCE, SendError};
-use super::frame_start::Lead;
+use super::frame_start::FrameStart;
 use crate::deflate::Compression;
-use crate::frame::EncodedHeader;
+use crate::frame::EncodedFrameHeader;
 use crate::mask;
-use crate::receive::Kind;
+use crate::receive::MessageKind;
 
 /// How the message under way is sent.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Fragmenting {
-    kind: Kind,
+pub(super) struct FragmentState {
+    kind: MessageKind,
     compressed: bool,
     /// Its first frame was made.
     begun: bool,
@@ -24,14 +24,15 @@ impl Sender {
     /// Queues a piece of a message that is sent as it is made (§5.4).
     pub(crate) fn send_fragment(
         &mut self,
-        kind: Kind,
+        kind: MessageKind,
         payload: &[u8],
         last: bool,
         compression: Compression,
     ) -> Result<(), SendError> {
         self.check_ready()?;
         let compressed = self.deflate.is_some() && compression != Compression::Off;
-        let under_way = self.fragmenting.unwrap_or(Fragmenting { kind, compressed, begun: false });
+        let under_way =
+            self.fragmenting.unwrap_or(FragmentState { kind, compressed, begun: false });
         self.fragmenting = Some(under_way);
         if under_way.compressed {
             self.push_piece(payload, false, last);
@@ -70,9 +71,9 @@ impl Sender {
     fn push_fragment(&mut self, payload: &[u8], last: bool) {
         let Some(mut message) = self.fragmenting.take() else { return };
         let lead = if message.begun {
-            Lead::CONTINUATION
+            FrameStart::CONTINUATION
         } else {
-            Lead::of(message.kind, message.compressed)
+            FrameStart::of(message.kind, message.compressed)
         };
         message.begun = true;
         self.fragmenting = (!last).then_some(message);
@@ -85,12 +86,12 @@ impl Sender {
 
     /// Writes a whole frame behind the others in the tail.
     #[inline]
-    pub(super) fn push_copied(&mut self, lead: Lead, fin: bool, payload: &[u8]) {
+    pub(super) fn push_copied(&mut self, lead: FrameStart, fin: bool, payload: &[u8]) {
         let key = self.next_key();
         let tail = &mut self.buffer.get_or_insert_default().tail;
         let before = tail.len();
         if let (None, false, Some(header)) =
-            (key, lead.compressed, EncodedHeader::short(lead.opcode, fin, payload.len()))
+            (key, lead.compressed, EncodedFrameHeader::short(lead.opcode, fin, payload.len()))
         {
             tail.extend_from_slice(&header);
         } else {
@@ -112,7 +113,7 @@ impl Sender {
 
     /// Queues a message, with the payload as it is to leave.
     #[inline]
-    pub(super) fn push_message(&mut self, lead: Lead, payload: Bytes) {
+    pub(super) fn push_message(&mut self, lead: FrameStart, payload: Bytes) {
         if payload.len() <= self.coalesce() {
             self.push_copied(lead, true, &payload);
         } else {
@@ -121,7 +122,7 @@ impl Sender {
     }
 
     /// Queues a long message as frames of `fragment_size`.
-    pub(super) fn push_fragments(&mut self, lead: Lead, mut payload: Bytes) {
+    pub(super) fn push_fragments(&mut self, lead: FrameStart, mut payload: Bytes) {
         let len = payload.len();
         if self.masks.is_some() {
             // Before it is cut: its pieces hold it too.
@@ -139,21 +140,21 @@ impl Sender {
     /// Calls `push` for each frame of a message of `len` bytes.
     fn cut(
         &mut self,
-        mut lead: Lead,
+        mut lead: FrameStart,
         mut len: usize,
-        mut push: impl FnMut(&mut Self, Lead, bool, usize),
+        mut push: impl FnMut(&mut Self, FrameStart, bool, usize),
     ) {
         let size = self.fragment_size;
         while len > size {
             push(self, lead, false, size);
-            lead = Lead::CONTINUATION;
+            lead = FrameStart::CONTINUATION;
             len -= size;
         }
         push(self, lead, true, len);
     }
 
     /// Masks a payload where it lies, and queues its frame.
-    fn push_masked(&mut self, lead: Lead, fin: bool, mut payload: BytesMut) {
+    fn push_masked(&mut self, lead: FrameStart, fin: bool, mut payload: BytesMut) {
         let key = self.next_key();
         if let Some(key) = key {
             mask::apply(&mut payload, key);
@@ -162,7 +163,7 @@ impl Sender {
     }
 
     /// Queues a frame whose payload is referenced, and already masked if it has a key.
-    fn push_long(&mut self, lead: Lead, fin: bool, key: Option<[u8; 4]>, payload: Bytes) {
+    fn push_long(&mut self, lead: FrameStart, fin: bool, key: Option<[u8; 4]>, payload: Bytes) {
         let header = lead.header(fin, key, payload.len());
         self.buffered += header.as_bytes().len() + payload.len();
         let buffer = self.buffer.get_or_insert_default();

@@ -21,23 +21,23 @@ use bytes::{Bytes, BytesMut};
 
 use crate::close::CloseFrame;
 use crate::close_info::CloseInfo;
-use crate::deflate::{Compression, Compressor, Output};
+use crate::deflate::{CompressedMessage, Compression, Compressor};
 #[cfg(feature = "deflate")]
-use crate::deflate::{Deflate, PreparedMessage};
+use crate::deflate::{PerMessageDeflate, PreparedMessage};
 #[cfg(feature = "deflate")]
 use crate::frame::Role;
 use crate::frame::{MAX_CONTROL_PAYLOAD, OpCode};
 use crate::mask::MaskSource;
-use crate::receive::Kind;
+use crate::receive::MessageKind;
 
 pub use batch::FrameBatch;
 pub use buffer::SendBuffer;
 use config::COALESCE;
 pub use config::{SendConfig, SendError};
 pub(crate) use control::ControlKind;
-use control::Controls;
-use frame_start::Lead;
-use frames::Fragmenting;
+use control::ControlQueue;
+use frame_start::FrameStart;
+use frames::FragmentState;
 pub use outgoing::Outgoing;
 
 /// Turns messages and control frames into bytes for the transport: what of a
@@ -50,12 +50,12 @@ pub(crate) struct Sender {
     /// Lent, or its own; an idle connection has none.
     buffer: Option<Box<SendBuffer>>,
     /// Seldom there, and mostly for a moment.
-    controls: Option<Box<Controls>>,
+    controls: Option<Box<ControlQueue>>,
     buffered: usize,
     /// The front of `queue` is inside a frame, so nothing may cut in.
     in_frame: bool,
     /// A message was begun by `send_fragment` and not finished.
-    fragmenting: Option<Fragmenting>,
+    fragmenting: Option<FragmentState>,
     close_queued: bool,
     /// So many bytes, at its largest or more, have left since it was asked whether it is stuck.
     moved: u16,
@@ -95,7 +95,7 @@ impl Sender {
     /// The same with permessage-deflate as it was agreed on.
     #[cfg(feature = "deflate")]
     #[must_use]
-    pub(crate) fn with_deflate(mut self, deflate: &Deflate) -> Self {
+    pub(crate) fn with_deflate(mut self, deflate: &PerMessageDeflate) -> Self {
         let role = if self.masks.is_some() { Role::Client } else { Role::Server };
         self.deflate = Some(Box::new(Compressor::new(deflate, role)));
         self
@@ -140,7 +140,7 @@ impl Sender {
     #[inline]
     pub(crate) fn send_with(
         &mut self,
-        kind: Kind,
+        kind: MessageKind,
         payload: Bytes,
         compression: Compression,
     ) -> Result<(), (SendError, Bytes)> {
@@ -156,7 +156,7 @@ impl Sender {
     /// Queues a whole message even if [`high_water`](SendConfig::high_water) has been reached.
     pub(crate) fn send_promised(
         &mut self,
-        kind: Kind,
+        kind: MessageKind,
         payload: Bytes,
         compression: Compression,
     ) -> Result<(), (SendError, Bytes)> {
@@ -171,9 +171,9 @@ impl Sender {
     }
 
     #[inline]
-    fn queue_message(&mut self, kind: Kind, payload: Bytes, compression: Compression) {
+    fn queue_message(&mut self, kind: MessageKind, payload: Bytes, compression: Compression) {
         if self.deflate.is_none() || !self.compress(kind, &payload, compression) {
-            self.push_message(Lead::of(kind, false), payload);
+            self.push_message(FrameStart::of(kind, false), payload);
         }
     }
 
@@ -182,7 +182,7 @@ impl Sender {
     #[inline]
     pub(crate) fn send_copy(
         &mut self,
-        kind: Kind,
+        kind: MessageKind,
         payload: &[u8],
         compression: Compression,
     ) -> Result<bool, SendError> {
@@ -192,7 +192,7 @@ impl Sender {
         }
         let copies = payload.len() <= self.coalesce();
         if copies {
-            self.push_copied(Lead::of(kind, false), true, payload);
+            self.push_copied(FrameStart::of(kind, false), true, payload);
         }
         Ok(copies)
     }
@@ -207,11 +207,14 @@ impl Sender {
             && let Some(compressed) = prepared.compressed(deflate.window_bits())
         {
             deflate.note_sent(message.as_bytes());
-            self.push_message(Lead::of(prepared.kind(), true), compressed);
+            self.push_message(FrameStart::of(prepared.kind(), true), compressed);
         } else if message.len() <= self.coalesce() {
-            self.push_copied(Lead::of(prepared.kind(), false), true, message.as_bytes());
+            self.push_copied(FrameStart::of(prepared.kind(), false), true, message.as_bytes());
         } else {
-            self.push_fragments(Lead::of(prepared.kind(), false), message.clone().into_bytes());
+            self.push_fragments(
+                FrameStart::of(prepared.kind(), false),
+                message.clone().into_bytes(),
+            );
         }
         Ok(())
     }
@@ -236,7 +239,7 @@ impl Sender {
         Ok(())
     }
 
-    /// How many bytes more may wait before it is [`Full`](SendError::Full), if whole messages
+    /// How many bytes more may wait before it is [`FullBody`](SendError::Full), if whole messages
     /// can be sent.
     pub(crate) fn room(&self) -> usize {
         match self.check_message() {
@@ -254,17 +257,19 @@ impl Sender {
     /// Queues a message compressed, if that is wanted and makes it shorter. Apart from those who
     /// call it, which stay small where nothing is compressed.
     #[inline(never)]
-    fn compress(&mut self, kind: Kind, payload: &[u8], compression: Compression) -> bool {
+    fn compress(&mut self, kind: MessageKind, payload: &[u8], compression: Compression) -> bool {
         // Put aside, as what comes out goes to the queue.
         let Some(mut deflate) = self.deflate.take() else { return false };
-        let lead = Lead::of(kind, true);
+        let lead = FrameStart::of(kind, true);
         let compressed = deflate.wants(payload.len(), compression)
             && deflate.compress(payload, |output| match output {
-                Output::Short(bytes) if bytes.len() <= self.coalesce() => {
+                CompressedMessage::Short(bytes) if bytes.len() <= self.coalesce() => {
                     self.push_copied(lead, true, bytes);
                 }
-                Output::Short(bytes) => self.push_message(lead, Bytes::copy_from_slice(bytes)),
-                Output::Long(bytes) => self.push_message(lead, bytes),
+                CompressedMessage::Short(bytes) => {
+                    self.push_message(lead, Bytes::copy_from_slice(bytes))
+                }
+                CompressedMessage::Long(bytes) => self.push_message(lead, bytes),
             });
         self.deflate = Some(deflate);
         compressed
@@ -313,7 +318,7 @@ impl Sender {
             payload.extend_from_slice(&close.code.get().to_be_bytes());
             payload.extend_from_slice(close.reason.as_bytes());
         }
-        let close = Lead { opcode: OpCode::Close, compressed: false };
+        let close = FrameStart { opcode: OpCode::Close, compressed: false };
         self.push_copied(close, true, &payload);
         self.close_queued = true;
     }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use fullduplex_proto::bytes::Bytes;
 use fullduplex_proto::{
-    Cause, Config, KeepaliveConfig, Kind, Limits, Role, SendConfig, SendError, State,
+    CloseCause, Config, KeepaliveConfig, Limits, MessageKind, ReadyState, Role, SendConfig,
+    SendError,
 };
 use fullduplex_testkit::pair::{End, Pair, Told};
 
@@ -33,7 +34,7 @@ fn control_frames_inside_a_fragmented_message_come_in_order() {
             Told::Ping("1".into()),
             Told::Pong("2".into()),
             Told::Ping("3".into()),
-            Told::Message(Kind::Text, "Hello".into()),
+            Told::Message(MessageKind::Text, "Hello".into()),
             Told::Ping("".into()),
         ];
         assert_eq!(client.take_told(), expected, "by {size}");
@@ -79,7 +80,7 @@ fn pong_waits_for_the_end_of_the_frame_and_not_of_the_message() {
     // At each place where the transport can have stopped.
     for at in 1..5_020 {
         let mut server = End::new(Role::Server, Config { send, ..Config::default() });
-        server.session().send(Kind::Binary, Bytes::from(vec![1; 5_000])).unwrap();
+        server.session().send(MessageKind::Binary, Bytes::from(vec![1; 5_000])).unwrap();
         let mut wire = server.transmit(at);
         server.receive(&masked(0x89, "now"), NOW);
         wire.extend(server.transmit(usize::MAX));
@@ -93,7 +94,7 @@ fn pong_waits_for_the_end_of_the_frame_and_not_of_the_message() {
 fn backpressure_bounds_what_waits_for_a_stalled_transport() {
     let limits = Limits { max_control_rate: u32::MAX, ..Limits::default() };
     let mut client = End::new(Role::Client, Config { limits, ..Config::default() });
-    while client.session().send(Kind::Binary, Bytes::from(vec![0; 1_000])).is_ok() {}
+    while client.session().send(MessageKind::Binary, Bytes::from(vec![0; 1_000])).is_ok() {}
     client.transmit(1);
     let full = client.session().buffered();
     assert!(full <= 65 << 10);
@@ -121,8 +122,8 @@ fn keepalive_counts_a_single_byte_of_a_frame() {
     p.advance(Duration::from_micros(19_999_999));
     p.client.receive(&plain(0x82, [0; 200])[1..2], p.now);
     p.advance(S);
-    assert_eq!(p.client.session().state(), State::Open);
-    assert_eq!(p.server.session().close_info().unwrap().cause, Cause::KeepaliveTimeout);
+    assert_eq!(p.client.session().state(), ReadyState::Open);
+    assert_eq!(p.server.session().close_info().unwrap().cause, CloseCause::KeepaliveTimeout);
 }
 
 #[test]
@@ -131,7 +132,7 @@ fn keepalive_can_be_off_and_ends_with_the_closing() {
     let mut p = Pair::new(Config { keepalive: off, ..Config::default() });
     assert_eq!(p.client.session().poll_timeout(), None);
     p.advance(1_000_000 * S);
-    assert_eq!(p.client.session().state(), State::Open);
+    assert_eq!(p.client.session().state(), ReadyState::Open);
 
     let mut p = Pair::new(Config::default());
     p.advance(20 * S);
@@ -144,7 +145,7 @@ fn keepalive_can_be_off_and_ends_with_the_closing() {
 fn keepalive_has_one_ping_in_a_slow_transport() {
     let keepalive = KeepaliveConfig { interval: Some(S), timeout: S };
     let mut server = End::new(Role::Server, Config { keepalive, ..Config::default() });
-    server.session().send(Kind::Binary, Bytes::from(vec![0; 10_000])).unwrap();
+    server.session().send(MessageKind::Binary, Bytes::from(vec![0; 10_000])).unwrap();
     let mut sent = server.transmit(1);
     for i in 0..1_000_u32 {
         let now = server.session().poll_timeout().unwrap();
@@ -166,12 +167,12 @@ fn keepalive_has_one_ping_in_a_slow_transport() {
 fn keepalive_gives_up_a_transport_that_takes_nothing() {
     let keepalive = KeepaliveConfig { interval: Some(S), timeout: S };
     let mut server = End::new(Role::Server, Config { keepalive, ..Config::default() });
-    server.session().send(Kind::Binary, Bytes::from(vec![0; 10_000])).unwrap();
+    server.session().send(MessageKind::Binary, Bytes::from(vec![0; 10_000])).unwrap();
     server.transmit(1);
     for given_up in [false, false, false, true] {
         let now = server.session().poll_timeout().unwrap();
         server.receive(&masked(0x82, [7]), now);
         assert_eq!(server.session().handle_timeout(now), given_up, "at {now:?}");
     }
-    assert_eq!(server.session().close_info().unwrap().cause, Cause::KeepaliveTimeout);
+    assert_eq!(server.session().close_info().unwrap().cause, CloseCause::KeepaliveTimeout);
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use fullduplex_proto::bytes::Bytes;
 use fullduplex_proto::{
-    Cause, CloseCode, Config, Initiator, Kind, ProtocolError as E, Role, State, Transport,
+    CloseCause, CloseCode, Config, Initiator, MessageKind, ProtocolError as E, ReadyState, Role,
+    TransportAction,
 };
 use fullduplex_testkit::pair::{End, Told};
 
@@ -104,8 +105,8 @@ fn error_is_reported_once_and_the_rest_is_drained() {
             let told = end.take_told();
             assert_eq!(told.last(), Some(&Told::Error(error)), "{role:?}, by {size}");
             assert!(!told.iter().any(|t| matches!(t, Told::Close(_))));
-            assert_eq!(end.session().state(), State::Closing);
-            assert_eq!(end.session().transport(), Transport::Drain);
+            assert_eq!(end.session().state(), ReadyState::Closing);
+            assert_eq!(end.session().transport(), TransportAction::Drain);
         }
     });
 }
@@ -114,8 +115,8 @@ fn error_is_reported_once_and_the_rest_is_drained() {
 fn close_after_an_error_follows_all_queued_frames() {
     each_case(|role, error, bytes| {
         let mut end = End::new(role, Config::default());
-        end.session().send(Kind::Text, "one".into()).unwrap();
-        end.session().send(Kind::Binary, Bytes::from(vec![2; 9_000])).unwrap();
+        end.session().send(MessageKind::Text, "one".into()).unwrap();
+        end.session().send(MessageKind::Binary, Bytes::from(vec![2; 9_000])).unwrap();
         let mut wire = end.transmit(100);
         end.session().ping(b"three").unwrap();
         end.receive(bytes, NOW);
@@ -135,13 +136,13 @@ fn close_info_names_what_was_sent_and_why() {
     each_case(|role, error, bytes| {
         let mut end = End::new(role, Config::default());
         end.receive(bytes, NOW);
-        end.session().handle_end(Cause::TransportEnd, NOW);
+        end.session().handle_end(CloseCause::TransportEnd, NOW);
         let info = end.session().close_info().unwrap().clone();
-        assert_eq!((info.initiator, info.cause), (Initiator::Library, Cause::Protocol(error)));
+        assert_eq!((info.initiator, info.cause), (Initiator::Library, CloseCause::Protocol(error)));
         assert_eq!(info.sent.as_ref().map(|f| f.code.get()), Some(code(error)));
         // §7.1.5: no Close of the peer arrived.
         assert_eq!((info.code(), info.is_clean()), (CloseCode::ABNORMAL, false));
-        assert_eq!(end.session().state(), State::Closed);
+        assert_eq!(end.session().state(), ReadyState::Closed);
         assert_eq!(end.session().poll_timeout(), None);
     });
 }
@@ -154,8 +155,8 @@ fn close_after_an_error_ends_at_the_deadline() {
         let deadline = end.session().poll_timeout().unwrap();
         assert_eq!(deadline, Duration::from_secs(10));
         assert!(end.session().handle_timeout(deadline));
-        assert_eq!(end.session().transport(), Transport::Drop);
-        assert_eq!(end.session().close_info().unwrap().cause, Cause::Protocol(error));
+        assert_eq!(end.session().transport(), TransportAction::Drop);
+        assert_eq!(end.session().close_info().unwrap().cause, CloseCause::Protocol(error));
     });
 }
 

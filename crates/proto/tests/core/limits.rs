@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fullduplex_proto::{Config, Kind, Limits, ProtocolError as E, Role};
+use fullduplex_proto::{Config, Limits, MessageKind, ProtocolError as E, Role};
 use fullduplex_testkit::pair::{End, Told};
 
 use crate::naive::{masked, plain};
@@ -34,7 +34,7 @@ fn limits_on_message_size_are_exact_at_any_cut() {
         let mut end = client(sized(Some(1_000)));
         end.receive(&fragmented(&[5; 1_000], size), NOW);
         end.receive(&fragmented(&[5; 1_000], size), NOW);
-        let message = Told::Message(Kind::Binary, vec![5; 1_000].into());
+        let message = Told::Message(MessageKind::Binary, vec![5; 1_000].into());
         assert_eq!(end.take_told(), [message.clone(), message]);
         end.receive(&fragmented(&[5; 1_001], size), NOW);
         assert_eq!(end.take_told(), [Told::Error(E::MessageTooBig { limit: 1_000 })]);
@@ -43,7 +43,7 @@ fn limits_on_message_size_are_exact_at_any_cut() {
     end.receive(&plain(0x81, ""), NOW);
     end.receive(&plain(0x81, "a")[..2], NOW);
     let too_big = Told::Error(E::MessageTooBig { limit: 0 });
-    assert_eq!(end.take_told(), [Told::Message(Kind::Text, "".into()), too_big]);
+    assert_eq!(end.take_told(), [Told::Message(MessageKind::Text, "".into()), too_big]);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn fragments_of_long_messages_may_be_small() {
             end.receive(piece, NOW);
         }
         let told = end.take_told();
-        assert!(told == [Told::Message(Kind::Binary, payload.into())], "{len} by {size}");
+        assert!(told == [Told::Message(MessageKind::Binary, payload.into())], "{len} by {size}");
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use fullduplex_proto::bytes::{Bytes, BytesMut};
 use fullduplex_proto::{
-    Assembler, CloseFrame, Config, Incoming, Input, Kind, Limits, Message, Piece,
-    ProtocolError as E, Receiver, Role,
+    Assembler, CloseFrame, Config, Limits, Message, MessageEvent, MessageKind, OwnedEvent,
+    ProtocolError as E, ReceiveBuffer, Receiver, Role,
 };
 use fullduplex_testkit::pair::{End, Told};
 use fullduplex_testkit::{Rng, chop, receive};
@@ -34,19 +34,19 @@ pub(crate) fn by_connection(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec
     end.take_told()
 }
 
-/// With [`Input::next`].
+/// With [`ReceiveBuffer::next`].
 pub(crate) fn by_input(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
-    receive::by_input(role, limits, pieces, Input::from)
+    receive::by_input(role, limits, pieces, ReceiveBuffer::from)
 }
 
-/// With [`Input::next`] from memory that messages share.
+/// With [`ReceiveBuffer::next`] from memory that messages share.
 pub(crate) fn by_shared_input(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
-    receive::by_input(role, limits, pieces, Input::shared)
+    receive::by_input(role, limits, pieces, ReceiveBuffer::shared)
 }
 
-/// With [`Input::next_piece`], pieces merged.
+/// With [`ReceiveBuffer::next_piece`], pieces merged.
 pub(crate) fn by_pieces(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
-    let mut input = Input::default();
+    let mut input = ReceiveBuffer::default();
     let mut receiver = Receiver::new(role, limits);
     let (mut all, mut message) = (Vec::new(), None);
     for piece in pieces {
@@ -54,8 +54,8 @@ pub(crate) fn by_pieces(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Tol
         loop {
             match input.next_piece(&mut receiver) {
                 Ok(None) => break,
-                Ok(Some(Piece::Control(incoming))) => all.push(incoming.into()),
-                Ok(Some(Piece::Data { kind, payload, first, last })) => {
+                Ok(Some(OwnedEvent::Control(incoming))) => all.push(incoming.into()),
+                Ok(Some(OwnedEvent::Data { kind, payload, first, last })) => {
                     assert_eq!(first, message.is_none());
                     message.get_or_insert_with(Vec::new).extend(payload);
                     if last {
@@ -71,7 +71,7 @@ pub(crate) fn by_pieces(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Tol
 
 /// With [`Assembler::room`] wherever payload is expected, as one would read a transport.
 pub(crate) fn by_direct_reads(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
-    let (mut input, mut assembler) = (Input::default(), Assembler::default());
+    let (mut input, mut assembler) = (ReceiveBuffer::default(), Assembler::default());
     let mut receiver = Receiver::new(role, limits);
     let mut all = Vec::new();
     for piece in pieces {
@@ -87,7 +87,7 @@ pub(crate) fn by_direct_reads(role: Role, limits: Limits, pieces: &[&[u8]]) -> V
                 assert!(buffer.capacity() <= 2 * buffer.len() + (16 << 10));
                 rest = later;
                 match assembler.appended(&mut receiver, start) {
-                    Ok(Some(message)) => all.push(Incoming::Message(message).into()),
+                    Ok(Some(message)) => all.push(MessageEvent::Message(message).into()),
                     Ok(None) => {}
                     Err(error) => all.push(Told::Error(error)),
                 }
@@ -139,12 +139,12 @@ fn check_all(role: Role, frames: &[(u8, Vec<u8>)], expected: &[Told]) {
 fn legal_told() -> Vec<Told> {
     let text: Bytes = "Hello, 世界 🌍".into();
     vec![
-        Told::Message(Kind::Text, text.clone()),
+        Told::Message(MessageKind::Text, text.clone()),
         Told::Ping("ping".into()),
         Told::Pong(vec![0; 125].into()),
-        Told::Message(Kind::Text, text),
-        Told::Message(Kind::Binary, vec![0xAB; 130].into()),
-        Told::Message(Kind::Binary, Bytes::new()),
+        Told::Message(MessageKind::Text, text),
+        Told::Message(MessageKind::Binary, vec![0xAB; 130].into()),
+        Told::Message(MessageKind::Binary, Bytes::new()),
         Told::Close(CloseFrame::new(fullduplex_proto::CloseCode::new(4999), "bye 🌍").ok()),
     ]
 }
@@ -184,14 +184,15 @@ fn events_of_a_failing_stream_do_not_depend_on_the_pieces() {
 fn memory_of_long_messages_is_split_off_unshared_buffers() {
     for (len, is_split) in [(1, false), (8 * 1024 - 1, false), (8 * 1024, true), (40_000, true)] {
         let bytes = [masked(0x82, vec![1; len]), masked(0x81, "next")].concat();
-        for (make, is_split) in
-            [(Input::from as fn(_) -> _, is_split), (Input::shared as fn(_) -> _, true)]
-        {
-            let mut input: Input = make(BytesMut::from(&bytes[..]));
+        for (make, is_split) in [
+            (ReceiveBuffer::from as fn(_) -> _, is_split),
+            (ReceiveBuffer::shared as fn(_) -> _, true),
+        ] {
+            let mut input: ReceiveBuffer = make(BytesMut::from(&bytes[..]));
             let range = input.bytes_mut().as_ptr_range();
             let mut receiver = Receiver::new(Role::Server, Limits::default());
             let next = input.next(&mut receiver, &mut Assembler::default()).unwrap();
-            let Some(Incoming::Message(message)) = next else { panic!("no message") };
+            let Some(MessageEvent::Message(message)) = next else { panic!("no message") };
             assert_eq!(range.contains(&message.as_bytes().as_ptr()), is_split, "{len} bytes");
             assert!(message.as_bytes().iter().all(|b| *b == 1));
             assert_eq!(input.len(), 10, "what follows is still there");
@@ -202,7 +203,7 @@ fn memory_of_long_messages_is_split_off_unshared_buffers() {
 #[test]
 fn memory_of_the_buffer_goes_with_the_last_message() {
     let bytes = [masked(0x82, vec![1; 20]), masked(0x82, vec![2; 20])].concat();
-    let mut input = Input::shared(BytesMut::from(&bytes[..]));
+    let mut input = ReceiveBuffer::shared(BytesMut::from(&bytes[..]));
     let mut receiver = Receiver::new(Role::Server, Limits::default());
     let mut next = || {
         let message = input.next_whole(&mut receiver, &Assembler::default());
@@ -222,7 +223,7 @@ fn memory_to_read_into_remains() {
     let mut block = BytesMut::with_capacity(64 << 10);
     block.extend_from_slice(&bytes);
     let block_at = block.as_ptr();
-    let mut input = Input::from(block);
+    let mut input = ReceiveBuffer::from(block);
     let mut receiver = Receiver::new(Role::Server, Limits::default());
     assert!(input.next_whole(&mut receiver, &Assembler::default()).is_some());
     assert!(input.is_empty());

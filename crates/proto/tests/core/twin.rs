@@ -1,7 +1,7 @@
 //! The receiver's twin: the same rules over bytes that are all there, written as RFC 6455
 //! §5 reads and for both roles. Both must say the same of every stream, legal or damaged.
 
-use fullduplex_proto::{CloseCode, CloseFrame, Kind, Limits, Role};
+use fullduplex_proto::{CloseCode, CloseFrame, Limits, MessageKind, Role};
 use fullduplex_testkit::Rng;
 use fullduplex_testkit::pair::Told;
 use proptest::prelude::*;
@@ -90,7 +90,7 @@ fn twin(role: Role, mut bytes: &[u8]) -> (Vec<Told>, Option<u16>) {
                 return (told, None);
             }
             if fin {
-                let kind = if *kind == 1 { Kind::Text } else { Kind::Binary };
+                let kind = if *kind == 1 { MessageKind::Text } else { MessageKind::Binary };
                 told.push(Told::Message(kind, std::mem::take(collected).into()));
                 message = None;
             }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use fullduplex_proto::bytes::Bytes;
-use fullduplex_proto::{CloseCode, CloseFrame, Compression, Config, Kind, Role, SendConfig};
+use fullduplex_proto::{CloseCode, CloseFrame, Compression, Config, MessageKind, Role, SendConfig};
 use fullduplex_testkit::pair::End;
 use proptest::prelude::*;
 
@@ -16,7 +16,7 @@ const NOW: Duration = Duration::ZERO;
 /// What a test does to an end.
 #[derive(Clone, Debug)]
 enum Op {
-    Send(Kind, usize),
+    Send(MessageKind, usize),
     Fragment(usize, bool),
     Ping(u8),
     Pong(u8),
@@ -28,7 +28,7 @@ enum Op {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    let kind = prop_oneof![Just(Kind::Text), Just(Kind::Binary)];
+    let kind = prop_oneof![Just(MessageKind::Text), Just(MessageKind::Binary)];
     let size = prop_oneof![0usize..200, 4_000usize..5_000, 0usize..20_000];
     prop_oneof![
         4 => (kind, size.clone()).prop_map(|(kind, size)| Op::Send(kind, size)),
@@ -75,7 +75,7 @@ fn perform(end: &mut End, role: Role, ops: &[Op]) -> (Asked, Vec<u8>) {
         match *op {
             Op::Send(kind, size) => {
                 let payload = vec![fill; size];
-                let opcode = if kind == Kind::Text { 1 } else { 2 };
+                let opcode = if kind == MessageKind::Text { 1 } else { 2 };
                 if end.session().send(kind, Bytes::from(payload.clone())).is_ok() {
                     asked.messages.push((opcode, payload));
                 }
@@ -84,7 +84,7 @@ fn perform(end: &mut End, role: Role, ops: &[Op]) -> (Asked, Vec<u8>) {
                 let payload = vec![fill; size];
                 if end
                     .session()
-                    .send_fragment(Kind::Binary, &payload, last, Compression::Auto)
+                    .send_fragment(MessageKind::Binary, &payload, last, Compression::Auto)
                     .is_ok()
                 {
                     let message = asked.begun.get_or_insert((2, Vec::new()));
@@ -200,7 +200,7 @@ fn frames_do_not_depend_on_how_bytes_are_taken() {
             let send = SendConfig { fragment_size: 5_000, ..SendConfig::default() };
             let mut end = End::new(role, Config { send, ..Config::default() });
             for size in [0, 5, 300, 4_097, 12_000, 1, 4_096] {
-                end.session().send(Kind::Binary, Bytes::from(vec![9; size])).unwrap();
+                end.session().send(MessageKind::Binary, Bytes::from(vec![9; size])).unwrap();
             }
             end.session().close(None, NOW);
             let mut bytes = Vec::new();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use fullduplex_proto::bytes::Bytes;
 use fullduplex_proto::{
-    CloseCode, Config, Deflate, DeflateConfig, Input, Kind, Limits, Piece, ProtocolError, Receiver,
-    Role,
+    CloseCode, Config, DeflateConfig, Limits, MessageKind, OwnedEvent, PerMessageDeflate,
+    ProtocolError, ReceiveBuffer, Receiver, Role,
 };
 use fullduplex_testkit::pair::{End, Told};
 use fullduplex_testkit::peak_rss;
@@ -25,7 +25,7 @@ fn bomb(mib: usize) -> Vec<u8> {
     out
 }
 
-fn agreed() -> Deflate {
+fn agreed() -> PerMessageDeflate {
     let config = DeflateConfig::balanced();
     let (response, _) = config.accept(&config.offers()).unwrap();
     config.check(&[response]).unwrap().unwrap()
@@ -88,13 +88,15 @@ fn deflate_bomb_read_in_pieces_takes_constant_memory() {
     let limits = Limits { max_message_size: None, ..Limits::default() };
     let wire = framed(&bomb(mib), 50_000);
     let mut receiver = Receiver::new(Role::Client, limits).with_deflate(&agreed());
-    let mut input = Input::default();
+    let mut input = ReceiveBuffer::default();
     let before = peak_rss();
     let (mut total, mut done) = (0, false);
     for chunk in wire.chunks(10_000) {
         input.bytes_mut().extend_from_slice(chunk);
         while let Some(piece) = input.next_piece(&mut receiver).unwrap() {
-            let Piece::Data { kind: Kind::Binary, payload, last, .. } = piece else { panic!() };
+            let OwnedEvent::Data { kind: MessageKind::Binary, payload, last, .. } = piece else {
+                panic!()
+            };
             assert!(payload.len() <= 16 << 10);
             total += payload.len();
             done |= last;
@@ -117,10 +119,10 @@ fn deflate_limits_on_message_size_are_exact() {
             DeflateConfig::balanced(),
         );
         let message = Bytes::from(vec![b'z'; len]);
-        pair.server.session().send(Kind::Text, message.clone()).unwrap();
+        pair.server.session().send(MessageKind::Text, message.clone()).unwrap();
         pair.settle();
         let expected = if fits {
-            Told::Message(Kind::Text, message)
+            Told::Message(MessageKind::Text, message)
         } else {
             Told::Error(ProtocolError::MessageTooBig { limit: 1000 })
         };

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use fullduplex_proto::bytes::Bytes;
-use fullduplex_proto::{Config, Deflate, DeflateConfig, Kind, Limits, ProtocolError, Role};
+use fullduplex_proto::{
+    Config, DeflateConfig, Limits, MessageKind, PerMessageDeflate, ProtocolError, Role,
+};
 use fullduplex_testkit::chop;
 use fullduplex_testkit::pair::{End, Told};
 
 /// A client's side of an agreement without limits.
-fn agreed(config: DeflateConfig) -> Deflate {
+fn agreed(config: DeflateConfig) -> PerMessageDeflate {
     let (response, _) = config.accept(&config.offers()).unwrap();
     config.check(&[response]).unwrap().unwrap()
 }
@@ -36,7 +38,7 @@ fn told_within(bytes: &[u8], limits: Limits) -> Vec<Told> {
 }
 
 fn text(text: &str) -> Told {
-    Told::Message(Kind::Text, Bytes::copy_from_slice(text.as_bytes()))
+    Told::Message(MessageKind::Text, Bytes::copy_from_slice(text.as_bytes()))
 }
 
 /// "Hello" as in §7.2.3.1, without header.
@@ -104,7 +106,7 @@ fn deflate_window_continues_after_final_blocks() {
 
 #[test]
 fn deflate_message_without_data_is_empty() {
-    assert_eq!(told(&[0xc2, 0x00]), [Told::Message(Kind::Binary, Bytes::new())]);
+    assert_eq!(told(&[0xc2, 0x00]), [Told::Message(MessageKind::Binary, Bytes::new())]);
     assert_eq!(told(&[0x41, 0x00, 0x80, 0x00]), [text("")]);
 }
 
@@ -184,7 +186,7 @@ fn deflate_final_blocks_are_counted_like_fragments() {
         let body = [3, 0].repeat(n);
         [&[0xc2, body.len() as u8][..], &body].concat()
     };
-    assert_eq!(told_within(&many(9), limits), [Told::Message(Kind::Binary, Bytes::new())]);
+    assert_eq!(told_within(&many(9), limits), [Told::Message(MessageKind::Binary, Bytes::new())]);
     assert_eq!(
         told_within(&many(30), limits),
         error(ProtocolError::TooManyFragments { limit: 10 })
@@ -199,7 +201,7 @@ fn deflate_reads_the_next_frame_after_a_full_chunk() {
         let mut data = Vec::with_capacity(1000);
         zlib.compress_vec(&vec![0; len], &mut data, flate2::FlushCompress::Sync).unwrap();
         let (one, two) = ([&[0x42, data.len() as u8][..], &data].concat(), [0x80, 0x01, 0x00]);
-        let expected = vec![Told::Message(Kind::Binary, vec![0; len].into())];
+        let expected = vec![Told::Message(MessageKind::Binary, vec![0; len].into())];
         let mut end = end(Limits::default());
         end.receive(&[&one[..], b"\x89\x00", &two].concat(), Duration::ZERO);
         assert_eq!(end.take_told(), [vec![Told::Ping(Bytes::new())], expected].concat());
@@ -221,7 +223,7 @@ fn deflate_fragments_may_be_empty_after_a_final_block() {
         let bytes = [&[0x42, data.len() as u8][..], &data, &[0x80, 0x00]].concat();
         let mut end = end(Limits::default());
         end.receive(&bytes, Duration::ZERO);
-        let message = Told::Message(Kind::Binary, vec![b'z'; len].into());
+        let message = Told::Message(MessageKind::Binary, vec![b'z'; len].into());
         assert_eq!(end.take_told(), [message]);
     }
 }

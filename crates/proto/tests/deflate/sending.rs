@@ -2,7 +2,7 @@
 
 use fullduplex_proto::bytes::Bytes;
 use fullduplex_proto::{
-    Compression, Config, DeflateConfig, Kind, PreparedMessage, Role, SendConfig, SendError,
+    Compression, Config, DeflateConfig, MessageKind, PreparedMessage, Role, SendConfig, SendError,
 };
 use fullduplex_testkit::pair::{End, Pair, Told};
 
@@ -13,7 +13,9 @@ fn pair(config: DeflateConfig) -> Pair {
 /// Sends from the server and gives the bytes on the wire.
 fn wire(pair: &mut Pair, text: &str, compression: Compression) -> Vec<u8> {
     let session = pair.server.session();
-    session.send_with(Kind::Text, Bytes::copy_from_slice(text.as_bytes()), compression).unwrap();
+    session
+        .send_with(MessageKind::Text, Bytes::copy_from_slice(text.as_bytes()), compression)
+        .unwrap();
     deliver(pair, &[text])
 }
 
@@ -23,7 +25,7 @@ fn deliver(pair: &mut Pair, texts: &[&str]) -> Vec<u8> {
     pair.client.receive(&wire, pair.now);
     let expected: Vec<_> = texts
         .iter()
-        .map(|text| Told::Message(Kind::Text, Bytes::copy_from_slice(text.as_bytes())))
+        .map(|text| Told::Message(MessageKind::Text, Bytes::copy_from_slice(text.as_bytes())))
         .collect();
     assert_eq!(pair.client.take_told(), expected);
     wire
@@ -72,12 +74,15 @@ fn deflate_sends_uncompressed_what_does_not_shrink() {
         let before = wire(&mut pair, TEXT, Compression::On);
         for len in [100, 5000, 40_000] {
             let noise = Bytes::copy_from_slice(&noise[..len]);
-            pair.server.session().send_with(Kind::Binary, noise.clone(), Compression::On).unwrap();
+            pair.server
+                .session()
+                .send_with(MessageKind::Binary, noise.clone(), Compression::On)
+                .unwrap();
             let wire = pair.server.transmit(usize::MAX);
             assert!(!is_compressed(&wire));
             assert!(wire.len() <= len + 10);
             pair.client.receive(&wire, pair.now);
-            assert_eq!(pair.client.take_told(), [Told::Message(Kind::Binary, noise)]);
+            assert_eq!(pair.client.take_told(), [Told::Message(MessageKind::Binary, noise)]);
         }
         // The window is as it was.
         assert!(wire(&mut pair, TEXT, Compression::On).len() < before.len() / 2);
@@ -90,10 +95,10 @@ fn deflate_history_has_nothing_of_a_refused_message() {
     let config = DeflateConfig::smallest_bytes();
     let mut pair = Pair::deflated(Config { send, ..Config::default() }, config, config);
     let session = pair.server.session();
-    session.send(Kind::Text, TEXT.into()).unwrap();
+    session.send(MessageKind::Text, TEXT.into()).unwrap();
     let other = Bytes::from_static(b"this one was not taken, so nothing may refer to it, ever");
     for _ in 0..3 {
-        let refused = session.send(Kind::Text, other.clone());
+        let refused = session.send(MessageKind::Text, other.clone());
         assert_eq!(refused, Err((SendError::Full, other.clone())));
     }
     deliver(&mut pair, &[TEXT]);
@@ -118,7 +123,7 @@ fn deflate_memory_can_be_released_at_any_time() {
 fn deflate_pieces_leave_when_flushed() {
     let mut pair = pair(DeflateConfig::smallest_bytes());
     let session = pair.server.session();
-    session.send_fragment(Kind::Text, b"one ", false, Compression::Auto).unwrap();
+    session.send_fragment(MessageKind::Text, b"one ", false, Compression::Auto).unwrap();
     assert!(!session.wants_write(), "gathered");
     assert!(session.is_fragmenting());
     session.flush_fragment().unwrap();
@@ -128,10 +133,10 @@ fn deflate_pieces_leave_when_flushed() {
     let session = pair.server.session();
     session.flush_fragment().unwrap();
     assert!(!session.wants_write(), "nothing is left to flush");
-    session.send_fragment(Kind::Text, b"two", false, Compression::Off).unwrap();
+    session.send_fragment(MessageKind::Text, b"two", false, Compression::Off).unwrap();
     session.flush_fragment().unwrap();
     // The message was begun compressed, so it ends so.
-    session.send_fragment(Kind::Text, b"", true, Compression::Off).unwrap();
+    session.send_fragment(MessageKind::Text, b"", true, Compression::Off).unwrap();
     deliver(&mut pair, &["one two"]);
 }
 
@@ -147,7 +152,7 @@ fn deflate_empty_message_in_pieces_has_its_block() {
             let session = pair.server.session();
             for piece in 1..=pieces {
                 let last = piece == pieces;
-                session.send_fragment(Kind::Text, b"", last, Compression::On).unwrap();
+                session.send_fragment(MessageKind::Text, b"", last, Compression::On).unwrap();
                 session.flush_fragment().unwrap();
             }
             assert_eq!(deliver(&mut pair, &[""]), [0xc1, 0x01, 0x00]);
@@ -163,7 +168,9 @@ fn deflate_stream_of_short_lines_is_within_the_limits() {
         let line = format!("{:<99}\n", "something happened again, as it did before");
         for _ in 0..10_000 {
             let session = pair.server.session();
-            session.send_fragment(Kind::Text, line.as_bytes(), false, Compression::Auto).unwrap();
+            session
+                .send_fragment(MessageKind::Text, line.as_bytes(), false, Compression::Auto)
+                .unwrap();
             session.flush_fragment().unwrap();
             let wire = pair.server.transmit(usize::MAX);
             pair.client.receive(&wire, pair.now);
@@ -182,17 +189,17 @@ fn deflate_pauses_after_incompressible_messages() {
     let mut rng = fullduplex_testkit::Rng::new(9);
     for _ in 0..40 {
         let noise: Bytes = (0..200).map(|_| rng.below(256) as u8).collect();
-        pair.server.session().send(Kind::Binary, noise).unwrap();
+        pair.server.session().send(MessageKind::Binary, noise).unwrap();
         assert!(!is_compressed(&pair.server.transmit(usize::MAX)));
     }
     let session = pair.server.session();
-    session.send(Kind::Text, TEXT.into()).unwrap();
+    session.send(MessageKind::Text, TEXT.into()).unwrap();
     assert!(!is_compressed(&pair.server.transmit(usize::MAX)), "a pause");
     assert!((0..32).any(|_| {
-        pair.server.session().send(Kind::Text, TEXT.into()).unwrap();
+        pair.server.session().send(MessageKind::Text, TEXT.into()).unwrap();
         is_compressed(&pair.server.transmit(usize::MAX))
     }));
-    pair.server.session().send(Kind::Text, TEXT.into()).unwrap();
+    pair.server.session().send(MessageKind::Text, TEXT.into()).unwrap();
     assert!(is_compressed(&pair.server.transmit(usize::MAX)));
 }
 
@@ -208,7 +215,7 @@ fn deflate_prepared_message_is_compressed_as_well() {
             if prepared {
                 session.send_prepared(&PreparedMessage::new(message.clone())).unwrap();
             } else {
-                session.send(Kind::Binary, message.clone()).unwrap();
+                session.send(MessageKind::Binary, message.clone()).unwrap();
             }
             pair.server.transmit(usize::MAX).len()
         };
@@ -228,9 +235,9 @@ fn deflate_ends_no_stream_for_a_peer_with_context_takeover() {
     let mut zlib = flate2::Decompress::new(false);
     for word in ["hello ", "world "] {
         let text = word.repeat(20);
-        end.session().send(Kind::Text, text.clone().into()).unwrap();
+        end.session().send(MessageKind::Text, text.clone().into()).unwrap();
         let mut wire = end.transmit(usize::MAX);
-        let header = fullduplex_proto::frame::RawHeader::decode(&wire).unwrap();
+        let header = fullduplex_proto::frame::RawFrameHeader::decode(&wire).unwrap();
         let mut data = wire.split_off(header.header_len());
         fullduplex_proto::mask::apply(&mut data, header.key().unwrap());
         data.extend([0, 0, 0xff, 0xff]);

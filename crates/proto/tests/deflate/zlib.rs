@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use flate2::{Compress, Compression as Level, Decompress, FlushCompress, FlushDecompress};
 use fullduplex_proto::bytes::{Buf, Bytes};
-use fullduplex_proto::frame::{EncodedHeader, OpCode, RawHeader};
+use fullduplex_proto::frame::{EncodedFrameHeader, OpCode, RawFrameHeader};
 use fullduplex_proto::{
-    Compression, Config, Connection, Deflate, DeflateConfig, Kind, PreparedMessage, Role,
-    SendConfig,
+    Compression, Config, Connection, DeflateConfig, MessageKind, PerMessageDeflate,
+    PreparedMessage, Role, SendConfig,
 };
 use fullduplex_testkit::Rng;
 use fullduplex_testkit::pair::{End, Told};
 
 /// An end of ours, a client, with what both have agreed on.
-fn client(config: DeflateConfig) -> (End, Deflate) {
+fn client(config: DeflateConfig) -> (End, PerMessageDeflate) {
     let (response, _) =
         DeflateConfig { send_window_bits: 15, ..config }.accept(&config.offers()).unwrap();
     let deflate = config.check(&[response]).unwrap().unwrap();
@@ -107,7 +107,7 @@ impl Reader {
 fn frames(mut bytes: &[u8]) -> Vec<(u8, u8, bool, Vec<u8>)> {
     let mut frames = Vec::new();
     while !bytes.is_empty() {
-        let header = RawHeader::decode(bytes).unwrap();
+        let header = RawFrameHeader::decode(bytes).unwrap();
         let (start, len) = (header.header_len(), header.payload_len() as usize);
         let mut payload = bytes[start..start + len].to_vec();
         if let Some(key) = header.key() {
@@ -130,7 +130,7 @@ fn send(connection: &mut Connection, message: &[u8], rng: &mut Rng) {
             let mut rest = message;
             while rng.below(6) > 0 {
                 let (piece, tail) = rest.split_at(rng.below(rest.len() + 1));
-                session.send_fragment(Kind::Binary, piece, false, choice).unwrap();
+                session.send_fragment(MessageKind::Binary, piece, false, choice).unwrap();
                 if rng.below(3) == 0 {
                     session.flush_fragment().unwrap();
                 }
@@ -138,9 +138,9 @@ fn send(connection: &mut Connection, message: &[u8], rng: &mut Rng) {
                 let _ = session.ping(b"between");
                 rest = tail;
             }
-            session.send_fragment(Kind::Binary, rest, true, choice).unwrap();
+            session.send_fragment(MessageKind::Binary, rest, true, choice).unwrap();
         }
-        _ => session.send_with(Kind::Binary, bytes, choice).unwrap(),
+        _ => session.send_with(MessageKind::Binary, bytes, choice).unwrap(),
     }
     match rng.below(12) {
         0 => session.release_memory(true),
@@ -245,7 +245,7 @@ fn framed(payload: &[u8], rng: &mut Rng) -> Vec<u8> {
         let piece;
         (piece, rest) = rest.split_at(len);
         let opcode = if first { OpCode::Binary } else { OpCode::Continuation };
-        let header = EncodedHeader::new(opcode, last, None, piece.len() as u64);
+        let header = EncodedFrameHeader::new(opcode, last, None, piece.len() as u64);
         let header = if first { header.compressed() } else { header };
         wire.extend_from_slice(header.as_bytes());
         wire.extend_from_slice(piece);
@@ -282,7 +282,7 @@ fn deflate_reads_the_output_of_zlib() {
             let told = end.take_told();
             let messages: Vec<_> =
                 told.iter().filter(|told| !matches!(told, Told::Ping(_))).collect();
-            let [Told::Message(Kind::Binary, received)] = messages[..] else {
+            let [Told::Message(MessageKind::Binary, received)] = messages[..] else {
                 panic!("round {round}, {params:?}: {messages:?}")
             };
             assert!(received[..] == message, "round {round}, {params:?}");

@@ -4,7 +4,7 @@
 //! `autobahn_client wss://localhost:9002 ca.pem`, and on HTTP/2
 //! `autobahn_client wss://localhost:9002 ca.pem h2`.
 
-use fullduplex::client::{Roots, TlsSettings, Version};
+use fullduplex::client::{ClientTls, RootCertificates, Version};
 use fullduplex::{Client, DeflateConfig, Error};
 
 const AGENT: &str = "fullduplex";
@@ -18,7 +18,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .max_message_size(Some(16 << 20))
         .deflate(DeflateConfig::smallest_bytes());
     if let Some(authorities) = args.next() {
-        let tls = TlsSettings::new().roots(Roots::None).add_authorities_file(authorities)?;
+        let tls =
+            ClientTls::new().roots(RootCertificates::None).add_authorities_file(authorities)?;
         builder = builder.tls(tls);
     }
     if args.next().is_some_and(|version| version == "h2") {

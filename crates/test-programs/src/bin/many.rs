@@ -4,7 +4,7 @@
 //! `many wss://localhost:9001/ ca.pem 100 10000000 3`
 #![allow(clippy::print_stdout)] // a program that prints
 
-use fullduplex::client::{Roots, TlsSettings, Version};
+use fullduplex::client::{ClientTls, RootCertificates, Version};
 use fullduplex::{Client, Error, Message, WebSocket};
 
 const PIECE: usize = 64 << 10;
@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let version = if version == "3" { Version::Http3 } else { Version::Http2 };
     let (count, bytes) = (count.parse::<usize>()?, bytes.parse::<usize>()?);
-    let tls = TlsSettings::new().roots(Roots::None).add_authorities_file(authorities)?;
+    let tls = ClientTls::new().roots(RootCertificates::None).add_authorities_file(authorities)?;
     let client = Client::builder().tls(tls).version(version).build()?;
 
     let (mut silent, _) = client.connect(url).await?;

@@ -12,7 +12,7 @@ use std::io::{BufRead as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use fullduplex::broadcast::{Group, Slow};
+use fullduplex::broadcast::{Group, LagPolicy};
 use fullduplex::server::{self, Drain, Server, ServerConfig, ServerHandle};
 use fullduplex::{Client, CloseCode, PreparedMessage, WebSocket};
 use tokio::net::{TcpListener, TcpSocket};
@@ -98,7 +98,7 @@ async fn drain(handle: &ServerHandle) -> String {
 }
 
 async fn echo(mut websocket: WebSocket, room: Group) {
-    let _member = room.join(&websocket, Slow::DropNewest);
+    let _member = room.join(&websocket, LagPolicy::DropNewest);
     while let Some(Ok(message)) = websocket.next().await {
         if websocket.send(message).await.is_err() {
             return;

@@ -21,9 +21,9 @@ thread_local! {
 
 /// Notices when there is no certificate to show.
 #[derive(Debug)]
-pub(crate) struct Noticing(pub(crate) Arc<dyn ResolvesClientCert>);
+pub(crate) struct RecordingCertResolver(pub(crate) Arc<dyn ResolvesClientCert>);
 
-impl ResolvesClientCert for Noticing {
+impl ResolvesClientCert for RecordingCertResolver {
     fn resolve(
         &self,
         authorities: &[&[u8]],
@@ -45,9 +45,9 @@ impl ResolvesClientCert for Noticing {
 
 /// Has no certificate to show, whatever the configuration that it stands in for has.
 #[derive(Debug)]
-pub(crate) struct NoCertificate;
+pub(crate) struct NoClientCert;
 
-impl ResolvesClientCert for NoCertificate {
+impl ResolvesClientCert for NoClientCert {
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         None
     }
@@ -58,7 +58,7 @@ impl ResolvesClientCert for NoCertificate {
 }
 
 /// What a TLS handshake gives, and what to think of it if the connection ends then.
-pub(crate) async fn noticing<F: Future>(handshake: F) -> (F::Output, Unshown) {
+pub(crate) async fn noticing<F: Future>(handshake: F) -> (F::Output, MissingClientCert) {
     let (mut handshake, mut is_wanted) = (pin!(handshake), false);
     let output = poll_fn(|cx| {
         ASKED.set(false);
@@ -66,14 +66,14 @@ pub(crate) async fn noticing<F: Future>(handshake: F) -> (F::Output, Unshown) {
         is_wanted |= ASKED.get();
         polled
     });
-    (output.await, Unshown(is_wanted))
+    (output.await, MissingClientCert(is_wanted))
 }
 
 /// Whether a certificate was asked for and not shown.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Unshown(bool);
+pub(crate) struct MissingClientCert(bool);
 
-impl Unshown {
+impl MissingClientCert {
     /// A transport that ended before the server said anything may have ended for that.
     pub(crate) fn explain(self, error: Error) -> Error {
         if !self.0 || error.kind() != ErrorKind::Io || error.response().is_some() {

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use crate::base::deadline::doing;
 use crate::base::error::{Error, ErrorKind};
-use crate::client::connect::progress::{Step, Steps};
+use crate::client::connect::progress::{ConnectEvent, ConnectEvents};
 use crate::transport::net_stream::NetStream;
 
 /// How long an address may keep the next one waiting (RFC 8305 §5).
@@ -97,7 +97,7 @@ pub(crate) struct Dialer {
     pub(crate) connector: Option<Arc<dyn Connect>>,
     #[cfg(unix)]
     pub(crate) unix_socket: Option<std::path::PathBuf>,
-    pub(crate) steps: Steps,
+    pub(crate) steps: ConnectEvents,
 }
 
 impl fmt::Debug for Dialer {
@@ -114,7 +114,7 @@ impl Dialer {
             let socket = tokio::net::UnixStream::connect(path).await;
             let why = || format!("connecting to {}", path.display());
             if socket.is_ok() {
-                self.steps.tell(&Step::Unix(path));
+                self.steps.tell(&ConnectEvent::Unix(path));
             }
             return socket.map(Into::into).map_err(|error| {
                 // A path that is too long, or has a zero byte in it.
@@ -139,7 +139,7 @@ impl Dialer {
         if self.steps.are_told()
             && let Ok(to) = tcp.peer_addr()
         {
-            self.steps.tell(&Step::Tcp { to, from: tcp.local_addr().ok() });
+            self.steps.tell(&ConnectEvent::Tcp { to, from: tcp.local_addr().ok() });
         }
         Ok(tcp.into())
     }

@@ -13,7 +13,7 @@ use crate::client::connect::proxy::Proxy;
 /// [`on_step`](crate::client::ClientBuilder::on_step) tells. As text it is a line for a person.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub enum Step<'a> {
+pub enum ConnectEvent<'a> {
     /// What follows leads to this proxy, and through it.
     Proxy(&'a Proxy),
     /// A TCP connection stands.
@@ -50,7 +50,7 @@ pub enum Step<'a> {
     },
 }
 
-impl fmt::Display for Step<'_> {
+impl fmt::Display for ConnectEvent<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Proxy(proxy) => write!(f, "through the proxy {proxy:?}"),
@@ -77,17 +77,17 @@ impl fmt::Display for Step<'_> {
 
 /// Who is told, if anybody.
 #[derive(Clone, Default)]
-pub(crate) struct Steps(pub(crate) Option<Arc<OnStep>>);
+pub(crate) struct ConnectEvents(pub(crate) Option<Arc<OnConnectEvent>>);
 
-type OnStep = dyn Fn(&Step<'_>) + Send + Sync;
+type OnConnectEvent = dyn Fn(&ConnectEvent<'_>) + Send + Sync;
 
-impl Steps {
+impl ConnectEvents {
     /// Whether somebody listens.
     pub(crate) fn are_told(&self) -> bool {
         self.0.is_some()
     }
 
-    pub(crate) fn tell(&self, step: &Step<'_>) {
+    pub(crate) fn tell(&self, step: &ConnectEvent<'_>) {
         if let Some(tell) = &self.0 {
             // It is also called by tasks that others wait for.
             let _ = guard::caught(|| tell(step));

@@ -13,7 +13,7 @@ use crate::base::uri::{split_zone, without_zone};
 
 /// What kind of proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scheme {
+pub(crate) enum ProxyScheme {
     /// CONNECT over plain HTTP.
     Http,
     /// CONNECT over TLS.
@@ -26,7 +26,7 @@ pub(crate) enum Scheme {
 /// `socks://` (by the proxy), with user and password if it wants them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
-    pub(crate) scheme: Scheme,
+    pub(crate) scheme: ProxyScheme,
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) auth: Option<(String, String)>,
@@ -41,11 +41,11 @@ impl Proxy {
         let (plain, zone) = split_zone(&full);
         let url = Url::parse(&plain).map_err(|error| bad(&error.to_string()))?;
         let (scheme, default) = match url.scheme() {
-            "http" => (Scheme::Http, 80),
-            "https" => (Scheme::Https, 443),
-            "socks5" => (Scheme::Socks5 { remote: false }, 1080),
+            "http" => (ProxyScheme::Http, 80),
+            "https" => (ProxyScheme::Https, 443),
+            "socks5" => (ProxyScheme::Socks5 { remote: false }, 1080),
             // `socks` is what desktops write for SOCKS5.
-            "socks5h" | "socks" => (Scheme::Socks5 { remote: true }, 1080),
+            "socks5h" | "socks" => (ProxyScheme::Socks5 { remote: true }, 1080),
             other => {
                 let why = format!("{other} is not http, https, socks5, socks5h or socks");
                 return Err(bad(&why));
@@ -71,10 +71,10 @@ impl Proxy {
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = match self.scheme {
-            Scheme::Http => "http",
-            Scheme::Https => "https",
-            Scheme::Socks5 { remote: false } => "socks5",
-            Scheme::Socks5 { remote: true } => "socks5h",
+            ProxyScheme::Http => "http",
+            ProxyScheme::Https => "https",
+            ProxyScheme::Socks5 { remote: false } => "socks5",
+            ProxyScheme::Socks5 { remote: true } => "socks5h",
         };
         let user = if self.auth.is_some() { "***@" } else { "" };
         write!(f, "{scheme}://{user}{}:{}", self.host, self.port)
@@ -84,14 +84,14 @@ impl fmt::Debug for Proxy {
 /// Which proxy is used for which target.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
-    ws: Option<Setting>,
-    wss: Option<Setting>,
+    ws: Option<SchemeProxy>,
+    wss: Option<SchemeProxy>,
     except: NoProxy,
 }
 
 /// What was set for the targets of a scheme.
 #[derive(Clone, Debug)]
-struct Setting {
+struct SchemeProxy {
     /// The variable of the environment that has it, if one does.
     variable: Option<String>,
     /// The proxy, or what is wrong with the variable.
@@ -100,7 +100,7 @@ struct Setting {
 
 /// The proxy for a target.
 #[derive(Clone, Debug)]
-pub(crate) struct Chosen {
+pub(crate) struct ChosenProxy {
     pub(crate) proxy: Proxy,
     /// The variable of the environment that has it, if one does.
     pub(crate) variable: Option<String>,
@@ -114,7 +114,7 @@ impl Proxies {
 
     /// This one for every target.
     pub fn all(proxy: Proxy) -> Self {
-        let setting = Some(Setting { variable: None, proxy: Ok(proxy) });
+        let setting = Some(SchemeProxy { variable: None, proxy: Ok(proxy) });
         Self { ws: setting.clone(), wss: setting, except: NoProxy::default() }
     }
 
@@ -149,7 +149,7 @@ impl Proxies {
                 Ok(url) => Proxy::parse(&url).map_err(|error| error.to_string()),
                 Err(_) => Err("a proxy's URL: not UTF-8".to_owned()),
             };
-            Some(Setting { variable: Some(variable), proxy })
+            Some(SchemeProxy { variable: Some(variable), proxy })
         };
         let except = get("no_proxy").map(|(_, list)| NoProxy::parse(&list.to_string_lossy()));
         Self {
@@ -169,12 +169,17 @@ impl Proxies {
     }
 
     /// The proxy for a target, if it has one.
-    pub(crate) fn of(&self, secure: bool, host: &str, port: u16) -> Result<Option<Chosen>, Error> {
+    pub(crate) fn of(
+        &self,
+        secure: bool,
+        host: &str,
+        port: u16,
+    ) -> Result<Option<ChosenProxy>, Error> {
         let setting = if secure { &self.wss } else { &self.ws };
         let setting = setting.as_ref().filter(|_| !self.except.matches(host, port));
-        let Some(Setting { variable, proxy }) = setting else { return Ok(None) };
+        let Some(SchemeProxy { variable, proxy }) = setting else { return Ok(None) };
         match proxy {
-            Ok(proxy) => Ok(Some(Chosen { proxy: proxy.clone(), variable: variable.clone() })),
+            Ok(proxy) => Ok(Some(ChosenProxy { proxy: proxy.clone(), variable: variable.clone() })),
             Err(why) => {
                 let name = variable.as_deref().unwrap_or_default();
                 let why = format!("the environment variable {name}: {why}");
@@ -184,7 +189,7 @@ impl Proxies {
     }
 }
 
-impl Chosen {
+impl ChosenProxy {
     /// A failure on the way through the proxy. Programs for this machine alone meet proxies
     /// that the environment sets for the network.
     pub(crate) fn explain(&self, error: Error, host: &str) -> Error {
@@ -209,10 +214,10 @@ fn is_loopback(host: &str) -> bool {
 
 /// The targets that are reached directly.
 #[derive(Clone, Debug, Default)]
-struct NoProxy(Vec<(Pattern, Option<u16>)>);
+struct NoProxy(Vec<(NoProxyPattern, Option<u16>)>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Pattern {
+enum NoProxyPattern {
     All,
     /// A name and, with its dot, what ends so.
     Name(String),
@@ -233,15 +238,17 @@ impl NoProxy {
         self.0.iter().any(|(pattern, at)| {
             at.is_none_or(|at| at == port)
                 && match pattern {
-                    Pattern::All => true,
-                    Pattern::Name(name) => {
+                    NoProxyPattern::All => true,
+                    NoProxyPattern::Name(name) => {
                         address.is_none()
                             && host
                                 .strip_suffix(&**name)
                                 .is_some_and(|before| before.is_empty() || before.ends_with('.'))
                     }
-                    Pattern::Suffix(suffix) => address.is_none() && host.ends_with(&**suffix),
-                    Pattern::Network(network) => {
+                    NoProxyPattern::Suffix(suffix) => {
+                        address.is_none() && host.ends_with(&**suffix)
+                    }
+                    NoProxyPattern::Network(network) => {
                         address.is_some_and(|address| network.contains(address))
                     }
                 }
@@ -250,9 +257,9 @@ impl NoProxy {
 }
 
 /// One entry; what can't be read is passed over, as others do.
-fn entry(word: &str) -> Option<(Pattern, Option<u16>)> {
+fn entry(word: &str) -> Option<(NoProxyPattern, Option<u16>)> {
     if word == "*" {
-        return Some((Pattern::All, None));
+        return Some((NoProxyPattern::All, None));
     }
     if let Some(slash) = word.find('/') {
         let (network, port) = match word[slash..].find(':') {
@@ -262,10 +269,10 @@ fn entry(word: &str) -> Option<(Pattern, Option<u16>)> {
             }
             None => (word, None),
         };
-        return Some((Pattern::Network(Cidr::parse(network)?), port));
+        return Some((NoProxyPattern::Network(Cidr::parse(network)?), port));
     }
     if let Some(network) = Cidr::parse(word) {
-        return Some((Pattern::Network(network), None));
+        return Some((NoProxyPattern::Network(network), None));
     }
     let (host, port) = match word.rsplit_once(':') {
         _ if word.ends_with(']') => (word, None),
@@ -276,13 +283,13 @@ fn entry(word: &str) -> Option<(Pattern, Option<u16>)> {
     let pattern = match host.strip_prefix('*').unwrap_or(&host) {
         suffix if suffix.starts_with('.') => match Host::parse(&suffix[1..]).ok()? {
             // As it stands in a URL: names of other scripts in Punycode.
-            Host::Domain(name) => Pattern::Suffix(format!(".{name}")),
+            Host::Domain(name) => NoProxyPattern::Suffix(format!(".{name}")),
             _ => return None,
         },
         _ => match Host::parse(&host).ok()? {
-            Host::Domain(name) => Pattern::Name(name),
-            Host::Ipv4(ip) => Pattern::Network(IpAddr::from(ip).into()),
-            Host::Ipv6(ip) => Pattern::Network(IpAddr::from(ip).into()),
+            Host::Domain(name) => NoProxyPattern::Name(name),
+            Host::Ipv4(ip) => NoProxyPattern::Network(IpAddr::from(ip).into()),
+            Host::Ipv6(ip) => NoProxyPattern::Network(IpAddr::from(ip).into()),
         },
     };
     Some((pattern, port))
@@ -299,10 +306,10 @@ mod tests {
             (p.scheme, p.host, p.port, p.auth)
         };
         let auth = |u: &str, p: &str| Some((u.to_string(), p.to_string()));
-        assert_eq!(p("http://h:3128/"), (Scheme::Http, "h".into(), 3128, None));
-        assert_eq!(p("h:3128"), (Scheme::Http, "h".into(), 3128, None));
-        assert_eq!(p("https://h"), (Scheme::Https, "h".into(), 443, None));
-        let socks = Scheme::Socks5 { remote: true };
+        assert_eq!(p("http://h:3128/"), (ProxyScheme::Http, "h".into(), 3128, None));
+        assert_eq!(p("h:3128"), (ProxyScheme::Http, "h".into(), 3128, None));
+        assert_eq!(p("https://h"), (ProxyScheme::Https, "h".into(), 443, None));
+        let socks = ProxyScheme::Socks5 { remote: true };
         assert_eq!(p("socks://h"), (socks, "h".into(), 1080, None));
         assert_eq!(p("socks5h://u%40x:p%3A@[::1]"), (socks, "::1".into(), 1080, auth("u@x", "p:")));
         assert_eq!(p("http://u@h").3, auth("u", ""));

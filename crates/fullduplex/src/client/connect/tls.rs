@@ -19,21 +19,21 @@ use crate::base::error::{Error, ErrorKind};
 use crate::base::pem::{
     alert_name, bad, certificate_problem, certificates, cipher_suite, private_key, read, version,
 };
-use crate::base::retry::Failure;
+use crate::base::retry::AttemptFailure;
 use crate::base::uri::without_zone;
-use crate::client::Reached;
-use crate::client::connect::client_cert::{NoCertificate, Noticing, noticing};
+use crate::client::Connected;
+use crate::client::connect::client_cert::{NoClientCert, RecordingCertResolver, noticing};
 use crate::client::connect::key_log::KeyLogFile;
-use crate::client::connect::progress::{Step, Steps};
+use crate::client::connect::progress::{ConnectEvent, ConnectEvents};
 #[cfg(feature = "http3")]
-use crate::client::http3::quic_tls::{Noting, QuicTls};
+use crate::client::http3::quic_tls::{QuicTls, RecordingVerifier};
 use crate::transport::net_stream::NetStream;
 use crate::transport::tls_stream::ClosingTlsStream;
 
 /// Whom a client trusts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Roots {
+pub enum RootCertificates {
     /// The authorities of the operating system. Default.
     #[default]
     Platform,
@@ -48,32 +48,32 @@ pub enum Roots {
 /// The cryptography is ring's, whatever else is compiled in; nothing is to be installed.
 /// Sessions are resumed, from the memory of the [`Client`](crate::Client).
 #[derive(Clone, Debug, Default)]
-pub struct TlsSettings {
-    roots: Roots,
+pub struct ClientTls {
+    roots: RootCertificates,
     authorities: Vec<CertificateDer<'static>>,
-    identity: Option<Identity>,
+    identity: Option<ClientIdentity>,
     server_name: Option<String>,
     dangerous: bool,
     key_log: Option<Arc<KeyLogFile>>,
     own: Option<Arc<ClientConfig>>,
 }
 
-struct Identity(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+struct ClientIdentity(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-impl Clone for Identity {
+impl Clone for ClientIdentity {
     fn clone(&self) -> Self {
         Self(self.0.clone(), self.1.clone_key())
     }
 }
 
 /// Never shows the key.
-impl fmt::Debug for Identity {
+impl fmt::Debug for ClientIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Identity of {} certificates", self.0.len())
     }
 }
 
-impl TlsSettings {
+impl ClientTls {
     /// The defaults: the platform's authorities.
     pub fn new() -> Self {
         Self::default()
@@ -81,7 +81,7 @@ impl TlsSettings {
 
     /// Sets whom to trust beside the authorities that are added.
     #[must_use]
-    pub fn roots(mut self, roots: Roots) -> Self {
+    pub fn roots(mut self, roots: RootCertificates) -> Self {
         self.roots = roots;
         self
     }
@@ -101,7 +101,7 @@ impl TlsSettings {
     /// Shows the server this certificate, with its chain, when it asks for one. All PEM. Neither
     /// proxies are shown it, nor servers of another origin that a redirection leads to.
     pub fn identity(mut self, chain: &[u8], key: &[u8]) -> Result<Self, Error> {
-        self.identity = Some(Identity(certificates(chain)?, private_key(key)?));
+        self.identity = Some(ClientIdentity(certificates(chain)?, private_key(key)?));
         Ok(self)
     }
 
@@ -156,13 +156,13 @@ impl TlsSettings {
 
     /// What the connections of a client share: its tickets make sessions resumable. An anonymous
     /// one has no certificate of the client, which is for its own server.
-    pub(crate) fn build(&self, is_anonymous: bool) -> Result<Tls, Error> {
+    pub(crate) fn build(&self, is_anonymous: bool) -> Result<TlsContext, Error> {
         let config = match &self.own {
             Some(own) if is_anonymous => anonymous(own).into(),
             Some(own) => own.clone(),
             None => Arc::new(self.config(self.verifier()?, is_anonymous)?),
         };
-        Ok(Tls { config, server_name: self.server_name.clone() })
+        Ok(TlsContext { config, server_name: self.server_name.clone() })
     }
 
     /// TLS inside QUIC, for HTTP/3. Its sessions are its own.
@@ -173,7 +173,7 @@ impl TlsSettings {
             let own = if is_anonymous { anonymous(own) } else { ClientConfig::clone(own) };
             return QuicTls::new(own, None, server_name);
         }
-        let noting = Arc::new(Noting::new(self.verifier()?));
+        let noting = Arc::new(RecordingVerifier::new(self.verifier()?));
         QuicTls::new(self.config(noting.clone(), is_anonymous)?, Some(noting), server_name)
     }
 
@@ -182,7 +182,7 @@ impl TlsSettings {
         let provider = Arc::new(ring::default_provider());
         Ok(if self.dangerous {
             Arc::new(AnyCertificate(provider))
-        } else if self.roots == Roots::Platform {
+        } else if self.roots == RootCertificates::Platform {
             let verifier = Verifier::new_with_extra_roots(self.authorities.clone(), provider);
             Arc::new(verifier.map_err(|error| match error {
                 RustlsError::General(_) if self.authorities.is_empty() => no_authorities(),
@@ -190,7 +190,7 @@ impl TlsSettings {
             })?)
         } else {
             let mut roots = RootCertStore::empty();
-            if self.roots == Roots::WebPki {
+            if self.roots == RootCertificates::WebPki {
                 roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
             }
             for authority in &self.authorities {
@@ -211,7 +211,7 @@ impl TlsSettings {
         let builder = builder.with_safe_default_protocol_versions().map_err(failed)?;
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
         let mut config = match self.identity.as_ref().filter(|_| !is_anonymous) {
-            Some(Identity(chain, key)) => {
+            Some(ClientIdentity(chain, key)) => {
                 builder.with_client_auth_cert(chain.clone(), key.clone_key()).map_err(failed)?
             }
             None => builder.with_no_client_auth(),
@@ -220,7 +220,7 @@ impl TlsSettings {
             config.key_log = file.clone();
         }
         let resolver = config.client_auth_cert_resolver;
-        config.client_auth_cert_resolver = Arc::new(Noticing(resolver));
+        config.client_auth_cert_resolver = Arc::new(RecordingCertResolver(resolver));
         Ok(config)
     }
 }
@@ -229,7 +229,7 @@ impl TlsSettings {
 /// across the two, as rustls compares who answers for the certificate.
 fn anonymous(own: &ClientConfig) -> ClientConfig {
     let mut config = own.clone();
-    config.client_auth_cert_resolver = Arc::new(Noticing(Arc::new(NoCertificate)));
+    config.client_auth_cert_resolver = Arc::new(RecordingCertResolver(Arc::new(NoClientCert)));
     config
 }
 
@@ -252,12 +252,12 @@ fn no_authorities() -> Error {
 
 /// TLS as a client does it.
 #[derive(Clone, Debug)]
-pub(crate) struct Tls {
+pub(crate) struct TlsContext {
     config: Arc<ClientConfig>,
     server_name: Option<String>,
 }
 
-impl Tls {
+impl TlsContext {
     /// Runs the handshake with a server of this name, and offers these protocols (ALPN), of
     /// which it may choose one. The name that was set is for the client's own server.
     pub(crate) async fn connect(
@@ -266,8 +266,8 @@ impl Tls {
         host: &str,
         protocols: &[&[u8]],
         is_own: bool,
-        steps: &Steps,
-    ) -> Result<Reached, Error> {
+        steps: &ConnectEvents,
+    ) -> Result<Connected, Error> {
         let host = self.server_name.as_deref().filter(|_| is_own).unwrap_or(host);
         let name = server_name(host)?;
         // Cheap: the parts are shared, the tickets among them. What is spoken is not for a
@@ -280,14 +280,14 @@ impl Tls {
         let agreed = tls.get_ref().1;
         let protocol = agreed.alpn_protocol().map(<[u8]>::to_vec);
         let certificates = agreed.peer_certificates().unwrap_or_default();
-        steps.tell(&Step::Tls {
+        steps.tell(&ConnectEvent::Tls {
             host,
             version: version(agreed),
             cipher_suite: &cipher_suite(agreed),
             alpn: protocol.as_deref(),
             certificate: certificates.first().map(|der| &**der),
         });
-        Ok(Reached { stream: NetStream::new(ClosingTlsStream::new(tls)), protocol, unshown })
+        Ok(Connected { stream: NetStream::new(ClosingTlsStream::new(tls)), protocol, unshown })
     }
 }
 
@@ -350,7 +350,7 @@ pub(crate) fn alert_of(error: &std::io::Error) -> Option<AlertDescription> {
 
 /// The error of a handshake that the server ended with this alert.
 pub(crate) fn alert_error(doing: &str, alert: AlertDescription) -> Error {
-    let failure = Failure::Alert(alert.into());
+    let failure = AttemptFailure::Alert(alert.into());
     let why = alert_in_words(alert);
     Error::new(ErrorKind::Tls, format!("{doing}: {why}")).with_failure(failure)
 }

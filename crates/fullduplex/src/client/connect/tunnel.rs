@@ -12,7 +12,7 @@ use http::{HeaderMap, Response, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::base::error::{Error, ErrorKind};
-use crate::base::retry::Failure;
+use crate::base::retry::AttemptFailure;
 use crate::client::list::split;
 use crate::client::response;
 use crate::transport::http1;
@@ -156,7 +156,7 @@ pub(crate) async fn socks5(
         let (host, port) = (to.host, to.port);
         let at = to.address.map(|address| format!(" at {}", address.ip())).unwrap_or_default();
         let error = refused(format!("refused {host}:{port}{at}: {}", reason(head[1])));
-        return Ok(Err(error.with_failure(Failure::Socks5(head[1]))));
+        return Ok(Err(error.with_failure(AttemptFailure::Socks5(head[1]))));
     }
     // The address it bound says nothing to us, but stands in the way.
     let len = match head[3] {

@@ -15,12 +15,12 @@ use crate::transport::net_stream::NetStream;
 
 /// The alert that came, if one did.
 #[derive(Clone, Default)]
-pub(crate) struct Alert(Arc<OnceLock<rustls::AlertDescription>>);
+pub(crate) struct ReceivedAlert(Arc<OnceLock<rustls::AlertDescription>>);
 
-impl Alert {
+impl ReceivedAlert {
     /// A transport whose alert is noted here.
-    pub(crate) fn noting(&self, stream: NetStream) -> Noting {
-        Noting { stream, alert: self.clone() }
+    pub(crate) fn noting(&self, stream: NetStream) -> AlertRecorder {
+        AlertRecorder { stream, alert: self.clone() }
     }
 
     /// The error of a connection that an alert has ended, in the words of the other versions.
@@ -33,12 +33,12 @@ impl Alert {
 }
 
 /// A transport that notes the alert which ends it.
-pub(crate) struct Noting {
+pub(crate) struct AlertRecorder {
     stream: NetStream,
-    alert: Alert,
+    alert: ReceivedAlert,
 }
 
-impl AsyncRead for Noting {
+impl AsyncRead for AlertRecorder {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -53,6 +53,6 @@ impl AsyncRead for Noting {
     }
 }
 
-impl AsyncWrite for Noting {
+impl AsyncWrite for AlertRecorder {
     delegate_write!(stream, shutdown);
 }

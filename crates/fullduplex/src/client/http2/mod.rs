@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
-use fullduplex_proto::handshake::client::Opening;
+use fullduplex_proto::handshake::client::ClientHandshake;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::ext::Protocol;
 use h2::{Ping, Reason, RecvStream, SendStream};
@@ -17,14 +17,14 @@ use tokio::task::AbortHandle;
 
 use crate::base::deadline::{doing, within};
 use crate::base::error::{Error, ErrorKind};
-use crate::base::uri::Target;
+use crate::base::uri::WsUri;
 #[cfg(feature = "tls")]
-use crate::client::http2::alert::Alert;
-use crate::client::learned::Finding;
-use crate::client::pool::{Kept, Origin, Slot, Slots};
-use crate::client::{AWAITING_ANSWER, Client, Reached, Version, response};
+use crate::client::http2::alert::ReceivedAlert;
+use crate::client::learned::ServerCapability;
+use crate::client::pool::{PoolEntries, PoolEntry, PoolKey, PooledConnection};
+use crate::client::{AWAITING_ANSWER, Client, Connected, Version, response};
 use crate::connection::websocket::WebSocket;
-use crate::transport::http1::Map;
+use crate::transport::http1::HeaderMapSource;
 use crate::transport::http2_stream::Http2Stream;
 use crate::transport::net_stream::NetStream;
 use crate::transport::tunnel_heads::{HEADER_TABLE_SIZE, TunnelHeads};
@@ -36,7 +36,7 @@ const CONNECTION_WINDOW: u32 = 16 << 20;
 
 /// A connection that takes requests.
 #[derive(Clone)]
-struct Pooled {
+struct Http2Connection {
     sender: SendRequest<Bytes>,
     /// Held by each of its streams, to count them.
     streams: Arc<()>,
@@ -44,7 +44,7 @@ struct Pooled {
     task: AbortHandle,
 }
 
-impl Pooled {
+impl Http2Connection {
     /// Whether it neither has failed nor is going away.
     fn takes_requests(&mut self) -> bool {
         // It never waits, as this handle has sent nothing.
@@ -53,7 +53,7 @@ impl Pooled {
     }
 }
 
-impl Kept for Pooled {
+impl PooledConnection for Http2Connection {
     fn is_over(&self) -> bool {
         self.task.is_finished()
     }
@@ -71,26 +71,26 @@ impl Kept for Pooled {
 
 /// The connections of a client.
 #[derive(Default)]
-pub(super) struct Pool {
-    slots: Slots<Pooled>,
+pub(super) struct Http2Pool {
+    slots: PoolEntries<Http2Connection>,
 }
 
 /// How an attempt on HTTP/2 ended, other than by an error.
 #[allow(clippy::large_enum_variant, reason = "returned and taken apart at once")]
-pub(super) enum Outcome {
+pub(super) enum Http2Outcome {
     Opened(WebSocket, Response<()>),
     /// The server does not do it. It may have chosen HTTP/1.1 for the transport.
-    Without(&'static str, Option<Reached>),
+    Without(&'static str, Option<Connected>),
 }
 
 /// Why there is no connection.
-enum Missing {
+enum NoConnection {
     Failed(Error),
     /// The server does not do it. It may have chosen HTTP/1.1 for the transport.
-    Without(&'static str, Option<Reached>),
+    Without(&'static str, Option<Connected>),
 }
 
-impl From<Error> for Missing {
+impl From<Error> for NoConnection {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
@@ -100,19 +100,21 @@ impl Client {
     /// Opens a WebSocket on a stream of an HTTP/2 connection, which is made if there is none.
     pub(super) async fn connect_http2(
         &self,
-        target: &Target,
+        target: &WsUri,
         headers: &HeaderMap,
-    ) -> Result<Outcome, Error> {
-        let slot = self.pool.slots.of(&Origin::of(target));
+    ) -> Result<Http2Outcome, Error> {
+        let slot = self.pool.slots.of(&PoolKey::of(target));
         for again in [true, false] {
             let connection = slot.get(Box::pin(self.http2_connection(target)));
             let connection = within("connect_timeout", self.connect_timeout, connection).await?;
-            let Pooled { mut sender, streams, .. } = match connection {
+            let Http2Connection { mut sender, streams, .. } = match connection {
                 Ok(pooled) => pooled,
-                Err(Missing::Without(why, stream)) => return Ok(Outcome::Without(why, stream)),
-                Err(Missing::Failed(error)) => return Err(error),
+                Err(NoConnection::Without(why, stream)) => {
+                    return Ok(Http2Outcome::Without(why, stream));
+                }
+                Err(NoConnection::Failed(error)) => return Err(error),
             };
-            let opening = self.offers(Opening::extended(), target)?;
+            let opening = self.offers(ClientHandshake::extended(), target)?;
             // RFC 8441 §5.
             let protocol = Protocol::from_static("websocket");
             let request = self.extended_request(&opening, target, headers, protocol)?;
@@ -128,9 +130,9 @@ impl Client {
             let id = Arc::downgrade(&streams);
             let opened = self.http2_handshake(&opening, target, response, (send, streams)).await;
             let is_of_use = match &opened {
-                Ok(Outcome::Opened(..)) => true,
-                Ok(Outcome::Without(..)) => {
-                    !self.learned.knows(Origin::of(target), Finding::WithoutHttp2)
+                Ok(Http2Outcome::Opened(..)) => true,
+                Ok(Http2Outcome::Without(..)) => {
+                    !self.learned.knows(PoolKey::of(target), ServerCapability::WithoutHttp2)
                 }
                 Err(error) => error.response().is_some(),
             };
@@ -145,24 +147,24 @@ impl Client {
     /// The server does not do it, which is remembered.
     fn without_http2(
         &self,
-        target: &Target,
+        target: &WsUri,
         why: &'static str,
-        reached: Option<Reached>,
-    ) -> Outcome {
-        self.learned.learn(Origin::of(target), Finding::WithoutHttp2);
-        Outcome::Without(why, reached)
+        reached: Option<Connected>,
+    ) -> Http2Outcome {
+        self.learned.learn(PoolKey::of(target), ServerCapability::WithoutHttp2);
+        Http2Outcome::Without(why, reached)
     }
 
     /// A new connection.
-    async fn http2_connection(&self, target: &Target) -> Result<Pooled, Missing> {
+    async fn http2_connection(&self, target: &WsUri) -> Result<Http2Connection, NoConnection> {
         let without = |why, stream| {
-            self.learned.learn(Origin::of(target), Finding::WithoutHttp2);
-            Err(Missing::Without(why, stream))
+            self.learned.learn(PoolKey::of(target), ServerCapability::WithoutHttp2);
+            Err(NoConnection::Without(why, stream))
         };
         // Perhaps the attempt that this one waited for has found out.
-        let is_known = || self.learned.knows(Origin::of(target), Finding::WithoutHttp2);
+        let is_known = || self.learned.knows(PoolKey::of(target), ServerCapability::WithoutHttp2);
         if self.version == Version::Auto && is_known() {
-            return Err(Missing::Without("it has not done so before", None));
+            return Err(NoConnection::Without("it has not done so before", None));
         }
         let alpn: &[&[u8]] = match self.version {
             Version::Auto => &[b"h2", b"http/1.1"],
@@ -182,7 +184,7 @@ impl Client {
             .enable_push(false);
         let stream = reached.stream;
         #[cfg(feature = "tls")]
-        let alert = Alert::default();
+        let alert = ReceivedAlert::default();
         #[cfg(feature = "tls")]
         let stream = alert.noting(stream);
         let handshake = builder.handshake(TunnelHeads::of_server(stream)).await;
@@ -218,16 +220,16 @@ impl Client {
             return without(why, None);
         }
         let sender = sender.ready().await.map_err(begins)?;
-        Ok(Pooled { sender, streams: Arc::default(), task: task.abort_handle() })
+        Ok(Http2Connection { sender, streams: Arc::default(), task: task.abort_handle() })
     }
 
     async fn http2_handshake(
         &self,
-        opening: &Opening,
-        target: &Target,
+        opening: &ClientHandshake,
+        target: &WsUri,
         response: ResponseFuture,
         (send, streams): (SendStream<Bytes>, Arc<()>),
-    ) -> Result<Outcome, Error> {
+    ) -> Result<Http2Outcome, Error> {
         let after = self.limits.handshake_timeout;
         let response = doing(AWAITING_ANSWER, answer(response));
         let response = match within("handshake_timeout", after, response).await?? {
@@ -245,7 +247,7 @@ impl Client {
                 return Ok(if is_alone {
                     self.without_http2(target, why, None)
                 } else {
-                    Outcome::Without(why, None)
+                    Http2Outcome::Without(why, None)
                 });
             }
             Err(error) => return Err(failed("the answer on HTTP/2", error)),
@@ -258,11 +260,11 @@ impl Client {
         }
         self.learn_from(target, response.headers());
         let mut stream = Http2Stream::new(send, receive, streams).lingering();
-        match opening.check(response.status().as_u16(), Map(response.headers())) {
+        match opening.check(response.status().as_u16(), HeaderMapSource(response.headers())) {
             Ok(agreement) => {
                 let stream = NetStream::new(stream);
                 let opened = self.opened(stream, agreement, response, BytesMut::new())?;
-                Ok(Outcome::Opened(opened.0.multiplexed(), opened.1))
+                Ok(Http2Outcome::Opened(opened.0.multiplexed(), opened.1))
             }
             // What some say that have the setting and not the feature.
             Err(_) if response.status() == http::StatusCode::NOT_IMPLEMENTED => {
@@ -296,7 +298,7 @@ async fn answer(
     .await
 }
 
-fn evict(slot: &Slot<Pooled>, id: &Weak<()>) {
+fn evict(slot: &PoolEntry<Http2Connection>, id: &Weak<()>) {
     slot.evict(|pooled| Arc::as_ptr(&pooled.streams) == id.as_ptr());
 }
 

@@ -8,7 +8,7 @@ use http::HeaderMap;
 use http::header::ALT_SVC;
 
 use crate::client::list::split;
-use crate::client::pool::Origin;
+use crate::client::pool::PoolKey;
 
 /// How long what a server said holds, if it does not say (RFC 7838 §3.1).
 const DEFAULT_MAX_AGE: u64 = 24 * 60 * 60;
@@ -22,28 +22,28 @@ const MAX_ORIGINS: usize = 1000;
 
 /// What servers have said.
 #[derive(Default)]
-pub(crate) struct Alternatives(Mutex<HashMap<Origin, Alternative>>);
+pub(crate) struct AltSvcCache(Mutex<HashMap<PoolKey, AltSvc>>);
 
 #[derive(Clone, Copy)]
-enum Alternative {
+enum AltSvc {
     /// HTTP/3 on this port of the same host, until then.
     Http3 { port: u16, until: Instant },
     /// It did not work.
     Broken { until: Instant },
 }
 
-impl Alternatives {
+impl AltSvcCache {
     /// The port for HTTP/3, if the server has said that there is one.
-    pub(crate) fn port(&self, origin: &Origin, now: Instant) -> Option<u16> {
+    pub(crate) fn port(&self, origin: &PoolKey, now: Instant) -> Option<u16> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match all.get(origin) {
-            Some(Alternative::Http3 { port, until }) if now < *until => Some(*port),
+            Some(AltSvc::Http3 { port, until }) if now < *until => Some(*port),
             _ => None,
         }
     }
 
     /// Takes note of the fields in a response. They replace what was said before (§3).
-    pub(crate) fn learn(&self, origin: Origin, host: &str, headers: &HeaderMap, now: Instant) {
+    pub(crate) fn learn(&self, origin: PoolKey, host: &str, headers: &HeaderMap, now: Instant) {
         let mut fields = headers.get_all(ALT_SVC).iter().peekable();
         if fields.peek().is_none() {
             return;
@@ -51,7 +51,7 @@ impl Alternatives {
         // One that is not ASCII has still been said, and takes the others back.
         let said = fields.find_map(|field| http3(&String::from_utf8_lossy(field.as_bytes()), host));
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(all.get(&origin), Some(Alternative::Broken { until }) if now < *until) {
+        if matches!(all.get(&origin), Some(AltSvc::Broken { until }) if now < *until) {
             return;
         }
         if all.len() >= MAX_ORIGINS {
@@ -60,16 +60,16 @@ impl Alternatives {
         match said {
             Some((port, max_age)) => {
                 let until = now + Duration::from_secs(max_age.min(LONGEST_MAX_AGE));
-                all.insert(origin, Alternative::Http3 { port, until });
+                all.insert(origin, AltSvc::Http3 { port, until });
             }
             None => drop(all.remove(&origin)),
         }
     }
 
     /// It did not work: for a while it is not tried.
-    pub(crate) fn give_up(&self, origin: Origin, now: Instant) {
+    pub(crate) fn give_up(&self, origin: PoolKey, now: Instant) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(origin, Alternative::Broken { until: now + BROKEN_FOR });
+        all.insert(origin, AltSvc::Broken { until: now + BROKEN_FOR });
     }
 }
 
@@ -101,7 +101,7 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::base::uri::Target;
+    use crate::base::uri::WsUri;
 
     #[test]
     fn alt_svc_fields_are_parsed() {
@@ -130,8 +130,8 @@ mod tests {
 
     #[test]
     fn alt_svc_is_kept_for_its_max_age() {
-        let origin = || Origin::of(&Target::parse("wss://example.com").unwrap());
-        let (all, now) = (Alternatives::default(), Instant::now());
+        let origin = || PoolKey::of(&WsUri::parse("wss://example.com").unwrap());
+        let (all, now) = (AltSvcCache::default(), Instant::now());
         let learn = |value: Option<&str>, now| {
             let mut headers = HeaderMap::new();
             if let Some(value) = value {

@@ -8,39 +8,39 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use fullduplex_http3::client::{Connection, Opening as Sent, WeakConnection};
+use fullduplex_http3::client::{ClientConnection, PendingRequest as Sent, WeakConnection};
 use fullduplex_http3::quinn::Endpoint;
-use fullduplex_http3::{Code, Error as Http3Error, Protocol, Settings};
-use fullduplex_proto::handshake::client::Opening;
+use fullduplex_http3::{ConnectProtocol, Error as Http3Error, ErrorCode, LocalSettings};
+use fullduplex_proto::handshake::client::ClientHandshake;
 use http::{HeaderMap, Response, StatusCode};
 use tokio::task::JoinHandle;
 
 use crate::base::deadline::{doing, within};
 use crate::base::error::{Error, ErrorKind};
-use crate::base::uri::{Target, without_zone};
-use crate::client::connect::proxy::Chosen;
-use crate::client::http3::alt_svc::Alternatives;
+use crate::base::uri::{WsUri, without_zone};
+use crate::client::connect::proxy::ChosenProxy;
+use crate::client::http3::alt_svc::AltSvcCache;
 use crate::client::http3::quic::MAX_IDLE;
 use crate::client::http3::quic_tls::late_alert;
-use crate::client::pool::{Kept, Origin, Slots};
+use crate::client::pool::{PoolEntries, PoolKey, PooledConnection};
 use crate::client::{AWAITING_ANSWER, Client, response};
 use crate::connection::websocket::WebSocket;
-use crate::transport::http1::Map;
+use crate::transport::http1::HeaderMapSource;
 use crate::transport::net_stream::NetStream;
 
 /// How long [`Version::Auto`] waits for HTTP/3 before it takes another version.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-type Opened = Result<(WebSocket, Response<()>), Error>;
+type ConnectResult = Result<(WebSocket, Response<()>), Error>;
 
 /// A connection that takes requests.
 #[derive(Clone)]
-struct Pooled {
-    connection: Connection,
+struct Http3Connection {
+    connection: ClientConnection,
     endpoint: Endpoint,
 }
 
-impl Kept for Pooled {
+impl PooledConnection for Http3Connection {
     fn is_over(&self) -> bool {
         self.connection.is_going_away()
     }
@@ -56,26 +56,26 @@ impl Kept for Pooled {
 
 /// The connections of a client, and what it has learned.
 #[derive(Default)]
-pub(super) struct Pool {
-    slots: Slots<Pooled>,
-    alternatives: Alternatives,
+pub(super) struct Http3Pool {
+    slots: PoolEntries<Http3Connection>,
+    alternatives: AltSvcCache,
     /// The connections that have left the pool.
-    leaving: Mutex<Vec<Leaving>>,
+    leaving: Mutex<Vec<RetiredConnection>>,
 }
 
 /// A connection that has left the pool, perhaps with WebSockets on it.
-struct Leaving {
+struct RetiredConnection {
     connection: WeakConnection,
     /// Waits until its server was told that it is closed.
     closing: JoinHandle<()>,
 }
 
-impl Pool {
+impl Http3Pool {
     /// Takes note of where a server says that it does HTTP/3. What is not protected by TLS
     /// may come from anybody.
-    pub(super) fn learn_from(&self, target: &Target, headers: &HeaderMap) {
+    pub(super) fn learn_from(&self, target: &WsUri, headers: &HeaderMap) {
         if target.secure && target.socket.is_none() {
-            let origin = Origin::of(target);
+            let origin = PoolKey::of(target);
             let host = without_zone(&target.host);
             self.alternatives.learn(origin, host, headers, Instant::now());
         }
@@ -86,12 +86,12 @@ impl Pool {
         let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
         leaving.retain(|other| !other.closing.is_finished());
         let closing = tokio::spawn(async move { endpoint.wait_idle().await });
-        leaving.push(Leaving { connection, closing });
+        leaving.push(RetiredConnection { connection, closing });
     }
 
     /// Closes the connections that no WebSocket uses, and waits until that is done.
     pub(super) async fn close(&self) {
-        for Pooled { connection, endpoint } in self.slots.take_unused() {
+        for Http3Connection { connection, endpoint } in self.slots.take_unused() {
             drop(connection);
             endpoint.wait_idle().await;
         }
@@ -99,7 +99,7 @@ impl Pool {
             let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
             leaving.extract_if(.., |leaving| !leaving.connection.is_in_use()).collect()
         };
-        for Leaving { closing, .. } in unused {
+        for RetiredConnection { closing, .. } in unused {
             // It has ended also where its runtime has.
             let _ = closing.await;
         }
@@ -108,7 +108,7 @@ impl Pool {
 
 impl Client {
     /// Opens a WebSocket on HTTP/3.
-    pub(super) async fn connect_http3(&self, target: &Target, headers: &HeaderMap) -> Opened {
+    pub(super) async fn connect_http3(&self, target: &WsUri, headers: &HeaderMap) -> ConnectResult {
         self.allows_http3(target)?;
         self.try_http3(target, headers, target.port, self.connect_timeout).await
     }
@@ -117,10 +117,10 @@ impl Client {
     /// to be taken.
     pub(super) async fn try_alternative(
         &self,
-        target: &Target,
+        target: &WsUri,
         headers: &HeaderMap,
-    ) -> Option<Opened> {
-        let port = self.http3.alternatives.port(&Origin::of(target), Instant::now())?;
+    ) -> Option<ConnectResult> {
+        let port = self.http3.alternatives.port(&PoolKey::of(target), Instant::now())?;
         self.allows_http3(target).ok()?;
         let most = self.connect_timeout.min(PATIENCE);
         match self.try_http3(target, headers, port, most).await {
@@ -133,12 +133,12 @@ impl Client {
     }
 
     /// For a while, this server's HTTP/3 is not tried.
-    pub(super) fn give_up_http3(&self, target: &Target) {
-        self.http3.alternatives.give_up(Origin::of(target), Instant::now());
+    pub(super) fn give_up_http3(&self, target: &WsUri) {
+        self.http3.alternatives.give_up(PoolKey::of(target), Instant::now());
     }
 
     /// Whether UDP goes the way that is set.
-    fn allows_http3(&self, target: &Target) -> Result<(), Error> {
+    fn allows_http3(&self, target: &WsUri) -> Result<(), Error> {
         let misuse = |why: String| Err(Error::new(ErrorKind::Misuse, why));
         #[cfg(unix)]
         let socket = target.socket.is_some() || self.dialer.unix_socket.is_some();
@@ -154,7 +154,7 @@ impl Client {
             return misuse("HTTP/3 always has TLS: use wss: in place of ws:".into());
         }
         match self.proxy_of(target)? {
-            Some(Chosen { proxy, .. }) => misuse(format!(
+            Some(ChosenProxy { proxy, .. }) => misuse(format!(
                 "HTTP/3 runs over UDP, and the proxy {proxy:?} carries TCP alone; use another \
                  version, or no proxy for this host"
             )),
@@ -164,17 +164,18 @@ impl Client {
 
     async fn try_http3(
         &self,
-        target: &Target,
+        target: &WsUri,
         headers: &HeaderMap,
         port: u16,
         most: Duration,
-    ) -> Opened {
-        let slot = self.http3.slots.of(&Origin::of(target));
-        let opening = self.offers(Opening::extended(), target)?;
-        let request = self.extended_request(&opening, target, headers, Protocol::WEBSOCKET)?;
+    ) -> ConnectResult {
+        let slot = self.http3.slots.of(&PoolKey::of(target));
+        let opening = self.offers(ClientHandshake::extended(), target)?;
+        let request =
+            self.extended_request(&opening, target, headers, ConnectProtocol::WEBSOCKET)?;
         for again in [true, false] {
             let connection = slot.get(Box::pin(self.http3_connection(target, port)));
-            let Pooled { connection, endpoint } =
+            let Http3Connection { connection, endpoint } =
                 within("connect_timeout", most, connection).await??;
             let evict = || {
                 slot.evict(|pooled| pooled.connection.is_same(&connection));
@@ -198,8 +199,8 @@ impl Client {
             };
             match self.http3_handshake(&opening, target, sent).await {
                 // RFC 9114 §5.2: safe to be sent again.
-                Err(Ended::Unprocessed(_)) if again => evict(),
-                Err(Ended::Unprocessed(error) | Ended::Failed(error)) => {
+                Err(RequestFailure::Unprocessed(_)) if again => evict(),
+                Err(RequestFailure::Unprocessed(error) | RequestFailure::Failed(error)) => {
                     if error.response().is_none() {
                         evict();
                     }
@@ -211,15 +212,15 @@ impl Client {
         Err(Error::new(ErrorKind::Io, "the HTTP/3 connection is going away"))
     }
 
-    async fn http3_connection(&self, target: &Target, port: u16) -> Result<Pooled, Error> {
+    async fn http3_connection(&self, target: &WsUri, port: u16) -> Result<Http3Connection, Error> {
         let (quic, endpoint) = self.reach_quic(target, port).await?;
-        let settings = Settings {
+        let settings = LocalSettings {
             max_field_section_size: self.limits.max_head_bytes as u64,
             // :status is one, too.
             max_fields: self.limits.max_fields.saturating_add(1),
-            ..Settings::default()
+            ..LocalSettings::default()
         };
-        let connection = Connection::new(quic, settings);
+        let connection = ClientConnection::new(quic, settings);
         // RFC 9220 §3, RFC 8441 §3: not before it is there.
         let theirs = connection.peer_settings();
         let theirs = doing("waiting for the server to begin HTTP/3 with SETTINGS", theirs).await;
@@ -239,15 +240,15 @@ impl Client {
         }
         // QUIC keeps it alive, and the pool must not do so for ever.
         connection.close_when_unused(MAX_IDLE);
-        Ok(Pooled { connection, endpoint })
+        Ok(Http3Connection { connection, endpoint })
     }
 
     async fn http3_handshake(
         &self,
-        opening: &Opening,
-        target: &Target,
+        opening: &ClientHandshake,
+        target: &WsUri,
         sent: Sent,
-    ) -> Result<(WebSocket, Response<()>), Ended> {
+    ) -> Result<(WebSocket, Response<()>), RequestFailure> {
         let after = self.limits.handshake_timeout;
         let answer =
             within("handshake_timeout", after, doing(AWAITING_ANSWER, sent.response())).await?;
@@ -255,13 +256,17 @@ impl Client {
             Err(error) => {
                 let is_unprocessed = error.is_unprocessed();
                 let error = self.failed("the answer on HTTP/3", error);
-                let ended = if is_unprocessed { Ended::Unprocessed } else { Ended::Failed };
+                let ended = if is_unprocessed {
+                    RequestFailure::Unprocessed
+                } else {
+                    RequestFailure::Failed
+                };
                 return Err(ended(error));
             }
             Ok(answer) => answer,
         };
         self.learn_from(target, response.headers());
-        match opening.check(response.status().as_u16(), Map(response.headers())) {
+        match opening.check(response.status().as_u16(), HeaderMapSource(response.headers())) {
             Ok(agreement) => {
                 let stream = NetStream::new(stream);
                 let opened = self.opened(stream, agreement, response, BytesMut::new())?;
@@ -290,13 +295,13 @@ impl Client {
                 (ErrorKind::Limit, Some(format!("more header fields than max_fields ({most})")))
             }
             Http3Error::Limit { .. } => (ErrorKind::Limit, None),
-            Http3Error::Fault(fault) if fault.code == Code::EXCESSIVE_LOAD => {
+            Http3Error::Fault(fault) if fault.code == ErrorCode::EXCESSIVE_LOAD => {
                 (ErrorKind::Limit, None)
             }
             Http3Error::Fault(_) => (ErrorKind::Protocol, None),
             Http3Error::Misuse(_) => (ErrorKind::Misuse, None),
-            Http3Error::Closed(Code::VERSION_FALLBACK, _)
-            | Http3Error::Reset(Code::VERSION_FALLBACK) => (ErrorKind::Handshake, None),
+            Http3Error::Closed(ErrorCode::VERSION_FALLBACK, _)
+            | Http3Error::Reset(ErrorCode::VERSION_FALLBACK) => (ErrorKind::Handshake, None),
             _ => (ErrorKind::Io, None),
         };
         match limit {
@@ -307,13 +312,13 @@ impl Client {
 }
 
 /// How a request came to nothing.
-enum Ended {
+enum RequestFailure {
     /// The server did not look at it.
     Unprocessed(Error),
     Failed(Error),
 }
 
-impl From<Error> for Ended {
+impl From<Error> for RequestFailure {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }

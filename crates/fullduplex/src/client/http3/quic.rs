@@ -17,9 +17,9 @@ use tokio::time::timeout;
 
 use crate::base::deadline::doing;
 use crate::base::error::{Error, ErrorKind};
-use crate::base::uri::Target;
+use crate::base::uri::WsUri;
 use crate::client::connect::dial::{SocketOptions, race};
-use crate::client::connect::progress::Step;
+use crate::client::connect::progress::ConnectEvent;
 use crate::client::http3::quic_tls::QuicTls;
 use crate::client::{Client, LazyTls};
 
@@ -43,7 +43,7 @@ impl Client {
     /// A connection to this port of the server, and the endpoint that is its own.
     pub(crate) async fn reach_quic(
         &self,
-        target: &Target,
+        target: &WsUri,
         port: u16,
     ) -> Result<(Connection, Endpoint), Error> {
         let quic = self.tls.quic(!target.redirected)?;
@@ -61,15 +61,15 @@ impl Client {
                 match timeout(limit, reaching).await.map_err(|_| options.late())? {
                     Ok(reached) => Ok(Ok(reached)),
                     // The server was reached; on another address it would say the same.
-                    Err(Failure::Quic(error)) => match quic.explain(&name, &error) {
+                    Err(DialFailure::Quic(error)) => match quic.explain(&name, &error) {
                         Some(error) => Ok(Err(error)),
                         None => Err(Http3Error::from(error).into()),
                     },
-                    Err(Failure::Setup(error)) => {
+                    Err(DialFailure::Setup(error)) => {
                         let why = "setting up QUIC";
                         Ok(Err(Error::new(ErrorKind::Tls, why).with_source(error)))
                     }
-                    Err(Failure::Io(error)) => Err(error),
+                    Err(DialFailure::Io(error)) => Err(error),
                 }
             }
         };
@@ -82,13 +82,13 @@ impl Client {
 
     fn tell_quic(&self, connection: &Connection, host: &str) {
         let steps = &self.dialer.steps;
-        steps.tell(&Step::Quic { to: connection.remote_address() });
+        steps.tell(&ConnectEvent::Quic { to: connection.remote_address() });
         let shown = connection.peer_identity();
         let shown = shown.and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok());
         let certificate = shown.as_ref().and_then(|chain| chain.first()).map(|der| &**der);
         let alpn = Some(&b"h3"[..]);
         let version = "TLSv1.3";
-        steps.tell(&Step::Tls { host, version, cipher_suite: "", alpn, certificate });
+        steps.tell(&ConnectEvent::Tls { host, version, cipher_suite: "", alpn, certificate });
     }
 }
 
@@ -99,7 +99,7 @@ fn transport(keepalive: &KeepaliveConfig) -> TransportConfig {
 }
 
 /// Why an address was not reached.
-enum Failure {
+enum DialFailure {
     Io(io::Error),
     Setup(ConnectError),
     Quic(ConnectionError),
@@ -111,13 +111,13 @@ async fn open(
     options: &SocketOptions,
     config: ClientConfig,
     name: &str,
-) -> Result<(Connection, Endpoint), Failure> {
-    let socket = bind(address, options).map_err(Failure::Io)?;
+) -> Result<(Connection, Endpoint), DialFailure> {
+    let socket = bind(address, options).map_err(DialFailure::Io)?;
     let runtime = Arc::new(TokioRuntime);
     let endpoint = Endpoint::new(EndpointConfig::default(), None, socket, runtime);
-    let endpoint = endpoint.map_err(Failure::Io)?;
-    let connecting = endpoint.connect_with(config, address, name).map_err(Failure::Setup)?;
-    Ok((connecting.await.map_err(Failure::Quic)?, endpoint))
+    let endpoint = endpoint.map_err(DialFailure::Io)?;
+    let connecting = endpoint.connect_with(config, address, name).map_err(DialFailure::Setup)?;
+    Ok((connecting.await.map_err(DialFailure::Quic)?, endpoint))
 }
 
 /// A socket of the address's family.

@@ -23,7 +23,7 @@ use crate::client::connect::tls::{alert_error, in_words, server_name};
 #[derive(Clone)]
 pub(crate) struct QuicTls {
     config: Arc<QuicClientConfig>,
-    noting: Option<Arc<Noting>>,
+    noting: Option<Arc<RecordingVerifier>>,
     server_name: Option<String>,
 }
 
@@ -36,7 +36,7 @@ impl fmt::Debug for QuicTls {
 impl QuicTls {
     pub(crate) fn new(
         mut config: ClientConfig,
-        noting: Option<Arc<Noting>>,
+        noting: Option<Arc<RecordingVerifier>>,
         server_name: Option<String>,
     ) -> Result<Self, Error> {
         config.alpn_protocols = vec![ALPN.to_vec()];
@@ -100,12 +100,12 @@ pub(crate) fn late_alert(error: &ConnectionError) -> Option<Error> {
 
 /// Notes what is wrong with a certificate, of which QUIC passes on no more than a text.
 #[derive(Debug)]
-pub(crate) struct Noting {
+pub(crate) struct RecordingVerifier {
     inner: Arc<dyn ServerCertVerifier>,
     last: Mutex<Option<(ServerName<'static>, RustlsError)>>,
 }
 
-impl Noting {
+impl RecordingVerifier {
     pub(crate) fn new(inner: Arc<dyn ServerCertVerifier>) -> Self {
         Self { inner, last: Mutex::default() }
     }
@@ -118,7 +118,7 @@ impl Noting {
     }
 }
 
-impl ServerCertVerifier for Noting {
+impl ServerCertVerifier for RecordingVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

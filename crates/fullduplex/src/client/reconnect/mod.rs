@@ -21,7 +21,7 @@ use crate::base::guard;
 use crate::base::guard::Panicked;
 use crate::base::retry::is_worth_retrying;
 use crate::client::Client;
-use crate::client::reconnect::queue::Queue;
+use crate::client::reconnect::queue::OfflineQueue;
 use crate::connection::split::{ReceiveHalf, SendHalf};
 use crate::connection::websocket::WebSocket;
 
@@ -32,7 +32,7 @@ use crate::connection::websocket::WebSocket;
 pub struct Backoff {
     /// The bound after the first failure. Default: 1 s.
     pub first: Duration,
-    /// The largest bound. Default: 60 s. A server's `Retry-After` may ask for up to ten
+    /// The largest bound. Default: 60 s. A server's `Retry-UnlockActions` may ask for up to ten
     /// times as much.
     pub most: Duration,
     /// A connection that stood so long was a success: the next failure is a first one.
@@ -65,9 +65,9 @@ impl Backoff {
 /// full. While there is one, `send` waits for room whatever is set here.
 ///
 /// Where only the latest value of each key matters, a queue is the wrong place for it: keep the
-/// values, with [`WhileDown::Refuse`], and send them all at each [`Event::Connected`].
+/// values, with [`OfflinePolicy::Refuse`], and send them all at each [`ReconnectEvent::Connected`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WhileDown {
+pub enum OfflinePolicy {
     /// `send` waits. Default.
     #[default]
     Wait,
@@ -80,7 +80,7 @@ pub enum WhileDown {
 /// What happened to a [`Reconnecting`] client.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Event {
+pub enum ReconnectEvent {
     /// A connection stands, and the hook has run.
     Connected {
         /// The server's response.
@@ -93,7 +93,7 @@ pub enum Event {
     /// There is no connection, or none came about.
     Disconnected {
         /// Why.
-        why: Disconnect,
+        why: DisconnectReason,
         /// After what time the next attempt is made; `None` if none is. Then this is the
         /// last event.
         retry_in: Option<Duration>,
@@ -103,14 +103,14 @@ pub enum Event {
 /// Why there is no connection.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Disconnect {
+pub enum DisconnectReason {
     /// It was closed, cleanly or not.
     Closed(CloseInfo),
     /// It did not come about, or its hook failed.
     Failed(Error),
 }
 
-impl Disconnect {
+impl DisconnectReason {
     /// Whether it makes sense to try again, which is the default for when to stop.
     ///
     /// What makes sense and what does not is listed at [`Error::is_retryable`], which decides
@@ -125,7 +125,7 @@ impl Disconnect {
 
 /// What is changed in a request before it is sent.
 #[derive(Clone, Default)]
-pub struct Change {
+pub struct RequestOverride {
     /// Another URL. As it is the application's own choice, all of the client's header fields,
     /// its subprotocols and its certificate go there. Each attempt begins with this one, or with
     /// the client's, wherever a redirection led before.
@@ -135,27 +135,29 @@ pub struct Change {
 }
 
 /// Shows no values: there may be secrets among them.
-impl fmt::Debug for Change {
+impl fmt::Debug for RequestOverride {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.headers.keys().collect();
         f.debug_struct("Change").field("headers", &names).finish_non_exhaustive()
     }
 }
 
-type Prepare = dyn Fn(u32) -> BoxFuture<'static, Result<Change, Error>> + Send + Sync;
-type Opened = dyn for<'a> Fn(&'a mut WebSocket) -> BoxFuture<'a, Result<(), Error>> + Send + Sync;
-type RetryIf = dyn Fn(&Disconnect) -> bool + Send + Sync;
+type BeforeConnect =
+    dyn Fn(u32) -> BoxFuture<'static, Result<RequestOverride, Error>> + Send + Sync;
+type OnConnected =
+    dyn for<'a> Fn(&'a mut WebSocket) -> BoxFuture<'a, Result<(), Error>> + Send + Sync;
+type RetryIf = dyn Fn(&DisconnectReason) -> bool + Send + Sync;
 
 /// Settings for a [`Reconnecting`] client; made by [`Client::reconnecting`].
 pub struct ReconnectBuilder {
     client: Client,
     url: String,
     backoff: Backoff,
-    prepare: Option<Box<Prepare>>,
-    opened: Option<Box<Opened>>,
+    prepare: Option<Box<BeforeConnect>>,
+    opened: Option<Box<OnConnected>>,
     retry_if: Box<RetryIf>,
     capacity: usize,
-    while_down: WhileDown,
+    while_down: OfflinePolicy,
 }
 
 impl Client {
@@ -167,9 +169,9 @@ impl Client {
             backoff: Backoff::default(),
             prepare: None,
             opened: None,
-            retry_if: Box::new(Disconnect::is_retryable),
+            retry_if: Box::new(DisconnectReason::is_retryable),
             capacity: 64,
-            while_down: WhileDown::default(),
+            while_down: OfflinePolicy::default(),
         }
     }
 }
@@ -189,7 +191,7 @@ impl ReconnectBuilder {
     #[must_use]
     pub fn prepare<F>(mut self, hook: impl Fn(u32) -> F + Send + Sync + 'static) -> Self
     where
-        F: Future<Output = Result<Change, Error>> + Send + 'static,
+        F: Future<Output = Result<RequestOverride, Error>> + Send + 'static,
     {
         self.prepare = Some(Box::new(move |attempt| Box::pin(hook(attempt))));
         self
@@ -208,21 +210,21 @@ impl ReconnectBuilder {
         self
     }
 
-    /// Sets when to try again. Default: [`Disconnect::is_retryable`], which also decides where
+    /// Sets when to try again. Default: [`DisconnectReason::is_retryable`], which also decides where
     /// this panics.
     #[must_use]
     pub fn retry_if(
         mut self,
-        decide: impl Fn(&Disconnect) -> bool + Send + Sync + 'static,
+        decide: impl Fn(&DisconnectReason) -> bool + Send + Sync + 'static,
     ) -> Self {
         self.retry_if = Box::new(decide);
         self
     }
 
     /// Sets how many messages wait to be sent, and what happens when that is full and there
-    /// is no connection. Default: 64, [`WhileDown::Wait`].
+    /// is no connection. Default: 64, [`OfflinePolicy::Wait`].
     #[must_use]
-    pub fn queue(mut self, capacity: usize, while_down: WhileDown) -> Self {
+    pub fn queue(mut self, capacity: usize, while_down: OfflinePolicy) -> Self {
         (self.capacity, self.while_down) = (capacity.max(1), while_down);
         self
     }
@@ -234,8 +236,8 @@ impl ReconnectBuilder {
     pub fn start(self) -> Reconnecting {
         let (sink, events) = mpsc::channel(16);
         let (closing, close) = watch::channel(None);
-        let queue = Arc::new(Queue::new(self.capacity, self.while_down));
-        let task = Task { builder: self, queue: queue.clone(), sink, close, unsent: None };
+        let queue = Arc::new(OfflineQueue::new(self.capacity, self.while_down));
+        let task = ReconnectTask { builder: self, queue: queue.clone(), sink, close, unsent: None };
         tokio::spawn(task.run());
         Reconnecting { events, sender: ReconnectSender { queue }, closing }
     }
@@ -247,7 +249,7 @@ impl fmt::Debug for ReconnectBuilder {
     }
 }
 
-/// A connection that is made again when it ends: a [`Stream`] of [`Event`]s.
+/// A connection that is made again when it ends: a [`Stream`] of [`ReconnectEvent`]s.
 ///
 /// What `send` has taken is sent, in order, on this connection or a later one. A message
 /// that was handed to a connection just before it broke may be lost, or may have arrived
@@ -261,7 +263,7 @@ impl fmt::Debug for ReconnectBuilder {
 /// When it is dropped, the connection is closed with 1001.
 #[derive(Debug)]
 pub struct Reconnecting {
-    events: mpsc::Receiver<Event>,
+    events: mpsc::Receiver<ReconnectEvent>,
     sender: ReconnectSender,
     closing: watch::Sender<Option<CloseFrame>>,
 }
@@ -271,7 +273,7 @@ impl Reconnecting {
     ///
     /// # Cancel safety
     /// No event is lost.
-    pub async fn next(&mut self) -> Option<Event> {
+    pub async fn next(&mut self) -> Option<ReconnectEvent> {
         self.events.recv().await
     }
 
@@ -298,7 +300,7 @@ impl Reconnecting {
 }
 
 impl Stream for Reconnecting {
-    type Item = Event;
+    type Item = ReconnectEvent;
 
     fn poll_next(
         mut self: std::pin::Pin<&mut Self>,
@@ -311,11 +313,11 @@ impl Stream for Reconnecting {
 /// Sends on a [`Reconnecting`] client. Clones send on the same.
 #[derive(Clone, Debug)]
 pub struct ReconnectSender {
-    queue: Arc<Queue>,
+    queue: Arc<OfflineQueue>,
 }
 
 impl ReconnectSender {
-    /// Queues a message. When the queue is full it waits, or does as [`WhileDown`] says.
+    /// Queues a message. When the queue is full it waits, or does as [`OfflinePolicy`] says.
     /// Fails when no connection will be made any more.
     ///
     /// # Cancel safety
@@ -326,16 +328,16 @@ impl ReconnectSender {
 }
 
 /// What keeps the connection.
-struct Task {
+struct ReconnectTask {
     builder: ReconnectBuilder,
-    queue: Arc<Queue>,
-    sink: mpsc::Sender<Event>,
+    queue: Arc<OfflineQueue>,
+    sink: mpsc::Sender<ReconnectEvent>,
     close: watch::Receiver<Option<CloseFrame>>,
     /// Taken from the queue, and not by a connection.
     unsent: Option<Message>,
 }
 
-impl Drop for Task {
+impl Drop for ReconnectTask {
     /// Whoever still wants to send is told.
     fn drop(&mut self) {
         self.queue.close();
@@ -343,30 +345,30 @@ impl Drop for Task {
 }
 
 /// The owner is gone, or has closed: there is nothing more to do.
-struct Over;
+struct Stop;
 
-impl Task {
+impl ReconnectTask {
     async fn run(mut self) {
         let _ = self.keep().await;
     }
 
-    async fn keep(&mut self) -> Result<(), Over> {
+    async fn keep(&mut self) -> Result<(), Stop> {
         let (mut failures, mut attempts) = (0_u32, 0);
         loop {
             attempts += 1;
             let mut close = self.close.clone();
             let opened = tokio::select! {
                 opened = guard::caught_in(self.open(attempts)) => opened,
-                () = self.sink.closed() => return Err(Over),
-                _ = close.wait_for(Option::is_some) => return Err(Over),
+                () = self.sink.closed() => return Err(Stop),
+                _ = close.wait_for(Option::is_some) => return Err(Stop),
             };
             let why = match opened {
                 Err(Panicked) => panicked("a hook, or what connects,"),
-                Ok(Err(error)) => Disconnect::Failed(error),
+                Ok(Err(error)) => DisconnectReason::Failed(error),
                 Ok(Ok((websocket, response))) => {
                     let since = Instant::now();
                     self.queue.set_up(true);
-                    self.tell(Event::Connected { response, attempts }).await?;
+                    self.tell(ReconnectEvent::Connected { response, attempts }).await?;
                     attempts = 0;
                     let why = guard::caught_in(self.talk(websocket)).await;
                     let why = why.unwrap_or_else(|Panicked| {
@@ -381,32 +383,32 @@ impl Task {
             };
             failures = failures.saturating_add(1);
             let asked = match &why {
-                Disconnect::Failed(error) => error.retry_after(),
-                Disconnect::Closed(_) => None,
+                DisconnectReason::Failed(error) => error.retry_after(),
+                DisconnectReason::Closed(_) => None,
             };
             let is_closed = self.close.borrow().is_some();
             let asked_for = guard::caught(|| (self.builder.retry_if)(&why));
             let again = !is_closed && asked_for.unwrap_or_else(|Panicked| why.is_retryable());
             let retry_in = again.then(|| self.builder.backoff.wait(failures, asked));
-            self.tell(Event::Disconnected { why, retry_in }).await?;
-            let Some(wait) = retry_in else { return Err(Over) };
+            self.tell(ReconnectEvent::Disconnected { why, retry_in }).await?;
+            let Some(wait) = retry_in else { return Err(Stop) };
             tokio::select! {
                 () = sleep(wait) => {}
-                () = self.sink.closed() => return Err(Over),
-                _ = close.wait_for(Option::is_some) => return Err(Over),
+                () = self.sink.closed() => return Err(Stop),
+                _ = close.wait_for(Option::is_some) => return Err(Stop),
             }
         }
     }
 
-    async fn tell(&self, event: Event) -> Result<(), Over> {
-        self.sink.send(event).await.map_err(|_| Over)
+    async fn tell(&self, event: ReconnectEvent) -> Result<(), Stop> {
+        self.sink.send(event).await.map_err(|_| Stop)
     }
 
     async fn open(&self, attempt: u32) -> Result<(WebSocket, Response<()>), Error> {
         let ReconnectBuilder { client, url, prepare, opened, .. } = &self.builder;
         let change = match prepare {
             Some(prepare) => self.in_time("prepare", prepare(attempt - 1)).await?,
-            None => Change::default(),
+            None => RequestOverride::default(),
         };
         let url = change.url.as_deref().unwrap_or(url);
         let connected = if change.headers.is_empty() {
@@ -438,15 +440,15 @@ impl Task {
     }
 
     /// Sends and receives until the connection ends.
-    async fn talk(&mut self, websocket: WebSocket) -> Result<Disconnect, Over> {
+    async fn talk(&mut self, websocket: WebSocket) -> Result<DisconnectReason, Stop> {
         let (send, mut receive) = websocket.split();
         let mut close = self.close.clone();
         let ended = tokio::select! {
             received = receive_all(&mut receive, &self.sink) => received,
             () = send_all(&send, &self.queue, &mut self.unsent) => Ok(()),
-            () = self.sink.closed() => Err(Over),
+            () = self.sink.closed() => Err(Stop),
             // The owner may be gone, and with it the one who could close.
-            closed = close.wait_for(Option::is_some) => closed.map(drop).map_err(|_| Over),
+            closed = close.wait_for(Option::is_some) => closed.map(drop).map_err(|_| Stop),
         };
         self.queue.set_up(false);
         ended?;
@@ -463,27 +465,27 @@ impl Task {
         let receiving = receive_all(&mut receive, &self.sink);
         tokio::join!(closing, receiving).1?;
         Ok(match receive.close_info() {
-            Some(info) => Disconnect::Closed(info),
-            None => Disconnect::Failed(Error::new(ErrorKind::Closed, "the connection ended")),
+            Some(info) => DisconnectReason::Closed(info),
+            None => DisconnectReason::Failed(Error::new(ErrorKind::Closed, "the connection ended")),
         })
     }
 }
 
 /// Foreign code has panicked: that costs the attempt or the connection, not those after it.
-fn panicked(what: &str) -> Disconnect {
-    Disconnect::Failed(Error::new(ErrorKind::Closed, format!("{what} panicked")))
+fn panicked(what: &str) -> DisconnectReason {
+    DisconnectReason::Failed(Error::new(ErrorKind::Closed, format!("{what} panicked")))
 }
 
 /// Hands out messages until the connection ends.
 async fn receive_all<S: crate::transport::Transport>(
     receive: &mut ReceiveHalf<S>,
-    sink: &mpsc::Sender<Event>,
-) -> Result<(), Over> {
+    sink: &mpsc::Sender<ReconnectEvent>,
+) -> Result<(), Stop> {
     loop {
         // Room first: a message that was taken can't be put back.
-        let room = sink.reserve().await.map_err(|_| Over)?;
+        let room = sink.reserve().await.map_err(|_| Stop)?;
         match receive.next().await {
-            Some(Ok(message)) => room.send(Event::Message(message)),
+            Some(Ok(message)) => room.send(ReconnectEvent::Message(message)),
             _ => return Ok(()),
         }
     }
@@ -495,7 +497,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// Sends what is queued, until nothing is.
 async fn drain<S: crate::transport::Transport>(
     send: &SendHalf<S>,
-    queue: &Queue,
+    queue: &OfflineQueue,
     unsent: &mut Option<Message>,
 ) {
     while let Some(message) = unsent.take().or_else(|| queue.try_pop()) {
@@ -509,7 +511,7 @@ async fn drain<S: crate::transport::Transport>(
 /// `unsent`.
 async fn send_all<S: crate::transport::Transport>(
     send: &SendHalf<S>,
-    queue: &Queue,
+    queue: &OfflineQueue,
     unsent: &mut Option<Message>,
 ) {
     loop {

@@ -8,13 +8,13 @@ use fullduplex_proto::Message;
 use tokio::sync::Notify;
 
 use crate::base::error::{Error, ErrorKind};
-use crate::base::retry::Failure;
-use crate::client::reconnect::WhileDown;
+use crate::base::retry::AttemptFailure;
+use crate::client::reconnect::OfflinePolicy;
 
-pub(crate) struct Queue {
-    inner: Mutex<Inner>,
+pub(crate) struct OfflineQueue {
+    inner: Mutex<QueueState>,
     capacity: usize,
-    while_down: WhileDown,
+    while_down: OfflinePolicy,
     /// A message left, or the policy may say something else now.
     room: Notify,
     /// A message came.
@@ -22,7 +22,7 @@ pub(crate) struct Queue {
 }
 
 #[derive(Default)]
-struct Inner {
+struct QueueState {
     messages: VecDeque<Message>,
     /// There is a connection.
     up: bool,
@@ -30,19 +30,19 @@ struct Inner {
 }
 
 /// Messages are not shown.
-impl fmt::Debug for Queue {
+impl fmt::Debug for OfflineQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Queue").field("capacity", &self.capacity).finish_non_exhaustive()
     }
 }
 
-impl Queue {
-    pub(crate) fn new(capacity: usize, while_down: WhileDown) -> Self {
+impl OfflineQueue {
+    pub(crate) fn new(capacity: usize, while_down: OfflinePolicy) -> Self {
         let (inner, room, filled) = (Mutex::default(), Notify::new(), Notify::new());
         Self { inner, capacity, while_down, room, filled }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -61,14 +61,14 @@ impl Queue {
         let mut inner = self.lock();
         if inner.closed {
             let error = Error::new(ErrorKind::Closed, "no connection will be made any more");
-            return Err(error.with_failure(Failure::Stopped));
+            return Err(error.with_failure(AttemptFailure::Stopped));
         }
-        if !inner.up && self.while_down == WhileDown::Refuse {
+        if !inner.up && self.while_down == OfflinePolicy::Refuse {
             return Err(Error::new(ErrorKind::Closed, "there is no connection now"));
         }
         let mut oldest = None;
         if inner.messages.len() >= self.capacity {
-            if inner.up || self.while_down != WhileDown::DropOldest {
+            if inner.up || self.while_down != OfflinePolicy::DropOldest {
                 return Ok(false);
             }
             oldest = inner.messages.pop_front();
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     /// Sends when it is dropped.
-    struct Owner(Arc<Queue>);
+    struct Owner(Arc<OfflineQueue>);
 
     impl AsRef<[u8]> for Owner {
         fn as_ref(&self) -> &[u8] {
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn drop_of_a_payload_may_use_the_queue_that_drops_it() {
-        let queue = Arc::new(Queue::new(2, WhileDown::DropOldest));
+        let queue = Arc::new(OfflineQueue::new(2, OfflinePolicy::DropOldest));
         let (done, waits) = std::sync::mpsc::channel();
         let owner = Owner(queue.clone());
         // On a thread of its own, which may wait for itself.

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use fullduplex_proto::{CloseCode, CloseFrame, PreparedMessage, SendError};
 
-use crate::connection::shared_frames::Frames;
+use crate::connection::shared_frames::FrameRange;
 
 /// What happens to a message that is published while a member has `high_water` bytes (64 KiB)
 /// waiting for its transport, or is in the middle of a message that it sends bit by bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Slow {
+pub enum LagPolicy {
     /// It passes the member by.
     DropNewest,
     /// It waits, with up to so many others; with one more, the oldest is dropped. One that
@@ -29,20 +29,24 @@ pub enum Slow {
 
 /// What a member is to its group: the way to its transport.
 pub(crate) trait Deliver: Send + Sync {
-    fn deliver(self: Arc<Self>, publication: &Publication<'_>, slow: Slow) -> Delivered;
+    fn deliver(
+        self: Arc<Self>,
+        publication: &BroadcastMessage<'_>,
+        slow: LagPolicy,
+    ) -> DeliveryOutcome;
 }
 
 /// A message on its way to the members.
-pub(crate) struct Publication<'a> {
+pub(crate) struct BroadcastMessage<'a> {
     pub(crate) message: &'a PreparedMessage,
     pub(crate) key: Option<u64>,
-    /// Its frame, for members that send it as it is.
-    pub(crate) frames: Option<Frames>,
+    /// Its frame, for members that send it is.
+    pub(crate) frames: Option<FrameRange>,
 }
 
 /// What became of a message for one member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Delivered {
+pub(crate) enum DeliveryOutcome {
     Queued,
     Waiting,
     Dropped,
@@ -51,9 +55,9 @@ pub(crate) enum Delivered {
 
 /// Published messages that wait for a slow member.
 #[derive(Default)]
-pub(crate) struct Parked(VecDeque<(Option<u64>, PreparedMessage)>);
+pub(crate) struct LaggingQueue(VecDeque<(Option<u64>, PreparedMessage)>);
 
-impl Parked {
+impl LaggingQueue {
     /// Gives whether an older one had to go; those that do are handed to `gone`.
     pub(crate) fn park(
         &mut self,
@@ -95,22 +99,22 @@ impl Parked {
 }
 
 /// What to do with a message for which there is no room.
-pub(crate) enum Verdict {
+pub(crate) enum LagDecision {
     Park { keep: usize },
     Drop,
     Close(Option<CloseFrame>),
 }
 
-impl Slow {
-    pub(crate) fn verdict(self, error: SendError) -> Verdict {
+impl LagPolicy {
+    pub(crate) fn verdict(self, error: SendError) -> LagDecision {
         match (error, self) {
             (SendError::Full | SendError::MessageUnderWay, Self::DropOldest { keep }) => {
-                Verdict::Park { keep }
+                LagDecision::Park { keep }
             }
             (SendError::Full, Self::Close(code)) => {
-                Verdict::Close(CloseFrame::new(code, "too slow for what is published").ok())
+                LagDecision::Close(CloseFrame::new(code, "too slow for what is published").ok())
             }
-            _ => Verdict::Drop,
+            _ => LagDecision::Drop,
         }
     }
 }

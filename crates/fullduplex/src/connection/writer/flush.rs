@@ -8,32 +8,32 @@ use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
 
 use bytes::Buf;
-use fullduplex_proto::{Cause, CloseFrame, SendError, State, Transport as Need};
+use fullduplex_proto::{CloseCause, CloseFrame, ReadyState, SendError, TransportAction as Need};
 use tokio::io::AsyncWrite;
 
 use crate::base::buffers;
 use crate::base::error::Error;
 use crate::base::guard;
-use crate::base::guard::{Held, Panicked, caught};
+use crate::base::guard::{DeferredDrop, Panicked, caught};
 use crate::base::message_memory;
-use crate::connection::driver::{At, Driven};
-use crate::connection::stats::{FlowCounters, Traffic};
-use crate::connection::writer::locked::Owed;
-use crate::connection::writer::send::Leave;
-use crate::connection::writer::{Inner, Outlet};
+use crate::connection::driver::{DeadlineNanos, DrivenConnection};
+use crate::connection::stats::{ConnectionStats, DirectionCounters};
+use crate::connection::writer::locked::UnlockFlags;
+use crate::connection::writer::send::Flush;
+use crate::connection::writer::{Writer, WriterState};
 use crate::transport::Transport;
 
 /// The most slices that one vectored write takes.
 const MAX_SLICES: usize = 64;
 
-impl<S: Transport> Outlet<S> {
+impl<S: Transport> Writer<S> {
     /// Lets the queue leave as asked.
     #[inline]
-    pub(crate) fn leave(self: &Arc<Self>, inner: &mut Inner<S>, leave: Leave) {
+    pub(crate) fn leave(self: &Arc<Self>, inner: &mut WriterState<S>, leave: Flush) {
         let now = match leave {
-            Leave::Now => true,
-            Leave::Soon => !inner.hot,
-            Leave::Gathered => false,
+            Flush::Now => true,
+            Flush::Soon => !inner.hot,
+            Flush::Gathered => false,
         };
         if now || inner.check_ready().is_err() {
             inner.hot = true;
@@ -79,7 +79,7 @@ impl<S: Transport> Outlet<S> {
 
     /// Whether messages can leave. With its runtime, the driver is gone that would write them.
     #[inline]
-    pub(crate) fn check_runtime(&self, inner: &mut Inner<S>) -> Result<(), SendError> {
+    pub(crate) fn check_runtime(&self, inner: &mut WriterState<S>) -> Result<(), SendError> {
         if !self.driver.is_gone() {
             return Ok(());
         }
@@ -93,7 +93,7 @@ impl<S: Transport> Outlet<S> {
     ///
     /// Those who wait are woken only if something has changed for them: one who writes before it
     /// waits would otherwise wake itself, and two of them each other, without end.
-    pub(crate) fn write(self: &Arc<Self>, inner: &mut Inner<S>) {
+    pub(crate) fn write(self: &Arc<Self>, inner: &mut WriterState<S>) {
         let done = inner.is_flushed() && (inner.shut_down || !inner.wants_shutdown());
         if done || inner.broken.is_some() || inner.released {
             return;
@@ -106,11 +106,11 @@ impl<S: Transport> Outlet<S> {
         let (polled, holds) = guard::polled(self.address(), || self.poll_write(inner));
         let mut moved = self.counters.sent.wire_total() != taken || inner.is_flushed() != flushed;
         if holds {
-            inner.owed.add(Owed::HELD);
+            inner.owed.add(UnlockFlags::HELD);
         }
         let polled = polled.unwrap_or_else(|Panicked| {
-            inner.owed.add(Owed::PANIC);
-            inner.session.handle_end(Cause::TransportError, self.driver.now());
+            inner.owed.add(UnlockFlags::PANIC);
+            inner.session.handle_end(CloseCause::TransportError, self.driver.now());
             Poll::Ready(Err(io::Error::other("the transport panicked")))
         });
         match polled {
@@ -120,7 +120,7 @@ impl<S: Transport> Outlet<S> {
                 inner.wake_waiters();
             }
             Poll::Ready(Ok(())) if inner.is_finished() => {
-                inner.session.handle_end(Cause::TransportEnd, self.driver.now());
+                inner.session.handle_end(CloseCause::TransportEnd, self.driver.now());
                 inner.wake_reader();
             }
             Poll::Ready(Ok(())) | Poll::Pending => {}
@@ -131,12 +131,12 @@ impl<S: Transport> Outlet<S> {
             self.defer();
         }
         let has_room = inner.session.buffered() <= self.low_water as usize;
-        if (moved && has_room) || inner.session.state() == State::Closed {
+        if (moved && has_room) || inner.session.state() == ReadyState::Closed {
             inner.wake_waiters();
         }
     }
 
-    fn poll_write(self: &Arc<Self>, inner: &mut Inner<S>) -> Poll<io::Result<()>> {
+    fn poll_write(self: &Arc<Self>, inner: &mut WriterState<S>) -> Poll<io::Result<()>> {
         // The outlet's waker costs a clone, and is needed only if the transport is full.
         let sent = &self.counters.sent;
         let polled = inner.poll_write(&mut Context::from_waker(Waker::noop()), sent);
@@ -150,8 +150,8 @@ impl<S: Transport> Outlet<S> {
     }
 
     /// Sees to it that the driver knows the next deadline.
-    pub(crate) fn schedule(self: &Arc<Self>, inner: &mut Inner<S>) {
-        let next = At::new(inner.session.poll_timeout());
+    pub(crate) fn schedule(self: &Arc<Self>, inner: &mut WriterState<S>) {
+        let next = DeadlineNanos::new(inner.session.poll_timeout());
         if next < inner.scheduled {
             inner.scheduled = next;
             let weak = Arc::downgrade(self);
@@ -160,7 +160,7 @@ impl<S: Transport> Outlet<S> {
     }
 }
 
-impl<S: Transport> Inner<S> {
+impl<S: Transport> WriterState<S> {
     #[inline]
     pub(crate) fn lend(&mut self) {
         if self.session.wants_buffer() {
@@ -180,7 +180,7 @@ impl<S: Transport> Inner<S> {
     pub(crate) fn check_unparked(&self) -> Result<(), SendError> {
         match (self.broken, &self.parked) {
             (Some(_), _) => Err(SendError::Closing),
-            (None, Some(_)) if self.session.state() == State::Open => {
+            (None, Some(_)) if self.session.state() == ReadyState::Open => {
                 if self.session.is_fragmenting() { Ok(()) } else { Err(SendError::Full) }
             }
             _ => Ok(()),
@@ -199,7 +199,7 @@ impl<S: Transport> Inner<S> {
             Some(Err(SendError::Full | SendError::MessageUnderWay)) => return false,
             sent => matches!(sent, Some(Ok(()))),
         };
-        let gone = parked.unpark().map(Held::Prepared);
+        let gone = parked.unpark().map(DeferredDrop::Prepared);
         if parked.is_empty() {
             self.parked = None;
         }
@@ -225,7 +225,11 @@ impl<S: Transport> Inner<S> {
         matches!(self.session.transport(), Need::Finish | Need::Drain)
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, sent: &FlowCounters) -> Poll<io::Result<()>> {
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        sent: &DirectionCounters,
+    ) -> Poll<io::Result<()>> {
         while self.session.wants_write() {
             let mut outgoing = self.session.outgoing();
             let mut writer = Pin::new(&mut self.writer);
@@ -244,12 +248,12 @@ impl<S: Transport> Inner<S> {
             let mut holds = false;
             outgoing.advance_with(written, |spent| {
                 if let Some(spent) = message_memory::give_long(spent) {
-                    guard::hold(Held::Payload(spent));
+                    guard::hold(DeferredDrop::Payload(spent));
                     holds = true;
                 }
             });
             if holds {
-                self.owed.add(Owed::HELD);
+                self.owed.add(UnlockFlags::HELD);
             }
             sent.wire(written);
             self.unflushed = true;
@@ -278,18 +282,18 @@ impl<S: Transport> Inner<S> {
             return error.into();
         }
         match (self.session.close_info(), self.broken) {
-            (Some(info), _) if info.cause != Cause::Handshake => Error::ended(info),
+            (Some(info), _) if info.cause != CloseCause::Handshake => Error::ended(info),
             (None, Some(kind)) => Error::io("the transport failed", kind.into()),
             _ => error.into(),
         }
     }
 }
 
-impl<S> Inner<S> {
+impl<S> WriterState<S> {
     /// Why what is queued does not leave any more. The peer's Close is no reason.
     pub(crate) fn unsent(&self) -> Error {
         match self.session.close_info() {
-            Some(info) if info.cause == Cause::Handshake => Error::unsent(info, self.broken),
+            Some(info) if info.cause == CloseCause::Handshake => Error::unsent(info, self.broken),
             Some(info) => Error::ended(info),
             None => Error::io(
                 "the transport failed",
@@ -300,7 +304,7 @@ impl<S> Inner<S> {
 }
 
 /// The transport takes bytes again: the driver writes on.
-pub(crate) struct WriteWaker<S>(Weak<Outlet<S>>);
+pub(crate) struct WriteWaker<S>(Weak<Writer<S>>);
 
 impl<S: Transport> Wake for WriteWaker<S> {
     fn wake(self: Arc<Self>) {
@@ -313,7 +317,7 @@ impl<S: Transport> Wake for WriteWaker<S> {
             if let Err(last) = outlet.release() {
                 // In the middle of a poll, whose lock is held, it waits for the end of that.
                 if guard::polls_transport() {
-                    guard::hold(Held::Call(Box::new(|| drop(last))));
+                    guard::hold(DeferredDrop::Call(Box::new(|| drop(last))));
                 } else {
                     let _ = caught(|| drop(last));
                 }
@@ -322,7 +326,7 @@ impl<S: Transport> Wake for WriteWaker<S> {
     }
 }
 
-impl<S: Transport> Driven for Outlet<S> {
+impl<S: Transport> DrivenConnection for Writer<S> {
     fn flush_deferred(self: Arc<Self>) {
         // Before writing: a wake during it must bring another turn.
         self.deferred.store(false, Ordering::Release);
@@ -331,10 +335,10 @@ impl<S: Transport> Driven for Outlet<S> {
         self.write(&mut inner);
     }
 
-    fn fire(self: Arc<Self>, at: At, now: Duration) -> At {
+    fn fire(self: Arc<Self>, at: DeadlineNanos, now: Duration) -> DeadlineNanos {
         let mut inner = self.lock();
         if inner.scheduled != at {
-            return At::NEVER;
+            return DeadlineNanos::NEVER;
         }
         inner.session.note_received_total(self.counters.received.wire_total());
         if self.talked.swap(false, Ordering::Relaxed) {
@@ -347,25 +351,25 @@ impl<S: Transport> Driven for Outlet<S> {
             inner.wake_waiters();
         } else {
             self.write(&mut inner);
-            if inner.session.state() != State::Open {
+            if inner.session.state() != ReadyState::Open {
                 // Those who wait for room wait in vain.
                 inner.wake_waiters();
             }
         }
-        inner.scheduled = At::new(inner.session.poll_timeout());
+        inner.scheduled = DeadlineNanos::new(inner.session.poll_timeout());
         inner.scheduled
     }
 
     fn close(self: Arc<Self>, frame: Option<CloseFrame>) -> bool {
-        Outlet::close(&self, frame)
+        Writer::close(&self, frame)
     }
 
-    fn traffic(&self) -> Traffic {
+    fn traffic(&self) -> ConnectionStats {
         self.counters.read()
     }
 
     fn cut(self: Arc<Self>) {
         let mut inner = self.lock();
-        inner.cut(Cause::Dropped, self.driver.now());
+        inner.cut(CloseCause::Dropped, self.driver.now());
     }
 }

@@ -11,30 +11,30 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
 
-use fullduplex_proto::{Cause, CloseInfo, Role, SendBuffer, State};
+use fullduplex_proto::{CloseCause, CloseInfo, ReadyState, Role, SendBuffer};
 
 use crate::base::guard;
-use crate::base::guard::{Held, Panicked, caught};
+use crate::base::guard::{DeferredDrop, Panicked, caught};
 use crate::connection::observer::{Registration, SharedObserver};
-use crate::connection::shared_frames::Noted;
-use crate::connection::writer::delivery::Parked;
+use crate::connection::shared_frames::PendingFrames;
+use crate::connection::writer::delivery::LaggingQueue;
 use crate::connection::writer::flush::WriteWaker;
-use crate::connection::writer::{Inner, Outlet};
+use crate::connection::writer::{Writer, WriterState};
 use crate::transport::halves::WriteHalf;
 
 /// An outlet that is locked. What is collected meanwhile is let go of after the release.
-pub(crate) struct Locked<'a, S> {
-    outlet: &'a Outlet<S>,
+pub(crate) struct WriterGuard<'a, S> {
+    outlet: &'a Writer<S>,
     /// Dropped before what comes after it.
-    inner: MutexGuard<'a, Inner<S>>,
-    after: After<'a, S>,
+    inner: MutexGuard<'a, WriterState<S>>,
+    after: UnlockActions<'a, S>,
 }
 
 /// What is to be done when the lock is released, as a set: small, as each connection has it.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Owed(u8);
+pub(crate) struct UnlockFlags(u8);
 
-impl Owed {
+impl UnlockFlags {
     /// The task that reads is to be woken.
     pub(crate) const READER: Self = Self(1);
     /// The thread holds what is to be dropped.
@@ -56,43 +56,43 @@ impl Owed {
 
 /// What is done when the lock is released, seldom anything: boxed, so that each release of the lock
 /// looks at one pointer.
-struct After<'a, S>(Option<Box<(&'a Outlet<S>, Collected<S>)>>);
+struct UnlockActions<'a, S>(Option<Box<(&'a Writer<S>, DeferredDrops<S>)>>);
 
 /// What an outlet lets go of.
-pub(crate) struct Collected<S> {
+pub(crate) struct DeferredDrops<S> {
     #[allow(clippy::box_collection, reason = "as the outlet has it")]
     waiters: Option<Box<Vec<Waker>>>,
     reader: Option<Waker>,
     /// The thread holds what is to be dropped.
     holds: bool,
     /// What it held, where another thread is to drop it.
-    held: Vec<Held>,
+    held: Vec<DeferredDrop>,
     /// The transport has panicked.
     panicked: bool,
-    ended: Option<Ended<S>>,
+    ended: Option<HeldUntilEnd<S>>,
 }
 
 /// What a connection holds until its end.
-pub(crate) struct Ended<S> {
+pub(crate) struct HeldUntilEnd<S> {
     registration: Option<Registration>,
     info: Option<CloseInfo>,
     writer: WriteHalf<S>,
     leaves_end: bool,
     write_waker: Option<Arc<WriteWaker<S>>>,
     unsent: Option<Box<SendBuffer>>,
-    published: Option<Noted>,
-    parked: Option<Box<Parked>>,
+    published: Option<PendingFrames>,
+    parked: Option<Box<LaggingQueue>>,
 }
 
-impl<'a, S> Locked<'a, S> {
+impl<'a, S> WriterGuard<'a, S> {
     #[inline]
-    pub(crate) fn new(outlet: &'a Outlet<S>, inner: MutexGuard<'a, Inner<S>>) -> Self {
-        Self { outlet, inner, after: After(None) }
+    pub(crate) fn new(outlet: &'a Writer<S>, inner: MutexGuard<'a, WriterState<S>>) -> Self {
+        Self { outlet, inner, after: UnlockActions(None) }
     }
 
     /// Releases the lock under another one: what was collected is the caller's to let go of.
     #[inline]
-    pub(crate) fn unlock(mut self) -> Option<Collected<S>> {
+    pub(crate) fn unlock(mut self) -> Option<DeferredDrops<S>> {
         self.inner.owes().then(|| {
             let mut collected = self.inner.collect();
             if mem::take(&mut collected.holds) {
@@ -103,7 +103,7 @@ impl<'a, S> Locked<'a, S> {
     }
 }
 
-impl<S> Drop for Locked<'_, S> {
+impl<S> Drop for WriterGuard<'_, S> {
     #[inline]
     fn drop(&mut self) {
         if self.inner.owes() {
@@ -112,23 +112,23 @@ impl<S> Drop for Locked<'_, S> {
     }
 }
 
-impl<S> Deref for Locked<'_, S> {
-    type Target = Inner<S>;
+impl<S> Deref for WriterGuard<'_, S> {
+    type Target = WriterState<S>;
 
     #[inline]
-    fn deref(&self) -> &Inner<S> {
+    fn deref(&self) -> &WriterState<S> {
         &self.inner
     }
 }
 
-impl<S> DerefMut for Locked<'_, S> {
+impl<S> DerefMut for WriterGuard<'_, S> {
     #[inline]
-    fn deref_mut(&mut self) -> &mut Inner<S> {
+    fn deref_mut(&mut self) -> &mut WriterState<S> {
         &mut self.inner
     }
 }
 
-impl<S> Drop for After<'_, S> {
+impl<S> Drop for UnlockActions<'_, S> {
     #[inline]
     fn drop(&mut self) {
         if let Some(owed) = self.0.take() {
@@ -138,36 +138,37 @@ impl<S> Drop for After<'_, S> {
     }
 }
 
-impl<S> Inner<S> {
+impl<S> WriterState<S> {
     /// Whether anything is to be done when the lock is released.
     #[inline]
     fn owes(&self) -> bool {
-        self.owed != Owed::default() || (!self.released && self.session.state() == State::Closed)
+        self.owed != UnlockFlags::default()
+            || (!self.released && self.session.state() == ReadyState::Closed)
     }
 
     #[cold]
-    fn collect(&mut self) -> Collected<S> {
+    fn collect(&mut self) -> DeferredDrops<S> {
         let owed = mem::take(&mut self.owed);
-        let ends = !self.released && self.session.state() == State::Closed;
-        Collected {
+        let ends = !self.released && self.session.state() == ReadyState::Closed;
+        DeferredDrops {
             waiters: self.woken.take(),
-            reader: self.reader.take_if(|_| owed.has(Owed::READER)),
-            holds: owed.has(Owed::HELD),
+            reader: self.reader.take_if(|_| owed.has(UnlockFlags::READER)),
+            holds: owed.has(UnlockFlags::HELD),
             held: Vec::new(),
-            panicked: owed.has(Owed::PANIC),
+            panicked: owed.has(UnlockFlags::PANIC),
             ended: ends.then(|| self.release()),
         }
     }
 
     /// Gives up what the connection holds, as it has ended.
-    pub(crate) fn release(&mut self) -> Ended<S> {
+    pub(crate) fn release(&mut self) -> HeldUntilEnd<S> {
         self.released = true;
         self.unflushed = false;
         if self.shut_down {
             self.writer.give_up();
         }
         let leaves_end = self.leaves_end();
-        Ended {
+        HeldUntilEnd {
             registration: self.registration.take(),
             info: self.session.close_info().cloned(),
             writer: mem::replace(&mut self.writer, WriteHalf::Gone),
@@ -212,7 +213,7 @@ impl<S> Inner<S> {
         if wakers.is_empty() {
             return;
         }
-        self.owed.add(Owed::WAITERS);
+        self.owed.add(UnlockFlags::WAITERS);
         match &mut self.woken {
             Some(woken) => woken.append(&mut wakers),
             None => self.woken = Some(Box::new(wakers)),
@@ -222,20 +223,20 @@ impl<S> Inner<S> {
     /// Has the task woken that reads.
     #[inline]
     pub(crate) fn wake_reader(&mut self) {
-        self.owed.add(Owed::READER);
+        self.owed.add(UnlockFlags::READER);
     }
 
     /// Has something dropped when the lock is released.
-    pub(crate) fn drop_later(&mut self, held: Held) {
+    pub(crate) fn drop_later(&mut self, held: DeferredDrop) {
         guard::hold(held);
-        self.owed.add(Owed::HELD);
+        self.owed.add(UnlockFlags::HELD);
     }
 }
 
-impl<S> Collected<S> {
+impl<S> DeferredDrops<S> {
     /// Wakes and drops what was collected, with no lock of the library's held.
     #[cold]
-    pub(crate) fn let_go(mut self, outlet: &Outlet<S>) {
+    pub(crate) fn let_go(mut self, outlet: &Writer<S>) {
         let mut panicked = self.panicked.then_some("a transport");
         let mut observer = None;
         // Before others are woken, so that they find it done.
@@ -264,12 +265,12 @@ impl<S> Collected<S> {
     }
 }
 
-impl<S> Ended<S> {
+impl<S> HeldUntilEnd<S> {
     pub(crate) fn observer(&self) -> Option<SharedObserver> {
         self.registration.as_ref().map(|registration| registration.observer().clone())
     }
 
-    pub(crate) fn let_go(self, outlet: &Outlet<S>) -> Result<(), Panicked> {
+    pub(crate) fn let_go(self, outlet: &Writer<S>) -> Result<(), Panicked> {
         let Self { registration, info, writer, leaves_end, write_waker, unsent, published, parked } =
             self;
         if let Some(registration) = registration {
@@ -283,7 +284,7 @@ impl<S> Ended<S> {
     }
 }
 
-impl<S> Outlet<S> {
+impl<S> Writer<S> {
     /// Foreign code that this connection called has panicked: that costs the connection, and is
     /// reported to its owner.
     #[cold]
@@ -291,7 +292,7 @@ impl<S> Outlet<S> {
         let mut inner = self.lock_unsettled();
         let registered = || inner.registration.as_ref().map(|owner| owner.observer().clone());
         let observer = observer.or_else(registered);
-        inner.cut(Cause::Dropped, self.driver.now());
+        inner.cut(CloseCause::Dropped, self.driver.now());
         drop(inner);
         if let Some(observer) = observer {
             observer.panicked(what);
@@ -299,9 +300,9 @@ impl<S> Outlet<S> {
     }
 }
 
-impl<S> Inner<S> {
+impl<S> WriterState<S> {
     /// Ends the connection at once.
-    pub(crate) fn cut(&mut self, cause: Cause, now: std::time::Duration) {
+    pub(crate) fn cut(&mut self, cause: CloseCause, now: std::time::Duration) {
         self.session.handle_end(cause, now);
         self.broken.get_or_insert(io::ErrorKind::ConnectionAborted);
         self.wake_reader();

@@ -4,7 +4,7 @@
 //! It is shared by the sending half, the receiving half (for the pongs and Closes that it
 //! owes) and the driver (for deferred writes and timers). Its lock is held for queueing and
 //! for one attempt to write, never while anybody waits, and reading takes no lock. Code of the
-//! application is called when it has been released; see [`Locked`].
+//! application is called when it has been released; see [`WriterGuard`].
 //!
 //! The transport's writing side knows one waker, the outlet's own, whoever polls it; tasks
 //! that wait for room or for the end are woken by the outlet.
@@ -22,28 +22,28 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll, Waker};
 
 use fullduplex_proto::{
-    Cause, CloseCode, CloseFrame, CloseInfo, Event, Kind, ProtocolError, Role, Session, State,
-    Transport as Need,
+    CloseCause, CloseCode, CloseFrame, CloseInfo, Event, MessageKind, ProtocolError, ReadyState,
+    Role, Session, TransportAction as Need,
 };
 
 use crate::base::error::Error;
 use crate::base::guard;
-use crate::base::guard::{Held, caught};
-use crate::connection::driver::{At, Driver};
+use crate::base::guard::{DeferredDrop, caught};
+use crate::connection::driver::{DeadlineNanos, Driver};
 use crate::connection::observer::Registration;
-use crate::connection::shared_frames::Noted;
-use crate::connection::stats::Counters;
-use crate::connection::writer::delivery::Parked;
+use crate::connection::shared_frames::PendingFrames;
+use crate::connection::stats::ConnectionCounters;
+use crate::connection::writer::delivery::LaggingQueue;
 use crate::transport::Transport;
 use crate::transport::halves::WriteHalf;
 
 use crate::connection::writer::flush::WriteWaker;
-use crate::connection::writer::locked::{Locked, Owed};
+use crate::connection::writer::locked::{UnlockFlags, WriterGuard};
 use crate::connection::writer::waiting::Waiters;
-pub(crate) use send::{Leave, Parcel};
+pub(crate) use send::{Flush, OutgoingMessage};
 pub(crate) use waiting::{Wait, WaiterKey};
 
-pub(crate) struct Outlet<S> {
+pub(crate) struct Writer<S> {
     driver: Arc<Driver>,
     /// Small, as each connection has it.
     low_water: u32,
@@ -66,12 +66,12 @@ pub(crate) struct Outlet<S> {
     /// Sending halves of the application.
     senders: AtomicU32,
     /// What went over it.
-    counters: Counters,
-    inner: Mutex<Inner<S>>,
+    counters: ConnectionCounters,
+    inner: Mutex<WriterState<S>>,
 }
 
 #[allow(clippy::struct_excessive_bools, reason = "independent facts, kept small")]
-pub(crate) struct Inner<S> {
+pub(crate) struct WriterState<S> {
     pub(crate) session: Session,
     writer: WriteHalf<S>,
     /// Made when the transport first takes no more.
@@ -88,25 +88,25 @@ pub(crate) struct Inner<S> {
     /// The task that reads, while it waits.
     reader: Option<Waker>,
     /// What is to be done when the lock is released.
-    owed: Owed,
+    owed: UnlockFlags,
     /// The connection has ended, and what it held was given up.
     released: bool,
     /// The driver's entry that counts.
-    scheduled: At,
+    scheduled: DeadlineNanos,
     /// A message left at once since the last turn, so the next ones are gathered.
     hot: bool,
     /// The transport took bytes that `poll_flush` has yet to push on.
     unflushed: bool,
     shut_down: bool,
     /// Published messages that are to be queued before anything else is done.
-    published: Option<Noted>,
+    published: Option<PendingFrames>,
     /// Published messages for which there was no room.
-    parked: Option<Box<Parked>>,
+    parked: Option<Box<LaggingQueue>>,
     /// Its entry with its owner, such as a server.
     registration: Option<Registration>,
 }
 
-impl<S: Transport> Outlet<S> {
+impl<S: Transport> Writer<S> {
     pub(crate) fn new(mut session: Session, writer: WriteHalf<S>, low_water: usize) -> Arc<Self> {
         // Who is woken has to find room.
         let low_water = low_water.min(session.high_water() - 1);
@@ -114,7 +114,7 @@ impl<S: Transport> Outlet<S> {
         session.open(driver.now());
         let (has_rates, compresses) = (session.has_rates(), session.compresses());
         let shares = session.shares_frames();
-        let inner = Inner {
+        let inner = WriterState {
             session,
             writer,
             write_waker: None,
@@ -123,9 +123,9 @@ impl<S: Transport> Outlet<S> {
             waiters: None,
             woken: None,
             reader: None,
-            owed: Owed::default(),
+            owed: UnlockFlags::default(),
             released: false,
-            scheduled: At::NEVER,
+            scheduled: DeadlineNanos::NEVER,
             hot: false,
             unflushed: false,
             shut_down: false,
@@ -144,7 +144,7 @@ impl<S: Transport> Outlet<S> {
             deferred: AtomicBool::new(false),
             promised: AtomicU16::new(0),
             senders: AtomicU32::new(1),
-            counters: Counters::default(),
+            counters: ConnectionCounters::default(),
             inner: Mutex::new(inner),
         });
         this.schedule(&mut this.lock());
@@ -160,7 +160,7 @@ impl<S: Transport> Outlet<S> {
     }
 
     #[inline]
-    pub(crate) fn lock(&self) -> Locked<'_, S> {
+    pub(crate) fn lock(&self) -> WriterGuard<'_, S> {
         let mut inner = self.lock_unsettled();
         if inner.published.is_some() {
             inner.settle();
@@ -197,7 +197,7 @@ impl<S: Transport> Outlet<S> {
     #[inline]
     pub(crate) fn note_message(
         self: &Arc<Self>,
-        kind: Kind,
+        kind: MessageKind,
         last: bool,
         payload: usize,
     ) -> Result<(), ProtocolError> {
@@ -222,7 +222,7 @@ impl<S: Transport> Outlet<S> {
 
     /// The same of what is sent. The lock is held.
     #[inline]
-    fn note_sent(&self, kind: Kind, last: bool, payload: usize) {
+    fn note_sent(&self, kind: MessageKind, last: bool, payload: usize) {
         self.counters.sent.payload(payload);
         if last {
             self.counters.sent.message(kind);
@@ -234,7 +234,11 @@ impl<S: Transport> Outlet<S> {
         self.close_locked(&mut self.lock(), frame)
     }
 
-    fn close_locked(self: &Arc<Self>, inner: &mut Inner<S>, frame: Option<CloseFrame>) -> bool {
+    fn close_locked(
+        self: &Arc<Self>,
+        inner: &mut WriterState<S>,
+        frame: Option<CloseFrame>,
+    ) -> bool {
         self.note_total(inner);
         let begins = inner.session.close(frame, self.driver.now());
         if begins {
@@ -259,7 +263,7 @@ impl<S: Transport> Outlet<S> {
         }
         // Nobody else would write what is left.
         let _ = self.check_runtime(&mut inner);
-        if inner.broken.is_some() || inner.session.state() == State::Closed {
+        if inner.broken.is_some() || inner.session.state() == ReadyState::Closed {
             return Poll::Ready(Err(inner.unsent()));
         }
         self.wait(&mut inner, cx, key);
@@ -275,9 +279,9 @@ impl<S: Transport> Outlet<S> {
         let mut inner = self.lock();
         if self.check_runtime(&mut inner).is_err() {
             // Nobody keeps its deadlines any more.
-            inner.session.handle_end(Cause::TransportError, self.driver.now());
+            inner.session.handle_end(CloseCause::TransportError, self.driver.now());
         }
-        if inner.session.state() == State::Closed {
+        if inner.session.state() == ReadyState::Closed {
             return Poll::Ready(());
         }
         self.wait(&mut inner, cx, Some(key));
@@ -312,7 +316,7 @@ impl<S: Transport> Outlet<S> {
     }
 
     /// Tells the session what has arrived: what comes from now on counts as progress.
-    fn note_total(&self, inner: &mut Inner<S>) {
+    fn note_total(&self, inner: &mut WriterState<S>) {
         inner.session.note_received_total(self.counters.received.wire_total());
     }
 
@@ -350,17 +354,17 @@ impl<S: Transport> Outlet<S> {
 
     /// Both directions of the transport ended, or it is to be dropped. Gives whether the reader
     /// is to be dropped at once, too, and with both of them a socket.
-    pub(crate) fn end(&self, cause: Cause) -> bool {
+    pub(crate) fn end(&self, cause: CloseCause) -> bool {
         let mut inner = self.lock();
         inner.session.handle_end(cause, self.driver.now());
         inner.wake_waiters();
         inner.writer.give_up();
-        cause != Cause::Dropped || !inner.leaves_end()
+        cause != CloseCause::Dropped || !inner.leaves_end()
     }
 
     /// Called by the receiving half before it waits: writes what is queued. Gives the cause
     /// if there is nothing to wait for.
-    pub(crate) fn before_wait(self: &Arc<Self>, cx: &mut Context<'_>) -> Option<Cause> {
+    pub(crate) fn before_wait(self: &Arc<Self>, cx: &mut Context<'_>) -> Option<CloseCause> {
         let mut inner = self.lock();
         inner.hot = false;
         self.write(&mut inner);
@@ -369,12 +373,12 @@ impl<S: Transport> Outlet<S> {
         if !inner.reader.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
             let before = inner.reader.replace(cx.waker().clone());
             if let Some(before) = before {
-                inner.drop_later(Held::Waker(before));
+                inner.drop_later(DeferredDrop::Waker(before));
             }
         }
         match inner.session.transport() {
-            _ if inner.broken.is_some() => Some(Cause::TransportError),
-            Need::Drop => Some(Cause::Dropped),
+            _ if inner.broken.is_some() => Some(CloseCause::TransportError),
+            Need::Drop => Some(CloseCause::Dropped),
             _ => None,
         }
     }
@@ -396,7 +400,7 @@ impl<S: Transport> Outlet<S> {
     /// finish the closing, or because the sending half still works.
     pub(crate) fn drop_reader(self: &Arc<Self>) -> bool {
         let mut inner = self.lock();
-        if inner.session.state() == State::Closed {
+        if inner.session.state() == ReadyState::Closed {
             return false;
         }
         inner.lingers = true;
@@ -423,20 +427,20 @@ impl<S: Transport> Outlet<S> {
     }
 }
 
-impl<S> Outlet<S> {
+impl<S> Writer<S> {
     /// Locks it with what was published left where it is.
     #[inline]
-    fn lock_unsettled(&self) -> Locked<'_, S> {
+    fn lock_unsettled(&self) -> WriterGuard<'_, S> {
         let inner = match self.inner.try_lock() {
             Ok(inner) => inner,
             Err(TryLockError::Poisoned(inner)) => inner.into_inner(),
             Err(TryLockError::WouldBlock) => self.lock_contended(),
         };
-        Locked::new(self, inner)
+        WriterGuard::new(self, inner)
     }
 
     #[cold]
-    fn lock_contended(&self) -> MutexGuard<'_, Inner<S>> {
+    fn lock_contended(&self) -> MutexGuard<'_, WriterState<S>> {
         // It would wait for itself. The panic ends that poll, and the connection.
         assert!(
             !guard::polls_transport_of(self.address()),
@@ -448,9 +452,9 @@ impl<S> Outlet<S> {
     /// The same, where a transport that is polled may be the caller: then `None` rather than
     /// wait, for itself or for one who waits for it.
     #[inline]
-    fn lock_unless_polled(&self) -> Option<Locked<'_, S>> {
+    fn lock_unless_polled(&self) -> Option<WriterGuard<'_, S>> {
         match self.inner.try_lock() {
-            Ok(inner) => Some(Locked::new(self, inner)),
+            Ok(inner) => Some(WriterGuard::new(self, inner)),
             Err(TryLockError::WouldBlock) if guard::polls_transport() => None,
             Err(_) => Some(self.lock_unsettled()),
         }
@@ -467,13 +471,13 @@ impl<S> Outlet<S> {
     }
 }
 
-impl<S> Drop for Outlet<S> {
+impl<S> Drop for Writer<S> {
     fn drop(&mut self) {
         let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
         inner.writer.give_up();
         let wakers = (inner.waiters.take(), inner.woken.take(), inner.reader.take());
         let ended = inner.release();
-        inner.session.handle_end(Cause::Dropped, self.driver.now());
+        inner.session.handle_end(CloseCause::Dropped, self.driver.now());
         let unsent = inner.session.take_unsent();
         let observer = ended.observer();
         // This may be within a panic, where another one would end the process.

@@ -7,18 +7,24 @@
 use std::sync::Arc;
 
 use crate::base::guard;
-use crate::base::guard::Held;
-use crate::connection::shared_frames::{Frames, Noted};
-use crate::connection::writer::delivery::{Deliver, Delivered, Publication, Slow, Verdict};
-use crate::connection::writer::locked::Collected;
-use crate::connection::writer::send::Leave;
-use crate::connection::writer::{Inner, Outlet};
+use crate::base::guard::DeferredDrop;
+use crate::connection::shared_frames::{FrameRange, PendingFrames};
+use crate::connection::writer::delivery::{
+    BroadcastMessage, Deliver, DeliveryOutcome, LagDecision, LagPolicy,
+};
+use crate::connection::writer::locked::DeferredDrops;
+use crate::connection::writer::send::Flush;
+use crate::connection::writer::{Writer, WriterState};
 use crate::transport::Transport;
 
-impl<S: Transport> Outlet<S> {
+impl<S: Transport> Writer<S> {
     /// Takes a message as a note of where it lies; gives whether that was possible.
     #[inline]
-    fn note(self: &Arc<Self>, inner: &mut Inner<S>, publication: &Publication<'_>) -> bool {
+    fn note(
+        self: &Arc<Self>,
+        inner: &mut WriterState<S>,
+        publication: &BroadcastMessage<'_>,
+    ) -> bool {
         let Some(frames) = &publication.frames else { return false };
         if !inner.published.as_mut().is_some_and(|noted| noted.extend(frames)) {
             if !self.shares || self.check_runtime(inner).is_err() || !inner.begin(frames) {
@@ -28,15 +34,15 @@ impl<S: Transport> Outlet<S> {
         }
         let message = publication.message.message();
         self.note_sent(message.kind(), true, message.len());
-        if inner.published.as_ref().is_some_and(Noted::is_full) {
+        if inner.published.as_ref().is_some_and(PendingFrames::is_full) {
             inner.settle();
-            self.leave(inner, Leave::Gathered);
+            self.leave(inner, Flush::Gathered);
         }
         true
     }
 }
 
-impl<S: Transport> Inner<S> {
+impl<S: Transport> WriterState<S> {
     /// Queues what was published.
     pub(crate) fn settle(&mut self) {
         let Some(noted) = self.published.take() else { return };
@@ -46,22 +52,26 @@ impl<S: Transport> Inner<S> {
     }
 
     /// Notes the first frames, if the session could take them now.
-    fn begin(&mut self, frames: &Frames) -> bool {
+    fn begin(&mut self, frames: &FrameRange) -> bool {
         self.settle();
         let room = if self.check_unparked().is_ok() { self.session.room() } else { 0 };
-        self.published = (room > 0).then(|| Noted::new(frames, room));
+        self.published = (room > 0).then(|| PendingFrames::new(frames, room));
         room > 0
     }
 }
 
-impl<S: Transport> Deliver for Outlet<S> {
+impl<S: Transport> Deliver for Writer<S> {
     /// The group is locked, so what may run foreign code is left to the driver. With its runtime
     /// gone, the thread holds it until the group is unlocked.
-    fn deliver(self: Arc<Self>, publication: &Publication<'_>, slow: Slow) -> Delivered {
+    fn deliver(
+        self: Arc<Self>,
+        publication: &BroadcastMessage<'_>,
+        slow: LagPolicy,
+    ) -> DeliveryOutcome {
         let mut inner = self.lock_unsettled();
         let delivered = self.take(&mut inner, publication, slow);
         if let Some(collected) = inner.unlock() {
-            let later = Later(self.clone(), Some(collected));
+            let later = DropLater(self.clone(), Some(collected));
             hold_refused(self.driver.drop_later(Box::new(later)));
         }
         hold_refused(self.release());
@@ -72,14 +82,14 @@ impl<S: Transport> Deliver for Outlet<S> {
 /// Holds what a driver does not drop any more.
 fn hold_refused(dropping: Result<(), Box<dyn Send>>) {
     if let Err(refused) = dropping {
-        guard::hold(Held::Call(Box::new(|| drop(refused))));
+        guard::hold(DeferredDrop::Call(Box::new(|| drop(refused))));
     }
 }
 
 /// What an outlet collected, to be let go of by dropping this.
-struct Later<S>(Arc<Outlet<S>>, Option<Collected<S>>);
+struct DropLater<S>(Arc<Writer<S>>, Option<DeferredDrops<S>>);
 
-impl<S> Drop for Later<S> {
+impl<S> Drop for DropLater<S> {
     fn drop(&mut self) {
         if let Some(collected) = self.1.take() {
             collected.let_go(&self.0);
@@ -87,36 +97,36 @@ impl<S> Drop for Later<S> {
     }
 }
 
-impl<S: Transport> Outlet<S> {
+impl<S: Transport> Writer<S> {
     #[inline]
     fn take(
         self: &Arc<Self>,
-        inner: &mut Inner<S>,
-        publication: &Publication<'_>,
-        slow: Slow,
-    ) -> Delivered {
+        inner: &mut WriterState<S>,
+        publication: &BroadcastMessage<'_>,
+        slow: LagPolicy,
+    ) -> DeliveryOutcome {
         if self.note(inner, publication) {
-            return Delivered::Queued;
+            return DeliveryOutcome::Queued;
         }
         inner.settle();
-        let sent = self.send_prepared(inner, publication.message, Leave::Gathered);
-        let Err(error) = sent else { return Delivered::Queued };
+        let sent = self.send_prepared(inner, publication.message, Flush::Gathered);
+        let Err(error) = sent else { return DeliveryOutcome::Queued };
         match slow.verdict(error) {
-            Verdict::Park { keep } => {
+            LagDecision::Park { keep } => {
                 let parked = inner.parked.get_or_insert_default();
                 let message = publication.message.clone();
                 let mut gone = Vec::new();
                 let missed = parked.park(publication.key, message, keep, |old| gone.push(old));
                 for old in gone {
-                    inner.drop_later(Held::Prepared(old));
+                    inner.drop_later(DeferredDrop::Prepared(old));
                 }
-                if missed { Delivered::Dropped } else { Delivered::Waiting }
+                if missed { DeliveryOutcome::Dropped } else { DeliveryOutcome::Waiting }
             }
-            Verdict::Close(frame) => {
+            LagDecision::Close(frame) => {
                 self.close_locked(inner, frame);
-                Delivered::Closed
+                DeliveryOutcome::Closed
             }
-            Verdict::Drop => Delivered::Dropped,
+            LagDecision::Drop => DeliveryOutcome::Dropped,
         }
     }
 }
@@ -131,7 +141,7 @@ mod tests {
     use tokio::io::DuplexStream;
 
     use super::*;
-    use crate::connection::writer::send::Parcel;
+    use crate::connection::writer::send::OutgoingMessage;
     use crate::transport::halves;
 
     /// Notes whether it is dropped while a lock is held.
@@ -154,25 +164,25 @@ mod tests {
 
     /// Whether the payload of a message that a connection holds is dropped without the lock
     /// that is held when something is delivered to it: what is then the last reference to it.
-    fn is_dropped_unlocked(publish: impl FnOnce(Arc<Outlet<DuplexStream>>, &Mutex<()>)) -> bool {
+    fn is_dropped_unlocked(publish: impl FnOnce(Arc<Writer<DuplexStream>>, &Mutex<()>)) -> bool {
         let lock = Arc::new(Mutex::new(()));
         let dropped_unlocked = Arc::new(AtomicBool::new(false));
         let (stream, _peer) = tokio::io::duplex(1);
         let (_reader, writer) = halves::split::<DuplexStream>(stream);
         let session = Session::server(&Config::default());
-        let outlet = Outlet::new(session, writer, 1024);
+        let outlet = Writer::new(session, writer, 1024);
         let owner = Owner { lock: lock.clone(), dropped_unlocked: dropped_unlocked.clone() };
         let message = Message::Binary(Bytes::from_owner(owner));
-        let mut parcel = Some(Parcel::Message(message, Compression::default()));
-        outlet.send(&mut parcel, Leave::Now).unwrap();
+        let mut parcel = Some(OutgoingMessage::Message(message, Compression::default()));
+        outlet.send(&mut parcel, Flush::Now).unwrap();
         publish(outlet, &lock);
         dropped_unlocked.load(Ordering::SeqCst)
     }
 
-    fn deliver(outlet: Arc<Outlet<DuplexStream>>) {
+    fn deliver(outlet: Arc<Writer<DuplexStream>>) {
         let prepared = PreparedMessage::new(Message::text("published"));
-        let publication = Publication { message: &prepared, key: None, frames: None };
-        let _: Delivered = outlet.deliver(&publication, Slow::DropNewest);
+        let publication = BroadcastMessage { message: &prepared, key: None, frames: None };
+        let _: DeliveryOutcome = outlet.deliver(&publication, LagPolicy::DropNewest);
     }
 
     #[test]

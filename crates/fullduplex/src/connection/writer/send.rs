@@ -4,25 +4,25 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
-use fullduplex_proto::{Compression, Kind, Message, PreparedMessage, SendError};
+use fullduplex_proto::{Compression, Message, MessageKind, PreparedMessage, SendError};
 
 use crate::base::coop;
 use crate::base::error::Error;
-use crate::base::guard::Held;
-use crate::connection::writer::locked::Locked;
+use crate::base::guard::DeferredDrop;
+use crate::connection::writer::locked::WriterGuard;
 use crate::connection::writer::waiting::WaiterKey;
-use crate::connection::writer::{Inner, Outlet};
+use crate::connection::writer::{Writer, WriterState};
 use crate::transport::Transport;
 
 /// A message on its way into the queue.
-pub(crate) enum Parcel {
+pub(crate) enum OutgoingMessage {
     Message(Message, Compression),
     Prepared(PreparedMessage),
 }
 
 /// When what is queued is to leave.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Leave {
+pub(crate) enum Flush {
     /// Now.
     Now,
     /// Now, unless the last message has just done so: then with those that follow it.
@@ -36,13 +36,13 @@ fn charge_compression(len: usize) {
     coop::charge(coop::COMPRESSION + len / coop::COMPRESSED);
 }
 
-impl<S: Transport> Outlet<S> {
+impl<S: Transport> Writer<S> {
     /// Queues a message whole, or leaves it where it is.
     #[inline]
     pub(crate) fn send(
         self: &Arc<Self>,
-        parcel: &mut Option<Parcel>,
-        leave: Leave,
+        parcel: &mut Option<OutgoingMessage>,
+        leave: Flush,
     ) -> Result<(), SendError> {
         coop::charge(1);
         if self.compresses {
@@ -58,8 +58,8 @@ impl<S: Transport> Outlet<S> {
     }
 
     /// Compresses a prepared message, unless it has been, before the lock is taken.
-    fn prepare(&self, parcel: Option<&Parcel>) {
-        let Some(Parcel::Prepared(prepared)) = parcel else { return };
+    fn prepare(&self, parcel: Option<&OutgoingMessage>) {
+        let Some(OutgoingMessage::Prepared(prepared)) = parcel else { return };
         let window = self.lock_unless_polled().and_then(|inner| inner.session.prepared_window());
         if let Some((bits, min_size)) = window
             && prepared.message().len() >= min_size
@@ -74,14 +74,16 @@ impl<S: Transport> Outlet<S> {
     #[inline]
     fn send_locked(
         self: &Arc<Self>,
-        inner: &mut Inner<S>,
-        parcel: &mut Option<Parcel>,
-        leave: Leave,
+        inner: &mut WriterState<S>,
+        parcel: &mut Option<OutgoingMessage>,
+        leave: Flush,
     ) -> Result<(), SendError> {
         let Some(given) = parcel else { return Ok(()) };
         let (message, compression) = match given {
-            Parcel::Message(message, compression) => (message, *compression),
-            Parcel::Prepared(prepared) => return self.send_prepared(inner, prepared, leave),
+            OutgoingMessage::Message(message, compression) => (message, *compression),
+            OutgoingMessage::Prepared(prepared) => {
+                return self.send_prepared(inner, prepared, leave);
+            }
         };
         self.check_runtime(inner)?;
         inner.check_unparked()?;
@@ -102,9 +104,9 @@ impl<S: Transport> Outlet<S> {
 
     pub(crate) fn send_prepared(
         self: &Arc<Self>,
-        inner: &mut Inner<S>,
+        inner: &mut WriterState<S>,
         prepared: &PreparedMessage,
-        leave: Leave,
+        leave: Flush,
     ) -> Result<(), SendError> {
         self.check_runtime(inner)?;
         inner.check_unparked()?;
@@ -122,8 +124,8 @@ impl<S: Transport> Outlet<S> {
         self: &Arc<Self>,
         cx: &mut Context<'_>,
         key: &mut WaiterKey,
-        parcel: &mut Option<Parcel>,
-        leave: Leave,
+        parcel: &mut Option<OutgoingMessage>,
+        leave: Flush,
     ) -> Poll<Result<(), Error>> {
         ready!(coop::poll_message(cx));
         if self.compresses {
@@ -145,7 +147,7 @@ impl<S: Transport> Outlet<S> {
     /// Waits for room, having found that there is none.
     fn poll_room(
         self: &Arc<Self>,
-        inner: &mut Inner<S>,
+        inner: &mut WriterState<S>,
         cx: &mut Context<'_>,
         key: Option<&mut WaiterKey>,
     ) -> Poll<Result<(), Error>> {
@@ -174,7 +176,7 @@ impl<S: Transport> Outlet<S> {
     /// Queues a message of a sink. Where room was promised to it, that may be one message above
     /// `high_water`, and before published messages that wait.
     pub(crate) fn send_promised(self: &Arc<Self>, message: Message) -> Result<(), Error> {
-        let mut parcel = Some(Parcel::Message(message, Compression::Auto));
+        let mut parcel = Some(OutgoingMessage::Message(message, Compression::Auto));
         coop::charge(1);
         if self.compresses {
             self.prepare(parcel.as_ref());
@@ -184,7 +186,7 @@ impl<S: Transport> Outlet<S> {
         if (1..u16::MAX).contains(&promised) {
             self.promised.store(promised - 1, Ordering::Relaxed);
         }
-        let mut sent = self.send_locked(&mut inner, &mut parcel, Leave::Gathered);
+        let mut sent = self.send_locked(&mut inner, &mut parcel, Flush::Gathered);
         if promised > 0 && sent == Err(SendError::Full) {
             sent = self.send_beyond(&mut inner, &mut parcel);
         }
@@ -196,10 +198,10 @@ impl<S: Transport> Outlet<S> {
     /// Queues a message though there is no room, or leaves it where it is.
     fn send_beyond(
         self: &Arc<Self>,
-        inner: &mut Inner<S>,
-        parcel: &mut Option<Parcel>,
+        inner: &mut WriterState<S>,
+        parcel: &mut Option<OutgoingMessage>,
     ) -> Result<(), SendError> {
-        let Some(Parcel::Message(message, compression)) = parcel else { return Ok(()) };
+        let Some(OutgoingMessage::Message(message, compression)) = parcel else { return Ok(()) };
         let (kind, len, compression) = (message.kind(), message.len(), *compression);
         inner.lend();
         let compresses = inner.session.would_compress(len, compression);
@@ -208,7 +210,7 @@ impl<S: Transport> Outlet<S> {
             charge_compression(len);
         }
         self.note_sent(kind, true, len);
-        self.leave(inner, Leave::Gathered);
+        self.leave(inner, Flush::Gathered);
         Ok(())
     }
 
@@ -217,7 +219,7 @@ impl<S: Transport> Outlet<S> {
     pub(crate) fn poll_piece(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Room<'_, S>, Error>> {
+    ) -> Poll<Result<SendPermit<'_, S>, Error>> {
         ready!(coop::poll_message(cx));
         let mut inner = self.lock();
         match self.check_runtime(&mut inner).and_then(|()| inner.check_ready()) {
@@ -225,7 +227,7 @@ impl<S: Transport> Outlet<S> {
             Err(error) => return Poll::Ready(Err(inner.refused(error))),
             Ok(()) => {}
         }
-        Poll::Ready(Ok(Room { outlet: self, inner }))
+        Poll::Ready(Ok(SendPermit { outlet: self, inner }))
     }
 
     /// Waits for the slot of a Ping or Pong, then queues it.
@@ -257,7 +259,7 @@ impl<S: Transport> Outlet<S> {
 
     fn queue_control(
         &self,
-        inner: &mut Inner<S>,
+        inner: &mut WriterState<S>,
         ping: bool,
         payload: &[u8],
     ) -> Result<(), SendError> {
@@ -271,16 +273,16 @@ impl<S: Transport> Outlet<S> {
 }
 
 /// Room for a piece of a message, with the lock held under which it was found.
-pub(crate) struct Room<'a, S: Transport> {
-    outlet: &'a Arc<Outlet<S>>,
-    inner: Locked<'a, S>,
+pub(crate) struct SendPermit<'a, S: Transport> {
+    outlet: &'a Arc<Writer<S>>,
+    inner: WriterGuard<'a, S>,
 }
 
-impl<S: Transport> Room<'_, S> {
+impl<S: Transport> SendPermit<'_, S> {
     /// Queues a piece.
     pub(crate) fn send(
         mut self,
-        kind: Kind,
+        kind: MessageKind,
         piece: &[u8],
         last: bool,
         compression: Compression,
@@ -294,7 +296,7 @@ impl<S: Transport> Room<'_, S> {
             return Err(inner.refused(error));
         }
         outlet.note_sent(kind, last, piece.len());
-        outlet.leave(inner, if last { Leave::Now } else { Leave::Gathered });
+        outlet.leave(inner, if last { Flush::Now } else { Flush::Gathered });
         Ok(())
     }
 
@@ -307,19 +309,19 @@ impl<S: Transport> Room<'_, S> {
     }
 }
 
-impl<S: Transport> Inner<S> {
+impl<S: Transport> WriterState<S> {
     /// Queues a message that is long or may be compressed, or leaves it where it is. If room was
     /// promised for it, it need not be there.
     fn send_whole(
         &mut self,
-        parcel: &mut Option<Parcel>,
+        parcel: &mut Option<OutgoingMessage>,
         compression: Compression,
         promised: bool,
     ) -> Result<(), SendError> {
-        let Some(Parcel::Message(message, asked)) = parcel.take() else { return Ok(()) };
+        let Some(OutgoingMessage::Message(message, asked)) = parcel.take() else { return Ok(()) };
         if !message.is_unique() {
             // It may be dropped when it is compressed or copied, and have an owner.
-            self.drop_later(Held::Payload(message.clone().into_bytes()));
+            self.drop_later(DeferredDrop::Payload(message.clone().into_bytes()));
         }
         let sent = if promised {
             self.session.send_promised(message, compression)
@@ -327,7 +329,7 @@ impl<S: Transport> Inner<S> {
             self.session.send_message(message, compression)
         };
         sent.map_err(|(error, back)| {
-            *parcel = Some(Parcel::Message(back, asked));
+            *parcel = Some(OutgoingMessage::Message(back, asked));
             error
         })
     }
@@ -340,17 +342,17 @@ mod tests {
     use tokio::task::coop::has_budget_remaining;
 
     use super::*;
-    use crate::connection::writer::locked::Owed;
+    use crate::connection::writer::locked::UnlockFlags;
     use crate::transport::halves;
 
     /// Where messages are compressed, and the peer, who does not read.
-    fn compressing() -> (Arc<Outlet<DuplexStream>>, impl Sized) {
+    fn compressing() -> (Arc<Writer<DuplexStream>>, impl Sized) {
         let (stream, peer) = tokio::io::duplex(1 << 20);
         let (reader, writer) = halves::split::<DuplexStream>(stream);
         let config = DeflateConfig::balanced();
         let (_, deflate) = config.accept(&config.offers()).unwrap();
         let session = Session::server(&Config::default()).with_deflate(&deflate);
-        (Outlet::new(session, writer, 1024), (reader, peer))
+        (Writer::new(session, writer, 1024), (reader, peer))
     }
 
     #[tokio::test]
@@ -358,10 +360,10 @@ mod tests {
         let (outlet, _rest) = compressing();
         for len in [10, 10_000] {
             let message = Message::from(vec![0; len]);
-            let mut parcel = Some(Parcel::Message(message.clone(), Compression::Auto));
+            let mut parcel = Some(OutgoingMessage::Message(message.clone(), Compression::Auto));
             let mut inner = outlet.lock();
-            outlet.send_locked(&mut inner, &mut parcel, Leave::Gathered).unwrap();
-            assert!(inner.owed == Owed::default(), "{len} bytes");
+            outlet.send_locked(&mut inner, &mut parcel, Flush::Gathered).unwrap();
+            assert!(inner.owed == UnlockFlags::default(), "{len} bytes");
             // It is dropped when the lock is released.
             assert!(parcel.is_some(), "{len} bytes");
         }
@@ -370,13 +372,13 @@ mod tests {
     /// Whether anything is left of a turn in which so many messages were sent.
     async fn leaves_some(
         count: usize,
-        mut parcel: impl FnMut() -> Parcel + Send + 'static,
+        mut parcel: impl FnMut() -> OutgoingMessage + Send + 'static,
     ) -> bool {
         let (outlet, _rest) = compressing();
         // In a turn of its own.
         tokio::spawn(async move {
             for _ in 0..count {
-                outlet.send(&mut Some(parcel()), Leave::Gathered).unwrap();
+                outlet.send(&mut Some(parcel()), Flush::Gathered).unwrap();
             }
             has_budget_remaining()
         })
@@ -389,13 +391,13 @@ mod tests {
         let zeros = Message::from(vec![0; 1000]);
         let message = |compression| {
             let zeros = zeros.clone();
-            move || Parcel::Message(zeros.clone(), compression)
+            move || OutgoingMessage::Message(zeros.clone(), compression)
         };
         assert!(leaves_some(60, message(Compression::Off)).await);
-        let short = || Parcel::Message(Message::text("short"), Compression::Auto);
+        let short = || OutgoingMessage::Message(Message::text("short"), Compression::Auto);
         assert!(leaves_some(200, short).await);
         let prepared = PreparedMessage::new(Message::from(vec![0; 1000]));
-        assert!(leaves_some(200, move || Parcel::Prepared(prepared.clone())).await);
+        assert!(leaves_some(200, move || OutgoingMessage::Prepared(prepared.clone())).await);
         assert!(!leaves_some(60, message(Compression::Auto)).await);
     }
 
@@ -405,9 +407,10 @@ mod tests {
         let first = Message::from(vec![7; 70_000]);
         outlet.lock().session.send_message(first, Compression::Off).unwrap();
         let full = tokio::spawn(async move {
-            let mut parcel = Some(Parcel::Message(vec![0; 10_000].into(), Compression::Auto));
+            let mut parcel =
+                Some(OutgoingMessage::Message(vec![0; 10_000].into(), Compression::Auto));
             for _ in 0..40 {
-                let sent = outlet.send(&mut parcel, Leave::Gathered);
+                let sent = outlet.send(&mut parcel, Flush::Gathered);
                 assert_eq!(sent, Err(SendError::Full));
             }
             has_budget_remaining()

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Waker};
 
-use crate::base::guard::Held;
+use crate::base::guard::DeferredDrop;
 use crate::base::registry::Registry;
-use crate::connection::writer::{Inner, Outlet};
+use crate::connection::writer::{Writer, WriterState};
 use crate::transport::Transport;
 
 /// The wakers of those who wait for room, for an empty queue, or for the end.
@@ -71,18 +71,18 @@ impl Waiters {
     }
 }
 
-impl<S: Transport> Outlet<S> {
+impl<S: Transport> Writer<S> {
     /// Has the task woken when something changes: a future with its entry, or a sink.
     pub(crate) fn wait(
         &self,
-        inner: &mut Inner<S>,
+        inner: &mut WriterState<S>,
         cx: &mut Context<'_>,
         key: Option<&mut WaiterKey>,
     ) {
         let waiters = inner.waiters.get_or_insert_default();
         if let Some(key) = key {
             if let Some(before) = waiters.add_future(cx.waker(), key) {
-                inner.drop_later(Held::Waker(before));
+                inner.drop_later(DeferredDrop::Waker(before));
             }
         } else {
             let halves = self.senders.load(Ordering::Relaxed) as usize;
@@ -112,12 +112,12 @@ impl<S: Transport> Outlet<S> {
 
 /// The wait of an `async fn`, which leaves no trace when it is dropped.
 pub(crate) struct Wait<'a, S: Transport> {
-    pub(crate) outlet: &'a Arc<Outlet<S>>,
+    pub(crate) outlet: &'a Arc<Writer<S>>,
     pub(crate) key: WaiterKey,
 }
 
 impl<'a, S: Transport> Wait<'a, S> {
-    pub(crate) fn new(outlet: &'a Arc<Outlet<S>>) -> Self {
+    pub(crate) fn new(outlet: &'a Arc<Writer<S>>) -> Self {
         Self { outlet, key: WaiterKey::NONE }
     }
 }
@@ -213,7 +213,7 @@ mod tests {
         give_up(send.send("no room"));
         assert_eq!(waiting(&send), 100);
         send.start_close(CloseCode::NORMAL, "").unwrap();
-        crate::connection::driver::Driven::cut(send.outlet.clone());
+        crate::connection::driver::DrivenConnection::cut(send.outlet.clone());
         for each in all {
             each.await.unwrap().unwrap_err();
         }

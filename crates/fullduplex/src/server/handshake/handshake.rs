@@ -14,14 +14,14 @@ use crate::base::deadline::within;
 use crate::base::error::{Error, ErrorKind};
 use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
-use crate::server::handshake::reply::{ANSWER_TIMEOUT, Replier, respond};
-use crate::server::handshake::request::{Asked, Denied, failed, plain};
-use crate::server::policy::connect_info::Remote;
-use crate::server::policy::peer::Peer;
+use crate::server::handshake::reply::{ANSWER_TIMEOUT, Responder, respond};
+use crate::server::handshake::request::{IncomingRequest, RejectionCause, failed, plain};
+use crate::server::policy::connect_info::ConnectInfo;
+use crate::server::policy::peer::PeerAddr;
 use crate::server::state::handle::ServerHandle;
-use crate::server::state::lifecycle::{Admission, Shared};
-use crate::server::state::refused::{Reason, Refused};
-use crate::server::state::stats::{HttpVersion, Outcome};
+use crate::server::state::lifecycle::{Admission, ServerState};
+use crate::server::state::refused::{RejectedClient, RejectionReason};
+use crate::server::state::stats::{HandshakeOutcome, HttpVersion};
 use crate::server::state::trace;
 use crate::transport::Transport;
 use crate::transport::http1;
@@ -34,8 +34,8 @@ pub struct Handshake<S: Transport = NetStream>(Box<Inner<S>>);
 
 /// Boxed, so that the tasks of open connections don't keep room for it.
 struct Inner<S> {
-    asked: Box<Asked>,
-    reply: Replier<S>,
+    asked: Box<IncomingRequest>,
+    reply: Responder<S>,
     config: Arc<ServerConfig>,
     response_headers: Vec<(String, Bytes)>,
     /// The server that read it.
@@ -46,7 +46,7 @@ struct Inner<S> {
 }
 
 impl<S> Inner<S> {
-    fn server(&self) -> Option<&Shared> {
+    fn server(&self) -> Option<&ServerState> {
         self.admission.as_ref().map(|admission| &*admission.server)
     }
 }
@@ -66,14 +66,18 @@ impl<S: Transport> Handshake<S> {
         let reading = read_request(&mut stream, &mut received, &config);
         match within("handshake_timeout", after, reading).await.and_then(|read| read) {
             Ok(asked) => {
-                let reply = Replier::Transport { stream, leftover: received };
+                let reply = Responder::Transport { stream, leftover: received };
                 Ok(Self::new(asked, reply, config))
             }
             Err(error) => Err(refuse_head(stream, error).await),
         }
     }
 
-    pub(crate) fn new(asked: Box<Asked>, reply: Replier<S>, config: Arc<ServerConfig>) -> Self {
+    pub(crate) fn new(
+        asked: Box<IncomingRequest>,
+        reply: Responder<S>,
+        config: Arc<ServerConfig>,
+    ) -> Self {
         let response_headers = Vec::new();
         let (admission, tracked, span) = (None, None, None);
         let inner = Inner { asked, reply, config, response_headers, admission, tracked, span };
@@ -90,7 +94,7 @@ impl<S: Transport> Handshake<S> {
         self
     }
 
-    /// The request. Its extensions hold the [`Remote`], if a [`Server`](crate::server::Server) read it.
+    /// The request. Its extensions hold the [`ConnectInfo`], if a [`Server`](crate::server::Server) read it.
     ///
     /// An extended CONNECT of HTTP/2 or HTTP/3 (RFC 8441) has the method `CONNECT`, and its
     /// authority in the URI in place of `Host`.
@@ -103,12 +107,12 @@ impl<S: Transport> Handshake<S> {
         self.0.asked.request_mut()
     }
 
-    pub(crate) fn asked(&self) -> &Asked {
+    pub(crate) fn asked(&self) -> &IncomingRequest {
         &self.0.asked
     }
 
     /// Who asks, if a [`Server`](crate::server::Server) read the request.
-    pub fn remote(&self) -> Option<&Remote> {
+    pub fn remote(&self) -> Option<&ConnectInfo> {
         self.0.asked.remote()
     }
 
@@ -116,14 +120,14 @@ impl<S: Transport> Handshake<S> {
     /// is behind a proxy.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         match self.remote()?.peer {
-            Peer::Inet(address) => Some(address),
-            Peer::Unix => None,
+            PeerAddr::Inet(address) => Some(address),
+            PeerAddr::Unix => None,
         }
     }
 
     /// The address of the client: the one that a trusted proxy names, else the socket's.
     pub fn client_ip(&self) -> Option<IpAddr> {
-        self.remote().and_then(Remote::client_ip)
+        self.remote().and_then(ConnectInfo::client_ip)
     }
 
     /// Whether it asks for a WebSocket, well or badly, rather than being ordinary HTTP.
@@ -191,14 +195,14 @@ impl<S: Transport> Handshake<S> {
     /// # Cancel safety
     /// Dropped before it is ready, the transport is dropped, and the answer may be cut.
     pub async fn respond(self, response: Response<impl Into<Bytes>>) -> Result<(), Error> {
-        self.respond_as(response, Reason::Application).await
+        self.respond_as(response, RejectionReason::Application).await
     }
 
     /// The same, for this reason.
     pub(crate) async fn respond_as(
         self,
         response: Response<impl Into<Bytes>>,
-        reason: Reason<'_>,
+        reason: RejectionReason<'_>,
     ) -> Result<(), Error> {
         let misuse = self.check_final(response.status()).err();
         let response = if misuse.is_some() { failed() } else { response.map(Into::into) };
@@ -255,11 +259,11 @@ async fn accept<S: Transport>(mut handshake: Box<Inner<S>>) -> Result<WebSocket<
     Ok(websocket.with_protocol(handshake.asked.chosen))
 }
 
-async fn deny<S: Transport>(handshake: Box<Inner<S>>, denied: &Denied) {
+async fn deny<S: Transport>(handshake: Box<Inner<S>>, denied: &RejectionCause) {
     let response = denied.response();
     let Inner { asked, reply, config, admission, span, .. } = *handshake;
     let (why, status) = (denied.to_string(), response.status());
-    let reason = Reason::Denied(&why);
+    let reason = RejectionReason::Denied(&why);
     let server = admission.as_ref().map(|admission| &*admission.server);
     note_refusal(server, asked.request(), status, reason, span.as_ref());
     let method = asked.request().method().clone();
@@ -270,13 +274,13 @@ async fn deny<S: Transport>(handshake: Box<Inner<S>>, denied: &Denied) {
 
 /// Counts and tells a request that is refused.
 pub(crate) fn note_refusal(
-    server: Option<&Shared>,
+    server: Option<&ServerState>,
     request: &Request<()>,
     status: StatusCode,
-    reason: Reason<'_>,
+    reason: RejectionReason<'_>,
     span: Option<&trace::Span>,
 ) {
-    Refused::request(request, status, reason).in_span(span).tell(server);
+    RejectedClient::request(request, status, reason).in_span(span).tell(server);
 }
 
 /// Counts and tells a WebSocket that is open, and makes it known to its server. `protocol` is
@@ -284,13 +288,13 @@ pub(crate) fn note_refusal(
 pub(crate) fn opened<S: Transport>(
     websocket: &WebSocket<S>,
     admission: Admission,
-    asked: &Asked,
+    asked: &IncomingRequest,
     protocol: Option<&str>,
     span: trace::Span,
 ) {
     let version = HttpVersion::of(asked.version());
     let Admission { server, place } = admission;
-    server.record.handshake(Outcome::Opened(version));
+    server.record.handshake(HandshakeOutcome::Opened(version));
     trace::opened(&span, protocol, websocket.deflate().is_some());
     server.join(websocket, place, span);
 }
@@ -300,13 +304,13 @@ pub(crate) fn opened<S: Transport>(
 pub(crate) fn enter(
     admission: Option<Admission>,
     tracked: Option<ServerHandle>,
-) -> Result<Option<Admission>, Denied> {
+) -> Result<Option<Admission>, RejectionCause> {
     match (admission, tracked) {
-        (Some(admission), _) if admission.server.is_draining() => Err(Denied::Leaving),
-        (None, Some(handle)) if handle.0.is_draining() => Err(Denied::Leaving),
+        (Some(admission), _) if admission.server.is_draining() => Err(RejectionCause::Leaving),
+        (None, Some(handle)) if handle.0.is_draining() => Err(RejectionCause::Leaving),
         (None, Some(ServerHandle(server))) => match server.enter(None) {
             Ok(place) => Ok(Some(Admission { server, place })),
-            Err(full) => Err(Denied::Policy(503, full.to_string())),
+            Err(full) => Err(RejectionCause::Policy(503, full.to_string())),
         },
         (admission, _) => Ok(admission),
     }
@@ -337,10 +341,10 @@ pub(crate) async fn read_request<S: Transport>(
     stream: &mut S,
     received: &mut BytesMut,
     config: &ServerConfig,
-) -> Result<Box<Asked>, Error> {
+) -> Result<Box<IncomingRequest>, Error> {
     let finder = HeadFinder::request(config.handshake.head());
     let head = http1::read_head(stream, finder, received).await?;
-    Ok(Asked::read(head, config)?)
+    Ok(IncomingRequest::read(head, config)?)
 }
 
 /// The status that answers a head that can't be taken, if there is somebody to answer.

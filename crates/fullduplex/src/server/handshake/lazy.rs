@@ -7,28 +7,28 @@ use bytes::Bytes;
 use fullduplex_proto::handshake::http1::{HeadError, HeadLimits, RequestHead};
 use http::{Request, Uri, Version};
 
-use crate::server::policy::connect_info::Remote;
+use crate::server::policy::connect_info::ConnectInfo;
 use crate::transport::http1;
 
 #[derive(Debug)]
-pub(crate) struct Lazy {
+pub(crate) struct LazyRequest {
     made: OnceLock<Box<Request<()>>>,
     version: Version,
-    unread: Option<Unread>,
-    remote: Option<Remote>,
+    unread: Option<RawHead>,
+    remote: Option<ConnectInfo>,
 }
 
 /// A head of HTTP/1.1 that was read once, and found to be one.
 #[derive(Debug)]
-struct Unread {
+struct RawHead {
     head: Bytes,
     uri: Uri,
 }
 
-impl Lazy {
+impl LazyRequest {
     /// Of a head that can be read, and made a request: see [`http1::check_names`].
     pub(crate) fn of_head(head: Bytes, version: Version, uri: Uri) -> Self {
-        let unread = Some(Unread { head, uri });
+        let unread = Some(RawHead { head, uri });
         Self { made: OnceLock::new(), version, unread, remote: None }
     }
 
@@ -57,13 +57,13 @@ impl Lazy {
     }
 
     /// As the application has it, if it has looked, as it may know better who asks.
-    pub(crate) fn remote(&self) -> Option<&Remote> {
+    pub(crate) fn remote(&self) -> Option<&ConnectInfo> {
         let made = self.made.get().and_then(|made| made.extensions().get());
         made.or(self.remote.as_ref())
     }
 
     /// Has it known who asks, also among the extensions.
-    pub(crate) fn set_remote(&mut self, remote: Remote) {
+    pub(crate) fn set_remote(&mut self, remote: ConnectInfo) {
         if let Some(made) = self.made.get_mut() {
             made.extensions_mut().insert(remote.clone());
         }
@@ -85,7 +85,7 @@ impl Lazy {
     }
 }
 
-fn fill(request: &mut Request<()>, unread: &Unread) -> Result<(), HeadError> {
+fn fill(request: &mut Request<()>, unread: &RawHead) -> Result<(), HeadError> {
     let limits = HeadLimits::default()
         .with_max_head_bytes(unread.head.len())
         .with_max_fields(http1::MOST_FIELDS);
@@ -97,7 +97,7 @@ fn fill(request: &mut Request<()>, unread: &Unread) -> Result<(), HeadError> {
 }
 
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
-impl From<Request<()>> for Lazy {
+impl From<Request<()>> for LazyRequest {
     fn from(request: Request<()>) -> Self {
         let version = request.version();
         Self { made: OnceLock::from(Box::new(request)), version, unread: None, remote: None }
@@ -125,7 +125,7 @@ mod tests {
                     continue;
                 };
                 accepted += 1;
-                let lazy = Lazy::of_head(head.clone().into(), Version::HTTP_11, uri.clone());
+                let lazy = LazyRequest::of_head(head.clone().into(), Version::HTTP_11, uri.clone());
                 let made = lazy.get();
                 assert_eq!(made.method().as_str(), parsed.method());
                 let read = parsed.fields().iter().map(|(name, value)| (name.to_lowercase(), value));
@@ -140,14 +140,14 @@ mod tests {
     #[test]
     fn request_is_made_once_and_knows_its_peer() {
         let head = Bytes::from_static(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
-        let mut lazy = Lazy::of_head(head, Version::HTTP_11, Uri::from_static("/x"));
-        lazy.set_remote(Remote::new(crate::server::policy::peer::Peer::Unix));
+        let mut lazy = LazyRequest::of_head(head, Version::HTTP_11, Uri::from_static("/x"));
+        lazy.set_remote(ConnectInfo::new(crate::server::policy::peer::PeerAddr::Unix));
         assert!(lazy.made.get().is_none());
-        assert!(lazy.get().extensions().get::<Remote>().is_some());
+        assert!(lazy.get().extensions().get::<ConnectInfo>().is_some());
         lazy.get_mut().headers_mut().insert("x-mark", http::HeaderValue::from_static("1"));
         assert_eq!(lazy.get().headers().len(), 2, "what was changed stays");
         assert_eq!((lazy.get().uri().path(), lazy.get().version()), ("/x", Version::HTTP_11));
-        let own = lazy.get_mut().extensions_mut().get_mut::<Remote>().unwrap();
+        let own = lazy.get_mut().extensions_mut().get_mut::<ConnectInfo>().unwrap();
         own.secure = true;
         assert!(lazy.remote().unwrap().secure, "the application knows better");
         *lazy.get_mut() = Request::new(());

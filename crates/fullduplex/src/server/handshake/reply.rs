@@ -11,19 +11,19 @@ use http::{HeaderMap, HeaderValue, Method, Response};
 
 use crate::base::deadline::within;
 use crate::base::error::Error;
-use crate::server::handshake::request::Accepted;
+use crate::server::handshake::request::AcceptedHandshake;
 use crate::server::http::semantics::framed;
 use crate::server::http::staged;
 use crate::transport::Transport;
 use crate::transport::http1;
 
 /// Where the answer to a request goes.
-pub(crate) trait Reply<S>: Send {
+pub(crate) trait Respond<S>: Send {
     /// Sends the answer that opens the WebSocket. Gives what it runs on, and the bytes that
     /// were received behind the request.
     fn accept(
         self: Box<Self>,
-        accepted: Accepted,
+        accepted: AcceptedHandshake,
     ) -> BoxFuture<'static, Result<(S, BytesMut), Error>>;
 
     /// Sends any other answer.
@@ -35,23 +35,23 @@ pub(crate) trait Reply<S>: Send {
 }
 
 /// What answers a request.
-pub(crate) enum Replier<S> {
+pub(crate) enum Responder<S> {
     /// HTTP/1.1 on a transport that we read the request from ourselves, and what we read behind
     /// it.
     Transport { stream: S, leftover: BytesMut },
     /// Anything else.
-    Other(Box<dyn Reply<S>>),
+    Other(Box<dyn Respond<S>>),
 }
 
-impl<S, R: Reply<S> + 'static> From<Box<R>> for Replier<S> {
+impl<S, R: Respond<S> + 'static> From<Box<R>> for Responder<S> {
     fn from(reply: Box<R>) -> Self {
         Self::Other(reply)
     }
 }
 
-impl<S: Transport> Replier<S> {
-    /// As [`Reply::accept`].
-    pub(crate) async fn accept(self, accepted: Accepted) -> Result<(S, BytesMut), Error> {
+impl<S: Transport> Responder<S> {
+    /// As [`Respond::accept`].
+    pub(crate) async fn accept(self, accepted: AcceptedHandshake) -> Result<(S, BytesMut), Error> {
         match self {
             Self::Transport { mut stream, leftover } => {
                 http1::write_all(&mut stream, &accepted.head()?).await?;
@@ -61,7 +61,7 @@ impl<S: Transport> Replier<S> {
         }
     }
 
-    /// As [`Reply::respond`], and the answer leaves within `handshake_timeout`. A transport is
+    /// As [`Respond::respond`], and the answer leaves within `handshake_timeout`. A transport is
     /// then closed in stages, which may take longer.
     pub(crate) async fn respond(
         self,

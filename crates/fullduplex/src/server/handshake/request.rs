@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
-use fullduplex_proto::Deflate;
+use fullduplex_proto::PerMessageDeflate;
 use fullduplex_proto::handshake::http1::{HeadError, RequestHead, write_response};
 use fullduplex_proto::handshake::server::{
-    Acceptance, Carrier, Refusal, Request as Rules, Terms, Verdict,
+    AcceptResponse, HandshakeRequest as Rules, HttpCarrier, Inspection, OwnedOffer, RejectResponse,
 };
 use http::header::HOST;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
@@ -16,26 +16,26 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version}
 use crate::base::error::{Error, ErrorKind};
 use crate::base::protected::check_response_field;
 use crate::server::config::ServerConfig;
-use crate::server::handshake::lazy::Lazy;
-use crate::server::policy::connect_info::Remote;
+use crate::server::handshake::lazy::LazyRequest;
+use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::host::HostPolicy;
-use crate::server::policy::peer::Peer;
+use crate::server::policy::peer::PeerAddr;
 use crate::transport::http1;
-use crate::transport::http1::Map;
+use crate::transport::http1::HeaderMapSource;
 
 /// A request, and what it means. It comes in a box, as it goes through many hands.
 #[derive(Debug)]
-pub(crate) struct Asked {
-    request: Lazy,
+pub(crate) struct IncomingRequest {
+    request: LazyRequest,
     /// `:protocol` of an extended CONNECT (RFC 8441 §4).
     protocol: Option<Box<str>>,
     pub(crate) is_websocket: bool,
     /// Whether there is one host that it is for.
-    host: Result<(), Refusal>,
+    host: Result<(), RejectResponse>,
     /// Whose page asks, and of which host, as it was received.
-    page: Option<Page>,
+    page: Option<OriginInfo>,
     /// What the rules say of a request for a WebSocket, as it was received.
-    terms: Result<Terms, Refusal>,
+    terms: Result<OwnedOffer, RejectResponse>,
     /// Somebody may have changed the request since.
     is_changed: bool,
     /// The subprotocol that the server chooses by itself.
@@ -43,36 +43,36 @@ pub(crate) struct Asked {
 }
 
 /// What the rules say of a request.
-struct Judged {
+struct Validated {
     is_websocket: bool,
-    host: Result<(), Refusal>,
-    page: Option<Page>,
-    terms: Result<Terms, Refusal>,
+    host: Result<(), RejectResponse>,
+    page: Option<OriginInfo>,
+    terms: Result<OwnedOffer, RejectResponse>,
 }
 
 /// Of a request with an `Origin`.
 #[derive(Debug)]
-struct Page {
+struct OriginInfo {
     origin: Box<str>,
     host: Box<str>,
 }
 
-impl Judged {
-    fn of(verdict: Verdict<'_>) -> Self {
-        let Verdict { is_websocket, host, offer } = verdict;
+impl Validated {
+    fn of(verdict: Inspection<'_>) -> Self {
+        let Inspection { is_websocket, host, offer } = verdict;
         let page = offer.as_ref().ok().and_then(|offer| {
             let origin = offer.origin()?.into();
-            Some(Page { origin, host: offer.host().into() })
+            Some(OriginInfo { origin, host: offer.host().into() })
         });
         // A request that breaks a rule offers nothing; it is refused when it is to be accepted.
-        Self { is_websocket, host: host.map(drop), page, terms: offer.map(Terms::from) }
+        Self { is_websocket, host: host.map(drop), page, terms: offer.map(OwnedOffer::from) }
     }
 }
 
 /// Why a handshake is not accepted.
-pub(crate) enum Denied {
+pub(crate) enum RejectionCause {
     /// For what the peer asked.
-    Peer(Refusal),
+    Peer(RejectResponse),
     /// For a policy of the server's: the status, and why.
     Policy(u16, String),
     /// Because the server goes away.
@@ -81,7 +81,7 @@ pub(crate) enum Denied {
     Misuse(Error),
 }
 
-impl Denied {
+impl RejectionCause {
     pub(crate) fn into_error(self) -> Error {
         match self {
             Self::Peer(refusal) => Error::new(ErrorKind::Handshake, refusal.to_string()),
@@ -102,7 +102,7 @@ impl Denied {
     }
 }
 
-impl fmt::Display for Denied {
+impl fmt::Display for RejectionCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Peer(refusal) => refusal.fmt(f),
@@ -129,25 +129,25 @@ pub(crate) fn failed() -> Response<Bytes> {
 }
 
 /// The answer that opens a WebSocket.
-pub(crate) struct Accepted {
-    acceptance: Acceptance,
+pub(crate) struct AcceptedHandshake {
+    acceptance: AcceptResponse,
     /// What the application adds.
     headers: Vec<(String, Bytes)>,
-    pub(crate) deflate: Option<Deflate>,
+    pub(crate) deflate: Option<PerMessageDeflate>,
 }
 
-impl Asked {
+impl IncomingRequest {
     /// Reads a head of HTTP/1.1.
     pub(crate) fn read(head: Bytes, config: &ServerConfig) -> Result<Box<Self>, HeadError> {
         let parsed = RequestHead::parse(&head, &config.handshake.head())?;
-        let judged = Judged::of(parsed.as_request().judge());
+        let judged = Validated::of(parsed.as_request().judge());
         let version = match parsed.minor_version() {
             0 => Version::HTTP_10,
             _ => Version::HTTP_11,
         };
         let uri = uri(&parsed)?;
         http1::check_names(parsed.fields())?;
-        Ok(Self::judged(Lazy::of_head(head, version, uri), judged, None, &config.protocols))
+        Ok(Self::judged(LazyRequest::of_head(head, version, uri), judged, None, &config.protocols))
     }
 
     /// Takes a request that an HTTP library read, with its `:protocol`, and chooses among the
@@ -158,17 +158,17 @@ impl Asked {
         protocol: Option<Box<str>>,
         supported: &[String],
     ) -> Box<Self> {
-        let judged = Judged::of(rules(&request, protocol.as_deref()).judge());
+        let judged = Validated::of(rules(&request, protocol.as_deref()).judge());
         Self::judged(request.into(), judged, protocol, supported)
     }
 
     fn judged(
-        request: Lazy,
-        judged: Judged,
+        request: LazyRequest,
+        judged: Validated,
         protocol: Option<Box<str>>,
         supported: &[String],
     ) -> Box<Self> {
-        let Judged { is_websocket, host, page, terms } = judged;
+        let Validated { is_websocket, host, page, terms } = judged;
         let chosen = terms.as_ref().ok().and_then(|terms| choice(terms, supported).cloned());
         let is_changed = false;
         Box::new(Self { request, protocol, is_websocket, host, page, terms, is_changed, chosen })
@@ -199,18 +199,18 @@ impl Asked {
     }
 
     /// Who asks, if a server read the request.
-    pub(crate) fn remote(&self) -> Option<&Remote> {
+    pub(crate) fn remote(&self) -> Option<&ConnectInfo> {
         self.request.remote()
     }
 
     /// The subprotocols that the client offers.
     pub(crate) fn offered(&self) -> &[String] {
-        self.terms.as_ref().map_or(&[], Terms::subprotocols)
+        self.terms.as_ref().map_or(&[], OwnedOffer::subprotocols)
     }
 
     /// What the rules say of the request as it is now: a request that nobody could change is not
     /// looked at twice.
-    pub(crate) fn terms(&self) -> Result<Cow<'_, Terms>, Refusal> {
+    pub(crate) fn terms(&self) -> Result<Cow<'_, OwnedOffer>, RejectResponse> {
         if self.is_changed {
             self.rules().offer().map(|offer| Cow::Owned(offer.into()))
         } else {
@@ -218,7 +218,7 @@ impl Asked {
         }
     }
 
-    fn rules(&self) -> Rules<'_, Map<'_>> {
+    fn rules(&self) -> Rules<'_, HeaderMapSource<'_>> {
         rules(self.request(), self.protocol.as_deref())
     }
 
@@ -234,10 +234,10 @@ impl Asked {
         config: &ServerConfig,
         chosen: Option<&str>,
         headers: Vec<(String, Bytes)>,
-    ) -> Result<Accepted, Denied> {
-        let offer = self.terms().map_err(Denied::Peer)?;
+    ) -> Result<AcceptedHandshake, RejectionCause> {
+        let offer = self.terms().map_err(RejectionCause::Peer)?;
         for (name, value) in &headers {
-            check_response_field(name, value).map_err(Denied::Misuse)?;
+            check_response_field(name, value).map_err(RejectionCause::Misuse)?;
         }
         self.check_host(config)?;
         self.check_origin(&offer, config)?;
@@ -246,8 +246,8 @@ impl Asked {
             deflate.and_then(|deflate| deflate.accept(offer.extensions())).unzip();
         let extensions = extension.into_iter().collect();
         let accepted = offer.accept(chosen, extensions);
-        let acceptance = accepted.map_err(|error| Denied::Misuse(error.into()))?;
-        Ok(Accepted { acceptance, headers, deflate })
+        let acceptance = accepted.map_err(|error| RejectionCause::Misuse(error.into()))?;
+        Ok(AcceptedHandshake { acceptance, headers, deflate })
     }
 
     /// Whether the request is refused, whatever the application says.
@@ -256,19 +256,23 @@ impl Asked {
         self.check_host(config).is_err() || self.check_origin(&terms, config).is_err()
     }
 
-    fn check_origin(&self, terms: &Terms, config: &ServerConfig) -> Result<(), Denied> {
+    fn check_origin(
+        &self,
+        terms: &OwnedOffer,
+        config: &ServerConfig,
+    ) -> Result<(), RejectionCause> {
         if !terms.has_origin() {
             return Ok(());
         }
         let checked = match &self.page {
             // Pages are most of those who ask: for them no request need be made.
-            Some(Page { origin, host }) if !self.is_changed => {
+            Some(OriginInfo { origin, host }) if !self.is_changed => {
                 let host = self.told_host().unwrap_or(host);
                 config.origin.check_one(origin, Some(host))
             }
             _ => config.origin.check(self.request().headers(), self.host()),
         };
-        checked.map_err(|refused| Denied::Policy(403, refused.to_string()))
+        checked.map_err(|refused| RejectionCause::Policy(403, refused.to_string()))
     }
 
     /// What the request is for, as the client named it.
@@ -291,13 +295,13 @@ impl Asked {
     /// of any request, before anybody sees it.
     pub(crate) fn check_remote(
         &mut self,
-        mut remote: Remote,
+        mut remote: ConnectInfo,
         config: &ServerConfig,
-    ) -> Result<(), Denied> {
+    ) -> Result<(), RejectionCause> {
         let learnt = remote.learn(|| self.request().headers(), &config.forwarding);
-        let denied = learnt.err().map(|bad| Denied::Policy(400, bad.to_string()));
+        let denied = learnt.err().map(|bad| RejectionCause::Policy(400, bad.to_string()));
         self.request.set_remote(remote);
-        self.host.clone().map_err(Denied::Peer)?;
+        self.host.clone().map_err(RejectionCause::Peer)?;
         denied.map_or(Ok(()), Err)?;
         self.check_host(config)
     }
@@ -305,17 +309,20 @@ impl Asked {
     /// Whether it has no more header fields than `max_fields`, where HTTP/2 or HTTP/3 carried it.
     /// Cookies that were split are joined by now.
     #[cfg(any(feature = "http2", feature = "http3"))]
-    pub(crate) fn check_number_of_fields(&self, config: &ServerConfig) -> Result<(), Denied> {
+    pub(crate) fn check_number_of_fields(
+        &self,
+        config: &ServerConfig,
+    ) -> Result<(), RejectionCause> {
         let most = config.handshake.max_fields;
         if self.request().headers().len() > most {
             let why = format!("more header fields than max_fields ({most})");
-            return Err(Denied::Policy(431, why));
+            return Err(RejectionCause::Policy(431, why));
         }
         Ok(())
     }
 
-    fn check_host(&self, config: &ServerConfig) -> Result<(), Denied> {
-        let by_unix_socket = || self.remote().is_some_and(|remote| remote.peer == Peer::Unix);
+    fn check_host(&self, config: &ServerConfig) -> Result<(), RejectionCause> {
+        let by_unix_socket = || self.remote().is_some_and(|remote| remote.peer == PeerAddr::Unix);
         match config.hosts {
             HostPolicy::Any => return Ok(()),
             // No web page reaches a Unix socket, and a proxy passes its own hosts on.
@@ -324,12 +331,12 @@ impl Asked {
         }
         let secure = self.remote().is_some_and(|remote| remote.secure);
         let checked = config.hosts.check(self.host(), secure);
-        checked.map_err(|refused| Denied::Policy(refused.status(), refused.to_string()))
+        checked.map_err(|refused| RejectionCause::Policy(refused.status(), refused.to_string()))
     }
 }
 
 /// The client's favourite among the subprotocols that the server speaks.
-fn choice<'a>(terms: &'a Terms, supported: &[String]) -> Option<&'a String> {
+fn choice<'a>(terms: &'a OwnedOffer, supported: &[String]) -> Option<&'a String> {
     terms.subprotocols().iter().find(|name| supported.contains(name))
 }
 
@@ -337,17 +344,17 @@ fn choice<'a>(terms: &'a Terms, supported: &[String]) -> Option<&'a String> {
 pub(crate) fn rules<'a, B>(
     request: &'a Request<B>,
     protocol: Option<&'a str>,
-) -> Rules<'a, Map<'a>> {
+) -> Rules<'a, HeaderMapSource<'a>> {
     let carrier = match request.version() {
-        Version::HTTP_09 | Version::HTTP_10 => Carrier::Http1 { minor: 0 },
-        Version::HTTP_11 => Carrier::Http1 { minor: 1 },
-        _ => Carrier::Stream { protocol },
+        Version::HTTP_09 | Version::HTTP_10 => HttpCarrier::Http1 { minor: 0 },
+        Version::HTTP_11 => HttpCarrier::Http1 { minor: 1 },
+        _ => HttpCarrier::Stream { protocol },
     };
     Rules {
         method: request.method().as_str(),
         carrier,
         authority: request.uri().authority().map(http::uri::Authority::as_str),
-        headers: Map(request.headers()),
+        headers: HeaderMapSource(request.headers()),
     }
 }
 
@@ -361,7 +368,7 @@ fn uri(head: &RequestHead<'_>) -> Result<Uri, HeadError> {
     parsed.map_err(|_| HeadError::Target)
 }
 
-impl Accepted {
+impl AcceptedHandshake {
     fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let own = self.acceptance.headers().map(|(name, value)| (name, value.as_bytes()));
         own.chain(self.headers.iter().map(|(name, value)| (name.as_str(), &value[..])))
@@ -386,7 +393,7 @@ impl Accepted {
 }
 
 /// The answer to a request that breaks a rule.
-fn refusal_response(refusal: &Refusal) -> Response<Bytes> {
+fn refusal_response(refusal: &RejectResponse) -> Response<Bytes> {
     let mut response = plain(refusal.status(), &refusal.to_string());
     for (name, value) in refusal.headers() {
         if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
@@ -413,7 +420,7 @@ mod tests {
         Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: chat\r\n\r\n";
 
-    fn refusal(asked: &Asked, config: &ServerConfig) -> Option<String> {
+    fn refusal(asked: &IncomingRequest, config: &ServerConfig) -> Option<String> {
         let refused = asked.acceptance(config, None, Vec::new()).err();
         assert_eq!(refused.is_some(), asked.breaks_a_rule(config));
         refused.map(|denied| denied.to_string())
@@ -422,7 +429,7 @@ mod tests {
     #[test]
     fn request_that_was_changed_is_checked_again() {
         let config = ServerConfig::default();
-        let asked = || Asked::read(Bytes::from_static(HEAD), &config).unwrap();
+        let asked = || IncomingRequest::read(Bytes::from_static(HEAD), &config).unwrap();
         assert_eq!(refusal(&asked(), &config), None);
 
         let mut keyless = asked();
@@ -449,7 +456,7 @@ mod tests {
         for (len, is_taken) in [(u16::MAX as usize, true), (1 << 16, false)] {
             let name = "a".repeat(len);
             let head = [&HEAD[..HEAD.len() - 2], name.as_bytes(), b": x\r\n\r\n"].concat();
-            let asked = Asked::read(head.into(), &config);
+            let asked = IncomingRequest::read(head.into(), &config);
             let fields = asked.map(|asked| asked.request().headers().len());
             let refused = Err(HeadError::FieldName { line: 8 });
             assert_eq!(fields, if is_taken { Ok(7) } else { refused }, "{len}");
@@ -462,7 +469,7 @@ mod tests {
         for (origin, is_welcome) in [("http://a.example", true), ("http://b.example", false)] {
             let field = format!("\r\nOrigin: {origin}\r\n\r\n");
             let head = [HEAD.strip_suffix(b"\r\n\r\n").unwrap(), field.as_bytes()].concat();
-            let asked = Asked::read(head.into(), &config).unwrap();
+            let asked = IncomingRequest::read(head.into(), &config).unwrap();
             assert_eq!(refusal(&asked, &config).is_none(), is_welcome, "{origin}");
         }
     }
@@ -473,8 +480,8 @@ mod tests {
         for (origin, is_welcome) in [("http://b.example", true), ("http://a.example", false)] {
             let field = format!("\r\nOrigin: {origin}\r\n\r\n");
             let head = [HEAD.strip_suffix(b"\r\n\r\n").unwrap(), field.as_bytes()].concat();
-            let mut asked = Asked::read(head.into(), &config).unwrap();
-            let mut remote = Remote::new(Peer::Unix);
+            let mut asked = IncomingRequest::read(head.into(), &config).unwrap();
+            let mut remote = ConnectInfo::new(PeerAddr::Unix);
             remote.client.host = Some("b.example".into());
             asked.request.set_remote(remote);
             for _looked_at in 0..2 {

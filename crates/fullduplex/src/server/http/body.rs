@@ -14,17 +14,17 @@ use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
 use crate::base::error::{Error, ErrorKind};
-use crate::server::http::min_rate::Pace;
+use crate::server::http::min_rate::MinRate;
 
 /// The content of an ordinary request, whatever version of HTTP carries it.
 ///
 /// Reading it fails when nothing of it has come for `stall_timeout`.
 pub struct Body {
-    kind: Kind,
-    pace: Pace,
+    kind: BodyKind,
+    pace: MinRate,
 }
 
-enum Kind {
+enum BodyKind {
     Http1(Http1Body),
     #[cfg(feature = "http2")]
     Http2(Http2Body),
@@ -75,7 +75,7 @@ impl Body {
         left_unread: Arc<AtomicBool>,
     ) -> Self {
         let body = Http1Body { incoming, is_ended: false, left_unread };
-        Self { kind: Kind::Http1(body), pace: Pace::unhurried(stall_timeout) }
+        Self { kind: BodyKind::Http1(body), pace: MinRate::unhurried(stall_timeout) }
     }
 
     /// What the service leaves unread comes out of the receiver.
@@ -86,7 +86,7 @@ impl Body {
     ) -> (Self, oneshot::Receiver<h2::RecvStream>) {
         let (unread, left) = oneshot::channel();
         let body = Http2Body { receive: Some(receive), unread: Some(unread) };
-        (Self { kind: Kind::Http2(body), pace: Pace::unhurried(stall_timeout) }, left)
+        (Self { kind: BodyKind::Http2(body), pace: MinRate::unhurried(stall_timeout) }, left)
     }
 }
 
@@ -96,7 +96,7 @@ impl Body {
         stream: crate::server::http::shared_stream::SharedStream,
         stall_timeout: Duration,
     ) -> Self {
-        Self { kind: Kind::Http3(stream), pace: Pace::unhurried(stall_timeout) }
+        Self { kind: BodyKind::Http3(stream), pace: MinRate::unhurried(stall_timeout) }
     }
 }
 
@@ -119,18 +119,18 @@ impl HttpBody for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let polled = match &mut self.kind {
-            Kind::Http1(body) => {
+            BodyKind::Http1(body) => {
                 let polled = Pin::new(&mut body.incoming).poll_frame(cx);
                 body.is_ended = matches!(polled, Poll::Ready(None));
                 polled.map(|frame| frame.map(|frame| frame.map_err(failed)))
             }
             #[cfg(feature = "http2")]
-            Kind::Http2(body) => match &mut body.receive {
+            BodyKind::Http2(body) => match &mut body.receive {
                 Some(receive) => poll_http2(receive, cx),
                 None => Poll::Ready(None),
             },
             #[cfg(feature = "http3")]
-            Kind::Http3(stream) => poll_http3(stream, cx),
+            BodyKind::Http3(stream) => poll_http3(stream, cx),
         };
         let bound = self.pace.bound(cx, polled, |_| 1);
         bound.map(|frame| frame.unwrap_or_else(|late| Some(Err(late))))
@@ -138,21 +138,23 @@ impl HttpBody for Body {
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Http1(body) => body.incoming.is_end_stream(),
+            BodyKind::Http1(body) => body.incoming.is_end_stream(),
             #[cfg(feature = "http2")]
-            Kind::Http2(body) => body.receive.as_ref().is_none_or(h2::RecvStream::is_end_stream),
+            BodyKind::Http2(body) => {
+                body.receive.as_ref().is_none_or(h2::RecvStream::is_end_stream)
+            }
             #[cfg(feature = "http3")]
-            Kind::Http3(_) => false,
+            BodyKind::Http3(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Http1(body) => body.incoming.size_hint(),
+            BodyKind::Http1(body) => body.incoming.size_hint(),
             #[cfg(feature = "http2")]
-            Kind::Http2(_) => SizeHint::default(),
+            BodyKind::Http2(_) => SizeHint::default(),
             #[cfg(feature = "http3")]
-            Kind::Http3(_) => SizeHint::default(),
+            BodyKind::Http3(_) => SizeHint::default(),
         }
     }
 }

@@ -15,21 +15,21 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::oneshot;
 
 use crate::base::error::{Error, ErrorKind};
-use crate::server::connection::Context;
+use crate::server::connection::ServerContext;
 use crate::server::handshake::handshake::{note_refusal, refusal_of_head};
-use crate::server::handshake::reply::Reply;
-use crate::server::handshake::request::{Accepted, Asked, plain};
+use crate::server::handshake::reply::Respond;
+use crate::server::handshake::request::{AcceptedHandshake, IncomingRequest, plain};
 use crate::server::http::body::Body;
-use crate::server::http::min_rate::Paced;
+use crate::server::http::min_rate::RateEnforced;
 use crate::server::http::semantics::{final_answer, framed};
-use crate::server::http::service::{Answer, full};
+use crate::server::http::service::{HttpResponse, full};
 use crate::server::http::staged::Staged;
 use crate::server::integrate::upgrade;
-use crate::server::policy::connect_info::Remote;
-use crate::server::state::carrying::Carrying;
-use crate::server::state::refused::{Reason, Refused};
+use crate::server::policy::connect_info::ConnectInfo;
+use crate::server::state::carrying::MultiplexedPermit;
+use crate::server::state::refused::{RejectedClient, RejectionReason};
 use crate::transport::net_stream::NetStream;
-use crate::transport::prefixed::Rewind;
+use crate::transport::prefixed::Prefixed;
 
 /// The least buffer that hyper takes.
 const LEAST_BUFFER: usize = 8 << 10;
@@ -37,15 +37,15 @@ const LEAST_BUFFER: usize = 8 << 10;
 /// Serves the requests of a connection until it ends, or becomes a WebSocket after all. With
 /// `is_last` the first one is the last.
 pub(crate) async fn serve(
-    context: Arc<Context>,
-    stream: Rewind<NetStream>,
-    remote: Remote,
-    carrying: Carrying,
+    context: Arc<ServerContext>,
+    stream: Prefixed<NetStream>,
+    remote: ConnectInfo,
+    carrying: MultiplexedPermit,
     is_last: bool,
 ) {
     let limits = context.config.handshake;
     let left_unread = Arc::<AtomicBool>::default();
-    let stream = Paced::new(stream, &context.config.limits);
+    let stream = RateEnforced::new(stream, &context.config.limits);
     let stream = Staged::new(stream, left_unread.clone());
     let mut draining = context.draining();
     let (shared, peer) = (context.shared.clone(), remote.peer);
@@ -82,26 +82,33 @@ pub(crate) async fn serve(
         let too_large = error.is_parse_too_large();
         let kind = if too_large { ErrorKind::Limit } else { ErrorKind::Handshake };
         let error = Error::new(kind, error.to_string());
-        Refused::no_request(peer, &error, refusal_of_head(&error)).tell(Some(&shared));
+        RejectedClient::no_request(peer, &error, refusal_of_head(&error)).tell(Some(&shared));
     }
 }
 
 async fn respond_to(
-    context: Arc<Context>,
+    context: Arc<ServerContext>,
     mut request: Request<Body>,
-    remote: Remote,
-    carrying: Carrying,
-) -> Result<Answer, Infallible> {
+    remote: ConnectInfo,
+    carrying: MultiplexedPermit,
+) -> Result<HttpResponse, Infallible> {
     let on_upgrade = hyper::upgrade::on(&mut request);
     let (parts, body) = request.into_parts();
-    let mut asked = Asked::new(Request::from_parts(parts, ()), None, &context.config.protocols);
+    let mut asked =
+        IncomingRequest::new(Request::from_parts(parts, ()), None, &context.config.protocols);
     let place = match carrying.admit(&context, &mut asked, &remote) {
         Ok(place) => place,
         Err(denied) => {
             let response = denied.response();
             let why = denied.to_string();
             let (request, status) = (asked.request(), response.status());
-            note_refusal(Some(&context.shared), request, status, Reason::Denied(&why), None);
+            note_refusal(
+                Some(&context.shared),
+                request,
+                status,
+                RejectionReason::Denied(&why),
+                None,
+            );
             return Ok(full(response));
         }
     };
@@ -113,22 +120,22 @@ async fn respond_to(
         return Ok(if is_upgrade { answer } else { final_answer(answer) });
     }
     let (answer, answered) = oneshot::channel();
-    let reply = Box::new(ToHyper { answer, on_upgrade });
+    let reply = Box::new(HyperResponder { answer, on_upgrade });
     let handshake = context.handshake(asked, reply, place);
     context.handle(handshake);
     Ok(answered.await.unwrap_or_else(|_| full(plain(500, "the request was not answered"))))
 }
 
 /// The answer goes to hyper.
-struct ToHyper {
-    answer: oneshot::Sender<Answer>,
+struct HyperResponder {
+    answer: oneshot::Sender<HttpResponse>,
     on_upgrade: OnUpgrade,
 }
 
-impl Reply<NetStream> for ToHyper {
+impl Respond<NetStream> for HyperResponder {
     fn accept(
         self: Box<Self>,
-        accepted: Accepted,
+        accepted: AcceptedHandshake,
     ) -> BoxFuture<'static, Result<(NetStream, BytesMut), Error>> {
         Box::pin(async move {
             let response = accepted.response()?.map(|()| Bytes::new());

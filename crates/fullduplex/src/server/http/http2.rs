@@ -12,15 +12,15 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::base::buffers;
 use crate::base::error::{Error, ErrorKind};
-use crate::server::connection::Context;
-use crate::server::handshake::reply::{ANSWER_TIMEOUT, Reply};
-use crate::server::handshake::request::{Accepted, Asked};
+use crate::server::connection::ServerContext;
+use crate::server::handshake::reply::{ANSWER_TIMEOUT, Respond};
+use crate::server::handshake::request::{AcceptedHandshake, IncomingRequest};
 #[cfg(feature = "hyper")]
-use crate::server::http::min_rate::Pace;
+use crate::server::http::min_rate::MinRate;
 use crate::server::http::semantics::{framed, join_cookies, on_stream_head};
-use crate::server::policy::connect_info::Remote;
-use crate::server::state::carrying::Carrying;
-use crate::server::state::counted::{Counted, Counter};
+use crate::server::policy::connect_info::ConnectInfo;
+use crate::server::state::carrying::MultiplexedPermit;
+use crate::server::state::counted::{StreamCounter, StreamGuard};
 use crate::server::state::panics::PanicWatch;
 use crate::transport::Transport;
 use crate::transport::http2_stream::Http2Stream;
@@ -77,15 +77,15 @@ pub(crate) async fn refuse_preface<S: Transport>(mut stream: S) {
 
 /// Serves the requests of a connection until it ends.
 pub(crate) async fn serve<S: Transport>(
-    context: Arc<Context>,
+    context: Arc<ServerContext>,
     stream: S,
-    remote: Remote,
-    carrying: Carrying,
+    remote: ConnectInfo,
+    carrying: MultiplexedPermit,
 ) {
     let (limits, patience) = (&context.config.limits, context.config.handshake.handshake_timeout);
     let handshake = timeout(patience, builder(&context).handshake(TunnelHeads::of_client(stream)));
     let Ok(Ok(mut connection)) = handshake.await else { return };
-    let streams = Counter::default();
+    let streams = StreamCounter::default();
     let mut draining = context.draining();
     let respond = |(request, mut respond): (Request<RecvStream>, SendResponse<Bytes>), late| {
         // A peer may end streams faster than those who answer them notice.
@@ -95,7 +95,7 @@ pub(crate) async fn serve<S: Transport>(
             return;
         };
         let (parts, receive) = request.into_parts();
-        let stream = Stream { respond, receive, counted };
+        let stream = Http2Responder { respond, receive, counted };
         tokio::spawn(respond_to(context.clone(), parts, stream, remote.clone(), carrying.clone()));
     };
     loop {
@@ -132,7 +132,7 @@ pub(crate) async fn serve<S: Transport>(
     }
 }
 
-fn builder(context: &Context) -> Builder {
+fn builder(context: &ServerContext) -> Builder {
     let streams = context.config.limits.max_streams;
     let head = u32::try_from(context.config.handshake.max_head_bytes).unwrap_or(u32::MAX);
     let mut builder = Builder::new();
@@ -149,18 +149,19 @@ fn builder(context: &Context) -> Builder {
 }
 
 async fn respond_to(
-    context: Arc<Context>,
+    context: Arc<ServerContext>,
     mut parts: http::request::Parts,
-    stream: Stream,
-    remote: Remote,
-    carrying: Carrying,
+    stream: Http2Responder,
+    remote: ConnectInfo,
+    carrying: MultiplexedPermit,
 ) {
     let _watch = PanicWatch(context.shared.record.clone());
     let protocol = parts.extensions.remove::<h2::ext::Protocol>();
     let protocol = protocol.map(|protocol| protocol.as_str().into());
     // RFC 9113 §8.2.3: browsers send each cookie in a field of its own.
     join_cookies(&mut parts.headers);
-    let mut asked = Asked::new(Request::from_parts(parts, ()), protocol, &context.config.protocols);
+    let mut asked =
+        IncomingRequest::new(Request::from_parts(parts, ()), protocol, &context.config.protocols);
     let admitted = asked.check_number_of_fields(&context.config);
     let admitted = admitted.and_then(|()| carrying.admit(&context, &mut asked, &remote));
     let place = match admitted {
@@ -171,13 +172,13 @@ async fn respond_to(
     };
     #[cfg(feature = "hyper")]
     if let Some(service) = context.service_for(&asked) {
-        let Stream { respond, receive, counted } = stream;
+        let Http2Responder { respond, receive, counted } = stream;
         let limits = &context.config.limits;
         let head_only = asked.request().method() == Method::HEAD;
         let (body, unread) = crate::server::http::body::Body::http2(receive, limits.stall_timeout);
         let answer =
             service.call(asked.into_request().map(|()| body), &context.shared.record).await;
-        send_answer(answer, respond, head_only, Pace::new(limits)).await;
+        send_answer(answer, respond, head_only, MinRate::new(limits)).await;
         // It may be read in the background, and then there is nothing left of it.
         return pass_over(async { unread.await.ok() }, counted).await;
     }
@@ -186,13 +187,13 @@ async fn respond_to(
 }
 
 /// The answer goes to a stream.
-struct Stream {
+struct Http2Responder {
     respond: SendResponse<Bytes>,
     receive: RecvStream,
-    counted: Counted,
+    counted: StreamGuard,
 }
 
-impl Stream {
+impl Http2Responder {
     fn send(&mut self, response: Response<()>, ends: bool) -> Result<SendStream<Bytes>, Error> {
         self.respond.send_response(response, ends).map_err(failed)
     }
@@ -202,10 +203,10 @@ fn failed(error: h2::Error) -> Error {
     Error::new(ErrorKind::Io, "answering on HTTP/2").with_source(error)
 }
 
-impl Reply<NetStream> for Stream {
+impl Respond<NetStream> for Http2Responder {
     fn accept(
         mut self: Box<Self>,
-        accepted: Accepted,
+        accepted: AcceptedHandshake,
     ) -> BoxFuture<'static, Result<(NetStream, BytesMut), Error>> {
         Box::pin(async move {
             let (parts, ()) = accepted.response()?.into_parts();
@@ -245,7 +246,7 @@ impl Reply<NetStream> for Stream {
 /// Reads what a client goes on sending after its answer, up to a bound, and then asks it to
 /// stop: the stream is reset with `NO_ERROR` (RFC 9113 §8.1). Reset at once, some clients give up
 /// before they look at the answer.
-async fn pass_over(receive: impl Future<Output = Option<RecvStream>>, counted: Counted) {
+async fn pass_over(receive: impl Future<Output = Option<RecvStream>>, counted: StreamGuard) {
     let rest = async {
         let mut receive = receive.await?;
         let mut left = DRAIN;
@@ -267,10 +268,10 @@ async fn pass_over(receive: impl Future<Output = Option<RecvStream>>, counted: C
 /// Sends the answer of a service, at the pace of whoever reads it.
 #[cfg(feature = "hyper")]
 async fn send_answer(
-    answer: crate::server::http::service::Answer,
+    answer: crate::server::http::service::HttpResponse,
     mut respond: SendResponse<Bytes>,
     head_only: bool,
-    mut pace: Pace,
+    mut pace: MinRate,
 ) {
     use std::future::poll_fn;
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use fullduplex_http3::quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
 use fullduplex_http3::quinn::{self, Endpoint, EndpointConfig, TokioRuntime};
-use fullduplex_http3::server::{Connection, Incoming};
-use fullduplex_http3::{Protocol, Settings, Stream, transport_config};
+use fullduplex_http3::server::{AcceptedRequest, ServerConnection};
+use fullduplex_http3::{ConnectProtocol, LocalSettings, RequestStream, transport_config};
 use futures_core::future::BoxFuture;
 use http::{Method, Response};
 use rustls::pki_types::CertificateDer;
@@ -19,33 +19,33 @@ use tokio::time::sleep;
 use crate::base::deadline::within;
 use crate::base::error::{Error, ErrorKind};
 use crate::server::config::{ServerConfig, ServerLimits};
-use crate::server::connection::Context;
-use crate::server::handshake::reply::Reply;
-use crate::server::handshake::request::{Accepted, Asked};
+use crate::server::connection::ServerContext;
+use crate::server::handshake::reply::Respond;
+use crate::server::handshake::request::{AcceptedHandshake, IncomingRequest};
 #[cfg(feature = "hyper")]
-use crate::server::http::min_rate::Pace;
+use crate::server::http::min_rate::MinRate;
 use crate::server::http::semantics::{framed, on_stream_head};
 use crate::server::listen::listen::Listener;
-use crate::server::policy::connect_info::Remote;
-use crate::server::policy::peer::Peer;
-use crate::server::state::carrying::Carrying;
-use crate::server::state::handshake_limit::{Idle, Ticket};
+use crate::server::policy::connect_info::ConnectInfo;
+use crate::server::policy::peer::PeerAddr;
+use crate::server::state::carrying::MultiplexedPermit;
+use crate::server::state::handshake_limit::{IdleWatch, PendingHandshake};
 use crate::server::state::panics::PanicWatch;
 use crate::server::state::place::Place;
-use crate::server::state::refused::Refused;
-use crate::server::tls::{TlsConfig, TlsInfo};
+use crate::server::state::refused::RejectedClient;
+use crate::server::tls::{ServerTls, TlsInfo};
 use crate::transport::http1::MOST_FIELDS;
 use crate::transport::net_stream::NetStream;
 
 /// The sockets of UDP beside those of TCP. What goes wrong with one is told when they are to
 /// serve.
 #[derive(Default)]
-pub(crate) struct Sockets {
+pub(crate) struct UdpSockets {
     bound: Vec<UdpSocket>,
     failed: Option<Error>,
 }
 
-impl Sockets {
+impl UdpSockets {
     /// Takes the port of UDP with the number of a listener's.
     pub(crate) fn bind_beside(&mut self, listener: &Listener) {
         let bound = match listener.local_addr() {
@@ -64,7 +64,7 @@ impl Sockets {
     /// Listens by QUIC.
     pub(crate) fn listen(
         self,
-        tls: Option<&TlsConfig>,
+        tls: Option<&ServerTls>,
         config: &ServerConfig,
     ) -> Result<Vec<Endpoint>, Error> {
         let without = || Error::new(ErrorKind::Misuse, "HTTP/3 needs TLS (RFC 9114 §3.1)");
@@ -85,7 +85,7 @@ fn failed_to_listen(error: io::Error) -> Error {
     Error::io("listening for HTTP/3", error)
 }
 
-fn quic_config(tls: &TlsConfig, config: &ServerConfig) -> Result<quinn::ServerConfig, Error> {
+fn quic_config(tls: &ServerTls, config: &ServerConfig) -> Result<quinn::ServerConfig, Error> {
     let tls = tls.quic()?;
     // quinn panics where a connection can't begin with it.
     rustls::quic::ServerConnection::new(tls.clone(), Version::V1, Vec::new()).map_err(|error| {
@@ -107,7 +107,7 @@ fn quic_config(tls: &TlsConfig, config: &ServerConfig) -> Result<quinn::ServerCo
 }
 
 /// Takes connections until the future is dropped.
-pub(crate) async fn accept(endpoint: Endpoint, context: Arc<Context>) {
+pub(crate) async fn accept(endpoint: Endpoint, context: Arc<ServerContext>) {
     let Some(tls) = &context.tls else { return };
     let (mut generation, mut loaded) = (u64::MAX, None);
     while let Some(incoming) = endpoint.accept().await {
@@ -121,7 +121,7 @@ pub(crate) async fn accept(endpoint: Endpoint, context: Arc<Context>) {
             incoming.refuse();
             continue;
         };
-        let peer = Peer::Inet(incoming.remote_address());
+        let peer = PeerAddr::Inet(incoming.remote_address());
         // An address that nobody has proved to have takes no place of its own (RFC 9000 §8.1).
         if context.shared.in_flight.is_busy() && incoming.may_retry() {
             let _ = incoming.retry();
@@ -134,7 +134,7 @@ pub(crate) async fn accept(endpoint: Endpoint, context: Arc<Context>) {
                 tokio::spawn(serve(context.clone(), connecting, peer, ticket, place));
             }
             Err(full) => {
-                Refused::no_room(peer, full, None).tell(Some(&context.shared));
+                RejectedClient::no_room(peer, full, None).tell(Some(&context.shared));
                 incoming.refuse();
             }
         }
@@ -143,10 +143,10 @@ pub(crate) async fn accept(endpoint: Endpoint, context: Arc<Context>) {
 
 /// Serves the requests of a connection until it ends.
 async fn serve(
-    context: Arc<Context>,
+    context: Arc<ServerContext>,
     connecting: impl Future<Output = Result<quinn::Connection, Error>>,
-    peer: Peer,
-    ticket: Ticket,
+    peer: PeerAddr,
+    ticket: PendingHandshake,
     mut place: Arc<Place>,
 ) {
     let _watch = PanicWatch(context.shared.record.clone());
@@ -160,23 +160,23 @@ async fn serve(
     let quinn = match connected.and_then(|connected| connected) {
         Ok(quinn) => quinn,
         Err(error) => {
-            return Refused::no_request(peer, &error, None).tell(shared);
+            return RejectedClient::no_request(peer, &error, None).tell(shared);
         }
     };
     if let Err(full) = context.settle(&mut place, &peer) {
-        Refused::no_room(peer, full, None).tell(shared);
+        RejectedClient::no_room(peer, full, None).tell(shared);
         return quinn.close(0_u32.into(), b"");
     }
-    let mut remote = Remote::new(peer);
+    let mut remote = ConnectInfo::new(peer);
     remote.secure = true;
     remote.tls = Some(Arc::new(tls_info(&quinn)));
-    let carrying = Carrying::new(place);
-    let mut connection = Connection::new(quinn, settings(&context));
+    let carrying = MultiplexedPermit::new(place);
+    let mut connection = ServerConnection::new(quinn, settings(&context));
     let mut draining = context.draining();
-    let respond = |incoming: Incoming| {
+    let respond = |incoming: AcceptedRequest| {
         tokio::spawn(respond_to(context.clone(), incoming, remote.clone(), carrying.clone()));
     };
-    let mut idle = Idle::default();
+    let mut idle = IdleWatch::default();
     loop {
         tokio::select! {
             accepted = connection.accept() => match accepted {
@@ -217,9 +217,9 @@ async fn connect(
     incoming.accept_with(config).map_err(failed)?.await.map_err(failed)
 }
 
-fn settings(context: &Context) -> Settings {
+fn settings(context: &ServerContext) -> LocalSettings {
     let limits = context.config.handshake;
-    Settings {
+    LocalSettings {
         max_field_section_size: limits.max_head_bytes as u64,
         // Pseudo-header fields and the pieces of Cookie are some, which `max_fields` does not
         // count; `max_head_bytes` bounds them.
@@ -238,13 +238,18 @@ fn tls_info(connection: &quinn::Connection) -> TlsInfo {
     TlsInfo::of_quic(server_name, certificates.unwrap_or_default())
 }
 
-async fn respond_to(context: Arc<Context>, incoming: Incoming, remote: Remote, carrying: Carrying) {
+async fn respond_to(
+    context: Arc<ServerContext>,
+    incoming: AcceptedRequest,
+    remote: ConnectInfo,
+    carrying: MultiplexedPermit,
+) {
     let _watch = PanicWatch(context.shared.record.clone());
-    let Incoming { mut request, stream } = incoming;
-    let protocol = request.extensions_mut().remove::<Protocol>();
+    let AcceptedRequest { mut request, stream } = incoming;
+    let protocol = request.extensions_mut().remove::<ConnectProtocol>();
     let protocol = protocol.map(|protocol| protocol.as_str().into());
-    let mut asked = Asked::new(request, protocol, &context.config.protocols);
-    let reply = Box::new(OnStream(stream));
+    let mut asked = IncomingRequest::new(request, protocol, &context.config.protocols);
+    let reply = Box::new(Http3Responder(stream));
     let admitted = asked.check_number_of_fields(&context.config);
     let admitted = admitted.and_then(|()| carrying.admit(&context, &mut asked, &remote));
     let place = match admitted {
@@ -260,7 +265,7 @@ async fn respond_to(context: Arc<Context>, incoming: Incoming, remote: Remote, c
         let head_only = request.method() == Method::HEAD;
         let answer = service.call(request, &context.shared.record).await;
         // A client that goes away is its own affair.
-        let _ = shared.answer(answer, head_only, Pace::new(limits)).await;
+        let _ = shared.answer(answer, head_only, MinRate::new(limits)).await;
         return;
     }
     let handshake = context.handshake(asked, reply, place);
@@ -268,12 +273,12 @@ async fn respond_to(context: Arc<Context>, incoming: Incoming, remote: Remote, c
 }
 
 /// The answer goes to a stream.
-struct OnStream(Stream);
+struct Http3Responder(RequestStream);
 
-impl Reply<NetStream> for OnStream {
+impl Respond<NetStream> for Http3Responder {
     fn accept(
         mut self: Box<Self>,
-        accepted: Accepted,
+        accepted: AcceptedHandshake,
     ) -> BoxFuture<'static, Result<(NetStream, BytesMut), Error>> {
         Box::pin(async move {
             let (parts, ()) = accepted.response()?.into_parts();

@@ -16,7 +16,7 @@ use crate::transport::Transport;
 /// move it may keep us waiting for `stall_timeout` in all, however many waits that are; where
 /// they are more than one, one byte does not buy it the next wait.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct MinRate {
     stall_timeout: Duration,
     rate: u32,
     least: u64,
@@ -33,7 +33,7 @@ struct Waiting {
     end: Pin<Box<Sleep>>,
 }
 
-impl Pace {
+impl MinRate {
     pub(crate) fn new(limits: &ServerLimits) -> Self {
         Self::of(limits.stall_timeout, limits.min_answer_rate)
     }
@@ -112,14 +112,14 @@ impl Pace {
 
 /// A transport whose peer has to take what is sent.
 #[derive(Debug)]
-pub(crate) struct Paced<S> {
+pub(crate) struct RateEnforced<S> {
     stream: S,
-    pace: Pace,
+    pace: MinRate,
 }
 
-impl<S> Paced<S> {
+impl<S> RateEnforced<S> {
     pub(crate) fn new(stream: S, limits: &ServerLimits) -> Self {
-        Self { stream, pace: Pace::new(limits) }
+        Self { stream, pace: MinRate::new(limits) }
     }
 
     pub(crate) fn into_inner(self) -> S {
@@ -127,7 +127,7 @@ impl<S> Paced<S> {
     }
 }
 
-impl<S: Transport> AsyncRead for Paced<S> {
+impl<S: Transport> AsyncRead for RateEnforced<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -137,7 +137,7 @@ impl<S: Transport> AsyncRead for Paced<S> {
     }
 }
 
-impl<S: Transport> AsyncWrite for Paced<S> {
+impl<S: Transport> AsyncWrite for RateEnforced<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -179,13 +179,13 @@ mod tests {
 
     use super::*;
 
-    fn pace(rate: u32) -> Pace {
+    fn pace(rate: u32) -> MinRate {
         let stall_timeout = Duration::from_secs(10);
-        Pace::new(&ServerLimits { stall_timeout, min_answer_rate: rate, ..Default::default() })
+        MinRate::new(&ServerLimits { stall_timeout, min_answer_rate: rate, ..Default::default() })
     }
 
     /// Has a peer take so many bytes after so long.
-    async fn take(pace: &mut Pace, after: u64, bytes: usize) -> Result<usize, Error> {
+    async fn take(pace: &mut MinRate, after: u64, bytes: usize) -> Result<usize, Error> {
         let mut end = Box::pin(sleep(Duration::from_secs(after)));
         poll_fn(|cx| {
             let polled = end.as_mut().poll(cx).map(|()| bytes);
@@ -234,7 +234,7 @@ mod tests {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let (near, mut far) = tokio::io::duplex(16);
         let limits = ServerLimits { min_answer_rate: 100, ..ServerLimits::default() };
-        let mut paced = Paced::new(near, &limits);
+        let mut paced = RateEnforced::new(near, &limits);
         let crumbs = tokio::spawn(async move {
             while far.read_u8().await.is_ok() {
                 sleep(Duration::from_secs(1)).await;

@@ -82,8 +82,8 @@ pub(crate) fn join_cookies(headers: &mut http::HeaderMap) {
 /// takes the content of a 205 away (§15.3.6).
 #[cfg(feature = "hyper")]
 pub(crate) fn final_answer(
-    answer: crate::server::http::service::Answer,
-) -> crate::server::http::service::Answer {
+    answer: crate::server::http::service::HttpResponse,
+) -> crate::server::http::service::HttpResponse {
     if answer.status().is_informational() {
         let why = "the service gave no final answer";
         return crate::server::http::service::full(crate::server::handshake::request::plain(
@@ -102,7 +102,7 @@ pub(crate) fn final_answer(
 /// any. On HTTP/1.1 hyper does this.
 #[cfg(all(feature = "hyper", any(feature = "http2", feature = "http3")))]
 pub(crate) fn on_stream(
-    answer: crate::server::http::service::Answer,
+    answer: crate::server::http::service::HttpResponse,
     head_only: bool,
 ) -> (Response<()>, Option<crate::server::http::service::BoxBody>) {
     use http_body::Body as _;

@@ -15,24 +15,28 @@ use tower_service::Service;
 use crate::server::handshake::request::plain;
 use crate::server::http::body::Body;
 use crate::server::state::panics::{caught, caught_in};
-use crate::server::state::stats::Record;
+use crate::server::state::stats::StatsRecorder;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) type BoxBody = Pin<Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send>>;
 
 /// What a service answers.
-pub(crate) type Answer = Response<BoxBody>;
+pub(crate) type HttpResponse = Response<BoxBody>;
 
 /// A service, its types forgotten.
-pub(crate) trait Ordinary: Send + Sync {
+pub(crate) trait HttpService: Send + Sync {
     /// Its panics are counted, and answered 500.
-    fn call(&self, request: Request<Body>, record: &Record) -> BoxFuture<'static, Answer>;
+    fn call(
+        &self,
+        request: Request<Body>,
+        record: &StatsRecorder,
+    ) -> BoxFuture<'static, HttpResponse>;
 }
 
 /// Takes a service, a clone of which answers each request, as tower has it.
-pub(crate) struct OfService<T>(pub(crate) T);
+pub(crate) struct TowerService<T>(pub(crate) T);
 
-impl<T, B> Ordinary for OfService<T>
+impl<T, B> HttpService for TowerService<T>
 where
     T: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
     T::Error: fmt::Display,
@@ -40,7 +44,11 @@ where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    fn call(&self, request: Request<Body>, record: &Record) -> BoxFuture<'static, Answer> {
+    fn call(
+        &self,
+        request: Request<Body>,
+        record: &StatsRecorder,
+    ) -> BoxFuture<'static, HttpResponse> {
         let record = record.clone();
         // A clone may panic too.
         let service = caught(&record, SERVICE, || self.0.clone());
@@ -54,7 +62,11 @@ where
     }
 }
 
-async fn answer<T, B>(mut service: T, request: Request<Body>, record: &Record) -> Answer
+async fn answer<T, B>(
+    mut service: T,
+    request: Request<Body>,
+    record: &StatsRecorder,
+) -> HttpResponse
 where
     T: Service<Request<Body>, Response = Response<B>>,
     B: HttpBody<Data = Bytes> + Send + 'static,
@@ -65,32 +77,32 @@ where
     }
     match service.call(request).await {
         Ok(response) => response.map(|body| {
-            Box::pin(Erased { body: Some(Box::pin(body)), record: record.clone() }) as BoxBody
+            Box::pin(GuardedBody { body: Some(Box::pin(body)), record: record.clone() }) as BoxBody
         }),
         Err(_) => failed(),
     }
 }
 
 /// What went wrong is for the service to tell, not for the client to know.
-fn failed() -> Answer {
+fn failed() -> HttpResponse {
     full(plain(500, "the service failed"))
 }
 
 /// An answer that is all there.
-pub(crate) fn full(response: Response<Bytes>) -> Answer {
-    response.map(|bytes| Box::pin(Full::new(bytes)) as BoxBody)
+pub(crate) fn full(response: Response<Bytes>) -> HttpResponse {
+    response.map(|bytes| Box::pin(FullBody::new(bytes)) as BoxBody)
 }
 
 /// Content that is all there, and so can't fail, with whatever error is wanted.
-pub(crate) struct Full<E>(Option<Bytes>, PhantomData<fn() -> E>);
+pub(crate) struct FullBody<E>(Option<Bytes>, PhantomData<fn() -> E>);
 
-impl<E> Full<E> {
+impl<E> FullBody<E> {
     pub(crate) fn new(bytes: Bytes) -> Self {
         Self(Some(bytes), PhantomData)
     }
 }
 
-impl<E> HttpBody for Full<E> {
+impl<E> HttpBody for FullBody<E> {
     type Data = Bytes;
     type Error = E;
 
@@ -114,13 +126,13 @@ impl<E> HttpBody for Full<E> {
 const SERVICE: &str = "the service";
 
 /// The content of an answer; a panic in it is an error.
-struct Erased<B> {
+struct GuardedBody<B> {
     /// None after a panic.
     body: Option<Pin<Box<B>>>,
-    record: Record,
+    record: StatsRecorder,
 }
 
-impl<B> HttpBody for Erased<B>
+impl<B> HttpBody for GuardedBody<B>
 where
     B: HttpBody<Data = Bytes>,
     B::Error: Into<BoxError>,

@@ -6,34 +6,34 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use fullduplex_http3::Stream;
+use fullduplex_http3::RequestStream;
 use http::HeaderMap;
 use http_body::Frame;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::server::http::min_rate::Pace;
+use crate::server::http::min_rate::MinRate;
 use crate::server::http::semantics::{on_stream, strip_connection_fields};
-use crate::server::http::service::Answer;
+use crate::server::http::service::HttpResponse;
 
-/// What a peer takes at once, as far as its [`Pace`] goes.
+/// What a peer takes at once, as far as its [`MinRate`] goes.
 const PIECE: usize = 8 << 10;
 
 /// A stream on which the content of a request is read while the answer is written. It is
 /// locked for one poll.
 #[derive(Clone)]
-pub(crate) struct SharedStream(Arc<Mutex<Stream>>);
+pub(crate) struct SharedStream(Arc<Mutex<RequestStream>>);
 
 impl SharedStream {
-    pub(crate) fn new(stream: Stream) -> Self {
+    pub(crate) fn new(stream: RequestStream) -> Self {
         Self(Arc::new(Mutex::new(stream)))
     }
 
     /// Sends the answer of a service, at the pace of whoever reads it, if that is one.
     pub(crate) async fn answer(
         mut self,
-        answer: Answer,
+        answer: HttpResponse,
         head_only: bool,
-        mut pace: Pace,
+        mut pace: MinRate,
     ) -> io::Result<()> {
         let (head, body) = on_stream(answer, head_only);
         let queued = self.lock().queue_response(&head);
@@ -51,7 +51,7 @@ impl SharedStream {
                     break;
                 }
                 Err(error) => {
-                    self.lock().reset(fullduplex_http3::Code::INTERNAL_ERROR);
+                    self.lock().reset(fullduplex_http3::ErrorCode::INTERNAL_ERROR);
                     return Err(io::Error::other(error));
                 }
             }
@@ -60,7 +60,7 @@ impl SharedStream {
     }
 
     /// In pieces, as the peer has taken one when the next one is.
-    async fn write_at(&mut self, pace: &mut Pace, mut data: &[u8]) -> io::Result<()> {
+    async fn write_at(&mut self, pace: &mut MinRate, mut data: &[u8]) -> io::Result<()> {
         while !data.is_empty() {
             let piece = &data[..data.len().min(PIECE)];
             let taken = poll_fn(|cx| {
@@ -72,7 +72,7 @@ impl SharedStream {
         Ok(())
     }
 
-    async fn finish(mut self, mut pace: Pace) -> io::Result<()> {
+    async fn finish(mut self, mut pace: MinRate) -> io::Result<()> {
         poll_fn(|cx| {
             let polled = Pin::new(&mut self).poll_shutdown(cx);
             pace.bound_io(cx, polled, |()| 0)
@@ -85,7 +85,7 @@ impl SharedStream {
         self.lock().trailers()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Stream> {
+    fn lock(&self) -> MutexGuard<'_, RequestStream> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -18,7 +18,7 @@ use tower_service::Service;
 
 use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
-use crate::server::http::service::Full;
+use crate::server::http::service::FullBody;
 use crate::server::integrate::rejection::Rejection;
 use crate::server::integrate::upgrade::join_split_cookies;
 use crate::server::integrate::upgrade::{UpgradeRequest, is_websocket};
@@ -216,25 +216,25 @@ pin_project! {
     /// about why there is no WebSocket.
     pub struct ResponseBody<B> {
         #[pin]
-        kind: Kind<B>,
+        kind: ResponseBodyKind<B>,
     }
 }
 
 pin_project! {
     #[project = Projected]
-    enum Kind<B> {
-        Own { #[pin] line: Full<Infallible> },
+    enum ResponseBodyKind<B> {
+        Own { #[pin] line: FullBody<Infallible> },
         Inner { #[pin] body: B },
     }
 }
 
 impl<B> ResponseBody<B> {
     fn own(line: Bytes) -> Self {
-        Self { kind: Kind::Own { line: Full::new(line) } }
+        Self { kind: ResponseBodyKind::Own { line: FullBody::new(line) } }
     }
 
     fn inner(body: B) -> Self {
-        Self { kind: Kind::Inner { body } }
+        Self { kind: ResponseBodyKind::Inner { body } }
     }
 }
 
@@ -256,15 +256,15 @@ impl<B: HttpBody<Data = Bytes>> HttpBody for ResponseBody<B> {
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Own { line } => line.is_end_stream(),
-            Kind::Inner { body } => body.is_end_stream(),
+            ResponseBodyKind::Own { line } => line.is_end_stream(),
+            ResponseBodyKind::Inner { body } => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Own { line } => line.size_hint(),
-            Kind::Inner { body } => body.size_hint(),
+            ResponseBodyKind::Own { line } => line.size_hint(),
+            ResponseBodyKind::Inner { body } => body.size_hint(),
         }
     }
 }

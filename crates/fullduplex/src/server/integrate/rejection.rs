@@ -6,16 +6,16 @@ use bytes::Bytes;
 use http::Response;
 
 use crate::base::error::Error;
-use crate::server::handshake::request::Denied;
+use crate::server::handshake::request::RejectionCause;
 
 /// Why a request is not taken, and the answer to it.
 pub struct Rejection {
-    denied: Denied,
+    denied: RejectionCause,
     is_websocket: bool,
 }
 
 impl Rejection {
-    pub(crate) fn new(denied: Denied, is_websocket: bool) -> Self {
+    pub(crate) fn new(denied: RejectionCause, is_websocket: bool) -> Self {
         Self { denied, is_websocket }
     }
 

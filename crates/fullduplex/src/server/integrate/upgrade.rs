@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use fullduplex_proto::{Deflate, Role};
+use fullduplex_proto::{PerMessageDeflate, Role};
 use futures_core::future::BoxFuture;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Request, Response, Version};
@@ -23,8 +23,8 @@ use crate::base::fields::mark_sensitive;
 use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
 use crate::server::handshake::handshake;
-use crate::server::handshake::request::{Asked, Denied, rules};
-use crate::server::http::min_rate::Paced;
+use crate::server::handshake::request::{IncomingRequest, RejectionCause, rules};
+use crate::server::http::min_rate::RateEnforced;
 use crate::server::http::semantics::join_cookies;
 use crate::server::http::staged::Staged;
 use crate::server::integrate::rejection::Rejection;
@@ -34,7 +34,7 @@ use crate::server::state::trace;
 #[cfg(feature = "http2")]
 use crate::transport::Transport;
 use crate::transport::net_stream::NetStream;
-use crate::transport::prefixed::Rewind;
+use crate::transport::prefixed::Prefixed;
 
 /// Opens a WebSocket in a server that hyper runs: checks the request, and gives the response
 /// to send and the WebSocket that is open once it is sent.
@@ -44,9 +44,9 @@ use crate::transport::prefixed::Rewind;
 ///
 /// ```
 /// # use std::{convert::Infallible, sync::Arc};
-/// # use http::{Request, Response};
+/// # use http::{HandshakeRequest, Response};
 /// # use fullduplex::server::{self, ServerConfig};
-/// async fn respond<B>(mut request: Request<B>) -> Result<Response<String>, Infallible> {
+/// async fn respond<B>(mut request: HandshakeRequest<B>) -> Result<Response<String>, Infallible> {
 ///     let (response, upgrade) = match server::upgrade(&mut request, ServerConfig::default()) {
 ///         Ok(upgrade) => upgrade,
 ///         Err(rejection) => return Ok(rejection.into_response().map(|why| {
@@ -94,7 +94,7 @@ fn protocol_of(_: &Extensions) -> Option<&str> {
 /// A request for a WebSocket in a server that hyper runs, not answered yet: what [`upgrade`]
 /// does, step by step.
 pub struct UpgradeRequest {
-    asked: Box<Asked>,
+    asked: Box<IncomingRequest>,
     on_upgrade: OnUpgrade,
     response_headers: Vec<(String, Bytes)>,
     tracked: Option<ServerHandle>,
@@ -128,13 +128,13 @@ impl UpgradeRequest {
     }
 
     fn take(head: Request<()>, extensions: &mut Extensions) -> Result<Self, Rejection> {
-        let asked = Asked::new(head, protocol_of(extensions).map(Into::into), &[]);
+        let asked = IncomingRequest::new(head, protocol_of(extensions).map(Into::into), &[]);
         if let Err(refusal) = asked.terms() {
-            return Err(Rejection::new(Denied::Peer(refusal), asked.is_websocket));
+            return Err(Rejection::new(RejectionCause::Peer(refusal), asked.is_websocket));
         }
         let Some(on_upgrade) = extensions.remove::<OnUpgrade>() else {
             let why = "what serves this connection does not hand it over for a WebSocket";
-            return Err(Rejection::new(Denied::Policy(501, why.to_owned()), true));
+            return Err(Rejection::new(RejectionCause::Policy(501, why.to_owned()), true));
         };
         Ok(Self { asked, on_upgrade, response_headers: Vec::new(), tracked: None })
     }
@@ -196,7 +196,7 @@ impl UpgradeRequest {
         let protocol = asked.chosen.clone().or_else(|| asked.choice(&config.protocols));
         let accepted = asked.acceptance(&config, protocol.as_deref(), response_headers);
         let accepted = accepted.map_err(refused)?;
-        let response = accepted.response().map_err(|error| refused(Denied::Misuse(error)));
+        let response = accepted.response().map_err(|error| refused(RejectionCause::Misuse(error)));
         let mut response = response?;
         mark_sensitive(response.headers_mut());
         let admission = handshake::enter(None, tracked).map_err(refused)?;
@@ -223,9 +223,9 @@ impl fmt::Debug for UpgradeRequest {
 pub struct Upgrade {
     finished: BoxFuture<'static, Result<(NetStream, BytesMut), Error>>,
     config: Arc<ServerConfig>,
-    deflate: Option<Deflate>,
+    deflate: Option<PerMessageDeflate>,
     protocol: Option<String>,
-    asked: Box<Asked>,
+    asked: Box<IncomingRequest>,
     admission: Option<Admission>,
     span: trace::Span,
 }
@@ -305,7 +305,7 @@ fn unwrapped(upgraded: Upgraded) -> (NetStream, BytesMut) {
         Ok(parts) => return parts,
         Err(upgraded) => upgraded,
     };
-    match upgraded.downcast::<TokioIo<Staged<Paced<Rewind<NetStream>>>>>() {
+    match upgraded.downcast::<TokioIo<Staged<RateEnforced<Prefixed<NetStream>>>>>() {
         Ok(parts) => {
             let (before, stream) = parts.io.into_inner().into_inner().into_inner().into_parts();
             let mut leftover = BytesMut::from(parts.read_buf);

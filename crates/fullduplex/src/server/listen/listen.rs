@@ -10,7 +10,7 @@ use socket2::SockRef;
 use tokio::net::UnixListener;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::server::policy::peer::Peer;
+use crate::server::policy::peer::PeerAddr;
 use crate::transport::net_stream::NetStream;
 
 /// How long to wait after an error of `accept` that does not pass by itself, such as too
@@ -65,13 +65,13 @@ impl TryFrom<std::os::unix::net::UnixListener> for Listener {
 
 /// Takes a listener that systemd passed.
 #[cfg(unix)]
-impl TryFrom<crate::server::listen::systemd::PassedSocket> for Listener {
+impl TryFrom<crate::server::listen::systemd::ActivatedSocket> for Listener {
     type Error = io::Error;
 
-    fn try_from(socket: crate::server::listen::systemd::PassedSocket) -> io::Result<Self> {
+    fn try_from(socket: crate::server::listen::systemd::ActivatedSocket) -> io::Result<Self> {
         match socket {
-            crate::server::listen::systemd::PassedSocket::Tcp(tcp) => tcp.try_into(),
-            crate::server::listen::systemd::PassedSocket::Unix(unix) => unix.try_into(),
+            crate::server::listen::systemd::ActivatedSocket::Tcp(tcp) => tcp.try_into(),
+            crate::server::listen::systemd::ActivatedSocket::Unix(unix) => unix.try_into(),
         }
     }
 }
@@ -88,14 +88,14 @@ impl Listener {
 }
 
 /// A listener whose connections are taken.
-pub(crate) struct Listening {
+pub(crate) struct BoundListener {
     listener: Listener,
     /// Whether sockets come with `TCP_NODELAY`, as the listening one has it: one call less for
     /// each.
     has_nodelay: AtomicBool,
 }
 
-impl Listening {
+impl BoundListener {
     pub(crate) fn new(listener: Listener) -> Self {
         if let Listener::Tcp(tcp) = &listener {
             // Where it can't be set, or is not passed on, each connection's socket is asked.
@@ -107,7 +107,7 @@ impl Listening {
     /// The next connection. Errors are waited out: none of them is a reason to serve nobody
     /// any more. `failed` is called where it is not only one connection that is gone, such as for
     /// want of open files.
-    pub(crate) async fn accept(&self, failed: impl Fn(&io::Error)) -> (NetStream, Peer) {
+    pub(crate) async fn accept(&self, failed: impl Fn(&io::Error)) -> (NetStream, PeerAddr) {
         loop {
             match self.try_accept().await {
                 Ok(accepted) => return accepted,
@@ -120,7 +120,7 @@ impl Listening {
         }
     }
 
-    async fn try_accept(&self) -> io::Result<(NetStream, Peer)> {
+    async fn try_accept(&self) -> io::Result<(NetStream, PeerAddr)> {
         match &self.listener {
             Listener::Tcp(listener) => {
                 let (tcp, address) = listener.accept().await?;
@@ -128,7 +128,7 @@ impl Listening {
                 Ok((tcp.into(), address.into()))
             }
             #[cfg(unix)]
-            Listener::Unix(listener) => Ok((listener.accept().await?.0.into(), Peer::Unix)),
+            Listener::Unix(listener) => Ok((listener.accept().await?.0.into(), PeerAddr::Unix)),
         }
     }
 
@@ -163,7 +163,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut clients = vec![TcpStream::connect(address).await.unwrap()];
-        let listening = Listening::new(listener.into());
+        let listening = BoundListener::new(listener.into());
         for _ in 0..3 {
             let (stream, _) = listening.accept(|_| {}).await;
             assert!(stream.as_tcp().unwrap().nodelay().unwrap());

@@ -10,18 +10,18 @@ use crate::base::error::{Error, ErrorKind};
 
 /// A listener that was passed.
 #[derive(Debug)]
-pub struct PassedListener {
+pub struct ActivatedListener {
     /// `FileDescriptorName=` of the socket's unit: by default the unit's name; `unknown` where
     /// none is told.
     pub name: String,
     /// The listener, which does not block: for tokio's `from_std`.
-    pub socket: PassedSocket,
+    pub socket: ActivatedSocket,
 }
 
 /// What kind of listener was passed.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum PassedSocket {
+pub enum ActivatedSocket {
     /// Of TCP, IPv4 or IPv6.
     Tcp(TcpListener),
     /// A Unix socket.
@@ -39,21 +39,21 @@ pub enum PassedSocket {
 /// before it are closed then.
 ///
 /// Call it early, while there is one thread, as it changes the environment.
-pub fn listeners_from_systemd() -> Result<Vec<PassedListener>, Error> {
+pub fn listeners_from_systemd() -> Result<Vec<ActivatedListener>, Error> {
     let names = std::env::var_os("LISTEN_FDNAMES").unwrap_or_default();
     let names = names.to_string_lossy();
     let mut passed = ListenFd::from_env();
     let mut names = names.split(':');
     let mut name = |_| names.next().filter(|name| !name.is_empty()).unwrap_or("unknown").to_owned();
     let names: Vec<String> = (0..passed.len()).map(&mut name).collect();
-    let take = |(index, name): (usize, String)| -> Result<PassedListener, Error> {
+    let take = |(index, name): (usize, String)| -> Result<ActivatedListener, Error> {
         let bad = |why: String| {
             Error::new(ErrorKind::Io, format!("the socket {name:?} from systemd {why}"))
         };
         let socket = if let Ok(Some(unix)) = passed.take_unix_listener(index) {
             unix.set_nonblocking(true).map_err(|error| bad(error.to_string()))?;
             is_listening(&(&unix).into()).map_err(bad)?;
-            PassedSocket::Unix(unix)
+            ActivatedSocket::Unix(unix)
         } else {
             let tcp = passed
                 .take_tcp_listener(index)
@@ -61,9 +61,9 @@ pub fn listeners_from_systemd() -> Result<Vec<PassedListener>, Error> {
             let tcp = tcp.ok_or_else(|| bad("is gone".into()))?;
             tcp.set_nonblocking(true).map_err(|error| bad(error.to_string()))?;
             is_listening(&(&tcp).into()).map_err(bad)?;
-            PassedSocket::Tcp(tcp)
+            ActivatedSocket::Tcp(tcp)
         };
-        Ok(PassedListener { name, socket })
+        Ok(ActivatedListener { name, socket })
     };
     names.into_iter().enumerate().map(take).collect()
 }

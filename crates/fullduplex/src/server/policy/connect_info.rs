@@ -4,8 +4,8 @@ use std::net::IpAddr;
 #[cfg(feature = "tls")]
 use std::sync::Arc;
 
-use crate::server::policy::forwarded::{BadForwarded, ClientAddress, ForwardedProto, Forwarding};
-use crate::server::policy::peer::Peer;
+use crate::server::policy::forwarded::{ClientAddr, ForwardedError, ForwardedProto, Forwarding};
+use crate::server::policy::peer::PeerAddr;
 #[cfg(feature = "tls")]
 use crate::server::tls::TlsInfo;
 use http::HeaderMap;
@@ -14,12 +14,12 @@ use http::HeaderMap;
 /// the extensions of each request.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Remote {
+pub struct ConnectInfo {
     /// The other end of the socket, which may be a proxy; with the PROXY protocol, what that
     /// says.
-    pub peer: Peer,
+    pub peer: PeerAddr,
     /// The client: the one that trusted proxies name, else the other end of the socket.
-    pub client: ClientAddress,
+    pub client: ClientAddr,
     /// Whether the client's connection is encrypted: to this server, or to a trusted proxy
     /// that says so.
     pub secure: bool,
@@ -28,11 +28,11 @@ pub struct Remote {
     pub tls: Option<Arc<TlsInfo>>,
 }
 
-impl Remote {
-    pub(crate) fn new(peer: Peer) -> Self {
+impl ConnectInfo {
+    pub(crate) fn new(peer: PeerAddr) -> Self {
         Self {
             peer,
-            client: ClientAddress::of(peer),
+            client: ClientAddr::of(peer),
             secure: false,
             #[cfg(feature = "tls")]
             tls: None,
@@ -49,7 +49,7 @@ impl Remote {
         &mut self,
         headers: impl FnOnce() -> &'h HeaderMap,
         forwarding: &Forwarding,
-    ) -> Result<(), BadForwarded> {
+    ) -> Result<(), ForwardedError> {
         self.client = forwarding.client_by(self.peer, headers)?;
         self.secure |= self.client.proto == Some(ForwardedProto::Https);
         Ok(())

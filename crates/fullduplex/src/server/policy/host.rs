@@ -63,16 +63,16 @@ impl HostPolicy {
 
     /// Whether a request for this host is answered. `secure` says whether it came by TLS, which
     /// tells the port where the host names none: 443, else 80.
-    pub fn check(&self, host: Option<&str>, secure: bool) -> Result<(), HostRefused> {
+    pub fn check(&self, host: Option<&str>, secure: bool) -> Result<(), HostError> {
         let (rules, local) = match self {
             Self::Any => return Ok(()),
             Self::List(rules) => (&rules[..], false),
             Self::ListOrLocal(rules) => (&rules[..], true),
             Self::Local { .. } => (&[][..], true),
         };
-        let Some(host) = host else { return Err(HostRefused::Missing) };
+        let Some(host) = host else { return Err(HostError::Missing) };
         let shown = || host.chars().take(256).collect::<String>().escape_debug().to_string();
-        let Some((name, port)) = parse(host) else { return Err(HostRefused::Malformed(shown())) };
+        let Some((name, port)) = parse(host) else { return Err(HostError::Malformed(shown())) };
         let port = port.unwrap_or(if secure { 443 } else { 80 });
         let is_local = || match &name {
             Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
@@ -82,9 +82,9 @@ impl HostPolicy {
         if rules.iter().any(passes) || local && is_local() {
             Ok(())
         } else if let Self::Local { advice } = self {
-            Err(HostRefused::NotLocal { host: shown(), advice: advice.clone() })
+            Err(HostError::NotLocal { host: shown(), advice: advice.clone() })
         } else {
-            Err(HostRefused::NotServed(shown()))
+            Err(HostError::NotServed(shown()))
         }
     }
 }
@@ -112,7 +112,7 @@ impl FromStr for HostRule {
 /// Why a request's host is not answered: a line for a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum HostRefused {
+pub enum HostError {
     /// The request names none.
     Missing,
     /// What it names is no host.
@@ -128,7 +128,7 @@ pub enum HostRefused {
     },
 }
 
-impl HostRefused {
+impl HostError {
     /// The status that is its answer: 421 for a host that is not served here (RFC 9110 §7.4,
     /// §15.5.20), 400 for what is none (RFC 9112 §3.2).
     pub fn status(&self) -> u16 {
@@ -139,7 +139,7 @@ impl HostRefused {
     }
 }
 
-impl fmt::Display for HostRefused {
+impl fmt::Display for HostError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("the request names no host (RFC 9112 §3.2)"),
@@ -152,7 +152,7 @@ impl fmt::Display for HostRefused {
     }
 }
 
-impl std::error::Error for HostRefused {}
+impl std::error::Error for HostError {}
 
 /// Reads `host[:port]` (RFC 9110 §7.2).
 fn parse(text: &str) -> Option<(Host, Option<u16>)> {

@@ -77,7 +77,7 @@ impl OriginPolicy {
     /// Whether a request with these header fields may be accepted; `host` is what it is for:
     /// `Host`, `:authority`, or what a trusted proxy says that it was. The error is a line for
     /// a log.
-    pub fn check(&self, headers: &HeaderMap, host: Option<&str>) -> Result<(), OriginRefused> {
+    pub fn check(&self, headers: &HeaderMap, host: Option<&str>) -> Result<(), OriginError> {
         let mut origins = headers.get_all(ORIGIN).iter();
         let Some(origin) = origins.next() else { return Ok(()) };
         if origins.next().is_some() {
@@ -90,7 +90,7 @@ impl OriginPolicy {
     }
 
     /// The same for an `Origin` that is one, and text.
-    pub(crate) fn check_one(&self, origin: &str, host: Option<&str>) -> Result<(), OriginRefused> {
+    pub(crate) fn check_one(&self, origin: &str, host: Option<&str>) -> Result<(), OriginError> {
         if origin == "null" && *self != Self::DangerousAny {
             return refuse(origin, "a page without an origin of its own is not allowed".into());
         }
@@ -131,25 +131,25 @@ impl OriginPolicy {
 
 /// An Origin that is not allowed: `Origin https://evil.example is refused: allowed are …`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OriginRefused {
+pub struct OriginError {
     origin: String,
     rule: String,
 }
 
-impl OriginRefused {
+impl OriginError {
     /// What was refused, made fit for a log.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 }
 
-impl fmt::Display for OriginRefused {
+impl fmt::Display for OriginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Origin {} is refused: {}", self.origin, self.rule)
     }
 }
 
-impl std::error::Error for OriginRefused {}
+impl std::error::Error for OriginError {}
 
 /// Where a page is from, as browsers send it (RFC 6454 §6.2): `https://example.com`,
 /// `http://localhost:8080`.
@@ -295,17 +295,17 @@ fn is_same_host(origin: &str, host: &str) -> bool {
         && origin.port_or_known_default() == host.port_or_known_default()
 }
 
-fn refuse(origin: &str, rule: String) -> Result<(), OriginRefused> {
+fn refuse(origin: &str, rule: String) -> Result<(), OriginError> {
     // It is a stranger's text.
     let origin = origin.chars().take(256).collect::<String>().escape_debug().to_string();
-    Err(OriginRefused { origin, rule })
+    Err(OriginError { origin, rule })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(policy: &OriginPolicy, origin: &str, host: &str) -> Result<(), OriginRefused> {
+    fn check(policy: &OriginPolicy, origin: &str, host: &str) -> Result<(), OriginError> {
         let mut headers = HeaderMap::new();
         headers.insert(ORIGIN, origin.parse().unwrap());
         policy.check(&headers, Some(host))

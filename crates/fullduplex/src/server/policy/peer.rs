@@ -10,14 +10,14 @@ use crate::base::error::{Error, ErrorKind};
 /// The other end of a socket, as the system tells it: a client, or a proxy before us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Peer {
+pub enum PeerAddr {
     /// An address.
     Inet(SocketAddr),
     /// A program on this machine, by a Unix socket.
     Unix,
 }
 
-impl Peer {
+impl PeerAddr {
     /// The IP address, where there is one: that of IPv4 where it is mapped into IPv6.
     pub fn ip(&self) -> Option<IpAddr> {
         match self {
@@ -27,13 +27,13 @@ impl Peer {
     }
 }
 
-impl From<SocketAddr> for Peer {
+impl From<SocketAddr> for PeerAddr {
     fn from(address: SocketAddr) -> Self {
         Self::Inet(address)
     }
 }
 
-impl fmt::Display for Peer {
+impl fmt::Display for PeerAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Inet(address) => address.fmt(f),
@@ -72,7 +72,7 @@ impl TrustedProxies {
     }
 
     /// Whether what this peer says about its client is believed.
-    pub fn trusts(&self, peer: &Peer) -> bool {
+    pub fn trusts(&self, peer: &PeerAddr) -> bool {
         match peer.ip() {
             Some(ip) => self.trusts_ip(ip),
             None => self.unix,
@@ -112,8 +112,8 @@ impl FromStr for TrustedProxies {
 mod tests {
     use super::*;
 
-    fn peer(address: &str) -> Peer {
-        Peer::Inet(SocketAddr::new(address.parse().unwrap(), 1))
+    fn peer(address: &str) -> PeerAddr {
+        PeerAddr::Inet(SocketAddr::new(address.parse().unwrap(), 1))
     }
 
     #[test]
@@ -130,9 +130,9 @@ mod tests {
         ] {
             assert_eq!(proxies.trusts(&peer(address)), expected, "{address}");
         }
-        assert!(!proxies.trusts(&Peer::Unix));
+        assert!(!proxies.trusts(&PeerAddr::Unix));
         let unix: TrustedProxies = "Unix".parse().unwrap();
-        assert!(unix.trusts(&Peer::Unix) && !unix.trusts(&peer("127.0.0.1")));
+        assert!(unix.trusts(&PeerAddr::Unix) && !unix.trusts(&peer("127.0.0.1")));
         assert!("".parse::<TrustedProxies>().unwrap().is_empty());
         assert!(!unix.is_empty() && !proxies.is_empty());
     }

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::server::connection::Context;
-use crate::server::handshake::request::{Asked, Denied};
-use crate::server::policy::connect_info::Remote;
-use crate::server::state::connection_limit::Claim;
+use crate::server::connection::ServerContext;
+use crate::server::handshake::request::{IncomingRequest, RejectionCause};
+use crate::server::policy::connect_info::ConnectInfo;
+use crate::server::state::connection_limit::IpPermit;
 use crate::server::state::place::Place;
 
 /// Such a connection. Clones are of the same.
@@ -16,10 +16,10 @@ use crate::server::state::place::Place;
 /// that the connection counts for, the first is counted by it, so that a client with one
 /// WebSocket counts as one whatever carries it.
 #[derive(Clone, Debug)]
-pub(crate) struct Carrying(Arc<Shared>);
+pub(crate) struct MultiplexedPermit(Arc<MultiplexedShared>);
 
 #[derive(Debug)]
-struct Shared {
+struct MultiplexedShared {
     place: Arc<Place>,
     /// Whether a WebSocket is counted by the connection's own slot.
     lent: AtomicBool,
@@ -27,15 +27,15 @@ struct Shared {
 
 /// What a WebSocket on such a connection holds.
 #[derive(Debug)]
-pub(crate) struct Carried {
-    connection: Carrying,
+pub(crate) struct StreamPermit {
+    connection: MultiplexedPermit,
     /// None where it is counted by the connection's own slot.
-    claim: Option<Claim>,
+    claim: Option<IpPermit>,
 }
 
-impl Carrying {
+impl MultiplexedPermit {
     pub(crate) fn new(place: Arc<Place>) -> Self {
-        Self(Arc::new(Shared { place, lent: AtomicBool::new(false) }))
+        Self(Arc::new(MultiplexedShared { place, lent: AtomicBool::new(false) }))
     }
 
     /// The connection's own.
@@ -47,10 +47,10 @@ impl Carrying {
     /// or one of its own if it is for a WebSocket.
     pub(crate) fn admit(
         &self,
-        context: &Context,
-        asked: &mut Asked,
-        remote: &Remote,
-    ) -> Result<Arc<Place>, Denied> {
+        context: &ServerContext,
+        asked: &mut IncomingRequest,
+        remote: &ConnectInfo,
+    ) -> Result<Arc<Place>, RejectionCause> {
         asked.check_remote(remote.clone(), &context.config)?;
         let place = self.place();
         let Some(remote) = asked.remote() else {
@@ -65,17 +65,17 @@ impl Carrying {
             None
         } else {
             let claimed = context.shared.claim(&client);
-            match claimed.map_err(|full| Denied::Policy(429, full.to_string()))? {
+            match claimed.map_err(|full| RejectionCause::Policy(429, full.to_string()))? {
                 None => return Ok(place.clone()),
                 claim => claim,
             }
         };
-        let carried = Carried { connection: self.clone(), claim };
+        let carried = StreamPermit { connection: self.clone(), claim };
         Ok(Arc::new(Place::Carried(Box::new(carried))))
     }
 }
 
-impl Drop for Carried {
+impl Drop for StreamPermit {
     fn drop(&mut self) {
         if self.claim.is_none() {
             self.connection.0.lent.store(false, Ordering::Release);

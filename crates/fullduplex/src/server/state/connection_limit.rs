@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::server::policy::peer::Peer;
+use crate::server::policy::peer::PeerAddr;
 
 /// How many connections may stand at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SlotLimits {
+pub struct ConnectionLimits {
     /// In all; `None` for any number. Default: 65,536.
     pub total: Option<u32>,
     /// From one address of IPv4, or one /64 of IPv6, which is what one customer gets;
@@ -21,7 +21,7 @@ pub struct SlotLimits {
     pub per_address: Option<u32>,
 }
 
-impl Default for SlotLimits {
+impl Default for ConnectionLimits {
     fn default() -> Self {
         Self { total: Some(65_536), per_address: Some(256) }
     }
@@ -30,51 +30,51 @@ impl Default for SlotLimits {
 /// The places for connections of a server. Clones share them.
 ///
 /// Behind proxies all connections come from few addresses. Either take a slot by the address
-/// that the proxy tells, or take one by [`Peer::Unix`], which counts in all alone, and
-/// [`move_to`](Slot::move_to) the client once it is known.
+/// that the proxy tells, or take one by [`PeerAddr::Unix`], which counts in all alone, and
+/// [`move_to`](Permit::move_to) the client once it is known.
 ///
 /// ```
-/// use fullduplex::server::{Peer, SlotLimits, Slots};
+/// use fullduplex::server::{PeerAddr, ConnectionLimits, ConnectionLimiter};
 ///
-/// let slots = Slots::new(SlotLimits { total: Some(10_000), per_address: Some(1) });
-/// let peer = Peer::Inet("192.0.2.1:5000".parse().unwrap());
+/// let slots = ConnectionLimiter::new(ConnectionLimits { total: Some(10_000), per_address: Some(1) });
+/// let peer = PeerAddr::Inet("192.0.2.1:5000".parse().unwrap());
 /// let slot = slots.take(&peer).unwrap();
 /// assert_eq!(slots.take(&peer).unwrap_err().to_string(), "per_address (1) connections stand");
 /// drop(slot);
 /// assert!(slots.take(&peer).is_ok());
 /// ```
 #[derive(Clone, Debug)]
-pub struct Slots(Arc<Shared>);
+pub struct ConnectionLimiter(Arc<LimiterShared>);
 
 /// One lock for all: it is taken twice in the life of a connection, beside all the system
 /// calls of that, and is held for one look into a map. Shards would need the total beside
 /// them, and so share a cache line all the same.
 #[derive(Debug)]
-struct Shared {
-    state: Mutex<State>,
+struct LimiterShared {
+    state: Mutex<LimiterState>,
     /// The last slot was given back.
     emptied: Notify,
 }
 
 #[derive(Debug)]
-struct State {
-    limits: SlotLimits,
-    counts: SlotCounts,
+struct LimiterState {
+    limits: ConnectionLimits,
+    counts: ConnectionCounts,
     /// Hashed with a key of its own, so that nobody can choose addresses that collide.
-    by_address: HashMap<Key, u32>,
+    by_address: HashMap<LimitKey, u32>,
 }
 
 /// Whom a connection is counted for: 16 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Key {
+enum LimitKey {
     Nobody,
     V4(u32),
     /// The first 64 bits.
     V6(u64),
 }
 
-impl Key {
-    fn of(peer: &Peer) -> Self {
+impl LimitKey {
+    fn of(peer: &PeerAddr) -> Self {
         match peer.ip() {
             None => Self::Nobody,
             Some(IpAddr::V4(ip)) => Self::V4(ip.to_bits()),
@@ -83,10 +83,10 @@ impl Key {
     }
 }
 
-/// Figures of [`Slots`].
+/// Figures of [`ConnectionLimiter`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct SlotCounts {
+pub struct ConnectionCounts {
     /// How many slots are taken.
     pub in_use: u32,
     /// How many were refused for the total, ever.
@@ -95,42 +95,42 @@ pub struct SlotCounts {
     pub refused_per_address: u64,
 }
 
-impl Slots {
+impl ConnectionLimiter {
     /// Places within limits.
-    pub fn new(limits: SlotLimits) -> Self {
+    pub fn new(limits: ConnectionLimits) -> Self {
         let (counts, by_address) = Default::default();
-        let state = Mutex::new(State { limits, counts, by_address });
-        Self(Arc::new(Shared { state, emptied: Notify::new() }))
+        let state = Mutex::new(LimiterState { limits, counts, by_address });
+        Self(Arc::new(LimiterShared { state, emptied: Notify::new() }))
     }
 
     /// Sets other limits. Slots that are taken are kept.
-    pub(crate) fn set_limits(&self, limits: SlotLimits) {
+    pub(crate) fn set_limits(&self, limits: ConnectionLimits) {
         self.0.lock().limits = limits;
     }
 
     /// Takes a place for a connection, or says which limit is reached.
-    pub fn take(&self, peer: &Peer) -> Result<Slot, NoSlot> {
+    pub fn take(&self, peer: &PeerAddr) -> Result<Permit, LimitReached> {
         let mut state = self.0.lock();
         let total = state.limits.total.unwrap_or(u32::MAX);
         if state.counts.in_use >= total {
             state.counts.refused_total += 1;
-            return Err(NoSlot::Total(total));
+            return Err(LimitReached::Total(total));
         }
-        let key = state.enter(Key::of(peer))?;
+        let key = state.enter(LimitKey::of(peer))?;
         state.counts.in_use += 1;
         drop(state);
-        Ok(Slot { shared: self.0.clone(), key })
+        Ok(Permit { shared: self.0.clone(), key })
     }
 
     /// Counts for an address what is no connection of its own. `None` where there is no limit.
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
-    pub(crate) fn claim(&self, client: &Peer) -> Result<Option<Claim>, NoSlot> {
-        let key = self.0.lock().enter(Key::of(client))?;
-        Ok((key != Key::Nobody).then(|| Claim { shared: self.0.clone(), key }))
+    pub(crate) fn claim(&self, client: &PeerAddr) -> Result<Option<IpPermit>, LimitReached> {
+        let key = self.0.lock().enter(LimitKey::of(client))?;
+        Ok((key != LimitKey::Nobody).then(|| IpPermit { shared: self.0.clone(), key }))
     }
 
     /// How many are in use and were refused.
-    pub fn counts(&self) -> SlotCounts {
+    pub fn counts(&self) -> ConnectionCounts {
         self.0.lock().counts
     }
 
@@ -152,28 +152,28 @@ impl Slots {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl LimiterShared {
+    fn lock(&self) -> MutexGuard<'_, LimiterState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl LimiterState {
     /// Counts one more, and gives for whom, who is nobody where no limit asks for it.
-    fn enter(&mut self, key: Key) -> Result<Key, NoSlot> {
-        let (Some(limit), true) = (self.limits.per_address, key != Key::Nobody) else {
-            return Ok(Key::Nobody);
+    fn enter(&mut self, key: LimitKey) -> Result<LimitKey, LimitReached> {
+        let (Some(limit), true) = (self.limits.per_address, key != LimitKey::Nobody) else {
+            return Ok(LimitKey::Nobody);
         };
         let count = self.by_address.get(&key).copied().unwrap_or(0);
         if count >= limit {
             self.counts.refused_per_address += 1;
-            return Err(NoSlot::PerAddress(limit));
+            return Err(LimitReached::PerAddress(limit));
         }
         self.by_address.insert(key, count + 1);
         Ok(key)
     }
 
-    fn leave(&mut self, key: Key) {
+    fn leave(&mut self, key: LimitKey) {
         if let Some(count) = self.by_address.get_mut(&key) {
             *count -= 1;
             if *count == 0 {
@@ -189,22 +189,22 @@ impl State {
 }
 
 /// A connection's place, which is given back when this is dropped: 24 bytes.
-pub struct Slot {
-    shared: Arc<Shared>,
-    key: Key,
+pub struct Permit {
+    shared: Arc<LimiterShared>,
+    key: LimitKey,
 }
 
-impl Slot {
+impl Permit {
     /// Whether it is counted for this address.
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
-    pub(crate) fn is_for(&self, client: &Peer) -> bool {
-        self.key != Key::Nobody && self.key == Key::of(client)
+    pub(crate) fn is_for(&self, client: &PeerAddr) -> bool {
+        self.key != LimitKey::Nobody && self.key == LimitKey::of(client)
     }
 
     /// Counts the connection for another address, that of the client behind a proxy. If that
     /// one has too many, all stays as it was.
-    pub fn move_to(&mut self, client: &Peer) -> Result<(), NoSlot> {
-        let key = Key::of(client);
+    pub fn move_to(&mut self, client: &PeerAddr) -> Result<(), LimitReached> {
+        let key = LimitKey::of(client);
         if key != self.key {
             let mut state = self.shared.lock();
             let entered = state.enter(key)?;
@@ -216,7 +216,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for Permit {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.leave(self.key);
@@ -232,19 +232,19 @@ impl Drop for Slot {
 /// That something is counted for an address, and not in all.
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 #[derive(Debug)]
-pub(crate) struct Claim {
-    shared: Arc<Shared>,
-    key: Key,
+pub(crate) struct IpPermit {
+    shared: Arc<LimiterShared>,
+    key: LimitKey,
 }
 
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
-impl Drop for Claim {
+impl Drop for IpPermit {
     fn drop(&mut self) {
         self.shared.lock().leave(self.key);
     }
 }
 
-impl fmt::Debug for Slot {
+impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Slot").field(&self.key).finish()
     }
@@ -253,14 +253,14 @@ impl fmt::Debug for Slot {
 /// There is no place for a connection: which limit is reached, and its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum NoSlot {
-    /// [`SlotLimits::total`].
+pub enum LimitReached {
+    /// [`ConnectionLimits::total`].
     Total(u32),
-    /// [`SlotLimits::per_address`].
+    /// [`ConnectionLimits::per_address`].
     PerAddress(u32),
 }
 
-impl fmt::Display for NoSlot {
+impl fmt::Display for LimitReached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Total(limit) => write!(f, "total ({limit}) connections stand"),
@@ -269,7 +269,7 @@ impl fmt::Display for NoSlot {
     }
 }
 
-impl std::error::Error for NoSlot {}
+impl std::error::Error for LimitReached {}
 
 #[cfg(test)]
 mod tests {
@@ -279,18 +279,21 @@ mod tests {
 
     use super::*;
 
-    fn peer(ip: &str) -> Peer {
-        Peer::Inet(SocketAddr::new(ip.parse().unwrap(), 1))
+    fn peer(ip: &str) -> PeerAddr {
+        PeerAddr::Inet(SocketAddr::new(ip.parse().unwrap(), 1))
     }
 
-    fn slots(total: u32, per_address: u32) -> Slots {
-        Slots::new(SlotLimits { total: Some(total), per_address: Some(per_address) })
+    fn slots(total: u32, per_address: u32) -> ConnectionLimiter {
+        ConnectionLimiter::new(ConnectionLimits {
+            total: Some(total),
+            per_address: Some(per_address),
+        })
     }
 
     #[test]
     fn limits_slot_is_24_bytes() {
-        assert_eq!((size_of::<Slot>(), size_of::<Option<Slot>>()), (24, 24));
-        assert_eq!(size_of::<(Key, u32)>(), 24);
+        assert_eq!((size_of::<Permit>(), size_of::<Option<Permit>>()), (24, 24));
+        assert_eq!(size_of::<(LimitKey, u32)>(), 24);
     }
 
     #[test]
@@ -306,8 +309,8 @@ mod tests {
             assert_eq!(slots.take(&peer(b)).is_err(), together, "{a} and {b}");
         }
         let slots = slots(3, 1);
-        let unix: Vec<_> = (0..3).map(|_| slots.take(&Peer::Unix).unwrap()).collect();
-        assert_eq!(slots.take(&Peer::Unix).unwrap_err(), NoSlot::Total(3));
+        let unix: Vec<_> = (0..3).map(|_| slots.take(&PeerAddr::Unix).unwrap()).collect();
+        assert_eq!(slots.take(&PeerAddr::Unix).unwrap_err(), LimitReached::Total(3));
         assert_eq!(slots.addresses(), 0);
         drop(unix);
         assert_eq!(slots.counts().in_use, 0);
@@ -317,11 +320,11 @@ mod tests {
     fn limits_count_rejections_and_keep_nothing_of_them() {
         let slots = slots(2, 1);
         let a = slots.take(&peer("10.0.0.1")).unwrap();
-        assert_eq!(slots.take(&peer("10.0.0.1")).unwrap_err(), NoSlot::PerAddress(1));
+        assert_eq!(slots.take(&peer("10.0.0.1")).unwrap_err(), LimitReached::PerAddress(1));
         let _b = slots.take(&peer("10.0.0.2")).unwrap();
-        assert_eq!(slots.take(&peer("10.0.0.3")).unwrap_err(), NoSlot::Total(2));
+        assert_eq!(slots.take(&peer("10.0.0.3")).unwrap_err(), LimitReached::Total(2));
         assert_eq!(slots.addresses(), 2);
-        let expected = SlotCounts { in_use: 2, refused_total: 1, refused_per_address: 1 };
+        let expected = ConnectionCounts { in_use: 2, refused_total: 1, refused_per_address: 1 };
         assert_eq!(slots.counts(), expected);
         drop(a);
         assert_eq!((slots.counts().in_use, slots.addresses()), (1, 1));
@@ -330,11 +333,11 @@ mod tests {
     #[test]
     fn limits_slot_moves_to_the_client() {
         let slots = slots(9, 1);
-        let mut first = slots.take(&Peer::Unix).unwrap();
+        let mut first = slots.take(&PeerAddr::Unix).unwrap();
         first.move_to(&peer("10.0.0.1")).unwrap();
         first.move_to(&peer("10.0.0.1")).unwrap();
         let mut second = slots.take(&peer("10.0.0.2")).unwrap();
-        assert_eq!(second.move_to(&peer("10.0.0.1")), Err(NoSlot::PerAddress(1)));
+        assert_eq!(second.move_to(&peer("10.0.0.1")), Err(LimitReached::PerAddress(1)));
         // It is still where it was.
         assert!(slots.take(&peer("10.0.0.2")).is_err());
         drop((first, second));
@@ -343,7 +346,7 @@ mod tests {
 
     #[test]
     fn limits_that_are_off_refuse_and_remember_nothing() {
-        let slots = Slots::new(SlotLimits { total: None, per_address: None });
+        let slots = ConnectionLimiter::new(ConnectionLimits { total: None, per_address: None });
         let taken: Vec<_> = (0..1000).map(|_| slots.take(&peer("10.0.0.1")).unwrap()).collect();
         assert_eq!((slots.counts().in_use, slots.addresses()), (1000, 0));
         drop(taken);
@@ -352,7 +355,7 @@ mod tests {
     #[test]
     fn limits_release_the_memory_of_many_addresses() {
         let slots = slots(100_000, 1);
-        let address = |n: u32| Peer::Inet(SocketAddr::new(IpAddr::from(n.to_be_bytes()), 1));
+        let address = |n: u32| PeerAddr::Inet(SocketAddr::new(IpAddr::from(n.to_be_bytes()), 1));
         let crowd: Vec<_> = (0..50_000).map(|n| slots.take(&address(n)).unwrap()).collect();
         drop(crowd);
         assert!(slots.0.lock().by_address.capacity() <= 1024);
@@ -379,13 +382,13 @@ mod tests {
         #[test]
         fn limits_count_as_the_model_does(steps in prop::collection::vec((0..6u8, any::<bool>()), 0..200)) {
             let slots = slots(8, 3);
-            let mut held: Vec<(u8, Slot)> = Vec::new();
+            let mut held: Vec<(u8, Permit)> = Vec::new();
             for (who, comes) in steps {
                 let there = held.iter().filter(|(other, _)| *other == who).count();
                 if comes {
                     let expected = match (held.len(), there) {
-                        (8.., _) => Err(NoSlot::Total(8)),
-                        (_, 3..) => Err(NoSlot::PerAddress(3)),
+                        (8.., _) => Err(LimitReached::Total(8)),
+                        (_, 3..) => Err(LimitReached::PerAddress(3)),
                         _ => Ok(()),
                     };
                     let taken = slots.take(&peer(&format!("10.0.0.{who}")));

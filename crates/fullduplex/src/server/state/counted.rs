@@ -7,10 +7,10 @@ use tokio::sync::Notify;
 
 /// How many of something stand. Clones count together.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Counter(Arc<Shared>);
+pub(crate) struct StreamCounter(Arc<StreamCounterShared>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct StreamCounterShared {
     count: AtomicUsize,
     /// The last one has gone.
     emptied: Notify,
@@ -18,14 +18,14 @@ struct Shared {
 
 /// One of them, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Counted(Arc<Shared>);
+pub(crate) struct StreamGuard(Arc<StreamCounterShared>);
 
-impl Counter {
+impl StreamCounter {
     /// Counts one more, unless so many stand.
-    pub(crate) fn enter(&self, limit: usize) -> Option<Counted> {
+    pub(crate) fn enter(&self, limit: usize) -> Option<StreamGuard> {
         let one_more = |count| (count < limit).then_some(count + 1);
         let entered = self.0.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more);
-        entered.ok().map(|_| Counted(self.0.clone()))
+        entered.ok().map(|_| StreamGuard(self.0.clone()))
     }
 
     /// Waits until none stands.
@@ -41,7 +41,7 @@ impl Counter {
     }
 }
 
-impl Drop for Counted {
+impl Drop for StreamGuard {
     fn drop(&mut self) {
         if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.emptied.notify_waiters();
@@ -55,7 +55,7 @@ mod tests {
 
     #[tokio::test]
     async fn counter_goes_up_to_a_limit_and_down_to_zero() {
-        let counter = Counter::default();
+        let counter = StreamCounter::default();
         counter.emptied().await;
         let held = [counter.enter(2).unwrap(), counter.enter(2).unwrap()];
         assert!(counter.enter(2).is_none());

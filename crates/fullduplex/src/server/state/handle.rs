@@ -8,11 +8,11 @@ use std::time::Duration;
 use rand::seq::SliceRandom;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::connection::driver::Driven;
+use crate::connection::driver::DrivenConnection;
 use crate::server::config::ServerLimits;
-use crate::server::state::connection_limit::SlotLimits;
-use crate::server::state::lifecycle::Shared;
-use crate::server::state::stats::Stats;
+use crate::server::state::connection_limit::ConnectionLimits;
+use crate::server::state::lifecycle::ServerState;
+use crate::server::state::stats::ServerStats;
 
 /// How often a batch of WebSockets is closed.
 const TURN: Duration = Duration::from_millis(50);
@@ -21,7 +21,7 @@ const TURN: Duration = Duration::from_millis(50);
 /// somebody else's, such as axum's, that are told to be [tracked](crate::server::Handshake::track).
 /// Clones are of the same server.
 #[derive(Clone)]
-pub struct ServerHandle(pub(crate) Arc<Shared>);
+pub struct ServerHandle(pub(crate) Arc<ServerState>);
 
 /// How to drain a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +75,8 @@ impl ServerHandle {
     /// What is tracked counts as a connection from the answer to the handshake until its end.
     /// Any number may be.
     pub fn new() -> Self {
-        let connections = SlotLimits { total: None, per_address: None };
-        Self(Shared::new(&ServerLimits { connections, ..ServerLimits::default() }))
+        let connections = ConnectionLimits { total: None, per_address: None };
+        Self(ServerState::new(&ServerLimits { connections, ..ServerLimits::default() }))
     }
 
     /// How many connections stand, of whatever kind.
@@ -90,7 +90,7 @@ impl ServerHandle {
     }
 
     /// What the server has seen.
-    pub fn stats(&self) -> Stats {
+    pub fn stats(&self) -> ServerStats {
         self.0.stats()
     }
 
@@ -101,7 +101,7 @@ impl ServerHandle {
         async move { draining.wait().await }
     }
 
-    /// Ends the server: requests that come are answered 503 with `Retry-After`, ordinary
+    /// Ends the server: requests that come are answered 503 with `Retry-UnlockActions`, ordinary
     /// requests under way are answered, WebSockets are closed with 1001 (RFC 6455 §7.4.1),
     /// and what is left at the deadline is cut off. [`serve`](crate::server::Server::serve) then
     /// returns.
@@ -123,7 +123,7 @@ impl ServerHandle {
         drop(held);
         let (told, cut) = (self.0.told(), left.len());
         let cut_http = self.0.connections().max(connections).saturating_sub(cut);
-        left.into_iter().for_each(Driven::cut);
+        left.into_iter().for_each(DrivenConnection::cut);
         DrainReport { told, cut, cut_http }
     }
 

@@ -11,18 +11,18 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::server::state::connection_limit::NoSlot;
+use crate::server::state::connection_limit::LimitReached;
 
 /// The handshakes under way.
 #[derive(Debug)]
-pub(crate) struct InFlight {
+pub(crate) struct HandshakeLimiter {
     limit: AtomicUsize,
     count: Arc<AtomicUsize>,
     /// The oldest first; those that are done are taken out now and then.
-    queue: Mutex<Queue>,
+    queue: Mutex<HandshakeQueue>,
 }
 
-type Queue = VecDeque<(Weak<Notify>, Instant)>;
+type HandshakeQueue = VecDeque<(Weak<Notify>, Instant)>;
 
 /// So long an honest handshake may take, also over a bad line, before it gives way to another
 /// connection.
@@ -30,12 +30,12 @@ const HONEST: Duration = Duration::from_secs(1);
 
 /// One of them.
 #[derive(Debug)]
-pub(crate) struct Ticket {
+pub(crate) struct PendingHandshake {
     evicted: Arc<Notify>,
     count: Arc<AtomicUsize>,
 }
 
-impl InFlight {
+impl HandshakeLimiter {
     pub(crate) fn new(limit: usize) -> Self {
         Self { limit: limit.max(1).into(), count: Arc::default(), queue: Mutex::default() }
     }
@@ -56,8 +56,9 @@ impl InFlight {
 
     /// Counts one more, and makes the oldest give way if that is too many. Gives whether one
     /// had to.
-    pub(crate) fn enter(&self) -> (Ticket, bool) {
-        let ticket = Ticket { evicted: Arc::new(Notify::new()), count: self.count.clone() };
+    pub(crate) fn enter(&self) -> (PendingHandshake, bool) {
+        let ticket =
+            PendingHandshake { evicted: Arc::new(Notify::new()), count: self.count.clone() };
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         // Most are done in the order in which they came.
         while queue.front().is_some_and(|(entry, _)| entry.strong_count() == 0) {
@@ -77,8 +78,8 @@ impl InFlight {
     /// Makes the oldest give way, if it has taken longer than one should, where there is no room
     /// for connections at all. One that is nearly done is not given up for one that has yet to
     /// begin, and none for an address that has all of its own places.
-    pub(crate) fn make_way_for(&self, refused: NoSlot) {
-        let NoSlot::Total(_) = refused else { return };
+    pub(crate) fn make_way_for(&self, refused: LimitReached) {
+        let LimitReached::Total(_) = refused else { return };
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         evict_oldest(&mut queue, |since| since.elapsed() > HONEST);
     }
@@ -99,7 +100,7 @@ impl InFlight {
 }
 
 /// Makes the oldest that is not done give way, if it may by the time when it came.
-fn evict_oldest(queue: &mut Queue, may: impl Fn(&Instant) -> bool) {
+fn evict_oldest(queue: &mut HandshakeQueue, may: impl Fn(&Instant) -> bool) {
     while let Some((oldest, since)) = queue.front() {
         // Held while its time is looked at, so that no younger one goes in its place.
         let oldest = oldest.upgrade();
@@ -115,14 +116,14 @@ fn evict_oldest(queue: &mut Queue, may: impl Fn(&Instant) -> bool) {
     }
 }
 
-impl Ticket {
+impl PendingHandshake {
     /// Waits until this handshake has to give way.
     pub(crate) async fn evicted(&self) {
         self.evicted.notified().await;
     }
 }
 
-impl Drop for Ticket {
+impl Drop for PendingHandshake {
     fn drop(&mut self) {
         self.count.fetch_sub(1, Ordering::Relaxed);
     }
@@ -132,10 +133,10 @@ impl Drop for Ticket {
 /// and then.
 #[cfg(feature = "http3")]
 #[derive(Default)]
-pub(crate) struct Idle(bool);
+pub(crate) struct IdleWatch(bool);
 
 #[cfg(feature = "http3")]
-impl Idle {
+impl IdleWatch {
     /// Whether it is idle, and was so the last time.
     pub(crate) fn tick(&mut self, is_idle: bool) -> bool {
         std::mem::replace(&mut self.0, is_idle) && is_idle
@@ -148,7 +149,7 @@ mod tests {
 
     #[tokio::test]
     async fn handshake_limit_ends_the_oldest() {
-        let in_flight = InFlight::new(2);
+        let in_flight = HandshakeLimiter::new(2);
         let (first, full) = in_flight.enter();
         assert!(!full);
         let (second, full) = in_flight.enter();
@@ -163,7 +164,7 @@ mod tests {
 
     #[tokio::test]
     async fn handshake_limit_makes_room_from_the_oldest_on() {
-        let in_flight = InFlight::new(100);
+        let in_flight = HandshakeLimiter::new(100);
         let tickets: Vec<_> = (0..9).map(|_| in_flight.enter().0).collect();
         in_flight.make_room();
         tickets[0].evicted().await;
@@ -174,8 +175,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn handshake_limit_ends_slow_handshakes_for_new_connections() {
-        let in_flight = InFlight::new(100);
-        let gives_way = async |ticket: &Ticket| {
+        let in_flight = HandshakeLimiter::new(100);
+        let gives_way = async |ticket: &PendingHandshake| {
             tokio::time::timeout(Duration::ZERO, ticket.evicted()).await.is_ok()
         };
         let (done, _) = in_flight.enter();
@@ -183,17 +184,17 @@ mod tests {
         tokio::time::advance(Duration::from_millis(1500)).await;
         let (quick, _) = in_flight.enter();
         drop(done);
-        in_flight.make_way_for(NoSlot::PerAddress(1));
+        in_flight.make_way_for(LimitReached::PerAddress(1));
         assert!(!gives_way(&slow).await, "the address that asks for more has its own places");
-        in_flight.make_way_for(NoSlot::Total(3));
-        in_flight.make_way_for(NoSlot::Total(3));
+        in_flight.make_way_for(LimitReached::Total(3));
+        in_flight.make_way_for(LimitReached::Total(3));
         assert!(gives_way(&slow).await);
         assert!(!gives_way(&quick).await);
     }
 
     #[test]
     fn handshake_limit_leaves_out_finished_handshakes() {
-        let in_flight = InFlight::new(4);
+        let in_flight = HandshakeLimiter::new(4);
         for _ in 0..1000 {
             drop(in_flight.enter());
         }

@@ -8,56 +8,56 @@ use std::sync::{Arc, OnceLock};
 use fullduplex_proto::{CloseCode, CloseFrame};
 use tokio::sync::watch;
 
-use crate::connection::driver::Driven;
+use crate::connection::driver::DrivenConnection;
 use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerLimits;
-use crate::server::policy::peer::Peer;
+use crate::server::policy::peer::PeerAddr;
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
-use crate::server::state::connection_limit::Claim;
-use crate::server::state::connection_limit::{NoSlot, Slots};
-use crate::server::state::handshake_limit::InFlight;
-use crate::server::state::members::Members;
+use crate::server::state::connection_limit::IpPermit;
+use crate::server::state::connection_limit::{ConnectionLimiter, LimitReached};
+use crate::server::state::handshake_limit::HandshakeLimiter;
+use crate::server::state::members::OpenConnections;
 use crate::server::state::place::Place;
-use crate::server::state::refused::OnRefused;
-use crate::server::state::stats::Record;
-use crate::server::state::stats::Stats;
+use crate::server::state::refused::OnRejected;
+use crate::server::state::stats::ServerStats;
+use crate::server::state::stats::StatsRecorder;
 use crate::server::state::trace::Span;
 use crate::transport::Transport;
 
 /// What all connections of a server share.
-pub(crate) struct Shared {
-    pub(crate) in_flight: InFlight,
-    pub(crate) members: Members,
-    phase: watch::Sender<Phase>,
-    slots: Slots,
+pub(crate) struct ServerState {
+    pub(crate) in_flight: HandshakeLimiter,
+    pub(crate) members: OpenConnections,
+    phase: watch::Sender<LifecyclePhase>,
+    slots: ConnectionLimiter,
     /// How many WebSockets were told that the server goes away.
     told: AtomicUsize,
-    pub(crate) record: Record,
+    pub(crate) record: StatsRecorder,
     /// Set when the server begins to serve.
-    pub(crate) on_refused: OnceLock<OnRefused>,
+    pub(crate) on_refused: OnceLock<OnRejected>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
-enum Phase {
+enum LifecyclePhase {
     Serving,
     Draining,
     Done,
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for ServerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared").field("websockets", &self.members.len()).finish_non_exhaustive()
     }
 }
 
-impl Shared {
+impl ServerState {
     pub(crate) fn new(limits: &ServerLimits) -> Arc<Self> {
-        let record = Record::default();
+        let record = StatsRecorder::default();
         Arc::new(Self {
-            in_flight: InFlight::new(limits.max_handshakes),
-            members: Members::new(record.clone()),
-            phase: watch::Sender::new(Phase::Serving),
-            slots: Slots::new(limits.connections),
+            in_flight: HandshakeLimiter::new(limits.max_handshakes),
+            members: OpenConnections::new(record.clone()),
+            phase: watch::Sender::new(LifecyclePhase::Serving),
+            slots: ConnectionLimiter::new(limits.connections),
             told: AtomicUsize::new(0),
             record,
             on_refused: OnceLock::new(),
@@ -71,17 +71,17 @@ impl Shared {
     }
 
     pub(crate) fn is_draining(&self) -> bool {
-        *self.phase.borrow() >= Phase::Draining
+        *self.phase.borrow() >= LifecyclePhase::Draining
     }
 
-    pub(crate) fn draining(&self) -> Draining {
-        Draining(self.phase.subscribe())
+    pub(crate) fn draining(&self) -> DrainSignal {
+        DrainSignal(self.phase.subscribe())
     }
 
     /// Waits until all is over.
     pub(crate) async fn done(&self) {
         // The sender is ours, so it can't be gone.
-        let _ = self.phase.subscribe().wait_for(|phase| *phase == Phase::Done).await;
+        let _ = self.phase.subscribe().wait_for(|phase| *phase == LifecyclePhase::Done).await;
     }
 
     /// Does what may take until all is over, but no longer.
@@ -94,9 +94,9 @@ impl Shared {
 
     pub(crate) fn begin_drain(&self) {
         self.phase.send_if_modified(|phase| {
-            let begins = *phase == Phase::Serving;
+            let begins = *phase == LifecyclePhase::Serving;
             if begins {
-                *phase = Phase::Draining;
+                *phase = LifecyclePhase::Draining;
             }
             begins
         });
@@ -119,7 +119,7 @@ impl Shared {
     }
 
     /// Tells a WebSocket that the server goes away (RFC 6455 §7.4.1).
-    pub(crate) fn tell(&self, websocket: Arc<dyn Driven>) {
+    pub(crate) fn tell(&self, websocket: Arc<dyn DrivenConnection>) {
         let frame = CloseFrame::new(CloseCode::GOING_AWAY, "the server is going away").ok();
         if websocket.close(frame) {
             self.told.fetch_add(1, Ordering::Relaxed);
@@ -132,7 +132,7 @@ impl Shared {
     }
 
     pub(crate) fn end(&self) {
-        self.phase.send_replace(Phase::Done);
+        self.phase.send_replace(LifecyclePhase::Done);
         self.in_flight.evict_all();
     }
 
@@ -151,12 +151,12 @@ impl Shared {
 
     /// Whether a drain is over.
     pub(crate) fn is_over(&self) -> bool {
-        *self.phase.borrow() == Phase::Done
+        *self.phase.borrow() == LifecyclePhase::Done
     }
 
     /// Counts a connection, if there is room for it: in all, and for the peer if that is given.
-    pub(crate) fn enter(&self, peer: Option<&Peer>) -> Result<Arc<Place>, NoSlot> {
-        let slot = self.slots.take(peer.unwrap_or(&Peer::Unix))?;
+    pub(crate) fn enter(&self, peer: Option<&PeerAddr>) -> Result<Arc<Place>, LimitReached> {
+        let slot = self.slots.take(peer.unwrap_or(&PeerAddr::Unix))?;
         self.record.accepted();
         Ok(Arc::new(Place::Connection(slot)))
     }
@@ -164,30 +164,30 @@ impl Shared {
     /// Counts a WebSocket for its client, beside the connection that carries it. Nothing is held
     /// where there is no limit.
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
-    pub(crate) fn claim(&self, client: &Peer) -> Result<Option<Claim>, NoSlot> {
+    pub(crate) fn claim(&self, client: &PeerAddr) -> Result<Option<IpPermit>, LimitReached> {
         self.slots.claim(client)
     }
 
-    pub(crate) fn stats(&self) -> Stats {
+    pub(crate) fn stats(&self) -> ServerStats {
         let mut stats = self.record.read();
         stats.traffic.add(self.members.traffic());
-        Stats { connections: self.slots.counts(), websockets: self.members.len(), ..stats }
+        ServerStats { connections: self.slots.counts(), websockets: self.members.len(), ..stats }
     }
 }
 
 /// A server that has admitted a request, and what the request takes up of it.
 #[derive(Clone)]
 pub(crate) struct Admission {
-    pub(crate) server: Arc<Shared>,
+    pub(crate) server: Arc<ServerState>,
     pub(crate) place: Arc<Place>,
 }
 
 /// The signal to end what goes on.
-pub(crate) struct Draining(watch::Receiver<Phase>);
+pub(crate) struct DrainSignal(watch::Receiver<LifecyclePhase>);
 
-impl Draining {
+impl DrainSignal {
     pub(crate) async fn wait(&mut self) {
-        if self.0.wait_for(|phase| *phase >= Phase::Draining).await.is_err() {
+        if self.0.wait_for(|phase| *phase >= LifecyclePhase::Draining).await.is_err() {
             // Nobody is left who could say so.
             std::future::pending::<()>().await;
         }

@@ -7,20 +7,20 @@ use fullduplex_proto::CloseInfo;
 use tokio::sync::Notify;
 
 use crate::base::registry::Registry;
-use crate::connection::driver::Driven;
+use crate::connection::driver::DrivenConnection;
 use crate::connection::observer::{ConnectionObserver, Registration, SharedObserver};
-use crate::connection::stats::Traffic;
+use crate::connection::stats::ConnectionStats;
 use crate::connection::websocket::WebSocket;
 use crate::server::state::panics;
 use crate::server::state::panics::{SUBSCRIBER, caught};
 use crate::server::state::place::Place;
-use crate::server::state::stats::{End, Record};
+use crate::server::state::stats::{CloseKind, StatsRecorder};
 use crate::server::state::trace;
 use crate::server::state::trace::Span;
 use crate::transport::Transport;
 
 /// The open WebSockets.
-pub(crate) struct Members {
+pub(crate) struct OpenConnections {
     open: Arc<Open>,
     /// As the connections know it.
     observer: SharedObserver,
@@ -28,21 +28,21 @@ pub(crate) struct Members {
 
 struct Open {
     members: Mutex<Registry<Member>>,
-    record: Record,
+    record: StatsRecorder,
     /// The last one has ended.
     emptied: Notify,
 }
 
 /// An open WebSocket.
 struct Member {
-    connection: Weak<dyn Driven>,
+    connection: Weak<dyn DrivenConnection>,
     place: Arc<Place>,
     span: Span,
 }
 
-impl Members {
+impl OpenConnections {
     /// Members whose figures are added to `record`.
-    pub(crate) fn new(record: Record) -> Self {
+    pub(crate) fn new(record: StatsRecorder) -> Self {
         let (members, emptied) = Default::default();
         let open = Arc::new(Open { members, record, emptied });
         let observer: Arc<dyn ConnectionObserver> = open.clone();
@@ -55,7 +55,7 @@ impl Members {
         websocket: &WebSocket<S>,
         place: Arc<Place>,
         span: Span,
-    ) -> Arc<dyn Driven> {
+    ) -> Arc<dyn DrivenConnection> {
         let connection = websocket.connection();
         let member = Member { connection: Arc::downgrade(&connection), place, span };
         let key = self.open.lock().insert(member);
@@ -68,14 +68,14 @@ impl Members {
     }
 
     /// What went over those that are open now.
-    pub(crate) fn traffic(&self) -> Traffic {
-        let mut all = Traffic::default();
+    pub(crate) fn traffic(&self) -> ConnectionStats {
+        let mut all = ConnectionStats::default();
         self.all().iter().for_each(|open| all.add(open.traffic()));
         all
     }
 
     /// All that are open now.
-    pub(crate) fn all(&self) -> Vec<Arc<dyn Driven>> {
+    pub(crate) fn all(&self) -> Vec<Arc<dyn DrivenConnection>> {
         self.open.lock().values().filter_map(|member| member.connection.upgrade()).collect()
     }
 
@@ -107,7 +107,7 @@ impl ConnectionObserver for Open {
         panics::note(&self.record, what);
     }
 
-    fn ended(&self, key: u32, info: Option<&CloseInfo>, traffic: Traffic) {
+    fn ended(&self, key: u32, info: Option<&CloseInfo>, traffic: ConnectionStats) {
         let (member, is_last) = {
             let mut members = self.lock();
             (members.remove(key), members.is_empty())
@@ -116,7 +116,7 @@ impl ConnectionObserver for Open {
         drop(connection);
         // Its connection's place is free when others learn that it has ended.
         drop(place);
-        self.record.end(End::of(info), traffic);
+        self.record.end(CloseKind::of(info), traffic);
         if is_last {
             self.emptied.notify_waiters();
         }

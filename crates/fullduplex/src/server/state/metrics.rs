@@ -2,12 +2,12 @@
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
-use crate::connection::stats::Flow;
+use crate::connection::stats::DirectionStats;
 use crate::server::state::handle::ServerHandle;
-use crate::server::state::stats::{Histogram, Outcome, Stats};
+use crate::server::state::stats::{HandshakeOutcome, Histogram, ServerStats};
 
 impl ServerHandle {
-    /// Hands the server's [`Stats`] to the recorder of the `metrics` facade that is installed:
+    /// Hands the server's [`ServerStats`] to the recorder of the `metrics` facade that is installed:
     /// before its figures are read, as a Prometheus endpoint does, or at times.
     ///
     /// All names begin with `fullduplex_`. There is no figure of a single connection among
@@ -15,7 +15,7 @@ impl ServerHandle {
     pub fn record_metrics(&self) {
         let stats = self.stats();
         describe();
-        let Stats { connections, accepted, websockets, handshakes, ends, .. } = &stats;
+        let ServerStats { connections, accepted, websockets, handshakes, ends, .. } = &stats;
         gauge!("fullduplex_connections").set(f64::from(connections.in_use));
         counter!("fullduplex_connections_accepted_total").absolute(*accepted);
         let refused =
@@ -42,18 +42,18 @@ impl ServerHandle {
     }
 }
 
-fn labels(outcome: Outcome) -> (&'static str, String) {
+fn labels(outcome: HandshakeOutcome) -> (&'static str, String) {
     match outcome {
-        Outcome::Opened(version) => ("opened", format!("HTTP/{}", version.as_str())),
-        Outcome::Refused(status) => ("refused", status.to_string()),
-        Outcome::TimedOut => ("timed_out", String::new()),
-        Outcome::Evicted => ("evicted", String::new()),
-        Outcome::Tls => ("tls", String::new()),
-        Outcome::Gone => ("gone", String::new()),
+        HandshakeOutcome::Opened(version) => ("opened", format!("HTTP/{}", version.as_str())),
+        HandshakeOutcome::Refused(status) => ("refused", status.to_string()),
+        HandshakeOutcome::TimedOut => ("timed_out", String::new()),
+        HandshakeOutcome::Evicted => ("evicted", String::new()),
+        HandshakeOutcome::Tls => ("tls", String::new()),
+        HandshakeOutcome::Gone => ("gone", String::new()),
     }
 }
 
-fn flow(direction: &'static str, flow: &Flow) {
+fn flow(direction: &'static str, flow: &DirectionStats) {
     for (kind, count) in [("text", flow.text), ("binary", flow.binary)] {
         counter!("fullduplex_messages_total", "direction" => direction, "kind" => kind)
             .absolute(count);

@@ -4,12 +4,12 @@ use std::future::Future;
 
 use crate::base::guard;
 pub(crate) use crate::base::guard::Panicked;
-use crate::server::state::stats::Record;
+use crate::server::state::stats::StatsRecorder;
 use crate::server::state::trace;
 
 /// Calls what is the application's; a panic is counted.
 pub(crate) fn caught<T>(
-    record: &Record,
+    record: &StatsRecorder,
     what: &'static str,
     call: impl FnOnce() -> T,
 ) -> Result<T, Panicked> {
@@ -19,7 +19,7 @@ pub(crate) fn caught<T>(
 
 /// The same with a future.
 pub(crate) async fn caught_in<F: Future>(
-    record: &Record,
+    record: &StatsRecorder,
     what: &'static str,
     future: F,
 ) -> Result<F::Output, Panicked> {
@@ -27,14 +27,14 @@ pub(crate) async fn caught_in<F: Future>(
 }
 
 /// Counts a panic. That the subscriber is told may be one more, which is not.
-pub(crate) fn note(record: &Record, what: &'static str) {
+pub(crate) fn note(record: &StatsRecorder, what: &'static str) {
     record.panic();
     let _ = guard::caught(|| trace::panicked(what));
 }
 
 /// Counts if the task of a connection or a request panics while this is held, in the handler or
 /// before it. The panic goes on: it is what tells its WebSocket to close with 1011.
-pub(crate) struct PanicWatch(pub(crate) Record);
+pub(crate) struct PanicWatch(pub(crate) StatsRecorder);
 
 impl Drop for PanicWatch {
     fn drop(&mut self) {

@@ -7,18 +7,18 @@ use http::{Request, StatusCode, Version};
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::guard;
-use crate::server::policy::connect_info::Remote;
-use crate::server::policy::forwarded::ClientAddress;
-use crate::server::policy::peer::Peer;
-use crate::server::state::connection_limit::NoSlot;
-use crate::server::state::lifecycle::Shared;
+use crate::server::policy::connect_info::ConnectInfo;
+use crate::server::policy::forwarded::ClientAddr;
+use crate::server::policy::peer::PeerAddr;
+use crate::server::state::connection_limit::LimitReached;
+use crate::server::state::lifecycle::ServerState;
 use crate::server::state::panics;
 use crate::server::state::panics::SUBSCRIBER;
-use crate::server::state::stats::Outcome;
+use crate::server::state::stats::HandshakeOutcome;
 use crate::server::state::trace;
 
 /// What is called with each refusal.
-pub(crate) type OnRefused = Arc<dyn Fn(&Refused<'_>) + Send + Sync>;
+pub(crate) type OnRejected = Arc<dyn Fn(&RejectedClient<'_>) + Send + Sync>;
 
 /// A client that a [`Server`](crate::server::Server) did not let in, as
 /// [`on_refused`](crate::server::Server::on_refused) tells.
@@ -27,11 +27,11 @@ pub(crate) type OnRefused = Arc<dyn Fn(&Refused<'_>) + Send + Sync>;
 /// There is no query and no header field in it but the Host or the Origin that is refused. The
 /// path and those are a stranger's words.
 #[derive(Clone, Copy)]
-pub struct Refused<'a> {
-    peer: Peer,
+pub struct RejectedClient<'a> {
+    peer: PeerAddr,
     request: Option<&'a Request<()>>,
     status: Option<StatusCode>,
-    reason: Reason<'a>,
+    reason: RejectionReason<'a>,
     /// That of the handler, if it has come to that.
     span: Option<&'a trace::Span>,
 }
@@ -39,9 +39,9 @@ pub struct Refused<'a> {
 /// Why somebody was not let in.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub enum Reason<'a> {
+pub enum RejectionReason<'a> {
     /// There is no room for another connection.
-    NoRoom(NoSlot),
+    NoRoom(LimitReached),
     /// Others came while its handshake was under way (`max_handshakes`).
     GaveWay,
     /// It came to no request: TLS failed, or the head was none, too large or too late.
@@ -53,7 +53,7 @@ pub enum Reason<'a> {
     Application,
 }
 
-impl fmt::Display for Reason<'_> {
+impl fmt::Display for RejectionReason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoRoom(full) => full.fmt(f),
@@ -65,21 +65,21 @@ impl fmt::Display for Reason<'_> {
     }
 }
 
-impl<'a> Refused<'a> {
+impl<'a> RejectedClient<'a> {
     /// For a connection that there is no room for; the status is what it is told, if anything.
-    pub(crate) fn no_room(peer: Peer, full: NoSlot, status: Option<u16>) -> Self {
-        Self::without_request(peer, status, Reason::NoRoom(full))
+    pub(crate) fn no_room(peer: PeerAddr, full: LimitReached, status: Option<u16>) -> Self {
+        Self::without_request(peer, status, RejectionReason::NoRoom(full))
     }
 
-    pub(crate) fn gave_way(peer: Peer) -> Self {
-        Self::without_request(peer, None, Reason::GaveWay)
+    pub(crate) fn gave_way(peer: PeerAddr) -> Self {
+        Self::without_request(peer, None, RejectionReason::GaveWay)
     }
 
-    pub(crate) fn no_request(peer: Peer, error: &'a Error, status: Option<u16>) -> Self {
-        Self::without_request(peer, status, Reason::NoRequest(error))
+    pub(crate) fn no_request(peer: PeerAddr, error: &'a Error, status: Option<u16>) -> Self {
+        Self::without_request(peer, status, RejectionReason::NoRequest(error))
     }
 
-    fn without_request(peer: Peer, status: Option<u16>, reason: Reason<'a>) -> Self {
+    fn without_request(peer: PeerAddr, status: Option<u16>, reason: RejectionReason<'a>) -> Self {
         let status = status.and_then(|status| StatusCode::from_u16(status).ok());
         Self { peer, request: None, status, reason, span: None }
     }
@@ -88,9 +88,10 @@ impl<'a> Refused<'a> {
     pub(crate) fn request(
         request: &'a Request<()>,
         status: StatusCode,
-        reason: Reason<'a>,
+        reason: RejectionReason<'a>,
     ) -> Self {
-        let peer = request.extensions().get::<Remote>().map_or(Peer::Unix, |remote| remote.peer);
+        let peer =
+            request.extensions().get::<ConnectInfo>().map_or(PeerAddr::Unix, |remote| remote.peer);
         Self { peer, request: Some(request), status: Some(status), reason, span: None }
     }
 
@@ -100,18 +101,18 @@ impl<'a> Refused<'a> {
     }
 
     /// The other end of the socket; with the PROXY protocol, what that says.
-    pub fn peer(&self) -> Peer {
+    pub fn peer(&self) -> PeerAddr {
         self.peer
     }
 
     /// The client: the one that trusted proxies name in the request, else the other end of the
     /// socket.
-    pub fn client(&self) -> ClientAddress {
-        self.remote().map_or_else(|| ClientAddress::of(self.peer), |remote| remote.client.clone())
+    pub fn client(&self) -> ClientAddr {
+        self.remote().map_or_else(|| ClientAddr::of(self.peer), |remote| remote.client.clone())
     }
 
     /// All that is known of who asked, once there is a request.
-    pub fn remote(&self) -> Option<&'a Remote> {
+    pub fn remote(&self) -> Option<&'a ConnectInfo> {
         self.request?.extensions().get()
     }
 
@@ -131,13 +132,13 @@ impl<'a> Refused<'a> {
     }
 
     /// Why.
-    pub fn reason(&self) -> Reason<'a> {
+    pub fn reason(&self) -> RejectionReason<'a> {
         self.reason
     }
 
     /// Tells whoever keeps account of it. Panics of those are caught, as this is also called by
     /// what serves other connections too.
-    pub(crate) fn tell(&self, shared: Option<&Shared>) {
+    pub(crate) fn tell(&self, shared: Option<&ServerState>) {
         let traced = guard::caught(|| self.trace());
         let Some(shared) = shared else { return };
         if traced.is_err() {
@@ -147,7 +148,7 @@ impl<'a> Refused<'a> {
             shared.record.handshake(outcome);
         }
         // Who left, or was never there, was not refused.
-        let left = matches!(self.reason, Reason::NoRequest(error) if error.kind() == ErrorKind::Io);
+        let left = matches!(self.reason, RejectionReason::NoRequest(error) if error.kind() == ErrorKind::Io);
         if let Some(on_refused) = shared.on_refused.get().filter(|_| !left) {
             let _ = panics::caught(&shared.record, "on_refused", || on_refused(self));
         }
@@ -155,8 +156,8 @@ impl<'a> Refused<'a> {
 
     fn trace(&self) {
         match (self.reason, self.request, self.status) {
-            (Reason::NoRoom(full), ..) => trace::no_room(&self.peer, &full),
-            (Reason::NoRequest(error), ..) => trace::failed(&self.peer, error),
+            (RejectionReason::NoRoom(full), ..) => trace::no_room(&self.peer, &full),
+            (RejectionReason::NoRequest(error), ..) => trace::failed(&self.peer, error),
             (reason, Some(request), Some(status)) => {
                 trace::refused(request, self.span, status.as_u16(), &reason.to_string());
             }
@@ -165,19 +166,19 @@ impl<'a> Refused<'a> {
     }
 
     /// As it is counted among the handshakes; for want of room there was none.
-    fn outcome(&self) -> Option<Outcome> {
+    fn outcome(&self) -> Option<HandshakeOutcome> {
         match self.reason {
-            Reason::NoRoom(_) => None,
-            Reason::GaveWay => Some(Outcome::Evicted),
-            Reason::NoRequest(error) => Some(Outcome::of_failure(error)),
-            Reason::Denied(_) | Reason::Application => {
-                self.status.map(|status| Outcome::Refused(status.as_u16()))
+            RejectionReason::NoRoom(_) => None,
+            RejectionReason::GaveWay => Some(HandshakeOutcome::Evicted),
+            RejectionReason::NoRequest(error) => Some(HandshakeOutcome::of_failure(error)),
+            RejectionReason::Denied(_) | RejectionReason::Application => {
+                self.status.map(|status| HandshakeOutcome::Refused(status.as_u16()))
             }
         }
     }
 }
 
-impl fmt::Display for Refused<'_> {
+impl fmt::Display for RejectedClient<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.client())?;
         if let (Some(path), Some(version)) = (self.path(), self.version()) {
@@ -191,7 +192,7 @@ impl fmt::Display for Refused<'_> {
 }
 
 /// Shows neither query nor header fields: there may be secrets among them.
-impl fmt::Debug for Refused<'_> {
+impl fmt::Debug for RejectedClient<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Refused")
             .field("peer", &self.peer)

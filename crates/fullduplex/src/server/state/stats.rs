@@ -4,28 +4,28 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fullduplex_proto::{Cause, CloseInfo, ProtocolError};
+use fullduplex_proto::{CloseCause, CloseInfo, ProtocolError};
 
 use crate::base::error::{Error, ErrorKind};
-use crate::connection::stats::Traffic;
-use crate::server::state::connection_limit::SlotCounts;
+use crate::connection::stats::ConnectionStats;
+use crate::server::state::connection_limit::ConnectionCounts;
 
 /// What a server has seen since it began, and what it holds now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Stats {
+pub struct ServerStats {
     /// Connections: how many stand, and how many were refused.
-    pub connections: SlotCounts,
+    pub connections: ConnectionCounts,
     /// How many connections were accepted.
     pub accepted: u64,
     /// How many WebSockets are open.
     pub websockets: usize,
     /// How the opening handshakes ended, and how often.
-    pub handshakes: BTreeMap<Outcome, u64>,
+    pub handshakes: BTreeMap<HandshakeOutcome, u64>,
     /// How the WebSockets ended, and how often.
-    pub ends: BTreeMap<End, u64>,
+    pub ends: BTreeMap<CloseKind, u64>,
     /// All messages and bytes, of the WebSockets that are open too.
-    pub traffic: Traffic,
+    pub traffic: ConnectionStats,
     /// The round trips of keepalive pings.
     pub round_trips: Histogram,
     /// How often something of the application's has panicked: a handler, `authenticate`, the
@@ -39,7 +39,7 @@ pub struct Stats {
 /// How an opening handshake ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum Outcome {
+pub enum HandshakeOutcome {
     /// With a WebSocket, on this version of HTTP.
     Opened(HttpVersion),
     /// With this status: a rule, a policy or the application refused.
@@ -54,7 +54,7 @@ pub enum Outcome {
     Gone,
 }
 
-impl Outcome {
+impl HandshakeOutcome {
     /// Of a request that could not be read.
     pub(crate) fn of_failure(error: &Error) -> Self {
         match error.kind() {
@@ -101,7 +101,7 @@ impl HttpVersion {
 /// How a WebSocket ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub struct End {
+pub struct CloseKind {
     /// The peer's close code (RFC 6455 §7.1.5); the first of their thousand for codes from
     /// 3000 on, of which a peer could make up any number.
     pub code: u16,
@@ -109,7 +109,7 @@ pub struct End {
     pub cause: &'static str,
 }
 
-impl End {
+impl CloseKind {
     pub(crate) fn of(info: Option<&CloseInfo>) -> Self {
         let Some(info) = info else { return Self { code: 1006, cause: "dropped" } };
         let code = match info.code().get() {
@@ -120,22 +120,22 @@ impl End {
     }
 }
 
-fn cause(cause: Cause) -> &'static str {
+fn cause(cause: CloseCause) -> &'static str {
     match cause {
-        Cause::Handshake => "handshake",
-        Cause::Protocol(ProtocolError::MessageTooBig { .. }) => "max_message_size",
-        Cause::Protocol(ProtocolError::TooManyFragments { .. }) => "max_fragments",
-        Cause::Protocol(ProtocolError::TooManyControlFrames { .. }) => "max_control_rate",
-        Cause::Protocol(ProtocolError::TooManyMessages { .. }) => "max_message_rate",
-        Cause::Protocol(ProtocolError::TooManyBytes { .. }) => "max_byte_rate",
-        Cause::Protocol(ProtocolError::InvalidUtf8) => "invalid_utf8",
-        Cause::Protocol(ProtocolError::InvalidDeflate) => "invalid_deflate",
-        Cause::Protocol(_) => "protocol_error",
-        Cause::KeepaliveTimeout => "keepalive_timeout",
-        Cause::IdleTimeout => "idle_timeout",
-        Cause::CloseTimeout => "close_timeout",
-        Cause::TransportEnd => "transport_end",
-        Cause::TransportError => "transport_error",
+        CloseCause::Handshake => "handshake",
+        CloseCause::Protocol(ProtocolError::MessageTooBig { .. }) => "max_message_size",
+        CloseCause::Protocol(ProtocolError::TooManyFragments { .. }) => "max_fragments",
+        CloseCause::Protocol(ProtocolError::TooManyControlFrames { .. }) => "max_control_rate",
+        CloseCause::Protocol(ProtocolError::TooManyMessages { .. }) => "max_message_rate",
+        CloseCause::Protocol(ProtocolError::TooManyBytes { .. }) => "max_byte_rate",
+        CloseCause::Protocol(ProtocolError::InvalidUtf8) => "invalid_utf8",
+        CloseCause::Protocol(ProtocolError::InvalidDeflate) => "invalid_deflate",
+        CloseCause::Protocol(_) => "protocol_error",
+        CloseCause::KeepaliveTimeout => "keepalive_timeout",
+        CloseCause::IdleTimeout => "idle_timeout",
+        CloseCause::CloseTimeout => "close_timeout",
+        CloseCause::TransportEnd => "transport_end",
+        CloseCause::TransportError => "transport_error",
         _ => "dropped",
     }
 }
@@ -175,10 +175,10 @@ impl Histogram {
 
 /// What is counted when it happens: a few times in the life of a connection. Clones count together.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Record(Arc<Mutex<Stats>>);
+pub(crate) struct StatsRecorder(Arc<Mutex<ServerStats>>);
 
-impl Record {
-    fn lock(&self) -> MutexGuard<'_, Stats> {
+impl StatsRecorder {
+    fn lock(&self) -> MutexGuard<'_, ServerStats> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -186,11 +186,11 @@ impl Record {
         self.lock().accepted += 1;
     }
 
-    pub(crate) fn handshake(&self, outcome: Outcome) {
+    pub(crate) fn handshake(&self, outcome: HandshakeOutcome) {
         *self.lock().handshakes.entry(outcome).or_default() += 1;
     }
 
-    pub(crate) fn end(&self, end: End, traffic: Traffic) {
+    pub(crate) fn end(&self, end: CloseKind, traffic: ConnectionStats) {
         let mut stats = self.lock();
         *stats.ends.entry(end).or_default() += 1;
         stats.traffic.add(traffic);
@@ -209,7 +209,7 @@ impl Record {
     }
 
     /// All of it, as of now.
-    pub(crate) fn read(&self) -> Stats {
+    pub(crate) fn read(&self) -> ServerStats {
         self.lock().clone()
     }
 }
@@ -239,12 +239,15 @@ mod tests {
             close_sent: true,
             close_received: true,
             initiator: Initiator::Peer,
-            cause: Cause::Handshake,
+            cause: CloseCause::Handshake,
         };
         for (code, expected) in [(1001, 1001), (3123, 3000), (4999, 4000)] {
             info.received = CloseFrame::new(CloseCode::new(code), "").ok();
-            assert_eq!(End::of(Some(&info)), End { code: expected, cause: "handshake" });
+            assert_eq!(
+                CloseKind::of(Some(&info)),
+                CloseKind { code: expected, cause: "handshake" }
+            );
         }
-        assert_eq!(End::of(None).code, 1006);
+        assert_eq!(CloseKind::of(None).code, 1006);
     }
 }

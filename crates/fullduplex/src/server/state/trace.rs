@@ -14,19 +14,19 @@ mod on {
     use tracing::{Span, debug, debug_span, error, info};
 
     use crate::base::error::Error;
-    use crate::connection::stats::Traffic;
-    use crate::server::handshake::request::Asked;
-    use crate::server::policy::connect_info::Remote;
-    use crate::server::policy::peer::Peer;
+    use crate::connection::stats::ConnectionStats;
+    use crate::server::handshake::request::IncomingRequest;
+    use crate::server::policy::connect_info::ConnectInfo;
+    use crate::server::policy::peer::PeerAddr;
 
     /// The span of a WebSocket, or of a request for one: within the current span, such as that of
     /// the request in a server of others.
-    pub(crate) fn span(asked: &Asked) -> Span {
+    pub(crate) fn span(asked: &IncomingRequest) -> Span {
         span_of(asked.request())
     }
 
     fn span_of(request: &Request<()>) -> Span {
-        let remote = request.extensions().get::<Remote>();
+        let remote = request.extensions().get::<ConnectInfo>();
         let client = remote.map(|remote| tracing::field::display(remote.client.clone()));
         let path = request.uri().path();
         debug_span!("websocket", client, path, version = ?request.version())
@@ -38,9 +38,9 @@ mod on {
     }
 
     /// A future that runs inside a span.
-    pub(crate) type Inside<F> = tracing::instrument::Instrumented<F>;
+    pub(crate) type Instrumented<F> = tracing::instrument::Instrumented<F>;
 
-    pub(crate) fn inside<F: Future>(span: Span, future: F) -> Inside<F> {
+    pub(crate) fn inside<F: Future>(span: Span, future: F) -> Instrumented<F> {
         tracing::Instrument::instrument(future, span)
     }
 
@@ -56,12 +56,12 @@ mod on {
     }
 
     /// A connection came to no request.
-    pub(crate) fn failed(peer: &Peer, error: &Error) {
+    pub(crate) fn failed(peer: &PeerAddr, error: &Error) {
         debug!(%peer, %error, "no request");
     }
 
     /// There was no room for a connection.
-    pub(crate) fn no_room(peer: &Peer, why: &dyn Display) {
+    pub(crate) fn no_room(peer: &PeerAddr, why: &dyn Display) {
         info!(%peer, %why, "no room");
     }
 
@@ -71,7 +71,7 @@ mod on {
     }
 
     /// A WebSocket has ended.
-    pub(crate) fn closed(span: &Span, info: Option<&CloseInfo>, traffic: &Traffic) {
+    pub(crate) fn closed(span: &Span, info: Option<&CloseInfo>, traffic: &ConnectionStats) {
         let how = info.map(ToString::to_string).unwrap_or_default();
         let (received, sent) = (&traffic.received, &traffic.sent);
         let in_all = (received.text + received.binary, sent.text + sent.binary);
@@ -79,7 +79,7 @@ mod on {
     }
 
     /// A handler ended with an error.
-    pub(crate) fn handler_failed<F>(handling: &Inside<F>, error: &dyn Display) {
+    pub(crate) fn handler_failed<F>(handling: &Instrumented<F>, error: &dyn Display) {
         debug!(parent: handling.span(), %error, "the handler failed");
     }
 
@@ -103,15 +103,15 @@ mod off {
     use http::Request;
 
     use crate::base::error::Error;
-    use crate::connection::stats::Traffic;
-    use crate::server::handshake::request::Asked;
-    use crate::server::policy::peer::Peer;
+    use crate::connection::stats::ConnectionStats;
+    use crate::server::handshake::request::IncomingRequest;
+    use crate::server::policy::peer::PeerAddr;
 
     /// Stands for a span.
     #[derive(Clone)]
     pub(crate) struct Span;
 
-    pub(crate) fn span(_: &Asked) -> Span {
+    pub(crate) fn span(_: &IncomingRequest) -> Span {
         Span
     }
 
@@ -119,7 +119,7 @@ mod off {
         call()
     }
 
-    pub(crate) type Inside<F> = F;
+    pub(crate) type Instrumented<F> = F;
 
     pub(crate) fn inside<F>(_: Span, future: F) -> F {
         future
@@ -127,10 +127,10 @@ mod off {
 
     pub(crate) fn opened(_: &Span, _: Option<&str>, _: bool) {}
     pub(crate) fn refused(_: &Request<()>, _: Option<&Span>, _: u16, _: &str) {}
-    pub(crate) fn failed(_: &Peer, _: &Error) {}
-    pub(crate) fn no_room(_: &Peer, _: &dyn Display) {}
-    pub(crate) fn closed(_: &Span, _: Option<&CloseInfo>, _: &Traffic) {}
-    pub(crate) fn handler_failed<F>(_: &Inside<F>, _: &dyn Display) {}
+    pub(crate) fn failed(_: &PeerAddr, _: &Error) {}
+    pub(crate) fn no_room(_: &PeerAddr, _: &dyn Display) {}
+    pub(crate) fn closed(_: &Span, _: Option<&CloseInfo>, _: &ConnectionStats) {}
+    pub(crate) fn handler_failed<F>(_: &Instrumented<F>, _: &dyn Display) {}
     #[cfg(feature = "tower")]
     pub(crate) fn layer_handler_failed(_: &dyn Display) {}
     pub(crate) fn panicked(_: &'static str) {}

@@ -12,7 +12,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::pem::{alert_name, certificate_problem, cipher_suite, version};
-use crate::server::tls::TlsConfig;
+use crate::server::tls::ServerTls;
 
 /// What a handler may want to know of a TLS connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl TlsInfo {
     }
 }
 
-impl TlsConfig {
+impl ServerTls {
     /// Runs the handshake with a client. It has no deadline of its own.
     ///
     /// An error says in words what usually goes wrong: no TLS at all, nothing in common,

@@ -18,25 +18,25 @@ use crate::base::error::{Error, ErrorKind};
 use crate::base::pem::{bad, certificates, private_key, read};
 
 /// PEM text, or the file that has it, which is read again by
-/// [`TlsConfig::reload`](super::TlsConfig::reload).
+/// [`ServerTls::reload`](super::ServerTls::reload).
 #[derive(Clone)]
-pub struct Pem(Source);
+pub struct PemSource(PemOrigin);
 
 #[derive(Clone)]
-enum Source {
+enum PemOrigin {
     Text(Arc<[u8]>),
     File(PathBuf),
 }
 
-impl Pem {
+impl PemSource {
     /// This text.
     pub fn text(text: impl Into<Vec<u8>>) -> Self {
-        Self(Source::Text(text.into().into()))
+        Self(PemOrigin::Text(text.into().into()))
     }
 
     /// What this file has.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self(Source::File(path.into()))
+        Self(PemOrigin::File(path.into()))
     }
 
     /// Reads it and makes something of it; an error names the file.
@@ -45,45 +45,45 @@ impl Pem {
         parse: impl FnOnce(&[u8]) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let text = match &self.0 {
-            Source::Text(text) => Cow::Borrowed(&text[..]),
-            Source::File(path) => Cow::Owned(read(path)?),
+            PemOrigin::Text(text) => Cow::Borrowed(&text[..]),
+            PemOrigin::File(path) => Cow::Owned(read(path)?),
         };
         parse(&text).map_err(|error| match &self.0 {
-            Source::Text(_) => error,
-            Source::File(path) => error.in_setting(&path.display().to_string()),
+            PemOrigin::Text(_) => error,
+            PemOrigin::File(path) => error.in_setting(&path.display().to_string()),
         })
     }
 }
 
 /// Shows no text: it may be a key.
-impl fmt::Debug for Pem {
+impl fmt::Debug for PemSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Source::Text(text) => write!(f, "Pem({} bytes)", text.len()),
-            Source::File(path) => write!(f, "Pem({})", path.display()),
+            PemOrigin::Text(text) => write!(f, "Pem({} bytes)", text.len()),
+            PemOrigin::File(path) => write!(f, "Pem({})", path.display()),
         }
     }
 }
 
 /// A certificate with its chain and private key, for
-/// [`TlsBuilder::certificate`](super::TlsBuilder::certificate).
+/// [`ServerTlsBuilder::certificate`](super::ServerTlsBuilder::certificate).
 #[derive(Clone, Debug)]
 pub struct Certificate {
-    chain: Pem,
-    key: Pem,
+    chain: PemSource,
+    key: PemSource,
     names: Vec<String>,
 }
 
 impl Certificate {
     /// The chain, the server's own certificate first, and its private key (PKCS #8, PKCS #1
     /// or SEC 1, not encrypted). They may be in one file.
-    pub fn new(chain: Pem, key: Pem) -> Self {
+    pub fn new(chain: PemSource, key: PemSource) -> Self {
         Self { chain, key, names: Vec::new() }
     }
 
     /// The same from two PEM files.
     pub fn files(chain: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
-        Self::new(Pem::file(chain), Pem::file(key))
+        Self::new(PemSource::file(chain), PemSource::file(key))
     }
 
     /// Shows it to clients that ask for these names, in place of the DNS names that it has:
@@ -94,7 +94,7 @@ impl Certificate {
         self
     }
 
-    fn load(&self) -> Result<Loaded, Error> {
+    fn load(&self) -> Result<LoadedCertificate, Error> {
         let chain = self.chain.parse(certificates)?;
         let key = self.key.parse(private_key)?;
         let names = self.names.iter().map(|name| normal_name(name)).collect::<Result<_, _>>()?;
@@ -112,7 +112,7 @@ impl Certificate {
                     .in_setting(&format!("{:?}", self.key)),
             }
         })?;
-        Ok(Loaded { key: Arc::new(key), info })
+        Ok(LoadedCertificate { key: Arc::new(key), info })
     }
 }
 
@@ -228,21 +228,21 @@ impl fmt::Display for CertificateWarning {
 
 /// A certificate that is ready to be shown.
 #[derive(Debug)]
-struct Loaded {
+struct LoadedCertificate {
     key: Arc<CertifiedKey>,
     info: CertificateInfo,
 }
 
 /// All certificates of a server, by the names that clients ask for.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct CertificateTable {
     /// The default first.
-    all: Vec<Loaded>,
+    all: Vec<LoadedCertificate>,
     /// Places in `all`, by name; those of wildcards by what follows `*`.
     by_name: HashMap<String, Vec<usize>>,
 }
 
-impl Table {
+impl CertificateTable {
     pub(super) fn load(certificates: &[Certificate]) -> Result<Self, Error> {
         let all = certificates.iter().map(Certificate::load).collect::<Result<Vec<_>, _>>()?;
         if all.is_empty() {
@@ -273,7 +273,7 @@ impl Table {
         let wildcard = || name.as_ref().and_then(|name| Some(&name[name.find('.')?..]));
         let named = name.as_ref().and_then(|name| self.by_name.get(name));
         let named = named.or_else(|| self.by_name.get(wildcard()?));
-        let fits = |loaded: &&Loaded| loaded.key.key.choose_scheme(schemes).is_some();
+        let fits = |loaded: &&LoadedCertificate| loaded.key.key.choose_scheme(schemes).is_some();
         let found = match named {
             Some(places) => {
                 let mut of_name = places.iter().map(|place| &self.all[*place]);
@@ -287,23 +287,23 @@ impl Table {
 
 /// Shows each client a certificate; the table can be changed under way.
 #[derive(Debug)]
-pub(super) struct Resolver(RwLock<Arc<Table>>);
+pub(super) struct CertificateResolver(RwLock<Arc<CertificateTable>>);
 
-impl Resolver {
-    pub(super) fn new(table: Table) -> Self {
+impl CertificateResolver {
+    pub(super) fn new(table: CertificateTable) -> Self {
         Self(RwLock::new(Arc::new(table)))
     }
 
-    pub(super) fn table(&self) -> Arc<Table> {
+    pub(super) fn table(&self) -> Arc<CertificateTable> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn set(&self, table: Table) {
+    pub(super) fn set(&self, table: CertificateTable) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
     }
 }
 
-impl ResolvesServerCert for Resolver {
+impl ResolvesServerCert for CertificateResolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.table().find(hello.server_name(), hello.signature_schemes()))
     }

@@ -20,14 +20,14 @@ use rustls::{
 };
 
 pub use accept::TlsInfo;
-pub use certificate::{Certificate, CertificateInfo, CertificateWarning, Pem};
+pub use certificate::{Certificate, CertificateInfo, CertificateWarning, PemSource};
 #[cfg(feature = "self-signed")]
 pub use self_signed::SelfSigned;
 pub use tokio_rustls::server::TlsStream;
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::pem::{bad, certificates};
-use crate::server::tls::certificate::{Resolver, Table};
+use crate::server::tls::certificate::{CertificateResolver, CertificateTable};
 
 /// TLS of a server: certificates, and what is asked of clients. Clones share all of it, and
 /// a [`reload`](Self::reload) is for all of them.
@@ -36,10 +36,10 @@ use crate::server::tls::certificate::{Resolver, Table};
 /// sessions are resumed by tickets, which need no memory here.
 ///
 /// ```no_run
-/// use fullduplex::server::{Certificate, TlsConfig};
+/// use fullduplex::server::{Certificate, ServerTls};
 ///
 /// # fn main() -> Result<(), fullduplex::Error> {
-/// let tls = TlsConfig::builder()
+/// let tls = ServerTls::builder()
 ///     .certificate(Certificate::files("a.example.pem", "a.example.key"))
 ///     .certificate(Certificate::files("b.example.pem", "b.example.key"))
 ///     .build()?;
@@ -54,7 +54,7 @@ use crate::server::tls::certificate::{Resolver, Table};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct TlsConfig {
+pub struct ServerTls {
     shared: Arc<Shared>,
     alpn: Arc<[Vec<u8>]>,
 }
@@ -62,14 +62,14 @@ pub struct TlsConfig {
 struct Shared {
     /// None where the application made the configuration.
     own: Option<Own>,
-    config: RwLock<Loaded>,
+    config: RwLock<LoadedCertificate>,
     /// How often it was loaded again.
     generation: AtomicU64,
 }
 
 /// The configurations of one load.
 #[derive(Clone)]
-struct Loaded {
+struct LoadedCertificate {
     tcp: Arc<ServerConfig>,
     /// With TLS 1.3 alone.
     quic: Arc<ServerConfig>,
@@ -79,7 +79,7 @@ struct Loaded {
 struct Own {
     certificates: Vec<Certificate>,
     clients: Option<Clients>,
-    resolver: Arc<Resolver>,
+    resolver: Arc<CertificateResolver>,
     /// One at a time, so that the older does not come last.
     reloading: Mutex<()>,
 }
@@ -87,12 +87,12 @@ struct Own {
 /// Which certificates clients show.
 #[derive(Clone, Debug)]
 struct Clients {
-    authorities: Pem,
+    authorities: PemSource,
     required: bool,
 }
 
 /// The certificates' names and sources, no keys.
-impl fmt::Debug for TlsConfig {
+impl fmt::Debug for ServerTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let own = self.shared.own.as_ref();
         f.debug_struct("TlsConfig")
@@ -102,10 +102,10 @@ impl fmt::Debug for TlsConfig {
     }
 }
 
-impl TlsConfig {
+impl ServerTls {
     /// A server's TLS, step by step.
-    pub fn builder() -> TlsBuilder {
-        TlsBuilder::default()
+    pub fn builder() -> ServerTlsBuilder {
+        ServerTlsBuilder::default()
     }
 
     /// One certificate, with its chain, and its private key, from PEM files.
@@ -119,11 +119,11 @@ impl TlsConfig {
     /// A configuration of rustls that was made elsewhere. Its protocols (ALPN) are set by
     /// the versions of HTTP that are spoken.
     pub fn from_rustls(config: Arc<ServerConfig>) -> Self {
-        let loaded = Loaded { quic: config.clone(), tcp: config };
+        let loaded = LoadedCertificate { quic: config.clone(), tcp: config };
         Self::new(None, loaded)
     }
 
-    fn new(own: Option<Own>, loaded: Loaded) -> Self {
+    fn new(own: Option<Own>, loaded: LoadedCertificate) -> Self {
         let (config, generation) = (RwLock::new(loaded), AtomicU64::new(0));
         let shared = Arc::new(Shared { own, config, generation });
         Self { shared, alpn: [b"http/1.1".to_vec()].into() }
@@ -148,11 +148,11 @@ impl TlsConfig {
             Error::new(ErrorKind::Misuse, "a configuration of rustls is not loaded by us")
         })?;
         let _one = own.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-        let table = Table::load(&own.certificates)?;
+        let table = CertificateTable::load(&own.certificates)?;
         // Only what checks clients lies in the configuration itself. With it the tickets
         // are changed, so that nobody comes back by one whose authority is gone.
         let config = match &own.clients {
-            Some(_) => Some(Loaded::load(&own.resolver, own.clients.as_ref())?),
+            Some(_) => Some(LoadedCertificate::load(&own.resolver, own.clients.as_ref())?),
             None => None,
         };
         own.resolver.set(table);
@@ -194,19 +194,19 @@ impl TlsConfig {
         Ok(speaking(&self.loaded().quic, &[b"h3".to_vec()]))
     }
 
-    fn loaded(&self) -> Loaded {
+    fn loaded(&self) -> LoadedCertificate {
         self.shared.config.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// Makes a [`TlsConfig`].
+/// Makes a [`ServerTls`].
 #[derive(Clone, Debug, Default)]
-pub struct TlsBuilder {
+pub struct ServerTlsBuilder {
     certificates: Vec<Certificate>,
     clients: Option<Clients>,
 }
 
-impl TlsBuilder {
+impl ServerTlsBuilder {
     /// Adds a certificate. The first is the default, for clients that ask for no name or for
     /// one that no certificate has. Of several for one name, the first whose key the client
     /// can check is shown.
@@ -218,7 +218,7 @@ impl TlsBuilder {
 
     /// Takes only clients that show a certificate signed by one of these authorities (PEM).
     #[must_use]
-    pub fn require_client_certificates(mut self, authorities: Pem) -> Self {
+    pub fn require_client_certificates(mut self, authorities: PemSource) -> Self {
         self.clients = Some(Clients { authorities, required: true });
         self
     }
@@ -227,19 +227,19 @@ impl TlsBuilder {
     /// those without one too; [`TlsInfo::peer_certificates`] tells. One that is signed by
     /// somebody else is refused.
     #[must_use]
-    pub fn ask_for_client_certificates(mut self, authorities: Pem) -> Self {
+    pub fn ask_for_client_certificates(mut self, authorities: PemSource) -> Self {
         self.clients = Some(Clients { authorities, required: false });
         self
     }
 
     /// Reads the files. An expired certificate is no error but one of the
-    /// [`warnings`](TlsConfig::warnings).
-    pub fn build(self) -> Result<TlsConfig, Error> {
+    /// [`warnings`](ServerTls::warnings).
+    pub fn build(self) -> Result<ServerTls, Error> {
         let Self { certificates, clients } = self;
-        let resolver = Arc::new(Resolver::new(Table::load(&certificates)?));
-        let loaded = Loaded::load(&resolver, clients.as_ref())?;
+        let resolver = Arc::new(CertificateResolver::new(CertificateTable::load(&certificates)?));
+        let loaded = LoadedCertificate::load(&resolver, clients.as_ref())?;
         let own = Own { certificates, clients, resolver, reloading: Mutex::new(()) };
-        Ok(TlsConfig::new(Some(own), loaded))
+        Ok(ServerTls::new(Some(own), loaded))
     }
 }
 
@@ -248,9 +248,9 @@ const VERSIONS: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS1
 /// Checks the certificates of clients.
 type Verifier = Arc<dyn ClientCertVerifier>;
 
-impl Loaded {
+impl LoadedCertificate {
     /// Reads the clients' authorities once, for both.
-    fn load(resolver: &Arc<Resolver>, clients: Option<&Clients>) -> Result<Self, Error> {
+    fn load(resolver: &Arc<CertificateResolver>, clients: Option<&Clients>) -> Result<Self, Error> {
         let verifier = clients.map(verifier).transpose()?;
         Ok(Self {
             tcp: config(resolver.clone(), verifier.clone(), VERSIONS)?.into(),
@@ -271,7 +271,7 @@ fn verifier(clients: &Clients) -> Result<Verifier, Error> {
 }
 
 fn config(
-    resolver: Arc<Resolver>,
+    resolver: Arc<CertificateResolver>,
     verifier: Option<Verifier>,
     versions: &[&'static SupportedProtocolVersion],
 ) -> Result<ServerConfig, Error> {

@@ -1,17 +1,17 @@
 //! A certificate made on the spot, for trying.
 
 use crate::base::error::{Error, ErrorKind};
-use crate::server::tls::certificate::{Certificate, Pem};
+use crate::server::tls::certificate::{Certificate, PemSource};
 
 /// A new key with a certificate that it signed itself (ECDSA P-256), for trying and for
 /// tests: no client trusts it unless it is given [`pem`](Self::pem) as an authority.
 ///
 /// ```
-/// use fullduplex::server::{SelfSigned, TlsConfig};
+/// use fullduplex::server::{SelfSigned, ServerTls};
 ///
 /// # fn main() -> Result<(), fullduplex::Error> {
 /// let made = SelfSigned::new(["localhost", "127.0.0.1"])?;
-/// let tls = TlsConfig::builder().certificate(made.certificate()).build()?;
+/// let tls = ServerTls::builder().certificate(made.certificate()).build()?;
 /// let trusted_by_the_client = made.pem();
 /// # let _ = (tls, trusted_by_the_client);
 /// # Ok(())
@@ -40,9 +40,12 @@ impl SelfSigned {
         Ok(Self { certificate: made.cert.pem(), key: made.signing_key.serialize_pem() })
     }
 
-    /// For [`TlsBuilder::certificate`](super::TlsBuilder::certificate).
+    /// For [`ServerTlsBuilder::certificate`](super::ServerTlsBuilder::certificate).
     pub fn certificate(&self) -> Certificate {
-        Certificate::new(Pem::text(self.certificate.clone()), Pem::text(self.key.clone()))
+        Certificate::new(
+            PemSource::text(self.certificate.clone()),
+            PemSource::text(self.key.clone()),
+        )
     }
 
     /// The certificate as PEM, for clients to trust.

@@ -25,7 +25,7 @@ struct Made {
 
 impl Made {
     fn certificate(&self) -> Certificate {
-        Certificate::new(Pem::text(self.chain.clone()), Pem::text(self.key.clone()))
+        Certificate::new(PemSource::text(self.chain.clone()), PemSource::text(self.key.clone()))
     }
 
     fn write(&self, chain: &Path, key: &Path) {
@@ -104,7 +104,7 @@ type Connected = tokio_rustls::client::TlsStream<DuplexStream>;
 /// Both ends of a connection; the client's only if the handshake went well for it, and it got
 /// a byte from the server, which TLS 1.3 needs to know that.
 async fn meet(
-    server: &TlsConfig,
+    server: &ServerTls,
     client: impl Into<Arc<ClientConfig>>,
     name: &str,
 ) -> (Result<Accepted, Error>, Result<(Connected, Vec<String>), std::io::Error>) {
@@ -128,15 +128,15 @@ async fn meet(
 }
 
 /// The words of the server's error.
-async fn refused(server: &TlsConfig, client: ClientConfig, name: &str) -> String {
+async fn refused(server: &ServerTls, client: ClientConfig, name: &str) -> String {
     let error = meet(server, client, name).await.0.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
     error.to_string()
 }
 
-fn serving(certificates: &[&Made]) -> TlsConfig {
-    let add = |builder: TlsBuilder, made: &&Made| builder.certificate(made.certificate());
-    certificates.iter().fold(TlsConfig::builder(), add).build().unwrap()
+fn serving(certificates: &[&Made]) -> ServerTls {
+    let add = |builder: ServerTlsBuilder, made: &&Made| builder.certificate(made.certificate());
+    certificates.iter().fold(ServerTls::builder(), add).build().unwrap()
 }
 
 /// A folder that is removed at the end.
@@ -166,7 +166,7 @@ async fn tls_certificate_is_chosen_by_name() {
     let a = ca.sign(&["a.example", "*.b.example"]);
     let exact = ca.sign(&["x.b.example"]);
     let given = ca.sign(&["c.example"]);
-    let tls = TlsConfig::builder()
+    let tls = ServerTls::builder()
         .certificate(first.certificate())
         .certificate(a.certificate())
         .certificate(exact.certificate())
@@ -198,7 +198,7 @@ async fn tls_certificate_is_chosen_by_name() {
     assert_eq!(names[3], ["c.example", "xn--bcher-kva.example"]);
     for bad in ["", "127.0.0.1", "*.*.example", "a b"] {
         let certificate = first.certificate().names([bad]);
-        let error = TlsConfig::builder().certificate(certificate).build().unwrap_err();
+        let error = ServerTls::builder().certificate(certificate).build().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Misuse, "{bad}: {error}");
     }
 }
@@ -209,7 +209,7 @@ async fn tls_certificate_is_chosen_by_the_clients_signature_schemes() {
     let ecdsa = ca.sign(&["a.example"]);
     let ed25519 =
         ca.sign_with(&["a.example"], &KeyPair::generate_for(&PKCS_ED25519).unwrap(), |_| {});
-    let table = Table::load(&[ecdsa.certificate(), ed25519.certificate()]).unwrap();
+    let table = CertificateTable::load(&[ecdsa.certificate(), ed25519.certificate()]).unwrap();
     for name in [Some("a.example"), Some("other.example"), None] {
         for (scheme, made) in [
             (SignatureScheme::ECDSA_NISTP256_SHA256, &ecdsa),
@@ -228,7 +228,7 @@ async fn tls_files_are_reloaded_while_connections_are_open() {
     let folder = Folder::new();
     let (chain, key) = (folder.0.join("chain.pem"), folder.0.join("key.pem"));
     ca.sign(&["a.example", "old.example"]).write(&chain, &key);
-    let tls = TlsConfig::files(&chain, &key).unwrap();
+    let tls = ServerTls::files(&chain, &key).unwrap();
     let quic = tls.quic().unwrap();
     let trusting = || client(&ca, None, &[]);
     let (accepted, connected) = meet(&tls.clone(), trusting(), "a.example").await;
@@ -288,10 +288,11 @@ fn names_by_quic(ca: &Authority, server: Arc<ServerConfig>, name: &str) -> Vec<S
 async fn tls_client_certificates_are_verified() {
     let (ca, clients, strangers) = (Authority::new(), Authority::new(), Authority::new());
     let me = clients.sign_client();
-    let building = || TlsConfig::builder().certificate(ca.sign(&["a.example"]).certificate());
+    let building = || ServerTls::builder().certificate(ca.sign(&["a.example"]).certificate());
     let required =
-        building().require_client_certificates(Pem::text(clients.pem())).build().unwrap();
-    let asked = building().ask_for_client_certificates(Pem::text(clients.pem())).build().unwrap();
+        building().require_client_certificates(PemSource::text(clients.pem())).build().unwrap();
+    let asked =
+        building().ask_for_client_certificates(PemSource::text(clients.pem())).build().unwrap();
     for tls in [&required, &asked] {
         let (accepted, connected) = meet(tls, client(&ca, Some(&me), &[]), "a.example").await;
         connected.unwrap();
@@ -336,9 +337,9 @@ async fn tls_sessions_are_resumed_unless_the_clients_authority_is_gone() {
     let folder = Folder::new();
     let trusted = folder.0.join("clients.pem");
     std::fs::write(&trusted, clients.pem()).unwrap();
-    let tls = TlsConfig::builder()
+    let tls = ServerTls::builder()
         .certificate(ca.sign(&["a.example"]).certificate())
-        .require_client_certificates(Pem::file(&trusted))
+        .require_client_certificates(PemSource::file(&trusted))
         .build()
         .unwrap();
     let me = Arc::new(client(&ca, Some(&clients.sign_client()), &[]));
@@ -389,7 +390,7 @@ async fn tls_failures_have_a_text() {
     let error = refused(&tls, client(&strangers, None, &[]), "a.example").await;
     assert!(error.contains("it refused our certificate with the alert unknown_ca"), "{error}");
 
-    let new_only = TlsConfig::from_rustls(tls.quic().unwrap());
+    let new_only = ServerTls::from_rustls(tls.quic().unwrap());
     let old = client_of(&ca, None, &[], &[&version::TLS12]);
     let error = refused(&new_only, old, "a.example").await;
     assert!(error.contains("no version of TLS"), "{error}");
@@ -412,8 +413,8 @@ fn tls_certificate_faults_are_named() {
     let ca = Authority::new();
     let (a, b) = (ca.sign(&["a.example"]), ca.sign(&["b.example"]));
     let building = |chain: &str, key: &str| {
-        let certificate = Certificate::new(Pem::text(chain), Pem::text(key));
-        TlsConfig::builder().certificate(certificate).build().unwrap_err().to_string()
+        let certificate = Certificate::new(PemSource::text(chain), PemSource::text(key));
+        ServerTls::builder().certificate(certificate).build().unwrap_err().to_string()
     };
     let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     for (chain, key, why) in [
@@ -427,10 +428,10 @@ fn tls_certificate_faults_are_named() {
         assert!(error.contains(why), "{error} for {why}");
         assert!(!error.contains("PRIVATE KEY"), "{error}");
     }
-    let error = TlsConfig::builder().build().unwrap_err();
+    let error = ServerTls::builder().build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Misuse);
-    let error = TlsConfig::builder().certificate(a.certificate());
-    let error = error.require_client_certificates(Pem::text("")).build().unwrap_err();
+    let error = ServerTls::builder().certificate(a.certificate());
+    let error = error.require_client_certificates(PemSource::text("")).build().unwrap_err();
     assert!(error.to_string().contains("no certificate"), "{error}");
 }
 
@@ -465,10 +466,10 @@ fn tls_certificate_that_has_expired_is_a_warning() {
 #[cfg(feature = "self-signed")]
 #[tokio::test]
 async fn tls_self_signed_certificate_serves_a_client() {
-    use crate::client::{Proxies, Roots, TlsSettings};
+    use crate::client::{ClientTls, Proxies, RootCertificates};
 
     let made = SelfSigned::new(["localhost"]).unwrap();
-    let tls = TlsConfig::builder().certificate(made.certificate()).build().unwrap();
+    let tls = ServerTls::builder().certificate(made.certificate()).build().unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let serving = tokio::spawn(async move {
@@ -480,7 +481,7 @@ async fn tls_self_signed_certificate_serves_a_client() {
         assert!(websocket.next().await.is_none());
         info
     });
-    let trust = TlsSettings::new().roots(Roots::None);
+    let trust = ClientTls::new().roots(RootCertificates::None);
     let trust = trust.add_authorities(made.pem().as_bytes()).unwrap();
     let client =
         crate::client::Client::builder().proxies(Proxies::none()).tls(trust).build().unwrap();

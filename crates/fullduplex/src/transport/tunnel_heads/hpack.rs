@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// The heads of one direction of a connection.
-pub(crate) struct Heads {
+pub(crate) struct TunnelHeadFilter {
     are_requests: bool,
     /// The peer has given its dynamic table up (RFC 7541 §4.2), so that no line adds to it.
     is_without_table: bool,
@@ -27,12 +27,12 @@ const ZERO_TEXTS: [Text<'static>; 2] = [(false, b"0"), (true, &[0x07])];
 
 /// What is looked for in a field block.
 #[derive(Default)]
-struct Found {
+struct FieldScan {
     is_tunnel: bool,
     lengths: Vec<Range<usize>>,
 }
 
-impl Heads {
+impl TunnelHeadFilter {
     pub(crate) fn requests() -> Self {
         Self { are_requests: true, is_without_table: false }
     }
@@ -50,8 +50,8 @@ impl Heads {
         }
     }
 
-    fn find(&mut self, block: &[u8]) -> Option<Found> {
-        let mut found = Found::default();
+    fn find(&mut self, block: &[u8]) -> Option<FieldScan> {
+        let mut found = FieldScan::default();
         let mut rest = block;
         while let Some(&first) = rest.first() {
             let begin = block.len() - rest.len();

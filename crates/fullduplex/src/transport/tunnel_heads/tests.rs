@@ -173,8 +173,8 @@ proptest! {
 
     #[test]
     fn http2_tunnel_heads_survive_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
-        let _ = Heads::requests().cuts(&bytes);
-        let cuts = Heads::responses().cuts(&bytes);
+        let _ = TunnelHeadFilter::requests().cuts(&bytes);
+        let cuts = TunnelHeadFilter::responses().cuts(&bytes);
         prop_assert!(cuts.iter().all(|cut| cut.end <= bytes.len()));
     }
 }

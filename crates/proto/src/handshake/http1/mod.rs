@@ -12,9 +12,9 @@ mod write;
 use core::fmt;
 
 pub use find::HeadFinder;
-pub use read::{Fields, RequestHead, ResponseHead};
-pub use target::Target;
-pub use write::{WriteError, write_request, write_response};
+pub use read::{HeaderFields, RequestHead, ResponseHead};
+pub use target::RequestTarget;
+pub use write::{HeadWriteError, write_request, write_response};
 
 /// How large a head may grow before it is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

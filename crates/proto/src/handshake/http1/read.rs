@@ -4,18 +4,18 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::{HeadError, HeadLimits, Target};
+use super::{HeadError, HeadLimits, RequestTarget};
 use crate::handshake::grammar::{is_token, trim_ows};
 use crate::handshake::headers::HeaderSource;
-use crate::handshake::server::{Carrier, Request};
+use crate::handshake::server::{HandshakeRequest, HttpCarrier};
 
 /// The head of a request, borrowed from the buffer that holds it.
 #[derive(Clone, Debug)]
 pub struct RequestHead<'b> {
     method: &'b str,
-    target: Target<'b>,
+    target: RequestTarget<'b>,
     minor: u8,
-    fields: Fields<'b>,
+    fields: HeaderFields<'b>,
 }
 
 impl<'b> RequestHead<'b> {
@@ -46,7 +46,12 @@ impl<'b> RequestHead<'b> {
             return Err(HeadError::StartLine);
         };
         slots.truncate(count);
-        Ok(Self { method, target: Target::parse(method, raw)?, minor, fields: Fields(slots) })
+        Ok(Self {
+            method,
+            target: RequestTarget::parse(method, raw)?,
+            minor,
+            fields: HeaderFields(slots),
+        })
     }
 
     /// The method; its case matters (RFC 9112 §3.1).
@@ -55,7 +60,7 @@ impl<'b> RequestHead<'b> {
     }
 
     /// What is asked for.
-    pub fn target(&self) -> Target<'b> {
+    pub fn target(&self) -> RequestTarget<'b> {
         self.target
     }
 
@@ -65,15 +70,15 @@ impl<'b> RequestHead<'b> {
     }
 
     /// The header fields.
-    pub fn fields(&self) -> &Fields<'b> {
+    pub fn fields(&self) -> &HeaderFields<'b> {
         &self.fields
     }
 
     /// The head as the handshake rules take it.
-    pub fn as_request(&self) -> Request<'b, &Fields<'b>> {
-        Request {
+    pub fn as_request(&self) -> HandshakeRequest<'b, &HeaderFields<'b>> {
+        HandshakeRequest {
             method: self.method,
-            carrier: Carrier::Http1 { minor: self.minor },
+            carrier: HttpCarrier::Http1 { minor: self.minor },
             authority: self.target.authority(),
             headers: &self.fields,
         }
@@ -86,7 +91,7 @@ pub struct ResponseHead<'b> {
     status: u16,
     reason: &'b [u8],
     minor: u8,
-    fields: Fields<'b>,
+    fields: HeaderFields<'b>,
 }
 
 impl<'b> ResponseHead<'b> {
@@ -113,7 +118,7 @@ impl<'b> ResponseHead<'b> {
             return Err(HeadError::StartLine);
         };
         slots.truncate(count);
-        Ok(Self { status, reason: reason_phrase(head), minor, fields: Fields(slots) })
+        Ok(Self { status, reason: reason_phrase(head), minor, fields: HeaderFields(slots) })
     }
 
     /// The status code.
@@ -132,16 +137,16 @@ impl<'b> ResponseHead<'b> {
     }
 
     /// The header fields.
-    pub fn fields(&self) -> &Fields<'b> {
+    pub fn fields(&self) -> &HeaderFields<'b> {
         &self.fields
     }
 }
 
 /// The header fields of a head, in order.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Fields<'b>(Vec<httparse::Header<'b>>);
+pub struct HeaderFields<'b>(Vec<httparse::Header<'b>>);
 
-impl<'b> Fields<'b> {
+impl<'b> HeaderFields<'b> {
     /// All fields: the name as it was written, the value without whitespace around it.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'b str, &'b [u8])> {
         self.0.iter().map(|field| (field.name, field.value))
@@ -159,13 +164,13 @@ impl<'b> Fields<'b> {
 }
 
 /// Values live as long as the buffer, not only as long as the parsed head.
-impl<'b> HeaderSource<'b> for &Fields<'b> {
+impl<'b> HeaderSource<'b> for &HeaderFields<'b> {
     fn fields(self) -> impl Iterator<Item = (&'b str, &'b [u8])> {
         self.iter()
     }
 }
 
-impl fmt::Debug for Fields<'_> {
+impl fmt::Debug for HeaderFields<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(&self.0).finish()
     }

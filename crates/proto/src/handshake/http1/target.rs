@@ -8,7 +8,7 @@ use crate::handshake::authority::Authority;
 
 /// A request target in its parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target<'b> {
+pub struct RequestTarget<'b> {
     raw: &'b str,
     authority: Option<&'b str>,
     /// What follows the authority: path and query, as they were sent.
@@ -17,7 +17,7 @@ pub struct Target<'b> {
     default_path: &'static str,
 }
 
-impl<'b> Target<'b> {
+impl<'b> RequestTarget<'b> {
     /// Reads the target of a request with the given method.
     ///
     /// Origin-form and absolute-form (`http` and `https`, RFC 6455 §4.2.1 item 1) are taken for
@@ -108,7 +108,7 @@ mod tests {
             ("OPTIONS", "*", None, "*", None, "*"),
             ("CONNECT", "h:443", Some("h:443"), "", None, ""),
         ] {
-            let target = Target::parse(method, raw).unwrap();
+            let target = RequestTarget::parse(method, raw).unwrap();
             assert_eq!(target.as_str(), raw);
             assert_eq!(target.authority(), authority, "{raw}");
             assert_eq!((target.path(), target.query()), (path, query), "{raw}");
@@ -134,7 +134,11 @@ mod tests {
             ("CONNECT", "/"),
             ("CONNECT", "http://h/"),
         ] {
-            assert_eq!(Target::parse(method, raw), Err(HeadError::Target), "{method} {raw:?}");
+            assert_eq!(
+                RequestTarget::parse(method, raw),
+                Err(HeadError::Target),
+                "{method} {raw:?}"
+            );
         }
     }
 }

@@ -16,12 +16,12 @@ pub fn write_request<N: AsRef<str>, V: AsRef<[u8]>>(
     method: &str,
     target: &str,
     headers: impl IntoIterator<Item = (N, V)>,
-) -> Result<Vec<u8>, WriteError> {
+) -> Result<Vec<u8>, HeadWriteError> {
     if !is_token(method.as_bytes()) {
-        return Err(WriteError::Method);
+        return Err(HeadWriteError::Method);
     }
     if target.is_empty() || !target.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(WriteError::Target);
+        return Err(HeadWriteError::Target);
     }
     let mut head = Vec::with_capacity(512);
     for part in [method, " ", target, " HTTP/1.1\r\n"] {
@@ -38,12 +38,12 @@ pub fn write_response<N: AsRef<str>, V: AsRef<[u8]>>(
     status: u16,
     phrase: &str,
     headers: impl IntoIterator<Item = (N, V)>,
-) -> Result<Vec<u8>, WriteError> {
+) -> Result<Vec<u8>, HeadWriteError> {
     if !(100..=999).contains(&status) {
-        return Err(WriteError::Status);
+        return Err(HeadWriteError::Status);
     }
     if !is_field_text(phrase.as_bytes()) {
-        return Err(WriteError::Phrase);
+        return Err(HeadWriteError::Phrase);
     }
     let digits = [status / 100, status / 10 % 10, status % 10];
     let mut head = Vec::with_capacity(256);
@@ -59,7 +59,7 @@ pub fn write_response<N: AsRef<str>, V: AsRef<[u8]>>(
 /// What must not be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum WriteError {
+pub enum HeadWriteError {
     /// The method is not a token (RFC 9112 §3.1).
     Method,
     /// The target is empty or has a character that is not visible ASCII (RFC 9112 §3.2).
@@ -81,7 +81,7 @@ pub enum WriteError {
     ),
 }
 
-impl fmt::Display for WriteError {
+impl fmt::Display for HeadWriteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Method => f.write_str("the method is not a token (RFC 9112 §3.1)"),
@@ -98,19 +98,19 @@ impl fmt::Display for WriteError {
     }
 }
 
-impl core::error::Error for WriteError {}
+impl core::error::Error for HeadWriteError {}
 
 fn write_fields<N: AsRef<str>, V: AsRef<[u8]>>(
     mut head: Vec<u8>,
     headers: impl IntoIterator<Item = (N, V)>,
-) -> Result<Vec<u8>, WriteError> {
+) -> Result<Vec<u8>, HeadWriteError> {
     for (name, value) in headers {
         let (name, value) = (name.as_ref(), value.as_ref());
         if !is_token(name.as_bytes()) {
-            return Err(WriteError::FieldName(name.into()));
+            return Err(HeadWriteError::FieldName(name.into()));
         }
         if !is_field_text(value) {
-            return Err(WriteError::FieldValue(name.into()));
+            return Err(HeadWriteError::FieldValue(name.into()));
         }
         for part in [name.as_bytes(), b": ", value, b"\r\n"] {
             head.extend_from_slice(part);
@@ -145,23 +145,23 @@ mod tests {
     fn head_fields_can_not_end_a_line_early() {
         for value in ["a\r\nB: c", "a\nb", "a\rb", "a\0b", "\u{7f}", "\u{1b}"] {
             let error = write_request("GET", "/", [("Name", value)]).unwrap_err();
-            assert_eq!(error, WriteError::FieldValue("Name".into()), "{value:?}");
+            assert_eq!(error, HeadWriteError::FieldValue("Name".into()), "{value:?}");
             let error = write_response(200, value, NONE).unwrap_err();
-            assert_eq!(error, WriteError::Phrase, "{value:?}");
+            assert_eq!(error, HeadWriteError::Phrase, "{value:?}");
         }
         for name in ["", "a b", "a:", "a\r\nb", "a\0", "caf\u{e9}", ":path", " a", "a "] {
             let error = write_response(200, "OK", [(name, "b")]).unwrap_err();
-            assert_eq!(error, WriteError::FieldName(name.into()), "{name:?}");
+            assert_eq!(error, HeadWriteError::FieldName(name.into()), "{name:?}");
         }
         for target in ["", "/a b", "/a\r\nB: c", "/\0", "/\t", "/caf\u{e9}", "/\u{7f}"] {
             let error = write_request("GET", target, NONE).unwrap_err();
-            assert_eq!(error, WriteError::Target, "{target:?}");
+            assert_eq!(error, HeadWriteError::Target, "{target:?}");
         }
         for method in ["", "GE T", "GET\r\n"] {
-            assert_eq!(write_request(method, "/", NONE).unwrap_err(), WriteError::Method);
+            assert_eq!(write_request(method, "/", NONE).unwrap_err(), HeadWriteError::Method);
         }
         for status in [0, 99, 1000, u16::MAX] {
-            assert_eq!(write_response(status, "", NONE).unwrap_err(), WriteError::Status);
+            assert_eq!(write_response(status, "", NONE).unwrap_err(), HeadWriteError::Status);
         }
     }
 }

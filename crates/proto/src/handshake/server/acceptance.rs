@@ -7,12 +7,12 @@ use core::fmt;
 use crate::handshake::extension::{Extension, join};
 use crate::handshake::key::AcceptValue;
 
-/// The response to an [`Offer`](super::Offer) that was accepted.
+/// The response to an [`ClientOffer`](super::ClientOffer) that was accepted.
 ///
 /// [`status`](Self::status) and [`headers`](Self::headers) are all that the handshake needs;
 /// cookies and the like may be added. The connection is open once they are sent.
 #[derive(Clone, Debug)]
-pub struct Acceptance {
+pub struct AcceptResponse {
     proof: Proof,
     subprotocol: Option<String>,
     extensions: Vec<Extension>,
@@ -31,7 +31,7 @@ pub(super) enum Proof {
     Stream(Option<AcceptValue>),
 }
 
-impl Acceptance {
+impl AcceptResponse {
     pub(super) fn new<'a>(
         proof: Proof,
         mut offered_subprotocols: impl Iterator<Item = &'a str>,

@@ -1,19 +1,19 @@
 //! The header fields that the rules ask for.
 
 use crate::handshake::grammar::list_contains;
-use crate::handshake::headers::{HeaderSource, Single, names};
+use crate::handshake::headers::{AtMostOne, HeaderSource, names};
 
 use super::WEBSOCKET;
 
 /// What a request has of the fields that matter, found in one pass over all of them.
 #[allow(clippy::struct_excessive_bools, reason = "each stands for a field")]
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Found<'h> {
-    pub(super) host: Single<'h>,
-    pub(super) origin: Single<'h>,
-    pub(super) key: Single<'h>,
-    pub(super) version: Single<'h>,
-    pub(super) content_length: Single<'h>,
+pub(super) struct HandshakeFields<'h> {
+    pub(super) host: AtMostOne<'h>,
+    pub(super) origin: AtMostOne<'h>,
+    pub(super) key: AtMostOne<'h>,
+    pub(super) version: AtMostOne<'h>,
+    pub(super) content_length: AtMostOne<'h>,
     pub(super) has_transfer_encoding: bool,
     pub(super) has_protocol: bool,
     pub(super) has_extensions: bool,
@@ -23,14 +23,14 @@ pub(super) struct Found<'h> {
     pub(super) connection_upgrades: bool,
 }
 
-impl<'h> Found<'h> {
+impl<'h> HandshakeFields<'h> {
     pub(super) fn among(headers: impl HeaderSource<'h>) -> Self {
         let mut found = Self {
-            host: Single::Missing,
-            origin: Single::Missing,
-            key: Single::Missing,
-            version: Single::Missing,
-            content_length: Single::Missing,
+            host: AtMostOne::Missing,
+            origin: AtMostOne::Missing,
+            key: AtMostOne::Missing,
+            version: AtMostOne::Missing,
+            content_length: AtMostOne::Missing,
             has_transfer_encoding: false,
             has_protocol: false,
             has_extensions: false,
@@ -70,8 +70,8 @@ impl<'h> Found<'h> {
 
     /// Whether there is any field of the opening handshake's own.
     pub(super) fn has_own(&self) -> bool {
-        self.key != Single::Missing
-            || self.version != Single::Missing
+        self.key != AtMostOne::Missing
+            || self.version != AtMostOne::Missing
             || self.has_protocol
             || self.has_extensions
     }
@@ -83,6 +83,6 @@ impl<'h> Found<'h> {
     /// (RFC 9112 §6.3, §11.2).
     pub(super) fn announces_body(&self) -> bool {
         self.has_transfer_encoding
-            || !matches!(self.content_length, Single::Missing | Single::One(b"0"))
+            || !matches!(self.content_length, AtMostOne::Missing | AtMostOne::One(b"0"))
     }
 }

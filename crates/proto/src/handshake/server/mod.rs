@@ -8,16 +8,16 @@ mod terms;
 use alloc::vec::Vec;
 use core::str;
 
-pub use acceptance::{Acceptance, NotOffered};
-pub use refusal::{Reason, Refusal};
-pub use terms::Terms;
+pub use acceptance::{AcceptResponse, NotOffered};
+pub use refusal::{HandshakeError, RejectResponse};
+pub use terms::OwnedOffer;
 
 use self::acceptance::Proof;
-use self::found::Found;
+use self::found::HandshakeFields;
 use super::authority::Authority;
 use super::extension::{Extension, parse_extensions};
 use super::grammar::{is_token, list, trim_ows};
-use super::headers::{HeaderSource, Single, names};
+use super::headers::{AtMostOne, HeaderSource, names};
 use super::key::SecKey;
 
 /// How many subprotocols one request may offer: 64.
@@ -25,7 +25,7 @@ pub const MAX_SUBPROTOCOLS: usize = 64;
 
 /// What carries the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Carrier<'h> {
+pub enum HttpCarrier<'h> {
     /// A connection of HTTP/1.x, which an upgrade would take over.
     Http1 {
         /// The digit behind `HTTP/1.`.
@@ -40,18 +40,18 @@ pub enum Carrier<'h> {
 
 /// A request as the handshake rules see it.
 #[derive(Clone, Copy, Debug)]
-pub struct Request<'h, H> {
+pub struct HandshakeRequest<'h, H> {
     /// The method; its case matters.
     pub method: &'h str,
     /// What carries it.
-    pub carrier: Carrier<'h>,
+    pub carrier: HttpCarrier<'h>,
     /// `:authority`, or the authority of a target in absolute-form.
     pub authority: Option<&'h str>,
     /// The header fields.
     pub headers: H,
 }
 
-impl<'h, H: HeaderSource<'h>> Request<'h, H> {
+impl<'h, H: HeaderSource<'h>> HandshakeRequest<'h, H> {
     /// Whether the request asks for a WebSocket, however badly.
     ///
     /// A server that also serves pages asks this first: `false` is plain HTTP, or an upgrade to
@@ -67,17 +67,17 @@ impl<'h, H: HeaderSource<'h>> Request<'h, H> {
     /// Checks the request against RFC 6455 §4.2.1, or RFC 8441 §5 on a stream.
     ///
     /// The refusal is ready to be sent. Which `Origin`s and hosts are welcome is not decided here.
-    pub fn offer(&self) -> Result<Offer<'h>, Refusal> {
+    pub fn offer(&self) -> Result<ClientOffer<'h>, RejectResponse> {
         let found = self.found();
         self.offer_by(&found, self.one_host(&found))
     }
 
     /// All three of [`is_websocket`](Self::is_websocket), [`host`](Self::host) and
     /// [`offer`](Self::offer), by one look at the header fields.
-    pub fn judge(&self) -> Verdict<'h> {
+    pub fn judge(&self) -> Inspection<'h> {
         let found = self.found();
         let host = self.one_host(&found);
-        Verdict {
+        Inspection {
             is_websocket: self.is_websocket_by(&found),
             offer: self.offer_by(&found, host.clone()),
             host: self.host_by(&found, host),
@@ -86,53 +86,61 @@ impl<'h, H: HeaderSource<'h>> Request<'h, H> {
 
     /// The host that the request is for, whatever it asks for: also an ordinary request has one
     /// (RFC 9110 §7.2, RFC 9112 §3.2, RFC 9113 §8.3.1). Only HTTP/1.0 does without.
-    pub fn host(&self) -> Result<Option<&'h str>, Refusal> {
+    pub fn host(&self) -> Result<Option<&'h str>, RejectResponse> {
         let found = self.found();
         self.host_by(&found, self.one_host(&found))
     }
 
     fn host_by(
         &self,
-        found: &Found<'h>,
-        host: Result<&'h str, Reason>,
-    ) -> Result<Option<&'h str>, Refusal> {
+        found: &HandshakeFields<'h>,
+        host: Result<&'h str, HandshakeError>,
+    ) -> Result<Option<&'h str>, RejectResponse> {
         match host {
-            Err(Reason::HostMissing) if self.carrier == (Carrier::Http1 { minor: 0 }) => Ok(None),
+            Err(HandshakeError::HostMissing)
+                if self.carrier == (HttpCarrier::Http1 { minor: 0 }) =>
+            {
+                Ok(None)
+            }
             Ok(host) => Ok(Some(host)),
-            Err(reason) => Err(Refusal::of_request(reason, self.carrier, found)),
+            Err(reason) => Err(RejectResponse::of_request(reason, self.carrier, found)),
         }
     }
 
     fn offer_by(
         &self,
-        found: &Found<'h>,
-        host: Result<&'h str, Reason>,
-    ) -> Result<Offer<'h>, Refusal> {
+        found: &HandshakeFields<'h>,
+        host: Result<&'h str, HandshakeError>,
+    ) -> Result<ClientOffer<'h>, RejectResponse> {
         let checked = self.check(found, host);
-        checked.map_err(|reason| Refusal::of_request(reason, self.carrier, found))
+        checked.map_err(|reason| RejectResponse::of_request(reason, self.carrier, found))
     }
 
-    fn found(&self) -> Found<'h> {
-        Found::among(self.headers)
+    fn found(&self) -> HandshakeFields<'h> {
+        HandshakeFields::among(self.headers)
     }
 
-    fn is_websocket_by(&self, found: &Found<'h>) -> bool {
+    fn is_websocket_by(&self, found: &HandshakeFields<'h>) -> bool {
         match self.carrier {
-            Carrier::Stream { protocol } => protocol.is_some_and(is_websocket),
-            Carrier::Http1 { .. } => found.upgrades || found.has_own(),
+            HttpCarrier::Stream { protocol } => protocol.is_some_and(is_websocket),
+            HttpCarrier::Http1 { .. } => found.upgrades || found.has_own(),
         }
     }
 
-    fn check(&self, found: &Found<'h>, host: Result<&'h str, Reason>) -> Result<Offer<'h>, Reason> {
+    fn check(
+        &self,
+        found: &HandshakeFields<'h>,
+        host: Result<&'h str, HandshakeError>,
+    ) -> Result<ClientOffer<'h>, HandshakeError> {
         self.check_kind(found)?;
         self.check_method()?;
         if found.announces_body() {
-            return Err(Reason::BodyAnnounced);
+            return Err(HandshakeError::BodyAnnounced);
         }
         let host = host?;
         self.check_upgrade(found)?;
         check_version(found)?;
-        Ok(Offer {
+        Ok(ClientOffer {
             carrier: self.carrier,
             proof: self.proof(found)?,
             host,
@@ -142,119 +150,127 @@ impl<'h, H: HeaderSource<'h>> Request<'h, H> {
         })
     }
 
-    fn check_kind(&self, found: &Found<'h>) -> Result<(), Reason> {
+    fn check_kind(&self, found: &HandshakeFields<'h>) -> Result<(), HandshakeError> {
         match self.carrier {
             // RFC 9220 §3: a `:protocol` that is not supported.
-            Carrier::Stream { protocol: Some(protocol) } if !is_websocket(protocol) => {
-                Err(Reason::UnknownProtocol)
+            HttpCarrier::Stream { protocol: Some(protocol) } if !is_websocket(protocol) => {
+                Err(HandshakeError::UnknownProtocol)
             }
-            _ if !self.is_websocket_by(found) => Err(Reason::NotWebSocket),
+            _ if !self.is_websocket_by(found) => Err(HandshakeError::NotWebSocket),
             // RFC 6455 §4.2.1 item 1; `Upgrade` means nothing in HTTP/1.0 (RFC 9110 §7.8).
-            Carrier::Http1 { minor: 0 } => Err(Reason::HttpVersion),
+            HttpCarrier::Http1 { minor: 0 } => Err(HandshakeError::HttpVersion),
             _ => Ok(()),
         }
     }
 
-    fn check_method(&self) -> Result<(), Reason> {
+    fn check_method(&self) -> Result<(), HandshakeError> {
         // RFC 6455 §4.2.1 item 1; RFC 8441 §4.
         let expected = match self.carrier {
-            Carrier::Http1 { .. } => "GET",
-            Carrier::Stream { .. } => "CONNECT",
+            HttpCarrier::Http1 { .. } => "GET",
+            HttpCarrier::Stream { .. } => "CONNECT",
         };
-        if self.method == expected { Ok(()) } else { Err(Reason::Method) }
+        if self.method == expected { Ok(()) } else { Err(HandshakeError::Method) }
     }
 
     /// The authority that the request is for.
-    fn one_host(&self, found: &Found<'h>) -> Result<&'h str, Reason> {
+    fn one_host(&self, found: &HandshakeFields<'h>) -> Result<&'h str, HandshakeError> {
         let field = match found.host {
-            Single::One(value) => Some(Authority::parse(value).ok_or(Reason::HostInvalid)?),
-            Single::Repeated => return Err(Reason::HostRepeated),
-            Single::Missing => None,
+            AtMostOne::One(value) => {
+                Some(Authority::parse(value).ok_or(HandshakeError::HostInvalid)?)
+            }
+            AtMostOne::Repeated => return Err(HandshakeError::HostRepeated),
+            AtMostOne::Missing => None,
         };
         let target = match self.authority {
-            Some(text) => Some(Authority::parse(text.as_bytes()).ok_or(Reason::HostInvalid)?),
+            Some(text) => {
+                Some(Authority::parse(text.as_bytes()).ok_or(HandshakeError::HostInvalid)?)
+            }
             None => None,
         };
         match (self.carrier, target, field) {
             // RFC 9112 §3.2: an HTTP/1.1 request without `Host` MUST be refused ...
-            (Carrier::Http1 { .. }, _, None) | (_, None, None) => Err(Reason::HostMissing),
+            (HttpCarrier::Http1 { .. }, _, None) | (_, None, None) => {
+                Err(HandshakeError::HostMissing)
+            }
             // ... but the authority of an absolute-form wins over it (§3.2.2).
-            (Carrier::Http1 { .. }, Some(target), Some(_)) => Ok(target.text),
+            (HttpCarrier::Http1 { .. }, Some(target), Some(_)) => Ok(target.text),
             // RFC 9113 §8.3.1: the two must not name different hosts.
-            (Carrier::Stream { .. }, Some(target), Some(field)) if !target.agrees_with(&field) => {
-                Err(Reason::HostConflict)
+            (HttpCarrier::Stream { .. }, Some(target), Some(field))
+                if !target.agrees_with(&field) =>
+            {
+                Err(HandshakeError::HostConflict)
             }
             (_, Some(authority), _) | (_, None, Some(authority)) => Ok(authority.text),
         }
     }
 
-    fn check_upgrade(&self, found: &Found<'h>) -> Result<(), Reason> {
-        if matches!(self.carrier, Carrier::Stream { .. }) {
+    fn check_upgrade(&self, found: &HandshakeFields<'h>) -> Result<(), HandshakeError> {
+        if matches!(self.carrier, HttpCarrier::Stream { .. }) {
             // `:protocol` stands for both (RFC 8441 §5).
             return Ok(());
         }
         // RFC 6455 §4.2.1 item 3.
         if !found.upgrades {
-            return Err(Reason::UpgradeMissing);
+            return Err(HandshakeError::UpgradeMissing);
         }
         // Item 4.
         if !found.connection_upgrades {
-            return Err(Reason::ConnectionMissing);
+            return Err(HandshakeError::ConnectionMissing);
         }
         Ok(())
     }
 
-    fn proof(&self, found: &Found<'h>) -> Result<Proof, Reason> {
-        if matches!(self.carrier, Carrier::Stream { .. }) {
+    fn proof(&self, found: &HandshakeFields<'h>) -> Result<Proof, HandshakeError> {
+        if matches!(self.carrier, HttpCarrier::Stream { .. }) {
             // RFC 8441 §5: a key is not asked for, and nothing is wrong with one.
             let key = match found.key {
-                Single::One(value) => SecKey::parse(value).ok(),
-                Single::Missing | Single::Repeated => None,
+                AtMostOne::One(value) => SecKey::parse(value).ok(),
+                AtMostOne::Missing | AtMostOne::Repeated => None,
             };
             return Ok(Proof::Stream(key.map(|key| key.accept())));
         }
         // RFC 6455 §4.2.1 item 5; §11.3.1: the field MUST NOT appear more than once.
         match found.key {
-            Single::Missing => Err(Reason::KeyMissing),
-            Single::Repeated => Err(Reason::KeyRepeated),
-            Single::One(value) => {
-                let key = SecKey::parse(value).map_err(|_| Reason::KeyInvalid)?;
+            AtMostOne::Missing => Err(HandshakeError::KeyMissing),
+            AtMostOne::Repeated => Err(HandshakeError::KeyRepeated),
+            AtMostOne::One(value) => {
+                let key = SecKey::parse(value).map_err(|_| HandshakeError::KeyInvalid)?;
                 Ok(Proof::Upgrade(key.accept()))
             }
         }
     }
 
     /// RFC 6455 §4.1 item 10: non-empty tokens, all of them different.
-    fn subprotocols(&self, found: &Found<'h>) -> Result<Vec<&'h str>, Reason> {
+    fn subprotocols(&self, found: &HandshakeFields<'h>) -> Result<Vec<&'h str>, HandshakeError> {
         if !found.has_protocol {
             return Ok(Vec::new());
         }
         let mut offered: Vec<&'h str> = Vec::new();
         for element in list(self.headers.values(names::PROTOCOL)) {
             if offered.len() == MAX_SUBPROTOCOLS {
-                return Err(Reason::SubprotocolsTooMany);
+                return Err(HandshakeError::SubprotocolsTooMany);
             }
             let name = str::from_utf8(element)
                 .ok()
                 .filter(|name| is_token(name.as_bytes()))
-                .ok_or(Reason::SubprotocolInvalid)?;
+                .ok_or(HandshakeError::SubprotocolInvalid)?;
             if offered.contains(&name) {
-                return Err(Reason::SubprotocolRepeated);
+                return Err(HandshakeError::SubprotocolRepeated);
             }
             offered.push(name);
         }
         // `1#token`: a field that is there names something.
         if offered.is_empty() {
-            return Err(Reason::SubprotocolInvalid);
+            return Err(HandshakeError::SubprotocolInvalid);
         }
         Ok(offered)
     }
 
-    fn extensions(&self, found: &Found<'h>) -> Result<Vec<Extension>, Reason> {
+    fn extensions(&self, found: &HandshakeFields<'h>) -> Result<Vec<Extension>, HandshakeError> {
         if !found.has_extensions {
             return Ok(Vec::new());
         }
-        parse_extensions(self.headers.values(names::EXTENSIONS)).map_err(Reason::Extensions)
+        parse_extensions(self.headers.values(names::EXTENSIONS)).map_err(HandshakeError::Extensions)
     }
 }
 
@@ -263,42 +279,42 @@ impl<'h, H: HeaderSource<'h>> Request<'h, H> {
 /// A client names one version (§4.3): `8, 13` is refused although 13 is in it. The answer
 /// would not say which of the two the connection speaks. The refusal names 13, so a client
 /// that has it can come back (§4.4).
-fn check_version(found: &Found<'_>) -> Result<(), Reason> {
+fn check_version(found: &HandshakeFields<'_>) -> Result<(), HandshakeError> {
     match found.version {
-        Single::Missing => Err(Reason::VersionMissing),
-        Single::One(b"13") => Ok(()),
-        Single::One(_) | Single::Repeated => Err(Reason::VersionUnsupported),
+        AtMostOne::Missing => Err(HandshakeError::VersionMissing),
+        AtMostOne::One(b"13") => Ok(()),
+        AtMostOne::One(_) | AtMostOne::Repeated => Err(HandshakeError::VersionUnsupported),
     }
 }
 
 /// RFC 6455 §4.2.1 item 7.
-fn origin<'h>(found: &Found<'h>) -> Result<Option<&'h str>, Reason> {
+fn origin<'h>(found: &HandshakeFields<'h>) -> Result<Option<&'h str>, HandshakeError> {
     match found.origin {
-        Single::Missing => Ok(None),
-        Single::Repeated => Err(Reason::OriginInvalid),
+        AtMostOne::Missing => Ok(None),
+        AtMostOne::Repeated => Err(HandshakeError::OriginInvalid),
         // The serialization is ASCII (RFC 6454 §7.1); spaces part the origins of a list.
-        Single::One(value) => match str::from_utf8(value) {
+        AtMostOne::One(value) => match str::from_utf8(value) {
             Ok(origin) if is_origin_text(origin) => Ok(Some(origin)),
-            _ => Err(Reason::OriginInvalid),
+            _ => Err(HandshakeError::OriginInvalid),
         },
     }
 }
 
 /// What the rules say of a request.
 #[derive(Clone, Debug)]
-pub struct Verdict<'h> {
-    /// As [`Request::is_websocket`].
+pub struct Inspection<'h> {
+    /// As [`HandshakeRequest::is_websocket`].
     pub is_websocket: bool,
-    /// As [`Request::host`].
-    pub host: Result<Option<&'h str>, Refusal>,
-    /// As [`Request::offer`].
-    pub offer: Result<Offer<'h>, Refusal>,
+    /// As [`HandshakeRequest::host`].
+    pub host: Result<Option<&'h str>, RejectResponse>,
+    /// As [`HandshakeRequest::offer`].
+    pub offer: Result<ClientOffer<'h>, RejectResponse>,
 }
 
 /// A valid request to open a WebSocket, to be accepted or refused.
 #[derive(Clone, Debug)]
-pub struct Offer<'h> {
-    carrier: Carrier<'h>,
+pub struct ClientOffer<'h> {
+    carrier: HttpCarrier<'h>,
     proof: Proof,
     host: &'h str,
     origin: Option<&'h str>,
@@ -306,7 +322,7 @@ pub struct Offer<'h> {
     extensions: Vec<Extension>,
 }
 
-impl<'h> Offer<'h> {
+impl<'h> ClientOffer<'h> {
     /// The authority asked for, `host [":" port]`.
     ///
     /// It is whatever the client wrote. A server that only local pages may reach compares it with
@@ -351,14 +367,14 @@ impl<'h> Offer<'h> {
         &self,
         subprotocol: Option<&str>,
         extensions: Vec<Extension>,
-    ) -> Result<Acceptance, NotOffered> {
+    ) -> Result<AcceptResponse, NotOffered> {
         let subprotocols = self.subprotocols.iter().copied();
-        Acceptance::new(self.proof, subprotocols, &self.extensions, subprotocol, extensions)
+        AcceptResponse::new(self.proof, subprotocols, &self.extensions, subprotocol, extensions)
     }
 
-    /// Refuses, for instance with [`Reason::OriginRefused`] (RFC 6455 §10.2).
-    pub fn refuse(&self, reason: Reason) -> Refusal {
-        Refusal::new(reason, self.carrier)
+    /// Refuses, for instance with [`HandshakeError::OriginRefused`] (RFC 6455 §10.2).
+    pub fn refuse(&self, reason: HandshakeError) -> RejectResponse {
+        RejectResponse::new(reason, self.carrier)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-use super::Carrier;
-use super::found::Found;
+use super::HttpCarrier;
+use super::found::HandshakeFields;
 use crate::handshake::extension::ExtensionError;
 use crate::handshake::http1::HeadError;
 
@@ -14,23 +14,23 @@ use crate::handshake::http1::HeadError;
 /// HTTP/1.1 add a `Content-Length`, also for no content, and close the connection afterwards
 /// where [`closes_connection`](Self::closes_connection) says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    reason: Reason,
+pub struct RejectResponse {
+    reason: HandshakeError,
     on_stream: bool,
     closes: bool,
 }
 
-impl Refusal {
-    /// A refusal for a reason found outside of [`Request::offer`](super::Request::offer), such
+impl RejectResponse {
+    /// A refusal for a reason found outside of [`HandshakeRequest::offer`](super::HandshakeRequest::offer), such
     /// as a head too large.
-    pub fn new(reason: Reason, carrier: Carrier<'_>) -> Self {
-        let on_stream = matches!(carrier, Carrier::Stream { .. });
-        let old = matches!(carrier, Carrier::Http1 { minor: 0 });
+    pub fn new(reason: HandshakeError, carrier: HttpCarrier<'_>) -> Self {
+        let on_stream = matches!(carrier, HttpCarrier::Stream { .. });
+        let old = matches!(carrier, HttpCarrier::Http1 { minor: 0 });
         Self { on_stream, closes: !on_stream && (old || reason.leaves_doubt()), reason }
     }
 
     /// Why.
-    pub fn reason(&self) -> &Reason {
+    pub fn reason(&self) -> &HandshakeError {
         &self.reason
     }
 
@@ -84,7 +84,11 @@ impl Refusal {
         self.closes
     }
 
-    pub(super) fn of_request(reason: Reason, carrier: Carrier<'_>, found: &Found<'_>) -> Self {
+    pub(super) fn of_request(
+        reason: HandshakeError,
+        carrier: HttpCarrier<'_>,
+        found: &HandshakeFields<'_>,
+    ) -> Self {
         let mut refusal = Self::new(reason, carrier);
         // Whatever else is wrong: content that nobody reads must not become the next request.
         refusal.closes |= !refusal.on_stream && found.announces_body();
@@ -92,18 +96,18 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for RejectResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.reason.fmt(f)
     }
 }
 
-impl core::error::Error for Refusal {}
+impl core::error::Error for RejectResponse {}
 
 /// The rule on which a handshake failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Reason {
+pub enum HandshakeError {
     /// The request asks for no WebSocket, and nothing else is here. 426.
     NotWebSocket,
     /// The `:protocol` of an extended CONNECT is another one. 501.
@@ -133,11 +137,11 @@ pub enum Reason {
     VersionMissing,
     /// `Sec-WebSocket-Version` is not `13`, or is a list. 426.
     VersionUnsupported,
-    /// No `Sec-WebSocket-Key`. 400.
+    /// No `Sec-WebSocket-LimitKey`. 400.
     KeyMissing,
-    /// More than one `Sec-WebSocket-Key`. 400.
+    /// More than one `Sec-WebSocket-LimitKey`. 400.
     KeyRepeated,
-    /// `Sec-WebSocket-Key` is not base64 of 16 bytes. 400.
+    /// `Sec-WebSocket-LimitKey` is not base64 of 16 bytes. 400.
     KeyInvalid,
     /// More than one `Origin`, or one that is not ASCII. 400.
     OriginInvalid,
@@ -164,7 +168,7 @@ pub enum Reason {
     TimedOut,
 }
 
-impl Reason {
+impl HandshakeError {
     /// The status that the reason calls for on HTTP/1.1.
     fn status(&self) -> u16 {
         match self {
@@ -245,7 +249,7 @@ impl Reason {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Extensions(error) => error.fmt(f),
@@ -255,9 +259,9 @@ impl fmt::Display for Reason {
     }
 }
 
-impl core::error::Error for Reason {}
+impl core::error::Error for HandshakeError {}
 
-impl From<HeadError> for Reason {
+impl From<HeadError> for HandshakeError {
     fn from(error: HeadError) -> Self {
         Self::Head(error)
     }

@@ -4,19 +4,19 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::acceptance::Proof;
-use super::{Acceptance, NotOffered, Offer};
+use super::{AcceptResponse, ClientOffer, NotOffered};
 use crate::handshake::extension::Extension;
 
-/// An [`Offer`] to be answered later: what it lists, and no longer the request itself.
+/// An [`ClientOffer`] to be answered later: what it lists, and no longer the request itself.
 #[derive(Clone, Debug)]
-pub struct Terms {
+pub struct OwnedOffer {
     proof: Proof,
     has_origin: bool,
     subprotocols: Vec<String>,
     extensions: Vec<Extension>,
 }
 
-impl Terms {
+impl OwnedOffer {
     /// Whether the request has an `Origin`: where it has none, no web page asks.
     pub fn has_origin(&self) -> bool {
         self.has_origin
@@ -32,19 +32,19 @@ impl Terms {
         &self.extensions
     }
 
-    /// Accepts, as [`Offer::accept`] does.
+    /// Accepts, as [`ClientOffer::accept`] does.
     pub fn accept(
         &self,
         subprotocol: Option<&str>,
         extensions: Vec<Extension>,
-    ) -> Result<Acceptance, NotOffered> {
+    ) -> Result<AcceptResponse, NotOffered> {
         let subprotocols = self.subprotocols.iter().map(String::as_str);
-        Acceptance::new(self.proof, subprotocols, &self.extensions, subprotocol, extensions)
+        AcceptResponse::new(self.proof, subprotocols, &self.extensions, subprotocol, extensions)
     }
 }
 
-impl From<Offer<'_>> for Terms {
-    fn from(offer: Offer<'_>) -> Self {
+impl From<ClientOffer<'_>> for OwnedOffer {
+    fn from(offer: ClientOffer<'_>) -> Self {
         Self {
             proof: offer.proof,
             has_origin: offer.origin.is_some(),

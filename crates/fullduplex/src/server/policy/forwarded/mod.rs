@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, header};
 pub use parse::ForwardedProto;
 
 use crate::server::policy::forwarded::parse::{Hop, Node};
-use crate::server::policy::peer::{Peer, TrustedProxies};
+use crate::server::policy::peer::{PeerAddr, TrustedProxies};
 
 /// Which header field tells who the client is. One alone: a proxy that sets one passes the
 /// others on as the client sent them.
@@ -35,7 +35,7 @@ pub enum ForwardedHeader {
 /// along: it stands further left.
 ///
 /// ```
-/// use fullduplex::server::{ForwardedHeader, Forwarding, Peer};
+/// use fullduplex::server::{ForwardedHeader, Forwarding, PeerAddr};
 /// use http::HeaderMap;
 ///
 /// # fn main() -> Result<(), fullduplex::Error> {
@@ -46,7 +46,7 @@ pub enum ForwardedHeader {
 /// };
 /// let mut headers = HeaderMap::new();
 /// headers.insert("x-forwarded-for", "6.6.6.6, 192.0.2.7, 10.0.0.2".parse().unwrap());
-/// let client = forwarding.client(Peer::Inet("10.0.0.1:4000".parse().unwrap()), &headers).unwrap();
+/// let client = forwarding.client(PeerAddr::Inet("10.0.0.1:4000".parse().unwrap()), &headers).unwrap();
 /// assert_eq!(client.ip, Some("192.0.2.7".parse().unwrap()));
 /// assert_eq!(client.to_string(), "192.0.2.7 (told by 2 trusted proxies)");
 /// # Ok(())
@@ -69,7 +69,7 @@ pub struct Forwarding {
 /// A client, as it is believed to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct ClientAddress {
+pub struct ClientAddr {
     /// Its address, of IPv4 where it is mapped into IPv6; none for a Unix socket, and where
     /// a proxy hides it.
     pub ip: Option<IpAddr>,
@@ -111,32 +111,32 @@ impl fmt::Display for AddressSource {
     }
 }
 
-impl ClientAddress {
-    fn peer(peer: &Peer, source: AddressSource) -> Self {
+impl ClientAddr {
+    fn peer(peer: &PeerAddr, source: AddressSource) -> Self {
         let port = match peer {
-            Peer::Inet(address) => Some(address.port()),
-            Peer::Unix => None,
+            PeerAddr::Inet(address) => Some(address.port()),
+            PeerAddr::Unix => None,
         };
         Self { ip: peer.ip(), port, hidden: None, proto: None, host: None, source }
     }
 
     /// The peer itself, where no header is looked at.
-    pub(crate) fn of(peer: Peer) -> Self {
+    pub(crate) fn of(peer: PeerAddr) -> Self {
         Self::peer(&peer, AddressSource::Ignored)
     }
 
-    /// For [`Slots`](crate::server::Slots): the address, with port 0 if none is told; a client without
+    /// For [`Slots`](crate::server::ConnectionLimiter): the address, with port 0 if none is told; a client without
     /// one counts as a Unix socket does.
-    pub fn to_peer(&self) -> Peer {
+    pub fn to_peer(&self) -> PeerAddr {
         match self.ip {
-            Some(ip) => Peer::Inet(SocketAddr::new(ip, self.port.unwrap_or(0))),
-            None => Peer::Unix,
+            Some(ip) => PeerAddr::Inet(SocketAddr::new(ip, self.port.unwrap_or(0))),
+            None => PeerAddr::Unix,
         }
     }
 }
 
 /// A line for a log: address or name, and how it is known.
-impl fmt::Display for ClientAddress {
+impl fmt::Display for ClientAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.ip, self.port, &self.hidden) {
             (Some(ip), Some(port), _) => SocketAddr::new(ip, port).fmt(f)?,
@@ -154,19 +154,19 @@ impl fmt::Display for ClientAddress {
 /// Taking the proxy for the client then would let a client hide behind it by sending
 /// something that spoils the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadForwarded {
+pub struct ForwardedError {
     field: HeaderName,
     value: String,
     why: &'static str,
 }
 
-impl fmt::Display for BadForwarded {
+impl fmt::Display for ForwardedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} can't be read: {}: {}", self.field, self.why, self.value)
     }
 }
 
-impl std::error::Error for BadForwarded {}
+impl std::error::Error for ForwardedError {}
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -174,31 +174,35 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 
 impl Forwarding {
     /// Who the client is, by the socket's other end and a request's header fields.
-    pub fn client(&self, peer: Peer, headers: &HeaderMap) -> Result<ClientAddress, BadForwarded> {
+    pub fn client(
+        &self,
+        peer: PeerAddr,
+        headers: &HeaderMap,
+    ) -> Result<ClientAddr, ForwardedError> {
         self.client_by(peer, || headers)
     }
 
     /// The same, where it is asked for header fields only if they count.
     pub(crate) fn client_by<'h>(
         &self,
-        peer: Peer,
+        peer: PeerAddr,
         headers: impl FnOnce() -> &'h HeaderMap,
-    ) -> Result<ClientAddress, BadForwarded> {
+    ) -> Result<ClientAddr, ForwardedError> {
         let source = match self.header {
             ForwardedHeader::Ignore => AddressSource::Ignored,
             _ if !self.trusted.trusts(&peer) => AddressSource::Untrusted,
             ForwardedHeader::Forwarded => return self.by_forwarded(&peer, headers()),
             ForwardedHeader::XForwardedFor => return self.by_x_forwarded_for(&peer, headers()),
         };
-        Ok(ClientAddress::peer(&peer, source))
+        Ok(ClientAddr::peer(&peer, source))
     }
 
     fn by_forwarded(
         &self,
-        peer: &Peer,
+        peer: &PeerAddr,
         headers: &HeaderMap,
-    ) -> Result<ClientAddress, BadForwarded> {
-        let mut found = ClientAddress::peer(peer, AddressSource::NothingTold);
+    ) -> Result<ClientAddr, ForwardedError> {
+        let mut found = ClientAddr::peer(peer, AddressSource::NothingTold);
         let mut proxies = 0;
         for line in lines(headers, &header::FORWARDED).rev() {
             let bad = |why| bad(&header::FORWARDED, line, why);
@@ -217,11 +221,11 @@ impl Forwarding {
 
     fn by_x_forwarded_for(
         &self,
-        peer: &Peer,
+        peer: &PeerAddr,
         headers: &HeaderMap,
-    ) -> Result<ClientAddress, BadForwarded> {
+    ) -> Result<ClientAddr, ForwardedError> {
         let nodes = words(headers, &X_FORWARDED_FOR)?;
-        let mut found = ClientAddress::peer(peer, AddressSource::NothingTold);
+        let mut found = ClientAddr::peer(peer, AddressSource::NothingTold);
         for (index, word) in nodes.iter().rev().enumerate() {
             let bad = |why| bad(&X_FORWARDED_FOR, word.as_bytes(), why);
             let node = parse::node(word).map_err(bad)?;
@@ -233,7 +237,7 @@ impl Forwarding {
         }
         // Where every proxy has added one, the one beside the client's address; else the
         // last, which the nearest proxy has set or let pass.
-        let beside = |name: &HeaderName| -> Result<Option<&str>, BadForwarded> {
+        let beside = |name: &HeaderName| -> Result<Option<&str>, ForwardedError> {
             let words = words(headers, name)?;
             let back = match found.source {
                 AddressSource::Told(proxies) if words.len() == nodes.len() => proxies,
@@ -265,12 +269,12 @@ impl Forwarding {
     }
 }
 
-fn told(hop: Hop, proxies: usize) -> ClientAddress {
+fn told(hop: Hop, proxies: usize) -> ClientAddr {
     let (ip, port, hidden) = match hop.node {
         Node::Ip(ip, port) => (Some(ip), port, None),
         Node::Hidden(name) => (None, None, Some(name)),
     };
-    ClientAddress {
+    ClientAddr {
         ip,
         port,
         hidden,
@@ -288,7 +292,7 @@ fn lines<'h>(
 }
 
 /// All elements of a list, over all its lines.
-fn words<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Vec<&'h str>, BadForwarded> {
+fn words<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Vec<&'h str>, ForwardedError> {
     let mut words = Vec::new();
     for line in lines(headers, name) {
         words.extend(parse::list(text(line).map_err(|why| bad(name, line, why))?));
@@ -300,17 +304,17 @@ fn text(line: &[u8]) -> Result<&str, &'static str> {
     std::str::from_utf8(line).map_err(|_| "it is not text")
 }
 
-fn bad(field: &HeaderName, value: &[u8], why: &'static str) -> BadForwarded {
+fn bad(field: &HeaderName, value: &[u8], why: &'static str) -> ForwardedError {
     let shown = value.iter().take(256).flat_map(|byte| byte.escape_ascii()).map(char::from);
-    BadForwarded { field: field.clone(), value: shown.collect(), why }
+    ForwardedError { field: field.clone(), value: shown.collect(), why }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn peer(ip: &str) -> Peer {
-        Peer::Inet(SocketAddr::new(ip.parse().unwrap(), 4000))
+    fn peer(ip: &str) -> PeerAddr {
+        PeerAddr::Inet(SocketAddr::new(ip.parse().unwrap(), 4000))
     }
 
     fn forwarding(header: ForwardedHeader) -> Forwarding {
@@ -323,7 +327,7 @@ mod tests {
     }
 
     /// The client in a line, and the protocol and host that are told.
-    fn told_by(by: ForwardedHeader, from: Peer, fields: &[(&'static str, &str)]) -> String {
+    fn told_by(by: ForwardedHeader, from: PeerAddr, fields: &[(&'static str, &str)]) -> String {
         match forwarding(by).client(from, &headers(fields)) {
             Ok(client) => {
                 let proto = client.proto.map_or(String::new(), |proto| format!(" {proto:?}"));
@@ -353,12 +357,16 @@ mod tests {
                 peer("::ffff:10.0.0.1"),
                 "192.0.2.1 (told by a trusted proxy) Https f.example",
             ),
-            (H::XForwardedFor, Peer::Unix, "192.0.2.2 (told by a trusted proxy) Http x.example"),
+            (
+                H::XForwardedFor,
+                PeerAddr::Unix,
+                "192.0.2.2 (told by a trusted proxy) Http x.example",
+            ),
         ] {
             assert_eq!(told_by(header, from, &all), line, "{header:?} from {from}");
         }
         for header in [H::Forwarded, H::XForwardedFor] {
-            let line = told_by(header, Peer::Unix, &[]);
+            let line = told_by(header, PeerAddr::Unix, &[]);
             assert_eq!(line, "a Unix socket (a trusted proxy that tells nothing)");
         }
         let client = Forwarding {
@@ -366,7 +374,7 @@ mod tests {
             x_forwarded_host: false,
             ..forwarding(H::XForwardedFor)
         };
-        let client = client.client(Peer::Unix, &headers(&all)).unwrap();
+        let client = client.client(PeerAddr::Unix, &headers(&all)).unwrap();
         assert_eq!((client.proto, client.host), (None, None));
     }
 
@@ -451,7 +459,7 @@ mod tests {
             }
         }
         let fields = [("x-forwarded-host", "a.example:8443")];
-        let told = told_by(ForwardedHeader::XForwardedFor, Peer::Unix, &fields);
+        let told = told_by(ForwardedHeader::XForwardedFor, PeerAddr::Unix, &fields);
         assert!(told.ends_with("tells nothing) a.example:8443"), "{told}");
     }
 
@@ -460,7 +468,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         let value = http::HeaderValue::from_bytes(b"for=\xff").unwrap();
         headers.insert(header::FORWARDED, value);
-        let client = forwarding(ForwardedHeader::Forwarded).client(Peer::Unix, &headers);
+        let client = forwarding(ForwardedHeader::Forwarded).client(PeerAddr::Unix, &headers);
         let error = client.unwrap_err().to_string();
         assert_eq!(error, "forwarded can't be read: it is not text: for=\\xff");
     }

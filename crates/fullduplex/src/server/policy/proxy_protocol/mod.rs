@@ -7,9 +7,9 @@ mod parse;
 
 use std::fmt;
 
-pub use parse::{ProxyHeader, ProxyHeaderError, ProxyStep, parse_proxy_header};
+pub use parse::{ProxyHeader, ProxyHeaderError, ProxyHeaderStatus, parse_proxy_header};
 
-use crate::server::policy::peer::{Peer, TrustedProxies};
+use crate::server::policy::peer::{PeerAddr, TrustedProxies};
 
 /// Whether connections begin with a PROXY header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub enum ProxyMode {
 /// How the PROXY protocol is used. Default: not at all.
 ///
 /// ```
-/// use fullduplex::server::{Peer, ProxyHeader, ProxyMode, ProxyProtocol, Proxied};
+/// use fullduplex::server::{PeerAddr, ProxyHeader, ProxyMode, ProxyProtocol, ProxyStatus};
 ///
 /// # fn main() -> Result<(), fullduplex::Error> {
 /// let settings = ProxyProtocol {
@@ -37,10 +37,10 @@ pub enum ProxyMode {
 ///     trusted: "10.0.0.0/8".parse()?,
 ///     ..ProxyProtocol::default()
 /// };
-/// let peer = Peer::Inet("10.0.0.1:4000".parse().unwrap());
+/// let peer = PeerAddr::Inet("10.0.0.1:4000".parse().unwrap());
 /// let bytes = b"PROXY TCP4 192.0.2.1 10.0.0.2 56324 443\r\nGET / HTTP/1.1\r\n";
-/// let Proxied::Header { header, length } = settings.read(&peer, bytes).unwrap() else { panic!() };
-/// assert_eq!(settings.client(&peer, &header), Peer::Inet("192.0.2.1:56324".parse().unwrap()));
+/// let ProxyStatus::Header { header, length } = settings.read(&peer, bytes).unwrap() else { panic!() };
+/// assert_eq!(settings.client(&peer, &header), PeerAddr::Inet("192.0.2.1:56324".parse().unwrap()));
 /// assert_eq!(&bytes[length..], b"GET / HTTP/1.1\r\n");
 /// # Ok(())
 /// # }
@@ -65,7 +65,7 @@ impl Default for ProxyProtocol {
 /// What the first bytes of a connection are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Proxied {
+pub enum ProxyStatus {
     /// There is no header: all of them are the connection's own.
     None,
     /// More are needed, so many at least. In [`ProxyMode::Required`] all of those belong to
@@ -86,7 +86,7 @@ pub enum Proxied {
 impl ProxyProtocol {
     /// Whether bytes of this peer are to be read before anything else; if not,
     /// [`read`](Self::read) needs none of them.
-    pub fn concerns(&self, peer: &Peer) -> bool {
+    pub fn concerns(&self, peer: &PeerAddr) -> bool {
         match self.mode {
             ProxyMode::Off => false,
             ProxyMode::Optional => self.trusted.trusts(peer),
@@ -98,30 +98,32 @@ impl ProxyProtocol {
     /// closed without an answer, as there is nobody who would understand it.
     ///
     /// It has no clock: the header should be there within some seconds (§2).
-    pub fn read(&self, peer: &Peer, bytes: &[u8]) -> Result<Proxied, ProxyRefused> {
+    pub fn read(&self, peer: &PeerAddr, bytes: &[u8]) -> Result<ProxyStatus, ProxyProtocolError> {
         let is_optional = match self.mode {
-            ProxyMode::Off => return Ok(Proxied::None),
-            ProxyMode::Optional if !self.trusted.trusts(peer) => return Ok(Proxied::None),
+            ProxyMode::Off => return Ok(ProxyStatus::None),
+            ProxyMode::Optional if !self.trusted.trusts(peer) => return Ok(ProxyStatus::None),
             ProxyMode::Required if !self.trusted.trusts(peer) => {
-                return Err(ProxyRefused::Untrusted(*peer));
+                return Err(ProxyProtocolError::Untrusted(*peer));
             }
             mode => mode == ProxyMode::Optional,
         };
         match parse_proxy_header(bytes, self.max_header) {
-            Ok(ProxyStep::Incomplete { needed }) => Ok(Proxied::Incomplete { needed }),
-            Ok(ProxyStep::Complete { header, length }) => Ok(Proxied::Header { header, length }),
-            Err(ProxyHeaderError::NoHeader) if is_optional => Ok(Proxied::None),
-            Err(error) => Err(ProxyRefused::Header(*peer, error)),
+            Ok(ProxyHeaderStatus::Incomplete { needed }) => Ok(ProxyStatus::Incomplete { needed }),
+            Ok(ProxyHeaderStatus::Complete { header, length }) => {
+                Ok(ProxyStatus::Header { header, length })
+            }
+            Err(ProxyHeaderError::NoHeader) if is_optional => Ok(ProxyStatus::None),
+            Err(error) => Err(ProxyProtocolError::Header(*peer, error)),
         }
     }
 
     /// Who the client is, by a header that this peer sent: the peer itself, where the header
     /// names nobody else.
     #[allow(clippy::unused_self, reason = "it stands beside `read`, for whoever has the settings")]
-    pub fn client(&self, peer: &Peer, header: &ProxyHeader) -> Peer {
+    pub fn client(&self, peer: &PeerAddr, header: &ProxyHeader) -> PeerAddr {
         match header {
-            ProxyHeader::Inet { source, .. } => Peer::Inet(*source),
-            ProxyHeader::Unix => Peer::Unix,
+            ProxyHeader::Inet { source, .. } => PeerAddr::Inet(*source),
+            ProxyHeader::Unix => PeerAddr::Unix,
             ProxyHeader::Local | ProxyHeader::Unknown => *peer,
         }
     }
@@ -130,14 +132,14 @@ impl ProxyProtocol {
 /// Why a connection is closed before anything was read from it: a line for a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ProxyRefused {
+pub enum ProxyProtocolError {
     /// A header is required, and this peer is not trusted to send one.
-    Untrusted(Peer),
+    Untrusted(PeerAddr),
     /// What this peer sent is no header.
-    Header(Peer, ProxyHeaderError),
+    Header(PeerAddr, ProxyHeaderError),
 }
 
-impl fmt::Display for ProxyRefused {
+impl fmt::Display for ProxyProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Untrusted(peer) => write!(f, "PROXY protocol: {peer} is no trusted proxy"),
@@ -146,7 +148,7 @@ impl fmt::Display for ProxyRefused {
     }
 }
 
-impl std::error::Error for ProxyRefused {}
+impl std::error::Error for ProxyProtocolError {}
 
 #[cfg(test)]
 mod tests {
@@ -159,15 +161,15 @@ mod tests {
         ProxyProtocol { mode, trusted, ..ProxyProtocol::default() }
     }
 
-    fn peer(address: &str) -> Peer {
-        Peer::Inet(address.parse().unwrap())
+    fn peer(address: &str) -> PeerAddr {
+        PeerAddr::Inet(address.parse().unwrap())
     }
 
     #[test]
     fn proxy_protocol_mode_says_who_may_or_must_send_a_header() {
         use ProxyMode as M;
         let (proxy, other) = (peer("10.0.0.1:4000"), peer("192.0.2.9:4000"));
-        let line = Ok(Proxied::Header {
+        let line = Ok(ProxyStatus::Header {
             header: ProxyHeader::Inet {
                 source: "192.0.2.1:56324".parse().unwrap(),
                 destination: "10.0.0.2:443".parse().unwrap(),
@@ -175,25 +177,25 @@ mod tests {
             length: LINE.len(),
         });
         let http = &b"GET / HTTP/1.1\r\n"[..];
-        let untrusted = Err(ProxyRefused::Untrusted(other));
-        let no_header = Err(ProxyRefused::Header(proxy, ProxyHeaderError::NoHeader));
+        let untrusted = Err(ProxyProtocolError::Untrusted(other));
+        let no_header = Err(ProxyProtocolError::Header(proxy, ProxyHeaderError::NoHeader));
         for (mode, from, bytes, expected) in [
-            (M::Off, proxy, LINE, Ok(Proxied::None)),
+            (M::Off, proxy, LINE, Ok(ProxyStatus::None)),
             (M::Optional, proxy, LINE, line),
-            (M::Optional, Peer::Unix, LINE, line),
-            (M::Optional, proxy, http, Ok(Proxied::None)),
-            (M::Optional, other, LINE, Ok(Proxied::None)),
+            (M::Optional, PeerAddr::Unix, LINE, line),
+            (M::Optional, proxy, http, Ok(ProxyStatus::None)),
+            (M::Optional, other, LINE, Ok(ProxyStatus::None)),
             (M::Required, proxy, LINE, line),
             (M::Required, proxy, http, no_header),
             (M::Required, other, LINE, untrusted),
             (M::Required, other, &[], untrusted),
-            (M::Required, proxy, b"PRO", Ok(Proxied::Incomplete { needed: 12 })),
-            (M::Optional, proxy, b"", Ok(Proxied::Incomplete { needed: 15 })),
+            (M::Required, proxy, b"PRO", Ok(ProxyStatus::Incomplete { needed: 12 })),
+            (M::Optional, proxy, b"", Ok(ProxyStatus::Incomplete { needed: 15 })),
         ] {
             let settings = settings(mode);
             assert_eq!(settings.read(&from, bytes), expected, "{mode:?} from {from}");
             if !settings.concerns(&from) {
-                assert_eq!(settings.read(&from, b""), Ok(Proxied::None));
+                assert_eq!(settings.read(&from, b""), Ok(ProxyStatus::None));
             }
         }
     }
@@ -207,8 +209,8 @@ mod tests {
         for (header, expected) in [
             (ProxyHeader::Local, proxy),
             (ProxyHeader::Unknown, proxy),
-            (ProxyHeader::Unix, Peer::Unix),
-            (ProxyHeader::Inet { source, destination }, Peer::Inet(source)),
+            (ProxyHeader::Unix, PeerAddr::Unix),
+            (ProxyHeader::Inet { source, destination }, PeerAddr::Inet(source)),
         ] {
             assert_eq!(settings.client(&proxy, &header), expected);
         }
@@ -219,7 +221,7 @@ mod tests {
         let settings = settings(ProxyMode::Required);
         let refused = settings.read(&peer("192.0.2.9:1"), b"").unwrap_err();
         assert_eq!(refused.to_string(), "PROXY protocol: 192.0.2.9:1 is no trusted proxy");
-        let refused = settings.read(&Peer::Unix, b"PROXY TCP5 1 2 3 4\r\n").unwrap_err();
+        let refused = settings.read(&PeerAddr::Unix, b"PROXY TCP5 1 2 3 4\r\n").unwrap_err();
         assert_eq!(
             refused.to_string(),
             "PROXY protocol: the family is not TCP4, TCP6 or UNKNOWN (§2.1), from a Unix socket"

@@ -25,7 +25,7 @@ pub enum ProxyHeader {
 /// How far [`parse_proxy_header`] came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ProxyStep {
+pub enum ProxyHeaderStatus {
     /// More bytes are needed: so many at least, all of which belong to the header. Whoever
     /// reads no more than that leaves what follows in the socket.
     Incomplete {
@@ -99,10 +99,13 @@ const FIXED: usize = 16;
 ///
 /// What stands behind the addresses of version 2 (TLVs) is passed over, except that a checksum
 /// (CRC-32C) is checked. Datagrams are taken as streams are: what matters is the address.
-pub fn parse_proxy_header(bytes: &[u8], max_header: usize) -> Result<ProxyStep, ProxyHeaderError> {
+pub fn parse_proxy_header(
+    bytes: &[u8],
+    max_header: usize,
+) -> Result<ProxyHeaderStatus, ProxyHeaderError> {
     if bytes.is_empty() {
         // The shortest of both.
-        return Ok(ProxyStep::Incomplete { needed: SHORTEST_LINE });
+        return Ok(ProxyHeaderStatus::Incomplete { needed: SHORTEST_LINE });
     }
     if begins(bytes, &SIGNATURE) {
         return version_2(bytes, max_header);
@@ -119,7 +122,7 @@ fn begins(bytes: &[u8], with: &[u8]) -> bool {
 }
 
 /// One line of text (§2.1).
-fn version_1(bytes: &[u8]) -> Result<ProxyStep, ProxyHeaderError> {
+fn version_1(bytes: &[u8]) -> Result<ProxyHeaderStatus, ProxyHeaderError> {
     let window = &bytes[..bytes.len().min(LONGEST_LINE)];
     let Some(end) = window.windows(2).position(|pair| pair == b"\r\n") else {
         if window.len() == LONGEST_LINE {
@@ -127,10 +130,10 @@ fn version_1(bytes: &[u8]) -> Result<ProxyStep, ProxyHeaderError> {
         }
         let end = if window.ends_with(b"\r") { 1 } else { 2 };
         let needed = end.max(SHORTEST_LINE.saturating_sub(window.len()));
-        return Ok(ProxyStep::Incomplete { needed });
+        return Ok(ProxyHeaderStatus::Incomplete { needed });
     };
     let header = line(&window[PREFIX.len()..end]).map_err(ProxyHeaderError::Line)?;
-    Ok(ProxyStep::Complete { header, length: end + 2 })
+    Ok(ProxyHeaderStatus::Complete { header, length: end + 2 })
 }
 
 fn line(text: &[u8]) -> Result<ProxyHeader, &'static str> {
@@ -167,10 +170,10 @@ fn port(text: &str) -> Result<u16, &'static str> {
 }
 
 /// The binary header (§2.2).
-fn version_2(bytes: &[u8], max_header: usize) -> Result<ProxyStep, ProxyHeaderError> {
+fn version_2(bytes: &[u8], max_header: usize) -> Result<ProxyHeaderStatus, ProxyHeaderError> {
     use ProxyHeaderError::Binary;
     let Some(fixed) = bytes.get(..FIXED) else {
-        return Ok(ProxyStep::Incomplete { needed: FIXED - bytes.len() });
+        return Ok(ProxyHeaderStatus::Incomplete { needed: FIXED - bytes.len() });
     };
     let is_local = match fixed[12] {
         0x20 => true,
@@ -183,7 +186,7 @@ fn version_2(bytes: &[u8], max_header: usize) -> Result<ProxyStep, ProxyHeaderEr
         return Err(ProxyHeaderError::TooLong { length, limit: max_header });
     }
     let Some(whole) = bytes.get(..length) else {
-        return Ok(ProxyStep::Incomplete { needed: length - bytes.len() });
+        return Ok(ProxyHeaderStatus::Incomplete { needed: length - bytes.len() });
     };
     let header = if is_local {
         // Its family and addresses are ignored, whatever they are.
@@ -193,7 +196,7 @@ fn version_2(bytes: &[u8], max_header: usize) -> Result<ProxyStep, ProxyHeaderEr
         check_tlvs(whole, length - tlvs.len())?;
         header
     };
-    Ok(ProxyStep::Complete { header, length })
+    Ok(ProxyHeaderStatus::Complete { header, length })
 }
 
 /// What the addresses say, and what follows them.
@@ -278,12 +281,12 @@ mod tests {
 
     const LIMIT: usize = 536;
 
-    fn parse(bytes: &[u8]) -> Result<ProxyStep, ProxyHeaderError> {
+    fn parse(bytes: &[u8]) -> Result<ProxyHeaderStatus, ProxyHeaderError> {
         parse_proxy_header(bytes, LIMIT)
     }
 
-    fn complete(header: ProxyHeader, length: usize) -> ProxyStep {
-        ProxyStep::Complete { header, length }
+    fn complete(header: ProxyHeader, length: usize) -> ProxyHeaderStatus {
+        ProxyHeaderStatus::Complete { header, length }
     }
 
     fn from_to(source: &str, destination: &str) -> ProxyHeader {
@@ -420,7 +423,7 @@ mod tests {
         let sum = crc32c(bytes.iter());
         let end = bytes.len();
         bytes[end - 4..].copy_from_slice(&sum.to_be_bytes());
-        assert!(matches!(parse(&bytes), Ok(ProxyStep::Complete { .. })));
+        assert!(matches!(parse(&bytes), Ok(ProxyHeaderStatus::Complete { .. })));
         for at in 16..end {
             let mut wrong = bytes.clone();
             wrong[at] ^= 1;
@@ -430,18 +433,18 @@ mod tests {
     }
 
     /// Reads exactly what is said to be needed, as from a socket.
-    fn dripped(bytes: &[u8]) -> Result<ProxyStep, ProxyHeaderError> {
+    fn dripped(bytes: &[u8]) -> Result<ProxyHeaderStatus, ProxyHeaderError> {
         let mut have = 0;
         loop {
             match parse(&bytes[..have])? {
-                ProxyStep::Incomplete { needed } => {
+                ProxyHeaderStatus::Incomplete { needed } => {
                     assert!(needed > 0);
                     if have + needed > bytes.len() {
-                        return Ok(ProxyStep::Incomplete { needed });
+                        return Ok(ProxyHeaderStatus::Incomplete { needed });
                     }
                     have += needed;
                 }
-                done @ ProxyStep::Complete { length, .. } => {
+                done @ ProxyHeaderStatus::Complete { length, .. } => {
                     assert_eq!(length, have, "no byte was taken that is not the header's");
                     return Ok(done);
                 }
@@ -473,12 +476,12 @@ mod tests {
                 format!("PROXY TCP4 10.0.0.{last} 10.0.0.1 {port} 80\r\n").into_bytes()
             };
             let whole = parse(&bytes);
-            let is_complete = matches!(whole, Ok(ProxyStep::Complete { .. }));
+            let is_complete = matches!(whole, Ok(ProxyHeaderStatus::Complete { .. }));
             prop_assert!(is_complete);
             let followed = [&bytes[..], b"more"].concat();
             prop_assert_eq!(dripped(&followed), whole);
             for cut in 0..bytes.len() {
-                let is_incomplete = matches!(parse(&bytes[..cut]), Ok(ProxyStep::Incomplete { .. }));
+                let is_incomplete = matches!(parse(&bytes[..cut]), Ok(ProxyHeaderStatus::Incomplete { .. }));
                 prop_assert!(is_incomplete);
             }
         }
@@ -493,11 +496,11 @@ mod tests {
             };
             let bytes = [start, &rest].concat();
             match parse(&bytes) {
-                Ok(ProxyStep::Complete { length, .. }) => {
+                Ok(ProxyHeaderStatus::Complete { length, .. }) => {
                     prop_assert!(length <= bytes.len() && length <= LIMIT);
                     prop_assert_eq!(parse(&bytes[..length]), parse(&bytes));
                 }
-                Ok(ProxyStep::Incomplete { needed }) => {
+                Ok(ProxyHeaderStatus::Incomplete { needed }) => {
                     prop_assert!(needed > 0 && bytes.len() + needed <= LIMIT);
                 }
                 Err(_) => {}
