@@ -16,7 +16,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             ReconnectEvent::Connected { attempts, .. } => println!("connected, attempt {attempts}"),
             ReconnectEvent::Message(message) => println!("received: {message:?}"),
             ReconnectEvent::Disconnected { why, retry_in } => {
-                println!("{why:?}; again in {retry_in:?}")
+                println!("{why:?}; again in {retry_in:?}");
             }
             _ => {}
         }

@@ -42,7 +42,7 @@ const UNREAD_SENDS: u8 = 4;
 
 #[allow(clippy::struct_excessive_bools, reason = "independent facts, kept small")]
 pub(crate) struct Reader<S> {
-    reader: ReadHalf<S>,
+    read_half: ReadHalf<S>,
     receiver: Receiver,
     input: ReceiveBuffer,
     assembler: Assembler,
@@ -94,9 +94,9 @@ pub(crate) struct MessageChunk {
 type EndResult<T> = Option<Result<T, Error>>;
 
 impl<S: Transport> Reader<S> {
-    pub(crate) fn new(reader: ReadHalf<S>, receiver: Receiver, leftover: BytesMut) -> Self {
+    pub(crate) fn new(read_half: ReadHalf<S>, receiver: Receiver, leftover: BytesMut) -> Self {
         Self {
-            reader,
+            read_half,
             receiver,
             input: ReceiveBuffer::from(leftover),
             assembler: Assembler::with_memory(&MEMORY),
@@ -441,7 +441,7 @@ impl<S: Transport> Reader<S> {
         let start = buffer.len();
         let read = {
             let mut limited = buffer.limit(room.min(most - start));
-            outlet.reading(|| pin!(self.reader.read_buf(&mut limited)).poll(cx))
+            outlet.reading(|| pin!(self.read_half.read_buf(&mut limited)).poll(cx))
         };
         match ready!(self.after_read(cx, outlet, read)) {
             Some(Ok(())) => {
@@ -467,7 +467,7 @@ impl<S: Transport> Reader<S> {
         let mut block = buffers::take_read();
         block.extend_from_slice(&carried);
         drop(carried);
-        let read = outlet.reading(|| pin!(self.reader.read_buf(&mut block)).poll(cx));
+        let read = outlet.reading(|| pin!(self.read_half.read_buf(&mut block)).poll(cx));
         if !block.is_empty() {
             self.input = hold(&mut block, read.is_pending());
         }
@@ -564,8 +564,8 @@ impl<S> Reader<S> {
         {
             incoming.give_up(outlet);
         }
-        let reader = mem::replace(&mut self.reader, ReadHalf::Gone);
-        if caught(|| drop(reader)).is_err() {
+        let read_half = mem::replace(&mut self.read_half, ReadHalf::Gone);
+        if caught(|| drop(read_half)).is_err() {
             outlet.note_panic("what a connection held", None);
         }
     }

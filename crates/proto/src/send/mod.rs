@@ -267,7 +267,7 @@ impl Sender {
                     self.push_copied(lead, true, bytes);
                 }
                 CompressedMessage::Short(bytes) => {
-                    self.push_message(lead, Bytes::copy_from_slice(bytes))
+                    self.push_message(lead, Bytes::copy_from_slice(bytes));
                 }
                 CompressedMessage::Long(bytes) => self.push_message(lead, bytes),
             });
