@@ -122,7 +122,7 @@ fn features() -> Outcome {
         words.extend(["--features", features, "--", "-D", "warnings"]);
         tally.add(cargo(&words)?);
     }
-    tally.add(cargo_tests::with_feature("fullduplex/libdeflate", &["deflate", "compressing"])?);
+    tally.add(cargo_tests::with_feature("fullduplex/libdeflate", &["deflate", "compression"])?);
     tally.add(without_std()?);
     Ok(tally)
 }

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use fullduplex::{Message, PreparedMessage};
 
+use crate::attacked_server::{Field, short};
 use crate::common::direct;
-use crate::field::{Field, short};
-use crate::raw::{close_code, count_gone, flood_many, frame, open, open_many, write_now};
 use crate::siblings::SIBLINGS;
+use crate::sockets::{close_code, count_gone, flood_many, frame, open, open_many, write_now};
 
 /// In the place of how much was sent.
 const GONE: usize = usize::MAX;
@@ -196,10 +196,10 @@ fn attack_by_deflate_bombs() {
 #[test]
 fn attack_on_handlers_that_never_accept_or_panic() {
     let figures = Field::new(short()).besiege("handlers that never accept, or panic", |field| {
-        let mut all = crate::raw::connect_many(field.address, 300);
+        let mut all = crate::sockets::connect_many(field.address, 300);
         for (i, socket) in all.iter_mut().enumerate() {
             let path = if i % 3 == 0 { "/panic" } else { "/never" };
-            socket.write_all(crate::raw::upgrade(path, "").as_bytes()).unwrap();
+            socket.write_all(crate::sockets::upgrade(path, "").as_bytes()).unwrap();
         }
         field.wait_until("all are asked", || field.handlers.load(Ordering::SeqCst) >= 200);
         field.wait_until("a panic ends its connection", || {

@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::field::{Field, short};
-use crate::raw::{count_gone, flood_many, frame as ws_frame};
-use crate::streams::{
+use crate::attacked_server::{Field, short};
+use crate::http2_frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, INITIAL_WINDOW, PING, RST_STREAM,
     SETTINGS, block, connect, field_of, frame, frames, get, websocket,
 };
+use crate::sockets::{count_gone, flood_many, frame as ws_frame};
 
 const LONG: Duration = Duration::from_secs(20);
 /// `REFUSED_STREAM`.

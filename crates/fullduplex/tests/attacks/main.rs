@@ -11,18 +11,18 @@
 #![allow(clippy::print_stdout)]
 #![cfg(all(feature = "http2", feature = "hyper", feature = "tls", target_os = "linux"))]
 
+mod attacked_server;
 #[path = "../common/mod.rs"]
 mod common;
-mod content;
-mod crowd;
-mod drains;
-mod field;
-mod files;
+mod drain;
 mod frames;
+mod handshakes;
 mod http2;
-mod opening;
-mod raw;
+mod http2_frames;
+mod http_content;
+mod malformed;
+mod many_connections;
+mod open_files;
 mod siblings;
 mod smuggling;
-mod storms;
-mod streams;
+mod sockets;

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use crate::field::{Field, short};
-use crate::raw::{connect_from, read_some, upgrade};
+use crate::attacked_server::{Field, short};
+use crate::sockets::{connect_from, read_some, upgrade};
 
 /// A second request, which must not be answered where the first is taken for something else.
 const HIDDEN: &str = "GET /hidden HTTP/1.1\r\nHost: localhost\r\n\r\n";

@@ -4,9 +4,9 @@ use fullduplex::server::{HandshakeOutcome, Server, ServerConfig};
 use http::Version;
 use tokio::sync::mpsc;
 
-use crate::ask::Ask;
 use crate::common::tls::localhost;
 use crate::handler;
+use crate::requests::Ask;
 
 /// Fields of which only those behind a cookie's are many.
 const MANY: [(&str, &str); 21] = [("x-many", "1"); 21];

@@ -5,11 +5,11 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(all(feature = "http2", feature = "http3", feature = "tower"))]
 
-mod agreed;
-mod ask;
 #[path = "../common/mod.rs"]
 mod common;
 mod limits;
+mod negotiated;
+mod requests;
 mod sensitive;
 mod uploads;
 
@@ -20,7 +20,6 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
-use ask::{AUTHORITY, Answer, Ask};
 use bytes::Bytes;
 use common::tls::localhost;
 use fullduplex::server::{Handshake, Server, ServerConfig, WebSocketLayer};
@@ -29,6 +28,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use requests::{AUTHORITY, Answer, Ask};
 use tokio::net::TcpListener;
 use tower::{ServiceBuilder, service_fn};
 

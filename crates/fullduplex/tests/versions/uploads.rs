@@ -17,9 +17,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tower::service_fn;
 
-use crate::ask::quic;
 use crate::common::server::Pieces;
 use crate::common::tls::{LOCALHOST, client as tls_client, localhost};
+use crate::requests::quic;
 
 fn refusal() -> Response<()> {
     Response::builder().status(StatusCode::METHOD_NOT_ALLOWED).body(()).unwrap()

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fullduplex_proto::{Config, Limits, MessageKind, ProtocolError as E, Role};
 use fullduplex_testkit::pair::{End, Told};
 
-use crate::naive::{masked, plain};
+use crate::oracle::{masked, plain};
 
 const NOW: Duration = Duration::ZERO;
 

@@ -6,11 +6,11 @@
 // Test data is cut to size on purpose.
 #![allow(clippy::cast_possible_truncation)]
 
-mod control;
-mod failing;
+mod control_frames;
+mod cuts;
+mod failures;
+mod frames;
 mod limits;
-mod naive;
+mod model;
+mod oracle;
 mod payloads;
-mod pieces;
-mod twin;
-mod wire;

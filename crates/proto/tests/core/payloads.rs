@@ -4,7 +4,7 @@ use fullduplex_proto::bytes::{Buf, Bytes};
 use fullduplex_proto::{Compression, Config, MessageKind, Role, SendConfig, Session};
 use fullduplex_testkit::pair::End;
 
-use crate::naive::{Frame, frames};
+use crate::oracle::{Frame, frames};
 
 /// An open end that cuts messages into frames of this size.
 fn end(role: Role, fragment_size: usize) -> End {

@@ -11,7 +11,7 @@ use fullduplex_proto::{
 use fullduplex_testkit::pair::{End, Told};
 use fullduplex_testkit::{Rng, chop, receive};
 
-use crate::naive::{close_payload, masked, plain};
+use crate::oracle::{close_payload, masked, plain};
 
 /// Cuts bytes at random, in pieces that are sometimes long and sometimes short.
 pub(crate) fn random_pieces<'a>(mut rest: &'a [u8], rng: &mut Rng) -> Vec<&'a [u8]> {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(feature = "http2")]
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::sync::Arc;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use fullduplex::server::HandshakeOutcome;
 use fullduplex_testkit::Rng;
 
-use crate::field::{Field, short};
-use crate::raw::{connect_from, connect_many, count_gone, frame, upgrade};
+use crate::attacked_server::{Field, short};
+use crate::sockets::{connect_from, connect_many, count_gone, frame, upgrade};
 
 fn noise(rng: &mut Rng, len: usize) -> Vec<u8> {
     (0..len).map(|_| u8::try_from(rng.below(256)).unwrap()).collect()

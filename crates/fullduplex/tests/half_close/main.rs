@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(all(feature = "http2", feature = "http3", feature = "tls"))]
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::io;

@@ -13,11 +13,11 @@ use tokio::task::JoinHandle;
 use tower::service_fn;
 
 use crate::common::echo;
-use crate::content::page;
-use crate::raw::{connect_from, count_gone, frame as ws_frame, open, upgrade};
-use crate::streams::{
+use crate::http_content::page;
+use crate::http2_frames::{
     END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW, connect_to, frame, get, websocket,
 };
+use crate::sockets::{connect_from, count_gone, frame as ws_frame, open, upgrade};
 
 /// A server on a runtime that goes on when it has ended.
 struct Draining {

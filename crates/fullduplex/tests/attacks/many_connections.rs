@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use fullduplex::PreparedMessage;
 use fullduplex::server::Drain;
 
-use crate::field::{Field, short};
-use crate::files::descriptors;
-use crate::raw::{frame, open_many};
+use crate::attacked_server::{Field, short};
+use crate::open_files::descriptors;
+use crate::sockets::{frame, open_many};
 
 fn resident() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
@@ -39,7 +39,7 @@ fn attack_by_five_thousand_connections() {
     let itself = std::env::current_exe().unwrap();
     let alone = [
         "--exact",
-        "crowd::attack_by_five_thousand_connections_in_a_process_of_its_own",
+        "many_connections::attack_by_five_thousand_connections_in_a_process_of_its_own",
         "--ignored",
         "--nocapture",
     ];

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(all(feature = "http2", feature = "http3", feature = "hyper"))]
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::convert::Infallible;

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(feature = "http3")]
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::io;

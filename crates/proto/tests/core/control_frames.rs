@@ -9,7 +9,7 @@ use fullduplex_proto::{
 };
 use fullduplex_testkit::pair::{End, Pair, Told};
 
-use crate::naive::{frames, masked, plain};
+use crate::oracle::{frames, masked, plain};
 
 const NOW: Duration = Duration::ZERO;
 const S: Duration = Duration::from_secs(1);
@@ -84,7 +84,7 @@ fn pong_waits_for_the_end_of_the_frame_and_not_of_the_message() {
         let mut wire = server.transmit(at);
         server.receive(&masked(0x89, "now"), NOW);
         wire.extend(server.transmit(usize::MAX));
-        let opcodes: Vec<u8> = frames(&wire).iter().map(super::naive::Frame::opcode).collect();
+        let opcodes: Vec<u8> = frames(&wire).iter().map(super::oracle::Frame::opcode).collect();
         let pong = opcodes.iter().position(|o| *o == 10).unwrap();
         assert_eq!(pong, at.div_ceil(1_004), "taken up to {at}: {opcodes:?}");
     }

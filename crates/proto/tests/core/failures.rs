@@ -10,7 +10,7 @@ use fullduplex_proto::{
 };
 use fullduplex_testkit::pair::{End, Told};
 
-use crate::naive::{close_payload, frames, masked, plain};
+use crate::oracle::{close_payload, frames, masked, plain};
 
 const NOW: Duration = Duration::ZERO;
 

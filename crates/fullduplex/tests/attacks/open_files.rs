@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use fullduplex::server::Server;
 
 use crate::common::echo;
-use crate::raw::{connect_many, frame, open, upgrade};
+use crate::sockets::{connect_many, frame, open, upgrade};
 
 /// How many files this process may have open, from now on: as many as may be had.
 pub(crate) fn descriptors() -> usize {
@@ -52,7 +52,7 @@ fn echoed(socket: &mut TcpStream) {
 fn limits_on_open_files_do_not_stop_the_server() {
     let mut child = Command::new("sh");
     child.args(["-c", "ulimit -n 48 && exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
-    child.args(["--exact", "files::inner_server_with_few_files", "--ignored", "--nocapture"]);
+    child.args(["--exact", "open_files::inner_server_with_few_files", "--ignored", "--nocapture"]);
     let child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut serving = Serving(child);
     let mut lines = BufReader::new(serving.0.stdout.take().unwrap()).lines().map_while(Result::ok);

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use fullduplex::server::HandshakeOutcome;
 
-use crate::field::{Field, short};
-use crate::files::descriptors;
-use crate::raw::{connect_from, connect_many, count_gone, gone, read_some, upgrade, write_now};
+use crate::attacked_server::{Field, short};
+use crate::open_files::descriptors;
+use crate::sockets::{connect_from, connect_many, count_gone, gone, read_some, upgrade, write_now};
 
 /// Writes a byte to each, again and again; how many were cut in that time.
 fn drip(mut sockets: Vec<std::net::TcpStream>, bytes: &[u8], until: Duration) -> usize {

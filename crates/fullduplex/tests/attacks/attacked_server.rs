@@ -13,8 +13,8 @@ use tokio::sync::Notify;
 use tower::service_fn;
 
 use crate::common::{echo, tls};
-use crate::content::page;
-use crate::files::descriptors;
+use crate::http_content::page;
+use crate::open_files::descriptors;
 use crate::siblings::{SIBLINGS, Siblings};
 
 /// More than any deadline of [`short`] takes on a busy machine.

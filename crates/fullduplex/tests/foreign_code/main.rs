@@ -8,10 +8,10 @@
 mod common;
 
 mod callbacks;
-mod foreign;
-mod transports;
+mod payloads_and_wakers;
 #[cfg(all(feature = "tls", feature = "http2"))]
-mod under_tls;
+mod tls_transports;
+mod transports;
 
 use std::future::Future;
 use std::time::Duration;

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use fullduplex::server::Body;
 use http::{Request, Response};
 
+use crate::attacked_server::{Field, short};
 use crate::common::server::Pieces;
-use crate::field::{Field, short};
-use crate::raw::{connect_many, count_gone, read_some};
+use crate::sockets::{connect_many, count_gone, read_some};
 
 /// `/endless` has no end, `/upload` answers when the content has ended, or failed.
 pub(crate) async fn page(request: Request<Body>) -> Result<Response<Pieces>, Infallible> {

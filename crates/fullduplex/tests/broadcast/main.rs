@@ -3,6 +3,7 @@
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../common/mod.rs"]
 mod common;
 
 use std::time::{Duration, Instant};

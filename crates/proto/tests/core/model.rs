@@ -6,7 +6,7 @@ use fullduplex_testkit::Rng;
 use fullduplex_testkit::pair::Told;
 use proptest::prelude::*;
 
-use crate::naive::Frame;
+use crate::oracle::Frame;
 use crate::pieces::{
     by_connection, by_direct_reads, by_input, by_pieces, by_shared_input, random_pieces,
 };

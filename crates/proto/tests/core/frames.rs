@@ -9,7 +9,7 @@ use fullduplex_proto::{CloseCode, CloseFrame, Compression, Config, MessageKind, 
 use fullduplex_testkit::pair::End;
 use proptest::prelude::*;
 
-use crate::naive::{Frame, close_payload, frames, masked, plain};
+use crate::oracle::{Frame, close_payload, frames, masked, plain};
 
 const NOW: Duration = Duration::ZERO;
 
