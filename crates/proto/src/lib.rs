@@ -34,6 +34,7 @@ mod input;
 mod limits;
 pub mod mask;
 mod message;
+mod rate_budget;
 mod receive;
 mod send;
 mod session;

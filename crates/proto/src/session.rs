@@ -20,9 +20,10 @@ use crate::frame::Role;
 use crate::limits::Limits;
 use crate::mask::MaskSource;
 use crate::message::Message;
+use crate::rate_budget::TokenBucket;
 use crate::receive::{Event, MessageKind};
 use crate::send::{ControlKind, FrameBatch, Outgoing, SendBuffer, SendError, Sender};
-use crate::timers::{TimerEvent, Timers, TokenBucket};
+use crate::timers::{TimerEvent, Timers};
 
 /// Where the connection stands; the same four as the WebSocket API's `readyState`.
 ///

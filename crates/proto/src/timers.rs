@@ -269,63 +269,9 @@ fn later(now: u64, by: u64) -> u64 {
     now.saturating_add(by)
 }
 
-fn micros(time: Duration) -> u64 {
+/// Returns a time in microseconds; the longest is less than `NEVER`.
+pub(crate) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(NEVER - 1).min(NEVER - 1)
-}
-
-const SECOND: u64 = 1_000_000;
-
-/// A token bucket: `rate` a second, ten times as many in a burst.
-#[derive(Debug)]
-pub(crate) struct TokenBucket {
-    rate: u32,
-    tokens: u32,
-    refilled_at: u64,
-}
-
-impl TokenBucket {
-    pub(crate) fn new(rate: u32) -> Self {
-        Self { rate, tokens: rate.saturating_mul(10), refilled_at: 0 }
-    }
-
-    pub(crate) fn rate(&self) -> u32 {
-        self.rate
-    }
-
-    /// Takes one token, if there is one.
-    pub(crate) fn take(&mut self, now: Duration) -> bool {
-        self.take_many(1, now)
-    }
-
-    /// Takes so many tokens, if they are there.
-    pub(crate) fn take_many(&mut self, count: usize, now: Duration) -> bool {
-        self.refill(micros(now));
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        match self.tokens.checked_sub(count) {
-            Some(left) => {
-                self.tokens = left;
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Adds what the time since the last refill has earned. Time that did not make a whole
-    /// token is kept for the next one.
-    fn refill(&mut self, now: u64) {
-        let rate = u64::from(self.rate);
-        let elapsed = now.saturating_sub(self.refilled_at);
-        let earned = elapsed.saturating_mul(rate) / SECOND;
-        if earned > 0 {
-            let tokens = u64::from(self.tokens).saturating_add(earned);
-            self.tokens = u32::try_from(tokens).unwrap_or(u32::MAX).min(self.burst());
-            self.refilled_at = now - elapsed.saturating_mul(rate) % SECOND / rate;
-        }
-    }
-
-    fn burst(&self) -> u32 {
-        self.rate.saturating_mul(10)
-    }
 }
 
 #[cfg(test)]

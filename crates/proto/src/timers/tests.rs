@@ -201,24 +201,3 @@ fn idle_timeout_is_met_within_a_quarter() {
     assert_eq!(idle_at(20 * S, &[4 * S, 19 * S]), 40 * S);
     assert_eq!(idle_at(Duration::ZERO, &[]), Duration::from_micros(4));
 }
-
-#[test]
-fn limits_on_rate_allow_a_burst_of_ten_seconds_worth() {
-    let mut b = TokenBucket::new(100);
-    assert_eq!((0..5000).filter(|_| b.take(100 * S)).count(), 1000);
-}
-
-#[test]
-fn limits_on_rate_lose_no_fraction_of_a_token() {
-    let mut b = TokenBucket::new(300);
-    // A little slower than the rate, and never in step with it.
-    assert!((1..100_000).all(|i| b.take(Duration::from_micros(3_334 * i))));
-}
-
-#[test]
-fn limits_on_rate_refill_with_time() {
-    let mut b = TokenBucket::new(5);
-    assert_eq!((0..100).filter(|_| b.take(Duration::ZERO)).count(), 50);
-    assert_eq!((0..100).filter(|_| b.take(S)).count(), 5);
-    assert_eq!((0..100).filter(|_| b.take(1000 * S)).count(), 50);
-}

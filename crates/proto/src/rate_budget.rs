@@ -1,0 +1,88 @@
+//! A bound on how often something may happen.
+
+use core::time::Duration;
+
+use crate::timers::micros;
+
+const SECOND: u64 = 1_000_000;
+
+/// A token bucket: `rate` a second, ten times as many in a burst.
+#[derive(Debug)]
+pub(crate) struct TokenBucket {
+    rate: u32,
+    tokens: u32,
+    refilled_at: u64,
+}
+
+impl TokenBucket {
+    pub(crate) fn new(rate: u32) -> Self {
+        Self { rate, tokens: rate.saturating_mul(10), refilled_at: 0 }
+    }
+
+    pub(crate) fn rate(&self) -> u32 {
+        self.rate
+    }
+
+    /// Takes one token, if there is one.
+    pub(crate) fn take(&mut self, now: Duration) -> bool {
+        self.take_many(1, now)
+    }
+
+    /// Takes so many tokens, if they are there.
+    pub(crate) fn take_many(&mut self, count: usize, now: Duration) -> bool {
+        self.refill(micros(now));
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        match self.tokens.checked_sub(count) {
+            Some(left) => {
+                self.tokens = left;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Adds what the time since the last refill has earned. Time that did not make a whole
+    /// token is kept for the next one.
+    fn refill(&mut self, now: u64) {
+        let rate = u64::from(self.rate);
+        let elapsed = now.saturating_sub(self.refilled_at);
+        let earned = elapsed.saturating_mul(rate) / SECOND;
+        if earned > 0 {
+            let tokens = u64::from(self.tokens).saturating_add(earned);
+            self.tokens = u32::try_from(tokens).unwrap_or(u32::MAX).min(self.burst());
+            self.refilled_at = now - elapsed.saturating_mul(rate) % SECOND / rate;
+        }
+    }
+
+    fn burst(&self) -> u32 {
+        self.rate.saturating_mul(10)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn limits_on_rate_allow_a_burst_of_ten_seconds_worth() {
+        let mut b = TokenBucket::new(100);
+        assert_eq!((0..5000).filter(|_| b.take(100 * S)).count(), 1000);
+    }
+
+    #[test]
+    fn limits_on_rate_lose_no_fraction_of_a_token() {
+        let mut b = TokenBucket::new(300);
+        // A little slower than the rate, and never in step with it.
+        assert!((1..100_000).all(|i| b.take(Duration::from_micros(3_334 * i))));
+    }
+
+    #[test]
+    fn limits_on_rate_refill_with_time() {
+        let mut b = TokenBucket::new(5);
+        assert_eq!((0..100).filter(|_| b.take(Duration::ZERO)).count(), 50);
+        assert_eq!((0..100).filter(|_| b.take(S)).count(), 5);
+        assert_eq!((0..100).filter(|_| b.take(1000 * S)).count(), 50);
+    }
+}
