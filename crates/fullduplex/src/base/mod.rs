@@ -13,7 +13,6 @@ pub(crate) mod message_memory;
 pub(crate) mod pem;
 pub(crate) mod protected;
 pub(crate) mod registry;
-pub(crate) mod retry;
 pub(crate) mod rng;
 pub(crate) mod uri;
 pub(crate) mod words;

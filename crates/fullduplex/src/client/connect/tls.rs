@@ -15,11 +15,11 @@ use rustls::{
 use rustls_platform_verifier::Verifier;
 use tokio_rustls::TlsConnector;
 
+use crate::base::error::retry::AttemptFailure;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::pem::{
     alert_name, bad, certificate_problem, certificates, cipher_suite, private_key, read, version,
 };
-use crate::base::retry::AttemptFailure;
 use crate::base::uri::without_zone;
 use crate::client::Connected;
 use crate::client::connect::client_cert::{NoClientCert, RecordingCertResolver, noticing};

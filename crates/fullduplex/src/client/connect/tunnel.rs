@@ -11,8 +11,8 @@ use http::header::{PROXY_AUTHENTICATE, PROXY_AUTHORIZATION};
 use http::{HeaderMap, Response, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::base::error::retry::AttemptFailure;
 use crate::base::error::{Error, ErrorKind};
-use crate::base::retry::AttemptFailure;
 use crate::client::list::split;
 use crate::client::response;
 use crate::transport::http1;

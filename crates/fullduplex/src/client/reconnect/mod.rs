@@ -16,10 +16,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::base::deadline::within;
+use crate::base::error::retry::is_worth_retrying;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::guard;
 use crate::base::guard::Panicked;
-use crate::base::retry::is_worth_retrying;
 use crate::client::Client;
 use crate::client::reconnect::queue::OfflineQueue;
 use crate::connection::split::{ReceiveHalf, SendHalf};

@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use fullduplex_proto::Message;
 use tokio::sync::Notify;
 
+use crate::base::error::retry::AttemptFailure;
 use crate::base::error::{Error, ErrorKind};
-use crate::base::retry::AttemptFailure;
 use crate::client::reconnect::OfflinePolicy;
 
 pub(crate) struct OfflineQueue {

@@ -1,5 +1,7 @@
 //! The one error of this library.
 
+pub(crate) mod retry;
+
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
@@ -13,7 +15,7 @@ use fullduplex_proto::{CloseCause, CloseCode, CloseInfo, Initiator, ProtocolErro
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
 
-use crate::base::retry::{AttemptFailure, is_worth_retrying};
+use crate::base::error::retry::{AttemptFailure, is_worth_retrying};
 
 /// What went wrong, roughly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
