@@ -1,5 +1,7 @@
 //! The one error of this library.
 
+mod convert;
+mod kind;
 pub(crate) mod retry;
 
 use std::borrow::Cow;
@@ -9,39 +11,12 @@ use std::io;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use fullduplex_proto::handshake::{client, http1, server};
-use fullduplex_proto::{CloseCause, CloseCode, CloseInfo, Initiator, ProtocolError, SendError};
-
-use http::HeaderMap;
-use http::header::RETRY_AFTER;
+use fullduplex_proto::handshake::http1;
+use fullduplex_proto::{CloseCause, CloseCode, CloseInfo, Initiator};
 
 use crate::base::error::retry::{AttemptFailure, is_worth_retrying};
 
-/// What went wrong, roughly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// The transport failed or ended too early.
-    Io,
-    /// TLS failed, or is asked for and not there.
-    Tls,
-    /// The host name has no address.
-    Resolve,
-    /// A proxy refused.
-    Proxy,
-    /// The opening handshake failed.
-    Handshake,
-    /// The peer broke a rule of the protocol.
-    Protocol,
-    /// A limit of this end was hit; the message names the setting.
-    Limit,
-    /// A deadline passed; the message names the setting.
-    Timeout,
-    /// The connection is closed or closing.
-    Closed,
-    /// The call was wrong, such as a URL that is none or a Close code that may not be sent.
-    Misuse,
-}
+pub use kind::ErrorKind;
 
 /// What went wrong: one pointer wide.
 ///
@@ -217,7 +192,7 @@ impl Error {
     /// When a server that refused would like to be asked again (RFC 9110 §10.2.3).
     pub fn retry_after(&self) -> Option<Duration> {
         let headers = self.response()?.headers();
-        retry_after(headers, SystemTime::now())
+        retry::retry_after(headers, SystemTime::now())
     }
 
     /// Whether the same attempt may succeed later. So it is after
@@ -275,120 +250,6 @@ impl StdError for Error {
     }
 }
 
-impl From<ProtocolError> for Error {
-    fn from(error: ProtocolError) -> Self {
-        let kind = if error.is_limit() { ErrorKind::Limit } else { ErrorKind::Protocol };
-        let failure = AttemptFailure::Ended { code: None };
-        let mut this = Self::new(kind, error.to_string()).with_failure(failure);
-        this.0.close_code = Some(error.close_code());
-        this.0.initiator = Some(Initiator::Library);
-        this
-    }
-}
-
-impl From<SendError> for Error {
-    fn from(error: SendError) -> Self {
-        let kind = match error {
-            SendError::Full => ErrorKind::Limit,
-            SendError::Closing => ErrorKind::Closed,
-            _ => ErrorKind::Misuse,
-        };
-        Self::new(kind, error.to_string())
-    }
-}
-
-impl From<http1::HeadError> for Error {
-    fn from(error: http1::HeadError) -> Self {
-        use http1::HeadError as E;
-        let kind = match error {
-            E::TooLarge { .. } | E::TooManyFields { .. } => ErrorKind::Limit,
-            _ => ErrorKind::Handshake,
-        };
-        let mut this = Self::new(kind, error.to_string());
-        this.0.source = Some(Box::new(error));
-        this.0.is_said = true;
-        this
-    }
-}
-
-impl From<http1::HeadWriteError> for Error {
-    fn from(error: http1::HeadWriteError) -> Self {
-        Self::new(ErrorKind::Misuse, error.to_string())
-    }
-}
-
-impl From<client::RequestError> for Error {
-    fn from(error: client::RequestError) -> Self {
-        Self::new(ErrorKind::Misuse, error.to_string())
-    }
-}
-
-impl From<server::NotOffered> for Error {
-    fn from(error: server::NotOffered) -> Self {
-        Self::new(ErrorKind::Misuse, error.to_string())
-    }
-}
-
-impl From<client::ResponseError> for Error {
-    fn from(error: client::ResponseError) -> Self {
-        Self::new(ErrorKind::Handshake, error.to_string())
-    }
-}
-
-impl From<fullduplex_proto::deflate::DeflateError> for Error {
-    fn from(error: fullduplex_proto::deflate::DeflateError) -> Self {
-        Self::new(ErrorKind::Handshake, error.to_string())
-    }
-}
-
-impl From<fullduplex_proto::close::InvalidClose> for Error {
-    fn from(error: fullduplex_proto::close::InvalidClose) -> Self {
-        Self::new(ErrorKind::Misuse, error.to_string())
-    }
-}
-
-/// For the adapters whose traits have `io::Error`. The error itself is inside, for
-/// [`downcast`](io::Error::downcast), with its [`close_info`](Error::close_info).
-///
-/// The kind is that of the transport's own error, where that failed, or else: `UnexpectedEof`
-/// where the transport ended without a Close, `ConnectionAborted` where the peer closed with a code
-/// other than 1000, `BrokenPipe` where nothing can be sent any more, `TimedOut`, `InvalidData`
-/// where a rule or a limit was broken, and `InvalidInput` for a wrong call.
-impl From<Error> for io::Error {
-    fn from(error: Error) -> Self {
-        io::Error::new(error.io_kind(), error)
-    }
-}
-
-impl Error {
-    fn io_kind(&self) -> io::ErrorKind {
-        let source = self.0.source.as_deref().and_then(|source| source.downcast_ref::<io::Error>());
-        let of_source = source.map(io::Error::kind);
-        match (self.kind(), self.close_info().map(|info| info.cause)) {
-            (ErrorKind::Closed, Some(_)) => io::ErrorKind::ConnectionAborted,
-            (ErrorKind::Closed, None) => io::ErrorKind::BrokenPipe,
-            (ErrorKind::Timeout, _) => io::ErrorKind::TimedOut,
-            (ErrorKind::Protocol | ErrorKind::Limit, _) => io::ErrorKind::InvalidData,
-            (ErrorKind::Misuse, _) => io::ErrorKind::InvalidInput,
-            (_, Some(CloseCause::TransportEnd)) => io::ErrorKind::UnexpectedEof,
-            (_, Some(_)) => of_source.unwrap_or(io::ErrorKind::ConnectionReset),
-            (_, None) => of_source.unwrap_or(io::ErrorKind::Other),
-        }
-    }
-}
-
-/// Returns how long after `now` the server asks for another attempt: by `Retry-UnlockActions`, in seconds or as a date
-/// (RFC 9110 §10.2.3).
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    // A date and a number are ASCII; anything else names no time.
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = httpdate::parse_http_date(value).ok()?;
-    Some(at.duration_since(now).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -397,19 +258,5 @@ mod tests {
     fn error_is_one_pointer_wide() {
         assert_eq!(size_of::<Error>(), size_of::<usize>());
         assert_eq!(size_of::<Result<(), Error>>(), size_of::<usize>());
-    }
-
-    #[test]
-    fn retry_after_is_read_in_both_forms() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-        let after = |value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, value.parse().unwrap());
-            retry_after(&headers, now)
-        };
-        assert_eq!(after("120"), Some(Duration::from_secs(120)));
-        assert_eq!(after("Sun, 06 Nov 1994 08:49:47 GMT"), Some(Duration::from_secs(10)));
-        assert_eq!(after("Sat, 06 Nov 1993 08:49:47 GMT"), Some(Duration::ZERO));
-        assert_eq!(after("soon"), None);
     }
 }

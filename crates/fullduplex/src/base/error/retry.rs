@@ -1,12 +1,15 @@
-//! Whether a failure is worth another attempt, for [`Error::is_retryable`] and
+//! Whether a failure is worth another attempt, and when, for [`Error::is_retryable`] and
 //! [`Reconnecting`](crate::client::Reconnecting) alike.
 //!
 //! [`Error::is_retryable`]: crate::Error::is_retryable
 
-use fullduplex_proto::{CloseCause, CloseInfo};
-use http::StatusCode;
+use std::time::{Duration, SystemTime};
 
-use crate::base::error::ErrorKind;
+use fullduplex_proto::{CloseCause, CloseInfo};
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, StatusCode};
+
+use crate::base::error::kind::ErrorKind;
 
 /// What happened, as far as the decision depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +95,18 @@ fn is_passing_alert(alert: u8) -> bool {
     matches!(alert, 20 | 90 | 80 | 112 | 49)
 }
 
+/// Returns how long after `now` the server asks for another attempt: by `Retry-UnlockActions`, in seconds
+/// or as a date (RFC 9110 §10.2.3).
+pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    // A date and a number are ASCII; anything else names no time.
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = httpdate::parse_http_date(value).ok()?;
+    Some(at.duration_since(now).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use fullduplex_proto::{CloseCode, CloseFrame, Initiator, ProtocolError};
@@ -166,5 +181,19 @@ mod tests {
             code(&info(1000, CloseCause::TransportEnd, false)),
             AttemptFailure::Ended { code: None }
         );
+    }
+
+    #[test]
+    fn retry_after_is_read_in_both_forms() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let after = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, value.parse().unwrap());
+            retry_after(&headers, now)
+        };
+        assert_eq!(after("120"), Some(Duration::from_secs(120)));
+        assert_eq!(after("Sun, 06 Nov 1994 08:49:47 GMT"), Some(Duration::from_secs(10)));
+        assert_eq!(after("Sat, 06 Nov 1993 08:49:47 GMT"), Some(Duration::ZERO));
+        assert_eq!(after("soon"), None);
     }
 }
