@@ -16,7 +16,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
+use std::sync::{Arc, MutexGuard, Weak};
 
 use fullduplex_proto::PreparedMessage;
 use fullduplex_proto::deflate::{MAX_WINDOW_BITS, MIN_WINDOW_BITS};
@@ -25,6 +25,7 @@ use crate::base::coop;
 use crate::base::guard;
 use crate::base::guard::DeferredDrop;
 use crate::base::registry::Registry;
+use crate::base::sync::Mutex;
 use crate::connection::shared_frames::{FrameRange, SharedFrames};
 use crate::connection::split::SendHalf;
 use crate::connection::websocket::WebSocket;
@@ -79,19 +80,16 @@ fn window_index(bits: u8) -> usize {
 
 /// Locks a group, or the topics.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    match mutex.try_lock() {
-        Ok(locked) => locked,
-        Err(TryLockError::Poisoned(locked)) => locked.into_inner(),
-        Err(TryLockError::WouldBlock) => {
-            // Whoever has the lock may wait for the connection whose transport this thread
-            // polls. The panic ends that poll, and the connection.
-            assert!(
-                !guard::polls_transport(),
-                "a transport may only publish to a group, or leave it, while it is polled"
-            );
-            mutex.lock().unwrap_or_else(PoisonError::into_inner)
-        }
+    if let Some(locked) = mutex.try_lock() {
+        return locked;
     }
+    // Whoever has the lock may wait for the connection whose transport this thread polls. The
+    // panic ends that poll, and the connection.
+    assert!(
+        !guard::polls_transport(),
+        "a transport may only publish to a group, or leave it, while it is polled"
+    );
+    mutex.lock()
 }
 
 /// That a WebSocket is a member of a group. It leaves the group when this is dropped.

@@ -14,5 +14,6 @@ pub(crate) mod pem;
 pub(crate) mod protected;
 pub(crate) mod registry;
 pub(crate) mod rng;
+pub(crate) mod sync;
 pub(crate) mod uri;
 pub(crate) mod words;

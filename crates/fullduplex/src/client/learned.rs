@@ -1,11 +1,11 @@
 //! What a client has learned about the versions of HTTP that servers do.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::base::sync::Mutex;
 use crate::client::pool::PoolKey;
 
 /// How long it holds: a server that was overloaded, or is mended, is asked again.
@@ -29,12 +29,12 @@ pub(super) struct CapabilityCache(Mutex<HashMap<(PoolKey, ServerCapability), Ins
 
 impl CapabilityCache {
     pub(super) fn knows(&self, origin: PoolKey, finding: ServerCapability) -> bool {
-        let until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = self.0.lock();
         until.get(&(origin, finding)).is_some_and(|until| Instant::now() < *until)
     }
 
     pub(super) fn learn(&self, origin: PoolKey, finding: ServerCapability) {
-        let mut until = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut until = self.0.lock();
         if until.len() >= MAX_FINDINGS {
             until.clear();
         }
@@ -59,7 +59,7 @@ mod tests {
         assert!(!learned.knows(origin(0), ServerCapability::WithoutHttp2));
         for i in 0..3 * MAX_FINDINGS {
             learned.learn(origin(i), ServerCapability::WithoutHttp2);
-            assert!(learned.0.lock().unwrap().len() <= MAX_FINDINGS);
+            assert!(learned.0.lock().len() <= MAX_FINDINGS);
         }
     }
 }

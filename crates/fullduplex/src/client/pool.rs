@@ -1,13 +1,14 @@
 //! Connections that are kept for the next WebSocket to the same origin.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use crate::base::sync::Mutex;
 use crate::base::uri::WsUri;
 
 /// What a connection leads to.
@@ -67,14 +68,10 @@ impl<T> Default for PoolEntry<T> {
 }
 
 impl<T> PoolEntry<T> {
-    fn lock(&self) -> MutexGuard<'_, Option<T>> {
-        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Takes a connection that does not answer out of the pool, unless another one is there.
     /// Its streams go on.
     pub(super) fn evict(&self, is_it: impl FnOnce(&T) -> bool) {
-        let mut ready = self.lock();
+        let mut ready = self.ready.lock();
         if ready.as_ref().is_some_and(is_it) {
             *ready = None;
         }
@@ -109,7 +106,7 @@ impl<T: PooledConnection> PoolEntry<T> {
 
     /// Serves this connection to all. One that is full stays with its streams.
     fn keep(&self, connection: T) -> T {
-        *self.lock() = Some(connection.clone());
+        *self.ready.lock() = Some(connection.clone());
         self.came.notify_waiters();
         connection
     }
@@ -118,7 +115,7 @@ impl<T: PooledConnection> PoolEntry<T> {
     async fn kept(&self) -> T {
         loop {
             let came = self.came.notified();
-            if let Some(kept) = self.lock().as_mut()
+            if let Some(kept) = self.ready.lock().as_mut()
                 && kept.has_room()
             {
                 return kept.clone();
@@ -139,7 +136,7 @@ impl<T> Default for PoolEntries<T> {
 
 impl<T: PooledConnection> PoolEntries<T> {
     pub(super) fn of(&self, origin: &PoolKey) -> Arc<PoolEntry<T>> {
-        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.0.lock();
         if let Some(slot) = slots.get(origin) {
             return slot.clone();
         }
@@ -150,7 +147,7 @@ impl<T: PooledConnection> PoolEntries<T> {
             if is_wanted {
                 return true;
             }
-            let ready = slot.lock();
+            let ready = slot.ready.lock();
             let Some(pooled) = ready.as_ref().filter(|pooled| !pooled.is_over()) else {
                 return false;
             };
@@ -164,8 +161,9 @@ impl<T: PooledConnection> PoolEntries<T> {
     /// Takes the connections that are not in use out of the pool.
     #[cfg(feature = "http3")]
     pub(super) fn take_unused(&self) -> Vec<T> {
-        let slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let unused = |slot: &Arc<PoolEntry<T>>| slot.lock().take_if(|kept| !kept.has_streams());
+        let slots = self.0.lock();
+        let unused =
+            |slot: &Arc<PoolEntry<T>>| slot.ready.lock().take_if(|kept| !kept.has_streams());
         slots.values().filter_map(unused).collect()
     }
 }

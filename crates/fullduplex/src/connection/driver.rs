@@ -14,7 +14,7 @@ use std::future::Future;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::base::deadline::FAR;
 use crate::base::guard::caught;
+use crate::base::sync::Mutex;
 use crate::connection::stats::ConnectionStats;
 
 /// What the driver drives: a connection's outlet.
@@ -107,7 +108,7 @@ impl Driver {
     fn of(handle: &Handle) -> Arc<Self> {
         // Declared before the lock is taken, so dropped after it is released.
         let _gone: Vec<_>;
-        let mut drivers = lock(&DRIVERS);
+        let mut drivers = DRIVERS.lock();
         _gone = drivers.extract_if(.., |(_, driver)| driver.is_gone()).collect();
         if let Some((_, driver)) = drivers.iter().find(|(id, _)| *id == handle.id()) {
             return driver.clone();
@@ -151,7 +152,7 @@ impl Driver {
     /// Has `driven` flushed when the tasks that can run now have run. `driven` is not the last
     /// reference to it.
     pub(crate) fn defer(&self, driven: Arc<dyn DrivenConnection>) {
-        let mut shared = self.lock();
+        let mut shared = self.shared.lock();
         if self.is_gone() {
             return;
         }
@@ -164,7 +165,7 @@ impl Driver {
     /// Drops something in the driver's next turn, where no lock is held; gives it back if there
     /// is no such turn.
     pub(crate) fn drop_later(&self, value: Box<dyn Send>) -> Result<(), Box<dyn Send>> {
-        let mut shared = self.lock();
+        let mut shared = self.shared.lock();
         if self.is_gone() {
             return Err(value);
         }
@@ -175,7 +176,7 @@ impl Driver {
 
     /// Has `driven` fired at `at`.
     pub(crate) fn schedule(&self, at: DeadlineNanos, driven: Weak<dyn DrivenConnection>) {
-        let mut shared = self.lock();
+        let mut shared = self.shared.lock();
         if self.is_gone() {
             return;
         }
@@ -188,7 +189,7 @@ impl Driver {
 
     /// A connection is gone, and so need not be fired.
     pub(crate) fn note_gone(&self) {
-        let mut shared = self.lock();
+        let mut shared = self.shared.lock();
         shared.gone += 1;
         if shared.gone > FEW + shared.timers.len() / 2 {
             shared.gone = 0;
@@ -201,10 +202,6 @@ impl Driver {
             drop(gone);
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, DriverShared> {
-        lock(&self.shared)
-    }
 }
 
 impl DriverShared {
@@ -213,11 +210,6 @@ impl DriverShared {
             waker.wake_by_ref();
         }
     }
-}
-
-/// No foreign code runs while these locks are held, so a panic leaves nothing half done.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How many are flushed, or fired, before other tasks have their turn: a message to very many
@@ -242,7 +234,7 @@ impl DriverTask {
     fn fire(&self) -> ControlFlow<(), DeadlineNanos> {
         for _ in 0..TURN {
             let now = self.driver.now();
-            let mut shared = self.driver.lock();
+            let mut shared = self.driver.shared.lock();
             match shared.timers.peek() {
                 Some(Reverse(next)) if next.at <= DeadlineNanos::new(Some(now)) => {}
                 next => {
@@ -257,7 +249,7 @@ impl DriverTask {
                 && let Ok(next) = caught(|| strong.fire(at, now))
                 && next != DeadlineNanos::NEVER
             {
-                self.driver.lock().timers.push(Reverse(Timer { at: next, driven }));
+                self.driver.shared.lock().timers.push(Reverse(Timer { at: next, driven }));
             }
         }
         ControlFlow::Break(())
@@ -269,7 +261,7 @@ impl Future for DriverTask {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        let mut shared = this.driver.lock();
+        let mut shared = this.driver.shared.lock();
         if !shared.waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
             shared.waker = Some(cx.waker().clone());
         }
@@ -283,7 +275,7 @@ impl Future for DriverTask {
             // happens, as the task is that of all connections.
             let _ = caught(|| driven.flush_deferred());
         }
-        let mut shared = this.driver.lock();
+        let mut shared = this.driver.shared.lock();
         if !shared.deferred.is_empty() {
             cx.waker().wake_by_ref();
         } else if shared.deferred.capacity() > 4 * TURN {
@@ -312,7 +304,7 @@ impl Future for DriverTask {
 impl Drop for DriverTask {
     /// The runtime is shut down; a new one on this thread gets a new driver.
     fn drop(&mut self) {
-        let mut shared = self.driver.lock();
+        let mut shared = self.driver.shared.lock();
         // With the lock held, so that nothing comes after.
         self.driver.gone.store(true, Relaxed);
         let (deferred, dropping) =
@@ -388,7 +380,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn driver_keeps_no_memory_of_ended_connections() {
         let driver = Driver::current();
-        let held = || driver.lock().timers.len();
+        let held = || driver.shared.lock().timers.len();
         let live: Vec<_> = (0..100).map(|_| connect(&driver)).collect();
         for _ in 0..10_000 {
             drop(connect(&driver));
@@ -398,8 +390,8 @@ mod tests {
         let alive = |timers: &BinaryHeap<Reverse<Timer>>| {
             timers.iter().filter(|Reverse(timer)| timer.driven.strong_count() > 0).count()
         };
-        assert_eq!(alive(&driver.lock().timers), live.len());
-        assert!(driver.lock().timers.capacity() < 2000);
+        assert_eq!(alive(&driver.shared.lock().timers), live.len());
+        assert!(driver.shared.lock().timers.capacity() < 2000);
     }
 
     #[test]
@@ -434,7 +426,7 @@ mod tests {
         });
         let wait = || finds.recv_timeout(Duration::from_secs(30)).expect("it waits for the list");
         assert!(wait());
-        let _all = lock(&DRIVERS);
+        let _all = DRIVERS.lock();
         begin.send(()).unwrap();
         assert!(wait());
     }

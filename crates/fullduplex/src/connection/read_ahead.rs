@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use fullduplex_proto::Message;
@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 
 use crate::base::error::Error;
 use crate::base::guard::{Panicked, caught};
+use crate::base::sync::Mutex;
 use crate::connection::reader::Reader;
 use crate::connection::writer::Writer;
 use crate::transport::Transport;
@@ -114,7 +115,7 @@ impl<S: Transport> ReadAhead<S> {
     pub(crate) fn poll_take_back(&self, cx: &mut Context<'_>) -> Poll<ParkedReader<S>> {
         // Foreign code, as is the drop of the waker before it: without the lock.
         let waker = cx.waker().clone();
-        let mut shared = lock(&self.shared);
+        let mut shared = self.shared.lock();
         if let Some(half) = shared.half.take() {
             drop(shared);
             self.task.abort();
@@ -130,7 +131,7 @@ impl<S: Transport> ReadAhead<S> {
     /// Ends the task, and takes back the receiving half with what was read. While the task polls
     /// it, nothing happens, and the task goes on.
     pub(crate) fn try_take_back(&self) -> Option<ParkedReader<S>> {
-        let mut shared = lock(&self.shared);
+        let mut shared = self.shared.lock();
         let half = shared.half.take();
         if half.is_none() {
             shared.owner = OwnerState::Sends;
@@ -146,7 +147,7 @@ impl<S: Transport> ReadAhead<S> {
 impl<S> ReadAhead<S> {
     /// Takes back the receiving half to drop it, or leaves that to the task if it is polling it.
     pub(crate) fn give_up(&self) -> Option<Box<Reader<S>>> {
-        let mut shared = lock(&self.shared);
+        let mut shared = self.shared.lock();
         shared.owner = OwnerState::Gone;
         let (half, reader) = (shared.half.take(), shared.reader.take());
         drop(shared);
@@ -156,17 +157,13 @@ impl<S> ReadAhead<S> {
 }
 
 /// Only moves are done while it is held, so a panic leaves nothing half done.
-fn lock<S>(shared: &Mutex<ReadAheadShared<S>>) -> MutexGuard<'_, ReadAheadShared<S>> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// A poll of the task: reads what there is, without the lock, as the transport is foreign code.
 fn poll<S: Transport>(
     shared: &Mutex<ReadAheadShared<S>>,
     cx: &mut Context<'_>,
     outlet: &Arc<Writer<S>>,
 ) -> Poll<()> {
-    let half = lock(shared).half.take();
+    let half = shared.lock().half.take();
     let Some((mut incoming, mut received)) = half else { return Poll::Ready(()) };
     let before = received.messages.len();
     let polled = caught(|| received.fill(&mut incoming, cx, outlet)).unwrap_or_else(|Panicked| {
@@ -176,7 +173,7 @@ fn poll<S: Transport>(
     });
     let found = received.messages.len() > before;
 
-    let mut shared = lock(shared);
+    let mut shared = shared.lock();
     let done = polled.is_ready() || shared.owner != OwnerState::Sends;
     let reader = if found || done { shared.reader.take() } else { None };
     let mut dropped = None;

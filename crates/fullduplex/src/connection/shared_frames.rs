@@ -2,9 +2,11 @@
 //! than have a copy of its own, until it is queued there.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
 use fullduplex_proto::{FrameBatch, Message};
+
+use crate::base::sync::Mutex;
 
 /// A longer batch is followed by another.
 const FULL: usize = 16 << 10;
@@ -34,17 +36,13 @@ pub(crate) struct PendingFrames {
 }
 
 impl SharedFrames {
-    fn lock(&self) -> MutexGuard<'_, FrameBatch> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(crate) fn is_full(&self) -> bool {
-        self.lock().len() >= FULL
+        self.0.lock().len() >= FULL
     }
 
     /// Adds a message, unless it is a long one.
     pub(crate) fn push(self: Arc<Self>, message: &Message) -> Option<FrameRange> {
-        let mut batch = self.lock();
+        let mut batch = self.0.lock();
         if batch.len() + message.len() > LONGEST {
             return None;
         }
@@ -78,7 +76,7 @@ impl PendingFrames {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, FrameBatch> {
-        self.batch.lock()
+        self.batch.0.lock()
     }
 
     pub(crate) fn range(&self) -> Range<usize> {

@@ -4,7 +4,7 @@
 use std::any::Any;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -12,6 +12,7 @@ use tokio::net::{TcpStream, tcp};
 #[cfg(unix)]
 use tokio::net::{UnixStream, unix};
 
+use crate::base::sync::Mutex;
 use crate::transport::Transport;
 use crate::transport::net_stream::{NetStream, StreamKind};
 
@@ -80,18 +81,9 @@ pub(crate) struct SharedTransport<S> {
 }
 
 impl<S> SharedTransport<S> {
-    /// If it has panicked, that is for its caller to know.
-    fn lock(&self) -> MutexGuard<'_, Option<S>> {
-        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Drops the transport, unless it is being polled: by who calls this, perhaps.
     fn close(&self) {
-        let stream = match self.stream.try_lock() {
-            Ok(mut stream) => stream.take(),
-            Err(TryLockError::Poisoned(stream)) => stream.into_inner().take(),
-            Err(TryLockError::WouldBlock) => None,
-        };
+        let stream = self.stream.try_lock().and_then(|mut stream| stream.take());
         drop(stream);
     }
 }
@@ -102,7 +94,7 @@ impl<S: Transport> SharedTransport<S> {
         poll: impl FnOnce(Pin<&mut S>) -> Poll<io::Result<T>>,
         gone: impl FnOnce() -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        match &mut *self.lock() {
+        match &mut *self.stream.lock() {
             Some(stream) => poll(Pin::new(stream)),
             None => gone(),
         }

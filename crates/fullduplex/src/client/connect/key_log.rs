@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use rustls::KeyLog;
+
+use crate::base::sync::Mutex;
 
 /// A file in the format of NSS, which is appended to.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl KeyLog for KeyLogFile {
         let line = format!("{label} {} {}\n", hex(client_random), hex(secret));
         // One write, so that lines of several processes stay whole. A full disk does not end the
         // connection.
-        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = self.0.lock();
         let _ = file.write_all(line.as_bytes());
     }
 }

@@ -1,12 +1,12 @@
 //! Where else a server says that it is: `Alt-Svc` (RFC 7838), for HTTP/3 alone.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use http::header::ALT_SVC;
 
+use crate::base::sync::Mutex;
 use crate::client::list::split;
 use crate::client::pool::PoolKey;
 
@@ -35,7 +35,7 @@ enum AltSvc {
 impl AltSvcCache {
     /// The port for HTTP/3, if the server has said that there is one.
     pub(crate) fn port(&self, origin: &PoolKey, now: Instant) -> Option<u16> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.lock();
         match all.get(origin) {
             Some(AltSvc::Http3 { port, until }) if now < *until => Some(*port),
             _ => None,
@@ -50,7 +50,7 @@ impl AltSvcCache {
         }
         // One that is not ASCII has still been said, and takes the others back.
         let said = fields.find_map(|field| http3(&String::from_utf8_lossy(field.as_bytes()), host));
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         if matches!(all.get(&origin), Some(AltSvc::Broken { until }) if now < *until) {
             return;
         }
@@ -68,7 +68,7 @@ impl AltSvcCache {
 
     /// It did not work: for a while it is not tried.
     pub(crate) fn give_up(&self, origin: PoolKey, now: Instant) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         all.insert(origin, AltSvc::Broken { until: now + BROKEN_FOR });
     }
 }

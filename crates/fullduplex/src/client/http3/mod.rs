@@ -4,7 +4,6 @@ mod alt_svc;
 mod quic;
 pub(super) mod quic_tls;
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -17,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::base::deadline::{doing, within};
 use crate::base::error::{Error, ErrorKind};
+use crate::base::sync::Mutex;
 use crate::base::uri::{WsUri, without_zone};
 use crate::client::connect::proxy::ChosenProxy;
 use crate::client::http3::alt_svc::AltSvcCache;
@@ -83,7 +83,7 @@ impl Http3Pool {
 
     /// Keeps the endpoint of a connection that leaves the pool until that is closed.
     fn leave(&self, connection: WeakConnection, endpoint: Endpoint) {
-        let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut leaving = self.leaving.lock();
         leaving.retain(|other| !other.closing.is_finished());
         let closing = tokio::spawn(async move { endpoint.wait_idle().await });
         leaving.push(RetiredConnection { connection, closing });
@@ -96,7 +96,7 @@ impl Http3Pool {
             endpoint.wait_idle().await;
         }
         let unused: Vec<_> = {
-            let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut leaving = self.leaving.lock();
             leaving.extract_if(.., |leaving| !leaving.connection.is_in_use()).collect()
         };
         for RetiredConnection { closing, .. } in unused {

@@ -1,7 +1,7 @@
 //! TLS inside QUIC.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use fullduplex_http3::ALPN;
 use fullduplex_http3::quinn::ConnectionError;
@@ -16,6 +16,7 @@ use rustls::{
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::pem::{alert_name, bad};
+use crate::base::sync::Mutex;
 use crate::base::uri::without_zone;
 use crate::client::connect::tls::{alert_error, in_words, server_name};
 
@@ -112,7 +113,7 @@ impl RecordingVerifier {
 
     /// What was last wrong with the certificate of this server.
     fn of(&self, host: &str) -> Option<RustlsError> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.last.lock();
         let (name, error) = last.as_ref()?;
         (name.to_str() == host).then(|| error.clone())
     }
@@ -128,7 +129,7 @@ impl ServerCertVerifier for RecordingVerifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, RustlsError> {
         let verified = self.inner.verify_server_cert(end_entity, intermediates, name, ocsp, now);
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock();
         *last = verified.as_ref().err().map(|error| (name.to_owned(), error.clone()));
         verified
     }

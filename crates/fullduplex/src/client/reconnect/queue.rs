@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fullduplex_proto::Message;
 use tokio::sync::Notify;
 
 use crate::base::error::retry::AttemptFailure;
 use crate::base::error::{Error, ErrorKind};
+use crate::base::sync::Mutex;
 use crate::client::reconnect::OfflinePolicy;
 
 pub(crate) struct OfflineQueue {
@@ -42,10 +42,6 @@ impl OfflineQueue {
         Self { inner, capacity, while_down, room, filled }
     }
 
-    fn lock(&self) -> MutexGuard<'_, QueueState> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(crate) async fn push(&self, message: Message) -> Result<(), Error> {
         let mut message = Some(message);
         loop {
@@ -58,7 +54,7 @@ impl OfflineQueue {
     }
 
     fn try_push(&self, message: &mut Option<Message>) -> Result<bool, Error> {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         if inner.closed {
             let error = Error::new(ErrorKind::Closed, "no connection will be made any more");
             return Err(error.with_failure(AttemptFailure::Stopped));
@@ -82,7 +78,7 @@ impl OfflineQueue {
     }
 
     pub(crate) fn try_pop(&self) -> Option<Message> {
-        let message = self.lock().messages.pop_front();
+        let message = self.inner.lock().messages.pop_front();
         self.room.notify_waiters();
         message
     }
@@ -91,7 +87,7 @@ impl OfflineQueue {
     pub(crate) async fn pop(&self) -> Message {
         loop {
             let filled = self.filled.notified();
-            if let Some(message) = self.lock().messages.pop_front() {
+            if let Some(message) = self.inner.lock().messages.pop_front() {
                 self.room.notify_waiters();
                 return message;
             }
@@ -100,12 +96,12 @@ impl OfflineQueue {
     }
 
     pub(crate) fn set_up(&self, up: bool) {
-        self.lock().up = up;
+        self.inner.lock().up = up;
         self.room.notify_waiters();
     }
 
     pub(crate) fn close(&self) {
-        self.lock().closed = true;
+        self.inner.lock().closed = true;
         self.room.notify_waiters();
     }
 }

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use fullduplex_http3::RequestStream;
@@ -11,6 +11,7 @@ use http::HeaderMap;
 use http_body::Frame;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::base::sync::Mutex;
 use crate::server::http::min_rate::MinRate;
 use crate::server::http::semantics::{on_stream, strip_connection_fields};
 use crate::server::http::service::HttpResponse;
@@ -36,7 +37,7 @@ impl SharedStream {
         mut pace: MinRate,
     ) -> io::Result<()> {
         let (head, body) = on_stream(answer, head_only);
-        let queued = self.lock().queue_response(&head);
+        let queued = self.0.lock().queue_response(&head);
         queued.map_err(io::Error::other)?;
         let Some(mut body) = body else { return self.finish(pace).await };
         while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
@@ -45,13 +46,13 @@ impl SharedStream {
                 Ok(Err(frame)) => {
                     if let Ok(mut trailers) = frame.into_trailers() {
                         strip_connection_fields(&mut trailers);
-                        let queued = self.lock().queue_trailers(&trailers);
+                        let queued = self.0.lock().queue_trailers(&trailers);
                         queued.map_err(io::Error::other)?;
                     }
                     break;
                 }
                 Err(error) => {
-                    self.lock().reset(fullduplex_http3::ErrorCode::INTERNAL_ERROR);
+                    self.0.lock().reset(fullduplex_http3::ErrorCode::INTERNAL_ERROR);
                     return Err(io::Error::other(error));
                 }
             }
@@ -82,11 +83,7 @@ impl SharedStream {
 
     /// Takes the trailer section, once the end of the content was read.
     pub(crate) fn trailers(&self) -> Option<HeaderMap> {
-        self.lock().trailers()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, RequestStream> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().trailers()
     }
 }
 
@@ -96,7 +93,7 @@ impl AsyncRead for SharedStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.lock()).poll_read(cx, buf)
+        Pin::new(&mut *self.0.lock()).poll_read(cx, buf)
     }
 }
 
@@ -106,14 +103,14 @@ impl AsyncWrite for SharedStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.lock()).poll_write(cx, buf)
+        Pin::new(&mut *self.0.lock()).poll_write(cx, buf)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.lock()).poll_flush(cx)
+        Pin::new(&mut *self.0.lock()).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.lock()).poll_shutdown(cx)
+        Pin::new(&mut *self.0.lock()).poll_shutdown(cx)
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use crate::base::sync::Mutex;
 use crate::server::policy::peer::PeerAddr;
 
 /// How many connections may stand at once.
@@ -105,12 +106,12 @@ impl ConnectionLimiter {
 
     /// Sets other limits. Slots that are taken are kept.
     pub(crate) fn set_limits(&self, limits: ConnectionLimits) {
-        self.0.lock().limits = limits;
+        self.0.state.lock().limits = limits;
     }
 
     /// Takes a place for a connection, or says which limit is reached.
     pub fn take(&self, peer: &PeerAddr) -> Result<Permit, LimitReached> {
-        let mut state = self.0.lock();
+        let mut state = self.0.state.lock();
         let total = state.limits.total.unwrap_or(u32::MAX);
         if state.counts.in_use >= total {
             state.counts.refused_total += 1;
@@ -125,13 +126,13 @@ impl ConnectionLimiter {
     /// Counts for an address what is no connection of its own. `None` where there is no limit.
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
     pub(crate) fn claim(&self, client: &PeerAddr) -> Result<Option<IpPermit>, LimitReached> {
-        let key = self.0.lock().enter(LimitKey::of(client))?;
+        let key = self.0.state.lock().enter(LimitKey::of(client))?;
         Ok((key != LimitKey::Nobody).then(|| IpPermit { shared: self.0.clone(), key }))
     }
 
     /// How many are in use and were refused.
     pub fn counts(&self) -> ConnectionCounts {
-        self.0.lock().counts
+        self.0.state.lock().counts
     }
 
     /// Waits until none is in use.
@@ -148,13 +149,7 @@ impl ConnectionLimiter {
 
     /// How many addresses have a connection.
     pub fn addresses(&self) -> usize {
-        self.0.lock().by_address.len()
-    }
-}
-
-impl LimiterShared {
-    fn lock(&self) -> MutexGuard<'_, LimiterState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().by_address.len()
     }
 }
 
@@ -206,7 +201,7 @@ impl Permit {
     pub fn move_to(&mut self, client: &PeerAddr) -> Result<(), LimitReached> {
         let key = LimitKey::of(client);
         if key != self.key {
-            let mut state = self.shared.lock();
+            let mut state = self.shared.state.lock();
             let entered = state.enter(key)?;
             state.leave(self.key);
             drop(state);
@@ -218,7 +213,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut state = self.shared.lock();
+        let mut state = self.shared.state.lock();
         state.leave(self.key);
         state.counts.in_use -= 1;
         let is_last = state.counts.in_use == 0;
@@ -240,7 +235,7 @@ pub(crate) struct IpPermit {
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 impl Drop for IpPermit {
     fn drop(&mut self) {
-        self.shared.lock().leave(self.key);
+        self.shared.state.lock().leave(self.key);
     }
 }
 
@@ -358,7 +353,7 @@ mod tests {
         let address = |n: u32| PeerAddr::Inet(SocketAddr::new(IpAddr::from(n.to_be_bytes()), 1));
         let crowd: Vec<_> = (0..50_000).map(|n| slots.take(&address(n)).unwrap()).collect();
         drop(crowd);
-        assert!(slots.0.lock().by_address.capacity() <= 1024);
+        assert!(slots.0.state.lock().by_address.capacity() <= 1024);
     }
 
     #[test]

@@ -5,12 +5,13 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::base::sync::Mutex;
 use crate::server::state::connection_limit::LimitReached;
 
 /// The handshakes under way.
@@ -59,7 +60,7 @@ impl HandshakeLimiter {
     pub(crate) fn enter(&self) -> (PendingHandshake, bool) {
         let ticket =
             PendingHandshake { evicted: Arc::new(Notify::new()), count: self.count.clone() };
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.queue.lock();
         // Most are done in the order in which they came.
         while queue.front().is_some_and(|(entry, _)| entry.strong_count() == 0) {
             queue.pop_front();
@@ -80,19 +81,19 @@ impl HandshakeLimiter {
     /// begin, and none for an address that has all of its own places.
     pub(crate) fn make_way_for(&self, refused: LimitReached) {
         let LimitReached::Total(_) = refused else { return };
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.queue.lock();
         evict_oldest(&mut queue, |since| since.elapsed() > HONEST);
     }
 
     /// Makes all give way: the server ends.
     pub(crate) fn evict_all(&self) {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.queue.lock();
         queue.drain(..).filter_map(|(entry, _)| entry.upgrade()).for_each(|one| one.notify_one());
     }
 
     /// Makes some of the oldest give way: one in eight, and one at least.
     pub(crate) fn make_room(&self) {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queue = self.queue.lock();
         for _ in 0..self.count.load(Ordering::Relaxed).div_ceil(8) {
             evict_oldest(&mut queue, |_| true);
         }
@@ -198,6 +199,6 @@ mod tests {
         for _ in 0..1000 {
             drop(in_flight.enter());
         }
-        assert!(in_flight.queue.lock().unwrap().len() <= 10);
+        assert!(in_flight.queue.lock().len() <= 10);
     }
 }

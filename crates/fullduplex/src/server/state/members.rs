@@ -1,12 +1,13 @@
 //! The WebSockets that are open on a server, to close all of them when it goes away.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use fullduplex_proto::CloseInfo;
 use tokio::sync::Notify;
 
 use crate::base::registry::Registry;
+use crate::base::sync::Mutex;
 use crate::connection::driver::DrivenConnection;
 use crate::connection::observer::{ConnectionObserver, Registration, SharedObserver};
 use crate::connection::stats::ConnectionStats;
@@ -58,13 +59,13 @@ impl OpenConnections {
     ) -> Arc<dyn DrivenConnection> {
         let connection = websocket.connection();
         let member = Member { connection: Arc::downgrade(&connection), place, span };
-        let key = self.open.lock().insert(member);
+        let key = self.open.members.lock().insert(member);
         websocket.register(Registration::new(self.observer.clone(), key));
         connection
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.open.lock().len()
+        self.open.members.lock().len()
     }
 
     /// What went over those that are open now.
@@ -76,7 +77,7 @@ impl OpenConnections {
 
     /// All that are open now.
     pub(crate) fn all(&self) -> Vec<Arc<dyn DrivenConnection>> {
-        self.open.lock().values().filter_map(|member| member.connection.upgrade()).collect()
+        self.open.members.lock().values().filter_map(|member| member.connection.upgrade()).collect()
     }
 
     /// Waits until none is open.
@@ -92,12 +93,6 @@ impl OpenConnections {
     }
 }
 
-impl Open {
-    fn lock(&self) -> MutexGuard<'_, Registry<Member>> {
-        self.members.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl ConnectionObserver for Open {
     fn round_trip(&self, took: Duration) {
         self.record.round_trip(took);
@@ -109,7 +104,7 @@ impl ConnectionObserver for Open {
 
     fn ended(&self, key: u32, info: Option<&CloseInfo>, traffic: ConnectionStats) {
         let (member, is_last) = {
-            let mut members = self.lock();
+            let mut members = self.members.lock();
             (members.remove(key), members.is_empty())
         };
         let Some(Member { connection, place, span }) = member else { return };

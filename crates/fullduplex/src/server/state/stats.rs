@@ -1,12 +1,13 @@
 //! What a server has seen.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fullduplex_proto::{CloseCause, CloseInfo, ProtocolError};
 
 use crate::base::error::{Error, ErrorKind};
+use crate::base::sync::Mutex;
 use crate::connection::stats::ConnectionStats;
 use crate::server::state::connection_limit::ConnectionCounts;
 
@@ -178,39 +179,35 @@ impl Histogram {
 pub(crate) struct StatsRecorder(Arc<Mutex<ServerStats>>);
 
 impl StatsRecorder {
-    fn lock(&self) -> MutexGuard<'_, ServerStats> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(crate) fn accepted(&self) {
-        self.lock().accepted += 1;
+        self.0.lock().accepted += 1;
     }
 
     pub(crate) fn handshake(&self, outcome: HandshakeOutcome) {
-        *self.lock().handshakes.entry(outcome).or_default() += 1;
+        *self.0.lock().handshakes.entry(outcome).or_default() += 1;
     }
 
     pub(crate) fn end(&self, end: CloseKind, traffic: ConnectionStats) {
-        let mut stats = self.lock();
+        let mut stats = self.0.lock();
         *stats.ends.entry(end).or_default() += 1;
         stats.traffic.add(traffic);
     }
 
     pub(crate) fn round_trip(&self, took: Duration) {
-        self.lock().round_trips.record(took);
+        self.0.lock().round_trips.record(took);
     }
 
     pub(crate) fn accept_failed(&self) {
-        self.lock().accept_failures += 1;
+        self.0.lock().accept_failures += 1;
     }
 
     pub(crate) fn panic(&self) {
-        self.lock().panics += 1;
+        self.0.lock().panics += 1;
     }
 
     /// All of it, as of now.
     pub(crate) fn read(&self) -> ServerStats {
-        self.lock().clone()
+        self.0.lock().clone()
     }
 }
 

@@ -9,7 +9,7 @@ mod tests;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use rustls::crypto::ring;
@@ -27,6 +27,7 @@ pub use tokio_rustls::server::TlsStream;
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::pem::{bad, certificates};
+use crate::base::sync::Mutex;
 use crate::server::tls::certificate::{CertificateResolver, CertificateTable};
 
 /// TLS of a server: certificates, and what is asked of clients. Clones share all of it, and
@@ -147,7 +148,7 @@ impl ServerTls {
         let own = self.shared.own.as_ref().ok_or_else(|| {
             Error::new(ErrorKind::Misuse, "a configuration of rustls is not loaded by us")
         })?;
-        let _one = own.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = own.reloading.lock();
         let table = CertificateTable::load(&own.certificates)?;
         // Only what checks clients lies in the configuration itself. With it the tickets
         // are changed, so that nobody comes back by one whose authority is gone.
