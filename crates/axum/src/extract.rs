@@ -66,27 +66,27 @@ impl<F> WebSocketUpgrade<F> {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        let offered = self.request.protocols();
+        let offered = self.request.subprotocols();
         let mut ours = protocols.into_iter();
         let chosen = ours.find_map(|name| offered.iter().find(|o| *o == name.as_ref()).cloned());
-        self.request.set_protocol(chosen);
+        self.request.set_subprotocol(chosen);
         self
     }
 
     /// The subprotocols that the client offers, its favourite first.
     pub fn requested_protocols(&self) -> impl Iterator<Item = &str> {
-        self.request.protocols().iter().map(String::as_str)
+        self.request.subprotocols().iter().map(String::as_str)
     }
 
     /// Chooses the subprotocol, which must be one that the client offers (RFC 6455 §4.2.2), or
     /// the response is 500.
     pub fn set_selected_protocol(&mut self, protocol: impl Into<String>) {
-        self.request.set_protocol(Some(protocol.into()));
+        self.request.set_subprotocol(Some(protocol.into()));
     }
 
     /// The subprotocol that was chosen.
     pub fn selected_protocol(&self) -> Option<&str> {
-        self.request.protocol()
+        self.request.subprotocol()
     }
 
     /// Has somebody told if the connection fails before the WebSocket is open. It is not told of

@@ -20,7 +20,7 @@ async fn example_has_one_room_for_both_versions_of_http() {
         let client = client.subprotocol("echo.v1").build().unwrap();
         let url = format!("ws://{}/echo", server.address);
         let (mut websocket, _) = client.connect(&url).await.unwrap();
-        assert_eq!(websocket.protocol(), Some("echo.v1"));
+        assert_eq!(websocket.subprotocol(), Some("echo.v1"));
         websocket.send("hello").await.unwrap();
         assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some("hello"));
         assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());

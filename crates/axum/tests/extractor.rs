@@ -145,7 +145,7 @@ async fn subprotocol_is_chosen_of_those_offered() {
         let upgrade = upgrade.protocols(["v3", "v2", "v1"]);
         let chosen = upgrade.selected_protocol().map(ToOwned::to_owned);
         upgrade.on_upgrade(|mut websocket| async move {
-            assert_eq!(websocket.protocol(), chosen.as_deref());
+            assert_eq!(websocket.subprotocol(), chosen.as_deref());
             websocket.send(offered.join(" ")).await.unwrap();
             drop(websocket.close(CloseCode::NORMAL, "").await);
         })
@@ -155,10 +155,10 @@ async fn subprotocol_is_chosen_of_those_offered() {
         let offering = client(version).subprotocol("v1").subprotocol("v2").build().unwrap();
         let (mut websocket, _) = offering.connect(&url).await.unwrap();
         // The server's favourite, as with axum's own extractor.
-        assert_eq!(websocket.protocol(), Some("v2"));
+        assert_eq!(websocket.subprotocol(), Some("v2"));
         assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some("v1 v2"));
         let (websocket, _) = client(version).build().unwrap().connect(&url).await.unwrap();
-        assert_eq!(websocket.protocol(), None);
+        assert_eq!(websocket.subprotocol(), None);
     }
 }
 

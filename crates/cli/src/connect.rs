@@ -191,7 +191,7 @@ async fn connect(args: Args) -> ConnectOutcome {
         verbose::agreed(&websocket, &response);
     }
     if interactive {
-        let protocol = websocket.protocol().map(|p| format!(", subprotocol {p}"));
+        let protocol = websocket.subprotocol().map(|p| format!(", subprotocol {p}"));
         let protocol = protocol.unwrap_or_default();
         let deflate = websocket.deflate().map(|deflate| format!(", {deflate}"));
         let deflate = deflate.unwrap_or_default();
@@ -227,7 +227,7 @@ fn client(args: &Args, tls: ClientTls) -> Result<Client, Error> {
         .deflate(args.deflate.and_then(|setting| setting.0));
     builder = builder.max_redirects(args.max_redirects).version(args.http).tls(tls);
     if args.verbose {
-        builder = builder.on_step(verbose::step);
+        builder = builder.on_connect_event(verbose::step);
     }
     if let Some(proxies) = &args.proxy {
         builder = builder.proxies(proxies.clone());

@@ -21,7 +21,7 @@ pub(crate) fn step(step: &ConnectEvent<'_>) {
 /// Tells what was agreed on.
 pub(crate) fn agreed(websocket: &WebSocket, response: &Response<()>) {
     let version = response.version();
-    let protocol = printable(websocket.protocol().unwrap_or("none"));
+    let protocol = printable(websocket.subprotocol().unwrap_or("none"));
     let deflate = websocket.deflate().map_or("none".into(), |deflate| deflate.to_string());
     tell!("* {version:?}, subprotocol {protocol}, compression {deflate}");
 }

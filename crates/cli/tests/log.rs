@@ -71,7 +71,7 @@ fn log_has_lines_for_a_full_server_and_failed_tls() {
     assert!(server.ask(b"").starts_with("HTTP/1.1 503 "));
     drop(socket);
     let (_, log) = server.end();
-    assert!(log.contains(": refused: 503: total (1) connections stand"), "{log}");
+    assert!(log.contains(": refused: 503: too many connections (max_connections = 1)"), "{log}");
 
     let server = serve(&["--log", "--tls-self-signed"]);
     server.ask(b"GET / HTTP/1.1\r\n\r\n");

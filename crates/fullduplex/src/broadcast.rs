@@ -134,7 +134,7 @@ impl Group {
 
     /// Adds a WebSocket by its sending half.
     pub fn join_half<S: Transport>(&self, send: &SendHalf<S>, slow: LagPolicy) -> Membership {
-        let compresses = send.outlet.lock().session.prepared_window();
+        let compresses = send.writer.lock().session.prepared_window();
         let window = compresses.map(|(bits, _)| bits);
         let mut members = self.lock();
         if let Some((bits, min_size)) = compresses {

@@ -90,14 +90,14 @@ async fn close_many(version: Version) {
     // What they know they still say.
     let halves = std::mem::take(&mut *halves.lock().unwrap());
     for send in &halves {
-        assert_eq!((send.state(), send.traffic().received.text), (ReadyState::Closed, 1));
+        assert_eq!((send.state(), send.stats().received.text), (ReadyState::Closed, 1));
         assert_eq!(send.close_info().unwrap().reason(), "bye");
         assert_eq!(send.try_send("late").unwrap_err().error.kind(), ErrorKind::Closed);
         in_time("flush", send.flush()).await.unwrap();
     }
     let mut whole = std::mem::take(&mut *whole.lock().unwrap());
     for websocket in &mut whole {
-        assert_eq!((websocket.state(), websocket.traffic().sent.text), (ReadyState::Closed, 1));
+        assert_eq!((websocket.state(), websocket.stats().sent.text), (ReadyState::Closed, 1));
         assert!(websocket.close_info().unwrap().is_clean());
         assert!(in_time("the end", websocket.next()).await.is_none());
     }

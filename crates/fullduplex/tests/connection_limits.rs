@@ -25,7 +25,7 @@ use tower::service_fn;
 /// Behind proxies on this machine, with so many places for an address.
 fn behind_proxies(per_address: u32) -> ServerConfig {
     let mut config = ServerConfig { http2: true, ..ServerConfig::default() };
-    config.limits.connections.per_address = Some(per_address);
+    config.limits.connections.max_per_address = Some(per_address);
     config.forwarding.header = ForwardedHeader::XForwardedFor;
     config.forwarding.trusted = "127.0.0.1".parse().unwrap();
     config
@@ -71,7 +71,7 @@ async fn limits_count_clients_behind_a_proxy_on_every_version() {
         let error = a.connect(&url).await.unwrap_err();
         let refusal = error.response().unwrap();
         assert_eq!(refusal.status(), StatusCode::TOO_MANY_REQUESTS);
-        assert_eq!(refusal.body(), "per_address (2) connections stand\n");
+        assert_eq!(refusal.body(), "too many connections from one address (max_per_address = 2)\n");
         let (mut fine, _) = b.connect(&url).await.unwrap();
         say(&mut fine, "hello").await;
         let open = handle.websockets();

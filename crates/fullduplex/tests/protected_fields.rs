@@ -25,7 +25,7 @@ const VERSIONS: [Version; 3] = [Version::Http1, Version::Http2, Version::Http3];
 /// What an application adds to the response that accepts, and what the error has to name.
 const SPOILING: [(&str, &str, &str); 11] = [
     ("Sec-WebSocket-Accept", "x", "Sec-WebSocket-Accept"),
-    ("sec-websocket-protocol", "chat", "set_protocol"),
+    ("sec-websocket-protocol", "chat", "set_subprotocol"),
     ("Sec-WebSocket-Extensions", "permessage-deflate", "Config::deflate"),
     ("Sec-WebSocket-Version", "13", "Sec-WebSocket-Version"),
     ("Upgrade", "h2c", "Upgrade"),

@@ -208,7 +208,7 @@ async fn redirect_takes_along_what_the_application_lets_it() {
         let request = told(&mut websocket).await;
         assert!(request.contains("north"), "{version:?}: {request}");
         assert!(!request.contains("x-marked"), "{version:?}: {request}");
-        assert_eq!(websocket.protocol(), Some("bearer.SECRET"));
+        assert_eq!(websocket.subprotocol(), Some("bearer.SECRET"));
     }
     for name in ["Authorization", "cookie", "Host", "Proxy-Authorization", "a b"] {
         let error = direct().keep_on_redirect(name).build().unwrap_err();
@@ -234,7 +234,7 @@ async fn redirect_on_the_same_origin_keeps_everything() {
         for present in ["certificates: 1,", "x-api-key", "x-region", "cookie", "x-marked"] {
             assert!(request.contains(present), "{version:?}, {present}: {request}");
         }
-        assert_eq!(websocket.protocol(), Some("bearer.SECRET"));
+        assert_eq!(websocket.subprotocol(), Some("bearer.SECRET"));
     }
 }
 

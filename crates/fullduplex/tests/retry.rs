@@ -194,7 +194,7 @@ async fn retry_depends_on_the_close_that_a_hook_ran_into() {
         tokio::spawn(server.serve(move |mut websocket| async move {
             drop(websocket.close(CloseCode::new(code), "").await);
         }));
-        let client = direct().build().unwrap().reconnecting(url).opened(|websocket| {
+        let client = direct().build().unwrap().reconnecting(url).on_connected(|websocket| {
             Box::pin(async {
                 while websocket.next().await.is_some() {}
                 websocket.send("subscribe").await

@@ -78,7 +78,7 @@ async fn answer(mut handshake: Handshake) {
         }
         "/panics" => panic!("as asked for"),
         // The application agrees to a client's token.
-        "/token" => handshake.set_protocol(Some("secret-token".into())),
+        "/token" => handshake.set_subprotocol(Some("secret-token".into())),
         _ => {}
     }
     handshake.add_header("x-issued", "secret-issued");
@@ -139,7 +139,7 @@ fn log_has_no_secrets() {
 
 async fn all_of_it() {
     let mut config = ServerConfig { http2: true, ..ServerConfig::default() };
-    config.protocols = vec!["chat".into()];
+    config.subprotocols = vec!["chat".into()];
     config.origin = OriginPolicy::SameHost;
     config.websocket.limits.max_message_size = Some(1000);
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);

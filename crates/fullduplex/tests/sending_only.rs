@@ -125,7 +125,7 @@ async fn memory_of_a_handler_that_only_sends_is_bounded() {
         server.send("tick").await.unwrap();
         sleep(S).await;
     }
-    let received = server.traffic().received.payload;
+    let received = server.stats().received.payload;
     assert!((30_000..=70_000).contains(&received), "{received}");
     for _ in 0..500 {
         assert_eq!(server.next().await.unwrap().unwrap().len(), 1000);
@@ -149,7 +149,7 @@ async fn memory_of_a_handler_that_sends_more_than_it_reads_is_bounded() {
             server.send("tick").await.unwrap();
             sleep(S).await;
         }
-        let held = server.traffic().received.payload - 1000 * round;
+        let held = server.stats().received.payload - 1000 * round;
         assert!(held <= 70_000, "{held} after {round}");
     }
     drop(server);
@@ -174,7 +174,7 @@ async fn memory_of_a_handler_that_only_sends_is_bounded_within_a_message() {
             server.send("tick").await.unwrap();
             sleep(S).await;
         }
-        let received = server.traffic().received.wire;
+        let received = server.stats().received.wire;
         assert!(received <= 70_000 && received > 100, "{compresses}: {received}");
         let mut reader = server.next_reader().await.unwrap().unwrap();
         let mut all = Vec::new();
@@ -218,7 +218,7 @@ async fn sending_a_burst_of_answers_reads_nothing_ahead() {
             }
         }
         sleep(S).await;
-        let received = server.traffic().received.text;
+        let received = server.stats().received.text;
         assert_eq!(received, 2 * round - 1);
         assert_eq!(server.next().await.unwrap().unwrap().as_text(), Some("unread"));
     }

@@ -28,7 +28,7 @@ async fn server() -> Server {
 /// Room for two connections, and for what they say.
 fn two() -> ServerConfig {
     let mut config = ServerConfig { http2: true, ..ServerConfig::default() };
-    config.limits.connections.total = Some(2);
+    config.limits.connections.max_connections = Some(2);
     config.websocket.limits.max_message_size = Some(10);
     config
 }

@@ -21,7 +21,8 @@ pub(super) fn serve(
     let mut bound = Address::Tcp(address).bind(&mut Passed::default())?;
     let bound = bound.pop().ok_or("--metrics: no listener")?;
     let mut config = ServerConfig { hosts, ..ServerConfig::default() };
-    config.limits.connections = ConnectionLimits { total: Some(READERS), per_address: None };
+    config.limits.connections =
+        ConnectionLimits { max_connections: Some(READERS), max_per_address: None };
     let server = Server::from_listener(bound.listener).config(config);
     let server = server.service(Pages::of_figures(figures));
     // There are no WebSockets here.

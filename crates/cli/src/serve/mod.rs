@@ -82,7 +82,7 @@ async fn serve(args: &Args, mut passed: Passed) -> Result<ServeEnd, String> {
     let mut server = server(bound.into_iter().map(|bound| bound.listener))?.config(config);
     let handle = server.handle();
     if args.log {
-        server = server.on_refused(|refused| {
+        server = server.on_rejected(|refused| {
             if let Some(line) = visitor::refused(refused) {
                 say!("{line}");
             }

@@ -23,15 +23,15 @@ impl Args {
         let mut config = ServerConfig::default();
         config.websocket.limits.max_message_size = Some(self.max_message_size);
         config.websocket.deflate = self.deflate.and_then(|setting| setting.0);
-        config.protocols.clone_from(&self.subprotocol);
+        config.subprotocols.clone_from(&self.subprotocol);
         config.origin = self.origins()?;
         config.hosts = self.hosts(listening.iter().all(Address::is_of_this_machine))?;
         config.forwarding = self.forwarding();
         config.handshake.handshake_timeout = self.handshake_timeout;
         let per_address = self.max_per_address.unwrap_or_else(|| share(connections));
         config.limits.connections = ConnectionLimits {
-            total: connections,
-            per_address: (per_address > 0).then_some(per_address),
+            max_connections: connections,
+            max_per_address: (per_address > 0).then_some(per_address),
         };
         config.http2 = self.h2;
         Ok(config)

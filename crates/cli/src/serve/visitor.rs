@@ -53,7 +53,7 @@ impl ClientInfo {
             ("known_by", text(known.as_deref())),
             ("http", text(Some(&format!("{:?}", self.version)))),
             ("tls", text(self.tls())),
-            ("subprotocol", text(websocket.protocol())),
+            ("subprotocol", text(websocket.subprotocol())),
             ("compression", text(deflate.as_deref())),
         ];
         let fields = fields.map(|(name, value)| format!("\"{name}\": {value}"));
@@ -63,7 +63,7 @@ impl ClientInfo {
     /// For a line of the log, with what was agreed on.
     pub(super) fn line(&self, websocket: &WebSocket) -> String {
         let mut line = self.to_string();
-        if let Some(protocol) = websocket.protocol() {
+        if let Some(protocol) = websocket.subprotocol() {
             let _ = write!(line, ", subprotocol {}", printable(protocol));
         }
         if let Some(deflate) = websocket.deflate() {

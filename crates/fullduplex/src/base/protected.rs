@@ -38,7 +38,7 @@ fn instead(name: &str, role: Role) -> &'static str {
         Role::Client if is("sec-websocket-protocol") => "use ClientBuilder::subprotocol",
         Role::Client if is("sec-websocket-extensions") => "use ClientBuilder::deflate",
         Role::Server if is("sec-websocket-protocol") => {
-            "use set_protocol, or ServerConfig::protocols"
+            "use set_subprotocol, or ServerConfig::subprotocols"
         }
         Role::Server if is("sec-websocket-extensions") => "use Config::deflate",
         Role::Server if is("content-length") || is("transfer-encoding") => {
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn protected_fields_are_refused_with_what_to_use() {
         for (name, role, says) in [
-            ("Sec-WebSocket-Protocol", Role::Server, "set_protocol"),
+            ("Sec-WebSocket-Protocol", Role::Server, "set_subprotocol"),
             ("sec-websocket-protocol", Role::Client, "ClientBuilder::subprotocol"),
             ("Sec-WebSocket-Extensions", Role::Server, "Config::deflate"),
             ("Sec-WebSocket-Extensions", Role::Client, "ClientBuilder::deflate"),

@@ -104,10 +104,10 @@ impl ClientBuilder {
         let name = name.into();
         if !is_token(name.as_bytes()) {
             self.misuse(format!("subprotocol {name:?} is not a token (RFC 6455 §4.1)"));
-        } else if self.client.protocols.contains(&name) {
+        } else if self.client.subprotocols.contains(&name) {
             self.misuse(format!("subprotocol {name:?} is offered twice (RFC 6455 §4.1)"));
         } else {
-            self.client.protocols.push(name);
+            self.client.subprotocols.push(name);
         }
         self
     }
@@ -279,7 +279,7 @@ impl ClientBuilder {
     /// of HTTP/2 or HTTP/3 that stands already takes no steps. The call is to be short. A panic
     /// in it ends nothing.
     #[must_use]
-    pub fn on_step(
+    pub fn on_connect_event(
         mut self,
         tell: impl Fn(&crate::client::connect::progress::ConnectEvent<'_>) + Send + Sync + 'static,
     ) -> Self {

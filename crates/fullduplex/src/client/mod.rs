@@ -127,7 +127,7 @@ pub trait CookieJar: Send + Sync + 'static {
 #[derive(Clone)]
 pub struct Client {
     headers: HeaderMap,
-    protocols: Vec<String>,
+    subprotocols: Vec<String>,
     config: Config,
     limits: HandshakeLimits,
     connect_timeout: Duration,
@@ -201,7 +201,7 @@ impl Default for Client {
     fn default() -> Self {
         Self {
             headers: HeaderMap::new(),
-            protocols: Vec::new(),
+            subprotocols: Vec::new(),
             config: Config::default(),
             limits: HandshakeLimits::client(),
             connect_timeout: Duration::from_secs(30),
@@ -229,7 +229,7 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("headers", &self.headers.keys().collect::<Vec<_>>())
-            .field("protocols", &self.protocols.len())
+            .field("subprotocols", &self.subprotocols.len())
             .field("proxies", &self.proxies)
             .field("config", &self.config)
             .finish_non_exhaustive()
@@ -506,7 +506,7 @@ impl Client {
         };
         let websocket =
             WebSocket::from_handshake(stream, Role::Client, config, deflate.as_ref(), leftover);
-        Ok((websocket.with_protocol(agreement.subprotocol), response))
+        Ok((websocket.with_subprotocol(agreement.subprotocol), response))
     }
 
     fn opening(&self, target: &WsUri, headers: &HeaderMap) -> Result<ClientHandshake, Error> {
@@ -519,7 +519,7 @@ impl Client {
         mut opening: ClientHandshake,
         target: &WsUri,
     ) -> Result<ClientHandshake, Error> {
-        for protocol in self.protocols_for(target) {
+        for protocol in self.subprotocols_for(target) {
             opening = opening.with_subprotocol(protocol)?;
         }
         for offer in self.config.deflate.iter().flat_map(DeflateConfig::offers) {

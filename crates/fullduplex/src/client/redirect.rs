@@ -58,10 +58,10 @@ impl Client {
     }
 
     /// The subprotocols that this server may see.
-    pub(super) fn protocols_for(&self, target: &WsUri) -> &[String] {
+    pub(super) fn subprotocols_for(&self, target: &WsUri) -> &[String] {
         let are_shown =
             || self.redirected_headers.iter().any(|name| name == "sec-websocket-protocol");
-        if target.redirected && !are_shown() { &[] } else { &self.protocols }
+        if target.redirected && !are_shown() { &[] } else { &self.subprotocols }
     }
 }
 

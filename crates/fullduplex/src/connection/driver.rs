@@ -27,7 +27,7 @@ use crate::base::guard::caught;
 use crate::base::sync::Mutex;
 use crate::connection::stats::ConnectionStats;
 
-/// What the driver drives: a connection's outlet.
+/// What the driver drives: a connection's writer.
 pub(crate) trait DrivenConnection: Send + Sync {
     /// Writes what waits.
     fn flush_deferred(self: Arc<Self>);
@@ -38,7 +38,7 @@ pub(crate) trait DrivenConnection: Send + Sync {
     /// Ends the transport at once, from any thread.
     fn cut(self: Arc<Self>);
     /// What went over it so far.
-    fn traffic(&self) -> ConnectionStats;
+    fn stats(&self) -> ConnectionStats;
 }
 
 /// The handle of a runtime's driver.
@@ -364,7 +364,7 @@ mod tests {
             false
         }
         fn cut(self: Arc<Self>) {}
-        fn traffic(&self) -> ConnectionStats {
+        fn stats(&self) -> ConnectionStats {
             ConnectionStats::default()
         }
     }

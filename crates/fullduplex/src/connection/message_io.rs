@@ -134,7 +134,7 @@ impl<S: Transport> AsyncWrite for MessageWriter<'_, S> {
         if self.finished {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let room = ready!(self.send.outlet.poll_piece(cx))?;
+        let room = ready!(self.send.writer.poll_piece(cx))?;
         let piece = &buf[..buf.len().min(FRAGMENT)];
         self.check_text(piece, false)?;
         if !piece.is_empty() {
@@ -145,14 +145,14 @@ impl<S: Transport> AsyncWrite for MessageWriter<'_, S> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.finished {
-            ready!(self.send.outlet.poll_piece(cx))?.flush()?;
+            ready!(self.send.writer.poll_piece(cx))?.flush()?;
         }
-        self.send.outlet.poll_flush(cx, None).map_err(Into::into)
+        self.send.writer.poll_flush(cx, None).map_err(Into::into)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.finished {
-            let room = ready!(self.send.outlet.poll_piece(cx))?;
+            let room = ready!(self.send.writer.poll_piece(cx))?;
             self.check_text(&[], true)?;
             room.send(self.kind, &[], true, self.compression)?;
             self.finished = true;

@@ -98,15 +98,15 @@ impl<S: Transport> ReadAhead<S> {
     pub(crate) fn start(
         incoming: Box<Reader<S>>,
         received: ReadAheadQueue,
-        outlet: &Arc<Writer<S>>,
+        writer: &Arc<Writer<S>>,
     ) -> Self {
-        let reader = outlet.take_reader();
+        let reader = writer.take_reader();
         let shared =
             ReadAheadShared { half: Some((incoming, received)), reader, owner: OwnerState::Sends };
         let shared = Arc::new(Mutex::new(shared));
-        let (reading, outlet) = (shared.clone(), outlet.clone());
-        let handle = outlet.driver().handle().clone();
-        let task = handle.spawn(poll_fn(move |cx| poll(&reading, cx, &outlet)));
+        let (reading, writer) = (shared.clone(), writer.clone());
+        let handle = writer.driver().handle().clone();
+        let task = handle.spawn(poll_fn(move |cx| poll(&reading, cx, &writer)));
         Self { shared, task: task.abort_handle() }
     }
 
@@ -161,14 +161,14 @@ impl<S> ReadAhead<S> {
 fn poll<S: Transport>(
     shared: &Mutex<ReadAheadShared<S>>,
     cx: &mut Context<'_>,
-    outlet: &Arc<Writer<S>>,
+    writer: &Arc<Writer<S>>,
 ) -> Poll<()> {
     let half = shared.lock().half.take();
     let Some((mut incoming, mut received)) = half else { return Poll::Ready(()) };
     let before = received.messages.len();
-    let polled = caught(|| received.fill(&mut incoming, cx, outlet)).unwrap_or_else(|Panicked| {
-        incoming.give_up(outlet);
-        outlet.note_panic("a transport", None);
+    let polled = caught(|| received.fill(&mut incoming, cx, writer)).unwrap_or_else(|Panicked| {
+        incoming.give_up(writer);
+        writer.note_panic("a transport", None);
         Poll::Ready(())
     });
     let found = received.messages.len() > before;
@@ -185,12 +185,12 @@ fn poll<S: Transport>(
     drop(shared);
 
     if let Some(mut incoming) = dropped {
-        incoming.give_up(outlet);
+        incoming.give_up(writer);
     }
     if let Some(reader) = reader
         && caught(|| reader.wake()).is_err()
     {
-        outlet.note_panic("a waker", None);
+        writer.note_panic("a waker", None);
     }
     if done { Poll::Ready(()) } else { Poll::Pending }
 }
@@ -201,10 +201,10 @@ impl ReadAheadQueue {
         &mut self,
         incoming: &mut Reader<S>,
         cx: &mut Context<'_>,
-        outlet: &Arc<Writer<S>>,
+        writer: &Arc<Writer<S>>,
     ) -> Poll<()> {
         while incoming.assembled() < self.room() {
-            match incoming.poll_within(cx, outlet, self.room()) {
+            match incoming.poll_within(cx, writer, self.room()) {
                 Poll::Ready(Some(message)) => self.push(message),
                 Poll::Ready(None) => break,
                 Poll::Pending if incoming.assembled() >= self.room() => break,

@@ -1,4 +1,4 @@
-//! The receiving half: reads the transport, makes messages, and tells the outlet what is
+//! The receiving half: reads the transport, makes messages, and tells the writer what is
 //! owed for what came.
 
 use std::future::{Future, poll_fn};
@@ -65,14 +65,14 @@ pub(crate) struct Reader<S> {
 
 /// What the opening handshake agreed on, and what else most connections do without.
 pub(crate) struct ConnectionOptions<S> {
-    pub(crate) protocol: Option<Box<str>>,
+    pub(crate) subprotocol: Option<Box<str>>,
     pub(crate) deflate: Option<DeflateParams>,
     ahead: Option<ReadAheadState<S>>,
 }
 
 impl<S> Default for ConnectionOptions<S> {
     fn default() -> Self {
-        Self { protocol: None, deflate: None, ahead: None }
+        Self { subprotocol: None, deflate: None, ahead: None }
     }
 }
 
@@ -114,9 +114,9 @@ impl<S: Transport> Reader<S> {
         self.agreed.as_deref()
     }
 
-    pub(crate) fn set_protocol(&mut self, protocol: Option<Box<str>>) {
-        if protocol.is_some() {
-            self.agreed.get_or_insert_default().protocol = protocol;
+    pub(crate) fn set_subprotocol(&mut self, subprotocol: Option<Box<str>>) {
+        if subprotocol.is_some() {
+            self.agreed.get_or_insert_default().subprotocol = subprotocol;
         }
     }
 
@@ -140,8 +140,8 @@ impl<S: Transport> Reader<S> {
     /// Counts a message that the application sends, unless it is one of a burst: several messages
     /// may answer one. Returns whether it is time to [read ahead](Self::read_ahead).
     #[inline]
-    pub(crate) fn note_send(&mut self, outlet: &Writer<S>) -> bool {
-        if outlet.awaits_driver() {
+    pub(crate) fn note_send(&mut self, writer: &Writer<S>) -> bool {
+        if writer.awaits_driver() {
             return false;
         }
         self.unread_sends = self.unread_sends.saturating_add(1);
@@ -150,7 +150,7 @@ impl<S: Transport> Reader<S> {
 
     /// Has a task read, for an application that only sends, if there is room for what it reads.
     #[cold]
-    pub(crate) fn read_ahead(&mut self, outlet: &Arc<Writer<S>>) {
+    pub(crate) fn read_ahead(&mut self, writer: &Arc<Writer<S>>) {
         if let Some(ReadAheadState::Reading(reading)) = self.ahead() {
             // It may have stopped, for an application that wanted it back and does no more.
             let Some(half) = reading.try_take_back() else { return };
@@ -166,12 +166,12 @@ impl<S: Transport> Reader<S> {
             self.agreed = Some(agreed);
             return;
         }
-        let none = Receiver::new(outlet.role(), Limits::default());
+        let none = Receiver::new(writer.role(), Limits::default());
         let mut shell = Self::new(ReadHalf::Gone, none, BytesMut::new());
         shell.unread_sends = UNREAD_SENDS;
         let mut incoming = Box::new(mem::replace(self, shell));
         incoming.set_deflate(agreed.deflate);
-        agreed.ahead = Some(ReadAheadState::Reading(ReadAhead::start(incoming, received, outlet)));
+        agreed.ahead = Some(ReadAheadState::Reading(ReadAhead::start(incoming, received, writer)));
         self.agreed = Some(agreed);
     }
 
@@ -243,16 +243,16 @@ impl<S: Transport> Reader<S> {
     pub(crate) fn poll_message(
         &mut self,
         cx: &mut Context<'_>,
-        outlet: &Arc<Writer<S>>,
+        writer: &Arc<Writer<S>>,
     ) -> Poll<EndResult<Message>> {
         self.unread_sends = 0;
         if !self.skipping && !self.in_pieces && self.is_plain() {
             ready!(coop::poll_message(cx));
             if let Some(message) = self.input.next_whole(&mut self.receiver, &self.assembler) {
-                return Poll::Ready(Some(self.whole(message, outlet)));
+                return Poll::Ready(Some(self.whole(message, writer)));
             }
         }
-        self.poll_within(cx, outlet, usize::MAX)
+        self.poll_within(cx, writer, usize::MAX)
     }
 
     /// The next message, whatever it is made of. Pending also where no more is read because
@@ -260,7 +260,7 @@ impl<S: Transport> Reader<S> {
     pub(crate) fn poll_within(
         &mut self,
         cx: &mut Context<'_>,
-        outlet: &Arc<Writer<S>>,
+        writer: &Arc<Writer<S>>,
         most: usize,
     ) -> Poll<EndResult<Message>> {
         if let Some(message) = ready!(self.poll_ahead(cx)) {
@@ -270,7 +270,7 @@ impl<S: Transport> Reader<S> {
         loop {
             ready!(self.poll_turn(cx));
             if self.skipping {
-                match ready!(self.poll_chunk(cx, outlet)) {
+                match ready!(self.poll_chunk(cx, writer)) {
                     Some(Ok(_)) => continue,
                     Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                     None => return Poll::Ready(None),
@@ -280,28 +280,28 @@ impl<S: Transport> Reader<S> {
                 && let Some(message) = self.input.next_whole(&mut self.receiver, &self.assembler)
             {
                 // It was not compressed, so there is nothing to spend.
-                return Poll::Ready(Some(self.whole(message, outlet)));
+                return Poll::Ready(Some(self.whole(message, writer)));
             }
             match self.input.next_within(&mut self.receiver, &mut self.assembler, most) {
                 Ok(Some(Found::Message(message))) => {
                     self.spend(cx, message.len());
-                    return Poll::Ready(Some(self.whole(message, outlet)));
+                    return Poll::Ready(Some(self.whole(message, writer)));
                 }
                 Ok(Some(control)) => {
-                    if let Err(error) = self.handle_control(&control, outlet) {
+                    if let Err(error) = self.handle_control(&control, writer) {
                         return Poll::Ready(Some(Err(error)));
                     }
                 }
                 Ok(None) if self.assembler.len() >= most => return Poll::Pending,
-                Ok(None) => match ready!(self.poll_more(cx, outlet, most)) {
+                Ok(None) => match ready!(self.poll_more(cx, writer, most)) {
                     Some(Ok(Some(message))) => {
-                        return Poll::Ready(Some(self.whole(message, outlet)));
+                        return Poll::Ready(Some(self.whole(message, writer)));
                     }
                     Some(Ok(None)) => {}
                     Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                     None => return Poll::Ready(None),
                 },
-                Err(error) => return Poll::Ready(Some(Err(self.fail(error, outlet)))),
+                Err(error) => return Poll::Ready(Some(Err(self.fail(error, writer)))),
             }
         }
     }
@@ -311,7 +311,7 @@ impl<S: Transport> Reader<S> {
     pub(crate) fn poll_chunk(
         &mut self,
         cx: &mut Context<'_>,
-        outlet: &Arc<Writer<S>>,
+        writer: &Arc<Writer<S>>,
     ) -> Poll<EndResult<MessageChunk>> {
         self.unread_sends = 0;
         if let Some(message) = ready!(self.poll_ahead(cx)) {
@@ -329,7 +329,7 @@ impl<S: Transport> Reader<S> {
                 let payload: Bytes = self.assembler.take_partial().into();
                 self.in_pieces = true;
                 let chunk = MessageChunk { kind, payload, last: false };
-                return Poll::Ready(Some(self.piece(chunk, outlet)));
+                return Poll::Ready(Some(self.piece(chunk, writer)));
             }
             match self.input.next_piece(&mut self.receiver) {
                 Ok(Some(OwnedEvent::Data { kind, payload, last, .. })) => {
@@ -337,20 +337,20 @@ impl<S: Transport> Reader<S> {
                     self.in_pieces = !last && !self.skipping;
                     self.skipping &= !last;
                     return Poll::Ready(Some(
-                        self.piece(MessageChunk { kind, payload, last }, outlet),
+                        self.piece(MessageChunk { kind, payload, last }, writer),
                     ));
                 }
                 Ok(Some(OwnedEvent::Control(control))) => {
-                    if let Err(error) = self.handle_control(&control, outlet) {
+                    if let Err(error) = self.handle_control(&control, writer) {
                         return Poll::Ready(Some(Err(error)));
                     }
                 }
-                Ok(None) => match ready!(self.poll_read(cx, outlet)) {
+                Ok(None) => match ready!(self.poll_read(cx, writer)) {
                     Some(Ok(())) => {}
                     Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                     None => return Poll::Ready(None),
                 },
-                Err(error) => return Poll::Ready(Some(Err(self.fail(error, outlet)))),
+                Err(error) => return Poll::Ready(Some(Err(self.fail(error, writer)))),
             }
         }
     }
@@ -372,8 +372,8 @@ impl<S: Transport> Reader<S> {
 
     /// Counts what is handed out.
     #[inline]
-    fn whole(&mut self, message: Message, outlet: &Arc<Writer<S>>) -> Result<Message, Error> {
-        match outlet.note_message(message.kind(), true, message.len()) {
+    fn whole(&mut self, message: Message, writer: &Arc<Writer<S>>) -> Result<Message, Error> {
+        match writer.note_message(message.kind(), true, message.len()) {
             Ok(()) => Ok(message),
             Err(error) => Err(self.failed(error)),
         }
@@ -382,15 +382,15 @@ impl<S: Transport> Reader<S> {
     fn piece(
         &mut self,
         chunk: MessageChunk,
-        outlet: &Arc<Writer<S>>,
+        writer: &Arc<Writer<S>>,
     ) -> Result<MessageChunk, Error> {
-        match outlet.note_message(chunk.kind, chunk.last, chunk.payload.len()) {
+        match writer.note_message(chunk.kind, chunk.last, chunk.payload.len()) {
             Ok(()) => Ok(chunk),
             Err(error) => Err(self.failed(error)),
         }
     }
 
-    /// The outlet knows already that the connection was failed.
+    /// The writer knows already that the connection was failed.
     #[cold]
     fn failed(&mut self, error: ProtocolError) -> Error {
         self.receiver.drain();
@@ -414,13 +414,13 @@ impl<S: Transport> Reader<S> {
         self.skipping
     }
 
-    fn handle_control(&mut self, control: &Found, outlet: &Arc<Writer<S>>) -> Result<(), Error> {
+    fn handle_control(&mut self, control: &Found, writer: &Arc<Writer<S>>) -> Result<(), Error> {
         let Some(event) = control.control() else { return Ok(()) };
-        outlet.handle_event(&event, self.at_once).map_err(|error| self.failed(error))
+        writer.handle_event(&event, self.at_once).map_err(|error| self.failed(error))
     }
 
-    fn fail(&mut self, error: ProtocolError, outlet: &Arc<Writer<S>>) -> Error {
-        outlet.fail(error);
+    fn fail(&mut self, error: ProtocolError, writer: &Arc<Writer<S>>) -> Error {
+        writer.fail(error);
         self.tell_end();
         error.into()
     }
@@ -430,25 +430,25 @@ impl<S: Transport> Reader<S> {
     fn poll_more(
         &mut self,
         cx: &mut Context<'_>,
-        outlet: &Arc<Writer<S>>,
+        writer: &Arc<Writer<S>>,
         most: usize,
     ) -> Poll<EndResult<Option<Message>>> {
         let remaining = self.receiver.payload_remaining();
         if remaining < DIRECT || self.told || self.read_ended {
-            return self.poll_read(cx, outlet).map(|end| end.map(|read| read.map(|()| None)));
+            return self.poll_read(cx, writer).map(|end| end.map(|read| read.map(|()| None)));
         }
         let (buffer, room) = self.assembler.room(remaining);
         let start = buffer.len();
         let read = {
             let mut limited = buffer.limit(room.min(most - start));
-            outlet.reading(|| pin!(self.read_half.read_buf(&mut limited)).poll(cx))
+            writer.reading(|| pin!(self.read_half.read_buf(&mut limited)).poll(cx))
         };
-        match ready!(self.after_read(cx, outlet, read)) {
+        match ready!(self.after_read(cx, writer, read)) {
             Some(Ok(())) => {
-                outlet.note_piece();
+                writer.note_piece();
                 match self.assembler.appended(&mut self.receiver, start) {
                     Ok(message) => Poll::Ready(Some(Ok(message))),
-                    Err(error) => Poll::Ready(Some(Err(self.fail(error, outlet)))),
+                    Err(error) => Poll::Ready(Some(Err(self.fail(error, writer)))),
                 }
             }
             Some(Err(error)) => Poll::Ready(Some(Err(error))),
@@ -457,7 +457,7 @@ impl<S: Transport> Reader<S> {
     }
 
     /// Reads more into the input.
-    fn poll_read(&mut self, cx: &mut Context<'_>, outlet: &Arc<Writer<S>>) -> Poll<EndResult<()>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, writer: &Arc<Writer<S>>) -> Poll<EndResult<()>> {
         // An incomplete header or control frame, at most, is carried over.
         let mut carried = mem::take(&mut self.input).into_bytes();
         if carried.is_empty() {
@@ -467,37 +467,37 @@ impl<S: Transport> Reader<S> {
         let mut block = buffers::take_read();
         block.extend_from_slice(&carried);
         drop(carried);
-        let read = outlet.reading(|| pin!(self.read_half.read_buf(&mut block)).poll(cx));
+        let read = writer.reading(|| pin!(self.read_half.read_buf(&mut block)).poll(cx));
         if !block.is_empty() {
             self.input = hold(&mut block, read.is_pending());
         }
         buffers::give_read(block);
-        self.after_read(cx, outlet, read)
+        self.after_read(cx, writer, read)
     }
 
     /// What a read came to: bytes, the end, or a wait.
     fn after_read(
         &mut self,
         cx: &mut Context<'_>,
-        outlet: &Arc<Writer<S>>,
+        writer: &Arc<Writer<S>>,
         read: Poll<io::Result<usize>>,
     ) -> Poll<EndResult<()>> {
         match read {
             Poll::Ready(Ok(bytes @ 1..)) => {
-                self.at_once = outlet.note_received(bytes);
+                self.at_once = writer.note_received(bytes);
                 coop::spend(cx, bytes, STEP);
                 Poll::Ready(Some(Ok(())))
             }
-            Poll::Ready(Ok(0)) => self.at_read_end(cx, outlet).map(|end| end.map(Err)),
+            Poll::Ready(Ok(0)) => self.at_read_end(cx, writer).map(|end| end.map(Err)),
             // TLS that ends without close_notify (RFC 8446 §6.1): whatever its peers make of
             // that, whether a WebSocket is complete is for its Close to say.
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                self.at_read_end(cx, outlet).map(|end| end.map(Err))
+                self.at_read_end(cx, writer).map(|end| end.map(Err))
             }
             Poll::Ready(Err(error)) => {
-                Poll::Ready(self.ended(CloseCause::TransportError, Some(error), outlet).map(Err))
+                Poll::Ready(self.ended(CloseCause::TransportError, Some(error), writer).map(Err))
             }
-            Poll::Pending => self.wait(cx, outlet).map(|end| end.map(Err)),
+            Poll::Pending => self.wait(cx, writer).map(|end| end.map(Err)),
         }
     }
 
@@ -506,24 +506,24 @@ impl<S: Transport> Reader<S> {
     fn at_read_end(
         &mut self,
         cx: &mut Context<'_>,
-        outlet: &Arc<Writer<S>>,
+        writer: &Arc<Writer<S>>,
     ) -> Poll<Option<Error>> {
         self.read_ended = true;
         self.input.bytes_mut().clear();
-        outlet.end_reading();
-        let unclean = outlet.close_info().filter(|info| !info.close_received);
+        writer.end_reading();
+        let unclean = writer.close_info().filter(|info| !info.close_received);
         if let Some(info) = unclean
             && !self.tell_end()
         {
             return Poll::Ready(Some(Error::ended(&info)));
         }
-        self.wait(cx, outlet)
+        self.wait(cx, writer)
     }
 
     /// The transport has nothing to read now. What is queued leaves before this task waits.
-    fn wait(&mut self, cx: &mut Context<'_>, outlet: &Arc<Writer<S>>) -> Poll<Option<Error>> {
-        match outlet.before_wait(cx) {
-            Some(cause) => Poll::Ready(self.ended(cause, None, outlet)),
+    fn wait(&mut self, cx: &mut Context<'_>, writer: &Arc<Writer<S>>) -> Poll<Option<Error>> {
+        match writer.before_wait(cx) {
+            Some(cause) => Poll::Ready(self.ended(cause, None, writer)),
             None => Poll::Pending,
         }
     }
@@ -533,17 +533,17 @@ impl<S: Transport> Reader<S> {
         &mut self,
         cause: CloseCause,
         source: Option<io::Error>,
-        outlet: &Arc<Writer<S>>,
+        writer: &Arc<Writer<S>>,
     ) -> Option<Error> {
-        let drops = outlet.end(cause);
+        let drops = writer.end(cause);
         self.input = ReceiveBuffer::default();
         self.assembler = Assembler::with_memory(&MEMORY);
         self.receiver.drain();
         if drops {
-            self.give_up(outlet);
+            self.give_up(writer);
         }
         let told = self.tell_end();
-        let info = outlet.close_info()?;
+        let info = writer.close_info()?;
         if told || info.is_clean() || info.cause == CloseCause::Handshake {
             return None;
         }
@@ -557,16 +557,16 @@ impl<S: Transport> Reader<S> {
 
 impl<S> Reader<S> {
     /// Lets go of the transport, whose `Drop` may be anybody's.
-    pub(crate) fn give_up(&mut self, outlet: &Writer<S>) {
+    pub(crate) fn give_up(&mut self, writer: &Writer<S>) {
         let ahead = self.agreed.as_mut().and_then(|agreed| agreed.ahead.take());
         if let Some(ReadAheadState::Reading(reading)) = ahead
             && let Some(mut incoming) = reading.give_up()
         {
-            incoming.give_up(outlet);
+            incoming.give_up(writer);
         }
         let read_half = mem::replace(&mut self.read_half, ReadHalf::Gone);
         if caught(|| drop(read_half)).is_err() {
-            outlet.note_panic("what a connection held", None);
+            writer.note_panic("what a connection held", None);
         }
     }
 }
@@ -588,16 +588,16 @@ fn hold(block: &mut BytesMut, waits: bool) -> ReceiveBuffer {
 
 /// Reads to the end without listening, so that what is queued and the Close frame of a connection
 /// whose owner is gone arrive; the close timeout bounds it.
-pub(crate) async fn linger<S: Transport>(mut incoming: Box<Reader<S>>, outlet: Arc<Writer<S>>) {
+pub(crate) async fn linger<S: Transport>(mut incoming: Box<Reader<S>>, writer: Arc<Writer<S>>) {
     let reading = async {
         poll_fn(|cx| incoming.poll_take_back(cx)).await;
         incoming.forget_ahead();
         incoming.told = true;
         // An error is the peer's, and what is queued leaves all the same.
-        while poll_fn(|cx| incoming.poll_chunk(cx, &outlet)).await.is_some() {}
+        while poll_fn(|cx| incoming.poll_chunk(cx, &writer)).await.is_some() {}
     };
     if let Err(Panicked) = guard::caught_in(reading).await {
-        outlet.note_panic("a transport", None);
+        writer.note_panic("a transport", None);
     }
-    incoming.give_up(&outlet);
+    incoming.give_up(&writer);
 }

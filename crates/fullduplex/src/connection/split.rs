@@ -51,7 +51,7 @@ impl std::error::Error for TrySendError {}
 ///
 /// Sending waits for nobody but the transport: no lock is held while a task waits.
 pub struct SendHalf<S: Transport> {
-    pub(crate) outlet: Arc<Writer<S>>,
+    pub(crate) writer: Arc<Writer<S>>,
 }
 
 /// The receiving half of a WebSocket: a [`Stream`] of messages.
@@ -65,7 +65,7 @@ pub struct ReceiveHalf<S: Transport> {
     /// Boxed, as a WebSocket is moved from future to future, each of which keeps room for it.
     /// Taken only by `drop`.
     incoming: Option<Box<Reader<S>>>,
-    outlet: Arc<Writer<S>>,
+    writer: Arc<Writer<S>>,
 }
 
 /// Both halves of a connection whose opening handshake is done, with the bytes that were
@@ -77,14 +77,14 @@ pub(crate) fn new<S: Transport>(
     low_water: usize,
     leftover: BytesMut,
 ) -> (SendHalf<S>, ReceiveHalf<S>) {
-    let (reader, writer) = halves::split(stream);
-    let outlet = Writer::new(session, writer, low_water);
+    let (reader, write_half) = halves::split(stream);
+    let writer = Writer::new(session, write_half, low_water);
     if !leftover.is_empty() {
         // The transport carried it too, behind the handshake.
-        outlet.note_received(leftover.len());
+        writer.note_received(leftover.len());
     }
     let incoming = Some(Box::new(Reader::new(reader, receiver, leftover)));
-    (SendHalf { outlet: outlet.clone() }, ReceiveHalf { incoming, outlet })
+    (SendHalf { writer: writer.clone() }, ReceiveHalf { incoming, writer })
 }
 
 impl<S: Transport> SendHalf<S> {
@@ -120,15 +120,15 @@ impl<S: Transport> SendHalf<S> {
 
     #[inline]
     pub(crate) fn send_as(&self, parcel: OutgoingMessage, leave: Flush) -> SendFuture<'_, S> {
-        SendFuture { outlet: &self.outlet, parcel: Some(parcel), leave, key: WaiterKey::NONE }
+        SendFuture { writer: &self.writer, parcel: Some(parcel), leave, key: WaiterKey::NONE }
     }
 
     async fn wait<T>(
         &self,
         mut poll: impl FnMut(&Arc<Writer<S>>, &mut Context<'_>, &mut WaiterKey) -> Poll<T>,
     ) -> T {
-        let mut wait = Wait::new(&self.outlet);
-        poll_fn(|cx| poll(wait.outlet, cx, &mut wait.key)).await
+        let mut wait = Wait::new(&self.writer);
+        poll_fn(|cx| poll(wait.writer, cx, &mut wait.key)).await
     }
 
     /// Queues a message if there is room, or hands it back.
@@ -143,7 +143,7 @@ impl<S: Transport> SendHalf<S> {
 
     fn try_send_as(&self, parcel: OutgoingMessage) -> Result<(), TrySendError> {
         let mut parcel = Some(parcel);
-        self.outlet.send(&mut parcel, Flush::Soon).map_err(|error| {
+        self.writer.send(&mut parcel, Flush::Soon).map_err(|error| {
             let message = match parcel {
                 Some(OutgoingMessage::Message(message, _)) => message,
                 Some(OutgoingMessage::Prepared(prepared)) => prepared.message().clone(),
@@ -154,8 +154,8 @@ impl<S: Transport> SendHalf<S> {
     }
 
     pub(crate) fn deliver(&self) -> Weak<dyn Deliver> {
-        let outlet: Arc<dyn Deliver> = self.outlet.clone();
-        Arc::downgrade(&outlet)
+        let writer: Arc<dyn Deliver> = self.writer.clone();
+        Arc::downgrade(&writer)
     }
 
     /// Gives up what memory compression holds for sending. Messages that follow can't
@@ -164,7 +164,7 @@ impl<S: Transport> SendHalf<S> {
     /// A connection that sends nothing for half an interval of the keepalive, or a whole one,
     /// gives most of it up by itself.
     pub fn release_memory(&self) {
-        self.outlet.lock().session.release_memory(true);
+        self.writer.lock().session.release_memory(true);
     }
 
     /// Sends a Ping (RFC 6455 §5.5.2) of at most 125 bytes, ahead of queued messages. Waits
@@ -173,7 +173,7 @@ impl<S: Transport> SendHalf<S> {
     /// # Cancel safety
     /// Dropped before it is ready, no Ping is sent.
     pub async fn ping(&self, payload: &[u8]) -> Result<(), Error> {
-        self.wait(|outlet, cx, key| outlet.poll_control(cx, key, true, payload)).await
+        self.wait(|writer, cx, key| writer.poll_control(cx, key, true, payload)).await
     }
 
     /// Sends a Pong that nobody asked for (RFC 6455 §5.5.3). Pings are answered without it.
@@ -181,7 +181,7 @@ impl<S: Transport> SendHalf<S> {
     /// # Cancel safety
     /// Dropped before it is ready, no Pong is sent.
     pub async fn pong(&self, payload: &[u8]) -> Result<(), Error> {
-        self.wait(|outlet, cx, key| outlet.poll_control(cx, key, false, payload)).await
+        self.wait(|writer, cx, key| writer.poll_control(cx, key, false, payload)).await
     }
 
     /// Waits until all that was queued has been handed to the transport.
@@ -189,7 +189,7 @@ impl<S: Transport> SendHalf<S> {
     /// # Cancel safety
     /// Nothing is lost: what is queued leaves all the same.
     pub async fn flush(&self) -> Result<(), Error> {
-        self.wait(|outlet, cx, key| outlet.poll_flush(cx, Some(key))).await
+        self.wait(|writer, cx, key| writer.poll_flush(cx, Some(key))).await
     }
 
     /// Begins the closing handshake (RFC 6455 §7.1.2): queues a Close behind what waits.
@@ -198,7 +198,7 @@ impl<S: Transport> SendHalf<S> {
     /// Fails if the code may not be sent or the reason is longer than 123 bytes. A second
     /// Close is ignored.
     pub fn start_close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        self.outlet.close(Some(CloseFrame::new(code, reason)?));
+        self.writer.close(Some(CloseFrame::new(code, reason)?));
         Ok(())
     }
 
@@ -220,29 +220,29 @@ impl<S: Transport> SendHalf<S> {
 
     /// How the connection ended, or how far its closing is; `None` while it is open.
     pub fn close_info(&self) -> Option<CloseInfo> {
-        self.outlet.close_info()
+        self.writer.close_info()
     }
 
     /// Where the connection stands.
     pub fn state(&self) -> ReadyState {
-        self.outlet.lock().session.state()
+        self.writer.lock().session.state()
     }
 
     /// Bytes that were sent and have not been handed to the transport yet, frame headers
     /// included.
     pub fn buffered_amount(&self) -> usize {
-        self.outlet.lock().session.buffered()
+        self.writer.lock().session.buffered()
     }
 
     /// What went over the connection so far, in both directions.
-    pub fn traffic(&self) -> ConnectionStats {
-        crate::connection::driver::DrivenConnection::traffic(&*self.outlet)
+    pub fn stats(&self) -> ConnectionStats {
+        crate::connection::driver::DrivenConnection::stats(&*self.writer)
     }
 
     /// The last round trip of a keepalive ping whose Pong was read as soon as it arrived. It is
     /// sent after a silence, so a busy connection may have none.
     pub fn round_trip(&self) -> Option<Duration> {
-        self.outlet.lock().session.round_trip()
+        self.writer.lock().session.round_trip()
     }
 }
 
@@ -253,7 +253,7 @@ impl<S: Transport> SendHalf<S> {
 /// Dropped before it is ready, the message is not sent; after, it is.
 #[must_use = "nothing is sent unless it is awaited"]
 pub struct SendFuture<'a, S: Transport> {
-    outlet: &'a Arc<Writer<S>>,
+    writer: &'a Arc<Writer<S>>,
     parcel: Option<OutgoingMessage>,
     leave: Flush,
     key: WaiterKey,
@@ -265,14 +265,14 @@ impl<S: Transport> Future for SendFuture<'_, S> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        this.outlet.poll_send(cx, &mut this.key, &mut this.parcel, this.leave)
+        this.writer.poll_send(cx, &mut this.key, &mut this.parcel, this.leave)
     }
 }
 
 impl<S: Transport> Drop for SendFuture<'_, S> {
     #[inline]
     fn drop(&mut self) {
-        self.outlet.forget(&mut self.key);
+        self.writer.forget(&mut self.key);
     }
 }
 
@@ -310,7 +310,7 @@ impl<S: Transport> Drop for NextFuture<'_, S> {
     #[inline]
     fn drop(&mut self) {
         if self.listens {
-            self.half.outlet.stop_listening();
+            self.half.writer.stop_listening();
         }
     }
 }
@@ -344,23 +344,23 @@ impl<S: Transport> ReceiveHalf<S> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Message, Error>>> {
         match &mut self.incoming {
-            Some(incoming) => incoming.poll_message(cx, &self.outlet),
+            Some(incoming) => incoming.poll_message(cx, &self.writer),
             None => Poll::Ready(None),
         }
     }
 
     /// How the connection ended, or how far its closing is; `None` while it is open.
     pub fn close_info(&self) -> Option<CloseInfo> {
-        self.outlet.close_info()
+        self.writer.close_info()
     }
 
     /// The application sends, having asked for no message yet since it did so before.
     #[inline]
     pub(crate) fn note_send(&mut self) {
         if let Some(incoming) = &mut self.incoming
-            && incoming.note_send(&self.outlet)
+            && incoming.note_send(&self.writer)
         {
-            incoming.read_ahead(&self.outlet);
+            incoming.read_ahead(&self.writer);
         }
     }
 
@@ -370,7 +370,7 @@ impl<S: Transport> ReceiveHalf<S> {
 
     pub(crate) fn parts(&mut self) -> (&mut Reader<S>, &Arc<Writer<S>>) {
         let incoming = self.incoming.as_mut().expect("taken only by drop");
-        (incoming, &self.outlet)
+        (incoming, &self.writer)
     }
 
     #[inline]
@@ -381,26 +381,26 @@ impl<S: Transport> ReceiveHalf<S> {
 
 impl<S: Transport> Clone for SendHalf<S> {
     fn clone(&self) -> Self {
-        self.outlet.add_sender();
-        Self { outlet: self.outlet.clone() }
+        self.writer.add_sender();
+        Self { writer: self.writer.clone() }
     }
 }
 
 impl<S: Transport> Drop for SendHalf<S> {
     fn drop(&mut self) {
-        self.outlet.drop_sender();
+        self.writer.drop_sender();
     }
 }
 
 impl<S: Transport> Drop for ReceiveHalf<S> {
     fn drop(&mut self) {
-        let goes_on = self.outlet.drop_reader();
+        let goes_on = self.writer.drop_reader();
         let Some(mut incoming) = self.incoming.take() else { return };
         if goes_on {
-            let rest = reader::linger(incoming, self.outlet.clone());
-            self.outlet.driver().handle().spawn(rest);
+            let rest = reader::linger(incoming, self.writer.clone());
+            self.writer.driver().handle().spawn(rest);
         } else {
-            incoming.give_up(&self.outlet);
+            incoming.give_up(&self.writer);
         }
     }
 }
@@ -421,15 +421,15 @@ impl<S: Transport> Sink<Message> for SendHalf<S> {
     type Error = Error;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.outlet.poll_ready(cx)
+        self.writer.poll_ready(cx)
     }
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        self.outlet.send_promised(message)
+        self.writer.send_promised(message)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.outlet.poll_flush(cx, None)
+        self.writer.poll_flush(cx, None)
     }
 
     /// Closes with code 1000 and waits until all has left. Fails where it does not leave, as the
@@ -438,7 +438,7 @@ impl<S: Transport> Sink<Message> for SendHalf<S> {
         if self.state() == ReadyState::Open {
             self.start_close(CloseCode::NORMAL, "")?;
         }
-        ready!(self.outlet.poll_flush(cx, None))?;
+        ready!(self.writer.poll_flush(cx, None))?;
         Poll::Ready(match self.close_info() {
             // Nothing waits, but the Close could not even be queued.
             Some(info) if !info.close_sent && info.cause != CloseCause::Handshake => {

@@ -88,26 +88,26 @@ impl<S: Transport> WebSocket<S> {
         Self { send, receive }
     }
 
-    pub(crate) fn with_protocol(mut self, protocol: Option<String>) -> Self {
-        self.receive.parts().0.set_protocol(protocol.map(Into::into));
+    pub(crate) fn with_subprotocol(mut self, subprotocol: Option<String>) -> Self {
+        self.receive.parts().0.set_subprotocol(subprotocol.map(Into::into));
         self
     }
 
     /// Says that the transport is a stream of a connection that carries others.
     #[cfg(any(feature = "http2", feature = "http3"))]
     pub(crate) fn multiplexed(self) -> Self {
-        self.send.outlet.lock().session.set_multiplexed();
+        self.send.writer.lock().session.set_multiplexed();
         self
     }
 
     /// The connection, for its owner to close or cut.
     pub(crate) fn connection(&self) -> Arc<dyn DrivenConnection> {
-        self.send.outlet.clone()
+        self.send.writer.clone()
     }
 
     /// Sets the owner that is notified of the connection's end.
     pub(crate) fn register(&self, registration: Registration) {
-        self.send.outlet.register(registration);
+        self.send.writer.register(registration);
     }
 
     pub(crate) fn send_half(&self) -> &SendHalf<S> {
@@ -115,8 +115,8 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// The subprotocol that both ends agreed on (RFC 6455 §1.9).
-    pub fn protocol(&self) -> Option<&str> {
-        self.receive.agreed()?.protocol.as_deref()
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.receive.agreed()?.subprotocol.as_deref()
     }
 
     /// How both ends compress messages (RFC 7692), if they agreed to.
@@ -298,8 +298,8 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// What went over the connection so far, in both directions.
-    pub fn traffic(&self) -> ConnectionStats {
-        self.send.traffic()
+    pub fn stats(&self) -> ConnectionStats {
+        self.send.stats()
     }
 
     /// The last round trip of a keepalive ping; see [`SendHalf::round_trip`].
@@ -325,7 +325,7 @@ impl<S: Transport> WebSocket<S> {
     }
 
     pub(crate) fn allow_half_close(&self) {
-        self.send.outlet.allow_half_close();
+        self.send.writer.allow_half_close();
     }
 
     pub(crate) fn halves(&mut self) -> (&mut SendHalf<S>, &mut ReceiveHalf<S>) {
@@ -369,7 +369,7 @@ impl<S: Transport> fmt::Debug for WebSocket<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebSocket")
             .field("state", &self.state())
-            .field("protocol", &self.protocol())
+            .field("subprotocol", &self.subprotocol())
             .finish_non_exhaustive()
     }
 }

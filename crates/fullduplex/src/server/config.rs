@@ -20,7 +20,7 @@ pub struct ServerConfig {
     pub websocket: Config,
     /// The subprotocols that the server speaks. The client's favourite among them is
     /// chosen; none if there is none.
-    pub protocols: Vec<String>,
+    pub subprotocols: Vec<String>,
     /// Which web pages may connect. Default: those of the same host.
     pub origin: OriginPolicy,
     /// For which hosts requests are answered. Default: for any, which on loopback addresses is
@@ -58,8 +58,8 @@ impl ServerConfig {
 
     /// The subprotocol, if it is one of the server's own. Others that the application agrees to
     /// may be a client's token, as browsers have few other ways to send one.
-    pub(crate) fn known_protocol(&self, protocol: Option<&str>) -> Option<&str> {
-        self.protocols.iter().map(String::as_str).find(|own| Some(*own) == protocol)
+    pub(crate) fn known_subprotocol(&self, protocol: Option<&str>) -> Option<&str> {
+        self.subprotocols.iter().map(String::as_str).find(|own| Some(*own) == protocol)
     }
 
     /// Whether a peer is counted in all alone. Programs on this machine are no strangers, and

@@ -219,7 +219,8 @@ fn place_for_client(
     asked: &IncomingRequest,
     place: &mut Arc<Place>,
 ) -> Result<(), RejectionCause> {
-    let is_told = |remote: &&ConnectInfo| matches!(remote.client.source, AddressSource::Told(_));
+    let is_told =
+        |remote: &&ConnectInfo| matches!(remote.client.source, AddressSource::Forwarded(_));
     let Some(remote) = asked.remote().filter(is_told) else { return Ok(()) };
     let settled = context.settle(place, &remote.client.to_peer());
     settled.map_err(|full| RejectionCause::Policy(429, full.to_string()))
@@ -331,7 +332,7 @@ impl ServerContext {
     ) -> Result<(), LimitReached> {
         let slot = Arc::get_mut(place).and_then(Place::slot_mut);
         match slot {
-            Some(slot) if !self.config.is_near(peer) => slot.move_to(peer),
+            Some(slot) if !self.config.is_near(peer) => slot.reassign(peer),
             _ => Ok(()),
         }
     }

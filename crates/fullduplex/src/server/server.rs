@@ -36,7 +36,7 @@ pub struct Server {
     config: Arc<ServerConfig>,
     shared: Arc<ServerState>,
     authenticate: Option<Authenticate>,
-    on_refused: Option<OnRejected>,
+    on_rejected: Option<OnRejected>,
     #[cfg(feature = "tls")]
     tls: Option<crate::server::tls::ServerTls>,
     /// If it speaks HTTP/3.
@@ -66,7 +66,7 @@ impl Server {
             shared: ServerState::new(&config.limits),
             config,
             authenticate: None,
-            on_refused: None,
+            on_rejected: None,
             #[cfg(feature = "tls")]
             tls: None,
             #[cfg(feature = "http3")]
@@ -85,7 +85,7 @@ impl Server {
             config: self.config.clone(),
             shared: self.shared.clone(),
             authenticate: self.authenticate.clone(),
-            on_refused: self.on_refused.clone(),
+            on_rejected: self.on_rejected.clone(),
             #[cfg(feature = "tls")]
             tls: self.tls.clone(),
             #[cfg(feature = "http3")]
@@ -193,16 +193,16 @@ impl Server {
     /// use fullduplex::server::Server;
     ///
     /// let server = Server::bind("127.0.0.1:9001").await?;
-    /// let server = server.on_refused(|refused| eprintln!("refused: {refused}"));
+    /// let server = server.on_rejected(|refused| eprintln!("refused: {refused}"));
     /// # Ok(())
     /// # }
     /// ```
     #[must_use]
-    pub fn on_refused(
+    pub fn on_rejected(
         mut self,
         tell: impl Fn(&RejectedClient<'_>) + Send + Sync + 'static,
     ) -> Self {
-        self.on_refused = Some(Arc::new(tell));
+        self.on_rejected = Some(Arc::new(tell));
         self
     }
 
@@ -265,9 +265,9 @@ impl Server {
         } else {
             &[b"http/1.1"]
         };
-        if let Some(on_refused) = self.on_refused {
+        if let Some(on_rejected) = self.on_rejected {
             // A twin may have set the same already.
-            let _ = self.shared.on_refused.set(on_refused);
+            let _ = self.shared.on_rejected.set(on_rejected);
         }
         let context = Arc::new(ServerContext {
             config: self.config,

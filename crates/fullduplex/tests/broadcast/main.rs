@@ -374,10 +374,10 @@ async fn broadcast_is_counted_as_sent() {
     for _ in 0..3 {
         crowd.publish(&group, 1, &Message::text("12345"));
     }
-    let sent = crowd.ends[0].traffic().sent;
+    let sent = crowd.ends[0].stats().sent;
     assert_eq!((sent.text, sent.payload), (3, 15));
     crowd.receive().await;
-    let sent = crowd.ends[0].traffic().sent;
+    let sent = crowd.ends[0].stats().sent;
     assert_eq!((sent.text, sent.payload, sent.wire), (3, 15, 21));
 }
 

@@ -12,13 +12,13 @@ use fullduplex::{CloseCode, ErrorKind};
 use super::common::{client, direct, echo, raw, say};
 use super::{in_time, until};
 
-/// A server that has room for one connection, with an `on_refused` that panics.
+/// A server that has room for one connection, with an `on_rejected` that panics.
 async fn narrow()
 -> (SocketAddr, ServerHandle, tokio::task::JoinHandle<Result<(), fullduplex::Error>>) {
     let mut config = ServerConfig::default();
-    config.limits.connections.total = Some(1);
+    config.limits.connections.max_connections = Some(1);
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
-    let server = server.on_refused(|refused| panic!("as asked: {refused}"));
+    let server = server.on_rejected(|refused| panic!("as asked: {refused}"));
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
     (address, handle, tokio::spawn(server.serve(echo)))
 }
@@ -50,18 +50,18 @@ async fn panic_in_a_hook_costs_one_attempt() {
         let calls = calls.clone();
         move || calls.fetch_add(1, Ordering::SeqCst)
     };
-    // The hooks panic one after the other, each at its first call; `on_step` does at each.
+    // The hooks panic one after the other, each at its first call; `on_connect_event` does at each.
     let (in_prepare, in_opened) = (nth.clone(), nth);
-    let client = direct().on_step(|step| panic!("as asked: {step}")).build().unwrap();
+    let client = direct().on_connect_event(|step| panic!("as asked: {step}")).build().unwrap();
     let backoff = Backoff { first: Duration::from_millis(1), ..Backoff::default() };
     let mut connection = client
         .reconnecting(url)
         .backoff(backoff)
-        .prepare(move |_| {
+        .before_connect(move |_| {
             assert!(in_prepare() > 0, "as asked");
             std::future::ready(Ok(RequestOverride::default()))
         })
-        .opened(move |_| {
+        .on_connected(move |_| {
             let call = in_opened();
             Box::pin(async move {
                 assert!(call > 2, "as asked");

@@ -165,7 +165,7 @@ async fn handshake_of_a_client_keeps_bytes_after_the_response() {
     })
     .await
     .unwrap();
-    assert_eq!(websocket.protocol(), Some("a"));
+    assert_eq!(websocket.subprotocol(), Some("a"));
     assert_eq!(websocket.next().await.unwrap().unwrap(), Message::text("Hello"));
     let error = websocket.next().await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io, "no Close frame came");

@@ -221,7 +221,7 @@ async fn http3_subprotocol_is_negotiated() {
     let server = Server::websockets(echo);
     let client = server.builder().subprotocol("chat").build().unwrap();
     let (mut websocket, _) = client.connect(&server.url("/")).await.unwrap();
-    assert_eq!(websocket.protocol(), Some("chat"));
+    assert_eq!(websocket.subprotocol(), Some("chat"));
     say(&mut websocket, "hello").await;
 }
 

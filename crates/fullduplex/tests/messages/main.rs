@@ -47,11 +47,11 @@ async fn stats_count_messages_and_bytes() {
     client.flush().await.unwrap();
     server.next().await.unwrap().unwrap();
     server.next().await.unwrap().unwrap();
-    let (sent, received) = (client.traffic().sent, server.traffic().received);
+    let (sent, received) = (client.stats().sent, server.stats().received);
     assert_eq!(sent, received);
     // A frame's header, its masking key, its payload.
     assert_eq!((sent.text, sent.binary, sent.payload, sent.wire), (1, 1, 1007, 6 + 7 + 8 + 1000));
-    assert_eq!(client.traffic().received, fullduplex::DirectionStats::default());
+    assert_eq!(client.stats().received, fullduplex::DirectionStats::default());
 }
 
 #[tokio::test]

@@ -238,7 +238,7 @@ async fn reconnect_hooks_change_the_request_and_subscribe() {
     }));
     let made = Arc::new(AtomicU32::new(0));
     let mut client = to(address)
-        .prepare(move |_| {
+        .before_connect(move |_| {
             let token = made.fetch_add(1, Ordering::Relaxed);
             async move {
                 let mut change = RequestOverride::default();
@@ -246,7 +246,7 @@ async fn reconnect_hooks_change_the_request_and_subscribe() {
                 Ok(change)
             }
         })
-        .opened(|websocket| Box::pin(async { websocket.send("subscribe").await }))
+        .on_connected(|websocket| Box::pin(async { websocket.send("subscribe").await }))
         .start();
     for _ in 0..3 {
         client.send("queued").await.unwrap();
@@ -396,8 +396,8 @@ async fn reconnect_gives_up_a_hook_that_never_ends() {
     );
     let client = direct().connect_timeout(Duration::from_millis(200)).build().unwrap();
     let to = || client.reconnecting(&url).backoff(quick());
-    let prepare = to().prepare(|_| std::future::pending());
-    let opened = to().opened(|_| Box::pin(std::future::pending()));
+    let prepare = to().before_connect(|_| std::future::pending());
+    let opened = to().on_connected(|_| Box::pin(std::future::pending()));
     for (builder, name) in [(prepare, "hook prepare"), (opened, "hook opened")] {
         let mut client = builder.start();
         let (why, retry_in) = disconnect(&mut client).await;
@@ -415,7 +415,7 @@ async fn reconnect_reports_a_panic_in_a_hook() {
     let address = free().await;
     let (runtime, _) = serve(address, Seen::default());
     let mut client = to(address)
-        .prepare(|attempt| async move {
+        .before_connect(|attempt| async move {
             assert!(attempt > 0, "as asked");
             Ok(RequestOverride::default())
         })
@@ -436,7 +436,7 @@ async fn reconnect_reports_a_panic_in_a_hook() {
 #[tokio::test]
 async fn reconnect_hook_can_not_change_protected_fields() {
     let mut client = to(free().await)
-        .prepare(|_| async {
+        .before_connect(|_| async {
             let mut change = RequestOverride::default();
             change.headers.insert("sec-websocket-key", "x".parse().unwrap());
             Ok(change)

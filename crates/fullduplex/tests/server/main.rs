@@ -82,7 +82,7 @@ async fn server_serves_both_versions_on_one_port() {
 async fn tls_alpn_selects_the_version() {
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(both_versions());
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let server = server.tls(localhost()).http3().on_refused(move |refused| {
+    let server = server.tls(localhost()).http3().on_rejected(move |refused| {
         tell.send((refused.status(), refused.to_string())).unwrap();
     });
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
@@ -121,7 +121,7 @@ async fn tls_alpn_selects_the_version() {
 #[tokio::test]
 async fn limits_on_connections_hold() {
     let mut config = ServerConfig::default();
-    config.limits.connections.total = Some(3);
+    config.limits.connections.max_connections = Some(3);
     let (address, handle, _) = serving(config).await;
     let client = client(Version::Http1);
     let url = format!("ws://{address}/");
@@ -143,7 +143,7 @@ async fn limits_on_connections_are_reported_behind_a_long_request() {
     use std::io::Write as _;
 
     let mut config = ServerConfig::default();
-    config.limits.connections.total = Some(1);
+    config.limits.connections.max_connections = Some(1);
     let (address, handle, _) = serving(config).await;
     let _first = client(Version::Http1).connect(&format!("ws://{address}/")).await.unwrap();
     assert_eq!(handle.connections(), 1);
@@ -286,10 +286,10 @@ async fn rejections_are_reported_without_secrets() {
     config.hosts = HostPolicy::list_or_local([]).unwrap();
     config.handshake.handshake_timeout = Duration::from_millis(300);
     config.handshake.max_head_bytes = 1000;
-    config.limits.connections.total = Some(1);
+    config.limits.connections.max_connections = Some(1);
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
-    let server = server.service(service_fn(page)).on_refused(move |refused| {
+    let server = server.service(service_fn(page)).on_rejected(move |refused| {
         let status = refused.status().map(|status| status.as_u16());
         tell.send((refused.peer(), status, refused.to_string(), format!("{refused:?}"))).unwrap();
     });
@@ -338,7 +338,10 @@ async fn rejections_are_reported_without_secrets() {
     let answer = raw(address, "").await;
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     let (_, status, line, _) = told.recv().await.unwrap();
-    assert!(status == Some(503) && line.ends_with("total (1) connections stand"), "{line}");
+    assert!(
+        status == Some(503) && line.ends_with("too many connections (max_connections = 1)"),
+        "{line}"
+    );
     // Who leaves by itself was not refused.
     drop(held);
     eventually("no connection is left", || handle.connections() == 0).await;
@@ -692,7 +695,7 @@ async fn client_address_is_found_behind_proxies() {
     config.proxy_protocol.trusted = "127.0.0.1".parse().unwrap();
     config.forwarding.header = server::ForwardedHeader::XForwardedFor;
     config.forwarding.trusted = "127.0.0.1, 10.0.0.0/8".parse().unwrap();
-    config.limits.connections.per_address = Some(1);
+    config.limits.connections.max_per_address = Some(1);
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
     let address = server.local_addr().unwrap();
     tokio::spawn(server.serve_handshakes(|handshake| async move {

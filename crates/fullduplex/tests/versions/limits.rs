@@ -22,7 +22,7 @@ async fn limits_on_fields_count_alike_on_every_version() {
         config.handshake.max_fields = 20;
         let tell = tell.clone();
         let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
-        let mut server = server.on_refused(move |refused| {
+        let mut server = server.on_rejected(move |refused| {
             tell.send(refused.status().map(|status| status.as_u16())).unwrap();
         });
         if is_secure {

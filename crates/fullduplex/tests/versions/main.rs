@@ -293,6 +293,6 @@ async fn stats_count_what_came_with_the_handshake() {
     let mut websocket =
         WebSocket::from_handshake(near, Role::Server, &Config::default(), None, frame[..].into());
     assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some("hello"));
-    let received = websocket.traffic().received;
+    let received = websocket.stats().received;
     assert_eq!((received.payload, received.wire), (5, frame.len() as u64));
 }

@@ -51,7 +51,7 @@ fn say(line: &str) -> Result<(), Failure> {
 /// So many, at most, are let in at once.
 fn config() -> ServerConfig {
     let mut config = ServerConfig::default();
-    config.limits.connections.total = None;
+    config.limits.connections.max_connections = None;
     config
 }
 

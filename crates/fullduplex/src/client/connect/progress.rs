@@ -10,7 +10,7 @@ use crate::base::guard;
 use crate::client::connect::proxy::Proxy;
 
 /// A step that was made on the way to a server, as
-/// [`on_step`](crate::client::ClientBuilder::on_step) tells. As text it is a line for a person.
+/// [`on_connect_event`](crate::client::ClientBuilder::on_connect_event) tells. As text it is a line for a person.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum ConnectEvent<'a> {

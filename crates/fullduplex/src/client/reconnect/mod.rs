@@ -189,7 +189,7 @@ impl ReconnectBuilder {
     /// attempt, and so does a panic, or taking longer than the client's
     /// [`connect_timeout`](crate::ClientBuilder::connect_timeout).
     #[must_use]
-    pub fn prepare<F>(mut self, hook: impl Fn(u32) -> F + Send + Sync + 'static) -> Self
+    pub fn before_connect<F>(mut self, hook: impl Fn(u32) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<RequestOverride, Error>> + Send + 'static,
     {
@@ -201,7 +201,7 @@ impl ReconnectBuilder {
     /// subscribe anew. Its failure ends the connection, and so does a panic, or taking longer
     /// than the client's [`connect_timeout`](crate::ClientBuilder::connect_timeout).
     #[must_use]
-    pub fn opened<H>(mut self, hook: H) -> Self
+    pub fn on_connected<H>(mut self, hook: H) -> Self
     where
         H: for<'a> Fn(&'a mut WebSocket) -> BoxFuture<'a, Result<(), Error>>,
         H: Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! How an outlet writes: when, with which waker, and on whose behalf.
+//! How a writer writes: when, with which waker, and on whose behalf.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -58,7 +58,7 @@ impl<S: Transport> Writer<S> {
         self.deferred.load(Ordering::Relaxed)
     }
 
-    /// Has the driver write, soon. Takes no lock of the outlet: a transport may wake its
+    /// Has the driver write, soon. Takes no lock of the writer: a transport may wake its
     /// writer in the middle of a poll.
     fn defer(self: &Arc<Self>) {
         if !self.deferred.swap(true, Ordering::AcqRel) {
@@ -67,7 +67,7 @@ impl<S: Transport> Writer<S> {
     }
 
     /// Lets go of a reference where a lock is held, of ours or of a transport: should it be the
-    /// last, the driver drops the outlet. With its runtime gone, it is given back to be dropped
+    /// last, the driver drops the writer. With its runtime gone, it is given back to be dropped
     /// when the lock is released.
     #[inline]
     pub(crate) fn release(self: Arc<Self>) -> Result<(), Box<dyn Send>> {
@@ -137,13 +137,13 @@ impl<S: Transport> Writer<S> {
     }
 
     fn poll_write(self: &Arc<Self>, inner: &mut WriterState<S>) -> Poll<io::Result<()>> {
-        // The outlet's waker costs a clone, and is needed only if the transport is full.
+        // The writer's waker costs a clone, and is needed only if the transport is full.
         let sent = &self.counters.sent;
         let polled = inner.poll_write(&mut Context::from_waker(Waker::noop()), sent);
         if polled.is_ready() {
             return polled;
         }
-        // It does not keep the outlet: the transport, which the outlet owns, keeps it.
+        // It does not keep the writer: the transport, which the writer owns, keeps it.
         let waker = || Arc::new(WriteWaker(Arc::downgrade(self)));
         let waker = Waker::from(inner.write_waker.get_or_insert_with(waker).clone());
         inner.poll_write(&mut Context::from_waker(&waker), sent)
@@ -174,7 +174,7 @@ impl<S: Transport> WriterState<S> {
         self.session.check_ready()
     }
 
-    /// Whether the outlet itself, not the session, has a reason to take nothing. A message that
+    /// Whether the writer itself, not the session, has a reason to take nothing. A message that
     /// is made bit by bit goes on: what is parked waits for its end.
     #[inline]
     pub(crate) fn check_unparked(&self) -> Result<(), SendError> {
@@ -232,14 +232,14 @@ impl<S: Transport> WriterState<S> {
     ) -> Poll<io::Result<()>> {
         while self.session.wants_write() {
             let mut outgoing = self.session.outgoing();
-            let mut writer = Pin::new(&mut self.writer);
+            let mut write_half = Pin::new(&mut self.write_half);
             let chunk = outgoing.chunk();
-            let polled = if chunk.len() == outgoing.remaining() || !writer.is_write_vectored() {
-                writer.as_mut().poll_write(cx, chunk)
+            let polled = if chunk.len() == outgoing.remaining() || !write_half.is_write_vectored() {
+                write_half.as_mut().poll_write(cx, chunk)
             } else {
                 let mut slices = [IoSlice::new(&[]); MAX_SLICES];
                 let filled = outgoing.chunks_vectored(&mut slices);
-                writer.as_mut().poll_write_vectored(cx, &slices[..filled])
+                write_half.as_mut().poll_write_vectored(cx, &slices[..filled])
             };
             let Poll::Ready(written) = polled? else { return Poll::Pending };
             if written == 0 {
@@ -262,13 +262,13 @@ impl<S: Transport> WriterState<S> {
             buffers::give_write(buffer);
         }
         if self.unflushed {
-            ready!(Pin::new(&mut self.writer).poll_flush(cx))?;
+            ready!(Pin::new(&mut self.write_half).poll_flush(cx))?;
             self.unflushed = false;
         }
         if self.wants_shutdown() && !self.shut_down {
             // After the peer's direction has ended, a socket is about to be closed anyway.
-            if !(self.session.read_ended() && self.writer.ends_when_dropped()) {
-                ready!(Pin::new(&mut self.writer).poll_shutdown(cx))?;
+            if !(self.session.read_ended() && self.write_half.ends_when_dropped()) {
+                ready!(Pin::new(&mut self.write_half).poll_shutdown(cx))?;
             }
             self.shut_down = true;
             self.wake_reader();
@@ -312,9 +312,9 @@ impl<S: Transport> Wake for WriteWaker<S> {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if let Some(outlet) = self.0.upgrade() {
-            outlet.defer();
-            if let Err(last) = outlet.release() {
+        if let Some(writer) = self.0.upgrade() {
+            writer.defer();
+            if let Err(last) = writer.release() {
                 // In the middle of a poll, whose lock is held, it waits for the end of that.
                 if guard::polls_transport() {
                     guard::hold(DeferredDrop::Call(Box::new(|| drop(last))));
@@ -344,7 +344,7 @@ impl<S: Transport> DrivenConnection for Writer<S> {
         if self.talked.swap(false, Ordering::Relaxed) {
             inner.session.note_message();
         }
-        let listening = self.listening.load(Ordering::Relaxed) && !inner.writer.has_unread();
+        let listening = self.listening.load(Ordering::Relaxed) && !inner.write_half.has_unread();
         inner.session.set_listening(listening);
         if inner.session.handle_timeout(now) {
             inner.wake_reader();
@@ -364,7 +364,7 @@ impl<S: Transport> DrivenConnection for Writer<S> {
         Writer::close(&self, frame)
     }
 
-    fn traffic(&self) -> ConnectionStats {
+    fn stats(&self) -> ConnectionStats {
         self.counters.read()
     }
 

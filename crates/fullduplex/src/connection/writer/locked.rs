@@ -1,4 +1,4 @@
-//! The lock of an outlet, under which no code runs that is not the library's.
+//! The lock of a writer, under which no code runs that is not the library's.
 //!
 //! Wakers, the `Drop` of payloads, of the transport and of spans, and the `tracing` subscriber
 //! may do anything: use the connection whose lock is held, or panic. So what is to be woken or
@@ -22,9 +22,9 @@ use crate::connection::writer::flush::WriteWaker;
 use crate::connection::writer::{Writer, WriterState};
 use crate::transport::halves::WriteHalf;
 
-/// An outlet that is locked. What is collected meanwhile is let go of after the release.
+/// A writer that is locked. What is collected meanwhile is let go of after the release.
 pub(crate) struct WriterGuard<'a, S> {
-    outlet: &'a Writer<S>,
+    writer: &'a Writer<S>,
     /// Dropped before what comes after it.
     inner: MutexGuard<'a, WriterState<S>>,
     after: UnlockActions<'a, S>,
@@ -58,9 +58,9 @@ impl UnlockFlags {
 /// looks at one pointer.
 struct UnlockActions<'a, S>(Option<Box<(&'a Writer<S>, DeferredDrops<S>)>>);
 
-/// What an outlet lets go of.
+/// What a writer lets go of.
 pub(crate) struct DeferredDrops<S> {
-    #[allow(clippy::box_collection, reason = "as the outlet has it")]
+    #[allow(clippy::box_collection, reason = "as the writer has it")]
     waiters: Option<Box<Vec<Waker>>>,
     reader: Option<Waker>,
     /// The thread holds what is to be dropped.
@@ -76,7 +76,7 @@ pub(crate) struct DeferredDrops<S> {
 pub(crate) struct HeldUntilEnd<S> {
     registration: Option<Registration>,
     info: Option<CloseInfo>,
-    writer: WriteHalf<S>,
+    write_half: WriteHalf<S>,
     leaves_end: bool,
     write_waker: Option<Arc<WriteWaker<S>>>,
     unsent: Option<Box<SendBuffer>>,
@@ -86,8 +86,8 @@ pub(crate) struct HeldUntilEnd<S> {
 
 impl<'a, S> WriterGuard<'a, S> {
     #[inline]
-    pub(crate) fn new(outlet: &'a Writer<S>, inner: MutexGuard<'a, WriterState<S>>) -> Self {
-        Self { outlet, inner, after: UnlockActions(None) }
+    pub(crate) fn new(writer: &'a Writer<S>, inner: MutexGuard<'a, WriterState<S>>) -> Self {
+        Self { writer, inner, after: UnlockActions(None) }
     }
 
     /// Releases the lock under another one: what was collected is the caller's to let go of.
@@ -107,7 +107,7 @@ impl<S> Drop for WriterGuard<'_, S> {
     #[inline]
     fn drop(&mut self) {
         if self.inner.owes() {
-            self.after.0 = Some(Box::new((self.outlet, self.inner.collect())));
+            self.after.0 = Some(Box::new((self.writer, self.inner.collect())));
         }
     }
 }
@@ -132,8 +132,8 @@ impl<S> Drop for UnlockActions<'_, S> {
     #[inline]
     fn drop(&mut self) {
         if let Some(owed) = self.0.take() {
-            let (outlet, collected) = *owed;
-            collected.let_go(outlet);
+            let (writer, collected) = *owed;
+            collected.let_go(writer);
         }
     }
 }
@@ -165,13 +165,13 @@ impl<S> WriterState<S> {
         self.released = true;
         self.unflushed = false;
         if self.shut_down {
-            self.writer.give_up();
+            self.write_half.give_up();
         }
         let leaves_end = self.leaves_end();
         HeldUntilEnd {
             registration: self.registration.take(),
             info: self.session.close_info().cloned(),
-            writer: mem::replace(&mut self.writer, WriteHalf::Gone),
+            write_half: mem::replace(&mut self.write_half, WriteHalf::Gone),
             leaves_end,
             write_waker: self.write_waker.take(),
             unsent: self.session.take_unsent(),
@@ -236,13 +236,13 @@ impl<S> WriterState<S> {
 impl<S> DeferredDrops<S> {
     /// Wakes and drops what was collected, with no lock of the library's held.
     #[cold]
-    pub(crate) fn let_go(mut self, outlet: &Writer<S>) {
+    pub(crate) fn let_go(mut self, writer: &Writer<S>) {
         let mut panicked = self.panicked.then_some("a transport");
         let mut observer = None;
         // Before others are woken, so that they find it done.
         if let Some(ended) = self.ended {
             observer = ended.observer();
-            if let Err(Panicked) = ended.let_go(outlet) {
+            if let Err(Panicked) = ended.let_go(writer) {
                 panicked = Some("what a connection held");
             }
         }
@@ -260,7 +260,7 @@ impl<S> DeferredDrops<S> {
             panicked = Some("the owner of a payload");
         }
         if let Some(what) = panicked {
-            outlet.note_panic(what, observer);
+            writer.note_panic(what, observer);
         }
     }
 }
@@ -270,14 +270,22 @@ impl<S> HeldUntilEnd<S> {
         self.registration.as_ref().map(|registration| registration.observer().clone())
     }
 
-    pub(crate) fn let_go(self, outlet: &Writer<S>) -> Result<(), Panicked> {
-        let Self { registration, info, writer, leaves_end, write_waker, unsent, published, parked } =
-            self;
+    pub(crate) fn let_go(self, writer: &Writer<S>) -> Result<(), Panicked> {
+        let Self {
+            registration,
+            info,
+            write_half,
+            leaves_end,
+            write_waker,
+            unsent,
+            published,
+            parked,
+        } = self;
         if let Some(registration) = registration {
-            registration.end(info.as_ref(), outlet.counters.read());
+            registration.end(info.as_ref(), writer.counters.read());
         }
         // Each by itself, so that one does not keep the others.
-        let transport = caught(|| if leaves_end { drop(writer) } else { writer.close() });
+        let transport = caught(|| if leaves_end { drop(write_half) } else { write_half.close() });
         drop(write_waker);
         let payloads = caught(|| drop(unsent));
         caught(|| drop((published, parked))).and(payloads).and(transport)

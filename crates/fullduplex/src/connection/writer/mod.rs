@@ -6,8 +6,8 @@
 //! for one attempt to write, never while anybody waits, and reading takes no lock. Code of the
 //! application is called when it has been released; see [`WriterGuard`].
 //!
-//! The transport's writing side knows one waker, the outlet's own, whoever polls it; tasks
-//! that wait for room or for the end are woken by the outlet.
+//! The transport's writing side knows one waker, the writer's own, whoever polls it; tasks
+//! that wait for room or for the end are woken by the writer.
 
 pub(crate) mod delivery;
 pub(crate) mod flush;
@@ -73,7 +73,7 @@ pub(crate) struct Writer<S> {
 #[allow(clippy::struct_excessive_bools, reason = "independent facts, kept small")]
 pub(crate) struct WriterState<S> {
     pub(crate) session: Session,
-    writer: WriteHalf<S>,
+    write_half: WriteHalf<S>,
     /// Made when the transport first takes no more.
     write_waker: Option<Arc<WriteWaker<S>>>,
     /// Writing failed. Reading goes on, as the peer may have said why.
@@ -107,7 +107,11 @@ pub(crate) struct WriterState<S> {
 }
 
 impl<S: Transport> Writer<S> {
-    pub(crate) fn new(mut session: Session, writer: WriteHalf<S>, low_water: usize) -> Arc<Self> {
+    pub(crate) fn new(
+        mut session: Session,
+        write_half: WriteHalf<S>,
+        low_water: usize,
+    ) -> Arc<Self> {
         // Who is woken has to find room.
         let low_water = low_water.min(session.high_water() - 1);
         let driver = Driver::current();
@@ -116,7 +120,7 @@ impl<S: Transport> Writer<S> {
         let shares = session.shares_frames();
         let inner = WriterState {
             session,
-            writer,
+            write_half,
             write_waker: None,
             broken: None,
             lingers: false,
@@ -358,7 +362,7 @@ impl<S: Transport> Writer<S> {
         let mut inner = self.lock();
         inner.session.handle_end(cause, self.driver.now());
         inner.wake_waiters();
-        inner.writer.give_up();
+        inner.write_half.give_up();
         cause != CloseCause::Dropped || !inner.leaves_end()
     }
 
@@ -474,7 +478,7 @@ impl<S> Writer<S> {
 impl<S> Drop for Writer<S> {
     fn drop(&mut self) {
         let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
-        inner.writer.give_up();
+        inner.write_half.give_up();
         let wakers = (inner.waiters.take(), inner.woken.take(), inner.reader.take());
         let ended = inner.release();
         inner.session.handle_end(CloseCause::Dropped, self.driver.now());

@@ -1,4 +1,4 @@
-//! How an outlet takes what is published to many.
+//! How a writer takes what is published to many.
 //!
 //! A short message is first only noted: from where to where it lies in what the group has
 //! published. So to publish touches little of each member, and a member needs no memory while
@@ -86,7 +86,7 @@ fn hold_refused(dropping: Result<(), Box<dyn Send>>) {
     }
 }
 
-/// What an outlet collected, to be let go of by dropping this.
+/// What a writer collected, to be let go of by dropping this.
 struct DropLater<S>(Arc<Writer<S>>, Option<DeferredDrops<S>>);
 
 impl<S> Drop for DropLater<S> {
@@ -168,21 +168,21 @@ mod tests {
         let lock = Arc::new(Mutex::new(()));
         let dropped_unlocked = Arc::new(AtomicBool::new(false));
         let (stream, _peer) = tokio::io::duplex(1);
-        let (_reader, writer) = halves::split::<DuplexStream>(stream);
+        let (_reader, write_half) = halves::split::<DuplexStream>(stream);
         let session = Session::server(&Config::default());
-        let outlet = Writer::new(session, writer, 1024);
+        let writer = Writer::new(session, write_half, 1024);
         let owner = Owner { lock: lock.clone(), dropped_unlocked: dropped_unlocked.clone() };
         let message = Message::Binary(Bytes::from_owner(owner));
         let mut parcel = Some(OutgoingMessage::Message(message, Compression::default()));
-        outlet.send(&mut parcel, Flush::Now).unwrap();
-        publish(outlet, &lock);
+        writer.send(&mut parcel, Flush::Now).unwrap();
+        publish(writer, &lock);
         dropped_unlocked.load(Ordering::SeqCst)
     }
 
-    fn deliver(outlet: Arc<Writer<DuplexStream>>) {
+    fn deliver(writer: Arc<Writer<DuplexStream>>) {
         let prepared = PreparedMessage::new(Message::text("published"));
         let publication = BroadcastMessage { message: &prepared, key: None, frames: None };
-        let _: DeliveryOutcome = outlet.deliver(&publication, LagPolicy::DropNewest);
+        let _: DeliveryOutcome = writer.deliver(&publication, LagPolicy::DropNewest);
     }
 
     #[test]
@@ -190,12 +190,12 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let _entered = runtime.enter();
         let turn = || runtime.block_on(tokio::task::yield_now());
-        assert!(is_dropped_unlocked(|outlet, lock| {
+        assert!(is_dropped_unlocked(|writer, lock| {
             // The driver holds one as long as it has yet to write.
             turn();
-            assert_eq!(Arc::strong_count(&outlet), 1);
+            assert_eq!(Arc::strong_count(&writer), 1);
             let held = lock.lock().unwrap();
-            deliver(outlet);
+            deliver(writer);
             drop(held);
             turn();
             turn();
@@ -207,12 +207,12 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let handle = runtime.handle().clone();
         let entered = handle.enter();
-        assert!(is_dropped_unlocked(|outlet, lock| {
+        assert!(is_dropped_unlocked(|writer, lock| {
             drop(entered);
             drop(runtime);
-            assert_eq!(Arc::strong_count(&outlet), 1);
+            assert_eq!(Arc::strong_count(&writer), 1);
             let held = lock.lock().unwrap();
-            deliver(outlet);
+            deliver(writer);
             drop(held);
             // As the group does.
             guard::drop_held().unwrap();

@@ -1,4 +1,4 @@
-//! How an outlet takes what its WebSocket sends: messages, pieces of them, pings and pongs.
+//! How a writer takes what its WebSocket sends: messages, pieces of them, pings and pongs.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -227,7 +227,7 @@ impl<S: Transport> Writer<S> {
             Err(error) => return Poll::Ready(Err(inner.refused(error))),
             Ok(()) => {}
         }
-        Poll::Ready(Ok(SendPermit { outlet: self, inner }))
+        Poll::Ready(Ok(SendPermit { writer: self, inner }))
     }
 
     /// Waits for the slot of a Ping or Pong, then queues it.
@@ -274,7 +274,7 @@ impl<S: Transport> Writer<S> {
 
 /// Room for a piece of a message, with the lock held under which it was found.
 pub(crate) struct SendPermit<'a, S: Transport> {
-    outlet: &'a Arc<Writer<S>>,
+    writer: &'a Arc<Writer<S>>,
     inner: WriterGuard<'a, S>,
 }
 
@@ -287,16 +287,16 @@ impl<S: Transport> SendPermit<'_, S> {
         last: bool,
         compression: Compression,
     ) -> Result<(), Error> {
-        let (outlet, inner) = (self.outlet, &mut *self.inner);
-        if outlet.compresses && compression != Compression::Off {
+        let (writer, inner) = (self.writer, &mut *self.inner);
+        if writer.compresses && compression != Compression::Off {
             charge_compression(piece.len());
         }
         inner.lend();
         if let Err(error) = inner.session.send_fragment(kind, piece, last, compression) {
             return Err(inner.refused(error));
         }
-        outlet.note_sent(kind, last, piece.len());
-        outlet.leave(inner, if last { Flush::Now } else { Flush::Gathered });
+        writer.note_sent(kind, last, piece.len());
+        writer.leave(inner, if last { Flush::Now } else { Flush::Gathered });
         Ok(())
     }
 
@@ -348,21 +348,21 @@ mod tests {
     /// Where messages are compressed, and the peer, who does not read.
     fn compressing() -> (Arc<Writer<DuplexStream>>, impl Sized) {
         let (stream, peer) = tokio::io::duplex(1 << 20);
-        let (reader, writer) = halves::split::<DuplexStream>(stream);
+        let (reader, write_half) = halves::split::<DuplexStream>(stream);
         let config = DeflateConfig::balanced();
         let (_, deflate) = config.accept(&config.offers()).unwrap();
         let session = Session::server(&Config::default()).with_deflate(&deflate);
-        (Writer::new(session, writer, 1024), (reader, peer))
+        (Writer::new(session, write_half, 1024), (reader, peer))
     }
 
     #[tokio::test]
     async fn compression_of_a_shared_payload_is_not_charged_twice() {
-        let (outlet, _rest) = compressing();
+        let (writer, _rest) = compressing();
         for len in [10, 10_000] {
             let message = Message::from(vec![0; len]);
             let mut parcel = Some(OutgoingMessage::Message(message.clone(), Compression::Auto));
-            let mut inner = outlet.lock();
-            outlet.send_locked(&mut inner, &mut parcel, Flush::Gathered).unwrap();
+            let mut inner = writer.lock();
+            writer.send_locked(&mut inner, &mut parcel, Flush::Gathered).unwrap();
             assert!(inner.owed == UnlockFlags::default(), "{len} bytes");
             // It is dropped when the lock is released.
             assert!(parcel.is_some(), "{len} bytes");
@@ -374,11 +374,11 @@ mod tests {
         count: usize,
         mut parcel: impl FnMut() -> OutgoingMessage + Send + 'static,
     ) -> bool {
-        let (outlet, _rest) = compressing();
+        let (writer, _rest) = compressing();
         // In a turn of its own.
         tokio::spawn(async move {
             for _ in 0..count {
-                outlet.send(&mut Some(parcel()), Flush::Gathered).unwrap();
+                writer.send(&mut Some(parcel()), Flush::Gathered).unwrap();
             }
             has_budget_remaining()
         })
@@ -403,14 +403,14 @@ mod tests {
 
     #[tokio::test]
     async fn compression_is_charged_once_however_often_a_message_waits() {
-        let (outlet, _rest) = compressing();
+        let (writer, _rest) = compressing();
         let first = Message::from(vec![7; 70_000]);
-        outlet.lock().session.send_message(first, Compression::Off).unwrap();
+        writer.lock().session.send_message(first, Compression::Off).unwrap();
         let full = tokio::spawn(async move {
             let mut parcel =
                 Some(OutgoingMessage::Message(vec![0; 10_000].into(), Compression::Auto));
             for _ in 0..40 {
-                let sent = outlet.send(&mut parcel, Flush::Gathered);
+                let sent = writer.send(&mut parcel, Flush::Gathered);
                 assert_eq!(sent, Err(SendError::Full));
             }
             has_budget_remaining()

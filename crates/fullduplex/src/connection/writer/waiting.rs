@@ -1,4 +1,4 @@
-//! The tasks that wait for something of an outlet.
+//! The tasks that wait for something of a writer.
 //!
 //! A future has an entry of its own, which it removes when it is done or dropped. When a wait
 //! of a `Sink` or an `AsyncWrite` is given up, nobody says so; but a sending half waits for one
@@ -112,19 +112,19 @@ impl<S: Transport> Writer<S> {
 
 /// The wait of an `async fn`, which leaves no trace when it is dropped.
 pub(crate) struct Wait<'a, S: Transport> {
-    pub(crate) outlet: &'a Arc<Writer<S>>,
+    pub(crate) writer: &'a Arc<Writer<S>>,
     pub(crate) key: WaiterKey,
 }
 
 impl<'a, S: Transport> Wait<'a, S> {
-    pub(crate) fn new(outlet: &'a Arc<Writer<S>>) -> Self {
-        Self { outlet, key: WaiterKey::NONE }
+    pub(crate) fn new(writer: &'a Arc<Writer<S>>) -> Self {
+        Self { writer, key: WaiterKey::NONE }
     }
 }
 
 impl<S: Transport> Drop for Wait<'_, S> {
     fn drop(&mut self) {
-        self.outlet.forget(&mut self.key);
+        self.writer.forget(&mut self.key);
     }
 }
 
@@ -168,7 +168,7 @@ mod tests {
 
     /// How many wakers and entries there are.
     fn waiting(send: &SendHalf<tokio::io::DuplexStream>) -> usize {
-        let inner = send.outlet.lock();
+        let inner = send.writer.lock();
         let waiters = inner.waiters.as_ref();
         waiters.map_or(0, |waiters| waiters.futures.len() + waiters.sinks.len())
     }
@@ -191,7 +191,7 @@ mod tests {
             give_up(send.closed());
         }
         assert_eq!(waiting(&send), 0);
-        assert!(send.outlet.lock().waiters.is_none());
+        assert!(send.writer.lock().waiters.is_none());
     }
 
     #[tokio::test]
@@ -213,7 +213,7 @@ mod tests {
         give_up(send.send("no room"));
         assert_eq!(waiting(&send), 100);
         send.start_close(CloseCode::NORMAL, "").unwrap();
-        crate::connection::driver::DrivenConnection::cut(send.outlet.clone());
+        crate::connection::driver::DrivenConnection::cut(send.writer.clone());
         for each in all {
             each.await.unwrap().unwrap_err();
         }

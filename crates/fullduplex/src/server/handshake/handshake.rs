@@ -141,19 +141,19 @@ impl<S: Transport> Handshake<S> {
     }
 
     /// The subprotocols that the client offers, its favourite first.
-    pub fn protocols(&self) -> &[String] {
+    pub fn subprotocols(&self) -> &[String] {
         self.0.asked.offered()
     }
 
     /// The subprotocol that will be agreed on: the client's favourite among the server's, or
-    /// the one that was [set](Self::set_protocol).
-    pub fn protocol(&self) -> Option<&str> {
+    /// the one that was [set](Self::set_subprotocol).
+    pub fn subprotocol(&self) -> Option<&str> {
         self.0.asked.chosen.as_deref()
     }
 
     /// Chooses another subprotocol than the client's favourite among the server's. It must be
     /// one that the client offers.
-    pub fn set_protocol(&mut self, protocol: Option<String>) {
+    pub fn set_subprotocol(&mut self, protocol: Option<String>) {
         self.0.asked.chosen = protocol;
     }
 
@@ -252,11 +252,11 @@ async fn accept<S: Transport>(mut handshake: Box<Inner<S>>) -> Result<WebSocket<
         WebSocket::from_handshake(stream, Role::Server, &config.websocket, deflate, leftover);
     if let Some(admission) = admission {
         let asked = &handshake.asked;
-        let protocol = config.known_protocol(asked.chosen.as_deref());
+        let protocol = config.known_subprotocol(asked.chosen.as_deref());
         let span = handshake.span.take().unwrap_or_else(|| trace::span(asked));
         opened(&websocket, admission, asked, protocol, span);
     }
-    Ok(websocket.with_protocol(handshake.asked.chosen))
+    Ok(websocket.with_subprotocol(handshake.asked.chosen))
 }
 
 async fn deny<S: Transport>(handshake: Box<Inner<S>>, denied: &RejectionCause) {

@@ -147,7 +147,12 @@ impl IncomingRequest {
         };
         let uri = uri(&parsed)?;
         http1::check_names(parsed.fields())?;
-        Ok(Self::judged(LazyRequest::of_head(head, version, uri), judged, None, &config.protocols))
+        Ok(Self::judged(
+            LazyRequest::of_head(head, version, uri),
+            judged,
+            None,
+            &config.subprotocols,
+        ))
     }
 
     /// Takes a request that an HTTP library read, with its `:protocol`, and chooses among the

@@ -95,7 +95,7 @@ async fn respond_to(
     let on_upgrade = hyper::upgrade::on(&mut request);
     let (parts, body) = request.into_parts();
     let mut asked =
-        IncomingRequest::new(Request::from_parts(parts, ()), None, &context.config.protocols);
+        IncomingRequest::new(Request::from_parts(parts, ()), None, &context.config.subprotocols);
     let place = match carrying.admit(&context, &mut asked, &remote) {
         Ok(place) => place,
         Err(denied) => {

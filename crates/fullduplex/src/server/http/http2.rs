@@ -160,8 +160,11 @@ async fn respond_to(
     let protocol = protocol.map(|protocol| protocol.as_str().into());
     // RFC 9113 §8.2.3: browsers send each cookie in a field of its own.
     join_cookies(&mut parts.headers);
-    let mut asked =
-        IncomingRequest::new(Request::from_parts(parts, ()), protocol, &context.config.protocols);
+    let mut asked = IncomingRequest::new(
+        Request::from_parts(parts, ()),
+        protocol,
+        &context.config.subprotocols,
+    );
     let admitted = asked.check_number_of_fields(&context.config);
     let admitted = admitted.and_then(|()| carrying.admit(&context, &mut asked, &remote));
     let place = match admitted {

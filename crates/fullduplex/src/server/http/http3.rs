@@ -248,7 +248,7 @@ async fn respond_to(
     let AcceptedRequest { mut request, stream } = incoming;
     let protocol = request.extensions_mut().remove::<ConnectProtocol>();
     let protocol = protocol.map(|protocol| protocol.as_str().into());
-    let mut asked = IncomingRequest::new(request, protocol, &context.config.protocols);
+    let mut asked = IncomingRequest::new(request, protocol, &context.config.subprotocols);
     let reply = Box::new(Http3Responder(stream));
     let admitted = asked.check_number_of_fields(&context.config);
     let admitted = admitted.and_then(|()| carrying.admit(&context, &mut asked, &remote));

@@ -148,18 +148,18 @@ impl UpgradeRequest {
     }
 
     /// The subprotocols that the client offers, its favourite first.
-    pub fn protocols(&self) -> &[String] {
+    pub fn subprotocols(&self) -> &[String] {
         self.asked.offered()
     }
 
-    /// The subprotocol that was [set](Self::set_protocol).
-    pub fn protocol(&self) -> Option<&str> {
+    /// The subprotocol that was [set](Self::set_subprotocol).
+    pub fn subprotocol(&self) -> Option<&str> {
         self.asked.chosen.as_deref()
     }
 
     /// Chooses another subprotocol than the client's favourite among the server's. It must be
     /// one that the client offers.
-    pub fn set_protocol(&mut self, protocol: Option<String>) {
+    pub fn set_subprotocol(&mut self, protocol: Option<String>) {
         self.asked.chosen = protocol;
     }
 
@@ -193,7 +193,7 @@ impl UpgradeRequest {
         let Self { asked, on_upgrade, response_headers, tracked } = self;
         let config = config.into();
         let refused = |denied| Rejection::new(denied, true);
-        let protocol = asked.chosen.clone().or_else(|| asked.choice(&config.protocols));
+        let protocol = asked.chosen.clone().or_else(|| asked.choice(&config.subprotocols));
         let accepted = asked.acceptance(&config, protocol.as_deref(), response_headers);
         let accepted = accepted.map_err(refused)?;
         let response = accepted.response().map_err(|error| refused(RejectionCause::Misuse(error)));
@@ -247,7 +247,7 @@ impl Upgrade {
     }
 
     /// The subprotocol that was agreed on.
-    pub fn protocol(&self) -> Option<&str> {
+    pub fn subprotocol(&self) -> Option<&str> {
         self.protocol.as_deref()
     }
 }
@@ -263,10 +263,10 @@ impl Future for Upgrade {
             let websocket =
                 WebSocket::from_handshake(stream, Role::Server, config, deflate, leftover);
             if let Some(admission) = self.admission.take() {
-                let protocol = self.config.known_protocol(self.protocol.as_deref());
+                let protocol = self.config.known_subprotocol(self.protocol.as_deref());
                 handshake::opened(&websocket, admission, &self.asked, protocol, self.span.clone());
             }
-            Ok(websocket.with_protocol(self.protocol.take()))
+            Ok(websocket.with_subprotocol(self.protocol.take()))
         })
     }
 }

@@ -14,17 +14,17 @@ use crate::server::policy::peer::PeerAddr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
     /// In all; `None` for any number. Default: 65,536.
-    pub total: Option<u32>,
+    pub max_connections: Option<u32>,
     /// From one address of IPv4, or one /64 of IPv6, which is what one customer gets;
     /// `None` for any number. Unix sockets have no address and are counted in all alone. In a
     /// [`Server`](crate::server::Server), WebSockets that share a connection count one by one.
     /// Default: 256.
-    pub per_address: Option<u32>,
+    pub max_per_address: Option<u32>,
 }
 
 impl Default for ConnectionLimits {
     fn default() -> Self {
-        Self { total: Some(65_536), per_address: Some(256) }
+        Self { max_connections: Some(65_536), max_per_address: Some(256) }
     }
 }
 
@@ -32,15 +32,15 @@ impl Default for ConnectionLimits {
 ///
 /// Behind proxies all connections come from few addresses. Either take a slot by the address
 /// that the proxy tells, or take one by [`PeerAddr::Unix`], which counts in all alone, and
-/// [`move_to`](Permit::move_to) the client once it is known.
+/// [`reassign`](Permit::reassign) the client once it is known.
 ///
 /// ```
 /// use fullduplex::server::{PeerAddr, ConnectionLimits, ConnectionLimiter};
 ///
-/// let slots = ConnectionLimiter::new(ConnectionLimits { total: Some(10_000), per_address: Some(1) });
+/// let slots = ConnectionLimiter::new(ConnectionLimits { max_connections: Some(10_000), max_per_address: Some(1) });
 /// let peer = PeerAddr::Inet("192.0.2.1:5000".parse().unwrap());
 /// let slot = slots.take(&peer).unwrap();
-/// assert_eq!(slots.take(&peer).unwrap_err().to_string(), "per_address (1) connections stand");
+/// assert_eq!(slots.take(&peer).unwrap_err().to_string(), "too many connections from one address (max_per_address = 1)");
 /// drop(slot);
 /// assert!(slots.take(&peer).is_ok());
 /// ```
@@ -112,7 +112,7 @@ impl ConnectionLimiter {
     /// Takes a place for a connection, or says which limit is reached.
     pub fn take(&self, peer: &PeerAddr) -> Result<Permit, LimitReached> {
         let mut state = self.0.state.lock();
-        let total = state.limits.total.unwrap_or(u32::MAX);
+        let total = state.limits.max_connections.unwrap_or(u32::MAX);
         if state.counts.in_use >= total {
             state.counts.refused_total += 1;
             return Err(LimitReached::Total(total));
@@ -156,7 +156,7 @@ impl ConnectionLimiter {
 impl LimiterState {
     /// Counts one more, and gives for whom, who is nobody where no limit asks for it.
     fn enter(&mut self, key: LimitKey) -> Result<LimitKey, LimitReached> {
-        let (Some(limit), true) = (self.limits.per_address, key != LimitKey::Nobody) else {
+        let (Some(limit), true) = (self.limits.max_per_address, key != LimitKey::Nobody) else {
             return Ok(LimitKey::Nobody);
         };
         let count = self.by_address.get(&key).copied().unwrap_or(0);
@@ -198,7 +198,7 @@ impl Permit {
 
     /// Counts the connection for another address, that of the client behind a proxy. If that
     /// one has too many, all stays as it was.
-    pub fn move_to(&mut self, client: &PeerAddr) -> Result<(), LimitReached> {
+    pub fn reassign(&mut self, client: &PeerAddr) -> Result<(), LimitReached> {
         let key = LimitKey::of(client);
         if key != self.key {
             let mut state = self.shared.state.lock();
@@ -249,17 +249,19 @@ impl fmt::Debug for Permit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LimitReached {
-    /// [`ConnectionLimits::total`].
+    /// [`ConnectionLimits::max_connections`].
     Total(u32),
-    /// [`ConnectionLimits::per_address`].
+    /// [`ConnectionLimits::max_per_address`].
     PerAddress(u32),
 }
 
 impl fmt::Display for LimitReached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Total(limit) => write!(f, "total ({limit}) connections stand"),
-            Self::PerAddress(limit) => write!(f, "per_address ({limit}) connections stand"),
+            Self::Total(limit) => write!(f, "too many connections (max_connections = {limit})"),
+            Self::PerAddress(limit) => {
+                write!(f, "too many connections from one address (max_per_address = {limit})")
+            }
         }
     }
 }
@@ -280,8 +282,8 @@ mod tests {
 
     fn slots(total: u32, per_address: u32) -> ConnectionLimiter {
         ConnectionLimiter::new(ConnectionLimits {
-            total: Some(total),
-            per_address: Some(per_address),
+            max_connections: Some(total),
+            max_per_address: Some(per_address),
         })
     }
 
@@ -329,10 +331,10 @@ mod tests {
     fn limits_slot_moves_to_the_client() {
         let slots = slots(9, 1);
         let mut first = slots.take(&PeerAddr::Unix).unwrap();
-        first.move_to(&peer("10.0.0.1")).unwrap();
-        first.move_to(&peer("10.0.0.1")).unwrap();
+        first.reassign(&peer("10.0.0.1")).unwrap();
+        first.reassign(&peer("10.0.0.1")).unwrap();
         let mut second = slots.take(&peer("10.0.0.2")).unwrap();
-        assert_eq!(second.move_to(&peer("10.0.0.1")), Err(LimitReached::PerAddress(1)));
+        assert_eq!(second.reassign(&peer("10.0.0.1")), Err(LimitReached::PerAddress(1)));
         // It is still where it was.
         assert!(slots.take(&peer("10.0.0.2")).is_err());
         drop((first, second));
@@ -341,7 +343,10 @@ mod tests {
 
     #[test]
     fn limits_that_are_off_refuse_and_remember_nothing() {
-        let slots = ConnectionLimiter::new(ConnectionLimits { total: None, per_address: None });
+        let slots = ConnectionLimiter::new(ConnectionLimits {
+            max_connections: None,
+            max_per_address: None,
+        });
         let taken: Vec<_> = (0..1000).map(|_| slots.take(&peer("10.0.0.1")).unwrap()).collect();
         assert_eq!((slots.counts().in_use, slots.addresses()), (1000, 0));
         drop(taken);

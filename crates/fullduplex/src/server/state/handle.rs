@@ -75,7 +75,7 @@ impl ServerHandle {
     /// What is tracked counts as a connection from the answer to the handshake until its end.
     /// Any number may be.
     pub fn new() -> Self {
-        let connections = ConnectionLimits { total: None, per_address: None };
+        let connections = ConnectionLimits { max_connections: None, max_per_address: None };
         Self(ServerState::new(&ServerLimits { connections, ..ServerLimits::default() }))
     }
 

@@ -34,7 +34,7 @@ pub(crate) struct ServerState {
     told: AtomicUsize,
     pub(crate) record: StatsRecorder,
     /// Set when the server begins to serve.
-    pub(crate) on_refused: OnceLock<OnRejected>,
+    pub(crate) on_rejected: OnceLock<OnRejected>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
@@ -60,7 +60,7 @@ impl ServerState {
             slots: ConnectionLimiter::new(limits.connections),
             told: AtomicUsize::new(0),
             record,
-            on_refused: OnceLock::new(),
+            on_rejected: OnceLock::new(),
         })
     }
 
@@ -170,7 +170,7 @@ impl ServerState {
 
     pub(crate) fn stats(&self) -> ServerStats {
         let mut stats = self.record.read();
-        stats.traffic.add(self.members.traffic());
+        stats.traffic.add(self.members.stats());
         ServerStats { connections: self.slots.counts(), websockets: self.members.len(), ..stats }
     }
 }

@@ -69,9 +69,9 @@ impl OpenConnections {
     }
 
     /// What went over those that are open now.
-    pub(crate) fn traffic(&self) -> ConnectionStats {
+    pub(crate) fn stats(&self) -> ConnectionStats {
         let mut all = ConnectionStats::default();
-        self.all().iter().for_each(|open| all.add(open.traffic()));
+        self.all().iter().for_each(|open| all.add(open.stats()));
         all
     }
 

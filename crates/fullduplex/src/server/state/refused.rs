@@ -21,7 +21,7 @@ use crate::server::state::trace;
 pub(crate) type OnRejected = Arc<dyn Fn(&RejectedClient<'_>) + Send + Sync>;
 
 /// A client that a [`Server`](crate::server::Server) did not let in, as
-/// [`on_refused`](crate::server::Server::on_refused) tells.
+/// [`on_rejected`](crate::server::Server::on_rejected) tells.
 ///
 /// As text it is a line for a log: `192.0.2.1:5000 /chat HTTP/1.1: 403: Origin … is refused: …`.
 /// There is no query and no header field in it but the Host or the Origin that is refused. The
@@ -41,9 +41,9 @@ pub struct RejectedClient<'a> {
 #[non_exhaustive]
 pub enum RejectionReason<'a> {
     /// There is no room for another connection.
-    NoRoom(LimitReached),
+    LimitReached(LimitReached),
     /// Others came while its handshake was under way (`max_handshakes`).
-    GaveWay,
+    Evicted,
     /// It came to no request: TLS failed, or the head was none, too large or too late.
     NoRequest(&'a Error),
     /// The request breaks a rule, or is not allowed by a policy of the server's: its host, its
@@ -56,8 +56,8 @@ pub enum RejectionReason<'a> {
 impl fmt::Display for RejectionReason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoRoom(full) => full.fmt(f),
-            Self::GaveWay => f.write_str("it gave way to others (max_handshakes)"),
+            Self::LimitReached(full) => full.fmt(f),
+            Self::Evicted => f.write_str("it gave way to others (max_handshakes)"),
             Self::NoRequest(error) => error.fmt(f),
             Self::Denied(why) => f.write_str(why),
             Self::Application => f.write_str("by the application"),
@@ -68,11 +68,11 @@ impl fmt::Display for RejectionReason<'_> {
 impl<'a> RejectedClient<'a> {
     /// For a connection that there is no room for; the status is what it is told, if anything.
     pub(crate) fn no_room(peer: PeerAddr, full: LimitReached, status: Option<u16>) -> Self {
-        Self::without_request(peer, status, RejectionReason::NoRoom(full))
+        Self::without_request(peer, status, RejectionReason::LimitReached(full))
     }
 
     pub(crate) fn gave_way(peer: PeerAddr) -> Self {
-        Self::without_request(peer, None, RejectionReason::GaveWay)
+        Self::without_request(peer, None, RejectionReason::Evicted)
     }
 
     pub(crate) fn no_request(peer: PeerAddr, error: &'a Error, status: Option<u16>) -> Self {
@@ -149,14 +149,14 @@ impl<'a> RejectedClient<'a> {
         }
         // Who left, or was never there, was not refused.
         let left = matches!(self.reason, RejectionReason::NoRequest(error) if error.kind() == ErrorKind::Io);
-        if let Some(on_refused) = shared.on_refused.get().filter(|_| !left) {
-            let _ = panics::caught(&shared.record, "on_refused", || on_refused(self));
+        if let Some(on_rejected) = shared.on_rejected.get().filter(|_| !left) {
+            let _ = panics::caught(&shared.record, "on_rejected", || on_rejected(self));
         }
     }
 
     fn trace(&self) {
         match (self.reason, self.request, self.status) {
-            (RejectionReason::NoRoom(full), ..) => trace::no_room(&self.peer, &full),
+            (RejectionReason::LimitReached(full), ..) => trace::no_room(&self.peer, &full),
             (RejectionReason::NoRequest(error), ..) => trace::failed(&self.peer, error),
             (reason, Some(request), Some(status)) => {
                 trace::refused(request, self.span, status.as_u16(), &reason.to_string());
@@ -168,8 +168,8 @@ impl<'a> RejectedClient<'a> {
     /// As it is counted among the handshakes; for want of room there was none.
     fn outcome(&self) -> Option<HandshakeOutcome> {
         match self.reason {
-            RejectionReason::NoRoom(_) => None,
-            RejectionReason::GaveWay => Some(HandshakeOutcome::Evicted),
+            RejectionReason::LimitReached(_) => None,
+            RejectionReason::Evicted => Some(HandshakeOutcome::Evicted),
             RejectionReason::NoRequest(error) => Some(HandshakeOutcome::of_failure(error)),
             RejectionReason::Denied(_) | RejectionReason::Application => {
                 self.status.map(|status| HandshakeOutcome::Refused(status.as_u16()))

@@ -30,7 +30,7 @@ pub struct ServerStats {
     /// The round trips of keepalive pings.
     pub round_trips: Histogram,
     /// How often something of the application's has panicked: a handler, `authenticate`, the
-    /// service, `on_refused`, a transport, a waker, the `tracing` subscriber, or the `Drop` of
+    /// service, `on_rejected`, a transport, a waker, the `tracing` subscriber, or the `Drop` of
     /// what a connection held.
     pub panics: u64,
     /// How often accepting a connection has failed, such as for want of open files (`EMFILE`).

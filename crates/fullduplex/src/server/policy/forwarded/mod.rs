@@ -94,9 +94,9 @@ pub enum AddressSource {
     /// It is the peer, which is no trusted proxy.
     Untrusted,
     /// It is the peer, a trusted proxy that tells nothing, or something else on its machine.
-    NothingTold,
+    NotReported,
     /// So many trusted proxies told it.
-    Told(usize),
+    Forwarded(usize),
 }
 
 impl fmt::Display for AddressSource {
@@ -104,9 +104,9 @@ impl fmt::Display for AddressSource {
         match self {
             Self::Ignored => f.write_str("the peer"),
             Self::Untrusted => f.write_str("the peer, no trusted proxy"),
-            Self::NothingTold => f.write_str("a trusted proxy that tells nothing"),
-            Self::Told(1) => f.write_str("told by a trusted proxy"),
-            Self::Told(count) => write!(f, "told by {count} trusted proxies"),
+            Self::NotReported => f.write_str("a trusted proxy that tells nothing"),
+            Self::Forwarded(1) => f.write_str("told by a trusted proxy"),
+            Self::Forwarded(count) => write!(f, "told by {count} trusted proxies"),
         }
     }
 }
@@ -202,7 +202,7 @@ impl Forwarding {
         peer: &PeerAddr,
         headers: &HeaderMap,
     ) -> Result<ClientAddr, ForwardedError> {
-        let mut found = ClientAddr::peer(peer, AddressSource::NothingTold);
+        let mut found = ClientAddr::peer(peer, AddressSource::NotReported);
         let mut proxies = 0;
         for line in lines(headers, &header::FORWARDED).rev() {
             let bad = |why| bad(&header::FORWARDED, line, why);
@@ -225,7 +225,7 @@ impl Forwarding {
         headers: &HeaderMap,
     ) -> Result<ClientAddr, ForwardedError> {
         let nodes = words(headers, &X_FORWARDED_FOR)?;
-        let mut found = ClientAddr::peer(peer, AddressSource::NothingTold);
+        let mut found = ClientAddr::peer(peer, AddressSource::NotReported);
         for (index, word) in nodes.iter().rev().enumerate() {
             let bad = |why| bad(&X_FORWARDED_FOR, word.as_bytes(), why);
             let node = parse::node(word).map_err(bad)?;
@@ -240,7 +240,7 @@ impl Forwarding {
         let beside = |name: &HeaderName| -> Result<Option<&str>, ForwardedError> {
             let words = words(headers, name)?;
             let back = match found.source {
-                AddressSource::Told(proxies) if words.len() == nodes.len() => proxies,
+                AddressSource::Forwarded(proxies) if words.len() == nodes.len() => proxies,
                 _ => 1,
             };
             Ok(words.len().checked_sub(back).map(|place| words[place]))
@@ -280,7 +280,7 @@ fn told(hop: Hop, proxies: usize) -> ClientAddr {
         hidden,
         proto: hop.proto,
         host: hop.host,
-        source: AddressSource::Told(proxies),
+        source: AddressSource::Forwarded(proxies),
     }
 }
 
