@@ -243,7 +243,7 @@ async fn open<C: Client>(task: &Task, connections: usize) -> Result<Vec<C>, Erro
 
 async fn echoes<C: Client>(task: Task) -> Result<Run, Error> {
     let shared = Rc::new(Shared::default());
-    let traffic = task.stats();
+    let traffic = task.traffic();
     let message = |payload: &Vec<u8>| C::message(payload, task.text);
     let messages: Rc<Vec<_>> = Rc::new(traffic.payloads.iter().map(message).collect());
     let traffic = Rc::new(traffic);
@@ -313,7 +313,7 @@ impl<C: Client> Talk<C> {
 /// open, and when each has had one message back.
 async fn idle<C: Client>(task: Task) -> Result<Run, Error> {
     const FIRST: usize = 16;
-    let traffic = task.stats();
+    let traffic = task.traffic();
     let mut first = open::<C>(&task, FIRST).await?;
     echo_once(&mut first, &task, &traffic).await?;
     mark();
