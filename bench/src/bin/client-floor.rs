@@ -29,7 +29,7 @@ fn main() -> Result<(), Error> {
 }
 
 fn echoes(task: &Task, target: &Target) -> io::Result<Run> {
-    let traffic = task.stats();
+    let traffic = task.traffic();
     let mut poll = Poll::new()?;
     let mut links = Vec::new();
     for i in 0..task.connections {
