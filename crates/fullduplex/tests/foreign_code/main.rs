@@ -8,6 +8,7 @@
 mod common;
 
 mod callbacks;
+mod calling_transports;
 mod payloads_and_wakers;
 #[cfg(all(feature = "tls", feature = "http2"))]
 mod tls_transports;

@@ -8,24 +8,24 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod deadlines;
+mod tls;
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use common::tls::{LOCALHOST, localhost, trusting};
 use common::{client, direct, open};
 use fullduplex::client::Version;
-use fullduplex::proto::{CloseCause, ReadyState};
+use fullduplex::proto::ReadyState;
 use fullduplex::server::{Server, ServerConfig, ServerHandle};
 use fullduplex::{CloseCode, Config, Role};
+use fullduplex_http3::client::ClientConnection;
 use fullduplex_http3::quinn::crypto::rustls::QuicClientConfig;
 use fullduplex_http3::quinn::{ClientConfig, Endpoint};
-use fullduplex_http3::{
-    ALPN, ConnectProtocol, LocalSettings, client::ClientConnection, transport_config,
-};
+use fullduplex_http3::{ALPN, ConnectProtocol, LocalSettings, transport_config};
 use fullduplex_testkit::pipe::{Pipe, pipe};
 use http::{Method, Request};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -263,94 +263,6 @@ async fn half_close_is_finished_in_the_background() {
     assert_eq!(taken_apart(&received), (vec![7; 20 << 10], None));
 }
 
-#[tokio::test(start_paused = true)]
-async fn close_timeout_spares_a_peer_that_takes_bytes() {
-    let (mut websocket, mut peer) = busy(Role::Server).await;
-    let begun = tokio::time::Instant::now();
-    let closing = tokio::spawn(async move {
-        let info = websocket.close(CloseCode::NORMAL, "").await.unwrap();
-        (info, begun.elapsed())
-    });
-    // Some 160 s, of which none is without a byte for 10.
-    let mut received = vec![0; (20 << 10) + 4 + 4];
-    for piece in received.chunks_mut(512) {
-        sleep(Duration::from_secs(4)).await;
-        peer.read_exact(piece).await.unwrap();
-    }
-    peer.write_all(&CLOSE).await.unwrap();
-    let (info, took) = timeout(DEADLINE, closing).await.unwrap().unwrap();
-    assert!(info.is_clean() && took > Duration::from_secs(150), "{info} after {took:?}");
-    assert_eq!(taken_apart(&received).1, Some(1000));
-}
-
-#[tokio::test(start_paused = true)]
-async fn close_timeout_ends_a_peer_that_takes_a_byte_now_and_then() {
-    for received in [false, true] {
-        let (mut websocket, mut peer) = busy(Role::Server).await;
-        if received {
-            peer.write_all(&CLOSE).await.unwrap();
-        } else {
-            websocket.start_close(CloseCode::NORMAL, "").unwrap();
-        }
-        let begun = tokio::time::Instant::now();
-        let ended = tokio::spawn(async move {
-            let end = websocket.next().await;
-            (end.unwrap().unwrap_err(), websocket.close_info().unwrap())
-        });
-        let sipping = async {
-            for _ in 0..1000 {
-                sleep(Duration::from_secs(9)).await;
-                peer.read_u8().await.unwrap();
-            }
-        };
-        let sips = tokio::select! {
-            ended = ended => ended.unwrap(),
-            () = sipping => panic!("it is kept for {:?}", begun.elapsed()),
-        };
-        assert_eq!((sips.1.cause, sips.1.close_sent), (CloseCause::CloseTimeout, false));
-        assert_eq!(begun.elapsed().as_secs(), 10);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn close_timeout_ends_a_peer_that_takes_nothing_and_says_so() {
-    for received in [false, true] {
-        let (mut websocket, mut peer) = busy(Role::Server).await;
-        if received {
-            peer.write_all(&CLOSE).await.unwrap();
-        } else {
-            websocket.start_close(CloseCode::NORMAL, "").unwrap();
-        }
-        let begun = tokio::time::Instant::now();
-        let error = websocket.next().await.unwrap().unwrap_err();
-        let info = websocket.close_info().unwrap();
-        // Our Close was queued, but never left: that is not clean.
-        assert_eq!((info.cause, info.close_sent), (CloseCause::CloseTimeout, false));
-        assert!(error.to_string().contains("close_timeout"), "{error}");
-        assert_eq!(begun.elapsed().as_secs(), 10);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn close_timeout_counts_from_when_the_slow_peer_has_the_close() {
-    let (mut websocket, mut peer) = busy(Role::Server).await;
-    websocket.start_close(CloseCode::NORMAL, "").unwrap();
-    let ended = tokio::spawn(async move {
-        let end = websocket.next().await;
-        (end.unwrap().unwrap_err(), websocket.close_info().unwrap())
-    });
-    let mut all = vec![0; (20 << 10) + 4 + 4];
-    for piece in all.chunks_mut(2 << 10) {
-        sleep(Duration::from_secs(2)).await;
-        peer.read_exact(piece).await.unwrap();
-    }
-    // It has all, and does not answer.
-    let begun = tokio::time::Instant::now();
-    let (_, info) = timeout(DEADLINE, ended).await.unwrap().unwrap();
-    assert_eq!((info.cause, info.close_sent), (CloseCause::CloseTimeout, true));
-    assert!(begun.elapsed() <= Duration::from_secs(20), "{:?}", begun.elapsed());
-}
-
 /// A server of HTTP/2 that answers a Close, and then keeps its side of the stream open. Gives
 /// whether the client ended its own.
 async fn keeps_the_stream(tcp: TcpStream) -> Option<bool> {
@@ -410,86 +322,4 @@ async fn close_on_http2_and_http3_loses_nothing() {
     // Nor has the server seen anything else.
     let ends = handle.stats().ends;
     assert!(ends.iter().all(|(end, count)| *count == 0 || end.cause == "handshake"), "{ends:?}");
-}
-
-/// How a peer of rustls sees the end of what it reads: whether there was `close_notify`.
-async fn reads_to_the_end(mut stream: impl AsyncRead + Unpin) -> io::Result<usize> {
-    let mut rest = Vec::new();
-    timeout(DEADLINE, stream.read_to_end(&mut rest)).await.expect("it does not end")
-}
-
-#[tokio::test]
-async fn tls_close_notify_is_sent_by_the_client_however_it_ends() {
-    for case in ["the client closes", "the server closes", "refused", "dropped"] {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("wss://localhost:{}/", listener.local_addr().unwrap().port());
-        let server = tokio::spawn(async move {
-            let (tcp, _) = listener.accept().await.unwrap();
-            let acceptor = common::tls::acceptor(&[b"http/1.1"]);
-            let mut tls = acceptor.accept(tcp).await.unwrap();
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                head.push(tls.read_u8().await.unwrap());
-            }
-            let head = String::from_utf8(head).unwrap();
-            if case == "refused" {
-                let refusal = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
-                tls.write_all(refusal).await.unwrap();
-                return reads_to_the_end(tls).await;
-            }
-            tls.write_all(common::switching(&head, "").as_bytes()).await.unwrap();
-            if case == "the server closes" {
-                tls.write_all(b"\x88\x02\x03\xe8").await.unwrap();
-            }
-            let mut close = [0; 8];
-            tls.read_exact(&mut close).await.unwrap();
-            assert_eq!(close[0], 0x88);
-            if case != "the server closes" {
-                tls.write_all(b"\x88\x02\x03\xe8").await.unwrap();
-            }
-            tls.shutdown().await.unwrap();
-            reads_to_the_end(tls).await
-        });
-        let client = direct().tls(trusting(LOCALHOST)).build().unwrap();
-        let connected = client.connect(&url).await;
-        match (case, connected) {
-            ("refused", Err(_)) => {}
-            ("the client closes", Ok((mut websocket, _))) => {
-                assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
-            }
-            ("the server closes", Ok((mut websocket, _))) => {
-                assert!(websocket.next().await.is_none());
-            }
-            ("dropped", Ok((websocket, _))) => drop(websocket),
-            (_, outcome) => panic!("{case}: {outcome:?}"),
-        }
-        let end = server.await.unwrap();
-        assert_eq!(end.map_err(|error| error.kind()), Ok(0), "{case}");
-    }
-}
-
-#[tokio::test]
-async fn tls_end_without_close_notify_reads_like_an_end_of_tcp() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("wss://localhost:{}/", listener.local_addr().unwrap().port());
-    tokio::spawn(async move {
-        let (tcp, _) = listener.accept().await.unwrap();
-        let mut tls = common::tls::acceptor(&[b"http/1.1"]).accept(tcp).await.unwrap();
-        let mut head = BytesMut::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            tls.read_buf(&mut head).await.unwrap();
-        }
-        let head = String::from_utf8(head.to_vec()).unwrap();
-        tls.write_all(common::switching(&head, "").as_bytes()).await.unwrap();
-        tls.flush().await.unwrap();
-        // The socket alone.
-        let (mut tcp, _) = tls.into_inner();
-        tcp.shutdown().await.unwrap();
-    });
-    let client = direct().tls(trusting(LOCALHOST)).build().unwrap();
-    let (mut websocket, _) = client.connect(&url).await.unwrap();
-    let next = timeout(DEADLINE, websocket.next()).await.expect("it does not end");
-    let error = next.unwrap().unwrap_err();
-    assert_eq!(error.to_string(), "the peer ended the transport without a Close frame");
-    assert_eq!(websocket.close_info().unwrap().cause, CloseCause::TransportEnd);
 }

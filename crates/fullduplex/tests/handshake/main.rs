@@ -3,17 +3,19 @@
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
 
+mod client;
 #[path = "../common/mod.rs"]
 mod common;
+mod not_ascii;
 
 use std::time::Duration;
 
-use common::{accept_for, echo, raw};
+use common::{echo, raw};
 use fullduplex::server::{self, Handshake, OriginPolicy, Server, ServerConfig};
-use fullduplex::{Client, CloseCode, ErrorKind, HandshakeLimits, Message};
-use fullduplex_testkit::pipe::{Pipe, pipe};
+use fullduplex::{CloseCode, ErrorKind, HandshakeLimits, Message};
+use fullduplex_testkit::pipe::pipe;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 const REQUEST: &str = "GET /chat?x=1 HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\n\
     Connection: keep-alive, Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
@@ -126,133 +128,6 @@ async fn handshake_keeps_bytes_after_the_request() {
     }
 }
 
-/// A client on a pipe, whose server is the test.
-async fn client_meets(
-    answer: impl Fn(&str) -> Vec<u8>,
-) -> Result<(fullduplex::WebSocket<Pipe>, Pipe), fullduplex::Error> {
-    let (near, mut far) = pipe(1 << 20);
-    let serving = async {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(far.read_u8().await.unwrap());
-        }
-        let answer = answer(std::str::from_utf8(&head).unwrap());
-        far.written().put(&answer);
-        far.written().end();
-        far
-    };
-    let client = Client::builder().subprotocol("a").build().unwrap();
-    let connecting = client.connect_over(near, "ws://a.example/chat?x=1");
-    let (connected, far) = tokio::join!(connecting, serving);
-    connected.map(|(websocket, _)| (websocket, far))
-}
-
-fn upgrade(head: &str, more: &str) -> String {
-    let accept = accept_for(head);
-    format!(
-        "HTTP/1.1 101 Whatever\r\nupgrade: WebSocket\r\nconnection: upgrade\r\n\
-         sec-websocket-accept: {accept}\r\n{more}\r\n"
-    )
-}
-
-#[tokio::test]
-async fn handshake_of_a_client_keeps_bytes_after_the_response() {
-    let (mut websocket, _far) = client_meets(|head| {
-        assert!(head.starts_with("GET /chat?x=1 HTTP/1.1\r\nHost: a.example\r\n"), "{head}");
-        let interim = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
-        let head = upgrade(head, "Sec-WebSocket-Protocol: a\r\n");
-        [interim.as_bytes(), head.as_bytes(), b"\x81\x05Hello"].concat()
-    })
-    .await
-    .unwrap();
-    assert_eq!(websocket.subprotocol(), Some("a"));
-    assert_eq!(websocket.next().await.unwrap().unwrap(), Message::text("Hello"));
-    let error = websocket.next().await.unwrap().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Io, "no Close frame came");
-    assert_eq!(error.close_code(), Some(CloseCode::ABNORMAL));
-}
-
-#[tokio::test]
-async fn handshake_of_a_client_refuses_wrong_responses() {
-    type Answer = fn(&str) -> String;
-    let answers: [(Answer, &str); 10] = [
-        (|h| upgrade(h, "").replace("101", "200"), "200"),
-        (|h| upgrade(h, "").replace("upgrade: WebSocket", "upgrade: h2c"), "Upgrade"),
-        (|h| upgrade(h, "").replace("connection: upgrade", "connection: close"), "Connection"),
-        (|h| upgrade(h, "").replace("sec-websocket-accept", "x"), "Accept"),
-        (|_| upgrade("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", ""), "Accept"),
-        (|h| upgrade(h, "Sec-WebSocket-Protocol: z\r\n"), "subprotocol"),
-        (|h| upgrade(h, "Sec-WebSocket-Extensions: permessage-deflate\r\n"), "permessage-deflate"),
-        (|_| "SSH-2.0-OpenSSH_9.2\r\n".into(), "HTTP"),
-        (|_| String::new(), "ended"),
-        (|h| upgrade(h, &"X: y\r\n".repeat(1200)), "max_fields = 1000"),
-    ];
-    for (answer, what) in answers {
-        let error = client_meets(|head| answer(head).into_bytes()).await.unwrap_err();
-        assert!(error.to_string().contains(what), "{what}: {error}");
-    }
-}
-
-#[tokio::test]
-async fn handshake_rejection_has_status_headers_and_body() {
-    let answer = "HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 5\r\n\r\nlater and more";
-    let error = client_meets(|_| answer.into()).await.unwrap_err();
-    let response = error.response().unwrap();
-    assert_eq!(response.status(), 503);
-    assert_eq!(response.headers()["retry-after"], "7");
-    assert_eq!(response.body(), "later");
-    assert!(error.is_retryable());
-    let huge = format!("HTTP/1.1 403 No\r\n\r\n{}", "x".repeat(300_000));
-    let error = client_meets(|_| huge.clone().into_bytes()).await.unwrap_err();
-    assert_eq!(error.response().unwrap().body().len(), 64 << 10);
-    assert!(!error.is_retryable());
-}
-
-#[tokio::test(start_paused = true)]
-async fn handshake_with_a_silent_server_times_out() {
-    let (near, _far) = pipe(1 << 16);
-    let error = Client::default().connect_over(near, "ws://a/").await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Timeout);
-    assert!(error.to_string().contains("handshake_timeout"), "{error}");
-}
-
-#[test]
-fn client_builder_names_what_is_wrong() {
-    for (builder, what) in [
-        (Client::builder().header("Sec-WebSocket-Key", "x"), "Sec-WebSocket-Key"),
-        (Client::builder().header("bad name", "x"), "bad name"),
-        (Client::builder().header("x", "bad\nvalue"), "value of the header x"),
-        (Client::builder().subprotocol("a b"), "token"),
-        (Client::builder().subprotocol("a").subprotocol("a"), "twice"),
-    ] {
-        let error = builder.build().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Misuse);
-        assert!(error.to_string().contains(what), "{what}: {error}");
-    }
-}
-
-#[tokio::test]
-async fn connect_errors_name_what_is_wrong() {
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let error = fullduplex::connect(&format!("ws://{free}/")).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Io);
-    assert!(error.is_retryable() && error.to_string().contains(&free.to_string()), "{error}");
-    let error = fullduplex::connect("ws://does-not-exist.invalid/").await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Resolve);
-}
-
-#[tokio::test]
-async fn connect_that_is_dropped_closes_its_socket() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("ws://{}/", listener.local_addr().unwrap());
-    let connecting = tokio::spawn(async move { fullduplex::connect(&url).await.map(drop) });
-    let (mut socket, _) = listener.accept().await.unwrap();
-    socket.read_u8().await.unwrap();
-    connecting.abort();
-    let mut rest = Vec::new();
-    socket.read_to_end(&mut rest).await.unwrap();
-}
-
 async fn echo_server(config: ServerConfig) -> String {
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
     let url = format!("ws://{}/", server.local_addr().unwrap());
@@ -320,102 +195,6 @@ async fn http_requests_are_answered_on_the_same_port() {
     let answer = raw(address, "GET /a?b HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert!(answer.ends_with("\r\n\r\nyou asked for /a?b"), "{answer}");
-}
-
-/// What is not ASCII is wrong where it may not stand, and is never taken for something that is
-/// missing.
-#[tokio::test]
-async fn header_values_that_are_not_ascii_are_not_missing() {
-    let replace = |from: &str, to: &[u8]| {
-        let at = REQUEST.find(from).unwrap();
-        [&REQUEST.as_bytes()[..at], to, &REQUEST.as_bytes()[at + from.len()..]].concat()
-    };
-    for (request, status, says) in [
-        (replace("Host: a.example", b"Host: caf\xc3\xa9.example"), 400, "Host"),
-        (replace("Host: a.example", b"Host: caf\xe9.example"), 400, "Host"),
-        (
-            replace("Host: a.example", b"Host: a.example\r\nOrigin: http://\xe9.example"),
-            400,
-            "Origin",
-        ),
-        (
-            replace("Host: a.example", b"Host: a.example\r\nOrigin: http://\xc3\xa9.example"),
-            400,
-            "Origin",
-        ),
-        (replace("b, a", b"b, \xc3\xa9"), 400, "Protocol"),
-        (replace("b, a", b"\xff"), 400, "Protocol"),
-        (replace("Version: 13", b"Version: 13\xb2"), 426, "ersion"),
-        (replace("dGhlIHNhbXBsZSBub25jZQ==", b"dGhlIHNhbXBsZSBub25jZQ=\xe9"), 400, "Key"),
-        (
-            replace("Host: a.example", b"Host: a.example\r\nX-Name: caf\xe9\r\nCookie: a=\xc3\xa9"),
-            101,
-            "",
-        ),
-    ] {
-        let hosts = server::HostPolicy::list(["a.example"]).unwrap();
-        let (head, error) = answer(&request, with(|c| c.hosts = hosts.clone())).await;
-        let shown = request.escape_ascii();
-        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{shown}\n{head}");
-        assert_eq!(error.is_none(), status == 101);
-        let missing = ["missing", "no Host", "names none", "without"];
-        assert!(
-            head.contains(says) && !missing.iter().any(|m| head.contains(m)),
-            "{shown}\n{head}"
-        );
-    }
-}
-
-/// A response may have such bytes in its reason phrase and in the values of fields.
-#[tokio::test]
-async fn response_bytes_that_are_not_ascii_are_kept() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("ws://{}/", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        for status in ["101 caf\u{e9}", "403 caf\u{e9}"] {
-            let mut stream = listener.accept().await.unwrap().0;
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                head.push(stream.read_u8().await.unwrap());
-            }
-            let head = String::from_utf8(head).unwrap();
-            let answer = format!(
-                "HTTP/1.1 {status}\r\nX-Name: caf\u{e9}\r\nContent-Length: 0\r\nUpgrade: websocket\r\n\
-                 Connection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
-                accept_for(&head)
-            );
-            let answer = if status.starts_with("101") {
-                answer.replace("Content-Length: 0\r\n", "")
-            } else {
-                answer
-            };
-            stream.write_all(answer.as_bytes()).await.unwrap();
-        }
-    });
-    let client = Client::builder().proxies(fullduplex::client::Proxies::none()).build().unwrap();
-    let (_, response) = client.connect(&url).await.unwrap();
-    assert_eq!(response.headers()["x-name"].as_bytes(), "caf\u{e9}".as_bytes());
-    let error = client.connect(&url).await.unwrap_err();
-    assert_eq!(error.response().unwrap().headers()["x-name"].as_bytes(), "caf\u{e9}".as_bytes());
-}
-
-/// A target that is not encoded as it must be is refused and not put right, as others on the way
-/// may have read it in another way (RFC 9112 §3.2).
-#[tokio::test]
-async fn targets_that_are_not_encoded_are_refused() {
-    for target in ["/a?\"b\"", "/a?<b>", "/caf\u{e9}", "/a?caf\u{e9}", "/a?b#c", "/a^`{|}"] {
-        let request = REQUEST.replace("/chat?x=1", target);
-        let (head, error) = answer(request.as_bytes(), ServerConfig::default()).await;
-        assert!(head.starts_with("HTTP/1.1 400 "), "{target}: {head}");
-        let error = error.unwrap().to_string();
-        assert!(error.contains("target") && error.contains("RFC 9112 §3.2"), "{target}: {error}");
-    }
-    // The last is what browsers send as it is (URL Standard, "query percent-encode set").
-    for target in ["/a?%22b%22=%3Cb%3E&caf%C3%A9", "/a|b?{c}|d^`[e]'"] {
-        let request = REQUEST.replace("/chat?x=1", target);
-        let (head, _) = answer(request.as_bytes(), ServerConfig::default()).await;
-        assert!(head.starts_with("HTTP/1.1 101 "), "{target}: {head}");
-    }
 }
 
 /// RFC 9112 §9.6: the answer has left, and the client may go on sending for longer than the

@@ -6,30 +6,30 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod drain;
+mod http_requests;
+mod limits;
+mod panics;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
-use common::http2::content;
 use common::server::Pieces;
 use common::tls::{LOCALHOST, localhost, trusting};
 use common::{client, direct, echo, raw, say};
+use fullduplex::CloseCode;
 use fullduplex::client::Version;
 use fullduplex::server::{
     self, Body, Drain, Handshake, HandshakeOutcome, HostPolicy, HttpVersion, Server, ServerConfig,
     ServerHandle,
 };
-use fullduplex::{CloseCause, CloseCode};
 use fullduplex_testkit::eventually;
 use h2::client::SendRequest;
 use http::{Request, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 use tower::service_fn;
 
 /// Answers with the version and the path.
@@ -119,168 +119,6 @@ async fn tls_alpn_selects_the_version() {
 }
 
 #[tokio::test]
-async fn limits_on_connections_hold() {
-    let mut config = ServerConfig::default();
-    config.limits.connections.max_connections = Some(3);
-    let (address, handle, _) = serving(config).await;
-    let client = client(Version::Http1);
-    let url = format!("ws://{address}/");
-    let mut all = Vec::new();
-    for _ in 0..3 {
-        all.push(client.connect(&url).await.unwrap().0);
-    }
-    let error = client.connect(&url).await.unwrap_err();
-    assert_eq!(error.response().unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
-    drop(all.pop());
-    eventually("there is room", || handle.connections() < 3).await;
-    let (mut websocket, _) = client.connect(&url).await.unwrap();
-    say(&mut websocket, "there is room again").await;
-}
-
-/// Closed over what it has not read, the socket would take the answer back.
-#[tokio::test]
-async fn limits_on_connections_are_reported_behind_a_long_request() {
-    use std::io::Write as _;
-
-    let mut config = ServerConfig::default();
-    config.limits.connections.max_connections = Some(1);
-    let (address, handle, _) = serving(config).await;
-    let _first = client(Version::Http1).connect(&format!("ws://{address}/")).await.unwrap();
-    assert_eq!(handle.connections(), 1);
-    for length in [0, 5000, 15_000] {
-        // On this thread, so that the server accepts it when all of the request has come.
-        let mut socket = std::net::TcpStream::connect(address).unwrap();
-        let long = "x".repeat(length);
-        let head = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: {long}\r\n\r\n");
-        socket.write_all(head.as_bytes()).unwrap();
-        socket.set_nonblocking(true).unwrap();
-        let mut socket = TcpStream::from_std(socket).unwrap();
-        let mut answer = String::new();
-        let read = timeout(Duration::from_secs(10), socket.read_to_string(&mut answer)).await;
-        read.expect("it is closed").unwrap_or_else(|error| panic!("{length}: {error}"));
-        assert!(answer.starts_with("HTTP/1.1 503 "), "{length}: {answer}");
-    }
-}
-
-/// Only a connection that ends over unread content waits for its client.
-#[tokio::test]
-async fn connection_ends_at_once_where_an_earlier_request_was_not_read() {
-    let (address, handle, _) = serving(ServerConfig::default()).await;
-    let mut socket = TcpStream::connect(address).await.unwrap();
-    let post = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello";
-    socket.write_all(post.as_bytes()).await.unwrap();
-    let mut first = Vec::new();
-    while !first.ends_with(b"\r\n0\r\n\r\n") {
-        first.push(socket.read_u8().await.unwrap());
-    }
-    let get = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    socket.write_all(get.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    // This end stays open. A server that waits for it does so for 2 s.
-    let begun = Instant::now();
-    eventually("it has left", || handle.connections() == 0).await;
-    assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
-}
-
-#[tokio::test]
-async fn http2_is_not_spoken_where_it_is_off() {
-    let (address, ..) = serving(ServerConfig::default()).await;
-    let error = client(Version::Http2).connect(&format!("ws://{address}/")).await.unwrap_err();
-    assert!(error.to_string().contains("does not seem to speak it"), "{error}");
-}
-
-#[tokio::test]
-async fn http_requests_are_served_beside_websockets() {
-    let (address, ..) = serving(both_versions()).await;
-    let get = |path: &str, more: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n{more}\r\n");
-    let two = get("/one", "") + &get("/two", "Connection: close\r\n");
-    let answer = raw(address, &two).await;
-    assert!(answer.contains("HTTP/1.1 /one") && answer.contains("HTTP/1.1 /two"), "{answer}");
-
-    let mut send = http2(address).await;
-    for path in ["one", "two"] {
-        let request = Request::get(format!("http://a/{path}")).body(()).unwrap();
-        let (answer, _) = send.send_request(request, true).unwrap();
-        let mut answer = answer.await.unwrap();
-        assert_eq!(answer.status(), 200);
-        assert_eq!(content(answer.body_mut()).await, format!("HTTP/2.0 /{path}").into_bytes());
-    }
-    let request = Request::head("http://a/one").body(()).unwrap();
-    let (answer, _) = send.send_request(request, true).unwrap();
-    assert!(answer.await.unwrap().body().is_end_stream(), "RFC 9110 §9.3.2");
-}
-
-/// RFC 9112 §3.2: on the first request of a connection, which we read, and behind it, where
-/// hyper does.
-#[tokio::test]
-async fn http_requests_must_have_one_host() {
-    let (address, ..) = serving(both_versions()).await;
-    let page = "GET /page HTTP/1.1\r\nHost: a\r\n\r\n";
-    for before in ["", page] {
-        for (hosts, rule) in [
-            ("", "no Host"),
-            ("Host: a\r\nHost: a\r\n", "more than one Host"),
-            ("Host: a\r\nhost: b\r\n", "more than one Host"),
-            ("Host: a, b\r\n", "invalid Host"),
-            ("Host: a/b\r\n", "invalid Host"),
-            ("Host: u@a\r\n", "invalid Host"),
-            ("Host:\r\n", "invalid Host"),
-        ] {
-            let request = format!("{before}GET /secret HTTP/1.1\r\n{hosts}\r\n{page}");
-            let answer = raw(address, &request).await;
-            assert!(answer.contains("HTTP/1.1 400 ") && answer.contains(rule), "{request}{answer}");
-            assert!(!answer.contains("/secret"), "{request}{answer}");
-            // Where the next one begins is in doubt.
-            assert_eq!(answer.matches("HTTP/1.1 /page").count(), usize::from(!before.is_empty()));
-        }
-        let close = "Connection: close\r\n\r\n";
-        for fine in ["GET http://b/x HTTP/1.1\r\nHost: b\r\n", "GET /x HTTP/1.0\r\n"] {
-            let answer = raw(address, &format!("{before}{fine}{close}")).await;
-            assert!(answer.contains(" /x"), "{fine}{answer}");
-        }
-    }
-}
-
-/// RFC 9113 §8.3.1.
-#[tokio::test]
-async fn http2_authority_is_the_host() {
-    let (address, ..) = serving(both_versions()).await;
-    let mut send = http2(address).await;
-    for (host, status) in [("a", 200), ("A:80", 200), ("b", 400), ("a:81", 400), ("u@a", 400)] {
-        let request = Request::get("http://a/page").header("host", host).body(()).unwrap();
-        let (answer, _) = send.send_request(request, true).unwrap();
-        assert_eq!(answer.await.unwrap().status(), status, "{host}");
-    }
-    let twice = Request::get("http://a/page").header("host", "a").header("host", "a");
-    let (answer, _) = send.send_request(twice.body(()).unwrap(), true).unwrap();
-    assert_eq!(answer.await.unwrap().status(), 400);
-}
-
-#[tokio::test]
-async fn http_connection_may_become_a_websocket() {
-    let (address, ..) = serving(ServerConfig::default()).await;
-    let mut socket = TcpStream::connect(address).await.unwrap();
-    socket.write_all(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"/page\r\n0\r\n\r\n") {
-        socket.read_buf(&mut answer).await.unwrap();
-    }
-    let url = format!("ws://{address}/");
-    let client = client(Version::Http1);
-    let (mut websocket, _) = client.connect_over(socket, &url).await.unwrap();
-    say(&mut websocket, "after a page").await;
-}
-
-#[tokio::test]
-async fn http_connect_method_is_refused() {
-    let (address, ..) = serving(both_versions()).await;
-    let answer = raw(address, "CONNECT b:443 HTTP/1.1\r\nHost: b:443\r\n\r\n").await;
-    assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
-}
-
-#[tokio::test]
 async fn rejections_are_reported_without_secrets() {
     let mut config = both_versions();
     config.hosts = HostPolicy::list_or_local([]).unwrap();
@@ -349,59 +187,6 @@ async fn rejections_are_reported_without_secrets() {
 }
 
 #[tokio::test]
-async fn drain_closes_every_websocket_and_ends_the_server() {
-    let (address, handle, serving) = serving(both_versions()).await;
-    let url = format!("ws://{address}/");
-    let (one, two) = (client(Version::Http1), client(Version::Http2));
-    let mut all = Vec::new();
-    for _ in 0..20 {
-        for client in [&one, &two] {
-            let (mut websocket, _) = client.connect(&url).await.unwrap();
-            say(&mut websocket, "open").await;
-            all.push(websocket);
-        }
-    }
-    let watching = tokio::spawn(async move {
-        for mut websocket in all {
-            assert!(websocket.next().await.is_none());
-            let info = websocket.close_info().unwrap();
-            assert_eq!((info.code(), info.cause), (CloseCode::GOING_AWAY, CloseCause::Handshake));
-        }
-    });
-    let late = async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let error = one.connect(&url).await.unwrap_err();
-        assert_eq!(error.response().unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert!(error.retry_after().is_some() && error.is_retryable());
-    };
-    let drain = Drain { spread: Duration::from_millis(500), ..Drain::default() };
-    let (report, ()) = tokio::join!(handle.drain(drain), late);
-    assert_eq!((report.told, report.cut, report.cut_http), (40, 0, 0));
-    watching.await.unwrap();
-    serving.await.unwrap().unwrap();
-    assert!(TcpStream::connect(address).await.is_err());
-}
-
-#[tokio::test]
-async fn drain_cuts_peers_that_do_not_close() {
-    let (address, handle, serving) = serving(ServerConfig::default()).await;
-    let mut socket = TcpStream::connect(address).await.unwrap();
-    let head = format!(
-        "GET / HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    );
-    socket.write_all(head.as_bytes()).await.unwrap();
-    eventually("the WebSocket is open", || handle.websockets() > 0).await;
-    let drain = Drain { deadline: Duration::from_millis(300), spread: Duration::ZERO };
-    let report = handle.drain(drain).await;
-    assert_eq!((report.told, report.cut), (1, 1));
-    serving.await.unwrap().unwrap();
-    let mut received = Vec::new();
-    let _ = socket.read_to_end(&mut received).await;
-    assert!(received.windows(4).any(|bytes| bytes[0] == 0x88 && bytes[2..] == [0x03, 0xE9]));
-}
-
-#[tokio::test]
 async fn handshake_is_inspected_before_it_is_accepted() {
     #[derive(Clone)]
     struct User(String);
@@ -434,188 +219,6 @@ async fn handshake_is_inspected_before_it_is_accepted() {
         let (mut websocket, _) = known.connect(&url).await.unwrap();
         assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some("ann"));
     }
-}
-
-#[tokio::test]
-async fn panic_in_a_handler_closes_its_connection_with_1011() {
-    let server = Server::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("ws://{}/", server.local_addr().unwrap());
-    let handle = server.handle();
-    tokio::spawn(server.serve(|mut websocket| async move {
-        while let Some(Ok(message)) = websocket.next().await {
-            assert_ne!(message.as_text(), Some("panic"), "as asked for");
-            websocket.send(message).await.unwrap();
-        }
-    }));
-    let client = client(Version::Http1);
-    let (mut good, _) = client.connect(&url).await.unwrap();
-    let (mut bad, _) = client.connect(&url).await.unwrap();
-    bad.send("panic").await.unwrap();
-    assert!(bad.next().await.is_none());
-    assert_eq!(bad.close_info().unwrap().code(), CloseCode::INTERNAL_ERROR);
-    say(&mut good, "still here").await;
-    assert_eq!(handle.stats().panics, 1);
-}
-
-#[tokio::test]
-async fn panic_before_the_handlers_future_closes_its_connection_with_1011() {
-    let server = Server::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("ws://{}/", server.local_addr().unwrap());
-    let handle = server.handle();
-    let is_first = AtomicBool::new(true);
-    tokio::spawn(server.serve(move |websocket| {
-        assert!(!is_first.swap(false, Ordering::SeqCst), "as asked for");
-        echo(websocket)
-    }));
-    let client = client(Version::Http1);
-    let (mut bad, _) = client.connect(&url).await.unwrap();
-    assert!(bad.next().await.is_none());
-    assert_eq!(bad.close_info().unwrap().code(), CloseCode::INTERNAL_ERROR);
-    let (mut good, _) = client.connect(&url).await.unwrap();
-    say(&mut good, "still here").await;
-    assert_eq!(handle.stats().panics, 1);
-    assert_eq!(handle.websockets(), 1);
-}
-
-struct PanickingPage(bool);
-
-impl http_body::Body for PanickingPage {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        self: std::pin::Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
-        assert!(!self.0, "as asked for");
-        Poll::Ready(None)
-    }
-}
-
-#[tokio::test]
-async fn panic_in_the_service_fails_one_request() {
-    let server = Server::bind("127.0.0.1:0").await.unwrap().config(both_versions());
-    let (address, handle) = (server.local_addr().unwrap(), server.handle());
-    // It panics where the path says so.
-    let service = service_fn(|request: Request<Body>| {
-        let path = request.uri().path().to_owned();
-        assert_ne!(path, "/call", "as asked for");
-        async move {
-            tokio::task::yield_now().await;
-            assert_ne!(path, "/future", "as asked for");
-            Ok::<_, Infallible>(Response::new(PanickingPage(path == "/body")))
-        }
-    });
-    tokio::spawn(server.service(service).serve(echo));
-    let mut panics = 0;
-    for path in ["/call", "/future"] {
-        let get = |path: &str, more: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n{more}\r\n");
-        // The connection goes on.
-        let two = get(path, "") + &get("/fine", "Connection: close\r\n");
-        let answer = raw(address, &two).await;
-        assert!(
-            answer.starts_with("HTTP/1.1 500 ") && answer.contains("HTTP/1.1 200 "),
-            "{answer}"
-        );
-        panics += 1;
-        assert_eq!(handle.stats().panics, panics);
-    }
-    let answer = raw(address, "GET /body HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    assert!(!answer.ends_with("0\r\n\r\n"), "an answer that was cut is not whole: {answer}");
-    assert_eq!(handle.stats().panics, panics + 1);
-
-    let mut send = http2(address).await;
-    for (path, status) in [("call", 500), ("fine", 200), ("future", 500)] {
-        let request = Request::get(format!("http://a/{path}")).body(()).unwrap();
-        let (answer, _) = send.send_request(request, true).unwrap();
-        assert_eq!(answer.await.unwrap().status(), status);
-    }
-    let (answer, _) =
-        send.send_request(Request::get("http://a/body").body(()).unwrap(), true).unwrap();
-    let cut = async { answer.await?.into_body().data().await.transpose() };
-    assert_eq!(cut.await.unwrap_err().reason(), Some(h2::Reason::INTERNAL_ERROR));
-    assert_eq!(handle.stats().panics, panics + 4);
-}
-
-#[tokio::test]
-async fn panic_while_a_handshake_is_inspected_is_answered() {
-    let server = Server::bind("127.0.0.1:0").await.unwrap().config(both_versions());
-    let server = server.authenticate(|request| {
-        assert!(!request.headers().contains_key("x-call"), "as asked for");
-        async move {
-            tokio::task::yield_now().await;
-            assert!(!request.headers().contains_key("x-future"), "as asked for");
-            Ok(request)
-        }
-    });
-    let (address, handle) = (server.local_addr().unwrap(), server.handle());
-    tokio::spawn(server.service(service_fn(page)).serve(echo));
-    let url = format!("ws://{address}/");
-    let page = "GET /page HTTP/1.1\r\nHost: a\r\n\r\n";
-    let mut panics = 0;
-    for name in ["x-call", "x-future"] {
-        for version in [Version::Http1, Version::Http2] {
-            let builder = direct().version(version);
-            let error = builder.header(name, "").build().unwrap().connect(&url).await.unwrap_err();
-            assert_eq!(error.response().unwrap().status(), StatusCode::INTERNAL_SERVER_ERROR);
-            panics += 1;
-            assert_eq!(handle.stats().panics, panics);
-        }
-        // Behind a page, where hyper serves the connection.
-        let upgrade = format!(
-            "{page}GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             {name}: 1\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-             Sec-WebSocket-Version: 13\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-        );
-        let answer = raw(address, &upgrade).await;
-        assert!(answer.contains("HTTP/1.1 500 "), "{answer}");
-        panics += 1;
-        assert_eq!(handle.stats().panics, panics);
-    }
-    assert_eq!(handle.stats().handshakes[&HandshakeOutcome::Refused(500)], panics);
-}
-
-/// RFC 9113 §8.1: a client that goes on sending reads its answer, and is told to stop without
-/// an error.
-#[tokio::test]
-async fn http2_early_response_resets_with_no_error() {
-    for said in ["", "no uploads here"] {
-        let server = Server::bind("127.0.0.1:0").await.unwrap().config(both_versions());
-        let address = server.local_addr().unwrap();
-        tokio::spawn(server.serve_handshakes(move |handshake| async move {
-            let mut response = Response::new(said);
-            *response.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
-            handshake.respond(response).await.unwrap();
-        }));
-        let mut send = http2(address).await;
-        let request = Request::post("http://a/upload").body(()).unwrap();
-        let (answer, mut upload) = send.send_request(request, false).unwrap();
-        upload.send_data(Bytes::from(vec![0; 10_000]), false).unwrap();
-        let mut answer = answer.await.unwrap();
-        assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
-        assert_eq!(content(answer.body_mut()).await, said.as_bytes());
-        // There is time to send on, and to end.
-        upload.send_data(Bytes::from(vec![0; 10_000]), false).unwrap();
-        let reason = std::future::poll_fn(|cx| upload.poll_reset(cx)).await.unwrap();
-        assert_eq!(reason, h2::Reason::NO_ERROR);
-    }
-}
-
-#[tokio::test]
-async fn limits_on_handshakes_end_the_oldest() {
-    let mut config = ServerConfig::default();
-    config.limits.max_handshakes = 10;
-    let (address, ..) = serving(config).await;
-    let mut silent = Vec::new();
-    for _ in 0..100 {
-        silent.push(TcpStream::connect(address).await.unwrap());
-    }
-    let client = client(Version::Http1);
-    let (mut websocket, _) = client.connect(&format!("ws://{address}/")).await.unwrap();
-    say(&mut websocket, "still served").await;
-    // The first are gone without an answer.
-    let mut bytes = Vec::new();
-    assert_eq!(silent[0].read_to_end(&mut bytes).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -775,23 +378,4 @@ fn workers_share_one_port() {
         assert_eq!(report.cut, 0);
     });
     serving.join().unwrap().unwrap();
-}
-
-#[tokio::test]
-async fn http2_connection_without_streams_is_ended() {
-    let mut config = both_versions();
-    config.limits.idle_timeout = Duration::from_millis(200);
-    config.handshake.handshake_timeout = Duration::from_millis(500);
-    let (address, handle, _) = serving(config).await;
-    let client = client(Version::Http2);
-    let (mut websocket, _) = client.connect(&format!("ws://{address}/")).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    say(&mut websocket, "not idle").await;
-    assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
-    // And one that never says anything behind the preface and its SETTINGS.
-    let mut silent = TcpStream::connect(address).await.unwrap();
-    silent.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
-    let mut bytes = Vec::new();
-    silent.read_to_end(&mut bytes).await.unwrap();
-    eventually("no connection is left", || handle.connections() == 0).await;
 }
