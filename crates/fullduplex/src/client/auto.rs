@@ -5,9 +5,9 @@ use http::{HeaderMap, Response};
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::uri::WsUri;
-use crate::client::Client;
+use crate::client::client::Client;
 #[cfg(feature = "http2")]
-use crate::client::http2::Http2Outcome;
+use crate::client::http2::connect::Http2Outcome;
 use crate::client::learned::ServerCapability;
 use crate::client::pool::PoolKey;
 use crate::connection::websocket::WebSocket;

@@ -10,11 +10,16 @@ use http::{HeaderName, HeaderValue};
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::protected::check_name;
+use crate::client::client::Client;
 use crate::client::connect::dial::{Connect, Resolve, SocketOptions};
-use crate::client::connect::proxy::{Proxies, Proxy};
-use crate::client::connect::tunnel;
+use crate::client::connect::progress::ConnectEvent;
+use crate::client::connect::proxy::{Proxies, Proxy, tunnel};
+#[cfg(feature = "tls")]
+use crate::client::connect::tls::{ClientTls, LazyTls};
+use crate::client::cookies::CookieJar;
 use crate::client::redirect::CREDENTIALS;
-use crate::client::{Client, CookieJar, HandshakeLimits};
+use crate::client::version::Version;
+use crate::transport::http1::HandshakeLimits;
 
 /// Settings for a [`Client`].
 #[derive(Debug)]
@@ -23,8 +28,15 @@ pub struct ClientBuilder {
     error: Option<Error>,
 }
 
+impl Client {
+    /// A client with other settings than the defaults.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::new()
+    }
+}
+
 impl ClientBuilder {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self { client: Client::default(), error: None }
     }
 
@@ -121,7 +133,7 @@ impl ClientBuilder {
 
     /// Sets the version of HTTP. Default: HTTP/1.1.
     #[must_use]
-    pub fn version(mut self, version: crate::client::Version) -> Self {
+    pub fn version(mut self, version: Version) -> Self {
         self.client.version = version;
         self
     }
@@ -181,9 +193,8 @@ impl ClientBuilder {
     /// Sets how TLS is done.
     #[cfg(feature = "tls")]
     #[must_use]
-    pub fn tls(mut self, settings: crate::client::connect::tls::ClientTls) -> Self {
-        self.client.tls =
-            Arc::new(crate::client::LazyTls { settings, ..crate::client::LazyTls::default() });
+    pub fn tls(mut self, settings: ClientTls) -> Self {
+        self.client.tls = Arc::new(LazyTls { settings, ..LazyTls::default() });
         self
     }
 
@@ -281,7 +292,7 @@ impl ClientBuilder {
     #[must_use]
     pub fn on_connect_event(
         mut self,
-        tell: impl Fn(&crate::client::connect::progress::ConnectEvent<'_>) + Send + Sync + 'static,
+        tell: impl Fn(&ConnectEvent<'_>) + Send + Sync + 'static,
     ) -> Self {
         self.client.dialer.steps.0 = Some(Arc::new(tell));
         self

@@ -6,7 +6,8 @@ use http::{HeaderMap, HeaderName, Method, Request, Uri};
 use crate::base::error::{Error, ErrorKind};
 use crate::base::fields::mark_sensitive;
 use crate::base::uri::WsUri;
-use crate::client::{Client, authority};
+use crate::client::client::Client;
+use crate::client::handshake::authority;
 
 impl Client {
     /// The request, with what the version of HTTP takes for `:protocol` as an extension.

@@ -9,7 +9,8 @@ use http::{HeaderMap, HeaderName, Response};
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::uri::WsUri;
-use crate::client::{Client, response};
+use crate::client::client::Client;
+use crate::client::response;
 use crate::connection::websocket::WebSocket;
 use crate::transport::net_stream::NetStream;
 

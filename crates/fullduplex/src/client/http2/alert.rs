@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::base::error::Error;
-use crate::client::connect::tls::{alert_error, alert_of};
+use crate::client::connect::tls::explain::{alert_error, alert_of};
 use crate::transport::delegate::delegate_write;
 use crate::transport::net_stream::NetStream;
 

@@ -18,10 +18,11 @@ use tokio::time::timeout;
 use crate::base::deadline::doing;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::uri::WsUri;
+use crate::client::client::Client;
 use crate::client::connect::dial::{SocketOptions, race};
 use crate::client::connect::progress::ConnectEvent;
+use crate::client::connect::tls::LazyTls;
 use crate::client::http3::quic_tls::QuicTls;
-use crate::client::{Client, LazyTls};
 
 /// After how long a silence a connection is given up, at least; and, without a stream on it,
 /// closed.

@@ -18,7 +18,7 @@ use crate::base::error::{Error, ErrorKind};
 use crate::base::pem::{alert_name, bad};
 use crate::base::sync::Mutex;
 use crate::base::uri::without_zone;
-use crate::client::connect::tls::{alert_error, in_words, server_name};
+use crate::client::connect::tls::explain::{alert_error, in_words, server_name};
 
 /// TLS as a client does it inside QUIC.
 #[derive(Clone)]

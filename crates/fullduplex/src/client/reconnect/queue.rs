@@ -9,7 +9,24 @@ use tokio::sync::Notify;
 use crate::base::error::retry::AttemptFailure;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::sync::Mutex;
-use crate::client::reconnect::OfflinePolicy;
+
+/// What becomes of messages that are sent while there is no connection, once the queue is
+/// full. While there is one, `send` waits for room whatever is set here.
+///
+/// Where only the latest value of each key matters, a queue is the wrong place for it: keep the
+/// values, with [`OfflinePolicy::Refuse`], and send them all at each [`ReconnectEvent::Connected`].
+///
+/// [`ReconnectEvent::Connected`]: crate::client::ReconnectEvent::Connected
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OfflinePolicy {
+    /// `send` waits. Default.
+    #[default]
+    Wait,
+    /// The oldest message in the queue is dropped.
+    DropOldest,
+    /// `send` fails, also while there is room: nothing is queued.
+    Refuse,
+}
 
 pub(crate) struct OfflineQueue {
     inner: Mutex<QueueState>,

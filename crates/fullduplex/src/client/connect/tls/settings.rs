@@ -1,34 +1,24 @@
-//! TLS by rustls.
+//! Settings for TLS, and the configuration of rustls that they come to.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{
-    AlertDescription, ClientConfig, DigitallySignedStruct, Error as RustlsError, InvalidMessage,
-    RootCertStore, SignatureScheme,
-};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, Error as RustlsError, RootCertStore};
 use rustls_platform_verifier::Verifier;
-use tokio_rustls::TlsConnector;
 
-use crate::base::error::retry::AttemptFailure;
 use crate::base::error::{Error, ErrorKind};
-use crate::base::pem::{
-    alert_name, bad, certificate_problem, certificates, cipher_suite, private_key, read, version,
-};
-use crate::base::uri::without_zone;
-use crate::client::Connected;
-use crate::client::connect::client_cert::{NoClientCert, RecordingCertResolver, noticing};
+use crate::base::pem::{bad, certificates, private_key, read};
+use crate::client::connect::client_cert::{NoClientCert, RecordingCertResolver};
 use crate::client::connect::key_log::KeyLogFile;
-use crate::client::connect::progress::{ConnectEvent, ConnectEvents};
+use crate::client::connect::tls::handshake::TlsContext;
+use crate::client::connect::tls::verifier::AnyCertificate;
 #[cfg(feature = "http3")]
 use crate::client::http3::quic_tls::{QuicTls, RecordingVerifier};
-use crate::transport::net_stream::NetStream;
-use crate::transport::tls_stream::ClosingTlsStream;
 
 /// Whom a client trusts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -248,172 +238,4 @@ fn no_authorities() -> Error {
          (TlsSettings::add_authorities, fdx connect --ca)"
     );
     Error::new(ErrorKind::Tls, why)
-}
-
-/// TLS as a client does it.
-#[derive(Clone, Debug)]
-pub(crate) struct TlsContext {
-    config: Arc<ClientConfig>,
-    server_name: Option<String>,
-}
-
-impl TlsContext {
-    /// Runs the handshake with a server of this name, and offers these protocols (ALPN), of
-    /// which it may choose one. The name that was set is for the client's own server.
-    pub(crate) async fn connect(
-        &self,
-        stream: NetStream,
-        host: &str,
-        protocols: &[&[u8]],
-        is_own: bool,
-        steps: &ConnectEvents,
-    ) -> Result<Connected, Error> {
-        let host = self.server_name.as_deref().filter(|_| is_own).unwrap_or(host);
-        let name = server_name(host)?;
-        // Cheap: the parts are shared, the tickets among them. What is spoken is not for a
-        // configuration to choose.
-        let mut config = ClientConfig::clone(&self.config);
-        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        let handshake = TlsConnector::from(Arc::new(config)).connect(name, stream);
-        let (tls, unshown) = noticing(handshake).await;
-        let tls = tls.map_err(|error| unshown.explain(explain(host, error)))?;
-        let agreed = tls.get_ref().1;
-        let protocol = agreed.alpn_protocol().map(<[u8]>::to_vec);
-        let certificates = agreed.peer_certificates().unwrap_or_default();
-        steps.tell(&ConnectEvent::Tls {
-            host,
-            version: version(agreed),
-            cipher_suite: &cipher_suite(agreed),
-            alpn: protocol.as_deref(),
-            certificate: certificates.first().map(|der| &**der),
-        });
-        Ok(Connected { stream: NetStream::new(ClosingTlsStream::new(tls)), protocol, unshown })
-    }
-}
-
-/// The problem in words, where there are better ones than those of rustls.
-fn explain(host: &str, error: std::io::Error) -> Error {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<RustlsError>());
-    let Some(inner) = inner else {
-        // No fault of TLS.
-        let ended = error.kind() == std::io::ErrorKind::UnexpectedEof;
-        let hint = if ended { " (perhaps there is no TLS at this port)" } else { "" };
-        let why = format!("the transport failed inside the TLS handshake with {host}{hint}");
-        return Error::new(ErrorKind::Io, why).with_source(error);
-    };
-    match inner {
-        RustlsError::AlertReceived(alert) => alert_error(&format!("TLS with {host}"), *alert),
-        _ => match in_words(inner) {
-            Some(why) => Error::new(ErrorKind::Tls, format!("TLS with {host}: {why}")),
-            None => Error::new(ErrorKind::Tls, format!("TLS with {host}")).with_source(error),
-        },
-    }
-}
-
-pub(crate) fn in_words(error: &RustlsError) -> Option<String> {
-    match error {
-        RustlsError::InvalidCertificate(problem) => certificate_problem("server", problem),
-        RustlsError::InvalidMessage(
-            InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
-        ) => {
-            let why = "what answers there does not speak TLS (a server without it is at a ws: URL, \
-                       a proxy without it at an http: URL)";
-            Some(why.into())
-        }
-        _ => None,
-    }
-}
-
-pub(crate) fn server_name(host: &str) -> Result<ServerName<'static>, Error> {
-    ServerName::try_from(without_zone(host).to_owned()).map_err(|error| {
-        Error::new(ErrorKind::Tls, format!("{host:?} can't stand in a certificate"))
-            .with_source(error)
-    })
-}
-
-/// With TLS 1.3 the server looks at a client's certificate when the client has already gone
-/// on, to its request.
-pub(crate) fn explain_alert(error: Error) -> Error {
-    match error.transport_error().and_then(alert_of) {
-        Some(alert) => alert_error("TLS", alert),
-        None => error,
-    }
-}
-
-/// The alert that ended a transport.
-pub(crate) fn alert_of(error: &std::io::Error) -> Option<AlertDescription> {
-    match error.get_ref()?.downcast_ref() {
-        Some(RustlsError::AlertReceived(alert)) => Some(*alert),
-        _ => None,
-    }
-}
-
-/// The error of a handshake that the server ended with this alert.
-pub(crate) fn alert_error(doing: &str, alert: AlertDescription) -> Error {
-    let failure = AttemptFailure::Alert(alert.into());
-    let why = alert_in_words(alert);
-    Error::new(ErrorKind::Tls, format!("{doing}: {why}")).with_failure(failure)
-}
-
-fn alert_in_words(alert: AlertDescription) -> String {
-    use AlertDescription as A;
-    let means = match alert {
-        A::CertificateRequired => ": it wants a certificate of the client (TlsSettings::identity)",
-        A::UnknownCA | A::BadCertificate | A::CertificateUnknown => {
-            ": it does not take the client's certificate"
-        }
-        A::AccessDenied => {
-            ": it does not take the client's certificate, or has none of its own for this name yet"
-        }
-        A::InternalError => ": it failed itself; perhaps it has no certificate yet",
-        A::CertificateExpired => ": the client's certificate has expired",
-        A::CertificateRevoked => ": the client's certificate was revoked",
-        A::HandshakeFailure => ": nothing that both know, or it wants a certificate of the client",
-        A::ProtocolVersion => ": it takes other versions of TLS than 1.2 and 1.3",
-        A::UnrecognisedName => ": it knows no host of this name, or not yet",
-        A::NoApplicationProtocol => ": it does not speak the version of HTTP (ALPN)",
-        _ => "",
-    };
-    format!("the server ended it with the alert {}{means}", alert_name(alert))
-}
-
-/// Takes every certificate. The signatures of the handshake are checked all the same.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, RustlsError> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, RustlsError> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, RustlsError> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

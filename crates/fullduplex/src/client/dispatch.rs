@@ -1,0 +1,44 @@
+//! One attempt to open a WebSocket, on the version of HTTP that is set.
+
+use http::{HeaderMap, Response};
+
+use crate::base::error::Error;
+#[cfg(feature = "http2")]
+use crate::base::error::ErrorKind;
+use crate::base::uri::WsUri;
+#[cfg(any(feature = "http2", feature = "http3"))]
+use crate::client::auto;
+use crate::client::client::Client;
+#[cfg(feature = "http2")]
+use crate::client::http2::connect::Http2Outcome;
+use crate::client::version::Version;
+use crate::connection::websocket::WebSocket;
+
+impl Client {
+    /// Without redirections.
+    pub(super) async fn connect_to(
+        &self,
+        target: &WsUri,
+        headers: &HeaderMap,
+    ) -> Result<(WebSocket, Response<()>), Error> {
+        match self.version {
+            Version::Http1 => self.connect_http1(target, headers).await,
+            #[cfg(feature = "http2")]
+            Version::Http2 => match self.connect_http2(target, headers).await {
+                Ok(Http2Outcome::Opened(websocket, response)) => Ok((websocket, response)),
+                Ok(Http2Outcome::Without(why, _)) => {
+                    let why = format!("the server takes no WebSockets on HTTP/2: {why}");
+                    Err(Error::new(ErrorKind::Handshake, why))
+                }
+                Err(error) => Err(auto::explain(error, "HTTP/2")),
+            },
+            #[cfg(feature = "http3")]
+            Version::Http3 => {
+                let ended = self.connect_http3(target, headers).await;
+                ended.map_err(|error| auto::explain(error, "HTTP/3"))
+            }
+            #[cfg(any(feature = "http2", feature = "http3"))]
+            Version::Auto => self.connect_auto(target, headers).await,
+        }
+    }
+}
