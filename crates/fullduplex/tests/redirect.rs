@@ -73,8 +73,8 @@ async fn serve<F>(tls: ServerTls, handle: impl Fn(Handshake) -> F + Send + Sync 
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let protocols = vec!["chat".into(), "bearer.SECRET".into()];
-    let config = ServerConfig { http2: true, protocols, ..ServerConfig::default() };
+    let subprotocols = vec!["chat".into(), "bearer.SECRET".into()];
+    let config = ServerConfig { http2: true, subprotocols, ..ServerConfig::default() };
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(config).tls(tls).http3();
     let url = format!("wss://localhost:{}/", server.local_addr().unwrap().port());
     tokio::spawn(server.serve_handshakes(handle));
@@ -136,7 +136,7 @@ async fn redirect_to_another_origin_takes_no_credentials_along() {
             let (mut direct, _) = client.connect(&end).await.unwrap();
             let request = told(&mut direct).await;
             assert!(request.contains("certificates: 1,"), "{version:?}: {request}");
-            assert_eq!(direct.protocol(), Some("bearer.SECRET"));
+            assert_eq!(direct.subprotocol(), Some("bearer.SECRET"));
 
             let (mut redirected, _) = client.connect(&begin).await.unwrap();
             let request = told(&mut redirected).await;
@@ -145,7 +145,7 @@ async fn redirect_to_another_origin_takes_no_credentials_along() {
                 assert!(!request.contains(missing), "{version:?}, {missing}: {request}");
             }
             assert!(request.contains("test/1"), "{version:?}: {request}");
-            assert_eq!(redirected.protocol(), None);
+            assert_eq!(redirected.subprotocol(), None);
         }
     }
 }

@@ -38,7 +38,7 @@ fn with(config: impl Fn(&mut ServerConfig)) -> ServerConfig {
 
 #[tokio::test]
 async fn handshake_is_accepted_and_negotiated() {
-    let config = with(|c| c.protocols = vec!["a".into(), "b".into()]);
+    let config = with(|c| c.subprotocols = vec!["a".into(), "b".into()]);
     let (head, error) = answer(REQUEST.as_bytes(), config).await;
     assert!(error.is_none());
     let lower = head.to_lowercase();

@@ -108,7 +108,7 @@ async fn sensitive_fields_of_answers_are_never_indexed() {
     let bytes = Bytes::default();
     let address = counting(server.local_addr().unwrap(), bytes.clone()).await;
     tokio::spawn(server.serve_handshakes(|mut handshake: Handshake| async move {
-        if handshake.is_websocket() && handshake.protocols().is_empty() {
+        if handshake.is_websocket() && handshake.subprotocols().is_empty() {
             handshake.add_header(
                 handshake.request().uri().path()[1..].to_owned(),
                 long("v").as_bytes().to_vec(),

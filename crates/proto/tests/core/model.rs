@@ -6,10 +6,10 @@ use fullduplex_testkit::Rng;
 use fullduplex_testkit::pair::Told;
 use proptest::prelude::*;
 
-use crate::oracle::Frame;
-use crate::pieces::{
+use crate::cuts::{
     by_connection, by_direct_reads, by_input, by_pieces, by_shared_input, random_pieces,
 };
+use crate::oracle::Frame;
 
 const LIMITS: Limits = Limits {
     max_message_size: Some(600),
