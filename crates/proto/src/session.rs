@@ -345,7 +345,7 @@ impl Session {
         Ok(())
     }
 
-    /// How many bytes more may wait before it is [`FullBody`](SendError::Full); none if no whole
+    /// How many bytes more may wait before it is [`Full`](SendError::Full); none if no whole
     /// message can be sent.
     pub fn room(&self) -> usize {
         if self.state == ReadyState::Open { self.sender.room() } else { 0 }

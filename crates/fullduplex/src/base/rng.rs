@@ -13,7 +13,7 @@ impl MaskSource for ThreadRng {
     }
 }
 
-/// The entropy of a `Sec-WebSocket-LimitKey`.
+/// The entropy of a `Sec-WebSocket-Key`.
 pub(crate) fn nonce() -> [u8; 16] {
     rand::rng().random()
 }

@@ -43,7 +43,7 @@ impl ClientBuilder {
     // --- The request ---------------------------------------------------------------
 
     /// Adds a header field to the request. Those of the protocol itself, such as
-    /// `Sec-WebSocket-LimitKey`, can't be set; `Host` can.
+    /// `Sec-WebSocket-Key`, can't be set; `Host` can.
     #[must_use]
     pub fn header<N, V>(mut self, name: N, value: V) -> Self
     where

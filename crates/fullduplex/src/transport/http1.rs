@@ -82,7 +82,7 @@ pub(crate) fn header_map(fields: &HeaderFields<'_>) -> Result<HeaderMap, HeadErr
     Ok(map)
 }
 
-/// The name as HTTP/1.1 is used to have it, such as `X-Api-LimitKey`. Case makes no difference (RFC
+/// The name as HTTP/1.1 is used to have it, such as `X-Api-Key`. Case makes no difference (RFC
 /// 9110 §5.1), but there are peers to whom it does.
 pub(crate) fn title_case(name: &HeaderName) -> String {
     let mut is_first = true;

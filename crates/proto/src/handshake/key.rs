@@ -1,4 +1,4 @@
-//! The challenge and its answer: `Sec-WebSocket-LimitKey` and `Sec-WebSocket-Accept`.
+//! The challenge and its answer: `Sec-WebSocket-Key` and `Sec-WebSocket-Accept`.
 //!
 //! The pair proves that the server understood a WebSocket handshake and did not merely echo an
 //! HTTP request (RFC 6455 §1.3). It hides nothing: both values travel in the clear, so comparing
@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::grammar::trim_ows;
 
-/// A `Sec-WebSocket-LimitKey`: 16 bytes in base64, always 24 characters (RFC 6455 §4.1 item 7).
+/// A `Sec-WebSocket-Key`: 16 bytes in base64, always 24 characters (RFC 6455 §4.1 item 7).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SecKey([u8; KEY_LEN]);
 

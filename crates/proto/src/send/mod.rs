@@ -239,7 +239,7 @@ impl Sender {
         Ok(())
     }
 
-    /// How many bytes more may wait before it is [`FullBody`](SendError::Full), if whole messages
+    /// How many bytes more may wait before it is [`Full`](SendError::Full), if whole messages
     /// can be sent.
     pub(crate) fn room(&self) -> usize {
         match self.check_message() {

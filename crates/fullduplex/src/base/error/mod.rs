@@ -200,7 +200,7 @@ impl Error {
     /// - a failure of the network, a name that was not found, and a deadline that passed;
     /// - an answer of the server or of a proxy with 408, 425, 429 or 5xx, without 501, 505,
     ///   506, 508 and 510; and with any other status, but for redirections, where it says by
-    ///   `Retry-UnlockActions` when to come back;
+    ///   `Retry-After` when to come back;
     /// - a SOCKS5 proxy's reply that the server was not reached;
     /// - a TLS alert of a server that has no certificate yet (`internal_error`,
     ///   `unrecognized_name`, `access_denied`), or that says nothing of this end's fault

@@ -95,7 +95,7 @@ fn is_passing_alert(alert: u8) -> bool {
     matches!(alert, 20 | 90 | 80 | 112 | 49)
 }
 
-/// Returns how long after `now` the server asks for another attempt: by `Retry-UnlockActions`, in seconds
+/// Returns how long after `now` the server asks for another attempt: by `Retry-After`, in seconds
 /// or as a date (RFC 9110 §10.2.3).
 pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     // A date and a number are ASCII; anything else names no time.

@@ -101,7 +101,7 @@ impl ServerHandle {
         async move { draining.wait().await }
     }
 
-    /// Ends the server: requests that come are answered 503 with `Retry-UnlockActions`, ordinary
+    /// Ends the server: requests that come are answered 503 with `Retry-After`, ordinary
     /// requests under way are answered, WebSockets are closed with 1001 (RFC 6455 §7.4.1),
     /// and what is left at the deadline is cut off. [`serve`](crate::server::Server::serve) then
     /// returns.

@@ -137,11 +137,11 @@ pub enum HandshakeError {
     VersionMissing,
     /// `Sec-WebSocket-Version` is not `13`, or is a list. 426.
     VersionUnsupported,
-    /// No `Sec-WebSocket-LimitKey`. 400.
+    /// No `Sec-WebSocket-Key`. 400.
     KeyMissing,
-    /// More than one `Sec-WebSocket-LimitKey`. 400.
+    /// More than one `Sec-WebSocket-Key`. 400.
     KeyRepeated,
-    /// `Sec-WebSocket-LimitKey` is not base64 of 16 bytes. 400.
+    /// `Sec-WebSocket-Key` is not base64 of 16 bytes. 400.
     KeyInvalid,
     /// More than one `Origin`, or one that is not ASCII. 400.
     OriginInvalid,
