@@ -158,7 +158,8 @@ fn next(
         Ok(begun) => begun,
         // There is nobody who could be answered.
         Err(error) => {
-            RejectedClient::no_request(remote.peer, &error, None).tell(Some(&context.shared));
+            RejectedClient::no_request(remote.peer, &error, None)
+                .report(Some(&context.shared.refusals));
             return Err(Box::pin(std::future::ready(())));
         }
     };
@@ -175,7 +176,8 @@ fn next(
         }
         #[cfg(feature = "http2")]
         Ok(First::NotHttp2(error)) => {
-            RejectedClient::no_request(remote.peer, &error, None).tell(Some(&context.shared));
+            RejectedClient::no_request(remote.peer, &error, None)
+                .report(Some(&context.shared.refusals));
             Box::pin(crate::server::http::http2::refuse_preface(stream))
         }
         #[cfg(feature = "hyper")]
@@ -207,7 +209,8 @@ fn next(
         }
         Err(error) => {
             let status = refusal_of_head(&error);
-            RejectedClient::no_request(remote.peer, &error, status).tell(Some(&context.shared));
+            RejectedClient::no_request(remote.peer, &error, status)
+                .report(Some(&context.shared.refusals));
             Box::pin(async { drop(refuse_head(stream, error).await) })
         }
     })
@@ -340,7 +343,7 @@ impl ServerContext {
     /// A handshake has given way to others, or to the end of the server.
     pub(crate) fn give_way(&self, peer: PeerAddr) {
         if !self.shared.is_over() {
-            RejectedClient::gave_way(peer).tell(Some(&self.shared));
+            RejectedClient::gave_way(peer).report(Some(&self.shared.refusals));
         }
     }
 

@@ -267,7 +267,7 @@ impl Server {
         };
         if let Some(on_rejected) = self.on_rejected {
             // A twin may have set the same already.
-            let _ = self.shared.on_rejected.set(on_rejected);
+            self.shared.refusals.set_callback(on_rejected);
         }
         let context = Arc::new(ServerContext {
             config: self.config,
@@ -331,7 +331,7 @@ async fn accept(listener: Listener, context: Arc<ServerContext>) {
             }
             Err(full) => {
                 let told = context.turn_away(&stream, full);
-                RejectedClient::no_room(peer, full, told).tell(Some(&context.shared));
+                RejectedClient::no_room(peer, full, told).report(Some(&context.shared.refusals));
                 // The next one may find the place of a handshake that goes nowhere.
                 context.shared.in_flight.make_way_for(full);
             }

@@ -280,7 +280,9 @@ pub(crate) fn note_refusal(
     reason: RejectionReason<'_>,
     span: Option<&trace::Span>,
 ) {
-    RejectedClient::request(request, status, reason).in_span(span).tell(server);
+    RejectedClient::request(request, status, reason)
+        .in_span(span)
+        .report(server.map(|server| &server.refusals));
 }
 
 /// Counts and tells a WebSocket that is open, and makes it known to its server. `protocol` is

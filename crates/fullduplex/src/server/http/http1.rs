@@ -82,7 +82,8 @@ pub(crate) async fn serve(
         let too_large = error.is_parse_too_large();
         let kind = if too_large { ErrorKind::Limit } else { ErrorKind::Handshake };
         let error = Error::new(kind, error.to_string());
-        RejectedClient::no_request(peer, &error, refusal_of_head(&error)).tell(Some(&shared));
+        RejectedClient::no_request(peer, &error, refusal_of_head(&error))
+            .report(Some(&shared.refusals));
     }
 }
 

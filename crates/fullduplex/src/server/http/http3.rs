@@ -134,7 +134,7 @@ pub(crate) async fn accept(endpoint: Endpoint, context: Arc<ServerContext>) {
                 tokio::spawn(serve(context.clone(), connecting, peer, ticket, place));
             }
             Err(full) => {
-                RejectedClient::no_room(peer, full, None).tell(Some(&context.shared));
+                RejectedClient::no_room(peer, full, None).report(Some(&context.shared.refusals));
                 incoming.refuse();
             }
         }
@@ -150,7 +150,7 @@ async fn serve(
     mut place: Arc<Place>,
 ) {
     let _watch = PanicWatch(context.shared.record.clone());
-    let shared = Some(&*context.shared);
+    let refusals = Some(&context.shared.refusals);
     let after = context.config.handshake.handshake_timeout;
     let connected = tokio::select! {
         connected = within("handshake_timeout", after, connecting) => connected,
@@ -160,11 +160,11 @@ async fn serve(
     let quinn = match connected.and_then(|connected| connected) {
         Ok(quinn) => quinn,
         Err(error) => {
-            return RejectedClient::no_request(peer, &error, None).tell(shared);
+            return RejectedClient::no_request(peer, &error, None).report(refusals);
         }
     };
     if let Err(full) = context.settle(&mut place, &peer) {
-        RejectedClient::no_room(peer, full, None).tell(shared);
+        RejectedClient::no_room(peer, full, None).report(refusals);
         return quinn.close(0_u32.into(), b"");
     }
     let mut remote = ConnectInfo::new(peer);

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use fullduplex_proto::{CloseCode, CloseFrame};
 use tokio::sync::watch;
@@ -18,7 +18,7 @@ use crate::server::state::connection_limit::{ConnectionLimiter, LimitReached};
 use crate::server::state::handshake_limit::HandshakeLimiter;
 use crate::server::state::members::OpenConnections;
 use crate::server::state::place::Place;
-use crate::server::state::refused::OnRejected;
+use crate::server::state::refused::RefusalReports;
 use crate::server::state::stats::ServerStats;
 use crate::server::state::stats::StatsRecorder;
 use crate::server::state::trace::Span;
@@ -33,8 +33,7 @@ pub(crate) struct ServerState {
     /// How many WebSockets were told that the server goes away.
     told: AtomicUsize,
     pub(crate) record: StatsRecorder,
-    /// Set when the server begins to serve.
-    pub(crate) on_rejected: OnceLock<OnRejected>,
+    pub(crate) refusals: RefusalReports,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
@@ -59,8 +58,8 @@ impl ServerState {
             phase: watch::Sender::new(LifecyclePhase::Serving),
             slots: ConnectionLimiter::new(limits.connections),
             told: AtomicUsize::new(0),
+            refusals: RefusalReports::new(record.clone()),
             record,
-            on_rejected: OnceLock::new(),
         })
     }
 

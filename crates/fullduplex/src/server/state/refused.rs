@@ -1,7 +1,7 @@
 //! Who was not let in, and why: told to the statistics, to `tracing` and to the application.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::{Request, StatusCode, Version};
 
@@ -11,14 +11,31 @@ use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::forwarded::ClientAddr;
 use crate::server::policy::peer::PeerAddr;
 use crate::server::state::connection_limit::LimitReached;
-use crate::server::state::lifecycle::ServerState;
 use crate::server::state::panics;
 use crate::server::state::panics::SUBSCRIBER;
-use crate::server::state::stats::HandshakeOutcome;
+use crate::server::state::stats::{HandshakeOutcome, StatsRecorder};
 use crate::server::state::trace;
 
 /// What is called with each refusal.
 pub(crate) type OnRejected = Arc<dyn Fn(&RejectedClient<'_>) + Send + Sync>;
+
+/// Where a server counts and reports whom it refuses.
+pub(crate) struct RefusalReports {
+    record: StatsRecorder,
+    /// Set when the server begins to serve.
+    on_rejected: OnceLock<OnRejected>,
+}
+
+impl RefusalReports {
+    pub(crate) fn new(record: StatsRecorder) -> Self {
+        Self { record, on_rejected: OnceLock::new() }
+    }
+
+    /// Sets the callback, unless one is set already.
+    pub(crate) fn set_callback(&self, on_rejected: OnRejected) {
+        let _ = self.on_rejected.set(on_rejected);
+    }
+}
 
 /// A client that a [`Server`](crate::server::Server) did not let in, as
 /// [`on_rejected`](crate::server::Server::on_rejected) tells.
@@ -136,21 +153,21 @@ impl<'a> RejectedClient<'a> {
         self.reason
     }
 
-    /// Tells whoever keeps account of it. Panics of those are caught, as this is also called by
-    /// what serves other connections too.
-    pub(crate) fn tell(&self, shared: Option<&ServerState>) {
+    /// Reports it to `tracing`, and to the figures and the callback of a server. Panics of
+    /// foreign code are caught, as this is also called by tasks that serve other connections.
+    pub(crate) fn report(&self, reports: Option<&RefusalReports>) {
         let traced = guard::caught(|| self.trace());
-        let Some(shared) = shared else { return };
+        let Some(RefusalReports { record, on_rejected }) = reports else { return };
         if traced.is_err() {
-            panics::note(&shared.record, SUBSCRIBER);
+            panics::note(record, SUBSCRIBER);
         }
         if let Some(outcome) = self.outcome() {
-            shared.record.handshake(outcome);
+            record.handshake(outcome);
         }
         // Who left, or was never there, was not refused.
         let left = matches!(self.reason, RejectionReason::NoRequest(error) if error.kind() == ErrorKind::Io);
-        if let Some(on_rejected) = shared.on_rejected.get().filter(|_| !left) {
-            let _ = panics::caught(&shared.record, "on_rejected", || on_rejected(self));
+        if let Some(on_rejected) = on_rejected.get().filter(|_| !left) {
+            let _ = panics::caught(record, "on_rejected", || on_rejected(self));
         }
     }
 
