@@ -21,14 +21,14 @@ use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::forwarded::AddressSource;
 use crate::server::policy::peer::PeerAddr;
 use crate::server::policy::proxy_protocol::{ProxyProtocolError, ProxyStatus};
-#[cfg(any(feature = "http2", feature = "hyper"))]
-use crate::server::state::carrying::MultiplexedPermit;
 use crate::server::state::connection_limit::LimitReached;
 use crate::server::state::handshake_limit::PendingHandshake;
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 use crate::server::state::lifecycle::DrainSignal;
 use crate::server::state::lifecycle::{Admission, ServerState};
 use crate::server::state::panics::{PanicWatch, caught_in};
+#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+use crate::server::state::place::MultiplexedPermit;
 use crate::server::state::place::Place;
 use crate::server::state::refused::{RejectedClient, RejectionReason};
 use crate::server::state::trace;
@@ -371,6 +371,23 @@ impl ServerContext {
         told
     }
 
+    /// Holds a request against the rules for all of them, and returns its place: the
+    /// connection's, or one of its own if it is for a WebSocket.
+    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+    pub(crate) fn admit_on(
+        &self,
+        carrying: &MultiplexedPermit,
+        asked: &mut IncomingRequest,
+        remote: &ConnectInfo,
+    ) -> Result<Arc<Place>, RejectionCause> {
+        asked.check_remote(remote.clone(), &self.config)?;
+        let client = asked.remote().map(|remote| remote.client.to_peer());
+        let stranger = client.filter(|client| asked.is_websocket && !self.config.is_near(client));
+        let Some(client) = stranger else { return Ok(carrying.place().clone()) };
+        let place = carrying.place_for(&client, &self.shared.slots);
+        place.map_err(|full| RejectionCause::Policy(429, full.to_string()))
+    }
+
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
     pub(crate) fn draining(&self) -> DrainSignal {
         self.shared.draining()
@@ -432,14 +449,14 @@ impl ServerContext {
             Handler::Requests(begin) => begin(Box::pin(async move {
                 let watch = watch(&context);
                 let given = context.admitted(opening(context.clone()).await?).await?;
-                let span = trace::span(given.asked());
+                let span = trace::span(|| given.request());
                 let given = given.with_span(span.clone());
                 Some(HandlerInput { given, span, watch })
             })),
             Handler::WebSockets(begin) => begin(Box::pin(async move {
                 let watch = watch(&context);
                 let handshake = context.admitted(opening(context.clone()).await?).await?;
-                let span = trace::span(handshake.asked());
+                let span = trace::span(|| handshake.request());
                 // What is wrong is answered to the peer.
                 let handshake = handshake.with_span(span.clone());
                 let given = trace::inside(span.clone(), handshake.accept()).await.ok()?;

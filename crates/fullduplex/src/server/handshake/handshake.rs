@@ -107,10 +107,6 @@ impl<S: Transport> Handshake<S> {
         self.0.asked.request_mut()
     }
 
-    pub(crate) fn asked(&self) -> &IncomingRequest {
-        &self.0.asked
-    }
-
     /// Who asks, if a [`Server`](crate::server::Server) read the request.
     pub fn remote(&self) -> Option<&ConnectInfo> {
         self.0.asked.remote()
@@ -253,7 +249,7 @@ async fn accept<S: Transport>(mut handshake: Box<Inner<S>>) -> Result<WebSocket<
     if let Some(admission) = admission {
         let asked = &handshake.asked;
         let protocol = config.known_subprotocol(asked.chosen.as_deref());
-        let span = handshake.span.take().unwrap_or_else(|| trace::span(asked));
+        let span = handshake.span.take().unwrap_or_else(|| trace::span(|| asked.request()));
         opened(&websocket, admission, asked, protocol, span);
     }
     Ok(websocket.with_subprotocol(handshake.asked.chosen))

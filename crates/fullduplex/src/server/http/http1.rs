@@ -26,7 +26,7 @@ use crate::server::http::service::{HttpResponse, full};
 use crate::server::http::staged::Staged;
 use crate::server::integrate::upgrade;
 use crate::server::policy::connect_info::ConnectInfo;
-use crate::server::state::carrying::MultiplexedPermit;
+use crate::server::state::place::MultiplexedPermit;
 use crate::server::state::refused::{RejectedClient, RejectionReason};
 use crate::transport::net_stream::NetStream;
 use crate::transport::prefixed::Prefixed;
@@ -97,7 +97,7 @@ async fn respond_to(
     let (parts, body) = request.into_parts();
     let mut asked =
         IncomingRequest::new(Request::from_parts(parts, ()), None, &context.config.subprotocols);
-    let place = match carrying.admit(&context, &mut asked, &remote) {
+    let place = match context.admit_on(&carrying, &mut asked, &remote) {
         Ok(place) => place,
         Err(denied) => {
             let response = denied.response();

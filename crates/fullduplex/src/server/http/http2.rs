@@ -19,9 +19,9 @@ use crate::server::handshake::request::{AcceptedHandshake, IncomingRequest};
 use crate::server::http::min_rate::MinRate;
 use crate::server::http::semantics::{framed, join_cookies, on_stream_head};
 use crate::server::policy::connect_info::ConnectInfo;
-use crate::server::state::carrying::MultiplexedPermit;
 use crate::server::state::counted::{StreamCounter, StreamGuard};
 use crate::server::state::panics::PanicWatch;
+use crate::server::state::place::MultiplexedPermit;
 use crate::transport::Transport;
 use crate::transport::http2_stream::Http2Stream;
 use crate::transport::net_stream::NetStream;
@@ -166,7 +166,7 @@ async fn respond_to(
         &context.config.subprotocols,
     );
     let admitted = asked.check_number_of_fields(&context.config);
-    let admitted = admitted.and_then(|()| carrying.admit(&context, &mut asked, &remote));
+    let admitted = admitted.and_then(|()| context.admit_on(&carrying, &mut asked, &remote));
     let place = match admitted {
         Ok(place) => place,
         Err(denied) => {

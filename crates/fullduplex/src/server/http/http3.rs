@@ -28,9 +28,9 @@ use crate::server::http::semantics::{framed, on_stream_head};
 use crate::server::listen::listen::Listener;
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::peer::PeerAddr;
-use crate::server::state::carrying::MultiplexedPermit;
 use crate::server::state::handshake_limit::{IdleWatch, PendingHandshake};
 use crate::server::state::panics::PanicWatch;
+use crate::server::state::place::MultiplexedPermit;
 use crate::server::state::place::Place;
 use crate::server::state::refused::RejectedClient;
 use crate::server::tls::{ServerTls, TlsInfo};
@@ -251,7 +251,7 @@ async fn respond_to(
     let mut asked = IncomingRequest::new(request, protocol, &context.config.subprotocols);
     let reply = Box::new(Http3Responder(stream));
     let admitted = asked.check_number_of_fields(&context.config);
-    let admitted = admitted.and_then(|()| carrying.admit(&context, &mut asked, &remote));
+    let admitted = admitted.and_then(|()| context.admit_on(&carrying, &mut asked, &remote));
     let place = match admitted {
         Ok(place) => place,
         Err(denied) => return context.deny(&asked, reply, &denied).await,

@@ -204,7 +204,7 @@ impl UpgradeRequest {
         let finished = async move { within("handshake_timeout", after, finish(on_upgrade)).await? };
         let (finished, deflate) = (Box::pin(finished), accepted.deflate);
         // Here, as the span of the request is the current one here alone.
-        let span = trace::span(&asked);
+        let span = trace::span(|| asked.request());
         Ok((response, Upgrade { finished, config, deflate, protocol, asked, admission, span }))
     }
 }

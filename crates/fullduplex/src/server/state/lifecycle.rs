@@ -12,8 +12,6 @@ use crate::connection::driver::DrivenConnection;
 use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerLimits;
 use crate::server::policy::peer::PeerAddr;
-#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
-use crate::server::state::connection_limit::IpPermit;
 use crate::server::state::connection_limit::{ConnectionLimiter, LimitReached};
 use crate::server::state::handshake_limit::HandshakeLimiter;
 use crate::server::state::members::OpenConnections;
@@ -29,7 +27,7 @@ pub(crate) struct ServerState {
     pub(crate) in_flight: HandshakeLimiter,
     pub(crate) members: OpenConnections,
     phase: watch::Sender<LifecyclePhase>,
-    slots: ConnectionLimiter,
+    pub(crate) slots: ConnectionLimiter,
     /// How many WebSockets were told that the server goes away.
     told: AtomicUsize,
     pub(crate) record: StatsRecorder,
@@ -158,13 +156,6 @@ impl ServerState {
         let slot = self.slots.take(peer.unwrap_or(&PeerAddr::Unix))?;
         self.record.accepted();
         Ok(Arc::new(Place::Connection(slot)))
-    }
-
-    /// Counts a WebSocket for its client, beside the connection that carries it. Nothing is held
-    /// where there is no limit.
-    #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
-    pub(crate) fn claim(&self, client: &PeerAddr) -> Result<Option<IpPermit>, LimitReached> {
-        self.slots.claim(client)
     }
 
     pub(crate) fn stats(&self) -> ServerStats {

@@ -1,7 +1,5 @@
 //! What a server counts, limits and reports.
 
-#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
-pub(crate) mod carrying;
 pub(crate) mod connection_limit;
 #[cfg(feature = "http2")]
 pub(crate) mod counted;

@@ -15,14 +15,13 @@ mod on {
 
     use crate::base::error::Error;
     use crate::connection::stats::ConnectionStats;
-    use crate::server::handshake::request::IncomingRequest;
     use crate::server::policy::connect_info::ConnectInfo;
     use crate::server::policy::peer::PeerAddr;
 
     /// The span of a WebSocket, or of a request for one: within the current span, such as that of
-    /// the request in a server of others.
-    pub(crate) fn span(asked: &IncomingRequest) -> Span {
-        span_of(asked.request())
+    /// the request in a server of others. The request is made only if it is needed.
+    pub(crate) fn span<'a>(request: impl FnOnce() -> &'a Request<()>) -> Span {
+        span_of(request())
     }
 
     fn span_of(request: &Request<()>) -> Span {
@@ -104,14 +103,13 @@ mod off {
 
     use crate::base::error::Error;
     use crate::connection::stats::ConnectionStats;
-    use crate::server::handshake::request::IncomingRequest;
     use crate::server::policy::peer::PeerAddr;
 
     /// Stands for a span.
     #[derive(Clone)]
     pub(crate) struct Span;
 
-    pub(crate) fn span(_: &IncomingRequest) -> Span {
+    pub(crate) fn span<'a>(_: impl FnOnce() -> &'a Request<()>) -> Span {
         Span
     }
 
