@@ -15,9 +15,10 @@ use crate::base::error::{Error, ErrorKind};
 use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
 use crate::server::connection;
-use crate::server::connection::{AcceptedConnection, Authenticate, ServerContext};
+use crate::server::connection::AcceptedConnection;
 use crate::server::handler::Handler;
 use crate::server::handshake::handshake::Handshake;
+use crate::server::http::context::{Authenticate, Context};
 use crate::server::listen::listen::{BoundListener, Listener};
 use crate::server::output::HandlerOutput;
 use crate::server::state::handle::ServerHandle;
@@ -269,7 +270,7 @@ impl Server {
             // A twin may have set the same already.
             self.shared.refusals.set_callback(on_rejected);
         }
-        let context = Arc::new(ServerContext {
+        let context = Arc::new(Context {
             config: self.config,
             shared: self.shared.clone(),
             handler,
@@ -308,7 +309,7 @@ async fn until_over(shared: &ServerState, mut accepting: JoinSet<()>) -> Result<
     })
 }
 
-async fn accept(listener: Listener, context: Arc<ServerContext>) {
+async fn accept(listener: Listener, context: Arc<Context>) {
     let listening = BoundListener::new(listener);
     loop {
         let failed = |error: &io::Error| {

@@ -15,11 +15,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::oneshot;
 
 use crate::base::error::{Error, ErrorKind};
-use crate::server::connection::ServerContext;
 use crate::server::handshake::handshake::{note_refusal, refusal_of_head};
 use crate::server::handshake::reply::Respond;
 use crate::server::handshake::request::{AcceptedHandshake, IncomingRequest, plain};
 use crate::server::http::body::Body;
+use crate::server::http::context::Context;
 use crate::server::http::min_rate::RateEnforced;
 use crate::server::http::semantics::{final_answer, framed};
 use crate::server::http::service::{HttpResponse, full};
@@ -37,7 +37,7 @@ const LEAST_BUFFER: usize = 8 << 10;
 /// Serves the requests of a connection until it ends, or becomes a WebSocket after all. With
 /// `is_last` the first one is the last.
 pub(crate) async fn serve(
-    context: Arc<ServerContext>,
+    context: Arc<Context>,
     stream: Prefixed<NetStream>,
     remote: ConnectInfo,
     carrying: MultiplexedPermit,
@@ -88,7 +88,7 @@ pub(crate) async fn serve(
 }
 
 async fn respond_to(
-    context: Arc<ServerContext>,
+    context: Arc<Context>,
     mut request: Request<Body>,
     remote: ConnectInfo,
     carrying: MultiplexedPermit,

@@ -12,9 +12,9 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::base::buffers;
 use crate::base::error::{Error, ErrorKind};
-use crate::server::connection::ServerContext;
 use crate::server::handshake::reply::{ANSWER_TIMEOUT, Respond};
 use crate::server::handshake::request::{AcceptedHandshake, IncomingRequest};
+use crate::server::http::context::Context;
 #[cfg(feature = "hyper")]
 use crate::server::http::min_rate::MinRate;
 use crate::server::http::semantics::{framed, join_cookies, on_stream_head};
@@ -77,7 +77,7 @@ pub(crate) async fn refuse_preface<S: Transport>(mut stream: S) {
 
 /// Serves the requests of a connection until it ends.
 pub(crate) async fn serve<S: Transport>(
-    context: Arc<ServerContext>,
+    context: Arc<Context>,
     stream: S,
     remote: ConnectInfo,
     carrying: MultiplexedPermit,
@@ -132,7 +132,7 @@ pub(crate) async fn serve<S: Transport>(
     }
 }
 
-fn builder(context: &ServerContext) -> Builder {
+fn builder(context: &Context) -> Builder {
     let streams = context.config.limits.max_streams;
     let head = u32::try_from(context.config.handshake.max_head_bytes).unwrap_or(u32::MAX);
     let mut builder = Builder::new();
@@ -149,7 +149,7 @@ fn builder(context: &ServerContext) -> Builder {
 }
 
 async fn respond_to(
-    context: Arc<ServerContext>,
+    context: Arc<Context>,
     mut parts: http::request::Parts,
     stream: Http2Responder,
     remote: ConnectInfo,

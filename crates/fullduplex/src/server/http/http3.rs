@@ -19,9 +19,9 @@ use tokio::time::sleep;
 use crate::base::deadline::within;
 use crate::base::error::{Error, ErrorKind};
 use crate::server::config::{ServerConfig, ServerLimits};
-use crate::server::connection::ServerContext;
 use crate::server::handshake::reply::Respond;
 use crate::server::handshake::request::{AcceptedHandshake, IncomingRequest};
+use crate::server::http::context::Context;
 #[cfg(feature = "hyper")]
 use crate::server::http::min_rate::MinRate;
 use crate::server::http::semantics::{framed, on_stream_head};
@@ -107,7 +107,7 @@ fn quic_config(tls: &ServerTls, config: &ServerConfig) -> Result<quinn::ServerCo
 }
 
 /// Takes connections until the future is dropped.
-pub(crate) async fn accept(endpoint: Endpoint, context: Arc<ServerContext>) {
+pub(crate) async fn accept(endpoint: Endpoint, context: Arc<Context>) {
     let Some(tls) = &context.tls else { return };
     let (mut generation, mut loaded) = (u64::MAX, None);
     while let Some(incoming) = endpoint.accept().await {
@@ -143,7 +143,7 @@ pub(crate) async fn accept(endpoint: Endpoint, context: Arc<ServerContext>) {
 
 /// Serves the requests of a connection until it ends.
 async fn serve(
-    context: Arc<ServerContext>,
+    context: Arc<Context>,
     connecting: impl Future<Output = Result<quinn::Connection, Error>>,
     peer: PeerAddr,
     ticket: PendingHandshake,
@@ -217,7 +217,7 @@ async fn connect(
     incoming.accept_with(config).map_err(failed)?.await.map_err(failed)
 }
 
-fn settings(context: &ServerContext) -> LocalSettings {
+fn settings(context: &Context) -> LocalSettings {
     let limits = context.config.handshake;
     LocalSettings {
         max_field_section_size: limits.max_head_bytes as u64,
@@ -239,7 +239,7 @@ fn tls_info(connection: &quinn::Connection) -> TlsInfo {
 }
 
 async fn respond_to(
-    context: Arc<ServerContext>,
+    context: Arc<Context>,
     incoming: AcceptedRequest,
     remote: ConnectInfo,
     carrying: MultiplexedPermit,

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "hyper")]
 pub(crate) mod body;
+pub(crate) mod context;
 #[cfg(feature = "hyper")]
 pub(crate) mod http1;
 #[cfg(feature = "http2")]
