@@ -7,6 +7,7 @@ pub(crate) mod http1;
 pub(crate) mod http2_stream;
 pub(crate) mod net_stream;
 pub(crate) mod prefixed;
+pub(crate) mod staged;
 #[cfg(feature = "tls")]
 pub(crate) mod tls_stream;
 #[cfg(feature = "http2")]

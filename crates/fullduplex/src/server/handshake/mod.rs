@@ -5,3 +5,4 @@ pub(crate) mod handshake;
 pub(crate) mod lazy;
 pub(crate) mod reply;
 pub(crate) mod request;
+pub(crate) mod response;

@@ -12,10 +12,10 @@ use http::{HeaderMap, HeaderValue, Method, Response};
 use crate::base::deadline::within;
 use crate::base::error::Error;
 use crate::server::handshake::request::AcceptedHandshake;
-use crate::server::http::semantics::framed;
-use crate::server::http::staged;
+use crate::server::handshake::response::framed;
 use crate::transport::Transport;
 use crate::transport::http1;
+use crate::transport::staged;
 
 /// Where the answer to a request goes.
 pub(crate) trait Respond<S>: Send {

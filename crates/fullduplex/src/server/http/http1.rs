@@ -18,18 +18,18 @@ use crate::base::error::{Error, ErrorKind};
 use crate::server::handshake::handshake::{note_refusal, refusal_of_head};
 use crate::server::handshake::reply::Respond;
 use crate::server::handshake::request::{AcceptedHandshake, IncomingRequest, plain};
+use crate::server::handshake::response::{final_answer, framed};
 use crate::server::http::body::Body;
 use crate::server::http::context::Context;
 use crate::server::http::min_rate::RateEnforced;
-use crate::server::http::semantics::{final_answer, framed};
 use crate::server::http::service::{HttpResponse, full};
-use crate::server::http::staged::Staged;
 use crate::server::integrate::upgrade;
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::state::place::MultiplexedPermit;
 use crate::server::state::refused::{RejectedClient, RejectionReason};
 use crate::transport::net_stream::NetStream;
 use crate::transport::prefixed::Prefixed;
+use crate::transport::staged::Staged;
 
 /// The least buffer that hyper takes.
 const LEAST_BUFFER: usize = 8 << 10;

@@ -14,10 +14,10 @@ use crate::base::buffers;
 use crate::base::error::{Error, ErrorKind};
 use crate::server::handshake::reply::{ANSWER_TIMEOUT, Respond};
 use crate::server::handshake::request::{AcceptedHandshake, IncomingRequest};
+use crate::server::handshake::response::{framed, join_cookies, on_stream_head};
 use crate::server::http::context::Context;
 #[cfg(feature = "hyper")]
 use crate::server::http::min_rate::MinRate;
-use crate::server::http::semantics::{framed, join_cookies, on_stream_head};
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::state::counted::{StreamCounter, StreamGuard};
 use crate::server::state::panics::PanicWatch;
@@ -69,7 +69,7 @@ pub(crate) async fn refuse_preface<S: Transport>(mut stream: S) {
     let told = async {
         stream.write_all(&GOAWAY).await?;
         stream.flush().await?;
-        crate::server::http::staged::close(&mut stream, ANSWER_TIMEOUT).await
+        crate::transport::staged::close(&mut stream, ANSWER_TIMEOUT).await
     };
     // There is nobody else to tell.
     let _ = timeout(2 * ANSWER_TIMEOUT, told).await;
@@ -278,7 +278,7 @@ async fn send_answer(
 ) {
     use std::future::poll_fn;
 
-    use crate::server::http::semantics::{on_stream, strip_connection_fields};
+    use crate::server::handshake::response::{on_stream, strip_connection_fields};
 
     let (head, body) = on_stream(answer, head_only);
     let Ok(mut send) = respond.send_response(head, body.is_none()) else { return };

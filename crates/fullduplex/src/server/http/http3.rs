@@ -21,10 +21,10 @@ use crate::base::error::{Error, ErrorKind};
 use crate::server::config::{ServerConfig, ServerLimits};
 use crate::server::handshake::reply::Respond;
 use crate::server::handshake::request::{AcceptedHandshake, IncomingRequest};
+use crate::server::handshake::response::{framed, on_stream_head};
 use crate::server::http::context::Context;
 #[cfg(feature = "hyper")]
 use crate::server::http::min_rate::MinRate;
-use crate::server::http::semantics::{framed, on_stream_head};
 use crate::server::listen::listen::Listener;
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::peer::PeerAddr;

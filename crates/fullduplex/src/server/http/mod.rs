@@ -11,9 +11,7 @@ pub(crate) mod http2;
 pub(crate) mod http3;
 #[cfg(feature = "hyper")]
 pub(crate) mod min_rate;
-pub(crate) mod semantics;
 #[cfg(feature = "hyper")]
 pub(crate) mod service;
 #[cfg(all(feature = "http3", feature = "hyper"))]
 pub(crate) mod shared_stream;
-pub(crate) mod staged;

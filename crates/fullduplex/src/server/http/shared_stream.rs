@@ -12,8 +12,8 @@ use http_body::Frame;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::base::sync::Mutex;
+use crate::server::handshake::response::{on_stream, strip_connection_fields};
 use crate::server::http::min_rate::MinRate;
-use crate::server::http::semantics::{on_stream, strip_connection_fields};
 use crate::server::http::service::HttpResponse;
 
 /// What a peer takes at once, as far as its [`MinRate`] goes.

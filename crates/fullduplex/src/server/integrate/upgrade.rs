@@ -24,9 +24,8 @@ use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
 use crate::server::handshake::handshake;
 use crate::server::handshake::request::{IncomingRequest, RejectionCause, rules};
+use crate::server::handshake::response::join_cookies;
 use crate::server::http::min_rate::RateEnforced;
-use crate::server::http::semantics::join_cookies;
-use crate::server::http::staged::Staged;
 use crate::server::integrate::rejection::Rejection;
 use crate::server::state::handle::ServerHandle;
 use crate::server::state::lifecycle::Admission;
@@ -35,6 +34,7 @@ use crate::server::state::trace;
 use crate::transport::Transport;
 use crate::transport::net_stream::NetStream;
 use crate::transport::prefixed::Prefixed;
+use crate::transport::staged::Staged;
 
 /// Opens a WebSocket in a server that hyper runs: checks the request, and gives the response
 /// to send and the WebSocket that is open once it is sent.
