@@ -16,3 +16,15 @@ pub(crate) fn mark_sensitive(headers: &mut HeaderMap) {
         }
     }
 }
+
+/// Joins cookies to one field (RFC 9113 §8.2.3, RFC 9114 §4.2.1).
+#[cfg(any(feature = "http2", feature = "hyper"))]
+pub(crate) fn join_cookies(headers: &mut HeaderMap) {
+    let crumbs: Vec<_> = headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes).collect();
+    if crumbs.len() > 1
+        && let Ok(mut joined) = http::HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+    {
+        joined.set_sensitive(true);
+        headers.insert(COOKIE, joined);
+    }
+}

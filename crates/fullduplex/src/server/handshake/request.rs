@@ -11,12 +11,13 @@ use fullduplex_proto::handshake::server::{
     AcceptResponse, HandshakeRequest as Rules, HttpCarrier, Inspection, OwnedOffer, RejectResponse,
 };
 use http::header::HOST;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
+use http::{Request, Response, Uri, Version};
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::protected::check_response_field;
 use crate::server::config::ServerConfig;
 use crate::server::handshake::lazy::LazyRequest;
+use crate::server::handshake::response::{LEAVING, failed, leaving, plain, refusal_response};
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::host::HostPolicy;
 use crate::server::policy::peer::PeerAddr;
@@ -111,21 +112,6 @@ impl fmt::Display for RejectionCause {
             Self::Misuse(error) => error.fmt(f),
         }
     }
-}
-
-/// What a server that drains answers.
-pub(crate) const LEAVING: &str = "the server is going away";
-
-/// The answer to whoever asks a server that drains.
-pub(crate) fn leaving() -> Response<Bytes> {
-    let mut response = plain(503, LEAVING);
-    response.headers_mut().insert(http::header::RETRY_AFTER, 1.into());
-    response
-}
-
-/// The answer where the application is at fault: what went wrong is not for the client to know.
-pub(crate) fn failed() -> Response<Bytes> {
-    plain(500, "the server failed to answer")
 }
 
 /// The answer that opens a WebSocket.
@@ -397,28 +383,10 @@ impl AcceptedHandshake {
     }
 }
 
-/// The answer to a request that breaks a rule.
-fn refusal_response(refusal: &RejectResponse) -> Response<Bytes> {
-    let mut response = plain(refusal.status(), &refusal.to_string());
-    for (name, value) in refusal.headers() {
-        if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
-        }
-    }
-    response
-}
-
-/// An answer of one line.
-pub(crate) fn plain(status: u16, why: &str) -> Response<Bytes> {
-    let mut response = Response::new(format!("{why}\n").into());
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(http::header::CONTENT_TYPE, plain);
-    response
-}
-
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     const HEAD: &[u8] = b"GET /chat HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\n\

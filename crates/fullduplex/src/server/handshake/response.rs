@@ -1,17 +1,53 @@
-//! Rules of HTTP's semantics that are the same on every version: what an application sees of a
-//! request, and what an answer may have.
+//! What the server answers by itself, and the rules of HTTP's semantics for an answer on any
+//! version.
 
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use fullduplex_proto::handshake::server::RejectResponse;
 use http::header::{CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use http::response::Parts;
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 
 #[cfg(any(feature = "http2", feature = "http3"))]
 pub(crate) use self::stream::on_stream_head;
 #[cfg(all(feature = "hyper", any(feature = "http2", feature = "http3")))]
 pub(crate) use self::stream::strip_connection_fields;
+
+/// The answer to a request that breaks a rule.
+pub(crate) fn refusal_response(refusal: &RejectResponse) -> Response<Bytes> {
+    let mut response = plain(refusal.status(), &refusal.to_string());
+    for (name, value) in refusal.headers() {
+        if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+    }
+    response
+}
+
+/// An answer of one line.
+pub(crate) fn plain(status: u16, why: &str) -> Response<Bytes> {
+    let mut response = Response::new(format!("{why}\n").into());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, plain);
+    response
+}
+
+/// What a server that drains answers.
+pub(crate) const LEAVING: &str = "the server is going away";
+
+/// The answer to whoever asks a server that drains.
+pub(crate) fn leaving() -> Response<Bytes> {
+    let mut response = plain(503, LEAVING);
+    response.headers_mut().insert(http::header::RETRY_AFTER, 1.into());
+    response
+}
+
+/// The answer where the application is at fault: what went wrong is not for the client to know.
+pub(crate) fn failed() -> Response<Bytes> {
+    plain(500, "the server failed to answer")
+}
 
 /// The head and the content of a final answer, with the `Content-Length` that belongs to it.
 pub(crate) fn framed(response: Response<Bytes>, asked: &Method) -> (Parts, Bytes) {
@@ -40,13 +76,13 @@ pub(crate) fn framed(response: Response<Bytes>, asked: &Method) -> (Parts, Bytes
 }
 
 /// Whether an answer with this status may have content (RFC 9110 §6.4.1, §15.3.6).
-fn has_content(status: StatusCode) -> bool {
+pub(crate) fn has_content(status: StatusCode) -> bool {
     !matches!(status.as_u16(), 100..200 | 204 | 205 | 304)
 }
 
 /// RFC 9110 §8.6: 1xx and 204 have no length; that of a 304 is the one which the content would
 /// have had.
-fn frame_without_content(parts: &mut Parts) {
+pub(crate) fn frame_without_content(parts: &mut Parts) {
     match parts.status {
         StatusCode::NOT_MODIFIED => {}
         StatusCode::RESET_CONTENT => drop(parts.headers.insert(CONTENT_LENGTH, 0.into())),
@@ -55,70 +91,13 @@ fn frame_without_content(parts: &mut Parts) {
 }
 
 /// RFC 9110 §6.6.1: a server that has a clock says when it answered.
-fn add_date(parts: &mut Parts) {
+pub(crate) fn add_date(parts: &mut Parts) {
     let date = || HeaderValue::try_from(httpdate::fmt_http_date(SystemTime::now())).ok();
     if !parts.headers.contains_key(DATE)
         && let Some(date) = date()
     {
         parts.headers.insert(DATE, date);
     }
-}
-
-/// Joins cookies to one field (RFC 9113 §8.2.3, RFC 9114 §4.2.1).
-#[cfg(any(feature = "http2", feature = "hyper"))]
-pub(crate) fn join_cookies(headers: &mut http::HeaderMap) {
-    use http::header::COOKIE;
-
-    let crumbs: Vec<_> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if crumbs.len() > 1
-        && let Ok(mut joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
-    {
-        joined.set_sensitive(true);
-        headers.insert(COOKIE, joined);
-    }
-}
-
-/// Replaces the answer of a service by a 500 if its status is not final (RFC 9110 §15.2), and
-/// takes the content of a 205 away (§15.3.6).
-#[cfg(feature = "hyper")]
-pub(crate) fn final_answer(
-    answer: crate::server::http::service::HttpResponse,
-) -> crate::server::http::service::HttpResponse {
-    if answer.status().is_informational() {
-        let why = "the service gave no final answer";
-        return crate::server::http::service::full(crate::server::handshake::request::plain(
-            500, why,
-        ));
-    }
-    if answer.status() == StatusCode::RESET_CONTENT {
-        let mut response = answer.map(|_content| Bytes::new());
-        response.headers_mut().insert(CONTENT_LENGTH, 0.into());
-        return crate::server::http::service::full(response);
-    }
-    answer
-}
-
-/// The answer of a service, for a stream of HTTP/2 or HTTP/3: its head, and its content if it has
-/// any. On HTTP/1.1 hyper does this.
-#[cfg(all(feature = "hyper", any(feature = "http2", feature = "http3")))]
-pub(crate) fn on_stream(
-    answer: crate::server::http::service::HttpResponse,
-    head_only: bool,
-) -> (Response<()>, Option<crate::server::http::service::BoxBody>) {
-    use http_body::Body as _;
-
-    let (mut parts, body) = final_answer(answer).into_parts();
-    let may_have_content = has_content(parts.status);
-    if !may_have_content {
-        frame_without_content(&mut parts);
-    } else if let Some(length) = body.size_hint().exact()
-        && !(head_only && length == 0)
-    {
-        parts.headers.entry(CONTENT_LENGTH).or_insert(length.into());
-    }
-    add_date(&mut parts);
-    let has_content = may_have_content && !head_only && !body.is_end_stream();
-    (on_stream_head(parts), has_content.then_some(body))
 }
 
 #[cfg(any(feature = "http2", feature = "http3"))]

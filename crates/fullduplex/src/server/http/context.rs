@@ -12,7 +12,8 @@ use crate::server::config::ServerConfig;
 use crate::server::handler::{Handler, HandlerInput};
 use crate::server::handshake::handshake::{Handshake, note_refusal};
 use crate::server::handshake::reply::Responder;
-use crate::server::handshake::request::{IncomingRequest, LEAVING, RejectionCause, leaving, plain};
+use crate::server::handshake::request::{IncomingRequest, RejectionCause};
+use crate::server::handshake::response::{LEAVING, leaving, plain};
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::peer::PeerAddr;

@@ -12,9 +12,10 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::base::buffers;
 use crate::base::error::{Error, ErrorKind};
+use crate::base::fields::join_cookies;
 use crate::server::handshake::reply::{ANSWER_TIMEOUT, Respond};
 use crate::server::handshake::request::{AcceptedHandshake, IncomingRequest};
-use crate::server::handshake::response::{framed, join_cookies, on_stream_head};
+use crate::server::handshake::response::{framed, on_stream_head};
 use crate::server::http::context::Context;
 #[cfg(feature = "hyper")]
 use crate::server::http::min_rate::MinRate;
@@ -278,7 +279,8 @@ async fn send_answer(
 ) {
     use std::future::poll_fn;
 
-    use crate::server::handshake::response::{on_stream, strip_connection_fields};
+    use crate::server::handshake::response::strip_connection_fields;
+    use crate::server::http::service::on_stream;
 
     let (head, body) = on_stream(answer, head_only);
     let Ok(mut send) = respond.send_response(head, body.is_none()) else { return };

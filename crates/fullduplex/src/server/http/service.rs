@@ -8,11 +8,12 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
-use http::{Request, Response};
+use http::header::CONTENT_LENGTH;
+use http::{Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tower_service::Service;
 
-use crate::server::handshake::request::plain;
+use crate::server::handshake::response::plain;
 use crate::server::http::body::Body;
 use crate::server::state::panics::{caught, caught_in};
 use crate::server::state::stats::StatsRecorder;
@@ -120,6 +121,43 @@ impl<E> HttpBody for FullBody<E> {
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.0.as_ref().map_or(0, |bytes| bytes.len() as u64))
     }
+}
+
+/// Replaces the answer of a service by a 500 if its status is not final (RFC 9110 §15.2), and
+/// takes the content of a 205 away (§15.3.6).
+pub(crate) fn final_answer(answer: HttpResponse) -> HttpResponse {
+    if answer.status().is_informational() {
+        let why = "the service gave no final answer";
+        return full(plain(500, why));
+    }
+    if answer.status() == StatusCode::RESET_CONTENT {
+        let mut response = answer.map(|_content| Bytes::new());
+        response.headers_mut().insert(CONTENT_LENGTH, 0.into());
+        return full(response);
+    }
+    answer
+}
+
+/// The answer of a service, for a stream of HTTP/2 or HTTP/3: its head, and its content if it has
+/// any. On HTTP/1.1 hyper does this.
+#[cfg(any(feature = "http2", feature = "http3"))]
+pub(crate) fn on_stream(answer: HttpResponse, head_only: bool) -> (Response<()>, Option<BoxBody>) {
+    use crate::server::handshake::response::{
+        add_date, frame_without_content, has_content, on_stream_head,
+    };
+
+    let (mut parts, body) = final_answer(answer).into_parts();
+    let may_have_content = has_content(parts.status);
+    if !may_have_content {
+        frame_without_content(&mut parts);
+    } else if let Some(length) = body.size_hint().exact()
+        && !(head_only && length == 0)
+    {
+        parts.headers.entry(CONTENT_LENGTH).or_insert(length.into());
+    }
+    add_date(&mut parts);
+    let has_content = may_have_content && !head_only && !body.is_end_stream();
+    (on_stream_head(parts), has_content.then_some(body))
 }
 
 /// What is told of panics.

@@ -12,9 +12,9 @@ use http_body::Frame;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::base::sync::Mutex;
-use crate::server::handshake::response::{on_stream, strip_connection_fields};
+use crate::server::handshake::response::strip_connection_fields;
 use crate::server::http::min_rate::MinRate;
-use crate::server::http::service::HttpResponse;
+use crate::server::http::service::{HttpResponse, on_stream};
 
 /// What a peer takes at once, as far as its [`MinRate`] goes.
 const PIECE: usize = 8 << 10;

@@ -19,12 +19,11 @@ use tokio::net::UnixStream;
 
 use crate::base::deadline::within;
 use crate::base::error::{Error, ErrorKind};
-use crate::base::fields::mark_sensitive;
+use crate::base::fields::{join_cookies, mark_sensitive};
 use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
 use crate::server::handshake::handshake;
 use crate::server::handshake::request::{IncomingRequest, RejectionCause, rules};
-use crate::server::handshake::response::join_cookies;
 use crate::server::http::min_rate::RateEnforced;
 use crate::server::integrate::rejection::Rejection;
 use crate::server::state::handle::ServerHandle;
