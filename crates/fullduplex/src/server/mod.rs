@@ -52,6 +52,8 @@ pub use policy::proxy_protocol::{
     ProxyHeader, ProxyHeaderError, ProxyHeaderStatus, ProxyMode, ProxyProtocol, ProxyProtocolError,
     ProxyStatus, parse_proxy_header,
 };
+#[cfg(feature = "tls")]
+pub use policy::tls_info::TlsInfo;
 pub use rate::{Bucket, Rate};
 pub use secret::constant_time_eq;
 pub use server::Server;
@@ -66,7 +68,7 @@ pub use tls::SelfSigned;
 #[cfg(feature = "tls")]
 pub use tls::{
     Certificate, CertificateInfo, CertificateWarning, PemSource, ServerTls, ServerTlsBuilder,
-    TlsInfo, TlsStream,
+    TlsStream,
 };
 
 #[cfg(unix)]

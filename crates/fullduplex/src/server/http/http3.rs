@@ -28,12 +28,13 @@ use crate::server::http::min_rate::MinRate;
 use crate::server::listen::listen::Listener;
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::peer::PeerAddr;
+use crate::server::policy::tls_info::TlsInfo;
 use crate::server::state::handshake_limit::{IdleWatch, PendingHandshake};
 use crate::server::state::panics::PanicWatch;
 use crate::server::state::place::MultiplexedPermit;
 use crate::server::state::place::Place;
 use crate::server::state::refused::RejectedClient;
-use crate::server::tls::{ServerTls, TlsInfo};
+use crate::server::tls::ServerTls;
 use crate::transport::http1::MOST_FIELDS;
 use crate::transport::net_stream::NetStream;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::server::policy::forwarded::{ClientAddr, ForwardedError, ForwardedProto, Forwarding};
 use crate::server::policy::peer::PeerAddr;
 #[cfg(feature = "tls")]
-use crate::server::tls::TlsInfo;
+use crate::server::policy::tls_info::TlsInfo;
 use http::HeaderMap;
 
 /// Who is at the other end of a request that a [`Server`](crate::server::Server) read. It is among

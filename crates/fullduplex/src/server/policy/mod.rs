@@ -6,3 +6,5 @@ pub(crate) mod host;
 pub(crate) mod origin;
 pub(crate) mod peer;
 pub(crate) mod proxy_protocol;
+#[cfg(feature = "tls")]
+pub(crate) mod tls_info;

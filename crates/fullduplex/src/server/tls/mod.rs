@@ -19,7 +19,6 @@ use rustls::{
     Error as RustlsError, RootCertStore, ServerConfig, SupportedProtocolVersion, version,
 };
 
-pub use accept::TlsInfo;
 pub use certificate::{Certificate, CertificateInfo, CertificateWarning, PemSource};
 #[cfg(feature = "self-signed")]
 pub use self_signed::SelfSigned;
@@ -225,7 +224,7 @@ impl ServerTlsBuilder {
     }
 
     /// Asks clients for a certificate signed by one of these authorities (PEM), and takes
-    /// those without one too; [`TlsInfo::peer_certificates`] tells. One that is signed by
+    /// those without one too; [`TlsInfo::peer_certificates`](crate::server::TlsInfo::peer_certificates) tells. One that is signed by
     /// somebody else is refused.
     #[must_use]
     pub fn ask_for_client_certificates(mut self, authorities: PemSource) -> Self {

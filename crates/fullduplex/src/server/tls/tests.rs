@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio_rustls::TlsConnector;
 
 use super::*;
+use crate::server::policy::tls_info::TlsInfo;
 
 /// An authority, and what it signs.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
