@@ -23,7 +23,7 @@ use crate::server::http::body::Body;
 use crate::server::http::context::Context;
 use crate::server::http::min_rate::RateEnforced;
 use crate::server::http::service::{HttpResponse, final_answer, full};
-use crate::server::integrate::upgrade;
+use crate::server::http::upgraded;
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::state::place::MultiplexedPermit;
 use crate::server::state::refused::{RejectedClient, RejectionReason};
@@ -141,7 +141,7 @@ impl Respond<NetStream> for HyperResponder {
         Box::pin(async move {
             let response = accepted.response()?.map(|()| Bytes::new());
             self.answer.send(full(response)).map_err(|_| gone())?;
-            upgrade::finish(self.on_upgrade).await
+            upgraded::finish(self.on_upgrade).await
         })
     }
 

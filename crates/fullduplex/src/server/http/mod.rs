@@ -15,3 +15,5 @@ pub(crate) mod min_rate;
 pub(crate) mod service;
 #[cfg(all(feature = "http3", feature = "hyper"))]
 pub(crate) mod shared_stream;
+#[cfg(feature = "hyper")]
+pub(crate) mod upgraded;

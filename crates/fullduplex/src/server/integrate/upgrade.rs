@@ -11,29 +11,21 @@ use fullduplex_proto::{PerMessageDeflate, Role};
 use futures_core::future::BoxFuture;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Request, Response, Version};
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-#[cfg(unix)]
-use tokio::net::UnixStream;
+use hyper::upgrade::OnUpgrade;
 
 use crate::base::deadline::within;
-use crate::base::error::{Error, ErrorKind};
+use crate::base::error::Error;
 use crate::base::fields::{join_cookies, mark_sensitive};
 use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
 use crate::server::handshake::handshake;
 use crate::server::handshake::request::{IncomingRequest, RejectionCause, rules};
-use crate::server::http::min_rate::RateEnforced;
+use crate::server::http::upgraded::finish;
 use crate::server::integrate::rejection::Rejection;
 use crate::server::state::handle::ServerHandle;
 use crate::server::state::lifecycle::Admission;
 use crate::server::state::trace;
-#[cfg(feature = "http2")]
-use crate::transport::Transport;
 use crate::transport::net_stream::NetStream;
-use crate::transport::prefixed::Prefixed;
-use crate::transport::staged::Staged;
 
 /// Opens a WebSocket in a server that hyper runs: checks the request, and gives the response
 /// to send and the WebSocket that is open once it is sent.
@@ -274,53 +266,4 @@ impl fmt::Debug for Upgrade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         handshake::fmt_request(f, "Upgrade", self.asked.request())
     }
-}
-
-/// Waits until hyper hands over what it read the request from.
-pub(crate) async fn finish(on_upgrade: OnUpgrade) -> Result<(NetStream, BytesMut), Error> {
-    let failed = |error| Error::new(ErrorKind::Io, "taking over from hyper").with_source(error);
-    let upgraded = on_upgrade.await.map_err(failed)?;
-    Ok(unwrapped(upgraded))
-}
-
-/// The socket itself where that can be had: it is smaller, and is split without a lock.
-fn unwrapped(upgraded: Upgraded) -> (NetStream, BytesMut) {
-    let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
-        Ok(parts) => return (parts.io.into_inner().into(), parts.read_buf.into()),
-        Err(upgraded) => upgraded,
-    };
-    #[cfg(unix)]
-    let upgraded = match upgraded.downcast::<TokioIo<UnixStream>>() {
-        Ok(parts) => return (parts.io.into_inner().into(), parts.read_buf.into()),
-        Err(upgraded) => upgraded,
-    };
-    #[cfg(feature = "http2")]
-    let upgraded = match from_auto::<TcpStream>(upgraded) {
-        Ok(parts) => return parts,
-        Err(upgraded) => upgraded,
-    };
-    #[cfg(all(feature = "http2", unix))]
-    let upgraded = match from_auto::<UnixStream>(upgraded) {
-        Ok(parts) => return parts,
-        Err(upgraded) => upgraded,
-    };
-    match upgraded.downcast::<TokioIo<Staged<RateEnforced<Prefixed<NetStream>>>>>() {
-        Ok(parts) => {
-            let (before, stream) = parts.io.into_inner().into_inner().into_inner().into_parts();
-            let mut leftover = BytesMut::from(parts.read_buf);
-            leftover.extend_from_slice(&before);
-            (stream, leftover)
-        }
-        Err(upgraded) => (NetStream::new(TokioIo::new(upgraded)), BytesMut::new()),
-    }
-}
-
-/// Out of hyper-util's server for all versions of HTTP, which axum uses.
-#[cfg(feature = "http2")]
-fn from_auto<S>(upgraded: Upgraded) -> Result<(NetStream, BytesMut), Upgraded>
-where
-    S: Transport + Into<NetStream>,
-{
-    let parts = hyper_util::server::conn::auto::upgrade::downcast::<TokioIo<S>>(upgraded)?;
-    Ok((parts.io.into_inner().into(), parts.read_buf.into()))
 }
