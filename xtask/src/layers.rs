@@ -40,7 +40,6 @@ const ALLOWED: [(&str, &[&str]); 8] = [
             "rustls-webpki",
             "slab",
             "socket2",
-            "subtle",
             "tokio",
             "tokio-rustls",
             "tower-layer",

@@ -19,8 +19,6 @@ pub(crate) mod integrate;
 pub(crate) mod listen;
 mod output;
 pub(crate) mod policy;
-mod rate;
-mod secret;
 #[allow(clippy::module_inception, reason = "it is the file of `Server`")]
 pub(crate) mod server;
 pub(crate) mod state;
@@ -54,8 +52,6 @@ pub use policy::proxy_protocol::{
 };
 #[cfg(feature = "tls")]
 pub use policy::tls_info::TlsInfo;
-pub use rate::{Bucket, Rate};
-pub use secret::constant_time_eq;
 pub use server::Server;
 pub use state::connection_limit::{
     ConnectionCounts, ConnectionLimiter, ConnectionLimits, LimitReached, Permit,
