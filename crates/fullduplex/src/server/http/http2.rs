@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use futures_core::future::BoxFuture;
+use h2::RecvStream;
 use h2::server::{Builder, SendResponse};
-use h2::{RecvStream, SendStream};
 use http::{Method, Request, Response};
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -13,19 +12,18 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use crate::base::buffers;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::fields::join_cookies;
-use crate::server::handshake::reply::{ANSWER_TIMEOUT, Respond};
-use crate::server::handshake::request::{AcceptedHandshake, IncomingRequest};
-use crate::server::handshake::response::{framed, on_stream_head};
+use crate::server::handshake::reply::ANSWER_TIMEOUT;
+use crate::server::handshake::request::IncomingRequest;
 use crate::server::http::context::Context;
 #[cfg(feature = "hyper")]
 use crate::server::http::min_rate::MinRate;
+use crate::server::http::respond_on_stream::RespondOnStream;
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::state::counted::{StreamCounter, StreamGuard};
 use crate::server::state::panics::PanicWatch;
 use crate::server::state::place::MultiplexedPermit;
 use crate::transport::Transport;
 use crate::transport::http2_stream::Http2Stream;
-use crate::transport::net_stream::NetStream;
 use crate::transport::tunnel_heads::{HEADER_TABLE_SIZE, TunnelHeads};
 
 /// What a stream that nobody reads may hold; its sender then waits.
@@ -197,53 +195,24 @@ struct Http2Responder {
     counted: StreamGuard,
 }
 
-impl Http2Responder {
-    fn send(&mut self, response: Response<()>, ends: bool) -> Result<SendStream<Bytes>, Error> {
-        self.respond.send_response(response, ends).map_err(failed)
-    }
-}
+impl RespondOnStream for Http2Responder {
+    type Answering = Http2Stream<StreamGuard>;
 
-fn failed(error: h2::Error) -> Error {
-    Error::new(ErrorKind::Io, "answering on HTTP/2").with_source(error)
-}
+    const ANSWERING: &'static str = "answering on HTTP/2";
 
-impl Respond<NetStream> for Http2Responder {
-    fn accept(
-        mut self: Box<Self>,
-        accepted: AcceptedHandshake,
-    ) -> BoxFuture<'static, Result<(NetStream, BytesMut), Error>> {
-        Box::pin(async move {
-            let (parts, ()) = accepted.response()?.into_parts();
-            let send = self.send(on_stream_head(parts), false)?;
-            let stream = Http2Stream::new(send, self.receive, self.counted);
-            Ok((NetStream::new(stream), BytesMut::new()))
-        })
+    async fn send_head(mut self, head: Response<()>, ends: bool) -> Result<Self::Answering, Error> {
+        let failed = |error| Error::new(ErrorKind::Io, Self::ANSWERING).with_source(error);
+        let send = self.respond.send_response(head, ends).map_err(failed)?;
+        Ok(Http2Stream::new(send, self.receive, self.counted))
     }
 
-    fn respond(
-        mut self: Box<Self>,
-        response: Response<Bytes>,
-        asked: Method,
-    ) -> BoxFuture<'static, Result<(), Error>> {
-        Box::pin(async move {
-            let (parts, body) = framed(response, &asked);
-            let send = self.send(on_stream_head(parts), body.is_empty())?;
-            let mut stream = Http2Stream::new(send, self.receive, self.counted);
-            if !body.is_empty() {
-                let written = async {
-                    stream.write_all(&body).await?;
-                    stream.shutdown().await
-                };
-                written.await.map_err(|error| Error::io("answering on HTTP/2", error))?;
-            }
-            // What would have been frames of a WebSocket is none of an upload.
-            if asked != Method::CONNECT
-                && let Some((receive, counted)) = stream.into_receive()
-            {
-                tokio::spawn(pass_over(async { Some(receive) }, counted));
-            }
-            Ok(())
-        })
+    fn answered(stream: Self::Answering, asked: &Method) {
+        // What would have been frames of a WebSocket is none of an upload.
+        if asked != Method::CONNECT
+            && let Some((receive, counted)) = stream.into_receive()
+        {
+            tokio::spawn(pass_over(async { Some(receive) }, counted));
+        }
     }
 }
 

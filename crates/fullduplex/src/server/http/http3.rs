@@ -4,13 +4,11 @@ use std::io;
 use std::net::UdpSocket;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
 use fullduplex_http3::quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
 use fullduplex_http3::quinn::{self, Endpoint, EndpointConfig, TokioRuntime};
 use fullduplex_http3::server::{AcceptedRequest, ServerConnection};
 use fullduplex_http3::{ConnectProtocol, LocalSettings, RequestStream, transport_config};
-use futures_core::future::BoxFuture;
-use http::{Method, Response};
+use http::Response;
 use rustls::pki_types::CertificateDer;
 use rustls::quic::Version;
 use tokio::io::AsyncWriteExt;
@@ -19,12 +17,11 @@ use tokio::time::sleep;
 use crate::base::deadline::within;
 use crate::base::error::{Error, ErrorKind};
 use crate::server::config::{ServerConfig, ServerLimits};
-use crate::server::handshake::reply::Respond;
-use crate::server::handshake::request::{AcceptedHandshake, IncomingRequest};
-use crate::server::handshake::response::{framed, on_stream_head};
+use crate::server::handshake::request::IncomingRequest;
 use crate::server::http::context::Context;
 #[cfg(feature = "hyper")]
 use crate::server::http::min_rate::MinRate;
+use crate::server::http::respond_on_stream::RespondOnStream;
 use crate::server::listen::listen::Listener;
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::peer::PeerAddr;
@@ -36,7 +33,6 @@ use crate::server::state::place::Place;
 use crate::server::state::refused::RejectedClient;
 use crate::server::tls::ServerTls;
 use crate::transport::http1::MOST_FIELDS;
-use crate::transport::net_stream::NetStream;
 
 /// The sockets of UDP beside those of TCP. What goes wrong with one is told when they are to
 /// serve.
@@ -263,7 +259,7 @@ async fn respond_to(
         let limits = &context.config.limits;
         let body = crate::server::http::body::Body::http3(shared.clone(), limits.stall_timeout);
         let request = asked.into_request().map(|()| body);
-        let head_only = request.method() == Method::HEAD;
+        let head_only = request.method() == http::Method::HEAD;
         let answer = service.call(request, &context.shared.record).await;
         // A client that goes away is its own affair.
         let _ = shared.answer(answer, head_only, MinRate::new(limits)).await;
@@ -276,35 +272,17 @@ async fn respond_to(
 /// The answer goes to a stream.
 struct Http3Responder(RequestStream);
 
-impl Respond<NetStream> for Http3Responder {
-    fn accept(
-        mut self: Box<Self>,
-        accepted: AcceptedHandshake,
-    ) -> BoxFuture<'static, Result<(NetStream, BytesMut), Error>> {
-        Box::pin(async move {
-            let (parts, ()) = accepted.response()?.into_parts();
-            self.0.send_response(&on_stream_head(parts)).await.map_err(failed)?;
-            Ok((NetStream::new(self.0), BytesMut::new()))
-        })
-    }
+impl RespondOnStream for Http3Responder {
+    type Answering = RequestStream;
 
-    fn respond(
-        mut self: Box<Self>,
-        response: Response<Bytes>,
-        asked: Method,
-    ) -> BoxFuture<'static, Result<(), Error>> {
-        Box::pin(async move {
-            let (parts, content) = framed(response, &asked);
-            self.0.send_response(&on_stream_head(parts)).await.map_err(failed)?;
-            let written = async {
-                self.0.write_all(&content).await?;
-                self.0.shutdown().await
-            };
-            written.await.map_err(|error| Error::io("answering on HTTP/3", error))
-        })
-    }
-}
+    const ANSWERING: &'static str = "answering on HTTP/3";
 
-fn failed(error: fullduplex_http3::Error) -> Error {
-    Error::new(ErrorKind::Io, "answering on HTTP/3").with_source(error)
+    async fn send_head(mut self, head: Response<()>, ends: bool) -> Result<RequestStream, Error> {
+        let failed = |error| Error::new(ErrorKind::Io, Self::ANSWERING).with_source(error);
+        self.0.send_response(&head).await.map_err(failed)?;
+        if ends {
+            self.0.shutdown().await.map_err(|error| Error::io(Self::ANSWERING, error))?;
+        }
+        Ok(self.0)
+    }
 }

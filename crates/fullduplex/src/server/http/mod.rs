@@ -11,6 +11,8 @@ pub(crate) mod http2;
 pub(crate) mod http3;
 #[cfg(feature = "hyper")]
 pub(crate) mod min_rate;
+#[cfg(any(feature = "http2", feature = "http3"))]
+pub(crate) mod respond_on_stream;
 #[cfg(feature = "hyper")]
 pub(crate) mod service;
 #[cfg(all(feature = "http3", feature = "hyper"))]

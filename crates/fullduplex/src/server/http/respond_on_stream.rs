@@ -1,0 +1,69 @@
+//! Answers on a stream of HTTP/2 or HTTP/3.
+
+use std::future::Future;
+
+use bytes::{Bytes, BytesMut};
+use futures_core::future::BoxFuture;
+use http::{Method, Response};
+use tokio::io::AsyncWriteExt;
+
+use crate::base::error::Error;
+use crate::server::handshake::reply::Respond;
+use crate::server::handshake::request::AcceptedHandshake;
+use crate::server::handshake::response::{framed, on_stream_head};
+use crate::transport::Transport;
+use crate::transport::net_stream::NetStream;
+
+/// A stream that a request came on, before its answer.
+pub(crate) trait RespondOnStream: Send + 'static {
+    /// The stream once the head of the answer has been sent.
+    type Answering: Transport;
+
+    /// What is being done, for an error.
+    const ANSWERING: &'static str;
+
+    /// Sends the head of the answer, which ends this direction of the stream if it `ends`.
+    fn send_head(
+        self,
+        head: Response<()>,
+        ends: bool,
+    ) -> impl Future<Output = Result<Self::Answering, Error>> + Send;
+
+    /// Called when all of an answer has been sent that opens no WebSocket.
+    fn answered(stream: Self::Answering, asked: &Method) {
+        let _ = (stream, asked);
+    }
+}
+
+impl<R: RespondOnStream> Respond<NetStream> for R {
+    fn accept(
+        self: Box<Self>,
+        accepted: AcceptedHandshake,
+    ) -> BoxFuture<'static, Result<(NetStream, BytesMut), Error>> {
+        Box::pin(async move {
+            let (parts, ()) = accepted.response()?.into_parts();
+            let stream = self.send_head(on_stream_head(parts), false).await?;
+            Ok((NetStream::new(stream), BytesMut::new()))
+        })
+    }
+
+    fn respond(
+        self: Box<Self>,
+        response: Response<Bytes>,
+        asked: Method,
+    ) -> BoxFuture<'static, Result<(), Error>> {
+        Box::pin(async move {
+            let (parts, content) = framed(response, &asked);
+            let mut stream = self.send_head(on_stream_head(parts), content.is_empty()).await?;
+            if !content.is_empty() {
+                let written = async {
+                    stream.write_all(&content).await?;
+                    stream.shutdown().await
+                };
+                written.await.map_err(|error| Error::io(R::ANSWERING, error))?;
+            }
+            R::answered(stream, &asked);
+            Ok(())
+        })
+    }
+}
