@@ -26,7 +26,7 @@ use crate::server::listen::listen::Listener;
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::peer::PeerAddr;
 use crate::server::policy::tls_info::TlsInfo;
-use crate::server::state::handshake_limit::{IdleWatch, PendingHandshake};
+use crate::server::state::handshake_limit::PendingHandshake;
 use crate::server::state::panics::PanicWatch;
 use crate::server::state::place::MultiplexedPermit;
 use crate::server::state::place::Place;
@@ -173,7 +173,7 @@ async fn serve(
     let respond = |incoming: AcceptedRequest| {
         tokio::spawn(respond_to(context.clone(), incoming, remote.clone(), carrying.clone()));
     };
-    let mut idle = IdleWatch::default();
+    let mut idle = Idle::default();
     loop {
         tokio::select! {
             accepted = connection.accept() => match accepted {
@@ -198,6 +198,18 @@ async fn serve(
     let quinn = connection.quinn().clone();
     drop(connection);
     context.shared.until_done(async { drop(quinn.closed().await) }).await;
+}
+
+/// Finds out that a connection of many streams has had none for a while, by a look at it now
+/// and then.
+#[derive(Default)]
+struct Idle(bool);
+
+impl Idle {
+    /// Whether it is idle, and was so the last time.
+    fn tick(&mut self, is_idle: bool) -> bool {
+        std::mem::replace(&mut self.0, is_idle) && is_idle
+    }
 }
 
 async fn connect(

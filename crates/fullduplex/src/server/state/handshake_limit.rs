@@ -130,20 +130,6 @@ impl Drop for PendingHandshake {
     }
 }
 
-/// Finds out that a connection of many streams has had none for a while, by a look at it now
-/// and then.
-#[cfg(feature = "http3")]
-#[derive(Default)]
-pub(crate) struct IdleWatch(bool);
-
-#[cfg(feature = "http3")]
-impl IdleWatch {
-    /// Whether it is idle, and was so the last time.
-    pub(crate) fn tick(&mut self, is_idle: bool) -> bool {
-        std::mem::replace(&mut self.0, is_idle) && is_idle
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
