@@ -5,7 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use fullduplex_proto::Role;
 use fullduplex_proto::handshake::http1::HeadFinder;
 use http::{Method, Request, Response, StatusCode};
 use tokio::time::timeout;
@@ -14,15 +13,15 @@ use crate::base::deadline::within;
 use crate::base::error::{Error, ErrorKind};
 use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
+use crate::server::handshake::pending::PendingRequest;
 use crate::server::handshake::reply::{ANSWER_TIMEOUT, Responder, respond};
 use crate::server::handshake::request::{IncomingRequest, RejectionCause};
 use crate::server::handshake::response::{failed, plain};
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::peer::PeerAddr;
 use crate::server::state::handle::ServerHandle;
-use crate::server::state::lifecycle::{Admission, ServerState};
+use crate::server::state::lifecycle::Admission;
 use crate::server::state::refused::{RejectedClient, RejectionReason};
-use crate::server::state::stats::{HandshakeOutcome, HttpVersion};
 use crate::server::state::trace;
 use crate::transport::Transport;
 use crate::transport::http1;
@@ -35,21 +34,9 @@ pub struct Handshake<S: Transport = NetStream>(Box<Inner<S>>);
 
 /// Boxed, so that the tasks of open connections don't keep room for it.
 struct Inner<S> {
-    asked: Box<IncomingRequest>,
+    pending: PendingRequest,
     reply: Responder<S>,
     config: Arc<ServerConfig>,
-    response_headers: Vec<(String, Bytes)>,
-    /// The server that read it.
-    admission: Option<Admission>,
-    tracked: Option<ServerHandle>,
-    /// The span that a [`Server`](crate::server::Server) runs the handler in.
-    span: Option<trace::Span>,
-}
-
-impl<S> Inner<S> {
-    fn server(&self) -> Option<&ServerState> {
-        self.admission.as_ref().map(|admission| &*admission.server)
-    }
 }
 
 impl<S: Transport> Handshake<S> {
@@ -79,19 +66,16 @@ impl<S: Transport> Handshake<S> {
         reply: Responder<S>,
         config: Arc<ServerConfig>,
     ) -> Self {
-        let response_headers = Vec::new();
-        let (admission, tracked, span) = (None, None, None);
-        let inner = Inner { asked, reply, config, response_headers, admission, tracked, span };
-        Self(Box::new(inner))
+        Self(Box::new(Inner { pending: PendingRequest::new(asked), reply, config }))
     }
 
     pub(crate) fn with_span(mut self, span: trace::Span) -> Self {
-        self.0.span = Some(span);
+        self.0.pending.span = Some(span);
         self
     }
 
     pub(crate) fn with_admission(mut self, admission: Admission) -> Self {
-        self.0.admission = Some(admission);
+        self.0.pending.admission = Some(admission);
         self
     }
 
@@ -100,17 +84,17 @@ impl<S: Transport> Handshake<S> {
     /// An extended CONNECT of HTTP/2 or HTTP/3 (RFC 8441) has the method `CONNECT`, and its
     /// authority in the URI in place of `Host`.
     pub fn request(&self) -> &Request<()> {
-        self.0.asked.request()
+        self.0.pending.asked.request()
     }
 
     /// The request, to add extensions for whoever handles it next.
     pub fn request_mut(&mut self) -> &mut Request<()> {
-        self.0.asked.request_mut()
+        self.0.pending.asked.request_mut()
     }
 
     /// Who asks, if a [`Server`](crate::server::Server) read the request.
     pub fn remote(&self) -> Option<&ConnectInfo> {
-        self.0.asked.remote()
+        self.0.pending.asked.remote()
     }
 
     /// The address of the other end of the socket; see [`client_ip`](Self::client_ip) for who
@@ -129,29 +113,29 @@ impl<S: Transport> Handshake<S> {
 
     /// Whether it asks for a WebSocket, well or badly, rather than being ordinary HTTP.
     pub fn is_websocket(&self) -> bool {
-        self.0.asked.is_websocket
+        self.0.pending.asked.is_websocket
     }
 
     /// Whether it will be refused, whatever the application says.
     pub(crate) fn breaks_a_rule(&self) -> bool {
-        self.0.asked.breaks_a_rule(&self.0.config)
+        self.0.pending.asked.breaks_a_rule(&self.0.config)
     }
 
     /// The subprotocols that the client offers, its favourite first.
     pub fn subprotocols(&self) -> &[String] {
-        self.0.asked.offered()
+        self.0.pending.asked.offered()
     }
 
     /// The subprotocol that will be agreed on: the client's favourite among the server's, or
     /// the one that was [set](Self::set_subprotocol).
     pub fn subprotocol(&self) -> Option<&str> {
-        self.0.asked.chosen.as_deref()
+        self.0.pending.asked.chosen.as_deref()
     }
 
     /// Chooses another subprotocol than the client's favourite among the server's. It must be
     /// one that the client offers.
     pub fn set_subprotocol(&mut self, protocol: Option<String>) {
-        self.0.asked.chosen = protocol;
+        self.0.pending.asked.chosen = protocol;
     }
 
     /// Adds a header field to the response that accepts. The protocol's own, such as
@@ -160,14 +144,14 @@ impl<S: Transport> Handshake<S> {
     /// With one of those, or one that is not valid, `accept` answers 500 and gives an error that
     /// names it.
     pub fn add_header(&mut self, name: impl Into<String>, value: impl Into<Bytes>) {
-        self.0.response_headers.push((name.into(), value.into()));
+        self.0.pending.add_header(name, value);
     }
 
     /// Has the WebSocket counted, and closed when that is [drained](ServerHandle::drain). From
     /// then on the answer is 503. What a [`Server`](crate::server::Server) read is its own already.
     #[must_use]
     pub fn track(mut self, handle: &ServerHandle) -> Self {
-        self.0.tracked = Some(handle.clone());
+        self.0.pending.tracked = Some(handle.clone());
         self
     }
 
@@ -204,10 +188,9 @@ impl<S: Transport> Handshake<S> {
         let misuse = self.check_final(response.status()).err();
         let response = if misuse.is_some() { failed() } else { response.map(Into::into) };
         if self.is_websocket() {
-            let (server, request) = (self.0.server(), self.0.asked.request());
-            note_refusal(server, request, response.status(), reason, self.0.span.as_ref());
+            note_refusal(&self.0.pending, response.status(), reason);
         }
-        let method = self.0.asked.request().method().clone();
+        let method = self.0.pending.asked.request().method().clone();
         let after = self.0.config.handshake.handshake_timeout;
         self.0.reply.respond(response, method, after).await?;
         misuse.map_or(Ok(()), Err)
@@ -216,7 +199,8 @@ impl<S: Transport> Handshake<S> {
     /// Whether a response with this status is the last one, and opens nothing.
     fn check_final(&self, status: StatusCode) -> Result<(), Error> {
         // RFC 9110 §15.2; RFC 8441 §5: any 2xx to a CONNECT makes a tunnel.
-        let opens = self.0.asked.request().method() == Method::CONNECT && status.is_success();
+        let opens =
+            self.0.pending.asked.request().method() == Method::CONNECT && status.is_success();
         if !opens && !status.is_informational() {
             return Ok(());
         }
@@ -227,12 +211,8 @@ impl<S: Transport> Handshake<S> {
 
 /// Takes it in its box: its parts are large to be moved.
 async fn accept<S: Transport>(mut handshake: Box<Inner<S>>) -> Result<WebSocket<S>, Error> {
-    let headers = std::mem::take(&mut handshake.response_headers);
-    let tracked = handshake.tracked.take();
-    let Inner { asked, config, admission, .. } = &*handshake;
-    let accepted = asked.acceptance(config, asked.chosen.as_deref(), headers);
-    let entered = |accepted| Ok((accepted, enter(admission.clone(), tracked)?));
-    let (accepted, admission) = match accepted.and_then(entered) {
+    let Inner { pending, config, .. } = &mut *handshake;
+    let accepted = match pending.accept(config) {
         Ok(accepted) => accepted,
         Err(denied) => {
             Box::pin(deny(handshake, &denied)).await;
@@ -243,76 +223,25 @@ async fn accept<S: Transport>(mut handshake: Box<Inner<S>>) -> Result<WebSocket<
     let reply = handshake.reply;
     let config = &handshake.config;
     let after = config.handshake.handshake_timeout;
-    let (stream, leftover) = within("handshake_timeout", after, reply.accept(accepted)).await??;
-    let deflate = deflate.as_ref();
-    let websocket =
-        WebSocket::from_handshake(stream, Role::Server, &config.websocket, deflate, leftover);
-    if let Some(admission) = admission {
-        let asked = &handshake.asked;
-        let protocol = config.known_subprotocol(asked.chosen.as_deref());
-        let span = handshake.span.take().unwrap_or_else(|| trace::span(|| asked.request()));
-        opened(&websocket, admission, asked, protocol, span);
-    }
-    Ok(websocket.with_subprotocol(handshake.asked.chosen))
+    let transport = within("handshake_timeout", after, reply.accept(accepted)).await??;
+    Ok(handshake.pending.open(transport, config, deflate.as_ref()))
 }
 
 async fn deny<S: Transport>(handshake: Box<Inner<S>>, denied: &RejectionCause) {
     let response = denied.response();
-    let Inner { asked, reply, config, admission, span, .. } = *handshake;
-    let (why, status) = (denied.to_string(), response.status());
-    let reason = RejectionReason::Denied(&why);
-    let server = admission.as_ref().map(|admission| &*admission.server);
-    note_refusal(server, asked.request(), status, reason, span.as_ref());
-    let method = asked.request().method().clone();
+    let Inner { pending, reply, config } = *handshake;
+    note_refusal(&pending, response.status(), RejectionReason::Denied(&denied.to_string()));
+    let method = pending.request().method().clone();
     let after = config.handshake.handshake_timeout;
     // The refusal is what went wrong, also if its answer can't be written.
     let _ = reply.respond(response, method, after).await;
 }
 
-/// Counts and tells a request that is refused.
-pub(crate) fn note_refusal(
-    server: Option<&ServerState>,
-    request: &Request<()>,
-    status: StatusCode,
-    reason: RejectionReason<'_>,
-    span: Option<&trace::Span>,
-) {
-    RejectedClient::request(request, status, reason)
-        .in_span(span)
-        .report(server.map(|server| &server.refusals));
-}
-
-/// Counts and tells a WebSocket that is open, and makes it known to its server. `protocol` is
-/// one that may be told.
-pub(crate) fn opened<S: Transport>(
-    websocket: &WebSocket<S>,
-    admission: Admission,
-    asked: &IncomingRequest,
-    protocol: Option<&str>,
-    span: trace::Span,
-) {
-    let version = HttpVersion::of(asked.version());
-    let Admission { server, place } = admission;
-    server.record.handshake(HandshakeOutcome::Opened(version));
-    trace::opened(&span, protocol, websocket.deflate().is_some());
-    server.join(websocket, place, span);
-}
-
-/// Admits a WebSocket: to the server that read the request, else to the handle that is to track
-/// it.
-pub(crate) fn enter(
-    admission: Option<Admission>,
-    tracked: Option<ServerHandle>,
-) -> Result<Option<Admission>, RejectionCause> {
-    match (admission, tracked) {
-        (Some(admission), _) if admission.server.is_draining() => Err(RejectionCause::Leaving),
-        (None, Some(handle)) if handle.0.is_draining() => Err(RejectionCause::Leaving),
-        (None, Some(ServerHandle(server))) => match server.enter(None) {
-            Ok(place) => Ok(Some(Admission { server, place })),
-            Err(full) => Err(RejectionCause::Policy(503, full.to_string())),
-        },
-        (admission, _) => Ok(admission),
-    }
+/// Counts and reports a request that is refused.
+fn note_refusal(pending: &PendingRequest, status: StatusCode, reason: RejectionReason<'_>) {
+    let refused = RejectedClient::request(pending.request(), status, reason);
+    let refusals = pending.server().map(|server| &server.refusals);
+    refused.in_span(pending.span.as_ref()).report(refusals);
 }
 
 /// Shows neither query nor header fields, nor subprotocols, as which some clients send a token:
@@ -331,7 +260,7 @@ pub(crate) fn fmt_request(
 
 impl<S: Transport> fmt::Debug for Handshake<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt_request(f, "Handshake", self.0.asked.request())
+        fmt_request(f, "Handshake", self.0.pending.asked.request())
     }
 }
 

@@ -3,6 +3,7 @@
 #[allow(clippy::module_inception, reason = "it is the file of `Handshake`")]
 pub(crate) mod handshake;
 pub(crate) mod lazy;
+pub(crate) mod pending;
 pub(crate) mod reply;
 pub(crate) mod request;
 pub(crate) mod response;

@@ -213,10 +213,13 @@ impl IncomingRequest {
         rules(self.request(), self.protocol.as_deref())
     }
 
-    /// The client's favourite among the subprotocols that the server speaks.
+    /// Chooses the client's favourite among the subprotocols that the server speaks, unless one
+    /// was chosen already.
     #[cfg(feature = "hyper")]
-    pub(crate) fn choice(&self, supported: &[String]) -> Option<String> {
-        self.terms.as_ref().ok().and_then(|terms| choice(terms, supported).cloned())
+    pub(crate) fn choose(&mut self, supported: &[String]) {
+        if let (None, Ok(terms)) = (&self.chosen, &self.terms) {
+            self.chosen = choice(terms, supported).cloned();
+        }
     }
 
     /// What to answer to open the WebSocket, or why there is none.

@@ -10,7 +10,7 @@ use http::{Method, Request, Response};
 use crate::base::deadline::within;
 use crate::server::config::ServerConfig;
 use crate::server::handler::{Handler, HandlerInput};
-use crate::server::handshake::handshake::{Handshake, note_refusal};
+use crate::server::handshake::handshake::Handshake;
 use crate::server::handshake::reply::Responder;
 use crate::server::handshake::request::{IncomingRequest, RejectionCause};
 use crate::server::handshake::response::{LEAVING, leaving, plain};
@@ -160,7 +160,8 @@ impl Context {
         let response = denied.response();
         let why = denied.to_string();
         let (request, status) = (asked.request(), response.status());
-        note_refusal(Some(&self.shared), request, status, RejectionReason::Denied(&why), None);
+        RejectedClient::request(request, status, RejectionReason::Denied(&why))
+            .report(Some(&self.shared.refusals));
         let after = self.config.handshake.handshake_timeout;
         let method = asked.request().method().clone();
         // The refusal is what went wrong, also if its answer can't be written.

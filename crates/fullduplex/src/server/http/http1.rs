@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::oneshot;
 
 use crate::base::error::{Error, ErrorKind};
-use crate::server::handshake::handshake::{note_refusal, refusal_of_head};
+use crate::server::handshake::handshake::refusal_of_head;
 use crate::server::handshake::reply::Respond;
 use crate::server::handshake::request::{AcceptedHandshake, IncomingRequest};
 use crate::server::handshake::response::{framed, plain};
@@ -103,13 +103,8 @@ async fn respond_to(
             let response = denied.response();
             let why = denied.to_string();
             let (request, status) = (asked.request(), response.status());
-            note_refusal(
-                Some(&context.shared),
-                request,
-                status,
-                RejectionReason::Denied(&why),
-                None,
-            );
+            let refused = RejectedClient::request(request, status, RejectionReason::Denied(&why));
+            refused.report(Some(&context.shared.refusals));
             return Ok(full(response));
         }
     };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use fullduplex_proto::{PerMessageDeflate, Role};
+use fullduplex_proto::PerMessageDeflate;
 use futures_core::future::BoxFuture;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Request, Response, Version};
@@ -19,11 +19,11 @@ use crate::base::fields::{join_cookies, mark_sensitive};
 use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
 use crate::server::handshake::handshake;
+use crate::server::handshake::pending::PendingRequest;
 use crate::server::handshake::request::{IncomingRequest, RejectionCause, rules};
 use crate::server::http::upgraded::finish;
 use crate::server::integrate::rejection::Rejection;
 use crate::server::state::handle::ServerHandle;
-use crate::server::state::lifecycle::Admission;
 use crate::server::state::trace;
 use crate::transport::net_stream::NetStream;
 
@@ -85,10 +85,8 @@ fn protocol_of(_: &Extensions) -> Option<&str> {
 /// A request for a WebSocket in a server that hyper runs, not answered yet: what [`upgrade`]
 /// does, step by step.
 pub struct UpgradeRequest {
-    asked: Box<IncomingRequest>,
+    pending: Box<PendingRequest>,
     on_upgrade: OnUpgrade,
-    response_headers: Vec<(String, Bytes)>,
-    tracked: Option<ServerHandle>,
 }
 
 impl UpgradeRequest {
@@ -127,7 +125,7 @@ impl UpgradeRequest {
             let why = "what serves this connection does not hand it over for a WebSocket";
             return Err(Rejection::new(RejectionCause::Policy(501, why.to_owned()), true));
         };
-        Ok(Self { asked, on_upgrade, response_headers: Vec::new(), tracked: None })
+        Ok(Self { pending: Box::new(PendingRequest::new(asked)), on_upgrade })
     }
 
     /// The request, without its extensions.
@@ -135,23 +133,23 @@ impl UpgradeRequest {
     /// An extended CONNECT of HTTP/2 (RFC 8441) has the method `CONNECT`, and its authority in
     /// the URI in place of `Host`.
     pub fn request(&self) -> &Request<()> {
-        self.asked.request()
+        self.pending.request()
     }
 
     /// The subprotocols that the client offers, its favourite first.
     pub fn subprotocols(&self) -> &[String] {
-        self.asked.offered()
+        self.pending.asked.offered()
     }
 
     /// The subprotocol that was [set](Self::set_subprotocol).
     pub fn subprotocol(&self) -> Option<&str> {
-        self.asked.chosen.as_deref()
+        self.pending.asked.chosen.as_deref()
     }
 
     /// Chooses another subprotocol than the client's favourite among the server's. It must be
     /// one that the client offers.
     pub fn set_subprotocol(&mut self, protocol: Option<String>) {
-        self.asked.chosen = protocol;
+        self.pending.asked.chosen = protocol;
     }
 
     /// Adds a header field to the response that accepts. The protocol's own, such as
@@ -160,14 +158,14 @@ impl UpgradeRequest {
     /// With one of those, or one that is not valid, `accept` gives an error that names it, whose answer
     /// is 500.
     pub fn add_header(&mut self, name: impl Into<String>, value: impl Into<Bytes>) {
-        self.response_headers.push((name.into(), value.into()));
+        self.pending.add_header(name, value);
     }
 
     /// Has the WebSocket counted, and closed when that is [drained](ServerHandle::drain). From
     /// then on requests are refused with 503.
     #[must_use]
     pub fn track(mut self, handle: &ServerHandle) -> Self {
-        self.tracked = Some(handle.clone());
+        self.pending.tracked = Some(handle.clone());
         self
     }
 
@@ -181,22 +179,20 @@ impl UpgradeRequest {
         self,
         config: impl Into<Arc<ServerConfig>>,
     ) -> Result<(Response<()>, Upgrade), Rejection> {
-        let Self { asked, on_upgrade, response_headers, tracked } = self;
+        let Self { mut pending, on_upgrade } = self;
         let config = config.into();
         let refused = |denied| Rejection::new(denied, true);
-        let protocol = asked.chosen.clone().or_else(|| asked.choice(&config.subprotocols));
-        let accepted = asked.acceptance(&config, protocol.as_deref(), response_headers);
-        let accepted = accepted.map_err(refused)?;
+        pending.asked.choose(&config.subprotocols);
+        let accepted = pending.accept(&config).map_err(refused)?;
         let response = accepted.response().map_err(|error| refused(RejectionCause::Misuse(error)));
         let mut response = response?;
         mark_sensitive(response.headers_mut());
-        let admission = handshake::enter(None, tracked).map_err(refused)?;
         let after = config.handshake.handshake_timeout;
         let finished = async move { within("handshake_timeout", after, finish(on_upgrade)).await? };
         let (finished, deflate) = (Box::pin(finished), accepted.deflate);
         // Here, as the span of the request is the current one here alone.
-        let span = trace::span(|| asked.request());
-        Ok((response, Upgrade { finished, config, deflate, protocol, asked, admission, span }))
+        pending.span = Some(trace::span(|| pending.request()));
+        Ok((response, Upgrade { finished, config, deflate, pending }))
     }
 }
 
@@ -215,10 +211,7 @@ pub struct Upgrade {
     finished: BoxFuture<'static, Result<(NetStream, BytesMut), Error>>,
     config: Arc<ServerConfig>,
     deflate: Option<PerMessageDeflate>,
-    protocol: Option<String>,
-    asked: Box<IncomingRequest>,
-    admission: Option<Admission>,
-    span: trace::Span,
+    pending: Box<PendingRequest>,
 }
 
 impl Upgrade {
@@ -233,13 +226,14 @@ impl Upgrade {
         H: FnOnce(Result<WebSocket, Error>) -> F + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
-        let span = self.span.clone();
+        let span = self.pending.span.clone();
+        let span = span.unwrap_or_else(|| trace::span(|| self.pending.request()));
         tokio::spawn(trace::inside(span, async move { handle(self.await).await }));
     }
 
     /// The subprotocol that was agreed on.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.protocol.as_deref()
+        self.pending.asked.chosen.as_deref()
     }
 }
 
@@ -248,22 +242,14 @@ impl Future for Upgrade {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.finished.as_mut().poll(cx).map(|finished| {
-            let (stream, leftover) = finished?;
-            let config = &self.config.websocket;
-            let deflate = self.deflate.as_ref();
-            let websocket =
-                WebSocket::from_handshake(stream, Role::Server, config, deflate, leftover);
-            if let Some(admission) = self.admission.take() {
-                let protocol = self.config.known_subprotocol(self.protocol.as_deref());
-                handshake::opened(&websocket, admission, &self.asked, protocol, self.span.clone());
-            }
-            Ok(websocket.with_subprotocol(self.protocol.take()))
+            let Self { config, deflate, pending, .. } = &mut *self;
+            Ok(pending.open(finished?, config, deflate.as_ref()))
         })
     }
 }
 
 impl fmt::Debug for Upgrade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        handshake::fmt_request(f, "Upgrade", self.asked.request())
+        handshake::fmt_request(f, "Upgrade", self.pending.request())
     }
 }
