@@ -137,3 +137,10 @@ impl fmt::Display for CloseInfo {
         }
     }
 }
+
+/// The code that tells the WebSocket API how the connection ended (§7.1.5).
+impl From<&CloseInfo> for CloseCode {
+    fn from(info: &CloseInfo) -> Self {
+        info.code()
+    }
+}

@@ -34,11 +34,12 @@ mod input;
 mod limits;
 pub mod mask;
 mod message;
-mod rate_budget;
+
 mod receive;
 mod send;
 mod session;
 mod timers;
+mod token_bucket;
 pub mod utf8;
 
 pub use bytes;
