@@ -1,6 +1,7 @@
 //! Where messages wait for the transport.
 
 use alloc::collections::VecDeque;
+use core::ops::RangeBounds;
 
 use bytes::{Bytes, BytesMut};
 
@@ -43,10 +44,10 @@ impl SendBuffer {
         self.queue.iter().position(|s| s.ends_frame).map_or(self.queue.len(), |i| i + 1)
     }
 
-    /// The first so many segments, and those behind them.
-    pub(crate) fn slices(&self, before: usize) -> [impl Iterator<Item = &[u8]>; 2] {
-        [0..before, before..self.queue.len()]
-            .map(|range| self.queue.range(range).map(|segment| &segment.bytes[..]))
+    /// Returns the bytes of these segments.
+    #[inline]
+    pub(crate) fn segments(&self, range: impl RangeBounds<usize>) -> impl Iterator<Item = &[u8]> {
+        self.queue.range(range).map(|segment| &segment.bytes[..])
     }
 }
 

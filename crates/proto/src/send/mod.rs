@@ -373,7 +373,7 @@ impl Sender {
     /// The bytes for the transport, in order.
     #[inline]
     pub(crate) fn outgoing(&mut self) -> Outgoing<'_> {
-        if self.urgent().is_empty() {
+        if self.controls.as_ref().is_some_and(|controls| controls.urgent.is_empty()) {
             self.encode_controls();
         }
         Outgoing { sender: self }

@@ -124,10 +124,8 @@ impl Sender {
         // Frames that may cut in stand behind the frame that has begun to leave.
         let buffer = self.buffer.as_deref();
         let before = buffer.map_or(0, |buffer| buffer.in_first_frame(self.in_frame));
-        let [first, rest] = match buffer {
-            Some(buffer) => buffer.slices(before).map(Some),
-            None => [None, None],
-        };
+        let first = buffer.map(|buffer| buffer.segments(..before));
+        let rest = buffer.map(|buffer| buffer.segments(before..));
         let tail = buffer.map(|buffer| &buffer.tail[..]);
         let all = first.into_iter().flatten().chain(core::iter::once(self.urgent()));
         all.chain(rest.into_iter().flatten()).chain(tail).filter(|slice| !slice.is_empty())
