@@ -15,5 +15,7 @@ pub(crate) mod protected;
 pub(crate) mod registry;
 pub(crate) mod rng;
 pub(crate) mod sync;
+#[cfg(feature = "tls")]
+pub(crate) mod tls_text;
 pub(crate) mod uri;
 pub(crate) mod words;

@@ -12,7 +12,7 @@ pub(crate) fn of(error: &(dyn StdError + 'static)) -> Option<String> {
     }
     #[cfg(feature = "tls")]
     if let Some(error) = error.downcast_ref::<rustls::Error>() {
-        return Some(crate::base::pem::in_words(error));
+        return Some(crate::base::tls_text::in_words(error));
     }
     #[cfg(feature = "http2")]
     if let Some(error) = error.downcast_ref::<h2::Error>() {

@@ -15,8 +15,9 @@ use rustls::{
 };
 
 use crate::base::error::{Error, ErrorKind};
-use crate::base::pem::{alert_name, bad};
+use crate::base::pem::bad;
 use crate::base::sync::Mutex;
+use crate::base::tls_text::alert_name;
 use crate::base::uri::without_zone;
 use crate::client::connect::tls::explain::{alert_error, in_words, server_name};
 
@@ -72,7 +73,7 @@ impl QuicTls {
                 let noted = self.noting.as_ref().and_then(|noting| noting.of(host));
                 let why = match &noted {
                     Some(noted) => {
-                        in_words(noted).unwrap_or_else(|| crate::base::pem::in_words(noted))
+                        in_words(noted).unwrap_or_else(|| crate::base::tls_text::in_words(noted))
                     }
                     None => format!("this end ended it with the alert {}", alert_name(alert)),
                 };

@@ -2,7 +2,7 @@
 
 use rustls::{HandshakeKind, ServerConnection};
 
-use crate::base::pem::{cipher_suite, version};
+use crate::base::tls_text::{cipher_suite, version};
 
 /// What a handler may want to know of a TLS connection.
 #[derive(Clone, Debug, PartialEq, Eq)]

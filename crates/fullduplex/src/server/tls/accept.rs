@@ -8,7 +8,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::base::error::{Error, ErrorKind};
-use crate::base::pem::{alert_name, certificate_problem};
+use crate::base::tls_text::{alert_name, certificate_problem};
 use crate::server::policy::tls_info::TlsInfo;
 use crate::server::tls::ServerTls;
 

@@ -5,7 +5,7 @@ use rustls::{AlertDescription, Error as RustlsError, InvalidMessage};
 
 use crate::base::error::retry::AttemptFailure;
 use crate::base::error::{Error, ErrorKind};
-use crate::base::pem::{alert_name, certificate_problem};
+use crate::base::tls_text::{alert_name, certificate_problem};
 use crate::base::uri::without_zone;
 
 /// The problem in words, where there are better ones than those of rustls.

@@ -6,7 +6,7 @@ use rustls::ClientConfig;
 use tokio_rustls::TlsConnector;
 
 use crate::base::error::Error;
-use crate::base::pem::{cipher_suite, version};
+use crate::base::tls_text::{cipher_suite, version};
 use crate::client::connect::client_cert::noticing;
 use crate::client::connect::connected::Connected;
 use crate::client::connect::progress::{ConnectEvent, ConnectEvents};
