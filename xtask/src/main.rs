@@ -5,8 +5,10 @@
 
 mod autobahn;
 mod cargo_tests;
+mod circles;
 mod env;
 mod fuzz;
+mod imports;
 mod layers;
 mod modules;
 mod peers;

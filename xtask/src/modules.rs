@@ -2,10 +2,9 @@
 //! `base ◂ transport ◂ connection ◂ broadcast ◂ {client, server}`, and client and server never
 //! import each other.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
 
-use crate::process::root;
+use crate::imports::Import;
 
 /// The layers of `crates/fullduplex/src`, from the lowest on. Those of one number are apart.
 const LAYERS: [(&str, u8); 6] = [
@@ -17,97 +16,88 @@ const LAYERS: [(&str, u8); 6] = [
     ("server", 4),
 ];
 
-/// Holds the library's modules to the layers; returns what breaks them.
-pub(crate) fn check() -> Result<Vec<String>, String> {
-    let folder = root().join("crates/fullduplex/src");
-    let mut files = Vec::new();
-    collect(&folder, &mut files).map_err(|error| format!("{}: {error}", folder.display()))?;
-    if files.len() < 50 {
-        return Err(format!("{}: only {} files of Rust", folder.display(), files.len()));
-    }
-    let mut complaints = Vec::new();
-    for file in files {
-        let text = fs::read_to_string(&file).map_err(|error| error.to_string())?;
-        let name = file.strip_prefix(&folder).unwrap_or(&file).to_string_lossy().into_owned();
-        complaints.extend(complaints_of(&name, &text));
-    }
-    Ok(complaints)
-}
-
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            collect(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(())
-}
-
-/// The imports of a file that run up or aside.
-fn complaints_of(name: &str, text: &str) -> Vec<String> {
-    let own = name.split(['/', '.']).next().unwrap_or_default();
-    // Tests may use what they like.
-    if own == "lib" || name.ends_with("/tests.rs") {
-        return Vec::new();
-    }
-    let Some(rank) = rank(own) else {
-        return vec![format!("{name} is in no layer; add it to xtask/src/modules.rs")];
-    };
-    let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
-    let lines = code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"));
-    let mut complaints = Vec::new();
-    for (number, line) in lines {
-        for (at, _) in line.match_indices("crate::") {
-            let path = &line[at + "crate::".len()..];
-            let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
-            let path = path.split(|c| !is_path(c)).next().unwrap_or_default();
-            let used = path.split("::").next().unwrap_or_default();
-            let runs_down = self::rank(used).is_none_or(|used| used < rank);
-            if used != own && !runs_down {
-                complaints.push(format!(
-                    "{name}:{} imports {used}, which is not below {own}: move what is shared down, \
-                     or have it passed in",
-                    number + 1
-                ));
-            }
+/// Returns a complaint for each import that runs up or aside, and each file outside the layers.
+pub(crate) fn check(files: &BTreeMap<String, String>, imports: &[Import]) -> Vec<String> {
+    let homeless = files.keys().filter(|file| rank(file).is_none() && *file != "lib.rs");
+    let mut complaints: Vec<String> = homeless
+        .map(|file| format!("{file} is in no layer; add it to xtask/src/modules.rs"))
+        .collect();
+    for Import { from, line, to, item } in imports {
+        let (Some(own), Some(used)) = (rank(from), rank(to)) else {
+            continue;
+        };
+        if layer(from) != layer(to) && used >= own {
+            complaints.push(format!(
+                "{from}:{line} imports {item} from {to}, but {} is not below {}: move what is \
+                 shared down, or have it passed in",
+                layer(to),
+                layer(from)
+            ));
         }
     }
     complaints
 }
 
-fn rank(module: &str) -> Option<u8> {
-    LAYERS.iter().find(|(name, _)| *name == module).map(|(_, rank)| *rank)
+/// The first folder on a file's path, or the file itself.
+fn layer(file: &str) -> &str {
+    file.split(['/', '.']).next().unwrap_or_default()
+}
+
+fn rank(file: &str) -> Option<u8> {
+    LAYERS.iter().find(|(name, _)| *name == layer(file)).map(|(_, rank)| *rank)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::imports;
 
-    #[test]
-    fn layers_of_modules_find_an_import_that_runs_up() {
-        let up = "use crate::client::Client;\n";
-        let complaints = complaints_of("connection/websocket.rs", up);
-        assert_eq!(complaints.len(), 1);
-        assert!(complaints[0].contains("websocket.rs:1 imports client"), "{complaints:?}");
-        assert!(
-            complaints_of("client/mod.rs", "use crate::connection::split::SendHalf;").is_empty()
-        );
-        // Client and server are apart; a path in the middle of a line counts as well.
-        assert_eq!(complaints_of("server/mod.rs", "    let x = crate::client::x();").len(), 1);
-        assert_eq!(complaints_of("broadcast.rs", "use crate::server::Server;").len(), 1);
-        assert_eq!(complaints_of("new/mod.rs", "").len(), 1);
-        // What is said in words, and tests.
-        assert!(complaints_of("base/error.rs", "/// See [`crate::client::Client`].").is_empty());
-        let tests = "#[cfg(test)]\nmod tests {\n    use crate::client::Client;\n}";
-        assert!(complaints_of("base/error.rs", tests).is_empty());
+    /// What is found where one file of the library has this text.
+    fn complaints(file: &str, text: &str) -> Vec<String> {
+        let mut files: BTreeMap<String, String> = [
+            ("lib.rs", "pub use client::Client;"),
+            ("base/error.rs", ""),
+            ("connection/split.rs", ""),
+            ("client/mod.rs", "pub struct Client;"),
+            ("server/mod.rs", ""),
+        ]
+        .map(|(file, text)| (file.to_owned(), text.to_owned()))
+        .into();
+        files.insert(file.into(), text.into());
+        check(&files, &imports::of(&files).unwrap())
     }
 
     #[test]
-    fn layers_of_modules_hold_here() {
-        assert_eq!(check().unwrap(), Vec::<String>::new());
+    fn layers_of_modules_find_an_import_that_runs_up() {
+        let found = complaints("connection/websocket.rs", "use crate::client::Client;");
+        assert_eq!(
+            found,
+            ["connection/websocket.rs:1 imports Client from client/mod.rs, but client is not \
+              below connection: move what is shared down, or have it passed in"]
+        );
+        for (file, text) in [
+            // In a list, by a re-export, from two folders up, in the middle of a line.
+            ("connection/websocket.rs", "use crate::{base::error::Error, client::Client};"),
+            ("connection/websocket.rs", "use crate::Client;"),
+            ("connection/writer/mod.rs", "use super::super::client::Client;"),
+            ("server/http.rs", "fn f() { crate::client::connect() }"),
+            ("broadcast.rs", "use crate::server::Server;"),
+        ] {
+            assert_eq!(complaints(file, text).len(), 1, "{text}");
+        }
+        assert_eq!(complaints("new/mod.rs", "").len(), 1);
+    }
+
+    #[test]
+    fn layers_of_modules_let_imports_run_down() {
+        for (file, text) in [
+            ("client/dial.rs", "use crate::connection::split::SendHalf;"),
+            ("base/cidr.rs", "/// See [`crate::client::Client`]."),
+            ("base/cidr.rs", "#[cfg(test)]\nmod tests {\n    use crate::client::Client;\n}"),
+            ("base/cidr.rs", "#[cfg(test)]\nmod tests;"),
+            ("base/cidr.rs", "use http::client::Client;"),
+        ] {
+            assert_eq!(complaints(file, text), Vec::<String>::new(), "{text}");
+        }
     }
 }
