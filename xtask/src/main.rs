@@ -77,11 +77,17 @@ fn main() -> ExitCode {
             _ => Err(format!("{idle} {drained}: no numbers")),
         },
         ["rfc"] => rfc::run(),
-        ["help" | "--help" | "-h"] | [] => {
+        ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             return ExitCode::SUCCESS;
         }
-        _ => Err(format!("unknown command: {}\n\n{HELP}", words.join(" "))),
+        ref other => {
+            if !other.is_empty() {
+                eprintln!("xtask: unknown command: {}\n", other.join(" "));
+            }
+            eprintln!("{HELP}");
+            return ExitCode::from(2);
+        }
     };
     match outcome {
         Ok(tally) if tally.failed == 0 => ExitCode::SUCCESS,
