@@ -16,6 +16,7 @@ mod process;
 mod rfc;
 mod scale;
 mod steps;
+mod words;
 
 use std::process::ExitCode;
 
@@ -46,6 +47,7 @@ The project's own commands:
 
   cargo xtask test [--only STEP]… [--list]   everything, with its own set-up
   cargo xtask layers                         which crate, and which module, may use which
+  cargo xtask words                          the language of docs, comments and messages
   cargo xtask autobahn [server|tls-server|http2-server|client|tls|http2]
                                              the Autobahn suite against one role, or all
   cargo xtask peers                          browsers and other languages' clients and servers
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
     let outcome = match words[..] {
         ["test", ref rest @ ..] => return steps::run(rest),
         ["layers"] => layers::run(),
+        ["words"] => words::run(),
         ["autobahn"] => autobahn::run(&autobahn::Role::ALL),
         ["autobahn", "server"] => autobahn::run(&[autobahn::Role::Server]),
         ["autobahn", "tls-server"] => autobahn::run(&[autobahn::Role::TlsServer]),
