@@ -1,6 +1,6 @@
 //! The TLS handshake over TCP, or over what a proxy carries.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use rustls::ClientConfig;
 use tokio_rustls::TlsConnector;
@@ -11,24 +11,8 @@ use crate::client::connect::client_cert::noticing;
 use crate::client::connect::connected::Connected;
 use crate::client::connect::progress::{ConnectEvent, ConnectEvents};
 use crate::client::connect::tls::explain::{explain, server_name};
-use crate::client::connect::tls::settings::ClientTls;
-#[cfg(feature = "http3")]
-use crate::client::http3::quic_tls::QuicTls;
 use crate::transport::net_stream::NetStream;
 use crate::transport::tls_stream::ClosingTlsStream;
-
-/// TLS, set up when it is first needed.
-#[derive(Debug, Default)]
-pub(crate) struct LazyTls {
-    pub(crate) settings: ClientTls,
-    pub(crate) built: OnceLock<TlsContext>,
-    /// For proxies, and for other origins: without the client's certificate.
-    pub(crate) anonymous: OnceLock<TlsContext>,
-    #[cfg(feature = "http3")]
-    pub(crate) quic: OnceLock<QuicTls>,
-    #[cfg(feature = "http3")]
-    pub(crate) anonymous_quic: OnceLock<QuicTls>,
-}
 
 /// TLS as a client does it.
 #[derive(Clone, Debug)]

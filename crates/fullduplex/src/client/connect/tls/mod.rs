@@ -2,8 +2,9 @@
 
 pub(crate) mod explain;
 mod handshake;
+mod lazy;
 mod settings;
 mod verifier;
 
-pub(crate) use handshake::LazyTls;
+pub(crate) use lazy::LazyTls;
 pub use settings::{ClientTls, RootCertificates};
