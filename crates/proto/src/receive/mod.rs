@@ -1,80 +1,23 @@
 //! The receiving half: bytes in, events out (RFC 6455 §5, §6.2).
 
+mod event;
+mod in_progress;
+mod inflation;
+
 use alloc::boxed::Box;
 use core::ops::Range;
 
 use crate::close::CloseFrame;
-use crate::deflate::Inflater;
 #[cfg(feature = "deflate")]
-use crate::deflate::PerMessageDeflate;
+use crate::deflate::{Inflater, PerMessageDeflate};
 use crate::error::ProtocolError;
 use crate::frame::{FrameHeader, OpCode, RawFrameHeader, Role, SingleFrameHeader, check_start};
-use crate::limits::{BYTES_PER_FRAGMENT, Limits};
+use crate::limits::Limits;
 use crate::mask;
-use crate::utf8::Utf8Validator;
 
-/// What kind of message this is (§5.6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum MessageKind {
-    /// UTF-8 text.
-    Text,
-    /// Any bytes.
-    Binary,
-}
-
-/// A piece of a message.
-///
-/// Pieces follow the wire and the caller's reads, not the peer's fragments: together,
-/// from `first` to `last`, they are the message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DataChunk<'a> {
-    /// The kind of the whole message.
-    pub kind: MessageKind,
-    /// The bytes, unmasked. Of a text message they are valid so far as they go: only the
-    /// last character may be cut, and is completed by the next piece.
-    pub payload: &'a [u8],
-    /// Whether this is the first piece of its message.
-    pub first: bool,
-    /// Whether this is the last one.
-    pub last: bool,
-}
-
-/// What arrived.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event<'a> {
-    /// A piece of a message.
-    Data(DataChunk<'a>),
-    /// A Ping (§5.5.2); a [`Session`](crate::Session) answers it.
-    Ping(&'a [u8]),
-    /// A Pong (§5.5.3), asked for or not.
-    Pong(&'a [u8]),
-    /// The peer's Close (§5.5.1), with code and reason if it gave them. The last event.
-    Close(Option<CloseFrame>),
-}
-
-/// What one call of [`Receiver::receive`] made of its input.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Received<'a> {
-    /// Bytes at the start of the input that are done with. The payload of a
-    /// [`DataChunk`] event is the end of them, unless it was inflated.
-    pub consumed: usize,
-    /// Whether the payload was inflated: it lies in the receiver, not in the input.
-    pub inflated: bool,
-    /// What they were, if anything to tell.
-    pub event: Option<Event<'a>>,
-}
-
-impl Received<'_> {
-    pub(crate) fn passing(consumed: usize) -> Self {
-        Received { consumed, inflated: false, event: None }
-    }
-
-    /// Whether nothing more can be made of the input until bytes are added to it.
-    #[inline]
-    pub fn is_idle(&self) -> bool {
-        self.consumed == 0 && self.event.is_none()
-    }
-}
+pub use event::{DataChunk, Event, MessageKind, Received};
+use in_progress::{FrameInProgress, MessageInProgress};
+use inflation::{MessageInflation, most_compressed};
 
 /// Turns received bytes into events, in the caller's buffer.
 ///
@@ -104,57 +47,12 @@ pub struct Receiver {
     inflating: Option<Box<MessageInflation>>,
 }
 
-/// The data frame whose payload is under way.
-#[derive(Debug, Default)]
-struct FrameInProgress {
-    remaining: u64,
-    key: Option<[u8; 4]>,
-    fin: bool,
-}
-
-/// The message under way, from its first frame's header to its last byte.
-#[derive(Debug, Default)]
-struct MessageInProgress {
-    kind: Option<MessageKind>,
-    /// Whether a piece of it was handed out.
-    begun: bool,
-    utf8: Utf8Validator,
-    fragments: u32,
-    /// Bytes of payload, as far as frame headers have told.
-    len: u64,
-    compressed: bool,
-}
-
-/// What a compressed message needs besides.
-#[derive(Debug)]
-struct MessageInflation {
-    inflater: Inflater,
-    /// Bytes that came out of the message.
-    produced: u64,
-    /// Final blocks inside the message.
-    restarts: u32,
-}
-
 /// A step, without the borrow of the input.
 enum Decoded {
     Nothing,
     Data { payload: Range<usize>, kind: MessageKind, first: bool, last: bool },
     Inflated { len: usize, kind: MessageKind, first: bool, last: bool },
     Control { opcode: OpCode, payload: Range<usize> },
-}
-
-/// How much of a compressed payload is unmasked at a time.
-const PIECE: usize = 4096;
-
-/// How many final blocks (BFINAL) a compressed message may have, and for how many bytes
-/// received it may have one more.
-const FREE_RESTARTS: u64 = 16;
-const BYTES_PER_RESTART: u64 = 64;
-
-/// The most compressed bytes of a message of a size. Good compressors add next to nothing
-/// to what can't be compressed; those that flush each byte add more.
-fn most_compressed(limit: u64) -> u64 {
-    limit.saturating_mul(2).saturating_add(64 << 10)
 }
 
 impl Receiver {
@@ -392,81 +290,6 @@ impl Receiver {
             message.kind = None;
         }
         Ok((payload.end, Decoded::Data { payload, kind, first, last }))
-    }
-}
-
-impl Receiver {
-    /// Inflates a piece of what there is of a compressed message's frame, from `start` on.
-    fn inflate(
-        &mut self,
-        input: &mut [u8],
-        start: usize,
-    ) -> Result<(usize, Decoded), ProtocolError> {
-        let (frame, message) = (&mut self.frame, &mut self.message);
-        let Some(inflating) = &mut self.inflating else { return Ok((start, Decoded::Nothing)) };
-        let MessageInflation { inflater, produced, restarts } = &mut **inflating;
-        let available = (input.len() - start).min(PIECE);
-        let len = usize::try_from(frame.remaining).map_or(available, |r| r.min(available));
-        if len == 0 && frame.remaining > 0 && !inflater.has_more() {
-            return Ok((start, Decoded::Nothing));
-        }
-        let piece = &mut input[start..start + len];
-        if let Some(key) = frame.key {
-            mask::apply(piece, key);
-        }
-        let last = frame.fin && frame.remaining == len as u64;
-        let out = inflater.inflate(piece, last).map_err(|_| ProtocolError::InvalidDeflate)?;
-        if let Some(key) = &mut frame.key {
-            *key = mask::turned(*key, out.consumed);
-            // What was not taken is masked again: it is consumed another time.
-            mask::apply(&mut piece[out.consumed..], *key);
-        }
-        frame.remaining -= out.consumed as u64;
-        *produced += out.produced as u64;
-        if *produced > self.max_message_size {
-            return Err(ProtocolError::MessageTooBig { limit: self.max_message_size });
-        }
-        // To begin anew takes as long as thousands of bytes, and two can ask for it.
-        *restarts += out.restarts;
-        let received = message.len - frame.remaining;
-        if u64::from(*restarts) > FREE_RESTARTS + received / BYTES_PER_RESTART {
-            return Err(ProtocolError::TooManyFragments { limit: self.max_fragments });
-        }
-        let kind = message.kind.unwrap_or(MessageKind::Binary);
-        let consumed = start + out.consumed;
-        if out.produced == 0 && !out.done {
-            return Ok((consumed, Decoded::Nothing));
-        }
-        if kind == MessageKind::Text {
-            message.check_text(inflater.output(out.produced), out.done)?;
-        }
-        let first = !core::mem::replace(&mut message.begun, true);
-        if out.done {
-            (message.kind, message.compressed) = (None, false);
-        }
-        Ok((consumed, Decoded::Inflated { len: out.produced, kind, first, last: out.done }))
-    }
-}
-
-impl MessageInProgress {
-    /// Counts one more frame of the same message against its budget.
-    fn count_fragment(&mut self, limit: u32, inflated: u64) -> Result<(), ProtocolError> {
-        self.fragments = self.fragments.saturating_add(1);
-        let earned = self.len.max(inflated) / BYTES_PER_FRAGMENT;
-        // The first fragment is not counted here.
-        if u64::from(self.fragments) + 1 > u64::from(limit) + earned {
-            return Err(ProtocolError::TooManyFragments { limit });
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn check_text(&mut self, piece: &[u8], last: bool) -> Result<(), ProtocolError> {
-        // §8.1: a message that is not UTF-8 fails the connection.
-        if self.utf8.push(piece).is_err() || (last && !self.utf8.is_complete()) {
-            return Err(ProtocolError::InvalidUtf8);
-        }
-        Ok(())
     }
 }
 
