@@ -49,11 +49,11 @@ fn files_outside_the_folder_are_not_served() {
         ("/inside.html", "this is root/sub/index.html"),
         ("/inside/index.html", "this is root/sub/index.html"),
         ("/%C3%BC/", "umlaut"),
-        ("/digits.bin", "content-type: application/octet-stream"),
+        ("/digits.bin", "Content-Type: application/octet-stream"),
     ] {
         let answer = server.get(path);
         assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(words), "{path}: {answer}");
-        assert!(answer.contains("x-content-type-options: nosniff"), "{path}: {answer}");
+        assert!(answer.contains("X-Content-Type-Options: nosniff"), "{path}: {answer}");
     }
     let long = format!("/{}", "a".repeat(5000));
     for path in [
@@ -110,7 +110,7 @@ fn redirections_stay_on_this_server() {
 fn files_are_served_by_method_and_range() {
     let server = serve_folder("methods");
     let head = server.request("HEAD", "/digits.bin", "");
-    assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("content-length: 10\r\n"), "{head}");
+    assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("Content-Length: 10\r\n"), "{head}");
     assert!(head.ends_with("\r\n\r\n"), "{head}");
     assert!(server.request("POST", "/digits.bin", "").starts_with("HTTP/1.1 405 "));
     let range = |range: &str| server.request("GET", "/digits.bin", &format!("Range: {range}\r\n"));
@@ -119,7 +119,7 @@ fn files_are_served_by_method_and_range() {
     for wrong in ["bytes=20-30", "bytes=-0", "bytes=10-,20-30"] {
         let answer = range(wrong);
         assert!(answer.starts_with("HTTP/1.1 416 "), "{wrong}: {answer}");
-        assert!(answer.contains("content-range: bytes */10\r\n"), "{wrong}: {answer}");
+        assert!(answer.contains("Content-Range: bytes */10\r\n"), "{wrong}: {answer}");
     }
 }
 
@@ -144,7 +144,7 @@ fn range_that_is_not_served_is_ignored() {
     }
     // It is defined for GET alone.
     let head = ask("HEAD", "bytes=0-1");
-    assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("content-length: 10\r\n"), "{head}");
+    assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("Content-Length: 10\r\n"), "{head}");
 }
 
 /// RFC 9110 §13.1.5: who resumes a download must not get the rest of another file.
@@ -164,7 +164,7 @@ fn range_counts_only_if_the_file_is_still_the_one() {
         let line = answer.lines().find_map(|line| line.strip_prefix(name));
         line.and_then(|line| line.strip_prefix(": ")).unwrap().to_owned()
     };
-    let (tag, date) = (field("etag"), field("last-modified"));
+    let (tag, date) = (field("Etag"), field("Last-Modified"));
     for condition in [&tag, &date] {
         let answer = ask(condition);
         assert!(answer.starts_with("HTTP/1.1 206 ") && answer.ends_with("\r\n\r\n89"), "{answer}");
@@ -201,7 +201,7 @@ fn files_of_text_are_utf_8() {
         let path = format!("/{name}");
         for more in ["", "Range: bytes=0-2\r\n"] {
             let answer = server.request("GET", &path, more);
-            assert!(answer.contains(&format!("content-type: {kind}\r\n")), "{answer}");
+            assert!(answer.contains(&format!("Content-Type: {kind}\r\n")), "{answer}");
         }
     }
 }

@@ -58,7 +58,7 @@ impl Client {
         fields.extend(users.map(|(name, value)| {
             let is_secret = *name == AUTHORIZATION || *name == COOKIE;
             let value = if is_secret { secret(value.clone()) } else { value.clone() };
-            (http1::title_case(name).into(), value)
+            (http1::title_case(name.as_str()).into(), value)
         }));
         if let Some((user, password)) = &target.user
             && !headers.contains_key(AUTHORIZATION)

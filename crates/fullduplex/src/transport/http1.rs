@@ -82,16 +82,21 @@ pub(crate) fn header_map(fields: &HeaderFields<'_>) -> Result<HeaderMap, HeadErr
     Ok(map)
 }
 
-/// The name as HTTP/1.1 is used to have it, such as `X-Api-Key`. Case makes no difference (RFC
-/// 9110 §5.1), but there are peers to whom it does.
-pub(crate) fn title_case(name: &HeaderName) -> String {
+/// The name as HTTP/1.1 is used to have it, such as `X-Api-Key` or, as RFC 6455 spells it,
+/// `Sec-WebSocket-Version`. Case makes no difference (RFC 9110 §5.1), but there are peers to whom
+/// it does.
+pub(crate) fn title_case(name: &str) -> String {
     let mut is_first = true;
-    let cased = name.as_str().chars().map(|c| {
-        let cased = if is_first { c.to_ascii_uppercase() } else { c };
+    let cased = name.chars().map(|c| {
+        let cased = if is_first { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
         is_first = c == '-';
         cased
     });
-    cased.collect()
+    let mut cased: String = cased.collect();
+    if cased.starts_with("Sec-Websocket-") {
+        cased.replace_range(..13, "Sec-WebSocket");
+    }
+    cased
 }
 
 /// Makes a later version of HTTP/1 in a request line 1.1, which hyper reads (RFC 9110 §2.5), and

@@ -1,5 +1,6 @@
 //! How a request is answered, by what carries it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -125,12 +126,14 @@ async fn write<S: Transport>(
     let (parts, content) = framed(response, asked);
     let connection = closing(&parts.headers);
     let length = parts.headers.get(CONTENT_LENGTH);
-    let length = length.map(|length| ("Content-Length", length.as_bytes()));
-    let mut fields: Vec<(&str, &[u8])> = length.into_iter().collect();
-    fields.push(("Connection", &connection));
+    let length = length.map(|length| ("Content-Length".into(), length.as_bytes()));
+    let mut fields: Vec<(Cow<'_, str>, &[u8])> = length.into_iter().collect();
+    fields.push(("Connection".into(), &connection));
     let own = parts.headers.iter();
     let own = own.filter(|(name, _)| ![CONNECTION, CONTENT_LENGTH].contains(name));
-    fields.extend(own.map(|(name, value)| (name.as_str(), value.as_bytes())));
+    fields.extend(
+        own.map(|(name, value)| (http1::title_case(name.as_str()).into(), value.as_bytes())),
+    );
     let phrase = parts.status.canonical_reason().unwrap_or_default();
     let mut bytes = write_response(parts.status.as_u16(), phrase, fields)?;
     bytes.extend_from_slice(&content);

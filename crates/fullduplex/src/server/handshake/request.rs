@@ -363,22 +363,29 @@ fn uri(head: &RequestHead<'_>) -> Result<Uri, HeadError> {
 }
 
 impl AcceptedHandshake {
-    fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        let own = self.acceptance.headers().map(|(name, value)| (name, value.as_bytes()));
-        own.chain(self.headers.iter().map(|(name, value)| (name.as_str(), &value[..])))
+    /// The fields that the protocol asks for.
+    fn own(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.acceptance.headers().map(|(name, value)| (name, value.as_bytes()))
+    }
+
+    /// The fields that the application adds.
+    fn added(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.headers.iter().map(|(name, value)| (name.as_str(), &value[..]))
     }
 
     /// As the head of an HTTP/1.1 response. Names are in title case, on which some peers insist.
     pub(crate) fn head(&self) -> Result<Vec<u8>, Error> {
         let (status, phrase) = (self.acceptance.status(), self.acceptance.phrase());
-        Ok(write_response(status, phrase, self.fields())?)
+        let own = self.own().map(|(name, value)| (Cow::Borrowed(name), value));
+        let added = self.added().map(|(name, value)| (http1::title_case(name).into(), value));
+        Ok(write_response(status, phrase, own.chain(added))?)
     }
 
     /// For an HTTP library.
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
     pub(crate) fn response(&self) -> Result<Response<()>, Error> {
         let mut response = Response::builder().status(self.acceptance.status());
-        for (name, value) in self.fields() {
+        for (name, value) in self.own().chain(self.added()) {
             response = response.header(name, value);
         }
         let bad = |error| Error::new(ErrorKind::Misuse, "the response").with_source(error);

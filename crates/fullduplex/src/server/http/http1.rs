@@ -65,6 +65,8 @@ pub(crate) async fn serve(
         .max_buf_size(limits.max_head_bytes.max(LEAST_BUFFER))
         .max_headers(limits.max_fields)
         .keep_alive(!is_last)
+        // As in what this crate writes itself.
+        .title_case_headers(true)
         .serve_connection(TokioIo::new(stream), respond)
         .with_upgrades();
     tokio::pin!(connection);

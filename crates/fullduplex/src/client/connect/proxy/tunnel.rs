@@ -47,8 +47,9 @@ pub(crate) async fn connect(
     let own = [("Host", authority.as_bytes())].into_iter();
     let own = own.chain(auth.as_ref().map(|value| ("Proxy-Authorization", value.as_bytes())));
     let own = own.map(|(name, value)| (Cow::Borrowed(name), value));
-    let others =
-        headers.iter().map(|(name, value)| (http1::title_case(name).into(), value.as_bytes()));
+    let others = headers
+        .iter()
+        .map(|(name, value)| (http1::title_case(name.as_str()).into(), value.as_bytes()));
     let head = write_request("CONNECT", &authority, own.chain(others))?;
     http1::write_all(&mut stream, &head).await?;
     let mut received = BytesMut::new();
