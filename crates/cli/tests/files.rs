@@ -99,7 +99,7 @@ fn redirections_stay_on_this_server() {
     ] {
         let answer = server.get(path);
         assert!(answer.starts_with("HTTP/1.1 307 "), "{path}: {answer}");
-        assert!(answer.contains(&format!("location: {location}\r\n")), "{path}: {answer}");
+        assert!(answer.contains(&format!("Location: {location}\r\n")), "{path}: {answer}");
     }
     for path in ["/\\sub", "/%5csub", "/%2fsub", "/out"] {
         assert!(server.get(path).starts_with("HTTP/1.1 404 "), "{path}");

@@ -13,7 +13,8 @@ use common::{direct, numbered, open, pair};
 use fullduplex::proto::MessageKind;
 use fullduplex::server::Server;
 use fullduplex::{
-    CloseCode, Config, DeflateConfig, ErrorKind, Message, ReadyState, Role, WebSocket,
+    CloseCode, Config, DeflateConfig, ErrorKind, KeepaliveConfig, Message, ReadyState, Role,
+    WebSocket,
 };
 use fullduplex_testkit::pipe::{Pipe, pipe};
 use futures_util::SinkExt;
@@ -199,6 +200,114 @@ fn unlimited(compresses: bool) -> (WebSocket<Pipe>, WebSocket<Pipe>) {
         WebSocket::from_handshake(stream, role, &config, deflate, BytesMut::new())
     };
     (open(a, Role::Client, &client), open(b, Role::Server, &server))
+}
+
+/// A client that does not mind how long its messages are not taken, and a server.
+fn patient_pair() -> (WebSocket<Pipe>, WebSocket<Pipe>) {
+    let (a, b) = pipe(1 << 12);
+    let keepalive = KeepaliveConfig { interval: None, ..KeepaliveConfig::default() };
+    let patient = Config { keepalive, ..Config::default() };
+    (open(a, Role::Client, patient), open(b, Role::Server, Config::default()))
+}
+
+/// Who can't be answered for so long that it would be given up gets a Close instead, and the
+/// application learns what it has to do.
+#[tokio::test(start_paused = true)]
+async fn handler_that_only_sends_learns_that_it_must_read() {
+    for length in [0, 1000, 1 << 20] {
+        let (client, mut server) = patient_pair();
+        let (send, mut receive) = client.split();
+        let flood = tokio::spawn(async move { while send.send(vec![0; length]).await.is_ok() {} });
+        let drain = tokio::spawn(async move {
+            while let Some(Ok(_)) = receive.next().await {}
+            receive.close_info().unwrap()
+        });
+        let start = Instant::now();
+        let error = loop {
+            sleep(S).await;
+            if let Err(error) = server.send("tick").await {
+                break error;
+            }
+            assert!(start.elapsed() < 60 * S, "{length}");
+        };
+        assert!(start.elapsed() > 30 * S, "{length}: {:?}", start.elapsed());
+        assert_eq!(error.kind(), ErrorKind::Misuse);
+        assert!(error.to_string().contains("must read"), "{error}");
+        // What waited is there, and then the reason.
+        let mut last = None;
+        while let Some(message) = server.next().await {
+            last = Some(message);
+        }
+        let last = last.unwrap().unwrap_err();
+        assert!(last.to_string().contains("must read"), "{last}");
+        let info = timeout(S, drain).await.expect("the peer need not wait").unwrap();
+        assert_eq!(info.code(), CloseCode::INTERNAL_ERROR, "{length}: {info:?}");
+        flood.await.unwrap();
+    }
+}
+
+/// Backpressure is no fault: one who reads, however slowly, is left alone.
+#[tokio::test(start_paused = true)]
+async fn handler_that_reads_slowly_is_not_cut() {
+    for length in [0, 1000, 1 << 20] {
+        let (client, mut server) = patient_pair();
+        let (send, mut receive) = client.split();
+        let flood = tokio::spawn(async move { while send.send(vec![0; length]).await.is_ok() {} });
+        let drain = tokio::spawn(async move { while let Some(Ok(_)) = receive.next().await {} });
+        for _ in 0..30 {
+            for _ in 0..15 {
+                server.send("tick").await.unwrap();
+                sleep(S).await;
+            }
+            assert_eq!(server.next().await.unwrap().unwrap().len(), length);
+        }
+        drop(server);
+        flood.await.unwrap();
+        drain.await.unwrap();
+    }
+}
+
+/// Nor is one that has dropped the receiving half at last, for which all is read.
+#[tokio::test(start_paused = true)]
+async fn handler_that_splits_after_it_only_sent_is_not_cut() {
+    let (client, mut server) = pair(1 << 12);
+    let (send, mut receive) = client.split();
+    let flood = tokio::spawn(async move {
+        while send.send(vec![0; 10_000]).await.is_ok() {
+            sleep(S / 10).await;
+        }
+    });
+    let drain = tokio::spawn(async move { while let Some(Ok(_)) = receive.next().await {} });
+    for _ in 0..20 {
+        server.send("tick").await.unwrap();
+        sleep(S).await;
+    }
+    let (server, _) = server.split();
+    for _ in 0..100 {
+        server.send("tick").await.unwrap();
+        sleep(S).await;
+    }
+    drop(server);
+    flood.await.unwrap();
+    drain.await.unwrap();
+}
+
+/// Pieces of one message count as messages do.
+#[tokio::test(start_paused = true)]
+async fn close_is_answered_while_a_message_is_written() {
+    let (mut client, mut server) = pair(1 << 12);
+    let writing = tokio::spawn(async move {
+        let mut writer = server.writer(MessageKind::Binary);
+        while writer.write_all(b"piece").await.is_ok() && writer.flush().await.is_ok() {
+            sleep(S).await;
+        }
+    });
+    sleep(8 * S).await;
+    client.send("which nobody reads").await.unwrap();
+    let start = Instant::now();
+    let info = client.close(CloseCode::NORMAL, "enough").await.unwrap();
+    assert!(info.is_clean() && start.elapsed() < S, "{info:?} after {:?}", start.elapsed());
+    writing.await.unwrap();
 }
 
 /// Several messages that answer one are no sign that nobody asks for the next.

@@ -31,6 +31,9 @@ pub enum CloseCause {
     KeepaliveTimeout,
     /// No message came or went for the idle timeout, so this end closed with 1001.
     IdleTimeout,
+    /// The application at this end asked for no message for the keepalive interval and timeout,
+    /// while as many waited for it as may, so this end closed with 1011.
+    Unread,
     /// The closing made no progress for the close timeout: the peer took nothing of what
     /// waited for it, or did not send its Close.
     CloseTimeout,
@@ -112,6 +115,9 @@ impl fmt::Display for CloseInfo {
             }
             CloseCause::IdleTimeout => {
                 f.write_str("no message either way for too long (idle_timeout)")
+            }
+            CloseCause::Unread => {
+                f.write_str("the messages that waited were not read for too long (keepalive)")
             }
             CloseCause::CloseTimeout => {
                 f.write_str("the peer did not end the closing (close_timeout)")

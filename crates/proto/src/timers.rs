@@ -30,6 +30,8 @@ pub(crate) enum TimerEvent {
     Nothing,
     Ping([u8; 8]),
     PeerSilent,
+    /// The application has not read for so long that a silent peer would have been given up.
+    Unread,
     /// It was looked whether messages flow, and they do, or have not paused for long.
     NotIdle,
     Idle,
@@ -68,6 +70,10 @@ pub(crate) struct Timers {
     timing: bool,
     /// Somebody reads what arrives, so that a silence is the peer's.
     listening: bool,
+    /// As much as may wait for the application waits, and nothing more is read.
+    unread: bool,
+    /// It was so when the last Ping was sent, and has been since.
+    unread_since_ping: bool,
 }
 
 /// The idle timeout, for those who set one.
@@ -110,6 +116,8 @@ impl Timers {
             awaiting: false,
             timing: false,
             listening: true,
+            unread: false,
+            unread_since_ping: false,
         }
     }
 
@@ -160,6 +168,11 @@ impl Timers {
 
     pub(crate) fn set_listening(&mut self, listening: bool) {
         self.listening = listening;
+    }
+
+    pub(crate) fn set_unread(&mut self, unread: bool) {
+        self.unread = unread;
+        self.unread_since_ping &= unread;
     }
 
     /// A message, or a piece of one, came or went.
@@ -227,6 +240,10 @@ impl Timers {
             self.at = NEVER;
             return TimerEvent::PeerSilent;
         }
+        if self.awaiting && self.unread_since_ping {
+            self.at = NEVER;
+            return TimerEvent::Unread;
+        }
         // Where nobody listened for the answer, or it came at once.
         self.awaiting = false;
         let next_ping = later(self.pinged_at, self.interval);
@@ -236,6 +253,7 @@ impl Timers {
             return TimerEvent::Nothing;
         }
         (self.received, self.awaiting, self.timing) = (false, true, true);
+        self.unread_since_ping = self.unread;
         self.pinged_at = now;
         self.at = self.next_look(now).min(later(now, self.timeout));
         TimerEvent::Ping(now.to_be_bytes())

@@ -32,7 +32,7 @@ pub struct MessageReader<'a, S: Transport> {
 impl<'a, S: Transport> MessageReader<'a, S> {
     pub(crate) async fn begin(receive: &'a mut ReceiveHalf<S>) -> Result<Option<Self>, Error> {
         let (incoming, outlet) = receive.parts();
-        poll_fn(|cx| incoming.poll_take_back(cx)).await;
+        poll_fn(|cx| incoming.poll_take_back(cx, outlet)).await;
         incoming.skip_rest();
         loop {
             let skipping = incoming.is_skipping();
@@ -98,10 +98,11 @@ impl<S: Transport> fmt::Debug for MessageReader<'_, S> {
 /// message; without it the peer waits for the rest, and no other message can be sent. The text
 /// of a text message is checked as it is written.
 ///
-/// Nothing is received meanwhile, so that neither pings nor the peer's Close are answered: a
-/// message that takes long is for a [`SendHalf`] whose receiving half is read, or was dropped.
+/// While it is written to, pings and the peer's Close are answered as for an application that only
+/// [sends](crate::WebSocket).
 pub struct MessageWriter<'a, S: Transport> {
     send: &'a SendHalf<S>,
+    receive: &'a mut ReceiveHalf<S>,
     kind: MessageKind,
     compression: Compression,
     utf8: fullduplex_proto::utf8::Utf8Validator,
@@ -109,9 +110,13 @@ pub struct MessageWriter<'a, S: Transport> {
 }
 
 impl<'a, S: Transport> MessageWriter<'a, S> {
-    pub(crate) fn new(send: &'a SendHalf<S>, kind: MessageKind, compression: Compression) -> Self {
+    pub(crate) fn new(
+        (send, receive): (&'a SendHalf<S>, &'a mut ReceiveHalf<S>),
+        kind: MessageKind,
+        compression: Compression,
+    ) -> Self {
         let utf8 = fullduplex_proto::utf8::Utf8Validator::default();
-        Self { send, kind, compression, utf8, finished: false }
+        Self { send, receive, kind, compression, utf8, finished: false }
     }
 
     fn check_text(&mut self, piece: &[u8], last: bool) -> io::Result<()> {
@@ -134,6 +139,7 @@ impl<S: Transport> AsyncWrite for MessageWriter<'_, S> {
         if self.finished {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
+        self.receive.note_send();
         let room = ready!(self.send.writer.poll_piece(cx))?;
         let piece = &buf[..buf.len().min(FRAGMENT)];
         self.check_text(piece, false)?;

@@ -21,7 +21,8 @@ use crate::connection::writer::Writer;
 use crate::transport::Transport;
 
 /// How many bytes are received for an application that asks for none, those of an unfinished
-/// message included. Then the transport is left alone, so that the peer has to wait.
+/// message included. Then the transport is left alone, so that the peer has to wait; and if the
+/// application still asks for none, the session ends the connection after a time.
 const MOST: usize = 64 << 10;
 
 /// What a message counts beside its payload.
@@ -172,6 +173,10 @@ fn poll<S: Transport>(
         Poll::Ready(())
     });
     let found = received.messages.len() > before;
+    if polled.is_ready() {
+        // Before the application can have it back, which says the contrary.
+        writer.set_unread(true);
+    }
 
     let mut shared = shared.lock();
     let done = polled.is_ready() || shared.owner != OwnerState::Sends;

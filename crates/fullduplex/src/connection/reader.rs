@@ -154,7 +154,7 @@ impl<S: Transport> Reader<S> {
         if let Some(ReadAheadState::Reading(reading)) = self.ahead() {
             // It may have stopped, for an application that wanted it back and does no more.
             let Some(half) = reading.try_take_back() else { return };
-            self.put_back(half);
+            self.put_back(half, writer);
         }
         let mut agreed = self.agreed.take().unwrap_or_default();
         let received = match agreed.ahead.take() {
@@ -162,8 +162,9 @@ impl<S: Transport> Reader<S> {
             _ => ReadAheadQueue::default(),
         };
         if self.assembler.len() >= received.room() {
-            agreed.ahead = received.some().map(ReadAheadState::Read);
+            agreed.ahead = Some(ReadAheadState::Read(received));
             self.agreed = Some(agreed);
+            writer.set_unread(true);
             return;
         }
         let none = Receiver::new(writer.role(), Limits::default());
@@ -182,17 +183,18 @@ impl<S: Transport> Reader<S> {
 
     /// Ends the task that reads ahead, if there is one. Waits while that polls the transport.
     #[inline]
-    pub(crate) fn poll_take_back(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_take_back(&mut self, cx: &mut Context<'_>, writer: &Writer<S>) -> Poll<()> {
         if let Some(ReadAheadState::Reading(reading)) = self.ahead() {
             let half = ready!(reading.poll_take_back(cx));
-            self.put_back(half);
+            self.put_back(half, writer);
         }
         Poll::Ready(())
     }
 
     /// Goes on with what the task has read, and where it was.
     #[cold]
-    fn put_back(&mut self, (incoming, received): (Box<Self>, ReadAheadQueue)) {
+    fn put_back(&mut self, (incoming, received): (Box<Self>, ReadAheadQueue), writer: &Writer<S>) {
+        writer.set_unread(false);
         let mut agreed = self.agreed.take().unwrap_or_default();
         agreed.ahead = received.some().map(ReadAheadState::Read);
         *self = *incoming;
@@ -202,13 +204,22 @@ impl<S: Transport> Reader<S> {
 
     /// The next message of those that were read ahead.
     #[inline]
-    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
-        if self.ahead().is_none() { Poll::Ready(None) } else { self.poll_ahead_cold(cx) }
+    fn poll_ahead(
+        &mut self,
+        cx: &mut Context<'_>,
+        writer: &Writer<S>,
+    ) -> Poll<Option<Result<Message, Error>>> {
+        if self.ahead().is_none() { Poll::Ready(None) } else { self.poll_ahead_cold(cx, writer) }
     }
 
     #[cold]
-    fn poll_ahead_cold(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
-        ready!(self.poll_take_back(cx));
+    fn poll_ahead_cold(
+        &mut self,
+        cx: &mut Context<'_>,
+        writer: &Writer<S>,
+    ) -> Poll<Option<Result<Message, Error>>> {
+        ready!(self.poll_take_back(cx, writer));
+        writer.set_unread(false);
         let Some(agreed) = &mut self.agreed else { return Poll::Ready(None) };
         let Some(ReadAheadState::Read(received)) = &mut agreed.ahead else {
             return Poll::Ready(None);
@@ -221,7 +232,8 @@ impl<S: Transport> Reader<S> {
     }
 
     /// Drops what was read ahead.
-    fn forget_ahead(&mut self) {
+    fn forget_ahead(&mut self, writer: &Writer<S>) {
+        writer.set_unread(false);
         if let Some(agreed) = &mut self.agreed {
             agreed.ahead = None;
         }
@@ -263,7 +275,7 @@ impl<S: Transport> Reader<S> {
         writer: &Arc<Writer<S>>,
         most: usize,
     ) -> Poll<EndResult<Message>> {
-        if let Some(message) = ready!(self.poll_ahead(cx)) {
+        if let Some(message) = ready!(self.poll_ahead(cx, writer)) {
             return Poll::Ready(Some(message));
         }
         self.skipping |= mem::take(&mut self.in_pieces);
@@ -314,7 +326,7 @@ impl<S: Transport> Reader<S> {
         writer: &Arc<Writer<S>>,
     ) -> Poll<EndResult<MessageChunk>> {
         self.unread_sends = 0;
-        if let Some(message) = ready!(self.poll_ahead(cx)) {
+        if let Some(message) = ready!(self.poll_ahead(cx, writer)) {
             return Poll::Ready(Some(message.map(|message| MessageChunk {
                 kind: message.kind(),
                 payload: message.into_bytes(),
@@ -590,8 +602,8 @@ fn hold(block: &mut BytesMut, waits: bool) -> ReceiveBuffer {
 /// whose owner is gone arrive; the close timeout bounds it.
 pub(crate) async fn linger<S: Transport>(mut incoming: Box<Reader<S>>, writer: Arc<Writer<S>>) {
     let reading = async {
-        poll_fn(|cx| incoming.poll_take_back(cx)).await;
-        incoming.forget_ahead();
+        poll_fn(|cx| incoming.poll_take_back(cx, &writer)).await;
+        incoming.forget_ahead(&writer);
         incoming.told = true;
         // An error is the peer's, and what is queued leaves all the same.
         while poll_fn(|cx| incoming.poll_chunk(cx, &writer)).await.is_some() {}

@@ -34,7 +34,10 @@ use crate::transport::net_stream::NetStream;
 ///   Close, and ends with `None` after that. Nothing is read that is not asked
 ///   for; but where the application only sends, up to 64 KiB are received in its place (a short
 ///   message counts for some 60 bytes more), so that pings and the peer's Close behind them are
-///   answered. Behind more than that they are not: whose peer sends messages must read.
+///   answered. Behind more than that they are not: whose peer sends messages must read. If it asks
+///   for none for the keepalive's interval and timeout (30 s to 40 s) while so much waits, the
+///   connection is closed with 1011, and sending fails with an error that says so
+///   ([`CloseCause::Unread`](crate::CloseCause::Unread)); with the keepalive off it is not.
 ///   [`next_reader`](Self::next_reader) is for messages too long to hold. A short message that is
 ///   kept may keep up to 2 KiB, one of 8 KiB and more up to 64 KiB; where all are kept,
 ///   most have memory of their own.
@@ -223,7 +226,7 @@ impl<S: Transport> WebSocket<S> {
         compression: Compression,
     ) -> MessageWriter<'_, S> {
         self.receive.note_send();
-        MessageWriter::new(&self.send, kind, compression)
+        MessageWriter::new((&self.send, &mut self.receive), kind, compression)
     }
 
     /// Sends a Ping (RFC 6455 §5.5.2) of at most 125 bytes, ahead of queued messages. Waits

@@ -39,6 +39,17 @@ impl Session {
         self.timers.set_listening(listening);
     }
 
+    /// Records whether as much as may wait for the application waits, so that nothing more is
+    /// read.
+    ///
+    /// If it is so from a keepalive Ping until the peer would be given up for not answering, the
+    /// connection is failed with 1011 and [`CloseCause::Unread`](crate::CloseCause::Unread), as
+    /// neither the peer's Pings nor its Close are answered meanwhile. To be called with `false` when
+    /// the application asks for a message.
+    pub fn set_unread(&mut self, unread: bool) {
+        self.timers.set_unread(unread);
+    }
+
     /// Takes note that a message, or a piece of one, arrived, where
     /// [`handle_event`](Self::handle_event) is not told of it: the connection is not idle.
     #[inline]

@@ -42,6 +42,10 @@ impl Session {
                 }
                 false
             }
+            TimerEvent::Unread => {
+                self.fail_unread(now);
+                false
+            }
             TimerEvent::PeerSilent => self.give_up(CloseCause::KeepaliveTimeout, now),
             TimerEvent::CloseDeadline => {
                 if self.closing_progressed() {
@@ -75,6 +79,13 @@ impl Session {
         self.begin_closing(Initiator::Library, CloseCause::IdleTimeout, now);
         let reason = "idle_timeout: no message for too long".into();
         self.queue_close(Some(CloseFrame::truncated(CloseCode::GOING_AWAY, reason)));
+    }
+
+    /// Fails the connection because the application at this end does not read.
+    fn fail_unread(&mut self, now: Duration) {
+        self.begin_closing(Initiator::Library, CloseCause::Unread, now);
+        let reason = "what arrives is not read".into();
+        self.queue_close(Some(CloseFrame::truncated(CloseCode::INTERNAL_ERROR, reason)));
     }
 
     fn give_up(&mut self, cause: CloseCause, now: Duration) -> bool {

@@ -52,6 +52,31 @@ fn keepalive_spares_a_peer_while_not_listening() {
 }
 
 #[test]
+fn keepalive_ends_a_connection_that_is_not_read_for_a_whole_ping() {
+    let end = |t: &mut Timers, until: u64| {
+        while let Some(at) = t.next().filter(|at| *at <= until * S) {
+            if t.fire(at, || false) == TimerEvent::Unread {
+                return Some(at.as_secs());
+            }
+        }
+        None
+    };
+    let mut t = timers();
+    t.set_listening(false);
+    t.set_unread(true);
+    assert_eq!(end(&mut t, 100), Some(40));
+    // Whoever reads now and then, however slowly, is left alone.
+    let mut t = timers();
+    t.set_listening(false);
+    for at in (0..1000).step_by(20) {
+        assert_eq!(end(&mut t, at), None, "{at}");
+        t.set_unread(false);
+        t.set_unread(true);
+    }
+    assert_eq!(end(&mut t, 2000), Some(1020));
+}
+
+#[test]
 fn keepalive_gives_up_a_silent_peer_after_a_ping() {
     let mut t = timers();
     assert_eq!(run(&mut t, 100 * S, false), (vec![20], Some(40)));

@@ -131,12 +131,16 @@ impl Error {
                 ErrorKind::Timeout
             }
             CloseCause::TransportEnd | CloseCause::TransportError => ErrorKind::Io,
+            CloseCause::Unread => ErrorKind::Misuse,
             _ => ErrorKind::Closed,
         };
         let message = match (info.cause, &info.received) {
             // What this end sent is not what went wrong.
             (CloseCause::Handshake, Some(frame)) if info.initiator != Initiator::Peer => {
                 format!("the peer answered the Close with {frame}")
+            }
+            (CloseCause::Unread, _) => {
+                format!("{info}: who sends must read too, or split and drop the receiving half")
             }
             _ => info.to_string(),
         };

@@ -191,6 +191,13 @@ impl<S: Transport> Writer<S> {
         self.listening.store(false, Ordering::Relaxed);
     }
 
+    /// As much waits for the application as may, so nothing more is read; or it has asked for a
+    /// message.
+    #[cold]
+    pub(crate) fn set_unread(&self, unread: bool) {
+        self.lock().session.set_unread(unread);
+    }
+
     /// A piece of a message was received.
     #[inline]
     pub(crate) fn note_piece(&self) {

@@ -134,6 +134,7 @@ fn cause(cause: CloseCause) -> &'static str {
         CloseCause::Protocol(_) => "protocol_error",
         CloseCause::KeepaliveTimeout => "keepalive_timeout",
         CloseCause::IdleTimeout => "idle_timeout",
+        CloseCause::Unread => "unread",
         CloseCause::CloseTimeout => "close_timeout",
         CloseCause::TransportEnd => "transport_end",
         CloseCause::TransportError => "transport_error",
