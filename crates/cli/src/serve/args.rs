@@ -49,7 +49,8 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = value_parser!(u32).range(..=1024),
           help_heading = "Listening")]
     pub(super) workers: u32,
-    /// Seconds that the WebSockets are given to end when the server is to end
+    /// Seconds that the WebSockets are given to end when the server is to end; with 0 they are told
+    /// (1001) and not waited for
     #[arg(long, default_value = "10", value_name = "SECONDS", value_parser = seconds,
           help_heading = "Listening")]
     pub(super) drain: Duration,

@@ -9,6 +9,7 @@ use fullduplex_testkit::eventually;
 use http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::common::{client, say};
 use crate::{both_versions, serving};
@@ -45,6 +46,29 @@ async fn drain_closes_every_websocket_and_ends_the_server() {
     watching.await.unwrap();
     serving.await.unwrap().unwrap();
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn drain_without_time_tells_every_websocket() {
+    let (address, handle, serving) = serving(both_versions()).await;
+    let mut websockets = Vec::new();
+    for version in [Version::Http1, Version::Http2, Version::Http1, Version::Http2] {
+        let connected = client(version).connect(&format!("ws://{address}/")).await;
+        let (mut websocket, _) = connected.unwrap();
+        say(&mut websocket, "here").await;
+        websockets.push(websocket);
+    }
+    let drain = Drain { deadline: Duration::ZERO, ..Drain::default() };
+    let report = timeout(Duration::from_secs(5), handle.drain(drain)).await.unwrap();
+    assert_eq!(report.told, websockets.len());
+    for mut websocket in websockets {
+        // The end may be unclean, as the answer is not waited for.
+        while let Some(message) = websocket.next().await {
+            assert!(message.is_err(), "{message:?}");
+        }
+        assert_eq!(websocket.close_info().unwrap().code(), CloseCode::GOING_AWAY);
+    }
+    serving.await.unwrap().unwrap();
 }
 
 #[tokio::test]

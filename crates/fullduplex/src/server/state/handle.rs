@@ -17,6 +17,9 @@ use crate::server::state::stats::ServerStats;
 /// How often a batch of WebSockets is closed.
 const TURN: Duration = Duration::from_millis(50);
 
+/// How long the last Close may take to leave, however early the deadline is.
+const LEAST: Duration = Duration::from_millis(100);
+
 /// Watches and ends a running [`Server`](crate::server::Server), or the WebSockets of a server of
 /// somebody else's, such as axum's, that are told to be [tracked](crate::server::Handshake::track).
 /// Clones are of the same server.
@@ -26,7 +29,8 @@ pub struct ServerHandle(pub(crate) Arc<ServerState>);
 /// How to drain a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drain {
-    /// When what is still open is cut off. Default: 30 s.
+    /// When what is still open is cut off. Every WebSocket is told before that, also with a
+    /// deadline of zero: then all have 100 ms. Default: 30 s.
     pub deadline: Duration,
     /// The time over which the WebSockets are closed, in an order left to chance, so that
     /// their clients don't all come back at once. Default: 5 s.
@@ -113,7 +117,8 @@ impl ServerHandle {
         let deadline = Instant::now() + drain.deadline;
         self.0.begin_drain();
         self.close_all(drain.spread.min(drain.deadline), deadline).await;
-        let _ = timeout_at(deadline, self.0.emptied()).await;
+        let left = Instant::now() + LEAST;
+        let _ = timeout_at(deadline.max(left), self.0.emptied()).await;
         // Held, so that those that are cut with their connections are among the members still.
         let held = self.0.members.all();
         let connections = self.0.connections();
@@ -140,6 +145,9 @@ impl ServerHandle {
                 sleep(TURN).await;
             }
         }
+        all.into_iter()
+            .filter_map(|member| member.upgrade())
+            .for_each(|member| self.0.tell(member));
     }
 }
 
