@@ -19,6 +19,10 @@ pub enum Version {
     /// whatever the keepalive of its WebSockets. One without a WebSocket is closed after 60 s to
     /// 90 s.
     ///
+    /// A server whose own idle timeout is not longer than those 10 s ends a silent connection (RFC
+    /// 9000 §10.1), as quinn does not say what the peer's timeout is. A shorter keepalive
+    /// [`interval`](crate::KeepaliveConfig::interval) keeps the connection alive there too.
+    ///
     /// [`Connect`]: crate::client::Connect
     #[cfg(feature = "http3")]
     Http3,

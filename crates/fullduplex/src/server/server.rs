@@ -158,6 +158,11 @@ impl Server {
     ///
     /// Clients learn of it by `Alt-Svc` (RFC 7838), which the application has to send with its
     /// answers to ordinary requests: `h3=":443"`.
+    ///
+    /// QUIC keeps a silent connection alive with a PING every 10 s. A client whose own idle timeout
+    /// is not longer than that ends it (RFC 9000 §10.1), as quinn does not say what the peer's
+    /// timeout is: such clients need a shorter keepalive
+    /// [`interval`](crate::KeepaliveConfig::interval).
     #[cfg(feature = "http3")]
     #[must_use]
     pub fn http3(mut self) -> Self {
@@ -187,7 +192,9 @@ impl Server {
     /// nothing.
     ///
     /// What hyper and h2 answer by themselves is not told: malformed requests behind the first
-    /// one of a connection of HTTP/1.1, and on streams.
+    /// one of a connection of HTTP/1.1, and on streams. So it is with a head on HTTP/2 that is
+    /// longer than `max_head_bytes`: the client gets a 431 from h2, which reports it to nobody. On
+    /// HTTP/1.1 as the first request, and for more than `max_fields` fields, it is reported.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), fullduplex::Error> {

@@ -5,6 +5,12 @@
 //! lets nobody ask it not to. So a head is looked at before `h2` reads it. The peer was told that
 //! there is no dynamic table (`SETTINGS_HEADER_TABLE_SIZE` of 0): each head can be read by itself,
 //! and a field line taken out of it.
+//!
+//! Not covered, so that `h2` refuses the tunnel at its first DATA:
+//! - a head that goes on in CONTINUATION frames, which nobody needs for a head of less than 16 KiB;
+//! - a `content-length` that a peer adds to its dynamic table before it has read our SETTINGS: later
+//!   heads may refer to it, so it has to stay;
+//! - connections that hyper or axum carry, whose HTTP/2 is below theirs: the transport is not ours.
 
 mod hpack;
 
