@@ -18,9 +18,9 @@ use crate::server::policy::forwarded::AddressSource;
 use crate::server::policy::peer::PeerAddr;
 use crate::server::policy::proxy_protocol::{ProxyProtocolError, ProxyStatus};
 use crate::server::state::handshake_limit::PendingHandshake;
+use crate::server::state::permit::ConnectionPermit;
 #[cfg(any(feature = "http2", feature = "hyper"))]
-use crate::server::state::place::MultiplexedPermit;
-use crate::server::state::place::Place;
+use crate::server::state::permit::MultiplexedPermit;
 use crate::server::state::refused::RejectedClient;
 #[cfg(feature = "hyper")]
 use crate::transport::http1;
@@ -34,7 +34,7 @@ pub(crate) struct AcceptedConnection {
     pub(crate) stream: NetStream,
     pub(crate) peer: PeerAddr,
     pub(crate) ticket: PendingHandshake,
-    pub(crate) place: Arc<Place>,
+    pub(crate) permit: Arc<ConnectionPermit>,
 }
 
 /// Serves a connection, in a task of its own: until the handler has it, or to its end.
@@ -61,7 +61,7 @@ fn open(
     context: Arc<Context>,
     accepted: AcceptedConnection,
 ) -> impl Future<Output = Option<Handshake>> + Send + 'static {
-    let AcceptedConnection { stream, peer, ticket, mut place } = accepted;
+    let AcceptedConnection { stream, peer, ticket, mut permit } = accepted;
     async move {
         // What comes too late to be evicted.
         if context.shared.is_over() {
@@ -70,7 +70,7 @@ fn open(
         let (mut remote, mut received) = (ConnectInfo::new(peer), BytesMut::new());
         let begun = tokio::select! {
             biased;
-            begun = begin(&context, stream, &mut received, &mut remote, &mut place) => begun,
+            begun = begin(&context, stream, &mut received, &mut remote, &mut permit) => begun,
             // Too many others have come since, or a drain is over.
             () = ticket.evicted() => {
                 context.give_way(remote.peer);
@@ -78,7 +78,7 @@ fn open(
             }
         };
         drop(ticket);
-        match next(&context, begun, received, remote, place) {
+        match next(&context, begun, received, remote, permit) {
             Ok(handshake) => return Some(handshake),
             Err(serving) => context.shared.until_done(serving).await,
         }
@@ -95,7 +95,7 @@ async fn begin(
     mut stream: NetStream,
     received: &mut BytesMut,
     remote: &mut ConnectInfo,
-    place: &mut Arc<Place>,
+    permit: &mut Arc<ConnectionPermit>,
 ) -> FirstRequest {
     let after = context.config.handshake.handshake_timeout;
     let deadline = Deadline::new("handshake_timeout", after);
@@ -104,7 +104,7 @@ async fn begin(
         let read = deadline.bound(reading).await??;
         stream = read.0;
         *remote = ConnectInfo::new(read.1);
-        let settled = context.settle(place, &read.1);
+        let settled = context.settle(permit, &read.1);
         settled.map_err(|full| Error::new(ErrorKind::Limit, full.to_string()))?;
     }
     #[cfg(feature = "tls")]
@@ -124,7 +124,7 @@ fn next(
     begun: FirstRequest,
     received: BytesMut,
     remote: ConnectInfo,
-    mut place: Arc<Place>,
+    mut permit: Arc<ConnectionPermit>,
 ) -> Result<Handshake, BoxFuture<'static, ()>> {
     let context = context.clone();
     let (stream, first) = match begun {
@@ -144,7 +144,7 @@ fn next(
                 context,
                 stream,
                 remote,
-                MultiplexedPermit::new(place),
+                MultiplexedPermit::new(permit),
             ))
         }
         #[cfg(feature = "http2")]
@@ -164,19 +164,19 @@ fn next(
                 context,
                 stream,
                 remote,
-                MultiplexedPermit::new(place),
+                MultiplexedPermit::new(permit),
                 is_last,
             ))
         }
         Ok(First::Request(mut asked)) => {
             let reply = Responder::Transport { stream, leftover: received };
             let found = asked.check_remote(remote, &context.config);
-            match found.and_then(|()| place_for_client(&context, &asked, &mut place)) {
-                Ok(()) => return Ok(context.handshake(asked, reply, place)),
+            match found.and_then(|()| count_for_client(&context, &asked, &mut permit)) {
+                Ok(()) => return Ok(context.handshake(asked, reply, permit)),
                 Err(denied) => Box::pin(async move {
                     context.deny(&asked, reply, &denied).await;
                     // Free when the answer has left.
-                    drop(place);
+                    drop(permit);
                 }),
             }
         }
@@ -190,15 +190,15 @@ fn next(
 }
 
 /// Behind a proxy, a connection for one request counts for the client.
-fn place_for_client(
+fn count_for_client(
     context: &Context,
     asked: &IncomingRequest,
-    place: &mut Arc<Place>,
+    permit: &mut Arc<ConnectionPermit>,
 ) -> Result<(), RejectionCause> {
     let is_told =
         |remote: &&ConnectInfo| matches!(remote.client.source, AddressSource::Forwarded(_));
     let Some(remote) = asked.remote().filter(is_told) else { return Ok(()) };
-    let settled = context.settle(place, &remote.client.to_peer());
+    let settled = context.settle(permit, &remote.client.to_peer());
     settled.map_err(|full| RejectionCause::Policy(429, full.to_string()))
 }
 

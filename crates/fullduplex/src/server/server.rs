@@ -328,9 +328,9 @@ async fn accept(listener: Listener, context: Arc<Context>) {
         };
         let (stream, peer) = listening.accept(failed).await;
         match context.enter(&peer) {
-            Ok(place) => {
+            Ok(permit) => {
                 let (ticket, full) = context.shared.in_flight.enter();
-                let accepted = AcceptedConnection { stream, peer, ticket, place };
+                let accepted = AcceptedConnection { stream, peer, ticket, permit };
                 connection::serve(&context, accepted);
                 if full {
                     // Those that give way go before more come.

@@ -66,9 +66,10 @@ impl PendingRequest {
             (Some(admission), _) if admission.server.is_draining() => Err(RejectionCause::Leaving),
             (None, Some(handle)) if handle.0.is_draining() => Err(RejectionCause::Leaving),
             (None, Some(ServerHandle(server))) => {
-                let place = server.enter(None);
-                let place = place.map_err(|full| RejectionCause::Policy(503, full.to_string()))?;
-                self.admission = Some(Admission { server, place });
+                let permit = server.enter(None);
+                let permit =
+                    permit.map_err(|full| RejectionCause::Policy(503, full.to_string()))?;
+                self.admission = Some(Admission { server, permit });
                 Ok(())
             }
             _ => Ok(()),
@@ -85,14 +86,14 @@ impl PendingRequest {
     ) -> WebSocket<S> {
         let websocket =
             WebSocket::from_handshake(stream, Role::Server, &config.websocket, deflate, leftover);
-        if let Some(Admission { server, place }) = self.admission.take() {
+        if let Some(Admission { server, permit }) = self.admission.take() {
             let span = self.span.take().unwrap_or_else(|| trace::span(|| self.request()));
             let version = HttpVersion::of(self.asked.version());
             server.record.handshake(HandshakeOutcome::Opened(version));
             // Others that were agreed on are not told, as they may be a client's token.
             let known = config.known_subprotocol(self.asked.chosen.as_deref());
             trace::opened(&span, known, websocket.deflate().is_some());
-            server.join(&websocket, place, span);
+            server.join(&websocket, permit, span);
         }
         websocket.with_subprotocol(self.asked.chosen.take())
     }

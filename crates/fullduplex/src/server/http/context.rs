@@ -22,9 +22,9 @@ use crate::server::state::connection_limit::LimitReached;
 use crate::server::state::lifecycle::DrainSignal;
 use crate::server::state::lifecycle::{Admission, ServerState};
 use crate::server::state::panics::{PanicWatch, caught_in};
+use crate::server::state::permit::ConnectionPermit;
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
-use crate::server::state::place::MultiplexedPermit;
-use crate::server::state::place::Place;
+use crate::server::state::permit::MultiplexedPermit;
 use crate::server::state::refused::{RejectedClient, RejectionReason};
 use crate::server::state::trace;
 use crate::transport::net_stream::NetStream;
@@ -59,19 +59,19 @@ impl Context {
     }
 
     /// Counts a connection, if there is room for it.
-    pub(crate) fn enter(&self, peer: &PeerAddr) -> Result<Arc<Place>, LimitReached> {
+    pub(crate) fn enter(&self, peer: &PeerAddr) -> Result<Arc<ConnectionPermit>, LimitReached> {
         self.shared.enter((!self.config.is_near(peer)).then_some(peer))
     }
 
     /// Counts a connection for whom it is found to be from.
     pub(crate) fn settle(
         &self,
-        place: &mut Arc<Place>,
+        permit: &mut Arc<ConnectionPermit>,
         peer: &PeerAddr,
     ) -> Result<(), LimitReached> {
-        let slot = Arc::get_mut(place).and_then(Place::slot_mut);
-        match slot {
-            Some(slot) if !self.config.is_near(peer) => slot.reassign(peer),
+        let permit = Arc::get_mut(permit).and_then(ConnectionPermit::limiter_permit_mut);
+        match permit {
+            Some(permit) if !self.config.is_near(peer) => permit.reassign(peer),
             _ => Ok(()),
         }
     }
@@ -112,16 +112,16 @@ impl Context {
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
     pub(crate) fn admit_on(
         &self,
-        carrying: &MultiplexedPermit,
+        multiplexed: &MultiplexedPermit,
         asked: &mut IncomingRequest,
         remote: &ConnectInfo,
-    ) -> Result<Arc<Place>, RejectionCause> {
+    ) -> Result<Arc<ConnectionPermit>, RejectionCause> {
         asked.check_remote(remote.clone(), &self.config)?;
         let client = asked.remote().map(|remote| remote.client.to_peer());
         let stranger = client.filter(|client| asked.is_websocket && !self.config.is_near(client));
-        let Some(client) = stranger else { return Ok(carrying.place().clone()) };
-        let place = carrying.place_for(&client, &self.shared.slots);
-        place.map_err(|full| RejectionCause::Policy(429, full.to_string()))
+        let Some(client) = stranger else { return Ok(multiplexed.permit().clone()) };
+        let permit = multiplexed.permit_for(&client, &self.shared.limiter);
+        permit.map_err(|full| RejectionCause::Policy(429, full.to_string()))
     }
 
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
@@ -144,9 +144,9 @@ impl Context {
         &self,
         asked: Box<IncomingRequest>,
         reply: impl Into<Responder<NetStream>>,
-        place: Arc<Place>,
+        permit: Arc<ConnectionPermit>,
     ) -> Handshake {
-        let admission = Admission { server: self.shared.clone(), place };
+        let admission = Admission { server: self.shared.clone(), permit };
         Handshake::new(asked, reply.into(), self.config.clone()).with_admission(admission)
     }
 

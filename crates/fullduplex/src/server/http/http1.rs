@@ -25,7 +25,7 @@ use crate::server::http::min_rate::RateEnforced;
 use crate::server::http::service::{HttpResponse, final_answer, full};
 use crate::server::http::upgraded;
 use crate::server::policy::connect_info::ConnectInfo;
-use crate::server::state::place::MultiplexedPermit;
+use crate::server::state::permit::MultiplexedPermit;
 use crate::server::state::refused::{RejectedClient, RejectionReason};
 use crate::transport::net_stream::NetStream;
 use crate::transport::prefixed::Prefixed;
@@ -40,7 +40,7 @@ pub(crate) async fn serve(
     context: Arc<Context>,
     stream: Prefixed<NetStream>,
     remote: ConnectInfo,
-    carrying: MultiplexedPermit,
+    multiplexed: MultiplexedPermit,
     is_last: bool,
 ) {
     let limits = context.config.handshake;
@@ -56,7 +56,7 @@ pub(crate) async fn serve(
         let stall_timeout = context.config.limits.stall_timeout;
         let body = Body::http1(incoming, stall_timeout, left_unread.clone());
         let request = Request::from_parts(parts, body);
-        respond_to(context.clone(), request, remote.clone(), carrying.clone())
+        respond_to(context.clone(), request, remote.clone(), multiplexed.clone())
     });
     let connection = Builder::new()
         .timer(TokioTimer::new())
@@ -93,14 +93,14 @@ async fn respond_to(
     context: Arc<Context>,
     mut request: Request<Body>,
     remote: ConnectInfo,
-    carrying: MultiplexedPermit,
+    multiplexed: MultiplexedPermit,
 ) -> Result<HttpResponse, Infallible> {
     let on_upgrade = hyper::upgrade::on(&mut request);
     let (parts, body) = request.into_parts();
     let mut asked =
         IncomingRequest::new(Request::from_parts(parts, ()), None, &context.config.subprotocols);
-    let place = match context.admit_on(&carrying, &mut asked, &remote) {
-        Ok(place) => place,
+    let permit = match context.admit_on(&multiplexed, &mut asked, &remote) {
+        Ok(permit) => permit,
         Err(denied) => {
             let response = denied.response();
             let why = denied.to_string();
@@ -119,7 +119,7 @@ async fn respond_to(
     }
     let (answer, answered) = oneshot::channel();
     let reply = Box::new(HyperResponder { answer, on_upgrade });
-    let handshake = context.handshake(asked, reply, place);
+    let handshake = context.handshake(asked, reply, permit);
     context.handle(handshake);
     Ok(answered.await.unwrap_or_else(|_| full(plain(500, "the request was not answered"))))
 }

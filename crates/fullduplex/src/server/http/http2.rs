@@ -21,7 +21,7 @@ use crate::server::http::respond_on_stream::RespondOnStream;
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::state::counted::{StreamCounter, StreamGuard};
 use crate::server::state::panics::PanicWatch;
-use crate::server::state::place::MultiplexedPermit;
+use crate::server::state::permit::MultiplexedPermit;
 use crate::transport::Transport;
 use crate::transport::http2_stream::Http2Stream;
 use crate::transport::tunnel_heads::{HEADER_TABLE_SIZE, TunnelHeads};
@@ -79,7 +79,7 @@ pub(crate) async fn serve<S: Transport>(
     context: Arc<Context>,
     stream: S,
     remote: ConnectInfo,
-    carrying: MultiplexedPermit,
+    multiplexed: MultiplexedPermit,
 ) {
     let (limits, patience) = (&context.config.limits, context.config.handshake.handshake_timeout);
     let handshake = timeout(patience, builder(&context).handshake(TunnelHeads::of_client(stream)));
@@ -95,7 +95,13 @@ pub(crate) async fn serve<S: Transport>(
         };
         let (parts, receive) = request.into_parts();
         let stream = Http2Responder { respond, receive, counted };
-        tokio::spawn(respond_to(context.clone(), parts, stream, remote.clone(), carrying.clone()));
+        tokio::spawn(respond_to(
+            context.clone(),
+            parts,
+            stream,
+            remote.clone(),
+            multiplexed.clone(),
+        ));
     };
     loop {
         let idle = async {
@@ -152,7 +158,7 @@ async fn respond_to(
     mut parts: http::request::Parts,
     stream: Http2Responder,
     remote: ConnectInfo,
-    carrying: MultiplexedPermit,
+    multiplexed: MultiplexedPermit,
 ) {
     let _watch = PanicWatch(context.shared.record.clone());
     let protocol = parts.extensions.remove::<h2::ext::Protocol>();
@@ -165,9 +171,9 @@ async fn respond_to(
         &context.config.subprotocols,
     );
     let admitted = asked.check_number_of_fields(&context.config);
-    let admitted = admitted.and_then(|()| context.admit_on(&carrying, &mut asked, &remote));
-    let place = match admitted {
-        Ok(place) => place,
+    let admitted = admitted.and_then(|()| context.admit_on(&multiplexed, &mut asked, &remote));
+    let permit = match admitted {
+        Ok(permit) => permit,
         Err(denied) => {
             return context.deny(&asked, Box::new(stream), &denied).await;
         }
@@ -184,7 +190,7 @@ async fn respond_to(
         // It may be read in the background, and then there is nothing left of it.
         return pass_over(async { unread.await.ok() }, counted).await;
     }
-    let handshake = context.handshake(asked, Box::new(stream), place);
+    let handshake = context.handshake(asked, Box::new(stream), permit);
     context.handle(handshake);
 }
 

@@ -28,8 +28,8 @@ use crate::server::policy::peer::PeerAddr;
 use crate::server::policy::tls_info::TlsInfo;
 use crate::server::state::handshake_limit::PendingHandshake;
 use crate::server::state::panics::PanicWatch;
-use crate::server::state::place::MultiplexedPermit;
-use crate::server::state::place::Place;
+use crate::server::state::permit::ConnectionPermit;
+use crate::server::state::permit::MultiplexedPermit;
 use crate::server::state::refused::RejectedClient;
 use crate::server::tls::ServerTls;
 use crate::transport::http1::MOST_FIELDS;
@@ -125,10 +125,10 @@ pub(crate) async fn accept(endpoint: Endpoint, context: Arc<Context>) {
             continue;
         }
         match context.shared.enter(None) {
-            Ok(place) => {
+            Ok(permit) => {
                 let (ticket, _) = context.shared.in_flight.enter();
                 let connecting = connect(incoming, config);
-                tokio::spawn(serve(context.clone(), connecting, peer, ticket, place));
+                tokio::spawn(serve(context.clone(), connecting, peer, ticket, permit));
             }
             Err(full) => {
                 RejectedClient::no_room(peer, full, None).report(Some(&context.shared.refusals));
@@ -144,7 +144,7 @@ async fn serve(
     connecting: impl Future<Output = Result<quinn::Connection, Error>>,
     peer: PeerAddr,
     ticket: PendingHandshake,
-    mut place: Arc<Place>,
+    mut permit: Arc<ConnectionPermit>,
 ) {
     let _watch = PanicWatch(context.shared.record.clone());
     let refusals = Some(&context.shared.refusals);
@@ -160,18 +160,18 @@ async fn serve(
             return RejectedClient::no_request(peer, &error, None).report(refusals);
         }
     };
-    if let Err(full) = context.settle(&mut place, &peer) {
+    if let Err(full) = context.settle(&mut permit, &peer) {
         RejectedClient::no_room(peer, full, None).report(refusals);
         return quinn.close(0_u32.into(), b"");
     }
     let mut remote = ConnectInfo::new(peer);
     remote.secure = true;
     remote.tls = Some(Arc::new(tls_info(&quinn)));
-    let carrying = MultiplexedPermit::new(place);
+    let multiplexed = MultiplexedPermit::new(permit);
     let mut connection = ServerConnection::new(quinn, settings(&context));
     let mut draining = context.draining();
     let respond = |incoming: AcceptedRequest| {
-        tokio::spawn(respond_to(context.clone(), incoming, remote.clone(), carrying.clone()));
+        tokio::spawn(respond_to(context.clone(), incoming, remote.clone(), multiplexed.clone()));
     };
     let mut idle = Idle::default();
     loop {
@@ -251,7 +251,7 @@ async fn respond_to(
     context: Arc<Context>,
     incoming: AcceptedRequest,
     remote: ConnectInfo,
-    carrying: MultiplexedPermit,
+    multiplexed: MultiplexedPermit,
 ) {
     let _watch = PanicWatch(context.shared.record.clone());
     let AcceptedRequest { mut request, stream } = incoming;
@@ -260,9 +260,9 @@ async fn respond_to(
     let mut asked = IncomingRequest::new(request, protocol, &context.config.subprotocols);
     let reply = Box::new(Http3Responder(stream));
     let admitted = asked.check_number_of_fields(&context.config);
-    let admitted = admitted.and_then(|()| context.admit_on(&carrying, &mut asked, &remote));
-    let place = match admitted {
-        Ok(place) => place,
+    let admitted = admitted.and_then(|()| context.admit_on(&multiplexed, &mut asked, &remote));
+    let permit = match admitted {
+        Ok(permit) => permit,
         Err(denied) => return context.deny(&asked, reply, &denied).await,
     };
     #[cfg(feature = "hyper")]
@@ -277,7 +277,7 @@ async fn respond_to(
         let _ = shared.answer(answer, head_only, MinRate::new(limits)).await;
         return;
     }
-    let handshake = context.handshake(asked, reply, place);
+    let handshake = context.handshake(asked, reply, permit);
     context.handle(handshake);
 }
 

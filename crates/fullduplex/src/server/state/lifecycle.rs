@@ -15,7 +15,7 @@ use crate::server::policy::peer::PeerAddr;
 use crate::server::state::connection_limit::{ConnectionLimiter, LimitReached};
 use crate::server::state::handshake_limit::HandshakeLimiter;
 use crate::server::state::members::OpenConnections;
-use crate::server::state::place::Place;
+use crate::server::state::permit::ConnectionPermit;
 use crate::server::state::refused::RefusalReports;
 use crate::server::state::stats::ServerStats;
 use crate::server::state::stats::StatsRecorder;
@@ -27,7 +27,7 @@ pub(crate) struct ServerState {
     pub(crate) in_flight: HandshakeLimiter,
     pub(crate) members: OpenConnections,
     phase: watch::Sender<LifecyclePhase>,
-    pub(crate) slots: ConnectionLimiter,
+    pub(crate) limiter: ConnectionLimiter,
     /// How many WebSockets were told that the server goes away.
     told: AtomicUsize,
     pub(crate) record: StatsRecorder,
@@ -54,7 +54,7 @@ impl ServerState {
             in_flight: HandshakeLimiter::new(limits.max_handshakes),
             members: OpenConnections::new(record.clone()),
             phase: watch::Sender::new(LifecyclePhase::Serving),
-            slots: ConnectionLimiter::new(limits.connections),
+            limiter: ConnectionLimiter::new(limits.connections),
             told: AtomicUsize::new(0),
             refusals: RefusalReports::new(record.clone()),
             record,
@@ -64,7 +64,7 @@ impl ServerState {
     /// Sets other limits. What stands is not held to them.
     pub(crate) fn set_limits(&self, limits: &ServerLimits) {
         self.in_flight.set_limit(limits.max_handshakes);
-        self.slots.set_limits(limits.connections);
+        self.limiter.set_limits(limits.connections);
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -103,10 +103,10 @@ impl ServerState {
     pub(crate) fn join<S: Transport>(
         &self,
         websocket: &WebSocket<S>,
-        place: Arc<Place>,
+        permit: Arc<ConnectionPermit>,
         span: Span,
     ) {
-        let connection = self.members.add(websocket, place, span);
+        let connection = self.members.add(websocket, permit, span);
         // A drain that began before it was a member has not seen it.
         if self.is_over() {
             connection.cut();
@@ -135,13 +135,13 @@ impl ServerState {
 
     /// Connections of whatever kind.
     pub(crate) fn connections(&self) -> usize {
-        self.slots.counts().in_use as usize
+        self.limiter.counts().in_use as usize
     }
 
     /// Waits until no connection is left.
     pub(crate) async fn emptied(&self) {
         while self.connections() > 0 || self.members.len() > 0 {
-            self.slots.emptied().await;
+            self.limiter.emptied().await;
             self.members.emptied().await;
         }
     }
@@ -152,16 +152,19 @@ impl ServerState {
     }
 
     /// Counts a connection, if there is room for it: in all, and for the peer if that is given.
-    pub(crate) fn enter(&self, peer: Option<&PeerAddr>) -> Result<Arc<Place>, LimitReached> {
-        let slot = self.slots.take(peer.unwrap_or(&PeerAddr::Unix))?;
+    pub(crate) fn enter(
+        &self,
+        peer: Option<&PeerAddr>,
+    ) -> Result<Arc<ConnectionPermit>, LimitReached> {
+        let permit = self.limiter.take(peer.unwrap_or(&PeerAddr::Unix))?;
         self.record.accepted();
-        Ok(Arc::new(Place::Connection(slot)))
+        Ok(Arc::new(ConnectionPermit::Connection(permit)))
     }
 
     pub(crate) fn stats(&self) -> ServerStats {
         let mut stats = self.record.read();
         stats.traffic.add(self.members.stats());
-        ServerStats { connections: self.slots.counts(), websockets: self.members.len(), ..stats }
+        ServerStats { connections: self.limiter.counts(), websockets: self.members.len(), ..stats }
     }
 }
 
@@ -169,7 +172,7 @@ impl ServerState {
 #[derive(Clone)]
 pub(crate) struct Admission {
     pub(crate) server: Arc<ServerState>,
-    pub(crate) place: Arc<Place>,
+    pub(crate) permit: Arc<ConnectionPermit>,
 }
 
 /// The signal to end what goes on.

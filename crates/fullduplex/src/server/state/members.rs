@@ -14,7 +14,7 @@ use crate::connection::stats::ConnectionStats;
 use crate::connection::websocket::WebSocket;
 use crate::server::state::panics;
 use crate::server::state::panics::{SUBSCRIBER, caught};
-use crate::server::state::place::Place;
+use crate::server::state::permit::ConnectionPermit;
 use crate::server::state::stats::{CloseKind, StatsRecorder};
 use crate::server::state::trace;
 use crate::server::state::trace::Span;
@@ -37,7 +37,7 @@ struct Open {
 /// An open WebSocket.
 struct Member {
     connection: Weak<dyn DrivenConnection>,
-    place: Arc<Place>,
+    permit: Arc<ConnectionPermit>,
     span: Span,
 }
 
@@ -54,11 +54,11 @@ impl OpenConnections {
     pub(crate) fn add<S: Transport>(
         &self,
         websocket: &WebSocket<S>,
-        place: Arc<Place>,
+        permit: Arc<ConnectionPermit>,
         span: Span,
     ) -> Arc<dyn DrivenConnection> {
         let connection = websocket.connection();
-        let member = Member { connection: Arc::downgrade(&connection), place, span };
+        let member = Member { connection: Arc::downgrade(&connection), permit, span };
         let key = self.open.members.lock().insert(member);
         websocket.register(Registration::new(self.observer.clone(), key));
         connection
@@ -107,10 +107,10 @@ impl ConnectionObserver for Open {
             let mut members = self.members.lock();
             (members.remove(key), members.is_empty())
         };
-        let Some(Member { connection, place, span }) = member else { return };
+        let Some(Member { connection, permit, span }) = member else { return };
         drop(connection);
         // Its connection's place is free when others learn that it has ended.
-        drop(place);
+        drop(permit);
         self.record.end(CloseKind::of(info), traffic);
         if is_last {
             self.emptied.notify_waiters();

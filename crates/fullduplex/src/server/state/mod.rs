@@ -10,7 +10,7 @@ pub(crate) mod members;
 #[cfg(feature = "metrics")]
 pub(crate) mod metrics;
 pub(crate) mod panics;
-pub(crate) mod place;
+pub(crate) mod permit;
 pub(crate) mod refused;
 pub(crate) mod stats;
 pub(crate) mod trace;
