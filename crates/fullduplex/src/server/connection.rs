@@ -21,7 +21,7 @@ use crate::server::state::handshake_limit::PendingHandshake;
 use crate::server::state::permit::ConnectionPermit;
 #[cfg(any(feature = "http2", feature = "hyper"))]
 use crate::server::state::permit::MultiplexedPermit;
-use crate::server::state::refused::RejectedClient;
+use crate::server::state::rejection::RejectedClient;
 #[cfg(feature = "hyper")]
 use crate::transport::http1;
 use crate::transport::net_stream::NetStream;

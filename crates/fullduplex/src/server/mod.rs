@@ -57,7 +57,7 @@ pub use state::connection_limit::{
     ConnectionCounts, ConnectionLimiter, ConnectionLimits, LimitReached, Permit,
 };
 pub use state::handle::{Drain, DrainReport, ServerHandle};
-pub use state::refused::{RejectedClient, RejectionReason};
+pub use state::rejection::{RejectedClient, RejectionReason};
 pub use state::stats::{CloseKind, HandshakeOutcome, Histogram, HttpVersion, ServerStats};
 #[cfg(feature = "self-signed")]
 pub use tls::SelfSigned;

@@ -25,7 +25,7 @@ use crate::server::state::handle::ServerHandle;
 use crate::server::state::lifecycle::ServerState;
 use crate::server::state::panics;
 use crate::server::state::panics::SUBSCRIBER;
-use crate::server::state::refused::{OnRejected, RejectedClient};
+use crate::server::state::rejection::{OnRejected, RejectedClient};
 use crate::server::state::trace;
 
 /// A listening server.

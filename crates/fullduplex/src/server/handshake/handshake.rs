@@ -21,7 +21,7 @@ use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::peer::PeerAddr;
 use crate::server::state::handle::ServerHandle;
 use crate::server::state::lifecycle::Admission;
-use crate::server::state::refused::{RejectedClient, RejectionReason};
+use crate::server::state::rejection::{RejectedClient, RejectionReason};
 use crate::server::state::trace;
 use crate::transport::Transport;
 use crate::transport::http1;

@@ -25,7 +25,7 @@ use crate::server::state::panics::{PanicWatch, caught_in};
 use crate::server::state::permit::ConnectionPermit;
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 use crate::server::state::permit::MultiplexedPermit;
-use crate::server::state::refused::{RejectedClient, RejectionReason};
+use crate::server::state::rejection::{RejectedClient, RejectionReason};
 use crate::server::state::trace;
 use crate::transport::net_stream::NetStream;
 

@@ -26,7 +26,7 @@ use crate::server::http::service::{HttpResponse, final_answer, full};
 use crate::server::http::upgraded;
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::state::permit::MultiplexedPermit;
-use crate::server::state::refused::{RejectedClient, RejectionReason};
+use crate::server::state::rejection::{RejectedClient, RejectionReason};
 use crate::transport::net_stream::NetStream;
 use crate::transport::prefixed::Prefixed;
 use crate::transport::staged::Staged;

@@ -30,7 +30,7 @@ use crate::server::state::handshake_limit::PendingHandshake;
 use crate::server::state::panics::PanicWatch;
 use crate::server::state::permit::ConnectionPermit;
 use crate::server::state::permit::MultiplexedPermit;
-use crate::server::state::refused::RejectedClient;
+use crate::server::state::rejection::RejectedClient;
 use crate::server::tls::ServerTls;
 use crate::transport::http1::MOST_FIELDS;
 
