@@ -132,7 +132,7 @@ fn next(
         // There is nobody who could be answered.
         Err(error) => {
             RejectedClient::no_request(remote.peer, &error, None)
-                .report(Some(&context.shared.refusals));
+                .report(Some(&context.shared.rejections));
             return Err(Box::pin(std::future::ready(())));
         }
     };
@@ -150,7 +150,7 @@ fn next(
         #[cfg(feature = "http2")]
         Ok(First::NotHttp2(error)) => {
             RejectedClient::no_request(remote.peer, &error, None)
-                .report(Some(&context.shared.refusals));
+                .report(Some(&context.shared.rejections));
             Box::pin(crate::server::http::http2::refuse_preface(stream))
         }
         #[cfg(feature = "hyper")]
@@ -183,7 +183,7 @@ fn next(
         Err(error) => {
             let status = refusal_of_head(&error);
             RejectedClient::no_request(remote.peer, &error, status)
-                .report(Some(&context.shared.refusals));
+                .report(Some(&context.shared.rejections));
             Box::pin(async { drop(refuse_head(stream, error).await) })
         }
     })

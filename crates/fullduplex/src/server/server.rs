@@ -275,7 +275,7 @@ impl Server {
         };
         if let Some(on_rejected) = self.on_rejected {
             // A twin may have set the same already.
-            self.shared.refusals.set_callback(on_rejected);
+            self.shared.rejections.set_callback(on_rejected);
         }
         let context = Arc::new(Context {
             config: self.config,
@@ -339,7 +339,7 @@ async fn accept(listener: Listener, context: Arc<Context>) {
             }
             Err(full) => {
                 let told = context.turn_away(&stream, full);
-                RejectedClient::no_room(peer, full, told).report(Some(&context.shared.refusals));
+                RejectedClient::no_room(peer, full, told).report(Some(&context.shared.rejections));
                 // The next one may find the place of a handshake that goes nowhere.
                 context.shared.in_flight.make_way_for(full);
             }

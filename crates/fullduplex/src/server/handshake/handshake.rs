@@ -188,7 +188,7 @@ impl<S: Transport> Handshake<S> {
         let misuse = self.check_final(response.status()).err();
         let response = if misuse.is_some() { failed() } else { response.map(Into::into) };
         if self.is_websocket() {
-            note_refusal(&self.0.pending, response.status(), reason);
+            report_rejection(&self.0.pending, response.status(), reason);
         }
         let method = self.0.pending.asked.request().method().clone();
         let after = self.0.config.handshake.handshake_timeout;
@@ -230,18 +230,18 @@ async fn accept<S: Transport>(mut handshake: Box<Inner<S>>) -> Result<WebSocket<
 async fn deny<S: Transport>(handshake: Box<Inner<S>>, denied: &RejectionCause) {
     let response = denied.response();
     let Inner { pending, reply, config } = *handshake;
-    note_refusal(&pending, response.status(), RejectionReason::Denied(&denied.to_string()));
+    report_rejection(&pending, response.status(), RejectionReason::Denied(&denied.to_string()));
     let method = pending.request().method().clone();
     let after = config.handshake.handshake_timeout;
     // The refusal is what went wrong, also if its answer can't be written.
     let _ = reply.respond(response, method, after).await;
 }
 
-/// Counts and reports a request that is refused.
-fn note_refusal(pending: &PendingRequest, status: StatusCode, reason: RejectionReason<'_>) {
+/// Counts and reports a request that is rejected.
+fn report_rejection(pending: &PendingRequest, status: StatusCode, reason: RejectionReason<'_>) {
     let refused = RejectedClient::request(pending.request(), status, reason);
-    let refusals = pending.server().map(|server| &server.refusals);
-    refused.in_span(pending.span.as_ref()).report(refusals);
+    let rejections = pending.server().map(|server| &server.rejections);
+    refused.in_span(pending.span.as_ref()).report(rejections);
 }
 
 /// Shows neither query nor header fields, nor subprotocols, as which some clients send a token:

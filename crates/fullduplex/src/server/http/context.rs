@@ -79,7 +79,7 @@ impl Context {
     /// A handshake has given way to others, or to the end of the server.
     pub(crate) fn give_way(&self, peer: PeerAddr) {
         if !self.shared.is_over() {
-            RejectedClient::gave_way(peer).report(Some(&self.shared.refusals));
+            RejectedClient::gave_way(peer).report(Some(&self.shared.rejections));
         }
     }
 
@@ -161,7 +161,7 @@ impl Context {
         let why = denied.to_string();
         let (request, status) = (asked.request(), response.status());
         RejectedClient::request(request, status, RejectionReason::Denied(&why))
-            .report(Some(&self.shared.refusals));
+            .report(Some(&self.shared.rejections));
         let after = self.config.handshake.handshake_timeout;
         let method = asked.request().method().clone();
         // The refusal is what went wrong, also if its answer can't be written.

@@ -85,7 +85,7 @@ pub(crate) async fn serve(
         let kind = if too_large { ErrorKind::Limit } else { ErrorKind::Handshake };
         let error = Error::new(kind, error.to_string());
         RejectedClient::no_request(peer, &error, refusal_of_head(&error))
-            .report(Some(&shared.refusals));
+            .report(Some(&shared.rejections));
     }
 }
 
@@ -106,7 +106,7 @@ async fn respond_to(
             let why = denied.to_string();
             let (request, status) = (asked.request(), response.status());
             let refused = RejectedClient::request(request, status, RejectionReason::Denied(&why));
-            refused.report(Some(&context.shared.refusals));
+            refused.report(Some(&context.shared.rejections));
             return Ok(full(response));
         }
     };

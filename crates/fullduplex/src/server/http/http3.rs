@@ -131,7 +131,7 @@ pub(crate) async fn accept(endpoint: Endpoint, context: Arc<Context>) {
                 tokio::spawn(serve(context.clone(), connecting, peer, ticket, permit));
             }
             Err(full) => {
-                RejectedClient::no_room(peer, full, None).report(Some(&context.shared.refusals));
+                RejectedClient::no_room(peer, full, None).report(Some(&context.shared.rejections));
                 incoming.refuse();
             }
         }
@@ -147,7 +147,7 @@ async fn serve(
     mut permit: Arc<ConnectionPermit>,
 ) {
     let _watch = PanicWatch(context.shared.record.clone());
-    let refusals = Some(&context.shared.refusals);
+    let rejections = Some(&context.shared.rejections);
     let after = context.config.handshake.handshake_timeout;
     let connected = tokio::select! {
         connected = within("handshake_timeout", after, connecting) => connected,
@@ -157,11 +157,11 @@ async fn serve(
     let quinn = match connected.and_then(|connected| connected) {
         Ok(quinn) => quinn,
         Err(error) => {
-            return RejectedClient::no_request(peer, &error, None).report(refusals);
+            return RejectedClient::no_request(peer, &error, None).report(rejections);
         }
     };
     if let Err(full) = context.settle(&mut permit, &peer) {
-        RejectedClient::no_room(peer, full, None).report(refusals);
+        RejectedClient::no_room(peer, full, None).report(rejections);
         return quinn.close(0_u32.into(), b"");
     }
     let mut remote = ConnectInfo::new(peer);

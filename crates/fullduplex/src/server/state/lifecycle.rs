@@ -16,7 +16,7 @@ use crate::server::state::connection_limit::{ConnectionLimiter, LimitReached};
 use crate::server::state::handshake_limit::HandshakeLimiter;
 use crate::server::state::open_connections::OpenConnections;
 use crate::server::state::permit::ConnectionPermit;
-use crate::server::state::rejection::RefusalReports;
+use crate::server::state::rejection::RejectionReports;
 use crate::server::state::stats::ServerStats;
 use crate::server::state::stats::StatsRecorder;
 use crate::server::state::trace::Span;
@@ -31,7 +31,7 @@ pub(crate) struct ServerState {
     /// How many WebSockets were told that the server goes away.
     told: AtomicUsize,
     pub(crate) record: StatsRecorder,
-    pub(crate) refusals: RefusalReports,
+    pub(crate) rejections: RejectionReports,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd)]
@@ -56,7 +56,7 @@ impl ServerState {
             phase: watch::Sender::new(LifecyclePhase::Serving),
             limiter: ConnectionLimiter::new(limits.connections),
             told: AtomicUsize::new(0),
-            refusals: RefusalReports::new(record.clone()),
+            rejections: RejectionReports::new(record.clone()),
             record,
         })
     }

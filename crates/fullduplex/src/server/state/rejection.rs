@@ -16,17 +16,17 @@ use crate::server::state::panics::SUBSCRIBER;
 use crate::server::state::stats::{HandshakeOutcome, StatsRecorder};
 use crate::server::state::trace;
 
-/// What is called with each refusal.
+/// The callback for each client that is rejected.
 pub(crate) type OnRejected = Arc<dyn Fn(&RejectedClient<'_>) + Send + Sync>;
 
-/// Where a server counts and reports whom it refuses.
-pub(crate) struct RefusalReports {
+/// Where a server counts and reports the clients that it rejects.
+pub(crate) struct RejectionReports {
     record: StatsRecorder,
     /// Set when the server begins to serve.
     on_rejected: OnceLock<OnRejected>,
 }
 
-impl RefusalReports {
+impl RejectionReports {
     pub(crate) fn new(record: StatsRecorder) -> Self {
         Self { record, on_rejected: OnceLock::new() }
     }
@@ -155,9 +155,9 @@ impl<'a> RejectedClient<'a> {
 
     /// Reports it to `tracing`, and to the figures and the callback of a server. Panics of
     /// foreign code are caught, as this is also called by tasks that serve other connections.
-    pub(crate) fn report(&self, reports: Option<&RefusalReports>) {
+    pub(crate) fn report(&self, reports: Option<&RejectionReports>) {
         let traced = guard::caught(|| self.trace());
-        let Some(RefusalReports { record, on_rejected }) = reports else { return };
+        let Some(RejectionReports { record, on_rejected }) = reports else { return };
         if traced.is_err() {
             panics::note(record, SUBSCRIBER);
         }
