@@ -12,7 +12,7 @@ use crate::base::error::{Error, ErrorKind};
 use crate::server::handshake::handshake::{Handshake, read_request, refusal_of_head, refuse_head};
 use crate::server::handshake::reply::Responder;
 use crate::server::handshake::request::{IncomingRequest, RejectionCause};
-use crate::server::http::context::Context;
+use crate::server::http::context::ServerContext;
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::forwarded::AddressSource;
 use crate::server::policy::peer::PeerAddr;
@@ -38,7 +38,7 @@ pub(crate) struct AcceptedConnection {
 }
 
 /// Serves a connection, in a task of its own: until the handler has it, or to its end.
-pub(crate) fn serve(context: &Arc<Context>, accepted: AcceptedConnection) {
+pub(crate) fn serve(context: &Arc<ServerContext>, accepted: AcceptedConnection) {
     context.run(|context| open(context, accepted));
 }
 
@@ -58,13 +58,13 @@ enum First {
 /// An `async` function would have room for what it is given twice, and what most connections
 /// have no need of is boxed: memory of more than 1 KiB costs more to allocate.
 fn open(
-    context: Arc<Context>,
+    context: Arc<ServerContext>,
     accepted: AcceptedConnection,
 ) -> impl Future<Output = Option<Handshake>> + Send + 'static {
     let AcceptedConnection { stream, peer, ticket, mut permit } = accepted;
     async move {
         // What comes too late to be evicted.
-        if context.shared.is_over() {
+        if context.state.is_over() {
             return None;
         }
         let (mut remote, mut received) = (ConnectInfo::new(peer), BytesMut::new());
@@ -80,7 +80,7 @@ fn open(
         drop(ticket);
         match next(&context, begun, received, remote, permit) {
             Ok(handshake) => return Some(handshake),
-            Err(serving) => context.shared.until_done(serving).await,
+            Err(serving) => context.state.until_done(serving).await,
         }
         None
     }
@@ -91,7 +91,7 @@ type FirstRequest = Result<(NetStream, Result<First, Error>), Error>;
 
 /// Finds out who is there, and what is asked first.
 async fn begin(
-    context: &Context,
+    context: &ServerContext,
     mut stream: NetStream,
     received: &mut BytesMut,
     remote: &mut ConnectInfo,
@@ -120,7 +120,7 @@ async fn begin(
 
 /// What comes of the first request: one for the handler, or what serves it and those behind it.
 fn next(
-    context: &Arc<Context>,
+    context: &Arc<ServerContext>,
     begun: FirstRequest,
     received: BytesMut,
     remote: ConnectInfo,
@@ -132,7 +132,7 @@ fn next(
         // There is nobody who could be answered.
         Err(error) => {
             RejectedClient::no_request(remote.peer, &error, None)
-                .report(Some(&context.shared.rejections));
+                .report(Some(&context.state.rejections));
             return Err(Box::pin(std::future::ready(())));
         }
     };
@@ -150,7 +150,7 @@ fn next(
         #[cfg(feature = "http2")]
         Ok(First::NotHttp2(error)) => {
             RejectedClient::no_request(remote.peer, &error, None)
-                .report(Some(&context.shared.rejections));
+                .report(Some(&context.state.rejections));
             Box::pin(crate::server::http::http2::refuse_preface(stream))
         }
         #[cfg(feature = "hyper")]
@@ -183,7 +183,7 @@ fn next(
         Err(error) => {
             let status = refusal_of_head(&error);
             RejectedClient::no_request(remote.peer, &error, status)
-                .report(Some(&context.shared.rejections));
+                .report(Some(&context.state.rejections));
             Box::pin(async { drop(refuse_head(stream, error).await) })
         }
     })
@@ -191,7 +191,7 @@ fn next(
 
 /// Behind a proxy, a connection for one request counts for the client.
 fn count_for_client(
-    context: &Context,
+    context: &ServerContext,
     asked: &IncomingRequest,
     permit: &mut Arc<ConnectionPermit>,
 ) -> Result<(), RejectionCause> {
@@ -204,7 +204,7 @@ fn count_for_client(
 
 /// Reads what a proxy says in front of a connection: the client in its place.
 async fn read_proxy_header(
-    context: &Context,
+    context: &ServerContext,
     mut stream: NetStream,
     peer: PeerAddr,
 ) -> Result<(NetStream, PeerAddr), Error> {
@@ -245,7 +245,7 @@ fn rewound(received: BytesMut, stream: NetStream) -> NetStream {
 }
 
 async fn read_first(
-    context: &Context,
+    context: &ServerContext,
     stream: &mut NetStream,
     received: &mut BytesMut,
     remote: &ConnectInfo,

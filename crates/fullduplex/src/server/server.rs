@@ -18,7 +18,7 @@ use crate::server::connection;
 use crate::server::connection::AcceptedConnection;
 use crate::server::handler::Handler;
 use crate::server::handshake::handshake::Handshake;
-use crate::server::http::context::{Authenticate, Context};
+use crate::server::http::context::{Authenticate, ServerContext};
 use crate::server::listen::listen::{BoundListener, Listener};
 use crate::server::output::HandlerOutput;
 use crate::server::state::handle::ServerHandle;
@@ -35,7 +35,7 @@ use crate::server::state::trace;
 pub struct Server {
     listeners: Vec<Listener>,
     config: Arc<ServerConfig>,
-    shared: Arc<ServerState>,
+    state: Arc<ServerState>,
     authenticate: Option<Authenticate>,
     on_rejected: Option<OnRejected>,
     #[cfg(feature = "tls")]
@@ -64,7 +64,7 @@ impl Server {
         let config = Arc::<ServerConfig>::default();
         Self {
             listeners: Vec::new(),
-            shared: ServerState::new(&config.limits),
+            state: ServerState::new(&config.limits),
             config,
             authenticate: None,
             on_rejected: None,
@@ -84,7 +84,7 @@ impl Server {
         Self {
             listeners: Vec::new(),
             config: self.config.clone(),
-            shared: self.shared.clone(),
+            state: self.state.clone(),
             authenticate: self.authenticate.clone(),
             on_rejected: self.on_rejected.clone(),
             #[cfg(feature = "tls")]
@@ -98,7 +98,7 @@ impl Server {
 
     /// Ends it and its twins at once.
     pub(crate) fn end(&self) {
-        self.shared.end();
+        self.state.end();
     }
 
     /// Listens on one more.
@@ -116,7 +116,7 @@ impl Server {
     /// Sets what differs from the defaults.
     #[must_use]
     pub fn config(mut self, config: ServerConfig) -> Self {
-        self.shared.set_limits(&config.limits);
+        self.state.set_limits(&config.limits);
         self.config = Arc::new(config);
         self
     }
@@ -226,7 +226,7 @@ impl Server {
 
     /// To watch it and to end it while it serves.
     pub fn handle(&self) -> ServerHandle {
-        ServerHandle(self.shared.clone())
+        ServerHandle(self.state.clone())
     }
 
     /// Opens a WebSocket for each request that asks for one and runs `handler` with it, in a
@@ -275,11 +275,11 @@ impl Server {
         };
         if let Some(on_rejected) = self.on_rejected {
             // A twin may have set the same already.
-            self.shared.rejections.set_callback(on_rejected);
+            self.state.rejections.set_callback(on_rejected);
         }
-        let context = Arc::new(Context {
+        let context = Arc::new(ServerContext {
             config: self.config,
-            shared: self.shared.clone(),
+            state: self.state.clone(),
             handler,
             authenticate: self.authenticate,
             #[cfg(feature = "tls")]
@@ -296,17 +296,17 @@ impl Server {
         for endpoint in quic {
             accepting.spawn(crate::server::http::http3::accept(endpoint, context.clone()));
         }
-        until_over(&self.shared, accepting).await
+        until_over(&self.state, accepting).await
     }
 }
 
 /// Accepts connections until the server is over. A task that does so goes on until it is
 /// dropped; so if one ends, something is wrong, and it is better to say so than to go on with a
 /// listener less.
-async fn until_over(shared: &ServerState, mut accepting: JoinSet<()>) -> Result<(), Error> {
+async fn until_over(state: &ServerState, mut accepting: JoinSet<()>) -> Result<(), Error> {
     let ended = tokio::select! {
         biased;
-        () = shared.done() => return Ok(()),
+        () = state.done() => return Ok(()),
         Some(ended) = accepting.join_next() => ended,
     };
     let error = Error::new(ErrorKind::Io, "a listener accepts no connections any more");
@@ -316,20 +316,20 @@ async fn until_over(shared: &ServerState, mut accepting: JoinSet<()>) -> Result<
     })
 }
 
-async fn accept(listener: Listener, context: Arc<Context>) {
+async fn accept(listener: Listener, context: Arc<ServerContext>) {
     let listening = BoundListener::new(listener);
     loop {
         let failed = |error: &io::Error| {
             let traced = || trace::not_accepted(error);
-            let _ = panics::caught(&context.shared.record, SUBSCRIBER, traced);
-            context.shared.record.accept_failed();
+            let _ = panics::caught(&context.state.record, SUBSCRIBER, traced);
+            context.state.record.accept_failed();
             // Too many files are open, most likely.
-            context.shared.in_flight.make_room();
+            context.state.in_flight.make_room();
         };
         let (stream, peer) = listening.accept(failed).await;
         match context.enter(&peer) {
             Ok(permit) => {
-                let (ticket, full) = context.shared.in_flight.enter();
+                let (ticket, full) = context.state.in_flight.enter();
                 let accepted = AcceptedConnection { stream, peer, ticket, permit };
                 connection::serve(&context, accepted);
                 if full {
@@ -339,9 +339,9 @@ async fn accept(listener: Listener, context: Arc<Context>) {
             }
             Err(full) => {
                 let told = context.turn_away(&stream, full);
-                RejectedClient::no_room(peer, full, told).report(Some(&context.shared.rejections));
+                RejectedClient::no_room(peer, full, told).report(Some(&context.state.rejections));
                 // The next one may find the place of a handshake that goes nowhere.
-                context.shared.in_flight.make_way_for(full);
+                context.state.in_flight.make_way_for(full);
             }
         }
     }
@@ -362,13 +362,13 @@ mod tests {
 
     #[tokio::test]
     async fn serve_fails_when_an_accept_task_ends() {
-        let shared = ServerState::new(&ServerLimits::default());
+        let state = ServerState::new(&ServerLimits::default());
         let mut accepting = JoinSet::new();
         accepting.spawn(pending());
         accepting.spawn(async { panic!("as asked") });
-        let error = until_over(&shared, accepting).await.unwrap_err();
+        let error = until_over(&state, accepting).await.unwrap_err();
         assert!(error.to_string().contains("accepts no connections"), "{error}");
-        shared.end();
-        until_over(&shared, JoinSet::new()).await.unwrap();
+        state.end();
+        until_over(&state, JoinSet::new()).await.unwrap();
     }
 }

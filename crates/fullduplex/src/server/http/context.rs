@@ -35,9 +35,9 @@ pub(crate) type Authenticate = Arc<
 >;
 
 /// What all connections of a server share.
-pub(crate) struct Context {
+pub(crate) struct ServerContext {
     pub(crate) config: Arc<ServerConfig>,
-    pub(crate) shared: Arc<ServerState>,
+    pub(crate) state: Arc<ServerState>,
     pub(crate) handler: Handler,
     pub(crate) authenticate: Option<Authenticate>,
     #[cfg(feature = "tls")]
@@ -46,7 +46,7 @@ pub(crate) struct Context {
     pub(crate) service: Option<Arc<dyn crate::server::http::service::HttpService>>,
 }
 
-impl Context {
+impl ServerContext {
     #[cfg(feature = "tls")]
     fn is_secure(&self) -> bool {
         self.tls.is_some()
@@ -60,10 +60,10 @@ impl Context {
 
     /// Counts a connection, if there is room for it.
     pub(crate) fn enter(&self, peer: &PeerAddr) -> Result<Arc<ConnectionPermit>, LimitReached> {
-        self.shared.enter((!self.config.is_near(peer)).then_some(peer))
+        self.state.enter((!self.config.is_near(peer)).then_some(peer))
     }
 
-    /// Counts a connection for whom it is found to be from.
+    /// Counts a connection for its client, once that is known.
     pub(crate) fn settle(
         &self,
         permit: &mut Arc<ConnectionPermit>,
@@ -78,13 +78,13 @@ impl Context {
 
     /// A handshake has given way to others, or to the end of the server.
     pub(crate) fn give_way(&self, peer: PeerAddr) {
-        if !self.shared.is_over() {
-            RejectedClient::gave_way(peer).report(Some(&self.shared.rejections));
+        if !self.state.is_over() {
+            RejectedClient::gave_way(peer).report(Some(&self.state.rejections));
         }
     }
 
-    /// Tells a connection for which there is no room, if that takes no time, and gives the
-    /// status that it was told.
+    /// Answers a connection for which there is no room, if that takes no time, and returns the
+    /// status of the answer.
     pub(crate) fn turn_away(&self, stream: &NetStream, full: LimitReached) -> Option<u16> {
         if self.is_secure() {
             return None;
@@ -107,8 +107,8 @@ impl Context {
         told
     }
 
-    /// Holds a request against the rules for all of them, and returns its place: the
-    /// connection's, or one of its own if it is for a WebSocket.
+    /// Checks the client and the host of a request, and returns its permit: the connection's, or
+    /// a new one if it is for a WebSocket.
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
     pub(crate) fn admit_on(
         &self,
@@ -120,13 +120,13 @@ impl Context {
         let client = asked.remote().map(|remote| remote.client.to_peer());
         let stranger = client.filter(|client| asked.is_websocket && !self.config.is_near(client));
         let Some(client) = stranger else { return Ok(multiplexed.permit().clone()) };
-        let permit = multiplexed.permit_for(&client, &self.shared.limiter);
+        let permit = multiplexed.permit_for(&client, &self.state.limiter);
         permit.map_err(|full| RejectionCause::Policy(429, full.to_string()))
     }
 
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
     pub(crate) fn draining(&self) -> DrainSignal {
-        self.shared.draining()
+        self.state.draining()
     }
 
     /// The service that answers a request, if it is ordinary HTTP and there is one.
@@ -136,17 +136,17 @@ impl Context {
         asked: &IncomingRequest,
     ) -> Option<&dyn crate::server::http::service::HttpService> {
         let is_ordinary = !asked.is_websocket && asked.request().method() != Method::CONNECT;
-        self.service.as_deref().filter(|_| is_ordinary && !self.shared.is_draining())
+        self.service.as_deref().filter(|_| is_ordinary && !self.state.is_draining())
     }
 
-    /// A request for the handler.
+    /// Returns a request for the handler.
     pub(crate) fn handshake(
         &self,
         asked: Box<IncomingRequest>,
         reply: impl Into<Responder<NetStream>>,
         permit: Arc<ConnectionPermit>,
     ) -> Handshake {
-        let admission = Admission { server: self.shared.clone(), permit };
+        let admission = Admission { server: self.state.clone(), permit };
         Handshake::new(asked, reply.into(), self.config.clone()).with_admission(admission)
     }
 
@@ -161,14 +161,14 @@ impl Context {
         let why = denied.to_string();
         let (request, status) = (asked.request(), response.status());
         RejectedClient::request(request, status, RejectionReason::Denied(&why))
-            .report(Some(&self.shared.rejections));
+            .report(Some(&self.state.rejections));
         let after = self.config.handshake.handshake_timeout;
         let method = asked.request().method().clone();
         // The refusal is what went wrong, also if its answer can't be written.
         let _ = reply.into().respond(response, method, after).await;
     }
 
-    /// Has the handler answer a request.
+    /// Lets the handler answer a request, in a new task.
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
     pub(crate) fn handle(self: &Arc<Self>, handshake: Handshake) {
         self.run(|_| std::future::ready(Some(handshake)));
@@ -181,7 +181,7 @@ impl Context {
         F: Future<Output = Option<Handshake>> + Send + 'static,
     {
         let context = self.clone();
-        let watch = |context: &Self| PanicWatch(context.shared.record.clone());
+        let watch = |context: &Self| PanicWatch(context.state.record.clone());
         match &self.handler {
             Handler::Requests(begin) => begin(Box::pin(async move {
                 let watch = watch(&context);
@@ -212,12 +212,12 @@ impl Context {
 
     /// Whether there is nothing to be done before the handler has a request.
     fn admits_at_once(&self, handshake: &Handshake) -> bool {
-        handshake.is_websocket() && self.authenticate.is_none() && !self.shared.is_draining()
+        handshake.is_websocket() && self.authenticate.is_none() && !self.state.is_draining()
     }
 
     /// The same, where there is something to be done first.
     async fn admit(&self, mut handshake: Handshake) -> Option<Handshake> {
-        if self.shared.is_draining() {
+        if self.state.is_draining() {
             let _ = handshake.respond_as(leaving(), RejectionReason::Denied(LEAVING)).await;
             return None;
         }
@@ -238,7 +238,7 @@ impl Context {
         let after = self.config.handshake.handshake_timeout;
         let request = handshake.request().clone();
         let looked = async { authenticate(request).await };
-        let looked = caught_in(&self.shared.record, "authenticate", looked);
+        let looked = caught_in(&self.state.record, "authenticate", looked);
         match within("handshake_timeout", after, looked).await {
             Ok(Ok(Ok(request))) => {
                 *handshake.request_mut() = request;

@@ -20,7 +20,7 @@ use crate::server::handshake::reply::Respond;
 use crate::server::handshake::request::{AcceptedHandshake, IncomingRequest};
 use crate::server::handshake::response::{framed, plain};
 use crate::server::http::body::Body;
-use crate::server::http::context::Context;
+use crate::server::http::context::ServerContext;
 use crate::server::http::min_rate::RateEnforced;
 use crate::server::http::service::{HttpResponse, final_answer, full};
 use crate::server::http::upgraded;
@@ -37,7 +37,7 @@ const LEAST_BUFFER: usize = 8 << 10;
 /// Serves the requests of a connection until it ends, or becomes a WebSocket after all. With
 /// `is_last` the first one is the last.
 pub(crate) async fn serve(
-    context: Arc<Context>,
+    context: Arc<ServerContext>,
     stream: Prefixed<NetStream>,
     remote: ConnectInfo,
     multiplexed: MultiplexedPermit,
@@ -48,7 +48,7 @@ pub(crate) async fn serve(
     let stream = RateEnforced::new(stream, &context.config.limits);
     let stream = Staged::new(stream, left_unread.clone());
     let mut draining = context.draining();
-    let (shared, peer) = (context.shared.clone(), remote.peer);
+    let (state, peer) = (context.state.clone(), remote.peer);
     let respond = service_fn(move |request: Request<Incoming>| {
         let (parts, incoming) = request.into_parts();
         // hyper has read all of the request before this one.
@@ -85,12 +85,12 @@ pub(crate) async fn serve(
         let kind = if too_large { ErrorKind::Limit } else { ErrorKind::Handshake };
         let error = Error::new(kind, error.to_string());
         RejectedClient::no_request(peer, &error, refusal_of_head(&error))
-            .report(Some(&shared.rejections));
+            .report(Some(&state.rejections));
     }
 }
 
 async fn respond_to(
-    context: Arc<Context>,
+    context: Arc<ServerContext>,
     mut request: Request<Body>,
     remote: ConnectInfo,
     multiplexed: MultiplexedPermit,
@@ -106,13 +106,13 @@ async fn respond_to(
             let why = denied.to_string();
             let (request, status) = (asked.request(), response.status());
             let refused = RejectedClient::request(request, status, RejectionReason::Denied(&why));
-            refused.report(Some(&context.shared.rejections));
+            refused.report(Some(&context.state.rejections));
             return Ok(full(response));
         }
     };
     if let Some(service) = context.service_for(&asked) {
         let request = asked.into_request().map(|()| body);
-        let answer = service.call(request, &context.shared.record).await;
+        let answer = service.call(request, &context.state.record).await;
         // The service may have taken the connection over.
         let is_upgrade = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
         return Ok(if is_upgrade { answer } else { final_answer(answer) });

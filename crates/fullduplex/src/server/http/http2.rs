@@ -14,7 +14,7 @@ use crate::base::error::{Error, ErrorKind};
 use crate::base::fields::join_cookies;
 use crate::server::handshake::reply::ANSWER_TIMEOUT;
 use crate::server::handshake::request::IncomingRequest;
-use crate::server::http::context::Context;
+use crate::server::http::context::ServerContext;
 #[cfg(feature = "hyper")]
 use crate::server::http::min_rate::MinRate;
 use crate::server::http::respond_on_stream::RespondOnStream;
@@ -76,7 +76,7 @@ pub(crate) async fn refuse_preface<S: Transport>(mut stream: S) {
 
 /// Serves the requests of a connection until it ends.
 pub(crate) async fn serve<S: Transport>(
-    context: Arc<Context>,
+    context: Arc<ServerContext>,
     stream: S,
     remote: ConnectInfo,
     multiplexed: MultiplexedPermit,
@@ -137,7 +137,7 @@ pub(crate) async fn serve<S: Transport>(
     }
 }
 
-fn builder(context: &Context) -> Builder {
+fn builder(context: &ServerContext) -> Builder {
     let streams = context.config.limits.max_streams;
     let head = u32::try_from(context.config.handshake.max_head_bytes).unwrap_or(u32::MAX);
     let mut builder = Builder::new();
@@ -154,13 +154,13 @@ fn builder(context: &Context) -> Builder {
 }
 
 async fn respond_to(
-    context: Arc<Context>,
+    context: Arc<ServerContext>,
     mut parts: http::request::Parts,
     stream: Http2Responder,
     remote: ConnectInfo,
     multiplexed: MultiplexedPermit,
 ) {
-    let _watch = PanicWatch(context.shared.record.clone());
+    let _watch = PanicWatch(context.state.record.clone());
     let protocol = parts.extensions.remove::<h2::ext::Protocol>();
     let protocol = protocol.map(|protocol| protocol.as_str().into());
     // RFC 9113 §8.2.3: browsers send each cookie in a field of its own.
@@ -184,8 +184,7 @@ async fn respond_to(
         let limits = &context.config.limits;
         let head_only = asked.request().method() == Method::HEAD;
         let (body, unread) = crate::server::http::body::Body::http2(receive, limits.stall_timeout);
-        let answer =
-            service.call(asked.into_request().map(|()| body), &context.shared.record).await;
+        let answer = service.call(asked.into_request().map(|()| body), &context.state.record).await;
         send_answer(answer, respond, head_only, MinRate::new(limits)).await;
         // It may be read in the background, and then there is nothing left of it.
         return pass_over(async { unread.await.ok() }, counted).await;

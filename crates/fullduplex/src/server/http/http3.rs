@@ -18,7 +18,7 @@ use crate::base::deadline::within;
 use crate::base::error::{Error, ErrorKind};
 use crate::server::config::{ServerConfig, ServerLimits};
 use crate::server::handshake::request::IncomingRequest;
-use crate::server::http::context::Context;
+use crate::server::http::context::ServerContext;
 #[cfg(feature = "hyper")]
 use crate::server::http::min_rate::MinRate;
 use crate::server::http::respond_on_stream::RespondOnStream;
@@ -104,7 +104,7 @@ fn quic_config(tls: &ServerTls, config: &ServerConfig) -> Result<quinn::ServerCo
 }
 
 /// Takes connections until the future is dropped.
-pub(crate) async fn accept(endpoint: Endpoint, context: Arc<Context>) {
+pub(crate) async fn accept(endpoint: Endpoint, context: Arc<ServerContext>) {
     let Some(tls) = &context.tls else { return };
     let (mut generation, mut loaded) = (u64::MAX, None);
     while let Some(incoming) = endpoint.accept().await {
@@ -120,18 +120,18 @@ pub(crate) async fn accept(endpoint: Endpoint, context: Arc<Context>) {
         };
         let peer = PeerAddr::Inet(incoming.remote_address());
         // An address that nobody has proved to have takes no place of its own (RFC 9000 §8.1).
-        if context.shared.in_flight.is_busy() && incoming.may_retry() {
+        if context.state.in_flight.is_busy() && incoming.may_retry() {
             let _ = incoming.retry();
             continue;
         }
-        match context.shared.enter(None) {
+        match context.state.enter(None) {
             Ok(permit) => {
-                let (ticket, _) = context.shared.in_flight.enter();
+                let (ticket, _) = context.state.in_flight.enter();
                 let connecting = connect(incoming, config);
                 tokio::spawn(serve(context.clone(), connecting, peer, ticket, permit));
             }
             Err(full) => {
-                RejectedClient::no_room(peer, full, None).report(Some(&context.shared.rejections));
+                RejectedClient::no_room(peer, full, None).report(Some(&context.state.rejections));
                 incoming.refuse();
             }
         }
@@ -140,14 +140,14 @@ pub(crate) async fn accept(endpoint: Endpoint, context: Arc<Context>) {
 
 /// Serves the requests of a connection until it ends.
 async fn serve(
-    context: Arc<Context>,
+    context: Arc<ServerContext>,
     connecting: impl Future<Output = Result<quinn::Connection, Error>>,
     peer: PeerAddr,
     ticket: PendingHandshake,
     mut permit: Arc<ConnectionPermit>,
 ) {
-    let _watch = PanicWatch(context.shared.record.clone());
-    let rejections = Some(&context.shared.rejections);
+    let _watch = PanicWatch(context.state.record.clone());
+    let rejections = Some(&context.state.rejections);
     let after = context.config.handshake.handshake_timeout;
     let connected = tokio::select! {
         connected = within("handshake_timeout", after, connecting) => connected,
@@ -197,7 +197,7 @@ async fn serve(
     // What is on the way belongs to the connection, whose place is taken until it has arrived.
     let quinn = connection.quinn().clone();
     drop(connection);
-    context.shared.until_done(async { drop(quinn.closed().await) }).await;
+    context.state.until_done(async { drop(quinn.closed().await) }).await;
 }
 
 /// Finds out that a connection of many streams has had none for a while, by a look at it now
@@ -226,7 +226,7 @@ async fn connect(
     incoming.accept_with(config).map_err(failed)?.await.map_err(failed)
 }
 
-fn settings(context: &Context) -> LocalSettings {
+fn settings(context: &ServerContext) -> LocalSettings {
     let limits = context.config.handshake;
     LocalSettings {
         max_field_section_size: limits.max_head_bytes as u64,
@@ -248,12 +248,12 @@ fn tls_info(connection: &quinn::Connection) -> TlsInfo {
 }
 
 async fn respond_to(
-    context: Arc<Context>,
+    context: Arc<ServerContext>,
     incoming: AcceptedRequest,
     remote: ConnectInfo,
     multiplexed: MultiplexedPermit,
 ) {
-    let _watch = PanicWatch(context.shared.record.clone());
+    let _watch = PanicWatch(context.state.record.clone());
     let AcceptedRequest { mut request, stream } = incoming;
     let protocol = request.extensions_mut().remove::<ConnectProtocol>();
     let protocol = protocol.map(|protocol| protocol.as_str().into());
@@ -272,7 +272,7 @@ async fn respond_to(
         let body = crate::server::http::body::Body::http3(shared.clone(), limits.stall_timeout);
         let request = asked.into_request().map(|()| body);
         let head_only = request.method() == http::Method::HEAD;
-        let answer = service.call(request, &context.shared.record).await;
+        let answer = service.call(request, &context.state.record).await;
         // A client that goes away is its own affair.
         let _ = shared.answer(answer, head_only, MinRate::new(limits)).await;
         return;

@@ -43,7 +43,9 @@ enum LifecyclePhase {
 
 impl fmt::Debug for ServerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("websockets", &self.members.len()).finish_non_exhaustive()
+        f.debug_struct("ServerState")
+            .field("websockets", &self.members.len())
+            .finish_non_exhaustive()
     }
 }
 
