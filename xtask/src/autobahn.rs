@@ -17,7 +17,7 @@ use crate::{Outcome, Tally, env};
 /// The groups of cases, all that there are; 12 and 13 are compression.
 const CASES: [&str; 11] =
     ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "9.*", "10.*", "12.*", "13.*"];
-/// Those that the tests run on HTTP/2. Compression takes ten of a role's eleven minutes, and
+/// The groups that the tests run on HTTP/2. Compression takes ten of a role's eleven minutes, and
 /// is the same code as on HTTP/1.1, where the tests run all of it; here one group of each kind
 /// shows that what is negotiated comes through.
 const ON_HTTP2: [&str; 11] =

@@ -41,7 +41,7 @@ fn folder() -> PathBuf {
 /// Sanitizers need the nightly toolchain.
 fn cargo_fuzz(subcommand: &str) -> Result<std::process::Command, String> {
     let mut command = env::cargo_tool("fuzz")?;
-    // Whoever runs this was started by another toolchain's cargo.
+    // The cargo that started this process is another toolchain's.
     command.arg(subcommand).env("RUSTUP_TOOLCHAIN", "nightly").env_remove("CARGO");
     Ok(command)
 }

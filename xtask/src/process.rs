@@ -34,7 +34,7 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     if status.success() { Ok(()) } else { Err(format!("{shown}: {status}")) }
 }
 
-/// Runs a command to its end and gives what it printed, also on success only.
+/// Runs a command to its end; returns what it printed if it succeeded.
 pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     let shown = show(command);
     let output =

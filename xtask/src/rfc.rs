@@ -29,7 +29,7 @@ const SECTIONS: [(&str, &str); 21] = [
     ("7.1.2", "starting the closing handshake"),
     ("7.1.5", "the connection's close code"),
     ("7.1.7", "failing the connection"),
-    ("7.4", "codes that may stand on the wire"),
+    ("7.4", "codes that may be sent"),
     ("8.1", "text that is not UTF-8 fails the connection"),
     ("9.1", "the grammar of extensions"),
 ];

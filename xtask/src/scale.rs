@@ -1,6 +1,6 @@
 //! `cargo xtask scale`: crowds of idle WebSockets, by the test program `scale`.
 //!
-//! A process may have so many files open as `ulimit -Hn` allows; where that is fewer than there
+//! A process may have as many files open as `ulimit -Hn` allows; where that is fewer than there
 //! are connections, several servers share the port, and several clients connect.
 
 use std::fmt::Write as _;
@@ -147,7 +147,7 @@ fn socket_memory() -> f64 {
     slabs.sum::<f64>() + pages * 4096.0
 }
 
-/// Runs it with so many idle connections, and the drain of so many, and writes `docs/scale.md`.
+/// Runs it with `idle` idle connections, and the drain of `drained`, and writes `docs/scale.md`.
 pub(crate) fn run(idle: usize, drained: usize) -> Outcome {
     build_release(&["scale"])?;
     let mut table = String::from("| what | figure |\n|---|---|\n");
@@ -210,8 +210,8 @@ fn drain(crowd: &mut Crowd) -> Result<String, String> {
     }
     let [told, cut] = all;
     Ok(format!(
-        "{told} told and {cut} cut by the server's count, {told_by_clients} closed with 1001 by the \
-         clients', in {longest:.1} s with {spent:.2} s of processor time"
+        "{told} told and {cut} cut by the server's count, {told_by_clients} closed with 1001 by \
+         the clients', in {longest:.1} s with {spent:.2} s of processor time"
     ))
 }
 
