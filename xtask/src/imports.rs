@@ -10,7 +10,11 @@ use std::fs;
 use std::path::Path;
 use std::slice;
 
-use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+
+use crate::tokens::{
+    is_for_tests, is_group, is_ident, is_path_separator, is_punct, position, segments,
+};
 
 /// The path of a module from its crate's root.
 type Module = Vec<String>;
@@ -98,7 +102,7 @@ enum Kind {
 #[derive(Default)]
 struct Code {
     files: BTreeMap<Module, String>,
-    /// Those of files, and those in their midst.
+    /// Modules of files, and modules in their midst.
     modules: BTreeSet<Module>,
     tests: Vec<Module>,
     paths: Vec<Written>,
@@ -309,58 +313,6 @@ impl Reader<'_> {
         let (file, module) = (self.file.to_owned(), module.to_vec());
         self.code.paths.push(Written { file, line, module, path, kind });
     }
-}
-
-/// The names of a path, and where what follows them begins.
-fn segments(tokens: &[TokenTree], mut at: usize) -> (Vec<String>, usize) {
-    let mut path = Vec::new();
-    while let Some(TokenTree::Ident(name)) = tokens.get(at) {
-        path.push(name.to_string());
-        at += 1;
-        if !is_path_separator(tokens, at) {
-            break;
-        }
-        let goes_on = tokens.get(at + 2).is_some_and(|next| {
-            matches!(next, TokenTree::Ident(_))
-                || is_group(next, Delimiter::Brace)
-                || is_punct(next, '*')
-        });
-        if !goes_on {
-            break;
-        }
-        at += 2;
-    }
-    (path, at)
-}
-
-/// Whether an attribute is a `#[cfg(…)]` that holds for tests only.
-fn is_for_tests(attribute: &TokenStream) -> bool {
-    let text = attribute.to_string();
-    let mut words =
-        text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| !w.is_empty());
-    words.next() == Some("cfg") && text.contains("test") && !words.any(|word| word == "not")
-}
-
-fn is_path_separator(tokens: &[TokenTree], at: usize) -> bool {
-    let is_first = matches!(tokens.get(at), Some(TokenTree::Punct(colon))
-        if colon.as_char() == ':' && colon.spacing() == Spacing::Joint);
-    is_first && tokens.get(at + 1).is_some_and(|token| is_punct(token, ':'))
-}
-
-fn is_punct(token: &TokenTree, punct: char) -> bool {
-    matches!(token, TokenTree::Punct(found) if found.as_char() == punct)
-}
-
-fn is_ident(token: &TokenTree, word: &str) -> bool {
-    matches!(token, TokenTree::Ident(found) if found == word)
-}
-
-fn is_group(token: &TokenTree, delimiter: Delimiter) -> bool {
-    matches!(token, TokenTree::Group(group) if group.delimiter() == delimiter)
-}
-
-fn position(tokens: &[TokenTree], from: usize, is_it: impl Fn(&TokenTree) -> bool) -> usize {
-    (from..tokens.len()).find(|at| is_it(&tokens[*at])).unwrap_or(tokens.len())
 }
 
 #[cfg(test)]

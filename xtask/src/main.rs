@@ -16,6 +16,7 @@ mod process;
 mod rfc;
 mod scale;
 mod steps;
+mod tokens;
 mod words;
 
 use std::process::ExitCode;
