@@ -48,7 +48,8 @@ The project's own commands:
 
   cargo xtask test [--only STEP]… [--list]   everything, with its own set-up
   cargo xtask layers                         which crate, and which module, may use which
-  cargo xtask words                          the language of docs, comments and messages
+  cargo xtask words [PATH | --update]        the language of docs, comments and messages: of all
+                                             swept files, or of those below PATH
   cargo xtask autobahn [server|tls-server|http2-server|client|tls|http2]
                                              the Autobahn suite against one role, or all
   cargo xtask peers                          browsers and other languages' clients and servers
@@ -63,6 +64,8 @@ fn main() -> ExitCode {
         ["test", ref rest @ ..] => return steps::run(rest),
         ["layers"] => layers::run(),
         ["words"] => words::run(),
+        ["words", "--update"] => words::update(),
+        ["words", path] => words::show(path),
         ["autobahn"] => autobahn::run(&autobahn::Role::ALL),
         ["autobahn", "server"] => autobahn::run(&[autobahn::Role::Server]),
         ["autobahn", "tls-server"] => autobahn::run(&[autobahn::Role::TlsServer]),

@@ -4,15 +4,16 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::process::{command, run as execute, target};
-use crate::{Outcome, Tally, autobahn, cargo_tests, env, fuzz, layers, peers, rfc};
+use crate::{Outcome, Tally, autobahn, cargo_tests, env, fuzz, layers, peers, rfc, words};
 
 type Step = (&'static str, fn() -> Outcome);
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     ("format", || cargo(&["fmt", "--all", "--check"])),
     ("clippy", clippy),
     ("features", features),
     ("layers", layers::run),
+    ("words", words::run),
     ("deny", deny),
     ("docs", docs),
     ("tests", cargo_tests::run),
