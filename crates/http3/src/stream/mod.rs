@@ -1,17 +1,14 @@
 //! A request stream, and the transport that it is.
 
-use std::io::{self, IoSlice};
-use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+mod content;
+mod linger;
 
-use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Response};
 use quinn::{RecvStream, SendStream};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::code::{ErrorCode, RuleViolation};
 use crate::error::Error;
@@ -21,22 +18,13 @@ use crate::message;
 use crate::qpack::{self, Field};
 use crate::refused::ReceiveError;
 use crate::shared::{ConnectionHandle, ConnectionShared, code};
-
-/// The most bytes that are taken at once to be written.
-const MAX_WRITE: usize = 32 << 10;
-/// How many chunks without content are looked at before another task has its turn.
-const MAX_IDLE_CHUNKS: usize = 32;
-/// How long a stream that was dropped after its end keeps the connection while the peer takes
-/// nothing more of it.
-const LINGER: Duration = Duration::from_secs(3);
-/// How many times as long it does so in all, until the peer has all of it.
-const MAX_LINGERS: usize = 20;
+use linger::{LingeringStream, linger};
 
 /// The stream of a request and its response: what a WebSocket runs on (RFC 9220 §3).
 ///
 /// What is read and written is the content, in DATA frames on the wire. The peer's end of
 /// the stream is the end of what is read, as the FIN of TCP is; a reset is an error of the
-/// kind [`ConnectionReset`](io::ErrorKind::ConnectionReset). Shutting down ends the sending
+/// kind [`ConnectionReset`](std::io::ErrorKind::ConnectionReset). Shutting down ends the sending
 /// side. The fields behind the content, if there are any, are its [`trailers`](Self::trailers).
 ///
 /// Nothing is buffered but the last chunk read and the last one written: whoever doesn't read
@@ -244,187 +232,6 @@ impl RequestStream {
         self.failed = Some(error.clone());
         error
     }
-
-    /// The next event of the stream; `None` when it has ended.
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<FrameEvent>, Error>> {
-        if let Some(error) = &self.failed {
-            return Poll::Ready(Err(error.clone()));
-        }
-        for _ in 0..MAX_IDLE_CHUNKS {
-            match self.frames.read(&mut self.chunk) {
-                Ok(Some(event)) => return Poll::Ready(Ok(Some(event))),
-                Ok(None) if self.is_ended => return Poll::Ready(Ok(None)),
-                Ok(None) => {}
-                Err(refused) => return Poll::Ready(Err(self.refuse(refused))),
-            }
-            let read = ready!(pin!(self.recv.read_chunk(usize::MAX, true)).poll(cx));
-            match read {
-                Ok(Some(chunk)) => self.chunk = chunk.bytes,
-                Ok(None) => return Poll::Ready(self.ended().map(|()| None)),
-                Err(error) => return Poll::Ready(Err(self.fail_reading(error))),
-            }
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-
-    fn fail_reading(&mut self, error: quinn::ReadError) -> Error {
-        let error = self.shared().read_error(error);
-        self.is_ended = true;
-        self.failed = Some(error.clone());
-        error
-    }
-
-    /// The peer has ended its side: whether it may.
-    fn ended(&mut self) -> Result<(), Error> {
-        self.is_ended = true;
-        self.frames.finish().map_err(|fault| self.refuse(fault.into()))?;
-        match self.content_left {
-            None | Some(0) => Ok(()),
-            Some(_) => Err(self.wrong_length()),
-        }
-    }
-
-    fn wrong_length(&mut self) -> Error {
-        let why = "the content is not as long as content-length says (RFC 9114 §4.1.2)";
-        self.refuse(RuleViolation::stream(ErrorCode::MESSAGE_ERROR, why).into())
-    }
-
-    fn count_content(&mut self, length: u64) -> Result<(), Error> {
-        if let Some(left) = &mut self.content_left {
-            *left = match left.checked_sub(length) {
-                Some(left) => left,
-                None => return Err(self.wrong_length()),
-            };
-        }
-        Ok(())
-    }
-
-    /// Reads content straight into the buffer: there is a frame of it, and nothing before.
-    fn poll_content(
-        &mut self,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<Result<(), Error>> {
-        let left = usize::try_from(self.frames.data_left()).unwrap_or(usize::MAX);
-        let most = left.min(buf.remaining());
-        let read = ready!(self.recv.poll_read(cx, buf.initialize_unfilled_to(most)));
-        let length = read.map_err(|error| self.fail_reading(error))?;
-        if length == 0 {
-            return Poll::Ready(self.ended());
-        }
-        self.count_content(length as u64)?;
-        self.frames.skip_data(length as u64);
-        buf.advance(length);
-        Poll::Ready(Ok(()))
-    }
-
-    /// Hands what is framed to the connection.
-    fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        while !self.out.is_empty() {
-            let chunks = std::slice::from_mut(&mut self.out);
-            let written = ready!(pin!(self.send.write_chunks(chunks)).poll(cx));
-            if let Err(error) = written {
-                return Poll::Ready(Err(self.shared().write_error(error)));
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn frame_content(&mut self, bufs: &[IoSlice<'_>]) -> usize {
-        let all: usize = bufs.iter().map(|buf| buf.len()).sum();
-        let length = all.min(MAX_WRITE);
-        let mut out = BytesMut::with_capacity(length + 16);
-        frame_header::encode_header(FrameType::DATA, length as u64, &mut out);
-        let mut left = length;
-        for buf in bufs {
-            let taken = left.min(buf.len());
-            out.put_slice(&buf[..taken]);
-            left -= taken;
-        }
-        self.out = out.freeze();
-        length
-    }
-}
-
-impl AsyncRead for RequestStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if buf.remaining() == 0 {
-            return Poll::Ready(Ok(()));
-        }
-        while this.content.is_empty() {
-            if this.chunk.is_empty() && this.frames.data_left() > 0 && this.failed.is_none() {
-                return this.poll_content(cx, buf).map_err(Into::into);
-            }
-            match ready!(this.poll_event(cx))? {
-                Some(FrameEvent::Data(content)) => {
-                    this.count_content(content.len() as u64)?;
-                    this.content = content;
-                }
-                Some(FrameEvent::Headers(section)) => this.read_trailers(&section)?,
-                Some(_) => {}
-                None => return Poll::Ready(Ok(())),
-            }
-        }
-        let length = this.content.len().min(buf.remaining());
-        buf.put_slice(&this.content[..length]);
-        this.content.advance(length);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for RequestStream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        if this.sending != SendState::Open || !this.is_open {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
-        }
-        ready!(this.poll_out(cx))?;
-        if bufs.iter().all(|buf| buf.is_empty()) {
-            return Poll::Ready(Ok(0));
-        }
-        let length = this.frame_content(bufs);
-        // What doesn't fit is written by the next call, or by flushing.
-        if let Poll::Ready(Err(error)) = this.poll_out(cx) {
-            return Poll::Ready(Err(error.into()));
-        }
-        Poll::Ready(Ok(length))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_out(cx).map_err(Into::into)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.sending == SendState::Open {
-            ready!(this.poll_out(cx))?;
-            this.sending = SendState::Finished;
-            let _ = this.send.finish();
-        }
-        Poll::Ready(Ok(()))
-    }
 }
 
 impl Drop for RequestStream {
@@ -445,42 +252,6 @@ impl Drop for RequestStream {
                 (self.send.stopped(), LingeringStream::new(self.handle.clone()));
             runtime.spawn(async move { linger(stopped, &lingering.0).await });
         }
-    }
-}
-
-/// Keeps a connection open for what was sent on a stream that nobody uses any more.
-struct LingeringStream(Arc<ConnectionHandle>);
-
-impl LingeringStream {
-    fn new(handle: Arc<ConnectionHandle>) -> Self {
-        handle.0.lingering.fetch_add(1, Ordering::Relaxed);
-        Self(handle)
-    }
-}
-
-impl Drop for LingeringStream {
-    fn drop(&mut self) {
-        self.0.0.lingering.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Waits until the peer has all of a stream, as long as it takes what is sent.
-async fn linger<T>(stopped: impl Future<Output = T>, handle: &ConnectionHandle) {
-    let taken = || {
-        let stats = handle.0.quinn.stats();
-        (stats.frame_tx.stream, stats.frame_rx.acks)
-    };
-    let (mut stopped, mut before) = (pin!(stopped), taken());
-    for _ in 0..MAX_LINGERS {
-        if tokio::time::timeout(LINGER, &mut stopped).await.is_ok() {
-            return;
-        }
-        // What is sent to nobody is not acknowledged.
-        let now = taken();
-        if now.0 == before.0 || now.1 == before.1 {
-            return;
-        }
-        before = now;
     }
 }
 
