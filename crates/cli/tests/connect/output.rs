@@ -1,0 +1,88 @@
+//! What `fdx connect` reads and prints.
+
+use std::process::{Command, Stdio};
+
+use crate::common::{FDX, serve};
+use crate::{connect, connect_to_end};
+
+#[test]
+fn stdin_that_is_not_text_is_reported() {
+    let server = serve(&[]);
+    let url = format!("ws://{}/echo", server.address);
+    for (options, input, code, output) in
+        [(&[][..], &b"a\n\xff\n"[..], 1, &b"a\n"[..]), (&["--binary"], b"\xff", 0, b"\xff")]
+    {
+        let ended = connect_to_end(&[options, &[url.as_str()]].concat(), input, Stdio::piped());
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!((ended.status.code(), ended.stdout.as_slice()), (Some(code), output), "{said}");
+        let is_told = said.contains("standard input: a line is not UTF-8; use --binary");
+        assert_eq!(is_told, code == 1, "{said}");
+    }
+}
+
+#[test]
+fn stderr_may_be_closed() {
+    let server = serve(&[]);
+    let url = format!("ws://{}/echo", server.address);
+    let (reader, stderr) = std::io::pipe().unwrap();
+    drop(reader);
+    let ended = connect_to_end(&["-v", &url], b"hello\n", stderr);
+    assert_eq!((ended.status.code(), ended.stdout.as_slice()), (Some(0), &b"hello\n"[..]));
+}
+
+#[test]
+fn verbose_shows_the_steps_and_what_was_negotiated() {
+    let server = serve(&["--subprotocol", "chat", "--deflate"]);
+    let url = format!("ws://{}/echo", server.address);
+    let (code, out, said) = connect(&["-v", "-s", "chat", "--deflate", &url], "hello\n");
+    assert_eq!((code, out.as_str()), (Some(0), "hello\n"), "{said}");
+    for words in [
+        &format!("* connected to {} from 127.0.0.1:", server.address),
+        "* HTTP/1.1, subprotocol chat, compression permessage-deflate",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let (_, _, said) = connect(&[&url], "");
+    assert!(!said.contains('*'), "{said}");
+}
+
+#[test]
+fn verbose_shows_tls_on_every_version() {
+    let server = serve(&["--tls-self-signed", "--h2", "--h3"]);
+    let port = server.address.split_once(':').unwrap().1;
+    let url = format!("wss://localhost:{port}/echo");
+    for (version, alpn, agreed) in
+        [("1", "http/1.1", "HTTP/1.1"), ("2", "h2", "HTTP/2.0"), ("3", "h3", "HTTP/3.0")]
+    {
+        let (code, _, said) = connect(&["-v", "-k", "--http", version, &url], "");
+        assert_eq!(code, Some(0), "{version}: {said}");
+        for words in [
+            &format!("* connected to 127.0.0.1:{port}"),
+            "* TLSv1.3 with localhost",
+            &format!(", ALPN {alpn}\n"),
+            "* certificate for localhost, valid for ",
+            " days more, SHA-256 ",
+            &format!("* {agreed}, subprotocol none, compression none"),
+        ] {
+            assert!(said.contains(words), "{version}: {words}: {said}");
+        }
+    }
+}
+
+/// On a terminal, which `script` provides, bytes of the server's must not steer it.
+#[cfg(target_os = "linux")]
+#[test]
+fn binary_on_a_terminal_is_escaped() {
+    let server = serve(&[]);
+    let command = format!("'{FDX}' connect --binary --linger 1 ws://{}/echo", server.address);
+    // Through a pipe its input would be the terminal's too.
+    let command = format!("printf '\\033]0;title\\007\\377' | {command}");
+    let terminal = Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let shown = String::from_utf8_lossy(&terminal.stdout);
+    assert!(shown.contains(r"\u{1b}]0;title\u{7}\xff"), "{shown:?}");
+    assert!(!shown.contains('\u{1b}'), "{shown:?}");
+}
