@@ -8,6 +8,11 @@
 //! * [`deflate`] — permessage-deflate (RFC 7692): negotiation, and what is done with it.
 //! * [`frame`], [`mask`], [`utf8`], [`close`] — the pieces they are made of.
 //!
+//! It is `no_std` with `alloc`, and holds no state outside of its values, with one exception: the
+//! feature `deflate`, which is on by default, needs `std`, as each thread keeps the workspaces of
+//! DEFLATE in a pool and lends them to its connections for a message. What is sent and received does
+//! not depend on them; without the feature there is none.
+//!
 //! Design limits: buffers belong to the caller; data is never copied or allocated by
 //! [`Receiver::receive`]; an incomplete header or control frame consumes nothing; what is
 //! held for a peer is bounded by [`Limits`] and [`SendConfig`].
