@@ -194,7 +194,7 @@ impl ClientBuilder {
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, settings: ClientTls) -> Self {
-        self.client.tls = Arc::new(LazyTls { settings, ..LazyTls::default() });
+        self.client.tls = Arc::new(LazyTls::new(settings));
         self
     }
 

@@ -1,7 +1,7 @@
 //! A transport to a server, before anything is said on it.
 
 #[cfg(feature = "tls")]
-use crate::client::connect::client_cert::MissingClientCert;
+use crate::client::connect::tls::client_cert::MissingClientCert;
 use crate::transport::net_stream::NetStream;
 
 /// A transport to a server, through what lies before it.

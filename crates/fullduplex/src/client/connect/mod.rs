@@ -1,11 +1,7 @@
 //! Reaching a server: addresses, sockets, proxies, TLS.
 
-#[cfg(feature = "tls")]
-pub(crate) mod client_cert;
 pub(crate) mod connected;
 pub(crate) mod dial;
-#[cfg(feature = "tls")]
-pub(crate) mod key_log;
 pub(crate) mod progress;
 pub(crate) mod proxy;
 pub(crate) mod reach;

@@ -126,14 +126,7 @@ impl Client {
         alpn: &[&[u8]],
         peer: TlsPeer,
     ) -> Result<Connected, Error> {
-        let is_anonymous = peer != TlsPeer::Server;
-        let built = if is_anonymous { &self.tls.anonymous } else { &self.tls.built };
-        let tls = if let Some(tls) = built.get() {
-            tls
-        } else {
-            let tls = self.tls.settings.build(is_anonymous)?;
-            built.get_or_init(|| tls)
-        };
+        let tls = self.tls.context(peer != TlsPeer::Server)?;
         let handshake =
             tls.connect(stream, host, alpn, peer == TlsPeer::Server, &self.dialer.steps);
         doing(format!("waiting for the TLS handshake with {host}"), handshake).await

@@ -4,4 +4,4 @@ mod alt_svc;
 mod connect;
 pub(super) mod pool;
 mod quic;
-pub(super) mod quic_tls;
+mod quic_tls;

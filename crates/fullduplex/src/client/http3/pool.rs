@@ -9,7 +9,9 @@ use tokio::task::JoinHandle;
 
 use crate::base::sync::Mutex;
 use crate::base::uri::{WsUri, without_zone};
+use crate::client::connect::tls::LazyPair;
 use crate::client::http3::alt_svc::AltSvcCache;
+use crate::client::http3::quic_tls::QuicTls;
 use crate::client::pool::{PoolEntries, PoolKey, PooledConnection};
 
 /// A connection that takes requests.
@@ -38,6 +40,7 @@ impl PooledConnection for Http3Connection {
 pub(crate) struct Http3Pool {
     pub(super) slots: PoolEntries<Http3Connection>,
     pub(super) alternatives: AltSvcCache,
+    pub(super) tls: LazyPair<QuicTls>,
     /// The connections that have left the pool.
     leaving: Mutex<Vec<RetiredConnection>>,
 }

@@ -21,24 +21,11 @@ use crate::base::uri::WsUri;
 use crate::client::client::Client;
 use crate::client::connect::dial::{SocketOptions, race};
 use crate::client::connect::progress::ConnectEvent;
-use crate::client::connect::tls::LazyTls;
 use crate::client::http3::quic_tls::QuicTls;
 
 /// After how long a silence a connection is given up, at least; and, without a stream on it,
 /// closed.
 pub(crate) const MAX_IDLE: Duration = Duration::from_secs(60);
-
-impl LazyTls {
-    /// For the client's own server, or for another origin: without the client's certificate.
-    fn quic(&self, is_own: bool) -> Result<&QuicTls, Error> {
-        let built = if is_own { &self.quic } else { &self.anonymous_quic };
-        if let Some(quic) = built.get() {
-            return Ok(quic);
-        }
-        let quic = self.settings.build_quic(!is_own)?;
-        Ok(built.get_or_init(|| quic))
-    }
-}
 
 impl Client {
     /// A connection to this port of the server, and the endpoint that is its own.
@@ -47,7 +34,9 @@ impl Client {
         target: &WsUri,
         port: u16,
     ) -> Result<(Connection, Endpoint), Error> {
-        let quic = self.tls.quic(!target.redirected)?;
+        let is_anonymous = target.redirected;
+        let quic = || QuicTls::new(&self.tls.settings, is_anonymous);
+        let quic = self.http3.tls.get(is_anonymous, quic)?;
         let (crypto, name) = quic.to(&target.host, !target.redirected)?;
         let mut config = ClientConfig::new(crypto);
         config.transport_config(Arc::new(transport(&self.config.keepalive)));

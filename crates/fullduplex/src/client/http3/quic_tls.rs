@@ -7,25 +7,22 @@ use fullduplex_http3::ALPN;
 use fullduplex_http3::quinn::ConnectionError;
 use fullduplex_http3::quinn::crypto::rustls::QuicClientConfig;
 use rustls::client::Resumption;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::ServerName;
 use rustls::quic::Version;
-use rustls::{
-    AlertDescription, ClientConfig, DigitallySignedStruct, Error as RustlsError, SignatureScheme,
-};
+use rustls::{AlertDescription, ClientConfig};
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::pem::bad;
-use crate::base::sync::Mutex;
 use crate::base::tls_text::alert_name;
 use crate::base::uri::without_zone;
 use crate::client::connect::tls::explain::{alert_error, in_words, server_name};
+use crate::client::connect::tls::{ClientTls, RecordingVerifier};
 
 /// TLS as a client does it inside QUIC.
 #[derive(Clone)]
 pub(crate) struct QuicTls {
     config: Arc<QuicClientConfig>,
-    noting: Option<Arc<RecordingVerifier>>,
+    verifier: Option<Arc<RecordingVerifier>>,
     server_name: Option<String>,
 }
 
@@ -36,11 +33,9 @@ impl fmt::Debug for QuicTls {
 }
 
 impl QuicTls {
-    pub(crate) fn new(
-        mut config: ClientConfig,
-        noting: Option<Arc<RecordingVerifier>>,
-        server_name: Option<String>,
-    ) -> Result<Self, Error> {
+    pub(crate) fn new(settings: &ClientTls, is_anonymous: bool) -> Result<Self, Error> {
+        let (config, verifier) = settings.build(is_anonymous)?;
+        let mut config = ClientConfig::clone(&config);
         config.alpn_protocols = vec![ALPN.to_vec()];
         // A session over TCP is none over QUIC.
         config.resumption = Resumption::default();
@@ -51,7 +46,8 @@ impl QuicTls {
         begun.map_err(|error| bad("setting up TLS for QUIC").with_source(error))?;
         let config = QuicClientConfig::try_from(config);
         let config = config.map_err(|error| bad("setting up TLS for QUIC").with_source(error))?;
-        Ok(Self { config: Arc::new(config), noting, server_name })
+        let server_name = settings.server_name.clone();
+        Ok(Self { config: Arc::new(config), verifier, server_name })
     }
 
     /// The configuration, and the name to expect of the server, as over TCP.
@@ -70,7 +66,7 @@ impl QuicTls {
         match error {
             ConnectionError::TransportError(error) => {
                 let alert = alert(error.code.into())?;
-                let noted = self.noting.as_ref().and_then(|noting| noting.of(host));
+                let noted = self.verifier.as_ref().and_then(|verifier| verifier.last_error(host));
                 let why = match &noted {
                     Some(noted) => {
                         in_words(noted).unwrap_or_else(|| crate::base::tls_text::in_words(noted))
@@ -98,62 +94,4 @@ fn alert(code: u64) -> Option<AlertDescription> {
 pub(crate) fn late_alert(error: &ConnectionError) -> Option<Error> {
     let ConnectionError::ConnectionClosed(close) = error else { return None };
     Some(alert_error("TLS", alert(close.error_code.into())?))
-}
-
-/// Notes what is wrong with a certificate, of which QUIC passes on no more than a text.
-#[derive(Debug)]
-pub(crate) struct RecordingVerifier {
-    inner: Arc<dyn ServerCertVerifier>,
-    last: Mutex<Option<(ServerName<'static>, RustlsError)>>,
-}
-
-impl RecordingVerifier {
-    pub(crate) fn new(inner: Arc<dyn ServerCertVerifier>) -> Self {
-        Self { inner, last: Mutex::default() }
-    }
-
-    /// What was last wrong with the certificate of this server.
-    fn of(&self, host: &str) -> Option<RustlsError> {
-        let last = self.last.lock();
-        let (name, error) = last.as_ref()?;
-        (name.to_str() == host).then(|| error.clone())
-    }
-}
-
-impl ServerCertVerifier for RecordingVerifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, RustlsError> {
-        let verified = self.inner.verify_server_cert(end_entity, intermediates, name, ocsp, now);
-        let mut last = self.last.lock();
-        *last = verified.as_ref().err().map(|error| (name.to_owned(), error.clone()));
-        verified
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, RustlsError> {
-        self.inner.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, RustlsError> {
-        self.inner.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
 }

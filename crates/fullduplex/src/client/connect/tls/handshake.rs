@@ -7,21 +7,27 @@ use tokio_rustls::TlsConnector;
 
 use crate::base::error::Error;
 use crate::base::tls_text::{cipher_suite, version};
-use crate::client::connect::client_cert::noticing;
 use crate::client::connect::connected::Connected;
 use crate::client::connect::progress::{ConnectEvent, ConnectEvents};
+use crate::client::connect::tls::client_cert::noticing;
 use crate::client::connect::tls::explain::{explain, server_name};
+use crate::client::connect::tls::settings::ClientTls;
 use crate::transport::net_stream::NetStream;
 use crate::transport::tls_stream::ClosingTlsStream;
 
 /// TLS as a client does it.
 #[derive(Clone, Debug)]
 pub(crate) struct TlsContext {
-    pub(super) config: Arc<ClientConfig>,
-    pub(super) server_name: Option<String>,
+    config: Arc<ClientConfig>,
+    server_name: Option<String>,
 }
 
 impl TlsContext {
+    pub(super) fn new(settings: &ClientTls, is_anonymous: bool) -> Result<Self, Error> {
+        let (config, _) = settings.build(is_anonymous)?;
+        Ok(Self { config, server_name: settings.server_name.clone() })
+    }
+
     /// Runs the handshake with a server of this name, and offers these protocols (ALPN), of
     /// which it may choose one. The name that was set is for the client's own server.
     pub(crate) async fn connect(

@@ -1,10 +1,16 @@
 //! TLS by rustls.
 
+pub(crate) mod client_cert;
 pub(crate) mod explain;
 mod handshake;
+mod key_log;
 mod lazy;
 mod settings;
 mod verifier;
 
+#[cfg(feature = "http3")]
+pub(crate) use lazy::LazyPair;
 pub(crate) use lazy::LazyTls;
 pub use settings::{ClientTls, RootCertificates};
+#[cfg(feature = "http3")]
+pub(crate) use verifier::RecordingVerifier;

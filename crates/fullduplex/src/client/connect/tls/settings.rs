@@ -13,12 +13,9 @@ use rustls_platform_verifier::Verifier;
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::pem::{bad, certificates, private_key, read};
-use crate::client::connect::client_cert::{NoClientCert, RecordingCertResolver};
-use crate::client::connect::key_log::KeyLogFile;
-use crate::client::connect::tls::handshake::TlsContext;
-use crate::client::connect::tls::verifier::AnyCertificate;
-#[cfg(feature = "http3")]
-use crate::client::http3::quic_tls::{QuicTls, RecordingVerifier};
+use crate::client::connect::tls::client_cert::{NoClientCert, RecordingCertResolver};
+use crate::client::connect::tls::key_log::KeyLogFile;
+use crate::client::connect::tls::verifier::RecordingVerifier;
 
 /// Whom a client trusts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,7 +39,7 @@ pub struct ClientTls {
     roots: RootCertificates,
     authorities: Vec<CertificateDer<'static>>,
     identity: Option<ClientIdentity>,
-    server_name: Option<String>,
+    pub(crate) server_name: Option<String>,
     dangerous: bool,
     key_log: Option<Arc<KeyLogFile>>,
     own: Option<Arc<ClientConfig>>,
@@ -144,40 +141,34 @@ impl ClientTls {
         self
     }
 
-    /// What the connections of a client share: its tickets make sessions resumable. An anonymous
-    /// one has no certificate of the client, which is for its own server.
-    pub(crate) fn build(&self, is_anonymous: bool) -> Result<TlsContext, Error> {
-        let config = match &self.own {
-            Some(own) if is_anonymous => anonymous(own).into(),
-            Some(own) => own.clone(),
-            None => Arc::new(self.config(self.verifier()?, is_anonymous)?),
-        };
-        Ok(TlsContext { config, server_name: self.server_name.clone() })
-    }
-
-    /// TLS inside QUIC, for HTTP/3. Its sessions are its own.
-    #[cfg(feature = "http3")]
-    pub(crate) fn build_quic(&self, is_anonymous: bool) -> Result<QuicTls, Error> {
-        let server_name = self.server_name.clone();
+    /// Returns the configuration of rustls, with its verifier unless the application has set one of
+    /// its own. Connections that share it can resume each other's sessions. An anonymous one has no
+    /// certificate of the client, which is for its own server.
+    pub(crate) fn build(
+        &self,
+        is_anonymous: bool,
+    ) -> Result<(Arc<ClientConfig>, Option<Arc<RecordingVerifier>>), Error> {
         if let Some(own) = &self.own {
-            let own = if is_anonymous { anonymous(own) } else { ClientConfig::clone(own) };
-            return QuicTls::new(own, None, server_name);
+            let config = if is_anonymous { anonymous(own).into() } else { own.clone() };
+            return Ok((config, None));
         }
-        let noting = Arc::new(RecordingVerifier::new(self.verifier()?));
-        QuicTls::new(self.config(noting.clone(), is_anonymous)?, Some(noting), server_name)
+        let verifier = Arc::new(self.verifier()?);
+        let config = self.config(verifier.clone(), is_anonymous)?;
+        Ok((config.into(), Some(verifier)))
     }
 
-    fn verifier(&self) -> Result<Arc<dyn ServerCertVerifier>, Error> {
+    fn verifier(&self) -> Result<RecordingVerifier, Error> {
         let failed = |error: RustlsError| bad("setting up TLS").with_source(error);
         let provider = Arc::new(ring::default_provider());
-        Ok(if self.dangerous {
-            Arc::new(AnyCertificate(provider))
+        let certificates: Option<Arc<dyn ServerCertVerifier>> = if self.dangerous {
+            None
         } else if self.roots == RootCertificates::Platform {
-            let verifier = Verifier::new_with_extra_roots(self.authorities.clone(), provider);
-            Arc::new(verifier.map_err(|error| match error {
+            let authorities = self.authorities.clone();
+            let verifier = Verifier::new_with_extra_roots(authorities, provider.clone());
+            Some(Arc::new(verifier.map_err(|error| match error {
                 RustlsError::General(_) if self.authorities.is_empty() => no_authorities(),
                 error => failed(error),
-            })?)
+            })?))
         } else {
             let mut roots = RootCertStore::empty();
             if self.roots == RootCertificates::WebPki {
@@ -186,14 +177,16 @@ impl ClientTls {
             for authority in &self.authorities {
                 roots.add(authority.clone()).map_err(failed)?;
             }
-            let builder = WebPkiServerVerifier::builder_with_provider(roots.into(), provider);
-            builder.build().map_err(|error| bad("whom to trust").with_source(error))?
-        })
+            let roots = Arc::new(roots);
+            let builder = WebPkiServerVerifier::builder_with_provider(roots, provider.clone());
+            Some(builder.build().map_err(|error| bad("whom to trust").with_source(error))?)
+        };
+        Ok(RecordingVerifier::new(certificates, &provider))
     }
 
     fn config(
         &self,
-        verifier: Arc<dyn ServerCertVerifier>,
+        verifier: Arc<RecordingVerifier>,
         is_anonymous: bool,
     ) -> Result<ClientConfig, Error> {
         let failed = |error: RustlsError| bad("setting up TLS").with_source(error);
