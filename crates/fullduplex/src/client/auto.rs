@@ -59,6 +59,7 @@ impl Client {
             Some(reached) => self.handshake_on(reached, target, headers).await,
             None => self.connect_http1(target, headers).await,
         };
+        // Only where both versions were asked is there anything to conclude from the two answers.
         let Some(refused) = refused else { return opened };
         match opened {
             Ok(opened) => {
@@ -82,7 +83,8 @@ impl Client {
         target.secure && !self.learned.knows(PoolKey::of(target), ServerCapability::WithoutHttp2)
     }
 
-    /// Whether it is worth finding out if HTTP/1.1 does better.
+    /// Whether it is worth finding out if HTTP/1.1 does better. Where it was found out that it does
+    /// not, each refusal would else cost a second handshake.
     fn may_be_the_version(&self, target: &WsUri, refused: &Error) -> bool {
         is_about_the_request(refused)
             && !self.learned.knows(PoolKey::of(target), ServerCapability::RefusesOnHttp1)

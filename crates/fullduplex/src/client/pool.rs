@@ -85,11 +85,13 @@ impl<T: PooledConnection> PoolEntry<T> {
     /// Dropped before it is ready, the attempt is given up, and the next in line has its turn.
     pub(super) async fn get<E>(&self, mut attempt: BoxFuture<'_, Result<T, E>>) -> Result<T, E> {
         let turn = tokio::select! {
+            // First, so that a connection that is there is taken without waiting for a turn.
             biased;
             kept = self.kept() => return Ok(kept),
             turn = self.turn.lock() => turn,
         };
         let connecting = async {
+            // An attempt that hangs goes on without its turn: it may still be the first to succeed.
             let Ok(reached) = timeout(HEAD_START, &mut attempt).await else {
                 drop(turn);
                 return attempt.await.map(|reached| self.keep(reached));
@@ -97,6 +99,7 @@ impl<T: PooledConnection> PoolEntry<T> {
             // The turn passes on when the others can see it.
             reached.map(|reached| self.keep(reached))
         };
+        // Once more beside the attempt: one before it, which had lost its turn, may come first.
         tokio::select! {
             biased;
             kept = self.kept() => Ok(kept),
@@ -114,6 +117,7 @@ impl<T: PooledConnection> PoolEntry<T> {
     /// The connection that is kept, once there is one that takes a stream.
     async fn kept(&self) -> T {
         loop {
+            // Before the look, so that no connection comes unseen between the look and the wait.
             let came = self.came.notified();
             if let Some(kept) = self.ready.lock().as_mut()
                 && kept.has_room()

@@ -44,6 +44,7 @@ impl Client {
         headers: &HeaderMap,
     ) -> Result<Http2Outcome, Error> {
         let slot = self.pool.slots.of(&PoolKey::of(target));
+        // Once more where the kept connection went away before the request left: a new one has not.
         for again in [true, false] {
             let connection = slot.get(Box::pin(self.http2_connection(target)));
             let connection = within("connect_timeout", self.connect_timeout, connection).await?;
@@ -69,6 +70,8 @@ impl Client {
             };
             let id = Arc::downgrade(&streams);
             let opened = self.http2_handshake(&opening, target, response, (send, streams)).await;
+            // A connection that has answered is of use to the next one, be the answer a refusal; one
+            // that has failed, or whose server takes no WebSockets on it, is not kept.
             let is_of_use = match &opened {
                 Ok(Http2Outcome::Opened(..)) => true,
                 Ok(Http2Outcome::Without(..)) => {

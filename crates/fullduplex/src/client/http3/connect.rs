@@ -95,6 +95,8 @@ impl Client {
         let opening = self.offers(ClientHandshake::extended(), target)?;
         let request =
             self.extended_request(&opening, target, headers, ConnectProtocol::WEBSOCKET)?;
+        // Once more where the kept connection was full or went away, or where the server has not
+        // looked at the request: what was processed is not sent again.
         for again in [true, false] {
             let connection = slot.get(Box::pin(self.http3_connection(target, port)));
             let Http3Connection { connection, endpoint } =

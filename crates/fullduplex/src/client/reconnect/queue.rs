@@ -59,9 +59,11 @@ impl OfflineQueue {
         Self { inner, capacity, while_down, room, filled }
     }
 
+    /// Queues a message, once there is room or the policy decides otherwise.
     pub(crate) async fn push(&self, message: Message) -> Result<(), Error> {
         let mut message = Some(message);
         loop {
+            // Before the look, so that no room is made unseen between the look and the wait.
             let room = self.room.notified();
             if self.try_push(&mut message)? {
                 return Ok(());
@@ -70,6 +72,8 @@ impl OfflineQueue {
         }
     }
 
+    /// Takes the message out of `message` and queues it; returns whether it did. If not, there is no
+    /// room, and the message stays with the caller, who waits.
     fn try_push(&self, message: &mut Option<Message>) -> Result<bool, Error> {
         let mut inner = self.inner.lock();
         if inner.closed {
@@ -79,6 +83,7 @@ impl OfflineQueue {
         if !inner.up && self.while_down == OfflinePolicy::Refuse {
             return Err(Error::new(ErrorKind::Closed, "there is no connection now"));
         }
+        // While there is a connection, a full queue is backpressure whatever the policy: it empties.
         let mut oldest = None;
         if inner.messages.len() >= self.capacity {
             if inner.up || self.while_down != OfflinePolicy::DropOldest {
@@ -94,6 +99,7 @@ impl OfflineQueue {
         Ok(true)
     }
 
+    /// Takes the next message, if there is one.
     pub(crate) fn try_pop(&self) -> Option<Message> {
         let message = self.inner.lock().messages.pop_front();
         self.room.notify_waiters();
@@ -103,6 +109,8 @@ impl OfflineQueue {
     /// Takes the next message, once there is one. Only one task may call it.
     pub(crate) async fn pop(&self) -> Message {
         loop {
+            // A permit that `try_push` has left is taken here; so no message is missed. That goes for
+            // one task only, as `notify_one` leaves one permit.
             let filled = self.filled.notified();
             if let Some(message) = self.inner.lock().messages.pop_front() {
                 self.room.notify_waiters();
@@ -112,11 +120,14 @@ impl OfflineQueue {
         }
     }
 
+    /// Notes whether there is a connection. All that wait for room look again: another policy holds
+    /// now.
     pub(crate) fn set_up(&self, up: bool) {
         self.inner.lock().up = up;
         self.room.notify_waiters();
     }
 
+    /// Fails all that wait for room, and what is sent later.
     pub(crate) fn close(&self) {
         self.inner.lock().closed = true;
         self.room.notify_waiters();

@@ -45,6 +45,7 @@ impl ReconnectTask {
         let _ = self.keep().await;
     }
 
+    /// Connects, keeps the connection until it ends, waits and connects again.
     async fn keep(&mut self) -> Result<(), Stop> {
         let (mut failures, mut attempts) = (0_u32, 0);
         loop {
@@ -68,6 +69,8 @@ impl ReconnectTask {
                         self.queue.set_up(false);
                         Ok(panicked("the transport"))
                     })?;
+                    // One that ends soon after its handshake is a failure like one that did not come
+                    // about: a server that accepts and closes is not asked at full speed.
                     if since.elapsed() >= self.builder.backoff.stable_after {
                         failures = 0;
                     }
@@ -79,6 +82,7 @@ impl ReconnectTask {
                 DisconnectReason::Failed(error) => error.retry_after(),
                 DisconnectReason::Closed(_) => None,
             };
+            // A Close that the owner has asked for ends it, whatever the peer has said meanwhile.
             let is_closed = self.close.borrow().is_some();
             let asked_for = guard::caught(|| (self.builder.retry_if)(&why));
             let again = !is_closed && asked_for.unwrap_or_else(|Panicked| why.is_retryable());
@@ -209,6 +213,8 @@ async fn send_all<S: Transport>(
 ) {
     loop {
         let message = match unsent {
+            // What an earlier connection has not taken goes first, so that the order stays. The copy
+            // shares the payload, and is kept until the connection has taken the message.
             Some(message) => message.clone(),
             None => unsent.insert(queue.pop().await).clone(),
         };
