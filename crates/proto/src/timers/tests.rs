@@ -54,7 +54,7 @@ fn keepalive_spares_a_peer_while_not_listening() {
 #[test]
 fn keepalive_ends_a_connection_that_is_not_read_for_a_whole_ping() {
     let end = |t: &mut Timers, until: u64| {
-        while let Some(at) = t.next().filter(|at| *at <= until * S) {
+        while let Some(at) = t.next().filter(|at| *at <= Duration::from_secs(until)) {
             if t.fire(at, || false) == TimerEvent::Unread {
                 return Some(at.as_secs());
             }
