@@ -13,6 +13,12 @@ impl<T> Mutex<T> {
         Self(sync::Mutex::new(value))
     }
 
+    /// Returns what the mutex has; as nothing else can use it meanwhile, it is not locked.
+    #[inline]
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits until no other thread holds the mutex.
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {

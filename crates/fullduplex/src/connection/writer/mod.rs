@@ -18,7 +18,7 @@ mod waiting;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use fullduplex_proto::{
@@ -29,6 +29,7 @@ use fullduplex_proto::{
 use crate::base::error::Error;
 use crate::base::guard;
 use crate::base::guard::{DeferredDrop, caught};
+use crate::base::sync::Mutex;
 use crate::connection::driver::{DeadlineNanos, Driver};
 use crate::connection::observer::Registration;
 use crate::connection::shared_frames::PendingFrames;
@@ -442,11 +443,7 @@ impl<S> Writer<S> {
     /// Locks it with what was published left where it is.
     #[inline]
     fn lock_unsettled(&self) -> WriterGuard<'_, S> {
-        let inner = match self.inner.try_lock() {
-            Ok(inner) => inner,
-            Err(TryLockError::Poisoned(inner)) => inner.into_inner(),
-            Err(TryLockError::WouldBlock) => self.lock_contended(),
-        };
+        let inner = self.inner.try_lock().unwrap_or_else(|| self.lock_contended());
         WriterGuard::new(self, inner)
     }
 
@@ -457,7 +454,7 @@ impl<S> Writer<S> {
             !guard::polls_transport_of(self.address()),
             "a transport may not use its own connection while it is polled"
         );
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 
     /// The same, where a transport that is polled may be the caller: then `None` rather than
@@ -465,9 +462,9 @@ impl<S> Writer<S> {
     #[inline]
     fn lock_unless_polled(&self) -> Option<WriterGuard<'_, S>> {
         match self.inner.try_lock() {
-            Ok(inner) => Some(WriterGuard::new(self, inner)),
-            Err(TryLockError::WouldBlock) if guard::polls_transport() => None,
-            Err(_) => Some(self.lock_unsettled()),
+            Some(inner) => Some(WriterGuard::new(self, inner)),
+            None if guard::polls_transport() => None,
+            None => Some(self.lock_unsettled()),
         }
     }
 
@@ -484,7 +481,7 @@ impl<S> Writer<S> {
 
 impl<S> Drop for Writer<S> {
     fn drop(&mut self) {
-        let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let inner = self.inner.get_mut();
         inner.write_half.give_up();
         let wakers = (inner.waiters.take(), inner.woken.take(), inner.reader.take());
         let ended = inner.release();
