@@ -44,7 +44,7 @@ impl Client {
         headers: &HeaderMap,
     ) -> Result<Http2Outcome, Error> {
         let slot = self.pool.slots.of(&PoolKey::of(target));
-        // Once more where the kept connection went away before the request left: a new one has not.
+        // Once more where the kept connection went away before the request left.
         for again in [true, false] {
             let connection = slot.get(Box::pin(self.http2_connection(target)));
             let connection = within("connect_timeout", self.connect_timeout, connection).await?;

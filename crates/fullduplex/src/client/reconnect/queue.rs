@@ -72,8 +72,8 @@ impl OfflineQueue {
         }
     }
 
-    /// Takes the message out of `message` and queues it; returns whether it did. If not, there is no
-    /// room, and the message stays with the caller, who waits.
+    /// Takes the message out of `message` and queues it; returns whether it did. If not, there is
+    /// no room, and the message stays with the caller, who waits.
     fn try_push(&self, message: &mut Option<Message>) -> Result<bool, Error> {
         let mut inner = self.inner.lock();
         if inner.closed {
@@ -83,7 +83,7 @@ impl OfflineQueue {
         if !inner.up && self.while_down == OfflinePolicy::Refuse {
             return Err(Error::new(ErrorKind::Closed, "there is no connection now"));
         }
-        // While there is a connection, a full queue is backpressure whatever the policy: it empties.
+        // While there is a connection, a full queue empties: `send` waits, whatever the policy.
         let mut oldest = None;
         if inner.messages.len() >= self.capacity {
             if inner.up || self.while_down != OfflinePolicy::DropOldest {
@@ -109,8 +109,8 @@ impl OfflineQueue {
     /// Takes the next message, once there is one. Only one task may call it.
     pub(crate) async fn pop(&self) -> Message {
         loop {
-            // A permit that `try_push` has left is taken here; so no message is missed. That goes for
-            // one task only, as `notify_one` leaves one permit.
+            // A permit that `try_push` has left is taken here, so no message is missed. That goes
+            // for one task only, as `notify_one` leaves one permit.
             let filled = self.filled.notified();
             if let Some(message) = self.inner.lock().messages.pop_front() {
                 self.room.notify_waiters();

@@ -43,7 +43,7 @@ impl ResolvesClientCert for RecordingCertResolver {
     }
 }
 
-/// Has no certificate to show, whatever the configuration that it stands in for has.
+/// A resolver without a certificate, in place of one that a configuration has.
 #[derive(Debug)]
 pub(crate) struct NoClientCert;
 

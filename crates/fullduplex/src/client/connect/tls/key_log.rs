@@ -14,7 +14,7 @@ use crate::base::sync::Mutex;
 pub(crate) struct KeyLogFile(Mutex<File>);
 
 impl KeyLogFile {
-    /// Opens the file. If there is none, it makes one that its owner alone can read.
+    /// Opens the file. If there is none, it makes one that only its owner can read.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.append(true).create(true);

@@ -17,8 +17,8 @@ use crate::base::sync::Mutex;
 pub(crate) struct RecordingVerifier {
     /// Judges certificates; where it is `None`, every one is good.
     certificates: Option<Arc<dyn ServerCertVerifier>>,
-    /// Those of the provider, by which any verifier of rustls checks the signatures of a handshake.
-    /// They are checked also where every certificate is good: the server holds its key.
+    /// The provider's algorithms, by which any verifier of rustls checks the signatures of a
+    /// handshake. They are checked also where every certificate is good: the server holds its key.
     algorithms: WebPkiSupportedAlgorithms,
     last: Mutex<Option<(ServerName<'static>, RustlsError)>>,
 }
