@@ -70,8 +70,8 @@ impl Client {
             };
             let id = Arc::downgrade(&streams);
             let opened = self.http2_handshake(&opening, target, response, (send, streams)).await;
-            // A connection that has answered is of use to the next one, be the answer a refusal; one
-            // that has failed, or whose server takes no WebSockets on it, is not kept.
+            // A connection that has answered is of use to the next request, be the answer a
+            // refusal. One that failed, or whose server takes no WebSockets on it, is not kept.
             let is_of_use = match &opened {
                 Ok(Http2Outcome::Opened(..)) => true,
                 Ok(Http2Outcome::Without(..)) => {
