@@ -16,6 +16,7 @@ mod process;
 mod rfc;
 mod scale;
 mod steps;
+mod test_names;
 mod tokens;
 mod words;
 

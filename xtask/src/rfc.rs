@@ -74,7 +74,8 @@ fn citations<'a>(text: &'a str, section: &'a str) -> impl Iterator<Item = usize>
     })
 }
 
-fn walk(folder: &Path, visit: &mut impl FnMut(&Path, &str)) -> Result<(), String> {
+/// Visits every file of Rust in a folder and those below it.
+pub(crate) fn walk(folder: &Path, visit: &mut impl FnMut(&Path, &str)) -> Result<(), String> {
     let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     for path in entries.flatten().map(|entry| entry.path()) {
         if path.is_dir() {

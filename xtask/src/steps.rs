@@ -4,16 +4,19 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::process::{command, run as execute, target};
-use crate::{Outcome, Tally, autobahn, cargo_tests, env, fuzz, layers, peers, rfc, words};
+use crate::{
+    Outcome, Tally, autobahn, cargo_tests, env, fuzz, layers, peers, rfc, test_names, words,
+};
 
 type Step = (&'static str, fn() -> Outcome);
 
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     ("format", || cargo(&["fmt", "--all", "--check"])),
     ("clippy", clippy),
     ("features", features),
     ("layers", layers::run),
     ("words", words::run),
+    ("names", test_names::run),
     ("deny", deny),
     ("docs", docs),
     ("tests", cargo_tests::run),
