@@ -16,17 +16,9 @@ use fullduplex::{
     CloseCause, CloseCode, Config, ErrorKind, KeepaliveConfig, NetStream, ReadyState, Role,
     WebSocket,
 };
+use fullduplex_testkit::eventually;
 use fullduplex_testkit::pipe::{Pipe, pipe};
 use tokio::net::TcpStream;
-
-async fn until(what: &str, is_so: impl Fn() -> bool) {
-    let waiting = async {
-        while !is_so() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    in_time(what, waiting).await;
-}
 
 async fn in_time<T>(what: &str, doing: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(10), doing).await.expect(what)
@@ -79,11 +71,11 @@ async fn close_many(version: Version) {
         say(&mut websocket, "hello").await;
         assert!(websocket.close(CloseCode::NORMAL, "bye").await.unwrap().is_clean());
     }
-    until("all are kept", || halves.lock().unwrap().len() + whole.lock().unwrap().len() == 20)
+    eventually("all are kept", || halves.lock().unwrap().len() + whole.lock().unwrap().len() == 20)
         .await;
     // On HTTP/2, they shared a connection, which the client keeps.
     drop(client);
-    until("none counts", || (handle.websockets(), handle.connections()) == (0, 0)).await;
+    eventually("none counts", || (handle.websockets(), handle.connections()) == (0, 0)).await;
     assert_eq!(handle.stats().ends.values().sum::<u64>(), 20);
     let all = handle.stats().traffic;
     assert_eq!((all.received.text, all.sent.text), (20, 20));

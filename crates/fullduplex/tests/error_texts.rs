@@ -180,10 +180,7 @@ async fn http2_end_has_our_text_at_the_server() {
         let request = http::Request::connect(format!("http://{address}/"))
             .extension(h2::ext::Protocol::from_static("websocket"))
             .header("sec-websocket-version", "13");
-        // SETTINGS_ENABLE_CONNECT_PROTOCOL has come.
-        while !send.is_extended_connect_protocol_enabled() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        common::http2::extended_connect(&send).await;
         let (response, mut stream) = send.send_request(request.body(()).unwrap(), false).unwrap();
         timeout(DEADLINE, response).await.unwrap().unwrap();
         match reset {

@@ -20,7 +20,9 @@ use fullduplex::proto::PerMessageDeflate;
 use fullduplex::{
     Config, DeflateConfig, KeepaliveConfig, Message, PreparedMessage, Role, SendHalf, WebSocket,
 };
-use fullduplex_testkit::Rng;
+use fullduplex_testkit::cancel::yield_now;
+use fullduplex_testkit::pipe::{Pipe, pipe};
+use fullduplex_testkit::{Rng, eventually};
 use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
@@ -39,9 +41,7 @@ type Done = Arc<AtomicUsize>;
 /// Calls `turn` again and again; returns the most that was done meanwhile.
 async fn longest_wait(done: &Done, mut turn: impl AsyncFnMut()) -> usize {
     // Until it has begun, and once more for what went on at that moment.
-    while done.load(Relaxed) == 0 {
-        tokio::task::yield_now().await;
-    }
+    eventually("it has begun", || done.load(Relaxed) > 0).await;
     turn().await;
     let mut longest = 0;
     for _ in 0..TURNS {
@@ -197,4 +197,30 @@ async fn publish_charges_what_it_compresses() {
     let waits = siblings(&done).await;
     // One publication is a turn of each of the two publishers.
     assert!(waits.iter().all(|most| *most <= 8), "{waits:?} compressed messages meanwhile");
+}
+
+/// The driver writes for some of them at a time.
+#[tokio::test]
+async fn broadcast_to_many_leaves_others_on_the_thread_their_turn() {
+    const AT_A_TIME: usize = 256;
+    let (ends, peers): (Vec<_>, Vec<_>) = (0..MEMBERS).map(|_| pipe(1024)).unzip();
+    let ends: Vec<_> =
+        ends.into_iter().map(|end| open(end, Role::Server, Config::default())).collect();
+    let group = Group::new();
+    let _members: Vec<Membership> =
+        ends.iter().map(|end| group.join(end, LagPolicy::DropNewest)).collect();
+    group.publish(&PreparedMessage::new("to all"));
+    let wires: Vec<_> = peers.iter().map(Pipe::incoming).collect();
+    let (mut written, mut longest) = (0, 0);
+    let turns = async {
+        while written < MEMBERS {
+            // tokio's own `yield_now` comes back less often than the driver has its turn.
+            yield_now().await;
+            let now = wires.iter().filter(|wire| wire.waiting() > 0).count();
+            longest = longest.max(now - written);
+            written = now;
+        }
+    };
+    timeout(Duration::from_secs(60), turns).await.expect("all are written to");
+    assert!(longest <= AT_A_TIME, "{longest} connections between two turns");
 }

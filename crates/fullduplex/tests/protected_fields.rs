@@ -186,16 +186,7 @@ async fn accept_value_answers_a_key_on_http2() {
     tokio::spawn(server.serve(common::echo));
     let tcp = tokio::net::TcpStream::connect(address).await.unwrap();
     let mut send = common::http2::connect(tcp).await;
-    // Extended CONNECT is allowed once the settings of the server have come.
-    let patience = tokio::time::Instant::now() + Duration::from_secs(20);
-    loop {
-        send = send.ready().await.unwrap();
-        if send.is_extended_connect_protocol_enabled() {
-            break;
-        }
-        assert!(tokio::time::Instant::now() < patience);
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    common::http2::extended_connect(&send).await;
     for (key, accept) in [
         (Some("dGhlIHNhbXBsZSBub25jZQ=="), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")),
         (Some("?"), None),

@@ -10,12 +10,12 @@ use std::convert::Infallible;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use common::{client, say};
 use fullduplex::client::Version;
 use fullduplex::server::{Handshake, Server, ServerHandle, WebSocketLayer};
 use fullduplex::{CloseCode, WebSocket};
+use fullduplex_testkit::eventually;
 use http::Response;
 use hyper::body::Incoming;
 use hyper::service::service_fn as hyper_service_fn;
@@ -109,12 +109,7 @@ async fn visit(address: SocketAddr, handle: &ServerHandle) {
         client(Version::Http1).connect(&format!("ws://{address}/")).await.unwrap();
     say(&mut websocket, "hello").await;
     websocket.close(CloseCode::NORMAL, "").await.unwrap();
-    let left = async {
-        while handle.websockets() > 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), left).await.unwrap();
+    eventually("the WebSocket is gone", || handle.websockets() == 0).await;
 }
 
 fn sorted(log: &Log) -> Vec<String> {

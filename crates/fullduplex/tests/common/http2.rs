@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use fullduplex::Transport;
+use fullduplex_testkit::eventually;
 use h2::RecvStream;
 use h2::client::SendRequest;
 use http::Response;
@@ -12,6 +13,11 @@ pub async fn connect(tcp: TcpStream) -> SendRequest<Bytes> {
     let (send, connection) = h2::client::handshake(tcp).await.unwrap();
     tokio::spawn(connection);
     send
+}
+
+/// Waits until the server's SETTINGS have come, and with them leave for extended CONNECT.
+pub async fn extended_connect(send: &SendRequest<Bytes>) {
+    eventually("extended CONNECT is allowed", || send.is_extended_connect_protocol_enabled()).await;
 }
 
 /// All that comes on a stream.

@@ -10,7 +10,8 @@ use fullduplex::server::{Server, ServerConfig, ServerHandle};
 use fullduplex::{CloseCode, ErrorKind};
 
 use super::common::{client, direct, echo, raw, say};
-use super::{in_time, until};
+use super::in_time;
+use fullduplex_testkit::eventually;
 
 /// A server that has room for one connection, with an `on_rejected` that panics.
 async fn narrow()
@@ -32,10 +33,10 @@ async fn panic_in_on_refused_ends_nothing() {
         let (mut first, _) = client.connect(&url).await.unwrap();
         say(&mut first, "in").await;
         assert!(raw(address, "").await.starts_with("HTTP/1.1 503 "));
-        until("the panic is counted", || handle.stats().panics == refused).await;
+        eventually("the panic is counted", || handle.stats().panics == refused).await;
         say(&mut first, "still here").await;
         first.close(CloseCode::NORMAL, "").await.unwrap();
-        until("the place is free", || handle.connections() == 0).await;
+        eventually("the place is free", || handle.connections() == 0).await;
     }
     assert!(!serving.is_finished());
 }
@@ -126,11 +127,11 @@ mod subscriber {
         let (address, handle, serving) = narrow().await;
         // Without a request, so that only the refusals are told.
         let _held = tokio::net::TcpStream::connect(address).await.unwrap();
-        until("it is accepted", || handle.connections() == 1).await;
+        eventually("it is accepted", || handle.connections() == 1).await;
         for refused in 1..=2 {
             raw(address, "").await;
             // The refusal's event, the callback, and that each panicked.
-            until("it is counted", || handle.stats().panics == 2 * refused).await;
+            eventually("it is counted", || handle.stats().panics == 2 * refused).await;
         }
         assert_eq!(panics.load(Ordering::SeqCst), 2 * 3);
         assert!(!serving.is_finished());

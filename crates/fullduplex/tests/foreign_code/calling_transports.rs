@@ -15,8 +15,9 @@ use futures_util::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::common::open;
-use super::{in_time, on_runtime, until, without_deadlock};
+use super::{in_time, on_runtime, without_deadlock};
 use crate::transports::only_sends;
+use fullduplex_testkit::eventually;
 
 /// Reading ahead polls the transport without a lock that the application's thread may wait for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -203,8 +204,8 @@ fn callback_of_a_transport_may_leave_a_group_and_waits_for_none() {
             for _ in 0..2 {
                 room.publish(&PreparedMessage::new(Message::from(vec![7; 100_000])));
             }
-            until("it is called", || asked.load(Ordering::SeqCst) > 0).await;
-            until("it has left", || room.len() == 1).await;
+            eventually("it is called", || asked.load(Ordering::SeqCst) > 0).await;
+            eventually("it has left", || room.len() == 1).await;
         });
     });
 }

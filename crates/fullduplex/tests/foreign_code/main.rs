@@ -17,16 +17,6 @@ mod transports;
 use std::future::Future;
 use std::time::Duration;
 
-/// Waits for what other tasks do, but not for ever.
-async fn until(what: &str, is_so: impl Fn() -> bool) {
-    let waiting = async {
-        while !is_so() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    in_time(what, waiting).await;
-}
-
 async fn in_time<T>(what: &str, doing: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(10), doing).await.expect(what)
 }

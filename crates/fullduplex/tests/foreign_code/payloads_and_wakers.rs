@@ -20,7 +20,8 @@ use fullduplex_testkit::pipe::{Pipe, pipe};
 use super::common::{open, pair};
 #[cfg(feature = "tracing")]
 use super::transports::{self, At};
-use super::{in_time, on_runtime, until, without_deadlock};
+use super::{in_time, on_runtime, without_deadlock};
+use fullduplex_testkit::eventually;
 
 /// What a payload belongs to. When it is dropped it asks its connection, and may panic.
 struct Owner {
@@ -108,10 +109,10 @@ fn drop_of_a_payload_that_waits_for_a_slow_member_may_use_its_connection() {
                 let message = owned(8192, &send, &dropped, false);
                 group.publish(&PreparedMessage::new(message));
             }
-            until("the oldest are dropped", || dropped.load(Ordering::SeqCst) >= 5).await;
+            eventually("the oldest are dropped", || dropped.load(Ordering::SeqCst) >= 5).await;
             drop((client, receive));
             in_time("the end", send.closed()).await;
-            until("all are dropped", || dropped.load(Ordering::SeqCst) == 30).await;
+            eventually("all are dropped", || dropped.load(Ordering::SeqCst) == 30).await;
         });
     });
 }
@@ -196,7 +197,7 @@ fn waker_may_use_its_connection() {
                 assert!(poll(next.as_mut(), &reader).is_pending());
                 drop(first);
                 assert!(in_time("a message", far.next()).await.unwrap().is_ok());
-                until("room", || sender.woken.load(Ordering::SeqCst) > 0).await;
+                eventually("room", || sender.woken.load(Ordering::SeqCst) > 0).await;
                 // As soon as it begins, the reader has to wait for another thing.
                 send.start_close(CloseCode::NORMAL, "").unwrap();
                 assert!(reader.woken.load(Ordering::SeqCst) > 0);
@@ -224,7 +225,7 @@ fn panic_in_a_waker_costs_the_connection_and_not_the_driver() {
             assert!(poll(flushing.as_mut(), &waker).is_pending());
             // It is woken in the driver's turn.
             let _ = in_time("a message", far.next()).await;
-            until("it is closed", || send.state() == ReadyState::Closed).await;
+            eventually("it is closed", || send.state() == ReadyState::Closed).await;
             assert_eq!(waker.woken.load(Ordering::SeqCst), 1);
             for text in ["one", "two"] {
                 sibling.send(text).await.unwrap();
@@ -296,7 +297,7 @@ fn callback_of_a_subscriber_may_publish_to_the_group_that_lets_a_member_go() {
                 super::common::say(&mut websocket, "hello").await;
                 websocket.close(CloseCode::NORMAL, "").await.unwrap();
             }
-            until("they are closed", || handle.websockets() == 0).await;
+            eventually("they are closed", || handle.websockets() == 0).await;
             assert!(events.load(Ordering::SeqCst) >= 6);
             assert_eq!(group.len(), 3);
             // One that ends while the group is locked: a message that fills it is written at once.
@@ -306,8 +307,8 @@ fn callback_of_a_subscriber_may_publish_to_the_group_that_lets_a_member_go() {
             armed.store(true, Ordering::SeqCst);
             let before = events.load(Ordering::SeqCst);
             group.publish(&PreparedMessage::new(Message::binary(vec![0; 100_000])));
-            until("it is closed", || tracked.websockets() == 0).await;
-            until("it is told", || events.load(Ordering::SeqCst) > before).await;
+            eventually("it is closed", || tracked.websockets() == 0).await;
+            eventually("it is told", || events.load(Ordering::SeqCst) > before).await;
             assert_eq!(bad.state(), ReadyState::Closed);
         });
     });

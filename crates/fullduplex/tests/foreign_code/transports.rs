@@ -16,7 +16,8 @@ use futures_util::Stream;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::common::open;
-use super::{in_time, until};
+use super::in_time;
+use fullduplex_testkit::eventually;
 
 /// Where a transport panics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +128,7 @@ async fn panic_in_a_transport_costs_its_connection_and_not_the_driver() {
             bad.send("first").await.unwrap();
             bad.send("second").await.unwrap();
             armed.store(true, Ordering::SeqCst);
-            until("it is closed", || bad.state() == ReadyState::Closed).await;
+            eventually("it is closed", || bad.state() == ReadyState::Closed).await;
             assert_eq!(bad.close_info().unwrap().cause, CloseCause::TransportError, "{at:?}");
             assert!(bad.send("third").await.is_err(), "{at:?}");
             assert!(bad.next().await.unwrap().is_err(), "{at:?}");
@@ -141,7 +142,7 @@ async fn panic_in_a_transport_costs_its_connection_and_not_the_driver() {
             drop(closing);
         }
         drop(bad);
-        until("it is counted", || handle.stats().panics == before as u64 + 1).await;
+        eventually("it is counted", || handle.stats().panics == before as u64 + 1).await;
         assert_eq!((handle.websockets(), handle.connections()), (0, 0), "{at:?}");
         for i in 0..5 {
             in_time("the sibling sends", sibling.send(format!("{i}"))).await.unwrap();
@@ -163,7 +164,7 @@ async fn panic_in_the_reading_side_of_a_dropped_half_ends_the_connection() {
     // From now on a task of the library's reads.
     drop(receive);
     in_time("it ends", send.closed()).await;
-    until("it is counted", || handle.stats().panics == 1).await;
+    eventually("it is counted", || handle.stats().panics == 1).await;
     assert_eq!(handle.connections(), 0);
 }
 
@@ -187,9 +188,9 @@ async fn panic_in_a_transport_that_is_read_ahead_wakes_the_application() {
     only_sends(&mut bad, &waker).await;
     armed.store(true, Ordering::SeqCst);
     peer.send("hello").await.unwrap();
-    until("it panics", || handle.stats().panics == 1).await;
+    eventually("it panics", || handle.stats().panics == 1).await;
     // Also by the pipe, which has this waker from before.
-    until("it is woken", || woken.count() > 1).await;
+    eventually("it is woken", || woken.count() > 1).await;
     assert!(in_time("the error", bad.next()).await.unwrap().is_err());
     assert!(in_time("the end", bad.next()).await.is_none());
     assert_eq!(handle.connections(), 0);
@@ -209,7 +210,7 @@ async fn panic_in_a_transport_while_another_panic_unwinds_does_not_abort() {
         });
         assert!(ended.await.unwrap_err().is_panic());
         drop(peer);
-        until("it is over", || handle.connections() == 0).await;
-        until("it is counted", || handle.stats().panics == 1).await;
+        eventually("it is over", || handle.connections() == 0).await;
+        eventually("it is counted", || handle.stats().panics == 1).await;
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use fullduplex::{Error, ErrorKind};
+use fullduplex::{Error, ErrorKind, WebSocket};
 use h2::Reason;
 use http::Response;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -57,9 +57,8 @@ async fn http2_rejection_has_its_body() {
     assert_eq!(response.body(), "go away");
 }
 
-/// Opens and gives the one error that the end of the stream comes to.
-async fn end_of(url: &str) -> Error {
-    let (mut websocket, _) = client().connect(url).await.unwrap();
+/// Returns the one error that the end of the stream comes to.
+async fn end_of(mut websocket: WebSocket) -> Error {
     let error = websocket.next().await.unwrap().unwrap_err();
     assert!(websocket.next().await.is_none());
     assert!(!websocket.close_info().unwrap().is_clean());
@@ -72,15 +71,19 @@ async fn http2_ends_and_resets_are_unclean_closes() {
         accept(&mut respond).send_data(Bytes::new(), true).unwrap();
     })
     .await;
-    assert_eq!(end_of(&url).await.kind(), ErrorKind::Io);
-    let (url, _) = serving(true, |(_, mut respond)| async move {
+    let (websocket, _) = client().connect(&url).await.unwrap();
+    assert_eq!(end_of(websocket).await.kind(), ErrorKind::Io);
+    let (url, _) = serving(true, |(mut request, mut respond)| async move {
         let mut send = accept(&mut respond);
-        // A reset overtakes what is queued, the response too.
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        // A reset overtakes what is queued, the response too, which has come where a message
+        // answers it.
+        assert!(request.body_mut().data().await.unwrap().is_ok());
         send.send_reset(Reason::CANCEL);
     })
     .await;
-    let error = end_of(&url).await;
+    let (mut websocket, _) = client().connect(&url).await.unwrap();
+    websocket.send("it is open").await.unwrap();
+    let error = end_of(websocket).await;
     assert_eq!(error.kind(), ErrorKind::Io, "{error}");
 }
 

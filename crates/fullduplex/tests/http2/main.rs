@@ -11,12 +11,12 @@ mod failures;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use common::say;
 use fullduplex::client::Version;
 use fullduplex::{Client, ErrorKind};
+use fullduplex_testkit::eventually;
 use h2::server::SendResponse;
 use h2::{RecvStream, SendStream};
 use http::{Request, Response};
@@ -146,9 +146,12 @@ async fn http2_interim_responses_are_skipped_and_bounded() {
 async fn http2_backpressure_holds_what_is_not_read() {
     let total = Arc::new(AtomicUsize::new(0));
     let counter = total.clone();
-    let (url, _) = serving(true, move |(_, mut respond)| {
+    let (url, _) = serving(true, move |(request, mut respond)| {
         let counter = counter.clone();
         async move {
+            if request.uri().path() == "/echo" {
+                return echo((request, respond)).await;
+            }
             let mut send = accept(&mut respond);
             loop {
                 send.reserve_capacity(10_000);
@@ -162,8 +165,14 @@ async fn http2_backpressure_holds_what_is_not_read() {
         }
     })
     .await;
-    let (websocket, _) = client().connect(&url).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let client = client();
+    let (websocket, _) = client.connect(&url).await.unwrap();
+    eventually("the window fills", || total.load(Ordering::Relaxed) >= 100_000).await;
+    // Whatever else the client let the server send would come before what is echoed after it.
+    let (mut other, _) = client.connect(&format!("{url}echo")).await.unwrap();
+    for i in 0..20 {
+        say(&mut other, &format!("{i}")).await;
+    }
     let total = total.load(Ordering::Relaxed);
     assert!((100_000..=256 << 10).contains(&total), "{total} bytes");
     drop(websocket);
@@ -222,9 +231,7 @@ async fn http2_tunnels_have_no_content_length() {
     let address = server.local_addr().unwrap();
     tokio::spawn(server.serve(common::echo));
     let mut send = common::http2::connect(TcpStream::connect(address).await.unwrap()).await;
-    while !send.is_extended_connect_protocol_enabled() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    common::http2::extended_connect(&send).await;
     for _ in 0..2 {
         let request = Request::connect("http://a.example/")
             .extension(h2::ext::Protocol::from_static("websocket"))

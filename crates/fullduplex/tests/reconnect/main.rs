@@ -272,16 +272,13 @@ async fn reconnect_ends_when_closed_or_dropped() {
     assert!(sender.send("late").await.is_err());
 }
 
-/// A server that counts, slowly, what it is sent, and floods when asked to.
-async fn counting(total: Arc<AtomicU32>, flood: u32) -> SocketAddr {
+/// A server that counts, slowly, what it is sent.
+async fn counting(total: Arc<AtomicU32>) -> SocketAddr {
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let address = server.local_addr().unwrap();
     tokio::spawn(server.serve(move |mut websocket| {
         let total = total.clone();
         async move {
-            for i in 0..flood {
-                websocket.send(format!("{i}")).await.unwrap();
-            }
             while let Some(Ok(_)) = websocket.next().await {
                 total.fetch_add(1, Ordering::Relaxed);
             }
@@ -290,10 +287,29 @@ async fn counting(total: Arc<AtomicU32>, flood: u32) -> SocketAddr {
     address
 }
 
+/// A server that sends so many messages at once to the first client, and says when it has.
+async fn flooding(count: u32, sent: tokio::sync::oneshot::Sender<()>) -> SocketAddr {
+    let server = Server::bind("127.0.0.1:0").await.unwrap();
+    let address = server.local_addr().unwrap();
+    let sent = Arc::new(Mutex::new(Some(sent)));
+    tokio::spawn(server.serve(move |mut websocket| {
+        let sent = sent.lock().unwrap().take();
+        async move {
+            for i in 0..count {
+                websocket.send(format!("{i}")).await.unwrap();
+            }
+            websocket.flush().await.unwrap();
+            sent.unwrap().send(()).unwrap();
+            while let Some(Ok(_)) = websocket.next().await {}
+        }
+    }));
+    address
+}
+
 #[tokio::test]
 async fn reconnect_sends_what_was_queued_before_the_close() {
     let total = Arc::new(AtomicU32::new(0));
-    let mut client = to(counting(total.clone(), 0).await).start();
+    let mut client = to(counting(total.clone()).await).start();
     assert!(matches!(client.next().await, Some(ReconnectEvent::Connected { .. })));
     for i in 0..20 {
         client.send(format!("{i}")).await.unwrap();
@@ -306,11 +322,15 @@ async fn reconnect_sends_what_was_queued_before_the_close() {
 
 #[tokio::test]
 async fn reconnect_loses_no_message_when_it_closes_over_unread_ones() {
-    let mut client = to(counting(Arc::default(), 300).await).start();
+    let (sent, until_sent) = tokio::sync::oneshot::channel();
+    let mut client = to(flooding(300, sent).await).start();
     assert!(matches!(client.next().await, Some(ReconnectEvent::Connected { .. })));
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    until_sent.await.unwrap();
     client.close(CloseCode::NORMAL, "").unwrap();
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    // So that the Close is under way when the first of them is read.
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
     let mut next = 0;
     while let Some(event) = client.next().await {
         if let ReconnectEvent::Message(message) = event {

@@ -27,7 +27,10 @@ async fn drain_closes_every_websocket_and_ends_the_server() {
             all.push(websocket);
         }
     }
+    let (refused, was_refused) = tokio::sync::oneshot::channel();
     let watching = tokio::spawn(async move {
+        // Their answers hold the drain up until it has been seen to refuse.
+        was_refused.await.unwrap();
         for mut websocket in all {
             assert!(websocket.next().await.is_none());
             let info = websocket.close_info().unwrap();
@@ -35,10 +38,11 @@ async fn drain_closes_every_websocket_and_ends_the_server() {
         }
     });
     let late = async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        handle.draining().await;
         let error = one.connect(&url).await.unwrap_err();
         assert_eq!(error.response().unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(error.retry_after().is_some() && error.is_retryable());
+        refused.send(()).unwrap();
     };
     let drain = Drain { spread: Duration::from_millis(500), ..Drain::default() };
     let (report, ()) = tokio::join!(handle.drain(drain), late);

@@ -110,8 +110,8 @@ impl Ask {
         let (send, connection) = h2::client::handshake(socket).await.unwrap();
         let task = tokio::spawn(connection);
         let mut send = send.ready().await.unwrap();
-        while self.is_websocket && !send.is_extended_connect_protocol_enabled() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+        if self.is_websocket {
+            crate::common::http2::extended_connect(&send).await;
         }
         let request = self.request("http", h2::ext::Protocol::from_static("websocket"));
         let ends = self.content.is_empty() && !self.is_websocket;

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use fullduplex::client::Version;
 use fullduplex::server::{Handshake, Server, ServerConfig};
@@ -128,9 +127,7 @@ async fn sensitive_fields_of_answers_are_never_indexed() {
     ] {
         let mut send =
             crate::common::http2::connect(TcpStream::connect(address).await.unwrap()).await;
-        while !send.is_extended_connect_protocol_enabled() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        crate::common::http2::extended_connect(&send).await;
         let (mut before, mut open) = (0, Vec::new());
         for _ in 0..3 {
             before = bytes.down.load(Ordering::Relaxed);
