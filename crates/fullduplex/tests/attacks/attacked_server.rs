@@ -16,8 +16,9 @@ use crate::common::{echo, tls};
 use crate::http_content::page;
 use crate::open_files::descriptors;
 use crate::siblings::{SIBLINGS, Siblings};
+use crate::turns::Turns;
 
-/// More than any deadline of [`short`] takes on a busy machine.
+/// More than any deadline of [`short_deadlines`] takes on a busy machine.
 pub(crate) const SLACK: Duration = Duration::from_secs(20);
 
 /// What the median and the 99th percentile of the siblings' waits may come to during an attack,
@@ -26,11 +27,15 @@ pub(crate) const SLACK: Duration = Duration::from_secs(20);
 const MEDIAN: Duration = Duration::from_secs(1);
 const P99: Duration = Duration::from_secs(2);
 
+/// What attackers of any kind may have written between two turns of a task beside theirs, in
+/// nine of ten cases. It is 2 MiB at most, of messages by the megabyte.
+const FLOODED_BETWEEN_TURNS: u64 = 8 << 20;
+
 /// One attack at a time, as they measure the memory of the process.
 static TURN: Mutex<()> = Mutex::new(());
 
 /// A server that is attacked.
-pub(crate) struct Field {
+pub(crate) struct AttackedServer {
     pub(crate) address: SocketAddr,
     pub(crate) handle: ServerHandle,
     /// Those who joined at `/room`.
@@ -39,6 +44,7 @@ pub(crate) struct Field {
     pub(crate) handlers: Arc<AtomicUsize>,
     /// Ends the handlers of `/never`.
     pub(crate) release: Arc<Notify>,
+    turns: Turns,
     /// The connections that were accepted before the attack.
     before: AtomicU64,
     has_tls: bool,
@@ -51,11 +57,14 @@ pub(crate) struct Field {
 pub(crate) struct Figures {
     /// Growth of the resident memory at its peak, in MiB.
     pub(crate) grown: u64,
+    /// The bytes that attackers wrote between two turns of a task beside theirs, at most in nine
+    /// of ten cases.
+    pub(crate) flooded: u64,
     pub(crate) stats: ServerStats,
 }
 
 /// The defaults with short deadlines.
-pub(crate) fn short() -> ServerConfig {
+pub(crate) fn short_deadlines() -> ServerConfig {
     let second = Duration::from_secs(1);
     let mut config = ServerConfig { http2: true, ..ServerConfig::default() };
     config.handshake.handshake_timeout = second;
@@ -94,7 +103,7 @@ async fn answer(handshake: Handshake, room: Group, release: Arc<Notify>, running
     drop(running);
 }
 
-impl Field {
+impl AttackedServer {
     pub(crate) fn new(config: ServerConfig) -> Self {
         Self::start(config, false)
     }
@@ -115,9 +124,12 @@ impl Field {
         let (address, handle) = (workers.local_addr(), workers.handle());
         let (room, handlers) = (Group::new(), Arc::<AtomicUsize>::default());
         let release = Arc::<Notify>::default();
+        let turns = Turns::default();
+        let watched = turns.clone();
         let (joined, counted, released) = (room.clone(), handlers.clone(), release.clone());
         let serving = thread::spawn(move || {
             let served = workers.serve_handshakes(move |handshake| {
+                watched.watch();
                 counted.fetch_add(1, Ordering::SeqCst);
                 let running = Running(counted.clone());
                 answer(handshake, joined.clone(), released.clone(), running)
@@ -125,12 +137,23 @@ impl Field {
             served.unwrap();
         });
         let before = AtomicU64::new(0);
-        Self { address, handle, room, handlers, release, before, has_tls, serving, _turn: turn }
+        Self {
+            address,
+            handle,
+            room,
+            handlers,
+            release,
+            turns,
+            before,
+            has_tls,
+            serving,
+            _turn: turn,
+        }
     }
 
     /// Has it attacked while siblings talk to it. `attack` gives how many attackers there were
     /// and how many of them were cut.
-    pub(crate) fn besiege(
+    pub(crate) fn under_attack(
         self,
         name: &str,
         attack: impl FnOnce(&Self) -> (usize, usize),
@@ -152,12 +175,15 @@ impl Field {
         self.wait_until("no connection is left", || self.handle.connections() == 0);
         let stats = self.handle.stats();
         assert_eq!(stats.websockets, 0);
+        let turns = self.turns.sorted();
+        let flooded = [50, 90, 100].map(|percent| percentile(&turns, percent) >> 10);
         println!(
-            "{name:<44} {took:>6.1?}  siblings {} → {} (bare {})  newcomers {}  +{grown} MiB  cut {cut} of {attackers}",
+            "{name:<44} {took:>6.1?}  siblings {} → {} (bare {})  newcomers {}  +{grown} MiB  cut {cut} of {attackers}  {} turns, KiB between them {flooded:?}",
             percentiles(&mut seen.before),
             percentiles(&mut seen.during),
             percentiles(&mut seen.bare),
             percentiles(&mut seen.newcomers),
+            turns.len(),
         );
         assert!(!seen.during.is_empty() && !seen.newcomers.is_empty(), "siblings are served");
         for (percent, more) in [(50, MEDIAN), (99, P99)] {
@@ -168,8 +194,10 @@ impl Field {
                 "{name}: {percent} % of siblings are answered in {during:?}, and in {calm:?} before"
             );
         }
+        let flooded = percentile(&turns, 90);
+        assert!(flooded < FLOODED_BETWEEN_TURNS, "{name}: {flooded} bytes between two turns");
         self.end();
-        Figures { grown, stats }
+        Figures { grown, flooded, stats }
     }
 
     /// Waits until so many attackers have come, and all are gone, whether they read or not.
@@ -211,8 +239,8 @@ pub(crate) fn percentiles(times: &mut [Duration]) -> String {
     format!("{:.2}/{:.2} ms", millis(50), millis(99))
 }
 
-/// What so many per cent of these sorted times do not exceed.
-fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+/// What so many per cent of these sorted values do not exceed.
+fn percentile<T: Copy + Default>(sorted: &[T], percent: usize) -> T {
     let at = (sorted.len() * percent / 100).min(sorted.len().max(1) - 1);
     sorted.get(at).copied().unwrap_or_default()
 }

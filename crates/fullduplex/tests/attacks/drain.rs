@@ -25,12 +25,15 @@ struct Draining {
     address: SocketAddr,
     handle: ServerHandle,
     serving: JoinHandle<Result<(), fullduplex::Error>>,
+    /// A handler of `/later` has begun.
+    arrived: Arc<Notify>,
     /// Handlers of `/later` wait for it before they accept.
     accept: Arc<Notify>,
 }
 
-async fn answer(handshake: Handshake, accept: Arc<Notify>) {
+async fn answer(handshake: Handshake, arrived: Arc<Notify>, accept: Arc<Notify>) {
     if handshake.request().uri().path() == "/later" {
+        arrived.notify_one();
         accept.notified().await;
     }
     let Ok(websocket) = handshake.accept().await else { return };
@@ -41,16 +44,17 @@ fn start() -> Draining {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.unwrap();
-    let accept = Arc::<Notify>::default();
-    let accepts = accept.clone();
+    let (arrived, accept) = (Arc::<Notify>::default(), Arc::<Notify>::default());
+    let (comes, opens) = (arrived.clone(), accept.clone());
     // With the deadlines of the defaults, which are longer than the drain's.
     let config = ServerConfig { http2: true, ..ServerConfig::default() };
     let server = runtime.block_on(Server::bind("127.0.0.1:0")).unwrap().config(config);
     let server = server.service(service_fn(page));
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
-    let serving = server.serve_handshakes(move |handshake| answer(handshake, accepts.clone()));
+    let serving =
+        server.serve_handshakes(move |handshake| answer(handshake, comes.clone(), opens.clone()));
     let serving = runtime.spawn(serving);
-    Draining { runtime, address, handle, serving, accept }
+    Draining { runtime, address, handle, serving, arrived, accept }
 }
 
 /// Waits for what has to come.
@@ -85,16 +89,15 @@ fn drain_cuts_whatever_makes_no_progress() {
 
 #[test]
 fn drain_accepts_no_connection() {
-    let Draining { runtime, address, handle, serving, accept } = start();
+    let Draining { runtime, address, handle, serving, arrived, accept } = start();
     let mut late = connect_from(0, address);
     late.write_all(upgrade("/later", "").as_bytes()).unwrap();
-    wait_until("it has come to the handler", || handle.stats().accepted == 1);
-    std::thread::sleep(Duration::from_millis(200));
+    runtime.block_on(arrived.notified());
     let draining = runtime.spawn({
         let handle = handle.clone();
         async move { handle.drain(Drain { spread: Duration::ZERO, ..Drain::default() }).await }
     });
-    std::thread::sleep(Duration::from_millis(200));
+    runtime.block_on(handle.draining());
     accept.notify_one();
     let mut said = String::new();
     late.read_to_string(&mut said).unwrap();

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::attacked_server::Field;
+use crate::attacked_server::AttackedServer;
 use crate::sockets::connect_from;
 
 pub(crate) const DATA: u8 = 0;
@@ -81,8 +81,8 @@ pub(crate) fn get(path: &str) -> Vec<u8> {
 }
 
 /// A connection, with these settings.
-pub(crate) fn connect(i: usize, field: &Field, settings: &[(u16, u32)]) -> TcpStream {
-    connect_to(i, field.address, settings)
+pub(crate) fn connect(i: usize, server: &AttackedServer, settings: &[(u16, u32)]) -> TcpStream {
+    connect_to(i, server.address, settings)
 }
 
 pub(crate) fn connect_to(i: usize, address: SocketAddr, settings: &[(u16, u32)]) -> TcpStream {

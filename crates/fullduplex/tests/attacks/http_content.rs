@@ -8,7 +8,7 @@ use bytes::Bytes;
 use fullduplex::server::Body;
 use http::{Request, Response};
 
-use crate::attacked_server::{Field, short};
+use crate::attacked_server::{AttackedServer, short_deadlines};
 use crate::common::server::Pieces;
 use crate::sockets::{connect_many, count_gone, read_some};
 
@@ -36,36 +36,42 @@ async fn length(mut body: Body) -> Result<usize, fullduplex::Error> {
 
 #[test]
 fn attack_by_missing_content_and_unread_responses() {
-    let figures = Field::new(short()).besiege("HTTP/1.1 content and answers that stall", |field| {
-        let mut all = connect_many(field.address, 200);
-        let (uploads, readers) = all.split_at_mut(100);
-        for socket in uploads {
-            let head = b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc";
-            socket.write_all(head).unwrap();
-        }
-        for socket in readers {
-            socket.write_all(b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
-        }
-        // The server ends all of them, though nobody reads.
-        field.wait_for_the_end_of(200);
-        let said = read_some(&mut all[0]);
-        assert!(said.contains("stall_timeout") || said.is_empty(), "{said}");
-        (200, count_gone(&mut all))
-    });
+    let figures = AttackedServer::new(short_deadlines()).under_attack(
+        "HTTP/1.1 content and answers that stall",
+        |server| {
+            let mut all = connect_many(server.address, 200);
+            let (uploads, readers) = all.split_at_mut(100);
+            for socket in uploads {
+                let head = b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc";
+                socket.write_all(head).unwrap();
+            }
+            for socket in readers {
+                socket.write_all(b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            }
+            // The server ends all of them, though nobody reads.
+            server.wait_for_the_end_of(200);
+            let said = read_some(&mut all[0]);
+            assert!(said.contains("stall_timeout") || said.is_empty(), "{said}");
+            (200, count_gone(&mut all))
+        },
+    );
     assert!(figures.grown < 200, "{figures:?}");
 }
 
 #[test]
 fn attack_by_idle_http_connections() {
-    Field::new(short()).besiege("HTTP/1.1 idle after a page, and half a second head", |field| {
-        let mut all = connect_many(field.address, 200);
-        for (i, socket) in all.iter_mut().enumerate() {
-            socket.write_all(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
-            if i % 2 == 0 {
-                socket.write_all(b"GET /page HTTP/1.1\r\nHo").unwrap();
+    AttackedServer::new(short_deadlines()).under_attack(
+        "HTTP/1.1 idle after a page, and half a second head",
+        |server| {
+            let mut all = connect_many(server.address, 200);
+            for (i, socket) in all.iter_mut().enumerate() {
+                socket.write_all(b"GET /page HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+                if i % 2 == 0 {
+                    socket.write_all(b"GET /page HTTP/1.1\r\nHo").unwrap();
+                }
             }
-        }
-        field.wait_for_the_end_of(200);
-        (200, count_gone(&mut all))
-    });
+            server.wait_for_the_end_of(200);
+            (200, count_gone(&mut all))
+        },
+    );
 }

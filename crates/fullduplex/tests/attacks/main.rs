@@ -26,3 +26,4 @@ mod open_files;
 mod siblings;
 mod smuggling;
 mod sockets;
+mod turns;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use fullduplex::PreparedMessage;
 use fullduplex::server::Drain;
 
-use crate::attacked_server::{Field, short};
+use crate::attacked_server::{AttackedServer, short_deadlines};
 use crate::open_files::descriptors;
 use crate::sockets::{frame, open_many};
 
@@ -52,12 +52,12 @@ fn attack_by_five_thousand_connections() {
 fn attack_by_five_thousand_connections_in_a_process_of_its_own() {
     // Both ends are in this process.
     let count = 5000.min(descriptors().saturating_sub(200) / 2);
-    let mut config = short();
+    let mut config = short_deadlines();
     config.websocket.keepalive.interval = None;
-    let field = Field::new(config);
+    let server = AttackedServer::new(config);
     let before = resident();
-    let mut all = open_many(field.address, "/room", count);
-    field.wait_until("all are open", || field.handle.websockets() == count);
+    let mut all = open_many(server.address, "/room", count);
+    server.wait_until("all are open", || server.handle.websockets() == count);
     let each = |now: u64| now.saturating_sub(before) / count as u64;
     let idle = each(resident());
     for socket in &mut all {
@@ -68,28 +68,28 @@ fn attack_by_five_thousand_connections_in_a_process_of_its_own() {
     println!("{count} connections, both ends: {idle} B each, after 1 KiB each way {echoed} B");
     assert!(echoed < 8000, "{echoed}");
 
-    field.wait_until("all have joined", || field.room.len() == count);
+    server.wait_until("all have joined", || server.room.len() == count);
     let begun = Instant::now();
-    let published = field.room.publish(&PreparedMessage::new(vec![9; 64]));
+    let published = server.room.publish(&PreparedMessage::new(vec![9; 64]));
     assert_eq!((published.delivered, published.dropped), (count, 0));
     for socket in &mut all {
         assert_eq!(read_frame(socket), (0x82, vec![9; 64]));
     }
     println!("    64 B to all of them in {:.0?}", begun.elapsed());
     drop(all);
-    field.wait_until("no connection is left", || field.handle.connections() == 0);
-    field.end();
+    server.wait_until("no connection is left", || server.handle.connections() == 0);
+    server.end();
 }
 
 #[test]
 fn drain_of_two_thousand_connections() {
     let count = 2000.min(descriptors().saturating_sub(200) / 2);
-    let mut config = short();
+    let mut config = short_deadlines();
     config.websocket.keepalive.interval = None;
     config.websocket.close_timeout = Duration::from_secs(20);
-    let field = Field::new(config);
-    let mut all = open_many(field.address, "/", count);
-    let handle = field.handle.clone();
+    let server = AttackedServer::new(config);
+    let mut all = open_many(server.address, "/", count);
+    let handle = server.handle.clone();
     let draining = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let drain = Drain { deadline: Duration::from_secs(20), spread: Duration::from_millis(300) };
@@ -110,20 +110,20 @@ fn drain_of_two_thousand_connections() {
     let report = draining.join().unwrap();
     println!("a drain of {count}: {report}, {told} by their own count, in {:.1?}", begun.elapsed());
     assert_eq!((report.told, report.cut, report.cut_http, told), (count, 0, 0, count));
-    field.end();
+    server.end();
 }
 
 #[test]
 fn broadcast_to_many_leaves_others_their_turn() {
     let count = 3000.min(descriptors().saturating_sub(200) / 2);
-    let mut config = short();
+    let mut config = short_deadlines();
     config.websocket.keepalive.interval = None;
-    Field::new(config).besiege("messages to 3,000, again and again", |field| {
-        let mut all = open_many(field.address, "/room", count);
-        field.wait_until("all have joined", || field.room.len() == count);
+    AttackedServer::new(config).under_attack("messages to 3,000, again and again", |server| {
+        let mut all = open_many(server.address, "/room", count);
+        server.wait_until("all have joined", || server.room.len() == count);
         let message = PreparedMessage::new(vec![9; 64]);
         for _ in 0..10 {
-            assert_eq!(field.room.publish(&message).delivered, count);
+            assert_eq!(server.room.publish(&message).delivered, count);
             for socket in &mut all {
                 assert_eq!(read_frame(socket), (0x82, vec![9; 64]));
             }

@@ -2,21 +2,21 @@
 
 use std::io::Write;
 
-use crate::attacked_server::{Field, short};
+use crate::attacked_server::{AttackedServer, short_deadlines};
 use crate::sockets::{connect_from, read_some, upgrade};
 
 /// A second request, which must not be answered where the first is taken for something else.
 const HIDDEN: &str = "GET /hidden HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-fn answers(field: &Field, before: &str, request: &str) -> String {
-    let mut socket = connect_from(0, field.address);
+fn answers(server: &AttackedServer, before: &str, request: &str) -> String {
+    let mut socket = connect_from(0, server.address);
     let _ = socket.write_all(format!("{before}{request}").as_bytes());
     read_some(&mut socket)
 }
 
 #[test]
 fn attack_by_ambiguous_requests() {
-    Field::new(short()).besiege("request smuggling", |field| {
+    AttackedServer::new(short_deadlines()).under_attack("request smuggling", |server| {
         let chunked = format!("Transfer-Encoding: chunked\r\nX: {}\r\n", "y");
         let upgrade_with = |more: &str, content: &str| upgrade("/", more) + content;
         let length = HIDDEN.len();
@@ -42,7 +42,7 @@ fn attack_by_ambiguous_requests() {
                 upgrade("/", "X: a\u{0}b\r\n") + HIDDEN,
                 upgrade("/", "").replace("GET", "POST") + HIDDEN,
             ] {
-                let said = answers(field, before, &request);
+                let said = answers(server, before, &request);
                 let last = said.rsplit("HTTP/1.1 ").next().unwrap();
                 // Whoever reads on where the content would end says so with its length.
                 let by_length = request.contains(&format!("Content-Length: {length}\r\n"));
@@ -55,9 +55,9 @@ fn attack_by_ambiguous_requests() {
             }
         }
         // Behind an upgrade, all is frames.
-        let said = answers(field, "", &(upgrade("/", "") + HIDDEN));
+        let said = answers(server, "", &(upgrade("/", "") + HIDDEN));
         assert!(said.starts_with("HTTP/1.1 101 ") && !said.contains("hidden"), "{said}");
-        let said = answers(field, page, &(upgrade("/", "") + HIDDEN));
+        let said = answers(server, page, &(upgrade("/", "") + HIDDEN));
         assert!(said.contains("page /first") && !said.contains("hidden"), "{said}");
         // Pages: what has two lengths is not answered as if it had one.
         for more in [
@@ -67,7 +67,7 @@ fn attack_by_ambiguous_requests() {
             "Transfer-Encoding: chunked, identity\r\n",
         ] {
             let request = format!("POST /upload HTTP/1.1\r\nHost: a\r\n{more}\r\nabc{HIDDEN}");
-            let said = answers(field, "", &request);
+            let said = answers(server, "", &request);
             assert!(!said.contains("hidden"), "{request}\n→ {said}");
         }
         (0, 0)

@@ -2,10 +2,18 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
+
+/// The bytes that attackers have written without waiting.
+pub(crate) static FLOODED: AtomicU64 = AtomicU64::new(0);
+
+/// What the system may keep of a flood on the attacker's side, so that what is written is soon
+/// what the server has read.
+const SEND_BUFFER: usize = 32 << 10;
 
 /// Connects from one of many addresses of this machine.
 pub(crate) fn connect_from(i: usize, address: SocketAddr) -> TcpStream {
@@ -63,7 +71,10 @@ pub(crate) fn write_now(socket: &mut TcpStream, bytes: &[u8]) -> Option<usize> {
     let written = socket.write(bytes);
     socket.set_nonblocking(false).unwrap();
     match written {
-        Ok(n) => Some(n),
+        Ok(n) => {
+            FLOODED.fetch_add(n as u64, Relaxed);
+            Some(n)
+        }
         Err(error) if error.kind() == ErrorKind::WouldBlock => Some(0),
         Err(_) => None,
     }
@@ -72,6 +83,7 @@ pub(crate) fn write_now(socket: &mut TcpStream, bytes: &[u8]) -> Option<usize> {
 /// Writes as much as is taken, all over again, until the other end is gone.
 pub(crate) fn flood(mut socket: TcpStream, bytes: &[u8], at_most: Duration) -> bool {
     let deadline = Instant::now() + at_most;
+    SockRef::from(&socket).set_send_buffer_size(SEND_BUFFER).unwrap();
     let mut from = 0;
     while Instant::now() < deadline {
         match write_now(&mut socket, &bytes[from..]) {
