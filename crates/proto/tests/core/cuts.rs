@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fullduplex_proto::bytes::{Bytes, BytesMut};
 use fullduplex_proto::{
-    Assembler, CloseFrame, Config, Limits, Message, MessageEvent, MessageKind, OwnedEvent,
+    Assembler, CloseFrame, Config, Event, Limits, Message, MessageEvent, MessageKind, OwnedEvent,
     ProtocolError as E, ReceiveBuffer, Receiver, Role,
 };
 use fullduplex_testkit::pair::{End, Told};
@@ -182,7 +182,9 @@ fn events_of_a_failing_stream_do_not_depend_on_the_pieces() {
 
 #[test]
 fn memory_of_long_messages_is_split_off_unshared_buffers() {
-    for (len, is_split) in [(1, false), (8 * 1024 - 1, false), (8 * 1024, true), (40_000, true)] {
+    for (len, is_split) in
+        [(1, false), (8 * 1024 - 1, false), (8 * 1024, true), (40_000, true), (100_000, true)]
+    {
         let bytes = [masked(0x82, vec![1; len]), masked(0x81, "next")].concat();
         for (make, is_split) in [
             (ReceiveBuffer::from as fn(_) -> _, is_split),
@@ -229,4 +231,59 @@ fn memory_to_read_into_remains() {
     assert!(input.is_empty());
     input.bytes_mut().reserve(50_000);
     assert_eq!(input.bytes_mut().as_ptr(), block_at.wrapping_add(bytes.len()), "it is the same");
+}
+
+#[test]
+fn memory_of_the_buffer_is_not_kept_by_an_empty_message() {
+    let bytes = [masked(0x82, vec![]), masked(0x82, vec![2; 20])].concat();
+    let mut input = ReceiveBuffer::shared(BytesMut::from(&bytes[..]));
+    let mut receiver = Receiver::new(Role::Server, Limits::default());
+    let mut next = || input.next_whole(&mut receiver, &Assembler::default()).unwrap();
+    let (empty, last) = (next(), next());
+    assert!(empty.is_empty());
+    assert!(last.is_unique(), "the empty one is still there, and holds nothing");
+}
+
+#[test]
+fn memory_to_read_into_is_for_what_remains_or_for_a_first_part() {
+    const KIB: u64 = 1 << 10;
+    // A little more than the first part comes in one go; of much more, the first part.
+    for (remaining, room) in [(0, 0), (1, 1), (16, 16), (20, 20), (31, 31), (32, 16), (1_000, 16)] {
+        let mut assembler = Assembler::default();
+        let (buffer, most) = assembler.room(remaining * KIB);
+        assert_eq!((buffer.len(), most as u64), (0, room * KIB), "{remaining} KiB");
+        assert_eq!(buffer.capacity() as u64, room * KIB);
+        // It is there until it is used.
+        assert_eq!(assembler.room(remaining * KIB).0.capacity() as u64, room * KIB);
+        assert!(assembler.is_empty());
+    }
+}
+
+#[test]
+fn messages_under_way_have_their_kind() {
+    let mut receiver = Receiver::new(Role::Client, Limits::default());
+    assert_eq!(receiver.message_kind(), None);
+    for (first, kind) in [(0x01, MessageKind::Text), (0x02, MessageKind::Binary)] {
+        receiver.receive(&mut plain(first, "a")).unwrap();
+        assert_eq!(receiver.message_kind(), Some(kind));
+        receiver.receive(&mut plain(0x89, "")).unwrap();
+        assert_eq!(receiver.message_kind(), Some(kind), "a Ping is no part of it (§5.4)");
+        receiver.receive(&mut plain(0x80, "b")).unwrap();
+        assert_eq!(receiver.message_kind(), None);
+    }
+}
+
+/// What an [`ReceiveBuffer`] found can be passed to a session on another task.
+#[test]
+fn events_of_control_frames_are_passed_on_as_they_came() {
+    let bytes = [plain(0x89, "1"), plain(0x8A, "2"), plain(0x81, "3"), plain(0x88, b"\x03\xE8bye")]
+        .concat();
+    let mut input = ReceiveBuffer::from(BytesMut::from(&bytes[..]));
+    let mut receiver = Receiver::new(Role::Client, Limits::default());
+    let mut next = || input.next(&mut receiver, &mut Assembler::default()).unwrap().unwrap();
+    assert_eq!(next().control(), Some(Event::Ping(b"1")));
+    assert_eq!(next().control(), Some(Event::Pong(b"2")));
+    assert_eq!(next().control(), None, "a message is none");
+    let close = CloseFrame::new(fullduplex_proto::CloseCode::NORMAL, "bye").ok();
+    assert_eq!(next().control(), Some(Event::Close(close)));
 }
