@@ -317,3 +317,75 @@ fn run(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deflate::DeflateConfig;
+
+    /// The compressor of a server with this window.
+    fn compressor(send_window_bits: u8) -> Compressor {
+        let config = DeflateConfig { send_window_bits, ..DeflateConfig::smallest_bytes() };
+        let offers = DeflateConfig::smallest_bytes().offers();
+        let (_, mut deflate) = config.accept(&offers).unwrap();
+        deflate.params.server_max_window_bits = send_window_bits;
+        Compressor::new(&deflate, Role::Server)
+    }
+
+    /// What it takes besides the history: 375 KiB or nothing.
+    fn keeps_a_workspace(compressor: &Compressor) -> bool {
+        compressor.kept.is_some() || compressor.streaming.is_some()
+    }
+
+    fn compress(compressor: &mut Compressor, len: usize) {
+        assert!(compressor.compress(&std::vec![b'z'; len], |_| {}));
+    }
+
+    #[test]
+    fn deflate_workspace_is_kept_only_with_a_long_history_and_while_in_use() {
+        // A window of 4 KiB is retold to a workspace of the thread.
+        let mut short = compressor(12);
+        compress(&mut short, 20_000);
+        assert!(!keeps_a_workspace(&short));
+        // A long history is worth one, but only once it is long.
+        let mut long = compressor(15);
+        compress(&mut long, 5_000);
+        assert!(!keeps_a_workspace(&long));
+        compress(&mut long, 5_000);
+        assert!(keeps_a_workspace(&long));
+        // At rest twice in a row, it goes, and the history stays.
+        long.rest();
+        assert!(keeps_a_workspace(&long), "used since");
+        long.rest();
+        assert!(!keeps_a_workspace(&long));
+        assert_eq!(long.history.as_ref().unwrap().bytes().len(), 10_000);
+        compress(&mut long, 100);
+        assert!(keeps_a_workspace(&long));
+        long.release();
+        assert!(!keeps_a_workspace(&long));
+        compress(&mut long, 100);
+        long.forget();
+        assert!(!keeps_a_workspace(&long));
+        assert!(long.history.as_ref().unwrap().bytes().is_empty());
+    }
+
+    #[test]
+    fn deflate_workspace_is_returned_at_the_end_of_a_message_in_pieces() {
+        let mut compressor = compressor(12);
+        let mut out = BytesMut::new();
+        compressor.compress_piece(&[b'z'; 1000], false, false, &mut out);
+        assert!(keeps_a_workspace(&compressor), "a message is under way");
+        compressor.compress_piece(b"", false, true, &mut out);
+        assert!(!keeps_a_workspace(&compressor));
+    }
+
+    /// A prepared message is in the peer's window, but not in a workspace of this connection.
+    #[test]
+    fn deflate_workspace_is_given_up_for_a_prepared_message() {
+        let mut compressor = compressor(15);
+        compress(&mut compressor, 10_000);
+        compressor.note_sent(b"prepared");
+        assert!(!keeps_a_workspace(&compressor));
+        assert!(compressor.history.as_ref().unwrap().bytes().ends_with(b"prepared"));
+    }
+}

@@ -123,3 +123,29 @@ pub(super) fn give_inflating(lent: PooledWorkspace<InflateWorkspace>) {
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However many messages a thread had under way at a time, it keeps a few workspaces.
+    #[test]
+    fn deflate_workspaces_of_a_thread_are_few() {
+        let shape = |level| FixedParams { level, memory_level: 1, window_bits: 9 };
+        for _ in 0..2 {
+            let deflating: Vec<_> = (1..=9).map(|level| take_deflating(shape(level))).collect();
+            deflating.into_iter().for_each(give_deflating);
+            assert_eq!(DEFLATING.with_borrow(Vec::len), KEPT);
+            let inflating: Vec<_> = (1..=9).map(|_| take_inflating()).collect();
+            inflating.into_iter().for_each(give_inflating);
+            assert_eq!(INFLATING.with_borrow(Vec::len), KEPT);
+        }
+        // Those asked for last are kept, and one that fits is used again.
+        drop(take_deflating(shape(9)));
+        assert_eq!(DEFLATING.with_borrow(Vec::len), KEPT - 1);
+        drop(take_deflating(shape(1)));
+        assert_eq!(DEFLATING.with_borrow(Vec::len), KEPT - 1);
+        drop(take_inflating());
+        assert_eq!(INFLATING.with_borrow(Vec::len), KEPT - 1);
+    }
+}

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use fullduplex_proto::bytes::Bytes;
+use fullduplex_proto::frame::{EncodedFrameHeader, OpCode};
 use fullduplex_proto::{
-    Config, DeflateConfig, Limits, MessageKind, PerMessageDeflate, ProtocolError, Role,
+    Assembler, Config, DeflateConfig, Limits, MessageEvent, MessageKind, PerMessageDeflate,
+    ProtocolError, ReceiveBuffer, Receiver, Role,
 };
 use fullduplex_testkit::chop;
 use fullduplex_testkit::pair::{End, Told};
@@ -247,4 +249,63 @@ fn deflate_data_that_inflates_to_nothing_is_bounded() {
     let header = [&[0xc2, 127][..], &len.to_be_bytes()].concat();
     let limit = 1000;
     assert_eq!(told_within(&header, limits), error(ProtocolError::MessageTooBig { limit }));
+}
+
+/// A message in so many final blocks, each with so many bytes and a header of 5.
+fn final_blocks(count: usize, stored: usize) -> Vec<u8> {
+    let len = (stored as u16).to_le_bytes();
+    let block = [&[0x01, len[0], len[1], !len[0], !len[1]][..], &vec![b'z'; stored]].concat();
+    let body = block.repeat(count);
+    let header =
+        EncodedFrameHeader::new(OpCode::Binary, true, None, body.len() as u64).compressed();
+    [header.as_bytes(), &body].concat()
+}
+
+#[test]
+fn deflate_final_blocks_are_one_for_each_64_bytes_and_16_more() {
+    // RFC 7692 §7.2.3.4 allows them, and each costs as much as thousands of bytes.
+    let inflate = |count, stored| {
+        let mut end = end(Limits::default());
+        end.receive(&final_blocks(count, stored), Duration::ZERO);
+        end.take_told()
+    };
+    let whole = |len| [Told::Message(MessageKind::Binary, vec![b'z'; len].into())];
+    // Those of 64 bytes earn themselves.
+    assert!(inflate(1_000, 59) == whole(59_000));
+    // Of those of 6, ten earn one more, and a little.
+    let most = (1..).find(|n| n + 1 > 16 + (n + 1) * 6 / 64).unwrap();
+    assert!(inflate(most, 1) == whole(most));
+    let limit = Limits::default().max_fragments;
+    assert_eq!(inflate(most + 1, 1), error(ProtocolError::TooManyFragments { limit }));
+}
+
+/// Through the adapter that makes messages: what is inflated lies elsewhere than what came.
+#[test]
+fn deflate_messages_come_whole_out_of_the_input() {
+    let agreed = agreed(DeflateConfig::smallest_bytes());
+    for len in [1, 100, 10_000, 16_384, 100_000] {
+        let mut zlib = flate2::Compress::new(flate2::Compression::new(9), false);
+        let mut data = Vec::with_capacity(1000);
+        zlib.compress_vec(&vec![b'z'; len], &mut data, flate2::FlushCompress::Sync).unwrap();
+        data.truncate(data.len() - 4);
+        let header =
+            EncodedFrameHeader::new(OpCode::Text, true, None, data.len() as u64).compressed();
+        let bytes = [header.as_bytes(), &data, b"\x81\x04next"].concat();
+        for size in [1, 3, bytes.len()] {
+            let mut receiver = Receiver::new(Role::Client, Limits::default()).with_deflate(&agreed);
+            let (mut input, mut assembler) = (ReceiveBuffer::default(), Assembler::default());
+            let mut messages = Vec::new();
+            for piece in bytes.chunks(size) {
+                input.bytes_mut().extend_from_slice(piece);
+                while let Some(incoming) = input.next(&mut receiver, &mut assembler).unwrap() {
+                    let MessageEvent::Message(message) = incoming else { panic!("{incoming:?}") };
+                    messages.push(message);
+                }
+            }
+            assert_eq!(messages.len(), 2, "{len} by {size}");
+            assert!(messages[0].as_bytes() == vec![b'z'; len]);
+            assert_eq!(messages[1].as_text(), Some("next"));
+            assert!(input.is_empty() && assembler.is_empty() && !receiver.has_more());
+        }
+    }
 }

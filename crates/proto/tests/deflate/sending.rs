@@ -284,4 +284,105 @@ fn deflate_fragments_are_cut_after_compression() {
     let wire = wire(&mut pair, &long, Compression::Auto);
     assert_eq!(wire[0], 0x41);
     assert!(wire.len() < long.len());
+    // Also one that comes out in a single piece: no frame is longer than was asked for (§5.4).
+    let mut rest = &self::wire(&mut pair, &long[..2_000], Compression::On)[..];
+    let mut frames = 0;
+    while let [_, len @ 0..=100, ..] = *rest {
+        rest = &rest[2 + usize::from(len)..];
+        frames += 1;
+    }
+    assert!(rest.is_empty() && frames > 2, "{frames} frames, then {rest:x?}");
+}
+
+/// What a page of the documentation says of the presets.
+#[test]
+fn deflate_presets_are_as_documented() {
+    let [small, balanced, smallest] = PRESETS;
+    assert_eq!(DeflateConfig::default(), balanced);
+    for (config, level, memory_level, min_size, takeover, window) in [
+        (small, 5, 6, 64, false, 15),
+        (balanced, 5, 6, 64, true, 12),
+        (smallest, 8, 8, 16, true, 15),
+    ] {
+        assert_eq!(
+            (config.level, config.memory_level, config.min_size),
+            (level, memory_level, min_size)
+        );
+        assert_eq!((config.send_context_takeover, config.send_window_bits), (takeover, window));
+        assert_eq!(
+            (config.receive_context_takeover, config.receive_window_bits),
+            (takeover, window)
+        );
+    }
+}
+
+/// After a message that did not become shorter, one, two, four and at last 32 are not tried.
+#[test]
+fn deflate_pause_doubles_up_to_32_messages() {
+    let mut pair = pair(DeflateConfig::balanced());
+    let mut rng = fullduplex_testkit::Rng::new(9);
+    let session = pair.server.session();
+    let mut pauses = Vec::new();
+    for _ in 0..8 {
+        assert!(session.would_compress(200, Compression::Auto));
+        let noise: Bytes = (0..200).map(|_| rng.below(256) as u8).collect();
+        session.send(MessageKind::Binary, noise).unwrap();
+        let mut pause = 0;
+        while !session.would_compress(200, Compression::Auto) {
+            // What is short, or wanted, or not, is nothing to go by.
+            session.send(MessageKind::Text, "short".into()).unwrap();
+            session.send_with(MessageKind::Text, TEXT.into(), Compression::Off).unwrap();
+            session.send(MessageKind::Text, TEXT.into()).unwrap();
+            pause += 1;
+        }
+        pauses.push(pause);
+    }
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 32, 32]);
+    // One that becomes shorter ends it.
+    session.send(MessageKind::Text, TEXT.into()).unwrap();
+    assert!(session.would_compress(200, Compression::Auto));
+}
+
+#[test]
+fn deflate_prepared_message_is_compressed_ahead_once_for_each_window() {
+    let long = PreparedMessage::new(TEXT.repeat(1000));
+    for window in [9, 12, 15] {
+        assert!(!long.is_compressed(window));
+        assert!(long.compress(window), "yet to do");
+        assert!(long.is_compressed(window));
+        assert!(!long.compress(window), "done");
+    }
+    assert!(!long.is_compressed(11));
+    // zlib's smallest window serves the one below, too.
+    assert!(long.is_compressed(8));
+    // A window over all of the message is as good as a longer one.
+    let short = PreparedMessage::new(TEXT);
+    assert!(short.compress(15));
+    assert!(short.is_compressed(9) && short.is_compressed(12));
+    // What does not become shorter is not tried again either.
+    let noise: Vec<u8> = (0..=255).collect();
+    let noise = PreparedMessage::new(noise);
+    assert!(noise.compress(15) && !noise.compress(15));
+    // Sending uses what was made ahead, and makes nothing new.
+    let mut pair = pair(DeflateConfig::smallest_bytes());
+    let (window, _) = pair.server.session().prepared_window().unwrap();
+    let ahead = PreparedMessage::with_level(TEXT, 9);
+    ahead.compress(window);
+    pair.server.session().send_prepared(&ahead).unwrap();
+    assert!(is_compressed(&deliver(&mut pair, &[TEXT])));
+}
+
+#[test]
+fn deflate_levels_out_of_range_are_clamped() {
+    let long = (0..2_000).map(|n| (n * n).to_string()).collect::<Vec<_>>().concat();
+    let len = |level| {
+        let mut pair = pair(DeflateConfig::smallest_bytes());
+        pair.server
+            .session()
+            .send_prepared(&PreparedMessage::with_level(long.clone(), level))
+            .unwrap();
+        deliver(&mut pair, &[&long]).len()
+    };
+    assert_eq!((len(0), len(200)), (len(1), len(9)));
+    assert!(len(9) < len(1));
 }
