@@ -85,4 +85,16 @@ mod tests {
         assert_eq!((0..100).filter(|_| b.take(S)).count(), 5);
         assert_eq!((0..100).filter(|_| b.take(1000 * S)).count(), 50);
     }
+
+    /// One and a half tokens at a time, as two and one.
+    #[test]
+    fn limits_on_rate_keep_half_a_token_for_the_next_time() {
+        let mut b = TokenBucket::new(200);
+        assert!(b.take_many(2_000, Duration::ZERO));
+        for i in 1..1_000_u32 {
+            let count = if i % 2 == 0 { 2 } else { 1 };
+            assert!(b.take_many(count, Duration::from_micros(7_500) * i), "at step {i}");
+            assert!(!b.take(Duration::from_micros(7_500) * i), "no more at step {i}");
+        }
+    }
 }

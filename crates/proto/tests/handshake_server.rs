@@ -262,6 +262,10 @@ fn handshake_is_told_apart_from_an_ordinary_request() {
     // Behind a proxy that drops hop-by-hop fields.
     assert!(is_websocket(&[("Sec-WebSocket-Key", "x")]));
     assert!(is_websocket(&[("Sec-WebSocket-Version", "13")]));
+    assert!(is_websocket(&[("Sec-WebSocket-Protocol", "chat")]));
+    assert!(is_websocket(&[("Sec-WebSocket-Extensions", "permessage-deflate")]));
+    // An answer's field is no request's.
+    assert!(!is_websocket(&[("Sec-WebSocket-Accept", "x")]));
 }
 
 #[test]
@@ -444,4 +448,59 @@ fn handshake_accept_value_answers_a_key_on_a_stream() {
     for none in [&[][..], &["?"], &["dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25jZQ=="]] {
         assert_eq!(names(none), [""; 0], "{none:?}");
     }
+}
+
+#[test]
+fn handshake_rejections_have_the_phrase_of_their_status() {
+    // RFC 9110 §15.5, §15.6; RFC 6585 §5.
+    let of = |reason, carrier| {
+        let refusal = RejectResponse::new(reason, carrier);
+        (refusal.status(), refusal.phrase())
+    };
+    for (reason, status, phrase) in [
+        (HandshakeError::KeyMissing, 400, "Bad Request"),
+        (HandshakeError::OriginRefused, 403, "Forbidden"),
+        (HandshakeError::Method, 405, "Method Not Allowed"),
+        (HandshakeError::TimedOut, 408, "Request Timeout"),
+        (HandshakeError::VersionMissing, 426, "Upgrade Required"),
+        (HeadError::TooManyFields { max_fields: 1 }.into(), 431, "Request Header Fields Too Large"),
+        (HandshakeError::UnknownProtocol, 501, "Not Implemented"),
+        (HeadError::Version.into(), 505, "HTTP Version Not Supported"),
+    ] {
+        assert_eq!(of(reason, H1), (status, phrase));
+    }
+    // A stream can't upgrade.
+    assert_eq!(of(HandshakeError::VersionMissing, H2), (400, "Bad Request"));
+}
+
+/// A next request can't be told from what is left of one that is not understood (RFC 9112 §9.3,
+/// §11.2); a request that is well formed but not welcome leaves no doubt.
+#[test]
+fn handshake_rejection_closes_the_connection_where_the_next_request_is_in_doubt() {
+    for (reason, closes) in [
+        (HandshakeError::BodyAnnounced, true),
+        (HandshakeError::HostMissing, true),
+        (HandshakeError::HostRepeated, true),
+        (HandshakeError::HostInvalid, true),
+        (HandshakeError::TimedOut, true),
+        (HeadError::NotHttp.into(), true),
+        (HandshakeError::OriginRefused, false),
+        (HandshakeError::HostRefused, false),
+        (HandshakeError::NotWebSocket, false),
+        (HandshakeError::KeyInvalid, false),
+        (HandshakeError::SubprotocolsTooMany, false),
+    ] {
+        let closes_connection =
+            |carrier| RejectResponse::new(reason.clone(), carrier).closes_connection();
+        assert_eq!(closes_connection(H1), closes, "{reason}");
+        assert!(closes_connection(HttpCarrier::Http1 { minor: 0 }), "HTTP/1.0 keeps none");
+        assert!(!closes_connection(H2), "a stream ends by itself");
+    }
+}
+
+#[test]
+fn handshake_subprotocols_may_be_as_many_as_the_limit() {
+    let many: Vec<String> = (0..MAX_SUBPROTOCOLS).map(|i| format!("p{i}")).collect();
+    let headers = replaced("Sec-WebSocket-Protocol", many.join(","));
+    assert_eq!(offer(&headers).unwrap().subprotocols(), many);
 }

@@ -126,6 +126,8 @@ mod tests {
         assert_eq!(elements(&["a;x=\"1,2\", b"]), ["a;x=\"1,2\"", "b"]);
         assert_eq!(elements(&[r#"a="\",", b"#]), [r#"a="\",""#, "b"]);
         assert_eq!(elements(&["a=\"b, c", "d"]), ["a=\"b, c", "d"]);
+        // A backslash escapes within quotes only (RFC 9110 §5.6.4).
+        assert_eq!(elements(&[r"a\, b", r#"c\"d, e""#]), [r"a\", "b", r#"c\"d, e""#]);
         assert_eq!(elements(&[]), [""; 0]);
     }
 

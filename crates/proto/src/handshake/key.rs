@@ -167,4 +167,13 @@ mod tests {
         assert!(!accept.matches(b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo"));
         assert!(!accept.matches(b""));
     }
+
+    /// Neither is a secret (§10.3), and a log without them explains nothing.
+    #[test]
+    fn key_and_accept_value_are_shown() {
+        let key = SecKey::from_nonce(*b"the sample nonce");
+        let shown = alloc::format!("{key:?} {:?}", key.accept());
+        assert!(shown.contains("dGhlIHNhbXBsZSBub25jZQ=="), "{shown}");
+        assert!(shown.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{shown}");
+    }
 }

@@ -226,3 +226,35 @@ fn idle_timeout_is_met_within_a_quarter() {
     assert_eq!(idle_at(20 * S, &[4 * S, 19 * S]), 40 * S);
     assert_eq!(idle_at(Duration::ZERO, &[]), Duration::from_micros(4));
 }
+
+/// Of a Ping that was partly known at a look, the whole is taken off, however long it is.
+#[test]
+fn keepalive_takes_the_longest_ping_twice_for_none() {
+    // Header, key and payload (§5.2, §5.5).
+    let longest = 2 + 4 + 125;
+    for known in 0..=longest {
+        let mut t = timers();
+        t.note_received_total(known);
+        t.take_received();
+        t.note_ping(131);
+        t.note_received_total(longest);
+        assert!(!t.take_received(), "{known} bytes were known");
+        t.note_received_total(longest + 1);
+        assert!(t.take_received());
+    }
+    // More cannot be a Ping: so much has come that the counter went nearly around.
+    let mut t = timers();
+    t.note_received_total(0);
+    t.take_received();
+    t.note_received_total((1 << 32) - longest - 1);
+    assert!(t.take_received());
+}
+
+#[test]
+fn keepalive_round_trip_of_hours_is_cut_and_not_lost() {
+    let mut t = timers();
+    run(&mut t, 19 * S, false);
+    let TimerEvent::Ping(payload) = t.fire(20 * S, || false) else { panic!("no ping") };
+    t.handle_pong(&payload, 20 * S + 2 * 3600 * S);
+    assert_eq!(t.round_trip().map(|trip| trip.as_secs()), Some(u64::from(u32::MAX) / 1_000_000));
+}

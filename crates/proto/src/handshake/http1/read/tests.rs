@@ -29,7 +29,9 @@ fn response_head_is_split_into_its_parts() {
     let head = response(b"HTTP/1.1 101 Switching Protocols\r\nA: b\r\n\r\n").unwrap();
     assert_eq!((head.status(), head.minor_version()), (101, 1));
     assert_eq!(head.reason_phrase(), b"Switching Protocols");
-    assert_eq!(head.fields().len(), 1);
+    assert_eq!((head.fields().len(), head.fields().is_empty()), (1, false));
+    let shown = format!("{:?}", head.fields());
+    assert!(shown.contains("\"A\"") && shown.contains("\"b\""), "{shown}");
     for (head, phrase) in [
         (b"HTTP/1.1 200\r\n\r\n".as_slice(), b"".as_slice()),
         (b"HTTP/1.0 200 \n\n", b""),
@@ -53,6 +55,9 @@ fn http1_later_versions_are_read_as_1_1() {
     assert_eq!((head.status(), head.minor_version()), (101, 1));
     assert_eq!(head.reason_phrase(), b"Switching HTTP/1.2");
     assert_eq!(head.fields().len(), 1);
+    // HTTP/1.0 is another matter: it has no upgrade (RFC 9110 §7.8).
+    assert_eq!(request("GET / HTTP/1.0\r\n\r\n").unwrap().minor_version(), 0);
+    assert_eq!(response(b"HTTP/1.0 101 X\r\n\r\n").unwrap().minor_version(), 0);
 }
 
 #[test]
