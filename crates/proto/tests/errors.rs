@@ -1,5 +1,5 @@
-//! What errors, close codes and ended connections say in a log: the section of the RFC or the
-//! setting, and the name, number or line at fault.
+//! Texts of errors, close codes and ended connections as a log has them: the section of the RFC or
+//! the setting, and the name, number or line at fault.
 #![allow(clippy::unwrap_used, reason = "a test that panics says where")]
 
 use fullduplex_proto::close::InvalidClose;
@@ -203,7 +203,7 @@ fn info(initiator: Initiator, cause: CloseCause) -> CloseInfo {
 fn close_info_is_shown_by_who_closed_and_why() {
     let by = |initiator| info(initiator, CloseCause::Handshake).to_string();
     for (shown, words) in [
-        // The code is that of whoever closed first.
+        // The code is that of the end that closed first.
         (by(Initiator::Local), &["this end", "4001", "ours"][..]),
         (by(Initiator::Peer), &["the peer", "4002", "theirs"]),
         (by(Initiator::Library), &["the library", "4001"]),

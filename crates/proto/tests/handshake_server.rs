@@ -264,7 +264,7 @@ fn handshake_is_told_apart_from_an_ordinary_request() {
     assert!(is_websocket(&[("Sec-WebSocket-Version", "13")]));
     assert!(is_websocket(&[("Sec-WebSocket-Protocol", "chat")]));
     assert!(is_websocket(&[("Sec-WebSocket-Extensions", "permessage-deflate")]));
-    // An answer's field is no request's.
+    // This field belongs to responses.
     assert!(!is_websocket(&[("Sec-WebSocket-Accept", "x")]));
 }
 

@@ -242,7 +242,7 @@ fn keepalive_takes_the_longest_ping_twice_for_none() {
         t.note_received_total(longest + 1);
         assert!(t.take_received());
     }
-    // More cannot be a Ping: so much has come that the counter went nearly around.
+    // More cannot be a Ping: the counter went nearly around.
     let mut t = timers();
     t.note_received_total(0);
     t.take_received();

@@ -267,7 +267,7 @@ fn messages_under_way_have_their_kind() {
         receiver.receive(&mut plain(first, "a")).unwrap();
         assert_eq!(receiver.message_kind(), Some(kind));
         receiver.receive(&mut plain(0x89, "")).unwrap();
-        assert_eq!(receiver.message_kind(), Some(kind), "a Ping is no part of it (§5.4)");
+        assert_eq!(receiver.message_kind(), Some(kind), "a Ping does not belong to it (§5.4)");
         receiver.receive(&mut plain(0x80, "b")).unwrap();
         assert_eq!(receiver.message_kind(), None);
     }
@@ -283,7 +283,7 @@ fn events_of_control_frames_are_passed_on_as_they_came() {
     let mut next = || input.next(&mut receiver, &mut Assembler::default()).unwrap().unwrap();
     assert_eq!(next().control(), Some(Event::Ping(b"1")));
     assert_eq!(next().control(), Some(Event::Pong(b"2")));
-    assert_eq!(next().control(), None, "a message is none");
+    assert_eq!(next().control(), None, "a message is not a control frame");
     let close = CloseFrame::new(fullduplex_proto::CloseCode::NORMAL, "bye").ok();
     assert_eq!(next().control(), Some(Event::Close(close)));
 }

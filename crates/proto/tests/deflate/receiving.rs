@@ -251,7 +251,7 @@ fn deflate_data_that_inflates_to_nothing_is_bounded() {
     assert_eq!(told_within(&header, limits), error(ProtocolError::MessageTooBig { limit }));
 }
 
-/// A message in so many final blocks, each with so many bytes and a header of 5.
+/// A message in `count` final blocks, each of a header of 5 bytes and `stored` more.
 fn final_blocks(count: usize, stored: usize) -> Vec<u8> {
     let len = (stored as u16).to_le_bytes();
     let block = [&[0x01, len[0], len[1], !len[0], !len[1]][..], &vec![b'z'; stored]].concat();

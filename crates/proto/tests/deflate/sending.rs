@@ -386,3 +386,14 @@ fn deflate_levels_out_of_range_are_clamped() {
     assert_eq!((len(0), len(200)), (len(1), len(9)));
     assert!(len(9) < len(1));
 }
+
+/// What is gathered for one block is bounded by the memory for it, and each block has a cost.
+#[test]
+fn deflate_output_is_shorter_with_more_memory() {
+    let long = (0..5_000).map(|n| (n * n % 7_919).to_string()).collect::<Vec<_>>().concat();
+    let len = |memory_level| {
+        let config = DeflateConfig { memory_level, ..DeflateConfig::smallest_bytes() };
+        wire(&mut pair(config), &long, Compression::On).len()
+    };
+    assert!(len(9) < len(1), "{} and {} bytes", len(9), len(1));
+}

@@ -126,7 +126,7 @@ fn close_of_the_peers_direction_is_known_and_owes_no_pong() {
     assert!(server.session().wants_write());
     server.session().handle_read_end(NOW);
     assert!(server.session().read_ended());
-    assert!(!server.session().wants_write(), "nobody is there to hear it");
+    assert!(!server.session().wants_write(), "the peer does not read it any more");
     let info = server.session().close_info().unwrap();
     assert_eq!((info.initiator, info.cause), (Initiator::Peer, CloseCause::TransportEnd));
     // Twice is as good as once.

@@ -150,7 +150,7 @@ fn send_buffers_of_payloads_are_returned_when_they_have_left() {
         wire.extend_from_slice(&out.chunk()[..step]);
         out.advance_with(step, |bytes| spent.push(bytes));
     }
-    // Only this payload was referenced, and nobody else holds it now.
+    // Only this payload was referenced, and no other reference to it is left.
     let owned: Vec<_> = spent
         .into_iter()
         .filter(|b| b.is_empty() && b.is_unique())

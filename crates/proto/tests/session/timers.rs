@@ -62,7 +62,7 @@ fn is_given_up(bytes: &[u8]) -> bool {
     false
 }
 
-/// Pings show that the peer's WebSocket library works, and not that anybody reads there.
+/// Pings show that the peer's WebSocket library works, and not that an application reads there.
 #[test]
 fn keepalive_takes_anything_but_pings_as_a_sign_of_life() {
     assert!(is_given_up(b""));
@@ -97,7 +97,7 @@ fn keepalive_takes_bytes_other_than_pings_as_a_sign_of_life() {
 }
 
 #[test]
-fn keepalive_gives_up_nobody_whom_it_does_not_listen_to() {
+fn keepalive_gives_up_only_peers_it_listens_to() {
     for listening in [true, false] {
         let mut session = Session::server(&Config::default());
         session.open(NOW);
