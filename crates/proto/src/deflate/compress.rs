@@ -349,16 +349,16 @@ mod tests {
         assert!(!keeps_a_workspace(&short));
         // A long history is worth one, but only once it is long.
         let mut long = compressor(15);
-        compress(&mut long, 5_000);
+        compress(&mut long, WORTH_KEEPING);
         assert!(!keeps_a_workspace(&long));
-        compress(&mut long, 5_000);
+        compress(&mut long, 100);
         assert!(keeps_a_workspace(&long));
         // At rest twice in a row, it goes, and the history stays.
         long.rest();
         assert!(keeps_a_workspace(&long), "used since");
         long.rest();
         assert!(!keeps_a_workspace(&long));
-        assert_eq!(long.history.as_ref().unwrap().bytes().len(), 10_000);
+        assert_eq!(long.history.as_ref().unwrap().bytes().len(), WORTH_KEEPING + 100);
         compress(&mut long, 100);
         assert!(keeps_a_workspace(&long));
         long.release();

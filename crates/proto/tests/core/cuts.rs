@@ -257,6 +257,13 @@ fn memory_to_read_into_is_for_what_remains_or_for_a_first_part() {
         assert_eq!(assembler.room(remaining * KIB).0.capacity() as u64, room * KIB);
         assert!(assembler.is_empty());
     }
+    // A message grows when less than a first part is free, and not before.
+    let mut assembler = Assembler::default();
+    for (len, capacity) in [(0, 16), (16, 32), (32, 64), (48, 64), (64, 128)] {
+        let (buffer, _) = assembler.room(1_000 * KIB);
+        assert_eq!((buffer.len() as u64, buffer.capacity() as u64), (len * KIB, capacity * KIB));
+        buffer.resize(buffer.len() + 16 * 1024, 7);
+    }
 }
 
 #[test]
