@@ -9,12 +9,12 @@ use std::time::Duration;
 use http::{Method, Request, Response, StatusCode};
 use quinn::{ConnectionError, RecvStream, SendStream};
 
-use crate::code::{ErrorCode, RuleViolation};
+use crate::connection::{ConnectionHandle, ConnectionShared, code};
 use crate::error::Error;
+use crate::error_code::{ErrorCode, RuleViolation};
 use crate::frame::StreamKind;
 use crate::message;
 use crate::settings::{LocalSettings, PeerSettings};
-use crate::shared::{ConnectionHandle, ConnectionShared, code};
 use crate::stream::RequestStream;
 
 /// So many interim responses are passed over.

@@ -5,8 +5,8 @@ use std::io;
 
 use quinn::ConnectionError;
 
-use crate::code::{ErrorCode, RuleViolation};
-use crate::refused::ReceiveError;
+use crate::error_code::{ErrorCode, RuleViolation};
+use crate::receive_error::ReceiveError;
 
 /// Why a request, or a connection, came to nothing.
 #[derive(Clone, Debug)]

@@ -8,9 +8,9 @@
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-use crate::code::{ErrorCode, RuleViolation};
+use crate::error_code::{ErrorCode, RuleViolation};
 use crate::frame_header::decode_header;
-use crate::refused::ReceiveError;
+use crate::receive_error::ReceiveError;
 use crate::settings::LocalSettings;
 use crate::varint;
 

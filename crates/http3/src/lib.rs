@@ -11,28 +11,28 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
-mod code;
+mod connection;
 mod error;
+mod error_code;
 pub mod frame;
 mod frame_header;
 pub mod message;
 pub mod qpack;
-mod refused;
+mod receive_error;
 pub mod server;
 mod settings;
-mod shared;
 mod stream;
-mod transport;
+mod transport_config;
 pub mod varint;
 
-pub use code::{ErrorCode, RuleViolation};
 pub use error::Error;
+pub use error_code::{ErrorCode, RuleViolation};
 pub use message::ConnectProtocol;
 pub use quinn;
-pub use refused::ReceiveError;
+pub use receive_error::ReceiveError;
 pub use settings::{LocalSettings, PeerSettings};
 pub use stream::RequestStream;
-pub use transport::transport_config;
+pub use transport_config::transport_config;
 
 /// What HTTP/3 is called in TLS (RFC 9114 §3.1).
 pub const ALPN: &[u8] = b"h3";

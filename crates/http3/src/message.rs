@@ -8,8 +8,8 @@ use http::header::{
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
-use crate::code::{ErrorCode, RuleViolation};
 use crate::error::Error;
+use crate::error_code::{ErrorCode, RuleViolation};
 use crate::qpack::Field;
 
 /// What an extended CONNECT asks for: an extension of its [`Request`] (RFC 8441 §4).

@@ -9,12 +9,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::code::{ErrorCode, RuleViolation};
+use crate::connection::{ConnectionHandle, ConnectionShared, code};
 use crate::error::Error;
+use crate::error_code::{ErrorCode, RuleViolation};
 use crate::frame::StreamKind;
 use crate::message::{self, ConnectProtocol};
 use crate::settings::LocalSettings;
-use crate::shared::{ConnectionHandle, ConnectionShared, code};
 use crate::stream::RequestStream;
 
 /// A connection of a client. It is closed when this and the last of its streams is dropped;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::code::{ErrorCode, RuleViolation};
+use crate::error_code::{ErrorCode, RuleViolation};
 use crate::frame_header::{self, FrameType};
-use crate::refused::ReceiveError;
+use crate::receive_error::ReceiveError;
 use crate::varint;
 
 const MAX_FIELD_SECTION_SIZE: u64 = 0x06;

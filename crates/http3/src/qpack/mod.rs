@@ -11,8 +11,8 @@ mod table;
 use std::borrow::Cow;
 
 use self::table::STATIC;
-use crate::code::{ErrorCode, RuleViolation};
-use crate::refused::ReceiveError;
+use crate::error_code::{ErrorCode, RuleViolation};
+use crate::receive_error::ReceiveError;
 use crate::settings::LocalSettings;
 
 /// What each field counts in the size of a section, beside its bytes (RFC 9114 §4.2.2).

@@ -8,8 +8,8 @@ use bytes::{Buf as _, BufMut as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{RequestStream, SendState};
-use crate::code::{ErrorCode, RuleViolation};
 use crate::error::Error;
+use crate::error_code::{ErrorCode, RuleViolation};
 use crate::frame::FrameEvent;
 use crate::frame_header::{self, FrameType};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::shared::ConnectionHandle;
+use crate::connection::ConnectionHandle;
 
 /// How long a stream that was dropped after its end keeps the connection while the peer takes
 /// nothing more of it.

@@ -10,14 +10,14 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Response};
 use quinn::{RecvStream, SendStream};
 
-use crate::code::{ErrorCode, RuleViolation};
+use crate::connection::{ConnectionHandle, ConnectionShared, code};
 use crate::error::Error;
+use crate::error_code::{ErrorCode, RuleViolation};
 use crate::frame::{FrameEvent, FrameReader, StreamKind};
 use crate::frame_header::{self, FrameType};
 use crate::message;
 use crate::qpack::{self, Field};
-use crate::refused::ReceiveError;
-use crate::shared::{ConnectionHandle, ConnectionShared, code};
+use crate::receive_error::ReceiveError;
 use linger::{LingeringStream, linger};
 
 /// The stream of a request and its response: what a WebSocket runs on (RFC 9220 §3).

@@ -125,8 +125,8 @@ impl Compressor {
 
     fn try_compress(&mut self, message: &[u8], sink: impl FnOnce(CompressedMessage<'_>)) -> bool {
         #[cfg(feature = "libdeflate")]
-        if self.may_end && message.len() <= super::whole::LONGEST {
-            return super::whole::compress(self.shape.level, message, sink);
+        if self.may_end && message.len() <= super::one_shot::LONGEST {
+            return super::one_shot::compress(self.shape.level, message, sink);
         }
         let mut workspace = self.begin();
         let shorter = compress_whole(workspace.get(), message, sink);

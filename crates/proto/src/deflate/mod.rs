@@ -14,27 +14,27 @@
 
 #[cfg(feature = "deflate")]
 mod compress;
+#[cfg(not(feature = "deflate"))]
+mod disabled;
 #[cfg(feature = "deflate")]
 mod history;
 #[cfg(feature = "deflate")]
 mod inflate;
 mod negotiate;
-#[cfg(not(feature = "deflate"))]
-mod none;
+#[cfg(feature = "libdeflate")]
+mod one_shot;
 #[cfg(feature = "deflate")]
 mod pool;
 #[cfg(feature = "deflate")]
 mod prepared;
-#[cfg(feature = "libdeflate")]
-mod whole;
 
 #[cfg(feature = "deflate")]
 pub(crate) use compress::{CompressedMessage, Compressor};
+#[cfg(not(feature = "deflate"))]
+pub(crate) use disabled::{CompressedMessage, Compressor, Inflater};
 #[cfg(feature = "deflate")]
 pub(crate) use inflate::Inflater;
 pub use negotiate::{DeflateError, DeflateParams, PerMessageDeflate};
-#[cfg(not(feature = "deflate"))]
-pub(crate) use none::{CompressedMessage, Compressor, Inflater};
 #[cfg(feature = "deflate")]
 pub use prepared::PreparedMessage;
 

@@ -4,14 +4,14 @@
 //! head ends and enforces [`HeadLimits`] on the way; [`RequestHead`] and [`ResponseHead`] then
 //! read it in place. What lies behind the head belongs to the next protocol: the caller keeps it.
 
-mod find;
+mod head_finder;
 mod read;
 mod target;
 mod write;
 
 use core::fmt;
 
-pub use find::HeadFinder;
+pub use head_finder::HeadFinder;
 pub use read::{HeaderFields, RequestHead, ResponseHead};
 pub use target::RequestTarget;
 pub use write::{HeadWriteError, write_request, write_response};

@@ -1,19 +1,19 @@
 //! The server's side: reading the request (RFC 6455 §4.2.1, RFC 8441 §5).
 
-mod acceptance;
-mod found;
-mod refusal;
-mod terms;
+mod accept;
+mod fields;
+mod owned_offer;
+mod reject;
 
 use alloc::vec::Vec;
 use core::str;
 
-pub use acceptance::{AcceptResponse, NotOffered};
-pub use refusal::{HandshakeError, RejectResponse};
-pub use terms::OwnedOffer;
+pub use accept::{AcceptResponse, NotOffered};
+pub use owned_offer::OwnedOffer;
+pub use reject::{HandshakeError, RejectResponse};
 
-use self::acceptance::Proof;
-use self::found::HandshakeFields;
+use self::accept::Proof;
+use self::fields::HandshakeFields;
 use super::authority::Authority;
 use super::extension::{Extension, parse_extensions};
 use super::grammar::{is_token, list, trim_ows};

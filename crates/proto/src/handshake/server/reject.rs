@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::HttpCarrier;
-use super::found::HandshakeFields;
+use super::fields::HandshakeFields;
 use crate::handshake::extension::ExtensionError;
 use crate::handshake::http1::HeadError;
 

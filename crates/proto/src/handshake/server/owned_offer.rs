@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::acceptance::Proof;
+use super::accept::Proof;
 use super::{AcceptResponse, ClientOffer, NotOffered};
 use crate::handshake::extension::Extension;
 

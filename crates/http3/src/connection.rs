@@ -8,11 +8,11 @@ use quinn::{ConnectionError, ReadError, RecvStream, VarInt, WriteError};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::code::{ErrorCode, RuleViolation};
 use crate::error::Error;
+use crate::error_code::{ErrorCode, RuleViolation};
 use crate::frame::{FrameEvent, FrameReader, StreamKind};
 use crate::frame_header::{self, FrameType};
-use crate::refused::ReceiveError;
+use crate::receive_error::ReceiveError;
 use crate::settings::{LocalSettings, PeerSettings};
 use crate::varint;
 

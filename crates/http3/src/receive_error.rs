@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::code::{ErrorCode, RuleViolation};
+use crate::error_code::{ErrorCode, RuleViolation};
 
 /// Why something received was not taken: it breaks a rule, or a limit of this end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
