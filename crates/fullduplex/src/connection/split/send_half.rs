@@ -1,4 +1,4 @@
-//! The two halves of a WebSocket, for use on different tasks.
+//! The sending half of a WebSocket.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -7,22 +7,16 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::BytesMut;
 use fullduplex_proto::{
-    CloseCause, CloseCode, CloseFrame, CloseInfo, Compression, Message, PreparedMessage,
-    ReadyState, Receiver, Session,
+    CloseCause, CloseCode, CloseFrame, CloseInfo, Compression, Message, PreparedMessage, ReadyState,
 };
-use futures_core::Stream;
 use futures_sink::Sink;
 
 use crate::base::error::Error;
-use crate::connection::reader;
-use crate::connection::reader::{ConnectionOptions, Reader};
 use crate::connection::stats::ConnectionStats;
 use crate::connection::writer::delivery::Deliver;
 use crate::connection::writer::{Flush, OutgoingMessage, Wait, WaiterKey, Writer};
 use crate::transport::Transport;
-use crate::transport::halves;
 
 /// A message that [`try_send`](SendHalf::try_send) could not take, and why.
 pub struct TrySendError {
@@ -54,40 +48,11 @@ pub struct SendHalf<S: Transport> {
     pub(crate) writer: Arc<Writer<S>>,
 }
 
-/// The receiving half of a WebSocket: a [`Stream`] of messages.
-///
-/// It answers pings and the peer's Close by itself, while it is polled. When it is
-/// dropped, a task in the background does so, and passes over messages, until the last
-/// [`SendHalf`] is dropped or the connection ends. So a program that only sends drops it: one that
-/// is kept and not polled leaves the peer's Close unanswered (`let (send, _) = …` drops it, `let
-/// (send, _receive) = …` keeps it).
-pub struct ReceiveHalf<S: Transport> {
-    /// Boxed, as a WebSocket is moved from future to future, each of which keeps room for it.
-    /// Taken only by `drop`.
-    incoming: Option<Box<Reader<S>>>,
-    writer: Arc<Writer<S>>,
-}
-
-/// Both halves of a connection whose opening handshake is done, with the bytes that were
-/// received behind it.
-pub(crate) fn new<S: Transport>(
-    stream: S,
-    receiver: Receiver,
-    session: Session,
-    low_water: usize,
-    leftover: BytesMut,
-) -> (SendHalf<S>, ReceiveHalf<S>) {
-    let (reader, write_half) = halves::split(stream);
-    let writer = Writer::new(session, write_half, low_water);
-    if !leftover.is_empty() {
-        // The transport carried it too, behind the handshake.
-        writer.note_received(leftover.len());
-    }
-    let incoming = Some(Box::new(Reader::new(reader, receiver, leftover)));
-    (SendHalf { writer: writer.clone() }, ReceiveHalf { incoming, writer })
-}
-
 impl<S: Transport> SendHalf<S> {
+    pub(super) fn new(writer: Arc<Writer<S>>) -> Self {
+        Self { writer }
+    }
+
     /// Sends a message: waits until fewer than `high_water` bytes wait for the transport,
     /// and queues it. See [`WebSocket::send`](crate::WebSocket::send).
     ///
@@ -281,104 +246,6 @@ impl<S: Transport> fmt::Debug for SendFuture<'_, S> {
         f.debug_struct("Sending").field("queued", &self.parcel.is_none()).finish()
     }
 }
-
-/// The next message, to be awaited. See [`WebSocket::next`](crate::WebSocket::next).
-///
-/// # Cancel safety
-/// No byte is lost: what was received stays for the next call.
-#[must_use = "nothing is received unless it is awaited"]
-pub struct NextFuture<'a, S: Transport> {
-    half: &'a mut ReceiveHalf<S>,
-    /// It waits.
-    listens: bool,
-}
-
-impl<S: Transport> Future for NextFuture<'_, S> {
-    type Output = Option<Result<Message, Error>>;
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let polled = self.half.poll_message(cx);
-        // Where there was no wait, nobody has been said to listen.
-        self.listens = polled.is_pending();
-        polled
-    }
-}
-
-impl<S: Transport> Drop for NextFuture<'_, S> {
-    /// From now on nobody listens.
-    #[inline]
-    fn drop(&mut self) {
-        if self.listens {
-            self.half.writer.stop_listening();
-        }
-    }
-}
-
-impl<S: Transport> fmt::Debug for NextFuture<'_, S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiving").finish_non_exhaustive()
-    }
-}
-
-impl<S: Transport> ReceiveHalf<S> {
-    /// The next message; `None` after the peer's Close, which may be one with 1001 or 1011: see
-    /// [`CloseInfo::is_normal`]. Any other end, also that by `close_timeout`, is reported once, as
-    /// an error, and is followed by `None`. Whether this end's Close has left, and so all before it, is for
-    /// [`CloseInfo::is_clean`] to say.
-    ///
-    /// # Cancel safety
-    /// No byte is lost: what was received stays for the next call.
-    #[inline]
-    #[allow(clippy::should_implement_trait, reason = "the name that `StreamExt` has for it")]
-    #[doc(alias = "recv")]
-    #[doc(alias = "receive")]
-    #[doc(alias = "read")]
-    pub fn next(&mut self) -> NextFuture<'_, S> {
-        NextFuture { half: self, listens: false }
-    }
-
-    #[inline]
-    pub(crate) fn poll_message(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Message, Error>>> {
-        match &mut self.incoming {
-            Some(incoming) => incoming.poll_message(cx, &self.writer),
-            None => Poll::Ready(None),
-        }
-    }
-
-    /// How the connection ended, or how far its closing is; `None` while it is open.
-    pub fn close_info(&self) -> Option<CloseInfo> {
-        self.writer.close_info()
-    }
-
-    /// The application sends, having asked for no message yet since it did so before.
-    #[inline]
-    pub(crate) fn note_send(&mut self) {
-        if let Some(incoming) = &mut self.incoming
-            && incoming.note_send(&self.writer)
-        {
-            incoming.read_ahead(&self.writer);
-        }
-    }
-
-    pub(crate) fn agreed(&self) -> Option<&ConnectionOptions<S>> {
-        self.incoming.as_ref().and_then(|incoming| incoming.agreed())
-    }
-
-    pub(crate) fn parts(&mut self) -> (&mut Reader<S>, &Arc<Writer<S>>) {
-        let incoming = self.incoming.as_mut().expect("taken only by drop");
-        (incoming, &self.writer)
-    }
-
-    #[inline]
-    pub(crate) fn has_input(&self) -> bool {
-        self.incoming.as_ref().is_some_and(|incoming| incoming.has_input())
-    }
-}
-
 impl<S: Transport> Clone for SendHalf<S> {
     fn clone(&self) -> Self {
         self.writer.add_sender();
@@ -389,27 +256,6 @@ impl<S: Transport> Clone for SendHalf<S> {
 impl<S: Transport> Drop for SendHalf<S> {
     fn drop(&mut self) {
         self.writer.drop_sender();
-    }
-}
-
-impl<S: Transport> Drop for ReceiveHalf<S> {
-    fn drop(&mut self) {
-        let goes_on = self.writer.drop_reader();
-        let Some(mut incoming) = self.incoming.take() else { return };
-        if goes_on {
-            let rest = reader::linger(incoming, self.writer.clone());
-            self.writer.driver().handle().spawn(rest);
-        } else {
-            incoming.give_up(&self.writer);
-        }
-    }
-}
-
-impl<S: Transport> Stream for ReceiveHalf<S> {
-    type Item = Result<Message, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_message(cx)
     }
 }
 
@@ -452,11 +298,5 @@ impl<S: Transport> Sink<Message> for SendHalf<S> {
 impl<S: Transport> fmt::Debug for SendHalf<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SendHalf").field("state", &self.state()).finish_non_exhaustive()
-    }
-}
-
-impl<S: Transport> fmt::Debug for ReceiveHalf<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReceiveHalf").field("closed", &self.close_info()).finish_non_exhaustive()
     }
 }

@@ -7,25 +7,27 @@
 //! memory of its connection, so those of connections that are gone are taken out when they are
 //! half of all: whoever has many that are short would else keep those of the last 20 s.
 
+mod task;
+mod timer;
+
 use std::cell::RefCell;
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::future::Future;
-use std::ops::ControlFlow;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
 use fullduplex_proto::CloseFrame;
 use tokio::runtime::{Handle, Id};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
-use crate::base::deadline::FAR;
-use crate::base::guard::caught;
 use crate::base::sync::Mutex;
+use crate::connection::driver::task::DriverTask;
+use crate::connection::driver::timer::Timer;
 use crate::connection::stats::ConnectionStats;
+
+pub(crate) use timer::DeadlineNanos;
 
 /// What the driver drives: a connection's writer.
 pub(crate) trait DrivenConnection: Send + Sync {
@@ -59,24 +61,6 @@ struct DriverShared {
     /// How many connections have gone since the heap was last cleaned.
     gone: usize,
     waker: Option<Waker>,
-}
-
-/// A deadline, in nanoseconds of the driver's time: smaller than an `Option<Duration>`, as each
-/// connection has one.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct DeadlineNanos(u64);
-
-impl DeadlineNanos {
-    pub(crate) const NEVER: Self = Self(u64::MAX);
-
-    pub(crate) fn new(at: Option<Duration>) -> Self {
-        at.and_then(|at| u64::try_from(at.as_nanos()).ok()).map_or(Self::NEVER, Self)
-    }
-}
-
-struct Timer {
-    at: DeadlineNanos,
-    driven: Weak<dyn DrivenConnection>,
 }
 
 static DRIVERS: Mutex<Vec<(Id, Arc<Driver>)>> = Mutex::new(Vec::new());
@@ -119,16 +103,9 @@ impl Driver {
             gone: AtomicBool::new(false),
             shared: Mutex::default(),
         });
-        let sleep = Box::pin(tokio::time::sleep(FAR));
-        let run = DriverTask {
-            driver: driver.clone(),
-            sleep,
-            armed: DeadlineNanos::NEVER,
-            turn: Vec::new(),
-        };
         // What it does in one turn has an end, while tokio's budget would refuse the writes of
         // all but the first hundred connections, to have them tried again.
-        handle.spawn(tokio::task::coop::unconstrained(run));
+        handle.spawn(tokio::task::coop::unconstrained(DriverTask::new(driver.clone())));
         drivers.push((handle.id(), driver.clone()));
         driver
     }
@@ -212,143 +189,15 @@ impl DriverShared {
     }
 }
 
-/// How many are flushed, or fired, before other tasks have their turn: a message to very many
-/// takes long.
-const TURN: usize = 256;
-
 /// So many that are gone are not worth looking for.
 const FEW: usize = 32;
-
-/// The driver's task.
-struct DriverTask {
-    driver: Arc<Driver>,
-    sleep: Pin<Box<Sleep>>,
-    armed: DeadlineNanos,
-    /// Those whose turn it is; empty between turns.
-    turn: Vec<Arc<dyn DrivenConnection>>,
-}
-
-impl DriverTask {
-    /// Fires what is due, and gives the next deadline; breaks off when others should have
-    /// their turn.
-    fn fire(&self) -> ControlFlow<(), DeadlineNanos> {
-        for _ in 0..TURN {
-            let now = self.driver.now();
-            let mut shared = self.driver.shared.lock();
-            match shared.timers.peek() {
-                Some(Reverse(next)) if next.at <= DeadlineNanos::new(Some(now)) => {}
-                next => {
-                    let next = next.map_or(DeadlineNanos::NEVER, |Reverse(next)| next.at);
-                    return ControlFlow::Continue(next);
-                }
-            }
-            let timer = shared.timers.pop();
-            drop(shared);
-            if let Some(Reverse(Timer { at, driven })) = timer
-                && let Some(strong) = driven.upgrade()
-                && let Ok(next) = caught(|| strong.fire(at, now))
-                && next != DeadlineNanos::NEVER
-            {
-                self.driver.shared.lock().timers.push(Reverse(Timer { at: next, driven }));
-            }
-        }
-        ControlFlow::Break(())
-    }
-}
-
-impl Future for DriverTask {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.get_mut();
-        let mut shared = this.driver.shared.lock();
-        if !shared.waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
-            shared.waker = Some(cx.waker().clone());
-        }
-        let turn = shared.deferred.len().min(TURN);
-        this.turn.extend(shared.deferred.drain(..turn));
-        let dropping = std::mem::take(&mut shared.dropping);
-        drop(shared);
-        drop_each(dropping);
-        for driven in this.turn.drain(..) {
-            // What it calls of others it guards itself. This keeps the others' time whatever
-            // happens, as the task is that of all connections.
-            let _ = caught(|| driven.flush_deferred());
-        }
-        let mut shared = this.driver.shared.lock();
-        if !shared.deferred.is_empty() {
-            cx.waker().wake_by_ref();
-        } else if shared.deferred.capacity() > 4 * TURN {
-            // What a message to many left behind.
-            shared.deferred.shrink_to(TURN);
-        }
-        drop(shared);
-        loop {
-            let ControlFlow::Continue(next) = this.fire() else {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            };
-            if next != this.armed {
-                this.armed = next;
-                let at = this.driver.epoch.checked_add(Duration::from_nanos(next.0));
-                let at = at.filter(|_| next != DeadlineNanos::NEVER);
-                this.sleep.as_mut().reset(at.unwrap_or_else(|| Instant::now() + FAR));
-            }
-            if next == DeadlineNanos::NEVER || this.sleep.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-        }
-    }
-}
-
-impl Drop for DriverTask {
-    /// The runtime is shut down; a new one on this thread gets a new driver.
-    fn drop(&mut self) {
-        let mut shared = self.driver.shared.lock();
-        // With the lock held, so that nothing comes after.
-        self.driver.gone.store(true, Relaxed);
-        let (deferred, dropping) =
-            (std::mem::take(&mut shared.deferred), std::mem::take(&mut shared.dropping));
-        let timers = std::mem::take(&mut shared.timers);
-        drop(shared);
-        drop(timers);
-        drop_each(deferred);
-        drop_each(dropping);
-    }
-}
-
-/// Drops things that may run foreign code, each by itself.
-fn drop_each<T>(all: impl IntoIterator<Item = T>) {
-    for each in all {
-        let _ = caught(|| drop(each));
-    }
-}
-
-impl PartialEq for Timer {
-    fn eq(&self, other: &Self) -> bool {
-        self.at == other.at
-    }
-}
-
-impl Eq for Timer {}
-
-impl PartialOrd for Timer {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Timer {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.at.cmp(&other.at)
-    }
-}
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     use super::*;
+    use crate::base::deadline::FAR;
 
     /// Counts how often it is fired.
     #[derive(Default)]

@@ -1,0 +1,34 @@
+//! The two halves of a WebSocket, for use on different tasks.
+
+mod receive_half;
+mod send_half;
+
+use bytes::BytesMut;
+use fullduplex_proto::{Receiver, Session};
+
+use crate::connection::reader::Reader;
+use crate::connection::writer::Writer;
+use crate::transport::Transport;
+use crate::transport::halves;
+
+pub use receive_half::{NextFuture, ReceiveHalf};
+pub use send_half::{SendFuture, SendHalf, TrySendError};
+
+/// Both halves of a connection whose opening handshake is done, with the bytes that were
+/// received behind it.
+pub(crate) fn new<S: Transport>(
+    stream: S,
+    receiver: Receiver,
+    session: Session,
+    low_water: usize,
+    leftover: BytesMut,
+) -> (SendHalf<S>, ReceiveHalf<S>) {
+    let (read_half, write_half) = halves::split(stream);
+    let writer = Writer::new(session, write_half, low_water);
+    if !leftover.is_empty() {
+        // The transport carried it too, behind the handshake.
+        writer.note_received(leftover.len());
+    }
+    let reader = Box::new(Reader::new(read_half, receiver, leftover));
+    (SendHalf::new(writer.clone()), ReceiveHalf::new(reader, writer))
+}
