@@ -7,8 +7,8 @@ mod common;
 
 use common::{echo, numbered, open};
 use fullduplex::{CloseCode, Config, MessageKind, Role};
-use fullduplex_testkit::cancel::{insist, poll_at_most};
-use fullduplex_testkit::hostile::{Hostile, Manners};
+use fullduplex_testkit::cancel::{poll_at_most, retry_cancelled};
+use fullduplex_testkit::hostile::{Faults, Hostile};
 use fullduplex_testkit::pipe::pipe;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -16,9 +16,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 macro_rules! ends {
     () => {{
         let (a, b) = pipe(64);
-        let manners = |seed| Manners { read: 20, write: 20, seed: Some(seed), ..Manners::BYTEWISE };
-        let client = open(Hostile::new(a, manners(1)), Role::Client, Config::default());
-        let server = open(Hostile::new(b, manners(2)), Role::Server, Config::default());
+        let faults = |seed| Faults { read: 20, write: 20, seed: Some(seed), ..Faults::BYTEWISE };
+        let client = open(Hostile::new(a, faults(1)), Role::Client, Config::default());
+        let server = open(Hostile::new(b, faults(2)), Role::Server, Config::default());
         (client, server)
     }};
 }
@@ -31,16 +31,18 @@ async fn cancelled_next_and_send_neither_lose_nor_duplicate() {
         for i in 0..30 {
             let message = numbered(i, i * 23);
             // Dropped before it is ready, the message was not sent, so sending again is right.
-            insist(most, async |n| poll_at_most(client.send(message.clone()), n).await)
+            retry_cancelled(most, async |n| poll_at_most(client.send(message.clone()), n).await)
                 .await
                 .unwrap();
-            let answer = insist(most, async |n| poll_at_most(client.next(), n).await).await;
+            let answer =
+                retry_cancelled(most, async |n| poll_at_most(client.next(), n).await).await;
             assert_eq!(answer.unwrap().unwrap(), message);
         }
-        let info =
-            insist(most, async |n| poll_at_most(client.close(CloseCode::NORMAL, "end"), n).await)
-                .await
-                .unwrap();
+        let info = retry_cancelled(most, async |n| {
+            poll_at_most(client.close(CloseCode::NORMAL, "end"), n).await
+        })
+        .await
+        .unwrap();
         assert!(info.is_clean(), "{info:?}");
         assert_eq!(info.reason(), "end");
     }
@@ -59,11 +61,11 @@ async fn cancelled_send_to_a_full_queue_sends_once() {
         });
         // More than the high water, so that sends wait.
         for i in 0..60 {
-            insist(most, async |n| poll_at_most(client.send(numbered(i, 5_000)), n).await)
+            retry_cancelled(most, async |n| poll_at_most(client.send(numbered(i, 5_000)), n).await)
                 .await
                 .unwrap();
         }
-        insist(most, async |n| poll_at_most(client.flush(), n).await).await.unwrap();
+        retry_cancelled(most, async |n| poll_at_most(client.flush(), n).await).await.unwrap();
         client.close(CloseCode::NORMAL, "").await.unwrap();
         let seen = receiving.await.unwrap();
         assert_eq!(seen.len(), 60);
@@ -76,8 +78,8 @@ async fn cancelled_ping_is_sent_at_most_once() {
     let (mut client, server) = ends!();
     tokio::spawn(echo(server));
     for _ in 0..20 {
-        insist(3, async |n| poll_at_most(client.ping(b"x"), n).await).await.unwrap();
-        insist(3, async |n| poll_at_most(client.pong(b"y"), n).await).await.unwrap();
+        retry_cancelled(3, async |n| poll_at_most(client.ping(b"x"), n).await).await.unwrap();
+        retry_cancelled(3, async |n| poll_at_most(client.pong(b"y"), n).await).await.unwrap();
     }
     assert!(client.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
 }
@@ -92,10 +94,14 @@ async fn cancelled_readers_and_writers_continue() {
             let mut writer = client.writer(MessageKind::Binary);
             let mut rest = &data[..];
             while !rest.is_empty() {
-                let len = insist(most, async |n| poll_at_most(writer.write(rest), n).await).await;
+                let len =
+                    retry_cancelled(most, async |n| poll_at_most(writer.write(rest), n).await)
+                        .await;
                 rest = &rest[len.unwrap()..];
             }
-            insist(most, async |n| poll_at_most(writer.shutdown(), n).await).await.unwrap();
+            retry_cancelled(most, async |n| poll_at_most(writer.shutdown(), n).await)
+                .await
+                .unwrap();
         };
         let receiving = async {
             let mut received = Vec::new();
@@ -104,8 +110,10 @@ async fn cancelled_readers_and_writers_continue() {
             let mut reader = server.next_reader().await.unwrap().unwrap();
             loop {
                 let mut buffer = [0; 100];
-                let len =
-                    insist(most, async |n| poll_at_most(reader.read(&mut buffer), n).await).await;
+                let len = retry_cancelled(most, async |n| {
+                    poll_at_most(reader.read(&mut buffer), n).await
+                })
+                .await;
                 match len.unwrap() {
                     0 => break,
                     len => received.extend_from_slice(&buffer[..len]),

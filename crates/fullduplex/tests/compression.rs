@@ -16,8 +16,8 @@ use fullduplex::{
     PreparedMessage, Transport, WebSocket,
 };
 use fullduplex_testkit::Rng;
-use fullduplex_testkit::cancel::{insist, poll_at_most};
-use fullduplex_testkit::hostile::{Hostile, Manners};
+use fullduplex_testkit::cancel::{poll_at_most, retry_cancelled};
+use fullduplex_testkit::hostile::{Faults, Hostile};
 use fullduplex_testkit::pipe::{Pipe, pipe};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -113,25 +113,26 @@ async fn deflate_piece_that_was_flushed_is_readable_at_once() {
 /// Both windows stay in step whatever is dropped, and wherever it waits.
 #[tokio::test]
 async fn deflate_windows_stay_in_step_when_sends_are_dropped() {
-    let manners = |seed| Manners { read: 40, write: 40, seed: Some(seed), ..Manners::BYTEWISE };
+    let faults = |seed| Faults { read: 40, write: 40, seed: Some(seed), ..Faults::BYTEWISE };
     for (most, config) in (1..7).flat_map(|most| PRESETS.map(|config| (most, config))) {
         let (a, b) = pipe(256);
-        let ends = (Hostile::new(a, manners(1)), Hostile::new(b, manners(2)));
+        let ends = (Hostile::new(a, faults(1)), Hostile::new(b, faults(2)));
         let (mut client, server) = opened(ends, config, config).await;
         tokio::spawn(echo(server));
         let mut rng = Rng::new(most as u64);
         for _ in 0..12 {
             let size = rng.below(4000);
             let message = Message::from(text(&mut rng, size));
-            insist(most, async |n| poll_at_most(client.send(message.clone()), n).await)
+            retry_cancelled(most, async |n| poll_at_most(client.send(message.clone()), n).await)
                 .await
                 .unwrap();
             let prepared = PreparedMessage::new(message.clone());
-            insist(most, async |n| poll_at_most(client.send_prepared(&prepared), n).await)
+            retry_cancelled(most, async |n| poll_at_most(client.send_prepared(&prepared), n).await)
                 .await
                 .unwrap();
             for _ in 0..2 {
-                let answer = insist(most, async |n| poll_at_most(client.next(), n).await).await;
+                let answer =
+                    retry_cancelled(most, async |n| poll_at_most(client.next(), n).await).await;
                 assert_eq!(answer.unwrap().unwrap(), message);
             }
             if rng.below(4) == 0 {

@@ -16,7 +16,7 @@ use fullduplex::client::{BoxFuture, Connect, Proxy, Version};
 use fullduplex::server::accept;
 use fullduplex::{Client, NetStream, Transport};
 use fullduplex_testkit::cancel::{poll_at_most, yield_now};
-use fullduplex_testkit::hostile::{Hostile, Manners};
+use fullduplex_testkit::hostile::{Faults, Hostile};
 use fullduplex_testkit::pipe::{Pipe, pipe};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -47,10 +47,10 @@ impl Connect for Net {
             let _ = serve(way, far).await;
             drop(live);
         });
-        let manners = Manners { read: 20, write: 20, ..Manners::BYTEWISE };
+        let faults = Faults { read: 20, write: 20, ..Faults::BYTEWISE };
         Box::pin(async move {
             yield_now().await;
-            Ok(NetStream::new(Hostile::new(near, manners)))
+            Ok(NetStream::new(Hostile::new(near, faults)))
         })
     }
 }

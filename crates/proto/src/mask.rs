@@ -67,14 +67,14 @@ mod tests {
         fn mask_equals_the_formula_of_section_5_3(
             data in proptest::collection::vec(any::<u8>(), 0..300), key: [u8; 4], at in 0usize..300,
         ) {
-            let naive: alloc::vec::Vec<u8> =
+            let expected: alloc::vec::Vec<u8> =
                 data.iter().enumerate().map(|(i, b)| b ^ key[i % 4]).collect();
             let mut ours = data;
             let at = at.min(ours.len());
             let (a, b) = ours.split_at_mut(at);
             let turned = apply(a, key);
             apply(b, turned);
-            prop_assert_eq!(ours, naive);
+            prop_assert_eq!(ours, expected);
         }
     }
 }

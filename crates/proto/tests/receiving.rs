@@ -1,4 +1,4 @@
-//! What is made of received bytes: however they are cut, beside a naive reader, and within
+//! What is made of received bytes: however they are cut, beside a simple oracle, and within
 //! the limits (RFC 6455 §5, §8.1).
 
 // In a test, to unwrap is to assert.
@@ -224,7 +224,7 @@ fn memory_is_not_reserved_after_a_failure() {
 }
 
 /// The receiver written down as the RFC reads, over bytes that are all there.
-fn naive(mut bytes: &[u8]) -> Vec<Told> {
+fn oracle(mut bytes: &[u8]) -> Vec<Told> {
     use ProtocolError as E;
     let mut told = Vec::new();
     let mut message: Option<(MessageKind, Vec<u8>)> = None;
@@ -356,7 +356,7 @@ proptest! {
         let mut end = server(Limits::default());
         end.receive(a, NOW);
         end.receive(b, NOW);
-        prop_assert_eq!(end.take_told(), naive(&bytes));
+        prop_assert_eq!(end.take_told(), oracle(&bytes));
     }
 }
 

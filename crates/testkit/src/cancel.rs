@@ -28,7 +28,7 @@ pub async fn poll_at_most<F: Future>(future: F, times: usize) -> Option<F::Outpu
 ///
 /// For an operation that is safe to cancel, what comes out is the same as if it had been
 /// awaited once.
-pub async fn insist<T>(most: usize, mut make: impl AsyncFnMut(usize) -> Option<T>) -> T {
+pub async fn retry_cancelled<T>(most: usize, mut make: impl AsyncFnMut(usize) -> Option<T>) -> T {
     let mut times = 1;
     loop {
         if let Some(output) = make(times).await {
@@ -93,7 +93,7 @@ mod tests {
         };
         assert_eq!(poll_at_most(twice(), 2).await, None);
         assert_eq!(poll_at_most(twice(), 3).await, Some(7));
-        assert_eq!(insist(5, async |n| poll_at_most(twice(), n).await).await, 7);
+        assert_eq!(retry_cancelled(5, async |n| poll_at_most(twice(), n).await).await, 7);
     }
 
     #[test]

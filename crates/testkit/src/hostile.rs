@@ -8,9 +8,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::Rng;
 
-/// How badly a [`Hostile`] transport behaves.
+/// The faults of a [`Hostile`] transport.
 #[derive(Clone, Debug)]
-pub struct Manners {
+pub struct Faults {
     /// The most bytes of one read.
     pub read: usize,
     /// The most bytes of one write.
@@ -24,16 +24,16 @@ pub struct Manners {
     pub fail_at: Option<usize>,
 }
 
-impl Manners {
+impl Faults {
     /// One byte at a time.
     pub const BYTEWISE: Self = Self { read: 1, write: 1, seed: None, pending: true, fail_at: None };
 }
 
-/// A transport with bad manners.
+/// A transport that reads and writes as badly as the contract allows.
 #[derive(Debug)]
 pub struct Hostile<S> {
     inner: S,
-    manners: Manners,
+    faults: Faults,
     rng: Rng,
     calls: usize,
     reads_pending: bool,
@@ -42,19 +42,19 @@ pub struct Hostile<S> {
 
 impl<S> Hostile<S> {
     /// Wraps a transport.
-    pub fn new(inner: S, manners: Manners) -> Self {
-        let rng = Rng::new(manners.seed.unwrap_or(0));
-        Self { inner, manners, rng, calls: 0, reads_pending: false, writes_pending: false }
+    pub fn new(inner: S, faults: Faults) -> Self {
+        let rng = Rng::new(faults.seed.unwrap_or(0));
+        Self { inner, faults, rng, calls: 0, reads_pending: false, writes_pending: false }
     }
 
     fn size(&mut self, most: usize) -> usize {
-        if self.manners.seed.is_some() { 1 + self.rng.below(most) } else { most }
+        if self.faults.seed.is_some() { 1 + self.rng.below(most) } else { most }
     }
 
     fn call(&mut self) -> io::Result<()> {
         let call = self.calls;
         self.calls += 1;
-        match self.manners.fail_at {
+        match self.faults.fail_at {
             Some(at) if call >= at => Err(io::ErrorKind::ConnectionReset.into()),
             _ => Ok(()),
         }
@@ -76,12 +76,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Hostile<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let on = self.manners.pending;
+        let on = self.faults.pending;
         if Self::stall(&mut self.reads_pending, on, cx) {
             return Poll::Pending;
         }
         self.call()?;
-        let most = self.manners.read;
+        let most = self.faults.read;
         let mut piece = vec![0; self.size(most).min(buf.remaining())];
         let mut small = ReadBuf::new(&mut piece);
         std::task::ready!(Pin::new(&mut self.inner).poll_read(cx, &mut small))?;
@@ -96,12 +96,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Hostile<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let on = self.manners.pending;
+        let on = self.faults.pending;
         if Self::stall(&mut self.writes_pending, on, cx) {
             return Poll::Pending;
         }
         self.call()?;
-        let most = self.manners.write;
+        let most = self.faults.write;
         let len = self.size(most).min(buf.len());
         Pin::new(&mut self.inner).poll_write(cx, &buf[..len])
     }
@@ -125,12 +125,12 @@ mod tests {
     #[tokio::test]
     async fn hostile_cuts_and_fails() {
         let (a, mut b) = crate::pipe::pipe(100);
-        let mut a = Hostile::new(a, Manners::BYTEWISE);
+        let mut a = Hostile::new(a, Faults::BYTEWISE);
         assert_eq!(a.write(b"abc").await.unwrap(), 1);
         b.write_all(b"xyz").await.unwrap();
         assert_eq!(a.read(&mut [0; 10]).await.unwrap(), 1);
         let (a, _b) = crate::pipe::pipe(100);
-        let mut a = Hostile::new(a, Manners { fail_at: Some(1), ..Manners::BYTEWISE });
+        let mut a = Hostile::new(a, Faults { fail_at: Some(1), ..Faults::BYTEWISE });
         assert!(a.write(b"abc").await.is_ok());
         assert!(a.write(b"abc").await.is_err());
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use common::{echo, numbered, open, pair, pair_with};
 use fullduplex::{CloseCode, Config, ErrorKind, Initiator, Message, ReadyState, Role, SendConfig};
-use fullduplex_testkit::hostile::{Hostile, Manners};
+use fullduplex_testkit::hostile::{Faults, Hostile};
 use fullduplex_testkit::pipe::pipe;
 use futures_util::{SinkExt, StreamExt};
 
@@ -142,11 +142,11 @@ async fn backpressure_of_a_full_transport_holds_the_sender() {
 #[tokio::test]
 async fn transport_that_is_hostile_carries_all_messages() {
     for seed in 0..20 {
-        let manners = Manners { read: 50, write: 70, seed: Some(seed), ..Manners::BYTEWISE };
-        let manners = if seed == 0 { Manners::BYTEWISE } else { manners };
+        let faults = Faults { read: 50, write: 70, seed: Some(seed), ..Faults::BYTEWISE };
+        let faults = if seed == 0 { Faults::BYTEWISE } else { faults };
         let (a, b) = pipe(40);
-        let mut client = open(Hostile::new(a, manners.clone()), Role::Client, Config::default());
-        let server = open(Hostile::new(b, manners), Role::Server, Config::default());
+        let mut client = open(Hostile::new(a, faults.clone()), Role::Client, Config::default());
+        let server = open(Hostile::new(b, faults), Role::Server, Config::default());
         tokio::spawn(echo(server));
         for i in 0..20 {
             let message = numbered(i, i * 97);
@@ -161,9 +161,8 @@ async fn transport_that_is_hostile_carries_all_messages() {
 async fn transport_that_fails_at_any_call_is_an_error_and_not_a_panic() {
     for call in 0..40 {
         let (a, b) = pipe(100);
-        let manners =
-            Manners { read: 64, write: 64, seed: None, pending: true, fail_at: Some(call) };
-        let mut client = open(Hostile::new(a, manners), Role::Client, Config::default());
+        let faults = Faults { read: 64, write: 64, seed: None, pending: true, fail_at: Some(call) };
+        let mut client = open(Hostile::new(a, faults), Role::Client, Config::default());
         tokio::spawn(echo(open(b, Role::Server, Config::default())));
         let talk = async {
             for i in 0..10 {

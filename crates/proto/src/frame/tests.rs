@@ -6,7 +6,7 @@ use proptest::prelude::*;
 type HeaderFields = (bool, u8, u8, Option<[u8; 4]>, u64, usize);
 
 /// The header read bit by bit, as the figure of §5.2 draws it.
-fn naive(bytes: &[u8]) -> Option<HeaderFields> {
+fn oracle(bytes: &[u8]) -> Option<HeaderFields> {
     let mut bits = bytes.iter().flat_map(|b| (0..8).rev().map(move |i| u64::from(b >> i & 1)));
     let mut take = |n: u32| (0..n).try_fold(0, |v, _| Some(v << 1 | bits.next()?));
     let fin = take(1)? == 1;
@@ -33,7 +33,7 @@ proptest! {
         let ours = RawFrameHeader::decode(&bytes).map(|h| {
             (h.fin(), h.rsv(), h.opcode_bits(), h.key(), h.payload_len(), h.header_len())
         });
-        prop_assert_eq!(ours, naive(&bytes));
+        prop_assert_eq!(ours, oracle(&bytes));
     }
 
     #[test]

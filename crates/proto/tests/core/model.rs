@@ -1,4 +1,4 @@
-//! The receiver's twin: the same rules over bytes that are all there, written as RFC 6455
+//! A model of the receiver: its rules over bytes that are all there, written as RFC 6455
 //! §5 reads and for both roles. Both must say the same of every stream, legal or damaged.
 
 use fullduplex_proto::{CloseCode, CloseFrame, Limits, MessageKind, Role};
@@ -20,7 +20,7 @@ const LIMITS: Limits = Limits {
 };
 
 /// Reads a stream from its start; gives what it holds and how it breaks the rules.
-fn twin(role: Role, mut bytes: &[u8]) -> (Vec<Told>, Option<u16>) {
+fn model(role: Role, mut bytes: &[u8]) -> (Vec<Told>, Option<u16>) {
     let mut told = Vec::new();
     // The opcode, payload and number of frames of the message under way.
     let mut message: Option<(u8, Vec<u8>, usize)> = None;
@@ -208,7 +208,7 @@ fn split(mut told: Vec<Told>) -> (Vec<Told>, Option<u16>) {
 }
 
 fn compare(role: Role, bytes: &[u8], seed: u64) {
-    let expected = twin(role, bytes);
+    let expected = model(role, bytes);
     let pieces = random_pieces(bytes, &mut Rng::new(seed));
     for pieces in [&pieces[..], &[bytes], &bytes.chunks(1).collect::<Vec<_>>()] {
         assert_eq!(split(by_connection(role, LIMITS, pieces)), expected, "by connection");
