@@ -20,7 +20,7 @@ use crate::client::http2::pool::Http2Pool;
 #[cfg(feature = "http3")]
 use crate::client::http3::pool::Http3Pool;
 #[cfg(any(feature = "http2", feature = "http3"))]
-use crate::client::learned::CapabilityCache;
+use crate::client::multiplexed::capability_cache::CapabilityCache;
 use crate::client::version::Version;
 use crate::connection::websocket::WebSocket;
 use crate::transport::http1::HandshakeLimits;

@@ -6,11 +6,11 @@ use crate::base::error::Error;
 #[cfg(feature = "http2")]
 use crate::base::error::ErrorKind;
 use crate::base::uri::WsUri;
-#[cfg(any(feature = "http2", feature = "http3"))]
-use crate::client::auto;
 use crate::client::client::Client;
 #[cfg(feature = "http2")]
 use crate::client::http2::connect::Http2Outcome;
+#[cfg(any(feature = "http2", feature = "http3"))]
+use crate::client::multiplexed::auto;
 use crate::client::version::Version;
 use crate::connection::websocket::WebSocket;
 

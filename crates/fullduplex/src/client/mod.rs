@@ -6,27 +6,21 @@
 //!          └──────────────────────── redirection, if allowed ◀───────────────────────┘
 //! ```
 
-#[cfg(any(feature = "http2", feature = "http3"))]
-mod auto;
 mod builder;
 #[allow(clippy::module_inception, reason = "it is the file of `Client`")]
 mod client;
 mod connect;
 mod cookies;
 mod dispatch;
-#[cfg(any(feature = "http2", feature = "http3"))]
-mod extended;
 mod handshake;
+mod header_list;
 mod http1;
 #[cfg(feature = "http2")]
 mod http2;
 #[cfg(feature = "http3")]
 mod http3;
 #[cfg(any(feature = "http2", feature = "http3"))]
-mod learned;
-mod list;
-#[cfg(any(feature = "http2", feature = "http3"))]
-mod pool;
+mod multiplexed;
 mod reconnect;
 mod redirect;
 mod response;

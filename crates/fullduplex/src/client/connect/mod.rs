@@ -4,6 +4,6 @@ pub(crate) mod connected;
 pub(crate) mod dial;
 pub(crate) mod progress;
 pub(crate) mod proxy;
-pub(crate) mod reach;
+pub(crate) mod server_connector;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;

@@ -12,8 +12,8 @@ use crate::client::connect::connected::Connected;
 #[cfg(feature = "tls")]
 use crate::client::http2::alert::ReceivedAlert;
 use crate::client::http2::pool::Http2Connection;
-use crate::client::learned::ServerCapability;
-use crate::client::pool::PoolKey;
+use crate::client::multiplexed::capability_cache::ServerCapability;
+use crate::client::multiplexed::pool::PoolKey;
 use crate::client::version::Version;
 use crate::transport::tunnel_heads::{HEADER_TABLE_SIZE, TunnelHeads};
 

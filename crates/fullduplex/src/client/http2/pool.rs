@@ -7,7 +7,7 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 use tokio::task::AbortHandle;
 
-use crate::client::pool::{PoolEntries, PooledConnection};
+use crate::client::multiplexed::pool::{PoolEntries, PooledConnection};
 
 /// A connection that takes requests.
 #[derive(Clone)]

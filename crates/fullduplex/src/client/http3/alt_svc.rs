@@ -7,8 +7,8 @@ use http::HeaderMap;
 use http::header::ALT_SVC;
 
 use crate::base::sync::Mutex;
-use crate::client::list::split;
-use crate::client::pool::PoolKey;
+use crate::client::header_list::split;
+use crate::client::multiplexed::pool::PoolKey;
 
 /// How long what a server said holds, if it does not say (RFC 7838 §3.1).
 const DEFAULT_MAX_AGE: u64 = 24 * 60 * 60;

@@ -17,7 +17,7 @@ use crate::client::handshake::AWAITING_ANSWER;
 use crate::client::http3::pool::Http3Connection;
 use crate::client::http3::quic::MAX_IDLE;
 use crate::client::http3::quic_tls::late_alert;
-use crate::client::pool::PoolKey;
+use crate::client::multiplexed::pool::PoolKey;
 use crate::client::response;
 use crate::connection::websocket::WebSocket;
 use crate::transport::http1::HeaderMapSource;

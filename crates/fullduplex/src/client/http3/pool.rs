@@ -12,7 +12,7 @@ use crate::base::uri::{WsUri, without_zone};
 use crate::client::connect::tls::LazyPair;
 use crate::client::http3::alt_svc::AltSvcCache;
 use crate::client::http3::quic_tls::QuicTls;
-use crate::client::pool::{PoolEntries, PoolKey, PooledConnection};
+use crate::client::multiplexed::pool::{PoolEntries, PoolKey, PooledConnection};
 
 /// A connection that takes requests.
 #[derive(Clone)]

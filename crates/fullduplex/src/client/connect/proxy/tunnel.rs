@@ -11,7 +11,7 @@ use http::header::{PROXY_AUTHENTICATE, PROXY_AUTHORIZATION};
 use http::{HeaderMap, Response, StatusCode};
 
 use crate::base::error::{Error, ErrorKind};
-use crate::client::list::split;
+use crate::client::header_list::split;
 use crate::client::response;
 use crate::transport::http1;
 use crate::transport::http1::HandshakeLimits;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::base::sync::Mutex;
-use crate::client::pool::PoolKey;
+use crate::client::multiplexed::pool::PoolKey;
 
 /// How long it holds: a server that was overloaded, or is mended, is asked again.
 const REMEMBERED_FOR: Duration = Duration::from_secs(5 * 60);
@@ -16,7 +16,7 @@ const MAX_FINDINGS: usize = 1000;
 
 /// What was found out about a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum ServerCapability {
+pub(crate) enum ServerCapability {
     /// It takes no WebSockets on HTTP/2.
     WithoutHttp2,
     /// What it refuses on a newer version, it refuses on HTTP/1.1 too.
@@ -25,15 +25,15 @@ pub(super) enum ServerCapability {
 
 /// The findings, each for a while.
 #[derive(Default)]
-pub(super) struct CapabilityCache(Mutex<HashMap<(PoolKey, ServerCapability), Instant>>);
+pub(crate) struct CapabilityCache(Mutex<HashMap<(PoolKey, ServerCapability), Instant>>);
 
 impl CapabilityCache {
-    pub(super) fn knows(&self, origin: PoolKey, finding: ServerCapability) -> bool {
+    pub(crate) fn knows(&self, origin: PoolKey, finding: ServerCapability) -> bool {
         let until = self.0.lock();
         until.get(&(origin, finding)).is_some_and(|until| Instant::now() < *until)
     }
 
-    pub(super) fn learn(&self, origin: PoolKey, finding: ServerCapability) {
+    pub(crate) fn learn(&self, origin: PoolKey, finding: ServerCapability) {
         let mut until = self.0.lock();
         if until.len() >= MAX_FINDINGS {
             until.clear();

@@ -11,7 +11,7 @@ use crate::client::handshake::authority;
 
 impl Client {
     /// The request, with what the version of HTTP takes for `:protocol` as an extension.
-    pub(super) fn extended_request<P: Clone + Send + Sync + 'static>(
+    pub(crate) fn extended_request<P: Clone + Send + Sync + 'static>(
         &self,
         opening: &ClientHandshake,
         target: &WsUri,

@@ -8,15 +8,15 @@ use crate::base::uri::WsUri;
 use crate::client::client::Client;
 #[cfg(feature = "http2")]
 use crate::client::http2::connect::Http2Outcome;
-use crate::client::learned::ServerCapability;
-use crate::client::pool::PoolKey;
+use crate::client::multiplexed::capability_cache::ServerCapability;
+use crate::client::multiplexed::pool::PoolKey;
 use crate::connection::websocket::WebSocket;
 
 type ConnectResult = Result<(WebSocket, Response<()>), Error>;
 
 impl Client {
     /// Opens a WebSocket on the best version that works.
-    pub(super) async fn connect_auto(&self, target: &WsUri, headers: &HeaderMap) -> ConnectResult {
+    pub(crate) async fn connect_auto(&self, target: &WsUri, headers: &HeaderMap) -> ConnectResult {
         #[cfg(feature = "http3")]
         {
             let refused = match self.try_alternative(target, headers).await {
@@ -105,7 +105,7 @@ fn is_answer(error: &Error) -> bool {
 }
 
 /// Says of such an answer what may help, where no other version is tried.
-pub(super) fn explain(error: Error, version: &str) -> Error {
+pub(crate) fn explain(error: Error, version: &str) -> Error {
     if !is_about_the_request(&error) {
         return error;
     }

@@ -13,7 +13,7 @@ use crate::base::uri::WsUri;
 
 /// What a connection leads to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct PoolKey {
+pub(crate) struct PoolKey {
     secure: bool,
     host: String,
     port: u16,
@@ -24,7 +24,7 @@ pub(super) struct PoolKey {
 }
 
 impl PoolKey {
-    pub(super) fn of(target: &WsUri) -> Self {
+    pub(crate) fn of(target: &WsUri) -> Self {
         let WsUri { secure, host, port, socket, redirected, .. } = target;
         let (secure, port, redirected) = (*secure, *port, *redirected);
         Self { secure, host: host.clone(), port, socket: socket.clone(), redirected }
@@ -35,7 +35,7 @@ impl PoolKey {
 const MAX_IDLE_ORIGINS: usize = 32;
 
 /// A connection as the pool sees it.
-pub(super) trait PooledConnection: Clone {
+pub(crate) trait PooledConnection: Clone {
     /// It has ended.
     fn is_over(&self) -> bool;
     /// It is in use.
@@ -53,7 +53,7 @@ const HEAD_START: Duration = Duration::from_millis(500);
 /// makes it waits, within its own `connect_timeout`. When that one is cancelled, fails, or is
 /// not done within its head start, the next in line makes an attempt of its own. The first
 /// attempt to succeed serves all, those too that are stuck.
-pub(super) struct PoolEntry<T> {
+pub(crate) struct PoolEntry<T> {
     ready: Mutex<Option<T>>,
     /// There is a new connection.
     came: Notify,
@@ -70,7 +70,7 @@ impl<T> Default for PoolEntry<T> {
 impl<T> PoolEntry<T> {
     /// Takes a connection that does not answer out of the pool, unless another one is there.
     /// Its streams go on.
-    pub(super) fn evict(&self, is_it: impl FnOnce(&T) -> bool) {
+    pub(crate) fn evict(&self, is_it: impl FnOnce(&T) -> bool) {
         let mut ready = self.ready.lock();
         if ready.as_ref().is_some_and(is_it) {
             *ready = None;
@@ -83,7 +83,7 @@ impl<T: PooledConnection> PoolEntry<T> {
     ///
     /// # Cancel safety
     /// Dropped before it is ready, the attempt is given up, and the next in line has its turn.
-    pub(super) async fn get<E>(&self, mut attempt: BoxFuture<'_, Result<T, E>>) -> Result<T, E> {
+    pub(crate) async fn get<E>(&self, mut attempt: BoxFuture<'_, Result<T, E>>) -> Result<T, E> {
         let turn = tokio::select! {
             // First, so that a connection that is there is taken without waiting for a turn.
             biased;
@@ -130,7 +130,7 @@ impl<T: PooledConnection> PoolEntry<T> {
 }
 
 /// The slots of all origins.
-pub(super) struct PoolEntries<T>(Mutex<HashMap<PoolKey, Arc<PoolEntry<T>>>>);
+pub(crate) struct PoolEntries<T>(Mutex<HashMap<PoolKey, Arc<PoolEntry<T>>>>);
 
 impl<T> Default for PoolEntries<T> {
     fn default() -> Self {
@@ -139,7 +139,7 @@ impl<T> Default for PoolEntries<T> {
 }
 
 impl<T: PooledConnection> PoolEntries<T> {
-    pub(super) fn of(&self, origin: &PoolKey) -> Arc<PoolEntry<T>> {
+    pub(crate) fn of(&self, origin: &PoolKey) -> Arc<PoolEntry<T>> {
         let mut slots = self.0.lock();
         if let Some(slot) = slots.get(origin) {
             return slot.clone();
@@ -164,7 +164,7 @@ impl<T: PooledConnection> PoolEntries<T> {
 
     /// Takes the connections that are not in use out of the pool.
     #[cfg(feature = "http3")]
-    pub(super) fn take_unused(&self) -> Vec<T> {
+    pub(crate) fn take_unused(&self) -> Vec<T> {
         let slots = self.0.lock();
         let unused =
             |slot: &Arc<PoolEntry<T>>| slot.ready.lock().take_if(|kept| !kept.has_streams());
