@@ -397,3 +397,18 @@ fn deflate_output_is_shorter_with_more_memory() {
     };
     assert!(len(9) < len(1), "{} and {} bytes", len(9), len(1));
 }
+
+/// Connections of a thread share workspaces, but not their levels.
+#[test]
+fn deflate_level_is_that_of_the_connection() {
+    let text = (0..5_000).map(|n| (n * n % 7_919).to_string()).collect::<Vec<_>>().concat();
+    for preset in PRESETS {
+        let len = |level| {
+            let config = DeflateConfig { level, ..preset };
+            wire(&mut pair(config), &text, Compression::On).len()
+        };
+        let (fast, slow) = (len(1), len(9));
+        assert!(slow < fast, "{slow} and {fast} bytes");
+        assert_eq!((len(1), len(9), len(1)), (fast, slow, fast));
+    }
+}

@@ -292,3 +292,19 @@ fn deflate_reads_the_output_of_zlib() {
         }
     }
 }
+
+/// Compressed by itself, a message may end the stream, but not without its last bytes.
+#[test]
+fn deflate_long_message_without_takeover_is_read_by_zlib() {
+    let (mut end, deflate) = client(DeflateConfig::small_memory());
+    let mut reader = Reader::new(deflate.params().client_max_window_bits, false);
+    for count in [100, 20_000] {
+        let message = (0..count).map(|n| n.to_string()).collect::<Vec<_>>().concat();
+        end.session().send(MessageKind::Binary, message.clone().into()).unwrap();
+        let frames = frames(&end.transmit(usize::MAX));
+        assert_eq!(frames[0].1, 4, "compressed");
+        let whole: Vec<u8> = frames.into_iter().flat_map(|(.., payload)| payload).collect();
+        assert_eq!(whole.len() > 16 << 10, count == 20_000, "{} bytes", whole.len());
+        assert!(reader.read(&whole, message.len()) == message.as_bytes());
+    }
+}
