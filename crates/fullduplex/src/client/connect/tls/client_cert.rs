@@ -86,7 +86,8 @@ impl MissingClientCert {
     }
 }
 
-#[cfg(all(test, feature = "self-signed"))]
+#[cfg(test)]
+#[cfg(feature = "self-signed")]
 mod tests {
     use std::time::Duration;
 
