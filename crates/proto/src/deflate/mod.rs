@@ -52,7 +52,7 @@ pub const MAX_WINDOW_BITS: u8 = 15;
 /// (RFC 7692 §7.1), and what it does with the outcome.
 ///
 /// There are four presets. Sizes are for one connection, between messages; figures for
-/// each are in `ARCHITECTURE.md`.
+/// each are in the project's `docs/benchmarks.md`.
 ///
 /// While a message is sent or received in pieces, it holds a workspace: 375 KiB or 70 KiB.
 ///
