@@ -6,6 +6,7 @@
 mod autobahn;
 mod cargo_tests;
 mod circles;
+mod documents;
 mod env;
 mod fuzz;
 mod imports;
