@@ -38,6 +38,9 @@ mod tests {
 
     #[test]
     fn documents_have_paths_in_backticks_only() {
-        assert_eq!(paths("a `b/c.rs` and `d::e` ```\n`x.rs` ``` `f/g/` b/g.rs"), ["b/c.rs", "f/g/"]);
+        assert_eq!(
+            paths("a `b/c.rs` and `d::e` ```\n`x.rs` ``` `f/g/` b/g.rs"),
+            ["b/c.rs", "f/g/"]
+        );
     }
 }
