@@ -1,4 +1,4 @@
-//! WebSockets in a server that hyper runs, on HTTP/1.1 and HTTP/2:
+//! Accepts WebSockets in a hyper server, on HTTP/1.1 and HTTP/2:
 //! `cargo run --example hyper --features http2,hyper -- 127.0.0.1:9002`
 #![allow(clippy::print_stdout)] // an example prints
 
@@ -31,7 +31,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 async fn respond(mut request: Request<Incoming>) -> Result<Response<String>, Infallible> {
     if !server::is_websocket(&request) {
-        return Ok(Response::new("There is a WebSocket here.\n".into()));
+        return Ok(Response::new("This is a WebSocket server.\n".into()));
     }
     match server::upgrade(&mut request, ServerConfig::default()) {
         Ok((response, upgrade)) => {
@@ -39,8 +39,8 @@ async fn respond(mut request: Request<Incoming>) -> Result<Response<String>, Inf
             Ok(response.map(|()| String::new()))
         }
         Err(rejection) => {
-            let why = format!("{rejection}\n");
-            Ok(rejection.into_response().map(|_| why))
+            let text = format!("{rejection}\n");
+            Ok(rejection.into_response().map(|_| text))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! An echo server on a listener of one's own: `cargo run --example listener -- 127.0.0.1:9002`
+//! An echo server on the application's own listener: `cargo run --example listener -- 127.0.0.1:9002`
 #![allow(clippy::print_stdout)] // an example prints
 
 use fullduplex::server;
@@ -19,7 +19,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 }
 
-/// Any transport would do, such as a TLS stream or a pipe.
+/// Accepts a WebSocket, and echoes its messages. Any transport can be used here, such as a TLS
+/// stream or a pipe.
 async fn serve(tcp: TcpStream) -> Result<(), fullduplex::Error> {
     let mut websocket = server::accept(tcp).await?;
     while let Some(message) = websocket.next().await {

@@ -1,4 +1,4 @@
-//! WebSockets in front of a tower service, on HTTP/1.1 and HTTP/2, and an end on Ctrl-C:
+//! Accepts WebSockets in front of a tower service, on HTTP/1.1 and HTTP/2, until Ctrl-C:
 //! `cargo run --example tower --features http2,tower -- 127.0.0.1:9002`
 #![allow(clippy::print_stdout)] // an example prints
 

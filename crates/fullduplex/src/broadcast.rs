@@ -1,12 +1,12 @@
-//! One message to many: groups of WebSockets.
+//! Groups of WebSockets that are sent the same messages, and topics.
 //!
 //! ```
 //! # use fullduplex::{PreparedMessage, WebSocket};
 //! use fullduplex::broadcast::{Group, LagPolicy};
 //!
 //! async fn member(mut websocket: WebSocket, room: Group) -> Result<(), fullduplex::Error> {
-//!     // Until it is dropped, the WebSocket gets what is published.
-//!     let _member = room.join(&websocket, LagPolicy::DropNewest);
+//!     // The WebSocket is sent what is published until this is dropped.
+//!     let _membership = room.join(&websocket, LagPolicy::DropNewest);
 //!     while let Some(message) = websocket.next().await {
 //!         room.publish(&PreparedMessage::new(message?));
 //!     }
@@ -33,20 +33,28 @@ pub use crate::connection::writer::delivery::LagPolicy;
 use crate::connection::writer::delivery::{BroadcastMessage, Deliver, DeliveryOutcome};
 use crate::transport::Transport;
 
-/// WebSockets that are sent the same messages. Clones are of the same group.
+/// The number of members from which on frames are encoded once for all of them.
+const MIN_SHARING_MEMBERS: usize = 8;
+
+/// The number of windows that can be negotiated.
+const WINDOWS: usize = (MAX_WINDOW_BITS - MIN_WINDOW_BITS + 1) as usize;
+
+/// A group of WebSockets that are sent the same messages. Clones are handles of one group.
 ///
-/// [`publish`](Self::publish) waits for nobody: a member that stands still costs the others
-/// nothing. Members may be on different runtimes and of different kinds; each of them writes
-/// by itself, once for all that is published in a turn.
+/// [`publish`](Self::publish) waits for no member, so a slow member does not delay the others: its
+/// [`LagPolicy`] says what happens to messages that it can't take. Members may be on different
+/// runtimes and of different transports. Each writes in one go all that was published in a turn.
 ///
-/// To publish is charged to the task that does it: after some 8,000 deliveries, or 1 MiB
-/// delivered, its next `next().await`, or anything else of this library or of tokio that it
-/// awaits, lets the other tasks of the thread go on first. A loop that publishes and awaits
-/// none of these should await [`tokio::task::consume_budget`]. One publication is not divided.
+/// # Fairness
+/// The time of publishing is charged to the publishing task's cooperative budget. After some 8,000
+/// deliveries, or 1 MiB delivered, the next thing of this library or of tokio that the task awaits
+/// yields to the other tasks of the thread. A loop that publishes and awaits none of these should
+/// await [`tokio::task::consume_budget`]. The delivery of one message is not divided.
 ///
-/// A transport that uses a group while it is polled, such as by what it logs, may publish and
-/// drop a [`Membership`], which is done right after that. Anything else panics there if another
-/// thread uses the group at the moment: it could wait for it without end.
+/// # Use by a transport
+/// A transport that uses a group while it is polled, for example by what it logs, may publish, and
+/// may drop a [`Membership`]: both are done right after the poll. Anything else panics there if
+/// another thread uses the group at that time, as it could be a deadlock.
 #[derive(Clone, Default)]
 #[doc(alias = "broadcast")]
 #[doc(alias = "room")]
@@ -55,36 +63,34 @@ pub struct Group(Arc<Mutex<GroupMembers>>);
 #[derive(Default)]
 struct GroupMembers {
     entries: Registry<MemberEntry>,
-    /// What was published last, while members have yet to take it.
+    /// The last batch of frames, while members have yet to queue some of it.
     batch: Weak<SharedFrames>,
-    /// How many members compress for each window, from that of 2⁸ bytes on.
+    /// The number of members that compress with each window, from 2⁸ bytes on.
     windows: [u32; WINDOWS],
-    /// A shorter message is compressed for none of them.
+    /// The length from which on one of the members compresses a message.
     min_size: usize,
 }
 
 struct MemberEntry {
     member: Weak<dyn Deliver>,
-    slow: LagPolicy,
+    policy: LagPolicy,
 }
-
-/// From so many members on, frames are made once for all.
-const MANY: usize = 8;
-
-/// How many windows may have been agreed on.
-const WINDOWS: usize = (MAX_WINDOW_BITS - MIN_WINDOW_BITS + 1) as usize;
 
 fn window_index(bits: u8) -> usize {
     usize::from(bits.clamp(MIN_WINDOW_BITS, MAX_WINDOW_BITS) - MIN_WINDOW_BITS)
 }
 
 /// Locks a group, or the topics.
+///
+/// # Panics
+/// Panics if a transport that is polled would have to wait for the lock.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     if let Some(locked) = mutex.try_lock() {
         return locked;
     }
-    // Whoever has the lock may wait for the connection whose transport this thread polls. The
-    // panic ends that poll, and the connection.
+    // Lock order: a group before a connection. This thread polls a transport with its connection
+    // locked, and the owner of the group's lock may wait for that connection. The panic ends the
+    // poll, and the connection.
     assert!(
         !guard::polls_transport(),
         "a transport may only publish to a group, or leave it, while it is polled"
@@ -92,30 +98,30 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock()
 }
 
-/// That a WebSocket is a member of a group. It leaves the group when this is dropped.
+/// A membership of a WebSocket in a [`Group`]; the WebSocket leaves when this is dropped.
 #[must_use = "the WebSocket leaves the group when this is dropped"]
 pub struct Membership {
     group: Group,
     key: u32,
-    /// For which it compresses what is published, if it does.
+    /// The window that the member compresses broadcast messages with, if it does.
     window: Option<u8>,
 }
 
-/// What became of a published message.
+/// The result of publishing a message: counts of members.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PublishReport {
-    /// The members for which it was queued, or waits to be.
+    /// The members for which the message was queued, or waits to be queued.
     pub delivered: usize,
-    /// The members that missed it, or an older one in its place, because they are slow, or
-    /// because they are closed.
+    /// The members that missed the message, or an older one instead of it, as they are slow or
+    /// closed.
     pub dropped: usize,
-    /// The members that are closed for being slow.
+    /// The members that this message closed, as they are slow.
     pub closed: usize,
 }
 
 impl Group {
-    /// An empty group.
+    /// Creates an empty group.
     pub fn new() -> Self {
         Self::default()
     }
@@ -126,21 +132,22 @@ impl Group {
 
     /// Adds a WebSocket.
     ///
-    /// Its application has to call [`next`](WebSocket::next), or drop the receiving half: nothing
-    /// is read for one that only waits for what is published, and the peer's Close is not answered.
-    pub fn join<S: Transport>(&self, websocket: &WebSocket<S>, slow: LagPolicy) -> Membership {
-        self.join_half(websocket.send_half(), slow)
+    /// The application must call [`next`](WebSocket::next), or drop the receiving half: no
+    /// background task reads for a member that only waits for messages of the group, so the peer's
+    /// Close would not be answered.
+    pub fn join<S: Transport>(&self, websocket: &WebSocket<S>, policy: LagPolicy) -> Membership {
+        self.join_half(websocket.send_half(), policy)
     }
 
     /// Adds a WebSocket by its sending half.
-    pub fn join_half<S: Transport>(&self, send: &SendHalf<S>, slow: LagPolicy) -> Membership {
+    pub fn join_half<S: Transport>(&self, send: &SendHalf<S>, policy: LagPolicy) -> Membership {
         let compresses = send.writer.lock().session.prepared_window();
         let window = compresses.map(|(bits, _)| bits);
         let mut members = self.lock();
         if let Some((bits, min_size)) = compresses {
             members.add_window(bits, min_size);
         }
-        let key = members.entries.insert(MemberEntry { member: send.deliver(), slow });
+        let key = members.entries.insert(MemberEntry { member: send.deliver(), policy });
         Membership { group: self.clone(), key, window }
     }
 
@@ -154,45 +161,46 @@ impl Group {
         drop(entry);
     }
 
-    /// How many members there are.
+    /// Returns the number of members.
     pub fn len(&self) -> usize {
         self.lock().entries.len()
     }
 
-    /// Whether there are no members.
+    /// Returns whether the group has no members.
     pub fn is_empty(&self) -> bool {
         self.lock().entries.is_empty()
     }
 
-    /// Sends a message to all members. It waits for none of them.
+    /// Sends a message to all members, without waiting for any of them.
     ///
-    /// A transport that calls this while it is polled, such as by what it logs, has the message
-    /// published right after that, and is told nothing of what became of it.
+    /// If a transport calls this while it is polled, the message is published right after the poll,
+    /// and the report is empty.
     pub fn publish(&self, message: &PreparedMessage) -> PublishReport {
         self.publish_as(message, None)
     }
 
-    /// The same for a message that replaces earlier ones of the same key: where those still
-    /// wait, as [`LagPolicy::DropOldest`] has it, they are dropped.
+    /// Sends a message to all members that replaces earlier messages with this key.
+    ///
+    /// Where earlier ones wait for a slow member with [`LagPolicy::DropOldest`], they are dropped.
     pub fn publish_keyed(&self, key: u64, message: &PreparedMessage) -> PublishReport {
         self.publish_as(message, Some(key))
     }
 
     fn publish_as(&self, message: &PreparedMessage, key: Option<u64>) -> PublishReport {
-        let (mut published, mut compressed) = (PublishReport::default(), 0);
+        let (mut report, mut compressed) = (PublishReport::default(), 0);
         if guard::polls_transport() {
             let (group, message) = (self.clone(), message.clone());
             let publish = move || {
                 let _ = group.publish_as(&message, key);
             };
             guard::hold(DeferredDrop::Call(Box::new(publish)));
-            return published;
+            return report;
         }
-        // Whose queue is full writes at once.
+        // A member whose queue is full writes at once, whatever is left of this task's budget.
         coop::regardless(|| {
             let mut members = self.lock();
             while let Some(window) = members.uncompressed(message) {
-                // Without the lock, which others need meanwhile.
+                // Compression takes long: others may use the group meanwhile.
                 drop(members);
                 if message.compress(window) {
                     compressed += message.message().len();
@@ -200,32 +208,31 @@ impl Group {
                 members = self.lock();
             }
             let frames = members.frames(message);
-            members.deliver(&BroadcastMessage { message, key, frames }, &mut published);
+            members.deliver(&BroadcastMessage { message, key, frames }, &mut report);
         });
         if guard::holds() {
-            // Of members whose runtime is gone.
+            // What members could not leave to their driver, as its runtime is shut down.
             let _ = guard::drop_held();
         }
-        // The task waits for its next turn before it receives what to publish next.
-        let PublishReport { delivered, dropped, closed } = published;
+        let PublishReport { delivered, dropped, closed } = report;
         let each = 1 + message.message().len() / coop::DELIVERED;
         coop::charge((delivered + dropped + closed).saturating_mul(each));
         coop::charge(compressed / coop::COMPRESSED);
-        published
+        report
     }
 }
 
 impl GroupMembers {
-    fn deliver(&self, publication: &BroadcastMessage<'_>, published: &mut PublishReport) {
+    fn deliver(&self, broadcast: &BroadcastMessage<'_>, report: &mut PublishReport) {
         for entry in self.entries.values() {
             let Some(member) = entry.member.upgrade() else {
-                published.dropped += 1;
+                report.dropped += 1;
                 continue;
             };
-            match member.deliver(publication, entry.slow) {
-                DeliveryOutcome::Queued | DeliveryOutcome::Waiting => published.delivered += 1,
-                DeliveryOutcome::Dropped => published.dropped += 1,
-                DeliveryOutcome::Closed => published.closed += 1,
+            match member.deliver(broadcast, entry.policy) {
+                DeliveryOutcome::Queued | DeliveryOutcome::Waiting => report.delivered += 1,
+                DeliveryOutcome::Dropped => report.dropped += 1,
+                DeliveryOutcome::Closed => report.closed += 1,
             }
         }
     }
@@ -236,7 +243,7 @@ impl GroupMembers {
         self.min_size = if first { min_size } else { min_size.min(self.min_size) };
     }
 
-    /// A window for which members would have to compress the message themselves.
+    /// Returns a window that members compress with, and for which `message` was not compressed yet.
     fn uncompressed(&self, message: &PreparedMessage) -> Option<u8> {
         if message.message().len() < self.min_size {
             return None;
@@ -245,9 +252,10 @@ impl GroupMembers {
         used.map(|(bits, _)| bits).find(|bits| !message.is_compressed(*bits))
     }
 
-    /// Makes the frame of a message, behind the last one's unless all have taken those.
+    /// Encodes the frame of a message once for all members, if they are many. It is appended to the
+    /// last batch, unless all members have queued that.
     fn frames(&mut self, message: &PreparedMessage) -> Option<FrameRange> {
-        if self.entries.len() < MANY {
+        if self.entries.len() < MIN_SHARING_MEMBERS {
             return None;
         }
         let mut batch = self.batch.upgrade();
@@ -263,12 +271,12 @@ impl GroupMembers {
 impl Drop for Membership {
     fn drop(&mut self) {
         let (group, key, window) = (self.group.clone(), self.key, self.window);
-        unless_polled(move || group.remove(key, window));
+        leave_outside_poll(move || group.remove(key, window));
     }
 }
 
-/// Leaves a group now, or, within the poll of a transport, right after that: see [`lock`].
-fn unless_polled(leave: impl FnOnce() + Send + 'static) {
+/// Leaves a group, at once or, within the poll of a transport, right after that: see [`lock`].
+fn leave_outside_poll(leave: impl FnOnce() + Send + 'static) {
     if guard::polls_transport() {
         guard::hold(DeferredDrop::Call(Box::new(leave)));
     } else {
@@ -284,29 +292,29 @@ impl fmt::Debug for Group {
 
 impl fmt::Debug for Membership {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Member").finish_non_exhaustive()
+        f.debug_struct("Membership").finish_non_exhaustive()
     }
 }
 
-/// Groups by name, each there as long as it has members. Clones share them.
+/// Groups by name. Each exists while it has members. Clones are handles of the same topics.
 #[derive(Clone, Debug, Default)]
 #[doc(alias = "broadcast")]
 #[doc(alias = "rooms")]
 #[doc(alias = "subscribe")]
 pub struct Topics(Arc<Mutex<HashMap<Box<str>, Group>>>);
 
-/// That a WebSocket is a member of a topic, until this is dropped.
+/// A subscription of a WebSocket to a topic of [`Topics`]; it ends when this is dropped.
 #[derive(Debug)]
 #[must_use = "the WebSocket leaves the topic when this is dropped"]
 pub struct Subscription {
     topics: Topics,
     topic: Box<str>,
     /// Taken only by `drop`.
-    member: Option<Membership>,
+    membership: Option<Membership>,
 }
 
 impl Topics {
-    /// No topics.
+    /// Creates an empty set of topics.
     pub fn new() -> Self {
         Self::default()
     }
@@ -315,39 +323,41 @@ impl Topics {
         lock(&self.0)
     }
 
-    /// Adds a WebSocket to a topic.
+    /// Adds a WebSocket to a topic, which exists from its first member on.
+    ///
+    /// See [`Group::join`] for what the application must do.
     pub fn subscribe<S: Transport>(
         &self,
         topic: &str,
         websocket: &WebSocket<S>,
-        slow: LagPolicy,
+        policy: LagPolicy,
     ) -> Subscription {
         let mut topics = self.lock();
         let group = match topics.get(topic) {
             Some(group) => group,
             None => topics.entry(topic.into()).or_default(),
         };
-        // Within the lock, lest the group be taken away for having no members.
-        let member = Some(group.join(websocket, slow));
-        Subscription { topics: self.clone(), topic: topic.into(), member }
+        // With the topics locked, as an empty group would be removed.
+        let membership = Some(group.join(websocket, policy));
+        Subscription { topics: self.clone(), topic: topic.into(), membership }
     }
 
-    /// How many topics have members.
+    /// Returns the number of topics, all of which have members.
     pub fn len(&self) -> usize {
         self.lock().len()
     }
 
-    /// Whether no topic has members.
+    /// Returns whether there are no topics.
     pub fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }
 
-    /// The members of a topic, if it has any.
+    /// Returns the group of a topic, if it has members.
     pub fn group(&self, topic: &str) -> Option<Group> {
         self.lock().get(topic).cloned()
     }
 
-    /// Sends a message to all members of a topic.
+    /// Sends a message to all members of a topic, as [`Group::publish`] does.
     pub fn publish(&self, topic: &str, message: &PreparedMessage) -> PublishReport {
         self.group(topic).map(|group| group.publish(message)).unwrap_or_default()
     }
@@ -356,10 +366,10 @@ impl Topics {
 impl Drop for Subscription {
     fn drop(&mut self) {
         let (all, topic) = (self.topics.clone(), std::mem::take(&mut self.topic));
-        let member = self.member.take();
-        unless_polled(move || {
+        let membership = self.membership.take();
+        leave_outside_poll(move || {
             let mut topics = all.lock();
-            drop(member);
+            drop(membership);
             if topics.get(&topic).is_some_and(Group::is_empty) {
                 topics.remove(&topic);
             }

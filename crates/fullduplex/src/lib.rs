@@ -1,16 +1,17 @@
-//! WebSocket (RFC 6455) for tokio, client and server.
+//! A WebSocket (RFC 6455) client and server for tokio.
 //!
-//! * [`connect`] and [`Client`] open a WebSocket; [`server::Server`], [`server::accept`] and
-//!   [`server::Handshake`] accept them.
-//! * [`WebSocket`] is a stream and a sink of messages over any [`Transport`]. It gathers what
-//!   is sent, answers pings and Closes by itself, and runs the closing handshake to its end.
-//! * [`Client::reconnecting`] keeps a connection through breaks; [`client`] has all that lies
-//!   between a client and its server.
-//! * [`Config`] has what holds once a connection is open, [`HandshakeLimits`] what holds
-//!   before. Every limit has a default, and its error names it.
+//! * [`connect`] and [`Client`] open a WebSocket. [`server::Server`], [`server::accept`] and
+//!   [`server::Handshake`] accept one.
+//! * [`WebSocket`] is a stream and a sink of messages over any [`Transport`]. It gathers messages
+//!   into few writes, answers Pings and Closes automatically, and completes the closing handshake.
+//! * [`broadcast`] sends one message to many WebSockets.
+//! * [`Client::reconnecting`] opens a connection again when it breaks. [`client`] has proxies, TLS,
+//!   HTTP versions, redirects and cookies.
+//! * [`Config`] has the settings of an open connection, [`HandshakeLimits`] the limits of the
+//!   opening handshake. Every limit has a default, and the error names the limit.
 //! * [`proto`] is the protocol without I/O, for other runtimes.
 //!
-//! All of it needs a tokio runtime with I/O and time enabled, and panics outside of one.
+//! The library needs a tokio runtime with I/O and time enabled, and panics outside of one.
 //!
 //! ```
 //! # async fn example() -> Result<(), fullduplex::Error> {

@@ -42,7 +42,7 @@ async fn example_hyper_serves() {
         echoes(&mut websocket).await;
         assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
     }
-    assert!(get(&server).await.contains("There is a WebSocket here."));
+    assert!(get(&server).await.contains("This is a WebSocket server."));
 }
 
 #[tokio::test]

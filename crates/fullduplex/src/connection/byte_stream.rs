@@ -1,4 +1,4 @@
-//! A stream of bytes over a WebSocket.
+//! A byte stream over a WebSocket.
 
 use std::fmt;
 use std::io;
@@ -14,20 +14,20 @@ use crate::base::error::Error;
 use crate::connection::websocket::WebSocket;
 use crate::transport::Transport;
 
-/// The most bytes of one message that a write makes.
-const MESSAGE: usize = 64 << 10;
+/// The most bytes of the message that one write sends.
+const MAX_MESSAGE: usize = 64 << 10;
 
-/// A WebSocket as a stream of bytes; made by
+/// A byte stream over a WebSocket; created by
 /// [`WebSocket::into_byte_stream`](crate::WebSocket::into_byte_stream).
 ///
 /// Each write becomes a binary message of up to 64 KiB. Reading returns the payloads of all
-/// messages, text too, as one stream.
+/// messages, binary and text, as one stream.
 ///
-/// # Its end
-/// The stream ends where the peer closes with 1000 or without a code, as its `shutdown` does. Every
-/// other end is an error, also a clean one with 1001 (a `ByteStream` that was dropped without
-/// `shutdown`, a server that is restarted) or 1011 (one that panicked): what was read may be a
-/// part. The [`io::ErrorKind`] says what happened, as for [`Error`], which is inside of it:
+/// # End of the stream
+/// The stream ends where the peer closes with 1000 or without a code, as `shutdown` does. Every
+/// other end is an error, as the data read may be incomplete. That includes a clean close with 1001
+/// (a `ByteStream` that was dropped without `shutdown`, or a server that restarts) or 1011 (a
+/// panic). The [`io::ErrorKind`] follows from the [`Error`], which is inside of the `io::Error`:
 ///
 /// ```
 /// # use fullduplex::CloseInfo;
@@ -37,11 +37,11 @@ const MESSAGE: usize = 64 << 10;
 /// ```
 ///
 /// # Half-close
-/// The two directions end on their own, as those of TCP: `shutdown` ends this one by a Close with
-/// 1000, and what the peer still sends can be read. After the peer's end this direction goes on
-/// until `shutdown`: the answer to the peer's Close waits for that, if something is sent or
-/// received at least once in `close_timeout`, or else is a Close with 1001. The peer has to read on
-/// after its Close, which a `ByteStream` does, while browsers, for example, do not.
+/// The two directions end independently, as those of TCP. `shutdown` ends the sending direction by
+/// a Close with 1000; what the peer still sends can be read. After the peer's Close, this end can
+/// send until `shutdown`, which answers the Close. If nothing is sent or received for
+/// `close_timeout`, the Close is answered with 1001. The peer must go on reading after its Close: a
+/// `ByteStream` does, browsers do not.
 pub struct ByteStream<S: Transport> {
     websocket: WebSocket<S>,
     payload: Bytes,
@@ -53,14 +53,14 @@ impl<S: Transport> ByteStream<S> {
         Self { websocket, payload: Bytes::new() }
     }
 
-    /// The WebSocket below, for its [`close_info`](WebSocket::close_info) and the like.
+    /// Returns the WebSocket, for its [`close_info`](WebSocket::close_info) and the like.
     pub fn get_ref(&self) -> &WebSocket<S> {
         &self.websocket
     }
 }
 
-/// What reading comes to when the peer sends no more.
-fn end(info: Option<CloseInfo>) -> io::Result<()> {
+/// Returns the result of reading after the last message.
+fn end_of_stream(info: Option<CloseInfo>) -> io::Result<()> {
     match info {
         Some(info) if info.is_normal() => Ok(()),
         Some(info) => Err(Error::ended(&info).into()),
@@ -79,10 +79,14 @@ impl<S: Transport> AsyncRead for ByteStream<S> {
             match receive.poll_message(cx) {
                 Poll::Ready(Some(Ok(message))) => self.payload = message.into_bytes(),
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(error.into())),
-                Poll::Ready(None) => return Poll::Ready(end(self.websocket.close_info())),
-                // The connection may go on for what this end sends.
+                Poll::Ready(None) => {
+                    return Poll::Ready(end_of_stream(self.websocket.close_info()));
+                }
+                // The peer has closed, but the connection stays open for what this end sends.
                 Poll::Pending => match self.websocket.close_info() {
-                    Some(info) if info.close_received => return Poll::Ready(end(Some(info))),
+                    Some(info) if info.close_received => {
+                        return Poll::Ready(end_of_stream(Some(info)));
+                    }
                     _ => return Poll::Pending,
                 },
             }
@@ -102,11 +106,11 @@ impl<S: Transport> AsyncWrite for ByteStream<S> {
     ) -> Poll<io::Result<usize>> {
         let mut websocket = Pin::new(&mut self.websocket);
         ready!(websocket.as_mut().poll_ready(cx))?;
-        let piece = &buf[..buf.len().min(MESSAGE)];
-        if !piece.is_empty() {
-            websocket.start_send(Message::Binary(Bytes::copy_from_slice(piece)))?;
+        let chunk = &buf[..buf.len().min(MAX_MESSAGE)];
+        if !chunk.is_empty() {
+            websocket.start_send(Message::Binary(Bytes::copy_from_slice(chunk)))?;
         }
-        Poll::Ready(Ok(piece.len()))
+        Poll::Ready(Ok(chunk.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

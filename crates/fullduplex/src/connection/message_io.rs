@@ -1,4 +1,4 @@
-//! Messages of any length, read and written piece by piece.
+//! Messages of any length, read and written in chunks.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -15,13 +15,13 @@ use crate::connection::reader::MessageChunk;
 use crate::connection::split::{ReceiveHalf, SendHalf};
 use crate::transport::Transport;
 
-/// The most bytes of one fragment that a writer makes.
-const FRAGMENT: usize = 64 << 10;
+/// The most bytes of one fragment that a [`MessageWriter`] sends.
+const MAX_FRAGMENT: usize = 64 << 10;
 
-/// Reads one message; made by [`WebSocket::next_reader`](crate::WebSocket::next_reader).
+/// A reader of one message; created by [`WebSocket::next_reader`](crate::WebSocket::next_reader).
 ///
-/// The end of the message is the end of the reader. Text is UTF-8, though a piece of it may
-/// end inside a character. If the connection ends inside the message, reading fails.
+/// It ends where the message ends. Text is valid UTF-8, though one read may end inside a
+/// character. If the connection ends inside the message, reading fails.
 pub struct MessageReader<'a, S: Transport> {
     receive: &'a mut ReceiveHalf<S>,
     kind: MessageKind,
@@ -31,12 +31,12 @@ pub struct MessageReader<'a, S: Transport> {
 
 impl<'a, S: Transport> MessageReader<'a, S> {
     pub(crate) async fn begin(receive: &'a mut ReceiveHalf<S>) -> Result<Option<Self>, Error> {
-        let (incoming, outlet) = receive.parts();
-        poll_fn(|cx| incoming.poll_take_back(cx, outlet)).await;
-        incoming.skip_rest();
+        let (reader, writer) = receive.parts();
+        poll_fn(|cx| reader.poll_take_back(cx, writer)).await;
+        reader.skip_rest();
         loop {
-            let skipping = incoming.is_skipping();
-            match poll_fn(|cx| incoming.poll_chunk(cx, outlet)).await {
+            let skipping = reader.is_skipping();
+            match poll_fn(|cx| reader.poll_chunk(cx, writer)).await {
                 Some(Ok(_)) if skipping => {}
                 Some(Ok(MessageChunk { kind, payload, last })) => {
                     return Ok(Some(Self { receive, kind, payload, last }));
@@ -47,26 +47,26 @@ impl<'a, S: Transport> MessageReader<'a, S> {
         }
     }
 
-    /// Text or binary.
+    /// Returns whether the message is text or binary.
     pub fn kind(&self) -> MessageKind {
         self.kind
     }
 
     fn poll_payload(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.payload.is_empty() && !self.last {
-            let (incoming, outlet) = self.receive.parts();
-            match ready!(incoming.poll_chunk(cx, outlet)) {
+            let (reader, writer) = self.receive.parts();
+            match ready!(reader.poll_chunk(cx, writer)) {
                 Some(Ok(chunk)) => (self.payload, self.last) = (chunk.payload, chunk.last),
                 Some(Err(error)) => return Poll::Ready(Err(error.into())),
-                None => return Poll::Ready(Err(inside_message(self.receive.close_info()))),
+                None => return Poll::Ready(Err(ended_inside_message(self.receive.close_info()))),
             }
         }
         Poll::Ready(Ok(()))
     }
 }
 
-/// The connection ended inside the message, if cleanly.
-fn inside_message(info: Option<CloseInfo>) -> io::Error {
+/// Returns the error for a connection that ended inside the message, though cleanly.
+fn ended_inside_message(info: Option<CloseInfo>) -> io::Error {
     let kind = io::ErrorKind::UnexpectedEof;
     info.map_or_else(|| kind.into(), |info| io::Error::new(kind, Error::ended(&info)))
 }
@@ -91,15 +91,15 @@ impl<S: Transport> fmt::Debug for MessageReader<'_, S> {
     }
 }
 
-/// Writes one message; made by [`WebSocket::writer`](crate::WebSocket::writer).
+/// A writer of one message; created by [`WebSocket::writer`](crate::WebSocket::writer).
 ///
-/// Each write of up to 64 KiB is a fragment, unless the message is compressed: then writes
-/// are gathered until they are worth a fragment, or `flush` asks for them. `shutdown` ends the
-/// message; without it the peer waits for the rest, and no other message can be sent. The text
-/// of a text message is checked as it is written.
+/// Each write of up to 64 KiB becomes one fragment. In a compressed message, writes are gathered
+/// until there is enough for a fragment, or until `flush`. `shutdown` ends the message: without it
+/// the peer waits for the rest, and no other message can be sent. Text is checked to be UTF-8 as it
+/// is written.
 ///
-/// While it is written to, pings and the peer's Close are answered as for an application that only
-/// [sends](crate::WebSocket).
+/// While it is in use, Pings and the peer's Close are answered as for an application that only
+/// [sends](crate::WebSocket#receiving).
 pub struct MessageWriter<'a, S: Transport> {
     send: &'a SendHalf<S>,
     receive: &'a mut ReceiveHalf<S>,
@@ -119,12 +119,12 @@ impl<'a, S: Transport> MessageWriter<'a, S> {
         Self { send, receive, kind, compression, utf8, finished: false }
     }
 
-    fn check_text(&mut self, piece: &[u8], last: bool) -> io::Result<()> {
+    fn check_text(&mut self, chunk: &[u8], last: bool) -> io::Result<()> {
         if self.kind == MessageKind::Text
-            && (self.utf8.push(piece).is_err() || (last && !self.utf8.is_complete()))
+            && (self.utf8.push(chunk).is_err() || (last && !self.utf8.is_complete()))
         {
-            let why = "a text message must be UTF-8 (RFC 6455 §5.6)";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+            let rule = "a text message must be UTF-8 (RFC 6455 §5.6)";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, rule));
         }
         Ok(())
     }
@@ -139,14 +139,14 @@ impl<S: Transport> AsyncWrite for MessageWriter<'_, S> {
         if self.finished {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        self.receive.note_send();
-        let room = ready!(self.send.writer.poll_piece(cx))?;
-        let piece = &buf[..buf.len().min(FRAGMENT)];
-        self.check_text(piece, false)?;
-        if !piece.is_empty() {
-            room.send(self.kind, piece, false, self.compression)?;
+        self.receive.on_send();
+        let permit = ready!(self.send.writer.poll_piece(cx))?;
+        let chunk = &buf[..buf.len().min(MAX_FRAGMENT)];
+        self.check_text(chunk, false)?;
+        if !chunk.is_empty() {
+            permit.send(self.kind, chunk, false, self.compression)?;
         }
-        Poll::Ready(Ok(piece.len()))
+        Poll::Ready(Ok(chunk.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -158,9 +158,9 @@ impl<S: Transport> AsyncWrite for MessageWriter<'_, S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.finished {
-            let room = ready!(self.send.writer.poll_piece(cx))?;
+            let permit = ready!(self.send.writer.poll_piece(cx))?;
             self.check_text(&[], true)?;
-            room.send(self.kind, &[], true, self.compression)?;
+            permit.send(self.kind, &[], true, self.compression)?;
             self.finished = true;
         }
         self.poll_flush(cx)

@@ -7,27 +7,28 @@ use fullduplex_proto::CloseInfo;
 
 use crate::connection::stats::ConnectionStats;
 
-/// An owner of connections, which is notified of what happens to them.
+/// An owner of connections, such as a server, which is notified of what happens to them.
 pub(crate) trait ConnectionObserver: Send + Sync {
-    /// A keepalive Ping was answered. Called with the connection locked.
+    /// Is called when a keepalive Ping was answered, with the connection locked.
     fn round_trip(&self, took: Duration);
-    /// Foreign code panicked that a connection called.
+    /// Is called when foreign code that a connection called has panicked.
     fn panicked(&self, what: &'static str);
-    /// A connection has ended, the one with the key of its [`Registration`].
+    /// Is called when the connection with the key of a [`Registration`] has ended.
     fn ended(&self, key: u32, info: Option<&CloseInfo>, traffic: ConnectionStats);
 }
 
-/// A [`ConnectionObserver`] behind a pointer of one word, as each connection has one.
+/// A [`ConnectionObserver`] behind a pointer of one word: each connection has one, and a
+/// `dyn` pointer would take two.
 pub(crate) type SharedObserver = Arc<Arc<dyn ConnectionObserver>>;
 
-/// What a connection knows of its owner: two words.
+/// The entry of a connection with its owner: two words.
 pub(crate) struct Registration {
     observer: SharedObserver,
     key: u32,
 }
 
 impl Registration {
-    /// A connection that `observer` knows by `key`.
+    /// Creates an entry of a connection that `observer` knows by `key`.
     pub(crate) fn new(observer: SharedObserver, key: u32) -> Self {
         Self { observer, key }
     }
@@ -36,7 +37,7 @@ impl Registration {
         &self.observer
     }
 
-    /// Reports that the connection has ended.
+    /// Reports to the observer that the connection has ended.
     pub(crate) fn end(self, info: Option<&CloseInfo>, traffic: ConnectionStats) {
         self.observer.ended(self.key, info, traffic);
     }

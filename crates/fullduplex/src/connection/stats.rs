@@ -1,31 +1,31 @@
-//! What went over a connection.
+//! Counts of the messages and bytes of a connection.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fullduplex_proto::MessageKind;
 
-/// What went over a WebSocket, or over many.
+/// Counts of messages and bytes, of one WebSocket or the sum of several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionStats {
-    /// What was received.
+    /// Received messages and bytes.
     pub received: DirectionStats,
-    /// What was sent, or queued to be.
+    /// Sent messages and bytes. Queued messages count already.
     pub sent: DirectionStats,
 }
 
-/// What went in one direction.
+/// Counts of messages and bytes in one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DirectionStats {
-    /// Text messages.
+    /// The number of text messages.
     pub text: u64,
-    /// Binary messages.
+    /// The number of binary messages.
     pub binary: u64,
-    /// Bytes of their payload, before compression.
+    /// The bytes of the messages, uncompressed.
     pub payload: u64,
-    /// Bytes of frames, headers and control frames with them, after compression: what the
-    /// transport carried.
+    /// The bytes that the transport carried: all frames, with headers and control frames, as
+    /// compressed.
     pub wire: u64,
 }
 
@@ -45,8 +45,11 @@ impl ConnectionStats {
     }
 }
 
-/// The counters of one connection. Each half is written by one task at a time, so that a
-/// count costs no more than the addition; anybody may read.
+/// The counters of one connection.
+///
+/// Each direction has one writer at a time: the task that reads, or the holder of the writer's
+/// lock. So [`add`] is a plain load and store, which costs less than an atomic addition. Readers
+/// need no lock, and may see counts that are not of the same moment.
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionCounters {
     pub(crate) received: DirectionCounters,
@@ -61,6 +64,7 @@ pub(crate) struct DirectionCounters {
     wire: AtomicU64,
 }
 
+/// Adds to a counter that no other thread changes at the moment.
 #[inline]
 fn add(counter: &AtomicU64, n: u64) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
@@ -82,7 +86,7 @@ impl DirectionCounters {
         add(&self.wire, len as u64);
     }
 
-    /// The bytes of frames so far.
+    /// Returns the bytes that the transport has carried so far.
     pub(crate) fn wire_total(&self) -> u64 {
         self.wire.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! The WebSocket: both halves in one.
+//! [`WebSocket`]: both halves of a connection in one value.
 
 use std::fmt;
 use std::pin::Pin;
@@ -27,48 +27,60 @@ use crate::connection::writer::{Flush, OutgoingMessage};
 use crate::transport::Transport;
 use crate::transport::net_stream::NetStream;
 
-/// A WebSocket connection over any transport: a [`Stream`] of messages and a [`Sink`] for
-/// them.
+/// A WebSocket connection over any transport: a [`Stream`] and a [`Sink`] of messages.
 ///
-/// * **Receiving.** [`next`](Self::next) gives whole messages, answers pings and the peer's
-///   Close, and ends with `None` after that. Nothing is read that is not asked
-///   for; but where the application only sends, up to 64 KiB are received in its place (a short
-///   message counts for some 60 bytes more), so that pings and the peer's Close behind them are
-///   answered. Behind more than that they are not: whose peer sends messages must read. If it asks
-///   for none for the keepalive's interval and timeout (30 s to 40 s) while so much waits, the
-///   connection is closed with 1011, and sending fails with an error that says so
-///   ([`CloseCause::Unread`](crate::CloseCause::Unread)); with the keepalive off it is not.
-///   [`next_reader`](Self::next_reader) is for messages too long to hold. A short message that is
-///   kept may keep up to 2 KiB, one of 8 KiB and more up to 64 KiB; where all are kept,
-///   most have memory of their own.
-/// * **Sending.** [`send`](Self::send) queues a message and has it leave by itself: at once
-///   when nothing else is going on, together with others when they follow one another. It
-///   waits while `high_water` bytes (64 KiB) wait for the transport.
-/// * **Closing.** [`close`](Self::close) runs the closing handshake. A WebSocket that is
-///   dropped open is closed with 1001 in the background (1011 in a panic); one that is
-///   dropped while closing finishes that in the background. `close_timeout` (10 s) bounds
-///   both.
-/// * **Silence.** A peer that has sent nothing for 20 s at most (10 s at least) is pinged, and
-///   given up 20 s after that; any byte counts as life but for its own Pings, unless it takes
-///   nothing of what waits for it. So a peer whose application stops reading for 30 s to 40 s is
-///   given up if it sends nothing either. While nobody reads here, the peer is only pinged, as
-///   its answers can't be seen.
+/// # Receiving
+/// [`next`](Self::next) returns whole messages, answers Pings and the peer's Close, and ends with
+/// `None` after the Close. [`next_reader`](Self::next_reader) reads messages that are too long to
+/// hold in memory.
 ///
-/// No method loses or doubles anything when its future is dropped.
+/// The transport is read only while the application asks for messages. There is one exception:
+/// if the application only sends, a background task receives up to 64 KiB for it (each message
+/// counts 64 bytes more than its payload), so that Pings and the peer's Close are answered. Once
+/// that much is waiting, nothing is read and nothing is answered. So an application whose peer
+/// sends messages must read them. If it does not for the keepalive's interval and timeout (30 s to
+/// 40 s) while that much waits, the connection is closed with 1011, and sending fails with an
+/// error that says so ([`CloseCause::Unread`](crate::CloseCause::Unread)). With the keepalive off,
+/// the connection stays open.
+///
+/// A short message that is kept may keep up to 2 KiB of memory, one of 8 KiB or more up to
+/// 64 KiB. If the application keeps all messages, most are put in separate memory.
+///
+/// # Sending
+/// [`send`](Self::send) queues a message, which then leaves without further calls: at once if the
+/// connection is idle, or in one write with other messages that follow one another. It waits while
+/// `high_water` bytes (64 KiB) wait for the transport.
+///
+/// # Closing
+/// [`close`](Self::close) runs the closing handshake (RFC 6455 §7). If an open WebSocket is
+/// dropped, it is closed in the background with 1001, or with 1011 if the thread panics. If it is
+/// dropped while closing, the closing handshake is finished in the background. `close_timeout`
+/// (10 s) bounds both.
+///
+/// # Keepalive
+/// A peer that has sent nothing for 10 s to 20 s is sent a Ping, and the connection is ended if
+/// nothing arrives for another 20 s. Any received byte proves that the peer is alive, with two
+/// exceptions: Pings of the peer do not, and nothing does while the peer takes none of what waits
+/// for it. So a peer whose application reads nothing for 30 s to 40 s is given up if it sends
+/// nothing either. While the application does not read here, the peer is only pinged, as its
+/// answers can't be seen.
+///
+/// # Cancel safety
+/// No method loses or duplicates anything when its future is dropped.
 pub struct WebSocket<S: Transport = NetStream> {
-    // Dropped first, so that the receiving half finds no sender left.
+    // Dropped first, so that the receiving half finds no sending half left.
     send: SendHalf<S>,
     receive: ReceiveHalf<S>,
 }
 
 impl<S: Transport> WebSocket<S> {
-    /// A WebSocket on a transport whose opening handshake was done elsewhere.
+    /// Creates a WebSocket on a transport whose opening handshake was done elsewhere.
     ///
-    /// `deflate` is what was agreed on about compression, and `leftover` are the bytes that
-    /// were received behind the handshake.
+    /// `deflate` is the negotiated compression, if any. `leftover` has the bytes that were
+    /// received after the handshake.
     ///
     /// # Panics
-    /// Outside a tokio runtime.
+    /// Panics outside of a tokio runtime.
     pub fn from_handshake(
         stream: S,
         role: Role,
@@ -96,14 +108,14 @@ impl<S: Transport> WebSocket<S> {
         self
     }
 
-    /// Says that the transport is a stream of a connection that carries others.
+    /// Marks the transport as one stream of a connection that carries several.
     #[cfg(any(feature = "http2", feature = "http3"))]
     pub(crate) fn multiplexed(self) -> Self {
         self.send.writer.lock().session.set_multiplexed();
         self
     }
 
-    /// The connection, for its owner to close or cut.
+    /// Returns the connection for its owner to close or abort.
     pub(crate) fn connection(&self) -> Arc<dyn DrivenConnection> {
         self.send.writer.clone()
     }
@@ -117,28 +129,31 @@ impl<S: Transport> WebSocket<S> {
         &self.send
     }
 
-    /// The subprotocol that both ends agreed on (RFC 6455 §1.9).
+    /// Returns the negotiated subprotocol (RFC 6455 §1.9).
     pub fn subprotocol(&self) -> Option<&str> {
-        self.receive.agreed()?.subprotocol.as_deref()
+        self.receive.options()?.subprotocol.as_deref()
     }
 
-    /// How both ends compress messages (RFC 7692), if they agreed to.
+    /// Returns the negotiated compression (RFC 7692), or `None` without compression.
     pub fn deflate(&self) -> Option<DeflateParams> {
-        self.receive.agreed()?.deflate
+        self.receive.options()?.deflate
     }
 
-    /// The next message; `None` after the peer's Close. Any other end, also that by `close_timeout`, is
-    /// reported once, as an error, and is followed by `None`.
+    /// Receives the next message, or `None` after the peer's Close.
     ///
-    /// `None` does not say that the peer has all that was sent here, as it may have closed and
-    /// left: [`CloseInfo::is_clean`] says whether this end's Close has left, and so all before it.
+    /// Any other end of the connection, `close_timeout` included, is returned once as an error,
+    /// and then as `None`.
     ///
-    /// A close with 1001 or 1011 is one, too, though the peer may have meant to send more: a
-    /// program that needs all of it, such as one that collects or forwards the messages, asks
+    /// `None` does not mean that the peer has received everything: it may have closed first.
+    /// [`CloseInfo::is_clean`] says whether this end's Close was written to the transport, and with
+    /// it all messages before.
+    ///
+    /// `None` also follows a Close with 1001 or 1011, where the peer may have had more to send. A
+    /// program that needs every message, such as one that collects or forwards them, should check
     /// [`CloseInfo::is_normal`] of [`close_info`](Self::close_info).
     ///
     /// # Cancel safety
-    /// No byte is lost: what was received stays for the next call.
+    /// No byte is lost: received data stays for the next call.
     #[inline]
     #[allow(clippy::should_implement_trait, reason = "the name that `StreamExt` has for it")]
     #[doc(alias = "recv")]
@@ -148,11 +163,10 @@ impl<S: Transport> WebSocket<S> {
         self.receive.next()
     }
 
-    /// Begins to read the next message piece by piece, whatever its length; `None` after a
-    /// Close of the peer.
+    /// Returns a reader of the next message, of any length, or `None` after the peer's Close.
     ///
-    /// `max_message_size` holds for it too: set it to `None` for messages without bound.
-    /// What a dropped reader has not read is passed over.
+    /// `max_message_size` applies here too: set it to `None` for messages without a bound. If a
+    /// reader is dropped early, the rest of its message is skipped.
     ///
     /// # Cancel safety
     /// No byte is lost.
@@ -162,24 +176,23 @@ impl<S: Transport> WebSocket<S> {
 
     /// Sends a message.
     ///
-    /// It is ready when the message is queued, for which it waits while `high_water` bytes
-    /// wait for the transport. The message then leaves by itself: at once, or, while
-    /// messages are sent or received one after the other, gathered with the next ones in
-    /// one write, at the latest when the tasks that can run now have run. To know that it
-    /// has left, [`flush`](Self::flush).
+    /// The future is ready when the message is queued. It waits while `high_water` bytes wait for
+    /// the transport. The message then leaves without further calls: at once, or, while messages
+    /// are sent or received one after the other, with the next ones in one write. It leaves at the
+    /// latest when all tasks that can run now have run. [`flush`](Self::flush) waits until it has
+    /// left.
     ///
     /// # Cancel safety
-    /// Dropped before it is ready, the message is not sent; after, it is.
+    /// If the future is dropped before it is ready, the message is not sent.
     #[inline]
     pub fn send(&mut self, message: impl Into<Message>) -> SendFuture<'_, S> {
         self.send_with(message, Compression::Auto)
     }
 
-    /// Sends a message, and says whether it is to be compressed, if that was agreed on.
+    /// Sends a message, compressed as `compression` says if compression was negotiated.
     ///
     /// # Cancel safety
-    /// Dropped before it is ready, the message is not sent, nor has it been compressed;
-    /// after, it is.
+    /// If the future is dropped before it is ready, the message is neither sent nor compressed.
     #[inline]
     pub fn send_with(
         &mut self,
@@ -189,67 +202,75 @@ impl<S: Transport> WebSocket<S> {
         self.send_as(OutgoingMessage::Message(message.into(), compression))
     }
 
-    /// Sends a message that is sent to many: it is neither copied nor compressed again.
+    /// Sends a prepared message, which is neither copied nor compressed again.
     ///
     /// # Cancel safety
-    /// Dropped before it is ready, the message is not sent; after, it is.
+    /// If the future is dropped before it is ready, the message is not sent.
     pub fn send_prepared(&mut self, prepared: &PreparedMessage) -> SendFuture<'_, S> {
         self.send_as(OutgoingMessage::Prepared(prepared.clone()))
     }
 
     #[inline]
-    fn send_as(&mut self, parcel: OutgoingMessage) -> SendFuture<'_, S> {
-        // The rest of what was received is likely to be answered too.
-        let leave = if self.receive.has_input() { Flush::Gathered } else { Flush::Soon };
-        self.receive.note_send();
-        self.send.send_as(parcel, leave)
+    fn send_as(&mut self, message: OutgoingMessage) -> SendFuture<'_, S> {
+        // The messages that are buffered here are likely to be answered too, in the same write.
+        let flush = if self.receive.has_input() { Flush::Gathered } else { Flush::Soon };
+        self.receive.on_send();
+        self.send.send_as(message, flush)
     }
 
-    /// Queues a message if there is room, or hands it back.
+    /// Queues a message without waiting.
+    ///
+    /// Fails if `high_water` is reached or the connection is closing; the error has the message.
     pub fn try_send(&mut self, message: impl Into<Message>) -> Result<(), TrySendError> {
-        self.receive.note_send();
+        self.receive.on_send();
         self.send.try_send(message)
     }
 
-    /// A writer for one message that is made bit by bit: each write is a fragment (§5.4),
-    /// and `shutdown` ends the message. Until then no other message can be sent.
+    /// Returns a writer of one message.
+    ///
+    /// Each write is a fragment (RFC 6455 §5.4), and `shutdown` ends the message. Until then no
+    /// other message can be sent.
     pub fn writer(&mut self, kind: MessageKind) -> MessageWriter<'_, S> {
         self.writer_with(kind, Compression::Auto)
     }
 
-    /// A [`writer`](Self::writer), with the choice whether the message is compressed.
-    /// [`Compression::Auto`] compresses every message, as its length is not known; what can't
-    /// be compressed then becomes a little longer.
+    /// Returns a [`writer`](Self::writer) of a message that is compressed as `compression` says.
+    ///
+    /// [`Compression::Auto`] compresses every message here, as its length is not known before.
+    /// Data that can't be compressed then becomes a little longer.
     pub fn writer_with(
         &mut self,
         kind: MessageKind,
         compression: Compression,
     ) -> MessageWriter<'_, S> {
-        self.receive.note_send();
+        self.receive.on_send();
         MessageWriter::new((&self.send, &mut self.receive), kind, compression)
     }
 
-    /// Sends a Ping (RFC 6455 §5.5.2) of at most 125 bytes, ahead of queued messages. Waits
-    /// while an earlier one has not left.
+    /// Sends a Ping (RFC 6455 §5.5.2) of at most 125 bytes, ahead of queued messages.
     ///
-    /// An application that only pings has nothing read in its place, as one has that only sends
-    /// messages: it has to call [`next`](Self::next), or drop the receiving half.
+    /// Waits while an earlier Ping of the application has not left.
+    ///
+    /// No background task reads for an application that only sends Pings: it must call
+    /// [`next`](Self::next), or drop the receiving half.
     ///
     /// # Cancel safety
-    /// Dropped before it is ready, no Ping is sent.
+    /// If the future is dropped before it is ready, no Ping is sent.
     pub async fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
         self.send.ping(payload).await
     }
 
-    /// Sends a Pong that nobody asked for (RFC 6455 §5.5.3). Pings are answered without it.
+    /// Sends an unsolicited Pong (RFC 6455 §5.5.3) of at most 125 bytes.
+    ///
+    /// Pings are answered without it. Waits while an earlier Pong has not left.
     ///
     /// # Cancel safety
-    /// Dropped before it is ready, no Pong is sent.
+    /// If the future is dropped before it is ready, no Pong is sent.
     pub async fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
         self.send.pong(payload).await
     }
 
-    /// Waits until all that was queued has been handed to the transport.
+    /// Waits until everything queued was written to the transport.
     ///
     /// # Cancel safety
     /// Nothing is lost: what is queued leaves all the same.
@@ -257,22 +278,27 @@ impl<S: Transport> WebSocket<S> {
         self.send.flush().await
     }
 
-    /// Begins the closing handshake: queues a Close behind what waits. Nothing can be sent
-    /// any more; [`next`](Self::next) goes on with the messages that the peer sends before
-    /// it answers.
+    /// Starts the closing handshake (RFC 6455 §7.1.2): queues a Close after the queued messages.
     ///
-    /// Fails if the code may not be sent or the reason is longer than 123 bytes. A second
-    /// Close is ignored.
+    /// Nothing can be sent after it. [`next`](Self::next) still returns the messages that the peer
+    /// sends before its Close. A second Close is ignored.
+    ///
+    /// Fails if the code may not be sent (RFC 6455 §7.4) or the reason is longer than 123 bytes.
     pub fn start_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         self.send.start_close(code, reason)
     }
 
-    /// Closes the connection (RFC 6455 §7.1.2): sends a Close behind what is queued, waits
-    /// for the peer's, passing over messages that come before it, and ends the transport;
-    /// or gives up after `close_timeout`. What happened stands in the result.
+    /// Closes the connection (RFC 6455 §7.1.2), and returns how it ended.
+    ///
+    /// Sends a Close after the queued messages, waits for the peer's, and ends the transport.
+    /// Messages that arrive before the peer's Close are dropped. After `close_timeout` (10 s) the
+    /// transport is ended in any case.
+    ///
+    /// Fails as [`start_close`](Self::start_close) does. An unclean end is not an error here: see
+    /// [`CloseInfo::is_clean`].
     ///
     /// # Cancel safety
-    /// The Close stays queued, and the closing goes on with the next call of `close` or
+    /// The Close stays queued. Closing goes on with the next call of `close` or
     /// [`next`](Self::next), or in the background when the WebSocket is dropped.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<CloseInfo, Error> {
         self.start_close(code, reason)?;
@@ -280,49 +306,49 @@ impl<S: Transport> WebSocket<S> {
             // An unclean end is in the result.
             drop(message);
         }
-        let never_begun = || Error::new(ErrorKind::Closed, "the connection was never open");
-        self.close_info().ok_or_else(never_begun)
+        let never_open = || Error::new(ErrorKind::Closed, "the connection was never open");
+        self.close_info().ok_or_else(never_open)
     }
 
-    /// How the connection ended, or how far its closing is; `None` while it is open.
+    /// Returns how the connection ended, or how far closing has come; `None` while it is open.
     pub fn close_info(&self) -> Option<CloseInfo> {
         self.send.close_info()
     }
 
-    /// Where the connection stands.
+    /// Returns the state of the connection, as `readyState` of the WHATWG standard.
     pub fn state(&self) -> ReadyState {
         self.send.state()
     }
 
-    /// Bytes that were sent and have not been handed to the transport yet, frame headers
-    /// included.
+    /// Returns how many sent bytes were not written to the transport yet, with frame headers.
     pub fn buffered_amount(&self) -> usize {
         self.send.buffered_amount()
     }
 
-    /// What went over the connection so far, in both directions.
+    /// Returns the counts of messages and bytes so far, in both directions.
     pub fn stats(&self) -> ConnectionStats {
         self.send.stats()
     }
 
-    /// The last round trip of a keepalive ping; see [`SendHalf::round_trip`].
+    /// Returns the last round-trip time of a keepalive Ping; see [`SendHalf::round_trip`].
     pub fn round_trip(&self) -> Option<Duration> {
         self.send.round_trip()
     }
 
-    /// Gives up what memory compression holds for sending; see
-    /// [`SendHalf::release_memory`].
+    /// Releases the memory of the compressor; see [`SendHalf::release_memory`].
     pub fn release_memory(&mut self) {
         self.send.release_memory();
     }
 
-    /// Two halves for use on different tasks. Neither waits for the other. A program that only
-    /// sends drops the receiving half; see [`ReceiveHalf`].
+    /// Splits the WebSocket into two halves for use on different tasks.
+    ///
+    /// Neither half waits for the other. A program that only sends should drop the receiving half:
+    /// see [`ReceiveHalf`].
     pub fn split(self) -> (SendHalf<S>, ReceiveHalf<S>) {
         (self.send, self.receive)
     }
 
-    /// A stream of bytes over binary messages, for protocols that know no messages.
+    /// Turns the WebSocket into a byte stream over binary messages.
     pub fn into_byte_stream(self) -> ByteStream<S> {
         ByteStream::new(self)
     }
@@ -344,9 +370,8 @@ impl<S: Transport> Stream for WebSocket<S> {
     }
 }
 
-/// `start_send` queues; what is queued leaves at `poll_flush`, before
-/// [`next`](WebSocket::next) waits, and at the latest when the tasks that can run now have
-/// run.
+/// `start_send` queues a message. It leaves at `poll_flush`, before [`next`](WebSocket::next)
+/// waits, or at the latest when all tasks that can run now have run.
 impl<S: Transport> Sink<Message> for WebSocket<S> {
     type Error = Error;
 
@@ -355,7 +380,7 @@ impl<S: Transport> Sink<Message> for WebSocket<S> {
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        self.receive.note_send();
+        self.receive.on_send();
         Pin::new(&mut self.send).start_send(message)
     }
 

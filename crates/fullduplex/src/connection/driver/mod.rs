@@ -1,11 +1,17 @@
-//! One small task for each runtime that does what no task of the application may be there
-//! to do: it writes what was queued and not flushed before its task went to wait for
-//! something else, and keeps the time of all connections.
+//! One background task for each runtime, which flushes connections whose own task does not, and
+//! runs the timers of all connections.
 //!
-//! A connection is in the heap of timers once, with its next deadline; a deadline that
-//! moved nearer is added, and the older entry is ignored when it comes up. An entry keeps the
-//! memory of its connection, so those of connections that are gone are taken out when they are
-//! half of all: whoever has many that are short would else keep those of the last 20 s.
+//! A message that was queued must leave even if the task that queued it goes on to wait for
+//! something else, or ends. So a connection that has queued something registers itself here, at
+//! most once, and is flushed when the tasks that can run now have run. This is what lets a
+//! connection gather several messages in one write without ever leaving one behind.
+//!
+//! # Timers
+//! A connection is in the heap of timers with its next deadline. If that moves nearer, a second
+//! entry is added, and the older one is ignored when it expires. An entry keeps the memory of its
+//! connection, though not the connection. So entries of dropped connections are removed when they
+//! are half of the heap: otherwise a program with many short connections would keep the memory of
+//! those of the last 20 s, the time to the first check of the keepalive.
 
 mod task;
 mod timer;
@@ -29,17 +35,21 @@ use crate::connection::stats::ConnectionStats;
 
 pub(crate) use timer::DeadlineNanos;
 
-/// What the driver drives: a connection's writer.
+/// The fewest dropped connections for which the heap of timers is cleaned.
+const MIN_STALE_TIMERS: usize = 32;
+
+/// A connection as its driver and its owner see it: the writer.
 pub(crate) trait DrivenConnection: Send + Sync {
-    /// Writes what waits.
+    /// Writes what is queued. Called by the driver after [`Driver::defer`].
     fn flush_deferred(self: Arc<Self>);
-    /// Does what is due; returns the next deadline, if the one of `at` is the current one.
+    /// Runs the timers that are due, and returns the next deadline. Does nothing if `at` is not the
+    /// current deadline, and returns [`DeadlineNanos::NEVER`].
     fn fire(self: Arc<Self>, at: DeadlineNanos, now: Duration) -> DeadlineNanos;
-    /// Begins the closing handshake, from any thread; gives whether that was still to do.
+    /// Starts the closing handshake, from any thread. Returns whether it was not started before.
     fn close(self: Arc<Self>, frame: Option<CloseFrame>) -> bool;
-    /// Ends the transport at once, from any thread.
+    /// Ends the connection and its transport at once, from any thread.
     fn cut(self: Arc<Self>);
-    /// What went over it so far.
+    /// Returns the counts of messages and bytes so far.
     fn stats(&self) -> ConnectionStats;
 }
 
@@ -47,39 +57,42 @@ pub(crate) trait DrivenConnection: Send + Sync {
 pub(crate) struct Driver {
     epoch: Instant,
     handle: Handle,
-    /// The runtime is shut down, and with it the driver's task.
-    gone: AtomicBool,
+    /// Set, with `shared` locked, when the runtime drops the driver's task.
+    shut_down: AtomicBool,
     shared: Mutex<DriverShared>,
 }
 
 #[derive(Default)]
 struct DriverShared {
+    /// Connections to flush, each at most once.
     deferred: VecDeque<Arc<dyn DrivenConnection>>,
-    /// What is dropped in the next turn.
+    /// Values to drop in the next turn of the task.
     dropping: Vec<Box<dyn Send>>,
     timers: BinaryHeap<Reverse<Timer>>,
-    /// How many connections have gone since the heap was last cleaned.
-    gone: usize,
+    /// How many connections were dropped since the heap was last cleaned.
+    dropped_connections: usize,
+    /// The waker of the task, once it was polled.
     waker: Option<Waker>,
 }
 
 static DRIVERS: Mutex<Vec<(Id, Arc<Driver>)>> = Mutex::new(Vec::new());
 
 thread_local! {
-    /// The driver that this thread used last, so that new connections of many runtimes do not
-    /// wait for each other.
+    /// The driver that this thread used last, so that threads of several runtimes do not contend
+    /// for the lock of [`DRIVERS`] at each new connection.
     static LAST: RefCell<Weak<Driver>> = const { RefCell::new(Weak::new()) };
 }
 
 impl Driver {
-    /// The driver of the runtime that this is called on.
+    /// Returns the driver of the current runtime.
     ///
     /// # Panics
-    /// Outside a tokio runtime, as all of tokio's I/O does.
+    /// Panics outside of a tokio runtime, as all of tokio's I/O does.
     pub(crate) fn current() -> Arc<Self> {
         let handle = Handle::current();
         let last = LAST.with_borrow(Weak::upgrade);
-        if let Some(driver) = last.filter(|last| last.handle.id() == handle.id() && !last.is_gone())
+        if let Some(driver) =
+            last.filter(|last| last.handle.id() == handle.id() && !last.is_shut_down())
         {
             return driver;
         }
@@ -88,62 +101,63 @@ impl Driver {
         driver
     }
 
-    /// The driver of a runtime, which is started if there is none yet.
+    /// Returns the driver of a runtime, and starts it if there is none yet.
     fn of(handle: &Handle) -> Arc<Self> {
-        // Declared before the lock is taken, so dropped after it is released.
-        let _gone: Vec<_>;
+        // Declared before the lock is taken, so the drivers are dropped after it is released.
+        let _removed: Vec<_>;
         let mut drivers = DRIVERS.lock();
-        _gone = drivers.extract_if(.., |(_, driver)| driver.is_gone()).collect();
+        _removed = drivers.extract_if(.., |(_, driver)| driver.is_shut_down()).collect();
         if let Some((_, driver)) = drivers.iter().find(|(id, _)| *id == handle.id()) {
             return driver.clone();
         }
         let driver = Arc::new(Self {
             epoch: Instant::now(),
             handle: handle.clone(),
-            gone: AtomicBool::new(false),
+            shut_down: AtomicBool::new(false),
             shared: Mutex::default(),
         });
-        // What it does in one turn has an end, while tokio's budget would refuse the writes of
-        // all but the first hundred connections, to have them tried again.
+        // One turn of the task is bounded anyway. Under tokio's budget, the writes of all but the
+        // first hundred connections would be refused, and tried again in the next turn.
         handle.spawn(tokio::task::coop::unconstrained(DriverTask::new(driver.clone())));
         drivers.push((handle.id(), driver.clone()));
         driver
     }
 
-    /// Time as the protocol core counts it here.
+    /// Returns the time since the driver was started, which is the clock of the protocol core.
     pub(crate) fn now(&self) -> Duration {
         self.epoch.elapsed()
     }
 
-    /// The runtime.
+    /// Returns the runtime.
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
     }
 
-    /// Whether it takes no work any more, as its runtime is shut down.
+    /// Returns whether the runtime is shut down, so that the driver takes no more work.
     #[inline]
-    pub(crate) fn is_gone(&self) -> bool {
-        self.gone.load(Relaxed)
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.shut_down.load(Relaxed)
     }
 
-    /// Has `driven` flushed when the tasks that can run now have run. `driven` is not the last
-    /// reference to it.
-    pub(crate) fn defer(&self, driven: Arc<dyn DrivenConnection>) {
+    /// Flushes a connection when the tasks that can run now have run. The caller keeps another
+    /// reference, so that nothing is dropped here under the lock.
+    pub(crate) fn defer(&self, connection: Arc<dyn DrivenConnection>) {
         let mut shared = self.shared.lock();
-        if self.is_gone() {
+        if self.is_shut_down() {
             return;
         }
-        shared.deferred.push_back(driven);
+        shared.deferred.push_back(connection);
+        // For the first one the task is woken; what its turn leaves it wakes itself for.
         if shared.deferred.len() == 1 {
             shared.wake();
         }
     }
 
-    /// Drops something in the driver's next turn, where no lock is held; gives it back if there
-    /// is no such turn.
+    /// Drops a value in the next turn of the driver's task, where no lock is held. Returns it if
+    /// the runtime is shut down, as there is no such turn.
     pub(crate) fn drop_later(&self, value: Box<dyn Send>) -> Result<(), Box<dyn Send>> {
         let mut shared = self.shared.lock();
-        if self.is_gone() {
+        if self.is_shut_down() {
             return Err(value);
         }
         shared.dropping.push(value);
@@ -151,32 +165,32 @@ impl Driver {
         Ok(())
     }
 
-    /// Has `driven` fired at `at`.
-    pub(crate) fn schedule(&self, at: DeadlineNanos, driven: Weak<dyn DrivenConnection>) {
+    /// Calls `fire` of a connection at a deadline.
+    pub(crate) fn schedule(&self, at: DeadlineNanos, connection: Weak<dyn DrivenConnection>) {
         let mut shared = self.shared.lock();
-        if self.is_gone() {
+        if self.is_shut_down() {
             return;
         }
         let is_next = shared.timers.peek().is_none_or(|Reverse(next)| at < next.at);
-        shared.timers.push(Reverse(Timer { at, driven }));
+        shared.timers.push(Reverse(Timer { at, connection }));
         if is_next {
             shared.wake();
         }
     }
 
-    /// A connection is gone, and so need not be fired.
+    /// Counts a dropped connection, and removes the timers of all of them if they are many.
     pub(crate) fn note_gone(&self) {
         let mut shared = self.shared.lock();
-        shared.gone += 1;
-        if shared.gone > FEW + shared.timers.len() / 2 {
-            shared.gone = 0;
+        shared.dropped_connections += 1;
+        if shared.dropped_connections > MIN_STALE_TIMERS + shared.timers.len() / 2 {
+            shared.dropped_connections = 0;
             let timers = std::mem::take(&mut shared.timers).into_iter();
-            let (live, gone): (Vec<_>, Vec<_>) =
-                timers.partition(|Reverse(timer)| timer.driven.strong_count() > 0);
+            let (live, stale): (Vec<_>, Vec<_>) =
+                timers.partition(|Reverse(timer)| timer.connection.strong_count() > 0);
             shared.timers = live.into();
             drop(shared);
-            // Frees them, without the lock.
-            drop(gone);
+            // The last weak reference frees the memory of a connection: not under the lock.
+            drop(stale);
         }
     }
 }
@@ -189,9 +203,6 @@ impl DriverShared {
     }
 }
 
-/// So many that are gone are not worth looking for.
-const FEW: usize = 32;
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -199,7 +210,7 @@ mod tests {
     use super::*;
     use crate::base::deadline::FAR;
 
-    /// Counts how often it is fired.
+    /// Counts how often its timer expires.
     #[derive(Default)]
     struct Counting(AtomicUsize);
 
@@ -218,7 +229,7 @@ mod tests {
         }
     }
 
-    /// Has a new connection fired in 20 s.
+    /// Returns a new connection whose timer expires in 20 s.
     fn connect(driver: &Driver) -> Arc<Counting> {
         let connection = Arc::new(Counting::default());
         let weak: Weak<Counting> = Arc::downgrade(&connection);
@@ -234,10 +245,10 @@ mod tests {
         for _ in 0..10_000 {
             drop(connect(&driver));
             driver.note_gone();
-            assert!(held() <= 2 * (live.len() + FEW) + 1, "{}", held());
+            assert!(held() <= 2 * (live.len() + MIN_STALE_TIMERS) + 1, "{}", held());
         }
         let alive = |timers: &BinaryHeap<Reverse<Timer>>| {
-            timers.iter().filter(|Reverse(timer)| timer.driven.strong_count() > 0).count()
+            timers.iter().filter(|Reverse(timer)| timer.connection.strong_count() > 0).count()
         };
         assert_eq!(alive(&driver.shared.lock().timers), live.len());
         assert!(driver.shared.lock().timers.capacity() < 2000);

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use crate::connection::driver::DrivenConnection;
 
-/// A deadline, in nanoseconds of the driver's time: smaller than an `Option<Duration>`, as each
-/// connection has one.
+/// An optional deadline, in nanoseconds of the driver's clock. Each connection has one, so it is
+/// smaller than an `Option<Duration>`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct DeadlineNanos(pub(super) u64);
 
 impl DeadlineNanos {
+    /// No deadline.
     pub(crate) const NEVER: Self = Self(u64::MAX);
 
     pub(crate) fn new(at: Option<Duration>) -> Self {
@@ -19,9 +20,10 @@ impl DeadlineNanos {
     }
 }
 
+/// An entry of the heap of timers, ordered by deadline.
 pub(super) struct Timer {
     pub(super) at: DeadlineNanos,
-    pub(super) driven: Weak<dyn DrivenConnection>,
+    pub(super) connection: Weak<dyn DrivenConnection>,
 }
 
 impl PartialEq for Timer {

@@ -14,8 +14,9 @@ use crate::transport::halves;
 pub use receive_half::{NextFuture, ReceiveHalf};
 pub use send_half::{SendFuture, SendHalf, TrySendError};
 
-/// Both halves of a connection whose opening handshake is done, with the bytes that were
-/// received behind it.
+/// Creates both halves of a connection after its opening handshake.
+///
+/// `leftover` has the bytes that were received after the handshake.
 pub(crate) fn new<S: Transport>(
     stream: S,
     receiver: Receiver,
@@ -26,7 +27,7 @@ pub(crate) fn new<S: Transport>(
     let (read_half, write_half) = halves::split(stream);
     let writer = Writer::new(session, write_half, low_water);
     if !leftover.is_empty() {
-        // The transport carried it too, behind the handshake.
+        // These bytes were read from the transport, too.
         writer.note_received(leftover.len());
     }
     let reader = Box::new(Reader::new(read_half, receiver, leftover));

@@ -17,37 +17,40 @@ use crate::transport::Transport;
 
 /// The receiving half of a WebSocket: a [`Stream`] of messages.
 ///
-/// It answers pings and the peer's Close by itself, while it is polled. When it is
-/// dropped, a task in the background does so, and passes over messages, until the last
-/// [`SendHalf`] is dropped or the connection ends. So a program that only sends drops it: one that
-/// is kept and not polled leaves the peer's Close unanswered (`let (send, _) = …` drops it, `let
-/// (send, _receive) = …` keeps it).
+/// While it is polled, Pings and the peer's Close are answered automatically. When it is dropped, a
+/// background task answers them, and drops messages, until the last [`SendHalf`](crate::SendHalf)
+/// is dropped or the connection ends.
+///
+/// So a program that only sends should drop it. If it is kept and not polled, the peer's Close is
+/// not answered: `let (send, _) = …` drops it, `let (send, _receive) = …` keeps it.
 pub struct ReceiveHalf<S: Transport> {
-    /// Boxed, as a WebSocket is moved from future to future, each of which keeps room for it.
+    /// Boxed, so that a WebSocket is cheap to move and the futures that hold it stay small.
     /// Taken only by `drop`.
-    incoming: Option<Box<Reader<S>>>,
+    reader: Option<Box<Reader<S>>>,
     writer: Arc<Writer<S>>,
 }
 
 impl<S: Transport> ReceiveHalf<S> {
     pub(super) fn new(reader: Box<Reader<S>>, writer: Arc<Writer<S>>) -> Self {
-        Self { incoming: Some(reader), writer }
+        Self { reader: Some(reader), writer }
     }
 
-    /// The next message; `None` after the peer's Close, which may be one with 1001 or 1011: see
-    /// [`CloseInfo::is_normal`]. Any other end, also that by `close_timeout`, is reported once, as
-    /// an error, and is followed by `None`. Whether this end's Close has left, and so all before it, is for
-    /// [`CloseInfo::is_clean`] to say.
+    /// Receives the next message, or `None` after the peer's Close.
+    ///
+    /// Any other end of the connection, `close_timeout` included, is returned once as an error,
+    /// and then as `None`. A Close with 1001 or 1011 also ends in `None`: see
+    /// [`CloseInfo::is_normal`]. Whether this end's Close was written to the transport, and with it
+    /// all messages before, is in [`CloseInfo::is_clean`].
     ///
     /// # Cancel safety
-    /// No byte is lost: what was received stays for the next call.
+    /// No byte is lost: received data stays for the next call.
     #[inline]
     #[allow(clippy::should_implement_trait, reason = "the name that `StreamExt` has for it")]
     #[doc(alias = "recv")]
     #[doc(alias = "receive")]
     #[doc(alias = "read")]
     pub fn next(&mut self) -> NextFuture<'_, S> {
-        NextFuture { half: self, listens: false }
+        NextFuture { receive: self, waits: false }
     }
 
     #[inline]
@@ -55,51 +58,51 @@ impl<S: Transport> ReceiveHalf<S> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Message, Error>>> {
-        match &mut self.incoming {
-            Some(incoming) => incoming.poll_message(cx, &self.writer),
+        match &mut self.reader {
+            Some(reader) => reader.poll_message(cx, &self.writer),
             None => Poll::Ready(None),
         }
     }
 
-    /// How the connection ended, or how far its closing is; `None` while it is open.
+    /// Returns how the connection ended, or how far closing has come; `None` while it is open.
     pub fn close_info(&self) -> Option<CloseInfo> {
         self.writer.close_info()
     }
 
-    /// The application sends, having asked for no message yet since it did so before.
+    /// Counts a send of the application, and starts to read ahead if it only sends.
     #[inline]
-    pub(crate) fn note_send(&mut self) {
-        if let Some(incoming) = &mut self.incoming
-            && incoming.note_send(&self.writer)
+    pub(crate) fn on_send(&mut self) {
+        if let Some(reader) = &mut self.reader
+            && reader.note_send(&self.writer)
         {
-            incoming.read_ahead(&self.writer);
+            reader.read_ahead(&self.writer);
         }
     }
 
-    pub(crate) fn agreed(&self) -> Option<&ConnectionOptions<S>> {
-        self.incoming.as_ref().and_then(|incoming| incoming.agreed())
+    pub(crate) fn options(&self) -> Option<&ConnectionOptions<S>> {
+        self.reader.as_ref().and_then(|reader| reader.agreed())
     }
 
     pub(crate) fn parts(&mut self) -> (&mut Reader<S>, &Arc<Writer<S>>) {
-        let incoming = self.incoming.as_mut().expect("taken only by drop");
-        (incoming, &self.writer)
+        let reader = self.reader.as_mut().expect("taken only by drop");
+        (reader, &self.writer)
     }
 
     #[inline]
     pub(crate) fn has_input(&self) -> bool {
-        self.incoming.as_ref().is_some_and(|incoming| incoming.has_input())
+        self.reader.as_ref().is_some_and(|reader| reader.has_input())
     }
 }
 
 impl<S: Transport> Drop for ReceiveHalf<S> {
     fn drop(&mut self) {
-        let goes_on = self.writer.drop_reader();
-        let Some(mut incoming) = self.incoming.take() else { return };
-        if goes_on {
-            let rest = reader::linger(incoming, self.writer.clone());
-            self.writer.driver().handle().spawn(rest);
+        let must_drain = self.writer.drop_reader();
+        let Some(mut reader) = self.reader.take() else { return };
+        if must_drain {
+            let draining = reader::linger(reader, self.writer.clone());
+            self.writer.driver().handle().spawn(draining);
         } else {
-            incoming.give_up(&self.writer);
+            reader.give_up(&self.writer);
         }
     }
 }
@@ -118,15 +121,14 @@ impl<S: Transport> fmt::Debug for ReceiveHalf<S> {
     }
 }
 
-/// The next message, to be awaited. See [`WebSocket::next`](crate::WebSocket::next).
+/// The future of [`WebSocket::next`](crate::WebSocket::next).
 ///
 /// # Cancel safety
-/// No byte is lost: what was received stays for the next call.
+/// No byte is lost: received data stays for the next call.
 #[must_use = "nothing is received unless it is awaited"]
 pub struct NextFuture<'a, S: Transport> {
-    half: &'a mut ReceiveHalf<S>,
-    /// It waits.
-    listens: bool,
+    receive: &'a mut ReceiveHalf<S>,
+    waits: bool,
 }
 
 impl<S: Transport> Future for NextFuture<'_, S> {
@@ -134,25 +136,25 @@ impl<S: Transport> Future for NextFuture<'_, S> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let polled = self.half.poll_message(cx);
-        // Where there was no wait, nobody has been said to listen.
-        self.listens = polled.is_pending();
+        let polled = self.receive.poll_message(cx);
+        self.waits = polled.is_pending();
         polled
     }
 }
 
 impl<S: Transport> Drop for NextFuture<'_, S> {
-    /// From now on nobody listens.
+    /// Tells the keepalive that the application does not read any more.
     #[inline]
     fn drop(&mut self) {
-        if self.listens {
-            self.half.writer.stop_listening();
+        // Only a poll that waited has told it that the application reads.
+        if self.waits {
+            self.receive.writer.stop_listening();
         }
     }
 }
 
 impl<S: Transport> fmt::Debug for NextFuture<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiving").finish_non_exhaustive()
+        f.debug_struct("NextFuture").finish_non_exhaustive()
     }
 }

@@ -18,12 +18,12 @@ use crate::connection::writer::delivery::Deliver;
 use crate::connection::writer::{Flush, OutgoingMessage, Wait, WaiterKey, Writer};
 use crate::transport::Transport;
 
-/// A message that [`try_send`](SendHalf::try_send) could not take, and why.
+/// The error of [`try_send`](SendHalf::try_send), with the message that was not sent.
 pub struct TrySendError {
-    /// Why: [`Limit`](crate::ErrorKind::Limit) when `high_water` is reached,
-    /// [`Closed`](crate::ErrorKind::Closed) when the connection is.
+    /// The reason: [`Limit`](crate::ErrorKind::Limit) if `high_water` is reached,
+    /// [`Closed`](crate::ErrorKind::Closed) if the connection is closing or closed.
     pub error: Error,
-    /// The message, handed back.
+    /// The message that was not sent.
     pub message: Message,
 }
 
@@ -43,7 +43,7 @@ impl std::error::Error for TrySendError {}
 
 /// The sending half of a WebSocket. Clones send on the same connection.
 ///
-/// Sending waits for nobody but the transport: no lock is held while a task waits.
+/// Sending waits only for the transport: no lock is held while a task waits.
 pub struct SendHalf<S: Transport> {
     pub(crate) writer: Arc<Writer<S>>,
 }
@@ -53,20 +53,21 @@ impl<S: Transport> SendHalf<S> {
         Self { writer }
     }
 
-    /// Sends a message: waits until fewer than `high_water` bytes wait for the transport,
-    /// and queues it. See [`WebSocket::send`](crate::WebSocket::send).
+    /// Sends a message: waits until fewer than `high_water` bytes wait for the transport, and
+    /// queues it.
+    ///
+    /// When it leaves, see [`WebSocket::send`](crate::WebSocket::send).
     ///
     /// # Cancel safety
-    /// Dropped before it is ready, the message is not sent; after, it is.
+    /// If the future is dropped before it is ready, the message is not sent.
     pub fn send(&self, message: impl Into<Message>) -> SendFuture<'_, S> {
         self.send_with(message, Compression::Auto)
     }
 
-    /// Sends a message, and says whether it is to be compressed, if that was agreed on.
+    /// Sends a message, compressed as `compression` says if compression was negotiated.
     ///
     /// # Cancel safety
-    /// Dropped before it is ready, the message is not sent, nor has it been compressed;
-    /// after, it is.
+    /// If the future is dropped before it is ready, the message is neither sent nor compressed.
     pub fn send_with(
         &self,
         message: impl Into<Message>,
@@ -75,19 +76,20 @@ impl<S: Transport> SendHalf<S> {
         self.send_as(OutgoingMessage::Message(message.into(), compression), Flush::Soon)
     }
 
-    /// Sends a message that is sent to many: it is neither copied nor compressed again.
+    /// Sends a prepared message, which is neither copied nor compressed again.
     ///
     /// # Cancel safety
-    /// Dropped before it is ready, the message is not sent; after, it is.
+    /// If the future is dropped before it is ready, the message is not sent.
     pub fn send_prepared(&self, prepared: &PreparedMessage) -> SendFuture<'_, S> {
         self.send_as(OutgoingMessage::Prepared(prepared.clone()), Flush::Soon)
     }
 
     #[inline]
-    pub(crate) fn send_as(&self, parcel: OutgoingMessage, leave: Flush) -> SendFuture<'_, S> {
-        SendFuture { writer: &self.writer, parcel: Some(parcel), leave, key: WaiterKey::NONE }
+    pub(crate) fn send_as(&self, message: OutgoingMessage, flush: Flush) -> SendFuture<'_, S> {
+        SendFuture { writer: &self.writer, message: Some(message), flush, key: WaiterKey::NONE }
     }
 
+    /// Polls the writer with an entry among its waiters, which is removed if this is dropped.
     async fn wait<T>(
         &self,
         mut poll: impl FnMut(&Arc<Writer<S>>, &mut Context<'_>, &mut WaiterKey) -> Poll<T>,
@@ -96,60 +98,68 @@ impl<S: Transport> SendHalf<S> {
         poll_fn(|cx| poll(wait.writer, cx, &mut wait.key)).await
     }
 
-    /// Queues a message if there is room, or hands it back.
+    /// Queues a message without waiting.
+    ///
+    /// Fails if `high_water` is reached or the connection is closing; the error has the message.
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), TrySendError> {
         self.try_send_as(OutgoingMessage::Message(message.into(), Compression::Auto))
     }
 
-    /// Queues a message that is sent to many, if there is room.
+    /// Queues a prepared message without waiting.
+    ///
+    /// Fails if `high_water` is reached or the connection is closing; the error has the message.
     pub fn try_send_prepared(&self, prepared: &PreparedMessage) -> Result<(), TrySendError> {
         self.try_send_as(OutgoingMessage::Prepared(prepared.clone()))
     }
 
-    fn try_send_as(&self, parcel: OutgoingMessage) -> Result<(), TrySendError> {
-        let mut parcel = Some(parcel);
-        self.writer.send(&mut parcel, Flush::Soon).map_err(|error| {
-            let message = match parcel {
+    fn try_send_as(&self, message: OutgoingMessage) -> Result<(), TrySendError> {
+        let mut outgoing = Some(message);
+        self.writer.send(&mut outgoing, Flush::Soon).map_err(|error| {
+            let message = match outgoing {
                 Some(OutgoingMessage::Message(message, _)) => message,
                 Some(OutgoingMessage::Prepared(prepared)) => prepared.message().clone(),
-                None => unreachable!("what is not sent stays"),
+                None => unreachable!("a message that is not sent stays"),
             };
             TrySendError { error: error.into(), message }
         })
     }
 
+    /// Returns the connection as a member of broadcast groups.
     pub(crate) fn deliver(&self) -> Weak<dyn Deliver> {
         let writer: Arc<dyn Deliver> = self.writer.clone();
         Arc::downgrade(&writer)
     }
 
-    /// Gives up what memory compression holds for sending. Messages that follow can't
-    /// refer to what went before, and are longer for a while; the peer need not know.
+    /// Releases the memory that the compressor holds between messages.
     ///
-    /// A connection that sends nothing for half an interval of the keepalive, or a whole one,
-    /// gives most of it up by itself.
+    /// The next messages can't refer to earlier ones, and are longer for a while. The peer need not
+    /// know. Most of this memory is released automatically if nothing is sent between two
+    /// checks of the keepalive, which are half an interval (10 s) apart.
     pub fn release_memory(&self) {
         self.writer.lock().session.release_memory(true);
     }
 
-    /// Sends a Ping (RFC 6455 §5.5.2) of at most 125 bytes, ahead of queued messages. Waits
-    /// while an earlier one has not left.
+    /// Sends a Ping (RFC 6455 §5.5.2) of at most 125 bytes, ahead of queued messages.
+    ///
+    /// Waits while an earlier Ping of the application has not left.
     ///
     /// # Cancel safety
-    /// Dropped before it is ready, no Ping is sent.
+    /// If the future is dropped before it is ready, no Ping is sent.
     pub async fn ping(&self, payload: &[u8]) -> Result<(), Error> {
         self.wait(|writer, cx, key| writer.poll_control(cx, key, true, payload)).await
     }
 
-    /// Sends a Pong that nobody asked for (RFC 6455 §5.5.3). Pings are answered without it.
+    /// Sends an unsolicited Pong (RFC 6455 §5.5.3) of at most 125 bytes.
+    ///
+    /// Pings are answered without it. Waits while an earlier Pong has not left.
     ///
     /// # Cancel safety
-    /// Dropped before it is ready, no Pong is sent.
+    /// If the future is dropped before it is ready, no Pong is sent.
     pub async fn pong(&self, payload: &[u8]) -> Result<(), Error> {
         self.wait(|writer, cx, key| writer.poll_control(cx, key, false, payload)).await
     }
 
-    /// Waits until all that was queued has been handed to the transport.
+    /// Waits until everything queued was written to the transport.
     ///
     /// # Cancel safety
     /// Nothing is lost: what is queued leaves all the same.
@@ -157,18 +167,22 @@ impl<S: Transport> SendHalf<S> {
         self.wait(|writer, cx, key| writer.poll_flush(cx, Some(key))).await
     }
 
-    /// Begins the closing handshake (RFC 6455 §7.1.2): queues a Close behind what waits.
-    /// The [`ReceiveHalf`] ends when the peer has answered. Nothing can be sent any more.
+    /// Starts the closing handshake (RFC 6455 §7.1.2): queues a Close after the queued messages.
     ///
-    /// Fails if the code may not be sent or the reason is longer than 123 bytes. A second
-    /// Close is ignored.
+    /// Nothing can be sent after it. The [`ReceiveHalf`](crate::ReceiveHalf) ends when the peer has
+    /// answered. A second Close is ignored.
+    ///
+    /// Fails if the code may not be sent (RFC 6455 §7.4) or the reason is longer than 123 bytes.
     pub fn start_close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
         self.writer.close(Some(CloseFrame::new(code, reason)?));
         Ok(())
     }
 
-    /// Closes the connection, and waits until it is closed, or `close_timeout` has passed.
-    /// The [`ReceiveHalf`] must be polled meanwhile, or dropped.
+    /// Closes the connection (RFC 6455 §7.1.2), and waits until it is closed or `close_timeout`
+    /// (10 s) has passed.
+    ///
+    /// The [`ReceiveHalf`](crate::ReceiveHalf) must be polled meanwhile, or dropped. Fails as
+    /// [`start_close`](Self::start_close) does.
     ///
     /// # Cancel safety
     /// The Close stays queued.
@@ -178,49 +192,50 @@ impl<S: Transport> SendHalf<S> {
         Ok(())
     }
 
-    /// Waits until the connection is closed, by whomever.
+    /// Waits until the connection is closed, by either end.
     pub async fn closed(&self) {
         self.wait(Writer::poll_closed).await;
     }
 
-    /// How the connection ended, or how far its closing is; `None` while it is open.
+    /// Returns how the connection ended, or how far closing has come; `None` while it is open.
     pub fn close_info(&self) -> Option<CloseInfo> {
         self.writer.close_info()
     }
 
-    /// Where the connection stands.
+    /// Returns the state of the connection, as `readyState` of the WHATWG standard.
     pub fn state(&self) -> ReadyState {
         self.writer.lock().session.state()
     }
 
-    /// Bytes that were sent and have not been handed to the transport yet, frame headers
-    /// included.
+    /// Returns how many sent bytes were not written to the transport yet, with frame headers.
     pub fn buffered_amount(&self) -> usize {
         self.writer.lock().session.buffered()
     }
 
-    /// What went over the connection so far, in both directions.
+    /// Returns the counts of messages and bytes so far, in both directions.
     pub fn stats(&self) -> ConnectionStats {
         crate::connection::driver::DrivenConnection::stats(&*self.writer)
     }
 
-    /// The last round trip of a keepalive ping whose Pong was read as soon as it arrived. It is
-    /// sent after a silence, so a busy connection may have none.
+    /// Returns the last round-trip time of a keepalive Ping.
+    ///
+    /// Only Pongs that were read as soon as they arrived count. A keepalive Ping is sent only after
+    /// a silence, so a busy connection may have no round-trip time.
     pub fn round_trip(&self) -> Option<Duration> {
         self.writer.lock().session.round_trip()
     }
 }
 
-/// A message on its way: ready when it is queued. See
-/// [`WebSocket::send`](crate::WebSocket::send).
+/// The future of [`WebSocket::send`](crate::WebSocket::send): ready when the message is queued.
 ///
 /// # Cancel safety
-/// Dropped before it is ready, the message is not sent; after, it is.
+/// If the future is dropped before it is ready, the message is not sent.
 #[must_use = "nothing is sent unless it is awaited"]
 pub struct SendFuture<'a, S: Transport> {
     writer: &'a Arc<Writer<S>>,
-    parcel: Option<OutgoingMessage>,
-    leave: Flush,
+    /// Taken when it is queued.
+    message: Option<OutgoingMessage>,
+    flush: Flush,
     key: WaiterKey,
 }
 
@@ -230,7 +245,7 @@ impl<S: Transport> Future for SendFuture<'_, S> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        this.writer.poll_send(cx, &mut this.key, &mut this.parcel, this.leave)
+        this.writer.poll_send(cx, &mut this.key, &mut this.message, this.flush)
     }
 }
 
@@ -243,7 +258,7 @@ impl<S: Transport> Drop for SendFuture<'_, S> {
 
 impl<S: Transport> fmt::Debug for SendFuture<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sending").field("queued", &self.parcel.is_none()).finish()
+        f.debug_struct("SendFuture").field("queued", &self.message.is_none()).finish()
     }
 }
 impl<S: Transport> Clone for SendHalf<S> {
@@ -259,10 +274,11 @@ impl<S: Transport> Drop for SendHalf<S> {
     }
 }
 
-/// `start_send` queues; what is queued leaves at `poll_flush`, and at the latest when the
-/// tasks that can run now have run. After `poll_ready` it does not fail for want of room, whatever
-/// other halves and groups have sent meanwhile: so each half may add one message to those that
-/// fill `high_water`.
+/// `start_send` queues a message. It leaves at `poll_flush`, or at the latest when all tasks that
+/// can run now have run.
+///
+/// After `poll_ready`, `start_send` does not fail because `high_water` is reached, whatever other
+/// halves and groups have sent meanwhile. So each half may queue one message above `high_water`.
 impl<S: Transport> Sink<Message> for SendHalf<S> {
     type Error = Error;
 
@@ -278,15 +294,15 @@ impl<S: Transport> Sink<Message> for SendHalf<S> {
         self.writer.poll_flush(cx, None)
     }
 
-    /// Closes with code 1000 and waits until all has left. Fails where it does not leave, as the
-    /// connection has ended before.
+    /// Closes with code 1000 and waits until everything has left. Fails if the connection ended
+    /// before that.
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.state() == ReadyState::Open {
             self.start_close(CloseCode::NORMAL, "")?;
         }
         ready!(self.writer.poll_flush(cx, None))?;
         Poll::Ready(match self.close_info() {
-            // Nothing waits, but the Close could not even be queued.
+            // Nothing waits for the transport, but the Close could not even be queued.
             Some(info) if !info.close_sent && info.cause != CloseCause::Handshake => {
                 Err(Error::ended(&info))
             }

@@ -80,7 +80,7 @@ impl<S: Transport> Writer<S> {
     /// Whether messages can leave. With its runtime, the driver is gone that would write them.
     #[inline]
     pub(crate) fn check_runtime(&self, inner: &mut WriterState<S>) -> Result<(), SendError> {
-        if !self.driver.is_gone() {
+        if !self.driver.is_shut_down() {
             return Ok(());
         }
         inner.broken.get_or_insert(io::ErrorKind::NotConnected);
