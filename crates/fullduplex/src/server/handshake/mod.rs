@@ -4,6 +4,6 @@
 pub(crate) mod handshake;
 pub(crate) mod lazy;
 pub(crate) mod pending;
-pub(crate) mod reply;
 pub(crate) mod request;
+pub(crate) mod responder;
 pub(crate) mod response;

@@ -11,8 +11,8 @@ use crate::base::deadline::within;
 use crate::server::config::ServerConfig;
 use crate::server::handler::{Handler, HandlerInput};
 use crate::server::handshake::handshake::Handshake;
-use crate::server::handshake::reply::Responder;
 use crate::server::handshake::request::{IncomingRequest, RejectionCause};
+use crate::server::handshake::responder::Responder;
 use crate::server::handshake::response::{LEAVING, leaving, plain};
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 use crate::server::policy::connect_info::ConnectInfo;

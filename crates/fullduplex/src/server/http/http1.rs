@@ -16,8 +16,8 @@ use tokio::sync::oneshot;
 
 use crate::base::error::{Error, ErrorKind};
 use crate::server::handshake::handshake::refusal_of_head;
-use crate::server::handshake::reply::Respond;
 use crate::server::handshake::request::{AcceptedHandshake, IncomingRequest};
+use crate::server::handshake::responder::Respond;
 use crate::server::handshake::response::{framed, plain};
 use crate::server::http::body::Body;
 use crate::server::http::context::ServerContext;

@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use crate::base::buffers;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::fields::join_cookies;
-use crate::server::handshake::reply::ANSWER_TIMEOUT;
 use crate::server::handshake::request::IncomingRequest;
+use crate::server::handshake::responder::ANSWER_TIMEOUT;
 use crate::server::http::context::ServerContext;
 #[cfg(feature = "hyper")]
 use crate::server::http::min_rate::MinRate;

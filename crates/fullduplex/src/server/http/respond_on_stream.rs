@@ -8,8 +8,8 @@ use http::{Method, Response};
 use tokio::io::AsyncWriteExt;
 
 use crate::base::error::Error;
-use crate::server::handshake::reply::Respond;
 use crate::server::handshake::request::AcceptedHandshake;
+use crate::server::handshake::responder::Respond;
 use crate::server::handshake::response::{framed, on_stream_head};
 use crate::transport::Transport;
 use crate::transport::net_stream::NetStream;
