@@ -65,7 +65,7 @@ impl ServerConfig {
     /// Whether a peer is counted in all alone. Programs on this machine are no strangers, and
     /// often a proxy before us; proxies that are trusted come for many, each of whom is counted
     /// once we are told of it.
-    pub(crate) fn is_near(&self, peer: &PeerAddr) -> bool {
+    pub(crate) fn is_exempt_per_address(&self, peer: &PeerAddr) -> bool {
         let (proxy, forwarding) = (&self.proxy_protocol, &self.forwarding);
         peer.ip().is_none_or(|ip| ip.is_loopback())
             || (proxy.mode != ProxyMode::Off && proxy.trusted.trusts(peer))
@@ -100,7 +100,7 @@ pub struct ServerLimits {
     /// keep the server waiting for so long in all. Time in which the service has nothing to
     /// send does not count. What the system's buffers hold has been taken. 0 for no such rule.
     /// Default: 240.
-    pub min_answer_rate: u32,
+    pub min_response_rate: u32,
 }
 
 impl Default for ServerLimits {
@@ -111,7 +111,7 @@ impl Default for ServerLimits {
             max_streams: 100,
             idle_timeout: Duration::from_secs(60),
             stall_timeout: Duration::from_secs(30),
-            min_answer_rate: 240,
+            min_response_rate: 240,
         }
     }
 }
@@ -124,15 +124,18 @@ mod tests {
     fn limits_by_address_leave_out_trusted_proxies() {
         let peer = |ip: &str| PeerAddr::Inet(std::net::SocketAddr::new(ip.parse().unwrap(), 1));
         let mut config = ServerConfig::default();
-        let near = |config: &ServerConfig| config.is_near(&peer("10.0.0.2"));
+        let near = |config: &ServerConfig| config.is_exempt_per_address(&peer("10.0.0.2"));
         config.forwarding.trusted = "10.0.0.0/8".parse().unwrap();
         config.proxy_protocol.trusted = "10.0.0.0/8".parse().unwrap();
         assert!(!near(&config), "they are not asked");
         config.forwarding.header = ForwardedHeader::XForwardedFor;
-        assert!(near(&config) && !config.is_near(&peer("192.0.2.1")));
+        assert!(near(&config) && !config.is_exempt_per_address(&peer("192.0.2.1")));
         config.forwarding.header = ForwardedHeader::Ignore;
         config.proxy_protocol.mode = ProxyMode::Required;
-        assert!(near(&config) && !config.is_near(&peer("192.0.2.1")));
-        assert!(config.is_near(&peer("127.0.0.9")) && config.is_near(&PeerAddr::Unix));
+        assert!(near(&config) && !config.is_exempt_per_address(&peer("192.0.2.1")));
+        assert!(
+            config.is_exempt_per_address(&peer("127.0.0.9"))
+                && config.is_exempt_per_address(&PeerAddr::Unix)
+        );
     }
 }

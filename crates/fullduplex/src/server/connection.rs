@@ -9,7 +9,9 @@ use tokio::io::AsyncReadExt;
 
 use crate::base::deadline::Deadline;
 use crate::base::error::{Error, ErrorKind};
-use crate::server::handshake::handshake::{Handshake, read_request, refusal_of_head, refuse_head};
+use crate::server::handshake::handshake::{
+    Handshake, head_error_status, read_request, reject_head,
+};
 use crate::server::handshake::request::{IncomingRequest, RejectionCause};
 use crate::server::handshake::responder::Responder;
 use crate::server::http::context::ServerContext;
@@ -33,7 +35,7 @@ use crate::transport::tls_stream::ClosingTlsStream;
 pub(crate) struct AcceptedConnection {
     pub(crate) stream: NetStream,
     pub(crate) peer: PeerAddr,
-    pub(crate) ticket: PendingHandshake,
+    pub(crate) pending: PendingHandshake,
     pub(crate) permit: Arc<ConnectionPermit>,
 }
 
@@ -61,7 +63,7 @@ fn open(
     context: Arc<ServerContext>,
     accepted: AcceptedConnection,
 ) -> impl Future<Output = Option<Handshake>> + Send + 'static {
-    let AcceptedConnection { stream, peer, ticket, mut permit } = accepted;
+    let AcceptedConnection { stream, peer, pending, mut permit } = accepted;
     async move {
         // What comes too late to be evicted.
         if context.state.is_over() {
@@ -72,12 +74,12 @@ fn open(
             biased;
             begun = begin(&context, stream, &mut received, &mut remote, &mut permit) => begun,
             // Too many others have come since, or a drain is over.
-            () = ticket.evicted() => {
-                context.give_way(remote.peer);
+            () = pending.evicted() => {
+                context.report_evicted(remote.peer);
                 return None;
             }
         };
-        drop(ticket);
+        drop(pending);
         match next(&context, begun, received, remote, permit) {
             Ok(handshake) => return Some(handshake),
             Err(serving) => context.state.until_done(serving).await,
@@ -151,11 +153,11 @@ fn next(
         Ok(First::NotHttp2(error)) => {
             RejectedClient::no_request(remote.peer, &error, None)
                 .report(Some(&context.state.rejections));
-            Box::pin(crate::server::http::http2::refuse_preface(stream))
+            Box::pin(crate::server::http::http2::reject_preface(stream))
         }
         #[cfg(feature = "hyper")]
-        Ok(First::Request(asked)) if context.service_for(&asked).is_some() => {
-            let mut before = BytesMut::from(asked.into_head());
+        Ok(First::Request(request)) if context.service_for(&request).is_some() => {
+            let mut before = BytesMut::from(request.into_head());
             // hyper would not read such a version in the requests behind it.
             let is_last = http1::lower_minor(&mut before);
             before.unsplit(received);
@@ -168,36 +170,36 @@ fn next(
                 is_last,
             ))
         }
-        Ok(First::Request(mut asked)) => {
-            let reply = Responder::Transport { stream, leftover: received };
-            let found = asked.check_remote(remote, &context.config);
-            match found.and_then(|()| count_for_client(&context, &asked, &mut permit)) {
-                Ok(()) => return Ok(context.handshake(asked, reply, permit)),
-                Err(denied) => Box::pin(async move {
-                    context.deny(&asked, reply, &denied).await;
+        Ok(First::Request(mut request)) => {
+            let responder = Responder::Transport { stream, leftover: received };
+            let found = request.check_remote(remote, &context.config);
+            match found.and_then(|()| reassign_to_client(&context, &request, &mut permit)) {
+                Ok(()) => return Ok(context.handshake(request, responder, permit)),
+                Err(cause) => Box::pin(async move {
+                    context.reject(&request, responder, &cause).await;
                     // Free when the answer has left.
                     drop(permit);
                 }),
             }
         }
         Err(error) => {
-            let status = refusal_of_head(&error);
+            let status = head_error_status(&error);
             RejectedClient::no_request(remote.peer, &error, status)
                 .report(Some(&context.state.rejections));
-            Box::pin(async { drop(refuse_head(stream, error).await) })
+            Box::pin(async { drop(reject_head(stream, error).await) })
         }
     })
 }
 
 /// Behind a proxy, a connection for one request counts for the client.
-fn count_for_client(
+fn reassign_to_client(
     context: &ServerContext,
-    asked: &IncomingRequest,
+    request: &IncomingRequest,
     permit: &mut Arc<ConnectionPermit>,
 ) -> Result<(), RejectionCause> {
     let is_told =
         |remote: &&ConnectInfo| matches!(remote.client.source, AddressSource::Forwarded(_));
-    let Some(remote) = asked.remote().filter(is_told) else { return Ok(()) };
+    let Some(remote) = request.remote().filter(is_told) else { return Ok(()) };
     let settled = context.settle(permit, &remote.client.to_peer());
     settled.map_err(|full| RejectionCause::Policy(429, full.to_string()))
 }
@@ -256,7 +258,7 @@ async fn read_first(
         // In clear text, a client may know that HTTP/2 is spoken; under TLS it is agreed on by
         // ALPN, or not spoken (RFC 9113 §3.2, §3.3).
         let may_be_http2 = matches!(agreed, None | Some(b"h2"));
-        if may_be_http2 && crate::server::http::http2::begins(stream, received).await? {
+        if may_be_http2 && crate::server::http::http2::read_preface(stream, received).await? {
             return Ok(First::Http2);
         }
         if agreed == Some(b"h2") {

@@ -80,7 +80,7 @@ impl Server {
     /// The same for another thread: with the same limits and figures, and no listeners. The
     /// first alone speaks HTTP/3.
     #[cfg_attr(not(feature = "http3"), allow(unused_variables))]
-    pub(crate) fn twin(&self, is_first: bool) -> Self {
+    pub(crate) fn clone_for_thread(&self, is_first: bool) -> Self {
         Self {
             listeners: Vec::new(),
             config: self.config.clone(),
@@ -107,7 +107,7 @@ impl Server {
         let listener = listener.into();
         #[cfg(feature = "http3")]
         if let Some(udp) = &mut self.udp {
-            udp.bind_beside(&listener);
+            udp.bind_matching(&listener);
         }
         self.listeners.push(listener);
         self
@@ -167,7 +167,7 @@ impl Server {
     #[must_use]
     pub fn http3(mut self) -> Self {
         let mut udp = crate::server::http::http3::UdpSockets::default();
-        self.listeners.iter().for_each(|listener| udp.bind_beside(listener));
+        self.listeners.iter().for_each(|listener| udp.bind_matching(listener));
         self.udp = Some(udp);
         self
     }
@@ -274,7 +274,7 @@ impl Server {
             &[b"http/1.1"]
         };
         if let Some(on_rejected) = self.on_rejected {
-            // A twin may have set the same already.
+            // A clone_for_thread may have set the same already.
             self.state.rejections.set_callback(on_rejected);
         }
         let context = Arc::new(ServerContext {
@@ -296,14 +296,14 @@ impl Server {
         for endpoint in quic {
             accepting.spawn(crate::server::http::http3::accept(endpoint, context.clone()));
         }
-        until_over(&self.state, accepting).await
+        run_accept_tasks(&self.state, accepting).await
     }
 }
 
 /// Accepts connections until the server is over. A task that does so goes on until it is
 /// dropped; so if one ends, something is wrong, and it is better to say so than to go on with a
 /// listener less.
-async fn until_over(state: &ServerState, mut accepting: JoinSet<()>) -> Result<(), Error> {
+async fn run_accept_tasks(state: &ServerState, mut accepting: JoinSet<()>) -> Result<(), Error> {
     let ended = tokio::select! {
         biased;
         () = state.done() => return Ok(()),
@@ -329,8 +329,8 @@ async fn accept(listener: Listener, context: Arc<ServerContext>) {
         let (stream, peer) = listening.accept(failed).await;
         match context.enter(&peer) {
             Ok(permit) => {
-                let (ticket, full) = context.state.in_flight.enter();
-                let accepted = AcceptedConnection { stream, peer, ticket, permit };
+                let (pending, full) = context.state.in_flight.enter();
+                let accepted = AcceptedConnection { stream, peer, pending, permit };
                 connection::serve(&context, accepted);
                 if full {
                     // Those that give way go before more come.
@@ -338,7 +338,7 @@ async fn accept(listener: Listener, context: Arc<ServerContext>) {
                 }
             }
             Err(full) => {
-                let told = context.turn_away(&stream, full);
+                let told = context.reject_over_limit(&stream, full);
                 RejectedClient::no_room(peer, full, told).report(Some(&context.state.rejections));
                 // The next one may find the place of a handshake that goes nowhere.
                 context.state.in_flight.make_way_for(full);
@@ -366,9 +366,9 @@ mod tests {
         let mut accepting = JoinSet::new();
         accepting.spawn(pending());
         accepting.spawn(async { panic!("as asked") });
-        let error = until_over(&state, accepting).await.unwrap_err();
+        let error = run_accept_tasks(&state, accepting).await.unwrap_err();
         assert!(error.to_string().contains("accepts no connections"), "{error}");
         state.end();
-        until_over(&state, JoinSet::new()).await.unwrap();
+        run_accept_tasks(&state, JoinSet::new()).await.unwrap();
     }
 }

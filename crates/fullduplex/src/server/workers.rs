@@ -141,7 +141,7 @@ impl Workers {
                     let run = || {
                         runtime.enable_all().build().map_err(started)?.block_on(async {
                             let listener = Listener::try_from(listener).map_err(started)?;
-                            serve(server.twin(i == 0).listen(listener)).await
+                            serve(server.clone_for_thread(i == 0).listen(listener)).await
                         })
                     };
                     run().inspect_err(|_| server.end())

@@ -1,4 +1,4 @@
-//! The opening handshake, step by step.
+//! A request that the application answers step by step.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -15,8 +15,8 @@ use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
 use crate::server::handshake::pending::PendingRequest;
 use crate::server::handshake::request::{IncomingRequest, RejectionCause};
-use crate::server::handshake::responder::{ANSWER_TIMEOUT, Responder, respond};
-use crate::server::handshake::response::{failed, plain};
+use crate::server::handshake::responder::{RESPONSE_TIMEOUT, Responder, respond};
+use crate::server::handshake::response::{internal_error, plain};
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::peer::PeerAddr;
 use crate::server::state::handle::ServerHandle;
@@ -27,46 +27,49 @@ use crate::transport::Transport;
 use crate::transport::http1;
 use crate::transport::net_stream::NetStream;
 
-/// A request that was read and not answered yet, on any version of HTTP.
+/// A received request that was not answered yet, on any version of HTTP.
 ///
-/// Dropped unanswered, the transport or the stream is dropped.
+/// Dropping it without an answer drops the transport or stream.
 pub struct Handshake<S: Transport = NetStream>(Box<Inner<S>>);
 
-/// Boxed, so that the tasks of open connections don't keep room for it.
+/// The content of a [`Handshake`]. It is boxed, so that the task of an open connection does not
+/// reserve space for it.
 struct Inner<S> {
     pending: PendingRequest,
-    reply: Responder<S>,
+    responder: Responder<S>,
     config: Arc<ServerConfig>,
 }
 
 impl<S: Transport> Handshake<S> {
-    /// Reads the head of an HTTP/1.1 request within the limits.
+    /// Reads the head of an HTTP/1.1 request from a transport.
     ///
-    /// What is no HTTP/1 head, or too large, or too late, is answered with 400, 505, 431 or 408
-    /// and gives an error.
+    /// # Errors
+    /// The peer is answered, and an error returned, if the head is not valid (400), is of another
+    /// HTTP version (505), exceeds [`HandshakeLimits`](crate::HandshakeLimits) (431), or takes
+    /// longer than `handshake_timeout` (408).
     ///
     /// # Cancel safety
-    /// Dropped before it is ready, the transport is dropped.
+    /// Dropping the future before it is ready drops the transport.
     pub async fn read(mut stream: S, config: impl Into<Arc<ServerConfig>>) -> Result<Self, Error> {
         let config = config.into();
         let mut received = BytesMut::new();
-        let after = config.handshake.handshake_timeout;
+        let limit = config.handshake.handshake_timeout;
         let reading = read_request(&mut stream, &mut received, &config);
-        match within("handshake_timeout", after, reading).await.and_then(|read| read) {
-            Ok(asked) => {
-                let reply = Responder::Transport { stream, leftover: received };
-                Ok(Self::new(asked, reply, config))
+        match within("handshake_timeout", limit, reading).await.and_then(|read| read) {
+            Ok(request) => {
+                let responder = Responder::Transport { stream, leftover: received };
+                Ok(Self::new(request, responder, config))
             }
-            Err(error) => Err(refuse_head(stream, error).await),
+            Err(error) => Err(reject_head(stream, error).await),
         }
     }
 
     pub(crate) fn new(
-        asked: Box<IncomingRequest>,
-        reply: Responder<S>,
+        request: Box<IncomingRequest>,
+        responder: Responder<S>,
         config: Arc<ServerConfig>,
     ) -> Self {
-        Self(Box::new(Inner { pending: PendingRequest::new(asked), reply, config }))
+        Self(Box::new(Inner { pending: PendingRequest::new(request), responder, config }))
     }
 
     pub(crate) fn with_span(mut self, span: trace::Span) -> Self {
@@ -79,26 +82,28 @@ impl<S: Transport> Handshake<S> {
         self
     }
 
-    /// The request. Its extensions hold the [`ConnectInfo`], if a [`Server`](crate::server::Server) read it.
+    /// Returns the request. If a [`Server`](crate::server::Server) read it, its extensions
+    /// contain the [`ConnectInfo`].
     ///
     /// An extended CONNECT of HTTP/2 or HTTP/3 (RFC 8441) has the method `CONNECT`, and its
-    /// authority in the URI in place of `Host`.
+    /// authority in the URI instead of `Host`.
     pub fn request(&self) -> &Request<()> {
-        self.0.pending.asked.request()
+        self.0.pending.request.request()
     }
 
-    /// The request, to add extensions for whoever handles it next.
+    /// Returns the request for changes, such as more extensions. A changed request is validated
+    /// again by [`accept`](Self::accept).
     pub fn request_mut(&mut self) -> &mut Request<()> {
-        self.0.pending.asked.request_mut()
+        self.0.pending.request.request_mut()
     }
 
-    /// Who asks, if a [`Server`](crate::server::Server) read the request.
+    /// Returns who sent the request, if a [`Server`](crate::server::Server) read it.
     pub fn remote(&self) -> Option<&ConnectInfo> {
-        self.0.pending.asked.remote()
+        self.0.pending.request.remote()
     }
 
-    /// The address of the other end of the socket; see [`client_ip`](Self::client_ip) for who
-    /// is behind a proxy.
+    /// Returns the address of the other end of the socket, which may be a proxy's; see
+    /// [`client_ip`](Self::client_ip). `None` on a Unix socket.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         match self.remote()?.peer {
             PeerAddr::Inet(address) => Some(address),
@@ -106,146 +111,160 @@ impl<S: Transport> Handshake<S> {
         }
     }
 
-    /// The address of the client: the one that a trusted proxy names, else the socket's.
+    /// Returns the address of the client: the one that a trusted proxy forwards, else that of the
+    /// socket.
     pub fn client_ip(&self) -> Option<IpAddr> {
         self.remote().and_then(ConnectInfo::client_ip)
     }
 
-    /// Whether it asks for a WebSocket, well or badly, rather than being ordinary HTTP.
+    /// Whether the request asks for a WebSocket, validly or not, rather than being plain HTTP.
     pub fn is_websocket(&self) -> bool {
-        self.0.pending.asked.is_websocket
+        self.0.pending.request.is_websocket
     }
 
-    /// Whether it will be refused, whatever the application says.
+    /// Whether `accept` will reject the request whatever the application does.
     pub(crate) fn breaks_a_rule(&self) -> bool {
-        self.0.pending.asked.breaks_a_rule(&self.0.config)
+        self.0.pending.request.breaks_a_rule(&self.0.config)
     }
 
-    /// The subprotocols that the client offers, its favourite first.
+    /// Returns the subprotocols that the client offers, its favourite first.
     pub fn subprotocols(&self) -> &[String] {
-        self.0.pending.asked.offered()
+        self.0.pending.request.subprotocols()
     }
 
-    /// The subprotocol that will be agreed on: the client's favourite among the server's, or
-    /// the one that was [set](Self::set_subprotocol).
+    /// Returns the subprotocol that `accept` will select: the one that was
+    /// [set](Self::set_subprotocol), or the client's favourite among those in
+    /// [`ServerConfig::subprotocols`].
     pub fn subprotocol(&self) -> Option<&str> {
-        self.0.pending.asked.chosen.as_deref()
+        self.0.pending.request.subprotocol.as_deref()
     }
 
-    /// Chooses another subprotocol than the client's favourite among the server's. It must be
-    /// one that the client offers.
-    pub fn set_subprotocol(&mut self, protocol: Option<String>) {
-        self.0.pending.asked.chosen = protocol;
+    /// Sets the subprotocol that `accept` will select, in place of the client's favourite among
+    /// the server's. The client must have offered it.
+    pub fn set_subprotocol(&mut self, subprotocol: Option<String>) {
+        self.0.pending.request.subprotocol = subprotocol;
     }
 
-    /// Adds a header field to the response that accepts. The protocol's own, such as
-    /// `Sec-WebSocket-Protocol` or `Content-Length`, can't be added.
+    /// Adds a header field to the response that opens the WebSocket.
     ///
-    /// With one of those, or one that is not valid, `accept` answers 500 and gives an error that
-    /// names it.
+    /// Fields that the protocol sets itself, such as `Sec-WebSocket-Protocol` and
+    /// `Content-Length`, and invalid ones are errors: `accept` then answers 500, and returns an
+    /// error that names the field.
     pub fn add_header(&mut self, name: impl Into<String>, value: impl Into<Bytes>) {
         self.0.pending.add_header(name, value);
     }
 
-    /// Has the WebSocket counted, and closed when that is [drained](ServerHandle::drain). From
-    /// then on the answer is 503. What a [`Server`](crate::server::Server) read is its own already.
+    /// Registers the WebSocket with `handle`: it is counted there, and closed by
+    /// [`drain`](ServerHandle::drain). While that server drains, [`accept`](Self::accept) answers
+    /// 503.
+    ///
+    /// The requests of a [`Server`](crate::server::Server) are registered with it anyway.
     #[must_use]
     pub fn track(mut self, handle: &ServerHandle) -> Self {
         self.0.pending.tracked = Some(handle.clone());
         self
     }
 
-    /// Opens the WebSocket, or answers what is wrong with the request and gives an error. On a
-    /// server that is [drained](crate::server::ServerHandle::drain) the answer is 503.
+    /// Opens the WebSocket.
+    ///
+    /// # Errors
+    /// The peer is answered, and an error returned, if the request breaks a rule of the protocol
+    /// or of the server's policies, if the server [drains](ServerHandle::drain) (503), or if the
+    /// application has set an invalid response (500).
     ///
     /// # Cancel safety
-    /// Dropped before it is ready, the transport is dropped.
+    /// Dropping the future before it is ready drops the transport.
     pub async fn accept(self) -> Result<WebSocket<S>, Error> {
-        // Boxed, so that the task does not keep room for it.
+        // Boxed, so that the caller's task does not reserve space for it.
         Box::pin(accept(self.0)).await
     }
 
-    /// Answers with a response that opens no WebSocket. On a transport of HTTP/1.1, it ends that:
-    /// `Content-Length` and `Connection: close` are added. The answer must leave within
-    /// `handshake_timeout`; a client that is still sending is then waited for, up to 5 s more.
+    /// Sends a response that opens no WebSocket.
     ///
-    /// A status that the client would take for an open WebSocket, or that is no last answer, is
-    /// an error, and 500 is sent in its place: 1xx, and 2xx to an extended CONNECT. See
-    /// [`accept`](Self::accept).
+    /// On a transport of HTTP/1.1, `Content-Length` and `Connection: close` are added, and the
+    /// transport is closed. The response must be written within `handshake_timeout`. A client
+    /// that is still sending is then waited for, at most 5 s.
+    ///
+    /// # Errors
+    /// If the response can't be written, or its status is not final or would open a WebSocket:
+    /// 1xx, and 2xx to an extended CONNECT. Then 500 is sent in its place.
     ///
     /// # Cancel safety
-    /// Dropped before it is ready, the transport is dropped, and the answer may be cut.
+    /// Dropping the future before it is ready drops the transport. The response may be cut.
     pub async fn respond(self, response: Response<impl Into<Bytes>>) -> Result<(), Error> {
-        self.respond_as(response, RejectionReason::Application).await
+        self.respond_with_reason(response, RejectionReason::Application).await
     }
 
-    /// The same, for this reason.
-    pub(crate) async fn respond_as(
+    /// Sends a response that opens no WebSocket, and reports this reason.
+    pub(crate) async fn respond_with_reason(
         self,
         response: Response<impl Into<Bytes>>,
         reason: RejectionReason<'_>,
     ) -> Result<(), Error> {
         let misuse = self.check_final(response.status()).err();
-        let response = if misuse.is_some() { failed() } else { response.map(Into::into) };
+        let response = if misuse.is_some() { internal_error() } else { response.map(Into::into) };
         if self.is_websocket() {
             report_rejection(&self.0.pending, response.status(), reason);
         }
-        let method = self.0.pending.asked.request().method().clone();
-        let after = self.0.config.handshake.handshake_timeout;
-        self.0.reply.respond(response, method, after).await?;
+        let method = self.0.pending.request.request().method().clone();
+        let limit = self.0.config.handshake.handshake_timeout;
+        self.0.responder.respond(response, method, limit).await?;
         misuse.map_or(Ok(()), Err)
     }
 
-    /// Whether a response with this status is the last one, and opens nothing.
+    /// Checks that a response with this status is final (RFC 9110 §15.2) and opens no WebSocket.
     fn check_final(&self, status: StatusCode) -> Result<(), Error> {
-        // RFC 9110 §15.2; RFC 8441 §5: any 2xx to a CONNECT makes a tunnel.
-        let opens =
-            self.0.pending.asked.request().method() == Method::CONNECT && status.is_success();
-        if !opens && !status.is_informational() {
+        // RFC 8441 §5: any 2xx to a CONNECT opens a tunnel.
+        let is_connect = self.0.pending.request.request().method() == Method::CONNECT;
+        let opens_tunnel = is_connect && status.is_success();
+        if !opens_tunnel && !status.is_informational() {
             return Ok(());
         }
-        let why = format!("a response with status {status} can't refuse: accept opens a WebSocket");
+        let why = format!(
+            "respond can't send the status {status}, which is not final or opens a WebSocket: \
+             use accept"
+        );
         Err(Error::new(ErrorKind::Misuse, why))
     }
 }
 
-/// Takes it in its box: its parts are large to be moved.
+/// Opens the WebSocket. The handshake stays in its box, as its parts are large to move.
 async fn accept<S: Transport>(mut handshake: Box<Inner<S>>) -> Result<WebSocket<S>, Error> {
     let Inner { pending, config, .. } = &mut *handshake;
     let accepted = match pending.accept(config) {
         Ok(accepted) => accepted,
-        Err(denied) => {
-            Box::pin(deny(handshake, &denied)).await;
-            return Err(denied.into_error());
+        Err(cause) => {
+            Box::pin(reject(handshake, &cause)).await;
+            return Err(cause.into_error());
         }
     };
     let deflate = accepted.deflate;
-    let reply = handshake.reply;
+    let responder = handshake.responder;
     let config = &handshake.config;
-    let after = config.handshake.handshake_timeout;
-    let transport = within("handshake_timeout", after, reply.accept(accepted)).await??;
+    let limit = config.handshake.handshake_timeout;
+    let transport = within("handshake_timeout", limit, responder.accept(accepted)).await??;
     Ok(handshake.pending.open(transport, config, deflate.as_ref()))
 }
 
-async fn deny<S: Transport>(handshake: Box<Inner<S>>, denied: &RejectionCause) {
-    let response = denied.response();
-    let Inner { pending, reply, config } = *handshake;
-    report_rejection(&pending, response.status(), RejectionReason::Denied(&denied.to_string()));
+async fn reject<S: Transport>(handshake: Box<Inner<S>>, cause: &RejectionCause) {
+    let response = cause.response();
+    let Inner { pending, responder, config } = *handshake;
+    report_rejection(&pending, response.status(), RejectionReason::Denied(&cause.to_string()));
     let method = pending.request().method().clone();
-    let after = config.handshake.handshake_timeout;
-    // The refusal is what went wrong, also if its answer can't be written.
-    let _ = reply.respond(response, method, after).await;
+    let limit = config.handshake.handshake_timeout;
+    // The caller gets the cause; a failed write of the response adds nothing to it.
+    let _ = responder.respond(response, method, limit).await;
 }
 
 /// Counts and reports a request that is rejected.
 fn report_rejection(pending: &PendingRequest, status: StatusCode, reason: RejectionReason<'_>) {
-    let refused = RejectedClient::request(pending.request(), status, reason);
+    let rejected = RejectedClient::request(pending.request(), status, reason);
     let rejections = pending.server().map(|server| &server.rejections);
-    refused.in_span(pending.span.as_ref()).report(rejections);
+    rejected.in_span(pending.span.as_ref()).report(rejections);
 }
 
-/// Shows neither query nor header fields, nor subprotocols, as which some clients send a token:
-/// there may be secrets among them.
+/// Formats a request without its query, header fields and subprotocols, which may contain
+/// secrets: some clients send a token as a subprotocol.
 pub(crate) fn fmt_request(
     f: &mut fmt::Formatter<'_>,
     name: &str,
@@ -260,11 +279,11 @@ pub(crate) fn fmt_request(
 
 impl<S: Transport> fmt::Debug for Handshake<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt_request(f, "Handshake", self.0.pending.asked.request())
+        fmt_request(f, "Handshake", self.0.pending.request.request())
     }
 }
 
-/// Reads a head, and gives what it says. The deadline is the caller's.
+/// Reads and validates a head of HTTP/1.1. The caller sets the deadline.
 pub(crate) async fn read_request<S: Transport>(
     stream: &mut S,
     received: &mut BytesMut,
@@ -275,8 +294,9 @@ pub(crate) async fn read_request<S: Transport>(
     Ok(IncomingRequest::read(head, config)?)
 }
 
-/// The status that answers a head that can't be taken, if there is somebody to answer.
-pub(crate) fn refusal_of_head(error: &Error) -> Option<u16> {
+/// Returns the status of the response to a head that could not be read; `None` if the connection
+/// failed.
+pub(crate) fn head_error_status(error: &Error) -> Option<u16> {
     match error.kind() {
         ErrorKind::Limit => Some(431),
         ErrorKind::Timeout => Some(408),
@@ -287,12 +307,12 @@ pub(crate) fn refusal_of_head(error: &Error) -> Option<u16> {
     }
 }
 
-/// Answers a head that can't be taken, if there is somebody to answer.
-pub(crate) async fn refuse_head<S: Transport>(stream: S, error: Error) -> Error {
-    let Some(status) = refusal_of_head(&error) else { return error };
+/// Answers a head that could not be read, unless the connection failed. Returns the error.
+pub(crate) async fn reject_head<S: Transport>(stream: S, error: Error) -> Error {
+    let Some(status) = head_error_status(&error) else { return error };
     let response = plain(status, &error.to_string());
-    // Who was too slow has no more time.
-    let steps = if error.kind() == ErrorKind::Timeout { 1 } else { 3 };
-    let _ = timeout(steps * ANSWER_TIMEOUT, respond(stream, response, &Method::GET)).await;
+    // A client that was too slow gets less time to read the response.
+    let factor = if error.kind() == ErrorKind::Timeout { 1 } else { 3 };
+    let _ = timeout(factor * RESPONSE_TIMEOUT, respond(stream, response, &Method::GET)).await;
     error
 }

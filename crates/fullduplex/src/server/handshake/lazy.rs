@@ -1,5 +1,5 @@
-//! A request that is made of its head when somebody looks at it: most handlers are given open
-//! WebSockets, and never do.
+//! A request that is built from its head on first use. Most handlers get open WebSockets, and
+//! never look at the request.
 
 use std::sync::OnceLock;
 
@@ -10,15 +10,17 @@ use http::{Request, Uri, Version};
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::transport::http1;
 
+/// A request that may not have been built yet.
 #[derive(Debug)]
 pub(crate) struct LazyRequest {
-    made: OnceLock<Box<Request<()>>>,
+    built: OnceLock<Box<Request<()>>>,
     version: Version,
-    unread: Option<RawHead>,
+    /// What the request is built from; `None` if an HTTP library built it.
+    raw: Option<RawHead>,
     remote: Option<ConnectInfo>,
 }
 
-/// A head of HTTP/1.1 that was read once, and found to be one.
+/// A valid head of HTTP/1.1.
 #[derive(Debug)]
 struct RawHead {
     head: Bytes,
@@ -26,25 +28,25 @@ struct RawHead {
 }
 
 impl LazyRequest {
-    /// Of a head that can be read, and made a request: see [`http1::check_names`].
-    pub(crate) fn of_head(head: Bytes, version: Version, uri: Uri) -> Self {
-        let unread = Some(RawHead { head, uri });
-        Self { made: OnceLock::new(), version, unread, remote: None }
+    /// Takes a head that was parsed, and whose names were checked by [`http1::check_names`].
+    pub(crate) fn from_head(head: Bytes, version: Version, uri: Uri) -> Self {
+        let raw = Some(RawHead { head, uri });
+        Self { built: OnceLock::new(), version, raw, remote: None }
     }
 
-    /// The head that it is of, if it is of one.
+    /// Returns the head of HTTP/1.1; empty if an HTTP library built the request.
     #[cfg(feature = "hyper")]
     pub(crate) fn into_head(self) -> Bytes {
-        self.unread.map(|unread| unread.head).unwrap_or_default()
+        self.raw.map(|raw| raw.head).unwrap_or_default()
     }
 
     pub(crate) fn get(&self) -> &Request<()> {
-        self.made.get_or_init(|| Box::new(self.make()))
+        self.built.get_or_init(|| Box::new(self.build()))
     }
 
     pub(crate) fn get_mut(&mut self) -> &mut Request<()> {
         self.get();
-        self.made.get_mut().expect("it has just been made")
+        self.built.get_mut().expect("`get` has just built it")
     }
 
     #[cfg(feature = "hyper")]
@@ -56,25 +58,26 @@ impl LazyRequest {
         self.version
     }
 
-    /// As the application has it, if it has looked, as it may know better who asks.
+    /// Returns who sent the request. The extension of a built request comes first, as the
+    /// application may have changed it.
     pub(crate) fn remote(&self) -> Option<&ConnectInfo> {
-        let made = self.made.get().and_then(|made| made.extensions().get());
-        made.or(self.remote.as_ref())
+        let extension = self.built.get().and_then(|built| built.extensions().get());
+        extension.or(self.remote.as_ref())
     }
 
-    /// Has it known who asks, also among the extensions.
+    /// Sets who sent the request, also among its extensions.
     pub(crate) fn set_remote(&mut self, remote: ConnectInfo) {
-        if let Some(made) = self.made.get_mut() {
-            made.extensions_mut().insert(remote.clone());
+        if let Some(built) = self.built.get_mut() {
+            built.extensions_mut().insert(remote.clone());
         }
         self.remote = Some(remote);
     }
 
-    fn make(&self) -> Request<()> {
+    fn build(&self) -> Request<()> {
         let mut request = Request::new(());
-        if let Some(unread) = &self.unread {
-            // What was read once can be read again.
-            let filled = fill(&mut request, unread);
+        if let Some(raw) = &self.raw {
+            // It can't fail: `IncomingRequest::read` parsed the head and checked its names.
+            let filled = fill(&mut request, raw);
             debug_assert!(filled.is_ok(), "{filled:?}");
         }
         *request.version_mut() = self.version;
@@ -85,12 +88,13 @@ impl LazyRequest {
     }
 }
 
-fn fill(request: &mut Request<()>, unread: &RawHead) -> Result<(), HeadError> {
+/// Sets the URI, method and header fields of a request.
+fn fill(request: &mut Request<()>, raw: &RawHead) -> Result<(), HeadError> {
     let limits = HeadLimits::default()
-        .with_max_head_bytes(unread.head.len())
+        .with_max_head_bytes(raw.head.len())
         .with_max_fields(http1::MOST_FIELDS);
-    let head = RequestHead::parse(&unread.head, &limits)?;
-    *request.uri_mut() = unread.uri.clone();
+    let head = RequestHead::parse(&raw.head, &limits)?;
+    *request.uri_mut() = raw.uri.clone();
     *request.method_mut() = head.method().parse().map_err(|_| HeadError::StartLine)?;
     *request.headers_mut() = http1::header_map(head.fields())?;
     Ok(())
@@ -100,7 +104,7 @@ fn fill(request: &mut Request<()>, unread: &RawHead) -> Result<(), HeadError> {
 impl From<Request<()>> for LazyRequest {
     fn from(request: Request<()>) -> Self {
         let version = request.version();
-        Self { made: OnceLock::from(Box::new(request)), version, unread: None, remote: None }
+        Self { built: OnceLock::from(Box::new(request)), version, raw: None, remote: None }
     }
 }
 
@@ -108,9 +112,9 @@ impl From<Request<()>> for LazyRequest {
 mod tests {
     use super::*;
 
-    /// Whatever is accepted as a head can be made a request, and loses nothing.
+    /// Every head that the parser accepts can be built into a request without loss.
     #[test]
-    fn request_is_made_of_an_accepted_head() {
+    fn request_is_built_from_an_accepted_head() {
         let uri = Uri::from_static("/x");
         let mut accepted = 0;
         for byte in 0..=u8::MAX {
@@ -125,11 +129,12 @@ mod tests {
                     continue;
                 };
                 accepted += 1;
-                let lazy = LazyRequest::of_head(head.clone().into(), Version::HTTP_11, uri.clone());
-                let made = lazy.get();
-                assert_eq!(made.method().as_str(), parsed.method());
+                let lazy =
+                    LazyRequest::from_head(head.clone().into(), Version::HTTP_11, uri.clone());
+                let built = lazy.get();
+                assert_eq!(built.method().as_str(), parsed.method());
                 let read = parsed.fields().iter().map(|(name, value)| (name.to_lowercase(), value));
-                let kept = made.headers().iter();
+                let kept = built.headers().iter();
                 let kept = kept.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes()));
                 assert!(read.eq(kept), "{}", head.escape_ascii());
             }
@@ -138,19 +143,19 @@ mod tests {
     }
 
     #[test]
-    fn request_is_made_once_and_knows_its_peer() {
+    fn request_is_built_once_and_knows_its_peer() {
         let head = Bytes::from_static(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
-        let mut lazy = LazyRequest::of_head(head, Version::HTTP_11, Uri::from_static("/x"));
+        let mut lazy = LazyRequest::from_head(head, Version::HTTP_11, Uri::from_static("/x"));
         lazy.set_remote(ConnectInfo::new(crate::server::policy::peer::PeerAddr::Unix));
-        assert!(lazy.made.get().is_none());
+        assert!(lazy.built.get().is_none());
         assert!(lazy.get().extensions().get::<ConnectInfo>().is_some());
         lazy.get_mut().headers_mut().insert("x-mark", http::HeaderValue::from_static("1"));
-        assert_eq!(lazy.get().headers().len(), 2, "what was changed stays");
+        assert_eq!(lazy.get().headers().len(), 2, "a change is kept");
         assert_eq!((lazy.get().uri().path(), lazy.get().version()), ("/x", Version::HTTP_11));
         let own = lazy.get_mut().extensions_mut().get_mut::<ConnectInfo>().unwrap();
         own.secure = true;
-        assert!(lazy.remote().unwrap().secure, "the application knows better");
+        assert!(lazy.remote().unwrap().secure, "what the application sets comes first");
         *lazy.get_mut() = Request::new(());
-        assert!(!lazy.remote().unwrap().secure, "it is known all the same");
+        assert!(!lazy.remote().unwrap().secure, "what the server set is not lost");
     }
 }

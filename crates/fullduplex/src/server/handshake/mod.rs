@@ -1,6 +1,6 @@
 //! The opening handshake on the server's side (RFC 6455 §4.2).
 
-#[allow(clippy::module_inception, reason = "it is the file of `Handshake`")]
+#[allow(clippy::module_inception, reason = "the file is named after `Handshake`")]
 pub(crate) mod handshake;
 pub(crate) mod lazy;
 pub(crate) mod pending;

@@ -1,4 +1,4 @@
-//! A request for a WebSocket before its answer, whoever is to send that.
+//! A request for a WebSocket that was not answered yet, whatever sends the response.
 
 use std::mem;
 
@@ -15,28 +15,30 @@ use crate::server::state::stats::{HandshakeOutcome, HttpVersion};
 use crate::server::state::trace;
 use crate::transport::Transport;
 
-/// A request, and what the application has set for its answer.
+/// A request, and what the application has set for its response.
 pub(crate) struct PendingRequest {
-    pub(crate) asked: Box<IncomingRequest>,
+    pub(crate) request: Box<IncomingRequest>,
     response_headers: Vec<(String, Bytes)>,
-    /// The server that read it, or that the WebSocket is tracked by once it is accepted.
+    /// The server that the WebSocket belongs to: the one that read the request, or, once the
+    /// request is accepted, that of `tracked`.
     pub(crate) admission: Option<Admission>,
+    /// The handle that the application tracks the WebSocket with.
     pub(crate) tracked: Option<ServerHandle>,
-    /// The span of the WebSocket, where it is to be known before that is open.
+    /// The span of the WebSocket, if it was made before the WebSocket is open.
     pub(crate) span: Option<trace::Span>,
 }
 
 impl PendingRequest {
-    pub(crate) fn new(asked: Box<IncomingRequest>) -> Self {
+    pub(crate) fn new(request: Box<IncomingRequest>) -> Self {
         let response_headers = Vec::new();
-        Self { asked, response_headers, admission: None, tracked: None, span: None }
+        Self { request, response_headers, admission: None, tracked: None, span: None }
     }
 
     pub(crate) fn request(&self) -> &Request<()> {
-        self.asked.request()
+        self.request.request()
     }
 
-    /// The server that has admitted it.
+    /// The server that admitted the request.
     pub(crate) fn server(&self) -> Option<&ServerState> {
         self.admission.as_ref().map(|admission| &*admission.server)
     }
@@ -46,25 +48,25 @@ impl PendingRequest {
         self.response_headers.push((name.into(), value.into()));
     }
 
-    /// Returns the answer that opens the WebSocket, which is counted from then on, or why there
-    /// is none.
+    /// Validates the request, and returns the response that opens the WebSocket. The WebSocket
+    /// is counted from then on.
     pub(crate) fn accept(
         &mut self,
         config: &ServerConfig,
     ) -> Result<AcceptedHandshake, RejectionCause> {
         let headers = mem::take(&mut self.response_headers);
-        let chosen = self.asked.chosen.as_deref();
-        let accepted = self.asked.acceptance(config, chosen, headers)?;
-        self.enter()?;
+        let accepted = self.request.accept(config, headers)?;
+        self.admit()?;
         Ok(accepted)
     }
 
-    /// Admits the WebSocket: to the server that read the request, else to the handle that is to
-    /// track it.
-    fn enter(&mut self) -> Result<(), RejectionCause> {
+    /// Admits the WebSocket to the server that read the request, else to that of `tracked`.
+    fn admit(&mut self) -> Result<(), RejectionCause> {
         match (&self.admission, self.tracked.take()) {
-            (Some(admission), _) if admission.server.is_draining() => Err(RejectionCause::Leaving),
-            (None, Some(handle)) if handle.0.is_draining() => Err(RejectionCause::Leaving),
+            (Some(admission), _) if admission.server.is_draining() => {
+                Err(RejectionCause::ShuttingDown)
+            }
+            (None, Some(handle)) if handle.0.is_draining() => Err(RejectionCause::ShuttingDown),
             (None, Some(ServerHandle(server))) => {
                 let permit = server.enter(None);
                 let permit =
@@ -76,7 +78,7 @@ impl PendingRequest {
         }
     }
 
-    /// Opens the WebSocket on the transport that the answer has left on, and makes it known to
+    /// Opens the WebSocket on the transport that the response was sent on, and registers it with
     /// its server.
     pub(crate) fn open<S: Transport>(
         &mut self,
@@ -88,13 +90,13 @@ impl PendingRequest {
             WebSocket::from_handshake(stream, Role::Server, &config.websocket, deflate, leftover);
         if let Some(Admission { server, permit }) = self.admission.take() {
             let span = self.span.take().unwrap_or_else(|| trace::span(|| self.request()));
-            let version = HttpVersion::of(self.asked.version());
+            let version = HttpVersion::of(self.request.version());
             server.record.handshake(HandshakeOutcome::Opened(version));
-            // Others that were agreed on are not told, as they may be a client's token.
-            let known = config.known_subprotocol(self.asked.chosen.as_deref());
+            // A subprotocol that only the application knows is not traced: it may be a token.
+            let known = config.known_subprotocol(self.request.subprotocol.as_deref());
             trace::opened(&span, known, websocket.deflate().is_some());
             server.join(&websocket, permit, span);
         }
-        websocket.with_subprotocol(self.asked.chosen.take())
+        websocket.with_subprotocol(self.request.subprotocol.take())
     }
 }

@@ -1,5 +1,5 @@
-//! What a request asks for, held against the rules of the opening handshake, whatever
-//! version of HTTP carries it.
+//! A received request of any HTTP version, and its validation against the rules of the opening
+//! handshake and the policies of the server.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use fullduplex_proto::PerMessageDeflate;
 use fullduplex_proto::handshake::http1::{HeadError, RequestHead, write_response};
 use fullduplex_proto::handshake::server::{
-    AcceptResponse, HandshakeRequest as Rules, HttpCarrier, Inspection, OwnedOffer, RejectResponse,
+    AcceptResponse, HandshakeRequest, HttpCarrier, Inspection, OwnedOffer, RejectResponse,
 };
 use http::header::HOST;
 use http::{Request, Response, Uri, Version};
@@ -17,88 +17,94 @@ use crate::base::error::{Error, ErrorKind};
 use crate::base::protected::check_response_field;
 use crate::server::config::ServerConfig;
 use crate::server::handshake::lazy::LazyRequest;
-use crate::server::handshake::response::{LEAVING, failed, leaving, plain, refusal_response};
+use crate::server::handshake::response::{
+    SHUTTING_DOWN, internal_error, plain, rejection_response, shutting_down,
+};
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::host::HostPolicy;
 use crate::server::policy::peer::PeerAddr;
 use crate::transport::http1;
 use crate::transport::http1::HeaderMapSource;
 
-/// A request, and what it means. It comes in a box, as it goes through many hands.
+/// A received request and what its validation found. It is always boxed, as it is moved often.
 #[derive(Debug)]
 pub(crate) struct IncomingRequest {
     request: LazyRequest,
     /// `:protocol` of an extended CONNECT (RFC 8441 §4).
     protocol: Option<Box<str>>,
+    /// Whether it asks for a WebSocket, validly or not, rather than being plain HTTP.
     pub(crate) is_websocket: bool,
-    /// Whether there is one host that it is for.
+    /// Whether it names exactly one host.
     host: Result<(), RejectResponse>,
-    /// Whose page asks, and of which host, as it was received.
-    page: Option<OriginInfo>,
-    /// What the rules say of a request for a WebSocket, as it was received.
-    terms: Result<OwnedOffer, RejectResponse>,
-    /// Somebody may have changed the request since.
-    is_changed: bool,
-    /// The subprotocol that the server chooses by itself.
-    pub(crate) chosen: Option<String>,
+    /// `Origin` and host as they were received.
+    origin: Option<RequestOrigin>,
+    /// What the client offered in the request as it was received, or which rule that breaks.
+    offer: Result<OwnedOffer, RejectResponse>,
+    /// Whether the application had mutable access, and may have changed the request.
+    is_modified: bool,
+    /// The subprotocol that will be selected.
+    pub(crate) subprotocol: Option<String>,
 }
 
-/// What the rules say of a request.
+/// The result of checking a request against the rules of the protocol.
 struct Validated {
     is_websocket: bool,
     host: Result<(), RejectResponse>,
-    page: Option<OriginInfo>,
-    terms: Result<OwnedOffer, RejectResponse>,
+    origin: Option<RequestOrigin>,
+    offer: Result<OwnedOffer, RejectResponse>,
 }
 
-/// Of a request with an `Origin`.
+/// The origin of a web page, and the host that its request is for.
 #[derive(Debug)]
-struct OriginInfo {
+struct RequestOrigin {
     origin: Box<str>,
     host: Box<str>,
 }
 
 impl Validated {
-    fn of(verdict: Inspection<'_>) -> Self {
-        let Inspection { is_websocket, host, offer } = verdict;
-        let page = offer.as_ref().ok().and_then(|offer| {
+    fn new(inspection: Inspection<'_>) -> Self {
+        let Inspection { is_websocket, host, offer } = inspection;
+        let origin = offer.as_ref().ok().and_then(|offer| {
             let origin = offer.origin()?.into();
-            Some(OriginInfo { origin, host: offer.host().into() })
+            Some(RequestOrigin { origin, host: offer.host().into() })
         });
-        // A request that breaks a rule offers nothing; it is refused when it is to be accepted.
-        Self { is_websocket, host: host.map(drop), page, terms: offer.map(OwnedOffer::from) }
+        // A request that breaks a rule offers nothing. It is rejected when the application
+        // accepts it, as the application may answer plain HTTP itself.
+        Self { is_websocket, host: host.map(drop), origin, offer: offer.map(OwnedOffer::from) }
     }
 }
 
-/// Why a handshake is not accepted.
+/// Why a request is rejected.
 pub(crate) enum RejectionCause {
-    /// For what the peer asked.
-    Peer(RejectResponse),
-    /// For a policy of the server's: the status, and why.
+    /// It breaks a rule of the protocol.
+    InvalidRequest(RejectResponse),
+    /// A policy or limit of the server forbids it: the status of the response, and its text.
     Policy(u16, String),
-    /// Because the server goes away.
-    Leaving,
-    /// For what the application wanted to answer. The peer is told no more than that: 500.
+    /// The server drains.
+    ShuttingDown,
+    /// The application set an invalid response. The peer gets a 500 that does not say why.
     Misuse(Error),
 }
 
 impl RejectionCause {
     pub(crate) fn into_error(self) -> Error {
         match self {
-            Self::Peer(refusal) => Error::new(ErrorKind::Handshake, refusal.to_string()),
+            Self::InvalidRequest(rejection) => {
+                Error::new(ErrorKind::Handshake, rejection.to_string())
+            }
             Self::Policy(_, why) => Error::new(ErrorKind::Handshake, why),
-            Self::Leaving => Error::new(ErrorKind::Closed, LEAVING),
+            Self::ShuttingDown => Error::new(ErrorKind::Closed, SHUTTING_DOWN),
             Self::Misuse(error) => error,
         }
     }
 
-    /// The answer to the peer.
+    /// Returns the response to the peer.
     pub(crate) fn response(&self) -> Response<Bytes> {
         match self {
-            Self::Peer(refusal) => refusal_response(refusal),
+            Self::InvalidRequest(rejection) => rejection_response(rejection),
             Self::Policy(status, why) => plain(*status, why),
-            Self::Leaving => leaving(),
-            Self::Misuse(_) => failed(),
+            Self::ShuttingDown => shutting_down(),
+            Self::Misuse(_) => internal_error(),
         }
     }
 }
@@ -106,63 +112,72 @@ impl RejectionCause {
 impl fmt::Display for RejectionCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Peer(refusal) => refusal.fmt(f),
+            Self::InvalidRequest(rejection) => rejection.fmt(f),
             Self::Policy(_, why) => f.write_str(why),
-            Self::Leaving => f.write_str(LEAVING),
+            Self::ShuttingDown => f.write_str(SHUTTING_DOWN),
             Self::Misuse(error) => error.fmt(f),
         }
     }
 }
 
-/// The answer that opens a WebSocket.
+/// The response that opens a WebSocket, and what was negotiated.
 pub(crate) struct AcceptedHandshake {
-    acceptance: AcceptResponse,
-    /// What the application adds.
+    response: AcceptResponse,
+    /// The fields that the application adds.
     headers: Vec<(String, Bytes)>,
     pub(crate) deflate: Option<PerMessageDeflate>,
 }
 
 impl IncomingRequest {
-    /// Reads a head of HTTP/1.1.
+    /// Parses and validates a head of HTTP/1.1.
     pub(crate) fn read(head: Bytes, config: &ServerConfig) -> Result<Box<Self>, HeadError> {
         let parsed = RequestHead::parse(&head, &config.handshake.head())?;
-        let judged = Validated::of(parsed.as_request().judge());
+        let validated = Validated::new(parsed.as_request().judge());
         let version = match parsed.minor_version() {
             0 => Version::HTTP_10,
             _ => Version::HTTP_11,
         };
         let uri = uri(&parsed)?;
         http1::check_names(parsed.fields())?;
-        Ok(Self::judged(
-            LazyRequest::of_head(head, version, uri),
-            judged,
+        Ok(Self::from_validated(
+            LazyRequest::from_head(head, version, uri),
+            validated,
             None,
             &config.subprotocols,
         ))
     }
 
-    /// Takes a request that an HTTP library read, with its `:protocol`, and chooses among the
-    /// subprotocols that the server speaks.
+    /// Validates a request that an HTTP library read, with its `:protocol`, and selects the
+    /// subprotocol among those that the server supports.
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
     pub(crate) fn new(
         request: Request<()>,
         protocol: Option<Box<str>>,
         supported: &[String],
     ) -> Box<Self> {
-        let judged = Validated::of(rules(&request, protocol.as_deref()).judge());
-        Self::judged(request.into(), judged, protocol, supported)
+        let validated = Validated::new(handshake_request(&request, protocol.as_deref()).judge());
+        Self::from_validated(request.into(), validated, protocol, supported)
     }
 
-    fn judged(
+    fn from_validated(
         request: LazyRequest,
-        judged: Validated,
+        validated: Validated,
         protocol: Option<Box<str>>,
         supported: &[String],
     ) -> Box<Self> {
-        let Validated { is_websocket, host, page, terms } = judged;
-        let chosen = terms.as_ref().ok().and_then(|terms| choice(terms, supported).cloned());
-        let is_changed = false;
-        Box::new(Self { request, protocol, is_websocket, host, page, terms, is_changed, chosen })
+        let Validated { is_websocket, host, origin, offer } = validated;
+        let preferred = |offer| preferred_subprotocol(offer, supported).cloned();
+        let subprotocol = offer.as_ref().ok().and_then(preferred);
+        Box::new(Self {
+            request,
+            protocol,
+            is_websocket,
+            host,
+            origin,
+            offer,
+            is_modified: false,
+            subprotocol,
+        })
     }
 
     pub(crate) fn request(&self) -> &Request<()> {
@@ -170,7 +185,7 @@ impl IncomingRequest {
     }
 
     pub(crate) fn request_mut(&mut self) -> &mut Request<()> {
-        self.is_changed = true;
+        self.is_modified = true;
         self.request.get_mut()
     }
 
@@ -179,7 +194,7 @@ impl IncomingRequest {
         self.request.into_inner()
     }
 
-    /// The head of HTTP/1.1 that it was read from.
+    /// Returns the head of HTTP/1.1 that the request was read from.
     #[cfg(feature = "hyper")]
     pub(crate) fn into_head(self) -> Bytes {
         self.request.into_head()
@@ -189,47 +204,47 @@ impl IncomingRequest {
         self.request.version()
     }
 
-    /// Who asks, if a server read the request.
+    /// Returns who sent the request, if a server read it.
     pub(crate) fn remote(&self) -> Option<&ConnectInfo> {
         self.request.remote()
     }
 
-    /// The subprotocols that the client offers.
-    pub(crate) fn offered(&self) -> &[String] {
-        self.terms.as_ref().map_or(&[], OwnedOffer::subprotocols)
+    /// Returns the subprotocols that the client offers, its favourite first.
+    pub(crate) fn subprotocols(&self) -> &[String] {
+        self.offer.as_ref().map_or(&[], OwnedOffer::subprotocols)
     }
 
-    /// What the rules say of the request as it is now: a request that nobody could change is not
-    /// looked at twice.
-    pub(crate) fn terms(&self) -> Result<Cow<'_, OwnedOffer>, RejectResponse> {
-        if self.is_changed {
-            self.rules().offer().map(|offer| Cow::Owned(offer.into()))
+    /// Returns what the client offers in the request as it is now. The request is validated
+    /// again only if the application may have changed it.
+    pub(crate) fn offer(&self) -> Result<Cow<'_, OwnedOffer>, RejectResponse> {
+        if self.is_modified {
+            self.handshake_request().offer().map(|offer| Cow::Owned(offer.into()))
         } else {
-            self.terms.as_ref().map(Cow::Borrowed).map_err(Clone::clone)
+            self.offer.as_ref().map(Cow::Borrowed).map_err(Clone::clone)
         }
     }
 
-    fn rules(&self) -> Rules<'_, HeaderMapSource<'_>> {
-        rules(self.request(), self.protocol.as_deref())
+    fn handshake_request(&self) -> HandshakeRequest<'_, HeaderMapSource<'_>> {
+        handshake_request(self.request(), self.protocol.as_deref())
     }
 
-    /// Chooses the client's favourite among the subprotocols that the server speaks, unless one
-    /// was chosen already.
+    /// Selects the client's favourite among the subprotocols that the server supports, unless
+    /// one was selected already.
     #[cfg(feature = "hyper")]
-    pub(crate) fn choose(&mut self, supported: &[String]) {
-        if let (None, Ok(terms)) = (&self.chosen, &self.terms) {
-            self.chosen = choice(terms, supported).cloned();
+    pub(crate) fn choose_subprotocol(&mut self, supported: &[String]) {
+        if let (None, Ok(offer)) = (&self.subprotocol, &self.offer) {
+            self.subprotocol = preferred_subprotocol(offer, supported).cloned();
         }
     }
 
-    /// What to answer to open the WebSocket, or why there is none.
-    pub(crate) fn acceptance(
+    /// Returns the response that opens the WebSocket, with the fields of the application, or why
+    /// the request is rejected.
+    pub(crate) fn accept(
         &self,
         config: &ServerConfig,
-        chosen: Option<&str>,
         headers: Vec<(String, Bytes)>,
     ) -> Result<AcceptedHandshake, RejectionCause> {
-        let offer = self.terms().map_err(RejectionCause::Peer)?;
+        let offer = self.offer().map_err(RejectionCause::InvalidRequest)?;
         for (name, value) in &headers {
             check_response_field(name, value).map_err(RejectionCause::Misuse)?;
         }
@@ -239,77 +254,76 @@ impl IncomingRequest {
         let (extension, deflate) =
             deflate.and_then(|deflate| deflate.accept(offer.extensions())).unzip();
         let extensions = extension.into_iter().collect();
-        let accepted = offer.accept(chosen, extensions);
-        let acceptance = accepted.map_err(|error| RejectionCause::Misuse(error.into()))?;
-        Ok(AcceptedHandshake { acceptance, headers, deflate })
+        let accepted = offer.accept(self.subprotocol.as_deref(), extensions);
+        let response = accepted.map_err(|error| RejectionCause::Misuse(error.into()))?;
+        Ok(AcceptedHandshake { response, headers, deflate })
     }
 
-    /// Whether the request is refused, whatever the application says.
+    /// Whether the request is rejected whatever the application does.
     pub(crate) fn breaks_a_rule(&self, config: &ServerConfig) -> bool {
-        let Ok(terms) = self.terms() else { return true };
-        self.check_host(config).is_err() || self.check_origin(&terms, config).is_err()
+        let Ok(offer) = self.offer() else { return true };
+        self.check_host(config).is_err() || self.check_origin(&offer, config).is_err()
     }
 
     fn check_origin(
         &self,
-        terms: &OwnedOffer,
+        offer: &OwnedOffer,
         config: &ServerConfig,
     ) -> Result<(), RejectionCause> {
-        if !terms.has_origin() {
+        if !offer.has_origin() {
             return Ok(());
         }
-        let checked = match &self.page {
-            // Pages are most of those who ask: for them no request need be made.
-            Some(OriginInfo { origin, host }) if !self.is_changed => {
-                let host = self.told_host().unwrap_or(host);
+        let checked = match &self.origin {
+            // The common case, in which the `http::Request` need not be built.
+            Some(RequestOrigin { origin, host }) if !self.is_modified => {
+                let host = self.forwarded_host().unwrap_or(host);
                 config.origin.check_one(origin, Some(host))
             }
             _ => config.origin.check(self.request().headers(), self.host()),
         };
-        checked.map_err(|refused| RejectionCause::Policy(403, refused.to_string()))
+        checked.map_err(|error| RejectionCause::Policy(403, error.to_string()))
     }
 
-    /// What the request is for, as the client named it.
+    /// Returns the host that the client named: as a trusted proxy forwards it, else the authority
+    /// of the target, else `Host`.
     pub(crate) fn host(&self) -> Option<&str> {
-        let asked = || self.request().uri().authority().map(http::uri::Authority::as_str);
-        // One that is not ASCII is a wrong host, which is not the same as none.
+        let authority = || self.request().uri().authority().map(http::uri::Authority::as_str);
         let field = || {
             let host = self.request().headers().get(HOST)?;
+            // A host that is not ASCII must fail the check, not pass as absent.
             Some(host.to_str().unwrap_or("\u{fffd}"))
         };
-        self.told_host().or_else(asked).or_else(field)
+        self.forwarded_host().or_else(authority).or_else(field)
     }
 
-    /// The same, if a trusted proxy says it.
-    fn told_host(&self) -> Option<&str> {
+    /// Returns the host that a trusted proxy forwards.
+    fn forwarded_host(&self) -> Option<&str> {
         self.remote()?.client.host.as_deref()
     }
 
-    /// Finds out who asks, and whether there is one host that it is for, which is one of ours:
-    /// of any request, before anybody sees it.
+    /// Sets who sent the request, from `remote` and what trusted proxies forward, and checks its
+    /// host. This is done for each request, before any handler or service gets it.
     pub(crate) fn check_remote(
         &mut self,
         mut remote: ConnectInfo,
         config: &ServerConfig,
     ) -> Result<(), RejectionCause> {
-        let learnt = remote.learn(|| self.request().headers(), &config.forwarding);
-        let denied = learnt.err().map(|bad| RejectionCause::Policy(400, bad.to_string()));
+        let forwarded = remote.learn(|| self.request().headers(), &config.forwarding);
+        let forwarded = forwarded.map_err(|error| RejectionCause::Policy(400, error.to_string()));
+        // Also where a check fails, as the rejection is reported with it.
         self.request.set_remote(remote);
-        self.host.clone().map_err(RejectionCause::Peer)?;
-        denied.map_or(Ok(()), Err)?;
+        self.host.clone().map_err(RejectionCause::InvalidRequest)?;
+        forwarded?;
         self.check_host(config)
     }
 
-    /// Whether it has no more header fields than `max_fields`, where HTTP/2 or HTTP/3 carried it.
-    /// Cookies that were split are joined by now.
+    /// Checks `max_fields` for a request of HTTP/2 or HTTP/3. Split cookies must have been joined
+    /// before. (On HTTP/1.1, the parser checks it.)
     #[cfg(any(feature = "http2", feature = "http3"))]
-    pub(crate) fn check_number_of_fields(
-        &self,
-        config: &ServerConfig,
-    ) -> Result<(), RejectionCause> {
-        let most = config.handshake.max_fields;
-        if self.request().headers().len() > most {
-            let why = format!("more header fields than max_fields ({most})");
+    pub(crate) fn check_max_fields(&self, config: &ServerConfig) -> Result<(), RejectionCause> {
+        let max = config.handshake.max_fields;
+        if self.request().headers().len() > max {
+            let why = format!("more header fields than max_fields ({max})");
             return Err(RejectionCause::Policy(431, why));
         }
         Ok(())
@@ -319,32 +333,33 @@ impl IncomingRequest {
         let by_unix_socket = || self.remote().is_some_and(|remote| remote.peer == PeerAddr::Unix);
         match config.hosts {
             HostPolicy::Any => return Ok(()),
-            // No web page reaches a Unix socket, and a proxy passes its own hosts on.
+            // Browsers can't connect to a Unix socket, and a proxy there passes on the hosts of
+            // its own clients.
             HostPolicy::Local { .. } if by_unix_socket() => return Ok(()),
             _ => {}
         }
         let secure = self.remote().is_some_and(|remote| remote.secure);
         let checked = config.hosts.check(self.host(), secure);
-        checked.map_err(|refused| RejectionCause::Policy(refused.status(), refused.to_string()))
+        checked.map_err(|error| RejectionCause::Policy(error.status(), error.to_string()))
     }
 }
 
-/// The client's favourite among the subprotocols that the server speaks.
-fn choice<'a>(terms: &'a OwnedOffer, supported: &[String]) -> Option<&'a String> {
-    terms.subprotocols().iter().find(|name| supported.contains(name))
+/// Returns the client's favourite among the subprotocols that the server supports.
+fn preferred_subprotocol<'a>(offer: &'a OwnedOffer, supported: &[String]) -> Option<&'a String> {
+    offer.subprotocols().iter().find(|name| supported.contains(name))
 }
 
-/// A request as the rules see it, with its `:protocol`.
-pub(crate) fn rules<'a, B>(
+/// Returns a request, with its `:protocol`, in the form that the protocol's rules check.
+pub(crate) fn handshake_request<'a, B>(
     request: &'a Request<B>,
     protocol: Option<&'a str>,
-) -> Rules<'a, HeaderMapSource<'a>> {
+) -> HandshakeRequest<'a, HeaderMapSource<'a>> {
     let carrier = match request.version() {
         Version::HTTP_09 | Version::HTTP_10 => HttpCarrier::Http1 { minor: 0 },
         Version::HTTP_11 => HttpCarrier::Http1 { minor: 1 },
         _ => HttpCarrier::Stream { protocol },
     };
-    Rules {
+    HandshakeRequest {
         method: request.method().as_str(),
         carrier,
         authority: request.uri().authority().map(http::uri::Authority::as_str),
@@ -352,7 +367,8 @@ pub(crate) fn rules<'a, B>(
     }
 }
 
-/// The target: with its authority only if it was sent in absolute-form (RFC 9112 §3.2.2).
+/// Returns the request target. It has an authority only if it was sent in absolute-form
+/// (RFC 9112 §3.2.2).
 fn uri(head: &RequestHead<'_>) -> Result<Uri, HeadError> {
     let target = head.target();
     let parsed = match target.authority() {
@@ -363,33 +379,35 @@ fn uri(head: &RequestHead<'_>) -> Result<Uri, HeadError> {
 }
 
 impl AcceptedHandshake {
-    /// The fields that the protocol asks for.
-    fn own(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.acceptance.headers().map(|(name, value)| (name, value.as_bytes()))
+    /// Returns the fields of the protocol.
+    fn protocol_fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.response.headers().map(|(name, value)| (name, value.as_bytes()))
     }
 
-    /// The fields that the application adds.
-    fn added(&self) -> impl Iterator<Item = (&str, &[u8])> {
+    /// Returns the fields that the application adds.
+    fn added_fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.headers.iter().map(|(name, value)| (name.as_str(), &value[..]))
     }
 
-    /// As the head of an HTTP/1.1 response. Names are in title case, on which some peers insist.
+    /// Returns the head of the HTTP/1.1 response. Names are in title case, as some peers compare
+    /// them with case.
     pub(crate) fn head(&self) -> Result<Vec<u8>, Error> {
-        let (status, phrase) = (self.acceptance.status(), self.acceptance.phrase());
-        let own = self.own().map(|(name, value)| (Cow::Borrowed(name), value));
-        let added = self.added().map(|(name, value)| (http1::title_case(name).into(), value));
+        let (status, phrase) = (self.response.status(), self.response.phrase());
+        let own = self.protocol_fields().map(|(name, value)| (Cow::Borrowed(name), value));
+        let added =
+            self.added_fields().map(|(name, value)| (http1::title_case(name).into(), value));
         Ok(write_response(status, phrase, own.chain(added))?)
     }
 
-    /// For an HTTP library.
+    /// Returns the response for an HTTP library to send.
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
     pub(crate) fn response(&self) -> Result<Response<()>, Error> {
-        let mut response = Response::builder().status(self.acceptance.status());
-        for (name, value) in self.own().chain(self.added()) {
+        let mut response = Response::builder().status(self.response.status());
+        for (name, value) in self.protocol_fields().chain(self.added_fields()) {
             response = response.header(name, value);
         }
-        let bad = |error| Error::new(ErrorKind::Misuse, "the response").with_source(error);
-        response.body(()).map_err(bad)
+        let misuse = |error| Error::new(ErrorKind::Misuse, "the response").with_source(error);
+        response.body(()).map_err(misuse)
     }
 }
 

@@ -1,4 +1,4 @@
-//! How a request is answered, by what carries it.
+//! Sends the response to a request, on whatever carries it.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -13,85 +13,86 @@ use http::{HeaderMap, HeaderValue, Method, Response};
 use crate::base::deadline::within;
 use crate::base::error::Error;
 use crate::server::handshake::request::AcceptedHandshake;
-use crate::server::handshake::response::framed;
+use crate::server::handshake::response::with_content_length;
 use crate::transport::Transport;
 use crate::transport::http1;
 use crate::transport::staged;
 
-/// Where the answer to a request goes.
+/// How long the response to a rejected request may take to be written.
+pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a rejected client may go on sending on HTTP/1.1.
+const REJECTED_UPLOAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Sends the response to a request that a library or a stream carries.
 pub(crate) trait Respond<S>: Send {
-    /// Sends the answer that opens the WebSocket. Gives what it runs on, and the bytes that
-    /// were received behind the request.
+    /// Sends the response that opens the WebSocket. Returns the transport of the WebSocket, and
+    /// the bytes that were received after the request.
     fn accept(
         self: Box<Self>,
         accepted: AcceptedHandshake,
     ) -> BoxFuture<'static, Result<(S, BytesMut), Error>>;
 
-    /// Sends any other answer.
+    /// Sends a response that opens no WebSocket. `method` is the request's.
     fn respond(
         self: Box<Self>,
         response: Response<Bytes>,
-        asked: Method,
+        method: Method,
     ) -> BoxFuture<'static, Result<(), Error>>;
 }
 
-/// What answers a request.
+/// Where the response to a request is sent.
 pub(crate) enum Responder<S> {
-    /// HTTP/1.1 on a transport that we read the request from ourselves, and what we read behind
-    /// it.
+    /// To a transport of HTTP/1.1 from which this crate read the request. `leftover` is what
+    /// was read after it.
     Transport { stream: S, leftover: BytesMut },
-    /// Anything else.
+    /// To a stream of HTTP/2 or HTTP/3, or to hyper.
     Other(Box<dyn Respond<S>>),
 }
 
 impl<S, R: Respond<S> + 'static> From<Box<R>> for Responder<S> {
-    fn from(reply: Box<R>) -> Self {
-        Self::Other(reply)
+    fn from(responder: Box<R>) -> Self {
+        Self::Other(responder)
     }
 }
 
 impl<S: Transport> Responder<S> {
-    /// As [`Respond::accept`].
+    /// Sends the response that opens the WebSocket; see [`Respond::accept`].
     pub(crate) async fn accept(self, accepted: AcceptedHandshake) -> Result<(S, BytesMut), Error> {
         match self {
             Self::Transport { mut stream, leftover } => {
                 http1::write_all(&mut stream, &accepted.head()?).await?;
                 Ok((stream, leftover))
             }
-            Self::Other(reply) => reply.accept(accepted).await,
+            Self::Other(responder) => responder.accept(accepted).await,
         }
     }
 
-    /// As [`Respond::respond`], and the answer leaves within `handshake_timeout`. A transport is
-    /// then closed in stages, which may take longer.
+    /// Sends a response that opens no WebSocket within `handshake_timeout`; see
+    /// [`Respond::respond`]. A transport is then closed in stages, which may take longer.
     pub(crate) async fn respond(
         self,
         response: Response<Bytes>,
-        asked: Method,
+        method: Method,
         handshake_timeout: Duration,
     ) -> Result<(), Error> {
         match self {
             Self::Transport { mut stream, .. } => {
-                let written = write(&mut stream, response, &asked);
+                let written = write(&mut stream, response, &method);
                 within("handshake_timeout", handshake_timeout, written).await??;
-                finish(stream).await;
+                close(stream).await;
                 Ok(())
             }
-            Self::Other(reply) => {
-                let responded = reply.respond(response, asked);
-                within("handshake_timeout", handshake_timeout, responded).await?
+            Self::Other(responder) => {
+                let sent = responder.respond(response, method);
+                within("handshake_timeout", handshake_timeout, sent).await?
             }
         }
     }
 }
 
-/// How long a refusal may take to leave.
-pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a refused client may go on sending on HTTP/1.1.
-const REFUSED_UPLOAD: Duration = Duration::from_secs(5);
-
-/// The connection ends, whatever else its options are (RFC 9112 §9.6).
-fn closing(headers: &HeaderMap) -> Vec<u8> {
+/// Returns the value of `Connection`, with `close` among its options (RFC 9112 §9.6).
+fn connection_field(headers: &HeaderMap) -> Vec<u8> {
     let own = headers.get_all(CONNECTION).iter().map(HeaderValue::as_bytes);
     let mut options: Vec<&[u8]> = own.collect();
     if !list_contains(options.iter().copied(), "close") {
@@ -100,31 +101,31 @@ fn closing(headers: &HeaderMap) -> Vec<u8> {
     options.join(&b", "[..])
 }
 
-/// Answers on a transport of HTTP/1.1, and ends it.
+/// Writes a response to a transport of HTTP/1.1, and closes it.
 pub(crate) async fn respond<S: Transport>(
     mut stream: S,
     response: Response<Bytes>,
-    asked: &Method,
+    method: &Method,
 ) -> Result<(), Error> {
-    write(&mut stream, response, asked).await?;
-    finish(stream).await;
+    write(&mut stream, response, method).await?;
+    close(stream).await;
     Ok(())
 }
 
-/// Ends a transport of HTTP/1.1 on which the answer has left; how the peer ends it is its own
-/// affair.
-async fn finish<S: Transport>(mut stream: S) {
-    let _ = staged::close(&mut stream, REFUSED_UPLOAD).await;
+/// Closes a transport of HTTP/1.1 after the response was written. Errors of the peer's end do
+/// not matter any more.
+async fn close<S: Transport>(mut stream: S) {
+    let _ = staged::close(&mut stream, REJECTED_UPLOAD_TIMEOUT).await;
 }
 
-/// Writes an answer on a transport of HTTP/1.1, the last one there.
+/// Writes the last response of a transport of HTTP/1.1.
 async fn write<S: Transport>(
     stream: &mut S,
     response: Response<Bytes>,
-    asked: &Method,
+    method: &Method,
 ) -> Result<(), Error> {
-    let (parts, content) = framed(response, asked);
-    let connection = closing(&parts.headers);
+    let (parts, content) = with_content_length(response, method);
+    let connection = connection_field(&parts.headers);
     let length = parts.headers.get(CONTENT_LENGTH);
     let length = length.map(|length| ("Content-Length".into(), length.as_bytes()));
     let mut fields: Vec<(Cow<'_, str>, &[u8])> = length.into_iter().collect();
@@ -146,17 +147,17 @@ mod tests {
 
     #[test]
     fn response_that_ends_the_connection_says_so_once() {
-        let told = |values: &[&'static str]| {
+        let field = |values: &[&'static str]| {
             let mut headers = HeaderMap::new();
             for value in values {
                 headers.append(CONNECTION, HeaderValue::from_static(value));
             }
-            String::from_utf8(closing(&headers)).unwrap()
+            String::from_utf8(connection_field(&headers)).unwrap()
         };
-        assert_eq!(told(&[]), "close");
-        assert_eq!(told(&["Close"]), "Close");
-        assert_eq!(told(&["close, Upgrade"]), "close, Upgrade");
-        assert_eq!(told(&["Upgrade", "close"]), "Upgrade, close");
-        assert_eq!(told(&["x-not-close"]), "x-not-close, close");
+        assert_eq!(field(&[]), "close");
+        assert_eq!(field(&["Close"]), "Close");
+        assert_eq!(field(&["close, Upgrade"]), "close, Upgrade");
+        assert_eq!(field(&["Upgrade", "close"]), "Upgrade, close");
+        assert_eq!(field(&["x-not-close"]), "x-not-close, close");
     }
 }

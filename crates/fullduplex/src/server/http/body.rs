@@ -75,7 +75,7 @@ impl Body {
         left_unread: Arc<AtomicBool>,
     ) -> Self {
         let body = Http1Body { incoming, is_ended: false, left_unread };
-        Self { kind: BodyKind::Http1(body), pace: MinRate::unhurried(stall_timeout) }
+        Self { kind: BodyKind::Http1(body), pace: MinRate::stall_only(stall_timeout) }
     }
 
     /// What the service leaves unread comes out of the receiver.
@@ -86,7 +86,7 @@ impl Body {
     ) -> (Self, oneshot::Receiver<h2::RecvStream>) {
         let (unread, left) = oneshot::channel();
         let body = Http2Body { receive: Some(receive), unread: Some(unread) };
-        (Self { kind: BodyKind::Http2(body), pace: MinRate::unhurried(stall_timeout) }, left)
+        (Self { kind: BodyKind::Http2(body), pace: MinRate::stall_only(stall_timeout) }, left)
     }
 }
 
@@ -96,7 +96,7 @@ impl Body {
         stream: crate::server::http::shared_stream::SharedStream,
         stall_timeout: Duration,
     ) -> Self {
-        Self { kind: BodyKind::Http3(stream), pace: MinRate::unhurried(stall_timeout) }
+        Self { kind: BodyKind::Http3(stream), pace: MinRate::stall_only(stall_timeout) }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::server::handler::{Handler, HandlerInput};
 use crate::server::handshake::handshake::Handshake;
 use crate::server::handshake::request::{IncomingRequest, RejectionCause};
 use crate::server::handshake::responder::Responder;
-use crate::server::handshake::response::{LEAVING, leaving, plain};
+use crate::server::handshake::response::{SHUTTING_DOWN, plain, shutting_down};
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::peer::PeerAddr;
@@ -60,7 +60,7 @@ impl ServerContext {
 
     /// Counts a connection, if there is room for it.
     pub(crate) fn enter(&self, peer: &PeerAddr) -> Result<Arc<ConnectionPermit>, LimitReached> {
-        self.state.enter((!self.config.is_near(peer)).then_some(peer))
+        self.state.enter((!self.config.is_exempt_per_address(peer)).then_some(peer))
     }
 
     /// Counts a connection for its client, once that is known.
@@ -71,13 +71,13 @@ impl ServerContext {
     ) -> Result<(), LimitReached> {
         let permit = Arc::get_mut(permit).and_then(ConnectionPermit::limiter_permit_mut);
         match permit {
-            Some(permit) if !self.config.is_near(peer) => permit.reassign(peer),
+            Some(permit) if !self.config.is_exempt_per_address(peer) => permit.reassign(peer),
             _ => Ok(()),
         }
     }
 
     /// A handshake has given way to others, or to the end of the server.
-    pub(crate) fn give_way(&self, peer: PeerAddr) {
+    pub(crate) fn report_evicted(&self, peer: PeerAddr) {
         if !self.state.is_over() {
             RejectedClient::gave_way(peer).report(Some(&self.state.rejections));
         }
@@ -85,7 +85,7 @@ impl ServerContext {
 
     /// Answers a connection for which there is no room, if that takes no time, and returns the
     /// status of the answer.
-    pub(crate) fn turn_away(&self, stream: &NetStream, full: LimitReached) -> Option<u16> {
+    pub(crate) fn reject_over_limit(&self, stream: &NetStream, full: LimitReached) -> Option<u16> {
         if self.is_secure() {
             return None;
         }
@@ -110,15 +110,16 @@ impl ServerContext {
     /// Checks the client and the host of a request, and returns its permit: the connection's, or
     /// a new one if it is for a WebSocket.
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
-    pub(crate) fn admit_on(
+    pub(crate) fn admit_request(
         &self,
         multiplexed: &MultiplexedPermit,
-        asked: &mut IncomingRequest,
+        request: &mut IncomingRequest,
         remote: &ConnectInfo,
     ) -> Result<Arc<ConnectionPermit>, RejectionCause> {
-        asked.check_remote(remote.clone(), &self.config)?;
-        let client = asked.remote().map(|remote| remote.client.to_peer());
-        let stranger = client.filter(|client| asked.is_websocket && !self.config.is_near(client));
+        request.check_remote(remote.clone(), &self.config)?;
+        let client = request.remote().map(|remote| remote.client.to_peer());
+        let stranger = client
+            .filter(|client| request.is_websocket && !self.config.is_exempt_per_address(client));
         let Some(client) = stranger else { return Ok(multiplexed.permit().clone()) };
         let permit = multiplexed.permit_for(&client, &self.state.limiter);
         permit.map_err(|full| RejectionCause::Policy(429, full.to_string()))
@@ -133,39 +134,38 @@ impl ServerContext {
     #[cfg(feature = "hyper")]
     pub(crate) fn service_for(
         &self,
-        asked: &IncomingRequest,
+        request: &IncomingRequest,
     ) -> Option<&dyn crate::server::http::service::HttpService> {
-        let is_ordinary = !asked.is_websocket && asked.request().method() != Method::CONNECT;
+        let is_ordinary = !request.is_websocket && request.request().method() != Method::CONNECT;
         self.service.as_deref().filter(|_| is_ordinary && !self.state.is_draining())
     }
 
     /// Returns a request for the handler.
     pub(crate) fn handshake(
         &self,
-        asked: Box<IncomingRequest>,
-        reply: impl Into<Responder<NetStream>>,
+        request: Box<IncomingRequest>,
+        responder: impl Into<Responder<NetStream>>,
         permit: Arc<ConnectionPermit>,
     ) -> Handshake {
         let admission = Admission { server: self.state.clone(), permit };
-        Handshake::new(asked, reply.into(), self.config.clone()).with_admission(admission)
+        Handshake::new(request, responder.into(), self.config.clone()).with_admission(admission)
     }
 
     /// Answers a request that a policy of the server's forbids.
-    pub(crate) async fn deny(
+    pub(crate) async fn reject(
         &self,
-        asked: &IncomingRequest,
-        reply: impl Into<Responder<NetStream>>,
-        denied: &RejectionCause,
+        request: &IncomingRequest,
+        responder: impl Into<Responder<NetStream>>,
+        cause: &RejectionCause,
     ) {
-        let response = denied.response();
-        let why = denied.to_string();
-        let (request, status) = (asked.request(), response.status());
-        RejectedClient::request(request, status, RejectionReason::Denied(&why))
+        let response = cause.response();
+        let why = cause.to_string();
+        let (head, status) = (request.request(), response.status());
+        RejectedClient::request(head, status, RejectionReason::Denied(&why))
             .report(Some(&self.state.rejections));
-        let after = self.config.handshake.handshake_timeout;
-        let method = asked.request().method().clone();
-        // The refusal is what went wrong, also if its answer can't be written.
-        let _ = reply.into().respond(response, method, after).await;
+        let timeout = self.config.handshake.handshake_timeout;
+        // The cause was reported; a failed write of the response adds nothing to it.
+        let _ = responder.into().respond(response, head.method().clone(), timeout).await;
     }
 
     /// Lets the handler answer a request, in a new task.
@@ -218,7 +218,9 @@ impl ServerContext {
     /// The same, where there is something to be done first.
     async fn admit(&self, mut handshake: Handshake) -> Option<Handshake> {
         if self.state.is_draining() {
-            let _ = handshake.respond_as(leaving(), RejectionReason::Denied(LEAVING)).await;
+            let _ = handshake
+                .respond_with_reason(shutting_down(), RejectionReason::Denied(SHUTTING_DOWN))
+                .await;
             return None;
         }
         // A CONNECT that is for no WebSocket would have a proxy here (RFC 9110 §9.3.6).
@@ -250,13 +252,20 @@ impl ServerContext {
                 let answer = plain(500, "the request could not be looked at");
                 drop(
                     handshake
-                        .respond_as(answer, RejectionReason::Denied("authenticate panicked"))
+                        .respond_with_reason(
+                            answer,
+                            RejectionReason::Denied("authenticate panicked"),
+                        )
                         .await,
                 );
             }
             Err(late) => {
                 let why = late.to_string();
-                drop(handshake.respond_as(plain(503, &why), RejectionReason::Denied(&why)).await);
+                drop(
+                    handshake
+                        .respond_with_reason(plain(503, &why), RejectionReason::Denied(&why))
+                        .await,
+                );
             }
         }
         None

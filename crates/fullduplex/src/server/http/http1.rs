@@ -15,14 +15,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::oneshot;
 
 use crate::base::error::{Error, ErrorKind};
-use crate::server::handshake::handshake::refusal_of_head;
+use crate::server::handshake::handshake::head_error_status;
 use crate::server::handshake::request::{AcceptedHandshake, IncomingRequest};
 use crate::server::handshake::responder::Respond;
-use crate::server::handshake::response::{framed, plain};
+use crate::server::handshake::response::{plain, with_content_length};
 use crate::server::http::body::Body;
 use crate::server::http::context::ServerContext;
 use crate::server::http::min_rate::RateEnforced;
-use crate::server::http::service::{HttpResponse, final_answer, full};
+use crate::server::http::service::{HttpResponse, final_response, full};
 use crate::server::http::upgraded;
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::state::permit::MultiplexedPermit;
@@ -84,7 +84,7 @@ pub(crate) async fn serve(
         let too_large = error.is_parse_too_large();
         let kind = if too_large { ErrorKind::Limit } else { ErrorKind::Handshake };
         let error = Error::new(kind, error.to_string());
-        RejectedClient::no_request(peer, &error, refusal_of_head(&error))
+        RejectedClient::no_request(peer, &error, head_error_status(&error))
             .report(Some(&state.rejections));
     }
 }
@@ -97,29 +97,29 @@ async fn respond_to(
 ) -> Result<HttpResponse, Infallible> {
     let on_upgrade = hyper::upgrade::on(&mut request);
     let (parts, body) = request.into_parts();
-    let mut asked =
+    let mut request =
         IncomingRequest::new(Request::from_parts(parts, ()), None, &context.config.subprotocols);
-    let permit = match context.admit_on(&multiplexed, &mut asked, &remote) {
+    let permit = match context.admit_request(&multiplexed, &mut request, &remote) {
         Ok(permit) => permit,
-        Err(denied) => {
-            let response = denied.response();
-            let why = denied.to_string();
-            let (request, status) = (asked.request(), response.status());
+        Err(cause) => {
+            let response = cause.response();
+            let why = cause.to_string();
+            let (request, status) = (request.request(), response.status());
             let refused = RejectedClient::request(request, status, RejectionReason::Denied(&why));
             refused.report(Some(&context.state.rejections));
             return Ok(full(response));
         }
     };
-    if let Some(service) = context.service_for(&asked) {
-        let request = asked.into_request().map(|()| body);
+    if let Some(service) = context.service_for(&request) {
+        let request = request.into_request().map(|()| body);
         let answer = service.call(request, &context.state.record).await;
         // The service may have taken the connection over.
         let is_upgrade = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
-        return Ok(if is_upgrade { answer } else { final_answer(answer) });
+        return Ok(if is_upgrade { answer } else { final_response(answer) });
     }
     let (answer, answered) = oneshot::channel();
-    let reply = Box::new(HyperResponder { answer, on_upgrade });
-    let handshake = context.handshake(asked, reply, permit);
+    let responder = Box::new(HyperResponder { answer, on_upgrade });
+    let handshake = context.handshake(request, responder, permit);
     context.handle(handshake);
     Ok(answered.await.unwrap_or_else(|_| full(plain(500, "the request was not answered"))))
 }
@@ -137,7 +137,7 @@ impl Respond<NetStream> for HyperResponder {
     ) -> BoxFuture<'static, Result<(NetStream, BytesMut), Error>> {
         Box::pin(async move {
             let response = accepted.response()?.map(|()| Bytes::new());
-            self.answer.send(full(response)).map_err(|_| gone())?;
+            self.answer.send(full(response)).map_err(|_| connection_ended())?;
             upgraded::finish(self.on_upgrade).await
         })
     }
@@ -145,14 +145,17 @@ impl Respond<NetStream> for HyperResponder {
     fn respond(
         self: Box<Self>,
         response: Response<Bytes>,
-        asked: Method,
+        method: Method,
     ) -> BoxFuture<'static, Result<(), Error>> {
-        let (parts, content) = framed(response, &asked);
-        let sent = self.answer.send(full(Response::from_parts(parts, content))).map_err(|_| gone());
+        let (parts, content) = with_content_length(response, &method);
+        let sent = self
+            .answer
+            .send(full(Response::from_parts(parts, content)))
+            .map_err(|_| connection_ended());
         Box::pin(std::future::ready(sent))
     }
 }
 
-fn gone() -> Error {
+fn connection_ended() -> Error {
     Error::new(ErrorKind::Io, "the connection ended before the answer")
 }

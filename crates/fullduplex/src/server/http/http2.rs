@@ -13,7 +13,7 @@ use crate::base::buffers;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::fields::join_cookies;
 use crate::server::handshake::request::IncomingRequest;
-use crate::server::handshake::responder::ANSWER_TIMEOUT;
+use crate::server::handshake::responder::RESPONSE_TIMEOUT;
 use crate::server::http::context::ServerContext;
 #[cfg(feature = "hyper")]
 use crate::server::http::min_rate::MinRate;
@@ -39,7 +39,7 @@ const DRAIN: u64 = 256 << 10;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Reads on until it is clear whether the peer speaks HTTP/2 by prior knowledge.
-pub(crate) async fn begins<S: Transport>(
+pub(crate) async fn read_preface<S: Transport>(
     stream: &mut S,
     received: &mut BytesMut,
 ) -> Result<bool, Error> {
@@ -59,7 +59,7 @@ pub(crate) async fn begins<S: Transport>(
 }
 
 /// Ends a connection on which HTTP/2 was agreed on and that is none (RFC 9113 §3.4).
-pub(crate) async fn refuse_preface<S: Transport>(mut stream: S) {
+pub(crate) async fn reject_preface<S: Transport>(mut stream: S) {
     // Empty SETTINGS, and a GOAWAY with PROTOCOL_ERROR that has seen no stream.
     const GOAWAY: [u8; 26] = [
         0, 0, 0, 4, 0, 0, 0, 0, 0, //
@@ -68,10 +68,10 @@ pub(crate) async fn refuse_preface<S: Transport>(mut stream: S) {
     let told = async {
         stream.write_all(&GOAWAY).await?;
         stream.flush().await?;
-        crate::transport::staged::close(&mut stream, ANSWER_TIMEOUT).await
+        crate::transport::staged::close(&mut stream, RESPONSE_TIMEOUT).await
     };
     // There is nobody else to tell.
-    let _ = timeout(2 * ANSWER_TIMEOUT, told).await;
+    let _ = timeout(2 * RESPONSE_TIMEOUT, told).await;
 }
 
 /// Serves the requests of a connection until it ends.
@@ -165,31 +165,33 @@ async fn respond_to(
     let protocol = protocol.map(|protocol| protocol.as_str().into());
     // RFC 9113 §8.2.3: browsers send each cookie in a field of its own.
     join_cookies(&mut parts.headers);
-    let mut asked = IncomingRequest::new(
+    let mut request = IncomingRequest::new(
         Request::from_parts(parts, ()),
         protocol,
         &context.config.subprotocols,
     );
-    let admitted = asked.check_number_of_fields(&context.config);
-    let admitted = admitted.and_then(|()| context.admit_on(&multiplexed, &mut asked, &remote));
+    let admitted = request.check_max_fields(&context.config);
+    let admitted =
+        admitted.and_then(|()| context.admit_request(&multiplexed, &mut request, &remote));
     let permit = match admitted {
         Ok(permit) => permit,
-        Err(denied) => {
-            return context.deny(&asked, Box::new(stream), &denied).await;
+        Err(cause) => {
+            return context.reject(&request, Box::new(stream), &cause).await;
         }
     };
     #[cfg(feature = "hyper")]
-    if let Some(service) = context.service_for(&asked) {
+    if let Some(service) = context.service_for(&request) {
         let Http2Responder { respond, receive, counted } = stream;
         let limits = &context.config.limits;
-        let head_only = asked.request().method() == Method::HEAD;
+        let head_only = request.request().method() == Method::HEAD;
         let (body, unread) = crate::server::http::body::Body::http2(receive, limits.stall_timeout);
-        let answer = service.call(asked.into_request().map(|()| body), &context.state.record).await;
-        send_answer(answer, respond, head_only, MinRate::new(limits)).await;
+        let answer =
+            service.call(request.into_request().map(|()| body), &context.state.record).await;
+        send_response(answer, respond, head_only, MinRate::new(limits)).await;
         // It may be read in the background, and then there is nothing left of it.
-        return pass_over(async { unread.await.ok() }, counted).await;
+        return drain_request_body(async { unread.await.ok() }, counted).await;
     }
-    let handshake = context.handshake(asked, Box::new(stream), permit);
+    let handshake = context.handshake(request, Box::new(stream), permit);
     context.handle(handshake);
 }
 
@@ -211,12 +213,12 @@ impl RespondOnStream for Http2Responder {
         Ok(Http2Stream::new(send, self.receive, self.counted))
     }
 
-    fn answered(stream: Self::Answering, asked: &Method) {
+    fn answered(stream: Self::Answering, method: &Method) {
         // What would have been frames of a WebSocket is none of an upload.
-        if asked != Method::CONNECT
+        if method != Method::CONNECT
             && let Some((receive, counted)) = stream.into_receive()
         {
-            tokio::spawn(pass_over(async { Some(receive) }, counted));
+            tokio::spawn(drain_request_body(async { Some(receive) }, counted));
         }
     }
 }
@@ -224,7 +226,10 @@ impl RespondOnStream for Http2Responder {
 /// Reads what a client goes on sending after its answer, up to a bound, and then asks it to
 /// stop: the stream is reset with `NO_ERROR` (RFC 9113 §8.1). Reset at once, some clients give up
 /// before they look at the answer.
-async fn pass_over(receive: impl Future<Output = Option<RecvStream>>, counted: StreamGuard) {
+async fn drain_request_body(
+    receive: impl Future<Output = Option<RecvStream>>,
+    counted: StreamGuard,
+) {
     let rest = async {
         let mut receive = receive.await?;
         let mut left = DRAIN;
@@ -239,13 +244,13 @@ async fn pass_over(receive: impl Future<Output = Option<RecvStream>>, counted: S
         }
         Some(())
     };
-    let _ = timeout(ANSWER_TIMEOUT, rest).await;
+    let _ = timeout(RESPONSE_TIMEOUT, rest).await;
     drop(counted);
 }
 
 /// Sends the answer of a service, at the pace of whoever reads it.
 #[cfg(feature = "hyper")]
-async fn send_answer(
+async fn send_response(
     answer: crate::server::http::service::HttpResponse,
     mut respond: SendResponse<Bytes>,
     head_only: bool,
@@ -254,9 +259,9 @@ async fn send_answer(
     use std::future::poll_fn;
 
     use crate::server::handshake::response::strip_connection_fields;
-    use crate::server::http::service::on_stream;
+    use crate::server::http::service::split_for_stream;
 
-    let (head, body) = on_stream(answer, head_only);
+    let (head, body) = split_for_stream(answer, head_only);
     let Ok(mut send) = respond.send_response(head, body.is_none()) else { return };
     let Some(mut body) = body else { return };
     while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
@@ -277,8 +282,8 @@ async fn send_answer(
                     });
                     // Dropped here, the stream is reset.
                     let Ok(Some(Ok(room))) = room.await else { return };
-                    let piece = data.split_to(room.min(data.len()));
-                    if send.send_data(piece, false).is_err() {
+                    let chunk = data.split_to(room.min(data.len()));
+                    if send.send_data(chunk, false).is_err() {
                         return;
                     }
                 }

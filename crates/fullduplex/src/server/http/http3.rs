@@ -44,7 +44,7 @@ pub(crate) struct UdpSockets {
 
 impl UdpSockets {
     /// Takes the port of UDP with the number of a listener's.
-    pub(crate) fn bind_beside(&mut self, listener: &Listener) {
+    pub(crate) fn bind_matching(&mut self, listener: &Listener) {
         let bound = match listener.local_addr() {
             Ok(None) => return,
             Ok(Some(address)) => UdpSocket::bind(address).map_err(|error| {
@@ -126,9 +126,9 @@ pub(crate) async fn accept(endpoint: Endpoint, context: Arc<ServerContext>) {
         }
         match context.state.enter(None) {
             Ok(permit) => {
-                let (ticket, _) = context.state.in_flight.enter();
+                let (pending, _) = context.state.in_flight.enter();
                 let connecting = connect(incoming, config);
-                tokio::spawn(serve(context.clone(), connecting, peer, ticket, permit));
+                tokio::spawn(serve(context.clone(), connecting, peer, pending, permit));
             }
             Err(full) => {
                 RejectedClient::no_room(peer, full, None).report(Some(&context.state.rejections));
@@ -143,7 +143,7 @@ async fn serve(
     context: Arc<ServerContext>,
     connecting: impl Future<Output = Result<quinn::Connection, Error>>,
     peer: PeerAddr,
-    ticket: PendingHandshake,
+    pending: PendingHandshake,
     mut permit: Arc<ConnectionPermit>,
 ) {
     let _watch = PanicWatch(context.state.record.clone());
@@ -151,9 +151,9 @@ async fn serve(
     let after = context.config.handshake.handshake_timeout;
     let connected = tokio::select! {
         connected = within("handshake_timeout", after, connecting) => connected,
-        () = ticket.evicted() => return context.give_way(peer),
+        () = pending.evicted() => return context.report_evicted(peer),
     };
-    drop(ticket);
+    drop(pending);
     let quinn = match connected.and_then(|connected| connected) {
         Ok(quinn) => quinn,
         Err(error) => {
@@ -257,27 +257,28 @@ async fn respond_to(
     let AcceptedRequest { mut request, stream } = incoming;
     let protocol = request.extensions_mut().remove::<ConnectProtocol>();
     let protocol = protocol.map(|protocol| protocol.as_str().into());
-    let mut asked = IncomingRequest::new(request, protocol, &context.config.subprotocols);
-    let reply = Box::new(Http3Responder(stream));
-    let admitted = asked.check_number_of_fields(&context.config);
-    let admitted = admitted.and_then(|()| context.admit_on(&multiplexed, &mut asked, &remote));
+    let mut request = IncomingRequest::new(request, protocol, &context.config.subprotocols);
+    let responder = Box::new(Http3Responder(stream));
+    let admitted = request.check_max_fields(&context.config);
+    let admitted =
+        admitted.and_then(|()| context.admit_request(&multiplexed, &mut request, &remote));
     let permit = match admitted {
         Ok(permit) => permit,
-        Err(denied) => return context.deny(&asked, reply, &denied).await,
+        Err(cause) => return context.reject(&request, responder, &cause).await,
     };
     #[cfg(feature = "hyper")]
-    if let Some(service) = context.service_for(&asked) {
-        let shared = crate::server::http::shared_stream::SharedStream::new(reply.0);
+    if let Some(service) = context.service_for(&request) {
+        let shared = crate::server::http::shared_stream::SharedStream::new(responder.0);
         let limits = &context.config.limits;
         let body = crate::server::http::body::Body::http3(shared.clone(), limits.stall_timeout);
-        let request = asked.into_request().map(|()| body);
+        let request = request.into_request().map(|()| body);
         let head_only = request.method() == http::Method::HEAD;
         let answer = service.call(request, &context.state.record).await;
         // A client that goes away is its own affair.
         let _ = shared.answer(answer, head_only, MinRate::new(limits)).await;
         return;
     }
-    let handshake = context.handshake(asked, reply, permit);
+    let handshake = context.handshake(request, responder, permit);
     context.handle(handshake);
 }
 

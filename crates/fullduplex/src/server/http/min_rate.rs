@@ -35,11 +35,11 @@ struct Waiting {
 
 impl MinRate {
     pub(crate) fn new(limits: &ServerLimits) -> Self {
-        Self::of(limits.stall_timeout, limits.min_answer_rate)
+        Self::of(limits.stall_timeout, limits.min_response_rate)
     }
 
     /// For whoever has time as long as anything comes: each wait is bounded by itself.
-    pub(crate) fn unhurried(stall_timeout: Duration) -> Self {
+    pub(crate) fn stall_only(stall_timeout: Duration) -> Self {
         Self::of(stall_timeout, 0)
     }
 
@@ -91,7 +91,7 @@ impl MinRate {
         }
         let Self { stall_timeout, rate, .. } = self;
         let why = format!(
-            "the peer took less of an answer than min_answer_rate ({rate} bytes a second) for \
+            "the peer took less of an answer than min_response_rate ({rate} bytes a second) for \
              stall_timeout ({stall_timeout:?})"
         );
         Error::new(ErrorKind::Timeout, why)
@@ -181,7 +181,7 @@ mod tests {
 
     fn pace(rate: u32) -> MinRate {
         let stall_timeout = Duration::from_secs(10);
-        MinRate::new(&ServerLimits { stall_timeout, min_answer_rate: rate, ..Default::default() })
+        MinRate::new(&ServerLimits { stall_timeout, min_response_rate: rate, ..Default::default() })
     }
 
     /// Has a peer take so many bytes after so long.
@@ -202,7 +202,7 @@ mod tests {
         }
         let error = take(&mut pace, 2, 1).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
-        assert!(error.to_string().contains("min_answer_rate (100 bytes a second)"), "{error}");
+        assert!(error.to_string().contains("min_response_rate (100 bytes a second)"), "{error}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -216,7 +216,7 @@ mod tests {
         advance(Duration::from_secs(1000)).await;
         take(&mut pace, 9, 1).await.unwrap();
         let error = take(&mut pace, 11, 1000).await.unwrap_err();
-        assert!(error.to_string().contains("min_answer_rate"), "{error}");
+        assert!(error.to_string().contains("min_response_rate"), "{error}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -233,7 +233,7 @@ mod tests {
     async fn min_rate_fails_a_transport_that_takes_crumbs() {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let (near, mut far) = tokio::io::duplex(16);
-        let limits = ServerLimits { min_answer_rate: 100, ..ServerLimits::default() };
+        let limits = ServerLimits { min_response_rate: 100, ..ServerLimits::default() };
         let mut paced = RateEnforced::new(near, &limits);
         let crumbs = tokio::spawn(async move {
             while far.read_u8().await.is_ok() {

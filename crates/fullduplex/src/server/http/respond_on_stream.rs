@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use crate::base::error::Error;
 use crate::server::handshake::request::AcceptedHandshake;
 use crate::server::handshake::responder::Respond;
-use crate::server::handshake::response::{framed, on_stream_head};
+use crate::server::handshake::response::{on_stream_head, with_content_length};
 use crate::transport::Transport;
 use crate::transport::net_stream::NetStream;
 
@@ -30,8 +30,8 @@ pub(crate) trait RespondOnStream: Send + 'static {
     ) -> impl Future<Output = Result<Self::Answering, Error>> + Send;
 
     /// Called when all of an answer has been sent that opens no WebSocket.
-    fn answered(stream: Self::Answering, asked: &Method) {
-        let _ = (stream, asked);
+    fn answered(stream: Self::Answering, method: &Method) {
+        let _ = (stream, method);
     }
 }
 
@@ -50,10 +50,10 @@ impl<R: RespondOnStream> Respond<NetStream> for R {
     fn respond(
         self: Box<Self>,
         response: Response<Bytes>,
-        asked: Method,
+        method: Method,
     ) -> BoxFuture<'static, Result<(), Error>> {
         Box::pin(async move {
-            let (parts, content) = framed(response, &asked);
+            let (parts, content) = with_content_length(response, &method);
             let mut stream = self.send_head(on_stream_head(parts), content.is_empty()).await?;
             if !content.is_empty() {
                 let written = async {
@@ -62,7 +62,7 @@ impl<R: RespondOnStream> Respond<NetStream> for R {
                 };
                 written.await.map_err(|error| Error::io(R::ANSWERING, error))?;
             }
-            R::answered(stream, &asked);
+            R::answered(stream, &method);
             Ok(())
         })
     }

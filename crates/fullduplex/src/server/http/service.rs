@@ -125,7 +125,7 @@ impl<E> HttpBody for FullBody<E> {
 
 /// Replaces the answer of a service by a 500 if its status is not final (RFC 9110 §15.2), and
 /// takes the content of a 205 away (§15.3.6).
-pub(crate) fn final_answer(answer: HttpResponse) -> HttpResponse {
+pub(crate) fn final_response(answer: HttpResponse) -> HttpResponse {
     if answer.status().is_informational() {
         let why = "the service gave no final answer";
         return full(plain(500, why));
@@ -141,12 +141,15 @@ pub(crate) fn final_answer(answer: HttpResponse) -> HttpResponse {
 /// The answer of a service, for a stream of HTTP/2 or HTTP/3: its head, and its content if it has
 /// any. On HTTP/1.1 hyper does this.
 #[cfg(any(feature = "http2", feature = "http3"))]
-pub(crate) fn on_stream(answer: HttpResponse, head_only: bool) -> (Response<()>, Option<BoxBody>) {
+pub(crate) fn split_for_stream(
+    answer: HttpResponse,
+    head_only: bool,
+) -> (Response<()>, Option<BoxBody>) {
     use crate::server::handshake::response::{
         add_date, frame_without_content, has_content, on_stream_head,
     };
 
-    let (mut parts, body) = final_answer(answer).into_parts();
+    let (mut parts, body) = final_response(answer).into_parts();
     let may_have_content = has_content(parts.status);
     if !may_have_content {
         frame_without_content(&mut parts);

@@ -14,10 +14,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::base::sync::Mutex;
 use crate::server::handshake::response::strip_connection_fields;
 use crate::server::http::min_rate::MinRate;
-use crate::server::http::service::{HttpResponse, on_stream};
+use crate::server::http::service::{HttpResponse, split_for_stream};
 
 /// What a peer takes at once, as far as its [`MinRate`] goes.
-const PIECE: usize = 8 << 10;
+const CHUNK: usize = 8 << 10;
 
 /// A stream on which the content of a request is read while the answer is written. It is
 /// locked for one poll.
@@ -36,7 +36,7 @@ impl SharedStream {
         head_only: bool,
         mut pace: MinRate,
     ) -> io::Result<()> {
-        let (head, body) = on_stream(answer, head_only);
+        let (head, body) = split_for_stream(answer, head_only);
         let queued = self.0.lock().queue_response(&head);
         queued.map_err(io::Error::other)?;
         let Some(mut body) = body else { return self.finish(pace).await };
@@ -63,9 +63,9 @@ impl SharedStream {
     /// In pieces, as the peer has taken one when the next one is.
     async fn write_at(&mut self, pace: &mut MinRate, mut data: &[u8]) -> io::Result<()> {
         while !data.is_empty() {
-            let piece = &data[..data.len().min(PIECE)];
+            let chunk = &data[..data.len().min(CHUNK)];
             let taken = poll_fn(|cx| {
-                let polled = Pin::new(&mut *self).poll_write(cx, piece);
+                let polled = Pin::new(&mut *self).poll_write(cx, chunk);
                 pace.bound_io(cx, polled, |taken| *taken)
             });
             data = &data[taken.await?..];

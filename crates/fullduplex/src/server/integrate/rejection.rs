@@ -10,13 +10,13 @@ use crate::server::handshake::request::RejectionCause;
 
 /// Why a request is not taken, and the answer to it.
 pub struct Rejection {
-    denied: RejectionCause,
+    cause: RejectionCause,
     is_websocket: bool,
 }
 
 impl Rejection {
-    pub(crate) fn new(denied: RejectionCause, is_websocket: bool) -> Self {
-        Self { denied, is_websocket }
+    pub(crate) fn new(cause: RejectionCause, is_websocket: bool) -> Self {
+        Self { cause, is_websocket }
     }
 
     /// Whether the request asks for a WebSocket at all, if badly, rather than being ordinary
@@ -28,13 +28,13 @@ impl Rejection {
     /// The answer: its status and header fields are what the rule asks for, its content is a
     /// line that names it. Where the application is at fault, it is 500, and doesn't say why.
     pub fn into_response(self) -> Response<Bytes> {
-        self.denied.response()
+        self.cause.response()
     }
 }
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.denied.fmt(f)
+        self.cause.fmt(f)
     }
 }
 
@@ -48,6 +48,6 @@ impl std::error::Error for Rejection {}
 
 impl From<Rejection> for Error {
     fn from(rejection: Rejection) -> Self {
-        rejection.denied.into_error()
+        rejection.cause.into_error()
     }
 }

@@ -20,7 +20,7 @@ use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
 use crate::server::handshake::handshake;
 use crate::server::handshake::pending::PendingRequest;
-use crate::server::handshake::request::{IncomingRequest, RejectionCause, rules};
+use crate::server::handshake::request::{IncomingRequest, RejectionCause, handshake_request};
 use crate::server::http::upgraded::finish;
 use crate::server::integrate::rejection::Rejection;
 use crate::server::state::handle::ServerHandle;
@@ -62,7 +62,7 @@ pub fn upgrade<B>(
 
 /// Whether a request asks for a WebSocket, well or badly, rather than being ordinary HTTP.
 pub fn is_websocket<B>(request: &Request<B>) -> bool {
-    rules(request, protocol_of(request.extensions())).is_websocket()
+    handshake_request(request, protocol_of(request.extensions())).is_websocket()
 }
 
 /// Joins cookies where the version of HTTP lets them be split; hyper does not.
@@ -117,15 +117,18 @@ impl UpgradeRequest {
     }
 
     fn take(head: Request<()>, extensions: &mut Extensions) -> Result<Self, Rejection> {
-        let asked = IncomingRequest::new(head, protocol_of(extensions).map(Into::into), &[]);
-        if let Err(refusal) = asked.terms() {
-            return Err(Rejection::new(RejectionCause::Peer(refusal), asked.is_websocket));
+        let request = IncomingRequest::new(head, protocol_of(extensions).map(Into::into), &[]);
+        if let Err(refusal) = request.offer() {
+            return Err(Rejection::new(
+                RejectionCause::InvalidRequest(refusal),
+                request.is_websocket,
+            ));
         }
         let Some(on_upgrade) = extensions.remove::<OnUpgrade>() else {
             let why = "what serves this connection does not hand it over for a WebSocket";
             return Err(Rejection::new(RejectionCause::Policy(501, why.to_owned()), true));
         };
-        Ok(Self { pending: Box::new(PendingRequest::new(asked)), on_upgrade })
+        Ok(Self { pending: Box::new(PendingRequest::new(request)), on_upgrade })
     }
 
     /// The request, without its extensions.
@@ -138,18 +141,18 @@ impl UpgradeRequest {
 
     /// The subprotocols that the client offers, its favourite first.
     pub fn subprotocols(&self) -> &[String] {
-        self.pending.asked.offered()
+        self.pending.request.subprotocols()
     }
 
     /// The subprotocol that was [set](Self::set_subprotocol).
     pub fn subprotocol(&self) -> Option<&str> {
-        self.pending.asked.chosen.as_deref()
+        self.pending.request.subprotocol.as_deref()
     }
 
     /// Chooses another subprotocol than the client's favourite among the server's. It must be
     /// one that the client offers.
     pub fn set_subprotocol(&mut self, protocol: Option<String>) {
-        self.pending.asked.chosen = protocol;
+        self.pending.request.subprotocol = protocol;
     }
 
     /// Adds a header field to the response that accepts. The protocol's own, such as
@@ -181,8 +184,8 @@ impl UpgradeRequest {
     ) -> Result<(Response<()>, Upgrade), Rejection> {
         let Self { mut pending, on_upgrade } = self;
         let config = config.into();
-        let refused = |denied| Rejection::new(denied, true);
-        pending.asked.choose(&config.subprotocols);
+        let refused = |cause| Rejection::new(cause, true);
+        pending.request.choose_subprotocol(&config.subprotocols);
         let accepted = pending.accept(&config).map_err(refused)?;
         let response = accepted.response().map_err(|error| refused(RejectionCause::Misuse(error)));
         let mut response = response?;
@@ -233,7 +236,7 @@ impl Upgrade {
 
     /// The subprotocol that was agreed on.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.pending.asked.chosen.as_deref()
+        self.pending.request.subprotocol.as_deref()
     }
 }
 
