@@ -186,7 +186,7 @@ fn handshake() -> Run {
         let offer = head.as_request().offer().expect("a good one");
         let accepted = offer.accept(None, Vec::new()).expect("nothing wrong");
         let fields = accepted.headers().map(|(name, value)| (name, value.as_bytes()));
-        let response = write_response(accepted.status(), accepted.phrase(), fields);
+        let response = write_response(accepted.status(), accepted.reason_phrase(), fields);
         black_box(response.expect("valid fields"));
     })
 }

@@ -2,24 +2,29 @@
 //! randomness, for any runtime or none.
 //!
 //! * [`handshake`] — the opening handshake, both roles, for HTTP/1.1 and extended CONNECT.
-//! * [`Connection`] — what follows it: bytes in, events out, messages in, bytes out. Its
-//!   documentation states how to drive it.
-//! * [`Receiver`] and [`Session`] — its two halves, for use on different tasks.
-//! * [`deflate`] — permessage-deflate (RFC 7692): negotiation, and what is done with it.
-//! * [`frame`], [`mask`], [`utf8`], [`close`] — the pieces they are made of.
+//! * [`Connection`] — an open connection: received bytes become events, and messages become bytes
+//!   to write. Its documentation explains how to drive it.
+//! * [`Receiver`] and [`Session`] — the two halves of a connection, for use on different tasks.
+//! * [`deflate`] — permessage-deflate (RFC 7692): negotiation and compression.
+//! * [`frame`], [`mask`], [`utf8`], [`close`] — the parts that these are made of.
 //!
-//! It is `no_std` with `alloc`, and holds no state outside of its values, with one exception: the
-//! feature `deflate`, which is on by default, needs `std`, as each thread keeps the workspaces of
-//! DEFLATE in a pool and lends them to its connections for a message. What is sent and received does
-//! not depend on them; without the feature there is none.
+//! # `no_std`
 //!
-//! Design limits: buffers belong to the caller; data is never copied or allocated by
-//! [`Receiver::receive`]; an incomplete header or control frame consumes nothing; what is
-//! held for a peer is bounded by [`Limits`] and [`SendConfig`].
+//! The crate is `no_std` with `alloc`, and has no global state, with one exception. The feature
+//! `deflate`, which is on by default, needs `std`: each thread keeps a pool of DEFLATE workspaces,
+//! and a connection borrows one for a message. What is sent and received does not depend on the
+//! pool.
+//!
+//! # Design rules
+//!
+//! * Buffers belong to the caller.
+//! * [`Receiver::receive`] neither copies nor allocates payload.
+//! * An incomplete header or control frame consumes no input.
+//! * [`Limits`] and [`SendConfig`] bound what is held for a peer.
 #![no_std]
 #![forbid(unsafe_code)]
-// Lengths are narrowed where the type or the line above bounds them; a `try_from` there
-// would add a failure that can't happen.
+// Lengths are narrowed only where the type or the line above bounds them. A `try_from` there
+// would add an error that can't happen.
 #![allow(clippy::cast_possible_truncation)]
 
 extern crate alloc;

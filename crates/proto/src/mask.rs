@@ -2,30 +2,30 @@
 
 use core::fmt::Debug;
 
-/// Where a client's masking keys come from.
+/// A source of masking keys for a client.
 ///
-/// The core owns no source of entropy, so the caller gives one. §5.3 and §10.3 ask
-/// for a fresh key for every frame, which a page or proxy can't foresee: back this
-/// with a cryptographically secure generator. It is asked once a frame.
+/// The core has no source of entropy, so the caller supplies one. RFC 6455 §5.3 and §10.3
+/// require a fresh key for every frame that a page or proxy can't predict: use a
+/// cryptographically secure generator. It is called once per frame.
 pub trait MaskSource: Debug + Send {
-    /// The key of the next frame.
+    /// Returns the key for the next frame.
     fn next_key(&mut self) -> [u8; 4];
 }
 
-/// How many bytes the inner loop handles at once; the compiler turns it into a few
-/// vector operations.
+/// The number of bytes that the inner loop handles at once. The compiler turns each step into a
+/// few vector operations.
 const LANE: usize = 32;
 
-/// The key as it fits the byte that many bytes further on.
+/// Returns the key rotated so that it fits the byte `by` bytes further on.
 #[inline]
-pub(crate) fn turned(key: [u8; 4], by: usize) -> [u8; 4] {
+pub(crate) fn rotate_key(key: [u8; 4], by: usize) -> [u8; 4] {
     u32::from_le_bytes(key).rotate_right(8 * (by % 4) as u32).to_le_bytes()
 }
 
-/// XORs `data` with `key`, whose first byte is the one that falls on the first of `data`.
+/// XORs `data` with `key`, whose first byte belongs to the first byte of `data` (RFC 6455 §5.3).
 ///
-/// Masking and unmasking are the same operation. Returns the key turned so that it
-/// fits the byte which follows `data`.
+/// Masking and unmasking are the same operation. Returns the key rotated so that it fits the
+/// byte after `data`.
 ///
 /// ```
 /// # use fullduplex_proto::mask::apply;
@@ -40,7 +40,7 @@ pub fn apply(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
     for (i, byte) in wide.iter_mut().enumerate() {
         *byte = key[i % 4];
     }
-    let turned = turned(key, data.len());
+    let next_key = rotate_key(key, data.len());
     let (lanes, rest) = data.as_chunks_mut::<LANE>();
     for lane in lanes {
         for (byte, k) in lane.iter_mut().zip(wide) {
@@ -54,7 +54,7 @@ pub fn apply(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
     for (byte, k) in rest.iter_mut().zip(key) {
         *byte ^= k;
     }
-    turned
+    next_key
 }
 
 #[cfg(test)]
@@ -72,8 +72,8 @@ mod tests {
             let mut ours = data;
             let at = at.min(ours.len());
             let (a, b) = ours.split_at_mut(at);
-            let turned = apply(a, key);
-            apply(b, turned);
+            let next_key = apply(a, key);
+            apply(b, next_key);
             prop_assert_eq!(ours, expected);
         }
     }

@@ -1,35 +1,39 @@
-//! Incremental UTF-8 validation (RFC 6455 §8.1): text is checked as it arrives, and
-//! refused at the first byte that can't be part of it, not at the end of the message.
+//! Incremental UTF-8 validation (RFC 6455 §8.1). Text is checked as it arrives, and rejected at
+//! the first byte that can't be part of it, not at the end of the message.
 
-/// The state of a text message whose bytes arrive in pieces.
+/// A validator of UTF-8 text that arrives in pieces.
 ///
-/// At most three bytes are remembered: the start of a character that a piece cut.
+/// It keeps at most three bytes: the start of a character that continues in the next piece.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Utf8Validator {
     partial: [u8; 4],
     len: u8,
 }
 
-/// The text is not UTF-8, whatever may follow.
+/// The error of text that is not UTF-8, whatever may follow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidUtf8;
 
 impl Utf8Validator {
-    /// Checks the next piece.
+    /// Checks the next piece of the text.
+    ///
+    /// # Errors
+    /// [`InvalidUtf8`] if the pieces so far can't be the beginning of a valid text. The validator
+    /// is then of no further use.
     #[inline]
     pub fn push(&mut self, piece: &[u8]) -> Result<(), InvalidUtf8> {
         let rest = if self.len == 0 { piece } else { self.finish_partial(piece)? };
-        // The basic flavour is the faster one; where it fails, the other says why.
+        // The basic flavour is faster, but does not report where it fails; the other one does.
         if simdutf8::basic::from_utf8(rest).is_ok() { Ok(()) } else { self.keep_partial(rest) }
     }
 
-    /// Whether the text may end here: no character is cut.
+    /// Returns whether the text may end here, which is so unless its last character is incomplete.
     #[inline]
     pub fn is_complete(&self) -> bool {
         self.len == 0
     }
 
-    /// Completes the cut character from `piece`, and returns what follows it.
+    /// Completes the incomplete character from `piece`, and returns what follows it.
     fn finish_partial<'a>(&mut self, piece: &'a [u8]) -> Result<&'a [u8], InvalidUtf8> {
         for (i, &byte) in piece.iter().enumerate() {
             self.partial[usize::from(self.len)] = byte;
@@ -46,16 +50,17 @@ impl Utf8Validator {
         Ok(&[])
     }
 
-    /// `bytes` is not whole text: either it is wrong, or its last character is cut.
+    /// Handles `bytes` that are not complete text: they are invalid, or the last character is
+    /// incomplete and its bytes are kept.
     #[cold]
     fn keep_partial(&mut self, bytes: &[u8]) -> Result<(), InvalidUtf8> {
         match simdutf8::compat::from_utf8(bytes) {
             Ok(_) => Ok(()),
             Err(e) if e.error_len().is_some() => Err(InvalidUtf8),
             Err(e) => {
-                let cut = &bytes[e.valid_up_to()..];
-                self.partial[..cut.len()].copy_from_slice(cut);
-                self.len = cut.len() as u8;
+                let partial = &bytes[e.valid_up_to()..];
+                self.partial[..partial.len()].copy_from_slice(partial);
+                self.len = partial.len() as u8;
                 Ok(())
             }
         }
@@ -68,14 +73,15 @@ mod tests {
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
-    /// How many bytes could be pushed one by one, and whether the text was whole.
+    /// Returns how many bytes could be pushed one by one, and whether the text was complete.
     fn by_bytes(bytes: &[u8]) -> (usize, bool) {
         let mut v = Utf8Validator::default();
         let good = bytes.iter().take_while(|b| v.push(&[**b]).is_ok()).count();
         (good, good == bytes.len() && v.is_complete())
     }
 
-    /// The first byte that no valid text could have there, by trying every text.
+    /// Returns the position of the first byte that no valid text could have, found by trying
+    /// every prefix.
     fn oracle(bytes: &[u8]) -> (usize, bool) {
         match core::str::from_utf8(bytes) {
             Ok(_) => (bytes.len(), true),
@@ -107,16 +113,19 @@ mod tests {
         }
 
         #[test]
-        fn utf8_does_not_depend_on_the_pieces(bytes in mostly_text(), cut in any::<prop::sample::Index>()) {
+        fn utf8_does_not_depend_on_the_pieces(
+            bytes in mostly_text(),
+            cut in any::<prop::sample::Index>(),
+        ) {
             let (a, b) = bytes.split_at(cut.index(bytes.len() + 1));
             let mut v = Utf8Validator::default();
-            let whole = v.push(a).and_then(|()| v.push(b)).is_ok() && v.is_complete();
-            prop_assert_eq!(whole, core::str::from_utf8(&bytes).is_ok());
+            let valid = v.push(a).and_then(|()| v.push(b)).is_ok() && v.is_complete();
+            prop_assert_eq!(valid, core::str::from_utf8(&bytes).is_ok());
         }
     }
 
     #[test]
-    fn utf8_is_refused_early() {
+    fn utf8_is_rejected_early() {
         for (text, good) in [(&b"\xF4\x90"[..], 1), (b"\xED\xA0", 1), (b"\xC0", 0), (b"a\x80", 1)] {
             assert_eq!(by_bytes(text), (good, false), "{text:x?}");
         }

@@ -108,12 +108,12 @@ fn errors_of_heads_name_the_rule_the_line_or_the_setting() {
     says(&HeadWriteError::Method, &["RFC 9112 §3.1"]);
     says(&HeadWriteError::Target, &["RFC 9112 §3.2"]);
     says(&HeadWriteError::Status, &["RFC 9112 §4"]);
-    says(&HeadWriteError::Phrase, &["RFC 9112 §4"]);
+    says(&HeadWriteError::ReasonPhrase, &["RFC 9112 §4"]);
     says(&HeadWriteError::FieldName("a b".into()), &["a b", "RFC 9110 §5.1"]);
     says(&HeadWriteError::FieldValue("Cookie".into()), &["Cookie", "RFC 9110 §5.5"]);
 }
 
-/// A refusal is what the developer of a client reads first.
+/// A rejection is what the developer of a client reads first.
 #[test]
 fn errors_of_refused_requests_name_the_rule() {
     for (reason, words) in [
@@ -126,7 +126,7 @@ fn errors_of_refused_requests_name_the_rule() {
         (HandshakeError::HostRepeated, &["Host", "RFC 9112 §3.2"]),
         (HandshakeError::HostInvalid, &["Host", "RFC 9112 §3.2"]),
         (HandshakeError::HostConflict, &[":authority", "RFC 9113 §8.3.1"]),
-        (HandshakeError::HostRefused, &["Host", "RFC 6455 §4.2.1"]),
+        (HandshakeError::HostRejected, &["Host", "RFC 6455 §4.2.1"]),
         (HandshakeError::UpgradeMissing, &["Upgrade", "item 3"]),
         (HandshakeError::ConnectionMissing, &["Connection", "item 4"]),
         (HandshakeError::VersionMissing, &["Sec-WebSocket-Version", "item 6"]),
@@ -135,15 +135,15 @@ fn errors_of_refused_requests_name_the_rule() {
         (HandshakeError::KeyRepeated, &["Sec-WebSocket-Key", "RFC 6455 §11.3.1"]),
         (HandshakeError::KeyInvalid, &["Sec-WebSocket-Key", "item 5"]),
         (HandshakeError::OriginInvalid, &["Origin", "RFC 6454 §7.1"]),
-        (HandshakeError::OriginRefused, &["Origin", "RFC 6455 §10.2"]),
+        (HandshakeError::OriginRejected, &["Origin", "RFC 6455 §10.2"]),
         (HandshakeError::SubprotocolInvalid, &["Sec-WebSocket-Protocol", "RFC 6455 §4.1"]),
         (HandshakeError::SubprotocolRepeated, &["Sec-WebSocket-Protocol", "RFC 6455 §4.1"]),
         (HandshakeError::SubprotocolsTooMany, &["Sec-WebSocket-Protocol", "64"]),
         (HandshakeError::TimedOut, &["time", "RFC 9110 §15.5.9"]),
     ] {
         says(&reason, words);
-        let refusal = RejectResponse::new(reason.clone(), HttpCarrier::Http1 { minor: 1 });
-        assert_eq!(refusal.to_string(), reason.to_string());
+        let rejection = RejectResponse::new(reason.clone(), HttpCarrier::Http1 { minor: 1 });
+        assert_eq!(rejection.to_string(), reason.to_string());
     }
 }
 

@@ -31,9 +31,9 @@ fn serve(finder: &mut HeadFinder, buffer: &[u8]) -> Option<(Vec<u8>, usize)> {
     drop(head);
     assert_eq!(offer.host(), "example.com:8080");
     let extensions = offer.extensions().to_vec();
-    let acceptance = offer.accept(offer.client_choice(&["chat"]), extensions).unwrap();
+    let accepted = offer.accept(offer.client_choice(&["chat"]), extensions).unwrap();
     let answer =
-        write_response(acceptance.status(), acceptance.phrase(), acceptance.headers()).unwrap();
+        write_response(accepted.status(), accepted.reason_phrase(), accepted.headers()).unwrap();
     Some((answer, length))
 }
 
@@ -106,9 +106,10 @@ fn handshake_rejection_is_read_back() {
     let head = RequestHead::parse(bytes, &limits).unwrap();
     let request = head.as_request();
     assert!(!request.is_websocket());
-    let refusal: RejectResponse = request.offer().unwrap_err();
-    assert_eq!(refusal.reason(), &HandshakeError::NotWebSocket);
-    let answer = write_response(refusal.status(), refusal.phrase(), refusal.headers()).unwrap();
+    let rejection: RejectResponse = request.offer().unwrap_err();
+    assert_eq!(rejection.reason(), &HandshakeError::NotWebSocket);
+    let answer =
+        write_response(rejection.status(), rejection.reason_phrase(), rejection.headers()).unwrap();
     let answer = ResponseHead::parse(&answer, &limits).unwrap();
     assert_eq!(answer.status(), 426);
     let version: Vec<_> = answer.fields().values("sec-websocket-version").collect();

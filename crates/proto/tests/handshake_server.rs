@@ -71,9 +71,9 @@ fn handshake_example_of_the_rfc() {
     assert_eq!(offer.subprotocols(), ["chat", "superchat"]);
     assert_eq!(offer.extensions(), []);
 
-    let acceptance = offer.accept(Some("chat"), Vec::new()).unwrap();
-    assert_eq!((acceptance.status(), acceptance.phrase()), (101, "Switching Protocols"));
-    let headers: Vec<_> = acceptance.headers().collect();
+    let accepted = offer.accept(Some("chat"), Vec::new()).unwrap();
+    assert_eq!((accepted.status(), accepted.reason_phrase()), (101, "Switching Protocols"));
+    let headers: Vec<_> = accepted.headers().collect();
     let expected = [
         ("Upgrade", "websocket"),
         ("Connection", "Upgrade"),
@@ -95,9 +95,9 @@ fn handshake_example_of_extended_connect() {
     let offer = request("CONNECT", H2, &headers).offer().unwrap();
     assert_eq!(offer.host(), "server.example.com");
     let extensions = offer.extensions().to_vec();
-    let acceptance = offer.accept(Some("chat"), extensions).unwrap();
-    assert_eq!(acceptance.status(), 200);
-    let headers: Vec<_> = acceptance.headers().collect();
+    let accepted = offer.accept(Some("chat"), extensions).unwrap();
+    assert_eq!(accepted.status(), 200);
+    let headers: Vec<_> = accepted.headers().collect();
     let expected =
         [("Sec-WebSocket-Protocol", "chat"), ("Sec-WebSocket-Extensions", "permessage-deflate")];
     assert_eq!(headers, expected);
@@ -184,9 +184,9 @@ fn handshake_upgrade_rejections() {
         ),
     ];
     for (headers, reason, status) in table {
-        let refusal = offer(&headers).unwrap_err();
-        assert_eq!((refusal.reason(), refusal.status()), (&reason, status), "{headers:?}");
-        assert!(refusal.to_string().contains("RFC "), "{refusal}");
+        let rejection = offer(&headers).unwrap_err();
+        assert_eq!((rejection.reason(), rejection.status()), (&reason, status), "{headers:?}");
+        assert!(rejection.to_string().contains("RFC "), "{rejection}");
         assert!(request("GET", H1, &headers).is_websocket());
     }
 }
@@ -204,18 +204,18 @@ fn handshake_with_two_content_lengths_is_refused_even_if_zero() {
 #[test]
 fn handshake_extension_faults_are_named() {
     let headers = with("Sec-WebSocket-Extensions", "permessage-deflate; =");
-    let refusal = offer(&headers).unwrap_err();
-    let HandshakeError::Extensions(error) = refusal.reason() else { panic!("{refusal}") };
+    let rejection = offer(&headers).unwrap_err();
+    let HandshakeError::Extensions(error) = rejection.reason() else { panic!("{rejection}") };
     assert_eq!((error.fault, error.offset), (ExtensionFault::ExpectedToken, 20));
-    assert_eq!(refusal.status(), 400);
+    assert_eq!(rejection.status(), 400);
 }
 
 #[test]
 fn handshake_rejections_carry_the_headers_that_are_due() {
-    let headers_of = |refusal: &RejectResponse| refusal.headers().collect::<Vec<_>>();
+    let headers_of = |rejection: &RejectResponse| rejection.headers().collect::<Vec<_>>();
 
     let method = request("POST", H1, &valid()).offer().unwrap_err();
-    assert_eq!((method.status(), method.phrase()), (405, "Method Not Allowed"));
+    assert_eq!((method.status(), method.reason_phrase()), (405, "Method Not Allowed"));
     assert_eq!(headers_of(&method), [("Allow", "GET")]);
     assert!(!method.closes_connection());
 
@@ -247,9 +247,9 @@ fn handshake_rejection_with_unread_content_closes_the_connection() {
 #[test]
 fn handshake_over_http_1_0_is_refused() {
     let headers = valid();
-    let refusal = request("GET", HttpCarrier::Http1 { minor: 0 }, &headers).offer().unwrap_err();
-    assert_eq!((refusal.status(), refusal.reason()), (400, &HandshakeError::HttpVersion));
-    assert!(refusal.closes_connection());
+    let rejection = request("GET", HttpCarrier::Http1 { minor: 0 }, &headers).offer().unwrap_err();
+    assert_eq!((rejection.status(), rejection.reason()), (400, &HandshakeError::HttpVersion));
+    assert!(rejection.closes_connection());
 }
 
 #[test]
@@ -272,10 +272,10 @@ fn handshake_is_told_apart_from_an_ordinary_request() {
 fn handshake_by_extended_connect_has_its_own_rules() {
     let version = pairs(&[("sec-websocket-version", "13")]);
     let refused = |method, carrier| {
-        let refusal = request(method, carrier, &version).offer().unwrap_err();
-        assert!(!refusal.closes_connection());
-        assert!(refusal.headers().all(|(name, _)| name != "Connection" && name != "Upgrade"));
-        (refusal.status(), refusal.reason().clone(), refusal.headers().next())
+        let rejection = request(method, carrier, &version).offer().unwrap_err();
+        assert!(!rejection.closes_connection());
+        assert!(rejection.headers().all(|(name, _)| name != "Connection" && name != "Upgrade"));
+        (rejection.status(), rejection.reason().clone(), rejection.headers().next())
     };
     let connect_udp = HttpCarrier::Stream { protocol: Some("connect-udp") };
     assert_eq!(refused("CONNECT", connect_udp), (501, HandshakeError::UnknownProtocol, None));
@@ -288,12 +288,12 @@ fn handshake_by_extended_connect_has_its_own_rules() {
     let mut odd = pairs(&[("sec-websocket-version", "13"), ("sec-websocket-key", "?")]);
     assert!(request("CONNECT", H2, &odd).offer().is_ok());
     odd.push(("content-length".into(), b"4".to_vec()));
-    let refusal = request("CONNECT", H2, &odd).offer().unwrap_err();
-    assert_eq!(refusal.reason(), &HandshakeError::BodyAnnounced);
+    let rejection = request("CONNECT", H2, &odd).offer().unwrap_err();
+    assert_eq!(rejection.reason(), &HandshakeError::BodyAnnounced);
 
     let old = pairs(&[("sec-websocket-version", "12")]);
-    let refusal = request("CONNECT", H2, &old).offer().unwrap_err();
-    assert_eq!((refusal.status(), refusal.headers().next()), (400, thirteen));
+    let rejection = request("CONNECT", H2, &old).offer().unwrap_err();
+    assert_eq!((rejection.status(), rejection.headers().next()), (400, thirteen));
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn handshake_authority_overrides_host() {
         let request = HandshakeRequest { method, carrier, authority, headers: headers.as_slice() };
         match request.offer() {
             Ok(offer) => Ok(offer.host().to_string()),
-            Err(refusal) => Err(refusal.reason().clone()),
+            Err(rejection) => Err(rejection.reason().clone()),
         }
     };
     // Absolute-form (RFC 9112 §3.2.2); `Host` must be there all the same (§3.2).
@@ -326,7 +326,7 @@ fn http_requests_must_have_one_host() {
         let request =
             HandshakeRequest { method: "GET", carrier, authority, headers: headers.as_slice() };
         let host = request.host().map(|host| host.map(ToOwned::to_owned));
-        host.map_err(|refusal| (refusal.reason().clone(), refusal.closes_connection()))
+        host.map_err(|rejection| (rejection.reason().clone(), rejection.closes_connection()))
     };
     let page = HttpCarrier::Stream { protocol: None };
     let old = HttpCarrier::Http1 { minor: 0 };
@@ -345,11 +345,11 @@ fn http_requests_must_have_one_host() {
 #[test]
 fn handshake_rejection_reasons_of_the_caller() {
     let headers = valid();
-    let refusal = offer(&headers).unwrap().refuse(HandshakeError::OriginRefused);
-    assert_eq!((refusal.status(), refusal.phrase()), (403, "Forbidden"));
-    assert_eq!(refusal.headers().count(), 0);
+    let rejection = offer(&headers).unwrap().reject(HandshakeError::OriginRejected);
+    assert_eq!((rejection.status(), rejection.reason_phrase()), (403, "Forbidden"));
+    assert_eq!(rejection.headers().count(), 0);
     for (reason, status) in [
-        (HandshakeError::HostRefused, 403),
+        (HandshakeError::HostRejected, 403),
         (HandshakeError::TimedOut, 408),
         (HandshakeError::Head(HeadError::TooLarge { max_head_bytes: 1 }), 431),
         (HandshakeError::Head(HeadError::TooManyFields { max_fields: 1 }), 431),
@@ -381,9 +381,9 @@ fn handshake_response_holds_to_what_was_offered() {
     let error = offer.accept(None, vec![extension("a"), extension("c")]).unwrap_err();
     assert_eq!(error, NotOffered::Extension("c".into()));
 
-    let acceptance = offer.accept(None, vec![extension("b"), extension("a")]).unwrap();
-    assert_eq!(acceptance.headers().last(), Some(("Sec-WebSocket-Extensions", "b, a")));
-    assert_eq!((acceptance.subprotocol(), acceptance.extensions().len()), (None, 2));
+    let accepted = offer.accept(None, vec![extension("b"), extension("a")]).unwrap();
+    assert_eq!(accepted.headers().last(), Some(("Sec-WebSocket-Extensions", "b, a")));
+    assert_eq!((accepted.subprotocol(), accepted.extensions().len()), (None, 2));
     // Null is the absence of the field (RFC 6455 §4.2.2 item 4).
     let bare = offer.accept(None, Vec::new()).unwrap();
     assert_eq!(bare.headers().count(), 3);
@@ -401,7 +401,7 @@ fn handshake_inspection_equals_its_three_checks() {
         {
             for method in ["GET", "CONNECT"] {
                 let request = request(method, carrier, &headers);
-                let Inspection { is_websocket, host, offer } = request.judge();
+                let Inspection { is_websocket, host, offer } = request.inspect();
                 assert_eq!(is_websocket, request.is_websocket());
                 assert_eq!(host, request.host());
                 assert_eq!(format!("{offer:?}"), format!("{:?}", request.offer()));
@@ -439,9 +439,9 @@ fn handshake_accept_value_answers_a_key_on_a_stream() {
         let mut headers = pairs(&[("sec-websocket-version", "13")]);
         headers.extend(key.iter().map(|key| ("sec-websocket-key".into(), key.as_bytes().to_vec())));
         let request = request("CONNECT", H2, &headers);
-        let acceptance = request.offer().unwrap().accept(None, Vec::new()).unwrap();
-        assert_eq!((acceptance.status(), acceptance.phrase()), (200, "OK"));
-        acceptance.headers().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>()
+        let accepted = request.offer().unwrap().accept(None, Vec::new()).unwrap();
+        assert_eq!((accepted.status(), accepted.reason_phrase()), (200, "OK"));
+        accepted.headers().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>()
     };
     let answered = ["Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="];
     assert_eq!(names(&["dGhlIHNhbXBsZSBub25jZQ=="]), answered);
@@ -454,12 +454,12 @@ fn handshake_accept_value_answers_a_key_on_a_stream() {
 fn handshake_rejections_have_the_phrase_of_their_status() {
     // RFC 9110 §15.5, §15.6; RFC 6585 §5.
     let of = |reason, carrier| {
-        let refusal = RejectResponse::new(reason, carrier);
-        (refusal.status(), refusal.phrase())
+        let rejection = RejectResponse::new(reason, carrier);
+        (rejection.status(), rejection.reason_phrase())
     };
     for (reason, status, phrase) in [
         (HandshakeError::KeyMissing, 400, "Bad Request"),
-        (HandshakeError::OriginRefused, 403, "Forbidden"),
+        (HandshakeError::OriginRejected, 403, "Forbidden"),
         (HandshakeError::Method, 405, "Method Not Allowed"),
         (HandshakeError::TimedOut, 408, "Request Timeout"),
         (HandshakeError::VersionMissing, 426, "Upgrade Required"),
@@ -484,8 +484,8 @@ fn handshake_rejection_closes_the_connection_where_the_next_request_is_in_doubt(
         (HandshakeError::HostInvalid, true),
         (HandshakeError::TimedOut, true),
         (HeadError::NotHttp.into(), true),
-        (HandshakeError::OriginRefused, false),
-        (HandshakeError::HostRefused, false),
+        (HandshakeError::OriginRejected, false),
+        (HandshakeError::HostRejected, false),
         (HandshakeError::NotWebSocket, false),
         (HandshakeError::KeyInvalid, false),
         (HandshakeError::SubprotocolsTooMany, false),

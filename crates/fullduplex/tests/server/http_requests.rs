@@ -47,7 +47,7 @@ async fn http_requests_must_have_one_host() {
     let page = "GET /page HTTP/1.1\r\nHost: a\r\n\r\n";
     for before in ["", page] {
         for (hosts, rule) in [
-            ("", "no Host"),
+            ("", "missing Host"),
             ("Host: a\r\nHost: a\r\n", "more than one Host"),
             ("Host: a\r\nhost: b\r\n", "more than one Host"),
             ("Host: a, b\r\n", "invalid Host"),

@@ -3,20 +3,20 @@
 use core::net::Ipv6Addr;
 use core::str;
 
-/// A valid authority in its parts.
+/// A valid authority, split into its parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Authority<'h> {
-    /// The whole of it.
+    /// The whole authority.
     pub text: &'h str,
     host: &'h str,
     port: Option<u16>,
 }
 
 impl<'h> Authority<'h> {
-    /// Reads an authority; `None` where the text is not one.
+    /// Parses an authority. Returns `None` if the text is not a valid one.
     ///
-    /// User information is refused (RFC 9110 §4.2.4), and so is an empty host: a WebSocket URI
-    /// always has one (RFC 6455 §3).
+    /// User information is not allowed (RFC 9110 §4.2.4), nor an empty host: a WebSocket URI
+    /// always has a host (RFC 6455 §3).
     pub(super) fn parse(text: &'h [u8]) -> Option<Self> {
         let text = str::from_utf8(text).ok()?;
         let (host, port) = split_port(text)?;
@@ -27,7 +27,7 @@ impl<'h> Authority<'h> {
         valid.then_some(Self { text, host, port })
     }
 
-    /// Whether both name the same server as far as can be told without the scheme.
+    /// Returns whether both name the same server, as far as that is known without the scheme.
     ///
     /// A missing port equals either default port, since `Host: example.com` and
     /// `:authority: example.com:443` mean the same (RFC 9113 §8.3.1).
@@ -41,9 +41,9 @@ impl<'h> Authority<'h> {
     }
 }
 
-/// Splits off the port; `None` where it is no number that fits. `host:` has no port.
+/// Splits off the port. Returns `None` if the port is not a number that fits. `host:` has no port.
 fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
-    // The colons within an IP literal are not the one in front of the port.
+    // The colons within an IP literal do not separate the port.
     let bytes = text.as_bytes();
     let after_literal = bytes.iter().rposition(|&byte| byte == b']').map_or(0, |at| at + 1);
     let colon = bytes[after_literal..].iter().position(|&byte| byte == b':');
@@ -56,9 +56,9 @@ fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     Some((host, port))
 }
 
-/// `reg-name` of RFC 3986 §3.2.2, but neither empty nor with a comma.
+/// Returns whether `name` is a `reg-name` (RFC 3986 §3.2.2) that is not empty and has no comma.
 ///
-/// A comma is what two `Host` fields look like once something has joined them.
+/// A comma is what two `Host` fields look like once a proxy has joined them.
 fn is_reg_name(mut name: &[u8]) -> bool {
     if name.is_empty() {
         return false;
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn authority_faults_are_refused() {
+    fn authority_faults_are_rejected() {
         for text in [
             "",
             ":80",

@@ -1,4 +1,4 @@
-//! The client's side: what to send and how to judge the answer (RFC 6455 §4.1, RFC 8441 §5).
+//! The client's side: making the request and checking the response (RFC 6455 §4.1, RFC 8441 §5).
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -8,26 +8,29 @@ use core::str;
 use super::authority::Authority;
 use super::extension::{Extension, ExtensionError, join, parse_extensions};
 use super::grammar::{is_token, list, list_contains};
-use super::headers::{AtMostOne, HeaderSource, names, single};
+use super::headers::{AtMostOne, HeaderSource, at_most_one, names};
 use super::key::SecKey;
 use super::server::WEBSOCKET;
 
 pub use super::headers::is_protected;
 
-/// One handshake of a client: it makes the request and remembers what was asked for.
+/// One handshake of a client: makes the request, and checks the response against it.
 #[derive(Clone, Debug)]
 pub struct ClientHandshake {
-    /// Host and key; `None` on a stream.
+    /// The host and the key. `None` on a stream.
     upgrade: Option<(String, SecKey)>,
     subprotocols: Vec<String>,
     extensions: Vec<Extension>,
 }
 
 impl ClientHandshake {
-    /// An upgrade of HTTP/1.1 (RFC 6455 §4.1).
+    /// Creates a handshake that upgrades an HTTP/1.1 connection (RFC 6455 §4.1).
     ///
-    /// `host` is the value of `Host`: the port only where it is not the default. `nonce` must be
+    /// `host` is the value of `Host`, with the port only if it is not the default. `nonce` must be
     /// random and fresh for each connection (item 7).
+    ///
+    /// # Errors
+    /// [`RequestError::Host`] if `host` is not valid.
     pub fn http1(host: impl Into<String>, nonce: [u8; 16]) -> Result<Self, RequestError> {
         let host = host.into();
         if Authority::parse(host.as_bytes()).is_none() {
@@ -37,16 +40,20 @@ impl ClientHandshake {
         Ok(Self { upgrade, subprotocols: Vec::new(), extensions: Vec::new() })
     }
 
-    /// An extended CONNECT on HTTP/2 or HTTP/3 (RFC 8441 §5, RFC 9220 §3).
+    /// Creates a handshake by extended CONNECT on HTTP/2 or HTTP/3 (RFC 8441 §5, RFC 9220 §3).
     ///
     /// The server must have sent `SETTINGS_ENABLE_CONNECT_PROTOCOL` (RFC 8441 §3). The caller
-    /// fills in the pseudo-header fields: [`method`](Self::method), [`protocol`](Self::protocol),
+    /// supplies the pseudo-header fields: [`method`](Self::method), [`protocol`](Self::protocol),
     /// `:scheme`, `:authority` and `:path`.
     pub const fn extended() -> Self {
         Self { upgrade: None, subprotocols: Vec::new(), extensions: Vec::new() }
     }
 
-    /// Offers a subprotocol, less preferred than those before (RFC 6455 §4.1 item 10).
+    /// Offers a subprotocol, with a lower preference than those added before
+    /// (RFC 6455 §4.1 item 10).
+    ///
+    /// # Errors
+    /// If the name is not a token, or was added before.
     pub fn with_subprotocol(mut self, name: impl Into<String>) -> Result<Self, RequestError> {
         let name = name.into();
         if !is_token(name.as_bytes()) {
@@ -59,30 +66,31 @@ impl ClientHandshake {
         Ok(self)
     }
 
-    /// Offers an extension, less preferred than those before (RFC 6455 §9.1).
+    /// Offers an extension, with a lower preference than those added before (RFC 6455 §9.1).
     #[must_use]
     pub fn with_extension(mut self, extension: Extension) -> Self {
         self.extensions.push(extension);
         self
     }
 
-    /// The method of the request: `GET`, or `CONNECT` on a stream.
+    /// Returns the method of the request: `GET`, or `CONNECT` on a stream.
     pub const fn method(&self) -> &'static str {
         if self.upgrade.is_some() { "GET" } else { "CONNECT" }
     }
 
-    /// `:protocol`, which only a stream has (RFC 8441 §5).
+    /// Returns the value of `:protocol`, which only a request on a stream has (RFC 8441 §5).
     pub const fn protocol(&self) -> Option<&'static str> {
         if self.upgrade.is_some() { None } else { Some(WEBSOCKET) }
     }
 
-    /// The header fields of the request, names in title case: some HTTP/1.1 peers insist on it.
+    /// Returns the header fields of the request. Names are in title case, as some HTTP/1.1 peers
+    /// require it.
     ///
-    /// Fields of the user's may follow, unless [`is_protected`].
+    /// The user may add other fields, except those that [are protected](is_protected).
     pub fn headers(&self) -> Vec<(&'static str, String)> {
         let mut headers = Vec::with_capacity(7);
         if let Some((host, key)) = &self.upgrade {
-            // RFC 6455 §4.1 items 4 to 7; none of them on a stream (RFC 8441 §5).
+            // RFC 6455 §4.1 items 4 to 7. A stream does not have them (RFC 8441 §5).
             headers.push(("Host", host.clone()));
             headers.push(("Upgrade", WEBSOCKET.into()));
             headers.push(("Connection", "Upgrade".into()));
@@ -99,10 +107,13 @@ impl ClientHandshake {
         headers
     }
 
-    /// Judges the response (RFC 6455 §4.1, "client MUST validate").
+    /// Validates the response (RFC 6455 §4.1, "client MUST validate").
     ///
-    /// Skip responses that are [interim](is_interim) first. An error other than
-    /// [`ResponseError::Status`] fails the connection: send nothing more, close it.
+    /// Skip [interim](is_interim) responses first.
+    ///
+    /// # Errors
+    /// [`ResponseError::Status`] if the server did not open a WebSocket. Any other error fails the
+    /// connection: close it without sending anything more.
     pub fn check<'h>(
         &self,
         status: u16,
@@ -110,49 +121,50 @@ impl ClientHandshake {
     ) -> Result<Negotiated, ResponseError> {
         match &self.upgrade {
             Some((_, key)) => check_upgrade(key, status, headers)?,
-            // Any 2xx makes a tunnel (RFC 9110 §9.3.6, RFC 8441 §5).
+            // Any 2xx status opens the tunnel (RFC 9110 §9.3.6, RFC 8441 §5).
             None if !(200..300).contains(&status) => return Err(ResponseError::Status(status)),
             None => {}
         }
         Ok(Negotiated {
-            extensions: self.agreed_extensions(headers)?,
-            subprotocol: self.agreed_subprotocol(headers)?,
+            extensions: self.negotiated_extensions(headers)?,
+            subprotocol: self.negotiated_subprotocol(headers)?,
         })
     }
 
-    /// Item 5.
+    /// Returns the negotiated extensions (RFC 6455 §4.1, response item 5).
     ///
-    /// Only the names are compared here; whether the parameters answer the offer is for the
-    /// extension to judge (§9.1).
-    fn agreed_extensions<'h>(
+    /// Only names are compared. Whether the parameters are a valid response to the offer is for
+    /// the extension to check (§9.1).
+    fn negotiated_extensions<'h>(
         &self,
         headers: impl HeaderSource<'h>,
     ) -> Result<Vec<Extension>, ResponseError> {
-        let agreed = parse_extensions(headers.values(names::EXTENSIONS))
+        let extensions = parse_extensions(headers.values(names::EXTENSIONS))
             .map_err(ResponseError::Extensions)?;
-        let offered = |name: &str| self.extensions.iter().any(|other| other.name() == name);
-        match agreed.iter().find(|extension| !offered(extension.name())) {
+        let is_offered = |name: &str| self.extensions.iter().any(|other| other.name() == name);
+        match extensions.iter().find(|extension| !is_offered(extension.name())) {
             Some(extension) => Err(ResponseError::ExtensionNotOffered(extension.name().into())),
-            None => Ok(agreed),
+            None => Ok(extensions),
         }
     }
 
-    /// Item 6; the server names exactly one (§4.3, `Sec-WebSocket-Protocol-Server`).
-    fn agreed_subprotocol<'h>(
+    /// Returns the negotiated subprotocol (RFC 6455 §4.1, response item 6). The server names at
+    /// most one (§4.3, `Sec-WebSocket-Protocol-Server`).
+    fn negotiated_subprotocol<'h>(
         &self,
         headers: impl HeaderSource<'h>,
     ) -> Result<Option<String>, ResponseError> {
-        let value = match single(headers, names::PROTOCOL) {
+        let value = match at_most_one(headers, names::SUBPROTOCOL) {
             AtMostOne::Missing => return Ok(None),
             AtMostOne::Repeated => return Err(ResponseError::SubprotocolRepeated),
             AtMostOne::One(value) => value,
         };
         match str::from_utf8(value) {
             Ok(name) if is_token(value) => {
-                let agreed = self.subprotocols.iter().find(|offered| *offered == name);
-                let agreed =
-                    agreed.ok_or_else(|| ResponseError::SubprotocolNotOffered(name.into()))?;
-                Ok(Some(agreed.clone()))
+                let offered = self.subprotocols.iter().find(|offered| *offered == name);
+                let offered =
+                    offered.ok_or_else(|| ResponseError::SubprotocolNotOffered(name.into()))?;
+                Ok(Some(offered.clone()))
             }
             _ if list([value].into_iter()).nth(1).is_some() => {
                 Err(ResponseError::SubprotocolRepeated)
@@ -162,37 +174,38 @@ impl ClientHandshake {
     }
 }
 
-/// What both sides will use.
+/// The outcome of a handshake: what both sides use on the connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Negotiated {
     /// The subprotocol that the server chose.
     pub subprotocol: Option<String>,
-    /// The extensions in use, in the order in which they work on data (RFC 6455 §9.1).
+    /// The extensions in use, in the order in which they process data (RFC 6455 §9.1).
     pub extensions: Vec<Extension>,
 }
 
-/// Whether another response follows this one (RFC 9110 §15.2), such as 103 Early Hints.
+/// Returns whether `status` is that of an interim response, such as 103 Early Hints
+/// (RFC 9110 §15.2), which another response follows.
 ///
-/// 101 is the last of its request.
+/// 101 is the final response to its request.
 pub const fn is_interim(status: u16) -> bool {
     matches!(status, 100 | 102..=199)
 }
 
-/// The request would not be a valid handshake: a mistake of the caller's.
+/// The error of a request that would not be a valid handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// This is not `host [":" port]` (RFC 9110 §7.2).
+    /// The host is not `host [":" port]` (RFC 9110 §7.2).
     Host(
-        /// The text in question.
+        /// The invalid host.
         String,
     ),
-    /// This subprotocol is not a token (RFC 6455 §4.1 item 10).
+    /// A subprotocol is not a token (RFC 6455 §4.1 item 10).
     SubprotocolInvalid(
         /// Its name.
         String,
     ),
-    /// This subprotocol was offered already (RFC 6455 §4.1 item 10).
+    /// A subprotocol is offered twice (RFC 6455 §4.1 item 10).
     SubprotocolRepeated(
         /// Its name.
         String,
@@ -202,7 +215,7 @@ pub enum RequestError {
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Host(host) => write!(f, "{host:?} is no valid Host (RFC 9110 §7.2)"),
+            Self::Host(host) => write!(f, "{host:?} is not a valid Host (RFC 9110 §7.2)"),
             Self::SubprotocolInvalid(name) => {
                 write!(f, "the subprotocol {name:?} is not a token (RFC 6455 §4.1 item 10)")
             }
@@ -215,24 +228,24 @@ impl fmt::Display for RequestError {
 
 impl core::error::Error for RequestError {}
 
-/// The rule on which a response failed.
+/// The rule that a response to a handshake broke.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResponseError {
-    /// The server did not open a WebSocket; what the status asks for is up to the caller.
+    /// The server did not open a WebSocket. The caller decides how to react to the status.
     Status(
         /// The status code.
         u16,
     ),
-    /// `Upgrade` is absent or not `websocket`.
+    /// `Upgrade` is missing or not `websocket`.
     Upgrade,
     /// `Connection` does not list `Upgrade`.
     Connection,
-    /// No `Sec-WebSocket-Accept`.
+    /// `Sec-WebSocket-Accept` is missing.
     AcceptMissing,
-    /// More than one `Sec-WebSocket-Accept`.
+    /// More than one `Sec-WebSocket-Accept` field.
     AcceptRepeated,
-    /// `Sec-WebSocket-Accept` does not answer the key: perhaps a cached response.
+    /// `Sec-WebSocket-Accept` does not match the key, as in a cached response.
     AcceptMismatch,
     /// `Sec-WebSocket-Extensions` does not follow its grammar.
     Extensions(
@@ -261,7 +274,7 @@ impl fmt::Display for ResponseError {
             Self::Status(status) => {
                 write!(
                     f,
-                    "the server answered with status {status} (RFC 6455 §4.1 response item 1)"
+                    "the server responded with status {status} (RFC 6455 §4.1 response item 1)"
                 )
             }
             Self::Upgrade => {
@@ -271,13 +284,13 @@ impl fmt::Display for ResponseError {
                 f.write_str("Connection does not list Upgrade (RFC 6455 §4.1 response item 3)")
             }
             Self::AcceptMissing => {
-                f.write_str("no Sec-WebSocket-Accept (RFC 6455 §4.1 response item 4)")
+                f.write_str("missing Sec-WebSocket-Accept (RFC 6455 §4.1 response item 4)")
             }
             Self::AcceptRepeated => {
                 f.write_str("more than one Sec-WebSocket-Accept (RFC 6455 §11.3.3)")
             }
             Self::AcceptMismatch => f.write_str(
-                "Sec-WebSocket-Accept does not answer the key (RFC 6455 §4.1 response item 4)",
+                "Sec-WebSocket-Accept does not match the key (RFC 6455 §4.1 response item 4)",
             ),
             Self::Extensions(error) => error.fmt(f),
             Self::ExtensionNotOffered(name) => {
@@ -287,7 +300,7 @@ impl fmt::Display for ResponseError {
                 f.write_str("Sec-WebSocket-Protocol is not a token (RFC 6455 §4.2.2 item 4)")
             }
             Self::SubprotocolRepeated => {
-                f.write_str("the server names several subprotocols (RFC 6455 §11.3.4)")
+                f.write_str("the server chose several subprotocols (RFC 6455 §11.3.4)")
             }
             Self::SubprotocolNotOffered(name) => write!(
                 f,
@@ -308,7 +321,7 @@ fn check_upgrade<'h>(
     if status != 101 {
         return Err(ResponseError::Status(status));
     }
-    // Item 2: the value is `websocket`, not a list that has it.
+    // Item 2: the value is `websocket`, not a list that contains it.
     let mut upgrade = list(headers.values(names::UPGRADE)).peekable();
     if upgrade.peek().is_none()
         || !upgrade.all(|name| name.eq_ignore_ascii_case(WEBSOCKET.as_bytes()))
@@ -319,9 +332,9 @@ fn check_upgrade<'h>(
     if !list_contains(headers.values(names::CONNECTION), "upgrade") {
         return Err(ResponseError::Connection);
     }
-    // Item 4. Content announced in a 101 is not looked for: such a response ends with its head
-    // whatever it says (RFC 9112 §6.3), so nobody can read it in two ways.
-    match single(headers, names::ACCEPT) {
+    // Item 4. Fields of a 101 that announce content are ignored: such a response always ends with
+    // its head (RFC 9112 §6.3), so there is only one way to read it.
+    match at_most_one(headers, names::ACCEPT) {
         AtMostOne::Missing => Err(ResponseError::AcceptMissing),
         AtMostOne::Repeated => Err(ResponseError::AcceptRepeated),
         AtMostOne::One(value) if key.accept().matches(value) => Ok(()),

@@ -6,13 +6,13 @@ use core::fmt;
 
 use super::grammar::{is_tchar, is_token};
 
-/// How many extensions one handshake may list: 16. Real peers list at most a few.
+/// The maximum number of extensions that one handshake may list: 16. Real peers list a few.
 pub const MAX_EXTENSIONS: usize = 16;
 
-/// How many parameters one extension may have: 16. The four of RFC 7692 are the most in use.
+/// The maximum number of parameters that one extension may have: 16. RFC 7692 defines four.
 pub const MAX_PARAMS: usize = 16;
 
-/// One extension with its parameters, all of them tokens.
+/// An extension with its parameters, all of which are tokens (RFC 6455 §9.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extension {
     name: String,
@@ -20,12 +20,18 @@ pub struct Extension {
 }
 
 impl Extension {
-    /// An extension without parameters.
+    /// Creates an extension without parameters.
+    ///
+    /// # Errors
+    /// [`NotToken`] if the name is not a token.
     pub fn new(name: impl Into<String>) -> Result<Self, NotToken> {
         Ok(Self { name: token(name.into())?, params: Vec::new() })
     }
 
-    /// Adds a parameter, with a value or bare.
+    /// Adds a parameter, with or without a value.
+    ///
+    /// # Errors
+    /// [`NotToken`] if the name or the value is not a token.
     pub fn with_param(mut self, name: &str, value: Option<&str>) -> Result<Self, NotToken> {
         let name = token(name.into())?;
         let value = value.map(|value| token(value.into())).transpose()?;
@@ -33,18 +39,19 @@ impl Extension {
         Ok(self)
     }
 
-    /// The name, such as `permessage-deflate`.
+    /// Returns the name, such as `permessage-deflate`.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The parameters in order; the same name may stand twice, which is for the extension to judge.
+    /// Returns the parameters in order. A name may occur twice: whether that is valid is for the
+    /// extension to check.
     pub fn params(&self) -> &[Param] {
         &self.params
     }
 }
 
-/// Writes the extension as it stands in a header: `name; flag; key=value`.
+/// Writes the extension as in a header field: `name; flag; key=value`.
 impl fmt::Display for Extension {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;
@@ -67,28 +74,32 @@ pub struct Param {
 }
 
 impl Param {
-    /// The name, a token.
+    /// Returns the name, a token.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The value with quotes and escapes removed; `None` where no `=` stood.
+    /// Returns the value, with quotes and escapes removed. `None` if there is no `=`.
     pub fn value(&self) -> Option<&str> {
         self.value.as_deref()
     }
 }
 
-/// Reads the values of all `Sec-WebSocket-Extensions` fields of a head, in order.
+/// Parses the values of all `Sec-WebSocket-Extensions` fields of a head, in order.
 ///
-/// No value at all gives an empty list. Values that are present must list something
-/// (`1#extension`, RFC 6455 §9.1): they fail with [`ExtensionFault::Empty`] otherwise.
+/// Returns an empty list if there are no values.
+///
+/// # Errors
+/// If the values break the grammar, or exceed [`MAX_EXTENSIONS`] or [`MAX_PARAMS`]. Values that
+/// are present must list an extension (`1#extension`, RFC 6455 §9.1): the error is
+/// [`ExtensionFault::Empty`] otherwise.
 pub fn parse_extensions<'h>(
     values: impl Iterator<Item = &'h [u8]>,
 ) -> Result<Vec<Extension>, ExtensionError> {
     let mut extensions = Vec::new();
-    let mut seen = None;
+    let mut last_field = None;
     for (field, value) in values.enumerate() {
-        seen = Some(field);
+        last_field = Some(field);
         let mut parser = Parser { value, at: 0 };
         parser.list(&mut extensions).map_err(|fault| ExtensionError {
             fault,
@@ -96,7 +107,7 @@ pub fn parse_extensions<'h>(
             offset: parser.at,
         })?;
     }
-    match seen {
+    match last_field {
         Some(field) if extensions.is_empty() => {
             Err(ExtensionError { fault: ExtensionFault::Empty, field, offset: 0 })
         }
@@ -109,42 +120,42 @@ pub(super) fn join(extensions: &[Extension]) -> String {
     use fmt::Write;
 
     let mut value = String::new();
-    for (position, extension) in extensions.iter().enumerate() {
-        let separator = if position == 0 { "" } else { ", " };
+    for (index, extension) in extensions.iter().enumerate() {
+        let separator = if index == 0 { "" } else { ", " };
         // Writing into a string cannot fail.
         let _ = write!(value, "{separator}{extension}");
     }
     value
 }
 
-/// What is wrong in a `Sec-WebSocket-Extensions` field, and where.
+/// An error in a `Sec-WebSocket-Extensions` field, and its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExtensionError {
     /// What is wrong.
     pub fault: ExtensionFault,
-    /// Which of the fields of this name, from 0.
+    /// The index of the field among those of this name, from 0.
     pub field: usize,
-    /// The byte within that field's value, from 0.
+    /// The byte offset within the value of that field, from 0.
     pub offset: usize,
 }
 
-/// The ways to break the grammar of RFC 6455 §9.1.
+/// The ways in which `Sec-WebSocket-Extensions` can be invalid (RFC 6455 §9.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExtensionFault {
-    /// The field is present but lists nothing.
+    /// The field is present but lists no extension.
     Empty,
-    /// Something else stands where a name or value must be a token.
+    /// A name or value is not a token.
     ExpectedToken,
-    /// Something else than `,` or `;` or the end follows a name or value.
+    /// A byte other than `,` or `;` follows a name or value.
     UnexpectedByte,
     /// A quoted string has no end.
     UnclosedQuote,
-    /// A quoted value is not a token once its quotes and escapes are gone.
+    /// A quoted value is not a token after its quotes and escapes are removed.
     QuotedValueNotToken,
-    /// More than [`MAX_EXTENSIONS`].
+    /// More than [`MAX_EXTENSIONS`] extensions.
     TooManyExtensions,
-    /// More than [`MAX_PARAMS`] in one extension.
+    /// More than [`MAX_PARAMS`] parameters in one extension.
     TooManyParams,
 }
 
@@ -152,10 +163,10 @@ impl fmt::Display for ExtensionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.fault {
             ExtensionFault::Empty => "lists no extension",
-            ExtensionFault::ExpectedToken => "has no token where one must stand",
-            ExtensionFault::UnexpectedByte => "has a stray byte behind a token",
-            ExtensionFault::UnclosedQuote => "has a quoted string without end",
-            ExtensionFault::QuotedValueNotToken => "has a quoted value that is no token",
+            ExtensionFault::ExpectedToken => "has no token where one is required",
+            ExtensionFault::UnexpectedByte => "has an unexpected byte after a token",
+            ExtensionFault::UnclosedQuote => "has a quoted string without an end",
+            ExtensionFault::QuotedValueNotToken => "has a quoted value that is not a token",
             ExtensionFault::TooManyExtensions => "lists more than 16 extensions",
             ExtensionFault::TooManyParams => "has more than 16 parameters in one extension",
         };
@@ -169,10 +180,10 @@ impl fmt::Display for ExtensionError {
 
 impl core::error::Error for ExtensionError {}
 
-/// The text is not a token, so no header may carry it as one (RFC 9110 §5.6.2).
+/// The error of a text that is not a token (RFC 9110 §5.6.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotToken(
-    /// The text in question.
+    /// The text.
     pub String,
 );
 
@@ -184,11 +195,11 @@ impl fmt::Display for NotToken {
 
 impl core::error::Error for NotToken {}
 
-pub(super) fn token(text: String) -> Result<String, NotToken> {
+fn token(text: String) -> Result<String, NotToken> {
     if is_token(text.as_bytes()) { Ok(text) } else { Err(NotToken(text)) }
 }
 
-/// A cursor that only moves on, over one field value.
+/// A parser of one field value. Its position only moves forward.
 struct Parser<'h> {
     value: &'h [u8],
     at: usize,
@@ -251,7 +262,7 @@ impl Parser<'_> {
         Ok(self.value[start..self.at].iter().copied().map(char::from).collect())
     }
 
-    /// A quoted string; unescaped, it MUST be a token (§9.1).
+    /// Parses a quoted string. After unescaping it MUST be a token (§9.1).
     fn quoted(&mut self) -> Result<String, ExtensionFault> {
         self.at += 1;
         let mut text = String::new();

@@ -1,16 +1,17 @@
 //! Tokens and comma-separated lists (RFC 9110 §5.6).
 //!
-//! Everything here is total and works in one pass: each byte of a value is looked at a fixed
-//! number of times, whatever quotes and commas it holds.
+//! All functions here are total and linear: each byte of a value is read a fixed number of times,
+//! whatever quotes and commas the value contains.
 
-/// Whether `text` is a token: one or more characters that are not separators (RFC 9110 §5.6.2).
+/// Returns whether `text` is a token: one or more characters that are not separators
+/// (RFC 9110 §5.6.2).
 ///
-/// RFC 6455 defines tokens by RFC 2616, whose set is the same.
+/// RFC 6455 refers to RFC 2616, which allows the same characters.
 pub fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().copied().all(is_tchar)
 }
 
-/// Whether one of the elements of a `#list` is `token`, letter case ignored.
+/// Returns whether one of the elements of a `#list` is `token`, without regard to case.
 ///
 /// `values` are the values of all fields of one name: `Connection: keep-alive, Upgrade` and two
 /// `Connection` fields mean the same (RFC 9110 §5.3).
@@ -18,16 +19,16 @@ pub fn list_contains<'h>(values: impl Iterator<Item = &'h [u8]>, token: &str) ->
     list(values).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
 }
 
-/// The elements of a `#list` that may be spread over several field values.
+/// Returns the elements of a `#list` that may be spread over several field values.
 ///
-/// Elements come without the whitespace around them; empty ones are skipped (RFC 9110 §5.6.1.2).
-/// A comma within a quoted string does not separate; a quote that is never closed reaches to the
+/// Whitespace around elements is removed, and empty elements are skipped (RFC 9110 §5.6.1.2). A
+/// comma within a quoted string is not a separator. A quoted string without an end reaches to the
 /// end of its value.
 pub fn list<'h>(values: impl Iterator<Item = &'h [u8]>) -> impl Iterator<Item = &'h [u8]> {
     values.flat_map(|value| ListElements { rest: value })
 }
 
-/// The value without optional whitespace at its ends (RFC 9110 §5.6.3).
+/// Returns the value without optional whitespace at its ends (RFC 9110 §5.6.3).
 pub(super) fn trim_ows(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = value {
         value = rest;
@@ -42,11 +43,11 @@ pub(super) const fn is_tchar(byte: u8) -> bool {
     TCHARS[byte as usize]
 }
 
-/// Whether each byte is a `tchar` (RFC 9110 §5.6.2).
+/// A table of the bytes that are a `tchar` (RFC 9110 §5.6.2).
 const TCHARS: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0_u8;
-    // No token has a byte beyond ASCII.
+    // Tokens are ASCII.
     while byte < 128 {
         table[byte as usize] = matches!(byte,
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9'
@@ -57,7 +58,7 @@ const TCHARS: [bool; 256] = {
     table
 };
 
-/// Walks one field value, element by element.
+/// An iterator over the elements of one field value.
 struct ListElements<'h> {
     rest: &'h [u8],
 }
@@ -78,7 +79,7 @@ impl<'h> Iterator for ListElements<'h> {
     }
 }
 
-/// Splits at the first comma outside of quotes; the comma itself is dropped.
+/// Splits at the first comma outside of quotes. The comma itself is dropped.
 fn split_at_comma(value: &[u8]) -> (&[u8], &[u8]) {
     let mut quoted = false;
     let mut escaped = false;
@@ -151,17 +152,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn list_elements_hold_no_more_than_the_field(value in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn list_elements_hold_no_more_than_the_field(
+            value in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
             let total: usize = list([value.as_slice()].into_iter()).map(<[u8]>::len).sum();
             prop_assert!(total <= value.len());
         }
 
         #[test]
-        fn list_of_joined_tokens_is_read_back(tokens in proptest::collection::vec("[a-z!~]{1,8}", 0..9)) {
+        fn list_of_joined_tokens_is_read_back(
+            tokens in proptest::collection::vec("[a-z!~]{1,8}", 0..9),
+        ) {
             let joined = tokens.join(" ,, ");
-            let parted: Vec<&[u8]> = list([joined.as_bytes()].into_iter()).collect();
+            let elements: Vec<&[u8]> = list([joined.as_bytes()].into_iter()).collect();
             let tokens: Vec<&[u8]> = tokens.iter().map(String::as_bytes).collect();
-            prop_assert_eq!(parted, tokens);
+            prop_assert_eq!(elements, tokens);
         }
     }
 }

@@ -1,11 +1,11 @@
-//! How the rules read header fields, whoever keeps them.
+//! The interface through which the rules read header fields.
 
 use super::grammar::trim_ows;
 
 /// A set of header fields that the handshake rules can read.
 ///
-/// A source is a cheap view that is passed by value. What it yields lives for `'h`, not for as
-/// long as the view, so a wrapper made on the spot will do. For `http::HeaderMap`:
+/// A source is a cheap view that is passed by value. The items live for `'h`, not only as long as
+/// the view, so a temporary wrapper is enough. For `http::HeaderMap`:
 ///
 /// ```ignore
 /// #[derive(Clone, Copy)]
@@ -18,11 +18,11 @@ use super::grammar::trim_ows;
 /// }
 /// ```
 pub trait HeaderSource<'h>: Copy {
-    /// All fields by name and value. Those of one name come in the order received.
+    /// Returns all fields as names and values. Those of one name are in the order received.
     fn fields(self) -> impl Iterator<Item = (&'h str, &'h [u8])>;
 
-    /// The values of all fields called `name`, in the order received. Letter case means nothing
-    /// in a name (RFC 9110 §5.1).
+    /// Returns the values of all fields called `name`, in the order received. Names are compared
+    /// without regard to case (RFC 9110 §5.1).
     fn values(self, name: &str) -> impl Iterator<Item = &'h [u8]> {
         self.fields()
             .filter(move |(field, _)| field.eq_ignore_ascii_case(name))
@@ -42,12 +42,12 @@ impl<'h, N: AsRef<str>, V: AsRef<[u8]>, const K: usize> HeaderSource<'h> for &'h
     }
 }
 
-/// Whether a header field belongs to the handshake itself, so that the application must not add
-/// it: to a request, or to the response that accepts.
+/// Returns whether a header field belongs to the handshake itself, so that the application must
+/// not add it to a request or to a response that accepts one.
 ///
-/// These are all `Sec-WebSocket-*`, fields that frame or steer the connection (RFC 9110 §7.6.1),
-/// and pseudo-header fields. `Host` is not one: a client sets it through
-/// [`ClientHandshake::http1`](super::client::ClientHandshake::http1), once.
+/// Protected are all `Sec-WebSocket-*` fields, fields that frame or control the connection
+/// (RFC 9110 §7.6.1), and pseudo-header fields. `Host` is not protected: a client sets it with
+/// [`ClientHandshake::http1`](super::client::ClientHandshake::http1).
 pub fn is_protected(name: &str) -> bool {
     const PREFIX: &str = "sec-websocket-";
     const NAMES: [&str; 10] = [
@@ -68,7 +68,7 @@ pub fn is_protected(name: &str) -> bool {
         || NAMES.iter().any(|protected| name.eq_ignore_ascii_case(protected))
 }
 
-/// What a field that may stand once amounts to.
+/// The value of a field that may occur at most once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AtMostOne<'h> {
     Missing,
@@ -78,7 +78,7 @@ pub(super) enum AtMostOne<'h> {
 }
 
 impl<'h> AtMostOne<'h> {
-    /// Takes one more field of the name.
+    /// Adds one more field of the name.
     pub(super) fn add(&mut self, value: &'h [u8]) {
         *self = match self {
             Self::Missing => Self::One(trim_ows(value)),
@@ -87,10 +87,11 @@ impl<'h> AtMostOne<'h> {
     }
 }
 
-pub(super) fn single<'h>(headers: impl HeaderSource<'h>, name: &str) -> AtMostOne<'h> {
-    let mut single = AtMostOne::Missing;
-    headers.values(name).for_each(|value| single.add(value));
-    single
+/// Returns the value of a field that may occur at most once.
+pub(super) fn at_most_one<'h>(headers: impl HeaderSource<'h>, name: &str) -> AtMostOne<'h> {
+    let mut field = AtMostOne::Missing;
+    headers.values(name).for_each(|value| field.add(value));
+    field
 }
 
 pub(super) mod names {
@@ -101,7 +102,7 @@ pub(super) mod names {
     pub(crate) const HOST: &str = "host";
     pub(crate) const KEY: &str = "sec-websocket-key";
     pub(crate) const ORIGIN: &str = "origin";
-    pub(crate) const PROTOCOL: &str = "sec-websocket-protocol";
+    pub(crate) const SUBPROTOCOL: &str = "sec-websocket-protocol";
     pub(crate) const TRANSFER_ENCODING: &str = "transfer-encoding";
     pub(crate) const UPGRADE: &str = "upgrade";
     pub(crate) const VERSION: &str = "sec-websocket-version";
@@ -126,14 +127,14 @@ mod tests {
     #[test]
     fn headers_may_be_owned_pairs() {
         let headers: Vec<(String, Vec<u8>)> = vec![(String::from("Host"), b"\t h ".to_vec())];
-        assert_eq!(single(headers.as_slice(), names::HOST), AtMostOne::One(b"h"));
+        assert_eq!(at_most_one(headers.as_slice(), names::HOST), AtMostOne::One(b"h"));
     }
 
     #[test]
-    fn headers_single_tells_absent_from_repeated() {
+    fn headers_at_most_one_distinguishes_missing_from_repeated() {
         let headers = [("A", "1"), ("B", "1"), ("b", "1")];
-        assert_eq!(single(&headers, "a"), AtMostOne::One(b"1"));
-        assert_eq!(single(&headers, "b"), AtMostOne::Repeated);
-        assert_eq!(single(&headers, "c"), AtMostOne::Missing);
+        assert_eq!(at_most_one(&headers, "a"), AtMostOne::One(b"1"));
+        assert_eq!(at_most_one(&headers, "b"), AtMostOne::Repeated);
+        assert_eq!(at_most_one(&headers, "c"), AtMostOne::Missing);
     }
 }

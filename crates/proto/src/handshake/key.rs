@@ -1,8 +1,8 @@
-//! The challenge and its answer: `Sec-WebSocket-Key` and `Sec-WebSocket-Accept`.
+//! The challenge and its response: `Sec-WebSocket-Key` and `Sec-WebSocket-Accept`.
 //!
 //! The pair proves that the server understood a WebSocket handshake and did not merely echo an
-//! HTTP request (RFC 6455 §1.3). It hides nothing: both values travel in the clear, so comparing
-//! them needs no constant-time care.
+//! HTTP request (RFC 6455 §1.3). Neither value is a secret, so they need not be compared in
+//! constant time.
 
 use core::fmt;
 use core::str;
@@ -12,12 +12,18 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::grammar::trim_ows;
 
+const KEY_LEN: usize = 24;
+const ACCEPT_LEN: usize = 28;
+
+/// The GUID that is appended to the key. No other protocol would append it (RFC 6455 §1.3).
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
 /// A `Sec-WebSocket-Key`: 16 bytes in base64, always 24 characters (RFC 6455 §4.1 item 7).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SecKey([u8; KEY_LEN]);
 
 impl SecKey {
-    /// Encodes 16 bytes of entropy.
+    /// Creates a key from 16 bytes of entropy.
     ///
     /// The bytes must be random and fresh for each connection (RFC 6455 §4.1 item 7).
     #[must_use]
@@ -25,13 +31,16 @@ impl SecKey {
         Self(encode(&nonce))
     }
 
-    /// Reads a received value, whitespace around it ignored.
+    /// Parses a received value. Whitespace around it is ignored.
     ///
-    /// It must be base64 that decodes to 16 bytes (RFC 6455 §4.2.1 item 5). Unused bits in the
-    /// last character may be set: the RFC's own example `AQIDBAUGBwgJCgsMDQ4PEC==` sets them.
+    /// Unused bits in the last character may be set, as in the RFC's own example
+    /// `AQIDBAUGBwgJCgsMDQ4PEC==`.
+    ///
+    /// # Errors
+    /// [`InvalidKey`] if the value is not base64 of 16 bytes (RFC 6455 §4.2.1 item 5).
     pub fn parse(value: &[u8]) -> Result<Self, InvalidKey> {
         let text: [u8; KEY_LEN] = trim_ows(value).try_into().map_err(|_| InvalidKey)?;
-        // What it decodes to is of no use: 22 digits and the padding are 16 bytes.
+        // The decoded bytes are not needed: 22 digits and the padding are always 16 bytes.
         let (digits, padding) = text.split_at(KEY_LEN - 2);
         let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
         if padding == b"==" && digits.iter().all(is_digit) {
@@ -41,15 +50,15 @@ impl SecKey {
         }
     }
 
-    /// The value of the header field.
+    /// Returns the value of the header field.
     pub fn as_str(&self) -> &str {
         ascii(&self.0)
     }
 
-    /// The answer that a server owes to this key (RFC 6455 §4.2.2 item 5.4).
+    /// Computes the value with which a server responds to this key (RFC 6455 §4.2.2 item 5.4).
     ///
-    /// The key goes in as the text that was received, never decoded and encoded again: set
-    /// trailing bits would be lost and the client would see another answer than it expects.
+    /// The hash covers the received text. Decoding and encoding it again would clear unused bits,
+    /// and the client would not get the value that it expects.
     #[must_use]
     pub fn accept(&self) -> AcceptValue {
         let mut sha1 = sha1_smol::Sha1::new();
@@ -70,14 +79,14 @@ impl fmt::Debug for SecKey {
 pub struct AcceptValue([u8; ACCEPT_LEN]);
 
 impl AcceptValue {
-    /// The value of the header field.
+    /// Returns the value of the header field.
     pub fn as_str(&self) -> &str {
         ascii(&self.0)
     }
 
-    /// Whether a received value is this one.
+    /// Returns whether a received value equals this one.
     ///
-    /// Whitespace around it is ignored, letter case is not (RFC 6455 §4.1, response item 4).
+    /// Whitespace around it is ignored; letter case matters (RFC 6455 §4.1, response item 4).
     pub fn matches(&self, value: &[u8]) -> bool {
         trim_ows(value) == self.0
     }
@@ -89,7 +98,7 @@ impl fmt::Debug for AcceptValue {
     }
 }
 
-/// The value is not base64 of 16 bytes (RFC 6455 §4.2.1 item 5).
+/// The error of a key that is not base64 of 16 bytes (RFC 6455 §4.2.1 item 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidKey;
 
@@ -101,13 +110,7 @@ impl fmt::Display for InvalidKey {
 
 impl core::error::Error for InvalidKey {}
 
-const KEY_LEN: usize = 24;
-const ACCEPT_LEN: usize = 28;
-
-/// Chosen by the authors as a value that no other protocol would append (RFC 6455 §1.3).
-const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-
-/// Base64 with padding; `N` must be the encoded length of `bytes`.
+/// Encodes `bytes` as base64 with padding. `N` must be the length of the result.
 fn encode<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut text = [0; N];
     let written = STANDARD.encode_slice(bytes, &mut text);
@@ -115,7 +118,7 @@ fn encode<const N: usize>(bytes: &[u8]) -> [u8; N] {
     text
 }
 
-/// Base64 is ASCII, so the fallback is never taken; it is there in place of a panic.
+/// Returns base64 as text. It is always ASCII; the fallback only avoids a panic.
 fn ascii(text: &[u8]) -> &str {
     str::from_utf8(text).unwrap_or_default()
 }
@@ -126,14 +129,14 @@ mod tests {
 
     #[test]
     fn accept_value_of_the_rfc_example() {
-        // RFC 6455 §4.2.2, the note behind item 5.4.
+        // RFC 6455 §4.2.2, the note after item 5.4.
         let key = SecKey::parse(b"dGhlIHNhbXBsZSBub25jZQ==").unwrap();
         assert_eq!(key.accept().as_str(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert_eq!(SecKey::from_nonce(*b"the sample nonce"), key);
     }
 
     #[test]
-    fn key_with_trailing_bits_is_taken_unchanged() {
+    fn key_with_trailing_bits_is_accepted_unchanged() {
         // RFC 6455 §4.1 item 7.
         let key = SecKey::parse(b" AQIDBAUGBwgJCgsMDQ4PEC==\t").unwrap();
         assert_eq!(key.as_str(), "AQIDBAUGBwgJCgsMDQ4PEC==");
@@ -142,8 +145,8 @@ mod tests {
     }
 
     #[test]
-    fn key_of_another_shape_is_refused() {
-        let refused: [&[u8]; 9] = [
+    fn key_of_another_shape_is_rejected() {
+        let invalid: [&[u8]; 9] = [
             b"",
             b"dGhlIHNhbXBsZSBub25jZQ",
             b"dGhlIHNhbXBsZSBub25jZQ=",
@@ -154,7 +157,7 @@ mod tests {
             b"dGhlIHNhbXBsZSBub25j_Q==",
             b"dGhlIHNhbXBsZSBub25j\xff\xff==",
         ];
-        for value in refused {
+        for value in invalid {
             assert_eq!(SecKey::parse(value), Err(InvalidKey), "{value:?}");
         }
     }

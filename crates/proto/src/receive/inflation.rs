@@ -52,7 +52,7 @@ impl Receiver {
         let last = frame.fin && frame.remaining == len as u64;
         let out = inflater.inflate(piece, last).map_err(|_| ProtocolError::InvalidDeflate)?;
         if let Some(key) = &mut frame.key {
-            *key = mask::turned(*key, out.consumed);
+            *key = mask::rotate_key(*key, out.consumed);
             // What was not taken is masked again: it is consumed another time.
             mask::apply(&mut piece[out.consumed..], *key);
         }

@@ -132,7 +132,7 @@ impl IncomingRequest {
     /// Parses and validates a head of HTTP/1.1.
     pub(crate) fn read(head: Bytes, config: &ServerConfig) -> Result<Box<Self>, HeadError> {
         let parsed = RequestHead::parse(&head, &config.handshake.head())?;
-        let validated = Validated::new(parsed.as_request().judge());
+        let validated = Validated::new(parsed.as_request().inspect());
         let version = match parsed.minor_version() {
             0 => Version::HTTP_10,
             _ => Version::HTTP_11,
@@ -155,7 +155,7 @@ impl IncomingRequest {
         protocol: Option<Box<str>>,
         supported: &[String],
     ) -> Box<Self> {
-        let validated = Validated::new(handshake_request(&request, protocol.as_deref()).judge());
+        let validated = Validated::new(handshake_request(&request, protocol.as_deref()).inspect());
         Self::from_validated(request.into(), validated, protocol, supported)
     }
 
@@ -392,7 +392,7 @@ impl AcceptedHandshake {
     /// Returns the head of the HTTP/1.1 response. Names are in title case, as some peers compare
     /// them with case.
     pub(crate) fn head(&self) -> Result<Vec<u8>, Error> {
-        let (status, phrase) = (self.response.status(), self.response.phrase());
+        let (status, phrase) = (self.response.status(), self.response.reason_phrase());
         let own = self.protocol_fields().map(|(name, value)| (Cow::Borrowed(name), value));
         let added =
             self.added_fields().map(|(name, value)| (http1::title_case(name).into(), value));

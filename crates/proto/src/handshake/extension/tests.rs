@@ -28,7 +28,7 @@ fn extensions_of_the_rfc_are_parsed() {
     assert_eq!(canonical("deflate-stream"), "deflate-stream");
     let mux = parse(&["mux; max-channels=4; flow-control,\t deflate-stream"]).unwrap();
     assert_eq!(join(&mux), "mux; max-channels=4; flow-control, deflate-stream");
-    // "is exactly equivalent to" of §9.1.
+    // §9.1: "is exactly equivalent to".
     assert_eq!(parse(&["foo", "bar; baz=2"]), parse(&["foo, bar; baz=2"]));
 }
 

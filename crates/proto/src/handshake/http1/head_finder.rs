@@ -1,28 +1,40 @@
-//! Where a head ends.
+//! The search for the end of a head.
 
 use super::{HeadError, HeadLimits};
 use crate::handshake::grammar::is_tchar;
 
-/// Finds the end of a head in a buffer that grows.
+/// The first bytes of an HTTP/2 connection (RFC 9113 §3.4), up to where they stop being valid
+/// HTTP/1.x.
+const PREFACE: &[u8] = b"PRI * HTTP/2";
+
+/// The first bytes of every HTTP/1.x response (RFC 9112 §4).
+const STATUS_LINE: &[u8] = b"HTTP/1.";
+
+/// The types of TLS records that begin a connection: alert and handshake (RFC 8446 §5.1).
+const TLS_ALERT: u8 = 0x15;
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// A search for the end of a head in a growing buffer.
 ///
-/// The finder keeps its place, so that every byte is looked at once however small the pieces are
-/// in which they come. It buffers nothing. Limits hold while the head is still incomplete.
+/// The finder remembers its position, so each byte is read once, however small the pieces are in
+/// which they arrive. It buffers nothing. Limits apply while the head is still incomplete.
 ///
-/// Give [`find`](Self::find) the whole buffer each time: the same bytes as before with new ones
-/// behind. One finder is for one head.
+/// Pass [`find`](Self::find) the whole buffer each time: the bytes of the last call, followed by
+/// new ones. Use a new finder for each head.
 ///
 /// Lines end with CRLF or bare LF (RFC 9112 §2.2).
 #[derive(Clone, Debug)]
 pub struct HeadFinder {
     role: Role,
     limits: HeadLimits,
-    /// Bytes before this one have been looked at.
+    /// The number of bytes read so far.
     scanned: usize,
     line_start: usize,
-    /// Lines completed so far, the start line among them.
+    /// The number of complete lines, including the start line.
     lines: usize,
-    /// The first bytes have been found to be those of HTTP/1.x.
-    sniffed: bool,
+    /// Whether the first bytes are those of HTTP/1.x.
+    is_http1: bool,
+    /// The number of bytes read, counting repetitions.
     #[cfg(test)]
     work: usize,
 }
@@ -34,24 +46,27 @@ enum Role {
 }
 
 impl HeadFinder {
-    /// A finder for the head of a request: the server's side.
+    /// Creates a finder for the head of a request, which a server receives.
     pub const fn request(limits: HeadLimits) -> Self {
         Self::new(Role::Request, limits)
     }
 
-    /// A finder for the head of a response: the client's side.
+    /// Creates a finder for the head of a response, which a client receives.
     pub const fn response(limits: HeadLimits) -> Self {
         Self::new(Role::Response, limits)
     }
 
-    /// The length of the head, its empty line included, once it is all there.
+    /// Returns the length of the head, including its empty line, once the head is complete.
+    /// `None` means that more bytes are needed.
     ///
-    /// `None` asks for more bytes. Errors come as soon as they are certain and do not depend on
-    /// how the bytes were cut; after one, the finder is of no more use.
+    /// # Errors
+    /// If the bytes are not HTTP/1.x, or exceed the limits. An error is returned as soon as it is
+    /// certain, and does not depend on how the bytes were split. The finder is then of no further
+    /// use.
     pub fn find(&mut self, buffer: &[u8]) -> Result<Option<usize>, HeadError> {
         let limit = self.limits.max_head_bytes;
         let window = &buffer[..buffer.len().min(limit)];
-        if !self.sniffed && !self.sniff(window)? {
+        if !self.is_http1 && !self.sniff(window)? {
             return if window.len() == limit { Err(self.too_large()) } else { Ok(None) };
         }
         while let Some(line_end) = self.next_line_end(window) {
@@ -62,7 +77,7 @@ impl HeadFinder {
             }
             self.count_line()?;
         }
-        // Once the limit is reached without an end, no further byte can help.
+        // Once the limit is reached without an end, further bytes can't change that.
         if window.len() == limit { Err(self.too_large()) } else { Ok(None) }
     }
 
@@ -73,17 +88,17 @@ impl HeadFinder {
             scanned: 0,
             line_start: 0,
             lines: 0,
-            sniffed: false,
+            is_http1: false,
             #[cfg(test)]
             work: 0,
         }
     }
 
-    /// Moves behind the next LF and returns its position.
+    /// Moves past the next LF and returns its position.
     fn next_line_end(&mut self, window: &[u8]) -> Option<usize> {
-        let fresh = window.get(self.scanned..)?;
-        let found = fresh.iter().position(|&byte| byte == b'\n');
-        let step = found.map_or(fresh.len(), |at| at + 1);
+        let unread = window.get(self.scanned..)?;
+        let found = unread.iter().position(|&byte| byte == b'\n');
+        let step = found.map_or(unread.len(), |at| at + 1);
         self.scanned += step;
         #[cfg(test)]
         {
@@ -101,7 +116,8 @@ impl HeadFinder {
         Ok(())
     }
 
-    /// Looks at the first bytes; `false` while they could still be HTTP/1.x or something else.
+    /// Examines the first bytes. Returns `false` while they could still be HTTP/1.x or another
+    /// protocol.
     fn sniff(&mut self, window: &[u8]) -> Result<bool, HeadError> {
         if self.role == Role::Request {
             self.skip_empty_lines(window);
@@ -111,14 +127,14 @@ impl HeadFinder {
         {
             self.work += start.len().min(PREFACE.len());
         }
-        self.sniffed = match self.role {
+        self.is_http1 = match self.role {
             Role::Request => sniff_request(start)?,
             Role::Response => sniff_response(start)?,
         };
-        Ok(self.sniffed)
+        Ok(self.is_http1)
     }
 
-    /// A server SHOULD ignore empty lines in front of a request (RFC 9112 §2.2).
+    /// Skips empty lines before a request, which a server SHOULD ignore (RFC 9112 §2.2).
     fn skip_empty_lines(&mut self, window: &[u8]) {
         while let Some(rest) = window.get(self.scanned..) {
             let step = match rest {
@@ -140,16 +156,6 @@ impl HeadFinder {
     }
 }
 
-/// What an HTTP/2 client sends first (RFC 9113 §3.4), as far as it is no valid HTTP/1.x.
-const PREFACE: &[u8] = b"PRI * HTTP/2";
-
-/// What every HTTP/1.x response begins with (RFC 9112 §4).
-const STATUS_LINE: &[u8] = b"HTTP/1.";
-
-/// TLS records of types alert and handshake (RFC 8446 §5.1).
-const TLS_ALERT: u8 = 0x15;
-const TLS_HANDSHAKE: u8 = 0x16;
-
 fn sniff_request(start: &[u8]) -> Result<bool, HeadError> {
     match start {
         [] | [b'\r'] => Ok(false),
@@ -165,7 +171,7 @@ fn sniff_request(start: &[u8]) -> Result<bool, HeadError> {
 fn sniff_response(start: &[u8]) -> Result<bool, HeadError> {
     match start {
         [TLS_ALERT | TLS_HANDSHAKE, ..] => Err(HeadError::LooksLikeTls),
-        // An HTTP/2 server opens with SETTINGS: a short length, type 4 (RFC 9113 §3.4, §4.1).
+        // An HTTP/2 server begins with SETTINGS: a short length, type 4 (RFC 9113 §3.4, §4.1).
         [0, 0, _, 4, ..] => Err(HeadError::LooksLikeHttp2),
         [] | [0] | [0, 0] | [0, 0, _] => Ok(false),
         _ if start.starts_with(STATUS_LINE) => Ok(true),
@@ -184,7 +190,7 @@ mod tests {
 
     use super::*;
 
-    type Found = Result<Option<usize>, HeadError>;
+    type FindResult = Result<Option<usize>, HeadError>;
 
     const REQUEST: &[u8] =
         b"GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n\x81\x01x\n\n";
@@ -197,8 +203,8 @@ mod tests {
         HeadFinder::response(HeadLimits::default())
     }
 
-    /// The first answer other than "more", when the bytes come one by one.
-    fn drip(mut finder: HeadFinder, bytes: &[u8]) -> (usize, Found, HeadFinder) {
+    /// Returns the first result other than "more bytes needed" if the bytes arrive one by one.
+    fn drip(mut finder: HeadFinder, bytes: &[u8]) -> (usize, FindResult, HeadFinder) {
         for end in 0..=bytes.len() {
             let found = finder.find(&bytes[..end]);
             if found != Ok(None) {
@@ -223,7 +229,7 @@ mod tests {
             assert_eq!(request().find(head.as_bytes()), Ok(Some(head.len())), "{head:?}");
         }
         let bare_cr = b"GET / HTTP/1.1\r\nA: b\r\r\n\r\r\n";
-        assert_eq!(request().find(bare_cr), Ok(None), "CR CR LF is no empty line");
+        assert_eq!(request().find(bare_cr), Ok(None), "CR CR LF is not an empty line");
     }
 
     #[test]
@@ -246,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn head_of_another_protocol_is_refused_at_once() {
+    fn head_of_another_protocol_is_rejected_at_once() {
         let table: &[(HeadFinder, &[u8], usize, HeadError)] = &[
             (request(), b"\x16\x03\x01\x02\x00", 1, HeadError::LooksLikeTls),
             (request(), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 12, HeadError::LooksLikeHttp2),
@@ -302,13 +308,13 @@ mod tests {
         let (end, found, finder) = drip(request(), &head);
         assert_eq!(found, Err(HeadError::TooLarge { max_head_bytes: 16 * 1024 }));
         assert_eq!(end, 16 * 1024);
-        assert!(finder.work <= end + 16, "{} bytes looked at", finder.work);
+        assert!(finder.work <= end + 16, "{} bytes read", finder.work);
 
         let unlimited = HeadLimits::default().with_max_head_bytes(usize::MAX);
         head.extend(b"\r\n\r\n");
         let (end, found, finder) = drip(HeadFinder::request(unlimited), &head);
         assert_eq!((end, found), (head.len(), Ok(Some(head.len()))));
-        assert!(finder.work <= end + 16, "{} bytes looked at", finder.work);
+        assert!(finder.work <= end + 16, "{} bytes read", finder.work);
 
         let empty_lines = [b'\n'; 1 << 14];
         let (_, found, finder) = drip(HeadFinder::request(unlimited), &empty_lines);

@@ -1,8 +1,8 @@
-//! Heads of HTTP/1.1 messages: found, read and written without I/O (RFC 9112).
+//! Heads of HTTP/1.1 messages: found, parsed and written without I/O (RFC 9112).
 //!
-//! A head arrives in pieces of any size. [`HeadFinder`] looks at each byte once, tells where the
-//! head ends and enforces [`HeadLimits`] on the way; [`RequestHead`] and [`ResponseHead`] then
-//! read it in place. What lies behind the head belongs to the next protocol: the caller keeps it.
+//! A head arrives in pieces of any size. [`HeadFinder`] reads each byte once, finds the end of the
+//! head, and enforces [`HeadLimits`]. [`RequestHead`] and [`ResponseHead`] then parse the head in
+//! place. The bytes after the head belong to the next protocol, and the caller keeps them.
 
 mod head_finder;
 mod read;
@@ -16,13 +16,13 @@ pub use read::{HeaderFields, RequestHead, ResponseHead};
 pub use target::RequestTarget;
 pub use write::{HeadWriteError, write_request, write_response};
 
-/// How large a head may grow before it is refused.
+/// The maximum size of a head. A larger one is an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HeadLimits {
-    /// Bytes from the first to the end of the empty line; 16 KiB unless set.
+    /// The maximum length in bytes, including the empty line. Default: 16 KiB.
     pub max_head_bytes: usize,
-    /// Header field lines; 100 unless set.
+    /// The maximum number of header field lines. Default: 100.
     pub max_fields: usize,
 }
 
@@ -48,11 +48,11 @@ impl Default for HeadLimits {
     }
 }
 
-/// Why bytes were refused as the head of an HTTP/1.1 message.
+/// The error of bytes that are not a valid head of an HTTP/1.1 message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeadError {
-    /// The head does not end within the limit.
+    /// The head is larger than the limit.
     TooLarge {
         /// [`HeadLimits::max_head_bytes`].
         max_head_bytes: usize,
@@ -62,39 +62,39 @@ pub enum HeadError {
         /// [`HeadLimits::max_fields`].
         max_fields: usize,
     },
-    /// The peer speaks TLS, so one side has the wrong scheme or port.
+    /// The peer uses TLS, so one side has the wrong scheme or port.
     LooksLikeTls,
-    /// The peer speaks HTTP/2 without having agreed on it (RFC 9113 §3.4).
+    /// The peer uses HTTP/2 without negotiating it (RFC 9113 §3.4).
     LooksLikeHttp2,
-    /// The bytes are the start of no HTTP/1.x message.
+    /// The bytes are not the start of an HTTP/1.x message.
     NotHttp,
     /// The request line or status line is malformed (RFC 9112 §3, §4).
     StartLine,
-    /// The version is none of HTTP/1 (RFC 9112 §2.3).
+    /// The major version is not HTTP/1 (RFC 9112 §2.3).
     Version,
-    /// The request target is of no form that its method allows (RFC 9112 §3.2).
+    /// The request target is not valid for its method (RFC 9112 §3.2).
     Target,
     /// A field line has no valid name (RFC 9112 §5).
     FieldName {
-        /// The line within the head, the start line being 1.
+        /// The number of the line within the head. The start line is 1.
         line: usize,
     },
-    /// A field value holds a control character (RFC 9110 §5.5).
+    /// A field value contains a control character (RFC 9110 §5.5).
     FieldValue {
-        /// The line within the head, the start line being 1.
+        /// The number of the line within the head. The start line is 1.
         line: usize,
     },
-    /// Whitespace stands between a field name and its colon (RFC 9112 §5.1).
+    /// There is whitespace between a field name and its colon (RFC 9112 §5.1).
     SpaceBeforeColon {
-        /// The line within the head, the start line being 1.
+        /// The number of the line within the head. The start line is 1.
         line: usize,
     },
-    /// A field line continues the one before, or stands indented (RFC 9112 §2.2, §5.2).
+    /// A field line begins with whitespace: it continues the line before (RFC 9112 §2.2, §5.2).
     Folded {
-        /// The line within the head, the start line being 1.
+        /// The number of the line within the head. The start line is 1.
         line: usize,
     },
-    /// The bytes to be read are not one whole head.
+    /// The bytes are not exactly one complete head.
     Incomplete,
 }
 
@@ -107,8 +107,8 @@ impl fmt::Display for HeadError {
             Self::TooManyFields { max_fields } => {
                 write!(f, "the head has more fields than max_fields = {max_fields}")
             }
-            Self::LooksLikeTls => f.write_str("this looks like TLS, expected plain HTTP/1.1"),
-            Self::LooksLikeHttp2 => f.write_str("this looks like HTTP/2, expected HTTP/1.1"),
+            Self::LooksLikeTls => f.write_str("this looks like TLS; expected plain HTTP/1.1"),
+            Self::LooksLikeHttp2 => f.write_str("this looks like HTTP/2; expected HTTP/1.1"),
             Self::NotHttp => f.write_str("this is not HTTP/1.x"),
             Self::StartLine => f.write_str("malformed start line (RFC 9112 §3, §4)"),
             Self::Version => f.write_str("the version is not HTTP/1.1 (RFC 9112 §2.3)"),
@@ -120,12 +120,12 @@ impl fmt::Display for HeadError {
                 write!(f, "control character in the field value of line {line} (RFC 9110 §5.5)")
             }
             Self::SpaceBeforeColon { line } => {
-                write!(f, "whitespace in front of the colon in line {line} (RFC 9112 §5.1)")
+                write!(f, "whitespace before the colon in line {line} (RFC 9112 §5.1)")
             }
             Self::Folded { line } => {
                 write!(f, "line {line} is folded, which is obsolete (RFC 9112 §5.2)")
             }
-            Self::Incomplete => f.write_str("not one whole head"),
+            Self::Incomplete => f.write_str("not exactly one complete head"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a whole head says.
+//! The parsing of a complete head.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -19,62 +19,67 @@ pub struct RequestHead<'b> {
 }
 
 impl<'b> RequestHead<'b> {
-    /// Reads the bytes that [`HeadFinder::find`](super::HeadFinder::find) measured.
+    /// Parses the head that [`HeadFinder::find`](super::HeadFinder::find) found.
     ///
-    /// Field lines that are folded or have whitespace before the colon are refused: tolerating
-    /// them has let requests be smuggled (RFC 9112 §5.1, §5.2, §11.2).
+    /// Empty lines before the request line are ignored.
+    ///
+    /// # Errors
+    /// If the bytes are not exactly one valid head within the limits. Field lines that are folded,
+    /// or have whitespace before the colon, are an error: accepting them has enabled request
+    /// smuggling (RFC 9112 §5.1, §5.2, §11.2).
     pub fn parse(head: &'b [u8], limits: &HeadLimits) -> Result<Self, HeadError> {
         let head = without_empty_lines(head);
-        let mut slots = slots(head, limits)?;
-        let mut request = httparse::Request::new(&mut slots);
+        let mut fields = empty_fields(head, limits)?;
+        let mut request = httparse::Request::new(&mut fields);
         let status = request.parse(head);
         let (method, raw, minor) = (request.method, request.path, request.version);
         let count = request.headers.len();
-        let (method, raw, minor, count) = if let Some(line) = later_minor(head, status) {
+        let (method, raw, minor, count) = if let Some(line) = downgraded_start_line(head, status) {
             let mut request = httparse::Request::new(&mut []);
             let status = request.parse(&line);
-            whole(&line, status)?;
-            // The words have the same places in both.
+            check_complete(&line, status)?;
+            // `line` and `head` have the same words, apart from the version. Those of `head` are
+            // used, as only they live for `'b`.
             let mut words = start_line(head).split(|&byte| byte == b' ');
             let mut word = || core::str::from_utf8(words.next().unwrap_or_default()).ok();
-            (word(), word(), Some(1), field_slots(head, &mut slots)?)
+            (word(), word(), Some(1), parse_fields(head, &mut fields)?)
         } else {
-            whole(head, status)?;
+            check_complete(head, status)?;
             (method, raw, minor, count)
         };
         let (Some(method), Some(raw), Some(minor)) = (method, raw, minor) else {
             return Err(HeadError::StartLine);
         };
-        slots.truncate(count);
+        fields.truncate(count);
         Ok(Self {
             method,
             target: RequestTarget::parse(method, raw)?,
             minor,
-            fields: HeaderFields(slots),
+            fields: HeaderFields(fields),
         })
     }
 
-    /// The method; its case matters (RFC 9112 §3.1).
+    /// Returns the method, which is case-sensitive (RFC 9112 §3.1).
     pub fn method(&self) -> &'b str {
         self.method
     }
 
-    /// What is asked for.
+    /// Returns the request target.
     pub fn target(&self) -> RequestTarget<'b> {
         self.target
     }
 
-    /// The digit behind `HTTP/1.`, 0 or 1. A higher one is taken as 1 (RFC 9110 §2.5).
+    /// Returns the minor version: 0 or 1. A higher one is read as 1 (RFC 9110 §2.5).
     pub fn minor_version(&self) -> u8 {
         self.minor
     }
 
-    /// The header fields.
+    /// Returns the header fields.
     pub fn fields(&self) -> &HeaderFields<'b> {
         &self.fields
     }
 
-    /// The head as the handshake rules take it.
+    /// Returns the parts of the head that the handshake rules check.
     pub fn as_request(&self) -> HandshakeRequest<'b, &HeaderFields<'b>> {
         HandshakeRequest {
             method: self.method,
@@ -95,75 +100,77 @@ pub struct ResponseHead<'b> {
 }
 
 impl<'b> ResponseHead<'b> {
-    /// Reads the bytes that [`HeadFinder::find`](super::HeadFinder::find) measured.
+    /// Parses the head that [`HeadFinder::find`](super::HeadFinder::find) found.
     ///
-    /// Folded lines are refused here too, though RFC 9112 §5.2 would have a user agent unfold
-    /// them: no WebSocket server sends any, and refusing leaves one reading of the head.
+    /// # Errors
+    /// If the bytes are not exactly one valid head within the limits. Folded lines are an error
+    /// here too, although RFC 9112 §5.2 has a user agent unfold them: no WebSocket server sends
+    /// any, and an error leaves only one way to read the head.
     pub fn parse(head: &'b [u8], limits: &HeadLimits) -> Result<Self, HeadError> {
-        let mut slots = slots(head, limits)?;
-        let mut response = httparse::Response::new(&mut slots);
+        let mut fields = empty_fields(head, limits)?;
+        let mut response = httparse::Response::new(&mut fields);
         let status = response.parse(head);
         let (code, minor) = (response.code, response.version);
         let count = response.headers.len();
-        let (code, minor, count) = if let Some(line) = later_minor(head, status) {
+        let (code, minor, count) = if let Some(line) = downgraded_start_line(head, status) {
             let mut response = httparse::Response::new(&mut []);
             let status = response.parse(&line);
-            whole(&line, status)?;
-            (response.code, Some(1), field_slots(head, &mut slots)?)
+            check_complete(&line, status)?;
+            (response.code, Some(1), parse_fields(head, &mut fields)?)
         } else {
-            whole(head, status)?;
+            check_complete(head, status)?;
             (code, minor, count)
         };
         let (Some(status), Some(minor)) = (code, minor) else {
             return Err(HeadError::StartLine);
         };
-        slots.truncate(count);
-        Ok(Self { status, reason: reason_phrase(head), minor, fields: HeaderFields(slots) })
+        fields.truncate(count);
+        Ok(Self { status, reason: reason_phrase(head), minor, fields: HeaderFields(fields) })
     }
 
-    /// The status code.
+    /// Returns the status code.
     pub fn status(&self) -> u16 {
         self.status
     }
 
-    /// The reason phrase, which may be empty or in any encoding (RFC 9112 §4).
+    /// Returns the reason phrase, which may be empty, and may be in any encoding (RFC 9112 §4).
     pub fn reason_phrase(&self) -> &'b [u8] {
         self.reason
     }
 
-    /// The digit behind `HTTP/1.`, 0 or 1. A higher one is taken as 1 (RFC 9110 §2.5).
+    /// Returns the minor version: 0 or 1. A higher one is read as 1 (RFC 9110 §2.5).
     pub fn minor_version(&self) -> u8 {
         self.minor
     }
 
-    /// The header fields.
+    /// Returns the header fields.
     pub fn fields(&self) -> &HeaderFields<'b> {
         &self.fields
     }
 }
 
-/// The header fields of a head, in order.
+/// The header fields of a head, in the order received.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HeaderFields<'b>(Vec<httparse::Header<'b>>);
 
 impl<'b> HeaderFields<'b> {
-    /// All fields: the name as it was written, the value without whitespace around it.
+    /// Returns all fields. Names are as they were sent, values without whitespace around them.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'b str, &'b [u8])> {
         self.0.iter().map(|field| (field.name, field.value))
     }
 
-    /// How many field lines there are.
+    /// Returns the number of field lines.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no fields.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// Values live as long as the buffer, not only as long as the parsed head.
+// Values live as long as the buffer, not only as long as the parsed head.
 impl<'b> HeaderSource<'b> for &HeaderFields<'b> {
     fn fields(self) -> impl Iterator<Item = (&'b str, &'b [u8])> {
         self.iter()
@@ -176,12 +183,15 @@ impl fmt::Debug for HeaderFields<'_> {
     }
 }
 
-/// Room for the fields that the head has, not for as many as it might have.
-fn slots<'b>(head: &'b [u8], limits: &HeadLimits) -> Result<Vec<httparse::Header<'b>>, HeadError> {
+/// Allocates storage for the fields that the head has, rather than for the maximum number.
+fn empty_fields<'b>(
+    head: &'b [u8],
+    limits: &HeadLimits,
+) -> Result<Vec<httparse::Header<'b>>, HeadError> {
     if head.len() > limits.max_head_bytes {
         return Err(HeadError::TooLarge { max_head_bytes: limits.max_head_bytes });
     }
-    // A split at each LF gives the start line, the fields, the empty line and what is behind it.
+    // A split at each LF returns the start line, the fields, the empty line, and what follows it.
     let fields = head.split(|&byte| byte == b'\n').count().saturating_sub(3);
     if fields > limits.max_fields {
         return Err(HeadError::TooManyFields { max_fields: limits.max_fields });
@@ -189,7 +199,7 @@ fn slots<'b>(head: &'b [u8], limits: &HeadLimits) -> Result<Vec<httparse::Header
     Ok(vec![httparse::EMPTY_HEADER; fields])
 }
 
-/// A server SHOULD ignore empty lines in front of a request (RFC 9112 §2.2).
+/// Removes empty lines before a request, which a server SHOULD ignore (RFC 9112 §2.2).
 fn without_empty_lines(mut head: &[u8]) -> &[u8] {
     while let [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] = head {
         head = rest;
@@ -197,18 +207,18 @@ fn without_empty_lines(mut head: &[u8]) -> &[u8] {
     head
 }
 
-/// Refuses anything but one head with nothing behind it.
-fn whole(head: &[u8], status: httparse::Result<usize>) -> Result<(), HeadError> {
+/// Checks that the parser read exactly one complete head.
+fn check_complete(head: &[u8], status: httparse::Result<usize>) -> Result<(), HeadError> {
     match status {
         Ok(httparse::Status::Complete(length)) if length == head.len() => Ok(()),
         Ok(_) => Err(HeadError::Incomplete),
-        Err(error) => Err(explain(error, head)),
+        Err(error) => Err(locate_error(error, head)),
     }
 }
 
-/// The start line as one of HTTP/1.1, behind which the head ends, where the parser refused a later
-/// minor version: that is read as the latest that is known (RFC 9110 §2.5).
-fn later_minor(head: &[u8], status: httparse::Result<usize>) -> Option<Vec<u8>> {
+/// Returns a head of only the start line, changed to HTTP/1.1, if the parser rejected a later
+/// minor version. Such a message is read as the highest known version (RFC 9110 §2.5).
+fn downgraded_start_line(head: &[u8], status: httparse::Result<usize>) -> Option<Vec<u8>> {
     if status != Err(httparse::Error::Version) {
         return None;
     }
@@ -218,7 +228,7 @@ fn later_minor(head: &[u8], status: httparse::Result<usize>) -> Option<Vec<u8>> 
         *at += word.len() + 1;
         Some((begin, word))
     });
-    // A status line has it first, a request line third and last.
+    // The version is the first word of a status line, and the third of a request line.
     let mut versions = words.enumerate().filter(|(i, _)| *i == 0 || *i == 2);
     let is_later =
         |word: &[u8]| matches!(word, [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9']);
@@ -228,53 +238,56 @@ fn later_minor(head: &[u8], status: httparse::Result<usize>) -> Option<Vec<u8>> 
     Some(line)
 }
 
-/// Reads the fields behind the start line, and returns how many there are.
-fn field_slots<'b>(head: &'b [u8], slots: &mut [httparse::Header<'b>]) -> Result<usize, HeadError> {
+/// Parses the fields after the start line, and returns their number.
+fn parse_fields<'b>(
+    head: &'b [u8],
+    fields: &mut [httparse::Header<'b>],
+) -> Result<usize, HeadError> {
     let begin = head.iter().position(|&byte| byte == b'\n').map_or(head.len(), |end| end + 1);
-    match httparse::parse_headers(&head[begin..], slots) {
+    match httparse::parse_headers(&head[begin..], fields) {
         Ok(httparse::Status::Complete((length, fields))) if begin + length == head.len() => {
             Ok(fields.len())
         }
         Ok(_) => Err(HeadError::Incomplete),
-        Err(error) => Err(explain(error, head)),
+        Err(error) => Err(locate_error(error, head)),
     }
 }
 
-/// Turns the parser's terse error into one with a line; runs only once a head is refused.
-fn explain(error: httparse::Error, head: &[u8]) -> HeadError {
+/// Converts an error of the parser to one with a line number. Runs only for an invalid head.
+fn locate_error(error: httparse::Error, head: &[u8]) -> HeadError {
     match error {
         httparse::Error::Version if has_version(head) => HeadError::Version,
         httparse::Error::Version | httparse::Error::Token | httparse::Error::Status => {
             HeadError::StartLine
         }
-        _ => explain_field(head).unwrap_or(HeadError::StartLine),
+        _ => locate_field_error(head).unwrap_or(HeadError::StartLine),
     }
 }
 
-/// Whether a version stands where it should, so that it is only not the one we speak.
+/// Returns whether the start line has a well-formed version, which is then only not supported.
 fn has_version(head: &[u8]) -> bool {
     let mut words = start_line(head).split(|&byte| byte == b' ');
     let is_version = |word: &[u8]| {
         matches!(word, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
             if major.is_ascii_digit() && minor.is_ascii_digit())
     };
-    // A status line has it first, a request line third.
+    // The version is the first word of a status line, and the third of a request line.
     words.next().is_some_and(is_version) || words.nth(1).is_some_and(is_version)
 }
 
-/// The first field line that is wrong.
-fn explain_field(head: &[u8]) -> Option<HeadError> {
+/// Returns the error of the first invalid field line.
+fn locate_field_error(head: &[u8]) -> Option<HeadError> {
     field_lines(head).find_map(|(line, text)| {
         let colon = text.iter().position(|&byte| byte == b':');
         let (name, value) = text.split_at(colon.unwrap_or(text.len()));
-        let control = |byte: &u8| matches!(byte, 0..=8 | 10..=31 | 127);
+        let is_control = |byte: &u8| matches!(byte, 0..=8 | 10..=31 | 127);
         if matches!(text, [b' ' | b'\t', ..]) {
             Some(HeadError::Folded { line })
         } else if colon.is_some() && trim_ows(name) != name {
             Some(HeadError::SpaceBeforeColon { line })
         } else if colon.is_none() || !is_token(name) {
             Some(HeadError::FieldName { line })
-        } else if value.iter().any(control) {
+        } else if value.iter().any(is_control) {
             Some(HeadError::FieldValue { line })
         } else {
             None
@@ -282,7 +295,7 @@ fn explain_field(head: &[u8]) -> Option<HeadError> {
     })
 }
 
-/// The field lines with their numbers, without the ends of lines.
+/// Returns the field lines with their numbers, without the ends of lines.
 fn field_lines(head: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let lines = head.split(|&byte| byte == b'\n').zip(1..).skip(1);
     lines
@@ -290,9 +303,9 @@ fn field_lines(head: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
         .take_while(|(_, text)| !text.is_empty())
 }
 
-/// The parser drops phrases that are not ASCII; this does not.
+/// Returns the reason phrase. The parser drops phrases that are not ASCII.
 fn reason_phrase(head: &[u8]) -> &[u8] {
-    // `HTTP/1.1 101 ` goes before it.
+    // It follows `HTTP/1.1 101 `, which has 13 bytes.
     trim_ows(start_line(head).get(13..).unwrap_or_default())
 }
 

@@ -6,24 +6,27 @@ use alloc::format;
 use super::HeadError;
 use crate::handshake::authority::Authority;
 
-/// A request target in its parts.
+/// A request target, split into its parts (RFC 9112 §3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestTarget<'b> {
     raw: &'b str,
     authority: Option<&'b str>,
-    /// What follows the authority: path and query, as they were sent.
+    /// The path and query, as they were sent.
     resource: &'b str,
-    /// Stands in for a path that was left out.
+    /// The path to return if the target has none.
     default_path: &'static str,
 }
 
 impl<'b> RequestTarget<'b> {
-    /// Reads the target of a request with the given method.
+    /// Parses the target of a request with the given method.
     ///
-    /// Origin-form and absolute-form (`http` and `https`, RFC 6455 §4.2.1 item 1) are taken for
-    /// every method but CONNECT, authority-form for CONNECT, `*` for OPTIONS (RFC 9112 §3.2).
+    /// CONNECT requires authority-form. All other methods allow origin-form and absolute-form
+    /// (`http` and `https`, RFC 6455 §4.2.1 item 1), and OPTIONS also `*` (RFC 9112 §3.2).
+    ///
+    /// # Errors
+    /// [`HeadError::Target`] if the target has none of these forms.
     pub fn parse(method: &str, raw: &'b str) -> Result<Self, HeadError> {
-        // No fragment, no unencoded byte: an invalid target is not to be guessed at (§3.2).
+        // No fragment and no unencoded byte: an invalid target must not be corrected (§3.2).
         if !raw.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
             return Err(HeadError::Target);
         }
@@ -34,35 +37,36 @@ impl<'b> RequestTarget<'b> {
         } else {
             split_absolute(raw)?
         };
-        // An absolute URI may leave out the path, which is then `/` (RFC 9110 §4.2.3).
+        // An absolute URI may have no path, which then is `/` (RFC 9110 §4.2.3).
         let default_path = if method == "CONNECT" { "" } else { "/" };
         Ok(Self { raw, authority, resource, default_path })
     }
 
-    /// The target as it was sent.
+    /// Returns the target as it was sent.
     pub fn as_str(&self) -> &'b str {
         self.raw
     }
 
-    /// The authority of absolute-form and authority-form, `host [":" port]`.
+    /// Returns the authority of absolute-form and authority-form, `host [":" port]`.
     ///
-    /// A server MUST go by it and not by `Host` (RFC 9112 §3.2.2).
+    /// A server MUST use it instead of `Host` (RFC 9112 §3.2.2).
     pub fn authority(&self) -> Option<&'b str> {
         self.authority
     }
 
-    /// The path, not decoded. It is empty for CONNECT and otherwise begins with `/` or is `*`.
+    /// Returns the path, not decoded. It is empty for CONNECT, and otherwise begins with `/` or is
+    /// `*`.
     pub fn path(&self) -> &'b str {
         let path = self.resource.split_once('?').map_or(self.resource, |(path, _)| path);
         if path.is_empty() { self.default_path } else { path }
     }
 
-    /// What stands behind the first `?`.
+    /// Returns the query: what follows the first `?`, not decoded.
     pub fn query(&self) -> Option<&'b str> {
         self.resource.split_once('?').map(|(_, query)| query)
     }
 
-    /// The resource name of RFC 6455 §3: the path, and the query if there is one.
+    /// Returns the resource name (RFC 6455 §3): the path, and the query if there is one.
     ///
     /// Copies only for an absolute-form that has a query and no path.
     pub fn path_and_query(&self) -> Cow<'b, str> {
@@ -117,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn target_faults_are_refused() {
+    fn target_faults_are_rejected() {
         for (method, raw) in [
             ("GET", ""),
             ("GET", "*"),

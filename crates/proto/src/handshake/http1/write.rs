@@ -1,7 +1,7 @@
-//! Heads to be sent.
+//! The writing of heads.
 //!
-//! What goes into a head may come from a user, so nothing is written that could end a line or
-//! a field early (RFC 9112 §11.1).
+//! Parts of a head may come from a user, so nothing is written that could end a line or a field
+//! early (RFC 9112 §11.1).
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,7 +11,10 @@ use crate::handshake::grammar::is_token;
 
 /// Writes the head of a request: request line, header fields, empty line.
 ///
-/// `target` goes out as it is: the caller encodes it (RFC 9112 §3.2).
+/// `target` is written as it is: the caller encodes it (RFC 9112 §3.2).
+///
+/// # Errors
+/// If a part contains a byte that it may not.
 pub fn write_request<N: AsRef<str>, V: AsRef<[u8]>>(
     method: &str,
     target: &str,
@@ -32,51 +35,54 @@ pub fn write_request<N: AsRef<str>, V: AsRef<[u8]>>(
 
 /// Writes the head of a response: status line, header fields, empty line.
 ///
-/// `phrase` may be empty (RFC 9112 §4). A response with content, or without any but on a
-/// connection that stays open, needs a `Content-Length` among its headers (RFC 9112 §6.3).
+/// `reason_phrase` may be empty (RFC 9112 §4). A response other than 101 needs a
+/// `Content-Length` among its headers if it has content or the connection stays open
+/// (RFC 9112 §6.3).
+///
+/// # Errors
+/// If a part contains a byte that it may not, or the status does not have three digits.
 pub fn write_response<N: AsRef<str>, V: AsRef<[u8]>>(
     status: u16,
-    phrase: &str,
+    reason_phrase: &str,
     headers: impl IntoIterator<Item = (N, V)>,
 ) -> Result<Vec<u8>, HeadWriteError> {
     if !(100..=999).contains(&status) {
         return Err(HeadWriteError::Status);
     }
-    if !is_field_text(phrase.as_bytes()) {
-        return Err(HeadWriteError::Phrase);
+    if !is_field_text(reason_phrase.as_bytes()) {
+        return Err(HeadWriteError::ReasonPhrase);
     }
     let digits = [status / 100, status / 10 % 10, status % 10];
     let mut head = Vec::with_capacity(256);
     head.extend_from_slice(b"HTTP/1.1 ");
-    // Each is less than ten, so nothing is cut off.
+    // Each is less than ten, so the conversion is lossless.
     head.extend(digits.map(|digit| b'0' + digit.to_le_bytes()[0]));
     head.push(b' ');
-    head.extend_from_slice(phrase.as_bytes());
+    head.extend_from_slice(reason_phrase.as_bytes());
     head.extend_from_slice(b"\r\n");
     write_fields(head, headers)
 }
 
-/// What must not be written.
+/// The error of a head that must not be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeadWriteError {
     /// The method is not a token (RFC 9112 §3.1).
     Method,
-    /// The target is empty or has a character that is not visible ASCII (RFC 9112 §3.2).
+    /// The target is empty or contains a character that is not visible ASCII (RFC 9112 §3.2).
     Target,
-    /// The status code is not of three digits (RFC 9112 §4).
+    /// The status code does not have three digits (RFC 9112 §4).
     Status,
-    /// The reason phrase has a control character (RFC 9112 §4).
-    Phrase,
+    /// The reason phrase contains a control character (RFC 9112 §4).
+    ReasonPhrase,
     /// A field name is not a token (RFC 9110 §5.1).
     FieldName(
         /// The name.
         String,
     ),
-    /// The value of the named field has a control character, such as CR, LF or NUL
-    /// (RFC 9110 §5.5).
+    /// A field value contains a control character, such as CR, LF or NUL (RFC 9110 §5.5).
     FieldValue(
-        /// The name of the field; the value may be a secret.
+        /// The name of the field. The value may be a secret.
         String,
     ),
 }
@@ -86,8 +92,10 @@ impl fmt::Display for HeadWriteError {
         match self {
             Self::Method => f.write_str("the method is not a token (RFC 9112 §3.1)"),
             Self::Target => f.write_str("the target is not visible ASCII (RFC 9112 §3.2)"),
-            Self::Status => f.write_str("the status is not of three digits (RFC 9112 §4)"),
-            Self::Phrase => f.write_str("control character in the reason phrase (RFC 9112 §4)"),
+            Self::Status => f.write_str("the status does not have three digits (RFC 9112 §4)"),
+            Self::ReasonPhrase => {
+                f.write_str("control character in the reason phrase (RFC 9112 §4)")
+            }
             Self::FieldName(name) => {
                 write!(f, "the field name {name:?} is not a token (RFC 9110 §5.1)")
             }
@@ -120,10 +128,10 @@ fn write_fields<N: AsRef<str>, V: AsRef<[u8]>>(
     Ok(head)
 }
 
-/// No control character but the tab (RFC 9110 §5.5).
+/// Returns whether `text` has no control character other than the tab (RFC 9110 §5.5).
 fn is_field_text(text: &[u8]) -> bool {
-    // Without an early end, many bytes are looked at together.
-    text.iter().fold(true, |fits, &byte| fits & (!byte.is_ascii_control() || byte == b'\t'))
+    // A fold, not `all`: without an early exit the compiler can use vector instructions.
+    text.iter().fold(true, |valid, &byte| valid & (!byte.is_ascii_control() || byte == b'\t'))
 }
 
 #[cfg(test)]
@@ -147,7 +155,7 @@ mod tests {
             let error = write_request("GET", "/", [("Name", value)]).unwrap_err();
             assert_eq!(error, HeadWriteError::FieldValue("Name".into()), "{value:?}");
             let error = write_response(200, value, NONE).unwrap_err();
-            assert_eq!(error, HeadWriteError::Phrase, "{value:?}");
+            assert_eq!(error, HeadWriteError::ReasonPhrase, "{value:?}");
         }
         for name in ["", "a b", "a:", "a\r\nb", "a\0", "caf\u{e9}", ":path", " a", "a "] {
             let error = write_response(200, "OK", [(name, "b")]).unwrap_err();

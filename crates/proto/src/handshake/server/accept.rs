@@ -1,4 +1,4 @@
-//! The answer that opens the connection (RFC 6455 §4.2.2 item 5, RFC 8441 §5).
+//! The response that opens the connection (RFC 6455 §4.2.2 item 5, RFC 8441 §5).
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -7,27 +7,27 @@ use core::fmt;
 use crate::handshake::extension::{Extension, join};
 use crate::handshake::key::AcceptValue;
 
-/// The response to an [`ClientOffer`](super::ClientOffer) that was accepted.
+/// The response that accepts a [`ClientOffer`](super::ClientOffer).
 ///
-/// [`status`](Self::status) and [`headers`](Self::headers) are all that the handshake needs;
-/// cookies and the like may be added. The connection is open once they are sent.
+/// The handshake needs only [`status`](Self::status) and [`headers`](Self::headers). Other fields,
+/// such as cookies, may be added. The connection is open once the response is sent.
 #[derive(Clone, Debug)]
 pub struct AcceptResponse {
     proof: Proof,
     subprotocol: Option<String>,
     extensions: Vec<Extension>,
-    /// The extensions as a header value.
+    /// The extensions, written as a header value.
     extension_list: String,
 }
 
-/// How the answer shows that the server understood the request, by what carries it.
+/// The proof that the server understood the request, which depends on what carries it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Proof {
     /// The upgrade of an HTTP/1.1 connection (RFC 6455 §4.2.2 item 5).
     Upgrade(AcceptValue),
-    /// A stream of HTTP/2 or HTTP/3, where the status is enough (RFC 8441 §5). A client that
-    /// sends a key all the same gets its answer: gateways that pass a handshake of HTTP/1.1 on
-    /// don't make one, and so their clients would fail without it.
+    /// A stream of HTTP/2 or HTTP/3, where the status is enough (RFC 8441 §5). If the client sends
+    /// a key nevertheless, the response has the accept value: a gateway that forwards a handshake
+    /// of HTTP/1.1 does not compute one, and its client would fail without it.
     Stream(Option<AcceptValue>),
 }
 
@@ -46,8 +46,8 @@ impl AcceptResponse {
             return Err(NotOffered::Subprotocol(name.into()));
         }
         // Same place, /extensions/: those not listed by the client MUST NOT be listed.
-        let offered = |name: &str| offered_extensions.iter().any(|other| other.name() == name);
-        if let Some(extension) = extensions.iter().find(|extension| !offered(extension.name())) {
+        let is_offered = |name: &str| offered_extensions.iter().any(|other| other.name() == name);
+        if let Some(extension) = extensions.iter().find(|extension| !is_offered(extension.name())) {
             return Err(NotOffered::Extension(extension.name().into()));
         }
         Ok(Self {
@@ -58,7 +58,8 @@ impl AcceptResponse {
         })
     }
 
-    /// 101 on HTTP/1.1; 200 on a stream, where 101 does not exist (RFC 9113 §8.6).
+    /// Returns the status code: 101 on HTTP/1.1, and 200 on a stream, where 101 does not exist
+    /// (RFC 9113 §8.6).
     pub fn status(&self) -> u16 {
         match self.proof {
             Proof::Upgrade(_) => 101,
@@ -66,17 +67,17 @@ impl AcceptResponse {
         }
     }
 
-    /// The reason phrase for HTTP/1.1.
-    pub fn phrase(&self) -> &'static str {
+    /// Returns the reason phrase for HTTP/1.1.
+    pub fn reason_phrase(&self) -> &'static str {
         match self.proof {
             Proof::Upgrade(_) => "Switching Protocols",
             Proof::Stream(_) => "OK",
         }
     }
 
-    /// The header fields, names in title case: some HTTP/1.1 peers insist on it.
+    /// Returns the header fields. Names are in title case, as some HTTP/1.1 peers require it.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        // RFC 6455 §4.2.2 item 5.2 to 5.6; the first two are for HTTP/1.1 only (RFC 8441 §5).
+        // RFC 6455 §4.2.2 items 5.2 to 5.6. The first two are for HTTP/1.1 only (RFC 8441 §5).
         let (upgrades, accept) = match &self.proof {
             Proof::Upgrade(accept) => (true, Some(accept)),
             Proof::Stream(accept) => (false, accept.as_ref()),
@@ -92,26 +93,27 @@ impl AcceptResponse {
             .chain(extensions.map(|list| ("Sec-WebSocket-Extensions", list)))
     }
 
-    /// The subprotocol in use.
+    /// Returns the subprotocol in use.
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
     }
 
-    /// The extensions in use, in the order in which they work on data (RFC 6455 §9.1).
+    /// Returns the extensions in use, in the order in which they process data (RFC 6455 §9.1).
     pub fn extensions(&self) -> &[Extension] {
         &self.extensions
     }
 }
 
-/// The answer names something that the client did not offer, so the client would fail.
+/// The error of a response that would name something the client did not offer
+/// (RFC 6455 §4.2.2 item 4). The client would fail the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotOffered {
-    /// This subprotocol.
+    /// The client did not offer this subprotocol.
     Subprotocol(
         /// Its name.
         String,
     ),
-    /// This extension.
+    /// The client did not offer this extension.
     Extension(
         /// Its name.
         String,

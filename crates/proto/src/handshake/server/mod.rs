@@ -1,4 +1,4 @@
-//! The server's side: reading the request (RFC 6455 §4.2.1, RFC 8441 §5).
+//! The server's side: checking the request (RFC 6455 §4.2.1, RFC 8441 §5).
 
 mod accept;
 mod fields;
@@ -20,80 +20,91 @@ use super::grammar::{is_token, list, trim_ows};
 use super::headers::{AtMostOne, HeaderSource, names};
 use super::key::SecKey;
 
-/// How many subprotocols one request may offer: 64.
+/// The maximum number of subprotocols that one request may offer: 64.
 pub const MAX_SUBPROTOCOLS: usize = 64;
 
-/// What carries the request.
+/// The upgrade token of WebSocket, and its value of `:protocol`.
+pub(super) const WEBSOCKET: &str = "websocket";
+
+/// What carries a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HttpCarrier<'h> {
-    /// A connection of HTTP/1.x, which an upgrade would take over.
+    /// A connection of HTTP/1.x, which becomes the WebSocket connection after an upgrade.
     Http1 {
-        /// The digit behind `HTTP/1.`.
+        /// The minor version: the digit after `HTTP/1.`.
         minor: u8,
     },
-    /// A stream of HTTP/2 or HTTP/3, which an extended CONNECT would take over.
+    /// A stream of HTTP/2 or HTTP/3, which carries the WebSocket after an extended CONNECT.
     Stream {
-        /// `:protocol`; an ordinary request has none (RFC 8441 §4).
+        /// The value of `:protocol`. An ordinary request does not have it (RFC 8441 §4).
         protocol: Option<&'h str>,
     },
 }
 
-/// A request as the handshake rules see it.
+/// The parts of a request that the handshake rules check.
 #[derive(Clone, Copy, Debug)]
 pub struct HandshakeRequest<'h, H> {
-    /// The method; its case matters.
+    /// The method, which is case-sensitive.
     pub method: &'h str,
-    /// What carries it.
+    /// What carries the request.
     pub carrier: HttpCarrier<'h>,
-    /// `:authority`, or the authority of a target in absolute-form.
+    /// The value of `:authority`, or the authority of a target in absolute-form.
     pub authority: Option<&'h str>,
     /// The header fields.
     pub headers: H,
 }
 
 impl<'h, H: HeaderSource<'h>> HandshakeRequest<'h, H> {
-    /// Whether the request asks for a WebSocket, however badly.
+    /// Returns whether this is a WebSocket request, valid or not.
     ///
-    /// A server that also serves pages asks this first: `false` is plain HTTP, or an upgrade to
-    /// something else. `true` goes to [`offer`](Self::offer), which either takes the request or
-    /// says what is wrong with it.
+    /// A server that also serves pages checks this first. `false` means plain HTTP, or an upgrade
+    /// to another protocol. `true` means that [`offer`](Self::offer) either accepts the request
+    /// or returns what is wrong with it.
     ///
-    /// Any `Sec-WebSocket-*` request field counts, since a proxy that does not pass `Upgrade` on
-    /// passes those; the client is better served by the reason than by a page.
+    /// Any `Sec-WebSocket-*` request field is enough. A proxy that drops `Upgrade` still forwards
+    /// those, and an error that names the cause helps the client more than a page.
     pub fn is_websocket(&self) -> bool {
-        self.is_websocket_by(&self.found())
+        self.is_websocket_with(&self.fields())
     }
 
     /// Checks the request against RFC 6455 §4.2.1, or RFC 8441 §5 on a stream.
     ///
-    /// The refusal is ready to be sent. Which `Origin`s and hosts are welcome is not decided here.
+    /// Whether its origin and host are allowed is for the caller to decide.
+    ///
+    /// # Errors
+    /// The response to send if the request breaks a rule.
     pub fn offer(&self) -> Result<ClientOffer<'h>, RejectResponse> {
-        let found = self.found();
-        self.offer_by(&found, self.one_host(&found))
+        let fields = self.fields();
+        self.offer_with(&fields, self.target_host(&fields))
     }
 
-    /// All three of [`is_websocket`](Self::is_websocket), [`host`](Self::host) and
-    /// [`offer`](Self::offer), by one look at the header fields.
-    pub fn judge(&self) -> Inspection<'h> {
-        let found = self.found();
-        let host = self.one_host(&found);
+    /// Returns the results of [`is_websocket`](Self::is_websocket), [`host`](Self::host) and
+    /// [`offer`](Self::offer), in one pass over the header fields.
+    pub fn inspect(&self) -> Inspection<'h> {
+        let fields = self.fields();
+        let host = self.target_host(&fields);
         Inspection {
-            is_websocket: self.is_websocket_by(&found),
-            offer: self.offer_by(&found, host.clone()),
-            host: self.host_by(&found, host),
+            is_websocket: self.is_websocket_with(&fields),
+            offer: self.offer_with(&fields, host.clone()),
+            host: self.host_with(&fields, host),
         }
     }
 
-    /// The host that the request is for, whatever it asks for: also an ordinary request has one
-    /// (RFC 9110 §7.2, RFC 9112 §3.2, RFC 9113 §8.3.1). Only HTTP/1.0 does without.
+    /// Returns the host that the request is for, `host [":" port]`.
+    ///
+    /// An ordinary request has one too (RFC 9110 §7.2, RFC 9112 §3.2, RFC 9113 §8.3.1). Only a
+    /// request of HTTP/1.0 may lack it, which is `None`.
+    ///
+    /// # Errors
+    /// The response to send if the host is missing, invalid or ambiguous.
     pub fn host(&self) -> Result<Option<&'h str>, RejectResponse> {
-        let found = self.found();
-        self.host_by(&found, self.one_host(&found))
+        let fields = self.fields();
+        self.host_with(&fields, self.target_host(&fields))
     }
 
-    fn host_by(
+    fn host_with(
         &self,
-        found: &HandshakeFields<'h>,
+        fields: &HandshakeFields<'h>,
         host: Result<&'h str, HandshakeError>,
     ) -> Result<Option<&'h str>, RejectResponse> {
         match host {
@@ -103,60 +114,62 @@ impl<'h, H: HeaderSource<'h>> HandshakeRequest<'h, H> {
                 Ok(None)
             }
             Ok(host) => Ok(Some(host)),
-            Err(reason) => Err(RejectResponse::of_request(reason, self.carrier, found)),
+            Err(reason) => Err(RejectResponse::for_request(reason, self.carrier, fields)),
         }
     }
 
-    fn offer_by(
+    fn offer_with(
         &self,
-        found: &HandshakeFields<'h>,
+        fields: &HandshakeFields<'h>,
         host: Result<&'h str, HandshakeError>,
     ) -> Result<ClientOffer<'h>, RejectResponse> {
-        let checked = self.check(found, host);
-        checked.map_err(|reason| RejectResponse::of_request(reason, self.carrier, found))
+        let offer = self.check(fields, host);
+        offer.map_err(|reason| RejectResponse::for_request(reason, self.carrier, fields))
     }
 
-    fn found(&self) -> HandshakeFields<'h> {
-        HandshakeFields::among(self.headers)
+    fn fields(&self) -> HandshakeFields<'h> {
+        HandshakeFields::from_headers(self.headers)
     }
 
-    fn is_websocket_by(&self, found: &HandshakeFields<'h>) -> bool {
+    fn is_websocket_with(&self, fields: &HandshakeFields<'h>) -> bool {
         match self.carrier {
             HttpCarrier::Stream { protocol } => protocol.is_some_and(is_websocket),
-            HttpCarrier::Http1 { .. } => found.upgrades || found.has_own(),
+            HttpCarrier::Http1 { .. } => {
+                fields.upgrade_lists_websocket || fields.has_websocket_fields()
+            }
         }
     }
 
     fn check(
         &self,
-        found: &HandshakeFields<'h>,
+        fields: &HandshakeFields<'h>,
         host: Result<&'h str, HandshakeError>,
     ) -> Result<ClientOffer<'h>, HandshakeError> {
-        self.check_kind(found)?;
+        self.check_is_websocket(fields)?;
         self.check_method()?;
-        if found.announces_body() {
+        if fields.announces_body() {
             return Err(HandshakeError::BodyAnnounced);
         }
         let host = host?;
-        self.check_upgrade(found)?;
-        check_version(found)?;
+        self.check_upgrade(fields)?;
+        check_version(fields)?;
         Ok(ClientOffer {
             carrier: self.carrier,
-            proof: self.proof(found)?,
+            proof: self.proof(fields)?,
             host,
-            origin: origin(found)?,
-            subprotocols: self.subprotocols(found)?,
-            extensions: self.extensions(found)?,
+            origin: origin(fields)?,
+            subprotocols: self.subprotocols(fields)?,
+            extensions: self.extensions(fields)?,
         })
     }
 
-    fn check_kind(&self, found: &HandshakeFields<'h>) -> Result<(), HandshakeError> {
+    fn check_is_websocket(&self, fields: &HandshakeFields<'h>) -> Result<(), HandshakeError> {
         match self.carrier {
             // RFC 9220 §3: a `:protocol` that is not supported.
             HttpCarrier::Stream { protocol: Some(protocol) } if !is_websocket(protocol) => {
                 Err(HandshakeError::UnknownProtocol)
             }
-            _ if !self.is_websocket_by(found) => Err(HandshakeError::NotWebSocket),
+            _ if !self.is_websocket_with(fields) => Err(HandshakeError::NotWebSocket),
             // RFC 6455 §4.2.1 item 1; `Upgrade` means nothing in HTTP/1.0 (RFC 9110 §7.8).
             HttpCarrier::Http1 { minor: 0 } => Err(HandshakeError::HttpVersion),
             _ => Ok(()),
@@ -172,9 +185,9 @@ impl<'h, H: HeaderSource<'h>> HandshakeRequest<'h, H> {
         if self.method == expected { Ok(()) } else { Err(HandshakeError::Method) }
     }
 
-    /// The authority that the request is for.
-    fn one_host(&self, found: &HandshakeFields<'h>) -> Result<&'h str, HandshakeError> {
-        let field = match found.host {
+    /// Returns the authority that the request is for.
+    fn target_host(&self, fields: &HandshakeFields<'h>) -> Result<&'h str, HandshakeError> {
+        let field = match fields.host {
             AtMostOne::One(value) => {
                 Some(Authority::parse(value).ok_or(HandshakeError::HostInvalid)?)
             }
@@ -188,11 +201,11 @@ impl<'h, H: HeaderSource<'h>> HandshakeRequest<'h, H> {
             None => None,
         };
         match (self.carrier, target, field) {
-            // RFC 9112 §3.2: an HTTP/1.1 request without `Host` MUST be refused ...
+            // RFC 9112 §3.2: an HTTP/1.1 request without `Host` MUST be rejected, ...
             (HttpCarrier::Http1 { .. }, _, None) | (_, None, None) => {
                 Err(HandshakeError::HostMissing)
             }
-            // ... but the authority of an absolute-form wins over it (§3.2.2).
+            // ... but the authority of an absolute-form takes precedence over it (§3.2.2).
             (HttpCarrier::Http1 { .. }, Some(target), Some(_)) => Ok(target.text),
             // RFC 9113 §8.3.1: the two must not name different hosts.
             (HttpCarrier::Stream { .. }, Some(target), Some(field))
@@ -204,33 +217,33 @@ impl<'h, H: HeaderSource<'h>> HandshakeRequest<'h, H> {
         }
     }
 
-    fn check_upgrade(&self, found: &HandshakeFields<'h>) -> Result<(), HandshakeError> {
+    fn check_upgrade(&self, fields: &HandshakeFields<'h>) -> Result<(), HandshakeError> {
         if matches!(self.carrier, HttpCarrier::Stream { .. }) {
-            // `:protocol` stands for both (RFC 8441 §5).
+            // `:protocol` replaces `Upgrade` and `Connection` (RFC 8441 §5).
             return Ok(());
         }
         // RFC 6455 §4.2.1 item 3.
-        if !found.upgrades {
+        if !fields.upgrade_lists_websocket {
             return Err(HandshakeError::UpgradeMissing);
         }
         // Item 4.
-        if !found.connection_upgrades {
+        if !fields.connection_lists_upgrade {
             return Err(HandshakeError::ConnectionMissing);
         }
         Ok(())
     }
 
-    fn proof(&self, found: &HandshakeFields<'h>) -> Result<Proof, HandshakeError> {
+    fn proof(&self, fields: &HandshakeFields<'h>) -> Result<Proof, HandshakeError> {
         if matches!(self.carrier, HttpCarrier::Stream { .. }) {
-            // RFC 8441 §5: a key is not asked for, and nothing is wrong with one.
-            let key = match found.key {
+            // RFC 8441 §5: a key is not required, and not an error.
+            let key = match fields.key {
                 AtMostOne::One(value) => SecKey::parse(value).ok(),
                 AtMostOne::Missing | AtMostOne::Repeated => None,
             };
             return Ok(Proof::Stream(key.map(|key| key.accept())));
         }
         // RFC 6455 §4.2.1 item 5; §11.3.1: the field MUST NOT appear more than once.
-        match found.key {
+        match fields.key {
             AtMostOne::Missing => Err(HandshakeError::KeyMissing),
             AtMostOne::Repeated => Err(HandshakeError::KeyRepeated),
             AtMostOne::One(value) => {
@@ -240,13 +253,13 @@ impl<'h, H: HeaderSource<'h>> HandshakeRequest<'h, H> {
         }
     }
 
-    /// RFC 6455 §4.1 item 10: non-empty tokens, all of them different.
-    fn subprotocols(&self, found: &HandshakeFields<'h>) -> Result<Vec<&'h str>, HandshakeError> {
-        if !found.has_protocol {
+    /// Returns the offered subprotocols: non-empty tokens, all different (RFC 6455 §4.1 item 10).
+    fn subprotocols(&self, fields: &HandshakeFields<'h>) -> Result<Vec<&'h str>, HandshakeError> {
+        if !fields.has_subprotocols {
             return Ok(Vec::new());
         }
         let mut offered: Vec<&'h str> = Vec::new();
-        for element in list(self.headers.values(names::PROTOCOL)) {
+        for element in list(self.headers.values(names::SUBPROTOCOL)) {
             if offered.len() == MAX_SUBPROTOCOLS {
                 return Err(HandshakeError::SubprotocolsTooMany);
             }
@@ -259,40 +272,40 @@ impl<'h, H: HeaderSource<'h>> HandshakeRequest<'h, H> {
             }
             offered.push(name);
         }
-        // `1#token`: a field that is there names something.
+        // `1#token`: a field that is present names at least one.
         if offered.is_empty() {
             return Err(HandshakeError::SubprotocolInvalid);
         }
         Ok(offered)
     }
 
-    fn extensions(&self, found: &HandshakeFields<'h>) -> Result<Vec<Extension>, HandshakeError> {
-        if !found.has_extensions {
+    fn extensions(&self, fields: &HandshakeFields<'h>) -> Result<Vec<Extension>, HandshakeError> {
+        if !fields.has_extensions {
             return Ok(Vec::new());
         }
         parse_extensions(self.headers.values(names::EXTENSIONS)).map_err(HandshakeError::Extensions)
     }
 }
 
-/// RFC 6455 §4.2.1 item 6.
+/// Checks the protocol version (RFC 6455 §4.2.1 item 6).
 ///
-/// A client names one version (§4.3): `8, 13` is refused although 13 is in it. The answer
-/// would not say which of the two the connection speaks. The refusal names 13, so a client
-/// that has it can come back (§4.4).
-fn check_version(found: &HandshakeFields<'_>) -> Result<(), HandshakeError> {
-    match found.version {
+/// A client names one version (§4.3). `8, 13` is rejected although it contains 13, as the response
+/// could not say which of the two the connection uses. The rejection names 13, so that a client
+/// which supports it can try again (§4.4).
+fn check_version(fields: &HandshakeFields<'_>) -> Result<(), HandshakeError> {
+    match fields.version {
         AtMostOne::Missing => Err(HandshakeError::VersionMissing),
         AtMostOne::One(b"13") => Ok(()),
         AtMostOne::One(_) | AtMostOne::Repeated => Err(HandshakeError::VersionUnsupported),
     }
 }
 
-/// RFC 6455 §4.2.1 item 7.
-fn origin<'h>(found: &HandshakeFields<'h>) -> Result<Option<&'h str>, HandshakeError> {
-    match found.origin {
+/// Returns the origin of the page that opens the connection (RFC 6455 §4.2.1 item 7).
+fn origin<'h>(fields: &HandshakeFields<'h>) -> Result<Option<&'h str>, HandshakeError> {
+    match fields.origin {
         AtMostOne::Missing => Ok(None),
         AtMostOne::Repeated => Err(HandshakeError::OriginInvalid),
-        // The serialization is ASCII (RFC 6454 §7.1); spaces part the origins of a list.
+        // The serialization is ASCII (RFC 6454 §7.1). Spaces separate the origins of a list.
         AtMostOne::One(value) => match str::from_utf8(value) {
             Ok(origin) if is_origin_text(origin) => Ok(Some(origin)),
             _ => Err(HandshakeError::OriginInvalid),
@@ -300,18 +313,18 @@ fn origin<'h>(found: &HandshakeFields<'h>) -> Result<Option<&'h str>, HandshakeE
     }
 }
 
-/// What the rules say of a request.
+/// The result of [`HandshakeRequest::inspect`].
 #[derive(Clone, Debug)]
 pub struct Inspection<'h> {
-    /// As [`HandshakeRequest::is_websocket`].
+    /// The result of [`HandshakeRequest::is_websocket`].
     pub is_websocket: bool,
-    /// As [`HandshakeRequest::host`].
+    /// The result of [`HandshakeRequest::host`].
     pub host: Result<Option<&'h str>, RejectResponse>,
-    /// As [`HandshakeRequest::offer`].
+    /// The result of [`HandshakeRequest::offer`].
     pub offer: Result<ClientOffer<'h>, RejectResponse>,
 }
 
-/// A valid request to open a WebSocket, to be accepted or refused.
+/// A valid request to open a WebSocket, which the server accepts or rejects.
 #[derive(Clone, Debug)]
 pub struct ClientOffer<'h> {
     carrier: HttpCarrier<'h>,
@@ -323,46 +336,49 @@ pub struct ClientOffer<'h> {
 }
 
 impl<'h> ClientOffer<'h> {
-    /// The authority asked for, `host [":" port]`.
+    /// Returns the requested authority, `host [":" port]`.
     ///
-    /// It is whatever the client wrote. A server that only local pages may reach compares it with
-    /// its own names, lest a rebound DNS name get in.
+    /// The client chooses its value. A server that only local pages may reach compares it with its
+    /// own names, as protection against DNS rebinding.
     pub fn host(&self) -> &'h str {
         self.host
     }
 
-    /// The `Origin`, which browsers always send (RFC 6455 §10.2). It may be `null`.
+    /// Returns the value of `Origin`, which browsers always send (RFC 6455 §10.2). It may be the
+    /// text `null`.
     pub fn origin(&self) -> Option<&'h str> {
         self.origin
     }
 
-    /// The subprotocols in the client's order of preference.
+    /// Returns the offered subprotocols, in the client's order of preference.
     pub fn subprotocols(&self) -> &[&'h str] {
         &self.subprotocols
     }
 
-    /// The extensions in the client's order of preference; one name may stand several times.
+    /// Returns the offered extensions, in the client's order of preference. A name may occur
+    /// several times.
     pub fn extensions(&self) -> &[Extension] {
         &self.extensions
     }
 
-    /// The subprotocol that the client likes best among those supported.
+    /// Returns the first offered subprotocol that is in `supported`: the client's preference.
     pub fn client_choice<S: AsRef<str>>(&self, supported: &[S]) -> Option<&'h str> {
         let is_supported = |name: &str| supported.iter().any(|other| other.as_ref() == name);
         self.subprotocols.iter().copied().find(|name| is_supported(name))
     }
 
-    /// The subprotocol that stands first in `supported` among those offered.
+    /// Returns the first subprotocol of `supported` that is offered: the server's preference.
     pub fn server_choice<S: AsRef<str>>(&self, supported: &[S]) -> Option<&'h str> {
         supported.iter().find_map(|name| {
             self.subprotocols.iter().copied().find(|offered| *offered == name.as_ref())
         })
     }
 
-    /// Accepts, with one of the offered subprotocols or none, and with extensions whose names
-    /// were offered.
+    /// Accepts the offer, with an offered subprotocol or none, and with offered extensions.
     ///
-    /// Naming anything else is a mistake of the caller's (RFC 6455 §4.2.2 item 4).
+    /// # Errors
+    /// [`NotOffered`] if the client did not offer the subprotocol, or an extension of that name
+    /// (RFC 6455 §4.2.2 item 4).
     pub fn accept(
         &self,
         subprotocol: Option<&str>,
@@ -372,16 +388,14 @@ impl<'h> ClientOffer<'h> {
         AcceptResponse::new(self.proof, subprotocols, &self.extensions, subprotocol, extensions)
     }
 
-    /// Refuses, for instance with [`HandshakeError::OriginRefused`] (RFC 6455 §10.2).
-    pub fn refuse(&self, reason: HandshakeError) -> RejectResponse {
+    /// Rejects the offer, for instance with [`HandshakeError::OriginRejected`] (RFC 6455 §10.2).
+    pub fn reject(&self, reason: HandshakeError) -> RejectResponse {
         RejectResponse::new(reason, self.carrier)
     }
 }
 
-pub(super) const WEBSOCKET: &str = "websocket";
-
 fn is_websocket(protocol: &str) -> bool {
-    // Upgrade tokens match case-insensitively (RFC 9110 §7.8).
+    // Upgrade tokens are compared without regard to case (RFC 9110 §7.8).
     trim_ows(protocol.as_bytes()).eq_ignore_ascii_case(WEBSOCKET.as_bytes())
 }
 

@@ -1,4 +1,4 @@
-//! What of an offer is needed to answer it.
+//! An offer that does not borrow from its request.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -7,7 +7,7 @@ use super::accept::Proof;
 use super::{AcceptResponse, ClientOffer, NotOffered};
 use crate::handshake::extension::Extension;
 
-/// An [`ClientOffer`] to be answered later: what it lists, and no longer the request itself.
+/// A [`ClientOffer`] that does not borrow from the request, to be accepted later.
 #[derive(Clone, Debug)]
 pub struct OwnedOffer {
     proof: Proof,
@@ -17,22 +17,24 @@ pub struct OwnedOffer {
 }
 
 impl OwnedOffer {
-    /// Whether the request has an `Origin`: where it has none, no web page asks.
+    /// Returns whether the request has an `Origin` field. Browsers always send it
+    /// (RFC 6455 §10.2).
     pub fn has_origin(&self) -> bool {
         self.has_origin
     }
 
-    /// The subprotocols in the client's order of preference.
+    /// Returns the offered subprotocols, in the client's order of preference.
     pub fn subprotocols(&self) -> &[String] {
         &self.subprotocols
     }
 
-    /// The extensions in the client's order of preference; one name may stand several times.
+    /// Returns the offered extensions, in the client's order of preference. A name may occur
+    /// several times.
     pub fn extensions(&self) -> &[Extension] {
         &self.extensions
     }
 
-    /// Accepts, as [`ClientOffer::accept`] does.
+    /// Accepts the offer, as [`ClientOffer::accept`] does.
     pub fn accept(
         &self,
         subprotocol: Option<&str>,

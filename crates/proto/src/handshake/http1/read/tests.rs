@@ -61,7 +61,7 @@ fn http1_later_versions_are_read_as_1_1() {
 }
 
 #[test]
-fn request_head_faults_are_refused() {
+fn request_head_faults_are_rejected() {
     for (head, error) in [
         ("", HeadError::Incomplete),
         ("GET / HTTP/1.1\r\n", HeadError::Incomplete),
@@ -99,7 +99,7 @@ fn request_head_faults_are_refused() {
 }
 
 #[test]
-fn response_head_faults_are_refused() {
+fn response_head_faults_are_rejected() {
     for (head, error) in [
         ("HTTP/1.1 \r\n\r\n", HeadError::StartLine),
         ("HTTP/1.1 10\r\n\r\n", HeadError::StartLine),
@@ -120,7 +120,7 @@ fn limits_on_heads_hold_without_the_finder() {
     assert_eq!(request(&head).unwrap_err(), HeadError::TooManyFields { max_fields: 100 });
     let raised = HeadLimits::default().with_max_fields(2000);
     assert_eq!(RequestHead::parse(head.as_bytes(), &raised).unwrap().fields().len(), 2000);
-    // Empty lines in front are no fields, and are not numbered.
+    // Empty lines before the head are not fields, and are not numbered.
     let none = HeadLimits::default().with_max_fields(0);
     let head = b"\r\n\nGET / HTTP/1.1\r\n\r\n";
     assert!(RequestHead::parse(head, &none).unwrap().fields().is_empty());
@@ -139,7 +139,10 @@ proptest! {
     }
 
     #[test]
-    fn head_reader_survives_nearly_valid_heads(line in "[GET /.:*]{0,20}", rest in "[A: \t\r\n]{0,40}") {
+    fn head_reader_survives_nearly_valid_heads(
+        line in "[GET /.:*]{0,20}",
+        rest in "[A: \t\r\n]{0,40}",
+    ) {
         for head in [
             format!("{line} HTTP/1.1\r\n{rest}\r\n\r\n"),
             format!("HTTP/1.1 {line}\r\n{rest}\r\n\r\n"),
@@ -152,7 +155,10 @@ proptest! {
     #[test]
     fn head_is_read_back(
         path in "/[!\"$-~]{0,20}",
-        headers in proptest::collection::vec(("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,12}", "([!-~]([ -~]{0,9}[!-~])?)?"), 0..9),
+        headers in proptest::collection::vec(
+            ("[!#$%&'*+.^_`|~0-9A-Za-z-]{1,12}", "([!-~]([ -~]{0,9}[!-~])?)?"),
+            0..9,
+        ),
     ) {
         let head = write_request("GET", &path, headers.clone()).unwrap();
         let head = RequestHead::parse(&head, &HeadLimits::default()).unwrap();
