@@ -180,7 +180,7 @@ impl Client {
                 if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
             {
                 // Of pieces of a message, too; the session leaves the peer's Pings out.
-                self.session.note_received_total(self.received);
+                self.session.record_received_total(self.received);
                 self.session.handle_timeout(now);
                 self.write()?;
                 return Ok(self.session.transport() != TransportAction::Drop);

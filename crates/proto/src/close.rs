@@ -12,17 +12,17 @@ pub const MAX_REASON_LEN: usize = 123;
 /// The code and reason of a Close frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloseFrame {
-    /// Why, as a number.
+    /// The close code.
     pub code: CloseCode,
-    /// Why, in words for a developer, not for a user (§7.1.6); at most 123 bytes.
+    /// The reason, for a developer rather than a user (§7.1.6); at most 123 bytes.
     pub reason: String,
 }
 
 impl CloseFrame {
-    /// A Close frame that may be sent.
+    /// Creates a Close frame.
     ///
-    /// Fails if the code may not stand on the wire or the reason is longer than
-    /// 123 bytes.
+    /// # Errors
+    /// If the code must not be sent or the reason is longer than 123 bytes.
     pub fn new(code: CloseCode, reason: impl Into<String>) -> Result<Self, InvalidClose> {
         let reason = reason.into();
         if !code.is_sendable() {
@@ -34,13 +34,13 @@ impl CloseFrame {
         Ok(Self { code, reason })
     }
 
-    /// What of it may be sent, however its fields were set: not a code that may not stand
-    /// on the wire, and no more of the reason than fits.
+    /// Returns the frame with what can be sent of it: `None` if its code can't be, and a reason
+    /// that is cut to the limit. Its fields are public, so they may be anything.
     pub(crate) fn sendable(self) -> Option<Self> {
         self.code.is_sendable().then(|| Self::truncated(self.code, self.reason))
     }
 
-    /// A Close frame of our own making, whose reason is cut to what fits.
+    /// Creates a Close frame of this library, with a reason that is cut to the limit.
     pub(crate) fn truncated(code: CloseCode, mut reason: String) -> Self {
         let mut end = reason.len().min(MAX_REASON_LEN);
         while !reason.is_char_boundary(end) {
@@ -50,7 +50,10 @@ impl CloseFrame {
         Self { code, reason }
     }
 
-    /// Reads the payload of a received Close frame; `None` if it is empty (code 1005).
+    /// Parses the payload of a received Close frame; `None` if it is empty (code 1005).
+    ///
+    /// # Errors
+    /// If the payload breaks a rule of §5.5.1 or §7.4.
     pub fn parse(payload: &[u8]) -> Result<Option<Self>, ProtocolError> {
         let (code, reason) = match payload {
             [] => return Ok(None),
@@ -76,10 +79,10 @@ impl fmt::Display for CloseFrame {
     }
 }
 
-/// A Close frame that this end may not send.
+/// The error for a Close frame that must not be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvalidClose {
-    /// The code may not stand on the wire (§7.4).
+    /// The code must not be sent (§7.4).
     Code(CloseCode),
     /// The reason has this many bytes; 123 are allowed (§5.5).
     ReasonTooLong(usize),
@@ -90,12 +93,14 @@ impl fmt::Display for InvalidClose {
         match self {
             Self::Code(code) => write!(
                 f,
-                "close code {} may not be sent; use 1000–1003, 1007–1014 or 3000–4999 (RFC 6455 §7.4)",
+                "close code {} may not be sent; \
+                 use 1000–1003, 1007–1014 or 3000–4999 (RFC 6455 §7.4)",
                 code.get()
             ),
             Self::ReasonTooLong(len) => write!(
                 f,
-                "a close reason of {len} bytes is too long; {MAX_REASON_LEN} are allowed (RFC 6455 §5.5)"
+                "a close reason of {len} bytes is too long; \
+                 {MAX_REASON_LEN} are allowed (RFC 6455 §5.5)"
             ),
         }
     }

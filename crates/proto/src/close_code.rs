@@ -2,30 +2,30 @@
 
 use core::fmt;
 
-/// A close code (§7.4). It is made of a `u16`, and made one again, by `From`.
+/// A close code (§7.4). It converts from and to `u16`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CloseCode(u16);
 
 impl CloseCode {
-    /// 1000: the purpose is fulfilled.
+    /// 1000: the connection has served its purpose.
     pub const NORMAL: Self = Self(1000);
-    /// 1001: the server goes down or the page was left.
+    /// 1001: the server shuts down, or the page was left.
     pub const GOING_AWAY: Self = Self(1001);
     /// 1002: the peer broke the protocol.
     pub const PROTOCOL_ERROR: Self = Self(1002);
-    /// 1003: a kind of data that this end can't accept.
+    /// 1003: this end can't accept this type of data.
     pub const UNSUPPORTED_DATA: Self = Self(1003);
     /// 1005: no code was received. Never on the wire.
     pub const NO_STATUS: Self = Self(1005);
     /// 1006: the connection ended without a Close frame. Never on the wire.
     pub const ABNORMAL: Self = Self(1006);
-    /// 1007: the data of a message is not of its type, such as text that is not UTF-8.
+    /// 1007: the data of a message is not valid for its type, such as text that is not UTF-8.
     pub const INVALID_PAYLOAD: Self = Self(1007);
     /// 1008: the message breaks a policy of this end.
     pub const POLICY_VIOLATION: Self = Self(1008);
     /// 1009: the message is too big.
     pub const MESSAGE_TOO_BIG: Self = Self(1009);
-    /// 1010: the client misses an extension in the server's answer.
+    /// 1010: the server's response lacks an extension that the client needs.
     pub const MANDATORY_EXTENSION: Self = Self(1010);
     /// 1011: the server met an unexpected condition.
     pub const INTERNAL_ERROR: Self = Self(1011);
@@ -33,29 +33,30 @@ impl CloseCode {
     pub const SERVICE_RESTART: Self = Self(1012);
     /// 1013: try again later (IANA registry).
     pub const TRY_AGAIN_LATER: Self = Self(1013);
-    /// 1014: a gateway got an invalid answer from its upstream (IANA registry).
+    /// 1014: a gateway received an invalid response from its upstream (IANA registry).
     pub const BAD_GATEWAY: Self = Self(1014);
     /// 1015: the TLS handshake failed. Never on the wire.
     pub const TLS_HANDSHAKE: Self = Self(1015);
 
-    /// A code of this number, whether or not it may be sent.
+    /// Creates a code of this number, whether or not it may be sent.
     pub const fn new(code: u16) -> Self {
         Self(code)
     }
 
-    /// The number.
+    /// Returns the number.
     pub const fn get(self) -> u16 {
         self.0
     }
 
-    /// Whether an endpoint may put it on the wire (§7.4.1, §7.4.2): not 1004, 1005, 1006
-    /// and 1015, which only describe; not what nobody has defined (below 1000,
-    /// 1016–2999, above 4999).
+    /// Whether an endpoint may send this code (§7.4.1, §7.4.2).
+    ///
+    /// It may not send 1004, 1005, 1006 and 1015, which are only for reporting, or undefined codes:
+    /// below 1000, 1016–2999 and above 4999.
     pub const fn is_sendable(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }
 
-    /// What the code means, in a few words.
+    /// Returns the meaning of the code in a few words.
     pub const fn meaning(self) -> &'static str {
         match self.0 {
             1000 => "normal closure",
@@ -93,7 +94,7 @@ impl fmt::Debug for CloseCode {
 }
 
 impl From<u16> for CloseCode {
-    /// As [`CloseCode::new`]: a code of this number, whether or not it may be sent.
+    /// Creates a code of this number, whether or not it may be sent.
     fn from(code: u16) -> Self {
         Self::new(code)
     }

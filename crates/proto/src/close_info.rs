@@ -1,4 +1,4 @@
-//! How a connection ended.
+//! The record of how a connection ended.
 
 use core::fmt;
 
@@ -6,36 +6,36 @@ use crate::close::CloseFrame;
 use crate::close_code::CloseCode;
 use crate::error::ProtocolError;
 
-/// Who began the end of the connection.
+/// The party that started the end of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Initiator {
     /// The application at this end.
     Local,
-    /// The other end.
+    /// The peer.
     Peer,
-    /// This library: a rule was broken, a limit hit, or a deadline passed.
+    /// This library, for a broken rule, an exceeded limit or a passed deadline.
     Library,
 }
 
-/// Why the connection ended.
+/// The cause of a connection's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CloseCause {
-    /// By the closing handshake (§7.1.2), or it is still under way. Also where the peer sent its
-    /// Close and left before it took our answer, or what was queued before that: then
+    /// The closing handshake (§7.1.2), which may still be in progress. Also if the peer sent its
+    /// Close and left before it received our answer, or what was queued before that: then
     /// [`is_clean`](CloseInfo::is_clean) is false.
     Handshake,
-    /// The peer broke a rule or hit a limit.
+    /// The peer broke a rule or exceeded a limit.
     Protocol(ProtocolError),
     /// The peer was silent for the keepalive interval and timeout.
     KeepaliveTimeout,
-    /// No message came or went for the idle timeout, so this end closed with 1001.
+    /// No message was sent or received for the idle timeout, so this end closed with 1001.
     IdleTimeout,
-    /// The application at this end asked for no message for the keepalive interval and timeout,
-    /// while as many waited for it as may, so this end closed with 1011.
+    /// The application did not take a message for the keepalive interval and timeout, while as many
+    /// were unread as may be, so this end closed with 1011.
     Unread,
-    /// The closing made no progress for the close timeout: the peer took nothing of what
-    /// waited for it, or did not send its Close.
+    /// The closing made no progress for the close timeout: the peer took none of the bytes queued
+    /// for it, or did not send its Close.
     CloseTimeout,
     /// The transport ended without the closing handshake.
     TransportEnd,
@@ -45,23 +45,23 @@ pub enum CloseCause {
     Dropped,
 }
 
-/// How a connection ended, or how far its closing is.
+/// The record of how a connection ended, or how far its closing is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloseInfo {
-    /// The code and reason of this end's Close, from when it is queued; `None` if it was empty
-    /// or there was none. Whether it has left is [`close_sent`](Self::close_sent).
+    /// The code and reason of this end's Close, once it is queued; `None` if it was empty or there
+    /// was none. [`close_sent`](Self::close_sent) is whether it was written.
     pub sent: Option<CloseFrame>,
-    /// The code and reason that the peer sent; `None` if its Close was empty or none came,
-    /// see [`close_received`](Self::close_received).
+    /// The code and reason of the peer's Close; `None` if it was empty or none arrived, see
+    /// [`close_received`](Self::close_received).
     pub received: Option<CloseFrame>,
     /// Whether the transport has taken this end's Close frame, and so all that was queued
     /// before it.
     pub close_sent: bool,
     /// Whether a Close frame of the peer arrived.
     pub close_received: bool,
-    /// Who began it.
+    /// The party that started it.
     pub initiator: Initiator,
-    /// Why.
+    /// The cause.
     pub cause: CloseCause,
 }
 
@@ -71,25 +71,28 @@ impl CloseInfo {
         Self { sent, received, close_sent: false, close_received: false, initiator, cause }
     }
 
-    /// Whether the closing handshake was completed (§7.1.4): the peer's Close arrived, and
-    /// this end's has left, with all that was queued before it. The peer's alone is no error, as it
-    /// has said how it ended, but it may not have had what was sent.
+    /// Whether the closing handshake was completed (§7.1.4): the peer's Close arrived, and this
+    /// end's was written to the transport, with everything queued before it.
+    ///
+    /// If only the peer's arrived, that is not an error, as the peer has said how it ended, but it
+    /// may not have received what was sent.
     pub fn is_clean(&self) -> bool {
         self.close_sent && self.close_received
     }
 
-    /// Whether the peer's Close says that all was sent that was to be: it came with 1000 or
-    /// without a code, and the connection had not failed or been idle for too long. Of a clean
-    /// end with 1001 or 1011 that can't be said: it is also that of a program that is restarted,
-    /// or failed, in the middle of something.
+    /// Whether the peer's Close says that it has sent everything it intended to: it had code 1000
+    /// or none, and the connection had not failed or been idle for too long.
+    ///
+    /// A clean end with 1001 or 1011 does not say that: it can also be that of a program that was
+    /// restarted, or failed, in the middle of something.
     pub fn is_normal(&self) -> bool {
         self.close_received
             && matches!(self.code(), CloseCode::NORMAL | CloseCode::NO_STATUS)
             && !matches!(self.cause, CloseCause::Protocol(_) | CloseCause::IdleTimeout)
     }
 
-    /// The connection's close code (§7.1.5): the peer's, 1005 if it gave none, or 1006 if
-    /// no Close frame arrived.
+    /// Returns the connection's close code (§7.1.5): the peer's, 1005 if its Close has none, or
+    /// 1006 if no Close frame arrived.
     pub fn code(&self) -> CloseCode {
         match (&self.received, self.close_received) {
             (Some(frame), _) => frame.code,
@@ -98,7 +101,7 @@ impl CloseInfo {
         }
     }
 
-    /// The peer's reason, or an empty string (§7.1.6).
+    /// Returns the peer's reason, or an empty string (§7.1.6).
     pub fn reason(&self) -> &str {
         self.received.as_ref().map_or("", |frame| &frame.reason)
     }
@@ -117,10 +120,10 @@ impl fmt::Display for CloseInfo {
                 f.write_str("no message either way for too long (idle_timeout)")
             }
             CloseCause::Unread => {
-                f.write_str("the messages that waited were not read for too long (keepalive)")
+                f.write_str("the unread messages were not read for too long (keepalive)")
             }
             CloseCause::CloseTimeout => {
-                f.write_str("the peer did not end the closing (close_timeout)")
+                f.write_str("the peer did not complete the closing handshake (close_timeout)")
             }
             CloseCause::TransportEnd => {
                 f.write_str("the peer ended the transport without a Close frame")
@@ -144,7 +147,7 @@ impl fmt::Display for CloseInfo {
     }
 }
 
-/// The code that tells the WebSocket API how the connection ended (§7.1.5).
+/// Converts to the code that the WebSocket API reports (§7.1.5).
 impl From<&CloseInfo> for CloseCode {
     fn from(info: &CloseInfo) -> Self {
         info.code()

@@ -11,25 +11,28 @@ use crate::timers::KeepaliveConfig;
 /// The settings of a [`Session`](crate::Session) and of its [`Receiver`](crate::Receiver).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// What the peer may cost.
+    /// The limits on what is received.
     pub limits: Limits,
-    /// How much may wait to be sent.
+    /// The limits on what is queued for sending.
     pub send: SendConfig,
-    /// When a silent peer is pinged and given up.
+    /// The intervals after which a silent peer is pinged and given up.
     pub keepalive: KeepaliveConfig,
-    /// After how long without a message, or a piece of one, in either direction this end
-    /// closes the connection with 1001 and [`CloseCause::IdleTimeout`](crate::CloseCause::IdleTimeout),
-    /// at most a quarter of it late. Pings and pongs don't count, those of the keepalive
-    /// among them: it finds peers that are gone, this one peers that have nothing to say.
-    /// Default: `None`, never.
+    /// The time without a message, or a chunk of one, in either direction after which this end
+    /// closes the connection with 1001 and
+    /// [`CloseCause::IdleTimeout`](crate::CloseCause::IdleTimeout), at most a quarter of it late.
+    ///
+    /// Pings and pongs do not count, including those of the keepalive, which finds peers that are
+    /// gone; this finds peers that have nothing to say. Default: `None`, never.
     pub idle_timeout: Option<Duration>,
-    /// How long the closing may make no progress: for so long the peer takes less than 1 KiB of
-    /// the bytes that wait for it, and not all of them, or all have left and it neither answers
-    /// our Close nor ends the transport. Where bytes had to wait, up to twice as long. So what
-    /// waits bounds the closing: 64 KiB of it take 64 times as long at most. Default: 10 s.
+    /// The time after which a closing that makes no progress ends the connection.
+    ///
+    /// There is no progress if in this time the peer takes less than 1 KiB of the bytes queued for
+    /// it, or, when all are taken, neither answers the Close nor ends the transport. If bytes were
+    /// queued, it may take up to twice as long. So the queued bytes bound the closing: 64 KiB take
+    /// at most 64 times as long. Default: 10 s.
     pub close_timeout: Duration,
-    /// Whether and how messages are compressed, if the peer agrees (RFC 7692). Default:
-    /// they are not.
+    /// The settings for compressing messages, if the peer agrees (RFC 7692). Default: `None`, no
+    /// compression.
     #[cfg(feature = "deflate")]
     pub deflate: Option<DeflateConfig>,
 }

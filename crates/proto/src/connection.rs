@@ -12,35 +12,36 @@ use crate::mask::MaskSource;
 use crate::receive::{Received, Receiver};
 use crate::session::{Session, TransportAction};
 
-/// One end of a WebSocket connection, without I/O: bytes and time in; events, bytes and
+/// One endpoint of a WebSocket connection, without I/O: bytes and time in; events, bytes and
 /// deadlines out.
 ///
-/// It is a [`Receiver`] and a [`Session`] for a program that drives both in one place:
-/// [`receive`](Self::receive) passes to the session what the receiver found, and what the session
-/// does is called through [`session`](Self::session). Where the halves live on different tasks, as
-/// in the library on tokio, each is made by itself, and that is the caller's to do.
+/// It combines a [`Receiver`] and a [`Session`] for a program that drives both in one place:
+/// [`receive`](Self::receive) passes the receiver's events to the session, and
+/// [`session`](Self::session) accesses the session itself. Where the halves live on different
+/// tasks, as in the library on tokio, each is created separately, and the caller passes the events
+/// on.
 ///
 /// # Contract
-/// After the opening handshake, [`open`](Session::open) the session. Then, for ever:
+/// After the opening handshake, [`open`](Session::open) the session. Then repeat:
 ///
 /// 1. **Received bytes** go to [`receive`](Self::receive), in the caller's buffer, until
 ///    it is idle. Pings and Closes are answered, and errors turned into a Close, before the
-///    event is returned; there is nothing to do about them.
+///    event is returned; the caller has nothing to do for them.
 /// 2. **Calls** such as [`Session::send`], [`Session::ping`] and [`Session::close`] may be
 ///    made at any time, through [`session`](Self::session).
-/// 3. **After 1 and 2**, write what [`Session::outgoing`] shows, as far as the transport
-///    takes it; look at [`Session::transport`] for what to do with the transport; and
+/// 3. **After 1 and 2**, write the bytes of [`Session::outgoing`], as far as the transport
+///    takes them; ask [`Session::transport`] what to do with the transport; and
 ///    set one timer for [`Session::poll_timeout`], which calls
 ///    [`Session::handle_timeout`].
 /// 4. **When the peer ends its direction** of the transport, call
 ///    [`Session::handle_read_end`] and go on with 3; **when both have ended**,
 ///    [`Session::handle_end`].
 ///
-/// Nothing is to be drained in a loop, and no call waits for another.
+/// No call has to be repeated in a loop, and none waits for another.
 ///
-/// Whole messages come from [`ReceiveBuffer`](crate::ReceiveBuffer), which needs the two halves apart
-/// ([`into_parts`](Self::into_parts)): the example `blocking` of this crate is a client of that
-/// kind.
+/// Whole messages come from [`ReceiveBuffer`](crate::ReceiveBuffer), which needs the two halves
+/// separately ([`into_parts`](Self::into_parts)): the example `blocking` of this crate is such a
+/// client.
 ///
 /// ```
 /// use core::time::Duration;
@@ -70,19 +71,19 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A client's end, which takes its masking keys from `masks`.
+    /// Creates a client's endpoint, which takes its masking keys from `masks`.
     pub fn client(masks: Box<dyn MaskSource>, config: &Config) -> Self {
         let session = Session::client(masks, config);
         Self { receiver: Receiver::new(Role::Client, config.limits), session }
     }
 
-    /// A server's end.
+    /// Creates a server's endpoint.
     pub fn server(config: &Config) -> Self {
         let session = Session::server(config);
         Self { receiver: Receiver::new(Role::Server, config.limits), session }
     }
 
-    /// The same with permessage-deflate as it was agreed on.
+    /// Enables permessage-deflate with the negotiated parameters.
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn with_deflate(self, deflate: &PerMessageDeflate) -> Self {
@@ -92,23 +93,27 @@ impl Connection {
         }
     }
 
-    /// Consumes one frame, or one piece of it, at the start of `input`; see
-    /// [`Receiver::receive`]. What it asks for is done by the session.
+    /// Consumes one frame, or one chunk of it, at the start of `input`, and lets the session
+    /// respond to it; see [`Receiver::receive`].
+    ///
+    /// # Errors
+    /// If the peer broke a rule of the protocol or exceeded a limit. The session has failed the
+    /// connection then.
     pub fn receive<'a>(
         &'a mut self,
         input: &'a mut [u8],
         now: Duration,
     ) -> Result<Received<'a>, ProtocolError> {
         let (receiver, session) = (&mut self.receiver, &mut self.session);
-        // A Ping does not show that anybody reads there.
+        // A Ping does not prove that an application reads the peer's connection.
         let had_input = !input.is_empty();
-        // The session may have failed the connection for what the receiver can't know.
+        // The session may have failed the connection for a reason that the receiver does not know.
         if matches!(session.transport(), TransportAction::Drain | TransportAction::Drop) {
-            return Ok(Received::passing(input.len()));
+            return Ok(Received::discarded(input.len()));
         }
         let step = receiver.receive(input).inspect_err(|error| session.fail(*error, now))?;
         if had_input && !matches!(step.event, Some(crate::Event::Ping(_))) {
-            session.note_received();
+            session.record_received();
         }
         if let Some(event) = &step.event {
             session.handle_event(event, now)?;
@@ -116,17 +121,17 @@ impl Connection {
         Ok(step)
     }
 
-    /// The sending half, with state and timers.
+    /// Returns the sending half, with state and timers.
     pub fn session(&mut self) -> &mut Session {
         &mut self.session
     }
 
-    /// The receiving half.
+    /// Returns the receiving half.
     pub fn receiver(&self) -> &Receiver {
         &self.receiver
     }
 
-    /// Takes the connection apart, for halves that live on different tasks.
+    /// Splits the connection into halves that can live on different tasks.
     pub fn into_parts(self) -> (Receiver, Session) {
         (self.receiver, self.session)
     }

@@ -1,25 +1,26 @@
-//! What a peer did wrong.
+//! Errors of the peer.
 
 use core::fmt;
 
 use crate::close_code::CloseCode;
 
-/// The peer broke a rule of the protocol or hit a limit of this end. The connection is
-/// failed (RFC 6455 §7.1.7) with [`close_code`](Self::close_code).
+/// An error of the peer: it broke a rule of the protocol or exceeded a limit of this end.
+///
+/// The connection is failed (RFC 6455 §7.1.7) with [`close_code`](Self::close_code).
 ///
 /// Its `Display` names the rule and its section, or the setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// Reserved bits that no extension gave a meaning (§5.2); RSV1 is 4, RSV3 is 1.
+    /// Reserved bits without an extension that defines them (§5.2); RSV1 is 4, RSV3 is 1.
     ReservedBits(u8),
-    /// RSV1 on another frame than the first of a message (RFC 7692 §6.1).
+    /// RSV1 on a frame that is not the first of a message (RFC 7692 §6.1).
     MisplacedRsv1,
     /// A compressed message that is not DEFLATE, or ends inside a block (RFC 7692 §7.2.2).
     InvalidDeflate,
     /// A reserved opcode (§5.2).
     ReservedOpcode(u8),
-    /// A Close, Ping or Pong that is not the whole frame (§5.5).
+    /// A Close, Ping or Pong that is fragmented (§5.5).
     FragmentedControl,
     /// A Close, Ping or Pong with more than 125 bytes (§5.5).
     ControlTooLong,
@@ -39,7 +40,7 @@ pub enum ProtocolError {
     InvalidUtf8,
     /// A Close frame whose payload is a single byte (§5.5.1).
     ClosePayloadTooShort,
-    /// A close code that may not stand on the wire (§7.4).
+    /// A close code that must not be sent (§7.4).
     CloseCode(CloseCode),
     /// A close reason that is not UTF-8 (§5.5.1).
     CloseReason,
@@ -50,7 +51,7 @@ pub enum ProtocolError {
     },
     /// A message in more pieces than [`max_fragments`](crate::Limits::max_fragments).
     TooManyFragments {
-        /// The setting; the allowance grows by one for each 32 bytes received.
+        /// The setting; one fragment more is allowed for each 32 bytes received.
         limit: u32,
     },
     /// More control frames than [`max_control_rate`](crate::Limits::max_control_rate).
@@ -71,7 +72,7 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
-    /// The code that the failing Close frame carries (§7.4.1).
+    /// Returns the code of the Close frame that fails the connection (§7.4.1).
     pub const fn close_code(self) -> CloseCode {
         match self {
             Self::InvalidUtf8 | Self::CloseReason | Self::InvalidDeflate => {
@@ -86,7 +87,7 @@ impl ProtocolError {
         }
     }
 
-    /// Whether a limit of this end was hit, rather than a rule broken.
+    /// Whether a limit of this end was exceeded, rather than a rule broken.
     pub const fn is_limit(self) -> bool {
         matches!(
             self,
@@ -144,7 +145,8 @@ impl fmt::Display for ProtocolError {
             }
             Self::TooManyFragments { limit } => write!(
                 f,
-                "a message has more fragments than max_fragments ({limit}, and one for each 32 bytes)"
+                "a message has more fragments than max_fragments \
+                 ({limit}, and one for each 32 bytes)"
             ),
             Self::TooManyControlFrames { limit } => {
                 write!(f, "more control frames than max_control_rate ({limit} a second)")

@@ -1,5 +1,4 @@
-//! The frame header (RFC 6455 §5.2): decoding any bytes, the rules a header must
-//! keep, and writing one.
+//! The frame header (RFC 6455 §5.2): decoding, validation and encoding.
 //!
 //! ```text
 //!  0               1               2               3
@@ -9,13 +8,13 @@
 //! | masking key, if M is set      | payload …                     |
 //! ```
 //!
-//! Two layers: [`RawFrameHeader`] decodes *every* sequence of bytes, also frames that no
-//! endpoint may send, so that an inspector can show them; [`RawFrameHeader::validate`]
-//! holds the result against the rules that do not depend on earlier frames.
+//! Two layers: [`RawFrameHeader`] decodes *every* sequence of bytes, also frames that no endpoint
+//! may send, so that an inspector can show them; [`RawFrameHeader::validate`] checks the rules that
+//! do not depend on earlier frames.
 
 use crate::error::ProtocolError;
 
-/// The most bytes that a frame header takes.
+/// The most bytes of a frame header.
 pub const MAX_HEADER_LEN: usize = 14;
 
 /// The most payload bytes of a control frame (§5.5).
@@ -27,8 +26,8 @@ const RSV: u8 = 0x70;
 const RSV1: u8 = 0x40;
 const MASKED: u8 = 0x80;
 
-/// Which end of the connection this is. It decides who masks (§5.1) and who closes
-/// the transport first (§7.1.1).
+/// The role of an endpoint. It determines which end masks (§5.1) and which closes the transport
+/// first (§7.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Sends masked frames, receives unmasked ones.
@@ -37,26 +36,26 @@ pub enum Role {
     Server,
 }
 
-/// What a frame is (§5.2, §11.8).
+/// The type of a frame (§5.2, §11.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum OpCode {
-    /// A further fragment of the message under way.
+    /// A further fragment of the current message.
     Continuation = 0x0,
     /// A text message, or its first fragment.
     Text = 0x1,
     /// A binary message, or its first fragment.
     Binary = 0x2,
-    /// The closing handshake.
+    /// A part of the closing handshake (§5.5.1).
     Close = 0x8,
-    /// A request for a Pong.
+    /// A request for a Pong (§5.5.2).
     Ping = 0x9,
-    /// The answer to a Ping, or a heartbeat of its own accord.
+    /// The answer to a Ping, or an unsolicited heartbeat (§5.5.3).
     Pong = 0xA,
 }
 
 impl OpCode {
-    /// The opcode of these four bits, or `None` for a reserved one.
+    /// Returns the opcode of these four bits; `None` for a reserved one.
     #[inline]
     pub const fn from_bits(bits: u8) -> Option<Self> {
         match bits {
@@ -77,7 +76,7 @@ impl OpCode {
     }
 }
 
-/// A frame header as it stands on the wire, legal or not.
+/// A frame header as it is on the wire, legal or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawFrameHeader {
     first: u8,
@@ -111,39 +110,43 @@ impl RawFrameHeader {
         self.first & FIN != 0
     }
 
-    /// The three reserved bits; RSV1 is the highest, 4.
+    /// Returns the three reserved bits; RSV1 is the highest, 4.
     pub const fn rsv(&self) -> u8 {
         (self.first & RSV) >> 4
     }
 
-    /// The four bits of the opcode, also when they are reserved.
+    /// Returns the four bits of the opcode, also if they are reserved.
     #[inline]
     pub const fn opcode_bits(&self) -> u8 {
         self.first & 0x0f
     }
 
-    /// The masking key, if the frame is masked.
+    /// Returns the masking key, if the frame is masked.
     #[inline]
     pub const fn key(&self) -> Option<[u8; 4]> {
         if self.second & MASKED == 0 { None } else { Some(self.key) }
     }
 
-    /// Bytes of payload that the header announces. Nothing may be allocated by it.
+    /// Returns the payload length that the header announces, in bytes. It is not trusted: never
+    /// allocate by it.
     #[inline]
     pub const fn payload_len(&self) -> u64 {
         self.payload_len
     }
 
-    /// Bytes that the header itself takes: 2 to 14.
+    /// Returns the length of the header itself: 2 to 14 bytes.
     #[inline]
     pub const fn header_len(&self) -> usize {
         self.header_len as usize
     }
 
-    /// Holds the header against the rules that need no memory of earlier frames.
+    /// Checks the rules that do not depend on earlier frames.
     ///
-    /// `receiver` is the role of the end that received it; `deflate` says whether
-    /// permessage-deflate was agreed on.
+    /// `receiver` is the role of the end that received the frame; `deflate` is whether
+    /// permessage-deflate was negotiated.
+    ///
+    /// # Errors
+    /// If the header breaks a rule.
     #[inline]
     pub fn validate(&self, receiver: Role, deflate: bool) -> Result<FrameHeader, ProtocolError> {
         let opcode = check_start(self.first, self.second, receiver, deflate)?;
@@ -166,24 +169,24 @@ impl RawFrameHeader {
     }
 }
 
-/// A header that keeps every rule which one frame can be held against alone.
+/// A header that keeps every rule that does not depend on earlier frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHeader {
-    /// What the frame is.
+    /// The type of the frame.
     pub opcode: OpCode,
-    /// Whether it is the last frame of its message.
+    /// Whether this is the last frame of its message.
     pub fin: bool,
-    /// Whether it begins a compressed message (RFC 7692 §6).
+    /// Whether the frame starts a compressed message (RFC 7692 §6).
     pub compressed: bool,
     /// The masking key of a client's frame.
     pub key: Option<[u8; 4]>,
-    /// Bytes of payload.
+    /// The payload length in bytes.
     pub payload_len: u64,
-    /// Bytes of the header itself.
+    /// The length of the header itself in bytes.
     pub(crate) size: u8,
 }
 
-/// The header of a frame that is a whole message, and its payload shorter than 64 KiB.
+/// The header of an unfragmented, uncompressed message with a payload shorter than 64 KiB.
 #[derive(Clone, Copy)]
 pub(crate) struct SingleFrameHeader {
     pub(crate) is_text: bool,
@@ -193,8 +196,8 @@ pub(crate) struct SingleFrameHeader {
 }
 
 impl SingleFrameHeader {
-    /// Reads such a header, if it is one that `receiver` accepts; any other, right or wrong, is
-    /// for [`RawFrameHeader`].
+    /// Decodes such a header, if `receiver` accepts it. Any other, right or wrong, is for
+    /// [`RawFrameHeader`].
     #[inline]
     pub(crate) fn decode(bytes: &[u8], receiver: Role) -> Option<Self> {
         const TEXT: u8 = FIN | OpCode::Text as u8;
@@ -220,8 +223,8 @@ impl SingleFrameHeader {
     }
 }
 
-/// The rules that the first two bytes alone can break, so that a frame which must be
-/// refused is refused before its length has even arrived.
+/// Checks the rules that the first two bytes can break, so that a bad frame fails before its length
+/// has arrived.
 #[inline]
 pub(crate) fn check_start(
     first: u8,
@@ -229,7 +232,7 @@ pub(crate) fn check_start(
     receiver: Role,
     deflate: bool,
 ) -> Result<OpCode, ProtocolError> {
-    // §5.2: reserved bits are 0 unless an extension gave them a meaning.
+    // §5.2: reserved bits are 0 unless an extension defines them.
     let known = if deflate { RSV1 } else { 0 };
     if first & RSV & !known != 0 {
         return Err(ProtocolError::ReservedBits((first & RSV & !known) >> 4));
@@ -246,11 +249,11 @@ pub(crate) fn check_start(
             return Err(ProtocolError::ControlTooLong);
         }
     }
-    // RFC 7692 §6.1: only the first frame of a data message may have it.
+    // RFC 7692 §6.1: only the first frame of a data message may have RSV1 set.
     if first & RSV1 != 0 && (opcode.is_control() || opcode == OpCode::Continuation) {
         return Err(ProtocolError::MisplacedRsv1);
     }
-    // §5.1: a client masks every frame, a server none.
+    // §5.1: a client masks every frame, a server masks none.
     match receiver {
         Role::Server if second & MASKED == 0 => Err(ProtocolError::Unmasked),
         Role::Client if second & MASKED != 0 => Err(ProtocolError::Masked),
@@ -258,7 +261,7 @@ pub(crate) fn check_start(
     }
 }
 
-/// A header made for sending, in its shortest form (§5.2).
+/// An encoded header for sending, in its shortest form (§5.2).
 #[derive(Clone, Copy, Debug)]
 pub struct EncodedFrameHeader {
     bytes: [u8; MAX_HEADER_LEN],
@@ -266,7 +269,7 @@ pub struct EncodedFrameHeader {
 }
 
 impl EncodedFrameHeader {
-    /// Encodes a header. A `key` makes it a client's.
+    /// Encodes a header. It is masked, as a client's, if there is a `key`.
     #[inline]
     pub fn new(opcode: OpCode, fin: bool, key: Option<[u8; 4]>, payload_len: u64) -> Self {
         let mut bytes = [0; MAX_HEADER_LEN];
@@ -293,7 +296,7 @@ impl EncodedFrameHeader {
         Self { bytes, len: len as u8 }
     }
 
-    /// The same, as the beginning of a compressed message (RFC 7692 §6).
+    /// Marks the header as the start of a compressed message (RFC 7692 §6).
     #[inline]
     #[must_use]
     pub fn compressed(mut self) -> Self {
@@ -301,14 +304,15 @@ impl EncodedFrameHeader {
         self
     }
 
-    /// The header of a short frame that isn't masked, which most of a server's are.
+    /// Encodes the header of a short unmasked frame, as most of a server's are; `None` for a longer
+    /// payload.
     #[inline]
     pub(crate) fn short(opcode: OpCode, fin: bool, payload_len: usize) -> Option<[u8; 2]> {
         let first = opcode as u8 | if fin { FIN } else { 0 };
         (payload_len < 126).then_some([first, payload_len as u8])
     }
 
-    /// The bytes for the wire.
+    /// Returns the encoded bytes.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]

@@ -1,30 +1,31 @@
-//! What a peer may cost: every bound of the receiving side, with its default.
+//! Limits on what is received, with their defaults.
 
-/// One more fragment is allowed for each so many payload bytes of the message, so that
-/// fragments which carry data are cheap and empty ones are not.
+/// The number of payload bytes of a message for which it may have one more fragment, so that
+/// fragments that carry data are cheap and empty ones are not.
 pub(crate) const BYTES_PER_FRAGMENT: u64 = 32;
 
-/// Bounds on what is received. Each error names the field that it hit.
+/// Limits on what is received. Each error names the field that was exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The most payload bytes of a message; `None` for no bound, which only a consumer
-    /// that streams messages should choose. Default: 1 MiB. A longer message fails the
-    /// connection with 1009 at the frame header that announces it; a compressed one as soon
-    /// as more than that has come out of it, or twice that and 64 KiB has gone in.
+    /// The most payload bytes of a message; `None` for no limit, which is only for a consumer that
+    /// streams messages. Default: 1 MiB.
+    ///
+    /// A longer message fails the connection with 1009 at the frame header that announces it. A
+    /// compressed one does as soon as more than the limit was inflated, or twice the limit plus 64
+    /// KiB was received.
     pub max_message_size: Option<u64>,
-    /// How many fragments a message may have, plus one for each 32 payload bytes
-    /// received of it. Default: 4,096. More fail the connection with 1008.
+    /// The most fragments of a message, plus one for each 32 payload bytes received of it. More
+    /// fail the connection with 1008. Default: 4,096.
     pub max_fragments: u32,
-    /// How many control frames may arrive in one second, on average; ten times as many
-    /// may come in a burst. Default: 500. More fail the connection with 1008.
+    /// The most control frames a second, on average; a burst may have ten times as many. More fail
+    /// the connection with 1008. Default: 500.
     pub max_control_rate: u32,
-    /// How many messages may arrive in one second, on average; ten times as many may come in
-    /// a burst. More fail the connection with 1008. Default: `None`, no bound: nothing is
-    /// read faster than the application takes it.
+    /// The most messages a second, on average; a burst may have ten times as many. More fail the
+    /// connection with 1008. Default: `None`, no limit: nothing is received faster than the
+    /// application takes it.
     pub max_message_rate: Option<u32>,
-    /// How many bytes of payload may arrive in one second, on average, after decompression;
-    /// ten times as many may come in a burst. More fail the connection with 1008. Default:
-    /// `None`, no bound.
+    /// The most payload bytes a second after decompression, on average; a burst may have ten times
+    /// as many. More fail the connection with 1008. Default: `None`, no limit.
     pub max_byte_rate: Option<u32>,
 }
 

@@ -1,4 +1,4 @@
-//! Whole messages, and how they are put together.
+//! Whole messages, and their assembly from chunks.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -19,17 +19,17 @@ pub enum Message {
 }
 
 impl Message {
-    /// A text message.
+    /// Creates a text message.
     pub fn text(text: impl Into<Utf8Bytes>) -> Self {
         Self::Text(text.into())
     }
 
-    /// A binary message.
+    /// Creates a binary message.
     pub fn binary(bytes: impl Into<Bytes>) -> Self {
         Self::Binary(bytes.into())
     }
 
-    /// Text or binary.
+    /// Returns whether the message is text or binary.
     #[inline]
     pub fn kind(&self) -> MessageKind {
         match self {
@@ -38,7 +38,7 @@ impl Message {
         }
     }
 
-    /// The payload.
+    /// Returns the payload.
     pub fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Text(text) => text.as_bytes(),
@@ -46,7 +46,7 @@ impl Message {
         }
     }
 
-    /// The payload, without a copy.
+    /// Returns the payload without copying it.
     #[inline]
     pub fn into_bytes(self) -> Bytes {
         match self {
@@ -55,7 +55,7 @@ impl Message {
         }
     }
 
-    /// The text of a text message.
+    /// Returns the text of a text message; `None` for a binary one.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text.as_str()),
@@ -63,8 +63,8 @@ impl Message {
         }
     }
 
-    /// Whether nothing else refers to the payload, and it has no owner of its own
-    /// ([`Bytes::from_owner`]): then to drop it is to free its memory.
+    /// Whether this message is the only reference to the payload, and the payload has no custom
+    /// owner ([`Bytes::from_owner`]): dropping it then frees the memory.
     pub fn is_unique(&self) -> bool {
         match self {
             Self::Text(text) => text.0.is_unique(),
@@ -72,7 +72,7 @@ impl Message {
         }
     }
 
-    /// Payload bytes.
+    /// Returns the length of the payload in bytes.
     pub fn len(&self) -> usize {
         self.as_bytes().len()
     }
@@ -82,7 +82,7 @@ impl Message {
         self.len() == 0
     }
 
-    /// The receiver has checked that text is UTF-8.
+    /// Creates a message of a payload that the receiver has validated: text is UTF-8.
     #[inline]
     pub(crate) fn checked(kind: MessageKind, bytes: Bytes) -> Self {
         match kind {
@@ -121,21 +121,21 @@ impl From<Bytes> for Message {
 pub struct Utf8Bytes(Bytes);
 
 impl Utf8Bytes {
-    /// The text.
+    /// Returns the text.
     ///
-    /// As this library has no unsafe code, the bytes are checked once more, at some
-    /// 25 GB/s: keep the `&str` rather than asking for it in a loop.
+    /// This library has no unsafe code, so the bytes are validated again by each call, at some 25
+    /// GB/s: keep the `&str` rather than calling this in a loop.
     #[allow(clippy::missing_panics_doc, reason = "every constructor checks the bytes")]
     pub fn as_str(&self) -> &str {
         simdutf8::basic::from_utf8(&self.0).expect("checked when it was made")
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The bytes, without a copy.
+    /// Returns the bytes without copying them.
     pub fn into_bytes(self) -> Bytes {
         self.0
     }
@@ -168,7 +168,10 @@ impl From<String> for Utf8Bytes {
 impl TryFrom<Bytes> for Utf8Bytes {
     type Error = Bytes;
 
-    /// Takes the bytes if they are UTF-8, and hands them back if not.
+    /// Converts the bytes if they are UTF-8.
+    ///
+    /// # Errors
+    /// Returns the bytes unchanged if they are not.
     fn try_from(bytes: Bytes) -> Result<Self, Bytes> {
         if simdutf8::basic::from_utf8(&bytes).is_ok() { Ok(Self(bytes)) } else { Err(bytes) }
     }
@@ -192,116 +195,124 @@ impl PartialEq<&str> for Utf8Bytes {
     }
 }
 
-/// Puts the pieces of messages together.
+/// Assembles messages from their chunks.
 ///
-/// What it holds grows with the bytes received, at most twice as far, and never by a
-/// length that was only announced, unless [`PayloadAllocator::long`] gives more.
+/// Its buffer grows with the bytes received, to at most twice their number, and never to a length
+/// that was only announced, unless [`PayloadAllocator::large_buffer`] returns more capacity.
 #[derive(Debug)]
 pub struct Assembler {
     buffer: Vec<u8>,
-    memory: &'static PayloadAllocator,
+    allocator: &'static PayloadAllocator,
 }
 
-/// Where the memory of messages comes from: what was used before is cheaper than what is new.
+/// Functions that allocate the memory of received messages, such as from buffers that were used
+/// before.
 #[derive(Clone, Copy, Debug)]
 pub struct PayloadAllocator {
-    /// Copies a payload that came as a whole.
+    /// Copies a payload that arrived complete.
     pub copy: fn(&[u8]) -> Bytes,
-    /// Gives a buffer for a longer message, of which so many bytes, at least 4 KiB, have come;
-    /// with as much or little room as it likes.
-    pub long: fn(usize) -> Vec<u8>,
+    /// Returns a buffer for a message of which this many bytes, at least 4 KiB, have arrived and
+    /// more follow. Its capacity may be larger or smaller than that.
+    pub large_buffer: fn(usize) -> Vec<u8>,
 }
 
 impl Default for Assembler {
     fn default() -> Self {
-        Self::with_memory(&PayloadAllocator { copy: Bytes::copy_from_slice, long: |_| Vec::new() })
+        Self::with_allocator(&PayloadAllocator {
+            copy: Bytes::copy_from_slice,
+            large_buffer: |_| Vec::new(),
+        })
     }
 }
 
-/// The least room that is made for reading straight into the message.
-const FIRST_ROOM: usize = 16 << 10;
+/// The minimum capacity that is reserved for reading payload straight into the message.
+const MIN_RESERVE: usize = 16 << 10;
 
-/// A first piece of this length is one of a long message.
-const LONG: usize = 4 << 10;
+/// The length of a first chunk from which on the message counts as large.
+const LARGE_MESSAGE: usize = 4 << 10;
 
 impl Assembler {
-    /// One that has the memory of messages from there.
-    pub fn with_memory(memory: &'static PayloadAllocator) -> Self {
-        Self { buffer: Vec::new(), memory }
+    /// Creates an assembler that allocates by `allocator`.
+    pub fn with_allocator(allocator: &'static PayloadAllocator) -> Self {
+        Self { buffer: Vec::new(), allocator }
     }
 
-    /// Copies a message's payload.
+    /// Copies the payload of a message that arrived complete.
     #[inline]
     pub(crate) fn copy(&self, payload: &[u8]) -> Bytes {
-        if payload.is_empty() { Bytes::new() } else { (self.memory.copy)(payload) }
+        if payload.is_empty() { Bytes::new() } else { (self.allocator.copy)(payload) }
     }
 
-    /// Adds a piece; gives the message when it is whole.
+    /// Adds a chunk. Returns the message when it is complete.
     #[inline]
     pub fn push(&mut self, data: &DataChunk<'_>) -> Option<Message> {
         if data.first && data.last {
             return Some(Message::checked(data.kind, self.copy(data.payload)));
         }
-        if self.buffer.capacity() == 0 && data.payload.len() >= LONG {
-            self.buffer = (self.memory.long)(data.payload.len());
+        if self.buffer.capacity() == 0 && data.payload.len() >= LARGE_MESSAGE {
+            self.buffer = (self.allocator.large_buffer)(data.payload.len());
             self.buffer.clear();
         }
         self.buffer.extend_from_slice(data.payload);
-        data.last.then(|| self.take(data.kind))
+        data.last.then(|| self.finish(data.kind))
     }
 
-    /// Makes room for reading payload straight to where it shall stay, and returns the
-    /// buffer to append to, with how many bytes may be: no more than `remaining`, the
-    /// [`Receiver::payload_remaining`], for what follows is not payload. Tell
-    /// [`appended`](Self::appended) then.
-    pub fn room(&mut self, remaining: u64) -> (&mut Vec<u8>, usize) {
+    /// Reserves capacity for reading payload straight into the message, and returns the buffer to
+    /// append to and how many bytes may be appended.
+    ///
+    /// That is at most `remaining`, which is [`Receiver::payload_remaining`], as what follows in
+    /// the stream is not payload. After appending, call [`commit`](Self::commit).
+    pub fn reserve(&mut self, remaining: u64) -> (&mut Vec<u8>, usize) {
         let remaining = usize::try_from(remaining).unwrap_or(usize::MAX);
         let spare = self.buffer.capacity() - self.buffer.len();
-        if spare < remaining.min(FIRST_ROOM) {
-            let grow = self.buffer.len().max(FIRST_ROOM);
-            // A little rest comes with the bytes behind it, and shall find room, too.
-            let grow = if remaining < grow + FIRST_ROOM { remaining } else { grow };
+        if spare < remaining.min(MIN_RESERVE) {
+            let grow = self.buffer.len().max(MIN_RESERVE);
+            // A short remainder is read together with the bytes after it: reserve it, too.
+            let grow = if remaining < grow + MIN_RESERVE { remaining } else { grow };
             self.buffer.reserve_exact(grow);
         }
         let spare = self.buffer.capacity() - self.buffer.len();
         (&mut self.buffer, spare.min(remaining))
     }
 
-    /// Receives what was appended to the buffer from `start` on: payload of the frame
-    /// under way and nothing else. Gives the message when it is whole.
-    pub fn appended(
+    /// Receives the bytes that were appended to the buffer from `start` on: payload of the current
+    /// frame and nothing else. Returns the message when it is complete.
+    ///
+    /// # Errors
+    /// As for [`Receiver::receive`].
+    pub fn commit(
         &mut self,
         receiver: &mut Receiver,
         start: usize,
     ) -> Result<Option<Message>, ProtocolError> {
         debug_assert!((self.buffer.len() - start) as u64 <= receiver.payload_remaining());
         match receiver.receive(&mut self.buffer[start..])?.event {
-            Some(Event::Data(DataChunk { kind, last: true, .. })) => Ok(Some(self.take(kind))),
+            Some(Event::Data(DataChunk { kind, last: true, .. })) => Ok(Some(self.finish(kind))),
             _ => Ok(None),
         }
     }
 
-    /// Bytes held of an unfinished message.
+    /// Returns how many bytes of an unfinished message are held.
     pub fn len(&self) -> usize {
         self.buffer.len()
     }
 
-    /// Whether nothing is held.
+    /// Whether no bytes of an unfinished message are held.
     pub fn is_empty(&self) -> bool {
         self.buffer.is_empty()
     }
 
-    /// Takes what is held of an unfinished message.
+    /// Takes the bytes that are held of an unfinished message.
     pub fn take_partial(&mut self) -> Vec<u8> {
         let mut buffer = core::mem::take(&mut self.buffer);
-        // Who keeps the message shall not keep a much larger one's memory.
+        // An application that keeps this message must not keep the memory of a much larger one.
         if buffer.capacity() / 2 > buffer.len() {
             buffer.shrink_to_fit();
         }
         buffer
     }
 
-    fn take(&mut self, kind: MessageKind) -> Message {
+    fn finish(&mut self, kind: MessageKind) -> Message {
         Message::checked(kind, self.take_partial().into())
     }
 }

@@ -1,4 +1,4 @@
-//! A receive buffer that hides how much of it is consumed, and makes messages.
+//! A receive buffer that counts what is consumed, and assembles messages.
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -7,11 +7,11 @@ use crate::error::ProtocolError;
 use crate::message::{Assembler, Message};
 use crate::receive::{DataChunk, Event, MessageKind, Receiver};
 
-/// A message at least this long that lies whole in the buffer is split off it; a shorter
-/// one is copied out, so that keeping it does not keep the buffer.
+/// A message of at least this length that is complete in the buffer is split off it. A shorter one
+/// is copied, so that an application that keeps it does not keep the whole buffer.
 const SPLIT_OFF: usize = 8 << 10;
 
-/// What arrived, with whole messages.
+/// A received event with a whole message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MessageEvent {
     /// A message.
@@ -25,8 +25,8 @@ pub enum MessageEvent {
 }
 
 impl MessageEvent {
-    /// The control frame as an event for [`Session::handle_event`](crate::Session::handle_event);
-    /// `None` for a message.
+    /// Returns the control frame as an event for
+    /// [`Session::handle_event`](crate::Session::handle_event); `None` for a message.
     pub fn control(&self) -> Option<Event<'_>> {
         match self {
             Self::Message(_) => None,
@@ -37,7 +37,7 @@ impl MessageEvent {
     }
 }
 
-/// A piece of a message, or a control frame, that owns its bytes.
+/// A chunk of a message, or a control frame, that owns its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OwnedEvent {
     /// See [`DataChunk`](crate::DataChunk).
@@ -46,9 +46,9 @@ pub enum OwnedEvent {
         kind: MessageKind,
         /// The bytes, unmasked.
         payload: Bytes,
-        /// Whether this is the first piece of its message.
+        /// Whether this is the first chunk of its message.
         first: bool,
-        /// Whether this is the last one.
+        /// Whether this is the last chunk of its message.
         last: bool,
     },
     /// A control frame; never [`MessageEvent::Message`].
@@ -59,24 +59,26 @@ pub enum OwnedEvent {
 #[derive(Debug, Default)]
 pub struct ReceiveBuffer {
     bytes: BytesMut,
-    /// So many of them are consumed all the same: to count is cheaper than to take them off.
+    /// The number of bytes at the start that are consumed already: counting is cheaper than
+    /// splitting them off each time.
     consumed: u32,
-    /// Short messages share the memory, too.
+    /// Whether short messages refer to this memory, too, rather than being copied.
     shared: bool,
 }
 
 impl ReceiveBuffer {
-    /// Takes the next message, if it is one frame that is all there, and not compressed: a
-    /// short cut for what most messages are. `None` says nothing about what there is else:
-    /// that is for [`next`](Self::next).
+    /// Takes the next message if it is a single uncompressed frame that is complete in the buffer,
+    /// as most messages are.
+    ///
+    /// `None` does not say that nothing else is there: call [`next`](Self::next) then.
     #[inline]
-    pub fn next_whole(
+    pub fn next_single_frame(
         &mut self,
         receiver: &mut Receiver,
         assembler: &Assembler,
     ) -> Option<Message> {
         let before = self.consumed as usize;
-        let (kind, payload) = receiver.whole(&mut self.bytes[before..])?;
+        let (kind, payload) = receiver.receive_single_frame(&mut self.bytes[before..])?;
         let (start, end) = (before + payload.start, before + payload.end);
         let bytes = if (self.shared && start < end) || payload.len() >= SPLIT_OFF {
             self.consumed = 0;
@@ -91,8 +93,8 @@ impl ReceiveBuffer {
         Some(Message::checked(kind, bytes))
     }
 
-    /// Takes the bytes up to `end` off, and the memory with them if there is no room behind
-    /// them to read into: nobody shall keep it who has nothing in it.
+    /// Splits off the bytes up to `end`. If no capacity is left after them, the whole allocation
+    /// goes with them: an empty buffer must not keep it alive.
     #[inline]
     fn split_to(&mut self, end: usize) -> BytesMut {
         if end == self.bytes.capacity() {
@@ -114,6 +116,9 @@ impl ReceiveBuffer {
     }
 
     /// Takes the next message or control frame; `None` when more bytes are needed.
+    ///
+    /// # Errors
+    /// If the peer broke a rule of the protocol or exceeded a limit. Each error is reported once.
     pub fn next(
         &mut self,
         receiver: &mut Receiver,
@@ -122,23 +127,24 @@ impl ReceiveBuffer {
         self.next_within(receiver, assembler, usize::MAX)
     }
 
-    /// Takes the next message or control frame, as [`next`](Self::next) does. `None` also while
-    /// `assembler` holds `most` bytes or more of an unfinished message: a little input may be a
-    /// lot of them where messages are compressed.
+    /// Takes the next message or control frame, as [`next`](Self::next) does, but stops while
+    /// `assembler` holds `max_held` bytes or more of an unfinished message.
+    ///
+    /// A caller bounds its memory with it: a little compressed input can become a long message.
     pub fn next_within(
         &mut self,
         receiver: &mut Receiver,
         assembler: &mut Assembler,
-        most: usize,
+        max_held: usize,
     ) -> Result<Option<MessageEvent>, ProtocolError> {
-        if let Some(message) = self.next_whole(receiver, assembler) {
+        if let Some(message) = self.next_single_frame(receiver, assembler) {
             return Ok(Some(MessageEvent::Message(message)));
         }
-        self.take_off();
-        while assembler.len() < most && (!self.bytes.is_empty() || receiver.has_more()) {
+        self.drop_consumed();
+        while assembler.len() < max_held && (!self.bytes.is_empty() || receiver.has_more()) {
             let step = receiver.receive(&mut self.bytes)?;
             let (consumed, inflated) = (step.consumed, step.inflated);
-            let found = match step.event {
+            let event = match step.event {
                 None if consumed == 0 => return Ok(None),
                 None => None,
                 Some(Event::Data(data))
@@ -159,21 +165,25 @@ impl ReceiveBuffer {
                 Some(Event::Close(frame)) => Some(MessageEvent::Close(frame)),
             };
             self.bytes.advance(consumed);
-            if found.is_some() {
-                receiver.settle();
-                return Ok(found);
+            if event.is_some() {
+                receiver.release_workspace();
+                return Ok(event);
             }
         }
         Ok(None)
     }
 
-    /// Takes the next piece of a message, without a copy unless it was inflated, or the next
-    /// control frame; for messages that are too long to be held whole.
-    pub fn next_piece(
+    /// Takes the next chunk of a message, or the next control frame; `None` when more bytes are
+    /// needed. It is for messages that are too long to be held whole. The payload is not copied
+    /// unless it was inflated.
+    ///
+    /// # Errors
+    /// If the peer broke a rule of the protocol or exceeded a limit. Each error is reported once.
+    pub fn next_chunk(
         &mut self,
         receiver: &mut Receiver,
     ) -> Result<Option<OwnedEvent>, ProtocolError> {
-        self.take_off();
+        self.drop_consumed();
         while !self.bytes.is_empty() || receiver.has_more() {
             let step = receiver.receive(&mut self.bytes)?;
             let (consumed, inflated) = (step.consumed, step.inflated);
@@ -183,7 +193,7 @@ impl ReceiveBuffer {
                 Some(Event::Data(DataChunk { kind, payload, first, last })) if inflated => {
                     let payload = Bytes::copy_from_slice(payload);
                     self.bytes.advance(consumed);
-                    receiver.settle();
+                    receiver.release_workspace();
                     return Ok(Some(OwnedEvent::Data { kind, payload, first, last }));
                 }
                 Some(Event::Data(DataChunk { kind, payload, first, last })) => {
@@ -208,40 +218,40 @@ impl ReceiveBuffer {
         Ok(None)
     }
 
-    /// What was received in memory that short messages may share, rather than be copied: one
-    /// that is kept keeps all of it.
+    /// Creates a buffer whose short messages refer to its memory rather than being copied. A
+    /// message that is kept keeps all of that memory.
     #[inline]
     pub fn shared(bytes: BytesMut) -> Self {
         Self { bytes, consumed: 0, shared: true }
     }
 
-    /// The unconsumed bytes.
+    /// Returns the unconsumed bytes.
     #[inline]
     pub fn into_bytes(mut self) -> BytesMut {
-        self.take_off();
+        self.drop_consumed();
         self.bytes
     }
 
-    /// The unconsumed bytes, to append to or to look at.
+    /// Returns the unconsumed bytes, to append received ones or to inspect them.
     #[inline]
     pub fn bytes_mut(&mut self) -> &mut BytesMut {
-        self.take_off();
+        self.drop_consumed();
         &mut self.bytes
     }
 
-    /// Takes the bytes off that are counted as consumed.
+    /// Removes the bytes that are counted as consumed.
     #[inline]
-    fn take_off(&mut self) {
+    fn drop_consumed(&mut self) {
         self.bytes.advance(core::mem::take(&mut self.consumed) as usize);
     }
 
-    /// Whether nothing waits.
+    /// Whether all bytes are consumed.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Bytes that wait.
+    /// Returns the number of unconsumed bytes.
     #[inline]
     pub fn len(&self) -> usize {
         self.bytes.len() - self.consumed as usize

@@ -3,18 +3,18 @@
 use alloc::boxed::Box;
 use core::time::Duration;
 
-/// When a silent peer is pinged and given up.
+/// The intervals after which a silent peer is pinged and given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[doc(alias = "heartbeat")]
 pub struct KeepaliveConfig {
-    /// The longest silence before a Ping: it leaves when nothing has arrived for this time, or
-    /// for at least half of it. `None` sends no Pings, and gives no peer up. Default: 20 s.
+    /// The longest silence before a Ping: it is sent when nothing has arrived for this time, or for
+    /// at least half of it. `None` sends no Pings, and never gives a peer up. Default: 20 s.
     ///
-    /// The peer's own Pings break no silence: they show that its WebSocket library works, while
-    /// data and Pongs show that somebody reads there.
+    /// The peer's Pings do not count: they only prove that its WebSocket library works, while data
+    /// and Pongs prove that its application reads.
     pub interval: Option<Duration>,
-    /// How long after that Ping something must have arrived. Default: 20 s. While bytes wait
-    /// for a peer that takes none of them, what it sends does not count.
+    /// The time after that Ping within which something must arrive. Default: 20 s. While bytes are
+    /// queued for a peer that takes none of them, what it sends does not count.
     pub timeout: Duration,
 }
 
@@ -24,66 +24,66 @@ impl Default for KeepaliveConfig {
     }
 }
 
-/// What a timer asks for.
+/// What the session has to do for a timer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum TimerEvent {
     Nothing,
     Ping([u8; 8]),
     PeerSilent,
-    /// The application has not read for so long that a silent peer would have been given up.
+    /// The application has not read for so long that a silent peer would be given up.
     Unread,
-    /// It was looked whether messages flow, and they do, or have not paused for long.
+    /// The idle timeout was checked, and is not over.
     NotIdle,
     Idle,
     CloseDeadline,
 }
 
-/// So many looks without a message make an idle connection.
-const IDLE_LOOKS: u8 = 4;
+/// The number of idle checks in a row without a message that make a connection idle.
+const IDLE_TICKS: u8 = 4;
 
 /// Keepalive, idle timeout and close deadline.
 ///
-/// No clock is read when bytes arrive, or messages come and go: they set flags, which the
-/// keepalive looks at twice an interval, and the idle timeout four times in its own. A look that
-/// finds nothing comes at most an interval after the last byte.
+/// No clock is read when bytes or messages arrive or leave: they set flags. The keepalive checks
+/// these twice in its interval, and the idle timeout four times in its time. So an overdue peer is
+/// noticed at most an interval after its last byte.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "independent facts, kept small")]
 pub(crate) struct Timers {
-    /// All times are microseconds; `NEVER` for never.
+    /// In microseconds, as all times here; `NEVER` for never.
     interval: u64,
     timeout: u64,
-    /// The next look at the keepalive, or, when the closing has begun, its deadline.
-    at: u64,
-    /// When the last keepalive ping was sent. Its payload, too.
+    /// When the keepalive is checked next, or, once the closing has started, its deadline.
+    due: u64,
+    /// When the last keepalive ping was sent. This is also its payload.
     pinged_at: u64,
     idle: Option<Box<IdleTimeout>>,
     close_timeout: u64,
     round_trip: u32,
-    /// Bytes received that are known: those before the last look, and the peer's Pings since.
-    /// It wraps around.
-    known: u32,
+    /// The number of received bytes that are accounted for: those before the last check, and the
+    /// peer's Pings since. It wraps around.
+    accounted: u32,
     closing: bool,
-    talked: bool,
+    saw_message: bool,
     received: bool,
-    awaiting: bool,
-    /// The Pong for the last Ping is to be timed.
-    timing: bool,
-    /// Somebody reads what arrives, so that a silence is the peer's.
+    awaiting_answer: bool,
+    /// Whether the round trip of the last Ping is measured.
+    timing_pong: bool,
+    /// Whether a caller reads what arrives, so that silence is the peer's.
     listening: bool,
-    /// As much as may wait for the application waits, and nothing more is read.
+    /// Whether the application has as much unread as may wait, so that nothing more is received.
     unread: bool,
-    /// It was so when the last Ping was sent, and has been since.
+    /// Whether `unread` was set when the last Ping was sent, and has been since.
     unread_since_ping: bool,
 }
 
-/// The idle timeout, for those who set one.
+/// The state of the idle timeout, allocated only if there is one.
 #[derive(Debug)]
 struct IdleTimeout {
-    /// Between looks at whether messages flow.
+    /// The time between two checks.
     step: u64,
-    at: u64,
-    /// Looks since the last message.
-    looks: u8,
+    due: u64,
+    /// The number of checks since the last message.
+    ticks: u8,
 }
 
 const NEVER: u64 = u64::MAX;
@@ -98,72 +98,73 @@ impl Timers {
         close_timeout: Duration,
     ) -> Self {
         let idle = |time| {
-            let step = (micros(time) / u64::from(IDLE_LOOKS)).max(1);
-            Box::new(IdleTimeout { step, at: NEVER, looks: 0 })
+            let step = (micros(time) / u64::from(IDLE_TICKS)).max(1);
+            Box::new(IdleTimeout { step, due: NEVER, ticks: 0 })
         };
         Self {
             interval: config.interval.map_or(NEVER, micros),
             timeout: micros(config.timeout),
-            at: NEVER,
+            due: NEVER,
             pinged_at: NEVER,
             idle: idle_timeout.map(idle),
             close_timeout: micros(close_timeout),
             round_trip: u32::MAX,
-            known: 0,
+            accounted: 0,
             closing: false,
-            talked: false,
+            saw_message: false,
             received: false,
-            awaiting: false,
-            timing: false,
+            awaiting_answer: false,
+            timing_pong: false,
             listening: true,
             unread: false,
             unread_since_ping: false,
         }
     }
 
-    /// The connection is open: time begins to count.
+    /// Starts the keepalive and the idle timeout.
     pub(crate) fn start(&mut self, now: Duration) {
         let now = micros(now);
-        self.at = self.next_look(now);
+        self.due = self.next_check(now);
         // The opening handshake has just arrived.
         self.received = true;
         if let Some(idle) = &mut self.idle {
-            idle.at = later(now, idle.step);
+            idle.due = later(now, idle.step);
         }
     }
 
-    /// The closing begins: its deadline takes the place of the others.
+    /// Starts the close timeout, which replaces the others.
     pub(crate) fn start_closing(&mut self, now: Duration) {
         self.closing = true;
         self.received = false;
         self.idle = None;
-        self.at = later(micros(now), self.close_timeout);
+        self.due = later(micros(now), self.close_timeout);
     }
 
     #[inline]
-    pub(crate) fn note_received(&mut self) {
+    pub(crate) fn record_received(&mut self) {
         self.received = true;
     }
 
-    /// Whether anything but Pings arrived since the last call, or since the closing began.
+    /// Returns whether anything but Pings arrived since the last call, or since the closing
+    /// started.
     pub(crate) fn take_received(&mut self) -> bool {
         core::mem::take(&mut self.received)
     }
 
-    /// So many bytes have arrived from the beginning on.
-    pub(crate) fn note_received_total(&mut self, total: u64) {
+    /// Records the total number of bytes received since the beginning.
+    pub(crate) fn record_received_total(&mut self, total: u64) {
         #[allow(clippy::cast_possible_truncation, reason = "counted modulo 2³²")]
         let total = total as u32;
-        // A Ping of which the first part was known before the look is known twice.
-        let unknown = total.wrapping_sub(self.known);
-        let twice = unknown.wrapping_neg();
-        self.received |= unknown != 0 && twice > MAX_PING;
-        self.known = total;
+        // A Ping whose first part was accounted for before the check is counted twice.
+        let unaccounted = total.wrapping_sub(self.accounted);
+        let counted_twice = unaccounted.wrapping_neg();
+        self.received |= unaccounted != 0 && counted_twice > MAX_PING;
+        self.accounted = total;
     }
 
-    /// A Ping of the peer, which took so many bytes, was among what arrived.
-    pub(crate) fn note_ping(&mut self, bytes: usize) {
-        self.known = self.known.wrapping_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+    /// Records a Ping of the peer of this many bytes, which were among those received.
+    pub(crate) fn record_ping(&mut self, bytes: usize) {
+        self.accounted = self.accounted.wrapping_add(u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 
     pub(crate) fn set_listening(&mut self, listening: bool) {
@@ -175,27 +176,27 @@ impl Timers {
         self.unread_since_ping &= unread;
     }
 
-    /// A message, or a piece of one, came or went.
+    /// Records that a message, or a chunk of one, was received or sent.
     #[inline]
-    pub(crate) fn note_message(&mut self) {
-        self.talked = true;
+    pub(crate) fn record_message(&mut self) {
+        self.saw_message = true;
     }
 
     pub(crate) fn handle_pong(&mut self, payload: &[u8], now: Duration) {
-        if self.timing && *payload == self.pinged_at.to_be_bytes() {
+        if self.timing_pong && *payload == self.pinged_at.to_be_bytes() {
             let trip = micros(now).saturating_sub(self.pinged_at);
             self.round_trip = u32::try_from(trip).unwrap_or(u32::MAX - 1);
-            self.timing = false;
+            self.timing_pong = false;
         }
     }
 
-    /// A Pong that comes now is not timed.
+    /// Stops measuring the round trip of the last Ping.
     pub(crate) fn discard_round_trip(&mut self) {
-        self.timing = false;
+        self.timing_pong = false;
     }
 
     pub(crate) fn awaits_pong(&self) -> bool {
-        self.timing
+        self.timing_pong
     }
 
     pub(crate) fn round_trip(&self) -> Option<Duration> {
@@ -203,86 +204,93 @@ impl Timers {
     }
 
     pub(crate) fn next(&self) -> Option<Duration> {
-        let next = self.idle.as_ref().map_or(self.at, |idle| self.at.min(idle.at));
+        let next = self.idle.as_ref().map_or(self.due, |idle| self.due.min(idle.due));
         (next != NEVER).then(|| Duration::from_micros(next))
     }
 
-    /// `is_stuck` says whether bytes wait for the peer, and it has taken none since it was
-    /// asked before.
-    pub(crate) fn fire(&mut self, now: Duration, mut is_stuck: impl FnMut() -> bool) -> TimerEvent {
+    /// Returns what is due at `now`.
+    ///
+    /// `is_stuck` returns whether bytes are queued for the peer, and it has taken none since the
+    /// previous call.
+    pub(crate) fn handle_timeout(
+        &mut self,
+        now: Duration,
+        mut is_stuck: impl FnMut() -> bool,
+    ) -> TimerEvent {
         let now = micros(now);
         if let Some(idle) = &mut self.idle
-            && now >= idle.at
+            && now >= idle.due
         {
-            return idle.look_for_messages(core::mem::take(&mut self.talked), now);
+            return idle.tick(core::mem::take(&mut self.saw_message), now);
         }
-        if now < self.at {
+        if now < self.due {
             return TimerEvent::Nothing;
         }
         if self.closing {
-            self.at = NEVER;
+            self.due = NEVER;
             return TimerEvent::CloseDeadline;
         }
-        // A byte now and then does not make up for taking nothing: what waits would wait for ever.
-        let stuck_though_heard = self.received.then(&mut is_stuck);
-        if stuck_though_heard == Some(false) {
-            (self.received, self.awaiting) = (false, false);
-            self.at = self.next_look(now);
+        // A peer that sends but takes nothing is not alive: the queued bytes would wait for ever.
+        let stuck_when_heard = self.received.then(&mut is_stuck);
+        if stuck_when_heard == Some(false) {
+            (self.received, self.awaiting_answer) = (false, false);
+            self.due = self.next_check(now);
             return TimerEvent::Nothing;
         }
         let deadline = later(self.pinged_at, self.timeout);
-        if self.awaiting && now < deadline {
-            self.at = self.next_look(now).min(deadline);
+        if self.awaiting_answer && now < deadline {
+            self.due = self.next_check(now).min(deadline);
             return TimerEvent::Nothing;
         }
-        let stuck = stuck_though_heard.unwrap_or_else(is_stuck);
-        if self.awaiting && (stuck || self.listening) {
-            self.at = NEVER;
+        let stuck = stuck_when_heard.unwrap_or_else(is_stuck);
+        if self.awaiting_answer && (stuck || self.listening) {
+            self.due = NEVER;
             return TimerEvent::PeerSilent;
         }
-        if self.awaiting && self.unread_since_ping {
-            self.at = NEVER;
+        if self.awaiting_answer && self.unread_since_ping {
+            self.due = NEVER;
             return TimerEvent::Unread;
         }
-        // Where nobody listened for the answer, or it came at once.
-        self.awaiting = false;
+        // Either no caller was listening for the answer, or it arrived at once.
+        self.awaiting_answer = false;
         let next_ping = later(self.pinged_at, self.interval);
-        // A little early is better than one look more.
+        // Slightly early is better than one check more.
         if self.pinged_at != NEVER && now < next_ping - self.interval / 8 {
-            self.at = self.next_look(now).min(next_ping);
+            self.due = self.next_check(now).min(next_ping);
             return TimerEvent::Nothing;
         }
-        (self.received, self.awaiting, self.timing) = (false, true, true);
+        (self.received, self.awaiting_answer, self.timing_pong) = (false, true, true);
         self.unread_since_ping = self.unread;
         self.pinged_at = now;
-        self.at = self.next_look(now).min(later(now, self.timeout));
+        self.due = self.next_check(now).min(later(now, self.timeout));
         TimerEvent::Ping(now.to_be_bytes())
     }
 
-    /// Half an interval later than the look that was due, if that is still to come.
-    fn next_look(&self, now: u64) -> u64 {
+    /// Returns the time half an interval after the check that was due, or after `now` if that is
+    /// past.
+    fn next_check(&self, now: u64) -> u64 {
         if self.interval == NEVER {
             return NEVER;
         }
         let half = (self.interval / 2).max(1);
-        let next = later(self.at, half);
-        if self.at <= now && next > now { next } else { later(now, half) }
+        let next = later(self.due, half);
+        if self.due <= now && next > now { next } else { later(now, half) }
     }
 }
 
 impl IdleTimeout {
-    fn look_for_messages(&mut self, talked: bool, now: u64) -> TimerEvent {
-        self.looks = if talked { 0 } else { self.looks + 1 };
-        if self.looks == IDLE_LOOKS {
-            self.at = NEVER;
+    fn tick(&mut self, saw_message: bool, now: u64) -> TimerEvent {
+        self.ticks = if saw_message { 0 } else { self.ticks + 1 };
+        if self.ticks == IDLE_TICKS {
+            self.due = NEVER;
             return TimerEvent::Idle;
         }
-        self.at = later(now, self.step);
+        self.due = later(now, self.step);
         TimerEvent::NotIdle
     }
 }
 
-/// `NEVER` stays so.
+/// Adds to a time; `NEVER` stays `NEVER`.
 fn later(now: u64, by: u64) -> u64 {
     now.saturating_add(by)
 }

@@ -1,4 +1,4 @@
-//! A bound on how often something may happen.
+//! A limit on how often something may happen.
 
 use core::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::timers::micros;
 
 const SECOND: u64 = 1_000_000;
 
-/// A token bucket: `rate` a second, ten times as many in a burst.
+/// A token bucket: `rate` events a second, and a burst of ten times as many.
 #[derive(Debug)]
 pub(crate) struct TokenBucket {
     rate: u32,
@@ -23,12 +23,12 @@ impl TokenBucket {
         self.rate
     }
 
-    /// Takes one token, if there is one.
+    /// Takes one token. Returns whether there was one.
     pub(crate) fn take(&mut self, now: Duration) -> bool {
         self.take_many(1, now)
     }
 
-    /// Takes so many tokens, if they are there.
+    /// Takes `count` tokens. Returns whether there were as many; if not, none is taken.
     pub(crate) fn take_many(&mut self, count: usize, now: Duration) -> bool {
         self.refill(micros(now));
         let count = u32::try_from(count).unwrap_or(u32::MAX);
@@ -41,8 +41,8 @@ impl TokenBucket {
         }
     }
 
-    /// Adds what the time since the last refill has earned. Time that did not make a whole
-    /// token is kept for the next one.
+    /// Adds the tokens earned since the last refill. Time that did not earn a whole token is kept
+    /// for the next one.
     fn refill(&mut self, now: u64) {
         let rate = u64::from(self.rate);
         let elapsed = now.saturating_sub(self.refilled_at);

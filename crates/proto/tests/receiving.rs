@@ -130,12 +130,12 @@ fn messages_read_directly_are_equal_and_grow_with_what_came() {
     assert_eq!(receiver.receive(&mut head).unwrap().consumed, 14);
     let mut rest = &bytes[14..];
     loop {
-        let (buffer, room) = assembler.room(receiver.payload_remaining());
+        let (buffer, room) = assembler.reserve(receiver.payload_remaining());
         let (start, take) = (buffer.len(), room.min(rest.len()).min(7_001));
         buffer.extend_from_slice(&rest[..take]);
         assert!(buffer.capacity() <= 2 * (start + take) + 16 * 1024, "by what came, not announced");
         rest = &rest[take..];
-        if let Some(message) = assembler.appended(&mut receiver, start).unwrap() {
+        if let Some(message) = assembler.commit(&mut receiver, start).unwrap() {
             assert!(message.as_bytes() == payload);
             assert!(rest.is_empty());
             return;
@@ -170,7 +170,7 @@ fn limits_on_lengths_allocate_nothing_and_can_not_wrap() {
     let mut header = *b"\x02\x7F\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF";
     assert_eq!(receiver.receive(&mut header).unwrap().consumed, 10);
     assert_eq!(receiver.payload_remaining(), u64::MAX >> 1);
-    assert!(assembler.room(receiver.payload_remaining()).0.capacity() <= 16 * 1024);
+    assert!(assembler.reserve(receiver.payload_remaining()).0.capacity() <= 16 * 1024);
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn memory_is_not_reserved_after_a_failure() {
     let mut bytes = frame(OpCode::Text, true, &[0xFF; 10_000]);
     receiver.receive(&mut bytes[..20]).unwrap_err();
     assert_eq!(receiver.payload_remaining(), 0);
-    assert_eq!(Assembler::default().room(receiver.payload_remaining()).1, 0);
+    assert_eq!(Assembler::default().reserve(receiver.payload_remaining()).1, 0);
 }
 
 /// The receiver written down as the RFC reads, over bytes that are all there.
@@ -369,14 +369,16 @@ fn messages_of_text_may_be_empty() {
 
 #[test]
 fn messages_keep_no_memory_of_longer_ones() {
-    const ROOMY: PayloadAllocator =
-        PayloadAllocator { copy: Bytes::copy_from_slice, long: |_| Vec::with_capacity(1 << 20) };
-    let mut assembler = Assembler::with_memory(&ROOMY);
+    const ROOMY: PayloadAllocator = PayloadAllocator {
+        copy: Bytes::copy_from_slice,
+        large_buffer: |_| Vec::with_capacity(1 << 20),
+    };
+    let mut assembler = Assembler::with_allocator(&ROOMY);
     let piece =
         |payload, first, last| DataChunk { kind: MessageKind::Binary, payload, first, last };
     let ones = vec![1; 20_000];
     assert!(assembler.push(&piece(&ones, true, false)).is_none());
-    let (buffer, room) = assembler.room(10_000);
+    let (buffer, room) = assembler.reserve(10_000);
     assert_eq!((buffer.capacity(), room), (1 << 20, 10_000), "the given one is used");
     let message = assembler.push(&piece(&[2; 10_000], false, true)).unwrap();
     assert_eq!(message.len(), 30_000);

@@ -94,16 +94,16 @@ fn backpressure_keeps_reserved_room() {
     session.send(MessageKind::Binary, Bytes::from(vec![7; 200])).unwrap();
     assert_eq!(session.check_ready(), Err(SendError::Full));
     let promised = Message::text("promised");
-    session.send_promised(promised.clone(), Compression::Auto).unwrap();
+    session.send_reserved(promised.clone(), Compression::Auto).unwrap();
     assert_eq!(session.buffered(), 4 + 200 + 2 + promised.len());
     // It is refused for other reasons than want of room.
     let mut out = session.outgoing();
     out.advance(out.remaining());
     session.send_fragment(MessageKind::Text, &[b'x'; 200], false, Compression::Auto).unwrap();
-    let refused = session.send_promised(promised.clone(), Compression::Auto);
+    let refused = session.send_reserved(promised.clone(), Compression::Auto);
     assert_eq!(refused, Err((SendError::MessageUnderWay, promised.clone())));
     session.close(None, NOW);
-    let refused = session.send_promised(promised.clone(), Compression::Auto);
+    let refused = session.send_reserved(promised.clone(), Compression::Auto);
     assert_eq!(refused, Err((SendError::Closing, promised)));
 }
 
@@ -285,12 +285,12 @@ fn keepalive_pings_and_gives_up_a_silent_peer() {
 fn send_buffers_are_lent_and_returned() {
     let mut server = End::new(Role::Server, Config::default());
     assert!(server.session().wants_buffer());
-    server.session().lend(Box::new(SendBuffer::with_capacity(100)));
+    server.session().lend_buffer(Box::new(SendBuffer::with_capacity(100)));
     server.session().send(MessageKind::Text, Bytes::from("x")).unwrap();
-    assert!(server.session().reclaim().is_none(), "bytes wait in it");
+    assert!(server.session().take_buffer().is_none(), "bytes wait in it");
     server.transmit(usize::MAX);
-    assert_eq!(server.session().reclaim().map(|b| b.capacity()), Some(100));
-    assert!(server.session().reclaim().is_none());
+    assert_eq!(server.session().take_buffer().map(|b| b.capacity()), Some(100));
+    assert!(server.session().take_buffer().is_none());
 }
 
 #[test]
@@ -321,16 +321,16 @@ fn batch_frames_obey_the_rules_of_sending() {
     let range = batch.push(&Message::from(vec![7; 60])).unwrap();
     let mut server = server(SendConfig { high_water: 100, ..SendConfig::default() });
     let session = server.session();
-    assert_eq!(session.room(), 100);
+    assert_eq!(session.remaining_capacity(), 100);
     session.send_fragment(MessageKind::Text, b"a", false, Compression::Off).unwrap();
     assert_eq!(session.send_batch(&batch, range.clone()), Err(SendError::MessageUnderWay));
-    assert_eq!(session.room(), 0);
+    assert_eq!(session.remaining_capacity(), 0);
     session.send_fragment(MessageKind::Text, b"b", true, Compression::Off).unwrap();
     session.send_batch(&batch, range.clone()).unwrap();
-    assert_eq!(session.room(), 100 - 3 - 3 - 62);
+    assert_eq!(session.remaining_capacity(), 100 - 3 - 3 - 62);
     session.send_batch(&batch, range.clone()).unwrap();
     assert_eq!(session.send_batch(&batch, range.clone()), Err(SendError::Full));
-    assert_eq!(session.room(), 0);
+    assert_eq!(session.remaining_capacity(), 0);
     session.close(None, NOW);
     assert_eq!(session.send_batch(&batch, range), Err(SendError::Closing));
 }
@@ -338,14 +338,14 @@ fn batch_frames_obey_the_rules_of_sending() {
 #[test]
 fn batch_frames_are_not_shared_by_masking_cutting_or_compressing_ends() {
     let mut client = End::new(Role::Client, Config::default());
-    assert!(!client.session().shares_frames(), "each of its frames is masked");
+    assert!(!client.session().can_share_frames(), "each of its frames is masked");
     let short = SendConfig { fragment_size: 4095, ..SendConfig::default() };
-    assert!(!server(short).session().shares_frames(), "it has to cut some");
+    assert!(!server(short).session().can_share_frames(), "it has to cut some");
     let config = DeflateConfig::balanced();
     let (_, deflate) = config.accept(&config.offers()).unwrap();
     let mut compressing = server(SendConfig::default()).with_deflate(&deflate);
-    assert!(!compressing.session().shares_frames(), "it compresses");
-    assert!(server(SendConfig::default()).session().shares_frames());
+    assert!(!compressing.session().can_share_frames(), "it compresses");
+    assert!(server(SendConfig::default()).session().can_share_frames());
 }
 
 #[test]

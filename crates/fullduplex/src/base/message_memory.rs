@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use fullduplex_proto::PayloadAllocator;
 
 /// How the messages of all connections of a thread get theirs.
-pub(crate) static MEMORY: PayloadAllocator = PayloadAllocator { copy, long: take_long };
+pub(crate) static MEMORY: PayloadAllocator = PayloadAllocator { copy, large_buffer: take_large };
 
 /// Short messages share blocks of this size: a message that is kept keeps so much.
 const BLOCK: usize = 2 << 10;
@@ -122,7 +122,7 @@ impl LargeBuffers {
 }
 
 /// Takes a buffer for a long message; an empty one without room, if none is kept.
-fn take_long(room: usize) -> Vec<u8> {
+fn take_large(room: usize) -> Vec<u8> {
     LONG.with_borrow_mut(|long| long.take(room)).unwrap_or_default()
 }
 

@@ -99,7 +99,7 @@ impl<S: Transport> Reader<S> {
             read_half,
             receiver,
             input: ReceiveBuffer::from(leftover),
-            assembler: Assembler::with_memory(&MEMORY),
+            assembler: Assembler::with_allocator(&MEMORY),
             skipping: false,
             in_pieces: false,
             told: false,
@@ -260,7 +260,8 @@ impl<S: Transport> Reader<S> {
         self.unread_sends = 0;
         if !self.skipping && !self.in_pieces && self.is_plain() {
             ready!(coop::poll_message(cx));
-            if let Some(message) = self.input.next_whole(&mut self.receiver, &self.assembler) {
+            if let Some(message) = self.input.next_single_frame(&mut self.receiver, &self.assembler)
+            {
                 return Poll::Ready(Some(self.whole(message, writer)));
             }
         }
@@ -289,7 +290,8 @@ impl<S: Transport> Reader<S> {
                 }
             }
             if self.inflates()
-                && let Some(message) = self.input.next_whole(&mut self.receiver, &self.assembler)
+                && let Some(message) =
+                    self.input.next_single_frame(&mut self.receiver, &self.assembler)
             {
                 // It was not compressed, so there is nothing to spend.
                 return Poll::Ready(Some(self.whole(message, writer)));
@@ -343,7 +345,7 @@ impl<S: Transport> Reader<S> {
                 let chunk = MessageChunk { kind, payload, last: false };
                 return Poll::Ready(Some(self.piece(chunk, writer)));
             }
-            match self.input.next_piece(&mut self.receiver) {
+            match self.input.next_chunk(&mut self.receiver) {
                 Ok(Some(OwnedEvent::Data { kind, payload, last, .. })) => {
                     self.spend(cx, payload.len());
                     self.in_pieces = !last && !self.skipping;
@@ -449,7 +451,7 @@ impl<S: Transport> Reader<S> {
         if remaining < DIRECT || self.told || self.read_ended {
             return self.poll_read(cx, writer).map(|end| end.map(|read| read.map(|()| None)));
         }
-        let (buffer, room) = self.assembler.room(remaining);
+        let (buffer, room) = self.assembler.reserve(remaining);
         let start = buffer.len();
         let read = {
             let mut limited = buffer.limit(room.min(most - start));
@@ -458,7 +460,7 @@ impl<S: Transport> Reader<S> {
         match ready!(self.after_read(cx, writer, read)) {
             Some(Ok(())) => {
                 writer.note_piece();
-                match self.assembler.appended(&mut self.receiver, start) {
+                match self.assembler.commit(&mut self.receiver, start) {
                     Ok(message) => Poll::Ready(Some(Ok(message))),
                     Err(error) => Poll::Ready(Some(Err(self.fail(error, writer)))),
                 }
@@ -549,7 +551,7 @@ impl<S: Transport> Reader<S> {
     ) -> Option<Error> {
         let drops = writer.end(cause);
         self.input = ReceiveBuffer::default();
-        self.assembler = Assembler::with_memory(&MEMORY);
+        self.assembler = Assembler::with_allocator(&MEMORY);
         self.receiver.drain();
         if drops {
             self.give_up(writer);

@@ -1,11 +1,11 @@
-//! The frame and the message that are under way.
+//! The frame and the message that are being received.
 
 use super::event::MessageKind;
 use crate::error::ProtocolError;
 use crate::limits::BYTES_PER_FRAGMENT;
 use crate::utf8::Utf8Validator;
 
-/// The data frame whose payload is under way.
+/// The data frame whose payload is being received.
 #[derive(Debug, Default)]
 pub(super) struct FrameInProgress {
     pub(super) remaining: u64,
@@ -13,21 +13,21 @@ pub(super) struct FrameInProgress {
     pub(super) fin: bool,
 }
 
-/// The message under way, from its first frame's header to its last byte.
+/// The message being received, from its first frame's header to its last byte.
 #[derive(Debug, Default)]
 pub(super) struct MessageInProgress {
     pub(super) kind: Option<MessageKind>,
-    /// Whether a piece of it was handed out.
-    pub(super) begun: bool,
+    /// Whether a chunk of it was returned.
+    pub(super) started: bool,
     pub(super) utf8: Utf8Validator,
     pub(super) fragments: u32,
-    /// Bytes of payload, as far as frame headers have told.
+    /// The payload length that the headers of its frames so far announce, in bytes.
     pub(super) len: u64,
     pub(super) compressed: bool,
 }
 
 impl MessageInProgress {
-    /// Counts one more frame of the same message against its budget.
+    /// Counts one more frame of the message against the limit on fragments.
     pub(super) fn count_fragment(
         &mut self,
         limit: u32,
@@ -43,9 +43,9 @@ impl MessageInProgress {
     }
 
     #[inline]
-    pub(super) fn check_text(&mut self, piece: &[u8], last: bool) -> Result<(), ProtocolError> {
+    pub(super) fn check_text(&mut self, chunk: &[u8], last: bool) -> Result<(), ProtocolError> {
         // §8.1: a message that is not UTF-8 fails the connection.
-        if self.utf8.push(piece).is_err() || (last && !self.utf8.is_complete()) {
+        if self.utf8.push(chunk).is_err() || (last && !self.utf8.is_complete()) {
             return Err(ProtocolError::InvalidUtf8);
         }
         Ok(())

@@ -17,37 +17,35 @@ use crate::mask;
 
 pub use event::{DataChunk, Event, MessageKind, Received};
 use in_progress::{FrameInProgress, MessageInProgress};
-use inflation::{MessageInflation, most_compressed};
+use inflation::{MessageInflation, max_compressed_len};
 
-/// Turns received bytes into events, in the caller's buffer.
+/// Decodes received bytes into events, in the caller's buffer.
 ///
 /// # Contract
-/// Call [`receive`](Self::receive) with all bytes that were received and not yet
-/// consumed, drop the consumed ones, and repeat until [`Received::is_idle`], or until the
-/// input is empty and the receiver holds nothing more either ([`has_more`](Self::has_more));
-/// then read more. An incomplete header or control frame consumes nothing, so the caller
-/// carries at most 139 bytes from one read to the next. Payload is unmasked in place, exactly
-/// when it is consumed.
+/// Call [`receive`](Self::receive) with all bytes that were received and not yet consumed, drop the
+/// consumed ones, and repeat until [`Received::is_idle`], or until the input is empty and the
+/// receiver has no more output either ([`has_more`](Self::has_more)). Then read more. An incomplete
+/// header or control frame consumes nothing, so the caller carries at most 139 bytes from one read
+/// to the next. Payload is unmasked in place, exactly when it is consumed.
 ///
-/// After an error or a Close, everything that follows is consumed without a word
-/// (§1.4, §7.1.7): the connection only drains.
+/// After an error or a Close, all further input is consumed and ignored (§1.4, §7.1.7): the
+/// connection is only drained.
 ///
-/// Nothing is allocated for data. A compressed message (RFC 7692) is inflated piece by
-/// piece, and each piece counted before it is handed out.
+/// Nothing is allocated for data. A compressed message (RFC 7692) is inflated chunk by chunk, and
+/// each chunk is counted against the limits before it is returned.
 #[derive(Debug)]
 pub struct Receiver {
     role: Role,
-    drains: bool,
-    /// Of the limits, those that are held here.
-    /// `u64::MAX` for none.
+    draining: bool,
+    /// The limit on the size of messages in bytes; `u64::MAX` for none.
     max_message_size: u64,
     max_fragments: u32,
     frame: FrameInProgress,
     message: MessageInProgress,
-    inflating: Option<Box<MessageInflation>>,
+    inflation: Option<Box<MessageInflation>>,
 }
 
-/// A step, without the borrow of the input.
+/// A decoded event without the borrow of the input.
 enum Decoded {
     Nothing,
     Data { payload: Range<usize>, kind: MessageKind, first: bool, last: bool },
@@ -56,81 +54,83 @@ enum Decoded {
 }
 
 impl Receiver {
-    /// The receiving half of the end with this role.
+    /// Creates the receiving half of the endpoint with this role.
     pub fn new(role: Role, limits: Limits) -> Self {
         let (frame, message) = (FrameInProgress::default(), MessageInProgress::default());
         let max_fragments = limits.max_fragments;
         let max_message_size = limits.max_message_size.unwrap_or(u64::MAX);
-        let drains = false;
-        Self { role, drains, max_message_size, max_fragments, frame, message, inflating: None }
+        let draining = false;
+        Self { role, draining, max_message_size, max_fragments, frame, message, inflation: None }
     }
 
-    /// The same with permessage-deflate as it was agreed on.
+    /// Enables permessage-deflate with the negotiated parameters.
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn with_deflate(mut self, deflate: &PerMessageDeflate) -> Self {
         let inflater = Inflater::new(deflate, self.role);
-        self.inflating = Some(Box::new(MessageInflation { inflater, produced: 0, restarts: 0 }));
+        self.inflation = Some(Box::new(MessageInflation { inflater, produced: 0, restarts: 0 }));
         self
     }
 
-    /// Payload bytes still to come in the data frame under way.
+    /// Returns how many payload bytes of the current data frame are still to be received.
     ///
-    /// A caller that collects a long message can read so many bytes straight to where
-    /// they shall stay, and give `receive` just those. Compressed ones can't stay anywhere:
-    /// for them it is 0.
+    /// A caller that collects a long message can read up to this many bytes straight to their final
+    /// place and pass only those to `receive`. For a compressed message it is 0, as its payload has
+    /// to be inflated elsewhere.
     #[inline]
     pub fn payload_remaining(&self) -> u64 {
         if self.message.compressed { 0 } else { self.frame.remaining }
     }
 
-    /// Whether more can be made of what was consumed already: a little compressed data can
-    /// be a lot of message. Then [`receive`](Self::receive) is to be called also without
-    /// input.
+    /// Whether more output can be produced from input that was consumed already: a little
+    /// compressed data can be a long message. [`receive`](Self::receive) must then be called even
+    /// without input.
     #[inline]
     pub fn has_more(&self) -> bool {
-        !self.drains
-            && self.inflating.as_ref().is_some_and(|inflating| inflating.inflater.has_more())
+        !self.draining
+            && self.inflation.as_ref().is_some_and(|inflation| inflation.inflater.has_more())
     }
 
-    /// Gives back what was lent for inflating a message that has ended. `receive` does the
-    /// same; it is for who does not call it again at once.
+    /// Returns the workspace for inflating to its pool if the message has ended. `receive` does so,
+    /// too; this is for a caller that does not call it again at once.
     #[inline]
-    pub fn settle(&mut self) {
-        if let Some(inflating) = &mut self.inflating {
-            inflating.inflater.settle();
+    pub fn release_workspace(&mut self) {
+        if let Some(inflation) = &mut self.inflation {
+            inflation.inflater.settle();
         }
     }
 
-    /// Whether a message is under way, and of what kind.
+    /// Returns the type of the message being received, if one is.
     pub fn message_kind(&self) -> Option<MessageKind> {
         self.message.kind
     }
 
-    /// From now on consumes everything without a word, and holds no memory for it: the
-    /// connection has ended, or was failed for a reason that the receiver does not know.
+    /// Consumes and ignores all input from now on, and frees the memory for it: the connection has
+    /// ended, or was failed for a reason that the receiver does not know.
     pub fn drain(&mut self) {
-        self.drains = true;
+        self.draining = true;
         self.frame.remaining = 0;
-        self.inflating = None;
+        self.inflation = None;
     }
 
-    /// Consumes one frame, or one piece of it, at the start of `input`.
+    /// Consumes one frame, or one chunk of it, at the start of `input`.
     ///
-    /// The error is reported once, when the first byte that proves it is there.
+    /// # Errors
+    /// If the peer broke a rule of the protocol or exceeded a limit. The error is returned once, as
+    /// soon as the first byte that proves it has arrived.
     #[inline]
     pub fn receive<'a>(&'a mut self, input: &'a mut [u8]) -> Result<Received<'a>, ProtocolError> {
-        if self.drains {
-            return Ok(Received::passing(input.len()));
+        if self.draining {
+            return Ok(Received::discarded(input.len()));
         }
-        let (consumed, found) = self.step(input).inspect_err(|_| self.drain())?;
+        let (consumed, decoded) = self.decode(input).inspect_err(|_| self.drain())?;
         let mut is_inflated = false;
-        let event = match found {
+        let event = match decoded {
             Decoded::Nothing => None,
             Decoded::Inflated { len, kind, first, last } => {
                 is_inflated = true;
-                let payload = match &mut self.inflating {
-                    Some(inflating) => inflating.inflater.output(len),
+                let payload = match &mut self.inflation {
+                    Some(inflation) => inflation.inflater.output(len),
                     None => &[],
                 };
                 Some(Event::Data(DataChunk { kind, payload, first, last }))
@@ -145,20 +145,24 @@ impl Receiver {
                 Some(Event::Pong(&input[payload]))
             }
             Decoded::Control { payload, .. } => {
-                self.drains = true;
+                self.draining = true;
                 Some(Event::Close(CloseFrame::parse(&input[payload])?))
             }
         };
         Ok(Received { consumed, inflated: is_inflated, event })
     }
 
-    /// Takes the message at the start of `input`, if it is one plain frame that is there as a
-    /// whole: most messages are, and get by with a part of what [`receive`](Self::receive) has
-    /// to look at. Gives where its payload lies, unmasked. Whatever is not so simple, errors
-    /// among them, is left to `receive`.
+    /// Takes the message at the start of `input` if it is a single uncompressed frame that is
+    /// complete, and returns where its unmasked payload is.
+    ///
+    /// Most messages are such frames, and need only a part of the checks of
+    /// [`receive`](Self::receive). Everything else, errors among it, is left to `receive`.
     #[inline]
-    pub(crate) fn whole(&mut self, input: &mut [u8]) -> Option<(MessageKind, Range<usize>)> {
-        if self.drains || self.message.kind.is_some() || self.has_more() {
+    pub(crate) fn receive_single_frame(
+        &mut self,
+        input: &mut [u8],
+    ) -> Option<(MessageKind, Range<usize>)> {
+        if self.draining || self.message.kind.is_some() || self.has_more() {
             return None;
         }
         let header = SingleFrameHeader::decode(input, self.role)?;
@@ -174,7 +178,7 @@ impl Receiver {
             return Some((MessageKind::Binary, start..end));
         }
         if simdutf8::basic::from_utf8(payload).is_err() {
-            // As it was, for `receive` to find the fault.
+            // Masked again, for `receive` to find the error.
             if let Some(key) = header.key {
                 mask::apply(payload, key);
             }
@@ -184,40 +188,40 @@ impl Receiver {
     }
 
     #[inline]
-    fn step(&mut self, input: &mut [u8]) -> Result<(usize, Decoded), ProtocolError> {
+    fn decode(&mut self, input: &mut [u8]) -> Result<(usize, Decoded), ProtocolError> {
         if self.frame.remaining > 0 {
-            return self.payload(input, 0);
+            return self.take_payload(input, 0);
         }
         if self.has_more() {
-            let (consumed, found) = self.payload(input, 0)?;
-            // There may have been nothing more after all; then the next frame's turn is now.
-            if !matches!(found, Decoded::Nothing) {
-                return Ok((consumed, found));
+            let (consumed, decoded) = self.take_payload(input, 0)?;
+            // The inflater may have had no more output; then the next frame is decoded.
+            if !matches!(decoded, Decoded::Nothing) {
+                return Ok((consumed, decoded));
             }
         }
         let Some(raw) = RawFrameHeader::decode(input) else {
-            return self.incomplete(input).map(|()| (0, Decoded::Nothing));
+            return self.check_incomplete(input).map(|()| (0, Decoded::Nothing));
         };
-        let header = raw.validate(self.role, self.inflating.is_some())?;
+        let header = raw.validate(self.role, self.inflation.is_some())?;
         if header.opcode.is_control() {
-            return Ok(control(&header, input));
+            return Ok(take_control(&header, input));
         }
-        self.begin(&header)?;
-        self.payload(input, raw.header_len())
+        self.start_frame(&header)?;
+        self.take_payload(input, raw.header_len())
     }
 
-    /// Refuses a bad frame as soon as its first two bytes show it.
+    /// Fails on a bad frame as soon as its first two bytes prove it.
     #[cold]
-    fn incomplete(&self, input: &[u8]) -> Result<(), ProtocolError> {
+    fn check_incomplete(&self, input: &[u8]) -> Result<(), ProtocolError> {
         if let [first, second, ..] = *input {
-            check_start(first, second, self.role, self.inflating.is_some())?;
+            check_start(first, second, self.role, self.inflation.is_some())?;
         }
         Ok(())
     }
 
-    /// Takes the header of a data frame.
+    /// Starts a data frame, whose header was decoded.
     #[inline]
-    fn begin(&mut self, header: &FrameHeader) -> Result<(), ProtocolError> {
+    fn start_frame(&mut self, header: &FrameHeader) -> Result<(), ProtocolError> {
         let message = &mut self.message;
         let kind = match header.opcode {
             OpCode::Text => Some(MessageKind::Text),
@@ -231,25 +235,25 @@ impl Receiver {
             (Some(_), None) => {
                 let compressed = header.compressed;
                 *message = MessageInProgress { kind, compressed, ..MessageInProgress::default() };
-                if let Some(inflating) = &mut self.inflating {
-                    (inflating.produced, inflating.restarts) = (0, 0);
+                if let Some(inflation) = &mut self.inflation {
+                    (inflation.produced, inflation.restarts) = (0, 0);
                 }
             }
             (None, Some(_)) => {
-                // What came out counts too: a few bytes may be a line of text.
-                let inflated = self.inflating.as_ref().map_or(0, |inflating| inflating.produced);
+                // Inflated bytes count, too: a few compressed bytes may be a line of text.
+                let inflated = self.inflation.as_ref().map_or(0, |inflation| inflation.produced);
                 message.count_fragment(self.max_fragments, inflated)?;
             }
         }
         // Both are below 2^63, so the sum can't wrap.
         message.len += header.payload_len;
-        // What a compressed message comes to is seen as it comes; but it needs not be much
-        // longer than that.
+        // The size of a compressed message is checked while it is inflated; its compressed form
+        // need not be much longer.
         let limit = self.max_message_size;
-        if message.len > if message.compressed { most_compressed(limit) } else { limit } {
+        if message.len > if message.compressed { max_compressed_len(limit) } else { limit } {
             return Err(ProtocolError::MessageTooBig { limit });
         }
-        // A sum beyond 63 bits is no message that ever ends.
+        // A message of more than 63 bits of length never ends.
         if message.len >> 63 != 0 {
             return Err(ProtocolError::MessageTooBig { limit: u64::MAX >> 1 });
         }
@@ -258,9 +262,9 @@ impl Receiver {
         Ok(())
     }
 
-    /// Takes what there is of a data frame's payload, from `start` on.
+    /// Takes the available payload of a data frame, from `start` on.
     #[inline]
-    fn payload(
+    fn take_payload(
         &mut self,
         input: &mut [u8],
         start: usize,
@@ -284,8 +288,8 @@ impl Receiver {
         if kind == MessageKind::Text {
             message.check_text(&input[payload.clone()], last)?;
         }
-        let first = !message.begun;
-        message.begun = true;
+        let first = !message.started;
+        message.started = true;
         if last {
             message.kind = None;
         }
@@ -293,9 +297,9 @@ impl Receiver {
     }
 }
 
-/// A control frame, once it is whole.
-fn control(header: &FrameHeader, input: &mut [u8]) -> (usize, Decoded) {
-    // At most 125 (§5.5), as `validate` has seen to.
+/// Takes a control frame once it is complete.
+fn take_control(header: &FrameHeader, input: &mut [u8]) -> (usize, Decoded) {
+    // At most 125 bytes (§5.5), which `validate` has checked.
     let start = usize::from(header.size);
     let payload = start..start + header.payload_len as usize;
     if input.len() < payload.end {

@@ -1,26 +1,26 @@
-//! Frames that are made once for many connections.
+//! Frames that are encoded once for many connections.
 
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::config::COALESCE;
+use super::config::MAX_INLINE;
 use super::frame_start::FrameStart;
 use crate::message::Message;
 
-/// The frames of short messages as servers send them, one behind the other: neither masked
-/// nor compressed.
+/// The encoded frames of short messages as servers send them, one after another: neither masked nor
+/// compressed.
 ///
-/// What [`push`](Self::push) gives is for [`Session::send_batch`](crate::Session::send_batch)
-/// of all whom the message is for.
+/// Pass the range that [`push`](Self::push) returns to
+/// [`Session::send_batch`](crate::Session::send_batch) of each connection.
 #[derive(Debug, Default)]
 pub struct FrameBatch(Vec<u8>);
 
 impl FrameBatch {
-    /// Adds the frame of a message, and gives where it lies; `None` for a message so long
-    /// that it is better referenced than copied.
+    /// Adds the frame of a message, and returns its range; `None` for a long message, for which a
+    /// reference is better than a copy.
     pub fn push(&mut self, message: &Message) -> Option<Range<usize>> {
         let payload = message.as_bytes();
-        if payload.len() > COALESCE {
+        if payload.len() > MAX_INLINE {
             return None;
         }
         let start = self.0.len();
@@ -30,12 +30,12 @@ impl FrameBatch {
         Some(start..self.0.len())
     }
 
-    /// How many bytes the frames are.
+    /// Returns the total length of the frames in bytes.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no frames.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

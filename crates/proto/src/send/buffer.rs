@@ -1,11 +1,11 @@
-//! Where messages wait for the transport.
+//! The queue of messages for the transport.
 
 use alloc::collections::VecDeque;
 use core::ops::RangeBounds;
 
 use bytes::{Bytes, BytesMut};
 
-/// What a [`Session`](crate::Session) holds messages in until they leave.
+/// A buffer in which a [`Session`](crate::Session) queues messages until they are written.
 #[derive(Debug, Default)]
 pub struct SendBuffer {
     pub(crate) queue: VecDeque<Segment>,
@@ -13,22 +13,22 @@ pub struct SendBuffer {
 }
 
 impl SendBuffer {
-    /// One with room for so many bytes of small messages.
+    /// Creates a buffer with capacity for this many bytes of small messages.
     pub fn with_capacity(capacity: usize) -> Self {
         Self { queue: VecDeque::new(), tail: BytesMut::with_capacity(capacity) }
     }
 
-    /// How many bytes of memory it holds, about.
+    /// Returns the approximate number of bytes of memory that it holds.
     pub fn capacity(&self) -> usize {
         self.tail.capacity() + self.queue.capacity() * size_of::<Segment>()
     }
 
-    /// Whether no message waits in it.
+    /// Whether no message is queued.
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty() && self.tail.is_empty()
     }
 
-    /// Moves what the tail has gathered to the queue.
+    /// Moves the bytes of the tail to the queue.
     pub(crate) fn seal(&mut self, ends_frame: bool) {
         if !self.tail.is_empty() {
             let bytes = self.tail.split().freeze();
@@ -36,9 +36,10 @@ impl SendBuffer {
         }
     }
 
-    /// How many segments are of the frame that has begun to leave, if one has.
-    pub(crate) fn in_first_frame(&self, begun: bool) -> usize {
-        if !begun {
+    /// Returns the number of segments that belong to the partly written frame; 0 if there is none
+    /// (`started` is false).
+    pub(crate) fn in_first_frame(&self, started: bool) -> usize {
+        if !started {
             return 0;
         }
         self.queue.iter().position(|s| s.ends_frame).map_or(self.queue.len(), |i| i + 1)
@@ -51,7 +52,7 @@ impl SendBuffer {
     }
 }
 
-/// Bytes that leave as they are.
+/// Bytes to write as they are.
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) bytes: Bytes,

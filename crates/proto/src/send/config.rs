@@ -1,22 +1,23 @@
-//! How a sender is bounded, and what it refuses.
+//! The limits of a sender, and the error when they are reached.
 
 use core::fmt;
 
-/// Payloads up to this size are copied behind one another; longer ones are referenced.
-pub(super) const COALESCE: usize = 4096;
+/// The size in bytes up to which payloads are copied next to one another; longer ones are
+/// referenced.
+pub(super) const MAX_INLINE: usize = 4096;
 
-/// How outgoing messages are bounded and cut.
+/// Limits on queued messages, and the size of fragments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendConfig {
-    /// A message is taken while fewer bytes than this wait for the transport, so at most
-    /// this plus one message is held. 0 counts as 1. Default: 64 KiB.
+    /// The number of queued bytes from which on no message is taken; so at most this plus one
+    /// message is queued. 0 counts as 1. Default: 64 KiB.
     pub high_water: usize,
-    /// A task that waits to send goes on when no more than this waits for the transport.
-    /// The core does not use it; those who wait do. It counts as less than `high_water`, if it
+    /// The number of queued bytes down to which a task that waits to send keeps waiting. It is for
+    /// the code that waits; this crate does not use it. It counts as less than `high_water` if it
     /// is not. Default: 16 KiB.
     pub low_water: usize,
-    /// Longer messages are cut into frames of this payload size (§5.4), so that a Pong or
-    /// a Ping need not wait for the end of them. Default: 256 KiB.
+    /// The payload size in bytes of the frames into which longer messages are split (§5.4), so that
+    /// a Ping or Pong can be sent between them. Default: 256 KiB.
     pub fragment_size: usize,
 }
 
@@ -26,16 +27,16 @@ impl Default for SendConfig {
     }
 }
 
-/// Why a message or control frame was not taken.
+/// The reason why a message or control frame was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// [`high_water`](SendConfig::high_water) bytes wait for the transport, or, for a
-    /// Ping or Pong, the last one still does. Try again when some have left.
+    /// [`high_water`](SendConfig::high_water) bytes are queued, or, for a Ping or Pong, the
+    /// previous one still is. Try again when some have been written.
     Full,
     /// A Close was queued; no data may follow it (§5.5.1).
     Closing,
-    /// A fragmented message is under way; another one can't begin inside it (§5.4).
+    /// A fragmented message is unfinished; another one can't start inside it (§5.4).
     MessageUnderWay,
     /// A control frame's payload is longer than 125 bytes (§5.5).
     ControlTooLong,

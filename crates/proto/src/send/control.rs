@@ -1,5 +1,5 @@
-//! The slots in which pings and pongs wait. Each kind has one, so that no flood of
-//! them, from the peer or the application, can grow memory.
+//! Queued pings and pongs. Each kind has one slot, so that no flood of them, from the peer or the
+//! application, can increase memory.
 
 use bytes::{Bytes, BytesMut};
 
@@ -7,29 +7,30 @@ use super::config::SendError;
 use crate::frame::{EncodedFrameHeader, OpCode};
 use crate::mask::{self, MaskSource};
 
-/// Whose Ping or Pong it is.
+/// The origin of a Ping or Pong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ControlKind {
-    /// The answer to the peer's Ping; the latest replaces the one that waits (§5.5.3).
+    /// An answer to the peer's Ping; the latest replaces the queued one (§5.5.3).
     AutoPong,
     /// A Ping of the keepalive.
     Keepalive,
     /// A Ping of the application.
     Ping,
-    /// A Pong of the application, unasked for (§5.5.3).
+    /// An unsolicited Pong of the application (§5.5.3).
     Pong,
 }
 
-/// What waits to leave at the next frame boundary: payloads, until it is clear that they can,
-/// and then frames.
+/// The pings and pongs to send at the next frame boundary: payloads first, and encoded frames once
+/// they can be written.
 #[derive(Debug, Default)]
 pub(crate) struct ControlQueue {
     slots: [Option<Bytes>; 4],
-    /// Made into frames, and perhaps cut short by a write.
+    /// Encoded frames, of which a part may be written.
     pub(crate) urgent: Bytes,
 }
 
 impl ControlQueue {
+    /// Queues a payload, or fails if a Ping or Pong of the application is queued already.
     pub(crate) fn put(&mut self, kind: ControlKind, payload: &[u8]) -> Result<(), SendError> {
         let slot = &mut self.slots[kind as usize];
         let replace = matches!(kind, ControlKind::AutoPong | ControlKind::Keepalive);
@@ -40,17 +41,18 @@ impl ControlQueue {
         Ok(())
     }
 
-    /// Whether any payload waits to be made a frame.
+    /// Whether any payload is not encoded yet.
     pub(crate) fn has_payloads(&self) -> bool {
         self.slots.iter().any(Option::is_some)
     }
 
-    /// Forgets the payloads.
+    /// Discards the payloads that are not encoded yet.
     pub(crate) fn drop_payloads(&mut self) {
         self.slots = Default::default();
     }
 
-    /// Makes frames of the payloads, behind those that there are, and tells their size.
+    /// Encodes the payloads as frames, after those that are encoded already. Returns the size of
+    /// the new ones in bytes.
     pub(crate) fn encode(&mut self, mut masks: Option<&mut (dyn MaskSource + 'static)>) -> usize {
         let mut out = BytesMut::from(&self.urgent[..]);
         let before = out.len();

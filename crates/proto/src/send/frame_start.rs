@@ -1,9 +1,9 @@
-//! What a frame that is sent begins with.
+//! The start of a frame that is sent.
 
 use crate::frame::{EncodedFrameHeader, OpCode};
 use crate::receive::MessageKind;
 
-/// How a frame begins.
+/// The opcode and the "compressed" bit of a frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FrameStart {
     pub(super) opcode: OpCode,

@@ -1,27 +1,27 @@
-//! How messages become frames that wait.
+//! The encoding of messages as frames that are queued.
 
 use bytes::{Bytes, BytesMut};
 
 use super::Sender;
 use super::buffer::Segment;
-use super::config::{COALESCE, SendError};
+use super::config::{MAX_INLINE, SendError};
 use super::frame_start::FrameStart;
 use crate::deflate::Compression;
 use crate::frame::EncodedFrameHeader;
 use crate::mask;
 use crate::receive::MessageKind;
 
-/// How the message under way is sent.
+/// The state of an unfinished message that is sent in fragments.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FragmentState {
     kind: MessageKind,
     compressed: bool,
-    /// Its first frame was made.
-    begun: bool,
+    /// Whether its first frame was queued.
+    started: bool,
 }
 
 impl Sender {
-    /// Queues a piece of a message that is sent as it is made (§5.4).
+    /// Queues a fragment of a message that is sent while it is produced (§5.4).
     pub(crate) fn send_fragment(
         &mut self,
         kind: MessageKind,
@@ -31,140 +31,148 @@ impl Sender {
     ) -> Result<(), SendError> {
         self.check_ready()?;
         let compressed = self.deflate.is_some() && compression != Compression::Off;
-        let under_way =
-            self.fragmenting.unwrap_or(FragmentState { kind, compressed, begun: false });
-        self.fragmenting = Some(under_way);
-        if under_way.compressed {
-            self.push_piece(payload, false, last);
+        let message =
+            self.fragmenting.unwrap_or(FragmentState { kind, compressed, started: false });
+        self.fragmenting = Some(message);
+        if message.compressed {
+            self.compress_chunk(payload, false, last);
         } else {
             self.push_fragment(payload, last);
         }
         Ok(())
     }
 
-    /// Queues what the compressor holds back of a message under way.
+    /// Queues what the compressor holds back of an unfinished message.
     pub(crate) fn flush_fragment(&mut self) -> Result<(), SendError> {
         self.check_ready()?;
         if self.fragmenting.is_some_and(|message| message.compressed) {
-            self.push_piece(&[], true, false);
+            self.compress_chunk(&[], true, false);
         }
         Ok(())
     }
 
-    /// Whether a message was begun by [`send_fragment`](Self::send_fragment) and not finished.
+    /// Whether a message started by [`send_fragment`](Self::send_fragment) is unfinished.
     pub(crate) fn is_fragmenting(&self) -> bool {
         self.fragmenting.is_some()
     }
 
-    /// Compresses a piece of the message under way, and queues what comes out.
-    fn push_piece(&mut self, piece: &[u8], flush: bool, last: bool) {
+    /// Compresses a chunk of the unfinished message, and queues the output.
+    fn compress_chunk(&mut self, chunk: &[u8], flush: bool, last: bool) {
         let mut out = BytesMut::new();
         if let Some(deflate) = &mut self.deflate {
-            deflate.compress_piece(piece, flush, last, &mut out);
+            deflate.compress_piece(chunk, flush, last, &mut out);
         }
         if last || !out.is_empty() {
             self.push_fragment(&out, last);
         }
     }
 
-    /// Queues a frame of the message under way.
+    /// Queues a frame of the unfinished message.
     fn push_fragment(&mut self, payload: &[u8], last: bool) {
         let Some(mut message) = self.fragmenting.take() else { return };
-        let lead = if message.begun {
+        let start = if message.started {
             FrameStart::CONTINUATION
         } else {
             FrameStart::of(message.kind, message.compressed)
         };
-        message.begun = true;
+        message.started = true;
         self.fragmenting = (!last).then_some(message);
-        if payload.len() <= COALESCE {
-            self.push_copied(lead, last, payload);
+        if payload.len() <= MAX_INLINE {
+            self.push_inline(start, last, payload);
         } else {
-            self.push_masked(lead, last, BytesMut::from(payload));
+            self.push_masked(start, last, BytesMut::from(payload));
         }
     }
 
-    /// Writes a whole frame behind the others in the tail.
+    /// Appends a complete frame to the tail, with a copy of the payload.
     #[inline]
-    pub(super) fn push_copied(&mut self, lead: FrameStart, fin: bool, payload: &[u8]) {
+    pub(super) fn push_inline(&mut self, start: FrameStart, fin: bool, payload: &[u8]) {
         let key = self.next_key();
         let tail = &mut self.buffer.get_or_insert_default().tail;
         let before = tail.len();
         if let (None, false, Some(header)) =
-            (key, lead.compressed, EncodedFrameHeader::short(lead.opcode, fin, payload.len()))
+            (key, start.compressed, EncodedFrameHeader::short(start.opcode, fin, payload.len()))
         {
             tail.extend_from_slice(&header);
         } else {
-            tail.extend_from_slice(lead.header(fin, key, payload.len()).as_bytes());
+            tail.extend_from_slice(start.header(fin, key, payload.len()).as_bytes());
         }
-        let start = tail.len();
+        let payload_start = tail.len();
         tail.extend_from_slice(payload);
         if let Some(key) = key {
-            mask::apply(&mut tail[start..], key);
+            mask::apply(&mut tail[payload_start..], key);
         }
         self.buffered += tail.len() - before;
     }
 
-    /// Payloads up to this size are copied.
+    /// Returns the size up to which payloads are copied.
     #[inline]
-    pub(super) fn coalesce(&self) -> usize {
-        COALESCE.min(self.fragment_size)
+    pub(super) fn max_inline_len(&self) -> usize {
+        MAX_INLINE.min(self.fragment_size)
     }
 
-    /// Queues a message, with the payload as it is to leave.
+    /// Queues a message with this payload, which is compressed already if `start` says so.
     #[inline]
-    pub(super) fn push_message(&mut self, lead: FrameStart, payload: Bytes) {
-        if payload.len() <= self.coalesce() {
-            self.push_copied(lead, true, &payload);
+    pub(super) fn push_message(&mut self, start: FrameStart, payload: Bytes) {
+        if payload.len() <= self.max_inline_len() {
+            self.push_inline(start, true, &payload);
         } else {
-            self.push_fragments(lead, payload);
+            self.push_fragments(start, payload);
         }
     }
 
     /// Queues a long message as frames of `fragment_size`.
-    pub(super) fn push_fragments(&mut self, lead: FrameStart, mut payload: Bytes) {
+    pub(super) fn push_fragments(&mut self, start: FrameStart, mut payload: Bytes) {
         let len = payload.len();
         if self.masks.is_some() {
-            // Before it is cut: its pieces hold it too.
-            let mut own = into_own(payload);
-            self.cut(lead, len, |this, lead, fin, len| {
-                this.push_masked(lead, fin, own.split_to(len));
+            // Before it is split: its parts would share the memory, so that none could be masked in
+            // place.
+            let mut own = into_unshared(payload);
+            self.for_each_fragment(start, len, |this, start, fin, len| {
+                this.push_masked(start, fin, own.split_to(len));
             });
         } else {
-            self.cut(lead, len, |this, lead, fin, len| {
-                this.push_long(lead, fin, None, payload.split_to(len));
+            self.for_each_fragment(start, len, |this, start, fin, len| {
+                this.push_referenced(start, fin, None, payload.split_to(len));
             });
         }
     }
 
-    /// Calls `push` for each frame of a message of `len` bytes.
-    fn cut(
+    /// Calls `push` with the start, FIN and length of each frame of a message of `len` bytes.
+    fn for_each_fragment(
         &mut self,
-        mut lead: FrameStart,
+        mut start: FrameStart,
         mut len: usize,
         mut push: impl FnMut(&mut Self, FrameStart, bool, usize),
     ) {
         let size = self.fragment_size;
         while len > size {
-            push(self, lead, false, size);
-            lead = FrameStart::CONTINUATION;
+            push(self, start, false, size);
+            start = FrameStart::CONTINUATION;
             len -= size;
         }
-        push(self, lead, true, len);
+        push(self, start, true, len);
     }
 
-    /// Masks a payload where it lies, and queues its frame.
-    fn push_masked(&mut self, lead: FrameStart, fin: bool, mut payload: BytesMut) {
+    /// Masks a payload in place, and queues its frame.
+    fn push_masked(&mut self, start: FrameStart, fin: bool, mut payload: BytesMut) {
         let key = self.next_key();
         if let Some(key) = key {
             mask::apply(&mut payload, key);
         }
-        self.push_long(lead, fin, key, payload.freeze());
+        self.push_referenced(start, fin, key, payload.freeze());
     }
 
-    /// Queues a frame whose payload is referenced, and already masked if it has a key.
-    fn push_long(&mut self, lead: FrameStart, fin: bool, key: Option<[u8; 4]>, payload: Bytes) {
-        let header = lead.header(fin, key, payload.len());
+    /// Queues a frame whose payload is referenced rather than copied, and already masked if there
+    /// is a key.
+    fn push_referenced(
+        &mut self,
+        start: FrameStart,
+        fin: bool,
+        key: Option<[u8; 4]>,
+        payload: Bytes,
+    ) {
+        let header = start.header(fin, key, payload.len());
         self.buffered += header.as_bytes().len() + payload.len();
         let buffer = self.buffer.get_or_insert_default();
         buffer.tail.extend_from_slice(header.as_bytes());
@@ -180,7 +188,8 @@ impl Sender {
     }
 }
 
-/// The payload to be masked in: itself, if nobody else holds it, or a copy.
-fn into_own(payload: Bytes) -> BytesMut {
+/// Returns the payload for masking in place: the same memory, if this is its only reference, or a
+/// copy.
+fn into_unshared(payload: Bytes) -> BytesMut {
     payload.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]))
 }

@@ -1,4 +1,4 @@
-//! How whole messages are taken, and which of them are compressed.
+//! Whole messages: whether they are taken, and which are compressed.
 
 use core::ops::Range;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::Sender;
 use super::batch::FrameBatch;
-use super::config::{COALESCE, SendError};
+use super::config::{MAX_INLINE, SendError};
 use super::frame_start::FrameStart;
 #[cfg(feature = "deflate")]
 use crate::deflate::PreparedMessage;
@@ -32,7 +32,7 @@ impl Sender {
     }
 
     /// Queues a whole message even if [`high_water`](SendConfig::high_water) has been reached.
-    pub(crate) fn send_promised(
+    pub(crate) fn send_reserved(
         &mut self,
         kind: MessageKind,
         payload: Bytes,
@@ -55,8 +55,8 @@ impl Sender {
         }
     }
 
-    /// Queues a message that stays the caller's, if it becomes shorter by compression, or is short
-    /// enough to be copied. Returns whether it did.
+    /// Queues a copy of a message, if compression makes it shorter or it is short enough to be
+    /// copied. Returns whether it did.
     #[inline]
     pub(crate) fn send_copy(
         &mut self,
@@ -68,14 +68,14 @@ impl Sender {
         if self.deflate.is_some() && self.compress(kind, payload, compression) {
             return Ok(true);
         }
-        let copies = payload.len() <= self.coalesce();
+        let copies = payload.len() <= self.max_inline_len();
         if copies {
-            self.push_copied(FrameStart::of(kind, false), true, payload);
+            self.push_inline(FrameStart::of(kind, false), true, payload);
         }
         Ok(copies)
     }
 
-    /// Queues a message that is sent to many.
+    /// Queues a message that is sent on many connections.
     #[cfg(feature = "deflate")]
     pub(crate) fn send_prepared(&mut self, prepared: &PreparedMessage) -> Result<(), SendError> {
         self.check_message()?;
@@ -86,8 +86,8 @@ impl Sender {
         {
             deflate.note_sent(message.as_bytes());
             self.push_message(FrameStart::of(prepared.kind(), true), compressed);
-        } else if message.len() <= self.coalesce() {
-            self.push_copied(FrameStart::of(prepared.kind(), false), true, message.as_bytes());
+        } else if message.len() <= self.max_inline_len() {
+            self.push_inline(FrameStart::of(prepared.kind(), false), true, message.as_bytes());
         } else {
             self.push_fragments(
                 FrameStart::of(prepared.kind(), false),
@@ -97,19 +97,19 @@ impl Sender {
         Ok(())
     }
 
-    /// Whether frames that were made for others can be sent, too: they are neither masked nor
-    /// compressed nor cut.
-    pub(crate) fn shares_frames(&self) -> bool {
-        self.masks.is_none() && self.deflate.is_none() && self.fragment_size >= COALESCE
+    /// Whether frames that were encoded for other connections can be sent, too: frames here are
+    /// neither masked nor compressed nor fragmented.
+    pub(crate) fn can_share_frames(&self) -> bool {
+        self.masks.is_none() && self.deflate.is_none() && self.fragment_size >= MAX_INLINE
     }
 
-    /// Queues frames of a batch, together, as one message would be.
+    /// Queues frames of a batch together, as one message would be.
     pub(crate) fn send_batch(
         &mut self,
         batch: &FrameBatch,
         range: Range<usize>,
     ) -> Result<(), SendError> {
-        assert!(self.shares_frames(), "this sender must make its own frames");
+        assert!(self.can_share_frames(), "this sender must make its own frames");
         self.check_message()?;
         let frames = batch.frames(range);
         self.buffer.get_or_insert_default().tail.extend_from_slice(frames);
@@ -117,9 +117,9 @@ impl Sender {
         Ok(())
     }
 
-    /// How many bytes more may wait before it is [`Full`](SendError::Full), if whole messages
-    /// can be sent.
-    pub(crate) fn room(&self) -> usize {
+    /// Returns how many more bytes can be queued before the sender is [`Full`](SendError::Full); 0
+    /// if no whole message can be sent.
+    pub(crate) fn remaining_capacity(&self) -> usize {
         match self.check_message() {
             Ok(()) => self.high_water - self.buffered,
             Err(_) => 0,
@@ -132,22 +132,23 @@ impl Sender {
         if self.fragmenting.is_some() { Err(SendError::MessageUnderWay) } else { Ok(()) }
     }
 
-    /// Queues a message compressed, if that is wanted and makes it shorter. Apart from those who
-    /// call it, which stay small where nothing is compressed.
+    /// Queues a message compressed, if that is wanted and makes it shorter. Returns whether it did.
+    ///
+    /// It is not inlined, so that its callers stay small for connections without compression.
     #[inline(never)]
     fn compress(&mut self, kind: MessageKind, payload: &[u8], compression: Compression) -> bool {
-        // Put aside, as what comes out goes to the queue.
+        // Taken out of `self` meanwhile, as its output is pushed to the queue.
         let Some(mut deflate) = self.deflate.take() else { return false };
-        let lead = FrameStart::of(kind, true);
+        let start = FrameStart::of(kind, true);
         let compressed = deflate.wants(payload.len(), compression)
             && deflate.compress(payload, |output| match output {
-                CompressedMessage::Short(bytes) if bytes.len() <= self.coalesce() => {
-                    self.push_copied(lead, true, bytes);
+                CompressedMessage::Short(bytes) if bytes.len() <= self.max_inline_len() => {
+                    self.push_inline(start, true, bytes);
                 }
                 CompressedMessage::Short(bytes) => {
-                    self.push_message(lead, Bytes::copy_from_slice(bytes));
+                    self.push_message(start, Bytes::copy_from_slice(bytes));
                 }
-                CompressedMessage::Long(bytes) => self.push_message(lead, bytes),
+                CompressedMessage::Long(bytes) => self.push_message(start, bytes),
             });
         self.deflate = Some(deflate);
         compressed

@@ -1,7 +1,7 @@
 //! The sending half: messages and control frames in, bytes for the transport out.
 //!
 //! ```text
-//!              ┌ urgent: pings and pongs, one slot each; cut in at a frame boundary
+//!              ┌ urgent: pings and pongs, one slot each; sent at the next frame boundary
 //! outgoing() ──┼ queue:  sealed segments: long payloads, referenced, not copied
 //!              └ tail:   the frames of small messages, gathered for one write
 //! ```
@@ -38,37 +38,40 @@ use frame_start::FrameStart;
 use frames::FragmentState;
 pub use outgoing::Outgoing;
 
-/// Turns messages and control frames into bytes for the transport: what of a
-/// [`Session`](crate::Session) knows frames, but neither states nor times.
+/// Encodes messages and control frames into bytes for the transport. It is the part of a
+/// [`Session`](crate::Session) that knows frames, but neither states nor times.
 #[derive(Debug)]
 pub(crate) struct Sender {
     masks: Option<Box<dyn MaskSource>>,
     high_water: usize,
     fragment_size: usize,
-    /// Lent, or its own; an idle connection has none.
+    /// The queued messages; `None` for an idle connection. It is lent by the caller, or allocated
+    /// here.
     buffer: Option<Box<SendBuffer>>,
-    /// Seldom there, and mostly for a moment.
+    /// Queued pings and pongs: seldom present, and mostly for a moment.
     controls: Option<Box<ControlQueue>>,
     buffered: usize,
-    /// The front of `queue` is inside a frame, so nothing may cut in.
+    /// Whether the front of `queue` continues a frame, so that no other frame may be inserted
+    /// before it.
     in_frame: bool,
-    /// A message was begun by `send_fragment` and not finished.
+    /// The unfinished message that was started by `send_fragment`.
     fragmenting: Option<FragmentState>,
     close_queued: bool,
-    /// So many bytes, at its largest or more, have left since it was asked whether it is stuck.
-    moved: u16,
+    /// The number of bytes written since this was last asked for; it saturates.
+    progress: u16,
     deflate: Option<Box<Compressor>>,
-    /// How the connection's closing goes: the session's, but for whether the Close has left.
+    /// The session's record of the closing. It is here because only the sender knows whether the
+    /// Close was written.
     pub(crate) info: Option<Box<CloseInfo>>,
 }
 
 impl Sender {
-    /// A client's sender: masks each frame with a fresh key (§5.1, §5.3).
+    /// Creates a client's sender, which masks each frame with a fresh key (§5.1, §5.3).
     pub(crate) fn client(masks: Box<dyn MaskSource>, config: SendConfig) -> Self {
         Self::new(Some(masks), config)
     }
 
-    /// A server's sender: masks nothing (§5.1).
+    /// Creates a server's sender, which masks nothing (§5.1).
     pub(crate) fn server(config: SendConfig) -> Self {
         Self::new(None, config)
     }
@@ -84,13 +87,13 @@ impl Sender {
             in_frame: false,
             fragmenting: None,
             close_queued: false,
-            moved: 0,
+            progress: 0,
             deflate: None,
             info: None,
         }
     }
 
-    /// The same with permessage-deflate as it was agreed on.
+    /// Enables permessage-deflate with the negotiated parameters.
     #[cfg(feature = "deflate")]
     #[must_use]
     pub(crate) fn with_deflate(mut self, deflate: &PerMessageDeflate) -> Self {
@@ -104,25 +107,24 @@ impl Sender {
         self.deflate.is_some()
     }
 
-    /// Whether a message of this length would be compressed now, or tried to.
+    /// Whether a message of this length would be compressed now, or compression attempted.
     pub(crate) fn would_compress(&self, len: usize, compression: Compression) -> bool {
         self.deflate.as_ref().is_some_and(|deflate| deflate.would_compress(len, compression))
     }
 
-    /// The window for which prepared messages are compressed, and the length from which on they
-    /// are; `None` if messages are not compressed.
+    /// Returns the window (as a number of bits) for which prepared messages are compressed, and the
+    /// length in bytes from which on they are; `None` if messages are not compressed.
     #[cfg(feature = "deflate")]
     pub(crate) fn prepared_window(&self) -> Option<(u8, usize)> {
         self.deflate.as_ref().map(|deflate| (deflate.window_bits(), deflate.min_size()))
     }
 
-    /// How many bytes wait for the transport when it takes no more messages: at least 1; see
-    /// [`SendConfig::high_water`].
+    /// Returns the number of queued bytes from which on no more messages are taken; at least 1.
     pub(crate) fn high_water(&self) -> usize {
         self.high_water
     }
 
-    /// Whether a message would be taken now, and if not, why.
+    /// Returns whether a message would be taken now, or the reason why not.
     #[inline]
     pub(crate) fn check_ready(&self) -> Result<(), SendError> {
         if self.close_queued {
@@ -134,7 +136,8 @@ impl Sender {
         }
     }
 
-    /// Gives up memory of compression; with `history`, also what later messages could refer to.
+    /// Frees memory of compression; with `history`, also the history that later messages could
+    /// refer to.
     pub(crate) fn release_memory(&mut self, history: bool) {
         if let Some(deflate) = &mut self.deflate {
             if history {
@@ -145,14 +148,15 @@ impl Sender {
         }
     }
 
-    /// The same for a sender that has not compressed anything since the last call.
-    pub(crate) fn rest(&mut self) {
+    /// Frees memory of compression if nothing was compressed since the last call.
+    pub(crate) fn on_idle(&mut self) {
         if let Some(deflate) = &mut self.deflate {
             deflate.rest();
         }
     }
 
-    /// Queues a Ping or Pong in the slot of its kind. It overtakes data that has not begun to leave.
+    /// Queues a Ping or Pong in the slot of its kind. It overtakes messages of which nothing was
+    /// written yet.
     pub(crate) fn send_control(
         &mut self,
         kind: ControlKind,
@@ -164,13 +168,13 @@ impl Sender {
         self.controls.get_or_insert_default().put(kind, payload)
     }
 
-    /// Queues the Close frame, after the data that waits. No data is taken from now on;
-    /// a second Close is ignored. What [`CloseFrame::new`] would refuse is left out.
+    /// Queues the Close frame, after the queued messages. No message is taken from now on, and a
+    /// second Close is ignored. What [`CloseFrame::new`] would reject is left out.
     pub(crate) fn send_close(&mut self, close: Option<&CloseFrame>) {
         if self.close_queued {
             return;
         }
-        // What was taken before the Close leaves before it, though it could not so far.
+        // Pings and pongs that were queued before the Close must be sent before it.
         self.encode_controls();
         let mut payload = BytesMut::new();
         if let Some(close) = close.cloned().and_then(CloseFrame::sendable) {
@@ -178,7 +182,7 @@ impl Sender {
             payload.extend_from_slice(close.reason.as_bytes());
         }
         let close = FrameStart { opcode: OpCode::Close, compressed: false };
-        self.push_copied(close, true, &payload);
+        self.push_inline(close, true, &payload);
         self.close_queued = true;
     }
 
@@ -187,49 +191,49 @@ impl Sender {
         self.close_queued
     }
 
-    /// Whether the transport has taken the Close, and so all that was queued before it.
+    /// Whether the Close was written, and so everything queued before it.
     pub(crate) fn has_sent_close(&self) -> bool {
         // Nothing but pings and pongs is queued after a Close.
         self.close_queued && self.buffer.as_ref().is_none_or(|buffer| buffer.is_empty())
     }
 
-    /// Forgets the pings and pongs that wait: after the peer's Close none is owed (§5.5.2).
+    /// Discards the queued pings and pongs: none has to be sent after the peer's Close (§5.5.2).
     pub(crate) fn drop_controls(&mut self) {
         if let Some(controls) = &mut self.controls {
             controls.drop_payloads();
         }
     }
 
-    /// Takes out what is queued and will not leave any more. [`buffered`](Self::buffered)
-    /// counts it still.
+    /// Takes what is queued and will not be written any more. [`buffered`](Self::buffered) still
+    /// counts it.
     pub(crate) fn take_unsent(&mut self) -> Option<Box<SendBuffer>> {
         self.buffer.take()
     }
 
-    /// Bytes that were taken and have not left yet, headers included.
+    /// Returns the number of bytes that are queued and not written yet, headers included.
     #[inline]
     pub(crate) fn buffered(&self) -> usize {
         self.buffered
     }
 
-    /// Whether bytes wait for the transport, and it has taken none since this was last asked.
+    /// Whether bytes are queued and none was written since this was last asked.
     pub(crate) fn is_stuck(&mut self) -> bool {
         self.take_progress() == 0 && self.wants_write()
     }
 
-    /// How many bytes, or more, the transport has taken since this, or whether it is stuck, was
-    /// last asked.
+    /// Returns the number of bytes written (at most `u16::MAX`) since this, or whether it is stuck,
+    /// was last asked.
     pub(crate) fn take_progress(&mut self) -> u16 {
-        core::mem::take(&mut self.moved)
+        core::mem::take(&mut self.progress)
     }
 
-    /// Whether there is anything for the transport.
+    /// Whether there are bytes for the transport.
     #[inline]
     pub(crate) fn wants_write(&self) -> bool {
         self.buffered > 0 || self.controls.as_ref().is_some_and(|controls| controls.has_payloads())
     }
 
-    /// The bytes for the transport, in order.
+    /// Returns a view of the bytes for the transport, in order.
     #[inline]
     pub(crate) fn outgoing(&mut self) -> Outgoing<'_> {
         if self.controls.as_ref().is_some_and(|controls| controls.urgent.is_empty()) {
@@ -238,13 +242,13 @@ impl Sender {
         Outgoing { sender: self }
     }
 
-    /// Frames of pings and pongs.
+    /// Returns the encoded frames of pings and pongs.
     #[inline]
     fn urgent(&self) -> &[u8] {
         self.controls.as_ref().map_or(&[], |controls| &controls.urgent)
     }
 
-    /// Moves the pings and pongs that wait to the urgent frames.
+    /// Encodes the queued pings and pongs.
     fn encode_controls(&mut self) {
         if let Some(controls) = &mut self.controls
             && controls.has_payloads()
@@ -253,9 +257,9 @@ impl Sender {
         }
     }
 
-    /// Gives an empty buffer to hold messages in, unless there is one.
+    /// Lends an empty buffer to queue messages in, unless there is one.
     #[inline]
-    pub(crate) fn lend(&mut self, buffer: Box<SendBuffer>) {
+    pub(crate) fn lend_buffer(&mut self, buffer: Box<SendBuffer>) {
         self.buffer.get_or_insert(buffer);
     }
 
@@ -265,9 +269,9 @@ impl Sender {
         self.buffer.is_none()
     }
 
-    /// Takes the buffer back, once all is written.
+    /// Takes the buffer back once all is written; `None` before.
     #[inline]
-    pub(crate) fn reclaim(&mut self) -> Option<Box<SendBuffer>> {
+    pub(crate) fn take_buffer(&mut self) -> Option<Box<SendBuffer>> {
         if self.buffered > 0 { None } else { self.buffer.take() }
     }
 }

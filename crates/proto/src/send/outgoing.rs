@@ -1,24 +1,25 @@
-//! The bytes for the transport, and what has left of them.
+//! The bytes for the transport, and the record of which were written.
 
 use bytes::{Buf, Bytes};
 
 use super::Sender;
 
-/// A view of the bytes that wait for the transport; made by [`Session::outgoing`](crate::Session::outgoing).
+/// A view of the bytes that are queued for the transport, from
+/// [`Session::outgoing`](crate::Session::outgoing).
 #[derive(Debug)]
 pub struct Outgoing<'a> {
     pub(super) sender: &'a mut Sender,
 }
 
 impl Outgoing<'_> {
-    /// The same bytes as slices, for a vectored write without `std`.
+    /// Returns the bytes as slices, for a vectored write without `std`.
     pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
         self.sender.slices()
     }
 
-    /// The same as [`advance`](Buf::advance), but what was queued by reference and has left
-    /// is given to `spent`, with no bytes left in it: who held the last reference may use the
-    /// memory again.
+    /// Removes the first `written` bytes, as [`advance`](Buf::advance) does, and passes each
+    /// payload that was queued by reference and is completely written to `spent`, empty: if that
+    /// was the last reference, the memory can be used again.
     #[inline]
     pub fn advance_with(&mut self, written: usize, spent: impl FnMut(Bytes)) {
         self.sender.advance(written, spent);
@@ -34,7 +35,7 @@ impl Buf for Outgoing<'_> {
     #[inline]
     fn chunk(&self) -> &[u8] {
         match (&self.sender.buffer, &self.sender.controls) {
-            // Small messages and nothing else.
+            // The common case: small messages only.
             (Some(buffer), None) if buffer.queue.is_empty() => &buffer.tail,
             _ => self.sender.slices().next().unwrap_or_default(),
         }
@@ -59,9 +60,9 @@ impl Buf for Outgoing<'_> {
 impl Sender {
     #[inline]
     fn advance(&mut self, written: usize, spent: impl FnMut(Bytes)) {
-        assert!(written <= self.buffered, "advanced past the bytes that wait");
+        assert!(written <= self.buffered, "advanced past the end of the queued bytes");
         self.buffered -= written;
-        self.moved = self.moved.saturating_add(u16::try_from(written).unwrap_or(u16::MAX));
+        self.progress = self.progress.saturating_add(u16::try_from(written).unwrap_or(u16::MAX));
         match (&mut self.buffer, &self.controls) {
             (Some(buffer), None) if self.buffered == 0 && buffer.queue.is_empty() => {
                 buffer.tail.clear();
@@ -69,13 +70,13 @@ impl Sender {
             _ => self.advance_by_segments(written, spent),
         }
         if self.close_queued {
-            self.note_close();
+            self.record_close_sent();
         }
     }
 
-    /// Notes whether the last byte of the Close has left.
+    /// Records whether the last byte of the Close was written.
     #[cold]
-    fn note_close(&mut self) {
+    fn record_close_sent(&mut self) {
         let has_left = self.has_sent_close();
         if let Some(info) = &mut self.info {
             info.close_sent |= has_left;
@@ -112,16 +113,16 @@ impl Sender {
                 buffer.tail.clear();
                 written = 0;
             } else {
-                // Cut short inside the tail: seal it, so that its end is a known frame
-                // boundary whatever is gathered from now on.
+                // Only a part of the tail was written: seal it, so that its end is a known frame
+                // boundary whatever is appended later.
                 buffer.seal(true);
             }
         }
     }
 
-    /// The bytes for the transport, in order, as slices that aren't empty.
+    /// Returns the bytes for the transport, in order, as slices that aren't empty.
     fn slices(&self) -> impl Iterator<Item = &[u8]> {
-        // Frames that may cut in stand behind the frame that has begun to leave.
+        // Control frames may be inserted only after the frame that is partly written.
         let buffer = self.buffer.as_deref();
         let before = buffer.map_or(0, |buffer| buffer.in_first_frame(self.in_frame));
         let first = buffer.map(|buffer| buffer.segments(..before));

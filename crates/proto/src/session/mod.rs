@@ -1,5 +1,4 @@
-//! What both halves of a connection share: its state, the replies it owes, its timers
-//! and how it ended (RFC 6455 §5.5, §7).
+//! The state of a connection, its replies and timers, and how it ends (RFC 6455 §5.5, §7).
 
 mod closing;
 mod receiving;
@@ -23,60 +22,61 @@ use crate::token_bucket::TokenBucket;
 
 pub use state::{ReadyState, TransportAction};
 
-/// The sending half with the connection's state, replies and timers.
+/// The sending half, with the connection's state, replies and timers.
 ///
-/// Together with a [`Receiver`](crate::Receiver) it makes a
-/// [`Connection`](crate::Connection); apart, the two can live on different tasks: the
-/// receiver's events, errors and end are passed to the session by
-/// [`handle_event`](Self::handle_event), [`fail`](Self::fail),
+/// With a [`Receiver`](crate::Receiver) it makes up a [`Connection`](crate::Connection). The two
+/// can also live on different tasks: the receiver's events, errors and end are then passed to the
+/// session by [`handle_event`](Self::handle_event), [`fail`](Self::fail),
 /// [`handle_read_end`](Self::handle_read_end) and [`handle_end`](Self::handle_end).
 ///
-/// Time is an argument: a [`Duration`] since any moment the caller likes, the same for
-/// all calls.
+/// Time is an argument: a [`Duration`] since a moment that the caller chooses, the same one for all
+/// calls.
 ///
 /// # Sending
-/// [`send`](Self::send) and its siblings take a message, or a piece of one, whole or not at all.
-/// Whenever the transport can take bytes, write what [`outgoing`](Self::outgoing) shows and
-/// [`advance`](bytes::Buf::advance) it by what was written, in pieces of any size. Memory is
+/// [`send`](Self::send) and its variants take a message, or a chunk of one, whole or not at all.
+/// Whenever the transport can take bytes, write those of [`outgoing`](Self::outgoing) and
+/// [`advance`](bytes::Buf::advance) it by the number written, in writes of any size. Memory is
 /// bounded by [`SendConfig::high_water`](crate::SendConfig::high_water) and one message; a peer
 /// that only sends pings can't add to it.
 ///
-/// While nothing waits, a session holds no buffer: give it one with [`lend`](Self::lend) before
-/// sending and take it back with [`reclaim`](Self::reclaim) when all is written, or let it
-/// allocate its own.
+/// While nothing is queued, a session holds no buffer. Lend it one with
+/// [`lend_buffer`](Self::lend_buffer) before sending and take it back with
+/// [`take_buffer`](Self::take_buffer) when all is written, or let it allocate its own.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "independent facts, kept small")]
 pub struct Session {
     sender: Sender,
     role: Role,
     state: ReadyState,
-    /// The transport is a stream of a connection that carries others.
+    /// Whether the transport is a stream of a multiplexed connection (HTTP/2, HTTP/3).
     multiplexed: bool,
-    /// The peer has ended its direction of the transport.
+    /// Whether the peer has ended its direction of the transport.
     read_ended: bool,
-    /// This end may go on sending after the peer's Close.
+    /// Whether this end may go on sending after the peer's Close.
     half_close: bool,
-    /// Messages waited before the Close when the close deadline was set.
+    /// Whether bytes were queued when the close deadline was set.
     closing_slowly: bool,
     timers: Timers,
-    controls: TokenBucket,
-    /// Budgets for messages and for their bytes, where there are any.
+    control_budget: TokenBucket,
+    /// The budgets for messages and for their bytes, if there are limits.
     rates: Option<Box<[Option<TokenBucket>; 2]>>,
 }
 
-fn rates(limits: &Limits) -> Option<Box<[Option<TokenBucket>; 2]>> {
+/// Returns the budgets for messages and bytes; `None`, which takes less memory, if neither is
+/// limited.
+fn rate_budgets(limits: &Limits) -> Option<Box<[Option<TokenBucket>; 2]>> {
     let budgets =
         [limits.max_message_rate, limits.max_byte_rate].map(|rate| rate.map(TokenBucket::new));
     budgets.iter().any(Option::is_some).then(|| Box::new(budgets))
 }
 
 impl Session {
-    /// The session of a client, which takes its masking keys from `masks`.
+    /// Creates the session of a client, which takes its masking keys from `masks`.
     pub fn client(masks: Box<dyn MaskSource>, config: &Config) -> Self {
         Self::new(Role::Client, Sender::client(masks, config.send), config)
     }
 
-    /// The session of a server.
+    /// Creates the session of a server.
     pub fn server(config: &Config) -> Self {
         Self::new(Role::Server, Sender::server(config.send), config)
     }
@@ -91,12 +91,12 @@ impl Session {
             half_close: false,
             closing_slowly: false,
             timers: Timers::new(config.keepalive, config.idle_timeout, config.close_timeout),
-            controls: TokenBucket::new(config.limits.max_control_rate),
-            rates: rates(&config.limits),
+            control_budget: TokenBucket::new(config.limits.max_control_rate),
+            rates: rate_budgets(&config.limits),
         }
     }
 
-    /// The same with permessage-deflate as it was agreed on.
+    /// Enables permessage-deflate with the negotiated parameters.
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn with_deflate(mut self, deflate: &PerMessageDeflate) -> Self {
@@ -104,30 +104,32 @@ impl Session {
         self
     }
 
-    /// Says that the transport is a stream of a connection that carries others, such as one of
-    /// HTTP/2 (RFC 8441) or HTTP/3 (RFC 9220). There the client, too, ends its direction as
-    /// soon as the closing handshake is done: §7.1.1 leaves that to the server for the sake of
-    /// TCP's `TIME_WAIT`, which a stream has not.
+    /// Declares that the transport is a stream of a multiplexed connection, of HTTP/2 (RFC 8441) or
+    /// HTTP/3 (RFC 9220).
+    ///
+    /// There the client, too, ends its direction as soon as the closing handshake is done: §7.1.1
+    /// leaves that to the server because of TCP's `TIME_WAIT`, which a stream does not have.
     pub fn set_multiplexed(&mut self) {
         self.multiplexed = true;
     }
 
-    /// Keeps this end open for sending when the peer closes with 1000 or without a code, until it
-    /// closes too: the answer to a Close may wait until what is being sent is sent (§5.5.1). So a
-    /// WebSocket is half-closed as TCP is, if the peer reads on after its Close.
+    /// Keeps this end open for sending when the peer closes with 1000 or without a code, until this
+    /// end closes, too.
     ///
-    /// Where nothing has flowed either way for the close timeout, it is answered with 1001.
+    /// The answer to a Close may wait until what is being sent is complete (§5.5.1). So a WebSocket
+    /// is half-closed as TCP is, if the peer reads on after its Close. If nothing flows in either
+    /// direction for the close timeout, the Close is answered with 1001.
     pub fn allow_half_close(&mut self) {
         self.half_close = true;
     }
 
-    /// Ends what [`allow_half_close`](Self::allow_half_close) began, as nobody sends or listens here
-    /// any more: bytes of the peer do not put off the close timeout.
+    /// Disables what [`allow_half_close`](Self::allow_half_close) enabled, because the application
+    /// neither sends nor receives any more: bytes of the peer do not extend the close timeout.
     pub fn end_half_close(&mut self) {
         self.half_close = false;
     }
 
-    /// The opening handshake is done; the keepalive and the idle timeout begin.
+    /// Opens the session after the opening handshake: the keepalive and the idle timeout start.
     pub fn open(&mut self, now: Duration) {
         if self.state == ReadyState::Connecting {
             self.state = ReadyState::Open;
@@ -135,23 +137,23 @@ impl Session {
         }
     }
 
-    /// Where the connection stands.
+    /// Returns the state of the connection.
     #[inline]
     pub fn state(&self) -> ReadyState {
         self.state
     }
 
-    /// Which end this is.
+    /// Returns the role of this end.
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// How the closing went so far; `None` while nobody has begun it.
+    /// Returns how far the closing is; `None` before it has started.
     pub fn close_info(&self) -> Option<&CloseInfo> {
         self.sender.info.as_deref()
     }
 
-    /// The last round trip of a keepalive ping.
+    /// Returns the last round-trip time of a keepalive ping.
     pub fn round_trip(&self) -> Option<Duration> {
         self.timers.round_trip()
     }

@@ -1,4 +1,4 @@
-//! What a session makes of what was received: answers, counts, and signs of life.
+//! The session's response to received events: answers, limits on rates, and signs of life.
 
 use core::time::Duration;
 
@@ -14,57 +14,63 @@ impl Session {
         self.timers.awaits_pong()
     }
 
-    /// Takes note that bytes arrived, other than a Ping: the peer is alive.
+    /// Records that bytes other than a Ping arrived: the peer is alive.
     #[inline]
-    pub fn note_received(&mut self) {
-        self.timers.note_received();
+    pub fn record_received(&mut self) {
+        self.timers.record_received();
     }
 
-    /// Takes note of how many bytes have arrived from the beginning on, in place of
-    /// [`note_received`](Self::note_received): the peer is alive if there are more than were
-    /// known, and not all of them the Pings that [`handle_event`](Self::handle_event) was told of.
-    pub fn note_received_total(&mut self, total: u64) {
-        self.timers.note_received_total(total);
+    /// Records the total number of bytes received since the beginning, in place of
+    /// [`record_received`](Self::record_received).
+    ///
+    /// The peer is alive if the total has grown by more than the Pings that were passed to
+    /// [`handle_event`](Self::handle_event).
+    pub fn record_received_total(&mut self, total: u64) {
+        self.timers.record_received_total(total);
     }
 
-    /// Forgets to time the Pong that is awaited, because it was not read when it arrived.
+    /// Does not measure the round trip of the awaited Pong, because it was not read when it
+    /// arrived.
     pub fn discard_round_trip(&mut self) {
         self.timers.discard_round_trip();
     }
 
-    /// Says whether anybody reads what arrives; until told otherwise, somebody does. While
-    /// nobody does, the peer's answers to pings can't be seen, so it is pinged but not given
-    /// up, unless it takes nothing of what waits for it either.
+    /// Sets whether a caller reads what arrives. Default: true.
+    ///
+    /// While none does, the peer's answers to pings can't be seen. The peer is still pinged, but
+    /// the connection is given up only if the peer takes none of the bytes queued for it either.
     pub fn set_listening(&mut self, listening: bool) {
         self.timers.set_listening(listening);
     }
 
-    /// Records whether as much as may wait for the application waits, so that nothing more is
-    /// read.
+    /// Records whether the application has as many messages unread as may wait, so that nothing
+    /// more is received.
     ///
-    /// If it is so from a keepalive Ping until the peer would be given up for not answering, the
+    /// If this holds from a keepalive Ping until the peer would be given up for not answering, the
     /// connection is failed with 1011 and [`CloseCause::Unread`](crate::CloseCause::Unread), as
-    /// neither the peer's Pings nor its Close are answered meanwhile. To be called with `false` when
-    /// the application asks for a message.
+    /// neither the peer's Pings nor its Close are answered meanwhile. Call it with `false` when the
+    /// application asks for a message.
     pub fn set_unread(&mut self, unread: bool) {
         self.timers.set_unread(unread);
     }
 
-    /// Takes note that a message, or a piece of one, arrived, where
-    /// [`handle_event`](Self::handle_event) is not told of it: the connection is not idle.
+    /// Records that a message, or a chunk of one, arrived that is not passed to
+    /// [`handle_event`](Self::handle_event): the connection is not idle.
     #[inline]
-    pub fn note_message(&mut self) {
-        self.timers.note_message();
+    pub fn record_message(&mut self) {
+        self.timers.record_message();
     }
 
-    /// Whether [`count_message`](Self::count_message) is to be told of what arrives, where
-    /// [`handle_event`](Self::handle_event) is not.
-    pub fn has_rates(&self) -> bool {
+    /// Whether rates are limited, so that [`count_message`](Self::count_message) must be called for
+    /// each message that is not passed to [`handle_event`](Self::handle_event).
+    pub fn has_rate_limits(&self) -> bool {
         self.rates.is_some()
     }
 
-    /// Counts a piece of a message, or all of it, against `max_message_rate` and
-    /// `max_byte_rate`.
+    /// Counts a message, or a chunk of one, against `max_message_rate` and `max_byte_rate`.
+    ///
+    /// # Errors
+    /// If a rate is exceeded. The connection is failed then.
     pub fn count_message(
         &mut self,
         last: bool,
@@ -88,24 +94,28 @@ impl Session {
         Err(error)
     }
 
-    /// Does what an event asks for: answers a Ping (§5.5.2) or a Close (§5.5.1), measures
-    /// a Pong. Data asks for nothing, but shows that the connection is not idle.
+    /// Responds to an event: answers a Ping (§5.5.2) or a Close (§5.5.1), measures a Pong, and
+    /// records that data shows the connection not to be idle.
     ///
-    /// Of a connection that was failed or is closed, it asks for nothing (§7.1.7).
+    /// Events of a connection that was failed or is closed are ignored (§7.1.7).
+    ///
+    /// # Errors
+    /// If a rate is exceeded. The connection is failed then.
     pub fn handle_event(&mut self, event: &Event<'_>, now: Duration) -> Result<(), ProtocolError> {
         if self.state == ReadyState::Closed || self.is_failed() {
             return Ok(());
         }
         match event {
             Event::Data(data) => {
-                self.note_message();
+                self.record_message();
                 self.count_message(data.last, data.payload.len(), now)
             }
             Event::Ping(payload) => {
                 self.count_control(now)?;
-                // It is no sign that anybody reads there.
-                self.timers.note_ping(self.header_of_received() + payload.len());
-                // Its slot replaces an older Pong, so this can't be refused.
+                // A Ping is sent by the peer's library; it does not prove that its application
+                // reads.
+                self.timers.record_ping(self.received_header_len() + payload.len());
+                // The slot for answers replaces an older one, so this can't fail.
                 let _ = self.sender.send_control(ControlKind::AutoPong, payload);
                 Ok(())
             }
@@ -121,16 +131,16 @@ impl Session {
         }
     }
 
-    /// The length of the header of a short frame that was received: masked, if by a client.
-    fn header_of_received(&self) -> usize {
+    /// Returns the header length of a short frame that was received: a client's is masked.
+    fn received_header_len(&self) -> usize {
         if self.role == Role::Server { 6 } else { 2 }
     }
 
     fn count_control(&mut self, now: Duration) -> Result<(), ProtocolError> {
-        if self.controls.take(now) {
+        if self.control_budget.take(now) {
             return Ok(());
         }
-        let error = ProtocolError::TooManyControlFrames { limit: self.controls.rate() };
+        let error = ProtocolError::TooManyControlFrames { limit: self.control_budget.rate() };
         self.fail(error, now);
         Err(error)
     }

@@ -1,4 +1,4 @@
-//! What a session sends: messages, pings and pongs, and the bytes for the transport.
+//! Sending of messages, pings and pongs, and the bytes for the transport.
 
 use alloc::boxed::Box;
 use core::ops::Range;
@@ -19,25 +19,29 @@ impl Session {
         self.sender.compresses()
     }
 
-    /// Whether a message of this length would be compressed now, or tried to.
+    /// Whether a message of this length would be compressed now, or compression attempted.
     pub fn would_compress(&self, len: usize, compression: Compression) -> bool {
         self.sender.would_compress(len, compression)
     }
 
-    /// Returns the window for which [`PreparedMessage`]s are compressed that are sent here, and the
-    /// length from which on they are; `None` if messages are not compressed.
+    /// Returns the window (as a number of bits) for which [`PreparedMessage`]s are compressed that
+    /// are sent here, and the length in bytes from which on they are; `None` if messages are not
+    /// compressed.
     #[cfg(feature = "deflate")]
     pub fn prepared_window(&self) -> Option<(u8, usize)> {
         self.sender.prepared_window()
     }
 
-    /// Returns how many bytes wait for the transport when no more messages are taken: at least 1;
-    /// see [`SendConfig::high_water`](crate::SendConfig::high_water).
+    /// Returns the number of queued bytes from which on no more messages are taken, at least 1; see
+    /// [`SendConfig::high_water`](crate::SendConfig::high_water).
     pub fn high_water(&self) -> usize {
         self.sender.high_water()
     }
 
-    /// Whether a message would be taken now, and if not, why.
+    /// Returns whether a message would be taken now.
+    ///
+    /// # Errors
+    /// The reason why it would not.
     #[inline]
     pub fn check_ready(&self) -> Result<(), SendError> {
         if self.state == ReadyState::Open {
@@ -47,13 +51,20 @@ impl Session {
         }
     }
 
-    /// Queues a whole message. That text is UTF-8 is the caller's duty.
+    /// Queues a whole message. The caller must ensure that text is UTF-8.
+    ///
+    /// # Errors
+    /// Returns the payload with the reason why it was not taken.
     #[inline]
     pub fn send(&mut self, kind: MessageKind, payload: Bytes) -> Result<(), (SendError, Bytes)> {
         self.send_with(kind, payload, Compression::Auto)
     }
 
-    /// Queues a whole message, and says whether it is to be compressed.
+    /// Queues a whole message, with a choice of whether to compress it. The caller must ensure that
+    /// text is UTF-8.
+    ///
+    /// # Errors
+    /// Returns the payload with the reason why it was not taken.
     #[inline]
     pub fn send_with(
         &mut self,
@@ -65,11 +76,14 @@ impl Session {
             return Err((SendError::Closing, payload));
         }
         self.sender.send_with(kind, payload, compression)?;
-        self.timers.note_message();
+        self.timers.record_message();
         Ok(())
     }
 
-    /// Queues a [`Message`], which comes back as one if it is refused.
+    /// Queues a [`Message`].
+    ///
+    /// # Errors
+    /// Returns the message with the reason why it was not taken.
     #[inline]
     pub fn send_message(
         &mut self,
@@ -82,8 +96,12 @@ impl Session {
     }
 
     /// Queues a whole message even if [`high_water`](crate::SendConfig::high_water) has been
-    /// reached: for a caller who found room before, and must not refuse the message now.
-    pub fn send_promised(
+    /// reached: for a caller that has reserved capacity before, and must not fail now.
+    ///
+    /// # Errors
+    /// Returns the message with the reason why it was not taken, which is never
+    /// [`SendError::Full`].
+    pub fn send_reserved(
         &mut self,
         message: Message,
         compression: Compression,
@@ -92,15 +110,17 @@ impl Session {
             return Err((SendError::Closing, message));
         }
         let kind = message.kind();
-        let sent = self.sender.send_promised(kind, message.into_bytes(), compression);
+        let sent = self.sender.send_reserved(kind, message.into_bytes(), compression);
         sent.map_err(|(error, payload)| (error, Message::checked(kind, payload)))?;
-        self.timers.note_message();
+        self.timers.record_message();
         Ok(())
     }
 
-    /// Queues a message that stays the caller's: compressed, if that is wanted and makes it
-    /// shorter, or by a copy, if it is short. Returns whether it did. What is long is not copied,
-    /// and is for [`send_message`](Self::send_message): uncompressed, as that was tried here.
+    /// Queues a copy of a message: compressed, if that is wanted and makes it shorter, or
+    /// uncompressed, if it is short. Returns whether it did.
+    ///
+    /// A long message is not copied: send it by [`send_message`](Self::send_message), without
+    /// compression, as that was tried here.
     #[inline]
     pub fn send_copy(
         &mut self,
@@ -112,53 +132,52 @@ impl Session {
         }
         let copied = self.sender.send_copy(message.kind(), message.as_bytes(), compression)?;
         if copied {
-            self.timers.note_message();
+            self.timers.record_message();
         }
         Ok(copied)
     }
 
-    /// Queues a message that is sent to many: it is not copied, and compressed only if it
-    /// has not been before.
+    /// Queues a message that is sent on many connections: it is not copied, and compressed only if
+    /// it has not been before for the same window.
     #[cfg(feature = "deflate")]
     pub fn send_prepared(&mut self, prepared: &PreparedMessage) -> Result<(), SendError> {
         self.check_ready()?;
         self.sender.send_prepared(prepared)?;
-        self.timers.note_message();
+        self.timers.record_message();
         Ok(())
     }
 
-    /// Whether [`send_batch`](Self::send_batch) can be used: frames that are sent here are neither
-    /// masked nor compressed, nor cut where a batch would not cut them.
-    pub fn shares_frames(&self) -> bool {
-        self.sender.shares_frames()
+    /// Whether [`send_batch`](Self::send_batch) can be used: frames sent here are neither masked
+    /// nor compressed, nor fragmented where a batch would not be.
+    pub fn can_share_frames(&self) -> bool {
+        self.sender.can_share_frames()
     }
 
-    /// Queues frames that were made for many connections: a range that [`FrameBatch::push`]
-    /// returned, or several that follow one another. They are taken together, as one message would
-    /// be; how many may be is what [`room`](Self::room) returns.
+    /// Queues frames that were encoded once for many connections: a range that [`FrameBatch::push`]
+    /// returned, or several adjacent ones. They are taken together, as one message would be;
+    /// [`remaining_capacity`](Self::remaining_capacity) bounds how many can be.
     ///
     /// # Panics
-    /// While the connection is open: unless [`shares_frames`](Self::shares_frames), or if the batch
-    /// ends before the range.
+    /// If the connection is open and not [`can_share_frames`](Self::can_share_frames), or if the
+    /// range exceeds the batch.
     pub fn send_batch(&mut self, batch: &FrameBatch, range: Range<usize>) -> Result<(), SendError> {
         self.check_ready()?;
         self.sender.send_batch(batch, range)?;
-        self.timers.note_message();
+        self.timers.record_message();
         Ok(())
     }
 
-    /// How many bytes more may wait before it is [`Full`](SendError::Full); none if no whole
-    /// message can be sent.
-    pub fn room(&self) -> usize {
-        if self.state == ReadyState::Open { self.sender.room() } else { 0 }
+    /// Returns how many more bytes can be queued before the session is [`Full`](SendError::Full); 0
+    /// if no whole message can be sent.
+    pub fn remaining_capacity(&self) -> usize {
+        if self.state == ReadyState::Open { self.sender.remaining_capacity() } else { 0 }
     }
 
-    /// Queues a piece of a message that is sent as it is made (§5.4). The first call
-    /// begins the message, with its `kind` and whether it is to be compressed; the one with
-    /// `last` ends it.
+    /// Queues a fragment of a message that is sent while it is produced (§5.4). The first call
+    /// starts the message, with its `kind` and whether to compress it; the one with `last` ends it.
     ///
-    /// A compressor gathers pieces until they are worth a block: what shall leave before
-    /// the message goes on is brought out by [`flush_fragment`](Self::flush_fragment).
+    /// A compressor gathers input until it is worth a block. To send what it holds back, call
+    /// [`flush_fragment`](Self::flush_fragment).
     pub fn send_fragment(
         &mut self,
         kind: MessageKind,
@@ -168,36 +187,41 @@ impl Session {
     ) -> Result<(), SendError> {
         self.check_ready()?;
         self.sender.send_fragment(kind, payload, last, compression)?;
-        self.timers.note_message();
+        self.timers.record_message();
         Ok(())
     }
 
-    /// Queues what the compressor holds back of a message that was begun by
+    /// Queues what the compressor holds back of a message that was started by
     /// [`send_fragment`](Self::send_fragment).
     pub fn flush_fragment(&mut self) -> Result<(), SendError> {
         self.check_ready()?;
         self.sender.flush_fragment()
     }
 
-    /// Gives up what memory compression can do without. With `history`, also what later
-    /// messages could refer to, so that they become longer.
+    /// Frees memory that compression can do without. With `history`, also the history that later
+    /// messages could refer to, which makes them longer.
     pub fn release_memory(&mut self, history: bool) {
         self.sender.release_memory(history);
     }
 
-    /// Whether a message begun by [`send_fragment`](Self::send_fragment) is unfinished.
+    /// Whether a message started by [`send_fragment`](Self::send_fragment) is unfinished.
     pub fn is_fragmenting(&self) -> bool {
         self.sender.is_fragmenting()
     }
 
-    /// Queues a Ping of the application (§5.5.2), which overtakes data that has not begun to leave.
-    /// While the last one waits, it is refused as [`SendError::Full`].
+    /// Queues a Ping of the application (§5.5.2). It overtakes messages of which nothing was
+    /// written yet.
+    ///
+    /// # Errors
+    /// [`SendError::Full`] while the previous one is queued.
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.control(ControlKind::Ping, payload)
     }
 
-    /// Queues a Pong that no Ping asked for (§5.5.3), which overtakes data that has not begun to
-    /// leave. While the last one waits, it is refused as [`SendError::Full`].
+    /// Queues an unsolicited Pong (§5.5.3). It overtakes messages of which nothing was written yet.
+    ///
+    /// # Errors
+    /// [`SendError::Full`] while the previous one is queued.
     pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.control(ControlKind::Pong, payload)
     }
@@ -215,13 +239,13 @@ impl Session {
         self.sender.outgoing()
     }
 
-    /// Whether there is anything for the transport.
+    /// Whether there are bytes for the transport.
     #[inline]
     pub fn wants_write(&self) -> bool {
         self.sender.wants_write()
     }
 
-    /// Returns how many bytes were taken and have not left yet, headers included.
+    /// Returns the number of bytes that are queued and not written yet, headers included.
     #[inline]
     pub fn buffered(&self) -> usize {
         self.sender.buffered()
@@ -233,21 +257,21 @@ impl Session {
         self.sender.wants_buffer()
     }
 
-    /// Lends an empty buffer to hold messages in, unless there is one.
+    /// Lends an empty buffer to queue messages in, unless the session has one.
     #[inline]
-    pub fn lend(&mut self, buffer: Box<SendBuffer>) {
-        self.sender.lend(buffer);
+    pub fn lend_buffer(&mut self, buffer: Box<SendBuffer>) {
+        self.sender.lend_buffer(buffer);
     }
 
-    /// Takes the buffer back, once all is written.
+    /// Takes the buffer back once all is written; `None` before, or if there is no buffer.
     #[inline]
-    pub fn reclaim(&mut self) -> Option<Box<SendBuffer>> {
-        self.sender.reclaim()
+    pub fn take_buffer(&mut self) -> Option<Box<SendBuffer>> {
+        self.sender.take_buffer()
     }
 
-    /// Takes out what was queued and did not leave before the end, so that it can be dropped
-    /// where that is allowed to take its time; `None` before. [`buffered`](Self::buffered)
-    /// counts it still, as the WebSocket API's `bufferedAmount` does.
+    /// Takes what was queued and not written before the end, so that the caller can drop it where
+    /// that may take time; `None` while the session is not closed. [`buffered`](Self::buffered)
+    /// still counts it, as the WebSocket API's `bufferedAmount` does.
     pub fn take_unsent(&mut self) -> Option<Box<SendBuffer>> {
         if self.state == ReadyState::Closed { self.sender.take_unsent() } else { None }
     }

@@ -1,6 +1,6 @@
-//! Where a connection is, and what is to be done with its transport.
+//! The state of a connection, and what to do with its transport.
 
-/// Where the connection stands; the same four as the WebSocket API's `readyState`.
+/// The state of a connection, with the values of the WebSocket API's `readyState`.
 ///
 /// ```text
 ///              open()             close(), fail(), idle       both Close frames seen,
@@ -16,29 +16,29 @@ pub enum ReadyState {
     Connecting,
     /// Messages flow both ways.
     Open,
-    /// A Close frame was queued or received, and the rest is awaited.
+    /// A Close frame was queued or received, and the closing is not complete.
     Closing,
     /// Nothing can be sent or received any more.
     Closed,
 }
 
-/// What is to be done with the transport.
+/// What the caller must do with the transport now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TransportAction {
     /// Read and write.
     Use,
-    /// Write what waits, shut writing down, and drop the transport. Either the closing
-    /// handshake is done and this end closes the transport first, as servers do (§7.1.1); or
-    /// the peer has ended its direction, so that nothing more can be received.
+    /// Write what is queued, shut writing down, and drop the transport. Either the closing
+    /// handshake is done and this end closes the transport first, as servers do (§7.1.1); or the
+    /// peer has ended its direction, so that nothing more can be received.
     Finish,
-    /// Write what waits, then read until the peer ends the transport: the closing
-    /// handshake is done and this is the client, which leaves that to the server (§7.1.1).
-    /// Of a stream it is [`Finish`](Self::Finish): see
+    /// Write what is queued, then read until the peer ends the transport: the closing handshake is
+    /// done and this is the client, which leaves that to the server (§7.1.1). For a multiplexed
+    /// stream it is [`Finish`](Self::Finish): see
     /// [`set_multiplexed`](crate::Session::set_multiplexed).
     AwaitEnd,
-    /// Write what waits, shut writing down, and read to the end without listening: the
-    /// connection was failed (§7.1.7). Reading on lets the Close frame arrive; a socket
-    /// that is closed over unread bytes takes it back.
+    /// Write what is queued, shut writing down, and read and ignore everything to the end: the
+    /// connection was failed (§7.1.7). A socket that is closed over unread bytes is reset, which
+    /// can discard the Close frame on its way.
     Drain,
     /// Drop the transport.
     Drop,

@@ -15,10 +15,10 @@ fn timers() -> Timers {
 /// when the peer was given up.
 fn run(t: &mut Timers, until: Duration, stuck: bool) -> (Vec<u64>, Option<u64>) {
     let mut pings = Vec::new();
-    while let Some(at) = t.next().filter(|at| *at <= until) {
-        match t.fire(at, || stuck) {
-            TimerEvent::Ping(_) => pings.push(at.as_secs()),
-            TimerEvent::PeerSilent => return (pings, Some(at.as_secs())),
+    while let Some(due) = t.next().filter(|due| *due <= until) {
+        match t.handle_timeout(due, || stuck) {
+            TimerEvent::Ping(_) => pings.push(due.as_secs()),
+            TimerEvent::PeerSilent => return (pings, Some(due.as_secs())),
             fired => assert_eq!(fired, TimerEvent::Nothing),
         }
     }
@@ -30,14 +30,14 @@ fn keepalive_gives_up_a_peer_that_takes_nothing_though_it_sends() {
     let mut t = timers();
     for at in 1..=20 {
         assert_eq!(run(&mut t, at * S, false), (vec![], None));
-        t.note_received();
+        t.record_received();
     }
     let (mut pings, mut given_up) = (Vec::new(), None);
     for at in 21..=60 {
         let (more, end) = run(&mut t, at * S, true);
         pings.extend(more);
         given_up = given_up.or(end);
-        t.note_received();
+        t.record_received();
     }
     assert_eq!((pings, given_up), (vec![30], Some(50)));
 }
@@ -54,9 +54,9 @@ fn keepalive_spares_a_peer_while_not_listening() {
 #[test]
 fn keepalive_ends_a_connection_that_is_not_read_for_a_whole_ping() {
     let end = |t: &mut Timers, until: u64| {
-        while let Some(at) = t.next().filter(|at| *at <= Duration::from_secs(until)) {
-            if t.fire(at, || false) == TimerEvent::Unread {
-                return Some(at.as_secs());
+        while let Some(due) = t.next().filter(|due| *due <= Duration::from_secs(until)) {
+            if t.handle_timeout(due, || false) == TimerEvent::Unread {
+                return Some(due.as_secs());
             }
         }
         None
@@ -94,10 +94,10 @@ fn keepalive_pings_at_most_an_interval_after_the_last_byte() {
             let look = t.next().unwrap() + Duration::from_millis(1);
             let now = u64::try_from(look.as_millis()).unwrap();
             while byte <= last.min(now) {
-                t.note_received();
+                t.record_received();
                 byte = if byte < last { last.min(byte + 1000) } else { byte + 1 };
             }
-            if let TimerEvent::Ping(_) = t.fire(look, || false) {
+            if let TimerEvent::Ping(_) = t.handle_timeout(look, || false) {
                 pinged = Some(now);
             }
         }
@@ -114,7 +114,7 @@ fn keepalive_pings_an_idle_connection_once_an_interval() {
         let (more, end) = run(&mut t, at * S, false);
         assert_eq!(end, None);
         if !more.is_empty() {
-            t.note_received();
+            t.record_received();
         }
         pings.extend(more);
     }
@@ -127,8 +127,8 @@ fn keepalive_is_not_settled_by_pings_of_the_peer_alone() {
         let (mut t, mut total) = (timers(), 0);
         for at in 1..60_u64 {
             total += 6 + others;
-            t.note_ping(6);
-            t.note_received_total(total);
+            t.record_ping(6);
+            t.record_received_total(total);
             if let (_, Some(end)) = run(&mut t, Duration::from_secs(at), false) {
                 assert_eq!(Some(end), given_up);
                 break;
@@ -142,21 +142,21 @@ fn keepalive_is_not_settled_by_pings_of_the_peer_alone() {
 fn keepalive_counts_bytes_around_the_end_of_its_counter() {
     let mut t = timers();
     let mut total = u64::from(u32::MAX) - 10;
-    t.note_received_total(total);
+    t.record_received_total(total);
     t.received = false;
     for (bytes, ping, heard) in [(6, true, false), (6, true, false), (1, false, true)] {
         total += bytes;
         if ping {
-            t.note_ping(6);
+            t.record_ping(6);
         }
-        t.note_received_total(total);
+        t.record_received_total(total);
         assert_eq!(core::mem::take(&mut t.received), heard);
     }
     // The look comes in the middle of a Ping: then it is known twice, and takes nothing off.
-    t.note_received_total(total + 3);
+    t.record_received_total(total + 3);
     assert!(core::mem::take(&mut t.received));
-    t.note_ping(6);
-    t.note_received_total(total + 6);
+    t.record_ping(6);
+    t.record_received_total(total + 6);
     assert!(!t.received);
 }
 
@@ -164,7 +164,7 @@ fn keepalive_counts_bytes_around_the_end_of_its_counter() {
 fn keepalive_round_trip_is_that_of_the_exact_payload() {
     let mut t = timers();
     assert_eq!(run(&mut t, 19 * S, false), (vec![], None));
-    let TimerEvent::Ping(payload) = t.fire(20 * S, || false) else { panic!("no ping") };
+    let TimerEvent::Ping(payload) = t.handle_timeout(20 * S, || false) else { panic!("no ping") };
     t.handle_pong(b"other", 20 * S + S / 2);
     assert_eq!(t.round_trip(), None);
     t.handle_pong(&payload, 20 * S + S / 10);
@@ -176,7 +176,7 @@ fn keepalive_round_trip_is_that_of_the_exact_payload() {
 fn keepalive_does_not_time_a_pong_that_waited() {
     let mut t = timers();
     assert_eq!(run(&mut t, 19 * S, false), (vec![], None));
-    let TimerEvent::Ping(payload) = t.fire(20 * S, || false) else { panic!("no ping") };
+    let TimerEvent::Ping(payload) = t.handle_timeout(20 * S, || false) else { panic!("no ping") };
     t.discard_round_trip();
     t.handle_pong(&payload, 25 * S);
     assert_eq!((t.round_trip(), t.awaits_pong()), (None, false));
@@ -187,7 +187,7 @@ fn keepalive_ends_at_the_close_deadline() {
     let mut t = timers();
     t.start_closing(5 * S);
     assert_eq!(t.next(), Some(15 * S));
-    assert_eq!(t.fire(15 * S, || false), TimerEvent::CloseDeadline);
+    assert_eq!(t.handle_timeout(15 * S, || false), TimerEvent::CloseDeadline);
     assert_eq!(t.next(), None);
 }
 
@@ -196,7 +196,7 @@ fn keepalive_interval_may_be_for_ever() {
     let config = KeepaliveConfig { interval: Some(Duration::MAX), timeout: Duration::MAX };
     let mut t = Timers::new(config, Some(Duration::MAX), 10 * S);
     t.start(S);
-    assert_eq!(t.fire(Duration::from_secs(1 << 40), || false), TimerEvent::Nothing);
+    assert_eq!(t.handle_timeout(Duration::from_secs(1 << 40), || false), TimerEvent::Nothing);
 }
 
 /// When it counts as idle, with a message at each of these times.
@@ -209,10 +209,10 @@ fn idle_at(timeout: Duration, messages: &[Duration]) -> Duration {
     loop {
         let now = t.next().unwrap();
         while next.is_some_and(|at| *at < now) {
-            t.note_message();
+            t.record_message();
             next = messages.next();
         }
-        if t.fire(now, || false) == TimerEvent::Idle {
+        if t.handle_timeout(now, || false) == TimerEvent::Idle {
             assert_eq!(t.next(), None);
             return now;
         }
@@ -234,19 +234,19 @@ fn keepalive_takes_the_longest_ping_twice_for_none() {
     let longest = 2 + 4 + 125;
     for known in 0..=longest {
         let mut t = timers();
-        t.note_received_total(known);
+        t.record_received_total(known);
         t.take_received();
-        t.note_ping(131);
-        t.note_received_total(longest);
+        t.record_ping(131);
+        t.record_received_total(longest);
         assert!(!t.take_received(), "{known} bytes were known");
-        t.note_received_total(longest + 1);
+        t.record_received_total(longest + 1);
         assert!(t.take_received());
     }
     // More cannot be a Ping: the counter went nearly around.
     let mut t = timers();
-    t.note_received_total(0);
+    t.record_received_total(0);
     t.take_received();
-    t.note_received_total((1 << 32) - longest - 1);
+    t.record_received_total((1 << 32) - longest - 1);
     assert!(t.take_received());
 }
 
@@ -254,7 +254,7 @@ fn keepalive_takes_the_longest_ping_twice_for_none() {
 fn keepalive_round_trip_of_hours_is_cut_and_not_lost() {
     let mut t = timers();
     run(&mut t, 19 * S, false);
-    let TimerEvent::Ping(payload) = t.fire(20 * S, || false) else { panic!("no ping") };
+    let TimerEvent::Ping(payload) = t.handle_timeout(20 * S, || false) else { panic!("no ping") };
     t.handle_pong(&payload, 20 * S + 2 * 3600 * S);
     assert_eq!(t.round_trip().map(|trip| trip.as_secs()), Some(u64::from(u32::MAX) / 1_000_000));
 }

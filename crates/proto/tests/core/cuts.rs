@@ -44,7 +44,7 @@ pub(crate) fn by_shared_input(role: Role, limits: Limits, pieces: &[&[u8]]) -> V
     receive::by_input(role, limits, pieces, ReceiveBuffer::shared)
 }
 
-/// With [`ReceiveBuffer::next_piece`], pieces merged.
+/// With [`ReceiveBuffer::next_chunk`], pieces merged.
 pub(crate) fn by_pieces(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
     let mut input = ReceiveBuffer::default();
     let mut receiver = Receiver::new(role, limits);
@@ -52,7 +52,7 @@ pub(crate) fn by_pieces(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Tol
     for piece in pieces {
         input.bytes_mut().extend_from_slice(piece);
         loop {
-            match input.next_piece(&mut receiver) {
+            match input.next_chunk(&mut receiver) {
                 Ok(None) => break,
                 Ok(Some(OwnedEvent::Control(incoming))) => all.push(incoming.into()),
                 Ok(Some(OwnedEvent::Data { kind, payload, first, last })) => {
@@ -79,14 +79,14 @@ pub(crate) fn by_direct_reads(role: Role, limits: Limits, pieces: &[&[u8]]) -> V
         while !rest.is_empty() {
             let remaining = receiver.payload_remaining();
             if remaining > 0 && input.is_empty() {
-                let (buffer, room) = assembler.room(remaining);
+                let (buffer, room) = assembler.reserve(remaining);
                 assert!(room > 0 && room as u64 <= remaining);
                 let (now, later) = rest.split_at(room.min(rest.len()));
                 let start = buffer.len();
                 buffer.extend_from_slice(now);
                 assert!(buffer.capacity() <= 2 * buffer.len() + (16 << 10));
                 rest = later;
-                match assembler.appended(&mut receiver, start) {
+                match assembler.commit(&mut receiver, start) {
                     Ok(Some(message)) => all.push(MessageEvent::Message(message).into()),
                     Ok(None) => {}
                     Err(error) => all.push(Told::Error(error)),
@@ -208,7 +208,7 @@ fn memory_of_the_buffer_goes_with_the_last_message() {
     let mut input = ReceiveBuffer::shared(BytesMut::from(&bytes[..]));
     let mut receiver = Receiver::new(Role::Server, Limits::default());
     let mut next = || {
-        let message = input.next_whole(&mut receiver, &Assembler::default());
+        let message = input.next_single_frame(&mut receiver, &Assembler::default());
         message.map(Message::into_bytes)
     };
     let (first, last) = (next().unwrap(), next().unwrap());
@@ -227,7 +227,7 @@ fn memory_to_read_into_remains() {
     let block_at = block.as_ptr();
     let mut input = ReceiveBuffer::from(block);
     let mut receiver = Receiver::new(Role::Server, Limits::default());
-    assert!(input.next_whole(&mut receiver, &Assembler::default()).is_some());
+    assert!(input.next_single_frame(&mut receiver, &Assembler::default()).is_some());
     assert!(input.is_empty());
     input.bytes_mut().reserve(50_000);
     assert_eq!(input.bytes_mut().as_ptr(), block_at.wrapping_add(bytes.len()), "it is the same");
@@ -238,7 +238,7 @@ fn memory_of_the_buffer_is_not_kept_by_an_empty_message() {
     let bytes = [masked(0x82, vec![]), masked(0x82, vec![2; 20])].concat();
     let mut input = ReceiveBuffer::shared(BytesMut::from(&bytes[..]));
     let mut receiver = Receiver::new(Role::Server, Limits::default());
-    let mut next = || input.next_whole(&mut receiver, &Assembler::default()).unwrap();
+    let mut next = || input.next_single_frame(&mut receiver, &Assembler::default()).unwrap();
     let (empty, last) = (next(), next());
     assert!(empty.is_empty());
     assert!(last.is_unique(), "the empty one is still there, and holds nothing");
@@ -250,17 +250,17 @@ fn memory_to_read_into_is_for_what_remains_or_for_a_first_part() {
     // A little more than the first part comes in one go; of much more, the first part.
     for (remaining, room) in [(0, 0), (1, 1), (16, 16), (20, 20), (31, 31), (32, 16), (1_000, 16)] {
         let mut assembler = Assembler::default();
-        let (buffer, most) = assembler.room(remaining * KIB);
+        let (buffer, most) = assembler.reserve(remaining * KIB);
         assert_eq!((buffer.len(), most as u64), (0, room * KIB), "{remaining} KiB");
         assert_eq!(buffer.capacity() as u64, room * KIB);
         // It is there until it is used.
-        assert_eq!(assembler.room(remaining * KIB).0.capacity() as u64, room * KIB);
+        assert_eq!(assembler.reserve(remaining * KIB).0.capacity() as u64, room * KIB);
         assert!(assembler.is_empty());
     }
     // A message grows when less than a first part is free, and not before.
     let mut assembler = Assembler::default();
     for (len, capacity) in [(0, 16), (16, 32), (32, 64), (48, 64), (64, 128)] {
-        let (buffer, _) = assembler.room(1_000 * KIB);
+        let (buffer, _) = assembler.reserve(1_000 * KIB);
         assert_eq!((buffer.len() as u64, buffer.capacity() as u64), (len * KIB, capacity * KIB));
         buffer.resize(buffer.len() + 16 * 1024, 7);
     }

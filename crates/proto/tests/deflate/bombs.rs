@@ -93,7 +93,7 @@ fn deflate_bomb_read_in_pieces_takes_constant_memory() {
     let (mut total, mut done) = (0, false);
     for chunk in wire.chunks(10_000) {
         input.bytes_mut().extend_from_slice(chunk);
-        while let Some(piece) = input.next_piece(&mut receiver).unwrap() {
+        while let Some(piece) = input.next_chunk(&mut receiver).unwrap() {
             let OwnedEvent::Data { kind: MessageKind::Binary, payload, last, .. } = piece else {
                 panic!()
             };

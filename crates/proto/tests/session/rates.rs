@@ -98,7 +98,7 @@ fn limits_on_rates_hold_together() {
 fn limits_on_rates_are_counted_where_events_are_not_passed_on() {
     let mut session = Session::server(&Config::default());
     session.open(NOW);
-    assert!(!session.has_rates(), "nothing is to be counted");
+    assert!(!session.has_rate_limits(), "nothing is to be counted");
     session.count_message(true, usize::MAX, NOW).unwrap();
     let byte_rate = Limits { max_byte_rate: Some(1), ..Limits::default() };
     let message_rate = Limits { max_message_rate: Some(1), ..Limits::default() };
@@ -109,7 +109,7 @@ fn limits_on_rates_are_counted_where_events_are_not_passed_on() {
         let config = Config { limits, ..Config::default() };
         let mut session = Session::server(&config);
         session.open(NOW);
-        assert!(session.has_rates());
+        assert!(session.has_rate_limits());
         for _ in 0..10 {
             session.count_message(true, 1, NOW).unwrap();
         }

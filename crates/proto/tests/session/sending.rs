@@ -19,20 +19,20 @@ fn server(high_water: usize) -> End {
 fn backpressure_room_is_what_high_water_leaves() {
     let mut server = server(100);
     let session = server.session();
-    assert_eq!((session.high_water(), session.room()), (100, 100));
+    assert_eq!((session.high_water(), session.remaining_capacity()), (100, 100));
     session.send(MessageKind::Text, "hello".into()).unwrap();
-    assert_eq!((session.room(), session.buffered()), (100 - 7, 7));
+    assert_eq!((session.remaining_capacity(), session.buffered()), (100 - 7, 7));
     session.send(MessageKind::Binary, Bytes::from(vec![7; 98])).unwrap();
-    assert_eq!(session.room(), 0, "no more fits");
+    assert_eq!(session.remaining_capacity(), 0, "no more fits");
     server.transmit(usize::MAX);
     let session = server.session();
-    assert_eq!(session.room(), 100);
+    assert_eq!(session.remaining_capacity(), 100);
     session.send_fragment(MessageKind::Text, b"a", false, Compression::Off).unwrap();
-    assert_eq!(session.room(), 0, "a whole message can't begin inside another");
+    assert_eq!(session.remaining_capacity(), 0, "a whole message can't begin inside another");
     session.send_fragment(MessageKind::Text, b"b", true, Compression::Off).unwrap();
     session.close(None, NOW);
-    assert_eq!(session.room(), 0, "nothing follows a Close");
-    assert_eq!(Session::server(&Config::default()).room(), 0);
+    assert_eq!(session.remaining_capacity(), 0, "nothing follows a Close");
+    assert_eq!(Session::server(&Config::default()).remaining_capacity(), 0);
 }
 
 /// What each way to send says of a session, one after the other.
@@ -62,7 +62,7 @@ fn backpressure_refuses_every_way_to_send_alike() {
     server.session().close(frame(1000, ""), NOW);
     let before = server.session().buffered();
     assert!(refusals(server.session()).iter().all(|refusal| *refusal == Err(SendError::Closing)));
-    let refused = server.session().send_promised(Message::text("x"), Compression::Auto);
+    let refused = server.session().send_reserved(Message::text("x"), Compression::Auto);
     assert_eq!(refused, Err((SendError::Closing, Message::text("x"))));
     assert_eq!(server.session().buffered(), before);
 }
@@ -75,11 +75,11 @@ fn backpressure_returns_the_message_as_it_was() {
         let refused = server.session().send_message(message.clone(), Compression::Auto);
         assert_eq!(refused, Err((SendError::Full, message.clone())));
         // But what was promised is taken.
-        server.session().send_promised(message, Compression::Auto).unwrap();
+        server.session().send_reserved(message, Compression::Auto).unwrap();
     }
     assert_eq!(server.transmit(usize::MAX), b"\x81\x01x\x81\x04text\x82\x04text");
     server.session().send_fragment(MessageKind::Text, b"a", false, Compression::Off).unwrap();
-    let refused = server.session().send_promised(Message::text("x"), Compression::Auto);
+    let refused = server.session().send_reserved(Message::text("x"), Compression::Auto);
     assert_eq!(refused, Err((SendError::MessageUnderWay, Message::text("x"))));
 }
 
@@ -133,8 +133,8 @@ fn deflate_is_reported_where_it_was_agreed_on() {
 
 #[test]
 fn batch_frames_are_shared_only_by_a_session_that_could_make_them() {
-    assert!(server(100).session().shares_frames());
-    assert!(!End::new(Role::Client, Config::default()).session().shares_frames());
+    assert!(server(100).session().can_share_frames());
+    assert!(!End::new(Role::Client, Config::default()).session().can_share_frames());
     let mut batch = FrameBatch::default();
     assert_eq!((batch.is_empty(), batch.len()), (true, 0));
     batch.push(&Message::text("")).unwrap();
@@ -214,12 +214,12 @@ fn frames_can_not_be_advanced_past_their_end() {
 #[test]
 fn send_buffers_know_the_memory_they_hold() {
     let mut server = server(1 << 20);
-    server.session().lend(Box::new(SendBuffer::with_capacity(100)));
+    server.session().lend_buffer(Box::new(SendBuffer::with_capacity(100)));
     for _ in 0..5 {
         server.session().send(MessageKind::Binary, Bytes::from(vec![7; 5_000])).unwrap();
     }
     server.transmit(usize::MAX);
-    let held = server.session().reclaim().unwrap().capacity();
+    let held = server.session().take_buffer().unwrap().capacity();
     // Each long message took two places, of no less than a `Bytes` each.
     assert!(held >= 10 * size_of::<Bytes>(), "{held} bytes");
     assert!(held < 10_000, "the payloads have left: {held} bytes");

@@ -87,7 +87,7 @@ fn keepalive_takes_bytes_other_than_pings_as_a_sign_of_life() {
             for at in 1..60 {
                 total += ping_len + others;
                 session.handle_event(&Event::Ping(b"abc"), at * S).unwrap();
-                session.note_received_total(total);
+                session.record_received_total(total);
                 write_all(&mut session);
                 ended |= session.handle_timeout(at * S);
             }
@@ -115,7 +115,7 @@ fn keepalive_gives_up_only_peers_it_listens_to() {
 const WAYS: [fn(&mut Session); 7] = [
     |s| s.send(MessageKind::Text, "x".into()).unwrap(),
     |s| s.send_message(Message::text("x"), Compression::Auto).unwrap(),
-    |s| s.send_promised(Message::text("x"), Compression::Auto).unwrap(),
+    |s| s.send_reserved(Message::text("x"), Compression::Auto).unwrap(),
     |s| assert!(s.send_copy(&Message::text("x"), Compression::Auto).unwrap()),
     |s| s.send_prepared(&PreparedMessage::new("x")).unwrap(),
     |s| s.send_fragment(MessageKind::Text, b"x", true, Compression::Auto).unwrap(),
@@ -151,7 +151,7 @@ fn idle_timeout_is_put_off_by_every_way_to_send_a_message() {
         assert!(outlives_its_timeout(way), "way {i}");
     }
     // And by what is received, whoever says so.
-    assert!(outlives_its_timeout(Session::note_message));
+    assert!(outlives_its_timeout(Session::record_message));
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn idle_timeout_is_not_put_off_by_what_is_no_message() {
     assert!(!outlives_its_timeout(|s| s.ping(b"x").unwrap()));
     assert!(!outlives_its_timeout(|s| s.handle_event(&Event::Ping(b"x"), 12 * S).unwrap()));
     assert!(!outlives_its_timeout(|s| s.handle_event(&Event::Pong(b"x"), 12 * S).unwrap()));
-    assert!(!outlives_its_timeout(Session::note_received));
+    assert!(!outlives_its_timeout(Session::record_received));
     // A long message is not copied, and so was not sent.
     let long = Message::from(Bytes::from(vec![7; 5_000]));
     assert!(!outlives_its_timeout(|s| {

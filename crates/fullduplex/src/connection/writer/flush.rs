@@ -164,7 +164,7 @@ impl<S: Transport> WriterState<S> {
     #[inline]
     pub(crate) fn lend(&mut self) {
         if self.session.wants_buffer() {
-            self.session.lend(buffers::take_write());
+            self.session.lend_buffer(buffers::take_write());
         }
     }
 
@@ -258,7 +258,7 @@ impl<S: Transport> WriterState<S> {
             sent.wire(written);
             self.unflushed = true;
         }
-        if let Some(buffer) = self.session.reclaim() {
+        if let Some(buffer) = self.session.take_buffer() {
             buffers::give_write(buffer);
         }
         if self.unflushed {
@@ -340,9 +340,9 @@ impl<S: Transport> DrivenConnection for Writer<S> {
         if inner.scheduled != at {
             return DeadlineNanos::NEVER;
         }
-        inner.session.note_received_total(self.counters.received.wire_total());
+        inner.session.record_received_total(self.counters.received.wire_total());
         if self.talked.swap(false, Ordering::Relaxed) {
-            inner.session.note_message();
+            inner.session.record_message();
         }
         let listening = self.listening.load(Ordering::Relaxed) && !inner.write_half.has_unread();
         inner.session.set_listening(listening);

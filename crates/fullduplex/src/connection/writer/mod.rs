@@ -117,8 +117,8 @@ impl<S: Transport> Writer<S> {
         let low_water = low_water.min(session.high_water() - 1);
         let driver = Driver::current();
         session.open(driver.now());
-        let (has_rates, compresses) = (session.has_rates(), session.compresses());
-        let shares = session.shares_frames();
+        let (has_rates, compresses) = (session.has_rate_limits(), session.compresses());
+        let shares = session.can_share_frames();
         let inner = WriterState {
             session,
             write_half,
@@ -329,7 +329,7 @@ impl<S: Transport> Writer<S> {
 
     /// Tells the session what has arrived: what comes from now on counts as progress.
     fn note_total(&self, inner: &mut WriterState<S>) {
-        inner.session.note_received_total(self.counters.received.wire_total());
+        inner.session.record_received_total(self.counters.received.wire_total());
     }
 
     /// The task that waits for messages, which is to be woken in another way from now on.

@@ -54,7 +54,8 @@ impl<S: Transport> WriterState<S> {
     /// Notes the first frames, if the session could take them now.
     fn begin(&mut self, frames: &FrameRange) -> bool {
         self.settle();
-        let room = if self.check_unparked().is_ok() { self.session.room() } else { 0 };
+        let room =
+            if self.check_unparked().is_ok() { self.session.remaining_capacity() } else { 0 };
         self.published = (room > 0).then(|| PendingFrames::new(frames, room));
         room > 0
     }

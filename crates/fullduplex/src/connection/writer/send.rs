@@ -324,7 +324,7 @@ impl<S: Transport> WriterState<S> {
             self.drop_later(DeferredDrop::Payload(message.clone().into_bytes()));
         }
         let sent = if promised {
-            self.session.send_promised(message, compression)
+            self.session.send_reserved(message, compression)
         } else {
             self.session.send_message(message, compression)
         };
