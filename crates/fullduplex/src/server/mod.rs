@@ -37,7 +37,7 @@ pub use integrate::rejection::Rejection;
 #[cfg(feature = "hyper")]
 pub use integrate::upgrade::{Upgrade, UpgradeRequest, is_websocket, upgrade};
 pub use listen::bind::{BACKLOG, bind};
-pub use listen::listen::Listener;
+pub use listen::listener::Listener;
 pub use output::HandlerOutput;
 pub use policy::connect_info::ConnectInfo;
 pub use policy::forwarded::{

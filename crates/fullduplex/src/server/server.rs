@@ -19,13 +19,13 @@ use crate::server::connection::AcceptedConnection;
 use crate::server::handler::Handler;
 use crate::server::handshake::handshake::Handshake;
 use crate::server::http::context::{Authenticate, ServerContext};
-use crate::server::listen::listen::{BoundListener, Listener};
+use crate::server::listen::listener::{BoundListener, Listener};
 use crate::server::output::HandlerOutput;
 use crate::server::state::handle::ServerHandle;
-use crate::server::state::lifecycle::ServerState;
 use crate::server::state::panics;
 use crate::server::state::panics::SUBSCRIBER;
 use crate::server::state::rejection::{OnRejected, RejectedClient};
+use crate::server::state::server_state::ServerState;
 use crate::server::state::trace;
 
 /// A listening server.

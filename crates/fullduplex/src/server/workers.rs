@@ -12,7 +12,7 @@ use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
 use crate::server::handshake::handshake::Handshake;
 use crate::server::listen::bind::{BACKLOG, bind};
-use crate::server::listen::listen::Listener;
+use crate::server::listen::listener::Listener;
 use crate::server::output::HandlerOutput;
 use crate::server::server::Server;
 use crate::server::state::handle::ServerHandle;

@@ -10,7 +10,7 @@ use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
 use crate::server::handshake::request::{AcceptedHandshake, IncomingRequest, RejectionCause};
 use crate::server::state::handle::ServerHandle;
-use crate::server::state::lifecycle::{Admission, ServerState};
+use crate::server::state::server_state::{Admission, ServerState};
 use crate::server::state::stats::{HandshakeOutcome, HttpVersion};
 use crate::server::state::trace;
 use crate::transport::Transport;

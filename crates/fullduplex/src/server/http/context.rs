@@ -18,14 +18,14 @@ use crate::server::handshake::response::{SHUTTING_DOWN, plain, shutting_down};
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::peer::PeerAddr;
 use crate::server::state::connection_limit::LimitReached;
-#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
-use crate::server::state::lifecycle::DrainSignal;
-use crate::server::state::lifecycle::{Admission, ServerState};
 use crate::server::state::panics::{PanicWatch, caught_in};
 use crate::server::state::permit::ConnectionPermit;
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 use crate::server::state::permit::MultiplexedPermit;
 use crate::server::state::rejection::{RejectedClient, RejectionReason};
+#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+use crate::server::state::server_state::DrainSignal;
+use crate::server::state::server_state::{Admission, ServerState};
 use crate::server::state::trace;
 use crate::transport::net_stream::NetStream;
 

@@ -22,7 +22,7 @@ use crate::server::http::context::ServerContext;
 #[cfg(feature = "hyper")]
 use crate::server::http::min_rate::MinRate;
 use crate::server::http::respond_on_stream::RespondOnStream;
-use crate::server::listen::listen::Listener;
+use crate::server::listen::listener::Listener;
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::peer::PeerAddr;
 use crate::server::policy::tls_info::TlsInfo;

@@ -1,8 +1,7 @@
 //! Where the server listens.
 
 pub(crate) mod bind;
-#[allow(clippy::module_inception, reason = "it is the file of `Listener`")]
-pub(crate) mod listen;
+pub(crate) mod listener;
 #[cfg(unix)]
 pub(crate) mod systemd;
 #[cfg(unix)]

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::connection::driver::DrivenConnection;
 use crate::server::config::ServerLimits;
 use crate::server::state::connection_limit::ConnectionLimits;
-use crate::server::state::lifecycle::ServerState;
+use crate::server::state::server_state::ServerState;
 use crate::server::state::stats::ServerStats;
 
 /// How often a batch of WebSockets is closed.
