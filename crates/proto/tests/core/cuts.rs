@@ -260,8 +260,9 @@ fn memory_to_read_into_is_for_what_remains_or_for_a_first_part() {
     // A message grows when less than a first part is free, and not before.
     let mut assembler = Assembler::default();
     for (len, capacity) in [(0, 16), (16, 32), (32, 64), (48, 64), (64, 128)] {
-        let (buffer, _) = assembler.reserve(1_000 * KIB);
+        let (buffer, room) = assembler.reserve(1_000 * KIB);
         assert_eq!((buffer.len() as u64, buffer.capacity() as u64), (len * KIB, capacity * KIB));
+        assert_eq!(room, buffer.capacity() - buffer.len(), "no more than is free");
         buffer.resize(buffer.len() + 16 * 1024, 7);
     }
 }
