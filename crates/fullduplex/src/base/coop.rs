@@ -81,12 +81,19 @@ pub(crate) fn poll_left(cx: &mut Context<'_>) -> Poll<()> {
 /// has ended it.
 #[inline]
 pub(crate) fn poll_message(cx: &mut Context<'_>) -> Poll<()> {
+    if charge_message() { Poll::Ready(()) } else { poll_step(cx) }
+}
+
+/// Charges one message to the task's turn, unless tokio is to be asked first whether that is over,
+/// which [`poll_message`] does.
+#[inline]
+pub(crate) fn charge_message() -> bool {
     let charged = CHARGED.get() + 1;
-    if charged < SMALL {
+    let known = charged < SMALL;
+    if known {
         CHARGED.set(charged);
-        return Poll::Ready(());
     }
-    poll_step(cx)
+    known
 }
 
 #[cold]

@@ -51,6 +51,8 @@ pub(crate) enum DeferredDrop {
 thread_local! {
     /// The connection whose transport the thread polls, by its address; 0 if it polls none.
     static POLLING: Cell<usize> = const { Cell::new(0) };
+    /// Whether there is anything in `HELD`: cheaper to look at, as it is never dropped.
+    static HOLDS: Cell<bool> = const { Cell::new(false) };
     /// What the thread is to drop. It keeps its memory, so that to hold takes no allocation.
     static HELD: RefCell<Vec<DeferredDrop>> = const { RefCell::new(Vec::new()) };
 }
@@ -98,21 +100,24 @@ pub(crate) fn polls_transport_of(connection: usize) -> bool {
 /// Holds something until [`drop_held`], which is to be called when the lock is released.
 pub(crate) fn hold(held: DeferredDrop) {
     HELD.with_borrow_mut(|all| all.push(held));
+    HOLDS.set(true);
 }
 
 /// Whether the thread holds anything.
+#[inline]
 pub(crate) fn holds() -> bool {
-    HELD.with_borrow(|all| !all.is_empty())
+    HOLDS.get()
 }
 
 /// Takes what the thread holds, for another one to let go of.
 pub(crate) fn take_held() -> Vec<DeferredDrop> {
+    HOLDS.set(false);
     HELD.take()
 }
 
 /// Drops what the thread holds, in order, and returns whether any of it panicked.
 pub(crate) fn drop_held() -> Result<(), Panicked> {
-    let mut all = HELD.take();
+    let mut all = take_held();
     let dropped = drop_all(&mut all);
     HELD.with_borrow_mut(|now| {
         // What was dropped may have held more, but is gone by now.

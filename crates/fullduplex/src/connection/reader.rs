@@ -258,12 +258,14 @@ impl<S: Transport> Reader<S> {
         writer: &Arc<Writer<S>>,
     ) -> Poll<EndResult<Message>> {
         self.unread_sends = 0;
-        if !self.skipping && !self.in_pieces && self.is_plain() {
-            ready!(coop::poll_message(cx));
-            if let Some(message) = self.input.next_single_frame(&mut self.receiver, &self.assembler)
-            {
-                return Poll::Ready(Some(self.whole(message, writer)));
-            }
+        // Where the turn may be over, the long way waits for the next one.
+        if !self.skipping
+            && !self.in_pieces
+            && self.is_plain()
+            && coop::charge_message()
+            && let Some(message) = self.input.next_single_frame(&mut self.receiver, &self.assembler)
+        {
+            return Poll::Ready(Some(self.whole(message, writer)));
         }
         self.poll_within(cx, writer, usize::MAX)
     }

@@ -120,6 +120,7 @@ impl Sender {
     }
 
     /// Returns the number of queued bytes from which on no more messages are taken; at least 1.
+    #[inline]
     pub(crate) fn high_water(&self) -> usize {
         self.high_water
     }

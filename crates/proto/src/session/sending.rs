@@ -34,6 +34,7 @@ impl Session {
 
     /// Returns the number of queued bytes from which on no more messages are taken, at least 1; see
     /// [`SendConfig::high_water`](crate::SendConfig::high_water).
+    #[inline]
     pub fn high_water(&self) -> usize {
         self.sender.high_water()
     }

@@ -30,12 +30,19 @@ impl<S: Transport> Writer<S> {
     /// Lets the queue leave as asked.
     #[inline]
     pub(crate) fn leave(self: &Arc<Self>, inner: &mut WriterState<S>, leave: Flush) {
+        let full = inner.check_ready().is_err();
+        self.leave_if(inner, leave, full);
+    }
+
+    /// Lets the queue leave as asked, or at once if it is full.
+    #[inline]
+    pub(crate) fn leave_if(self: &Arc<Self>, inner: &mut WriterState<S>, leave: Flush, full: bool) {
         let now = match leave {
             Flush::Now => true,
             Flush::Soon => !inner.hot,
             Flush::Gathered => false,
         };
-        if now || inner.check_ready().is_err() {
+        if now || full {
             inner.hot = true;
             self.write(inner);
         } else {
@@ -131,8 +138,12 @@ impl<S: Transport> Writer<S> {
             self.defer();
         }
         let has_room = inner.session.buffered() <= self.low_water as usize;
-        if (moved && has_room) || inner.session.state() == ReadyState::Closed {
+        let ended = inner.session.state() == ReadyState::Closed;
+        if (moved && has_room) || ended {
             inner.wake_waiters();
+        }
+        if ended {
+            inner.owed.add(UnlockFlags::END);
         }
     }
 

@@ -25,9 +25,9 @@ use crate::transport::halves::WriteHalf;
 /// A writer that is locked. What is collected meanwhile is let go of after the release.
 pub(crate) struct WriterGuard<'a, S> {
     writer: &'a Writer<S>,
-    /// Dropped before what comes after it.
-    inner: MutexGuard<'a, WriterState<S>>,
-    after: UnlockActions<'a, S>,
+    /// `None` from the release on. By value, so that the release can be a function of its own
+    /// that takes no address of this: it stays in registers.
+    inner: Option<MutexGuard<'a, WriterState<S>>>,
 }
 
 /// What is to be done when the lock is released, as a set: small, as each connection has it.
@@ -43,20 +43,23 @@ impl UnlockFlags {
     pub(crate) const PANIC: Self = Self(4);
     /// Tasks that wait are to be woken.
     const WAITERS: Self = Self(8);
+    /// The connection may have ended just now.
+    pub(crate) const END: Self = Self(16);
 
     #[inline]
     pub(crate) fn add(&mut self, other: Self) {
         self.0 |= other.0;
     }
 
+    #[inline]
+    pub(crate) fn is_nothing(self) -> bool {
+        self.0 == 0
+    }
+
     fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 }
-
-/// What is done when the lock is released, seldom anything: boxed, so that each release of the lock
-/// looks at one pointer.
-struct UnlockActions<'a, S>(Option<Box<(&'a Writer<S>, DeferredDrops<S>)>>);
 
 /// What a writer lets go of.
 pub(crate) struct DeferredDrops<S> {
@@ -87,14 +90,15 @@ pub(crate) struct HeldUntilEnd<S> {
 impl<'a, S> WriterGuard<'a, S> {
     #[inline]
     pub(crate) fn new(writer: &'a Writer<S>, inner: MutexGuard<'a, WriterState<S>>) -> Self {
-        Self { writer, inner, after: UnlockActions(None) }
+        Self { writer, inner: Some(inner) }
     }
 
     /// Releases the lock under another one: what was collected is the caller's to let go of.
     #[inline]
     pub(crate) fn unlock(mut self) -> Option<DeferredDrops<S>> {
-        self.inner.owes().then(|| {
-            let mut collected = self.inner.collect();
+        let mut inner = self.inner.take()?;
+        inner.owes().then(|| {
+            let mut collected = inner.collect();
             if mem::take(&mut collected.holds) {
                 collected.held = guard::take_held();
             }
@@ -106,10 +110,20 @@ impl<'a, S> WriterGuard<'a, S> {
 impl<S> Drop for WriterGuard<'_, S> {
     #[inline]
     fn drop(&mut self) {
-        if self.inner.owes() {
-            self.after.0 = Some(Box::new((self.writer, self.inner.collect())));
+        if let Some(inner) = self.inner.take()
+            && inner.owes()
+        {
+            release_owing(self.writer, inner);
         }
     }
+}
+
+/// Releases the lock, and does what is to be done then.
+#[cold]
+fn release_owing<S>(writer: &Writer<S>, mut inner: MutexGuard<'_, WriterState<S>>) {
+    let collected = inner.collect();
+    drop(inner);
+    collected.let_go(writer);
 }
 
 impl<S> Deref for WriterGuard<'_, S> {
@@ -117,33 +131,24 @@ impl<S> Deref for WriterGuard<'_, S> {
 
     #[inline]
     fn deref(&self) -> &WriterState<S> {
-        &self.inner
+        self.inner.as_ref().expect(LOCKED)
     }
 }
 
 impl<S> DerefMut for WriterGuard<'_, S> {
     #[inline]
     fn deref_mut(&mut self) -> &mut WriterState<S> {
-        &mut self.inner
+        self.inner.as_mut().expect(LOCKED)
     }
 }
 
-impl<S> Drop for UnlockActions<'_, S> {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(owed) = self.0.take() {
-            let (writer, collected) = *owed;
-            collected.let_go(writer);
-        }
-    }
-}
+const LOCKED: &str = "the lock is released only at the end";
 
 impl<S> WriterState<S> {
     /// Whether anything is to be done when the lock is released.
     #[inline]
     fn owes(&self) -> bool {
-        self.owed != UnlockFlags::default()
-            || (!self.released && self.session.state() == ReadyState::Closed)
+        !self.owed.is_nothing() || (!self.released && self.session.state() == ReadyState::Closed)
     }
 
     #[cold]

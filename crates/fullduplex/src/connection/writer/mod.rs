@@ -173,6 +173,17 @@ impl<S: Transport> Writer<S> {
         inner
     }
 
+    /// Locks it for a caller that makes a [`WriterGuard`] of this if there is more to be done than
+    /// to release the lock: it costs less than to leave that to the `Drop` of a `WriterGuard`.
+    #[inline]
+    fn lock_bare(&self) -> MutexGuard<'_, WriterState<S>> {
+        let mut inner = self.lock_inner();
+        if inner.published.is_some() {
+            inner.settle();
+        }
+        inner
+    }
+
     pub(crate) fn driver(&self) -> &Driver {
         &self.driver
     }
@@ -443,8 +454,12 @@ impl<S> Writer<S> {
     /// Locks it with what was published left where it is.
     #[inline]
     fn lock_unsettled(&self) -> WriterGuard<'_, S> {
-        let inner = self.inner.try_lock().unwrap_or_else(|| self.lock_contended());
-        WriterGuard::new(self, inner)
+        WriterGuard::new(self, self.lock_inner())
+    }
+
+    #[inline]
+    fn lock_inner(&self) -> MutexGuard<'_, WriterState<S>> {
+        self.inner.try_lock().unwrap_or_else(|| self.lock_contended())
     }
 
     #[cold]

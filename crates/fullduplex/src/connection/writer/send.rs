@@ -89,16 +89,15 @@ impl<S: Transport> Writer<S> {
         inner.check_unparked()?;
         inner.lend();
         let (kind, len) = (message.kind(), message.len());
-        let compresses = self.compresses && inner.session.would_compress(len, compression);
-        if !inner.session.send_copy(message, compression)? {
-            // If that was wanted, it did not become shorter.
+        if self.compresses {
+            inner.queue_compressing(parcel)?;
+        } else if !inner.session.send_copy(message, compression)? {
             inner.send_whole(parcel, Compression::Off, false)?;
         }
-        if compresses {
-            charge_compression(len);
-        }
         self.note_sent(kind, true, len);
-        self.leave(inner, leave);
+        // It was ready a moment ago.
+        let full = inner.session.buffered() >= inner.session.high_water();
+        self.leave_if(inner, leave, full);
         Ok(())
     }
 
@@ -131,13 +130,35 @@ impl<S: Transport> Writer<S> {
         if self.compresses {
             self.prepare(parcel.as_ref());
         }
-        let mut inner = self.lock();
-        loop {
-            match self.send_locked(&mut inner, parcel, leave) {
-                Ok(()) => break,
-                Err(SendError::Full) => ready!(self.poll_room(&mut inner, cx, Some(key)))?,
-                Err(error) => return Poll::Ready(Err(inner.refused(error))),
+        let mut inner = self.lock_bare();
+        let sent = self.send_locked(&mut inner, parcel, leave);
+        // It was open when the message was queued, so whatever ended it since has said so.
+        if sent.is_err() || !inner.owed.is_nothing() {
+            return self.poll_sent(WriterGuard::new(self, inner), sent, cx, key, parcel, leave);
+        }
+        drop(inner);
+        *parcel = None;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Goes on with what [`poll_send`](Self::poll_send) began, where the message was not queued at
+    /// once, or more is to be done than to release the lock.
+    #[cold]
+    fn poll_sent(
+        self: &Arc<Self>,
+        mut inner: WriterGuard<'_, S>,
+        mut sent: Result<(), SendError>,
+        cx: &mut Context<'_>,
+        key: &mut WaiterKey,
+        parcel: &mut Option<OutgoingMessage>,
+        leave: Flush,
+    ) -> Poll<Result<(), Error>> {
+        while let Err(error) = sent {
+            if error != SendError::Full {
+                return Poll::Ready(Err(inner.refused(error)));
             }
+            ready!(self.poll_room(&mut inner, cx, Some(key)))?;
+            sent = self.send_locked(&mut inner, parcel, leave);
         }
         drop(inner);
         *parcel = None;
@@ -310,6 +331,22 @@ impl<S: Transport> SendPermit<'_, S> {
 }
 
 impl<S: Transport> WriterState<S> {
+    /// Queues a message where messages may be compressed, or leaves it where it is.
+    #[inline(never)]
+    fn queue_compressing(&mut self, parcel: &mut Option<OutgoingMessage>) -> Result<(), SendError> {
+        let Some(OutgoingMessage::Message(message, compression)) = parcel else { return Ok(()) };
+        let (len, compression) = (message.len(), *compression);
+        let compresses = self.session.would_compress(len, compression);
+        if !self.session.send_copy(message, compression)? {
+            // If that was wanted, it did not become shorter.
+            self.send_whole(parcel, Compression::Off, false)?;
+        }
+        if compresses {
+            charge_compression(len);
+        }
+        Ok(())
+    }
+
     /// Queues a message that is long or may be compressed, or leaves it where it is. If room was
     /// promised for it, it need not be there.
     fn send_whole(
