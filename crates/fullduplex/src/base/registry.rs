@@ -38,7 +38,10 @@ impl<T> Registry<T> {
         let index = if let Some(open) = self.open.last() {
             *open as usize
         } else {
-            self.chunks.push(Slab::new());
+            // With room for all at once where there are many: the memory that a slab grows through
+            // would be left in pieces, between what connections allocate meanwhile.
+            let room = if self.chunks.is_empty() { 0 } else { CHUNK };
+            self.chunks.push(Slab::with_capacity(room));
             self.open.push(narrow(self.chunks.len() - 1));
             self.chunks.len() - 1
         };

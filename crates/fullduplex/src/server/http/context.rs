@@ -18,7 +18,7 @@ use crate::server::handshake::response::{SHUTTING_DOWN, plain, shutting_down};
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::peer::PeerAddr;
 use crate::server::state::connection_limit::LimitReached;
-use crate::server::state::panics::{PanicWatch, caught_in};
+use crate::server::state::panics::{PanicWatch, caught_in, note_handler};
 use crate::server::state::permit::ConnectionPermit;
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 use crate::server::state::permit::MultiplexedPermit;
@@ -44,6 +44,25 @@ pub(crate) struct ServerContext {
     pub(crate) tls: Option<crate::server::tls::ServerTls>,
     #[cfg(feature = "hyper")]
     pub(crate) service: Option<Arc<dyn crate::server::http::service::HttpService>>,
+}
+
+/// Counts a panic in the opening of a connection, as a [`PanicWatch`] does, by the reference to the
+/// context that the opening needs anyway: it is no larger for it.
+struct WatchedContext(Arc<ServerContext>);
+
+impl WatchedContext {
+    /// Returns what watches the handler in its place.
+    fn watch_handler(self) -> PanicWatch {
+        PanicWatch(self.0.state.record.clone())
+    }
+}
+
+impl Drop for WatchedContext {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            note_handler(&self.0.state.record);
+        }
+    }
 }
 
 impl ServerContext {
@@ -180,24 +199,21 @@ impl ServerContext {
     where
         F: Future<Output = Option<Handshake>> + Send + 'static,
     {
-        let context = self.clone();
-        let watch = |context: &Self| PanicWatch(context.state.record.clone());
+        let watched = WatchedContext(self.clone());
         match &self.handler {
             Handler::Requests(begin) => begin(Box::pin(async move {
-                let watch = watch(&context);
-                let given = context.admitted(opening(context.clone()).await?).await?;
+                let given = watched.0.admitted(opening(watched.0.clone()).await?).await?;
                 let span = trace::span(|| given.request());
                 let given = given.with_span(span.clone());
-                Some(HandlerInput { given, span, watch })
+                Some(HandlerInput { given, span, watch: watched.watch_handler() })
             })),
             Handler::WebSockets(begin) => begin(Box::pin(async move {
-                let watch = watch(&context);
-                let handshake = context.admitted(opening(context.clone()).await?).await?;
+                let handshake = watched.0.admitted(opening(watched.0.clone()).await?).await?;
                 let span = trace::span(|| handshake.request());
                 // What is wrong is answered to the peer.
                 let handshake = handshake.with_span(span.clone());
                 let given = trace::inside(span.clone(), handshake.accept()).await.ok()?;
-                Some(HandlerInput { given, span, watch })
+                Some(HandlerInput { given, span, watch: watched.watch_handler() })
             })),
         }
     }

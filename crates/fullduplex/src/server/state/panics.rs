@@ -39,9 +39,15 @@ pub(crate) struct PanicWatch(pub(crate) StatsRecorder);
 impl Drop for PanicWatch {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            note(&self.0, "the handler, or what is called before it,");
+            note_handler(&self.0);
         }
     }
+}
+
+/// Counts a panic of the handler, or of what is called before it.
+#[cold]
+pub(crate) fn note_handler(record: &StatsRecorder) {
+    note(record, "the handler, or what is called before it,");
 }
 
 /// What is told of panics in `tracing`.
