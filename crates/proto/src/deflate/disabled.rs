@@ -1,4 +1,4 @@
-//! Stands in for compression in a build without it: of these types there is no value.
+//! Placeholders for compression in a build without it. These types have no values.
 
 use bytes::{Bytes, BytesMut};
 
@@ -11,7 +11,7 @@ pub(crate) enum Inflater {}
 pub(crate) struct InflateStatus {
     pub(crate) consumed: usize,
     pub(crate) produced: usize,
-    pub(crate) done: bool,
+    pub(crate) is_done: bool,
     pub(crate) restarts: u32,
 }
 
@@ -31,7 +31,7 @@ impl Inflater {
         match *self {}
     }
 
-    pub(crate) fn settle(&mut self) {
+    pub(crate) fn release_workspace(&mut self) {
         match *self {}
     }
 }
@@ -41,12 +41,12 @@ pub(crate) enum Compressor {}
 
 #[expect(dead_code, reason = "nothing is compressed")]
 pub(crate) enum CompressedMessage<'a> {
-    Short(&'a [u8]),
-    Long(Bytes),
+    Borrowed(&'a [u8]),
+    Owned(Bytes),
 }
 
 impl Compressor {
-    pub(crate) fn wants(&mut self, _: usize, _: Compression) -> bool {
+    pub(crate) fn should_compress(&mut self, _: usize, _: Compression) -> bool {
         match *self {}
     }
 
@@ -62,15 +62,15 @@ impl Compressor {
         match *self {}
     }
 
-    pub(crate) fn rest(&mut self) {
+    pub(crate) fn on_idle(&mut self) {
         match *self {}
     }
 
-    pub(crate) fn release(&mut self) {
+    pub(crate) fn release_workspace(&mut self) {
         match *self {}
     }
 
-    pub(crate) fn forget(&mut self) {
+    pub(crate) fn clear_history(&mut self) {
         match *self {}
     }
 }

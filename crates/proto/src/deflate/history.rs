@@ -1,8 +1,8 @@
-//! The last bytes of what went through a direction of a connection.
+//! The last bytes that went through one direction of a connection.
 
 use alloc::vec::Vec;
 
-/// A sliding window that takes memory only as it fills.
+/// A sliding window that allocates memory only as it fills.
 #[derive(Debug)]
 pub(super) struct History {
     bytes: Vec<u8>,
@@ -14,16 +14,16 @@ impl History {
         Self { bytes: Vec::new(), window: 1 << window_bits }
     }
 
-    /// The last bytes, at most the window.
+    /// Returns the last bytes, at most as many as the window.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes[self.bytes.len().saturating_sub(self.window)..]
     }
 
-    /// Adds what comes next.
+    /// Appends bytes, and drops those that no longer fit in the window.
     pub(super) fn push(&mut self, new: &[u8]) {
         let new = &new[new.len().saturating_sub(self.window)..];
         let len = self.bytes.len() + new.len();
-        // A quarter more than the window is held, so that not every message moves it.
+        // A quarter more than the window is kept, so that not every message moves the bytes.
         if len > self.window + self.window / 4 {
             let drop = (len - self.window).min(self.bytes.len());
             self.bytes.copy_within(drop.., 0);
@@ -31,15 +31,15 @@ impl History {
         }
         let len = self.bytes.len() + new.len();
         if len > self.bytes.capacity() {
-            let most = self.window + self.window / 4;
-            let capacity = (self.bytes.capacity() * 2).clamp(len, most.max(len));
+            let max_capacity = self.window + self.window / 4;
+            let capacity = (self.bytes.capacity() * 2).clamp(len, max_capacity.max(len));
             self.bytes.reserve_exact(capacity - self.bytes.len());
         }
         self.bytes.extend_from_slice(new);
     }
 
-    /// Forgets it, and its memory too.
-    pub(super) fn forget(&mut self) {
+    /// Drops all bytes and frees their memory.
+    pub(super) fn clear(&mut self) {
         self.bytes = Vec::new();
     }
 
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn history_takes_memory_as_it_fills() {
+    fn history_allocates_memory_as_it_fills() {
         let mut history = History::new(15);
         assert_eq!(history.memory(), 0);
         history.push(&[0; 100]);

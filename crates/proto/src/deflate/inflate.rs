@@ -1,4 +1,4 @@
-//! Decompressing what was received (RFC 7692 §6.2, §7.2.2).
+//! The decompression of received messages (RFC 7692 §6.2, §7.2.2).
 
 use zlib_rs::{InflateFlush, Status};
 
@@ -7,89 +7,90 @@ use super::pool::{self, InflateWorkspace, PooledWorkspace};
 use super::{MAX_WINDOW_BITS, PerMessageDeflate, TAIL};
 use crate::frame::Role;
 
-/// A final empty block. Behind a message that is whole, it ends zlib's stream and brings
-/// nothing out; if a message is cut inside a block, it is read as part of that.
-const FINAL: [u8; 5] = [0x01, 0x00, 0x00, 0xff, 0xff];
+/// A final empty block. After a complete message it ends zlib's stream without output. If a
+/// message ends inside a block, it is read as part of that block.
+const FINAL_EMPTY_BLOCK: [u8; 5] = [0x01, 0x00, 0x00, 0xff, 0xff];
 
 /// The decompressing side of a connection.
 ///
-/// Between messages it holds the history, if the peer may refer to it.
+/// Between messages it keeps the history, if the peer may refer to it.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "independent facts of one state")]
 pub(crate) struct Inflater {
+    /// Whether messages may refer to earlier ones.
     takeover: bool,
     history: History,
-    /// The message under way.
+    /// The workspace of the current message.
     workspace: Option<PooledWorkspace<InflateWorkspace>>,
-    /// Something of it was given to zlib.
-    begun: bool,
-    /// Bytes of [`TAIL`] that zlib has taken.
-    end: usize,
-    /// zlib has come to the end of a block with BFINAL set (§7.2.1), and is to begin anew.
-    restart: bool,
-    /// More comes out without more going in.
-    more: bool,
-    /// What comes next is not DEFLATE.
-    corrupt: bool,
-    /// The message has ended, and what came out last may still be looked at.
-    done: bool,
+    /// Whether zlib has had any input of the current message.
+    has_input: bool,
+    /// The number of bytes of [`TAIL`] that zlib has consumed.
+    tail_consumed: usize,
+    /// Whether zlib is at the end of a block with BFINAL set (§7.2.1), and must be reset.
+    needs_reset: bool,
+    /// Whether there is more output without more input.
+    has_more_output: bool,
+    /// Whether the next call fails, as the data is not valid DEFLATE.
+    is_invalid: bool,
+    /// Whether the message has ended. Its last output may still be read.
+    is_done: bool,
 }
 
-/// What a call came to.
+/// The result of one call of [`Inflater::inflate`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct InflateStatus {
-    /// Bytes of the piece that were taken.
+    /// The number of bytes of the piece that were consumed.
     pub(crate) consumed: usize,
-    /// Bytes that came out, to be found in [`Inflater::output`].
+    /// The number of bytes of output, which [`Inflater::output`] returns.
     pub(crate) produced: usize,
-    /// The message is whole.
-    pub(crate) done: bool,
-    /// How many final blocks ended before the message did.
+    /// Whether the message is complete.
+    pub(crate) is_done: bool,
+    /// The number of final blocks that ended before the message did.
     pub(crate) restarts: u32,
 }
 
-/// The data is not DEFLATE, or ends inside a block.
+/// The error of data that is not DEFLATE, or ends inside a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InvalidData;
 
-/// What one call of zlib came to.
+/// The result of one call of zlib.
 struct CallResult {
-    taken: usize,
+    consumed: usize,
     produced: usize,
-    at_end: bool,
-    corrupt: bool,
+    /// Whether a final block has ended.
+    is_stream_end: bool,
+    is_invalid: bool,
 }
 
 impl Inflater {
-    /// For the end with this role.
+    /// Creates the decompressor for the end with this role.
     pub(crate) fn new(deflate: &PerMessageDeflate, role: Role) -> Self {
         let peer = match role {
             Role::Client => Role::Server,
             Role::Server => Role::Client,
         };
-        let (takeover, bits) = deflate.params.of_sender(peer);
+        let (takeover, bits) = deflate.params.for_sender(peer);
         Self {
             takeover,
-            // Without takeover it is used across final blocks alone.
+            // Without takeover the history is only needed across final blocks within a message.
             history: History::new(if takeover { bits } else { MAX_WINDOW_BITS }),
             workspace: None,
-            begun: false,
-            end: 0,
-            restart: false,
-            more: false,
-            corrupt: false,
-            done: false,
+            has_input: false,
+            tail_consumed: 0,
+            needs_reset: false,
+            has_more_output: false,
+            is_invalid: false,
+            is_done: false,
         }
     }
 
-    /// Whether [`inflate`](Self::inflate) is to be called again before there is more to
-    /// give it.
+    /// Returns whether [`inflate`](Self::inflate) must be called again before there is more input.
     #[inline]
     pub(crate) fn has_more(&self) -> bool {
-        self.more
+        self.has_more_output
     }
 
-    /// What the last call brought out.
+    /// Returns the first `produced` bytes of output of the last call.
     #[inline]
     pub(crate) fn output(&mut self, produced: usize) -> &[u8] {
         match &mut self.workspace {
@@ -98,48 +99,48 @@ impl Inflater {
         }
     }
 
-    /// Decompresses a piece of a message, as far as one chunk of output goes. `last` says
-    /// that the message ends with the piece.
+    /// Decompresses a piece of a message, up to one chunk of output. `last` means that the message
+    /// ends with the piece.
     pub(crate) fn inflate(
         &mut self,
         piece: &[u8],
         last: bool,
     ) -> Result<InflateStatus, InvalidData> {
-        self.settle();
-        let mut workspace = self.workspace.take().unwrap_or_else(|| self.begin());
+        self.release_workspace();
+        let mut workspace = self.workspace.take().unwrap_or_else(|| self.take_workspace());
         let result = self.run(workspace.get(), piece, last);
-        if let Ok(inflated) = &result {
-            self.done = inflated.done;
-            self.keep(&workspace.get().chunk[..inflated.produced]);
+        if let Ok(status) = &result {
+            self.is_done = status.is_done;
+            self.update_history(&workspace.get().chunk[..status.produced]);
         }
         self.workspace = Some(workspace);
         result
     }
 
-    /// Gives back the workspace of a message that has ended.
+    /// Returns the workspace to the pool if its message has ended.
     #[inline]
-    pub(crate) fn settle(&mut self) {
-        if core::mem::take(&mut self.done)
+    pub(crate) fn release_workspace(&mut self) {
+        if core::mem::take(&mut self.is_done)
             && let Some(workspace) = self.workspace.take()
         {
-            pool::give_inflating(workspace);
+            pool::put_decompressor(workspace);
         }
     }
 
-    fn begin(&mut self) -> PooledWorkspace<InflateWorkspace> {
-        let mut workspace = pool::take_inflating();
-        (self.begun, self.end, self.restart) = (false, 0, false);
+    fn take_workspace(&mut self) -> PooledWorkspace<InflateWorkspace> {
+        let mut workspace = pool::take_decompressor();
+        (self.has_input, self.tail_consumed, self.needs_reset) = (false, 0, false);
         if self.takeover {
-            recall(workspace.get(), &self.history);
+            load_history(workspace.get(), &self.history);
         }
         workspace
     }
 
-    fn keep(&mut self, output: &[u8]) {
-        if self.takeover || !self.done {
+    fn update_history(&mut self, output: &[u8]) {
+        if self.takeover || !self.is_done {
             self.history.push(output);
         } else {
-            self.history.forget();
+            self.history.clear();
         }
     }
 
@@ -150,63 +151,65 @@ impl Inflater {
         last: bool,
     ) -> Result<InflateStatus, InvalidData> {
         let mut total = InflateStatus::default();
-        self.more = false;
-        if self.corrupt {
+        self.has_more_output = false;
+        if self.is_invalid {
             return Err(InvalidData);
         }
         loop {
-            let rest = &piece[total.consumed..];
-            // A message may well end with a final block, though §7.2.1 has a further one
-            // follow it; or have no data at all.
-            if rest.is_empty() && (self.restart || !self.begun) {
-                total.done = last;
+            let input = &piece[total.consumed..];
+            // A message may be empty. It may also end with a final block, although §7.2.1 has
+            // another block follow it.
+            if input.is_empty() && (self.needs_reset || !self.has_input) {
+                total.is_done = last;
                 return Ok(total);
             }
-            if core::mem::take(&mut self.restart) {
+            if core::mem::take(&mut self.needs_reset) {
                 workspace.zlib.reset(false);
-                recall(workspace, &self.history);
+                load_history(workspace, &self.history);
             }
-            self.begun = true;
-            let called = self.call(workspace, rest, last);
-            // What was taken beyond the piece was taken of the tail.
-            total.consumed += called.taken.min(rest.len());
-            self.end += called.taken.saturating_sub(rest.len());
-            total.produced = called.produced;
-            let taken_all = total.consumed == piece.len();
-            let full = called.produced == workspace.chunk.len();
-            let is_over = last && taken_all && self.end == TAIL.len() && !full;
-            // The tail is no part of a final block.
-            let is_cut = called.at_end && self.end > 0;
-            if called.corrupt || is_cut || (is_over && !ends_well(workspace, called.produced)) {
-                // What came out before is told before, however the input was cut.
-                self.corrupt = called.produced > 0;
-                self.more = self.corrupt;
-                return if self.corrupt { Ok(total) } else { Err(InvalidData) };
+            self.has_input = true;
+            let result = self.call(workspace, input, last);
+            // What was consumed beyond the piece belongs to the tail.
+            total.consumed += result.consumed.min(input.len());
+            self.tail_consumed += result.consumed.saturating_sub(input.len());
+            total.produced = result.produced;
+            let consumed_all = total.consumed == piece.len();
+            let is_full = result.produced == workspace.chunk.len();
+            let is_over = last && consumed_all && self.tail_consumed == TAIL.len() && !is_full;
+            // The tail can't be part of a final block.
+            let is_cut = result.is_stream_end && self.tail_consumed > 0;
+            if result.is_invalid || is_cut || (is_over && !ends_cleanly(workspace, result.produced))
+            {
+                // Output is returned before the error, so that the result does not depend on how
+                // the input was split.
+                self.is_invalid = result.produced > 0;
+                self.has_more_output = self.is_invalid;
+                return if self.is_invalid { Ok(total) } else { Err(InvalidData) };
             }
-            total.done = is_over;
-            if called.at_end {
-                self.restart = true;
+            total.is_done = is_over;
+            if result.is_stream_end {
+                self.needs_reset = true;
                 total.restarts += 1;
             }
-            let waits = taken_all && !last && !full;
-            if total.done || called.produced > 0 || waits {
-                self.more = !total.done && !waits;
+            let needs_input = consumed_all && !last && !is_full;
+            if total.is_done || result.produced > 0 || needs_input {
+                self.has_more_output = !total.is_done && !needs_input;
                 return Ok(total);
             }
         }
     }
 
-    /// Calls zlib once, with what was cut off the end of the message behind its last piece.
+    /// Calls zlib once. The last piece of a message is followed by [`TAIL`].
     fn call(&self, workspace: &mut InflateWorkspace, piece: &[u8], last: bool) -> CallResult {
         let InflateWorkspace { zlib, chunk, joined } = workspace;
         let input = if !last {
             piece
         } else if piece.is_empty() {
-            &TAIL[self.end..]
-        } else if piece.len() <= pool::JOIN {
-            let (data, rest) = joined.split_at_mut(piece.len());
+            &TAIL[self.tail_consumed..]
+        } else if piece.len() <= pool::MAX_JOINED {
+            let (data, tail) = joined.split_at_mut(piece.len());
             data.copy_from_slice(piece);
-            rest[..TAIL.len()].copy_from_slice(&TAIL);
+            tail[..TAIL.len()].copy_from_slice(&TAIL);
             &joined[..piece.len() + TAIL.len()]
         } else {
             piece
@@ -214,28 +217,28 @@ impl Inflater {
         let before = (zlib.total_in(), zlib.total_out());
         let status = zlib.decompress(input, &mut chunk[..], InflateFlush::SyncFlush);
         CallResult {
-            // Both are at most the lengths given.
-            taken: (zlib.total_in() - before.0) as usize,
+            // Both differences are at most the lengths of the buffers.
+            consumed: (zlib.total_in() - before.0) as usize,
             produced: (zlib.total_out() - before.1) as usize,
-            at_end: status == Ok(Status::StreamEnd),
-            corrupt: status.is_err(),
+            is_stream_end: status == Ok(Status::StreamEnd),
+            is_invalid: status.is_err(),
         }
     }
 }
 
-/// Whether a message that has been given to zlib with its tail is whole. There is room in
-/// the chunk behind what came out of it.
-fn ends_well(workspace: &mut InflateWorkspace, produced: usize) -> bool {
+/// Returns whether a message is complete after zlib has consumed it and its tail. The chunk is
+/// not full after the `produced` bytes of output.
+fn ends_cleanly(workspace: &mut InflateWorkspace, produced: usize) -> bool {
     let before = workspace.zlib.total_out();
-    let room = &mut workspace.chunk[produced..];
-    let status = workspace.zlib.decompress(&FINAL, room, InflateFlush::Finish);
+    let unused = &mut workspace.chunk[produced..];
+    let status = workspace.zlib.decompress(&FINAL_EMPTY_BLOCK, unused, InflateFlush::Finish);
     status == Ok(Status::StreamEnd) && workspace.zlib.total_out() == before
 }
 
-/// Tells a fresh decompressor what went before.
-fn recall(workspace: &mut InflateWorkspace, history: &History) {
+/// Loads the history into a new decompressor.
+fn load_history(workspace: &mut InflateWorkspace, history: &History) {
     if !history.bytes().is_empty() {
         let set = workspace.zlib.set_dictionary(history.bytes());
-        debug_assert!(set.is_ok(), "DEFLATE without a header takes a dictionary at any time");
+        debug_assert!(set.is_ok(), "DEFLATE without a header accepts a dictionary at any time");
     }
 }

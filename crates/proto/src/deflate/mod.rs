@@ -1,16 +1,16 @@
-//! permessage-deflate (RFC 7692): messages compressed with DEFLATE.
+//! permessage-deflate (RFC 7692): compression of messages with DEFLATE.
 //!
 //! ```text
-//! handshake:  DeflateConfig ── offers / accept / check ──▶ PerMessageDeflate (what was agreed)
+//! handshake:  DeflateConfig ── offers / accept / check ──▶ PerMessageDeflate (negotiated)
 //! sending:    message ──▶ Compressor ──▶ frames with RSV1 on the first
 //! receiving:  payload ──▶ Inflater ──▶ pieces of the message, bounded as they grow
 //! ```
 //!
-//! What a connection keeps between messages is the *history*: the last bytes of what was
-//! compressed, at most the agreed window. The workspaces of the algorithms, many times as
-//! large, belong to the thread and are lent for a message; a new one is told the history
-//! as its dictionary. So an idle connection costs its history and nothing else, and
-//! without context takeover nothing at all.
+//! Between messages a connection keeps its *history*: the last bytes that were compressed, at most
+//! the negotiated window. The workspaces of the algorithms are many times as large. They belong to
+//! the thread, and a connection borrows one for a message. A borrowed workspace gets the history
+//! as its dictionary. So the only memory of an idle connection is its history, and without context
+//! takeover it has none.
 
 #[cfg(feature = "deflate")]
 mod compress;
@@ -38,23 +38,23 @@ pub use negotiate::{DeflateError, DeflateParams, PerMessageDeflate};
 #[cfg(feature = "deflate")]
 pub use prepared::PreparedMessage;
 
-/// What DEFLATE ends a flush with: the sender cuts it off the end of a message (§7.2.1), and
-/// the receiver puts it back (§7.2.2).
+/// The end of a DEFLATE flush. The sender removes it from the end of a message (§7.2.1), and the
+/// receiver appends it again (§7.2.2).
 #[cfg(feature = "deflate")]
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 /// The smallest window of RFC 7692, 256 bytes, as a power of two.
 pub const MIN_WINDOW_BITS: u8 = 8;
-/// The largest window, 32 KiB, as a power of two.
+/// The largest window of RFC 7692, 32 KiB, as a power of two.
 pub const MAX_WINDOW_BITS: u8 = 15;
 
-/// How an end wants to compress, and have the peer compress: its side of the negotiation
-/// (RFC 7692 §7.1), and what it does with the outcome.
+/// The compression settings of one end: what it negotiates (RFC 7692 §7.1), and how it compresses.
 ///
-/// There are four presets. Sizes are for one connection, between messages; figures for
-/// each are in the project's `docs/benchmarks.md`.
+/// There are four presets. The memory is that of one connection between messages. The project's
+/// `docs/benchmarks.md` has measurements of each.
 ///
-/// While a message is sent or received in pieces, it holds a workspace: 375 KiB or 70 KiB.
+/// While a message is sent in pieces, the connection holds a workspace of 375 KiB. While one is
+/// received in pieces, it holds a workspace of 70 KiB.
 ///
 /// | preset | level | takeover | window | memory, at most |
 /// |---|---|---|---|---|
@@ -63,41 +63,45 @@ pub const MAX_WINDOW_BITS: u8 = 15;
 /// | [`balanced`](Self::balanced) | 5 | yes | 4 KiB | 10 KiB |
 /// | [`smallest_bytes`](Self::smallest_bytes) | 8 | yes | 32 KiB | 80 KiB, and 375 KiB while it sends often |
 ///
-/// Compression makes lengths depend on content. Where an attacker can have text of his own
-/// sent beside a secret and see the lengths, he can guess the secret: send such messages
-/// with [`Compression::Off`].
+/// # Security
+///
+/// Compression makes the length of a message depend on its content. If an attacker can choose
+/// text that is sent together with a secret, and can see the lengths, the attacker can guess the
+/// secret. Send such messages with [`Compression::Off`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeflateConfig {
-    /// How hard to search for matches: 1, fastest, to 9, slowest. Default: 5.
+    /// The compression level, from 1 (fastest) to 9 (smallest output). Default: 5.
     pub level: u8,
-    /// How many symbols are gathered for one block, 1 to 9: each step halves or doubles
-    /// the smaller part of a workspace. Default: 6.
+    /// The number of symbols in a block, from 1 to 9: each step doubles it, and the smaller part
+    /// of a workspace. Default: 6.
     pub memory_level: u8,
-    /// Shorter messages are sent as they are. Default: 64 bytes.
+    /// The minimum length in bytes of a message that is compressed. Default: 64.
     pub min_size: usize,
-    /// Whether messages that this end sends refer to earlier ones. Default: yes, unless
-    /// the peer forbids it.
+    /// Whether messages that this end sends refer to earlier ones. Default: `true`. The peer may
+    /// forbid it.
     pub send_context_takeover: bool,
-    /// How far back they may refer, as a power of two, 8 to 15; the peer may ask for less.
-    /// Default: 12.
+    /// The window of messages that this end sends, as a power of two, from 8 to 15. Default: 12.
+    /// The peer may require a smaller one.
     ///
-    /// From 13 on, a connection that sends often keeps a workspace of its own, as filling
-    /// one with a long history takes longer than compressing a short message.
+    /// From 13 on, a connection that sends often keeps a workspace, as loading a long history
+    /// takes longer than compressing a short message.
     pub send_window_bits: u8,
-    /// Whether messages that the peer sends may refer to earlier ones. Default: yes.
+    /// Whether messages that the peer sends may refer to earlier ones. Default: `true`.
     pub receive_context_takeover: bool,
-    /// How far back they may refer, 8 to 15. Not every peer can be bound to less than 15.
-    /// Default: 12.
+    /// The window of messages that the peer sends, as a power of two, from 8 to 15. Default: 12.
+    /// Not every peer supports less than 15.
     ///
-    /// A client asks for less than 15 by `server_max_window_bits`. The server of nhooyr.io/websocket
-    /// up to 1.8.7 answers that with 400 instead of declining it (RFC 7692 §5.1): set 15 for it.
-    /// Nothing is tried again without being asked, as a second request after each 400 would
-    /// burden all other servers, and an offer without it would cost 28 KiB for each connection.
+    /// A client requests less than 15 by `server_max_window_bits`. The server of
+    /// nhooyr.io/websocket up to 1.8.7 responds to that with 400 instead of declining it
+    /// (RFC 7692 §5.1): set 15 for it. There is no automatic retry: a second request after each
+    /// 400 would burden all other servers, and an offer without the parameter would cost 28 KiB
+    /// per connection.
     pub receive_window_bits: u8,
 }
 
 impl DeflateConfig {
-    /// No memory between messages: each is compressed by itself.
+    /// Returns settings that keep no memory between messages. Each message is compressed
+    /// independently.
     pub const fn small_memory() -> Self {
         Self {
             send_context_takeover: false,
@@ -108,7 +112,7 @@ impl DeflateConfig {
         }
     }
 
-    /// The default: small windows, for little memory and time.
+    /// Returns the default settings: small windows, which take little memory and time.
     pub const fn balanced() -> Self {
         Self {
             level: 5,
@@ -121,10 +125,10 @@ impl DeflateConfig {
         }
     }
 
-    /// The fewest bytes on the wire, whatever they cost.
+    /// Returns settings for the fewest bytes on the wire, at the cost of memory and time.
     pub const fn smallest_bytes() -> Self {
         Self {
-            // Level 9 looks harder, and often finds less.
+            // Level 9 takes longer, and often compresses less.
             level: 8,
             memory_level: 8,
             min_size: 16,
@@ -134,7 +138,7 @@ impl DeflateConfig {
         }
     }
 
-    /// The same with every field in its range.
+    /// Returns the settings with every field clamped to its range.
     #[must_use]
     pub fn clamped(mut self) -> Self {
         self.level = self.level.clamp(1, 9);
@@ -151,15 +155,17 @@ impl Default for DeflateConfig {
     }
 }
 
-/// Whether a message is compressed, where the peer agreed to it.
+/// Whether a message is compressed, if compression was negotiated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Compression {
-    /// If it is at least [`min_size`](DeflateConfig::min_size) long and becomes shorter.
-    /// After one that did not, up to 32 are sent as they are before the next is tried.
+    /// Compresses the message if it has at least [`min_size`](DeflateConfig::min_size) bytes and
+    /// becomes shorter. After a message that did not become shorter, up to 32 are sent
+    /// uncompressed before the next attempt.
     #[default]
     Auto,
-    /// If it becomes shorter.
+    /// Compresses the message if it becomes shorter.
     On,
-    /// No: it is compressed already, or holds a secret beside text of an attacker.
+    /// Sends the message uncompressed: for data that is compressed already, or that has a secret
+    /// together with text chosen by an attacker.
     Off,
 }

@@ -1,4 +1,4 @@
-//! The workspaces of a thread, lent to its connections for a message.
+//! The pools of workspaces of each thread, from which its connections borrow for a message.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -8,23 +8,26 @@ use std::thread_local;
 
 use zlib_rs::DeflateConfig as ZlibConfig;
 
-/// How many workspaces of a kind a thread keeps. More are made when more messages are
-/// under way at a time, and dropped after them.
-const KEPT: usize = 4;
-/// How much one call may bring out.
+/// The maximum number of unused workspaces of a kind in a thread's pool. If more messages are in
+/// progress at a time, further workspaces are created, and dropped afterwards.
+const MAX_POOLED: usize = 4;
+/// The maximum output of one call of zlib, in bytes.
 pub(super) const CHUNK: usize = 16 << 10;
-/// Pieces up to this size are put before what ends a message, for one call in all.
-pub(super) const JOIN: usize = 4 << 10;
+/// The maximum length of a message's last piece that is joined with the tail, so that one call of
+/// zlib takes both.
+pub(super) const MAX_JOINED: usize = 4 << 10;
 
 thread_local! {
-    static DEFLATING: RefCell<Vec<PooledWorkspace<DeflateWorkspace>>> = const { RefCell::new(Vec::new()) };
-    static INFLATING: RefCell<Vec<PooledWorkspace<InflateWorkspace>>> = const { RefCell::new(Vec::new()) };
+    static COMPRESSORS: RefCell<Vec<PooledWorkspace<DeflateWorkspace>>> =
+        const { RefCell::new(Vec::new()) };
+    static DECOMPRESSORS: RefCell<Vec<PooledWorkspace<InflateWorkspace>>> =
+        const { RefCell::new(Vec::new()) };
 }
 
-/// A workspace in somebody's hands.
+/// A workspace that is in use by a connection.
 ///
-/// zlib's state may go to another thread, but may not be looked at by two; in a mutex that
-/// is never locked it does not forbid that to the connection around it.
+/// zlib's state is `Send` but not `Sync`. In a mutex, which is never locked, it does not prevent
+/// the connection that holds it from being `Sync`.
 pub(super) struct PooledWorkspace<T>(Mutex<Box<T>>);
 
 impl<T> PooledWorkspace<T> {
@@ -40,11 +43,11 @@ impl<T> PooledWorkspace<T> {
 
 impl<T> core::fmt::Debug for PooledWorkspace<T> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Lent")
+        f.write_str("PooledWorkspace")
     }
 }
 
-/// What a compressor can't change later.
+/// The parameters of a compressor that can't be changed later.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct FixedParams {
     pub(super) level: u8,
@@ -52,74 +55,78 @@ pub(super) struct FixedParams {
     pub(super) window_bits: u8,
 }
 
-/// Room to compress in.
+/// The state and output buffer of a compressor.
 pub(super) struct DeflateWorkspace {
     pub(super) zlib: zlib_rs::Deflate,
-    pub(super) shape: FixedParams,
+    pub(super) params: FixedParams,
     pub(super) chunk: [u8; CHUNK],
 }
 
-/// Room to decompress in.
+/// The state and buffers of a decompressor.
 pub(super) struct InflateWorkspace {
     pub(super) zlib: zlib_rs::Inflate,
     pub(super) chunk: [u8; CHUNK],
-    pub(super) joined: [u8; JOIN + super::TAIL.len()],
+    /// The last piece of a message and the tail.
+    pub(super) joined: [u8; MAX_JOINED + super::TAIL.len()],
 }
 
-/// A compressor that has forgotten everything.
-pub(super) fn take_deflating(shape: FixedParams) -> PooledWorkspace<DeflateWorkspace> {
-    let kept = DEFLATING.with_borrow_mut(|pool| {
-        let found = pool.iter_mut().position(|lent| lent.get().shape == shape)?;
-        Some(pool.swap_remove(found))
+/// Takes a compressor with these parameters from the pool, or creates one. Its history is empty.
+pub(super) fn take_compressor(params: FixedParams) -> PooledWorkspace<DeflateWorkspace> {
+    let pooled = COMPRESSORS.with_borrow_mut(|pool| {
+        let index = pool.iter_mut().position(|workspace| workspace.get().params == params)?;
+        Some(pool.swap_remove(index))
     });
-    match kept {
-        Some(mut kept) => {
-            kept.get().zlib.reset();
-            kept
+    match pooled {
+        Some(mut workspace) => {
+            workspace.get().zlib.reset();
+            workspace
         }
         None => PooledWorkspace::new(DeflateWorkspace {
             zlib: zlib_rs::Deflate::new_with_config(ZlibConfig {
-                level: i32::from(shape.level),
+                level: i32::from(params.level),
                 // Negative for DEFLATE without a header.
-                window_bits: -i32::from(shape.window_bits),
-                mem_level: i32::from(shape.memory_level),
+                window_bits: -i32::from(params.window_bits),
+                mem_level: i32::from(params.memory_level),
                 ..ZlibConfig::default()
             }),
-            shape,
+            params,
             chunk: [0; CHUNK],
         }),
     }
 }
 
-pub(super) fn give_deflating(lent: PooledWorkspace<DeflateWorkspace>) {
-    DEFLATING.with_borrow_mut(|pool| {
-        if pool.len() >= KEPT {
-            // The one that was not asked for longest goes.
+/// Returns a compressor to the pool.
+pub(super) fn put_compressor(workspace: PooledWorkspace<DeflateWorkspace>) {
+    COMPRESSORS.with_borrow_mut(|pool| {
+        if pool.len() >= MAX_POOLED {
+            // The first one is the least recently used. It may have parameters that no connection
+            // of this thread uses any more, so it is dropped rather than the new one.
             pool.remove(0);
         }
-        pool.push(lent);
+        pool.push(workspace);
     });
 }
 
-/// A decompressor that has forgotten everything.
-pub(super) fn take_inflating() -> PooledWorkspace<InflateWorkspace> {
-    match INFLATING.with_borrow_mut(Vec::pop) {
-        Some(mut kept) => {
-            kept.get().zlib.reset(false);
-            kept
+/// Takes a decompressor from the pool, or creates one. Its history is empty.
+pub(super) fn take_decompressor() -> PooledWorkspace<InflateWorkspace> {
+    match DECOMPRESSORS.with_borrow_mut(Vec::pop) {
+        Some(mut workspace) => {
+            workspace.get().zlib.reset(false);
+            workspace
         }
         None => PooledWorkspace::new(InflateWorkspace {
             zlib: zlib_rs::Inflate::new(false, super::MAX_WINDOW_BITS),
             chunk: [0; CHUNK],
-            joined: [0; JOIN + super::TAIL.len()],
+            joined: [0; MAX_JOINED + super::TAIL.len()],
         }),
     }
 }
 
-pub(super) fn give_inflating(lent: PooledWorkspace<InflateWorkspace>) {
-    INFLATING.with_borrow_mut(|pool| {
-        if pool.len() < KEPT {
-            pool.push(lent);
+/// Returns a decompressor to the pool, or drops it if the pool is full.
+pub(super) fn put_decompressor(workspace: PooledWorkspace<InflateWorkspace>) {
+    DECOMPRESSORS.with_borrow_mut(|pool| {
+        if pool.len() < MAX_POOLED {
+            pool.push(workspace);
         }
     });
 }
@@ -128,24 +135,24 @@ pub(super) fn give_inflating(lent: PooledWorkspace<InflateWorkspace>) {
 mod tests {
     use super::*;
 
-    /// However many messages a thread had under way at a time, it keeps a few workspaces.
+    /// A thread keeps a few workspaces, however many messages it had in progress at a time.
     #[test]
     fn deflate_workspaces_of_a_thread_are_few() {
-        let shape = |level| FixedParams { level, memory_level: 1, window_bits: 9 };
+        let params = |level| FixedParams { level, memory_level: 1, window_bits: 9 };
         for _ in 0..2 {
-            let deflating: Vec<_> = (1..=9).map(|level| take_deflating(shape(level))).collect();
-            deflating.into_iter().for_each(give_deflating);
-            assert_eq!(DEFLATING.with_borrow(Vec::len), KEPT);
-            let inflating: Vec<_> = (1..=9).map(|_| take_inflating()).collect();
-            inflating.into_iter().for_each(give_inflating);
-            assert_eq!(INFLATING.with_borrow(Vec::len), KEPT);
+            let compressors: Vec<_> = (1..=9).map(|level| take_compressor(params(level))).collect();
+            compressors.into_iter().for_each(put_compressor);
+            assert_eq!(COMPRESSORS.with_borrow(Vec::len), MAX_POOLED);
+            let decompressors: Vec<_> = (1..=9).map(|_| take_decompressor()).collect();
+            decompressors.into_iter().for_each(put_decompressor);
+            assert_eq!(DECOMPRESSORS.with_borrow(Vec::len), MAX_POOLED);
         }
-        // Those asked for last are kept, and one that fits is used again.
-        drop(take_deflating(shape(9)));
-        assert_eq!(DEFLATING.with_borrow(Vec::len), KEPT - 1);
-        drop(take_deflating(shape(1)));
-        assert_eq!(DEFLATING.with_borrow(Vec::len), KEPT - 1);
-        drop(take_inflating());
-        assert_eq!(INFLATING.with_borrow(Vec::len), KEPT - 1);
+        // The most recently used are kept, and one that fits is used again.
+        drop(take_compressor(params(9)));
+        assert_eq!(COMPRESSORS.with_borrow(Vec::len), MAX_POOLED - 1);
+        drop(take_compressor(params(1)));
+        assert_eq!(COMPRESSORS.with_borrow(Vec::len), MAX_POOLED - 1);
+        drop(take_decompressor());
+        assert_eq!(DECOMPRESSORS.with_borrow(Vec::len), MAX_POOLED - 1);
     }
 }

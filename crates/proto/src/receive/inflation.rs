@@ -70,16 +70,16 @@ impl Receiver {
         }
         let kind = message.kind.unwrap_or(MessageKind::Binary);
         let consumed = start + out.consumed;
-        if out.produced == 0 && !out.done {
+        if out.produced == 0 && !out.is_done {
             return Ok((consumed, Decoded::Nothing));
         }
         if kind == MessageKind::Text {
-            message.check_text(inflater.output(out.produced), out.done)?;
+            message.check_text(inflater.output(out.produced), out.is_done)?;
         }
         let first = !core::mem::replace(&mut message.started, true);
-        if out.done {
+        if out.is_done {
             (message.kind, message.compressed) = (None, false);
         }
-        Ok((consumed, Decoded::Inflated { len: out.produced, kind, first, last: out.done }))
+        Ok((consumed, Decoded::Inflated { len: out.produced, kind, first, last: out.is_done }))
     }
 }

@@ -96,7 +96,7 @@ impl Receiver {
     #[inline]
     pub fn release_workspace(&mut self) {
         if let Some(inflation) = &mut self.inflation {
-            inflation.inflater.settle();
+            inflation.inflater.release_workspace();
         }
     }
 

@@ -81,10 +81,10 @@ impl Sender {
         self.check_message()?;
         let message = prepared.message();
         if let Some(deflate) = &mut self.deflate
-            && deflate.wants(message.len(), Compression::Auto)
+            && deflate.should_compress(message.len(), Compression::Auto)
             && let Some(compressed) = prepared.compressed(deflate.window_bits())
         {
-            deflate.note_sent(message.as_bytes());
+            deflate.record_sent(message.as_bytes());
             self.push_message(FrameStart::of(prepared.kind(), true), compressed);
         } else if message.len() <= self.max_inline_len() {
             self.push_inline(FrameStart::of(prepared.kind(), false), true, message.as_bytes());
@@ -140,15 +140,15 @@ impl Sender {
         // Taken out of `self` meanwhile, as its output is pushed to the queue.
         let Some(mut deflate) = self.deflate.take() else { return false };
         let start = FrameStart::of(kind, true);
-        let compressed = deflate.wants(payload.len(), compression)
+        let compressed = deflate.should_compress(payload.len(), compression)
             && deflate.compress(payload, |output| match output {
-                CompressedMessage::Short(bytes) if bytes.len() <= self.max_inline_len() => {
+                CompressedMessage::Borrowed(bytes) if bytes.len() <= self.max_inline_len() => {
                     self.push_inline(start, true, bytes);
                 }
-                CompressedMessage::Short(bytes) => {
+                CompressedMessage::Borrowed(bytes) => {
                     self.push_message(start, Bytes::copy_from_slice(bytes));
                 }
-                CompressedMessage::Long(bytes) => self.push_message(start, bytes),
+                CompressedMessage::Owned(bytes) => self.push_message(start, bytes),
             });
         self.deflate = Some(deflate);
         compressed

@@ -142,9 +142,9 @@ impl Sender {
     pub(crate) fn release_memory(&mut self, history: bool) {
         if let Some(deflate) = &mut self.deflate {
             if history {
-                deflate.forget();
+                deflate.clear_history();
             } else {
-                deflate.release();
+                deflate.release_workspace();
             }
         }
     }
@@ -152,7 +152,7 @@ impl Sender {
     /// Frees memory of compression if nothing was compressed since the last call.
     pub(crate) fn on_idle(&mut self) {
         if let Some(deflate) = &mut self.deflate {
-            deflate.rest();
+            deflate.on_idle();
         }
     }
 

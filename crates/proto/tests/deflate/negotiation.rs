@@ -178,13 +178,13 @@ fn deflate_responses_of_servers_are_checked() {
     }
     for (bad, says) in [
         ("permessage-deflate; foo", "foo"),
-        ("permessage-deflate; client_max_window_bits", "without its value"),
-        ("permessage-deflate; server_max_window_bits", "without its value"),
+        ("permessage-deflate; client_max_window_bits", "without a value"),
+        ("permessage-deflate; server_max_window_bits", "without a value"),
         ("permessage-deflate; server_max_window_bits=16", "server_max_window_bits=16"),
         ("permessage-deflate; client_max_window_bits=7", "client_max_window_bits=7"),
         ("permessage-deflate; server_no_context_takeover=1", "takeover=1"),
         ("permessage-deflate; client_no_context_takeover; client_no_context_takeover", "twice"),
-        ("permessage-deflate, permessage-deflate", "twice"),
+        ("permessage-deflate, permessage-deflate", "several offers"),
     ] {
         let error = check(bad).unwrap_err().to_string();
         assert!(error.contains(says), "{bad}: {error}");
