@@ -11,7 +11,7 @@ const MEND: &str = "move what they share into a file that both import, or have i
 /// An import that closes a circle all the same: crate, importing file, imported file, reason.
 type Allowed = (&'static str, &'static str, &'static str, &'static str);
 
-const ALLOWED: [Allowed; 5] = [
+const ALLOWED: [Allowed; 3] = [
     (
         "proto",
         "deflate/compress.rs",
@@ -23,18 +23,6 @@ const ALLOWED: [Allowed; 5] = [
         "connection/byte_stream.rs",
         "connection/websocket.rs",
         "a WebSocket becomes a stream of bytes, and that gives the WebSocket back",
-    ),
-    (
-        "fullduplex",
-        "connection/read_ahead.rs",
-        "connection/reader.rs",
-        "a reader lends itself to the task that reads ahead, and takes itself back",
-    ),
-    (
-        "fullduplex",
-        "connection/writer/locked.rs",
-        "connection/writer/flush.rs",
-        "what is released with the writer's lock may be a waker of the task that flushes",
     ),
     (
         "fullduplex",

@@ -1,4 +1,4 @@
-//! An echo server on the application's own listener: `cargo run --example listener -- 127.0.0.1:9002`
+//! An echo server on the application's listener: `cargo run --example listener -- 127.0.0.1:9002`
 #![allow(clippy::print_stdout)] // an example prints
 
 use fullduplex::server;

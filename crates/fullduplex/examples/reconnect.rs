@@ -1,4 +1,4 @@
-//! Subscribes again after each reconnection: `cargo run --example reconnect -- ws://127.0.0.1:9002/`
+//! Subscribes again after each break: `cargo run --example reconnect -- ws://127.0.0.1:9002/`
 #![allow(clippy::print_stdout)] // an example prints
 
 use fullduplex::Client;

@@ -4,7 +4,6 @@ pub(crate) mod byte_stream;
 pub(crate) mod driver;
 pub(crate) mod message_io;
 pub(crate) mod observer;
-pub(crate) mod read_ahead;
 pub(crate) mod reader;
 pub(crate) mod shared_frames;
 pub(crate) mod split;

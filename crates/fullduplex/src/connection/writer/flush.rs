@@ -2,23 +2,23 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
-use std::task::{Context, Poll, Wake, Waker, ready};
-use std::time::Duration;
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Buf;
-use fullduplex_proto::{CloseCause, CloseFrame, ReadyState, SendError, TransportAction as Need};
+use fullduplex_proto::{CloseCause, ReadyState, SendError, TransportAction as Need};
 use tokio::io::AsyncWrite;
 
 use crate::base::buffers;
 use crate::base::error::Error;
 use crate::base::guard;
-use crate::base::guard::{DeferredDrop, Panicked, caught};
+use crate::base::guard::{DeferredDrop, Panicked};
 use crate::base::message_memory;
-use crate::connection::driver::{DeadlineNanos, DrivenConnection};
-use crate::connection::stats::{ConnectionStats, DirectionCounters};
-use crate::connection::writer::locked::UnlockFlags;
+use crate::connection::driver::DeadlineNanos;
+use crate::connection::stats::DirectionCounters;
+use crate::connection::writer::driven::WriteWaker;
+use crate::connection::writer::lock::UnlockFlags;
 use crate::connection::writer::send::Flush;
 use crate::connection::writer::{Writer, WriterState};
 use crate::transport::Transport;
@@ -67,7 +67,7 @@ impl<S: Transport> Writer<S> {
 
     /// Has the driver write, soon. Takes no lock of the writer: a transport may wake its
     /// writer in the middle of a poll.
-    fn defer(self: &Arc<Self>) {
+    pub(super) fn defer(self: &Arc<Self>) {
         if !self.deferred.swap(true, Ordering::AcqRel) {
             self.driver.defer(self.clone());
         }
@@ -155,7 +155,7 @@ impl<S: Transport> Writer<S> {
             return polled;
         }
         // It does not keep the writer: the transport, which the writer owns, keeps it.
-        let waker = || Arc::new(WriteWaker(Arc::downgrade(self)));
+        let waker = || Arc::new(WriteWaker::new(self));
         let waker = Waker::from(inner.write_waker.get_or_insert_with(waker).clone());
         inner.poll_write(&mut Context::from_waker(&waker), sent)
     }
@@ -311,76 +311,5 @@ impl<S> WriterState<S> {
                 self.broken.unwrap_or(io::ErrorKind::Other).into(),
             ),
         }
-    }
-}
-
-/// The transport takes bytes again: the driver writes on.
-pub(crate) struct WriteWaker<S>(Weak<Writer<S>>);
-
-impl<S: Transport> Wake for WriteWaker<S> {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        if let Some(writer) = self.0.upgrade() {
-            writer.defer();
-            if let Err(last) = writer.release() {
-                // In the middle of a poll, whose lock is held, it waits for the end of that.
-                if guard::polls_transport() {
-                    guard::hold(DeferredDrop::Call(Box::new(|| drop(last))));
-                } else {
-                    let _ = caught(|| drop(last));
-                }
-            }
-        }
-    }
-}
-
-impl<S: Transport> DrivenConnection for Writer<S> {
-    fn flush_deferred(self: Arc<Self>) {
-        // Before writing: a wake during it must bring another turn.
-        self.deferred.store(false, Ordering::Release);
-        let mut inner = self.lock();
-        inner.hot = false;
-        self.write(&mut inner);
-    }
-
-    fn fire(self: Arc<Self>, at: DeadlineNanos, now: Duration) -> DeadlineNanos {
-        let mut inner = self.lock();
-        if inner.scheduled != at {
-            return DeadlineNanos::NEVER;
-        }
-        inner.session.record_received_total(self.counters.received.wire_total());
-        if self.talked.swap(false, Ordering::Relaxed) {
-            inner.session.record_message();
-        }
-        let listening = self.listening.load(Ordering::Relaxed) && !inner.write_half.has_unread();
-        inner.session.set_listening(listening);
-        if inner.session.handle_timeout(now) {
-            inner.wake_reader();
-            inner.wake_waiters();
-        } else {
-            self.write(&mut inner);
-            if inner.session.state() != ReadyState::Open {
-                // Those who wait for room wait in vain.
-                inner.wake_waiters();
-            }
-        }
-        inner.scheduled = DeadlineNanos::new(inner.session.poll_timeout());
-        inner.scheduled
-    }
-
-    fn close(self: Arc<Self>, frame: Option<CloseFrame>) -> bool {
-        Writer::close(&self, frame)
-    }
-
-    fn stats(&self) -> ConnectionStats {
-        self.counters.read()
-    }
-
-    fn cut(self: Arc<Self>) {
-        let mut inner = self.lock();
-        inner.cut(CloseCause::Dropped, self.driver.now());
     }
 }

@@ -9,26 +9,27 @@
 //! The transport's writing side knows one waker, the writer's own, whoever polls it; tasks
 //! that wait for room or for the end are woken by the writer.
 
+mod close;
+mod control;
 pub(crate) mod delivery;
-pub(crate) mod flush;
-mod locked;
-pub(crate) mod publish;
-pub(crate) mod send;
-mod waiting;
+mod driven;
+mod flush;
+mod lock;
+mod permit;
+mod publish;
+mod receive;
+mod send;
+mod waiters;
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32};
 use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
-use fullduplex_proto::{
-    CloseCause, CloseCode, CloseFrame, CloseInfo, Event, MessageKind, ProtocolError, ReadyState,
-    Role, Session, TransportAction as Need,
-};
+use fullduplex_proto::{MessageKind, ReadyState, Role, Session};
 
 use crate::base::error::Error;
 use crate::base::guard;
-use crate::base::guard::{DeferredDrop, caught};
 use crate::base::sync::Mutex;
 use crate::connection::driver::{DeadlineNanos, Driver};
 use crate::connection::observer::Registration;
@@ -38,11 +39,11 @@ use crate::connection::writer::delivery::LaggingQueue;
 use crate::transport::Transport;
 use crate::transport::halves::WriteHalf;
 
-use crate::connection::writer::flush::WriteWaker;
-use crate::connection::writer::locked::{UnlockFlags, WriterGuard};
-use crate::connection::writer::waiting::Waiters;
+use crate::connection::writer::driven::WriteWaker;
+use crate::connection::writer::lock::{UnlockFlags, WriterGuard};
+use crate::connection::writer::waiters::Waiters;
 pub(crate) use send::{Flush, OutgoingMessage};
-pub(crate) use waiting::{Wait, WaiterKey};
+pub(crate) use waiters::{Wait, WaiterKey};
 
 pub(crate) struct Writer<S> {
     driver: Arc<Driver>,
@@ -188,61 +189,6 @@ impl<S: Transport> Writer<S> {
         &self.driver
     }
 
-    /// Counts received bytes. Returns whether the reader was waiting for them.
-    #[inline]
-    pub(crate) fn note_received(&self, bytes: usize) -> bool {
-        let was_waiting = self.listening.load(Ordering::Relaxed);
-        self.listening.store(false, Ordering::Relaxed);
-        self.counters.received.wire(bytes);
-        was_waiting
-    }
-
-    /// Nobody waits for what the transport brings.
-    #[inline]
-    pub(crate) fn stop_listening(&self) {
-        self.listening.store(false, Ordering::Relaxed);
-    }
-
-    /// As much waits for the application as may, so nothing more is read; or it has asked for a
-    /// message.
-    #[cold]
-    pub(crate) fn set_unread(&self, unread: bool) {
-        self.lock().session.set_unread(unread);
-    }
-
-    /// A piece of a message was received.
-    #[inline]
-    pub(crate) fn note_piece(&self) {
-        self.talked.store(true, Ordering::Relaxed);
-    }
-
-    /// A message was received, or a piece for the application, with so much payload.
-    #[inline]
-    pub(crate) fn note_message(
-        self: &Arc<Self>,
-        kind: MessageKind,
-        last: bool,
-        payload: usize,
-    ) -> Result<(), ProtocolError> {
-        self.note_piece();
-        self.counters.received.payload(payload);
-        if last {
-            self.counters.received.message(kind);
-        }
-        if self.has_rates { self.count_message(last, payload) } else { Ok(()) }
-    }
-
-    #[cold]
-    fn count_message(self: &Arc<Self>, last: bool, payload: usize) -> Result<(), ProtocolError> {
-        let mut inner = self.lock();
-        let counted = inner.session.count_message(last, payload, self.driver.now());
-        if counted.is_err() {
-            self.write(&mut inner);
-            self.schedule(&mut inner);
-        }
-        counted
-    }
-
     /// The same of what is sent. The lock is held.
     #[inline]
     fn note_sent(&self, kind: MessageKind, last: bool, payload: usize) {
@@ -250,27 +196,6 @@ impl<S: Transport> Writer<S> {
         if last {
             self.counters.sent.message(kind);
         }
-    }
-
-    /// Begins the closing handshake, unless that was done.
-    pub(crate) fn close(self: &Arc<Self>, frame: Option<CloseFrame>) -> bool {
-        self.close_locked(&mut self.lock(), frame)
-    }
-
-    fn close_locked(
-        self: &Arc<Self>,
-        inner: &mut WriterState<S>,
-        frame: Option<CloseFrame>,
-    ) -> bool {
-        self.note_total(inner);
-        let begins = inner.session.close(frame, self.driver.now());
-        if begins {
-            self.write(inner);
-            self.schedule(inner);
-            // The reader has to wait for the peer's answer from now on.
-            inner.wake_reader();
-        }
-        begins
     }
 
     /// Waits until all that was queued has left.
@@ -293,160 +218,8 @@ impl<S: Transport> Writer<S> {
         Poll::Pending
     }
 
-    /// Waits until the connection is closed.
-    pub(crate) fn poll_closed(
-        self: &Arc<Self>,
-        cx: &mut Context<'_>,
-        key: &mut WaiterKey,
-    ) -> Poll<()> {
-        let mut inner = self.lock();
-        if self.check_runtime(&mut inner).is_err() {
-            // Nobody keeps its deadlines any more.
-            inner.session.handle_end(CloseCause::TransportError, self.driver.now());
-        }
-        if inner.session.state() == ReadyState::Closed {
-            return Poll::Ready(());
-        }
-        self.wait(&mut inner, cx, Some(key));
-        Poll::Pending
-    }
-
-    /// What the receiving half found: as soon as it arrived, or later.
-    pub(crate) fn handle_event(
-        self: &Arc<Self>,
-        event: &Event<'_>,
-        at_once: bool,
-    ) -> Result<(), ProtocolError> {
-        let mut inner = self.lock();
-        if !at_once && matches!(event, Event::Pong(_)) {
-            // The time that it waited for its reader is not the way's.
-            inner.session.discard_round_trip();
-        }
-        if matches!(event, Event::Close(_)) {
-            self.note_total(&mut inner);
-        }
-        let awaited = inner.session.awaits_pong();
-        let result = inner.session.handle_event(event, self.driver.now());
-        if let (Some(registration), Some(took)) = (&inner.registration, inner.session.round_trip())
-            && awaited
-            && !inner.session.awaits_pong()
-        {
-            registration.observer().round_trip(took);
-        }
-        self.write(&mut inner);
-        self.schedule(&mut inner);
-        result
-    }
-
-    /// Tells the session what has arrived: what comes from now on counts as progress.
-    fn note_total(&self, inner: &mut WriterState<S>) {
-        inner.session.record_received_total(self.counters.received.wire_total());
-    }
-
-    /// The task that waits for messages, which is to be woken in another way from now on.
-    pub(crate) fn take_reader(&self) -> Option<Waker> {
-        self.lock().reader.take()
-    }
-
     pub(crate) fn role(&self) -> Role {
         self.lock().session.role()
-    }
-
-    /// Keeps this end open for sending when the peer has sent all.
-    pub(crate) fn allow_half_close(&self) {
-        self.lock().session.allow_half_close();
-    }
-
-    /// The receiving half found that the peer broke a rule.
-    pub(crate) fn fail(self: &Arc<Self>, error: ProtocolError) {
-        let mut inner = self.lock();
-        inner.session.fail(error, self.driver.now());
-        self.write(&mut inner);
-        self.schedule(&mut inner);
-    }
-
-    /// The peer ended its direction of the transport: what is queued still leaves.
-    pub(crate) fn end_reading(self: &Arc<Self>) {
-        let mut inner = self.lock();
-        inner.session.handle_read_end(self.driver.now());
-        self.write(&mut inner);
-        self.schedule(&mut inner);
-        // Those who wait for room wait in vain.
-        inner.wake_waiters();
-    }
-
-    /// Both directions of the transport ended, or it is to be dropped. Gives whether the reader
-    /// is to be dropped at once, too, and with both of them a socket.
-    pub(crate) fn end(&self, cause: CloseCause) -> bool {
-        let mut inner = self.lock();
-        inner.session.handle_end(cause, self.driver.now());
-        inner.wake_waiters();
-        inner.write_half.give_up();
-        cause != CloseCause::Dropped || !inner.leaves_end()
-    }
-
-    /// Called by the receiving half before it waits: writes what is queued. Gives the cause
-    /// if there is nothing to wait for.
-    pub(crate) fn before_wait(self: &Arc<Self>, cx: &mut Context<'_>) -> Option<CloseCause> {
-        let mut inner = self.lock();
-        inner.hot = false;
-        self.write(&mut inner);
-        let _ = self.check_runtime(&mut inner);
-        self.listening.store(true, Ordering::Relaxed);
-        if !inner.reader.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
-            let before = inner.reader.replace(cx.waker().clone());
-            if let Some(before) = before {
-                inner.drop_later(DeferredDrop::Waker(before));
-            }
-        }
-        match inner.session.transport() {
-            _ if inner.broken.is_some() => Some(CloseCause::TransportError),
-            Need::Drop => Some(CloseCause::Dropped),
-            _ => None,
-        }
-    }
-
-    /// Counts a new sending half.
-    pub(crate) fn add_sender(&self) {
-        self.senders.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A sending half was dropped. With the last one the connection ends, if its receiving
-    /// half is gone too.
-    pub(crate) fn drop_sender(self: &Arc<Self>) {
-        if self.senders.fetch_sub(1, Ordering::AcqRel) == 1 && self.lock().lingers {
-            self.close_dropped();
-        }
-    }
-
-    /// The receiving half was dropped. Gives whether somebody must read in its place: to
-    /// finish the closing, or because the sending half still works.
-    pub(crate) fn drop_reader(self: &Arc<Self>) -> bool {
-        let mut inner = self.lock();
-        if inner.session.state() == ReadyState::Closed {
-            return false;
-        }
-        inner.lingers = true;
-        inner.session.end_half_close();
-        drop(inner);
-        if self.senders.load(Ordering::Acquire) == 0 {
-            self.close_dropped();
-        }
-        true
-    }
-
-    /// Nobody uses the connection any more, and nobody closed it.
-    fn close_dropped(self: &Arc<Self>) {
-        let code = if std::thread::panicking() {
-            CloseCode::INTERNAL_ERROR
-        } else {
-            CloseCode::GOING_AWAY
-        };
-        self.close(CloseFrame::new(code, "").ok());
-    }
-
-    pub(crate) fn close_info(&self) -> Option<CloseInfo> {
-        self.lock().session.close_info().cloned()
     }
 }
 
@@ -491,23 +264,5 @@ impl<S> Writer<S> {
 
     fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
-    }
-}
-
-impl<S> Drop for Writer<S> {
-    fn drop(&mut self) {
-        let inner = self.inner.get_mut();
-        inner.write_half.give_up();
-        let wakers = (inner.waiters.take(), inner.woken.take(), inner.reader.take());
-        let ended = inner.release();
-        inner.session.handle_end(CloseCause::Dropped, self.driver.now());
-        let unsent = inner.session.take_unsent();
-        let observer = ended.observer();
-        // This may be within a panic, where another one would end the process.
-        let dropped = ended.let_go(self).and(caught(|| drop((wakers, unsent))));
-        if let (Err(_), Some(observer)) = (dropped, observer) {
-            observer.panicked("what a connection held");
-        }
-        self.driver.note_gone();
     }
 }

@@ -12,7 +12,7 @@ use crate::connection::shared_frames::{FrameRange, PendingFrames};
 use crate::connection::writer::delivery::{
     BroadcastMessage, Deliver, DeliveryOutcome, LagDecision, LagPolicy,
 };
-use crate::connection::writer::locked::DeferredDrops;
+use crate::connection::writer::lock::DeferredDrops;
 use crate::connection::writer::send::Flush;
 use crate::connection::writer::{Writer, WriterState};
 use crate::transport::Transport;

@@ -18,7 +18,7 @@ use crate::base::guard::{DeferredDrop, Panicked, caught};
 use crate::connection::observer::{Registration, SharedObserver};
 use crate::connection::shared_frames::PendingFrames;
 use crate::connection::writer::delivery::LaggingQueue;
-use crate::connection::writer::flush::WriteWaker;
+use crate::connection::writer::driven::WriteWaker;
 use crate::connection::writer::{Writer, WriterState};
 use crate::transport::halves::WriteHalf;
 

@@ -7,10 +7,12 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::mem;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
-use fullduplex_proto::Message;
+use bytes::BytesMut;
+use fullduplex_proto::{Limits, Message, Receiver};
 use tokio::task::AbortHandle;
 
 use crate::base::error::Error;
@@ -19,6 +21,7 @@ use crate::base::sync::Mutex;
 use crate::connection::reader::Reader;
 use crate::connection::writer::Writer;
 use crate::transport::Transport;
+use crate::transport::halves::ReadHalf;
 
 /// How many bytes are received for an application that asks for none, those of an unfinished
 /// message included. Then the transport is left alone, so that the peer has to wait; and if the
@@ -27,6 +30,10 @@ const MOST: usize = 64 << 10;
 
 /// What a message counts beside its payload.
 const MESSAGE: usize = 64;
+
+/// An application that sends in this many turns of the driver, and asks for no message meanwhile,
+/// only sends, so that a task must read in its place.
+const UNREAD_SENDS: u8 = 4;
 
 /// Messages that were read ahead and not asked for yet.
 #[derive(Default)]
@@ -217,5 +224,117 @@ impl ReadAheadQueue {
             }
         }
         Poll::Ready(())
+    }
+}
+
+/// What is read before the application asks for it.
+pub(super) enum ReadAheadState<S> {
+    /// A task has all of this in its hands but what was agreed on.
+    Reading(ReadAhead<S>),
+    /// It has read these.
+    Read(ReadAheadQueue),
+}
+
+impl<S: Transport> Reader<S> {
+    /// Counts a message that the application sends, unless it is one of a burst: several messages
+    /// may answer one. Returns whether it is time to [read ahead](Self::read_ahead).
+    #[inline]
+    pub(crate) fn note_send(&mut self, writer: &Writer<S>) -> bool {
+        if writer.awaits_driver() {
+            return false;
+        }
+        self.unread_sends = self.unread_sends.saturating_add(1);
+        self.unread_sends == UNREAD_SENDS
+    }
+
+    /// Has a task read, for an application that only sends, if there is room for what it reads.
+    #[cold]
+    pub(crate) fn read_ahead(&mut self, writer: &Arc<Writer<S>>) {
+        if let Some(ReadAheadState::Reading(reading)) = self.ahead() {
+            // It may have stopped, for an application that wanted it back and does no more.
+            let Some(half) = reading.try_take_back() else { return };
+            self.put_back(half, writer);
+        }
+        let mut agreed = self.agreed.take().unwrap_or_default();
+        let received = match agreed.ahead.take() {
+            Some(ReadAheadState::Read(received)) => received,
+            _ => ReadAheadQueue::default(),
+        };
+        if self.assembler.len() >= received.room() {
+            agreed.ahead = Some(ReadAheadState::Read(received));
+            self.agreed = Some(agreed);
+            writer.set_unread(true);
+            return;
+        }
+        let none = Receiver::new(writer.role(), Limits::default());
+        let mut shell = Self::new(ReadHalf::Gone, none, BytesMut::new());
+        shell.unread_sends = UNREAD_SENDS;
+        let mut incoming = Box::new(mem::replace(self, shell));
+        incoming.set_deflate(agreed.deflate);
+        agreed.ahead = Some(ReadAheadState::Reading(ReadAhead::start(incoming, received, writer)));
+        self.agreed = Some(agreed);
+    }
+
+    #[inline]
+    fn ahead(&self) -> Option<&ReadAheadState<S>> {
+        self.agreed().and_then(|agreed| agreed.ahead.as_ref())
+    }
+
+    /// Ends the task that reads ahead, if there is one. Waits while that polls the transport.
+    #[inline]
+    pub(crate) fn poll_take_back(&mut self, cx: &mut Context<'_>, writer: &Writer<S>) -> Poll<()> {
+        if let Some(ReadAheadState::Reading(reading)) = self.ahead() {
+            let half = ready!(reading.poll_take_back(cx));
+            self.put_back(half, writer);
+        }
+        Poll::Ready(())
+    }
+
+    /// Goes on with what the task has read, and where it was.
+    #[cold]
+    fn put_back(&mut self, (incoming, received): (Box<Self>, ReadAheadQueue), writer: &Writer<S>) {
+        writer.set_unread(false);
+        let mut agreed = self.agreed.take().unwrap_or_default();
+        agreed.ahead = received.some().map(ReadAheadState::Read);
+        *self = *incoming;
+        self.agreed = Some(agreed);
+        self.unread_sends = 0;
+    }
+
+    /// The next message of those that were read ahead.
+    #[inline]
+    pub(super) fn poll_ahead(
+        &mut self,
+        cx: &mut Context<'_>,
+        writer: &Writer<S>,
+    ) -> Poll<Option<Result<Message, Error>>> {
+        if self.ahead().is_none() { Poll::Ready(None) } else { self.poll_ahead_cold(cx, writer) }
+    }
+
+    #[cold]
+    fn poll_ahead_cold(
+        &mut self,
+        cx: &mut Context<'_>,
+        writer: &Writer<S>,
+    ) -> Poll<Option<Result<Message, Error>>> {
+        ready!(self.poll_take_back(cx, writer));
+        writer.set_unread(false);
+        let Some(agreed) = &mut self.agreed else { return Poll::Ready(None) };
+        let Some(ReadAheadState::Read(received)) = &mut agreed.ahead else {
+            return Poll::Ready(None);
+        };
+        let first = received.pop();
+        if received.is_empty() {
+            agreed.ahead = None;
+        }
+        Poll::Ready(first)
+    }
+
+    /// Drops what was read ahead.
+    pub(super) fn forget_ahead(&mut self, writer: &Writer<S>) {
+        writer.set_unread(false);
+        if let Some(agreed) = &mut self.agreed {
+            agreed.ahead = None;
+        }
     }
 }
