@@ -15,8 +15,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         match event {
             ReconnectEvent::Connected { attempts, .. } => println!("connected, attempt {attempts}"),
             ReconnectEvent::Message(message) => println!("received: {message:?}"),
-            ReconnectEvent::Disconnected { why, retry_in } => {
-                println!("{why:?}; again in {retry_in:?}");
+            ReconnectEvent::Disconnected { reason, retry_in } => {
+                println!("{reason:?}; again in {retry_in:?}");
             }
             _ => {}
         }

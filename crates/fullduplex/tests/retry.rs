@@ -49,12 +49,12 @@ async fn answering(head: String) -> SocketAddr {
 
 /// The first failure, and whether there will be another attempt.
 async fn failure(builder: ClientBuilder, url: &str) -> (Error, bool) {
-    let backoff = Backoff { first: Duration::from_millis(1), ..Backoff::default() };
+    let backoff = Backoff { initial: Duration::from_millis(1), ..Backoff::default() };
     let client = builder.build().unwrap();
     let mut client = client.reconnecting(url).backoff(backoff).start();
     let event = timeout(Duration::from_secs(20), client.next()).await.unwrap().unwrap();
     match event {
-        ReconnectEvent::Disconnected { why: DisconnectReason::Failed(error), retry_in } => {
+        ReconnectEvent::Disconnected { reason: DisconnectReason::Failed(error), retry_in } => {
             assert_eq!(error.is_retryable(), retry_in.is_some(), "{error}");
             (error, retry_in.is_some())
         }
@@ -202,7 +202,8 @@ async fn retry_depends_on_the_close_that_a_hook_ran_into() {
         });
         let mut client = client.start();
         let event = timeout(Duration::from_secs(20), client.next()).await.unwrap().unwrap();
-        let ReconnectEvent::Disconnected { why: DisconnectReason::Failed(error), retry_in } = event
+        let ReconnectEvent::Disconnected { reason: DisconnectReason::Failed(error), retry_in } =
+            event
         else {
             panic!("{event:?}");
         };

@@ -54,7 +54,7 @@ async fn panic_in_a_hook_costs_one_attempt() {
     // The hooks panic one after the other, each at its first call; `on_connect_event` does at each.
     let (in_prepare, in_opened) = (nth.clone(), nth);
     let client = direct().on_connect_event(|step| panic!("as asked: {step}")).build().unwrap();
-    let backoff = Backoff { first: Duration::from_millis(1), ..Backoff::default() };
+    let backoff = Backoff { initial: Duration::from_millis(1), ..Backoff::default() };
     let mut connection = client
         .reconnecting(url)
         .backoff(backoff)
@@ -75,7 +75,7 @@ async fn panic_in_a_hook_costs_one_attempt() {
     for _ in 0..2 {
         let event = next().await;
         let ReconnectEvent::Disconnected {
-            why: DisconnectReason::Failed(error),
+            reason: DisconnectReason::Failed(error),
             retry_in: Some(_),
         } = event
         else {

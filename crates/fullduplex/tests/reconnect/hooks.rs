@@ -66,7 +66,7 @@ async fn reconnect_gives_up_a_hook_that_never_ends() {
     let to = || client.reconnecting(&url).backoff(quick());
     let prepare = to().before_connect(|_| std::future::pending());
     let opened = to().on_connected(|_| Box::pin(std::future::pending()));
-    for (builder, name) in [(prepare, "hook prepare"), (opened, "hook opened")] {
+    for (builder, name) in [(prepare, "hook before_connect"), (opened, "hook on_connected")] {
         let mut client = builder.start();
         let (why, retry_in) = disconnect(&mut client).await;
         let DisconnectReason::Failed(error) = why else { panic!("{why:?}") };

@@ -25,8 +25,8 @@ use tokio::runtime::Runtime;
 
 fn quick() -> Backoff {
     Backoff {
-        first: Duration::from_millis(4),
-        most: Duration::from_millis(30),
+        initial: Duration::from_millis(4),
+        max: Duration::from_millis(30),
         stable_after: Duration::from_millis(20),
     }
 }
@@ -129,9 +129,9 @@ async fn reconnect_loses_nothing_acknowledged_by_a_server_killed_fifty_times() {
                     assert!(seen.lock().unwrap().contains(&number));
                     open.remove(&number);
                 }
-                ReconnectEvent::Disconnected { why, retry_in } => {
+                ReconnectEvent::Disconnected { reason, retry_in } => {
                     failures += 1;
-                    waited += retry_in.unwrap_or_else(|| panic!("it gave up: {why:?}"));
+                    waited += retry_in.unwrap_or_else(|| panic!("it gave up: {reason:?}"));
                 }
                 other => panic!("{other:?}"),
             },
@@ -167,8 +167,8 @@ async fn closing(code: u16) -> SocketAddr {
 
 async fn disconnect(client: &mut Reconnecting) -> (DisconnectReason, Option<Duration>) {
     loop {
-        if let ReconnectEvent::Disconnected { why, retry_in } = client.next().await.unwrap() {
-            return (why, retry_in);
+        if let ReconnectEvent::Disconnected { reason, retry_in } = client.next().await.unwrap() {
+            return (reason, retry_in);
         }
     }
 }
@@ -220,8 +220,8 @@ async fn reconnect_stops_at_final_responses() {
 #[tokio::test]
 async fn reconnect_queue_follows_its_policy_while_disconnected() {
     let address = free().await;
-    let slow = Backoff { first: Duration::from_secs(60), ..quick() };
-    let full = |policy| to(address).backoff(Backoff { most: slow.first, ..slow }).queue(2, policy);
+    let slow = Backoff { initial: Duration::from_secs(60), ..quick() };
+    let full = |policy| to(address).backoff(Backoff { max: slow.initial, ..slow }).queue(2, policy);
     let wait = full(OfflinePolicy::Wait).start();
     wait.send("1").await.unwrap();
     wait.send("2").await.unwrap();

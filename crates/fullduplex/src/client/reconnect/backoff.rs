@@ -1,40 +1,41 @@
-//! How long a client waits before it connects again.
+//! The delay before a client reconnects.
 
 use std::time::Duration;
 
-/// How long to wait before connecting again: a random time up to a bound that doubles with
-/// each failure ("full jitter"), so that the clients of a server which went down don't come
-/// back all at once.
+/// Exponential backoff with full jitter.
+///
+/// The delay before reconnecting is random, up to a bound that doubles with each failure in a
+/// row. The jitter keeps the clients of a restarted server from reconnecting at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     /// The bound after the first failure. Default: 1 s.
-    pub first: Duration,
-    /// The largest bound. Default: 60 s. A server's `Retry-After` may ask for up to ten
-    /// times as much.
-    pub most: Duration,
-    /// A connection that stood so long was a success: the next failure is a first one.
-    /// Default: 10 s.
+    pub initial: Duration,
+    /// The largest bound. A delay that the server requests with `Retry-After` is limited to ten
+    /// times this. Default: 60 s.
+    pub max: Duration,
+    /// The time after which a connection counts as a success: the next failure is then the first
+    /// in a row. Default: 10 s.
     pub stable_after: Duration,
 }
 
 impl Default for Backoff {
     fn default() -> Self {
         Self {
-            first: Duration::from_secs(1),
-            most: Duration::from_secs(60),
+            initial: Duration::from_secs(1),
+            max: Duration::from_secs(60),
             stable_after: Duration::from_secs(10),
         }
     }
 }
 
 impl Backoff {
-    /// The wait after so many failures in a row, and what the server asked for.
-    pub(super) fn wait(&self, failures: u32, asked: Option<Duration>) -> Duration {
-        let bound = self.first.saturating_mul(1 << failures.saturating_sub(1).min(30));
-        let random = bound.min(self.most).mul_f64(rand::random::<f64>());
-        let asked = asked.unwrap_or_default().min(self.most.saturating_mul(10));
-        // The jitter comes on top: everybody was told the same time.
-        asked.saturating_add(random)
+    /// Returns the delay after `failures` in a row, or after a `Retry-After` of the server.
+    pub(super) fn delay(&self, failures: u32, retry_after: Option<Duration>) -> Duration {
+        let bound = self.initial.saturating_mul(1 << failures.saturating_sub(1).min(30));
+        let random = bound.min(self.max).mul_f64(rand::random::<f64>());
+        let retry_after = retry_after.unwrap_or_default().min(self.max.saturating_mul(10));
+        // With jitter added, as the server may send the same value to all clients.
+        retry_after.saturating_add(random)
     }
 }
 
@@ -46,15 +47,15 @@ mod tests {
     fn backoff_grows_and_is_spread() {
         let backoff = Backoff::default();
         for (failures, bound) in [(1, 1.0), (2, 2.0), (5, 16.0), (7, 60.0), (u32::MAX, 60.0)] {
-            let waits: Vec<f64> =
-                (0..2000).map(|_| backoff.wait(failures, None).as_secs_f64()).collect();
-            let mean = waits.iter().sum::<f64>() / 2000.0;
-            assert!(waits.iter().all(|wait| (0.0..=bound).contains(wait)));
+            let delays: Vec<f64> =
+                (0..2000).map(|_| backoff.delay(failures, None).as_secs_f64()).collect();
+            let mean = delays.iter().sum::<f64>() / 2000.0;
+            assert!(delays.iter().all(|delay| (0.0..=bound).contains(delay)));
             assert!((mean / bound - 0.5).abs() < 0.05, "{mean} of {bound}");
         }
-        let asked = Some(Duration::from_secs(100));
-        let wait = backoff.wait(1, asked).as_secs();
-        assert!((100..=101).contains(&wait));
-        assert!(backoff.wait(1, Some(Duration::MAX)) <= Duration::from_secs(601));
+        let retry_after = Some(Duration::from_secs(100));
+        let delay = backoff.delay(1, retry_after).as_secs();
+        assert!((100..=101).contains(&delay));
+        assert!(backoff.delay(1, Some(Duration::MAX)) <= Duration::from_secs(601));
     }
 }

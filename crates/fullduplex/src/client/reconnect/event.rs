@@ -1,4 +1,4 @@
-//! What happens to a client that connects again.
+//! The events of a reconnecting client.
 
 use std::time::Duration;
 
@@ -8,44 +8,44 @@ use http::Response;
 use crate::base::error::Error;
 use crate::base::error::retry::is_worth_retrying;
 
-/// What happened to a [`Reconnecting`] client.
+/// An event of a [`Reconnecting`](crate::client::Reconnecting) client.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ReconnectEvent {
-    /// A connection stands, and the hook has run.
+    /// A connection is open, and the hook `on_connected` has run.
     Connected {
         /// The server's response.
         response: Response<()>,
-        /// How many attempts it took since the last connection.
+        /// The number of attempts since the last connection.
         attempts: u32,
     },
-    /// A message came.
+    /// A message was received.
     Message(Message),
-    /// There is no connection, or none came about.
+    /// The connection ended, or an attempt to connect failed.
     Disconnected {
-        /// Why.
-        why: DisconnectReason,
-        /// After what time the next attempt is made; `None` if none is. Then this is the
-        /// last event.
+        /// The reason.
+        reason: DisconnectReason,
+        /// The delay before the next attempt. If `None`, there is no further attempt, and this is
+        /// the last event.
         retry_in: Option<Duration>,
     },
 }
 
-/// Why there is no connection.
+/// The reason why there is no connection.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DisconnectReason {
-    /// It was closed, cleanly or not.
+    /// The connection was closed, cleanly or not.
     Closed(CloseInfo),
-    /// It did not come about, or its hook failed.
+    /// The attempt to connect, a hook or the connection failed.
     Failed(Error),
 }
 
 impl DisconnectReason {
-    /// Whether it makes sense to try again, which is the default for when to stop.
+    /// Returns whether another attempt may succeed. This is the default of
+    /// [`retry_if`](crate::client::ReconnectBuilder::retry_if).
     ///
-    /// What makes sense and what does not is listed at [`Error::is_retryable`], which decides
-    /// in the same way.
+    /// [`Error::is_retryable`] lists the cases.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Closed(info) => is_worth_retrying(info.into()),

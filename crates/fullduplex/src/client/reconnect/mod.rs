@@ -1,4 +1,4 @@
-//! A client that connects again.
+//! A client that reconnects automatically.
 
 mod backoff;
 mod event;

@@ -1,4 +1,4 @@
-//! What waits to be sent by a client that connects again.
+//! The queue of messages that a reconnecting client has yet to send.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -10,127 +10,131 @@ use crate::base::error::retry::AttemptFailure;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::sync::Mutex;
 
-/// What becomes of messages that are sent while there is no connection, once the queue is
-/// full. While there is one, `send` waits for room whatever is set here.
+/// The policy for messages that are sent while there is no connection.
 ///
-/// Where only the latest value of each key matters, a queue is the wrong place for it: keep the
-/// values, with [`OfflinePolicy::Refuse`], and send them all at each [`ReconnectEvent::Connected`].
+/// While there is a connection, `send` always waits if the queue is full.
+///
+/// If only the latest value of each key matters, do not queue: use [`OfflinePolicy::Refuse`], keep
+/// the values, and send all at each [`ReconnectEvent::Connected`].
 ///
 /// [`ReconnectEvent::Connected`]: crate::client::ReconnectEvent::Connected
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OfflinePolicy {
-    /// `send` waits. Default.
+    /// Messages are queued. If the queue is full, `send` waits. Default.
     #[default]
     Wait,
-    /// The oldest message in the queue is dropped.
+    /// Messages are queued. If the queue is full, the oldest one is dropped.
     DropOldest,
-    /// `send` fails, also while there is room: nothing is queued.
+    /// Messages are not queued: `send` fails, even if the queue is not full.
     Refuse,
 }
 
+/// A bounded queue of messages, for many senders and one task that sends.
 pub(crate) struct OfflineQueue {
     inner: Mutex<QueueState>,
     capacity: usize,
-    while_down: OfflinePolicy,
-    /// A message left, or the policy may say something else now.
-    room: Notify,
-    /// A message came.
-    filled: Notify,
+    offline_policy: OfflinePolicy,
+    /// Notified when a message was taken, and when another rule applies to senders.
+    not_full: Notify,
+    /// Notified when a message was added.
+    not_empty: Notify,
 }
 
 #[derive(Default)]
 struct QueueState {
     messages: VecDeque<Message>,
-    /// There is a connection.
-    up: bool,
-    closed: bool,
+    is_connected: bool,
+    is_closed: bool,
 }
 
-/// Messages are not shown.
+/// Omits the messages.
 impl fmt::Debug for OfflineQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queue").field("capacity", &self.capacity).finish_non_exhaustive()
+        f.debug_struct("OfflineQueue").field("capacity", &self.capacity).finish_non_exhaustive()
     }
 }
 
 impl OfflineQueue {
-    pub(crate) fn new(capacity: usize, while_down: OfflinePolicy) -> Self {
-        let (inner, room, filled) = (Mutex::default(), Notify::new(), Notify::new());
-        Self { inner, capacity, while_down, room, filled }
+    pub(crate) fn new(capacity: usize, offline_policy: OfflinePolicy) -> Self {
+        let (inner, not_full, not_empty) = (Mutex::default(), Notify::new(), Notify::new());
+        Self { inner, capacity, offline_policy, not_full, not_empty }
     }
 
-    /// Queues a message, once there is room or the policy decides otherwise.
+    /// Queues a message. Waits while the queue is full, unless the policy says otherwise.
     pub(crate) async fn push(&self, message: Message) -> Result<(), Error> {
         let mut message = Some(message);
         loop {
-            // Before the look, so that no room is made unseen between the look and the wait.
-            let room = self.room.notified();
+            // Registered before the check: a message that is taken between the check and the wait
+            // would otherwise be missed.
+            let not_full = self.not_full.notified();
             if self.try_push(&mut message)? {
                 return Ok(());
             }
-            room.await;
+            not_full.await;
         }
     }
 
-    /// Takes the message out of `message` and queues it; returns whether it did. If not, there is
-    /// no room, and the message stays with the caller, who waits.
+    /// Queues the message and takes it out of `message`. Returns `false`, and leaves it there, if
+    /// the caller has to wait.
     fn try_push(&self, message: &mut Option<Message>) -> Result<bool, Error> {
         let mut inner = self.inner.lock();
-        if inner.closed {
-            let error = Error::new(ErrorKind::Closed, "no connection will be made any more");
+        if inner.is_closed {
+            let error = Error::new(ErrorKind::Closed, "the reconnecting client has stopped");
             return Err(error.with_failure(AttemptFailure::Stopped));
         }
-        if !inner.up && self.while_down == OfflinePolicy::Refuse {
-            return Err(Error::new(ErrorKind::Closed, "there is no connection now"));
+        if !inner.is_connected && self.offline_policy == OfflinePolicy::Refuse {
+            return Err(Error::new(
+                ErrorKind::Closed,
+                "not connected, and the queue refuses messages while offline",
+            ));
         }
-        // While there is a connection, a full queue empties: `send` waits, whatever the policy.
+        // While there is a connection, the queue is being emptied, so that waiting makes sense.
         let mut oldest = None;
         if inner.messages.len() >= self.capacity {
-            if inner.up || self.while_down != OfflinePolicy::DropOldest {
+            if inner.is_connected || self.offline_policy != OfflinePolicy::DropOldest {
                 return Ok(false);
             }
             oldest = inner.messages.pop_front();
         }
         inner.messages.extend(message.take());
         drop(inner);
-        // Without the lock, as its payload may have an owner that sends when it is dropped.
+        // Dropped without the lock, as the owner of its payload may send a message in its `drop`.
         drop(oldest);
-        self.filled.notify_one();
+        self.not_empty.notify_one();
         Ok(true)
     }
 
     /// Takes the next message, if there is one.
     pub(crate) fn try_pop(&self) -> Option<Message> {
         let message = self.inner.lock().messages.pop_front();
-        self.room.notify_waiters();
+        self.not_full.notify_waiters();
         message
     }
 
-    /// Takes the next message, once there is one. Only one task may call it.
+    /// Waits for the next message and takes it. Only one task may call this.
     pub(crate) async fn pop(&self) -> Message {
         loop {
-            // A permit that `try_push` has left is taken here, so no message is missed. That goes
-            // for one task only, as `notify_one` leaves one permit.
-            let filled = self.filled.notified();
+            // `notify_one` stores a permit if no task waits, so no message is missed. It stores
+            // only one, which is why only one task may wait.
+            let not_empty = self.not_empty.notified();
             if let Some(message) = self.inner.lock().messages.pop_front() {
-                self.room.notify_waiters();
+                self.not_full.notify_waiters();
                 return message;
             }
-            filled.await;
+            not_empty.await;
         }
     }
 
-    /// Notes whether there is a connection. All that wait for room look again: another policy holds
-    /// now.
-    pub(crate) fn set_up(&self, up: bool) {
-        self.inner.lock().up = up;
-        self.room.notify_waiters();
+    /// Sets whether there is a connection. Waiting senders check again, as another rule applies.
+    pub(crate) fn set_connected(&self, is_connected: bool) {
+        self.inner.lock().is_connected = is_connected;
+        self.not_full.notify_waiters();
     }
 
-    /// Fails all that wait for room, and what is sent later.
+    /// Fails all waiting and later senders.
     pub(crate) fn close(&self) {
-        self.inner.lock().closed = true;
-        self.room.notify_waiters();
+        self.inner.lock().is_closed = true;
+        self.not_full.notify_waiters();
     }
 }
 

@@ -1,4 +1,4 @@
-//! A connection that is made again when it ends.
+//! The handle of a reconnecting client.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,45 +14,54 @@ use crate::client::reconnect::queue::OfflineQueue;
 use crate::client::reconnect::settings::ReconnectBuilder;
 use crate::client::reconnect::task::ReconnectTask;
 
+/// The most events that are buffered for the application.
+const MAX_UNREAD_EVENTS: usize = 16;
+
 impl ReconnectBuilder {
-    /// Begins. A task of its own keeps the connection, until it is closed or dropped.
+    /// Starts to connect, in a separate task that runs until the client is closed or dropped.
     ///
     /// # Panics
-    /// Outside a tokio runtime.
+    /// Panics outside a tokio runtime.
     pub fn start(self) -> Reconnecting {
-        let (sink, events) = mpsc::channel(16);
-        let (closing, close) = watch::channel(None);
-        let queue = Arc::new(OfflineQueue::new(self.capacity, self.while_down));
-        let task = ReconnectTask { builder: self, queue: queue.clone(), sink, close, unsent: None };
+        let (event_sender, events) = mpsc::channel(MAX_UNREAD_EVENTS);
+        let (close_frame, close) = watch::channel(None);
+        let queue = Arc::new(OfflineQueue::new(self.capacity, self.offline_policy));
+        let task = ReconnectTask {
+            builder: self,
+            queue: queue.clone(),
+            events: event_sender,
+            close,
+            unsent: None,
+        };
         tokio::spawn(task.run());
-        Reconnecting { events, sender: ReconnectSender { queue }, closing }
+        Reconnecting { events, sender: ReconnectSender { queue }, close_frame }
     }
 }
 
-/// A connection that is made again when it ends: a [`Stream`] of [`ReconnectEvent`]s.
+/// A client that reconnects automatically: a [`Stream`] of [`ReconnectEvent`]s.
 ///
-/// What `send` has taken is sent, in order, on this connection or a later one. A message
-/// that was handed to a connection just before it broke may be lost, or may have arrived
-/// without its answer: only the application can know, by answers of its own.
+/// Messages that `send` accepted are sent in order, on the current connection or a later one. A
+/// message that was written just before a connection failed may be lost or may have arrived. Only
+/// the application can find out, with acknowledgements.
 ///
-/// Its events are to be read: while 16 of them wait, nothing is received, and no Ping is answered.
-/// This end goes on, but a server with a keepalive of its own gives the connection up after the
-/// time that it is set to (of this library 30 s to 40 s by default). What the last event says then
-/// depends on what reaches this end first: the server's end, or that it takes nothing any more.
+/// The events must be read. While 16 of them are unread, nothing is received and no Ping is
+/// answered. A server with a keepalive then closes the connection (one of this library after 30 s
+/// to 40 s by default). The reason in the next event depends on which the client notices first:
+/// the server's Close or a failed write.
 ///
-/// When it is dropped, the connection is closed with 1001.
+/// When it is dropped, the connection is closed with code 1001.
 #[derive(Debug)]
 pub struct Reconnecting {
     events: mpsc::Receiver<ReconnectEvent>,
     sender: ReconnectSender,
-    closing: watch::Sender<Option<CloseFrame>>,
+    close_frame: watch::Sender<Option<CloseFrame>>,
 }
 
 impl Reconnecting {
-    /// What happens next; `None` behind the last event.
+    /// Returns the next event, or `None` after the last one.
     ///
     /// # Cancel safety
-    /// No event is lost.
+    /// If the future is dropped before it is ready, no event is lost.
     pub async fn next(&mut self) -> Option<ReconnectEvent> {
         self.events.recv().await
     }
@@ -60,21 +69,25 @@ impl Reconnecting {
     /// Queues a message; see [`ReconnectSender::send`].
     ///
     /// # Cancel safety
-    /// Dropped before it is ready, the message is not sent.
+    /// If the future is dropped before it is ready, the message is not sent.
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), Error> {
         self.sender.send(message).await
     }
 
-    /// A sender for other tasks.
+    /// Returns a sender for use in other tasks.
     pub fn sender(&self) -> ReconnectSender {
         self.sender.clone()
     }
 
-    /// Sends what is queued and closes the connection, and connects no more; the last event
-    /// tells how it ended. If there is no connection, what is queued is dropped, and there is
-    /// no further event. Fails if the code may not be sent or the reason is too long.
+    /// Sends the queued messages, closes the connection and stops.
+    ///
+    /// The last event reports how the connection ended. If there is no connection, the queued
+    /// messages are dropped and there is no further event.
+    ///
+    /// # Errors
+    /// Fails if the code may not be sent or the reason is too long (RFC 6455 §5.5.1, §7.4).
     pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        self.closing.send_replace(Some(CloseFrame::new(code, reason)?));
+        self.close_frame.send_replace(Some(CloseFrame::new(code, reason)?));
         Ok(())
     }
 }
@@ -87,18 +100,23 @@ impl Stream for Reconnecting {
     }
 }
 
-/// Sends on a [`Reconnecting`] client. Clones send on the same.
+/// Sends messages on a [`Reconnecting`] client. Clones send on the same client.
 #[derive(Clone, Debug)]
 pub struct ReconnectSender {
     queue: Arc<OfflineQueue>,
 }
 
 impl ReconnectSender {
-    /// Queues a message. When the queue is full it waits, or does as [`OfflinePolicy`] says.
-    /// Fails when no connection will be made any more.
+    /// Queues a message to be sent.
+    ///
+    /// If the queue is full, it waits. Without a connection the
+    /// [`OfflinePolicy`](crate::client::OfflinePolicy) may say otherwise.
+    ///
+    /// # Errors
+    /// Fails if the client has stopped, or if the policy refuses the message.
     ///
     /// # Cancel safety
-    /// Dropped before it is ready, the message is not sent.
+    /// If the future is dropped before it is ready, the message is not sent.
     pub async fn send(&self, message: impl Into<Message>) -> Result<(), Error> {
         self.queue.push(message.into()).await
     }

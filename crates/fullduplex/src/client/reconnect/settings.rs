@@ -1,4 +1,4 @@
-//! Settings for a client that connects again.
+//! The builder of a reconnecting client.
 
 use std::fmt;
 use std::future::Future;
@@ -13,22 +13,24 @@ use crate::client::reconnect::event::DisconnectReason;
 use crate::client::reconnect::queue::OfflinePolicy;
 use crate::connection::websocket::WebSocket;
 
-/// What is changed in a request before it is sent.
+/// Changes to the request of one attempt, for
+/// [`before_connect`](ReconnectBuilder::before_connect).
 #[derive(Clone, Default)]
 pub struct RequestOverride {
-    /// Another URL. As it is the application's own choice, all of the client's header fields,
-    /// its subprotocols and its certificate go there. Each attempt begins with this one, or with
-    /// the client's, wherever a redirection led before.
+    /// A URL in place of the client's.
+    ///
+    /// As the application chose it, it is sent all of the client's header fields, subprotocols
+    /// and its certificate. Redirections of earlier attempts are not remembered.
     pub url: Option<String>,
-    /// Header fields in place of the client's of the same name.
+    /// Header fields in place of the client's of the same names.
     pub headers: HeaderMap,
 }
 
-/// Shows no values: there may be secrets among them.
+/// Omits the URL and the values of header fields, which may be secret.
 impl fmt::Debug for RequestOverride {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.headers.keys().collect();
-        f.debug_struct("Change").field("headers", &names).finish_non_exhaustive()
+        f.debug_struct("RequestOverride").field("headers", &names).finish_non_exhaustive()
     }
 }
 
@@ -38,84 +40,89 @@ type OnConnected =
     dyn for<'a> Fn(&'a mut WebSocket) -> BoxFuture<'a, Result<(), Error>> + Send + Sync;
 type RetryIf = dyn Fn(&DisconnectReason) -> bool + Send + Sync;
 
-/// Settings for a [`Reconnecting`] client; made by [`Client::reconnecting`].
+/// A builder of a [`Reconnecting`](crate::client::Reconnecting) client, created by
+/// [`Client::reconnecting`].
 pub struct ReconnectBuilder {
     pub(super) client: Client,
     pub(super) url: String,
     pub(super) backoff: Backoff,
-    pub(super) prepare: Option<Box<BeforeConnect>>,
-    pub(super) opened: Option<Box<OnConnected>>,
+    pub(super) before_connect: Option<Box<BeforeConnect>>,
+    pub(super) on_connected: Option<Box<OnConnected>>,
     pub(super) retry_if: Box<RetryIf>,
     pub(super) capacity: usize,
-    pub(super) while_down: OfflinePolicy,
+    pub(super) offline_policy: OfflinePolicy,
 }
 
 impl Client {
-    /// A connection that is made again when it ends.
+    /// Returns a builder of a client that reconnects to this URL automatically.
     pub fn reconnecting(&self, url: impl Into<String>) -> ReconnectBuilder {
         ReconnectBuilder {
             client: self.clone(),
             url: url.into(),
             backoff: Backoff::default(),
-            prepare: None,
-            opened: None,
+            before_connect: None,
+            on_connected: None,
             retry_if: Box::new(DisconnectReason::is_retryable),
             capacity: 64,
-            while_down: OfflinePolicy::default(),
+            offline_policy: OfflinePolicy::default(),
         }
     }
 }
 
 impl ReconnectBuilder {
-    /// Sets how long to wait before connecting again.
+    /// Sets the delay before reconnecting.
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
         self
     }
 
-    /// Calls this before each attempt, with how many went before it since the last
-    /// connection: for a fresh token, or another server. Its failure counts as one of the
-    /// attempt, and so does a panic, or taking longer than the client's
+    /// Sets a hook that is called before each attempt, for example to get a fresh token or to
+    /// choose another server.
+    ///
+    /// Its argument is the number of earlier attempts since the last connection. The attempt
+    /// fails if the hook fails, panics, or takes longer than the client's
     /// [`connect_timeout`](crate::ClientBuilder::connect_timeout).
     #[must_use]
     pub fn before_connect<F>(mut self, hook: impl Fn(u32) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<RequestOverride, Error>> + Send + 'static,
     {
-        self.prepare = Some(Box::new(move |attempt| Box::pin(hook(attempt))));
+        self.before_connect = Some(Box::new(move |attempt| Box::pin(hook(attempt))));
         self
     }
 
-    /// Calls this with each new connection, before queued messages are sent on it: to
-    /// subscribe anew. Its failure ends the connection, and so does a panic, or taking longer
-    /// than the client's [`connect_timeout`](crate::ClientBuilder::connect_timeout).
+    /// Sets a hook that is called with each new connection, before queued messages are sent on
+    /// it, for example to subscribe again.
+    ///
+    /// The connection ends if the hook fails, panics, or takes longer than the client's
+    /// [`connect_timeout`](crate::ClientBuilder::connect_timeout).
     #[must_use]
     pub fn on_connected<H>(mut self, hook: H) -> Self
     where
         H: for<'a> Fn(&'a mut WebSocket) -> BoxFuture<'a, Result<(), Error>>,
         H: Send + Sync + 'static,
     {
-        self.opened = Some(Box::new(hook));
+        self.on_connected = Some(Box::new(hook));
         self
     }
 
-    /// Sets when to try again. Default: [`DisconnectReason::is_retryable`], which also decides where
-    /// this panics.
+    /// Sets a function that decides whether to reconnect. Default:
+    /// [`DisconnectReason::is_retryable`], which is also used if the function panics.
     #[must_use]
     pub fn retry_if(
         mut self,
-        decide: impl Fn(&DisconnectReason) -> bool + Send + Sync + 'static,
+        should_retry: impl Fn(&DisconnectReason) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.retry_if = Box::new(decide);
+        self.retry_if = Box::new(should_retry);
         self
     }
 
-    /// Sets how many messages wait to be sent, and what happens when that is full and there
-    /// is no connection. Default: 64, [`OfflinePolicy::Wait`].
+    /// Sets the capacity of the queue of messages, and the policy while there is no connection.
+    /// Default: 64, [`OfflinePolicy::Wait`]. The least capacity is 1.
     #[must_use]
-    pub fn queue(mut self, capacity: usize, while_down: OfflinePolicy) -> Self {
-        (self.capacity, self.while_down) = (capacity.max(1), while_down);
+    pub fn queue(mut self, capacity: usize, policy: OfflinePolicy) -> Self {
+        (self.capacity, self.offline_policy) = (capacity.max(1), policy);
         self
     }
 }

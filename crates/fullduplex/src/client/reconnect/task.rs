@@ -1,4 +1,4 @@
-//! The task that keeps the connection.
+//! The task of a reconnecting client.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -20,104 +20,109 @@ use crate::connection::split::{ReceiveHalf, SendHalf};
 use crate::connection::websocket::WebSocket;
 use crate::transport::Transport;
 
-/// What keeps the connection.
+/// The time limit for sending the queued messages when the application closes the client.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The task of a reconnecting client: connects, sends and receives until it is stopped.
 pub(super) struct ReconnectTask {
     pub(super) builder: ReconnectBuilder,
     pub(super) queue: Arc<OfflineQueue>,
-    pub(super) sink: mpsc::Sender<ReconnectEvent>,
+    pub(super) events: mpsc::Sender<ReconnectEvent>,
     pub(super) close: watch::Receiver<Option<CloseFrame>>,
-    /// Taken from the queue, and not by a connection.
+    /// A message that was taken from the queue and not yet written to a connection.
     pub(super) unsent: Option<Message>,
 }
 
 impl Drop for ReconnectTask {
-    /// Whoever still wants to send is told.
+    /// Fails waiting and later senders.
     fn drop(&mut self) {
         self.queue.close();
     }
 }
 
-/// The owner is gone, or has closed: there is nothing more to do.
+/// The handle was closed or dropped, or no further attempt is made.
 struct Stop;
 
 impl ReconnectTask {
     pub(super) async fn run(mut self) {
-        let _ = self.keep().await;
+        let _ = self.run_until_stopped().await;
     }
 
-    /// Connects, keeps the connection until it ends, waits and connects again.
-    async fn keep(&mut self) -> Result<(), Stop> {
+    /// Connects, runs the connection until it ends, waits and connects again.
+    async fn run_until_stopped(&mut self) -> Result<(), Stop> {
         let (mut failures, mut attempts) = (0_u32, 0);
         loop {
             attempts += 1;
             let mut close = self.close.clone();
-            let opened = tokio::select! {
-                opened = guard::caught_in(self.open(attempts)) => opened,
-                () = self.sink.closed() => return Err(Stop),
+            let connected = tokio::select! {
+                connected = guard::caught_in(self.connect(attempts)) => connected,
+                () = self.events.closed() => return Err(Stop),
                 _ = close.wait_for(Option::is_some) => return Err(Stop),
             };
-            let why = match opened {
-                Err(Panicked) => panicked("a hook, or what connects,"),
+            let reason = match connected {
+                Err(Panicked) => panicked("a hook or a connector"),
                 Ok(Err(error)) => DisconnectReason::Failed(error),
                 Ok(Ok((websocket, response))) => {
                     let since = Instant::now();
-                    self.queue.set_up(true);
-                    self.tell(ReconnectEvent::Connected { response, attempts }).await?;
+                    self.queue.set_connected(true);
+                    self.emit(ReconnectEvent::Connected { response, attempts }).await?;
                     attempts = 0;
-                    let why = guard::caught_in(self.talk(websocket)).await;
-                    let why = why.unwrap_or_else(|Panicked| {
-                        self.queue.set_up(false);
+                    let reason = guard::caught_in(self.run_connection(websocket)).await;
+                    let reason = reason.unwrap_or_else(|Panicked| {
+                        self.queue.set_connected(false);
                         Ok(panicked("the transport"))
                     })?;
-                    // One that ends soon after its handshake is a failure like one that did not come
-                    // about: a server that accepts and closes is not asked at full speed.
+                    // A connection that ends early counts as a failure, so that the backoff also
+                    // applies to a server that accepts connections and closes them at once.
                     if since.elapsed() >= self.builder.backoff.stable_after {
                         failures = 0;
                     }
-                    why
+                    reason
                 }
             };
             failures = failures.saturating_add(1);
-            let asked = match &why {
+            let retry_after = match &reason {
                 DisconnectReason::Failed(error) => error.retry_after(),
                 DisconnectReason::Closed(_) => None,
             };
-            // A Close that the owner has asked for ends it, whatever the peer has said meanwhile.
+            // A close by the application is final, whatever the peer did at the same time.
             let is_closed = self.close.borrow().is_some();
-            let asked_for = guard::caught(|| (self.builder.retry_if)(&why));
-            let again = !is_closed && asked_for.unwrap_or_else(|Panicked| why.is_retryable());
-            let retry_in = again.then(|| self.builder.backoff.wait(failures, asked));
-            self.tell(ReconnectEvent::Disconnected { why, retry_in }).await?;
-            let Some(wait) = retry_in else { return Err(Stop) };
+            let decision = guard::caught(|| (self.builder.retry_if)(&reason));
+            let should_retry =
+                !is_closed && decision.unwrap_or_else(|Panicked| reason.is_retryable());
+            let retry_in = should_retry.then(|| self.builder.backoff.delay(failures, retry_after));
+            self.emit(ReconnectEvent::Disconnected { reason, retry_in }).await?;
+            let Some(delay) = retry_in else { return Err(Stop) };
             tokio::select! {
-                () = sleep(wait) => {}
-                () = self.sink.closed() => return Err(Stop),
+                () = sleep(delay) => {}
+                () = self.events.closed() => return Err(Stop),
                 _ = close.wait_for(Option::is_some) => return Err(Stop),
             }
         }
     }
 
-    async fn tell(&self, event: ReconnectEvent) -> Result<(), Stop> {
-        self.sink.send(event).await.map_err(|_| Stop)
+    async fn emit(&self, event: ReconnectEvent) -> Result<(), Stop> {
+        self.events.send(event).await.map_err(|_| Stop)
     }
 
-    async fn open(&self, attempt: u32) -> Result<(WebSocket, Response<()>), Error> {
-        let ReconnectBuilder { client, url, prepare, opened, .. } = &self.builder;
-        let change = match prepare {
-            Some(prepare) => self.in_time("prepare", prepare(attempt - 1)).await?,
+    /// Connects once and runs the hooks.
+    async fn connect(&self, attempt: u32) -> Result<(WebSocket, Response<()>), Error> {
+        let ReconnectBuilder { client, url, before_connect, on_connected, .. } = &self.builder;
+        let request = match before_connect {
+            Some(hook) => self.run_hook("before_connect", hook(attempt - 1)).await?,
             None => RequestOverride::default(),
         };
-        let url = change.url.as_deref().unwrap_or(url);
-        let connected = if change.headers.is_empty() {
+        let url = request.url.as_deref().unwrap_or(url);
+        let connected = if request.headers.is_empty() {
             client.connect(url).await
         } else {
-            client.with_headers(change.headers)?.connect(url).await
+            client.with_headers(request.headers)?.connect(url).await
         };
         let (mut websocket, response) = connected?;
-        let Some(hook) = opened else { return Ok((websocket, response)) };
-        match self.in_time("opened", hook(&mut websocket)).await {
+        let Some(hook) = on_connected else { return Ok((websocket, response)) };
+        match self.run_hook("on_connected", hook(&mut websocket)).await {
             Ok(()) => Ok((websocket, response)),
-            // What the server's Close said decides, not that sending failed for it.
+            // The server's Close is the cause; that a send failed follows from it.
             Err(error) if error.kind() == ErrorKind::Closed => Err(match websocket.close_info() {
                 Some(info) => error.with_failure((&info).into()),
                 None => error,
@@ -126,40 +131,40 @@ impl ReconnectTask {
         }
     }
 
-    /// Waits for a hook, but not for ever.
-    async fn in_time<T>(
+    /// Runs a hook with the client's `connect_timeout`.
+    async fn run_hook<T>(
         &self,
         name: &str,
         hook: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let done = within("connect_timeout", self.builder.client.connect_timeout, hook).await;
-        done.map_err(|error| error.in_setting(&format!("the hook {name}")))?
+        let result = within("connect_timeout", self.builder.client.connect_timeout, hook).await;
+        result.map_err(|error| error.in_setting(&format!("the hook {name}")))?
     }
 
     /// Sends and receives until the connection ends.
-    async fn talk(&mut self, websocket: WebSocket) -> Result<DisconnectReason, Stop> {
+    async fn run_connection(&mut self, websocket: WebSocket) -> Result<DisconnectReason, Stop> {
         let (send, mut receive) = websocket.split();
         let mut close = self.close.clone();
-        let ended = tokio::select! {
-            received = receive_all(&mut receive, &self.sink) => received,
+        let result = tokio::select! {
+            result = receive_all(&mut receive, &self.events) => result,
             () = send_all(&send, &self.queue, &mut self.unsent) => Ok(()),
-            () = self.sink.closed() => Err(Stop),
-            // The owner may be gone, and with it the one who could close.
-            closed = close.wait_for(Option::is_some) => closed.map(drop).map_err(|_| Stop),
+            () = self.events.closed() => Err(Stop),
+            // An error means that the handle was dropped.
+            frame = close.wait_for(Option::is_some) => frame.map(drop).map_err(|_| Stop),
         };
-        self.queue.set_up(false);
-        ended?;
+        self.queue.set_connected(false);
+        result?;
         let frame = self.close.borrow().clone();
         let (queue, unsent) = (&self.queue, &mut self.unsent);
         let closing = async {
             if let Some(frame) = frame {
-                // What was taken is sent, as far as that goes within a while.
-                let _ = timeout(DRAIN, drain(&send, queue, unsent)).await;
+                // Messages that are not sent in time are dropped.
+                let _ = timeout(DRAIN_TIMEOUT, drain(&send, queue, unsent)).await;
                 let _ = send.start_close(frame.code, &frame.reason);
             }
         };
-        // Also what came before the peer's Close is told.
-        let receiving = receive_all(&mut receive, &self.sink);
+        // Messages before the peer's Close are still delivered.
+        let receiving = receive_all(&mut receive, &self.events);
         tokio::join!(closing, receiving).1?;
         Ok(match receive.close_info() {
             Some(info) => DisconnectReason::Closed(info),
@@ -168,30 +173,28 @@ impl ReconnectTask {
     }
 }
 
-/// Foreign code has panicked: that costs the attempt or the connection, not those after it.
+/// Returns the reason after a panic in the application's code, which ends only this attempt or
+/// connection.
 fn panicked(what: &str) -> DisconnectReason {
     DisconnectReason::Failed(Error::new(ErrorKind::Closed, format!("{what} panicked")))
 }
 
-/// Hands out messages until the connection ends.
+/// Delivers received messages until the connection ends.
 async fn receive_all<S: Transport>(
     receive: &mut ReceiveHalf<S>,
-    sink: &mpsc::Sender<ReconnectEvent>,
+    events: &mpsc::Sender<ReconnectEvent>,
 ) -> Result<(), Stop> {
     loop {
-        // Room first: a message that was taken can't be put back.
-        let room = sink.reserve().await.map_err(|_| Stop)?;
+        // Reserved first, as a received message can't be put back.
+        let permit = events.reserve().await.map_err(|_| Stop)?;
         match receive.next().await {
-            Some(Ok(message)) => room.send(ReconnectEvent::Message(message)),
+            Some(Ok(message)) => permit.send(ReconnectEvent::Message(message)),
             _ => return Ok(()),
         }
     }
 }
 
-/// How long what is queued may take to leave when the owner closes.
-const DRAIN: Duration = Duration::from_secs(10);
-
-/// Sends what is queued, until nothing is.
+/// Sends queued messages until the queue is empty or the connection ends.
 async fn drain<S: Transport>(
     send: &SendHalf<S>,
     queue: &OfflineQueue,
@@ -204,7 +207,7 @@ async fn drain<S: Transport>(
     }
 }
 
-/// Sends what is queued until the connection takes no more. What it has not taken stays in
+/// Sends queued messages until the connection ends. A message that was not written is left in
 /// `unsent`.
 async fn send_all<S: Transport>(
     send: &SendHalf<S>,
@@ -213,13 +216,13 @@ async fn send_all<S: Transport>(
 ) {
     loop {
         let message = match unsent {
-            // What an earlier connection has not taken goes first, so that the order stays. The copy
-            // shares the payload, and is kept until the connection has taken the message.
+            // A message that an earlier connection did not write is first in order. The clone
+            // shares the payload; the original is kept until the message is written.
             Some(message) => message.clone(),
             None => unsent.insert(queue.pop().await).clone(),
         };
         if send.send(message).await.is_err() {
-            // The receiving half tells why.
+            // Wait for the receiving half, which reports the reason.
             send.closed().await;
             return;
         }
