@@ -90,7 +90,7 @@ async fn timeout_errors_name_what_was_waited_for() {
 async fn timeout_errors_name_http2_settings() {
     let builder = direct().version(fullduplex::client::Version::Http2).connector(Answering(None));
     let error = fails(builder, "ws://a.example/").await.to_string();
-    assert!(error.contains("while waiting for the server to begin HTTP/2"), "{error}");
+    assert!(error.contains("while waiting for the server's HTTP/2 SETTINGS"), "{error}");
 }
 
 /// A proxy's 407 with these fields.
@@ -104,23 +104,23 @@ async fn proxy_errors_say_what_a_407_asks_for_and_what_can_be_done() {
     let cases: [(Answer, &str, &str); 4] = [
         (
             |_| wanting("Proxy-Authenticate: Negotiate, NTLM\r\n"),
-            "the proxy asks for Negotiate, NTLM (407), and this client has only Basic",
-            "the proxy asks for Negotiate, NTLM (407), and this client has only Basic",
+            "the proxy requires Negotiate, NTLM (407), but only Basic",
+            "the proxy requires Negotiate, NTLM (407), but only Basic",
         ),
         (
             |_| wanting("Proxy-Authenticate: NTLM realm=\"x, Basic y\"\r\n"),
-            "this client has only Basic",
-            "this client has only Basic",
+            "but only Basic (RFC 7617) is supported",
+            "but only Basic (RFC 7617) is supported",
         ),
         (
             |_| wanting("Proxy-Authenticate: NTLM\r\nProxy-Authenticate: basic realm=\"x\"\r\n"),
-            "wants a user and password in its URL",
-            "does not take the user and password",
+            "requires a user and password in its URL",
+            "does not accept the user and password",
         ),
         (
             |_| wanting(""),
-            "wants credentials and does not say of what kind (407, without Proxy-Authenticate)",
-            "does not take the user and password (407, without Proxy-Authenticate)",
+            "requires authentication of an unknown scheme (407 without Proxy-Authenticate)",
+            "does not accept the user and password (407 without Proxy-Authenticate)",
         ),
     ];
     for (answer, says, says_to_credentials) in cases {

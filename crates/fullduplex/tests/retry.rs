@@ -120,7 +120,7 @@ async fn retry_never_with_credentials_that_a_proxy_refuses() {
     .await;
     let (error, again) =
         failure(through(&format!("socks5://u:p@{proxy}")), "ws://127.0.0.1/").await;
-    assert!(!again && error.to_string().contains("does not take the user"), "{error}");
+    assert!(!again && error.to_string().contains("does not accept the user"), "{error}");
     let proxy = answering("407 Proxy Authentication Required".into()).await;
     let (error, again) = failure(through(&format!("http://u:p@{proxy}")), "ws://127.0.0.1/").await;
     assert!(!again && error.to_string().contains("407"), "{error}");
@@ -155,11 +155,11 @@ async fn retry_after_the_statuses_of_servers_and_proxies() {
 async fn retry_after_the_alerts_of_servers_that_are_starting() {
     for (alert, expected, says) in [
         (80, true, "no certificate yet"),
-        (112, true, "no host of this name"),
-        (49, true, "none of its own"),
-        (40, false, "nothing that both know"),
-        (48, false, "does not take the client's certificate"),
-        (70, false, "other versions"),
+        (112, true, "does not serve this host name"),
+        (49, true, "no certificate for this name yet"),
+        (40, false, "no common parameters"),
+        (48, false, "does not accept the client's certificate"),
+        (70, false, "supports neither TLS 1.2 nor 1.3"),
     ] {
         let address = serving(move |mut stream| async move {
             // All of the ClientHello, as an end over unread bytes is a reset.

@@ -1,4 +1,4 @@
-//! Settings for a client.
+//! The builder of a client.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +9,12 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODIN
 use http::{HeaderName, HeaderValue};
 
 use crate::base::error::{Error, ErrorKind};
+use crate::base::fields;
 use crate::base::protected::check_name;
 use crate::client::client::Client;
 use crate::client::connect::dial::{Connect, Resolve, SocketOptions};
 use crate::client::connect::progress::ConnectEvent;
-use crate::client::connect::proxy::{Proxies, Proxy, tunnel};
+use crate::client::connect::proxy::{Proxies, Proxy};
 #[cfg(feature = "tls")]
 use crate::client::connect::tls::{ClientTls, LazyTls};
 use crate::client::cookies::CookieJar;
@@ -21,7 +22,9 @@ use crate::client::redirect::CREDENTIALS;
 use crate::client::version::Version;
 use crate::transport::http1::HandshakeLimits;
 
-/// Settings for a [`Client`].
+/// A builder of a [`Client`].
+///
+/// The first setting that is not valid is reported by [`build`](Self::build).
 #[derive(Debug)]
 pub struct ClientBuilder {
     client: Client,
@@ -29,7 +32,7 @@ pub struct ClientBuilder {
 }
 
 impl Client {
-    /// A client with other settings than the defaults.
+    /// Returns a builder with the default settings.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::new()
     }
@@ -42,8 +45,9 @@ impl ClientBuilder {
 
     // --- The request ---------------------------------------------------------------
 
-    /// Adds a header field to the request. Those of the protocol itself, such as
-    /// `Sec-WebSocket-Key`, can't be set; `Host` can.
+    /// Adds a header field to the request.
+    ///
+    /// `Host` may be set. Fields of the protocol itself, such as `Sec-WebSocket-Key`, may not.
     #[must_use]
     pub fn header<N, V>(mut self, name: N, value: V) -> Self
     where
@@ -60,33 +64,33 @@ impl ClientBuilder {
                 self.client.headers.append(name, value);
             }
             (Err(_), _) => self.misuse(format!("the header name {shown:?} is too long")),
-            // It may be a secret.
+            // The message omits the value, which may be secret.
             (_, Err(_)) => {
                 self.misuse(format!(
-                    "the value of the header {shown} has a control character, or is text beyond \
-                     ASCII, which HeaderValue::from_bytes takes (RFC 9110 §5.5)"
+                    "the value of the header {shown} is not valid: it has a control character or \
+                     is not ASCII; HeaderValue::from_bytes accepts other text (RFC 9110 §5.5)"
                 ));
             }
         }
         self
     }
 
-    /// Sets the `Origin` that is sent, as a browser would (RFC 6455 §10.2).
+    /// Sets the `Origin` header field, which browsers send (RFC 6455 §10.2).
     #[must_use]
     pub fn origin(self, origin: &str) -> Self {
         self.header(ORIGIN, origin)
     }
 
-    /// Authenticates with user and password (RFC 7617). Those in a URL do the same.
+    /// Authenticates with a user and password (HTTP Basic, RFC 7617), like those in a URL.
     #[must_use]
     pub fn basic_auth(mut self, user: &str, password: &str) -> Self {
         if user.contains(':') {
-            self.misuse("a user's name has no colon (RFC 7617 §2)".into());
+            self.misuse("the user name must not have a colon (RFC 7617 §2)".into());
         }
-        self.authorization(tunnel::basic(user, password))
+        self.authorization(fields::basic_auth(user, password))
     }
 
-    /// Authenticates with a token (RFC 6750).
+    /// Authenticates with a bearer token (RFC 6750).
     #[must_use]
     pub fn bearer_auth(self, token: &str) -> Self {
         self.authorization(format!("Bearer {token}"))
@@ -98,19 +102,19 @@ impl ClientBuilder {
                 value.set_sensitive(true);
                 self.client.headers.insert(AUTHORIZATION, value);
             }
-            Err(_) => self.misuse("the token can't stand in a header (RFC 9110 §5.5)".into()),
+            Err(_) => self.misuse("the token is not a valid header value (RFC 9110 §5.5)".into()),
         }
         self
     }
 
-    /// Keeps and sends cookies.
+    /// Sets the store of cookies. Default: none; cookies are neither stored nor sent.
     #[must_use]
     pub fn cookies(mut self, jar: Arc<dyn CookieJar>) -> Self {
         self.client.cookies = Some(jar);
         self
     }
 
-    /// Offers a subprotocol (RFC 6455 §1.9); call it again for those liked less.
+    /// Offers a subprotocol (RFC 6455 §1.9). Call it once for each, the preferred one first.
     #[must_use]
     pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
         let name = name.into();
@@ -124,25 +128,25 @@ impl ClientBuilder {
         self
     }
 
-    /// Offers compression (RFC 7692); `None` does not. Default: `None`.
+    /// Offers compression with permessage-deflate (RFC 7692). Default: `None`, not offered.
     #[must_use]
     pub fn deflate(mut self, deflate: impl Into<Option<DeflateConfig>>) -> Self {
         self.client.config.deflate = deflate.into();
         self
     }
 
-    /// Sets the version of HTTP. Default: HTTP/1.1.
+    /// Sets the HTTP version. Default: HTTP/1.1.
     #[must_use]
     pub fn version(mut self, version: Version) -> Self {
         self.client.version = version;
         self
     }
 
-    /// Sets how many redirections are followed (301, 302, 303, 307, 308), never from `wss:` to
-    /// `ws:`. Default: 0, as browsers do.
+    /// Sets the most redirections that are followed (301, 302, 303, 307, 308). Default: 0, as in
+    /// browsers. A redirection from `wss:` to `ws:` is never followed.
     ///
-    /// Another origin is one that differs in scheme, host, port or Unix socket. What goes there,
-    /// and wherever it leads to, back included:
+    /// Another origin is one with a different scheme, host, port or Unix socket. What is sent to
+    /// it, and to each server that it redirects to in turn, even the original one:
     ///
     /// | | to the URL's origin | to another one |
     /// |---|---|---|
@@ -155,21 +159,21 @@ impl ClientBuilder {
     /// | the certificate of `ClientTls::identity`, the name of `ClientTls::server_name` | yes | no |
     /// | the offer of compression | yes | yes |
     ///
-    /// A WebSocket on HTTP/3 at a port that the server named in `Alt-Svc` is at the same origin
-    /// (RFC 7838 §2.1). Proxies get the fields of [`proxy_header`](Self::proxy_header) and the
-    /// user and password of their own URL, whatever the target is, and nothing else of these.
+    /// HTTP/3 on another port, which the server offered in `Alt-Svc`, is the same origin
+    /// (RFC 7838 §2.1). A proxy is only sent the fields of [`proxy_header`](Self::proxy_header)
+    /// and the user and password of its own URL, for every origin.
     #[must_use]
-    pub fn max_redirects(mut self, most: u32) -> Self {
-        self.client.max_redirects = most;
+    pub fn max_redirects(mut self, count: u32) -> Self {
+        self.client.max_redirects = count;
         self
     }
 
-    /// Lets the header field of this name go along where a redirection leads to another origin:
-    /// one that is neither secret nor tied to the server. `Sec-WebSocket-Protocol` stands for all
-    /// subprotocols, among which some servers expect a token.
+    /// Also sends the header field of this name to another origin after a redirection. Use it
+    /// only for a field that is neither secret nor specific to the server.
     ///
-    /// `Authorization`, `Cookie`, `Proxy-Authorization` and `Host` can't be; nor does a value go
-    /// along that is [marked sensitive](HeaderValue::set_sensitive).
+    /// `Sec-WebSocket-Protocol` means all subprotocols; some servers expect a token among them.
+    /// `Authorization`, `Cookie`, `Proxy-Authorization` and `Host` can't be kept, and values that
+    /// are [marked sensitive](HeaderValue::set_sensitive) are not sent.
     #[must_use]
     pub fn keep_on_redirect<N>(mut self, name: N) -> Self
     where
@@ -178,9 +182,9 @@ impl ClientBuilder {
         let shown = String::from_utf8_lossy(name.as_ref()).into_owned();
         match name.try_into() {
             Ok(name) if CREDENTIALS.contains(&name) => {
-                self.misuse(format!("the header {name} does not go to another origin"));
+                self.misuse(format!("the header {name} is never sent to another origin"));
             }
-            Ok(name) => self.client.redirected_headers.push(name),
+            Ok(name) => self.client.cross_origin_headers.push(name),
             Err(_) => {
                 self.misuse(format!("the header name {shown:?} is not a token (RFC 9110 §5.1)"));
             }
@@ -188,75 +192,76 @@ impl ClientBuilder {
         self
     }
 
-    // --- The way -------------------------------------------------------------------
+    // --- The connection -------------------------------------------------------------------
 
-    /// Sets how TLS is done.
+    /// Sets the TLS settings.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, settings: ClientTls) -> Self {
-        self.client.tls = Arc::new(LazyTls::new(settings));
+        self.client.connector.tls = Arc::new(LazyTls::new(settings));
         self
     }
 
-    /// Goes through this proxy, whatever the environment says.
+    /// Uses this proxy for every connection, instead of those of the environment.
     #[must_use]
     pub fn proxy(self, proxy: Proxy) -> Self {
         self.proxies(Proxies::all(proxy))
     }
 
-    /// Sets which proxies are used. Default: [`Proxies::from_env`], read for each connection.
+    /// Sets the proxies. Default: [`Proxies::from_env`], read for each connection.
     #[must_use]
     pub fn proxies(mut self, proxies: Proxies) -> Self {
-        self.client.proxies = Some(proxies);
+        self.client.connector.proxies = Some(proxies);
         self
     }
 
-    /// Adds a header field to the request for a tunnel that a proxy gets. `Host` and those that
-    /// announce content can't be set. `Proxy-Authorization` replaces the user and password of the
-    /// proxy's URL.
+    /// Adds a header field to the CONNECT request that an HTTP proxy is sent.
+    ///
+    /// `Host`, `Content-Length` and `Transfer-Encoding` can't be set. `Proxy-Authorization`
+    /// replaces the user and password of the proxy's URL.
     #[must_use]
     pub fn proxy_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         // RFC 9112 §3.2: one Host. RFC 9110 §9.3.6: a CONNECT has no content.
         if matches!(name, HOST | CONTENT_LENGTH | TRANSFER_ENCODING) {
-            self.misuse(format!("the header {name} of a request for a tunnel can't be set"));
+            self.misuse(format!("the header {name} of a CONNECT request can't be set"));
             return self;
         }
-        self.client.proxy_headers.append(name, value);
+        self.client.connector.proxy_headers.append(name, value);
         self
     }
 
-    /// Sets options of TCP sockets.
+    /// Sets the options of sockets.
     #[must_use]
     pub fn socket(mut self, options: SocketOptions) -> Self {
-        self.client.dialer.options = options;
+        self.client.connector.dialer.options = options;
         self
     }
 
-    /// Resolves names in a way of your own.
+    /// Sets a custom DNS resolver. Default: that of the system.
     #[must_use]
     pub fn resolver(mut self, resolver: impl Resolve) -> Self {
-        self.client.dialer.resolver = Some(Arc::new(resolver));
+        self.client.connector.dialer.resolver = Some(Arc::new(resolver));
         self
     }
 
-    /// Makes transports in a way of your own, in place of TCP.
+    /// Sets a custom transport in place of TCP.
     #[must_use]
     pub fn connector(mut self, connector: impl Connect) -> Self {
-        self.client.dialer.connector = Some(Arc::new(connector));
+        self.client.connector.dialer.custom_transport = Some(Arc::new(connector));
         self
     }
 
-    /// Connects to this Unix socket, whatever the URL's host is.
+    /// Connects to this Unix socket, and uses the URL's host only for `Host` and TLS.
     #[cfg(unix)]
     #[must_use]
     pub fn unix_socket(mut self, path: impl Into<std::path::PathBuf>) -> Self {
-        self.client.dialer.unix_socket = Some(path.into());
+        self.client.connector.dialer.unix_socket = Some(path.into());
         self
     }
 
     // --- Limits --------------------------------------------------------------------
 
-    /// Sets what holds once the connection is open: limits, keepalive, buffers.
+    /// Sets the configuration of open connections: limits, keepalive, buffers.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
         self.client.config = config;
@@ -270,35 +275,39 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the bounds on the opening handshake. Default: [`HandshakeLimits::client`].
+    /// Sets the limits of the opening handshake. Default: [`HandshakeLimits::client`].
     #[must_use]
     pub fn handshake_limits(mut self, limits: HandshakeLimits) -> Self {
         self.client.limits = limits;
         self
     }
 
-    /// Sets how long finding and reaching the server may take: its address, the socket, a
-    /// proxy, TLS. Default: 30 s.
+    /// Sets the time limit for connecting to the server: name resolution, the socket, a proxy and
+    /// TLS together. Default: 30 s.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.client.connect_timeout = timeout;
         self
     }
 
-    /// Calls this with each step on the way to a server as soon as it is made: the proxy, the
-    /// connection with its addresses, TLS with its version and the certificate. A connection
-    /// of HTTP/2 or HTTP/3 that stands already takes no steps. The call is to be short. A panic
-    /// in it ends nothing.
+    /// Sets a callback for each completed step of connecting to a server, such as the choice of a
+    /// proxy, the TCP connection and the TLS handshake.
+    ///
+    /// A WebSocket on an existing HTTP/2 or HTTP/3 connection has no such steps. The callback
+    /// must not block. A panic in it is caught and ignored.
     #[must_use]
     pub fn on_connect_event(
         mut self,
-        tell: impl Fn(&ConnectEvent<'_>) + Send + Sync + 'static,
+        callback: impl Fn(&ConnectEvent<'_>) + Send + Sync + 'static,
     ) -> Self {
-        self.client.dialer.steps.0 = Some(Arc::new(tell));
+        self.client.connector.dialer.events.0 = Some(Arc::new(callback));
         self
     }
 
-    /// The client, or what was wrong with the first bad setting.
+    /// Returns the client.
+    ///
+    /// # Errors
+    /// Fails with [`ErrorKind::Misuse`] if a setting is not valid; the error is that of the first.
     pub fn build(self) -> Result<Client, Error> {
         match self.error {
             Some(error) => Err(error),
@@ -306,9 +315,9 @@ impl ClientBuilder {
         }
     }
 
-    fn misuse(&mut self, why: String) {
+    fn misuse(&mut self, message: String) {
         if self.error.is_none() {
-            self.error = Some(Error::new(ErrorKind::Misuse, why));
+            self.error = Some(Error::new(ErrorKind::Misuse, message));
         }
     }
 }

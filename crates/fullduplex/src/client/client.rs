@@ -1,4 +1,4 @@
-//! A client, and what it opens WebSockets with.
+//! The client: its settings and what its connections share.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -10,10 +10,7 @@ use http::{HeaderMap, HeaderName, Response};
 use crate::base::error::Error;
 use crate::base::protected::check_name;
 use crate::base::uri::WsUri;
-use crate::client::connect::dial::Dialer;
-use crate::client::connect::proxy::Proxies;
-#[cfg(feature = "tls")]
-use crate::client::connect::tls::LazyTls;
+use crate::client::connect::server_connector::ServerConnector;
 use crate::client::cookies::CookieJar;
 #[cfg(feature = "http2")]
 use crate::client::http2::pool::Http2Pool;
@@ -25,21 +22,21 @@ use crate::client::version::Version;
 use crate::connection::websocket::WebSocket;
 use crate::transport::http1::HandshakeLimits;
 
-/// Opens a WebSocket to a `ws:` or `wss:` URL, with the defaults of [`Client`].
+/// Opens a WebSocket to a `ws:` or `wss:` URL, with the default settings of a [`Client`].
 ///
-/// Gives the WebSocket and the server's response. If the server refuses, the error has its
-/// [`response`](Error::response).
+/// Returns the WebSocket and the server's response. If the server rejects the handshake, the
+/// error has its [`response`](Error::response).
 ///
 /// # Cancel safety
-/// Dropped before it is ready, the socket is closed.
+/// If the future is dropped before it is ready, the socket is closed.
 pub async fn connect(uri: &str) -> Result<(WebSocket, Response<()>), Error> {
-    // One for all, so that certificates are read once and TLS sessions are resumed.
+    // One client for all calls, so that certificates are read once and TLS sessions are resumed.
     static CLIENT: OnceLock<Client> = OnceLock::new();
     CLIENT.get_or_init(Client::default).connect(uri).await
 }
 
-/// A client: settings for connections, to be used as often as wanted. Clones share its TLS
-/// sessions.
+/// A WebSocket client: reusable settings for connections. Clones share TLS sessions, cached
+/// server capabilities and HTTP/2 and HTTP/3 connections.
 #[derive(Clone)]
 pub struct Client {
     pub(super) headers: HeaderMap,
@@ -47,23 +44,18 @@ pub struct Client {
     pub(super) config: Config,
     pub(super) limits: HandshakeLimits,
     pub(super) connect_timeout: Duration,
-    pub(super) dialer: Dialer,
-    /// Those of the environment, where it is `None`.
-    pub(super) proxies: Option<Proxies>,
-    pub(super) proxy_headers: HeaderMap,
+    pub(super) connector: ServerConnector,
     pub(super) max_redirects: u32,
-    /// The names of fields that go along to another origin.
-    pub(super) redirected_headers: Vec<HeaderName>,
+    /// The names of the header fields that are also sent to another origin.
+    pub(super) cross_origin_headers: Vec<HeaderName>,
     pub(super) cookies: Option<Arc<dyn CookieJar>>,
     pub(super) version: Version,
     #[cfg(any(feature = "http2", feature = "http3"))]
-    pub(super) learned: Arc<CapabilityCache>,
+    pub(super) capabilities: Arc<CapabilityCache>,
     #[cfg(feature = "http2")]
-    pub(super) pool: Arc<Http2Pool>,
+    pub(super) http2: Arc<Http2Pool>,
     #[cfg(feature = "http3")]
     pub(super) http3: Arc<Http3Pool>,
-    #[cfg(feature = "tls")]
-    pub(super) tls: Arc<LazyTls>,
 }
 
 impl Default for Client {
@@ -74,61 +66,60 @@ impl Default for Client {
             config: Config::default(),
             limits: HandshakeLimits::client(),
             connect_timeout: Duration::from_secs(30),
-            dialer: Dialer::default(),
-            proxies: None,
-            proxy_headers: HeaderMap::new(),
+            connector: ServerConnector::default(),
             max_redirects: 0,
-            redirected_headers: Vec::new(),
+            cross_origin_headers: Vec::new(),
             cookies: None,
             version: Version::default(),
             #[cfg(any(feature = "http2", feature = "http3"))]
-            learned: Arc::default(),
+            capabilities: Arc::default(),
             #[cfg(feature = "http2")]
-            pool: Arc::default(),
+            http2: Arc::default(),
             #[cfg(feature = "http3")]
             http3: Arc::default(),
-            #[cfg(feature = "tls")]
-            tls: Arc::default(),
         }
     }
 }
 
-/// Shows neither the values of header fields nor subprotocols: there may be secrets among them.
+/// Omits the values of header fields and subprotocols, which may be secret.
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
             .field("headers", &self.headers.keys().collect::<Vec<_>>())
             .field("subprotocols", &self.subprotocols.len())
-            .field("proxies", &self.proxies)
+            .field("proxies", &self.connector.proxies)
             .field("config", &self.config)
             .finish_non_exhaustive()
     }
 }
 
 impl Client {
-    /// Opens a WebSocket to a `ws:` or `wss:` URL (RFC 6455 §3, §4.1), or to a Unix socket:
-    /// `ws+unix:/path/of/the/socket:/resource`. For `http:` and `https:` it is `ws:` and `wss:`, as
-    /// the WHATWG's WebSocket has it. An IPv6 address may have its zone, as in
-    /// `ws://[fe80::1%25eth0]/`.
+    /// Opens a WebSocket to a URL (RFC 6455 §3, §4.1).
+    ///
+    /// Supported schemes are `ws:`, `wss:` and `ws+unix:/path/of/the/socket:/resource` for a Unix
+    /// socket. As in the WHATWG's WebSocket, `http:` is read as `ws:` and `https:` as `wss:`. An
+    /// IPv6 address may have a zone, as in `ws://[fe80::1%25eth0]/`.
     ///
     /// # Cancel safety
-    /// Dropped before it is ready, the socket is closed.
+    /// If the future is dropped before it is ready, the socket is closed.
     pub async fn connect(&self, uri: &str) -> Result<(WebSocket, Response<()>), Error> {
         self.connect_redirected(WsUri::parse(uri)?).await
     }
 
-    /// Closes the HTTP/3 connections that no WebSocket uses, and waits until their servers
-    /// were told: for the end of a program, with whose runtime what is on the way is lost.
-    /// Clones of the client have the same connections.
+    /// Closes the HTTP/3 connections without WebSockets, and waits until their servers are
+    /// notified.
+    ///
+    /// Call it before the program ends: the packets of a connection are lost when its runtime
+    /// ends. Clones of the client share their connections.
     ///
     /// # Cancel safety
-    /// Dropped before it is ready, they are closed and not waited for.
+    /// If the future is dropped before it is ready, the connections are closed without waiting.
     #[cfg(feature = "http3")]
     pub async fn close_idle(&self) {
         self.http3.close().await;
     }
 
-    /// The same with these header fields in place of those of the same names.
+    /// Returns a client with these header fields in place of its own of the same names.
     pub(super) fn with_headers(&self, headers: HeaderMap) -> Result<Self, Error> {
         let mut client = self.clone();
         for name in headers.keys() {

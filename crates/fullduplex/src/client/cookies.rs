@@ -1,11 +1,11 @@
-//! Cookies, which the application keeps.
+//! Cookies, which the application stores.
 
 use http::HeaderValue;
 
-/// Keeps the cookies of servers.
+/// Stores the cookies of servers, for [`ClientBuilder::cookies`](crate::ClientBuilder::cookies).
 pub trait CookieJar: Send + Sync + 'static {
-    /// The value of the `Cookie` header for this URL, if there are any.
+    /// Returns the value of the `Cookie` header for this URL, if it has cookies.
     fn cookies(&self, url: &str) -> Option<HeaderValue>;
-    /// Takes note of a `Set-Cookie` header in the response to this URL.
+    /// Stores a `Set-Cookie` header of the response from this URL.
     fn store(&self, url: &str, set_cookie: &HeaderValue);
 }

@@ -1,4 +1,4 @@
-//! One attempt to open a WebSocket, on the version of HTTP that is set.
+//! An attempt to open a WebSocket, on the HTTP version that is set.
 
 use http::{HeaderMap, Response};
 
@@ -15,7 +15,7 @@ use crate::client::version::Version;
 use crate::connection::websocket::WebSocket;
 
 impl Client {
-    /// Without redirections.
+    /// Opens a WebSocket without following redirections.
     pub(super) async fn connect_to(
         &self,
         target: &WsUri,
@@ -26,16 +26,16 @@ impl Client {
             #[cfg(feature = "http2")]
             Version::Http2 => match self.connect_http2(target, headers).await {
                 Ok(Http2Outcome::Opened(websocket, response)) => Ok((websocket, response)),
-                Ok(Http2Outcome::Without(why, _)) => {
-                    let why = format!("the server takes no WebSockets on HTTP/2: {why}");
-                    Err(Error::new(ErrorKind::Handshake, why))
+                Ok(Http2Outcome::Unsupported(reason, _)) => {
+                    let message = format!("no WebSockets on HTTP/2 with this server: {reason}");
+                    Err(Error::new(ErrorKind::Handshake, message))
                 }
-                Err(error) => Err(auto::explain(error, "HTTP/2")),
+                Err(error) => Err(auto::add_version_hint(error, "HTTP/2")),
             },
             #[cfg(feature = "http3")]
             Version::Http3 => {
-                let ended = self.connect_http3(target, headers).await;
-                ended.map_err(|error| auto::explain(error, "HTTP/3"))
+                let result = self.connect_http3(target, headers).await;
+                result.map_err(|error| auto::add_version_hint(error, "HTTP/3"))
             }
             #[cfg(any(feature = "http2", feature = "http3"))]
             Version::Auto => self.connect_auto(target, headers).await,

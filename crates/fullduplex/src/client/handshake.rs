@@ -1,4 +1,4 @@
-//! What the opening handshake has in common on all versions of HTTP.
+//! The opening handshake, as far as all HTTP versions have it in common.
 
 use std::borrow::Cow;
 
@@ -9,92 +9,95 @@ use http::header::{AUTHORIZATION, COOKIE, HOST, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Response};
 
 use crate::base::error::{Error, ErrorKind};
+use crate::base::fields;
 use crate::base::uri::WsUri;
 use crate::client::client::Client;
-use crate::client::connect::proxy::tunnel;
 use crate::connection::websocket::WebSocket;
 use crate::transport::Transport;
 use crate::transport::http1;
 
-/// What takes the time of `handshake_timeout`.
-pub(super) const AWAITING_ANSWER: &str = "waiting for the server's answer to the opening handshake";
+/// The operation that a `handshake_timeout` error names.
+pub(super) const AWAITING_RESPONSE: &str =
+    "waiting for the server's response to the opening handshake";
 
 impl Client {
-    pub(super) fn offers(
+    /// Adds the offered subprotocols and extensions to a handshake.
+    pub(super) fn with_offers(
         &self,
-        mut opening: ClientHandshake,
+        mut handshake: ClientHandshake,
         target: &WsUri,
     ) -> Result<ClientHandshake, Error> {
-        for protocol in self.subprotocols_for(target) {
-            opening = opening.with_subprotocol(protocol)?;
+        for subprotocol in self.subprotocols_for(target) {
+            handshake = handshake.with_subprotocol(subprotocol)?;
         }
         for offer in self.config.deflate.iter().flat_map(DeflateConfig::offers) {
-            opening = opening.with_extension(offer);
+            handshake = handshake.with_extension(offer);
         }
-        Ok(opening)
+        Ok(handshake)
     }
 
-    /// All header fields of the request, with names as HTTP/1.1 has them. Credentials are marked
-    /// sensitive, and so is what the application has marked.
-    pub(super) fn fields(
+    /// Returns all header fields of the request, their names in title case. Credentials are marked
+    /// sensitive, and values that the application marked stay so.
+    pub(super) fn header_fields(
         &self,
-        opening: &ClientHandshake,
+        handshake: &ClientHandshake,
         target: &WsUri,
         headers: &HeaderMap,
     ) -> Result<Vec<(Cow<'static, str>, HeaderValue)>, Error> {
         let value = |text: String| {
-            let why = "a header's value is not valid (RFC 9110 §5.5)";
-            HeaderValue::try_from(text).map_err(|_| Error::new(ErrorKind::Misuse, why))
+            let message = "a header's value is not valid (RFC 9110 §5.5)";
+            HeaderValue::try_from(text).map_err(|_| Error::new(ErrorKind::Misuse, message))
         };
-        let secret = |mut value: HeaderValue| {
+        let sensitive = |mut value: HeaderValue| {
             value.set_sensitive(true);
             value
         };
         let mut fields = Vec::new();
-        for (name, text) in opening.headers() {
+        for (name, text) in handshake.headers() {
             fields.push((Cow::Borrowed(name), value(text)?));
         }
-        let users = headers.iter().filter(|(name, _)| *name != HOST);
-        fields.extend(users.map(|(name, value)| {
-            let is_secret = *name == AUTHORIZATION || *name == COOKIE;
-            let value = if is_secret { secret(value.clone()) } else { value.clone() };
+        let application = headers.iter().filter(|(name, _)| *name != HOST);
+        fields.extend(application.map(|(name, value)| {
+            let is_credential = *name == AUTHORIZATION || *name == COOKIE;
+            let value = if is_credential { sensitive(value.clone()) } else { value.clone() };
             (http1::title_case(name.as_str()).into(), value)
         }));
         if let Some((user, password)) = &target.user
             && !headers.contains_key(AUTHORIZATION)
         {
-            fields.push(("Authorization".into(), secret(value(tunnel::basic(user, password))?)));
+            let credentials = value(fields::basic_auth(user, password))?;
+            fields.push(("Authorization".into(), sensitive(credentials)));
         }
         if let Some(jar) = &self.cookies
             && !headers.contains_key(COOKIE)
             && let Some(cookies) = jar.cookies(&target.cookie_url())
         {
-            fields.push(("Cookie".into(), secret(cookies)));
+            fields.push(("Cookie".into(), sensitive(cookies)));
         }
         Ok(fields)
     }
 
-    /// Takes note of what a server said beside its answer.
-    pub(super) fn learn_from(&self, target: &WsUri, headers: &HeaderMap) {
+    /// Stores the cookies and `Alt-Svc` of a response.
+    pub(super) fn record_response(&self, target: &WsUri, headers: &HeaderMap) {
         #[cfg(feature = "http3")]
-        self.http3.learn_from(target, headers);
+        self.http3.record_alt_svc(target, headers);
         if let Some(jar) = &self.cookies {
             let url = target.cookie_url();
             headers.get_all(SET_COOKIE).iter().for_each(|cookie| jar.store(&url, cookie));
         }
     }
 
-    /// The WebSocket that both ends agreed on.
-    pub(super) fn opened<S: Transport>(
+    /// Returns the open WebSocket after a completed handshake.
+    pub(super) fn open_websocket<S: Transport>(
         &self,
         stream: S,
-        agreement: Negotiated,
+        negotiated: Negotiated,
         response: Response<()>,
         leftover: BytesMut,
     ) -> Result<(WebSocket<S>, Response<()>), Error> {
         let config = &self.config;
-        let deflate = match config.deflate.map(|deflate| deflate.check(&agreement.extensions)) {
-            Some(Ok(agreed)) => agreed,
+        let deflate = match config.deflate.map(|deflate| deflate.check(&negotiated.extensions)) {
+            Some(Ok(params)) => params,
             Some(Err(error)) => {
                 return Err(Error::from(error).with_response(response.map(|()| Bytes::new())));
             }
@@ -102,14 +105,14 @@ impl Client {
         };
         let websocket =
             WebSocket::from_handshake(stream, Role::Client, config, deflate.as_ref(), leftover);
-        Ok((websocket.with_subprotocol(agreement.subprotocol), response))
+        Ok((websocket.with_subprotocol(negotiated.subprotocol), response))
     }
 }
 
-/// What the request names as its server: the URL's host, or the header that was set.
+/// Returns the authority of the request: a `Host` header that was set, or the URL's host.
 pub(super) fn authority(target: &WsUri, headers: &HeaderMap) -> String {
     match headers.get(HOST) {
-        Some(own) => String::from_utf8_lossy(own.as_bytes()).into_owned(),
+        Some(host) => String::from_utf8_lossy(host.as_bytes()).into_owned(),
         None => target.authority.clone(),
     }
 }

@@ -1,6 +1,6 @@
 //! Lists in header fields (RFC 9110 §5.6.1).
 
-/// The parts of a list, whose quoted strings may have the separator in them.
+/// Splits a list, but not inside quoted strings.
 pub(super) fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |c| {

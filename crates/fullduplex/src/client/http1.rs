@@ -13,37 +13,48 @@ use crate::client::client::Client;
 use crate::client::connect::connected::Connected;
 #[cfg(feature = "tls")]
 use crate::client::connect::tls::explain::explain_alert;
-use crate::client::handshake::{AWAITING_ANSWER, authority};
+use crate::client::handshake::{AWAITING_RESPONSE, authority};
 use crate::client::response;
 use crate::connection::websocket::WebSocket;
 use crate::transport::Transport;
 use crate::transport::http1::{self, HeaderMapSource};
 
 impl Client {
+    /// Opens a WebSocket on a new HTTP/1.1 connection.
     pub(super) async fn connect_http1(
         &self,
         target: &WsUri,
         headers: &HeaderMap,
     ) -> Result<(WebSocket, Response<()>), Error> {
-        let reaching = self.reach(target, &[b"http/1.1"]);
-        let reached = within("connect_timeout", self.connect_timeout, reaching).await??;
-        self.handshake_on(reached, target, headers).await
+        let connecting = self.connector.connect(target, &[b"http/1.1"], &self.limits);
+        let connected = within("connect_timeout", self.connect_timeout, connecting).await??;
+        self.handshake_on(connected, target, headers).await
     }
 
+    /// Opens a WebSocket on a connection that is ready for an HTTP/1.1 request.
     pub(super) async fn handshake_on(
         &self,
-        reached: Connected,
+        connected: Connected,
         target: &WsUri,
         headers: &HeaderMap,
     ) -> Result<(WebSocket, Response<()>), Error> {
-        let opened = self.handshake(reached.stream, target, headers).await;
+        let result = self.handshake(connected.stream, target, headers).await;
         #[cfg(feature = "tls")]
-        let opened = opened.map_err(|error| reached.unshown.explain(error));
-        opened
+        let result = result.map_err(|error| connected.missing_client_cert.explain(error));
+        result
     }
 
-    /// Opens a WebSocket on a transport that stands already; the URL gives `Host` and the
-    /// path, and its scheme is not looked at.
+    /// Opens a WebSocket on an existing transport, with an HTTP/1.1 handshake.
+    ///
+    /// `Host` and the path are those of the URL; its scheme is ignored. Redirections are not
+    /// followed.
+    ///
+    /// # Errors
+    /// Fails if the handshake is not complete within `handshake_timeout`, or is rejected; the
+    /// error then has its [`response`](Error::response).
+    ///
+    /// # Cancel safety
+    /// If the future is dropped before it is ready, the transport is dropped.
     pub async fn connect_over<S: Transport>(
         &self,
         stream: S,
@@ -58,39 +69,43 @@ impl Client {
         target: &WsUri,
         headers: &HeaderMap,
     ) -> Result<(WebSocket<S>, Response<()>), Error> {
-        let after = self.limits.handshake_timeout;
-        let opening = self.opening(target, headers)?;
-        let head = self.request_head(&opening, target, headers)?;
+        let limit = self.limits.handshake_timeout;
+        let handshake = self.new_http1_handshake(target, headers)?;
+        let head = self.request_head(&handshake, target, headers)?;
         let mut leftover = BytesMut::new();
         let exchange = async {
             http1::write_all(&mut stream, &head).await?;
             response::read(&mut stream, &self.limits, &mut leftover).await
         };
-        let exchange = doing(AWAITING_ANSWER, exchange);
-        let response = within("handshake_timeout", after, exchange).await?;
+        let exchange = doing(AWAITING_RESPONSE, exchange);
+        let response = within("handshake_timeout", limit, exchange).await?;
         #[cfg(feature = "tls")]
         let response = response.map_err(explain_alert);
         let response = response?;
-        self.learn_from(target, response.headers());
-        match opening.check(response.status().as_u16(), HeaderMapSource(response.headers())) {
-            Ok(agreement) => self.opened(stream, agreement, response, leftover),
-            Err(error) => Err(response::refused(error, &mut stream, response, leftover).await),
+        self.record_response(target, response.headers());
+        match handshake.check(response.status().as_u16(), HeaderMapSource(response.headers())) {
+            Ok(negotiated) => self.open_websocket(stream, negotiated, response, leftover),
+            Err(error) => Err(response::rejection(error, &mut stream, response, leftover).await),
         }
     }
 
-    fn opening(&self, target: &WsUri, headers: &HeaderMap) -> Result<ClientHandshake, Error> {
+    fn new_http1_handshake(
+        &self,
+        target: &WsUri,
+        headers: &HeaderMap,
+    ) -> Result<ClientHandshake, Error> {
         let host = authority(target, headers);
-        self.offers(ClientHandshake::http1(host, nonce())?, target)
+        self.with_offers(ClientHandshake::http1(host, nonce())?, target)
     }
 
     fn request_head(
         &self,
-        opening: &ClientHandshake,
+        handshake: &ClientHandshake,
         target: &WsUri,
         headers: &HeaderMap,
     ) -> Result<Vec<u8>, Error> {
-        let fields = self.fields(opening, target, headers)?;
+        let fields = self.header_fields(handshake, target, headers)?;
         let fields = fields.iter().map(|(name, value)| (&**name, value.as_bytes()));
-        Ok(write_request(opening.method(), &target.resource, fields)?)
+        Ok(write_request(handshake.method(), &target.resource, fields)?)
     }
 }

@@ -1,4 +1,4 @@
-//! Connecting: the way to the server, the opening handshake, and what else may be answered.
+//! Clients: connecting to a server, the opening handshake, redirections, reconnecting.
 //!
 //! ```text
 //! URL ─▶ proxy? ─▶ addresses ─▶ socket ─▶ TLS to the proxy? ─▶ tunnel? ─▶ TLS? ─▶ handshake

@@ -1,4 +1,4 @@
-//! Redirections: where they lead, and what goes along to another origin.
+//! Redirections: following them, and what is sent to another origin.
 
 use std::borrow::Cow;
 
@@ -14,76 +14,75 @@ use crate::client::response;
 use crate::connection::websocket::WebSocket;
 use crate::transport::net_stream::NetStream;
 
-/// Never goes to another origin, whatever the application says.
+/// The header fields that are never sent to another origin.
 pub(super) const CREDENTIALS: [HeaderName; 4] = [AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION];
 
 impl Client {
-    /// Connects, and follows redirections as far as that is allowed.
+    /// Connects, and follows up to `max_redirects` redirections.
     pub(super) async fn connect_redirected(
         &self,
         mut target: WsUri,
     ) -> Result<(WebSocket<NetStream>, Response<()>), Error> {
-        let mut left = self.max_redirects;
+        let mut remaining = self.max_redirects;
         loop {
-            let refused = match self.connect_to(&target, &self.headers_for(&target)).await {
-                Err(refused) if self.max_redirects > 0 => refused,
+            let rejection = match self.connect_to(&target, &self.headers_for(&target)).await {
+                Err(rejection) if self.max_redirects > 0 => rejection,
                 other => return other,
             };
-            match redirection(&target, &refused) {
-                None => return Err(refused),
-                Some(_) if left == 0 => {
-                    let why = format!("more than max_redirects ({})", self.max_redirects);
-                    return Err(refused.in_setting(&why));
+            match redirection(&target, &rejection) {
+                None => return Err(rejection),
+                Some(_) if remaining == 0 => {
+                    let limit = format!("more than max_redirects ({})", self.max_redirects);
+                    return Err(rejection.in_setting(&limit));
                 }
                 Some(next) => {
                     target = next?;
-                    left -= 1;
+                    remaining -= 1;
                 }
             }
         }
     }
 
-    /// The application's header fields that this server may see.
+    /// Returns the application's header fields that may be sent to this server.
     fn headers_for(&self, target: &WsUri) -> Cow<'_, HeaderMap> {
         if !target.redirected {
             return Cow::Borrowed(&self.headers);
         }
-        let harmless = |name: &HeaderName| {
+        let is_allowed = |name: &HeaderName| {
             *name == USER_AGENT
                 || *name == ACCEPT_LANGUAGE
-                || self.redirected_headers.contains(name)
+                || self.cross_origin_headers.contains(name)
         };
         let all = self.headers.iter();
-        let shown = all.filter(|(name, value)| harmless(name) && !value.is_sensitive());
-        Cow::Owned(shown.map(|(name, value)| (name.clone(), value.clone())).collect())
+        let allowed = all.filter(|(name, value)| is_allowed(name) && !value.is_sensitive());
+        Cow::Owned(allowed.map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 
-    /// The subprotocols that this server may see.
+    /// Returns the subprotocols that may be sent to this server.
     pub(super) fn subprotocols_for(&self, target: &WsUri) -> &[String] {
-        let are_shown =
-            || self.redirected_headers.iter().any(|name| name == "sec-websocket-protocol");
-        if target.redirected && !are_shown() { &[] } else { &self.subprotocols }
+        let are_allowed =
+            || self.cross_origin_headers.iter().any(|name| name == "sec-websocket-protocol");
+        if target.redirected && !are_allowed() { &[] } else { &self.subprotocols }
     }
 }
 
-/// Where a refused handshake leads on to; `None` if it does not.
-fn redirection(from: &WsUri, refused: &Error) -> Option<Result<WsUri, Error>> {
-    // A proxy has no say in where the server is.
-    let answer = refused.response().filter(|_| refused.kind() != ErrorKind::Proxy);
-    let response = answer.filter(|response| response::is_redirect(response.status()))?;
-    let fail = |why: &str| {
-        Error::new(ErrorKind::Handshake, format!("a redirection {why}"))
+/// Returns the target of a redirection; `None` if the error is not one.
+fn redirection(from: &WsUri, error: &Error) -> Option<Result<WsUri, Error>> {
+    // A proxy must not redirect to another server.
+    let response = error.response().filter(|_| error.kind() != ErrorKind::Proxy);
+    let response = response.filter(|response| response::is_redirect(response.status()))?;
+    let fail = |problem: &str| {
+        Error::new(ErrorKind::Handshake, format!("a redirection {problem}"))
             .with_response(response.clone())
     };
     let Some(to) = response.headers().get(LOCATION) else {
         return Some(Err(fail("without a Location")));
     };
-    // A URI is ASCII (RFC 3986 §2), but servers write out what should be percent-encoded UTF-8,
-    // and browsers understand it.
+    // A URI is ASCII (RFC 3986 §2), but some servers send unencoded UTF-8, and browsers accept it.
     let Ok(to) = std::str::from_utf8(to.as_bytes()) else {
         let shown = to.as_bytes().escape_ascii();
-        let why = format!("to \"{shown}\", which is neither ASCII nor UTF-8 (RFC 3986 §2)");
-        return Some(Err(fail(&why)));
+        let problem = format!("to \"{shown}\", which is neither ASCII nor UTF-8 (RFC 3986 §2)");
+        return Some(Err(fail(&problem)));
     };
     let next = match from.join(to) {
         Ok(next) => next,

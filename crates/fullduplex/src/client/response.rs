@@ -1,5 +1,4 @@
-//! What else than an open WebSocket a server may answer: a refusal with its body, or a
-//! redirection.
+//! Responses to the opening handshake: their heads, and the bodies of rejections.
 
 use std::time::Duration;
 
@@ -16,16 +15,16 @@ use crate::transport::Transport;
 use crate::transport::http1;
 use crate::transport::http1::HandshakeLimits;
 
-/// How much of the body of a refused handshake is kept.
-const MAX_REFUSAL_BODY: usize = 64 << 10;
-/// How long its rest is waited for.
-const REFUSAL_BODY_TIMEOUT: Duration = Duration::from_secs(2);
+/// The most bytes of a rejection's body that are kept.
+const MAX_REJECTION_BODY: usize = 64 << 10;
+/// The time limit for reading a rejection's body.
+const REJECTION_BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// So many interim responses are passed over.
+/// The most interim responses that are skipped.
 pub(super) const MAX_INTERIM: usize = 20;
 
-/// Reads the head of the final response, past interim ones such as 103. What came behind it
-/// stays in `received`.
+/// Reads the head of the final response and skips interim ones such as 103. Bytes after the head
+/// are left in `received`.
 pub(super) async fn read<S: Transport>(
     stream: &mut S,
     limits: &HandshakeLimits,
@@ -48,34 +47,34 @@ pub(super) async fn read<S: Transport>(
 }
 
 pub(super) fn too_many_interim() -> Error {
-    let why = format!("more than {MAX_INTERIM} interim responses (RFC 9110 §15.2)");
-    Error::new(ErrorKind::Limit, why)
+    let message = format!("more than {MAX_INTERIM} interim responses (RFC 9110 §15.2)");
+    Error::new(ErrorKind::Limit, message)
 }
 
-/// All values of a header field, in one line.
+/// Returns all values of a header field, joined by commas.
 pub(super) fn joined(headers: &HeaderMap, name: HeaderName) -> String {
     let values = headers.get_all(name).into_iter();
     let values: Vec<_> = values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
     values.join(", ")
 }
 
-/// What there is of the body of a refusal, up to a bound in bytes and time.
-pub(super) async fn refusal_body<S: Transport>(
+/// Reads the body of a rejection, up to [`MAX_REJECTION_BODY`] and [`REJECTION_BODY_TIMEOUT`].
+pub(super) async fn rejection_body<S: Transport>(
     stream: &mut S,
     response: &Response<()>,
     received: BytesMut,
 ) -> Bytes {
-    // A 2xx to a CONNECT of HTTP/2 or HTTP/3 is followed by a tunnel, which does not end by itself
-    // (RFC 9110 §9.3.6).
+    // After a 2xx to a CONNECT of HTTP/2 or HTTP/3 the stream is a tunnel, which the server need
+    // not end (RFC 9110 §9.3.6).
     let is_tunnel = response.version() >= Version::HTTP_2 && response.status().is_success();
     if is_tunnel || matches!(response.status().as_u16(), 100..200 | 204 | 304) {
         return Bytes::new();
     }
-    let mut body = ResponseReader::of(response.headers());
+    let mut body = BodyReader::new(response.headers());
     body.push(received);
     let read = async {
         let mut buffer = BytesMut::new();
-        while !body.is_whole() {
+        while !body.is_complete() {
             buffer.reserve(4096);
             match stream.read_buf(&mut buffer).await {
                 Ok(1..) => body.push(buffer.split()),
@@ -83,69 +82,69 @@ pub(super) async fn refusal_body<S: Transport>(
             }
         }
     };
-    // What came in time is better than nothing.
-    let _ = timeout(REFUSAL_BODY_TIMEOUT, read).await;
-    body.out.freeze()
+    // A part of the body is still useful to the application.
+    let _ = timeout(REJECTION_BODY_TIMEOUT, read).await;
+    body.content.freeze()
 }
 
-/// What a server that refused has said.
-pub(super) async fn refused<S: Transport>(
+/// Returns the error of a rejected handshake, with the response and its body.
+pub(super) async fn rejection<S: Transport>(
     error: ResponseError,
     stream: &mut S,
     response: Response<()>,
     received: BytesMut,
 ) -> Error {
-    let body = refusal_body(stream, &response, received).await;
+    let body = rejection_body(stream, &response, received).await;
     let mut error = Error::from(error);
-    if let Some(why) = explain(&response) {
-        error = error.with_words(&why);
+    if let Some(explanation) = explain(&response) {
+        error = error.with_words(&explanation);
     }
     error.with_response(response.map(|()| body))
 }
 
-/// A body as it comes (RFC 9112 §6).
-struct ResponseReader {
-    out: BytesMut,
-    /// Bytes that are still to come, of the body or of a chunk.
+/// Decodes a response's body from the bytes that arrive (RFC 9112 §6).
+struct BodyReader {
+    content: BytesMut,
+    /// The bytes left of the body or of a chunk.
     remaining: usize,
-    /// The line of a chunk, or the end of one, that is not whole.
+    /// The incomplete line before a chunk; `None` if the body is not chunked.
     line: Option<BytesMut>,
     ended: bool,
 }
 
-impl ResponseReader {
-    fn of(headers: &HeaderMap) -> Self {
+impl BodyReader {
+    fn new(headers: &HeaderMap) -> Self {
         let value = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
         let chunked = value(TRANSFER_ENCODING)
             .is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"));
-        // What is not a length, in whatever script, is none to go by: then all is read.
+        // Without a valid length, the body ends with the connection.
         let length = value(CONTENT_LENGTH).and_then(|length| length.parse().ok());
         Self {
-            out: BytesMut::new(),
+            content: BytesMut::new(),
             remaining: if chunked { 0 } else { length.unwrap_or(usize::MAX) },
             line: chunked.then(BytesMut::new),
             ended: !chunked && length == Some(0),
         }
     }
 
-    fn is_whole(&self) -> bool {
-        self.ended || self.out.len() >= MAX_REFUSAL_BODY
+    fn is_complete(&self) -> bool {
+        self.ended || self.content.len() >= MAX_REJECTION_BODY
     }
 
     fn push(&mut self, mut bytes: BytesMut) {
-        while !bytes.is_empty() && !self.is_whole() {
+        while !bytes.is_empty() && !self.is_complete() {
             if self.remaining > 0 {
-                let room = MAX_REFUSAL_BODY - self.out.len();
-                let piece = bytes.split_to(self.remaining.min(bytes.len()));
-                self.out.extend_from_slice(&piece[..piece.len().min(room)]);
-                self.remaining -= piece.len();
+                let free = MAX_REJECTION_BODY - self.content.len();
+                let part = bytes.split_to(self.remaining.min(bytes.len()));
+                self.content.extend_from_slice(&part[..part.len().min(free)]);
+                self.remaining -= part.len();
                 self.ended = self.remaining == 0 && self.line.is_none();
                 continue;
             }
             let Some(line) = &mut self.line else { return };
             let byte = bytes.get_u8();
             match byte {
-                // Before the size of a chunk stands the end of the last one's line.
+                // The end of the previous chunk's data precedes the size of the next one.
                 b'\n' if line.is_empty() => {}
                 b'\r' => {}
                 b'\n' => {
@@ -164,17 +163,17 @@ impl ResponseReader {
     }
 }
 
-/// Says more of a refusal than its status does.
+/// Explains a rejection beyond its status.
 fn explain(response: &Response<()>) -> Option<String> {
     let status = response.status();
-    let asked = joined(response.headers(), WWW_AUTHENTICATE);
+    let challenge = joined(response.headers(), WWW_AUTHENTICATE);
     let location =
         response.headers().get(LOCATION).map(|to| String::from_utf8_lossy(to.as_bytes()));
     Some(match status {
-        StatusCode::UNAUTHORIZED if asked.is_empty() => "it wants credentials".into(),
-        StatusCode::UNAUTHORIZED => format!("it wants credentials: {asked}"),
+        StatusCode::UNAUTHORIZED if challenge.is_empty() => "it requires authentication".into(),
+        StatusCode::UNAUTHORIZED => format!("it requires authentication: {challenge}"),
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-            "a proxy on the way wants credentials; give it to the client as a proxy".into()
+            "a proxy on the path requires authentication; configure it as the client's proxy".into()
         }
         _ if is_redirect(status) => {
             format!(
@@ -199,11 +198,11 @@ mod tests {
         for (name, value) in headers {
             map.insert(*name, value.parse().unwrap());
         }
-        let mut body = ResponseReader::of(&map);
+        let mut body = BodyReader::new(&map);
         for piece in pieces {
             body.push(BytesMut::from(*piece));
         }
-        (String::from_utf8_lossy(&body.out).into_owned(), body.is_whole())
+        (String::from_utf8_lossy(&body.content).into_owned(), body.is_complete())
     }
 
     #[test]
@@ -218,6 +217,6 @@ mod tests {
         assert_eq!(body(&chunked, &bytes), ("hello!".into(), true));
         assert_eq!(body(&chunked, &["zz\r\nhello"]), (String::new(), true));
         let long = "x".repeat(100_000);
-        assert_eq!(body(&[], &[&long]).0.len(), MAX_REFUSAL_BODY);
+        assert_eq!(body(&[], &[&long]).0.len(), MAX_REJECTION_BODY);
     }
 }

@@ -142,10 +142,10 @@ async fn connect_survives_a_reset_after_the_101() {
 #[tokio::test]
 async fn tls_handshake_faults_are_reported() {
     for (answer, reset, kind, says) in [
-        ("", true, ErrorKind::Io, "inside the TLS handshake"),
-        ("", false, ErrorKind::Io, "perhaps there is no TLS at this port"),
+        ("", true, ErrorKind::Io, "during the TLS handshake"),
+        ("", false, ErrorKind::Io, "perhaps this port does not use TLS"),
         // The beginning of a ServerHello.
-        ("\x16\x03\x03\x00\x7a\x02\x00", true, ErrorKind::Io, "inside the TLS handshake"),
+        ("\x16\x03\x03\x00\x7a\x02\x00", true, ErrorKind::Io, "during the TLS handshake"),
         ("HTTP/1.1 400 Bad Request\r\n\r\n", false, ErrorKind::Tls, "does not speak TLS"),
         // An alert: no common version.
         ("\x15\x03\x03\x00\x02\x02\x46", false, ErrorKind::Tls, "protocol_version"),

@@ -37,7 +37,7 @@ async fn http2_server_that_speaks_http1_is_named() {
     });
     for kind in [ErrorKind::Io, ErrorKind::Handshake] {
         let error = client().connect(&url).await.unwrap_err();
-        assert!(error.to_string().contains("does not seem to speak it"), "{error}");
+        assert!(error.to_string().contains("does not seem to support it"), "{error}");
         assert_eq!(error.kind(), kind, "{error}");
     }
 }

@@ -1,26 +1,26 @@
-//! A transport to a server, before anything is said on it.
+//! A transport to a server, before the handshake.
 
 #[cfg(feature = "tls")]
 use crate::client::connect::tls::client_cert::MissingClientCert;
 use crate::transport::net_stream::NetStream;
 
-/// A transport to a server, through what lies before it.
+/// A transport to a server, through any proxy and TLS.
 pub(crate) struct Connected {
     pub(crate) stream: NetStream,
-    /// What it chose of the protocols that were offered (ALPN).
-    #[cfg_attr(not(feature = "http2"), allow(dead_code, reason = "one alone is offered"))]
-    pub(crate) protocol: Option<Vec<u8>>,
+    /// The protocol that the server chose (ALPN).
+    #[cfg_attr(not(feature = "http2"), allow(dead_code, reason = "only one is offered"))]
+    pub(crate) alpn: Option<Vec<u8>>,
     #[cfg(feature = "tls")]
-    pub(crate) unshown: MissingClientCert,
+    pub(crate) missing_client_cert: MissingClientCert,
 }
 
 impl From<NetStream> for Connected {
     fn from(stream: NetStream) -> Self {
         Self {
             stream,
-            protocol: None,
+            alpn: None,
             #[cfg(feature = "tls")]
-            unshown: MissingClientCert::default(),
+            missing_client_cert: MissingClientCert::default(),
         }
     }
 }

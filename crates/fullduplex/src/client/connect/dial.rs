@@ -1,4 +1,4 @@
-//! Reaching a host: addresses, and the sockets to them.
+//! Addresses of a host, and sockets connected to them.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -19,12 +19,12 @@ use crate::base::error::{Error, ErrorKind};
 use crate::client::connect::progress::{ConnectEvent, ConnectEvents};
 use crate::transport::net_stream::NetStream;
 
-/// How long an address may keep the next one waiting (RFC 8305 §5).
+/// The delay before the next address is tried too (RFC 8305 §5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Finds the addresses of a host: a resolver of your own.
+/// A custom DNS resolver, for [`ClientBuilder::resolver`](crate::ClientBuilder::resolver).
 pub trait Resolve: Send + Sync + 'static {
-    /// The addresses, the best first.
+    /// Returns the addresses of a host, the preferred one first.
     fn resolve<'a>(
         &'a self,
         host: &'a str,
@@ -32,27 +32,31 @@ pub trait Resolve: Send + Sync + 'static {
     ) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>>;
 }
 
-/// Makes the transport to a host, in place of TCP: a tunnel, a test, a network of your own.
-/// TLS, and the way through a proxy, come on top of it.
+/// A custom transport in place of TCP, such as a tunnel or a simulated network, for
+/// [`ClientBuilder::connector`](crate::ClientBuilder::connector).
+///
+/// TLS and the tunnels of proxies run on top of it.
 pub trait Connect: Send + Sync + 'static {
-    /// A transport to the host, whose address is not looked up.
+    /// Connects to a host. The library does not resolve its name first.
     fn connect<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, io::Result<NetStream>>;
 }
 
-/// Options of sockets: TCP, and UDP for HTTP/3.
+/// Options of the client's sockets: TCP, and UDP for HTTP/3.
 #[derive(Clone, Debug)]
 pub struct SocketOptions {
-    /// Whether small writes leave at once, without waiting for the peer's acknowledgement.
-    /// TCP only. Default: yes.
+    /// Whether small writes are sent at once, without waiting for an acknowledgement
+    /// (`TCP_NODELAY`). TCP only. Default: `true`.
     pub nodelay: bool,
-    /// After how much silence the system begins to probe the peer, beside the pings of the
-    /// WebSocket. TCP only. Default: never.
+    /// The silence after which the system probes the peer (`SO_KEEPALIVE`), independent of the
+    /// WebSocket's own keepalive. TCP only. Default: `None`, no probes.
     pub keepalive: Option<Duration>,
-    /// The address to connect from. Addresses of the other family are then not tried.
+    /// The local address to connect from. Addresses of the other family are not tried then.
+    /// Default: `None`, chosen by the system.
     pub local_address: Option<IpAddr>,
-    /// The network interface to connect through, such as `eth0`. Linux only.
+    /// The network interface to connect through, such as `eth0` (`SO_BINDTODEVICE`). Linux and
+    /// Android only. Default: `None`.
     pub interface: Option<String>,
-    /// How long one address may take. Default: 10 s.
+    /// The time limit for connecting to one address. Default: 10 s.
     pub attempt_timeout: Duration,
 }
 
@@ -69,12 +73,12 @@ impl Default for SocketOptions {
 }
 
 impl SocketOptions {
-    pub(crate) fn late(&self) -> io::Error {
+    pub(crate) fn timeout_error(&self) -> io::Error {
         let limit = self.attempt_timeout;
         io::Error::new(io::ErrorKind::TimedOut, format!("attempt_timeout ({limit:?})"))
     }
 
-    /// Has a socket use the interface, if one is set.
+    /// Binds a socket to the interface, if one is set.
     #[cfg_attr(
         not(any(target_os = "linux", target_os = "android")),
         allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "as on Linux")
@@ -89,15 +93,16 @@ impl SocketOptions {
     }
 }
 
-/// All that decides how a host is reached.
+/// Resolves host names and connects to their addresses.
 #[derive(Clone, Default)]
 pub(crate) struct Dialer {
     pub(crate) options: SocketOptions,
     pub(crate) resolver: Option<Arc<dyn Resolve>>,
-    pub(crate) connector: Option<Arc<dyn Connect>>,
+    /// The application's transport in place of TCP.
+    pub(crate) custom_transport: Option<Arc<dyn Connect>>,
     #[cfg(unix)]
     pub(crate) unix_socket: Option<std::path::PathBuf>,
-    pub(crate) steps: ConnectEvents,
+    pub(crate) events: ConnectEvents,
 }
 
 impl fmt::Debug for Dialer {
@@ -107,66 +112,68 @@ impl fmt::Debug for Dialer {
 }
 
 impl Dialer {
-    /// A transport to the host.
+    /// Connects to a host.
     pub(crate) async fn dial(&self, host: &str, port: u16) -> Result<NetStream, Error> {
         #[cfg(unix)]
         if let Some(path) = &self.unix_socket {
             let socket = tokio::net::UnixStream::connect(path).await;
-            let why = || format!("connecting to {}", path.display());
+            let message = || format!("connecting to {}", path.display());
             if socket.is_ok() {
-                self.steps.tell(&ConnectEvent::Unix(path));
+                self.events.emit(&ConnectEvent::Unix(path));
             }
             return socket.map(Into::into).map_err(|error| {
                 // A path that is too long, or has a zero byte in it.
                 let is_path = error.kind() == io::ErrorKind::InvalidInput;
                 let kind = if is_path { ErrorKind::Misuse } else { ErrorKind::Io };
-                Error::new(kind, why()).with_source(error)
+                Error::new(kind, message()).with_source(error)
             });
         }
-        if let Some(connector) = &self.connector {
-            let why = || format!("connecting to {host}:{port}");
-            let stream = doing(why(), connector.connect(host, port)).await;
-            return stream.map_err(|e| Error::new(ErrorKind::Io, why()).with_source(e));
+        if let Some(transport) = &self.custom_transport {
+            let message = || format!("connecting to {host}:{port}");
+            let stream = doing(message(), transport.connect(host, port)).await;
+            return stream.map_err(|e| Error::new(ErrorKind::Io, message()).with_source(e));
         }
         let addresses = self.addresses(host, port).await?;
         let options = self.options.clone();
         let attempt = move |address| {
             let options = options.clone();
-            async move { open(address, &options).await }
+            async move { connect_tcp(address, &options).await }
         };
         let tcp = race(host, addresses, attempt);
         let tcp = doing(format!("connecting to {host}:{port}"), tcp).await?;
-        if self.steps.are_told()
+        if self.events.has_listener()
             && let Ok(to) = tcp.peer_addr()
         {
-            self.steps.tell(&ConnectEvent::Tcp { to, from: tcp.local_addr().ok() });
+            self.events.emit(&ConnectEvent::Tcp { to, from: tcp.local_addr().ok() });
         }
         Ok(tcp.into())
     }
 
+    /// Resolves a host name. The addresses are of the family of the local address, if one is set.
     pub(crate) async fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
-        let looking = || format!("looking up the address of {host:?}");
-        let found: io::Result<Vec<_>> = match (&self.resolver, host.parse::<IpAddr>()) {
+        let lookup = || format!("looking up the address of {host:?}");
+        let resolved: io::Result<Vec<_>> = match (&self.resolver, host.parse::<IpAddr>()) {
             (_, Ok(ip)) => Ok(vec![(ip, port).into()]),
-            // An address with a zone is for the system, which knows its interfaces.
+            // Only the system can resolve a zone, as it knows the interfaces.
             (Some(resolver), _) if !host.contains('%') => {
-                doing(looking(), resolver.resolve(host, port)).await
+                doing(lookup(), resolver.resolve(host, port)).await
             }
             _ => {
-                let found = doing(looking(), tokio::net::lookup_host((host, port))).await;
-                found.map(Iterator::collect)
+                let resolved = doing(lookup(), tokio::net::lookup_host((host, port))).await;
+                resolved.map(Iterator::collect)
             }
         };
-        let why = || format!("no address for {host:?}");
-        let mut found = found.map_err(|e| Error::new(ErrorKind::Resolve, why()).with_source(e))?;
+        let no_address = || Error::new(ErrorKind::Resolve, format!("no address for {host:?}"));
+        let mut addresses = resolved.map_err(|error| no_address().with_source(error))?;
         if let Some(local) = self.options.local_address {
-            found.retain(|address| address.is_ipv4() == local.is_ipv4());
+            addresses.retain(|address| address.is_ipv4() == local.is_ipv4());
         }
-        if found.is_empty() { Err(Error::new(ErrorKind::Resolve, why())) } else { Ok(found) }
+        if addresses.is_empty() { Err(no_address()) } else { Ok(addresses) }
     }
 }
 
-/// Families by turns, beginning with that of the first address (RFC 8305 §4).
+/// Alternates between the address families, beginning with that of the first address
+/// (RFC 8305 §4).
 fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (mut a, mut b): (VecDeque<_>, VecDeque<_>) =
@@ -180,8 +187,9 @@ fn interleave(addresses: Vec<SocketAddr>) -> VecDeque<SocketAddr> {
     mixed
 }
 
-/// The first address that answers: each has a head start over the next one (RFC 8305 §5).
-/// Dropped, all attempts are.
+/// Connects to the first address that answers, with [`ATTEMPT_DELAY`] between attempts
+/// (RFC 8305 §5, "happy eyeballs"). Attempts still running are cancelled when this returns or is
+/// dropped.
 pub(crate) async fn race<T, F>(
     host: &str,
     addresses: Vec<SocketAddr>,
@@ -191,32 +199,33 @@ where
     T: Send + 'static,
     F: Future<Output = io::Result<T>> + Send + 'static,
 {
-    let mut waiting = interleave(addresses);
+    let mut untried = interleave(addresses);
     let mut attempts: JoinSet<(SocketAddr, io::Result<T>)> = JoinSet::new();
     let mut failures: Vec<(SocketAddr, io::Error)> = Vec::new();
     loop {
-        if let Some(address) = waiting.pop_front() {
-            let reached = attempt(address);
-            attempts.spawn(async move { (address, reached.await) });
+        if let Some(address) = untried.pop_front() {
+            let attempt = attempt(address);
+            attempts.spawn(async move { (address, attempt.await) });
         }
-        let ended = if waiting.is_empty() {
+        let finished = if untried.is_empty() {
             attempts.join_next().await
         } else {
             match timeout(ATTEMPT_DELAY, attempts.join_next()).await {
-                Ok(ended) => ended,
+                Ok(finished) => finished,
                 Err(_) => continue,
             }
         };
-        match ended {
-            Some(Ok((_, Ok(reached)))) => return Ok(reached),
+        match finished {
+            Some(Ok((_, Ok(connected)))) => return Ok(connected),
             Some(Ok((address, Err(error)))) => failures.push((address, error)),
-            None if waiting.is_empty() => return Err(unreachable(host, failures)),
+            None if untried.is_empty() => return Err(all_failed(host, failures)),
             Some(Err(_)) | None => {}
         }
     }
 }
 
-fn unreachable(host: &str, mut failures: Vec<(SocketAddr, io::Error)>) -> Error {
+/// Returns the error of a host none of whose addresses could be connected to.
+fn all_failed(host: &str, mut failures: Vec<(SocketAddr, io::Error)>) -> Error {
     let all_timed_out = failures.iter().all(|(_, e)| e.kind() == io::ErrorKind::TimedOut);
     let kind = if all_timed_out { ErrorKind::Timeout } else { ErrorKind::Io };
     if failures.len() == 1
@@ -228,14 +237,15 @@ fn unreachable(host: &str, mut failures: Vec<(SocketAddr, io::Error)>) -> Error 
     Error::new(kind, format!("connecting to {host}: {}", each.join("; ")))
 }
 
-async fn open(address: SocketAddr, options: &SocketOptions) -> io::Result<TcpStream> {
+async fn connect_tcp(address: SocketAddr, options: &SocketOptions) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     if let Some(local) = options.local_address {
         socket.bind((local, 0).into())?;
     }
     options.bind_interface(&SockRef::from(&socket))?;
     let limit = options.attempt_timeout;
-    let stream = timeout(limit, socket.connect(address)).await.map_err(|_| options.late())??;
+    let stream =
+        timeout(limit, socket.connect(address)).await.map_err(|_| options.timeout_error())??;
     stream.set_nodelay(options.nodelay)?;
     if let Some(time) = options.keepalive {
         let keepalive = socket2::TcpKeepalive::new().with_time(time);

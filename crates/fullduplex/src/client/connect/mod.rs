@@ -1,4 +1,4 @@
-//! Reaching a server: addresses, sockets, proxies, TLS.
+//! Connecting to a server: addresses, sockets, proxies, TLS.
 
 pub(crate) mod connected;
 pub(crate) mod dial;

@@ -1,4 +1,4 @@
-//! The steps on the way to a server, told as they are made.
+//! Events of connecting to a server, for the application to observe.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -9,43 +9,45 @@ use std::sync::Arc;
 use crate::base::guard;
 use crate::client::connect::proxy::Proxy;
 
-/// A step that was made on the way to a server, as
-/// [`on_connect_event`](crate::client::ClientBuilder::on_connect_event) tells. As text it is a line for a person.
+/// A completed step of connecting to a server, reported to
+/// [`on_connect_event`](crate::client::ClientBuilder::on_connect_event).
+///
+/// `Display` writes one line for people to read.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum ConnectEvent<'a> {
-    /// What follows leads to this proxy, and through it.
+    /// The connection will go through this proxy.
     Proxy(&'a Proxy),
-    /// A TCP connection stands.
+    /// A TCP connection is open.
     Tcp {
-        /// The other end.
+        /// The remote address.
         to: SocketAddr,
-        /// This end.
+        /// The local address.
         from: Option<SocketAddr>,
     },
     /// A Unix socket is connected.
     #[cfg(unix)]
     Unix(&'a Path),
-    /// The proxy has made a tunnel to this host and port.
+    /// The proxy opened a tunnel to this host and port.
     Tunnel(&'a str, u16),
-    /// A QUIC connection stands, with TLS inside.
+    /// A QUIC connection is open; its TLS handshake is reported next.
     #[cfg(feature = "http3")]
     Quic {
-        /// The other end.
+        /// The remote address.
         to: SocketAddr,
     },
-    /// TLS has been agreed on.
+    /// A TLS handshake is complete.
     Tls {
-        /// With whom: the server, or an `https://` proxy.
+        /// The host name of the server or of an `https://` proxy.
         host: &'a str,
         /// `TLSv1.3` or `TLSv1.2`.
         version: &'static str,
-        /// The cipher suite by its registered name; empty inside QUIC.
+        /// The registered name of the cipher suite; empty for QUIC.
         cipher_suite: &'a str,
-        /// The protocol that was agreed on (ALPN), such as `h2`.
+        /// The negotiated protocol (ALPN), such as `h2`.
         alpn: Option<&'a [u8]>,
-        /// The other end's certificate as DER, which was found good; with
-        /// `dangerous_accept_any_certificate` whatever it is.
+        /// The peer's verified certificate in DER. With `dangerous_accept_any_certificate` it
+        /// is not verified.
         certificate: Option<&'a [u8]>,
     },
 }
@@ -75,22 +77,22 @@ impl fmt::Display for ConnectEvent<'_> {
     }
 }
 
-/// Who is told, if anybody.
+/// The application's callback for [`ConnectEvent`]s, if it set one.
 #[derive(Clone, Default)]
 pub(crate) struct ConnectEvents(pub(crate) Option<Arc<OnConnectEvent>>);
 
 type OnConnectEvent = dyn Fn(&ConnectEvent<'_>) + Send + Sync;
 
 impl ConnectEvents {
-    /// Whether somebody listens.
-    pub(crate) fn are_told(&self) -> bool {
+    /// Returns whether a callback is set.
+    pub(crate) fn has_listener(&self) -> bool {
         self.0.is_some()
     }
 
-    pub(crate) fn tell(&self, step: &ConnectEvent<'_>) {
-        if let Some(tell) = &self.0 {
-            // It is also called by tasks that others wait for.
-            let _ = guard::caught(|| tell(step));
+    pub(crate) fn emit(&self, event: &ConnectEvent<'_>) {
+        if let Some(callback) = &self.0 {
+            // A panic must not end the attempt: other tasks may wait for its connection.
+            let _ = guard::caught(|| callback(event));
         }
     }
 }

@@ -1,30 +1,54 @@
-//! Reaching a server: directly or through a proxy, with TLS where its URL asks for it.
+//! Connecting to a server: directly or through a proxy, with TLS for a `wss:` URL.
 
 use std::borrow::Cow;
+#[cfg(feature = "tls")]
+use std::sync::Arc;
+
+use http::HeaderMap;
 
 use crate::base::deadline::doing;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::uri::{WsUri, without_zone};
-use crate::client::client::Client;
 use crate::client::connect::connected::Connected;
 use crate::client::connect::dial::Dialer;
 use crate::client::connect::progress::ConnectEvent;
 use crate::client::connect::proxy::tunnel::{self, Destination};
 use crate::client::connect::proxy::{ChosenProxy, Proxies, Proxy, ProxyScheme, socks5};
+#[cfg(feature = "tls")]
+use crate::client::connect::tls::LazyTls;
+use crate::transport::http1::HandshakeLimits;
 use crate::transport::net_stream::NetStream;
 
-/// Who is at the other end of a TLS connection.
+/// The settings of the way to a server.
+#[derive(Clone, Default)]
+pub(crate) struct ServerConnector {
+    pub(crate) dialer: Dialer,
+    /// The proxies to use; if `None`, those of the environment.
+    pub(crate) proxies: Option<Proxies>,
+    /// Header fields of the CONNECT request to a proxy.
+    pub(crate) proxy_headers: HeaderMap,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Arc<LazyTls>,
+}
+
+/// The other end of a TLS connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TlsPeer {
     Server,
     Proxy,
-    /// A server of another origin, which a redirection leads to.
+    /// A server of another origin, after a redirection.
     Redirected,
 }
 
-impl Client {
-    /// A transport to the server, which is offered these protocols (ALPN).
-    pub(crate) async fn reach(&self, target: &WsUri, alpn: &[&[u8]]) -> Result<Connected, Error> {
+impl ServerConnector {
+    /// Connects to the server and offers it these protocols (ALPN). The limits are those of a
+    /// proxy's response.
+    pub(crate) async fn connect(
+        &self,
+        target: &WsUri,
+        alpn: &[&[u8]],
+        limits: &HandshakeLimits,
+    ) -> Result<Connected, Error> {
         let stream = match &target.socket {
             #[cfg(unix)]
             Some(path) => {
@@ -32,109 +56,120 @@ impl Client {
                 return Ok(dialer.dial(&target.host, target.port).await?.into());
             }
             #[cfg(not(unix))]
-            Some(_) => return Err(Error::new(ErrorKind::Misuse, "there are no Unix sockets here")),
-            None => self.reach_host(target).await?,
+            Some(_) => {
+                let message = "Unix sockets are not available on this system";
+                return Err(Error::new(ErrorKind::Misuse, message));
+            }
+            None => self.connect_to_host(target, limits).await?,
         };
         if !target.secure {
             return Ok(stream.into());
         }
         let peer = if target.redirected { TlsPeer::Redirected } else { TlsPeer::Server };
-        self.tls(stream, &target.host, alpn, peer).await
+        self.tls_handshake(stream, &target.host, alpn, peer).await
     }
 
-    /// The proxy on the way, if there is one.
-    pub(crate) fn proxy_of(&self, target: &WsUri) -> Result<Option<ChosenProxy>, Error> {
+    /// Returns the proxy for this server, if there is one.
+    pub(crate) fn proxy_for(&self, target: &WsUri) -> Result<Option<ChosenProxy>, Error> {
         let proxies =
             self.proxies.as_ref().map_or_else(|| Cow::Owned(Proxies::from_env()), Cow::Borrowed);
-        proxies.of(target.secure, &target.host, target.port)
+        proxies.choose(target.secure, &target.host, target.port)
     }
 
-    async fn reach_host(&self, target: &WsUri) -> Result<NetStream, Error> {
+    async fn connect_to_host(
+        &self,
+        target: &WsUri,
+        limits: &HandshakeLimits,
+    ) -> Result<NetStream, Error> {
         #[cfg(unix)]
         if self.dialer.unix_socket.is_some() {
             return self.dialer.dial(&target.host, target.port).await;
         }
-        let Some(chosen) = self.proxy_of(target)? else {
+        let Some(chosen) = self.proxy_for(target)? else {
             return self.dialer.dial(&target.host, target.port).await;
         };
-        let reached = self.reach_through(&chosen.proxy, target).await;
-        reached.map_err(|error| chosen.explain(error, &target.host))
+        let connected = self.connect_through(&chosen.proxy, target, limits).await;
+        connected.map_err(|error| chosen.explain(error, &target.host))
     }
 
-    async fn reach_through(&self, proxy: &Proxy, target: &WsUri) -> Result<NetStream, Error> {
+    async fn connect_through(
+        &self,
+        proxy: &Proxy,
+        target: &WsUri,
+        limits: &HandshakeLimits,
+    ) -> Result<NetStream, Error> {
         let mut to =
             Destination { host: without_zone(&target.host), port: target.port, address: None };
         let auth = proxy.auth.as_ref();
         match proxy.scheme {
             ProxyScheme::Http | ProxyScheme::Https => {
-                let stream = self.reach_proxy(proxy).await?;
-                let headers = &self.proxy_headers;
-                let tunnel = tunnel::connect(stream, &to, auth, headers, &self.limits);
+                let stream = self.connect_to_proxy(proxy).await?;
+                let tunnel = tunnel::connect(stream, &to, auth, &self.proxy_headers, limits);
                 let stream = doing(format!("waiting for the proxy {proxy:?}"), tunnel).await?;
-                self.dialer.steps.tell(&ConnectEvent::Tunnel(to.host, to.port));
+                self.dialer.events.emit(&ConnectEvent::Tunnel(to.host, to.port));
                 Ok(stream)
             }
             ProxyScheme::Socks5 { remote: true } => {
-                let tunnel = socks5::connect(self.reach_proxy(proxy).await?, &to, auth);
+                let tunnel = socks5::connect(self.connect_to_proxy(proxy).await?, &to, auth);
                 let stream = doing(format!("waiting for the proxy {proxy:?}"), tunnel).await??;
-                self.dialer.steps.tell(&ConnectEvent::Tunnel(to.host, to.port));
+                self.dialer.events.emit(&ConnectEvent::Tunnel(to.host, to.port));
                 Ok(stream)
             }
             ProxyScheme::Socks5 { remote: false } => {
-                let mut refused: Option<Error> = None;
+                let mut rejection: Option<Error> = None;
                 for address in self.dialer.addresses(to.host, to.port).await? {
                     to.address = Some(address);
-                    let tunnel = socks5::connect(self.reach_proxy(proxy).await?, &to, auth);
+                    let tunnel = socks5::connect(self.connect_to_proxy(proxy).await?, &to, auth);
                     match doing(format!("waiting for the proxy {proxy:?}"), tunnel).await? {
                         Ok(stream) => {
                             let ip = address.ip().to_string();
-                            self.dialer.steps.tell(&ConnectEvent::Tunnel(&ip, to.port));
+                            self.dialer.events.emit(&ConnectEvent::Tunnel(&ip, to.port));
                             return Ok(stream);
                         }
-                        // One that may pass decides: the proxy may lack IPv6, say, and the
-                        // server be down at its other address.
+                        // A retryable failure is the one to report: the proxy may lack IPv6,
+                        // for example, while the server is only down at its IPv4 address.
                         Err(error) => {
-                            refused = refused
+                            rejection = rejection
                                 .filter(|first| first.is_retryable() || !error.is_retryable())
                                 .or(Some(error));
                         }
                     }
                 }
-                let none =
+                let no_address =
                     || Error::new(ErrorKind::Resolve, format!("no address for {:?}", to.host));
-                Err(refused.unwrap_or_else(none))
+                Err(rejection.unwrap_or_else(no_address))
             }
         }
     }
 
-    async fn reach_proxy(&self, proxy: &Proxy) -> Result<NetStream, Error> {
-        let named = |error: Error| error.in_setting(&format!("the proxy {proxy:?}"));
-        self.dialer.steps.tell(&ConnectEvent::Proxy(proxy));
-        let stream = self.dialer.dial(&proxy.host, proxy.port).await.map_err(named)?;
+    async fn connect_to_proxy(&self, proxy: &Proxy) -> Result<NetStream, Error> {
+        let add_name = |error: Error| error.in_setting(&format!("the proxy {proxy:?}"));
+        self.dialer.events.emit(&ConnectEvent::Proxy(proxy));
+        let stream = self.dialer.dial(&proxy.host, proxy.port).await.map_err(add_name)?;
         if proxy.scheme != ProxyScheme::Https {
             return Ok(stream);
         }
-        let tls = self.tls(stream, &proxy.host, &[b"http/1.1"], TlsPeer::Proxy);
-        Ok(tls.await.map_err(named)?.stream)
+        let tls = self.tls_handshake(stream, &proxy.host, &[b"http/1.1"], TlsPeer::Proxy);
+        Ok(tls.await.map_err(add_name)?.stream)
     }
 
     #[cfg(feature = "tls")]
-    async fn tls(
+    async fn tls_handshake(
         &self,
         stream: NetStream,
         host: &str,
         alpn: &[&[u8]],
         peer: TlsPeer,
     ) -> Result<Connected, Error> {
-        let tls = self.tls.context(peer != TlsPeer::Server)?;
-        let handshake =
-            tls.connect(stream, host, alpn, peer == TlsPeer::Server, &self.dialer.steps);
+        let is_origin_server = peer == TlsPeer::Server;
+        let tls = self.tls.context(!is_origin_server)?;
+        let handshake = tls.connect(stream, host, alpn, is_origin_server, &self.dialer.events);
         doing(format!("waiting for the TLS handshake with {host}"), handshake).await
     }
 
     #[cfg(not(feature = "tls"))]
     #[allow(clippy::unused_async, reason = "as with the feature")]
-    async fn tls(
+    async fn tls_handshake(
         &self,
         _: NetStream,
         _: &str,

@@ -1,5 +1,6 @@
-//! The TLS alert that ended a connection of HTTP/2, of which h2 passes on no more than a text.
-//! With TLS 1.3 the server looks at a client's certificate when the client has already gone on.
+//! The TLS alert that ended an HTTP/2 connection, which an error of h2 does not include.
+//!
+//! With TLS 1.3 a server rejects a client's certificate after the client's handshake has finished.
 
 use std::io;
 use std::pin::Pin;
@@ -13,17 +14,17 @@ use crate::client::connect::tls::explain::{alert_error, alert_of};
 use crate::transport::delegate::delegate_write;
 use crate::transport::net_stream::NetStream;
 
-/// The alert that came, if one did.
+/// The TLS alert that was received, if any.
 #[derive(Clone, Default)]
 pub(crate) struct ReceivedAlert(Arc<OnceLock<rustls::AlertDescription>>);
 
 impl ReceivedAlert {
-    /// A transport whose alert is noted here.
-    pub(crate) fn noting(&self, stream: NetStream) -> AlertRecorder {
+    /// Wraps a transport so that its alert is recorded here.
+    pub(crate) fn wrap(&self, stream: NetStream) -> AlertRecorder {
         AlertRecorder { stream, alert: self.clone() }
     }
 
-    /// The error of a connection that an alert has ended, in the words of the other versions.
+    /// Replaces the error of a connection by that of the alert which ended it, if there was one.
     pub(crate) fn explain(&self, error: Error) -> Error {
         match self.0.get() {
             Some(alert) => alert_error("TLS", *alert),
@@ -32,7 +33,7 @@ impl ReceivedAlert {
     }
 }
 
-/// A transport that notes the alert which ends it.
+/// A transport that records the TLS alert which ends it.
 pub(crate) struct AlertRecorder {
     stream: NetStream,
     alert: ReceivedAlert,
@@ -46,7 +47,7 @@ impl AsyncRead for AlertRecorder {
     ) -> Poll<io::Result<()>> {
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
         if let Some(alert) = read.as_ref().err().and_then(alert_of) {
-            // It is the last that came.
+            // Nothing is received after an alert, so this is set once.
             let _ = self.alert.0.set(alert);
         }
         Poll::Ready(read)

@@ -16,8 +16,8 @@ use crate::base::error::{Error, ErrorKind};
 use crate::base::uri::WsUri;
 use crate::client::client::Client;
 use crate::client::connect::connected::Connected;
-use crate::client::handshake::AWAITING_ANSWER;
-use crate::client::http2::connection::{NoConnection, failed};
+use crate::client::handshake::AWAITING_RESPONSE;
+use crate::client::http2::connection::{Http2ConnectError, io_error};
 use crate::client::http2::pool::Http2Connection;
 use crate::client::multiplexed::capability_cache::ServerCapability;
 use crate::client::multiplexed::pool::{PoolEntry, PoolKey};
@@ -28,144 +28,150 @@ use crate::transport::http1::HeaderMapSource;
 use crate::transport::http2_stream::Http2Stream;
 use crate::transport::net_stream::NetStream;
 
-/// How an attempt on HTTP/2 ended, other than by an error.
+/// The result of an attempt on HTTP/2 that did not fail.
 #[allow(clippy::large_enum_variant, reason = "returned and taken apart at once")]
 pub(crate) enum Http2Outcome {
     Opened(WebSocket, Response<()>),
-    /// The server does not do it. It may have chosen HTTP/1.1 for the transport.
-    Without(&'static str, Option<Connected>),
+    /// The server does not support WebSockets on HTTP/2. It may have chosen HTTP/1.1 for the
+    /// transport.
+    Unsupported(&'static str, Option<Connected>),
 }
 
 impl Client {
-    /// Opens a WebSocket on a stream of an HTTP/2 connection, which is made if there is none.
+    /// Opens a WebSocket on a stream of an HTTP/2 connection, a pooled or a new one.
     pub(crate) async fn connect_http2(
         &self,
         target: &WsUri,
         headers: &HeaderMap,
     ) -> Result<Http2Outcome, Error> {
-        let slot = self.pool.slots.of(&PoolKey::of(target));
-        // Once more where the kept connection went away before the request left.
-        for again in [true, false] {
-            let connection = slot.get(Box::pin(self.http2_connection(target)));
+        let entry = self.http2.entries.get(&PoolKey::new(target));
+        // A second attempt, if the pooled connection closed before the request was sent.
+        for may_retry in [true, false] {
+            let connection = entry.get(Box::pin(self.http2_connection(target)));
             let connection = within("connect_timeout", self.connect_timeout, connection).await?;
             let Http2Connection { mut sender, streams, .. } = match connection {
                 Ok(pooled) => pooled,
-                Err(NoConnection::Without(why, stream)) => {
-                    return Ok(Http2Outcome::Without(why, stream));
+                Err(Http2ConnectError::Unsupported(reason, connected)) => {
+                    return Ok(Http2Outcome::Unsupported(reason, connected));
                 }
-                Err(NoConnection::Failed(error)) => return Err(error),
+                Err(Http2ConnectError::Failed(error)) => return Err(error),
             };
-            let opening = self.offers(ClientHandshake::extended(), target)?;
+            let handshake = self.with_offers(ClientHandshake::extended(), target)?;
             // RFC 8441 §5.
             let protocol = Protocol::from_static("websocket");
-            let request = self.extended_request(&opening, target, headers, protocol)?;
+            let request = self.extended_request(&handshake, target, headers, protocol)?;
             let (response, send) = match sender.send_request(request, false) {
                 Ok(sent) => sent,
-                // It was going away: once more, on a new one.
-                Err(error) if again && (error.is_go_away() || error.is_io()) => {
-                    evict(&slot, &Arc::downgrade(&streams));
+                // The connection was closing: retry on a new one.
+                Err(error) if may_retry && (error.is_go_away() || error.is_io()) => {
+                    evict(&entry, &Arc::downgrade(&streams));
                     continue;
                 }
-                Err(error) => return Err(failed("sending the request on HTTP/2", error)),
+                Err(error) => return Err(io_error("sending the request on HTTP/2", error)),
             };
             let id = Arc::downgrade(&streams);
-            let opened = self.http2_handshake(&opening, target, response, (send, streams)).await;
-            // A connection that has answered is of use to the next request, be the answer a
-            // refusal. One that failed, or whose server takes no WebSockets on it, is not kept.
-            let is_of_use = match &opened {
+            let streams = (send, streams);
+            let result = self.http2_handshake(&handshake, target, response, streams).await;
+            // The connection is kept if the server responded, even with a rejection. It is not
+            // kept if it failed or does not support WebSockets.
+            let is_usable = match &result {
                 Ok(Http2Outcome::Opened(..)) => true,
-                Ok(Http2Outcome::Without(..)) => {
-                    !self.learned.knows(PoolKey::of(target), ServerCapability::WithoutHttp2)
+                Ok(Http2Outcome::Unsupported(..)) => {
+                    !self.capabilities.contains(PoolKey::new(target), ServerCapability::NoHttp2)
                 }
                 Err(error) => error.response().is_some(),
             };
-            if !is_of_use {
-                evict(&slot, &id);
+            if !is_usable {
+                evict(&entry, &id);
             }
-            return opened;
+            return result;
         }
-        Err(Error::new(ErrorKind::Io, "the HTTP/2 connection is going away"))
+        Err(Error::new(ErrorKind::Io, "the HTTP/2 connection is closing"))
     }
 
-    /// The server does not do it, which is remembered.
-    fn without_http2(
+    /// Records that the server does not support WebSockets on HTTP/2.
+    fn http2_unsupported(
         &self,
         target: &WsUri,
-        why: &'static str,
-        reached: Option<Connected>,
+        reason: &'static str,
+        connected: Option<Connected>,
     ) -> Http2Outcome {
-        self.learned.learn(PoolKey::of(target), ServerCapability::WithoutHttp2);
-        Http2Outcome::Without(why, reached)
+        self.capabilities.insert(PoolKey::new(target), ServerCapability::NoHttp2);
+        Http2Outcome::Unsupported(reason, connected)
     }
 
     async fn http2_handshake(
         &self,
-        opening: &ClientHandshake,
+        handshake: &ClientHandshake,
         target: &WsUri,
         response: ResponseFuture,
         (send, streams): (SendStream<Bytes>, Arc<()>),
     ) -> Result<Http2Outcome, Error> {
-        let after = self.limits.handshake_timeout;
-        let response = doing(AWAITING_ANSWER, answer(response));
-        let response = match within("handshake_timeout", after, response).await?? {
+        let limit = self.limits.handshake_timeout;
+        let response = doing(AWAITING_RESPONSE, final_response(response));
+        let response = match within("handshake_timeout", limit, response).await?? {
             Ok(response) => response,
             Err(error) if error.reason() == Some(Reason::HTTP_1_1_REQUIRED) => {
-                return Ok(self.without_http2(target, "it requires HTTP/1.1", None));
+                return Ok(self.http2_unsupported(target, "it requires HTTP/1.1", None));
             }
             Err(error)
                 if error.reason() == Some(Reason::REFUSED_STREAM)
                     && self.version == Version::Auto =>
             {
-                let why = "it refused the stream";
-                // The pool's and ours: without others it was not for their number.
-                let is_alone = Arc::strong_count(&streams) <= 2;
-                return Ok(if is_alone {
-                    self.without_http2(target, why, None)
+                let reason = "it refused the stream";
+                // With other streams open, the server may have refused one too many. The two
+                // references are that of the pool and this one.
+                let is_only_stream = Arc::strong_count(&streams) <= 2;
+                return Ok(if is_only_stream {
+                    self.http2_unsupported(target, reason, None)
                 } else {
-                    Http2Outcome::Without(why, None)
+                    Http2Outcome::Unsupported(reason, None)
                 });
             }
-            Err(error) => return Err(failed("the answer on HTTP/2", error)),
+            Err(error) => return Err(io_error("the response on HTTP/2", error)),
         };
         let (parts, receive) = response.into_parts();
         let response = Response::from_parts(parts, ());
         if response.headers().len() > self.limits.max_fields {
-            let why = format!("more header fields than max_fields ({})", self.limits.max_fields);
-            return Err(Error::new(ErrorKind::Limit, why));
+            let message =
+                format!("more header fields than max_fields ({})", self.limits.max_fields);
+            return Err(Error::new(ErrorKind::Limit, message));
         }
-        self.learn_from(target, response.headers());
+        self.record_response(target, response.headers());
         let mut stream = Http2Stream::new(send, receive, streams).lingering();
-        match opening.check(response.status().as_u16(), HeaderMapSource(response.headers())) {
-            Ok(agreement) => {
+        match handshake.check(response.status().as_u16(), HeaderMapSource(response.headers())) {
+            Ok(negotiated) => {
                 let stream = NetStream::new(stream);
-                let opened = self.opened(stream, agreement, response, BytesMut::new())?;
-                Ok(Http2Outcome::Opened(opened.0.multiplexed(), opened.1))
+                let (websocket, response) =
+                    self.open_websocket(stream, negotiated, response, BytesMut::new())?;
+                Ok(Http2Outcome::Opened(websocket.multiplexed(), response))
             }
-            // What some say that have the setting and not the feature.
+            // Some servers enable the setting without supporting WebSockets.
             Err(_) if response.status() == http::StatusCode::NOT_IMPLEMENTED => {
-                Ok(self.without_http2(target, "it answered 501", None))
+                Ok(self.http2_unsupported(target, "it answered 501", None))
             }
             Err(error) => {
-                Err(response::refused(error, &mut stream, response, BytesMut::new()).await)
+                Err(response::rejection(error, &mut stream, response, BytesMut::new()).await)
             }
         }
     }
 }
 
-/// The final answer, past interim ones.
-async fn answer(
+/// Waits for the final response and skips interim ones.
+async fn final_response(
     mut response: ResponseFuture,
 ) -> Result<Result<Response<RecvStream>, h2::Error>, Error> {
-    let mut passed = 0;
+    let mut skipped = 0;
     std::future::poll_fn(|cx| {
         while let Poll::Ready(Some(Ok(interim))) = response.poll_informational(cx) {
-            passed += 1;
-            if passed > response::MAX_INTERIM {
+            skipped += 1;
+            if skipped > response::MAX_INTERIM {
                 return Poll::Ready(Err(response::too_many_interim()));
             }
             if interim.status() == http::StatusCode::SWITCHING_PROTOCOLS {
-                let why = "the answer on HTTP/2: 101, which it does not have (RFC 9113 §8.6)";
-                return Poll::Ready(Err(Error::new(ErrorKind::Handshake, why)));
+                let message = "the response has status 101, which HTTP/2 does not allow \
+                               (RFC 9113 §8.6)";
+                return Poll::Ready(Err(Error::new(ErrorKind::Handshake, message)));
             }
         }
         Pin::new(&mut response).poll(cx).map(Ok)
@@ -173,6 +179,7 @@ async fn answer(
     .await
 }
 
-fn evict(slot: &PoolEntry<Http2Connection>, id: &Weak<()>) {
-    slot.evict(|pooled| Arc::as_ptr(&pooled.streams) == id.as_ptr());
+/// Removes the connection from the pool, if it is still this one.
+fn evict(entry: &PoolEntry<Http2Connection>, id: &Weak<()>) {
+    entry.evict(|pooled| Arc::as_ptr(&pooled.streams) == id.as_ptr());
 }

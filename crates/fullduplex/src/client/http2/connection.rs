@@ -1,4 +1,4 @@
-//! Making an HTTP/2 connection that takes WebSockets.
+//! Opening an HTTP/2 connection that supports WebSockets.
 
 use std::sync::Arc;
 
@@ -17,48 +17,51 @@ use crate::client::multiplexed::pool::PoolKey;
 use crate::client::version::Version;
 use crate::transport::tunnel_heads::{HEADER_TABLE_SIZE, TunnelHeads};
 
-/// What a stream that nobody reads may hold; its sender then waits.
+/// The flow-control window of a stream: the most bytes that it buffers while they are not read.
 const STREAM_WINDOW: u32 = 256 << 10;
 
-/// The same for all streams of a connection, so that some of them may stand still.
+/// The flow-control window of a connection: enough for 64 streams that are not read, before they
+/// block the others.
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
-/// Why there is no connection.
-pub(super) enum NoConnection {
+/// The reason why no HTTP/2 connection was opened.
+pub(super) enum Http2ConnectError {
     Failed(Error),
-    /// The server does not do it. It may have chosen HTTP/1.1 for the transport.
-    Without(&'static str, Option<Connected>),
+    /// The server does not support WebSockets on HTTP/2. It may have chosen HTTP/1.1 for the
+    /// transport.
+    Unsupported(&'static str, Option<Connected>),
 }
 
-impl From<Error> for NoConnection {
+impl From<Error> for Http2ConnectError {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
 }
 
 impl Client {
-    /// A new connection.
+    /// Opens a connection.
     pub(super) async fn http2_connection(
         &self,
         target: &WsUri,
-    ) -> Result<Http2Connection, NoConnection> {
-        let without = |why, stream| {
-            self.learned.learn(PoolKey::of(target), ServerCapability::WithoutHttp2);
-            Err(NoConnection::Without(why, stream))
+    ) -> Result<Http2Connection, Http2ConnectError> {
+        let unsupported = |reason, connected| {
+            self.capabilities.insert(PoolKey::new(target), ServerCapability::NoHttp2);
+            Err(Http2ConnectError::Unsupported(reason, connected))
         };
-        // Perhaps the attempt that this one waited for has found out.
-        let is_known = || self.learned.knows(PoolKey::of(target), ServerCapability::WithoutHttp2);
-        if self.version == Version::Auto && is_known() {
-            return Err(NoConnection::Without("it has not done so before", None));
+        // Another attempt, which this one has waited for, may have found this out.
+        let is_unsupported =
+            || self.capabilities.contains(PoolKey::new(target), ServerCapability::NoHttp2);
+        if self.version == Version::Auto && is_unsupported() {
+            return Err(Http2ConnectError::Unsupported("a recent attempt failed", None));
         }
         let alpn: &[&[u8]] = match self.version {
             Version::Auto => &[b"h2", b"http/1.1"],
             _ => &[b"h2"],
         };
-        let reached = self.reach(target, alpn).await?;
-        // Without TLS it is prior knowledge (RFC 9113 §3.3).
-        if target.secure && reached.protocol.as_deref() != Some(b"h2") {
-            return without("it did not choose h2 (ALPN)", Some(reached));
+        let connected = self.connector.connect(target, alpn, &self.limits).await?;
+        // Without TLS the server is known to support HTTP/2 (RFC 9113 §3.3).
+        if target.secure && connected.alpn.as_deref() != Some(b"h2") {
+            return unsupported("it did not choose h2 (ALPN)", Some(connected));
         }
         let mut builder = h2::client::Builder::new();
         builder
@@ -67,59 +70,61 @@ impl Client {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .header_table_size(HEADER_TABLE_SIZE)
             .enable_push(false);
-        let stream = reached.stream;
+        let stream = connected.stream;
         #[cfg(feature = "tls")]
         let alert = ReceivedAlert::default();
         #[cfg(feature = "tls")]
-        let stream = alert.noting(stream);
+        let stream = alert.wrap(stream);
         let handshake = builder.handshake(TunnelHeads::of_server(stream)).await;
-        let begins = |error| {
-            let error = failed_to_begin(target.secure, error);
+        let open_error = |error| {
+            let error = preface_error(target.secure, error);
             #[cfg(feature = "tls")]
-            let error = alert.explain(reached.unshown.explain(error));
+            let error = alert.explain(connected.missing_client_cert.explain(error));
             error
         };
-        let (sender, mut connection) = handshake.map_err(begins)?;
-        // The server's SETTINGS come before anything else it sends (RFC 9113 §3.4), so they
-        // have come when it answers.
+        let (sender, mut connection) = handshake.map_err(open_error)?;
+        // The server sends its SETTINGS first (RFC 9113 §3.4), so they have arrived when it
+        // answers a PING.
         if let Some(mut pings) = connection.ping_pong() {
             let pinged = pings.ping(Ping::opaque());
             tokio::select! {
-                // First, as it knows why there will be no pong.
+                // First, as its error says why there is no PONG.
                 biased;
-                ended = &mut connection => {
-                    let unexplained = || Error::new(ErrorKind::Io, "beginning HTTP/2: it ended");
-                    return Err(ended.err().map_or_else(unexplained, begins).into());
+                result = &mut connection => {
+                    let no_error = || Error::new(ErrorKind::Io, "opening HTTP/2: it was closed");
+                    return Err(result.err().map_or_else(no_error, open_error).into());
                 }
-                pong = doing("waiting for the server to begin HTTP/2 with SETTINGS", pinged) => {
-                    pong.map(drop).map_err(begins)?;
+                pong = doing("waiting for the server's HTTP/2 SETTINGS", pinged) => {
+                    pong.map(drop).map_err(open_error)?;
                 }
             }
         }
         let task = tokio::spawn(async move {
-            // Its streams are told how it ended.
+            // The streams get the error.
             let _ = connection.await;
         });
         if !sender.is_extended_connect_protocol_enabled() {
-            let why = "it does not set SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 §3)";
-            return without(why, None);
+            let reason = "it does not set SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 §3)";
+            return unsupported(reason, None);
         }
-        let sender = sender.ready().await.map_err(begins)?;
+        let sender = sender.ready().await.map_err(open_error)?;
         Ok(Http2Connection { sender, streams: Arc::default(), task: task.abort_handle() })
     }
 }
 
-/// Over TLS the server has chosen HTTP/2; else it may never have heard of it, and ends the
-/// connection or answers what can't be read.
-fn failed_to_begin(over_tls: bool, error: h2::Error) -> Error {
+/// Returns the error of a connection that failed while it was opened.
+///
+/// Over TLS the server has chosen HTTP/2. Without TLS it may not support HTTP/2, and then closes
+/// the connection or responds with another protocol.
+fn preface_error(over_tls: bool, error: h2::Error) -> Error {
     if over_tls {
-        return failed("beginning HTTP/2", error);
+        return io_error("opening HTTP/2", error);
     }
     let kind = if error.is_library() { ErrorKind::Handshake } else { ErrorKind::Io };
-    let why = "beginning HTTP/2: the server does not seem to speak it; try HTTP/1.1";
-    Error::new(kind, why).with_source(error)
+    let message = "opening HTTP/2: the server does not seem to support it; try HTTP/1.1";
+    Error::new(kind, message).with_source(error)
 }
 
-pub(super) fn failed(doing: &'static str, error: h2::Error) -> Error {
-    Error::new(ErrorKind::Io, doing).with_source(error)
+pub(super) fn io_error(operation: &'static str, error: h2::Error) -> Error {
+    Error::new(ErrorKind::Io, operation).with_source(error)
 }

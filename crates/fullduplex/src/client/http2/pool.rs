@@ -1,4 +1,4 @@
-//! The HTTP/2 connections of a client.
+//! The pool of a client's HTTP/2 connections.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -9,27 +9,27 @@ use tokio::task::AbortHandle;
 
 use crate::client::multiplexed::pool::{PoolEntries, PooledConnection};
 
-/// A connection that takes requests.
+/// A connection that accepts requests.
 #[derive(Clone)]
 pub(super) struct Http2Connection {
     pub(super) sender: SendRequest<Bytes>,
-    /// Held by each of its streams, to count them.
+    /// Cloned by each stream, so that the reference count is that of the streams.
     pub(super) streams: Arc<()>,
     /// The connection's task.
     pub(super) task: AbortHandle,
 }
 
 impl Http2Connection {
-    /// Whether it neither has failed nor is going away.
-    fn takes_requests(&mut self) -> bool {
-        // It never waits, as this handle has sent nothing.
-        let mut nobody = Context::from_waker(Waker::noop());
-        matches!(self.sender.poll_ready(&mut nobody), Poll::Ready(Ok(())))
+    /// Returns whether the connection has neither failed nor received GOAWAY.
+    fn accepts_requests(&mut self) -> bool {
+        // Never pending, as this handle has not sent a request.
+        let mut context = Context::from_waker(Waker::noop());
+        matches!(self.sender.poll_ready(&mut context), Poll::Ready(Ok(())))
     }
 }
 
 impl PooledConnection for Http2Connection {
-    fn is_over(&self) -> bool {
+    fn is_closed(&self) -> bool {
         self.task.is_finished()
     }
 
@@ -37,15 +37,15 @@ impl PooledConnection for Http2Connection {
         Arc::strong_count(&self.streams) > 1
     }
 
-    fn has_room(&mut self) -> bool {
-        // The pool's own is one of them.
+    fn can_open_stream(&mut self) -> bool {
+        // The pool's own reference is one of them.
         let streams = Arc::strong_count(&self.streams);
-        streams <= self.sender.current_max_send_streams().max(1) && self.takes_requests()
+        streams <= self.sender.current_max_send_streams().max(1) && self.accepts_requests()
     }
 }
 
-/// The connections of a client.
+/// The HTTP/2 connections of a client.
 #[derive(Default)]
 pub(crate) struct Http2Pool {
-    pub(super) slots: PoolEntries<Http2Connection>,
+    pub(super) entries: PoolEntries<Http2Connection>,
 }

@@ -1,4 +1,4 @@
-//! Where else a server says that it is: `Alt-Svc` (RFC 7838), for HTTP/3 alone.
+//! A cache of the HTTP/3 alternatives that servers offer in `Alt-Svc` (RFC 7838).
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -10,81 +10,83 @@ use crate::base::sync::Mutex;
 use crate::client::header_list::split;
 use crate::client::multiplexed::pool::PoolKey;
 
-/// How long what a server said holds, if it does not say (RFC 7838 §3.1).
+/// The default lifetime of an alternative, in seconds (RFC 7838 §3.1).
 const DEFAULT_MAX_AGE: u64 = 24 * 60 * 60;
-/// However long it says, it is asked again after a month.
+/// The longest lifetime of an alternative, in seconds; a longer `ma` is reduced to it.
 const LONGEST_MAX_AGE: u64 = 30 * 24 * 60 * 60;
-/// How long an alternative that failed is not tried again, whatever the server says.
+/// The time for which a failed alternative is not tried again.
 const BROKEN_FOR: Duration = Duration::from_secs(5 * 60);
 
-/// So many servers are remembered, and then none.
+/// The most origins; the cache is cleared before it grows beyond this.
 const MAX_ORIGINS: usize = 1000;
 
-/// What servers have said.
+/// The HTTP/3 alternatives of servers, by origin.
 #[derive(Default)]
 pub(crate) struct AltSvcCache(Mutex<HashMap<PoolKey, AltSvc>>);
 
 #[derive(Clone, Copy)]
 enum AltSvc {
-    /// HTTP/3 on this port of the same host, until then.
+    /// HTTP/3 is offered on this port of the same host, until then.
     Http3 { port: u16, until: Instant },
-    /// It did not work.
+    /// HTTP/3 failed, and is not tried until then.
     Broken { until: Instant },
 }
 
 impl AltSvcCache {
-    /// The port for HTTP/3, if the server has said that there is one.
+    /// Returns the port on which the server offers HTTP/3, if it does.
     pub(crate) fn port(&self, origin: &PoolKey, now: Instant) -> Option<u16> {
-        let all = self.0.lock();
-        match all.get(origin) {
+        let entries = self.0.lock();
+        match entries.get(origin) {
             Some(AltSvc::Http3 { port, until }) if now < *until => Some(*port),
             _ => None,
         }
     }
 
-    /// Takes note of the fields in a response. They replace what was said before (§3).
-    pub(crate) fn learn(&self, origin: PoolKey, host: &str, headers: &HeaderMap, now: Instant) {
+    /// Stores the `Alt-Svc` fields of a response, which replace earlier ones (§3).
+    pub(crate) fn store(&self, origin: PoolKey, host: &str, headers: &HeaderMap, now: Instant) {
         let mut fields = headers.get_all(ALT_SVC).iter().peekable();
         if fields.peek().is_none() {
             return;
         }
-        // One that is not ASCII has still been said, and takes the others back.
-        let said = fields.find_map(|field| http3(&String::from_utf8_lossy(field.as_bytes()), host));
-        let mut all = self.0.lock();
-        if matches!(all.get(&origin), Some(AltSvc::Broken { until }) if now < *until) {
+        // A field that is not ASCII also replaces earlier ones.
+        let alternative =
+            fields.find_map(|field| parse_http3(&String::from_utf8_lossy(field.as_bytes()), host));
+        let mut entries = self.0.lock();
+        if matches!(entries.get(&origin), Some(AltSvc::Broken { until }) if now < *until) {
             return;
         }
-        if all.len() >= MAX_ORIGINS {
-            all.clear();
+        if entries.len() >= MAX_ORIGINS {
+            entries.clear();
         }
-        match said {
+        match alternative {
             Some((port, max_age)) => {
                 let until = now + Duration::from_secs(max_age.min(LONGEST_MAX_AGE));
-                all.insert(origin, AltSvc::Http3 { port, until });
+                entries.insert(origin, AltSvc::Http3 { port, until });
             }
-            None => drop(all.remove(&origin)),
+            None => drop(entries.remove(&origin)),
         }
     }
 
-    /// It did not work: for a while it is not tried.
-    pub(crate) fn give_up(&self, origin: PoolKey, now: Instant) {
-        let mut all = self.0.lock();
-        all.insert(origin, AltSvc::Broken { until: now + BROKEN_FOR });
+    /// Records that HTTP/3 failed, so that it is not tried for [`BROKEN_FOR`].
+    pub(crate) fn mark_broken(&self, origin: PoolKey, now: Instant) {
+        let mut entries = self.0.lock();
+        entries.insert(origin, AltSvc::Broken { until: now + BROKEN_FOR });
     }
 }
 
-/// The first HTTP/3 on the same host that a field names, and for how many seconds; `None`
-/// where there is none, or all alternatives are taken back (`clear`).
-fn http3(field: &str, host: &str) -> Option<(u16, u64)> {
+/// Returns the port and the lifetime in seconds of the first HTTP/3 alternative on the same host.
+/// Returns `None` if there is none, or if the field is `clear`.
+fn parse_http3(field: &str, host: &str) -> Option<(u16, u64)> {
     split(field, ',').find_map(|alternative| {
         let mut parts = split(alternative, ';');
         let (protocol, authority) = parts.next()?.split_once('=')?;
         let authority = authority.trim().strip_prefix('"')?.strip_suffix('"')?;
-        let (other, port) = authority.rsplit_once(':')?;
-        let other = other.trim_start_matches('[').trim_end_matches(']');
-        // Another host may be another one's to speak for; it is left alone.
-        let is_same = other.is_empty() || other.eq_ignore_ascii_case(host);
-        if protocol.trim() != "h3" || !is_same {
+        let (other_host, port) = authority.rsplit_once(':')?;
+        let other_host = other_host.trim_start_matches('[').trim_end_matches(']');
+        // An alternative on another host is ignored: its authority would have to be verified
+        // (RFC 7838 §2.1).
+        let is_same_host = other_host.is_empty() || other_host.eq_ignore_ascii_case(host);
+        if protocol.trim() != "h3" || !is_same_host {
             return None;
         }
         let port = port.parse().ok().filter(|port| *port != 0)?;
@@ -123,38 +125,38 @@ mod tests {
             ("clear", None),
             ("", None),
         ] {
-            assert_eq!(http3(field, "example.com"), expected, "{field}");
+            assert_eq!(parse_http3(field, "example.com"), expected, "{field}");
         }
-        assert_eq!(http3(r#"h3="[::1]:9""#, "::1"), Some((9, DAY)));
+        assert_eq!(parse_http3(r#"h3="[::1]:9""#, "::1"), Some((9, DAY)));
     }
 
     #[test]
     fn alt_svc_is_kept_for_its_max_age() {
-        let origin = || PoolKey::of(&WsUri::parse("wss://example.com").unwrap());
-        let (all, now) = (AltSvcCache::default(), Instant::now());
-        let learn = |value: Option<&str>, now| {
+        let origin = || PoolKey::new(&WsUri::parse("wss://example.com").unwrap());
+        let (cache, now) = (AltSvcCache::default(), Instant::now());
+        let store = |value: Option<&str>, now| {
             let mut headers = HeaderMap::new();
             if let Some(value) = value {
                 headers.insert(ALT_SVC, HeaderValue::from_bytes(value.as_bytes()).unwrap());
             }
-            all.learn(origin(), "example.com", &headers, now);
+            cache.store(origin(), "example.com", &headers, now);
         };
         let after = |seconds| now + Duration::from_secs(seconds);
-        assert_eq!(all.port(&origin(), now), None);
-        learn(Some(r#"h3=":443"; ma=60"#), now);
-        learn(None, now);
-        assert_eq!(all.port(&origin(), after(59)), Some(443));
-        assert_eq!(all.port(&origin(), after(60)), None);
-        learn(Some("clear"), now);
-        assert_eq!(all.port(&origin(), now), None);
-        learn(Some("h2=\":1\"; x=\"\u{e9}\", h3=\":2\""), now);
-        assert_eq!(all.port(&origin(), now), Some(2), "what is not ASCII is not passed over");
-        learn(Some(r#"h3=":443"; ma=99999999999"#), now);
-        assert_eq!(all.port(&origin(), after(LONGEST_MAX_AGE)), None);
-        all.give_up(origin(), now);
-        learn(Some(r#"h3=":443""#), after(299));
-        assert_eq!(all.port(&origin(), after(299)), None);
-        learn(Some(r#"h3=":443""#), after(300));
-        assert_eq!(all.port(&origin(), after(300)), Some(443));
+        assert_eq!(cache.port(&origin(), now), None);
+        store(Some(r#"h3=":443"; ma=60"#), now);
+        store(None, now);
+        assert_eq!(cache.port(&origin(), after(59)), Some(443));
+        assert_eq!(cache.port(&origin(), after(60)), None);
+        store(Some("clear"), now);
+        assert_eq!(cache.port(&origin(), now), None);
+        store(Some("h2=\":1\"; x=\"\u{e9}\", h3=\":2\""), now);
+        assert_eq!(cache.port(&origin(), now), Some(2), "a field that is not ASCII is not ignored");
+        store(Some(r#"h3=":443"; ma=99999999999"#), now);
+        assert_eq!(cache.port(&origin(), after(LONGEST_MAX_AGE)), None);
+        cache.mark_broken(origin(), now);
+        store(Some(r#"h3=":443""#), after(299));
+        assert_eq!(cache.port(&origin(), after(299)), None);
+        store(Some(r#"h3=":443""#), after(300));
+        assert_eq!(cache.port(&origin(), after(300)), Some(443));
     }
 }

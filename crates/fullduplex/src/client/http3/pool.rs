@@ -1,4 +1,4 @@
-//! The HTTP/3 connections of a client.
+//! The pool of a client's HTTP/3 connections.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::client::http3::alt_svc::AltSvcCache;
 use crate::client::http3::quic_tls::QuicTls;
 use crate::client::multiplexed::pool::{PoolEntries, PoolKey, PooledConnection};
 
-/// A connection that takes requests.
+/// A connection that accepts requests.
 #[derive(Clone)]
 pub(super) struct Http3Connection {
     pub(super) connection: ClientConnection,
@@ -22,7 +22,7 @@ pub(super) struct Http3Connection {
 }
 
 impl PooledConnection for Http3Connection {
-    fn is_over(&self) -> bool {
+    fn is_closed(&self) -> bool {
         self.connection.is_going_away()
     }
 
@@ -30,59 +30,59 @@ impl PooledConnection for Http3Connection {
         self.connection.is_in_use()
     }
 
-    fn has_room(&mut self) -> bool {
-        !self.is_over()
+    fn can_open_stream(&mut self) -> bool {
+        !self.is_closed()
     }
 }
 
-/// The connections of a client, and what it has learned.
+/// The HTTP/3 connections of a client, and the alternatives that servers offered.
 #[derive(Default)]
 pub(crate) struct Http3Pool {
-    pub(super) slots: PoolEntries<Http3Connection>,
+    pub(super) entries: PoolEntries<Http3Connection>,
     pub(super) alternatives: AltSvcCache,
     pub(super) tls: LazyPair<QuicTls>,
-    /// The connections that have left the pool.
-    leaving: Mutex<Vec<RetiredConnection>>,
+    /// The connections that were removed from the pool.
+    retired: Mutex<Vec<RetiredConnection>>,
 }
 
-/// A connection that has left the pool, perhaps with WebSockets on it.
+/// A connection that was removed from the pool, and may still have WebSockets.
 struct RetiredConnection {
     connection: WeakConnection,
-    /// Waits until its server was told that it is closed.
+    /// The task that keeps its endpoint until the server is notified that it is closed.
     closing: JoinHandle<()>,
 }
 
 impl Http3Pool {
-    /// Takes note of where a server says that it does HTTP/3. What is not protected by TLS
-    /// may come from anybody.
-    pub(crate) fn learn_from(&self, target: &WsUri, headers: &HeaderMap) {
+    /// Stores the alternatives that a response offers. Those of a response without TLS are
+    /// ignored, as anyone on the network path may have added them.
+    pub(crate) fn record_alt_svc(&self, target: &WsUri, headers: &HeaderMap) {
         if target.secure && target.socket.is_none() {
-            let origin = PoolKey::of(target);
+            let origin = PoolKey::new(target);
             let host = without_zone(&target.host);
-            self.alternatives.learn(origin, host, headers, Instant::now());
+            self.alternatives.store(origin, host, headers, Instant::now());
         }
     }
 
-    /// Keeps the endpoint of a connection that leaves the pool until that is closed.
-    pub(super) fn leave(&self, connection: WeakConnection, endpoint: Endpoint) {
-        let mut leaving = self.leaving.lock();
-        leaving.retain(|other| !other.closing.is_finished());
+    /// Keeps the endpoint of a connection that was removed from the pool until it is closed.
+    pub(super) fn retire(&self, connection: WeakConnection, endpoint: Endpoint) {
+        let mut retired = self.retired.lock();
+        retired.retain(|other| !other.closing.is_finished());
         let closing = tokio::spawn(async move { endpoint.wait_idle().await });
-        leaving.push(RetiredConnection { connection, closing });
+        retired.push(RetiredConnection { connection, closing });
     }
 
-    /// Closes the connections that no WebSocket uses, and waits until that is done.
+    /// Closes the connections without WebSockets, and waits until they are closed.
     pub(crate) async fn close(&self) {
-        for Http3Connection { connection, endpoint } in self.slots.take_unused() {
+        for Http3Connection { connection, endpoint } in self.entries.take_unused() {
             drop(connection);
             endpoint.wait_idle().await;
         }
         let unused: Vec<_> = {
-            let mut leaving = self.leaving.lock();
-            leaving.extract_if(.., |leaving| !leaving.connection.is_in_use()).collect()
+            let mut retired = self.retired.lock();
+            retired.extract_if(.., |retired| !retired.connection.is_in_use()).collect()
         };
         for RetiredConnection { closing, .. } in unused {
-            // It has ended also where its runtime has.
+            // An error means that the task ended with its runtime.
             let _ = closing.await;
         }
     }

@@ -1,4 +1,4 @@
-//! Reaching a server over QUIC: a UDP socket, and TLS inside.
+//! Opening a QUIC connection: a UDP socket per connection, and TLS.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -23,62 +23,64 @@ use crate::client::connect::dial::{SocketOptions, race};
 use crate::client::connect::progress::ConnectEvent;
 use crate::client::http3::quic_tls::QuicTls;
 
-/// After how long a silence a connection is given up, at least; and, without a stream on it,
-/// closed.
+/// The shortest silence after which a connection is closed, and the time for which it is kept
+/// without streams.
 pub(crate) const MAX_IDLE: Duration = Duration::from_secs(60);
 
 impl Client {
-    /// A connection to this port of the server, and the endpoint that is its own.
-    pub(crate) async fn reach_quic(
+    /// Connects to this port of the server. Returns the connection and its own endpoint.
+    pub(crate) async fn connect_quic(
         &self,
         target: &WsUri,
         port: u16,
     ) -> Result<(Connection, Endpoint), Error> {
         let is_anonymous = target.redirected;
-        let quic = || QuicTls::new(&self.tls.settings, is_anonymous);
-        let quic = self.http3.tls.get(is_anonymous, quic)?;
-        let (crypto, name) = quic.to(&target.host, !target.redirected)?;
+        let build = || QuicTls::new(&self.connector.tls.settings, is_anonymous);
+        let tls = self.http3.tls.get(is_anonymous, build)?;
+        let (crypto, name) = tls.config_for(&target.host, !target.redirected)?;
         let mut config = ClientConfig::new(crypto);
         config.transport_config(Arc::new(transport(&self.config.keepalive)));
-        let addresses = self.dialer.addresses(&target.host, port).await?;
-        let options = &self.dialer.options;
+        let addresses = self.connector.dialer.addresses(&target.host, port).await?;
+        let options = &self.connector.dialer.options;
         let attempt = |address| {
             let (options, config, name) = (options.clone(), config.clone(), name.clone());
-            let quic = quic.clone();
+            let tls = tls.clone();
             async move {
                 let limit = options.attempt_timeout;
-                let reaching = open(address, &options, config, &name);
-                match timeout(limit, reaching).await.map_err(|_| options.late())? {
-                    Ok(reached) => Ok(Ok(reached)),
-                    // The server was reached; on another address it would say the same.
-                    Err(DialFailure::Quic(error)) => match quic.explain(&name, &error) {
+                let connecting = open(address, &options, config, &name);
+                match timeout(limit, connecting).await.map_err(|_| options.timeout_error())? {
+                    Ok(connected) => Ok(Ok(connected)),
+                    // A TLS error is final: the server would report it at any address.
+                    Err(DialFailure::Quic(error)) => match tls.explain(&name, &error) {
                         Some(error) => Ok(Err(error)),
                         None => Err(Http3Error::from(error).into()),
                     },
                     Err(DialFailure::Setup(error)) => {
-                        let why = "setting up QUIC";
-                        Ok(Err(Error::new(ErrorKind::Tls, why).with_source(error)))
+                        let error =
+                            Error::new(ErrorKind::Tls, "setting up QUIC").with_source(error);
+                        Ok(Err(error))
                     }
                     Err(DialFailure::Io(error)) => Err(error),
                 }
             }
         };
-        let reached = race(&target.host, addresses, attempt);
-        let reached = doing(format!("connecting to {}:{port} by QUIC", target.host), reached).await;
-        let reached = reached.map_err(|error| error.in_setting("QUIC"))??;
-        self.tell_quic(&reached.0, &target.host);
-        Ok(reached)
+        let connecting = race(&target.host, addresses, attempt);
+        let operation = format!("connecting to {}:{port} by QUIC", target.host);
+        let connected = doing(operation, connecting).await;
+        let connected = connected.map_err(|error| error.in_setting("QUIC"))??;
+        self.report_quic(&connected.0, &target.host);
+        Ok(connected)
     }
 
-    fn tell_quic(&self, connection: &Connection, host: &str) {
-        let steps = &self.dialer.steps;
-        steps.tell(&ConnectEvent::Quic { to: connection.remote_address() });
-        let shown = connection.peer_identity();
-        let shown = shown.and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok());
-        let certificate = shown.as_ref().and_then(|chain| chain.first()).map(|der| &**der);
+    fn report_quic(&self, connection: &Connection, host: &str) {
+        let events = &self.connector.dialer.events;
+        events.emit(&ConnectEvent::Quic { to: connection.remote_address() });
+        let chain = connection.peer_identity();
+        let chain = chain.and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok());
+        let certificate = chain.as_ref().and_then(|chain| chain.first()).map(|der| &**der);
         let alpn = Some(&b"h3"[..]);
         let version = "TLSv1.3";
-        steps.tell(&ConnectEvent::Tls { host, version, cipher_suite: "", alpn, certificate });
+        events.emit(&ConnectEvent::Tls { host, version, cipher_suite: "", alpn, certificate });
     }
 }
 
@@ -88,14 +90,14 @@ fn transport(keepalive: &KeepaliveConfig) -> TransportConfig {
     transport_config(0, max_idle)
 }
 
-/// Why an address was not reached.
+/// The reason why no connection to an address was opened.
 enum DialFailure {
     Io(io::Error),
     Setup(ConnectError),
     Quic(ConnectionError),
 }
 
-/// The socket is the connection's own, and closed with it.
+/// Opens a connection to an address, on its own socket.
 async fn open(
     address: SocketAddr,
     options: &SocketOptions,
@@ -110,7 +112,7 @@ async fn open(
     Ok((connecting.await.map_err(DialFailure::Quic)?, endpoint))
 }
 
-/// A socket of the address's family.
+/// Binds a UDP socket of the address's family.
 fn bind(address: SocketAddr, options: &SocketOptions) -> io::Result<std::net::UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     let any = if address.is_ipv4() {

@@ -1,4 +1,4 @@
-//! TLS inside QUIC.
+//! TLS configuration and errors of QUIC.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use crate::base::error::{Error, ErrorKind};
 use crate::base::pem::bad;
 use crate::base::tls_text::alert_name;
 use crate::base::uri::without_zone;
-use crate::client::connect::tls::explain::{alert_error, in_words, server_name};
+use crate::client::connect::tls::explain::{alert_error, in_words, parse_server_name};
 use crate::client::connect::tls::{ClientTls, RecordingVerifier};
 
-/// TLS as a client does it inside QUIC.
+/// A TLS configuration for QUIC, ready to connect.
 #[derive(Clone)]
 pub(crate) struct QuicTls {
     config: Arc<QuicClientConfig>,
@@ -37,43 +37,45 @@ impl QuicTls {
         let (config, verifier) = settings.build(is_anonymous)?;
         let mut config = ClientConfig::clone(&config);
         config.alpn_protocols = vec![ALPN.to_vec()];
-        // A session over TCP is none over QUIC.
+        // Sessions of TCP connections can't be resumed over QUIC.
         config.resumption = Resumption::default();
         let config = Arc::new(config);
-        // quinn panics where a connection can't begin with it: without TLS 1.3 (RFC 9001 §4.2).
+        // quinn panics if a connection can't start with the configuration, such as one without
+        // TLS 1.3 (RFC 9001 §4.2). Start one here to get the error.
         let name = ServerName::try_from("example.com").map_err(|_| bad("a name"))?;
-        let begun = rustls::quic::ClientConnection::new(config.clone(), Version::V1, name, vec![]);
-        begun.map_err(|error| bad("setting up TLS for QUIC").with_source(error))?;
+        let test = rustls::quic::ClientConnection::new(config.clone(), Version::V1, name, vec![]);
+        test.map_err(|error| bad("setting up TLS for QUIC").with_source(error))?;
         let config = QuicClientConfig::try_from(config);
         let config = config.map_err(|error| bad("setting up TLS for QUIC").with_source(error))?;
         let server_name = settings.server_name.clone();
         Ok(Self { config: Arc::new(config), verifier, server_name })
     }
 
-    /// The configuration, and the name to expect of the server, as over TCP.
-    pub(crate) fn to(
+    /// Returns the configuration for a host, and the name to expect in its certificate.
+    pub(crate) fn config_for(
         &self,
         host: &str,
-        is_own: bool,
+        is_origin_server: bool,
     ) -> Result<(Arc<QuicClientConfig>, String), Error> {
-        let host = self.server_name.as_deref().filter(|_| is_own).unwrap_or(host);
-        server_name(host)?;
+        let host = self.server_name.as_deref().filter(|_| is_origin_server).unwrap_or(host);
+        parse_server_name(host)?;
         Ok((self.config.clone(), without_zone(host).to_owned()))
     }
 
-    /// A failed handshake in the words of that over TCP; `None` if TLS is not at fault.
+    /// Returns the TLS error of a failed handshake, worded as over TCP. Returns `None` if the error
+    /// is not one of TLS.
     pub(crate) fn explain(&self, host: &str, error: &ConnectionError) -> Option<Error> {
         match error {
             ConnectionError::TransportError(error) => {
                 let alert = alert(error.code.into())?;
-                let noted = self.verifier.as_ref().and_then(|verifier| verifier.last_error(host));
-                let why = match &noted {
-                    Some(noted) => {
-                        in_words(noted).unwrap_or_else(|| crate::base::tls_text::in_words(noted))
+                let last = self.verifier.as_ref().and_then(|verifier| verifier.last_error(host));
+                let message = match &last {
+                    Some(error) => {
+                        in_words(error).unwrap_or_else(|| crate::base::tls_text::in_words(error))
                     }
-                    None => format!("this end ended it with the alert {}", alert_name(alert)),
+                    None => format!("the client ended it with the alert {}", alert_name(alert)),
                 };
-                Some(Error::new(ErrorKind::Tls, format!("TLS with {host}: {why}")))
+                Some(Error::new(ErrorKind::Tls, format!("TLS with {host}: {message}")))
             }
             ConnectionError::ConnectionClosed(close) => {
                 let alert = alert(close.error_code.into())?;
@@ -84,13 +86,13 @@ impl QuicTls {
     }
 }
 
-/// RFC 9001 §4.8: 0x100 and the alert.
+/// Returns the alert of a QUIC error code, which is 0x100 plus the alert (RFC 9001 §4.8).
 fn alert(code: u64) -> Option<AlertDescription> {
     u8::try_from(code.checked_sub(0x100)?).ok().map(AlertDescription::from)
 }
 
-/// The alert that ended a connection, after the handshake; as when the server does not take
-/// the client's certificate, at which it looks when the client has already gone on.
+/// Returns the error of a connection that an alert ended after the client's handshake. The server
+/// verifies the client's certificate only then.
 pub(crate) fn late_alert(error: &ConnectionError) -> Option<Error> {
     let ConnectionError::ConnectionClosed(close) = error else { return None };
     Some(alert_error("TLS", alert(close.error_code.into())?))

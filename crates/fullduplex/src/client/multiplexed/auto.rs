@@ -1,5 +1,5 @@
-//! `Version::Auto`: the best version of HTTP that the server, and what is on the way to it, can
-//! carry a WebSocket on.
+//! `Version::Auto`: the best HTTP version on which the server and the intermediaries before it
+//! carry WebSockets.
 
 use http::{HeaderMap, Response};
 
@@ -15,102 +15,107 @@ use crate::connection::websocket::WebSocket;
 type ConnectResult = Result<(WebSocket, Response<()>), Error>;
 
 impl Client {
-    /// Opens a WebSocket on the best version that works.
+    /// Opens a WebSocket on the best HTTP version that works.
     pub(crate) async fn connect_auto(&self, target: &WsUri, headers: &HeaderMap) -> ConnectResult {
         #[cfg(feature = "http3")]
         {
-            let refused = match self.try_alternative(target, headers).await {
+            let rejection = match self.try_alternative(target, headers).await {
                 None => None,
-                Some(Err(error)) if self.may_be_the_version(target, &error) => Some(error),
-                Some(ended) => return ended,
+                Some(Err(error)) if self.may_depend_on_version(target, &error) => Some(error),
+                Some(result) => return result,
             };
-            let is_refused = refused.is_some();
-            let opened = self.connect_below_http3(target, headers, refused).await;
-            if is_refused && opened.is_ok() {
-                self.give_up_http3(target);
+            let is_rejected = rejection.is_some();
+            let result = self.connect_below_http3(target, headers, rejection).await;
+            if is_rejected && result.is_ok() {
+                self.avoid_http3(target);
             }
-            opened
+            result
         }
         #[cfg(not(feature = "http3"))]
         self.connect_below_http3(target, headers, None).await
     }
 
-    /// On HTTP/2 or HTTP/1.1, after HTTP/3 may have been refused.
+    /// Opens a WebSocket on HTTP/2 or HTTP/1.1. `rejection` is that on HTTP/3, if it was tried.
     async fn connect_below_http3(
         &self,
         target: &WsUri,
         headers: &HeaderMap,
-        refused: Option<Error>,
+        rejection: Option<Error>,
     ) -> ConnectResult {
         #[cfg(feature = "http2")]
-        let (mut refused, mut reached) = (refused, None);
+        let (mut rejection, mut connected) = (rejection, None);
         #[cfg(not(feature = "http2"))]
-        let reached = None;
+        let connected = None;
         #[cfg(feature = "http2")]
-        if self.wants_http2(target) {
+        if self.should_try_http2(target) {
             match self.connect_http2(target, headers).await {
                 Ok(Http2Outcome::Opened(websocket, response)) => return Ok((websocket, response)),
-                Ok(Http2Outcome::Without(_, chose_http1)) => reached = chose_http1,
-                Err(error) if self.may_be_the_version(target, &error) => refused = Some(error),
+                Ok(Http2Outcome::Unsupported(_, http1)) => connected = http1,
+                Err(error) if self.may_depend_on_version(target, &error) => {
+                    rejection = Some(error);
+                }
                 Err(error) => return Err(error),
             }
         }
-        let opened = match reached {
-            Some(reached) => self.handshake_on(reached, target, headers).await,
+        let result = match connected {
+            Some(connected) => self.handshake_on(connected, target, headers).await,
             None => self.connect_http1(target, headers).await,
         };
-        // Only where both versions were asked is there anything to conclude from the two answers.
-        let Some(refused) = refused else { return opened };
-        match opened {
+        // Only the responses of two versions together say what the server supports.
+        let Some(rejection) = rejection else { return result };
+        match result {
             Ok(opened) => {
-                self.learned.learn(PoolKey::of(target), ServerCapability::WithoutHttp2);
+                self.capabilities.insert(PoolKey::new(target), ServerCapability::NoHttp2);
                 Ok(opened)
             }
-            // Both versions find fault with the request: it is the server's word.
-            Err(error) if is_about_the_request(&error) => {
-                self.learned.learn(PoolKey::of(target), ServerCapability::RefusesOnHttp1);
+            // Both versions reject the request, so the version is not the cause.
+            Err(error) if rejects_request_form(&error) => {
+                self.capabilities.insert(PoolKey::new(target), ServerCapability::RejectsOnHttp1);
                 Err(error)
             }
-            // HTTP/1.1 got further, or failed in passing.
-            Err(error) if is_answer(&error) || error.is_retryable() => Err(error),
-            // Perhaps the server has no HTTP/1.1.
-            Err(_) => Err(refused),
+            // HTTP/1.1 got further, or failed temporarily.
+            Err(error) if is_server_response(&error) || error.is_retryable() => Err(error),
+            // The server may not support HTTP/1.1.
+            Err(_) => Err(rejection),
         }
     }
 
     #[cfg(feature = "http2")]
-    fn wants_http2(&self, target: &WsUri) -> bool {
-        target.secure && !self.learned.knows(PoolKey::of(target), ServerCapability::WithoutHttp2)
+    fn should_try_http2(&self, target: &WsUri) -> bool {
+        target.secure
+            && !self.capabilities.contains(PoolKey::new(target), ServerCapability::NoHttp2)
     }
 
-    /// Whether it is worth finding out if HTTP/1.1 does better. Where it was found out that it does
-    /// not, each refusal would else cost a second handshake.
-    fn may_be_the_version(&self, target: &WsUri, refused: &Error) -> bool {
-        is_about_the_request(refused)
-            && !self.learned.knows(PoolKey::of(target), ServerCapability::RefusesOnHttp1)
+    /// Returns whether HTTP/1.1 may work where another version was rejected. It returns `false` for
+    /// a server that is known to reject both, to avoid a second handshake for each rejection.
+    fn may_depend_on_version(&self, target: &WsUri, rejection: &Error) -> bool {
+        rejects_request_form(rejection)
+            && !self.capabilities.contains(PoolKey::new(target), ServerCapability::RejectsOnHttp1)
     }
 }
 
-/// Whether the answer finds fault with the form of the request. So it does where an intermediary
-/// makes a request of HTTP/1.1 of an extended CONNECT and has no key for it, or takes it for a
-/// CONNECT. Every other status is the application's word, which a repetition won't change.
-fn is_about_the_request(refused: &Error) -> bool {
-    let status = refused.response().map(|response| response.status().as_u16());
-    matches!(status, Some(400 | 405 | 426 | 505)) && is_answer(refused)
+/// Returns whether the response rejects the form of the request.
+///
+/// That happens behind an intermediary which translates an extended CONNECT to an HTTP/1.1 request
+/// without a `Sec-WebSocket-Key`, or takes it for a plain CONNECT. Any other status is the
+/// application's decision, which does not depend on the HTTP version.
+fn rejects_request_form(rejection: &Error) -> bool {
+    let status = rejection.response().map(|response| response.status().as_u16());
+    matches!(status, Some(400 | 405 | 426 | 505)) && is_server_response(rejection)
 }
 
-/// Whether it is an answer of the server's, not of a proxy's.
-fn is_answer(error: &Error) -> bool {
+/// Returns whether the error has a response of the server, not of a proxy.
+fn is_server_response(error: &Error) -> bool {
     error.response().is_some() && error.kind() != ErrorKind::Proxy
 }
 
-/// Says of such an answer what may help, where no other version is tried.
-pub(crate) fn explain(error: Error, version: &str) -> Error {
-    if !is_about_the_request(&error) {
+/// Adds a hint to a rejection that may depend on the HTTP version, where no other one is tried.
+pub(crate) fn add_version_hint(error: Error, version: &str) -> Error {
+    if !rejects_request_form(&error) {
         return error;
     }
     error.with_hint(format!(
-        "perhaps something on the way can't carry a WebSocket on {version}; try HTTP/1.1, or \
+        "perhaps an intermediary can't carry a WebSocket on {version}; try HTTP/1.1 or \
          Version::Auto"
     ))
 }

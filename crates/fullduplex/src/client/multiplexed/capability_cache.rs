@@ -1,4 +1,4 @@
-//! What a client has learned about the versions of HTTP that servers do.
+//! A cache of what servers are known not to support.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,37 +8,37 @@ use tokio::time::Instant;
 use crate::base::sync::Mutex;
 use crate::client::multiplexed::pool::PoolKey;
 
-/// How long it holds: a server that was overloaded, or is mended, is asked again.
-const REMEMBERED_FOR: Duration = Duration::from_secs(5 * 60);
+/// The time after which an entry expires, as the server may have been overloaded or repaired.
+const ENTRY_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
-/// The most findings that are remembered; when there are more, all are forgotten.
-const MAX_FINDINGS: usize = 1000;
+/// The most entries; the cache is cleared before it grows beyond this.
+const MAX_ENTRIES: usize = 1000;
 
-/// What was found out about a server.
+/// A property of a server, found out by an attempt to connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ServerCapability {
-    /// It takes no WebSockets on HTTP/2.
-    WithoutHttp2,
-    /// What it refuses on a newer version, it refuses on HTTP/1.1 too.
-    RefusesOnHttp1,
+    /// The server does not support WebSockets on HTTP/2.
+    NoHttp2,
+    /// The server rejects on HTTP/1.1 the requests that it rejects on newer versions.
+    RejectsOnHttp1,
 }
 
-/// The findings, each for a while.
+/// A cache of [`ServerCapability`] by origin. Entries expire after [`ENTRY_LIFETIME`].
 #[derive(Default)]
 pub(crate) struct CapabilityCache(Mutex<HashMap<(PoolKey, ServerCapability), Instant>>);
 
 impl CapabilityCache {
-    pub(crate) fn knows(&self, origin: PoolKey, finding: ServerCapability) -> bool {
-        let until = self.0.lock();
-        until.get(&(origin, finding)).is_some_and(|until| Instant::now() < *until)
+    pub(crate) fn contains(&self, origin: PoolKey, capability: ServerCapability) -> bool {
+        let expiries = self.0.lock();
+        expiries.get(&(origin, capability)).is_some_and(|expiry| Instant::now() < *expiry)
     }
 
-    pub(crate) fn learn(&self, origin: PoolKey, finding: ServerCapability) {
-        let mut until = self.0.lock();
-        if until.len() >= MAX_FINDINGS {
-            until.clear();
+    pub(crate) fn insert(&self, origin: PoolKey, capability: ServerCapability) {
+        let mut expiries = self.0.lock();
+        if expiries.len() >= MAX_ENTRIES {
+            expiries.clear();
         }
-        until.insert((origin, finding), Instant::now() + REMEMBERED_FOR);
+        expiries.insert((origin, capability), Instant::now() + ENTRY_LIFETIME);
     }
 }
 
@@ -48,18 +48,18 @@ mod tests {
     use crate::base::uri::WsUri;
 
     #[tokio::test(start_paused = true)]
-    async fn auto_forgets_what_it_has_learned() {
-        let origin = |i: usize| PoolKey::of(&WsUri::parse(&format!("wss://{i}.example")).unwrap());
-        let learned = CapabilityCache::default();
-        learned.learn(origin(0), ServerCapability::WithoutHttp2);
-        assert!(learned.knows(origin(0), ServerCapability::WithoutHttp2));
-        assert!(!learned.knows(origin(0), ServerCapability::RefusesOnHttp1));
-        assert!(!learned.knows(origin(1), ServerCapability::WithoutHttp2));
-        tokio::time::advance(REMEMBERED_FOR).await;
-        assert!(!learned.knows(origin(0), ServerCapability::WithoutHttp2));
-        for i in 0..3 * MAX_FINDINGS {
-            learned.learn(origin(i), ServerCapability::WithoutHttp2);
-            assert!(learned.0.lock().len() <= MAX_FINDINGS);
+    async fn capability_cache_entries_expire() {
+        let origin = |i: usize| PoolKey::new(&WsUri::parse(&format!("wss://{i}.example")).unwrap());
+        let capabilities = CapabilityCache::default();
+        capabilities.insert(origin(0), ServerCapability::NoHttp2);
+        assert!(capabilities.contains(origin(0), ServerCapability::NoHttp2));
+        assert!(!capabilities.contains(origin(0), ServerCapability::RejectsOnHttp1));
+        assert!(!capabilities.contains(origin(1), ServerCapability::NoHttp2));
+        tokio::time::advance(ENTRY_LIFETIME).await;
+        assert!(!capabilities.contains(origin(0), ServerCapability::NoHttp2));
+        for i in 0..3 * MAX_ENTRIES {
+            capabilities.insert(origin(i), ServerCapability::NoHttp2);
+            assert!(capabilities.0.lock().len() <= MAX_ENTRIES);
         }
     }
 }

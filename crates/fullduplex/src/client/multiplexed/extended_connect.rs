@@ -1,4 +1,4 @@
-//! The extended CONNECT (RFC 8441 §4), on HTTP/2 and HTTP/3.
+//! The request of an extended CONNECT (RFC 8441 §4, RFC 9220 §3).
 
 use fullduplex_proto::handshake::client::ClientHandshake;
 use http::{HeaderMap, HeaderName, Method, Request, Uri};
@@ -10,10 +10,11 @@ use crate::client::client::Client;
 use crate::client::handshake::authority;
 
 impl Client {
-    /// The request, with what the version of HTTP takes for `:protocol` as an extension.
+    /// Builds the request. `protocol` is the value of `:protocol`, in the type that the library of
+    /// the HTTP version expects as an extension.
     pub(crate) fn extended_request<P: Clone + Send + Sync + 'static>(
         &self,
-        opening: &ClientHandshake,
+        handshake: &ClientHandshake,
         target: &WsUri,
         headers: &HeaderMap,
         protocol: P,
@@ -28,11 +29,11 @@ impl Client {
             .build()
             .map_err(bad)?;
         let mut request = Request::builder().method(Method::CONNECT).uri(uri);
-        for (name, value) in self.fields(opening, target, headers)? {
+        for (name, value) in self.header_fields(handshake, target, headers)? {
             let name = HeaderName::from_bytes(name.as_bytes());
             let name = name.map_err(|error| bad(error.into()))?;
-            // What is marked sensitive is not kept in the tables of HPACK and QPACK (RFC 7541
-            // §7.1.3, RFC 9204 §7.1.3).
+            // Sensitive values are kept out of the tables of HPACK and QPACK (RFC 7541 §7.1.3,
+            // RFC 9204 §7.1.3).
             request = request.header(name, value);
         }
         if let Some(headers) = request.headers_mut() {
@@ -58,8 +59,8 @@ mod tests {
         let client = Client::builder().header("X-Key", marked("k")).header("X-Plain", "p");
         let client = client.header("Cookie", "a=b").build().unwrap();
         let target = WsUri::parse("wss://me:secret@example.com/").unwrap();
-        let opening = ClientHandshake::extended();
-        let request = client.extended_request(&opening, &target, &client.headers, ()).unwrap();
+        let handshake = ClientHandshake::extended();
+        let request = client.extended_request(&handshake, &target, &client.headers, ()).unwrap();
         for (name, is_sensitive) in
             [("x-key", true), ("x-plain", false), ("cookie", true), ("authorization", true)]
         {

@@ -11,125 +11,131 @@ use tokio::time::timeout;
 use crate::base::sync::Mutex;
 use crate::base::uri::WsUri;
 
-/// What a connection leads to.
+/// The most origins that may keep a connection without streams.
+const MAX_IDLE_ORIGINS: usize = 32;
+
+/// The time for which an attempt to connect delays other attempts to the same origin.
+const HEAD_START: Duration = Duration::from_millis(500);
+
+/// The origin of a server, by which its connections are pooled.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PoolKey {
     secure: bool,
     host: String,
     port: u16,
     socket: Option<String>,
-    /// A connection that knows the client's certificate is not for what another origin leads to,
-    /// nor the other way round.
+    /// Whether a redirection led here from another origin. Such a request must not use a
+    /// connection on which the client's certificate was shown, nor the other way round.
     redirected: bool,
 }
 
 impl PoolKey {
-    pub(crate) fn of(target: &WsUri) -> Self {
+    pub(crate) fn new(target: &WsUri) -> Self {
         let WsUri { secure, host, port, socket, redirected, .. } = target;
         let (secure, port, redirected) = (*secure, *port, *redirected);
         Self { secure, host: host.clone(), port, socket: socket.clone(), redirected }
     }
 }
 
-/// So many origins may keep a connection that has no streams.
-const MAX_IDLE_ORIGINS: usize = 32;
-
-/// A connection as the pool sees it.
+/// A multiplexed connection that can be pooled.
 pub(crate) trait PooledConnection: Clone {
-    /// It has ended.
-    fn is_over(&self) -> bool;
-    /// It is in use.
+    /// Returns whether the connection has ended.
+    fn is_closed(&self) -> bool;
+    /// Returns whether the connection has streams.
     fn has_streams(&self) -> bool;
-    /// It takes one stream more.
-    fn has_room(&mut self) -> bool;
+    /// Returns whether the connection accepts another stream.
+    fn can_open_stream(&mut self) -> bool;
 }
 
-/// How long an attempt to connect may keep the others waiting that go to the same origin.
-const HEAD_START: Duration = Duration::from_millis(500);
-
-/// One connection to an origin, and the attempts to make it.
+/// The connection to an origin, and the attempts to make one.
 ///
-/// A server is not asked for several connections at once, so who comes while another one
-/// makes it waits, within its own `connect_timeout`. When that one is cancelled, fails, or is
-/// not done within its head start, the next in line makes an attempt of its own. The first
-/// attempt to succeed serves all, those too that are stuck.
+/// At most one attempt starts at a time, so that a burst of WebSockets does not open a connection
+/// each. The others wait for its connection, within their own `connect_timeout`. If the attempt
+/// is cancelled, fails, or takes longer than [`HEAD_START`], the next waiting one starts its own.
+/// The first attempt to succeed serves all, including those that hang.
 pub(crate) struct PoolEntry<T> {
-    ready: Mutex<Option<T>>,
-    /// There is a new connection.
-    came: Notify,
-    /// Held by the last attempt, during its head start.
-    turn: tokio::sync::Mutex<()>,
+    connection: Mutex<Option<T>>,
+    /// Notified of each new connection.
+    connected: Notify,
+    /// Held by the latest attempt during its head start.
+    attempt_lock: tokio::sync::Mutex<()>,
 }
 
 impl<T> Default for PoolEntry<T> {
     fn default() -> Self {
-        Self { ready: Mutex::default(), came: Notify::new(), turn: tokio::sync::Mutex::default() }
+        Self {
+            connection: Mutex::default(),
+            connected: Notify::new(),
+            attempt_lock: tokio::sync::Mutex::default(),
+        }
     }
 }
 
 impl<T> PoolEntry<T> {
-    /// Takes a connection that does not answer out of the pool, unless another one is there.
-    /// Its streams go on.
-    pub(crate) fn evict(&self, is_it: impl FnOnce(&T) -> bool) {
-        let mut ready = self.ready.lock();
-        if ready.as_ref().is_some_and(is_it) {
-            *ready = None;
+    /// Removes the connection if it is the one that `is_same` matches. Its streams stay open.
+    pub(crate) fn evict(&self, is_same: impl FnOnce(&T) -> bool) {
+        let mut connection = self.connection.lock();
+        if connection.as_ref().is_some_and(is_same) {
+            *connection = None;
         }
     }
 }
 
 impl<T: PooledConnection> PoolEntry<T> {
-    /// The connection that is kept, or the one that this attempt comes to.
+    /// Returns the pooled connection, or a new one by this attempt or another one.
     ///
     /// # Cancel safety
-    /// Dropped before it is ready, the attempt is given up, and the next in line has its turn.
+    /// If the future is dropped before it is ready, its attempt ends and the next one starts.
     pub(crate) async fn get<E>(&self, mut attempt: BoxFuture<'_, Result<T, E>>) -> Result<T, E> {
-        let turn = tokio::select! {
-            // First, so that a connection that is there is taken without waiting for a turn.
+        let guard = tokio::select! {
+            // First, so that a pooled connection is returned without waiting for the lock.
             biased;
-            kept = self.kept() => return Ok(kept),
-            turn = self.turn.lock() => turn,
+            pooled = self.pooled() => return Ok(pooled),
+            guard = self.attempt_lock.lock() => guard,
         };
         let connecting = async {
-            // An attempt that hangs goes on without its turn: it may still be the first to succeed.
-            let Ok(reached) = timeout(HEAD_START, &mut attempt).await else {
-                drop(turn);
-                return attempt.await.map(|reached| self.keep(reached));
+            let Ok(connected) = timeout(HEAD_START, &mut attempt).await else {
+                // The attempt goes on beside the next one: it may still be the first to succeed.
+                drop(guard);
+                return attempt.await.map(|connection| self.store(connection));
             };
-            // The turn passes on when the others can see it.
-            reached.map(|reached| self.keep(reached))
+            // The lock is released after the connection is stored, so that the next task to hold
+            // it finds the connection.
+            connected.map(|connection| self.store(connection))
         };
-        // Once more beside the attempt: one before it, which had lost its turn, may come first.
+        // Also wait for other attempts: an earlier one that has lost the lock may succeed first.
         tokio::select! {
             biased;
-            kept = self.kept() => Ok(kept),
-            reached = connecting => reached,
+            pooled = self.pooled() => Ok(pooled),
+            connected = connecting => connected,
         }
     }
 
-    /// Serves this connection to all. One that is full stays with its streams.
-    fn keep(&self, connection: T) -> T {
-        *self.ready.lock() = Some(connection.clone());
-        self.came.notify_waiters();
+    /// Stores a new connection and wakes all that wait for one. The streams of the previous one
+    /// stay open.
+    fn store(&self, connection: T) -> T {
+        *self.connection.lock() = Some(connection.clone());
+        self.connected.notify_waiters();
         connection
     }
 
-    /// The connection that is kept, once there is one that takes a stream.
-    async fn kept(&self) -> T {
+    /// Waits for a pooled connection that accepts another stream.
+    async fn pooled(&self) -> T {
         loop {
-            // Before the look, so that no connection comes unseen between the look and the wait.
-            let came = self.came.notified();
-            if let Some(kept) = self.ready.lock().as_mut()
-                && kept.has_room()
+            // Registered before the check: a connection that is stored between the check and the
+            // wait would otherwise be missed.
+            let connected = self.connected.notified();
+            if let Some(connection) = self.connection.lock().as_mut()
+                && connection.can_open_stream()
             {
-                return kept.clone();
+                return connection.clone();
             }
-            came.await;
+            connected.await;
         }
     }
 }
 
-/// The slots of all origins.
+/// The pool entries of all origins.
 pub(crate) struct PoolEntries<T>(Mutex<HashMap<PoolKey, Arc<PoolEntry<T>>>>);
 
 impl<T> Default for PoolEntries<T> {
@@ -139,35 +145,38 @@ impl<T> Default for PoolEntries<T> {
 }
 
 impl<T: PooledConnection> PoolEntries<T> {
-    pub(crate) fn of(&self, origin: &PoolKey) -> Arc<PoolEntry<T>> {
-        let mut slots = self.0.lock();
-        if let Some(slot) = slots.get(origin) {
-            return slot.clone();
+    /// Returns the entry of an origin. A new one is added, and unused ones are removed.
+    pub(crate) fn get(&self, origin: &PoolKey) -> Arc<PoolEntry<T>> {
+        let mut entries = self.0.lock();
+        if let Some(entry) = entries.get(origin) {
+            return entry.clone();
         }
         let mut idle = 0;
-        slots.retain(|_, slot| {
-            // Somebody makes a connection, takes it, or waits.
-            let is_wanted = Arc::strong_count(slot) > 1;
-            if is_wanted {
+        entries.retain(|_, entry| {
+            // A task connects, waits for a connection, or is about to use it.
+            let is_in_use = Arc::strong_count(entry) > 1;
+            if is_in_use {
                 return true;
             }
-            let ready = slot.ready.lock();
-            let Some(pooled) = ready.as_ref().filter(|pooled| !pooled.is_over()) else {
+            let connection = entry.connection.lock();
+            let Some(connection) = connection.as_ref().filter(|connection| !connection.is_closed())
+            else {
                 return false;
             };
-            let has_streams = pooled.has_streams();
+            let has_streams = connection.has_streams();
             idle += usize::from(!has_streams);
             has_streams || idle <= MAX_IDLE_ORIGINS
         });
-        slots.entry(origin.clone()).or_default().clone()
+        entries.entry(origin.clone()).or_default().clone()
     }
 
-    /// Takes the connections that are not in use out of the pool.
+    /// Removes the connections without streams and returns them.
     #[cfg(feature = "http3")]
     pub(crate) fn take_unused(&self) -> Vec<T> {
-        let slots = self.0.lock();
-        let unused =
-            |slot: &Arc<PoolEntry<T>>| slot.ready.lock().take_if(|kept| !kept.has_streams());
-        slots.values().filter_map(unused).collect()
+        let entries = self.0.lock();
+        let take_unused = |entry: &Arc<PoolEntry<T>>| {
+            entry.connection.lock().take_if(|connection| !connection.has_streams())
+        };
+        entries.values().filter_map(take_unused).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! Proxies: which one a connection goes through, and the tunnel that it makes.
+//! Proxies: choosing one for a connection, and opening a tunnel through it.
 
 mod no_proxy;
 mod proxies;

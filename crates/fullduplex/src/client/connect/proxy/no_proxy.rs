@@ -1,4 +1,4 @@
-//! The targets that are reached without a proxy, as `NO_PROXY` lists them.
+//! Parsing and matching of `NO_PROXY`: the hosts that are connected to without a proxy.
 
 use std::net::IpAddr;
 
@@ -7,31 +7,31 @@ use url::Host;
 use crate::base::cidr::Cidr;
 use crate::base::uri::without_zone;
 
-/// The targets that are reached directly.
+/// The hosts that are connected to directly.
 #[derive(Clone, Debug, Default)]
 pub(super) struct NoProxy(Vec<(NoProxyPattern, Option<u16>)>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum NoProxyPattern {
     All,
-    /// A name and, with its dot, what ends so.
+    /// A host name and its subdomains.
     Name(String),
-    /// What ends so, but not the name itself.
+    /// The subdomains of a host name, without itself. Begins with a dot.
     Suffix(String),
     Network(Cidr),
 }
 
 impl NoProxy {
     pub(super) fn parse(list: &str) -> Self {
-        let words = list.split([',', ' ', '\t', '\n']).filter(|word| !word.is_empty());
-        Self(words.filter_map(entry).collect())
+        let entries = list.split([',', ' ', '\t', '\n']).filter(|entry| !entry.is_empty());
+        Self(entries.filter_map(parse_entry).collect())
     }
 
     pub(super) fn matches(&self, host: &str, port: u16) -> bool {
         let host = without_zone(host).trim_end_matches('.').to_ascii_lowercase();
         let address = host.parse::<IpAddr>().ok();
-        self.0.iter().any(|(pattern, at)| {
-            at.is_none_or(|at| at == port)
+        self.0.iter().any(|(pattern, only_port)| {
+            only_port.is_none_or(|only_port| only_port == port)
                 && match pattern {
                     NoProxyPattern::All => true,
                     NoProxyPattern::Name(name) => {
@@ -51,8 +51,8 @@ impl NoProxy {
     }
 }
 
-/// One entry; what can't be read is passed over, as others do.
-fn entry(word: &str) -> Option<(NoProxyPattern, Option<u16>)> {
+/// Parses one entry. Returns `None` for an invalid one, which is ignored as in other programs.
+fn parse_entry(word: &str) -> Option<(NoProxyPattern, Option<u16>)> {
     if word == "*" {
         return Some((NoProxyPattern::All, None));
     }
@@ -77,7 +77,7 @@ fn entry(word: &str) -> Option<(NoProxyPattern, Option<u16>)> {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let pattern = match host.strip_prefix('*').unwrap_or(&host) {
         suffix if suffix.starts_with('.') => match Host::parse(&suffix[1..]).ok()? {
-            // As it stands in a URL: names of other scripts in Punycode.
+            // Normalized as in a URL, where names in other scripts are Punycode.
             Host::Domain(name) => NoProxyPattern::Suffix(format!(".{name}")),
             _ => return None,
         },

@@ -1,4 +1,4 @@
-//! Which proxy a connection goes through: set, or found in the environment.
+//! The choice of a proxy for a connection: configured, or from the environment.
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use crate::base::error::{Error, ErrorKind};
 use crate::client::connect::proxy::no_proxy::NoProxy;
 use crate::client::connect::proxy::url::Proxy;
 
-/// Which proxy is used for which target.
+/// Rules that choose the proxy for a connection.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
     ws: Option<SchemeProxy>,
@@ -15,44 +15,46 @@ pub struct Proxies {
     except: NoProxy,
 }
 
-/// What was set for the targets of a scheme.
+/// The proxy setting for one scheme, `ws:` or `wss:`.
 #[derive(Clone, Debug)]
 struct SchemeProxy {
-    /// The variable of the environment that has it, if one does.
+    /// The environment variable that it was read from, if any.
     variable: Option<String>,
-    /// The proxy, or what is wrong with the variable.
+    /// The proxy, or why the variable is not valid.
     proxy: Result<Proxy, String>,
 }
 
-/// The proxy for a target.
+/// The proxy chosen for a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct ChosenProxy {
     pub(crate) proxy: Proxy,
-    /// The variable of the environment that has it, if one does.
+    /// The environment variable that it was read from, if any.
     pub(crate) variable: Option<String>,
 }
 
 impl Proxies {
-    /// None: every connection is direct.
+    /// Returns rules without a proxy: every connection is direct.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// This one for every target.
+    /// Returns rules that use this proxy for every connection.
     pub fn all(proxy: Proxy) -> Self {
         let setting = Some(SchemeProxy { variable: None, proxy: Ok(proxy) });
         Self { ws: setting.clone(), wss: setting, except: NoProxy::default() }
     }
 
-    /// What the environment says: `WSS_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` for `wss:`, and
-    /// `WS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` for `ws:`, the first that is set, in small or
-    /// capital letters; and `NO_PROXY`. This is a client's default.
+    /// Reads the rules from the environment. This is a client's default.
     ///
-    /// A variable that can't be used, such as one that names another kind of proxy, is an error
-    /// of the connections that would go through it, and of no others.
+    /// The first variable that is set and not empty applies: `WSS_PROXY`, `HTTPS_PROXY`,
+    /// `ALL_PROXY` for `wss:`, and `WS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` for `ws:`. Hosts in
+    /// `NO_PROXY` are connected to directly. Names in lower case are read first.
     ///
-    /// `HTTP_PROXY` in capital letters is not looked at in a CGI program, where a request's
-    /// `Proxy` header would set it.
+    /// A variable that is not valid, such as one with an unsupported scheme, fails only the
+    /// connections that would use it.
+    ///
+    /// In a CGI program `HTTP_PROXY` in upper case is ignored, as a request's `Proxy` header
+    /// would set it.
     pub fn from_env() -> Self {
         Self::from_variables(|name| std::env::var_os(name))
     }
@@ -73,7 +75,7 @@ impl Proxies {
             let (variable, value) = names.into_iter().find_map(get)?;
             let proxy = match value.into_string() {
                 Ok(url) => Proxy::parse(&url).map_err(|error| error.to_string()),
-                Err(_) => Err("a proxy's URL: not UTF-8".to_owned()),
+                Err(_) => Err("the proxy's URL is not valid: not UTF-8".to_owned()),
             };
             Some(SchemeProxy { variable: Some(variable), proxy })
         };
@@ -85,17 +87,19 @@ impl Proxies {
         }
     }
 
-    /// Sets the targets that are reached directly, as `NO_PROXY` does: hosts, which stand
-    /// for their subdomains too, `.suffix` or `*.suffix`, addresses, networks such as
-    /// `10.0.0.0/8`, each with or without a port, and `*`; between commas.
+    /// Sets the hosts that are connected to directly, in the format of `NO_PROXY`.
+    ///
+    /// Entries are separated by commas: a host name, which includes its subdomains, `.suffix` or
+    /// `*.suffix` for only the subdomains, an IP address, a network such as `10.0.0.0/8`, or `*`
+    /// for all hosts. An entry may end with a port. Invalid entries are ignored.
     #[must_use]
     pub fn except(mut self, list: &str) -> Self {
         self.except = NoProxy::parse(list);
         self
     }
 
-    /// The proxy for a target, if it has one.
-    pub(crate) fn of(
+    /// Returns the proxy for a host and port, or `None` for a direct connection.
+    pub(crate) fn choose(
         &self,
         secure: bool,
         host: &str,
@@ -106,30 +110,30 @@ impl Proxies {
         let Some(SchemeProxy { variable, proxy }) = setting else { return Ok(None) };
         match proxy {
             Ok(proxy) => Ok(Some(ChosenProxy { proxy: proxy.clone(), variable: variable.clone() })),
-            Err(why) => {
+            Err(problem) => {
                 let name = variable.as_deref().unwrap_or_default();
-                let why = format!("the environment variable {name}: {why}");
-                Err(Error::new(ErrorKind::Misuse, why))
+                let message = format!("the environment variable {name}: {problem}");
+                Err(Error::new(ErrorKind::Misuse, message))
             }
         }
     }
 }
 
 impl ChosenProxy {
-    /// A failure on the way through the proxy. Programs for this machine alone meet proxies
-    /// that the environment sets for the network.
+    /// Adds a hint to an error of the proxy, if the environment sets a proxy for this machine
+    /// itself. That often happens to programs that only connect locally.
     pub(crate) fn explain(&self, error: Error, host: &str) -> Error {
         match &self.variable {
             Some(variable) if is_loopback(host) => error.with_hint(format!(
-                "the environment variable {variable} sets this proxy; this machine is reached \
-                 directly with NO_PROXY={host}, Proxies::none, or fdx connect --proxy none"
+                "the environment variable {variable} sets this proxy; to connect to this machine \
+                 directly, use NO_PROXY={host}, Proxies::none, or fdx connect --proxy none"
             )),
             _ => error,
         }
     }
 }
 
-/// Whether the host is this machine (RFC 6761 §6.3, RFC 1122 §3.2.1.3, RFC 4291 §2.5.3).
+/// Returns whether the host is this machine (RFC 6761 §6.3, RFC 1122 §3.2.1.3, RFC 4291 §2.5.3).
 fn is_loopback(host: &str) -> bool {
     if let Ok(address) = host.parse::<IpAddr>() {
         return address.to_canonical().is_loopback();
@@ -149,7 +153,7 @@ mod tests {
     }
 
     fn chosen(variables: &[(&str, &str)], secure: bool) -> Option<String> {
-        let chosen = proxies(variables).of(secure, "example.com", 443).unwrap();
+        let chosen = proxies(variables).choose(secure, "example.com", 443).unwrap();
         chosen.map(|chosen| chosen.proxy.host)
     }
 
@@ -176,7 +180,7 @@ mod tests {
     #[test]
     fn proxy_variables_count_only_for_their_targets() {
         let is_error = |variables: &[(&str, &str)], secure: bool| {
-            let chosen = proxies(variables).of(secure, "example.com", 443);
+            let chosen = proxies(variables).choose(secure, "example.com", 443);
             chosen.err().map(|error| error.to_string())
         };
         let bad = ("ALL_PROXY", "socks4://me:secret@p");
@@ -201,8 +205,8 @@ mod tests {
         let proxies = Proxies::from_variables(|name| {
             (name == "http_proxy").then(|| OsString::from_vec(b"http://\xff".to_vec()))
         });
-        assert!(proxies.of(true, "example.com", 443).unwrap().is_none());
-        let error = proxies.of(false, "example.com", 80).unwrap_err().to_string();
+        assert!(proxies.choose(true, "example.com", 443).unwrap().is_none());
+        let error = proxies.choose(false, "example.com", 80).unwrap_err().to_string();
         assert!(error.contains("http_proxy") && error.contains("UTF-8"), "{error}");
     }
 

@@ -9,16 +9,19 @@ use crate::base::error::{Error, ErrorKind};
 use crate::client::connect::proxy::tunnel::Destination;
 use crate::transport::net_stream::NetStream;
 
-/// Has a SOCKS5 proxy open a tunnel. What is inside is the proxy's answer: it may refuse one
-/// address and take another.
+/// Opens a tunnel through a SOCKS5 proxy.
+///
+/// The outer error is a failure of the proxy itself. The inner one is its rejection of this
+/// address, after which another address may work.
 pub(crate) async fn connect(
     mut stream: NetStream,
     to: &Destination<'_>,
     auth: Option<&(String, String)>,
 ) -> Result<Result<NetStream, Error>, Error> {
-    let refused = |why: String| Error::new(ErrorKind::Proxy, format!("the SOCKS5 proxy {why}"));
-    let io = |error| Error::io("talking to the SOCKS5 proxy", error);
-    // RFC 1928 §3: no authentication, and user with password (RFC 1929) if we have one.
+    let proxy_error =
+        |what: String| Error::new(ErrorKind::Proxy, format!("the SOCKS5 proxy {what}"));
+    let io = |error| Error::io("the handshake with the SOCKS5 proxy", error);
+    // RFC 1928 §3: offer "no authentication", and "user and password" (RFC 1929) if set.
     let methods: &[u8] = if auth.is_some() { &[5, 2, 0, 2] } else { &[5, 1, 0] };
     stream.write_all(methods).await.map_err(io)?;
     stream.flush().await.map_err(io)?;
@@ -31,52 +34,60 @@ pub(crate) async fn connect(
             for part in [user, password] {
                 let len = u8::try_from(part.len());
                 let len = len.map_err(|_| {
-                    refused("takes no more than 255 bytes of user or password".into())
+                    proxy_error("supports at most 255 bytes of user or password (RFC 1929)".into())
                 })?;
                 request.push(len);
                 request.extend_from_slice(part.as_bytes());
             }
             stream.write_all(&request).await.map_err(io)?;
             stream.flush().await.map_err(io)?;
-            let mut answer = [0; 2];
-            stream.read_exact(&mut answer).await.map_err(io)?;
-            if answer[1] != 0 {
-                return Err(refused("does not take the user and password".into()));
+            let mut status = [0; 2];
+            stream.read_exact(&mut status).await.map_err(io)?;
+            if status[1] != 0 {
+                return Err(proxy_error("does not accept the user and password".into()));
             }
         }
-        ([5, 0xff], None) => return Err(refused("wants a user and password in its URL".into())),
-        ([5, 0xff], Some(_)) => return Err(refused("takes no user and password".into())),
-        ([5, other], _) => {
-            return Err(refused(format!("chose a method that was not offered: {other}")));
+        ([5, 0xff], None) => {
+            return Err(proxy_error("requires a user and password in its URL".into()));
         }
-        _ => return Err(refused("does not speak SOCKS5".into())),
+        ([5, 0xff], Some(_)) => {
+            return Err(proxy_error("does not support a user and password".into()));
+        }
+        ([5, other], _) => {
+            return Err(proxy_error(format!(
+                "chose an authentication method that was not offered: {other}"
+            )));
+        }
+        _ => return Err(proxy_error("does not speak SOCKS5".into())),
     }
-    stream.write_all(&request(to).map_err(refused)?).await.map_err(io)?;
+    stream.write_all(&request(to).map_err(proxy_error)?).await.map_err(io)?;
     stream.flush().await.map_err(io)?;
     let mut head = [0; 4];
     stream.read_exact(&mut head).await.map_err(io)?;
     if head[0] != 5 {
-        return Err(refused("does not speak SOCKS5".into()));
+        return Err(proxy_error("does not speak SOCKS5".into()));
     }
     if head[1] != 0 {
         let (host, port) = (to.host, to.port);
         let at = to.address.map(|address| format!(" at {}", address.ip())).unwrap_or_default();
-        let error = refused(format!("refused {host}:{port}{at}: {}", reason(head[1])));
+        let error = proxy_error(format!("rejected {host}:{port}{at}: {}", reason(head[1])));
         return Ok(Err(error.with_failure(AttemptFailure::Socks5(head[1]))));
     }
-    // The address it bound says nothing to us, but stands in the way.
+    // The proxy's bound address is of no use here, but must be read (RFC 1928 §6).
     let len = match head[3] {
         1 => 4,
         4 => 16,
         3 => usize::from(stream.read_u8().await.map_err(io)?),
-        other => return Err(refused(format!("answered with an address of unknown type {other}"))),
+        other => {
+            return Err(proxy_error(format!("responded with an address of unknown type {other}")));
+        }
     };
     let mut bound = [0; 257];
     stream.read_exact(&mut bound[..len + 2]).await.map_err(io)?;
     Ok(Ok(stream))
 }
 
-/// The CONNECT request of RFC 1928 §4.
+/// Returns the CONNECT request (RFC 1928 §4).
 fn request(to: &Destination<'_>) -> Result<Vec<u8>, String> {
     let mut request = vec![5, 1, 0];
     let literal = to.host.parse::<IpAddr>().ok();
@@ -92,7 +103,7 @@ fn request(to: &Destination<'_>) -> Result<Vec<u8>, String> {
         None => {
             let len = u8::try_from(to.host.len());
             request.push(3);
-            request.push(len.map_err(|_| "takes no host names over 255 bytes".to_owned())?);
+            request.push(len.map_err(|_| "supports host names of at most 255 bytes".to_owned())?);
             request.extend(to.host.bytes());
         }
     }
@@ -100,11 +111,11 @@ fn request(to: &Destination<'_>) -> Result<Vec<u8>, String> {
     Ok(request)
 }
 
-/// RFC 1928 §6.
+/// Returns the meaning of a reply code (RFC 1928 §6).
 fn reason(code: u8) -> String {
     match code {
         1 => "general failure".into(),
-        2 => "its rules don't allow it".into(),
+        2 => "not allowed by its rules".into(),
         3 => "network unreachable".into(),
         4 => "host unreachable".into(),
         5 => "connection refused".into(),

@@ -1,4 +1,4 @@
-//! A proxy, and how its URL is read.
+//! A proxy, parsed from its URL.
 
 use std::fmt;
 
@@ -7,19 +7,21 @@ use url::Url;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::uri::{percent_decoded, split_zone};
 
-/// What kind of proxy.
+/// The protocol of a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProxyScheme {
     /// CONNECT over plain HTTP.
     Http,
     /// CONNECT over TLS.
     Https,
-    /// SOCKS5, with names resolved here or by the proxy.
+    /// SOCKS5 (RFC 1928). With `remote` the proxy resolves host names, otherwise the client.
     Socks5 { remote: bool },
 }
 
-/// A proxy: `http://`, `https://`, `socks5://` (names are resolved here), `socks5h://` or
-/// `socks://` (by the proxy), with user and password if it wants them.
+/// A proxy for outgoing connections.
+///
+/// Supported schemes are `http://`, `https://`, `socks5://` (the client resolves host names),
+/// and `socks5h://` or `socks://` (the proxy resolves them). The URL may have a user and password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
     pub(crate) scheme: ProxyScheme,
@@ -29,11 +31,13 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Reads a proxy's URL; without a scheme it is `http`.
+    /// Parses a proxy's URL. The default scheme is `http`.
     pub fn parse(url: &str) -> Result<Self, Error> {
         let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-        // The URL is not shown, as it may have a password.
-        let bad = |why: &str| Error::new(ErrorKind::Misuse, format!("a proxy's URL: {why}"));
+        // The error omits the URL, which may have a password.
+        let bad = |problem: &str| {
+            Error::new(ErrorKind::Misuse, format!("the proxy's URL is not valid: {problem}"))
+        };
         let (plain, zone) = split_zone(&full);
         let url = Url::parse(&plain).map_err(|error| bad(&error.to_string()))?;
         let (scheme, default) = match url.scheme() {
@@ -43,8 +47,8 @@ impl Proxy {
             // `socks` is what desktops write for SOCKS5.
             "socks5h" | "socks" => (ProxyScheme::Socks5 { remote: true }, 1080),
             other => {
-                let why = format!("{other} is not http, https, socks5, socks5h or socks");
-                return Err(bad(&why));
+                let problem = format!("{other} is not http, https, socks5, socks5h or socks");
+                return Err(bad(&problem));
             }
         };
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| bad("no host"))?;
@@ -52,8 +56,9 @@ impl Proxy {
         if let Some(zone) = zone {
             host = format!("{host}%{zone}");
         }
-        let decode =
-            |text: &str| percent_decoded(text).ok_or_else(|| bad("a bad % in user or password"));
+        let decode = |text: &str| {
+            percent_decoded(text).ok_or_else(|| bad("a bad % in the user or password"))
+        };
         let auth = match (url.username(), url.password()) {
             ("", None) => None,
             (user, password) => Some((decode(user)?, decode(password.unwrap_or(""))?)),
@@ -63,7 +68,7 @@ impl Proxy {
     }
 }
 
-/// Never shows the password.
+/// Omits the user and password.
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = match self.scheme {

@@ -1,5 +1,7 @@
-//! Whether a server asked for a certificate that the client does not have. Many of those that
-//! insist end the connection without a word: then this is what there is to say.
+//! Detects that a server requested a client certificate and the client has none.
+//!
+//! Many servers that require one close the connection without an alert. The error can then
+//! mention the request as a likely cause.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -13,13 +15,14 @@ use rustls::sign::CertifiedKey;
 use crate::base::error::{Error, ErrorKind};
 
 thread_local! {
-    /// A server has asked in vain, in the handshake that this thread is at. The sessions of a
-    /// client can only be resumed with the one resolver, which does not know for whom it is
-    /// called.
-    static ASKED: Cell<bool> = const { Cell::new(false) };
+    /// Whether the handshake that this thread is polling was asked for a missing certificate.
+    ///
+    /// A thread-local, as the resolver is not passed the connection that it is called for, and
+    /// all connections must share one resolver for sessions to be resumed.
+    static CERT_MISSING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Notices when there is no certificate to show.
+/// A certificate resolver that records when it has no certificate for the server.
 #[derive(Debug)]
 pub(crate) struct RecordingCertResolver(pub(crate) Arc<dyn ResolvesClientCert>);
 
@@ -29,9 +32,9 @@ impl ResolvesClientCert for RecordingCertResolver {
         authorities: &[&[u8]],
         schemes: &[SignatureScheme],
     ) -> Option<Arc<CertifiedKey>> {
-        let found = self.0.resolve(authorities, schemes);
-        ASKED.set(found.is_none());
-        found
+        let certificate = self.0.resolve(authorities, schemes);
+        CERT_MISSING.set(certificate.is_none());
+        certificate
     }
 
     fn only_raw_public_keys(&self) -> bool {
@@ -43,7 +46,7 @@ impl ResolvesClientCert for RecordingCertResolver {
     }
 }
 
-/// A resolver without a certificate, in place of one that a configuration has.
+/// A certificate resolver without a certificate.
 #[derive(Debug)]
 pub(crate) struct NoClientCert;
 
@@ -57,31 +60,32 @@ impl ResolvesClientCert for NoClientCert {
     }
 }
 
-/// What a TLS handshake gives, and what to think of it if the connection ends then.
-pub(crate) async fn noticing<F: Future>(handshake: F) -> (F::Output, MissingClientCert) {
-    let (mut handshake, mut is_wanted) = (pin!(handshake), false);
+/// Runs a TLS handshake and records whether the server requested a missing certificate.
+pub(crate) async fn detect_missing_cert<F: Future>(handshake: F) -> (F::Output, MissingClientCert) {
+    let (mut handshake, mut is_missing) = (pin!(handshake), false);
     let output = poll_fn(|cx| {
-        ASKED.set(false);
+        // Another handshake on this thread may have set it.
+        CERT_MISSING.set(false);
         let polled = handshake.as_mut().poll(cx);
-        is_wanted |= ASKED.get();
+        is_missing |= CERT_MISSING.get();
         polled
     });
-    (output.await, MissingClientCert(is_wanted))
+    (output.await, MissingClientCert(is_missing))
 }
 
-/// Whether a certificate was asked for and not shown.
+/// Whether the server requested a client certificate that the client does not have.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct MissingClientCert(bool);
 
 impl MissingClientCert {
-    /// A transport that ended before the server said anything may have ended for that.
+    /// Adds the missing certificate as a likely cause to an I/O error before any response.
     pub(crate) fn explain(self, error: Error) -> Error {
         if !self.0 || error.kind() != ErrorKind::Io || error.response().is_some() {
             return error;
         }
         error.with_words(
-            "perhaps because the server asked for a certificate of the client, and none was shown \
-             (TlsSettings::identity)",
+            "perhaps because the server requested a client certificate and none is set \
+             (ClientTls::identity)",
         )
     }
 }
@@ -101,15 +105,15 @@ mod tests {
     use crate::client::connect::tls::{ClientTls, LazyTls};
     use crate::transport::net_stream::NetStream;
 
-    /// A server that takes clients without a certificate, and may ask them for one.
-    fn acceptor(asks: bool) -> TlsAcceptor {
+    /// A server that accepts clients without a certificate, and may request one.
+    fn acceptor(requests_cert: bool) -> TlsAcceptor {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let certificate = made.cert.der().clone();
         let key = made.signing_key.serialize_der().try_into().unwrap();
         let provider = Arc::new(ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider.clone());
         let builder = builder.with_safe_default_protocol_versions().unwrap();
-        let builder = if asks {
+        let builder = if requests_cert {
             let mut roots = RootCertStore::empty();
             roots.add(certificate.clone()).unwrap();
             let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider);
@@ -121,14 +125,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn client_cert_note_stays_with_its_handshake() {
+    async fn client_cert_request_is_recorded_for_its_own_handshake() {
         let client = LazyTls::new(ClientTls::new().dangerous_accept_any_certificate());
         let (asking, silent) = (tokio::io::duplex(1 << 16), tokio::io::duplex(1 << 16));
         let handshake = async |stream| {
             let context = client.context(false).unwrap();
-            let steps = ConnectEvents::default();
+            let events = ConnectEvents::default();
             let stream = NetStream::new(stream);
-            context.connect(stream, "localhost", &[], true, &steps).await.unwrap()
+            context.connect(stream, "localhost", &[], true, &events).await.unwrap()
         };
         // All on one thread, and the client without a request for a certificate is polled right
         // after the one with it.
@@ -145,8 +149,9 @@ mod tests {
             tokio::time::timeout(Duration::from_secs(30), both).await.unwrap();
         a.unwrap();
         b.unwrap();
-        let (was_asked, was_not_asked) = (was_asked.unshown.0, was_not_asked.unshown.0);
-        assert!(was_asked, "the request for a certificate is noticed");
+        let (was_asked, was_not_asked) =
+            (was_asked.missing_client_cert.0, was_not_asked.missing_client_cert.0);
+        assert!(was_asked, "the request for a certificate is recorded");
         assert!(!was_not_asked, "it is not taken for one in the other handshake");
     }
 }

@@ -1,4 +1,4 @@
-//! The TLS handshake over TCP, or over what a proxy carries.
+//! The TLS handshake over TCP or a proxy's tunnel.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use crate::base::error::Error;
 use crate::base::tls_text::{cipher_suite, version};
 use crate::client::connect::connected::Connected;
 use crate::client::connect::progress::{ConnectEvent, ConnectEvents};
-use crate::client::connect::tls::client_cert::noticing;
-use crate::client::connect::tls::explain::{explain, server_name};
+use crate::client::connect::tls::client_cert::detect_missing_cert;
+use crate::client::connect::tls::explain::{explain, parse_server_name};
 use crate::client::connect::tls::settings::ClientTls;
 use crate::transport::net_stream::NetStream;
 use crate::transport::tls_stream::ClosingTlsStream;
 
-/// TLS as a client does it.
+/// A TLS configuration for TCP, ready to connect.
 #[derive(Clone, Debug)]
 pub(crate) struct TlsContext {
     config: Arc<ClientConfig>,
@@ -28,35 +28,39 @@ impl TlsContext {
         Ok(Self { config, server_name: settings.server_name.clone() })
     }
 
-    /// Runs the handshake with a server of this name, and offers these protocols (ALPN), of
-    /// which it may choose one. The name that was set is for the client's own server.
+    /// Runs the handshake with a server of this name and offers it these protocols (ALPN).
+    /// `ClientTls::server_name` replaces the name only for the origin server.
     pub(crate) async fn connect(
         &self,
         stream: NetStream,
         host: &str,
         protocols: &[&[u8]],
-        is_own: bool,
-        steps: &ConnectEvents,
+        is_origin_server: bool,
+        events: &ConnectEvents,
     ) -> Result<Connected, Error> {
-        let host = self.server_name.as_deref().filter(|_| is_own).unwrap_or(host);
-        let name = server_name(host)?;
-        // Cheap: the parts are shared, the tickets among them. What is spoken is not for a
-        // configuration to choose.
+        let host = self.server_name.as_deref().filter(|_| is_origin_server).unwrap_or(host);
+        let name = parse_server_name(host)?;
+        // The clone is cheap and shares the session tickets. ALPN follows from the HTTP version,
+        // not from the application's configuration.
         let mut config = ClientConfig::clone(&self.config);
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         let handshake = TlsConnector::from(Arc::new(config)).connect(name, stream);
-        let (tls, unshown) = noticing(handshake).await;
-        let tls = tls.map_err(|error| unshown.explain(explain(host, error)))?;
-        let agreed = tls.get_ref().1;
-        let protocol = agreed.alpn_protocol().map(<[u8]>::to_vec);
-        let certificates = agreed.peer_certificates().unwrap_or_default();
-        steps.tell(&ConnectEvent::Tls {
+        let (tls, missing_client_cert) = detect_missing_cert(handshake).await;
+        let tls = tls.map_err(|error| missing_client_cert.explain(explain(host, error)))?;
+        let session = tls.get_ref().1;
+        let alpn = session.alpn_protocol().map(<[u8]>::to_vec);
+        let certificates = session.peer_certificates().unwrap_or_default();
+        events.emit(&ConnectEvent::Tls {
             host,
-            version: version(agreed),
-            cipher_suite: &cipher_suite(agreed),
-            alpn: protocol.as_deref(),
+            version: version(session),
+            cipher_suite: &cipher_suite(session),
+            alpn: alpn.as_deref(),
             certificate: certificates.first().map(|der| &**der),
         });
-        Ok(Connected { stream: NetStream::new(ClosingTlsStream::new(tls)), protocol, unshown })
+        Ok(Connected {
+            stream: NetStream::new(ClosingTlsStream::new(tls)),
+            alpn,
+            missing_client_cert,
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! Secrets of TLS connections in a file, by which others decrypt what was recorded.
+//! A file of TLS secrets, with which recorded connections can be decrypted.
 
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
@@ -9,12 +9,12 @@ use rustls::KeyLog;
 
 use crate::base::sync::Mutex;
 
-/// A file in the format of NSS, which is appended to.
+/// A key log in NSS format; lines are appended.
 #[derive(Debug)]
 pub(crate) struct KeyLogFile(Mutex<File>);
 
 impl KeyLogFile {
-    /// Opens the file. If there is none, it makes one that only its owner can read.
+    /// Opens the file. A new file is readable only by its owner.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.append(true).create(true);
@@ -33,8 +33,8 @@ impl KeyLog for KeyLogFile {
             })
         };
         let line = format!("{label} {} {}\n", hex(client_random), hex(secret));
-        // One write, so that lines of several processes stay whole. A full disk does not end the
-        // connection.
+        // One write, so that lines of several processes do not mix. An error such as a full disk
+        // does not end the connection.
         let mut file = self.0.lock();
         let _ = file.write_all(line.as_bytes());
     }

@@ -1,4 +1,4 @@
-//! TLS that is set up when it is first needed.
+//! TLS configurations that are built when they are first needed.
 
 use std::sync::OnceLock;
 
@@ -6,7 +6,7 @@ use crate::base::error::Error;
 use crate::client::connect::tls::handshake::TlsContext;
 use crate::client::connect::tls::settings::ClientTls;
 
-/// The settings of a client, and what they come to over TCP.
+/// TLS settings and the configurations built from them for TCP.
 #[derive(Debug, Default)]
 pub(crate) struct LazyTls {
     pub(crate) settings: ClientTls,
@@ -18,40 +18,41 @@ impl LazyTls {
         Self { settings, contexts: LazyPair::default() }
     }
 
-    /// Returns what connects to the client's own server or, where it is anonymous, to others.
+    /// Returns the configuration for the origin server or, if `is_anonymous`, for proxies and
+    /// other origins.
     pub(crate) fn context(&self, is_anonymous: bool) -> Result<&TlsContext, Error> {
         self.contexts.get(is_anonymous, || TlsContext::new(&self.settings, is_anonymous))
     }
 }
 
-/// Two values that are made when they are first needed: one with the client's certificate, for its
-/// own server, and an anonymous one without, for proxies and servers of other origins.
+/// Two values that are built when they are first needed: one with the client's certificate for
+/// the origin server, and an anonymous one without it for proxies and other origins.
 #[derive(Debug)]
 pub(crate) struct LazyPair<T> {
-    own: OnceLock<T>,
+    origin_server: OnceLock<T>,
     anonymous: OnceLock<T>,
 }
 
 impl<T> Default for LazyPair<T> {
     fn default() -> Self {
-        Self { own: OnceLock::new(), anonymous: OnceLock::new() }
+        Self { origin_server: OnceLock::new(), anonymous: OnceLock::new() }
     }
 }
 
 impl<T> LazyPair<T> {
-    /// Returns one of the two. A failure to make it is not kept: the next attempt may find the
-    /// system's authorities.
+    /// Returns one of the two, and builds it if needed. An error is not cached: a later attempt
+    /// may find the system's certificate authorities.
     pub(crate) fn get(
         &self,
         is_anonymous: bool,
-        make: impl FnOnce() -> Result<T, Error>,
+        build: impl FnOnce() -> Result<T, Error>,
     ) -> Result<&T, Error> {
-        let cell = if is_anonymous { &self.anonymous } else { &self.own };
-        if let Some(made) = cell.get() {
-            return Ok(made);
+        let cell = if is_anonymous { &self.anonymous } else { &self.origin_server };
+        if let Some(value) = cell.get() {
+            return Ok(value);
         }
-        let value = make()?;
-        // Where another thread was faster, its value serves both, and so do its tickets.
+        let value = build()?;
+        // If another thread was faster, its value and its session tickets are used.
         Ok(cell.get_or_init(|| value))
     }
 }

@@ -1,4 +1,4 @@
-//! TLS by rustls.
+//! TLS for clients, with rustls.
 
 pub(crate) mod client_cert;
 pub(crate) mod explain;

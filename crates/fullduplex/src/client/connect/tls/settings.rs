@@ -1,4 +1,4 @@
-//! Settings for TLS, and the configuration of rustls that they come to.
+//! TLS settings of a client, and the rustls configuration built from them.
 
 use std::fmt;
 use std::path::Path;
@@ -17,32 +17,32 @@ use crate::client::connect::tls::client_cert::{NoClientCert, RecordingCertResolv
 use crate::client::connect::tls::key_log::KeyLogFile;
 use crate::client::connect::tls::verifier::RecordingVerifier;
 
-/// Whom a client trusts.
+/// The root certificates that a client trusts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RootCertificates {
-    /// The authorities of the operating system. Default.
+    /// The certificate authorities of the operating system. Default.
     #[default]
     Platform,
-    /// Mozilla's authorities, as they were when this library was built.
+    /// Mozilla's certificate authorities, compiled in (`webpki-roots`).
     WebPki,
-    /// Only the authorities that were added.
+    /// Only the authorities added by [`ClientTls::add_authorities`].
     None,
 }
 
-/// Settings for TLS, for [`ClientBuilder::tls`](crate::ClientBuilder::tls).
+/// TLS settings of a client, for [`ClientBuilder::tls`](crate::ClientBuilder::tls).
 ///
-/// The cryptography is ring's, whatever else is compiled in; nothing is to be installed.
-/// Sessions are resumed, from the memory of the [`Client`](crate::Client).
+/// The cryptography is always that of `ring`; no default provider needs to be installed.
+/// Sessions are kept in the memory of the [`Client`](crate::Client) and resumed.
 #[derive(Clone, Debug, Default)]
 pub struct ClientTls {
     roots: RootCertificates,
     authorities: Vec<CertificateDer<'static>>,
     identity: Option<ClientIdentity>,
     pub(crate) server_name: Option<String>,
-    dangerous: bool,
+    accept_any_certificate: bool,
     key_log: Option<Arc<KeyLogFile>>,
-    own: Option<Arc<ClientConfig>>,
+    rustls_config: Option<Arc<ClientConfig>>,
 }
 
 struct ClientIdentity(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
@@ -53,46 +53,61 @@ impl Clone for ClientIdentity {
     }
 }
 
-/// Never shows the key.
+/// Omits the key.
 impl fmt::Debug for ClientIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Identity of {} certificates", self.0.len())
+        write!(f, "ClientIdentity of {} certificates", self.0.len())
     }
 }
 
 impl ClientTls {
-    /// The defaults: the platform's authorities.
+    /// Returns the default settings, which trust the platform's certificate authorities.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets whom to trust beside the authorities that are added.
+    /// Sets the root certificates to trust, in addition to added authorities. Default:
+    /// [`RootCertificates::Platform`].
     #[must_use]
     pub fn roots(mut self, roots: RootCertificates) -> Self {
         self.roots = roots;
         self
     }
 
-    /// Trusts the authorities in this PEM text too.
+    /// Adds the certificate authorities in this PEM text to those trusted.
+    ///
+    /// # Errors
+    /// Fails if the text is not valid PEM with certificates.
     pub fn add_authorities(mut self, pem: &[u8]) -> Result<Self, Error> {
         self.authorities.extend(certificates(pem)?);
         Ok(self)
     }
 
-    /// Trusts the authorities in this PEM file too.
+    /// Adds the certificate authorities in this PEM file to those trusted.
+    ///
+    /// # Errors
+    /// Fails if the file can't be read or is not valid PEM with certificates.
     pub fn add_authorities_file(self, path: impl AsRef<Path>) -> Result<Self, Error> {
         let pem = read(path.as_ref())?;
         self.add_authorities(&pem)
     }
 
-    /// Shows the server this certificate, with its chain, when it asks for one. All PEM. Neither
-    /// proxies are shown it, nor servers of another origin that a redirection leads to.
+    /// Sets the client certificate: its chain and private key in PEM.
+    ///
+    /// It is sent to a server that requests one, but neither to proxies nor to another origin
+    /// after a redirection.
+    ///
+    /// # Errors
+    /// Fails if the chain or the key is not valid PEM.
     pub fn identity(mut self, chain: &[u8], key: &[u8]) -> Result<Self, Error> {
         self.identity = Some(ClientIdentity(certificates(chain)?, private_key(key)?));
         Ok(self)
     }
 
-    /// The same from PEM files.
+    /// Sets the client certificate from PEM files; see [`identity`](Self::identity).
+    ///
+    /// # Errors
+    /// Fails if a file can't be read or is not valid PEM.
     pub fn identity_files(
         self,
         chain: impl AsRef<Path>,
@@ -102,54 +117,62 @@ impl ClientTls {
         self.identity(&chain, &key)
     }
 
-    /// Expects this name in the server's certificate, and asks for it (SNI), in place of
-    /// the URL's host.
+    /// Sets the name to request (SNI) and to expect in the server's certificate. Default: the
+    /// URL's host.
     #[must_use]
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = Some(name.into());
         self
     }
 
-    /// **Dangerous:** takes any certificate. Whoever is on the way can read and change
-    /// everything. For tests alone.
+    /// **Dangerous:** accepts any server certificate. Anyone on the network path can read and
+    /// change everything. For tests only.
     #[must_use]
     pub fn dangerous_accept_any_certificate(mut self) -> Self {
-        self.dangerous = true;
+        self.accept_any_certificate = true;
         self
     }
 
-    /// **Dangerous:** appends the secrets of each connection to this file, in the format that the
-    /// environment variable `SSLKEYLOGFILE` stands for: whoever has them can read what was recorded
-    /// of the connections, as Wireshark does. For debugging alone. The variable itself is not read.
+    /// **Dangerous:** appends the secrets of each connection to this file in NSS key log format.
     ///
+    /// With the file, tools such as Wireshark can decrypt recorded connections. For debugging
+    /// only. The environment variable `SSLKEYLOGFILE` is not read.
+    ///
+    /// # Errors
     /// Fails if the file can't be opened.
     pub fn dangerous_key_log_file(mut self, path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let why = || format!("opening {} for the keys of TLS", path.display());
-        let file = KeyLogFile::open(path)
-            .map_err(|error| Error::new(ErrorKind::Tls, why()).with_source(error))?;
+        let file = KeyLogFile::open(path).map_err(|error| {
+            let message = format!("opening the key log file {}", path.display());
+            Error::new(ErrorKind::Tls, message).with_source(error)
+        })?;
         self.key_log = Some(Arc::new(file));
         Ok(self)
     }
 
-    /// Uses a configuration of rustls in place of all the above but the server's name. Its
-    /// protocols (ALPN) are set by the version of HTTP; its certificate is shown to the server of
-    /// the URL alone, as with [`identity`](Self::identity).
+    /// Sets a rustls configuration, which replaces all other settings except
+    /// [`server_name`](Self::server_name).
+    ///
+    /// Its ALPN protocols are replaced by those of the HTTP version. Its client certificate is
+    /// only sent to the origin server, as with [`identity`](Self::identity).
     #[must_use]
     pub fn rustls(mut self, config: Arc<ClientConfig>) -> Self {
-        self.own = Some(config);
+        self.rustls_config = Some(config);
         self
     }
 
-    /// Returns the configuration of rustls, with its verifier unless the application has set one of
-    /// its own. Connections that share it can resume each other's sessions. An anonymous one has no
-    /// certificate of the client, which is for its own server.
+    /// Builds the rustls configuration, with its verifier unless the application set the
+    /// configuration.
+    ///
+    /// Connections that share the result can resume each other's sessions. If `is_anonymous`, it
+    /// has no client certificate, which is only for the origin server.
     pub(crate) fn build(
         &self,
         is_anonymous: bool,
     ) -> Result<(Arc<ClientConfig>, Option<Arc<RecordingVerifier>>), Error> {
-        if let Some(own) = &self.own {
-            let config = if is_anonymous { anonymous(own).into() } else { own.clone() };
+        if let Some(config) = &self.rustls_config {
+            let config =
+                if is_anonymous { without_client_cert(config).into() } else { config.clone() };
             return Ok((config, None));
         }
         let verifier = Arc::new(self.verifier()?);
@@ -160,7 +183,7 @@ impl ClientTls {
     fn verifier(&self) -> Result<RecordingVerifier, Error> {
         let failed = |error: RustlsError| bad("setting up TLS").with_source(error);
         let provider = Arc::new(ring::default_provider());
-        let certificates: Option<Arc<dyn ServerCertVerifier>> = if self.dangerous {
+        let certificates: Option<Arc<dyn ServerCertVerifier>> = if self.accept_any_certificate {
             None
         } else if self.roots == RootCertificates::Platform {
             let authorities = self.authorities.clone();
@@ -179,7 +202,7 @@ impl ClientTls {
             }
             let roots = Arc::new(roots);
             let builder = WebPkiServerVerifier::builder_with_provider(roots, provider.clone());
-            Some(builder.build().map_err(|error| bad("whom to trust").with_source(error))?)
+            Some(builder.build().map_err(|error| bad("the root certificates").with_source(error))?)
         };
         Ok(RecordingVerifier::new(certificates, &provider))
     }
@@ -208,15 +231,15 @@ impl ClientTls {
     }
 }
 
-/// This configuration of an application's own without its certificate. Sessions are not resumed
-/// across the two, as rustls compares who answers for the certificate.
-fn anonymous(own: &ClientConfig) -> ClientConfig {
-    let mut config = own.clone();
+/// Returns the application's configuration without its client certificate. Sessions are not
+/// resumed across the two, as rustls compares their certificate resolvers.
+fn without_client_cert(config: &ClientConfig) -> ClientConfig {
+    let mut config = config.clone();
     config.client_auth_cert_resolver = Arc::new(RecordingCertResolver(Arc::new(NoClientCert)));
     config
 }
 
-/// The system trusts nobody, so that no certificate can be checked.
+/// Returns the error of a system without certificate authorities.
 fn no_authorities() -> Error {
     let variables = ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(|name| (name, std::env::var_os(name)));
     let set = variables.into_iter().filter_map(|(name, value)| {
@@ -224,11 +247,11 @@ fn no_authorities() -> Error {
         Some(format!("{name}={}", value.display()))
     });
     let set: Vec<_> = set.collect();
-    let place = if set.is_empty() { "on this system".into() } else { set.join(", ") };
-    let why = format!(
-        "found no certificate authorities to trust ({place}): install the package \
+    let searched = if set.is_empty() { "on this system".into() } else { set.join(", ") };
+    let message = format!(
+        "found no certificate authorities to trust ({searched}): install the package \
          ca-certificates, let SSL_CERT_FILE name a PEM file, or add authorities \
-         (TlsSettings::add_authorities, fdx connect --ca)"
+         (ClientTls::add_authorities, fdx connect --ca)"
     );
-    Error::new(ErrorKind::Tls, why)
+    Error::new(ErrorKind::Tls, message)
 }

@@ -1,4 +1,4 @@
-//! The verifier of servers' certificates.
+//! Verification of servers' certificates.
 
 use std::sync::Arc;
 
@@ -11,32 +11,31 @@ use rustls::{DigitallySignedStruct, Error as RustlsError, SignatureScheme};
 
 use crate::base::sync::Mutex;
 
-/// A verifier that records what was last wrong with a certificate: QUIC passes on no more of it
-/// than a text.
+/// A certificate verifier that records the last error, of which QUIC only reports a text.
 #[derive(Debug)]
 pub(crate) struct RecordingVerifier {
-    /// Judges certificates; where it is `None`, every one is good.
+    /// The verifier of certificates; if `None`, all are accepted.
     certificates: Option<Arc<dyn ServerCertVerifier>>,
-    /// The provider's algorithms, by which any verifier of rustls checks the signatures of a
-    /// handshake. They are checked also where every certificate is good: the server holds its key.
+    /// The provider's signature algorithms. Signatures are verified even if all certificates are
+    /// accepted: the server must have the key of its certificate.
     algorithms: WebPkiSupportedAlgorithms,
-    last: Mutex<Option<(ServerName<'static>, RustlsError)>>,
+    last_error: Mutex<Option<(ServerName<'static>, RustlsError)>>,
 }
 
 impl RecordingVerifier {
-    /// Makes a verifier that asks `certificates`, or takes every certificate.
+    /// Creates a verifier that delegates to `certificates`, or accepts every certificate.
     pub(super) fn new(
         certificates: Option<Arc<dyn ServerCertVerifier>>,
         provider: &CryptoProvider,
     ) -> Self {
         let algorithms = provider.signature_verification_algorithms;
-        Self { certificates, algorithms, last: Mutex::default() }
+        Self { certificates, algorithms, last_error: Mutex::default() }
     }
 
-    /// Returns what was last wrong with the certificate of this server.
+    /// Returns the last error in the certificate of this server.
     #[cfg(feature = "http3")]
     pub(crate) fn last_error(&self, host: &str) -> Option<RustlsError> {
-        let last = self.last.lock();
+        let last = self.last_error.lock();
         let (name, error) = last.as_ref()?;
         (name.to_str() == host).then(|| error.clone())
     }
@@ -55,10 +54,10 @@ impl ServerCertVerifier for RecordingVerifier {
             return Ok(ServerCertVerified::assertion());
         };
         let verified = certificates.verify_server_cert(end_entity, intermediates, name, ocsp, now);
-        // A good certificate takes the place of a bad one before it, which would else explain a
-        // later failure of another kind.
+        // A valid certificate clears the error of an earlier one, which would otherwise be
+        // reported for a later failure of another kind.
         let error = verified.as_ref().err();
-        *self.last.lock() = error.map(|error| (name.to_owned(), error.clone()));
+        *self.last_error.lock() = error.map(|error| (name.to_owned(), error.clone()));
         verified
     }
 
