@@ -10,7 +10,7 @@ use fullduplex::server::{OriginPolicy, ServerConfig, ServerHandle, UpgradeReques
 use fullduplex::{DeflateConfig, WebSocket};
 use http::request::Parts;
 
-use crate::failed::{DefaultOnFailedUpgrade, OnFailedUpgrade};
+use crate::failed_upgrade::{DefaultOnFailedUpgrade, OnFailedUpgrade};
 use crate::rejection::WebSocketUpgradeRejection;
 
 /// A request for a WebSocket: a GET of HTTP/1.1 (RFC 6455 §4), or a CONNECT of HTTP/2 (RFC 8441).

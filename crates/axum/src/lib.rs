@@ -2,10 +2,10 @@
 #![forbid(unsafe_code)]
 
 mod extract;
-mod failed;
+mod failed_upgrade;
 mod rejection;
 
 pub use extract::WebSocketUpgrade;
-pub use failed::{DefaultOnFailedUpgrade, OnFailedUpgrade};
+pub use failed_upgrade::{DefaultOnFailedUpgrade, OnFailedUpgrade};
 pub use fullduplex::{self, CloseCode, Error, Message, Utf8Bytes, WebSocket};
 pub use rejection::WebSocketUpgradeRejection;

@@ -5,17 +5,17 @@ pub(crate) mod cidr;
 pub(crate) mod coop;
 pub(crate) mod deadline;
 pub(crate) mod error;
-#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
-pub(crate) mod fields;
+pub(crate) mod foreign_errors;
 pub(crate) mod guard;
+#[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
+pub(crate) mod header_fields;
 pub(crate) mod message_memory;
 #[cfg(feature = "tls")]
 pub(crate) mod pem;
-pub(crate) mod protected;
+pub(crate) mod protected_headers;
 pub(crate) mod registry;
 pub(crate) mod rng;
 pub(crate) mod sync;
 #[cfg(feature = "tls")]
 pub(crate) mod tls_text;
 pub(crate) mod uri;
-pub(crate) mod words;

@@ -9,8 +9,8 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODIN
 use http::{HeaderName, HeaderValue};
 
 use crate::base::error::{Error, ErrorKind};
-use crate::base::fields;
-use crate::base::protected::check_name;
+use crate::base::header_fields;
+use crate::base::protected_headers::check_name;
 use crate::client::client::Client;
 use crate::client::connect::dial::{Connect, Resolve, SocketOptions};
 use crate::client::connect::progress::ConnectEvent;
@@ -87,7 +87,7 @@ impl ClientBuilder {
         if user.contains(':') {
             self.misuse("the user name must not have a colon (RFC 7617 §2)".into());
         }
-        self.authorization(fields::basic_auth(user, password))
+        self.authorization(header_fields::basic_auth(user, password))
     }
 
     /// Authenticates with a bearer token (RFC 6750).

@@ -8,7 +8,7 @@ use fullduplex_proto::{Config, Role};
 use http::{HeaderMap, HeaderName, Response};
 
 use crate::base::error::Error;
-use crate::base::protected::check_name;
+use crate::base::protected_headers::check_name;
 use crate::base::uri::WsUri;
 use crate::client::connect::server_connector::ServerConnector;
 use crate::client::cookies::CookieJar;

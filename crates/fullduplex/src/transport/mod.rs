@@ -5,9 +5,9 @@ pub(crate) mod halves;
 pub(crate) mod http1;
 #[cfg(feature = "http2")]
 pub(crate) mod http2_stream;
+pub(crate) mod lingering_close;
 pub(crate) mod net_stream;
 pub(crate) mod prefixed;
-pub(crate) mod staged;
 #[cfg(feature = "tls")]
 pub(crate) mod tls_stream;
 #[cfg(feature = "http2")]

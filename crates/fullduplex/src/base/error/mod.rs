@@ -58,7 +58,7 @@ impl Error {
 
     /// What is behind it, in its own words or, where those are a library's, in ours.
     pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
-        if let Some(words) = crate::base::words::of(&source) {
+        if let Some(words) = crate::base::foreign_errors::of(&source) {
             self = self.with_words(&words);
             self.0.is_said = true;
         }

@@ -4,7 +4,7 @@ use fullduplex_proto::handshake::client::ClientHandshake;
 use http::{HeaderMap, HeaderName, Method, Request, Uri};
 
 use crate::base::error::{Error, ErrorKind};
-use crate::base::fields::mark_sensitive;
+use crate::base::header_fields::mark_sensitive;
 use crate::base::uri::WsUri;
 use crate::client::client::Client;
 use crate::client::handshake::authority;

@@ -14,7 +14,7 @@ use http::header::HOST;
 use http::{Request, Response, Uri, Version};
 
 use crate::base::error::{Error, ErrorKind};
-use crate::base::protected::check_response_field;
+use crate::base::protected_headers::check_response_field;
 use crate::server::config::ServerConfig;
 use crate::server::handshake::lazy::LazyRequest;
 use crate::server::handshake::response::{

@@ -16,7 +16,7 @@ use crate::server::handshake::request::AcceptedHandshake;
 use crate::server::handshake::response::with_content_length;
 use crate::transport::Transport;
 use crate::transport::http1;
-use crate::transport::staged;
+use crate::transport::lingering_close;
 
 /// How long the response to a rejected request may take to be written.
 pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -115,7 +115,7 @@ pub(crate) async fn respond<S: Transport>(
 /// Closes a transport of HTTP/1.1 after the response was written. Errors of the peer's end do
 /// not matter any more.
 async fn close<S: Transport>(mut stream: S) {
-    let _ = staged::close(&mut stream, REJECTED_UPLOAD_TIMEOUT).await;
+    let _ = lingering_close::close(&mut stream, REJECTED_UPLOAD_TIMEOUT).await;
 }
 
 /// Writes the last response of a transport of HTTP/1.1.

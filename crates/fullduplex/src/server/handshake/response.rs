@@ -108,7 +108,7 @@ mod stream {
     use http::header::{CONNECTION, TRANSFER_ENCODING, UPGRADE};
 
     use super::{Parts, Response};
-    use crate::base::fields::mark_sensitive;
+    use crate::base::header_fields::mark_sensitive;
 
     /// Returns the head of a response as a stream of HTTP/2 or HTTP/3 carries it.
     pub(crate) fn on_stream_head(mut parts: Parts) -> Response<()> {

@@ -27,9 +27,9 @@ use crate::server::http::upgraded;
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::state::permit::MultiplexedPermit;
 use crate::server::state::rejection::{RejectedClient, RejectionReason};
+use crate::transport::lingering_close::Staged;
 use crate::transport::net_stream::NetStream;
 use crate::transport::prefixed::Prefixed;
-use crate::transport::staged::Staged;
 
 /// The least buffer that hyper takes.
 const LEAST_BUFFER: usize = 8 << 10;

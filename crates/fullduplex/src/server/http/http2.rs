@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::base::buffers;
 use crate::base::error::{Error, ErrorKind};
-use crate::base::fields::join_cookies;
+use crate::base::header_fields::join_cookies;
 use crate::server::handshake::request::IncomingRequest;
 use crate::server::handshake::responder::RESPONSE_TIMEOUT;
 use crate::server::http::context::ServerContext;
@@ -68,7 +68,7 @@ pub(crate) async fn reject_preface<S: Transport>(mut stream: S) {
     let told = async {
         stream.write_all(&GOAWAY).await?;
         stream.flush().await?;
-        crate::transport::staged::close(&mut stream, RESPONSE_TIMEOUT).await
+        crate::transport::lingering_close::close(&mut stream, RESPONSE_TIMEOUT).await
     };
     // There is nobody else to tell.
     let _ = timeout(2 * RESPONSE_TIMEOUT, told).await;

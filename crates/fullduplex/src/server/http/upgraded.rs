@@ -11,9 +11,9 @@ use crate::base::error::{Error, ErrorKind};
 use crate::server::http::min_rate::RateEnforced;
 #[cfg(feature = "http2")]
 use crate::transport::Transport;
+use crate::transport::lingering_close::Staged;
 use crate::transport::net_stream::NetStream;
 use crate::transport::prefixed::Prefixed;
-use crate::transport::staged::Staged;
 
 /// Waits until hyper hands over what it read the request from.
 pub(crate) async fn finish(on_upgrade: OnUpgrade) -> Result<(NetStream, BytesMut), Error> {

@@ -15,7 +15,7 @@ use hyper::upgrade::OnUpgrade;
 
 use crate::base::deadline::within;
 use crate::base::error::Error;
-use crate::base::fields::{join_cookies, mark_sensitive};
+use crate::base::header_fields::{join_cookies, mark_sensitive};
 use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
 use crate::server::handshake::handshake;
