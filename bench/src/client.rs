@@ -1,9 +1,9 @@
-//! Clients under test: what they are asked to do, and the conversation that they all have.
+//! Clients under test: their tasks, and the protocol that they speak with the harness.
 //!
-//! A client keeps so many messages in flight on each of its connections, or opens one
-//! connection after the other, and holds each reply against its message. It says `mark` when
-//! the warm-up is over and again at the end, and waits each time until it is told to go on;
-//! the harness looks at its CPU meanwhile. Then it says what the run came to.
+//! A client keeps a number of messages in flight on each of its connections, or opens one
+//! connection after the other, and compares each reply with its message. It prints `mark` when the
+//! warm-up is over and again at the end, and waits each time for a line of the harness, which reads
+//! its CPU time meanwhile. Then it prints the result of the run.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -21,16 +21,15 @@ use tokio::time::{sleep, timeout};
 use crate::load::{AT_ONCE, Counts, Run, Times, Traffic, Window};
 use crate::setup::{Deflate, Error, Setup, ready};
 
-/// How often it is looked whether the run is over.
+/// The interval between checks whether the run is over.
 const TICK: Duration = Duration::from_millis(5);
 
-/// How long a connection may take to open.
+/// The longest time for opening a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The words that a client is started with, beside those of [`Setup`]:
-/// `--server ADDRESS --warm-up MS --measured MS
-/// [--connections N --in-flight N --size BYTES [--text]]`; without connections, handshakes
-/// are what counts, and with none in flight, the memory of connections that are idle.
+/// The arguments of a client, besides those of [`Setup`]: `--server ADDRESS --warm-up MS --measured
+/// MS [--connections N --in-flight N --size BYTES [--text]]`. Without connections, handshakes are
+/// counted; with none in flight, the memory of idle connections is measured.
 #[derive(Clone, Debug)]
 pub struct Task {
     pub server: SocketAddr,
@@ -67,7 +66,7 @@ impl Task {
         format!("ws://{}/", self.server)
     }
 
-    /// A socket for those that are to be given one.
+    /// Connects a socket, for libraries that take one.
     pub async fn connect(&self) -> io::Result<TcpStream> {
         let stream = TcpStream::connect(self.server).await?;
         stream.set_nodelay(true)?;
@@ -78,8 +77,8 @@ impl Task {
         Traffic::new(self.size, self.text, self.setup.deflate)
     }
 
-    /// The message to begin with on a connection: with takeover the order matters, so all
-    /// begin with the first.
+    /// Returns the first message of a connection: with takeover the order matters, so all start
+    /// with the first one.
     pub fn first(&self, connection: usize) -> usize {
         if self.setup.deflate == Deflate::Off { connection } else { 0 }
     }
@@ -90,9 +89,9 @@ pub trait Client: Sized + 'static {
     /// A message that is cheap to clone.
     type Message: 'static;
 
-    /// Whether messages that wait already are taken first, and answered with one flush:
-    /// for those that don't gather by themselves and can. What is received must then be
-    /// cancel safe.
+    /// Whether messages that have arrived already are received first, and answered with one flush:
+    /// for libraries that can gather and don't do so automatically. Receiving must then be cancel
+    /// safe.
     const GATHERS: bool;
 
     fn open(task: &Task) -> impl Future<Output = Result<Self, Error>>;
@@ -106,7 +105,7 @@ pub trait Client: Sized + 'static {
         async { Ok(()) }
     }
 
-    /// Receives a message, and shows whether it is text, and its payload.
+    /// Receives a message, and passes whether it is text, and its payload, to `look`.
     fn receive(
         &mut self,
         look: impl FnOnce(bool, &[u8]) -> Result<(), Error>,
@@ -123,14 +122,14 @@ pub trait Sinks: Sized + 'static {
 
     fn message(payload: &[u8], text: bool) -> Self::Message;
 
-    /// The message of what was received.
+    /// Converts a received item to a message.
     fn received(item: <Self::Socket as Stream>::Item) -> Result<Self::Message, Error>;
 
-    /// Whether a message is text, and its payload; none for a control frame.
+    /// Returns whether a message is text, and its payload; `None` for a control frame.
     fn look(message: &Self::Message) -> Option<(bool, &[u8])>;
 }
 
-/// The client of such a library.
+/// A client of a library whose connections are sinks.
 pub struct Gathering<S: Sinks>(S::Socket);
 
 impl<S: Sinks> Client for Gathering<S> {
@@ -179,7 +178,7 @@ pub fn run<C: Client>() -> Result<(), Error> {
     })
 }
 
-/// Runs what is asked for, and says what it came to, or why it failed.
+/// Runs the task, and prints its result or error.
 pub fn run_with(work: impl FnOnce(Task) -> Result<Run, Error>) -> Result<(), Error> {
     match Task::from_args().and_then(work) {
         Ok(run) => println!("run {} {}", run.messages, run.seconds),
@@ -188,14 +187,14 @@ pub fn run_with(work: impl FnOnce(Task) -> Result<Run, Error>) -> Result<(), Err
     Ok(())
 }
 
-/// Lets the harness look at the CPU that was used so far.
+/// Lets the harness read the CPU time used so far.
 pub fn mark() {
     println!("mark");
-    // Where nobody is there any more, the process ends with its work.
+    // If the harness has ended, the process ends with its work.
     let _ = io::stdin().lock().read_line(&mut String::new());
 }
 
-/// What the connections of a process share.
+/// The state that the connections of a process share.
 #[derive(Default)]
 struct Shared {
     messages: Cell<u64>,
@@ -232,7 +231,7 @@ impl Shared {
     }
 }
 
-/// Opens so many connections, one after the other.
+/// Opens connections, one after the other.
 async fn open<C: Client>(task: &Task, connections: usize) -> Result<Vec<C>, Error> {
     let mut clients = Vec::with_capacity(connections);
     for _ in 0..connections {
@@ -257,14 +256,14 @@ async fn echoes<C: Client>(task: Task) -> Result<Run, Error> {
     shared.finish(task.times, 2 * task.connections as u64).await
 }
 
-/// One connection's conversation.
+/// The exchange of messages on one connection.
 struct Talk<C: Client> {
     client: C,
     messages: Rc<Vec<C::Message>>,
     traffic: Rc<Traffic>,
     /// The message to send next.
     next: usize,
-    /// That which must come next.
+    /// The message that must arrive next.
     expected: usize,
     text: bool,
 }
@@ -309,8 +308,8 @@ impl<C: Client> Talk<C> {
     }
 }
 
-/// Lets the harness look before there is any connection but for the first ones, when all are
-/// open, and when each has had one message back.
+/// Lets the harness read the memory when only the first connections are open, when all are, and
+/// when each has had one message back.
 async fn idle<C: Client>(task: Task) -> Result<Run, Error> {
     const FIRST: usize = 16;
     let traffic = task.traffic();

@@ -1,6 +1,6 @@
 //! Figures of repeated measurements.
 
-/// What several rounds came to.
+/// The results of several rounds.
 #[derive(Clone, Debug, Default)]
 pub struct Rounds(pub Vec<f64>);
 
@@ -19,13 +19,13 @@ impl Rounds {
         self.0.iter().copied().fold(f64::NAN, f64::min)
     }
 
-    /// From the least to the greatest, as a share of the median.
+    /// Returns the difference of the greatest and the least, as a share of the median.
     pub fn spread(&self) -> f64 {
         let greatest = self.0.iter().copied().fold(f64::NAN, f64::max);
         (greatest - self.least()) / self.median()
     }
 
-    /// The ratios to another, round by round.
+    /// Returns the ratios to another one, round by round.
     pub fn over(&self, base: &Self) -> Self {
         Self(self.0.iter().zip(&base.0).map(|(one, other)| one / other).collect())
     }

@@ -1,4 +1,4 @@
-//! What the servers, the clients, the harness and the codec benches share.
+//! Code that the servers, the clients, the harness and the codec benchmarks share.
 
 pub mod client;
 pub mod floor;

@@ -1,8 +1,8 @@
-//! Loads in processes of their own, a crowd each, as one process may not have files enough
-//! for very many connections.
+//! Loads in separate processes, each with a crowd of connections, as one process may not be able to
+//! open enough files for all.
 //!
-//! A load answers pings until it is told something: `open`, `count`, `ping` or `broadcast`,
-//! a line each. Its answer is a line of what it counts, or why it failed.
+//! A load answers pings until it receives a command, one a line: `open`, `count`, `ping` or
+//! `broadcast`. Its answer is a line of counts, or the error.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -17,30 +17,30 @@ use crate::Result;
 use crate::load::{Crowd, Target, Traffic};
 use crate::server::{LOAD, Process};
 
-/// The first word of the command of a load.
+/// The first argument of a load.
 pub const WORD: &str = "--crowd";
-/// How long all pongs, or all deliveries, may take.
+/// The longest time for all pongs, or all deliveries.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How long a load attends to its connections before it looks for a command.
+/// The time for which a load serves its connections between checks for a command.
 const TURN: Duration = Duration::from_millis(10);
 
-/// A load, as the one that started it sees it.
+/// A running load, as the harness sees it.
 pub struct Load {
     pub process: Process,
     told: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
 
-/// What a load has counted, or all together.
+/// The counts of one load, or of all.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counted {
     pub connections: u64,
-    /// Pings of the server that were answered.
+    /// The number of pings of the server that were answered.
     pub pings: u64,
 }
 
 impl Load {
-    /// Starts a load that will open so many connections, from sources from this one on.
+    /// Starts a load that will open `connections` connections, from sources from `source` on.
     pub fn start(server: SocketAddr, source: usize, connections: usize) -> io::Result<Self> {
         let words = [WORD.to_owned(), server.to_string(), source.to_string()];
         let words = [&words[..], &[connections.to_string()]].concat();
@@ -61,11 +61,11 @@ impl Load {
     }
 }
 
-/// Tells all loads something at once, and waits for their answers.
+/// Sends all loads a command at once, and returns the sum of their answers.
 pub fn tell(loads: &mut [Load], word: &str) -> Result<Counted> {
     for load in &mut *loads {
         if writeln!(load.told, "{word}").is_err() {
-            // It has ended, and said why.
+            // It has ended, and printed the error.
             load.answer()?;
         }
     }
@@ -78,7 +78,7 @@ pub fn tell(loads: &mut [Load], word: &str) -> Result<Counted> {
     Ok(all)
 }
 
-/// What a load does, to the end of its input.
+/// Runs a load until the end of its input.
 pub fn run(words: &[String]) -> Result<()> {
     let [server, source, connections] = words else {
         return Err("a load needs three words".into());

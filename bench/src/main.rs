@@ -1,10 +1,10 @@
-//! What a server's work costs, and a client's: fullduplex, its peers, and the least possible,
-//! in one run.
+//! Measures the cost of a server's and a client's work: of fullduplex, its peers, and minimal
+//! implementations, in one run.
 //!
 //! `cargo run --release --manifest-path bench/Cargo.toml -- [CASE…] [OPTION…]`
 //!
-//! What is measured has core 0 to itself, one at a time; the other end has core 1. A load, or
-//! a client, checks every byte that comes back. `docs/benchmarks.md` tells the method.
+//! The measured process has core 0 to itself, one at a time; the other end has core 1. A load, or a
+//! client, checks every byte that it receives. `docs/benchmarks.md` describes the method.
 
 mod calls;
 mod cases;
@@ -75,7 +75,7 @@ fn run(options: Options) -> Result<()> {
         let table = case.run(&bench)?;
         table.print();
         tables.push(table);
-        // After each, so that what was measured stays if a later one is broken off.
+        // After each case, so that no result is lost if a later one is interrupted.
         save(&bench.options, &heading, &tables)?;
     }
     match tables.iter().map(Table::failed).sum() {
@@ -96,7 +96,7 @@ fn list(peers: &[peers::Peer]) {
     }
 }
 
-/// The cases of these names; all if there are none.
+/// Returns the cases of these names; all if there are none.
 fn chosen(names: &[String]) -> Result<Vec<&'static Case>> {
     if names.is_empty() {
         return Ok(CASES.iter().collect());

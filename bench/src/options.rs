@@ -1,4 +1,4 @@
-//! The words of the command.
+//! The arguments of the command.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -40,7 +40,7 @@ pub struct Options {
     pub rate: Option<f64>,
     pub connections: usize,
     pub idle: usize,
-    /// How long case s is silent.
+    /// The silence of case s.
     pub silence: Duration,
     pub json: Option<PathBuf>,
     pub markdown: Option<PathBuf>,
@@ -115,13 +115,13 @@ impl Options {
     }
 }
 
-/// A number greater than zero.
+/// Parses a number greater than zero.
 fn positive<T: FromStr + PartialOrd + Default>(option: &str, word: &str) -> Result<T> {
     let number = word.parse().ok().filter(|number| *number > T::default());
     number.ok_or_else(|| format!("{option} {word}: a number greater than 0 is needed").into())
 }
 
-/// A file to write to: better refused now than when all is measured.
+/// Opens a file to write to, so that an error is reported before anything is measured.
 fn output(path: String) -> Result<PathBuf> {
     let opened = std::fs::OpenOptions::new().create(true).append(true).open(&path);
     opened.map_err(|why| format!("{path}: {why}"))?;

@@ -1,6 +1,6 @@
-//! What is sent.
+//! The payloads of messages.
 
-/// So many messages of JSON.
+/// Returns `count` messages of JSON.
 pub fn messages(size: usize, count: usize) -> Vec<Vec<u8>> {
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
     (0..count).map(|_| json(&mut random, size)).collect()
@@ -34,7 +34,7 @@ fn json(random: &mut Random, size: usize) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// Text in several scripts.
+/// Returns text in several scripts.
 pub fn mixed_text(size: usize) -> Vec<u8> {
     let piece = "The quick brown fox, быстрая лиса, 素早い狐, η γρήγορη αλεπού, 🦊 ";
     let mut text = piece.repeat(size / piece.len() + 1);
@@ -47,7 +47,7 @@ pub fn mixed_text(size: usize) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// A generator that gives the same in each run (xorshift).
+/// A generator of random numbers that are the same in each run (xorshift).
 #[derive(Clone, Copy, Debug)]
 pub struct Random(pub u64);
 

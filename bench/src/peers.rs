@@ -1,4 +1,4 @@
-//! The servers and clients: which there are, what they can, and how they come to be here.
+//! The servers and clients: their abilities, and how they are built and installed.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,12 +7,12 @@ use fullduplex_bench::setup::Deflate;
 
 use crate::Result;
 
-/// How a program comes to be here and is run.
+/// How a program is obtained and run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// A binary of this package.
     Rust,
-    /// The same with libdeflate.
+    /// A binary of this package that is built with libdeflate.
     Libdeflate,
     /// Another build of our server, at a path that is its name.
     Build,
@@ -34,19 +34,19 @@ pub struct Peer {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Can {
-    /// Send messages back.
+    /// Echo messages.
     Echo,
     Deflate,
     Tls,
     /// Send a message to all.
     Room,
-    /// Send bytes back, without WebSocket.
+    /// Echo bytes, without WebSocket.
     Raw,
     /// Be the client of an echo.
     Call,
     /// Keep connections that are idle, as a client.
     Keep,
-    /// The same with deflate.
+    /// Be the client of an echo with deflate.
     CallDeflate,
 }
 
@@ -56,7 +56,7 @@ use Kind::{Build, Bun, Libdeflate, Node, Python, Rust};
 /// Name, kind, file, words, abilities.
 type Known = (&'static str, Kind, &'static str, &'static [&'static str], &'static [Can]);
 
-/// The first server is what the others are held against, and the first client.
+/// All servers and clients. The others are compared with the first server and the first client.
 const PEERS: [Known; 29] = [
     ("fullduplex", Rust, "fullduplex", &[], &[E, D, T, R]),
     ("fullduplex-libdeflate", Libdeflate, "fullduplex", &[], &[D]),
@@ -98,7 +98,7 @@ impl Peer {
         self.can.contains(&what)
     }
 
-    /// What is run, and its words.
+    /// Returns the command and its arguments.
     pub fn command(&self, places: &Places, words: &[&str]) -> (PathBuf, Vec<String>) {
         let script = places.scripts.join(self.file);
         let (program, script) = match self.kind {
@@ -120,13 +120,13 @@ impl Peer {
     }
 }
 
-/// The server that clients are measured with: one whose work is the least, and with deflate
-/// ours.
+/// Returns the server that clients are measured with: one that does the least work, and with
+/// deflate ours.
 pub fn opposite(deflate: Deflate) -> &'static str {
     if deflate == Deflate::Off { "floor-epoll" } else { "fullduplex" }
 }
 
-/// All servers and clients, with one more server of ours for each level of compression, and
+/// Returns all servers and clients, with one more server of ours for each level of compression, and
 /// for each other build.
 pub fn all(levels: &[String], builds: &[String]) -> Vec<Peer> {
     let ours =
@@ -143,7 +143,7 @@ pub fn all(levels: &[String], builds: &[String]) -> Vec<Peer> {
     known.chain(levels).chain(builds).collect()
 }
 
-/// Where things are.
+/// The paths of programs and files.
 pub struct Places {
     scripts: PathBuf,
     release: PathBuf,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-/// What a case came to.
+/// The results of a case.
 pub struct Table {
     pub name: &'static str,
     pub what: String,
@@ -26,22 +26,23 @@ pub const fn column(head: &'static str, digits: usize) -> Column {
 
 pub struct Row {
     pub server: String,
-    /// A number for each column, or why there are none.
+    /// A number for each column, or the reason why there are none.
     pub cells: Result<Vec<f64>, String>,
 }
 
-const NOISE: &str = "Something else ran on the same core, as *held up* tells: for a look only.";
+const NOISE: &str = "Something else ran on the same core, as *held up* shows: not for citing.";
 
-/// Whoever had to wait for its core longer than this, in per cent, shared it.
+/// The share of time, in per cent, for which a process may wait for its core before the core counts
+/// as shared.
 const NOISY: f64 = 10.0;
 
 impl Table {
-    /// How many rows have no figures.
+    /// Returns the number of rows without figures.
     pub fn failed(&self) -> usize {
         self.rows.iter().filter(|row| row.cells.is_err()).count()
     }
 
-    /// Whether something else ran where it was measured.
+    /// Whether another process ran on a measured core.
     fn is_noisy(&self) -> bool {
         let Some(held_up) = self.columns.iter().position(|column| column.head == HELD_UP) else {
             return false;
@@ -132,15 +133,15 @@ impl Table {
     }
 }
 
-/// The share of its time in which what is measured waited for its core.
+/// The share of time in which the measured process waited for its core.
 pub const HELD_UP: &str = "held up %";
 
-/// Where it was measured, and when the tool was told to do less than usual, that.
+/// Describes the machine, and reduced measurements.
 pub fn heading(rounds: usize, measured: Duration, quick: bool) -> Value {
     let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default().trim().to_owned();
     let cpuinfo = read("/proc/cpuinfo");
     let cpu = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
-    // Of the machine: this process itself is pinned to one.
+    // All cores of the machine: this process itself is pinned to one.
     let cores = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
     json!({
         "cpu": cpu.unwrap_or("unknown"),

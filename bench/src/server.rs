@@ -1,4 +1,4 @@
-//! What is measured: a process on a core of its own, and what it uses.
+//! The measured process, on a core for itself, and its use of resources.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -9,11 +9,11 @@ use std::{fs, io};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-/// The core of what is measured, and that of the other end.
+/// The core of the measured process, and that of the other end.
 pub const MEASURED: usize = 0;
 pub const LOAD: usize = 1;
 
-/// Puts the load on its core, and lets it and the servers have many open files.
+/// Pins the load to its core, and raises the limit of open files for it and the servers.
 pub fn prepare() -> io::Result<()> {
     let most = fs::read_to_string("/proc/sys/fs/nr_open");
     let most = most.ok().and_then(|most| most.trim().parse::<u64>().ok());
@@ -33,7 +33,7 @@ fn pin(core: usize) -> io::Result<()> {
     Ok(sched_setaffinity(None, &cores)?)
 }
 
-/// A process, which ends with this.
+/// A process that is killed when this is dropped.
 pub struct Process(Child);
 
 pub struct Server {
@@ -41,7 +41,7 @@ pub struct Server {
     pub address: SocketAddr,
 }
 
-/// Time on a CPU, and time spent waiting for one, in nanoseconds.
+/// The time on a CPU, and the time of waiting for one, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cpu {
     pub used: u64,
@@ -57,7 +57,8 @@ impl std::ops::Sub for Cpu {
 }
 
 impl Cpu {
-    /// How much of the time it could run it was made to wait: what else the machine did.
+    /// Returns the share of its runnable time that the process waited for a CPU, because something
+    /// else ran on it.
     pub fn held_up(self) -> f64 {
         self.waited as f64 / (self.used + self.waited).max(1) as f64
     }
@@ -101,7 +102,7 @@ impl Process {
         Ok((Self(child), stdout))
     }
 
-    /// Where it reads what it is told, if that was asked for.
+    /// Returns the standard input of the process, if it is a pipe.
     pub fn stdin(&mut self) -> io::Result<ChildStdin> {
         Ok(self.0.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?)
     }
@@ -110,7 +111,7 @@ impl Process {
         self.0.id()
     }
 
-    /// What all its threads have used so far.
+    /// Returns the CPU time that all its threads have used so far.
     pub fn cpu(&self) -> Cpu {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.pid()));
         let mut cpu = Cpu::default();
@@ -123,7 +124,7 @@ impl Process {
         cpu
     }
 
-    /// Resident memory in bytes.
+    /// Returns the resident memory in bytes.
     pub fn memory(&self) -> u64 {
         field(&format!("/proc/{}/status", self.pid()), "VmRSS:")
     }
@@ -136,7 +137,7 @@ impl Drop for Process {
     }
 }
 
-/// What the kernel holds for sockets, in bytes, of both ends as both are on this machine.
+/// The memory of the kernel for sockets, in bytes, of both ends, as both are on this machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Kernel {
     /// Small objects: sockets, files, epoll entries.
@@ -161,7 +162,7 @@ impl Kernel {
     }
 }
 
-/// How many more files all processes together may have open.
+/// Returns how many more files all processes together can open.
 pub fn files_of_all() -> u64 {
     let text = fs::read_to_string("/proc/sys/fs/file-nr").unwrap_or_default();
     let numbers: Vec<u64> = text.split_whitespace().filter_map(|n| n.parse().ok()).collect();
@@ -171,17 +172,17 @@ pub fn files_of_all() -> u64 {
     }
 }
 
-/// How many files this process, and one that it starts, may have open.
+/// Returns how many files this process, and one that it starts, can open.
 pub fn open_files() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-/// Memory that is free or can be made free.
+/// Returns the memory that is free or can be made free, in bytes.
 pub fn available_memory() -> u64 {
     field("/proc/meminfo", "MemAvailable:")
 }
 
-/// A field of a file of /proc that counts in kB.
+/// Reads a field of a file of /proc that counts in kB.
 fn field(file: &str, name: &str) -> u64 {
     let text = fs::read_to_string(file).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(name));

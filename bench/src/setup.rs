@@ -1,4 +1,4 @@
-//! How a server or a client is asked to be set up, and what servers need to begin with.
+//! The settings of a server or a client, and the code that all servers need.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -13,15 +13,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls;
 
-/// Longer messages than any that is sent here.
+/// The limit on messages: longer than any that is sent here.
 pub const MAX_MESSAGE: usize = 16 << 20;
 
-/// How many connections may wait to be accepted.
+/// The most connections that wait to be accepted.
 const BACKLOG: u32 = 4096;
 
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// permessage-deflate, as a server is asked to do it.
+/// The mode of permessage-deflate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Deflate {
     #[default]
@@ -30,7 +30,7 @@ pub enum Deflate {
     Shared,
     /// Context takeover with 15 bits, both ways.
     Dedicated,
-    /// Context takeover, with the memory that the library advises.
+    /// Context takeover, with the memory that the library recommends.
     Balanced,
 }
 
@@ -45,20 +45,20 @@ impl Deflate {
     }
 }
 
-/// The words that a server or a client was started with:
-/// `[--deflate MODE] [--level N] [--tls FOLDER] [--room] [--cork] [--reset]`.
+/// The arguments of a server or a client: `[--deflate MODE] [--level N] [--tls FOLDER] [--room]
+/// [--cork] [--reset]`.
 #[derive(Clone, Debug, Default)]
 pub struct Setup {
     pub deflate: Deflate,
-    /// The level of compression; the library's own if none.
+    /// The level of compression; `None` for the library's default.
     pub level: Option<u8>,
     /// A folder with `cert.pem` and `key.pem`.
     pub tls: Option<PathBuf>,
-    /// Each message goes to every connection, rather than back alone.
+    /// Whether each message is sent to all connections, rather than echoed.
     pub room: bool,
-    /// Writes are gathered while more input waits.
+    /// Whether writes are gathered while more input is available.
     pub cork: bool,
-    /// What the peer has ended is reset, so that no port of its waits.
+    /// Whether a connection that the peer has ended is reset, so that no port stays in TIME_WAIT.
     pub reset: bool,
 }
 
@@ -86,7 +86,7 @@ impl Setup {
         setup
     }
 
-    /// What is asked for of compression, for ours.
+    /// Returns the settings of compression for this library.
     pub fn deflate_config(&self) -> Option<DeflateConfig> {
         let mut config = match self.deflate {
             Deflate::Off => return None,
@@ -121,7 +121,7 @@ fn acceptor(folder: &Path) -> Result<TlsAcceptor, Error> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Listens on any free port and tells the load which it is.
+/// Listens on a free port and prints it for the load.
 pub fn listen() -> io::Result<TcpListener> {
     let socket = tokio::net::TcpSocket::new_v4()?;
     socket.bind(([127, 0, 0, 1], 0).into())?;
@@ -144,16 +144,16 @@ where
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
-            // How one connection ends is no matter for the others.
+            // The end of one connection does not affect the others.
             tokio::task::spawn_local(handle(stream));
         }
     })
 }
 
-/// How many messages are answered together at most with `cork`.
+/// The most messages that are answered together with `cork`.
 const TOGETHER: usize = 64;
 
-/// Sends back what is data. With `cork`, messages that wait already are taken first, then
+/// Echoes data messages. With `cork`, messages that have arrived already are received first, then
 /// fed and flushed together.
 pub async fn echo<W, M, E>(mut ws: W, cork: bool, is_data: impl Fn(&M) -> bool) -> Result<(), Error>
 where
@@ -183,7 +183,7 @@ where
     Ok(())
 }
 
-/// What a future comes to, if it is there at once.
+/// Returns the output of a future if it is ready at once.
 pub async fn ready<F: Future>(future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     poll_fn(|cx| match future.as_mut().poll(cx) {

@@ -1,5 +1,5 @@
-//! System calls of a server, counted by `perf stat` while a load runs: apart from the
-//! rounds that measure CPU, as counting costs some.
+//! System calls of a server, counted by `perf stat` while a load runs. These runs are separate from
+//! those that measure CPU, as counting costs time.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// Begins to count; an error where perf can't.
+    /// Starts counting; fails if perf can't.
     pub fn start(pid: u32) -> io::Result<Self> {
         let file = std::env::temp_dir().join(format!("fullduplex-bench-{pid}.perf"));
         let file = file.display().to_string();
@@ -42,7 +42,7 @@ impl Counter {
         Ok(Self { perf, file })
     }
 
-    /// What was counted, for each of so many messages.
+    /// Returns the counts divided by the number of messages.
     pub fn stop(mut self, messages: u64) -> Option<Calls> {
         kill_process(Pid::from_child(&self.perf), Signal::INT).ok()?;
         self.perf.wait().ok()?;

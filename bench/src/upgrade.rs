@@ -1,11 +1,10 @@
-//! The opening handshake for servers that bring none: as little as the load needs, and
-//! independent of the libraries that are measured.
+//! The opening handshake for libraries that have none: as little as the load needs, and independent
+//! of the measured libraries.
 
 use base64::Engine as _;
 
-/// The response to a request's head; `None` until the head is whole.
-///
-/// Gives the length of the head too, behind which frames may stand already.
+/// Returns the response to a request's head, and the length of the head, after which frames may
+/// follow; `None` until the head is complete.
 pub fn respond(received: &[u8]) -> Option<(String, usize)> {
     let end = received.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let head = std::str::from_utf8(&received[..end]).ok()?;
@@ -21,7 +20,7 @@ pub fn respond(received: &[u8]) -> Option<(String, usize)> {
     Some((response, end))
 }
 
-/// What answers a key (RFC 6455 §4.2.2).
+/// Returns the `Sec-WebSocket-Accept` of a key (RFC 6455 §4.2.2).
 pub fn accept_value(key: &str) -> String {
     let mut sha1 = sha1_smol::Sha1::new();
     sha1.update(key.as_bytes());

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 pub struct Counting;
 
-/// Bytes that live.
+/// The number of allocated bytes.
 pub static LIVE: AtomicUsize = AtomicUsize::new(0);
-/// Allocations so far.
+/// The number of allocations so far.
 pub static MADE: AtomicUsize = AtomicUsize::new(0);
 
 // SAFETY: every call goes to the system's allocator with the same arguments.

@@ -1,5 +1,5 @@
-//! What the implementations of DEFLATE that come into question cost: for messages of 1 KiB
-//! compressed by themselves and one after the other, and for 1 MiB at once.
+//! The cost of implementations of DEFLATE: for messages of 1 KiB compressed separately and one
+//! after the other, and for 1 MiB at once.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -11,7 +11,7 @@ use crate::timing::least;
 trait Codec {
     fn compress(&mut self, input: &[u8], output: &mut [u8]) -> usize;
     fn reset(&mut self);
-    /// Time is told the history; `false` if it can't be.
+    /// Sets the history before a compression; false if the implementation can't.
     fn recall(&mut self, history: &[u8]) -> bool;
 }
 
@@ -109,9 +109,7 @@ fn report(name: &str, make: impl Fn() -> Box<dyn Codec>, window_bits: u8) {
 }
 
 pub fn report_all() {
-    println!(
-        "| compressor | 1 KiB by itself | 1 KiB with takeover | 1 MB at once | recall | memory |"
-    );
+    println!("| compressor | 1 KiB | 1 KiB with takeover | 1 MB at once | recall | memory |");
     println!("|---|---|---|---|---|---|");
     for (level, window_bits, memory_level) in [
         (1, 15, 8),
@@ -158,7 +156,7 @@ pub fn report_all() {
     inflate();
 }
 
-/// Decompressing, as zlib-rs does it alone and with what the shared workspace adds.
+/// Measures decompressing by zlib-rs, and by the shared workspace, which adds to that.
 fn inflate() {
     let messages = payload::messages(1 << 10, 500);
     let mut zlib = ZlibRs(zlib_rs::Deflate::new(6, false, 15));

@@ -1,8 +1,8 @@
-//! Instructions of the works, counted by valgrind's callgrind: the same in each run, so
-//! that a codec that got slower shows, however noisy the machine.
+//! The instructions of each work, counted by valgrind's callgrind: the same in each run, so that a
+//! regression shows, however noisy the machine is.
 //!
-//! The works run in one process under valgrind. Counting is on inside of [`measured`] alone,
-//! and each return from it dumps what was counted.
+//! The works run in one process under valgrind. Counting is enabled only inside of [`measured`],
+//! and each return from it dumps the counts.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,18 +15,18 @@ use crate::works;
 pub const UNDER_VALGRIND: &str = "--under-valgrind";
 /// The name of [`measured`], as valgrind reads it.
 const MEASURED: &str = "codec::instructions::measured";
-/// Where no counts could be compared, as test harnesses say it.
+/// The exit status if no counts could be compared, as test harnesses use it.
 const SKIPPED: u8 = 77;
 
-/// What is counted. It ends with something of its own, so that it calls `run` rather than
-/// jumping there, and valgrind sees it return.
+/// Runs the counted code. It does some more work after the call of `run`, so that this is not a
+/// tail call and valgrind sees it return.
 #[inline(never)]
 fn measured(run: &mut dyn FnMut()) {
     run();
     std::hint::black_box(());
 }
 
-/// Runs each work, first where nothing is counted, so that what is done once is done.
+/// Runs each work, first without counting, so that one-time work is not counted.
 pub fn under_valgrind() {
     for work in works::all() {
         let mut run = (work.make)();
@@ -52,7 +52,7 @@ pub fn write() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Counts, and holds the counts against the file.
+/// Counts, and compares the counts with the file.
 pub fn check(tolerance: f64) -> ExitCode {
     let Ok(text) = fs::read_to_string(file()) else {
         return fail("there is no bench/instructions.txt; --instructions writes it");
@@ -100,8 +100,8 @@ fn file() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../instructions.txt")
 }
 
-/// What the counts depend on but the code: the compiler, and the machine's kind, for which
-/// libraries choose their code when they run.
+/// Returns what the counts depend on besides the code: the compiler, and the kind of machine, for
+/// which libraries select code at run time.
 fn place() -> String {
     #[cfg(target_arch = "x86_64")]
     let vectors = if std::arch::is_x86_feature_detected!("avx2") { " avx2" } else { "" };

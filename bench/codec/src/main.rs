@@ -1,4 +1,4 @@
-//! What the codec costs, without any I/O: frames, masks, UTF-8, handshakes, deflate.
+//! Measures the cost of the codec, without any I/O: frames, masks, UTF-8, handshakes, deflate.
 //!
 //! ```text
 //! cargo run --release --manifest-path bench/Cargo.toml -p fullduplex-codec -- [frames] [deflate]
@@ -10,7 +10,7 @@
 //!     ends with status 77 where counts can't be compared
 //! ```
 //!
-//! A package of its own, so that it builds without the peers of the other benchmarks.
+//! A separate package, so that it builds without the peers of the other benchmarks.
 
 mod allocator;
 mod backends;

@@ -6,9 +6,9 @@ use std::time::Instant;
 use crate::allocator::MADE;
 use crate::works;
 
-/// How often a sample is taken; the least counts.
+/// The number of samples; the least counts.
 const SAMPLES: usize = 15;
-/// How long one should take, in nanoseconds.
+/// The duration of a sample, in nanoseconds.
 const SAMPLE: f64 = 3e6;
 
 pub fn report() {
@@ -28,7 +28,7 @@ pub fn report() {
     }
 }
 
-/// The least nanoseconds of a call.
+/// Returns the least time of a call in nanoseconds.
 pub fn least(calls: usize, mut call: impl FnMut()) -> f64 {
     let mut least = f64::MAX;
     for _ in 0..SAMPLES {

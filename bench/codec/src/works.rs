@@ -1,4 +1,4 @@
-//! What is measured of the codec, each piece by itself.
+//! The measured parts of the codec.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -8,24 +8,24 @@ use fullduplex_proto::handshake::http1::{HeadFinder, HeadLimits, RequestHead, wr
 use fullduplex_proto::mask::{self, MaskSource};
 use fullduplex_proto::utf8::Utf8Validator;
 use fullduplex_proto::{
-    Assembler, Config, PerMessageDeflate, DeflateConfig, ReceiveBuffer, MessageKind, Limits, Receiver, Role, SendConfig,
-    Session,
+    Assembler, Config, DeflateConfig, Limits, MessageKind, PerMessageDeflate, ReceiveBuffer,
+    Receiver, Role, SendConfig, Session,
 };
 
 use crate::payload::{self, Random};
 
-/// Something the codec does.
+/// A piece of work of the codec.
 pub struct Work {
     pub name: String,
-    /// Payload bytes of one time.
+    /// The payload bytes of one repetition.
     pub bytes: usize,
-    /// How often one run does it.
+    /// The number of repetitions in one run.
     pub times: usize,
     pub make: Box<dyn Fn() -> Box<dyn FnMut()>>,
 }
 
 const SIZES: [usize; 5] = [16, 128, 1 << 10, 16 << 10, 1 << 20];
-/// Frames that lie in one read of case b.
+/// The number of frames in one read of case b.
 const BATCH: usize = 16;
 
 pub fn all() -> Vec<Work> {
@@ -161,7 +161,7 @@ fn utf8(text: Vec<u8>) -> Run {
     })
 }
 
-/// What a browser sends.
+/// A request as a browser sends it.
 const REQUEST: &str = "GET /chat?room=7 HTTP/1.1\r\n\
     Host: example.com\r\n\
     Connection: Upgrade\r\n\
@@ -191,7 +191,7 @@ fn handshake() -> Run {
     })
 }
 
-/// What both ends agree on when the client offers all that this configuration wants.
+/// Returns the negotiated parameters if the client offers everything that this configuration wants.
 fn agreed(config: &DeflateConfig) -> PerMessageDeflate {
     config.accept(&config.offers()).expect("its own offer").1
 }

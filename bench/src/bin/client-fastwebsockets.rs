@@ -1,5 +1,5 @@
-//! fastwebsockets' client, as the documentation of `handshake::client` sets it up. Each frame
-//! is written by itself; there is no way to gather them.
+//! fastwebsockets' client, as the documentation of `handshake::client` sets it up. Each frame is
+//! written separately; there is no way to gather them.
 
 use fastwebsockets::{FragmentCollector, Frame, OpCode, Payload, handshake};
 use fullduplex_bench::client::{self, Task};

@@ -1,5 +1,5 @@
-//! Floor: the least WebSocket client on tokio, with the same harness as the others: a mask
-//! for each message, one write for all that are sent at once, no checks, no timers.
+//! A minimal WebSocket client on tokio, with the same harness as the others: a mask for each
+//! message, one write for all that are sent together, no checks, no timers.
 
 use std::cell::Cell;
 
@@ -11,20 +11,20 @@ use fullduplex_bench::setup::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// What a read may bring, if no longer message is due.
+/// The most bytes of one read, unless a longer message is expected.
 const READ: usize = 64 << 10;
 
 struct Floor {
     stream: TcpStream,
     random: Random,
     out: Vec<u8>,
-    /// What was read; that before `start` is done with.
+    /// The bytes that were read, of which those before `start` are consumed.
     input: Vec<u8>,
     start: usize,
 }
 
 impl Floor {
-    /// The first byte of the frame that comes next, and where its payload begins and ends.
+    /// Returns the first byte of the next frame, and the range of its payload.
     fn header(&self) -> Option<(u8, usize, usize)> {
         let [first, len, rest @ ..] = self.input.get(self.start..)? else { return None };
         let (size, len) = match len {
@@ -49,7 +49,7 @@ impl Floor {
 }
 
 thread_local! {
-    // The buffers of the thread: a connection has them while there is something in them.
+    // The buffers of the thread: a connection has them while they are not empty.
     static INPUT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
     static OUTPUT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
@@ -110,7 +110,7 @@ impl client::Client for Floor {
                     look(first == 0x81, &self.input[begin..end])?;
                     self.start = end;
                     if self.start == self.input.len() {
-                        // The buffer is for whoever reads next.
+                        // The next connection that reads takes the buffer.
                         self.input.clear();
                         self.start = 0;
                         INPUT.set(std::mem::take(&mut self.input));

@@ -1,6 +1,6 @@
-//! Floor: the least WebSocket client on bare epoll. It masks each message with a key of its
-//! own, gathers all that a read gave cause for in one write, and checks no more of the
-//! replies than that they are what was sent.
+//! A minimal WebSocket client on bare epoll. It masks each message with a separate key, gathers all
+//! replies to a read in one write, and only checks that the server's replies are the messages that
+//! were sent.
 
 use std::io::{self, ErrorKind, Read};
 
@@ -14,7 +14,7 @@ use fullduplex_bench::payload::Random;
 use fullduplex_bench::setup::Error;
 use mio::{Events, Interest, Poll, Token};
 
-/// What is read or written at once at most: few system calls, and it stays in the cache.
+/// The most bytes that are read or written at once: few system calls, and they stay in the cache.
 const AT_MOST: usize = 256 << 10;
 
 fn main() -> Result<(), Error> {
@@ -67,9 +67,9 @@ fn echoes(task: &Task, target: &Target) -> io::Result<Run> {
 struct Link {
     stream: Stream,
     replies: Replies,
-    /// The message to send next, or to go on with.
+    /// The message to send next, or to continue.
     next: usize,
-    /// How much of its payload is in `out` or gone, and its key.
+    /// How much of its payload is queued or written, and its key.
     begun: Option<(usize, [u8; 4])>,
     /// Messages to send, with the one that was begun.
     due: u64,
@@ -90,7 +90,7 @@ impl Link {
         }
     }
 
-    /// Puts a message, or a piece of a long one, behind what is to be written.
+    /// Queues a message, or a part of a long one.
     fn add(&mut self, traffic: &Traffic, random: &mut Random) {
         let payload = traffic.payload(self.next);
         let (done, key) = self.begun.take().unwrap_or_else(|| {

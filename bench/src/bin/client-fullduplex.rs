@@ -1,6 +1,6 @@
 //! fullduplex's client, through its ordinary API, with its defaults.
 
-use fullduplex::{Client, MessageKind, Message, WebSocket};
+use fullduplex::{Client, Message, MessageKind, WebSocket};
 use fullduplex_bench::client::{self, Task};
 use fullduplex_bench::setup::{Deflate, Error};
 
@@ -9,7 +9,7 @@ struct Ours(WebSocket);
 impl client::Client for Ours {
     type Message = Message;
 
-    // It gathers by itself.
+    // It gathers writes automatically.
     const GATHERS: bool = false;
 
     async fn open(task: &Task) -> Result<Self, Error> {

@@ -1,6 +1,6 @@
-//! fastwebsockets, as its example `echo_server` sets it up: hyper for the upgrade, tasks
-//! without tokio's budget, and vectored writes, which are on by default. Each frame is
-//! written by itself; there is no way to gather them.
+//! fastwebsockets, as its example `echo_server` sets it up: hyper for the upgrade, tasks without
+//! tokio's budget, and vectored writes, which are on by default. Each frame is written separately;
+//! there is no way to gather them.
 
 use fastwebsockets::{FragmentCollector, OpCode, WebSocketError, upgrade};
 use fullduplex_bench::setup::{self, Error, MAX_MESSAGE};

@@ -1,4 +1,4 @@
-//! Floor: the least WebSocket echo on tokio, a task for each connection.
+//! A minimal WebSocket echo on tokio, with a task for each connection.
 
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
@@ -9,7 +9,7 @@ use fullduplex_bench::setup::{self, Error};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-/// A socket that says so where it would block, and tells tokio.
+/// A socket that reports to tokio when it would block.
 struct Socket<'a>(&'a TcpStream);
 
 impl Read for Socket<'_> {

@@ -44,7 +44,7 @@ async fn serve(mut stream: TcpStream, deflate: Deflate, cork: bool) -> Result<()
     }
 }
 
-/// Answers the request; what stands behind it comes back.
+/// Answers the request, and returns what follows it.
 async fn upgrade(stream: &mut TcpStream, extension: Option<&str>) -> Result<Option<Bytes>, Error> {
     let mut buffer = BytesMut::new();
     while stream.read_buf(&mut buffer).await? > 0 {

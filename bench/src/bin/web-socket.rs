@@ -1,5 +1,5 @@
-//! web-socket. It reads from the stream as it is, so that a `BufReader` stands in front, as in
-//! the examples of its repository; it brings no handshake.
+//! web-socket. It reads from the stream directly, so a `BufReader` is needed, as in the examples of
+//! its repository; it has no handshake.
 
 use fullduplex_bench::setup::{self, Error, MAX_MESSAGE};
 use fullduplex_bench::upgrade;

@@ -12,10 +12,11 @@ use crate::load::{self, Traffic};
 use crate::report::{Row, Table, column};
 use crate::server::Kernel;
 
-/// What a server needs for the first connections of all is not counted.
+/// The number of connections that are not counted, as a server needs extra memory for the first
+/// ones.
 const FIRST: usize = 16;
 
-/// Memory after the upgrade, and after one echo of 1 KiB.
+/// Measures the memory after the upgrade, and after one echo of 1 KiB.
 pub(super) fn run(case: &Case, bench: &Bench) -> Result<Table> {
     let connections = bench.options.idle;
     let traffic = Traffic::new(1 << 10, false, Deflate::Off);
@@ -46,7 +47,7 @@ pub(super) fn run(case: &Case, bench: &Bench) -> Result<Table> {
     Ok(Table { name: case.name, what, columns, rows })
 }
 
-/// The same of clients, which open one connection after the other.
+/// Measures the memory of clients, which open one connection after the other.
 pub(super) fn clients(case: &Case, bench: &Bench) -> Result<Table> {
     let connections = bench.options.idle;
     let (server, _target) = bench.start_opposite(Deflate::Off)?;
@@ -68,7 +69,7 @@ pub(super) fn clients(case: &Case, bench: &Bench) -> Result<Table> {
     Ok(Table { name: case.name, what, columns, rows })
 }
 
-/// Memory by the kind of compression and the number of messages.
+/// Measures the memory by the mode of compression and the number of messages.
 pub(super) fn histories(case: &Case, bench: &Bench) -> Result<Table> {
     const CONNECTIONS: usize = 500;
     const MODES: [Deflate; 4] =
@@ -79,7 +80,7 @@ pub(super) fn histories(case: &Case, bench: &Bench) -> Result<Table> {
             let traffic = Traffic::new(1 << 10, true, mode);
             let mut cells = Vec::new();
             for messages in [1, 40] {
-                // A new one each time, as memory of connections that are gone is used again.
+                // A new server each time, as the memory of closed connections is reused.
                 let (server, target) = bench.start(peer, mode, false, false)?;
                 let _first = load::one_by_one(&target, &traffic, 4, 40)?;
                 let before = server.process.memory();
@@ -90,7 +91,7 @@ pub(super) fn histories(case: &Case, bench: &Bench) -> Result<Table> {
             Ok(cells)
         }) {
             row.server = format!("{}, {}", row.server, mode.name());
-            // Others have no mode of their own for this.
+            // Other libraries have no such mode.
             if mode != Deflate::Balanced || row.server.starts_with("fullduplex") {
                 rows.push(row);
             }

@@ -10,10 +10,10 @@ use crate::figures::Rounds;
 use crate::load::{self, Traffic};
 use crate::report::{Table, column};
 
-/// The share of what a server can do at most that it is asked to do.
+/// The share of a server's maximum rate that is requested.
 const SHARE: f64 = 0.7;
-/// In flight on each connection when that is found out: as few as there mostly are when
-/// messages come one by one.
+/// The number of messages in flight on each connection while the maximum rate is measured: few, as
+/// when messages come one by one.
 const SATURATED: u64 = 1;
 
 pub(super) fn run(case: &Case, bench: &Bench, connections: usize, size: usize) -> Result<Table> {

@@ -1,4 +1,4 @@
-//! The cases: kinds of traffic, and what is measured of each.
+//! The cases: kinds of traffic, and the measurements of each.
 
 mod idle;
 mod latency;
@@ -24,7 +24,7 @@ pub struct Case {
 pub enum Kind {
     Echo(Shape),
     Handshakes,
-    /// The same, but it is the client that is measured.
+    /// Echo traffic of which the client is measured.
     ClientEcho(Shape),
     ClientHandshakes,
     Room {
@@ -110,7 +110,7 @@ pub const CASES: [Case; 26] = [
 const G8: Kind = Kind::Room { members: 1000, in_flight: 8, size: 64 };
 const L: Kind = Kind::Latency { connections: 64, size: 64 };
 
-/// What all cases need to know.
+/// The data that all cases need.
 pub struct Bench {
     pub options: Options,
     pub places: Places,
@@ -155,7 +155,7 @@ impl Case {
         }
     }
 
-    /// A row for each server that takes part.
+    /// Returns a row for each server that takes part.
     fn each(&self, bench: &Bench, mut row: impl FnMut(&Peer) -> Result<Vec<f64>>) -> Vec<Row> {
         let peers = bench.peers.iter().filter(|peer| self.suits(peer));
         let rows = peers.map(|peer| {
@@ -167,7 +167,7 @@ impl Case {
 }
 
 impl Bench {
-    /// Starts a server, and says how to connect to it.
+    /// Starts a server, and returns how to connect to it.
     fn start(
         &self,
         peer: &Peer,
@@ -197,7 +197,7 @@ impl Bench {
 }
 
 impl Shape {
-    /// The words that ask a client for it.
+    /// Returns the arguments for a client.
     fn words(self) -> Vec<String> {
         let mut all = vec!["--connections".to_owned(), self.connections.to_string()];
         all.extend(["--in-flight".to_owned(), self.in_flight.to_string()]);

@@ -1,6 +1,6 @@
-//! CPU of a server or a client for each message, handshake or delivery. They take turns in
-//! each round, so that what else the machine does meets them all alike, and are compared
-//! within a round.
+//! The CPU time of a server or a client for each message, handshake or delivery. In each round they
+//! take turns, so that other load on the machine affects all alike, and they are compared within a
+//! round.
 
 use std::io;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use crate::syscalls::{Calls, Counter};
 
 struct Contender<'a> {
     peer: &'a Peer,
-    /// How it is run, if it is a client.
+    /// The command, if it is a client.
     client: Option<(PathBuf, Vec<String>)>,
     /// The server: itself, or the one that the client calls.
     running: Result<(Server, Target), String>,
@@ -35,7 +35,7 @@ pub(super) fn run(case: &Case, bench: &Bench) -> Result<Table> {
     let peers = bench.peers.iter().filter(|peer| case.suits(peer));
     let mut contenders: Vec<_> = peers.map(|peer| contender(case, bench, peer)).collect();
     for round in 0..bench.options.rounds {
-        // Each begins a round in turn.
+        // Each one is first in some round.
         let count = contenders.len().max(1);
         for i in 0..count {
             if let Some(contender) = contenders.get_mut((round + i) % count) {
@@ -117,7 +117,7 @@ impl Contender<'_> {
                 }
             }
             Err(why) => {
-                // Ratios need the rounds of all to stand side by side.
+                // Ratios need the same rounds of all.
                 if self.running.is_ok() {
                     self.running = Err(why.to_string());
                 }

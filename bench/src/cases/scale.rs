@@ -1,8 +1,7 @@
-//! Very many connections: to open them, to let them be, to ping them, to tell all of them
-//! something.
+//! Very many connections: opening them, keeping them idle, pinging them, and broadcasting to them.
 //!
-//! One process may not have files enough for them, so there are as many servers as it takes,
-//! with a load for each.
+//! One process may not be able to open enough files for them, so there are several servers, with a
+//! load for each.
 
 use std::time::Instant;
 
@@ -15,10 +14,10 @@ use crate::loads::{self, Load};
 use crate::report::{Table, column};
 use crate::server::{self, Kernel, Server};
 
-/// What one connection takes at most, with both ends and the kernel, by experience; more
-/// are not opened than memory has room for.
+/// The most memory that one connection takes, with both ends and the kernel, by experience. No more
+/// connections are opened than fit in memory.
 const A_CONNECTION: u64 = 24 << 10;
-/// Files that a server or a load needs beside connections.
+/// The number of files that a server or a load needs besides connections.
 const OTHER_FILES: u64 = 100;
 
 pub(super) fn run(case: &Case, bench: &Bench) -> Result<Table> {
@@ -56,13 +55,12 @@ pub(super) fn run(case: &Case, bench: &Bench) -> Result<Table> {
     Ok(Table { name: case.name, what: case.what.into(), columns, rows })
 }
 
-/// How many servers there are, and how many connections to each but the last, which takes
-/// the rest.
+/// The number of servers, and of connections to each; the last one has the rest.
 struct Processes {
     connections: usize,
     count: usize,
     each: usize,
-    /// What the number of connections is bounded by.
+    /// A description of what limits the number of connections.
     told: String,
 }
 
@@ -112,7 +110,7 @@ fn measure(servers: &[Server], loads: &mut [Load], bench: &Bench) -> Result<Vec<
     Ok(cells)
 }
 
-/// How long something takes, and the servers' CPU meanwhile, in seconds.
+/// Measures how long `work` takes, and the servers' CPU time meanwhile, in seconds.
 fn clock<T>(servers: &[Server], work: impl FnOnce() -> Result<T>) -> Result<([f64; 2], T)> {
     let cpu = || -> u64 { servers.iter().map(|server| server.process.cpu().used).sum() };
     let (start, before) = (Instant::now(), cpu());

@@ -1,15 +1,15 @@
-//! One connection of a floor, over any socket that doesn't block.
+//! One connection of a minimal server, over any non-blocking socket.
 
 use std::io::{self, ErrorKind, Read, Write};
 
 use super::{Header, RECEIVE, unmask};
 use crate::upgrade;
 
-/// What the thread owns for all its connections.
+/// The buffers that the thread owns for all its connections.
 pub struct Scratch {
     receive: Vec<u8>,
     out: Vec<u8>,
-    /// Buffers of long messages that have left, for the next ones.
+    /// Buffers of long messages that were written, for the next ones.
     spare: Vec<Vec<u8>>,
 }
 
@@ -19,29 +19,29 @@ impl Default for Scratch {
     }
 }
 
-/// What a connection holds between two turns; nothing if it is idle.
+/// The state that a connection holds between two turns; nothing if it is idle.
 #[derive(Default)]
 pub struct Connection {
     open: bool,
     /// An incomplete header or short frame.
     carried: Vec<u8>,
-    /// A long message on its way in, behind the header of its reply.
+    /// A long message that is being received, after the header of its reply.
     long: Option<Box<Long>>,
-    /// What the socket did not take, from `sent` on.
+    /// The bytes that the socket did not take, from `sent` on.
     unsent: Vec<u8>,
     sent: usize,
 }
 
 struct Long {
     key: [u8; 4],
-    /// The reply: header and payload.
+    /// The reply: its header and payload.
     reply: Vec<u8>,
     header: usize,
     filled: usize,
 }
 
 impl Connection {
-    /// Whether something waits until the socket takes it.
+    /// Whether bytes wait until the socket takes them.
     pub fn has_unsent(&self) -> bool {
         !self.unsent.is_empty()
     }
@@ -76,7 +76,7 @@ impl Connection {
                 if long.filled == long.reply.len() {
                     self.answer_long(scratch);
                 }
-                // What follows may be there, as no more was asked for.
+                // More may be available, as no more was asked for.
                 more = true;
             } else {
                 self.carried.clear();

@@ -1,7 +1,6 @@
-//! The least that a WebSocket echo can do: no UTF-8 check, no limits, no timers, no
-//! fragments, no control frames. One receive buffer for the thread, payload unmasked in
-//! place, replies gathered until the next read would wait, and long messages read straight
-//! into a buffer of their own.
+//! A minimal WebSocket echo: no UTF-8 check, no limits, no timers, no fragments, no control frames.
+//! It has one receive buffer for the thread, unmasks payload in place, gathers replies until the
+//! next read would block, and reads long messages straight into a separate buffer.
 
 mod connection;
 
@@ -51,7 +50,7 @@ impl Header {
     }
 }
 
-/// The header of a client's whole message.
+/// Appends the header of a client's unfragmented message.
 pub fn write_masked_header(first: u8, len: usize, key: [u8; 4], out: &mut Vec<u8>) {
     let start = out.len();
     Header { first, key, size: 0, len }.write(out);
@@ -59,10 +58,10 @@ pub fn write_masked_header(first: u8, len: usize, key: [u8; 4], out: &mut Vec<u8
     out.extend_from_slice(&key);
 }
 
-/// What a client masks at once; a multiple of four.
+/// The number of bytes that a client masks at a time; a multiple of four.
 pub const PIECE: usize = 16 << 10;
 
-/// A part of its payload, which begins at a multiple of four.
+/// Appends a part of a payload that starts at a multiple of four, masked.
 pub fn write_masked(part: &[u8], key: [u8; 4], out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(part);

@@ -1,4 +1,4 @@
-//! Closed loop: each connection keeps so many messages in flight.
+//! Closed loop: each connection keeps a number of messages in flight.
 
 use std::io;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub fn closed_loop(
     let mut events = Events::with_capacity(1024);
     let mut links = Vec::new();
     for i in 0..connections {
-        // With takeover the order matters, so all begin with the first.
+        // With takeover the order matters, so all start with the first message.
         let first = if traffic.deflate == Default::default() { i } else { 0 };
         links.push(Link::open(target, traffic, first, &poll, Token(i))?);
     }

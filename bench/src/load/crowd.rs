@@ -1,4 +1,4 @@
-//! Very many connections that are mostly silent, as small as they can be on this end.
+//! Very many connections that are mostly silent, with as little memory as possible at this end.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -12,26 +12,26 @@ use super::target::Target;
 use super::traffic::{Traffic, masked};
 use super::wrong;
 
-/// Connections that are opened together.
+/// The number of connections that are opened together.
 const GROUP: usize = 128;
-/// Connections from one source address, and the first of their ports. The kernel would look
-/// for free ports longer and longer, the fewer there are.
+/// The number of connections from one source address, and its first port. The kernel needs more and
+/// more time to find free ports, the fewer there are.
 pub const A_SOURCE: usize = 25_000;
 const FIRST_PORT: usize = 2_000;
 
-/// What the server is pinged with.
+/// The payload of pings to the server.
 const PING: &[u8] = b"are you there?";
 
 pub struct Crowd {
     poll: Poll,
     events: Events,
     members: Vec<Member>,
-    /// How many sources were tried, by this crowd or others.
+    /// The number of sources that were tried, by this crowd or others.
     sources: usize,
     buffer: Vec<u8>,
-    /// What messages must be.
+    /// The expected content of messages.
     expected: Vec<u8>,
-    /// Pings that the server sent, which were answered.
+    /// The number of pings of the server that were answered.
     pub pings: u64,
     came: Came,
 }
@@ -41,7 +41,7 @@ struct Member {
     came: Came,
 }
 
-/// What a connection has received, or all of them together.
+/// The counts of what a connection has received, or all together.
 #[derive(Clone, Copy, Default)]
 struct Came {
     pongs: usize,
@@ -53,8 +53,8 @@ impl Crowd {
         Self::with_sources(0)
     }
 
-    /// A crowd that takes sources from this number on; a multiple of [`A_SOURCE`] begins with
-    /// an address of its own.
+    /// Creates a crowd that takes sources from this number on; a multiple of [`A_SOURCE`] starts
+    /// with a new address.
     pub fn with_sources(first: usize) -> io::Result<Self> {
         Ok(Self {
             poll: Poll::new()?,
@@ -72,7 +72,7 @@ impl Crowd {
         self.members.len()
     }
 
-    /// Opens so many more connections, and answers pings of those that stand.
+    /// Opens more connections, and answers pings of those that are open.
     pub fn open(&mut self, target: &Target, connections: usize) -> io::Result<()> {
         let goal = self.members.len() + connections;
         let request = target.request();
@@ -96,7 +96,7 @@ impl Crowd {
         Ok(())
     }
 
-    /// Connects from the next source that nobody has.
+    /// Connects from the next free source.
     fn connect(&mut self, target: &Target) -> io::Result<std::net::TcpStream> {
         let mut taken = 0;
         loop {
@@ -110,14 +110,14 @@ impl Crowd {
         }
     }
 
-    /// Reads what comes for so long.
+    /// Receives for the given time.
     pub fn attend(&mut self, time: Duration) -> io::Result<()> {
         let until = Instant::now() + time;
         loop {
             self.poll.poll(&mut self.events, Some(time.min(Duration::from_millis(10))))?;
             for event in &self.events {
                 let member = &mut self.members[event.token().0];
-                // Short frames that are sent at once come at once.
+                // Short frames that are sent together arrive together.
                 match member.stream.read(&mut self.buffer) {
                     Ok(0) => return Err(wrong("the server ended a connection")),
                     Ok(len) => {
@@ -150,14 +150,14 @@ impl Crowd {
         self.wait(patience, "replies", |came| came.messages, before)
     }
 
-    /// Says something on the first connection, and waits until all have heard it.
+    /// Sends a message on the first connection, and waits until all have received it.
     pub fn broadcast(&mut self, traffic: &Traffic, patience: Duration) -> io::Result<()> {
         let before = self.expect(traffic);
         self.members[0].stream.write_all(traffic.frame(0))?;
         self.wait(patience, "deliveries", |came| came.messages, before)
     }
 
-    /// Takes the first message for what must come; gives how many have come so far.
+    /// Makes the first message the expected one, and returns the number of messages so far.
     fn expect(&mut self, traffic: &Traffic) -> usize {
         self.expected = traffic.payload(0).to_vec();
         self.came.messages
@@ -199,7 +199,7 @@ impl Crowd {
 }
 
 impl Member {
-    /// Takes what was read, and answers pings; gives how many.
+    /// Counts the received frames and returns how many of them are pings.
     fn take(&mut self, mut bytes: &[u8], expected: &[u8]) -> io::Result<u64> {
         let mut pings = 0;
         while !bytes.is_empty() {
@@ -220,13 +220,14 @@ impl Member {
     }
 }
 
-/// Loopback has very many addresses; 127.0.0.1 is left to others.
+/// Returns a source address. Loopback has very many; 127.0.0.1 is left to others.
 fn source(number: usize) -> SocketAddrV4 {
     let (address, port) = (2 + number / A_SOURCE, FIRST_PORT + number % A_SOURCE);
     SocketAddrV4::new(Ipv4Addr::new(127, 0, (address >> 8) as u8, address as u8), port as u16)
 }
 
-/// The first byte of a frame of less than 64 KiB, its payload, and what follows.
+/// Splits off a frame of less than 64 KiB: returns its first byte, its payload, and the bytes after
+/// it.
 fn frame(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let [first, len, rest @ ..] = bytes else { return None };
     let (len, rest) = match (len, rest) {

@@ -9,7 +9,8 @@ use super::target::{Stream, Target};
 use super::traffic::Traffic;
 use super::{Counts, wrong};
 
-/// Writes what waits behind `sent`, and gives whether all has left: then there is room again.
+/// Writes the bytes of `out` from `sent` on. Returns whether all were written, so that there is
+/// capacity again.
 pub fn write_out(stream: &mut impl Write, out: &mut Vec<u8>, sent: &mut usize) -> io::Result<bool> {
     while *sent < out.len() {
         match stream.write(&out[*sent..]) {
@@ -48,7 +49,7 @@ impl Link {
         Ok(Self { stream, replies, next: first, out: Vec::new(), sent: 0 })
     }
 
-    /// Queues so many messages.
+    /// Queues messages.
     pub fn queue(&mut self, traffic: &Traffic, messages: u64) {
         for _ in 0..messages {
             self.out.extend_from_slice(traffic.frame(self.next));
@@ -56,7 +57,7 @@ impl Link {
         }
     }
 
-    /// Writes what the socket takes.
+    /// Writes as much as the socket takes.
     pub fn write(&mut self) -> io::Result<()> {
         if !write_out(&mut self.stream, &mut self.out, &mut self.sent)? {
             return Ok(());

@@ -27,10 +27,10 @@ pub use window::Window;
 
 use std::time::Duration;
 
-/// Connections that are opened at once where handshakes are counted.
+/// The number of connections that are opened at once when handshakes are counted.
 pub const AT_ONCE: usize = 32;
 
-/// What a run came to.
+/// The counts of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
     pub messages: u64,
@@ -38,7 +38,7 @@ pub struct Counts {
     pub payload: u64,
 }
 
-/// The same of what was measured, and how long it took.
+/// The counts of the measured part of a run, and its duration.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
     pub messages: u64,
@@ -54,7 +54,7 @@ impl std::ops::Sub for Counts {
     }
 }
 
-/// How long a run warms up, and how long it then counts.
+/// The durations of a run's warm-up and of its measured part.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
     pub warm_up: Duration,

@@ -10,7 +10,7 @@ use super::target::Target;
 use super::traffic::Traffic;
 use super::{Counts, wrong};
 
-/// Opens connections, and exchanges so many messages on each, one by one.
+/// Opens connections, and exchanges a number of messages on each, one by one.
 pub fn one_by_one(
     target: &Target,
     traffic: &Traffic,

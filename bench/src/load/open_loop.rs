@@ -1,6 +1,6 @@
-//! Open loop: messages are due at times that don't depend on the server, and their latency
-//! counts from when they were due. So a server that stops for a while pays for all that
-//! were due meanwhile, whether or not they could be sent (coordinated omission).
+//! Open loop: messages are due at times that don't depend on the server, and their latency counts
+//! from when they were due. So a server that stops for a while is charged for all that were due
+//! meanwhile, whether or not they could be sent (coordinated omission).
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,7 +15,7 @@ use super::target::Target;
 use super::traffic::Traffic;
 use super::{Counts, Times, wrong};
 
-/// What came of a run, in nanoseconds.
+/// The latencies of a run, in nanoseconds.
 #[derive(Clone, Debug, Default)]
 pub struct Latencies {
     /// From when a message was due to when its reply was read.
@@ -65,7 +65,7 @@ pub fn open_loop(
         if now > end + Duration::from_secs(20) {
             return Err(wrong("replies are missing"));
         }
-        // Never asleep: epoll's clock is too coarse for what is due next.
+        // It never sleeps, as epoll's clock is too coarse for when the next message is due.
         poll.poll(&mut events, Some(Duration::ZERO))?;
         for event in &events {
             let (link, waiting) = &mut links[event.token().0];
@@ -83,7 +83,7 @@ pub fn open_loop(
     }
 }
 
-/// The time between two messages, exponentially distributed.
+/// Returns the time between two messages, exponentially distributed.
 fn gap(random: &mut Random, rate: f64) -> Duration {
     let uniform = ((random.draw() >> 11) as f64 + 1.0) / (1u64 << 53) as f64;
     Duration::from_secs_f64(-uniform.ln() / rate)

@@ -1,4 +1,4 @@
-//! What a server sends, walked frame by frame and held against what it must be.
+//! The frames that a server sends, compared with the expected ones.
 
 use std::io;
 
@@ -15,11 +15,11 @@ pub struct Replies {
     /// Of the frame's payload.
     remaining: u64,
     in_payload: bool,
-    /// The message that must come next.
+    /// The number of the message that must come next.
     number: usize,
-    /// How much of it has come.
+    /// The number of bytes of it that have arrived.
     offset: usize,
-    /// A message is under way, compressed or not.
+    /// Whether the current message is compressed, if there is one.
     message: Option<bool>,
     collected: Vec<u8>,
     inflate: Option<Box<Decompress>>,
@@ -27,7 +27,7 @@ pub struct Replies {
 }
 
 impl Replies {
-    /// Replies to messages from this one on.
+    /// Creates a checker for the replies to messages from this one on.
     pub fn new(number: usize, deflate: Deflate) -> Self {
         let inflate = (deflate != Deflate::Off)
             .then(|| Box::new(Decompress::new_with_window_bits(false, 15)));
@@ -45,7 +45,7 @@ impl Replies {
         }
     }
 
-    /// Takes what was read. Pings are answered in `out`.
+    /// Checks received bytes. Pings are answered in `out`.
     pub fn feed(
         &mut self,
         mut bytes: &[u8],
@@ -79,7 +79,7 @@ impl Replies {
         Ok(())
     }
 
-    /// Takes bytes of a header; when it is whole, payload follows.
+    /// Takes bytes of a header; once it is complete, payload follows.
     fn take_header<'a>(&mut self, bytes: &'a [u8], traffic: &Traffic) -> io::Result<&'a [u8]> {
         let size = match (self.have, self.header[1]) {
             (0 | 1, _) => 2,

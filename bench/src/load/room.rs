@@ -1,4 +1,4 @@
-//! Broadcast: one member speaks, every member must hear all of it, in order.
+//! Broadcast: one member sends, and every member must receive all of it, in order.
 
 use std::io;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::traffic::Traffic;
 use super::window::Window;
 use super::{Counts, Run, Times};
 
-/// Keeps so many messages on their way to all members; counts deliveries.
+/// Keeps a number of messages in flight to all members, and counts deliveries.
 pub fn room(
     target: &Target,
     traffic: &Traffic,
@@ -23,14 +23,14 @@ pub fn room(
     let mut events = Events::with_capacity(4096);
     let mut links = Vec::new();
     for i in 0..members {
-        // All hear the same from the first message on.
+        // All receive the same from the first message on.
         links.push((Link::open(target, traffic, 0, &poll, Token(i))?, 0));
     }
-    // A server may answer a request a little before it takes the member in.
+    // A server may answer a request a little before it adds the member.
     std::thread::sleep(Duration::from_millis(200));
     links[0].0.queue(traffic, in_flight);
     links[0].0.write()?;
-    // How many members still miss each of the messages on their way.
+    // For each message in flight, the number of members that have not received it.
     let mut missing = vec![members; in_flight as usize];
     let mut buffer = vec![0; 256 << 10];
     let mut counts = Counts::default();

@@ -1,4 +1,4 @@
-//! Whom to connect to, and the opening handshake.
+//! The server to connect to, and the opening handshake.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, SocketAddrV4};
@@ -22,7 +22,7 @@ pub struct Target {
     pub address: SocketAddr,
     pub deflate: Deflate,
     pub tls: Option<Arc<ClientConfig>>,
-    /// No handshake at all.
+    /// Whether there is no handshake.
     pub raw: bool,
 }
 
@@ -82,7 +82,7 @@ impl Target {
         )
     }
 
-    /// Reads the response; nothing stands behind it, as servers here speak when spoken to.
+    /// Reads the response; nothing follows it, as servers here send only replies.
     pub fn read_response(&self, stream: &mut impl Read) -> io::Result<()> {
         let mut head = [0; 2048];
         let mut len = 0;
@@ -110,7 +110,7 @@ fn nonblocking(tcp: std::net::TcpStream) -> io::Result<mio::net::TcpStream> {
     Ok(mio::net::TcpStream::from_std(tcp))
 }
 
-/// Trusts the certificate of a folder.
+/// Returns a configuration that trusts the certificate in a folder.
 pub fn client_config(folder: &Path) -> io::Result<Arc<ClientConfig>> {
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject;

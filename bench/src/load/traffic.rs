@@ -1,28 +1,29 @@
-//! Frames made once and sent over and over, and what must come back for each.
+//! Frames that are encoded once and sent repeatedly, and the expected replies.
 
 use crate::payload::{self, Random};
 use crate::setup::Deflate;
 use flate2::{Compress, Compression, FlushCompress};
 
-/// How many different messages there are with compression.
+/// The number of different messages with compression.
 const COMPRESSED: usize = 500;
-/// And without: so many, or fewer so that they don't take more than [`ROOM`].
+/// The number of different messages without compression, or fewer if they would take more than
+/// [`ROOM`].
 const PLAIN: usize = 61;
 const ROOM: usize = 4 << 20;
 
 pub struct Traffic {
-    /// What is sent, in this order, from the first again after the last.
+    /// The frames to send, in this order, and then again from the first one.
     pub frames: Vec<Vec<u8>>,
     /// The messages in them.
     pub payloads: Vec<Vec<u8>>,
     pub opcode: u8,
     pub deflate: Deflate,
-    /// Bytes as they are, without WebSocket.
+    /// Whether bytes are sent without WebSocket.
     pub raw: bool,
 }
 
 impl Traffic {
-    /// Messages that differ from one another.
+    /// Creates messages that differ from one another.
     pub fn new(size: usize, text: bool, deflate: Deflate) -> Self {
         let opcode = if text { 1 } else { 2 };
         let mut random = Random(0x0123_4567_89AB_CDEF);
@@ -40,7 +41,7 @@ impl Traffic {
         Self { frames, payloads, opcode, deflate, raw: false }
     }
 
-    /// The same messages without WebSocket around them.
+    /// Removes the frames around the messages.
     pub fn raw(mut self) -> Self {
         self.frames.clone_from(&self.payloads);
         self.raw = true;
@@ -82,14 +83,14 @@ fn binary(random: &mut Random, size: usize) -> Vec<u8> {
     bytes
 }
 
-/// Text that begins with a number of its own.
+/// Returns text that starts with its number.
 fn numbered(number: usize, size: usize) -> Vec<u8> {
     let mut text = format!("{number:06} ").into_bytes();
     text.extend(payload::mixed_text(size - text.len()));
     text
 }
 
-/// A frame with any key.
+/// Returns a frame with a random key.
 pub fn masked(first: u8, payload: &[u8], random: &mut Random) -> Vec<u8> {
     let key: [u8; 4] = *random.draw().to_ne_bytes().first_chunk().expect("eight bytes");
     let mut frame = vec![first];

@@ -1,18 +1,18 @@
-//! The stretch of a run that counts.
+//! The part of a run that counts.
 
 use std::io;
 use std::time::{Duration, Instant};
 
 use super::{Counts, Run, Times, wrong};
 
-/// How much longer than asked for a run may take to come to enough messages.
+/// How much longer than requested a run may take until there are enough messages.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Warm-up, then what is measured; each goes on until there were some messages, however
-/// little the machine lets the server and the load run.
+/// The warm-up and the measured part of a run. Each continues until there were some messages,
+/// however little the machine lets the server and the load run.
 pub struct Window<M> {
     times: Times,
-    /// So many messages at least.
+    /// The minimum number of messages.
     least: u64,
     begun: Instant,
     start: Counts,
@@ -25,8 +25,8 @@ impl<M: FnMut()> Window<M> {
         Self { times, least, begun: Instant::now(), start: Counts::default(), warm: false, mark }
     }
 
-    /// To be called often; gives what the run came to when it is over. `mark` is called at
-    /// the beginning of what is measured and at its end.
+    /// Updates the counts, and returns the result once the run is over; to be called often. `mark`
+    /// is called at the start of the measured part and at its end.
     pub fn tick(&mut self, counts: Counts) -> io::Result<Option<Run>> {
         let asked = if self.warm { self.times.measured } else { self.times.warm_up };
         let elapsed = self.begun.elapsed();
