@@ -1,5 +1,5 @@
-//! A page, an echo and a room in axum, on HTTP/1.1 and HTTP/2, and an end on Ctrl-C that tells
-//! everybody: `cargo run -p fullduplex-axum --example axum -- 127.0.0.1:9002`
+//! A page, an echo and a room in axum, on HTTP/1.1 and HTTP/2. Ctrl-C closes all WebSockets with
+//! 1001: `cargo run -p fullduplex-axum --example axum -- 127.0.0.1:9002`
 #![allow(clippy::print_stdout)] // an example prints
 
 use axum::extract::State;
@@ -31,13 +31,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/echo", any(echo))
         .route("/room", any(room))
         .with_state(app);
-    // On HTTP/2 axum waits for the WebSockets, so both are to happen at the same time.
+    // On HTTP/2 axum waits for the WebSockets, so both must run at the same time.
     let serving = serve(listener, router).with_graceful_shutdown(sockets.draining());
-    let ending = async {
+    let shutdown = async {
         let _ = tokio::signal::ctrl_c().await;
         sockets.drain(Drain::default()).await
     };
-    let (served, report) = tokio::join!(serving.into_future(), ending);
+    let (served, report) = tokio::join!(serving.into_future(), shutdown);
     println!("{report}");
     Ok(served?)
 }
@@ -60,11 +60,11 @@ async fn echo(upgrade: WebSocketUpgrade, State(app): State<App>) -> Response {
 }
 
 async fn room(upgrade: WebSocketUpgrade, State(app): State<App>) -> Response {
-    upgrade.track(&app.sockets).on_upgrade(|websocket| stay(websocket, app.room))
+    upgrade.track(&app.sockets).on_upgrade(|websocket| chat(websocket, app.room))
 }
 
-/// Tells all others in the room what one says.
-async fn stay(mut websocket: WebSocket, room: Group) {
+/// Publishes each message of the WebSocket to the room.
+async fn chat(mut websocket: WebSocket, room: Group) {
     let _member = room.join(&websocket, LagPolicy::Close(CloseCode::TRY_AGAIN_LATER));
     while let Some(Ok(message)) = websocket.next().await {
         room.publish(&PreparedMessage::new(message));

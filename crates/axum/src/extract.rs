@@ -1,4 +1,4 @@
-//! The extractor.
+//! The extractor `WebSocketUpgrade`.
 
 use std::fmt;
 use std::future::Future;
@@ -14,7 +14,7 @@ use crate::failed_upgrade::{DefaultOnFailedUpgrade, OnFailedUpgrade};
 use crate::rejection::WebSocketUpgradeRejection;
 
 /// A request for a WebSocket: a GET of HTTP/1.1 (RFC 6455 §4), or a CONNECT of HTTP/2 (RFC 8441).
-/// A route for both is made with `any`.
+/// Route it with `any`, which accepts both methods.
 ///
 /// A request that breaks a rule of the opening handshake is rejected before the handler. As
 /// `Option<WebSocketUpgrade>` it is `None` for ordinary requests, so that a page and a WebSocket
@@ -27,40 +27,42 @@ pub struct WebSocketUpgrade<F = DefaultOnFailedUpgrade> {
 }
 
 impl<F> WebSocketUpgrade<F> {
-    /// Sets all settings at once, before any other is changed; see [`UpgradeRequest::accept`]
-    /// for what has no meaning here.
+    /// Sets all settings at once. Call it before the methods that change single settings;
+    /// [`UpgradeRequest::accept`] lists the settings that have no effect here.
     pub fn config(mut self, config: ServerConfig) -> Self {
         self.config = config;
         self
     }
 
-    /// The longest message that is received, in bytes, whatever its frames. Longer ones end the
-    /// connection with 1009. Default: 1 MiB.
+    /// Sets the longest message that is received, in bytes, whatever its frames. A longer one ends
+    /// the connection with 1009. Default: 1 MiB.
     pub fn max_message_size(mut self, max: usize) -> Self {
         self.config.websocket.limits.max_message_size = Some(max as u64);
         self
     }
 
-    /// Compresses messages if the client offers it (permessage-deflate, RFC 7692). Default: no.
+    /// Compresses messages if the client offers it (permessage-deflate, RFC 7692). Default: no
+    /// compression.
     pub fn deflate(mut self, deflate: DeflateConfig) -> Self {
         self.config.websocket.deflate = Some(deflate);
         self
     }
 
-    /// Which web pages may connect; others are answered 403. Default: those of the same host.
+    /// Sets which web pages may connect; others are answered with 403. Default: those of the same
+    /// host.
     pub fn origin(mut self, policy: OriginPolicy) -> Self {
         self.config.origin = policy;
         self
     }
 
-    /// Has the WebSocket counted, and closed with 1001 when that is
-    /// [drained](ServerHandle::drain). From then on the answer is 503.
+    /// Registers the WebSocket with `handle`: it is counted there, and closed with 1001 by
+    /// [`drain`](ServerHandle::drain). Once a drain has started, the response is 503.
     pub fn track(mut self, handle: &ServerHandle) -> Self {
         self.request = self.request.track(handle);
         self
     }
 
-    /// Chooses the subprotocol: the first of these that the client offers, or none.
+    /// Selects the subprotocol: the first of these that the client offers, or none.
     pub fn protocols<I>(mut self, protocols: I) -> Self
     where
         I: IntoIterator,
@@ -73,31 +75,33 @@ impl<F> WebSocketUpgrade<F> {
         self
     }
 
-    /// The subprotocols that the client offers, its favourite first.
+    /// Returns the subprotocols that the client offers, in its order of preference.
     pub fn requested_protocols(&self) -> impl Iterator<Item = &str> {
         self.request.subprotocols().iter().map(String::as_str)
     }
 
-    /// Chooses the subprotocol, which must be one that the client offers (RFC 6455 §4.2.2), or
-    /// the response is 500.
+    /// Selects the subprotocol, which must be one that the client offers (RFC 6455 §4.2.2);
+    /// otherwise the response is 500.
     pub fn set_selected_protocol(&mut self, protocol: impl Into<String>) {
         self.request.set_subprotocol(Some(protocol.into()));
     }
 
-    /// The subprotocol that was chosen.
+    /// Returns the selected subprotocol.
     pub fn selected_protocol(&self) -> Option<&str> {
         self.request.subprotocol()
     }
 
-    /// Has somebody told if the connection fails before the WebSocket is open. It is not told of
-    /// requests that are refused: those are the response.
+    /// Calls `callback` if the connection fails before the WebSocket is open. It is not called for
+    /// rejected requests, whose error is the response.
     pub fn on_failed_upgrade<C: OnFailedUpgrade>(self, callback: C) -> WebSocketUpgrade<C> {
         let Self { request, config, on_failed_upgrade: _ } = self;
         WebSocketUpgrade { request, config, on_failed_upgrade: callback }
     }
 
-    /// Opens the WebSocket once the response has been sent, and runs `callback` with it in a task
-    /// of its own. The response may also be a refusal, such as for the `Origin`.
+    /// Returns the response that opens the WebSocket. Once it has been sent, `callback` runs with
+    /// the WebSocket in a separate task.
+    ///
+    /// The response can also be a rejection, such as for the `Origin`.
     #[must_use = "the WebSocket opens when this response is sent"]
     pub fn on_upgrade<C, Fut>(self, callback: C) -> Response
     where

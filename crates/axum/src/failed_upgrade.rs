@@ -1,11 +1,11 @@
-//! What becomes of a WebSocket that was answered and never opened.
+//! Callbacks for WebSockets that were accepted and never opened.
 
 use fullduplex::Error;
 
-/// What to do when the connection fails after the response that opens the WebSocket; any
+/// A callback for a connection that fails after the response that opens the WebSocket; any
 /// `FnOnce(Error)`.
 pub trait OnFailedUpgrade: Send + 'static {
-    /// Is told what went wrong.
+    /// Handles the error.
     fn call(self, error: Error);
 }
 
@@ -15,7 +15,7 @@ impl<F: FnOnce(Error) + Send + 'static> OnFailedUpgrade for F {
     }
 }
 
-/// Does nothing: the client is gone.
+/// The default callback, which does nothing: the client is gone.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct DefaultOnFailedUpgrade;

@@ -1,4 +1,4 @@
-//! Why a request is refused, as a response of axum's.
+//! The rejection of a request as a response of axum.
 
 use std::fmt;
 
@@ -6,17 +6,19 @@ use axum_core::body::Body;
 use axum_core::response::{IntoResponse, Response};
 use fullduplex::server::Rejection;
 
-/// Why there is no WebSocket. As a response it has the status that the rule asks for (400, 405,
-/// 426 with `Sec-WebSocket-Version`, …) and a line that names the rule.
+/// The rejection of a request for a WebSocket.
+///
+/// As a response it has the status that the rule asks for (400, 405, 426 with
+/// `Sec-WebSocket-Version`, …) and a line that names the rule.
 pub struct WebSocketUpgradeRejection(Rejection);
 
 impl WebSocketUpgradeRejection {
-    /// Whether the request asks for a WebSocket at all, if badly.
+    /// Whether the request asks for a WebSocket at all, even if incorrectly.
     pub fn is_websocket(&self) -> bool {
         self.0.is_websocket()
     }
 
-    /// The library's own.
+    /// Returns the rejection of the library.
     pub fn into_inner(self) -> Rejection {
         self.0
     }

@@ -1,11 +1,11 @@
-//! Networks of addresses, as `10.0.0.0/8` (RFC 4632 §3.1, RFC 4291 §2.3).
+//! IP networks, such as `10.0.0.0/8` (RFC 4632 §3.1, RFC 4291 §2.3).
 
 use std::net::IpAddr;
 
-/// A network: the addresses that begin with the same bits.
+/// An IP network: the addresses with the same leading bits.
 ///
-/// An IPv4 address that is mapped into IPv6 (`::ffff:10.0.0.1`, RFC 4291 §2.5.5.2) is taken
-/// as that address of IPv4, here and when it is looked for: so it is not in `::/0`.
+/// An IPv4-mapped IPv6 address (`::ffff:10.0.0.1`, RFC 4291 §2.5.5.2) counts as the IPv4 address,
+/// both here and in a lookup: so it is not in `::/0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cidr {
     network: IpAddr,
@@ -13,7 +13,7 @@ pub(crate) struct Cidr {
 }
 
 impl Cidr {
-    /// Reads `address` or `address/bits`; what stands behind the bits doesn't count.
+    /// Parses `address` or `address/bits`. Bits of the address after the first `bits` are ignored.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let Some((address, bits)) = text.split_once('/') else {
             return text.parse::<IpAddr>().ok().map(Self::from);
@@ -38,13 +38,13 @@ impl Cidr {
             (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits(), b.to_bits()),
             _ => return false,
         };
-        // All bits of the rest; a shift by the whole width leaves none.
+        // The bits outside the prefix; a shift by the whole width leaves none.
         let rest = u32::from(width(self.network) - self.bits);
         (a ^ b).checked_shr(rest).unwrap_or(0) == 0
     }
 }
 
-/// The network of one address.
+/// Converts an address to the network that has only that address.
 impl From<IpAddr> for Cidr {
     fn from(address: IpAddr) -> Self {
         let network = address.to_canonical();

@@ -1,4 +1,4 @@
-//! Waiting no longer than a setting allows.
+//! Time limits on waits, named by their setting.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -11,16 +11,16 @@ use tokio::time::{Instant, Timeout, timeout_at};
 
 use crate::base::error::Error;
 
-/// A year: a wait that ends later than that never ends. It bounds waits, as an
-/// `Instant` can't be arbitrarily far off.
-pub(crate) const FAR: Duration = Duration::from_secs(86_400 * 365);
+/// The longest wait, a year: it bounds times, as an `Instant` can't be arbitrarily far off.
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(86_400 * 365);
 
-/// What the future gives, or an error that names the setting once it has taken so long.
+/// Limits a future to the time `after` from now. Its output is the future's, or an error that names
+/// the setting.
 pub(crate) fn within<F: Future>(setting: &'static str, after: Duration, future: F) -> Timed<F> {
     Deadline::new(setting, after).bound(future)
 }
 
-/// The end of the time that a setting allows, for several steps together.
+/// A time limit of a setting for several steps together.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
     setting: &'static str,
@@ -29,20 +29,21 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    /// So long from now.
+    /// Creates a deadline that passes the time `after` from now.
     pub(crate) fn new(setting: &'static str, after: Duration) -> Self {
-        Self { setting, after, at: Instant::now() + after.min(FAR) }
+        Self { setting, after, at: Instant::now() + after.min(MAX_WAIT) }
     }
 
-    /// What the future gives, or an error that names the setting.
+    /// Limits a future to this deadline. Its output is the future's, or an error that names the
+    /// setting.
     pub(crate) fn bound<F: Future>(&self, future: F) -> Timed<F> {
         Timed { future: timeout_at(self.at, future), setting: self.setting, after: self.after }
     }
 }
 
 pin_project! {
-    /// An `async` function would have room for the future twice: as what it is given, and as
-    /// what it waits for.
+    /// A future with a deadline. It is not an `async` function because that would have space for
+    /// the future twice: as an argument and while it is polled.
     pub(crate) struct Timed<F> {
         #[pin]
         future: Timeout<F>,
@@ -57,7 +58,7 @@ impl<F: Future> Future for Timed<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         WAITING.with_borrow_mut(String::clear);
-        // Polls what is waited for first, which then says what it is at.
+        // Polled first, as it records what it waits for.
         let output = ready!(this.future.poll(cx));
         Poll::Ready(output.map_err(|_| {
             let what = WAITING.take();
@@ -67,16 +68,18 @@ impl<F: Future> Future for Timed<F> {
 }
 
 thread_local! {
-    /// What the future that this thread polls waits for, the innermost that says so.
+    /// A description of what the future that this thread polls waits for: that of the innermost
+    /// [`Doing`].
     static WAITING: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Says what it waits for in the error of a deadline around it: "timed out: … while `what`".
+/// Describes a future in the error of a deadline around it: "timed out: … while `what`".
 pub(crate) fn doing<F: Future>(what: impl Into<String>, future: F) -> Doing<F> {
     Doing { future, what: what.into() }
 }
 
 pin_project! {
+    /// A future with a description of what it waits for.
     pub(crate) struct Doing<F> {
         #[pin]
         future: F,

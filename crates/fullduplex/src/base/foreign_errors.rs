@@ -1,22 +1,22 @@
-//! Words of our own for the errors of the libraries below, whose texts name types, crates and web
-//! pages of theirs. The errors themselves stay the [`source`](std::error::Error::source).
+//! Descriptions of other libraries' errors, whose texts name their types, crates and web pages. The
+//! errors themselves remain the [`source`](std::error::Error::source).
 
 use std::error::Error as StdError;
 use std::io;
 
-/// The text for an error that is a foreign one or has one inside; `None` if its own text does, as
-/// that of the operating system.
-pub(crate) fn of(error: &(dyn StdError + 'static)) -> Option<String> {
+/// Describes an error that is, or contains, one of another library; `None` if its own text is
+/// clear, such as that of the operating system.
+pub(crate) fn describe(error: &(dyn StdError + 'static)) -> Option<String> {
     if let Some(error) = error.downcast_ref::<io::Error>() {
-        return of_io(error);
+        return describe_io(error);
     }
     #[cfg(feature = "tls")]
     if let Some(error) = error.downcast_ref::<rustls::Error>() {
-        return Some(crate::base::tls_text::in_words(error));
+        return Some(crate::base::tls_text::describe(error));
     }
     #[cfg(feature = "http2")]
     if let Some(error) = error.downcast_ref::<h2::Error>() {
-        return Some(of_h2(error));
+        return Some(describe_h2(error));
     }
     #[cfg(feature = "http3")]
     if let Some(error) = error.downcast_ref::<fullduplex_http3::quinn::ConnectionError>() {
@@ -24,37 +24,37 @@ pub(crate) fn of(error: &(dyn StdError + 'static)) -> Option<String> {
     }
     #[cfg(feature = "hyper")]
     if let Some(error) = error.downcast_ref::<hyper::Error>() {
-        return Some(of_hyper(error));
+        return Some(describe_hyper(error));
     }
     None
 }
 
-fn of_io(error: &io::Error) -> Option<String> {
+fn describe_io(error: &io::Error) -> Option<String> {
     if let Some(inner) = error.get_ref() {
         #[cfg(feature = "http3")]
         if inner.is::<fullduplex_http3::Error>() {
             return None;
         }
-        if let Some(words) = of(inner) {
+        if let Some(words) = describe(inner) {
             return Some(words);
         }
     }
-    // Be it TLS without close_notify (RFC 8446 §6.1), or what was read in one piece.
+    // Either TLS without close_notify (RFC 8446 §6.1), or a read of an exact length.
     (error.kind() == io::ErrorKind::UnexpectedEof).then(|| "the peer ended the transport".into())
 }
 
 #[cfg(feature = "http2")]
-fn of_h2(error: &h2::Error) -> String {
+fn describe_h2(error: &h2::Error) -> String {
     if let Some(error) = error.get_io() {
-        // What h2 says to the streams of a connection that has ended.
+        // h2 reports this to the streams of a connection that has ended.
         if error.kind() == io::ErrorKind::BrokenPipe {
             return "the peer ended the transport".into();
         }
-        return of_io(error).unwrap_or_else(|| error.to_string());
+        return describe_io(error).unwrap_or_else(|| error.to_string());
     }
-    // Its name in RFC 9113 §7.
+    // The code's name in RFC 9113 §7.
     let Some(code) = error.reason().map(|reason| format!("{reason:?} (RFC 9113 §7)")) else {
-        return "the stream takes nothing more".into();
+        return "the stream is closed for sending".into();
     };
     let what = if error.is_go_away() { "connection" } else { "stream" };
     if error.is_remote() {
@@ -67,14 +67,14 @@ fn of_h2(error: &h2::Error) -> String {
 }
 
 #[cfg(feature = "hyper")]
-fn of_hyper(error: &hyper::Error) -> String {
+fn describe_hyper(error: &hyper::Error) -> String {
     if let Some(source) = error.source() {
-        return of(source).unwrap_or_else(|| source.to_string());
+        return describe(source).unwrap_or_else(|| source.to_string());
     }
     let words = if error.is_incomplete_message() {
         "the peer ended the transport inside a message"
     } else if error.is_parse() {
-        // Says which part of a head is invalid.
+        // Names the part of the head that is invalid.
         return error.to_string();
     } else if error.is_timeout() {
         "the deadline for the head passed"

@@ -134,7 +134,7 @@ pub(crate) fn drop_all(all: &mut Vec<DeferredDrop>) -> Result<(), Panicked> {
     for held in all.drain(..) {
         let done = caught(|| match held {
             // The last piece of a message may be the only one by now.
-            DeferredDrop::Payload(spent) => drop(message_memory::give_long(spent)),
+            DeferredDrop::Payload(spent) => drop(message_memory::recycle_large(spent)),
             DeferredDrop::Prepared(message) => drop(message),
             DeferredDrop::Waker(waker) => drop(waker),
             DeferredDrop::Call(call) => call(),

@@ -1,4 +1,4 @@
-//! What is known of header fields by their names.
+//! Treatment of header fields by their names.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,12 +24,12 @@ pub(crate) fn mark_sensitive(headers: &mut HeaderMap) {
     }
 }
 
-/// Joins cookies to one field (RFC 9113 §8.2.3, RFC 9114 §4.2.1).
+/// Joins several `Cookie` fields into one (RFC 9113 §8.2.3, RFC 9114 §4.2.1).
 #[cfg(any(feature = "http2", feature = "hyper"))]
 pub(crate) fn join_cookies(headers: &mut HeaderMap) {
-    let crumbs: Vec<_> = headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes).collect();
-    if crumbs.len() > 1
-        && let Ok(mut joined) = http::HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+    let cookies: Vec<_> = headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes).collect();
+    if cookies.len() > 1
+        && let Ok(mut joined) = http::HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
     {
         joined.set_sensitive(true);
         headers.insert(COOKIE, joined);

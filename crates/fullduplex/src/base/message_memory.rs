@@ -1,4 +1,4 @@
-//! The memory of messages: the thread keeps what is done with for those that follow.
+//! The memory of received messages, which each thread reuses.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -6,48 +6,52 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 use fullduplex_proto::PayloadAllocator;
 
-/// How the messages of all connections of a thread get theirs.
+/// The allocator for the messages of all connections.
 pub(crate) static MEMORY: PayloadAllocator = PayloadAllocator { copy, large_buffer: take_large };
 
-/// Short messages share blocks of this size: a message that is kept keeps so much.
+/// The size of the blocks that short messages share. A message that is kept keeps its whole block.
 const BLOCK: usize = 2 << 10;
-/// How many messages have memory of their own when one in a block was kept, and how many at
-/// most when that goes on.
-const ALONE: u32 = 64;
-const ALONE_MOST: u32 = 4096;
+/// The number of messages that are allocated separately when a message in a block was kept. It
+/// doubles while that goes on, up to [`MAX_PENALTY`].
+const MIN_PENALTY: u32 = 64;
+/// The most messages in a row that are allocated separately.
+const MAX_PENALTY: u32 = 4096;
 
-/// A long message's buffer is kept for the next one if it has this much room,
-const LONG_LEAST: usize = 8 << 10;
-/// while all that are kept are no more than so many,
-const LONG_COUNT: usize = 64;
-/// and come to no more than this.
-const LONG_KEEP: usize = 8 << 20;
+/// The minimum capacity of a buffer that is cached.
+const MIN_CACHED: usize = 8 << 10;
+/// The most buffers that a thread caches.
+const MAX_CACHED_COUNT: usize = 64;
+/// The most bytes of buffers that a thread caches.
+const MAX_CACHED_BYTES: usize = 8 << 20;
 
 thread_local! {
     static BLOCKS: RefCell<BlockArena> = RefCell::default();
-    static LONG: RefCell<LargeBuffers> = const { RefCell::new(LargeBuffers { spent: VecDeque::new(), bytes: 0 }) };
+    static LARGE: RefCell<LargeBuffers> =
+        const { RefCell::new(LargeBuffers { buffers: VecDeque::new(), bytes: 0 }) };
 }
 
-/// Gives short messages their memory out of one block, which is used again when all of them
-/// were dropped.
+/// An arena that allocates short messages in one block, which is reused when all of them were
+/// dropped.
 ///
-/// A message that is kept keeps its block. So when some are found to be, the next messages
-/// have memory of their own: an application that keeps them pays little more than their bytes,
-/// and one that does not pays no allocation.
+/// A message that is kept keeps its block. So when some are found to be kept, the next messages are
+/// allocated separately: an application that keeps messages uses little more than their bytes, and
+/// one that does not makes no allocations.
 #[derive(Default)]
 struct BlockArena {
-    /// The free rest of the block, with no bytes in it.
+    /// The unused part of the block, with no bytes in it.
     rest: BytesMut,
     has_block: bool,
-    /// So many messages more have memory of their own,
-    alone: u32,
-    /// and so many if the next block is kept too.
+    /// The number of messages that are still to be allocated separately.
+    separate: u32,
+    /// The number of messages that were allocated separately because of the last kept block. It is
+    /// doubled when the next block is kept, too, and halved when it is not, so that a few kept
+    /// messages are soon forgotten and a steady collector allocates each message exactly.
     penalty: u32,
 }
 
 impl BlockArena {
     #[inline]
-    fn place(&mut self, bytes: &[u8]) -> Option<BytesMut> {
+    fn alloc(&mut self, bytes: &[u8]) -> Option<BytesMut> {
         if bytes.len() > self.rest.capacity() && !self.renew() {
             return None;
         }
@@ -55,10 +59,10 @@ impl BlockArena {
         Some(self.rest.split())
     }
 
-    /// Makes room for a message, unless it is to have memory of its own.
+    /// Provides capacity for a message; false if it must be allocated separately.
     fn renew(&mut self) -> bool {
-        if self.alone > 0 {
-            self.alone -= 1;
+        if self.separate > 0 {
+            self.separate -= 1;
             return false;
         }
         if !self.has_block {
@@ -67,72 +71,72 @@ impl BlockArena {
         } else if self.rest.try_reclaim(BLOCK) {
             self.penalty /= 2;
         } else {
-            // It is theirs now who keep a part of it.
-            self.penalty = (self.penalty * 2).clamp(ALONE, ALONE_MOST);
-            *self = Self { alone: self.penalty - 1, penalty: self.penalty, ..Self::default() };
+            // Some message in the block is still in use: leave the block to it.
+            self.penalty = (self.penalty * 2).clamp(MIN_PENALTY, MAX_PENALTY);
+            *self = Self { separate: self.penalty - 1, penalty: self.penalty, ..Self::default() };
             return false;
         }
         true
     }
 }
 
-/// Copies what messages may share, if it is little; `None` if they are to be copied one by one.
+/// Copies bytes to the shared block; `None` if they are too long, or must be allocated separately.
 #[inline]
-pub(crate) fn place(bytes: &[u8]) -> Option<BytesMut> {
+pub(crate) fn copy_shared(bytes: &[u8]) -> Option<BytesMut> {
     if bytes.len() > BLOCK {
         return None;
     }
-    BLOCKS.with_borrow_mut(|blocks| blocks.place(bytes))
+    BLOCKS.with_borrow_mut(|blocks| blocks.alloc(bytes))
 }
 
-/// Copies a payload to where it may stay.
+/// Copies a payload.
 fn copy(payload: &[u8]) -> Bytes {
-    place(payload).map_or_else(|| Bytes::copy_from_slice(payload), BytesMut::freeze)
+    copy_shared(payload).map_or_else(|| Bytes::copy_from_slice(payload), BytesMut::freeze)
 }
 
-/// Buffers of long messages that were dropped, the oldest first: whole new pages for
-/// each message cost more than all that is done with them.
+/// A cache of the buffers of large messages that were dropped, the oldest first. New pages for each
+/// message would cost more than all other work on it.
 struct LargeBuffers {
-    spent: VecDeque<Vec<u8>>,
+    buffers: VecDeque<Vec<u8>>,
     bytes: usize,
 }
 
 impl LargeBuffers {
-    /// The smallest that has so much room, so that long ones stay for long messages; the last of
-    /// those.
-    fn take(&mut self, room: usize) -> Option<Vec<u8>> {
-        let fits = self.spent.iter().enumerate().rev().filter(|(_, b)| b.capacity() >= room);
+    /// Takes the smallest buffer with this capacity, so that large ones stay for large messages,
+    /// and the latest of several.
+    fn take(&mut self, capacity: usize) -> Option<Vec<u8>> {
+        let fits = self.buffers.iter().enumerate().rev().filter(|(_, b)| b.capacity() >= capacity);
         let (found, _) = fits.min_by_key(|(_, buffer)| buffer.capacity())?;
-        let buffer = self.spent.remove(found)?;
+        let buffer = self.buffers.remove(found)?;
         self.bytes -= buffer.capacity();
         Some(buffer)
     }
 
-    /// Keeps one, in the place of the oldest if need be.
-    fn give(&mut self, buffer: Vec<u8>) {
-        if !(LONG_LEAST..=LONG_KEEP).contains(&buffer.capacity()) {
+    /// Caches a buffer, in place of the oldest ones if there are too many.
+    fn put(&mut self, buffer: Vec<u8>) {
+        if !(MIN_CACHED..=MAX_CACHED_BYTES).contains(&buffer.capacity()) {
             return;
         }
         self.bytes += buffer.capacity();
-        self.spent.push_back(buffer);
-        while self.bytes > LONG_KEEP || self.spent.len() > LONG_COUNT {
-            self.bytes -= self.spent.pop_front().map_or(0, |oldest| oldest.capacity());
+        self.buffers.push_back(buffer);
+        while self.bytes > MAX_CACHED_BYTES || self.buffers.len() > MAX_CACHED_COUNT {
+            self.bytes -= self.buffers.pop_front().map_or(0, |oldest| oldest.capacity());
         }
     }
 }
 
-/// Takes a buffer for a long message; an empty one without room, if none is kept.
-fn take_large(room: usize) -> Vec<u8> {
-    LONG.with_borrow_mut(|long| long.take(room)).unwrap_or_default()
+/// Takes a buffer for a large message; an empty one without capacity if none is cached.
+fn take_large(capacity: usize) -> Vec<u8> {
+    LARGE.with_borrow_mut(|large| large.take(capacity)).unwrap_or_default()
 }
 
-/// Takes back what a long message was sent from. If somebody else refers to it, or it has an owner
-/// of the application's, it is returned, to be dropped where that may run foreign code.
-pub(crate) fn give_long(spent: Bytes) -> Option<Bytes> {
+/// Caches the memory of a large message that was sent. If something else refers to it, or it has an
+/// owner of the application's, it is returned, to be dropped where foreign code may run.
+pub(crate) fn recycle_large(spent: Bytes) -> Option<Bytes> {
     match spent.try_into_mut() {
         Ok(mut spent) => {
             spent.clear();
-            LONG.with_borrow_mut(|long| long.give(spent.into()));
+            LARGE.with_borrow_mut(|large| large.put(spent.into()));
             None
         }
         Err(spent) => Some(spent),
@@ -143,13 +147,13 @@ pub(crate) fn give_long(spent: Bytes) -> Option<Bytes> {
 mod tests {
     use super::*;
 
-    /// Whether it has memory of its own, and no more of it than it needs.
+    /// Whether a message is allocated separately, with exactly its size.
     fn is_alone(message: Bytes) -> bool {
         message.try_into_mut().is_ok_and(|message| message.capacity() == message.len())
     }
 
     fn copy(blocks: &mut BlockArena, payload: &[u8]) -> Bytes {
-        blocks.place(payload).map_or_else(|| Bytes::copy_from_slice(payload), BytesMut::freeze)
+        blocks.alloc(payload).map_or_else(|| Bytes::copy_from_slice(payload), BytesMut::freeze)
     }
 
     #[test]
@@ -174,7 +178,7 @@ mod tests {
         }
         drop(blocks);
         let shared = kept.into_iter().filter_map(|message| message.try_into_mut().err()).count();
-        // One block's at a time, between 64, 128, … 4096 with memory of their own.
+        // One block at a time, between 64, 128, … 4096 that are allocated separately.
         let in_a_block = BLOCK / 8;
         assert!((in_a_block..8 * in_a_block).contains(&shared), "{shared} are in blocks");
     }
@@ -183,7 +187,7 @@ mod tests {
     fn message_memory_is_shared_again_after_one_kept_message() {
         let mut blocks = BlockArena::default();
         let kept = copy(&mut blocks, &[1; BLOCK]);
-        for _ in 0..ALONE {
+        for _ in 0..MIN_PENALTY {
             assert!(is_alone(copy(&mut blocks, &[2; 64])));
         }
         for _ in 0..1000 {
@@ -195,29 +199,33 @@ mod tests {
 
     #[test]
     fn message_memory_of_a_payload_longer_than_a_block_is_separate() {
-        assert!(place(&[1; BLOCK + 1]).is_none());
+        assert!(copy_shared(&[1; BLOCK + 1]).is_none());
         assert!(is_alone(crate::base::message_memory::copy(&[1; BLOCK + 1])));
     }
 
     #[test]
     fn message_memory_of_long_buffers_is_chosen_by_size_and_bounded() {
-        let mut long = LargeBuffers { spent: VecDeque::new(), bytes: 0 };
-        long.give(Vec::with_capacity(LONG_LEAST - 1));
-        long.give(Vec::with_capacity(LONG_KEEP + 1));
-        assert!(long.take(0).is_none(), "too little to keep, and too much");
-        long.give(Vec::with_capacity(64 << 10));
-        long.give(Vec::with_capacity(16 << 10));
-        long.give(Vec::with_capacity(1 << 20));
-        assert_eq!(long.take(20_000).map(|b| b.capacity()), Some(64 << 10), "not the longest");
-        assert_eq!(long.take(20_000).map(|b| b.capacity()), Some(1 << 20));
-        assert!(long.take(20_000).is_none());
-        for _ in 0..2 * LONG_COUNT {
-            long.give(Vec::with_capacity(LONG_LEAST));
+        let mut large = LargeBuffers { buffers: VecDeque::new(), bytes: 0 };
+        large.put(Vec::with_capacity(MIN_CACHED - 1));
+        large.put(Vec::with_capacity(MAX_CACHED_BYTES + 1));
+        assert!(large.take(0).is_none(), "too little to keep, and too much");
+        large.put(Vec::with_capacity(64 << 10));
+        large.put(Vec::with_capacity(16 << 10));
+        large.put(Vec::with_capacity(1 << 20));
+        assert_eq!(large.take(20_000).map(|b| b.capacity()), Some(64 << 10), "not the longest");
+        assert_eq!(large.take(20_000).map(|b| b.capacity()), Some(1 << 20));
+        assert!(large.take(20_000).is_none());
+        for _ in 0..2 * MAX_CACHED_COUNT {
+            large.put(Vec::with_capacity(MIN_CACHED));
         }
-        assert_eq!(long.spent.len(), LONG_COUNT);
-        long.give(Vec::with_capacity(LONG_KEEP));
-        assert_eq!((long.spent.len(), long.bytes), (1, LONG_KEEP), "the oldest made room");
-        long.take(1);
-        assert_eq!(long.bytes, 0);
+        assert_eq!(large.buffers.len(), MAX_CACHED_COUNT);
+        large.put(Vec::with_capacity(MAX_CACHED_BYTES));
+        assert_eq!(
+            (large.buffers.len(), large.bytes),
+            (1, MAX_CACHED_BYTES),
+            "the oldest made room"
+        );
+        large.take(1);
+        assert_eq!(large.bytes, 0);
     }
 }

@@ -1,4 +1,4 @@
-//! What everything else is built on: errors, addresses, deadlines, memory.
+//! The foundations of all other modules: errors, addresses, deadlines, memory.
 
 pub(crate) mod buffers;
 pub(crate) mod cidr;

@@ -16,14 +16,14 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     std::fs::read(path).map_err(|error| Error::new(ErrorKind::Tls, why()).with_source(error))
 }
 
-/// All certificates of a PEM text, at least one.
+/// Parses all certificates of a PEM text, at least one.
 pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let all = all.map_err(|error| bad("the certificates are not PEM").with_source(error))?;
     if all.is_empty() { Err(bad("there is no certificate in the PEM text")) } else { Ok(all) }
 }
 
-/// The first private key of a PEM text: PKCS #8, PKCS #1 or SEC 1, not encrypted.
+/// Parses the first private key of a PEM text: PKCS #8, PKCS #1 or SEC 1, not encrypted.
 pub(crate) fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, Error> {
     PrivateKeyDer::from_pem_slice(pem).map_err(|error| {
         let has = |words: &[u8]| pem.windows(words.len()).any(|window| window == words);
@@ -49,12 +49,13 @@ mod tests {
             ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "no private key"),
             ("-----BEGIN PRIVATE KEY-----\n!!\n-----END PRIVATE KEY-----\n", "not PEM"),
             (
-                "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
+                "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n\
+                 -----END ENCRYPTED PRIVATE KEY-----\n",
                 "is encrypted",
             ),
             (
-                "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n\
-                 AAAA\n-----END RSA PRIVATE KEY-----\n",
+                "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\
+                 DEK-Info: AES-128-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n",
                 "is encrypted",
             ),
         ] {

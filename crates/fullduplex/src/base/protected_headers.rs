@@ -7,8 +7,8 @@ use http::HeaderValue;
 
 use crate::base::error::{Error, ErrorKind};
 
-/// Checks the name of a field that the application adds to a request or to the response that
-/// accepts. The error names what to use in its place.
+/// Checks the name of a header field that the application adds to a request or to the response that
+/// accepts one. The error names the call to use instead.
 pub(crate) fn check_name(name: &str, role: Role) -> Result<(), Error> {
     let why = if !is_token(name.as_bytes()) {
         format!("the header name {name:?} is not valid (RFC 9110 §5.1)")
@@ -20,8 +20,8 @@ pub(crate) fn check_name(name: &str, role: Role) -> Result<(), Error> {
     Err(Error::new(ErrorKind::Misuse, why))
 }
 
-/// Checks a field that the application adds to the response that accepts. The error doesn't
-/// show the value, which may be a secret.
+/// Checks a header field that the application adds to the response that accepts a request. The
+/// error doesn't show the value, which may be a secret.
 pub(crate) fn check_response_field(name: &str, value: &Bytes) -> Result<(), Error> {
     check_name(name, Role::Server)?;
     if HeaderValue::from_maybe_shared(value.clone()).is_err() {
@@ -31,7 +31,7 @@ pub(crate) fn check_response_field(name: &str, value: &Bytes) -> Result<(), Erro
     Ok(())
 }
 
-/// What to use in place of setting a protected field.
+/// Returns what to use instead of setting a protected field.
 fn instead(name: &str, role: Role) -> &'static str {
     let is = |known: &str| name.eq_ignore_ascii_case(known);
     match role {

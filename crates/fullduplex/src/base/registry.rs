@@ -1,16 +1,16 @@
-//! Values by keys, for what comes and goes: walking them costs no more than what is there, and
-//! memory is given back when a crowd leaves.
+//! A collection of values by keys, for many that come and go: iterating costs no more than the
+//! values present, and memory is freed when many leave.
 
 use slab::Slab;
 
-/// The values of one slab. Few enough to walk the vacant ones among them.
+/// The values of one slab: few enough that iterating over its vacant entries costs little.
 const CHUNK: usize = 64;
 
-/// Values that are inserted and removed in constant time, in slabs of [`CHUNK`]. A slab without
-/// values holds no memory.
+/// A collection of values that are inserted and removed in constant time, in slabs of [`CHUNK`]. A
+/// slab without values holds no memory.
 pub(crate) struct Registry<T> {
     chunks: Vec<Slab<T>>,
-    /// The chunks that have room.
+    /// The indexes of chunks with vacant entries.
     open: Vec<u32>,
     len: usize,
 }
@@ -30,7 +30,7 @@ impl<T> Registry<T> {
         self.len == 0
     }
 
-    /// Adds a value; returns its key.
+    /// Adds a value and returns its key.
     ///
     /// # Panics
     /// With more than 2³² values.
@@ -91,7 +91,7 @@ fn split(key: u32) -> (usize, usize) {
 }
 
 fn narrow(index: usize) -> u32 {
-    u32::try_from(index).expect("there is no memory for so many")
+    u32::try_from(index).expect("fewer than 2³² values fit in memory")
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use fullduplex_proto::mask::MaskSource;
 use rand::RngExt;
 
-/// A fresh, unforeseeable key for every frame (RFC 6455 §5.3, §10.3).
+/// A source of a fresh, unpredictable key for each frame (RFC 6455 §5.3, §10.3).
 #[derive(Debug)]
 pub(crate) struct ThreadRng;
 
@@ -13,7 +13,7 @@ impl MaskSource for ThreadRng {
     }
 }
 
-/// The entropy of a `Sec-WebSocket-Key`.
+/// Returns random bytes for a `Sec-WebSocket-Key`.
 pub(crate) fn nonce() -> [u8; 16] {
     rand::rng().random()
 }

@@ -2,9 +2,9 @@
 
 use std::sync::{self, MutexGuard, PoisonError, TryLockError};
 
-/// A mutex that is locked as ever after a panic of one that held it. Foreign code runs under none
-/// of the library's locks but that of a transport, so a panic leaves nothing half changed; and
-/// where one does come out, it shall not take the other users of the mutex with it.
+/// A mutex that can still be locked after a panic of a thread that held it. Foreign code runs under
+/// none of the library's locks but that of a transport, so a panic leaves nothing half changed; and
+/// where one does occur, it must not affect the other users of the mutex.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(sync::Mutex<T>);
 
@@ -13,19 +13,19 @@ impl<T> Mutex<T> {
         Self(sync::Mutex::new(value))
     }
 
-    /// Returns what the mutex has; as nothing else can use it meanwhile, it is not locked.
+    /// Returns the value without locking: the exclusive reference proves that nothing else uses it.
     #[inline]
     pub(crate) fn get_mut(&mut self) -> &mut T {
         self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until no other thread holds the mutex.
+    /// Locks the mutex, waiting until no other thread holds it.
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns `None` where the mutex is held, by this thread or another one.
+    /// Locks the mutex, or returns `None` if it is held, by this thread or another one.
     #[inline]
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         match self.0.try_lock() {

@@ -1,28 +1,27 @@
-//! Names and texts for what rustls reports: versions, cipher suites, alerts, and what is wrong
-//! with a certificate.
+//! Names and texts for versions, cipher suites, alerts and certificate errors of rustls.
 
 use rustls::{
     AlertDescription, CertificateError, ConnectionCommon, Error as RustlsError, ProtocolVersion,
 };
 
-/// The version that was agreed on.
+/// Returns the negotiated version.
 pub(crate) fn version<D>(connection: &ConnectionCommon<D>) -> &'static str {
     match connection.protocol_version() {
         Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
-        // There is no third one.
+        // rustls supports no other version.
         _ => "TLSv1.3",
     }
 }
 
-/// The cipher suite that was agreed on, by its registered name.
+/// Returns the negotiated cipher suite by its registered name.
 pub(crate) fn cipher_suite<D>(connection: &ConnectionCommon<D>) -> String {
     let suite = connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
-    // rustls says `TLS13_`, the registry of RFC 8446 §B.4 doesn't.
+    // rustls writes `TLS13_`, the registry of RFC 8446 §B.4 doesn't.
     suite.unwrap_or_default().replacen("TLS13_", "TLS_", 1)
 }
 
-/// What went wrong in TLS, for both roles, where there is nothing better to say.
-pub(crate) fn in_words(error: &RustlsError) -> String {
+/// Describes an error of TLS, for both roles, if there is no better description.
+pub(crate) fn describe(error: &RustlsError) -> String {
     use RustlsError as E;
     let words = match error {
         E::InappropriateMessage { .. } | E::InappropriateHandshakeMessage { .. } => {
@@ -30,9 +29,9 @@ pub(crate) fn in_words(error: &RustlsError) -> String {
         }
         E::InvalidMessage(_) => "the peer sent a malformed TLS message",
         E::PeerSentOversizedRecord => "the peer sent a TLS record that is too long",
-        E::NoCertificatesPresented => "the peer showed no certificate",
-        E::DecryptError => "what the peer sent can't be decrypted",
-        E::PeerIncompatible(_) => "the two ends have too little in common",
+        E::NoCertificatesPresented => "the peer sent no certificate",
+        E::DecryptError => "the data that the peer sent can't be decrypted",
+        E::PeerIncompatible(_) => "the two ends have no TLS version or algorithm in common",
         E::PeerMisbehaved(_) => "the peer broke a rule of TLS",
         E::NoApplicationProtocol => "the two ends have no protocol in common (ALPN)",
         E::AlertReceived(alert) => {
@@ -43,34 +42,36 @@ pub(crate) fn in_words(error: &RustlsError) -> String {
             "a signature, of a certificate or of the handshake, is wrong"
         }
         E::InvalidCertificate(CertificateError::UnhandledCriticalExtension) => {
-            "a certificate has a critical extension that is not known here"
+            "a certificate has a critical extension that is not supported"
         }
         E::InvalidCertificate(CertificateError::UnknownRevocationStatus) => {
-            "whether a certificate is revoked can't be found out"
+            "the revocation status of a certificate is unknown"
         }
-        // Those of a platform or of an application's own verifier; webpki's are names of types.
+        // Texts of a platform's or of an application's own verifier. Those of webpki are names of
+        // types, without spaces.
         E::InvalidCertificate(CertificateError::Other(other)) | E::Other(other)
             if other.to_string().contains(' ') =>
         {
             return other.to_string();
         }
-        E::InvalidCertificate(_) => "a certificate was not found good",
+        E::InvalidCertificate(_) => "a certificate is not valid",
         E::InconsistentKeys(_) => "the private key is not the one of the certificate",
-        E::FailedToGetRandomBytes => "the system gives no random bytes",
-        E::FailedToGetCurrentTime => "the system gives no time",
+        E::FailedToGetRandomBytes => "the system provides no random bytes",
+        E::FailedToGetCurrentTime => "the system provides no time",
         E::General(words) => words,
         _ => "TLS failed",
     };
     words.into()
 }
 
-/// The name of an alert in RFC 8446 §6, such as `bad_certificate`.
+/// Returns the name of an alert in RFC 8446 §6, such as `bad_certificate`.
 pub(crate) fn alert_name(alert: AlertDescription) -> String {
     let mut name = String::new();
     let letters: Vec<char> = format!("{alert:?}").chars().collect();
     for (i, c) in letters.iter().enumerate() {
         let after_small = i > 0 && !letters[i - 1].is_ascii_uppercase();
-        // The last of several capital letters begins the next word; in `UnknownCA` there is none.
+        // The last of several capital letters starts the next word, but `UnknownCA` has no next
+        // word.
         let begins_word = after_small || letters.get(i + 1).is_some_and(char::is_ascii_lowercase);
         if i > 0 && c.is_ascii_uppercase() && begins_word {
             name.push('_');
@@ -80,7 +81,7 @@ pub(crate) fn alert_name(alert: AlertDescription) -> String {
     name
 }
 
-/// The problem of a certificate in words; `whose` is `server` or `client`.
+/// Describes the problem of a certificate; `whose` is `server` or `client`.
 pub(crate) fn certificate_problem(whose: &str, problem: &CertificateError) -> Option<String> {
     use CertificateError as E;
     let what = match problem {
@@ -93,12 +94,12 @@ pub(crate) fn certificate_problem(whose: &str, problem: &CertificateError) -> Op
             "is not valid yet; is the clock right?".into()
         }
         E::UnknownIssuer => format!(
-            "is signed by nobody that is trusted (unknown issuer, or an intermediate certificate \
+            "is not signed by a trusted authority (unknown issuer, or an intermediate certificate \
              that the {whose} did not send)"
         ),
         E::NotValidForName => "is for another name".into(),
         E::NotValidForNameContext { presented, .. } if presented.is_empty() => {
-            "is for no name at all".into()
+            "is not for any name".into()
         }
         E::NotValidForNameContext { presented, .. } => {
             // rustls shows DNS names as `DnsName("…")`.

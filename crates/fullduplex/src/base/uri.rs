@@ -6,23 +6,23 @@ use url::{Host, ParseError, Position, Url};
 
 use crate::base::error::{Error, ErrorKind};
 
-/// A ws or wss URI, taken apart for connecting.
+/// A parsed ws or wss URI.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct WsUri {
     pub(crate) secure: bool,
-    /// For the resolver: without the brackets of an IPv6 address, with its zone, as in
+    /// The host for the resolver: an IPv6 address without brackets, and with its zone, as in
     /// `fe80::1%eth0`.
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// The `Host` header: with brackets, and with the port unless it is the default.
+    /// The value of the `Host` header: with brackets, and with the port unless it is the default.
     pub(crate) authority: String,
-    /// Path and query: the request target (§3, "resource-name").
+    /// The path and query: the request target (§3, "resource-name").
     pub(crate) resource: String,
-    /// User and password.
+    /// The user and password.
     pub(crate) user: Option<(String, String)>,
     /// The Unix socket of a `ws+unix:` URI.
     pub(crate) socket: Option<String>,
-    /// A redirection from another origin leads here, or did on the way.
+    /// Whether a redirection from another origin leads here, or did on the way.
     pub(crate) redirected: bool,
 }
 
@@ -48,10 +48,10 @@ impl WsUri {
 
     fn of_url(url: &Url) -> Result<Self, &'static str> {
         let secure = match url.scheme() {
-            // A page's address will do, as for the WHATWG's WebSocket.
+            // A page's scheme is accepted, too, as by the WHATWG's WebSocket.
             "ws" | "http" => false,
             "wss" | "https" => true,
-            // `localhost:9001` too, which has a scheme by its form.
+            // This includes `localhost:9001`, whose `localhost` looks like a scheme.
             _ => {
                 return Err(
                     "the scheme must be ws or wss (RFC 6455 §3), or http or https; begin it with \
@@ -75,39 +75,43 @@ impl WsUri {
             Some(Host::Domain(name)) => name.to_string(),
             Some(Host::Ipv4(ip)) => ip.to_string(),
             Some(Host::Ipv6(ip)) => ip.to_string(),
-            None => return Err("there is no host"),
+            None => return Err("the URL has no host"),
         };
-        let port = url.port_or_known_default().ok_or("there is no port")?;
+        let port = url.port_or_known_default().ok_or("the URL has no port")?;
         if port == 0 {
-            return Err("nobody listens on port 0");
+            return Err("port 0 is not a valid port");
         }
         let authority = url[Position::BeforeHost..Position::AfterPort].to_string();
         let resource = url[Position::BeforePath..Position::AfterQuery].to_string();
         Ok(Self { secure, host, port, authority, resource, user, socket: None, redirected: false })
     }
 
-    /// `ws+unix:/path/of/the/socket:/resource`, with or without `//` in front.
+    /// Parses `ws+unix:/path/of/the/socket:/resource`, with or without `//` in front.
     fn of_socket(uri: &str, rest: &str) -> Result<Self, Error> {
         let path = rest.strip_prefix("//").unwrap_or(rest);
         let (socket, resource) = path.split_once(':').unwrap_or((path, "/"));
         if !resource.starts_with(['/', '?']) {
-            return Err(misuse(uri, "behind the path of the socket stands : and a path"));
+            return Err(misuse(
+                uri,
+                "the path of the socket must be followed by : and the path of the request",
+            ));
         }
         if socket.is_empty() {
-            return Err(misuse(uri, "there is no path of a socket"));
+            return Err(misuse(uri, "the path of the socket is empty"));
         }
         let mut target = Self::parse(&format!("ws://localhost{resource}"))?;
         target.socket = Some(socket.to_owned());
         Ok(target)
     }
 
-    /// What a redirection from here to there leads to.
+    /// Resolves a redirection from this URI to `to`.
     pub(crate) fn join(&self, to: &str) -> Result<Self, String> {
         let base = Url::parse(&self.url()).map_err(|error| error.to_string())?;
         let mut url = base.join(to).map_err(|error| error.to_string())?;
         url.set_fragment(None);
         let mut next = Self::of_url(&url).map_err(str::to_owned)?;
-        // A server names itself by its authority, on a Unix socket and in a zone of ours too.
+        // A server refers to itself by its authority, even on a Unix socket and in a zone of this
+        // machine.
         next.socket.clone_from(&self.socket);
         if next.host == without_zone(&self.host) {
             next.host.clone_from(&self.host);
@@ -122,13 +126,13 @@ impl WsUri {
         Ok(next)
     }
 
-    /// The URL, without user and password.
+    /// Returns the URL without user and password.
     pub(crate) fn url(&self) -> String {
         let scheme = if self.secure { "wss" } else { "ws" };
         format!("{scheme}://{}{}", self.authority, self.resource)
     }
 
-    /// The URL for who keeps cookies.
+    /// Returns the URL for a cookie store.
     pub(crate) fn cookie_url(&self) -> String {
         match &self.socket {
             Some(socket) => format!("ws+unix:{socket}:{}", self.resource),
@@ -142,14 +146,14 @@ impl WsUri {
     }
 }
 
-/// An IPv6 address without its zone, which has a meaning on this machine alone, and any other host
-/// as it is.
+/// Returns an IPv6 address without its zone, which has a meaning on this machine only, and any
+/// other host unchanged.
 pub(crate) fn without_zone(host: &str) -> &str {
     host.split('%').next().unwrap_or(host)
 }
 
-/// A URL without the zone of its IPv6 address, and the zone: `[fe80::1%25eth0]` (RFC 6874 §2), or
-/// `[fe80::1%eth0]`, as it is written elsewhere (RFC 4007 §11).
+/// Splits a URL into the URL without the zone of its IPv6 address, and the zone: `[fe80::1%25eth0]`
+/// (RFC 6874 §2), or `[fe80::1%eth0]`, the usual form elsewhere (RFC 4007 §11).
 pub(crate) fn split_zone(url: &str) -> (Cow<'_, str>, Option<String>) {
     zone_of(url).unwrap_or((Cow::Borrowed(url), None))
 }
@@ -157,7 +161,7 @@ pub(crate) fn split_zone(url: &str) -> (Cow<'_, str>, Option<String>) {
 fn zone_of(url: &str) -> Option<(Cow<'_, str>, Option<String>)> {
     let authority = url.find("://")? + 3;
     let end = url[authority..].find(['/', '?', '#', '\\']).map_or(url.len(), |at| authority + at);
-    // User and password come first.
+    // The user and password precede the host.
     let host = url[authority..end].rfind('@').map_or(authority, |at| authority + at + 1);
     let literal = url[host..end].strip_prefix('[')?;
     let literal = &literal[..literal.find(']')?];
@@ -188,7 +192,7 @@ pub(crate) fn percent_decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// The URL is shown without its password.
+/// Creates an error that shows the URL without its password.
 fn misuse(uri: &str, what: &str) -> Error {
     let shown = match uri.rsplit_once('@') {
         Some((_, rest)) => format!("***@{rest}"),

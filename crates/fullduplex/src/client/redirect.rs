@@ -33,7 +33,7 @@ impl Client {
                 None => return Err(rejection),
                 Some(_) if remaining == 0 => {
                     let limit = format!("more than max_redirects ({})", self.max_redirects);
-                    return Err(rejection.in_setting(&limit));
+                    return Err(rejection.with_context(&limit));
                 }
                 Some(next) => {
                     target = next?;

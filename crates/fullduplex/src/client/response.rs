@@ -97,7 +97,7 @@ pub(super) async fn rejection<S: Transport>(
     let body = rejection_body(stream, &response, received).await;
     let mut error = Error::from(error);
     if let Some(explanation) = explain(&response) {
-        error = error.with_words(&explanation);
+        error = error.with_detail(&explanation);
     }
     error.with_response(response.map(|()| body))
 }

@@ -159,7 +159,7 @@ fn next(
         Ok(First::Request(request)) if context.service_for(&request).is_some() => {
             let mut before = BytesMut::from(request.into_head());
             // hyper would not read such a version in the requests behind it.
-            let is_last = http1::lower_minor(&mut before);
+            let is_last = http1::normalize_minor_version(&mut before);
             before.unsplit(received);
             let stream = Prefixed::new(before.freeze(), stream);
             Box::pin(crate::server::http::http1::serve(

@@ -1,6 +1,6 @@
-//! Writing as the transport below does, for transports that change only something else.
+//! A macro for transports that wrap another one and do not change how it writes.
 
-/// The methods of `AsyncWrite` that pass everything on to a field: with `shutdown`, all of them;
+/// Implements the methods of `AsyncWrite` by those of a field: with `shutdown`, all of them;
 /// without, all but `poll_shutdown`.
 macro_rules! delegate_write {
     ($field:tt, shutdown) => {

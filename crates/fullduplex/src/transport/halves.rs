@@ -73,7 +73,7 @@ pub(crate) fn split<S: Transport>(stream: S) -> (ReadHalf<S>, WriteHalf<S>) {
     (ReadHalf::Any(shared.clone()), WriteHalf::Any(shared))
 }
 
-/// A transport of any kind, for both halves; none when it was dropped.
+/// A transport of any kind, shared by both halves; `None` when it was dropped.
 #[derive(Debug)]
 pub(crate) struct SharedTransport<S> {
     is_write_vectored: bool,
@@ -81,7 +81,7 @@ pub(crate) struct SharedTransport<S> {
 }
 
 impl<S> SharedTransport<S> {
-    /// Drops the transport, unless it is being polled: by who calls this, perhaps.
+    /// Drops the transport, unless it is being polled, perhaps by the caller of this.
     fn close(&self) {
         let stream = self.stream.try_lock().and_then(|mut stream| stream.take());
         drop(stream);
@@ -102,7 +102,7 @@ impl<S: Transport> SharedTransport<S> {
 }
 
 impl<S> WriteHalf<S> {
-    /// Whether bytes wait to be read, so far as that can be known without reading.
+    /// Whether there are unread bytes, as far as that can be known without reading.
     pub(crate) fn has_unread(&self) -> bool {
         let readable = Interest::READABLE;
         match self {
@@ -113,7 +113,7 @@ impl<S> WriteHalf<S> {
         }
     }
 
-    /// Whether dropping both halves ends the transport just as shutting it down does.
+    /// Whether dropping both halves ends the transport as shutting it down does.
     pub(crate) fn ends_when_dropped(&self) -> bool {
         match self {
             Self::Tcp(_) | Self::Gone => true,
@@ -123,8 +123,8 @@ impl<S> WriteHalf<S> {
         }
     }
 
-    /// Leaves the end of a socket to its closing: tokio's halves would shut it down first, which
-    /// is a system call for nothing where the other half goes, too.
+    /// Gives up a socket's half without shutting it down, as tokio's halves would when dropped:
+    /// that is a needless system call if the other half is dropped, too.
     pub(crate) fn give_up(&mut self) {
         match std::mem::replace(self, Self::Gone) {
             Self::Tcp(half) => half.forget(),
@@ -135,7 +135,7 @@ impl<S> WriteHalf<S> {
     }
 
     /// Ends the transport. A socket is shut down for writing, and closed with the other half; any
-    /// other transport is dropped, whoever has the other half.
+    /// other transport is dropped, even if the other half still exists.
     pub(crate) fn close(self) {
         if let Self::Any(shared) = self {
             shared.close();
@@ -166,7 +166,7 @@ impl<S: Transport> AsyncRead for ReadHalf<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // Nothing is read behind the end.
+        // Reads after the end return nothing.
         let ended = || Poll::Ready(Ok(()));
         each!(
             self, half => Pin::new(half).poll_read(cx, buf),

@@ -13,17 +13,17 @@ use crate::base::buffers;
 use crate::base::error::{Error, ErrorKind};
 use crate::transport::Transport;
 
-/// Bounds on the opening handshake. The defaults are those of a server, which has many clients
-/// that it does not know; a client has those of [`HandshakeLimits::client`].
+/// Limits on the opening handshake. The defaults are those of a server, which has many unknown
+/// clients; a client has those of [`HandshakeLimits::client`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HandshakeLimits {
-    /// The most bytes of the peer's head. Default: 16 KiB; of a client 64 KiB.
+    /// The most bytes of the peer's head. Default: 16 KiB; for a client 64 KiB.
     pub max_head_bytes: usize,
-    /// The most header fields of the peer's head; no more than 24,576 in any case. On HTTP/2 and
-    /// HTTP/3, neither pseudo-header fields nor the pieces of a cookie count. Default: 100; of a
-    /// client 1,000.
+    /// The most header fields of the peer's head; never more than 24,576. On HTTP/2 and HTTP/3,
+    /// pseudo-header fields do not count, and the parts of a split `Cookie` count as one. Default:
+    /// 100; for a client 1,000.
     pub max_fields: usize,
-    /// How long the opening handshake may take, once the transport stands. Default: 10 s.
+    /// The most time for the opening handshake, once the transport is connected. Default: 10 s.
     pub handshake_timeout: Duration,
 }
 
@@ -35,7 +35,7 @@ impl Default for HandshakeLimits {
 }
 
 impl HandshakeLimits {
-    /// The defaults of a client.
+    /// Returns the defaults of a client.
     pub fn client() -> Self {
         Self { max_head_bytes: 64 << 10, max_fields: 1000, ..Self::default() }
     }
@@ -43,14 +43,14 @@ impl HandshakeLimits {
     pub(crate) fn head(&self) -> HeadLimits {
         HeadLimits::default()
             .with_max_head_bytes(self.max_head_bytes)
-            .with_max_fields(self.max_fields.min(MOST_FIELDS))
+            .with_max_fields(self.max_fields.min(MAX_FIELDS))
     }
 }
 
-/// The most that a [`HeaderMap`] has room for.
-pub(crate) const MOST_FIELDS: usize = 24_576;
+/// The most fields that a [`HeaderMap`] can hold.
+pub(crate) const MAX_FIELDS: usize = 24_576;
 
-/// Header fields for the rules of the handshake.
+/// A header map as a source of fields for the rules of the handshake.
 #[derive(Clone, Copy)]
 pub(crate) struct HeaderMapSource<'h>(pub(crate) &'h HeaderMap);
 
@@ -61,15 +61,15 @@ impl<'h> HeaderSource<'h> for HeaderMapSource<'h> {
 }
 
 /// The most bytes of a [`HeaderName`].
-const LONGEST_NAME: usize = u16::MAX as usize;
+const MAX_NAME_LEN: usize = u16::MAX as usize;
 
-/// Refuses what the parser takes and a [`HeaderMap`] does not.
+/// Checks for names that the parser accepts and a [`HeaderMap`] does not.
 pub(crate) fn check_names(fields: &HeaderFields<'_>) -> Result<(), HeadError> {
-    let long = fields.iter().position(|(name, _)| name.len() > LONGEST_NAME);
+    let long = fields.iter().position(|(name, _)| name.len() > MAX_NAME_LEN);
     long.map_or(Ok(()), |i| Err(HeadError::FieldName { line: i + 2 }))
 }
 
-/// Fields as the parser gives them, for an HTTP library.
+/// Converts parsed fields to those of an HTTP library.
 pub(crate) fn header_map(fields: &HeaderFields<'_>) -> Result<HeaderMap, HeadError> {
     let mut map = HeaderMap::with_capacity(fields.len());
     for (i, (name, value)) in fields.iter().enumerate() {
@@ -82,9 +82,8 @@ pub(crate) fn header_map(fields: &HeaderFields<'_>) -> Result<HeaderMap, HeadErr
     Ok(map)
 }
 
-/// The name as HTTP/1.1 is used to have it, such as `X-Api-Key` or, as RFC 6455 spells it,
-/// `Sec-WebSocket-Version`. Case makes no difference (RFC 9110 §5.1), but there are peers to whom
-/// it does.
+/// Returns a field name in the usual case of HTTP/1.1, such as `X-Api-Key` or, as RFC 6455 spells
+/// it, `Sec-WebSocket-Version`. Case has no meaning (RFC 9110 §5.1), but some peers depend on it.
 pub(crate) fn title_case(name: &str) -> String {
     let mut is_first = true;
     let cased = name.chars().map(|c| {
@@ -99,11 +98,11 @@ pub(crate) fn title_case(name: &str) -> String {
     cased
 }
 
-/// Makes a later version of HTTP/1 in a request line 1.1, which hyper reads (RFC 9110 §2.5), and
-/// returns whether it was one.
+/// Replaces a later minor version of HTTP/1 in a request line by 1.1, which hyper can read (RFC
+/// 9110 §2.5). Returns whether it did.
 #[cfg(feature = "hyper")]
-pub(crate) fn lower_minor(head: &mut [u8]) -> bool {
-    // Empty lines may go before it.
+pub(crate) fn normalize_minor_version(head: &mut [u8]) -> bool {
+    // Empty lines may precede it.
     let begin = head.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or_default();
     let line = head[begin..].split_mut(|&byte| byte == b'\r' || byte == b'\n').next();
     let Some([.., b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'2'..=b'9']) = line else {
@@ -113,7 +112,7 @@ pub(crate) fn lower_minor(head: &mut [u8]) -> bool {
     true
 }
 
-/// Reads a head. What the peer sent behind it stays in `received`.
+/// Reads a head. What the peer sent after it stays in `received`.
 pub(crate) async fn read_head<S: Transport>(
     stream: &mut S,
     mut finder: HeadFinder,
@@ -121,13 +120,13 @@ pub(crate) async fn read_head<S: Transport>(
 ) -> Result<Bytes, Error> {
     loop {
         match finder.find(received)? {
-            // With nothing behind it, there is nothing to share the memory with.
+            // With nothing after it, the memory need not be shared.
             Some(end) if end == received.len() => return Ok(std::mem::take(received).freeze()),
             Some(end) => return Ok(received.split_to(end).freeze()),
             None => {}
         }
         let read = match buffers::read_to(stream, received).await {
-            // TLS without its own end.
+            // TLS without `close_notify`.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
             read => read,
         };

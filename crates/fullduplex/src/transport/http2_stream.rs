@@ -11,38 +11,39 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::base::coop;
 
-/// How long the peer's end of a stream is awaited that was dropped after ours.
-const LINGER: Duration = Duration::from_secs(3);
+/// The time for which a dropped stream waits for the peer's end of it.
+const END_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How many bytes may come meanwhile.
-const LINGER_BYTES: usize = 64 << 10;
+/// The most bytes that a dropped stream receives meanwhile.
+const MAX_END_BYTES: usize = 64 << 10;
 
-/// One stream as a transport: its end is `END_STREAM`, its failure `RST_STREAM` (RFC 8441
-/// §5). Dropped before its end, it is reset with CANCEL.
+/// A stream of HTTP/2 as a transport: its end is `END_STREAM`, its failure `RST_STREAM` (RFC 8441
+/// §5). If it is dropped before its end, it is reset with CANCEL.
 pub(crate) struct Http2Stream<C: Send + 'static> {
     send: SendStream<Bytes>,
-    /// What is received, and what is held as long as the stream is open. Taken only at the end.
+    /// The receiving side, with a value that is kept as long as the stream is open. Taken only at
+    /// the end.
     receiving: Option<(RecvStream, C)>,
     buffer: Bytes,
-    lingers: bool,
+    waits_for_end: bool,
     ended: bool,
 }
 
 impl<C: Send + 'static> Http2Stream<C> {
-    /// Holds `counted` as long as the stream is open.
-    pub(crate) fn new(send: SendStream<Bytes>, receive: RecvStream, counted: C) -> Self {
-        let receiving = Some((receive, counted));
-        Self { send, receiving, buffer: Bytes::new(), lingers: false, ended: false }
+    /// Creates a transport that keeps `guard` as long as the stream is open.
+    pub(crate) fn new(send: SendStream<Bytes>, receive: RecvStream, guard: C) -> Self {
+        let receiving = Some((receive, guard));
+        Self { send, receiving, buffer: Bytes::new(), waits_for_end: false, ended: false }
     }
 
-    /// Has the peer's end awaited when the stream is dropped after its own, for a moment and in
-    /// the background. Reset at once, some servers report that the client failed.
-    pub(crate) fn lingering(mut self) -> Self {
-        self.lingers = true;
+    /// Waits for the peer's end in the background, for a moment, when the stream is dropped after
+    /// its own end. If it were reset at once, some servers would report that the client failed.
+    pub(crate) fn waiting_for_end(mut self) -> Self {
+        self.waits_for_end = true;
         self
     }
 
-    /// What is still received, where nothing is sent any more.
+    /// Returns the receiving side, if nothing is sent any more.
     pub(crate) fn into_receive(mut self) -> Option<(RecvStream, C)> {
         self.receiving.take()
     }
@@ -50,14 +51,14 @@ impl<C: Send + 'static> Http2Stream<C> {
 
 impl<C: Send + 'static> Drop for Http2Stream<C> {
     fn drop(&mut self) {
-        let Some((mut receive, counted)) = self.receiving.take() else { return };
+        let Some((mut receive, guard)) = self.receiving.take() else { return };
         if self.ended
-            && self.lingers
+            && self.waits_for_end
             && !receive.is_end_stream()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            runtime.spawn(tokio::time::timeout(LINGER, async move {
-                let mut left = LINGER_BYTES;
+            runtime.spawn(tokio::time::timeout(END_TIMEOUT, async move {
+                let mut left = MAX_END_BYTES;
                 while let Some(Ok(data)) = receive.data().await
                     && let Some(less) = left.checked_sub(data.len())
                     && receive.flow_control().release_capacity(data.len()).is_ok()
@@ -65,7 +66,7 @@ impl<C: Send + 'static> Drop for Http2Stream<C> {
                     tokio::task::coop::consume_budget().await;
                     left = less;
                 }
-                drop(counted);
+                drop(guard);
             }));
         }
     }
@@ -73,7 +74,7 @@ impl<C: Send + 'static> Drop for Http2Stream<C> {
 
 pub(crate) fn io_error(error: h2::Error) -> io::Error {
     let kind = match error.get_io().map(io::Error::kind) {
-        // The transport ended below the streams, which h2 calls a broken pipe.
+        // The transport ended, which h2 reports to its streams as a broken pipe.
         Some(io::ErrorKind::BrokenPipe) => io::ErrorKind::UnexpectedEof,
         Some(kind) => kind,
         None => io::ErrorKind::ConnectionReset,
@@ -89,7 +90,7 @@ impl<C: Unpin + Send + 'static> AsyncRead for Http2Stream<C> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let Some((receive, _)) = &mut this.receiving else { return Poll::Ready(Ok(())) };
-        // `h2` charges nothing, and may have tens of thousands of single bytes there.
+        // `h2` does not consume budget, and may have tens of thousands of single bytes buffered.
         ready!(coop::poll_left(cx));
         while this.buffer.is_empty() {
             match ready!(receive.poll_data(cx)) {
@@ -132,7 +133,7 @@ impl<C: Unpin + Send + 'static> AsyncWrite for Http2Stream<C> {
         Poll::Ready(sent.map(|()| len).map_err(io_error))
     }
 
-    /// What was sent is the connection's to write.
+    /// The connection's task writes what was sent.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
@@ -150,7 +151,7 @@ mod tests {
 
     const FRAMES: usize = 5000;
 
-    /// The stream of a server, on which a client has sent so many frames with a byte each.
+    /// Returns a server's stream on which a client has sent [`FRAMES`] frames with a byte each.
     async fn with_single_bytes() -> Http2Stream<()> {
         let (near, far) = tokio::io::duplex(1 << 20);
         tokio::spawn(async move {

@@ -1,5 +1,5 @@
-//! Closing a connection of HTTP/1.1 in stages (RFC 9112 §9.6): a client that is still sending
-//! would lose the answer if the socket were closed over bytes that nobody has read.
+//! Closing of an HTTP/1.1 connection in stages (RFC 9112 §9.6): a client that is still sending
+//! would lose the response if the socket were closed with unread bytes.
 
 use std::future::poll_fn;
 use std::io;
@@ -12,22 +12,22 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::transport::Transport;
 
-/// How long a peer that has the whole answer may send nothing.
-const SILENCE: Duration = Duration::from_secs(2);
+/// The longest silence of a peer that has the whole response.
+const MAX_SILENCE: Duration = Duration::from_secs(2);
 
-/// Passes over what the peer sends behind the answer, until it ends the transport too.
-pub(crate) struct Remainder {
+/// Reads and discards what the peer sends after the response, until it ends the transport, too.
+pub(crate) struct DiscardRest {
     /// When the transport is closed, whatever the peer does.
     end: Instant,
     timer: Pin<Box<Sleep>>,
 }
 
-impl Remainder {
-    /// The peer may go on sending for this long.
-    pub(crate) fn new(most: Duration) -> Self {
+impl DiscardRest {
+    /// Creates one that lets the peer go on sending for at most `limit`.
+    pub(crate) fn new(limit: Duration) -> Self {
         let now = Instant::now();
-        let end = now + most;
-        Self { end, timer: Box::pin(sleep_until(end.min(now + SILENCE))) }
+        let end = now + limit;
+        Self { end, timer: Box::pin(sleep_until(end.min(now + MAX_SILENCE))) }
     }
 
     pub(crate) fn poll<S: Transport>(&mut self, stream: &mut S, cx: &mut Context<'_>) -> Poll<()> {
@@ -39,7 +39,7 @@ impl Remainder {
             let mut buffer = ReadBuf::new(&mut bytes);
             match ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer)) {
                 Ok(()) if !buffer.filled().is_empty() => {
-                    let silence = Instant::now() + SILENCE;
+                    let silence = Instant::now() + MAX_SILENCE;
                     self.timer.as_mut().reset(silence.min(self.end));
                 }
                 _ => return Poll::Ready(()),
@@ -48,16 +48,16 @@ impl Remainder {
     }
 }
 
-/// Closes a transport on which the last answer was written.
-pub(crate) async fn close<S: Transport>(stream: &mut S, most: Duration) -> io::Result<()> {
-    tokio::time::timeout(SILENCE, stream.shutdown()).await??;
-    let mut remainder = Remainder::new(most);
-    poll_fn(|cx| remainder.poll(stream, cx)).await;
+/// Closes a transport on which the last response was written.
+pub(crate) async fn close<S: Transport>(stream: &mut S, limit: Duration) -> io::Result<()> {
+    tokio::time::timeout(MAX_SILENCE, stream.shutdown()).await??;
+    let mut discard = DiscardRest::new(limit);
+    poll_fn(|cx| discard.poll(stream, cx)).await;
     Ok(())
 }
 
 #[cfg(feature = "hyper")]
-pub(crate) use self::transport::Staged;
+pub(crate) use self::transport::LingeringClose;
 
 #[cfg(feature = "hyper")]
 mod transport {
@@ -70,23 +70,23 @@ mod transport {
 
     use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-    use super::Remainder;
+    use super::DiscardRest;
     use crate::transport::Transport;
     use crate::transport::delegate::delegate_write;
 
-    /// How long a client may go on sending after its last answer.
-    const MOST: Duration = Duration::from_secs(30);
+    /// The longest time that a client may go on sending after its last response.
+    const MAX_DURATION: Duration = Duration::from_secs(30);
 
-    /// A transport that is closed in stages where content of a request was left unread.
-    pub(crate) struct Staged<S> {
+    /// A transport that is closed in stages if content of a request was left unread.
+    pub(crate) struct LingeringClose<S> {
         stream: S,
         left_unread: Arc<AtomicBool>,
-        remainder: Option<Remainder>,
+        discard: Option<DiscardRest>,
     }
 
-    impl<S> Staged<S> {
+    impl<S> LingeringClose<S> {
         pub(crate) fn new(stream: S, left_unread: Arc<AtomicBool>) -> Self {
-            Self { stream, left_unread, remainder: None }
+            Self { stream, left_unread, discard: None }
         }
 
         pub(crate) fn into_inner(self) -> S {
@@ -94,7 +94,7 @@ mod transport {
         }
     }
 
-    impl<S: Transport> AsyncRead for Staged<S> {
+    impl<S: Transport> AsyncRead for LingeringClose<S> {
         fn poll_read(
             mut self: Pin<&mut Self>,
             cx: &mut Context<'_>,
@@ -104,19 +104,19 @@ mod transport {
         }
     }
 
-    impl<S: Transport> AsyncWrite for Staged<S> {
+    impl<S: Transport> AsyncWrite for LingeringClose<S> {
         delegate_write!(stream);
 
         fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            let Self { stream, left_unread, remainder } = &mut *self;
-            if remainder.is_none() {
+            let Self { stream, left_unread, discard } = &mut *self;
+            if discard.is_none() {
                 ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
                 if !left_unread.load(Ordering::Acquire) {
                     return Poll::Ready(Ok(()));
                 }
             }
-            let remainder = remainder.get_or_insert_with(|| Remainder::new(MOST));
-            remainder.poll(stream, cx).map(Ok)
+            let discard = discard.get_or_insert_with(|| DiscardRest::new(MAX_DURATION));
+            discard.poll(stream, cx).map(Ok)
         }
     }
 }

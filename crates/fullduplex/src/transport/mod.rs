@@ -1,4 +1,4 @@
-//! Transports and what is spoken on them before a WebSocket is open.
+//! Transports, and what is read and written on them before a WebSocket is open.
 
 pub(crate) mod delegate;
 pub(crate) mod halves;
@@ -15,6 +15,6 @@ pub(crate) mod tunnel_heads;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// Any transport: what a WebSocket runs on.
+/// A transport that a WebSocket can run on: any reliable byte stream.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for S {}

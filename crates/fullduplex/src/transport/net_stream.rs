@@ -1,5 +1,5 @@
-//! What the WebSockets of a [`Client`](crate::Client) and of a
-//! [`Server`](crate::server::Server) run on.
+//! The transport of the WebSockets of a [`Client`](crate::Client) and of a
+//! [`Server`](crate::server::Server).
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -27,12 +27,12 @@ pub(crate) enum StreamKind {
 }
 
 impl NetStream {
-    /// Takes any transport.
+    /// Creates a stream from any transport.
     pub fn new(transport: impl Transport) -> Self {
         Self(StreamKind::Other(Box::new(transport)))
     }
 
-    /// The TCP socket, if it runs on one directly.
+    /// Returns the TCP socket, if the stream is one directly.
     pub fn as_tcp(&self) -> Option<&TcpStream> {
         match &self.0 {
             StreamKind::Tcp(tcp) => Some(tcp),

@@ -1,4 +1,4 @@
-//! A transport of which some was read already.
+//! A transport of which a part was read already.
 
 use std::io;
 use std::pin::Pin;
@@ -11,26 +11,26 @@ use crate::base::coop;
 use crate::transport::Transport;
 use crate::transport::delegate::delegate_write;
 
-/// So many bytes are a step of a task's turn, which ends after 128 KiB: with HTTP/2 they may be
-/// so many frames that cost far more than to read them.
+/// The number of bytes that consume one unit of a task's budget, which is 128 units: with HTTP/2
+/// they may be many small frames, which cost far more than reading them.
 const STEP: usize = 1 << 10;
 
-/// Gives what was read once more, and then the transport's own bytes.
+/// A transport that reads the bytes that were read before, and then its own.
 #[derive(Debug)]
 pub(crate) struct Prefixed<S> {
-    before: Bytes,
+    prefix: Bytes,
     stream: S,
 }
 
 impl<S> Prefixed<S> {
-    pub(crate) fn new(before: Bytes, stream: S) -> Self {
-        Self { before, stream }
+    pub(crate) fn new(prefix: Bytes, stream: S) -> Self {
+        Self { prefix, stream }
     }
 
-    /// The transport, and what is left of what was read before.
+    /// Returns the unread part of the prefix, and the transport.
     #[cfg(feature = "hyper")]
     pub(crate) fn into_parts(self) -> (Bytes, S) {
-        (self.before, self.stream)
+        (self.prefix, self.stream)
     }
 }
 
@@ -40,15 +40,15 @@ impl<S: Transport> AsyncRead for Prefixed<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.before.is_empty() {
+        if self.prefix.is_empty() {
             let before = buf.filled().len();
             ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
             coop::spend(cx, buf.filled().len() - before, STEP);
             return Poll::Ready(Ok(()));
         }
-        let len = self.before.len().min(buf.remaining());
-        buf.put_slice(&self.before[..len]);
-        self.before.advance(len);
+        let len = self.prefix.len().min(buf.remaining());
+        buf.put_slice(&self.prefix[..len]);
+        self.prefix.advance(len);
         Poll::Ready(Ok(()))
     }
 }

@@ -11,9 +11,9 @@ use crate::base::{coop, guard};
 use crate::transport::delegate::delegate_write;
 use crate::transport::net_stream::NetStream;
 
-/// A TLS connection that sends `close_notify` when it is dropped, however that comes about:
-/// each side must send it before it closes its writing side (RFC 8446 §6.1), and some peers
-/// report a truncation attack where it is missing.
+/// A TLS connection that sends `close_notify` when it is dropped for any reason: each side must
+/// send it before it closes its writing side (RFC 8446 §6.1), and some peers report a truncation
+/// attack if it is missing.
 pub(crate) struct ClosingTlsStream(TlsStream<NetStream>);
 
 impl ClosingTlsStream {
@@ -23,13 +23,14 @@ impl ClosingTlsStream {
 }
 
 impl Drop for ClosingTlsStream {
-    /// Sends it if the socket takes it at once. After a shutdown or a fatal alert, rustls sends
-    /// none.
+    /// Sends `close_notify` if the socket takes it at once. After a shutdown or a fatal alert,
+    /// rustls sends none.
     fn drop(&mut self) {
         coop::regardless(|| {
             self.0.get_mut().1.send_close_notify();
-            // There is nobody left to tell of a failure, or of a panic in a transport of the
-            // application's. It may be dropped by such a panic, and another one would abort.
+            // No caller is left to report a failure to, or a panic in a transport of the
+            // application's. This may run during the unwinding of such a panic, and another one
+            // would abort.
             let _ = guard::caught(|| {
                 Pin::new(&mut self.0).poll_flush(&mut Context::from_waker(Waker::noop()))
             });

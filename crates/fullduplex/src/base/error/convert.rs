@@ -1,4 +1,4 @@
-//! What becomes an [`Error`]: the errors of the protocol; and what an [`Error`] becomes.
+//! Conversions of the protocol's errors to [`Error`], and of [`Error`] to `io::Error`.
 
 use std::io;
 
@@ -39,7 +39,7 @@ impl From<http1::HeadError> for Error {
         };
         let mut this = Self::new(kind, error.to_string());
         this.0.source = Some(Box::new(error));
-        this.0.is_said = true;
+        this.0.message_includes_source = true;
         this
     }
 }
@@ -80,13 +80,13 @@ impl From<fullduplex_proto::close::InvalidClose> for Error {
     }
 }
 
-/// For the adapters whose traits have `io::Error`. The error itself is inside, for
+/// Converts for the adapters whose traits have `io::Error`. The error itself is inside, for
 /// [`downcast`](io::Error::downcast), with its [`close_info`](Error::close_info).
 ///
-/// The kind is that of the transport's own error, where that failed, or else: `UnexpectedEof`
-/// where the transport ended without a Close, `ConnectionAborted` where the peer closed with a code
-/// other than 1000, `BrokenPipe` where nothing can be sent any more, `TimedOut`, `InvalidData`
-/// where a rule or a limit was broken, and `InvalidInput` for a wrong call.
+/// The kind is that of the transport's error if that failed. Otherwise it is `UnexpectedEof` if the
+/// transport ended without a Close, `ConnectionAborted` if the peer closed with a code other than
+/// 1000, `BrokenPipe` if nothing can be sent any more, `TimedOut`, `InvalidData` if a rule was
+/// broken or a limit exceeded, and `InvalidInput` for a wrong call.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         io::Error::new(error.io_kind(), error)

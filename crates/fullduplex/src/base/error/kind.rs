@@ -1,27 +1,27 @@
 //! The categories of errors.
 
-/// What went wrong, roughly.
+/// The category of an [`Error`](crate::Error).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The transport failed or ended too early.
     Io,
-    /// TLS failed, or is asked for and not there.
+    /// TLS failed, or is needed and not available.
     Tls,
     /// The host name has no address.
     Resolve,
-    /// A proxy refused.
+    /// A proxy rejected the connection.
     Proxy,
     /// The opening handshake failed.
     Handshake,
     /// The peer broke a rule of the protocol.
     Protocol,
-    /// A limit of this end was hit; the message names the setting.
+    /// A limit of this end was exceeded; the message names the setting.
     Limit,
     /// A deadline passed; the message names the setting.
     Timeout,
     /// The connection is closed or closing.
     Closed,
-    /// The call was wrong, such as a URL that is none or a Close code that may not be sent.
+    /// The call was wrong, such as with an invalid URL or a close code that must not be sent.
     Misuse,
 }

@@ -1,4 +1,4 @@
-//! The one error of this library.
+//! The error type of this library.
 
 mod convert;
 mod kind;
@@ -18,10 +18,10 @@ use crate::base::error::retry::{AttemptFailure, is_worth_retrying};
 
 pub use kind::ErrorKind;
 
-/// What went wrong: one pointer wide.
+/// An error of this library. It is one pointer wide.
 ///
-/// The message names the rule, with its RFC section, or the setting. What a library below has
-/// reported is said in words of ours; its own error is the [`source`](StdError::source).
+/// Its message names the rule, with its RFC section, or the setting. The error of an underlying
+/// library is described in this library's words; it is the [`source`](StdError::source).
 pub struct Error(Box<ErrorInner>);
 
 struct ErrorInner {
@@ -31,12 +31,12 @@ struct ErrorInner {
     initiator: Option<Initiator>,
     close_info: Option<CloseInfo>,
     response: Option<http::Response<Bytes>>,
-    /// What happened, where the category does not say enough for [`Error::is_retryable`].
+    /// The kind of failure, if the category does not suffice for [`Error::is_retryable`].
     failure: Option<AttemptFailure>,
     source: Option<Box<dyn StdError + Send + Sync>>,
-    /// Whether the message says already what the source is.
-    is_said: bool,
-    /// What may help, after all else.
+    /// Whether the message includes the text of the source already.
+    message_includes_source: bool,
+    /// A suggestion that follows the message.
     hint: Option<Box<str>>,
 }
 
@@ -51,16 +51,17 @@ impl Error {
             response: None,
             failure: None,
             source: None,
-            is_said: false,
+            message_includes_source: false,
             hint: None,
         }))
     }
 
-    /// What is behind it, in its own words or, where those are a library's, in ours.
+    /// Sets the source, with a description in the message if its own text is that of another
+    /// library.
     pub(crate) fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
-        if let Some(words) = crate::base::foreign_errors::of(&source) {
-            self = self.with_words(&words);
-            self.0.is_said = true;
+        if let Some(text) = crate::base::foreign_errors::describe(&source) {
+            self = self.with_detail(&text);
+            self.0.message_includes_source = true;
         }
         self.0.source = Some(Box::new(source));
         self
@@ -76,19 +77,19 @@ impl Error {
         self
     }
 
-    /// Names the setting or the place where it went wrong.
-    pub(crate) fn in_setting(mut self, setting: &str) -> Self {
+    /// Prefixes the message with the setting or the place where the error occurred.
+    pub(crate) fn with_context(mut self, setting: &str) -> Self {
         self.0.message = format!("{setting}: {}", self.0.message).into();
         self
     }
 
-    /// Says more.
-    pub(crate) fn with_words(mut self, words: &str) -> Self {
+    /// Appends details to the message.
+    pub(crate) fn with_detail(mut self, words: &str) -> Self {
         self.0.message = format!("{}: {words}", self.0.message).into();
         self
     }
 
-    /// Says at the end what may help.
+    /// Sets a suggestion that follows the message.
     pub(crate) fn with_hint(mut self, hint: String) -> Self {
         self.0.hint = Some(hint.into());
         self
@@ -102,7 +103,7 @@ impl Error {
         Self::new(ErrorKind::Timeout, format!("timed out: {setting} ({after:?})"))
     }
 
-    /// Says what was waited for when the deadline passed.
+    /// Appends what the task was waiting for when the deadline passed.
     pub(crate) fn while_doing(mut self, what: &str) -> Self {
         if !what.is_empty() {
             self.0.message = format!("{} while {what}", self.0.message).into();
@@ -110,19 +111,19 @@ impl Error {
         self
     }
 
-    /// What the transport said, where that is the source.
+    /// Returns the transport's error, if that is the source.
     #[cfg(feature = "tls")]
     pub(crate) fn transport_error(&self) -> Option<&io::Error> {
         self.0.source.as_deref().and_then(|source| source.downcast_ref())
     }
 
-    /// Whether a head was refused because its version of HTTP is none of HTTP/1.
-    pub(crate) fn is_of_another_version(&self) -> bool {
+    /// Whether a head was rejected because its HTTP version is not HTTP/1.
+    pub(crate) fn is_other_http_version(&self) -> bool {
         let head = self.0.source.as_deref().and_then(|source| source.downcast_ref());
         head == Some(&http1::HeadError::Version)
     }
 
-    /// An end of the connection that is an error to the application.
+    /// Creates the error for a connection that ended other than normally.
     pub(crate) fn ended(info: &CloseInfo) -> Self {
         let kind = match info.cause {
             CloseCause::Protocol(error) if error.is_limit() => ErrorKind::Limit,
@@ -135,7 +136,7 @@ impl Error {
             _ => ErrorKind::Closed,
         };
         let message = match (info.cause, &info.received) {
-            // What this end sent is not what went wrong.
+            // The Close that this end sent is not the error.
             (CloseCause::Handshake, Some(frame)) if info.initiator != Initiator::Peer => {
                 format!("the peer answered the Close with {frame}")
             }
@@ -154,7 +155,7 @@ impl Error {
         error
     }
 
-    /// The end of a connection by a closing handshake, before all had left that was queued.
+    /// Creates the error for a connection that was closed before everything queued was written.
     pub(crate) fn unsent(info: &CloseInfo, failed: Option<io::ErrorKind>) -> Self {
         let message = "the peer left before it had all that was sent";
         let mut error = Self::new(ErrorKind::Io, message).with_failure(info.into());
@@ -167,53 +168,53 @@ impl Error {
         }
     }
 
-    /// What went wrong, roughly.
+    /// Returns the category of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The close code that this end sent or would report, where there is one.
+    /// Returns the close code that this end sent or would report, if there is one.
     pub fn close_code(&self) -> Option<CloseCode> {
         self.0.close_code
     }
 
-    /// Who ended the connection, where one was open.
+    /// Returns the party that ended the connection, if one was open.
     pub fn initiator(&self) -> Option<Initiator> {
         self.0.initiator
     }
 
-    /// How the connection ended, where its end is what went wrong.
+    /// Returns how the connection ended, if its end is the error.
     pub fn close_info(&self) -> Option<&CloseInfo> {
         self.0.close_info.as_ref()
     }
 
-    /// The response of a refused opening handshake: status, headers, and up to 64 KiB of
-    /// the body, whose `Content-Encoding`, if there is one, is not undone.
+    /// Returns the response that rejected the opening handshake: status, headers, and up to 64 KiB
+    /// of the body, of which a `Content-Encoding` is not decoded.
     pub fn response(&self) -> Option<&http::Response<Bytes>> {
         self.0.response.as_ref()
     }
 
-    /// When a server that refused would like to be asked again (RFC 9110 §10.2.3).
+    /// Returns the time after which a server that rejected the handshake asks for another attempt
+    /// (`Retry-After`, RFC 9110 §10.2.3).
     pub fn retry_after(&self) -> Option<Duration> {
         let headers = self.response()?.headers();
         retry::retry_after(headers, SystemTime::now())
     }
 
-    /// Whether the same attempt may succeed later. So it is after
+    /// Whether the same attempt may succeed later. It may after
     ///
     /// - a failure of the network, a name that was not found, and a deadline that passed;
-    /// - an answer of the server or of a proxy with 408, 425, 429 or 5xx, without 501, 505,
-    ///   506, 508 and 510; and with any other status, but for redirections, where it says by
-    ///   `Retry-After` when to come back;
+    /// - a response of the server or of a proxy with 408, 425, 429 or 5xx, without 501, 505, 506,
+    ///   508 and 510; and with any other status, except for redirections, that has a `Retry-After`;
     /// - a SOCKS5 proxy's reply that the server was not reached;
     /// - a TLS alert of a server that has no certificate yet (`internal_error`,
-    ///   `unrecognized_name`, `access_denied`), or that says nothing of this end's fault
+    ///   `unrecognized_name`, `access_denied`), or that is not about a fault of this end
     ///   (`bad_record_mac`, `user_canceled`);
-    /// - the end of an open connection, except that the peer closed it with 1000, or with a
-    ///   code that says that the fault is ours (1002, 1003, 1007 to 1010).
+    /// - the end of an open connection, except if the peer closed it with 1000, or with a code for
+    ///   a fault of this end (1002, 1003, 1007 to 1010).
     ///
-    /// It is not so after everything else: a certificate that is not trusted, credentials that
-    /// are refused, a broken rule, a limit of this end, a wrong call.
+    /// It may not after everything else: a certificate that is not trusted, rejected credentials, a
+    /// broken rule, a limit of this end, a wrong call.
     pub fn is_retryable(&self) -> bool {
         is_worth_retrying(match (&self.0.response, self.0.failure) {
             (Some(response), _) => AttemptFailure::Answered {
@@ -230,7 +231,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
         match &self.0.source {
-            Some(source) if !self.0.is_said => write!(f, ": {source}")?,
+            Some(source) if !self.0.message_includes_source => write!(f, ": {source}")?,
             _ => {}
         }
         match &self.0.hint {
@@ -249,8 +250,8 @@ impl fmt::Debug for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         let source = self.0.source.as_deref()?;
-        // Where its text is in ours word for word, the chain goes on behind it.
-        if self.0.is_said { Some(source) } else { source.source() }
+        // If its text is part of the message, the chain continues after it.
+        if self.0.message_includes_source { Some(source) } else { source.source() }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Whether a failure is worth another attempt, and when, for [`Error::is_retryable`] and
+//! Decides whether a failure is worth another attempt, and when, for [`Error::is_retryable`] and
 //! [`Reconnecting`](crate::client::Reconnecting) alike.
 //!
 //! [`Error::is_retryable`]: crate::Error::is_retryable
@@ -11,7 +11,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::base::error::kind::ErrorKind;
 
-/// What happened, as far as the decision depends on it.
+/// The kind of failure, as far as the decision depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AttemptFailure {
     /// An open connection ended.
@@ -20,14 +20,14 @@ pub(crate) enum AttemptFailure {
         /// other end.
         code: Option<u16>,
     },
-    /// The server, or a proxy, answered with this status.
+    /// The server, or a proxy, responded with this status.
     Answered { status: StatusCode, has_retry_after: bool },
-    /// A SOCKS5 proxy refused with this reply (RFC 1928 §6).
+    /// A SOCKS5 proxy rejected the connection with this reply (RFC 1928 §6).
     Socks5(u8),
     /// The peer ended the TLS handshake with this alert (RFC 8446 §6).
     #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "there are no alerts without"))]
     Alert(u8),
-    /// A client that connects again has stopped doing so.
+    /// A reconnecting client has stopped.
     Stopped,
     /// Anything else, by its category.
     Other(ErrorKind),
@@ -35,13 +35,13 @@ pub(crate) enum AttemptFailure {
 
 impl From<&CloseInfo> for AttemptFailure {
     fn from(info: &CloseInfo) -> Self {
-        // Where this end failed the connection, the code is its own, echoed or not.
+        // If this end failed the connection, the code is its own, echoed or not.
         let is_of_peer = info.close_received && !matches!(info.cause, CloseCause::Protocol(_));
         Self::Ended { code: is_of_peer.then(|| info.code().get()) }
     }
 }
 
-/// Whether the same attempt may succeed later. All that decides about it is here.
+/// Whether the same attempt may succeed later. The whole decision is in this function.
 pub(crate) fn is_worth_retrying(failure: AttemptFailure) -> bool {
     match failure {
         AttemptFailure::Ended { code } => code.is_none_or(is_passing_code),
@@ -52,9 +52,9 @@ pub(crate) fn is_worth_retrying(failure: AttemptFailure) -> bool {
         AttemptFailure::Socks5(reply) => is_passing_reply(reply),
         AttemptFailure::Alert(alert) => is_passing_alert(alert),
         AttemptFailure::Stopped => false,
-        // A name that is not found counts too: a computer that is offline, and a service whose
-        // last instance restarts, get the answer that a wrong name gets. A connection that is
-        // closed says nothing against another one. The rest will be the same: a certificate, a
+        // A name that is not found counts, too: a computer that is offline, and a service whose
+        // last instance restarts, get the same answer as a wrong name. A closed connection does not
+        // mean that a new one would fail. All other kinds would fail again: a certificate, a
         // proxy's credentials, a rule, a limit.
         AttemptFailure::Other(kind) => matches!(
             kind,
@@ -63,12 +63,13 @@ pub(crate) fn is_worth_retrying(failure: AttemptFailure) -> bool {
     }
 }
 
-/// Codes of RFC 6455 §7.4.1. 1000 says that all is done; the others that what this end sent or
-/// offered is at fault.
+/// Whether a close code (RFC 6455 §7.4.1) may be temporary. 1000 means that all is done; the other
+/// excluded ones blame what this end sent or offered.
 fn is_passing_code(code: u16) -> bool {
     !matches!(code, 1000 | 1002 | 1003 | 1007..=1010)
 }
 
+/// Whether a status may be temporary.
 fn is_passing_status(status: u16) -> bool {
     match status {
         // Not implemented, the version of HTTP, negotiation, a loop, an extension
@@ -82,15 +83,16 @@ fn is_passing_status(status: u16) -> bool {
     }
 }
 
-/// All but the rules, a command and a type of address that are not supported (RFC 1928 §6). A
-/// reply that is not assigned says no more than 1, "general failure".
+/// Whether a SOCKS5 reply may be temporary: all but a rule, a command and an address type that are
+/// not supported (RFC 1928 §6). An unassigned reply means no more than 1, "general failure".
 fn is_passing_reply(reply: u8) -> bool {
     !matches!(reply, 2 | 7 | 8)
 }
 
-/// `bad_record_mac`, as when a byte was changed on the way; `user_canceled`, which is for no
-/// fault of the protocol; and `internal_error`, `unrecognized_name` and `access_denied`, one of
-/// which servers send that have no certificate for the name, or none yet.
+/// Whether a TLS alert may be temporary: `bad_record_mac`, as when a byte was changed on the way;
+/// `user_canceled`, which is not about a fault of the protocol; and `internal_error`,
+/// `unrecognized_name` and `access_denied`, one of which servers send that have no certificate for
+/// the name, or none yet.
 fn is_passing_alert(alert: u8) -> bool {
     matches!(alert, 20 | 90 | 80 | 112 | 49)
 }
@@ -98,7 +100,7 @@ fn is_passing_alert(alert: u8) -> bool {
 /// Returns how long after `now` the server asks for another attempt: by `Retry-After`, in seconds
 /// or as a date (RFC 9110 §10.2.3).
 pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    // A date and a number are ASCII; anything else names no time.
+    // A date and a number are ASCII; anything else is not a time.
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
@@ -172,7 +174,7 @@ mod tests {
         let code = |info: &CloseInfo| AttemptFailure::from(info);
         let clean = info(1009, CloseCause::Handshake, true);
         assert_eq!(code(&clean), AttemptFailure::Ended { code: Some(1009) });
-        // This end refused a message with 1009; whether the peer says it back makes no odds.
+        // This end refused a message with 1009; whether the peer echoes it does not matter.
         for is_echoed in [true, false] {
             let failed = info(1009, CloseCause::Protocol(ProtocolError::InvalidUtf8), is_echoed);
             assert_eq!(code(&failed), AttemptFailure::Ended { code: None });

@@ -143,7 +143,7 @@ impl ServerConnector {
     }
 
     async fn connect_to_proxy(&self, proxy: &Proxy) -> Result<NetStream, Error> {
-        let add_name = |error: Error| error.in_setting(&format!("the proxy {proxy:?}"));
+        let add_name = |error: Error| error.with_context(&format!("the proxy {proxy:?}"));
         self.dialer.events.emit(&ConnectEvent::Proxy(proxy));
         let stream = self.dialer.dial(&proxy.host, proxy.port).await.map_err(add_name)?;
         if proxy.scheme != ProxyScheme::Https {

@@ -138,7 +138,7 @@ impl Client {
             return Err(Error::new(ErrorKind::Limit, message));
         }
         self.record_response(target, response.headers());
-        let mut stream = Http2Stream::new(send, receive, streams).lingering();
+        let mut stream = Http2Stream::new(send, receive, streams).waiting_for_end();
         match handshake.check(response.status().as_u16(), HeaderMapSource(response.headers())) {
             Ok(negotiated) => {
                 let stream = NetStream::new(stream);

@@ -75,7 +75,7 @@ impl Client {
         let alert = ReceivedAlert::default();
         #[cfg(feature = "tls")]
         let stream = alert.wrap(stream);
-        let handshake = builder.handshake(TunnelHeads::of_server(stream)).await;
+        let handshake = builder.handshake(TunnelHeads::from_server(stream)).await;
         let open_error = |error| {
             let error = preface_error(target.secure, error);
             #[cfg(feature = "tls")]

@@ -230,7 +230,7 @@ impl Client {
             _ => (ErrorKind::Io, None),
         };
         match exceeded {
-            Some(limit) => Error::new(kind, operation).with_words(&limit),
+            Some(limit) => Error::new(kind, operation).with_detail(&limit),
             None => Error::new(kind, operation).with_source(error),
         }
     }

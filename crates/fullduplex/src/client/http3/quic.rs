@@ -67,7 +67,7 @@ impl Client {
         let connecting = race(&target.host, addresses, attempt);
         let operation = format!("connecting to {}:{port} by QUIC", target.host);
         let connected = doing(operation, connecting).await;
-        let connected = connected.map_err(|error| error.in_setting("QUIC"))??;
+        let connected = connected.map_err(|error| error.with_context("QUIC"))??;
         self.report_quic(&connected.0, &target.host);
         Ok(connected)
     }

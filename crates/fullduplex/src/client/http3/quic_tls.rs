@@ -71,7 +71,7 @@ impl QuicTls {
                 let last = self.verifier.as_ref().and_then(|verifier| verifier.last_error(host));
                 let message = match &last {
                     Some(error) => {
-                        in_words(error).unwrap_or_else(|| crate::base::tls_text::in_words(error))
+                        in_words(error).unwrap_or_else(|| crate::base::tls_text::describe(error))
                     }
                     None => format!("the client ended it with the alert {}", alert_name(alert)),
                 };

@@ -138,7 +138,7 @@ impl ReconnectTask {
         hook: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         let result = within("connect_timeout", self.builder.client.connect_timeout, hook).await;
-        result.map_err(|error| error.in_setting(&format!("the hook {name}")))?
+        result.map_err(|error| error.with_context(&format!("the hook {name}")))?
     }
 
     /// Sends and receives until the connection ends.

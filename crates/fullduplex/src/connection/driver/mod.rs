@@ -208,7 +208,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     use super::*;
-    use crate::base::deadline::FAR;
+    use crate::base::deadline::MAX_WAIT;
 
     /// Counts how often its timer expires.
     #[derive(Default)]
@@ -294,7 +294,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn driver_keeps_time_after_a_year() {
         let driver = Driver::current();
-        tokio::time::sleep(FAR + Duration::from_secs(86_400)).await;
+        tokio::time::sleep(MAX_WAIT + Duration::from_secs(86_400)).await;
         let due = connect(&driver);
         tokio::time::sleep(Duration::from_secs(19)).await;
         assert_eq!(due.0.load(Relaxed), 0);

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-use crate::base::deadline::FAR;
+use crate::base::deadline::MAX_WAIT;
 use crate::base::guard::caught;
 use crate::connection::driver::timer::{DeadlineNanos, Timer};
 use crate::connection::driver::{DrivenConnection, Driver};
@@ -32,7 +32,7 @@ pub(super) struct DriverTask {
 
 impl DriverTask {
     pub(super) fn new(driver: Arc<Driver>) -> Self {
-        let sleep = Box::pin(tokio::time::sleep(FAR));
+        let sleep = Box::pin(tokio::time::sleep(MAX_WAIT));
         Self { driver, sleep, armed: DeadlineNanos::NEVER, batch: Vec::new() }
     }
 
@@ -105,7 +105,7 @@ impl Future for DriverTask {
                 this.armed = next;
                 let at = this.driver.epoch.checked_add(Duration::from_nanos(next.0));
                 let at = at.filter(|_| next != DeadlineNanos::NEVER);
-                this.sleep.as_mut().reset(at.unwrap_or_else(|| Instant::now() + FAR));
+                this.sleep.as_mut().reset(at.unwrap_or_else(|| Instant::now() + MAX_WAIT));
             }
             if next == DeadlineNanos::NEVER || this.sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;

@@ -80,7 +80,7 @@ impl<S: Transport> Reader<S> {
         if !block.is_empty() {
             self.input = hold(&mut block, read.is_pending());
         }
-        buffers::give_read(block);
+        buffers::return_read(block);
         self.after_read(cx, writer, read)
     }
 
@@ -186,7 +186,7 @@ fn hold(block: &mut BytesMut, waits: bool) -> ReceiveBuffer {
     let copy = if waits {
         // In memory of its own: it may be long till the rest comes.
         ReceiveBuffer::from(BytesMut::from(&block[..]))
-    } else if let Some(copy) = message_memory::place(block) {
+    } else if let Some(copy) = message_memory::copy_shared(block) {
         ReceiveBuffer::shared(copy)
     } else {
         return ReceiveBuffer::from(block.split());

@@ -258,7 +258,7 @@ impl<S: Transport> WriterState<S> {
             }
             let mut holds = false;
             outgoing.advance_with(written, |spent| {
-                if let Some(spent) = message_memory::give_long(spent) {
+                if let Some(spent) = message_memory::recycle_large(spent) {
                     guard::hold(DeferredDrop::Payload(spent));
                     holds = true;
                 }
@@ -270,7 +270,7 @@ impl<S: Transport> WriterState<S> {
             self.unflushed = true;
         }
         if let Some(buffer) = self.session.take_buffer() {
-            buffers::give_write(buffer);
+            buffers::return_write(buffer);
         }
         if self.unflushed {
             ready!(Pin::new(&mut self.write_half).poll_flush(cx))?;

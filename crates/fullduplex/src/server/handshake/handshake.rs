@@ -301,7 +301,7 @@ pub(crate) fn head_error_status(error: &Error) -> Option<u16> {
         ErrorKind::Limit => Some(431),
         ErrorKind::Timeout => Some(408),
         // RFC 9110 §15.6.6.
-        ErrorKind::Handshake if error.is_of_another_version() => Some(505),
+        ErrorKind::Handshake if error.is_other_http_version() => Some(505),
         ErrorKind::Handshake => Some(400),
         _ => None,
     }

@@ -92,7 +92,7 @@ impl LazyRequest {
 fn fill(request: &mut Request<()>, raw: &RawHead) -> Result<(), HeadError> {
     let limits = HeadLimits::default()
         .with_max_head_bytes(raw.head.len())
-        .with_max_fields(http1::MOST_FIELDS);
+        .with_max_fields(http1::MAX_FIELDS);
     let head = RequestHead::parse(&raw.head, &limits)?;
     *request.uri_mut() = raw.uri.clone();
     *request.method_mut() = head.method().parse().map_err(|_| HeadError::StartLine)?;

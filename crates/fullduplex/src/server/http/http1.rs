@@ -27,7 +27,7 @@ use crate::server::http::upgraded;
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::state::permit::MultiplexedPermit;
 use crate::server::state::rejection::{RejectedClient, RejectionReason};
-use crate::transport::lingering_close::Staged;
+use crate::transport::lingering_close::LingeringClose;
 use crate::transport::net_stream::NetStream;
 use crate::transport::prefixed::Prefixed;
 
@@ -46,7 +46,7 @@ pub(crate) async fn serve(
     let limits = context.config.handshake;
     let left_unread = Arc::<AtomicBool>::default();
     let stream = RateEnforced::new(stream, &context.config.limits);
-    let stream = Staged::new(stream, left_unread.clone());
+    let stream = LingeringClose::new(stream, left_unread.clone());
     let mut draining = context.draining();
     let (state, peer) = (context.state.clone(), remote.peer);
     let respond = service_fn(move |request: Request<Incoming>| {

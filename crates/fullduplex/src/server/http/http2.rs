@@ -82,7 +82,8 @@ pub(crate) async fn serve<S: Transport>(
     multiplexed: MultiplexedPermit,
 ) {
     let (limits, patience) = (&context.config.limits, context.config.handshake.handshake_timeout);
-    let handshake = timeout(patience, builder(&context).handshake(TunnelHeads::of_client(stream)));
+    let handshake =
+        timeout(patience, builder(&context).handshake(TunnelHeads::from_client(stream)));
     let Ok(Ok(mut connection)) = handshake.await else { return };
     let streams = StreamCounter::default();
     let mut draining = context.draining();

@@ -32,7 +32,7 @@ use crate::server::state::permit::ConnectionPermit;
 use crate::server::state::permit::MultiplexedPermit;
 use crate::server::state::rejection::RejectedClient;
 use crate::server::tls::ServerTls;
-use crate::transport::http1::MOST_FIELDS;
+use crate::transport::http1::MAX_FIELDS;
 
 /// The sockets of UDP beside those of TCP. What goes wrong with one is told when they are to
 /// serve.
@@ -232,7 +232,7 @@ fn settings(context: &ServerContext) -> LocalSettings {
         max_field_section_size: limits.max_head_bytes as u64,
         // Pseudo-header fields and the pieces of Cookie are some, which `max_fields` does not
         // count; `max_head_bytes` bounds them.
-        max_fields: MOST_FIELDS,
+        max_fields: MAX_FIELDS,
         enable_connect_protocol: true,
         head_timeout: limits.handshake_timeout,
     }

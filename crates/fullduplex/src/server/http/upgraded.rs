@@ -11,7 +11,7 @@ use crate::base::error::{Error, ErrorKind};
 use crate::server::http::min_rate::RateEnforced;
 #[cfg(feature = "http2")]
 use crate::transport::Transport;
-use crate::transport::lingering_close::Staged;
+use crate::transport::lingering_close::LingeringClose;
 use crate::transport::net_stream::NetStream;
 use crate::transport::prefixed::Prefixed;
 
@@ -43,7 +43,7 @@ fn unwrapped(upgraded: Upgraded) -> (NetStream, BytesMut) {
         Ok(parts) => return parts,
         Err(upgraded) => upgraded,
     };
-    match upgraded.downcast::<TokioIo<Staged<RateEnforced<Prefixed<NetStream>>>>>() {
+    match upgraded.downcast::<TokioIo<LingeringClose<RateEnforced<Prefixed<NetStream>>>>>() {
         Ok(parts) => {
             let (before, stream) = parts.io.into_inner().into_inner().into_inner().into_parts();
             let mut leftover = BytesMut::from(parts.read_buf);

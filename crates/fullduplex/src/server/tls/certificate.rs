@@ -50,7 +50,7 @@ impl PemSource {
         };
         parse(&text).map_err(|error| match &self.0 {
             PemOrigin::Text(_) => error,
-            PemOrigin::File(path) => error.in_setting(&path.display().to_string()),
+            PemOrigin::File(path) => error.with_context(&path.display().to_string()),
         })
     }
 }
@@ -99,17 +99,17 @@ impl Certificate {
         let key = self.key.parse(private_key)?;
         let names = self.names.iter().map(|name| normal_name(name)).collect::<Result<_, _>>()?;
         let info = CertificateInfo::read(&chain[0], names)
-            .map_err(|error| error.in_setting(&format!("{:?}", self.chain)))?;
+            .map_err(|error| error.with_context(&format!("{:?}", self.chain)))?;
         let key = CertifiedKey::from_der(chain, key, &ring::default_provider());
         let key = key.map_err(|error| {
             let between = format!("{:?} and {:?}", self.chain, self.key);
             match error {
                 RustlsError::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                    bad("the private key is not the one of the certificate").in_setting(&between)
+                    bad("the private key is not the one of the certificate").with_context(&between)
                 }
                 error => bad("the private key can't be used")
                     .with_source(error)
-                    .in_setting(&format!("{:?}", self.key)),
+                    .with_context(&format!("{:?}", self.key)),
             }
         })?;
         Ok(LoadedCertificate { key: Arc::new(key), info })

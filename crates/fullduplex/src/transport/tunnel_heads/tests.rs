@@ -1,3 +1,4 @@
+use proptest::collection::vec;
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -8,7 +9,7 @@ fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags, 0, 0, 0, 1], payload].concat()
 }
 
-/// What is passed on of these bytes, which come in pieces of this length.
+/// Returns what is passed on of these bytes, which arrive in pieces of this length.
 async fn passed(bytes: &[u8], piece: usize, from_client: bool) -> Vec<u8> {
     let (near, mut far) = tokio::io::duplex(piece);
     let bytes = bytes.to_vec();
@@ -16,7 +17,7 @@ async fn passed(bytes: &[u8], piece: usize, from_client: bool) -> Vec<u8> {
         far.write_all(&bytes).await.unwrap();
     });
     let mut filter =
-        if from_client { TunnelHeads::of_client(near) } else { TunnelHeads::of_server(near) };
+        if from_client { TunnelHeads::from_client(near) } else { TunnelHeads::from_server(near) };
     let mut all = Vec::new();
     filter.read_to_end(&mut all).await.unwrap();
     sent.await.unwrap();
@@ -58,11 +59,12 @@ impl AsyncWrite for Endless {
     }
 }
 
-/// How many frames with this much payload are read in one turn of a task, if so many end it.
+/// Returns how many frames with this payload length are read in one turn of a task, or at
+/// least `most`.
 async fn frames_of_a_turn(payload: usize, most: usize) -> usize {
     let frame = frame(0, 0, &vec![7; payload]);
     let length = frame.len();
-    let mut filter = TunnelHeads::of_server(Endless(frame, 0));
+    let mut filter = TunnelHeads::from_server(Endless(frame, 0));
     let turn = tokio::spawn(std::future::poll_fn(move |cx| {
         let (mut read, mut block) = (0, vec![0; 8 << 10]);
         while read < most * length {
@@ -116,19 +118,23 @@ async fn http2_tunnel_heads_lose_their_content_length() {
             ] {
                 let data = frame(0, 0, b"data");
                 let head = frame(1, 4 | flags, &[before, &block, behind].concat());
-                let mut cut = [before, &expected[9..], behind].concat();
-                cut = frame(1, 4 | flags, &cut);
+                let mut removal = [before, &expected[9..], behind].concat();
+                removal = frame(1, 4 | flags, &removal);
                 for piece in [1, 7, 20, 1000] {
                     let all = [&data[..], &head, &data].concat();
                     let seen = passed(&all, piece, false).await;
-                    assert_eq!(seen, [&data[..], &cut, &data].concat(), "{length:?} {status:?}");
+                    assert_eq!(
+                        seen,
+                        [&data[..], &removal, &data].concat(),
+                        "{length:?} {status:?}"
+                    );
                 }
             }
         }
         // Other answers have content, and other requests, and those of some length.
         let refused = frame(1, 4, &[NO_TABLE, b"\x8d", length].concat());
         assert_eq!(passed(&refused, 1000, false).await, refused);
-        let preface = [b'P'; PREFACE];
+        let preface = [b'P'; PREFACE_LEN];
         let request = |more: &[u8]| {
             let head = frame(1, 4, &[NO_TABLE, b"\x02\x07CONNECT", more, length].concat());
             [&preface[..], &head].concat()
@@ -139,8 +145,8 @@ async fn http2_tunnel_heads_lose_their_content_length() {
             [&b"\x00\x09:protocol\x01w"[..], b"\x40\x87\xb9\x5d\x87\x49\xc8\x7a\x3f\x01w"]
         {
             let seen = passed(&request(protocol), 5, true).await;
-            let cut = [NO_TABLE, b"\x02\x07CONNECT", protocol].concat();
-            assert_eq!(seen, [&preface[..], &frame(1, 4, &cut)].concat());
+            let removal = [NO_TABLE, b"\x02\x07CONNECT", protocol].concat();
+            assert_eq!(seen, [&preface[..], &frame(1, 4, &removal)].concat());
             let some = [NO_TABLE, protocol, b"\x0f\x0d\x015"].concat();
             let some = [&preface[..], &frame(1, 4, &some)].concat();
             assert_eq!(passed(&some, 1000, true).await, some);
@@ -155,8 +161,8 @@ proptest! {
     /// Nothing but lines of heads is lost, whatever comes.
     #[test]
     fn http2_tunnel_heads_leave_other_bytes_as_they_came(
-        frames in proptest::collection::vec((0_u8..12, any::<u8>(), proptest::collection::vec(0x40_u8.., 0..40)), 0..9),
-        rest in proptest::collection::vec(any::<u8>(), 0..12),
+        frames in vec((0_u8..12, any::<u8>(), vec(0x40_u8.., 0..40)), 0..9),
+        rest in vec(any::<u8>(), 0..12),
         piece in 1_usize..60,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -172,9 +178,9 @@ proptest! {
     }
 
     #[test]
-    fn http2_tunnel_heads_survive_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
-        let _ = TunnelHeadFilter::requests().cuts(&bytes);
-        let cuts = TunnelHeadFilter::responses().cuts(&bytes);
-        prop_assert!(cuts.iter().all(|cut| cut.end <= bytes.len()));
+    fn http2_tunnel_heads_survive_any_bytes(bytes in vec(any::<u8>(), 0..60)) {
+        let _ = TunnelHeadFilter::requests().removals(&bytes);
+        let removals = TunnelHeadFilter::responses().removals(&bytes);
+        prop_assert!(removals.iter().all(|removal| removal.end <= bytes.len()));
     }
 }

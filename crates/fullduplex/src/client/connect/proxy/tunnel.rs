@@ -49,7 +49,7 @@ pub(crate) async fn connect(
     http1::write_all(&mut stream, &head).await?;
     let mut received = BytesMut::new();
     let response = response::read(&mut stream, limits, &mut received).await;
-    let response = response.map_err(|error| error.in_setting("the proxy's response"))?;
+    let response = response.map_err(|error| error.with_context("the proxy's response"))?;
     if response.status().is_success() {
         if received.is_empty() {
             return Ok(stream);

@@ -83,7 +83,7 @@ impl MissingClientCert {
         if !self.0 || error.kind() != ErrorKind::Io || error.response().is_some() {
             return error;
         }
-        error.with_words(
+        error.with_detail(
             "perhaps because the server requested a client certificate and none is set \
              (ClientTls::identity)",
         )
