@@ -183,8 +183,8 @@ fn bun_package() -> String {
     format!("@oven/bun-linux-{arch}")
 }
 
-/// Builds and installs what these servers need; gives those that can run, and tells why
-/// the others can't.
+/// Builds and installs what these servers need. Returns those that can run, and prints the reason
+/// for each of the others.
 pub fn install(peers: Vec<Peer>, places: &Places) -> Result<Vec<Peer>> {
     let files = |kind| {
         let mut files: Vec<_> = peers.iter().filter(|p| p.kind == kind).map(|p| p.file).collect();
@@ -223,8 +223,8 @@ fn build(bins: &[&str], words: &[&str], target: &Path) -> Result<()> {
     }
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let mut build = Command::new(cargo);
-    // What cargo tells a program that it runs is not for another cargo: build scripts that look
-    // at it would be run anew each time.
+    // Cargo's variables for a program that it runs are not for another cargo: build scripts that
+    // read them would be run again each time.
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CARGO_")) {
         if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|of| name.starts_with(of)) {
             build.env_remove(name);

@@ -1,7 +1,7 @@
-//! A client and a server that have agreed on compression and send in every way there is,
-//! over wires that cut: each window stays in step with the other end's, and with zlib.
+//! A client and a server that have negotiated compression and send in all ways, over wires that
+//! split the bytes: each window stays in step with the other end's, and with zlib.
 //!
-//! Bytes 0 to 3 are the settings of both; the rest are what is done.
+//! Bytes 0 to 3 are the settings of both; the others are the operations.
 
 #![no_main]
 
@@ -26,7 +26,7 @@ fn config(a: u8, b: u8) -> DeflateConfig {
     }
 }
 
-/// Text that repeats itself, near and far.
+/// Returns text that repeats itself, near and far.
 fn payload(step: usize, size: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(size + 20);
     let mut n = step;
@@ -38,7 +38,7 @@ fn payload(step: usize, size: usize) -> Vec<u8> {
     bytes
 }
 
-/// zlib, reading what the server sends to the client.
+/// A reader of what the server sends, which inflates by zlib.
 struct Reader {
     zlib: Option<Decompress>,
     takeover: bool,

@@ -1,8 +1,7 @@
-//! Any header fields from a trusted proxy: what it adds behind them decides, whatever stands
-//! before it.
+//! Any header fields from a trusted proxy: what it appends decides, whatever precedes it.
 //!
-//! Byte 0 chooses the field, and whether the proxy adds to the last line or a line of its own;
-//! lines end in LF.
+//! Byte 0 selects the field, and whether the proxy appends to the last line or adds a separate
+//! line; lines end in LF.
 
 #![no_main]
 
@@ -34,13 +33,13 @@ fuzz_target!(|input: &[u8]| {
     }
     let all = headers(name, &lines);
     if all.get_all(name).iter().count() < lines.len() {
-        return; // a line was none of HTTP, and so the proxy's may be too
+        return; // a line is not valid HTTP, so the proxy's may not be either
     }
     match forwarding.client(PeerAddr::Unix, &all) {
         Ok(client) => {
             assert_eq!((client.ip, client.port), (Some([192, 0, 2, 1].into()), Some(5000)));
         }
-        // A line that can't be read is refused as a whole; a line of its own can be.
+        // A malformed line is rejected as a whole, but a separate line can still be read.
         Err(_) => assert!(
             !is_own_line && header != ForwardedHeader::XForwardedFor
                 || header == ForwardedHeader::XForwardedFor && !is_text(&lines)

@@ -1,4 +1,5 @@
-//! Any bytes as a request: taken or refused, never a panic, and the same however they come.
+//! Any bytes as a request: accepted or rejected, never a panic, and with the same result however
+//! they are split.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! Any bytes as a response: taken or refused, never a panic. What is taken has the accept
-//! value that only the key could give.
+//! Any bytes as a response: accepted or rejected, never a panic. An accepted one has the value that
+//! only the key can produce.
 
 #![no_main]
 

@@ -1,7 +1,7 @@
-//! Any bytes as streams of HTTP/3: the same frames however they are cut, and field sections
-//! that say the same when they are written again.
+//! Any bytes as streams of HTTP/3: the same frames however they are split, and field sections that
+//! keep their meaning when they are encoded again.
 //!
-//! Byte 0 chooses the kind of stream, byte 1 how it is cut.
+//! Byte 0 selects the kind of stream, byte 1 how it is split.
 
 #![no_main]
 
@@ -11,7 +11,7 @@ use fullduplex_http3::{PeerSettings, ReceiveError, LocalSettings, message, qpack
 use fullduplex_testkit::Rng;
 use libfuzzer_sys::fuzz_target;
 
-/// All events, content in one piece, and how it ended.
+/// Returns all events, the content in one piece, and how the stream ended.
 fn events<'a>(
     place: StreamKind,
     limits: &LocalSettings,

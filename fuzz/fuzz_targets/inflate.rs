@@ -1,8 +1,8 @@
-//! Any bytes as the data of compressed messages: the same however they are cut, and what
-//! zlib makes of them.
+//! Any bytes as the data of compressed messages: the same result however they are split, and the
+//! same as by zlib.
 //!
-//! Byte 0: bit 0 forbids takeover, bit 1 chooses a low limit, the rest how the input is
-//! cut. Then messages, each behind its length.
+//! Byte 0: bit 0 forbids takeover, bit 1 selects a low limit, the others how the input is split.
+//! The messages follow, each after its length.
 
 #![no_main]
 
@@ -31,9 +31,8 @@ fn run(takeover: bool, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
     end.take_told()
 }
 
-/// What zlib makes of a message, going on behind final blocks; `None` if nothing. Says also
-/// whether that is all of a message: a final block can follow, unless it has more than the
-/// limit.
+/// Inflates a message by zlib, continuing after final blocks; `None` if it is invalid. Also returns
+/// whether that is all of the message: a final block can follow, unless it has more than the limit.
 fn zlib(history: &mut Vec<u8>, data: &[u8], limit: usize) -> Option<(Vec<u8>, bool)> {
     let all = [data, &[0, 0, 0xff, 0xff]].concat();
     let (mut out, mut taken) = (Vec::new(), 0);
@@ -109,7 +108,7 @@ fuzz_target!(|input: &[u8]| {
         }
         let other = zlib(&mut history, data, limit);
         match told {
-            // Where there are no data at all, zlib waits for some.
+            // Without any data, zlib waits for some.
             Told::Message(MessageKind::Binary, ours) if data.is_empty() => assert!(ours.is_empty()),
             Told::Message(MessageKind::Binary, ours) => {
                 assert!(ours.len() <= limit);

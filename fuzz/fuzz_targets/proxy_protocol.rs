@@ -1,5 +1,5 @@
-//! Any bytes as the beginning of a proxied connection: a header or none, never a panic, bounded,
-//! and the same however they come.
+//! Any bytes as the start of a proxied connection: a header or none, never a panic, bounded, and
+//! with the same result however they are split.
 
 #![no_main]
 
@@ -14,7 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(length <= bytes.len() && length <= LIMIT);
         assert_eq!(parse_proxy_header(&bytes[..length], LIMIT), whole);
     }
-    // Reads as from a socket: what is asked for, and no more.
+    // Reads as from a socket: as much as is needed, and no more.
     let mut have = 0;
     let dripped = loop {
         match parse_proxy_header(&bytes[..have], LIMIT) {

@@ -1,7 +1,7 @@
-//! Any bytes, both roles: the same events however they are cut and whichever way they are
-//! received, progress at every step, and a bounded answer on the wire.
+//! Any bytes, both roles: the same events however they are split and by whichever API they are
+//! received, progress at every step, and a bounded response on the wire.
 //!
-//! Byte 0: bit 0 is the role, bit 1 chooses low limits, the rest how the input is cut.
+//! Byte 0: bit 0 is the role, bit 1 selects low limits, the others how the input is split.
 
 #![no_main]
 
@@ -19,7 +19,7 @@ fn by_connection(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
         end.receive(piece, Duration::ZERO);
     }
     let sent = end.transmit(usize::MAX);
-    // A flood of pings may be answered by the last Pong alone, so only bound it.
+    // A flood of pings may be answered by the last Pong only, so this is just a bound.
     assert!(sent.len() <= 4 * 139 + 140);
     end.take_told()
 }

@@ -1,5 +1,5 @@
-//! A client and a server that send, ping and close as the input says, over wires that cut
-//! and stall: all messages arrive, in order and whole, and nobody finds fault with the other.
+//! A client and a server that send, ping and close as the input says, over wires that split and
+//! stall: all messages arrive, in order and complete, and neither end reports an error.
 
 #![no_main]
 
@@ -22,7 +22,7 @@ fuzz_target!(|input: &[u8]| {
     let send = SendConfig { fragment_size: 3000, ..SendConfig::default() };
     let mut pair = Pair::new(Config { send, ..Config::default() });
     let mut sent: [Vec<Bytes>; 2] = Default::default();
-    // What was sent of a message in fragments.
+    // The fragments sent so far of an unfinished message.
     let mut begun: [Vec<u8>; 2] = Default::default();
     for (step, op) in input.iter().take(400).enumerate() {
         let now = pair.now;
@@ -71,7 +71,7 @@ fuzz_target!(|input: &[u8]| {
     }
     pair.settle();
     for (told, sent) in [(&pair.server.told, &sent[0]), (&pair.client.told, &sent[1])] {
-        // What was on its way when the receiver had the peer's Close came before it.
+        // Bytes in flight when the receiver had the peer's Close were sent before it.
         assert!(messages(told).eq(sent.iter()), "other messages arrived");
     }
     let closed = pair.client.session().state() != ReadyState::Open;

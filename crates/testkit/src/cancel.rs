@@ -1,4 +1,4 @@
-//! The cancel harness: futures are dropped where they wait.
+//! A harness for cancellation: futures are dropped where they wait.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -62,13 +62,13 @@ pub fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
 pub struct CountingWaker(AtomicUsize);
 
 impl CountingWaker {
-    /// A counter, and the waker that counts there.
+    /// Returns a counter, and the waker that increments it.
     pub fn new() -> (Arc<Self>, Waker) {
         let counter = Arc::new(Self::default());
         (counter.clone(), Waker::from(counter))
     }
 
-    /// How often it was woken.
+    /// Returns how often it was woken.
     pub fn count(&self) -> usize {
         self.0.load(Ordering::SeqCst)
     }

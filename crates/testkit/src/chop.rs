@@ -1,11 +1,11 @@
-//! The chop harness: however the input is cut, the result must be the same.
+//! A harness for split input: the result must not depend on how the input is split.
 
 use std::fmt::Debug;
 
 use crate::Rng;
 
-/// Runs `run` on the pieces of `input`, cut in every way in two, byte by byte, and in 50
-/// random ways, and compares each result with that of the whole, which it returns.
+/// Runs `run` on the pieces of `input`, split at every position, byte by byte, and in 50 random
+/// ways, and compares each result with that of the whole, which it returns.
 ///
 /// # Panics
 /// If a result differs; the message has the lengths of the pieces.

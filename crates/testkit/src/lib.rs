@@ -3,9 +3,9 @@
 //! * [`pair`] — both ends of a connection, without I/O, with virtual time.
 //! * [`pipe`] — an in-memory byte transport whose every call can be counted and stalled.
 //! * [`hostile`] — transports that read and write as badly as the contract allows.
-//! * [`chop`] — the same result for every way of cutting the input.
-//! * [`receive`] — what the adapter that makes messages makes of pieces.
-//! * [`cancel`] — futures dropped at every point at which they wait.
+//! * [`chop`] — results that must not depend on how the input is split.
+//! * [`receive`] — events of the adapter that assembles messages.
+//! * [`cancel`] — futures that are dropped at every point at which they wait.
 //! * [`wait`] — waits that fail instead of hanging.
 #![forbid(unsafe_code)]
 
@@ -21,7 +21,7 @@ pub mod wait;
 pub use rng::Rng;
 pub use wait::{eventually, wait_until};
 
-/// The peak of this process's resident memory, in bytes, as Linux counts it.
+/// Returns the peak of this process's resident memory in bytes, as Linux counts it.
 pub fn peak_rss() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));

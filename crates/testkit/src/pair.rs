@@ -20,7 +20,7 @@ impl MaskSource for Counting {
     }
 }
 
-/// What an end was told, with messages whole.
+/// An event at an end, with whole messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
     /// A whole message.
@@ -35,14 +35,14 @@ pub enum Told {
     Error(ProtocolError),
 }
 
-/// One end.
+/// An end of a connection.
 #[derive(Debug)]
 pub struct End {
     /// The connection itself.
     pub connection: Connection,
-    /// What it was told so far; take from it what was looked at.
+    /// The events so far; a test removes those that it has checked.
     pub told: Vec<Told>,
-    /// Bytes that came and were not consumed.
+    /// Received bytes that are not consumed yet.
     input: Vec<u8>,
     message: Vec<u8>,
     in_message: bool,
@@ -50,7 +50,7 @@ pub struct End {
 }
 
 impl End {
-    /// One end of this role, open since time 0.
+    /// Creates an end of this role, open since time 0.
     pub fn new(role: Role, config: Config) -> Self {
         let mut connection = match role {
             Role::Client => Connection::client(Box::new(Counting::default()), &config),
@@ -67,19 +67,19 @@ impl End {
         }
     }
 
-    /// The same with permessage-deflate as it was agreed on.
+    /// Enables permessage-deflate with the negotiated parameters.
     #[must_use]
     pub fn with_deflate(mut self, deflate: &PerMessageDeflate) -> Self {
         self.connection = self.connection.with_deflate(deflate);
         self
     }
 
-    /// The session.
+    /// Returns the session.
     pub fn session(&mut self) -> &mut Session {
         self.connection.session()
     }
 
-    /// Gives it bytes.
+    /// Receives bytes.
     ///
     /// # Panics
     /// If an error is reported twice, or the pieces of a message are not marked as its
@@ -122,7 +122,7 @@ impl End {
         }
     }
 
-    /// Takes up to `most` of the bytes that it wants to send.
+    /// Takes up to `most` of the bytes that it has to send.
     pub fn transmit(&mut self, most: usize) -> Vec<u8> {
         let mut out = self.session().outgoing();
         let mut bytes = vec![0; out.remaining().min(most)];
@@ -130,7 +130,7 @@ impl End {
         bytes
     }
 
-    /// Takes what it was told since the last time.
+    /// Takes the events since the last call.
     pub fn take_told(&mut self) -> Vec<Told> {
         std::mem::take(&mut self.told)
     }
@@ -148,7 +148,7 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// A pair whose ends have the same settings.
+    /// Creates a pair whose ends have the same settings.
     pub fn new(config: Config) -> Self {
         let (client, server) = (End::new(Role::Client, config), End::new(Role::Server, config));
         Self { client, server, now: Duration::ZERO }
@@ -168,10 +168,10 @@ impl Pair {
         }
     }
 
-    /// A pair that has agreed on permessage-deflate, each end with its own wishes.
+    /// Creates a pair that has negotiated permessage-deflate, each end with its own settings.
     ///
     /// # Panics
-    /// If the two don't come to an agreement.
+    /// If the negotiation fails.
     pub fn deflated(config: Config, client: DeflateConfig, server: DeflateConfig) -> Self {
         let (response, at_server) = server.accept(&client.offers()).expect("accepted");
         let at_client = client.check(&[response]).expect("a good response").expect("accepted");
@@ -182,7 +182,7 @@ impl Pair {
         pair
     }
 
-    /// Carries at most `most` bytes from this end to the other; returns how many it were.
+    /// Carries at most `most` bytes from this end to the other, and returns their number.
     pub fn carry(&mut self, from: Role, most: usize) -> usize {
         let (from, to) = match from {
             Role::Client => (&mut self.client, &mut self.server),
@@ -193,7 +193,7 @@ impl Pair {
         bytes.len()
     }
 
-    /// Carries bytes both ways until both are quiet.
+    /// Carries bytes both ways until neither end has any to send.
     pub fn settle(&mut self) {
         while self.client.session().wants_write() || self.server.session().wants_write() {
             self.to_server();
@@ -201,7 +201,7 @@ impl Pair {
         }
     }
 
-    /// Lets time pass, firing both ends' timers when they are due.
+    /// Advances the time, and runs both ends' timers when they are due.
     pub fn advance(&mut self, by: Duration) {
         let end = self.now + by;
         loop {

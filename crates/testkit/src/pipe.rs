@@ -1,4 +1,4 @@
-//! An in-memory byte transport with a view of what happens in it.
+//! An in-memory byte transport whose state can be inspected.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -8,14 +8,14 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Two ends of a transport, each of whose directions holds up to `capacity` bytes.
+/// Returns two ends of a transport, each of whose directions holds up to `capacity` bytes.
 pub fn pipe(capacity: usize) -> (Pipe, Pipe) {
     let ab = Arc::new(Mutex::new(Lane::new(capacity)));
     let ba = Arc::new(Mutex::new(Lane::new(capacity)));
     (Pipe { read: ba.clone(), write: ab.clone() }, Pipe { read: ab, write: ba })
 }
 
-/// One end of a transport. When it is dropped, its peer reads the end, and fails to write.
+/// An end of a transport. When it is dropped, its peer reads the end, and fails to write.
 #[derive(Debug)]
 pub struct Pipe {
     read: Arc<Mutex<Lane>>,
@@ -30,9 +30,9 @@ pub struct View(Arc<Mutex<Lane>>);
 struct Lane {
     bytes: VecDeque<u8>,
     capacity: usize,
-    /// Nothing more will be written.
+    /// Whether the writer has ended it.
     ended: bool,
-    /// Nobody reads any more.
+    /// Whether the reader was dropped.
     abandoned: bool,
     reset: bool,
     writes: Vec<usize>,
@@ -79,24 +79,24 @@ fn lock(lane: &Mutex<Lane>) -> MutexGuard<'_, Lane> {
 }
 
 impl Pipe {
-    /// A view of what this end writes.
+    /// Returns a view of what this end writes.
     pub fn written(&self) -> View {
         View(self.write.clone())
     }
 
-    /// A view of what this end reads.
+    /// Returns a view of what this end reads.
     pub fn incoming(&self) -> View {
         View(self.read.clone())
     }
 }
 
 impl View {
-    /// The sizes of the write calls so far.
+    /// Returns the sizes of the write calls so far.
     pub fn writes(&self) -> Vec<usize> {
         lock(&self.0).writes.clone()
     }
 
-    /// Bytes that were written and not read yet.
+    /// Returns the number of bytes that were written and not read yet.
     pub fn waiting(&self) -> usize {
         lock(&self.0).bytes.len()
     }
@@ -106,21 +106,21 @@ impl View {
         lock(&self.0).ended
     }
 
-    /// Takes the bytes that wait, in the reader's place.
+    /// Takes the unread bytes in place of the reader.
     pub fn take(&self) -> Vec<u8> {
         let mut lane = lock(&self.0);
         lane.wake();
         lane.bytes.drain(..).collect()
     }
 
-    /// Puts bytes in, in the writer's place.
+    /// Appends bytes in place of the writer.
     pub fn put(&self, bytes: &[u8]) {
         let mut lane = lock(&self.0);
         lane.bytes.extend(bytes);
         lane.wake();
     }
 
-    /// Ends it, in the writer's place.
+    /// Ends it in place of the writer.
     pub fn end(&self) {
         let mut lane = lock(&self.0);
         lane.ended = true;

@@ -1,4 +1,4 @@
-//! What is received through the adapter that makes messages.
+//! Receiving by the adapter that assembles messages.
 
 use bytes::BytesMut;
 use fullduplex_proto::{Assembler, Limits, MessageEvent, ReceiveBuffer, Receiver, Role};
@@ -16,8 +16,8 @@ impl From<MessageEvent> for Told {
     }
 }
 
-/// What [`ReceiveBuffer::next`] makes of bytes that arrive in these pieces, in an input that `make`
-/// makes: [`ReceiveBuffer::from`] or [`ReceiveBuffer::shared`].
+/// Returns the events of [`ReceiveBuffer::next`] for bytes that arrive in these pieces, in a buffer
+/// that `make` creates: [`ReceiveBuffer::from`] or [`ReceiveBuffer::shared`].
 ///
 /// # Panics
 /// If it makes no progress, or carries more than it must from one piece to the next.

@@ -3,10 +3,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long [`eventually`] and [`wait_until`] wait: longer than anything takes on a busy
-/// machine.
+/// The time after which [`eventually`] and [`wait_until`] fail: longer than anything takes on a
+/// busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
-/// How often other tasks run between two pauses of the thread.
+/// The number of times that other tasks run between two pauses of the thread.
 const TURNS: u32 = 64;
 /// A pause of the thread, so that a long wait leaves the processor to others.
 const PAUSE: Duration = Duration::from_micros(200);

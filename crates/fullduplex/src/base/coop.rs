@@ -1,9 +1,9 @@
-//! Leaving others on the thread their turn.
+//! Cooperative scheduling: tasks yield to the others on their thread.
 //!
-//! tokio gives a task 128 steps, of which each operation on a socket, timer or channel takes
-//! one. What a task does without any of these is charged here: bytes that were read, inflated
-//! or compressed, and messages that are received, sent and delivered. Whoever can wait looks
-//! whether steps are left before it does more.
+//! tokio gives a task a budget of 128 units at each poll, of which each operation on a socket,
+//! timer or channel consumes one. Work without such operations is charged here: bytes that are
+//! read, inflated or compressed, and messages that are received, sent and delivered. Code that can
+//! wait checks whether budget is left before it continues.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -12,34 +12,34 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::task::coop;
 
-/// The steps of a turn.
+/// tokio's budget for one poll of a task, in units.
 const TURN: usize = 128;
 
-/// Small pieces of work, of which so many are one step. Each takes some 100 ns.
+/// The number of small pieces of work that consume one unit. Each takes some 100 ns.
 const SMALL: usize = 64;
 
-/// So many bytes that are delivered are a small piece of work: 1 MiB is a turn, as it is of
-/// bytes that are read.
+/// The number of delivered bytes that are a small piece of work: 1 MiB consumes the budget, as it
+/// does of bytes that are read.
 pub(crate) const DELIVERED: usize = 128;
 
-/// The small pieces of work of a message that may be compressed, however short: one step.
+/// The small pieces of work of a message that may be compressed, however short: one unit.
 pub(crate) const COMPRESSION: usize = SMALL;
 
-/// So many bytes that may be compressed are a small piece of work: 64 KiB are a turn.
+/// The number of bytes to compress that are a small piece of work: 64 KiB consume the budget.
 pub(crate) const COMPRESSED: usize = 8;
 
-/// The small pieces of work that a frame of HTTP/2 with DATA is: 1,024 of them are a turn.
+/// The small pieces of work of a frame of HTTP/2 with DATA: 1,024 frames consume the budget.
 #[cfg(feature = "http2")]
 pub(crate) const FRAME: usize = 8;
 
 thread_local! {
-    /// Small pieces of work that are not a step yet, of whichever task of the thread; `SMALL` of
-    /// them where the turn of the task that did them was over, so that the next look sees it.
+    /// Small pieces of work that do not make up a unit yet, of all tasks of the thread. It is
+    /// `SMALL` if the budget of the task that did them was used up, so that the next check notices.
     static CHARGED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Spends a step of the turn for each `step` bytes that a read brought, as they may be thousands
-/// of messages or frames.
+/// Consumes a unit for each `step` bytes that a read returned, as they may be thousands of messages
+/// or frames.
 pub(crate) fn spend(cx: &mut Context<'_>, bytes: usize, step: usize) {
     for _ in 0..(bytes / step).min(TURN) {
         if !coop::has_budget_remaining() {
@@ -50,8 +50,7 @@ pub(crate) fn spend(cx: &mut Context<'_>, bytes: usize, step: usize) {
     }
 }
 
-/// Charges small pieces of work to the task that runs, which may have to wait for its next turn
-/// before it does more.
+/// Charges small pieces of work to the current task, which may have to yield before it does more.
 #[inline]
 pub(crate) fn charge(work: usize) {
     let charged = CHARGED.get().saturating_add(work);
@@ -64,15 +63,16 @@ fn charge_steps(charged: usize) {
     CHARGED.set(if coop::has_budget_remaining() { charged % SMALL } else { SMALL });
 }
 
-/// Waits for the task's next turn, if this one is spent: before work that asks for no I/O.
+/// Waits for the task's next poll if its budget is used up, and consumes a unit. For use before
+/// work without I/O.
 pub(crate) fn poll_turn(cx: &mut Context<'_>) -> Poll<()> {
     coop::poll_proceed(cx).map(|turn| turn.made_progress())
 }
 
-/// Waits for the task's next turn, if this one is spent, and charges nothing.
+/// Waits for the task's next poll if its budget is used up, and consumes nothing.
 #[cfg(feature = "http2")]
 pub(crate) fn poll_left(cx: &mut Context<'_>) -> Poll<()> {
-    // Without `made_progress`, the step is given back.
+    // Without `made_progress`, tokio restores the unit.
     coop::poll_proceed(cx).map(drop)
 }
 
@@ -103,8 +103,8 @@ fn poll_step(cx: &mut Context<'_>) -> Poll<()> {
     polled
 }
 
-/// Does what has an end, however much of the task's budget is left: tokio's would refuse the
-/// writes of all but its first hundred.
+/// Runs bounded work regardless of the task's budget: once it is used up, tokio would make each
+/// write return pending.
 pub(crate) fn regardless(work: impl FnOnce()) {
     let work = pin!(coop::unconstrained(async { work() }));
     let _ = work.poll(&mut Context::from_waker(Waker::noop()));

@@ -1,5 +1,5 @@
-//! Calls of code that is not the library's: callbacks, `tracing` subscribers, transports, wakers,
-//! and `Drop` of what the application gave. A panic in it must not end a task that serves others.
+//! Calls of foreign code: callbacks, `tracing` subscribers, transports, wakers, and `Drop` of the
+//! application's values. A panic in it must not end a task that serves others.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -12,13 +12,13 @@ use fullduplex_proto::PreparedMessage;
 
 use crate::base::message_memory;
 
-/// Foreign code has panicked. The panic hook has written what it was to the standard error.
+/// The error for foreign code that has panicked. The panic hook has printed the panic.
 #[derive(Debug)]
 pub(crate) struct Panicked;
 
-/// Calls foreign code, and returns whether it panicked.
+/// Calls foreign code and catches its panic.
 ///
-/// Whatever it left half done is its own.
+/// Foreign code is responsible for its own state after a panic.
 pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(call)).map_err(|payload| {
         // The payload of a panic is foreign, too.
@@ -39,28 +39,30 @@ pub(crate) async fn caught_in<F: Future>(future: F) -> Result<F::Output, Panicke
     .await
 }
 
-/// What may run foreign code when it is dropped, and came up where a lock is held.
+/// A value whose drop can run foreign code, and which was to be dropped while a lock was held.
 pub(crate) enum DeferredDrop {
     Payload(Bytes),
     Prepared(PreparedMessage),
     Waker(Waker),
-    /// What is to be done then.
+    /// A function to call then.
     Call(Box<dyn FnOnce() + Send>),
 }
 
 thread_local! {
-    /// The connection whose transport the thread polls, by its address; 0 if it polls none.
+    /// The address of the connection whose transport the thread polls; 0 if it polls none.
     static POLLING: Cell<usize> = const { Cell::new(0) };
-    /// Whether there is anything in `HELD`: cheaper to look at, as it is never dropped.
+    /// Whether `HELD` has values. Checking this is cheaper, as it has no destructor.
     static HOLDS: Cell<bool> = const { Cell::new(false) };
-    /// What the thread is to drop. It keeps its memory, so that to hold takes no allocation.
+    /// The values that the thread has to drop. It keeps its memory, so that deferring does not
+    /// allocate.
     static HELD: RefCell<Vec<DeferredDrop>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Polls a transport, with the lock of its connection held, and returns also whether it has made
-/// the thread [hold](hold) anything. A transport may call back into the library, by what it logs
-/// for example, but there it would wait for that lock, or for one whose owner waits for that: see
-/// [`polls_transport`].
+/// Polls a transport while the lock of its connection is held, and returns also whether the thread
+/// has [deferred](hold) any drops.
+///
+/// A transport can call back into the library, by what it logs for example. There it would wait for
+/// that lock, or for one whose owner waits for it: see [`polls_transport`].
 pub(crate) fn polled<T>(
     connection: usize,
     poll: impl FnOnce() -> T,
@@ -86,41 +88,41 @@ pub(crate) fn polled_unlocked<T>(connection: usize, poll: impl FnOnce() -> T) ->
     poll()
 }
 
-/// Whether the thread is in the middle of polling a transport, so that it may wait for no lock of
-/// a connection or a group.
+/// Whether the thread is polling a transport, so that it must not wait for the lock of a connection
+/// or a group.
 pub(crate) fn polls_transport() -> bool {
     POLLING.get() != 0
 }
 
-/// Whether it is the transport of this connection.
+/// Whether the thread is polling the transport of this connection.
 pub(crate) fn polls_transport_of(connection: usize) -> bool {
     POLLING.get() == connection
 }
 
-/// Holds something until [`drop_held`], which is to be called when the lock is released.
+/// Defers the drop of a value until [`drop_held`], which must be called once the lock is released.
 pub(crate) fn hold(held: DeferredDrop) {
     HELD.with_borrow_mut(|all| all.push(held));
     HOLDS.set(true);
 }
 
-/// Whether the thread holds anything.
+/// Whether the thread has deferred drops.
 #[inline]
 pub(crate) fn holds() -> bool {
     HOLDS.get()
 }
 
-/// Takes what the thread holds, for another one to let go of.
+/// Takes the deferred values, for another thread to drop.
 pub(crate) fn take_held() -> Vec<DeferredDrop> {
     HOLDS.set(false);
     HELD.take()
 }
 
-/// Drops what the thread holds, in order, and returns whether any of it panicked.
+/// Drops the deferred values in order. Fails if any of them panicked.
 pub(crate) fn drop_held() -> Result<(), Panicked> {
     let mut all = take_held();
     let dropped = drop_all(&mut all);
     HELD.with_borrow_mut(|now| {
-        // What was dropped may have held more, but is gone by now.
+        // Dropped values may have deferred others, which are dropped by now.
         if now.capacity() < all.capacity() && now.is_empty() {
             *now = all;
         }
@@ -128,12 +130,12 @@ pub(crate) fn drop_held() -> Result<(), Panicked> {
     dropped
 }
 
-/// Drops these in order, and returns whether any of them panicked.
+/// Drops these values in order. Fails if any of them panicked.
 pub(crate) fn drop_all(all: &mut Vec<DeferredDrop>) -> Result<(), Panicked> {
     let mut dropped = Ok(());
     for held in all.drain(..) {
         let done = caught(|| match held {
-            // The last piece of a message may be the only one by now.
+            // This may be the only reference to the memory by now.
             DeferredDrop::Payload(spent) => drop(message_memory::recycle_large(spent)),
             DeferredDrop::Prepared(message) => drop(message),
             DeferredDrop::Waker(waker) => drop(waker),

@@ -12,9 +12,9 @@ const AGENT: &str = "fullduplex";
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
-    let server = args.next().ok_or("give the URL of the fuzzing server")?;
+    let server = args.next().ok_or("usage: autobahn_client URL [FILE OF AUTHORITIES [h2]]")?;
     let mut builder = Client::builder()
-        // The largest message of the suite; all else stays as it is by default.
+        // The largest message of the suite; everything else has its default.
         .max_message_size(Some(16 << 20))
         .deflate(DeflateConfig::smallest_bytes());
     if let Some(authorities) = args.next() {
@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     counter.close(fullduplex::CloseCode::NORMAL, "").await?;
 
     for case in 1..=count {
-        // How a case ends, well or badly, is for the server to judge.
+        // The server judges how each case ends.
         let _ = echo(&client, &format!("{server}/runCase?case={case}&agent={AGENT}")).await;
     }
     let (mut update, _) = client.connect(&format!("{server}/updateReports?agent={AGENT}")).await?;

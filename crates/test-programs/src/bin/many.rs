@@ -1,5 +1,5 @@
-//! Many WebSockets on one HTTP/2 or HTTP/3 connection, each echoing so many bytes, all at
-//! once; the first of them sends as much and does not read.
+//! Opens many WebSockets on one HTTP/2 or HTTP/3 connection, each of which echoes a number of
+//! bytes, all at once. The first of them sends as much and does not read.
 //!
 //! `many wss://localhost:9001/ ca.pem 100 10000000 3`
 #![allow(clippy::print_stdout)] // a program that prints
@@ -13,7 +13,7 @@ const PIECE: usize = 64 << 10;
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [url, authorities, count, bytes, version] = &args[..] else {
-        return Err("give URL, file of authorities, count, bytes, and 2 or 3".into());
+        return Err("usage: many URL FILE-OF-AUTHORITIES COUNT BYTES 2|3".into());
     };
     let version = if version == "3" { Version::Http3 } else { Version::Http2 };
     let (count, bytes) = (count.parse::<usize>()?, bytes.parse::<usize>()?);
@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             echo(websocket, i, bytes).await
         });
     }
-    // Until nothing more is taken.
+    // It sends until nothing more is taken.
     for _ in 0..bytes.div_ceil(PIECE) {
         if silent.try_send(vec![0; PIECE]).is_err() {
             break;
@@ -55,7 +55,7 @@ async fn echo(websocket: WebSocket, i: usize, bytes: usize) -> Result<usize, Err
         Ok::<_, Error>(send)
     });
     for n in 0..pieces {
-        let message = receive.next().await.expect("one for each")?;
+        let message = receive.next().await.expect("one for each message")?;
         assert_eq!(message, Message::from(piece(n)), "message {n} of WebSocket {i}");
     }
     drop(sending.await.expect("it does not panic")?);

@@ -1,11 +1,11 @@
-//! A crowd of idle WebSockets: what they cost the server, a message to all of them, and their end.
-//! `cargo xtask scale` runs both ends and writes down what it finds.
+//! Many idle WebSockets: their cost to the server, a message to all of them, and their end. `cargo
+//! xtask scale` runs both ends and records the results.
 //!
-//! `scale server ADDRESS:PORT` serves echo, and obeys lines on its standard input:
-//! `publish` sends 64 bytes to all, `drain` ends all; each answers with a line, as does `memory`.
-//! `scale client ADDRESS:PORT COUNT` connects from several addresses of this machine and obeys
-//! `echo` (1 KiB on each), `published` (waits until all have a message) and `closed` (until all
-//! were told that the server goes away).
+//! `scale server ADDRESS:PORT` serves echo, and executes commands from its standard input:
+//! `publish` sends 64 bytes to all, `drain` closes all; it answers each with a line, and so it does
+//! `memory`. `scale client ADDRESS:PORT COUNT` connects from several addresses of this machine and
+//! executes `echo` (1 KiB on each), `published` (waits until all have a message) and `closed`
+//! (until the server has closed all with 1001).
 #![allow(clippy::print_stdout)] // a program that prints
 
 use std::io::{BufRead as _, Write as _};
@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpSocket};
 
 type Failure = Box<dyn std::error::Error>;
 
-/// Connections of one address: fewer than there are ports for one (28,232 on Linux).
+/// The number of connections of one address: fewer than its ports (28,232 on Linux).
 const PER_ADDRESS: usize = 10_000;
 
 fn main() -> Result<(), Failure> {
@@ -33,7 +33,7 @@ fn main() -> Result<(), Failure> {
     }
 }
 
-/// The lines of the standard input, read in a thread of their own.
+/// Returns the lines of the standard input, which a separate thread reads.
 fn commands() -> tokio::sync::mpsc::UnboundedReceiver<String> {
     let (send, receive) = tokio::sync::mpsc::unbounded_channel();
     std::thread::spawn(move || {
@@ -48,7 +48,7 @@ fn say(line: &str) -> Result<(), Failure> {
     Ok(std::io::stdout().flush()?)
 }
 
-/// So many, at most, are let in at once.
+/// Returns a configuration without a limit on connections.
 fn config() -> ServerConfig {
     let mut config = ServerConfig::default();
     config.limits.connections.max_connections = None;
@@ -73,7 +73,7 @@ async fn serve(address: SocketAddr) -> Result<(), Failure> {
                 let (at, begun) = (now(), Instant::now());
                 let published = room.publish(&PreparedMessage::new(vec![7; 64]));
                 let took = begun.elapsed().as_secs_f64();
-                // Until all of it was written.
+                // Wait until all of it was written.
                 tokio::time::sleep(Duration::from_secs(3)).await;
                 let cpu = cpu_seconds() - cpu;
                 say(&format!("{at} {took:.3} {cpu:.3} {}", published.delivered))?;
@@ -83,7 +83,7 @@ async fn serve(address: SocketAddr) -> Result<(), Failure> {
                 task.await??;
                 return Ok(());
             }
-            other => return Err(format!("not {other}").into()),
+            other => return Err(format!("{other} is not a command").into()),
         }
     }
     Ok(())
@@ -137,8 +137,8 @@ async fn crowd(address: SocketAddr, count: usize) -> Result<(), Failure> {
                 say(&now().to_string())?;
             }
             "closed" => {
-                let mut told = 0;
-                // At once, as the server waits for each answer.
+                let mut notified = 0;
+                // All at once, as the server waits for each answer.
                 let mut waiting = tokio::task::JoinSet::new();
                 for mut websocket in std::mem::take(&mut all) {
                     waiting.spawn(async move {
@@ -148,31 +148,32 @@ async fn crowd(address: SocketAddr, count: usize) -> Result<(), Failure> {
                 }
                 while let Some(ended) = waiting.join_next().await {
                     let ended = ended?.ok_or("it has not ended")?;
-                    told += usize::from(ended.is_clean() && ended.code() == CloseCode::GOING_AWAY);
+                    notified +=
+                        usize::from(ended.is_clean() && ended.code() == CloseCode::GOING_AWAY);
                 }
-                say(&told.to_string())?;
+                say(&notified.to_string())?;
             }
-            other => return Err(format!("not {other}").into()),
+            other => return Err(format!("{other} is not a command").into()),
         }
     }
     Ok(())
 }
 
-/// Milliseconds that both ends count alike.
+/// Returns the system's time in milliseconds, which is the same for both ends.
 fn now() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()
 }
 
-/// Resident memory, in bytes (Linux).
+/// Returns the resident memory in bytes (Linux).
 fn resident() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4096
 }
 
-/// What this process has had of the processors (Linux).
+/// Returns the CPU time of this process in seconds (Linux).
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let behind = stat.rsplit(") ").next().unwrap_or_default();
-    let ticks = behind.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u32>().ok());
+    let fields = stat.rsplit(") ").next().unwrap_or_default();
+    let ticks = fields.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u32>().ok());
     f64::from(ticks.sum::<u32>()) / 100.0
 }
