@@ -16,32 +16,32 @@ use crate::transport::http1::HandshakeLimits;
 /// The settings of a server.
 #[derive(Clone, Debug, Default)]
 pub struct ServerConfig {
-    /// What holds once a connection is open: limits, keepalive, buffers.
+    /// The settings of open WebSockets: limits, keepalive, buffers, compression.
     pub websocket: Config,
-    /// The subprotocols that the server speaks. The client's favourite among them is
-    /// chosen; none if there is none.
+    /// The subprotocols that the server supports. The client's favourite among them is
+    /// selected. Default: empty, which selects none.
     pub subprotocols: Vec<String>,
     /// Which web pages may connect. Default: those of the same host.
     pub origin: OriginPolicy,
     /// For which hosts requests are answered. Default: for any, which on loopback addresses is
     /// open to DNS rebinding: see [`HostPolicy`].
     pub hosts: HostPolicy,
-    /// Whether proxies say in front of a connection whose it is. Default: they don't.
+    /// Whether proxies send a PROXY protocol header at the start of a connection. Default: no.
     pub proxy_protocol: ProxyProtocol,
-    /// What is believed about clients behind proxies. Default: nothing.
+    /// Which header fields of trusted proxies name the client. Default: none.
     pub forwarding: Forwarding,
-    /// Bounds on the opening handshake. A [`Server`](super::Server) does not begin with a
+    /// Limits on the opening handshake. A [`Server`](super::Server) does not start with a
     /// `handshake_timeout` of zero.
     pub handshake: HandshakeLimits,
-    /// Bounds on the server as a whole.
+    /// Limits on the server as a whole.
     pub limits: ServerLimits,
-    /// Whether to speak HTTP/2 too (RFC 8441): as TLS negotiates it, and without TLS to
-    /// clients that begin with it (RFC 9113 §3.3). Needs the feature `http2`. Default: no.
+    /// Whether to serve HTTP/2 too (RFC 8441): where TLS negotiates it, and without TLS to
+    /// clients with prior knowledge (RFC 9113 §3.3). Needs the feature `http2`. Default: false.
     pub http2: bool,
 }
 
 impl ServerConfig {
-    /// Whether anybody could be served with it.
+    /// Checks that no timeout is zero.
     pub(crate) fn check(&self) -> Result<(), Error> {
         for (setting, value) in [
             ("handshake_timeout", self.handshake.handshake_timeout),
@@ -49,22 +49,22 @@ impl ServerConfig {
             ("limits.stall_timeout", self.limits.stall_timeout),
         ] {
             if value.is_zero() {
-                let why = format!("{setting} is zero, in which nothing can be done");
+                let why = format!("{setting} must not be zero");
                 return Err(Error::new(ErrorKind::Misuse, why));
             }
         }
         Ok(())
     }
 
-    /// The subprotocol, if it is one of the server's own. Others that the application agrees to
-    /// may be a client's token, as browsers have few other ways to send one.
-    pub(crate) fn known_subprotocol(&self, protocol: Option<&str>) -> Option<&str> {
-        self.subprotocols.iter().map(String::as_str).find(|own| Some(*own) == protocol)
+    /// Returns the subprotocol if it is one of `subprotocols`. Another one, which the application
+    /// selected, may be a client's token, as browsers have few other ways to send one.
+    pub(crate) fn known_subprotocol(&self, subprotocol: Option<&str>) -> Option<&str> {
+        self.subprotocols.iter().map(String::as_str).find(|known| Some(*known) == subprotocol)
     }
 
-    /// Whether a peer is counted in all alone. Programs on this machine are no strangers, and
-    /// often a proxy before us; proxies that are trusted come for many, each of whom is counted
-    /// once we are told of it.
+    /// Whether the limit per address does not apply to a peer: to loopback, which is often a
+    /// proxy on this machine, and to trusted proxies. Their clients are counted one by one when
+    /// the proxy has named them.
     pub(crate) fn is_exempt_per_address(&self, peer: &PeerAddr) -> bool {
         let (proxy, forwarding) = (&self.proxy_protocol, &self.forwarding);
         peer.ip().is_none_or(|ip| ip.is_loopback())
@@ -73,33 +73,38 @@ impl ServerConfig {
     }
 }
 
-/// Bounds on a server as a whole. A [`Server`](super::Server) does not begin with a timeout of
+/// Limits on a server as a whole. A [`Server`](super::Server) does not start with a timeout of
 /// zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerLimits {
-    /// How many connections may stand, in all and from one address. One more is answered 503
-    /// or 429 where that can be done without waiting, and dropped. Connections from this
-    /// machine, and from trusted proxies, are counted in all alone; each WebSocket counts for
-    /// the client that it is from, also one that shares a connection with others (HTTP/2,
-    /// HTTP/3, proxies that go on using a connection), and is answered 429 if that has too many.
-    /// Default: 65,536 and 256.
+    /// The most open connections in total, and from one address. Default: 65,536 and 256.
+    ///
+    /// A connection beyond a limit is answered 503 (total) or 429 (per address) if that is
+    /// possible without waiting, and dropped.
+    ///
+    /// The limit per address does not apply to connections from loopback and from trusted
+    /// proxies. A WebSocket counts for the client that it is from, also if it shares a connection
+    /// with others (HTTP/2, HTTP/3, or a proxy that reuses a connection). One beyond the limit is
+    /// answered 429.
     pub connections: ConnectionLimits,
-    /// The most opening handshakes that may be under way; with one more, the oldest is
-    /// dropped. Default: 4,096.
+    /// The most pending opening handshakes. One more evicts the oldest. Default: 4,096.
     pub max_handshakes: usize,
-    /// The most streams that a connection of HTTP/2 or HTTP/3 may have open. Default: 100.
+    /// The most open streams of one connection of HTTP/2 or HTTP/3. Default: 100.
     pub max_streams: u32,
-    /// How long a connection of HTTP/2 or HTTP/3 may stand without a stream. (HTTP/1.1 has
-    /// `handshake_timeout` until the next request.) Default: 60 s.
+    /// How long a connection of HTTP/2 or HTTP/3 may be open without a stream. Default: 60 s.
+    ///
+    /// On HTTP/1.1, `handshake_timeout` bounds the wait for the next request.
     pub idle_timeout: Duration,
-    /// How long ordinary HTTP may stand still: while the content of a request is waited for,
-    /// and while the peer takes nothing, or not enough, of an answer. Default: 30 s.
+    /// How long plain HTTP may make no progress: while the server waits for the content of a
+    /// request, or for the peer to read a response. Default: 30 s.
     pub stall_timeout: Duration,
-    /// How many bytes a second the peer has to take of an answer of ordinary HTTP, so that
-    /// nobody holds one by taking it in crumbs: for as many as make up `stall_timeout`, it may
-    /// keep the server waiting for so long in all. Time in which the service has nothing to
-    /// send does not count. What the system's buffers hold has been taken. 0 for no such rule.
-    /// Default: 240.
+    /// The lowest rate at which the peer has to read a response of plain HTTP, in bytes per
+    /// second. Default: 240; 0 disables it.
+    ///
+    /// It prevents a peer from holding a response by reading single bytes. For each
+    /// `min_response_rate` × `stall_timeout` bytes, the server waits at most `stall_timeout` in
+    /// total. Time in which the service has nothing to send does not count. Bytes in the
+    /// system's buffers count as read.
     pub min_response_rate: u32,
 }
 
@@ -127,7 +132,7 @@ mod tests {
         let near = |config: &ServerConfig| config.is_exempt_per_address(&peer("10.0.0.2"));
         config.forwarding.trusted = "10.0.0.0/8".parse().unwrap();
         config.proxy_protocol.trusted = "10.0.0.0/8".parse().unwrap();
-        assert!(!near(&config), "they are not asked");
+        assert!(!near(&config), "neither setting is on");
         config.forwarding.header = ForwardedHeader::XForwardedFor;
         assert!(near(&config) && !config.is_exempt_per_address(&peer("192.0.2.1")));
         config.forwarding.header = ForwardedHeader::Ignore;

@@ -1,4 +1,4 @@
-//! One accepted connection: what it speaks, and who answers.
+//! One accepted connection: finds out its protocol, and passes its requests on.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use crate::transport::prefixed::Prefixed;
 #[cfg(feature = "tls")]
 use crate::transport::tls_stream::ClosingTlsStream;
 
-/// A connection that was accepted, and what it holds.
+/// An accepted connection, with its permits.
 pub(crate) struct AcceptedConnection {
     pub(crate) stream: NetStream,
     pub(crate) peer: PeerAddr,
@@ -39,48 +39,49 @@ pub(crate) struct AcceptedConnection {
     pub(crate) permit: Arc<ConnectionPermit>,
 }
 
-/// Serves a connection, in a task of its own: until the handler has it, or to its end.
+/// Spawns the task that serves a connection, until the handler has it or it ends.
 pub(crate) fn serve(context: &Arc<ServerContext>, accepted: AcceptedConnection) {
     context.run(|context| open(context, accepted));
 }
 
-/// What a connection begins with.
-enum First {
-    /// The head of a request of HTTP/1.1.
-    Request(Box<IncomingRequest>),
+/// The protocol of a connection, by what it starts with.
+enum Protocol {
+    /// HTTP/1.1, with the head of its first request.
+    Http1(Box<IncomingRequest>),
     #[cfg(feature = "http2")]
     Http2,
-    /// HTTP/2 was agreed on, and something else came.
+    /// ALPN negotiated HTTP/2, but the connection does not start with its preface.
     #[cfg(feature = "http2")]
     NotHttp2(Error),
 }
 
-/// Reads the first request; `None` if it has been answered, and so have those behind it.
+/// Reads the first request for the handler; `None` if it and all after it were answered.
 ///
-/// An `async` function would have room for what it is given twice, and what most connections
-/// have no need of is boxed: memory of more than 1 KiB costs more to allocate.
+/// An `async fn` would store its arguments twice. The rarer steps are boxed, as a future of more
+/// than 1 KiB costs more to allocate.
 fn open(
     context: Arc<ServerContext>,
     accepted: AcceptedConnection,
 ) -> impl Future<Output = Option<Handshake>> + Send + 'static {
     let AcceptedConnection { stream, peer, pending, mut permit } = accepted;
     async move {
-        // What comes too late to be evicted.
+        // `evicted` does not end for a handshake that was added after the server was shut down.
         if context.state.is_over() {
             return None;
         }
         let (mut remote, mut received) = (ConnectInfo::new(peer), BytesMut::new());
-        let begun = tokio::select! {
+        let established = tokio::select! {
             biased;
-            begun = begin(&context, stream, &mut received, &mut remote, &mut permit) => begun,
-            // Too many others have come since, or a drain is over.
+            established =
+                establish(&context, stream, &mut received, &mut remote, &mut permit) => established,
+            // There are too many newer handshakes, or a drain is over.
             () = pending.evicted() => {
                 context.report_evicted(remote.peer);
                 return None;
             }
         };
         drop(pending);
-        match next(&context, begun, received, remote, permit) {
+        match dispatch(&context, established, received, remote, permit) {
             Ok(handshake) => return Some(handshake),
             Err(serving) => context.state.until_done(serving).await,
         }
@@ -88,59 +89,59 @@ fn open(
     }
 }
 
-/// What was asked first, and where. The outer error is one where nobody can be answered.
-type FirstRequest = Result<(NetStream, Result<First, Error>), Error>;
+/// The transport to answer on, and its protocol. With the outer error, there is no transport on
+/// which the client could be answered.
+type Established = Result<(NetStream, Result<Protocol, Error>), Error>;
 
-/// Finds out who is there, and what is asked first.
-async fn begin(
+/// Reads the PROXY header, performs the TLS handshake, and reads the first request.
+async fn establish(
     context: &ServerContext,
     mut stream: NetStream,
     received: &mut BytesMut,
     remote: &mut ConnectInfo,
     permit: &mut Arc<ConnectionPermit>,
-) -> FirstRequest {
-    let after = context.config.handshake.handshake_timeout;
-    let deadline = Deadline::new("handshake_timeout", after);
+) -> Established {
+    let limit = context.config.handshake.handshake_timeout;
+    let deadline = Deadline::new("handshake_timeout", limit);
     if context.config.proxy_protocol.concerns(&remote.peer) {
         let reading = Box::pin(read_proxy_header(context, stream, remote.peer));
         let read = deadline.bound(reading).await??;
         stream = read.0;
         *remote = ConnectInfo::new(read.1);
-        let settled = context.settle(permit, &read.1);
-        settled.map_err(|full| Error::new(ErrorKind::Limit, full.to_string()))?;
+        let reassigned = context.reassign_permit(permit, &read.1);
+        reassigned.map_err(|full| Error::new(ErrorKind::Limit, full.to_string()))?;
     }
     #[cfg(feature = "tls")]
     if let Some(tls) = &context.tls {
-        let (secured, info) = deadline.bound(Box::pin(tls.accept(stream))).await??;
-        stream = NetStream::new(ClosingTlsStream::new(secured));
+        let (tls_stream, info) = deadline.bound(Box::pin(tls.accept(stream))).await??;
+        stream = NetStream::new(ClosingTlsStream::new(tls_stream));
         remote.secure = true;
         remote.tls = Some(Arc::new(info));
     }
-    let first = deadline.bound(read_first(context, &mut stream, received, remote)).await;
-    Ok((stream, first.and_then(|first| first)))
+    let protocol = deadline.bound(detect_protocol(context, &mut stream, received, remote)).await;
+    Ok((stream, protocol.and_then(|protocol| protocol)))
 }
 
-/// What comes of the first request: one for the handler, or what serves it and those behind it.
-fn next(
+/// Returns the first request for the handler, or else the future that serves the connection.
+fn dispatch(
     context: &Arc<ServerContext>,
-    begun: FirstRequest,
+    established: Established,
     received: BytesMut,
     remote: ConnectInfo,
     mut permit: Arc<ConnectionPermit>,
 ) -> Result<Handshake, BoxFuture<'static, ()>> {
     let context = context.clone();
-    let (stream, first) = match begun {
-        Ok(begun) => begun,
-        // There is nobody who could be answered.
+    let (stream, protocol) = match established {
+        Ok(established) => established,
         Err(error) => {
             RejectedClient::no_request(remote.peer, &error, None)
                 .report(Some(&context.state.rejections));
             return Err(Box::pin(std::future::ready(())));
         }
     };
-    Err(match first {
+    Err(match protocol {
         #[cfg(feature = "http2")]
-        Ok(First::Http2) => {
+        Ok(Protocol::Http2) => {
             let stream = Prefixed::new(received.freeze(), stream);
             Box::pin(crate::server::http::http2::serve(
                 context,
@@ -150,15 +151,15 @@ fn next(
             ))
         }
         #[cfg(feature = "http2")]
-        Ok(First::NotHttp2(error)) => {
+        Ok(Protocol::NotHttp2(error)) => {
             RejectedClient::no_request(remote.peer, &error, None)
                 .report(Some(&context.state.rejections));
             Box::pin(crate::server::http::http2::reject_preface(stream))
         }
         #[cfg(feature = "hyper")]
-        Ok(First::Request(request)) if context.service_for(&request).is_some() => {
+        Ok(Protocol::Http1(request)) if context.service_for(&request).is_some() => {
             let mut before = BytesMut::from(request.into_head());
-            // hyper would not read such a version in the requests behind it.
+            // hyper rejects minor versions above 1; this connection gets no second request.
             let is_last = http1::normalize_minor_version(&mut before);
             before.unsplit(received);
             let stream = Prefixed::new(before.freeze(), stream);
@@ -170,14 +171,14 @@ fn next(
                 is_last,
             ))
         }
-        Ok(First::Request(mut request)) => {
+        Ok(Protocol::Http1(mut request)) => {
             let responder = Responder::Transport { stream, leftover: received };
-            let found = request.check_remote(remote, &context.config);
-            match found.and_then(|()| reassign_to_client(&context, &request, &mut permit)) {
+            let checked = request.check_remote(remote, &context.config);
+            match checked.and_then(|()| reassign_to_client(&context, &request, &mut permit)) {
                 Ok(()) => return Ok(context.handshake(request, responder, permit)),
                 Err(cause) => Box::pin(async move {
                     context.reject(&request, responder, &cause).await;
-                    // Free when the answer has left.
+                    // The connection counts until the response was sent.
                     drop(permit);
                 }),
             }
@@ -191,54 +192,52 @@ fn next(
     })
 }
 
-/// Behind a proxy, a connection for one request counts for the client.
+/// Counts a connection of one request for its client, if a trusted proxy forwards who that is.
 fn reassign_to_client(
     context: &ServerContext,
     request: &IncomingRequest,
     permit: &mut Arc<ConnectionPermit>,
 ) -> Result<(), RejectionCause> {
-    let is_told =
+    let is_forwarded =
         |remote: &&ConnectInfo| matches!(remote.client.source, AddressSource::Forwarded(_));
-    let Some(remote) = request.remote().filter(is_told) else { return Ok(()) };
-    let settled = context.settle(permit, &remote.client.to_peer());
-    settled.map_err(|full| RejectionCause::Policy(429, full.to_string()))
+    let Some(remote) = request.remote().filter(is_forwarded) else { return Ok(()) };
+    let reassigned = context.reassign_permit(permit, &remote.client.to_peer());
+    reassigned.map_err(|full| RejectionCause::Policy(429, full.to_string()))
 }
 
-/// Reads what a proxy says in front of a connection: the client in its place.
+/// Reads the PROXY header. Returns the client that it names, or the peer if there is no header.
 async fn read_proxy_header(
     context: &ServerContext,
     mut stream: NetStream,
     peer: PeerAddr,
 ) -> Result<(NetStream, PeerAddr), Error> {
     let settings = &context.config.proxy_protocol;
-    let refused = |why| Error::new(ErrorKind::Proxy, format!("{why}"));
+    let proxy_error = |error: ProxyProtocolError| Error::new(ErrorKind::Proxy, format!("{error}"));
     let mut received = BytesMut::new();
     loop {
-        let needed = match settings
-            .read(&peer, &received)
-            .map_err(|why: ProxyProtocolError| refused(why))?
-        {
+        let needed = match settings.read(&peer, &received).map_err(proxy_error)? {
             ProxyStatus::Incomplete { needed } => needed,
-            ProxyStatus::None => return Ok((rewound(received, stream), peer)),
+            ProxyStatus::None => return Ok((prefixed(received, stream), peer)),
             ProxyStatus::Header { header, length } => {
                 let client = settings.client(&peer, &header);
-                return Ok((rewound(received.split_off(length), stream), client));
+                return Ok((prefixed(received.split_off(length), stream), client));
             }
         };
-        // No more than belongs to the header, where that can be: what follows stays with the
-        // socket, which is then the transport itself.
+        // Reads no more than the header where possible, so that the socket itself stays the
+        // transport, without a prefix of bytes that were read too early.
         let mut limited = (&mut received).limit(needed);
         let read = stream.read_buf(&mut limited).await;
         if read.map_err(|error| Error::io("reading the PROXY header", error))? == 0 {
             return Err(Error::new(
                 ErrorKind::Io,
-                "the peer ended the transport inside the PROXY header",
+                "the peer closed the transport inside the PROXY header",
             ));
         }
     }
 }
 
-fn rewound(received: BytesMut, stream: NetStream) -> NetStream {
+/// Returns a stream that reads `received` first.
+fn prefixed(received: BytesMut, stream: NetStream) -> NetStream {
     if received.is_empty() {
         stream
     } else {
@@ -246,41 +245,42 @@ fn rewound(received: BytesMut, stream: NetStream) -> NetStream {
     }
 }
 
-async fn read_first(
+/// Reads until the protocol is known; on HTTP/1.1, the head of the first request.
+async fn detect_protocol(
     context: &ServerContext,
     stream: &mut NetStream,
     received: &mut BytesMut,
     remote: &ConnectInfo,
-) -> Result<First, Error> {
+) -> Result<Protocol, Error> {
     #[cfg(feature = "http2")]
     if context.config.http2 {
-        let agreed = agreed(remote);
-        // In clear text, a client may know that HTTP/2 is spoken; under TLS it is agreed on by
-        // ALPN, or not spoken (RFC 9113 §3.2, §3.3).
-        let may_be_http2 = matches!(agreed, None | Some(b"h2"));
+        let alpn = negotiated_alpn(remote);
+        // In clear text, a client may have prior knowledge of HTTP/2; with TLS, ALPN must have
+        // negotiated it (RFC 9113 §3.2, §3.3).
+        let may_be_http2 = matches!(alpn, None | Some(b"h2"));
         if may_be_http2 && crate::server::http::http2::read_preface(stream, received).await? {
-            return Ok(First::Http2);
+            return Ok(Protocol::Http2);
         }
-        if agreed == Some(b"h2") {
-            let why = "HTTP/2 was agreed on by ALPN, and what came does not begin with its \
-                       connection preface (RFC 9113 §3.4)";
-            return Ok(First::NotHttp2(Error::new(ErrorKind::Handshake, why)));
+        if alpn == Some(b"h2") {
+            let why = "ALPN negotiated HTTP/2, but the connection does not start with its \
+                       preface (RFC 9113 §3.4)";
+            return Ok(Protocol::NotHttp2(Error::new(ErrorKind::Handshake, why)));
         }
     }
     #[cfg(not(feature = "http2"))]
     let _ = remote;
-    Ok(First::Request(read_request(stream, received, &context.config).await?))
+    Ok(Protocol::Http1(read_request(stream, received, &context.config).await?))
 }
 
-/// The protocol that was agreed on by ALPN, which may be none; `None` in clear text.
+/// Returns the protocol that ALPN negotiated, empty if there is none; `None` in clear text.
 #[cfg(feature = "http2")]
-fn agreed(remote: &ConnectInfo) -> Option<&[u8]> {
+fn negotiated_alpn(remote: &ConnectInfo) -> Option<&[u8]> {
     #[cfg(feature = "tls")]
-    let agreed = remote.tls.as_ref().map(|tls| tls.alpn.as_deref().unwrap_or_default());
+    let alpn = remote.tls.as_ref().map(|tls| tls.alpn.as_deref().unwrap_or_default());
     #[cfg(not(feature = "tls"))]
-    let agreed = {
+    let alpn = {
         let _ = remote;
         None
     };
-    agreed
+    alpn
 }

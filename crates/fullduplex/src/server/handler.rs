@@ -1,4 +1,4 @@
-//! The application's handler, and the task that it runs in.
+//! The application's handler, and the task that runs it.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,27 +16,27 @@ use crate::server::state::panics::PanicWatch;
 use crate::server::state::trace;
 use crate::server::state::trace::{Instrumented, Span};
 
-/// Begins the tasks, one for each request or WebSocket.
+/// Spawns a task for each request or WebSocket.
 ///
-/// They know the type of the handler's future, so that the task of a connection which stands
-/// open holds that, and nothing of its opening, which is boxed.
+/// The function that spawns knows the type of the handler's future. The task of an open
+/// connection therefore stores that future, and no space for the handshake, which is boxed.
 pub(crate) enum Handler {
-    /// It is given requests.
+    /// A handler of requests.
     Requests(SpawnTask<Handshake>),
-    /// It is given WebSockets that are open.
+    /// A handler of open WebSockets.
     WebSockets(SpawnTask<WebSocket>),
 }
 
 type SpawnTask<T> = Box<dyn Fn(HandshakeFuture<T>) + Send + Sync>;
 
-/// What comes before the handler; `None` if there is nothing for it.
+/// The part of a connection's task before its handler; `None` if the handler is not called.
 pub(crate) type HandshakeFuture<T> = BoxFuture<'static, Option<HandlerInput<T>>>;
 
-/// What the handler is given, and what is around it.
+/// The argument of the handler, and the context that it runs in.
 pub(crate) struct HandlerInput<T> {
-    pub(crate) given: T,
+    pub(crate) input: T,
     pub(crate) span: Span,
-    pub(crate) watch: PanicWatch,
+    pub(crate) panic_watch: PanicWatch,
 }
 
 impl Handler {
@@ -45,7 +45,7 @@ impl Handler {
         H: Fn(Handshake) -> F + Send + Sync + 'static,
         F: Future<Output: HandlerOutput> + Send + 'static,
     {
-        Self::Requests(begin(handler))
+        Self::Requests(spawn_with(handler))
     }
 
     pub(crate) fn of_websockets<H, F>(handler: H) -> Self
@@ -53,34 +53,35 @@ impl Handler {
         H: Fn(WebSocket) -> F + Send + Sync + 'static,
         F: Future<Output: HandlerOutput> + Send + 'static,
     {
-        Self::WebSockets(begin(handler))
+        Self::WebSockets(spawn_with(handler))
     }
 }
 
-fn begin<T, H, F>(handler: H) -> SpawnTask<T>
+/// Returns a function that spawns a task for the handshake and then the handler.
+fn spawn_with<T, H, F>(handler: H) -> SpawnTask<T>
 where
     T: 'static,
     H: Fn(T) -> F + Send + Sync + 'static,
     F: Future<Output: HandlerOutput> + Send + 'static,
 {
     let handler = Arc::new(handler);
-    Box::new(move |opening| {
-        tokio::spawn(ConnectionTask::Opening { opening, handler: handler.clone() });
+    Box::new(move |handshake| {
+        tokio::spawn(ConnectionTask::Handshaking { handshake, handler: handler.clone() });
     })
 }
 
 pin_project! {
-    /// What a task does: one thing, then the other in its place.
-    #[project = Now]
+    /// The task of a connection. The handler's future takes the place of the handshake.
+    #[project = Projected]
     enum ConnectionTask<T, H, F> {
-        Opening {
-            opening: HandshakeFuture<T>,
+        Handshaking {
+            handshake: HandshakeFuture<T>,
             handler: Arc<H>,
         },
         Handling {
             #[pin]
             handling: Instrumented<F>,
-            _watch: PanicWatch,
+            _panic_watch: PanicWatch,
         },
     }
 }
@@ -94,9 +95,9 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let (opening, handler) = match self.as_mut().project() {
-                Now::Opening { opening, handler } => (opening, handler),
-                Now::Handling { mut handling, .. } => {
+            let (handshake, handler) = match self.as_mut().project() {
+                Projected::Handshaking { handshake, handler } => (handshake, handler),
+                Projected::Handling { mut handling, .. } => {
                     let output = ready!(handling.as_mut().poll(cx));
                     if let Some(error) = output.error() {
                         trace::handler_failed(&handling, error);
@@ -104,11 +105,12 @@ where
                     return Poll::Ready(());
                 }
             };
-            let Some(opened) = ready!(opening.as_mut().poll(cx)) else { return Poll::Ready(()) };
-            let HandlerInput { given, span, watch } = opened;
-            let handling = trace::within(&span, || handler(given));
+            let Some(ready) = ready!(handshake.as_mut().poll(cx)) else { return Poll::Ready(()) };
+            let HandlerInput { input, span, panic_watch } = ready;
+            // The handler may trace before it returns its future, too.
+            let handling = trace::within(&span, || handler(input));
             let handling = trace::inside(span, handling);
-            self.set(Self::Handling { handling, _watch: watch });
+            self.set(Self::Handling { handling, _panic_watch: panic_watch });
         }
     }
 }
@@ -125,7 +127,7 @@ mod tests {
     use super::*;
     use crate::server::state::stats::StatsRecorder;
 
-    /// How many spans are entered.
+    /// A subscriber that counts the entered spans.
     #[derive(Clone, Default)]
     struct Depth(Arc<AtomicUsize>);
 
@@ -151,7 +153,7 @@ mod tests {
         }
     }
 
-    /// Tells of events: the span that they name as theirs, and what they say.
+    /// A subscriber that sends the parent span and the fields of each event.
     struct Events(mpsc::UnboundedSender<(Option<Id>, String)>);
 
     impl Subscriber for Events {
@@ -167,12 +169,12 @@ mod tests {
         fn record_follows_from(&self, _: &Id, _: &Id) {}
 
         fn event(&self, event: &Event<'_>) {
-            let mut said = String::new();
+            let mut fields = String::new();
             event.record(&mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
-                // A string takes whatever it is given.
-                let _ = write!(said, "{field}={value:?} ");
+                // Writing to a string can't fail.
+                let _ = write!(fields, "{field}={value:?} ");
             });
-            let _ = self.0.send((event.parent().cloned(), said));
+            let _ = self.0.send((event.parent().cloned(), fields));
         }
 
         fn enter(&self, _: &Id) {}
@@ -181,48 +183,49 @@ mod tests {
 
     #[tokio::test]
     async fn handler_failure_is_logged_in_its_span() {
-        let (tell, mut told) = mpsc::unbounded_channel();
-        let _default = tracing::subscriber::set_default(Events(tell));
-        let begin = begin(|succeeds: bool| async move {
+        let (sender, mut events) = mpsc::unbounded_channel();
+        let _default = tracing::subscriber::set_default(Events(sender));
+        let spawn_task = spawn_with(|succeeds: bool| async move {
             if succeeds { Ok(()) } else { Err("the database is gone") }
         });
-        let watch = || PanicWatch(StatsRecorder::default());
-        for given in [true, false] {
+        for input in [true, false] {
             let span = tracing::info_span!("websocket");
-            let opened = HandlerInput { given, span, watch: watch() };
-            begin(Box::pin(async { Some(opened) }));
+            let panic_watch = PanicWatch(StatsRecorder::default());
+            let ready = HandlerInput { input, span, panic_watch };
+            spawn_task(Box::pin(async { Some(ready) }));
         }
-        let (span, said) = told.recv().await.unwrap();
+        let (span, fields) = events.recv().await.unwrap();
         assert_eq!(span, Some(Id::from_u64(7)));
-        assert!(said.contains("the handler failed"), "{said}");
-        assert!(said.contains("error=the database is gone"), "{said}");
-        assert!(told.try_recv().is_err(), "one of them succeeds");
+        assert!(fields.contains("the handler failed"), "{fields}");
+        assert!(fields.contains("error=the database is gone"), "{fields}");
+        assert!(events.try_recv().is_err(), "one of them succeeds");
     }
 
     #[tokio::test]
     async fn handler_runs_in_its_span() {
         let depth = Depth::default();
         let _default = tracing::subscriber::set_default(depth.clone());
-        let watch = PanicWatch(StatsRecorder::default());
-        let opened = HandlerInput { given: (), span: tracing::info_span!("websocket"), watch };
-        let (found, mut all) = mpsc::unbounded_channel();
+        let panic_watch = PanicWatch(StatsRecorder::default());
+        let span = tracing::info_span!("websocket");
+        let ready = HandlerInput { input: (), span, panic_watch };
+        let (sender, mut depths) = mpsc::unbounded_channel();
         let entered = depth.clone();
-        let begin = begin(move |()| {
-            let (entered, found) = (entered.clone(), found.clone());
+        let spawn_task = spawn_with(move |()| {
+            let (entered, sender) = (entered.clone(), sender.clone());
             let entered = move || entered.0.load(Ordering::Relaxed);
-            found.send(entered()).unwrap();
+            sender.send(entered()).unwrap();
             async move {
-                found.send(entered()).unwrap();
+                sender.send(entered()).unwrap();
                 tokio::task::yield_now().await;
-                found.send(entered()).unwrap();
+                sender.send(entered()).unwrap();
             }
         });
-        begin(Box::pin(async { Some(opened) }));
-        drop(begin);
+        spawn_task(Box::pin(async { Some(ready) }));
+        drop(spawn_task);
         for _ in 0..3 {
-            assert_eq!(all.recv().await, Some(1));
+            assert_eq!(depths.recv().await, Some(1));
         }
-        assert_eq!(all.recv().await, None);
+        assert_eq!(depths.recv().await, None);
         assert_eq!(depth.0.load(Ordering::Relaxed), 0);
     }
 }

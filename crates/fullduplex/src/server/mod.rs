@@ -1,14 +1,16 @@
-//! The server's side.
+//! WebSocket servers.
 //!
-//! * [`Server`] listens, serves WebSockets and ordinary HTTP on the same port, over HTTP/1.1
-//!   and HTTP/2, and goes away without a bang ([`ServerHandle::drain`]).
-//! * [`accept`] opens a WebSocket on any transport, with the defaults.
-//! * [`Handshake`] does it step by step: look at the request, then accept, refuse, or
-//!   answer ordinary HTTP.
+//! * [`Server`] listens, serves WebSockets and plain HTTP on the same port, over HTTP/1.1, HTTP/2
+//!   and HTTP/3, and shuts down gracefully ([`ServerHandle::drain`]). [`Workers`] runs one on
+//!   several threads.
+//! * [`accept`] opens a WebSocket on any transport, with the default settings.
+//! * [`Handshake`] opens one step by step: read the request, then accept it, reject it, or answer
+//!   plain HTTP.
 //! * `upgrade` (feature `hyper`) opens one in a server that hyper runs, and `WebSocketLayer`
-//!   (feature `tower`) does so in front of any tower service. For axum there is an extractor in
-//!   the crate `fullduplex-axum`.
-//! * [`ServerHandle::new`] is for all of these, to close their WebSockets when the program ends.
+//!   (feature `tower`) in front of any tower service. The crate `fullduplex-axum` has an extractor
+//!   for axum.
+//! * [`ServerHandle::new`] makes a handle for WebSockets opened in one of these ways without a
+//!   `Server`, to close them when the program ends.
 
 mod config;
 mod connection;
@@ -19,7 +21,7 @@ pub(crate) mod integrate;
 pub(crate) mod listen;
 mod output;
 pub(crate) mod policy;
-#[allow(clippy::module_inception, reason = "it is the file of `Server`")]
+#[allow(clippy::module_inception, reason = "the file is named after `Server`")]
 pub(crate) mod server;
 pub(crate) mod state;
 #[cfg(feature = "tls")]
@@ -79,19 +81,25 @@ use crate::base::error::Error;
 use crate::connection::websocket::WebSocket;
 use crate::transport::Transport;
 
-/// Opens a WebSocket on a transport, with the defaults.
+/// Opens a WebSocket on a transport, with the default settings.
+///
+/// # Errors
+/// See [`accept_with`].
 ///
 /// # Cancel safety
-/// Dropped before it is ready, the transport is dropped.
+/// Dropping the future before it is ready drops the transport.
 pub async fn accept<S: Transport>(stream: S) -> Result<WebSocket<S>, Error> {
     accept_with(stream, ServerConfig::default()).await
 }
 
-/// Opens a WebSocket on a transport. A request that breaks a rule is answered with the
-/// status it deserves, and gives an error.
+/// Opens a WebSocket on a transport.
+///
+/// # Errors
+/// A request that is rejected is answered with the status of the rule that it breaks, and
+/// returned as an error; see [`Handshake::read`] and [`Handshake::accept`].
 ///
 /// # Cancel safety
-/// Dropped before it is ready, the transport is dropped.
+/// Dropping the future before it is ready drops the transport.
 pub async fn accept_with<S: Transport>(
     stream: S,
     config: impl Into<Arc<ServerConfig>>,

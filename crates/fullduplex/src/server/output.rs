@@ -1,12 +1,12 @@
-//! What handlers may end with.
+//! The types that handlers may return.
 
 use std::convert::Infallible;
 use std::fmt::Display;
 
-/// What a handler of a server may end with: nothing, or a `Result`, so that `?` can be used in it.
+/// A type that a handler of a server may return: `()`, or a `Result`, so that it can use `?`.
 ///
-/// An error is only told to `tracing`, with the feature of that name. It ends the handler like any
-/// other `return`: a WebSocket that is dropped with it is closed with 1001.
+/// An error is only reported to `tracing`, with the feature of that name. A WebSocket that the
+/// handler drops is closed with 1001, as by any other `return`.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), fullduplex::Error> {
@@ -24,8 +24,8 @@ use std::fmt::Display;
 /// # }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "a handler ends with `()` or a `Result<(), E>`, not with `{Self}`",
-    label = "`E` is an error that can be shown (`Display`)"
+    message = "a handler returns `()` or `Result<(), E>`, not `{Self}`",
+    label = "`E` must implement `Display`"
 )]
 pub trait HandlerOutput: private::Output {}
 
@@ -35,7 +35,7 @@ pub(super) mod private {
     use super::{Display, Infallible};
 
     pub trait Output {
-        /// What went wrong in the handler.
+        /// Returns the error that the handler returned.
         fn error(&self) -> Option<&dyn Display>;
     }
 
@@ -51,7 +51,7 @@ pub(super) mod private {
         }
     }
 
-    /// A handler that goes on until its task ends.
+    /// A handler that runs until its task ends.
     impl Output for Never {
         fn error(&self) -> Option<&dyn Display> {
             None
@@ -64,10 +64,10 @@ pub(super) mod private {
         }
     }
 
-    /// The type of what never returns, which has no name of its own in stable Rust.
+    /// The type `!`, which has no other name in stable Rust.
     type Never = <fn() -> ! as Returns>::Output;
 
-    /// A function by what it returns.
+    /// A function type, to name its return type.
     pub trait Returns {
         type Output;
     }

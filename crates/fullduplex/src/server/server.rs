@@ -1,4 +1,4 @@
-//! A ready-made server.
+//! A server with listeners: settings, and the loop that accepts connections.
 
 use std::fmt;
 use std::future::Future;
@@ -28,10 +28,10 @@ use crate::server::state::rejection::{OnRejected, RejectedClient};
 use crate::server::state::server_state::ServerState;
 use crate::server::state::trace;
 
-/// A listening server.
+/// A server that listens for WebSockets and plain HTTP.
 ///
-/// It needs no configuration to be on the internet: there are bounds and deadlines on all
-/// that a peer can do, and web pages of other hosts are refused.
+/// The defaults are safe on the internet: everything that a peer can do has a limit and a
+/// deadline, and web pages of other hosts are rejected.
 pub struct Server {
     listeners: Vec<Listener>,
     config: Arc<ServerConfig>,
@@ -40,22 +40,22 @@ pub struct Server {
     on_rejected: Option<OnRejected>,
     #[cfg(feature = "tls")]
     tls: Option<crate::server::tls::ServerTls>,
-    /// If it speaks HTTP/3.
+    /// The sockets for HTTP/3, if it is enabled.
     #[cfg(feature = "http3")]
     udp: Option<crate::server::http::http3::UdpSockets>,
     #[cfg(feature = "hyper")]
     service: Option<Arc<dyn crate::server::http::service::HttpService>>,
 }
 
-/// What is set can be set in any order.
+/// Setters may be called in any order.
 impl Server {
-    /// Listens on an address, such as `127.0.0.1:9001`; port 0 takes any free one.
+    /// Listens on a TCP address, such as `127.0.0.1:9001`. Port 0 picks a free port.
     pub async fn bind(address: impl ToSocketAddrs) -> Result<Self, Error> {
         let listener = TcpListener::bind(address).await;
         Ok(Self::from_listener(listener.map_err(|error| Error::io("listening", error))?))
     }
 
-    /// Takes a listener that was made elsewhere: for TCP or a Unix socket.
+    /// Creates a server with an existing listener, for TCP or a Unix socket.
     pub fn from_listener(listener: impl Into<Listener>) -> Self {
         Self::without_listeners().listen(listener)
     }
@@ -77,8 +77,8 @@ impl Server {
         }
     }
 
-    /// The same for another thread: with the same limits and figures, and no listeners. The
-    /// first alone speaks HTTP/3.
+    /// Returns a server for another thread. It shares limits and statistics with this one, and
+    /// has no listeners. Only the first speaks HTTP/3.
     #[cfg_attr(not(feature = "http3"), allow(unused_variables))]
     pub(crate) fn clone_for_thread(&self, is_first: bool) -> Self {
         Self {
@@ -96,12 +96,12 @@ impl Server {
         }
     }
 
-    /// Ends it and its twins at once.
+    /// Ends this server and those that [`clone_for_thread`](Self::clone_for_thread) made.
     pub(crate) fn end(&self) {
         self.state.end();
     }
 
-    /// Listens on one more.
+    /// Adds a listener.
     #[must_use]
     pub fn listen(mut self, listener: impl Into<Listener>) -> Self {
         let listener = listener.into();
@@ -113,7 +113,7 @@ impl Server {
         self
     }
 
-    /// Sets what differs from the defaults.
+    /// Sets the configuration.
     #[must_use]
     pub fn config(mut self, config: ServerConfig) -> Self {
         self.state.set_limits(&config.limits);
@@ -121,10 +121,11 @@ impl Server {
         self
     }
 
-    /// Has ordinary requests, those that ask for no WebSocket, answered by a service, such as
-    /// an axum router or any other of tower's; a clone of it answers each.
+    /// Serves plain HTTP with a tower service, such as an axum router. Each request is answered
+    /// by a clone of it.
     ///
-    /// Without one they come to the handler of [`serve_handshakes`](Self::serve_handshakes).
+    /// Without a service, plain HTTP requests go to the handler of
+    /// [`serve_handshakes`](Self::serve_handshakes).
     #[cfg(feature = "hyper")]
     #[must_use]
     pub fn service<T, B>(mut self, service: T) -> Self
@@ -143,8 +144,7 @@ impl Server {
         self
     }
 
-    /// Has all connections encrypted. The versions of HTTP that the server speaks are
-    /// negotiated (ALPN).
+    /// Enables TLS on all listeners. The HTTP version is negotiated with ALPN (RFC 7301).
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, tls: crate::server::tls::ServerTls) -> Self {
@@ -152,17 +152,16 @@ impl Server {
         self
     }
 
-    /// Speaks HTTP/3 too (RFC 9220), on the ports of UDP that have the numbers of those of TCP
-    /// that it listens on. It needs [`tls`](Self::tls). Where a port can't be had, or there is
-    /// no TLS, [`serve`](Self::serve) fails.
+    /// Enables HTTP/3 (RFC 9220), on the UDP ports with the same numbers as the TCP ports of the
+    /// listeners. It needs [`tls`](Self::tls). [`serve`](Self::serve) fails without TLS, or if a
+    /// UDP port is not available.
     ///
-    /// Clients learn of it by `Alt-Svc` (RFC 7838), which the application has to send with its
-    /// answers to ordinary requests: `h3=":443"`.
+    /// Clients find it by the field `Alt-Svc` (RFC 7838), such as `h3=":443"`. The application
+    /// has to send that in its responses to plain HTTP requests.
     ///
-    /// QUIC keeps a silent connection alive with a PING every 10 s. A client whose own idle timeout
-    /// is not longer than that ends it (RFC 9000 §10.1), as quinn does not say what the peer's
-    /// timeout is: such clients need a shorter keepalive
-    /// [`interval`](crate::KeepaliveConfig::interval).
+    /// An idle QUIC connection is kept alive by a PING every 10 s. A client whose idle timeout is
+    /// at most that long closes it (RFC 9000 §10.1), as quinn does not report the peer's timeout.
+    /// Such clients need a shorter keepalive [`interval`](crate::KeepaliveConfig::interval).
     #[cfg(feature = "http3")]
     #[must_use]
     pub fn http3(mut self) -> Self {
@@ -172,9 +171,9 @@ impl Server {
         self
     }
 
-    /// Looks at each request for a WebSocket before the handler does: gives it back, perhaps
-    /// with something more among its extensions, or the response that refuses it. It has
-    /// `handshake_timeout`, or the answer is 503.
+    /// Authenticates each request for a WebSocket before the handler gets it. `authenticate`
+    /// returns the request, perhaps with more extensions, or the response that rejects it. If it
+    /// takes longer than `handshake_timeout`, the response is 503.
     #[must_use]
     pub fn authenticate<A, F>(mut self, authenticate: A) -> Self
     where
@@ -185,60 +184,66 @@ impl Server {
         self
     }
 
-    /// Calls this with each client that is not let in: for want of room, for what it did before
-    /// there was a request, by a rule, a policy or the application. A client that leaves by
-    /// itself is none of them. For a log; the call is to be short, as it holds up whoever
-    /// accepts. A panic in it is counted among [`ServerStats::panics`](crate::server::ServerStats::panics), and ends
-    /// nothing.
+    /// Calls `callback` with each rejected client: by a limit on connections, for an error before
+    /// its first request was read, by a rule, a policy, or the application. A client that leaves
+    /// on its own is not reported.
     ///
-    /// What hyper and h2 answer by themselves is not told: malformed requests behind the first
-    /// one of a connection of HTTP/1.1, and on streams. So it is with a head on HTTP/2 that is
-    /// longer than `max_head_bytes`: the client gets a 431 from h2, which reports it to nobody. On
-    /// HTTP/1.1 as the first request, and for more than `max_fields` fields, it is reported.
+    /// It is meant for a log. It should return quickly, as no connections are accepted
+    /// meanwhile. A panic in it is counted in
+    /// [`ServerStats::panics`](crate::server::ServerStats::panics), and has no other effect.
+    ///
+    /// Requests that hyper and h2 reject themselves are not reported: malformed requests on
+    /// streams, and after the first one of a connection of HTTP/1.1. That includes heads on
+    /// HTTP/2 longer than `max_head_bytes`, which h2 answers with 431. On HTTP/1.1, such a head is
+    /// reported if it is the first of its connection; more than `max_fields` fields always are.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), fullduplex::Error> {
     /// use fullduplex::server::Server;
     ///
     /// let server = Server::bind("127.0.0.1:9001").await?;
-    /// let server = server.on_rejected(|refused| eprintln!("refused: {refused}"));
+    /// let server = server.on_rejected(|client| eprintln!("rejected: {client}"));
     /// # Ok(())
     /// # }
     /// ```
     #[must_use]
     pub fn on_rejected(
         mut self,
-        tell: impl Fn(&RejectedClient<'_>) + Send + Sync + 'static,
+        callback: impl Fn(&RejectedClient<'_>) + Send + Sync + 'static,
     ) -> Self {
-        self.on_rejected = Some(Arc::new(tell));
+        self.on_rejected = Some(Arc::new(callback));
         self
     }
 
-    /// Where it listens, the first of its addresses.
+    /// Returns the first address that it listens on. It is an error if it listens only on Unix
+    /// sockets.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         for listener in &self.listeners {
             if let Some(address) = listener.local_addr()? {
                 return Ok(address);
             }
         }
-        Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "it listens on Unix sockets alone"))
+        Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "it listens only on Unix sockets"))
     }
 
-    /// To watch it and to end it while it serves.
+    /// Returns a handle to observe the server, and to shut it down while it serves.
     pub fn handle(&self) -> ServerHandle {
         ServerHandle(self.state.clone())
     }
 
-    /// Opens a WebSocket for each request that asks for one and runs `handler` with it, in a
-    /// task of its own, until the server was [drained](ServerHandle::drain) or this future is
-    /// dropped. Connections that stand then go on.
+    /// Opens a WebSocket for each request that asks for one, and runs `handler` with it in a
+    /// separate task. Returns after a [drain](ServerHandle::drain).
     ///
-    /// A handler that panics ends its own connection, with 1011. It may also end with a
-    /// `Result`: see [`HandlerOutput`].
+    /// A handler that panics closes its WebSocket with 1011. It may return a `Result`; see
+    /// [`HandlerOutput`].
     ///
-    /// It fails, before anything is served, if the configuration can't be: a deadline of zero,
-    /// HTTP/3 without TLS or without its port. Later it fails only if what accepts connections
-    /// has ended, rather than go on with a listener less.
+    /// # Errors
+    /// Before anything is served, if the configuration is not valid: a timeout of zero, or HTTP/3
+    /// without TLS or without its UDP port. Later only if a task that accepts connections has
+    /// ended, rather than to continue with one listener less.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the listeners. Open connections continue.
     pub async fn serve<H, F>(self, handler: H) -> Result<(), Error>
     where
         H: Fn(WebSocket) -> F + Send + Sync + 'static,
@@ -247,11 +252,14 @@ impl Server {
         self.run(Handler::of_websockets(handler)).await
     }
 
-    /// Runs `handler` with each request, in a task of its own, until the server was
-    /// [drained](ServerHandle::drain) or this future is dropped: for a choice by path, or for
-    /// ordinary HTTP without a service.
+    /// Runs `handler` with each request, in a separate task: to route by path, or to answer plain
+    /// HTTP without a service. Returns after a [drain](ServerHandle::drain).
     ///
-    /// It fails as [`serve`](Self::serve) does.
+    /// # Errors
+    /// As of [`serve`](Self::serve).
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the listeners. Open connections continue.
     pub async fn serve_handshakes<H, F>(self, handler: H) -> Result<(), Error>
     where
         H: Fn(Handshake) -> F + Send + Sync + 'static,
@@ -274,7 +282,7 @@ impl Server {
             &[b"http/1.1"]
         };
         if let Some(on_rejected) = self.on_rejected {
-            // A clone_for_thread may have set the same already.
+            // Of several threads, the first sets it.
             self.state.rejections.set_callback(on_rejected);
         }
         let context = Arc::new(ServerContext {
@@ -287,35 +295,35 @@ impl Server {
             #[cfg(feature = "hyper")]
             service: self.service,
         });
-        // Dropped with this future, which ends them.
-        let mut accepting = JoinSet::new();
+        // Dropping this future drops the set, which aborts the tasks.
+        let mut accept_tasks = JoinSet::new();
         for listener in self.listeners {
-            accepting.spawn(accept(listener, context.clone()));
+            accept_tasks.spawn(accept(listener, context.clone()));
         }
         #[cfg(feature = "http3")]
         for endpoint in quic {
-            accepting.spawn(crate::server::http::http3::accept(endpoint, context.clone()));
+            accept_tasks.spawn(crate::server::http::http3::accept(endpoint, context.clone()));
         }
-        run_accept_tasks(&self.state, accepting).await
+        run_accept_tasks(&self.state, accept_tasks).await
     }
 }
 
-/// Accepts connections until the server is over. A task that does so goes on until it is
-/// dropped; so if one ends, something is wrong, and it is better to say so than to go on with a
-/// listener less.
-async fn run_accept_tasks(state: &ServerState, mut accepting: JoinSet<()>) -> Result<(), Error> {
+/// Runs the tasks that accept connections until the server is shut down. They never end
+/// themselves, so the end of one is an error, rather than to continue with one listener less.
+async fn run_accept_tasks(state: &ServerState, mut accept_tasks: JoinSet<()>) -> Result<(), Error> {
     let ended = tokio::select! {
         biased;
         () = state.done() => return Ok(()),
-        Some(ended) = accepting.join_next() => ended,
+        Some(ended) = accept_tasks.join_next() => ended,
     };
-    let error = Error::new(ErrorKind::Io, "a listener accepts no connections any more");
+    let error = Error::new(ErrorKind::Io, "the task of a listener has ended");
     Err(match ended {
         Ok(()) => error,
         Err(ended) => error.with_source(ended),
     })
 }
 
+/// Accepts the connections of a listener until the future is dropped.
 async fn accept(listener: Listener, context: Arc<ServerContext>) {
     let listening = BoundListener::new(listener);
     loop {
@@ -323,24 +331,24 @@ async fn accept(listener: Listener, context: Arc<ServerContext>) {
             let traced = || trace::not_accepted(error);
             let _ = panics::caught(&context.state.record, SUBSCRIBER, traced);
             context.state.record.accept_failed();
-            // Too many files are open, most likely.
+            // Most likely the process has too many open files: evict a pending handshake.
             context.state.in_flight.make_room();
         };
         let (stream, peer) = listening.accept(failed).await;
-        match context.enter(&peer) {
+        match context.acquire_permit(&peer) {
             Ok(permit) => {
                 let (pending, full) = context.state.in_flight.enter();
                 let accepted = AcceptedConnection { stream, peer, pending, permit };
                 connection::serve(&context, accepted);
                 if full {
-                    // Those that give way go before more come.
+                    // Lets the evicted handshake close its socket before the next accept.
                     tokio::task::yield_now().await;
                 }
             }
             Err(full) => {
-                let told = context.reject_over_limit(&stream, full);
-                RejectedClient::no_room(peer, full, told).report(Some(&context.state.rejections));
-                // The next one may find the place of a handshake that goes nowhere.
+                let status = context.reject_over_limit(&stream, full);
+                RejectedClient::no_room(peer, full, status).report(Some(&context.state.rejections));
+                // The next connection may get the permit of a stalled handshake.
                 context.state.in_flight.make_way_for(full);
             }
         }
@@ -363,11 +371,11 @@ mod tests {
     #[tokio::test]
     async fn serve_fails_when_an_accept_task_ends() {
         let state = ServerState::new(&ServerLimits::default());
-        let mut accepting = JoinSet::new();
-        accepting.spawn(pending());
-        accepting.spawn(async { panic!("as asked") });
-        let error = run_accept_tasks(&state, accepting).await.unwrap_err();
-        assert!(error.to_string().contains("accepts no connections"), "{error}");
+        let mut accept_tasks = JoinSet::new();
+        accept_tasks.spawn(pending());
+        accept_tasks.spawn(async { panic!("expected by the test") });
+        let error = run_accept_tasks(&state, accept_tasks).await.unwrap_err();
+        assert!(error.to_string().contains("a listener has ended"), "{error}");
         state.end();
         run_accept_tasks(&state, JoinSet::new()).await.unwrap();
     }

@@ -1,4 +1,4 @@
-//! A server on several cores.
+//! A server on several threads.
 
 use std::future::Future;
 use std::io;
@@ -20,16 +20,15 @@ use crate::server::state::handle::ServerHandle;
 /// The most threads of a server.
 const MAX_THREADS: usize = 1024;
 
-/// A server on several threads, each of which has a runtime and a listener of its own and
-/// keeps the connections that the system gives it: nothing moves between cores.
+/// A server on several threads. Each thread has its own runtime and listener, and a connection
+/// stays on the thread that accepted it.
 ///
-/// The listeners share the port (`SO_REUSEPORT`), so that a new process may listen beside an
-/// old one, which is then drained: nothing is refused in between, but what waits in the old
-/// one's queue when it ends. Limits and figures are those of all threads together.
+/// The listeners share the port (`SO_REUSEPORT`). A new process may therefore listen on it before
+/// the old one is drained. No connection is refused meanwhile, except those in the queue of the
+/// old process when it ends. Limits and statistics are shared by all threads.
 ///
-/// HTTP/3 (`Server::http3`) is served by the first thread alone, as the packets of a connection
-/// have to come to one socket; no other process can have the port of UDP until this one has
-/// ended.
+/// Only the first thread serves HTTP/3 (`Server::http3`), as all packets of a connection have to
+/// arrive on one socket. No other process can bind the UDP port until this one has ended.
 ///
 /// ```no_run
 /// use fullduplex::server::Workers;
@@ -50,10 +49,13 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Listens on an address with so many threads to be, 1,024 at most; 0 for one a core.
+    /// Listens on an address with `threads` listeners, at most 1,024; 0 means one per core.
+    ///
+    /// # Errors
+    /// If there are too many threads, or the address can't be bound.
     pub fn bind(address: SocketAddr, threads: usize) -> Result<Self, Error> {
         if threads > MAX_THREADS {
-            let why = format!("{threads} threads are more than a server can have ({MAX_THREADS})");
+            let why = format!("a server has at most {MAX_THREADS} threads, not {threads}");
             return Err(Error::new(ErrorKind::Misuse, why));
         }
         let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -69,34 +71,35 @@ impl Workers {
         Ok(Self { listeners, address, server: Server::without_listeners() })
     }
 
-    /// Sets what differs from the defaults, as [`Server::config`] does.
+    /// Sets the configuration, as [`Server::config`] does.
     #[must_use]
     pub fn config(self, config: ServerConfig) -> Self {
         self.with(|server| server.config(config))
     }
 
-    /// Changes the server that each thread runs: its TLS, its service, HTTP/3.
+    /// Changes the server that each thread runs, to set its TLS, service or HTTP/3.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(Server) -> Server) -> Self {
         self.server = change(self.server);
         self
     }
 
-    /// Where it listens.
+    /// Returns the address that it listens on.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// To watch it and to end it while it serves.
+    /// Returns a handle to observe the server, and to shut it down while it serves.
     pub fn handle(&self) -> ServerHandle {
         self.server.handle()
     }
 
     /// Opens a WebSocket for each request that asks for one and runs `handler` with it, as
-    /// [`Server::serve`] does, until the server was [drained](ServerHandle::drain).
+    /// [`Server::serve`] does. Blocks the current thread until the server was
+    /// [drained](ServerHandle::drain).
     ///
-    /// It blocks the thread that calls it, and fails if a thread or a runtime can't be had, or
-    /// as [`Server::serve`] does.
+    /// # Errors
+    /// If a thread or a runtime can't be started, and as of [`Server::serve`].
     pub fn serve<H, F>(self, handler: H) -> Result<(), Error>
     where
         H: Fn(WebSocket) -> F + Send + Sync + 'static,
@@ -109,10 +112,11 @@ impl Workers {
         })
     }
 
-    /// Runs `handler` with each request, as [`Server::serve_handshakes`] does, until the
-    /// server was [drained](ServerHandle::drain).
+    /// Runs `handler` with each request, as [`Server::serve_handshakes`] does. Blocks the current
+    /// thread until the server was [drained](ServerHandle::drain).
     ///
-    /// It blocks the thread that calls it, and fails as [`serve`](Self::serve) does.
+    /// # Errors
+    /// As of [`serve`](Self::serve).
     pub fn serve_handshakes<H, F>(self, handler: H) -> Result<(), Error>
     where
         H: Fn(Handshake) -> F + Send + Sync + 'static,
@@ -129,7 +133,7 @@ impl Workers {
         self,
         serve: impl Fn(Server) -> F + Send + Sync,
     ) -> Result<(), Error> {
-        let started = |error: io::Error| Error::io("starting a thread of the server", error);
+        let start_error = |error: io::Error| Error::io("starting a thread of the server", error);
         let Self { listeners, server, .. } = self;
         let (server, serve) = (&server, &serve);
         thread::scope(|scope| {
@@ -139,8 +143,8 @@ impl Workers {
                 let thread = thread::Builder::new().name(name).spawn_scoped(scope, move || {
                     let mut runtime = tokio::runtime::Builder::new_current_thread();
                     let run = || {
-                        runtime.enable_all().build().map_err(started)?.block_on(async {
-                            let listener = Listener::try_from(listener).map_err(started)?;
+                        runtime.enable_all().build().map_err(start_error)?.block_on(async {
+                            let listener = Listener::try_from(listener).map_err(start_error)?;
                             serve(server.clone_for_thread(i == 0).listen(listener)).await
                         })
                     };
@@ -149,14 +153,14 @@ impl Workers {
                 match thread {
                     Ok(thread) => threads.push(thread),
                     Err(error) => {
-                        // Those that serve already are not to go on by themselves.
+                        // Ends the threads that serve already, for which the scope waits.
                         server.end();
-                        return Err(started(error));
+                        return Err(start_error(error));
                     }
                 }
             }
             for thread in threads {
-                let panicked = |_| Err(started(io::Error::other("it panicked")));
+                let panicked = |_| Err(start_error(io::Error::other("the thread panicked")));
                 thread.join().unwrap_or_else(panicked)?;
             }
             Ok(())

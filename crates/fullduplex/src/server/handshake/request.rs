@@ -76,7 +76,7 @@ impl Validated {
 
 /// Why a request is rejected.
 pub(crate) enum RejectionCause {
-    /// It breaks a rule of the protocol.
+    /// The request breaks a rule of the protocol.
     InvalidRequest(RejectResponse),
     /// A policy or limit of the server forbids it: the status of the response, and its text.
     Policy(u16, String),

@@ -1,4 +1,4 @@
-//! The content of ordinary requests and of their answers.
+//! The content of plain HTTP requests.
 
 use std::fmt;
 use std::pin::Pin;
@@ -16,12 +16,16 @@ use tokio::sync::oneshot;
 use crate::base::error::{Error, ErrorKind};
 use crate::server::http::min_rate::MinRate;
 
-/// The content of an ordinary request, whatever version of HTTP carries it.
+/// The most bytes that one read of a stream of HTTP/3 returns.
+#[cfg(feature = "http3")]
+const CHUNK: usize = 16 << 10;
+
+/// The content of a plain HTTP request, on any version of HTTP.
 ///
-/// Reading it fails when nothing of it has come for `stall_timeout`.
+/// Reading it fails if no data arrives for `stall_timeout`.
 pub struct Body {
     kind: BodyKind,
-    pace: MinRate,
+    min_rate: MinRate,
 }
 
 enum BodyKind {
@@ -32,7 +36,7 @@ enum BodyKind {
     Http3(crate::server::http::shared_stream::SharedStream),
 }
 
-/// What hyper reads. Dropped before its end, that is noted.
+/// A body that hyper reads. Dropping it before its end sets `left_unread`.
 struct Http1Body {
     incoming: Incoming,
     is_ended: bool,
@@ -47,10 +51,10 @@ impl Drop for Http1Body {
     }
 }
 
-/// What a stream of HTTP/2 has. Dropped before its end, it is given back.
+/// A body on a stream of HTTP/2. Dropping it before its end sends the stream to `unread`.
 #[cfg(feature = "http2")]
 struct Http2Body {
-    /// Taken only by `drop`.
+    /// `None` only during `drop`.
     receive: Option<h2::RecvStream>,
     unread: Option<oneshot::Sender<h2::RecvStream>>,
 }
@@ -61,24 +65,25 @@ impl Drop for Http2Body {
         if let (Some(receive), Some(unread)) = (self.receive.take(), self.unread.take())
             && !receive.is_end_stream()
         {
-            // Nobody wants it where the answer is all sent.
+            // The receiver is gone if the response was sent already.
             let _ = unread.send(receive);
         }
     }
 }
 
 impl Body {
-    /// What the service leaves unread is noted in `left_unread`.
+    /// Wraps a body of HTTP/1.1. Sets `left_unread` if the service does not read it to its end.
     pub(crate) fn http1(
         incoming: Incoming,
         stall_timeout: Duration,
         left_unread: Arc<AtomicBool>,
     ) -> Self {
         let body = Http1Body { incoming, is_ended: false, left_unread };
-        Self { kind: BodyKind::Http1(body), pace: MinRate::stall_only(stall_timeout) }
+        Self { kind: BodyKind::Http1(body), min_rate: MinRate::stall_only(stall_timeout) }
     }
 
-    /// What the service leaves unread comes out of the receiver.
+    /// Wraps a body of HTTP/2. The receiver gets the stream if the service does not read it to
+    /// its end.
     #[cfg(feature = "http2")]
     pub(crate) fn http2(
         receive: h2::RecvStream,
@@ -86,7 +91,7 @@ impl Body {
     ) -> (Self, oneshot::Receiver<h2::RecvStream>) {
         let (unread, left) = oneshot::channel();
         let body = Http2Body { receive: Some(receive), unread: Some(unread) };
-        (Self { kind: BodyKind::Http2(body), pace: MinRate::stall_only(stall_timeout) }, left)
+        (Self { kind: BodyKind::Http2(body), min_rate: MinRate::stall_only(stall_timeout) }, left)
     }
 }
 
@@ -96,7 +101,7 @@ impl Body {
         stream: crate::server::http::shared_stream::SharedStream,
         stall_timeout: Duration,
     ) -> Self {
-        Self { kind: BodyKind::Http3(stream), pace: MinRate::stall_only(stall_timeout) }
+        Self { kind: BodyKind::Http3(stream), min_rate: MinRate::stall_only(stall_timeout) }
     }
 }
 
@@ -132,7 +137,7 @@ impl HttpBody for Body {
             #[cfg(feature = "http3")]
             BodyKind::Http3(stream) => poll_http3(stream, cx),
         };
-        let bound = self.pace.bound(cx, polled, |_| 1);
+        let bound = self.min_rate.bound(cx, polled, |_| 1);
         bound.map(|frame| frame.unwrap_or_else(|late| Some(Err(late))))
     }
 
@@ -167,12 +172,12 @@ fn poll_http2(
     use std::task::ready;
 
     use crate::base::coop;
-    // `h2` charges nothing.
+    // `h2` does not use tokio's budget.
     ready!(coop::poll_left(cx));
     match ready!(receive.poll_data(cx)) {
         Some(Ok(data)) => {
             coop::charge(coop::FRAME);
-            // The sender may send as much as was taken.
+            // Reopens the flow-control window for the sender.
             let released = receive.flow_control().release_capacity(data.len());
             Poll::Ready(Some(released.map(|()| Frame::data(data)).map_err(failed)))
         }
@@ -184,10 +189,6 @@ fn poll_http2(
         },
     }
 }
-
-/// How much of a stream of HTTP/3 is read at once.
-#[cfg(feature = "http3")]
-const CHUNK: usize = 16 << 10;
 
 #[cfg(feature = "http3")]
 fn poll_http3(

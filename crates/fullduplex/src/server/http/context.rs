@@ -1,4 +1,4 @@
-//! What all connections of a server share, and how their requests come to the handler.
+//! The state that all connections of a server share, and the way of a request to the handler.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -29,12 +29,12 @@ use crate::server::state::server_state::{Admission, ServerState};
 use crate::server::state::trace;
 use crate::transport::net_stream::NetStream;
 
-/// Looks at a request before the handler does.
+/// The application's function that authenticates requests.
 pub(crate) type Authenticate = Arc<
     dyn Fn(Request<()>) -> BoxFuture<'static, Result<Request<()>, Response<Bytes>>> + Send + Sync,
 >;
 
-/// What all connections of a server share.
+/// The configuration, state and callbacks that all connections of a server share.
 pub(crate) struct ServerContext {
     pub(crate) config: Arc<ServerConfig>,
     pub(crate) state: Arc<ServerState>,
@@ -77,13 +77,16 @@ impl ServerContext {
         false
     }
 
-    /// Counts a connection, if there is room for it.
-    pub(crate) fn enter(&self, peer: &PeerAddr) -> Result<Arc<ConnectionPermit>, LimitReached> {
+    /// Returns the permit of a new connection, unless a limit is reached.
+    pub(crate) fn acquire_permit(
+        &self,
+        peer: &PeerAddr,
+    ) -> Result<Arc<ConnectionPermit>, LimitReached> {
         self.state.enter((!self.config.is_exempt_per_address(peer)).then_some(peer))
     }
 
-    /// Counts a connection for its client, once that is known.
-    pub(crate) fn settle(
+    /// Counts a connection for its client, once a proxy has named that.
+    pub(crate) fn reassign_permit(
         &self,
         permit: &mut Arc<ConnectionPermit>,
         peer: &PeerAddr,
@@ -95,15 +98,16 @@ impl ServerContext {
         }
     }
 
-    /// A handshake has given way to others, or to the end of the server.
+    /// Reports a handshake that was evicted for a newer one. One that the end of the server
+    /// evicts is not reported.
     pub(crate) fn report_evicted(&self, peer: PeerAddr) {
         if !self.state.is_over() {
             RejectedClient::gave_way(peer).report(Some(&self.state.rejections));
         }
     }
 
-    /// Answers a connection for which there is no room, if that takes no time, and returns the
-    /// status of the answer.
+    /// Answers a connection beyond a limit, if that is possible without waiting, and returns the
+    /// status that was sent.
     pub(crate) fn reject_over_limit(&self, stream: &NetStream, full: LimitReached) -> Option<u16> {
         if self.is_secure() {
             return None;
@@ -113,21 +117,22 @@ impl ServerContext {
             LimitReached::Total(_) => (503, "Service Unavailable"),
         };
         let head = "Content-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
-        let answer = format!("HTTP/1.1 {status} {phrase}\r\n{head}");
+        let response = format!("HTTP/1.1 {status} {phrase}\r\n{head}");
         let tcp = stream.as_tcp()?;
-        let told = tcp.try_write(answer.as_bytes()).ok().map(|_| status);
-        // Closed over a request that nobody has read, the socket would take the answer back.
-        let mut left = self.config.handshake.max_head_bytes;
+        let sent = tcp.try_write(response.as_bytes()).ok().map(|_| status);
+        // Closing a socket with unread bytes sends a reset, which may destroy the response at the
+        // client (RFC 9112 §9.6).
+        let mut budget = self.config.handshake.max_head_bytes;
         let mut bytes = [0; 4096];
         while let Ok(read @ 1..) = tcp.try_read(&mut bytes) {
-            let Some(rest) = left.checked_sub(read) else { break };
-            left = rest;
+            let Some(left) = budget.checked_sub(read) else { break };
+            budget = left;
         }
-        told
+        sent
     }
 
-    /// Checks the client and the host of a request, and returns its permit: the connection's, or
-    /// a new one if it is for a WebSocket.
+    /// Checks client and host of a request on a connection of many, and returns its permit: a new
+    /// one for a WebSocket that counts for its client, else the connection's.
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
     pub(crate) fn admit_request(
         &self,
@@ -137,9 +142,9 @@ impl ServerContext {
     ) -> Result<Arc<ConnectionPermit>, RejectionCause> {
         request.check_remote(remote.clone(), &self.config)?;
         let client = request.remote().map(|remote| remote.client.to_peer());
-        let stranger = client
+        let counted = client
             .filter(|client| request.is_websocket && !self.config.is_exempt_per_address(client));
-        let Some(client) = stranger else { return Ok(multiplexed.permit().clone()) };
+        let Some(client) = counted else { return Ok(multiplexed.permit().clone()) };
         let permit = multiplexed.permit_for(&client, &self.state.limiter);
         permit.map_err(|full| RejectionCause::Policy(429, full.to_string()))
     }
@@ -149,17 +154,17 @@ impl ServerContext {
         self.state.draining()
     }
 
-    /// The service that answers a request, if it is ordinary HTTP and there is one.
+    /// Returns the service for a request, if it is plain HTTP and there is a service.
     #[cfg(feature = "hyper")]
     pub(crate) fn service_for(
         &self,
         request: &IncomingRequest,
     ) -> Option<&dyn crate::server::http::service::HttpService> {
-        let is_ordinary = !request.is_websocket && request.request().method() != Method::CONNECT;
-        self.service.as_deref().filter(|_| is_ordinary && !self.state.is_draining())
+        let is_plain_http = !request.is_websocket && request.request().method() != Method::CONNECT;
+        self.service.as_deref().filter(|_| is_plain_http && !self.state.is_draining())
     }
 
-    /// Returns a request for the handler.
+    /// Returns an admitted request in the form that the handler gets.
     pub(crate) fn handshake(
         &self,
         request: Box<IncomingRequest>,
@@ -170,7 +175,7 @@ impl ServerContext {
         Handshake::new(request, responder.into(), self.config.clone()).with_admission(admission)
     }
 
-    /// Answers a request that a policy of the server's forbids.
+    /// Answers and reports a request that is rejected before the handler gets it.
     pub(crate) async fn reject(
         &self,
         request: &IncomingRequest,
@@ -187,59 +192,60 @@ impl ServerContext {
         let _ = responder.into().respond(response, head.method().clone(), timeout).await;
     }
 
-    /// Lets the handler answer a request, in a new task.
+    /// Spawns a task in which the handler answers a request.
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
     pub(crate) fn handle(self: &Arc<Self>, handshake: Handshake) {
         self.run(|_| std::future::ready(Some(handshake)));
     }
 
-    /// Has the handler answer the request that comes of `opening`, if one does, all in one task.
-    /// That is called in the task, as what it gives is large to be moved.
-    pub(crate) fn run<F>(self: &Arc<Self>, opening: impl FnOnce(Arc<Self>) -> F + Send + 'static)
+    /// Spawns a task that runs the future of `read`, and then the handler with the request that
+    /// it returned. `read` is called in the task, as its future is large to move.
+    pub(crate) fn run<F>(self: &Arc<Self>, read: impl FnOnce(Arc<Self>) -> F + Send + 'static)
     where
         F: Future<Output = Option<Handshake>> + Send + 'static,
     {
         let watched = WatchedContext(self.clone());
         match &self.handler {
-            Handler::Requests(begin) => begin(Box::pin(async move {
-                let given = watched.0.admitted(opening(watched.0.clone()).await?).await?;
-                let span = trace::span(|| given.request());
-                let given = given.with_span(span.clone());
-                Some(HandlerInput { given, span, watch: watched.watch_handler() })
-            })),
-            Handler::WebSockets(begin) => begin(Box::pin(async move {
-                let handshake = watched.0.admitted(opening(watched.0.clone()).await?).await?;
+            Handler::Requests(spawn_task) => spawn_task(Box::pin(async move {
+                let handshake = watched.0.admit(read(watched.0.clone()).await?).await?;
                 let span = trace::span(|| handshake.request());
-                // What is wrong is answered to the peer.
+                let input = handshake.with_span(span.clone());
+                Some(HandlerInput { input, span, panic_watch: watched.watch_handler() })
+            })),
+            Handler::WebSockets(spawn_task) => spawn_task(Box::pin(async move {
+                let handshake = watched.0.admit(read(watched.0.clone()).await?).await?;
+                let span = trace::span(|| handshake.request());
                 let handshake = handshake.with_span(span.clone());
-                let given = trace::inside(span.clone(), handshake.accept()).await.ok()?;
-                Some(HandlerInput { given, span, watch: watched.watch_handler() })
+                // `accept` answers the peer and reports the rejection itself.
+                let input = trace::inside(span.clone(), handshake.accept()).await.ok()?;
+                Some(HandlerInput { input, span, panic_watch: watched.watch_handler() })
             })),
         }
     }
 
-    /// Lets a request through to the handler, or answers it.
-    async fn admitted(&self, handshake: Handshake) -> Option<Handshake> {
-        if self.admits_at_once(&handshake) {
+    /// Returns a request that may go to the handler, or answers it.
+    async fn admit(&self, handshake: Handshake) -> Option<Handshake> {
+        if self.can_skip_checks(&handshake) {
             return Some(handshake);
         }
-        Box::pin(self.admit(handshake)).await
+        // Boxed, as the common case does not need its space.
+        Box::pin(self.check(handshake)).await
     }
 
-    /// Whether there is nothing to be done before the handler has a request.
-    fn admits_at_once(&self, handshake: &Handshake) -> bool {
+    /// Whether `check` would have nothing to do.
+    fn can_skip_checks(&self, handshake: &Handshake) -> bool {
         handshake.is_websocket() && self.authenticate.is_none() && !self.state.is_draining()
     }
 
-    /// The same, where there is something to be done first.
-    async fn admit(&self, mut handshake: Handshake) -> Option<Handshake> {
+    /// Checks that the server does not drain and the application authenticates the request.
+    async fn check(&self, mut handshake: Handshake) -> Option<Handshake> {
         if self.state.is_draining() {
             let _ = handshake
                 .respond_with_reason(shutting_down(), RejectionReason::Denied(SHUTTING_DOWN))
                 .await;
             return None;
         }
-        // A CONNECT that is for no WebSocket would have a proxy here (RFC 9110 §9.3.6).
+        // A CONNECT that is not for a WebSocket asks for a proxy (RFC 9110 §9.3.6).
         if handshake.request().method() == Method::CONNECT && !handshake.is_websocket() {
             drop(handshake.accept().await);
             return None;
@@ -248,40 +254,32 @@ impl ServerContext {
         else {
             return Some(handshake);
         };
-        // What will be refused in any case is not looked up.
+        // Authentication may be expensive: it is not done for a request that is rejected anyway.
         if handshake.breaks_a_rule() {
             drop(handshake.accept().await);
             return None;
         }
-        let after = self.config.handshake.handshake_timeout;
+        let limit = self.config.handshake.handshake_timeout;
         let request = handshake.request().clone();
-        let looked = async { authenticate(request).await };
-        let looked = caught_in(&self.state.record, "authenticate", looked);
-        match within("handshake_timeout", after, looked).await {
+        // The call is within the future, so that its panic is caught, too.
+        let authenticated = async { authenticate(request).await };
+        let authenticated = caught_in(&self.state.record, "authenticate", authenticated);
+        match within("handshake_timeout", limit, authenticated).await {
             Ok(Ok(Ok(request))) => {
                 *handshake.request_mut() = request;
                 return Some(handshake);
             }
             Ok(Ok(Err(response))) => drop(handshake.respond(response).await),
             Ok(Err(_panicked)) => {
-                // What went wrong is not for the client to know.
-                let answer = plain(500, "the request could not be looked at");
-                drop(
-                    handshake
-                        .respond_with_reason(
-                            answer,
-                            RejectionReason::Denied("authenticate panicked"),
-                        )
-                        .await,
-                );
+                // The client is not told what went wrong.
+                let response = plain(500, "the request could not be authenticated");
+                let reason = RejectionReason::Denied("authenticate panicked");
+                drop(handshake.respond_with_reason(response, reason).await);
             }
-            Err(late) => {
-                let why = late.to_string();
-                drop(
-                    handshake
-                        .respond_with_reason(plain(503, &why), RejectionReason::Denied(&why))
-                        .await,
-                );
+            Err(timeout) => {
+                let why = timeout.to_string();
+                let reason = RejectionReason::Denied(&why);
+                drop(handshake.respond_with_reason(plain(503, &why), reason).await);
             }
         }
         None

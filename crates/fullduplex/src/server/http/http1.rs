@@ -1,4 +1,4 @@
-//! Ordinary HTTP/1.1, by hyper, on a connection whose first request asks for no WebSocket.
+//! HTTP/1.1 by hyper, for a connection whose first request does not ask for a WebSocket.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -31,11 +31,11 @@ use crate::transport::lingering_close::LingeringClose;
 use crate::transport::net_stream::NetStream;
 use crate::transport::prefixed::Prefixed;
 
-/// The least buffer that hyper takes.
-const LEAST_BUFFER: usize = 8 << 10;
+/// The smallest buffer that hyper accepts.
+const MIN_BUFFER: usize = 8 << 10;
 
-/// Serves the requests of a connection until it ends, or becomes a WebSocket after all. With
-/// `is_last` the first one is the last.
+/// Serves the requests of a connection until it ends or becomes a WebSocket. With `is_last`, it
+/// serves only one request.
 pub(crate) async fn serve(
     context: Arc<ServerContext>,
     stream: Prefixed<NetStream>,
@@ -51,7 +51,7 @@ pub(crate) async fn serve(
     let (state, peer) = (context.state.clone(), remote.peer);
     let respond = service_fn(move |request: Request<Incoming>| {
         let (parts, incoming) = request.into_parts();
-        // hyper has read all of the request before this one.
+        // hyper has read the previous request to its end.
         left_unread.store(false, Ordering::Release);
         let stall_timeout = context.config.limits.stall_timeout;
         let body = Body::http1(incoming, stall_timeout, left_unread.clone());
@@ -60,12 +60,12 @@ pub(crate) async fn serve(
     });
     let connection = Builder::new()
         .timer(TokioTimer::new())
-        // Also what an idle connection is given until the next request.
+        // It also bounds the wait of an idle connection for its next request.
         .header_read_timeout(limits.handshake_timeout)
-        .max_buf_size(limits.max_head_bytes.max(LEAST_BUFFER))
+        .max_buf_size(limits.max_head_bytes.max(MIN_BUFFER))
         .max_headers(limits.max_fields)
         .keep_alive(!is_last)
-        // As in what this crate writes itself.
+        // As in the heads that this crate writes itself.
         .title_case_headers(true)
         .serve_connection(TokioIo::new(stream), respond)
         .with_upgrades();
@@ -77,7 +77,7 @@ pub(crate) async fn serve(
             connection.await
         }
     };
-    // Other things that go wrong on a connection are its peer's affair.
+    // Other errors mean that the peer has left.
     if let Err(error) = ended
         && error.is_parse()
     {
@@ -104,29 +104,29 @@ async fn respond_to(
         Err(cause) => {
             let response = cause.response();
             let why = cause.to_string();
-            let (request, status) = (request.request(), response.status());
-            let refused = RejectedClient::request(request, status, RejectionReason::Denied(&why));
-            refused.report(Some(&context.state.rejections));
+            let (head, status) = (request.request(), response.status());
+            RejectedClient::request(head, status, RejectionReason::Denied(&why))
+                .report(Some(&context.state.rejections));
             return Ok(full(response));
         }
     };
     if let Some(service) = context.service_for(&request) {
         let request = request.into_request().map(|()| body);
-        let answer = service.call(request, &context.state.record).await;
-        // The service may have taken the connection over.
-        let is_upgrade = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
-        return Ok(if is_upgrade { answer } else { final_response(answer) });
+        let response = service.call(request, &context.state.record).await;
+        // The service may upgrade the connection itself.
+        let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        return Ok(if is_upgrade { response } else { final_response(response) });
     }
-    let (answer, answered) = oneshot::channel();
-    let responder = Box::new(HyperResponder { answer, on_upgrade });
+    let (sender, response) = oneshot::channel();
+    let responder = Box::new(HyperResponder { sender, on_upgrade });
     let handshake = context.handshake(request, responder, permit);
     context.handle(handshake);
-    Ok(answered.await.unwrap_or_else(|_| full(plain(500, "the request was not answered"))))
+    Ok(response.await.unwrap_or_else(|_| full(plain(500, "the request was not answered"))))
 }
 
-/// The answer goes to hyper.
+/// Sends the response to hyper.
 struct HyperResponder {
-    answer: oneshot::Sender<HttpResponse>,
+    sender: oneshot::Sender<HttpResponse>,
     on_upgrade: OnUpgrade,
 }
 
@@ -137,8 +137,8 @@ impl Respond<NetStream> for HyperResponder {
     ) -> BoxFuture<'static, Result<(NetStream, BytesMut), Error>> {
         Box::pin(async move {
             let response = accepted.response()?.map(|()| Bytes::new());
-            self.answer.send(full(response)).map_err(|_| connection_ended())?;
-            upgraded::finish(self.on_upgrade).await
+            self.sender.send(full(response)).map_err(|_| connection_ended())?;
+            upgraded::take_connection(self.on_upgrade).await
         })
     }
 
@@ -149,7 +149,7 @@ impl Respond<NetStream> for HyperResponder {
     ) -> BoxFuture<'static, Result<(), Error>> {
         let (parts, content) = with_content_length(response, &method);
         let sent = self
-            .answer
+            .sender
             .send(full(Response::from_parts(parts, content)))
             .map_err(|_| connection_ended());
         Box::pin(std::future::ready(sent))
@@ -157,5 +157,5 @@ impl Respond<NetStream> for HyperResponder {
 }
 
 fn connection_ended() -> Error {
-    Error::new(ErrorKind::Io, "the connection ended before the answer")
+    Error::new(ErrorKind::Io, "the connection ended before the response")
 }

@@ -1,4 +1,4 @@
-//! HTTP/2: WebSockets (RFC 8441) and ordinary requests on the streams of one connection.
+//! HTTP/2: WebSockets (RFC 8441) and plain HTTP on the streams of one connection.
 
 use std::sync::Arc;
 
@@ -26,19 +26,19 @@ use crate::transport::Transport;
 use crate::transport::http2_stream::Http2Stream;
 use crate::transport::tunnel_heads::{HEADER_TABLE_SIZE, TunnelHeads};
 
-/// What a stream that nobody reads may hold; its sender then waits.
+/// The flow-control window of a stream: the most bytes that it may hold unread.
 const STREAM_WINDOW: u32 = 64 << 10;
 
-/// What a stream whose peer takes nothing holds of what is sent on it.
+/// The most bytes that are buffered for sending on a stream.
 const SEND_BUFFER: usize = 64 << 10;
 
-/// How much of what a client goes on sending after its answer is read.
-const DRAIN: u64 = 256 << 10;
+/// The most bytes of a request's content that are read after the response.
+const MAX_DRAINED_BYTES: u64 = 256 << 10;
 
-/// The first bytes of a client (RFC 9113 §3.4).
+/// The connection preface of a client (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Reads on until it is clear whether the peer speaks HTTP/2 by prior knowledge.
+/// Reads until it is clear whether the connection starts with the preface of HTTP/2.
 pub(crate) async fn read_preface<S: Transport>(
     stream: &mut S,
     received: &mut BytesMut,
@@ -58,20 +58,20 @@ pub(crate) async fn read_preface<S: Transport>(
     }
 }
 
-/// Ends a connection on which HTTP/2 was agreed on and that is none (RFC 9113 §3.4).
+/// Closes a connection on which HTTP/2 was negotiated but not used (RFC 9113 §3.4).
 pub(crate) async fn reject_preface<S: Transport>(mut stream: S) {
-    // Empty SETTINGS, and a GOAWAY with PROTOCOL_ERROR that has seen no stream.
+    // Empty SETTINGS, and a GOAWAY with PROTOCOL_ERROR and last stream 0.
     const GOAWAY: [u8; 26] = [
         0, 0, 0, 4, 0, 0, 0, 0, 0, //
         0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
     ];
-    let told = async {
+    let closing = async {
         stream.write_all(&GOAWAY).await?;
         stream.flush().await?;
         crate::transport::lingering_close::close(&mut stream, RESPONSE_TIMEOUT).await
     };
-    // There is nobody else to tell.
-    let _ = timeout(2 * RESPONSE_TIMEOUT, told).await;
+    // The connection ends either way.
+    let _ = timeout(2 * RESPONSE_TIMEOUT, closing).await;
 }
 
 /// Serves the requests of a connection until it ends.
@@ -81,21 +81,23 @@ pub(crate) async fn serve<S: Transport>(
     remote: ConnectInfo,
     multiplexed: MultiplexedPermit,
 ) {
-    let (limits, patience) = (&context.config.limits, context.config.handshake.handshake_timeout);
+    let limits = &context.config.limits;
+    let handshake_timeout = context.config.handshake.handshake_timeout;
     let handshake =
-        timeout(patience, builder(&context).handshake(TunnelHeads::from_client(stream)));
+        timeout(handshake_timeout, builder(&context).handshake(TunnelHeads::from_client(stream)));
     let Ok(Ok(mut connection)) = handshake.await else { return };
     let streams = StreamCounter::default();
     let mut draining = context.draining();
-    let respond = |(request, mut respond): (Request<RecvStream>, SendResponse<Bytes>), late| {
-        // A peer may end streams faster than those who answer them notice.
-        let most = if late { 0 } else { 2 * limits.max_streams as usize };
-        let Some(counted) = streams.enter(most) else {
+    let respond = |(request, mut respond): (Request<RecvStream>, SendResponse<Bytes>), is_late| {
+        // A peer that resets streams may open others before the tasks of the first have ended:
+        // `max_concurrent_streams` does not bound the tasks.
+        let max_tasks = if is_late { 0 } else { 2 * limits.max_streams as usize };
+        let Some(guard) = streams.enter(max_tasks) else {
             respond.send_reset(h2::Reason::REFUSED_STREAM);
             return;
         };
         let (parts, receive) = request.into_parts();
-        let stream = Http2Responder { respond, receive, counted };
+        let stream = Http2Responder { respond, receive, guard };
         tokio::spawn(respond_to(
             context.clone(),
             parts,
@@ -112,17 +114,17 @@ pub(crate) async fn serve<S: Transport>(
         tokio::select! {
             accepted = connection.accept() => match accepted {
                 Some(Ok(accepted)) => respond(accepted, false),
-                // Its streams are told how it ended.
+                // Its streams get the error of the connection themselves.
                 Some(Err(_)) | None => return,
             },
             () = idle => break,
             () = draining.wait() => break,
         }
     }
-    // Streams that are open go on to their end. New ones come until the peer has seen that
-    // none are wanted (RFC 9113 §6.8), for which it has so long.
+    // Open streams run to their end. New ones are accepted until the peer has read the GOAWAY
+    // (RFC 9113 §6.8), at most for `handshake_timeout`.
     connection.graceful_shutdown();
-    let late = Instant::now() + patience;
+    let late = Instant::now() + handshake_timeout;
     loop {
         let over = async {
             streams.emptied().await;
@@ -149,7 +151,7 @@ fn builder(context: &ServerContext) -> Builder {
         .max_send_buffer_size(SEND_BUFFER)
         .header_table_size(HEADER_TABLE_SIZE)
         .initial_window_size(STREAM_WINDOW)
-        // So that streams which stand still never stop the others.
+        // The sum of the windows of all streams, so that a stalled stream never blocks others.
         .initial_connection_window_size(STREAM_WINDOW.saturating_mul(streams).min(1 << 30));
     builder
 }
@@ -161,10 +163,10 @@ async fn respond_to(
     remote: ConnectInfo,
     multiplexed: MultiplexedPermit,
 ) {
-    let _watch = PanicWatch(context.state.record.clone());
+    let _panic_watch = PanicWatch(context.state.record.clone());
     let protocol = parts.extensions.remove::<h2::ext::Protocol>();
     let protocol = protocol.map(|protocol| protocol.as_str().into());
-    // RFC 9113 §8.2.3: browsers send each cookie in a field of its own.
+    // RFC 9113 §8.2.3: browsers send each cookie in a separate field.
     join_cookies(&mut parts.headers);
     let mut request = IncomingRequest::new(
         Request::from_parts(parts, ()),
@@ -182,87 +184,84 @@ async fn respond_to(
     };
     #[cfg(feature = "hyper")]
     if let Some(service) = context.service_for(&request) {
-        let Http2Responder { respond, receive, counted } = stream;
+        let Http2Responder { respond, receive, guard } = stream;
         let limits = &context.config.limits;
         let head_only = request.request().method() == Method::HEAD;
         let (body, unread) = crate::server::http::body::Body::http2(receive, limits.stall_timeout);
-        let answer =
-            service.call(request.into_request().map(|()| body), &context.state.record).await;
-        send_response(answer, respond, head_only, MinRate::new(limits)).await;
-        // It may be read in the background, and then there is nothing left of it.
-        return drain_request_body(async { unread.await.ok() }, counted).await;
+        let request = request.into_request().map(|()| body);
+        let response = service.call(request, &context.state.record).await;
+        send_response(response, respond, head_only, MinRate::new(limits)).await;
+        // Ends at once if the service has read the body to its end.
+        return drain_request_body(async { unread.await.ok() }, guard).await;
     }
     let handshake = context.handshake(request, Box::new(stream), permit);
     context.handle(handshake);
 }
 
-/// The answer goes to a stream.
+/// Sends the response on a stream of HTTP/2.
 struct Http2Responder {
     respond: SendResponse<Bytes>,
     receive: RecvStream,
-    counted: StreamGuard,
+    guard: StreamGuard,
 }
 
 impl RespondOnStream for Http2Responder {
-    type Answering = Http2Stream<StreamGuard>;
+    type Responded = Http2Stream<StreamGuard>;
 
-    const ANSWERING: &'static str = "answering on HTTP/2";
+    const ACTION: &'static str = "responding on HTTP/2";
 
-    async fn send_head(mut self, head: Response<()>, ends: bool) -> Result<Self::Answering, Error> {
-        let failed = |error| Error::new(ErrorKind::Io, Self::ANSWERING).with_source(error);
+    async fn send_head(mut self, head: Response<()>, ends: bool) -> Result<Self::Responded, Error> {
+        let failed = |error| Error::new(ErrorKind::Io, Self::ACTION).with_source(error);
         let send = self.respond.send_response(head, ends).map_err(failed)?;
-        Ok(Http2Stream::new(send, self.receive, self.counted))
+        Ok(Http2Stream::new(send, self.receive, self.guard))
     }
 
-    fn answered(stream: Self::Answering, method: &Method) {
-        // What would have been frames of a WebSocket is none of an upload.
+    fn on_responded(stream: Self::Responded, method: &Method) {
+        // After a CONNECT, the client sends no content that would have to be drained.
         if method != Method::CONNECT
-            && let Some((receive, counted)) = stream.into_receive()
+            && let Some((receive, guard)) = stream.into_receive()
         {
-            tokio::spawn(drain_request_body(async { Some(receive) }, counted));
+            tokio::spawn(drain_request_body(async { Some(receive) }, guard));
         }
     }
 }
 
-/// Reads what a client goes on sending after its answer, up to a bound, and then asks it to
-/// stop: the stream is reset with `NO_ERROR` (RFC 9113 §8.1). Reset at once, some clients give up
-/// before they look at the answer.
-async fn drain_request_body(
-    receive: impl Future<Output = Option<RecvStream>>,
-    counted: StreamGuard,
-) {
-    let rest = async {
+/// Reads the rest of a request's content after the response, up to [`MAX_DRAINED_BYTES`], and
+/// then resets the stream with `NO_ERROR` (RFC 9113 §8.1). On an immediate reset, some clients
+/// fail before they read the response.
+async fn drain_request_body(receive: impl Future<Output = Option<RecvStream>>, guard: StreamGuard) {
+    let drained = async {
         let mut receive = receive.await?;
-        let mut left = DRAIN;
+        let mut left = MAX_DRAINED_BYTES;
         while let Some(Ok(data)) = receive.data().await {
             left = left.saturating_sub(data.len() as u64);
             if left == 0 {
                 break;
             }
             receive.flow_control().release_capacity(data.len()).ok()?;
-            // It may be very many frames of single bytes, for which `h2` charges nothing.
+            // The content may be many frames of single bytes, for which `h2` uses no budget.
             tokio::task::coop::consume_budget().await;
         }
         Some(())
     };
-    let _ = timeout(RESPONSE_TIMEOUT, rest).await;
-    drop(counted);
+    let _ = timeout(RESPONSE_TIMEOUT, drained).await;
+    drop(guard);
 }
 
-/// Sends the answer of a service, at the pace of whoever reads it.
+/// Sends the response of a service, as fast as the peer reads it.
 #[cfg(feature = "hyper")]
 async fn send_response(
-    answer: crate::server::http::service::HttpResponse,
+    response: crate::server::http::service::HttpResponse,
     mut respond: SendResponse<Bytes>,
     head_only: bool,
-    mut pace: MinRate,
+    mut min_rate: MinRate,
 ) {
     use std::future::poll_fn;
 
     use crate::server::handshake::response::strip_connection_fields;
     use crate::server::http::service::split_for_stream;
 
-    let (head, body) = split_for_stream(answer, head_only);
+    let (head, body) = split_for_stream(response, head_only);
     let Ok(mut send) = respond.send_response(head, body.is_none()) else { return };
     let Some(mut body) = body else { return };
     while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
@@ -274,16 +273,16 @@ async fn send_response(
             Ok(mut data) => {
                 while !data.is_empty() {
                     send.reserve_capacity(data.len());
-                    let room = poll_fn(|cx| {
-                        let room = send.poll_capacity(cx);
-                        pace.bound(cx, room, |room| match room {
-                            Some(Ok(room)) => *room,
+                    let capacity = poll_fn(|cx| {
+                        let polled = send.poll_capacity(cx);
+                        min_rate.bound(cx, polled, |capacity| match capacity {
+                            Some(Ok(capacity)) => *capacity,
                             _ => 0,
                         })
                     });
-                    // Dropped here, the stream is reset.
-                    let Ok(Some(Ok(room))) = room.await else { return };
-                    let chunk = data.split_to(room.min(data.len()));
+                    // Dropping `send` before its end resets the stream.
+                    let Ok(Some(Ok(capacity))) = capacity.await else { return };
+                    let chunk = data.split_to(capacity.min(data.len()));
                     if send.send_data(chunk, false).is_err() {
                         return;
                     }

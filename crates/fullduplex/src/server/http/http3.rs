@@ -1,4 +1,4 @@
-//! HTTP/3: WebSockets (RFC 9220) and ordinary requests on the streams of QUIC connections.
+//! HTTP/3: WebSockets (RFC 9220) and plain HTTP on the streams of QUIC connections.
 
 use std::io;
 use std::net::UdpSocket;
@@ -34,8 +34,8 @@ use crate::server::state::rejection::RejectedClient;
 use crate::server::tls::ServerTls;
 use crate::transport::http1::MAX_FIELDS;
 
-/// The sockets of UDP beside those of TCP. What goes wrong with one is told when they are to
-/// serve.
+/// The UDP sockets with the same ports as the TCP listeners. An error of one is returned by
+/// `listen`.
 #[derive(Default)]
 pub(crate) struct UdpSockets {
     bound: Vec<UdpSocket>,
@@ -43,7 +43,7 @@ pub(crate) struct UdpSockets {
 }
 
 impl UdpSockets {
-    /// Takes the port of UDP with the number of a listener's.
+    /// Binds the UDP port with the same number as the port of a listener.
     pub(crate) fn bind_matching(&mut self, listener: &Listener) {
         let bound = match listener.local_addr() {
             Ok(None) => return,
@@ -58,7 +58,7 @@ impl UdpSockets {
         }
     }
 
-    /// Listens by QUIC.
+    /// Listens for QUIC connections.
     pub(crate) fn listen(
         self,
         tls: Option<&ServerTls>,
@@ -84,10 +84,9 @@ fn failed_to_listen(error: io::Error) -> Error {
 
 fn quic_config(tls: &ServerTls, config: &ServerConfig) -> Result<quinn::ServerConfig, Error> {
     let tls = tls.quic()?;
-    // quinn panics where a connection can't begin with it.
+    // quinn panics on a configuration with which no connection can be created.
     rustls::quic::ServerConnection::new(tls.clone(), Version::V1, Vec::new()).map_err(|error| {
-        let why =
-            "this configuration of TLS is none for QUIC, which has TLS 1.3 alone (RFC 9001 §4.2)";
+        let why = "QUIC needs TLS 1.3, which this TLS configuration disables (RFC 9001 §4.2)";
         Error::new(ErrorKind::Tls, why).with_source(error)
     })?;
     let crypto = QuicServerConfig::try_from(tls).map_err(|error| {
@@ -95,31 +94,34 @@ fn quic_config(tls: &ServerTls, config: &ServerConfig) -> Result<quinn::ServerCo
     })?;
     let mut quic = quinn::ServerConfig::with_crypto(Arc::new(crypto));
     let ServerLimits { max_streams, idle_timeout, .. } = config.limits;
-    // Silence ends a connection with all its streams, so it must be longer than that of a
-    // WebSocket between two pings. QUIC keeps it alive meanwhile; without streams it is closed.
-    let between = config.websocket.keepalive.interval.unwrap_or_default();
-    let silence = idle_timeout.max(between.saturating_mul(3));
-    quic.transport_config(Arc::new(transport_config(max_streams, silence)));
+    // QUIC's idle timeout ends a connection with all its streams, so it must be longer than the
+    // silence of a WebSocket between two pings. QUIC's own PINGs keep the connection alive; one
+    // without streams is closed by `serve`.
+    let keepalive = config.websocket.keepalive.interval.unwrap_or_default();
+    let max_idle = idle_timeout.max(keepalive.saturating_mul(3));
+    quic.transport_config(Arc::new(transport_config(max_streams, max_idle)));
     Ok(quic)
 }
 
-/// Takes connections until the future is dropped.
+/// Accepts QUIC connections until the future is dropped.
 pub(crate) async fn accept(endpoint: Endpoint, context: Arc<ServerContext>) {
     let Some(tls) = &context.tls else { return };
     let (mut generation, mut loaded) = (u64::MAX, None);
     while let Some(incoming) = endpoint.accept().await {
-        // The authorities of clients are in the configuration itself.
+        // Certificates are reloaded by the resolver, but the roots for client certificates are
+        // part of the configuration.
         if generation != tls.generation() {
             generation = tls.generation();
             loaded = quic_config(tls, &context.config).ok().map(Arc::new);
         }
-        // What can't be used now could when it was loaded.
+        // It was valid at the start, and is checked on each reload: this is not expected.
         let Some(config) = loaded.clone() else {
             incoming.refuse();
             continue;
         };
         let peer = PeerAddr::Inet(incoming.remote_address());
-        // An address that nobody has proved to have takes no place of its own (RFC 9000 §8.1).
+        // While many handshakes are pending, only clients with a validated address count
+        // (RFC 9000 §8.1): a forged address gets no permit.
         if context.state.in_flight.is_busy() && incoming.may_retry() {
             let _ = incoming.retry();
             continue;
@@ -146,11 +148,11 @@ async fn serve(
     pending: PendingHandshake,
     mut permit: Arc<ConnectionPermit>,
 ) {
-    let _watch = PanicWatch(context.state.record.clone());
+    let _panic_watch = PanicWatch(context.state.record.clone());
     let rejections = Some(&context.state.rejections);
-    let after = context.config.handshake.handshake_timeout;
+    let limit = context.config.handshake.handshake_timeout;
     let connected = tokio::select! {
-        connected = within("handshake_timeout", after, connecting) => connected,
+        connected = within("handshake_timeout", limit, connecting) => connected,
         () = pending.evicted() => return context.report_evicted(peer),
     };
     drop(pending);
@@ -160,7 +162,7 @@ async fn serve(
             return RejectedClient::no_request(peer, &error, None).report(rejections);
         }
     };
-    if let Err(full) = context.settle(&mut permit, &peer) {
+    if let Err(full) = context.reassign_permit(&mut permit, &peer) {
         RejectedClient::no_room(peer, full, None).report(rejections);
         return quinn.close(0_u32.into(), b"");
     }
@@ -178,7 +180,7 @@ async fn serve(
         tokio::select! {
             accepted = connection.accept() => match accepted {
                 Some(incoming) => respond(incoming),
-                // Its streams are told how it ended.
+                // Its streams get the error of the connection themselves.
                 None => return,
             },
             () = sleep(context.config.limits.idle_timeout / 2) => {
@@ -189,24 +191,23 @@ async fn serve(
             () = draining.wait() => break,
         }
     }
-    // No request is taken any more; those that are under way go on to their end.
+    // GOAWAY: new requests are not accepted; those that were accepted run to their end.
     connection.shutdown();
     while let Some(incoming) = connection.accept().await {
         respond(incoming);
     }
-    // What is on the way belongs to the connection, whose place is taken until it has arrived.
+    // The connection keeps its permit until the peer has received what was sent.
     let quinn = connection.quinn().clone();
     drop(connection);
     context.state.until_done(async { drop(quinn.closed().await) }).await;
 }
 
-/// Finds out that a connection of many streams has had none for a while, by a look at it now
-/// and then.
+/// Whether a connection had no open streams at the last check.
 #[derive(Default)]
 struct Idle(bool);
 
 impl Idle {
-    /// Whether it is idle, and was so the last time.
+    /// Whether the connection is idle now and was at the last check.
     fn tick(&mut self, is_idle: bool) -> bool {
         std::mem::replace(&mut self.0, is_idle) && is_idle
     }
@@ -230,8 +231,8 @@ fn settings(context: &ServerContext) -> LocalSettings {
     let limits = context.config.handshake;
     LocalSettings {
         max_field_section_size: limits.max_head_bytes as u64,
-        // Pseudo-header fields and the pieces of Cookie are some, which `max_fields` does not
-        // count; `max_head_bytes` bounds them.
+        // `max_fields` does not count pseudo-header fields and split cookies, so it is checked
+        // later. `max_head_bytes` bounds the head here.
         max_fields: MAX_FIELDS,
         enable_connect_protocol: true,
         head_timeout: limits.handshake_timeout,
@@ -240,9 +241,10 @@ fn settings(context: &ServerContext) -> LocalSettings {
 
 fn tls_info(connection: &quinn::Connection) -> TlsInfo {
     let data = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
-    let shown = connection.peer_identity();
-    let shown = shown.and_then(|shown| shown.downcast::<Vec<CertificateDer<'static>>>().ok());
-    let certificates = shown.map(|shown| shown.iter().map(|der| der.to_vec()).collect());
+    let identity = connection.peer_identity();
+    let identity =
+        identity.and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok());
+    let certificates = identity.map(|chain| chain.iter().map(|der| der.to_vec()).collect());
     let server_name = data.and_then(|data| data.server_name);
     TlsInfo::of_quic(server_name, certificates.unwrap_or_default())
 }
@@ -253,7 +255,7 @@ async fn respond_to(
     remote: ConnectInfo,
     multiplexed: MultiplexedPermit,
 ) {
-    let _watch = PanicWatch(context.state.record.clone());
+    let _panic_watch = PanicWatch(context.state.record.clone());
     let AcceptedRequest { mut request, stream } = incoming;
     let protocol = request.extensions_mut().remove::<ConnectProtocol>();
     let protocol = protocol.map(|protocol| protocol.as_str().into());
@@ -273,28 +275,28 @@ async fn respond_to(
         let body = crate::server::http::body::Body::http3(shared.clone(), limits.stall_timeout);
         let request = request.into_request().map(|()| body);
         let head_only = request.method() == http::Method::HEAD;
-        let answer = service.call(request, &context.state.record).await;
-        // A client that goes away is its own affair.
-        let _ = shared.answer(answer, head_only, MinRate::new(limits)).await;
+        let response = service.call(request, &context.state.record).await;
+        // The client may have left, which is not an error of the server.
+        let _ = shared.respond(response, head_only, MinRate::new(limits)).await;
         return;
     }
     let handshake = context.handshake(request, responder, permit);
     context.handle(handshake);
 }
 
-/// The answer goes to a stream.
+/// Sends the response on a stream of HTTP/3.
 struct Http3Responder(RequestStream);
 
 impl RespondOnStream for Http3Responder {
-    type Answering = RequestStream;
+    type Responded = RequestStream;
 
-    const ANSWERING: &'static str = "answering on HTTP/3";
+    const ACTION: &'static str = "responding on HTTP/3";
 
     async fn send_head(mut self, head: Response<()>, ends: bool) -> Result<RequestStream, Error> {
-        let failed = |error| Error::new(ErrorKind::Io, Self::ANSWERING).with_source(error);
+        let failed = |error| Error::new(ErrorKind::Io, Self::ACTION).with_source(error);
         self.0.send_response(&head).await.map_err(failed)?;
         if ends {
-            self.0.shutdown().await.map_err(|error| Error::io(Self::ANSWERING, error))?;
+            self.0.shutdown().await.map_err(|error| Error::io(Self::ACTION, error))?;
         }
         Ok(self.0)
     }

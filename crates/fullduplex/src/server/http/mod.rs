@@ -1,4 +1,4 @@
-//! The versions of HTTP that the server speaks, and ordinary requests on them.
+//! The HTTP versions of the server, and plain HTTP requests on them.
 
 #[cfg(feature = "hyper")]
 pub(crate) mod body;

@@ -1,4 +1,4 @@
-//! Answers on a stream of HTTP/2 or HTTP/3.
+//! Responses on a stream of HTTP/2 or HTTP/3.
 
 use std::future::Future;
 
@@ -14,23 +14,24 @@ use crate::server::handshake::response::{on_stream_head, with_content_length};
 use crate::transport::Transport;
 use crate::transport::net_stream::NetStream;
 
-/// A stream that a request came on, before its answer.
+/// The stream of a request that was not answered yet.
 pub(crate) trait RespondOnStream: Send + 'static {
-    /// The stream once the head of the answer has been sent.
-    type Answering: Transport;
+    /// The stream after the head of the response was sent.
+    type Responded: Transport;
 
-    /// What is being done, for an error.
-    const ANSWERING: &'static str;
+    /// What an error interrupted, for its message.
+    const ACTION: &'static str;
 
-    /// Sends the head of the answer, which ends this direction of the stream if it `ends`.
+    /// Sends the head of the response. With `ends`, the response has no content, and this
+    /// direction of the stream ends.
     fn send_head(
         self,
         head: Response<()>,
         ends: bool,
-    ) -> impl Future<Output = Result<Self::Answering, Error>> + Send;
+    ) -> impl Future<Output = Result<Self::Responded, Error>> + Send;
 
-    /// Called when all of an answer has been sent that opens no WebSocket.
-    fn answered(stream: Self::Answering, method: &Method) {
+    /// Called when a response that opens no WebSocket was sent. `method` is the request's.
+    fn on_responded(stream: Self::Responded, method: &Method) {
         let _ = (stream, method);
     }
 }
@@ -60,9 +61,9 @@ impl<R: RespondOnStream> Respond<NetStream> for R {
                     stream.write_all(&content).await?;
                     stream.shutdown().await
                 };
-                written.await.map_err(|error| Error::io(R::ANSWERING, error))?;
+                written.await.map_err(|error| Error::io(R::ACTION, error))?;
             }
-            R::answered(stream, &method);
+            R::on_responded(stream, &method);
             Ok(())
         })
     }

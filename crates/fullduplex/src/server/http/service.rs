@@ -1,4 +1,4 @@
-//! Ordinary HTTP on the same port: any `tower_service::Service`.
+//! Plain HTTP on the same port, served by a `tower_service::Service`.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -18,15 +18,18 @@ use crate::server::http::body::Body;
 use crate::server::state::panics::{caught, caught_in};
 use crate::server::state::stats::StatsRecorder;
 
+/// What has panicked, in the report of a panic.
+const SERVICE: &str = "the service";
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) type BoxBody = Pin<Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send>>;
 
-/// What a service answers.
+/// The response of a service.
 pub(crate) type HttpResponse = Response<BoxBody>;
 
-/// A service, its types forgotten.
+/// A service with erased types.
 pub(crate) trait HttpService: Send + Sync {
-    /// Its panics are counted, and answered 500.
+    /// Calls the service. Its panics are counted, and answered 500.
     fn call(
         &self,
         request: Request<Body>,
@@ -34,7 +37,7 @@ pub(crate) trait HttpService: Send + Sync {
     ) -> BoxFuture<'static, HttpResponse>;
 }
 
-/// Takes a service, a clone of which answers each request, as tower has it.
+/// A tower service, of which a clone answers each request.
 pub(crate) struct TowerService<T>(pub(crate) T);
 
 impl<T, B> HttpService for TowerService<T>
@@ -54,20 +57,16 @@ where
         // A clone may panic too.
         let service = caught(&record, SERVICE, || self.0.clone());
         Box::pin(async move {
-            let answer = match service {
-                Ok(service) => caught_in(&record, SERVICE, answer(service, request, &record)).await,
+            let response = match service {
+                Ok(service) => caught_in(&record, SERVICE, call(service, request, &record)).await,
                 Err(panicked) => Err(panicked),
             };
-            answer.unwrap_or_else(|_panicked| failed())
+            response.unwrap_or_else(|_panicked| failed())
         })
     }
 }
 
-async fn answer<T, B>(
-    mut service: T,
-    request: Request<Body>,
-    record: &StatsRecorder,
-) -> HttpResponse
+async fn call<T, B>(mut service: T, request: Request<Body>, record: &StatsRecorder) -> HttpResponse
 where
     T: Service<Request<Body>, Response = Response<B>>,
     B: HttpBody<Data = Bytes> + Send + 'static,
@@ -84,17 +83,18 @@ where
     }
 }
 
-/// What went wrong is for the service to tell, not for the client to know.
+/// Returns the response to an error of the service, which the service has to report itself: the
+/// client is not told.
 fn failed() -> HttpResponse {
     full(plain(500, "the service failed"))
 }
 
-/// An answer that is all there.
+/// Returns a response whose content is in memory.
 pub(crate) fn full(response: Response<Bytes>) -> HttpResponse {
     response.map(|bytes| Box::pin(FullBody::new(bytes)) as BoxBody)
 }
 
-/// Content that is all there, and so can't fail, with whatever error is wanted.
+/// Content in memory, which can't fail, with any error type.
 pub(crate) struct FullBody<E>(Option<Bytes>, PhantomData<fn() -> E>);
 
 impl<E> FullBody<E> {
@@ -123,33 +123,32 @@ impl<E> HttpBody for FullBody<E> {
     }
 }
 
-/// Replaces the answer of a service by a 500 if its status is not final (RFC 9110 §15.2), and
-/// takes the content of a 205 away (§15.3.6).
-pub(crate) fn final_response(answer: HttpResponse) -> HttpResponse {
-    if answer.status().is_informational() {
-        let why = "the service gave no final answer";
-        return full(plain(500, why));
+/// Replaces the response of a service by a 500 if its status is not final (RFC 9110 §15.2), and
+/// removes the content of a 205 (§15.3.6).
+pub(crate) fn final_response(response: HttpResponse) -> HttpResponse {
+    if response.status().is_informational() {
+        return full(plain(500, "the service returned no final response"));
     }
-    if answer.status() == StatusCode::RESET_CONTENT {
-        let mut response = answer.map(|_content| Bytes::new());
+    if response.status() == StatusCode::RESET_CONTENT {
+        let mut response = response.map(|_content| Bytes::new());
         response.headers_mut().insert(CONTENT_LENGTH, 0.into());
         return full(response);
     }
-    answer
+    response
 }
 
-/// The answer of a service, for a stream of HTTP/2 or HTTP/3: its head, and its content if it has
-/// any. On HTTP/1.1 hyper does this.
+/// Splits the response of a service for a stream of HTTP/2 or HTTP/3 into its head, and its
+/// content if it has any. On HTTP/1.1 hyper does this.
 #[cfg(any(feature = "http2", feature = "http3"))]
 pub(crate) fn split_for_stream(
-    answer: HttpResponse,
+    response: HttpResponse,
     head_only: bool,
 ) -> (Response<()>, Option<BoxBody>) {
     use crate::server::handshake::response::{
         add_date, frame_without_content, has_content, on_stream_head,
     };
 
-    let (mut parts, body) = final_response(answer).into_parts();
+    let (mut parts, body) = final_response(response).into_parts();
     let may_have_content = has_content(parts.status);
     if !may_have_content {
         frame_without_content(&mut parts);
@@ -163,12 +162,9 @@ pub(crate) fn split_for_stream(
     (on_stream_head(parts), has_content.then_some(body))
 }
 
-/// What is told of panics.
-const SERVICE: &str = "the service";
-
-/// The content of an answer; a panic in it is an error.
+/// The content of a response, which turns a panic into an error.
 struct GuardedBody<B> {
-    /// None after a panic.
+    /// `None` after a panic.
     body: Option<Pin<Box<B>>>,
     record: StatsRecorder,
 }
@@ -186,8 +182,8 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let Self { body, record } = &mut *self;
-        let Some(of_service) = body else { return Poll::Ready(None) };
-        match caught(record, SERVICE, || of_service.as_mut().poll_frame(cx)) {
+        let Some(inner) = body else { return Poll::Ready(None) };
+        match caught(record, SERVICE, || inner.as_mut().poll_frame(cx)) {
             Ok(polled) => polled.map(|frame| frame.map(|f| f.map_err(Into::into))),
             Err(_panicked) => {
                 *body = None;

@@ -1,4 +1,4 @@
-//! A stream of HTTP/3 for ordinary requests, whose content may be read while they are answered.
+//! A stream of HTTP/3 for plain HTTP: the request is read while the response is written.
 
 use std::future::poll_fn;
 use std::io;
@@ -16,11 +16,11 @@ use crate::server::handshake::response::strip_connection_fields;
 use crate::server::http::min_rate::MinRate;
 use crate::server::http::service::{HttpResponse, split_for_stream};
 
-/// What a peer takes at once, as far as its [`MinRate`] goes.
+/// The most bytes of a write, so that [`MinRate`] sees the progress of the peer.
 const CHUNK: usize = 8 << 10;
 
-/// A stream on which the content of a request is read while the answer is written. It is
-/// locked for one poll.
+/// A stream that is shared by the content of a request and the response. The lock is held for
+/// one poll.
 #[derive(Clone)]
 pub(crate) struct SharedStream(Arc<Mutex<RequestStream>>);
 
@@ -29,20 +29,21 @@ impl SharedStream {
         Self(Arc::new(Mutex::new(stream)))
     }
 
-    /// Sends the answer of a service, at the pace of whoever reads it, if that is one.
-    pub(crate) async fn answer(
+    /// Sends the response of a service, as fast as the peer reads it. Fails if it reads slower
+    /// than `min_rate`.
+    pub(crate) async fn respond(
         mut self,
-        answer: HttpResponse,
+        response: HttpResponse,
         head_only: bool,
-        mut pace: MinRate,
+        mut min_rate: MinRate,
     ) -> io::Result<()> {
-        let (head, body) = split_for_stream(answer, head_only);
+        let (head, body) = split_for_stream(response, head_only);
         let queued = self.0.lock().queue_response(&head);
         queued.map_err(io::Error::other)?;
-        let Some(mut body) = body else { return self.finish(pace).await };
+        let Some(mut body) = body else { return self.finish(min_rate).await };
         while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
             match frame.map(Frame::into_data) {
-                Ok(Ok(data)) => self.write_at(&mut pace, &data).await?,
+                Ok(Ok(data)) => self.write_chunks(&mut min_rate, &data).await?,
                 Ok(Err(frame)) => {
                     if let Ok(mut trailers) = frame.into_trailers() {
                         strip_connection_fields(&mut trailers);
@@ -57,31 +58,31 @@ impl SharedStream {
                 }
             }
         }
-        self.finish(pace).await
+        self.finish(min_rate).await
     }
 
-    /// In pieces, as the peer has taken one when the next one is.
-    async fn write_at(&mut self, pace: &mut MinRate, mut data: &[u8]) -> io::Result<()> {
+    /// Writes in chunks: when one is written, the peer has read the one before.
+    async fn write_chunks(&mut self, min_rate: &mut MinRate, mut data: &[u8]) -> io::Result<()> {
         while !data.is_empty() {
             let chunk = &data[..data.len().min(CHUNK)];
-            let taken = poll_fn(|cx| {
+            let written = poll_fn(|cx| {
                 let polled = Pin::new(&mut *self).poll_write(cx, chunk);
-                pace.bound_io(cx, polled, |taken| *taken)
+                min_rate.bound_io(cx, polled, |written| *written)
             });
-            data = &data[taken.await?..];
+            data = &data[written.await?..];
         }
         Ok(())
     }
 
-    async fn finish(mut self, mut pace: MinRate) -> io::Result<()> {
+    async fn finish(mut self, mut min_rate: MinRate) -> io::Result<()> {
         poll_fn(|cx| {
             let polled = Pin::new(&mut self).poll_shutdown(cx);
-            pace.bound_io(cx, polled, |()| 0)
+            min_rate.bound_io(cx, polled, |()| 0)
         })
         .await
     }
 
-    /// Takes the trailer section, once the end of the content was read.
+    /// Takes the trailer section, after the end of the content was read.
     pub(crate) fn trailers(&self) -> Option<HeaderMap> {
         self.0.lock().trailers()
     }

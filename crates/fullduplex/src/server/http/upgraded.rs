@@ -1,4 +1,4 @@
-//! Taking a connection over from hyper.
+//! Takes a connection over from hyper.
 
 use bytes::BytesMut;
 use hyper::upgrade::{OnUpgrade, Upgraded};
@@ -15,15 +15,17 @@ use crate::transport::lingering_close::LingeringClose;
 use crate::transport::net_stream::NetStream;
 use crate::transport::prefixed::Prefixed;
 
-/// Waits until hyper hands over what it read the request from.
-pub(crate) async fn finish(on_upgrade: OnUpgrade) -> Result<(NetStream, BytesMut), Error> {
+/// Waits until hyper returns the connection. Returns it, and the bytes that hyper read after the
+/// request.
+pub(crate) async fn take_connection(on_upgrade: OnUpgrade) -> Result<(NetStream, BytesMut), Error> {
     let failed = |error| Error::new(ErrorKind::Io, "taking over from hyper").with_source(error);
     let upgraded = on_upgrade.await.map_err(failed)?;
-    Ok(unwrapped(upgraded))
+    Ok(into_net_stream(upgraded))
 }
 
-/// The socket itself where that can be had: it is smaller, and is split without a lock.
-fn unwrapped(upgraded: Upgraded) -> (NetStream, BytesMut) {
+/// Returns the socket itself if its type is known: it is smaller than `Upgraded`, and is split
+/// without a lock.
+fn into_net_stream(upgraded: Upgraded) -> (NetStream, BytesMut) {
     let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
         Ok(parts) => return (parts.io.into_inner().into(), parts.read_buf.into()),
         Err(upgraded) => upgraded,
@@ -54,7 +56,7 @@ fn unwrapped(upgraded: Upgraded) -> (NetStream, BytesMut) {
     }
 }
 
-/// Out of hyper-util's server for all versions of HTTP, which axum uses.
+/// Takes the socket from hyper-util's server for several HTTP versions, which axum uses.
 #[cfg(feature = "http2")]
 fn from_auto<S>(upgraded: Upgraded) -> Result<(NetStream, BytesMut), Upgraded>
 where

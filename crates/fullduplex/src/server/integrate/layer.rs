@@ -1,4 +1,4 @@
-//! WebSockets as a layer around any tower service.
+//! A tower layer that opens WebSockets in front of a service.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -30,12 +30,12 @@ use crate::server::state::trace;
 type Handler = dyn Fn(WebSocket, Request<()>) -> BoxFuture<'static, ()> + Send + Sync;
 type Filter = dyn Fn(&Parts) -> bool + Send + Sync;
 
-/// Puts WebSockets in front of a service, in a server that hyper runs: requests for a WebSocket
-/// are upgraded and go to a handler, all others to the service.
+/// A tower layer that opens WebSockets in front of a service, in a server that hyper runs.
+/// Requests for a WebSocket go to a handler, all others to the service.
 ///
-/// The service too sees the cookies of HTTP/2 in one field (RFC 9113 §8.2.3).
+/// Split cookies of HTTP/2 are joined (RFC 9113 §8.2.3), for the service, too.
 ///
-/// As with [`upgrade`](crate::server::upgrade), the connection must be served `with_upgrades`; on
+/// As for [`upgrade`](crate::server::upgrade), the connection must be served `with_upgrades`; on
 /// HTTP/2, with `enable_connect_protocol` (RFC 8441).
 ///
 /// ```
@@ -58,8 +58,8 @@ pub struct WebSocketLayer {
 }
 
 impl WebSocketLayer {
-    /// Runs `handler` with each WebSocket, in a task of its own, and with the request that asked
-    /// for it, without its extensions. Requests that break a rule are refused.
+    /// Creates a layer that runs `handler` in a separate task for each WebSocket, with its
+    /// request without the extensions. Requests that break a rule are rejected.
     pub fn new<H, F>(handler: H) -> Self
     where
         H: Fn(WebSocket, Request<()>) -> F + Send + Sync + 'static,
@@ -80,33 +80,32 @@ impl WebSocketLayer {
         }
     }
 
-    /// Sets what differs from the defaults; see [`UpgradeRequest::accept`] for what has no
-    /// meaning.
+    /// Sets the configuration; see [`UpgradeRequest::accept`] for settings without effect.
     #[must_use]
     pub fn config(mut self, config: impl Into<Arc<ServerConfig>>) -> Self {
         self.config = config.into();
         self
     }
 
-    /// Takes only the requests for a WebSocket of which this is true, such as those for a path.
-    /// The others go to the service. Default: all.
+    /// Opens WebSockets only for requests for which `filter` returns true, such as those for a
+    /// path. The others go to the service. Default: all requests for a WebSocket.
     #[must_use]
     pub fn filter(mut self, filter: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
         self.filter = Some(Arc::new(filter));
         self
     }
 
-    /// Has the WebSockets counted, and closed when that is [drained](ServerHandle::drain). From
-    /// then on requests for one are answered 503.
+    /// Registers the WebSockets with `handle`: they are counted there, and closed by
+    /// [`drain`](ServerHandle::drain). After that, requests for one are answered 503.
     #[must_use]
     pub fn track(mut self, handle: &ServerHandle) -> Self {
         self.tracked = Some(handle.clone());
         self
     }
 
-    /// Takes a request that asks for a WebSocket, or gives it back.
-    #[allow(clippy::result_large_err, reason = "the request is handed on at once")]
-    fn take<B>(&self, mut request: Request<B>) -> Result<Response<Bytes>, Request<B>> {
+    /// Returns the response to a request for a WebSocket, or the request if it is another one.
+    #[allow(clippy::result_large_err, reason = "the request is passed on at once")]
+    fn respond<B>(&self, mut request: Request<B>) -> Result<Response<Bytes>, Request<B>> {
         let version = request.version();
         join_split_cookies(version, request.headers_mut());
         if !is_websocket(&request) {
@@ -128,7 +127,7 @@ impl WebSocketLayer {
         let (response, upgrade) = request.accept(self.config.clone())?;
         let handler = self.handler.clone();
         upgrade.spawn(|opened| async move {
-            // Where the client has gone, there is nobody to tell.
+            // On an error, the client has left.
             if let Ok(websocket) = opened {
                 handler(websocket, head).await;
             }
@@ -171,18 +170,19 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        match self.layer.take(request) {
-            Ok(response) => ResponseFuture { own: Some(response), inner: None },
-            Err(request) => ResponseFuture { own: None, inner: Some(self.inner.call(request)) },
+        match self.layer.respond(request) {
+            Ok(response) => ResponseFuture { upgrade: Some(response), inner: None },
+            Err(request) => ResponseFuture { upgrade: None, inner: Some(self.inner.call(request)) },
         }
     }
 }
 
 pin_project! {
-    /// The response of a [`WebSocketService`] to be.
+    /// The future of a [`WebSocketService`], which returns its response.
     pub struct ResponseFuture<F> {
-        own: Option<Response<Bytes>>,
-        // There unless the response is our own.
+        // The response to a request for a WebSocket.
+        upgrade: Option<Response<Bytes>>,
+        // The future of the inner service, for other requests.
         #[pin]
         inner: Option<F>,
     }
@@ -196,8 +196,8 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if let Some(response) = this.own.take() {
-            return Poll::Ready(Ok(response.map(ResponseBody::own)));
+        if let Some(response) = this.upgrade.take() {
+            return Poll::Ready(Ok(response.map(ResponseBody::upgrade)));
         }
         let Some(inner) = this.inner.as_pin_mut() else { return Poll::Pending };
         let response = ready!(inner.poll(cx));
@@ -212,8 +212,8 @@ impl<F> fmt::Debug for ResponseFuture<F> {
 }
 
 pin_project! {
-    /// The content of a response of a [`WebSocketService`]: the inner service's, or a line
-    /// about why there is no WebSocket.
+    /// The content of a response of a [`WebSocketService`]: that of the inner service, or a line
+    /// that says why a request was rejected.
     pub struct ResponseBody<B> {
         #[pin]
         kind: ResponseBodyKind<B>,
@@ -223,14 +223,14 @@ pin_project! {
 pin_project! {
     #[project = Projected]
     enum ResponseBodyKind<B> {
-        Own { #[pin] line: FullBody<Infallible> },
+        Upgrade { #[pin] line: FullBody<Infallible> },
         Inner { #[pin] body: B },
     }
 }
 
 impl<B> ResponseBody<B> {
-    fn own(line: Bytes) -> Self {
-        Self { kind: ResponseBodyKind::Own { line: FullBody::new(line) } }
+    fn upgrade(line: Bytes) -> Self {
+        Self { kind: ResponseBodyKind::Upgrade { line: FullBody::new(line) } }
     }
 
     fn inner(body: B) -> Self {
@@ -247,7 +247,7 @@ impl<B: HttpBody<Data = Bytes>> HttpBody for ResponseBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.project().kind.project() {
-            Projected::Own { line } => {
+            Projected::Upgrade { line } => {
                 line.poll_frame(cx).map(|frame| frame.map(|f| f.map_err(|never| match never {})))
             }
             Projected::Inner { body } => body.poll_frame(cx),
@@ -256,14 +256,14 @@ impl<B: HttpBody<Data = Bytes>> HttpBody for ResponseBody<B> {
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            ResponseBodyKind::Own { line } => line.is_end_stream(),
+            ResponseBodyKind::Upgrade { line } => line.is_end_stream(),
             ResponseBodyKind::Inner { body } => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            ResponseBodyKind::Own { line } => line.size_hint(),
+            ResponseBodyKind::Upgrade { line } => line.size_hint(),
             ResponseBodyKind::Inner { body } => body.size_hint(),
         }
     }

@@ -1,4 +1,4 @@
-//! WebSockets in servers of hyper and in front of tower services.
+//! WebSockets in servers that hyper runs, and in front of tower services.
 
 #[cfg(feature = "tower")]
 pub(crate) mod layer;

@@ -1,4 +1,4 @@
-//! Why a request for a WebSocket is refused, in a server that hyper runs.
+//! Rejected requests for a WebSocket in a server that hyper runs.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use http::Response;
 use crate::base::error::Error;
 use crate::server::handshake::request::RejectionCause;
 
-/// Why a request is not taken, and the answer to it.
+/// A rejected request for a WebSocket: why, and the response to it.
 pub struct Rejection {
     cause: RejectionCause,
     is_websocket: bool,
@@ -19,14 +19,14 @@ impl Rejection {
         Self { cause, is_websocket }
     }
 
-    /// Whether the request asks for a WebSocket at all, if badly, rather than being ordinary
-    /// HTTP.
+    /// Whether the request asks for a WebSocket, validly or not, rather than being plain HTTP.
     pub fn is_websocket(&self) -> bool {
         self.is_websocket
     }
 
-    /// The answer: its status and header fields are what the rule asks for, its content is a
-    /// line that names it. Where the application is at fault, it is 500, and doesn't say why.
+    /// Returns the response. Its status and header fields follow from the rule that the request
+    /// breaks, and its content is a line that names the rule. For an error of the application,
+    /// it is a 500 that does not say why.
     pub fn into_response(self) -> Response<Bytes> {
         self.cause.response()
     }

@@ -1,4 +1,4 @@
-//! For servers that hyper runs, such as axum's.
+//! WebSockets in servers that hyper runs, such as axum's.
 
 use std::fmt;
 use std::future::Future;
@@ -21,23 +21,27 @@ use crate::server::config::ServerConfig;
 use crate::server::handshake::handshake;
 use crate::server::handshake::pending::PendingRequest;
 use crate::server::handshake::request::{IncomingRequest, RejectionCause, handshake_request};
-use crate::server::http::upgraded::finish;
+use crate::server::http::upgraded::take_connection;
 use crate::server::integrate::rejection::Rejection;
 use crate::server::state::handle::ServerHandle;
 use crate::server::state::trace;
 use crate::transport::net_stream::NetStream;
 
-/// Opens a WebSocket in a server that hyper runs: checks the request, and gives the response
-/// to send and the WebSocket that is open once it is sent.
+/// Opens a WebSocket in a server that hyper runs. Returns the response to send, and a future of
+/// the WebSocket that will be open when the response was sent.
 ///
 /// The connection must be served `with_upgrades`; on HTTP/2, with `enable_connect_protocol`
-/// (RFC 8441). [`Upgrade`] is to be awaited on another task than the one that answers.
+/// (RFC 8441). Await the [`Upgrade`] on another task than the one that returns the response.
+///
+/// # Errors
+/// If the request breaks a rule of the protocol or of the server's policies, or hyper serves the
+/// connection without upgrades. The [`Rejection`] contains the response.
 ///
 /// ```
 /// # use std::{convert::Infallible, sync::Arc};
-/// # use http::{HandshakeRequest, Response};
+/// # use http::{Request, Response};
 /// # use fullduplex::server::{self, ServerConfig};
-/// async fn respond<B>(mut request: HandshakeRequest<B>) -> Result<Response<String>, Infallible> {
+/// async fn respond<B>(mut request: Request<B>) -> Result<Response<String>, Infallible> {
 ///     let (response, upgrade) = match server::upgrade(&mut request, ServerConfig::default()) {
 ///         Ok(upgrade) => upgrade,
 ///         Err(rejection) => return Ok(rejection.into_response().map(|why| {
@@ -60,12 +64,12 @@ pub fn upgrade<B>(
     UpgradeRequest::new(request)?.accept(config)
 }
 
-/// Whether a request asks for a WebSocket, well or badly, rather than being ordinary HTTP.
+/// Whether a request asks for a WebSocket, validly or not, rather than being plain HTTP.
 pub fn is_websocket<B>(request: &Request<B>) -> bool {
     handshake_request(request, protocol_of(request.extensions())).is_websocket()
 }
 
-/// Joins cookies where the version of HTTP lets them be split; hyper does not.
+/// Joins cookies on HTTP/2 and later, where they may be split; hyper does not.
 pub(crate) fn join_split_cookies(version: Version, headers: &mut HeaderMap) {
     if version >= Version::HTTP_2 {
         join_cookies(headers);
@@ -82,19 +86,21 @@ fn protocol_of(_: &Extensions) -> Option<&str> {
     None
 }
 
-/// A request for a WebSocket in a server that hyper runs, not answered yet: what [`upgrade`]
-/// does, step by step.
+/// A request for a WebSocket that was not answered yet, in a server that hyper runs. It does
+/// step by step what [`upgrade`] does at once.
 pub struct UpgradeRequest {
     pending: Box<PendingRequest>,
     on_upgrade: OnUpgrade,
 }
 
 impl UpgradeRequest {
-    /// Looks at a request, or says which rule of the opening handshake it breaks. A request for
-    /// a WebSocket can be taken once.
+    /// Validates a request against the rules of the opening handshake. It takes hyper's upgrade
+    /// out of the request, so it works once for a request.
     ///
-    /// hyper hands over the cookies of HTTP/2 as they came, often one to a field: they are joined
-    /// (RFC 9113 §8.2.3), also for those who look at the request afterwards.
+    /// Split cookies of HTTP/2 are joined (RFC 9113 §8.2.3), in `request`, too.
+    ///
+    /// # Errors
+    /// If the request breaks a rule, or hyper serves the connection without upgrades.
     pub fn new<B>(request: &mut Request<B>) -> Result<Self, Rejection> {
         join_split_cookies(request.version(), request.headers_mut());
         let mut head = Request::new(());
@@ -105,7 +111,7 @@ impl UpgradeRequest {
         Self::take(head, request.extensions_mut())
     }
 
-    /// Looks at a request without its content, as [`new`](Self::new) does.
+    /// Validates the head of a request, as [`new`](Self::new) does.
     pub fn from_parts(parts: &mut Parts) -> Result<Self, Rejection> {
         join_split_cookies(parts.version, &mut parts.headers);
         let mut head = Request::new(());
@@ -118,84 +124,85 @@ impl UpgradeRequest {
 
     fn take(head: Request<()>, extensions: &mut Extensions) -> Result<Self, Rejection> {
         let request = IncomingRequest::new(head, protocol_of(extensions).map(Into::into), &[]);
-        if let Err(refusal) = request.offer() {
-            return Err(Rejection::new(
-                RejectionCause::InvalidRequest(refusal),
-                request.is_websocket,
-            ));
+        if let Err(rejection) = request.offer() {
+            let cause = RejectionCause::InvalidRequest(rejection);
+            return Err(Rejection::new(cause, request.is_websocket));
         }
         let Some(on_upgrade) = extensions.remove::<OnUpgrade>() else {
-            let why = "what serves this connection does not hand it over for a WebSocket";
+            let why = "the connection is served without upgrades";
             return Err(Rejection::new(RejectionCause::Policy(501, why.to_owned()), true));
         };
         Ok(Self { pending: Box::new(PendingRequest::new(request)), on_upgrade })
     }
 
-    /// The request, without its extensions.
+    /// Returns the request, without its extensions.
     ///
     /// An extended CONNECT of HTTP/2 (RFC 8441) has the method `CONNECT`, and its authority in
-    /// the URI in place of `Host`.
+    /// the URI instead of `Host`.
     pub fn request(&self) -> &Request<()> {
         self.pending.request()
     }
 
-    /// The subprotocols that the client offers, its favourite first.
+    /// Returns the subprotocols that the client offers, its favourite first.
     pub fn subprotocols(&self) -> &[String] {
         self.pending.request.subprotocols()
     }
 
-    /// The subprotocol that was [set](Self::set_subprotocol).
+    /// Returns the subprotocol that was [set](Self::set_subprotocol).
     pub fn subprotocol(&self) -> Option<&str> {
         self.pending.request.subprotocol.as_deref()
     }
 
-    /// Chooses another subprotocol than the client's favourite among the server's. It must be
-    /// one that the client offers.
-    pub fn set_subprotocol(&mut self, protocol: Option<String>) {
-        self.pending.request.subprotocol = protocol;
+    /// Sets the subprotocol that `accept` will select, in place of the client's favourite among
+    /// the server's. The client must have offered it.
+    pub fn set_subprotocol(&mut self, subprotocol: Option<String>) {
+        self.pending.request.subprotocol = subprotocol;
     }
 
-    /// Adds a header field to the response that accepts. The protocol's own, such as
-    /// `Sec-WebSocket-Protocol` or `Content-Length`, can't be added.
+    /// Adds a header field to the response that opens the WebSocket.
     ///
-    /// With one of those, or one that is not valid, `accept` gives an error that names it, whose answer
-    /// is 500.
+    /// Fields that the protocol sets itself, such as `Sec-WebSocket-Protocol` and
+    /// `Content-Length`, and invalid ones are errors: `accept` then returns a rejection that
+    /// names the field, and whose response is 500.
     pub fn add_header(&mut self, name: impl Into<String>, value: impl Into<Bytes>) {
         self.pending.add_header(name, value);
     }
 
-    /// Has the WebSocket counted, and closed when that is [drained](ServerHandle::drain). From
-    /// then on requests are refused with 503.
+    /// Registers the WebSocket with `handle`: it is counted there, and closed by
+    /// [`drain`](ServerHandle::drain). While that server drains, requests are rejected with 503.
     #[must_use]
     pub fn track(mut self, handle: &ServerHandle) -> Self {
         self.pending.tracked = Some(handle.clone());
         self
     }
 
-    /// Gives the response that opens the WebSocket, and the WebSocket to be; or why there is
-    /// none.
+    /// Returns the response that opens the WebSocket, and a future of the WebSocket.
     ///
-    /// Of the settings, those about connections and proxies have no meaning here, as the
-    /// connection is somebody else's: `limits`, `forwarding`, `http2`, and of `handshake` all
-    /// but its timeout.
+    /// The settings for connections and proxies have no effect, as hyper has the connection:
+    /// `limits`, `forwarding`, `http2`, and of `handshake` all except `handshake_timeout`.
+    ///
+    /// # Errors
+    /// If a policy of the server rejects the request, the server of `track` drains, or the
+    /// application has set an invalid response.
     pub fn accept(
         self,
         config: impl Into<Arc<ServerConfig>>,
     ) -> Result<(Response<()>, Upgrade), Rejection> {
         let Self { mut pending, on_upgrade } = self;
         let config = config.into();
-        let refused = |cause| Rejection::new(cause, true);
+        let rejected = |cause| Rejection::new(cause, true);
         pending.request.choose_subprotocol(&config.subprotocols);
-        let accepted = pending.accept(&config).map_err(refused)?;
-        let response = accepted.response().map_err(|error| refused(RejectionCause::Misuse(error)));
+        let accepted = pending.accept(&config).map_err(rejected)?;
+        let response = accepted.response().map_err(|error| rejected(RejectionCause::Misuse(error)));
         let mut response = response?;
         mark_sensitive(response.headers_mut());
-        let after = config.handshake.handshake_timeout;
-        let finished = async move { within("handshake_timeout", after, finish(on_upgrade)).await? };
-        let (finished, deflate) = (Box::pin(finished), accepted.deflate);
-        // Here, as the span of the request is the current one here alone.
+        let limit = config.handshake.handshake_timeout;
+        let taken =
+            async move { within("handshake_timeout", limit, take_connection(on_upgrade)).await? };
+        let (connection, deflate) = (Box::pin(taken), accepted.deflate);
+        // Made now, while the span of the request is the current one, to become its parent.
         pending.span = Some(trace::span(|| pending.request()));
-        Ok((response, Upgrade { finished, config, deflate, pending }))
+        Ok((response, Upgrade { connection, config, deflate, pending }))
     }
 }
 
@@ -205,22 +212,24 @@ impl fmt::Debug for UpgradeRequest {
     }
 }
 
-/// A WebSocket to be, once the response has been sent, for which there is `handshake_timeout`.
+/// The future of a WebSocket. It is ready when the response was sent, and fails if that takes
+/// longer than `handshake_timeout`.
 ///
 /// # Cancel safety
-/// Dropped before it is ready, the connection is dropped once the response has been sent.
+/// If it is dropped before it is ready, the connection is dropped when the response was sent.
 #[must_use = "the WebSocket is open when this is ready"]
 pub struct Upgrade {
-    finished: BoxFuture<'static, Result<(NetStream, BytesMut), Error>>,
+    connection: BoxFuture<'static, Result<(NetStream, BytesMut), Error>>,
     config: Arc<ServerConfig>,
     deflate: Option<PerMessageDeflate>,
     pending: Box<PendingRequest>,
 }
 
 impl Upgrade {
-    /// Runs `handle` with the WebSocket, or with why there is none, on a task of its own. With the
-    /// feature `tracing`, that is in the span of the WebSocket, which is within the span in which
-    /// the request was accepted.
+    /// Runs `handle` with the WebSocket, or the error, in a separate task.
+    ///
+    /// With the feature `tracing`, the task runs in the span of the WebSocket, whose parent is
+    /// the span in which the request was accepted.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -234,7 +243,7 @@ impl Upgrade {
         tokio::spawn(trace::inside(span, async move { handle(self.await).await }));
     }
 
-    /// The subprotocol that was agreed on.
+    /// Returns the negotiated subprotocol.
     pub fn subprotocol(&self) -> Option<&str> {
         self.pending.request.subprotocol.as_deref()
     }
@@ -244,9 +253,9 @@ impl Future for Upgrade {
     type Output = Result<WebSocket, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.finished.as_mut().poll(cx).map(|finished| {
+        self.connection.as_mut().poll(cx).map(|connection| {
             let Self { config, deflate, pending, .. } = &mut *self;
-            Ok(pending.open(finished?, config, deflate.as_ref()))
+            Ok(pending.open(connection?, config, deflate.as_ref()))
         })
     }
 }
