@@ -2,12 +2,13 @@
 
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
-#![cfg(all(feature = "http2", feature = "tower"))]
+#![cfg(all(feature = "http2", feature = "http3", feature = "tower"))]
 
 mod common;
 
 use common::example::Serving;
-use common::{client, say};
+use common::tls::{LOCALHOST, trusting};
+use common::{client, direct, say};
 use fullduplex::client::Version;
 use fullduplex::{CloseCode, WebSocket};
 
@@ -65,4 +66,22 @@ async fn example_tower_serves() {
     let said = tokio::task::spawn_blocking(|| server.interrupt()).await.unwrap();
     assert!(said.contains("2 WebSockets were told, 0 of them and 0 connections"), "{said}");
     told.await.unwrap();
+}
+
+#[tokio::test]
+async fn example_internet_serves_every_version_over_tls() {
+    let pem = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/localhost.pem");
+    let server = Serving::start_with("internet", &[pem, pem]);
+    for version in [Version::Http1, Version::Http2, Version::Http3] {
+        let tls = trusting(LOCALHOST);
+        let client = direct().tls(tls).version(version).build().unwrap();
+        let url = format!("wss://localhost:{}/?ann", server.address.port());
+        let (mut websocket, _) = client.connect(&url).await.unwrap();
+        websocket.send("hello").await.unwrap();
+        let answer = websocket.next().await.unwrap().unwrap();
+        assert_eq!(answer.as_text(), Some("ann: hello"), "{version:?}");
+        assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean(), "{version:?}");
+    }
+    let said = tokio::task::spawn_blocking(|| server.interrupt()).await.unwrap();
+    assert!(said.contains("0 WebSockets"), "{said}");
 }

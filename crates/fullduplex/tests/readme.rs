@@ -19,6 +19,7 @@ fn readme_shows_the_examples() {
         include_str!("../examples/server.rs"),
         include_str!("../examples/client.rs"),
         include_str!("../examples/reconnect.rs"),
+        include_str!("../examples/internet.rs"),
     ] {
         assert!(readme.contains(code(source)), "the README shows other code than:\n{source}");
     }

@@ -24,7 +24,14 @@ pub struct Serving {
 impl Serving {
     /// Starts it, and waits until it listens.
     pub fn start(name: &str) -> Self {
-        let mut child = example(name).arg("127.0.0.1:0").stdout(Stdio::piped()).spawn().unwrap();
+        Self::start_with(name, &[])
+    }
+
+    /// Starts it with more arguments after the address, and waits until it listens.
+    pub fn start_with(name: &str, arguments: &[&str]) -> Self {
+        let mut command = example(name);
+        command.arg("127.0.0.1:0").args(arguments).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let mut said = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         said.read_line(&mut line).unwrap();
