@@ -144,7 +144,7 @@ async def tinyproxy_wants_a_password():
     async with tinyproxy(password=True) as port:
         await passes(f"http://{GOOD}127.0.0.1:{port}")
         await refused(f"http://127.0.0.1:{port}", "user and password", "407", "Basic")
-        await refused(f"http://{BAD}127.0.0.1:{port}", "does not take", "401")
+        await refused(f"http://{BAD}127.0.0.1:{port}", "does not accept", "401")
 
 
 @check
@@ -158,7 +158,7 @@ async def squid_wants_a_password():
     async with squid(password=True) as port:
         await passes(f"http://{GOOD}127.0.0.1:{port}")
         await refused(f"http://127.0.0.1:{port}", "user and password", "407", "fullduplex")
-        await refused(f"http://{BAD}127.0.0.1:{port}", "does not take", "407")
+        await refused(f"http://{BAD}127.0.0.1:{port}", "does not accept", "407")
 
 
 @check
@@ -173,7 +173,7 @@ async def socks5_wants_a_password():
     async with microsocks(password=True) as port:
         await passes(f"socks5h://{GOOD}127.0.0.1:{port}")
         await refused(f"socks5h://127.0.0.1:{port}", "user and password")
-        await refused(f"socks5h://{BAD}127.0.0.1:{port}", "does not take")
+        await refused(f"socks5h://{BAD}127.0.0.1:{port}", "does not accept")
 
 
 @check
@@ -206,7 +206,7 @@ async def the_environment_names_it():
 async def a_tunnel_to_nowhere_is_told():
     async with tinyproxy() as port:
         code, _, err = await fdx(f"ws://127.0.0.1:{free_port()}/", "--proxy", f"http://127.0.0.1:{port}")
-        assert code == 3 and "refused a tunnel" in err, err
+        assert code == 3 and "rejected the tunnel" in err, err
     async with microsocks() as port:
         code, _, err = await fdx(f"ws://127.0.0.1:{free_port()}/", "--proxy", f"socks5://127.0.0.1:{port}")
         assert code == 3 and "refused" in err, err

@@ -78,7 +78,7 @@ async fn timeout_errors_name_what_was_waited_for() {
         assert!(text.contains(says), "{says}: {text}");
     }
     let error = fails(direct().connector(silent()), "ws://a.example/").await.to_string();
-    let says = "handshake_timeout (10s) while waiting for the server's answer";
+    let says = "handshake_timeout (10s) while waiting for the server's response";
     assert!(error.contains(says), "{error}");
     // Each deadline has its own words.
     let error = fails(direct().connector(Never), "ws://b.example/").await.to_string();

@@ -72,7 +72,7 @@ async fn http3_connection_that_is_silent_leaves_the_pool() {
     let error = client.connect(&server.url("/silent")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.to_string().contains("handshake_timeout"), "{error}");
-    assert!(error.to_string().contains("waiting for the server's answer"), "{error}");
+    assert!(error.to_string().contains("waiting for the server's response"), "{error}");
     let (mut websocket, _) = client.connect(&server.url("/")).await.unwrap();
     say(&mut websocket, "on another one").await;
     assert_eq!(server.connections(), 2);
