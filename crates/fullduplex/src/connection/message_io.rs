@@ -140,7 +140,7 @@ impl<S: Transport> AsyncWrite for MessageWriter<'_, S> {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         self.receive.on_send();
-        let permit = ready!(self.send.writer.poll_piece(cx))?;
+        let permit = ready!(self.send.writer.poll_permit(cx))?;
         let chunk = &buf[..buf.len().min(MAX_FRAGMENT)];
         self.check_text(chunk, false)?;
         if !chunk.is_empty() {
@@ -151,14 +151,14 @@ impl<S: Transport> AsyncWrite for MessageWriter<'_, S> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.finished {
-            ready!(self.send.writer.poll_piece(cx))?.flush()?;
+            ready!(self.send.writer.poll_permit(cx))?.flush()?;
         }
         self.send.writer.poll_flush(cx, None).map_err(Into::into)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.finished {
-            let permit = ready!(self.send.writer.poll_piece(cx))?;
+            let permit = ready!(self.send.writer.poll_permit(cx))?;
             self.check_text(&[], true)?;
             permit.send(self.kind, &[], true, self.compression)?;
             self.finished = true;

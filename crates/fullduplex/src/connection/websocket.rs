@@ -23,7 +23,7 @@ use crate::connection::observer::Registration;
 use crate::connection::split;
 use crate::connection::split::{NextFuture, ReceiveHalf, SendFuture, SendHalf, TrySendError};
 use crate::connection::stats::ConnectionStats;
-use crate::connection::writer::{Flush, OutgoingMessage};
+use crate::connection::writer::{FlushPolicy, OutgoingMessage};
 use crate::transport::Transport;
 use crate::transport::net_stream::NetStream;
 
@@ -213,7 +213,8 @@ impl<S: Transport> WebSocket<S> {
     #[inline]
     fn send_as(&mut self, message: OutgoingMessage) -> SendFuture<'_, S> {
         // The messages that are buffered here are likely to be answered too, in the same write.
-        let flush = if self.receive.has_input() { Flush::Gathered } else { Flush::Soon };
+        let flush =
+            if self.receive.has_input() { FlushPolicy::Deferred } else { FlushPolicy::Auto };
         self.receive.on_send();
         self.send.send_as(message, flush)
     }

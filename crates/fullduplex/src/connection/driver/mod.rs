@@ -44,7 +44,7 @@ pub(crate) trait DrivenConnection: Send + Sync {
     fn flush_deferred(self: Arc<Self>);
     /// Runs the timers that are due, and returns the next deadline. Does nothing if `at` is not the
     /// current deadline, and returns [`DeadlineNanos::NEVER`].
-    fn fire(self: Arc<Self>, at: DeadlineNanos, now: Duration) -> DeadlineNanos;
+    fn on_timer(self: Arc<Self>, at: DeadlineNanos, now: Duration) -> DeadlineNanos;
     /// Starts the closing handshake, from any thread. Returns whether it was not started before.
     fn close(self: Arc<Self>, frame: Option<CloseFrame>) -> bool;
     /// Ends the connection and its transport at once, from any thread.
@@ -179,7 +179,7 @@ impl Driver {
     }
 
     /// Counts a dropped connection, and removes the timers of all of them if they are many.
-    pub(crate) fn note_gone(&self) {
+    pub(crate) fn record_dropped(&self) {
         let mut shared = self.shared.lock();
         shared.dropped_connections += 1;
         if shared.dropped_connections > MIN_STALE_TIMERS + shared.timers.len() / 2 {
@@ -216,7 +216,7 @@ mod tests {
 
     impl DrivenConnection for Counting {
         fn flush_deferred(self: Arc<Self>) {}
-        fn fire(self: Arc<Self>, _: DeadlineNanos, _: Duration) -> DeadlineNanos {
+        fn on_timer(self: Arc<Self>, _: DeadlineNanos, _: Duration) -> DeadlineNanos {
             self.0.fetch_add(1, Relaxed);
             DeadlineNanos::NEVER
         }
@@ -244,7 +244,7 @@ mod tests {
         let live: Vec<_> = (0..100).map(|_| connect(&driver)).collect();
         for _ in 0..10_000 {
             drop(connect(&driver));
-            driver.note_gone();
+            driver.record_dropped();
             assert!(held() <= 2 * (live.len() + MIN_STALE_TIMERS) + 1, "{}", held());
         }
         let alive = |timers: &BinaryHeap<Reverse<Timer>>| {

@@ -54,7 +54,7 @@ impl DriverTask {
             // Without the lock: the connection may schedule, defer, or be dropped here.
             if let Some(Reverse(Timer { at, connection })) = timer
                 && let Some(strong) = connection.upgrade()
-                && let Ok(next) = caught(|| strong.fire(at, now))
+                && let Ok(next) = caught(|| strong.on_timer(at, now))
                 && next != DeadlineNanos::NEVER
             {
                 self.driver.shared.lock().timers.push(Reverse(Timer { at: next, connection }));

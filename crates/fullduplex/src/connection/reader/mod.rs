@@ -267,7 +267,7 @@ impl<S: Transport> Reader<S> {
     /// Counts what is handed out.
     #[inline]
     fn whole(&mut self, message: Message, writer: &Arc<Writer<S>>) -> Result<Message, Error> {
-        match writer.note_message(message.kind(), true, message.len()) {
+        match writer.record_message(message.kind(), true, message.len()) {
             Ok(()) => Ok(message),
             Err(error) => Err(self.failed(error)),
         }
@@ -278,7 +278,7 @@ impl<S: Transport> Reader<S> {
         chunk: MessageChunk,
         writer: &Arc<Writer<S>>,
     ) -> Result<MessageChunk, Error> {
-        match writer.note_message(chunk.kind, chunk.last, chunk.payload.len()) {
+        match writer.record_message(chunk.kind, chunk.last, chunk.payload.len()) {
             Ok(()) => Ok(chunk),
             Err(error) => Err(self.failed(error)),
         }

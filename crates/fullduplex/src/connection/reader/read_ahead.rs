@@ -108,7 +108,7 @@ impl<S: Transport> ReadAhead<S> {
         received: ReadAheadQueue,
         writer: &Arc<Writer<S>>,
     ) -> Self {
-        let reader = writer.take_reader();
+        let reader = writer.take_read_waker();
         let shared =
             ReadAheadShared { half: Some((incoming, received)), reader, owner: OwnerState::Sends };
         let shared = Arc::new(Mutex::new(shared));
@@ -176,7 +176,7 @@ fn poll<S: Transport>(
     let before = received.messages.len();
     let polled = caught(|| received.fill(&mut incoming, cx, writer)).unwrap_or_else(|Panicked| {
         incoming.give_up(writer);
-        writer.note_panic("a transport", None);
+        writer.report_panic("a transport", None);
         Poll::Ready(())
     });
     let found = received.messages.len() > before;
@@ -202,7 +202,7 @@ fn poll<S: Transport>(
     if let Some(reader) = reader
         && caught(|| reader.wake()).is_err()
     {
-        writer.note_panic("a waker", None);
+        writer.report_panic("a waker", None);
     }
     if done { Poll::Ready(()) } else { Poll::Pending }
 }

@@ -50,7 +50,7 @@ impl<S: Transport> Reader<S> {
         };
         match ready!(self.after_read(cx, writer, read)) {
             Some(Ok(())) => {
-                writer.note_piece();
+                writer.record_activity();
                 match self.assembler.commit(&mut self.receiver, start) {
                     Ok(message) => Poll::Ready(Some(Ok(message))),
                     Err(error) => Poll::Ready(Some(Err(self.fail(error, writer)))),
@@ -93,7 +93,7 @@ impl<S: Transport> Reader<S> {
     ) -> Poll<EndResult<()>> {
         match read {
             Poll::Ready(Ok(bytes @ 1..)) => {
-                self.at_once = writer.note_received(bytes);
+                self.at_once = writer.record_received(bytes);
                 coop::spend(cx, bytes, STEP);
                 Poll::Ready(Some(Ok(())))
             }
@@ -175,7 +175,7 @@ impl<S> Reader<S> {
         }
         let read_half = mem::replace(&mut self.read_half, ReadHalf::Gone);
         if caught(|| drop(read_half)).is_err() {
-            writer.note_panic("what a connection held", None);
+            writer.report_panic("what a connection held", None);
         }
     }
 }
@@ -206,7 +206,7 @@ pub(crate) async fn linger<S: Transport>(mut incoming: Box<Reader<S>>, writer: A
         while poll_fn(|cx| incoming.poll_chunk(cx, &writer)).await.is_some() {}
     };
     if let Err(Panicked) = guard::caught_in(reading).await {
-        writer.note_panic("a transport", None);
+        writer.report_panic("a transport", None);
     }
     incoming.give_up(&writer);
 }

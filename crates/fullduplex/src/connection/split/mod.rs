@@ -28,7 +28,7 @@ pub(crate) fn new<S: Transport>(
     let writer = Writer::new(session, write_half, low_water);
     if !leftover.is_empty() {
         // These bytes were read from the transport, too.
-        writer.note_received(leftover.len());
+        writer.record_received(leftover.len());
     }
     let reader = Box::new(Reader::new(read_half, receiver, leftover));
     (SendHalf::new(writer.clone()), ReceiveHalf::new(reader, writer))

@@ -15,7 +15,7 @@ use futures_sink::Sink;
 use crate::base::error::Error;
 use crate::connection::stats::ConnectionStats;
 use crate::connection::writer::delivery::Deliver;
-use crate::connection::writer::{Flush, OutgoingMessage, Wait, WaiterKey, Writer};
+use crate::connection::writer::{FlushPolicy, OutgoingMessage, Wait, WaiterKey, Writer};
 use crate::transport::Transport;
 
 /// The error of [`try_send`](SendHalf::try_send), with the message that was not sent.
@@ -73,7 +73,7 @@ impl<S: Transport> SendHalf<S> {
         message: impl Into<Message>,
         compression: Compression,
     ) -> SendFuture<'_, S> {
-        self.send_as(OutgoingMessage::Message(message.into(), compression), Flush::Soon)
+        self.send_as(OutgoingMessage::Message(message.into(), compression), FlushPolicy::Auto)
     }
 
     /// Sends a prepared message, which is neither copied nor compressed again.
@@ -81,11 +81,15 @@ impl<S: Transport> SendHalf<S> {
     /// # Cancel safety
     /// If the future is dropped before it is ready, the message is not sent.
     pub fn send_prepared(&self, prepared: &PreparedMessage) -> SendFuture<'_, S> {
-        self.send_as(OutgoingMessage::Prepared(prepared.clone()), Flush::Soon)
+        self.send_as(OutgoingMessage::Prepared(prepared.clone()), FlushPolicy::Auto)
     }
 
     #[inline]
-    pub(crate) fn send_as(&self, message: OutgoingMessage, flush: Flush) -> SendFuture<'_, S> {
+    pub(crate) fn send_as(
+        &self,
+        message: OutgoingMessage,
+        flush: FlushPolicy,
+    ) -> SendFuture<'_, S> {
         SendFuture { writer: &self.writer, message: Some(message), flush, key: WaiterKey::NONE }
     }
 
@@ -114,7 +118,7 @@ impl<S: Transport> SendHalf<S> {
 
     fn try_send_as(&self, message: OutgoingMessage) -> Result<(), TrySendError> {
         let mut outgoing = Some(message);
-        self.writer.send(&mut outgoing, Flush::Soon).map_err(|error| {
+        self.writer.send(&mut outgoing, FlushPolicy::Auto).map_err(|error| {
             let message = match outgoing {
                 Some(OutgoingMessage::Message(message, _)) => message,
                 Some(OutgoingMessage::Prepared(prepared)) => prepared.message().clone(),
@@ -235,7 +239,7 @@ pub struct SendFuture<'a, S: Transport> {
     writer: &'a Arc<Writer<S>>,
     /// Taken when it is queued.
     message: Option<OutgoingMessage>,
-    flush: Flush,
+    flush: FlushPolicy,
     key: WaiterKey,
 }
 
@@ -287,7 +291,7 @@ impl<S: Transport> Sink<Message> for SendHalf<S> {
     }
 
     fn start_send(self: Pin<&mut Self>, message: Message) -> Result<(), Error> {
-        self.writer.send_promised(message)
+        self.writer.send_reserved(message)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

@@ -12,23 +12,23 @@ use crate::connection::writer::{Writer, WriterState};
 use crate::transport::Transport;
 
 impl<S: Transport> Writer<S> {
-    /// Begins the closing handshake, unless that was done.
+    /// Starts the closing handshake. Returns whether it was not started before.
     pub(crate) fn close(self: &Arc<Self>, frame: Option<CloseFrame>) -> bool {
         self.close_locked(&mut self.lock(), frame)
     }
 
     pub(super) fn close_locked(
         self: &Arc<Self>,
-        inner: &mut WriterState<S>,
+        state: &mut WriterState<S>,
         frame: Option<CloseFrame>,
     ) -> bool {
-        self.note_total(inner);
-        let begins = inner.session.close(frame, self.driver.now());
+        self.record_received_total(state);
+        let begins = state.session.close(frame, self.driver.now());
         if begins {
-            self.write(inner);
-            self.schedule(inner);
-            // The reader has to wait for the peer's answer from now on.
-            inner.wake_reader();
+            self.write(state);
+            self.schedule(state);
+            // From now on it waits for the peer's Close.
+            state.wake_reader();
         }
         begins
     }
@@ -39,31 +39,31 @@ impl<S: Transport> Writer<S> {
         cx: &mut Context<'_>,
         key: &mut WaiterKey,
     ) -> Poll<()> {
-        let mut inner = self.lock();
-        if self.check_runtime(&mut inner).is_err() {
-            // Nobody keeps its deadlines any more.
-            inner.session.handle_end(CloseCause::TransportError, self.driver.now());
+        let mut state = self.lock();
+        if self.check_runtime(&mut state).is_err() {
+            // Without a driver no deadline would end it.
+            state.session.handle_end(CloseCause::TransportError, self.driver.now());
         }
-        if inner.session.state() == ReadyState::Closed {
+        if state.session.state() == ReadyState::Closed {
             return Poll::Ready(());
         }
-        self.wait(&mut inner, cx, Some(key));
+        self.wait(&mut state, cx, Some(key));
         Poll::Pending
     }
 
-    /// Keeps this end open for sending when the peer has sent all.
+    /// Keeps this end open for sending after the peer's Close.
     pub(crate) fn allow_half_close(&self) {
         self.lock().session.allow_half_close();
     }
 
-    /// Both directions of the transport ended, or it is to be dropped. Gives whether the reader
-    /// is to be dropped at once, too, and with both of them a socket.
+    /// Ends the connection, as both directions of the transport ended or it is dropped. Returns
+    /// whether the reading half must be dropped at once, too: a socket closes with the second half.
     pub(crate) fn end(&self, cause: CloseCause) -> bool {
-        let mut inner = self.lock();
-        inner.session.handle_end(cause, self.driver.now());
-        inner.wake_waiters();
-        inner.write_half.give_up();
-        cause != CloseCause::Dropped || !inner.leaves_end()
+        let mut state = self.lock();
+        state.session.handle_end(cause, self.driver.now());
+        state.wake_waiters();
+        state.write_half.give_up();
+        cause != CloseCause::Dropped || !state.keeps_transport()
     }
 
     /// Counts a new sending half.
@@ -71,31 +71,31 @@ impl<S: Transport> Writer<S> {
         self.senders.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A sending half was dropped. With the last one the connection ends, if its receiving
-    /// half is gone too.
+    /// Counts a dropped sending half. With the last one the connection is closed, if the receiving
+    /// half was dropped, too.
     pub(crate) fn drop_sender(self: &Arc<Self>) {
-        if self.senders.fetch_sub(1, Ordering::AcqRel) == 1 && self.lock().lingers {
+        if self.senders.fetch_sub(1, Ordering::AcqRel) == 1 && self.lock().reader_detached {
             self.close_dropped();
         }
     }
 
-    /// The receiving half was dropped. Gives whether somebody must read in its place: to
-    /// finish the closing, or because the sending half still works.
+    /// Records that the receiving half was dropped. Returns whether a background task must read, to
+    /// finish the closing handshake or because the sending half still works.
     pub(crate) fn drop_reader(self: &Arc<Self>) -> bool {
-        let mut inner = self.lock();
-        if inner.session.state() == ReadyState::Closed {
+        let mut state = self.lock();
+        if state.session.state() == ReadyState::Closed {
             return false;
         }
-        inner.lingers = true;
-        inner.session.end_half_close();
-        drop(inner);
+        state.reader_detached = true;
+        state.session.end_half_close();
+        drop(state);
         if self.senders.load(Ordering::Acquire) == 0 {
             self.close_dropped();
         }
         true
     }
 
-    /// Nobody uses the connection any more, and nobody closed it.
+    /// Closes a connection whose halves were all dropped, unless it is closing already.
     fn close_dropped(self: &Arc<Self>) {
         let code = if std::thread::panicking() {
             CloseCode::INTERNAL_ERROR
@@ -105,6 +105,7 @@ impl<S: Transport> Writer<S> {
         self.close(CloseFrame::new(code, "").ok());
     }
 
+    /// Returns how the connection ended, or how far closing has come; `None` while it is open.
     pub(crate) fn close_info(&self) -> Option<CloseInfo> {
         self.lock().session.close_info().cloned()
     }
@@ -112,18 +113,18 @@ impl<S: Transport> Writer<S> {
 
 impl<S> Drop for Writer<S> {
     fn drop(&mut self) {
-        let inner = self.inner.get_mut();
-        inner.write_half.give_up();
-        let wakers = (inner.waiters.take(), inner.woken.take(), inner.reader.take());
-        let ended = inner.release();
-        inner.session.handle_end(CloseCause::Dropped, self.driver.now());
-        let unsent = inner.session.take_unsent();
+        let state = self.state.get_mut();
+        state.write_half.give_up();
+        let wakers = (state.waiters.take(), state.to_wake.take(), state.read_waker.take());
+        let ended = state.take_held();
+        state.session.handle_end(CloseCause::Dropped, self.driver.now());
+        let unsent = state.session.take_unsent();
         let observer = ended.observer();
-        // This may be within a panic, where another one would end the process.
-        let dropped = ended.let_go(self).and(caught(|| drop((wakers, unsent))));
+        // This may run while the thread panics, when a second panic would abort the process.
+        let dropped = ended.release(self).and(caught(|| drop((wakers, unsent))));
         if let (Err(_), Some(observer)) = (dropped, observer) {
             observer.panicked("what a connection held");
         }
-        self.driver.note_gone();
+        self.driver.record_dropped();
     }
 }

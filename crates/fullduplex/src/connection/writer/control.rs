@@ -1,4 +1,4 @@
-//! How a writer takes Pings and Pongs of the application.
+//! Queueing of the application's Pings and Pongs.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,7 +11,8 @@ use crate::connection::writer::{Writer, WriterState};
 use crate::transport::Transport;
 
 impl<S: Transport> Writer<S> {
-    /// Waits for the slot of a Ping or Pong, then queues it.
+    /// Queues a Ping or Pong, of which one of each kind may be queued at a time. Waits until the
+    /// earlier one has left.
     pub(crate) fn poll_control(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
@@ -19,36 +20,36 @@ impl<S: Transport> Writer<S> {
         ping: bool,
         payload: &[u8],
     ) -> Poll<Result<(), Error>> {
-        let mut inner = self.lock();
-        let mut queued = self.queue_control(&mut inner, ping, payload);
+        let mut state = self.lock();
+        let mut queued = self.queue_control(&mut state, ping, payload);
         if queued == Err(SendError::Full) {
-            self.write(&mut inner);
-            queued = self.queue_control(&mut inner, ping, payload);
+            self.write(&mut state);
+            queued = self.queue_control(&mut state, ping, payload);
         }
         match queued {
             Ok(()) => {
-                self.write(&mut inner);
+                self.write(&mut state);
                 Poll::Ready(Ok(()))
             }
             Err(SendError::Full) => {
-                self.wait(&mut inner, cx, Some(key));
+                self.wait(&mut state, cx, Some(key));
                 Poll::Pending
             }
-            Err(error) => Poll::Ready(Err(inner.refused(error))),
+            Err(error) => Poll::Ready(Err(state.send_error(error))),
         }
     }
 
     fn queue_control(
         &self,
-        inner: &mut WriterState<S>,
+        state: &mut WriterState<S>,
         ping: bool,
         payload: &[u8],
     ) -> Result<(), SendError> {
-        self.check_runtime(inner)?;
-        match (&inner.broken, ping) {
+        self.check_runtime(state)?;
+        match (&state.write_error, ping) {
             (Some(_), _) => Err(SendError::Closing),
-            (None, true) => inner.session.ping(payload),
-            (None, false) => inner.session.pong(payload),
+            (None, true) => state.session.ping(payload),
+            (None, false) => state.session.pong(payload),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What a connection is to those who publish: how it takes a message, or what it does if it is too
-//! slow for it.
+//! Delivery of broadcast messages to a member: the interface of a connection for its groups, and
+//! what happens if it is too slow.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,78 +8,89 @@ use fullduplex_proto::{CloseCode, CloseFrame, PreparedMessage, SendError};
 
 use crate::connection::shared_frames::FrameRange;
 
-/// What happens to a message that is published while a member has `high_water` bytes (64 KiB)
-/// waiting for its transport, or is in the middle of a message that it sends bit by bit.
+/// The policy for broadcast messages that a slow member can't take.
+///
+/// A member is slow while `high_water` bytes (64 KiB) wait for its transport, or while it is in the
+/// middle of a fragmented message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LagPolicy {
-    /// It passes the member by.
+    /// Drops the message for this member.
     DropNewest,
-    /// It waits, with up to so many others; with one more, the oldest is dropped. One that
-    /// was published with the same [key](crate::broadcast::Group::publish_keyed) is dropped in any case, as it
-    /// is out of date. Until they have left, whoever sends on the WebSocket waits, too.
+    /// Keeps the message until the member can take it, and drops the oldest if too many wait.
+    ///
+    /// Earlier messages with the same [key](crate::broadcast::Group::publish_keyed) are dropped in
+    /// any case, as they are out of date. While messages wait, `send` on the WebSocket waits, too.
     DropOldest {
-        /// How many wait at most.
+        /// The most messages that wait, at least 1.
         keep: usize,
     },
-    /// The member is closed with this code: 1008 (it breaks a rule of yours) or 1013 (it may
-    /// come back).
+    /// Closes the member with this code, for example 1008 (policy violation) or 1013 (try again
+    /// later).
+    ///
+    /// In the middle of a fragmented message, the message is dropped instead.
     Close(CloseCode),
 }
 
-/// What a member is to its group: the way to its transport.
+/// A member of a group: the writer of its connection, whatever the transport.
 pub(crate) trait Deliver: Send + Sync {
+    /// Queues a message, or does as `policy` says. Called with the group locked.
     fn deliver(
         self: Arc<Self>,
-        publication: &BroadcastMessage<'_>,
-        slow: LagPolicy,
+        broadcast: &BroadcastMessage<'_>,
+        policy: LagPolicy,
     ) -> DeliveryOutcome;
 }
 
-/// A message on its way to the members.
+/// A message that is delivered to the members of a group.
 pub(crate) struct BroadcastMessage<'a> {
     pub(crate) message: &'a PreparedMessage,
     pub(crate) key: Option<u64>,
-    /// Its frame, for members that send it is.
+    /// The shared frame, for members that can send it as it is.
     pub(crate) frames: Option<FrameRange>,
 }
 
-/// What became of a message for one member.
+/// The result of a delivery to one member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DeliveryOutcome {
+    /// The message is in the send queue.
     Queued,
+    /// The message waits for capacity.
     Waiting,
+    /// The message, or an older one that waited, was dropped.
     Dropped,
+    /// The member was closed, as it is slow.
     Closed,
 }
 
-/// Published messages that wait for a slow member.
+/// Broadcast messages that wait for a slow member.
 #[derive(Default)]
 pub(crate) struct LaggingQueue(VecDeque<(Option<u64>, PreparedMessage)>);
 
 impl LaggingQueue {
-    /// Gives whether an older one had to go; those that do are handed to `gone`.
-    pub(crate) fn park(
+    /// Adds a message. Returns whether older ones were dropped for it; they are passed to
+    /// `dropped`.
+    pub(crate) fn push(
         &mut self,
         key: Option<u64>,
         message: PreparedMessage,
         keep: usize,
-        mut gone: impl FnMut(PreparedMessage),
+        mut dropped: impl FnMut(PreparedMessage),
     ) -> bool {
         let before = self.0.len();
         if key.is_some() {
             self.0.retain(|(other, message)| {
-                let stays = *other != key;
-                if !stays {
-                    gone(message.clone());
+                let keeps = *other != key;
+                if !keeps {
+                    dropped(message.clone());
                 }
-                stays
+                keeps
             });
         }
         if self.0.len() >= keep.max(1)
             && let Some((_, oldest)) = self.0.pop_front()
         {
-            gone(oldest);
+            dropped(oldest);
         }
         self.0.push_back((key, message));
         self.0.len() <= before
@@ -89,7 +100,7 @@ impl LaggingQueue {
         self.0.front().map(|(_, message)| message)
     }
 
-    pub(crate) fn unpark(&mut self) -> Option<PreparedMessage> {
+    pub(crate) fn pop(&mut self) -> Option<PreparedMessage> {
         self.0.pop_front().map(|(_, message)| message)
     }
 
@@ -98,18 +109,22 @@ impl LaggingQueue {
     }
 }
 
-/// What to do with a message for which there is no room.
+/// What to do with a message that a member can't take.
 pub(crate) enum LagDecision {
-    Park { keep: usize },
+    /// Keep it in a [`LaggingQueue`] of at most `keep` messages.
+    Queue {
+        keep: usize,
+    },
     Drop,
     Close(Option<CloseFrame>),
 }
 
 impl LagPolicy {
-    pub(crate) fn verdict(self, error: SendError) -> LagDecision {
+    /// Returns what to do with a message that could not be queued for this reason.
+    pub(crate) fn decide(self, error: SendError) -> LagDecision {
         match (error, self) {
             (SendError::Full | SendError::MessageUnderWay, Self::DropOldest { keep }) => {
-                LagDecision::Park { keep }
+                LagDecision::Queue { keep }
             }
             (SendError::Full, Self::Close(code)) => {
                 LagDecision::Close(CloseFrame::new(code, "too slow for what is published").ok())

@@ -14,7 +14,9 @@ use crate::connection::stats::ConnectionStats;
 use crate::connection::writer::Writer;
 use crate::transport::Transport;
 
-/// The transport takes bytes again: the driver writes on.
+/// The waker of the transport's writing side, which has the driver write on.
+///
+/// It does not keep the writer: the writer owns the transport, which keeps the waker.
 pub(crate) struct WriteWaker<S>(Weak<Writer<S>>);
 
 impl<S> WriteWaker<S> {
@@ -31,8 +33,8 @@ impl<S: Transport> Wake for WriteWaker<S> {
     fn wake_by_ref(self: &Arc<Self>) {
         if let Some(writer) = self.0.upgrade() {
             writer.defer();
-            if let Err(last) = writer.release() {
-                // In the middle of a poll, whose lock is held, it waits for the end of that.
+            if let Err(last) = writer.drop_reference() {
+                // Within a poll of a transport a lock is held: it is dropped after the poll.
                 if guard::polls_transport() {
                     guard::hold(DeferredDrop::Call(Box::new(|| drop(last))));
                 } else {
@@ -45,36 +47,36 @@ impl<S: Transport> Wake for WriteWaker<S> {
 
 impl<S: Transport> DrivenConnection for Writer<S> {
     fn flush_deferred(self: Arc<Self>) {
-        // Before writing: a wake during it must bring another turn.
+        // Cleared before writing: a wake-up during the write must bring another turn.
         self.deferred.store(false, Ordering::Release);
-        let mut inner = self.lock();
-        inner.hot = false;
-        self.write(&mut inner);
+        let mut state = self.lock();
+        state.wrote_this_turn = false;
+        self.write(&mut state);
     }
 
-    fn fire(self: Arc<Self>, at: DeadlineNanos, now: Duration) -> DeadlineNanos {
-        let mut inner = self.lock();
-        if inner.scheduled != at {
+    fn on_timer(self: Arc<Self>, at: DeadlineNanos, now: Duration) -> DeadlineNanos {
+        let mut state = self.lock();
+        if state.scheduled != at {
             return DeadlineNanos::NEVER;
         }
-        inner.session.record_received_total(self.counters.received.wire_total());
-        if self.talked.swap(false, Ordering::Relaxed) {
-            inner.session.record_message();
+        state.session.record_received_total(self.counters.received.wire_total());
+        if self.saw_message.swap(false, Ordering::Relaxed) {
+            state.session.record_message();
         }
-        let listening = self.listening.load(Ordering::Relaxed) && !inner.write_half.has_unread();
-        inner.session.set_listening(listening);
-        if inner.session.handle_timeout(now) {
-            inner.wake_reader();
-            inner.wake_waiters();
+        let listening = self.listening.load(Ordering::Relaxed) && !state.write_half.has_unread();
+        state.session.set_listening(listening);
+        if state.session.handle_timeout(now) {
+            state.wake_reader();
+            state.wake_waiters();
         } else {
-            self.write(&mut inner);
-            if inner.session.state() != ReadyState::Open {
-                // Those who wait for room wait in vain.
-                inner.wake_waiters();
+            self.write(&mut state);
+            if state.session.state() != ReadyState::Open {
+                // There will be no capacity any more for the tasks that wait for it.
+                state.wake_waiters();
             }
         }
-        inner.scheduled = DeadlineNanos::new(inner.session.poll_timeout());
-        inner.scheduled
+        state.scheduled = DeadlineNanos::new(state.session.poll_timeout());
+        state.scheduled
     }
 
     fn close(self: Arc<Self>, frame: Option<CloseFrame>) -> bool {
@@ -86,7 +88,7 @@ impl<S: Transport> DrivenConnection for Writer<S> {
     }
 
     fn cut(self: Arc<Self>) {
-        let mut inner = self.lock();
-        inner.cut(CloseCause::Dropped, self.driver.now());
+        let mut state = self.lock();
+        state.cut(CloseCause::Dropped, self.driver.now());
     }
 }

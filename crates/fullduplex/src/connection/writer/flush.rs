@@ -1,4 +1,4 @@
-//! How a writer writes: when, with which waker, and on whose behalf.
+//! When and how the send queue is written to the transport.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Buf;
-use fullduplex_proto::{CloseCause, ReadyState, SendError, TransportAction as Need};
+use fullduplex_proto::{CloseCause, ReadyState, SendError, TransportAction};
 use tokio::io::AsyncWrite;
 
 use crate::base::buffers;
@@ -19,7 +19,7 @@ use crate::connection::driver::DeadlineNanos;
 use crate::connection::stats::DirectionCounters;
 use crate::connection::writer::driven::WriteWaker;
 use crate::connection::writer::lock::UnlockFlags;
-use crate::connection::writer::send::Flush;
+use crate::connection::writer::send::FlushPolicy;
 use crate::connection::writer::{Writer, WriterState};
 use crate::transport::Transport;
 
@@ -27,31 +27,39 @@ use crate::transport::Transport;
 const MAX_SLICES: usize = 64;
 
 impl<S: Transport> Writer<S> {
-    /// Lets the queue leave as asked.
+    /// Writes the queue as `flush` says, or at once if it is full.
     #[inline]
-    pub(crate) fn leave(self: &Arc<Self>, inner: &mut WriterState<S>, leave: Flush) {
-        let full = inner.check_ready().is_err();
-        self.leave_if(inner, leave, full);
+    pub(crate) fn apply_flush(self: &Arc<Self>, state: &mut WriterState<S>, flush: FlushPolicy) {
+        let is_full = state.check_ready().is_err();
+        self.apply_flush_with(state, flush, is_full);
     }
 
-    /// Lets the queue leave as asked, or at once if it is full.
+    /// Writes the queue as `flush` says, or at once if the caller has found that it `is_full`.
     #[inline]
-    pub(crate) fn leave_if(self: &Arc<Self>, inner: &mut WriterState<S>, leave: Flush, full: bool) {
-        let now = match leave {
-            Flush::Now => true,
-            Flush::Soon => !inner.hot,
-            Flush::Gathered => false,
+    pub(crate) fn apply_flush_with(
+        self: &Arc<Self>,
+        state: &mut WriterState<S>,
+        flush: FlushPolicy,
+        is_full: bool,
+    ) {
+        let now = match flush {
+            FlushPolicy::Now => true,
+            FlushPolicy::Auto => !state.wrote_this_turn,
+            FlushPolicy::Deferred => false,
         };
-        if now || full {
-            inner.hot = true;
-            self.write(inner);
+        if now || is_full {
+            state.wrote_this_turn = true;
+            self.write(state);
         } else {
             self.defer_locked();
         }
     }
 
-    /// Has the driver write, soon, what was queued with the lock that is held: so a flag that
-    /// is set is one that the driver has yet to clear before it writes.
+    /// Asks the driver to write what was queued under the lock, which the caller holds.
+    ///
+    /// So a relaxed load is enough: the driver clears the flag before it takes the lock to write.
+    /// If the flag is seen set, the driver has yet to clear it, or to take the lock after that, and
+    /// finds what was queued. If it is seen unset, it is set again.
     #[inline]
     pub(crate) fn defer_locked(self: &Arc<Self>) {
         if !self.deferred.load(Ordering::Relaxed) {
@@ -59,112 +67,113 @@ impl<S: Transport> Writer<S> {
         }
     }
 
-    /// Whether something was queued that the driver has yet to write in its next turn.
+    /// Returns whether the driver has yet to write what was queued.
     #[inline]
     pub(crate) fn awaits_driver(&self) -> bool {
         self.deferred.load(Ordering::Relaxed)
     }
 
-    /// Has the driver write, soon. Takes no lock of the writer: a transport may wake its
-    /// writer in the middle of a poll.
+    /// Asks the driver to write in its next turn. Takes no lock of the writer, as the transport may
+    /// call this, by its waker, while it is polled under that lock.
     pub(super) fn defer(self: &Arc<Self>) {
         if !self.deferred.swap(true, Ordering::AcqRel) {
             self.driver.defer(self.clone());
         }
     }
 
-    /// Lets go of a reference where a lock is held, of ours or of a transport: should it be the
-    /// last, the driver drops the writer. With its runtime gone, it is given back to be dropped
-    /// when the lock is released.
+    /// Drops a reference while a lock is held, of the library or of a transport. If it is the last
+    /// one, the driver drops the writer. If the driver's runtime is shut down, the writer is
+    /// returned, and the caller must drop it after the lock is released.
     #[inline]
-    pub(crate) fn release(self: Arc<Self>) -> Result<(), Box<dyn Send>> {
+    pub(crate) fn drop_reference(self: Arc<Self>) -> Result<(), Box<dyn Send>> {
         Arc::into_inner(self).map_or(Ok(()), |last| {
             let driver = last.driver.clone();
             driver.drop_later(Box::new(last))
         })
     }
 
-    /// Whether messages can leave. With its runtime, the driver is gone that would write them.
+    /// Fails if the runtime is shut down: without a driver, queued messages would never leave.
     #[inline]
-    pub(crate) fn check_runtime(&self, inner: &mut WriterState<S>) -> Result<(), SendError> {
+    pub(crate) fn check_runtime(&self, state: &mut WriterState<S>) -> Result<(), SendError> {
         if !self.driver.is_shut_down() {
             return Ok(());
         }
-        inner.broken.get_or_insert(io::ErrorKind::NotConnected);
-        inner.wake_reader();
-        inner.wake_waiters();
+        state.write_error.get_or_insert(io::ErrorKind::NotConnected);
+        state.wake_reader();
+        state.wake_waiters();
         Err(SendError::Closing)
     }
 
     /// Writes as much as the transport takes. An error ends the connection.
     ///
-    /// Those who wait are woken only if something has changed for them: one who writes before it
-    /// waits would otherwise wake itself, and two of them each other, without end.
-    pub(crate) fn write(self: &Arc<Self>, inner: &mut WriterState<S>) {
-        let done = inner.is_flushed() && (inner.shut_down || !inner.wants_shutdown());
-        if done || inner.broken.is_some() || inner.released {
+    /// Waiting tasks are woken only if bytes were taken or the queue became empty. Each task writes
+    /// before it waits. So if every write woke the others, two waiting tasks would wake each other
+    /// in turn, without end, while the transport takes nothing.
+    pub(crate) fn write(self: &Arc<Self>, state: &mut WriterState<S>) {
+        let done = state.is_flushed() && (state.shut_down || !state.wants_shutdown());
+        if done || state.write_error.is_some() || state.released {
             return;
         }
         if guard::polls_transport_of(self.address()) {
-            // Called by the transport itself, while it is polled for reading.
+            // The transport itself calls this, while it is polled for reading.
             return self.defer();
         }
-        let (flushed, taken) = (inner.is_flushed(), self.counters.sent.wire_total());
-        let (polled, holds) = guard::polled(self.address(), || self.poll_write(inner));
-        let mut moved = self.counters.sent.wire_total() != taken || inner.is_flushed() != flushed;
+        let (flushed, taken) = (state.is_flushed(), self.counters.sent.wire_total());
+        let (polled, holds) = guard::polled(self.address(), || self.poll_write(state));
+        let mut moved = self.counters.sent.wire_total() != taken || state.is_flushed() != flushed;
         if holds {
-            inner.owed.add(UnlockFlags::HELD);
+            state.on_unlock.add(UnlockFlags::HELD);
         }
         let polled = polled.unwrap_or_else(|Panicked| {
-            inner.owed.add(UnlockFlags::PANIC);
-            inner.session.handle_end(CloseCause::TransportError, self.driver.now());
+            state.on_unlock.add(UnlockFlags::PANIC);
+            state.session.handle_end(CloseCause::TransportError, self.driver.now());
             Poll::Ready(Err(io::Error::other("the transport panicked")))
         });
         match polled {
             Poll::Ready(Err(error)) => {
-                inner.broken = Some(error.kind());
-                inner.wake_reader();
-                inner.wake_waiters();
+                state.write_error = Some(error.kind());
+                state.wake_reader();
+                state.wake_waiters();
             }
-            Poll::Ready(Ok(())) if inner.is_finished() => {
-                inner.session.handle_end(CloseCause::TransportEnd, self.driver.now());
-                inner.wake_reader();
+            Poll::Ready(Ok(())) if state.is_finished() => {
+                state.session.handle_end(CloseCause::TransportEnd, self.driver.now());
+                state.wake_reader();
             }
             Poll::Ready(Ok(())) | Poll::Pending => {}
         }
-        while inner.parked.is_some() && inner.unpark(self.low_water as usize) {
-            // There is room again: what was published before anything else is sent.
+        while state.lagging.is_some() && state.queue_lagging(self.low_water as usize) {
+            // There is capacity again. Broadcast messages that wait go before anything else.
             moved = true;
             self.defer();
         }
-        let has_room = inner.session.buffered() <= self.low_water as usize;
-        let ended = inner.session.state() == ReadyState::Closed;
-        if (moved && has_room) || ended {
-            inner.wake_waiters();
+        let has_capacity = state.session.buffered() <= self.low_water as usize;
+        let ended = state.session.state() == ReadyState::Closed;
+        if (moved && has_capacity) || ended {
+            state.wake_waiters();
         }
         if ended {
-            inner.owed.add(UnlockFlags::END);
+            state.on_unlock.add(UnlockFlags::END);
         }
     }
 
-    fn poll_write(self: &Arc<Self>, inner: &mut WriterState<S>) -> Poll<io::Result<()>> {
-        // The writer's waker costs a clone, and is needed only if the transport is full.
+    fn poll_write(self: &Arc<Self>, state: &mut WriterState<S>) -> Poll<io::Result<()>> {
+        // Most writes succeed. The writer's waker costs an allocation once and a clone each time,
+        // so it is used only in a second poll, after one with a waker that does nothing.
         let sent = &self.counters.sent;
-        let polled = inner.poll_write(&mut Context::from_waker(Waker::noop()), sent);
+        let polled = state.poll_write(&mut Context::from_waker(Waker::noop()), sent);
         if polled.is_ready() {
             return polled;
         }
-        // It does not keep the writer: the transport, which the writer owns, keeps it.
         let waker = || Arc::new(WriteWaker::new(self));
-        let waker = Waker::from(inner.write_waker.get_or_insert_with(waker).clone());
-        inner.poll_write(&mut Context::from_waker(&waker), sent)
+        let waker = Waker::from(state.write_waker.get_or_insert_with(waker).clone());
+        state.poll_write(&mut Context::from_waker(&waker), sent)
     }
 
-    /// Sees to it that the driver knows the next deadline.
-    pub(crate) fn schedule(self: &Arc<Self>, inner: &mut WriterState<S>) {
-        let next = DeadlineNanos::new(inner.session.poll_timeout());
-        if next < inner.scheduled {
-            inner.scheduled = next;
+    /// Schedules the next deadline of the session with the driver, if it is earlier than before.
+    pub(crate) fn schedule(self: &Arc<Self>, state: &mut WriterState<S>) {
+        let next = DeadlineNanos::new(state.session.poll_timeout());
+        if next < state.scheduled {
+            state.scheduled = next;
             let weak = Arc::downgrade(self);
             self.driver.schedule(next, weak);
         }
@@ -172,24 +181,26 @@ impl<S: Transport> Writer<S> {
 }
 
 impl<S: Transport> WriterState<S> {
+    /// Lends the session a buffer of the thread's pool to queue into, if it has none.
     #[inline]
-    pub(crate) fn lend(&mut self) {
+    pub(crate) fn ensure_buffer(&mut self) {
         if self.session.wants_buffer() {
             self.session.lend_buffer(buffers::take_write());
         }
     }
 
+    /// Fails if no message can be queued now.
     #[inline]
     pub(crate) fn check_ready(&self) -> Result<(), SendError> {
-        self.check_unparked()?;
+        self.check_writer()?;
         self.session.check_ready()
     }
 
-    /// Whether the writer itself, not the session, has a reason to take nothing. A message that
-    /// is made bit by bit goes on: what is parked waits for its end.
+    /// Fails if the writer, not the session, has a reason to queue nothing: an error of writing, or
+    /// broadcast messages that wait. A fragmented message goes on, as those wait for its end.
     #[inline]
-    pub(crate) fn check_unparked(&self) -> Result<(), SendError> {
-        match (self.broken, &self.parked) {
+    pub(crate) fn check_writer(&self) -> Result<(), SendError> {
+        match (self.write_error, &self.lagging) {
             (Some(_), _) => Err(SendError::Closing),
             (None, Some(_)) if self.session.state() == ReadyState::Open => {
                 if self.session.is_fragmenting() { Ok(()) } else { Err(SendError::Full) }
@@ -198,42 +209,43 @@ impl<S: Transport> WriterState<S> {
         }
     }
 
-    /// Queues one published message that waited, if there is room for it.
-    fn unpark(&mut self, low_water: usize) -> bool {
+    /// Queues one broadcast message that waits, if there is capacity. Returns whether it did.
+    fn queue_lagging(&mut self, low_water: usize) -> bool {
         if self.session.buffered() > low_water || self.session.is_fragmenting() {
             return false;
         }
-        self.lend();
-        let Some(parked) = &mut self.parked else { return false };
-        let sent = match parked.first().map(|first| self.session.send_prepared(first)) {
-            // It was counted as delivered, and waits on.
+        self.ensure_buffer();
+        let Some(lagging) = &mut self.lagging else { return false };
+        let sent = match lagging.first().map(|first| self.session.send_prepared(first)) {
+            // It still waits. The report has counted it as delivered.
             Some(Err(SendError::Full | SendError::MessageUnderWay)) => return false,
             sent => matches!(sent, Some(Ok(()))),
         };
-        let gone = parked.unpark().map(DeferredDrop::Prepared);
-        if parked.is_empty() {
-            self.parked = None;
+        let gone = lagging.pop().map(DeferredDrop::Prepared);
+        if lagging.is_empty() {
+            self.lagging = None;
         }
-        // It is the queue's now, or can't be sent any more, as those after it can't.
+        // It is queued now, or it can't be sent any more, and neither can those after it.
         if let Some(gone) = gone {
             self.drop_later(gone);
         }
         sent
     }
 
+    /// Returns whether the transport has taken everything, and was flushed.
     #[inline]
     pub(crate) fn is_flushed(&self) -> bool {
-        !self.session.wants_write() && !self.unflushed
+        !self.session.wants_write() && !self.needs_flush
     }
 
-    /// Whether this end's direction has ended and nothing more is awaited of the peer's.
+    /// Returns whether both directions have ended.
     fn is_finished(&self) -> bool {
-        self.shut_down && self.session.transport() == Need::Finish
+        self.shut_down && self.session.transport() == TransportAction::Finish
     }
 
-    /// Whether the transport's writing side is to be ended when all has left.
+    /// Returns whether the writing side of the transport must be shut down when all has left.
     fn wants_shutdown(&self) -> bool {
-        matches!(self.session.transport(), Need::Finish | Need::Drain)
+        matches!(self.session.transport(), TransportAction::Finish | TransportAction::Drain)
     }
 
     fn poll_write(
@@ -264,20 +276,21 @@ impl<S: Transport> WriterState<S> {
                 }
             });
             if holds {
-                self.owed.add(UnlockFlags::HELD);
+                self.on_unlock.add(UnlockFlags::HELD);
             }
             sent.wire(written);
-            self.unflushed = true;
+            self.needs_flush = true;
         }
         if let Some(buffer) = self.session.take_buffer() {
             buffers::return_write(buffer);
         }
-        if self.unflushed {
+        if self.needs_flush {
             ready!(Pin::new(&mut self.write_half).poll_flush(cx))?;
-            self.unflushed = false;
+            self.needs_flush = false;
         }
         if self.wants_shutdown() && !self.shut_down {
-            // After the peer's direction has ended, a socket is about to be closed anyway.
+            // A socket is closed next anyway, once the peer's direction has ended. That saves a
+            // system call.
             if !(self.session.read_ended() && self.write_half.ends_when_dropped()) {
                 ready!(Pin::new(&mut self.write_half).poll_shutdown(cx))?;
             }
@@ -287,12 +300,12 @@ impl<S: Transport> WriterState<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Why nothing is sent: the unclean end, if there was one, says more than "closing".
-    pub(crate) fn refused(&self, error: SendError) -> Error {
+    /// Returns the error of a send. The cause of an unclean end says more than "closing".
+    pub(crate) fn send_error(&self, error: SendError) -> Error {
         if error != SendError::Closing {
             return error.into();
         }
-        match (self.session.close_info(), self.broken) {
+        match (self.session.close_info(), self.write_error) {
             (Some(info), _) if info.cause != CloseCause::Handshake => Error::ended(info),
             (None, Some(kind)) => Error::io("the transport failed", kind.into()),
             _ => error.into(),
@@ -301,14 +314,16 @@ impl<S: Transport> WriterState<S> {
 }
 
 impl<S> WriterState<S> {
-    /// Why what is queued does not leave any more. The peer's Close is no reason.
-    pub(crate) fn unsent(&self) -> Error {
+    /// Returns the reason why what is queued can't leave. The peer's Close is not a reason.
+    pub(crate) fn flush_error(&self) -> Error {
         match self.session.close_info() {
-            Some(info) if info.cause == CloseCause::Handshake => Error::unsent(info, self.broken),
+            Some(info) if info.cause == CloseCause::Handshake => {
+                Error::unsent(info, self.write_error)
+            }
             Some(info) => Error::ended(info),
             None => Error::io(
                 "the transport failed",
-                self.broken.unwrap_or(io::ErrorKind::Other).into(),
+                self.write_error.unwrap_or(io::ErrorKind::Other).into(),
             ),
         }
     }

@@ -1,9 +1,11 @@
-//! The lock of a writer, under which no code runs that is not the library's.
+//! The lock of a writer, under which no foreign code runs.
 //!
-//! Wakers, the `Drop` of payloads, of the transport and of spans, and the `tracing` subscriber
-//! may do anything: use the connection whose lock is held, or panic. So what is to be woken or
-//! dropped is collected while the lock is held, and let go of when it is released. At the end of
-//! the connection that is all it holds, so that nothing waits for the last half to be dropped.
+//! Wakers, the `Drop` of payloads, of transports and of spans, and the `tracing` subscriber are
+//! foreign code: they may use the connection whose lock is held, or panic. So what must be woken or
+//! dropped is collected while the lock is held, and woken or dropped after its release.
+//!
+//! At the end of the connection that is everything it holds, the transport included. So the end
+//! does not wait until the application drops the last half.
 
 use std::io;
 use std::mem;
@@ -22,28 +24,31 @@ use crate::connection::writer::driven::WriteWaker;
 use crate::connection::writer::{Writer, WriterState};
 use crate::transport::halves::WriteHalf;
 
-/// A writer that is locked. What is collected meanwhile is let go of after the release.
+/// Why a [`WriterGuard`] has its lock whenever it is used.
+const LOCKED: &str = "the lock is released only at the end";
+
+/// The locked state of a writer. After the release, it runs what was collected meanwhile.
 pub(crate) struct WriterGuard<'a, S> {
     writer: &'a Writer<S>,
-    /// `None` from the release on. By value, so that the release can be a function of its own
-    /// that takes no address of this: it stays in registers.
-    inner: Option<MutexGuard<'a, WriterState<S>>>,
+    /// `None` after the release. An `Option`, so that the release can be a separate function that
+    /// takes the guard by value: without an address, it stays in registers.
+    state: Option<MutexGuard<'a, WriterState<S>>>,
 }
 
-/// What is to be done when the lock is released, as a set: small, as each connection has it.
+/// A set of things to do when the lock is released. One byte, as each connection has it.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct UnlockFlags(u8);
 
 impl UnlockFlags {
-    /// The task that reads is to be woken.
+    /// Wake the task that reads.
     pub(crate) const READER: Self = Self(1);
-    /// The thread holds what is to be dropped.
+    /// Drop what the thread holds, see [`guard::hold`].
     pub(crate) const HELD: Self = Self(2);
-    /// A panic of the transport is to be counted.
+    /// Report a panic of the transport.
     pub(crate) const PANIC: Self = Self(4);
-    /// Tasks that wait are to be woken.
+    /// Wake the tasks that wait.
     const WAITERS: Self = Self(8);
-    /// The connection may have ended just now.
+    /// Check whether the connection has ended.
     pub(crate) const END: Self = Self(16);
 
     #[inline]
@@ -61,44 +66,45 @@ impl UnlockFlags {
     }
 }
 
-/// What a writer lets go of.
+/// What was collected under a writer's lock: to be woken, dropped and reported.
 pub(crate) struct DeferredDrops<S> {
     #[allow(clippy::box_collection, reason = "as the writer has it")]
     waiters: Option<Box<Vec<Waker>>>,
-    reader: Option<Waker>,
-    /// The thread holds what is to be dropped.
+    read_waker: Option<Waker>,
+    /// Whether the thread holds values to drop.
     holds: bool,
-    /// What it held, where another thread is to drop it.
+    /// Values that the thread held, if another thread drops them.
     held: Vec<DeferredDrop>,
-    /// The transport has panicked.
+    /// Whether the transport has panicked.
     panicked: bool,
     ended: Option<HeldUntilEnd<S>>,
 }
 
-/// What a connection holds until its end.
+/// The resources that a connection holds until its end.
 pub(crate) struct HeldUntilEnd<S> {
     registration: Option<Registration>,
     info: Option<CloseInfo>,
     write_half: WriteHalf<S>,
-    leaves_end: bool,
+    keeps_transport: bool,
     write_waker: Option<Arc<WriteWaker<S>>>,
     unsent: Option<Box<SendBuffer>>,
-    published: Option<PendingFrames>,
-    parked: Option<Box<LaggingQueue>>,
+    pending: Option<PendingFrames>,
+    lagging: Option<Box<LaggingQueue>>,
 }
 
 impl<'a, S> WriterGuard<'a, S> {
     #[inline]
-    pub(crate) fn new(writer: &'a Writer<S>, inner: MutexGuard<'a, WriterState<S>>) -> Self {
-        Self { writer, inner: Some(inner) }
+    pub(crate) fn new(writer: &'a Writer<S>, state: MutexGuard<'a, WriterState<S>>) -> Self {
+        Self { writer, state: Some(state) }
     }
 
-    /// Releases the lock under another one: what was collected is the caller's to let go of.
+    /// Releases the lock while the caller holds another one. Returns what was collected, for which
+    /// the caller must call [`DeferredDrops::finish`] without locks.
     #[inline]
     pub(crate) fn unlock(mut self) -> Option<DeferredDrops<S>> {
-        let mut inner = self.inner.take()?;
-        inner.owes().then(|| {
-            let mut collected = inner.collect();
+        let mut state = self.state.take()?;
+        state.has_unlock_actions().then(|| {
+            let mut collected = state.collect();
             if mem::take(&mut collected.holds) {
                 collected.held = guard::take_held();
             }
@@ -110,20 +116,20 @@ impl<'a, S> WriterGuard<'a, S> {
 impl<S> Drop for WriterGuard<'_, S> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(inner) = self.inner.take()
-            && inner.owes()
+        if let Some(state) = self.state.take()
+            && state.has_unlock_actions()
         {
-            release_owing(self.writer, inner);
+            unlock_and_finish(self.writer, state);
         }
     }
 }
 
-/// Releases the lock, and does what is to be done then.
+/// Releases the lock, and runs what was collected.
 #[cold]
-fn release_owing<S>(writer: &Writer<S>, mut inner: MutexGuard<'_, WriterState<S>>) {
-    let collected = inner.collect();
-    drop(inner);
-    collected.let_go(writer);
+fn unlock_and_finish<S>(writer: &Writer<S>, mut state: MutexGuard<'_, WriterState<S>>) {
+    let collected = state.collect();
+    drop(state);
+    collected.finish(writer);
 }
 
 impl<S> Deref for WriterGuard<'_, S> {
@@ -131,71 +137,72 @@ impl<S> Deref for WriterGuard<'_, S> {
 
     #[inline]
     fn deref(&self) -> &WriterState<S> {
-        self.inner.as_ref().expect(LOCKED)
+        self.state.as_ref().expect(LOCKED)
     }
 }
 
 impl<S> DerefMut for WriterGuard<'_, S> {
     #[inline]
     fn deref_mut(&mut self) -> &mut WriterState<S> {
-        self.inner.as_mut().expect(LOCKED)
+        self.state.as_mut().expect(LOCKED)
     }
 }
 
-const LOCKED: &str = "the lock is released only at the end";
-
 impl<S> WriterState<S> {
-    /// Whether anything is to be done when the lock is released.
+    /// Returns whether anything must be done when the lock is released.
     #[inline]
-    fn owes(&self) -> bool {
-        !self.owed.is_nothing() || (!self.released && self.session.state() == ReadyState::Closed)
+    fn has_unlock_actions(&self) -> bool {
+        !self.on_unlock.is_nothing()
+            || (!self.released && self.session.state() == ReadyState::Closed)
     }
 
     #[cold]
     fn collect(&mut self) -> DeferredDrops<S> {
-        let owed = mem::take(&mut self.owed);
+        let on_unlock = mem::take(&mut self.on_unlock);
         let ends = !self.released && self.session.state() == ReadyState::Closed;
         DeferredDrops {
-            waiters: self.woken.take(),
-            reader: self.reader.take_if(|_| owed.has(UnlockFlags::READER)),
-            holds: owed.has(UnlockFlags::HELD),
+            waiters: self.to_wake.take(),
+            read_waker: self.read_waker.take_if(|_| on_unlock.has(UnlockFlags::READER)),
+            holds: on_unlock.has(UnlockFlags::HELD),
             held: Vec::new(),
-            panicked: owed.has(UnlockFlags::PANIC),
-            ended: ends.then(|| self.release()),
+            panicked: on_unlock.has(UnlockFlags::PANIC),
+            ended: ends.then(|| self.take_held()),
         }
     }
 
-    /// Gives up what the connection holds, as it has ended.
-    pub(crate) fn release(&mut self) -> HeldUntilEnd<S> {
+    /// Takes the resources of the connection, which has ended.
+    pub(crate) fn take_held(&mut self) -> HeldUntilEnd<S> {
         self.released = true;
-        self.unflushed = false;
+        self.needs_flush = false;
         if self.shut_down {
             self.write_half.give_up();
         }
-        let leaves_end = self.leaves_end();
+        let keeps_transport = self.keeps_transport();
         HeldUntilEnd {
             registration: self.registration.take(),
             info: self.session.close_info().cloned(),
             write_half: mem::replace(&mut self.write_half, WriteHalf::Gone),
-            leaves_end,
+            keeps_transport,
             write_waker: self.write_waker.take(),
             unsent: self.session.take_unsent(),
-            published: self.published.take(),
-            parked: self.parked.take(),
+            pending: self.pending.take(),
+            lagging: self.lagging.take(),
         }
     }
 
-    /// Whether the transport is left to the halves' drop: a client has ended its side of a stream
-    /// first, and to drop that before the server's end would reset it (RFC 9113 §5.4.2).
-    pub(crate) fn leaves_end(&self) -> bool {
+    /// Returns whether the transport must live until the halves are dropped: a client that has
+    /// ended its side of an HTTP/2 stream would reset the stream by dropping it before the server
+    /// has ended, too (RFC 9113 §5.4.2).
+    pub(crate) fn keeps_transport(&self) -> bool {
         self.shut_down
-            && self.broken.is_none()
+            && self.write_error.is_none()
             && !self.session.read_ended()
             && self.session.role() == Role::Client
             && self.session.close_info().is_some_and(CloseInfo::is_clean)
     }
 
-    /// Has those woken who wait for room, for an empty queue, or for the end.
+    /// Wakes the tasks that wait for capacity, for an empty queue, or for the end, after the
+    /// release.
     #[inline]
     pub(crate) fn wake_waiters(&mut self) {
         if self.waiters.is_some() {
@@ -213,59 +220,59 @@ impl<S> WriterState<S> {
         self.wake_later(wakers);
     }
 
-    /// Has wakers woken when the lock is released.
+    /// Wakes tasks when the lock is released.
     pub(crate) fn wake_later(&mut self, mut wakers: Vec<Waker>) {
         if wakers.is_empty() {
             return;
         }
-        self.owed.add(UnlockFlags::WAITERS);
-        match &mut self.woken {
-            Some(woken) => woken.append(&mut wakers),
-            None => self.woken = Some(Box::new(wakers)),
+        self.on_unlock.add(UnlockFlags::WAITERS);
+        match &mut self.to_wake {
+            Some(to_wake) => to_wake.append(&mut wakers),
+            None => self.to_wake = Some(Box::new(wakers)),
         }
     }
 
-    /// Has the task woken that reads.
+    /// Wakes the task that reads when the lock is released.
     #[inline]
     pub(crate) fn wake_reader(&mut self) {
-        self.owed.add(UnlockFlags::READER);
+        self.on_unlock.add(UnlockFlags::READER);
     }
 
-    /// Has something dropped when the lock is released.
+    /// Drops a value when the lock is released.
     pub(crate) fn drop_later(&mut self, held: DeferredDrop) {
         guard::hold(held);
-        self.owed.add(UnlockFlags::HELD);
+        self.on_unlock.add(UnlockFlags::HELD);
     }
 }
 
 impl<S> DeferredDrops<S> {
-    /// Wakes and drops what was collected, with no lock of the library's held.
+    /// Wakes, drops and reports what was collected. No lock of the library may be held.
     #[cold]
-    pub(crate) fn let_go(mut self, writer: &Writer<S>) {
+    pub(crate) fn finish(mut self, writer: &Writer<S>) {
         let mut panicked = self.panicked.then_some("a transport");
         let mut observer = None;
-        // Before others are woken, so that they find it done.
+        // Before tasks are woken, so that they find the end complete.
         if let Some(ended) = self.ended {
             observer = ended.observer();
-            if let Err(Panicked) = ended.let_go(writer) {
+            if let Err(Panicked) = ended.release(writer) {
                 panicked = Some("what a connection held");
             }
         }
-        for waker in self.waiters.into_iter().flat_map(|waiters| *waiters).chain(self.reader) {
+        for waker in self.waiters.into_iter().flat_map(|waiters| *waiters).chain(self.read_waker) {
             if let Err(Panicked) = caught(|| waker.wake()) {
                 panicked = Some("a waker");
             }
         }
         let dropped = guard::drop_all(&mut self.held);
-        // Within a poll of another connection's transport, the thread also holds what belongs to
-        // that one, which is still locked: what is held here is then dropped with it.
+        // Within a poll of another connection's transport, the thread also holds values of that
+        // connection, which is still locked. Then all of them are dropped after that poll.
         let holds = self.holds && !guard::polls_transport();
         let also = if holds { guard::drop_held() } else { Ok(()) };
         if let Err(Panicked) = dropped.and(also) {
             panicked = Some("the owner of a payload");
         }
         if let Some(what) = panicked {
-            writer.note_panic(what, observer);
+            writer.report_panic(what, observer);
         }
     }
 }
@@ -275,38 +282,39 @@ impl<S> HeldUntilEnd<S> {
         self.registration.as_ref().map(|registration| registration.observer().clone())
     }
 
-    pub(crate) fn let_go(self, writer: &Writer<S>) -> Result<(), Panicked> {
+    pub(crate) fn release(self, writer: &Writer<S>) -> Result<(), Panicked> {
         let Self {
             registration,
             info,
             write_half,
-            leaves_end,
+            keeps_transport,
             write_waker,
             unsent,
-            published,
-            parked,
+            pending,
+            lagging,
         } = self;
         if let Some(registration) = registration {
             registration.end(info.as_ref(), writer.counters.read());
         }
-        // Each by itself, so that one does not keep the others.
-        let transport = caught(|| if leaves_end { drop(write_half) } else { write_half.close() });
+        // Each guarded separately, so that a panic in one does not keep the others.
+        let transport =
+            caught(|| if keeps_transport { drop(write_half) } else { write_half.close() });
         drop(write_waker);
         let payloads = caught(|| drop(unsent));
-        caught(|| drop((published, parked))).and(payloads).and(transport)
+        caught(|| drop((pending, lagging))).and(payloads).and(transport)
     }
 }
 
 impl<S> Writer<S> {
-    /// Foreign code that this connection called has panicked: that costs the connection, and is
-    /// reported to its owner.
+    /// Ends the connection as foreign code that it called has panicked, and reports that to its
+    /// owner.
     #[cold]
-    pub(crate) fn note_panic(&self, what: &'static str, observer: Option<SharedObserver>) {
-        let mut inner = self.lock_unsettled();
-        let registered = || inner.registration.as_ref().map(|owner| owner.observer().clone());
+    pub(crate) fn report_panic(&self, what: &'static str, observer: Option<SharedObserver>) {
+        let mut state = self.lock_with_pending();
+        let registered = || state.registration.as_ref().map(|owner| owner.observer().clone());
         let observer = observer.or_else(registered);
-        inner.cut(CloseCause::Dropped, self.driver.now());
-        drop(inner);
+        state.cut(CloseCause::Dropped, self.driver.now());
+        drop(state);
         if let Some(observer) = observer {
             observer.panicked(what);
         }
@@ -317,7 +325,7 @@ impl<S> WriterState<S> {
     /// Ends the connection at once.
     pub(crate) fn cut(&mut self, cause: CloseCause, now: std::time::Duration) {
         self.session.handle_end(cause, now);
-        self.broken.get_or_insert(io::ErrorKind::ConnectionAborted);
+        self.write_error.get_or_insert(io::ErrorKind::ConnectionAborted);
         self.wake_reader();
         self.wake_waiters();
     }

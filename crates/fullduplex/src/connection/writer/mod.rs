@@ -1,13 +1,35 @@
-//! Where everything that a connection sends goes through: the session with its queue, and
-//! the writing half of the transport.
+//! The writer: everything that a connection sends goes through it. It has the session with the send
+//! queue, and the writing half of the transport.
 //!
-//! It is shared by the sending half, the receiving half (for the pongs and Closes that it
-//! owes) and the driver (for deferred writes and timers). Its lock is held for queueing and
-//! for one attempt to write, never while anybody waits, and reading takes no lock. Code of the
-//! application is called when it has been released; see [`WriterGuard`].
+//! It is shared by the sending halves, the receiving half (for Pongs and Closes) and the driver
+//! (for deferred writes and timers). Its methods are in these files, by subject:
 //!
-//! The transport's writing side knows one waker, the writer's own, whoever polls it; tasks
-//! that wait for room or for the end are woken by the writer.
+//! * here: the fields, [`Writer::new`] and the lock;
+//! * `send.rs`: messages in one step, as `send` and `try_send` do;
+//! * `permit.rs`: messages in two steps, as `Sink` and `AsyncWrite` do;
+//! * `control.rs`: Pings and Pongs of the application;
+//! * `publish.rs`: messages of a broadcast group, with the vocabulary in `delivery.rs`;
+//! * `receive.rs`: what the receiving half reports;
+//! * `close.rs`: closing, the end, and dropped halves;
+//! * `flush.rs`: when and how the queue is written to the transport;
+//! * `driven.rs`: calls by the driver, and the waker of the transport;
+//! * `waiters.rs`: tasks that wait for capacity, for an empty queue or for the end;
+//! * `lock.rs`: what is done when the lock is released.
+//!
+//! # The lock
+//! The lock is held for queueing and for one attempt to write, never while a task waits. Reading
+//! takes no lock. Code of the application runs only after the lock is released; see
+//! [`WriterGuard`].
+//!
+//! # Wake-ups
+//! A transport keeps one waker for its writing side, that of the last poll. If each task that sends
+//! polled it with its own waker, the task that the transport wakes might be one that was dropped
+//! or has stopped sending, and all others would wait forever. So the transport is always polled
+//! with the writer's own waker ([`WriteWaker`]). That has the driver write on, and the writer wakes
+//! the tasks that wait when there is something for them to do.
+//!
+//! The driver clears `deferred` before it writes. So a wake-up during that write registers the
+//! writer again, and brings another turn.
 
 mod close;
 mod control;
@@ -42,69 +64,79 @@ use crate::transport::halves::WriteHalf;
 use crate::connection::writer::driven::WriteWaker;
 use crate::connection::writer::lock::{UnlockFlags, WriterGuard};
 use crate::connection::writer::waiters::Waiters;
-pub(crate) use send::{Flush, OutgoingMessage};
+pub(crate) use send::{FlushPolicy, OutgoingMessage};
 pub(crate) use waiters::{Wait, WaiterKey};
 
+/// The sending side of a connection, shared by its halves and the driver.
 pub(crate) struct Writer<S> {
     driver: Arc<Driver>,
-    /// Small, as each connection has it.
+    /// The queued bytes up to which tasks that wait for capacity are woken. A `u32`, as each
+    /// connection has this field.
     low_water: u32,
-    /// What arrives is counted against budgets.
+    /// Whether received messages count against rate limits.
     has_rates: bool,
-    /// What is sent may be compressed.
+    /// Whether compression was negotiated.
     compresses: bool,
-    /// What is published is sent as it is to all.
-    shares: bool,
-    /// The reader waits for the transport, rather than the transport for a reader.
+    /// Whether the shared frames of broadcast messages can be sent here as they are.
+    can_share_frames: bool,
+    /// Whether the application waits for the transport to bring something. If it does not, silence
+    /// proves nothing about the peer, and the keepalive does not give it up.
+    ///
+    /// Relaxed, as are `saw_message` and the counters: the timers that read it tolerate a value
+    /// that is a moment old.
     listening: AtomicBool,
-    /// A message arrived, or a piece of one, since the idle timeout last looked.
-    talked: AtomicBool,
-    /// Handed to the driver and not flushed by it yet; so it is there once at most.
+    /// Whether a message or a chunk of one arrived since the idle timeout was last checked.
+    saw_message: AtomicBool,
+    /// Whether the driver has yet to flush this writer. So it is in the driver's queue at most
+    /// once.
     deferred: AtomicBool,
-    /// How many sinks were told that there is room, and have not used it yet: no more than
-    /// there are sending halves. At its largest it says only that there are many. The lock is
-    /// held when it changes; it is here because here is room for it.
-    promised: AtomicU16,
-    /// Sending halves of the application.
+    /// The number of sinks whose `poll_ready` has reserved capacity that `start_send` has not used
+    /// yet: at most one for each sending half. `u16::MAX` means that or more.
+    ///
+    /// It changes only under the lock. It is not in the state, as here it fits into padding.
+    reserved: AtomicU16,
+    /// The number of sending halves.
     senders: AtomicU32,
-    /// What went over it.
     counters: ConnectionCounters,
-    inner: Mutex<WriterState<S>>,
+    state: Mutex<WriterState<S>>,
 }
 
+/// The part of a [`Writer`] that its lock guards.
 #[allow(clippy::struct_excessive_bools, reason = "independent facts, kept small")]
 pub(crate) struct WriterState<S> {
     pub(crate) session: Session,
     write_half: WriteHalf<S>,
-    /// Made when the transport first takes no more.
+    /// Created when the transport is first not ready: most connections never need it.
     write_waker: Option<Arc<WriteWaker<S>>>,
-    /// Writing failed. Reading goes on, as the peer may have said why.
-    broken: Option<io::ErrorKind>,
-    /// The application dropped the receiving half, and a task of ours reads in its place.
-    pub(crate) lingers: bool,
-    /// Tasks that wait for room, for an empty queue, or for the end.
+    /// The error of writing, if it failed. Reading goes on, as the peer may have sent the reason.
+    write_error: Option<io::ErrorKind>,
+    /// Whether the receiving half was dropped, and a background task reads.
+    pub(crate) reader_detached: bool,
+    /// Tasks that wait for capacity, for an empty queue, or for the end.
     waiters: Option<Box<Waiters>>,
-    /// The wakers of those that are to be woken when the lock is released.
+    /// The wakers to wake when the lock is released.
     #[allow(clippy::box_collection, reason = "for most it is never needed")]
-    woken: Option<Box<Vec<Waker>>>,
-    /// The task that reads, while it waits.
-    reader: Option<Waker>,
-    /// What is to be done when the lock is released.
-    owed: UnlockFlags,
-    /// The connection has ended, and what it held was given up.
+    to_wake: Option<Box<Vec<Waker>>>,
+    /// The waker of the task that reads, while it waits.
+    read_waker: Option<Waker>,
+    /// What must be done when the lock is released.
+    on_unlock: UnlockFlags,
+    /// Whether the connection has ended and its resources were released.
     released: bool,
-    /// The driver's entry that counts.
+    /// The deadline of the driver's current entry; it ignores entries with any other.
     scheduled: DeadlineNanos,
-    /// A message left at once since the last turn, so the next ones are gathered.
-    hot: bool,
-    /// The transport took bytes that `poll_flush` has yet to push on.
-    unflushed: bool,
+    /// Whether something was written at once since the driver's last turn or the reader's last
+    /// wait. Then the next messages are gathered.
+    wrote_this_turn: bool,
+    /// Whether the transport was written to and not flushed since.
+    needs_flush: bool,
+    /// Whether the writing side of the transport was shut down.
     shut_down: bool,
-    /// Published messages that are to be queued before anything else is done.
-    published: Option<PendingFrames>,
-    /// Published messages for which there was no room.
-    parked: Option<Box<LaggingQueue>>,
-    /// Its entry with its owner, such as a server.
+    /// Frames of broadcast messages that must be queued before anything else is done.
+    pending: Option<PendingFrames>,
+    /// Broadcast messages for which there was no capacity.
+    lagging: Option<Box<LaggingQueue>>,
+    /// The entry with the owner, such as a server.
     registration: Option<Registration>,
 }
 
@@ -114,29 +146,29 @@ impl<S: Transport> Writer<S> {
         write_half: WriteHalf<S>,
         low_water: usize,
     ) -> Arc<Self> {
-        // Who is woken has to find room.
+        // A task that is woken must find capacity.
         let low_water = low_water.min(session.high_water() - 1);
         let driver = Driver::current();
         session.open(driver.now());
         let (has_rates, compresses) = (session.has_rate_limits(), session.compresses());
-        let shares = session.can_share_frames();
-        let inner = WriterState {
+        let can_share_frames = session.can_share_frames();
+        let state = WriterState {
             session,
             write_half,
             write_waker: None,
-            broken: None,
-            lingers: false,
+            write_error: None,
+            reader_detached: false,
             waiters: None,
-            woken: None,
-            reader: None,
-            owed: UnlockFlags::default(),
+            to_wake: None,
+            read_waker: None,
+            on_unlock: UnlockFlags::default(),
             released: false,
             scheduled: DeadlineNanos::NEVER,
-            hot: false,
-            unflushed: false,
+            wrote_this_turn: false,
+            needs_flush: false,
             shut_down: false,
-            published: None,
-            parked: None,
+            pending: None,
+            lagging: None,
             registration: None,
         };
         let this = Arc::new(Self {
@@ -144,14 +176,14 @@ impl<S: Transport> Writer<S> {
             low_water: u32::try_from(low_water).unwrap_or(u32::MAX),
             has_rates,
             compresses,
-            shares,
+            can_share_frames,
             listening: AtomicBool::new(false),
-            talked: AtomicBool::new(false),
+            saw_message: AtomicBool::new(false),
             deferred: AtomicBool::new(false),
-            promised: AtomicU16::new(0),
+            reserved: AtomicU16::new(0),
             senders: AtomicU32::new(1),
             counters: ConnectionCounters::default(),
-            inner: Mutex::new(inner),
+            state: Mutex::new(state),
         });
         this.schedule(&mut this.lock());
         this
@@ -159,39 +191,42 @@ impl<S: Transport> Writer<S> {
 
     /// Sets the owner that is notified of the connection's end.
     pub(crate) fn register(&self, registration: Registration) {
-        let mut inner = self.lock();
-        inner.registration = Some(registration);
-        // If the connection has ended already, this is reported when the lock is released.
-        inner.released = false;
+        let mut state = self.lock();
+        state.registration = Some(registration);
+        // If the connection has ended already, the end is reported when the lock is released.
+        state.released = false;
     }
 
+    /// Locks the state, and queues pending broadcast frames, which come before anything else.
     #[inline]
     pub(crate) fn lock(&self) -> WriterGuard<'_, S> {
-        let mut inner = self.lock_unsettled();
-        if inner.published.is_some() {
-            inner.settle();
+        let mut state = self.lock_with_pending();
+        if state.pending.is_some() {
+            state.queue_pending();
         }
-        inner
+        state
     }
 
-    /// Locks it for a caller that makes a [`WriterGuard`] of this if there is more to be done than
-    /// to release the lock: it costs less than to leave that to the `Drop` of a `WriterGuard`.
+    /// Locks the state without a [`WriterGuard`], whose `Drop` costs more.
+    ///
+    /// The caller must make a `WriterGuard` of it if `on_unlock` is set when it is done.
     #[inline]
     fn lock_bare(&self) -> MutexGuard<'_, WriterState<S>> {
-        let mut inner = self.lock_inner();
-        if inner.published.is_some() {
-            inner.settle();
+        let mut state = self.lock_state();
+        if state.pending.is_some() {
+            state.queue_pending();
         }
-        inner
+        state
     }
 
+    /// Returns the driver of the runtime that the connection was opened on.
     pub(crate) fn driver(&self) -> &Driver {
         &self.driver
     }
 
-    /// The same of what is sent. The lock is held.
+    /// Counts a sent message, or a chunk of one. The lock must be held.
     #[inline]
-    fn note_sent(&self, kind: MessageKind, last: bool, payload: usize) {
+    fn record_sent(&self, kind: MessageKind, last: bool, payload: usize) {
         self.counters.sent.payload(payload);
         if last {
             self.counters.sent.message(kind);
@@ -204,64 +239,69 @@ impl<S: Transport> Writer<S> {
         cx: &mut Context<'_>,
         key: Option<&mut WaiterKey>,
     ) -> Poll<Result<(), Error>> {
-        let mut inner = self.lock();
-        self.write(&mut inner);
-        if inner.is_flushed() {
+        let mut state = self.lock();
+        self.write(&mut state);
+        if state.is_flushed() {
             return Poll::Ready(Ok(()));
         }
-        // Nobody else would write what is left.
-        let _ = self.check_runtime(&mut inner);
-        if inner.broken.is_some() || inner.session.state() == ReadyState::Closed {
-            return Poll::Ready(Err(inner.unsent()));
+        // Without a driver, nothing would write what is left.
+        let _ = self.check_runtime(&mut state);
+        if state.write_error.is_some() || state.session.state() == ReadyState::Closed {
+            return Poll::Ready(Err(state.flush_error()));
         }
-        self.wait(&mut inner, cx, key);
+        self.wait(&mut state, cx, key);
         Poll::Pending
     }
 
+    /// Returns the role of this end.
     pub(crate) fn role(&self) -> Role {
         self.lock().session.role()
     }
 }
 
 impl<S> Writer<S> {
-    /// Locks it with what was published left where it is.
+    /// Locks the state, and leaves pending broadcast frames pending.
     #[inline]
-    fn lock_unsettled(&self) -> WriterGuard<'_, S> {
-        WriterGuard::new(self, self.lock_inner())
+    fn lock_with_pending(&self) -> WriterGuard<'_, S> {
+        WriterGuard::new(self, self.lock_state())
     }
 
     #[inline]
-    fn lock_inner(&self) -> MutexGuard<'_, WriterState<S>> {
-        self.inner.try_lock().unwrap_or_else(|| self.lock_contended())
+    fn lock_state(&self) -> MutexGuard<'_, WriterState<S>> {
+        self.state.try_lock().unwrap_or_else(|| self.lock_contended())
     }
 
     #[cold]
     fn lock_contended(&self) -> MutexGuard<'_, WriterState<S>> {
-        // It would wait for itself. The panic ends that poll, and the connection.
+        // This thread has the lock already, for the poll: waiting would be a deadlock. The panic
+        // ends the poll, and the connection.
         assert!(
             !guard::polls_transport_of(self.address()),
             "a transport may not use its own connection while it is polled"
         );
-        self.inner.lock()
+        self.state.lock()
     }
 
-    /// The same, where a transport that is polled may be the caller: then `None` rather than
-    /// wait, for itself or for one who waits for it.
+    /// Locks the state, or returns `None` if the caller is a transport that is polled and would
+    /// have to wait. The owner of the lock may be waiting for that transport's connection.
     #[inline]
     fn lock_unless_polled(&self) -> Option<WriterGuard<'_, S>> {
-        match self.inner.try_lock() {
-            Some(inner) => Some(WriterGuard::new(self, inner)),
+        match self.state.try_lock() {
+            Some(state) => Some(WriterGuard::new(self, state)),
             None if guard::polls_transport() => None,
-            None => Some(self.lock_unsettled()),
+            None => Some(self.lock_with_pending()),
         }
     }
 
-    /// Polls the transport for reading. The writing half may share a lock with it.
+    /// Polls the transport for reading, without the lock of the writer.
+    ///
+    /// The thread is marked as polling, as the two halves of a transport may share a lock.
     #[inline]
     pub(crate) fn reading<T>(&self, poll: impl FnOnce() -> T) -> T {
         guard::polled_unlocked(self.address(), poll)
     }
 
+    /// Returns the address, by which the guard knows the connection.
     fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }

@@ -1,5 +1,4 @@
-//! How a writer takes messages and pieces of them in two steps, as a `Sink` and an `AsyncWrite` do:
-//! a wait for room, then the message.
+//! Sending in two steps, as `Sink` and `AsyncWrite` do: wait for capacity, then queue.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,113 +9,114 @@ use fullduplex_proto::{Compression, Message, MessageKind, SendError};
 use crate::base::coop;
 use crate::base::error::Error;
 use crate::connection::writer::lock::WriterGuard;
-use crate::connection::writer::send::{Flush, OutgoingMessage, charge_compression};
+use crate::connection::writer::send::{FlushPolicy, OutgoingMessage, charge_compression};
 use crate::connection::writer::{Writer, WriterState};
 use crate::transport::Transport;
 
 impl<S: Transport> Writer<S> {
-    /// Waits for room for a message of a sink, which [`send_promised`](Self::send_promised)
-    /// then takes whatever comes between.
+    /// Waits for capacity, and reserves it for one message of a `Sink`.
+    /// [`send_reserved`](Self::send_reserved) then takes that message, even if others have filled
+    /// the queue in between.
     pub(crate) fn poll_ready(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let room = ready!(self.poll_piece(cx))?;
+        let permit = ready!(self.poll_permit(cx))?;
         let halves = u16::try_from(self.senders.load(Ordering::Relaxed)).unwrap_or(u16::MAX);
-        let promised = self.promised.load(Ordering::Relaxed).saturating_add(1).min(halves);
-        self.promised.store(promised, Ordering::Relaxed);
-        drop(room);
+        let reserved = self.reserved.load(Ordering::Relaxed).saturating_add(1).min(halves);
+        self.reserved.store(reserved, Ordering::Relaxed);
+        drop(permit);
         Poll::Ready(Ok(()))
     }
 
-    /// Queues a message of a sink. Where room was promised to it, that may be one message above
-    /// `high_water`, and before published messages that wait.
-    pub(crate) fn send_promised(self: &Arc<Self>, message: Message) -> Result<(), Error> {
-        let mut parcel = Some(OutgoingMessage::Message(message, Compression::Auto));
+    /// Queues a message of a `Sink`. With reserved capacity it may exceed `high_water`, and pass
+    /// broadcast messages that wait.
+    pub(crate) fn send_reserved(self: &Arc<Self>, message: Message) -> Result<(), Error> {
+        let mut outgoing = Some(OutgoingMessage::Message(message, Compression::Auto));
         coop::charge(1);
         if self.compresses {
-            self.prepare(parcel.as_ref());
+            self.compress_prepared(outgoing.as_ref());
         }
-        let mut inner = self.lock();
-        let promised = self.promised.load(Ordering::Relaxed);
-        if (1..u16::MAX).contains(&promised) {
-            self.promised.store(promised - 1, Ordering::Relaxed);
+        let mut state = self.lock();
+        let reserved = self.reserved.load(Ordering::Relaxed);
+        if (1..u16::MAX).contains(&reserved) {
+            self.reserved.store(reserved - 1, Ordering::Relaxed);
         }
-        let mut sent = self.send_locked(&mut inner, &mut parcel, Flush::Gathered);
-        if promised > 0 && sent == Err(SendError::Full) {
-            sent = self.send_beyond(&mut inner, &mut parcel);
+        let mut sent = self.send_locked(&mut state, &mut outgoing, FlushPolicy::Deferred);
+        if reserved > 0 && sent == Err(SendError::Full) {
+            sent = self.send_beyond(&mut state, &mut outgoing);
         }
-        drop(inner);
-        drop(parcel);
+        drop(state);
+        drop(outgoing);
         sent.map_err(Into::into)
     }
 
-    /// Queues a message though there is no room, or leaves it where it is.
+    /// Queues a message above `high_water`. On an error the message stays in `outgoing`.
     fn send_beyond(
         self: &Arc<Self>,
-        inner: &mut WriterState<S>,
-        parcel: &mut Option<OutgoingMessage>,
+        state: &mut WriterState<S>,
+        outgoing: &mut Option<OutgoingMessage>,
     ) -> Result<(), SendError> {
-        let Some(OutgoingMessage::Message(message, compression)) = parcel else { return Ok(()) };
+        let Some(OutgoingMessage::Message(message, compression)) = outgoing else { return Ok(()) };
         let (kind, len, compression) = (message.kind(), message.len(), *compression);
-        inner.lend();
-        let compresses = inner.session.would_compress(len, compression);
-        inner.send_whole(parcel, compression, true)?;
+        state.ensure_buffer();
+        let compresses = state.session.would_compress(len, compression);
+        state.send_whole(outgoing, compression, true)?;
         if compresses {
             charge_compression(len);
         }
-        self.note_sent(kind, true, len);
-        self.leave(inner, Flush::Gathered);
+        self.record_sent(kind, true, len);
+        self.apply_flush(state, FlushPolicy::Deferred);
         Ok(())
     }
 
-    /// Waits for room for a piece of a message that is made bit by bit. Nothing else can take
-    /// the room while the result is held.
-    pub(crate) fn poll_piece(
+    /// Waits for capacity for a message or a chunk of one. The permit holds the lock, so nothing
+    /// else can use the capacity meanwhile.
+    pub(crate) fn poll_permit(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<SendPermit<'_, S>, Error>> {
         ready!(coop::poll_message(cx));
-        let mut inner = self.lock();
-        match self.check_runtime(&mut inner).and_then(|()| inner.check_ready()) {
-            Err(SendError::Full) => ready!(self.poll_room(&mut inner, cx, None))?,
-            Err(error) => return Poll::Ready(Err(inner.refused(error))),
+        let mut state = self.lock();
+        match self.check_runtime(&mut state).and_then(|()| state.check_ready()) {
+            Err(SendError::Full) => ready!(self.poll_capacity(&mut state, cx, None))?,
+            Err(error) => return Poll::Ready(Err(state.send_error(error))),
             Ok(()) => {}
         }
-        Poll::Ready(Ok(SendPermit { writer: self, inner }))
+        Poll::Ready(Ok(SendPermit { writer: self, state }))
     }
 }
 
-/// Room for a piece of a message, with the lock held under which it was found.
+/// A permit to queue a chunk of a message. It holds the lock under which there was capacity.
 pub(crate) struct SendPermit<'a, S: Transport> {
     writer: &'a Arc<Writer<S>>,
-    inner: WriterGuard<'a, S>,
+    state: WriterGuard<'a, S>,
 }
 
 impl<S: Transport> SendPermit<'_, S> {
-    /// Queues a piece.
+    /// Queues a chunk, as a fragment (RFC 6455 §5.4).
     pub(crate) fn send(
         mut self,
         kind: MessageKind,
-        piece: &[u8],
+        chunk: &[u8],
         last: bool,
         compression: Compression,
     ) -> Result<(), Error> {
-        let (writer, inner) = (self.writer, &mut *self.inner);
+        let (writer, state) = (self.writer, &mut *self.state);
         if writer.compresses && compression != Compression::Off {
-            charge_compression(piece.len());
+            charge_compression(chunk.len());
         }
-        inner.lend();
-        if let Err(error) = inner.session.send_fragment(kind, piece, last, compression) {
-            return Err(inner.refused(error));
+        state.ensure_buffer();
+        if let Err(error) = state.session.send_fragment(kind, chunk, last, compression) {
+            return Err(state.send_error(error));
         }
-        writer.note_sent(kind, last, piece.len());
-        writer.leave(inner, if last { Flush::Now } else { Flush::Gathered });
+        writer.record_sent(kind, last, chunk.len());
+        writer.apply_flush(state, if last { FlushPolicy::Now } else { FlushPolicy::Deferred });
         Ok(())
     }
 
-    /// Queues what a compressor holds back of the message.
+    /// Queues what the compressor holds back of the message.
     pub(crate) fn flush(mut self) -> Result<(), Error> {
-        let inner = &mut *self.inner;
-        inner.lend();
-        let sent = inner.session.flush_fragment();
-        sent.map_err(|error| inner.refused(error))
+        let state = &mut *self.state;
+        state.ensure_buffer();
+        let sent = state.session.flush_fragment();
+        sent.map_err(|error| state.send_error(error))
     }
 }

@@ -1,8 +1,9 @@
-//! How a writer takes what is published to many.
+//! Queueing of broadcast messages.
 //!
-//! A short message is first only noted: from where to where it lies in what the group has
-//! published. So to publish touches little of each member, and a member needs no memory while
-//! its transport takes all. Whoever takes the lock to do anything else queues it before.
+//! Of a short message, only its range in the group's shared frames is recorded first. So publishing
+//! touches little memory of each member, and a member needs no send buffer while its transport
+//! takes everything. Any other taker of the lock queues these frames first (see
+//! [`Writer::lock`]), so that the order of messages is kept.
 
 use std::sync::Arc;
 
@@ -13,118 +14,123 @@ use crate::connection::writer::delivery::{
     BroadcastMessage, Deliver, DeliveryOutcome, LagDecision, LagPolicy,
 };
 use crate::connection::writer::lock::DeferredDrops;
-use crate::connection::writer::send::Flush;
+use crate::connection::writer::send::FlushPolicy;
 use crate::connection::writer::{Writer, WriterState};
 use crate::transport::Transport;
 
 impl<S: Transport> Writer<S> {
-    /// Takes a message as a note of where it lies; gives whether that was possible.
+    /// Records the range of a message's shared frame. Returns whether that was possible.
     #[inline]
-    fn note(
+    fn append_pending(
         self: &Arc<Self>,
-        inner: &mut WriterState<S>,
-        publication: &BroadcastMessage<'_>,
+        state: &mut WriterState<S>,
+        broadcast: &BroadcastMessage<'_>,
     ) -> bool {
-        let Some(frames) = &publication.frames else { return false };
-        if !inner.published.as_mut().is_some_and(|noted| noted.extend(frames)) {
-            if !self.shares || self.check_runtime(inner).is_err() || !inner.begin(frames) {
+        let Some(frames) = &broadcast.frames else { return false };
+        if !state.pending.as_mut().is_some_and(|pending| pending.extend(frames)) {
+            if !self.can_share_frames
+                || self.check_runtime(state).is_err()
+                || !state.start_pending(frames)
+            {
                 return false;
             }
             self.defer_locked();
         }
-        let message = publication.message.message();
-        self.note_sent(message.kind(), true, message.len());
-        if inner.published.as_ref().is_some_and(PendingFrames::is_full) {
-            inner.settle();
-            self.leave(inner, Flush::Gathered);
+        let message = broadcast.message.message();
+        self.record_sent(message.kind(), true, message.len());
+        if state.pending.as_ref().is_some_and(PendingFrames::is_full) {
+            state.queue_pending();
+            self.apply_flush(state, FlushPolicy::Deferred);
         }
         true
     }
 }
 
 impl<S: Transport> WriterState<S> {
-    /// Queues what was published.
-    pub(crate) fn settle(&mut self) {
-        let Some(noted) = self.published.take() else { return };
-        self.lend();
-        let queued = self.session.send_batch(&noted.lock(), noted.range());
-        debug_assert_eq!(queued, Ok(()), "nothing was done since there was room");
+    /// Queues the recorded frames.
+    pub(crate) fn queue_pending(&mut self) {
+        let Some(pending) = self.pending.take() else { return };
+        self.ensure_buffer();
+        let queued = self.session.send_batch(&pending.lock(), pending.range());
+        debug_assert_eq!(queued, Ok(()), "nothing was done since there was capacity");
     }
 
-    /// Notes the first frames, if the session could take them now.
-    fn begin(&mut self, frames: &FrameRange) -> bool {
-        self.settle();
-        let room =
-            if self.check_unparked().is_ok() { self.session.remaining_capacity() } else { 0 };
-        self.published = (room > 0).then(|| PendingFrames::new(frames, room));
-        room > 0
+    /// Records the first range, if the session has capacity for it.
+    fn start_pending(&mut self, frames: &FrameRange) -> bool {
+        self.queue_pending();
+        let capacity =
+            if self.check_writer().is_ok() { self.session.remaining_capacity() } else { 0 };
+        self.pending = (capacity > 0).then(|| PendingFrames::new(frames, capacity));
+        capacity > 0
     }
 }
 
 impl<S: Transport> Deliver for Writer<S> {
-    /// The group is locked, so what may run foreign code is left to the driver. With its runtime
-    /// gone, the thread holds it until the group is unlocked.
+    /// Delivers a message while the group is locked. So everything that may run foreign code is
+    /// left to the driver, or, if its runtime is shut down, held by the thread until the group is
+    /// unlocked.
     fn deliver(
         self: Arc<Self>,
-        publication: &BroadcastMessage<'_>,
-        slow: LagPolicy,
+        broadcast: &BroadcastMessage<'_>,
+        policy: LagPolicy,
     ) -> DeliveryOutcome {
-        let mut inner = self.lock_unsettled();
-        let delivered = self.take(&mut inner, publication, slow);
-        if let Some(collected) = inner.unlock() {
+        let mut state = self.lock_with_pending();
+        let delivered = self.deliver_locked(&mut state, broadcast, policy);
+        if let Some(collected) = state.unlock() {
             let later = DropLater(self.clone(), Some(collected));
-            hold_refused(self.driver.drop_later(Box::new(later)));
+            hold_rejected(self.driver.drop_later(Box::new(later)));
         }
-        hold_refused(self.release());
+        hold_rejected(self.drop_reference());
         delivered
     }
 }
 
-/// Holds what a driver does not drop any more.
-fn hold_refused(dropping: Result<(), Box<dyn Send>>) {
-    if let Err(refused) = dropping {
-        guard::hold(DeferredDrop::Call(Box::new(|| drop(refused))));
+/// Holds a value that the driver did not take, as its runtime is shut down.
+fn hold_rejected(dropping: Result<(), Box<dyn Send>>) {
+    if let Err(rejected) = dropping {
+        guard::hold(DeferredDrop::Call(Box::new(|| drop(rejected))));
     }
 }
 
-/// What a writer collected, to be let go of by dropping this.
+/// Runs what was collected under a writer's lock when this is dropped.
 struct DropLater<S>(Arc<Writer<S>>, Option<DeferredDrops<S>>);
 
 impl<S> Drop for DropLater<S> {
     fn drop(&mut self) {
         if let Some(collected) = self.1.take() {
-            collected.let_go(&self.0);
+            collected.finish(&self.0);
         }
     }
 }
 
 impl<S: Transport> Writer<S> {
+    /// Delivers a message with the writer locked.
     #[inline]
-    fn take(
+    fn deliver_locked(
         self: &Arc<Self>,
-        inner: &mut WriterState<S>,
-        publication: &BroadcastMessage<'_>,
-        slow: LagPolicy,
+        state: &mut WriterState<S>,
+        broadcast: &BroadcastMessage<'_>,
+        policy: LagPolicy,
     ) -> DeliveryOutcome {
-        if self.note(inner, publication) {
+        if self.append_pending(state, broadcast) {
             return DeliveryOutcome::Queued;
         }
-        inner.settle();
-        let sent = self.send_prepared(inner, publication.message, Flush::Gathered);
+        state.queue_pending();
+        let sent = self.send_prepared(state, broadcast.message, FlushPolicy::Deferred);
         let Err(error) = sent else { return DeliveryOutcome::Queued };
-        match slow.verdict(error) {
-            LagDecision::Park { keep } => {
-                let parked = inner.parked.get_or_insert_default();
-                let message = publication.message.clone();
-                let mut gone = Vec::new();
-                let missed = parked.park(publication.key, message, keep, |old| gone.push(old));
-                for old in gone {
-                    inner.drop_later(DeferredDrop::Prepared(old));
+        match policy.decide(error) {
+            LagDecision::Queue { keep } => {
+                let lagging = state.lagging.get_or_insert_default();
+                let message = broadcast.message.clone();
+                let mut dropped = Vec::new();
+                let missed = lagging.push(broadcast.key, message, keep, |old| dropped.push(old));
+                for old in dropped {
+                    state.drop_later(DeferredDrop::Prepared(old));
                 }
                 if missed { DeliveryOutcome::Dropped } else { DeliveryOutcome::Waiting }
             }
             LagDecision::Close(frame) => {
-                self.close_locked(inner, frame);
+                self.close_locked(state, frame);
                 DeliveryOutcome::Closed
             }
             LagDecision::Drop => DeliveryOutcome::Dropped,
@@ -145,7 +151,7 @@ mod tests {
     use crate::connection::writer::send::OutgoingMessage;
     use crate::transport::halves;
 
-    /// Notes whether it is dropped while a lock is held.
+    /// Records whether it is dropped while a lock is held.
     struct Owner {
         lock: Arc<Mutex<()>>,
         dropped_unlocked: Arc<AtomicBool>,
@@ -163,8 +169,8 @@ mod tests {
         }
     }
 
-    /// Whether the payload of a message that a connection holds is dropped without the lock
-    /// that is held when something is delivered to it: what is then the last reference to it.
+    /// Returns whether the payload of a queued message is dropped without the lock that is held
+    /// while `publish` delivers to the writer and drops the last reference to it.
     fn is_dropped_unlocked(publish: impl FnOnce(Arc<Writer<DuplexStream>>, &Mutex<()>)) -> bool {
         let lock = Arc::new(Mutex::new(()));
         let dropped_unlocked = Arc::new(AtomicBool::new(false));
@@ -174,16 +180,16 @@ mod tests {
         let writer = Writer::new(session, write_half, 1024);
         let owner = Owner { lock: lock.clone(), dropped_unlocked: dropped_unlocked.clone() };
         let message = Message::Binary(Bytes::from_owner(owner));
-        let mut parcel = Some(OutgoingMessage::Message(message, Compression::default()));
-        writer.send(&mut parcel, Flush::Now).unwrap();
+        let mut outgoing = Some(OutgoingMessage::Message(message, Compression::default()));
+        writer.send(&mut outgoing, FlushPolicy::Now).unwrap();
         publish(writer, &lock);
         dropped_unlocked.load(Ordering::SeqCst)
     }
 
     fn deliver(writer: Arc<Writer<DuplexStream>>) {
         let prepared = PreparedMessage::new(Message::text("published"));
-        let publication = BroadcastMessage { message: &prepared, key: None, frames: None };
-        let _: DeliveryOutcome = writer.deliver(&publication, LagPolicy::DropNewest);
+        let broadcast = BroadcastMessage { message: &prepared, key: None, frames: None };
+        let _: DeliveryOutcome = writer.deliver(&broadcast, LagPolicy::DropNewest);
     }
 
     #[test]
@@ -192,7 +198,7 @@ mod tests {
         let _entered = runtime.enter();
         let turn = || runtime.block_on(tokio::task::yield_now());
         assert!(is_dropped_unlocked(|writer, lock| {
-            // The driver holds one as long as it has yet to write.
+            // The driver keeps a reference until it has written.
             turn();
             assert_eq!(Arc::strong_count(&writer), 1);
             let held = lock.lock().unwrap();

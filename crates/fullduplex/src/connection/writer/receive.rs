@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Waker};
 
-use fullduplex_proto::{CloseCause, Event, MessageKind, ProtocolError, TransportAction as Need};
+use fullduplex_proto::{CloseCause, Event, MessageKind, ProtocolError, TransportAction};
 
 use crate::base::guard::DeferredDrop;
 use crate::connection::writer::{Writer, WriterState};
@@ -13,131 +13,133 @@ use crate::transport::Transport;
 impl<S: Transport> Writer<S> {
     /// Counts received bytes. Returns whether the reader was waiting for them.
     #[inline]
-    pub(crate) fn note_received(&self, bytes: usize) -> bool {
+    pub(crate) fn record_received(&self, bytes: usize) -> bool {
         let was_waiting = self.listening.load(Ordering::Relaxed);
         self.listening.store(false, Ordering::Relaxed);
         self.counters.received.wire(bytes);
         was_waiting
     }
 
-    /// Nobody waits for what the transport brings.
+    /// Records that the application does not wait for messages any more.
     #[inline]
     pub(crate) fn stop_listening(&self) {
         self.listening.store(false, Ordering::Relaxed);
     }
 
-    /// As much waits for the application as may, so nothing more is read; or it has asked for a
-    /// message.
+    /// Sets whether reading has stopped because too much waits for the application.
     #[cold]
     pub(crate) fn set_unread(&self, unread: bool) {
         self.lock().session.set_unread(unread);
     }
 
-    /// A piece of a message was received.
+    /// Records for the idle timeout that a chunk of a message was received.
     #[inline]
-    pub(crate) fn note_piece(&self) {
-        self.talked.store(true, Ordering::Relaxed);
+    pub(crate) fn record_activity(&self) {
+        self.saw_message.store(true, Ordering::Relaxed);
     }
 
-    /// A message was received, or a piece for the application, with so much payload.
+    /// Counts a received message, or a chunk of one, with its payload in bytes.
+    ///
+    /// Fails if the peer exceeds a rate limit. The connection is failed then.
     #[inline]
-    pub(crate) fn note_message(
+    pub(crate) fn record_message(
         self: &Arc<Self>,
         kind: MessageKind,
         last: bool,
         payload: usize,
     ) -> Result<(), ProtocolError> {
-        self.note_piece();
+        self.record_activity();
         self.counters.received.payload(payload);
         if last {
             self.counters.received.message(kind);
         }
-        if self.has_rates { self.count_message(last, payload) } else { Ok(()) }
+        if self.has_rates { self.check_rates(last, payload) } else { Ok(()) }
     }
 
     #[cold]
-    fn count_message(self: &Arc<Self>, last: bool, payload: usize) -> Result<(), ProtocolError> {
-        let mut inner = self.lock();
-        let counted = inner.session.count_message(last, payload, self.driver.now());
+    fn check_rates(self: &Arc<Self>, last: bool, payload: usize) -> Result<(), ProtocolError> {
+        let mut state = self.lock();
+        let counted = state.session.count_message(last, payload, self.driver.now());
         if counted.is_err() {
-            self.write(&mut inner);
-            self.schedule(&mut inner);
+            self.write(&mut state);
+            self.schedule(&mut state);
         }
         counted
     }
 
-    /// What the receiving half found: as soon as it arrived, or later.
+    /// Handles a received control frame. `at_once` says whether it was read as soon as it arrived.
     pub(crate) fn handle_event(
         self: &Arc<Self>,
         event: &Event<'_>,
         at_once: bool,
     ) -> Result<(), ProtocolError> {
-        let mut inner = self.lock();
+        let mut state = self.lock();
         if !at_once && matches!(event, Event::Pong(_)) {
-            // The time that it waited for its reader is not the way's.
-            inner.session.discard_round_trip();
+            // It waited for its reader, which is not part of the round trip.
+            state.session.discard_round_trip();
         }
         if matches!(event, Event::Close(_)) {
-            self.note_total(&mut inner);
+            self.record_received_total(&mut state);
         }
-        let awaited = inner.session.awaits_pong();
-        let result = inner.session.handle_event(event, self.driver.now());
-        if let (Some(registration), Some(took)) = (&inner.registration, inner.session.round_trip())
+        let awaited = state.session.awaits_pong();
+        let result = state.session.handle_event(event, self.driver.now());
+        if let (Some(registration), Some(took)) = (&state.registration, state.session.round_trip())
             && awaited
-            && !inner.session.awaits_pong()
+            && !state.session.awaits_pong()
         {
             registration.observer().round_trip(took);
         }
-        self.write(&mut inner);
-        self.schedule(&mut inner);
+        self.write(&mut state);
+        self.schedule(&mut state);
         result
     }
 
-    /// Tells the session what has arrived: what comes from now on counts as progress.
-    pub(super) fn note_total(&self, inner: &mut WriterState<S>) {
-        inner.session.record_received_total(self.counters.received.wire_total());
+    /// Reports the received bytes to the session, for which only later ones prove progress.
+    pub(super) fn record_received_total(&self, state: &mut WriterState<S>) {
+        state.session.record_received_total(self.counters.received.wire_total());
     }
 
-    /// The task that waits for messages, which is to be woken in another way from now on.
-    pub(crate) fn take_reader(&self) -> Option<Waker> {
-        self.lock().reader.take()
+    /// Takes the waker of the task that reads. The caller wakes it from now on.
+    pub(crate) fn take_read_waker(&self) -> Option<Waker> {
+        self.lock().read_waker.take()
     }
 
-    /// The receiving half found that the peer broke a rule.
+    /// Fails the connection (RFC 6455 §7.1.7), as the receiving half found that the peer broke a
+    /// rule.
     pub(crate) fn fail(self: &Arc<Self>, error: ProtocolError) {
-        let mut inner = self.lock();
-        inner.session.fail(error, self.driver.now());
-        self.write(&mut inner);
-        self.schedule(&mut inner);
+        let mut state = self.lock();
+        state.session.fail(error, self.driver.now());
+        self.write(&mut state);
+        self.schedule(&mut state);
     }
 
-    /// The peer ended its direction of the transport: what is queued still leaves.
+    /// Records that the peer has ended its direction of the transport. What is queued still leaves.
     pub(crate) fn end_reading(self: &Arc<Self>) {
-        let mut inner = self.lock();
-        inner.session.handle_read_end(self.driver.now());
-        self.write(&mut inner);
-        self.schedule(&mut inner);
-        // Those who wait for room wait in vain.
-        inner.wake_waiters();
+        let mut state = self.lock();
+        state.session.handle_read_end(self.driver.now());
+        self.write(&mut state);
+        self.schedule(&mut state);
+        // There will be no capacity any more for the tasks that wait for it.
+        state.wake_waiters();
     }
 
-    /// Called by the receiving half before it waits: writes what is queued. Gives the cause
-    /// if there is nothing to wait for.
+    /// Writes what is queued, before the receiving half waits for the transport. Returns the cause
+    /// of the end if there is nothing to wait for.
     pub(crate) fn before_wait(self: &Arc<Self>, cx: &mut Context<'_>) -> Option<CloseCause> {
-        let mut inner = self.lock();
-        inner.hot = false;
-        self.write(&mut inner);
-        let _ = self.check_runtime(&mut inner);
+        let mut state = self.lock();
+        state.wrote_this_turn = false;
+        self.write(&mut state);
+        let _ = self.check_runtime(&mut state);
         self.listening.store(true, Ordering::Relaxed);
-        if !inner.reader.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
-            let before = inner.reader.replace(cx.waker().clone());
+        if !state.read_waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
+            let before = state.read_waker.replace(cx.waker().clone());
             if let Some(before) = before {
-                inner.drop_later(DeferredDrop::Waker(before));
+                state.drop_later(DeferredDrop::Waker(before));
             }
         }
-        match inner.session.transport() {
-            _ if inner.broken.is_some() => Some(CloseCause::TransportError),
-            Need::Drop => Some(CloseCause::Dropped),
+        match state.session.transport() {
+            _ if state.write_error.is_some() => Some(CloseCause::TransportError),
+            TransportAction::Drop => Some(CloseCause::Dropped),
             _ => None,
         }
     }

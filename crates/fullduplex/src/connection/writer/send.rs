@@ -1,4 +1,4 @@
-//! How a writer takes what its WebSocket sends: messages, pieces of them, pings and pongs.
+//! Sending in one step: a message is queued as soon as there is capacity.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -13,53 +13,56 @@ use crate::connection::writer::waiters::WaiterKey;
 use crate::connection::writer::{Writer, WriterState};
 use crate::transport::Transport;
 
-/// A message on its way into the queue.
+/// A message to be queued.
 pub(crate) enum OutgoingMessage {
+    /// A message, with whether it is compressed.
     Message(Message, Compression),
+    /// A message with shared frames.
     Prepared(PreparedMessage),
 }
 
-/// When what is queued is to leave.
+/// When the send queue is written to the transport.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flush {
-    /// Now.
+pub(crate) enum FlushPolicy {
+    /// At once.
     Now,
-    /// Now, unless the last message has just done so: then with those that follow it.
-    Soon,
+    /// At once, unless something was just written: then with the messages that follow.
+    Auto,
     /// When the tasks that can run now have run.
-    Gathered,
+    Deferred,
 }
 
-/// Charges what it took to compress so many bytes to the task's turn.
+/// Charges the compression of `len` bytes to the task's cooperative budget.
 pub(crate) fn charge_compression(len: usize) {
     coop::charge(coop::COMPRESSION + len / coop::COMPRESSED);
 }
 
 impl<S: Transport> Writer<S> {
-    /// Queues a message whole, or leaves it where it is.
+    /// Queues a message without waiting, and takes it out of `outgoing`. On an error it stays
+    /// there.
     #[inline]
     pub(crate) fn send(
         self: &Arc<Self>,
-        parcel: &mut Option<OutgoingMessage>,
-        leave: Flush,
+        outgoing: &mut Option<OutgoingMessage>,
+        flush: FlushPolicy,
     ) -> Result<(), SendError> {
         coop::charge(1);
         if self.compresses {
-            self.prepare(parcel.as_ref());
+            self.compress_prepared(outgoing.as_ref());
         }
-        // A transport that logs to its own connection finds it full.
-        let mut inner = self.lock_unless_polled().ok_or(SendError::Full)?;
-        inner.settle();
-        self.send_locked(&mut inner, parcel, leave)?;
-        drop(inner);
-        *parcel = None;
+        // To a transport that sends on its own connection within a poll, the queue is full.
+        let mut state = self.lock_unless_polled().ok_or(SendError::Full)?;
+        state.queue_pending();
+        self.send_locked(&mut state, outgoing, flush)?;
+        drop(state);
+        *outgoing = None;
         Ok(())
     }
 
-    /// Compresses a prepared message, unless it has been, before the lock is taken.
-    pub(super) fn prepare(&self, parcel: Option<&OutgoingMessage>) {
-        let Some(OutgoingMessage::Prepared(prepared)) = parcel else { return };
-        let window = self.lock_unless_polled().and_then(|inner| inner.session.prepared_window());
+    /// Compresses a prepared message before the lock is taken, unless that was done.
+    pub(super) fn compress_prepared(&self, outgoing: Option<&OutgoingMessage>) {
+        let Some(OutgoingMessage::Prepared(prepared)) = outgoing else { return };
+        let window = self.lock_unless_polled().and_then(|state| state.session.prepared_window());
         if let Some((bits, min_size)) = window
             && prepared.message().len() >= min_size
             && prepared.compress(bits)
@@ -68,131 +71,144 @@ impl<S: Transport> Writer<S> {
         }
     }
 
-    /// What it succeeds with is to be taken out of `parcel` then, which needs no lock. (A
-    /// transport that panics here leaves it there, though it was queued.)
+    /// Queues a message. On success the caller must take it out of `outgoing`, without the lock, as
+    /// its `Drop` may run foreign code. (If the transport panics here, the message is still there,
+    /// though it was queued.)
     #[inline]
     pub(super) fn send_locked(
         self: &Arc<Self>,
-        inner: &mut WriterState<S>,
-        parcel: &mut Option<OutgoingMessage>,
-        leave: Flush,
+        state: &mut WriterState<S>,
+        outgoing: &mut Option<OutgoingMessage>,
+        flush: FlushPolicy,
     ) -> Result<(), SendError> {
-        let Some(given) = parcel else { return Ok(()) };
-        let (message, compression) = match given {
+        let Some(queueing) = outgoing else { return Ok(()) };
+        let (message, compression) = match queueing {
             OutgoingMessage::Message(message, compression) => (message, *compression),
             OutgoingMessage::Prepared(prepared) => {
-                return self.send_prepared(inner, prepared, leave);
+                return self.send_prepared(state, prepared, flush);
             }
         };
-        self.check_runtime(inner)?;
-        inner.check_unparked()?;
-        inner.lend();
+        self.check_runtime(state)?;
+        state.check_writer()?;
+        state.ensure_buffer();
         let (kind, len) = (message.kind(), message.len());
         if self.compresses {
-            inner.queue_compressing(parcel)?;
-        } else if !inner.session.send_copy(message, compression)? {
-            inner.send_whole(parcel, Compression::Off, false)?;
+            state.queue_compressing(outgoing)?;
+        } else if !state.session.send_copy(message, compression)? {
+            state.send_whole(outgoing, Compression::Off, false)?;
         }
-        self.note_sent(kind, true, len);
-        // It was ready a moment ago.
-        let full = inner.session.buffered() >= inner.session.high_water();
-        self.leave_if(inner, leave, full);
+        self.record_sent(kind, true, len);
+        // The other conditions of `check_ready` were checked above.
+        let is_full = state.session.buffered() >= state.session.high_water();
+        self.apply_flush_with(state, flush, is_full);
         Ok(())
     }
 
+    /// Queues a prepared message.
     pub(crate) fn send_prepared(
         self: &Arc<Self>,
-        inner: &mut WriterState<S>,
+        state: &mut WriterState<S>,
         prepared: &PreparedMessage,
-        leave: Flush,
+        flush: FlushPolicy,
     ) -> Result<(), SendError> {
-        self.check_runtime(inner)?;
-        inner.check_unparked()?;
-        inner.lend();
-        inner.session.send_prepared(prepared)?;
+        self.check_runtime(state)?;
+        state.check_writer()?;
+        state.ensure_buffer();
+        state.session.send_prepared(prepared)?;
         let message = prepared.message();
-        self.note_sent(message.kind(), true, message.len());
-        self.leave(inner, leave);
+        self.record_sent(message.kind(), true, message.len());
+        self.apply_flush(state, flush);
         Ok(())
     }
 
-    /// Waits for room, then queues the message, which is taken out of `parcel` just then.
+    /// Waits for capacity, then queues the message and takes it out of `outgoing`.
     #[inline]
     pub(crate) fn poll_send(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
         key: &mut WaiterKey,
-        parcel: &mut Option<OutgoingMessage>,
-        leave: Flush,
+        outgoing: &mut Option<OutgoingMessage>,
+        flush: FlushPolicy,
     ) -> Poll<Result<(), Error>> {
         ready!(coop::poll_message(cx));
         if self.compresses {
-            self.prepare(parcel.as_ref());
+            self.compress_prepared(outgoing.as_ref());
         }
-        let mut inner = self.lock_bare();
-        let sent = self.send_locked(&mut inner, parcel, leave);
-        // It was open when the message was queued, so whatever ended it since has said so.
-        if sent.is_err() || !inner.owed.is_nothing() {
-            return self.poll_sent(WriterGuard::new(self, inner), sent, cx, key, parcel, leave);
+        let mut state = self.lock_bare();
+        let sent = self.send_locked(&mut state, outgoing, flush);
+        // `on_unlock` is enough to look at: the connection was open when the message was queued,
+        // and whatever may have ended it since has set a flag.
+        if sent.is_err() || !state.on_unlock.is_nothing() {
+            return self.poll_send_cold(
+                WriterGuard::new(self, state),
+                sent,
+                cx,
+                key,
+                outgoing,
+                flush,
+            );
         }
-        drop(inner);
-        *parcel = None;
+        drop(state);
+        *outgoing = None;
         Poll::Ready(Ok(()))
     }
 
-    /// Goes on with what [`poll_send`](Self::poll_send) began, where the message was not queued at
-    /// once, or more is to be done than to release the lock.
+    /// Goes on with [`poll_send`](Self::poll_send) if the message was not queued at once, or if
+    /// something must be done when the lock is released.
     #[cold]
-    fn poll_sent(
+    fn poll_send_cold(
         self: &Arc<Self>,
-        mut inner: WriterGuard<'_, S>,
+        mut state: WriterGuard<'_, S>,
         mut sent: Result<(), SendError>,
         cx: &mut Context<'_>,
         key: &mut WaiterKey,
-        parcel: &mut Option<OutgoingMessage>,
-        leave: Flush,
+        outgoing: &mut Option<OutgoingMessage>,
+        flush: FlushPolicy,
     ) -> Poll<Result<(), Error>> {
         while let Err(error) = sent {
             if error != SendError::Full {
-                return Poll::Ready(Err(inner.refused(error)));
+                return Poll::Ready(Err(state.send_error(error)));
             }
-            ready!(self.poll_room(&mut inner, cx, Some(key)))?;
-            sent = self.send_locked(&mut inner, parcel, leave);
+            ready!(self.poll_capacity(&mut state, cx, Some(key)))?;
+            sent = self.send_locked(&mut state, outgoing, flush);
         }
-        drop(inner);
-        *parcel = None;
+        drop(state);
+        *outgoing = None;
         Poll::Ready(Ok(()))
     }
 
-    /// Waits for room, having found that there is none.
-    pub(super) fn poll_room(
+    /// Writes to make capacity, and waits if there still is none.
+    pub(super) fn poll_capacity(
         self: &Arc<Self>,
-        inner: &mut WriterState<S>,
+        state: &mut WriterState<S>,
         cx: &mut Context<'_>,
         key: Option<&mut WaiterKey>,
     ) -> Poll<Result<(), Error>> {
-        self.write(inner);
-        match inner.check_ready() {
+        self.write(state);
+        match state.check_ready() {
             Ok(()) => Poll::Ready(Ok(())),
             Err(SendError::Full) => {
-                self.wait(inner, cx, key);
+                self.wait(state, cx, key);
                 Poll::Pending
             }
-            Err(error) => Poll::Ready(Err(inner.refused(error))),
+            Err(error) => Poll::Ready(Err(state.send_error(error))),
         }
     }
 }
 
 impl<S: Transport> WriterState<S> {
-    /// Queues a message where messages may be compressed, or leaves it where it is.
+    /// Queues a message on a connection with compression. On an error it stays in `outgoing`.
     #[inline(never)]
-    fn queue_compressing(&mut self, parcel: &mut Option<OutgoingMessage>) -> Result<(), SendError> {
-        let Some(OutgoingMessage::Message(message, compression)) = parcel else { return Ok(()) };
+    fn queue_compressing(
+        &mut self,
+        outgoing: &mut Option<OutgoingMessage>,
+    ) -> Result<(), SendError> {
+        let Some(OutgoingMessage::Message(message, compression)) = outgoing else { return Ok(()) };
         let (len, compression) = (message.len(), *compression);
         let compresses = self.session.would_compress(len, compression);
         if !self.session.send_copy(message, compression)? {
-            // If that was wanted, it did not become shorter.
-            self.send_whole(parcel, Compression::Off, false)?;
+            // If it should have been compressed, it did not become shorter.
+            self.send_whole(outgoing, Compression::Off, false)?;
         }
         if compresses {
             charge_compression(len);
@@ -200,26 +216,29 @@ impl<S: Transport> WriterState<S> {
         Ok(())
     }
 
-    /// Queues a message that is long or may be compressed, or leaves it where it is. If room was
-    /// promised for it, it need not be there.
+    /// Queues a message that is long or may be compressed. On an error it stays in `outgoing`. With
+    /// reserved capacity it may exceed `high_water`.
     pub(super) fn send_whole(
         &mut self,
-        parcel: &mut Option<OutgoingMessage>,
+        outgoing: &mut Option<OutgoingMessage>,
         compression: Compression,
-        promised: bool,
+        reserved: bool,
     ) -> Result<(), SendError> {
-        let Some(OutgoingMessage::Message(message, asked)) = parcel.take() else { return Ok(()) };
+        let Some(OutgoingMessage::Message(message, requested)) = outgoing.take() else {
+            return Ok(());
+        };
         if !message.is_unique() {
-            // It may be dropped when it is compressed or copied, and have an owner.
+            // The payload has an owner, whose `Drop` is foreign code. Compressing or copying drops
+            // it under the lock, so another reference is kept until the release.
             self.drop_later(DeferredDrop::Payload(message.clone().into_bytes()));
         }
-        let sent = if promised {
+        let sent = if reserved {
             self.session.send_reserved(message, compression)
         } else {
             self.session.send_message(message, compression)
         };
         sent.map_err(|(error, back)| {
-            *parcel = Some(OutgoingMessage::Message(back, asked));
+            *outgoing = Some(OutgoingMessage::Message(back, requested));
             error
         })
     }
@@ -235,7 +254,7 @@ mod tests {
     use crate::connection::writer::lock::UnlockFlags;
     use crate::transport::halves;
 
-    /// Where messages are compressed, and the peer, who does not read.
+    /// Returns a writer that compresses, and its peer, which does not read.
     fn compressing() -> (Arc<Writer<DuplexStream>>, impl Sized) {
         let (stream, peer) = tokio::io::duplex(1 << 20);
         let (reader, write_half) = halves::split::<DuplexStream>(stream);
@@ -250,25 +269,25 @@ mod tests {
         let (writer, _rest) = compressing();
         for len in [10, 10_000] {
             let message = Message::from(vec![0; len]);
-            let mut parcel = Some(OutgoingMessage::Message(message.clone(), Compression::Auto));
-            let mut inner = writer.lock();
-            writer.send_locked(&mut inner, &mut parcel, Flush::Gathered).unwrap();
-            assert!(inner.owed == UnlockFlags::default(), "{len} bytes");
-            // It is dropped when the lock is released.
-            assert!(parcel.is_some(), "{len} bytes");
+            let mut outgoing = Some(OutgoingMessage::Message(message.clone(), Compression::Auto));
+            let mut state = writer.lock();
+            writer.send_locked(&mut state, &mut outgoing, FlushPolicy::Deferred).unwrap();
+            assert!(state.on_unlock == UnlockFlags::default(), "{len} bytes");
+            // The caller drops it after the lock is released.
+            assert!(outgoing.is_some(), "{len} bytes");
         }
     }
 
-    /// Whether anything is left of a turn in which so many messages were sent.
+    /// Returns whether any budget is left of a turn in which `count` messages were sent.
     async fn leaves_some(
         count: usize,
-        mut parcel: impl FnMut() -> OutgoingMessage + Send + 'static,
+        mut outgoing: impl FnMut() -> OutgoingMessage + Send + 'static,
     ) -> bool {
         let (writer, _rest) = compressing();
-        // In a turn of its own.
+        // A task of its own has a full budget.
         tokio::spawn(async move {
             for _ in 0..count {
-                writer.send(&mut Some(parcel()), Flush::Gathered).unwrap();
+                writer.send(&mut Some(outgoing()), FlushPolicy::Deferred).unwrap();
             }
             has_budget_remaining()
         })
@@ -296,15 +315,15 @@ mod tests {
         let (writer, _rest) = compressing();
         let first = Message::from(vec![7; 70_000]);
         writer.lock().session.send_message(first, Compression::Off).unwrap();
-        let full = tokio::spawn(async move {
-            let mut parcel =
+        let waiting = tokio::spawn(async move {
+            let mut outgoing =
                 Some(OutgoingMessage::Message(vec![0; 10_000].into(), Compression::Auto));
             for _ in 0..40 {
-                let sent = writer.send(&mut parcel, Flush::Gathered);
+                let sent = writer.send(&mut outgoing, FlushPolicy::Deferred);
                 assert_eq!(sent, Err(SendError::Full));
             }
             has_budget_remaining()
         });
-        assert!(full.await.unwrap(), "it was charged though it waits");
+        assert!(waiting.await.unwrap(), "it was charged though it waits");
     }
 }

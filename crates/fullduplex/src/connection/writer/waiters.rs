@@ -1,8 +1,11 @@
-//! The tasks that wait for something of a writer.
+//! The tasks that wait for something of a writer: for capacity, for an empty queue, or for the end.
 //!
-//! A future has an entry of its own, which it removes when it is done or dropped. When a wait
-//! of a `Sink` or an `AsyncWrite` is given up, nobody says so; but a sending half waits for one
-//! thing at a time, so there are never more of these wakers that count than sending halves.
+//! A future has its own entry, which it removes when it is done or dropped. So a dropped future
+//! leaves nothing behind, and takes no wake-up from others.
+//!
+//! A `Sink` or an `AsyncWrite` can't say that its wait was given up. But a sending half waits for
+//! one thing at a time. So if there are more of these wakers than sending halves, at least one is
+//! out of date: all of them are woken, and those that still wait register again.
 
 use std::mem;
 use std::sync::Arc;
@@ -14,24 +17,25 @@ use crate::base::registry::Registry;
 use crate::connection::writer::{Writer, WriterState};
 use crate::transport::Transport;
 
-/// The wakers of those who wait for room, for an empty queue, or for the end.
+/// The wakers of waiting tasks.
 #[derive(Default)]
 pub(crate) struct Waiters {
-    /// One entry for each future, empty while it has been woken and not polled again.
+    /// An entry for each future: `None` after it was woken, until it is polled again.
     futures: Registry<Option<Waker>>,
     sinks: Vec<Waker>,
 }
 
-/// A future's entry among the waiters, if it has waited. Small, as each `send` has one.
+/// The key of a future's entry among the waiters. Small, as each `send` has one.
 #[derive(Debug)]
 pub(crate) struct WaiterKey(u32);
 
 impl WaiterKey {
+    /// No entry: the future has not waited.
     pub(crate) const NONE: Self = Self(u32::MAX);
 }
 
 impl Waiters {
-    /// Adds the waker of a future, or puts it in the place of the last one, which is returned.
+    /// Sets the waker of a future, and returns the one before, to be dropped without the lock.
     fn add_future(&mut self, waker: &Waker, key: &mut WaiterKey) -> Option<Waker> {
         match self.futures.get_mut(key.0) {
             Some(Some(before)) if before.will_wake(waker) => None,
@@ -43,14 +47,14 @@ impl Waiters {
         }
     }
 
-    /// Adds a waker of a sink of one of `halves` sending halves. Returns those to be woken, as
-    /// one of them at least does not count any more.
+    /// Adds the waker of a sink, of which there may be one for each of `halves` sending halves. If
+    /// there are more, returns the others, to be woken: at least one is out of date.
     fn add_sink(&mut self, waker: &Waker, halves: usize) -> Vec<Waker> {
         if self.sinks.iter().any(|before| before.will_wake(waker)) {
             return Vec::new();
         }
-        let full = self.sinks.len() >= halves;
-        let before = if full { mem::take(&mut self.sinks) } else { Vec::new() };
+        let is_full = self.sinks.len() >= halves;
+        let before = if is_full { mem::take(&mut self.sinks) } else { Vec::new() };
         self.sinks.push(waker.clone());
         before
     }
@@ -59,7 +63,7 @@ impl Waiters {
         self.futures.remove(key).flatten()
     }
 
-    /// Takes the wakers. The entries of futures stay, until these remove them.
+    /// Takes all wakers. The entries of futures stay, until the futures remove them.
     pub(crate) fn take_wakers(&mut self) -> Vec<Waker> {
         let mut wakers = mem::take(&mut self.sinks);
         wakers.extend(self.futures.values_mut().filter_map(Option::take));
@@ -72,26 +76,26 @@ impl Waiters {
 }
 
 impl<S: Transport> Writer<S> {
-    /// Has the task woken when something changes: a future with its entry, or a sink.
+    /// Registers the task to be woken when something changes: a future with its `key`, or a sink.
     pub(crate) fn wait(
         &self,
-        inner: &mut WriterState<S>,
+        state: &mut WriterState<S>,
         cx: &mut Context<'_>,
         key: Option<&mut WaiterKey>,
     ) {
-        let waiters = inner.waiters.get_or_insert_default();
+        let waiters = state.waiters.get_or_insert_default();
         if let Some(key) = key {
             if let Some(before) = waiters.add_future(cx.waker(), key) {
-                inner.drop_later(DeferredDrop::Waker(before));
+                state.drop_later(DeferredDrop::Waker(before));
             }
         } else {
             let halves = self.senders.load(Ordering::Relaxed) as usize;
             let before = waiters.add_sink(cx.waker(), halves);
-            inner.wake_later(before);
+            state.wake_later(before);
         }
     }
 
-    /// A future is done or dropped, and waits no more.
+    /// Removes the entry of a future, which is done or dropped.
     #[inline]
     pub(crate) fn forget(&self, key: &mut WaiterKey) {
         if key.0 != WaiterKey::NONE.0 {
@@ -101,16 +105,16 @@ impl<S: Transport> Writer<S> {
 
     #[cold]
     fn remove_waiter(&self, key: u32) {
-        let mut inner = self.lock_unsettled();
-        let Some(waiters) = &mut inner.waiters else { return };
+        let mut state = self.lock_with_pending();
+        let Some(waiters) = &mut state.waiters else { return };
         let waker = waiters.remove(key);
-        let empty = waiters.is_empty().then(|| inner.waiters.take());
-        drop(inner);
+        let empty = waiters.is_empty().then(|| state.waiters.take());
+        drop(state);
         drop((waker, empty));
     }
 }
 
-/// The wait of an `async fn`, which leaves no trace when it is dropped.
+/// The wait of an `async fn`, whose entry is removed when this is dropped.
 pub(crate) struct Wait<'a, S: Transport> {
     pub(crate) writer: &'a Arc<Writer<S>>,
     pub(crate) key: WaiterKey,
@@ -150,12 +154,12 @@ mod tests {
         fn wake(self: Arc<Self>) {}
     }
 
-    /// A waker that no other is.
+    /// Returns a waker that is equal to no other.
     fn own_waker() -> Waker {
         Waker::from(Arc::new(Own))
     }
 
-    /// A sending half that has to wait, and what it keeps.
+    /// Returns a sending half whose queue is full, and what keeps its connection open.
     fn full() -> (SendHalf<tokio::io::DuplexStream>, impl Sized) {
         let (near, far) = tokio::io::duplex(64);
         let config = Config::default();
@@ -166,14 +170,14 @@ mod tests {
         (send, (receive, far))
     }
 
-    /// How many wakers and entries there are.
+    /// Returns the number of wakers and entries.
     fn waiting(send: &SendHalf<tokio::io::DuplexStream>) -> usize {
-        let inner = send.writer.lock();
-        let waiters = inner.waiters.as_ref();
+        let state = send.writer.lock();
+        let waiters = state.waiters.as_ref();
         waiters.map_or(0, |waiters| waiters.futures.len() + waiters.sinks.len())
     }
 
-    /// Polls a future once, with a waker of its own, and drops it.
+    /// Polls a future once, with a separate waker, and drops it.
     fn give_up(future: impl Future) {
         assert!(pin!(future).poll(&mut Context::from_waker(&own_waker())).is_pending());
     }
@@ -181,11 +185,11 @@ mod tests {
     #[tokio::test]
     async fn backpressure_waits_that_are_dropped_leave_no_entry() {
         let (send, _rest) = full();
-        // They can't leave either: one is about to, and one takes the slot.
+        // They can't leave either: one is being written, and one is queued.
         send.ping(b"").await.unwrap();
         send.ping(b"").await.unwrap();
         for _ in 0..1000 {
-            give_up(send.send("no room"));
+            give_up(send.send("no capacity"));
             give_up(send.ping(b""));
             give_up(send.flush());
             give_up(send.closed());
@@ -200,7 +204,7 @@ mod tests {
         let all: Vec<_> = (0..100)
             .map(|_| {
                 let send = send.clone();
-                tokio::spawn(async move { send.send("no room").await })
+                tokio::spawn(async move { send.send("no capacity").await })
             })
             .collect();
         let wait = async {
@@ -209,8 +213,8 @@ mod tests {
             }
         };
         tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap();
-        // The others stay where they are.
-        give_up(send.send("no room"));
+        // The entries of the others stay.
+        give_up(send.send("no capacity"));
         assert_eq!(waiting(&send), 100);
         send.start_close(CloseCode::NORMAL, "").unwrap();
         crate::connection::driver::DrivenConnection::cut(send.writer.clone());
@@ -220,7 +224,7 @@ mod tests {
         assert_eq!(waiting(&send), 0);
     }
 
-    /// A task that waits for a future, and how often it has polled it.
+    /// Spawns a task that polls a future, and returns the count of its polls.
     fn polled<F: Future + Send + 'static>(future: F) -> Arc<AtomicUsize> {
         let polls = Arc::<AtomicUsize>::default();
         let counted = polls.clone();
