@@ -20,6 +20,7 @@ use crate::connection::stats::DirectionCounters;
 use crate::connection::writer::driven::WriteWaker;
 use crate::connection::writer::lock::UnlockFlags;
 use crate::connection::writer::send::FlushPolicy;
+use crate::connection::writer::waiters::WaiterKey;
 use crate::connection::writer::{Writer, WriterState};
 use crate::transport::Transport;
 
@@ -177,6 +178,26 @@ impl<S: Transport> Writer<S> {
             let weak = Arc::downgrade(self);
             self.driver.schedule(next, weak);
         }
+    }
+
+    /// Waits until all that was queued has left.
+    pub(crate) fn poll_flush(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+        key: Option<&mut WaiterKey>,
+    ) -> Poll<Result<(), Error>> {
+        let mut state = self.lock();
+        self.write(&mut state);
+        if state.is_flushed() {
+            return Poll::Ready(Ok(()));
+        }
+        // Without a driver, nothing would write what is left.
+        let _ = self.check_runtime(&mut state);
+        if state.write_error.is_some() || state.session.state() == ReadyState::Closed {
+            return Poll::Ready(Err(state.flush_error()));
+        }
+        self.wait(&mut state, cx, key);
+        Poll::Pending
     }
 }
 

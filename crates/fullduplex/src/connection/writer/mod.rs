@@ -46,11 +46,10 @@ mod waiters;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32};
 use std::sync::{Arc, MutexGuard};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 
-use fullduplex_proto::{MessageKind, ReadyState, Role, Session};
+use fullduplex_proto::{Role, Session};
 
-use crate::base::error::Error;
 use crate::base::guard;
 use crate::base::sync::Mutex;
 use crate::connection::driver::{DeadlineNanos, Driver};
@@ -222,35 +221,6 @@ impl<S: Transport> Writer<S> {
     /// Returns the driver of the runtime that the connection was opened on.
     pub(crate) fn driver(&self) -> &Driver {
         &self.driver
-    }
-
-    /// Counts a sent message, or a chunk of one. The lock must be held.
-    #[inline]
-    fn record_sent(&self, kind: MessageKind, last: bool, payload: usize) {
-        self.counters.sent.payload(payload);
-        if last {
-            self.counters.sent.message(kind);
-        }
-    }
-
-    /// Waits until all that was queued has left.
-    pub(crate) fn poll_flush(
-        self: &Arc<Self>,
-        cx: &mut Context<'_>,
-        key: Option<&mut WaiterKey>,
-    ) -> Poll<Result<(), Error>> {
-        let mut state = self.lock();
-        self.write(&mut state);
-        if state.is_flushed() {
-            return Poll::Ready(Ok(()));
-        }
-        // Without a driver, nothing would write what is left.
-        let _ = self.check_runtime(&mut state);
-        if state.write_error.is_some() || state.session.state() == ReadyState::Closed {
-            return Poll::Ready(Err(state.flush_error()));
-        }
-        self.wait(&mut state, cx, key);
-        Poll::Pending
     }
 
     /// Returns the role of this end.

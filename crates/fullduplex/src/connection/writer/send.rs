@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use fullduplex_proto::{Compression, Message, PreparedMessage, SendError};
+use fullduplex_proto::{Compression, Message, MessageKind, PreparedMessage, SendError};
 
 use crate::base::coop;
 use crate::base::error::Error;
@@ -192,6 +192,15 @@ impl<S: Transport> Writer<S> {
                 Poll::Pending
             }
             Err(error) => Poll::Ready(Err(state.send_error(error))),
+        }
+    }
+
+    /// Counts a sent message, or a chunk of one. The lock must be held.
+    #[inline]
+    pub(super) fn record_sent(&self, kind: MessageKind, last: bool, payload: usize) {
+        self.counters.sent.payload(payload);
+        if last {
+            self.counters.sent.message(kind);
         }
     }
 }
