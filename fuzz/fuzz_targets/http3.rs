@@ -27,7 +27,7 @@ fn events<'a>(
                 Ok(Some(FrameEvent::Data(data))) => content.extend_from_slice(&data),
                 Ok(Some(event)) => {
                     if let FrameEvent::Headers(section) = &event {
-                        reader.head_is_done(section.len() % 2 == 1);
+                        reader.begin_content(section.len() % 2 == 1);
                     }
                     told.push(event);
                 }

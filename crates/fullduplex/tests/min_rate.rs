@@ -85,7 +85,7 @@ async fn min_rate_on_http3_ends_a_reader_of_crumbs() {
     let quic = endpoint.connect_with(config, address, "localhost").unwrap().await.unwrap();
     let connection = ClientConnection::new(quic, LocalSettings::default());
     let request = Request::get("https://localhost/").body(()).unwrap();
-    let opening = connection.open(&request).await.unwrap();
+    let opening = connection.send_request(&request).await.unwrap();
     let (_, mut stream) = opening.response().await.unwrap();
     let error = cut(async || stream.read_u8().await.map(drop)).await;
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");

@@ -1,4 +1,4 @@
-//! The error of this crate.
+//! The error of requests and connections.
 
 use std::fmt;
 use std::io;
@@ -8,38 +8,38 @@ use quinn::ConnectionError;
 use crate::error_code::{ErrorCode, RuleViolation};
 use crate::receive_error::ReceiveError;
 
-/// Why a request, or a connection, came to nothing.
+/// The error of a request or a connection.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The QUIC connection ended.
     Connection(ConnectionError),
-    /// The peer closed the connection with a code of HTTP/3, and perhaps with words.
+    /// The peer closed the connection with a code of HTTP/3, and a reason, which may be empty.
     Closed(ErrorCode, String),
-    /// The peer broke a rule; the connection or stream was ended with its code.
-    Fault(RuleViolation),
+    /// The peer broke a rule. The connection or stream was closed with the code of the violation.
+    Protocol(RuleViolation),
     /// A head exceeds a limit of this end, or of the peer.
     Limit {
         /// The name of the setting.
         setting: &'static str,
         /// Its value.
-        most: u64,
+        max: u64,
     },
     /// The peer reset the stream, or asked this end to stop.
     Reset(ErrorCode),
-    /// The peer is going away and did not look at the request, which may be sent again
+    /// The peer sent GOAWAY and did not process the request, which may be sent again
     /// (RFC 9114 §5.2).
     GoingAway,
-    /// The stream ended where a message should have come.
+    /// The stream ended before a message.
     Incomplete,
-    /// A deadline passed; the name of the setting.
+    /// A deadline passed. The value is the name of the setting.
     Timeout(&'static str),
-    /// What this end asked for can't be.
+    /// The caller used this library incorrectly.
     Misuse(&'static str),
 }
 
 impl Error {
-    /// The code that the peer gave, if it gave one.
+    /// Returns the code with which the peer closed the stream or connection, if it did.
     pub fn peer_code(&self) -> Option<ErrorCode> {
         match self {
             Self::Closed(code, _) | Self::Reset(code) => Some(*code),
@@ -47,23 +47,23 @@ impl Error {
         }
     }
 
-    /// Whether the server said that it did not look at the request.
+    /// Returns whether the server reported that it did not process the request.
     pub fn is_unprocessed(&self) -> bool {
         matches!(self, Self::GoingAway | Self::Reset(ErrorCode::REQUEST_REJECTED))
     }
 }
 
 impl From<RuleViolation> for Error {
-    fn from(fault: RuleViolation) -> Self {
-        Self::Fault(fault)
+    fn from(violation: RuleViolation) -> Self {
+        Self::Protocol(violation)
     }
 }
 
 impl From<ReceiveError> for Error {
-    fn from(refused: ReceiveError) -> Self {
-        match refused {
-            ReceiveError::Fault(fault) => Self::Fault(fault),
-            ReceiveError::Limit { setting, most } => Self::Limit { setting, most },
+    fn from(error: ReceiveError) -> Self {
+        match error {
+            ReceiveError::Protocol(violation) => Self::Protocol(violation),
+            ReceiveError::Limit { setting, max } => Self::Limit { setting, max },
         }
     }
 }
@@ -72,8 +72,8 @@ impl From<ConnectionError> for Error {
     fn from(error: ConnectionError) -> Self {
         match error {
             ConnectionError::ApplicationClosed(close) => {
-                let words = String::from_utf8_lossy(&close.reason).into_owned();
-                Self::Closed(ErrorCode(close.error_code.into_inner()), words)
+                let reason = String::from_utf8_lossy(&close.reason).into_owned();
+                Self::Closed(ErrorCode(close.error_code.into_inner()), reason)
             }
             other => Self::Connection(other),
         }
@@ -84,37 +84,36 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connection(error) => fmt_connection(error, f),
-            Self::Closed(code, words) if words.is_empty() => {
+            Self::Closed(code, reason) if reason.is_empty() => {
                 write!(f, "the peer closed the connection with {code}")
             }
-            Self::Closed(code, words) => {
-                write!(f, "the peer closed the connection with {code}: {words}")
+            Self::Closed(code, reason) => {
+                write!(f, "the peer closed the connection with {code}: {reason}")
             }
-            Self::Fault(fault) => fault.fmt(f),
-            Self::Limit { setting, most } => write!(f, "a head exceeds {setting} ({most})"),
+            Self::Protocol(violation) => violation.fmt(f),
+            Self::Limit { setting, max } => write!(f, "a head exceeds {setting} ({max})"),
             Self::Reset(code) => write!(f, "the peer reset the stream with {code}"),
-            Self::GoingAway => f.write_str("the peer is going away (GOAWAY, RFC 9114 §5.2)"),
+            Self::GoingAway => f.write_str("the peer is shutting down (GOAWAY, RFC 9114 §5.2)"),
             Self::Incomplete => f.write_str("the stream ended before the message"),
             Self::Timeout(setting) => write!(f, "timed out: {setting}"),
-            Self::Misuse(why) => f.write_str(why),
+            Self::Misuse(reason) => f.write_str(reason),
         }
     }
 }
 
 impl std::error::Error for Error {}
 
-/// Why a QUIC connection ended, where the peer's HTTP/3 did not end it.
+/// Writes why a QUIC connection ended, if the peer did not close it with a code of HTTP/3.
 fn fmt_connection(error: &ConnectionError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let (whose, code, reason) = match error {
         ConnectionError::VersionMismatch => {
-            return f.write_str("the peer speaks no version of QUIC that this end does");
+            return f.write_str("the peer supports no version of QUIC that this end supports");
         }
         ConnectionError::Reset => {
             return f.write_str("the peer has lost the connection (reset, RFC 9000 §10.3)");
         }
         ConnectionError::TimedOut => {
-            let why = "nothing came from the peer for QUIC's idle timeout (RFC 9000 §10.1)";
-            return f.write_str(why);
+            return f.write_str("the peer sent nothing for QUIC's idle timeout (RFC 9000 §10.1)");
         }
         ConnectionError::LocallyClosed => return f.write_str("this end closed the connection"),
         ConnectionError::CidsExhausted => return f.write_str("no connection IDs are left"),
@@ -139,7 +138,7 @@ fn fmt_connection(error: &ConnectionError, f: &mut fmt::Formatter<'_>) -> fmt::R
     if reason.is_empty() { Ok(()) } else { write!(f, ": {reason}") }
 }
 
-/// For the transport that a stream is.
+// A stream implements tokio's I/O traits, which report `io::Error`.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &error {
@@ -149,7 +148,7 @@ impl From<Error> for io::Error {
             Error::Connection(_) | Error::Closed(..) | Error::Reset(_) | Error::GoingAway => {
                 io::ErrorKind::ConnectionReset
             }
-            Error::Fault(_) | Error::Limit { .. } => io::ErrorKind::InvalidData,
+            Error::Protocol(_) | Error::Limit { .. } => io::ErrorKind::InvalidData,
             Error::Incomplete => io::ErrorKind::UnexpectedEof,
             Error::Misuse(_) => io::ErrorKind::InvalidInput,
         };

@@ -13,15 +13,15 @@ impl FrameType {
     pub const DATA: Self = Self(0x00);
     /// A field section.
     pub const HEADERS: Self = Self(0x01);
-    /// A push that is not wanted.
+    /// The cancellation of a push.
     pub const CANCEL_PUSH: Self = Self(0x03);
-    /// Settings: the first frame of each control stream.
+    /// The settings: the first frame of each control stream.
     pub const SETTINGS: Self = Self(0x04);
-    /// The announcement of a push.
+    /// A promise of a push.
     pub const PUSH_PROMISE: Self = Self(0x05);
-    /// No more requests, or pushes, from this identifier on.
+    /// A shutdown: no requests, or pushes, are accepted from this identifier on.
     pub const GOAWAY: Self = Self(0x07);
-    /// How many pushes a client allows.
+    /// The maximum push identifier that a client allows.
     pub const MAX_PUSH_ID: Self = Self(0x0d);
 }
 
@@ -31,7 +31,7 @@ pub fn encode_header(kind: FrameType, length: u64, out: &mut impl BufMut) {
     varint::encode(length, out);
 }
 
-/// The type and length of a frame, if they are whole.
+/// Decodes the type and length of a frame. Returns `None` if they are incomplete.
 pub(crate) fn decode_header(bytes: &[u8]) -> Option<(FrameType, u64)> {
     let (kind, used) = varint::decode(bytes)?;
     let (length, _) = varint::decode(&bytes[used..])?;

@@ -1,13 +1,14 @@
 //! A small HTTP/3 (RFC 9114) over [`quinn`]: requests and responses, and the extended CONNECT
 //! that WebSockets run on (RFC 8441, RFC 9220), in both roles.
 //!
-//! * [`client::ClientConnection`] and [`server::ServerConnection`] begin it on a QUIC connection;
-//!   [`RequestStream`] is the transport for the content of a request.
-//! * [`LocalSettings`] are what this end allows; [`transport_config`] is a start for QUIC's own.
+//! * [`client::ClientConnection`] and [`server::ServerConnection`] start HTTP/3 on a QUIC
+//!   connection. [`RequestStream`] is the stream of a request, which reads and writes content.
+//! * [`LocalSettings`] are the limits of this end. [`transport_config`] returns suitable settings
+//!   of QUIC.
 //! * [`frame`], [`qpack`], [`message`] and [`varint`] are the codec, without I/O.
 //!
-//! There is no push, which no client has to allow (RFC 9114 §4.6), and no dynamic table of
-//! QPACK, which no endpoint has to use (RFC 9204 §3.2.3). Trailers are ignored.
+//! There is no server push, which a client need not allow (RFC 9114 §4.6), and no dynamic table of
+//! QPACK, which an endpoint need not use (RFC 9204 §3.2.3).
 #![forbid(unsafe_code)]
 
 pub mod client;
@@ -34,5 +35,5 @@ pub use settings::{LocalSettings, PeerSettings};
 pub use stream::RequestStream;
 pub use transport_config::transport_config;
 
-/// What HTTP/3 is called in TLS (RFC 9114 §3.1).
+/// The ALPN protocol identifier of HTTP/3 (RFC 9114 §3.1).
 pub const ALPN: &[u8] = b"h3";

@@ -1,44 +1,44 @@
-//! What this end doesn't take.
+//! The error of received data.
 
 use std::fmt;
 
 use crate::error_code::{ErrorCode, RuleViolation};
 
-/// Why something received was not taken: it breaks a rule, or a limit of this end.
+/// The error of received data that breaks a rule, or exceeds a limit of this end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReceiveError {
     /// The peer broke a rule.
-    Fault(RuleViolation),
-    /// A head is larger than this end allows. That is the message's fault alone.
+    Protocol(RuleViolation),
+    /// A head exceeds a limit of this end. Other messages on the connection are not affected.
     Limit {
-        /// The name of the setting, of [`LocalSettings`](crate::LocalSettings).
+        /// The name of the setting in [`LocalSettings`](crate::LocalSettings).
         setting: &'static str,
         /// Its value.
-        most: u64,
+        max: u64,
     },
 }
 
 impl ReceiveError {
-    /// The code to end the stream or connection with.
+    /// Returns the code with which to close the stream or connection.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Fault(fault) => fault.code,
+            Self::Protocol(violation) => violation.code,
             Self::Limit { .. } => ErrorCode::EXCESSIVE_LOAD,
         }
     }
 }
 
 impl From<RuleViolation> for ReceiveError {
-    fn from(fault: RuleViolation) -> Self {
-        Self::Fault(fault)
+    fn from(violation: RuleViolation) -> Self {
+        Self::Protocol(violation)
     }
 }
 
 impl fmt::Display for ReceiveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Fault(fault) => fault.fmt(f),
-            Self::Limit { setting, most } => write!(f, "a head exceeds {setting} ({most})"),
+            Self::Protocol(violation) => violation.fmt(f),
+            Self::Limit { setting, max } => write!(f, "a head exceeds {setting} ({max})"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The server's end of a connection.
+//! The server's side of a connection.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::connection::{ConnectionHandle, ConnectionShared, code};
+use crate::connection::{ConnectionHandle, ConnectionShared, quic_code};
 use crate::error::Error;
 use crate::error_code::{ErrorCode, RuleViolation};
 use crate::frame::StreamKind;
@@ -17,79 +17,79 @@ use crate::message::{self, ConnectProtocol};
 use crate::settings::LocalSettings;
 use crate::stream::RequestStream;
 
-/// A connection of a client. It is closed when this and the last of its streams is dropped;
-/// dropped before its end, requests that come are rejected, as after
-/// [`shutdown`](Self::shutdown).
+/// A connection of a client.
+///
+/// It is closed when this and the last of its streams are dropped. If this is dropped first, new
+/// requests are rejected, as after [`shutdown`](Self::shutdown).
 pub struct ServerConnection {
     requests: mpsc::Receiver<AcceptedRequest>,
     handle: Arc<ConnectionHandle>,
     streams: Arc<Mutex<AcceptedStreams>>,
 }
 
-/// A request, and the stream that it came on.
+/// A request and its stream.
 #[derive(Debug)]
 pub struct AcceptedRequest {
-    /// Its head; an extended CONNECT has its [`ConnectProtocol`] among the extensions.
+    /// The head of the request. An extended CONNECT has a [`ConnectProtocol`] among its
+    /// extensions.
     pub request: Request<()>,
-    /// For its content, and the response.
+    /// The stream, from which the content is read, and on which the response is sent.
     pub stream: RequestStream,
 }
 
-/// Which streams are taken.
+/// The range of request streams that the connection accepts.
 #[derive(Default)]
 struct AcceptedStreams {
-    /// The first that none has come on yet.
+    /// The identifier after that of the last accepted stream.
     next: u64,
-    /// The first that is not taken, after a GOAWAY.
+    /// The identifier of the first stream that is not accepted, after a GOAWAY.
     end: Option<u64>,
 }
 
 impl ServerConnection {
-    /// Begins HTTP/3 on a QUIC connection whose protocol (ALPN) is
-    /// [`h3`](crate::ALPN). How many requests may be open is for the
-    /// [`TransportConfig`](quinn::TransportConfig) to say.
+    /// Starts HTTP/3 on a QUIC connection whose ALPN protocol is [`h3`](crate::ALPN). The
+    /// [`TransportConfig`](quinn::TransportConfig) limits the number of open requests.
     ///
     /// # Panics
-    /// Outside of a tokio runtime.
+    /// If called outside of a tokio runtime.
     pub fn new(quinn: quinn::Connection, settings: LocalSettings) -> Self {
-        let (handle, shared) = ConnectionShared::begin(quinn, settings, false);
+        let (handle, shared) = ConnectionShared::start(quinn, settings, false);
         let streams = Arc::<Mutex<AcceptedStreams>>::default();
         let (sender, requests) = mpsc::channel(1);
-        let accepting =
-            AcceptTask { shared, handle: Arc::downgrade(&handle), streams: streams.clone() };
-        tokio::spawn(accepting.run(sender));
+        let task = AcceptTask { shared, handle: Arc::downgrade(&handle), streams: streams.clone() };
+        tokio::spawn(task.run(sender));
         Self { requests, handle, streams }
     }
 
-    /// The next request whose head has come; `None` when no more come, because the connection
-    /// has ended or was shut down. Streams that are open go on.
+    /// Waits for the next request whose head is complete. Returns `None` when there will be no
+    /// more requests, as the connection has ended or was shut down. Open streams are not affected.
     ///
     /// # Cancel safety
-    /// Nothing is lost.
+    /// This method is cancel safe.
     pub async fn accept(&mut self) -> Option<AcceptedRequest> {
-        let mut incoming = self.requests.recv().await?;
-        incoming.stream.dropped = ErrorCode::REQUEST_CANCELLED;
-        Some(incoming)
+        let mut accepted = self.requests.recv().await?;
+        accepted.stream.reset_on_drop = ErrorCode::REQUEST_CANCELLED;
+        Some(accepted)
     }
 
-    /// Tells the client by GOAWAY that no more requests are taken (RFC 9114 §5.2). Those that
-    /// have come are still to be accepted.
+    /// Sends GOAWAY: the connection accepts no more requests (RFC 9114 §5.2). Requests that have
+    /// arrived are still returned by [`accept`](Self::accept).
     pub fn shutdown(&self) {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         if streams.end.is_none() {
             streams.end = Some(streams.next);
-            self.handle.0.we_go.send_replace(Some(streams.next));
+            self.handle.shared.local_goaway.send_replace(Some(streams.next));
         }
     }
 
-    /// How many requests are under way: on their streams, or waiting to be accepted.
+    /// Returns the number of open requests, including those that are not accepted yet.
     pub fn open_streams(&self) -> usize {
         Arc::strong_count(&self.handle) - 1
     }
 
-    /// The address of the client, and all else of QUIC.
+    /// Returns the QUIC connection, which has the address of the client.
     pub fn quinn(&self) -> &quinn::Connection {
-        &self.handle.0.quinn
+        &self.handle.shared.quinn
     }
 }
 
@@ -101,11 +101,11 @@ impl Drop for ServerConnection {
 
 impl std::fmt::Debug for ServerConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection").field("quinn", self.quinn()).finish_non_exhaustive()
+        f.debug_struct("ServerConnection").field("quinn", self.quinn()).finish_non_exhaustive()
     }
 }
 
-/// The task that takes streams.
+/// The task that accepts streams and reads the heads of their requests.
 struct AcceptTask {
     shared: Arc<ConnectionShared>,
     handle: Weak<ConnectionHandle>,
@@ -116,28 +116,29 @@ impl AcceptTask {
     async fn run(self, sender: mpsc::Sender<AcceptedRequest>) {
         let mut sender = Some(sender);
         let mut heads = JoinSet::new();
-        let mut going = self.shared.we_go.subscribe();
+        let mut goaway = self.shared.local_goaway.subscribe();
         loop {
             tokio::select! {
                 stream = self.shared.quinn.accept_bi() => {
                     let Ok((send, recv)) = stream else { return };
-                    match (&sender, self.taken(&send)) {
+                    match (&sender, self.admit(&send)) {
                         (Some(sender), Some(handle)) => {
-                            let stream = RequestStream::new(handle, StreamKind::Request, send, recv);
-                            heads.spawn(head(stream, sender.clone()));
+                            let kind = StreamKind::Request;
+                            let stream = RequestStream::new(handle, kind, send, recv);
+                            heads.spawn(receive_request(stream, sender.clone()));
                         }
                         _ => reject(send, recv),
                     }
                 }
                 Some(_) = heads.join_next() => {}
-                // Those whose heads are on the way still have their senders.
-                Ok(()) = going.changed() => sender = None,
+                // Requests whose heads are incomplete have clones of the sender.
+                Ok(()) = goaway.changed() => sender = None,
             }
         }
     }
 
-    /// The handle for a stream that is taken.
-    fn taken(&self, send: &SendStream) -> Option<Arc<ConnectionHandle>> {
+    /// Returns the handle for a stream, or `None` if the stream is not accepted.
+    fn admit(&self, send: &SendStream) -> Option<Arc<ConnectionHandle>> {
         let id = u64::from(send.id());
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         if streams.end.is_some_and(|end| id >= end) {
@@ -148,31 +149,32 @@ impl AcceptTask {
     }
 }
 
-/// RFC 9114 §5.2: it may be sent again, on another connection.
+/// Rejects a request, which the client may send again on another connection (RFC 9114 §5.2).
 fn reject(mut send: SendStream, mut recv: RecvStream) {
-    let _ = send.reset(code(ErrorCode::REQUEST_REJECTED));
-    let _ = recv.stop(code(ErrorCode::REQUEST_REJECTED));
+    let _ = send.reset(quic_code(ErrorCode::REQUEST_REJECTED));
+    let _ = recv.stop(quic_code(ErrorCode::REQUEST_REJECTED));
 }
 
-/// Waits for a request's head, and hands it on.
-async fn head(mut stream: RequestStream, sender: mpsc::Sender<AcceptedRequest>) {
-    let after = stream.shared().settings.head_timeout;
-    stream.dropped = ErrorCode::REQUEST_INCOMPLETE;
-    match timeout(after, request(&mut stream)).await {
+/// Waits for the head of a request, and passes it to [`ServerConnection::accept`].
+async fn receive_request(mut stream: RequestStream, sender: mpsc::Sender<AcceptedRequest>) {
+    let head_timeout = stream.shared().settings.head_timeout;
+    stream.reset_on_drop = ErrorCode::REQUEST_INCOMPLETE;
+    match timeout(head_timeout, read_request(&mut stream)).await {
         Ok(Ok(request)) => {
-            stream.dropped = ErrorCode::REQUEST_REJECTED;
-            // Where nobody accepts any more, it is dropped.
+            stream.reset_on_drop = ErrorCode::REQUEST_REJECTED;
+            // If the connection was dropped, this drops the request, which rejects it.
             let _ = sender.send(AcceptedRequest { request, stream }).await;
         }
         Ok(Err(Error::Limit { .. })) => {
-            // The stream was not reset, so that the client can be told (§4.2.2).
-            let _ = timeout(after, too_large(&mut stream)).await;
+            // The stream was not reset, so a response can be sent (§4.2.2).
+            let _ = timeout(head_timeout, respond_too_large(&mut stream)).await;
         }
         Ok(Err(_)) | Err(_) => {}
     }
 }
 
-async fn too_large(stream: &mut RequestStream) -> Result<(), Error> {
+/// Responds with 431.
+async fn respond_too_large(stream: &mut RequestStream) -> Result<(), Error> {
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
     stream.stop_receiving();
@@ -181,14 +183,17 @@ async fn too_large(stream: &mut RequestStream) -> Result<(), Error> {
     Ok(())
 }
 
-async fn request(stream: &mut RequestStream) -> Result<Request<()>, Error> {
+/// Reads and checks the head of a request.
+async fn read_request(stream: &mut RequestStream) -> Result<Request<()>, Error> {
     let Some(fields) = stream.next_head().await? else { return Err(Error::Incomplete) };
     let request = message::read_request(&fields);
-    let mut request = request.map_err(|fault| stream.refuse(fault.into()))?;
+    let mut request = request.map_err(|violation| stream.fail(violation.into()))?;
     let is_extended = request.extensions().get::<ConnectProtocol>().is_some();
     if is_extended && !stream.shared().settings.enable_connect_protocol {
-        let why = ":protocol without the server's setting (RFC 8441 §3)";
-        return Err(stream.refuse(RuleViolation::stream(ErrorCode::MESSAGE_ERROR, why).into()));
+        let reason = ":protocol without SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441 §3)";
+        return Err(
+            stream.fail(RuleViolation::stream_error(ErrorCode::MESSAGE_ERROR, reason).into())
+        );
     }
     let is_tunnel = request.method() == Method::CONNECT;
     stream.begin_content(request.headers(), is_tunnel, false)?;

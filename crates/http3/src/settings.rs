@@ -1,4 +1,4 @@
-//! SETTINGS (RFC 9114 §7.2.4), and the limits of this end.
+//! The settings of both ends (RFC 9114 §7.2.4), and the limits of this end.
 
 use std::time::Duration;
 
@@ -11,18 +11,18 @@ const MAX_FIELD_SECTION_SIZE: u64 = 0x06;
 /// RFC 9220 §3.
 const ENABLE_CONNECT_PROTOCOL: u64 = 0x08;
 
-/// What this end allows its peer.
+/// The settings of this end: what it allows its peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalSettings {
-    /// The most bytes of a head: names and values, and 32 for each field (RFC 9114 §4.2.2).
-    /// The peer is told. Default: 16 KiB.
+    /// The maximum size of a head in bytes: names and values, and 32 for each field
+    /// (RFC 9114 §4.2.2). It is sent to the peer. Default: 16 KiB.
     pub max_field_section_size: u64,
-    /// The most fields of a head, the pseudo-header fields among them. Default: 100.
+    /// The maximum number of fields in a head, including pseudo-header fields. Default: 100.
     pub max_fields: usize,
-    /// Whether a server takes the extended CONNECT (RFC 9220 §3). Clients don't send it.
-    /// Default: no.
+    /// Whether a server accepts the extended CONNECT (RFC 9220 §3). Clients do not send this
+    /// setting. Default: `false`.
     pub enable_connect_protocol: bool,
-    /// How long the head of a request may take to come, once its stream is open. For
+    /// The time within which the head of a request must arrive once its stream is open. Applies to
     /// servers. Default: 10 s.
     pub head_timeout: Duration,
 }
@@ -40,14 +40,14 @@ impl Default for LocalSettings {
 
 impl LocalSettings {
     pub(crate) fn check_section_size(&self, size: u64) -> Result<(), ReceiveError> {
-        let most = self.max_field_section_size;
-        if size > most {
-            return Err(ReceiveError::Limit { setting: "max_field_section_size", most });
+        let max = self.max_field_section_size;
+        if size > max {
+            return Err(ReceiveError::Limit { setting: "max_field_section_size", max });
         }
         Ok(())
     }
 
-    /// The frame.
+    /// Appends the SETTINGS frame.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         let mut payload = Vec::new();
         varint::encode(MAX_FIELD_SECTION_SIZE, &mut payload);
@@ -61,33 +61,43 @@ impl LocalSettings {
     }
 }
 
-/// What the peer allows this end.
+/// The settings of the peer: what it allows this end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PeerSettings {
-    /// The largest head that it takes; `None` if it does not say.
+    /// The maximum size of a head in bytes. `None` if the peer sets no limit.
     pub max_field_section_size: Option<u64>,
-    /// Whether it takes the extended CONNECT (RFC 9220 §3).
+    /// Whether the peer accepts the extended CONNECT (RFC 9220 §3).
     pub enable_connect_protocol: bool,
 }
 
 impl PeerSettings {
-    /// Takes the payload of the frame apart. What is unknown is of no matter.
+    /// Parses the payload of a SETTINGS frame. Unknown settings are ignored.
+    ///
+    /// # Errors
+    /// If a setting is invalid, incomplete or repeated.
     pub fn decode(mut payload: &[u8]) -> Result<Self, RuleViolation> {
-        let wrong = |why| Err(RuleViolation::connection(ErrorCode::SETTINGS_ERROR, why));
+        let settings_error =
+            |reason| Err(RuleViolation::connection_error(ErrorCode::SETTINGS_ERROR, reason));
         let mut settings = Self::default();
         let mut seen = Vec::new();
         while !payload.is_empty() {
-            let (Some(identifier), Some(value)) = (take(&mut payload), take(&mut payload)) else {
-                let why = "SETTINGS end within a setting (RFC 9114 §7.1)";
-                return Err(RuleViolation::connection(ErrorCode::FRAME_ERROR, why));
+            let (Some(identifier), Some(value)) =
+                (take_integer(&mut payload), take_integer(&mut payload))
+            else {
+                let reason = "SETTINGS ends within a setting (RFC 9114 §7.1)";
+                return Err(RuleViolation::connection_error(ErrorCode::FRAME_ERROR, reason));
             };
             seen.push(identifier);
             match identifier {
-                // What these were in HTTP/2.
-                0x00 | 0x02..=0x05 => return wrong("a setting of HTTP/2 (RFC 9114 §7.2.4.1)"),
+                // These identifiers belong to settings of HTTP/2.
+                0x00 | 0x02..=0x05 => {
+                    return settings_error("a setting of HTTP/2 (RFC 9114 §7.2.4.1)");
+                }
                 MAX_FIELD_SECTION_SIZE => settings.max_field_section_size = Some(value),
                 ENABLE_CONNECT_PROTOCOL if value > 1 => {
-                    return wrong("SETTINGS_ENABLE_CONNECT_PROTOCOL is 0 or 1 (RFC 8441 §3)");
+                    return settings_error(
+                        "SETTINGS_ENABLE_CONNECT_PROTOCOL is not 0 or 1 (RFC 8441 §3)",
+                    );
                 }
                 ENABLE_CONNECT_PROTOCOL => settings.enable_connect_protocol = value == 1,
                 _ => {}
@@ -95,13 +105,14 @@ impl PeerSettings {
         }
         seen.sort_unstable();
         if seen.windows(2).any(|pair| pair[0] == pair[1]) {
-            return wrong("a setting stands twice (RFC 9114 §7.2.4)");
+            return settings_error("a setting is repeated (RFC 9114 §7.2.4)");
         }
         Ok(settings)
     }
 }
 
-fn take(input: &mut &[u8]) -> Option<u64> {
+/// Decodes an integer and removes it from the input.
+fn take_integer(input: &mut &[u8]) -> Option<u64> {
     let (value, length) = varint::decode(input)?;
     *input = &input[length..];
     Some(value)
@@ -136,10 +147,14 @@ mod tests {
             (&[0x40], ErrorCode::FRAME_ERROR),
             (&[0x08, 0x40], ErrorCode::FRAME_ERROR),
         ] {
-            let fault = PeerSettings::decode(payload).unwrap_err();
-            assert_eq!((fault.code, fault.is_of_connection), (code, true), "{payload:?}");
+            let violation = PeerSettings::decode(payload).unwrap_err();
+            assert_eq!(
+                (violation.code, violation.is_connection_error),
+                (code, true),
+                "{payload:?}"
+            );
         }
-        // Unknown and reserved ones, QPACK's, and none at all.
+        // Unknown and reserved settings, those of QPACK, and no settings.
         let known = PeerSettings::decode(&[0x21, 5, 0x01, 0x40, 0x64, 0x07, 16]).unwrap();
         assert_eq!(known, PeerSettings::default());
         assert_eq!(PeerSettings::decode(&[]).unwrap(), PeerSettings::default());

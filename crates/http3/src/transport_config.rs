@@ -1,36 +1,40 @@
-//! The settings of QUIC that go with HTTP/3.
+//! The settings of QUIC for HTTP/3.
 
 use std::time::Duration;
 
 use quinn::{IdleTimeout, TransportConfig, VarInt};
 
-/// What a stream that nobody reads may hold; its sender then waits.
+/// The maximum number of bytes that a stream buffers if they are not read. Its sender then waits.
 const STREAM_WINDOW: u32 = 256 << 10;
-/// The same for all streams of a connection, so that some of them may stand still.
+/// The maximum number of bytes that all streams of a connection buffer. It is larger than the
+/// window of a stream, so that some streams may stall without blocking the others.
 const CONNECTION_WINDOW: u32 = 16 << 20;
-/// What may be sent and not acknowledged.
+/// The maximum number of bytes sent and not acknowledged.
 const SEND_WINDOW: u64 = 4 << 20;
-/// Three are needed (RFC 9114 §6.2); the rest is for extensions.
-const UNIDIRECTIONAL: u32 = 8;
+/// The maximum number of unidirectional streams of the peer. Three are needed (RFC 9114 §6.2); the
+/// others are for extensions.
+const MAX_UNIDIRECTIONAL: u32 = 8;
 
-/// How often a connection is kept alive. A silent one ends after the lesser of both ends' idle
-/// timeouts (RFC 9000 §10.1), of which the peer's can't be known here; 30 s are common.
+/// The interval at which a silent connection is kept alive. A connection ends after the smaller of
+/// both ends' idle timeouts (RFC 9000 §10.1). That of the peer is not known here; 30 s is common.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// QUIC for HTTP/3: windows of 256 KiB for a stream and 16 MiB for a connection, no
-/// datagrams, so many requests of the peer at once (none at a client), and the connection
-/// given up after so long a silence.
+/// Returns settings of QUIC for HTTP/3: windows of 256 KiB for a stream and 16 MiB for a
+/// connection, and no datagrams.
 ///
-/// A PING after 10 s of silence, or a third of `max_idle` where that is less, keeps a connection
-/// alive with any peer whose own idle timeout is 20 s or more. So whoever has a connection that
-/// nobody uses is to close it; see
+/// `requests` is the maximum number of concurrent requests of the peer (0 for a client). The
+/// connection ends after `max_idle` without a packet.
+///
+/// A PING after 10 s of silence, or after a third of `max_idle` if that is shorter, keeps a
+/// connection alive with any peer whose idle timeout is at least 20 s. The owner of an unused
+/// connection must therefore close it; see
 /// [`close_when_unused`](crate::client::ClientConnection::close_when_unused).
 pub fn transport_config(requests: u32, max_idle: Duration) -> TransportConfig {
     let third = Some(max_idle / 3).filter(|third| !third.is_zero());
     let mut config = TransportConfig::default();
     config
         .max_concurrent_bidi_streams(requests.into())
-        .max_concurrent_uni_streams(UNIDIRECTIONAL.into())
+        .max_concurrent_uni_streams(MAX_UNIDIRECTIONAL.into())
         .stream_receive_window(STREAM_WINDOW.into())
         .receive_window(CONNECTION_WINDOW.into())
         .send_window(SEND_WINDOW)

@@ -1,9 +1,10 @@
 //! Variable-length integers of QUIC (RFC 9000 §16).
 
-/// The largest that can be written.
+/// The largest integer that can be encoded.
 pub const MAX: u64 = (1 << 62) - 1;
 
-/// The integer at the beginning, and its length; `None` if it isn't whole.
+/// Decodes the integer at the beginning of `input`, and returns it with its length in bytes.
+/// Returns `None` if it is incomplete.
 pub fn decode(input: &[u8]) -> Option<(u64, usize)> {
     let first = *input.first()?;
     let length = 1 << (first >> 6);
@@ -13,7 +14,7 @@ pub fn decode(input: &[u8]) -> Option<(u64, usize)> {
     Some((value, length))
 }
 
-/// Appends the integer in its shortest form. One that is too large is written as [`MAX`].
+/// Appends an integer in its shortest form. One that is too large is encoded as [`MAX`].
 pub fn encode(value: u64, out: &mut impl bytes::BufMut) {
     match value {
         0..0x40 => out.put_u8(value.to_le_bytes()[0]),
@@ -42,7 +43,7 @@ mod tests {
             assert_eq!(out, bytes);
             assert_eq!(decode(&bytes[..bytes.len() - 1]), None);
         }
-        // A longer form is as good.
+        // A longer form is valid.
         assert_eq!(decode(&[0x40, 0x25]), Some((37, 2)));
     }
 

@@ -17,8 +17,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-/// QUIC between a client and a server. The client takes streams too, so that a server can
-/// open those that it may not.
+/// Connects a client and a server over QUIC. The client allows streams of the server, so that a
+/// test can open one against the rules.
 async fn quic() -> (quinn::Connection, quinn::Connection) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let certificate: CertificateDer<'static> = made.cert.der().clone();
@@ -70,7 +70,7 @@ fn get(path: &str) -> Request<()> {
     Request::get(format!("https://localhost{path}")).body(()).unwrap()
 }
 
-/// The code that the other end closes this connection with.
+/// Returns the code with which the other end closes this connection.
 async fn closed_with(quic: &quinn::Connection) -> ErrorCode {
     match quic.closed().await {
         ConnectionError::ApplicationClosed(close) => ErrorCode(close.error_code.into_inner()),
@@ -78,8 +78,8 @@ async fn closed_with(quic: &quinn::Connection) -> ErrorCode {
     }
 }
 
-/// What a peer opens and writes on a unidirectional stream, and how it ends.
-async fn say(quic: &quinn::Connection, bytes: &[u8]) -> quinn::SendStream {
+/// Opens a unidirectional stream and writes these bytes to it.
+async fn open_with(quic: &quinn::Connection, bytes: &[u8]) -> quinn::SendStream {
     let mut stream = quic.open_uni().await.unwrap();
     stream.write_all(bytes).await.unwrap();
     stream
@@ -89,26 +89,26 @@ async fn say(quic: &quinn::Connection, bytes: &[u8]) -> quinn::SendStream {
 async fn request_and_response_carry_content() {
     let (client, mut server) = pair().await;
     let answering = tokio::spawn(async move {
-        let mut incoming = server.accept().await.unwrap();
-        assert_eq!(incoming.request.method(), Method::POST);
+        let mut accepted = server.accept().await.unwrap();
+        assert_eq!(accepted.request.method(), Method::POST);
         let mut content = Vec::new();
-        incoming.stream.read_to_end(&mut content).await.unwrap();
+        accepted.stream.read_to_end(&mut content).await.unwrap();
         let early = Response::builder().status(103).body(()).unwrap();
-        incoming.stream.send_response(&early).await.unwrap();
+        accepted.stream.send_response(&early).await.unwrap();
         let response = Response::builder().header("content-length", content.len());
-        incoming.stream.send_response(&response.body(()).unwrap()).await.unwrap();
-        let again = incoming.stream.send_response(&Response::new(())).await;
+        accepted.stream.send_response(&response.body(()).unwrap()).await.unwrap();
+        let again = accepted.stream.send_response(&Response::new(())).await;
         assert!(matches!(again, Err(Error::Misuse(_))));
-        incoming.stream.write_all(&content).await.unwrap();
-        incoming.stream.shutdown().await.unwrap();
+        accepted.stream.write_all(&content).await.unwrap();
+        accepted.stream.shutdown().await.unwrap();
         assert!(server.accept().await.is_none());
     });
     let content: Vec<u8> = (0..300_000_u32).map(|i| i.to_le_bytes()[1]).collect();
     let request = Request::post("https://localhost/").header("content-length", content.len());
-    let mut opening = client.open(&request.body(()).unwrap()).await.unwrap();
-    opening.stream().write_all(&content).await.unwrap();
-    opening.stream().shutdown().await.unwrap();
-    let (response, mut stream) = opening.response().await.unwrap();
+    let mut pending = client.send_request(&request.body(()).unwrap()).await.unwrap();
+    pending.stream().write_all(&content).await.unwrap();
+    pending.stream().shutdown().await.unwrap();
+    let (response, mut stream) = pending.response().await.unwrap();
     assert_eq!(response.status(), 200);
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
@@ -120,23 +120,23 @@ async fn request_and_response_carry_content() {
 #[tokio::test]
 async fn tunnel_directions_end_separately() {
     let (client, mut server) = pair().await;
-    let (tunnel, mut incoming) = tokio::join!(
-        async { client.open(&connect()).await.unwrap().response().await.unwrap().1 },
+    let (tunnel, mut accepted) = tokio::join!(
+        async { client.send_request(&connect()).await.unwrap().response().await.unwrap().1 },
         async {
-            let mut incoming = server.accept().await.unwrap();
-            assert_eq!(incoming.request.extensions().get(), Some(&ConnectProtocol::WEBSOCKET));
-            incoming.stream.send_response(&Response::new(())).await.unwrap();
-            incoming
+            let mut accepted = server.accept().await.unwrap();
+            assert_eq!(accepted.request.extensions().get(), Some(&ConnectProtocol::WEBSOCKET));
+            accepted.stream.send_response(&Response::new(())).await.unwrap();
+            accepted
         }
     );
     let mut tunnel = tunnel;
-    incoming.stream.shutdown().await.unwrap();
+    accepted.stream.shutdown().await.unwrap();
     assert_eq!(tunnel.read(&mut [0; 9]).await.unwrap(), 0);
     tunnel.write_all(b"still").await.unwrap();
     tunnel.shutdown().await.unwrap();
     assert!(tunnel.write_all(b"x").await.is_err());
     let mut rest = String::new();
-    incoming.stream.read_to_string(&mut rest).await.unwrap();
+    accepted.stream.read_to_string(&mut rest).await.unwrap();
     assert_eq!(rest, "still");
 }
 
@@ -144,10 +144,10 @@ async fn tunnel_directions_end_separately() {
 #[tokio::test]
 async fn stream_that_was_finished_arrives() {
     let (client, mut server) = pair().await;
-    let mut opening = client.open(&connect()).await.unwrap();
-    opening.stream().write_all(&vec![7; 100_000]).await.unwrap();
-    opening.stream().shutdown().await.unwrap();
-    drop((opening, client));
+    let mut pending = client.send_request(&connect()).await.unwrap();
+    pending.stream().write_all(&vec![7; 100_000]).await.unwrap();
+    pending.stream().shutdown().await.unwrap();
+    drop((pending, client));
     let mut stream = server.accept().await.unwrap().stream;
     let mut content = Vec::new();
     stream.read_to_end(&mut content).await.unwrap();
@@ -158,15 +158,15 @@ async fn stream_that_was_finished_arrives() {
 #[tokio::test]
 async fn goaway_lets_open_streams_end() {
     let (client, mut server) = pair().await;
-    let first = client.open(&get("/1")).await.unwrap();
+    let first = client.send_request(&get("/1")).await.unwrap();
     let answer = tokio::spawn(first.response());
-    let mut incoming = server.accept().await.unwrap();
+    let mut accepted = server.accept().await.unwrap();
     server.shutdown();
     assert!(server.accept().await.is_none());
     // Before it knows, a request is rejected; once it knows, it opens none.
     let late = loop {
-        match client.open(&get("/2")).await {
-            Ok(opening) => match opening.response().await {
+        match client.send_request(&get("/2")).await {
+            Ok(pending) => match pending.response().await {
                 Err(error) => assert!(error.is_unprocessed(), "{error}"),
                 Ok(_) => panic!("answered"),
             },
@@ -175,8 +175,8 @@ async fn goaway_lets_open_streams_end() {
     };
     assert!(matches!(late, Error::GoingAway), "{late}");
     assert!(client.is_going_away());
-    incoming.stream.send_response(&Response::new(())).await.unwrap();
-    incoming.stream.shutdown().await.unwrap();
+    accepted.stream.send_response(&Response::new(())).await.unwrap();
+    accepted.stream.shutdown().await.unwrap();
     assert_eq!(answer.await.unwrap().unwrap().0.status(), 200);
 }
 
@@ -189,15 +189,15 @@ async fn limits_on_heads_hold_for_sender_and_receiver() {
     let mut server = server::ServerConnection::new(quic_server, limits);
     assert_eq!(client.peer_settings().await.unwrap().max_field_section_size, Some(2000));
     let huge = Request::get("https://localhost/").header("x", "y".repeat(2000)).body(()).unwrap();
-    let error = client.open(&huge).await.unwrap_err();
-    assert!(matches!(error, Error::Limit { most: 2000, .. }), "{error}");
+    let error = client.send_request(&huge).await.unwrap_err();
+    assert!(matches!(error, Error::Limit { max: 2000, .. }), "{error}");
     let mut many = get("/");
     for i in 0..20 {
         let name = http::HeaderName::from_bytes(format!("x{i}").as_bytes()).unwrap();
         many.headers_mut().insert(name, "y".parse().unwrap());
     }
     // RFC 6585 §5.
-    let (response, _) = client.open(&many).await.unwrap().response().await.unwrap();
+    let (response, _) = client.send_request(&many).await.unwrap().response().await.unwrap();
     assert_eq!(response.status(), 431);
     drop(client);
     assert!(server.accept().await.is_none());
@@ -236,7 +236,7 @@ async fn client_that_breaks_a_rule_gets_its_code() {
         let mut server = server::ServerConnection::new(quic, settings());
         let mut open = Vec::new();
         for bytes in streams {
-            open.push(say(&raw, bytes).await);
+            open.push(open_with(&raw, bytes).await);
         }
         assert_eq!(closed_with(&raw).await, code, "{streams:?}");
         assert!(server.accept().await.is_none());
@@ -250,7 +250,7 @@ async fn critical_streams_stay_open() {
         for resets in [false, true] {
             let (raw, quic) = quic().await;
             let _server = server::ServerConnection::new(quic, settings());
-            let mut stream = say(&raw, kind).await;
+            let mut stream = open_with(&raw, kind).await;
             if resets {
                 // What is reset at once may never be seen.
                 raw.accept_uni().await.unwrap();
@@ -282,10 +282,10 @@ async fn server_that_breaks_a_rule_gets_its_code() {
     ] {
         let (quic, raw) = quic().await;
         let client = client::ClientConnection::new(quic, settings());
-        let _open = say(&raw, bytes).await;
+        let _open = open_with(&raw, bytes).await;
         assert_eq!(closed_with(&raw).await, code, "{bytes:?}");
-        let error = client.open(&get("/")).await.unwrap_err();
-        assert!(matches!(error, Error::Fault(fault) if fault.code == code), "{error}");
+        let error = client.send_request(&get("/")).await.unwrap_err();
+        assert!(matches!(error, Error::Protocol(violation) if violation.code == code), "{error}");
     }
     let (quic, raw) = quic().await;
     let _client = client::ClientConnection::new(quic, settings());
@@ -294,12 +294,13 @@ async fn server_that_breaks_a_rule_gets_its_code() {
     assert_eq!(closed_with(&raw).await, ErrorCode::STREAM_CREATION_ERROR);
 }
 
-/// A response as a server that knows nothing of the rules writes it.
-async fn response(bytes: &[u8], finish: bool) -> (Result<Vec<u8>, Error>, ErrorCode) {
+/// Reads a response of these bytes from a server that follows no rules. Returns its content, and
+/// the code with which the client closes the connection.
+async fn response_to(bytes: &[u8], finish: bool) -> (Result<Vec<u8>, Error>, ErrorCode) {
     let (quic, raw) = quic().await;
     let client = client::ClientConnection::new(quic, settings());
-    let control = say(&raw, &[0x00, 0x04, 0x02, 0x08, 0x01]).await;
-    let opening = client.open(&get("/")).await.unwrap();
+    let control = open_with(&raw, &[0x00, 0x04, 0x02, 0x08, 0x01]).await;
+    let pending = client.send_request(&get("/")).await.unwrap();
     let (bytes, server) = (bytes.to_vec(), raw.clone());
     let answering = tokio::spawn(async move {
         let (mut send, recv) = server.accept_bi().await.unwrap();
@@ -312,7 +313,7 @@ async fn response(bytes: &[u8], finish: bool) -> (Result<Vec<u8>, Error>, ErrorC
         drop(recv);
     });
     let content = async {
-        let (_, mut stream) = opening.response().await?;
+        let (_, mut stream) = pending.response().await?;
         let mut content = Vec::new();
         match stream.read_to_end(&mut content).await {
             Ok(_) => Ok(content),
@@ -328,12 +329,12 @@ async fn response(bytes: &[u8], finish: bool) -> (Result<Vec<u8>, Error>, ErrorC
 }
 
 #[tokio::test]
-async fn response_is_taken_or_refused() {
+async fn response_is_accepted_or_rejected() {
     const OK: [u8; 5] = [0x01, 3, 0, 0, 0xd9];
     let with = |rest: &[u8]| [&OK[..], rest].concat();
     // An unknown frame, content in two pieces, and trailers.
     let right = with(&[0x21, 1, 9, 0, 1, b'a', 0, 2, b'b', b'c', 1, 2, 0, 0]);
-    assert_eq!(response(&right, true).await.0.unwrap(), b"abc");
+    assert_eq!(response_to(&right, true).await.0.unwrap(), b"abc");
     for (bytes, finish, code, of_connection) in [
         (with(&[0, 3, b'a']), true, ErrorCode::FRAME_ERROR, true),
         (with(&[4, 0]), false, ErrorCode::FRAME_UNEXPECTED, true),
@@ -344,13 +345,16 @@ async fn response_is_taken_or_refused() {
         (vec![1, 2, 0, 0], false, ErrorCode::MESSAGE_ERROR, false),
         (vec![1, 4, 0, 0, 0xd9, 0xc4, 0, 1, b'a'], false, ErrorCode::MESSAGE_ERROR, false),
     ] {
-        let (answer, closed) = response(&bytes, finish).await;
+        let (answer, closed) = response_to(&bytes, finish).await;
         let error = answer.unwrap_err();
-        assert!(matches!(error, Error::Fault(fault) if fault.code == code), "{bytes:?}: {error}");
+        assert!(
+            matches!(error, Error::Protocol(violation) if violation.code == code),
+            "{bytes:?}: {error}"
+        );
         let expected = if of_connection { code } else { ErrorCode::NO_ERROR };
         assert_eq!(closed, expected, "{bytes:?}");
     }
-    assert!(matches!(response(&[], true).await.0, Err(Error::Incomplete)));
+    assert!(matches!(response_to(&[], true).await.0, Err(Error::Incomplete)));
 }
 
 /// Frames without content take turns with other tasks, however many there are.
@@ -358,13 +362,13 @@ async fn response_is_taken_or_refused() {
 async fn frames_without_content_starve_no_other_stream() {
     let (quic, raw) = quic().await;
     let client = client::ClientConnection::new(quic, settings());
-    let opening = client.open(&get("/")).await.unwrap();
+    let pending = client.send_request(&get("/")).await.unwrap();
     let flooding = tokio::spawn(async move {
         let (mut send, _recv) = raw.accept_bi().await.unwrap();
         send.write_all(&[0x01, 3, 0, 0, 0xd9]).await.unwrap();
         while send.write_all(&[0; 2000]).await.is_ok() {}
     });
-    let (_, mut stream) = opening.response().await.unwrap();
+    let (_, mut stream) = pending.response().await.unwrap();
     let mut content = Vec::new();
     let read = stream.read_to_end(&mut content);
     assert!(tokio::time::timeout(Duration::from_millis(200), read).await.is_err());

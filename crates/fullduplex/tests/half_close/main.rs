@@ -166,7 +166,8 @@ async fn on_http3(address: SocketAddr, all: &[u8]) -> Vec<u8> {
     let quic = endpoint.connect_with(config, address, "localhost").unwrap().await.unwrap();
     let connection = ClientConnection::new(quic, LocalSettings::default());
     let request = connect().extension(ConnectProtocol::WEBSOCKET).body(()).unwrap();
-    let (answer, stream) = connection.open(&request).await.unwrap().response().await.unwrap();
+    let (answer, stream) =
+        connection.send_request(&request).await.unwrap().response().await.unwrap();
     assert_eq!(answer.status(), 200);
     exchange(stream, all).await
 }

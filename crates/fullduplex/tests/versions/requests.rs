@@ -138,7 +138,7 @@ impl Ask {
         let quinn = quic(server, TransportConfig::default()).await;
         let connection = client::ClientConnection::new(quinn, LocalSettings::default());
         let request = self.request("https", ConnectProtocol::WEBSOCKET);
-        let mut opening = connection.open(&request).await.unwrap();
+        let mut opening = connection.send_request(&request).await.unwrap();
         let stream = opening.stream();
         if !self.content.is_empty() {
             stream.write_all(self.content.as_bytes()).await.unwrap();

@@ -94,7 +94,7 @@ async fn drains_let_slow_readers_of_http3_finish() {
     let connection = quic(address, transport).await;
     let connection = client::ClientConnection::new(connection, LocalSettings::default());
     let request = Request::get("https://localhost/").body(()).unwrap();
-    let mut opening = connection.open(&request).await.unwrap();
+    let mut opening = connection.send_request(&request).await.unwrap();
     opening.stream().shutdown().await.unwrap();
     let (_, mut stream) = opening.response().await.unwrap();
     let draining = tokio::spawn(async move { handle.drain(Drain::default()).await });

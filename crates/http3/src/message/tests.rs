@@ -18,7 +18,7 @@ const CONNECT: [(&str, &str); 5] = [
     (":authority", "h:8443"),
 ];
 
-/// The request above, with one field changed, or left out where there is no value, or added.
+/// Parses the request above with one field changed, added, or removed if there is no value.
 fn changed(name: &'static str, value: Option<&'static str>) -> Result<Request<()>, RuleViolation> {
     let mut all: Vec<_> = CONNECT.into_iter().filter(|(n, _)| *n != name).collect();
     all.extend(value.map(|value| (name, value)));
@@ -67,7 +67,7 @@ fn cookies_are_joined() {
 }
 
 #[test]
-fn request_faults_are_refused() {
+fn request_faults_are_rejected() {
     assert!(changed("x", Some("y")).is_ok());
     assert!(changed("host", Some("H:8443")).is_ok());
     assert!(changed("te", Some("trailers")).is_ok());
@@ -104,9 +104,9 @@ fn request_faults_are_refused() {
         ("x", Some(" a")),
         ("x", Some("a\t")),
     ] {
-        let fault = changed(name, value).expect_err(name);
-        assert_eq!(fault.code, ErrorCode::MESSAGE_ERROR, "{name}");
-        assert!(!fault.is_of_connection);
+        let violation = changed(name, value).expect_err(name);
+        assert_eq!(violation.code, ErrorCode::MESSAGE_ERROR, "{name}");
+        assert!(!violation.is_connection_error);
     }
     // Order, duplicates, and CONNECT without a protocol.
     for wrong in [
@@ -139,8 +139,8 @@ fn response_is_read_back() {
         &[("x", "y"), (":status", "200")],
         &[(":status", "200"), ("connection", "close")],
     ] {
-        let fault = read_response(&fields(wrong)).unwrap_err();
-        assert_eq!(fault.code, ErrorCode::MESSAGE_ERROR, "{wrong:?}");
+        let violation = read_response(&fields(wrong)).unwrap_err();
+        assert_eq!(violation.code, ErrorCode::MESSAGE_ERROR, "{wrong:?}");
     }
 }
 
@@ -149,9 +149,9 @@ fn response_faults_name_field_and_status() {
     for (name, value) in
         [("connection", "close"), ("keep-alive", "1"), ("upgrade", "x"), ("te", "gzip")]
     {
-        let fault = read_response(&fields(&[(":status", "403"), (name, value)])).unwrap_err();
-        assert_eq!(fault.status, Some(StatusCode::FORBIDDEN));
-        let said = fault.to_string();
+        let violation = read_response(&fields(&[(":status", "403"), (name, value)])).unwrap_err();
+        assert_eq!(violation.status, Some(StatusCode::FORBIDDEN));
+        let said = violation.to_string();
         assert!(said.contains(&format!("the field {name} ")), "{said}");
         assert!(said.contains("status 403") && said.contains("RFC 9114 §4.2"), "{said}");
     }
@@ -159,7 +159,7 @@ fn response_faults_name_field_and_status() {
 }
 
 #[test]
-fn request_that_may_not_be_sent_is_refused() {
+fn request_that_may_not_be_sent_is_rejected() {
     let request = |builder: http::request::Builder| builder.body(()).unwrap();
     for wrong in [
         request(Request::get("https://h/").extension(ConnectProtocol::WEBSOCKET)),
@@ -180,9 +180,9 @@ fn trailers_have_no_pseudo_header_fields() {
     assert_eq!(trailers.get_all("x-sum").iter().count(), 2);
     for wrong in [(":status", "200"), (":path", "/"), (":x", "y"), ("X-Sum", "1"), ("upgrade", "x")]
     {
-        let fault = read_trailers(&fields(&[("x-sum", "1"), wrong])).unwrap_err();
+        let violation = read_trailers(&fields(&[("x-sum", "1"), wrong])).unwrap_err();
         assert_eq!(
-            (fault.code, fault.is_of_connection),
+            (violation.code, violation.is_connection_error),
             (ErrorCode::MESSAGE_ERROR, false),
             "{wrong:?}"
         );

@@ -1,14 +1,16 @@
 //! The Huffman code of header strings (RFC 7541 Appendix B).
 //!
-//! It is canonical: symbols of the same length have consecutive codes, and the first code
-//! of a length follows the last one of the length before. So the lengths are the table.
+//! The code is canonical: symbols with codes of the same length have consecutive codes, and the
+//! first code of a length follows the last one of the shorter length. So the lengths define it.
 
 use super::DecodeError;
 
-/// The end-of-string symbol, which never stands in a string.
+/// The end-of-string symbol, which is not allowed in a string.
 const EOS: usize = 256;
-const SHORTEST: usize = 5;
-const LONGEST: usize = 30;
+/// The length in bits of the shortest code.
+const MIN_CODE_LEN: usize = 5;
+/// The length in bits of the longest code.
+const MAX_CODE_LEN: usize = 30;
 
 /// The length in bits of each symbol's code.
 #[rustfmt::skip]
@@ -26,12 +28,13 @@ const LENGTHS: [u8; 257] = [
     26, 27, 26, 26, 27, 27, 27, 27, 27, 28, 27, 27, 27, 27, 27, 26, 30,
 ];
 
+/// The codes, and what is needed to decode them.
 struct HuffmanTable {
     codes: [u32; 257],
-    /// The symbols by length, and by number in each.
+    /// The symbols, ordered by code.
     symbols: [u16; 257],
-    /// By length: the first code, how many there are, and where their symbols begin.
-    ranges: [(u32, u32, usize); LONGEST + 1],
+    /// For each length: the first code, the number of codes, and the index of their first symbol.
+    ranges: [(u32, u32, usize); MAX_CODE_LEN + 1],
 }
 
 static TABLE: HuffmanTable = HuffmanTable::new();
@@ -39,10 +42,10 @@ static TABLE: HuffmanTable = HuffmanTable::new();
 impl HuffmanTable {
     const fn new() -> Self {
         let mut table =
-            Self { codes: [0; 257], symbols: [0; 257], ranges: [(0, 0, 0); LONGEST + 1] };
-        let (mut code, mut filled, mut length) = (0, 0, SHORTEST);
-        while length <= LONGEST {
-            let (first, begin) = (code, filled);
+            Self { codes: [0; 257], symbols: [0; 257], ranges: [(0, 0, 0); MAX_CODE_LEN + 1] };
+        let (mut code, mut filled, mut length) = (0, 0, MIN_CODE_LEN);
+        while length <= MAX_CODE_LEN {
+            let (first, start) = (code, filled);
             let mut symbol = 0;
             while symbol <= EOS {
                 if LENGTHS[symbol] as usize == length {
@@ -55,7 +58,7 @@ impl HuffmanTable {
                 }
                 symbol += 1;
             }
-            table.ranges[length] = (first, code - first, begin);
+            table.ranges[length] = (first, code - first, start);
             code <<= 1;
             length += 1;
         }
@@ -63,50 +66,50 @@ impl HuffmanTable {
     }
 }
 
-/// How long the string becomes, in bytes.
+/// Returns the length of an encoded string in bytes.
 pub(super) fn encoded_len(text: &[u8]) -> usize {
     let bits: usize = text.iter().map(|byte| usize::from(LENGTHS[usize::from(*byte)])).sum();
     bits.div_ceil(8)
 }
 
-/// Appends the string, padded with ones (RFC 7541 §5.2).
+/// Appends an encoded string, padded with ones (RFC 7541 §5.2).
 pub(super) fn encode(text: &[u8], out: &mut Vec<u8>) {
-    let (mut bits, mut held) = (0_u64, 0_u32);
+    let (mut bits, mut bit_count) = (0_u64, 0_u32);
     for byte in text {
         let symbol = usize::from(*byte);
         let length = u32::from(LENGTHS[symbol]);
         bits = bits << length | u64::from(TABLE.codes[symbol]);
-        held += length;
-        while held >= 8 {
-            held -= 8;
-            out.push((bits >> held).to_le_bytes()[0]);
+        bit_count += length;
+        while bit_count >= 8 {
+            bit_count -= 8;
+            out.push((bits >> bit_count).to_le_bytes()[0]);
         }
     }
-    if held > 0 {
-        let padded = bits << (8 - held) | (0xff >> held);
+    if bit_count > 0 {
+        let padded = bits << (8 - bit_count) | (0xff >> bit_count);
         out.push(padded.to_le_bytes()[0]);
     }
 }
 
-/// The string that this stands for: at most 8/5 as long.
-pub(super) fn decode(coded: &[u8]) -> Result<Vec<u8>, DecodeError> {
-    let mut out = Vec::with_capacity(coded.len() + coded.len() / 2);
-    // The bits not yet decoded stand at the low end.
-    let (mut bits, mut held) = (0_u64, 0_usize);
-    let mut input = coded.iter();
+/// Decodes a string, which is at most 8/5 as long as its encoding.
+pub(super) fn decode(encoded: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    let mut out = Vec::with_capacity(encoded.len() + encoded.len() / 2);
+    // The bits not decoded yet are at the low end.
+    let (mut bits, mut bit_count) = (0_u64, 0_usize);
+    let mut input = encoded.iter();
     loop {
-        while held <= 32 {
+        while bit_count <= 32 {
             let Some(byte) = input.next() else { break };
             bits = bits << 8 | u64::from(*byte);
-            held += 8;
+            bit_count += 8;
         }
-        let Some((symbol, length)) = next(bits, held) else {
-            // RFC 7541 §5.2: padding is shorter than a byte, and all ones.
-            let ones = (1_u64 << held.min(8)) - 1;
-            let is_padding = held < 8 && bits & ones == ones;
+        let Some((symbol, length)) = next_symbol(bits, bit_count) else {
+            // RFC 7541 §5.2: the padding has fewer than eight bits, which are all ones.
+            let ones = (1_u64 << bit_count.min(8)) - 1;
+            let is_padding = bit_count < 8 && bits & ones == ones;
             return if is_padding { Ok(out) } else { Err(DecodeError::Huffman) };
         };
-        held -= length;
+        bit_count -= length;
         match u8::try_from(symbol) {
             Ok(byte) => out.push(byte),
             Err(_) => return Err(DecodeError::Huffman),
@@ -114,16 +117,17 @@ pub(super) fn decode(coded: &[u8]) -> Result<Vec<u8>, DecodeError> {
     }
 }
 
-/// The first symbol of these bits, and its length; `None` if it isn't whole.
-fn next(bits: u64, held: usize) -> Option<(u16, usize)> {
-    for length in SHORTEST..=LONGEST.min(held) {
+/// Returns the first symbol of these bits, and the length of its code. Returns `None` if the code
+/// is incomplete.
+fn next_symbol(bits: u64, bit_count: usize) -> Option<(u16, usize)> {
+    for length in MIN_CODE_LEN..=MAX_CODE_LEN.min(bit_count) {
         let mask = (1_u64 << length) - 1;
-        let code = (bits >> (held - length)) & mask;
-        let (first, count, begin) = TABLE.ranges[length];
+        let code = (bits >> (bit_count - length)) & mask;
+        let (first, count, start) = TABLE.ranges[length];
         if let Some(n) = code.checked_sub(u64::from(first))
             && n < u64::from(count)
         {
-            return Some((TABLE.symbols[begin + usize::try_from(n).ok()?], length));
+            return Some((TABLE.symbols[start + usize::try_from(n).ok()?], length));
         }
     }
     None
@@ -136,7 +140,7 @@ mod tests {
     /// RFC 7541 Appendix C.4 and C.6.
     #[test]
     fn huffman_examples_of_the_rfc() {
-        for (text, coded) in [
+        for (text, encoded) in [
             ("www.example.com", "f1e3c2e5f23a6ba0ab90f4ff"),
             ("no-cache", "a8eb10649cbf"),
             ("custom-key", "25a849e95ba97d7f"),
@@ -148,7 +152,7 @@ mod tests {
             let mut out = Vec::new();
             encode(text.as_bytes(), &mut out);
             let hex: Vec<_> = out.iter().map(|byte| format!("{byte:02x}")).collect();
-            assert_eq!(hex.concat(), coded);
+            assert_eq!(hex.concat(), encoded);
             assert_eq!(encoded_len(text.as_bytes()), out.len());
             assert_eq!(decode(&out).unwrap(), text.as_bytes());
         }
@@ -168,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn huffman_padding_and_end_symbol_faults_are_refused() {
+    fn huffman_padding_and_end_symbol_faults_are_rejected() {
         // "0" is five zeros.
         assert_eq!(decode(&[0b0000_0111]).unwrap(), b"0");
         assert_eq!(decode(&[0b0000_0110]), Err(DecodeError::Huffman));

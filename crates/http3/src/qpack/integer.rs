@@ -1,18 +1,18 @@
-//! Integers that begin within a byte (RFC 7541 §5.1, RFC 9204 §4.1.1).
+//! Integers with a prefix within a byte (RFC 7541 §5.1, RFC 9204 §4.1.1).
 
 use super::DecodeError;
 use crate::varint::MAX;
 
-/// Takes an integer whose prefix has so many bits, of 1 to 8.
+/// Decodes an integer with a prefix of 1 to 8 bits, and removes it from the input.
 pub(super) fn decode(input: &mut &[u8], prefix: u8) -> Result<u64, DecodeError> {
     let mask = 0xff >> (8 - prefix);
     let (first, mut rest) = input.split_first().ok_or(DecodeError::Truncated)?;
     let mut value = u64::from(first & mask);
     if value == u64::from(mask) {
-        // Up to 62 bits, in nine bytes of seven.
+        // Up to 62 bits, in at most nine bytes of seven bits.
         for shift in (0..63).step_by(7) {
-            let (byte, behind) = rest.split_first().ok_or(DecodeError::Truncated)?;
-            rest = behind;
+            let (byte, remaining) = rest.split_first().ok_or(DecodeError::Truncated)?;
+            rest = remaining;
             value += u64::from(byte & 0x7f) << shift;
             if value > MAX {
                 return Err(DecodeError::Integer);
@@ -28,7 +28,7 @@ pub(super) fn decode(input: &mut &[u8], prefix: u8) -> Result<u64, DecodeError> 
     Ok(value)
 }
 
-/// Appends an integer behind the bits of `first` that lie above its prefix.
+/// Appends an integer. `first` has the bits above its prefix.
 pub(super) fn encode(first: u8, prefix: u8, value: u64, out: &mut Vec<u8>) {
     let mask = 0xff >> (8 - prefix);
     if value < u64::from(mask) {
@@ -48,7 +48,7 @@ pub(super) fn encode(first: u8, prefix: u8, value: u64, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    fn round(prefix: u8, value: u64) -> Vec<u8> {
+    fn round_trip(prefix: u8, value: u64) -> Vec<u8> {
         let mut out = Vec::new();
         encode(0, prefix, value, &mut out);
         let mut input = &out[..];
@@ -63,21 +63,21 @@ mod tests {
     /// RFC 7541 Appendix C.1.
     #[test]
     fn integer_examples_of_the_rfc() {
-        assert_eq!(round(5, 10), [0b1010]);
-        assert_eq!(round(5, 1337), [0b1_1111, 0b1001_1010, 0b1010]);
-        assert_eq!(round(8, 42), [42]);
+        assert_eq!(round_trip(5, 10), [0b1010]);
+        assert_eq!(round_trip(5, 1337), [0b1_1111, 0b1001_1010, 0b1010]);
+        assert_eq!(round_trip(8, 42), [42]);
     }
 
     #[test]
     fn integer_edges_are_exact() {
         for prefix in 1..=8 {
             for value in [0, 1, 6, 7, 127, 128, 254, 255, 256, 16_511, 1 << 32, MAX] {
-                round(prefix, value);
+                round_trip(prefix, value);
             }
         }
         let too_large = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
         assert_eq!(decode(&mut &too_large[..], 7), Err(DecodeError::Integer));
-        // Zeros without end.
+        // Too many leading zeros.
         let long = [0xff, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0];
         assert_eq!(decode(&mut &long[..], 7), Err(DecodeError::Integer));
     }

@@ -1,6 +1,6 @@
 //! The static table of QPACK (RFC 9204 Appendix A).
 
-/// Names and values, by index.
+/// The names and values by index.
 pub(super) const STATIC: [(&str, &str); 99] = [
     (":authority", ""),
     (":path", "/"),
@@ -103,17 +103,17 @@ pub(super) const STATIC: [(&str, &str); 99] = [
     ("x-frame-options", "sameorigin"),
 ];
 
-/// Where a field stands in the table, the first of its name where only that is there:
-/// `Ok` with the value, `Err` without it, `None` where there is no such name.
+/// Finds a field in the table. Returns `Ok` with the index of an entry with this name and value,
+/// `Err` with that of the first entry with only this name, and `None` if there is none.
 pub(super) fn find(name: &str, value: &[u8]) -> Option<Result<usize, usize>> {
-    let mut named = None;
+    let mut same_name = None;
     for (index, (n, v)) in STATIC.iter().enumerate() {
         if *n == name {
             if v.as_bytes() == value {
                 return Some(Ok(index));
             }
-            named.get_or_insert(index);
+            same_name.get_or_insert(index);
         }
     }
-    named.map(Err)
+    same_name.map(Err)
 }

@@ -30,9 +30,9 @@ fn qpack_static_entries_take_one_or_two_bytes() {
         let section = encoded(&[field(name, value)]);
         assert_eq!(section.len(), if index < 63 { 3 } else { 4 });
         assert_eq!(take(&section).unwrap(), [field(name, value)]);
-        let other = encoded(&[field(name, "a value of its own")]);
+        let other = encoded(&[field(name, "some other value")]);
         assert!(other.len() < 20);
-        assert_eq!(take(&other).unwrap(), [field(name, "a value of its own")]);
+        assert_eq!(take(&other).unwrap(), [field(name, "some other value")]);
     }
     assert_eq!(table::find("x-of-mine", b""), None);
 }
@@ -53,13 +53,13 @@ fn sensitive_fields_are_never_indexed_nor_shortened() {
 
 #[test]
 fn qpack_faults_have_their_code() {
-    for (section, why) in [
+    for (section, reason) in [
         (&b""[..], "too early"),
         (b"\x00", "too early"),
-        // Required Insert Count 1, and a base below zero.
+        // Required Insert Count 1, and a negative Base.
         (b"\x01\x00", "dynamic table"),
         (b"\x00\x80", "dynamic table"),
-        // Indexed, by name, and behind the base.
+        // Indexed, by name, and after the Base.
         (b"\x00\x00\x80", "dynamic table"),
         (b"\x00\x00\x40\x01a", "dynamic table"),
         (b"\x00\x00\x10", "dynamic table"),
@@ -73,10 +73,10 @@ fn qpack_faults_have_their_code() {
         (b"\x00\x00\x23abc", "too early"),
         (b"\x00\x00\x51\x81\xff", "Huffman"),
     ] {
-        let Err(ReceiveError::Fault(fault)) = take(section) else { panic!("{section:?}") };
-        assert_eq!(fault.code, ErrorCode::QPACK_DECOMPRESSION_FAILED);
-        assert!(fault.is_of_connection);
-        assert!(fault.why.contains(why), "{section:?}: {fault}");
+        let Err(ReceiveError::Protocol(violation)) = take(section) else { panic!("{section:?}") };
+        assert_eq!(violation.code, ErrorCode::QPACK_DECOMPRESSION_FAILED);
+        assert!(violation.is_connection_error);
+        assert!(violation.reason.contains(reason), "{section:?}: {violation}");
     }
 }
 
@@ -84,27 +84,29 @@ fn qpack_faults_have_their_code() {
 fn qpack_limits_are_exact() {
     let fields = [field("abc", "de"), field(":method", "CONNECT")];
     let section = encoded(&fields);
-    assert_eq!(size(&fields), 37 + 46);
+    assert_eq!(section_size(&fields), 37 + 46);
     let with = |max_field_section_size, max_fields| {
         let limits =
             LocalSettings { max_field_section_size, max_fields, ..LocalSettings::default() };
         decode(&section, &limits)
     };
     assert_eq!(with(83, 2).unwrap(), fields);
-    let limit = |setting, most| Err(ReceiveError::Limit { setting, most });
+    let limit = |setting, max| Err(ReceiveError::Limit { setting, max });
     assert_eq!(with(82, 2), limit("max_field_section_size", 82));
     assert_eq!(with(83, 1), limit("max_fields", 1));
 }
 
 proptest! {
     #[test]
-    fn qpack_fields_are_read_back(all in prop::collection::vec((".{0,40}", ".{0,200}", any::<bool>()), 0..20)) {
+    fn qpack_fields_are_read_back(
+        all in prop::collection::vec((".{0,40}", ".{0,200}", any::<bool>()), 0..20),
+    ) {
         let fields: Vec<_> = all.iter().map(|(name, value, is_sensitive)| {
             Field { is_sensitive: *is_sensitive, ..field(name, value) }
         }).collect();
         let section = encoded(&fields);
         prop_assert_eq!(take(&section).unwrap(), fields);
-        // Cut anywhere, it is fewer fields or a fault, and no panic.
+        // A section that is cut anywhere has fewer fields or is an error; it never panics.
         for cut in 0..section.len() {
             drop(take(&section[..cut]));
         }

@@ -1,4 +1,4 @@
-//! The content of a message: DATA frames on the wire, bytes to read and write here.
+//! Reading and writing the content of a message, which is in DATA frames on the wire.
 
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -13,31 +13,31 @@ use crate::error_code::{ErrorCode, RuleViolation};
 use crate::frame::FrameEvent;
 use crate::frame_header::{self, FrameType};
 
-/// The most bytes that are taken at once to be written.
+/// The maximum number of bytes that one write accepts.
 const MAX_WRITE: usize = 32 << 10;
-/// How many chunks without content are looked at before another task has its turn.
+/// The maximum number of chunks without content that are processed before the task yields.
 const MAX_IDLE_CHUNKS: usize = 32;
 
 impl RequestStream {
-    /// The next event of the stream; `None` when it has ended.
+    /// Polls for the next event of the stream. Returns `None` when the stream has ended.
     pub(super) fn poll_event(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<FrameEvent>, Error>> {
-        if let Some(error) = &self.failed {
+        if let Some(error) = &self.read_error {
             return Poll::Ready(Err(error.clone()));
         }
         for _ in 0..MAX_IDLE_CHUNKS {
             match self.frames.read(&mut self.chunk) {
                 Ok(Some(event)) => return Poll::Ready(Ok(Some(event))),
-                Ok(None) if self.is_ended => return Poll::Ready(Ok(None)),
+                Ok(None) if self.receive_ended => return Poll::Ready(Ok(None)),
                 Ok(None) => {}
-                Err(refused) => return Poll::Ready(Err(self.refuse(refused))),
+                Err(error) => return Poll::Ready(Err(self.fail(error))),
             }
             let read = ready!(pin!(self.recv.read_chunk(usize::MAX, true)).poll(cx));
             match read {
                 Ok(Some(chunk)) => self.chunk = chunk.bytes,
-                Ok(None) => return Poll::Ready(self.ended().map(|()| None)),
+                Ok(None) => return Poll::Ready(self.handle_end().map(|()| None)),
                 Err(error) => return Poll::Ready(Err(self.fail_reading(error))),
             }
         }
@@ -47,48 +47,50 @@ impl RequestStream {
 
     fn fail_reading(&mut self, error: quinn::ReadError) -> Error {
         let error = self.shared().read_error(error);
-        self.is_ended = true;
-        self.failed = Some(error.clone());
+        self.receive_ended = true;
+        self.read_error = Some(error.clone());
         error
     }
 
-    /// The peer has ended its side: whether it may.
-    fn ended(&mut self) -> Result<(), Error> {
-        self.is_ended = true;
-        self.frames.finish().map_err(|fault| self.refuse(fault.into()))?;
-        match self.content_left {
+    /// Handles the end of the peer's side, which is an error within a frame or before all of the
+    /// announced content.
+    fn handle_end(&mut self) -> Result<(), Error> {
+        self.receive_ended = true;
+        self.frames.finish().map_err(|violation| self.fail(violation.into()))?;
+        match self.content_remaining {
             None | Some(0) => Ok(()),
-            Some(_) => Err(self.wrong_length()),
+            Some(_) => Err(self.length_mismatch()),
         }
     }
 
-    fn wrong_length(&mut self) -> Error {
-        let why = "the content is not as long as content-length says (RFC 9114 §4.1.2)";
-        self.refuse(RuleViolation::stream(ErrorCode::MESSAGE_ERROR, why).into())
+    fn length_mismatch(&mut self) -> Error {
+        let reason = "the length of the content differs from content-length (RFC 9114 §4.1.2)";
+        self.fail(RuleViolation::stream_error(ErrorCode::MESSAGE_ERROR, reason).into())
     }
 
     fn count_content(&mut self, length: u64) -> Result<(), Error> {
-        if let Some(left) = &mut self.content_left {
+        if let Some(left) = &mut self.content_remaining {
             *left = match left.checked_sub(length) {
                 Some(left) => left,
-                None => return Err(self.wrong_length()),
+                None => return Err(self.length_mismatch()),
             };
         }
         Ok(())
     }
 
-    /// Reads content straight into the buffer: there is a frame of it, and nothing before.
+    /// Reads content of the current DATA frame directly into the buffer. Nothing else may be
+    /// buffered.
     fn poll_content(
         &mut self,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<Result<(), Error>> {
-        let left = usize::try_from(self.frames.data_left()).unwrap_or(usize::MAX);
-        let most = left.min(buf.remaining());
-        let read = ready!(self.recv.poll_read(cx, buf.initialize_unfilled_to(most)));
+        let left = usize::try_from(self.frames.data_remaining()).unwrap_or(usize::MAX);
+        let max = left.min(buf.remaining());
+        let read = ready!(self.recv.poll_read(cx, buf.initialize_unfilled_to(max)));
         let length = read.map_err(|error| self.fail_reading(error))?;
         if length == 0 {
-            return Poll::Ready(self.ended());
+            return Poll::Ready(self.handle_end());
         }
         self.count_content(length as u64)?;
         self.frames.skip_data(length as u64);
@@ -96,10 +98,10 @@ impl RequestStream {
         Poll::Ready(Ok(()))
     }
 
-    /// Hands what is framed to the connection.
-    pub(super) fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        while !self.out.is_empty() {
-            let chunks = std::slice::from_mut(&mut self.out);
+    /// Passes the buffered frames to the connection.
+    pub(super) fn poll_flush_buffer(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        while !self.write_buffer.is_empty() {
+            let chunks = std::slice::from_mut(&mut self.write_buffer);
             let written = ready!(pin!(self.send.write_chunks(chunks)).poll(cx));
             if let Err(error) = written {
                 return Poll::Ready(Err(self.shared().write_error(error)));
@@ -108,18 +110,20 @@ impl RequestStream {
         Poll::Ready(Ok(()))
     }
 
+    /// Writes a DATA frame of up to [`MAX_WRITE`] bytes to the empty buffer, and returns its
+    /// length.
     fn frame_content(&mut self, bufs: &[IoSlice<'_>]) -> usize {
-        let all: usize = bufs.iter().map(|buf| buf.len()).sum();
-        let length = all.min(MAX_WRITE);
+        let total: usize = bufs.iter().map(|buf| buf.len()).sum();
+        let length = total.min(MAX_WRITE);
         let mut out = BytesMut::with_capacity(length + 16);
         frame_header::encode_header(FrameType::DATA, length as u64, &mut out);
         let mut left = length;
         for buf in bufs {
-            let taken = left.min(buf.len());
-            out.put_slice(&buf[..taken]);
-            left -= taken;
+            let count = left.min(buf.len());
+            out.put_slice(&buf[..count]);
+            left -= count;
         }
-        self.out = out.freeze();
+        self.write_buffer = out.freeze();
         length
     }
 }
@@ -135,7 +139,10 @@ impl AsyncRead for RequestStream {
             return Poll::Ready(Ok(()));
         }
         while this.content.is_empty() {
-            if this.chunk.is_empty() && this.frames.data_left() > 0 && this.failed.is_none() {
+            if this.chunk.is_empty()
+                && this.frames.data_remaining() > 0
+                && this.read_error.is_none()
+            {
                 return this.poll_content(cx, buf).map_err(Into::into);
             }
             match ready!(this.poll_event(cx))? {
@@ -170,16 +177,16 @@ impl AsyncWrite for RequestStream {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if this.sending != SendState::Open || !this.is_open {
+        if this.send_state != SendState::Open || !this.head_sent {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        ready!(this.poll_out(cx))?;
+        ready!(this.poll_flush_buffer(cx))?;
         if bufs.iter().all(|buf| buf.is_empty()) {
             return Poll::Ready(Ok(0));
         }
         let length = this.frame_content(bufs);
-        // What doesn't fit is written by the next call, or by flushing.
-        if let Poll::Ready(Err(error)) = this.poll_out(cx) {
+        // What does not fit now is written by the next call, or by `poll_flush`.
+        if let Poll::Ready(Err(error)) = this.poll_flush_buffer(cx) {
             return Poll::Ready(Err(error.into()));
         }
         Poll::Ready(Ok(length))
@@ -190,14 +197,14 @@ impl AsyncWrite for RequestStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_out(cx).map_err(Into::into)
+        self.get_mut().poll_flush_buffer(cx).map_err(Into::into)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.sending == SendState::Open {
-            ready!(this.poll_out(cx))?;
-            this.sending = SendState::Finished;
+        if this.send_state == SendState::Open {
+            ready!(this.poll_flush_buffer(cx))?;
+            this.send_state = SendState::Finished;
             let _ = this.send.finish();
         }
         Poll::Ready(Ok(()))

@@ -1,4 +1,4 @@
-//! What keeps a connection open after a stream of it was dropped.
+//! Keeping a connection open until the data of a dropped stream has arrived.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -7,41 +7,41 @@ use std::time::Duration;
 
 use crate::connection::ConnectionHandle;
 
-/// How long a stream that was dropped after its end keeps the connection while the peer takes
-/// nothing more of it.
+/// The time after which lingering ends if there is no progress.
 const LINGER: Duration = Duration::from_secs(3);
-/// How many times as long it does so in all, until the peer has all of it.
-const MAX_LINGERS: usize = 20;
+/// The maximum number of such periods, however much progress there is.
+const MAX_PERIODS: usize = 20;
 
-/// Keeps a connection open for what was sent on a stream that nobody uses any more.
+/// A handle that keeps a connection open for the data of a dropped stream. It is not counted as a
+/// user of the connection.
 pub(super) struct LingeringStream(pub(super) Arc<ConnectionHandle>);
 
 impl LingeringStream {
     pub(super) fn new(handle: Arc<ConnectionHandle>) -> Self {
-        handle.0.lingering.fetch_add(1, Ordering::Relaxed);
+        handle.shared.lingering_streams.fetch_add(1, Ordering::Relaxed);
         Self(handle)
     }
 }
 
 impl Drop for LingeringStream {
     fn drop(&mut self) {
-        self.0.0.lingering.fetch_sub(1, Ordering::Relaxed);
+        self.0.shared.lingering_streams.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// Waits until the peer has all of a stream, as long as it takes what is sent.
+/// Waits until the peer has received all data of a stream, or makes no progress.
 pub(super) async fn linger<T>(stopped: impl Future<Output = T>, handle: &ConnectionHandle) {
-    let taken = || {
-        let stats = handle.0.quinn.stats();
+    let progress = || {
+        let stats = handle.shared.quinn.stats();
         (stats.frame_tx.stream, stats.frame_rx.acks)
     };
-    let (mut stopped, mut before) = (pin!(stopped), taken());
-    for _ in 0..MAX_LINGERS {
+    let (mut stopped, mut before) = (pin!(stopped), progress());
+    for _ in 0..MAX_PERIODS {
         if tokio::time::timeout(LINGER, &mut stopped).await.is_ok() {
             return;
         }
-        // What is sent to nobody is not acknowledged.
-        let now = taken();
+        // Without acknowledgements the peer is gone.
+        let now = progress();
         if now.0 == before.0 || now.1 == before.1 {
             return;
         }

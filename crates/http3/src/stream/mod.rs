@@ -1,4 +1,4 @@
-//! A request stream, and the transport that it is.
+//! The stream of a request.
 
 mod content;
 mod linger;
@@ -10,7 +10,7 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Response};
 use quinn::{RecvStream, SendStream};
 
-use crate::connection::{ConnectionHandle, ConnectionShared, code};
+use crate::connection::{ConnectionHandle, ConnectionShared, quic_code};
 use crate::error::Error;
 use crate::error_code::{ErrorCode, RuleViolation};
 use crate::frame::{FrameEvent, FrameReader, StreamKind};
@@ -20,44 +20,44 @@ use crate::qpack::{self, Field};
 use crate::receive_error::ReceiveError;
 use linger::{LingeringStream, linger};
 
-/// The stream of a request and its response: what a WebSocket runs on (RFC 9220 §3).
+/// The stream of a request and its response, which carries a WebSocket (RFC 9220 §3).
 ///
-/// What is read and written is the content, in DATA frames on the wire. The peer's end of
-/// the stream is the end of what is read, as the FIN of TCP is; a reset is an error of the
-/// kind [`ConnectionReset`](std::io::ErrorKind::ConnectionReset). Shutting down ends the sending
-/// side. The fields behind the content, if there are any, are its [`trailers`](Self::trailers).
+/// Reading and writing transfer the content, which is in DATA frames on the wire. Reading ends
+/// when the peer ends its side, like a FIN of TCP. A reset is an error of the kind
+/// [`ConnectionReset`](std::io::ErrorKind::ConnectionReset). Shutting down ends the sending side.
+/// The fields after the content, if there are any, are the [`trailers`](Self::trailers).
 ///
-/// Nothing is buffered but the last chunk read and the last one written: whoever doesn't read
-/// stops the peer, by the flow control of QUIC.
+/// Only the last chunk read and the last one written are buffered. If the content is not read, the
+/// flow control of QUIC stops the peer.
 ///
-/// Dropped before its end, it is reset with `H3_REQUEST_CANCELLED`. Dropped after it, what is
-/// on the way still arrives.
+/// A stream that is dropped before its end is reset with `H3_REQUEST_CANCELLED`. If it is dropped
+/// after its end, data that was sent still arrives.
 pub struct RequestStream {
     send: SendStream,
     recv: RecvStream,
     frames: FrameReader,
-    /// Received, and not taken apart.
+    /// Received bytes that are not parsed yet.
     chunk: Bytes,
-    /// Content that was not asked for yet.
+    /// Content that was not read yet.
     content: Bytes,
-    /// What `content-length` still promises.
-    content_left: Option<u64>,
-    /// Framed, and not taken by the connection.
-    out: Bytes,
-    /// Whether the head was sent: of the request, or of the response.
-    is_open: bool,
-    /// The peer has ended its side.
-    is_ended: bool,
-    sending: SendState,
-    failed: Option<Error>,
-    /// The trailer section, boxed as most messages have none.
+    /// The number of bytes of content that `content-length` still announces.
+    content_remaining: Option<u64>,
+    /// Frames that are not passed to the connection yet.
+    write_buffer: Bytes,
+    /// Whether the head of the request or response was sent.
+    head_sent: bool,
+    /// Whether the peer has ended its side, or this end stopped it.
+    receive_ended: bool,
+    send_state: SendState,
+    read_error: Option<Error>,
+    /// The trailer section. It is boxed, as most messages have none.
     trailers: Option<Box<HeaderMap>>,
     handle: Arc<ConnectionHandle>,
-    /// What the stream is reset with if it is dropped.
-    pub(crate) dropped: ErrorCode,
+    /// The code with which the stream is reset if it is dropped.
+    pub(crate) reset_on_drop: ErrorCode,
 }
 
-/// This end's side.
+/// The state of the sending side.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum SendState {
     Open,
@@ -68,66 +68,78 @@ enum SendState {
 impl RequestStream {
     pub(crate) fn new(
         handle: Arc<ConnectionHandle>,
-        place: StreamKind,
+        stream_kind: StreamKind,
         send: SendStream,
         recv: RecvStream,
     ) -> Self {
-        let frames = FrameReader::new(place, &handle.0.settings);
+        let frames = FrameReader::new(stream_kind, &handle.shared.settings);
         Self {
             send,
             recv,
             frames,
             chunk: Bytes::new(),
             content: Bytes::new(),
-            content_left: None,
-            out: Bytes::new(),
-            is_open: false,
-            is_ended: false,
-            sending: SendState::Open,
-            failed: None,
+            content_remaining: None,
+            write_buffer: Bytes::new(),
+            head_sent: false,
+            receive_ended: false,
+            send_state: SendState::Open,
+            read_error: None,
             trailers: None,
             handle,
-            dropped: ErrorCode::REQUEST_CANCELLED,
+            reset_on_drop: ErrorCode::REQUEST_CANCELLED,
         }
     }
 
-    /// The number of the stream.
+    /// Returns the identifier of the stream.
     pub fn id(&self) -> u64 {
         self.send.id().into()
     }
 
-    /// Sends the head of the response; for servers, once. Interim responses (1xx) may go
-    /// before it.
+    /// Sends the head of the response. Only a server may call this, once; interim responses (1xx)
+    /// may be sent before.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] at a client, after the response, or if the response is not valid.
     ///
     /// # Cancel safety
-    /// Dropped before it is ready, the head leaves with what is written next.
+    /// If the future is dropped before it is ready, the head is sent with what is written next.
     pub async fn send_response(&mut self, response: &Response<()>) -> Result<(), Error> {
         self.queue_response(response)?;
-        std::future::poll_fn(|cx| self.poll_out(cx)).await
+        std::future::poll_fn(|cx| self.poll_flush_buffer(cx)).await
     }
 
-    /// The same without waiting: the head leaves with what is written next.
+    /// Queues the head of the response, as [`send_response`](Self::send_response) does, but without
+    /// waiting. It is sent with what is written next.
+    ///
+    /// # Errors
+    /// The same as those of [`send_response`](Self::send_response).
     pub fn queue_response(&mut self, response: &Response<()>) -> Result<(), Error> {
-        if self.shared().is_client || self.is_open {
-            return Err(Error::Misuse("there is nothing to be answered here"));
+        if self.shared().is_client || self.head_sent {
+            return Err(Error::Misuse("a response can be sent once, and only by a server"));
         }
         let fields = message::response_fields(response)?;
         self.queue_head(&fields)?;
-        self.is_open = !response.status().is_informational();
+        self.head_sent = !response.status().is_informational();
         Ok(())
     }
 
-    /// Takes the trailer section of the message (RFC 9114 §4.1). It is there once the end of the
-    /// content was read.
+    /// Takes the trailer section of the received message (RFC 9114 §4.1). It is available once the
+    /// content was read to its end.
     pub fn trailers(&mut self) -> Option<HeaderMap> {
         self.trailers.take().map(|trailers| *trailers)
     }
 
-    /// Adds a trailer section behind the content that was written. It leaves with the end of the
-    /// sending side; nothing can be written behind it.
+    /// Queues a trailer section after the content that was written. It is sent when the sending
+    /// side is shut down; nothing may be written after it.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] before the head or after the end, or if a field is not valid.
     pub fn queue_trailers(&mut self, trailers: &HeaderMap) -> Result<(), Error> {
-        if self.sending != SendState::Open || !self.is_open {
-            return Err(Error::Misuse("a trailer section goes behind a head and its content"));
+        if self.send_state != SendState::Open || !self.head_sent {
+            return Err(Error::Misuse(
+                "trailers can be sent only after the head and before the end",
+            ));
         }
         self.queue_head(&message::trailer_fields(trailers)?)
     }
@@ -135,74 +147,76 @@ impl RequestStream {
     fn read_trailers(&mut self, section: &[u8]) -> Result<(), Error> {
         let fields = qpack::decode(section, &self.shared().settings);
         let trailers = fields.and_then(|fields| Ok(message::read_trailers(&fields)?));
-        let trailers = trailers.map_err(|refused| self.refuse(refused))?;
+        let trailers = trailers.map_err(|error| self.fail(error))?;
         self.trailers = Some(Box::new(trailers));
         Ok(())
     }
 
-    /// Ends both directions at once with this code, whatever is on the way.
-    pub fn reset(&mut self, why: ErrorCode) {
-        self.sending = SendState::Reset;
-        let _ = self.send.reset(code(why));
-        if !self.is_ended {
-            let _ = self.recv.stop(code(why));
+    /// Resets both directions at once with this code. Data that is in transit may be lost.
+    pub fn reset(&mut self, code: ErrorCode) {
+        self.send_state = SendState::Reset;
+        let _ = self.send.reset(quic_code(code));
+        if !self.receive_ended {
+            let _ = self.recv.stop(quic_code(code));
         }
-        self.failed.get_or_insert(Error::Misuse("this end reset the stream"));
+        self.read_error.get_or_insert(Error::Misuse("this end reset the stream"));
     }
 
-    /// Asks the peer to send nothing more, as nobody reads it. What is written goes on.
+    /// Asks the peer to stop sending, as the content is not read any more. Writing is not affected.
     pub fn stop_receiving(&mut self) {
-        if !std::mem::replace(&mut self.is_ended, true) {
-            let _ = self.recv.stop(code(ErrorCode::NO_ERROR));
+        if !std::mem::replace(&mut self.receive_ended, true) {
+            let _ = self.recv.stop(quic_code(ErrorCode::NO_ERROR));
         }
         (self.chunk, self.content) = (Bytes::new(), Bytes::new());
     }
 
     pub(crate) fn shared(&self) -> &Arc<ConnectionShared> {
-        &self.handle.0
+        &self.handle.shared
     }
 
-    /// Puts a head behind what is to be written.
+    /// Appends a field section to the buffered frames.
     pub(crate) fn queue_head(&mut self, fields: &[Field<'_>]) -> Result<(), Error> {
-        let most = self.shared().peer.borrow().and_then(|peer| peer.max_field_section_size);
-        if let Some(most) = most.filter(|most| qpack::size(fields) > *most) {
-            return Err(Error::Limit { setting: "the peer's MAX_FIELD_SECTION_SIZE", most });
+        let max = self.shared().peer_settings.borrow().and_then(|peer| peer.max_field_section_size);
+        if let Some(max) = max.filter(|max| qpack::section_size(fields) > *max) {
+            return Err(Error::Limit { setting: "the peer's MAX_FIELD_SECTION_SIZE", max });
         }
         let mut section = Vec::new();
         qpack::encode(fields, &mut section);
-        let mut out = BytesMut::with_capacity(self.out.len() + section.len() + 8);
-        out.extend_from_slice(&self.out);
+        let mut out = BytesMut::with_capacity(self.write_buffer.len() + section.len() + 8);
+        out.extend_from_slice(&self.write_buffer);
         frame_header::encode_header(FrameType::HEADERS, section.len() as u64, &mut out);
         out.extend_from_slice(&section);
-        self.out = out.freeze();
+        self.write_buffer = out.freeze();
         Ok(())
     }
 
-    /// The head of a request was queued: content may follow.
-    pub(crate) fn open(&mut self) {
-        self.is_open = true;
+    /// Records that the head of the request was queued, so that content may be written.
+    pub(crate) fn mark_head_sent(&mut self) {
+        self.head_sent = true;
     }
 
-    /// The next head; `None` if the stream has ended. What waits to be written is.
+    /// Waits for the next head. Returns `None` if the stream has ended. Buffered frames are written
+    /// meanwhile.
     pub(crate) async fn next_head(&mut self) -> Result<Option<Vec<Field<'static>>>, Error> {
         let event = std::future::poll_fn(|cx| {
-            // The peer may answer before it has read all, or anything.
-            let _ = self.poll_out(cx);
+            // An error of writing does not matter: the peer may respond before it has read the
+            // content.
+            let _ = self.poll_flush_buffer(cx);
             self.poll_event(cx)
         });
         let Some(FrameEvent::Headers(section)) = event.await? else { return Ok(None) };
         let fields = qpack::decode(&section, &self.shared().settings);
-        fields.map(Some).map_err(|refused| self.refuse(refused))
+        fields.map(Some).map_err(|error| self.fail(error))
     }
 
-    /// The head was the message's own: its content follows.
+    /// Records that the head was that of the message itself, whose content follows.
     pub(crate) fn begin_content(
         &mut self,
         headers: &HeaderMap,
         is_tunnel: bool,
         may_be_empty: bool,
     ) -> Result<(), Error> {
-        self.frames.head_is_done(is_tunnel);
+        self.frames.begin_content(is_tunnel);
         if is_tunnel || may_be_empty {
             return Ok(());
         }
@@ -211,41 +225,46 @@ impl RequestStream {
         let digits = first.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
         let length = digits.and_then(|text| text.parse().ok());
         if length.is_none() || lengths.any(|other| other != first) {
-            let why = "content-length is no length (RFC 9114 §4.1.2)";
-            return Err(self.refuse(RuleViolation::stream(ErrorCode::MESSAGE_ERROR, why).into()));
+            let reason = "content-length is not a valid length (RFC 9114 §4.1.2)";
+            return Err(
+                self.fail(RuleViolation::stream_error(ErrorCode::MESSAGE_ERROR, reason).into())
+            );
         }
-        self.content_left = length;
+        self.content_remaining = length;
         Ok(())
     }
 
-    /// Ends the stream, or the connection, over what came.
-    pub(crate) fn refuse(&mut self, refused: ReceiveError) -> Error {
-        let error = match refused {
-            ReceiveError::Fault(fault) if fault.is_of_connection => self.shared().fail(fault),
-            // Which a server answers.
-            ReceiveError::Limit { .. } if !self.shared().is_client => refused.into(),
+    /// Closes the stream, or the connection, because of an error in received data.
+    pub(crate) fn fail(&mut self, error: ReceiveError) -> Error {
+        let error = match error {
+            ReceiveError::Protocol(violation) if violation.is_connection_error => {
+                self.shared().fail(violation)
+            }
+            // A server responds to this error with 431, so the stream stays open.
+            ReceiveError::Limit { .. } if !self.shared().is_client => error.into(),
             other => {
                 self.reset(other.code());
                 other.into()
             }
         };
-        self.failed = Some(error.clone());
+        self.read_error = Some(error.clone());
         error
     }
 }
 
 impl Drop for RequestStream {
     fn drop(&mut self) {
-        if self.sending == SendState::Open {
-            let _ = self.send.reset(code(self.dropped));
+        if self.send_state == SendState::Open {
+            let _ = self.send.reset(quic_code(self.reset_on_drop));
         }
-        if !self.is_ended {
-            // RFC 9114 §4.1: a response that is whole needs no more of the request.
-            let done = self.sending == SendState::Finished && !self.shared().is_client;
-            let why = if done { ErrorCode::NO_ERROR } else { self.dropped };
-            let _ = self.recv.stop(code(why));
+        if !self.receive_ended {
+            // RFC 9114 §4.1: after a complete response a server may stop reading the request with
+            // H3_NO_ERROR.
+            let has_responded = self.send_state == SendState::Finished && !self.shared().is_client;
+            let reason = if has_responded { ErrorCode::NO_ERROR } else { self.reset_on_drop };
+            let _ = self.recv.stop(quic_code(reason));
         }
-        if self.sending == SendState::Finished
+        if self.send_state == SendState::Finished
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             let (stopped, lingering) =
@@ -257,6 +276,6 @@ impl Drop for RequestStream {
 
 impl std::fmt::Debug for RequestStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stream").field("id", &self.id()).finish_non_exhaustive()
+        f.debug_struct("RequestStream").field("id", &self.id()).finish_non_exhaustive()
     }
 }

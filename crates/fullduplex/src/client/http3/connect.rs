@@ -105,7 +105,7 @@ impl Client {
                 entry.evict(|pooled| pooled.connection.is_same(&connection));
                 self.http3.retire(connection.downgrade(), endpoint.clone());
             };
-            let pending = match connection.try_open(&request).await {
+            let pending = match connection.try_send_request(&request).await {
                 Ok(Some(pending)) => pending,
                 // The connection is full or closing: retry on a new one.
                 Ok(None)
@@ -220,10 +220,10 @@ impl Client {
                 (ErrorKind::Limit, Some(format!("more header fields than max_fields ({max})")))
             }
             Http3Error::Limit { .. } => (ErrorKind::Limit, None),
-            Http3Error::Fault(fault) if fault.code == ErrorCode::EXCESSIVE_LOAD => {
+            Http3Error::Protocol(fault) if fault.code == ErrorCode::EXCESSIVE_LOAD => {
                 (ErrorKind::Limit, None)
             }
-            Http3Error::Fault(_) => (ErrorKind::Protocol, None),
+            Http3Error::Protocol(_) => (ErrorKind::Protocol, None),
             Http3Error::Misuse(_) => (ErrorKind::Misuse, None),
             Http3Error::Closed(ErrorCode::VERSION_FALLBACK, _)
             | Http3Error::Reset(ErrorCode::VERSION_FALLBACK) => (ErrorKind::Handshake, None),
