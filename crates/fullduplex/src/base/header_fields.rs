@@ -1,16 +1,9 @@
 //! Treatment of header fields by their names.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::{
     AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL, SET_COOKIE,
 };
-
-/// Returns the value of an `Authorization` field for a user and password (RFC 7617 §2).
-pub(crate) fn basic_auth(user: &str, password: &str) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
-}
 
 /// Keeps confidential values out of the tables of HPACK and QPACK (RFC 7541 §7.1.3, RFC 9204
 /// §7.1.3). Some clients send a token as a subprotocol.

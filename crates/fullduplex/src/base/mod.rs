@@ -1,5 +1,6 @@
 //! The foundations of all other modules: errors, addresses, deadlines, memory.
 
+pub(crate) mod basic_auth;
 pub(crate) mod buffers;
 pub(crate) mod cidr;
 pub(crate) mod coop;

@@ -8,8 +8,8 @@ use fullduplex_proto::{Config, DeflateConfig, Role};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue};
 
+use crate::base::basic_auth::basic_auth;
 use crate::base::error::{Error, ErrorKind};
-use crate::base::header_fields;
 use crate::base::protected_headers::check_name;
 use crate::client::client::Client;
 use crate::client::connect::dial::{Connect, Resolve, SocketOptions};
@@ -87,7 +87,7 @@ impl ClientBuilder {
         if user.contains(':') {
             self.misuse("the user name must not have a colon (RFC 7617 §2)".into());
         }
-        self.authorization(header_fields::basic_auth(user, password))
+        self.authorization(basic_auth(user, password))
     }
 
     /// Authenticates with a bearer token (RFC 6750).

@@ -8,8 +8,8 @@ use fullduplex_proto::{DeflateConfig, Role};
 use http::header::{AUTHORIZATION, COOKIE, HOST, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Response};
 
+use crate::base::basic_auth::basic_auth;
 use crate::base::error::{Error, ErrorKind};
-use crate::base::header_fields;
 use crate::base::uri::WsUri;
 use crate::client::client::Client;
 use crate::connection::websocket::WebSocket;
@@ -65,7 +65,7 @@ impl Client {
         if let Some((user, password)) = &target.user
             && !headers.contains_key(AUTHORIZATION)
         {
-            let credentials = value(header_fields::basic_auth(user, password))?;
+            let credentials = value(basic_auth(user, password))?;
             fields.push(("Authorization".into(), sensitive(credentials)));
         }
         if let Some(jar) = &self.cookies

@@ -8,8 +8,8 @@ use fullduplex_proto::handshake::http1::write_request;
 use http::header::{PROXY_AUTHENTICATE, PROXY_AUTHORIZATION};
 use http::{HeaderMap, Response, StatusCode};
 
+use crate::base::basic_auth::basic_auth;
 use crate::base::error::{Error, ErrorKind};
-use crate::base::header_fields;
 use crate::client::header_list::split;
 use crate::client::response;
 use crate::transport::http1;
@@ -38,7 +38,7 @@ pub(crate) async fn connect(
     // RFC 9110 §11.7.2: this field has one value. The application's takes precedence over that
     // of the URL.
     let auth = auth.filter(|_| !headers.contains_key(PROXY_AUTHORIZATION));
-    let auth = auth.map(|(user, password)| header_fields::basic_auth(user, password));
+    let auth = auth.map(|(user, password)| basic_auth(user, password));
     let fields = [("Host", authority.as_bytes())].into_iter();
     let fields = fields.chain(auth.as_ref().map(|value| ("Proxy-Authorization", value.as_bytes())));
     let fields = fields.map(|(name, value)| (Cow::Borrowed(name), value));
