@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
-use crate::load::{AT_ONCE, Counts, Run, Times, Traffic, Window};
+use crate::load::{CONCURRENT_HANDSHAKES, Counts, Run, Times, Traffic, Window};
 use crate::setup::{Deflate, Error, Setup, ready};
 
 /// The interval between checks whether the run is over.
@@ -130,9 +130,9 @@ pub trait Sinks: Sized + 'static {
 }
 
 /// A client of a library whose connections are sinks.
-pub struct Gathering<S: Sinks>(S::Socket);
+pub struct SinkClient<S: Sinks>(S::Socket);
 
-impl<S: Sinks> Client for Gathering<S> {
+impl<S: Sinks> Client for SinkClient<S> {
     type Message = S::Message;
 
     const GATHERS: bool = true;
@@ -250,14 +250,15 @@ async fn echoes<C: Client>(task: Task) -> Result<Run, Error> {
     for (i, client) in clients.into_iter().enumerate() {
         let next = task.first(i);
         let (messages, traffic, shared_too) = (messages.clone(), traffic.clone(), shared.clone());
-        let talk = Talk { client, messages, traffic, next, expected: next, text: task.text };
-        shared.spawn(talk.run(task.in_flight, shared_too));
+        let exchange =
+            Exchange { client, messages, traffic, next, expected: next, text: task.text };
+        shared.spawn(exchange.run(task.in_flight, shared_too));
     }
     shared.finish(task.times, 2 * task.connections as u64).await
 }
 
 /// The exchange of messages on one connection.
-struct Talk<C: Client> {
+struct Exchange<C: Client> {
     client: C,
     messages: Rc<Vec<C::Message>>,
     traffic: Rc<Traffic>,
@@ -268,25 +269,25 @@ struct Talk<C: Client> {
     text: bool,
 }
 
-impl<C: Client> Talk<C> {
+impl<C: Client> Exchange<C> {
     async fn run(mut self, in_flight: u64, shared: Rc<Shared>) -> Result<Infallible, Error> {
-        self.say(in_flight).await?;
+        self.send(in_flight).await?;
         loop {
-            self.hear().await?;
-            let mut heard = 1;
-            while C::GATHERS && heard < in_flight {
-                match ready(self.hear()).await {
+            self.receive().await?;
+            let mut received = 1;
+            while C::GATHERS && received < in_flight {
+                match ready(self.receive()).await {
                     Some(another) => another?,
                     None => break,
                 }
-                heard += 1;
+                received += 1;
             }
-            shared.count(heard);
-            self.say(heard).await?;
+            shared.count(received);
+            self.send(received).await?;
         }
     }
 
-    async fn say(&mut self, messages: u64) -> Result<(), Error> {
+    async fn send(&mut self, messages: u64) -> Result<(), Error> {
         for _ in 0..messages {
             let message = &self.messages[self.next % self.messages.len()];
             self.client.send(message).await?;
@@ -295,7 +296,7 @@ impl<C: Client> Talk<C> {
         self.client.flush().await
     }
 
-    async fn hear(&mut self) -> Result<(), Error> {
+    async fn receive(&mut self) -> Result<(), Error> {
         let (expected, text) = (self.traffic.payload(self.expected), self.text);
         self.client
             .receive(|is_text, payload| match is_text == text && payload == expected {
@@ -344,7 +345,7 @@ async fn echo_once<C: Client>(
 
 async fn handshakes<C: Client>(task: Task) -> Result<Run, Error> {
     let shared = Rc::new(Shared::default());
-    for _ in 0..AT_ONCE {
+    for _ in 0..CONCURRENT_HANDSHAKES {
         let (task, shared_too) = (task.clone(), shared.clone());
         shared.spawn(async move {
             loop {
@@ -353,5 +354,5 @@ async fn handshakes<C: Client>(task: Task) -> Result<Run, Error> {
             }
         });
     }
-    shared.finish(task.times, AT_ONCE as u64).await
+    shared.finish(task.times, CONCURRENT_HANDSHAKES as u64).await
 }

@@ -18,7 +18,7 @@ use crate::load::{Crowd, Target, Traffic};
 use crate::server::{LOAD, Process};
 
 /// The first argument of a load.
-pub const WORD: &str = "--crowd";
+pub const OPTION: &str = "--crowd";
 /// The longest time for all pongs, or all deliveries.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The time for which a load serves its connections between checks for a command.
@@ -27,13 +27,13 @@ const TURN: Duration = Duration::from_millis(10);
 /// A running load, as the harness sees it.
 pub struct Load {
     pub process: Process,
-    told: ChildStdin,
+    commands: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
 
 /// The counts of one load, or of all.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Counted {
+pub struct LoadCounts {
     pub connections: u64,
     /// The number of pings of the server that were answered.
     pub pings: u64,
@@ -42,34 +42,34 @@ pub struct Counted {
 impl Load {
     /// Starts a load that will open `connections` connections, from sources from `source` on.
     pub fn start(server: SocketAddr, source: usize, connections: usize) -> io::Result<Self> {
-        let words = [WORD.to_owned(), server.to_string(), source.to_string()];
+        let words = [OPTION.to_owned(), server.to_string(), source.to_string()];
         let words = [&words[..], &[connections.to_string()]].concat();
         let (mut process, stdout) =
             Process::start(&std::env::current_exe()?, &words, Stdio::piped(), LOAD)?;
-        Ok(Self { told: process.stdin()?, process, answers: BufReader::new(stdout) })
+        Ok(Self { commands: process.stdin()?, process, answers: BufReader::new(stdout) })
     }
 
-    fn answer(&mut self) -> Result<Counted> {
+    fn answer(&mut self) -> Result<LoadCounts> {
         let mut line = String::new();
         self.answers.read_line(&mut line)?;
         let numbers: Option<Vec<u64>> =
             line.split_whitespace().map(|word| word.parse().ok()).collect();
         match numbers.as_deref() {
-            Some(&[connections, pings]) => Ok(Counted { connections, pings }),
+            Some(&[connections, pings]) => Ok(LoadCounts { connections, pings }),
             _ => Err(format!("a load: {}", line.trim()).into()),
         }
     }
 }
 
 /// Sends all loads a command at once, and returns the sum of their answers.
-pub fn tell(loads: &mut [Load], word: &str) -> Result<Counted> {
+pub fn command_all(loads: &mut [Load], word: &str) -> Result<LoadCounts> {
     for load in &mut *loads {
-        if writeln!(load.told, "{word}").is_err() {
+        if writeln!(load.commands, "{word}").is_err() {
             // It has ended, and printed the error.
             load.answer()?;
         }
     }
-    let mut all = Counted::default();
+    let mut all = LoadCounts::default();
     for load in loads {
         let one = load.answer()?;
         all.connections += one.connections;
@@ -87,14 +87,14 @@ pub fn run(words: &[String]) -> Result<()> {
     let traffic = Traffic::new(64, false, Deflate::Off);
     let mut crowd = Crowd::with_sources(source.parse()?)?;
     let connections = connections.parse()?;
-    let (tell, told) = mpsc::channel();
+    let (send, commands) = mpsc::channel();
     thread::spawn(move || {
         for line in io::stdin().lines().map_while(io::Result::ok) {
-            let _ = tell.send(line);
+            let _ = send.send(line);
         }
     });
     loop {
-        let done = match told.try_recv() {
+        let done = match commands.try_recv() {
             Ok(word) => match word.as_str() {
                 "open" => crowd.open(&target, connections),
                 "ping" => crowd.ping_all(PATIENCE),

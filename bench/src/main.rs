@@ -6,8 +6,8 @@
 //! The measured process has core 0 to itself, one at a time; the other end has core 1. A load, or a
 //! client, checks every byte that it receives. `docs/benchmarks.md` describes the method.
 
-mod calls;
 mod cases;
+mod client_process;
 mod figures;
 mod loads;
 mod options;
@@ -22,7 +22,7 @@ use fullduplex_bench::load;
 
 use cases::{Bench, CASES, Case};
 use options::Options;
-use peers::Places;
+use peers::Paths;
 use report::Table;
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let done = match words.split_first() {
-        Some((first, words)) if first == loads::WORD => loads::run(words),
+        Some((first, words)) if first == loads::OPTION => loads::run(words),
         _ => Options::from_args().and_then(run),
     };
     match done {
@@ -65,11 +65,11 @@ fn run(options: Options) -> Result<()> {
         }
     }
     peers.retain(|peer| cases.iter().any(|case| case.suits(peer)));
-    let places = Places::find()?;
-    let peers = peers::install(peers, &places)?;
+    let paths = Paths::find()?;
+    let peers = peers::install(peers, &paths)?;
     server::prepare()?;
     let heading = report::heading(options.rounds, options.times.measured, options.quick);
-    let bench = Bench { options, places, peers };
+    let bench = Bench { options, paths, peers };
     let mut tables = Vec::new();
     for case in cases {
         let table = case.run(&bench)?;

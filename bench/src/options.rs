@@ -11,19 +11,19 @@ pub const HELP: &str = "\
 cargo run --release --manifest-path bench/Cargo.toml -- [CASE…] [OPTION…]
 
   --list             the cases, the servers and the clients
-  --only NAME        only this server or client (may be repeated); the first is the one that
-                     ratios are taken to
-  --quick            all cases in short: to see that they work, not to cite
+  --only NAME        only this server or client (may be repeated); ratios are relative to
+                     the first one
+  --quick            short runs of all cases, to check that they work
   --rounds N         rounds of each case (default 7)
-  --seconds S        what is measured of a round (default 1)
-  --syscalls         count system calls too, in runs of their own (needs perf)
+  --seconds S        the measured seconds of a round (default 1)
+  --syscalls         also count system calls, in separate runs (needs perf)
   --rate N           messages a second in case l, rather than 70% of saturation
   --connections N    connections in case s (default 500000, or what memory and the
-                     system's limit of open files have room for)
+                     limit of open files allow)
   --idle N           connections in case f (default 10000)
-  --level N          ours also with this level of compression (may be repeated)
-  --build FILE       beside it another build of our server, such as one of before a change,
-                     or any server that takes the same words (may be repeated)
+  --level N          also our server with this level of compression (may be repeated)
+  --build FILE       also another build of our server, such as one before a change,
+                     or any server with the same options (may be repeated)
   --json FILE        the figures as JSON
   --markdown FILE    the tables as Markdown";
 

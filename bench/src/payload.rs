@@ -14,7 +14,8 @@ fn json(random: &mut Random, size: usize) -> Vec<u8> {
     while text.len() + 130 < size {
         let r = &mut *random;
         let item = format!(
-            "{{\"id\":{},\"user\":\"{}\",\"state\":\"{}\",\"score\":{}.{:02},\"token\":\"{:012x}\",\"at\":17{:08}}},",
+            "{{\"id\":{},\"user\":\"{}\",\"state\":\"{}\",\"score\":{}.{:02},\
+             \"token\":\"{:012x}\",\"at\":17{:08}}},",
             r.draw() % 1_000_000,
             NAMES[(r.draw() % 8) as usize],
             STATES[(r.draw() % 4) as usize],

@@ -99,20 +99,20 @@ impl Peer {
     }
 
     /// Returns the command and its arguments.
-    pub fn command(&self, places: &Places, words: &[&str]) -> (PathBuf, Vec<String>) {
-        let script = places.scripts.join(self.file);
+    pub fn command(&self, paths: &Paths, words: &[&str]) -> (PathBuf, Vec<String>) {
+        let script = paths.scripts.join(self.file);
         let (program, script) = match self.kind {
-            Rust => (places.binary(self.file), None),
-            Libdeflate => (places.libdeflate.join(self.file), None),
+            Rust => (paths.binary(self.file), None),
+            Libdeflate => (paths.libdeflate.join(self.file), None),
             Build => (std::path::absolute(&self.name).unwrap_or_default(), None),
-            Bun => (places.bun(), Some(script)),
+            Bun => (paths.bun(), Some(script)),
             Node => ("node".into(), Some(script)),
-            Python => (places.python.join("bin/python"), Some(script)),
+            Python => (paths.python.join("bin/python"), Some(script)),
         };
         let mut args: Vec<String> = Vec::new();
         args.extend(script.map(|script| script.display().to_string()));
         if self.kind == Node {
-            args.extend(["--modules".to_owned(), places.node.display().to_string()]);
+            args.extend(["--modules".to_owned(), paths.node.display().to_string()]);
         }
         args.extend(words.iter().map(|&word| word.to_owned()));
         args.extend(self.extra.iter().cloned());
@@ -144,7 +144,7 @@ pub fn all(levels: &[String], builds: &[String]) -> Vec<Peer> {
 }
 
 /// The paths of programs and files.
-pub struct Places {
+pub struct Paths {
     scripts: PathBuf,
     release: PathBuf,
     libdeflate: PathBuf,
@@ -153,7 +153,7 @@ pub struct Places {
     pub tls: PathBuf,
 }
 
-impl Places {
+impl Paths {
     pub fn find() -> Result<Self> {
         let release = std::env::current_exe()?;
         let release = release.parent().ok_or("no folder")?.to_owned();
@@ -185,31 +185,31 @@ fn bun_package() -> String {
 
 /// Builds and installs what these servers need. Returns those that can run, and prints the reason
 /// for each of the others.
-pub fn install(peers: Vec<Peer>, places: &Places) -> Result<Vec<Peer>> {
+pub fn install(peers: Vec<Peer>, paths: &Paths) -> Result<Vec<Peer>> {
     let files = |kind| {
         let mut files: Vec<_> = peers.iter().filter(|p| p.kind == kind).map(|p| p.file).collect();
         files.sort_unstable();
         files.dedup();
         files
     };
-    let target = places.release.parent().ok_or("no folder")?;
+    let target = paths.release.parent().ok_or("no folder")?;
     let mut bins = files(Rust);
     if peers.iter().any(|peer| peer.can(Call)) {
         bins.extend([Deflate::Off, Deflate::Shared].map(opposite));
     }
     build(&bins, &[], target)?;
     build(&files(Libdeflate), &["--features", "libdeflate"], &target.join("libdeflate"))?;
-    make_certificate(&places.tls)?;
+    make_certificate(&paths.tls)?;
     let mut missing = Vec::new();
     for (kind, install) in [
-        (Bun, install_node as fn(&Places) -> Result<()>),
+        (Bun, install_node as fn(&Paths) -> Result<()>),
         (Node, install_node),
         (Python, install_python),
     ] {
         if files(kind).is_empty() {
             continue;
         }
-        if let Err(why) = install(places) {
+        if let Err(why) = install(paths) {
             println!("{kind:?} is left out: {why}");
             missing.push(kind);
         }
@@ -239,25 +239,25 @@ fn build(bins: &[&str], words: &[&str], target: &Path) -> Result<()> {
     if build.status()?.success() { Ok(()) } else { Err("the servers don't build".into()) }
 }
 
-fn install_node(places: &Places) -> Result<()> {
-    if places.bun().exists() && places.node.join("node_modules/ws").exists() {
+fn install_node(paths: &Paths) -> Result<()> {
+    if paths.bun().exists() && paths.node.join("node_modules/ws").exists() {
         return Ok(());
     }
-    std::fs::create_dir_all(&places.node)?;
+    std::fs::create_dir_all(&paths.node)?;
     let bun = format!("{}@{BUN}", bun_package());
     let mut npm = Command::new("npm");
-    npm.args(["install", "--silent", "--no-save", "--prefix"]).arg(&places.node);
+    npm.args(["install", "--silent", "--no-save", "--prefix"]).arg(&paths.node);
     run(npm.args(NODE_PACKAGES).arg(bun))
 }
 
-fn install_python(places: &Places) -> Result<()> {
-    let python = places.python.join("bin/python");
+fn install_python(paths: &Paths) -> Result<()> {
+    let python = paths.python.join("bin/python");
     let mut check = Command::new(&python);
     check.args(["-c", "import picows, websockets, uvloop"]);
     if run(&mut check).is_ok() {
         return Ok(());
     }
-    run(Command::new("python3").args(["-m", "venv"]).arg(&places.python))?;
+    run(Command::new("python3").args(["-m", "venv"]).arg(&paths.python))?;
     run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PYTHON_PACKAGES))
 }
 

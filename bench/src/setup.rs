@@ -151,7 +151,7 @@ where
 }
 
 /// The most messages that are answered together with `cork`.
-const TOGETHER: usize = 64;
+const MAX_GATHERED: usize = 64;
 
 /// Echoes data messages. With `cork`, messages that have arrived already are received first, then
 /// fed and flushed together.
@@ -170,7 +170,7 @@ where
             continue;
         }
         waiting.push(message);
-        while waiting.len() < TOGETHER
+        while waiting.len() < MAX_GATHERED
             && let Some(Some(more)) = ready(ws.next()).await
         {
             waiting.push(more?);

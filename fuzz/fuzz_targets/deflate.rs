@@ -128,7 +128,9 @@ fuzz_target!(|input: &[u8]| {
             }
             3 => {
                 let last = op >> 4 & 1 == 1;
-                session.send_fragment(MessageKind::Binary, &payload, last, compression).expect("room");
+                session
+                    .send_fragment(MessageKind::Binary, &payload, last, compression)
+                    .expect("room");
                 let message = begun[side].get_or_insert_default();
                 message.extend(payload);
                 if last {

@@ -18,11 +18,13 @@ fuzz_target!(|bytes: &[u8]| {
         Ok(offer) => {
             let favourite = offer.subprotocols().first().copied();
             let accepted = offer.accept(favourite, Vec::new()).expect("it was offered");
-            write_response(accepted.status(), accepted.reason_phrase(), accepted.headers()).unwrap();
+            write_response(accepted.status(), accepted.reason_phrase(), accepted.headers())
+                .unwrap();
         }
         Err(rejection) => {
             assert!((400..=599).contains(&rejection.status()));
-            write_response(rejection.status(), rejection.reason_phrase(), rejection.headers()).unwrap();
+            write_response(rejection.status(), rejection.reason_phrase(), rejection.headers())
+                .unwrap();
         }
     }
 });

@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use fullduplex_http3::frame::{FrameEvent, FrameReader, StreamKind};
-use fullduplex_http3::{PeerSettings, ReceiveError, LocalSettings, message, qpack};
+use fullduplex_http3::{LocalSettings, PeerSettings, ReceiveError, message, qpack};
 use fullduplex_testkit::Rng;
 use libfuzzer_sys::fuzz_target;
 
@@ -63,7 +63,8 @@ fn section(bytes: &[u8], limits: &LocalSettings) {
 
 fuzz_target!(|input: &[u8]| {
     let [kind, cut, bytes @ ..] = input else { return };
-    let limits = LocalSettings { max_field_section_size: 1000, max_fields: 20, ..LocalSettings::default() };
+    let limits =
+        LocalSettings { max_field_section_size: 1000, max_fields: 20, ..LocalSettings::default() };
     let place = match kind % 5 {
         0 => StreamKind::Request,
         1 => StreamKind::Response,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use flate2::{Decompress, FlushDecompress, Status};
 use fullduplex_proto::frame::{EncodedFrameHeader, OpCode};
-use fullduplex_proto::{Config, DeflateConfig, MessageKind, Limits, ProtocolError, Role};
+use fullduplex_proto::{Config, DeflateConfig, Limits, MessageKind, ProtocolError, Role};
 use fullduplex_testkit::Rng;
 use fullduplex_testkit::pair::{End, Told};
 use libfuzzer_sys::fuzz_target;

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use fullduplex_proto::{Config, ReceiveBuffer, Limits, Role};
+use fullduplex_proto::{Config, Limits, ReceiveBuffer, Role};
 use fullduplex_testkit::Rng;
 use fullduplex_testkit::pair::{End, Told};
 use fullduplex_testkit::receive::by_input;

@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use fullduplex_proto::bytes::Bytes;
-use fullduplex_proto::{CloseCode, CloseFrame, Compression, Config, MessageKind, SendConfig, ReadyState};
+use fullduplex_proto::{
+    CloseCode, CloseFrame, Compression, Config, MessageKind, ReadyState, SendConfig,
+};
 use fullduplex_testkit::pair::{End, Pair, Told};
 use libfuzzer_sys::fuzz_target;
 

@@ -8,21 +8,21 @@ use fullduplex_bench::client::{Task, mark, run_with};
 use fullduplex_bench::floor::{PIECE, write_masked, write_masked_header};
 use fullduplex_bench::load::target::Stream;
 use fullduplex_bench::load::{
-    AT_ONCE, Counts, Replies, Run, Target, Traffic, Window, handshakes, write_out,
+    CONCURRENT_HANDSHAKES, Counts, Replies, Run, Target, Traffic, Window, handshakes, write_out,
 };
 use fullduplex_bench::payload::Random;
 use fullduplex_bench::setup::Error;
 use mio::{Events, Interest, Poll, Token};
 
 /// The most bytes that are read or written at once: few system calls, and they stay in the cache.
-const AT_MOST: usize = 256 << 10;
+const MAX_IO: usize = 256 << 10;
 
 fn main() -> Result<(), Error> {
     run_with(|task| {
         let deflate = task.setup.deflate;
         let target = Target { address: task.server, deflate, tls: None, raw: false };
         match task.connections {
-            0 => Ok(handshakes(&target, AT_ONCE, task.times, mark)?),
+            0 => Ok(handshakes(&target, CONCURRENT_HANDSHAKES, task.times, mark)?),
             _ => Ok(echoes(&task, &target)?),
         }
     })
@@ -45,7 +45,7 @@ fn echoes(task: &Task, target: &Target) -> io::Result<Run> {
     for link in &mut links {
         link.write(&traffic, &mut random)?;
     }
-    let mut buffer = vec![0; AT_MOST];
+    let mut buffer = vec![0; MAX_IO];
     let mut events = Events::with_capacity(1024);
     let mut counts = Counts::default();
     let mut window = Window::new(task.times, 2 * task.connections as u64, mark);
@@ -84,7 +84,7 @@ impl Link {
             if !write_out(&mut self.stream, &mut self.out, &mut self.sent)? || self.due == 0 {
                 return Ok(());
             }
-            while self.due > 0 && self.out.len() < AT_MOST {
+            while self.due > 0 && self.out.len() < MAX_IO {
                 self.add(traffic, random);
             }
         }

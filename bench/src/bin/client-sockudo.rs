@@ -38,5 +38,5 @@ impl client::Sinks for Sockudo {
 }
 
 fn main() -> Result<(), Error> {
-    client::run::<client::Gathering<Sockudo>>()
+    client::run::<client::SinkClient<Sockudo>>()
 }

@@ -38,5 +38,5 @@ impl client::Sinks for TokioWebsockets {
 }
 
 fn main() -> Result<(), Error> {
-    client::run::<client::Gathering<TokioWebsockets>>()
+    client::run::<client::SinkClient<TokioWebsockets>>()
 }

@@ -39,5 +39,5 @@ impl client::Sinks for Tungstenite {
 }
 
 fn main() -> Result<(), Error> {
-    client::run::<client::Gathering<Tungstenite>>()
+    client::run::<client::SinkClient<Tungstenite>>()
 }

@@ -36,5 +36,5 @@ impl client::Sinks for Yawc {
 }
 
 fn main() -> Result<(), Error> {
-    client::run::<client::Gathering<Yawc>>()
+    client::run::<client::SinkClient<Yawc>>()
 }

@@ -7,7 +7,7 @@ use fullduplex_bench::setup::Deflate;
 
 use super::{Bench, Case};
 use crate::Result;
-use crate::calls;
+use crate::client_process;
 use crate::load::{self, Traffic};
 use crate::report::{Row, Table, column};
 use crate::server::Kernel;
@@ -54,9 +54,9 @@ pub(super) fn clients(case: &Case, bench: &Bench) -> Result<Table> {
     let rows = case.each(bench, |peer| {
         let (address, count) = (server.address.to_string(), connections.to_string());
         let words = ["--server", &address, "--connections", &count, "--size", "1024"];
-        let (program, words) = peer.command(&bench.places, &words);
+        let (program, words) = peer.command(&bench.paths, &words);
         let mut memory = Vec::new();
-        calls::run(&program, &words, bench.options.times, |client| {
+        client_process::run(&program, &words, bench.options.times, |client| {
             settle();
             memory.push(client.memory());
         })?;

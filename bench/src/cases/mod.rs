@@ -10,7 +10,7 @@ use fullduplex_bench::setup::Deflate;
 use crate::Result;
 use crate::load::{Target, target};
 use crate::options::Options;
-use crate::peers::{Can, Peer, Places, opposite, words};
+use crate::peers::{Can, Paths, Peer, opposite, words};
 use crate::report::{Row, Table};
 use crate::server::{LOAD, MEASURED, Server};
 
@@ -113,7 +113,7 @@ const L: Kind = Kind::Latency { connections: 64, size: 64 };
 /// The data that all cases need.
 pub struct Bench {
     pub options: Options,
-    pub places: Places,
+    pub paths: Paths,
     pub peers: Vec<Peer>,
 }
 
@@ -175,11 +175,11 @@ impl Bench {
         tls: bool,
         room: bool,
     ) -> Result<(Server, Target)> {
-        let folder = self.places.tls.display().to_string();
+        let folder = self.paths.tls.display().to_string();
         let words = words(deflate, tls.then_some(&folder), room);
-        let (program, args) = peer.command(&self.places, &words);
+        let (program, args) = peer.command(&self.paths, &words);
         let server = Server::start(&program, &args, MEASURED)?;
-        let config = if tls { Some(target::client_config(&self.places.tls)?) } else { None };
+        let config = if tls { Some(target::client_config(&self.paths.tls)?) } else { None };
         let target =
             Target { address: server.address, deflate, tls: config, raw: peer.can(Can::Raw) };
         Ok((server, target))
@@ -190,7 +190,7 @@ impl Bench {
         let mut args: Vec<String> =
             words(deflate, None, false).into_iter().map(str::to_owned).collect();
         args.push("--reset".to_owned());
-        let server = Server::start(&self.places.binary(opposite(deflate)), &args, LOAD)?;
+        let server = Server::start(&self.paths.binary(opposite(deflate)), &args, LOAD)?;
         let target = Target { address: server.address, deflate, tls: None, raw: false };
         Ok((server, target))
     }

@@ -10,7 +10,7 @@ use fullduplex_bench::setup::Deflate;
 
 use super::{Bench, Case, Kind};
 use crate::Result;
-use crate::calls;
+use crate::client_process;
 use crate::figures::Rounds;
 use crate::load::{self, Run, Target, Times, Traffic};
 use crate::peers::{Can, Peer};
@@ -73,7 +73,7 @@ fn contender<'a>(case: &Case, bench: &Bench, peer: &'a Peer) -> Contender<'a> {
     };
     let running = running.map_err(|why| why.to_string());
     let client = running.as_ref().ok().filter(|_| calls).map(|(server, _)| {
-        let (program, mut words) = peer.command(&bench.places, &[]);
+        let (program, mut words) = peer.command(&bench.paths, &[]);
         words.extend(["--server".to_owned(), server.address.to_string()]);
         words.extend(asked.iter().flat_map(|shape| shape.words()));
         (program, words)
@@ -88,7 +88,7 @@ impl Contender<'_> {
             self.running.as_ref().map_err(|why| io::Error::other(why.clone()))?;
         let mut mark = mark;
         if let Some((program, words)) = &self.client {
-            return calls::run(program, words, times, mark);
+            return client_process::run(program, words, times, mark);
         }
         let mark = || mark(&server.process);
         match kind {
@@ -99,7 +99,7 @@ impl Contender<'_> {
             Kind::Room { members, in_flight, .. } => {
                 load::room(target, &self.traffic, (members, in_flight), times, mark)
             }
-            _ => load::handshakes(target, load::AT_ONCE, times, mark),
+            _ => load::handshakes(target, load::CONCURRENT_HANDSHAKES, times, mark),
         }
     }
 

@@ -9,31 +9,31 @@ use fullduplex_bench::setup::Deflate;
 
 use super::{Bench, Case};
 use crate::Result;
-use crate::load::A_SOURCE;
+use crate::load::PER_SOURCE;
 use crate::loads::{self, Load};
 use crate::report::{Table, column};
 use crate::server::{self, Kernel, Server};
 
 /// The most memory that one connection takes, with both ends and the kernel, by experience. No more
 /// connections are opened than fit in memory.
-const A_CONNECTION: u64 = 24 << 10;
+const MEMORY_PER_CONNECTION: u64 = 24 << 10;
 /// The number of files that a server or a load needs besides connections.
 const OTHER_FILES: u64 = 100;
 
 pub(super) fn run(case: &Case, bench: &Bench) -> Result<Table> {
     let processes = Processes::plan(bench.options.connections)?;
-    println!("s: {}", processes.told);
+    println!("s: {}", processes.limited_by);
     let rows = case.each(bench, |peer| {
         let (mut servers, mut loads) = (Vec::new(), Vec::new());
         for i in 0..processes.count {
             let (server, target) = bench.start(peer, Deflate::Off, false, true)?;
-            let source = i * processes.each.next_multiple_of(A_SOURCE);
+            let source = i * processes.each.next_multiple_of(PER_SOURCE);
             let connections = processes.each.min(processes.connections - i * processes.each);
             loads.push(Load::start(target.address, source, connections)?);
             servers.push(server);
         }
         // All have started when they have answered.
-        loads::tell(&mut loads, "count")?;
+        loads::command_all(&mut loads, "count")?;
         measure(&servers, &mut loads, bench)
     });
     let columns = vec![
@@ -61,22 +61,22 @@ struct Processes {
     count: usize,
     each: usize,
     /// A description of what limits the number of connections.
-    told: String,
+    limited_by: String,
 }
 
 impl Processes {
     fn plan(asked: usize) -> Result<Self> {
-        let memory = usize::try_from(server::available_memory() / A_CONNECTION)?;
+        let memory = usize::try_from(server::available_memory() / MEMORY_PER_CONNECTION)?;
         // Each connection is a file at both ends.
         let files = usize::try_from(server::files_of_all() / 2)?;
         let most = usize::try_from(server::open_files().saturating_sub(OTHER_FILES))?;
         let connections = asked.min(memory).min(files);
         let count = connections.div_ceil(most.max(1));
-        let told = format!(
+        let limited_by = format!(
             "{connections} connections of {asked} asked for; memory has room for {memory}, \
              the system's open files for {files}, those of one process for {most}"
         );
-        Ok(Self { connections, count, each: connections.div_ceil(count.max(1)), told })
+        Ok(Self { connections, count, each: connections.div_ceil(count.max(1)), limited_by })
     }
 }
 
@@ -88,11 +88,11 @@ fn measure(servers: &[Server], loads: &mut [Load], bench: &Bench) -> Result<Vec<
         )
     };
     let (before, kernel) = (memory(loads), Kernel::now());
-    let (opened, open) = clock(servers, || loads::tell(loads, "open"))?;
+    let (opened, open) = clock(servers, || loads::command_all(loads, "open"))?;
     // Long enough that a server that pings idle connections has pinged each of them.
     let (kept, after) = clock(servers, || {
         std::thread::sleep(bench.options.silence);
-        loads::tell(loads, "count")
+        loads::command_all(loads, "count")
     })?;
     let (kernel, after_memory) = (Kernel::now().since(kernel), memory(loads));
     let each = |bytes: u64| bytes as f64 / open.connections as f64;
@@ -105,8 +105,8 @@ fn measure(servers: &[Server], loads: &mut [Load], bench: &Bench) -> Result<Vec<
     ]);
     cells.extend(opened);
     cells.extend([(after.pings - open.pings) as f64, kept[1]]);
-    cells.extend(clock(servers, || loads::tell(loads, "ping"))?.0);
-    cells.extend(clock(servers, || loads::tell(loads, "broadcast"))?.0);
+    cells.extend(clock(servers, || loads::command_all(loads, "ping"))?.0);
+    cells.extend(clock(servers, || loads::command_all(loads, "broadcast"))?.0);
     Ok(cells)
 }
 

@@ -16,7 +16,7 @@ use super::wrong;
 const GROUP: usize = 128;
 /// The number of connections from one source address, and its first port. The kernel needs more and
 /// more time to find free ports, the fewer there are.
-pub const A_SOURCE: usize = 25_000;
+pub const PER_SOURCE: usize = 25_000;
 const FIRST_PORT: usize = 2_000;
 
 /// The payload of pings to the server.
@@ -53,7 +53,7 @@ impl Crowd {
         Self::with_sources(0)
     }
 
-    /// Creates a crowd that takes sources from this number on; a multiple of [`A_SOURCE`] starts
+    /// Creates a crowd that takes sources from this number on; a multiple of [`PER_SOURCE`] starts
     /// with a new address.
     pub fn with_sources(first: usize) -> io::Result<Self> {
         Ok(Self {
@@ -102,7 +102,7 @@ impl Crowd {
         loop {
             self.sources += 1;
             match target.connect(Some(source(self.sources))) {
-                Err(error) if error.kind() == ErrorKind::AddrInUse && taken < A_SOURCE => {
+                Err(error) if error.kind() == ErrorKind::AddrInUse && taken < PER_SOURCE => {
                     taken += 1;
                 }
                 other => return other,
@@ -222,7 +222,7 @@ impl Member {
 
 /// Returns a source address. Loopback has very many; 127.0.0.1 is left to others.
 fn source(number: usize) -> SocketAddrV4 {
-    let (address, port) = (2 + number / A_SOURCE, FIRST_PORT + number % A_SOURCE);
+    let (address, port) = (2 + number / PER_SOURCE, FIRST_PORT + number % PER_SOURCE);
     SocketAddrV4::new(Ipv4Addr::new(127, 0, (address >> 8) as u8, address as u8), port as u16)
 }
 

@@ -14,7 +14,7 @@ mod traffic;
 mod window;
 
 pub use closed::closed_loop;
-pub use crowd::{A_SOURCE, Crowd};
+pub use crowd::{Crowd, PER_SOURCE};
 pub use handshakes::handshakes;
 pub use link::write_out;
 pub use one_by_one::one_by_one;
@@ -28,7 +28,7 @@ pub use window::Window;
 use std::time::Duration;
 
 /// The number of connections that are opened at once when handshakes are counted.
-pub const AT_ONCE: usize = 32;
+pub const CONCURRENT_HANDSHAKES: usize = 32;
 
 /// The counts of a run.
 #[derive(Clone, Copy, Debug, Default)]

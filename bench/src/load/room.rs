@@ -42,13 +42,13 @@ pub fn room(
         poll.poll(&mut events, Some(Duration::from_millis(10)))?;
         let mut heard_by_all = 0;
         for event in &events {
-            let (link, heard) = &mut links[event.token().0];
+            let (link, received) = &mut links[event.token().0];
             let done = counts.messages;
             link.read(&mut buffer, traffic, &mut counts)?;
             link.write()?;
             for _ in done..counts.messages {
-                let left = &mut missing[(*heard % in_flight) as usize];
-                *heard += 1;
+                let left = &mut missing[(*received % in_flight) as usize];
+                *received += 1;
                 *left -= 1;
                 if *left == 0 {
                     *left = members;
