@@ -11,7 +11,7 @@ use fullduplex_proto::frame::RawFrameHeader;
 use fullduplex_proto::{
     Compression, Config, DeflateConfig, MessageKind, PreparedMessage, Role, SendConfig,
 };
-use fullduplex_testkit::pair::{End, Pair, Told};
+use fullduplex_testkit::pair::{End, EndEvent, Pair};
 use libfuzzer_sys::fuzz_target;
 
 fn config(a: u8, b: u8) -> DeflateConfig {
@@ -148,9 +148,9 @@ fuzz_target!(|input: &[u8]| {
         carry(&mut pair, &mut reader, 1, usize::MAX);
     }
     for (end, sent) in [(&pair.server, &sent[0]), (&pair.client, &sent[1])] {
-        let messages = end.told.iter().filter_map(|told| match told {
-            Told::Message(_, bytes) => Some(bytes),
-            Told::Error(error) => panic!("found fault: {error}"),
+        let messages = end.events.iter().filter_map(|event| match event {
+            EndEvent::Message(_, bytes) => Some(bytes),
+            EndEvent::Error(error) => panic!("found fault: {error}"),
             _ => None,
         });
         assert!(messages.eq(sent.iter()), "other messages arrived");

@@ -20,8 +20,8 @@ fuzz_target!(|input: &[u8]| {
     let forwarding =
         Forwarding { header, trusted, x_forwarded_proto: true, x_forwarded_host: true };
     let mut lines: Vec<Vec<u8>> = rest.split(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
-    let told = forwarding.client(PeerAddr::Unix, &headers(name, &lines));
-    if let Err(error) = told {
+    let forwarded = forwarding.client(PeerAddr::Unix, &headers(name, &lines));
+    if let Err(error) = forwarded {
         assert!(error.to_string().len() < 2048);
     }
     let is_own_line = first & 2 != 0;

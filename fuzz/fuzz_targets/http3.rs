@@ -18,7 +18,7 @@ fn events<'a>(
     pieces: impl Iterator<Item = &'a [u8]>,
 ) -> (Vec<FrameEvent>, Vec<u8>, Result<(), ReceiveError>) {
     let mut reader = FrameReader::new(place, limits);
-    let (mut told, mut content) = (Vec::new(), Vec::new());
+    let (mut events, mut content) = (Vec::new(), Vec::new());
     for piece in pieces {
         let mut input = Bytes::copy_from_slice(piece);
         loop {
@@ -29,14 +29,14 @@ fn events<'a>(
                     if let FrameEvent::Headers(section) = &event {
                         reader.begin_content(section.len() % 2 == 1);
                     }
-                    told.push(event);
+                    events.push(event);
                 }
-                Err(error) => return (told, content, Err(error)),
+                Err(error) => return (events, content, Err(error)),
             }
         }
         assert!(input.is_empty());
     }
-    (told, content, reader.finish().map_err(Into::into))
+    (events, content, reader.finish().map_err(Into::into))
 }
 
 fn section(bytes: &[u8], limits: &LocalSettings) {

@@ -12,10 +12,10 @@ use flate2::{Decompress, FlushDecompress, Status};
 use fullduplex_proto::frame::{EncodedFrameHeader, OpCode};
 use fullduplex_proto::{Config, DeflateConfig, Limits, MessageKind, ProtocolError, Role};
 use fullduplex_testkit::Rng;
-use fullduplex_testkit::pair::{End, Told};
+use fullduplex_testkit::pair::{End, EndEvent};
 use libfuzzer_sys::fuzz_target;
 
-fn run(takeover: bool, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
+fn run(takeover: bool, limits: Limits, pieces: &[&[u8]]) -> Vec<EndEvent> {
     let config = DeflateConfig {
         receive_context_takeover: takeover,
         receive_window_bits: 15,
@@ -28,7 +28,7 @@ fn run(takeover: bool, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
     for piece in pieces {
         end.receive(piece, Duration::ZERO);
     }
-    end.take_told()
+    end.take_events()
 }
 
 /// Inflates a message by zlib, continuing after final blocks; `None` if it is invalid. Also returns
@@ -101,26 +101,28 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(run(takeover, limits, &pieces), whole);
 
     let mut history = Vec::new();
-    for (told, data) in whole.iter().zip(&messages) {
+    for (event, data) in whole.iter().zip(&messages) {
         let limit = usize::try_from(limit).expect("small");
         if !takeover {
             history.clear();
         }
         let other = zlib(&mut history, data, limit);
-        match told {
+        match event {
             // Without any data, zlib waits for some.
-            Told::Message(MessageKind::Binary, ours) if data.is_empty() => assert!(ours.is_empty()),
-            Told::Message(MessageKind::Binary, ours) => {
+            EndEvent::Message(MessageKind::Binary, ours) if data.is_empty() => {
+                assert!(ours.is_empty())
+            }
+            EndEvent::Message(MessageKind::Binary, ours) => {
                 assert!(ours.len() <= limit);
                 assert_eq!(Some((ours.to_vec(), true)), other);
             }
-            Told::Error(ProtocolError::MessageTooBig { .. }) => {
+            EndEvent::Error(ProtocolError::MessageTooBig { .. }) => {
                 assert!(other.is_none_or(|(other, whole)| other.len() > limit || !whole));
             }
-            Told::Error(ProtocolError::InvalidDeflate) => {
+            EndEvent::Error(ProtocolError::InvalidDeflate) => {
                 assert!(other.is_none_or(|(_, whole)| !whole));
             }
-            Told::Error(ProtocolError::TooManyFragments { .. }) => {}
+            EndEvent::Error(ProtocolError::TooManyFragments { .. }) => {}
             other => panic!("{other:?}"),
         }
     }

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use fullduplex_proto::{Config, Limits, ReceiveBuffer, Role};
 use fullduplex_testkit::Rng;
-use fullduplex_testkit::pair::{End, Told};
-use fullduplex_testkit::receive::by_input;
+use fullduplex_testkit::pair::{End, EndEvent};
+use fullduplex_testkit::receive::by_buffer;
 use libfuzzer_sys::fuzz_target;
 
-fn by_connection(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
+fn by_connection(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<EndEvent> {
     let mut end = End::new(role, Config { limits, ..Config::default() });
     for piece in pieces {
         end.receive(piece, Duration::ZERO);
@@ -21,7 +21,7 @@ fn by_connection(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
     let sent = end.transmit(usize::MAX);
     // A flood of pings may be answered by the last Pong only, so this is just a bound.
     assert!(sent.len() <= 4 * 139 + 140);
-    end.take_told()
+    end.take_events()
 }
 
 fuzz_target!(|input: &[u8]| {
@@ -43,7 +43,7 @@ fuzz_target!(|input: &[u8]| {
     let whole = by_connection(role, limits, &[bytes]);
     assert_eq!(by_connection(role, limits, &pieces), whole);
     for make in [ReceiveBuffer::from as fn(_) -> _, ReceiveBuffer::shared] {
-        assert_eq!(by_input(role, limits, &[bytes], make), whole);
-        assert_eq!(by_input(role, limits, &pieces, make), whole);
+        assert_eq!(by_buffer(role, limits, &[bytes], make), whole);
+        assert_eq!(by_buffer(role, limits, &pieces, make), whole);
     }
 });

@@ -9,13 +9,13 @@ use fullduplex_proto::bytes::Bytes;
 use fullduplex_proto::{
     CloseCode, CloseFrame, Compression, Config, MessageKind, ReadyState, SendConfig,
 };
-use fullduplex_testkit::pair::{End, Pair, Told};
+use fullduplex_testkit::pair::{End, EndEvent, Pair};
 use libfuzzer_sys::fuzz_target;
 
-fn messages(told: &[Told]) -> impl Iterator<Item = &Bytes> {
-    told.iter().filter_map(|t| match t {
-        Told::Message(_, bytes) => Some(bytes),
-        Told::Error(error) => panic!("found fault: {error}"),
+fn messages(events: &[EndEvent]) -> impl Iterator<Item = &Bytes> {
+    events.iter().filter_map(|t| match t {
+        EndEvent::Message(_, bytes) => Some(bytes),
+        EndEvent::Error(error) => panic!("found fault: {error}"),
         _ => None,
     })
 }
@@ -72,9 +72,9 @@ fuzz_target!(|input: &[u8]| {
         }
     }
     pair.settle();
-    for (told, sent) in [(&pair.server.told, &sent[0]), (&pair.client.told, &sent[1])] {
+    for (events, sent) in [(&pair.server.events, &sent[0]), (&pair.client.events, &sent[1])] {
         // Bytes in flight when the receiver had the peer's Close were sent before it.
-        assert!(messages(told).eq(sent.iter()), "other messages arrived");
+        assert!(messages(events).eq(sent.iter()), "other messages arrived");
     }
     let closed = pair.client.session().state() != ReadyState::Open;
     assert_eq!(closed, pair.server.session().state() != ReadyState::Open);

@@ -10,7 +10,7 @@ use fullduplex_proto::{
     CloseCause, CloseCode, CloseFrame, Compression, Config, Event, Initiator, MessageKind,
     ProtocolError, ReadyState, Role, SendError, Session, TransportAction,
 };
-use fullduplex_testkit::pair::{End, Pair, Told};
+use fullduplex_testkit::pair::{End, EndEvent, Pair};
 
 const NOW: Duration = Duration::ZERO;
 
@@ -30,8 +30,8 @@ fn close_by_the_client() {
     assert_eq!(p.client.session().state(), ReadyState::Closing);
     assert_eq!(p.client.session().transport(), TransportAction::Use);
     p.settle();
-    assert_eq!(p.server.take_told(), [Told::Close(frame(1000, "bye"))]);
-    assert_eq!(p.client.take_told(), [Told::Close(frame(1000, "bye"))]);
+    assert_eq!(p.server.take_events(), [EndEvent::Close(frame(1000, "bye"))]);
+    assert_eq!(p.client.take_events(), [EndEvent::Close(frame(1000, "bye"))]);
     // §7.1.1: the server ends the transport, the client waits for that.
     assert_eq!(p.server.session().transport(), TransportAction::Finish);
     assert_eq!(p.client.session().transport(), TransportAction::AwaitEnd);
@@ -50,7 +50,7 @@ fn close_by_the_server_without_a_code() {
     let mut p = pair();
     p.server.session().close(None, NOW);
     p.settle();
-    assert_eq!(p.client.take_told(), [Told::Close(None)]);
+    assert_eq!(p.client.take_events(), [EndEvent::Close(None)]);
     assert_eq!(p.server.session().transport(), TransportAction::Finish);
     let info = p.client.session().close_info().unwrap();
     // §7.1.5: 1005 when the Close frame has no code.
@@ -99,8 +99,11 @@ fn close_lets_data_before_the_answer_arrive() {
     p.to_client();
     p.settle();
     assert_eq!(
-        p.client.take_told(),
-        [Told::Message(MessageKind::Text, "last words".into()), Told::Close(frame(1000, ""))]
+        p.client.take_events(),
+        [
+            EndEvent::Message(MessageKind::Text, "last words".into()),
+            EndEvent::Close(frame(1000, ""))
+        ]
     );
 }
 
@@ -130,7 +133,7 @@ fn close_that_breaks_a_rule_is_not_sent() {
         p.client.session().close(Some(altered), NOW);
         p.settle();
         let sent = p.client.session().close_info().unwrap().sent.clone();
-        assert_eq!(p.server.take_told(), [Told::Close(sent.clone())]);
+        assert_eq!(p.server.take_events(), [EndEvent::Close(sent.clone())]);
         sent
     };
     for code in [0, 999, 1005, 1006, 1015, 2000, 5000] {
@@ -146,7 +149,7 @@ fn close_by_the_peer_ends_reading() {
     bytes.extend(b"\x81\x81\0\0\0\0a");
     bytes.extend(b"garbage that is no frame");
     server.receive(&bytes, NOW);
-    assert_eq!(server.take_told(), [Told::Close(None)]);
+    assert_eq!(server.take_events(), [EndEvent::Close(None)]);
     assert_eq!(server.transmit(usize::MAX), b"\x88\x00");
 }
 
@@ -249,13 +252,13 @@ fn close_codes_from_the_wire() {
     for code in [1000, 1001, 1002, 1003, 1007, 1011, 1014, 3000, 3999, 4000, 4999] {
         let mut client = End::new(Role::Client, Config::default());
         client.receive(&close_bytes(code), NOW);
-        assert_eq!(client.take_told(), [Told::Close(frame(code, ""))]);
+        assert_eq!(client.take_events(), [EndEvent::Close(frame(code, ""))]);
     }
     for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535] {
         let mut client = End::new(Role::Client, Config::default());
         client.receive(&close_bytes(code), NOW);
         let error = ProtocolError::CloseCode(CloseCode::new(code));
-        assert_eq!(client.take_told(), [Told::Error(error)]);
+        assert_eq!(client.take_events(), [EndEvent::Error(error)]);
         assert_eq!(client.session().transport(), TransportAction::Drain);
     }
 }
@@ -283,10 +286,10 @@ fn close_code_names_the_broken_rule() {
     for (bytes, code) in FAILURES {
         let mut client = End::new(Role::Client, Config::default());
         client.receive(bytes, NOW);
-        // Told once; what follows is not looked at (§7.1.7).
+        // EndEvent once; what follows is not looked at (§7.1.7).
         client.receive(b"\x81\x01a\xFF\xFF", NOW);
-        let told = client.take_told();
-        let [.., Told::Error(error)] = &told[..] else { panic!("{bytes:x?}: {told:?}") };
+        let events = client.take_events();
+        let [.., EndEvent::Error(error)] = &events[..] else { panic!("{bytes:x?}: {events:?}") };
         assert_eq!(error.close_code().get(), code, "{bytes:x?}: {error}");
         assert!(error.to_string().contains("RFC 6455 §") || error.is_limit(), "{error}");
         let info = client.session().close_info().unwrap();
@@ -300,7 +303,7 @@ fn close_code_names_the_broken_rule() {
         let mut server = End::new(Role::Server, Config::default());
         let sent = client.transmit(usize::MAX);
         server.receive(&sent, NOW);
-        let [Told::Close(Some(close))] = &server.take_told()[..] else { panic!("no Close") };
+        let [EndEvent::Close(Some(close))] = &server.take_events()[..] else { panic!("no Close") };
         assert_eq!((close.code.get(), &close.reason), (code, &error.to_string()));
         // The peer never ends the transport: that is bounded too.
         client.session().handle_timeout(Duration::from_secs(10));

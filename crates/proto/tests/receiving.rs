@@ -15,8 +15,8 @@ use fullduplex_proto::{
     PayloadAllocator, ProtocolError, ReceiveBuffer, Receiver, Role, mask,
 };
 use fullduplex_testkit::chop;
-use fullduplex_testkit::pair::{End, Told};
-use fullduplex_testkit::receive::by_input;
+use fullduplex_testkit::pair::{End, EndEvent};
+use fullduplex_testkit::receive::by_buffer;
 use proptest::prelude::*;
 
 const NOW: Duration = Duration::ZERO;
@@ -64,14 +64,14 @@ fn events_do_not_depend_on_the_cuts() {
             for piece in pieces {
                 end.receive(piece, NOW);
             }
-            end.take_told()
+            end.take_events()
         });
     }
 }
 
 /// The same, through the adapter that makes messages.
-fn through_input(pieces: &[&[u8]]) -> Vec<Told> {
-    by_input(Role::Server, Limits::default(), pieces, ReceiveBuffer::from)
+fn through_input(pieces: &[&[u8]]) -> Vec<EndEvent> {
+    by_buffer(Role::Server, Limits::default(), pieces, ReceiveBuffer::from)
 }
 
 #[test]
@@ -146,14 +146,14 @@ fn messages_read_directly_are_equal_and_grow_with_what_came() {
 #[test]
 fn limits_on_message_size_hold_at_the_header_and_over_fragments() {
     let limits = Limits { max_message_size: Some(1000), ..Limits::default() };
-    let too_big = Told::Error(ProtocolError::MessageTooBig { limit: 1000 });
+    let too_big = EndEvent::Error(ProtocolError::MessageTooBig { limit: 1000 });
     let run = |bytes: &[u8]| {
         let mut end = server(limits);
         end.receive(bytes, NOW);
-        end.take_told()
+        end.take_events()
     };
     assert_eq!(run(&frame(OpCode::Binary, true, &[0; 1000])).len(), 1);
-    assert!(matches!(run(&frame(OpCode::Binary, true, &[0; 1000]))[0], Told::Message(..)));
+    assert!(matches!(run(&frame(OpCode::Binary, true, &[0; 1000]))[0], EndEvent::Message(..)));
     // The header alone.
     assert_eq!(run(&frame(OpCode::Binary, true, &[0; 1001])[..8])[0], too_big);
     let first = frame(OpCode::Binary, false, &[0; 600]);
@@ -177,7 +177,7 @@ fn limits_on_lengths_allocate_nothing_and_can_not_wrap() {
 fn frames_with_faults_are_refused_before_their_length() {
     let mut end = End::new(Role::Client, Config::default());
     end.receive(b"\x83\x7F", NOW);
-    assert_eq!(end.take_told(), [Told::Error(ProtocolError::ReservedOpcode(3))]);
+    assert_eq!(end.take_events(), [EndEvent::Error(ProtocolError::ReservedOpcode(3))]);
 }
 
 #[test]
@@ -188,14 +188,14 @@ fn fragments_are_budgeted_by_what_they_carry() {
         let more = frame(OpCode::Continuation, false, payload).repeat(count - 2);
         more.chunks(64 << 10).for_each(|piece| end.receive(piece, NOW));
         end.receive(&frame(OpCode::Continuation, true, payload), NOW);
-        end.take_told().remove(0)
+        end.take_events().remove(0)
     };
-    let too_many = Told::Error(ProtocolError::TooManyFragments { limit: 4096 });
-    assert!(matches!(fragments(4096, b""), Told::Message(..)));
+    let too_many = EndEvent::Error(ProtocolError::TooManyFragments { limit: 4096 });
+    assert!(matches!(fragments(4096, b""), EndEvent::Message(..)));
     assert_eq!(fragments(4097, b""), too_many);
     assert_eq!(fragments(131_072, b"x"), too_many);
     // Autobahn 9.4: 4 MiB in fragments of 64 bytes.
-    assert!(matches!(fragments(65_536, &[0; 64]), Told::Message(..)));
+    assert!(matches!(fragments(65_536, &[0; 64]), EndEvent::Message(..)));
 }
 
 #[test]
@@ -204,13 +204,13 @@ fn utf8_fails_at_its_first_bad_byte() {
     let mut end = server(Limits::default());
     let bytes = frame(OpCode::Text, false, b"\xF4\x8F\xBF\xBF\xED\xA0 and more");
     end.receive(&bytes[..6 + 5], NOW);
-    assert_eq!(end.take_told(), []);
+    assert_eq!(end.take_events(), []);
     end.receive(&bytes[6 + 5..6 + 6], NOW);
-    assert_eq!(end.take_told(), [Told::Error(ProtocolError::InvalidUtf8)]);
+    assert_eq!(end.take_events(), [EndEvent::Error(ProtocolError::InvalidUtf8)]);
     // A character may not be cut by the end of the message.
     let mut end = server(Limits::default());
     end.receive(&frame(OpCode::Text, true, b"\xC3"), NOW);
-    assert_eq!(end.take_told(), [Told::Error(ProtocolError::InvalidUtf8)]);
+    assert_eq!(end.take_events(), [EndEvent::Error(ProtocolError::InvalidUtf8)]);
 }
 
 #[test]
@@ -224,16 +224,16 @@ fn memory_is_not_reserved_after_a_failure() {
 }
 
 /// The receiver written down as the RFC reads, over bytes that are all there.
-fn oracle(mut bytes: &[u8]) -> Vec<Told> {
+fn oracle(mut bytes: &[u8]) -> Vec<EndEvent> {
     use ProtocolError as E;
-    let mut told = Vec::new();
+    let mut events = Vec::new();
     let mut message: Option<(MessageKind, Vec<u8>)> = None;
-    let fail = |mut told: Vec<Told>, error| {
-        told.push(Told::Error(error));
-        told
+    let fail = |mut events: Vec<EndEvent>, error| {
+        events.push(EndEvent::Error(error));
+        events
     };
     loop {
-        let [first, second, ..] = *bytes else { return told };
+        let [first, second, ..] = *bytes else { return events };
         let (fin, rsv, opcode, masked) = (first >> 7, first >> 4 & 7, first & 15, second >> 7);
         let error = match () {
             () if rsv != 0 => Some(E::ReservedBits(rsv)),
@@ -244,7 +244,7 @@ fn oracle(mut bytes: &[u8]) -> Vec<Told> {
             () => None,
         };
         if let Some(error) = error {
-            return fail(told, error);
+            return fail(events, error);
         }
         let wide = match second & 127 {
             126 => 2,
@@ -252,26 +252,26 @@ fn oracle(mut bytes: &[u8]) -> Vec<Told> {
             _ => 0,
         };
         if bytes.len() < 2 + wide + 4 {
-            return told;
+            return events;
         }
         let len = match wide {
             0 => u64::from(second & 127),
             _ => bytes[2..2 + wide].iter().fold(0, |n, b| n << 8 | u64::from(*b)),
         };
         if (wide == 2 && len < 126) || (wide == 8 && len < 65536) {
-            return fail(told, E::LengthNotMinimal);
+            return fail(events, E::LengthNotMinimal);
         }
         if len >> 63 == 1 {
-            return fail(told, E::LengthTopBit);
+            return fail(events, E::LengthTopBit);
         }
         match (opcode, &message) {
-            (1 | 2, Some(_)) => return fail(told, E::ExpectedContinuation),
-            (0, None) => return fail(told, E::UnexpectedContinuation),
+            (1 | 2, Some(_)) => return fail(events, E::ExpectedContinuation),
+            (0, None) => return fail(events, E::UnexpectedContinuation),
             _ => {}
         }
         let so_far = message.as_ref().map_or(0, |(_, m)| m.len() as u64);
         if opcode < 8 && so_far + len > 1 << 20 {
-            return fail(told, E::MessageTooBig { limit: 1 << 20 });
+            return fail(events, E::MessageTooBig { limit: 1 << 20 });
         }
         let key = &bytes[2 + wide..][..4];
         let all = &bytes[2 + wide + 4..];
@@ -281,17 +281,17 @@ fn oracle(mut bytes: &[u8]) -> Vec<Told> {
         let is_whole = there as u64 == len;
         if opcode >= 8 {
             if !is_whole {
-                return told;
+                return events;
             }
             match opcode {
-                9 => told.push(Told::Ping(payload.into())),
-                10 => told.push(Told::Pong(payload.into())),
+                9 => events.push(EndEvent::Ping(payload.into())),
+                10 => events.push(EndEvent::Pong(payload.into())),
                 _ => {
                     match CloseFrame::parse(&payload) {
-                        Ok(close) => told.push(Told::Close(close)),
-                        Err(error) => return fail(told, error),
+                        Ok(close) => events.push(EndEvent::Close(close)),
+                        Err(error) => return fail(events, error),
                     }
-                    return told;
+                    return events;
                 }
             }
         } else {
@@ -304,14 +304,14 @@ fn oracle(mut bytes: &[u8]) -> Vec<Told> {
                 Err(error) => error.error_len().is_some() || ends,
             };
             if *kind == MessageKind::Text && bad {
-                return fail(told, E::InvalidUtf8);
+                return fail(events, E::InvalidUtf8);
             }
             if ends {
                 let (kind, text) = message.take().expect("just put there");
-                told.push(Told::Message(kind, text.into()));
+                events.push(EndEvent::Message(kind, text.into()));
             }
             if !is_whole {
-                return told;
+                return events;
             }
         }
         bytes = &all[there..];
@@ -356,7 +356,7 @@ proptest! {
         let mut end = server(Limits::default());
         end.receive(a, NOW);
         end.receive(b, NOW);
-        prop_assert_eq!(end.take_told(), oracle(&bytes));
+        prop_assert_eq!(end.take_events(), oracle(&bytes));
     }
 }
 
@@ -364,7 +364,7 @@ proptest! {
 fn messages_of_text_may_be_empty() {
     let mut end = server(Limits::default());
     end.receive(&frame(OpCode::Text, true, b""), NOW);
-    assert_eq!(end.take_told(), [Told::Message(MessageKind::Text, Bytes::new())]);
+    assert_eq!(end.take_events(), [EndEvent::Message(MessageKind::Text, Bytes::new())]);
 }
 
 #[test]

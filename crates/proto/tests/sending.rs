@@ -13,7 +13,7 @@ use fullduplex_proto::{
     MessageKind, ProtocolError, ReadyState, Role, SendBuffer, SendConfig, SendError,
 };
 use fullduplex_testkit::Rng;
-use fullduplex_testkit::pair::{End, Pair, Told};
+use fullduplex_testkit::pair::{End, EndEvent, Pair};
 
 const NOW: Duration = Duration::ZERO;
 const S: Duration = Duration::from_secs(1);
@@ -132,8 +132,8 @@ fn pong_cuts_in_between_the_frames_of_a_long_message() {
     assert_eq!(&wire[2 * 1004..2 * 1004 + 4], b"\x8A\x02hi");
     let mut client = End::new(Role::Client, Config::default());
     client.receive(&wire, NOW);
-    let whole = Told::Message(MessageKind::Binary, Bytes::from(vec![1; 9_000]));
-    assert_eq!(client.take_told(), [Told::Pong("hi".into()), whole]);
+    let whole = EndEvent::Message(MessageKind::Binary, Bytes::from(vec![1; 9_000]));
+    assert_eq!(client.take_events(), [EndEvent::Pong("hi".into()), whole]);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn pong_of_a_ping_flood_is_held_once() {
         let mut ping = Vec::from(*b"\x89\x84\0\0\0\0");
         ping.extend(i.to_be_bytes());
         server.receive(&ping, NOW);
-        server.told.clear();
+        server.events.clear();
     }
     assert!(server.session().buffered() < 5_010);
     let rest = server.transmit(usize::MAX);
@@ -164,7 +164,7 @@ fn limits_on_control_frames_fail_a_flood_of_pings() {
         server.transmit(usize::MAX);
     }
     let limit = ProtocolError::TooManyControlFrames { limit: 500 };
-    assert_eq!(server.take_told().last(), Some(&Told::Error(limit)));
+    assert_eq!(server.take_events().last(), Some(&EndEvent::Error(limit)));
     assert!(limit.to_string().contains("max_control_rate"));
 }
 
@@ -203,14 +203,14 @@ fn fragments_of_a_message_admit_no_other() {
     p.settle();
     let text = format!("a{}", "b".repeat(5000));
     assert_eq!(
-        p.server.take_told(),
+        p.server.take_events(),
         [
-            Told::Ping("between".into()),
-            Told::Message(MessageKind::Text, text.into()),
-            Told::Message(MessageKind::Binary, "next".into()),
+            EndEvent::Ping("between".into()),
+            EndEvent::Message(MessageKind::Text, text.into()),
+            EndEvent::Message(MessageKind::Binary, "next".into()),
         ]
     );
-    assert_eq!(p.client.take_told(), [Told::Pong("between".into())]);
+    assert_eq!(p.client.take_events(), [EndEvent::Pong("between".into())]);
 }
 
 /// Sends at random, with writes cut at random; gives what was sent and what arrived.
@@ -244,9 +244,9 @@ fn random_session(seed: u64) -> (Vec<Bytes>, Vec<Bytes>) {
     let rest = sender.transmit(usize::MAX);
     receiver.receive(&rest, NOW);
     assert_eq!(sender.session().buffered(), 0);
-    let arrived = receiver.take_told().into_iter().filter_map(|told| match told {
-        Told::Message(_, bytes) => Some(bytes),
-        Told::Ping(_) => None,
+    let arrived = receiver.take_events().into_iter().filter_map(|event| match event {
+        EndEvent::Message(_, bytes) => Some(bytes),
+        EndEvent::Ping(_) => None,
         other => panic!("seed {seed}: {other:?}"),
     });
     (sent, arrived.collect())

@@ -11,9 +11,9 @@ use fullduplex_proto::{
 
 /// Masking keys that count: different, and the same in each run.
 #[derive(Debug, Default)]
-pub struct Counting(u32);
+pub struct CountingMasks(u32);
 
-impl MaskSource for Counting {
+impl MaskSource for CountingMasks {
     fn next_key(&mut self) -> [u8; 4] {
         self.0 += 1;
         self.0.wrapping_mul(0x0101_0301).to_be_bytes()
@@ -22,7 +22,7 @@ impl MaskSource for Counting {
 
 /// An event at an end, with whole messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum EndEvent {
     /// A whole message.
     Message(MessageKind, Bytes),
     /// A Ping.
@@ -41,7 +41,7 @@ pub struct End {
     /// The connection itself.
     pub connection: Connection,
     /// The events so far; a test removes those that it has checked.
-    pub told: Vec<Told>,
+    pub events: Vec<EndEvent>,
     /// Received bytes that are not consumed yet.
     input: Vec<u8>,
     message: Vec<u8>,
@@ -53,13 +53,13 @@ impl End {
     /// Creates an end of this role, open since time 0.
     pub fn new(role: Role, config: Config) -> Self {
         let mut connection = match role {
-            Role::Client => Connection::client(Box::new(Counting::default()), &config),
+            Role::Client => Connection::client(Box::new(CountingMasks::default()), &config),
             Role::Server => Connection::server(&config),
         };
         connection.session().open(Duration::ZERO);
         Self {
             connection,
-            told: Vec::new(),
+            events: Vec::new(),
             input: Vec::new(),
             message: Vec::new(),
             in_message: false,
@@ -92,7 +92,7 @@ impl End {
                 Err(error) => {
                     assert!(!self.failed, "an error is reported once; now: {error}");
                     self.failed = true;
-                    self.told.push(Told::Error(error));
+                    self.events.push(EndEvent::Error(error));
                     continue;
                 }
             };
@@ -108,12 +108,12 @@ impl End {
                     self.message.extend_from_slice(payload);
                     if last {
                         let message = std::mem::take(&mut self.message).into();
-                        self.told.push(Told::Message(kind, message));
+                        self.events.push(EndEvent::Message(kind, message));
                     }
                 }
-                Some(Event::Ping(p)) => self.told.push(Told::Ping(Bytes::copy_from_slice(p))),
-                Some(Event::Pong(p)) => self.told.push(Told::Pong(Bytes::copy_from_slice(p))),
-                Some(Event::Close(frame)) => self.told.push(Told::Close(frame)),
+                Some(Event::Ping(p)) => self.events.push(EndEvent::Ping(Bytes::copy_from_slice(p))),
+                Some(Event::Pong(p)) => self.events.push(EndEvent::Pong(Bytes::copy_from_slice(p))),
+                Some(Event::Close(frame)) => self.events.push(EndEvent::Close(frame)),
             }
             self.input.drain(..consumed);
             if self.input.is_empty() && !self.connection.receiver().has_more() {
@@ -131,8 +131,8 @@ impl End {
     }
 
     /// Takes the events since the last call.
-    pub fn take_told(&mut self) -> Vec<Told> {
-        std::mem::take(&mut self.told)
+    pub fn take_events(&mut self) -> Vec<EndEvent> {
+        std::mem::take(&mut self.events)
     }
 }
 

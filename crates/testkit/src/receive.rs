@@ -3,9 +3,9 @@
 use bytes::BytesMut;
 use fullduplex_proto::{Assembler, Limits, MessageEvent, ReceiveBuffer, Receiver, Role};
 
-use crate::pair::Told;
+use crate::pair::EndEvent;
 
-impl From<MessageEvent> for Told {
+impl From<MessageEvent> for EndEvent {
     fn from(incoming: MessageEvent) -> Self {
         match incoming {
             MessageEvent::Message(message) => Self::Message(message.kind(), message.into_bytes()),
@@ -21,12 +21,12 @@ impl From<MessageEvent> for Told {
 ///
 /// # Panics
 /// If it makes no progress, or carries more than it must from one piece to the next.
-pub fn by_input(
+pub fn by_buffer(
     role: Role,
     limits: Limits,
     pieces: &[&[u8]],
     make: fn(BytesMut) -> ReceiveBuffer,
-) -> Vec<Told> {
+) -> Vec<EndEvent> {
     let (mut input, mut assembler) = (ReceiveBuffer::default(), Assembler::default());
     let mut receiver = Receiver::new(role, limits);
     let mut all = Vec::new();
@@ -42,7 +42,7 @@ pub fn by_input(
                     assert!(input.len() < before, "progress");
                     all.push(incoming.into());
                 }
-                Err(error) => all.push(Told::Error(error)),
+                Err(error) => all.push(EndEvent::Error(error)),
             }
         }
         // §5.5: an incomplete header or control frame is all that is carried.

@@ -76,16 +76,16 @@ pub(crate) fn poll_left(cx: &mut Context<'_>) -> Poll<()> {
     coop::poll_proceed(cx).map(drop)
 }
 
-/// Waits for the task's next turn, if this one is spent, and charges one message to it. tokio is
-/// asked about the turn only once for so many messages as are a step, unless work that was charged
-/// has ended it.
+/// Waits for the task's next poll if its budget is used up, and charges one message. To be cheap,
+/// it asks tokio only once for as many messages as make up a unit, unless charged work has used the
+/// budget up.
 #[inline]
 pub(crate) fn poll_message(cx: &mut Context<'_>) -> Poll<()> {
     if charge_message() { Poll::Ready(()) } else { poll_step(cx) }
 }
 
-/// Charges one message to the task's turn, unless tokio is to be asked first whether that is over,
-/// which [`poll_message`] does.
+/// Charges one message to the task's budget. Returns false if tokio must be asked first whether the
+/// budget is used up, which [`poll_message`] does.
 #[inline]
 pub(crate) fn charge_message() -> bool {
     let charged = CHARGED.get() + 1;

@@ -123,8 +123,8 @@ impl<S> WriteHalf<S> {
         }
     }
 
-    /// Gives up a socket's half without shutting it down, as tokio's halves would when dropped:
-    /// that is a needless system call if the other half is dropped, too.
+    /// Drops a socket's half without shutting it down, as tokio's halves would when dropped: that
+    /// is a needless system call if the other half is dropped, too.
     pub(crate) fn give_up(&mut self) {
         match std::mem::replace(self, Self::Gone) {
             Self::Tcp(half) => half.forget(),

@@ -45,7 +45,8 @@ proptest! {
         prop_assume!(!opcode.is_control() || (fin && len <= 125));
         let bytes = EncodedFrameHeader::new(opcode, fin, key, len);
         let role = if key.is_some() { Role::Server } else { Role::Client };
-        let header = RawFrameHeader::decode(bytes.as_bytes()).unwrap().validate(role, false).unwrap();
+        let raw = RawFrameHeader::decode(bytes.as_bytes()).unwrap();
+        let header = raw.validate(role, false).unwrap();
         prop_assert_eq!(header.opcode, opcode);
         prop_assert_eq!(header.fin, fin);
         prop_assert_eq!(header.key, key);

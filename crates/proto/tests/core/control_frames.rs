@@ -7,7 +7,7 @@ use fullduplex_proto::{
     CloseCause, Config, KeepaliveConfig, Limits, MessageKind, ReadyState, Role, SendConfig,
     SendError,
 };
-use fullduplex_testkit::pair::{End, Pair, Told};
+use fullduplex_testkit::pair::{End, EndEvent, Pair};
 
 use crate::oracle::{frames, masked, plain};
 
@@ -31,13 +31,13 @@ fn control_frames_inside_a_fragmented_message_come_in_order() {
         let mut client = End::new(Role::Client, Config::default());
         bytes.chunks(size).for_each(|piece| client.receive(piece, NOW));
         let expected = [
-            Told::Ping("1".into()),
-            Told::Pong("2".into()),
-            Told::Ping("3".into()),
-            Told::Message(MessageKind::Text, "Hello".into()),
-            Told::Ping("".into()),
+            EndEvent::Ping("1".into()),
+            EndEvent::Pong("2".into()),
+            EndEvent::Ping("3".into()),
+            EndEvent::Message(MessageKind::Text, "Hello".into()),
+            EndEvent::Ping("".into()),
         ];
-        assert_eq!(client.take_told(), expected, "by {size}");
+        assert_eq!(client.take_events(), expected, "by {size}");
     }
 }
 
@@ -45,7 +45,7 @@ fn control_frames_inside_a_fragmented_message_come_in_order() {
 fn close_inside_a_fragmented_message_ends_it() {
     let mut client = End::new(Role::Client, Config::default());
     client.receive(&[plain(0x01, "He"), plain(0x88, ""), plain(0x80, "llo")].concat(), NOW);
-    assert_eq!(client.take_told(), [Told::Close(None)]);
+    assert_eq!(client.take_events(), [EndEvent::Close(None)]);
 }
 
 #[test]

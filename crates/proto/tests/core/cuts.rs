@@ -8,7 +8,7 @@ use fullduplex_proto::{
     Assembler, CloseFrame, Config, Event, Limits, Message, MessageEvent, MessageKind, OwnedEvent,
     ProtocolError as E, ReceiveBuffer, Receiver, Role,
 };
-use fullduplex_testkit::pair::{End, Told};
+use fullduplex_testkit::pair::{End, EndEvent};
 use fullduplex_testkit::{Rng, chop, receive};
 
 use crate::oracle::{close_payload, masked, plain};
@@ -26,26 +26,26 @@ pub(crate) fn random_pieces<'a>(mut rest: &'a [u8], rng: &mut Rng) -> Vec<&'a [u
 }
 
 /// With [`fullduplex_proto::Connection::receive`], pieces merged.
-pub(crate) fn by_connection(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
+pub(crate) fn by_connection(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<EndEvent> {
     let mut end = End::new(role, Config { limits, ..Config::default() });
     for piece in pieces {
         end.receive(piece, Duration::ZERO);
     }
-    end.take_told()
+    end.take_events()
 }
 
 /// With [`ReceiveBuffer::next`].
-pub(crate) fn by_input(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
-    receive::by_input(role, limits, pieces, ReceiveBuffer::from)
+pub(crate) fn by_buffer(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<EndEvent> {
+    receive::by_buffer(role, limits, pieces, ReceiveBuffer::from)
 }
 
 /// With [`ReceiveBuffer::next`] from memory that messages share.
-pub(crate) fn by_shared_input(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
-    receive::by_input(role, limits, pieces, ReceiveBuffer::shared)
+pub(crate) fn by_shared_input(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<EndEvent> {
+    receive::by_buffer(role, limits, pieces, ReceiveBuffer::shared)
 }
 
 /// With [`ReceiveBuffer::next_chunk`], pieces merged.
-pub(crate) fn by_pieces(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
+pub(crate) fn by_pieces(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<EndEvent> {
     let mut input = ReceiveBuffer::default();
     let mut receiver = Receiver::new(role, limits);
     let (mut all, mut message) = (Vec::new(), None);
@@ -59,10 +59,10 @@ pub(crate) fn by_pieces(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Tol
                     assert_eq!(first, message.is_none());
                     message.get_or_insert_with(Vec::new).extend(payload);
                     if last {
-                        all.push(Told::Message(kind, message.take().unwrap().into()));
+                        all.push(EndEvent::Message(kind, message.take().unwrap().into()));
                     }
                 }
-                Err(error) => all.push(Told::Error(error)),
+                Err(error) => all.push(EndEvent::Error(error)),
             }
         }
     }
@@ -70,7 +70,7 @@ pub(crate) fn by_pieces(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Tol
 }
 
 /// With [`Assembler::room`] wherever payload is expected, as one would read a transport.
-pub(crate) fn by_direct_reads(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<Told> {
+pub(crate) fn by_direct_reads(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<EndEvent> {
     let (mut input, mut assembler) = (ReceiveBuffer::default(), Assembler::default());
     let mut receiver = Receiver::new(role, limits);
     let mut all = Vec::new();
@@ -89,7 +89,7 @@ pub(crate) fn by_direct_reads(role: Role, limits: Limits, pieces: &[&[u8]]) -> V
                 match assembler.commit(&mut receiver, start) {
                     Ok(Some(message)) => all.push(MessageEvent::Message(message).into()),
                     Ok(None) => {}
-                    Err(error) => all.push(Told::Error(error)),
+                    Err(error) => all.push(EndEvent::Error(error)),
                 }
                 continue;
             }
@@ -101,7 +101,7 @@ pub(crate) fn by_direct_reads(role: Role, limits: Limits, pieces: &[&[u8]]) -> V
                 match input.next(&mut receiver, &mut assembler) {
                     Ok(None) => break,
                     Ok(Some(incoming)) => all.push(incoming.into()),
-                    Err(error) => all.push(Told::Error(error)),
+                    Err(error) => all.push(EndEvent::Error(error)),
                 }
             }
         }
@@ -126,33 +126,33 @@ fn legal() -> Vec<(u8, Vec<u8>)> {
     ]
 }
 
-fn check_all(role: Role, frames: &[(u8, Vec<u8>)], expected: &[Told]) {
+fn check_all(role: Role, frames: &[(u8, Vec<u8>)], expected: &[EndEvent]) {
     let encode = if role == Role::Server { masked } else { plain };
     let bytes: Vec<u8> = frames.iter().flat_map(|(first, p)| encode(*first, p.clone())).collect();
-    for run in [by_connection, by_input, by_shared_input, by_pieces, by_direct_reads] {
+    for run in [by_connection, by_buffer, by_shared_input, by_pieces, by_direct_reads] {
         let run = |pieces: &[&[u8]]| run(role, Limits::default(), pieces);
         assert_eq!(run(&[&bytes]), expected);
         chop::check(&bytes, run);
     }
 }
 
-fn legal_told() -> Vec<Told> {
+fn legal_events() -> Vec<EndEvent> {
     let text: Bytes = "Hello, 世界 🌍".into();
     vec![
-        Told::Message(MessageKind::Text, text.clone()),
-        Told::Ping("ping".into()),
-        Told::Pong(vec![0; 125].into()),
-        Told::Message(MessageKind::Text, text),
-        Told::Message(MessageKind::Binary, vec![0xAB; 130].into()),
-        Told::Message(MessageKind::Binary, Bytes::new()),
-        Told::Close(CloseFrame::new(fullduplex_proto::CloseCode::new(4999), "bye 🌍").ok()),
+        EndEvent::Message(MessageKind::Text, text.clone()),
+        EndEvent::Ping("ping".into()),
+        EndEvent::Pong(vec![0; 125].into()),
+        EndEvent::Message(MessageKind::Text, text),
+        EndEvent::Message(MessageKind::Binary, vec![0xAB; 130].into()),
+        EndEvent::Message(MessageKind::Binary, Bytes::new()),
+        EndEvent::Close(CloseFrame::new(fullduplex_proto::CloseCode::new(4999), "bye 🌍").ok()),
     ]
 }
 
 #[test]
 fn events_of_a_legal_stream_do_not_depend_on_the_pieces() {
     for role in [Role::Client, Role::Server] {
-        check_all(role, &legal(), &legal_told());
+        check_all(role, &legal(), &legal_events());
     }
 }
 
@@ -172,9 +172,9 @@ fn events_of_a_failing_stream_do_not_depend_on_the_pieces() {
         for (frames, events, first, payload, error) in failing {
             let mut stream = legal();
             stream.insert(frames, (first, payload.to_vec()));
-            let mut expected = legal_told();
+            let mut expected = legal_events();
             expected.truncate(events);
-            expected.push(Told::Error(error));
+            expected.push(EndEvent::Error(error));
             check_all(role, &stream, &expected);
         }
     }

@@ -8,7 +8,7 @@ use fullduplex_proto::{
     CloseCause, CloseCode, Config, Initiator, MessageKind, ProtocolError as E, ReadyState, Role,
     TransportAction,
 };
-use fullduplex_testkit::pair::{End, Told};
+use fullduplex_testkit::pair::{End, EndEvent};
 
 use crate::oracle::{close_payload, frames, masked, plain};
 
@@ -102,9 +102,9 @@ fn error_is_reported_once_and_the_rest_is_drained() {
             end.receive(&plain(0x88, b"\x03\xE8"), NOW);
             end.receive(&masked(0x88, b"\x03\xE8"), NOW);
             end.receive(&[0xFF; 300], NOW);
-            let told = end.take_told();
-            assert_eq!(told.last(), Some(&Told::Error(error)), "{role:?}, by {size}");
-            assert!(!told.iter().any(|t| matches!(t, Told::Close(_))));
+            let events = end.take_events();
+            assert_eq!(events.last(), Some(&EndEvent::Error(error)), "{role:?}, by {size}");
+            assert!(!events.iter().any(|t| matches!(t, EndEvent::Close(_))));
             assert_eq!(end.session().state(), ReadyState::Closing);
             assert_eq!(end.session().transport(), TransportAction::Drain);
         }
@@ -165,17 +165,17 @@ fn close_codes_are_checked_by_section_7_4() {
     let client = |code: u16| {
         let mut client = End::new(Role::Client, Config::default());
         client.receive(&plain(0x88, close_payload(code, "x")), NOW);
-        (client.take_told(), frames(&client.transmit(usize::MAX)))
+        (client.take_events(), frames(&client.transmit(usize::MAX)))
     };
     for code in 0..=u16::MAX {
-        let (told, sent) = client(code);
+        let (events, sent) = client(code);
         let reply = u16::from_be_bytes([sent[0].payload[0], sent[0].payload[1]]);
         let defined = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014];
         if defined.contains(&code) || (3000..5000).contains(&code) {
-            assert!(matches!(&told[..], [Told::Close(Some(f))] if f.code.get() == code));
+            assert!(matches!(&events[..], [EndEvent::Close(Some(f))] if f.code.get() == code));
             assert_eq!(reply, code);
         } else {
-            assert_eq!(told, [Told::Error(E::CloseCode(CloseCode::new(code)))]);
+            assert_eq!(events, [EndEvent::Error(E::CloseCode(CloseCode::new(code)))]);
             assert_eq!(reply, 1002);
         }
         assert_eq!(sent.len(), 1);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fullduplex_proto::{Config, Limits, MessageKind, ProtocolError as E, Role};
-use fullduplex_testkit::pair::{End, Told};
+use fullduplex_testkit::pair::{End, EndEvent};
 
 use crate::oracle::{masked, plain};
 
@@ -34,16 +34,16 @@ fn limits_on_message_size_are_exact_at_any_cut() {
         let mut end = client(sized(Some(1_000)));
         end.receive(&fragmented(&[5; 1_000], size), NOW);
         end.receive(&fragmented(&[5; 1_000], size), NOW);
-        let message = Told::Message(MessageKind::Binary, vec![5; 1_000].into());
-        assert_eq!(end.take_told(), [message.clone(), message]);
+        let message = EndEvent::Message(MessageKind::Binary, vec![5; 1_000].into());
+        assert_eq!(end.take_events(), [message.clone(), message]);
         end.receive(&fragmented(&[5; 1_001], size), NOW);
-        assert_eq!(end.take_told(), [Told::Error(E::MessageTooBig { limit: 1_000 })]);
+        assert_eq!(end.take_events(), [EndEvent::Error(E::MessageTooBig { limit: 1_000 })]);
     }
     let mut end = client(sized(Some(0)));
     end.receive(&plain(0x81, ""), NOW);
     end.receive(&plain(0x81, "a")[..2], NOW);
-    let too_big = Told::Error(E::MessageTooBig { limit: 0 });
-    assert_eq!(end.take_told(), [Told::Message(MessageKind::Text, "".into()), too_big]);
+    let too_big = EndEvent::Error(E::MessageTooBig { limit: 0 });
+    assert_eq!(end.take_events(), [EndEvent::Message(MessageKind::Text, "".into()), too_big]);
 }
 
 #[test]
@@ -52,17 +52,17 @@ fn limits_refuse_lengths_that_would_wrap() {
     let mut end = client(sized(None));
     end.receive(&plain(0x02, "a"), NOW);
     end.receive(b"\x80\x7F\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF", NOW);
-    let too_big = Told::Error(E::MessageTooBig { limit: u64::MAX >> 1 });
-    assert_eq!(end.take_told(), [too_big]);
+    let too_big = EndEvent::Error(E::MessageTooBig { limit: u64::MAX >> 1 });
+    assert_eq!(end.take_events(), [too_big]);
     for len in [1u64 << 62, u64::MAX >> 1, u64::from(u32::MAX) + 1] {
         let mut end = client(Limits::default());
         end.receive(&[&[0x82, 0x7F][..], &len.to_be_bytes()].concat(), NOW);
-        assert_eq!(end.take_told(), [Told::Error(E::MessageTooBig { limit: 1 << 20 })]);
+        assert_eq!(end.take_events(), [EndEvent::Error(E::MessageTooBig { limit: 1 << 20 })]);
     }
     for len in [1u64 << 63, u64::MAX] {
         let mut end = End::new(Role::Server, Config { limits: sized(None), ..Config::default() });
         end.receive(&[&[0x82, 0xFF][..], &len.to_be_bytes(), &[1; 4]].concat(), NOW);
-        assert_eq!(end.take_told(), [Told::Error(E::LengthTopBit)]);
+        assert_eq!(end.take_events(), [EndEvent::Error(E::LengthTopBit)]);
     }
 }
 
@@ -78,17 +78,17 @@ fn fragments_budget_is_as_documented() {
         for _ in 1..allowed {
             end.receive(&plain(0x00, &payload), NOW);
         }
-        assert_eq!(end.take_told(), [], "{limit}, {size}");
+        assert_eq!(end.take_events(), [], "{limit}, {size}");
         end.receive(&plain(0x00, &payload), NOW);
         let too_many = E::TooManyFragments { limit: limit as u32 };
-        assert_eq!(end.take_told(), [Told::Error(too_many)], "{limit}, {size}");
+        assert_eq!(end.take_events(), [EndEvent::Error(too_many)], "{limit}, {size}");
     }
     // With 32 bytes in each there is no end to it, and each message begins anew.
     let limits = Limits { max_fragments: 1, ..Limits::default() };
     let mut end = client(limits);
     end.receive(&fragmented(&[1; 32 * 500], 32), NOW);
     end.receive(&fragmented(&[1; 32 * 500], 32), NOW);
-    assert_eq!(end.take_told().len(), 2);
+    assert_eq!(end.take_events().len(), 2);
 }
 
 #[test]
@@ -101,8 +101,11 @@ fn fragments_of_long_messages_may_be_small() {
         for piece in fragmented(&payload, size).chunks(64 << 10) {
             end.receive(piece, NOW);
         }
-        let told = end.take_told();
-        assert!(told == [Told::Message(MessageKind::Binary, payload.into())], "{len} by {size}");
+        let events = end.take_events();
+        assert!(
+            events == [EndEvent::Message(MessageKind::Binary, payload.into())],
+            "{len} by {size}"
+        );
     }
 }
 
@@ -111,11 +114,11 @@ fn fragments_that_are_empty_are_refused_at_the_limit() {
     let mut end = client(sized(None));
     end.receive(&plain(0x01, ""), NOW);
     let mut sent = 0;
-    while end.told.is_empty() {
+    while end.events.is_empty() {
         end.receive(&plain(0x00, ""), NOW);
         sent += 1;
     }
-    assert_eq!(end.take_told(), [Told::Error(E::TooManyFragments { limit: 4096 })]);
+    assert_eq!(end.take_events(), [EndEvent::Error(E::TooManyFragments { limit: 4096 })]);
     assert_eq!(sent, 4096);
 }
 
@@ -127,14 +130,14 @@ fn limits_allow_a_steady_rate_of_control_frames() {
         let now = Duration::from_millis(100 * i);
         end.receive(&[masked(0x89, "x"), masked(0x8A, "y")].concat().repeat(25), now);
         end.transmit(usize::MAX);
-        assert!(!end.take_told().iter().any(|t| matches!(t, Told::Error(_))), "{now:?}");
+        assert!(!end.take_events().iter().any(|t| matches!(t, EndEvent::Error(_))), "{now:?}");
     }
     // Twice as many a second are not, once the burst is spent.
     let mut failed = None;
     for i in 0..200 {
         let now = Duration::from_millis(200_000 + 100 * i);
         end.receive(&masked(0x89, "x").repeat(100), now);
-        if let Some(Told::Error(error)) = end.take_told().last() {
+        if let Some(EndEvent::Error(error)) = end.take_events().last() {
             failed = Some((i, *error));
         }
     }

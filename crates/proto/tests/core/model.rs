@@ -3,11 +3,11 @@
 
 use fullduplex_proto::{CloseCode, CloseFrame, Limits, MessageKind, Role};
 use fullduplex_testkit::Rng;
-use fullduplex_testkit::pair::Told;
+use fullduplex_testkit::pair::EndEvent;
 use proptest::prelude::*;
 
 use crate::cuts::{
-    by_connection, by_direct_reads, by_input, by_pieces, by_shared_input, random_pieces,
+    by_buffer, by_connection, by_direct_reads, by_pieces, by_shared_input, random_pieces,
 };
 use crate::oracle::Frame;
 
@@ -20,12 +20,12 @@ const LIMITS: Limits = Limits {
 };
 
 /// Reads a stream from its start; gives what it holds and how it breaks the rules.
-fn model(role: Role, mut bytes: &[u8]) -> (Vec<Told>, Option<u16>) {
-    let mut told = Vec::new();
+fn model(role: Role, mut bytes: &[u8]) -> (Vec<EndEvent>, Option<u16>) {
+    let mut events = Vec::new();
     // The opcode, payload and number of frames of the message under way.
     let mut message: Option<(u8, Vec<u8>, usize)> = None;
     loop {
-        let Some((&[first, second], _)) = bytes.split_first_chunk() else { return (told, None) };
+        let Some((&[first, second], _)) = bytes.split_first_chunk() else { return (events, None) };
         let (fin, opcode) = (first & 0x80 != 0, first & 0x0F);
         let is_masked = second & 0x80 != 0;
         let is_control = opcode >= 8;
@@ -34,22 +34,22 @@ fn model(role: Role, mut bytes: &[u8]) -> (Vec<Told>, Option<u16>) {
         let whole_control = fin && second & 0x7F <= 125;
         let masked_rightly = is_masked == (role == Role::Server);
         if first & 0x70 != 0 || !known || (is_control && !whole_control) || !masked_rightly {
-            return (told, Some(1002));
+            return (events, Some(1002));
         }
-        let Some((len, start)) = length(bytes) else { return (told, None) };
-        let Some(len) = len else { return (told, Some(1002)) };
+        let Some((len, start)) = length(bytes) else { return (events, None) };
+        let Some(len) = len else { return (events, Some(1002)) };
         // §5.4
         if !is_control && (opcode == 0) != message.is_some() {
-            return (told, Some(1002));
+            return (events, Some(1002));
         }
         if !is_control {
             let before = message.as_ref().map_or(0, |(_, payload, _)| payload.len());
             let count = message.as_ref().map_or(0, |(_, _, count)| *count);
             if count > 0 && count + 1 > LIMITS.max_fragments as usize + before / 32 {
-                return (told, Some(1008));
+                return (events, Some(1008));
             }
             if before as u64 + len > 600 {
-                return (told, Some(1009));
+                return (events, Some(1009));
             }
         }
         let there = &bytes[start..];
@@ -63,18 +63,18 @@ fn model(role: Role, mut bytes: &[u8]) -> (Vec<Told>, Option<u16>) {
             .collect();
         if is_control {
             if !is_whole {
-                return (told, None);
+                return (events, None);
             }
             match opcode {
-                9 => told.push(Told::Ping(payload.into())),
-                10 => told.push(Told::Pong(payload.into())),
+                9 => events.push(EndEvent::Ping(payload.into())),
+                10 => events.push(EndEvent::Pong(payload.into())),
                 _ => {
                     return match close(&payload) {
                         Ok(close) => {
-                            told.push(close);
-                            (told, None)
+                            events.push(close);
+                            (events, None)
                         }
-                        Err(code) => (told, Some(code)),
+                        Err(code) => (events, Some(code)),
                     };
                 }
             }
@@ -84,14 +84,14 @@ fn model(role: Role, mut bytes: &[u8]) -> (Vec<Told>, Option<u16>) {
             *count += 1;
             // §8.1: as soon as no continuation could make it valid.
             if *kind == 1 && !is_text(collected, is_whole && fin) {
-                return (told, Some(1007));
+                return (events, Some(1007));
             }
             if !is_whole {
-                return (told, None);
+                return (events, None);
             }
             if fin {
                 let kind = if *kind == 1 { MessageKind::Text } else { MessageKind::Binary };
-                told.push(Told::Message(kind, std::mem::take(collected).into()));
+                events.push(EndEvent::Message(kind, std::mem::take(collected).into()));
                 message = None;
             }
         }
@@ -130,16 +130,16 @@ fn is_text(bytes: &[u8], ends: bool) -> bool {
 }
 
 /// §5.5.1, §7.4.
-fn close(payload: &[u8]) -> Result<Told, u16> {
+fn close(payload: &[u8]) -> Result<EndEvent, u16> {
     let Some((code, reason)) = payload.split_first_chunk() else {
-        return if payload.is_empty() { Ok(Told::Close(None)) } else { Err(1002) };
+        return if payload.is_empty() { Ok(EndEvent::Close(None)) } else { Err(1002) };
     };
     let code = u16::from_be_bytes(*code);
     if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
         return Err(1002);
     }
     let reason = String::from_utf8(reason.to_vec()).map_err(|_| 1007_u16)?;
-    Ok(Told::Close(Some(CloseFrame { code: CloseCode::new(code), reason })))
+    Ok(EndEvent::Close(Some(CloseFrame { code: CloseCode::new(code), reason })))
 }
 
 /// Streams that are mostly legal for an end of this role, and what may happen to them.
@@ -195,15 +195,15 @@ fn streams(role: Role) -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// What was told, with the close code in the place of the error.
-fn split(mut told: Vec<Told>) -> (Vec<Told>, Option<u16>) {
-    match told.last() {
-        Some(Told::Error(error)) => {
+/// Splits off the last error, as its close code.
+fn split(mut events: Vec<EndEvent>) -> (Vec<EndEvent>, Option<u16>) {
+    match events.last() {
+        Some(EndEvent::Error(error)) => {
             let code = error.close_code().get();
-            told.pop();
-            (told, Some(code))
+            events.pop();
+            (events, Some(code))
         }
-        _ => (told, None),
+        _ => (events, None),
     }
 }
 
@@ -212,7 +212,7 @@ fn compare(role: Role, bytes: &[u8], seed: u64) {
     let pieces = random_pieces(bytes, &mut Rng::new(seed));
     for pieces in [&pieces[..], &[bytes], &bytes.chunks(1).collect::<Vec<_>>()] {
         assert_eq!(split(by_connection(role, LIMITS, pieces)), expected, "by connection");
-        assert_eq!(split(by_input(role, LIMITS, pieces)), expected, "by input");
+        assert_eq!(split(by_buffer(role, LIMITS, pieces)), expected, "by input");
         assert_eq!(split(by_shared_input(role, LIMITS, pieces)), expected, "by shared input");
         assert_eq!(split(by_pieces(role, LIMITS, pieces)), expected, "by owned pieces");
         assert_eq!(split(by_direct_reads(role, LIMITS, pieces)), expected, "by direct reads");

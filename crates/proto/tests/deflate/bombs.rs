@@ -7,7 +7,7 @@ use fullduplex_proto::{
     CloseCode, Config, DeflateConfig, Limits, MessageKind, OwnedEvent, PerMessageDeflate,
     ProtocolError, ReceiveBuffer, Receiver, Role,
 };
-use fullduplex_testkit::pair::{End, Told};
+use fullduplex_testkit::pair::{End, EndEvent};
 use fullduplex_testkit::peak_rss;
 
 /// What inflates to so many MiB of zeroes, compressed by itself.
@@ -66,12 +66,12 @@ fn deflate_bomb_costs_no_more_than_the_limit() {
         for piece in wire.chunks(64 << 10) {
             end.receive(piece, Duration::ZERO);
             fed += piece.len();
-            if !end.told.is_empty() {
+            if !end.events.is_empty() {
                 break;
             }
         }
         let limit = 1 << 20;
-        assert_eq!(end.take_told(), [Told::Error(ProtocolError::MessageTooBig { limit })]);
+        assert_eq!(end.take_events(), [EndEvent::Error(ProtocolError::MessageTooBig { limit })]);
         assert!(fed <= 64 << 10, "found after {fed} bytes");
         let close = end.transmit(usize::MAX);
         assert_eq!(close[0], 0x88);
@@ -122,10 +122,10 @@ fn deflate_limits_on_message_size_are_exact() {
         pair.server.session().send(MessageKind::Text, message.clone()).unwrap();
         pair.settle();
         let expected = if fits {
-            Told::Message(MessageKind::Text, message)
+            EndEvent::Message(MessageKind::Text, message)
         } else {
-            Told::Error(ProtocolError::MessageTooBig { limit: 1000 })
+            EndEvent::Error(ProtocolError::MessageTooBig { limit: 1000 })
         };
-        assert_eq!(pair.client.take_told(), [expected]);
+        assert_eq!(pair.client.take_events(), [expected]);
     }
 }

@@ -9,7 +9,7 @@ use fullduplex_proto::{
     ProtocolError, ReceiveBuffer, Receiver, Role,
 };
 use fullduplex_testkit::chop;
-use fullduplex_testkit::pair::{End, Told};
+use fullduplex_testkit::pair::{End, EndEvent};
 
 /// A client's side of an agreement without limits.
 fn agreed(config: DeflateConfig) -> PerMessageDeflate {
@@ -23,24 +23,24 @@ fn end(limits: Limits) -> End {
     End::new(Role::Client, config).with_deflate(&agreed(DeflateConfig::smallest_bytes()))
 }
 
-/// What a client is told of these bytes, however they are cut.
-fn told(bytes: &[u8]) -> Vec<Told> {
-    told_within(bytes, Limits::default())
+/// Returns the events of a client for these bytes, which must not depend on how they are split.
+fn events(bytes: &[u8]) -> Vec<EndEvent> {
+    events_within(bytes, Limits::default())
 }
 
-fn told_within(bytes: &[u8], limits: Limits) -> Vec<Told> {
+fn events_within(bytes: &[u8], limits: Limits) -> Vec<EndEvent> {
     let run = |pieces: &[&[u8]]| {
         let mut end = end(limits);
         for piece in pieces {
             end.receive(piece, Duration::ZERO);
         }
-        end.take_told()
+        end.take_events()
     };
     chop::check(bytes, run)
 }
 
-fn text(text: &str) -> Told {
-    Told::Message(MessageKind::Text, Bytes::copy_from_slice(text.as_bytes()))
+fn text(text: &str) -> EndEvent {
+    EndEvent::Message(MessageKind::Text, Bytes::copy_from_slice(text.as_bytes()))
 }
 
 /// "Hello" as in §7.2.3.1, without header.
@@ -50,28 +50,28 @@ const HELLO: [u8; 7] = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
 fn deflate_examples_of_the_rfc() {
     // §7.2.3.1: one block.
     let one = [&[0xc1, 0x07][..], &HELLO].concat();
-    assert_eq!(told(&one), [text("Hello")]);
+    assert_eq!(events(&one), [text("Hello")]);
     // §7.2.3.1: fragments.
     let two = [&[0x41, 0x03][..], &HELLO[..3], &[0x80, 0x04], &HELLO[3..]].concat();
-    assert_eq!(told(&two), [text("Hello")]);
+    assert_eq!(events(&two), [text("Hello")]);
     // §7.2.3.2: the second refers to the first, across an uncompressed one.
     let again = [0xc1, 0x05, 0xf2, 0x00, 0x11, 0x00, 0x00];
     let plain = b"\x81\x05Hullo";
     let all = [&one[..], plain, &again].concat();
-    assert_eq!(told(&all), [text("Hello"), text("Hullo"), text("Hello")]);
+    assert_eq!(events(&all), [text("Hello"), text("Hullo"), text("Hello")]);
     // §7.2.3.3: a block without compression.
     let stored = [0xc1, 0x0b, 0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00];
-    assert_eq!(told(&stored), [text("Hello")]);
+    assert_eq!(events(&stored), [text("Hello")]);
     // §7.2.3.4: BFINAL is set.
     let is_final = [0xc1, 0x08, 0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00];
-    assert_eq!(told(&is_final), [text("Hello")]);
+    assert_eq!(events(&is_final), [text("Hello")]);
     // §7.2.3.5: two blocks.
     let blocks =
         [0xc1, 0x0d, 0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00];
-    assert_eq!(told(&blocks), [text("Hello")]);
+    assert_eq!(events(&blocks), [text("Hello")]);
     // §7.2.3.6: nothing.
-    assert_eq!(told(&[0xc1, 0x01, 0x00]), [text("")]);
-    assert_eq!(told(&[0xc1, 0x02, 0x02, 0x00]), [text("")]);
+    assert_eq!(events(&[0xc1, 0x01, 0x00]), [text("")]);
+    assert_eq!(events(&[0xc1, 0x02, 0x02, 0x00]), [text("")]);
 }
 
 #[test]
@@ -88,46 +88,46 @@ fn deflate_allows_control_frames_and_empty_fragments() {
         &[0x80, 0x00],
     ]
     .concat();
-    let expected = [Told::Ping("hi".into()), Told::Pong("".into()), text("Hello")];
-    assert_eq!(told(&bytes), expected);
+    let expected = [EndEvent::Ping("hi".into()), EndEvent::Pong("".into()), text("Hello")];
+    assert_eq!(events(&bytes), expected);
 }
 
 #[test]
 fn deflate_window_continues_after_final_blocks() {
     let is_final = [0xc1, 0x08, 0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00];
     let again = [0xc1, 0x05, 0xf2, 0x00, 0x11, 0x00, 0x00];
-    assert_eq!(told(&[&is_final[..], &again].concat()), [text("Hello"), text("Hello")]);
+    assert_eq!(events(&[&is_final[..], &again].concat()), [text("Hello"), text("Hello")]);
     // Two final blocks in one message, the second referring to the first; nothing behind it.
     let body = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0xf3, 0x00, 0x11, 0x00];
     let bytes = [&[0xc1, body.len() as u8][..], &body].concat();
-    assert_eq!(told(&bytes), [text("HelloHello")]);
+    assert_eq!(events(&bytes), [text("HelloHello")]);
     // The same with its end in an empty fragment.
     let bytes = [&[0x41, body.len() as u8][..], &body, &[0x80, 0x00]].concat();
-    assert_eq!(told(&bytes), [text("HelloHello")]);
+    assert_eq!(events(&bytes), [text("HelloHello")]);
 }
 
 #[test]
 fn deflate_message_without_data_is_empty() {
-    assert_eq!(told(&[0xc2, 0x00]), [Told::Message(MessageKind::Binary, Bytes::new())]);
-    assert_eq!(told(&[0x41, 0x00, 0x80, 0x00]), [text("")]);
+    assert_eq!(events(&[0xc2, 0x00]), [EndEvent::Message(MessageKind::Binary, Bytes::new())]);
+    assert_eq!(events(&[0x41, 0x00, 0x80, 0x00]), [text("")]);
 }
 
-fn error(error: ProtocolError) -> Vec<Told> {
-    vec![Told::Error(error)]
+fn error(error: ProtocolError) -> Vec<EndEvent> {
+    vec![EndEvent::Error(error)]
 }
 
 #[test]
 fn deflate_rsv1_is_refused_where_it_is_misplaced() {
     use ProtocolError as E;
-    assert_eq!(told(&[0xc9, 0x00]), error(E::MisplacedRsv1));
-    assert_eq!(told(&[0xc8, 0x00]), error(E::MisplacedRsv1));
-    assert_eq!(told(&[0x41, 0x00, 0xc0, 0x00]), error(E::MisplacedRsv1));
-    assert_eq!(told(&[0x01, 0x00, 0x40, 0x00]), error(E::MisplacedRsv1));
-    assert_eq!(told(&[0xe1, 0x00]), error(E::ReservedBits(2)));
-    assert_eq!(told(&[0xd1, 0x00]), error(E::ReservedBits(1)));
+    assert_eq!(events(&[0xc9, 0x00]), error(E::MisplacedRsv1));
+    assert_eq!(events(&[0xc8, 0x00]), error(E::MisplacedRsv1));
+    assert_eq!(events(&[0x41, 0x00, 0xc0, 0x00]), error(E::MisplacedRsv1));
+    assert_eq!(events(&[0x01, 0x00, 0x40, 0x00]), error(E::MisplacedRsv1));
+    assert_eq!(events(&[0xe1, 0x00]), error(E::ReservedBits(2)));
+    assert_eq!(events(&[0xd1, 0x00]), error(E::ReservedBits(1)));
     let mut plain = End::new(Role::Client, Config::default());
     plain.receive(&[0xc1, 0x07], Duration::ZERO);
-    assert_eq!(plain.take_told(), error(E::ReservedBits(4)));
+    assert_eq!(plain.take_events(), error(E::ReservedBits(4)));
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn deflate_faults_fail_with_1007() {
         &[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0xff],
     ] {
         let bytes = [&[0xc2, bad.len() as u8][..], bad].concat();
-        assert_eq!(told(&bytes), error(E::InvalidDeflate), "{bad:02x?}");
+        assert_eq!(events(&bytes), error(E::InvalidDeflate), "{bad:02x?}");
     }
     assert_eq!(E::InvalidDeflate.close_code().get(), 1007);
 }
@@ -163,21 +163,21 @@ fn deflate_faults_fail_with_1007() {
 #[test]
 fn deflate_reads_no_message_after_an_error() {
     let bytes = [&[0xc1, 0x02, 0xff, 0xff][..], &[0xc1, 0x07], &HELLO].concat();
-    assert_eq!(told(&bytes), error(ProtocolError::InvalidDeflate));
+    assert_eq!(events(&bytes), error(ProtocolError::InvalidDeflate));
 }
 
 #[test]
 fn deflate_text_is_validated_as_it_is_inflated() {
     // "\xff" in a stored block.
     let bytes = [0xc1, 0x07, 0x00, 0x01, 0x00, 0xfe, 0xff, 0xff, 0x00];
-    assert_eq!(told(&bytes), error(ProtocolError::InvalidUtf8));
+    assert_eq!(events(&bytes), error(ProtocolError::InvalidUtf8));
     // A character that is cut at the end.
     let bytes = [0xc1, 0x07, 0x00, 0x01, 0x00, 0xfe, 0xff, 0xc3, 0x00];
-    assert_eq!(told(&bytes), error(ProtocolError::InvalidUtf8));
+    assert_eq!(events(&bytes), error(ProtocolError::InvalidUtf8));
     // One that is cut between blocks.
     let blocks = [0x00, 0x01, 0x00, 0xfe, 0xff, 0xc3, 0x00, 0x01, 0x00, 0xfe, 0xff, 0xa4, 0x00];
     let bytes = [&[0xc1, 0x0d][..], &blocks].concat();
-    assert_eq!(told(&bytes), [text("ä")]);
+    assert_eq!(events(&bytes), [text("ä")]);
 }
 
 #[test]
@@ -188,9 +188,12 @@ fn deflate_final_blocks_are_counted_like_fragments() {
         let body = [3, 0].repeat(n);
         [&[0xc2, body.len() as u8][..], &body].concat()
     };
-    assert_eq!(told_within(&many(9), limits), [Told::Message(MessageKind::Binary, Bytes::new())]);
     assert_eq!(
-        told_within(&many(30), limits),
+        events_within(&many(9), limits),
+        [EndEvent::Message(MessageKind::Binary, Bytes::new())]
+    );
+    assert_eq!(
+        events_within(&many(30), limits),
         error(ProtocolError::TooManyFragments { limit: 10 })
     );
 }
@@ -203,10 +206,10 @@ fn deflate_reads_the_next_frame_after_a_full_chunk() {
         let mut data = Vec::with_capacity(1000);
         zlib.compress_vec(&vec![0; len], &mut data, flate2::FlushCompress::Sync).unwrap();
         let (one, two) = ([&[0x42, data.len() as u8][..], &data].concat(), [0x80, 0x01, 0x00]);
-        let expected = vec![Told::Message(MessageKind::Binary, vec![0; len].into())];
+        let expected = vec![EndEvent::Message(MessageKind::Binary, vec![0; len].into())];
         let mut end = end(Limits::default());
         end.receive(&[&one[..], b"\x89\x00", &two].concat(), Duration::ZERO);
-        assert_eq!(end.take_told(), [vec![Told::Ping(Bytes::new())], expected].concat());
+        assert_eq!(end.take_events(), [vec![EndEvent::Ping(Bytes::new())], expected].concat());
     }
 }
 
@@ -216,7 +219,7 @@ fn deflate_fragments_may_be_empty_after_a_final_block() {
     for empty in 0..4 {
         let between = [0x00, 0x00].repeat(empty);
         let bytes = [&[0x41, 0x07][..], &is_final, &between, &[0x80, 0x00]].concat();
-        assert_eq!(told(&bytes), [text("Hello")]);
+        assert_eq!(events(&bytes), [text("Hello")]);
     }
     for len in [16_383, 16_384, 16_385, 32_768] {
         let mut zlib = flate2::Compress::new(flate2::Compression::new(9), false);
@@ -225,8 +228,8 @@ fn deflate_fragments_may_be_empty_after_a_final_block() {
         let bytes = [&[0x42, data.len() as u8][..], &data, &[0x80, 0x00]].concat();
         let mut end = end(Limits::default());
         end.receive(&bytes, Duration::ZERO);
-        let message = Told::Message(MessageKind::Binary, vec![b'z'; len].into());
-        assert_eq!(end.take_told(), [message]);
+        let message = EndEvent::Message(MessageKind::Binary, vec![b'z'; len].into());
+        assert_eq!(end.take_events(), [message]);
     }
 }
 
@@ -239,7 +242,7 @@ fn deflate_final_blocks_are_budgeted_by_received_bytes() {
     end.receive(&header, Duration::ZERO);
     end.receive(&[3, 0].repeat(100), Duration::ZERO);
     let limit = limits.max_fragments;
-    assert_eq!(end.take_told(), error(ProtocolError::TooManyFragments { limit }));
+    assert_eq!(end.take_events(), error(ProtocolError::TooManyFragments { limit }));
 }
 
 #[test]
@@ -248,7 +251,7 @@ fn deflate_data_that_inflates_to_nothing_is_bounded() {
     let len = (2000 + (64 << 10) + 1) as u64;
     let header = [&[0xc2, 127][..], &len.to_be_bytes()].concat();
     let limit = 1000;
-    assert_eq!(told_within(&header, limits), error(ProtocolError::MessageTooBig { limit }));
+    assert_eq!(events_within(&header, limits), error(ProtocolError::MessageTooBig { limit }));
 }
 
 /// A message in `count` final blocks, each of a header of 5 bytes and `stored` more.
@@ -267,9 +270,9 @@ fn deflate_final_blocks_are_one_for_each_64_bytes_and_16_more() {
     let inflate = |count, stored| {
         let mut end = end(Limits::default());
         end.receive(&final_blocks(count, stored), Duration::ZERO);
-        end.take_told()
+        end.take_events()
     };
-    let whole = |len| [Told::Message(MessageKind::Binary, vec![b'z'; len].into())];
+    let whole = |len| [EndEvent::Message(MessageKind::Binary, vec![b'z'; len].into())];
     // Those of 64 bytes earn themselves.
     assert!(inflate(1_000, 59) == whole(59_000));
     // Of those of 6, ten earn one more, and a little.

@@ -4,7 +4,7 @@ use fullduplex_proto::bytes::Bytes;
 use fullduplex_proto::{
     Compression, Config, DeflateConfig, MessageKind, PreparedMessage, Role, SendConfig, SendError,
 };
-use fullduplex_testkit::pair::{End, Pair, Told};
+use fullduplex_testkit::pair::{End, EndEvent, Pair};
 
 fn pair(config: DeflateConfig) -> Pair {
     Pair::deflated(Config::default(), config, config)
@@ -25,9 +25,9 @@ fn deliver(pair: &mut Pair, texts: &[&str]) -> Vec<u8> {
     pair.client.receive(&wire, pair.now);
     let expected: Vec<_> = texts
         .iter()
-        .map(|text| Told::Message(MessageKind::Text, Bytes::copy_from_slice(text.as_bytes())))
+        .map(|text| EndEvent::Message(MessageKind::Text, Bytes::copy_from_slice(text.as_bytes())))
         .collect();
-    assert_eq!(pair.client.take_told(), expected);
+    assert_eq!(pair.client.take_events(), expected);
     wire
 }
 
@@ -82,7 +82,7 @@ fn deflate_sends_uncompressed_what_does_not_shrink() {
             assert!(!is_compressed(&wire));
             assert!(wire.len() <= len + 10);
             pair.client.receive(&wire, pair.now);
-            assert_eq!(pair.client.take_told(), [Told::Message(MessageKind::Binary, noise)]);
+            assert_eq!(pair.client.take_events(), [EndEvent::Message(MessageKind::Binary, noise)]);
         }
         // The window is as it was.
         assert!(wire(&mut pair, TEXT, Compression::On).len() < before.len() / 2);
@@ -175,7 +175,7 @@ fn deflate_stream_of_short_lines_is_within_the_limits() {
             let wire = pair.server.transmit(usize::MAX);
             pair.client.receive(&wire, pair.now);
         }
-        assert_eq!(pair.client.take_told(), []);
+        assert_eq!(pair.client.take_events(), []);
     }
 }
 

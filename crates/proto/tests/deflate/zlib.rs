@@ -11,7 +11,7 @@ use fullduplex_proto::{
     PreparedMessage, Role, SendConfig,
 };
 use fullduplex_testkit::Rng;
-use fullduplex_testkit::pair::{End, Told};
+use fullduplex_testkit::pair::{End, EndEvent};
 
 /// An end of ours, a client, with what both have agreed on.
 fn client(config: DeflateConfig) -> (End, PerMessageDeflate) {
@@ -279,10 +279,10 @@ fn deflate_reads_the_output_of_zlib() {
                 (piece, rest) = rest.split_at((1 + rng.below(5000)).min(rest.len()));
                 end.receive(piece, Duration::ZERO);
             }
-            let told = end.take_told();
+            let events = end.take_events();
             let messages: Vec<_> =
-                told.iter().filter(|told| !matches!(told, Told::Ping(_))).collect();
-            let [Told::Message(MessageKind::Binary, received)] = messages[..] else {
+                events.iter().filter(|event| !matches!(event, EndEvent::Ping(_))).collect();
+            let [EndEvent::Message(MessageKind::Binary, received)] = messages[..] else {
                 panic!("round {round}, {params:?}: {messages:?}")
             };
             assert!(received[..] == message, "round {round}, {params:?}");

@@ -6,7 +6,7 @@ use fullduplex_proto::{
     CloseCause, CloseCode, Compression, Config, Initiator, MessageKind, ReadyState, Role,
     SendError, TransportAction,
 };
-use fullduplex_testkit::pair::{End, Pair, Told};
+use fullduplex_testkit::pair::{End, EndEvent, Pair};
 
 use crate::{NOW, S, frame, from_client};
 
@@ -24,7 +24,7 @@ fn half_close_leaves_this_end_open_until_it_closes() {
     p.server.session().allow_half_close();
     p.client.session().close(frame(1000, "done"), NOW);
     p.settle();
-    assert_eq!(p.server.take_told(), [Told::Close(frame(1000, "done"))]);
+    assert_eq!(p.server.take_events(), [EndEvent::Close(frame(1000, "done"))]);
     let session = p.server.session();
     assert_eq!((session.state(), session.transport()), (ReadyState::Open, TransportAction::Use));
     let info = session.close_info().unwrap();
@@ -41,11 +41,11 @@ fn half_close_leaves_this_end_open_until_it_closes() {
     assert_eq!(session.send(MessageKind::Text, "more".into()).unwrap_err().0, SendError::Closing);
     p.settle();
     assert_eq!(
-        p.client.take_told(),
+        p.client.take_events(),
         [
-            Told::Message(MessageKind::Text, "the rest".into()),
-            Told::Message(MessageKind::Binary, "of it".into()),
-            Told::Close(frame(1000, "all sent")),
+            EndEvent::Message(MessageKind::Text, "the rest".into()),
+            EndEvent::Message(MessageKind::Binary, "of it".into()),
+            EndEvent::Close(frame(1000, "all sent")),
         ]
     );
     for end in [&mut p.client, &mut p.server] {

@@ -4,7 +4,7 @@ use fullduplex_proto::{
     CloseCause, CloseCode, Config, DataChunk, Event, Limits, MessageKind, ProtocolError, Role,
     Session, TransportAction,
 };
-use fullduplex_testkit::pair::{End, Told};
+use fullduplex_testkit::pair::{End, EndEvent};
 
 use crate::{NOW, S, from_client};
 
@@ -14,7 +14,7 @@ fn server(max_message_rate: Option<u32>, max_byte_rate: Option<u32>) -> End {
 }
 
 fn is_failed(end: &mut End) -> bool {
-    end.take_told().iter().any(|told| matches!(told, Told::Error(_)))
+    end.take_events().iter().any(|event| matches!(event, EndEvent::Error(_)))
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn limits_on_message_rate_allow_a_burst_and_then_the_rate() {
     assert!(!is_failed(&mut server));
     server.receive(&from_client(0x81, b"x"), S + S / 4);
     let error = ProtocolError::TooManyMessages { limit: 2 };
-    assert_eq!(server.take_told(), [Told::Error(error)]);
+    assert_eq!(server.take_events(), [EndEvent::Error(error)]);
     assert_eq!(error.close_code(), CloseCode::POLICY_VIOLATION);
     assert_eq!(server.session().close_info().unwrap().cause, CloseCause::Protocol(error));
     assert_eq!(server.session().transport(), TransportAction::Drain);
@@ -75,7 +75,7 @@ fn limits_on_byte_rate_count_the_payload_of_each_piece() {
     assert!(!is_failed(&mut server), "10 more a second");
     server.receive(&from_client(0x00, &[7; 11]), 2 * S);
     let error = ProtocolError::TooManyBytes { limit: 10 };
-    assert_eq!(server.take_told(), [Told::Error(error)]);
+    assert_eq!(server.take_events(), [EndEvent::Error(error)]);
     assert_eq!(error.close_code(), CloseCode::POLICY_VIOLATION);
 }
 
@@ -89,7 +89,7 @@ fn limits_on_rates_hold_together() {
         for _ in 0..11 {
             server.receive(&from_client(0x82, payload), NOW);
         }
-        assert_eq!(server.take_told().last(), Some(&Told::Error(error)));
+        assert_eq!(server.take_events().last(), Some(&EndEvent::Error(error)));
     }
 }
 
@@ -133,7 +133,7 @@ fn limits_on_control_frames_are_those_of_the_setting() {
         server.receive(&from_client(first, b"x").repeat(10), NOW);
         assert!(!is_failed(&mut server));
         server.receive(&from_client(first, b"x"), NOW);
-        let error = Told::Error(ProtocolError::TooManyControlFrames { limit: 1 });
-        assert_eq!(server.take_told().last(), Some(&error));
+        let error = EndEvent::Error(ProtocolError::TooManyControlFrames { limit: 1 });
+        assert_eq!(server.take_events().last(), Some(&error));
     }
 }

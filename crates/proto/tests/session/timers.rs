@@ -7,7 +7,7 @@ use fullduplex_proto::{
     CloseCause, Compression, Config, Event, FrameBatch, KeepaliveConfig, Message, MessageKind,
     PreparedMessage, ReadyState, Role, Session,
 };
-use fullduplex_testkit::pair::{Counting, End, Pair};
+use fullduplex_testkit::pair::{CountingMasks, End, Pair};
 
 use crate::{NOW, S, from_client};
 
@@ -80,7 +80,9 @@ fn keepalive_takes_bytes_other_than_pings_as_a_sign_of_life() {
         for (others, given_up) in [(0, true), (1, false)] {
             let mut session = match role {
                 Role::Server => Session::server(&Config::default()),
-                Role::Client => Session::client(Box::new(Counting::default()), &Config::default()),
+                Role::Client => {
+                    Session::client(Box::new(CountingMasks::default()), &Config::default())
+                }
             };
             session.open(NOW);
             let (mut total, mut ended) = (0, false);
