@@ -14,10 +14,10 @@ use http::header::USER_AGENT;
 use http::{HeaderName, HeaderValue};
 use tokio::time::{sleep, timeout};
 
+use crate::escape::printable;
+use crate::interactive::InteractiveConnection;
 use crate::outcome::ConnectOutcome;
 use crate::signals::ending;
-use crate::talk::InteractiveConnection;
-use crate::text::printable;
 use crate::{deflate, values, verbose};
 
 /// How long a server may take to hear that the connection is closed.

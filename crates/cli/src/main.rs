@@ -15,11 +15,11 @@ macro_rules! tell {
 
 mod connect;
 mod deflate;
+mod escape;
+mod interactive;
 mod outcome;
 mod serve;
 mod signals;
-mod talk;
-mod text;
 mod values;
 mod verbose;
 

@@ -8,7 +8,7 @@ use fullduplex::server::CertificateInfo;
 use http::Response;
 use ring::digest;
 
-use crate::text::printable;
+use crate::escape::printable;
 
 /// Tells a step on the way to the server.
 pub(crate) fn step(step: &ConnectEvent<'_>) {

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use fullduplex::server::{ConnectionLimits, Handshake, HostPolicy, Server, ServerConfig};
 
-use super::figures::MetricsSource;
 use super::listen::{Address, Passed};
+use super::metrics_source::MetricsSource;
 use super::page::Pages;
 use super::responses::not_found;
 

@@ -1,22 +1,22 @@
 //! `fdx serve`.
 
 mod args;
+mod client_info;
 mod config_file;
-mod ending;
-mod figures;
+mod file_limit;
 mod files;
 mod listen;
 mod log;
 mod metrics_port;
-mod open_files;
+mod metrics_source;
 mod page;
+mod prometheus;
 mod range;
-mod reading;
 mod responses;
 mod rooms;
 mod settings;
+mod shutdown;
 mod tls;
-mod visitor;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -29,12 +29,12 @@ pub(crate) use self::args::Args;
 pub(crate) use self::config_file::with_file;
 
 use self::args::Metrics;
-use self::ending::{ServeEnd, Signals, reload_at_sighup};
-use self::figures::MetricsSource;
 use self::listen::{Address, Passed};
 use self::log::say;
+use self::metrics_source::MetricsSource;
 use self::page::Pages;
 use self::rooms::Rooms;
+use self::shutdown::{ServeEnd, Signals, reload_at_sighup};
 use self::tls::ServeTls;
 
 /// How long the last lines of the log may take.
@@ -71,7 +71,7 @@ async fn serve(args: &Args, mut passed: Passed) -> Result<ServeEnd, String> {
     }
     let addresses: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
     let tls = ServeTls::of(args, &addresses)?;
-    let room = open_files::make_room(args.max_connections.unwrap_or(open_files::CONNECTIONS));
+    let room = file_limit::make_room(args.max_connections.unwrap_or(file_limit::CONNECTIONS));
     let config =
         args.server_config(room.connections, &addresses).map_err(|error| error.to_string())?;
     let signals = Signals::new()?;
@@ -83,7 +83,7 @@ async fn serve(args: &Args, mut passed: Passed) -> Result<ServeEnd, String> {
     let handle = server.handle();
     if args.log {
         server = server.on_rejected(|refused| {
-            if let Some(line) = visitor::refused(refused) {
+            if let Some(line) = client_info::refused(refused) {
                 say!("{line}");
             }
         });

@@ -15,9 +15,9 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use tower_service::Service;
 
-use super::figures::MetricsSource;
 use super::files::Files;
 use super::listen::Address;
+use super::metrics_source::MetricsSource;
 use super::responses::{got, html, not_found, upgrade_required};
 
 const PAGE: &str = include_str!("../../assets/index.html");

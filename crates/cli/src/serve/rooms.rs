@@ -9,10 +9,10 @@ use fullduplex::server::Handshake;
 use fullduplex::{Error, ErrorKind, PreparedMessage, WebSocket};
 use tokio::sync::mpsc;
 
+use super::client_info::ClientInfo;
 use super::log::say;
 use super::responses;
-use super::visitor::ClientInfo;
-use crate::text::printable;
+use crate::escape::printable;
 
 /// How many messages a slow member of `/broadcast` may fall behind before it misses some;
 /// what they hold is bounded by so many of the largest.

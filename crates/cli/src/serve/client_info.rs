@@ -6,7 +6,7 @@ use fullduplex::WebSocket;
 use fullduplex::server::{ConnectInfo, Handshake, RejectedClient, RejectionReason};
 use http::Version;
 
-use crate::text::printable;
+use crate::escape::printable;
 
 /// The most of a path that is shown.
 const PATH: usize = 200;

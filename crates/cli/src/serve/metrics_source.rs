@@ -5,7 +5,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
 use metrics::with_local_recorder;
 
-use super::reading::PrometheusRecorder;
+use super::prometheus::PrometheusRecorder;
 
 /// A server's figures.
 #[derive(Clone)]

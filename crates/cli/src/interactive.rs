@@ -13,8 +13,8 @@ use fullduplex::{
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::time::sleep;
 
+use crate::escape::{printable, printable_bytes};
 use crate::outcome::ConnectOutcome;
-use crate::text::{printable, printable_bytes};
 
 /// The most bytes of one binary message made of standard input.
 const CHUNK: usize = 64 << 10;
