@@ -42,7 +42,7 @@ fn events<'a>(
 fn section(bytes: &[u8], limits: &LocalSettings) {
     let Ok(fields) = qpack::decode(bytes, limits) else { return };
     assert!(fields.len() <= limits.max_fields);
-    assert!(qpack::size(&fields) <= limits.max_field_section_size);
+    assert!(qpack::section_size(&fields) <= limits.max_field_section_size);
     let mut again = Vec::new();
     qpack::encode(&fields, &mut again);
     assert_eq!(qpack::decode(&again, limits).expect("our own"), fields);

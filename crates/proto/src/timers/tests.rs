@@ -65,7 +65,7 @@ fn keepalive_ends_a_connection_that_is_not_read_for_a_whole_ping() {
     t.set_listening(false);
     t.set_unread(true);
     assert_eq!(end(&mut t, 100), Some(40));
-    // Whoever reads now and then, however slowly, is left alone.
+    // An application that reads now and then, however slowly, keeps its connection.
     let mut t = timers();
     t.set_listening(false);
     for at in (0..1000).step_by(20) {
