@@ -193,11 +193,11 @@ impl Group {
             let publish = move || {
                 let _ = group.publish_as(&message, key);
             };
-            guard::hold(DeferredDrop::Call(Box::new(publish)));
+            guard::defer_drop(DeferredDrop::Call(Box::new(publish)));
             return report;
         }
         // A member whose queue is full writes at once, whatever is left of this task's budget.
-        coop::regardless(|| {
+        coop::unconstrained(|| {
             let mut members = self.lock();
             while let Some(window) = members.uncompressed(message) {
                 // Compression takes long: others may use the group meanwhile.
@@ -210,9 +210,9 @@ impl Group {
             let frames = members.frames(message);
             members.deliver(&BroadcastMessage { message, key, frames }, &mut report);
         });
-        if guard::holds() {
+        if guard::has_deferred() {
             // What members could not leave to their driver, as its runtime is shut down.
-            let _ = guard::drop_held();
+            let _ = guard::drop_deferred();
         }
         let PublishReport { delivered, dropped, closed } = report;
         let each = 1 + message.message().len() / coop::DELIVERED;
@@ -278,7 +278,7 @@ impl Drop for Membership {
 /// Leaves a group, at once or, within the poll of a transport, right after that: see [`lock`].
 fn leave_outside_poll(leave: impl FnOnce() + Send + 'static) {
     if guard::polls_transport() {
-        guard::hold(DeferredDrop::Call(Box::new(leave)));
+        guard::defer_drop(DeferredDrop::Call(Box::new(leave)));
     } else {
         leave();
     }

@@ -13,17 +13,17 @@ use std::task::{Context, Poll, Waker};
 use tokio::task::coop;
 
 /// tokio's budget for one poll of a task, in units.
-const TURN: usize = 128;
+const BUDGET: usize = 128;
 
 /// The number of small pieces of work that consume one unit. Each takes some 100 ns.
-const SMALL: usize = 64;
+const WORK_PER_UNIT: usize = 64;
 
 /// The number of delivered bytes that are a small piece of work: 1 MiB consumes the budget, as it
 /// does of bytes that are read.
 pub(crate) const DELIVERED: usize = 128;
 
 /// The small pieces of work of a message that may be compressed, however short: one unit.
-pub(crate) const COMPRESSION: usize = SMALL;
+pub(crate) const COMPRESSION: usize = WORK_PER_UNIT;
 
 /// The number of bytes to compress that are a small piece of work: 64 KiB consume the budget.
 pub(crate) const COMPRESSED: usize = 8;
@@ -34,14 +34,15 @@ pub(crate) const FRAME: usize = 8;
 
 thread_local! {
     /// Small pieces of work that do not make up a unit yet, of all tasks of the thread. It is
-    /// `SMALL` if the budget of the task that did them was used up, so that the next check notices.
+    /// `WORK_PER_UNIT` if the budget of the task that did them was used up, so that the next check
+    /// notices.
     static CHARGED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Consumes a unit for each `step` bytes that a read returned, as they may be thousands of messages
+/// Consumes a unit for each `unit` bytes that a read returned, as they may be thousands of messages
 /// or frames.
-pub(crate) fn spend(cx: &mut Context<'_>, bytes: usize, step: usize) {
-    for _ in 0..(bytes / step).min(TURN) {
+pub(crate) fn consume(cx: &mut Context<'_>, bytes: usize, unit: usize) {
+    for _ in 0..(bytes / unit).min(BUDGET) {
         if !coop::has_budget_remaining() {
             return;
         }
@@ -54,24 +55,24 @@ pub(crate) fn spend(cx: &mut Context<'_>, bytes: usize, step: usize) {
 #[inline]
 pub(crate) fn charge(work: usize) {
     let charged = CHARGED.get().saturating_add(work);
-    if charged < SMALL { CHARGED.set(charged) } else { charge_steps(charged) }
+    if charged < WORK_PER_UNIT { CHARGED.set(charged) } else { charge_units(charged) }
 }
 
 #[cold]
-fn charge_steps(charged: usize) {
-    spend(&mut Context::from_waker(Waker::noop()), charged, SMALL);
-    CHARGED.set(if coop::has_budget_remaining() { charged % SMALL } else { SMALL });
+fn charge_units(charged: usize) {
+    consume(&mut Context::from_waker(Waker::noop()), charged, WORK_PER_UNIT);
+    CHARGED.set(if coop::has_budget_remaining() { charged % WORK_PER_UNIT } else { WORK_PER_UNIT });
 }
 
 /// Waits for the task's next poll if its budget is used up, and consumes a unit. For use before
 /// work without I/O.
-pub(crate) fn poll_turn(cx: &mut Context<'_>) -> Poll<()> {
+pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
     coop::poll_proceed(cx).map(|turn| turn.made_progress())
 }
 
 /// Waits for the task's next poll if its budget is used up, and consumes nothing.
 #[cfg(feature = "http2")]
-pub(crate) fn poll_left(cx: &mut Context<'_>) -> Poll<()> {
+pub(crate) fn poll_budget(cx: &mut Context<'_>) -> Poll<()> {
     // Without `made_progress`, tokio restores the unit.
     coop::poll_proceed(cx).map(drop)
 }
@@ -81,7 +82,7 @@ pub(crate) fn poll_left(cx: &mut Context<'_>) -> Poll<()> {
 /// budget up.
 #[inline]
 pub(crate) fn poll_message(cx: &mut Context<'_>) -> Poll<()> {
-    if charge_message() { Poll::Ready(()) } else { poll_step(cx) }
+    if charge_message() { Poll::Ready(()) } else { poll_unit(cx) }
 }
 
 /// Charges one message to the task's budget. Returns false if tokio must be asked first whether the
@@ -89,23 +90,23 @@ pub(crate) fn poll_message(cx: &mut Context<'_>) -> Poll<()> {
 #[inline]
 pub(crate) fn charge_message() -> bool {
     let charged = CHARGED.get() + 1;
-    let known = charged < SMALL;
-    if known {
+    let is_charged = charged < WORK_PER_UNIT;
+    if is_charged {
         CHARGED.set(charged);
     }
-    known
+    is_charged
 }
 
 #[cold]
-fn poll_step(cx: &mut Context<'_>) -> Poll<()> {
-    let polled = poll_turn(cx);
-    CHARGED.set(if polled.is_ready() { 0 } else { SMALL });
+fn poll_unit(cx: &mut Context<'_>) -> Poll<()> {
+    let polled = poll_proceed(cx);
+    CHARGED.set(if polled.is_ready() { 0 } else { WORK_PER_UNIT });
     polled
 }
 
 /// Runs bounded work regardless of the task's budget: once it is used up, tokio would make each
 /// write return pending.
-pub(crate) fn regardless(work: impl FnOnce()) {
+pub(crate) fn unconstrained(work: impl FnOnce()) {
     let work = pin!(coop::unconstrained(async { work() }));
     let _ = work.poll(&mut Context::from_waker(Waker::noop()));
 }

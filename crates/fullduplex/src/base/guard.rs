@@ -51,15 +51,15 @@ pub(crate) enum DeferredDrop {
 thread_local! {
     /// The address of the connection whose transport the thread polls; 0 if it polls none.
     static POLLING: Cell<usize> = const { Cell::new(0) };
-    /// Whether `HELD` has values. Checking this is cheaper, as it has no destructor.
-    static HOLDS: Cell<bool> = const { Cell::new(false) };
+    /// Whether `DEFERRED` has values. Checking this is cheaper, as it has no destructor.
+    static HAS_DEFERRED: Cell<bool> = const { Cell::new(false) };
     /// The values that the thread has to drop. It keeps its memory, so that deferring does not
     /// allocate.
-    static HELD: RefCell<Vec<DeferredDrop>> = const { RefCell::new(Vec::new()) };
+    static DEFERRED: RefCell<Vec<DeferredDrop>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Polls a transport while the lock of its connection is held, and returns also whether the thread
-/// has [deferred](hold) any drops.
+/// has [deferred](defer_drop) any drops.
 ///
 /// A transport can call back into the library, by what it logs for example. There it would wait for
 /// that lock, or for one whose owner waits for it: see [`polls_transport`].
@@ -70,7 +70,7 @@ pub(crate) fn polled<T>(
     let before = POLLING.replace(connection);
     let polled = caught(poll);
     POLLING.set(before);
-    (polled, holds())
+    (polled, has_deferred())
 }
 
 /// Polls the reading side of a transport, with no lock held.
@@ -79,8 +79,8 @@ pub(crate) fn polled_unlocked<T>(connection: usize, poll: impl FnOnce() -> T) ->
     impl Drop for Restore {
         fn drop(&mut self) {
             POLLING.set(self.0);
-            if self.0 == 0 && holds() {
-                let _ = drop_held();
+            if self.0 == 0 && has_deferred() {
+                let _ = drop_deferred();
             }
         }
     }
@@ -99,29 +99,30 @@ pub(crate) fn polls_transport_of(connection: usize) -> bool {
     POLLING.get() == connection
 }
 
-/// Defers the drop of a value until [`drop_held`], which must be called once the lock is released.
-pub(crate) fn hold(held: DeferredDrop) {
-    HELD.with_borrow_mut(|all| all.push(held));
-    HOLDS.set(true);
+/// Defers the drop of a value until [`drop_deferred`], which must be called once the lock is
+/// released.
+pub(crate) fn defer_drop(value: DeferredDrop) {
+    DEFERRED.with_borrow_mut(|all| all.push(value));
+    HAS_DEFERRED.set(true);
 }
 
 /// Whether the thread has deferred drops.
 #[inline]
-pub(crate) fn holds() -> bool {
-    HOLDS.get()
+pub(crate) fn has_deferred() -> bool {
+    HAS_DEFERRED.get()
 }
 
 /// Takes the deferred values, for another thread to drop.
-pub(crate) fn take_held() -> Vec<DeferredDrop> {
-    HOLDS.set(false);
-    HELD.take()
+pub(crate) fn take_deferred() -> Vec<DeferredDrop> {
+    HAS_DEFERRED.set(false);
+    DEFERRED.take()
 }
 
 /// Drops the deferred values in order. Fails if any of them panicked.
-pub(crate) fn drop_held() -> Result<(), Panicked> {
-    let mut all = take_held();
+pub(crate) fn drop_deferred() -> Result<(), Panicked> {
+    let mut all = take_deferred();
     let dropped = drop_all(&mut all);
-    HELD.with_borrow_mut(|now| {
+    DEFERRED.with_borrow_mut(|now| {
         // Dropped values may have deferred others, which are dropped by now.
         if now.capacity() < all.capacity() && now.is_empty() {
             *now = all;
@@ -133,8 +134,8 @@ pub(crate) fn drop_held() -> Result<(), Panicked> {
 /// Drops these values in order. Fails if any of them panicked.
 pub(crate) fn drop_all(all: &mut Vec<DeferredDrop>) -> Result<(), Panicked> {
     let mut dropped = Ok(());
-    for held in all.drain(..) {
-        let done = caught(|| match held {
+    for value in all.drain(..) {
+        let done = caught(|| match value {
             // This may be the only reference to the memory by now.
             DeferredDrop::Payload(spent) => drop(message_memory::recycle_large(spent)),
             DeferredDrop::Prepared(message) => drop(message),

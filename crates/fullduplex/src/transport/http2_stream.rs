@@ -91,7 +91,7 @@ impl<C: Unpin + Send + 'static> AsyncRead for Http2Stream<C> {
         let this = &mut *self;
         let Some((receive, _)) = &mut this.receiving else { return Poll::Ready(Ok(())) };
         // `h2` does not consume budget, and may have tens of thousands of single bytes buffered.
-        ready!(coop::poll_left(cx));
+        ready!(coop::poll_budget(cx));
         while this.buffer.is_empty() {
             match ready!(receive.poll_data(cx)) {
                 Some(Ok(bytes)) => {

@@ -43,7 +43,7 @@ impl<S: Transport> AsyncRead for Prefixed<S> {
         if self.prefix.is_empty() {
             let before = buf.filled().len();
             ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-            coop::spend(cx, buf.filled().len() - before, STEP);
+            coop::consume(cx, buf.filled().len() - before, STEP);
             return Poll::Ready(Ok(()));
         }
         let len = self.prefix.len().min(buf.remaining());

@@ -26,7 +26,7 @@ impl Drop for ClosingTlsStream {
     /// Sends `close_notify` if the socket takes it at once. After a shutdown or a fatal alert,
     /// rustls sends none.
     fn drop(&mut self) {
-        coop::regardless(|| {
+        coop::unconstrained(|| {
             self.0.get_mut().1.send_close_notify();
             // No caller is left to report a failure to, or a panic in a transport of the
             // application's. This may run during the unwinding of such a panic, and another one

@@ -87,7 +87,7 @@ impl<S> TunnelHeads<S> {
     /// Consumes budget of the task for small frames. Long ones are accounted for by their bytes.
     fn charge(&mut self, cx: &mut Context<'_>, bytes: usize) {
         let small = std::mem::take(&mut self.frames).saturating_sub(bytes / SMALL_FRAME);
-        coop::spend(cx, small, SMALL_FRAMES);
+        coop::consume(cx, small, SMALL_FRAMES);
     }
 
     /// Returns how many of the bytes that were read can be passed through unchanged.
@@ -174,7 +174,7 @@ impl<S: Transport> AsyncRead for TunnelHeads<S> {
         let this = &mut *self;
         let before = buf.filled().len();
         // Bytes that a TLS stream has decrypted already are read without consuming budget.
-        ready!(coop::poll_left(cx));
+        ready!(coop::poll_budget(cx));
         loop {
             if !this.ready.is_empty() {
                 let length = this.ready.len().min(buf.remaining());

@@ -254,13 +254,13 @@ impl<S: Transport> Reader<S> {
     /// there is more to be made of it.
     #[inline]
     fn poll_turn(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.inflates() { coop::poll_turn(cx) } else { coop::poll_message(cx) }
+        if self.inflates() { coop::poll_proceed(cx) } else { coop::poll_message(cx) }
     }
 
     #[inline]
     fn spend(&self, cx: &mut Context<'_>, inflated: usize) {
         if self.inflates() {
-            coop::spend(cx, inflated, INFLATED);
+            coop::consume(cx, inflated, INFLATED);
         }
     }
 

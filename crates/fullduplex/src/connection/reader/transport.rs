@@ -94,7 +94,7 @@ impl<S: Transport> Reader<S> {
         match read {
             Poll::Ready(Ok(bytes @ 1..)) => {
                 self.at_once = writer.record_received(bytes);
-                coop::spend(cx, bytes, STEP);
+                coop::consume(cx, bytes, STEP);
                 Poll::Ready(Some(Ok(())))
             }
             Poll::Ready(Ok(0)) => self.at_read_end(cx, writer).map(|end| end.map(Err)),

@@ -36,7 +36,7 @@ impl<S: Transport> Wake for WriteWaker<S> {
             if let Err(last) = writer.drop_reference() {
                 // Within a poll of a transport a lock is held: it is dropped after the poll.
                 if guard::polls_transport() {
-                    guard::hold(DeferredDrop::Call(Box::new(|| drop(last))));
+                    guard::defer_drop(DeferredDrop::Call(Box::new(|| drop(last))));
                 } else {
                     let _ = caught(|| drop(last));
                 }

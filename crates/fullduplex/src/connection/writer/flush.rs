@@ -292,7 +292,7 @@ impl<S: Transport> WriterState<S> {
             let mut holds = false;
             outgoing.advance_with(written, |spent| {
                 if let Some(spent) = message_memory::recycle_large(spent) {
-                    guard::hold(DeferredDrop::Payload(spent));
+                    guard::defer_drop(DeferredDrop::Payload(spent));
                     holds = true;
                 }
             });

@@ -42,7 +42,7 @@ pub(crate) struct UnlockFlags(u8);
 impl UnlockFlags {
     /// Wake the task that reads.
     pub(crate) const READER: Self = Self(1);
-    /// Drop what the thread holds, see [`guard::hold`].
+    /// Drop what the thread has deferred, see [`guard::defer_drop`].
     pub(crate) const HELD: Self = Self(2);
     /// Report a panic of the transport.
     pub(crate) const PANIC: Self = Self(4);
@@ -106,7 +106,7 @@ impl<'a, S> WriterGuard<'a, S> {
         state.has_unlock_actions().then(|| {
             let mut collected = state.collect();
             if mem::take(&mut collected.holds) {
-                collected.held = guard::take_held();
+                collected.held = guard::take_deferred();
             }
             collected
         })
@@ -240,7 +240,7 @@ impl<S> WriterState<S> {
 
     /// Drops a value when the lock is released.
     pub(crate) fn drop_later(&mut self, held: DeferredDrop) {
-        guard::hold(held);
+        guard::defer_drop(held);
         self.on_unlock.add(UnlockFlags::HELD);
     }
 }
@@ -267,7 +267,7 @@ impl<S> DeferredDrops<S> {
         // Within a poll of another connection's transport, the thread also holds values of that
         // connection, which is still locked. Then all of them are dropped after that poll.
         let holds = self.holds && !guard::polls_transport();
-        let also = if holds { guard::drop_held() } else { Ok(()) };
+        let also = if holds { guard::drop_deferred() } else { Ok(()) };
         if let Err(Panicked) = dropped.and(also) {
             panicked = Some("the owner of a payload");
         }

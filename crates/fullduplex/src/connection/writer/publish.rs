@@ -88,7 +88,7 @@ impl<S: Transport> Deliver for Writer<S> {
 /// Holds a value that the driver did not take, as its runtime is shut down.
 fn hold_rejected(dropping: Result<(), Box<dyn Send>>) {
     if let Err(rejected) = dropping {
-        guard::hold(DeferredDrop::Call(Box::new(|| drop(rejected))));
+        guard::defer_drop(DeferredDrop::Call(Box::new(|| drop(rejected))));
     }
 }
 
@@ -222,7 +222,7 @@ mod tests {
             deliver(writer);
             drop(held);
             // As the group does.
-            guard::drop_held().unwrap();
+            guard::drop_deferred().unwrap();
         }));
     }
 }

@@ -173,7 +173,7 @@ fn poll_http2(
 
     use crate::base::coop;
     // `h2` does not use tokio's budget.
-    ready!(coop::poll_left(cx));
+    ready!(coop::poll_budget(cx));
     match ready!(receive.poll_data(cx)) {
         Some(Ok(data)) => {
             coop::charge(coop::FRAME);
