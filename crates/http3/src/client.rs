@@ -80,6 +80,7 @@ impl ClientConnection {
     /// This method is cancel safe.
     pub async fn peer_settings(&self) -> Result<PeerSettings, Error> {
         let mut peer_settings = self.shared().peer_settings.subscribe();
+        // Biased: the settings may have arrived before the connection ended.
         tokio::select! {
             biased;
             settings = peer_settings.wait_for(Option::is_some) => {
@@ -219,6 +220,7 @@ impl PendingRequest {
     pub async fn response(mut self) -> Result<(Response<()>, RequestStream), Error> {
         let shared = self.stream.shared().clone();
         let (id, mut goaway) = (self.stream.id(), shared.peer_goaway.subscribe());
+        // Biased: a response that has arrived is valid despite a GOAWAY.
         tokio::select! {
             biased;
             response = self.receive_head() => Ok((response?, self.stream)),

@@ -61,6 +61,8 @@ pub(crate) struct ConnectionHandle {
 impl ConnectionHandle {
     /// Returns the number of users of the connection.
     pub(crate) fn users(this: &Arc<Self>) -> usize {
+        // Relaxed: the counter guards no other memory. A count that is out of date for a moment
+        // only delays the close of an unused connection.
         let lingering = this.shared.lingering_streams.load(Ordering::Relaxed);
         Arc::strong_count(this).saturating_sub(lingering)
     }
@@ -104,6 +106,7 @@ impl ConnectionShared {
 
     /// Closes the connection because the peer broke a rule.
     pub(crate) fn fail(&self, violation: RuleViolation) -> Error {
+        // Only the first violation closes the connection, so later ones report that one too.
         let violation = *self.violation.get_or_init(|| violation);
         self.quinn.close(quic_code(violation.code), violation.reason.as_bytes());
         violation.into()

@@ -21,6 +21,9 @@ pub use crate::frame_header::{FrameType, encode_header};
 /// The maximum length of SETTINGS in bytes, which is enough for hundreds of settings.
 const MAX_SETTINGS: u64 = 4096;
 
+/// The position before a frame. A header has two integers of at most 8 bytes each.
+const HEADER: FramePosition = FramePosition::Header { bytes: [0; 16], filled: 0 };
+
 /// The kind of a stream, from the view of its receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamKind {
@@ -80,8 +83,6 @@ enum FramePosition {
     /// In a frame whose payload is collected.
     Buffered { kind: FrameType, remaining: usize, payload: BytesMut },
 }
-
-const HEADER: FramePosition = FramePosition::Header { bytes: [0; 16], filled: 0 };
 
 /// A reader of the frames of one stream.
 ///

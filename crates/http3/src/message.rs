@@ -12,6 +12,13 @@ use crate::error::Error;
 use crate::error_code::{ErrorCode, RuleViolation};
 use crate::qpack::Field;
 
+const METHOD: &str = ":method";
+const SCHEME: &str = ":scheme";
+const AUTHORITY: &str = ":authority";
+const PATH: &str = ":path";
+const PROTOCOL: &str = ":protocol";
+const STATUS: &str = ":status";
+
 /// The protocol of an extended CONNECT (RFC 8441 §4). It is an extension of the [`Request`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ConnectProtocol(Cow<'static, str>);
@@ -30,13 +37,6 @@ impl ConnectProtocol {
         &self.0
     }
 }
-
-const METHOD: &str = ":method";
-const SCHEME: &str = ":scheme";
-const AUTHORITY: &str = ":authority";
-const PATH: &str = ":path";
-const PROTOCOL: &str = ":protocol";
-const STATUS: &str = ":status";
 
 /// Returns the fields of a request, with the pseudo-header fields first. The authority of the URI
 /// replaces a `Host` field.

@@ -1,5 +1,5 @@
-//! A client without a runtime: the protocol core on a blocking socket, with whole messages, a
-//! deadline for the next byte, and the closing handshake by hand.
+//! A client without an async runtime: the protocol core on a blocking socket, with complete
+//! messages, timeouts, and the closing handshake.
 //!
 //! ```sh
 //! cargo run -p fullduplex-proto --example blocking -- 127.0.0.1:9001 /echo hello
@@ -23,7 +23,7 @@ use fullduplex_proto::{
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-#[allow(dead_code, reason = "a test has this file as a module")]
+#[allow(dead_code, reason = "a test includes this file as a module")]
 fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
     let usage = "usage: blocking HOST:PORT PATH TEXT";
@@ -37,7 +37,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The system's generator: nonces and masking keys must not be foreseeable (RFC 6455 §5.3).
+/// The random number generator of the system. Nonces and masking keys must be unpredictable
+/// (RFC 6455 §5.3).
 #[derive(Debug)]
 struct Random(BufReader<File>);
 
@@ -54,50 +55,51 @@ impl Random {
 
 impl MaskSource for Random {
     fn next_key(&mut self) -> [u8; 4] {
-        self.bytes().expect("the system's generator does not end")
+        self.bytes().expect("/dev/urandom can be read")
     }
 }
 
-/// An open connection. The receiver and the assembler make messages of what the socket gives; the
-/// session has the state, the timers, and what is to be written.
+/// An open connection. The receiver and the assembler turn received bytes into messages. The
+/// session has the state, the timers, and the bytes to write.
 pub struct Client {
     socket: TcpStream,
     receiver: Receiver,
     assembler: Assembler,
     input: ReceiveBuffer,
     session: Session,
-    /// Bytes that the socket gave.
+    /// The number of bytes received.
     received: u64,
-    since: Instant,
+    /// The time origin of the session.
+    start: Instant,
 }
 
 impl Client {
-    /// Connects, and runs the opening handshake.
+    /// Connects, and performs the handshake handshake.
     pub fn connect(host: &str, path: &str) -> Result<Self> {
         let mut socket = TcpStream::connect(host)?;
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(Duration::from_secs(10)))?;
         let mut random = Random::open()?;
-        let opening = ClientHandshake::http1(host, random.bytes()?)?;
-        socket.write_all(&write_request(opening.method(), path, opening.headers())?)?;
+        let handshake = ClientHandshake::http1(host, random.bytes()?)?;
+        socket.write_all(&write_request(handshake.method(), path, handshake.headers())?)?;
 
         let limits = HeadLimits::default();
-        let mut answer = BytesMut::new();
+        let mut response = BytesMut::new();
         loop {
             let mut finder = HeadFinder::response(limits);
             let length = loop {
-                match finder.find(&answer)? {
+                match finder.find(&response)? {
                     Some(length) => break length,
-                    None if read(&mut socket, &mut answer)? == 0 => {
-                        return Err("no answer".into());
+                    None if read(&mut socket, &mut response)? == 0 => {
+                        return Err("the server closed the connection without a response".into());
                     }
                     None => {}
                 }
             };
-            let head = answer.split_to(length);
+            let head = response.split_to(length);
             let head = ResponseHead::parse(&head, &limits)?;
             if !is_interim(head.status()) {
-                opening.check(head.status(), head.fields())?;
+                handshake.check(head.status(), head.fields())?;
                 break;
             }
         }
@@ -105,11 +107,11 @@ impl Client {
         let connection = Connection::client(Box::new(random), &Config::default());
         let (receiver, mut session) = connection.into_parts();
         session.open(Duration::ZERO);
-        // What came behind the head is frames.
-        let leftover = answer.len() as u64;
-        let input = ReceiveBuffer::from(answer);
-        let (assembler, since) = (Assembler::default(), Instant::now());
-        Ok(Self { socket, receiver, assembler, input, session, received: leftover, since })
+        // The bytes after the head are frames.
+        let received = response.len() as u64;
+        let input = ReceiveBuffer::from(response);
+        let (assembler, start) = (Assembler::default(), Instant::now());
+        Ok(Self { socket, receiver, assembler, input, session, received, start })
     }
 
     /// Sends a text message.
@@ -119,12 +121,12 @@ impl Client {
         self.write()
     }
 
-    /// The next message; `None` after the end of the connection. Pings and Closes are answered
-    /// on the way.
+    /// Waits for the next message. Returns `None` after the end of the connection. Responds to
+    /// Pings and Closes meanwhile.
     pub fn receive(&mut self) -> Result<Option<Message>> {
         loop {
-            while let Some(incoming) = self.take()? {
-                if let MessageEvent::Message(message) = incoming {
+            while let Some(event) = self.take()? {
+                if let MessageEvent::Message(message) = event {
                     return Ok(Some(message));
                 }
             }
@@ -134,42 +136,42 @@ impl Client {
         }
     }
 
-    /// Closes with this code, reads until the server has ended the connection, and tells how it
-    /// ended. Messages that are still on the way are dropped.
+    /// Closes the connection with this code, waits until the server has closed it, and returns how
+    /// it ended. Messages that arrive meanwhile are dropped.
     pub fn close(mut self, code: CloseCode, reason: &str) -> Result<CloseInfo> {
-        let now = self.since.elapsed();
+        let now = self.start.elapsed();
         self.session.close(Some(CloseFrame::new(code, reason)?), now);
         self.write()?;
         while self.receive()?.is_some() {}
-        self.session.close_info().cloned().ok_or_else(|| "it is still open".into())
+        self.session.close_info().cloned().ok_or_else(|| "the connection is still open".into())
     }
 
-    /// Takes the next message or control frame out of what was received.
+    /// Takes the next message or control frame from the received bytes.
     fn take(&mut self) -> Result<Option<MessageEvent>> {
-        let now = self.since.elapsed();
-        let taken = match self.input.next(&mut self.receiver, &mut self.assembler) {
-            Ok(Some(incoming)) => {
-                let handled =
-                    incoming.control().map(|event| self.session.handle_event(&event, now));
-                handled.unwrap_or(Ok(())).map(|()| Some(incoming))
+        let now = self.start.elapsed();
+        let result = match self.input.next(&mut self.receiver, &mut self.assembler) {
+            Ok(Some(event)) => {
+                let handled = event.control().map(|event| self.session.handle_event(&event, now));
+                handled.unwrap_or(Ok(())).map(|()| Some(event))
             }
             other => other,
         };
-        // The answer to a Ping or a Close, or the Close that says what was wrong.
-        let taken = taken.inspect_err(|error| self.session.fail(*error, now));
+        let result = result.inspect_err(|error| self.session.fail(*error, now));
+        // Sends the response to a Ping or a Close, or the Close that reports an error.
         self.write()?;
-        Ok(taken?)
+        Ok(result?)
     }
 
-    /// Reads once, for no longer than the session's next deadline; `false` at the end.
+    /// Reads once, at most until the next deadline of the session. Returns `false` at the end of
+    /// the connection.
     fn read(&mut self) -> Result<bool> {
-        let now = self.since.elapsed();
-        // No deadline at all would be `None`, and a deadline that has passed is not zero.
-        let left = self.session.poll_timeout().map(|at| at.saturating_sub(now));
-        let left = left.map(|left| left.max(Duration::from_millis(1)));
-        self.socket.set_read_timeout(left)?;
+        let now = self.start.elapsed();
+        let timeout = self.session.poll_timeout().map(|at| at.saturating_sub(now));
+        // A timeout of zero is an error, also for a deadline that has passed.
+        let timeout = timeout.map(|timeout| timeout.max(Duration::from_millis(1)));
+        self.socket.set_read_timeout(timeout)?;
         let read = read(&mut self.socket, self.input.bytes_mut());
-        let now = self.since.elapsed();
+        let now = self.start.elapsed();
         match read {
             Ok(0) => self.session.handle_end(CloseCause::TransportEnd, now),
             Ok(length) => {
@@ -179,7 +181,7 @@ impl Client {
             Err(error)
                 if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
             {
-                // Of pieces of a message, too; the session leaves the peer's Pings out.
+                // This includes bytes of incomplete messages. The session subtracts Pings.
                 self.session.record_received_total(self.received);
                 self.session.handle_timeout(now);
                 self.write()?;
@@ -190,7 +192,8 @@ impl Client {
         Ok(false)
     }
 
-    /// Writes what waits, and ends this direction of the socket when it is time to.
+    /// Writes all queued bytes, and shuts down the sending direction of the socket when the session
+    /// requires it.
     fn write(&mut self) -> Result<()> {
         while self.session.wants_write() {
             let mut outgoing = self.session.outgoing();
@@ -198,14 +201,14 @@ impl Client {
             outgoing.advance(written);
         }
         if matches!(self.session.transport(), TransportAction::Finish | TransportAction::Drain) {
-            // The server may have ended it all already.
+            // An error does not matter: the server may have closed the connection already.
             let _ = self.socket.shutdown(std::net::Shutdown::Write);
         }
         Ok(())
     }
 }
 
-/// Appends what the socket has.
+/// Reads once from the socket, and appends the bytes. Returns their number.
 fn read(socket: &mut TcpStream, to: &mut BytesMut) -> io::Result<usize> {
     let before = to.len();
     to.resize(before + 4096, 0);

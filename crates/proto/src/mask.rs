@@ -2,6 +2,10 @@
 
 use core::fmt::Debug;
 
+/// The number of bytes that the inner loop handles at once. The compiler turns each step into a
+/// few vector operations.
+const LANE: usize = 32;
+
 /// A source of masking keys for a client.
 ///
 /// The core has no source of entropy, so the caller supplies one. RFC 6455 §5.3 and §10.3
@@ -11,10 +15,6 @@ pub trait MaskSource: Debug + Send {
     /// Returns the key for the next frame.
     fn next_key(&mut self) -> [u8; 4];
 }
-
-/// The number of bytes that the inner loop handles at once. The compiler turns each step into a
-/// few vector operations.
-const LANE: usize = 32;
 
 /// Returns the key rotated so that it fits the byte `by` bytes further on.
 #[inline]

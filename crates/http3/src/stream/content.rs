@@ -41,6 +41,8 @@ impl RequestStream {
                 Err(error) => return Poll::Ready(Err(self.fail_reading(error))),
             }
         }
+        // A peer can send frames without content as fast as this end reads them. The task yields,
+        // so that it does not starve others, and wakes itself, as more chunks may be available.
         cx.waker().wake_by_ref();
         Poll::Pending
     }

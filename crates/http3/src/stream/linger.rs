@@ -40,7 +40,8 @@ pub(super) async fn linger<T>(stopped: impl Future<Output = T>, handle: &Connect
         if tokio::time::timeout(LINGER, &mut stopped).await.is_ok() {
             return;
         }
-        // Without acknowledgements the peer is gone.
+        // There is progress only if data was sent and the peer acknowledged something: data that is
+        // sent again and again to a peer that is gone is not progress.
         let now = progress();
         if now.0 == before.0 || now.1 == before.1 {
             return;

@@ -3,6 +3,21 @@
 //! All functions here are total and linear: each byte of a value is read a fixed number of times,
 //! whatever quotes and commas the value contains.
 
+/// A table of the bytes that are a `tchar` (RFC 9110 §5.6.2).
+const TCHARS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    // Tokens are ASCII.
+    while byte < 128 {
+        table[byte as usize] = matches!(byte,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9'
+            | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+'
+            | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~');
+        byte += 1;
+    }
+    table
+};
+
 /// Returns whether `text` is a token: one or more characters that are not separators
 /// (RFC 9110 §5.6.2).
 ///
@@ -42,21 +57,6 @@ pub(super) fn trim_ows(mut value: &[u8]) -> &[u8] {
 pub(super) const fn is_tchar(byte: u8) -> bool {
     TCHARS[byte as usize]
 }
-
-/// A table of the bytes that are a `tchar` (RFC 9110 §5.6.2).
-const TCHARS: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0_u8;
-    // Tokens are ASCII.
-    while byte < 128 {
-        table[byte as usize] = matches!(byte,
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9'
-            | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+'
-            | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~');
-        byte += 1;
-    }
-    table
-};
 
 /// An iterator over the elements of one field value.
 struct ListElements<'h> {
