@@ -97,7 +97,7 @@ async def carries(port, server, version="HTTP/1.1", **options):
     async with connect(port, "/whoami", additional_headers=told, **options) as ws:
         who = json.loads(await ws.recv())
         assert (who["address"], who["http"]) == (CLIENT, version.replace("2", "2.0")), who
-        assert who["known_by"] == "told by a trusted proxy", who
+        assert who["known_by"] == "reported by a trusted proxy", who
     try:
         await connect(port, "/nothing", **options)
         assert False, "it was accepted"
@@ -110,7 +110,7 @@ async def carries(port, server, version="HTTP/1.1", **options):
         server.signal()
         await ws.wait_closed()
         assert ws.close_code == 1001, ws.close_code
-    await server.said("ended: 1 WebSockets were told, 0 of them")
+    await server.said("ended: 1 WebSockets notified, 0 cut off")
 
 
 @check
@@ -186,7 +186,7 @@ async def carries_http2(port, server, version):
     await server.said("/echo", version, "closed by the peer with 1000")
     code, out, error = await fdx("/whoami", b"", "-H", "X-Forwarded-For: 6.6.6.6")
     who = json.loads(out)
-    assert (who["address"], who["known_by"]) == ("127.0.0.1", "told by a trusted proxy"), who
+    assert (who["address"], who["known_by"]) == ("127.0.0.1", "reported by a trusted proxy"), who
     code, out, error = await fdx("/echo", b"x" * ((1 << 20) + 1) + b"\n")
     assert code == 6 and "1009" in error, (code, error)
     code, out, error = await fdx("/nothing", b"")

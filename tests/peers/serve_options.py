@@ -143,7 +143,7 @@ async def client_certificates_are_required():
 @check
 async def what_cannot_be_served_is_said():
     a, b = pair("a", CA.issue_cert("a.example")), pair("b", CA.issue_cert("b.example"))
-    await fails("--tls-cert", a[0], "--tls-key", b[1], code=1, says=["a.pem", "b.key", "not the one of the certificate"])
+    await fails("--tls-cert", a[0], "--tls-key", b[1], code=1, says=["a.pem", "b.key", "does not match the certificate"])
     await fails("--tls-cert", "/nothing", "--tls-key", b[1], code=1, says=["/nothing", "No such file"])
     await fails("--tls-cert", a[0], code=2, says=["--tls-key"])
     await fails("--tls-cert", a[0], "--tls-cert", b[0], "--tls-key", a[1], code=1, says=["each --tls-cert"])
@@ -269,13 +269,13 @@ async def a_signal_drains():
         assert await server.process.wait() == 0
         for _ in all:
             await server.said("/echo", "closed by this end with 1001")
-        await server.said("ended: 20 WebSockets were told, 0 of them and 0 connections of HTTP cut")
+        await server.said("ended: 20 WebSockets notified, 0 cut off; 0 HTTP connections cut off")
 
 
 @check
 async def who_does_not_go_is_cut_or_a_second_signal_ends_it():
     request = "GET /echo HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    for seconds, signals, code, says in [("0.5", 1, 0, "1 WebSockets were told, 1 of them"), ("60", 2, 3, "at once")]:
+    for seconds, signals, code, says in [("0.5", 1, 0, "1 WebSockets notified, 1 cut off"), ("60", 2, 3, "at once")]:
         async with serving(FDX, "--drain", seconds) as server:
             reader, writer = await asyncio.open_connection(*server.address.split(":"))
             writer.write(request.format(server.address).encode())

@@ -45,6 +45,6 @@ async fn example_has_one_room_for_both_versions_of_http() {
         }
     });
     let said = tokio::task::spawn_blocking(|| server.interrupt()).await.unwrap();
-    assert!(said.contains("2 WebSockets were told, 0 of them"), "{said}");
+    assert!(said.contains("2 WebSockets notified, 0 cut off"), "{said}");
     told.await.unwrap();
 }

@@ -289,7 +289,7 @@ async fn drain_closes_every_websocket_of_a_router() {
     });
     let drain = Drain { spread: Duration::from_millis(200), ..Drain::default() };
     let report = handle.drain(drain).await;
-    assert_eq!((report.told, report.cut), (10, 0));
+    assert_eq!((report.notified, report.cut), (10, 0));
     watching.await.unwrap();
     // And so axum's own end comes, also on HTTP/2.
     serving.await.unwrap().unwrap();

@@ -51,7 +51,7 @@ fn log_has_a_line_for_every_rejection() {
     assert_eq!(code, Some(0));
     for line in [
         "/echo HTTP/1.1: refused: 421: evil.example is not served here",
-        "/echo HTTP/1.1: refused: 403: Origin http://evil.example is refused",
+        "/echo HTTP/1.1: refused: 403: Origin http://evil.example is not allowed",
         "/nothing HTTP/1.1: refused: 404: there is no WebSocket at this path",
         "/page HTTP/1.1: refused: 421: b.example",
         ": refused: 400: ",

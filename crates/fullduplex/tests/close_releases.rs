@@ -96,7 +96,7 @@ async fn close_many(version: Version) {
     // A drain waits for none of them.
     let drain = Drain { deadline: Duration::from_secs(60), spread: Duration::ZERO };
     let report = in_time("the drain", handle.drain(drain)).await;
-    assert_eq!((report.told, report.cut, report.cut_http), (0, 0, 0));
+    assert_eq!((report.notified, report.cut, report.cut_http), (0, 0, 0));
 }
 
 /// What a socket of this process is, and whether it is open.

@@ -82,7 +82,7 @@ async fn limits_count_clients_behind_a_proxy_on_every_version() {
         drop((one, fine, again));
         left(&handle, 0).await;
     }
-    assert_eq!(handle.stats().connections.refused_per_address, 3);
+    assert_eq!(handle.stats().connections.rejected_per_address, 3);
 }
 
 /// What a stream of HTTP/2 is answered when it asks for a WebSocket, and what holds it open.

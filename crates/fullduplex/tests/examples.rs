@@ -64,7 +64,7 @@ async fn example_tower_serves() {
         }
     });
     let said = tokio::task::spawn_blocking(|| server.interrupt()).await.unwrap();
-    assert!(said.contains("2 WebSockets were told, 0 of them and 0 connections"), "{said}");
+    assert!(said.contains("2 WebSockets notified, 0 cut off; 0 HTTP connections"), "{said}");
     told.await.unwrap();
 }
 

@@ -170,7 +170,7 @@ async fn forwarded_of_haproxy_names_the_client() {
         let ip = client.local_addr().unwrap().ip();
         // The client's address is that of a trusted proxy here, so what it sent is believed in
         // its turn.
-        assert_eq!(known.to_string(), "6.6.6.6 (told by 2 trusted proxies)");
+        assert_eq!(known.to_string(), "6.6.6.6 (reported by 2 trusted proxies)");
         let headers = handshake.request().headers();
         let nearest = Forwarding { trusted: "unix".parse().unwrap(), ..forwarding };
         let known = nearest.client(PeerAddr::Unix, headers).unwrap();

@@ -123,7 +123,7 @@ async fn echoes(websocket: &mut WebSocket) {
 }
 
 fn refused_by_tls(handle: &ServerHandle) -> u64 {
-    handle.stats().handshakes.get(&HandshakeOutcome::Tls).copied().unwrap_or(0)
+    handle.stats().handshakes.get(&HandshakeOutcome::TlsFailed).copied().unwrap_or(0)
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn http3_client_certificates_are_verified() {
     let building = || ours.sign_server().for_server();
     let authorities = || PemSource::text(ours.0.pem());
     let required = building().require_client_certificates(authorities()).build().unwrap();
-    let asked = building().ask_for_client_certificates(authorities()).build().unwrap();
+    let asked = building().request_client_certificates(authorities()).build().unwrap();
     let (known, stranger) = (ours.sign_client(), theirs.sign_client());
 
     let (port, handle) = serve("127.0.0.1:0", required).await;

@@ -49,7 +49,7 @@ impl Identity {
         let pem = |text: &str| PemSource::text(text.to_owned());
         let own = Certificate::new(pem(&self.chain), pem(&self.key));
         let builder = ServerTls::builder().certificate(own);
-        builder.ask_for_client_certificates(pem(&self.authority)).build().unwrap()
+        builder.request_client_certificates(pem(&self.authority)).build().unwrap()
     }
 
     /// TLS of a client that has the certificate.

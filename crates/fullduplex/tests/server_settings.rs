@@ -52,14 +52,14 @@ async fn server_handle_may_be_taken_at_any_time() {
         // The limits are those of the configuration.
         let error = client.connect(&url).await.unwrap_err();
         assert_eq!(error.response().unwrap().status(), 503);
-        assert_eq!(handle.stats().connections.refused_total, 1);
+        assert_eq!(handle.stats().connections.rejected_total, 1);
         let told = async {
             assert!(first.next().await.is_none());
             assert!(second.next().await.is_none());
         };
         let drain = Drain { spread: Duration::ZERO, ..Drain::default() };
         let (report, ()) = tokio::join!(handle.drain(drain), told);
-        assert_eq!((report.told, report.cut), (2, 0));
+        assert_eq!((report.notified, report.cut), (2, 0));
         serving.await.unwrap().unwrap();
     }
 }

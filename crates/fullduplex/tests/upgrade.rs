@@ -197,7 +197,7 @@ async fn drain_closes_tracked_websockets() {
     };
     let drain = Drain { spread: Duration::from_millis(300), ..Drain::default() };
     let (report, ()) = tokio::join!(handle.drain(drain), late);
-    assert_eq!((report.told, report.cut, report.cut_http), (19, 0, 0));
+    assert_eq!((report.notified, report.cut, report.cut_http), (19, 0, 0));
     assert_eq!((handle.websockets(), handle.connections()), (0, 0));
     watching.await.unwrap();
 }
@@ -247,7 +247,7 @@ async fn drain_closes_websockets_that_were_being_opened() {
         assert_eq!(websocket.close_info().unwrap().code(), CloseCode::GOING_AWAY);
     };
     let (report, ()) = tokio::join!(drain, told);
-    assert_eq!((report.told, report.cut, report.cut_http), (1, 0, 0));
+    assert_eq!((report.notified, report.cut, report.cut_http), (1, 0, 0));
 }
 
 #[tokio::test]
@@ -263,7 +263,7 @@ async fn drain_cuts_what_opens_after_its_end() {
     let opening = opening(&handle, address).await;
     let drain = Drain { spread: Duration::ZERO, deadline: Duration::from_millis(50) };
     let report = handle.drain(drain).await;
-    assert_eq!((report.told, report.cut, report.cut_http), (0, 0, 1));
+    assert_eq!((report.notified, report.cut, report.cut_http), (0, 0, 1));
     ended.add_permits(1);
     let mut websocket = opening.await.unwrap();
     assert!(websocket.next().await.unwrap().is_err());
@@ -288,7 +288,7 @@ async fn drain_closes_tracked_websockets_without_hyper() {
     assert_eq!(handle.websockets(), 1);
     let drain = Drain { spread: Duration::ZERO, ..Drain::default() };
     let (report, end) = tokio::join!(handle.drain(drain), websocket.next());
-    assert!(end.is_none() && report.told == 1 && report.cut == 0, "{report}");
+    assert!(end.is_none() && report.notified == 1 && report.cut == 0, "{report}");
     let error = client(Version::Http1).connect(&url).await.unwrap_err();
     assert_eq!(error.response().unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
 }

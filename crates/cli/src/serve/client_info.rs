@@ -88,7 +88,7 @@ pub(super) fn refused(refused: &RejectedClient<'_>) -> Option<String> {
     Some(format!("{who}: refused: {}{why}", status.unwrap_or_default()))
 }
 
-/// `192.0.2.1:5000 (told by a trusted proxy) /echo HTTP/1.1 TLSv1.3`
+/// `192.0.2.1:5000 (reported by a trusted proxy) /echo HTTP/1.1 TLSv1.3`
 impl fmt::Display for ClientInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(remote) = &self.remote {

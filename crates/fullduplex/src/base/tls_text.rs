@@ -55,7 +55,7 @@ pub(crate) fn describe(error: &RustlsError) -> String {
             return other.to_string();
         }
         E::InvalidCertificate(_) => "a certificate is not valid",
-        E::InconsistentKeys(_) => "the private key is not the one of the certificate",
+        E::InconsistentKeys(_) => "the private key does not match the certificate",
         E::FailedToGetRandomBytes => "the system provides no random bytes",
         E::FailedToGetCurrentTime => "the system provides no time",
         E::General(words) => words,

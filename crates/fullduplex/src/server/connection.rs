@@ -66,7 +66,7 @@ fn open(
     let AcceptedConnection { stream, peer, pending, mut permit } = accepted;
     async move {
         // `evicted` does not end for a handshake that was added after the server was shut down.
-        if context.state.is_over() {
+        if context.state.is_done() {
             return None;
         }
         let (mut remote, mut received) = (ConnectInfo::new(peer), BytesMut::new());
@@ -103,7 +103,7 @@ async fn establish(
 ) -> Established {
     let limit = context.config.handshake.handshake_timeout;
     let deadline = Deadline::new("handshake_timeout", limit);
-    if context.config.proxy_protocol.concerns(&remote.peer) {
+    if context.config.proxy_protocol.applies_to(&remote.peer) {
         let reading = Box::pin(read_proxy_header(context, stream, remote.peer));
         let read = deadline.bound(reading).await??;
         stream = read.0;

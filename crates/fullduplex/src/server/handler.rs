@@ -108,8 +108,8 @@ where
             let Some(ready) = ready!(handshake.as_mut().poll(cx)) else { return Poll::Ready(()) };
             let HandlerInput { input, span, panic_watch } = ready;
             // The handler may trace before it returns its future, too.
-            let handling = trace::within(&span, || handler(input));
-            let handling = trace::inside(span, handling);
+            let handling = trace::in_scope(&span, || handler(input));
+            let handling = trace::instrument(span, handling);
             self.set(Self::Handling { handling, _panic_watch: panic_watch });
         }
     }

@@ -98,7 +98,7 @@ impl Server {
 
     /// Ends this server and those that [`clone_for_thread`](Self::clone_for_thread) made.
     pub(crate) fn end(&self) {
-        self.state.end();
+        self.state.finish();
     }
 
     /// Adds a listener.
@@ -328,16 +328,16 @@ async fn accept(listener: Listener, context: Arc<ServerContext>) {
     let listening = BoundListener::new(listener);
     loop {
         let failed = |error: &io::Error| {
-            let traced = || trace::not_accepted(error);
+            let traced = || trace::accept_failed(error);
             let _ = panics::caught(&context.state.record, SUBSCRIBER, traced);
             context.state.record.accept_failed();
             // Most likely the process has too many open files: evict a pending handshake.
-            context.state.in_flight.make_room();
+            context.state.handshakes.evict_some();
         };
         let (stream, peer) = listening.accept(failed).await;
         match context.acquire_permit(&peer) {
             Ok(permit) => {
-                let (pending, full) = context.state.in_flight.enter();
+                let (pending, full) = context.state.handshakes.enter();
                 let accepted = AcceptedConnection { stream, peer, pending, permit };
                 connection::serve(&context, accepted);
                 if full {
@@ -347,9 +347,10 @@ async fn accept(listener: Listener, context: Arc<ServerContext>) {
             }
             Err(full) => {
                 let status = context.reject_over_limit(&stream, full);
-                RejectedClient::no_room(peer, full, status).report(Some(&context.state.rejections));
+                RejectedClient::limit_reached(peer, full, status)
+                    .report(Some(&context.state.rejections));
                 // The next connection may get the permit of a stalled handshake.
-                context.state.in_flight.make_way_for(full);
+                context.state.handshakes.evict_slow_for(full);
             }
         }
     }
@@ -376,7 +377,7 @@ mod tests {
         accept_tasks.spawn(async { panic!("expected by the test") });
         let error = run_accept_tasks(&state, accept_tasks).await.unwrap_err();
         assert!(error.to_string().contains("a listener has ended"), "{error}");
-        state.end();
+        state.finish();
         run_accept_tasks(&state, JoinSet::new()).await.unwrap();
     }
 }

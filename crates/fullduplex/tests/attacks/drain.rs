@@ -81,7 +81,7 @@ fn drain_cuts_whatever_makes_no_progress() {
     let drain = Drain { deadline: Duration::from_millis(500), spread: Duration::ZERO };
     let report = runtime.block_on(handle.drain(drain));
     println!("a drain of what stands still: {report}");
-    assert_eq!((report.told, report.cut), (2, 2));
+    assert_eq!((report.notified, report.cut), (2, 2));
     assert!(report.cut_http >= 4, "{report}");
     runtime.block_on(serving).unwrap().unwrap();
     wait_until("all sockets are closed", || count_gone(&mut all) == all.len());
@@ -106,6 +106,6 @@ fn drain_accepts_no_connection() {
         "{said}"
     );
     let report = runtime.block_on(draining).unwrap();
-    assert_eq!((report.told, report.cut, report.cut_http), (0, 0, 0));
+    assert_eq!((report.notified, report.cut, report.cut_http), (0, 0, 0));
     runtime.block_on(serving).unwrap().unwrap();
 }

@@ -102,7 +102,7 @@ fn attack_by_huge_heads() {
         }
         (90, cut)
     });
-    assert_eq!(figures.stats.handshakes[&HandshakeOutcome::Refused(431)], 90);
+    assert_eq!(figures.stats.handshakes[&HandshakeOutcome::Rejected(431)], 90);
     assert!(figures.grown < 50, "{figures:?}");
 }
 

@@ -94,7 +94,7 @@ fn attack_by_garbage_in_place_of_tls() {
     );
     let count = |outcome| figures.stats.handshakes.get(&outcome).copied().unwrap_or(0);
     assert!(
-        count(HandshakeOutcome::Tls) >= 300 && count(HandshakeOutcome::TimedOut) >= 150,
+        count(HandshakeOutcome::TlsFailed) >= 300 && count(HandshakeOutcome::TimedOut) >= 150,
         "{figures:?}"
     );
     assert!(figures.grown < 50, "{figures:?}");

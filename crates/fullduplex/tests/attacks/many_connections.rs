@@ -109,7 +109,7 @@ fn drain_of_two_thousand_connections() {
     }
     let report = draining.join().unwrap();
     println!("a drain of {count}: {report}, {told} by their own count, in {:.1?}", begun.elapsed());
-    assert_eq!((report.told, report.cut, report.cut_http, told), (count, 0, 0, count));
+    assert_eq!((report.notified, report.cut, report.cut_http, told), (count, 0, 0, count));
     server.end();
 }
 

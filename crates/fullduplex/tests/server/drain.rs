@@ -46,7 +46,7 @@ async fn drain_closes_every_websocket_and_ends_the_server() {
     };
     let drain = Drain { spread: Duration::from_millis(500), ..Drain::default() };
     let (report, ()) = tokio::join!(handle.drain(drain), late);
-    assert_eq!((report.told, report.cut, report.cut_http), (40, 0, 0));
+    assert_eq!((report.notified, report.cut, report.cut_http), (40, 0, 0));
     watching.await.unwrap();
     serving.await.unwrap().unwrap();
     assert!(TcpStream::connect(address).await.is_err());
@@ -64,7 +64,7 @@ async fn drain_without_time_tells_every_websocket() {
     }
     let drain = Drain { deadline: Duration::ZERO, ..Drain::default() };
     let report = timeout(Duration::from_secs(5), handle.drain(drain)).await.unwrap();
-    assert_eq!(report.told, websockets.len());
+    assert_eq!(report.notified, websockets.len());
     for mut websocket in websockets {
         // The end may be unclean, as the answer is not waited for.
         while let Some(message) = websocket.next().await {
@@ -87,7 +87,7 @@ async fn drain_cuts_peers_that_do_not_close() {
     eventually("the WebSocket is open", || handle.websockets() > 0).await;
     let drain = Drain { deadline: Duration::from_millis(300), spread: Duration::ZERO };
     let report = handle.drain(drain).await;
-    assert_eq!((report.told, report.cut), (1, 1));
+    assert_eq!((report.notified, report.cut), (1, 1));
     serving.await.unwrap().unwrap();
     let mut received = Vec::new();
     let _ = socket.read_to_end(&mut received).await;

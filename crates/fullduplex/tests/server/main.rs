@@ -152,7 +152,7 @@ async fn rejections_are_reported_without_secrets() {
         (ask("/a", "evil.example", version), 421, "/a HTTP/1.1: 421: evil.example is not served"),
         (ask("/b", "localhost", &origin), 403, "/b HTTP/1.1: 403: Origin https://evil.example"),
         (ask("/c", "localhost", ""), 426, "/c HTTP/1.1: 426: "),
-        (ask("/no", "localhost", version), 404, "/no HTTP/1.1: 404: by the application"),
+        (ask("/no", "localhost", version), 404, "/no HTTP/1.1: 404: rejected by the application"),
         ("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n".into(), 421, "/ HTTP/1.1: 421: "),
         (
             ask("/d", "localhost\r\nHost: localhost", version),
@@ -286,7 +286,7 @@ async fn stats_count_what_a_server_sees() {
     assert_eq!(stats.traffic.received.payload, 16_010, "it is counted on");
     let handshakes: Vec<_> = stats.handshakes.into_iter().collect();
     let opened = HandshakeOutcome::Opened(HttpVersion::Http1);
-    assert_eq!(handshakes, [(opened, 1), (HandshakeOutcome::Refused(400), 2)]);
+    assert_eq!(handshakes, [(opened, 1), (HandshakeOutcome::Rejected(400), 2)]);
     let ends: Vec<_> = stats.ends.iter().map(|(end, n)| (end.code, end.cause, *n)).collect();
     assert_eq!(ends, [(3000, "handshake", 1)]);
 }

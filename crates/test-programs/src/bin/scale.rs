@@ -94,7 +94,7 @@ async fn drain(handle: &ServerHandle) -> String {
     let report = handle.drain(Drain::default()).await;
     let took = begun.elapsed().as_secs_f64();
     let cpu = cpu_seconds() - cpu;
-    format!("{} {} {} {took:.1} {cpu:.2}", report.told, report.cut, report.cut_http)
+    format!("{} {} {} {took:.1} {cpu:.2}", report.notified, report.cut, report.cut_http)
 }
 
 async fn echo(mut websocket: WebSocket, room: Group) {

@@ -68,7 +68,7 @@ impl PendingRequest {
             }
             (None, Some(handle)) if handle.0.is_draining() => Err(RejectionCause::ShuttingDown),
             (None, Some(ServerHandle(server))) => {
-                let permit = server.enter(None);
+                let permit = server.try_acquire(None);
                 let permit =
                     permit.map_err(|full| RejectionCause::Policy(503, full.to_string()))?;
                 self.admission = Some(Admission { server, permit });

@@ -308,7 +308,7 @@ impl IncomingRequest {
         mut remote: ConnectInfo,
         config: &ServerConfig,
     ) -> Result<(), RejectionCause> {
-        let forwarded = remote.learn(|| self.request().headers(), &config.forwarding);
+        let forwarded = remote.apply_forwarding(|| self.request().headers(), &config.forwarding);
         let forwarded = forwarded.map_err(|error| RejectionCause::Policy(400, error.to_string()));
         // Also where a check fails, as the rejection is reported with it.
         self.request.set_remote(remote);

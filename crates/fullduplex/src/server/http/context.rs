@@ -18,7 +18,7 @@ use crate::server::handshake::response::{SHUTTING_DOWN, plain, shutting_down};
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::peer::PeerAddr;
 use crate::server::state::connection_limit::LimitReached;
-use crate::server::state::panics::{PanicWatch, caught_in, note_handler};
+use crate::server::state::panics::{PanicWatch, caught_in, record_handler_panic};
 use crate::server::state::permit::ConnectionPermit;
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 use crate::server::state::permit::MultiplexedPermit;
@@ -60,7 +60,7 @@ impl WatchedContext {
 impl Drop for WatchedContext {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            note_handler(&self.0.state.record);
+            record_handler_panic(&self.0.state.record);
         }
     }
 }
@@ -82,7 +82,7 @@ impl ServerContext {
         &self,
         peer: &PeerAddr,
     ) -> Result<Arc<ConnectionPermit>, LimitReached> {
-        self.state.enter((!self.config.is_exempt_per_address(peer)).then_some(peer))
+        self.state.try_acquire((!self.config.is_exempt_per_address(peer)).then_some(peer))
     }
 
     /// Counts a connection for its client, once a proxy has named that.
@@ -101,8 +101,8 @@ impl ServerContext {
     /// Reports a handshake that was evicted for a newer one. One that the end of the server
     /// evicts is not reported.
     pub(crate) fn report_evicted(&self, peer: PeerAddr) {
-        if !self.state.is_over() {
-            RejectedClient::gave_way(peer).report(Some(&self.state.rejections));
+        if !self.state.is_done() {
+            RejectedClient::evicted(peer).report(Some(&self.state.rejections));
         }
     }
 
@@ -217,7 +217,7 @@ impl ServerContext {
                 let span = trace::span(|| handshake.request());
                 let handshake = handshake.with_span(span.clone());
                 // `accept` answers the peer and reports the rejection itself.
-                let input = trace::inside(span.clone(), handshake.accept()).await.ok()?;
+                let input = trace::instrument(span.clone(), handshake.accept()).await.ok()?;
                 Some(HandlerInput { input, span, panic_watch: watched.watch_handler() })
             })),
         }

@@ -92,7 +92,7 @@ pub(crate) async fn serve<S: Transport>(
         // A peer that resets streams may open others before the tasks of the first have ended:
         // `max_concurrent_streams` does not bound the tasks.
         let max_tasks = if is_late { 0 } else { 2 * limits.max_streams as usize };
-        let Some(guard) = streams.enter(max_tasks) else {
+        let Some(guard) = streams.try_enter(max_tasks) else {
             respond.send_reset(h2::Reason::REFUSED_STREAM);
             return;
         };

@@ -122,18 +122,19 @@ pub(crate) async fn accept(endpoint: Endpoint, context: Arc<ServerContext>) {
         let peer = PeerAddr::Inet(incoming.remote_address());
         // While many handshakes are pending, only clients with a validated address count
         // (RFC 9000 §8.1): a forged address gets no permit.
-        if context.state.in_flight.is_busy() && incoming.may_retry() {
+        if context.state.handshakes.is_busy() && incoming.may_retry() {
             let _ = incoming.retry();
             continue;
         }
-        match context.state.enter(None) {
+        match context.state.try_acquire(None) {
             Ok(permit) => {
-                let (pending, _) = context.state.in_flight.enter();
+                let (pending, _) = context.state.handshakes.enter();
                 let connecting = connect(incoming, config);
                 tokio::spawn(serve(context.clone(), connecting, peer, pending, permit));
             }
             Err(full) => {
-                RejectedClient::no_room(peer, full, None).report(Some(&context.state.rejections));
+                RejectedClient::limit_reached(peer, full, None)
+                    .report(Some(&context.state.rejections));
                 incoming.refuse();
             }
         }
@@ -163,7 +164,7 @@ async fn serve(
         }
     };
     if let Err(full) = context.reassign_permit(&mut permit, &peer) {
-        RejectedClient::no_room(peer, full, None).report(rejections);
+        RejectedClient::limit_reached(peer, full, None).report(rejections);
         return quinn.close(0_u32.into(), b"");
     }
     let mut remote = ConnectInfo::new(peer);

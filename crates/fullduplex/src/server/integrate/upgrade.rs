@@ -240,7 +240,7 @@ impl Upgrade {
     {
         let span = self.pending.span.clone();
         let span = span.unwrap_or_else(|| trace::span(|| self.pending.request()));
-        tokio::spawn(trace::inside(span, async move { handle(self.await).await }));
+        tokio::spawn(trace::instrument(span, async move { handle(self.await).await }));
     }
 
     /// Returns the negotiated subprotocol.

@@ -1,29 +1,31 @@
-//! Making listeners, with what `std` leaves out.
+//! TCP listeners with the options that `std` lacks.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// How many connections may wait to be accepted, where nothing else is said; systems cut it to
-/// their own limit (`net.core.somaxconn` on Linux, 4,096).
+/// The default number of connections that may wait to be accepted. The system may reduce it to its
+/// own limit (4,096 on Linux, `net.core.somaxconn`).
 pub const BACKLOG: u32 = 1024;
 
-/// Listens on an address, for tokio (`TcpListener::from_std`): the socket does not block.
+/// Listens on an address. The socket is non-blocking, as tokio's `TcpListener::from_std` needs.
 ///
-/// With `reuse_port` several sockets may listen on one port, also of several processes of one
-/// user, and the system shares the connections out among them (`SO_REUSEPORT`; Linux and the
-/// BSDs, an error elsewhere). Connections that wait in the queue of a socket are lost when it
-/// is closed.
+/// With `reuse_port`, several sockets of one user can listen on the same port, also in several
+/// processes, and the system distributes the connections among them (`SO_REUSEPORT`; on Linux and
+/// the BSDs, an error elsewhere). Connections in the queue of a socket are lost when it is closed.
 ///
-/// `[::]` takes IPv4 too, whose peers come as `::ffff:192.0.2.1`; `0.0.0.0` takes IPv4 alone.
-/// Where there is no IPv6 or it is one's own affair (OpenBSD), listen on both. A port that was
-/// just left can be taken again (`SO_REUSEADDR`, but not on Windows, where that would let
-/// others steal it).
+/// `[::]` accepts IPv4 too, with peers such as `::ffff:192.0.2.1`; `0.0.0.0` accepts IPv4 only.
+/// On systems without IPv6 or without dual-stack sockets (OpenBSD), listen on both. A port that
+/// was recently in use can be bound again (`SO_REUSEADDR`; not on Windows, where that would let
+/// other processes bind it too).
+///
+/// # Errors
+/// The error of the system, with the address in its message.
 pub fn bind(address: SocketAddr, reuse_port: bool, backlog: u32) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if let SocketAddr::V6(v6) = address {
-        // Systems differ in their default. Of one address other than `[::]` it means nothing.
+        // The default differs between systems. The option matters for `[::]` only.
         if v6.ip().is_unspecified() {
             socket.set_only_v6(false)?;
         }
@@ -34,10 +36,10 @@ pub fn bind(address: SocketAddr, reuse_port: bool, backlog: u32) -> io::Result<T
         set_reuse_port(&socket)?;
     }
     socket.set_nonblocking(true)?;
-    let in_words =
+    let with_address =
         |error: io::Error| io::Error::new(error.kind(), format!("listening on {address}: {error}"));
-    socket.bind(&address.into()).map_err(in_words)?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX)).map_err(in_words)?;
+    socket.bind(&address.into()).map_err(with_address)?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX)).map_err(with_address)?;
     Ok(socket.into())
 }
 
@@ -51,7 +53,7 @@ fn set_reuse_port(socket: &Socket) -> io::Result<()> {
     not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))
 )))]
 fn set_reuse_port(_: &Socket) -> io::Result<()> {
-    let why = "reuse_port: this system does not share a port out";
+    let why = "reuse_port is not supported on this system";
     Err(io::Error::new(io::ErrorKind::Unsupported, why))
 }
 
@@ -79,7 +81,7 @@ mod tests {
         let error = bind(address, false, BACKLOG).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         assert!(error.to_string().contains(&address.to_string()), "{error}");
-        // Where the server closes first, its port lingers.
+        // The server closes first, so that its port is in TIME_WAIT.
         drop((server, client, listener));
         bind(address, false, BACKLOG).unwrap();
     }
@@ -97,7 +99,7 @@ mod tests {
     fn bind_to_the_unspecified_address_of_ipv6_takes_ipv4_too() {
         let listener = match bind(any_port("::"), false, BACKLOG) {
             Ok(listener) => listener,
-            // A machine without IPv6, where there is nothing to be tested.
+            // A machine without IPv6, where there is nothing to test.
             Err(_) if std::net::UdpSocket::bind("[::1]:0").is_err() => return,
             Err(error) => panic!("{error}"),
         };

@@ -1,4 +1,4 @@
-//! What a server listens on.
+//! A listening socket, TCP or Unix, and how its connections are accepted.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,18 +13,17 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::server::policy::peer::PeerAddr;
 use crate::transport::net_stream::NetStream;
 
-/// How long to wait after an error of `accept` that does not pass by itself, such as too
-/// many open files.
+/// The pause after an error of `accept` that persists, such as too many open files (`EMFILE`).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A socket that listens. A server sets `TCP_NODELAY` on one for TCP, whose connections then
-/// have it.
+/// A listening socket. A server sets `TCP_NODELAY` on TCP listeners, which their connections
+/// inherit.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Listener {
-    /// For TCP.
+    /// A TCP listener.
     Tcp(TcpListener),
-    /// For a Unix socket.
+    /// A listener on a Unix socket.
     #[cfg(unix)]
     Unix(UnixListener),
 }
@@ -42,7 +41,7 @@ impl From<UnixListener> for Listener {
     }
 }
 
-/// Takes a listener of the standard library, which it sets to not blocking.
+/// Converts a listener of the standard library, and makes it non-blocking.
 impl TryFrom<std::net::TcpListener> for Listener {
     type Error = io::Error;
 
@@ -52,7 +51,7 @@ impl TryFrom<std::net::TcpListener> for Listener {
     }
 }
 
-/// Takes a listener of the standard library, which it sets to not blocking.
+/// Converts a listener of the standard library, and makes it non-blocking.
 #[cfg(unix)]
 impl TryFrom<std::os::unix::net::UnixListener> for Listener {
     type Error = io::Error;
@@ -63,7 +62,7 @@ impl TryFrom<std::os::unix::net::UnixListener> for Listener {
     }
 }
 
-/// Takes a listener that systemd passed.
+/// Converts a listener that systemd passed.
 #[cfg(unix)]
 impl TryFrom<crate::server::listen::systemd::ActivatedSocket> for Listener {
     type Error = io::Error;
@@ -77,7 +76,7 @@ impl TryFrom<crate::server::listen::systemd::ActivatedSocket> for Listener {
 }
 
 impl Listener {
-    /// Where it listens, if that is an address.
+    /// Returns the address of a TCP listener; `None` for a Unix socket.
     pub fn local_addr(&self) -> io::Result<Option<SocketAddr>> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(Some),
@@ -87,33 +86,33 @@ impl Listener {
     }
 }
 
-/// A listener whose connections are taken.
+/// A listener that a server accepts connections from.
 pub(crate) struct BoundListener {
     listener: Listener,
-    /// Whether sockets come with `TCP_NODELAY`, as the listening one has it: one call less for
-    /// each.
+    /// Whether accepted sockets inherit `TCP_NODELAY` from the listener, which saves a system call
+    /// for each.
     has_nodelay: AtomicBool,
 }
 
 impl BoundListener {
     pub(crate) fn new(listener: Listener) -> Self {
         if let Listener::Tcp(tcp) = &listener {
-            // Where it can't be set, or is not passed on, each connection's socket is asked.
+            // If it is not inherited, `set_nodelay` sets it on each accepted socket.
             let _ = SockRef::from(tcp).set_tcp_nodelay(true);
         }
         Self { listener, has_nodelay: AtomicBool::new(false) }
     }
 
-    /// The next connection. Errors are waited out: none of them is a reason to serve nobody
-    /// any more. `failed` is called where it is not only one connection that is gone, such as for
-    /// want of open files.
-    pub(crate) async fn accept(&self, failed: impl Fn(&io::Error)) -> (NetStream, PeerAddr) {
+    /// Accepts the next connection. Retries after errors, as the server can continue after each of
+    /// them. `on_error` is called for errors that affect more than one connection, such as too
+    /// many open files.
+    pub(crate) async fn accept(&self, on_error: impl Fn(&io::Error)) -> (NetStream, PeerAddr) {
         loop {
             match self.try_accept().await {
                 Ok(accepted) => return accepted,
-                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) if affects_one_connection(&error) => {}
                 Err(error) => {
-                    failed(&error);
+                    on_error(&error);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -132,10 +131,11 @@ impl BoundListener {
         }
     }
 
-    /// Small messages should not wait for the peer's acknowledgement.
+    /// Sets `TCP_NODELAY` unless the socket has inherited it, so that small messages don't wait for
+    /// the peer's acknowledgement.
     ///
-    /// Those that waited in the queue before the listener had the option come first, and don't
-    /// have it; once one has it by itself, so have all behind it.
+    /// Connections that were queued before the listener had the option don't inherit it. They are
+    /// accepted first: once one socket has it, all later ones have.
     fn set_nodelay(&self, tcp: &TcpStream) {
         if self.has_nodelay.load(Ordering::Relaxed) {
             return;
@@ -148,8 +148,8 @@ impl BoundListener {
     }
 }
 
-/// Whether only the connection that was to be accepted is gone.
-fn is_of_one_connection(error: &io::Error) -> bool {
+/// Returns whether an error of `accept` affects only the connection that was to be accepted.
+fn affects_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind as K;
     matches!(error.kind(), K::ConnectionRefused | K::ConnectionAborted | K::ConnectionReset)
 }
@@ -163,13 +163,13 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut clients = vec![TcpStream::connect(address).await.unwrap()];
-        let listening = BoundListener::new(listener.into());
+        let bound = BoundListener::new(listener.into());
         for _ in 0..3 {
-            let (stream, _) = listening.accept(|_| {}).await;
+            let (stream, _) = bound.accept(|_| {}).await;
             assert!(stream.as_tcp().unwrap().nodelay().unwrap());
             clients.push(TcpStream::connect(address).await.unwrap());
         }
         let is_passed_on = cfg!(any(target_os = "linux", target_os = "android"));
-        assert!(listening.has_nodelay.into_inner() || !is_passed_on);
+        assert!(bound.has_nodelay.into_inner() || !is_passed_on);
     }
 }

@@ -1,4 +1,4 @@
-//! Where the server listens.
+//! The listeners of a server.
 
 pub(crate) mod bind;
 pub(crate) mod listener;

@@ -1,5 +1,4 @@
-//! Listeners that systemd opened before it started the program (socket activation,
-//! `sd_listen_fds(3)`).
+//! Listeners that systemd passes to the program (socket activation, `sd_listen_fds(3)`).
 
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
@@ -8,37 +7,38 @@ use listenfd::ListenFd;
 
 use crate::base::error::{Error, ErrorKind};
 
-/// A listener that was passed.
+/// A listener that systemd passed.
 #[derive(Debug)]
 pub struct ActivatedListener {
-    /// `FileDescriptorName=` of the socket's unit: by default the unit's name; `unknown` where
-    /// none is told.
+    /// The name from `FileDescriptorName=` of the socket's unit, by default the unit's name;
+    /// `unknown` if there is none.
     pub name: String,
-    /// The listener, which does not block: for tokio's `from_std`.
+    /// The listener. It is non-blocking, as tokio's `from_std` needs.
     pub socket: ActivatedSocket,
 }
 
-/// What kind of listener was passed.
+/// The socket of a listener that systemd passed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ActivatedSocket {
-    /// Of TCP, IPv4 or IPv6.
+    /// A TCP listener, IPv4 or IPv6.
     Tcp(TcpListener),
-    /// A Unix socket.
+    /// A listener on a Unix socket.
     Unix(UnixListener),
 }
 
-/// The listeners that were passed to this process, in the order of the unit's file; none if it
-/// was not started so.
+/// Returns the listeners that systemd passed to this process, in the order of the unit's file;
+/// empty without socket activation.
 ///
-/// `LISTEN_FDS`, `LISTEN_PID` and `LISTEN_FDNAMES` tell of them. What is meant for another
-/// process is not taken. The sockets are taken once, a second call gives none, and programs
-/// that this one starts don't get them.
+/// They are described by `LISTEN_FDS`, `LISTEN_PID` and `LISTEN_FDNAMES`, which are ignored if
+/// they are for another process. The sockets are returned once: a second call returns none, and
+/// child processes don't inherit them.
 ///
-/// Something that is no listening stream socket, such as one of UDP, is an error; the ones
-/// before it are closed then.
+/// Call it early, while the process has one thread, as it changes the environment.
 ///
-/// Call it early, while there is one thread, as it changes the environment.
+/// # Errors
+/// A socket is not a listening stream socket, such as one of UDP. The sockets before it are
+/// closed.
 pub fn listeners_from_systemd() -> Result<Vec<ActivatedListener>, Error> {
     let names = std::env::var_os("LISTEN_FDNAMES").unwrap_or_default();
     let names = names.to_string_lossy();
@@ -57,8 +57,8 @@ pub fn listeners_from_systemd() -> Result<Vec<ActivatedListener>, Error> {
         } else {
             let tcp = passed
                 .take_tcp_listener(index)
-                .map_err(|error| bad(format!("is no stream: {error}")))?;
-            let tcp = tcp.ok_or_else(|| bad("is gone".into()))?;
+                .map_err(|error| bad(format!("is not a stream socket: {error}")))?;
+            let tcp = tcp.ok_or_else(|| bad("was taken already".into()))?;
             tcp.set_nonblocking(true).map_err(|error| bad(error.to_string()))?;
             is_listening(&(&tcp).into()).map_err(bad)?;
             ActivatedSocket::Tcp(tcp)
@@ -68,17 +68,17 @@ pub fn listeners_from_systemd() -> Result<Vec<ActivatedListener>, Error> {
     names.into_iter().enumerate().map(take).collect()
 }
 
-/// With `Accept=yes` systemd passes a connection, not a listener.
+/// Checks that a socket is listening: with `Accept=yes` systemd passes a connection.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn is_listening(socket: &socket2::SockRef<'_>) -> Result<(), String> {
     match socket.is_listener() {
         Ok(true) => Ok(()),
-        Ok(false) => Err("does not listen; its unit needs Accept=no".into()),
+        Ok(false) => Err("is not listening; its unit needs Accept=no".into()),
         Err(error) => Err(error.to_string()),
     }
 }
 
-/// Elsewhere there is no systemd; what passes sockets in its way is believed.
+/// Accepts any socket, as the check needs Linux. Other systems have no systemd.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn is_listening(_: &socket2::SockRef<'_>) -> Result<(), String> {
     Ok(())

@@ -1,4 +1,4 @@
-//! Listening on Unix sockets.
+//! Listeners on Unix sockets.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -8,19 +8,22 @@ use std::path::{Path, PathBuf};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-/// Listens on a Unix socket, for tokio (`UnixListener::from_std`): the socket does not block.
+/// Listens on a Unix socket. The socket is non-blocking, as tokio's `UnixListener::from_std`
+/// needs.
 ///
-/// A socket's file that is there already is removed if nobody listens on it, as a server that
-/// was killed leaves it; if somebody does, or if it is something else, it is an error. Two
-/// servers that start at the same instant are not kept apart by this.
+/// An existing socket file is removed if no process listens on it, as a killed server leaves its
+/// file behind. This does not protect against two servers that start at the same instant.
 ///
-/// `mode` sets who may connect, such as `0o660` for owner and group (on Linux connecting wants
-/// the right to write). It is set before the socket listens, so that nobody can connect
-/// sooner. Without it, the process's umask says who may.
+/// `mode` sets the permissions of the file, such as `0o660` for owner and group; on Linux, write
+/// permission is needed to connect. They are set before the socket listens, so that no client
+/// without permission can connect in between. With `None`, the umask of the process applies.
 ///
-/// `backlog` is how many connections may wait to be accepted, such as
+/// `backlog` is the number of connections that may wait to be accepted, such as
 /// [`BACKLOG`](crate::server::BACKLOG). The file stays when the listener is dropped; see
 /// [`UnixSocketFile`].
+///
+/// # Errors
+/// Another process listens on the socket, or the file is not a socket; or the error of the system.
 pub fn bind_unix(
     path: impl AsRef<Path>,
     mode: Option<u32>,
@@ -43,7 +46,7 @@ pub fn bind_unix(
     })
 }
 
-/// Removes a socket that nobody listens on.
+/// Removes a socket file that no process listens on.
 fn remove_stale(path: &Path) -> io::Result<()> {
     let kind = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata.file_type(),
@@ -51,27 +54,30 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     if !kind.is_socket() {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it is there and no socket"));
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "the file exists and is not a socket",
+        ));
     }
     match UnixStream::connect(path) {
-        // Whoever listened is gone.
+        // The process that listened is gone.
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another server listens there")),
-        // It can't be told, for instance for want of rights.
+        Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another server is listening")),
+        // Unknown, such as without permission to connect.
         Err(error) => Err(error),
     }
 }
 
-/// Removes a Unix socket's file when it is dropped.
+/// A guard that removes the file of a Unix socket when dropped.
 ///
-/// Where a new server replaces an old one, keep it from the old one, or the new one's file is
-/// removed.
+/// If a new server takes over the path from an old one, the old one must not drop its guard, as
+/// that would remove the new file.
 #[derive(Debug)]
 pub struct UnixSocketFile(PathBuf);
 
 impl UnixSocketFile {
-    /// The file of the socket at this path.
+    /// Creates a guard for the socket file at this path.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }
@@ -79,7 +85,7 @@ impl UnixSocketFile {
 
 impl Drop for UnixSocketFile {
     fn drop(&mut self) {
-        // It may be gone already, and nobody is left to be told.
+        // It may be gone already; `drop` can't report errors.
         let _ = fs::remove_file(&self.0);
     }
 }
@@ -143,7 +149,7 @@ mod tests {
         let file = folder.0.join("file");
         fs::write(&file, "precious").unwrap();
         let error = bind_unix(&file, None, 9).unwrap_err();
-        assert!(error.to_string().contains("no socket"), "{error}");
+        assert!(error.to_string().contains("is not a socket"), "{error}");
         assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
         let link = folder.0.join("link");
         std::os::unix::fs::symlink(&file, &link).unwrap();

@@ -1,4 +1,4 @@
-//! Who is at the other end of a request.
+//! The addresses and the TLS state of the client of a request.
 
 use std::net::IpAddr;
 #[cfg(feature = "tls")]
@@ -10,20 +10,20 @@ use crate::server::policy::peer::PeerAddr;
 use crate::server::policy::tls_info::TlsInfo;
 use http::HeaderMap;
 
-/// Who is at the other end of a request that a [`Server`](crate::server::Server) read. It is among
-/// the extensions of each request.
+/// The addresses and the TLS state of the client of a request.
+///
+/// A [`Server`](crate::server::Server) adds it to the extensions of each request.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectInfo {
-    /// The other end of the socket, which may be a proxy; with the PROXY protocol, what that
-    /// says.
+    /// The peer of the socket, which may be a proxy; or the client that the PROXY protocol names.
     pub peer: PeerAddr,
-    /// The client: the one that trusted proxies name, else the other end of the socket.
+    /// The client that trusted proxies name, else the peer.
     pub client: ClientAddr,
-    /// Whether the client's connection is encrypted: to this server, or to a trusted proxy
-    /// that says so.
+    /// Whether the client's connection is encrypted, to this server or, as a trusted proxy
+    /// reports, to that.
     pub secure: bool,
-    /// What TLS to this server agreed on.
+    /// The parameters of the TLS connection to this server, if there is one.
     #[cfg(feature = "tls")]
     pub tls: Option<Arc<TlsInfo>>,
 }
@@ -39,13 +39,13 @@ impl ConnectInfo {
         }
     }
 
-    /// The address of the client; none behind a Unix socket, and where a proxy hides it.
+    /// Returns the IP address of the client; `None` for a Unix socket, or if a proxy hides it.
     pub fn client_ip(&self) -> Option<IpAddr> {
         self.client.ip
     }
 
-    /// Takes in what trusted proxies tell in a request.
-    pub(crate) fn learn<'h>(
+    /// Applies the client's address and scheme that trusted proxies report in a request.
+    pub(crate) fn apply_forwarding<'h>(
         &mut self,
         headers: impl FnOnce() -> &'h HeaderMap,
         forwarding: &Forwarding,

@@ -1,4 +1,4 @@
-//! Which hosts a server answers for.
+//! The policy for the hosts that a server answers for.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,13 +8,13 @@ use url::{Host, Url};
 
 use crate::base::error::{Error, ErrorKind};
 
-/// Which `Host` (on HTTP/2 and 3 `:authority`) of a request is answered.
+/// The policy for the `Host` (on HTTP/2 and 3 `:authority`) of requests.
 ///
-/// A page can be made to connect to a server that only its visitor reaches, such as one on
-/// the visitor's own machine, by giving the page's name that server's address after the page
-/// was loaded (DNS rebinding). To the browser it is the same host, so that
-/// [`OriginPolicy::SameHost`](crate::server::OriginPolicy::SameHost) lets it pass; but the name is the
-/// attacker's, and is in no list of ours.
+/// It protects against DNS rebinding: an attacker lets the name of a page resolve to the address
+/// of a server that only the page's visitor can reach, such as one on the visitor's machine. To
+/// the browser that server is the page's own host, so that
+/// [`OriginPolicy::SameHost`](crate::server::OriginPolicy::SameHost) allows it. The name is the
+/// attacker's, and so not in a list of the server's hosts.
 ///
 /// ```
 /// use fullduplex::server::HostPolicy;
@@ -29,40 +29,43 @@ use crate::base::error::{Error, ErrorKind};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HostPolicy {
-    /// Any, also none. For a server that the whole internet may reach by any name, or behind a
-    /// proxy that checks names. Default, as proxies on the same machine pass their hosts on.
+    /// Allows any host, and none. For a server that may be reached by any name, or one behind a
+    /// proxy that checks names. Default, as proxies on the same machine pass on their hosts.
     ///
     /// A server that listens on loopback addresses without a proxy in front of it is open to DNS
     /// rebinding with this: set [`Local`](Self::Local), or
     /// [`list_or_local`](Self::list_or_local) with its names.
     #[default]
     Any,
-    /// These alone. IP addresses and `localhost` must be listed as other hosts.
+    /// Allows these hosts only. IP addresses and `localhost` must be listed as other hosts.
     List(Vec<HostRule>),
-    /// These, and what nobody else can point at this server: IP addresses, as no name is
-    /// looked up for them, `localhost` and what ends in `.localhost` (RFC 6761 §6.3).
+    /// Allows these hosts, and those that an attacker can't point at this server: IP addresses,
+    /// which are not resolved, `localhost` and names in `.localhost` (RFC 6761 §6.3).
     ListOrLocal(Vec<HostRule>),
-    /// As [`ListOrLocal`](Self::ListOrLocal) without a list, and any host by a Unix socket, which
-    /// no web page reaches. What a client is told names the setting that would let it in.
+    /// Allows IP addresses, `localhost` and names in `.localhost`, and any host on a Unix socket,
+    /// which web pages can't reach. A rejection names the setting that would allow the host.
     Local {
-        /// Which setting that is, such as an option of the program.
+        /// The advice on that setting, such as an option of the program.
         advice: Cow<'static, str>,
     },
 }
 
 impl HostPolicy {
-    /// These hosts alone; see [`HostRule`].
+    /// Creates a policy that allows these hosts only; see [`HostRule`].
     pub fn list<'a>(hosts: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
         hosts.into_iter().map(str::parse).collect::<Result<_, _>>().map(Self::List)
     }
 
-    /// These hosts, IP addresses, and `localhost` with its subdomains.
+    /// Creates a policy that allows these hosts, IP addresses, and `localhost` with its subdomains.
     pub fn list_or_local<'a>(hosts: impl IntoIterator<Item = &'a str>) -> Result<Self, Error> {
         hosts.into_iter().map(str::parse).collect::<Result<_, _>>().map(Self::ListOrLocal)
     }
 
-    /// Whether a request for this host is answered. `secure` says whether it came by TLS, which
-    /// tells the port where the host names none: 443, else 80.
+    /// Checks the host of a request. `secure` says whether the request came over TLS: a host
+    /// without a port then has port 443, else 80.
+    ///
+    /// # Errors
+    /// The host is missing, malformed or not allowed.
     pub fn check(&self, host: Option<&str>, secure: bool) -> Result<(), HostError> {
         let (rules, local) = match self {
             Self::Any => return Ok(()),
@@ -78,8 +81,8 @@ impl HostPolicy {
             Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
             Host::Ipv4(_) | Host::Ipv6(_) => true,
         };
-        let passes = |rule: &HostRule| rule.host == name && rule.port.is_none_or(|p| p == port);
-        if rules.iter().any(passes) || local && is_local() {
+        let matches = |rule: &HostRule| rule.host == name && rule.port.is_none_or(|p| p == port);
+        if rules.iter().any(matches) || local && is_local() {
             Ok(())
         } else if let Self::Local { advice } = self {
             Err(HostError::NotLocal { host: shown(), advice: advice.clone() })
@@ -89,8 +92,8 @@ impl HostPolicy {
     }
 }
 
-/// A host, with a port or with any: `example.com`, `localhost:9001`, `192.0.2.1`,
-/// `[2001:db8::1]:443`. It stands for itself, not for its subdomains.
+/// A host that is allowed, with one port or any: `example.com`, `localhost:9001`, `192.0.2.1`,
+/// `[2001:db8::1]:443`. It does not include its subdomains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostRule {
     host: Host,
@@ -103,34 +106,34 @@ impl FromStr for HostRule {
     fn from_str(text: &str) -> Result<Self, Error> {
         let parsed = parse(text).filter(|_| !text.contains('*'));
         let (host, port) = parsed.ok_or_else(|| {
-            Error::new(ErrorKind::Misuse, format!("not a host, with a port or without: {text:?}"))
+            Error::new(ErrorKind::Misuse, format!("{text:?} is not a valid host or host:port"))
         })?;
         Ok(Self { host, port })
     }
 }
 
-/// Why a request's host is not answered: a line for a log.
+/// The reason for which the host of a request is rejected, as a line for a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HostError {
-    /// The request names none.
+    /// The request names no host.
     Missing,
-    /// What it names is no host.
+    /// The host is malformed.
     Malformed(String),
-    /// It is not in the list.
+    /// The host is not in the list.
     NotServed(String),
-    /// It is neither an IP address nor `localhost`.
+    /// The host is neither an IP address nor `localhost`.
     NotLocal {
         /// The host.
         host: String,
-        /// The setting that would let it in.
+        /// The setting that would allow the host.
         advice: Cow<'static, str>,
     },
 }
 
 impl HostError {
-    /// The status that is its answer: 421 for a host that is not served here (RFC 9110 §7.4,
-    /// §15.5.20), 400 for what is none (RFC 9112 §3.2).
+    /// Returns the status to answer with: 421 for a host that is not served (RFC 9110 §7.4,
+    /// §15.5.20), 400 for a missing or malformed one (RFC 9112 §3.2).
     pub fn status(&self) -> u16 {
         match self {
             Self::Missing | Self::Malformed(_) => 400,
@@ -143,7 +146,7 @@ impl fmt::Display for HostError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("the request names no host (RFC 9112 §3.2)"),
-            Self::Malformed(host) => write!(f, "{host} is no host (RFC 9112 §3.2)"),
+            Self::Malformed(host) => write!(f, "{host} is not a valid host (RFC 9112 §3.2)"),
             Self::NotServed(host) => write!(f, "{host} is not served here (RFC 9110 §7.4)"),
             Self::NotLocal { host, advice } => {
                 write!(f, "{host} is not served here (RFC 9110 §7.4): {advice}")
@@ -154,15 +157,15 @@ impl fmt::Display for HostError {
 
 impl std::error::Error for HostError {}
 
-/// Reads `host[:port]` (RFC 9110 §7.2).
+/// Parses `host[:port]` (RFC 9110 §7.2).
 fn parse(text: &str) -> Option<(Host, Option<u16>)> {
     let url = Url::parse(&format!("http://{text}/")).ok()?;
-    // Whatever is not host and port lands elsewhere in a URL, or is dropped by its parser.
+    // The URL parser takes other parts for user, path or query, or drops them.
     let is_plain = |c: char| !c.is_ascii_whitespace() && !"/\\@?#%".contains(c);
     if !text.chars().all(is_plain) {
         return None;
     }
-    // A URL leaves out the port that is its scheme's.
+    // From the text: a URL omits the default port of its scheme.
     let port = match text.rsplit_once(':') {
         Some((_, port)) if !text.ends_with(']') && !port.is_empty() => Some(port.parse().ok()?),
         _ => None,
@@ -237,13 +240,13 @@ mod tests {
         for (host, status, words) in [
             (Some("evil.example"), 421, "evil.example is not served here (RFC 9110 §7.4)"),
             (None, 400, "names no host"),
-            (Some(""), 400, "is no host"),
-            (Some("a b"), 400, "is no host"),
-            (Some("user@a.example"), 400, "is no host"),
-            (Some("a.example/x"), 400, "is no host"),
-            (Some("a.exa\tmple"), 400, "a.exa\\tmple is no host"),
-            (Some("a.example:99999"), 400, "is no host"),
-            (Some("::1"), 400, "is no host"),
+            (Some(""), 400, "is not a valid host"),
+            (Some("a b"), 400, "is not a valid host"),
+            (Some("user@a.example"), 400, "is not a valid host"),
+            (Some("a.example/x"), 400, "is not a valid host"),
+            (Some("a.exa\tmple"), 400, "a.exa\\tmple is not a valid host"),
+            (Some("a.example:99999"), 400, "is not a valid host"),
+            (Some("::1"), 400, "is not a valid host"),
         ] {
             let refused = list.check(host, false).unwrap_err();
             assert_eq!(refused.status(), status, "{host:?}");

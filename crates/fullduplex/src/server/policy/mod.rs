@@ -1,4 +1,4 @@
-//! Who may connect, and who a client is behind proxies.
+//! The policies for hosts, origins and proxies, and the address of the client.
 
 pub(crate) mod connect_info;
 pub(crate) mod forwarded;

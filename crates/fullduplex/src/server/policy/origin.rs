@@ -1,4 +1,4 @@
-//! Which web pages may connect (RFC 6455 §10.2).
+//! The policy for the web pages that may connect (RFC 6455 §10.2).
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,35 +9,35 @@ use url::{Host, Url};
 
 use crate::base::error::{Error, ErrorKind};
 
-/// Which `Origin` of a request is allowed.
+/// The policy for the `Origin` of requests.
 ///
-/// A browser lets any page connect anywhere and sends the user's cookies along, so that a
-/// server which takes every Origin can be used by any page that the user visits. Other
-/// clients send no Origin, and pass under every policy.
+/// A browser lets any page connect to any server, and sends the user's cookies along. A server
+/// that allows every Origin can thus be used by any page that the user visits. Clients other than
+/// browsers send no Origin, and pass under every policy.
 ///
-/// Pages without an origin of their own, such as sandboxed frames and files, send `null`
-/// (RFC 6454 §7.3). As anybody can make such a page, only `DangerousAny` lets it pass.
+/// Pages with an opaque origin, such as sandboxed frames and files, send `null` (RFC 6454 §7.3).
+/// As any site can make such a page, only `DangerousAny` allows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OriginPolicy {
-    /// The host and port that the request is for. The scheme is not compared, as a proxy may
-    /// have taken TLS off.
+    /// Allows the host and port of the request. Default. The scheme is not compared, as a proxy
+    /// may have terminated TLS.
     #[default]
     SameHost,
-    /// One of these.
+    /// Allows these origins.
     List(Vec<Origin>),
-    /// One of these, or the host and port that the request is for, as with `SameHost`: for a
-    /// server with pages of its own, by whatever name it is reached.
+    /// Allows these origins, and the host and port of the request as `SameHost` does: for a server
+    /// that serves pages too, under any name.
     ListOrSameHost(Vec<Origin>),
-    /// These hosts and all their subdomains.
+    /// Allows these hosts and all their subdomains.
     Suffixes(Vec<OriginSuffix>),
-    /// Any. Only for a server whose answers depend on nothing that a browser adds, such as
-    /// cookies or the user's place in the network.
+    /// Allows any origin. Only for a server whose responses do not depend on what a browser adds,
+    /// such as cookies, or on the user's network.
     DangerousAny,
 }
 
 impl OriginPolicy {
-    /// These alone; see [`Origin`].
+    /// Creates a policy that allows these origins only; see [`Origin`].
     ///
     /// ```
     /// use fullduplex::server::OriginPolicy;
@@ -45,7 +45,7 @@ impl OriginPolicy {
     /// # fn main() -> Result<(), fullduplex::Error> {
     /// let policy = OriginPolicy::list(["https://example.com", "http://localhost:8080"])?;
     /// let error = OriginPolicy::list(["example.com"]).unwrap_err();
-    /// assert!(error.to_string().contains("has a scheme: https://example.com"));
+    /// assert!(error.to_string().contains("needs a scheme: https://example.com"));
     /// # Ok(())
     /// # }
     /// ```
@@ -53,14 +53,14 @@ impl OriginPolicy {
         parsed(origins).map(Self::List)
     }
 
-    /// The same, or the host and port that the request is for.
+    /// Creates a policy that allows these origins, and the host and port of the request.
     pub fn list_or_same_host(
         origins: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Result<Self, Error> {
         parsed(origins).map(Self::ListOrSameHost)
     }
 
-    /// These hosts and all their subdomains; see [`OriginSuffix`].
+    /// Creates a policy that allows these hosts and all their subdomains; see [`OriginSuffix`].
     ///
     /// ```
     /// use fullduplex::server::OriginPolicy;
@@ -74,31 +74,33 @@ impl OriginPolicy {
         parsed(suffixes).map(Self::Suffixes)
     }
 
-    /// Whether a request with these header fields may be accepted; `host` is what it is for:
-    /// `Host`, `:authority`, or what a trusted proxy says that it was. The error is a line for
-    /// a log.
+    /// Checks the Origin of a request with these header fields. `host` is the host of the request:
+    /// `Host`, `:authority`, or the one that a trusted proxy reports.
+    ///
+    /// # Errors
+    /// The Origin is not allowed. The error is a line for a log.
     pub fn check(&self, headers: &HeaderMap, host: Option<&str>) -> Result<(), OriginError> {
         let mut origins = headers.get_all(ORIGIN).iter();
         let Some(origin) = origins.next() else { return Ok(()) };
         if origins.next().is_some() {
-            return refuse("several", "a request has one Origin (RFC 6454 §7.3)".into());
+            return reject("several", "a request may have one Origin only (RFC 6454 §7.3)".into());
         }
         match origin.to_str() {
             Ok(origin) => self.check_one(origin, host),
-            Err(_) => refuse("not text", "an Origin is ASCII (RFC 6454 §7.1)".into()),
+            Err(_) => reject("not text", "an Origin must be ASCII (RFC 6454 §7.1)".into()),
         }
     }
 
-    /// The same for an `Origin` that is one, and text.
+    /// Checks the value of a single `Origin` field.
     pub(crate) fn check_one(&self, origin: &str, host: Option<&str>) -> Result<(), OriginError> {
         if origin == "null" && *self != Self::DangerousAny {
-            return refuse(origin, "a page without an origin of its own is not allowed".into());
+            return reject(origin, "pages with an opaque origin may not connect".into());
         }
-        let passes = match self {
+        let is_allowed = match self {
             Self::DangerousAny => true,
-            Self::List(list) => list.iter().any(|allowed| allowed.is(origin)),
+            Self::List(list) => list.iter().any(|allowed| allowed.matches(origin)),
             Self::ListOrSameHost(list) => {
-                list.iter().any(|allowed| allowed.is(origin))
+                list.iter().any(|allowed| allowed.matches(origin))
                     || host.is_some_and(|host| is_same_host(origin, host))
             }
             Self::Suffixes(suffixes) => {
@@ -106,30 +108,30 @@ impl OriginPolicy {
             }
             Self::SameHost => host.is_some_and(|host| is_same_host(origin, host)),
         };
-        if passes { Ok(()) } else { refuse(origin, self.rule(host)) }
+        if is_allowed { Ok(()) } else { reject(origin, self.rule(host)) }
     }
 
-    /// The rule in words.
+    /// Describes the rule, for the error.
     fn rule(&self, host: Option<&str>) -> String {
         match (self, host) {
-            (Self::DangerousAny, _) => "any is allowed".into(),
-            (Self::List(list), _) => format!("allowed are {}", joined(list)),
+            (Self::DangerousAny, _) => "any origin is allowed".into(),
+            (Self::List(list), _) => format!("it is not in the list: {}", joined(list)),
             (Self::ListOrSameHost(list), _) => {
-                format!("allowed are the host of the request, {}", joined(list))
+                format!("it is neither the host of the request nor in the list: {}", joined(list))
             }
             (Self::Suffixes(suffixes), _) => {
-                format!("allowed are these and their subdomains: {}", joined(suffixes))
+                format!("it is not in the list, with subdomains: {}", joined(suffixes))
             }
             (Self::SameHost, Some(host)) => {
                 let host: String = host.chars().take(256).collect();
-                format!("allowed is the host of the request, {}", host.escape_debug())
+                format!("it is not the host of the request, {}", host.escape_debug())
             }
-            (Self::SameHost, None) => "allowed is the host of the request, which has none".into(),
+            (Self::SameHost, None) => "the request has no host to compare it with".into(),
         }
     }
 }
 
-/// An Origin that is not allowed: `Origin https://evil.example is refused: allowed are …`.
+/// The error for an Origin that is not allowed, with the origins that are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OriginError {
     origin: String,
@@ -137,7 +139,7 @@ pub struct OriginError {
 }
 
 impl OriginError {
-    /// What was refused, made fit for a log.
+    /// Returns the rejected Origin, escaped and shortened for a log.
     pub fn origin(&self) -> &str {
         &self.origin
     }
@@ -145,25 +147,25 @@ impl OriginError {
 
 impl fmt::Display for OriginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Origin {} is refused: {}", self.origin, self.rule)
+        write!(f, "Origin {} is not allowed: {}", self.origin, self.rule)
     }
 }
 
 impl std::error::Error for OriginError {}
 
-/// Where a page is from, as browsers send it (RFC 6454 §6.2): `https://example.com`,
+/// The origin of a page, as browsers send it (RFC 6454 §6.2): `https://example.com`,
 /// `http://localhost:8080`.
 ///
-/// Scheme, host and port are compared; a missing port is that of the scheme, case means nothing,
-/// and nor does a `/` at the end. Origins of other schemes than `http` and `https`, such as
-/// `chrome-extension://…` and `capacitor://localhost`, are compared as text. What no page can
-/// send is refused: an origin without a scheme, with a path, or with a pattern.
+/// Scheme, host and port are compared, without regard to case or a `/` at the end; a missing port
+/// is the default of the scheme. Origins of other schemes than `http` and `https`, such as
+/// `chrome-extension://…` and `capacitor://localhost`, are compared as text. Parsing fails for
+/// what browsers never send: an origin without a scheme, with a path, or with a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(String);
 
 impl Origin {
-    /// Whether it is this one, as a browser sent it.
-    fn is(&self, sent: &str) -> bool {
+    /// Returns whether an Origin that a browser sent is this one.
+    fn matches(&self, sent: &str) -> bool {
         match Url::parse(sent) {
             Ok(url) if url.origin().is_tuple() => url.origin().ascii_serialization() == self.0,
             _ => self.0.eq_ignore_ascii_case(sent),
@@ -177,21 +179,21 @@ impl FromStr for Origin {
     fn from_str(text: &str) -> Result<Self, Error> {
         let wrong = |why: String| Err(Error::new(ErrorKind::Misuse, format!("{text:?}: {why}")));
         if text == "null" {
-            return wrong("any page can send this origin, so it can't be allowed by itself".into());
+            return wrong("any page can send this origin, so it can't be allowed in a list".into());
         }
         if text == "*" {
-            return wrong("any origin is OriginPolicy::DangerousAny".into());
+            return wrong("to allow any origin, use OriginPolicy::DangerousAny".into());
         }
         if text.contains('*') {
             let host = text.rsplit(['*', '/']).find(|part| !part.is_empty()).unwrap_or_default();
             let host = host.trim_start_matches('.');
             return wrong(format!(
-                "an origin is no pattern; OriginPolicy::suffixes([\"{host}\"]) has subdomains too"
+                "patterns are not supported; OriginPolicy::suffixes([\"{host}\"]) includes subdomains"
             ));
         }
         let Some((scheme, rest)) = text.split_once("://") else {
             let host = if text.is_empty() { "example.com" } else { text };
-            return wrong(format!("an origin has a scheme: https://{host}"));
+            return wrong(format!("an origin needs a scheme: https://{host}"));
         };
         let host = rest.strip_suffix('/').unwrap_or(rest);
         let form = |scheme: &str| {
@@ -200,19 +202,25 @@ impl FromStr for Origin {
             format!("{scheme}://{}", if host.is_empty() { "example.com" } else { host })
         };
         if host.contains(['/', '?', '#', '@', '\\']) {
-            return wrong(format!("an origin is scheme, host and port alone: {}", form(scheme)));
+            return wrong(format!("an origin has only a scheme, host and port: {}", form(scheme)));
         }
         match scheme.to_ascii_lowercase().as_str() {
             "http" | "https" => match Url::parse(text) {
                 Ok(url) => Ok(Self(url.origin().ascii_serialization())),
-                Err(error) => wrong(format!("{error}; an origin is such as https://example.com")),
+                Err(error) => wrong(format!("{error}; a valid origin is https://example.com")),
             },
-            "ws" => wrong(format!("a page has a scheme of its own: {}", form("http"))),
-            "wss" => wrong(format!("a page has a scheme of its own: {}", form("https"))),
+            "ws" => wrong(format!(
+                "the origin of a page has its scheme, not ws or wss: {}",
+                form("http")
+            )),
+            "wss" => wrong(format!(
+                "the origin of a page has its scheme, not ws or wss: {}",
+                form("https")
+            )),
             scheme if is_scheme(scheme) && host.bytes().all(|byte| byte.is_ascii_graphic()) => {
                 Ok(Self(format!("{scheme}://{host}")))
             }
-            _ => wrong("an origin is such as https://example.com (RFC 6454 §6.2)".into()),
+            _ => wrong("not a valid origin, such as https://example.com (RFC 6454 §6.2)".into()),
         }
     }
 }
@@ -231,19 +239,19 @@ fn joined(allowed: &[impl ToString]) -> String {
     allowed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// RFC 3986 §3.1.
+/// Returns whether a text is a URI scheme (RFC 3986 §3.1).
 fn is_scheme(text: &str) -> bool {
     let is_rest = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
     text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(is_rest)
 }
 
-/// A host and all its subdomains, with one scheme and one port.
+/// A host with all its subdomains, one scheme and one port.
 ///
-/// `example.com` is `https://example.com` with port 443; `http://example.com` and
-/// `https://example.com:8443` say otherwise. It stands for `example.com` and
-/// `a.b.example.com`, and not for `evil-example.com`. An IP address stands for itself. There
-/// are no patterns. Whoever controls any subdomain may connect, so do not take a suffix under
-/// which strangers can have names.
+/// `example.com` means `https://example.com` with port 443; other schemes and ports are written
+/// out: `http://example.com`, `https://example.com:8443`. It matches `example.com` and
+/// `a.b.example.com`, but not `evil-example.com`. An IP address matches itself. Patterns are not
+/// supported. Pages of every subdomain may connect, so do not list a suffix under which others
+/// can register names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OriginSuffix(Url);
 
@@ -271,7 +279,9 @@ impl FromStr for OriginSuffix {
                 && url.host_str().is_some_and(|host| !host.contains('*') && !host.starts_with('.'))
         };
         Url::parse(&full).ok().filter(is_plain).map(Self).ok_or_else(|| {
-            let why = format!("an origin's suffix is a host, with scheme and port or not: {text}");
+            let why = format!(
+                "{text:?} is not a valid origin suffix: a host, optionally with scheme and port"
+            );
             Error::new(ErrorKind::Misuse, why)
         })
     }
@@ -283,7 +293,7 @@ impl fmt::Display for OriginSuffix {
     }
 }
 
-/// Compares host and port, where a missing port is the one of the origin's scheme.
+/// Compares host and port; a missing port is the default of the origin's scheme.
 fn is_same_host(origin: &str, host: &str) -> bool {
     let Ok(origin) = Url::parse(origin) else { return false };
     if !matches!(origin.scheme(), "http" | "https") {
@@ -295,8 +305,8 @@ fn is_same_host(origin: &str, host: &str) -> bool {
         && origin.port_or_known_default() == host.port_or_known_default()
 }
 
-fn refuse(origin: &str, rule: String) -> Result<(), OriginError> {
-    // It is a stranger's text.
+fn reject(origin: &str, rule: String) -> Result<(), OriginError> {
+    // The client chose the text, so it is escaped and shortened.
     let origin = origin.chars().take(256).collect::<String>().escape_debug().to_string();
     Err(OriginError { origin, rule })
 }

@@ -1,4 +1,4 @@
-//! Who is at the other end of a connection's socket, and which of them are proxies of ours.
+//! The peer of a connection's socket, and the list of trusted proxies.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -7,18 +7,18 @@ use std::str::FromStr;
 use crate::base::cidr::Cidr;
 use crate::base::error::{Error, ErrorKind};
 
-/// The other end of a socket, as the system tells it: a client, or a proxy before us.
+/// The peer of a socket, as reported by the system: a client, or a proxy in front of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PeerAddr {
-    /// An address.
+    /// An IP address and port.
     Inet(SocketAddr),
-    /// A program on this machine, by a Unix socket.
+    /// A program on this machine that is connected by a Unix socket.
     Unix,
 }
 
 impl PeerAddr {
-    /// The IP address, where there is one: that of IPv4 where it is mapped into IPv6.
+    /// Returns the IP address, if there is one; an IPv4-mapped IPv6 address as IPv4.
     pub fn ip(&self) -> Option<IpAddr> {
         match self {
             Self::Inet(address) => Some(address.ip().to_canonical()),
@@ -42,11 +42,11 @@ impl fmt::Display for PeerAddr {
     }
 }
 
-/// The proxies whose word on the client is believed. Default: none.
+/// A list of proxies that are trusted to report the client's address. Default: empty.
 ///
-/// Read from words between commas or blanks: addresses, networks such as `10.0.0.0/8` or
-/// `fd00::/8`, and `unix` for Unix sockets. An IPv4 address that is mapped into IPv6 is that
-/// address of IPv4.
+/// Parsed from a list with commas or whitespace between the items: addresses, networks such as
+/// `10.0.0.0/8` or `fd00::/8`, and `unix` for Unix sockets. IPv4-mapped IPv6 addresses match as
+/// IPv4.
 ///
 /// ```
 /// # fn main() -> Result<(), fullduplex::Error> {
@@ -61,17 +61,17 @@ pub struct TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// Nobody.
+    /// Returns an empty list.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// Whether nobody is trusted.
+    /// Returns whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.networks.is_empty() && !self.unix
     }
 
-    /// Whether what this peer says about its client is believed.
+    /// Returns whether this peer is a trusted proxy.
     pub fn trusts(&self, peer: &PeerAddr) -> bool {
         match peer.ip() {
             Some(ip) => self.trusts_ip(ip),
@@ -96,8 +96,8 @@ impl FromStr for TrustedProxies {
             } else {
                 let network = Cidr::parse(word).ok_or_else(|| {
                     let why = format!(
-                        "a trusted proxy is an address, a network such as 10.0.0.0/8, or unix: \
-                         not {word:?}"
+                        "{word:?} is not a valid trusted proxy: an address, a network such as \
+                         10.0.0.0/8, or unix"
                     );
                     Error::new(ErrorKind::Misuse, why)
                 })?;

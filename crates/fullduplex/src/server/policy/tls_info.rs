@@ -1,10 +1,10 @@
-//! What is known of a TLS connection once its handshake is over.
+//! The parameters of a TLS connection after its handshake.
 
 use rustls::{HandshakeKind, ServerConnection};
 
 use crate::base::tls_text::{cipher_suite, version};
 
-/// What a handler may want to know of a TLS connection.
+/// The parameters of a TLS connection after its handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TlsInfo {
@@ -13,19 +13,19 @@ pub struct TlsInfo {
     /// The cipher suite by its registered name, such as `TLS_AES_128_GCM_SHA256`;
     /// empty on HTTP/3.
     pub cipher_suite: String,
-    /// The name that the client asked for (SNI), in small letters.
+    /// The name that the client requested (SNI), in lower case.
     pub server_name: Option<String>,
-    /// The protocol that both agreed on (ALPN), such as `h2`.
+    /// The negotiated protocol (ALPN), such as `h2`.
     pub alpn: Option<Vec<u8>>,
-    /// The client's certificate and its chain as DER; none if it showed none. It was checked
-    /// against the authorities that were set.
+    /// The client's certificate and its chain in DER, verified against the configured authorities;
+    /// empty if the client presented none.
     pub peer_certificates: Vec<Vec<u8>>,
-    /// Whether an earlier session was resumed.
+    /// Whether the connection resumes an earlier session.
     pub resumed: bool,
 }
 
 impl TlsInfo {
-    /// What is known of a connection whose handshake is over.
+    /// Returns the parameters of a connection whose handshake is done.
     pub fn of(connection: &ServerConnection) -> Self {
         let certificates = connection.peer_certificates().unwrap_or_default();
         Self {
@@ -41,8 +41,8 @@ impl TlsInfo {
 
 #[cfg(feature = "http3")]
 impl TlsInfo {
-    /// What QUIC tells, which has TLS 1.3 alone (RFC 9001 §4.2) and keeps the cipher suite to
-    /// itself.
+    /// Returns the parameters of a QUIC connection. Its version is TLS 1.3 (RFC 9001 §4.2); quinn
+    /// does not expose the cipher suite.
     pub(crate) fn of_quic(server_name: Option<String>, peer_certificates: Vec<Vec<u8>>) -> Self {
         Self {
             version: "TLSv1.3",

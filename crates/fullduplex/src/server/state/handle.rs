@@ -1,4 +1,4 @@
-//! Going away without a bang.
+//! The handle of a running server: its statistics and its graceful shutdown.
 
 use std::fmt;
 use std::future::Future;
@@ -14,26 +14,26 @@ use crate::server::state::connection_limit::ConnectionLimits;
 use crate::server::state::server_state::ServerState;
 use crate::server::state::stats::ServerStats;
 
-/// How often a batch of WebSockets is closed.
-const TURN: Duration = Duration::from_millis(50);
+/// The pause between two batches of closed WebSockets.
+const BATCH_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How long the last Close may take to leave, however early the deadline is.
-const LEAST: Duration = Duration::from_millis(100);
+/// The time that the last Close frames have to be sent, even if the deadline is over.
+const CLOSE_GRACE: Duration = Duration::from_millis(100);
 
-/// Watches and ends a running [`Server`](crate::server::Server), or the WebSockets of a server of
-/// somebody else's, such as axum's, that are told to be [tracked](crate::server::Handshake::track).
-/// Clones are of the same server.
+/// A handle to observe and shut down a running [`Server`](crate::server::Server), or the
+/// WebSockets of another server, such as axum's, that it
+/// [tracks](crate::server::Handshake::track). Clones refer to the same server.
 #[derive(Clone)]
 pub struct ServerHandle(pub(crate) Arc<ServerState>);
 
-/// How to drain a server.
+/// The options of [`ServerHandle::drain`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drain {
-    /// When what is still open is cut off. Every WebSocket is told before that, also with a
-    /// deadline of zero: then all have 100 ms. Default: 30 s.
+    /// The time after which connections that are still open are cut off. Every WebSocket is
+    /// notified before that; even with a deadline of zero they have 100 ms. Default: 30 s.
     pub deadline: Duration,
-    /// The time over which the WebSockets are closed, in an order left to chance, so that
-    /// their clients don't all come back at once. Default: 5 s.
+    /// The time over which the WebSockets are closed, in random order, so that their clients
+    /// don't all reconnect at once. Default: 5 s.
     pub spread: Duration,
 }
 
@@ -43,25 +43,25 @@ impl Default for Drain {
     }
 }
 
-/// How a drain went.
+/// The result of [`ServerHandle::drain`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DrainReport {
-    /// The WebSockets that were told that the server goes away (1001).
-    pub told: usize,
-    /// Those that were cut off at the deadline.
+    /// The number of WebSockets that were sent a Close frame with 1001.
+    pub notified: usize,
+    /// The number of WebSockets that were cut off at the deadline.
     pub cut: usize,
-    /// The connections of ordinary HTTP, and handshakes under way, that were cut off at the
+    /// The number of plain HTTP connections and pending handshakes that were cut off at the
     /// deadline.
     pub cut_http: usize,
 }
 
 impl fmt::Display for DrainReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { told, cut, cut_http } = self;
+        let Self { notified, cut, cut_http } = self;
         write!(
             f,
-            "{told} WebSockets were told, {cut} of them and {cut_http} connections of HTTP cut"
+            "{notified} WebSockets notified, {cut} cut off; {cut_http} HTTP connections cut off"
         )
     }
 }
@@ -73,81 +73,84 @@ impl Default for ServerHandle {
 }
 
 impl ServerHandle {
-    /// For WebSockets that no [`Server`](crate::server::Server) opens: they are tracked by it, and
-    /// [drained](Self::drain) with it.
+    /// Creates a handle for WebSockets that are not opened by a
+    /// [`Server`](crate::server::Server): the handle tracks and [drains](Self::drain) them.
     ///
-    /// What is tracked counts as a connection from the answer to the handshake until its end.
-    /// Any number may be.
+    /// A tracked WebSocket counts as a connection from the response to its handshake until its
+    /// end. Their number is not limited.
     pub fn new() -> Self {
         let connections = ConnectionLimits { max_connections: None, max_per_address: None };
         Self(ServerState::new(&ServerLimits { connections, ..ServerLimits::default() }))
     }
 
-    /// How many connections stand, of whatever kind.
+    /// Returns the number of open connections of any kind.
     pub fn connections(&self) -> usize {
         self.0.connections()
     }
 
-    /// How many WebSockets are open.
+    /// Returns the number of open WebSockets.
     pub fn websockets(&self) -> usize {
-        self.0.members.len()
+        self.0.websockets.len()
     }
 
-    /// What the server has seen.
+    /// Returns the statistics of the server.
     pub fn stats(&self) -> ServerStats {
         self.0.stats()
     }
 
-    /// Ready once a [drain](Self::drain) has begun: the signal for a server of somebody else's
-    /// to end too.
+    /// Waits until a [drain](Self::drain) begins. Another server that serves the WebSockets can
+    /// take it as its signal to shut down.
     pub fn draining(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut draining = self.0.draining();
         async move { draining.wait().await }
     }
 
-    /// Ends the server: requests that come are answered 503 with `Retry-After`, ordinary
-    /// requests under way are answered, WebSockets are closed with 1001 (RFC 6455 §7.4.1),
-    /// and what is left at the deadline is cut off. [`serve`](crate::server::Server::serve) then
+    /// Shuts the server down: answers new requests with 503 and `Retry-After`, finishes plain
+    /// HTTP requests in progress, closes WebSockets with 1001 (RFC 6455 §7.4.1), and cuts off the
+    /// connections that are left at the deadline. [`serve`](crate::server::Server::serve) then
     /// returns.
     ///
     /// # Cancel safety
-    /// Dropped before it is ready, the server goes on to refuse what comes, and leaves open
-    /// what was not closed yet.
+    /// If the future is dropped, the server still rejects new requests, and the WebSockets that
+    /// are not closed yet stay open.
     pub async fn drain(&self, drain: Drain) -> DrainReport {
         let deadline = Instant::now() + drain.deadline;
         self.0.begin_drain();
         self.close_all(drain.spread.min(drain.deadline), deadline).await;
-        let left = Instant::now() + LEAST;
-        let _ = timeout_at(deadline.max(left), self.0.emptied()).await;
-        // Held, so that those that are cut with their connections are among the members still.
-        let held = self.0.members.all();
+        let grace = Instant::now() + CLOSE_GRACE;
+        let _ = timeout_at(deadline.max(grace), self.0.emptied()).await;
+        // Held so that WebSockets that end with their connections in `finish` are listed below.
+        let held = self.0.websockets.all();
         let connections = self.0.connections();
-        // Before the list is made, so that nothing that comes now is overlooked.
-        self.0.end();
-        let left = self.0.members.all();
+        // Before the list is made: a WebSocket that opens from now on is cut off by `join`.
+        self.0.finish();
+        let left = self.0.websockets.all();
         drop(held);
-        let (told, cut) = (self.0.told(), left.len());
+        let (notified, cut) = (self.0.notified(), left.len());
         let cut_http = self.0.connections().max(connections).saturating_sub(cut);
         left.into_iter().for_each(DrivenConnection::cut);
-        DrainReport { told, cut, cut_http }
+        DrainReport { notified, cut, cut_http }
     }
 
-    /// Closes those that are open now; whoever comes later is told then.
+    /// Closes the WebSockets that are open now. Later ones are closed by `ServerState::join`.
     async fn close_all(&self, spread: Duration, deadline: Instant) {
-        let mut all: Vec<_> = self.0.members.all().iter().map(Arc::downgrade).collect();
+        let mut all: Vec<_> = self.0.websockets.all().iter().map(Arc::downgrade).collect();
         all.shuffle(&mut rand::rng());
-        let turns = usize::try_from(spread.as_millis() / TURN.as_millis()).unwrap_or(usize::MAX);
-        let batch = all.len().div_ceil(turns.max(1)).max(1);
+        let batches =
+            usize::try_from(spread.as_millis() / BATCH_INTERVAL.as_millis()).unwrap_or(usize::MAX);
+        let batch_len = all.len().div_ceil(batches.max(1)).max(1);
         while !all.is_empty() && Instant::now() < deadline {
-            let turn = all.drain(all.len().saturating_sub(batch)..);
-            turn.filter_map(|member| member.upgrade()).for_each(|member| self.0.tell(member));
+            let batch = all.drain(all.len().saturating_sub(batch_len)..);
+            batch
+                .filter_map(|websocket| websocket.upgrade())
+                .for_each(|websocket| self.0.close_going_away(websocket));
             if !all.is_empty() {
-                sleep(TURN).await;
+                sleep(BATCH_INTERVAL).await;
             }
         }
         all.into_iter()
-            .filter_map(|member| member.upgrade())
-            .for_each(|member| self.0.tell(member));
+            .filter_map(|websocket| websocket.upgrade())
+            .for_each(|websocket| self.0.close_going_away(websocket));
     }
 }
 

@@ -1,7 +1,7 @@
-//! A bound on the opening handshakes that are under way.
+//! A limit on the number of pending opening handshakes.
 //!
-//! When there are too many, the oldest gives way: a client that means it is done within a
-//! round trip, while one that only wants to hold a place has held it longest.
+//! Beyond the limit the oldest is ended: an honest client is done within a round trip, while a
+//! client that only wants to occupy the server has been pending for longest.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,22 +14,22 @@ use tokio::time::Instant;
 use crate::base::sync::Mutex;
 use crate::server::state::connection_limit::LimitReached;
 
-/// The handshakes under way.
+/// The time that an honest handshake may take, also over a bad line, before it is ended in favor
+/// of another connection.
+const HONEST: Duration = Duration::from_secs(1);
+
+/// A limiter of pending handshakes.
 #[derive(Debug)]
 pub(crate) struct HandshakeLimiter {
     limit: AtomicUsize,
     count: Arc<AtomicUsize>,
-    /// The oldest first; those that are done are taken out now and then.
+    /// The pending handshakes, the oldest first. Finished ones are removed lazily.
     queue: Mutex<HandshakeQueue>,
 }
 
 type HandshakeQueue = VecDeque<(Weak<Notify>, Instant)>;
 
-/// So long an honest handshake may take, also over a bad line, before it gives way to another
-/// connection.
-const HONEST: Duration = Duration::from_secs(1);
-
-/// One of them.
+/// A pending handshake, counted until this is dropped.
 #[derive(Debug)]
 pub(crate) struct PendingHandshake {
     evicted: Arc<Notify>,
@@ -49,50 +49,50 @@ impl HandshakeLimiter {
         self.limit.load(Ordering::Relaxed)
     }
 
-    /// Whether more than half of the places are taken.
+    /// Returns whether more than half of the limit is in use.
     #[cfg(feature = "http3")]
     pub(crate) fn is_busy(&self) -> bool {
         self.count.load(Ordering::Relaxed) > self.limit() / 2
     }
 
-    /// Counts one more, and makes the oldest give way if that is too many. Gives whether one
-    /// had to.
+    /// Counts one more handshake, and ends the oldest if that exceeds the limit. Returns whether
+    /// it did.
     pub(crate) fn enter(&self) -> (PendingHandshake, bool) {
-        let ticket =
+        let pending =
             PendingHandshake { evicted: Arc::new(Notify::new()), count: self.count.clone() };
         let mut queue = self.queue.lock();
-        // Most are done in the order in which they came.
+        // Most finish in the order in which they began.
         while queue.front().is_some_and(|(entry, _)| entry.strong_count() == 0) {
             queue.pop_front();
         }
         if queue.len() > self.limit().saturating_mul(2) {
             queue.retain(|(entry, _)| entry.strong_count() > 0);
         }
-        queue.push_back((Arc::downgrade(&ticket.evicted), Instant::now()));
+        queue.push_back((Arc::downgrade(&pending.evicted), Instant::now()));
         let full = self.count.fetch_add(1, Ordering::Relaxed) >= self.limit();
         if full {
             evict_oldest(&mut queue, |_| true);
         }
-        (ticket, full)
+        (pending, full)
     }
 
-    /// Makes the oldest give way, if it has taken longer than one should, where there is no room
-    /// for connections at all. One that is nearly done is not given up for one that has yet to
-    /// begin, and none for an address that has all of its own places.
-    pub(crate) fn make_way_for(&self, refused: LimitReached) {
-        let LimitReached::Total(_) = refused else { return };
+    /// Ends the oldest handshake if it is slow, after a connection was rejected because the total
+    /// limit is reached. A handshake that is nearly done is not ended for one that has yet to
+    /// begin, nor is any for an address that has used up its own limit.
+    pub(crate) fn evict_slow_for(&self, limit: LimitReached) {
+        let LimitReached::Total(_) = limit else { return };
         let mut queue = self.queue.lock();
         evict_oldest(&mut queue, |since| since.elapsed() > HONEST);
     }
 
-    /// Makes all give way: the server ends.
+    /// Ends all pending handshakes, as the server shuts down.
     pub(crate) fn evict_all(&self) {
         let mut queue = self.queue.lock();
         queue.drain(..).filter_map(|(entry, _)| entry.upgrade()).for_each(|one| one.notify_one());
     }
 
-    /// Makes some of the oldest give way: one in eight, and one at least.
-    pub(crate) fn make_room(&self) {
+    /// Ends the oldest eighth of the pending handshakes, at least one.
+    pub(crate) fn evict_some(&self) {
         let mut queue = self.queue.lock();
         for _ in 0..self.count.load(Ordering::Relaxed).div_ceil(8) {
             evict_oldest(&mut queue, |_| true);
@@ -100,17 +100,17 @@ impl HandshakeLimiter {
     }
 }
 
-/// Makes the oldest that is not done give way, if it may by the time when it came.
-fn evict_oldest(queue: &mut HandshakeQueue, may: impl Fn(&Instant) -> bool) {
+/// Ends the oldest pending handshake, if `may_evict` says so of its start.
+fn evict_oldest(queue: &mut HandshakeQueue, may_evict: impl Fn(&Instant) -> bool) {
     while let Some((oldest, since)) = queue.front() {
-        // Held while its time is looked at, so that no younger one goes in its place.
+        // Upgraded before the check, so that it can't finish in between and a younger one be ended.
         let oldest = oldest.upgrade();
-        if oldest.is_some() && !may(since) {
+        if oldest.is_some() && !may_evict(since) {
             return;
         }
         queue.pop_front();
         if let Some(oldest) = oldest {
-            // Kept until it is looked at.
+            // `Notify` stores the permit until the handshake waits for it.
             oldest.notify_one();
             return;
         }
@@ -118,7 +118,7 @@ fn evict_oldest(queue: &mut HandshakeQueue, may: impl Fn(&Instant) -> bool) {
 }
 
 impl PendingHandshake {
-    /// Waits until this handshake has to give way.
+    /// Waits until this handshake has to end.
     pub(crate) async fn evicted(&self) {
         self.evicted.notified().await;
     }
@@ -136,55 +136,55 @@ mod tests {
 
     #[tokio::test]
     async fn handshake_limit_ends_the_oldest() {
-        let in_flight = HandshakeLimiter::new(2);
-        let (first, full) = in_flight.enter();
+        let handshakes = HandshakeLimiter::new(2);
+        let (first, full) = handshakes.enter();
         assert!(!full);
-        let (second, full) = in_flight.enter();
+        let (second, full) = handshakes.enter();
         assert!(!full);
         drop(first);
-        let (_third, full) = in_flight.enter();
+        let (_third, full) = handshakes.enter();
         assert!(!full, "the first is done");
-        let (_fourth, full) = in_flight.enter();
+        let (_fourth, full) = handshakes.enter();
         assert!(full);
         second.evicted().await;
     }
 
     #[tokio::test]
     async fn handshake_limit_makes_room_from_the_oldest_on() {
-        let in_flight = HandshakeLimiter::new(100);
-        let tickets: Vec<_> = (0..9).map(|_| in_flight.enter().0).collect();
-        in_flight.make_room();
-        tickets[0].evicted().await;
-        tickets[1].evicted().await;
-        let third = tickets[2].evicted();
+        let handshakes = HandshakeLimiter::new(100);
+        let pending: Vec<_> = (0..9).map(|_| handshakes.enter().0).collect();
+        handshakes.evict_some();
+        pending[0].evicted().await;
+        pending[1].evicted().await;
+        let third = pending[2].evicted();
         assert!(tokio::time::timeout(Duration::ZERO, third).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
     async fn handshake_limit_ends_slow_handshakes_for_new_connections() {
-        let in_flight = HandshakeLimiter::new(100);
-        let gives_way = async |ticket: &PendingHandshake| {
-            tokio::time::timeout(Duration::ZERO, ticket.evicted()).await.is_ok()
+        let handshakes = HandshakeLimiter::new(100);
+        let is_evicted = async |pending: &PendingHandshake| {
+            tokio::time::timeout(Duration::ZERO, pending.evicted()).await.is_ok()
         };
-        let (done, _) = in_flight.enter();
-        let (slow, _) = in_flight.enter();
+        let (done, _) = handshakes.enter();
+        let (slow, _) = handshakes.enter();
         tokio::time::advance(Duration::from_millis(1500)).await;
-        let (quick, _) = in_flight.enter();
+        let (quick, _) = handshakes.enter();
         drop(done);
-        in_flight.make_way_for(LimitReached::PerAddress(1));
-        assert!(!gives_way(&slow).await, "the address that asks for more has its own places");
-        in_flight.make_way_for(LimitReached::Total(3));
-        in_flight.make_way_for(LimitReached::Total(3));
-        assert!(gives_way(&slow).await);
-        assert!(!gives_way(&quick).await);
+        handshakes.evict_slow_for(LimitReached::PerAddress(1));
+        assert!(!is_evicted(&slow).await, "the address that asks for more has its own places");
+        handshakes.evict_slow_for(LimitReached::Total(3));
+        handshakes.evict_slow_for(LimitReached::Total(3));
+        assert!(is_evicted(&slow).await);
+        assert!(!is_evicted(&quick).await);
     }
 
     #[test]
     fn handshake_limit_leaves_out_finished_handshakes() {
-        let in_flight = HandshakeLimiter::new(4);
+        let handshakes = HandshakeLimiter::new(4);
         for _ in 0..1000 {
-            drop(in_flight.enter());
+            drop(handshakes.enter());
         }
-        assert!(in_flight.queue.lock().len() <= 10);
+        assert!(handshakes.queue.lock().len() <= 10);
     }
 }

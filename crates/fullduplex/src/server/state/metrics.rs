@@ -1,4 +1,4 @@
-//! Figures for a recorder of the `metrics` facade.
+//! Metrics of a server, for the crate `metrics`.
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
@@ -7,21 +7,22 @@ use crate::server::state::handle::ServerHandle;
 use crate::server::state::stats::{HandshakeOutcome, Histogram, ServerStats};
 
 impl ServerHandle {
-    /// Hands the server's [`ServerStats`] to the recorder of the `metrics` facade that is installed:
-    /// before its figures are read, as a Prometheus endpoint does, or at times.
+    /// Records the server's [`ServerStats`] with the installed recorder of the crate `metrics`.
+    /// Call it before the metrics are read, such as in a Prometheus endpoint, or at intervals.
     ///
-    /// All names begin with `fullduplex_`. There is no figure of a single connection among
-    /// them, nor anything of a payload.
+    /// All names begin with `fullduplex_`. No metric is about a single connection or a payload.
     pub fn record_metrics(&self) {
         let stats = self.stats();
         describe();
         let ServerStats { connections, accepted, websockets, handshakes, ends, .. } = &stats;
         gauge!("fullduplex_connections").set(f64::from(connections.in_use));
         counter!("fullduplex_connections_accepted_total").absolute(*accepted);
-        let refused =
-            [("total", connections.refused_total), ("address", connections.refused_per_address)];
-        for (limit, count) in refused {
-            counter!("fullduplex_connections_refused_total", "limit" => limit).absolute(count);
+        let rejected = [
+            ("max_connections", connections.rejected_total),
+            ("max_per_address", connections.rejected_per_address),
+        ];
+        for (limit, count) in rejected {
+            counter!("fullduplex_connections_rejected_total", "limit" => limit).absolute(count);
         }
         #[allow(clippy::cast_precision_loss, reason = "there are fewer sockets than that")]
         gauge!("fullduplex_websockets").set(*websockets as f64);
@@ -34,9 +35,9 @@ impl ServerHandle {
             let labels = [("code", end.code.to_string()), ("cause", end.cause.to_owned())];
             counter!("fullduplex_closes_total", &labels).absolute(*count);
         }
-        flow("received", &stats.traffic.received);
-        flow("sent", &stats.traffic.sent);
-        round_trips(&stats.round_trips);
+        record_direction("received", &stats.traffic.received);
+        record_direction("sent", &stats.traffic.sent);
+        record_round_trips(&stats.round_trips);
         counter!("fullduplex_accept_failures_total").absolute(stats.accept_failures);
         counter!("fullduplex_panics_total").absolute(stats.panics);
     }
@@ -45,53 +46,53 @@ impl ServerHandle {
 fn labels(outcome: HandshakeOutcome) -> (&'static str, String) {
     match outcome {
         HandshakeOutcome::Opened(version) => ("opened", format!("HTTP/{}", version.as_str())),
-        HandshakeOutcome::Refused(status) => ("refused", status.to_string()),
+        HandshakeOutcome::Rejected(status) => ("rejected", status.to_string()),
         HandshakeOutcome::TimedOut => ("timed_out", String::new()),
         HandshakeOutcome::Evicted => ("evicted", String::new()),
-        HandshakeOutcome::Tls => ("tls", String::new()),
-        HandshakeOutcome::Gone => ("gone", String::new()),
+        HandshakeOutcome::TlsFailed => ("tls_failed", String::new()),
+        HandshakeOutcome::Disconnected => ("disconnected", String::new()),
     }
 }
 
-fn flow(direction: &'static str, flow: &DirectionStats) {
-    for (kind, count) in [("text", flow.text), ("binary", flow.binary)] {
+fn record_direction(direction: &'static str, stats: &DirectionStats) {
+    for (kind, count) in [("text", stats.text), ("binary", stats.binary)] {
         counter!("fullduplex_messages_total", "direction" => direction, "kind" => kind)
             .absolute(count);
     }
-    for (of, bytes) in [("payload", flow.payload), ("wire", flow.wire)] {
+    for (of, bytes) in [("payload", stats.payload), ("wire", stats.wire)] {
         counter!("fullduplex_bytes_total", "direction" => direction, "of" => of).absolute(bytes);
     }
 }
 
-/// As Prometheus has it: each class with all those below it.
-fn round_trips(histogram: &Histogram) {
-    let mut below = 0;
+/// Records a histogram in the form of Prometheus: each bucket includes all smaller ones.
+fn record_round_trips(histogram: &Histogram) {
+    let mut cumulative = 0;
     let bounds = Histogram::BOUNDS
         .iter()
         .map(|ms| format!("{}", std::time::Duration::from_millis(*ms).as_secs_f64()));
     for (bound, count) in bounds.chain(["+Inf".to_owned()]).zip(histogram.counts()) {
-        below += count;
-        counter!("fullduplex_ping_round_trip_seconds_bucket", "le" => bound).absolute(below);
+        cumulative += count;
+        counter!("fullduplex_ping_round_trip_seconds_bucket", "le" => bound).absolute(cumulative);
     }
     counter!("fullduplex_ping_round_trip_seconds_count").absolute(histogram.count());
     gauge!("fullduplex_ping_round_trip_seconds_sum").set(histogram.sum().as_secs_f64());
 }
 
 fn describe() {
-    describe_gauge!("fullduplex_connections", "Connections of any kind that stand");
-    describe_counter!("fullduplex_connections_accepted_total", "Connections that were accepted");
+    describe_gauge!("fullduplex_connections", "Open connections of any kind");
+    describe_counter!("fullduplex_connections_accepted_total", "Accepted connections");
     describe_counter!(
-        "fullduplex_connections_refused_total",
-        "Connections for which there was no room, by limit"
+        "fullduplex_connections_rejected_total",
+        "Connections rejected because a limit was reached, by limit"
     );
-    describe_gauge!("fullduplex_websockets", "WebSockets that are open");
-    describe_counter!("fullduplex_handshakes_total", "Opening handshakes by how they ended");
-    describe_counter!("fullduplex_closes_total", "WebSockets by how they ended");
+    describe_gauge!("fullduplex_websockets", "Open WebSockets");
+    describe_counter!("fullduplex_handshakes_total", "Opening handshakes by outcome");
+    describe_counter!("fullduplex_closes_total", "Ended WebSockets by close code and cause");
     describe_counter!("fullduplex_messages_total", "Messages by direction and kind");
     describe_counter!(
         "fullduplex_bytes_total",
         Unit::Bytes,
-        "Bytes by direction: of payload before compression, and on the wire"
+        "Bytes by direction: payload before compression, and on the wire"
     );
     describe_counter!(
         "fullduplex_ping_round_trip_seconds_bucket",
@@ -99,10 +100,10 @@ fn describe() {
     );
     describe_counter!(
         "fullduplex_accept_failures_total",
-        "Failures to accept a connection, such as for want of open files"
+        "Failures to accept a connection, such as for too many open files"
     );
     describe_counter!(
         "fullduplex_panics_total",
-        "Panics of handlers, of the service, and of other code of the application"
+        "Panics of handlers, the service, and other code of the application"
     );
 }

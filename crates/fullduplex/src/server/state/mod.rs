@@ -1,4 +1,4 @@
-//! What a server counts, limits and reports.
+//! The limits, statistics, logs and shutdown of a server.
 
 pub(crate) mod connection_limit;
 pub(crate) mod handle;

@@ -1,4 +1,4 @@
-//! The WebSockets that are open on a server, to close all of them when it goes away.
+//! The list of the open WebSockets of a server, to close all of them when it shuts down.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -20,37 +20,37 @@ use crate::server::state::trace;
 use crate::server::state::trace::Span;
 use crate::transport::Transport;
 
-/// The open WebSockets.
+/// A list of the open WebSockets of a server.
 pub(crate) struct OpenConnections {
-    open: Arc<Open>,
-    /// As the connections know it.
+    shared: Arc<SharedConnections>,
+    /// `shared`, in the form that connections report to.
     observer: SharedObserver,
 }
 
-struct Open {
-    members: Mutex<Registry<Member>>,
+struct SharedConnections {
+    entries: Mutex<Registry<Entry>>,
     record: StatsRecorder,
-    /// The last one has ended.
+    /// Notified when the last WebSocket has ended.
     emptied: Notify,
 }
 
 /// An open WebSocket.
-struct Member {
+struct Entry {
     connection: Weak<dyn DrivenConnection>,
     permit: Arc<ConnectionPermit>,
     span: Span,
 }
 
 impl OpenConnections {
-    /// Members whose figures are added to `record`.
+    /// Creates an empty list that adds the statistics of ended WebSockets to `record`.
     pub(crate) fn new(record: StatsRecorder) -> Self {
-        let (members, emptied) = Default::default();
-        let open = Arc::new(Open { members, record, emptied });
-        let observer: Arc<dyn ConnectionObserver> = open.clone();
-        Self { open, observer: Arc::new(observer) }
+        let (entries, emptied) = Default::default();
+        let shared = Arc::new(SharedConnections { entries, record, emptied });
+        let observer: Arc<dyn ConnectionObserver> = shared.clone();
+        Self { shared, observer: Arc::new(observer) }
     }
 
-    /// Adds a WebSocket until it ends, and returns its connection.
+    /// Lists a WebSocket until it ends, and returns its connection.
     pub(crate) fn add<S: Transport>(
         &self,
         websocket: &WebSocket<S>,
@@ -58,33 +58,33 @@ impl OpenConnections {
         span: Span,
     ) -> Arc<dyn DrivenConnection> {
         let connection = websocket.connection();
-        let member = Member { connection: Arc::downgrade(&connection), permit, span };
-        let key = self.open.members.lock().insert(member);
+        let entry = Entry { connection: Arc::downgrade(&connection), permit, span };
+        let key = self.shared.entries.lock().insert(entry);
         websocket.register(Registration::new(self.observer.clone(), key));
         connection
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.open.members.lock().len()
+        self.shared.entries.lock().len()
     }
 
-    /// What went over those that are open now.
+    /// Returns the traffic of the WebSockets that are open now.
     pub(crate) fn stats(&self) -> ConnectionStats {
-        let mut all = ConnectionStats::default();
-        self.all().iter().for_each(|open| all.add(open.stats()));
-        all
+        let mut total = ConnectionStats::default();
+        self.all().iter().for_each(|connection| total.add(connection.stats()));
+        total
     }
 
-    /// All that are open now.
+    /// Returns the connections of all WebSockets that are open now.
     pub(crate) fn all(&self) -> Vec<Arc<dyn DrivenConnection>> {
-        self.open.members.lock().values().filter_map(|member| member.connection.upgrade()).collect()
+        self.shared.entries.lock().values().filter_map(|entry| entry.connection.upgrade()).collect()
     }
 
-    /// Waits until none is open.
+    /// Waits until no WebSocket is open.
     pub(crate) async fn emptied(&self) {
         loop {
-            // What is notified from here on is not missed.
-            let emptied = self.open.emptied.notified();
+            // Registered before the count is read, so that no wake-up is lost between the two.
+            let emptied = self.shared.emptied.notified();
             if self.len() == 0 {
                 return;
             }
@@ -93,23 +93,23 @@ impl OpenConnections {
     }
 }
 
-impl ConnectionObserver for Open {
+impl ConnectionObserver for SharedConnections {
     fn round_trip(&self, took: Duration) {
         self.record.round_trip(took);
     }
 
     fn panicked(&self, what: &'static str) {
-        panics::note(&self.record, what);
+        panics::record_panic(&self.record, what);
     }
 
     fn ended(&self, key: u32, info: Option<&CloseInfo>, traffic: ConnectionStats) {
-        let (member, is_last) = {
-            let mut members = self.members.lock();
-            (members.remove(key), members.is_empty())
+        let (entry, is_last) = {
+            let mut entries = self.entries.lock();
+            (entries.remove(key), entries.is_empty())
         };
-        let Some(Member { connection, permit, span }) = member else { return };
+        let Some(Entry { connection, permit, span }) = entry else { return };
         drop(connection);
-        // Its connection's place is free when others learn that it has ended.
+        // Before `emptied` is notified: a drain that wakes up must find the permit returned.
         drop(permit);
         self.record.end(CloseKind::of(info), traffic);
         if is_last {

@@ -1,4 +1,4 @@
-//! Panics of the application, which are counted and cost one request.
+//! Catches and counts panics of the application; each costs one request.
 
 use std::future::Future;
 
@@ -7,48 +7,48 @@ pub(crate) use crate::base::guard::Panicked;
 use crate::server::state::stats::StatsRecorder;
 use crate::server::state::trace;
 
-/// Calls what is the application's; a panic is counted.
+/// Calls code of the application, and catches and counts a panic of it.
 pub(crate) fn caught<T>(
     record: &StatsRecorder,
     what: &'static str,
     call: impl FnOnce() -> T,
 ) -> Result<T, Panicked> {
-    // Whatever it left half done is its own, and is dropped with the request.
-    guard::caught(call).inspect_err(|_| note(record, what))
+    // Unwind safe: state that the panic left inconsistent is dropped with the request.
+    guard::caught(call).inspect_err(|_| record_panic(record, what))
 }
 
-/// The same with a future.
+/// Awaits a future of the application, and catches and counts a panic of it.
 pub(crate) async fn caught_in<F: Future>(
     record: &StatsRecorder,
     what: &'static str,
     future: F,
 ) -> Result<F::Output, Panicked> {
-    guard::caught_in(future).await.inspect_err(|_| note(record, what))
+    guard::caught_in(future).await.inspect_err(|_| record_panic(record, what))
 }
 
-/// Counts a panic. That the subscriber is told may be one more, which is not.
-pub(crate) fn note(record: &StatsRecorder, what: &'static str) {
+/// Counts and logs a panic. A panic of the `tracing` subscriber is caught but not counted.
+pub(crate) fn record_panic(record: &StatsRecorder, what: &'static str) {
     record.panic();
     let _ = guard::caught(|| trace::panicked(what));
 }
 
-/// Counts if the task of a connection or a request panics while this is held, in the handler or
-/// before it. The panic goes on: it is what tells its WebSocket to close with 1011.
+/// A guard that counts a panic of the task of a connection or a request. The panic is not caught:
+/// unwinding closes the WebSocket with 1011.
 pub(crate) struct PanicWatch(pub(crate) StatsRecorder);
 
 impl Drop for PanicWatch {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            note_handler(&self.0);
+            record_handler_panic(&self.0);
         }
     }
 }
 
-/// Counts a panic of the handler, or of what is called before it.
+/// Counts and logs a panic of the handler, or of a callback before it.
 #[cold]
-pub(crate) fn note_handler(record: &StatsRecorder) {
-    note(record, "the handler, or what is called before it,");
+pub(crate) fn record_handler_panic(record: &StatsRecorder) {
+    record_panic(record, "the handler or a callback before it");
 }
 
-/// What is told of panics in `tracing`.
+/// The name under which panics of the `tracing` subscriber are counted and logged.
 pub(crate) const SUBSCRIBER: &str = "the tracing subscriber";

@@ -7,16 +7,16 @@ use crate::server::state::connection_limit::Permit;
 /// The permit of a connection, which its WebSockets hold too.
 #[derive(Debug)]
 pub(crate) enum ConnectionPermit {
-    /// The permit of the limiter, for a connection.
+    /// The permit of the limiter.
     Connection(Permit),
     /// The permit of a WebSocket that shares its connection. Boxed, as most have none.
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
     Stream(#[allow(dead_code, reason = "held until it is dropped")] Box<multiplexed::StreamPermit>),
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "as with shared connections")]
+#[allow(clippy::unnecessary_wraps, reason = "without HTTP/2 and 3 there is one variant")]
 impl ConnectionPermit {
-    /// The permit of the limiter, if it is a connection's.
+    /// Returns the limiter's permit, if this is the permit of a connection.
     #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
     fn limiter_permit(&self) -> Option<&Permit> {
         match self {
@@ -25,7 +25,7 @@ impl ConnectionPermit {
         }
     }
 
-    /// The permit of the limiter, if it is a connection's, to count that for another address.
+    /// Returns the limiter's permit, to count the connection for another address.
     pub(crate) fn limiter_permit_mut(&mut self) -> Option<&mut Permit> {
         match self {
             Self::Connection(permit) => Some(permit),
@@ -47,63 +47,63 @@ mod multiplexed {
     /// The permit of a connection that carries more than one request, perhaps of several
     /// clients. Clones share it.
     ///
-    /// Each WebSocket on it counts for its client as a connection would. If that is also the one
-    /// that the connection counts for, the first is counted by it, so that a client with one
-    /// WebSocket counts as one whatever carries it.
+    /// Each WebSocket on the connection counts for its client as a connection would. The first
+    /// WebSocket of the client that the connection counts for is covered by the connection's own
+    /// permit, so that a client with one WebSocket counts as one on any version of HTTP.
     #[derive(Clone, Debug)]
     pub(crate) struct MultiplexedPermit(Arc<MultiplexedShared>);
 
     #[derive(Debug)]
     struct MultiplexedShared {
         permit: Arc<ConnectionPermit>,
-        /// Whether a WebSocket is counted by the connection's own permit.
-        lent: AtomicBool,
+        /// Whether a WebSocket is covered by the connection's own permit.
+        covers_stream: AtomicBool,
     }
 
-    /// The permit of a WebSocket on such a connection.
+    /// The permit of a WebSocket on a shared connection.
     #[derive(Debug)]
     pub(crate) struct StreamPermit {
         connection: MultiplexedPermit,
-        /// `None` where it is counted by the connection's own permit.
-        claim: Option<IpPermit>,
+        /// `None` if the connection's own permit covers the WebSocket.
+        ip_permit: Option<IpPermit>,
     }
 
     impl MultiplexedPermit {
         pub(crate) fn new(permit: Arc<ConnectionPermit>) -> Self {
-            Self(Arc::new(MultiplexedShared { permit, lent: AtomicBool::new(false) }))
+            Self(Arc::new(MultiplexedShared { permit, covers_stream: AtomicBool::new(false) }))
         }
 
-        /// The connection's own permit.
+        /// Returns the permit of the connection itself.
         pub(crate) fn permit(&self) -> &Arc<ConnectionPermit> {
             &self.0.permit
         }
 
         /// Counts a WebSocket for its client, and returns its permit: a new one, or the
-        /// connection's where there is no limit.
+        /// connection's if addresses are not limited.
         pub(crate) fn permit_for(
             &self,
             client: &PeerAddr,
             limiter: &ConnectionLimiter,
         ) -> Result<Arc<ConnectionPermit>, LimitReached> {
-            let is_its_own =
+            let is_own_client =
                 self.permit().limiter_permit().is_some_and(|permit| permit.is_for(client));
-            let claim = if is_its_own && !self.0.lent.swap(true, Ordering::AcqRel) {
+            let ip_permit = if is_own_client && !self.0.covers_stream.swap(true, Ordering::AcqRel) {
                 None
             } else {
-                match limiter.claim(client)? {
+                match limiter.try_acquire_ip(client)? {
                     None => return Ok(self.permit().clone()),
-                    claim => claim,
+                    ip_permit => ip_permit,
                 }
             };
-            let permit = StreamPermit { connection: self.clone(), claim };
+            let permit = StreamPermit { connection: self.clone(), ip_permit };
             Ok(Arc::new(ConnectionPermit::Stream(Box::new(permit))))
         }
     }
 
     impl Drop for StreamPermit {
         fn drop(&mut self) {
-            if self.claim.is_none() {
-                self.connection.0.lent.store(false, Ordering::Release);
+            if self.ip_permit.is_none() {
+                self.connection.0.covers_stream.store(false, Ordering::Release);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Who was not let in, and why: told to the statistics, to `tracing` and to the application.
+//! Reports of rejected clients to the statistics, to `tracing` and to the application.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -22,7 +22,7 @@ pub(crate) type OnRejected = Arc<dyn Fn(&RejectedClient<'_>) + Send + Sync>;
 /// Where a server counts and reports the clients that it rejects.
 pub(crate) struct RejectionReports {
     record: StatsRecorder,
-    /// Set when the server begins to serve.
+    /// Set when the server starts to serve.
     on_rejected: OnceLock<OnRejected>,
 }
 
@@ -37,61 +37,63 @@ impl RejectionReports {
     }
 }
 
-/// A client that a [`Server`](crate::server::Server) did not let in, as
-/// [`on_rejected`](crate::server::Server::on_rejected) tells.
+/// A client that a [`Server`](crate::server::Server) rejected, as reported to
+/// [`on_rejected`](crate::server::Server::on_rejected).
 ///
-/// As text it is a line for a log: `192.0.2.1:5000 /chat HTTP/1.1: 403: Origin … is refused: …`.
-/// There is no query and no header field in it but the Host or the Origin that is refused. The
-/// path and those are a stranger's words.
+/// `Display` writes a line for a log: `192.0.2.1:5000 /chat HTTP/1.1: 403: Origin … is not
+/// allowed: …`. It has neither the query nor header fields, but for the Host or Origin that is
+/// rejected. The client chose these and the path.
 #[derive(Clone, Copy)]
 pub struct RejectedClient<'a> {
     peer: PeerAddr,
     request: Option<&'a Request<()>>,
     status: Option<StatusCode>,
     reason: RejectionReason<'a>,
-    /// That of the handler, if it has come to that.
+    /// The span of the handler, if that runs.
     span: Option<&'a trace::Span>,
 }
 
-/// Why somebody was not let in.
+/// The reason for which a client was rejected.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum RejectionReason<'a> {
-    /// There is no room for another connection.
+    /// A limit on connections is reached.
     LimitReached(LimitReached),
-    /// Others came while its handshake was under way (`max_handshakes`).
+    /// The handshake was ended in favor of newer ones (`max_handshakes`).
     Evicted,
-    /// It came to no request: TLS failed, or the head was none, too large or too late.
+    /// No request could be read: TLS failed, or the head was malformed, too large or too late.
     NoRequest(&'a Error),
-    /// The request breaks a rule, or is not allowed by a policy of the server's: its host, its
-    /// Origin; or the server goes away.
+    /// The request breaks a rule of the protocol or a policy, such as for its host or Origin; or
+    /// the server is shutting down.
     Denied(&'a str),
-    /// The application answered a request for a WebSocket otherwise than by opening it.
+    /// The application answered a request for a WebSocket with another response.
     Application,
 }
 
 impl fmt::Display for RejectionReason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::LimitReached(full) => full.fmt(f),
-            Self::Evicted => f.write_str("it gave way to others (max_handshakes)"),
+            Self::LimitReached(limit) => limit.fmt(f),
+            Self::Evicted => f.write_str("ended in favor of newer handshakes (max_handshakes)"),
             Self::NoRequest(error) => error.fmt(f),
             Self::Denied(why) => f.write_str(why),
-            Self::Application => f.write_str("by the application"),
+            Self::Application => f.write_str("rejected by the application"),
         }
     }
 }
 
 impl<'a> RejectedClient<'a> {
-    /// For a connection that there is no room for; the status is what it is told, if anything.
-    pub(crate) fn no_room(peer: PeerAddr, full: LimitReached, status: Option<u16>) -> Self {
-        Self::without_request(peer, status, RejectionReason::LimitReached(full))
+    /// Creates the report for a connection that exceeds a limit, and the status it is answered.
+    pub(crate) fn limit_reached(peer: PeerAddr, limit: LimitReached, status: Option<u16>) -> Self {
+        Self::without_request(peer, status, RejectionReason::LimitReached(limit))
     }
 
-    pub(crate) fn gave_way(peer: PeerAddr) -> Self {
+    /// Creates the report for a handshake that was ended in favor of newer ones.
+    pub(crate) fn evicted(peer: PeerAddr) -> Self {
         Self::without_request(peer, None, RejectionReason::Evicted)
     }
 
+    /// Creates the report for a connection on which no request could be read.
     pub(crate) fn no_request(peer: PeerAddr, error: &'a Error, status: Option<u16>) -> Self {
         Self::without_request(peer, status, RejectionReason::NoRequest(error))
     }
@@ -101,7 +103,7 @@ impl<'a> RejectedClient<'a> {
         Self { peer, request: None, status, reason, span: None }
     }
 
-    /// For a request that the server read.
+    /// Creates the report for a request that the server read.
     pub(crate) fn request(
         request: &'a Request<()>,
         status: StatusCode,
@@ -112,84 +114,83 @@ impl<'a> RejectedClient<'a> {
         Self { peer, request: Some(request), status: Some(status), reason, span: None }
     }
 
-    /// Has it told in a span that there is already.
+    /// Sets the span that the rejection is logged in.
     pub(crate) fn in_span(self, span: Option<&'a trace::Span>) -> Self {
         Self { span, ..self }
     }
 
-    /// The other end of the socket; with the PROXY protocol, what that says.
+    /// Returns the peer of the socket, or the client that the PROXY protocol names.
     pub fn peer(&self) -> PeerAddr {
         self.peer
     }
 
-    /// The client: the one that trusted proxies name in the request, else the other end of the
-    /// socket.
+    /// Returns the client that trusted proxies name in the request, else the peer of the socket.
     pub fn client(&self) -> ClientAddr {
         self.remote().map_or_else(|| ClientAddr::of(self.peer), |remote| remote.client.clone())
     }
 
-    /// All that is known of who asked, once there is a request.
+    /// Returns the addresses and the TLS state of the client, if a request was read.
     pub fn remote(&self) -> Option<&'a ConnectInfo> {
         self.request?.extensions().get()
     }
 
-    /// The path of the request, without its query; none if it came to no request.
+    /// Returns the path of the request without its query; `None` if no request was read.
     pub fn path(&self) -> Option<&'a str> {
         self.request.map(|request| request.uri().path())
     }
 
-    /// The version of HTTP, once there is a request.
+    /// Returns the version of HTTP; `None` if no request was read.
     pub fn version(&self) -> Option<Version> {
         self.request.map(Request::version)
     }
 
-    /// The status that was the answer; none if there was no answer.
+    /// Returns the status of the response; `None` if none was sent.
     pub fn status(&self) -> Option<StatusCode> {
         self.status
     }
 
-    /// Why.
+    /// Returns the reason of the rejection.
     pub fn reason(&self) -> RejectionReason<'a> {
         self.reason
     }
 
-    /// Reports it to `tracing`, and to the figures and the callback of a server. Panics of
-    /// foreign code are caught, as this is also called by tasks that serve other connections.
+    /// Reports the rejection to `tracing`, and to the statistics and the callback of a server.
+    /// Panics of foreign code are caught, as tasks that serve other connections call this too.
     pub(crate) fn report(&self, reports: Option<&RejectionReports>) {
         let traced = guard::caught(|| self.trace());
         let Some(RejectionReports { record, on_rejected }) = reports else { return };
         if traced.is_err() {
-            panics::note(record, SUBSCRIBER);
+            panics::record_panic(record, SUBSCRIBER);
         }
         if let Some(outcome) = self.outcome() {
             record.handshake(outcome);
         }
-        // Who left, or was never there, was not refused.
-        let left = matches!(self.reason, RejectionReason::NoRequest(error) if error.kind() == ErrorKind::Io);
-        if let Some(on_rejected) = on_rejected.get().filter(|_| !left) {
+        // A client that disconnected was not rejected.
+        let has_left = matches!(self.reason, RejectionReason::NoRequest(error) if error.kind() == ErrorKind::Io);
+        if let Some(on_rejected) = on_rejected.get().filter(|_| !has_left) {
             let _ = panics::caught(record, "on_rejected", || on_rejected(self));
         }
     }
 
     fn trace(&self) {
         match (self.reason, self.request, self.status) {
-            (RejectionReason::LimitReached(full), ..) => trace::no_room(&self.peer, &full),
-            (RejectionReason::NoRequest(error), ..) => trace::failed(&self.peer, error),
+            (RejectionReason::LimitReached(limit), ..) => trace::limit_reached(&self.peer, &limit),
+            (RejectionReason::NoRequest(error), ..) => trace::request_failed(&self.peer, error),
             (reason, Some(request), Some(status)) => {
-                trace::refused(request, self.span, status.as_u16(), &reason.to_string());
+                trace::rejected(request, self.span, status.as_u16(), &reason.to_string());
             }
             _ => {}
         }
     }
 
-    /// As it is counted among the handshakes; for want of room there was none.
+    /// Returns how it counts among the handshakes; beyond a limit no handshake has begun.
     fn outcome(&self) -> Option<HandshakeOutcome> {
         match self.reason {
             RejectionReason::LimitReached(_) => None,
             RejectionReason::Evicted => Some(HandshakeOutcome::Evicted),
             RejectionReason::NoRequest(error) => Some(HandshakeOutcome::of_failure(error)),
             RejectionReason::Denied(_) | RejectionReason::Application => {
-                self.status.map(|status| HandshakeOutcome::Refused(status.as_u16()))
+                self.status.map(|status| HandshakeOutcome::Rejected(status.as_u16()))
             }
         }
     }
@@ -208,10 +209,10 @@ impl fmt::Display for RejectedClient<'_> {
     }
 }
 
-/// Shows neither query nor header fields: there may be secrets among them.
+/// Shows neither the query nor header fields, as they may contain secrets.
 impl fmt::Debug for RejectedClient<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Refused")
+        f.debug_struct("RejectedClient")
             .field("peer", &self.peer)
             .field("path", &self.path())
             .field("status", &self.status)

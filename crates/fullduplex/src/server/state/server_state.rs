@@ -1,4 +1,4 @@
-//! The life of a server: what all of its connections share, and how it ends.
+//! The state that all connections of a server share, and the phases of its shutdown.
 
 use std::fmt;
 use std::future::Future;
@@ -22,14 +22,14 @@ use crate::server::state::stats::StatsRecorder;
 use crate::server::state::trace::Span;
 use crate::transport::Transport;
 
-/// What all connections of a server share.
+/// The state that all connections of a server share.
 pub(crate) struct ServerState {
-    pub(crate) in_flight: HandshakeLimiter,
-    pub(crate) members: OpenConnections,
+    pub(crate) handshakes: HandshakeLimiter,
+    pub(crate) websockets: OpenConnections,
     phase: watch::Sender<LifecyclePhase>,
     pub(crate) limiter: ConnectionLimiter,
-    /// How many WebSockets were told that the server goes away.
-    told: AtomicUsize,
+    /// The number of WebSockets that were sent a Close frame with 1001.
+    notified: AtomicUsize,
     pub(crate) record: StatsRecorder,
     pub(crate) rejections: RejectionReports,
 }
@@ -44,7 +44,7 @@ enum LifecyclePhase {
 impl fmt::Debug for ServerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerState")
-            .field("websockets", &self.members.len())
+            .field("websockets", &self.websockets.len())
             .finish_non_exhaustive()
     }
 }
@@ -53,19 +53,19 @@ impl ServerState {
     pub(crate) fn new(limits: &ServerLimits) -> Arc<Self> {
         let record = StatsRecorder::default();
         Arc::new(Self {
-            in_flight: HandshakeLimiter::new(limits.max_handshakes),
-            members: OpenConnections::new(record.clone()),
+            handshakes: HandshakeLimiter::new(limits.max_handshakes),
+            websockets: OpenConnections::new(record.clone()),
             phase: watch::Sender::new(LifecyclePhase::Serving),
             limiter: ConnectionLimiter::new(limits.connections),
-            told: AtomicUsize::new(0),
+            notified: AtomicUsize::new(0),
             rejections: RejectionReports::new(record.clone()),
             record,
         })
     }
 
-    /// Sets other limits. What stands is not held to them.
+    /// Replaces the limits. Open connections stay open.
     pub(crate) fn set_limits(&self, limits: &ServerLimits) {
-        self.in_flight.set_limit(limits.max_handshakes);
+        self.handshakes.set_limit(limits.max_handshakes);
         self.limiter.set_limits(limits.connections);
     }
 
@@ -77,16 +77,16 @@ impl ServerState {
         DrainSignal(self.phase.subscribe())
     }
 
-    /// Waits until all is over.
+    /// Waits until the drain is done.
     pub(crate) async fn done(&self) {
-        // The sender is ours, so it can't be gone.
+        // `self` owns the sender, so that the channel can't be closed.
         let _ = self.phase.subscribe().wait_for(|phase| *phase == LifecyclePhase::Done).await;
     }
 
-    /// Does what may take until all is over, but no longer.
-    pub(crate) async fn until_done(&self, doing: impl Future<Output = ()>) {
+    /// Runs a future, and drops it when the drain is done.
+    pub(crate) async fn until_done(&self, future: impl Future<Output = ()>) {
         tokio::select! {
-            () = doing => {}
+            () = future => {}
             () = self.done() => {}
         }
     }
@@ -101,89 +101,94 @@ impl ServerState {
         });
     }
 
-    /// Adds an open WebSocket to the server's.
+    /// Registers an open WebSocket with the server.
     pub(crate) fn join<S: Transport>(
         &self,
         websocket: &WebSocket<S>,
         permit: Arc<ConnectionPermit>,
         span: Span,
     ) {
-        let connection = self.members.add(websocket, permit, span);
-        // A drain that began before it was a member has not seen it.
-        if self.is_over() {
+        let connection = self.websockets.add(websocket, permit, span);
+        // A drain that began before the registration has not seen this WebSocket.
+        if self.is_done() {
             connection.cut();
         } else if self.is_draining() {
-            self.tell(connection);
+            self.close_going_away(connection);
         }
     }
 
-    /// Tells a WebSocket that the server goes away (RFC 6455 §7.4.1).
-    pub(crate) fn tell(&self, websocket: Arc<dyn DrivenConnection>) {
-        let frame = CloseFrame::new(CloseCode::GOING_AWAY, "the server is going away").ok();
+    /// Closes a WebSocket with 1001 (RFC 6455 §7.4.1), as the server shuts down.
+    pub(crate) fn close_going_away(&self, websocket: Arc<dyn DrivenConnection>) {
+        let frame = CloseFrame::new(CloseCode::GOING_AWAY, "the server is shutting down").ok();
         if websocket.close(frame) {
-            self.told.fetch_add(1, Ordering::Relaxed);
+            self.notified.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// How many were told.
-    pub(crate) fn told(&self) -> usize {
-        self.told.load(Ordering::Relaxed)
+    /// Returns the number of WebSockets that were closed with 1001.
+    pub(crate) fn notified(&self) -> usize {
+        self.notified.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn end(&self) {
+    /// Ends the drain: cuts off all requests and pending handshakes.
+    pub(crate) fn finish(&self) {
         self.phase.send_replace(LifecyclePhase::Done);
-        self.in_flight.evict_all();
+        self.handshakes.evict_all();
     }
 
-    /// Connections of whatever kind.
+    /// Returns the number of open connections of any kind.
     pub(crate) fn connections(&self) -> usize {
         self.limiter.counts().in_use as usize
     }
 
-    /// Waits until no connection is left.
+    /// Waits until no connection is open.
     pub(crate) async fn emptied(&self) {
-        while self.connections() > 0 || self.members.len() > 0 {
+        while self.connections() > 0 || self.websockets.len() > 0 {
             self.limiter.emptied().await;
-            self.members.emptied().await;
+            self.websockets.emptied().await;
         }
     }
 
-    /// Whether a drain is over.
-    pub(crate) fn is_over(&self) -> bool {
+    /// Returns whether a drain is done.
+    pub(crate) fn is_done(&self) -> bool {
         *self.phase.borrow() == LifecyclePhase::Done
     }
 
-    /// Counts a connection, if there is room for it: in all, and for the peer if that is given.
-    pub(crate) fn enter(
+    /// Acquires a permit for a connection; `None` as the peer counts towards the total only.
+    pub(crate) fn try_acquire(
         &self,
         peer: Option<&PeerAddr>,
     ) -> Result<Arc<ConnectionPermit>, LimitReached> {
-        let permit = self.limiter.take(peer.unwrap_or(&PeerAddr::Unix))?;
+        let permit = self.limiter.try_acquire(peer.unwrap_or(&PeerAddr::Unix))?;
         self.record.accepted();
         Ok(Arc::new(ConnectionPermit::Connection(permit)))
     }
 
     pub(crate) fn stats(&self) -> ServerStats {
         let mut stats = self.record.read();
-        stats.traffic.add(self.members.stats());
-        ServerStats { connections: self.limiter.counts(), websockets: self.members.len(), ..stats }
+        stats.traffic.add(self.websockets.stats());
+        ServerStats {
+            connections: self.limiter.counts(),
+            websockets: self.websockets.len(),
+            ..stats
+        }
     }
 }
 
-/// A server that has admitted a request, and what the request takes up of it.
+/// A server that has admitted a request, and the permit of the request's connection.
 #[derive(Clone)]
 pub(crate) struct Admission {
     pub(crate) server: Arc<ServerState>,
     pub(crate) permit: Arc<ConnectionPermit>,
 }
 
-/// The signal to end what goes on.
+/// A signal that a drain has begun.
 pub(crate) struct DrainSignal(watch::Receiver<LifecyclePhase>);
 
 impl DrainSignal {
     pub(crate) async fn wait(&mut self) {
         if self.0.wait_for(|phase| *phase >= LifecyclePhase::Draining).await.is_err() {
-            // Nobody is left who could say so.
+            // The server is gone, so that no drain can begin any more.
             std::future::pending::<()>().await;
         }
     }

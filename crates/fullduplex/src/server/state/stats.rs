@@ -1,4 +1,4 @@
-//! What a server has seen.
+//! Statistics of a server.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,64 +11,63 @@ use crate::base::sync::Mutex;
 use crate::connection::stats::ConnectionStats;
 use crate::server::state::connection_limit::ConnectionCounts;
 
-/// What a server has seen since it began, and what it holds now.
+/// The statistics of a server since its start, and what is open now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerStats {
-    /// Connections: how many stand, and how many were refused.
+    /// The number of open connections, and of those that were rejected for a limit.
     pub connections: ConnectionCounts,
-    /// How many connections were accepted.
+    /// The number of accepted connections.
     pub accepted: u64,
-    /// How many WebSockets are open.
+    /// The number of open WebSockets.
     pub websockets: usize,
-    /// How the opening handshakes ended, and how often.
+    /// The number of opening handshakes, by outcome.
     pub handshakes: BTreeMap<HandshakeOutcome, u64>,
-    /// How the WebSockets ended, and how often.
+    /// The number of ended WebSockets, by close code and cause.
     pub ends: BTreeMap<CloseKind, u64>,
-    /// All messages and bytes, of the WebSockets that are open too.
+    /// Messages and bytes of all WebSockets, ended and open.
     pub traffic: ConnectionStats,
-    /// The round trips of keepalive pings.
+    /// The round-trip times of keepalive pings.
     pub round_trips: Histogram,
-    /// How often something of the application's has panicked: a handler, `authenticate`, the
-    /// service, `on_rejected`, a transport, a waker, the `tracing` subscriber, or the `Drop` of
-    /// what a connection held.
+    /// The number of panics in the application's code: a handler, `authenticate`, the service,
+    /// `on_rejected`, a transport, a waker, the `tracing` subscriber, or a `Drop`.
     pub panics: u64,
-    /// How often accepting a connection has failed, such as for want of open files (`EMFILE`).
+    /// The number of failures to accept a connection, such as for too many open files (`EMFILE`).
     pub accept_failures: u64,
 }
 
-/// How an opening handshake ended.
+/// The outcome of an opening handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum HandshakeOutcome {
-    /// With a WebSocket, on this version of HTTP.
+    /// A WebSocket was opened, on this version of HTTP.
     Opened(HttpVersion),
-    /// With this status: a rule, a policy or the application refused.
-    Refused(u16),
-    /// The head was not there after `handshake_timeout`.
+    /// A rule, a policy or the application rejected it with this status.
+    Rejected(u16),
+    /// The request was not complete within `handshake_timeout`.
     TimedOut,
-    /// It gave way for others (`max_handshakes`).
+    /// It was ended in favor of newer handshakes (`max_handshakes`).
     Evicted,
-    /// TLS failed.
-    Tls,
-    /// The peer left, or the transport failed.
-    Gone,
+    /// The TLS handshake failed.
+    TlsFailed,
+    /// The peer disconnected, or the transport failed.
+    Disconnected,
 }
 
 impl HandshakeOutcome {
-    /// Of a request that could not be read.
+    /// Returns the outcome for a request that could not be read.
     pub(crate) fn of_failure(error: &Error) -> Self {
         match error.kind() {
             ErrorKind::Timeout => Self::TimedOut,
-            ErrorKind::Tls => Self::Tls,
-            ErrorKind::Limit => Self::Refused(431),
-            ErrorKind::Handshake => Self::Refused(400),
-            _ => Self::Gone,
+            ErrorKind::Tls => Self::TlsFailed,
+            ErrorKind::Limit => Self::Rejected(431),
+            ErrorKind::Handshake => Self::Rejected(400),
+            _ => Self::Disconnected,
         }
     }
 }
 
-/// A version of HTTP, as far as it matters to WebSockets.
+/// A version of HTTP that carries WebSockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum HttpVersion {
@@ -89,7 +88,7 @@ impl HttpVersion {
         }
     }
 
-    /// `1.1`, `2` or `3`.
+    /// Returns `1.1`, `2` or `3`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Http1 => "1.1",
@@ -99,14 +98,14 @@ impl HttpVersion {
     }
 }
 
-/// How a WebSocket ended.
+/// The close code and cause of an ended WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct CloseKind {
-    /// The peer's close code (RFC 6455 §7.1.5); the first of their thousand for codes from
-    /// 3000 on, of which a peer could make up any number.
+    /// The close code of the connection (RFC 6455 §7.1.5). Codes from 3000 on are rounded down to
+    /// thousands, so that a peer can't create any number of kinds.
     pub code: u16,
-    /// Why, in a word: `handshake`, `keepalive_timeout`, `max_message_size`, ….
+    /// The close cause in a word: `handshake`, `keepalive_timeout`, `max_message_size`, ….
     pub cause: &'static str,
 }
 
@@ -142,7 +141,7 @@ fn cause(cause: CloseCause) -> &'static str {
     }
 }
 
-/// How long things took, in classes.
+/// A histogram of durations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
     counts: [u64; Self::BOUNDS.len() + 1],
@@ -150,32 +149,32 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// The upper bounds of the classes, in milliseconds; what took longer is in one more.
+    /// The upper bounds of the buckets in milliseconds. The last bucket has no bound.
     pub const BOUNDS: [u64; 13] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000];
 
     pub(crate) fn record(&mut self, took: Duration) {
-        let class = Self::BOUNDS.partition_point(|bound| Duration::from_millis(*bound) < took);
-        self.counts[class] += 1;
+        let bucket = Self::BOUNDS.partition_point(|bound| Duration::from_millis(*bound) < took);
+        self.counts[bucket] += 1;
         self.sum += took;
     }
 
-    /// How many there are in each class, the last without an upper bound.
+    /// Returns the number of durations in each bucket; the last has no upper bound.
     pub fn counts(&self) -> &[u64] {
         &self.counts
     }
 
-    /// How many there are.
+    /// Returns the number of durations.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// All of them together.
+    /// Returns the sum of all durations.
     pub fn sum(&self) -> Duration {
         self.sum
     }
 }
 
-/// What is counted when it happens: a few times in the life of a connection. Clones count together.
+/// A recorder of the events that change [`ServerStats`], a few per connection. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StatsRecorder(Arc<Mutex<ServerStats>>);
 
@@ -206,7 +205,7 @@ impl StatsRecorder {
         self.0.lock().panics += 1;
     }
 
-    /// All of it, as of now.
+    /// Returns a copy of the statistics.
     pub(crate) fn read(&self) -> ServerStats {
         self.0.lock().clone()
     }
@@ -219,11 +218,11 @@ mod tests {
     #[test]
     fn stats_sort_times_into_buckets() {
         let mut histogram = Histogram::default();
-        for (micros, class) in [(0, 0), (1000, 0), (1001, 1), (10_000_000, 12), (u64::MAX / 4, 13)]
+        for (micros, bucket) in [(0, 0), (1000, 0), (1001, 1), (10_000_000, 12), (u64::MAX / 4, 13)]
         {
-            let before = histogram.counts()[class];
+            let before = histogram.counts()[bucket];
             histogram.record(Duration::from_micros(micros));
-            assert_eq!(histogram.counts()[class], before + 1, "{micros} µs");
+            assert_eq!(histogram.counts()[bucket], before + 1, "{micros} µs");
         }
         assert_eq!(histogram.count(), 5);
     }

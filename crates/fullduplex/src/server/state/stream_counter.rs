@@ -1,37 +1,37 @@
-//! Counting what stands, to know when nothing does any more.
+//! A counter of the streams that a connection serves, which can be waited on to reach zero.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// How many of something stand. Clones count together.
+/// A counter of open streams. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StreamCounter(Arc<StreamCounterShared>);
 
 #[derive(Debug, Default)]
 struct StreamCounterShared {
     count: AtomicUsize,
-    /// The last one has gone.
+    /// Notified when the last guard is dropped.
     emptied: Notify,
 }
 
-/// One of them, until it is dropped.
+/// A guard of a counted stream; dropping it counts the stream down.
 #[derive(Debug)]
 pub(crate) struct StreamGuard(Arc<StreamCounterShared>);
 
 impl StreamCounter {
-    /// Counts one more, unless so many stand.
-    pub(crate) fn enter(&self, limit: usize) -> Option<StreamGuard> {
+    /// Counts one more stream; returns `None` if `limit` are open.
+    pub(crate) fn try_enter(&self, limit: usize) -> Option<StreamGuard> {
         let one_more = |count| (count < limit).then_some(count + 1);
         let entered = self.0.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more);
         entered.ok().map(|_| StreamGuard(self.0.clone()))
     }
 
-    /// Waits until none stands.
+    /// Waits until no stream is open.
     pub(crate) async fn emptied(&self) {
         loop {
-            // What is notified from here on is not missed.
+            // Registered before the count is read, so that no wake-up is lost between the two.
             let emptied = self.0.emptied.notified();
             if self.0.count.load(Ordering::Acquire) == 0 {
                 return;
@@ -57,8 +57,8 @@ mod tests {
     async fn counter_goes_up_to_a_limit_and_down_to_zero() {
         let counter = StreamCounter::default();
         counter.emptied().await;
-        let held = [counter.enter(2).unwrap(), counter.enter(2).unwrap()];
-        assert!(counter.enter(2).is_none());
+        let held = [counter.try_enter(2).unwrap(), counter.try_enter(2).unwrap()];
+        assert!(counter.try_enter(2).is_none());
         let waiting = tokio::spawn({
             let counter = counter.clone();
             async move { counter.emptied().await }
@@ -67,6 +67,6 @@ mod tests {
         assert!(!waiting.is_finished());
         drop(held);
         waiting.await.unwrap();
-        assert!(counter.enter(1).is_some());
+        assert!(counter.try_enter(1).is_some());
     }
 }

@@ -1,8 +1,9 @@
-//! What a server tells `tracing`, with the feature of that name: handshakes, what was refused
-//! and why, and how WebSockets ended. Never a payload, a query or a header field's value.
+//! Events for the crate `tracing`, with the feature of that name: accepted and rejected
+//! handshakes, and how WebSockets ended. They never contain a payload, a query or the value of a
+//! header field.
 //!
-//! A handler runs inside a span `websocket` with the client, the path, and the version of
-//! HTTP, so that its own events are told apart.
+//! A handler runs inside a span `websocket` with the client, the path and the version of HTTP,
+//! so that its events can be attributed.
 
 #[cfg(feature = "tracing")]
 mod on {
@@ -18,8 +19,8 @@ mod on {
     use crate::server::policy::connect_info::ConnectInfo;
     use crate::server::policy::peer::PeerAddr;
 
-    /// The span of a WebSocket, or of a request for one: within the current span, such as that of
-    /// the request in a server of others. The request is made only if it is needed.
+    /// Creates the span of a WebSocket, or of a request for one, inside the current span. The
+    /// request is built only if the span is enabled.
     pub(crate) fn span<'a>(request: impl FnOnce() -> &'a Request<()>) -> Span {
         span_of(request())
     }
@@ -31,64 +32,65 @@ mod on {
         debug_span!("websocket", client, path, version = ?request.version())
     }
 
-    /// Calls something inside a span.
-    pub(crate) fn within<T>(span: &Span, call: impl FnOnce() -> T) -> T {
+    /// Calls a function inside a span.
+    pub(crate) fn in_scope<T>(span: &Span, call: impl FnOnce() -> T) -> T {
         span.in_scope(call)
     }
 
     /// A future that runs inside a span.
     pub(crate) type Instrumented<F> = tracing::instrument::Instrumented<F>;
 
-    pub(crate) fn inside<F: Future>(span: Span, future: F) -> Instrumented<F> {
+    /// Makes a future run inside a span.
+    pub(crate) fn instrument<F: Future>(span: Span, future: F) -> Instrumented<F> {
         tracing::Instrument::instrument(future, span)
     }
 
-    /// A WebSocket is open.
-    pub(crate) fn opened(span: &Span, protocol: Option<&str>, deflate: bool) {
-        debug!(parent: span, protocol, deflate, "opened");
+    /// Logs that a WebSocket is open.
+    pub(crate) fn opened(span: &Span, subprotocol: Option<&str>, deflate: bool) {
+        debug!(parent: span, subprotocol, deflate, "opened");
     }
 
-    /// A request was refused, in the span of its handler if it has come to that.
-    pub(crate) fn refused(request: &Request<()>, span: Option<&Span>, status: u16, why: &str) {
+    /// Logs that a request was rejected, in the span of its handler if that runs.
+    pub(crate) fn rejected(request: &Request<()>, span: Option<&Span>, status: u16, reason: &str) {
         let span = span.cloned().unwrap_or_else(|| span_of(request));
-        info!(parent: &span, status, why, "refused");
+        info!(parent: &span, status, reason, "rejected");
     }
 
-    /// A connection came to no request.
-    pub(crate) fn failed(peer: &PeerAddr, error: &Error) {
-        debug!(%peer, %error, "no request");
+    /// Logs that a connection failed before a request was read.
+    pub(crate) fn request_failed(peer: &PeerAddr, error: &Error) {
+        debug!(%peer, %error, "reading the request failed");
     }
 
-    /// There was no room for a connection.
-    pub(crate) fn no_room(peer: &PeerAddr, why: &dyn Display) {
-        info!(%peer, %why, "no room");
+    /// Logs that a connection was rejected because a limit is reached.
+    pub(crate) fn limit_reached(peer: &PeerAddr, reason: &dyn Display) {
+        info!(%peer, %reason, "rejected");
     }
 
-    /// No connection can be accepted for now, such as for want of open files.
-    pub(crate) fn not_accepted(error: &std::io::Error) {
-        error!(%error, "no connection can be accepted");
+    /// Logs that accepting a connection failed, such as for too many open files (`EMFILE`).
+    pub(crate) fn accept_failed(error: &std::io::Error) {
+        error!(%error, "accepting a connection failed");
     }
 
-    /// A WebSocket has ended.
+    /// Logs that a WebSocket has ended.
     pub(crate) fn closed(span: &Span, info: Option<&CloseInfo>, traffic: &ConnectionStats) {
-        let how = info.map(ToString::to_string).unwrap_or_default();
+        let end = info.map(ToString::to_string).unwrap_or_default();
         let (received, sent) = (&traffic.received, &traffic.sent);
-        let in_all = (received.text + received.binary, sent.text + sent.binary);
-        debug!(parent: span, how, received = in_all.0, sent = in_all.1, "closed");
+        let (received, sent) = (received.text + received.binary, sent.text + sent.binary);
+        debug!(parent: span, end, received, sent, "closed");
     }
 
-    /// A handler ended with an error.
+    /// Logs that a handler returned an error.
     pub(crate) fn handler_failed<F>(handling: &Instrumented<F>, error: &dyn Display) {
         debug!(parent: handling.span(), %error, "the handler failed");
     }
 
-    /// The same, in no span.
+    /// Logs that the handler of a layer returned an error, without a span.
     #[cfg(feature = "tower")]
     pub(crate) fn layer_handler_failed(error: &dyn Display) {
         debug!(%error, "the handler failed");
     }
 
-    /// Something of the application's panicked.
+    /// Logs a panic of the application.
     pub(crate) fn panicked(what: &'static str) {
         error!("{what} panicked");
     }
@@ -105,7 +107,7 @@ mod off {
     use crate::connection::stats::ConnectionStats;
     use crate::server::policy::peer::PeerAddr;
 
-    /// Stands for a span.
+    /// A span without content, as the feature `tracing` is off.
     #[derive(Clone)]
     pub(crate) struct Span;
 
@@ -113,26 +115,26 @@ mod off {
         Span
     }
 
-    pub(crate) fn within<T>(_: &Span, call: impl FnOnce() -> T) -> T {
+    pub(crate) fn in_scope<T>(_: &Span, call: impl FnOnce() -> T) -> T {
         call()
     }
 
     pub(crate) type Instrumented<F> = F;
 
-    pub(crate) fn inside<F>(_: Span, future: F) -> F {
+    pub(crate) fn instrument<F>(_: Span, future: F) -> F {
         future
     }
 
     pub(crate) fn opened(_: &Span, _: Option<&str>, _: bool) {}
-    pub(crate) fn refused(_: &Request<()>, _: Option<&Span>, _: u16, _: &str) {}
-    pub(crate) fn failed(_: &PeerAddr, _: &Error) {}
-    pub(crate) fn no_room(_: &PeerAddr, _: &dyn Display) {}
+    pub(crate) fn rejected(_: &Request<()>, _: Option<&Span>, _: u16, _: &str) {}
+    pub(crate) fn request_failed(_: &PeerAddr, _: &Error) {}
+    pub(crate) fn limit_reached(_: &PeerAddr, _: &dyn Display) {}
     pub(crate) fn closed(_: &Span, _: Option<&CloseInfo>, _: &ConnectionStats) {}
     pub(crate) fn handler_failed<F>(_: &Instrumented<F>, _: &dyn Display) {}
     #[cfg(feature = "tower")]
     pub(crate) fn layer_handler_failed(_: &dyn Display) {}
     pub(crate) fn panicked(_: &'static str) {}
-    pub(crate) fn not_accepted(_: &std::io::Error) {}
+    pub(crate) fn accept_failed(_: &std::io::Error) {}
 }
 
 #[cfg(not(feature = "tracing"))]

@@ -1,4 +1,4 @@
-//! The server's TLS handshake.
+//! The TLS handshake of a server, and its errors in words.
 
 use std::io;
 
@@ -13,13 +13,14 @@ use crate::server::policy::tls_info::TlsInfo;
 use crate::server::tls::ServerTls;
 
 impl ServerTls {
-    /// Runs the handshake with a client. It has no deadline of its own.
+    /// Runs the TLS handshake with a client. There is no timeout.
     ///
-    /// An error says in words what usually goes wrong: no TLS at all, nothing in common,
-    /// a certificate that the client refused or did not show.
+    /// # Errors
+    /// The message explains the usual failures: the client speaks no TLS, shares no version or
+    /// cipher suite, rejects the server's certificate, or presents none.
     ///
     /// # Cancel safety
-    /// Dropped before it is ready, the transport is dropped.
+    /// If the future is dropped, the transport is dropped with it.
     pub async fn accept<S>(&self, stream: S) -> Result<(TlsStream<S>, TlsInfo), Error>
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -33,34 +34,34 @@ impl ServerTls {
     fn explain(&self, error: io::Error) -> Error {
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<RustlsError>());
         let Some(inner) = inner else {
-            // No fault of TLS.
+            // The transport failed, not TLS.
             let why = match error.kind() {
-                io::ErrorKind::UnexpectedEof => "the client left inside the TLS handshake",
-                _ => "the transport failed inside the TLS handshake",
+                io::ErrorKind::UnexpectedEof => "the client disconnected during the TLS handshake",
+                _ => "the transport failed during the TLS handshake",
             };
             return Error::new(ErrorKind::Io, why).with_source(error);
         };
         match self.words(inner) {
-            Some(why) => Error::new(ErrorKind::Tls, format!("TLS with a client: {why}")),
-            None => Error::new(ErrorKind::Tls, "TLS with a client").with_source(error),
+            Some(why) => Error::new(ErrorKind::Tls, format!("TLS handshake with a client: {why}")),
+            None => Error::new(ErrorKind::Tls, "TLS handshake with a client").with_source(error),
         }
     }
 
     fn words(&self, error: &RustlsError) -> Option<String> {
         Some(match error {
             RustlsError::InvalidMessage(InvalidMessage::InvalidContentType) => {
-                "what it sent is not TLS; does it speak plain HTTP to this port?".into()
+                "it did not send TLS; perhaps it sends plain HTTP to this port".into()
             }
             RustlsError::PeerIncompatible(what) => nothing_in_common(what),
             RustlsError::AlertReceived(alert) => alert_words(*alert),
             RustlsError::NoCertificatesPresented => {
-                "it showed no certificate, and one is required".into()
+                "it presented no certificate, and one is required".into()
             }
             RustlsError::InvalidCertificate(problem) => certificate_problem("client", problem)?,
             RustlsError::NoApplicationProtocol => {
-                let spoken = self.alpn.iter().map(|name| String::from_utf8_lossy(name));
-                let spoken = spoken.collect::<Vec<_>>().join(", ");
-                format!("it speaks no protocol (ALPN) that we do: {spoken}")
+                let supported = self.alpn.iter().map(|name| String::from_utf8_lossy(name));
+                let supported = supported.collect::<Vec<_>>().join(", ");
+                format!("it offers none of the protocols of the server (ALPN): {supported}")
             }
             _ => return None,
         })
@@ -75,18 +76,18 @@ fn nothing_in_common(what: &PeerIncompatible) -> String {
         | P::SupportedVersionsExtensionRequired
         | P::Tls12NotOffered
         | P::Tls12NotOfferedOrEnabled
-        | P::Tls13RequiredForQuic => "version of TLS (we speak 1.2 and 1.3)",
+        | P::Tls13RequiredForQuic => "TLS version (the server supports 1.2 and 1.3)",
         P::NoCipherSuitesInCommon => "cipher suite",
-        P::NoKxGroupsInCommon | P::NamedGroupsExtensionRequired => "group for the key exchange",
+        P::NoKxGroupsInCommon | P::NamedGroupsExtensionRequired => "key exchange group",
         P::NoSignatureSchemesInCommon
         | P::NoCertificateRequestSignatureSchemesInCommon
-        | P::SignatureAlgorithmsExtensionRequired => "kind of signature",
-        _ => return "it can't do what is needed here".into(),
+        | P::SignatureAlgorithmsExtensionRequired => "signature scheme",
+        _ => return "it does not support a required feature of TLS".into(),
     };
-    format!("we have no {what} in common")
+    format!("client and server have no {what} in common")
 }
 
-/// An alert's meaning (RFC 8446 §6).
+/// Describes an alert of the client (RFC 8446 §6).
 fn alert_words(alert: AlertDescription) -> String {
     use AlertDescription as A;
     let name = alert_name(alert);
@@ -96,7 +97,7 @@ fn alert_words(alert: AlertDescription) -> String {
         | A::CertificateRevoked
         | A::CertificateExpired
         | A::CertificateUnknown
-        | A::UnknownCA => format!("it refused our certificate with the alert {name}"),
+        | A::UnknownCA => format!("it rejected the server's certificate with the alert {name}"),
         _ => format!("it ended the handshake with the alert {name}"),
     }
 }

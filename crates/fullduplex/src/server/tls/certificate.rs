@@ -1,4 +1,4 @@
-//! A server's certificates: where they come from, and which one a client is shown.
+//! The certificates of a server: their sources, and the choice for each client.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -17,8 +17,8 @@ use webpki::{EndEntityCert, Error as WebPkiError, KeyUsage};
 use crate::base::error::{Error, ErrorKind};
 use crate::base::pem::{bad, certificates, private_key, read};
 
-/// PEM text, or the file that has it, which is read again by
-/// [`ServerTls::reload`](super::ServerTls::reload).
+/// A source of PEM text: the text itself, or a file, which
+/// [`ServerTls::reload`](super::ServerTls::reload) reads again.
 #[derive(Clone)]
 pub struct PemSource(PemOrigin);
 
@@ -29,17 +29,17 @@ enum PemOrigin {
 }
 
 impl PemSource {
-    /// This text.
+    /// Uses this text.
     pub fn text(text: impl Into<Vec<u8>>) -> Self {
         Self(PemOrigin::Text(text.into().into()))
     }
 
-    /// What this file has.
+    /// Reads this file.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self(PemOrigin::File(path.into()))
     }
 
-    /// Reads it and makes something of it; an error names the file.
+    /// Reads and parses the text. An error names the file.
     pub(super) fn parse<T>(
         &self,
         parse: impl FnOnce(&[u8]) -> Result<T, Error>,
@@ -55,12 +55,12 @@ impl PemSource {
     }
 }
 
-/// Shows no text: it may be a key.
+/// Shows no text, as it may be a key.
 impl fmt::Debug for PemSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            PemOrigin::Text(text) => write!(f, "Pem({} bytes)", text.len()),
-            PemOrigin::File(path) => write!(f, "Pem({})", path.display()),
+            PemOrigin::Text(text) => write!(f, "PemSource({} bytes)", text.len()),
+            PemOrigin::File(path) => write!(f, "PemSource({})", path.display()),
         }
     }
 }
@@ -75,19 +75,19 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// The chain, the server's own certificate first, and its private key (PKCS #8, PKCS #1
-    /// or SEC 1, not encrypted). They may be in one file.
+    /// Creates a certificate from its chain, the server's own certificate first, and its private
+    /// key (PKCS #8, PKCS #1 or SEC 1, not encrypted). Both may be in the same file.
     pub fn new(chain: PemSource, key: PemSource) -> Self {
         Self { chain, key, names: Vec::new() }
     }
 
-    /// The same from two PEM files.
+    /// Creates a certificate from the PEM files of its chain and its private key.
     pub fn files(chain: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         Self::new(PemSource::file(chain), PemSource::file(key))
     }
 
-    /// Shows it to clients that ask for these names, in place of the DNS names that it has:
-    /// `example.com`, or `*.example.com` for all names of one label more.
+    /// Sets the names (SNI) for which clients get this certificate, in place of its own DNS names:
+    /// `example.com`, or `*.example.com` for all names with one more label.
     #[must_use]
     pub fn names(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.names = names.into_iter().map(Into::into).collect();
@@ -105,7 +105,7 @@ impl Certificate {
             let between = format!("{:?} and {:?}", self.chain, self.key);
             match error {
                 RustlsError::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                    bad("the private key is not the one of the certificate").with_context(&between)
+                    bad("the private key does not match the certificate").with_context(&between)
                 }
                 error => bad("the private key can't be used")
                     .with_source(error)
@@ -116,7 +116,7 @@ impl Certificate {
     }
 }
 
-/// As it stands in a request for a name (SNI).
+/// Normalizes a name as clients send it (SNI).
 fn normal_name(name: &str) -> Result<String, Error> {
     let (wildcard, host) = match name.strip_prefix("*.") {
         Some(host) => ("*.", host),
@@ -125,27 +125,26 @@ fn normal_name(name: &str) -> Result<String, Error> {
     match url::Host::parse(host) {
         Ok(url::Host::Domain(host)) if !host.contains('*') => Ok(format!("{wildcard}{host}")),
         _ => {
-            let why = format!("{name:?} is no DNS name that a client could ask for");
+            let why = format!("{name:?} is not a valid DNS name");
             Err(Error::new(ErrorKind::Misuse, why))
         }
     }
 }
 
-/// What a certificate says about itself.
+/// The names and the validity of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CertificateInfo {
-    /// The DNS names that it is shown for. Where there are none, it is shown as the default
-    /// alone, if it is the first.
+    /// The DNS names that it is used for. Without names it is used only as the default.
     pub names: Vec<String>,
-    /// From when it is valid.
+    /// The start of its validity.
     pub not_before: SystemTime,
-    /// Until when it is valid.
+    /// The end of its validity.
     pub not_after: SystemTime,
 }
 
 impl CertificateInfo {
-    /// Reads a certificate in DER (X.509), such as one that a server showed.
+    /// Parses a certificate in DER (X.509), such as one that a server presented.
     pub fn of_der(der: &[u8]) -> Result<Self, Error> {
         Self::read(&der.into(), Vec::new())
     }
@@ -158,7 +157,7 @@ impl CertificateInfo {
         } else {
             names
         };
-        // The bounds can be asked for in one way alone: by being outside of them.
+        // webpki reports the bounds only in the errors of a check outside of them.
         let checked_at = |seconds: u64| {
             let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
             let usage = KeyUsage::server_auth();
@@ -190,22 +189,22 @@ impl CertificateInfo {
     }
 }
 
-/// What clients will dislike about a certificate that is used all the same.
+/// A warning about a certificate that is used, but that clients will reject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CertificateWarning {
-    /// It has expired.
+    /// The certificate has expired.
     Expired {
-        /// The names that it is shown for.
+        /// The names that it is used for.
         names: Vec<String>,
-        /// How long ago.
+        /// The time since it expired.
         ago: Duration,
     },
-    /// It is not valid yet, or the clock is wrong.
+    /// The certificate is not valid yet, or the clock is wrong.
     NotValidYet {
-        /// The names that it is shown for.
+        /// The names that it is used for.
         names: Vec<String>,
-        /// How long until it is.
+        /// The time until it is valid.
         ahead: Duration,
     },
 }
@@ -220,25 +219,25 @@ impl fmt::Display for CertificateWarning {
             }
             Self::NotValidYet { names, ahead } => {
                 let (names, days) = (names.join(", "), days(ahead));
-                write!(f, "the certificate of {names} is valid only in {days} days")
+                write!(f, "the certificate of {names} is not valid for another {days} days")
             }
         }
     }
 }
 
-/// A certificate that is ready to be shown.
+/// A certificate with its key, parsed and checked.
 #[derive(Debug)]
 struct LoadedCertificate {
     key: Arc<CertifiedKey>,
     info: CertificateInfo,
 }
 
-/// All certificates of a server, by the names that clients ask for.
+/// The certificates of a server, by name.
 #[derive(Debug)]
 pub(super) struct CertificateTable {
     /// The default first.
     all: Vec<LoadedCertificate>,
-    /// Places in `all`, by name; those of wildcards by what follows `*`.
+    /// Indices in `all` by name; for wildcards, by the part after `*`.
     by_name: HashMap<String, Vec<usize>>,
 }
 
@@ -262,8 +261,8 @@ impl CertificateTable {
         self.all.iter().map(|loaded| &loaded.info)
     }
 
-    /// The certificate for a name: of the name itself, else of its wildcard, else the
-    /// default. Among several, the first whose key the client can check.
+    /// Returns the certificate for a name: that of the name itself, of its wildcard, or the
+    /// default. Of several, the first whose key type the client supports.
     pub(super) fn find(
         &self,
         name: Option<&str>,
@@ -275,8 +274,8 @@ impl CertificateTable {
         let named = named.or_else(|| self.by_name.get(wildcard()?));
         let fits = |loaded: &&LoadedCertificate| loaded.key.key.choose_scheme(schemes).is_some();
         let found = match named {
-            Some(places) => {
-                let mut of_name = places.iter().map(|place| &self.all[*place]);
+            Some(indices) => {
+                let mut of_name = indices.iter().map(|index| &self.all[*index]);
                 of_name.clone().find(fits).or_else(|| of_name.next())
             }
             None => self.all.iter().find(fits),
@@ -285,7 +284,7 @@ impl CertificateTable {
     }
 }
 
-/// Shows each client a certificate; the table can be changed under way.
+/// Chooses the certificate for each client, from a table that can be replaced.
 #[derive(Debug)]
 pub(super) struct CertificateResolver(RwLock<Arc<CertificateTable>>);
 

@@ -1,4 +1,4 @@
-//! TLS for servers, by rustls with ring.
+//! TLS for servers, with rustls and ring.
 
 mod accept;
 mod certificate;
@@ -29,11 +29,11 @@ use crate::base::pem::{bad, certificates};
 use crate::base::sync::Mutex;
 use crate::server::tls::certificate::{CertificateResolver, CertificateTable};
 
-/// TLS of a server: certificates, and what is asked of clients. Clones share all of it, and
-/// a [`reload`](Self::reload) is for all of them.
+/// The TLS settings of a server: its certificates, and the authorities of client certificates.
 ///
-/// The cryptography is ring's, whatever else is compiled in. TLS 1.2 and 1.3 are spoken, and
-/// sessions are resumed by tickets, which need no memory here.
+/// Clones share the settings, also after a [`reload`](Self::reload). TLS 1.2 and 1.3 are
+/// supported. Sessions are resumed with tickets, which need no memory on the server. The
+/// cryptography is ring's, whatever other providers are compiled in.
 ///
 /// ```no_run
 /// use fullduplex::server::{Certificate, ServerTls};
@@ -60,42 +60,42 @@ pub struct ServerTls {
 }
 
 struct Shared {
-    /// None where the application made the configuration.
+    /// `None` if the application made the rustls configuration.
     own: Option<Own>,
     config: RwLock<LoadedCertificate>,
-    /// How often it was loaded again.
+    /// The number of reloads.
     generation: AtomicU64,
 }
 
-/// The configurations of one load.
+/// The rustls configurations from one load of the files.
 #[derive(Clone)]
 struct LoadedCertificate {
     tcp: Arc<ServerConfig>,
-    /// With TLS 1.3 alone.
+    /// With TLS 1.3 only.
     quic: Arc<ServerConfig>,
 }
 
-/// What is loaded, and loaded again.
+/// The sources that are loaded and reloaded.
 struct Own {
     certificates: Vec<Certificate>,
     clients: Option<Clients>,
     resolver: Arc<CertificateResolver>,
-    /// One at a time, so that the older does not come last.
+    /// Held during a reload, so that an older one can't overwrite a newer one.
     reloading: Mutex<()>,
 }
 
-/// Which certificates clients show.
+/// The authorities of client certificates.
 #[derive(Clone, Debug)]
 struct Clients {
     authorities: PemSource,
     required: bool,
 }
 
-/// The certificates' names and sources, no keys.
+/// Shows the certificates' names and sources, but no keys.
 impl fmt::Debug for ServerTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let own = self.shared.own.as_ref();
-        f.debug_struct("TlsConfig")
+        f.debug_struct("ServerTls")
             .field("certificates", &own.map(|own| &own.certificates))
             .field("clients", &own.map(|own| &own.clients))
             .finish_non_exhaustive()
@@ -103,12 +103,15 @@ impl fmt::Debug for ServerTls {
 }
 
 impl ServerTls {
-    /// A server's TLS, step by step.
+    /// Returns a builder without certificates.
     pub fn builder() -> ServerTlsBuilder {
         ServerTlsBuilder::default()
     }
 
-    /// One certificate, with its chain, and its private key, from PEM files.
+    /// Loads one certificate with its chain, and its private key, from PEM files.
+    ///
+    /// # Errors
+    /// A file can't be read, or its content can't be used.
     pub fn files(
         chain: impl Into<std::path::PathBuf>,
         key: impl Into<std::path::PathBuf>,
@@ -116,8 +119,8 @@ impl ServerTls {
         Self::builder().certificate(Certificate::files(chain, key)).build()
     }
 
-    /// A configuration of rustls that was made elsewhere. Its protocols (ALPN) are set by
-    /// the versions of HTTP that are spoken.
+    /// Uses a configuration of rustls. Its protocols (ALPN) are replaced by those of the HTTP
+    /// versions that the server supports. It can't be [reloaded](Self::reload).
     pub fn from_rustls(config: Arc<ServerConfig>) -> Self {
         let loaded = LoadedCertificate { quic: config.clone(), tcp: config };
         Self::new(None, loaded)
@@ -129,28 +132,34 @@ impl ServerTls {
         Self { shared, alpn: [b"http/1.1".to_vec()].into() }
     }
 
-    /// The same, offering these protocols (ALPN), the favourite first: `h2`, `http/1.1`.
-    /// Default: `http/1.1`. A client that names protocols and none of these is refused (RFC
-    /// 7301 §3.2); one that names none is not.
+    /// Sets the protocols (ALPN) in order of preference, such as `h2`, `http/1.1`. Default:
+    /// `http/1.1`. A client that offers protocols, but none of these, is rejected (RFC 7301 §3.2).
+    /// A client that offers none is accepted.
     #[must_use]
     pub fn alpn(mut self, protocols: &[&[u8]]) -> Self {
         self.alpn = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         self
     }
 
-    /// Reads certificates, keys and the clients' authorities again, from where they came.
-    /// Open connections go on; new ones get what was read. If anything can't be used, all
-    /// stays as it is, and the error says why.
+    /// Reads the certificates, keys and authorities again from their sources, and returns warnings
+    /// about the new certificates. New connections use them; open ones are not affected. Blocks
+    /// while it reads files.
     ///
-    /// Gives what clients will dislike. Blocks while the files are read.
+    /// # Errors
+    /// A source can't be read or used, or the settings are from [`from_rustls`](Self::from_rustls).
+    /// The former certificates and authorities stay in use.
     pub fn reload(&self) -> Result<Vec<CertificateWarning>, Error> {
         let own = self.shared.own.as_ref().ok_or_else(|| {
-            Error::new(ErrorKind::Misuse, "a configuration of rustls is not loaded by us")
+            Error::new(
+                ErrorKind::Misuse,
+                "a ServerTls from a rustls configuration can't be reloaded",
+            )
         })?;
         let _one = own.reloading.lock();
         let table = CertificateTable::load(&own.certificates)?;
-        // Only what checks clients lies in the configuration itself. With it the tickets
-        // are changed, so that nobody comes back by one whose authority is gone.
+        // Certificates are behind the resolver; only the verifier is in the configuration itself.
+        // A new configuration has new ticket keys, so that clients can't resume a session that an
+        // authority allowed which has been removed.
         let config = match &own.clients {
             Some(_) => Some(LoadedCertificate::load(&own.resolver, own.clients.as_ref())?),
             None => None,
@@ -163,35 +172,35 @@ impl ServerTls {
         Ok(self.warnings())
     }
 
-    /// Changes with each [`reload`](Self::reload).
+    /// Returns a number that changes with each [`reload`](Self::reload).
     #[cfg(feature = "http3")]
     pub(crate) fn generation(&self) -> u64 {
         self.shared.generation.load(Ordering::Acquire)
     }
 
-    /// The certificates in use, the default first; none with a configuration of one's own.
+    /// Returns the certificates in use, the default first; empty with
+    /// [`from_rustls`](Self::from_rustls).
     pub fn certificates(&self) -> Vec<CertificateInfo> {
         let table = self.shared.own.as_ref().map(|own| own.resolver.table());
         table.iter().flat_map(|table| table.infos()).cloned().collect()
     }
 
-    /// What clients will dislike about the certificates in use, as of now.
+    /// Returns warnings about the certificates in use that are expired or not valid yet.
     pub fn warnings(&self) -> Vec<CertificateWarning> {
         let now = SystemTime::now();
         self.certificates().iter().filter_map(|info| info.warning(now)).collect()
     }
 
-    /// The configuration for rustls, with the protocols of this value. The certificates in
-    /// it follow [`reload`](Self::reload); the clients' authorities are those of now.
+    /// Returns the configuration for rustls, with the protocols (ALPN) of this value. Its
+    /// certificates follow a [`reload`](Self::reload); its authorities do not.
     pub fn rustls(&self) -> Arc<ServerConfig> {
-        speaking(&self.loaded().tcp, &self.alpn)
+        with_alpn(&self.loaded().tcp, &self.alpn)
     }
 
-    /// The configuration for QUIC, where HTTP/3 is spoken (ALPN `h3`, TLS 1.3 alone, RFC
-    /// 9001 §4.2). The certificates in it follow [`reload`](Self::reload); the clients'
-    /// authorities are those of now.
+    /// Returns the configuration for HTTP/3 over QUIC: ALPN `h3`, TLS 1.3 only (RFC 9001 §4.2).
+    /// Its certificates follow a [`reload`](Self::reload); its authorities do not.
     pub fn quic(&self) -> Result<Arc<ServerConfig>, Error> {
-        Ok(speaking(&self.loaded().quic, &[b"h3".to_vec()]))
+        Ok(with_alpn(&self.loaded().quic, &[b"h3".to_vec()]))
     }
 
     fn loaded(&self) -> LoadedCertificate {
@@ -199,7 +208,7 @@ impl ServerTls {
     }
 }
 
-/// Makes a [`ServerTls`].
+/// A builder of [`ServerTls`].
 #[derive(Clone, Debug, Default)]
 pub struct ServerTlsBuilder {
     certificates: Vec<Certificate>,
@@ -207,33 +216,37 @@ pub struct ServerTlsBuilder {
 }
 
 impl ServerTlsBuilder {
-    /// Adds a certificate. The first is the default, for clients that ask for no name or for
-    /// one that no certificate has. Of several for one name, the first whose key the client
-    /// can check is shown.
+    /// Adds a certificate. The first is the default for clients that request no name (SNI), or one
+    /// that no certificate has. Of several certificates for a name, the first whose key type the
+    /// client supports is used.
     #[must_use]
     pub fn certificate(mut self, certificate: Certificate) -> Self {
         self.certificates.push(certificate);
         self
     }
 
-    /// Takes only clients that show a certificate signed by one of these authorities (PEM).
+    /// Requires clients to present a certificate that is signed by one of these authorities (PEM).
     #[must_use]
     pub fn require_client_certificates(mut self, authorities: PemSource) -> Self {
         self.clients = Some(Clients { authorities, required: true });
         self
     }
 
-    /// Asks clients for a certificate signed by one of these authorities (PEM), and takes
-    /// those without one too; [`TlsInfo::peer_certificates`](crate::server::TlsInfo::peer_certificates) tells. One that is signed by
-    /// somebody else is refused.
+    /// Requests a certificate that is signed by one of these authorities (PEM), and accepts clients
+    /// without one too; see
+    /// [`TlsInfo::peer_certificates`](crate::server::TlsInfo::peer_certificates). Certificates of
+    /// other authorities are rejected.
     #[must_use]
-    pub fn ask_for_client_certificates(mut self, authorities: PemSource) -> Self {
+    pub fn request_client_certificates(mut self, authorities: PemSource) -> Self {
         self.clients = Some(Clients { authorities, required: false });
         self
     }
 
-    /// Reads the files. An expired certificate is no error but one of the
-    /// [`warnings`](ServerTls::warnings).
+    /// Reads the certificates, keys and authorities. Blocks while it reads files. An expired
+    /// certificate is not an error, but one of the [`warnings`](ServerTls::warnings).
+    ///
+    /// # Errors
+    /// There is no certificate, or a source can't be read or used.
     pub fn build(self) -> Result<ServerTls, Error> {
         let Self { certificates, clients } = self;
         let resolver = Arc::new(CertificateResolver::new(CertificateTable::load(&certificates)?));
@@ -245,11 +258,11 @@ impl ServerTlsBuilder {
 
 const VERSIONS: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];
 
-/// Checks the certificates of clients.
+/// A verifier of client certificates.
 type Verifier = Arc<dyn ClientCertVerifier>;
 
 impl LoadedCertificate {
-    /// Reads the clients' authorities once, for both.
+    /// Reads the authorities once, for TCP and QUIC.
     fn load(resolver: &Arc<CertificateResolver>, clients: Option<&Clients>) -> Result<Self, Error> {
         let verifier = clients.map(verifier).transpose()?;
         Ok(Self {
@@ -288,8 +301,8 @@ fn config(
     Ok(config)
 }
 
-/// The same for these protocols. Cheap: the parts are shared.
-fn speaking(config: &ServerConfig, alpn: &[Vec<u8>]) -> Arc<ServerConfig> {
+/// Returns a configuration with these protocols. Cheap, as the parts of the configuration are shared.
+fn with_alpn(config: &ServerConfig, alpn: &[Vec<u8>]) -> Arc<ServerConfig> {
     let mut config = config.clone();
     config.alpn_protocols = alpn.to_vec();
     Arc::new(config)

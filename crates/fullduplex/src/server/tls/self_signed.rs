@@ -1,10 +1,10 @@
-//! A certificate made on the spot, for trying.
+//! Self-signed certificates for development and tests.
 
 use crate::base::error::{Error, ErrorKind};
 use crate::server::tls::certificate::{Certificate, PemSource};
 
-/// A new key with a certificate that it signed itself (ECDSA P-256), for trying and for
-/// tests: no client trusts it unless it is given [`pem`](Self::pem) as an authority.
+/// A new key with a self-signed certificate (ECDSA P-256), for development and tests. Clients trust
+/// it only if [`pem`](Self::pem) is added to their authorities.
 ///
 /// ```
 /// use fullduplex::server::{SelfSigned, ServerTls};
@@ -23,7 +23,7 @@ pub struct SelfSigned {
     key: String,
 }
 
-/// Never shows the key.
+/// Shows the certificate, but not the key.
 impl std::fmt::Debug for SelfSigned {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SelfSigned").field("certificate", &self.certificate).finish_non_exhaustive()
@@ -31,16 +31,16 @@ impl std::fmt::Debug for SelfSigned {
 }
 
 impl SelfSigned {
-    /// For these names: DNS names, wildcards, IP addresses.
+    /// Creates a certificate for these names: DNS names, wildcards or IP addresses.
     pub fn new(names: impl IntoIterator<Item = impl Into<String>>) -> Result<Self, Error> {
         let names: Vec<String> = names.into_iter().map(Into::into).collect();
         let made = rcgen::generate_simple_self_signed(names).map_err(|error| {
-            Error::new(ErrorKind::Tls, "making a certificate").with_source(error)
+            Error::new(ErrorKind::Tls, "creating a self-signed certificate").with_source(error)
         })?;
         Ok(Self { certificate: made.cert.pem(), key: made.signing_key.serialize_pem() })
     }
 
-    /// For [`ServerTlsBuilder::certificate`](super::ServerTlsBuilder::certificate).
+    /// Returns the certificate and key for [`ServerTlsBuilder::certificate`](super::ServerTlsBuilder::certificate).
     pub fn certificate(&self) -> Certificate {
         Certificate::new(
             PemSource::text(self.certificate.clone()),
@@ -48,7 +48,7 @@ impl SelfSigned {
         )
     }
 
-    /// The certificate as PEM, for clients to trust.
+    /// Returns the certificate as PEM, for clients to trust.
     pub fn pem(&self) -> &str {
         &self.certificate
     }

@@ -1,5 +1,5 @@
-//! Who the client is, where proxies stand between it and us: `Forwarded` (RFC 7239) and the
-//! older `X-Forwarded-For`.
+//! The address of a client behind proxies, from `Forwarded` (RFC 7239) or the older
+//! `X-Forwarded-For`.
 
 mod parse;
 
@@ -13,26 +13,29 @@ pub use parse::ForwardedProto;
 use crate::server::policy::forwarded::parse::{Hop, Node};
 use crate::server::policy::peer::{PeerAddr, TrustedProxies};
 
-/// Which header field tells who the client is. One alone: a proxy that sets one passes the
-/// others on as the client sent them.
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// The header field in which proxies report the client. Only one is read, as a proxy that sets
+/// one passes on the others as the client sent them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ForwardedHeader {
-    /// None: the client is the peer. Default.
+    /// No field: the client is the peer. Default.
     #[default]
     Ignore,
-    /// `Forwarded` (RFC 7239), which tells protocol and host too.
+    /// `Forwarded` (RFC 7239), which also has the protocol and the host.
     Forwarded,
     /// `X-Forwarded-For`.
     XForwardedFor,
 }
 
-/// What is believed about clients behind proxies. Default: nothing.
+/// The settings for clients behind proxies. Default: proxies are not trusted.
 ///
-/// The addresses are walked from the right, where the nearest proxy has added who was
-/// connected to it. As long as that is a trusted proxy itself, what *it* has added is looked
-/// at; the first that is not is the client. So it does not matter what a client sends
-/// along: it stands further left.
+/// The addresses are read from right to left, as each proxy appends the address of its client.
+/// The first address that is not a trusted proxy is the client. Addresses that the client itself
+/// sent are further left, and so ignored.
 ///
 /// ```
 /// use fullduplex::server::{ForwardedHeader, Forwarding, PeerAddr};
@@ -48,54 +51,55 @@ pub enum ForwardedHeader {
 /// headers.insert("x-forwarded-for", "6.6.6.6, 192.0.2.7, 10.0.0.2".parse().unwrap());
 /// let client = forwarding.client(PeerAddr::Inet("10.0.0.1:4000".parse().unwrap()), &headers).unwrap();
 /// assert_eq!(client.ip, Some("192.0.2.7".parse().unwrap()));
-/// assert_eq!(client.to_string(), "192.0.2.7 (told by 2 trusted proxies)");
+/// assert_eq!(client.to_string(), "192.0.2.7 (reported by 2 trusted proxies)");
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forwarding {
-    /// Where the client's address is told.
+    /// The header field that has the client's address.
     pub header: ForwardedHeader,
-    /// Whose word is believed.
+    /// The proxies that are trusted.
     pub trusted: TrustedProxies,
-    /// With [`XForwardedFor`](ForwardedHeader::XForwardedFor): whether the proxies set
-    /// `X-Forwarded-Proto` too. One that does not passes on what the client sends. Default:
-    /// no.
+    /// Whether `X-Forwarded-Proto` is read with [`XForwardedFor`](ForwardedHeader::XForwardedFor).
+    /// Set it only if the proxies set the field, as they else pass on what the client sends.
+    /// Default: `false`.
     pub x_forwarded_proto: bool,
-    /// The same of `X-Forwarded-Host`. Default: no.
+    /// Whether `X-Forwarded-Host` is read with [`XForwardedFor`](ForwardedHeader::XForwardedFor).
+    /// Set it only if the proxies set the field. Default: `false`.
     pub x_forwarded_host: bool,
 }
 
-/// A client, as it is believed to be.
+/// The address of a client, and what trusted proxies report about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientAddr {
-    /// Its address, of IPv4 where it is mapped into IPv6; none for a Unix socket, and where
-    /// a proxy hides it.
+    /// The IP address, an IPv4-mapped IPv6 address as IPv4; `None` for a Unix socket, or if a proxy
+    /// hides it.
     pub ip: Option<IpAddr>,
-    /// Its port, where that is told.
+    /// The port, if it is reported.
     pub port: Option<u16>,
-    /// What a proxy calls it in place of its address: `unknown`, or a name with `_`.
+    /// The name that a proxy reports in place of the address: `unknown`, or a name with `_`.
     pub hidden: Option<String>,
-    /// How it reached the first of our proxies, where that is told.
+    /// The protocol by which the client reached the first trusted proxy, if it is reported.
     pub proto: Option<ForwardedProto>,
-    /// Which host it asked the first of our proxies for, where that is told.
+    /// The host that the client requested from the first trusted proxy, if it is reported.
     pub host: Option<String>,
-    /// How this is known.
+    /// The source of the address.
     pub source: AddressSource,
 }
 
-/// How a client's address is known.
+/// The source of a client's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AddressSource {
-    /// It is the peer: no header is looked at.
+    /// The peer: header fields are ignored.
     Ignored,
-    /// It is the peer, which is no trusted proxy.
+    /// The peer, which is not a trusted proxy.
     Untrusted,
-    /// It is the peer, a trusted proxy that tells nothing, or something else on its machine.
+    /// The peer, a trusted proxy that reports no client.
     NotReported,
-    /// So many trusted proxies told it.
+    /// Reported by this many trusted proxies.
     Forwarded(usize),
 }
 
@@ -103,10 +107,10 @@ impl fmt::Display for AddressSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ignored => f.write_str("the peer"),
-            Self::Untrusted => f.write_str("the peer, no trusted proxy"),
-            Self::NotReported => f.write_str("a trusted proxy that tells nothing"),
-            Self::Forwarded(1) => f.write_str("told by a trusted proxy"),
-            Self::Forwarded(count) => write!(f, "told by {count} trusted proxies"),
+            Self::Untrusted => f.write_str("the peer, not a trusted proxy"),
+            Self::NotReported => f.write_str("a trusted proxy that reports no client"),
+            Self::Forwarded(1) => f.write_str("reported by a trusted proxy"),
+            Self::Forwarded(count) => write!(f, "reported by {count} trusted proxies"),
         }
     }
 }
@@ -120,13 +124,14 @@ impl ClientAddr {
         Self { ip: peer.ip(), port, hidden: None, proto: None, host: None, source }
     }
 
-    /// The peer itself, where no header is looked at.
+    /// Returns the peer as the client, as header fields are ignored.
     pub(crate) fn of(peer: PeerAddr) -> Self {
         Self::peer(&peer, AddressSource::Ignored)
     }
 
-    /// For [`Slots`](crate::server::ConnectionLimiter): the address, with port 0 if none is told; a client without
-    /// one counts as a Unix socket does.
+    /// Returns the address in the form that
+    /// [`ConnectionLimiter`](crate::server::ConnectionLimiter) takes. The port is 0 if it is not
+    /// reported. A client without an address counts as a Unix socket.
     pub fn to_peer(&self) -> PeerAddr {
         match self.ip {
             Some(ip) => PeerAddr::Inet(SocketAddr::new(ip, self.port.unwrap_or(0))),
@@ -135,7 +140,7 @@ impl ClientAddr {
     }
 }
 
-/// A line for a log: address or name, and how it is known.
+/// Writes the address or the name, and its source, for a log.
 impl fmt::Display for ClientAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.ip, self.port, &self.hidden) {
@@ -148,11 +153,11 @@ impl fmt::Display for ClientAddr {
     }
 }
 
-/// What a trusted proxy told can't be read: which field, what stands there and why not. It
-/// should be answered with 400.
+/// A malformed field of a trusted proxy: its name, its value and the reason. The request should be
+/// answered with 400.
 ///
-/// Taking the proxy for the client then would let a client hide behind it by sending
-/// something that spoils the line.
+/// To take the proxy for the client instead would let a client hide its address by sending a
+/// malformed value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardedError {
     field: HeaderName,
@@ -162,18 +167,17 @@ pub struct ForwardedError {
 
 impl fmt::Display for ForwardedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} can't be read: {}: {}", self.field, self.why, self.value)
+        write!(f, "{} is malformed: {}: {}", self.field, self.why, self.value)
     }
 }
 
 impl std::error::Error for ForwardedError {}
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-
 impl Forwarding {
-    /// Who the client is, by the socket's other end and a request's header fields.
+    /// Returns the client, from the peer of the socket and the header fields of a request.
+    ///
+    /// # Errors
+    /// A trusted proxy sent a malformed field.
     pub fn client(
         &self,
         peer: PeerAddr,
@@ -182,7 +186,7 @@ impl Forwarding {
         self.client_by(peer, || headers)
     }
 
-    /// The same, where it is asked for header fields only if they count.
+    /// Returns the client. Header fields are read only if they matter, as they may be built lazily.
     pub(crate) fn client_by<'h>(
         &self,
         peer: PeerAddr,
@@ -205,12 +209,12 @@ impl Forwarding {
         let mut found = ClientAddr::peer(peer, AddressSource::NotReported);
         let mut proxies = 0;
         for line in lines(headers, &header::FORWARDED).rev() {
-            let bad = |why| bad(&header::FORWARDED, line, why);
+            let bad = |why| malformed(&header::FORWARDED, line, why);
             let hops = parse::forwarded(text(line).map_err(bad)?).map_err(bad)?;
             for hop in hops.into_iter().rev() {
                 proxies += 1;
                 let is_client = self.is_client(&hop.node);
-                found = told(hop, proxies);
+                found = reported(hop, proxies);
                 if is_client {
                     return Ok(found);
                 }
@@ -227,16 +231,16 @@ impl Forwarding {
         let nodes = words(headers, &X_FORWARDED_FOR)?;
         let mut found = ClientAddr::peer(peer, AddressSource::NotReported);
         for (index, word) in nodes.iter().rev().enumerate() {
-            let bad = |why| bad(&X_FORWARDED_FOR, word.as_bytes(), why);
+            let bad = |why| malformed(&X_FORWARDED_FOR, word.as_bytes(), why);
             let node = parse::node(word).map_err(bad)?;
             let is_client = self.is_client(&node);
-            found = told(Hop { node, ..Hop::default() }, index + 1);
+            found = reported(Hop { node, ..Hop::default() }, index + 1);
             if is_client {
                 break;
             }
         }
-        // Where every proxy has added one, the one beside the client's address; else the
-        // last, which the nearest proxy has set or let pass.
+        // If every proxy has appended a value, the one beside the client's address. Else the
+        // last, which the nearest proxy has set or passed on.
         let beside = |name: &HeaderName| -> Result<Option<&str>, ForwardedError> {
             let words = words(headers, name)?;
             let back = match found.source {
@@ -248,19 +252,19 @@ impl Forwarding {
         if self.x_forwarded_proto
             && let Some(word) = beside(&X_FORWARDED_PROTO)?
         {
-            let bad = |why| bad(&X_FORWARDED_PROTO, word.as_bytes(), why);
+            let bad = |why| malformed(&X_FORWARDED_PROTO, word.as_bytes(), why);
             found.proto = Some(parse::proto(word).map_err(bad)?);
         }
         if self.x_forwarded_host
             && let Some(word) = beside(&X_FORWARDED_HOST)?
         {
-            let bad = |why| bad(&X_FORWARDED_HOST, word.as_bytes(), why);
+            let bad = |why| malformed(&X_FORWARDED_HOST, word.as_bytes(), why);
             found.host = Some(parse::host(word.to_owned()).map_err(bad)?);
         }
         Ok(found)
     }
 
-    /// Whether the walk ends here.
+    /// Returns whether a node is the client, and not a trusted proxy.
     fn is_client(&self, node: &Node) -> bool {
         match node {
             Node::Ip(ip, _) => !self.trusted.trusts_ip(*ip),
@@ -269,7 +273,7 @@ impl Forwarding {
     }
 }
 
-fn told(hop: Hop, proxies: usize) -> ClientAddr {
+fn reported(hop: Hop, proxies: usize) -> ClientAddr {
     let (ip, port, hidden) = match hop.node {
         Node::Ip(ip, port) => (Some(ip), port, None),
         Node::Hidden(name) => (None, None, Some(name)),
@@ -291,20 +295,20 @@ fn lines<'h>(
     headers.get_all(name).into_iter().map(http::HeaderValue::as_bytes)
 }
 
-/// All elements of a list, over all its lines.
+/// Returns all elements of a list, from all its lines.
 fn words<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Vec<&'h str>, ForwardedError> {
     let mut words = Vec::new();
     for line in lines(headers, name) {
-        words.extend(parse::list(text(line).map_err(|why| bad(name, line, why))?));
+        words.extend(parse::list(text(line).map_err(|why| malformed(name, line, why))?));
     }
     Ok(words)
 }
 
 fn text(line: &[u8]) -> Result<&str, &'static str> {
-    std::str::from_utf8(line).map_err(|_| "it is not text")
+    std::str::from_utf8(line).map_err(|_| "it is not UTF-8")
 }
 
-fn bad(field: &HeaderName, value: &[u8], why: &'static str) -> ForwardedError {
+fn malformed(field: &HeaderName, value: &[u8], why: &'static str) -> ForwardedError {
     let shown = value.iter().take(256).flat_map(|byte| byte.escape_ascii()).map(char::from);
     ForwardedError { field: field.clone(), value: shown.collect(), why }
 }

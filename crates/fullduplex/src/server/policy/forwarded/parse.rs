@@ -1,9 +1,15 @@
-//! The grammar of `Forwarded` (RFC 7239 §4, §6) and of the `X-Forwarded-*` fields, for which
-//! there is none but custom.
+//! The parser of `Forwarded` (RFC 7239 §4, §6) and of the `X-Forwarded-*` fields, which have no
+//! standard.
 
 use std::net::IpAddr;
 
-/// What one proxy says about whom it was connected to.
+/// The most parameters of an element: four are defined (RFC 7239 §5), others are extensions. The
+/// search for duplicates takes quadratic time.
+const MAX_PARAMETERS: usize = 16;
+
+const NO_END: &str = "a quoted string has no end (RFC 7239 §4)";
+
+/// An element of the field: what one proxy reports about its client.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Hop {
     pub(crate) node: Node,
@@ -11,7 +17,7 @@ pub(crate) struct Hop {
     pub(crate) host: Option<String>,
 }
 
-/// Who was connected to a proxy.
+/// The client of a proxy.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Node {
     Ip(IpAddr, Option<u16>),
@@ -25,25 +31,21 @@ impl Default for Node {
     }
 }
 
-/// How the client reached the first proxy.
+/// The protocol by which the client reached the first proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ForwardedProto {
     /// Without TLS: `http` or `ws`.
     Http,
-    /// By TLS: `https` or `wss`.
+    /// With TLS: `https` or `wss`.
     Https,
 }
 
-/// There are four (RFC 7239 §5) and extensions. A bound, so that looking for doubles stays
-/// cheap.
-const MAX_PARAMETERS: usize = 16;
-
 type Parsed<T> = Result<T, &'static str>;
 
-/// The elements of one `Forwarded` line.
+/// Parses the elements of one `Forwarded` line.
 ///
-/// It is strict about what may follow a quoted string, so that an open quote in what a client
-/// sent can't swallow what a proxy adds behind it: the line is refused then.
+/// What follows a quoted string is checked strictly, so that an open quote that a client sent
+/// can't hide what a proxy appends to the line: the line is rejected.
 pub(crate) fn forwarded(line: &str) -> Parsed<Vec<Hop>> {
     let mut hops = Vec::new();
     let (mut hop, mut names) = (Hop::default(), Vec::new());
@@ -52,7 +54,7 @@ pub(crate) fn forwarded(line: &str) -> Parsed<Vec<Hop>> {
         rest = rest.trim_start_matches([' ', '\t']);
         match rest.bytes().next() {
             None | Some(b',') => {
-                // An empty element is passed over (RFC 9110 §5.6.1.2).
+                // Empty elements are ignored (RFC 9110 §5.6.1.2).
                 if !names.is_empty() {
                     hops.push(std::mem::take(&mut hop));
                     names.clear();
@@ -69,26 +71,26 @@ pub(crate) fn forwarded(line: &str) -> Parsed<Vec<Hop>> {
                     return Err("an element has more than 16 parameters");
                 }
                 if names.contains(&name) {
-                    return Err("a parameter stands twice (RFC 7239 §4)");
+                    return Err("a parameter is repeated (RFC 7239 §4)");
                 }
-                take(&mut hop, &name, value)?;
+                set_parameter(&mut hop, &name, value)?;
                 names.push(name);
                 rest = after.trim_start_matches([' ', '\t']);
                 if !(rest.is_empty() || rest.starts_with([';', ','])) {
-                    return Err("a value must end in ; or , (RFC 7239 §4)");
+                    return Err("a value is not followed by ; or , (RFC 7239 §4)");
                 }
             }
         }
     }
 }
 
-/// `name=value`, and what follows. The value may be longer than a token without being quoted,
-/// as some proxies write addresses so.
+/// Parses `name=value`, and returns the rest of the line. An unquoted value may have characters
+/// that are not allowed in a token, as some proxies write addresses without quotes.
 fn pair(text: &str) -> Parsed<(String, String, &str)> {
     let (name, rest) = text.split_once('=').ok_or("a parameter has no = (RFC 7239 §4)")?;
     let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     if name.is_empty() || !name.bytes().all(is_token) {
-        return Err("a parameter's name is no token (RFC 7239 §4)");
+        return Err("a parameter's name is not a token (RFC 7239 §4)");
     }
     let name = name.to_ascii_lowercase();
     if let Some(quoted) = rest.strip_prefix('"') {
@@ -97,11 +99,11 @@ fn pair(text: &str) -> Parsed<(String, String, &str)> {
         while let Some((at, c)) = chars.next() {
             match c {
                 '"' => return Ok((name, value, &quoted[at + 1..])),
-                '\\' => value.push(chars.next().ok_or("a quote is open")?.1),
+                '\\' => value.push(chars.next().ok_or(NO_END)?.1),
                 c => value.push(c),
             }
         }
-        return Err("a quote is open");
+        return Err(NO_END);
     }
     let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, ';' | ',' | '"');
     let end = rest.find(|c| !is_plain(c)).unwrap_or(rest.len());
@@ -111,7 +113,7 @@ fn pair(text: &str) -> Parsed<(String, String, &str)> {
     }
 }
 
-fn take(hop: &mut Hop, name: &str, value: String) -> Parsed<()> {
+fn set_parameter(hop: &mut Hop, name: &str, value: String) -> Parsed<()> {
     match name {
         "for" => hop.node = node(&value)?,
         "proto" => hop.proto = Some(proto(&value)?),
@@ -122,7 +124,8 @@ fn take(hop: &mut Hop, name: &str, value: String) -> Parsed<()> {
     Ok(())
 }
 
-/// An address with or without port, IPv6 in brackets or, without a port, not; or a name.
+/// Parses a node: an address with or without a port, or a name. IPv6 may have no brackets if there
+/// is no port.
 pub(crate) fn node(text: &str) -> Parsed<Node> {
     if let Ok(ip) = text.parse::<IpAddr>() {
         return Ok(Node::Ip(ip.to_canonical(), None));
@@ -142,11 +145,11 @@ pub(crate) fn node(text: &str) -> Parsed<Node> {
     } else if name.eq_ignore_ascii_case("unknown") || is_obfuscated(name) {
         Ok(Node::Hidden(name.to_owned()))
     } else {
-        Err("it is no address, not unknown, and no name with _ (RFC 7239 §6)")
+        Err("not an IP address, \"unknown\" or a name with _ (RFC 7239 §6)")
     }
 }
 
-/// None where it is hidden (RFC 7239 §6).
+/// Parses a port; `None` if it is obfuscated (RFC 7239 §6).
 fn node_port(text: &str) -> Parsed<Option<u16>> {
     let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     match text.parse() {
@@ -156,7 +159,7 @@ fn node_port(text: &str) -> Parsed<Option<u16>> {
     }
 }
 
-/// `_` and a name (RFC 7239 §6.3).
+/// Returns whether a text is an obfuscated identifier: `_` and a name (RFC 7239 §6.3).
 fn is_obfuscated(text: &str) -> bool {
     let is_part = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     text.len() > 1 && text.starts_with('_') && text.bytes().all(is_part)
@@ -172,10 +175,10 @@ pub(crate) fn proto(text: &str) -> Parsed<ForwardedProto> {
 
 pub(crate) fn host(text: String) -> Parsed<String> {
     let is_host = |host: http::uri::Authority| !host.as_str().contains('@');
-    if text.parse().is_ok_and(is_host) { Ok(text) } else { Err("the host is none") }
+    if text.parse().is_ok_and(is_host) { Ok(text) } else { Err("not a valid host") }
 }
 
-/// The elements of a list; empty ones are passed over (RFC 9110 §5.6.1.2).
+/// Returns the elements of a list; empty ones are ignored (RFC 9110 §5.6.1.2).
 pub(crate) fn list(line: &str) -> impl DoubleEndedIterator<Item = &str> {
     line.split(',').map(|word| word.trim_matches([' ', '\t'])).filter(|word| !word.is_empty())
 }

@@ -1,7 +1,7 @@
-//! The PROXY protocol of haproxy, versions 1 and 2: a proxy that carries bytes says in front of
-//! them whose they are.
+//! The PROXY protocol of haproxy, versions 1 and 2: a proxy that forwards bytes sends a header with
+//! the client's address before them.
 //!
-//! Sections are those of the specification, `proxy-protocol.txt` in haproxy's documents.
+//! Section numbers refer to the specification, `proxy-protocol.txt` in haproxy's documentation.
 
 mod parse;
 
@@ -11,22 +11,21 @@ pub use parse::{ProxyHeader, ProxyHeaderError, ProxyHeaderStatus, parse_proxy_he
 
 use crate::server::policy::peer::{PeerAddr, TrustedProxies};
 
-/// Whether connections begin with a PROXY header.
+/// The mode that says which connections begin with a PROXY header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyMode {
-    /// They don't: its bytes are taken as any others. Default.
+    /// No connection does; a header is treated as other bytes. Default.
     #[default]
     Off,
-    /// Those of trusted proxies may. To guess is against the specification (§2), as it lets
-    /// whoever sends no header by himself, and so it is for changing over alone: a trusted
-    /// proxy that adds no header lets its clients send one.
+    /// Connections of trusted proxies may. For migration only: the specification forbids guessing
+    /// (§2), as a client can send a header through a trusted proxy that adds none.
     Optional,
-    /// All do, and all come from trusted proxies. Others are refused.
+    /// All connections must, and must come from trusted proxies. Others are rejected.
     Required,
 }
 
-/// How the PROXY protocol is used. Default: not at all.
+/// The settings of the PROXY protocol. Default: off.
 ///
 /// ```
 /// use fullduplex::server::{PeerAddr, ProxyHeader, ProxyMode, ProxyProtocol, ProxyStatus};
@@ -47,12 +46,12 @@ pub enum ProxyMode {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyProtocol {
-    /// Whether connections begin with a header.
+    /// The mode that says which connections begin with a header.
     pub mode: ProxyMode,
-    /// Who may send one.
+    /// The proxies that may send a header.
     pub trusted: TrustedProxies,
-    /// How long a header of version 2 may be. Default: 4,096 bytes, which has room for what
-    /// proxies say about TLS. A line of version 1 has 107 bytes at most.
+    /// The maximum length of a version 2 header in bytes. Default: 4,096, enough for what proxies
+    /// report about TLS. A version 1 line has at most 107 bytes.
     pub max_header: usize,
 }
 
@@ -62,31 +61,31 @@ impl Default for ProxyProtocol {
     }
 }
 
-/// What the first bytes of a connection are.
+/// The result of [`ProxyProtocol::read`] for the first bytes of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyStatus {
-    /// There is no header: all of them are the connection's own.
+    /// There is no header: all bytes belong to the connection.
     None,
-    /// More are needed, so many at least. In [`ProxyMode::Required`] all of those belong to
-    /// the header; the first that are asked for in [`ProxyMode::Optional`] may not.
+    /// At least `needed` more bytes are necessary. In [`ProxyMode::Required`] all of them belong to
+    /// the header; in [`ProxyMode::Optional`] the first ones may not.
     Incomplete {
-        /// At least 1.
+        /// The number of bytes, at least 1.
         needed: usize,
     },
-    /// A header, of this length; what follows is the connection's own.
+    /// A complete header. The bytes after `length` belong to the connection.
     Header {
-        /// What it says.
+        /// The content of the header.
         header: ProxyHeader,
-        /// Its length in bytes.
+        /// The length of the header in bytes.
         length: usize,
     },
 }
 
 impl ProxyProtocol {
-    /// Whether bytes of this peer are to be read before anything else; if not,
-    /// [`read`](Self::read) needs none of them.
-    pub fn concerns(&self, peer: &PeerAddr) -> bool {
+    /// Returns whether the first bytes of this peer have to be passed to [`read`](Self::read). If
+    /// not, that needs none of them.
+    pub fn applies_to(&self, peer: &PeerAddr) -> bool {
         match self.mode {
             ProxyMode::Off => false,
             ProxyMode::Optional => self.trusted.trusts(peer),
@@ -94,10 +93,12 @@ impl ProxyProtocol {
         }
     }
 
-    /// Looks at all bytes of a connection so far. An error is to be logged, and the connection
-    /// closed without an answer, as there is nobody who would understand it.
+    /// Reads the header, from all bytes of a connection so far. There is no timeout: the caller
+    /// should wait some seconds for the header (§2).
     ///
-    /// It has no clock: the header should be there within some seconds (§2).
+    /// # Errors
+    /// The header is invalid, or the peer is not trusted. The connection should be closed without
+    /// a response.
     pub fn read(&self, peer: &PeerAddr, bytes: &[u8]) -> Result<ProxyStatus, ProxyProtocolError> {
         let is_optional = match self.mode {
             ProxyMode::Off => return Ok(ProxyStatus::None),
@@ -117,9 +118,8 @@ impl ProxyProtocol {
         }
     }
 
-    /// Who the client is, by a header that this peer sent: the peer itself, where the header
-    /// names nobody else.
-    #[allow(clippy::unused_self, reason = "it stands beside `read`, for whoever has the settings")]
+    /// Returns the client that a header of this peer names, or the peer if it names none.
+    #[allow(clippy::unused_self, reason = "a method as `read` is, for callers with settings")]
     pub fn client(&self, peer: &PeerAddr, header: &ProxyHeader) -> PeerAddr {
         match header {
             ProxyHeader::Inet { source, .. } => PeerAddr::Inet(*source),
@@ -129,20 +129,20 @@ impl ProxyProtocol {
     }
 }
 
-/// Why a connection is closed before anything was read from it: a line for a log.
+/// An invalid start of a connection with the PROXY protocol, as a line for a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyProtocolError {
-    /// A header is required, and this peer is not trusted to send one.
+    /// A header is required, and this peer is not a trusted proxy.
     Untrusted(PeerAddr),
-    /// What this peer sent is no header.
+    /// This peer sent no valid header.
     Header(PeerAddr, ProxyHeaderError),
 }
 
 impl fmt::Display for ProxyProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Untrusted(peer) => write!(f, "PROXY protocol: {peer} is no trusted proxy"),
+            Self::Untrusted(peer) => write!(f, "PROXY protocol: {peer} is not a trusted proxy"),
             Self::Header(peer, error) => write!(f, "{error}, from {peer}"),
         }
     }
@@ -194,7 +194,7 @@ mod tests {
         ] {
             let settings = settings(mode);
             assert_eq!(settings.read(&from, bytes), expected, "{mode:?} from {from}");
-            if !settings.concerns(&from) {
+            if !settings.applies_to(&from) {
                 assert_eq!(settings.read(&from, b""), Ok(ProxyStatus::None));
             }
         }
@@ -220,7 +220,7 @@ mod tests {
     fn proxy_protocol_rejections_name_the_reason_and_the_peer() {
         let settings = settings(ProxyMode::Required);
         let refused = settings.read(&peer("192.0.2.9:1"), b"").unwrap_err();
-        assert_eq!(refused.to_string(), "PROXY protocol: 192.0.2.9:1 is no trusted proxy");
+        assert_eq!(refused.to_string(), "PROXY protocol: 192.0.2.9:1 is not a trusted proxy");
         let refused = settings.read(&PeerAddr::Unix, b"PROXY TCP5 1 2 3 4\r\n").unwrap_err();
         assert_eq!(
             refused.to_string(),

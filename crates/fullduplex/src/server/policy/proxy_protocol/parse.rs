@@ -1,61 +1,74 @@
-//! The header of the PROXY protocol, from bytes.
+//! The parser of PROXY protocol headers.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// What a PROXY header says about the connection that the proxy took.
+/// The first bytes of a version 2 header.
+const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
+/// The first bytes of a version 1 header.
+const PREFIX: &[u8] = b"PROXY ";
+/// The shortest line: `PROXY UNKNOWN\r\n`.
+const SHORTEST_LINE: usize = 15;
+/// The longest line, with CR LF (§2.1).
+const LONGEST_LINE: usize = 107;
+/// The length of a version 2 header before the addresses.
+const FIXED: usize = 16;
+/// The type of the checksum TLV, `PP2_TYPE_CRC32C`.
+const CRC32C: u8 = 0x03;
+
+/// The content of a PROXY header: the connection that the proxy accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyHeader {
-    /// The connection is the proxy's own, such as a check of our health: `LOCAL` (§2.2).
+    /// The connection is the proxy's own, such as a health check: `LOCAL` (§2.2).
     Local,
-    /// The proxy can't tell: `UNKNOWN`, `AF_UNSPEC`. The socket's own addresses hold.
+    /// The proxy does not know the client: `UNKNOWN`, `AF_UNSPEC`. The socket's addresses apply.
     Unknown,
-    /// A client's, with its address and the one that it connected to.
+    /// A client connected by TCP or UDP.
     Inet {
-        /// The client.
+        /// The address of the client.
         source: SocketAddr,
-        /// Where it connected to.
+        /// The address that the client connected to.
         destination: SocketAddr,
     },
-    /// A client's that reached the proxy by a Unix socket. The paths are left out.
+    /// A client connected by a Unix socket. The paths are left out.
     Unix,
 }
 
-/// How far [`parse_proxy_header`] came.
+/// The result of [`parse_proxy_header`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyHeaderStatus {
-    /// More bytes are needed: so many at least, all of which belong to the header. Whoever
-    /// reads no more than that leaves what follows in the socket.
+    /// At least `needed` more bytes are necessary, all of which belong to the header. A caller that
+    /// reads no more than that leaves the connection's own bytes in the socket.
     Incomplete {
-        /// At least 1.
+        /// The number of bytes, at least 1.
         needed: usize,
     },
-    /// The header is whole.
+    /// The header is complete.
     Complete {
-        /// What it says.
+        /// The content of the header.
         header: ProxyHeader,
-        /// How many bytes it has; what follows is the connection's own.
+        /// The length of the header in bytes. The bytes after it belong to the connection.
         length: usize,
     },
 }
 
-/// Why bytes are no PROXY header. The connection should be closed (§2.1).
+/// A syntax error in a PROXY header. The connection should be closed (§2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyHeaderError {
-    /// They don't begin as one of either version does.
+    /// The bytes begin like a header of neither version.
     NoHeader,
-    /// The line of version 1 is wrong in this way.
+    /// The version 1 line is invalid, for this reason.
     Line(&'static str),
-    /// There is no CR LF in the 107 bytes that a line of version 1 may have.
+    /// The version 1 line has no CR LF in its first 107 bytes.
     LineTooLong,
-    /// The header of version 2 is wrong in this way.
+    /// The version 2 header is invalid, for this reason.
     Binary(&'static str),
-    /// The header of version 2 is longer than the limit.
+    /// The version 2 header is longer than the limit.
     TooLong {
-        /// What it announces, with its first 16 bytes.
+        /// The announced length in bytes, including the first 16.
         length: usize,
         /// `max_header`.
         limit: usize,
@@ -70,10 +83,10 @@ impl fmt::Display for ProxyHeaderError {
         match self {
             Self::NoHeader => f.write_str("the connection does not begin with a header"),
             Self::Line(why) => write!(f, "{why} (§2.1)"),
-            Self::LineTooLong => f.write_str("no end in the first 107 bytes (§2.1)"),
+            Self::LineTooLong => f.write_str("no CR LF in the first 107 bytes (§2.1)"),
             Self::Binary(why) => write!(f, "{why} (§2.2)"),
             Self::TooLong { length, limit } => {
-                write!(f, "a header of {length} bytes, max_header is {limit}")
+                write!(f, "a header of {length} bytes exceeds max_header ({limit})")
             }
             Self::Checksum => f.write_str("the checksum is wrong (§2.2)"),
         }
@@ -82,29 +95,22 @@ impl fmt::Display for ProxyHeaderError {
 
 impl std::error::Error for ProxyHeaderError {}
 
-/// How a header of version 2 begins.
-const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
-const PREFIX: &[u8] = b"PROXY ";
-/// The shortest line: `PROXY UNKNOWN\r\n`.
-const SHORTEST_LINE: usize = 15;
-const LONGEST_LINE: usize = 107;
-/// Of a header of version 2, before the addresses.
-const FIXED: usize = 16;
-
-/// Reads the header at the beginning of a connection, of version 1 (text) or 2 (binary).
+/// Parses the header at the start of a connection, of version 1 (text) or 2 (binary).
 ///
-/// `max_header` bounds the length of one of version 2; a line of version 1 has 107 bytes at
-/// most. Nothing is kept between calls: it is called with all bytes from the first on. Which
-/// way they are cut makes no difference.
+/// `max_header` is the maximum length of a version 2 header; a version 1 line has at most 107
+/// bytes. The function has no state: each call needs all bytes of the connection so far.
 ///
-/// What stands behind the addresses of version 2 (TLVs) is passed over, except that a checksum
-/// (CRC-32C) is checked. Datagrams are taken as streams are: what matters is the address.
+/// The TLVs after the addresses of version 2 are skipped, but a checksum (CRC-32C) is verified.
+/// The addresses of datagrams are accepted as those of streams are.
+///
+/// # Errors
+/// The bytes are not a valid header.
 pub fn parse_proxy_header(
     bytes: &[u8],
     max_header: usize,
 ) -> Result<ProxyHeaderStatus, ProxyHeaderError> {
     if bytes.is_empty() {
-        // The shortest of both.
+        // The shortest header of both versions.
         return Ok(ProxyHeaderStatus::Incomplete { needed: SHORTEST_LINE });
     }
     if begins(bytes, &SIGNATURE) {
@@ -116,12 +122,12 @@ pub fn parse_proxy_header(
     Err(ProxyHeaderError::NoHeader)
 }
 
-/// Whether bytes begin so, as far as they go.
+/// Returns whether the bytes begin with `with`, as far as they go.
 fn begins(bytes: &[u8], with: &[u8]) -> bool {
     bytes.iter().zip(with).all(|(a, b)| a == b)
 }
 
-/// One line of text (§2.1).
+/// Parses a version 1 line (§2.1).
 fn version_1(bytes: &[u8]) -> Result<ProxyHeaderStatus, ProxyHeaderError> {
     let window = &bytes[..bytes.len().min(LONGEST_LINE)];
     let Some(end) = window.windows(2).position(|pair| pair == b"\r\n") else {
@@ -137,22 +143,22 @@ fn version_1(bytes: &[u8]) -> Result<ProxyHeaderStatus, ProxyHeaderError> {
 }
 
 fn line(text: &[u8]) -> Result<ProxyHeader, &'static str> {
-    // What follows UNKNOWN is not looked at, and may be anything.
+    // The rest of the line is ignored, whatever it is (§2.1).
     if text == b"UNKNOWN" || text.starts_with(b"UNKNOWN ") {
         return Ok(ProxyHeader::Unknown);
     }
     let text = std::str::from_utf8(text).map_err(|_| "the line is not ASCII")?;
     let mut words = text.split(' ');
-    let mut next = || words.next().ok_or("a word is missing");
+    let mut next = || words.next().ok_or("an address or a port is missing");
     let (family, source, destination) = (next()?, next()?, next()?);
     let (source_port, destination_port) = (next()?, next()?);
     if words.next().is_some() {
-        return Err("there is more than addresses and ports");
+        return Err("unexpected text after the ports");
     }
     let ip = |text: &str| -> Result<IpAddr, &'static str> {
         match family {
-            "TCP4" => text.parse().map(IpAddr::V4).map_err(|_| "no address of IPv4"),
-            "TCP6" => text.parse().map(IpAddr::V6).map_err(|_| "no address of IPv6"),
+            "TCP4" => text.parse().map(IpAddr::V4).map_err(|_| "not a valid IPv4 address"),
+            "TCP6" => text.parse().map(IpAddr::V6).map_err(|_| "not a valid IPv6 address"),
             _ => Err("the family is not TCP4, TCP6 or UNKNOWN"),
         }
     };
@@ -162,14 +168,14 @@ fn line(text: &[u8]) -> Result<ProxyHeader, &'static str> {
     })
 }
 
-/// Decimal, without leading zeros (§2.1).
+/// Parses a decimal port without leading zeros (§2.1).
 fn port(text: &str) -> Result<u16, &'static str> {
     let is_plain =
         text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
-    text.parse().ok().filter(|_| is_plain).ok_or("no port")
+    text.parse().ok().filter(|_| is_plain).ok_or("not a valid port")
 }
 
-/// The binary header (§2.2).
+/// Parses a version 2 header (§2.2).
 fn version_2(bytes: &[u8], max_header: usize) -> Result<ProxyHeaderStatus, ProxyHeaderError> {
     use ProxyHeaderError::Binary;
     let Some(fixed) = bytes.get(..FIXED) else {
@@ -189,7 +195,7 @@ fn version_2(bytes: &[u8], max_header: usize) -> Result<ProxyHeaderStatus, Proxy
         return Ok(ProxyHeaderStatus::Incomplete { needed: length - bytes.len() });
     };
     let header = if is_local {
-        // Its family and addresses are ignored, whatever they are.
+        // The family and the addresses of LOCAL are ignored (§2.2).
         ProxyHeader::Local
     } else {
         let (header, tlvs) = addresses(fixed[13], &whole[FIXED..]).map_err(Binary)?;
@@ -199,12 +205,12 @@ fn version_2(bytes: &[u8], max_header: usize) -> Result<ProxyHeaderStatus, Proxy
     Ok(ProxyHeaderStatus::Complete { header, length })
 }
 
-/// What the addresses say, and what follows them.
+/// Parses the addresses, and returns the bytes after them.
 fn addresses(family: u8, block: &[u8]) -> Result<(ProxyHeader, &[u8]), &'static str> {
-    let short = "the addresses are cut short";
+    let short = "the addresses are truncated";
     match (family >> 4, family & 0x0f) {
         (0..=3, 0) | (0, 1 | 2) => {
-            // Which addresses there are, and so where the rest begins, is not known.
+            // The length of the addresses is unknown, and so the start of the TLVs.
             Ok((ProxyHeader::Unknown, &[]))
         }
         (1, 1 | 2) => {
@@ -238,23 +244,20 @@ fn inet(source: IpAddr, destination: IpAddr, ports: &[u8]) -> ProxyHeader {
     }
 }
 
-/// `PP2_TYPE_CRC32C`.
-const CRC32C: u8 = 0x03;
-
-/// Goes through the TLVs, which begin at a place of the header, and checks the checksum if
-/// there is one: that of the header with zeros in its place.
+/// Verifies the checksum in the TLVs that begin at offset `at` of the header, if there is one. It
+/// is computed over the header with zeros in place of the checksum (§2.2.3).
 fn check_tlvs(header: &[u8], mut at: usize) -> Result<(), ProxyHeaderError> {
-    let cut = ProxyHeaderError::Binary("a TLV is cut short");
+    let truncated = ProxyHeaderError::Binary("a TLV is truncated");
     while at < header.len() {
-        let Some([kind, high, low]) = header.get(at..at + 3) else { return Err(cut) };
+        let Some([kind, high, low]) = header.get(at..at + 3) else { return Err(truncated) };
         let start = at + 3;
         let end = start + usize::from(u16::from_be_bytes([*high, *low]));
-        let value = header.get(start..end).ok_or(cut)?;
+        let value = header.get(start..end).ok_or(truncated)?;
         if *kind == CRC32C {
             let value = <[u8; 4]>::try_from(value)
-                .map_err(|_| ProxyHeaderError::Binary("a checksum is not of four bytes"))?;
+                .map_err(|_| ProxyHeaderError::Binary("the checksum does not have 4 bytes"))?;
             let zeroed = header[..start].iter().chain(&[0; 4]).chain(&header[end..]);
-            // One is enough, so that many don't cost much.
+            // Only the first is verified, so that many checksums don't cost much.
             return if crc32c(zeroed) == u32::from_be_bytes(value) {
                 Ok(())
             } else {
@@ -266,7 +269,7 @@ fn check_tlvs(header: &[u8], mut at: usize) -> Result<(), ProxyHeaderError> {
     Ok(())
 }
 
-/// The checksum of Castagnoli (RFC 9260 appendix A), bit by bit: headers are short.
+/// Computes CRC-32C (RFC 9260 appendix A). Bit by bit, as headers are short.
 fn crc32c<'b>(bytes: impl Iterator<Item = &'b u8>) -> u32 {
     !bytes.fold(!0, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0x82f6_3b78 * (crc & 1)))

@@ -30,12 +30,12 @@ fn limits_count_an_ipv6_network_as_one_address() {
         ("2001:db8::1", "2001:db8:0:1::1", false),
     ] {
         let slots = slots(9, 1);
-        let _first = slots.take(&peer(a)).unwrap();
-        assert_eq!(slots.take(&peer(b)).is_err(), together, "{a} and {b}");
+        let _first = slots.try_acquire(&peer(a)).unwrap();
+        assert_eq!(slots.try_acquire(&peer(b)).is_err(), together, "{a} and {b}");
     }
     let slots = slots(3, 1);
-    let unix: Vec<_> = (0..3).map(|_| slots.take(&PeerAddr::Unix).unwrap()).collect();
-    assert_eq!(slots.take(&PeerAddr::Unix).unwrap_err(), LimitReached::Total(3));
+    let unix: Vec<_> = (0..3).map(|_| slots.try_acquire(&PeerAddr::Unix).unwrap()).collect();
+    assert_eq!(slots.try_acquire(&PeerAddr::Unix).unwrap_err(), LimitReached::Total(3));
     assert_eq!(slots.addresses(), 0);
     drop(unix);
     assert_eq!(slots.counts().in_use, 0);
@@ -44,12 +44,12 @@ fn limits_count_an_ipv6_network_as_one_address() {
 #[test]
 fn limits_count_rejections_and_keep_nothing_of_them() {
     let slots = slots(2, 1);
-    let a = slots.take(&peer("10.0.0.1")).unwrap();
-    assert_eq!(slots.take(&peer("10.0.0.1")).unwrap_err(), LimitReached::PerAddress(1));
-    let _b = slots.take(&peer("10.0.0.2")).unwrap();
-    assert_eq!(slots.take(&peer("10.0.0.3")).unwrap_err(), LimitReached::Total(2));
+    let a = slots.try_acquire(&peer("10.0.0.1")).unwrap();
+    assert_eq!(slots.try_acquire(&peer("10.0.0.1")).unwrap_err(), LimitReached::PerAddress(1));
+    let _b = slots.try_acquire(&peer("10.0.0.2")).unwrap();
+    assert_eq!(slots.try_acquire(&peer("10.0.0.3")).unwrap_err(), LimitReached::Total(2));
     assert_eq!(slots.addresses(), 2);
-    let expected = ConnectionCounts { in_use: 2, refused_total: 1, refused_per_address: 1 };
+    let expected = ConnectionCounts { in_use: 2, rejected_total: 1, rejected_per_address: 1 };
     assert_eq!(slots.counts(), expected);
     drop(a);
     assert_eq!((slots.counts().in_use, slots.addresses()), (1, 1));
@@ -58,13 +58,13 @@ fn limits_count_rejections_and_keep_nothing_of_them() {
 #[test]
 fn limits_slot_moves_to_the_client() {
     let slots = slots(9, 1);
-    let mut first = slots.take(&PeerAddr::Unix).unwrap();
+    let mut first = slots.try_acquire(&PeerAddr::Unix).unwrap();
     first.reassign(&peer("10.0.0.1")).unwrap();
     first.reassign(&peer("10.0.0.1")).unwrap();
-    let mut second = slots.take(&peer("10.0.0.2")).unwrap();
+    let mut second = slots.try_acquire(&peer("10.0.0.2")).unwrap();
     assert_eq!(second.reassign(&peer("10.0.0.1")), Err(LimitReached::PerAddress(1)));
     // It is still where it was.
-    assert!(slots.take(&peer("10.0.0.2")).is_err());
+    assert!(slots.try_acquire(&peer("10.0.0.2")).is_err());
     drop((first, second));
     assert_eq!((slots.counts().in_use, slots.addresses()), (0, 0));
 }
@@ -73,7 +73,7 @@ fn limits_slot_moves_to_the_client() {
 fn limits_that_are_off_refuse_and_remember_nothing() {
     let slots =
         ConnectionLimiter::new(ConnectionLimits { max_connections: None, max_per_address: None });
-    let taken: Vec<_> = (0..1000).map(|_| slots.take(&peer("10.0.0.1")).unwrap()).collect();
+    let taken: Vec<_> = (0..1000).map(|_| slots.try_acquire(&peer("10.0.0.1")).unwrap()).collect();
     assert_eq!((slots.counts().in_use, slots.addresses()), (1000, 0));
     drop(taken);
 }
@@ -82,7 +82,7 @@ fn limits_that_are_off_refuse_and_remember_nothing() {
 fn limits_release_the_memory_of_many_addresses() {
     let slots = slots(100_000, 1);
     let address = |n: u32| PeerAddr::Inet(SocketAddr::new(IpAddr::from(n.to_be_bytes()), 1));
-    let crowd: Vec<_> = (0..50_000).map(|n| slots.take(&address(n)).unwrap()).collect();
+    let crowd: Vec<_> = (0..50_000).map(|n| slots.try_acquire(&address(n)).unwrap()).collect();
     drop(crowd);
     assert!(slots.0.state.lock().by_address.capacity() <= 1024);
 }
@@ -95,7 +95,7 @@ fn limits_count_exactly_across_threads() {
             let slots = &slots;
             scope.spawn(move || {
                 for _ in 0..1000 {
-                    let _slot = slots.take(&peer(&format!("10.0.0.{}", thread % 2)));
+                    let _slot = slots.try_acquire(&peer(&format!("10.0.0.{}", thread % 2)));
                 }
             });
         }
@@ -117,7 +117,7 @@ proptest! {
                     (_, 3..) => Err(LimitReached::PerAddress(3)),
                     _ => Ok(()),
                 };
-                let taken = slots.take(&peer(&format!("10.0.0.{who}")));
+                let taken = slots.try_acquire(&peer(&format!("10.0.0.{who}")));
                 prop_assert_eq!(taken.as_ref().map(|_| ()).map_err(|no| *no), expected);
                 held.extend(taken.ok().map(|slot| (who, slot)));
             } else if let Some(at) = held.iter().position(|(other, _)| *other == who) {

@@ -35,7 +35,10 @@ async fn tls_certificate_is_chosen_by_name() {
         [("unknown.example", "bad_certificate"), ("z.y.b.example", "bad_certificate")]
     {
         let error = refused(&tls, client(&ca, None, &[]), asked).await;
-        assert!(error.contains("refused our certificate") && error.contains(why), "{error}");
+        assert!(
+            error.contains("rejected the server's certificate") && error.contains(why),
+            "{error}"
+        );
     }
     let names: Vec<_> = tls.certificates().into_iter().map(|info| info.names).collect();
     assert_eq!(names[3], ["c.example", "xn--bcher-kva.example"]);
@@ -82,7 +85,7 @@ async fn tls_files_are_reloaded_while_connections_are_open() {
     std::fs::write(&chain, &renewed.chain).unwrap();
     let error = tls.reload().unwrap_err().to_string();
     assert!(
-        error.contains("not the one of the certificate") && error.contains("key.pem"),
+        error.contains("does not match the certificate") && error.contains("key.pem"),
         "{error}"
     );
     std::fs::write(&chain, "").unwrap();
@@ -105,7 +108,7 @@ async fn tls_files_are_reloaded_while_connections_are_open() {
     assert_eq!(&text, b"still here");
 }
 
-/// A handshake of QUIC in memory; gives the names of the certificate that was shown.
+/// Runs a QUIC handshake in memory, and returns the names of the presented certificate.
 fn names_by_quic(ca: &Authority, server: Arc<ServerConfig>, name: &str) -> Vec<String> {
     let client = Arc::new(client_of(ca, None, &[b"h3"], &[&version::TLS13]));
     let name = ServerName::try_from(name.to_owned()).unwrap();
@@ -137,7 +140,7 @@ fn tls_certificate_faults_are_named() {
     };
     let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     for (chain, key, why) in [
-        (&*a.chain, &*b.key, "not the one of the certificate"),
+        (&*a.chain, &*b.key, "does not match the certificate"),
         ("", &a.key, "no certificate"),
         (&a.key, &a.key, "no certificate"),
         (&a.chain, &a.chain, "no private key"),
@@ -172,7 +175,7 @@ fn tls_certificate_that_has_expired_is_a_warning() {
     let tls = serving(&[&made(now + 3 * day + day / 2, now + 10 * day)]);
     assert_eq!(
         tls.warnings()[0].to_string(),
-        "the certificate of a.example is valid only in 3 days"
+        "the certificate of a.example is not valid for another 3 days"
     );
     let tls = serving(&[&made(now - day, now + day)]);
     assert_eq!(tls.warnings(), []);

@@ -10,7 +10,7 @@ async fn tls_client_certificates_are_verified() {
     let required =
         building().require_client_certificates(PemSource::text(clients.pem())).build().unwrap();
     let asked =
-        building().ask_for_client_certificates(PemSource::text(clients.pem())).build().unwrap();
+        building().request_client_certificates(PemSource::text(clients.pem())).build().unwrap();
     for tls in [&required, &asked] {
         let (accepted, connected) = meet(tls, client(&ca, Some(&me), &[]), "a.example").await;
         connected.unwrap();
@@ -31,7 +31,7 @@ async fn tls_client_certificates_are_verified() {
     connected.unwrap();
     assert!(accepted.unwrap().1.peer_certificates.is_empty());
     let error = refused(&required, client(&ca, None, &[]), "a.example").await;
-    assert!(error.contains("showed no certificate, and one is required"), "{error}");
+    assert!(error.contains("presented no certificate, and one is required"), "{error}");
 }
 
 /// Shows its certificate whoever is asked for.
@@ -95,7 +95,7 @@ async fn tls_alpn_is_negotiated() {
         assert!(info.cipher_suite.starts_with("TLS_AES_"), "{}", info.cipher_suite);
     }
     let error = refused(&both, client(&ca, None, &[b"h3"]), "a.example").await;
-    assert!(error.contains("no protocol (ALPN) that we do: h2, http/1.1"), "{error}");
+    assert!(error.contains("none of the protocols of the server (ALPN): h2, http/1.1"), "{error}");
     let old = client_of(&ca, None, &[], &[&version::TLS12]);
     let (accepted, connected) = meet(&plain, old, "a.example").await;
     connected.unwrap();
@@ -109,12 +109,15 @@ async fn tls_failures_have_a_text() {
     let (ca, strangers) = (Authority::new(), Authority::new());
     let tls = serving(&[&ca.sign(&["a.example"])]);
     let error = refused(&tls, client(&strangers, None, &[]), "a.example").await;
-    assert!(error.contains("it refused our certificate with the alert unknown_ca"), "{error}");
+    assert!(
+        error.contains("it rejected the server's certificate with the alert unknown_ca"),
+        "{error}"
+    );
 
     let new_only = ServerTls::from_rustls(tls.quic().unwrap());
     let old = client_of(&ca, None, &[], &[&version::TLS12]);
     let error = refused(&new_only, old, "a.example").await;
-    assert!(error.contains("no version of TLS"), "{error}");
+    assert!(error.contains("no TLS version"), "{error}");
     assert_eq!(new_only.reload().unwrap_err().kind(), ErrorKind::Misuse);
 
     let (near, mut far) = duplex(1024);
@@ -126,5 +129,5 @@ async fn tls_failures_have_a_text() {
     drop(far);
     let error = tls.accept(near).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
-    assert!(error.to_string().contains("left inside the TLS handshake"), "{error}");
+    assert!(error.to_string().contains("disconnected during the TLS handshake"), "{error}");
 }

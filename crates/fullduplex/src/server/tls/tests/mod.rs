@@ -19,7 +19,7 @@ use tokio_rustls::TlsConnector;
 use super::*;
 use crate::server::policy::tls_info::TlsInfo;
 
-/// An authority, and what it signs.
+/// An authority that signs certificates.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// PEM of a certificate and its key.
@@ -44,7 +44,7 @@ impl Authority {
     fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let mut params = CertificateParams::new(Vec::new()).unwrap();
-        // By its name it is told from others.
+        // The name makes it distinct from other authorities.
         let name = format!("authority {}", COUNT.fetch_add(1, Ordering::Relaxed));
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -107,8 +107,8 @@ fn client_of(
 type Accepted = (TlsStream<DuplexStream>, TlsInfo);
 type Connected = tokio_rustls::client::TlsStream<DuplexStream>;
 
-/// Both ends of a connection; the client's only if the handshake went well for it, and it got
-/// a byte from the server, which TLS 1.3 needs to know that.
+/// Returns both ends of a connection. The client's end waits for a byte of the server, as with
+/// TLS 1.3 only that shows the client that the server accepted it.
 async fn meet(
     server: &ServerTls,
     client: impl Into<Arc<ClientConfig>>,
@@ -133,7 +133,7 @@ async fn meet(
     tokio::join!(accepting, connecting)
 }
 
-/// The words of the server's error.
+/// Returns the message of the server's error.
 async fn refused(server: &ServerTls, client: ClientConfig, name: &str) -> String {
     let error = meet(server, client, name).await.0.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Tls, "{error}");

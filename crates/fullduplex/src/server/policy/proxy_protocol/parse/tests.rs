@@ -135,7 +135,7 @@ fn proxy_protocol_version_2_faults_are_refused() {
     let long = binary(0x20, 0, &[0; 600]);
     let error = parse(&long[..16]).unwrap_err();
     assert_eq!(error, ProxyHeaderError::TooLong { length: 616, limit: LIMIT });
-    assert_eq!(error.to_string(), "PROXY protocol: a header of 616 bytes, max_header is 536");
+    assert_eq!(error.to_string(), "PROXY protocol: a header of 616 bytes exceeds max_header (536)");
 }
 
 #[test]
