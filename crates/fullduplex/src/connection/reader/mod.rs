@@ -1,5 +1,8 @@
-//! The receiving half: reads the transport, makes messages, and tells the writer what is
-//! owed for what came.
+//! The receiving half of a connection: reads the transport, assembles messages, and reports control
+//! frames and errors to the writer.
+//!
+//! Messages are made here, `transport.rs` reads and handles the end, and `read_ahead.rs` reads for
+//! an application that only sends.
 
 mod read_ahead;
 mod transport;
@@ -10,8 +13,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use fullduplex_proto::{
-    Assembler, DeflateParams, Message, MessageEvent as Found, MessageKind, OwnedEvent,
-    ProtocolError, ReceiveBuffer, Receiver,
+    Assembler, DeflateParams, Message, MessageEvent, MessageKind, OwnedEvent, ProtocolError,
+    ReceiveBuffer, Receiver,
 };
 
 use crate::base::coop;
@@ -22,55 +25,77 @@ use crate::connection::writer::Writer;
 use crate::transport::Transport;
 use crate::transport::halves::ReadHalf;
 
-pub(crate) use transport::linger;
+pub(crate) use transport::drain;
 
-/// So many that were inflated are one: a little input may be a lot of them, and 64 KiB take
-/// some tenths of a millisecond.
-const INFLATED: usize = 512;
+/// The inflated bytes that cost one step of the task's cooperative budget. Little input may inflate
+/// to a lot, and 64 KiB take some tenths of a millisecond: they are a whole turn.
+const INFLATED_STEP: usize = 512;
 
-#[allow(clippy::struct_excessive_bools, reason = "independent facts, kept small")]
+/// The receiving side of a connection, used by one task at a time.
 pub(crate) struct Reader<S> {
     read_half: ReadHalf<S>,
     receiver: Receiver,
+    /// Received bytes that were not decoded yet.
     input: ReceiveBuffer,
+    /// The part of an unfinished message that was received.
     assembler: Assembler,
-    /// The rest of a message that was read in part is passed over.
-    skipping: bool,
-    /// A message is being read piece by piece.
-    in_pieces: bool,
-    /// The end was told to the application.
-    told: bool,
-    /// The peer has ended its direction of the transport.
+    mode: ReadMode,
+    /// Whether the end was reported to the application. After that it gets `None`, and received
+    /// messages are of no use. Set with any mode.
+    end_reported: bool,
+    /// Whether the peer has ended its direction of the transport.
     read_ended: bool,
-    /// The last read found its bytes when they arrived, not later.
-    at_once: bool,
-    /// In how many turns of the driver, roughly, the application has sent since it last asked for
-    /// a message.
+    /// Whether the last read returned bytes as soon as they arrived, so that a Pong in them is a
+    /// measure of the round trip.
+    read_promptly: bool,
+    /// The number of driver turns, roughly, in which the application has sent since it last asked
+    /// for a message.
     unread_sends: u8,
-    /// Boxed, as for most it is nothing.
-    agreed: Option<Box<ConnectionOptions<S>>>,
+    /// Boxed, as most connections have none.
+    options: Option<Box<ConnectionOptions<S>>>,
 }
 
-/// What the opening handshake agreed on, and what else most connections do without.
+/// How the current message is read.
+///
+/// ```text
+///           first chunk                   reader dropped,
+///           by poll_chunk                 or poll_message
+///  Whole ─────────────────▶ Chunked ─────────────────────▶ Skipping
+///    ▲                         │                               │
+///    └──────── last chunk ─────┴────────── last chunk ─────────┘
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ReadMode {
+    /// Between messages, or while `poll_message` assembles one.
+    Whole,
+    /// Within a message that is read in chunks. The assembler is empty.
+    Chunked,
+    /// Within such a message, of which the application does not want the rest.
+    Skipping,
+}
+
+/// The negotiated options, and what else most connections do without.
 pub(crate) struct ConnectionOptions<S> {
     pub(crate) subprotocol: Option<Box<str>>,
     pub(crate) deflate: Option<DeflateParams>,
-    ahead: Option<ReadAheadState<S>>,
+    read_ahead: Option<ReadAheadState<S>>,
 }
 
 impl<S> Default for ConnectionOptions<S> {
     fn default() -> Self {
-        Self { subprotocol: None, deflate: None, ahead: None }
+        Self { subprotocol: None, deflate: None, read_ahead: None }
     }
 }
 
-/// A piece of a message that is read piece by piece.
+/// A chunk of a message.
 pub(crate) struct MessageChunk {
     pub(crate) kind: MessageKind,
     pub(crate) payload: Bytes,
+    /// Whether the message ends with this chunk.
     pub(crate) last: bool,
 }
 
+/// An item, or an error, or `None` after the end.
 type EndResult<T> = Option<Result<T, Error>>;
 
 impl<S: Transport> Reader<S> {
@@ -80,55 +105,56 @@ impl<S: Transport> Reader<S> {
             receiver,
             input: ReceiveBuffer::from(leftover),
             assembler: Assembler::with_allocator(&MEMORY),
-            skipping: false,
-            in_pieces: false,
-            told: false,
+            mode: ReadMode::Whole,
+            end_reported: false,
             read_ended: false,
-            at_once: false,
+            read_promptly: false,
             unread_sends: 0,
-            agreed: None,
+            options: None,
         }
     }
 
-    pub(crate) fn agreed(&self) -> Option<&ConnectionOptions<S>> {
-        self.agreed.as_deref()
+    pub(crate) fn options(&self) -> Option<&ConnectionOptions<S>> {
+        self.options.as_deref()
     }
 
     pub(crate) fn set_subprotocol(&mut self, subprotocol: Option<Box<str>>) {
         if subprotocol.is_some() {
-            self.agreed.get_or_insert_default().subprotocol = subprotocol;
+            self.options.get_or_insert_default().subprotocol = subprotocol;
         }
     }
 
     pub(crate) fn set_deflate(&mut self, deflate: Option<DeflateParams>) {
         if deflate.is_some() {
-            self.agreed.get_or_insert_default().deflate = deflate;
+            self.options.get_or_insert_default().deflate = deflate;
         }
     }
 
+    /// Returns whether compression was negotiated.
     #[inline]
     fn inflates(&self) -> bool {
-        self.agreed().is_some_and(|agreed| agreed.deflate.is_some())
+        self.options().is_some_and(|options| options.deflate.is_some())
     }
 
-    /// Messages are not compressed, and none were read ahead.
+    /// Returns whether messages are not compressed, and none were read ahead.
     #[inline]
     fn is_plain(&self) -> bool {
-        self.agreed().is_none_or(|agreed| agreed.deflate.is_none() && agreed.ahead.is_none())
+        self.options()
+            .is_none_or(|options| options.deflate.is_none() && options.read_ahead.is_none())
     }
 
-    /// How many bytes of an unfinished message are held.
-    pub(crate) fn assembled(&self) -> usize {
+    /// Returns how many bytes of an unfinished message are held.
+    pub(crate) fn assembled_len(&self) -> usize {
         self.assembler.len()
     }
 
-    /// Whether received bytes wait that may hold further messages.
+    /// Returns whether there are received bytes that may hold further messages.
     #[inline]
     pub(crate) fn has_input(&self) -> bool {
         !self.input.is_empty()
     }
 
-    /// The next message; `None` once after the peer's Close, and for ever after any end.
+    /// Receives the next message. Returns `None` after the peer's Close, and after an error.
     #[inline]
     pub(crate) fn poll_message(
         &mut self,
@@ -136,33 +162,33 @@ impl<S: Transport> Reader<S> {
         writer: &Arc<Writer<S>>,
     ) -> Poll<EndResult<Message>> {
         self.unread_sends = 0;
-        // Where the turn may be over, the long way waits for the next one.
-        if !self.skipping
-            && !self.in_pieces
+        // The fast path: a whole frame that is in the buffer. If the turn of the task may be over,
+        // the slow path checks that, and waits.
+        if self.mode == ReadMode::Whole
             && self.is_plain()
             && coop::charge_message()
             && let Some(message) = self.input.next_single_frame(&mut self.receiver, &self.assembler)
         {
-            return Poll::Ready(Some(self.whole(message, writer)));
+            return Poll::Ready(Some(self.count_message(message, writer)));
         }
-        self.poll_within(cx, writer, usize::MAX)
+        self.poll_message_within(cx, writer, usize::MAX)
     }
 
-    /// The next message, whatever it is made of. Pending also where no more is read because
-    /// `most` bytes or more of an unfinished message are [held](Self::assembled).
-    pub(crate) fn poll_within(
+    /// Receives the next message, in any form. Is also pending, without a waker, if `limit` bytes
+    /// of an unfinished message are [held](Self::assembled_len).
+    pub(crate) fn poll_message_within(
         &mut self,
         cx: &mut Context<'_>,
         writer: &Arc<Writer<S>>,
-        most: usize,
+        limit: usize,
     ) -> Poll<EndResult<Message>> {
-        if let Some(message) = ready!(self.poll_ahead(cx, writer)) {
+        if let Some(message) = ready!(self.poll_read_ahead(cx, writer)) {
             return Poll::Ready(Some(message));
         }
-        self.skipping |= mem::take(&mut self.in_pieces);
+        self.skip_rest();
         loop {
             ready!(self.poll_turn(cx));
-            if self.skipping {
+            if self.mode == ReadMode::Skipping {
                 match ready!(self.poll_chunk(cx, writer)) {
                     Some(Ok(_)) => continue,
                     Some(Err(error)) => return Poll::Ready(Some(Err(error))),
@@ -173,23 +199,23 @@ impl<S: Transport> Reader<S> {
                 && let Some(message) =
                     self.input.next_single_frame(&mut self.receiver, &self.assembler)
             {
-                // It was not compressed, so there is nothing to spend.
-                return Poll::Ready(Some(self.whole(message, writer)));
+                // It was not compressed, so no inflating is charged.
+                return Poll::Ready(Some(self.count_message(message, writer)));
             }
-            match self.input.next_within(&mut self.receiver, &mut self.assembler, most) {
-                Ok(Some(Found::Message(message))) => {
+            match self.input.next_within(&mut self.receiver, &mut self.assembler, limit) {
+                Ok(Some(MessageEvent::Message(message))) => {
                     self.spend(cx, message.len());
-                    return Poll::Ready(Some(self.whole(message, writer)));
+                    return Poll::Ready(Some(self.count_message(message, writer)));
                 }
                 Ok(Some(control)) => {
                     if let Err(error) = self.handle_control(&control, writer) {
                         return Poll::Ready(Some(Err(error)));
                     }
                 }
-                Ok(None) if self.assembler.len() >= most => return Poll::Pending,
-                Ok(None) => match ready!(self.poll_more(cx, writer, most)) {
+                Ok(None) if self.assembler.len() >= limit => return Poll::Pending,
+                Ok(None) => match ready!(self.poll_more(cx, writer, limit)) {
                     Some(Ok(Some(message))) => {
-                        return Poll::Ready(Some(self.whole(message, writer)));
+                        return Poll::Ready(Some(self.count_message(message, writer)));
                     }
                     Some(Ok(None)) => {}
                     Some(Err(error)) => return Poll::Ready(Some(Err(error))),
@@ -200,15 +226,15 @@ impl<S: Transport> Reader<S> {
         }
     }
 
-    /// The next piece of a message: the first call begins one, the one that gives `last`
-    /// ends it.
+    /// Receives the next chunk of a message. The first call starts a message, and the chunk with
+    /// `last` ends it.
     pub(crate) fn poll_chunk(
         &mut self,
         cx: &mut Context<'_>,
         writer: &Arc<Writer<S>>,
     ) -> Poll<EndResult<MessageChunk>> {
         self.unread_sends = 0;
-        if let Some(message) = ready!(self.poll_ahead(cx, writer)) {
+        if let Some(message) = ready!(self.poll_read_ahead(cx, writer)) {
             return Poll::Ready(Some(message.map(|message| MessageChunk {
                 kind: message.kind(),
                 payload: message.into_bytes(),
@@ -218,20 +244,23 @@ impl<S: Transport> Reader<S> {
         loop {
             ready!(self.poll_turn(cx));
             if !self.assembler.is_empty() {
-                // What `poll_message` had begun to collect before it was dropped.
+                // A dropped `poll_message` has assembled a part of this message.
                 let kind = self.receiver.message_kind().unwrap_or(MessageKind::Binary);
                 let payload: Bytes = self.assembler.take_partial().into();
-                self.in_pieces = true;
+                self.start_chunks();
                 let chunk = MessageChunk { kind, payload, last: false };
-                return Poll::Ready(Some(self.piece(chunk, writer)));
+                return Poll::Ready(Some(self.count_chunk(chunk, writer)));
             }
             match self.input.next_chunk(&mut self.receiver) {
                 Ok(Some(OwnedEvent::Data { kind, payload, last, .. })) => {
                     self.spend(cx, payload.len());
-                    self.in_pieces = !last && !self.skipping;
-                    self.skipping &= !last;
+                    if last {
+                        self.mode = ReadMode::Whole;
+                    } else {
+                        self.start_chunks();
+                    }
                     return Poll::Ready(Some(
-                        self.piece(MessageChunk { kind, payload, last }, writer),
+                        self.count_chunk(MessageChunk { kind, payload, last }, writer),
                     ));
                 }
                 Ok(Some(OwnedEvent::Control(control))) => {
@@ -249,73 +278,97 @@ impl<S: Transport> Reader<S> {
         }
     }
 
-    /// Looks at the task's turn before it makes more of what was read, perhaps long ago: the
-    /// application may have spent the turn on the last message. Where messages are compressed,
-    /// there is more to be made of it.
+    /// Waits for the task's next turn if this one is spent, before buffered bytes are decoded: no
+    /// read would make the task wait, and the application may have spent the turn on the last
+    /// message. With compression a message costs more, so the budget is looked at each time.
     #[inline]
     fn poll_turn(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.inflates() { coop::poll_proceed(cx) } else { coop::poll_message(cx) }
     }
 
+    /// Charges inflated bytes to the task's cooperative budget.
     #[inline]
     fn spend(&self, cx: &mut Context<'_>, inflated: usize) {
         if self.inflates() {
-            coop::consume(cx, inflated, INFLATED);
+            coop::consume(cx, inflated, INFLATED_STEP);
         }
     }
 
-    /// Counts what is handed out.
+    /// Counts a message for the application. Fails if it exceeds a rate limit.
     #[inline]
-    fn whole(&mut self, message: Message, writer: &Arc<Writer<S>>) -> Result<Message, Error> {
+    fn count_message(
+        &mut self,
+        message: Message,
+        writer: &Arc<Writer<S>>,
+    ) -> Result<Message, Error> {
         match writer.record_message(message.kind(), true, message.len()) {
             Ok(()) => Ok(message),
-            Err(error) => Err(self.failed(error)),
+            Err(error) => Err(self.stop_after_failure(error)),
         }
     }
 
-    fn piece(
+    /// Counts a chunk for the application. Fails if it exceeds a rate limit.
+    fn count_chunk(
         &mut self,
         chunk: MessageChunk,
         writer: &Arc<Writer<S>>,
     ) -> Result<MessageChunk, Error> {
         match writer.record_message(chunk.kind, chunk.last, chunk.payload.len()) {
             Ok(()) => Ok(chunk),
-            Err(error) => Err(self.failed(error)),
+            Err(error) => Err(self.stop_after_failure(error)),
         }
     }
 
-    /// The writer knows already that the connection was failed.
+    /// Stops decoding after a failure of the connection that the writer knows of.
     #[cold]
-    fn failed(&mut self, error: ProtocolError) -> Error {
+    fn stop_after_failure(&mut self, error: ProtocolError) -> Error {
         self.receiver.drain();
-        self.tell_end();
+        self.report_end();
         error.into()
     }
 
-    /// The end is reported to the application; returns whether it was before. Nothing of a
-    /// message that was begun is left to read.
-    fn tell_end(&mut self) -> bool {
+    /// Records that the end is reported to the application, and drops the part of a message that
+    /// was received. Returns whether the end was reported before.
+    fn report_end(&mut self) -> bool {
         self.assembler.take_partial();
-        mem::replace(&mut self.told, true)
+        mem::replace(&mut self.end_reported, true)
     }
 
-    /// Passes over the rest of a message whose reader was dropped.
+    /// Enters a message in chunks, unless it is being skipped.
+    fn start_chunks(&mut self) {
+        if self.mode != ReadMode::Skipping {
+            self.mode = ReadMode::Chunked;
+        }
+    }
+
+    /// Skips the rest of a message whose reader was dropped.
     pub(crate) fn skip_rest(&mut self) {
-        self.skipping |= mem::take(&mut self.in_pieces);
+        if self.mode == ReadMode::Chunked {
+            self.mode = ReadMode::Skipping;
+        }
     }
 
+    /// Returns whether the next chunks are of a message to be skipped.
     pub(crate) fn is_skipping(&self) -> bool {
-        self.skipping
+        self.mode == ReadMode::Skipping
     }
 
-    fn handle_control(&mut self, control: &Found, writer: &Arc<Writer<S>>) -> Result<(), Error> {
+    /// Reports a control frame to the writer, which answers it.
+    fn handle_control(
+        &mut self,
+        control: &MessageEvent,
+        writer: &Arc<Writer<S>>,
+    ) -> Result<(), Error> {
         let Some(event) = control.control() else { return Ok(()) };
-        writer.handle_event(&event, self.at_once).map_err(|error| self.failed(error))
+        writer
+            .handle_event(&event, self.read_promptly)
+            .map_err(|error| self.stop_after_failure(error))
     }
 
+    /// Fails the connection (RFC 6455 §7.1.7), and returns the error for the application.
     fn fail(&mut self, error: ProtocolError, writer: &Arc<Writer<S>>) -> Error {
         writer.fail(error);
-        self.tell_end();
+        self.report_end();
         error.into()
     }
 }

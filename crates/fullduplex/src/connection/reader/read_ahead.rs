@@ -1,9 +1,14 @@
-//! Reading in place of an application that only sends: Pings are answered, and so is the peer's
-//! Close, though nobody asks for what arrives. The messages wait for whoever asks at last.
+//! Reading for an application that only sends, so that Pings and the peer's Close are answered. The
+//! messages wait until the application asks for them.
 //!
-//! The task takes the receiving half out of the shared state for each poll, as no foreign code, such
-//! as a transport, may run while a lock of the library's is held. An owner that wants it back just
-//! then leaves its waker, and the task ends after that poll.
+//! A [`Reader`] moves itself into a background task, and leaves a shell without a transport in its
+//! place. When the application asks for a message, it is moved back.
+//!
+//! The task takes the reader out of the shared state for each poll: the transport is foreign code,
+//! which may not run while a lock of the library is held. If the owner wants the reader back just
+//! then, it leaves its waker and the state [`OwnerState::Waiting`]. Both are looked at under the
+//! lock under which the task puts the reader back, so no wake-up is lost: the task either finds the
+//! waker, wakes it and ends, or the owner finds the reader.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -23,19 +28,19 @@ use crate::connection::writer::Writer;
 use crate::transport::Transport;
 use crate::transport::halves::ReadHalf;
 
-/// How many bytes are received for an application that asks for none, those of an unfinished
-/// message included. Then the transport is left alone, so that the peer has to wait; and if the
-/// application still asks for none, the session ends the connection after a time.
-const MOST: usize = 64 << 10;
+/// The most bytes that are received for an application that asks for none, those of an unfinished
+/// message included. Then nothing is read, so that the peer has to wait. If the application still
+/// asks for none, the session ends the connection after the keepalive's interval and timeout.
+const CAPACITY: usize = 64 << 10;
 
-/// What a message counts beside its payload.
-const MESSAGE: usize = 64;
+/// The bytes that a message counts in addition to its payload.
+const MESSAGE_OVERHEAD: usize = 64;
 
-/// An application that sends in this many turns of the driver, and asks for no message meanwhile,
-/// only sends, so that a task must read in its place.
-const UNREAD_SENDS: u8 = 4;
+/// The number of driver turns in which an application sends, without asking for a message, after
+/// which a task reads for it.
+const MIN_UNREAD_SENDS: u8 = 4;
 
-/// Messages that were read ahead and not asked for yet.
+/// Messages that were read ahead, in order.
 #[derive(Default)]
 pub(crate) struct ReadAheadQueue {
     messages: VecDeque<Result<Message, Error>>,
@@ -47,14 +52,14 @@ impl ReadAheadQueue {
         self.messages.is_empty()
     }
 
-    /// Itself, unless there are none.
-    pub(crate) fn some(self) -> Option<Self> {
+    /// Returns itself, unless it is empty.
+    pub(crate) fn non_empty(self) -> Option<Self> {
         Some(self).filter(|received| !received.is_empty())
     }
 
-    /// How many bytes may be received in addition.
-    pub(crate) fn room(&self) -> usize {
-        MOST.saturating_sub(self.bytes)
+    /// Returns how many more bytes may be received.
+    pub(crate) fn remaining_capacity(&self) -> usize {
+        CAPACITY.saturating_sub(self.bytes)
     }
 
     pub(crate) fn pop(&mut self) -> Option<Result<Message, Error>> {
@@ -69,14 +74,14 @@ impl ReadAheadQueue {
     }
 
     fn cost(message: &Result<Message, Error>) -> usize {
-        MESSAGE + message.as_ref().map_or(0, Message::len)
+        MESSAGE_OVERHEAD + message.as_ref().map_or(0, Message::len)
     }
 }
 
-/// A receiving half, and what was read with it.
+/// A reader that is not in use, and the messages that it has read ahead.
 type ParkedReader<S> = (Box<Reader<S>>, ReadAheadQueue);
 
-/// A task that reads, and what it has read.
+/// The handle of a task that reads ahead.
 pub(crate) struct ReadAhead<S> {
     shared: Arc<Mutex<ReadAheadShared<S>>>,
     task: AbortHandle,
@@ -84,33 +89,33 @@ pub(crate) struct ReadAhead<S> {
 
 struct ReadAheadShared<S> {
     /// `None` while the task polls it, and after it was taken back.
-    half: Option<ParkedReader<S>>,
-    /// The application's task, if it waits for messages.
-    reader: Option<Waker>,
+    parked: Option<ParkedReader<S>>,
+    /// The waker of the application's task, if it waits for messages.
+    waker: Option<Waker>,
     owner: OwnerState,
 }
 
-/// What the owner of the receiving half is doing.
+/// What the owner of the reader is doing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OwnerState {
-    /// It sends, and asks for no message.
-    Sends,
-    /// It waits for the receiving half, which the task was polling.
-    Waits,
-    /// It has dropped the receiving half.
-    Gone,
+    /// The application sends, and asks for no message.
+    Sending,
+    /// The application waits for the reader, which the task was polling.
+    Waiting,
+    /// The receiving half was dropped.
+    Dropped,
 }
 
 impl<S: Transport> ReadAhead<S> {
-    /// Begins to read, in the background, behind the messages that were received before.
+    /// Starts a task that reads, and appends to the messages that were read ahead before.
     pub(crate) fn start(
-        incoming: Box<Reader<S>>,
+        reader: Box<Reader<S>>,
         received: ReadAheadQueue,
         writer: &Arc<Writer<S>>,
     ) -> Self {
-        let reader = writer.take_read_waker();
+        let waker = writer.take_read_waker();
         let shared =
-            ReadAheadShared { half: Some((incoming, received)), reader, owner: OwnerState::Sends };
+            ReadAheadShared { parked: Some((reader, received)), waker, owner: OwnerState::Sending };
         let shared = Arc::new(Mutex::new(shared));
         let (reading, writer) = (shared.clone(), writer.clone());
         let handle = writer.driver().handle().clone();
@@ -118,89 +123,87 @@ impl<S: Transport> ReadAhead<S> {
         Self { shared, task: task.abort_handle() }
     }
 
-    /// Ends the task, and takes back the receiving half with what was read. Waits while the task
-    /// polls it.
+    /// Ends the task, and takes back the reader with its messages. Waits while the task polls it.
     pub(crate) fn poll_take_back(&self, cx: &mut Context<'_>) -> Poll<ParkedReader<S>> {
-        // Foreign code, as is the drop of the waker before it: without the lock.
+        // To clone a waker, and to drop one, is foreign code: not under the lock.
         let waker = cx.waker().clone();
         let mut shared = self.shared.lock();
-        if let Some(half) = shared.half.take() {
+        if let Some(parked) = shared.parked.take() {
             drop(shared);
             self.task.abort();
-            return Poll::Ready(half);
+            return Poll::Ready(parked);
         }
-        shared.owner = OwnerState::Waits;
-        let before = shared.reader.replace(waker);
+        shared.owner = OwnerState::Waiting;
+        let before = shared.waker.replace(waker);
         drop(shared);
         drop(before);
         Poll::Pending
     }
 
-    /// Ends the task, and takes back the receiving half with what was read. While the task polls
-    /// it, nothing happens, and the task goes on.
+    /// Ends the task, and takes back the reader with its messages. Returns `None` while the task
+    /// polls it, and the task goes on.
     pub(crate) fn try_take_back(&self) -> Option<ParkedReader<S>> {
         let mut shared = self.shared.lock();
-        let half = shared.half.take();
-        if half.is_none() {
-            shared.owner = OwnerState::Sends;
+        let parked = shared.parked.take();
+        if parked.is_none() {
+            shared.owner = OwnerState::Sending;
         }
         drop(shared);
-        if half.is_some() {
+        if parked.is_some() {
             self.task.abort();
         }
-        half
+        parked
     }
 }
 
 impl<S> ReadAhead<S> {
-    /// Takes back the receiving half to drop it, or leaves that to the task if it is polling it.
-    pub(crate) fn give_up(&self) -> Option<Box<Reader<S>>> {
+    /// Takes back the reader to drop it, or leaves that to the task if it is polling it.
+    pub(crate) fn drop_transport(&self) -> Option<Box<Reader<S>>> {
         let mut shared = self.shared.lock();
-        shared.owner = OwnerState::Gone;
-        let (half, reader) = (shared.half.take(), shared.reader.take());
+        shared.owner = OwnerState::Dropped;
+        let (parked, waker) = (shared.parked.take(), shared.waker.take());
         drop(shared);
-        drop(reader);
-        half.map(|(incoming, _)| incoming)
+        drop(waker);
+        parked.map(|(reader, _)| reader)
     }
 }
 
-/// Only moves are done while it is held, so a panic leaves nothing half done.
-/// A poll of the task: reads what there is, without the lock, as the transport is foreign code.
+/// Polls the task: reads what there is, without the lock, as the transport is foreign code.
 fn poll<S: Transport>(
     shared: &Mutex<ReadAheadShared<S>>,
     cx: &mut Context<'_>,
     writer: &Arc<Writer<S>>,
 ) -> Poll<()> {
-    let half = shared.lock().half.take();
-    let Some((mut incoming, mut received)) = half else { return Poll::Ready(()) };
+    let parked = shared.lock().parked.take();
+    let Some((mut reader, mut received)) = parked else { return Poll::Ready(()) };
     let before = received.messages.len();
-    let polled = caught(|| received.fill(&mut incoming, cx, writer)).unwrap_or_else(|Panicked| {
-        incoming.give_up(writer);
+    let polled = caught(|| received.fill(&mut reader, cx, writer)).unwrap_or_else(|Panicked| {
+        reader.drop_transport(writer);
         writer.report_panic("a transport", None);
         Poll::Ready(())
     });
     let found = received.messages.len() > before;
     if polled.is_ready() {
-        // Before the application can have it back, which says the contrary.
+        // Before the reader can be taken back, which sets the contrary.
         writer.set_unread(true);
     }
 
     let mut shared = shared.lock();
-    let done = polled.is_ready() || shared.owner != OwnerState::Sends;
-    let reader = if found || done { shared.reader.take() } else { None };
+    let done = polled.is_ready() || shared.owner != OwnerState::Sending;
+    let waker = if found || done { shared.waker.take() } else { None };
     let mut dropped = None;
-    if shared.owner == OwnerState::Gone {
-        dropped = Some(incoming);
+    if shared.owner == OwnerState::Dropped {
+        dropped = Some(reader);
     } else {
-        shared.half = Some((incoming, received));
+        shared.parked = Some((reader, received));
     }
     drop(shared);
 
-    if let Some(mut incoming) = dropped {
-        incoming.give_up(writer);
+    if let Some(mut reader) = dropped {
+        reader.drop_transport(writer);
     }
-    if let Some(reader) = reader
-        && caught(|| reader.wake()).is_err()
+    if let Some(waker) = waker
+        && caught(|| waker.wake()).is_err()
     {
         writer.report_panic("a waker", None);
     }
@@ -208,18 +211,19 @@ fn poll<S: Transport>(
 }
 
 impl ReadAheadQueue {
-    /// Reads until there is no more for now, or no room.
+    /// Reads until the transport has no more for now, or the queue is full. Ready if it is full or
+    /// the connection has ended.
     fn fill<S: Transport>(
         &mut self,
-        incoming: &mut Reader<S>,
+        reader: &mut Reader<S>,
         cx: &mut Context<'_>,
         writer: &Arc<Writer<S>>,
     ) -> Poll<()> {
-        while incoming.assembled() < self.room() {
-            match incoming.poll_within(cx, writer, self.room()) {
+        while reader.assembled_len() < self.remaining_capacity() {
+            match reader.poll_message_within(cx, writer, self.remaining_capacity()) {
                 Poll::Ready(Some(message)) => self.push(message),
                 Poll::Ready(None) => break,
-                Poll::Pending if incoming.assembled() >= self.room() => break,
+                Poll::Pending if reader.assembled_len() >= self.remaining_capacity() => break,
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -227,114 +231,120 @@ impl ReadAheadQueue {
     }
 }
 
-/// What is read before the application asks for it.
+/// Reading before the application asks for messages.
 pub(super) enum ReadAheadState<S> {
-    /// A task has all of this in its hands but what was agreed on.
-    Reading(ReadAhead<S>),
-    /// It has read these.
-    Read(ReadAheadQueue),
+    /// A task has the reader. What is left here is a shell with the options.
+    Running(ReadAhead<S>),
+    /// A task has read these messages, and ended.
+    Done(ReadAheadQueue),
 }
 
 impl<S: Transport> Reader<S> {
-    /// Counts a message that the application sends, unless it is one of a burst: several messages
-    /// may answer one. Returns whether it is time to [read ahead](Self::read_ahead).
+    /// Counts a message that the application sends. Those of a burst count once, as several
+    /// messages may answer one. Returns whether it is time to [read ahead](Self::start_read_ahead).
     #[inline]
-    pub(crate) fn note_send(&mut self, writer: &Writer<S>) -> bool {
+    pub(crate) fn record_send(&mut self, writer: &Writer<S>) -> bool {
         if writer.awaits_driver() {
             return false;
         }
         self.unread_sends = self.unread_sends.saturating_add(1);
-        self.unread_sends == UNREAD_SENDS
+        self.unread_sends == MIN_UNREAD_SENDS
     }
 
-    /// Has a task read, for an application that only sends, if there is room for what it reads.
+    /// Starts a task that reads, for an application that only sends, if there is capacity for what
+    /// it reads.
     #[cold]
-    pub(crate) fn read_ahead(&mut self, writer: &Arc<Writer<S>>) {
-        if let Some(ReadAheadState::Reading(reading)) = self.ahead() {
-            // It may have stopped, for an application that wanted it back and does no more.
-            let Some(half) = reading.try_take_back() else { return };
-            self.put_back(half, writer);
+    pub(crate) fn start_read_ahead(&mut self, writer: &Arc<Writer<S>>) {
+        if let Some(ReadAheadState::Running(task)) = self.read_ahead() {
+            // The task may have ended, for an application that waited for the reader and gave up.
+            let Some(parked) = task.try_take_back() else { return };
+            self.put_back(parked, writer);
         }
-        let mut agreed = self.agreed.take().unwrap_or_default();
-        let received = match agreed.ahead.take() {
-            Some(ReadAheadState::Read(received)) => received,
+        let mut options = self.options.take().unwrap_or_default();
+        let received = match options.read_ahead.take() {
+            Some(ReadAheadState::Done(received)) => received,
             _ => ReadAheadQueue::default(),
         };
-        if self.assembler.len() >= received.room() {
-            agreed.ahead = Some(ReadAheadState::Read(received));
-            self.agreed = Some(agreed);
+        if self.assembler.len() >= received.remaining_capacity() {
+            options.read_ahead = Some(ReadAheadState::Done(received));
+            self.options = Some(options);
             writer.set_unread(true);
             return;
         }
-        let none = Receiver::new(writer.role(), Limits::default());
-        let mut shell = Self::new(ReadHalf::Gone, none, BytesMut::new());
-        shell.unread_sends = UNREAD_SENDS;
-        let mut incoming = Box::new(mem::replace(self, shell));
-        incoming.set_deflate(agreed.deflate);
-        agreed.ahead = Some(ReadAheadState::Reading(ReadAhead::start(incoming, received, writer)));
-        self.agreed = Some(agreed);
+        let unused = Receiver::new(writer.role(), Limits::default());
+        let mut shell = Self::new(ReadHalf::Gone, unused, BytesMut::new());
+        shell.unread_sends = MIN_UNREAD_SENDS;
+        let mut reader = Box::new(mem::replace(self, shell));
+        reader.set_deflate(options.deflate);
+        options.read_ahead =
+            Some(ReadAheadState::Running(ReadAhead::start(reader, received, writer)));
+        self.options = Some(options);
     }
 
     #[inline]
-    fn ahead(&self) -> Option<&ReadAheadState<S>> {
-        self.agreed().and_then(|agreed| agreed.ahead.as_ref())
+    fn read_ahead(&self) -> Option<&ReadAheadState<S>> {
+        self.options().and_then(|options| options.read_ahead.as_ref())
     }
 
-    /// Ends the task that reads ahead, if there is one. Waits while that polls the transport.
+    /// Ends the task that reads ahead, if there is one. Waits while the task polls the transport.
     #[inline]
     pub(crate) fn poll_take_back(&mut self, cx: &mut Context<'_>, writer: &Writer<S>) -> Poll<()> {
-        if let Some(ReadAheadState::Reading(reading)) = self.ahead() {
-            let half = ready!(reading.poll_take_back(cx));
-            self.put_back(half, writer);
+        if let Some(ReadAheadState::Running(task)) = self.read_ahead() {
+            let parked = ready!(task.poll_take_back(cx));
+            self.put_back(parked, writer);
         }
         Poll::Ready(())
     }
 
-    /// Goes on with what the task has read, and where it was.
+    /// Replaces the shell with the reader, and keeps the messages.
     #[cold]
-    fn put_back(&mut self, (incoming, received): (Box<Self>, ReadAheadQueue), writer: &Writer<S>) {
+    fn put_back(&mut self, (reader, received): (Box<Self>, ReadAheadQueue), writer: &Writer<S>) {
         writer.set_unread(false);
-        let mut agreed = self.agreed.take().unwrap_or_default();
-        agreed.ahead = received.some().map(ReadAheadState::Read);
-        *self = *incoming;
-        self.agreed = Some(agreed);
+        let mut options = self.options.take().unwrap_or_default();
+        options.read_ahead = received.non_empty().map(ReadAheadState::Done);
+        *self = *reader;
+        self.options = Some(options);
         self.unread_sends = 0;
     }
 
-    /// The next message of those that were read ahead.
+    /// Returns the next message that was read ahead, if any.
     #[inline]
-    pub(super) fn poll_ahead(
+    pub(super) fn poll_read_ahead(
         &mut self,
         cx: &mut Context<'_>,
         writer: &Writer<S>,
     ) -> Poll<Option<Result<Message, Error>>> {
-        if self.ahead().is_none() { Poll::Ready(None) } else { self.poll_ahead_cold(cx, writer) }
+        if self.read_ahead().is_none() {
+            Poll::Ready(None)
+        } else {
+            self.poll_read_ahead_cold(cx, writer)
+        }
     }
 
     #[cold]
-    fn poll_ahead_cold(
+    fn poll_read_ahead_cold(
         &mut self,
         cx: &mut Context<'_>,
         writer: &Writer<S>,
     ) -> Poll<Option<Result<Message, Error>>> {
         ready!(self.poll_take_back(cx, writer));
         writer.set_unread(false);
-        let Some(agreed) = &mut self.agreed else { return Poll::Ready(None) };
-        let Some(ReadAheadState::Read(received)) = &mut agreed.ahead else {
+        let Some(options) = &mut self.options else { return Poll::Ready(None) };
+        let Some(ReadAheadState::Done(received)) = &mut options.read_ahead else {
             return Poll::Ready(None);
         };
         let first = received.pop();
         if received.is_empty() {
-            agreed.ahead = None;
+            options.read_ahead = None;
         }
         Poll::Ready(first)
     }
 
-    /// Drops what was read ahead.
-    pub(super) fn forget_ahead(&mut self, writer: &Writer<S>) {
+    /// Drops the messages that were read ahead.
+    pub(super) fn drop_read_ahead(&mut self, writer: &Writer<S>) {
         writer.set_unread(false);
-        if let Some(agreed) = &mut self.agreed {
-            agreed.ahead = None;
+        if let Some(options) = &mut self.options {
+            options.read_ahead = None;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How a reader reads its transport, and what it does at the end.
+//! Reading of the transport, and its end.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -23,32 +23,33 @@ use crate::connection::writer::Writer;
 use crate::transport::Transport;
 use crate::transport::halves::ReadHalf;
 
-/// So many bytes are a step of a task's turn, which ends after 1 MiB.
-const STEP: usize = 8 << 10;
+/// The received bytes that cost one step of the task's cooperative budget: 1 MiB is a turn.
+const RECEIVED_STEP: usize = 8 << 10;
 
-/// From this many bytes on, the rest of a message is read straight to its place.
-const DIRECT: u64 = 16 << 10;
+/// The remaining bytes of a message from which on they are read straight into the message, which
+/// saves a copy.
+const MIN_DIRECT: u64 = 16 << 10;
 
 impl<S: Transport> Reader<S> {
-    /// Reads more, where a long message can be read straight to its place: up to `most` bytes
-    /// of it.
+    /// Reads more: straight into a long message, of which no more than `limit` bytes are held, or
+    /// else into the input. Returns the message if that is complete.
     pub(super) fn poll_more(
         &mut self,
         cx: &mut Context<'_>,
         writer: &Arc<Writer<S>>,
-        most: usize,
+        limit: usize,
     ) -> Poll<EndResult<Option<Message>>> {
         let remaining = self.receiver.payload_remaining();
-        if remaining < DIRECT || self.told || self.read_ended {
+        if remaining < MIN_DIRECT || self.end_reported || self.read_ended {
             return self.poll_read(cx, writer).map(|end| end.map(|read| read.map(|()| None)));
         }
-        let (buffer, room) = self.assembler.reserve(remaining);
+        let (buffer, capacity) = self.assembler.reserve(remaining);
         let start = buffer.len();
         let read = {
-            let mut limited = buffer.limit(room.min(most - start));
+            let mut limited = buffer.limit(capacity.min(limit - start));
             writer.reading(|| pin!(self.read_half.read_buf(&mut limited)).poll(cx))
         };
-        match ready!(self.after_read(cx, writer, read)) {
+        match ready!(self.on_read(cx, writer, read)) {
             Some(Ok(())) => {
                 writer.record_activity();
                 match self.assembler.commit(&mut self.receiver, start) {
@@ -67,25 +68,25 @@ impl<S: Transport> Reader<S> {
         cx: &mut Context<'_>,
         writer: &Arc<Writer<S>>,
     ) -> Poll<EndResult<()>> {
-        // An incomplete header or control frame, at most, is carried over.
-        let mut carried = mem::take(&mut self.input).into_bytes();
-        if carried.is_empty() {
-            // Lets go of the thread's block.
-            carried = BytesMut::new();
+        // What is left is an incomplete header or control frame at most: a few bytes to copy.
+        let mut leftover = mem::take(&mut self.input).into_bytes();
+        if leftover.is_empty() {
+            // Drops the last reference into the thread's block, which can then be used again.
+            leftover = BytesMut::new();
         }
         let mut block = buffers::take_read();
-        block.extend_from_slice(&carried);
-        drop(carried);
+        block.extend_from_slice(&leftover);
+        drop(leftover);
         let read = writer.reading(|| pin!(self.read_half.read_buf(&mut block)).poll(cx));
         if !block.is_empty() {
-            self.input = hold(&mut block, read.is_pending());
+            self.input = take_block(&mut block, read.is_pending());
         }
         buffers::return_read(block);
-        self.after_read(cx, writer, read)
+        self.on_read(cx, writer, read)
     }
 
-    /// What a read came to: bytes, the end, or a wait.
-    fn after_read(
+    /// Handles the result of a read: bytes, the end, an error, or a wait.
+    fn on_read(
         &mut self,
         cx: &mut Context<'_>,
         writer: &Arc<Writer<S>>,
@@ -93,26 +94,26 @@ impl<S: Transport> Reader<S> {
     ) -> Poll<EndResult<()>> {
         match read {
             Poll::Ready(Ok(bytes @ 1..)) => {
-                self.at_once = writer.record_received(bytes);
-                coop::consume(cx, bytes, STEP);
+                self.read_promptly = writer.record_received(bytes);
+                coop::consume(cx, bytes, RECEIVED_STEP);
                 Poll::Ready(Some(Ok(())))
             }
-            Poll::Ready(Ok(0)) => self.at_read_end(cx, writer).map(|end| end.map(Err)),
-            // TLS that ends without close_notify (RFC 8446 §6.1): whatever its peers make of
-            // that, whether a WebSocket is complete is for its Close to say.
+            Poll::Ready(Ok(0)) => self.on_read_end(cx, writer).map(|end| end.map(Err)),
+            // TLS that ends without close_notify (RFC 8446 §6.1). Truncation is not a risk here: a
+            // WebSocket is complete only with the peer's Close.
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                self.at_read_end(cx, writer).map(|end| end.map(Err))
+                self.on_read_end(cx, writer).map(|end| end.map(Err))
             }
             Poll::Ready(Err(error)) => {
-                Poll::Ready(self.ended(CloseCause::TransportError, Some(error), writer).map(Err))
+                Poll::Ready(self.on_end(CloseCause::TransportError, Some(error), writer).map(Err))
             }
-            Poll::Pending => self.wait(cx, writer).map(|end| end.map(Err)),
+            Poll::Pending => self.poll_wait(cx, writer).map(|end| end.map(Err)),
         }
     }
 
-    /// The peer has ended its direction. Without its Close that is an error at once; with it,
-    /// the connection ends when what is queued has left, our Close included.
-    fn at_read_end(
+    /// Handles the end of the peer's direction. Without the peer's Close this is an error at once.
+    /// With it, the connection ends when what is queued has left, this end's Close included.
+    fn on_read_end(
         &mut self,
         cx: &mut Context<'_>,
         writer: &Arc<Writer<S>>,
@@ -122,38 +123,39 @@ impl<S: Transport> Reader<S> {
         writer.end_reading();
         let unclean = writer.close_info().filter(|info| !info.close_received);
         if let Some(info) = unclean
-            && !self.tell_end()
+            && !self.report_end()
         {
             return Poll::Ready(Some(Error::ended(&info)));
         }
-        self.wait(cx, writer)
+        self.poll_wait(cx, writer)
     }
 
-    /// The transport has nothing to read now. What is queued leaves before this task waits.
-    fn wait(&mut self, cx: &mut Context<'_>, writer: &Arc<Writer<S>>) -> Poll<Option<Error>> {
+    /// Waits for the transport, after having written what is queued. The writer may know a reason
+    /// not to wait.
+    fn poll_wait(&mut self, cx: &mut Context<'_>, writer: &Arc<Writer<S>>) -> Poll<Option<Error>> {
         match writer.before_wait(cx) {
-            Some(cause) => Poll::Ready(self.ended(cause, None, writer)),
+            Some(cause) => Poll::Ready(self.on_end(cause, None, writer)),
             None => Poll::Pending,
         }
     }
 
-    /// The transport is done with: tells the application, once, if anything may be lost.
-    fn ended(
+    /// Ends the connection. Returns an error for the application, once, if anything may be lost.
+    fn on_end(
         &mut self,
         cause: CloseCause,
         source: Option<io::Error>,
         writer: &Arc<Writer<S>>,
     ) -> Option<Error> {
-        let drops = writer.end(cause);
+        let must_drop = writer.end(cause);
         self.input = ReceiveBuffer::default();
         self.assembler = Assembler::with_allocator(&MEMORY);
         self.receiver.drain();
-        if drops {
-            self.give_up(writer);
+        if must_drop {
+            self.drop_transport(writer);
         }
-        let told = self.tell_end();
+        let reported = self.report_end();
         let info = writer.close_info()?;
-        if told || info.is_clean() || info.cause == CloseCause::Handshake {
+        if reported || info.is_clean() || info.cause == CloseCause::Handshake {
             return None;
         }
         let error = Error::ended(&info);
@@ -165,13 +167,13 @@ impl<S: Transport> Reader<S> {
 }
 
 impl<S> Reader<S> {
-    /// Lets go of the transport, whose `Drop` may be anybody's.
-    pub(crate) fn give_up(&mut self, writer: &Writer<S>) {
-        let ahead = self.agreed.as_mut().and_then(|agreed| agreed.ahead.take());
-        if let Some(ReadAheadState::Reading(reading)) = ahead
-            && let Some(mut incoming) = reading.give_up()
+    /// Drops the transport, whose `Drop` is foreign code, and that of the task that reads ahead.
+    pub(crate) fn drop_transport(&mut self, writer: &Writer<S>) {
+        let read_ahead = self.options.as_mut().and_then(|options| options.read_ahead.take());
+        if let Some(ReadAheadState::Running(task)) = read_ahead
+            && let Some(mut reader) = task.drop_transport()
         {
-            incoming.give_up(writer);
+            reader.drop_transport(writer);
         }
         let read_half = mem::replace(&mut self.read_half, ReadHalf::Gone);
         if caught(|| drop(read_half)).is_err() {
@@ -180,11 +182,12 @@ impl<S> Reader<S> {
     }
 }
 
-/// Takes what was read out of the thread's block.
+/// Takes the received bytes out of the thread's block.
 #[inline]
-fn hold(block: &mut BytesMut, waits: bool) -> ReceiveBuffer {
+fn take_block(block: &mut BytesMut, waits: bool) -> ReceiveBuffer {
     let copy = if waits {
-        // In memory of its own: it may be long till the rest comes.
+        // An exact copy: it may take long until the rest arrives, and keep a whole block until
+        // then.
         ReceiveBuffer::from(BytesMut::from(&block[..]))
     } else if let Some(copy) = message_memory::copy_shared(block) {
         ReceiveBuffer::shared(copy)
@@ -195,18 +198,20 @@ fn hold(block: &mut BytesMut, waits: bool) -> ReceiveBuffer {
     copy
 }
 
-/// Reads to the end without listening, so that what is queued and the Close frame of a connection
-/// whose owner is gone arrive; the close timeout bounds it.
-pub(crate) async fn linger<S: Transport>(mut incoming: Box<Reader<S>>, writer: Arc<Writer<S>>) {
-    let reading = async {
-        poll_fn(|cx| incoming.poll_take_back(cx, &writer)).await;
-        incoming.forget_ahead(&writer);
-        incoming.told = true;
-        // An error is the peer's, and what is queued leaves all the same.
-        while poll_fn(|cx| incoming.poll_chunk(cx, &writer)).await.is_some() {}
+/// Reads a connection to its end after its receiving half was dropped, and drops the messages.
+///
+/// So Pings are answered while the sending half still works, and the closing handshake completes.
+/// `close_timeout` bounds the latter.
+pub(crate) async fn drain<S: Transport>(mut reader: Box<Reader<S>>, writer: Arc<Writer<S>>) {
+    let draining = async {
+        poll_fn(|cx| reader.poll_take_back(cx, &writer)).await;
+        reader.drop_read_ahead(&writer);
+        reader.end_reported = true;
+        // After an error of the peer, what is queued leaves all the same.
+        while poll_fn(|cx| reader.poll_chunk(cx, &writer)).await.is_some() {}
     };
-    if let Err(Panicked) = guard::caught_in(reading).await {
+    if let Err(Panicked) = guard::caught_in(draining).await {
         writer.report_panic("a transport", None);
     }
-    incoming.give_up(&writer);
+    reader.drop_transport(&writer);
 }

@@ -73,14 +73,14 @@ impl<S: Transport> ReceiveHalf<S> {
     #[inline]
     pub(crate) fn on_send(&mut self) {
         if let Some(reader) = &mut self.reader
-            && reader.note_send(&self.writer)
+            && reader.record_send(&self.writer)
         {
-            reader.read_ahead(&self.writer);
+            reader.start_read_ahead(&self.writer);
         }
     }
 
     pub(crate) fn options(&self) -> Option<&ConnectionOptions<S>> {
-        self.reader.as_ref().and_then(|reader| reader.agreed())
+        self.reader.as_ref().and_then(|reader| reader.options())
     }
 
     pub(crate) fn parts(&mut self) -> (&mut Reader<S>, &Arc<Writer<S>>) {
@@ -99,10 +99,10 @@ impl<S: Transport> Drop for ReceiveHalf<S> {
         let must_drain = self.writer.drop_reader();
         let Some(mut reader) = self.reader.take() else { return };
         if must_drain {
-            let draining = reader::linger(reader, self.writer.clone());
+            let draining = reader::drain(reader, self.writer.clone());
             self.writer.driver().handle().spawn(draining);
         } else {
-            reader.give_up(&self.writer);
+            reader.drop_transport(&self.writer);
         }
     }
 }
