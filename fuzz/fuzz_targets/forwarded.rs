@@ -5,7 +5,7 @@
 
 #![no_main]
 
-use fullduplex::server::{ForwardedHeader, Forwarding, PeerAddr};
+use fullduplex::server::policy::{ForwardedHeader, Forwarding, PeerAddr};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 

@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use fullduplex::server::{ProxyHeaderStatus, parse_proxy_header};
+use fullduplex::server::policy::{ProxyHeaderStatus, parse_proxy_header};
 use libfuzzer_sys::fuzz_target;
 
 const LIMIT: usize = 600;

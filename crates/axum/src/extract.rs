@@ -6,7 +6,9 @@ use std::future::Future;
 use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
-use fullduplex::server::{OriginPolicy, ServerConfig, ServerHandle, UpgradeRequest};
+use fullduplex::server::integrate::UpgradeRequest;
+use fullduplex::server::policy::OriginPolicy;
+use fullduplex::server::{ServerConfig, ServerHandle};
 use fullduplex::{DeflateConfig, WebSocket};
 use http::request::Parts;
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use axum_core::body::Body;
 use axum_core::response::{IntoResponse, Response};
-use fullduplex::server::Rejection;
+use fullduplex::server::integrate::Rejection;
 
 /// The rejection of a request for a WebSocket.
 ///

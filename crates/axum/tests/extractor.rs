@@ -11,7 +11,8 @@ use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use fullduplex::client::{Proxies, Version};
-use fullduplex::server::{Drain, OriginPolicy, ServerConfig, ServerHandle, WebSocketLayer};
+use fullduplex::server::policy::OriginPolicy;
+use fullduplex::server::{Drain, ServerConfig, ServerHandle, WebSocketLayer};
 use fullduplex::{Client, ClientBuilder, DeflateConfig};
 use fullduplex_axum::{
     CloseCode, WebSocket, WebSocketUpgrade, WebSocketUpgradeRejection, fullduplex,

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use fullduplex::WebSocket;
 use fullduplex::client::ConnectEvent;
-use fullduplex::server::CertificateInfo;
+use fullduplex::server::tls::CertificateInfo;
 use http::Response;
 use ring::digest;
 

@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 async fn respond(mut request: Request<Incoming>) -> Result<Response<String>, Infallible> {
-    if !server::is_websocket(&request) {
+    if !server::integrate::is_websocket(&request) {
         return Ok(Response::new("This is a WebSocket server.\n".into()));
     }
     match server::upgrade(&mut request, ServerConfig::default()) {

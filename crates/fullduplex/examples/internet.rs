@@ -4,7 +4,8 @@
 
 use std::convert::Infallible;
 
-use fullduplex::server::{Body, Drain, Handshake, Server, ServerConfig, ServerTls};
+use fullduplex::server::tls::ServerTls;
+use fullduplex::server::{Body, Drain, Handshake, Server, ServerConfig};
 use http::{Request, Response};
 
 #[tokio::main]

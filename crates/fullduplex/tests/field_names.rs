@@ -11,7 +11,8 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use common::server::Pieces;
-use fullduplex::server::{Body, ConnectionLimits, Handshake, Server, ServerConfig};
+use fullduplex::server::limits::ConnectionLimits;
+use fullduplex::server::{Body, Handshake, Server, ServerConfig};
 use http::{Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

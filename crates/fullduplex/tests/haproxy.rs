@@ -12,10 +12,11 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use fullduplex::server::{
-    ForwardedHeader, ForwardedProto, Forwarding, Handshake, PeerAddr, ProxyHeader, ProxyMode,
-    ProxyProtocol, ProxyStatus, ServerConfig,
+use fullduplex::server::policy::{
+    ForwardedHeader, ForwardedProto, Forwarding, PeerAddr, ProxyHeader, ProxyMode, ProxyProtocol,
+    ProxyStatus,
 };
+use fullduplex::server::{Handshake, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};

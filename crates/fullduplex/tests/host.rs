@@ -11,7 +11,8 @@ use std::time::Duration;
 use common::tls::localhost;
 use common::{Addresses, direct, echo, say};
 use fullduplex::client::{ClientTls, Version};
-use fullduplex::server::{HostPolicy, Server, ServerConfig};
+use fullduplex::server::policy::HostPolicy;
+use fullduplex::server::{Server, ServerConfig};
 use tokio::time::timeout;
 
 /// DNS rebinding: a name of a stranger's is pointed at a server on this machine.

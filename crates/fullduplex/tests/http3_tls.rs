@@ -13,10 +13,9 @@ use std::time::Duration;
 use common::tls::{Versions, trusting};
 use common::{direct, echo};
 use fullduplex::client::{ClientTls, Version};
-use fullduplex::server::{
-    Certificate, Handshake, HandshakeOutcome, HttpVersion, PemSource, Server, ServerHandle,
-    ServerTls, ServerTlsBuilder,
-};
+use fullduplex::server::stats::{HandshakeOutcome, HttpVersion};
+use fullduplex::server::tls::{Certificate, PemSource, ServerTls, ServerTlsBuilder};
+use fullduplex::server::{Handshake, Server, ServerHandle};
 use fullduplex::{Client, Error, ErrorKind, WebSocket};
 use fullduplex_testkit::eventually;
 use rcgen::{

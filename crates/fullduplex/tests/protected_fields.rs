@@ -11,7 +11,9 @@ use std::time::Duration;
 use common::tls::{LOCALHOST, localhost, trusting};
 use common::{client, direct, say};
 use fullduplex::client::Version;
-use fullduplex::server::{Handshake, HandshakeOutcome, Server, ServerConfig, UpgradeRequest};
+use fullduplex::server::integrate::UpgradeRequest;
+use fullduplex::server::stats::HandshakeOutcome;
+use fullduplex::server::{Handshake, Server, ServerConfig};
 use fullduplex::{Client, Error, ErrorKind};
 use http::{Request, Response, StatusCode};
 use hyper::service::service_fn;
@@ -132,7 +134,7 @@ async fn protected_fields_are_refused_in_a_server_of_hyper() {
                     let (name, value, _) = SPOILING[spoilt];
                     upgrade.add_header(name, value);
                 }
-                Ok::<_, fullduplex::server::Rejection>(
+                Ok::<_, fullduplex::server::integrate::Rejection>(
                     match upgrade.accept(ServerConfig::default()) {
                         Ok((response, upgrade)) => {
                             tokio::spawn(async { common::echo(upgrade.await.unwrap()).await });

@@ -12,9 +12,8 @@ use std::time::Duration;
 use common::tls::{LOCALHOST, localhost, trusting};
 use common::{direct, echo, say};
 use fullduplex::client::Version;
-use fullduplex::server::{
-    Drain, HandshakeOutcome, HttpVersion, Server, ServerConfig, ServerHandle, Workers,
-};
+use fullduplex::server::stats::{HandshakeOutcome, HttpVersion};
+use fullduplex::server::{Drain, Server, ServerConfig, ServerHandle, Workers};
 use fullduplex::{Client, Error, ErrorKind};
 
 fn client(version: Version) -> Client {
@@ -81,7 +80,7 @@ async fn held_on_http3(address: SocketAddr, handle: &ServerHandle) {
 async fn server_takes_http3_in_any_order() {
     let tls = localhost();
     let at = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let listener = || fullduplex::server::Listener::try_from(at()).unwrap();
+    let listener = || fullduplex::server::listen::Listener::try_from(at()).unwrap();
     for order in 0..4 {
         let server = match order {
             0 => server().await.config(two()).tls(tls.clone()).http3(),
@@ -97,7 +96,7 @@ async fn server_takes_http3_in_any_order() {
     }
     let later = at();
     let address = later.local_addr().unwrap();
-    let later = fullduplex::server::Listener::try_from(later).unwrap();
+    let later = fullduplex::server::listen::Listener::try_from(later).unwrap();
     let server = server().await.tls(tls).config(two()).http3().listen(later);
     let handle = server.handle();
     let serving = tokio::spawn(server.serve(echo));

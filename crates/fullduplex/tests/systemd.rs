@@ -12,7 +12,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use fullduplex::server::{ActivatedSocket, listeners_from_systemd};
+use fullduplex::server::listen::{ActivatedSocket, listeners_from_systemd};
 
 /// What the inner run does: greets on each listener with its place and name.
 #[test]

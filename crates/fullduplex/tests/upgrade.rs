@@ -14,10 +14,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::{client, echo, raw};
 use fullduplex::client::Version;
-use fullduplex::server::{
-    self, Drain, Handshake, OriginPolicy, ServerConfig, ServerHandle, UpgradeRequest,
-    WebSocketLayer,
-};
+use fullduplex::server::integrate::UpgradeRequest;
+use fullduplex::server::policy::OriginPolicy;
+use fullduplex::server::{self, Drain, Handshake, ServerConfig, ServerHandle, WebSocketLayer};
 use fullduplex::{CloseCode, WebSocket};
 use fullduplex_testkit::eventually;
 use http::{Request, Response, StatusCode};
@@ -60,7 +59,7 @@ where
 
 async fn page(request: Request<Incoming>) -> Result<Response<String>, Infallible> {
     let mut response = Response::new(format!("page {}", request.uri().path()));
-    if server::is_websocket(&request) {
+    if server::integrate::is_websocket(&request) {
         // On HTTP/2 a 200 would open it.
         *response.status_mut() = StatusCode::NOT_FOUND;
     }
@@ -157,7 +156,7 @@ async fn upgrade_without_a_connection_to_take_over_is_refused() {
     let request = request.header("connection", "upgrade").header("sec-websocket-version", "13");
     let request = request.header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
     let mut request = request.body(()).unwrap();
-    assert!(server::is_websocket(&request));
+    assert!(server::integrate::is_websocket(&request));
     let rejection = server::upgrade(&mut request, ServerConfig::default()).unwrap_err();
     assert!(rejection.is_websocket());
     assert_eq!(rejection.into_response().status(), StatusCode::NOT_IMPLEMENTED);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args as ClapArgs, ValueEnum, value_parser};
-use fullduplex::server::{HostRule, TrustedProxies};
+use fullduplex::server::policy::{HostRule, TrustedProxies};
 
 use super::listen::Address;
 use crate::{deflate, values};

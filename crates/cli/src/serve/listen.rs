@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::PathBuf;
 
-use fullduplex::server::{self, Listener};
+use fullduplex::server;
+use fullduplex::server::listen::Listener;
 #[cfg(unix)]
-use fullduplex::server::{ActivatedListener, ActivatedSocket, UnixSocketFile};
+use fullduplex::server::listen::{ActivatedListener, ActivatedSocket, UnixSocketFile};
 
 /// What `--listen` names.
 #[derive(Clone, Debug)]
@@ -101,7 +102,9 @@ impl Passed {
     pub(super) fn take(addresses: &[Address]) -> Result<Self, String> {
         #[cfg(unix)]
         if addresses.iter().any(|address| matches!(address, Address::Systemd)) {
-            return server::listeners_from_systemd().map(Self).map_err(|error| error.to_string());
+            return server::listen::listeners_from_systemd()
+                .map(Self)
+                .map_err(|error| error.to_string());
         }
         let _ = addresses;
         Ok(Self::default())
@@ -118,7 +121,7 @@ pub(super) struct Bound {
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<Bound> {
-    of_tcp(server::bind(address, false, server::BACKLOG)?)
+    of_tcp(server::listen::bind(address, false, server::listen::BACKLOG)?)
 }
 
 fn of_tcp(listener: std::net::TcpListener) -> io::Result<Bound> {
@@ -132,7 +135,7 @@ fn of_tcp(listener: std::net::TcpListener) -> io::Result<Bound> {
 
 #[cfg(unix)]
 fn bind_unix(path: &PathBuf) -> io::Result<Bound> {
-    let listener = server::bind_unix(path, None, server::BACKLOG)?.try_into()?;
+    let listener = server::listen::bind_unix(path, None, server::listen::BACKLOG)?.try_into()?;
     let file = Some(UnixSocketFile::new(path));
     Ok(Bound { listener, address: Address::Unix(path.clone()), file })
 }

@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use fullduplex::server::{ConnectionLimits, Handshake, HostPolicy, Server, ServerConfig};
+use fullduplex::server::limits::ConnectionLimits;
+use fullduplex::server::policy::HostPolicy;
+use fullduplex::server::{Handshake, Server, ServerConfig};
 
 use super::listen::{Address, Passed};
 use super::metrics_source::MetricsSource;

@@ -22,7 +22,8 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use fullduplex::server::{Listener, Server};
+use fullduplex::server::Server;
+use fullduplex::server::listen::Listener;
 use tokio::time::timeout;
 
 pub(crate) use self::args::Args;

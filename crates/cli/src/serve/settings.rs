@@ -1,9 +1,9 @@
 //! The library's settings, of the options.
 
 use fullduplex::Error;
-use fullduplex::server::{
-    ConnectionLimits, ForwardedHeader, Forwarding, HostPolicy, OriginPolicy, ServerConfig,
-};
+use fullduplex::server::ServerConfig;
+use fullduplex::server::limits::ConnectionLimits;
+use fullduplex::server::policy::{ForwardedHeader, Forwarding, HostPolicy, OriginPolicy};
 
 use super::args::{Args, Forwarded};
 use super::listen::Address;

@@ -5,7 +5,8 @@ use std::io;
 use std::time::Duration;
 
 use fullduplex::Error;
-use fullduplex::server::{Drain, ServerHandle, ServerTls};
+use fullduplex::server::tls::ServerTls;
+use fullduplex::server::{Drain, ServerHandle};
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fullduplex::server::{Certificate, CertificateWarning, PemSource, SelfSigned, ServerTls};
+use fullduplex::server::tls::{Certificate, CertificateWarning, PemSource, SelfSigned, ServerTls};
 
 use super::args::Args;
 use super::listen::Address;

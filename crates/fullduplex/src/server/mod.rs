@@ -11,68 +11,54 @@
 //!   for axum.
 //! * [`ServerHandle::new`] makes a handle for WebSockets opened in one of these ways without a
 //!   `Server`, to close them when the program ends.
+//!
+//! What they are configured with, and what they report, is in the modules below.
 
 mod config;
 mod connection;
 mod handler;
 pub(crate) mod handshake;
 pub(crate) mod http;
-pub(crate) mod integrate;
-pub(crate) mod listen;
+#[cfg(feature = "hyper")]
+pub mod integrate;
+pub mod listen;
 mod output;
-pub(crate) mod policy;
+pub mod policy;
 #[allow(clippy::module_inception, reason = "the file is named after `Server`")]
 pub(crate) mod server;
 pub(crate) mod state;
 #[cfg(feature = "tls")]
-mod tls;
+pub mod tls;
 mod workers;
 
-pub use config::{ServerConfig, ServerLimits};
+/// Limits on connections, and on the server as a whole.
+pub mod limits {
+    pub use super::config::ServerLimits;
+    pub use super::state::connection_limit::{
+        ConnectionCounts, ConnectionLimiter, ConnectionLimits, LimitReached, Permit,
+    };
+}
+
+/// Statistics of a server.
+pub mod stats {
+    pub use super::state::stats::{
+        CloseKind, HandshakeOutcome, Histogram, HttpVersion, ServerStats,
+    };
+}
+
+pub use config::ServerConfig;
 pub use handshake::handshake::Handshake;
 #[cfg(feature = "hyper")]
 pub use http::body::Body;
 #[cfg(feature = "tower")]
-pub use integrate::layer::{ResponseBody, ResponseFuture, WebSocketLayer, WebSocketService};
+pub use integrate::layer::WebSocketLayer;
 #[cfg(feature = "hyper")]
-pub use integrate::rejection::Rejection;
-#[cfg(feature = "hyper")]
-pub use integrate::upgrade::{Upgrade, UpgradeRequest, is_websocket, upgrade};
-pub use listen::bind::{BACKLOG, bind};
-pub use listen::listener::Listener;
+pub use integrate::upgrade::upgrade;
 pub use output::HandlerOutput;
 pub use policy::connect_info::ConnectInfo;
-pub use policy::forwarded::{
-    AddressSource, ClientAddr, ForwardedError, ForwardedHeader, ForwardedProto, Forwarding,
-};
-pub use policy::host::{HostError, HostPolicy, HostRule};
-pub use policy::origin::{Origin, OriginError, OriginPolicy, OriginSuffix};
-pub use policy::peer::{PeerAddr, TrustedProxies};
-pub use policy::proxy_protocol::{
-    ProxyHeader, ProxyHeaderError, ProxyHeaderStatus, ProxyMode, ProxyProtocol, ProxyProtocolError,
-    ProxyStatus, parse_proxy_header,
-};
-#[cfg(feature = "tls")]
-pub use policy::tls_info::TlsInfo;
 pub use server::Server;
-pub use state::connection_limit::{
-    ConnectionCounts, ConnectionLimiter, ConnectionLimits, LimitReached, Permit,
-};
 pub use state::handle::{Drain, DrainReport, ServerHandle};
 pub use state::rejection::{RejectedClient, RejectionReason};
-pub use state::stats::{CloseKind, HandshakeOutcome, Histogram, HttpVersion, ServerStats};
-#[cfg(feature = "self-signed")]
-pub use tls::SelfSigned;
-#[cfg(feature = "tls")]
-pub use tls::{
-    Certificate, CertificateInfo, CertificateWarning, PemSource, ServerTls, ServerTlsBuilder,
-    TlsStream,
-};
-
-#[cfg(unix)]
-pub use listen::systemd::{ActivatedListener, ActivatedSocket, listeners_from_systemd};
-#[cfg(unix)]
-pub use listen::unix::{UnixSocketFile, bind_unix};
 pub use workers::Workers;
 
 use std::sync::Arc;

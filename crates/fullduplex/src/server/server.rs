@@ -190,7 +190,7 @@ impl Server {
     ///
     /// It is meant for a log. It should return quickly, as no connections are accepted
     /// meanwhile. A panic in it is counted in
-    /// [`ServerStats::panics`](crate::server::ServerStats::panics), and has no other effect.
+    /// [`ServerStats::panics`](crate::server::stats::ServerStats::panics), and has no other effect.
     ///
     /// Requests that hyper and h2 reject themselves are not reported: malformed requests on
     /// streams, and after the first one of a connection of HTTP/1.1. That includes heads on

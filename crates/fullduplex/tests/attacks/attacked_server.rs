@@ -7,7 +7,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use fullduplex::broadcast::{Group, LagPolicy};
-use fullduplex::server::{Drain, Handshake, ServerConfig, ServerHandle, ServerStats, Workers};
+use fullduplex::server::stats::ServerStats;
+use fullduplex::server::{Drain, Handshake, ServerConfig, ServerHandle, Workers};
 use fullduplex::{DeflateConfig, KeepaliveConfig};
 use tokio::sync::Notify;
 use tower::service_fn;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use fullduplex::server::HandshakeOutcome;
+use fullduplex::server::stats::HandshakeOutcome;
 
 use crate::attacked_server::{AttackedServer, short_deadlines};
 use crate::open_files::descriptors;

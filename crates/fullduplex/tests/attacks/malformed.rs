@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
-use fullduplex::server::HandshakeOutcome;
+use fullduplex::server::stats::HandshakeOutcome;
 use fullduplex_testkit::Rng;
 
 use crate::attacked_server::{AttackedServer, short_deadlines};

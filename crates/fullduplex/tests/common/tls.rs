@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fullduplex::client::{ClientTls, RootCertificates};
-use fullduplex::server::{Certificate, PemSource, ServerTls};
+use fullduplex::server::tls::{Certificate, PemSource, ServerTls};
 use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};

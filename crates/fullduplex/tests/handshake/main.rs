@@ -11,7 +11,8 @@ mod not_ascii;
 use std::time::Duration;
 
 use common::{echo, raw};
-use fullduplex::server::{self, Handshake, OriginPolicy, Server, ServerConfig};
+use fullduplex::server::policy::OriginPolicy;
+use fullduplex::server::{self, Handshake, Server, ServerConfig};
 use fullduplex::{CloseCode, ErrorKind, HandshakeLimits, Message};
 use fullduplex_testkit::pipe::pipe;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

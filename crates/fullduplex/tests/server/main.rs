@@ -21,10 +21,9 @@ use common::tls::{LOCALHOST, localhost, trusting};
 use common::{client, direct, echo, raw, say};
 use fullduplex::CloseCode;
 use fullduplex::client::Version;
-use fullduplex::server::{
-    self, Body, Drain, Handshake, HandshakeOutcome, HostPolicy, HttpVersion, Server, ServerConfig,
-    ServerHandle,
-};
+use fullduplex::server::policy::HostPolicy;
+use fullduplex::server::stats::{HandshakeOutcome, HttpVersion};
+use fullduplex::server::{self, Body, Drain, Handshake, Server, ServerConfig, ServerHandle};
 use fullduplex_testkit::eventually;
 use h2::client::SendRequest;
 use http::{Request, Response, StatusCode};
@@ -294,9 +293,9 @@ async fn stats_count_what_a_server_sees() {
 #[tokio::test]
 async fn client_address_is_found_behind_proxies() {
     let mut config = ServerConfig::default();
-    config.proxy_protocol.mode = server::ProxyMode::Optional;
+    config.proxy_protocol.mode = server::policy::ProxyMode::Optional;
     config.proxy_protocol.trusted = "127.0.0.1".parse().unwrap();
-    config.forwarding.header = server::ForwardedHeader::XForwardedFor;
+    config.forwarding.header = server::policy::ForwardedHeader::XForwardedFor;
     config.forwarding.trusted = "127.0.0.1, 10.0.0.0/8".parse().unwrap();
     config.limits.connections.max_per_address = Some(1);
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
@@ -331,9 +330,9 @@ async fn client_address_is_found_behind_proxies() {
 #[tokio::test]
 async fn server_serves_a_unix_socket() {
     let path = std::env::temp_dir().join(format!("fullduplex-serving-{}", std::process::id()));
-    let listener = server::bind_unix(&path, Some(0o600), server::BACKLOG).unwrap();
-    let _file = server::UnixSocketFile::new(&path);
-    let server = Server::from_listener(server::Listener::try_from(listener).unwrap());
+    let listener = server::listen::bind_unix(&path, Some(0o600), server::listen::BACKLOG).unwrap();
+    let _file = server::listen::UnixSocketFile::new(&path);
+    let server = Server::from_listener(server::listen::Listener::try_from(listener).unwrap());
     tokio::spawn(server.serve(echo));
     let url = format!("ws+unix:{}:/", path.display());
     let (mut websocket, _) = client(Version::Http1).connect(&url).await.unwrap();

@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use fullduplex::CloseCode;
 use fullduplex::client::Version;
-use fullduplex::server::{Body, HandshakeOutcome, Server};
+use fullduplex::server::stats::HandshakeOutcome;
+use fullduplex::server::{Body, Server};
 use http::{Request, Response, StatusCode};
 use tower::service_fn;
 

@@ -1,6 +1,7 @@
 //! The limits on a head mean one thing on every version.
 
-use fullduplex::server::{HandshakeOutcome, Server, ServerConfig};
+use fullduplex::server::stats::HandshakeOutcome;
+use fullduplex::server::{Server, ServerConfig};
 use http::Version;
 use tokio::sync::mpsc;
 

@@ -56,7 +56,7 @@ fn config() -> ServerConfig {
 }
 
 async fn serve(address: SocketAddr) -> Result<(), Failure> {
-    let listener = TcpListener::from_std(server::bind(address, true, 4096)?)?;
+    let listener = TcpListener::from_std(server::listen::bind(address, true, 4096)?)?;
     let address = listener.local_addr()?;
     let room = Group::new();
     let serving = Server::from_listener(listener).config(config());

@@ -2,7 +2,10 @@
 
 #[cfg(feature = "tower")]
 pub(crate) mod layer;
-#[cfg(feature = "hyper")]
 pub(crate) mod rejection;
-#[cfg(feature = "hyper")]
 pub(crate) mod upgrade;
+
+#[cfg(feature = "tower")]
+pub use layer::{ResponseBody, ResponseFuture, WebSocketService};
+pub use rejection::Rejection;
+pub use upgrade::{Upgrade, UpgradeRequest, is_websocket};

@@ -6,3 +6,10 @@ pub(crate) mod listener;
 pub(crate) mod systemd;
 #[cfg(unix)]
 pub(crate) mod unix;
+
+pub use bind::{BACKLOG, bind};
+pub use listener::Listener;
+#[cfg(unix)]
+pub use systemd::{ActivatedListener, ActivatedSocket, listeners_from_systemd};
+#[cfg(unix)]
+pub use unix::{UnixSocketFile, bind_unix};

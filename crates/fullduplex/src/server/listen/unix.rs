@@ -19,7 +19,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 /// without permission can connect in between. With `None`, the umask of the process applies.
 ///
 /// `backlog` is the number of connections that may wait to be accepted, such as
-/// [`BACKLOG`](crate::server::BACKLOG). The file stays when the listener is dropped; see
+/// [`BACKLOG`](crate::server::listen::BACKLOG). The file stays when the listener is dropped; see
 /// [`UnixSocketFile`].
 ///
 /// # Errors

@@ -13,11 +13,11 @@ use crate::base::error::{Error, ErrorKind};
 /// It protects against DNS rebinding: an attacker lets the name of a page resolve to the address
 /// of a server that only the page's visitor can reach, such as one on the visitor's machine. To
 /// the browser that server is the page's own host, so that
-/// [`OriginPolicy::SameHost`](crate::server::OriginPolicy::SameHost) allows it. The name is the
-/// attacker's, and so not in a list of the server's hosts.
+/// [`OriginPolicy::SameHost`](crate::server::policy::OriginPolicy::SameHost) allows it. The name is
+/// the attacker's, and so not in a list of the server's hosts.
 ///
 /// ```
-/// use fullduplex::server::HostPolicy;
+/// use fullduplex::server::policy::HostPolicy;
 ///
 /// # fn main() -> Result<(), fullduplex::Error> {
 /// let policy = HostPolicy::list(["chat.example.com", "localhost:9001"])?;

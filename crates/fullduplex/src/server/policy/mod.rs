@@ -8,3 +8,14 @@ pub(crate) mod peer;
 pub(crate) mod proxy_protocol;
 #[cfg(feature = "tls")]
 pub(crate) mod tls_info;
+
+pub use forwarded::{
+    AddressSource, ClientAddr, ForwardedError, ForwardedHeader, ForwardedProto, Forwarding,
+};
+pub use host::{HostError, HostPolicy, HostRule};
+pub use origin::{Origin, OriginError, OriginPolicy, OriginSuffix};
+pub use peer::{PeerAddr, TrustedProxies};
+pub use proxy_protocol::{
+    ProxyHeader, ProxyHeaderError, ProxyHeaderStatus, ProxyMode, ProxyProtocol, ProxyProtocolError,
+    ProxyStatus, parse_proxy_header,
+};

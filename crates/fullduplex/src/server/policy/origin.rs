@@ -40,7 +40,7 @@ impl OriginPolicy {
     /// Creates a policy that allows these origins only; see [`Origin`].
     ///
     /// ```
-    /// use fullduplex::server::OriginPolicy;
+    /// use fullduplex::server::policy::OriginPolicy;
     ///
     /// # fn main() -> Result<(), fullduplex::Error> {
     /// let policy = OriginPolicy::list(["https://example.com", "http://localhost:8080"])?;
@@ -63,7 +63,7 @@ impl OriginPolicy {
     /// Creates a policy that allows these hosts and all their subdomains; see [`OriginSuffix`].
     ///
     /// ```
-    /// use fullduplex::server::OriginPolicy;
+    /// use fullduplex::server::policy::OriginPolicy;
     ///
     /// # fn main() -> Result<(), fullduplex::Error> {
     /// let policy = OriginPolicy::suffixes(["example.com", "http://localhost:8080"])?;

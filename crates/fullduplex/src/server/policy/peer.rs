@@ -49,8 +49,10 @@ impl fmt::Display for PeerAddr {
 /// IPv4.
 ///
 /// ```
+/// use fullduplex::server::policy::TrustedProxies;
+///
 /// # fn main() -> Result<(), fullduplex::Error> {
-/// let proxies: fullduplex::server::TrustedProxies = "127.0.0.1, ::1, 10.1.0.0/16, unix".parse()?;
+/// let proxies: TrustedProxies = "127.0.0.1, ::1, 10.1.0.0/16, unix".parse()?;
 /// # Ok(())
 /// # }
 /// ```

@@ -35,7 +35,8 @@ impl Default for ConnectionLimits {
 /// [`reassign`](Permit::reassign) it to the client once that is known.
 ///
 /// ```
-/// use fullduplex::server::{PeerAddr, ConnectionLimits, ConnectionLimiter};
+/// use fullduplex::server::limits::{ConnectionLimits, ConnectionLimiter};
+/// use fullduplex::server::policy::PeerAddr;
 ///
 /// let limits = ConnectionLimits { max_connections: Some(10_000), max_per_address: Some(1) };
 /// let limiter = ConnectionLimiter::new(limits);

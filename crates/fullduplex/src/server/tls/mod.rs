@@ -24,6 +24,8 @@ pub use certificate::{Certificate, CertificateInfo, CertificateWarning, PemSourc
 pub use self_signed::SelfSigned;
 pub use tokio_rustls::server::TlsStream;
 
+pub use crate::server::policy::tls_info::TlsInfo;
+
 use crate::base::error::{Error, ErrorKind};
 use crate::base::pem::{bad, certificates};
 use crate::base::sync::Mutex;
@@ -36,7 +38,7 @@ use crate::server::tls::certificate::{CertificateResolver, CertificateTable};
 /// cryptography is ring's, whatever other providers are compiled in.
 ///
 /// ```no_run
-/// use fullduplex::server::{Certificate, ServerTls};
+/// use fullduplex::server::tls::{Certificate, ServerTls};
 ///
 /// # fn main() -> Result<(), fullduplex::Error> {
 /// let tls = ServerTls::builder()
@@ -234,8 +236,8 @@ impl ServerTlsBuilder {
 
     /// Requests a certificate that is signed by one of these authorities (PEM), and accepts clients
     /// without one too; see
-    /// [`TlsInfo::peer_certificates`](crate::server::TlsInfo::peer_certificates). Certificates of
-    /// other authorities are rejected.
+    /// [`TlsInfo::peer_certificates`](crate::server::tls::TlsInfo::peer_certificates). Certificates
+    /// of other authorities are rejected.
     #[must_use]
     pub fn request_client_certificates(mut self, authorities: PemSource) -> Self {
         self.clients = Some(Clients { authorities, required: false });

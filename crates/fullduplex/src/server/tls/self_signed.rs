@@ -7,7 +7,7 @@ use crate::server::tls::certificate::{Certificate, PemSource};
 /// it only if [`pem`](Self::pem) is added to their authorities.
 ///
 /// ```
-/// use fullduplex::server::{SelfSigned, ServerTls};
+/// use fullduplex::server::tls::{SelfSigned, ServerTls};
 ///
 /// # fn main() -> Result<(), fullduplex::Error> {
 /// let made = SelfSigned::new(["localhost", "127.0.0.1"])?;

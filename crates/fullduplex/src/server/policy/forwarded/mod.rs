@@ -38,7 +38,7 @@ pub enum ForwardedHeader {
 /// sent are further left, and so ignored.
 ///
 /// ```
-/// use fullduplex::server::{ForwardedHeader, Forwarding, PeerAddr};
+/// use fullduplex::server::policy::{ForwardedHeader, Forwarding, PeerAddr};
 /// use http::HeaderMap;
 ///
 /// # fn main() -> Result<(), fullduplex::Error> {
@@ -130,8 +130,8 @@ impl ClientAddr {
     }
 
     /// Returns the address in the form that
-    /// [`ConnectionLimiter`](crate::server::ConnectionLimiter) takes. The port is 0 if it is not
-    /// reported. A client without an address counts as a Unix socket.
+    /// [`ConnectionLimiter`](crate::server::limits::ConnectionLimiter) takes. The port is 0 if it is
+    /// not reported. A client without an address counts as a Unix socket.
     pub fn to_peer(&self) -> PeerAddr {
         match self.ip {
             Some(ip) => PeerAddr::Inet(SocketAddr::new(ip, self.port.unwrap_or(0))),

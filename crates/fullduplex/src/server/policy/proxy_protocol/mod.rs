@@ -28,7 +28,7 @@ pub enum ProxyMode {
 /// The settings of the PROXY protocol. Default: off.
 ///
 /// ```
-/// use fullduplex::server::{PeerAddr, ProxyHeader, ProxyMode, ProxyProtocol, ProxyStatus};
+/// use fullduplex::server::policy::{PeerAddr, ProxyHeader, ProxyMode, ProxyProtocol, ProxyStatus};
 ///
 /// # fn main() -> Result<(), fullduplex::Error> {
 /// let settings = ProxyProtocol {
