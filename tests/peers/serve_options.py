@@ -85,7 +85,7 @@ async def the_log_has_no_query_and_no_line_of_a_strangers():
         assert "secret" not in line and "a" in line.split("4000")[1], line
         with contextlib.suppress(websockets.InvalidStatus):
             await connect(server, "/%0Anothing?secret")
-        assert "secret" not in await server.said("nothing HTTP/1.1: refused: 404")
+        assert "secret" not in await server.said("nothing HTTP/1.1: rejected: 404")
 
 
 @check
@@ -97,12 +97,12 @@ async def names_have_their_certificates_and_sighup_reads_them_again():
         assert (names, others) == (["a.example"], ["b.example"])
         pair("a", CA.issue_cert("a.example"))
         server.signal(signal.SIGHUP)
-        await server.said("read again")
+        await server.said("reloaded")
         names, second = await shown(server, "a.example")
         assert names == ["a.example"] and first != second
         write("a.key", "no key")
         server.signal(signal.SIGHUP)
-        await server.said("kept as they are", "a.key")
+        await server.said("reload failed", "a.key")
         assert await shown(server, "a.example") == (names, second)
 
 
@@ -112,7 +112,7 @@ async def sighup_without_tls_ends_nothing():
         async with connect(server) as ws:
             for _ in range(2):
                 server.signal(signal.SIGHUP)
-                await server.said("SIGHUP: there is nothing to read again")
+                await server.said("SIGHUP: there is nothing to reload")
             await ws.send("x")
             assert await ws.recv() == "x"
             server.signal()

@@ -1,4 +1,4 @@
-//! `fdx connect`.
+//! `fdx connect`: its options, and one connection from its start to its end.
 
 use std::fs;
 use std::io::{self, IsTerminal as _};
@@ -17,86 +17,87 @@ use tokio::time::{sleep, timeout};
 use crate::escape::printable;
 use crate::interactive::InteractiveConnection;
 use crate::outcome::ConnectOutcome;
-use crate::signals::ending;
+use crate::signals::termination_signal;
 use crate::{deflate, values, verbose};
 
-/// How long a server may take to hear that the connection is closed.
-const PARTING: Duration = Duration::from_millis(500);
+/// The time for pooled connections to close, such as for CONNECTION_CLOSE on HTTP/3 to leave.
+const CLOSE_IDLE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How long what is left to write of an HTTP/2 connection may take.
-const WRITING: Duration = Duration::from_millis(20);
+/// The time for the task of an HTTP/2 connection to write its last frames.
+const HTTP2_FLUSH: Duration = Duration::from_millis(20);
 
-/// How long the closing handshake may take after a signal.
-const LEAVING: Duration = Duration::from_secs(1);
+/// The time for the closing handshake after a signal.
+const SIGNAL_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The options of `fdx connect`.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Each line of standard input is sent as a text message, each text message received is
 printed as a line. At the end of the input the connection is closed with 1000, once the
-server has sent what it still had to say (see --linger).
+server has sent its last messages (see --linger).
 
 Exit codes:
   0  closed cleanly with 1000, or without a code
   1  a file is missing or can't be used, or a pipe or terminal failed
   2  wrong usage
   3  no connection: name, network, proxy, TLS, time-out
-  4  the server refused the handshake
-  5  the connection broke: no Close frame, a time-out, a network error
-  6  closed with another code, such as 1001 of a server that is going away
-  7  the peer broke the protocol, or a limit
+  4  the server rejected the handshake
+  5  the connection was lost: no Close frame, a time-out, a network error
+  6  closed with another code, such as 1001 of a server that shuts down
+  7  the peer violated the protocol, or exceeded a limit
 129, 143  ended by SIGHUP or SIGTERM, after a Close with 1001
 
 Environment:
-  SSLKEYLOGFILE  a file to which the keys of TLS are appended, for Wireshark")]
+  SSLKEYLOGFILE  a file to which the TLS keys are appended, for Wireshark")]
 pub(crate) struct Args {
     /// Where to connect: ws:// or wss://, such as ws://127.0.0.1:9001/echo (http:// and https://
-    /// are taken for them), or for a Unix socket ws+unix:/path/of/the/socket:/echo
+    /// mean the same), or ws+unix:/path/of/the/socket:/echo for a Unix socket
     #[arg(value_parser = url)]
     url: String,
-    /// Say on standard error how the server was reached and what was agreed on: addresses,
-    /// the proxy, TLS and the certificate, the version of HTTP, subprotocol, extensions
+    /// Print on standard error how the server was reached and what was negotiated: addresses,
+    /// the proxy, TLS and the certificate, the HTTP version, subprotocol, extensions
     #[arg(long, short)]
     verbose: bool,
-    /// Send standard input as binary messages, and write what is received as it is, or with
+    /// Send standard input as binary messages, and write received messages unchanged, or with
     /// escapes to a terminal
     #[arg(long, short)]
     binary: bool,
-    /// Offer a subprotocol (may be repeated, the favourite first)
+    /// Offer a subprotocol (may be repeated, the preferred one first)
     #[arg(long, short, value_name = "NAME", value_parser = values::subprotocol)]
     subprotocol: Vec<String>,
-    /// Add a header field to the request (may be repeated); User-Agent is fdx's own otherwise
+    /// Add a header field to the request (may be repeated); User-Agent defaults to
+    /// fdx/VERSION
     #[arg(long, short = 'H', value_name = "NAME: VALUE", value_parser = header)]
     header: Vec<(HeaderName, HeaderValue)>,
     /// Trust the authorities in this PEM file too (may be repeated)
     #[arg(long, value_name = "FILE", help_heading = "TLS")]
     ca: Vec<PathBuf>,
-    /// Show the server this certificate, with its chain, in PEM
+    /// Send this client certificate, with its chain, in PEM
     #[arg(long, value_name = "FILE", requires = "key", help_heading = "TLS")]
     cert: Option<PathBuf>,
     /// The private key of the certificate, in PEM
     #[arg(long, value_name = "FILE", requires = "cert", help_heading = "TLS")]
     key: Option<PathBuf>,
-    /// Take any certificate: whoever is on the way can read and change everything
+    /// Accept any certificate: an attacker on the network can read and change everything
     #[arg(long, short = 'k', help_heading = "TLS")]
     insecure: bool,
-    /// Go through this proxy: http://, https://, socks5://, socks5h:// or socks://, which is the
-    /// same, or "none"; by default what HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say
+    /// Use this proxy: http://, https://, socks5://, socks5h:// or socks:// (the same as
+    /// socks5://), or "none"; by default as HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say
     #[arg(long, value_name = "URL", value_parser = proxy)]
     proxy: Option<Proxies>,
-    /// Version of HTTP: 1 for HTTP/1.1, 2, 3, or auto for what the server does
+    /// HTTP version: 1 for HTTP/1.1, 2, 3, or auto for the best that the server supports
     #[arg(long, default_value = "1", value_name = "VERSION", value_parser = version)]
     http: Version,
-    /// Follow so many redirections. Where one leads to another host or port, the fields of
-    /// --header, the subprotocols and the certificate of --cert are not sent there
+    /// Follow up to N redirections. To another host or port, the fields of --header, the
+    /// subprotocols and the certificate of --cert are not sent
     #[arg(long, default_value_t = 0, value_name = "N")]
     max_redirects: u32,
-    /// Largest message to take, in bytes
+    /// Largest message to accept, in bytes
     #[arg(long, default_value_t = 16 << 20, value_name = "BYTES",
           value_parser = value_parser!(u64).range(1..))]
     max_message_size: u64,
-    /// Seconds to go on listening after the end of the input, as long as messages come
-    /// within each of them
+    /// Seconds without a message after which the connection is closed, once the input has
+    /// ended
     #[arg(long, default_value_t = 1.0, value_name = "SECONDS", value_parser = values::seconds)]
     linger: f64,
     #[arg(long, value_name = deflate::VALUE, help = deflate::HELP, num_args = 0..=1,
@@ -114,21 +115,21 @@ fn version(text: &str) -> Result<Version, String> {
     }
 }
 
-/// The rest of what is wrong with it is found when it is used.
+/// Checks that there is a scheme; the client checks the rest.
 fn url(text: &str) -> Result<String, String> {
     match text.contains("://") || text.starts_with("ws+unix:") {
         true => Ok(text.to_owned()),
         false if text.is_empty() => Err("a URL such as ws://127.0.0.1:9001/echo".into()),
-        false => Err(format!("a URL has a scheme: ws://{text} or, with TLS, wss://{text}")),
+        false => Err(format!("a URL needs a scheme: ws://{text} or, with TLS, wss://{text}")),
     }
 }
 
 fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
-    let (name, value) = text.split_once(':').ok_or("there is no colon in it")?;
-    let name = name.trim().parse().map_err(|_| format!("{name:?} is no name of a field"))?;
-    // What it holds may be a secret.
+    let (name, value) = text.split_once(':').ok_or("there is no colon between name and value")?;
+    let name = name.trim().parse().map_err(|_| format!("{name:?} is not a valid field name"))?;
+    // The value may be a secret, so that no error shows it.
     let value = HeaderValue::from_bytes(value.trim().as_bytes());
-    let mut value = value.map_err(|_| "there is a control character in its value")?;
+    let mut value = value.map_err(|_| "the value has a control character")?;
     value.set_sensitive(true);
     Ok((name, value))
 }
@@ -137,18 +138,18 @@ fn proxy(text: &str) -> Result<Proxies, Error> {
     if text == "none" { Ok(Proxies::none()) } else { Proxy::parse(text).map(Proxies::all) }
 }
 
-/// Connects, and talks until one side has enough.
+/// Connects, and exchanges messages until either side closes.
 pub(crate) fn run(args: Args) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => {
             let outcome = runtime.block_on(connect(args));
-            // A read of the terminal can't be cancelled; it must not hold up the end.
+            // A read of the terminal can't be cancelled, and must not delay the exit.
             runtime.shutdown_background();
             outcome
         }
         Err(error) => {
-            tell!("fdx connect: the runtime does not start: {error}");
+            report!("fdx connect: the runtime can't be started: {error}");
             ConnectOutcome::LocalIo
         }
     };
@@ -156,78 +157,79 @@ pub(crate) fn run(args: Args) -> ExitCode {
 }
 
 async fn connect(args: Args) -> ConnectOutcome {
-    // What TLS takes is files.
-    let tls = tls(&args).map_err(|why| (why, ConnectOutcome::LocalIo));
+    // Errors of the TLS settings are errors of their files.
+    let tls = client_tls(&args).map_err(|why| (why, ConnectOutcome::LocalIo));
     let client = tls.and_then(|tls| {
-        client(&args, tls).map_err(|error| (error.to_string(), ConnectOutcome::Usage))
+        build_client(&args, tls).map_err(|error| (error.to_string(), ConnectOutcome::Usage))
     });
     let client = match client {
         Ok(client) => client,
         Err((why, outcome)) => {
-            tell!("fdx connect: {why}");
+            report!("fdx connect: {why}");
             return outcome;
         }
     };
-    let mut ending = pin!(ending());
+    let mut terminated = pin!(termination_signal());
     let connected = tokio::select! {
         connected = client.connect(&args.url) => connected,
         _ = tokio::signal::ctrl_c() => {
-            tell!("fdx connect: interrupted before there was a connection");
+            report!("fdx connect: interrupted before the connection was open");
             return ConnectOutcome::NoConnection;
         }
-        signal = &mut ending => return signal.into(),
+        signal = &mut terminated => return signal.into(),
     };
     let (websocket, response) = match connected {
         Ok(connected) => connected,
         Err(error) => {
-            let outcome = tell_refusal(&error);
-            // Sends CONNECTION_CLOSE on HTTP/3, so that the server need not wait for its idle timeout.
-            let _ = timeout(PARTING, client.close_idle()).await;
+            let outcome = report_connect_error(&error);
+            // Sends CONNECTION_CLOSE on HTTP/3, so that the server need not wait for its idle
+            // timeout.
+            let _ = timeout(CLOSE_IDLE_TIMEOUT, client.close_idle()).await;
             return outcome;
         }
     };
     let interactive = io::stdin().is_terminal();
     if args.verbose {
-        verbose::agreed(&websocket, &response);
+        verbose::negotiated(&websocket, &response);
     }
     if interactive {
-        let protocol = websocket.subprotocol().map(|p| format!(", subprotocol {p}"));
-        let protocol = protocol.unwrap_or_default();
+        let subprotocol = websocket.subprotocol().map(|name| format!(", subprotocol {name}"));
+        let subprotocol = subprotocol.unwrap_or_default();
         let deflate = websocket.deflate().map(|deflate| format!(", {deflate}"));
         let deflate = deflate.unwrap_or_default();
         // Without user and password.
         let url = args.url.rsplit_once('@').map_or(&*args.url, |(_, rest)| rest);
         let version = response.version();
-        tell!("connected to {url} by {version:?}{protocol}{deflate}; Ctrl-D closes");
+        report!("connected to {url} by {version:?}{subprotocol}{deflate}; Ctrl-D closes");
     }
-    let is_stream = response.version() == http::Version::HTTP_2;
+    let is_http2 = response.version() == http::Version::HTTP_2;
     let (send, receive) = websocket.split();
     let linger = Duration::from_secs_f64(args.linger);
-    let talk =
+    let connection =
         InteractiveConnection { binary: args.binary, linger: (!interactive).then_some(linger) };
     let outcome = tokio::select! {
-        outcome = talk.run(send.clone(), receive) => outcome,
-        signal = ending => {
-            // What is received is of no use any more, and read no further than to the Close.
-            let _ = timeout(LEAVING, send.close(CloseCode::GOING_AWAY, "")).await;
+        outcome = connection.run(send.clone(), receive) => outcome,
+        signal = terminated => {
+            // Received messages are not printed any more; `close` reads up to the peer's Close.
+            let _ = timeout(SIGNAL_CLOSE_TIMEOUT, send.close(CloseCode::GOING_AWAY, "")).await;
             signal.into()
         }
     };
-    let _ = timeout(PARTING, client.close_idle()).await;
-    if is_stream {
-        // Its connection's task has yet to write the end of the stream.
-        sleep(WRITING).await;
+    let _ = timeout(CLOSE_IDLE_TIMEOUT, client.close_idle()).await;
+    if is_http2 {
+        // The connection's own task has yet to write END_STREAM.
+        sleep(HTTP2_FLUSH).await;
     }
     outcome
 }
 
-fn client(args: &Args, tls: ClientTls) -> Result<Client, Error> {
+fn build_client(args: &Args, tls: ClientTls) -> Result<Client, Error> {
     let mut builder = Client::builder()
         .max_message_size(Some(args.max_message_size))
         .deflate(args.deflate.and_then(|setting| setting.0));
     builder = builder.max_redirects(args.max_redirects).version(args.http).tls(tls);
     if args.verbose {
-        builder = builder.on_connect_event(verbose::step);
+        builder = builder.on_connect_event(verbose::connect_event);
     }
     if let Some(proxies) = &args.proxy {
         builder = builder.proxies(proxies.clone());
@@ -236,7 +238,7 @@ fn client(args: &Args, tls: ClientTls) -> Result<Client, Error> {
         builder = builder.subprotocol(name);
     }
     if args.header.iter().all(|(name, _)| name != USER_AGENT) {
-        // Some servers refuse who doesn't say what it is.
+        // Some servers reject requests without a User-Agent.
         builder = builder.header(USER_AGENT, concat!("fdx/", env!("CARGO_PKG_VERSION")));
     }
     for (name, value) in &args.header {
@@ -245,7 +247,7 @@ fn client(args: &Args, tls: ClientTls) -> Result<Client, Error> {
     builder.build()
 }
 
-fn tls(args: &Args) -> Result<ClientTls, String> {
+fn client_tls(args: &Args) -> Result<ClientTls, String> {
     let read = |file: &Path| fs::read(file).map_err(|error| format!("{}: {error}", file.display()));
     let mut settings = ClientTls::new();
     for file in &args.ca {
@@ -253,23 +255,26 @@ fn tls(args: &Args) -> Result<ClientTls, String> {
         settings = added.map_err(|error| format!("{}: {error}", file.display()))?;
     }
     if let (Some(cert), Some(key)) = (&args.cert, &args.key) {
-        let identified = settings.identity(&read(cert)?, &read(key)?);
-        settings = identified
+        let with_identity = settings.identity(&read(cert)?, &read(key)?);
+        settings = with_identity
             .map_err(|error| format!("{}, {}: {error}", cert.display(), key.display()))?;
     }
     if let Some(file) = key_log_file(&args.url) {
         let logging = settings.dangerous_key_log_file(&file);
         settings = logging.map_err(|error| format!("SSLKEYLOGFILE: {error}"))?;
-        tell!("fdx connect: SSLKEYLOGFILE: who reads {} can read this too", file.display());
+        report!(
+            "fdx connect: SSLKEYLOGFILE: with {} this connection can be decrypted",
+            file.display()
+        );
     }
     if args.insecure {
-        tell!("fdx connect: --insecure: nobody knows who this server is");
+        report!("fdx connect: --insecure: the server's certificate is not verified");
         settings = settings.dangerous_accept_any_certificate();
     }
     Ok(settings)
 }
 
-/// The file that the environment names for the keys of TLS, if the connection has such.
+/// Returns the file that `SSLKEYLOGFILE` names, if the URL is one with TLS.
 fn key_log_file(url: &str) -> Option<PathBuf> {
     let scheme = url.split(':').next().unwrap_or_default();
     let has_tls = scheme.eq_ignore_ascii_case("wss") || scheme.eq_ignore_ascii_case("https");
@@ -277,23 +282,23 @@ fn key_log_file(url: &str) -> Option<PathBuf> {
     file.map(PathBuf::from)
 }
 
-fn tell_refusal(error: &Error) -> ConnectOutcome {
-    tell!("fdx connect: {}", printable(&error.to_string()));
+fn report_connect_error(error: &Error) -> ConnectOutcome {
+    report!("fdx connect: {}", printable(&error.to_string()));
     if let Some(after) = error.retry_after() {
-        tell!("  Retry-After: {} s", after.as_secs());
+        report!("  Retry-After: {} s", after.as_secs());
     }
     if let Some(response) = error.response() {
         let body = String::from_utf8_lossy(response.body());
         for line in body.lines().take(20) {
-            tell!("  {}", printable(line));
+            report!("  {}", printable(line));
         }
     }
     match error.kind() {
         _ if error.kind() != ErrorKind::Proxy && error.response().is_some() => {
-            ConnectOutcome::Refused
+            ConnectOutcome::Rejected
         }
         ErrorKind::Misuse => ConnectOutcome::Usage,
-        ErrorKind::Handshake | ErrorKind::Limit => ConnectOutcome::Refused,
+        ErrorKind::Handshake | ErrorKind::Limit => ConnectOutcome::Rejected,
         _ => ConnectOutcome::NoConnection,
     }
 }

@@ -4,17 +4,17 @@ use fullduplex::DeflateConfig;
 
 pub(crate) const VALUE: &str = "SETTINGS";
 pub(crate) const HELP: &str = "\
-Compress messages (permessage-deflate), if the peer agrees; behind a = sign: off, the \
+Compress messages (permessage-deflate), if the peer agrees; after a = sign: off, the \
 default without the option; small, with no memory between messages; balanced, the \
-default with it; or smallest, with most memory; and, behind commas, level=1..9, \
+default with it; or smallest, with most memory; and, after commas, level=1..9, \
 memory=1..9, window=8..15, takeover=yes|no, min=BYTES. Window and takeover also as \
 send-… and receive-…";
 
-/// What is asked for: nothing, with `off`.
+/// The compression that the option asks for; `None` for `off`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DeflateSetting(pub(crate) Option<DeflateConfig>);
 
-/// Reads a preset with changes to it, such as `balanced,level=6,send-window=15`.
+/// Parses a preset with changes to it, such as `balanced,level=6,send-window=15`.
 pub(crate) fn parse(text: &str) -> Result<DeflateSetting, String> {
     let mut parts = text.split(',').peekable();
     let preset = parts.next_if(|part| !part.contains('='));
@@ -36,7 +36,7 @@ pub(crate) fn parse(text: &str) -> Result<DeflateSetting, String> {
     Ok(DeflateSetting(Some(config)))
 }
 
-/// What to say of a command line that is wrong because the settings stand behind a space.
+/// Returns a hint for a command line whose settings follow a space in place of a `=` sign.
 pub(crate) fn hint(args: impl Iterator<Item = String>) -> Option<String> {
     let mut args = args.skip_while(|arg| arg != "--deflate").skip(1);
     let setting = args.next().filter(|setting| parse(setting).is_ok())?;

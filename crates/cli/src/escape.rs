@@ -1,38 +1,38 @@
-//! Strangers' words for a terminal.
+//! Escapes for text of peers that is printed on a terminal or in the log.
 
 use std::fmt::Write as _;
 
-/// Shows what would steer a terminal or a reader's eye as an escape, such as `\u{202e}`, so that
-/// nothing that others say looks like something else, or like a line of this program.
+/// Escapes control, invisible and bidirectional characters, such as `\u{202e}`, so that a
+/// peer's text neither controls the terminal nor looks like other text or a line of this program.
 pub(crate) fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
+    let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            '\t' => shown.push(c),
-            '\n' | '\r' => shown.extend(c.escape_default()),
-            c if steers(c) => shown.extend(c.escape_unicode()),
-            c => shown.push(c),
+            '\t' => escaped.push(c),
+            '\n' | '\r' => escaped.extend(c.escape_default()),
+            c if is_deceptive(c) => escaped.extend(c.escape_unicode()),
+            c => escaped.push(c),
         }
     }
-    shown
+    escaped
 }
 
-/// Bytes for a terminal: what of them is text as [`printable`], the others as `\xff`.
+/// Escapes bytes for a terminal: valid UTF-8 as [`printable`] does, other bytes as `\xff`.
 pub(crate) fn printable_bytes(bytes: &[u8]) -> String {
-    let mut shown = String::with_capacity(bytes.len());
+    let mut escaped = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        shown.push_str(&printable(chunk.valid()));
+        escaped.push_str(&printable(chunk.valid()));
         for byte in chunk.invalid() {
-            // A string takes whatever it is given.
-            let _ = write!(shown, "\\x{byte:02x}");
+            // Writing to a string does not fail.
+            let _ = write!(escaped, "\\x{byte:02x}");
         }
     }
-    shown
+    escaped
 }
 
-/// Whether a character has no glyph of its own: it controls the terminal, changes the direction
-/// or the place of others, or can't be seen.
-fn steers(c: char) -> bool {
+/// Whether a character controls the terminal, changes the direction or position of other
+/// characters, or is invisible.
+fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c,
             // Soft hyphen; Arabic letter mark; Mongolian vowel separator.
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn printable_escapes_what_steers_a_terminal() {
-        for (text, shown) in [
+        for (text, expected) in [
             ("Grüße, 世界\t🎉 e\u{301}", "Grüße, 世界\t🎉 e\u{301}"),
             ("\u{1b}[31mred\u{7}", "\\u{1b}[31mred\\u{7}"),
             ("a\r\nb\u{9b}c\u{7f}", "a\\r\\nb\\u{9b}c\\u{7f}"),
@@ -69,7 +69,7 @@ mod tests {
             ("a\u{2028}b", "a\\u{2028}b"),
             ("a\u{e0041}b\u{e0100}", "a\\u{e0041}b\\u{e0100}"),
         ] {
-            assert_eq!(printable(text), shown);
+            assert_eq!(printable(text), expected);
         }
         assert_eq!(
             printable_bytes(b"a\xff\x1b]0;x\x07\xc3\xbc\xc3"),

@@ -1,4 +1,5 @@
-//! The talk of `fdx connect`: standard input to the server, messages to standard output.
+//! `fdx connect` with an open connection: standard input goes to the server, messages to standard
+//! output.
 
 use std::cell::OnceCell;
 use std::future::poll_fn;
@@ -16,32 +17,34 @@ use tokio::time::sleep;
 use crate::escape::{printable, printable_bytes};
 use crate::outcome::ConnectOutcome;
 
-/// The most bytes of one binary message made of standard input.
-const CHUNK: usize = 64 << 10;
+/// The largest binary message that is made of standard input, in bytes.
+const CHUNK_SIZE: usize = 64 << 10;
 
-/// How long the server may take to end the connection when both ends have sent a Close. The
-/// library waits for `close_timeout`; Chromium for as long as this.
-const AFTER_CLOSE: Duration = Duration::from_secs(2);
+/// The time for the server to end the transport after both ends have sent a Close: Chromium's. The
+/// library itself waits for `close_timeout`.
+const TRANSPORT_END_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// An open connection with standard input and output.
 pub(crate) struct InteractiveConnection {
     pub(crate) binary: bool,
-    /// How long to listen after the end of the input; `None` to close at once.
+    /// The time without a message after which the connection is closed when the input has ended;
+    /// `None` to close at once.
     pub(crate) linger: Option<Duration>,
 }
 
 impl InteractiveConnection {
+    /// Exchanges messages until the connection ends.
     pub(crate) async fn run(
         self,
         send: SendHalf<NetStream>,
         mut receive: ReceiveHalf<NetStream>,
     ) -> ConnectOutcome {
         let printed = AtomicUsize::new(0);
-        let unread = OnceCell::new();
-        let sending = self.send_input(&send, &printed, &unread);
+        let input_error = OnceCell::new();
+        let sending = self.send_input(&send, &printed, &input_error);
         let receiving = self.print(&mut receive, &printed);
         tokio::pin!(sending, receiving);
-        let talking = async {
+        let exchange = async {
             tokio::select! {
                 ended = &mut receiving => ended,
                 () = &mut sending => receiving.await,
@@ -49,23 +52,24 @@ impl InteractiveConnection {
         };
         let ended = tokio::select! {
             biased;
-            ended = talking => ended,
+            ended = exchange => ended,
             () = closed_both_ways(&send) => Ok(None),
         };
-        match (unread.get(), ended) {
+        match (input_error.get(), ended) {
             (Some(error), _) => {
-                tell!("fdx connect: standard input: {error}");
+                report!("fdx connect: standard input: {error}");
                 ConnectOutcome::LocalIo
             }
             (None, Err(error)) => {
-                tell!("fdx connect: standard output: {error}");
+                report!("fdx connect: standard output: {error}");
                 ConnectOutcome::LocalIo
             }
-            (None, Ok(error)) => tell_end(error.as_ref(), send.close_info().as_ref()),
+            (None, Ok(error)) => report_end(error.as_ref(), send.close_info().as_ref()),
         }
     }
 
-    /// Prints messages until the connection ends; the error is one of standard output.
+    /// Prints messages until the connection ends, and returns the connection's error, if any; fails
+    /// if standard output does.
     async fn print(
         &self,
         receive: &mut ReceiveHalf<NetStream>,
@@ -97,13 +101,13 @@ impl InteractiveConnection {
         Ok(None)
     }
 
-    /// Sends standard input, then closes; what is wrong with the input is put into `unread`
-    /// before that.
+    /// Sends standard input, then closes. An error of the input is stored in `input_error` before
+    /// the close.
     async fn send_input(
         &self,
         send: &SendHalf<NetStream>,
         printed: &AtomicUsize,
-        unread: &OnceCell<io::Error>,
+        input_error: &OnceCell<io::Error>,
     ) {
         let input =
             async { if self.binary { send_bytes(send).await } else { send_lines(send).await } };
@@ -112,10 +116,10 @@ impl InteractiveConnection {
             _ = tokio::signal::ctrl_c() => Ok(()),
         };
         if let Err(error) = result {
-            // There is one at most.
-            let _ = unread.set(error);
+            // It is empty: only this sets it, once.
+            let _ = input_error.set(error);
         } else if let Some(quiet) = self.linger {
-            // Nothing can be answered before it has left. What fails is told by the other side.
+            // The server can't answer what has not left. The receiving half reports errors.
             tokio::select! {
                 _ = send.flush() => {}
                 _ = tokio::signal::ctrl_c() => {}
@@ -130,20 +134,20 @@ impl InteractiveConnection {
                 sleep(quiet).await;
             }
         }
-        // The end is told by the receiving side.
+        // The receiving half reports how the connection ended.
         let _ = send.close(CloseCode::NORMAL, "").await;
     }
 }
 
-/// Ready when both ends have sent a Close, and the server has had its time to end the connection.
+/// Waits until both ends have sent a Close and [`TRANSPORT_END_TIMEOUT`] has passed.
 async fn closed_both_ways(send: &SendHalf<NetStream>) {
-    // Whatever is received wakes the task that asks this.
+    // No waker is needed: received bytes wake the task that polls this.
     poll_fn(|_| match send.close_info() {
         Some(info) if info.is_clean() && send.buffered_amount() == 0 => Poll::Ready(()),
         _ => Poll::Pending,
     })
     .await;
-    sleep(AFTER_CLOSE).await;
+    sleep(TRANSPORT_END_TIMEOUT).await;
 }
 
 async fn send_lines(send: &SendHalf<NetStream>) -> io::Result<()> {
@@ -163,7 +167,7 @@ async fn send_lines(send: &SendHalf<NetStream>) -> io::Result<()> {
         let text = std::str::from_utf8(&line).map_err(|_| {
             io::Error::new(io::ErrorKind::InvalidData, "a line is not UTF-8; use --binary")
         })?;
-        // If sending fails, the receiving side says why.
+        // If sending fails, the receiving half reports why.
         if send.send(text).await.is_err() {
             return Ok(());
         }
@@ -172,7 +176,7 @@ async fn send_lines(send: &SendHalf<NetStream>) -> io::Result<()> {
 
 async fn send_bytes(send: &SendHalf<NetStream>) -> io::Result<()> {
     let mut input = tokio::io::stdin();
-    let mut chunk = vec![0; CHUNK];
+    let mut chunk = vec![0; CHUNK_SIZE];
     loop {
         let len = input.read(&mut chunk).await?;
         if len == 0 || send.send(chunk[..len].to_vec()).await.is_err() {
@@ -181,19 +185,19 @@ async fn send_bytes(send: &SendHalf<NetStream>) -> io::Result<()> {
     }
 }
 
-/// Says why the connection ended.
-fn tell_end(error: Option<&Error>, info: Option<&CloseInfo>) -> ConnectOutcome {
+/// Prints why the connection ended, and returns the exit code for it.
+fn report_end(error: Option<&Error>, info: Option<&CloseInfo>) -> ConnectOutcome {
     let Some(info) = info else {
-        return ConnectOutcome::Broken;
+        return ConnectOutcome::Lost;
     };
     let text = error.map_or_else(|| info.to_string(), ToString::to_string);
-    tell!("fdx connect: {}", printable(&text));
+    report!("fdx connect: {}", printable(&text));
     match info.cause {
-        CloseCause::Protocol(_) => ConnectOutcome::Protocol,
+        CloseCause::Protocol(_) => ConnectOutcome::ProtocolViolation,
         CloseCause::Handshake if info.close_received => {
             // With any other code the server may have had more to send.
-            if info.is_normal() { ConnectOutcome::Clean } else { ConnectOutcome::OtherCode }
+            if info.is_normal() { ConnectOutcome::Clean } else { ConnectOutcome::OtherCloseCode }
         }
-        _ => ConnectOutcome::Broken,
+        _ => ConnectOutcome::Lost,
     }
 }

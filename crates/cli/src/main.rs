@@ -5,11 +5,11 @@
 // Doc comments of arguments are help texts for a terminal, not Markdown.
 #![allow(clippy::doc_markdown)]
 
-/// Writes a line to standard error. That nobody reads it is no fault.
-macro_rules! tell {
-    ($($words:tt)*) => {{
+/// Writes a line to standard error. Ignores a failure, as there is nowhere to report it.
+macro_rules! report {
+    ($($message:tt)*) => {{
         use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), $($words)*);
+        let _ = writeln!(std::io::stderr(), $($message)*);
     }};
 }
 
@@ -45,18 +45,18 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let mut cli = Cli::try_parse().unwrap_or_else(|error| end(&error));
+    let mut cli = Cli::try_parse().unwrap_or_else(|error| exit_with(&error));
     if let Command::Serve(serve::Args { config: Some(file), .. }) = &cli.command {
         let text = match fs::read_to_string(file) {
             Ok(text) => text,
             Err(error) => {
-                tell!("fdx serve: {}: {error}", file.display());
+                report!("fdx serve: {}: {error}", file.display());
                 return ExitCode::from(1);
             }
         };
-        let all = serve::with_file(Cli::command(), std::env::args_os(), file, &text);
-        let all = all.and_then(|matches| Cli::from_arg_matches(&matches));
-        cli = all.unwrap_or_else(|error| end(&error));
+        let matches = serve::with_file(Cli::command(), std::env::args_os(), file, &text);
+        let merged = matches.and_then(|matches| Cli::from_arg_matches(&matches));
+        cli = merged.unwrap_or_else(|error| exit_with(&error));
     }
     match cli.command {
         Command::Serve(args) => serve::run(&args),
@@ -64,17 +64,17 @@ fn main() -> ExitCode {
     }
 }
 
-/// The words of the command line, whatever bytes they are.
+/// Returns the words of the command line; bytes that are not UTF-8 are replaced.
 fn args() -> impl Iterator<Item = String> {
     std::env::args_os().map(|arg| arg.to_string_lossy().into_owned())
 }
 
-/// Says what is wrong with the command line, or the help that it asks for.
-fn end(error: &clap::Error) -> ! {
+/// Prints what is wrong with the command line, or the help that it asks for, and exits.
+fn exit_with(error: &clap::Error) -> ! {
     if error.use_stderr()
         && let Some(hint) = deflate::hint(args())
     {
-        tell!("error: {hint}");
+        report!("error: {hint}");
         std::process::exit(2);
     }
     error.exit()

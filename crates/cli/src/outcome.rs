@@ -1,8 +1,8 @@
-//! How `fdx connect` ended.
+//! The exit codes of `fdx connect`.
 
 use crate::signals::TerminationSignal;
 
-/// How it went, as the exit code says.
+/// How a connection ended, with the exit code as its number.
 #[derive(Clone, Copy)]
 #[repr(u8)]
 pub(crate) enum ConnectOutcome {
@@ -10,11 +10,11 @@ pub(crate) enum ConnectOutcome {
     LocalIo = 1,
     Usage = 2,
     NoConnection = 3,
-    Refused = 4,
-    Broken = 5,
-    OtherCode = 6,
-    Protocol = 7,
-    /// As a shell tells of a signal: 128 and its number.
+    Rejected = 4,
+    Lost = 5,
+    OtherCloseCode = 6,
+    ProtocolViolation = 7,
+    /// SIGHUP. As in a shell, the codes of signals are 128 and the signal's number.
     HungUp = 129,
     Terminated = 143,
 }

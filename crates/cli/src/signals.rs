@@ -2,7 +2,7 @@
 
 /// A signal that asks the program to end, beside Ctrl-C.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(unix), allow(dead_code, reason = "there are none of these signals"))]
+#[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has these signals"))]
 pub(crate) enum TerminationSignal {
     /// SIGTERM.
     Terminate,
@@ -10,14 +10,14 @@ pub(crate) enum TerminationSignal {
     HangUp,
 }
 
-/// Waits for one.
+/// Waits for a signal that ends the program.
 #[cfg(unix)]
-pub(crate) async fn ending() -> TerminationSignal {
+pub(crate) async fn termination_signal() -> TerminationSignal {
     use tokio::signal::unix::{SignalKind, signal};
 
     let next = async |kind| match signal(kind) {
         Ok(mut signals) => drop(signals.recv().await),
-        // Then it ends the program by itself.
+        // Without a handler the signal ends the program by the system's default.
         Err(_) => std::future::pending().await,
     };
     let hang_up = async {
@@ -33,12 +33,12 @@ pub(crate) async fn ending() -> TerminationSignal {
 }
 
 #[cfg(not(unix))]
-pub(crate) async fn ending() -> TerminationSignal {
+pub(crate) async fn termination_signal() -> TerminationSignal {
     std::future::pending().await
 }
 
-/// Whether SIGHUP is ignored, as under `nohup`: then it must stay so. Where the system doesn't
-/// tell, it keeps what it does by default.
+/// Whether SIGHUP is ignored, as under `nohup`, and must stay ignored. Where `/proc` does not say
+/// so, it counts as ignored, so that no handler replaces the system's default.
 #[cfg(unix)]
 fn ignores_hang_up() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

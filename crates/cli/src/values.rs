@@ -1,25 +1,28 @@
-//! Values of options that both commands take: checked where they stand, so that an error names
-//! the option.
+//! Parsers of option values. They run while the command line is parsed, so that an error names the
+//! option.
 
 use http::Uri;
 use http::header::HeaderName;
 
-/// A subprotocol, which is a token (RFC 6455 §4.1, RFC 9110 §5.6.2).
+/// Parses a subprotocol, which is a token (RFC 6455 §4.1, RFC 9110 §5.6.2).
 pub(crate) fn subprotocol(text: &str) -> Result<String, String> {
     // The name of a header field is a token too.
     match HeaderName::from_bytes(text.as_bytes()) {
         Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err("a name of letters, digits and !#$%&'*+-.^_`|~ alone (RFC 6455 §4.1)".into()),
+        Err(_) => {
+            Err("a subprotocol has only letters, digits and !#$%&'*+-.^_`|~ (RFC 6455 §4.1)".into())
+        }
     }
 }
 
-/// An origin (RFC 6454 §6.2): a scheme, a host, and a port where it is not the scheme's.
+/// Parses an origin (RFC 6454 §6.2): a scheme, a host, and a port if it is not the scheme's
+/// default.
 pub(crate) fn origin(text: &str) -> Result<String, String> {
     let wanted = "an origin is SCHEME://HOST or SCHEME://HOST:PORT";
     let Some((scheme, rest)) = text.split_once("://") else {
         return Err(match text {
-            "null" => "any page can have the origin null; see --any-origin".into(),
-            "*" => "there are no patterns; see --any-origin".into(),
+            "null" => "pages of any site can have the origin null; see --any-origin".into(),
+            "*" => "patterns are not supported; see --any-origin".into(),
             _ if text.parse::<http::uri::Authority>().is_ok() && !text.contains('@') => {
                 format!("{wanted}: https://{text}, or http://{text}")
             }
@@ -33,7 +36,7 @@ pub(crate) fn origin(text: &str) -> Result<String, String> {
     match plain {
         Some(_) if matches!(scheme, "ws" | "wss") => {
             let http = if scheme == "ws" { "http" } else { "https" };
-            Err(format!("an origin is that of the web page: {http}://{rest}"))
+            Err(format!("the origin is the web page's: {http}://{rest}"))
         }
         Some(uri) => Ok(match uri.authority() {
             Some(authority) => format!("{scheme}://{authority}"),
@@ -43,7 +46,7 @@ pub(crate) fn origin(text: &str) -> Result<String, String> {
     }
 }
 
-/// A number of seconds, a day at most.
+/// Parses a number of seconds from 0 to 86400, a day.
 pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(seconds),
@@ -68,7 +71,7 @@ mod tests {
         for (text, words) in [
             ("example.com", "SCHEME://HOST or SCHEME://HOST:PORT: https://example.com, or http://"),
             ("localhost:8080", "https://localhost:8080, or http://localhost:8080"),
-            ("wss://example.com", "that of the web page: https://example.com"),
+            ("wss://example.com", "the web page's: https://example.com"),
             ("https://example.com/chat", "without a path"),
             ("https://*.example.com", "without a path"),
             ("https://", "without a path"),

@@ -1,4 +1,4 @@
-//! What `fdx connect --verbose` tells.
+//! The lines of `fdx connect --verbose`.
 
 use std::time::SystemTime;
 
@@ -10,26 +10,26 @@ use ring::digest;
 
 use crate::escape::printable;
 
-/// Tells a step on the way to the server.
-pub(crate) fn step(step: &ConnectEvent<'_>) {
-    tell!("* {}", printable(&step.to_string()));
-    if let ConnectEvent::Tls { certificate: Some(der), .. } = step {
-        tell!("* {}", printable(&certificate(der, SystemTime::now())));
+/// Prints a step on the way to the server, and the certificate if it is the TLS handshake.
+pub(crate) fn connect_event(event: &ConnectEvent<'_>) {
+    report!("* {}", printable(&event.to_string()));
+    if let ConnectEvent::Tls { certificate: Some(der), .. } = event {
+        report!("* {}", printable(&describe_certificate(der, SystemTime::now())));
     }
 }
 
-/// Tells what was agreed on.
-pub(crate) fn agreed(websocket: &WebSocket, response: &Response<()>) {
+/// Prints what was negotiated.
+pub(crate) fn negotiated(websocket: &WebSocket, response: &Response<()>) {
     let version = response.version();
-    let protocol = printable(websocket.subprotocol().unwrap_or("none"));
+    let subprotocol = printable(websocket.subprotocol().unwrap_or("none"));
     let deflate = websocket.deflate().map_or("none".into(), |deflate| deflate.to_string());
-    tell!("* {version:?}, subprotocol {protocol}, compression {deflate}");
+    report!("* {version:?}, subprotocol {subprotocol}, compression {deflate}");
 }
 
-/// A certificate in a line.
-fn certificate(der: &[u8], now: SystemTime) -> String {
+/// Describes a certificate in one line.
+fn describe_certificate(der: &[u8], now: SystemTime) -> String {
     let Ok(info) = CertificateInfo::of_der(der) else {
-        return format!("a certificate that can't be read, SHA-256 {}", fingerprint(der));
+        return format!("an unreadable certificate, SHA-256 {}", fingerprint(der));
     };
     let names = match info.names.as_slice() {
         [] => "no DNS name".into(),
@@ -44,7 +44,7 @@ fn certificate(der: &[u8], now: SystemTime) -> String {
     format!("certificate for {names}, {validity}, SHA-256 {}", fingerprint(der))
 }
 
-/// Of SHA-256, as other programs show it.
+/// Returns the SHA-256 fingerprint in the usual notation, such as `AB:01:…`.
 pub(crate) fn fingerprint(der: &[u8]) -> String {
     let digest = digest::digest(&digest::SHA256, der);
     let bytes: Vec<String> = digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();

@@ -14,10 +14,10 @@ mod common;
 
 use common::{Served, serve};
 
-/// Serves a folder with files, beside one that is none of its business.
+/// Serves a folder with files, next to one that must not be served.
 fn serve_folder(name: &str) -> Served {
     let base = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    // It is there from the last time, perhaps.
+    // It may exist from an earlier run.
     let _ = fs::remove_dir_all(&base);
     let root = base.join("root");
     for dir in ["root/sub", "root/empty", "root/.hidden", "root/ü", "outside"] {
@@ -142,12 +142,12 @@ fn range_that_is_not_served_is_ignored() {
         assert!(answer.starts_with("HTTP/1.1 206 "), "{range}: {answer}");
         assert!(answer.ends_with(&format!("\r\n\r\n{part}")), "{range}: {answer}");
     }
-    // It is defined for GET alone.
+    // It is defined for GET only.
     let head = ask("HEAD", "bytes=0-1");
     assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("Content-Length: 10\r\n"), "{head}");
 }
 
-/// RFC 9110 §13.1.5: who resumes a download must not get the rest of another file.
+/// RFC 9110 §13.1.5: a resumed download must not get the rest of another file.
 #[test]
 fn range_counts_only_if_the_file_is_still_the_one() {
     let server = serve_folder("if-range");

@@ -1,4 +1,4 @@
-//! What `fdx serve --log` says, and that nobody waits for whoever reads it.
+//! The lines of `fdx serve --log`, and that no connection waits for their reader.
 
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
@@ -31,7 +31,7 @@ fn log_without_a_reader_blocks_no_connection() {
 
 #[test]
 fn log_has_a_line_for_every_rejection() {
-    // So few that there are files enough, and no warning.
+    // Few enough for any limit on open files, so that there is no warning.
     let few = ["--max-connections", "50"];
     let options = ["--log", "--host", "a.example", "--handshake-timeout", "0.3"];
     let server = serve(&[&options[..], &few].concat());
@@ -50,13 +50,13 @@ fn log_has_a_line_for_every_rejection() {
     let (code, log) = server.end();
     assert_eq!(code, Some(0));
     for line in [
-        "/echo HTTP/1.1: refused: 421: evil.example is not served here",
-        "/echo HTTP/1.1: refused: 403: Origin http://evil.example is not allowed",
-        "/nothing HTTP/1.1: refused: 404: there is no WebSocket at this path",
-        "/page HTTP/1.1: refused: 421: b.example",
-        ": refused: 400: ",
-        ": refused: 431: ",
-        ": refused: 408: timed out: handshake_timeout",
+        "/echo HTTP/1.1: rejected: 421: evil.example is not served here",
+        "/echo HTTP/1.1: rejected: 403: Origin http://evil.example is not allowed",
+        "/nothing HTTP/1.1: rejected: 404: there is no WebSocket at this path",
+        "/page HTTP/1.1: rejected: 421: b.example",
+        ": rejected: 400: ",
+        ": rejected: 431: ",
+        ": rejected: 408: timed out: handshake_timeout",
     ] {
         assert_eq!(log.matches(line).count(), 1, "{line}: {log}");
     }
@@ -71,10 +71,10 @@ fn log_has_lines_for_a_full_server_and_failed_tls() {
     assert!(server.ask(b"").starts_with("HTTP/1.1 503 "));
     drop(socket);
     let (_, log) = server.end();
-    assert!(log.contains(": refused: 503: too many connections (max_connections = 1)"), "{log}");
+    assert!(log.contains(": rejected: 503: too many connections (max_connections = 1)"), "{log}");
 
     let server = serve(&["--log", "--tls-self-signed"]);
     server.ask(b"GET / HTTP/1.1\r\n\r\n");
     let (_, log) = server.end();
-    assert!(log.contains("127.0.0.1:") && log.contains(": refused: TLS"), "{log}");
+    assert!(log.contains("127.0.0.1:") && log.contains(": rejected: TLS"), "{log}");
 }

@@ -1,4 +1,4 @@
-//! The options of `fdx serve`: what they do, and what is said of wrong ones.
+//! The options of `fdx serve`: their effects, and the errors of wrong ones.
 
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
@@ -30,14 +30,17 @@ fn options_with_wrong_values_are_named() {
         (&["serve", "--max-message-size", "0"], "--max-message-size <BYTES>': 0 is not in 1.."),
         (&["serve", "--max-connections", "4294967296"], "--max-connections <N>'"),
         (&["serve", "--max-per-address", "many"], "--max-per-address <N>'"),
-        (&["serve", "--subprotocol", "a b"], "--subprotocol <NAME>': a name of letters"),
+        (
+            &["serve", "--subprotocol", "a b"],
+            "--subprotocol <NAME>': a subprotocol has only letters",
+        ),
         (&["serve", "--subprotocol", ""], "--subprotocol <NAME>'"),
         (&["serve", "--origin", "example.com"], "https://example.com, or http://example.com"),
         (&["serve", "--origin", "https://a.example/x"], "--origin <ORIGIN>': an origin is"),
         (&["serve", "--host", "*.example.com"], "--host <NAME[:PORT]>': a host, with a port"),
         (&["serve", "--host", ""], "--host <NAME[:PORT]>'"),
         (&["serve", "--listen", "9001"], "such as 127.0.0.1:9001 or [::]:80"),
-        (&["serve", "--listen", "unix:"], "followed by the path"),
+        (&["serve", "--listen", "unix:"], "needs the path"),
         (&["serve", "--root", ""], "a value is required for '--root <DIR>'"),
         (&["serve", "--metrics=9001"], "--metrics[=<ADDR:PORT>]'"),
         (&["serve", "--trusted-proxies", "", "--forwarded", "forwarded"], "--trusted-proxies"),
@@ -45,8 +48,8 @@ fn options_with_wrong_values_are_named() {
         (&["serve", "--tls-client-ca", "a.pem"], "--tls-cert <FILE>|--tls-self-signed"),
         (&["serve", "--deflate=window=7"], "window=7: a number from 8 to 15"),
         (&["connect", "--subprotocol", "a,b", "ws://x/"], "--subprotocol <NAME>'"),
-        (&["connect", "--header", "nothing", "ws://x/"], "there is no colon in it"),
-        (&["connect", "--header", "a b: c", "ws://x/"], "\"a b\" is no name of a field"),
+        (&["connect", "--header", "nothing", "ws://x/"], "there is no colon between"),
+        (&["connect", "--header", "a b: c", "ws://x/"], "\"a b\" is not a valid field name"),
         (&["connect", "--proxy", "ftp://x", "ws://x/"], "--proxy <URL>'"),
         (&["connect", "--linger=-1", "ws://x/"], "--linger <SECONDS>': a number"),
         (&["connect", "--max-message-size", "0", "ws://x/"], "--max-message-size <BYTES>'"),
@@ -89,7 +92,7 @@ fn origin_of_own_pages_may_be_any_name_of_this_machine() {
             ("localhost:9001", "http://localhost:9001", "101"),
             // Through a port that is forwarded, or a proxy that takes TLS off.
             ("localhost:8080", "http://localhost:8080", "101"),
-            // Names that nobody gave to this server.
+            // Names that are not configured.
             ("machine.local:9001", "http://machine.local:9001", "421"),
             ("chat.example", "https://chat.example", "421"),
             ("localhost:9001", "http://localhost:8080", "403"),
@@ -100,7 +103,7 @@ fn origin_of_own_pages_may_be_any_name_of_this_machine() {
             assert_eq!(server.status("/echo", host, &origin(from)), expected, "{from} at {host}");
         }
     }
-    // A stranger's name for this server is refused where names are listed, also its own pages.
+    // An unknown name is refused where names are listed, also its own pages.
     let server = serve(&["--origin", "https://a.example", "--host", "b.example"]);
     let evil = origin("http://evil.example:9001");
     assert_eq!(server.status("/echo", "evil.example:9001", &evil), "421");
@@ -141,11 +144,11 @@ fn host_that_was_not_listed_is_refused_on_loopback() {
         assert!(page(&server, "evil.example:9001").starts_with("HTTP/1.1 200 "), "{options:?}");
         assert_eq!(server.status("/echo", "evil.example:9001", ""), "101", "{options:?}");
     }
-    // A Unix socket, which no page reaches, takes nothing of that away.
+    // It also holds with a Unix socket, which no page can reach.
     let socket = std::env::temp_dir().join(format!("fdx-host-{}", std::process::id()));
     let server = serve(&["--listen", &format!("unix:{}", socket.display())]);
     assert_eq!(server.status("/echo", "evil.example:9001", ""), "421");
-    // Who listens elsewhere too is reached by names that are not known here.
+    // A server on other addresses too has names that it does not know.
     let server = serve(&["--listen", "0.0.0.0:0"]);
     assert_eq!(server.status("/echo", "evil.example:9001", ""), "101");
 }
@@ -178,7 +181,7 @@ fn limits_on_open_files_refuse_connections_at_once() {
         (&["--max-connections", "0"], None),
     ] {
         let server = serve_limited("ulimit -n 80", options);
-        // Half of so few are for connections.
+        // With so few files, half are for connections.
         let open = |_| {
             let (head, socket) = server.upgrade("/echo", "localhost", "");
             assert!(head.starts_with("HTTP/1.1 101 "), "{options:?}: {head}");
@@ -197,7 +200,7 @@ fn limits_on_open_files_refuse_connections_at_once() {
         assert_eq!(line.is_some(), told.is_some(), "{options:?}: {said}");
         if let (Some(line), Some(told)) = (line, told) {
             assert!(
-                line.contains(told) && line.contains("40 connections are taken"),
+                line.contains(told) && line.contains("only 40 connections are accepted"),
                 "{options:?}: {said}"
             );
             assert_eq!(line.contains("warning"), told.contains("warning"), "{options:?}: {said}");
@@ -226,15 +229,18 @@ fn options_file_faults_are_reported_with_their_place() {
     let (code, said) = run(&["serve", "--config", "/nothing.toml"]);
     assert!(code == Some(1) && said.contains("/nothing.toml: No such file"), "{code:?}: {said}");
     for (text, words) in [
-        ("h2 = true\n\nnothing = 1\n", "wrong.toml, line 3: nothing is no option; there are"),
-        ("h2 = 'yes'", "wrong.toml, line 1: h2: it wants true or false, not string"),
+        (
+            "h2 = true\n\nnothing = 1\n",
+            "wrong.toml, line 3: nothing is not an option; the options are",
+        ),
+        ("h2 = 'yes'", "wrong.toml, line 1: h2: expected true or false, not string"),
         ("\nworkers = 5000", "wrong.toml, line 2: workers: 5000 is not in 0..=1024"),
         (
             "origin = ['https://a.example',\n 'example.com']",
             "wrong.toml, line 2: origin: an origin",
         ),
         ("handshake-timeout = 0", "wrong.toml, line 1: handshake-timeout: a number of seconds"),
-        ("subprotocol = 'a b'", "wrong.toml, line 1: subprotocol: a name of"),
+        ("subprotocol = 'a b'", "wrong.toml, line 1: subprotocol: a subprotocol has"),
         ("any-origin = true\norigin = 'https://a.example'", "wrong.toml: "),
         ("tls-cert = 'a'", "wrong.toml: "),
         ("h3 = true", "wrong.toml: "),

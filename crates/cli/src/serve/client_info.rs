@@ -1,4 +1,4 @@
-//! What the server knows of who connects: for `/whoami`, and for the log.
+//! A description of a client, for `/whoami` and for the log.
 
 use std::fmt::{self, Write as _};
 
@@ -8,25 +8,26 @@ use http::Version;
 
 use crate::escape::printable;
 
-/// The most of a path that is shown.
-const PATH: usize = 200;
+/// The most characters of a path in the log.
+const MAX_PATH: usize = 200;
 
-/// A client, by its request.
+/// A client, as its request describes it.
 pub(super) struct ClientInfo {
     remote: Option<ConnectInfo>,
-    /// Without its query, which may hold secrets.
+    /// The path without its query, which may contain secrets.
     path: String,
     version: Version,
 }
 
 impl ClientInfo {
-    pub(super) fn of(handshake: &Handshake) -> Self {
+    /// Describes the client of a handshake.
+    pub(super) fn new(handshake: &Handshake) -> Self {
         let request = handshake.request();
-        Self::new(handshake.remote(), request.uri().path(), request.version())
+        Self::from_parts(handshake.remote(), request.uri().path(), request.version())
     }
 
-    fn new(remote: Option<&ConnectInfo>, path: &str, version: Version) -> Self {
-        let short: String = path.chars().take(PATH).collect();
+    fn from_parts(remote: Option<&ConnectInfo>, path: &str, version: Version) -> Self {
+        let short: String = path.chars().take(MAX_PATH).collect();
         let more = if short.len() < path.len() { "…" } else { "" };
         Self { remote: remote.cloned(), path: printable(&short) + more, version }
     }
@@ -41,30 +42,30 @@ impl ClientInfo {
         ip.or_else(|| client.hidden.clone())
     }
 
-    /// As JSON, with what was agreed on.
+    /// Returns the description with what was negotiated, as JSON.
     pub(super) fn to_json(&self, websocket: &WebSocket) -> String {
         let client = self.remote.as_ref().map(|remote| &remote.client);
         let known = client.map(|client| client.source.to_string());
         let port = client.and_then(|client| client.port);
         let deflate = websocket.deflate().map(|deflate| deflate.to_string());
         let fields = [
-            ("address", text(self.address().as_deref())),
+            ("address", json_string(self.address().as_deref())),
             ("port", port.map_or_else(|| "null".into(), |port| port.to_string())),
-            ("known_by", text(known.as_deref())),
-            ("http", text(Some(&format!("{:?}", self.version)))),
-            ("tls", text(self.tls())),
-            ("subprotocol", text(websocket.subprotocol())),
-            ("compression", text(deflate.as_deref())),
+            ("known_by", json_string(known.as_deref())),
+            ("http", json_string(Some(&format!("{:?}", self.version)))),
+            ("tls", json_string(self.tls())),
+            ("subprotocol", json_string(websocket.subprotocol())),
+            ("compression", json_string(deflate.as_deref())),
         ];
         let fields = fields.map(|(name, value)| format!("\"{name}\": {value}"));
         format!("{{{}}}", fields.join(", "))
     }
 
-    /// For a line of the log, with what was agreed on.
-    pub(super) fn line(&self, websocket: &WebSocket) -> String {
+    /// Returns the description with what was negotiated, for a log line.
+    pub(super) fn log_line(&self, websocket: &WebSocket) -> String {
         let mut line = self.to_string();
-        if let Some(protocol) = websocket.subprotocol() {
-            let _ = write!(line, ", subprotocol {}", printable(protocol));
+        if let Some(subprotocol) = websocket.subprotocol() {
+            let _ = write!(line, ", subprotocol {}", printable(subprotocol));
         }
         if let Some(deflate) = websocket.deflate() {
             let _ = write!(line, ", {deflate}");
@@ -73,22 +74,25 @@ impl ClientInfo {
     }
 }
 
-/// A line of the log about somebody who was not let in, unless it is told elsewhere.
-pub(super) fn refused(refused: &RejectedClient<'_>) -> Option<String> {
-    // By this program itself, which says more of it.
-    if matches!(refused.reason(), RejectionReason::Application) {
+/// Returns the log line about a client that was rejected; `None` if another line reports it.
+pub(super) fn rejection_line(rejected: &RejectedClient<'_>) -> Option<String> {
+    // The handler of this program has logged it with more details.
+    if matches!(rejected.reason(), RejectionReason::Application) {
         return None;
     }
-    let who = match (refused.path(), refused.version()) {
-        (Some(path), Some(version)) => ClientInfo::new(refused.remote(), path, version).to_string(),
-        _ => printable(&refused.client().to_string()),
+    let client = match (rejected.path(), rejected.version()) {
+        (Some(path), Some(version)) => {
+            ClientInfo::from_parts(rejected.remote(), path, version).to_string()
+        }
+        _ => printable(&rejected.client().to_string()),
     };
-    let status = refused.status().map(|status| format!("{}: ", status.as_u16()));
-    let why = printable(&refused.reason().to_string());
-    Some(format!("{who}: refused: {}{why}", status.unwrap_or_default()))
+    let status = rejected.status().map(|status| format!("{}: ", status.as_u16()));
+    let why = printable(&rejected.reason().to_string());
+    Some(format!("{client}: rejected: {}{why}", status.unwrap_or_default()))
 }
 
-/// `192.0.2.1:5000 (reported by a trusted proxy) /echo HTTP/1.1 TLSv1.3`
+/// Formats the client, such as
+/// `192.0.2.1:5000 (reported by a trusted proxy) /echo HTTP/1.1 TLSv1.3`.
 impl fmt::Display for ClientInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(remote) = &self.remote {
@@ -99,8 +103,8 @@ impl fmt::Display for ClientInfo {
     }
 }
 
-/// A string of JSON, or null (RFC 8259 §7).
-fn text(text: Option<&str>) -> String {
+/// Returns a JSON string, or `null` (RFC 8259 §7).
+fn json_string(text: Option<&str>) -> String {
     let Some(text) = text else { return "null".into() };
     let mut quoted = String::from("\"");
     for c in text.chars() {
@@ -120,7 +124,7 @@ mod tests {
 
     #[test]
     fn json_is_escaped() {
-        assert_eq!(text(None), "null");
-        assert_eq!(text(Some("a\"b\\c\n\u{1}ü")), r#""a\"b\\c\u000a\u0001ü""#);
+        assert_eq!(json_string(None), "null");
+        assert_eq!(json_string(Some("a\"b\\c\n\u{1}ü")), r#""a\"b\\c\u000a\u0001ü""#);
     }
 }

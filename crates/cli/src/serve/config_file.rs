@@ -1,9 +1,8 @@
 //! The options of `fdx serve` in a file: TOML, its keys the long names of the options.
 //!
-//! What the file says is put behind what the command line says, as further options, and is
-//! read by the same rules. What the command line says of something is taken in place of all
-//! that the file says of it: also of options that exclude those that are given, as
-//! `--any-origin` does `origin`.
+//! The file's options are appended to the command line, and parsed by the same rules. An option of
+//! the command line overrides the file's, and those of the file that conflict with it, as
+//! `--any-origin` does with `origin`.
 
 use std::any::TypeId;
 use std::ffi::OsString;
@@ -18,45 +17,48 @@ use toml::de::{DeTable, DeValue};
 
 const SERVE: &str = "serve";
 
-/// Reads the command line again, with the options of the file behind it that it does not
-/// have itself. `text` is what stands in the file.
+/// Parses the command line `args` again with the options of the file that it does not override
+/// appended. `text` is the content of the file.
+///
+/// # Errors
+/// Fails with the file's name, the line and the option.
 pub(crate) fn with_file(
     mut command: Command,
-    given: impl Iterator<Item = OsString>,
+    args: impl Iterator<Item = OsString>,
     file: &Path,
     text: &str,
 ) -> Result<ArgMatches, Error> {
     command.build();
-    let given: Vec<OsString> = given.collect();
-    let matches = command.clone().try_get_matches_from(&given)?;
+    let args: Vec<OsString> = args.collect();
+    let matches = command.clone().try_get_matches_from(&args)?;
     let usage = |why: String| Error::raw(ErrorKind::ValueValidation, why + "\n");
-    let shown = file.display();
-    let options = Options { command: &command, text };
-    let more = options.read(|id| {
+    let path = file.display();
+    let options = ConfigFile { command: &command, text }.options(|id| {
         let serve = matches.subcommand_matches(SERVE);
         serve.is_some_and(|serve| serve.value_source(id) == Some(ValueSource::CommandLine))
     });
-    let more = more.map_err(|(line, why)| usage(format!("{shown}, line {line}: {why}")))?;
-    let all = command.clone().try_get_matches_from(given.into_iter().chain(more));
-    // Each option by itself is right, and so are those of the command line together.
-    all.map_err(|error| {
-        let said = error.to_string();
-        let said = said.split("\n\n").next().unwrap_or_default();
-        usage(format!("{shown}: {}", said.strip_prefix("error: ").unwrap_or(said)))
+    let options = options.map_err(|(line, why)| usage(format!("{path}, line {line}: {why}")))?;
+    let merged = command.clone().try_get_matches_from(args.into_iter().chain(options));
+    // Each option is valid, and so is the command line: the combination is not.
+    merged.map_err(|error| {
+        let message = error.to_string();
+        let message = message.split("\n\n").next().unwrap_or_default();
+        usage(format!("{path}: {}", message.strip_prefix("error: ").unwrap_or(message)))
     })
 }
 
-/// A line of the file, and what is wrong there.
+/// A line number of the file, and what is wrong there.
 type ConfigError = (usize, String);
 
-struct Options<'a> {
+/// A file of options, for a command that has them.
+struct ConfigFile<'a> {
     command: &'a Command,
     text: &'a str,
 }
 
-impl Options<'_> {
-    /// The file as options, without those that are `given`.
-    fn read(&self, given: impl Fn(&str) -> bool) -> Result<Vec<OsString>, ConfigError> {
+impl ConfigFile<'_> {
+    /// Returns the file's options as words of a command line, without the ones that it overrides.
+    fn options(&self, is_overridden: impl Fn(&str) -> bool) -> Result<Vec<OsString>, ConfigError> {
         let table = DeTable::parse(self.text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
             (self.line(at), error.message().to_owned())
@@ -66,18 +68,19 @@ impl Options<'_> {
             let line = self.line(key.span().start);
             let name: &str = key.get_ref();
             let arg = self.arg(name).map_err(|why| (line, why))?;
-            let mut own = Vec::new();
+            let mut words = Vec::new();
             for (value, at) in values(arg, value) {
                 let line = self.line(at);
                 let option =
                     option(arg, name, value).map_err(|why| (line, format!("{name}: {why}")))?;
                 if let Some(option) = option {
                     self.check(name, &option).map_err(|why| (line, why))?;
-                    own.push(option.into());
+                    words.push(option.into());
                 }
             }
-            if !given(arg.get_id().as_str()) && !self.excluding(arg).any(&given) {
-                options.extend(own);
+            let id = arg.get_id().as_str();
+            if !is_overridden(id) && !self.conflicting(arg).any(&is_overridden) {
+                options.extend(words);
             }
         }
         Ok(options)
@@ -95,29 +98,29 @@ impl Options<'_> {
         };
         all().find(|arg| arg.get_long() == Some(name)).ok_or_else(|| {
             let names: Vec<_> = all().filter_map(Arg::get_long).collect();
-            format!("{name} is no option; there are {}", names.join(", "))
+            format!("{name} is not an option; the options are {}", names.join(", "))
         })
     }
 
-    /// The options that can't stand beside this one.
-    fn excluding<'c>(&'c self, arg: &'c Arg) -> impl Iterator<Item = &'c str> {
+    /// Returns the options that conflict with this one.
+    fn conflicting<'c>(&'c self, arg: &'c Arg) -> impl Iterator<Item = &'c str> {
         let serve = self.command.find_subcommand(SERVE);
         let all = serve.into_iter().flat_map(Command::get_arguments);
-        let excludes = move |a: &Arg, b: &Arg| {
+        let conflicts_with = move |a: &Arg, b: &Arg| {
             let conflicts = serve.map(|serve| serve.get_arg_conflicts_with(a));
             conflicts.is_some_and(|all| all.iter().any(|other| other.get_id() == b.get_id()))
         };
-        all.filter(move |other| excludes(arg, other) || excludes(other, arg))
+        all.filter(move |other| conflicts_with(arg, other) || conflicts_with(other, arg))
             .map(|other| other.get_id().as_str())
     }
 
-    /// Whether an option would do by itself; what it needs beside it is seen later.
+    /// Checks an option without the others; what it requires is checked with all of them.
     fn check(&self, name: &str, option: &str) -> Result<(), String> {
         let words = [self.command.get_name(), SERVE, option];
         match self.command.clone().try_get_matches_from(words) {
             Err(error) if error.kind() != ErrorKind::MissingRequiredArgument => {
-                let said = error.to_string();
-                let first = said.lines().next().unwrap_or_default();
+                let message = error.to_string();
+                let first = message.lines().next().unwrap_or_default();
                 let why = first.rsplit_once("': ").map_or(first, |(_, why)| why);
                 Err(format!("{name}: {why}"))
             }
@@ -126,7 +129,7 @@ impl Options<'_> {
     }
 }
 
-/// The values of an option that may be repeated, or the one.
+/// Returns the values of an option with their offsets: one, or the elements of an array.
 fn values<'a, 'i>(arg: &Arg, value: &'a Spanned<DeValue<'i>>) -> Vec<(&'a DeValue<'i>, usize)> {
     match value.get_ref() {
         DeValue::Array(values) if matches!(arg.get_action(), ArgAction::Append) => {
@@ -136,7 +139,7 @@ fn values<'a, 'i>(arg: &Arg, value: &'a Spanned<DeValue<'i>>) -> Vec<(&'a DeValu
     }
 }
 
-/// As it would stand on the command line; none for `false`.
+/// Returns the option as a word of the command line; `None` for `false`.
 fn option(arg: &Arg, name: &str, value: &DeValue<'_>) -> Result<Option<String>, String> {
     let kind = arg.get_value_parser().type_id();
     let is_number = [TypeId::of::<u64>(), TypeId::of::<u32>(), TypeId::of::<usize>()]
@@ -154,17 +157,17 @@ fn option(arg: &Arg, name: &str, value: &DeValue<'_>) -> Result<Option<String>, 
         }
         DeValue::Float(number) if is_number => Ok(Some(format!("--{name}={number}"))),
         other => {
-            let mut wanted = String::new();
+            let mut expected = String::new();
             let _ = match (is_switch, is_number, may_be_bare) {
-                (true, ..) => write!(wanted, "true or false"),
-                (_, true, _) => write!(wanted, "a number"),
-                (_, _, true) => write!(wanted, "a string, true or false"),
+                (true, ..) => write!(expected, "true or false"),
+                (_, true, _) => write!(expected, "a number"),
+                (_, _, true) => write!(expected, "a string, true or false"),
                 _ if matches!(arg.get_action(), ArgAction::Append) => {
-                    write!(wanted, "a string, or an array of strings")
+                    write!(expected, "a string, or an array of strings")
                 }
-                _ => write!(wanted, "a string"),
+                _ => write!(expected, "a string"),
             };
-            Err(format!("it wants {wanted}, not {}", other.type_str()))
+            Err(format!("expected {expected}, not {}", other.type_str()))
         }
     }
 }
@@ -174,11 +177,10 @@ mod tests {
     use super::*;
     use clap::CommandFactory as _;
 
-    /// The options of a file.
     fn read(text: &str, given: &str) -> Result<Vec<OsString>, ConfigError> {
         let mut command = crate::Cli::command();
         command.build();
-        Options { command: &command, text }.read(|id| id == given)
+        ConfigFile { command: &command, text }.options(|id| id == given)
     }
 
     #[test]
@@ -204,23 +206,23 @@ mod tests {
     #[test]
     fn config_file_faults_are_named_with_their_line() {
         for (text, line, names) in [
-            ("h4 = true", 1, "h4 is no option; there are listen"),
-            ("config = 'x'", 1, "config is no option"),
-            ("\n\nh2 = 'yes'", 3, "h2: it wants true or false, not string"),
-            ("drain = '1'", 1, "drain: it wants a number"),
+            ("h4 = true", 1, "h4 is not an option; the options are listen"),
+            ("config = 'x'", 1, "config is not an option"),
+            ("\n\nh2 = 'yes'", 3, "h2: expected true or false, not string"),
+            ("drain = '1'", 1, "drain: expected a number"),
             ("drain = 1e9", 1, "drain: a number of seconds"),
             ("listen = [\n'[::]:1',\n'x',\n]", 3, "listen: an address and a port"),
-            ("listen = [1]", 1, "listen: it wants a string, or an array of strings"),
-            ("root = ['a']", 1, "root: it wants a string, not array"),
+            ("listen = [1]", 1, "listen: expected a string, or an array of strings"),
+            ("root = ['a']", 1, "root: expected a string, not array"),
             ("max-connections = -1", 1, "max-connections: "),
             ("deflate = 'fast'", 1, "deflate: \"fast\" is not one of"),
             ("h2 = true\nh2 = true", 2, "duplicate key"),
-            ("[h2]", 1, "h2: it wants true or false, not table"),
+            ("[h2]", 1, "h2: expected true or false, not table"),
         ] {
             let (at, why) = read(text, "").unwrap_err();
             assert!(at == line && why.contains(names), "{text}: {at}: {why}");
         }
-        // Each of a pair by itself is right.
+        // One option of a pair that requires each other is valid.
         assert_eq!(read("tls-cert = 'a'", "").unwrap(), ["--tls-cert=a"]);
     }
 }

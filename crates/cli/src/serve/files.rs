@@ -1,9 +1,9 @@
 //! The files of `--root`.
 //!
-//! tower-http does most of what HTTP asks of files: types, parts, conditions, folders. Here is what
-//! may be reached: regular files inside the folder, also by links that stay inside, and
-//! nothing whose name in the request begins with a dot; and which part of one is wanted, as
-//! tower-http knows neither `If-Range` nor what of `Range` is to be ignored.
+//! tower-http serves them: types, parts, conditions, folders. This module restricts what can be
+//! reached to regular files inside the folder, also by links that stay inside, without names that
+//! begin with a dot. It also evaluates `If-Range`, and the cases in which `Range` must be ignored,
+//! which tower-http does not.
 
 use std::future::Future;
 use std::io;
@@ -36,6 +36,10 @@ type Content = UnsyncBoxBody<Bytes, io::Error>;
 pub(super) struct Files(ServeDir<DefaultServeDirFallback, FolderFs>);
 
 impl Files {
+    /// Serves this folder.
+    ///
+    /// # Errors
+    /// Fails if it is not a folder, or can't be read.
     pub(super) fn new(root: &Path) -> io::Result<Self> {
         let root = root.canonicalize()?;
         if !root.is_dir() {
@@ -45,35 +49,35 @@ impl Files {
     }
 
     /// Returns the response with the file that a request names; `None` if there is no such file.
-    pub(super) async fn answer(&mut self, request: Request<Body>) -> Option<Response<Content>> {
+    pub(super) async fn respond(&mut self, request: Request<Body>) -> Option<Response<Content>> {
         let mut request = request.map(drop);
-        *request.uri_mut() = plain(request.uri())?;
-        let mut answer = self.part_or_whole(request.clone()).await;
-        if answer.status() == StatusCode::TEMPORARY_REDIRECT {
-            // To a folder, which may have no page.
-            *request.uri_mut() = answer.headers().get(LOCATION)?.to_str().ok()?.parse().ok()?;
+        *request.uri_mut() = normalized(request.uri())?;
+        let mut response = self.part_or_whole(request.clone()).await;
+        if response.status() == StatusCode::TEMPORARY_REDIRECT {
+            // To a folder, which may have no index page.
+            *request.uri_mut() = response.headers().get(LOCATION)?.to_str().ok()?.parse().ok()?;
             if self.head(request).await.status() == StatusCode::NOT_FOUND {
                 return None;
             }
         }
-        if answer.status() == StatusCode::NOT_FOUND {
+        if response.status() == StatusCode::NOT_FOUND {
             return None;
         }
-        add_charset(answer.headers_mut());
-        let length = length(answer.headers()).unwrap_or(u64::MAX);
-        Some(answer.map(|content| cut(content.boxed_unsync(), length)))
+        add_charset(response.headers_mut());
+        let length = length(response.headers()).unwrap_or(u64::MAX);
+        Some(response.map(|content| limit_body(content.boxed_unsync(), length)))
     }
 
-    /// What tower-http answers to a request whose `Range` is one that it understands.
+    /// Returns tower-http's response, with `Range` replaced by one part, or removed.
     async fn part_or_whole(&mut self, mut request: Request<()>) -> Response<ResponseBody> {
-        let Some(range) = range::asked(request.method(), request.headers()) else {
+        let Some(range) = range::header(request.method(), request.headers()) else {
             request.headers_mut().remove(RANGE);
             return self.call(request).await;
         };
         let file = self.head(request.clone()).await;
-        let size =
-            length(file.headers()).filter(|_| range::still_is(request.headers(), file.headers()));
-        let part = match size.map_or(RangeSelection::Whole, |size| range::wanted(range, size)) {
+        let size = length(file.headers())
+            .filter(|_| range::if_range_matches(request.headers(), file.headers()));
+        let part = match size.map_or(RangeSelection::Whole, |size| range::select(range, size)) {
             RangeSelection::Whole => None,
             RangeSelection::Part(first, last) => Some(format!("bytes={first}-{last}")),
             RangeSelection::Unsatisfiable => size.map(|size| format!("bytes={size}-")),
@@ -84,14 +88,14 @@ impl Files {
         };
         let whole = request.clone();
         request.headers_mut().insert(RANGE, part);
-        let answer = self.call(request).await;
-        // It may have been replaced in between.
-        let is_other = answer.headers().get(ETAG) != file.headers().get(ETAG);
-        let is_partial = answer.status() == StatusCode::PARTIAL_CONTENT;
-        if is_partial && is_other { self.call(whole).await } else { answer }
+        let response = self.call(request).await;
+        // The file may have been replaced in between.
+        let was_replaced = response.headers().get(ETAG) != file.headers().get(ETAG);
+        let is_partial = response.status() == StatusCode::PARTIAL_CONTENT;
+        if is_partial && was_replaced { self.call(whole).await } else { response }
     }
 
-    /// The head of the answer for all of the file, whatever the conditions of the request.
+    /// Returns the response to an unconditional HEAD request for the whole file.
     async fn head(&mut self, mut request: Request<()>) -> Response<ResponseBody> {
         *request.method_mut() = Method::HEAD;
         request.headers_mut().clear();
@@ -99,9 +103,9 @@ impl Files {
     }
 
     async fn call(&mut self, request: Request<()>) -> Response<ResponseBody> {
-        // Its errors are answers.
-        let Ok(answer) = self.0.call(request.map(|()| Empty::<Bytes>::new())).await;
-        answer
+        // The service has no errors, only responses.
+        let Ok(response) = self.0.call(request.map(|()| Empty::<Bytes>::new())).await;
+        response
     }
 }
 
@@ -111,14 +115,14 @@ fn length(headers: &HeaderMap) -> Option<u64> {
 
 /// Ends `content` after `length` bytes. A file such as a log may grow while it is sent, and a
 /// response must not be longer than its `Content-Length` (RFC 9113 §8.1.1).
-fn cut(content: Content, length: u64) -> Content {
-    LimitedBody { content, left: length }.boxed_unsync()
+fn limit_body(content: Content, length: u64) -> Content {
+    LimitedBody { content, remaining: length }.boxed_unsync()
 }
 
-/// Content of which so many bytes are left, and which is read no further.
+/// A body that ends after `remaining` more bytes, and is not read beyond.
 struct LimitedBody {
     content: Content,
-    left: u64,
+    remaining: u64,
 }
 
 impl HttpBody for LimitedBody {
@@ -129,36 +133,36 @@ impl HttpBody for LimitedBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        if self.left == 0 {
+        if self.remaining == 0 {
             return Poll::Ready(None);
         }
         let polled = Pin::new(&mut self.content).poll_frame(cx);
         polled.map_ok(|frame| {
             frame.map_data(|mut data| {
-                data.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
-                self.left -= data.len() as u64;
+                data.truncate(usize::try_from(self.remaining).unwrap_or(usize::MAX));
+                self.remaining -= data.len() as u64;
                 data
             })
         })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left == 0 || self.content.is_end_stream()
+        self.remaining == 0 || self.content.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
         let content = self.content.size_hint();
         let mut hint = SizeHint::new();
-        hint.set_lower(content.lower().min(self.left));
+        hint.set_lower(content.lower().min(self.remaining));
         if let Some(upper) = content.upper() {
-            hint.set_upper(upper.min(self.left));
+            hint.set_upper(upper.min(self.remaining));
         }
         hint
     }
 }
 
-/// Says of texts that they are UTF-8, which else are read as windows-1252, as no other type may
-/// be guessed (`nosniff`).
+/// Adds `charset=utf-8` to text types. Without it browsers decode them as windows-1252, and
+/// `nosniff` keeps them from guessing.
 fn add_charset(headers: &mut HeaderMap) {
     let Some(kind) = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()) else { return };
     let is_text = kind.starts_with("text/") || kind == "application/javascript";
@@ -170,45 +174,45 @@ fn add_charset(headers: &mut HeaderMap) {
     }
 }
 
-/// The path with its query, if it names what may be served. It has no empty names, as a
-/// redirection to `//name/` would lead to a host of that name.
-fn plain(uri: &Uri) -> Option<Uri> {
+/// Returns the path with its query, without empty segments, if it may be served. With an empty
+/// segment, a redirection to `//name/` would lead to the host `name`.
+fn normalized(uri: &Uri) -> Option<Uri> {
     let path = uri.path();
     let decoded: Vec<u8> = percent_decode_str(path).collect();
-    // Some take a backslash for a slash.
-    let is_odd = |byte| matches!(byte, b'\\' | b'\0');
+    // Some systems treat a backslash as a slash.
+    let is_unsafe = |byte| matches!(byte, b'\\' | b'\0');
     let is_hidden = |name: &[u8]| name.first() == Some(&b'.');
-    if decoded.iter().copied().any(is_odd) || decoded.split(|b| *b == b'/').any(is_hidden) {
+    if decoded.iter().copied().any(is_unsafe) || decoded.split(|b| *b == b'/').any(is_hidden) {
         return None;
     }
-    let mut whole = String::with_capacity(path.len());
+    let mut normalized = String::with_capacity(path.len());
     for name in path.split('/').filter(|name| !name.is_empty()) {
-        whole.push('/');
-        whole.extend(utf8_percent_encode(name, CONTROLS));
+        normalized.push('/');
+        normalized.extend(utf8_percent_encode(name, CONTROLS));
     }
     if path.ends_with('/') {
-        whole.push('/');
+        normalized.push('/');
     }
     if let Some(query) = uri.query() {
-        whole.push('?');
-        whole.extend(utf8_percent_encode(query, CONTROLS));
+        normalized.push('?');
+        normalized.extend(utf8_percent_encode(query, CONTROLS));
     }
-    whole.parse().ok().map(|path: PathAndQuery| path.into())
+    normalized.parse().ok().map(|path: PathAndQuery| path.into())
 }
 
-/// The file system below a folder.
+/// A [`Backend`] of tower-http for the files inside a folder.
 #[derive(Clone)]
 struct FolderFs {
-    /// Without links in it.
+    /// The canonical path, without links.
     root: PathBuf,
 }
 
-type Opening<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
+type IoFuture<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
 impl FolderFs {
-    /// Where a path leads, if that is inside.
-    async fn find(self, path: PathBuf) -> io::Result<PathBuf> {
-        // Links that go nowhere or round, names that are too long: all the same to a client.
+    /// Follows links, and returns the path if it is inside the folder.
+    async fn resolve(self, path: PathBuf) -> io::Result<PathBuf> {
+        // Dangling or circular links and names that are too long count as missing.
         let missing = |_| io::ErrorKind::NotFound.into();
         let found: io::Result<_> = tokio::fs::canonicalize(path).await.map_err(missing);
         found.and_then(|found| {
@@ -224,14 +228,14 @@ impl FolderFs {
 impl Backend for FolderFs {
     type File = TokioFile;
     type Metadata = std::fs::Metadata;
-    type OpenFuture = Opening<TokioFile>;
-    type MetadataFuture = Opening<std::fs::Metadata>;
+    type OpenFuture = IoFuture<TokioFile>;
+    type MetadataFuture = IoFuture<std::fs::Metadata>;
 
     fn open(&self, path: PathBuf) -> Self::OpenFuture {
         let this = self.clone();
         Box::pin(async move {
-            let found = this.find(path).await?;
-            // To open a named pipe is to wait for its other end.
+            let found = this.resolve(path).await?;
+            // Opening a named pipe would wait for its other end.
             if !tokio::fs::metadata(&found).await?.is_file() {
                 return Err(io::ErrorKind::NotFound.into());
             }
@@ -242,7 +246,7 @@ impl Backend for FolderFs {
     fn metadata(&self, path: PathBuf) -> Self::MetadataFuture {
         let this = self.clone();
         Box::pin(async move {
-            let found = tokio::fs::metadata(this.find(path).await?).await?;
+            let found = tokio::fs::metadata(this.resolve(path).await?).await?;
             let is_served = found.is_file() || found.is_dir();
             if is_served { Ok(found) } else { Err(io::ErrorKind::NotFound.into()) }
         })
@@ -260,8 +264,8 @@ mod tests {
         for (length, sent) in [(0, ""), (4, "0123"), (10, "0123456789"), (u64::MAX, "0123456789")] {
             let content = Full::new(Bytes::from_static(b"0123456789"));
             let content = content.map_err(|never| match never {}).boxed_unsync();
-            let cut = cut(content, length).collect().await.unwrap().to_bytes();
-            assert_eq!(cut, sent, "{length}");
+            let sent_body = limit_body(content, length).collect().await.unwrap().to_bytes();
+            assert_eq!(sent_body, sent, "{length}");
         }
     }
 
@@ -282,13 +286,13 @@ mod tests {
 
     #[tokio::test]
     async fn file_that_grows_is_read_no_further_than_it_is_sent() {
-        let mut cut = cut(Growing.boxed_unsync(), 4);
+        let mut body = limit_body(Growing.boxed_unsync(), 4);
         for expected in [&b"abc"[..], b"a"] {
-            let frame = cut.frame().await.unwrap().unwrap();
+            let frame = body.frame().await.unwrap().unwrap();
             assert_eq!(frame.into_data().unwrap(), expected);
         }
-        assert!(cut.is_end_stream());
-        assert!(cut.frame().await.is_none());
+        assert!(body.is_end_stream());
+        assert!(body.frame().await.is_none());
     }
 
     #[test]
@@ -304,7 +308,7 @@ mod tests {
             "/%5Cevil.example/",
             "/a%00.html",
         ] {
-            assert_eq!(plain(&path.parse().unwrap()), None, "{path}");
+            assert_eq!(normalized(&path.parse().unwrap()), None, "{path}");
         }
         for (path, expected) in [
             ("/", "/"),
@@ -317,7 +321,7 @@ mod tests {
             ("http://a.example//b", "/b"),
             ("/ü", "/%C3%BC"),
         ] {
-            assert_eq!(plain(&path.parse().unwrap()).unwrap(), expected, "{path}");
+            assert_eq!(normalized(&path.parse().unwrap()).unwrap(), expected, "{path}");
         }
     }
 }

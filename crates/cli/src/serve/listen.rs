@@ -1,4 +1,4 @@
-//! What `fdx serve` listens on.
+//! The addresses of `--listen`, and their listeners.
 
 use std::fmt;
 use std::io;
@@ -11,23 +11,23 @@ use fullduplex::server::listen::Listener;
 #[cfg(unix)]
 use fullduplex::server::listen::{ActivatedListener, ActivatedSocket, UnixSocketFile};
 
-/// What `--listen` names.
+/// An address of `--listen`.
 #[derive(Clone, Debug)]
 pub(super) enum Address {
     Tcp(SocketAddr),
     #[cfg(unix)]
     Unix(PathBuf),
-    /// What systemd listens on for this program.
+    /// The sockets that systemd passes (socket activation).
     #[cfg(unix)]
     Systemd,
 }
 
 impl Address {
-    /// Reads `ADDR:PORT`, `unix:PATH` or `systemd`.
+    /// Parses `ADDR:PORT`, `unix:PATH` or `systemd`.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         #[cfg(unix)]
         match text.strip_prefix("unix:") {
-            Some("") => return Err("unix: is followed by the path of the socket".into()),
+            Some("") => return Err("unix: needs the path of the socket".into()),
             Some(path) => return Ok(Self::Unix(path.into())),
             None if text == "systemd" => return Ok(Self::Systemd),
             None => {}
@@ -37,37 +37,42 @@ impl Address {
         text.parse().map(Self::Tcp).map_err(|_| why.into())
     }
 
-    /// Listens. Needs the runtime.
-    pub(super) fn bind(&self, passed: &mut Passed) -> Result<Vec<Bound>, String> {
+    /// Listens. Must be called within the runtime.
+    pub(super) fn bind(
+        &self,
+        systemd: &mut SystemdListeners,
+    ) -> Result<Vec<BoundListener>, String> {
         let bound = match self {
             Self::Tcp(address) => bind_tcp(*address).map(|bound| vec![bound]),
             #[cfg(unix)]
             Self::Unix(path) => bind_unix(path).map(|bound| vec![bound]),
             #[cfg(unix)]
-            Self::Systemd => passed.0.drain(..).map(|passed| take(passed.socket)).collect(),
+            Self::Systemd => {
+                systemd.0.drain(..).map(|passed| bind_activated(passed.socket)).collect()
+            }
         };
         #[cfg(not(unix))]
-        let _ = passed;
+        let _ = systemd;
         let bound = bound.map_err(|error| match error.kind() {
             io::ErrorKind::AddrInUse => format!("{self}: another program listens there"),
-            io::ErrorKind::AddrNotAvailable => format!("{self}: no address of this machine"),
+            io::ErrorKind::AddrNotAvailable => format!("{self}: not an address of this machine"),
             io::ErrorKind::PermissionDenied if self.is_privileged() => format!(
-                "{self}: the system gives ports below 1024 to root alone, or to a program that \
-                 may have them, as with setcap cap_net_bind_service=+ep, or by systemd"
+                "{self}: ports below 1024 need root, or cap_net_bind_service (setcap \
+                 cap_net_bind_service=+ep), or a socket from systemd"
             ),
-            // It says where.
+            // The message has the address.
             _ => error.to_string(),
         })?;
         if bound.is_empty() {
-            return Err(format!("{self}: it passed no socket"));
+            return Err(format!("{self}: no socket was passed"));
         }
         Ok(bound)
     }
 }
 
 impl Address {
-    /// Whether only programs of this machine reach it.
-    pub(super) fn is_of_this_machine(&self) -> bool {
+    /// Whether only programs on this machine can connect.
+    pub(super) fn is_local(&self) -> bool {
         match self {
             Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
             Self::Unix(_) => true,
@@ -75,7 +80,7 @@ impl Address {
         }
     }
 
-    /// Whether the port is one of those that many systems keep for root.
+    /// Whether the port is one that many systems reserve for root.
     fn is_privileged(&self) -> bool {
         matches!(self, Self::Tcp(address) if (1..1024).contains(&address.port()))
     }
@@ -93,13 +98,14 @@ impl fmt::Display for Address {
     }
 }
 
-/// What systemd passed to this program.
+/// The listeners that systemd passed to this process.
 #[derive(Default)]
-pub(super) struct Passed(#[cfg(unix)] Vec<ActivatedListener>);
+pub(super) struct SystemdListeners(#[cfg(unix)] Vec<ActivatedListener>);
 
-impl Passed {
-    /// Takes it, if it is listened on. To be called while there is one thread.
-    pub(super) fn take(addresses: &[Address]) -> Result<Self, String> {
+impl SystemdListeners {
+    /// Takes them from the environment if `--listen` has `systemd`. Must be called before other
+    /// threads start, as it changes environment variables.
+    pub(super) fn receive(addresses: &[Address]) -> Result<Self, String> {
         #[cfg(unix)]
         if addresses.iter().any(|address| matches!(address, Address::Systemd)) {
             return server::listen::listeners_from_systemd()
@@ -111,21 +117,21 @@ impl Passed {
     }
 }
 
-/// A listener, and where it is.
-pub(super) struct Bound {
+/// A listener with its address.
+pub(super) struct BoundListener {
     pub(super) listener: Listener,
     pub(super) address: Address,
-    /// Takes the socket's file away when it is dropped.
+    /// Removes the Unix socket's file when dropped.
     #[cfg(unix)]
     pub(super) file: Option<UnixSocketFile>,
 }
 
-fn bind_tcp(address: SocketAddr) -> io::Result<Bound> {
-    of_tcp(server::listen::bind(address, false, server::listen::BACKLOG)?)
+fn bind_tcp(address: SocketAddr) -> io::Result<BoundListener> {
+    from_tcp(server::listen::bind(address, false, server::listen::BACKLOG)?)
 }
 
-fn of_tcp(listener: std::net::TcpListener) -> io::Result<Bound> {
-    Ok(Bound {
+fn from_tcp(listener: std::net::TcpListener) -> io::Result<BoundListener> {
+    Ok(BoundListener {
         address: Address::Tcp(listener.local_addr()?),
         listener: listener.try_into()?,
         #[cfg(unix)]
@@ -134,21 +140,25 @@ fn of_tcp(listener: std::net::TcpListener) -> io::Result<Bound> {
 }
 
 #[cfg(unix)]
-fn bind_unix(path: &PathBuf) -> io::Result<Bound> {
+fn bind_unix(path: &PathBuf) -> io::Result<BoundListener> {
     let listener = server::listen::bind_unix(path, None, server::listen::BACKLOG)?.try_into()?;
     let file = Some(UnixSocketFile::new(path));
-    Ok(Bound { listener, address: Address::Unix(path.clone()), file })
+    Ok(BoundListener { listener, address: Address::Unix(path.clone()), file })
 }
 
 #[cfg(unix)]
-fn take(passed: ActivatedSocket) -> io::Result<Bound> {
-    match passed {
-        ActivatedSocket::Tcp(listener) => of_tcp(listener),
+fn bind_activated(socket: ActivatedSocket) -> io::Result<BoundListener> {
+    match socket {
+        ActivatedSocket::Tcp(listener) => from_tcp(listener),
         ActivatedSocket::Unix(listener) => {
             let address = listener.local_addr()?;
             let path = address.as_pathname().unwrap_or("(no path)".as_ref()).to_owned();
-            // Its file is systemd's.
-            Ok(Bound { listener: listener.try_into()?, address: Address::Unix(path), file: None })
+            // systemd owns the file, so that it is not removed here.
+            Ok(BoundListener {
+                listener: listener.try_into()?,
+                address: Address::Unix(path),
+                file: None,
+            })
         }
         _ => Err(io::ErrorKind::Unsupported.into()),
     }

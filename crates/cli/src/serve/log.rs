@@ -1,8 +1,7 @@
-//! What `fdx serve` says on standard error.
+//! The log of `fdx serve` on standard error.
 //!
-//! A thread writes it, so that a terminal or a pipe that takes nothing holds up nobody who has
-//! something to say. What waits is bounded; what there is no room for is dropped, and counted
-//! in a line of its own.
+//! A separate thread writes it, so that a terminal or a pipe that is not read blocks no connection.
+//! The queue is bounded: lines that do not fit are dropped, and a line reports their number.
 
 use std::collections::VecDeque;
 use std::fmt::{Arguments, Write as _};
@@ -12,72 +11,73 @@ use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// So many lines may wait.
-const LINES: usize = 1024;
+/// The most lines in the queue.
+const MAX_LINES: usize = 1024;
 
-/// The most bytes of a line.
-const LENGTH: usize = 2048;
+/// The longest line, in bytes; longer ones are cut.
+const MAX_LINE_LENGTH: usize = 2048;
 
-/// Says a line. It never waits.
-macro_rules! say {
-    ($($words:tt)*) => { $crate::serve::log::line(format_args!($($words)*)) };
+/// Writes a line to the log. Never blocks.
+macro_rules! log_line {
+    ($($message:tt)*) => { $crate::serve::log::line(format_args!($($message)*)) };
 }
-pub(super) use say;
+pub(super) use log_line;
 
 static STANDARD_ERROR: LazyLock<Log> = LazyLock::new(|| Log::new(io::stderr()));
 
-/// Has a line written to standard error.
-pub(super) fn line(words: Arguments<'_>) {
-    STANDARD_ERROR.say(words);
+/// Queues a line for standard error.
+pub(super) fn line(message: Arguments<'_>) {
+    STANDARD_ERROR.push(message);
 }
 
-/// Waits until all is written that was said, but no longer than this.
-pub(super) fn flush(patience: Duration) {
-    STANDARD_ERROR.flush(patience);
+/// Waits until all queued lines are written, at most for `timeout`.
+pub(super) fn flush(timeout: Duration) {
+    STANDARD_ERROR.flush(timeout);
 }
 
-/// Lines on their way to a writer.
+/// A queue of lines, and the thread that writes them.
 struct Log(Arc<LogShared>);
 
 #[derive(Default)]
 struct LogShared {
-    waiting: Mutex<LogQueue>,
+    queue: Mutex<LogQueue>,
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct LogQueue {
     lines: VecDeque<String>,
-    /// How many there was no room for since the last ones were taken.
+    /// The number of lines dropped since the writer last took the queue.
     dropped: u64,
     writing: bool,
 }
 
 impl LogShared {
     fn lock(&self) -> MutexGuard<'_, LogQueue> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes until the program ends.
+    /// Writes lines as they arrive; never returns.
     fn write(&self, mut to: impl Write) {
         loop {
-            let mut waiting = self.lock();
-            while waiting.lines.is_empty() {
-                waiting.writing = false;
+            let mut queue = self.lock();
+            while queue.lines.is_empty() {
+                queue.writing = false;
                 self.changed.notify_all();
-                waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
-            let lines = mem::take(&mut waiting.lines);
-            // They were dropped behind these.
-            let dropped = mem::take(&mut waiting.dropped);
-            waiting.writing = true;
-            drop(waiting);
+            let lines = mem::take(&mut queue.lines);
+            // The dropped ones came after these lines.
+            let dropped = mem::take(&mut queue.dropped);
+            queue.writing = true;
+            drop(queue);
             for line in lines {
-                // That nobody reads it any more is no fault.
+                // A closed standard error does not end the server.
                 let _ = to.write_all(line.as_bytes());
             }
             if dropped > 0 {
-                let _ = writeln!(to, "fdx serve: {dropped} lines dropped: they were not read");
+                let _ =
+                    writeln!(to, "fdx serve: {dropped} lines dropped: they were not read in time");
             }
         }
     }
@@ -88,33 +88,33 @@ impl Log {
         let shared = Arc::<LogShared>::default();
         let writer = shared.clone();
         let thread = thread::Builder::new().name("log".into());
-        // Without the thread nothing is said, and all else goes on.
+        // Without the thread nothing is logged, and the server runs on.
         let _ = thread.spawn(move || writer.write(to));
         Self(shared)
     }
 
-    fn say(&self, words: Arguments<'_>) {
-        let mut waiting = self.0.lock();
-        if waiting.lines.len() >= LINES {
-            waiting.dropped += 1;
+    fn push(&self, message: Arguments<'_>) {
+        let mut queue = self.0.lock();
+        if queue.lines.len() >= MAX_LINES {
+            queue.dropped += 1;
             return;
         }
         let mut text = String::new();
-        // A string takes whatever it is given.
-        let _ = text.write_fmt(words);
-        let end = (0..=LENGTH).rev().find(|end| text.is_char_boundary(*end));
+        // Writing to a string does not fail.
+        let _ = text.write_fmt(message);
+        let end = (0..=MAX_LINE_LENGTH).rev().find(|end| text.is_char_boundary(*end));
         text.truncate(end.unwrap_or_default());
         text.push('\n');
-        waiting.lines.push_back(text);
-        drop(waiting);
+        queue.lines.push_back(text);
+        drop(queue);
         self.0.changed.notify_all();
     }
 
-    fn flush(&self, patience: Duration) {
-        let waiting = self.0.lock();
-        let is_busy = |waiting: &mut LogQueue| waiting.writing || !waiting.lines.is_empty();
-        // Late lines are no reason to stay.
-        drop(self.0.changed.wait_timeout_while(waiting, patience, is_busy));
+    fn flush(&self, timeout: Duration) {
+        let queue = self.0.lock();
+        let is_busy = |queue: &mut LogQueue| queue.writing || !queue.lines.is_empty();
+        // Lines that are not written by then are lost.
+        drop(self.0.changed.wait_timeout_while(queue, timeout, is_busy));
     }
 }
 
@@ -133,7 +133,7 @@ mod tests {
         let log = Log::new(writer);
         let all = 10_000;
         for i in 0..all {
-            log.say(format_args!("{i} {}", "x".repeat(1000)));
+            log.push(format_args!("{i} {}", "x".repeat(1000)));
         }
         log.flush(Duration::from_millis(1));
         // The pipe holds some, the thread has taken some, and the rest waits or is dropped.
@@ -149,17 +149,20 @@ mod tests {
                 break;
             }
         }
-        assert!(dropped > 0 && written >= i32::try_from(LINES).unwrap(), "{written}, {dropped}");
+        assert!(
+            dropped > 0 && written >= i32::try_from(MAX_LINES).unwrap(),
+            "{written}, {dropped}"
+        );
     }
 
     #[test]
     fn log_is_written_by_the_end_and_cuts_long_lines() {
         let (reader, writer) = io::pipe().unwrap();
         let log = Log::new(writer);
-        log.say(format_args!("first"));
-        log.say(format_args!("{}", "ü".repeat(LENGTH)));
+        log.push(format_args!("first"));
+        log.push(format_args!("{}", "ü".repeat(MAX_LINE_LENGTH)));
         log.flush(Duration::from_secs(60));
         let lines = read(2, reader);
-        assert_eq!((lines[0].as_str(), lines[1].len()), ("first", LENGTH));
+        assert_eq!((lines[0].as_str(), lines[1].len()), ("first", MAX_LINE_LENGTH));
     }
 }

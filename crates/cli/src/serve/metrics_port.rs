@@ -1,4 +1,4 @@
-//! A port of its own for the figures: `--metrics ADDRESS`.
+//! A separate port for metrics: `--metrics=ADDRESS`.
 
 use std::net::SocketAddr;
 
@@ -6,31 +6,31 @@ use fullduplex::server::limits::ConnectionLimits;
 use fullduplex::server::policy::HostPolicy;
 use fullduplex::server::{Handshake, Server, ServerConfig};
 
-use super::listen::{Address, Passed};
+use super::listen::{Address, SystemdListeners};
 use super::metrics_source::MetricsSource;
 use super::page::Pages;
 use super::responses::not_found;
 
-/// The most connections to a port of their own: few, as they are no part of `--max-connections`.
-const READERS: u32 = 16;
+/// The most connections to the port. They are not part of `--max-connections`.
+const MAX_CONNECTIONS: u32 = 16;
 
-/// Serves the figures on a port of their own, and gives where that is.
+/// Serves metrics on a separate port, and returns its address.
 pub(super) fn serve(
-    figures: MetricsSource,
+    source: MetricsSource,
     address: SocketAddr,
     hosts: HostPolicy,
 ) -> Result<Address, String> {
-    let mut bound = Address::Tcp(address).bind(&mut Passed::default())?;
+    let mut bound = Address::Tcp(address).bind(&mut SystemdListeners::default())?;
     let bound = bound.pop().ok_or("--metrics: no listener")?;
     let mut config = ServerConfig { hosts, ..ServerConfig::default() };
     config.limits.connections =
-        ConnectionLimits { max_connections: Some(READERS), max_per_address: None };
+        ConnectionLimits { max_connections: Some(MAX_CONNECTIONS), max_per_address: None };
     let server = Server::from_listener(bound.listener).config(config);
-    let server = server.service(Pages::of_figures(figures));
-    // There are no WebSockets here.
+    let server = server.service(Pages::metrics_only(source));
+    // This port has no WebSockets.
     tokio::spawn(server.serve_handshakes(|handshake: Handshake| async {
-        let answer = not_found().map(bytes::Bytes::from);
-        drop(handshake.respond(answer).await);
+        let response = not_found().map(bytes::Bytes::from);
+        drop(handshake.respond(response).await);
     }));
     Ok(bound.address)
 }

@@ -1,4 +1,4 @@
-//! Figures for Prometheus.
+//! The response with a server's metrics.
 
 use fullduplex::server::ServerHandle;
 use http::header::CONTENT_TYPE;
@@ -7,17 +7,17 @@ use metrics::with_local_recorder;
 
 use super::prometheus::PrometheusRecorder;
 
-/// A server's figures.
+/// A server whose metrics are served in Prometheus's text format.
 #[derive(Clone)]
 pub(super) struct MetricsSource(pub(super) ServerHandle);
 
 impl MetricsSource {
-    /// As they are now.
+    /// Returns the response with the current values.
     pub(super) fn response(&self) -> Response<String> {
-        // All of them are absolute, so that each reading begins anew.
-        let reading = PrometheusRecorder::default();
-        with_local_recorder(&reading, || self.0.record_metrics());
-        let mut response = Response::new(reading.to_string());
+        // All values are absolute, so that each response begins with an empty recorder.
+        let recorder = PrometheusRecorder::default();
+        with_local_recorder(&recorder, || self.0.record_metrics());
+        let mut response = Response::new(recorder.to_string());
         let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
         response.headers_mut().insert(CONTENT_TYPE, format);
         response

@@ -1,4 +1,4 @@
-//! `fdx serve`.
+//! `fdx serve`: a server with echo, broadcast, files and a web page.
 
 mod args;
 mod client_info;
@@ -30,75 +30,77 @@ pub(crate) use self::args::Args;
 pub(crate) use self::config_file::with_file;
 
 use self::args::Metrics;
-use self::listen::{Address, Passed};
-use self::log::say;
+use self::listen::{Address, SystemdListeners};
+use self::log::log_line;
 use self::metrics_source::MetricsSource;
 use self::page::Pages;
 use self::rooms::Rooms;
-use self::shutdown::{ServeEnd, Signals, reload_at_sighup};
+use self::shutdown::{ServeEnd, Signals, reload_on_sighup};
 use self::tls::ServeTls;
 
-/// How long the last lines of the log may take.
-const LAST_LINES: Duration = Duration::from_secs(1);
+/// The time for the last lines of the log to be written.
+const LOG_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Serves until a signal.
+/// Serves until a signal, and returns the exit code.
 pub(crate) fn run(args: &Args) -> ExitCode {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if args.workers > 0 {
         runtime.worker_threads(args.workers as usize);
     }
-    let served = Passed::take(&args.listen).and_then(|passed| {
+    let served = SystemdListeners::receive(&args.listen).and_then(|systemd| {
         let runtime = runtime.enable_all().build();
-        let runtime = runtime.map_err(|error| format!("the runtime does not start: {error}"))?;
-        runtime.block_on(serve(args, passed))
+        let runtime = runtime.map_err(|error| format!("the runtime can't be started: {error}"))?;
+        runtime.block_on(serve(args, systemd))
     });
     let code = match served {
         Ok(ServeEnd::Drained) => ExitCode::SUCCESS,
-        Ok(ServeEnd::AtOnce) => ExitCode::from(3),
+        Ok(ServeEnd::Immediate) => ExitCode::from(3),
         Err(why) => {
-            say!("fdx serve: {why}");
+            log_line!("fdx serve: {why}");
             ExitCode::from(1)
         }
     };
-    log::flush(LAST_LINES);
+    log::flush(LOG_FLUSH_TIMEOUT);
     code
 }
 
-async fn serve(args: &Args, mut passed: Passed) -> Result<ServeEnd, String> {
+async fn serve(args: &Args, mut systemd: SystemdListeners) -> Result<ServeEnd, String> {
     let mut pages = Pages::new(args.root.as_deref())?;
     let mut bound = Vec::new();
     for address in &args.listen {
-        bound.extend(address.bind(&mut passed)?);
+        bound.extend(address.bind(&mut systemd)?);
     }
     let addresses: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
-    let tls = ServeTls::of(args, &addresses)?;
-    let room = file_limit::make_room(args.max_connections.unwrap_or(file_limit::CONNECTIONS));
-    let config =
-        args.server_config(room.connections, &addresses).map_err(|error| error.to_string())?;
+    let tls = ServeTls::new(args, &addresses)?;
+    let max_connections = args.max_connections.unwrap_or(file_limit::DEFAULT_MAX_CONNECTIONS);
+    let file_limit = file_limit::raise(max_connections);
+    let config = args
+        .server_config(file_limit.max_connections, &addresses)
+        .map_err(|error| error.to_string())?;
     let signals = Signals::new()?;
 
-    // The files of sockets are taken away at the end.
+    // They remove the files of Unix sockets when this function returns.
     #[cfg(unix)]
     let _files: Vec<_> = bound.iter_mut().map(|bound| bound.file.take()).collect();
     let mut server = server(bound.into_iter().map(|bound| bound.listener))?.config(config);
     let handle = server.handle();
     if args.log {
-        server = server.on_rejected(|refused| {
-            if let Some(line) = client_info::refused(refused) {
-                say!("{line}");
+        server = server.on_rejected(|rejected| {
+            if let Some(line) = client_info::rejection_line(rejected) {
+                log_line!("{line}");
             }
         });
     }
-    let mut figures_at = None;
-    if let Some(own) = args.metrics {
-        let figures = MetricsSource(handle.clone());
-        match own {
-            Metrics::At(address) => {
-                let hosts = args.hosts(Address::Tcp(address).is_of_this_machine());
+    let mut metrics_address = None;
+    if let Some(place) = args.metrics {
+        let source = MetricsSource(handle.clone());
+        match place {
+            Metrics::Separate(address) => {
+                let hosts = args.hosts(Address::Tcp(address).is_local());
                 let hosts = hosts.map_err(|error| error.to_string())?;
-                figures_at = Some(metrics_port::serve(figures, address, hosts)?);
+                metrics_address = Some(metrics_port::serve(source, address, hosts)?);
             }
-            Metrics::Here => pages = pages.with_figures(figures),
+            Metrics::SamePort => pages = pages.with_metrics(source),
         }
     }
     if args.h3 {
@@ -108,37 +110,44 @@ async fn serve(args: &Args, mut passed: Passed) -> Result<ServeEnd, String> {
     if let Some(tls) = &tls {
         server = server.tls(tls.config.clone());
     }
-    reload_at_sighup(tls.as_ref().map(|tls| tls.config.clone()))?;
+    reload_on_sighup(tls.as_ref().map(|tls| tls.config.clone()))?;
     if args.h3 {
         server = server.http3();
     }
-    match room.less {
-        Some(why) if args.max_connections.is_some() => say!("fdx serve: warning: {why}"),
-        // Nobody has asked for so many.
-        Some(why) if args.log => say!("fdx serve: {why}"),
+    match file_limit.warning {
+        Some(warning) if args.max_connections.is_some() => {
+            log_line!("fdx serve: warning: {warning}");
+        }
+        // The default number of connections was lowered, which needs no warning.
+        Some(warning) if args.log => log_line!("fdx serve: {warning}"),
         _ => {}
     }
-    tell(args, &addresses, tls.as_ref(), figures_at.as_ref());
+    print_addresses(args, &addresses, tls.as_ref(), metrics_address.as_ref());
 
-    let (rooms, mut last_line) = Rooms::new(args.log);
+    let (rooms, mut log_written) = Rooms::new(args.log);
     let serving = server.serve_handshakes(move |handshake| rooms.clone().serve(handshake));
-    let end = signals.end(serving, handle, args.drain).await?;
+    let end = signals.serve_until(serving, handle, args.drain).await?;
     if matches!(end, ServeEnd::Drained) {
-        // Late lines are no reason to stay.
-        let _ = timeout(LAST_LINES, last_line.recv()).await;
+        // Lines that are not written by then are lost: the program must not wait for its reader.
+        let _ = timeout(LOG_FLUSH_TIMEOUT, log_written.recv()).await;
     }
     Ok(end)
 }
 
 fn server(mut listeners: impl Iterator<Item = Listener>) -> Result<Server, String> {
-    let first = listeners.next().ok_or("there is nothing to listen on")?;
+    let first = listeners.next().ok_or("there is no address to listen on")?;
     Ok(listeners.fold(Server::from_listener(first), Server::listen))
 }
 
-/// Says where the server is. Whoever started it may be waiting for that.
-fn tell(args: &Args, addresses: &[Address], tls: Option<&ServeTls>, figures: Option<&Address>) {
+/// Prints the addresses, which a program that starts the server may wait for.
+fn print_addresses(
+    args: &Args,
+    addresses: &[Address],
+    tls: Option<&ServeTls>,
+    metrics: Option<&Address>,
+) {
     let mut out = io::stdout();
-    let mut tell = || -> io::Result<()> {
+    let mut print = || -> io::Result<()> {
         for address in addresses {
             match address {
                 Address::Tcp(address) => {
@@ -148,15 +157,15 @@ fn tell(args: &Args, addresses: &[Address], tls: Option<&ServeTls>, figures: Opt
                 _ => writeln!(out, "listening on {address}")?,
             }
         }
-        if let Some(made) = tls.and_then(|tls| tls.made.as_ref()) {
-            let (file, fingerprint) = (made.file.0.display(), &made.fingerprint);
+        if let Some(signed) = tls.and_then(|tls| tls.self_signed.as_ref()) {
+            let (file, fingerprint) = (signed.file.0.display(), &signed.fingerprint);
             writeln!(out, "certificate for --ca: {file}\nits SHA-256: {fingerprint}")?;
         }
-        if let Some(address) = figures {
+        if let Some(address) = metrics {
             writeln!(out, "metrics at http://{address}/metrics")?;
         }
         out.flush()
     };
-    // That nobody reads it is no fault.
-    let _ = tell();
+    // A closed standard output does not keep the server from running.
+    let _ = print();
 }

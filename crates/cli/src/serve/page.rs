@@ -1,4 +1,4 @@
-//! Ordinary HTTP: the page for browsers, or files and the page beside them.
+//! Plain HTTP requests: the web page, files, metrics.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -18,23 +18,23 @@ use tower_service::Service;
 use super::files::Files;
 use super::listen::Address;
 use super::metrics_source::MetricsSource;
-use super::responses::{got, html, not_found, upgrade_required};
+use super::responses::{html, not_found, read_only, upgrade_required};
 
 const PAGE: &str = include_str!("../../assets/index.html");
 
 type Content = UnsyncBoxBody<Bytes, io::Error>;
 
-/// Answers ordinary requests.
+/// The HTTP service for requests that are not WebSocket handshakes.
 #[derive(Clone)]
 pub(super) struct Pages {
-    main: DefaultPage,
-    /// At `/metrics`.
-    figures: Option<MetricsSource>,
-    /// Where else the server is found (RFC 7838).
+    default: DefaultPage,
+    /// Served at `/metrics`.
+    metrics: Option<MetricsSource>,
+    /// The `Alt-Svc` field that announces HTTP/3 (RFC 7838).
     alt_svc: Option<HeaderValue>,
 }
 
-/// What is at the other paths.
+/// What is served at paths other than `/metrics`.
 #[derive(Clone)]
 enum DefaultPage {
     Page,
@@ -43,19 +43,19 @@ enum DefaultPage {
 }
 
 impl Pages {
-    /// The page, or the files in a folder.
+    /// Serves the web page, or the files in a folder.
     pub(super) fn new(root: Option<&Path>) -> Result<Self, String> {
-        let Some(root) = root else { return Ok(Self::of(DefaultPage::Page, None)) };
+        let Some(root) = root else { return Ok(Self::with(DefaultPage::Page, None)) };
         let files = Files::new(root);
         let files = files.map_err(|error| format!("--root {}: {error}", root.display()))?;
-        Ok(Self::of(DefaultPage::Files(files), None))
+        Ok(Self::with(DefaultPage::Files(files), None))
     }
 
-    fn of(main: DefaultPage, figures: Option<MetricsSource>) -> Self {
-        Self { main, figures, alt_svc: None }
+    fn with(default: DefaultPage, metrics: Option<MetricsSource>) -> Self {
+        Self { default, metrics, alt_svc: None }
     }
 
-    /// The same, telling clients of HTTP/3 on the port that comes first.
+    /// Announces HTTP/3 on the first TCP address's port.
     pub(super) fn with_http3(self, addresses: &[Address]) -> Self {
         let port = addresses.iter().find_map(|address| match address {
             Address::Tcp(address) => Some(address.port()),
@@ -66,30 +66,31 @@ impl Pages {
         Self { alt_svc, ..self }
     }
 
-    /// Figures alone.
-    pub(super) fn of_figures(figures: MetricsSource) -> Self {
-        Self::of(DefaultPage::Nothing, Some(figures))
+    /// Serves only metrics.
+    pub(super) fn metrics_only(source: MetricsSource) -> Self {
+        Self::with(DefaultPage::Nothing, Some(source))
     }
 
-    /// Figures too.
-    pub(super) fn with_figures(self, figures: MetricsSource) -> Self {
-        Self { figures: Some(figures), ..self }
+    /// Serves metrics at `/metrics`.
+    pub(super) fn with_metrics(self, source: MetricsSource) -> Self {
+        Self { metrics: Some(source), ..self }
     }
 
-    async fn answer(self, request: Request<Body>) -> Response<Content> {
+    async fn respond(self, request: Request<Body>) -> Response<Content> {
         let (method, path) = (request.method(), request.uri().path());
-        if let Some(figures) = self.figures.filter(|_| path == "/metrics") {
-            return whole(got(method, || figures.response()));
+        if let Some(metrics) = self.metrics.filter(|_| path == "/metrics") {
+            return full_body(read_only(method, || metrics.response()));
         }
-        match self.main {
-            DefaultPage::Page => whole(page(method, path)),
+        match self.default {
+            DefaultPage::Page => full_body(page(method, path)),
             DefaultPage::Files(mut files) => {
                 let (method, path) = (method.clone(), path.to_owned());
-                // The page is at its second path.
-                let beside = || whole(if path == "/" { not_found() } else { page(&method, &path) });
-                files.answer(request).await.unwrap_or_else(beside)
+                // With files, the page is only at `/fdx`.
+                let fallback =
+                    || full_body(if path == "/" { not_found() } else { page(&method, &path) });
+                files.respond(request).await.unwrap_or_else(fallback)
             }
-            DefaultPage::Nothing => whole(not_found()),
+            DefaultPage::Nothing => full_body(not_found()),
         }
     }
 }
@@ -107,24 +108,24 @@ impl Service<Request<Body>> for Pages {
         let this = self.clone();
         Box::pin(async move {
             let alt_svc = this.alt_svc.clone();
-            let mut answer = this.answer(request).await;
-            let headers = answer.headers_mut();
+            let mut response = this.respond(request).await;
+            let headers = response.headers_mut();
             headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
             if let Some(alt_svc) = alt_svc {
                 headers.insert(ALT_SVC, alt_svc);
             }
-            Ok(answer)
+            Ok(response)
         })
     }
 }
 
-fn whole(response: Response<String>) -> Response<Content> {
+fn full_body(response: Response<String>) -> Response<Content> {
     response.map(|text| Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync())
 }
 
 fn page(method: &Method, path: &str) -> Response<String> {
     match path {
-        "/" | "/fdx" => got(method, || html(PAGE)),
+        "/" | "/fdx" => read_only(method, || html(PAGE)),
         "/echo" | "/broadcast" | "/whoami" => upgrade_required(),
         _ => not_found(),
     }

@@ -1,4 +1,4 @@
-//! One reading of figures, in Prometheus's text format.
+//! A recorder that formats metrics as Prometheus's text format, version 0.0.4.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,18 +7,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 
-/// The parts of a histogram, which are recorded as counters and a gauge that have these behind
-/// its name.
+/// The suffixes of a histogram's name: its parts are recorded as counters and a gauge.
 const BUCKET: &str = "_bucket";
 const SUM: &str = "_sum";
 const COUNT: &str = "_count";
 
-/// Takes what is recorded, and shows it in the text format 0.0.4. Of histograms it takes those
-/// that are recorded by their parts.
+/// Collects metrics; its `Display` is the text format. Histograms must be recorded by their parts,
+/// as `record_metrics` of a `ServerHandle` does.
 #[derive(Default)]
 pub(super) struct PrometheusRecorder(Mutex<BTreeMap<String, MetricFamily>>);
 
-/// All samples of one name.
+/// All samples of one metric name.
 #[derive(Default)]
 struct MetricFamily {
     kind: MetricType,
@@ -26,19 +25,19 @@ struct MetricFamily {
     samples: BTreeMap<Labels, Arc<AtomicU64>>,
 }
 
-/// In the order in which samples are shown.
+/// The labels of a sample; their order is that of the samples in the text.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Labels {
     /// The bits of a bucket's upper bound (`le`).
     bound: u64,
-    shown: String,
+    text: String,
 }
 
 #[derive(Clone, Copy, Default)]
 enum MetricType {
     #[default]
     Counter,
-    /// The bits of a number.
+    /// Its value is the bits of an `f64`.
     Gauge,
 }
 
@@ -88,43 +87,43 @@ impl fmt::Display for PrometheusRecorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let families = self.lock();
         for (name, family) in families.iter().filter(|(_, family)| !family.samples.is_empty()) {
-            if let Some(whole) = name.strip_suffix(BUCKET) {
-                family.head(whole, "histogram", f)?;
-                for part in [BUCKET, SUM, COUNT].map(|part| format!("{whole}{part}")) {
-                    families.get(&part).map_or(Ok(()), |family| family.body(&part, f))?;
+            if let Some(histogram) = name.strip_suffix(BUCKET) {
+                family.write_head(histogram, "histogram", f)?;
+                for part in [BUCKET, SUM, COUNT].map(|part| format!("{histogram}{part}")) {
+                    families.get(&part).map_or(Ok(()), |family| family.write_samples(&part, f))?;
                 }
-            } else if !is_shown_with_its_buckets(name, &families) {
+            } else if !is_part_of_histogram(name, &families) {
                 let kind = match family.kind {
                     MetricType::Counter => "counter",
                     MetricType::Gauge => "gauge",
                 };
-                family.head(name, kind, f)?;
-                family.body(name, f)?;
+                family.write_head(name, kind, f)?;
+                family.write_samples(name, f)?;
             }
         }
         Ok(())
     }
 }
 
-/// Whether it is the sum or the count of a histogram.
-fn is_shown_with_its_buckets(name: &str, families: &BTreeMap<String, MetricFamily>) -> bool {
-    let whole = [SUM, COUNT].iter().find_map(|part| name.strip_suffix(part));
-    whole.is_some_and(|whole| families.contains_key(&format!("{whole}{BUCKET}")))
+/// Whether the name is that of a histogram's sum or count, which its buckets' family writes.
+fn is_part_of_histogram(name: &str, families: &BTreeMap<String, MetricFamily>) -> bool {
+    let histogram = [SUM, COUNT].iter().find_map(|part| name.strip_suffix(part));
+    histogram.is_some_and(|name| families.contains_key(&format!("{name}{BUCKET}")))
 }
 
 impl MetricFamily {
-    fn head(&self, name: &str, kind: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_head(&self, name: &str, kind: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.help.is_empty() {
             writeln!(f, "# HELP {name} {}", self.help)?;
         }
         writeln!(f, "# TYPE {name} {kind}")
     }
 
-    fn body(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (Labels { shown, .. }, value) in &self.samples {
+    fn write_samples(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (Labels { text, .. }, value) in &self.samples {
             write!(f, "{name}")?;
-            if !shown.is_empty() {
-                write!(f, "{{{shown}}}")?;
+            if !text.is_empty() {
+                write!(f, "{{{text}}}")?;
             }
             let value = value.load(Relaxed);
             match self.kind {
@@ -140,12 +139,12 @@ impl Labels {
     fn of(key: &Key) -> Self {
         let bound = key.labels().find(|label| label.key() == "le");
         let bound = bound.and_then(|label| label.value().parse().ok());
-        let shown =
+        let text =
             key.labels().map(|label| format!("{}=\"{}\"", label.key(), escaped(label.value())));
         Self {
-            // The bits of numbers that are not negative have their order.
+            // The bits of non-negative floats are ordered as the floats are.
             bound: bound.map_or(0, |bound: f64| bound.max(0.0).to_bits()),
-            shown: shown.collect::<Vec<_>>().join(","),
+            text: text.collect::<Vec<_>>().join(","),
         }
     }
 }
@@ -161,24 +160,24 @@ mod tests {
 
     #[test]
     fn metrics_are_shown_with_their_labels() {
-        let reading = PrometheusRecorder::default();
-        with_local_recorder(&reading, || {
-            describe_counter!("b_total", "So many");
+        let recorder = PrometheusRecorder::default();
+        with_local_recorder(&recorder, || {
+            describe_counter!("b_total", "The number");
             describe_counter!("unused_total", "None");
             counter!("b_total", "x" => "1\\\"\n", "y" => "2").absolute(7);
             counter!("b_total", "x" => "2", "y" => "2").absolute(8);
             gauge!("a").set(1.5);
         });
-        let expected = "# TYPE a gauge\na 1.5\n# HELP b_total So many\n# TYPE b_total counter\n\
+        let expected = "# TYPE a gauge\na 1.5\n# HELP b_total The number\n# TYPE b_total counter\n\
                         b_total{x=\"1\\\\\\\"\\n\",y=\"2\"} 7\nb_total{x=\"2\",y=\"2\"} 8\n";
-        assert_eq!(reading.to_string(), expected);
+        assert_eq!(recorder.to_string(), expected);
     }
 
     #[test]
     fn metrics_histogram_is_one_family_with_ordered_bounds() {
-        let reading = PrometheusRecorder::default();
-        with_local_recorder(&reading, || {
-            describe_counter!("a_seconds_bucket", "So long");
+        let recorder = PrometheusRecorder::default();
+        with_local_recorder(&recorder, || {
+            describe_counter!("a_seconds_bucket", "The time");
             for (bound, count) in [("0.5", 1), ("10", 3), ("2.5", 2), ("+Inf", 4), ("0.025", 0)] {
                 counter!("a_seconds_bucket", "le" => bound).absolute(count);
             }
@@ -188,7 +187,7 @@ mod tests {
             counter!("b_count").absolute(5);
         });
         let expected = "\
-# HELP a_seconds So long
+# HELP a_seconds The time
 # TYPE a_seconds histogram
 a_seconds_bucket{le=\"0.025\"} 0
 a_seconds_bucket{le=\"0.5\"} 1
@@ -202,6 +201,6 @@ a_seconds_cars_total 1
 # TYPE b_count counter
 b_count 5
 ";
-        assert_eq!(reading.to_string(), expected);
+        assert_eq!(recorder.to_string(), expected);
     }
 }

@@ -1,33 +1,33 @@
-//! Which part of a file a request asks for (RFC 9110 §14), where its `Range` counts.
+//! Range requests (RFC 9110 §14): the part of a file that a request asks for.
 
 use std::time::{Duration, SystemTime};
 
 use http::header::{ETAG, IF_RANGE, LAST_MODIFIED, RANGE};
 use http::{HeaderMap, HeaderValue, Method};
 
-/// What to send of a file.
+/// The part of a file to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RangeSelection {
-    /// All of it.
+    /// The whole file.
     Whole,
-    /// From the first of these bytes to the last.
+    /// From the first to the last of these byte positions.
     Part(u64, u64),
-    /// The request asks for nothing that there is: 416 (§15.5.17).
+    /// No part of the file: 416 (§15.5.17).
     Unsatisfiable,
 }
 
-/// The only value of `Range`, if the request is one for which it counts: §14.2 defines it for
-/// GET alone.
-pub(super) fn asked<'a>(method: &Method, headers: &'a HeaderMap) -> Option<&'a [u8]> {
+/// Returns the value of `Range`, if the request has one and its method is GET: §14.2 defines it for
+/// no other method.
+pub(super) fn header<'a>(method: &Method, headers: &'a HeaderMap) -> Option<&'a [u8]> {
     let mut values = headers.get_all(RANGE).iter();
     let value = values.next().filter(|_| *method == Method::GET)?;
     values.next().is_none().then_some(value.as_bytes())
 }
 
-/// What a `Range` wants of a file of this size (§14.1.2, §14.2). Of several parts there is no
-/// multipart answer: the whole is one that any client takes.
-pub(super) fn wanted(range: &[u8], size: u64) -> RangeSelection {
-    // An unknown unit, and what is not a range at all, is ignored (§14.2).
+/// Selects the part of a file of `size` bytes that a `Range` asks for (§14.1.2, §14.2). Several
+/// parts select the whole file, which any client accepts: there is no multipart response.
+pub(super) fn select(range: &[u8], size: u64) -> RangeSelection {
+    // Unknown units and malformed ranges are ignored (§14.2).
     let Some(ranges) = std::str::from_utf8(range).ok().and_then(ranges_in_bytes) else {
         return RangeSelection::Whole;
     };
@@ -35,43 +35,44 @@ pub(super) fn wanted(range: &[u8], size: u64) -> RangeSelection {
     match (satisfiable.next(), satisfiable.next()) {
         (Some((first, last)), None) => RangeSelection::Part(first, last),
         (Some(_), Some(_)) => RangeSelection::Whole,
-        // An empty file has no part, and all of it is as short.
+        // An empty file has no parts; the whole file is as short.
         (None, _) if size == 0 => RangeSelection::Whole,
         (None, _) => RangeSelection::Unsatisfiable,
     }
 }
 
-/// Whether a request has no `If-Range`, or one that names the file as it is (§13.1.5).
-pub(super) fn still_is(request: &HeaderMap, file: &HeaderMap) -> bool {
+/// Whether a request has no `If-Range`, or one that matches the file (§13.1.5).
+pub(super) fn if_range_matches(request: &HeaderMap, file: &HeaderMap) -> bool {
     let Some(condition) = request.get(IF_RANGE) else { return true };
-    let is = |name| file.get(name).is_some_and(|value| value == condition);
+    let matches = |name| file.get(name).is_some_and(|value| value == condition);
     let is_tag = condition.as_bytes().starts_with(b"\"") || condition.as_bytes().starts_with(b"W/");
     if is_tag {
-        // A weak tag never is the strong one that it looks like (§8.8.3.2).
-        return is(ETAG) && !condition.as_bytes().starts_with(b"W/");
+        // A weak tag never matches (§8.8.3.2).
+        return matches(ETAG) && !condition.as_bytes().starts_with(b"W/");
     }
-    is(LAST_MODIFIED) && is_strong(condition)
+    matches(LAST_MODIFIED) && is_strong(condition)
 }
 
-/// Whether a file can't have changed twice in the second that its date names (§8.8.2.2).
+/// Whether a date is a strong validator: at least 2 s old, so that the file can't have changed
+/// twice in the second that it names (§8.8.2.2).
 fn is_strong(date: &HeaderValue) -> bool {
     let date = date.to_str().ok().and_then(|date| httpdate::parse_http_date(date).ok());
     let age = date.and_then(|date| SystemTime::now().duration_since(date).ok());
     age.is_some_and(|age| age >= Duration::from_secs(2))
 }
 
-/// One part that is asked for.
+/// One element of a `Range` value.
 #[derive(Debug, PartialEq, Eq)]
 enum RangeSpec {
     From(u64, Option<u64>),
-    /// So many bytes at the end.
+    /// The last `n` bytes.
     Suffix(u64),
 }
 
 impl RangeSpec {
     fn parse(text: &str) -> Option<Self> {
         let (first, last) = text.split_once('-')?;
-        match (number(first), number(last)) {
+        match (parse_number(first), parse_number(last)) {
             (Some(first), None) if last.is_empty() => Some(Self::From(first, None)),
             // §14.1.1: a range that ends before it begins is not valid.
             (Some(first), Some(last)) => (first <= last).then_some(Self::From(first, Some(last))),
@@ -80,7 +81,7 @@ impl RangeSpec {
         }
     }
 
-    /// The first and the last byte of it that a file of this size has.
+    /// Returns the first and last byte positions of the part within a file of `size` bytes.
     fn within(&self, size: u64) -> Option<(u64, u64)> {
         let end = size.checked_sub(1)?;
         let (first, last) = match *self {
@@ -92,7 +93,7 @@ impl RangeSpec {
     }
 }
 
-/// The parts of a `Range` in bytes, if all of it is valid.
+/// Parses the value of a `Range` in bytes; `None` if any part of it is not valid.
 fn ranges_in_bytes(text: &str) -> Option<Vec<RangeSpec>> {
     let (unit, set) = text.split_once('=')?;
     if !unit.trim_matches([' ', '\t']).eq_ignore_ascii_case("bytes") {
@@ -105,8 +106,8 @@ fn ranges_in_bytes(text: &str) -> Option<Vec<RangeSpec>> {
     (!ranges.is_empty()).then_some(ranges)
 }
 
-/// A number of digits alone; one that is too large is larger than any file.
-fn number(text: &str) -> Option<u64> {
+/// Parses a number of digits only. One that overflows becomes `u64::MAX`, larger than any file.
+fn parse_number(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().unwrap_or(u64::MAX))
 }
@@ -142,21 +143,21 @@ mod tests {
             ("items=0-1", Whole, Whole),
             ("", Whole, Whole),
         ] {
-            assert_eq!(wanted(range.as_bytes(), 10), of_ten, "{range}");
-            assert_eq!(wanted(range.as_bytes(), 0), of_none, "{range} of nothing");
+            assert_eq!(select(range.as_bytes(), 10), of_ten, "{range}");
+            assert_eq!(select(range.as_bytes(), 0), of_none, "{range} of nothing");
         }
-        assert_eq!(wanted(b"bytes=0-\xff", 10), Whole);
+        assert_eq!(select(b"bytes=0-\xff", 10), Whole);
     }
 
     #[test]
     fn range_counts_for_get_and_once() {
         let mut headers = HeaderMap::new();
-        assert_eq!(asked(&Method::GET, &headers), None);
+        assert_eq!(header(&Method::GET, &headers), None);
         headers.append(RANGE, HeaderValue::from_static("bytes=0-1"));
-        assert_eq!(asked(&Method::GET, &headers), Some(&b"bytes=0-1"[..]));
-        assert_eq!(asked(&Method::HEAD, &headers), None);
+        assert_eq!(header(&Method::GET, &headers), Some(&b"bytes=0-1"[..]));
+        assert_eq!(header(&Method::HEAD, &headers), None);
         headers.append(RANGE, HeaderValue::from_static("bytes=0-1"));
-        assert_eq!(asked(&Method::GET, &headers), None);
+        assert_eq!(header(&Method::GET, &headers), None);
     }
 
     #[test]
@@ -175,11 +176,11 @@ mod tests {
             ("", &old, false),
         ] {
             let (mut request, mut file) = (HeaderMap::new(), HeaderMap::new());
-            assert!(still_is(&request, &file));
+            assert!(if_range_matches(&request, &file));
             request.insert(IF_RANGE, condition.parse().unwrap());
             file.insert(ETAG, HeaderValue::from_static(r#""a""#));
             file.insert(LAST_MODIFIED, modified.parse().unwrap());
-            assert_eq!(still_is(&request, &file), expected, "{condition}");
+            assert_eq!(if_range_matches(&request, &file), expected, "{condition}");
         }
     }
 }

@@ -1,21 +1,24 @@
-//! Whole responses of ordinary HTTP.
+//! Complete HTTP responses.
 
 use http::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, UPGRADE,
 };
 use http::{HeaderValue, Method, Response, StatusCode};
 
-/// What is there to be read alone.
-pub(super) fn got(method: &Method, answer: impl FnOnce() -> Response<String>) -> Response<String> {
+/// Returns the response to GET and HEAD, and 405 for other methods.
+pub(super) fn read_only(
+    method: &Method,
+    response: impl FnOnce() -> Response<String>,
+) -> Response<String> {
     if matches!(*method, Method::GET | Method::HEAD) {
-        return answer();
+        return response();
     }
-    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "this can be read alone\n");
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are allowed here\n");
     response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     response
 }
 
-/// The answer for a path that is not there.
+/// Returns the response for an unknown path: 404.
 pub(super) fn not_found() -> Response<String> {
     text(StatusCode::NOT_FOUND, "there is nothing at this path\n")
 }
@@ -45,9 +48,9 @@ fn text(status: StatusCode, text: &str) -> Response<String> {
     response
 }
 
-/// RFC 9110 §15.5.22
+/// Returns the response to a plain request at a WebSocket's path: 426 (RFC 9110 §15.5.22).
 pub(super) fn upgrade_required() -> Response<String> {
-    let why = "this is a WebSocket: fdx connect, or the page at /fdx, can talk to it\n";
+    let why = "this path is for WebSockets: use fdx connect, or the page at /fdx\n";
     let mut response = text(StatusCode::UPGRADE_REQUIRED, why);
     for (name, value) in [(UPGRADE, "websocket"), (CONNECTION, "Upgrade")] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));

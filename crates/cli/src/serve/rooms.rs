@@ -1,4 +1,4 @@
-//! What happens on the WebSockets: echo, broadcast, who am I.
+//! The WebSocket handlers: echo, broadcast, whoami.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,22 +10,22 @@ use fullduplex::{Error, ErrorKind, PreparedMessage, WebSocket};
 use tokio::sync::mpsc;
 
 use super::client_info::ClientInfo;
-use super::log::say;
+use super::log::log_line;
 use super::responses;
 use crate::escape::printable;
 
-/// How many messages a slow member of `/broadcast` may fall behind before it misses some;
-/// what they hold is bounded by so many of the largest.
-const SLOW: LagPolicy = LagPolicy::DropOldest { keep: 64 };
+/// What happens to slow members of `/broadcast`: 64 messages wait for each, and the oldest ones are
+/// dropped beyond that.
+const LAG_POLICY: LagPolicy = LagPolicy::DropOldest { keep: 64 };
 
-/// What all connections share.
+/// The state that all connections share.
 pub(super) struct Rooms {
     group: Group,
-    /// Where there is a log: held until a connection's line is written. Nothing is sent.
+    /// With a log: a clone is kept until a connection's line is written. Nothing is sent on it.
     log: Option<mpsc::Sender<()>>,
 }
 
-/// What is at a path.
+/// The handler at a path.
 #[derive(Clone, Copy)]
 enum Room {
     Echo,
@@ -44,26 +44,26 @@ impl Room {
     }
 }
 
-/// The line of the log about a connection, while that is open.
+/// The parts of a connection's log line that are known while it is open.
 struct ConnectionLog {
-    visitor: String,
+    client: String,
     since: Instant,
     _until_written: mpsc::Sender<()>,
 }
 
 impl Rooms {
-    /// With a log, the receiver ends when the last line of it is written.
+    /// Creates the state. With a log, the receiver ends when the last connection's line is written.
     pub(super) fn new(log: bool) -> (Arc<Self>, mpsc::Receiver<()>) {
         let (open, closed) = mpsc::channel(1);
         (Arc::new(Self { group: Group::new(), log: log.then_some(open) }), closed)
     }
 
-    /// Opens the WebSocket that a request asks for, and serves it to its end.
+    /// Accepts a handshake, and handles the WebSocket until it ends.
     pub(super) async fn serve(self: Arc<Self>, handshake: Handshake) {
-        // Boxed, so that an open connection does not keep room for its opening.
-        let opening = Box::pin(self.open(handshake));
-        let Some((room, mut websocket, line)) = opening.await else { return };
-        // How one connection ends is no matter for the others.
+        // Boxed, so that the future of an open connection does not include the handshake's.
+        let accepting = Box::pin(self.open(handshake));
+        let Some((room, mut websocket, line)) = accepting.await else { return };
+        // The log has the reason; the server goes on.
         let _ = match room {
             Room::Echo | Room::WhoAmI => echo(&mut websocket).await,
             Room::Broadcast => self.broadcast(&mut websocket).await,
@@ -77,39 +77,39 @@ impl Rooms {
         &self,
         handshake: Handshake,
     ) -> Option<(Room, WebSocket, Option<Box<ConnectionLog>>)> {
-        let visitor = ClientInfo::of(&handshake);
+        let client = ClientInfo::new(&handshake);
         let Some(room) = Room::at(handshake.request().uri().path()) else {
             if self.log.is_some() && handshake.is_websocket() {
-                say!("{visitor}: refused: 404: there is no WebSocket at this path");
+                log_line!("{client}: rejected: 404: there is no WebSocket at this path");
             }
-            // Whether the answer arrives is the peer's affair.
+            // A client that is gone does not get the response, which is not an error here.
             let _ = handshake.respond(responses::not_found().map(Bytes::from)).await;
             return None;
         };
         let mut websocket = match handshake.accept().await {
             Ok(websocket) => websocket,
-            // Refusals are told by the server.
+            // `on_rejected` has logged rejections.
             Err(error) => {
-                let refused = matches!(error.kind(), ErrorKind::Handshake | ErrorKind::Closed);
-                if self.log.is_some() && !refused {
-                    say!("{visitor}: not opened: {}", printable(&error.to_string()));
+                let was_rejected = matches!(error.kind(), ErrorKind::Handshake | ErrorKind::Closed);
+                if self.log.is_some() && !was_rejected {
+                    log_line!("{client}: not opened: {}", printable(&error.to_string()));
                 }
                 return None;
             }
         };
         let line = self.log.clone().map(|log| {
-            let visitor = visitor.line(&websocket);
-            Box::new(ConnectionLog { visitor, since: Instant::now(), _until_written: log })
+            let client = client.log_line(&websocket);
+            Box::new(ConnectionLog { client, since: Instant::now(), _until_written: log })
         });
         if matches!(room, Room::WhoAmI) {
-            // If it can't be sent, the end says why.
-            let _ = websocket.send(visitor.to_json(&websocket)).await;
+            // If it can't be sent, the connection has ended, and its line says why.
+            let _ = websocket.send(client.to_json(&websocket)).await;
         }
         Some((room, websocket, line))
     }
 
     async fn broadcast(&self, websocket: &mut WebSocket) -> Result<(), Error> {
-        let _member = self.group.join(websocket, SLOW);
+        let _member = self.group.join(websocket, LAG_POLICY);
         while let Some(message) = websocket.next().await {
             self.group.publish(&PreparedMessage::new(message?));
         }
@@ -129,6 +129,6 @@ impl ConnectionLog {
         let end = websocket.close_info().map(|info| info.to_string());
         let end = end.unwrap_or_else(|| "still open".into());
         let seconds = self.since.elapsed().as_secs_f64();
-        say!("{}, {seconds:.1} s: {}", self.visitor, printable(&end));
+        log_line!("{}, {seconds:.1} s: {}", self.client, printable(&end));
     }
 }

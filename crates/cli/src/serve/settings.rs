@@ -1,4 +1,4 @@
-//! The library's settings, of the options.
+//! The library's settings that the options ask for.
 
 use fullduplex::Error;
 use fullduplex::server::ServerConfig;
@@ -8,13 +8,16 @@ use fullduplex::server::policy::{ForwardedHeader, Forwarding, HostPolicy, Origin
 use super::args::{Args, Forwarded};
 use super::listen::Address;
 
-/// What a client is told whose host is not answered because nobody named it.
-const ADVICE: &str =
+/// The hint in the response to a client that asks for a host that is not configured.
+const HOST_ADVICE: &str =
     "on loopback addresses, fdx serve answers for other names than localhost with --host NAME";
 
+/// The highest default of `--max-per-address`.
+const MAX_PER_ADDRESS: u32 = 256;
+
 impl Args {
-    /// What differs from the library's defaults on these addresses, with this many connections in
-    /// total, where `None` is any number.
+    /// Returns the server's settings for these addresses, with at most `connections` connections in
+    /// total; `None` for no limit.
     pub(super) fn server_config(
         &self,
         connections: Option<u32>,
@@ -25,10 +28,10 @@ impl Args {
         config.websocket.deflate = self.deflate.and_then(|setting| setting.0);
         config.subprotocols.clone_from(&self.subprotocol);
         config.origin = self.origins()?;
-        config.hosts = self.hosts(listening.iter().all(Address::is_of_this_machine))?;
+        config.hosts = self.hosts(listening.iter().all(Address::is_local))?;
         config.forwarding = self.forwarding();
         config.handshake.handshake_timeout = self.handshake_timeout;
-        let per_address = self.max_per_address.unwrap_or_else(|| share(connections));
+        let per_address = self.max_per_address.unwrap_or_else(|| default_per_address(connections));
         config.limits.connections = ConnectionLimits {
             max_connections: connections,
             max_per_address: (per_address > 0).then_some(per_address),
@@ -37,19 +40,19 @@ impl Args {
         Ok(config)
     }
 
-    /// The hosts that are answered. A server that only this machine reaches has no names but
-    /// those that it is told, so that a page whose name was pointed at it (DNS rebinding) doesn't
-    /// pass for its own; unless a proxy passes its names on, or any page may connect anyway.
-    pub(super) fn hosts(&self, is_of_this_machine: bool) -> Result<HostPolicy, Error> {
+    /// Returns the hosts that are served. A server on loopback addresses serves only the names that
+    /// are configured, so that a page of a name that resolves to it (DNS rebinding) is rejected;
+    /// unless a proxy forwards its own names, or pages of any origin may connect anyway.
+    pub(super) fn hosts(&self, is_local: bool) -> Result<HostPolicy, Error> {
         if !self.host.is_empty() {
             return HostPolicy::list_or_local(self.host.iter().map(String::as_str));
         }
         let is_open = self.trusted_proxies.is_some() || self.any_origin;
-        let local = HostPolicy::Local { advice: ADVICE.into() };
-        Ok(if is_of_this_machine && !is_open { local } else { HostPolicy::Any })
+        let local = HostPolicy::Local { advice: HOST_ADVICE.into() };
+        Ok(if is_local && !is_open { local } else { HostPolicy::Any })
     }
 
-    /// Whether connections are encrypted.
+    /// Whether the server uses TLS.
     pub(super) fn is_secure(&self) -> bool {
         self.tls_self_signed || !self.tls_cert.is_empty()
     }
@@ -65,8 +68,8 @@ impl Args {
         if self.origin.is_empty() {
             return Ok(OriginPolicy::SameHost);
         }
-        // The server's own page goes on to work, by whatever name it is reached: which names
-        // those may be is for --host to say.
+        // The server's own page must still work by any name of the server; `--host` restricts the
+        // names.
         OriginPolicy::list_or_same_host(&self.origin)
     }
 
@@ -81,15 +84,14 @@ impl Args {
     }
 }
 
-/// How many of so many connections one address may have, where nobody says: not all of them.
-fn share(connections: Option<u32>) -> u32 {
-    const MOST: u32 = 256;
-    connections.map_or(MOST, |all| (all / 4).clamp(1, MOST))
+/// Returns the default of `--max-per-address`: a quarter of all connections, at most 256.
+fn default_per_address(connections: Option<u32>) -> u32 {
+    connections.map_or(MAX_PER_ADDRESS, |all| (all / 4).clamp(1, MAX_PER_ADDRESS))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::share;
+    use super::default_per_address;
 
     #[test]
     fn limits_allow_one_address_a_quarter_or_256() {
@@ -102,7 +104,7 @@ mod tests {
             (Some(3), 1),
             (Some(1), 1),
         ] {
-            assert_eq!(share(all), one, "{all:?}");
+            assert_eq!(default_per_address(all), one, "{all:?}");
         }
     }
 }

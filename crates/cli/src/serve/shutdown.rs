@@ -1,4 +1,4 @@
-//! Signals, and how `fdx serve` ends.
+//! Signals: the shutdown of `fdx serve`, and the reload of its certificates.
 
 use std::future::Future;
 use std::io;
@@ -10,17 +10,17 @@ use fullduplex::server::{Drain, ServerHandle};
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::log::say;
+use super::log::log_line;
 use super::tls;
 
-/// The longest time over which WebSockets are closed, of that which they are given.
-const SPREAD: Duration = Duration::from_secs(2);
+/// The longest time over which a drain spreads the Close frames.
+const MAX_SPREAD: Duration = Duration::from_secs(2);
 
-/// How it ended.
+/// How the server shut down.
 pub(super) enum ServeEnd {
     Drained,
-    /// By a second signal.
-    AtOnce,
+    /// By a second signal, before the drain was complete.
+    Immediate,
 }
 
 /// The signals that end a program.
@@ -32,7 +32,7 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// From here on the signals don't end the program by themselves.
+    /// Registers handlers: from now on the signals don't kill the process.
     pub(super) fn new() -> Result<Self, String> {
         #[cfg(unix)]
         let signals = || -> io::Result<Self> {
@@ -56,8 +56,8 @@ impl Signals {
         }
     }
 
-    /// Serves until a signal, then drains, but not beyond a second signal.
-    pub(super) async fn end(
+    /// Serves until a signal, then drains until it is complete or a second signal arrives.
+    pub(super) async fn serve_until(
         mut self,
         serving: impl Future<Output = Result<(), Error>>,
         handle: ServerHandle,
@@ -65,48 +65,50 @@ impl Signals {
     ) -> Result<ServeEnd, String> {
         tokio::pin!(serving);
         tokio::select! {
-            served = &mut serving => return served.map(|()| ServeEnd::Drained).map_err(|e| e.to_string()),
+            result = &mut serving => {
+                return result.map(|()| ServeEnd::Drained).map_err(|e| e.to_string());
+            }
             () = self.next() => {}
         }
-        let spread = SPREAD.min(deadline / 2);
+        let spread = MAX_SPREAD.min(deadline / 2);
         let draining = async { tokio::join!(handle.drain(Drain { deadline, spread }), serving).0 };
         Ok(tokio::select! {
             report = draining => {
-                say!("fdx serve: ended: {report}");
+                log_line!("fdx serve: ended: {report}");
                 ServeEnd::Drained
             }
             () = self.next() => {
-                say!("fdx serve: ended at once, by a second signal");
-                ServeEnd::AtOnce
+                log_line!("fdx serve: ended at once by a second signal");
+                ServeEnd::Immediate
             }
         })
     }
 }
 
-/// Reads the certificates again at each SIGHUP. Where there are none that signal is told of, and
-/// does not end the program.
+/// Reloads the certificates at each SIGHUP. Without TLS the signal is only logged: it does not end
+/// the process.
 #[cfg(unix)]
-pub(super) fn reload_at_sighup(config: Option<ServerTls>) -> Result<(), String> {
+pub(super) fn reload_on_sighup(config: Option<ServerTls>) -> Result<(), String> {
     let hangup = signal(SignalKind::hangup());
     let mut hangup = hangup.map_err(|error| format!("signals: {error}"))?;
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
             let Some(config) = config.clone() else {
-                say!("fdx serve: SIGHUP: there is nothing to read again");
+                log_line!("fdx serve: SIGHUP: there is nothing to reload");
                 continue;
             };
-            // Files are read.
+            // It reads files, which blocks.
             let reloading = tokio::task::spawn_blocking(move || tls::reload(&config));
             if let Err(panic) = reloading.await {
-                say!("fdx serve: {panic}");
+                log_line!("fdx serve: {panic}");
             }
         }
     });
     Ok(())
 }
 
-/// There is no such signal here.
+/// Does nothing, as only Unix has SIGHUP.
 #[cfg(not(unix))]
-pub(super) fn reload_at_sighup(_: Option<ServerTls>) -> Result<(), String> {
+pub(super) fn reload_on_sighup(_: Option<ServerTls>) -> Result<(), String> {
     Ok(())
 }

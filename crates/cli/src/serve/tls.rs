@@ -1,4 +1,4 @@
-//! TLS of `fdx serve`: certificates of files, or one made on the spot.
+//! TLS of `fdx serve`: certificates from files, or a new self-signed one.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -10,72 +10,75 @@ use fullduplex::server::tls::{Certificate, CertificateWarning, PemSource, SelfSi
 
 use super::args::Args;
 use super::listen::Address;
-use super::log::say;
+use super::log::log_line;
 use crate::verbose;
 
-/// What encrypts, and what there is to tell of it.
+/// The TLS configuration, and what is printed about it.
 pub(super) struct ServeTls {
     pub(super) config: ServerTls,
-    pub(super) made: Option<SelfSignedCertificate>,
+    pub(super) self_signed: Option<SelfSignedCertificate>,
 }
 
-/// A certificate that was made on the spot.
+/// A certificate that was created for this run.
 pub(super) struct SelfSignedCertificate {
     pub(super) file: TempFile,
-    /// Of SHA-256, as other programs show it.
+    /// The SHA-256 fingerprint, such as `AB:01:…`.
     pub(super) fingerprint: String,
 }
 
 impl ServeTls {
-    /// What the options ask for, if anything.
-    pub(super) fn of(args: &Args, addresses: &[Address]) -> Result<Option<Self>, String> {
+    /// Creates the configuration that the options ask for; `None` without TLS.
+    pub(super) fn new(args: &Args, addresses: &[Address]) -> Result<Option<Self>, String> {
         if !args.is_secure() {
             return Ok(None);
         }
         let (certs, keys) = (args.tls_cert.len(), args.tls_key.len());
         if certs != keys {
-            return Err(format!("each --tls-cert has its --tls-key, not {keys} for {certs}"));
+            return Err(format!("each --tls-cert needs a --tls-key: there are {certs} and {keys}"));
         }
         let mut builder = ServerTls::builder();
         for (cert, key) in args.tls_cert.iter().zip(&args.tls_key) {
             builder = builder.certificate(Certificate::files(cert, key));
         }
-        let mut made = None;
+        let mut self_signed = None;
         if args.tls_self_signed {
             let signed = SelfSigned::new(names(args, addresses)).map_err(|e| e.to_string())?;
             builder = builder.certificate(signed.certificate());
             let file = write_temporary(signed.pem())
                 .map_err(|error| format!("writing the certificate: {error}"))?;
-            made = Some(SelfSignedCertificate { file, fingerprint: fingerprint(signed.pem()) });
+            self_signed =
+                Some(SelfSignedCertificate { file, fingerprint: fingerprint(signed.pem()) });
         }
         if let Some(file) = &args.tls_client_ca {
             builder = builder.require_client_certificates(PemSource::file(file));
         }
         let config = builder.build().map_err(|error| error.to_string())?;
-        tell(config.warnings());
-        Ok(Some(Self { config, made }))
+        log_warnings(config.warnings());
+        Ok(Some(Self { config, self_signed }))
     }
 }
 
-/// Reads the files again, and says how it went.
+/// Reloads the files, and logs the result.
 pub(super) fn reload(tls: &ServerTls) {
     match tls.reload() {
         Ok(warnings) => {
             let certificates = tls.certificates().len();
-            say!("fdx serve: read again: certificates and keys ({certificates})");
-            tell(warnings);
+            log_line!("fdx serve: reloaded certificates and keys ({certificates})");
+            log_warnings(warnings);
         }
-        Err(error) => say!("fdx serve: the certificates are kept as they are: {error}"),
+        Err(error) => {
+            log_line!("fdx serve: reload failed, the old certificates stay in use: {error}");
+        }
     }
 }
 
-fn tell(warnings: Vec<CertificateWarning>) {
+fn log_warnings(warnings: Vec<CertificateWarning>) {
     for warning in warnings {
-        say!("fdx serve: warning: {warning}");
+        log_line!("fdx serve: warning: {warning}");
     }
 }
 
-/// The names by which the server is reached, as far as it knows.
+/// Returns the names and addresses for the certificate: local ones, and those of the options.
 fn names(args: &Args, addresses: &[Address]) -> Vec<String> {
     let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(String::from).into();
     for address in addresses {
@@ -95,7 +98,7 @@ fn names(args: &Args, addresses: &[Address]) -> Vec<String> {
     names
 }
 
-/// Where nobody else's file is, also not by a link.
+/// Writes a new temporary file; never into an existing one or through a link.
 fn write_temporary(pem: &str) -> io::Result<TempFile> {
     let name = |n: u32| -> PathBuf {
         std::env::temp_dir().join(format!("fdx-{}-{n}.pem", std::process::id()))
@@ -103,9 +106,9 @@ fn write_temporary(pem: &str) -> io::Result<TempFile> {
     for path in (0..100).map(name) {
         match OpenOptions::new().write(true).create_new(true).open(&path) {
             Ok(mut file) => {
-                let removed = TempFile(path);
+                let temporary = TempFile(path);
                 file.write_all(pem.as_bytes())?;
-                return Ok(removed);
+                return Ok(temporary);
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
@@ -116,17 +119,17 @@ fn write_temporary(pem: &str) -> io::Result<TempFile> {
 
 fn fingerprint(pem: &str) -> String {
     let text: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
-    // What the library has just written can be read.
+    // The library has just written it, so that it is valid.
     let der = STANDARD.decode(text).unwrap_or_default();
     verbose::fingerprint(&der)
 }
 
-/// A file that is removed when this is dropped.
+/// A temporary file, removed when dropped.
 pub(super) struct TempFile(pub(super) PathBuf);
 
 impl Drop for TempFile {
     fn drop(&mut self) {
-        // It may be gone already.
+        // It may have been removed already.
         let _ = std::fs::remove_file(&self.0);
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 pub const FDX: &str = env!("CARGO_BIN_EXE_fdx");
 
-/// A server, which is killed when this is dropped.
+/// A server process, killed when dropped.
 pub struct Served {
     child: Child,
     out: BufReader<ChildStdout>,
@@ -23,12 +23,12 @@ pub fn serve(options: &[&str]) -> Served {
     serve_with(options, Stdio::piped())
 }
 
-/// The same with this as its standard error.
+/// Starts `fdx serve` with this as its standard error.
 pub fn serve_with(options: &[&str], stderr: impl Into<Stdio>) -> Served {
     start(Command::new(FDX), options, stderr.into())
 }
 
-/// The same with its standard error piped, after these commands of a shell.
+/// Runs these shell commands, such as `ulimit`, then `fdx serve` with standard error piped.
 pub fn serve_limited(limits: &str, options: &[&str]) -> Served {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("{limits}; exec \"$0\" \"$@\""), FDX]);
@@ -45,7 +45,7 @@ fn start(mut command: Command, options: &[&str], stderr: Stdio) -> Served {
     Served { child, out, address }
 }
 
-/// What comes back from there for these bytes, until the server ends the connection.
+/// Sends bytes to an address, and returns what is received until the server ends the connection.
 pub fn ask(address: &str, request: &[u8]) -> String {
     let mut socket = TcpStream::connect(address).unwrap();
     socket.write_all(request).unwrap();
@@ -55,12 +55,12 @@ pub fn ask(address: &str, request: &[u8]) -> String {
 }
 
 impl Served {
-    /// Of its process.
+    /// Returns the process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// `host:port` of the figures, where they have a port of their own.
+    /// `host:port` of the metrics, if they have a separate port.
     pub fn metrics_address(&mut self) -> String {
         let mut line = String::new();
         self.out.read_line(&mut line).unwrap();
@@ -69,12 +69,12 @@ impl Served {
         address.unwrap_or_else(|| panic!("{line:?}")).to_owned()
     }
 
-    /// What comes back for these bytes, until the server ends the connection.
+    /// Sends bytes, and returns what is received until the server ends the connection.
     pub fn ask(&self, request: &[u8]) -> String {
         ask(&self.address, request)
     }
 
-    /// The answer to an ordinary request.
+    /// Returns the response to a plain request.
     pub fn request(&self, method: &str, path: &str, more: &str) -> String {
         let head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.address);
         self.ask(format!("{head}Connection: close\r\n{more}\r\n").as_bytes())
@@ -84,7 +84,7 @@ impl Served {
         self.request("GET", path, "")
     }
 
-    /// The head of the answer to a request for a WebSocket, and what it came on.
+    /// Sends a WebSocket handshake, and returns the response's head and the connection.
     pub fn upgrade(&self, path: &str, host: &str, more: &str) -> (String, TcpStream) {
         let mut socket = TcpStream::connect(&self.address).unwrap();
         let request = format!(
@@ -100,7 +100,7 @@ impl Served {
         (String::from_utf8_lossy(&head).into_owned(), socket)
     }
 
-    /// What a WebSocket was opened on.
+    /// Opens a WebSocket, and returns its connection.
     #[track_caller]
     pub fn open(&self, path: &str) -> TcpStream {
         let (head, socket) = self.upgrade(path, "localhost", "");
@@ -108,14 +108,13 @@ impl Served {
         socket
     }
 
-    /// The status of the answer to a request for a WebSocket.
+    /// Returns the status of the response to a WebSocket handshake.
     pub fn status(&self, path: &str, host: &str, more: &str) -> String {
         let (head, _) = self.upgrade(path, host, more);
         head.split(' ').nth(1).unwrap_or_default().to_owned()
     }
 
-    /// Asks the server to end, and waits until it has: its exit code, and what it has written
-    /// to standard error, if that is piped.
+    /// Ends the server by a signal, and returns its exit code and, if piped, its standard error.
     pub fn end(mut self) -> (Option<i32>, String) {
         let kill = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(kill.success());
@@ -135,8 +134,7 @@ impl Drop for Served {
     }
 }
 
-/// Runs `fdx` to its end, which is to come by itself: its exit code, and what it has written to
-/// standard error.
+/// Runs an `fdx` that ends without a signal, and returns its exit code and standard error.
 pub fn run(args: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new(FDX);
     command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -147,7 +145,7 @@ pub fn run(args: &[&str]) -> (Option<i32>, String) {
         }
         thread::sleep(Duration::from_millis(50));
     }
-    // What serves after half a minute does not end by itself.
+    // What serves after half a minute does not end without a signal.
     let _ = child.kill();
     let Output { status, stderr, .. } = child.wait_with_output().unwrap();
     (status.code(), String::from_utf8_lossy(&stderr).into_owned())

@@ -11,7 +11,7 @@ use fullduplex::proto::handshake::SecKey;
 use crate::common::{FDX, serve};
 use crate::connect;
 
-/// The server is told that this end goes away, and need not find out.
+/// The client sends a Close at a signal, so that the server need not time out.
 #[test]
 fn signal_closes_with_1001_and_is_the_exit_code() {
     for (signal, code) in [("-TERM", 143), ("-HUP", 129)] {

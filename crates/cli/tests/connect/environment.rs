@@ -1,4 +1,4 @@
-//! What variables of the environment change.
+//! The environment variables of `fdx connect`.
 
 use std::fs;
 use std::net::TcpListener;
@@ -8,7 +8,8 @@ use std::process::{Command, Output, Stdio};
 
 use crate::common::{FDX, serve};
 
-/// `fdx connect` with these variables of the environment alone: its exit code and what it says.
+/// Runs `fdx connect` with only these environment variables, and returns its exit code and standard
+/// error.
 fn connect_in(variables: &[(&str, &str)], url: &str) -> (Option<i32>, String) {
     let mut command = Command::new(FDX);
     command.env_clear().envs(variables.iter().copied()).args(["connect", url]);
@@ -44,7 +45,7 @@ fn proxy_variables_touch_only_what_they_concern() {
         assert!(says.iter().all(|words| said.contains(words)), "{says:?}: {said}");
         assert!(!said.contains("secret"), "{said}");
     }
-    // The hint is for this machine alone.
+    // The hint is for loopback addresses only.
     let (_, said) = connect_in(&[("http_proxy", &dead)], "ws://a.example/");
     assert!(said.contains("Connection refused") && !said.contains("--proxy none"), "{said}");
 }

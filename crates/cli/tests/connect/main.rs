@@ -1,4 +1,4 @@
-//! `fdx connect`: what it tells, and what it says when there is no connection.
+//! `fdx connect`: its options, its output and its errors.
 
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
@@ -32,7 +32,7 @@ fn connect_to_end(args: &[&str], input: &[u8], stderr: impl Into<Stdio>) -> Outp
     child.wait_with_output().unwrap()
 }
 
-/// The same: its exit code, its output, and its standard error.
+/// Runs `fdx connect` to its end, and returns its exit code, output and standard error.
 fn connect(args: &[&str], input: &str) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } = connect_to_end(args, input.as_bytes(), Stdio::piped());
     let text = |bytes| String::from_utf8(bytes).unwrap();
