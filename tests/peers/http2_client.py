@@ -190,7 +190,7 @@ async def refusals(client, server):
     ]:
         stream, answer = await client.request(headers)
         assert answer[":status"] == status, (headers, answer)
-    await server.said("/echo HTTP/2.0", "rejected: 403: Origin https://evil.example is refused")
+    await server.said("/echo HTTP/2.0", "rejected: 403: Origin https://evil.example is not allowed")
     # The connection goes on.
     await (await client.websocket()).close(1000, "")
 
