@@ -124,6 +124,9 @@ mod subscriber {
     async fn panic_in_the_subscriber_does_not_end_the_accept_loop() {
         let panics = Arc::new(AtomicU32::new(0));
         let _default = tracing::subscriber::set_default(Panicking(panics.clone()));
+        // While there is just one subscriber, an event that another thread's test comes to first
+        // is switched off for all threads.
+        let _another = tracing::Dispatch::new(Panicking(panics.clone()));
         let (address, handle, serving) = narrow().await;
         // Without a request, so that only the refusals are told.
         let _held = tokio::net::TcpStream::connect(address).await.unwrap();

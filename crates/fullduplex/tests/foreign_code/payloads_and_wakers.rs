@@ -279,6 +279,9 @@ fn callback_of_a_subscriber_may_publish_to_the_group_that_lets_a_member_go() {
         let (group, events) = (Group::new(), Arc::new(AtomicU32::new(0)));
         let subscriber = Publishing(group.clone(), events.clone());
         let _default = tracing::subscriber::set_default(subscriber);
+        // While there is just one subscriber, an event that another thread's test comes to first
+        // is switched off for all threads.
+        let _another = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
         on_runtime(async {
             let server = fullduplex::server::Server::bind("127.0.0.1:0").await.unwrap();
             let url = format!("ws://{}/", server.local_addr().unwrap());
