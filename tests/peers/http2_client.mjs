@@ -101,7 +101,7 @@ for (const [how, options] of [["with prior knowledge", ["--h2"]], ["over TLS", [
       stream.write(frame(8, close.payload));
       assert.equal((await incoming.next()).done, true);
     }
-    await server.said("ended: 20 WebSockets were told, 0 of them and 0 connections");
+    await server.said("ended: 20 WebSockets notified, 0 cut off; 0 HTTP connections");
   }));
 }
 

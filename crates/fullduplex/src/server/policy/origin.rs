@@ -188,7 +188,7 @@ impl FromStr for Origin {
             let host = text.rsplit(['*', '/']).find(|part| !part.is_empty()).unwrap_or_default();
             let host = host.trim_start_matches('.');
             return wrong(format!(
-                "patterns are not supported; OriginPolicy::suffixes([\"{host}\"]) includes subdomains"
+                "patterns are not supported; OriginPolicy::suffixes([\"{host}\"]) has subdomains"
             ));
         }
         let Some((scheme, rest)) = text.split_once("://") else {

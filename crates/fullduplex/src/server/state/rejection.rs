@@ -166,7 +166,10 @@ impl<'a> RejectedClient<'a> {
             record.handshake(outcome);
         }
         // A client that disconnected was not rejected.
-        let has_left = matches!(self.reason, RejectionReason::NoRequest(error) if error.kind() == ErrorKind::Io);
+        let has_left = matches!(
+            self.reason,
+            RejectionReason::NoRequest(error) if error.kind() == ErrorKind::Io
+        );
         if let Some(on_rejected) = on_rejected.get().filter(|_| !has_left) {
             let _ = panics::caught(record, "on_rejected", || on_rejected(self));
         }

@@ -42,11 +42,11 @@ pub struct ServerStats {
 pub enum HandshakeOutcome {
     /// A WebSocket was opened, on this version of HTTP.
     Opened(HttpVersion),
-    /// A rule, a policy or the application rejected it with this status.
+    /// A rule, a policy or the application rejected the request with this status.
     Rejected(u16),
     /// The request was not complete within `handshake_timeout`.
     TimedOut,
-    /// It was ended in favor of newer handshakes (`max_handshakes`).
+    /// Newer handshakes took its place (`max_handshakes`).
     Evicted,
     /// The TLS handshake failed.
     TlsFailed,

@@ -303,7 +303,7 @@ fn config(
     Ok(config)
 }
 
-/// Returns a configuration with these protocols. Cheap, as the parts of the configuration are shared.
+/// Returns a configuration with these protocols. Cheap, as its parts are shared.
 fn with_alpn(config: &ServerConfig, alpn: &[Vec<u8>]) -> Arc<ServerConfig> {
     let mut config = config.clone();
     config.alpn_protocols = alpn.to_vec();

@@ -40,7 +40,8 @@ impl SelfSigned {
         Ok(Self { certificate: made.cert.pem(), key: made.signing_key.serialize_pem() })
     }
 
-    /// Returns the certificate and key for [`ServerTlsBuilder::certificate`](super::ServerTlsBuilder::certificate).
+    /// Returns the certificate and key, for
+    /// [`ServerTlsBuilder::certificate`](super::ServerTlsBuilder::certificate).
     pub fn certificate(&self) -> Certificate {
         Certificate::new(
             PemSource::text(self.certificate.clone()),

@@ -49,7 +49,8 @@ pub enum ForwardedHeader {
 /// };
 /// let mut headers = HeaderMap::new();
 /// headers.insert("x-forwarded-for", "6.6.6.6, 192.0.2.7, 10.0.0.2".parse().unwrap());
-/// let client = forwarding.client(PeerAddr::Inet("10.0.0.1:4000".parse().unwrap()), &headers).unwrap();
+/// let peer = PeerAddr::Inet("10.0.0.1:4000".parse().unwrap());
+/// let client = forwarding.client(peer, &headers).unwrap();
 /// assert_eq!(client.ip, Some("192.0.2.7".parse().unwrap()));
 /// assert_eq!(client.to_string(), "192.0.2.7 (reported by 2 trusted proxies)");
 /// # Ok(())

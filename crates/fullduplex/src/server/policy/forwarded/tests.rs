@@ -88,7 +88,8 @@ fn forwarded_is_walked_from_the_right() {
         (&["for=\"open", "for=192.0.2.1"], "192.0.2.1 (reported by a trusted proxy)"),
         (
             &["for=\"open, for=192.0.2.1"],
-            "forwarded is malformed: a quoted string has no end (RFC 7239 §4): for=\\\"open, for=192.0.2.1",
+            "forwarded is malformed: a quoted string has no end (RFC 7239 §4): for=\\\"open, \
+             for=192.0.2.1",
         ),
         (
             &["for=someone"],

@@ -38,7 +38,9 @@ pub enum ProxyMode {
 /// };
 /// let peer = PeerAddr::Inet("10.0.0.1:4000".parse().unwrap());
 /// let bytes = b"PROXY TCP4 192.0.2.1 10.0.0.2 56324 443\r\nGET / HTTP/1.1\r\n";
-/// let ProxyStatus::Header { header, length } = settings.read(&peer, bytes).unwrap() else { panic!() };
+/// let ProxyStatus::Header { header, length } = settings.read(&peer, bytes).unwrap() else {
+///     panic!("incomplete");
+/// };
 /// assert_eq!(settings.client(&peer, &header), PeerAddr::Inet("192.0.2.1:56324".parse().unwrap()));
 /// assert_eq!(&bytes[length..], b"GET / HTTP/1.1\r\n");
 /// # Ok(())

@@ -104,9 +104,11 @@ fn limits_count_exactly_across_threads() {
 }
 
 proptest! {
-    /// The same as counting by hand, whatever comes and goes.
+    /// Compares the limiter with a simple model.
     #[test]
-    fn limits_count_as_the_model_does(steps in prop::collection::vec((0..6u8, any::<bool>()), 0..200)) {
+    fn limits_count_as_the_model_does(
+        steps in prop::collection::vec((0..6u8, any::<bool>()), 0..200),
+    ) {
         let slots = slots(8, 3);
         let mut held: Vec<(u8, Permit)> = Vec::new();
         for (who, comes) in steps {

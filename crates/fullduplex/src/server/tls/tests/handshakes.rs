@@ -34,7 +34,7 @@ async fn tls_client_certificates_are_verified() {
     assert!(error.contains("presented no certificate, and one is required"), "{error}");
 }
 
-/// Shows its certificate whoever is asked for.
+/// A resolver that presents its certificate whatever authorities are requested.
 #[derive(Debug)]
 struct Pushy(Arc<dyn rustls::client::ResolvesClientCert>);
 

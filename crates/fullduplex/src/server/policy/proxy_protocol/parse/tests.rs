@@ -204,13 +204,17 @@ proptest! {
         let followed = [&bytes[..], b"more"].concat();
         prop_assert_eq!(dripped(&followed), whole);
         for cut in 0..bytes.len() {
-            let is_incomplete = matches!(parse(&bytes[..cut]), Ok(ProxyHeaderStatus::Incomplete { .. }));
+            let parsed = parse(&bytes[..cut]);
+            let is_incomplete = matches!(parsed, Ok(ProxyHeaderStatus::Incomplete { .. }));
             prop_assert!(is_incomplete);
         }
     }
 
     #[test]
-    fn proxy_protocol_survives_any_bytes(start in 0..4u8, rest in prop::collection::vec(any::<u8>(), 0..700)) {
+    fn proxy_protocol_survives_any_bytes(
+        start in 0..4u8,
+        rest in prop::collection::vec(any::<u8>(), 0..700),
+    ) {
         let start: &[u8] = match start {
             0 => &[],
             1 => PREFIX,
