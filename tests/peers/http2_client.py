@@ -190,11 +190,7 @@ async def refusals(client, server):
     ]:
         stream, answer = await client.request(headers)
         assert answer[":status"] == status, (headers, answer)
-<<<<<<< HEAD
     await server.said("/echo HTTP/2.0", "rejected: 403: Origin https://evil.example is not allowed")
-=======
-    await server.said("/echo HTTP/2.0", "refused: 403: Origin https://evil.example is not allowed")
->>>>>>> 995de88 (Take the server's policies, listeners, state and TLS off the list of unswept files)
     # The connection goes on.
     await (await client.websocket()).close(1000, "")
 

@@ -67,11 +67,7 @@ for (const [how, options, version, page] of [
       await tab.goto(server.url);
       await tab.goto(other.url);
       assert.deepEqual(await tab.evaluate(refusal, toWs(server.url, "echo")), ["error", 1006]);
-<<<<<<< HEAD
       await server.said(`/echo ${version.split(",")[0]}`, `rejected: 403: Origin ${other.url.slice(0, -1)} is not allowed`);
-=======
-      await server.said(`/echo ${version.split(",")[0]}`, `refused: 403: Origin ${other.url.slice(0, -1)} is not allowed`);
->>>>>>> 995de88 (Take the server's policies, listeners, state and TLS off the list of unswept files)
       // Chromium tells the developer what the server answered.
       if (name === "chrome") assert.ok(console.some(line => /403/.test(line)), String(console));
       await tab.close();
