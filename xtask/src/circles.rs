@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::imports::Import;
 
-/// How a circle is mended, in a line.
+/// How to break a circle, in a line.
 const MEND: &str = "move what they share into a file that both import, or have it passed in";
 
 /// An import that closes a circle all the same: crate, importing file, imported file, reason.
@@ -22,7 +22,7 @@ const ALLOWED: [Allowed; 3] = [
         "fullduplex",
         "connection/byte_stream.rs",
         "connection/websocket.rs",
-        "a WebSocket becomes a stream of bytes, and that gives the WebSocket back",
+        "a WebSocket becomes a stream of bytes, and the stream returns the WebSocket",
     ),
     (
         "fullduplex",
@@ -33,7 +33,7 @@ const ALLOWED: [Allowed; 3] = [
 ];
 
 /// Returns a complaint for each circle in a crate, and for each import of the list that closes
-/// none any more.
+/// no circle any more.
 pub(crate) fn check(name: &str, imports: &[Import]) -> Vec<String> {
     check_against(&ALLOWED, name, imports)
 }

@@ -1,4 +1,4 @@
-//! What the tests need besides Rust, installed by name: Debian packages, and Python and
+//! Installs what the tests need besides Rust: Debian packages, and Python and
 //! Node packages in folders under the target folder, so that nothing else is touched.
 //!
 //! [`prepare`] installs everything in the background while cargo builds.
@@ -11,7 +11,7 @@ use std::thread;
 
 use crate::process::{command, has, root, run, target};
 
-/// Where it is all kept.
+/// Returns the folder of all installed packages.
 pub(crate) fn folder() -> PathBuf {
     target().join("peers")
 }
@@ -53,7 +53,7 @@ pub(crate) fn prepare() {
     });
 }
 
-/// Installs the Debian packages of these programs, as far as they are not there.
+/// Installs the Debian packages of those of these programs that are missing.
 pub(crate) fn programs(wanted: &[&str]) -> Result<(), String> {
     let _turn = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     let missing = wanted.iter().filter(|program| !has(program));

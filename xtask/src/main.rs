@@ -23,7 +23,7 @@ mod words;
 
 use std::process::ExitCode;
 
-/// What a step found: how many checks passed, failed and were skipped.
+/// The result of a step: how many checks passed, failed and were skipped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) passed: usize,
@@ -32,7 +32,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// One check that passed.
+    /// A single check that passed.
     pub(crate) const PASSED: Self = Self { passed: 1, failed: 0, skipped: 0 };
 
     pub(crate) fn add(&mut self, other: Self) {
@@ -42,22 +42,22 @@ impl Tally {
     }
 }
 
-/// The outcome of a step; the error says what kept it from being run to its end.
+/// The outcome of a step; an error says why it could not be completed.
 pub(crate) type Outcome = Result<Tally, String>;
 
 const HELP: &str = "\
 The project's own commands:
 
   cargo xtask test [--only STEP]… [--list]   everything, with its own set-up
-  cargo xtask layers                         which crate, and which module, may use which
+  cargo xtask layers                         the imports between crates and modules
   cargo xtask words [PATH | --update]        the language of docs, comments and messages: of all
                                              swept files, or of those below PATH
   cargo xtask autobahn [server|tls-server|http2-server|client|tls|http2]
                                              the Autobahn suite against one role, or all
-  cargo xtask peers                          browsers and other languages' clients and servers
-  cargo xtask fuzz [--seconds N]             each fuzz target for so long
+  cargo xtask peers                          browsers, and clients and servers in other languages
+  cargo xtask fuzz [--seconds N]             each fuzz target for N seconds
   cargo xtask scale [IDLE DRAINED]           crowds of idle connections; writes docs/scale.md
-  cargo xtask rfc                            where RFC 6455's sections are obeyed and tested";
+  cargo xtask rfc                            where sections of RFC 6455 are cited in code and tests";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -78,12 +78,12 @@ fn main() -> ExitCode {
         ["peers"] => peers::run(),
         ["fuzz"] => fuzz::run(10),
         ["fuzz", "--seconds", n] => {
-            n.parse().map_err(|_| format!("{n}: no number")).and_then(fuzz::run)
+            n.parse().map_err(|_| format!("{n}: not a number")).and_then(fuzz::run)
         }
         ["scale"] => scale::run(50_000, 10_000),
         ["scale", idle, drained] => match (idle.parse(), drained.parse()) {
             (Ok(idle), Ok(drained)) => scale::run(idle, drained),
-            _ => Err(format!("{idle} {drained}: no numbers")),
+            _ => Err(format!("{idle} {drained}: not numbers")),
         },
         ["rfc"] => rfc::run(),
         ["help" | "--help" | "-h"] => {

@@ -27,7 +27,7 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// Runs a command to its end; says what failed.
+/// Runs a command to its end; an error says what failed.
 pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     let shown = show(command);
     let status = command.status().map_err(|error| format!("{shown}: {error}"))?;

@@ -13,17 +13,17 @@ use crate::{Outcome, Tally};
 /// Files that a process needs besides its connections.
 const OTHER_FILES: usize = 100;
 
-/// One end, which obeys lines with lines.
-struct Party {
+/// A server or client process: a command is a line of its input, a result a line of its output.
+struct Process {
     child: Child,
     stdin: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
-impl Party {
+impl Process {
     fn start(args: &[&str]) -> Result<Self, String> {
         let program = release("scale");
-        // As many files as may be had.
+        // Raises the limit on open files to the hard limit.
         let mut shell = Command::new("sh");
         shell.args(["-c", "ulimit -n \"$(ulimit -Hn)\"; exec \"$0\" \"$@\""]).arg(program);
         let shell = shell.args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -34,24 +34,24 @@ impl Party {
         Ok(Self { child, stdin, lines })
     }
 
-    fn tell(&mut self, command: &str) -> Result<(), String> {
+    fn send(&mut self, command: &str) -> Result<(), String> {
         writeln!(self.stdin, "{command}").map_err(|error| format!("scale: {error}"))
     }
 
-    fn hear(&mut self) -> Result<String, String> {
+    fn receive(&mut self) -> Result<String, String> {
         let line = self.lines.next().ok_or("scale has ended")?;
         line.map_err(|error| format!("scale: {error}"))
     }
 
-    fn ask(&mut self, command: &str) -> Result<String, String> {
-        self.tell(command)?;
-        self.hear()
+    fn request(&mut self, command: &str) -> Result<String, String> {
+        self.send(command)?;
+        self.receive()
     }
 }
 
-impl Drop for Party {
+impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -59,8 +59,8 @@ impl Drop for Party {
 
 /// Servers that share a port, and their clients.
 struct Crowd {
-    servers: Vec<Party>,
-    clients: Vec<Party>,
+    servers: Vec<Process>,
+    clients: Vec<Process>,
     /// Resident memory of the servers without connections.
     empty: f64,
     /// Socket memory of the system without them, in bytes.
@@ -72,14 +72,14 @@ impl Crowd {
     fn gather(count: usize) -> Result<Self, String> {
         let most = output(Command::new("sh").args(["-c", "ulimit -Hn"]))?;
         let most = most.trim().parse::<usize>().unwrap_or(usize::MAX);
-        // Servers get their share by chance, so there must be room to spare.
+        // The kernel spreads connections over the servers at random, so that each needs a reserve.
         let processes = count.div_ceil(most.saturating_sub(OTHER_FILES) / 20 * 19);
-        let mut servers = vec![Party::start(&["server", "127.0.0.1:0"])?];
-        let listening = servers[0].hear()?;
+        let mut servers = vec![Process::start(&["server", "127.0.0.1:0"])?];
+        let listening = servers[0].receive()?;
         let address = listening.strip_prefix("listening ").ok_or("no address")?.to_owned();
         for _ in 1..processes {
-            let mut server = Party::start(&["server", &address])?;
-            server.hear()?;
+            let mut server = Process::start(&["server", &address])?;
+            server.receive()?;
             servers.push(server);
         }
         let empty = memory(&mut servers)?.0;
@@ -87,31 +87,31 @@ impl Crowd {
         let mut clients = Vec::new();
         for i in 0..processes {
             let share = (count / processes + usize::from(i < count % processes)).to_string();
-            clients.push(Party::start(&["client", &address, &share])?);
+            clients.push(Process::start(&["client", &address, &share])?);
         }
         let mut connecting: f64 = 0.0;
         for client in &mut clients {
-            connecting = connecting.max(numbers(&client.hear()?).last().copied().unwrap_or(0.0));
+            connecting = connecting.max(numbers(&client.receive()?).last().copied().unwrap_or(0.0));
         }
         Ok(Self { servers, clients, empty, sockets, connecting })
     }
 
-    /// Memory for each connection: of the servers, and of the system for sockets of both ends.
-    fn each(&mut self, count: f64) -> Result<(f64, f64), String> {
-        let (resident, standing) = memory(&mut self.servers)?;
-        if (standing - count).abs() > 0.5 {
-            return Err(format!("{standing} of {count} connections stand"));
+    /// Returns the memory per connection: of the servers, and of the system for both ends' sockets.
+    fn per_connection(&mut self, count: f64) -> Result<(f64, f64), String> {
+        let (resident, open) = memory(&mut self.servers)?;
+        if (open - count).abs() > 0.5 {
+            return Err(format!("{open} of {count} connections are open"));
         }
         Ok(((resident - self.empty) / count, (socket_memory() - self.sockets) / count))
     }
 
     fn all_clients(&mut self, command: &str) -> Result<Vec<f64>, String> {
         for client in &mut self.clients {
-            client.tell(command)?;
+            client.send(command)?;
         }
         self.clients
             .iter_mut()
-            .map(|c| Ok(numbers(&c.hear()?).first().copied().unwrap_or(0.0)))
+            .map(|c| Ok(numbers(&c.receive()?).first().copied().unwrap_or(0.0)))
             .collect()
     }
 }
@@ -120,18 +120,18 @@ fn numbers(line: &str) -> Vec<f64> {
     line.split(' ').filter_map(|word| word.parse().ok()).collect()
 }
 
-/// Resident memory of all servers, and how many WebSockets they have.
-fn memory(servers: &mut [Party]) -> Result<(f64, f64), String> {
+/// Returns the resident memory of all servers, and the number of their WebSockets.
+fn memory(servers: &mut [Process]) -> Result<(f64, f64), String> {
     let mut all = (0.0, 0.0);
     for server in servers {
-        if let [resident, websockets] = numbers(&server.ask("memory")?)[..] {
+        if let [resident, websockets] = numbers(&server.request("memory")?)[..] {
             all = (all.0 + resident, all.1 + websockets);
         }
     }
     Ok(all)
 }
 
-/// What the system keeps in slabs and in buffers for sockets, in bytes.
+/// Returns the system's memory for sockets, slabs and buffers, in bytes.
 fn socket_memory() -> f64 {
     let slabs = std::fs::read_to_string("/proc/slabinfo").unwrap_or_default();
     let of_sockets =
@@ -160,19 +160,22 @@ pub(crate) fn run(idle: usize, drained: usize) -> Outcome {
     let mut crowd = Crowd::gather(idle)?;
     let processes = crowd.servers.len();
     row(
-        &format!("{idle} connections, to server processes: {processes}, were made in"),
+        &format!("{idle} connections to server processes: {processes}, connected in"),
         format!("{:.1} s", crowd.connecting),
     );
-    let (own, system) = crowd.each(count)?;
-    row("memory of a server for each, after the upgrade", format!("{own:.0} B"));
-    row("the system's for the sockets of both ends", format!("{system:.0} B"));
+    let (own, system) = crowd.per_connection(count)?;
+    row("server memory per connection, after the upgrade", format!("{own:.0} B"));
+    row("system memory per connection for the sockets of both ends", format!("{system:.0} B"));
     crowd.all_clients("echo")?;
-    let (own, system) = crowd.each(count)?;
-    row("memory of a server for each, after an echo of 1 KiB", format!("{own:.0} B"));
-    row("the system's for the sockets of both ends, after it", format!("{system:.0} B"));
+    let (own, system) = crowd.per_connection(count)?;
+    row("server memory per connection, after an echo of 1 KiB", format!("{own:.0} B"));
+    row(
+        "system memory per connection for the sockets of both ends, after the echo",
+        format!("{system:.0} B"),
+    );
     let [last, cpu] = publish(&mut crowd)?;
-    row("64 B to all of them by `Group`: until the last has it", format!("{last:.2} s"));
-    row("processor time of the servers for it", format!("{cpu:.2} s"));
+    row("64 B to all by `Group`: until the last client has it", format!("{last:.2} s"));
+    row("CPU time of the servers for that", format!("{cpu:.2} s"));
     drop(crowd);
     let mut crowd = Crowd::gather(drained)?;
     let drain = drain(&mut crowd)?;
@@ -181,15 +184,15 @@ pub(crate) fn run(idle: usize, drained: usize) -> Outcome {
     Ok(Tally::PASSED)
 }
 
-/// The time until the last client has it, and what it cost the servers, in seconds.
+/// Returns the time until the last client has the message, and the servers' CPU time, in seconds.
 fn publish(crowd: &mut Crowd) -> Result<[f64; 2], String> {
     for server in &mut crowd.servers {
-        server.tell("publish")?;
+        server.send("publish")?;
     }
     let last = crowd.all_clients("published")?.into_iter().fold(0.0, f64::max);
     let (mut begun, mut cpu) = (f64::MAX, 0.0);
     for server in &mut crowd.servers {
-        if let [at, _, spent, _] = numbers(&server.hear()?)[..] {
+        if let [at, _, spent, _] = numbers(&server.receive()?)[..] {
             (begun, cpu) = (begun.min(at), cpu + spent);
         }
     }
@@ -198,20 +201,20 @@ fn publish(crowd: &mut Crowd) -> Result<[f64; 2], String> {
 
 fn drain(crowd: &mut Crowd) -> Result<String, String> {
     for server in &mut crowd.servers {
-        server.tell("drain")?;
+        server.send("drain")?;
     }
-    let told_by_clients: f64 = crowd.all_clients("closed")?.into_iter().sum();
+    let closed_at_clients: f64 = crowd.all_clients("closed")?.into_iter().sum();
     let (mut all, mut longest, mut spent) = ([0.0; 2], 0.0_f64, 0.0);
     for server in &mut crowd.servers {
-        if let [told, cut, _, took, cpu] = numbers(&server.hear()?)[..] {
-            all = [all[0] + told, all[1] + cut];
+        if let [notified, cut, _, took, cpu] = numbers(&server.receive()?)[..] {
+            all = [all[0] + notified, all[1] + cut];
             (longest, spent) = (longest.max(took), spent + cpu);
         }
     }
-    let [told, cut] = all;
+    let [notified, cut] = all;
     Ok(format!(
-        "{told} told and {cut} cut by the server's count, {told_by_clients} closed with 1001 by \
-         the clients', in {longest:.1} s with {spent:.2} s of processor time"
+        "{notified} notified and {cut} cut by the server's count, {closed_at_clients} closed with 1001 by \
+         the clients', in {longest:.1} s with {spent:.2} s of CPU time"
     ))
 }
 

@@ -66,7 +66,7 @@ fn timed(name: &'static str, step: fn() -> Outcome) -> Done {
     println!("── {name}");
     let begun = Instant::now();
     let outcome = step().and_then(|tally| {
-        (tally != Tally::default()).then_some(tally).ok_or_else(|| "nothing was looked at".into())
+        (tally != Tally::default()).then_some(tally).ok_or_else(|| "nothing was checked".into())
     });
     if let Err(why) = &outcome {
         println!("{name}: {why}");

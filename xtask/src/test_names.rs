@@ -1,5 +1,4 @@
-//! Names of tests begin with their subject, so that `cargo test keepalive` finds what is proved
-//! of it.
+//! Names of tests begin with their subject, so that `cargo test keepalive` runs the tests of it.
 
 use crate::process::root;
 use crate::rfc::walk;
@@ -29,7 +28,7 @@ pub(crate) fn run() -> Outcome {
     Ok(tally)
 }
 
-/// The names of the tests in a file of Rust.
+/// Returns the names of the tests in a Rust file.
 fn names(text: &str) -> impl Iterator<Item = &str> {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let is_test = |line: &&str| line.starts_with("#[test]") || line.starts_with("#[tokio::test");
