@@ -56,6 +56,7 @@ pub(crate) struct ConnectionCounters {
     pub(crate) sent: DirectionCounters,
 }
 
+/// The counters of one direction of a connection.
 #[derive(Debug, Default)]
 pub(crate) struct DirectionCounters {
     text: AtomicU64,
@@ -72,17 +73,17 @@ fn add(counter: &AtomicU64, n: u64) {
 
 impl DirectionCounters {
     #[inline]
-    pub(crate) fn message(&self, kind: MessageKind) {
+    pub(crate) fn add_message(&self, kind: MessageKind) {
         add(if kind == MessageKind::Text { &self.text } else { &self.binary }, 1);
     }
 
     #[inline]
-    pub(crate) fn payload(&self, len: usize) {
+    pub(crate) fn add_payload(&self, len: usize) {
         add(&self.payload, len as u64);
     }
 
     #[inline]
-    pub(crate) fn wire(&self, len: usize) {
+    pub(crate) fn add_wire(&self, len: usize) {
         add(&self.wire, len as u64);
     }
 
@@ -91,7 +92,7 @@ impl DirectionCounters {
         self.wire.load(Ordering::Relaxed)
     }
 
-    fn read(&self) -> DirectionStats {
+    fn snapshot(&self) -> DirectionStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         DirectionStats {
             text: read(&self.text),
@@ -103,7 +104,7 @@ impl DirectionCounters {
 }
 
 impl ConnectionCounters {
-    pub(crate) fn read(&self) -> ConnectionStats {
-        ConnectionStats { received: self.received.read(), sent: self.sent.read() }
+    pub(crate) fn snapshot(&self) -> ConnectionStats {
+        ConnectionStats { received: self.received.snapshot(), sent: self.sent.snapshot() }
     }
 }

@@ -84,7 +84,7 @@ impl<S: Transport> DrivenConnection for Writer<S> {
     }
 
     fn stats(&self) -> ConnectionStats {
-        self.counters.read()
+        self.counters.snapshot()
     }
 
     fn cut(self: Arc<Self>) {

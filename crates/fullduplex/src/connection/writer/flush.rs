@@ -242,13 +242,13 @@ impl<S: Transport> WriterState<S> {
             Some(Err(SendError::Full | SendError::MessageUnderWay)) => return false,
             sent => matches!(sent, Some(Ok(()))),
         };
-        let gone = lagging.pop().map(DeferredDrop::Prepared);
+        let sent_or_dropped = lagging.pop().map(DeferredDrop::Prepared);
         if lagging.is_empty() {
             self.lagging = None;
         }
         // It is queued now, or it can't be sent any more, and neither can those after it.
-        if let Some(gone) = gone {
-            self.drop_later(gone);
+        if let Some(message) = sent_or_dropped {
+            self.drop_later(message);
         }
         sent
     }
@@ -299,7 +299,7 @@ impl<S: Transport> WriterState<S> {
             if holds {
                 self.on_unlock.add(UnlockFlags::HELD);
             }
-            sent.wire(written);
+            sent.add_wire(written);
             self.needs_flush = true;
         }
         if let Some(buffer) = self.session.take_buffer() {

@@ -294,7 +294,7 @@ impl<S> HeldUntilEnd<S> {
             lagging,
         } = self;
         if let Some(registration) = registration {
-            registration.end(info.as_ref(), writer.counters.read());
+            registration.end(info.as_ref(), writer.counters.snapshot());
         }
         // Each guarded separately, so that a panic in one does not keep the others.
         let transport =

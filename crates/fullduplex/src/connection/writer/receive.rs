@@ -16,7 +16,7 @@ impl<S: Transport> Writer<S> {
     pub(crate) fn record_received(&self, bytes: usize) -> bool {
         let was_waiting = self.listening.load(Ordering::Relaxed);
         self.listening.store(false, Ordering::Relaxed);
-        self.counters.received.wire(bytes);
+        self.counters.received.add_wire(bytes);
         was_waiting
     }
 
@@ -49,9 +49,9 @@ impl<S: Transport> Writer<S> {
         payload: usize,
     ) -> Result<(), ProtocolError> {
         self.record_activity();
-        self.counters.received.payload(payload);
+        self.counters.received.add_payload(payload);
         if last {
-            self.counters.received.message(kind);
+            self.counters.received.add_message(kind);
         }
         if self.has_rates { self.check_rates(last, payload) } else { Ok(()) }
     }

@@ -198,9 +198,9 @@ impl<S: Transport> Writer<S> {
     /// Counts a sent message, or a chunk of one. The lock must be held.
     #[inline]
     pub(super) fn record_sent(&self, kind: MessageKind, last: bool, payload: usize) {
-        self.counters.sent.payload(payload);
+        self.counters.sent.add_payload(payload);
         if last {
-            self.counters.sent.message(kind);
+            self.counters.sent.add_message(kind);
         }
     }
 }
