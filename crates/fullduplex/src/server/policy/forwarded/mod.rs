@@ -131,8 +131,8 @@ impl ClientAddr {
     }
 
     /// Returns the address in the form that
-    /// [`ConnectionLimiter`](crate::server::limits::ConnectionLimiter) takes. The port is 0 if it is
-    /// not reported. A client without an address counts as a Unix socket.
+    /// [`ConnectionLimiter`](crate::server::limits::ConnectionLimiter) takes. The port is 0 if none
+    /// is reported. A client without an address counts as a Unix socket.
     pub fn to_peer(&self) -> PeerAddr {
         match self.ip {
             Some(ip) => PeerAddr::Inet(SocketAddr::new(ip, self.port.unwrap_or(0))),
