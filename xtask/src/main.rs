@@ -57,7 +57,7 @@ The project's own commands:
   cargo xtask peers                          browsers, and clients and servers in other languages
   cargo xtask fuzz [--seconds N]             each fuzz target for N seconds
   cargo xtask scale [IDLE DRAINED]           crowds of idle connections; writes docs/scale.md
-  cargo xtask rfc                            where sections of RFC 6455 are cited in code and tests";
+  cargo xtask rfc                            where code and tests cite sections of RFC 6455";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();

@@ -213,8 +213,8 @@ fn drain(crowd: &mut Crowd) -> Result<String, String> {
     }
     let [notified, cut] = all;
     Ok(format!(
-        "{notified} notified and {cut} cut by the server's count, {closed_at_clients} closed with 1001 by \
-         the clients', in {longest:.1} s with {spent:.2} s of CPU time"
+        "{notified} notified and {cut} cut by the server's count, {closed_at_clients} closed with \
+         1001 by the clients', in {longest:.1} s with {spent:.2} s of CPU time"
     ))
 }
 
