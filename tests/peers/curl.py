@@ -19,7 +19,7 @@ for name, data in [("index.html", b"<title>ours</title>"), ("data.bin", DATA), (
         file.write(data)
 POSTED = write("posted", "x" * 4_000_000)
 
-# How curl is told the version, whether over TLS, and the version that comes of it.
+# curl's option for the version, whether over TLS, and the version that results.
 WAYS = [
     ("--http1.1", False, "1.1"),
     ("--http1.1", True, "1.1"),

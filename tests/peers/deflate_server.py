@@ -61,7 +61,7 @@ async def windows_of_9_to_15_with_and_without_takeover():
 
 
 @check
-async def what_was_agreed_on_is_told():
+async def what_was_negotiated_is_reported():
     async def close(ws):
         await ws.close()
 

@@ -168,7 +168,7 @@ async def echoes_and_closes(client, server):
 async def many_streams_and_pages_on_one_connection(client, server):
     all = [await client.websocket() for _ in range(50)]
     stopped = all.pop()
-    # Whoever is not read stops nobody else.
+    # A stream that is not read does not block the others.
     await stopped.send(BytesMessage(bytes(1 << 16)))
     for i, ws in enumerate(all):
         await ws.send(TextMessage(f"{i}"))

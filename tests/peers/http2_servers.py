@@ -81,7 +81,7 @@ async def hypercorn(*options):
 
 @contextlib.asynccontextmanager
 async def haproxy(to="", version="HTTP/1.1"):
-    """Takes one connection at a time, so whoever needs another one waits for ever."""
+    """Takes one connection at a time, so a client that needs another one waits for ever."""
     async with serving(FDX, "--h2", "--max-message-size", "16777216") as server:
         port = free_port()
         config = write(

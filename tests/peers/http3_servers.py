@@ -227,7 +227,7 @@ async def aioquic_echoes_and_sees_a_clean_end():
 
 
 async def of_hypercorn(*options, **how):
-    """Now and then hypercorn stands still for some 20 s, whoever asks. So each request has a server
+    """Now and then hypercorn stalls for some 20 s, for any client. So each request has a server
     of its own, and is made again if that does not answer QUIC."""
     for _ in range(3):
         async with hypercorn() as port:
@@ -285,7 +285,7 @@ async def without_the_setting_it_is_said():
 
 
 @check
-async def tls_is_told_in_words():
+async def tls_is_reported_in_words():
     async with aioquic(cert="other") as port:
         code, _, err = await fdx(port)
         assert code == 3 and "is for another name" in err and "other.example" in err, (code, err)

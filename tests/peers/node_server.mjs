@@ -51,12 +51,12 @@ check("fragments and a ping between", () => serving(ws => {
   const { code, out } = await fdx(url, "", "--linger", "5");
   assert.deepEqual([code, out.toString()], [0, "ab\n"]);
 }));
-check("the server's close is told", () => serving(ws => ws.close(4002, "no more"), async url => {
+check("the server's close is reported", () => serving(ws => ws.close(4002, "no more"), async url => {
   const { code, err } = await fdx(url, "", "--linger", "5");
   assert.equal(code, 6);
   assert.match(err, /4002.*no more/);
 }));
-check("a terminated connection is told", () => serving(ws => ws.terminate(), async url => {
+check("a terminated connection is reported", () => serving(ws => ws.terminate(), async url => {
   const { code, err } = await fdx(url, "", "--linger", "5");
   assert.equal(code, 5, err);
 }));

@@ -51,7 +51,7 @@ async def listening(port, log):
             (await asyncio.open_connection("127.0.0.1", port))[1].close()
             return port
         await asyncio.sleep(0.05)
-    raise RuntimeError(f"nobody listens on port {port}; see {log}")
+    raise RuntimeError(f"no program listens on port {port}; see {log}")
 
 
 async def run(*command, stdin=b"", **options):

@@ -203,7 +203,7 @@ async def the_environment_names_it():
 
 
 @check
-async def a_tunnel_to_nowhere_is_told():
+async def a_tunnel_to_nowhere_is_reported():
     async with tinyproxy() as port:
         code, _, err = await fdx(f"ws://127.0.0.1:{free_port()}/", "--proxy", f"http://127.0.0.1:{port}")
         assert code == 3 and "rejected the tunnel" in err, err

@@ -62,7 +62,7 @@ async def messages_in_fragments_arrive_whole():
 
 
 @check
-async def the_servers_close_is_told():
+async def the_servers_close_is_reported():
     async def handler(ws):
         await ws.close(4001, "enough of it")
 
@@ -98,7 +98,7 @@ async def a_refusal_shows_status_and_body():
 
 
 @check
-async def a_dropped_connection_is_told():
+async def a_dropped_connection_is_reported():
     async def handler(ws):
         ws.transport.abort()
 

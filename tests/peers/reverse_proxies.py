@@ -93,8 +93,8 @@ async def carries(port, server, version="HTTP/1.1", **options):
         assert ws.close_code == 1009 and "max_message_size" in ws.close_reason, (ws.close_code, ws.close_reason)
     await server.said(CLIENT, version, "1009")
     # What the client says itself is not believed.
-    told = {"X-Forwarded-For": "6.6.6.6", "Forwarded": "for=6.6.6.6"}
-    async with connect(port, "/whoami", additional_headers=told, **options) as ws:
+    forged = {"X-Forwarded-For": "6.6.6.6", "Forwarded": "for=6.6.6.6"}
+    async with connect(port, "/whoami", additional_headers=forged, **options) as ws:
         who = json.loads(await ws.recv())
         assert (who["address"], who["http"]) == (CLIENT, version.replace("2", "2.0")), who
         assert who["known_by"] == "reported by a trusted proxy", who

@@ -30,7 +30,7 @@ async function echoes(url) {
   const { code, reason, wasClean } = await closed;
   return { code, reason, wasClean, page: performance.getEntriesByType("navigation")[0].nextHopProtocol };
 }
-// Runs in the page: what it is told of a WebSocket that is refused.
+// Runs in the page: the events of a WebSocket that is rejected.
 const refusal = url => new Promise(done => {
   const events = [], socket = new WebSocket(url);
   socket.onopen = socket.onerror = event => events.push(event.type);

@@ -251,7 +251,7 @@ async def several_addresses_and_a_unix_socket():
         await fails("--listen", f"unix:{socket}", code=1, says=["another program listens there"])
         server.process.kill()
         await server.process.wait()
-    # What a killed server left is in nobody's way, and the end of one leaves nothing.
+    # The socket file of a killed server is replaced, and a server that ends removes its own.
     async with serving(FDX, listen=[f"unix:{socket}"]) as server:
         server.signal()
         assert await server.process.wait() == 0
@@ -282,7 +282,7 @@ async def who_does_not_go_is_cut_or_a_second_signal_ends_it():
             await reader.readuntil(b"\r\n\r\n")
             server.signal()
             if signals == 2:
-                # Told, it does not answer.
+                # It got the Close, and does not answer.
                 assert (await reader.readexactly(4))[2:] == b"\x03\xe9"
                 server.signal(signal.SIGINT)
             assert await server.process.wait() == code

@@ -138,7 +138,7 @@ async def a_client_certificate_is_shown():
 
 
 @check
-async def no_tls_at_all_is_told():
+async def no_tls_at_all_is_reported():
     async with serve(echo, "127.0.0.1", 0) as s:
         port = s.sockets[0].getsockname()[1]
         await refused(f"wss://localhost:{port}/", "perhaps this port does not use TLS")
