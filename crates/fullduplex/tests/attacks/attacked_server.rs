@@ -175,7 +175,8 @@ impl AttackedServer {
         let turns = self.turns.sorted();
         let flooded = [50, 90, 100].map(|percent| percentile(&turns, percent) >> 10);
         println!(
-            "{name:<44} {took:>6.1?}  siblings {} → {} (bare {})  newcomers {}  +{grown} MiB  cut {cut} of {attackers}  {} turns, KiB between them {flooded:?}",
+            "{name:<44} {took:>6.1?}  siblings {} → {} (bare {})  newcomers {}  +{grown} MiB  \
+             cut {cut} of {attackers}  {} turns, KiB between them {flooded:?}",
             percentiles(&mut seen.before),
             percentiles(&mut seen.during),
             percentiles(&mut seen.bare),

@@ -31,7 +31,7 @@ fn attack_by_frames_byte_by_byte() {
                 }
                 std::thread::sleep(Duration::from_millis(50));
             }
-            // They are alive, if slow; each holds what it has sent. What ends them is their own end.
+            // They are alive, if slow; each holds what it has sent. They end when they choose to.
             let standing = server.handle.websockets();
             assert!(standing >= 500, "{standing}");
             (500, 0)

@@ -66,8 +66,8 @@ async fn response_bytes_that_are_not_ascii_are_kept() {
             }
             let head = String::from_utf8(head).unwrap();
             let answer = format!(
-                "HTTP/1.1 {status}\r\nX-Name: caf\u{e9}\r\nContent-Length: 0\r\nUpgrade: websocket\r\n\
-                 Connection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
+                "HTTP/1.1 {status}\r\nX-Name: caf\u{e9}\r\nContent-Length: 0\r\n\
+                 Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
                 accept_for(&head)
             );
             let answer = if status.starts_with("101") {

@@ -144,7 +144,8 @@ async fn panic_while_a_handshake_is_inspected_is_answered() {
         let upgrade = format!(
             "{page}GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              {name}: 1\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-             Sec-WebSocket-Version: 13\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+             Sec-WebSocket-Version: 13\r\n\r\n\
+             GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
         );
         let answer = raw(address, &upgrade).await;
         assert!(answer.contains("HTTP/1.1 500 "), "{answer}");
