@@ -67,8 +67,8 @@ pub struct Client {
     assembler: Assembler,
     input: ReceiveBuffer,
     session: Session,
-    /// The number of bytes received.
-    received: u64,
+    /// The number of bytes received in total.
+    total: u64,
     /// The time origin of the session.
     start: Instant,
 }
@@ -108,10 +108,10 @@ impl Client {
         let (receiver, mut session) = connection.into_parts();
         session.open(Duration::ZERO);
         // The bytes after the head are frames.
-        let received = response.len() as u64;
+        let total = response.len() as u64;
         let input = ReceiveBuffer::from(response);
         let (assembler, start) = (Assembler::default(), Instant::now());
-        Ok(Self { socket, receiver, assembler, input, session, received, start })
+        Ok(Self { socket, receiver, assembler, input, session, total, start })
     }
 
     /// Sends a text message.
@@ -175,14 +175,14 @@ impl Client {
         match read {
             Ok(0) => self.session.handle_end(CloseCause::TransportEnd, now),
             Ok(length) => {
-                self.received += length as u64;
+                self.total += length as u64;
                 return Ok(true);
             }
             Err(error)
                 if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) =>
             {
                 // This includes bytes of incomplete messages. The session subtracts Pings.
-                self.session.record_received_total(self.received);
+                self.session.record_received_total(self.total);
                 self.session.handle_timeout(now);
                 self.write()?;
                 return Ok(self.session.transport() != TransportAction::Drop);

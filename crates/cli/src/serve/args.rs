@@ -81,7 +81,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", requires = "tls", help_heading = "TLS")]
     pub(super) tls_client_ca: Option<PathBuf>,
 
-    /// Let web pages of this origin connect too, such as https://example.com (may be
+    /// Let web pages of this origin connect too, such as `https://example.com` (may be
     /// repeated); pages of the host and port that they connect to always may
     #[arg(long, value_name = "ORIGIN", value_parser = values::origin,
           help_heading = "Who may connect")]
