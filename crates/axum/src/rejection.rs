@@ -13,7 +13,7 @@ use fullduplex::server::integrate::Rejection;
 pub struct WebSocketUpgradeRejection(Rejection);
 
 impl WebSocketUpgradeRejection {
-    /// Whether the request asks for a WebSocket at all, even if incorrectly.
+    /// Returns whether the request asks for a WebSocket at all, even if incorrectly.
     pub fn is_websocket(&self) -> bool {
         self.0.is_websocket()
     }

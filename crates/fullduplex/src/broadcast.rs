@@ -42,19 +42,15 @@ const WINDOWS: usize = (MAX_WINDOW_BITS - MIN_WINDOW_BITS + 1) as usize;
 /// A group of WebSockets that are sent the same messages. Clones are handles of one group.
 ///
 /// [`publish`](Self::publish) waits for no member, so a slow member does not delay the others: its
-/// [`LagPolicy`] says what happens to messages that it can't take. Members may be on different
+/// [`LagPolicy`] says what happens to messages that it can't accept. Members may be on different
 /// runtimes and of different transports. Each writes in one go all that was published in a turn.
 ///
 /// # Fairness
-/// The time of publishing is charged to the publishing task's cooperative budget. After some 8,000
-/// deliveries, or 1 MiB delivered, the next thing of this library or of tokio that the task awaits
-/// yields to the other tasks of the thread. A loop that publishes and awaits none of these should
-/// await [`tokio::task::consume_budget`]. The delivery of one message is not divided.
+/// Publishing uses tokio's cooperative budget: after about 8,000 deliveries or 1 MiB, the next
+/// await of this library or of tokio yields. In a loop without such awaits, await
+/// [`tokio::task::consume_budget`]. The delivery of one message is not divided.
 ///
-/// # Use by a transport
-/// A transport that uses a group while it is polled, for example by what it logs, may publish, and
-/// may drop a [`Membership`]: both are done right after the poll. Anything else panics there if
-/// another thread uses the group at that time, as it could be a deadlock.
+/// See [`Transport`] for the use of a group by a transport while it is polled.
 #[derive(Clone, Default)]
 #[doc(alias = "broadcast")]
 #[doc(alias = "room")]
@@ -111,12 +107,12 @@ pub struct Membership {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PublishReport {
-    /// The members for which the message was queued, or waits to be queued.
+    /// Members that will receive this message unless they disconnect or a newer one displaces it.
     pub delivered: usize,
-    /// The members that missed the message, or an older one instead of it, as they are slow or
-    /// closed.
+    /// Members that lost a message, as they are slow or closed: this one, or with
+    /// [`LagPolicy::DropOldest`] an older one.
     pub dropped: usize,
-    /// The members that this message closed, as they are slow.
+    /// Members that were closed for this message, as they are slow.
     pub closed: usize,
 }
 
@@ -179,9 +175,11 @@ impl Group {
         self.publish_as(message, None)
     }
 
-    /// Sends a message to all members that replaces earlier messages with this key.
+    /// Sends a message to all members, like [`publish`](Self::publish), in place of an unsent one
+    /// with this key.
     ///
-    /// Where earlier ones wait for a slow member with [`LagPolicy::DropOldest`], they are dropped.
+    /// If a message with this key still waits for a slow member with [`LagPolicy::DropOldest`], it
+    /// is replaced. Other policies ignore the key.
     pub fn publish_keyed(&self, key: u64, message: &PreparedMessage) -> PublishReport {
         self.publish_as(message, Some(key))
     }

@@ -8,7 +8,8 @@
 //! * [`Client::reconnecting`] opens a connection again when it breaks. [`client`] has proxies, TLS,
 //!   HTTP versions, redirects and cookies.
 //! * [`Config`] has the settings of an open connection, [`HandshakeLimits`] the limits of the
-//!   opening handshake. Every limit has a default, and the error names the limit.
+//!   opening handshake; [`server::ServerConfig`] wraps both for a server. Every limit has a
+//!   default, and the error names the limit.
 //! * [`proto`] is the protocol without I/O, for other runtimes.
 //!
 //! The library needs a tokio runtime with I/O and time enabled, and panics outside of one.

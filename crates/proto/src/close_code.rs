@@ -48,7 +48,7 @@ impl CloseCode {
         self.0
     }
 
-    /// Whether an endpoint may send this code (§7.4.1, §7.4.2).
+    /// Returns whether an endpoint may send this code (§7.4.1, §7.4.2).
     ///
     /// It may not send 1004, 1005, 1006 and 1015, which are only for reporting, or undefined codes:
     /// below 1000, 1016–2999 and above 4999.

@@ -9,7 +9,7 @@ use crate::error::ProtocolError;
 /// The party that started the end of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Initiator {
-    /// The application at this end.
+    /// The application of the local side.
     Local,
     /// The peer.
     Peer,
@@ -29,33 +29,33 @@ pub enum CloseCause {
     Protocol(ProtocolError),
     /// The peer was silent for the keepalive interval and timeout.
     KeepaliveTimeout,
-    /// No message was sent or received for the idle timeout, so this end closed with 1001.
+    /// No message was sent or received for the idle timeout, so the local side closed with 1001.
     IdleTimeout,
-    /// The application did not take a message for the keepalive interval and timeout, while as many
-    /// were unread as may be, so this end closed with 1011.
+    /// The application did not ask for a message for the keepalive interval and timeout, while as
+    /// many were unread as may be, so the local side closed with 1011.
     Unread,
-    /// The closing made no progress for the close timeout: the peer took none of the bytes queued
-    /// for it, or did not send its Close.
+    /// The closing made no progress for the close timeout: the peer accepted almost none of the
+    /// bytes queued for it, or did not send its Close.
     CloseTimeout,
     /// The transport ended without the closing handshake.
     TransportEnd,
     /// The transport failed.
     TransportError,
-    /// This end dropped the connection without the closing handshake.
+    /// The local side dropped the connection without the closing handshake.
     Dropped,
 }
 
 /// The record of how a connection ended, or how far its closing is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloseInfo {
-    /// The code and reason of this end's Close, once it is queued; `None` if it was empty or there
-    /// was none. [`close_sent`](Self::close_sent) is whether it was written.
+    /// The code and reason of the Close of the local side, once it is queued; `None` if it was
+    /// empty or there was none. [`close_sent`](Self::close_sent) is whether it was written.
     pub sent: Option<CloseFrame>,
     /// The code and reason of the peer's Close; `None` if it was empty or none arrived, see
     /// [`close_received`](Self::close_received).
     pub received: Option<CloseFrame>,
-    /// Whether the transport has taken this end's Close frame, and so all that was queued
-    /// before it.
+    /// Whether the transport has accepted the Close frame of the local side, and so all that was
+    /// queued before it.
     pub close_sent: bool,
     /// Whether a Close frame of the peer arrived.
     pub close_received: bool,
@@ -71,8 +71,8 @@ impl CloseInfo {
         Self { sent, received, close_sent: false, close_received: false, initiator, cause }
     }
 
-    /// Whether the closing handshake was completed (§7.1.4): the peer's Close arrived, and this
-    /// end's was written to the transport, with everything queued before it.
+    /// Returns whether the closing handshake was completed (§7.1.4): the peer's Close arrived, and
+    /// that of the local side was written to the transport, with everything queued before it.
     ///
     /// If only the peer's arrived, that is not an error, as the peer has said how it ended, but it
     /// may not have received what was sent.
@@ -80,8 +80,8 @@ impl CloseInfo {
         self.close_sent && self.close_received
     }
 
-    /// Whether the peer's Close says that it has sent everything it intended to: it had code 1000
-    /// or none, and the connection had not failed or been idle for too long.
+    /// Returns whether the peer's Close says that it has sent everything it intended to: it had
+    /// code 1000 or none, and the connection had not failed or been idle for too long.
     ///
     /// A clean end with 1001 or 1011 does not say that: it can also be that of a program that was
     /// restarted, or failed, in the middle of something.

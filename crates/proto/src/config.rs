@@ -15,10 +15,10 @@ pub struct Config {
     pub limits: Limits,
     /// The limits on what is queued for sending.
     pub send: SendConfig,
-    /// The intervals after which a silent peer is pinged and given up.
+    /// The intervals after which a silent peer is pinged, and considered dead.
     pub keepalive: KeepaliveConfig,
-    /// The time without a message, or a chunk of one, in either direction after which this end
-    /// closes the connection with 1001 and
+    /// The time without a message, or a chunk of one, in either direction after which the local
+    /// side closes the connection with 1001 and
     /// [`CloseCause::IdleTimeout`](crate::CloseCause::IdleTimeout), at most a quarter of it late.
     ///
     /// Pings and pongs do not count, including those of the keepalive, which finds peers that are
@@ -26,10 +26,10 @@ pub struct Config {
     pub idle_timeout: Option<Duration>,
     /// The time after which a closing that makes no progress ends the connection.
     ///
-    /// There is no progress if in this time the peer takes less than 1 KiB of the bytes queued for
-    /// it, or, when all are taken, neither answers the Close nor ends the transport. If bytes were
-    /// queued, it may take up to twice as long. So the queued bytes bound the closing: 64 KiB take
-    /// at most 64 times as long. Default: 10 s.
+    /// There is no progress if in this time the peer accepts less than 1 KiB of the bytes queued
+    /// for it, or, when it has accepted all, neither answers the Close nor ends the transport. If
+    /// bytes were queued, it may take up to twice as long. So the queued bytes bound the closing:
+    /// 64 KiB take at most 64 times as long. Default: 10 s.
     pub close_timeout: Duration,
     /// The settings for compressing messages, if the peer agrees (RFC 7692). Default: `None`, no
     /// compression.

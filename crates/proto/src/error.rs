@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::close_code::CloseCode;
 
-/// An error of the peer: it broke a rule of the protocol or exceeded a limit of this end.
+/// An error of the peer: it broke a rule of the protocol or exceeded a limit of the local side.
 ///
 /// The connection is failed (RFC 6455 §7.1.7) with [`close_code`](Self::close_code).
 ///
@@ -87,7 +87,7 @@ impl ProtocolError {
         }
     }
 
-    /// Whether a limit of this end was exceeded, rather than a rule broken.
+    /// Returns whether a limit of the local side was exceeded, rather than a rule broken.
     pub const fn is_limit(self) -> bool {
         matches!(
             self,

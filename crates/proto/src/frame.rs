@@ -69,7 +69,7 @@ impl OpCode {
         }
     }
 
-    /// Whether this is Close, Ping or Pong (§5.5).
+    /// Returns whether this is Close, Ping or Pong (§5.5).
     #[inline]
     pub const fn is_control(self) -> bool {
         self as u8 & 0x8 != 0
@@ -104,7 +104,7 @@ impl RawFrameHeader {
         Some(Self { first: *first, second: *second, header_len, key, payload_len })
     }
 
-    /// Whether this is the last frame of its message.
+    /// Returns whether this is the last frame of its message.
     #[inline]
     pub const fn fin(&self) -> bool {
         self.first & FIN != 0

@@ -7,25 +7,25 @@ pub(crate) const BYTES_PER_FRAGMENT: u64 = 32;
 /// Limits on what is received. Each error names the field that was exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The most payload bytes of a message; `None` for no limit, which is only for a consumer that
-    /// streams messages. Default: 1 MiB.
+    /// Maximum number of payload bytes of a message; `None` for no limit, which is only for a
+    /// consumer that streams messages. Default: 1 MiB.
     ///
     /// A longer message fails the connection with 1009 at the frame header that announces it. A
     /// compressed one does as soon as more than the limit was inflated, or twice the limit plus 64
     /// KiB was received.
     pub max_message_size: Option<u64>,
-    /// The most fragments of a message, plus one for each 32 payload bytes received of it. More
-    /// fail the connection with 1008. Default: 4,096.
+    /// Maximum number of fragments of a message, plus one for each 32 payload bytes received of it.
+    /// More fail the connection with 1008. Default: 4,096.
     pub max_fragments: u32,
-    /// The most control frames a second, on average; a burst may have ten times as many. More fail
-    /// the connection with 1008. Default: 500.
+    /// Maximum number of control frames a second, on average; a burst may have ten times as many.
+    /// More fail the connection with 1008. Default: 500.
     pub max_control_rate: u32,
-    /// The most messages a second, on average; a burst may have ten times as many. More fail the
-    /// connection with 1008. Default: `None`, no limit: nothing is received faster than the
-    /// application takes it.
+    /// Maximum number of messages a second, on average; a burst may have ten times as many. More
+    /// fail the connection with 1008. Default: `None`, no limit: nothing is received faster than
+    /// the application reads it.
     pub max_message_rate: Option<u32>,
-    /// The most payload bytes a second after decompression, on average; a burst may have ten times
-    /// as many. More fail the connection with 1008. Default: `None`, no limit.
+    /// Maximum number of payload bytes a second after decompression, on average; a burst may have
+    /// ten times as many. More fail the connection with 1008. Default: `None`, no limit.
     pub max_byte_rate: Option<u32>,
 }
 

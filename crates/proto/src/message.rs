@@ -63,8 +63,8 @@ impl Message {
         }
     }
 
-    /// Whether this message is the only reference to the payload, and the payload has no custom
-    /// owner ([`Bytes::from_owner`]): dropping it then frees the memory.
+    /// Returns whether this message is the only reference to the payload, and the payload has no
+    /// custom owner ([`Bytes::from_owner`]): dropping it then frees the memory.
     pub fn is_unique(&self) -> bool {
         match self {
             Self::Text(text) => text.0.is_unique(),
@@ -77,7 +77,7 @@ impl Message {
         self.as_bytes().len()
     }
 
-    /// Whether the payload is empty.
+    /// Returns whether the payload is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -297,7 +297,7 @@ impl Assembler {
         self.buffer.len()
     }
 
-    /// Whether no bytes of an unfinished message are held.
+    /// Returns whether no bytes of an unfinished message are held.
     pub fn is_empty(&self) -> bool {
         self.buffer.is_empty()
     }

@@ -246,7 +246,7 @@ impl ReceiveBuffer {
         self.bytes.advance(core::mem::take(&mut self.consumed) as usize);
     }
 
-    /// Whether all bytes are consumed.
+    /// Returns whether all bytes are consumed.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

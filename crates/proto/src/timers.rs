@@ -3,18 +3,20 @@
 use alloc::boxed::Box;
 use core::time::Duration;
 
-/// The intervals after which a silent peer is pinged and given up.
+/// The intervals after which a silent peer is pinged, and considered dead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[doc(alias = "heartbeat")]
 pub struct KeepaliveConfig {
     /// The longest silence before a Ping: it is sent when nothing has arrived for this time, or for
-    /// at least half of it. `None` sends no Pings, and never gives a peer up. Default: 20 s.
+    /// at least half of it. With `None`, no Pings are sent, and no peer is considered dead.
+    /// Default: 20 s.
     ///
     /// The peer's Pings do not count: they only prove that its WebSocket library works, while data
     /// and Pongs prove that its application reads.
     pub interval: Option<Duration>,
-    /// The time after that Ping within which something must arrive. Default: 20 s. While bytes are
-    /// queued for a peer that takes none of them, what it sends does not count.
+    /// The time after that Ping within which something must arrive; otherwise the peer is
+    /// considered dead, and the connection ends. Default: 20 s. While bytes are queued for a peer
+    /// that accepts none of them, what it sends does not count.
     pub timeout: Duration,
 }
 

@@ -117,8 +117,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub(super) max_connections: Option<u32>,
     /// Connections from one address, or from one /64 of IPv6; by default a quarter of
-    /// --max-connections, 256 at most; 0 for no limit. Connections from this machine, and those
-    /// of trusted proxies, count only in total
+    /// --max-connections, 256 at most; 0 for no limit. Connections from loopback, on Unix sockets
+    /// and from trusted proxies count only in total
     #[arg(long, value_name = "N", help_heading = "Limits")]
     pub(super) max_per_address: Option<u32>,
     /// Largest message to accept, in bytes

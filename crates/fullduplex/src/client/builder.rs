@@ -142,11 +142,12 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the most redirections that are followed (301, 302, 303, 307, 308). Default: 0, as in
-    /// browsers. A redirection from `wss:` to `ws:` is never followed.
+    /// Sets the maximum number of redirections to follow (301, 302, 303, 307, 308). Default: 0, as
+    /// in browsers. A redirection from `wss:` to `ws:` is never followed.
     ///
-    /// Another origin is one with a different scheme, host, port or Unix socket. What is sent to
-    /// it, and to each server that it redirects to in turn, even the original one:
+    /// Another origin is one with a different scheme, host, port or Unix socket. Once a redirection
+    /// has left the original origin, the right column applies to that hop and to all later ones,
+    /// even back to the original:
     ///
     /// | | to the URL's origin | to another one |
     /// |---|---|---|

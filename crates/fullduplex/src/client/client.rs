@@ -106,11 +106,11 @@ impl Client {
         self.connect_redirected(WsUri::parse(uri)?).await
     }
 
-    /// Closes the HTTP/3 connections without WebSockets, and waits until their servers are
-    /// notified.
+    /// Closes the HTTP/3 connections without WebSockets: sends `CONNECTION_CLOSE`, and waits
+    /// until that is done.
     ///
-    /// Call it before the program ends: the packets of a connection are lost when its runtime
-    /// ends. Clones of the client share their connections.
+    /// Call it before the runtime shuts down, or servers keep the connections until their idle
+    /// timeout. Clones of the client share their connections.
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, the connections are closed without waiting.

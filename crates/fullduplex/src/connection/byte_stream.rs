@@ -38,8 +38,8 @@ const MAX_MESSAGE: usize = 64 << 10;
 ///
 /// # Half-close
 /// The two directions end independently, as those of TCP. `shutdown` ends the sending direction by
-/// a Close with 1000; what the peer still sends can be read. After the peer's Close, this end can
-/// send until `shutdown`, which answers the Close. If nothing is sent or received for
+/// a Close with 1000; what the peer still sends can be read. After the peer's Close, the local side
+/// can send until `shutdown`, which answers the Close. If nothing is sent or received for
 /// `close_timeout`, the Close is answered with 1001. The peer must go on reading after its Close: a
 /// `ByteStream` does, browsers do not.
 pub struct ByteStream<S: Transport> {

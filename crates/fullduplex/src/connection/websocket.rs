@@ -34,39 +34,47 @@ use crate::transport::net_stream::NetStream;
 /// `None` after the Close. [`next_reader`](Self::next_reader) reads messages that are too long to
 /// hold in memory.
 ///
-/// The transport is read only while the application asks for messages. There is one exception:
-/// if the application only sends, a background task receives up to 64 KiB for it (each message
-/// counts 64 bytes more than its payload), so that Pings and the peer's Close are answered. Once
-/// that much is waiting, nothing is read and nothing is answered. So an application whose peer
-/// sends messages must read them. If it does not for the keepalive's interval and timeout (30 s to
-/// 40 s) while that much waits, the connection is closed with 1011, and sending fails with an
-/// error that says so ([`CloseCause::Unread`](crate::CloseCause::Unread)). With the keepalive off,
-/// the connection stays open.
+/// * Nothing is read from the transport unless the application awaits a message, for example with
+///   `next`. Pings and the peer's Close are not answered meanwhile.
+/// * There is one exception: after an application has sent in a few scheduler turns without asking
+///   for a message, a background task reads up to 64 KiB ahead (each message counts 64 bytes
+///   extra), and answers Pings and the peer's Close.
+/// * When these 64 KiB are full, reading stops. If no message is asked for during another 30 s to
+///   40 s (by the keepalive's interval and timeout), the connection is closed with 1011, and
+///   sending fails with an error that says so ([`CloseCause::Unread`](crate::CloseCause::Unread)).
+///   With the keepalive off, it stays open.
+/// * An application that never wants messages should [`split`](Self::split) the WebSocket and drop
+///   the [`ReceiveHalf`].
 ///
-/// A short message that is kept may keep up to 2 KiB of memory, one of 8 KiB or more up to
-/// 64 KiB. If the application keeps all messages, most are put in separate memory.
+/// Holding a received message may retain more than its length: a short one up to 2 KiB, one of
+/// 8 KiB or more up to 64 KiB, and one that arrives in parts up to twice its length. Copy it to
+/// keep it for long. If the application keeps all messages, most of the short ones are put in
+/// separate memory.
 ///
 /// # Sending
-/// [`send`](Self::send) queues a message, which then leaves without further calls: at once if the
-/// connection is idle, or in one write with other messages that follow one another. It waits while
-/// `high_water` bytes (64 KiB) wait for the transport.
+/// [`send`](Self::send) queues a message, which is then written without further calls: at once or
+/// gathered with following messages, at the latest at the end of the current scheduler turn. No
+/// [`flush`](Self::flush) is needed for progress. `send` waits while `high_water` bytes (64 KiB)
+/// wait for the transport.
 ///
 /// # Closing
 /// [`close`](Self::close) runs the closing handshake (RFC 6455 §7). If an open WebSocket is
 /// dropped, it is closed in the background with 1001, or with 1011 if the thread panics. If it is
-/// dropped while closing, the closing handshake is finished in the background. `close_timeout`
-/// (10 s) bounds both.
+/// dropped while closing, the closing handshake is finished in the background. Each of these ends
+/// the transport when it makes no progress for [`close_timeout`](Config::close_timeout) (10 s).
 ///
 /// # Keepalive
-/// A peer that has sent nothing for 10 s to 20 s is sent a Ping, and the connection is ended if
-/// nothing arrives for another 20 s. Any received byte proves that the peer is alive, with two
-/// exceptions: Pings of the peer do not, and nothing does while the peer takes none of what waits
-/// for it. So a peer whose application reads nothing for 30 s to 40 s is given up if it sends
-/// nothing either. While the application does not read here, the peer is only pinged, as its
-/// answers can't be seen.
+/// A peer that has sent nothing for 10 s to 20 s is sent a Ping. If nothing arrives for another
+/// 20 s, it is considered dead, and the connection ends. The peer is alive if data or a Pong
+/// arrives. Two things do not count: its own Pings, and anything it sends while it accepts none of
+/// the bytes queued for it.
+///
+/// While neither the application nor the background task reads, Pings are still sent, but a missing
+/// answer does not end the connection, unless the peer accepts none of the bytes queued for it.
 ///
 /// # Cancel safety
-/// No method loses or duplicates anything when its future is dropped.
+/// A dropped `next` keeps the data for the next call. A dropped `send` has queued the whole message
+/// or nothing, never a part.
 pub struct WebSocket<S: Transport = NetStream> {
     // Dropped first, so that the receiving half finds no sending half left.
     send: SendHalf<S>,
@@ -74,10 +82,15 @@ pub struct WebSocket<S: Transport = NetStream> {
 }
 
 impl<S: Transport> WebSocket<S> {
-    /// Creates a WebSocket on a transport whose opening handshake was done elsewhere.
+    /// Creates a WebSocket on a transport whose opening handshake was done elsewhere, like
+    /// tungstenite's `from_partially_read`.
     ///
-    /// `deflate` is the negotiated compression, if any. `leftover` has the bytes that were
-    /// received after the handshake.
+    /// * `stream` is the transport, right after the opening handshake.
+    /// * `role` is that of the local side.
+    /// * `config` has the settings of the connection.
+    /// * `deflate` is the negotiated compression, if any.
+    /// * `leftover` has the bytes that were received after the handshake: the beginning of the
+    ///   first frames.
     ///
     /// # Panics
     /// Panics outside of a tokio runtime.
@@ -141,12 +154,15 @@ impl<S: Transport> WebSocket<S> {
 
     /// Receives the next message, or `None` after the peer's Close.
     ///
-    /// Any other end of the connection, `close_timeout` included, is returned once as an error,
-    /// and then as `None`.
+    /// [`Message`] is only text or binary. Control frames are never returned; the close code and
+    /// reason are in [`close_info`](Self::close_info).
+    ///
+    /// Any other end of the connection, `close_timeout` included, is returned once as an error, and
+    /// then as `None`.
     ///
     /// `None` does not mean that the peer has received everything: it may have closed first.
-    /// [`CloseInfo::is_clean`] says whether this end's Close was written to the transport, and with
-    /// it all messages before.
+    /// [`CloseInfo::is_clean`] says whether the Close of the local side was written, and with it
+    /// all messages before.
     ///
     /// `None` also follows a Close with 1001 or 1011, where the peer may have had more to send. A
     /// program that needs every message, such as one that collects or forwards them, should check
@@ -177,10 +193,9 @@ impl<S: Transport> WebSocket<S> {
     /// Sends a message.
     ///
     /// The future is ready when the message is queued. It waits while `high_water` bytes wait for
-    /// the transport. The message then leaves without further calls: at once, or, while messages
-    /// are sent or received one after the other, with the next ones in one write. It leaves at the
-    /// latest when all tasks that can run now have run. [`flush`](Self::flush) waits until it has
-    /// left.
+    /// the transport. The message is then written without further calls: at once or gathered with
+    /// following messages, at the latest at the end of the current scheduler turn. No
+    /// [`flush`](Self::flush) is needed for progress; it waits until the message is written.
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, the message is not sent.
@@ -250,7 +265,7 @@ impl<S: Transport> WebSocket<S> {
 
     /// Sends a Ping (RFC 6455 §5.5.2) of at most 125 bytes, ahead of queued messages.
     ///
-    /// Waits while an earlier Ping of the application has not left.
+    /// Waits until an earlier Ping of the application is written.
     ///
     /// No background task reads for an application that only sends Pings: it must call
     /// [`next`](Self::next), or drop the receiving half.
@@ -263,7 +278,7 @@ impl<S: Transport> WebSocket<S> {
 
     /// Sends an unsolicited Pong (RFC 6455 §5.5.3) of at most 125 bytes.
     ///
-    /// Pings are answered without it. Waits while an earlier Pong has not left.
+    /// Pings are answered without it. Waits until an earlier Pong is written.
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, no Pong is sent.
@@ -271,10 +286,10 @@ impl<S: Transport> WebSocket<S> {
         self.send.pong(payload).await
     }
 
-    /// Waits until everything queued was written to the transport.
+    /// Waits until everything queued is written to the transport.
     ///
     /// # Cancel safety
-    /// Nothing is lost: what is queued leaves all the same.
+    /// Nothing is lost: what is queued is written all the same.
     pub async fn flush(&mut self) -> Result<(), Error> {
         self.send.flush().await
     }
@@ -292,8 +307,11 @@ impl<S: Transport> WebSocket<S> {
     /// Closes the connection (RFC 6455 §7.1.2), and returns how it ended.
     ///
     /// Sends a Close after the queued messages, waits for the peer's, and ends the transport.
-    /// Messages that arrive before the peer's Close are dropped. After `close_timeout` (10 s) the
-    /// transport is ended in any case.
+    /// Messages that arrive before the peer's Close are dropped.
+    ///
+    /// Gives up when closing makes no progress for [`close_timeout`](Config::close_timeout) (10 s).
+    /// A slow peer that keeps accepting queued bytes can take longer; wrap the call in
+    /// [`tokio::time::timeout`] for a hard limit.
     ///
     /// Fails as [`start_close`](Self::start_close) does. An unclean end is not an error here: see
     /// [`CloseInfo::is_clean`].
@@ -321,7 +339,7 @@ impl<S: Transport> WebSocket<S> {
         self.send.state()
     }
 
-    /// Returns how many sent bytes were not written to the transport yet, with frame headers.
+    /// Returns how many sent bytes are not written to the transport yet, with frame headers.
     pub fn buffered_amount(&self) -> usize {
         self.send.buffered_amount()
     }
@@ -371,8 +389,8 @@ impl<S: Transport> Stream for WebSocket<S> {
     }
 }
 
-/// `start_send` queues a message. It leaves at `poll_flush`, before [`next`](WebSocket::next)
-/// waits, or at the latest when all tasks that can run now have run.
+/// `start_send` queues a message. It is written at `poll_flush`, before [`next`](WebSocket::next)
+/// waits, or at the latest at the end of the current scheduler turn.
 impl<S: Transport> Sink<Message> for WebSocket<S> {
     type Error = Error;
 

@@ -77,34 +77,34 @@ impl ServerConfig {
 /// zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerLimits {
-    /// The most open connections in total, and from one address. Default: 65,536 and 256.
+    /// Maximum number of open connections in total, and from one address. Default: 65,536 and 256.
     ///
-    /// A connection beyond a limit is answered 503 (total) or 429 (per address) if that is
-    /// possible without waiting, and dropped.
+    /// Beyond a limit the server writes 503 (total) or 429 (per address) if the socket accepts it
+    /// at once, then closes. With TLS, and on HTTP/3 and Unix sockets, it only closes.
     ///
-    /// The limit per address does not apply to connections from loopback and from trusted
-    /// proxies. A WebSocket counts for the client that it is from, also if it shares a connection
-    /// with others (HTTP/2, HTTP/3, or a proxy that reuses a connection). One beyond the limit is
+    /// The limit per address does not apply to connections from loopback, Unix sockets and trusted
+    /// proxies. Each WebSocket counts towards its client's address, even on a connection that it
+    /// shares with others (HTTP/2, HTTP/3, or one that a proxy reuses). One beyond the limit is
     /// answered 429.
     pub connections: ConnectionLimits,
-    /// The most pending opening handshakes. One more evicts the oldest. Default: 4,096.
+    /// Maximum number of pending opening handshakes: connections that have not completed their
+    /// first request (PROXY header, TLS and head). One more evicts the oldest. Default: 4,096.
     pub max_handshakes: usize,
-    /// The most open streams of one connection of HTTP/2 or HTTP/3. Default: 100.
+    /// Maximum number of open streams of one connection of HTTP/2 or HTTP/3. Default: 100.
     pub max_streams: u32,
     /// How long a connection of HTTP/2 or HTTP/3 may be open without a stream. Default: 60 s.
     ///
     /// On HTTP/1.1, `handshake_timeout` bounds the wait for the next request.
     pub idle_timeout: Duration,
-    /// How long plain HTTP may make no progress: while the server waits for the content of a
+    /// How long ordinary HTTP may make no progress: while the server waits for the content of a
     /// request, or for the peer to read a response. Default: 30 s.
     pub stall_timeout: Duration,
-    /// The lowest rate at which the peer has to read a response of plain HTTP, in bytes per
-    /// second. Default: 240; 0 disables it.
+    /// Slowest average rate, in bytes per second, at which a client may read a response of ordinary
+    /// HTTP. Default: 240; 0 disables it.
     ///
-    /// It prevents a peer from holding a response by reading single bytes. For each
-    /// `min_response_rate` × `stall_timeout` bytes, the server waits at most `stall_timeout` in
-    /// total. Time in which the service has nothing to send does not count. Bytes in the
-    /// system's buffers count as read.
+    /// A slower client is cut off: it gets `stall_timeout` for each `min_response_rate` ×
+    /// `stall_timeout` bytes. Time in which the service has nothing to send does not count. Bytes
+    /// in the system's buffers count as read.
     pub min_response_rate: u32,
 }
 

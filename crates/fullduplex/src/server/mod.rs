@@ -1,11 +1,11 @@
 //! WebSocket servers.
 //!
-//! * [`Server`] listens, serves WebSockets and plain HTTP on the same port, over HTTP/1.1, HTTP/2
-//!   and HTTP/3, and shuts down gracefully ([`ServerHandle::drain`]). [`Workers`] runs one on
-//!   several threads.
+//! * [`Server`] listens, serves WebSockets and ordinary HTTP (requests that do not ask for a
+//!   WebSocket) on the same port, over HTTP/1.1, HTTP/2 and HTTP/3, and shuts down gracefully
+//!   ([`ServerHandle::drain`]). [`Workers`] runs one on several threads.
 //! * [`accept`] opens a WebSocket on any transport, with the default settings.
 //! * [`Handshake`] opens one step by step: read the request, then accept it, reject it, or answer
-//!   plain HTTP.
+//!   ordinary HTTP.
 //! * `upgrade` (feature `hyper`) opens one in a server that hyper runs, and `WebSocketLayer`
 //!   (feature `tower`) in front of any tower service. The crate `fullduplex-axum` has an extractor
 //!   for axum.

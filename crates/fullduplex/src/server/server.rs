@@ -28,7 +28,7 @@ use crate::server::state::rejection::{OnRejected, RejectedClient};
 use crate::server::state::server_state::ServerState;
 use crate::server::state::trace;
 
-/// A server that listens for WebSockets and plain HTTP.
+/// A server that listens for WebSockets and ordinary HTTP.
 ///
 /// The defaults are safe on the internet: everything that a peer can do has a limit and a
 /// deadline, and web pages of other hosts are rejected.
@@ -121,10 +121,10 @@ impl Server {
         self
     }
 
-    /// Serves plain HTTP with a tower service, such as an axum router. Each request is answered
+    /// Serves ordinary HTTP with a tower service, such as an axum router. Each request is answered
     /// by a clone of it.
     ///
-    /// Without a service, plain HTTP requests go to the handler of
+    /// Without a service, ordinary HTTP requests go to the handler of
     /// [`serve_handshakes`](Self::serve_handshakes).
     #[cfg(feature = "hyper")]
     #[must_use]
@@ -157,7 +157,7 @@ impl Server {
     /// UDP port is not available.
     ///
     /// Clients find it by the field `Alt-Svc` (RFC 7838), such as `h3=":443"`. The application
-    /// has to send that in its responses to plain HTTP requests.
+    /// has to send that in its responses to ordinary HTTP requests.
     ///
     /// An idle QUIC connection is kept alive by a PING every 10 s. A client whose idle timeout is
     /// at most that long closes it (RFC 9000 §10.1), as quinn does not report the peer's timeout.
@@ -184,12 +184,21 @@ impl Server {
         self
     }
 
-    /// Calls `callback` with each rejected client: by a limit on connections, for an error before
-    /// its first request was read, by a rule, a policy, or the application. A client that leaves
-    /// on its own is not reported.
+    /// Calls `callback` with each rejected client:
     ///
-    /// It is meant for a log. It should return quickly, as no connections are accepted
-    /// meanwhile. A panic in it is counted in
+    /// * a connection beyond a [limit](ServerConfig::limits) on connections;
+    /// * a pending handshake that was evicted for a newer one (`max_handshakes`);
+    /// * a connection on which no request could be read: TLS failed, or the head was malformed, too
+    ///   large or too late;
+    /// * a request that breaks a rule of the protocol or a policy;
+    /// * a request for a WebSocket during a [drain](ServerHandle::drain);
+    /// * a request for a WebSocket that [`authenticate`](Self::authenticate) or the handler
+    ///   rejected.
+    ///
+    /// A client that disconnects by itself is not reported.
+    ///
+    /// It is meant for a log. It should return quickly, as no connections are accepted meanwhile. A
+    /// panic in it is counted in
     /// [`ServerStats::panics`](crate::server::stats::ServerStats::panics), and has no other effect.
     ///
     /// Requests that hyper and h2 reject themselves are not reported: malformed requests on
@@ -239,8 +248,7 @@ impl Server {
     ///
     /// # Errors
     /// Before anything is served, if the configuration is not valid: a timeout of zero, or HTTP/3
-    /// without TLS or without its UDP port. Later only if a task that accepts connections has
-    /// ended, rather than to continue with one listener less.
+    /// without TLS or without its UDP port; and if a listener's accept task ends unexpectedly.
     ///
     /// # Cancel safety
     /// Dropping the future closes the listeners. Open connections continue.
@@ -252,8 +260,8 @@ impl Server {
         self.run(Handler::of_websockets(handler)).await
     }
 
-    /// Runs `handler` with each request, in a separate task: to route by path, or to answer plain
-    /// HTTP without a service. Returns after a [drain](ServerHandle::drain).
+    /// Runs `handler` with each request, in a separate task: to route by path, or to answer
+    /// ordinary HTTP without a service. Returns after a [drain](ServerHandle::drain).
     ///
     /// # Errors
     /// As of [`serve`](Self::serve).

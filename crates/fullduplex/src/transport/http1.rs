@@ -17,13 +17,13 @@ use crate::transport::Transport;
 /// clients; a client has those of [`HandshakeLimits::client`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HandshakeLimits {
-    /// The most bytes of the peer's head. Default: 16 KiB; for a client 64 KiB.
+    /// Maximum number of bytes of the peer's head. Default: 16 KiB; for a client 64 KiB.
     pub max_head_bytes: usize,
-    /// The most header fields of the peer's head; never more than 24,576. On HTTP/2 and HTTP/3,
-    /// pseudo-header fields do not count, and the parts of a split `Cookie` count as one. Default:
-    /// 100; for a client 1,000.
+    /// Maximum number of header fields of the peer's head; never more than 24,576. On HTTP/2 and
+    /// HTTP/3, pseudo-header fields do not count, and the parts of a split `Cookie` count as one.
+    /// Default: 100; for a client 1,000.
     pub max_fields: usize,
-    /// The most time for the opening handshake, once the transport is connected. Default: 10 s.
+    /// Maximum time for the opening handshake, once the transport is connected. Default: 10 s.
     pub handshake_timeout: Duration,
 }
 

@@ -16,5 +16,11 @@ pub(crate) mod tunnel_heads;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A transport that a WebSocket can run on: any reliable byte stream.
+///
+/// # Use of a broadcast group while polled
+/// A transport that uses a [`Group`](crate::broadcast::Group) while it is polled, for example by
+/// what it logs, may publish, and may drop a [`Membership`](crate::broadcast::Membership): both are
+/// done right after the poll. Anything else panics there if another thread uses the group at that
+/// time, as it could be a deadlock.
 pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for S {}

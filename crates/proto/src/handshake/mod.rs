@@ -12,7 +12,7 @@
 //!
 //! 1. Read into a buffer. After each read, pass the whole buffer to [`http1::HeadFinder::find`].
 //! 2. Once that returns the length of the head, parse it with [`http1::RequestHead::parse`].
-//! 3. Separate WebSocket requests from plain HTTP with
+//! 3. Separate WebSocket requests from ordinary HTTP with
 //!    [`server::HandshakeRequest::is_websocket`].
 //! 4. Check every rule with [`server::HandshakeRequest::offer`]. Decide about the origin, host and
 //!    target of the offer. [`server::HandshakeRequest::inspect`] does steps 3 and 4 in one pass

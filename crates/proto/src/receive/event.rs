@@ -58,7 +58,7 @@ impl Received<'_> {
         Received { consumed, inflated: false, event: None }
     }
 
-    /// Whether nothing more can be decoded from the input until bytes are added to it.
+    /// Returns whether nothing more can be decoded from the input until bytes are added to it.
     #[inline]
     pub fn is_idle(&self) -> bool {
         self.consumed == 0 && self.event.is_none()

@@ -82,7 +82,7 @@ impl Receiver {
         if self.message.compressed { 0 } else { self.frame.remaining }
     }
 
-    /// Whether more output can be produced from input that was consumed already: a little
+    /// Returns whether more output can be produced from input that was consumed already: a little
     /// compressed data can be a long message. [`receive`](Self::receive) must then be called even
     /// without input.
     #[inline]

@@ -35,7 +35,7 @@ impl FrameBatch {
         self.0.len()
     }
 
-    /// Whether there are no frames.
+    /// Returns whether there are no frames.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

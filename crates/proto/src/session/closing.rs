@@ -113,7 +113,7 @@ impl Session {
         self.sender.drop_controls();
     }
 
-    /// Whether [`handle_read_end`](Self::handle_read_end) was called.
+    /// Returns whether [`handle_read_end`](Self::handle_read_end) was called.
     pub fn read_ended(&self) -> bool {
         self.read_ended
     }

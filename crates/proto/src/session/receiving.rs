@@ -9,7 +9,7 @@ use crate::receive::Event;
 use crate::send::ControlKind;
 
 impl Session {
-    /// Whether a keepalive ping has not been answered yet.
+    /// Returns whether a keepalive ping has not been answered yet.
     pub fn awaits_pong(&self) -> bool {
         self.timers.awaits_pong()
     }
@@ -61,8 +61,8 @@ impl Session {
         self.timers.record_message();
     }
 
-    /// Whether rates are limited, so that [`count_message`](Self::count_message) must be called for
-    /// each message that is not passed to [`handle_event`](Self::handle_event).
+    /// Returns whether rates are limited, so that [`count_message`](Self::count_message) must be
+    /// called for each message that is not passed to [`handle_event`](Self::handle_event).
     pub fn has_rate_limits(&self) -> bool {
         self.rates.is_some()
     }

@@ -14,12 +14,12 @@ use crate::receive::MessageKind;
 use crate::send::{ControlKind, FrameBatch, Outgoing, SendBuffer, SendError};
 
 impl Session {
-    /// Whether messages may be compressed.
+    /// Returns whether messages may be compressed.
     pub fn compresses(&self) -> bool {
         self.sender.compresses()
     }
 
-    /// Whether a message of this length would be compressed now, or compression attempted.
+    /// Returns whether a message of this length would be compressed now, or compression attempted.
     pub fn would_compress(&self, len: usize, compression: Compression) -> bool {
         self.sender.would_compress(len, compression)
     }
@@ -148,8 +148,8 @@ impl Session {
         Ok(())
     }
 
-    /// Whether [`send_batch`](Self::send_batch) can be used: frames sent here are neither masked
-    /// nor compressed, nor fragmented where a batch would not be.
+    /// Returns whether [`send_batch`](Self::send_batch) can be used: frames sent here are neither
+    /// masked nor compressed, nor fragmented where a batch would not be.
     pub fn can_share_frames(&self) -> bool {
         self.sender.can_share_frames()
     }
@@ -205,7 +205,7 @@ impl Session {
         self.sender.release_memory(history);
     }
 
-    /// Whether a message started by [`send_fragment`](Self::send_fragment) is unfinished.
+    /// Returns whether a message started by [`send_fragment`](Self::send_fragment) is unfinished.
     pub fn is_fragmenting(&self) -> bool {
         self.sender.is_fragmenting()
     }
@@ -240,7 +240,7 @@ impl Session {
         self.sender.outgoing()
     }
 
-    /// Whether there are bytes for the transport.
+    /// Returns whether there are bytes for the transport.
     #[inline]
     pub fn wants_write(&self) -> bool {
         self.sender.wants_write()
@@ -252,7 +252,7 @@ impl Session {
         self.sender.buffered()
     }
 
-    /// Whether a buffer lent now would be used.
+    /// Returns whether a buffer lent now would be used.
     #[inline]
     pub fn wants_buffer(&self) -> bool {
         self.sender.wants_buffer()

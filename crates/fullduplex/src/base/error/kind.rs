@@ -16,7 +16,7 @@ pub enum ErrorKind {
     Handshake,
     /// The peer broke a rule of the protocol.
     Protocol,
-    /// A limit of this end was exceeded; the message names the setting.
+    /// A limit of the local side was exceeded; the message names the setting.
     Limit,
     /// A deadline passed; the message names the setting.
     Timeout,

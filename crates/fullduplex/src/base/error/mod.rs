@@ -173,7 +173,7 @@ impl Error {
         self.0.kind
     }
 
-    /// Returns the close code that this end sent or would report, if there is one.
+    /// Returns the close code that the local side sent or would report, if there is one.
     pub fn close_code(&self) -> Option<CloseCode> {
         self.0.close_code
     }
@@ -201,20 +201,20 @@ impl Error {
         retry::retry_after(headers, SystemTime::now())
     }
 
-    /// Whether the same attempt may succeed later. It may after
+    /// Returns whether the same attempt may succeed later. It may after
     ///
     /// - a failure of the network, a name that was not found, and a deadline that passed;
     /// - a response of the server or of a proxy with 408, 425, 429 or 5xx, without 501, 505, 506,
     ///   508 and 510; and with any other status, except for redirections, that has a `Retry-After`;
     /// - a SOCKS5 proxy's reply that the server was not reached;
     /// - a TLS alert of a server that has no certificate yet (`internal_error`,
-    ///   `unrecognized_name`, `access_denied`), or that is not about a fault of this end
+    ///   `unrecognized_name`, `access_denied`), or that is not about a fault of the local side
     ///   (`bad_record_mac`, `user_canceled`);
     /// - the end of an open connection, except if the peer closed it with 1000, or with a code for
-    ///   a fault of this end (1002, 1003, 1007 to 1010).
+    ///   a fault of the local side (1002, 1003, 1007 to 1010).
     ///
     /// It may not after everything else: a certificate that is not trusted, rejected credentials, a
-    /// broken rule, a limit of this end, a wrong call.
+    /// broken rule, a limit of the local side, a wrong call.
     pub fn is_retryable(&self) -> bool {
         is_worth_retrying(match (&self.0.response, self.0.failure) {
             (Some(response), _) => AttemptFailure::Answered {

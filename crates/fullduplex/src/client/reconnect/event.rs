@@ -16,7 +16,7 @@ pub enum ReconnectEvent {
     Connected {
         /// The server's response.
         response: Response<()>,
-        /// The number of attempts since the last connection.
+        /// The number of attempts that this connection took: 1 if the first succeeded.
         attempts: u32,
     },
     /// A message was received.

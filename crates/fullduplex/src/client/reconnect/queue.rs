@@ -12,7 +12,7 @@ use crate::base::sync::Mutex;
 
 /// The policy for messages that are sent while there is no connection.
 ///
-/// While there is a connection, `send` always waits if the queue is full.
+/// Applies only while disconnected. While connected, `send` waits for space whatever the policy.
 ///
 /// If only the latest value of each key matters, do not queue: use [`OfflinePolicy::Refuse`], keep
 /// the values, and send all at each [`ReconnectEvent::Connected`].

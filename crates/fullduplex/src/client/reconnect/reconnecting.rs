@@ -44,10 +44,10 @@ impl ReconnectBuilder {
 /// message that was written just before a connection failed may be lost or may have arrived. Only
 /// the application can find out, with acknowledgements.
 ///
-/// The events must be read. While 16 of them are unread, nothing is received and no Ping is
-/// answered. A server with a keepalive then closes the connection (one of this library after 30 s
-/// to 40 s by default). The reason in the next event depends on which the client notices first:
-/// the server's Close or a failed write.
+/// Keep calling [`next`](Self::next): after 16 unread events the client stops reading and no longer
+/// answers Pings. A server with a keepalive then closes the connection (one of this library after
+/// 30 s to 40 s by default). The reason in the next event depends on which the client notices
+/// first: the server's Close or a failed write.
 ///
 /// When it is dropped, the connection is closed with code 1001.
 #[derive(Debug)]
@@ -109,8 +109,8 @@ pub struct ReconnectSender {
 impl ReconnectSender {
     /// Queues a message to be sent.
     ///
-    /// If the queue is full, it waits. Without a connection the
-    /// [`OfflinePolicy`](crate::client::OfflinePolicy) may say otherwise.
+    /// Ready means queued in this process, not written. If the queue is full, it waits. Without a
+    /// connection the [`OfflinePolicy`](crate::client::OfflinePolicy) may say otherwise.
     ///
     /// # Errors
     /// Fails if the client has stopped, or if the policy refuses the message.

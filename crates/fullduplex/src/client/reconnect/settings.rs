@@ -80,8 +80,8 @@ impl ReconnectBuilder {
     /// Sets a hook that is called before each attempt, for example to get a fresh token or to
     /// choose another server.
     ///
-    /// Its argument is the number of earlier attempts since the last connection. The attempt
-    /// fails if the hook fails, panics, or takes longer than the client's
+    /// Its argument is the number of failed attempts since the last connection: 0 for the first.
+    /// The attempt fails if the hook fails, panics, or takes longer than the client's
     /// [`connect_timeout`](crate::ClientBuilder::connect_timeout).
     #[must_use]
     pub fn before_connect<F>(mut self, hook: impl Fn(u32) -> F + Send + Sync + 'static) -> Self

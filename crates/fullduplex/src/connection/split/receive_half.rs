@@ -37,10 +37,13 @@ impl<S: Transport> ReceiveHalf<S> {
 
     /// Receives the next message, or `None` after the peer's Close.
     ///
-    /// Any other end of the connection, `close_timeout` included, is returned once as an error,
-    /// and then as `None`. A Close with 1001 or 1011 also ends in `None`: see
-    /// [`CloseInfo::is_normal`]. Whether this end's Close was written to the transport, and with it
-    /// all messages before, is in [`CloseInfo::is_clean`].
+    /// [`Message`] is only text or binary; the close code and reason are in
+    /// [`close_info`](Self::close_info).
+    ///
+    /// Any other end of the connection, `close_timeout` included, is returned once as an error, and
+    /// then as `None`. A Close with 1001 or 1011 also ends in `None`: see [`CloseInfo::is_normal`].
+    /// [`CloseInfo::is_clean`] says whether the Close of the local side was written, and with it
+    /// all messages before.
     ///
     /// # Cancel safety
     /// No byte is lost: received data stays for the next call.

@@ -56,7 +56,7 @@ impl<S: Transport> SendHalf<S> {
     /// Sends a message: waits until fewer than `high_water` bytes wait for the transport, and
     /// queues it.
     ///
-    /// When it leaves, see [`WebSocket::send`](crate::WebSocket::send).
+    /// See [`WebSocket::send`](crate::WebSocket::send) for when it is written.
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, the message is not sent.
@@ -145,7 +145,7 @@ impl<S: Transport> SendHalf<S> {
 
     /// Sends a Ping (RFC 6455 §5.5.2) of at most 125 bytes, ahead of queued messages.
     ///
-    /// Waits while an earlier Ping of the application has not left.
+    /// Waits until an earlier Ping of the application is written.
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, no Ping is sent.
@@ -155,7 +155,7 @@ impl<S: Transport> SendHalf<S> {
 
     /// Sends an unsolicited Pong (RFC 6455 §5.5.3) of at most 125 bytes.
     ///
-    /// Pings are answered without it. Waits while an earlier Pong has not left.
+    /// Pings are answered without it. Waits until an earlier Pong is written.
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, no Pong is sent.
@@ -163,10 +163,10 @@ impl<S: Transport> SendHalf<S> {
         self.wait(|writer, cx, key| writer.poll_control(cx, key, false, payload)).await
     }
 
-    /// Waits until everything queued was written to the transport.
+    /// Waits until everything queued is written to the transport.
     ///
     /// # Cancel safety
-    /// Nothing is lost: what is queued leaves all the same.
+    /// Nothing is lost: what is queued is written all the same.
     pub async fn flush(&self) -> Result<(), Error> {
         self.wait(|writer, cx, key| writer.poll_flush(cx, Some(key))).await
     }
@@ -182,11 +182,15 @@ impl<S: Transport> SendHalf<S> {
         Ok(())
     }
 
-    /// Closes the connection (RFC 6455 §7.1.2), and waits until it is closed or `close_timeout`
-    /// (10 s) has passed.
+    /// Closes the connection (RFC 6455 §7.1.2), and waits until it is closed.
     ///
-    /// The [`ReceiveHalf`](crate::ReceiveHalf) must be polled meanwhile, or dropped. Fails as
-    /// [`start_close`](Self::start_close) does.
+    /// The [`ReceiveHalf`](crate::ReceiveHalf) must be polled meanwhile, or dropped.
+    ///
+    /// Gives up when closing makes no progress for [`close_timeout`](crate::Config::close_timeout)
+    /// (10 s). A slow peer that keeps accepting queued bytes can take longer; wrap the call in
+    /// [`tokio::time::timeout`] for a hard limit.
+    ///
+    /// Fails as [`start_close`](Self::start_close) does.
     ///
     /// # Cancel safety
     /// The Close stays queued.
@@ -196,7 +200,7 @@ impl<S: Transport> SendHalf<S> {
         Ok(())
     }
 
-    /// Waits until the connection is closed, by either end.
+    /// Waits until the connection is closed, by either side.
     pub async fn closed(&self) {
         self.wait(Writer::poll_closed).await;
     }
@@ -211,7 +215,7 @@ impl<S: Transport> SendHalf<S> {
         self.writer.lock().session.state()
     }
 
-    /// Returns how many sent bytes were not written to the transport yet, with frame headers.
+    /// Returns how many sent bytes are not written to the transport yet, with frame headers.
     pub fn buffered_amount(&self) -> usize {
         self.writer.lock().session.buffered()
     }
@@ -278,8 +282,8 @@ impl<S: Transport> Drop for SendHalf<S> {
     }
 }
 
-/// `start_send` queues a message. It leaves at `poll_flush`, or at the latest when all tasks that
-/// can run now have run.
+/// `start_send` queues a message. It is written at `poll_flush`, or at the latest at the end of the
+/// current scheduler turn.
 ///
 /// After `poll_ready`, `start_send` does not fail because `high_water` is reached, whatever other
 /// halves and groups have sent meanwhile. So each half may queue one message above `high_water`.
@@ -298,7 +302,7 @@ impl<S: Transport> Sink<Message> for SendHalf<S> {
         self.writer.poll_flush(cx, None)
     }
 
-    /// Closes with code 1000 and waits until everything has left. Fails if the connection ended
+    /// Closes with code 1000 and waits until everything is written. Fails if the connection ended
     /// before that.
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.state() == ReadyState::Open {

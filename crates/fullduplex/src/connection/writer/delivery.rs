@@ -8,7 +8,7 @@ use fullduplex_proto::{CloseCode, CloseFrame, PreparedMessage, SendError};
 
 use crate::connection::shared_frames::FrameRange;
 
-/// The policy for broadcast messages that a slow member can't take.
+/// The policy for broadcast messages that a slow member can't accept.
 ///
 /// A member is slow while `high_water` bytes (64 KiB) wait for its transport, or while it is in the
 /// middle of a fragmented message.
@@ -17,12 +17,12 @@ use crate::connection::shared_frames::FrameRange;
 pub enum LagPolicy {
     /// Drops the message for this member.
     DropNewest,
-    /// Keeps the message until the member can take it, and drops the oldest if too many wait.
+    /// Keeps the message until the member can accept it, and drops the oldest if too many wait.
     ///
     /// Earlier messages with the same [key](crate::broadcast::Group::publish_keyed) are dropped in
     /// any case, as they are out of date. While messages wait, `send` on the WebSocket waits, too.
     DropOldest {
-        /// The most messages that wait, at least 1.
+        /// Maximum number of messages that wait, at least 1.
         keep: usize,
     },
     /// Closes the member with this code, for example 1008 (policy violation) or 1013 (try again

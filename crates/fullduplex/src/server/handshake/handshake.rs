@@ -27,9 +27,11 @@ use crate::transport::Transport;
 use crate::transport::http1;
 use crate::transport::net_stream::NetStream;
 
-/// A received request that was not answered yet, on any version of HTTP.
+/// A request head that waits for its answer, on any version of HTTP: a WebSocket handshake or
+/// ordinary HTTP (see [`is_websocket`](Self::is_websocket)).
 ///
-/// Dropping it without an answer drops the transport or stream.
+/// The content can't be read here; use `Server::service` (feature `hyper`) for that. Dropping the
+/// handshake without an answer drops the transport or stream.
 pub struct Handshake<S: Transport = NetStream>(Box<Inner<S>>);
 
 /// The content of a [`Handshake`]. It is boxed, so that the task of an open connection does not
@@ -117,7 +119,8 @@ impl<S: Transport> Handshake<S> {
         self.remote().and_then(ConnectInfo::client_ip)
     }
 
-    /// Whether the request asks for a WebSocket, validly or not, rather than being plain HTTP.
+    /// Returns whether the request asks for a WebSocket, validly or not, rather than being ordinary
+    /// HTTP.
     pub fn is_websocket(&self) -> bool {
         self.0.pending.request.is_websocket
     }
@@ -182,8 +185,8 @@ impl<S: Transport> Handshake<S> {
     /// Sends a response that opens no WebSocket.
     ///
     /// On a transport of HTTP/1.1, `Content-Length` and `Connection: close` are added, and the
-    /// transport is closed. The response must be written within `handshake_timeout`. A client
-    /// that is still sending is then waited for, at most 5 s.
+    /// transport is closed. The response must be written within `handshake_timeout`. Then reads and
+    /// discards what the client still sends, for at most 5 s.
     ///
     /// # Errors
     /// If the response can't be written, or its status is not final or would open a WebSocket:

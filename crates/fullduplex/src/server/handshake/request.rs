@@ -32,7 +32,7 @@ pub(crate) struct IncomingRequest {
     request: LazyRequest,
     /// `:protocol` of an extended CONNECT (RFC 8441 §4).
     protocol: Option<Box<str>>,
-    /// Whether it asks for a WebSocket, validly or not, rather than being plain HTTP.
+    /// Whether it asks for a WebSocket, validly or not, rather than being ordinary HTTP.
     pub(crate) is_websocket: bool,
     /// Whether it names exactly one host.
     host: Result<(), RejectResponse>,

@@ -1,4 +1,4 @@
-//! The content of plain HTTP requests.
+//! The content of ordinary HTTP requests.
 
 use std::fmt;
 use std::pin::Pin;
@@ -20,7 +20,7 @@ use crate::server::http::min_rate::MinRate;
 #[cfg(feature = "http3")]
 const CHUNK: usize = 16 << 10;
 
-/// The content of a plain HTTP request, on any version of HTTP.
+/// The content of an ordinary HTTP request, on any version of HTTP.
 ///
 /// Reading it fails if no data arrives for `stall_timeout`.
 pub struct Body {

@@ -154,7 +154,7 @@ impl ServerContext {
         self.state.draining()
     }
 
-    /// Returns the service for a request, if it is plain HTTP and there is a service.
+    /// Returns the service for a request, if it is ordinary HTTP and there is a service.
     #[cfg(feature = "hyper")]
     pub(crate) fn service_for(
         &self,

@@ -1,4 +1,4 @@
-//! HTTP/2: WebSockets (RFC 8441) and plain HTTP on the streams of one connection.
+//! HTTP/2: WebSockets (RFC 8441) and ordinary HTTP on the streams of one connection.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! HTTP/3: WebSockets (RFC 9220) and plain HTTP on the streams of QUIC connections.
+//! HTTP/3: WebSockets (RFC 9220) and ordinary HTTP on the streams of QUIC connections.
 
 use std::io;
 use std::net::UdpSocket;

@@ -1,4 +1,4 @@
-//! The HTTP versions of the server, and plain HTTP requests on them.
+//! The HTTP versions of the server, and ordinary HTTP requests on them.
 
 #[cfg(feature = "hyper")]
 pub(crate) mod body;

@@ -1,4 +1,4 @@
-//! A stream of HTTP/3 for plain HTTP: the request is read while the response is written.
+//! A stream of HTTP/3 for ordinary HTTP: the request is read while the response is written.
 
 use std::future::poll_fn;
 use std::io;

@@ -19,7 +19,8 @@ impl Rejection {
         Self { cause, is_websocket }
     }
 
-    /// Whether the request asks for a WebSocket, validly or not, rather than being plain HTTP.
+    /// Returns whether the request asks for a WebSocket, validly or not, rather than being ordinary
+    /// HTTP.
     pub fn is_websocket(&self) -> bool {
         self.is_websocket
     }

@@ -64,7 +64,7 @@ pub fn upgrade<B>(
     UpgradeRequest::new(request)?.accept(config)
 }
 
-/// Whether a request asks for a WebSocket, validly or not, rather than being plain HTTP.
+/// Returns whether a request asks for a WebSocket, validly or not, rather than being ordinary HTTP.
 pub fn is_websocket<B>(request: &Request<B>) -> bool {
     handshake_request(request, protocol_of(request.extensions())).is_websocket()
 }

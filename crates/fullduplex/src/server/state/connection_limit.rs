@@ -15,10 +15,11 @@ use crate::server::policy::peer::PeerAddr;
 pub struct ConnectionLimits {
     /// The limit in total; `None` for no limit. Default: 65,536.
     pub max_connections: Option<u32>,
-    /// The limit per IPv4 address, or per IPv6 /64, the network that one customer has; `None`
-    /// for no limit. Unix sockets have no address and count towards the total only. In a
-    /// [`Server`](crate::server::Server), each WebSocket on a shared connection counts.
-    /// Default: 256.
+    /// The limit per IPv4 address, or per IPv6 /64, the network that one customer has; `None` for
+    /// no limit. Unix sockets have no address and count towards the total only. Default: 256.
+    ///
+    /// In a [`Server`](crate::server::Server), loopback and trusted proxies are exempt too, and
+    /// each WebSocket on a shared connection counts.
     pub max_per_address: Option<u32>,
 }
 

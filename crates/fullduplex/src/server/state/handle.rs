@@ -29,8 +29,8 @@ pub struct ServerHandle(pub(crate) Arc<ServerState>);
 /// The options of [`ServerHandle::drain`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drain {
-    /// The time after which connections that are still open are cut off. Every WebSocket is
-    /// notified before that; even with a deadline of zero they have 100 ms. Default: 30 s.
+    /// The time after which connections that are still open are cut off. Every WebSocket is sent a
+    /// Close (1001) first and has at least 100 ms to answer, even if this is zero. Default: 30 s.
     pub deadline: Duration,
     /// The time over which the WebSockets are closed, in random order, so that their clients
     /// don't all reconnect at once. Default: 5 s.
@@ -51,7 +51,7 @@ pub struct DrainReport {
     pub notified: usize,
     /// The number of WebSockets that were cut off at the deadline.
     pub cut: usize,
-    /// The number of plain HTTP connections and pending handshakes that were cut off at the
+    /// The number of ordinary HTTP connections and pending handshakes that were cut off at the
     /// deadline.
     pub cut_http: usize,
 }
@@ -98,14 +98,15 @@ impl ServerHandle {
         self.0.stats()
     }
 
-    /// Waits until a [drain](Self::drain) begins. Another server that serves the WebSockets can
-    /// take it as its signal to shut down.
+    /// Waits until a [drain](Self::drain) begins. For another server that serves the WebSockets, it
+    /// is the signal to shut down: pass it to
+    /// `axum::serve(…).with_graceful_shutdown(handle.draining())`.
     pub fn draining(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut draining = self.0.draining();
         async move { draining.wait().await }
     }
 
-    /// Shuts the server down: answers new requests with 503 and `Retry-After`, finishes plain
+    /// Shuts the server down: answers new requests with 503 and `Retry-After`, finishes ordinary
     /// HTTP requests in progress, closes WebSockets with 1001 (RFC 6455 §7.4.1), and cuts off the
     /// connections that are left at the deadline. [`serve`](crate::server::Server::serve) then
     /// returns.

@@ -57,9 +57,9 @@ pub struct HandshakeRequest<'h, H> {
 impl<'h, H: HeaderSource<'h>> HandshakeRequest<'h, H> {
     /// Returns whether this is a WebSocket request, valid or not.
     ///
-    /// A server that also serves pages checks this first. `false` means plain HTTP, or an upgrade
-    /// to another protocol. `true` means that [`offer`](Self::offer) either accepts the request
-    /// or returns what is wrong with it.
+    /// A server that also serves pages checks this first. `false` means ordinary HTTP, or an
+    /// upgrade to another protocol. `true` means that [`offer`](Self::offer) either accepts the
+    /// request or returns what is wrong with it.
     ///
     /// Any `Sec-WebSocket-*` request field is enough. A proxy that drops `Upgrade` still forwards
     /// those, and an error that names the cause helps the client more than a page.
