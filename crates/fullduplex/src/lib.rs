@@ -35,6 +35,7 @@ pub mod server;
 mod transport;
 
 pub use base::error::{Error, ErrorKind};
+pub use base::handshake_limits::HandshakeLimits;
 pub use client::{Client, ClientBuilder, connect};
 pub use connection::byte_stream::ByteStream;
 pub use connection::message_io::{MessageReader, MessageWriter};
@@ -47,5 +48,4 @@ pub use fullduplex_proto::{
     PerMessageDeflate, PreparedMessage, ReadyState, Role, SendConfig, Utf8Bytes,
 };
 pub use transport::Transport;
-pub use transport::http1::HandshakeLimits;
 pub use transport::net_stream::NetStream;

@@ -8,6 +8,7 @@ pub(crate) mod deadline;
 pub(crate) mod error;
 pub(crate) mod foreign_errors;
 pub(crate) mod guard;
+pub(crate) mod handshake_limits;
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 pub(crate) mod header_fields;
 pub(crate) mod message_memory;

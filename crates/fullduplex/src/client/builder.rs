@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue};
 
 use crate::base::basic_auth::basic_auth;
 use crate::base::error::{Error, ErrorKind};
+use crate::base::handshake_limits::HandshakeLimits;
 use crate::base::protected_headers::check_name;
 use crate::client::client::Client;
 use crate::client::connect::dial::{Connect, Resolve, SocketOptions};
@@ -20,7 +21,6 @@ use crate::client::connect::tls::{ClientTls, LazyTls};
 use crate::client::cookies::CookieJar;
 use crate::client::redirect::CREDENTIALS;
 use crate::client::version::Version;
-use crate::transport::http1::HandshakeLimits;
 
 /// A builder of a [`Client`].
 ///

@@ -8,6 +8,7 @@ use fullduplex_proto::{Config, Role};
 use http::{HeaderMap, HeaderName, Response};
 
 use crate::base::error::Error;
+use crate::base::handshake_limits::HandshakeLimits;
 use crate::base::protected_headers::check_name;
 use crate::base::uri::WsUri;
 use crate::client::connect::server_connector::ServerConnector;
@@ -20,7 +21,6 @@ use crate::client::http3::pool::Http3Pool;
 use crate::client::multiplexed::capability_cache::CapabilityCache;
 use crate::client::version::Version;
 use crate::connection::websocket::WebSocket;
-use crate::transport::http1::HandshakeLimits;
 
 /// Opens a WebSocket to a `ws:` or `wss:` URL, with the default settings of a [`Client`].
 ///

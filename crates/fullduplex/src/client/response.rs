@@ -11,9 +11,9 @@ use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
 
 use crate::base::error::{Error, ErrorKind};
+use crate::base::handshake_limits::HandshakeLimits;
 use crate::transport::Transport;
 use crate::transport::http1;
-use crate::transport::http1::HandshakeLimits;
 
 /// The most bytes of a rejection's body that are kept.
 const MAX_REJECTION_BODY: usize = 64 << 10;

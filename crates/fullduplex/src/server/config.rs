@@ -5,13 +5,13 @@ use std::time::Duration;
 use fullduplex_proto::Config;
 
 use crate::base::error::{Error, ErrorKind};
+use crate::base::handshake_limits::HandshakeLimits;
 use crate::server::policy::forwarded::{ForwardedHeader, Forwarding};
 use crate::server::policy::host::HostPolicy;
 use crate::server::policy::origin::OriginPolicy;
 use crate::server::policy::peer::PeerAddr;
 use crate::server::policy::proxy_protocol::{ProxyMode, ProxyProtocol};
 use crate::server::state::connection_limit::ConnectionLimits;
-use crate::transport::http1::HandshakeLimits;
 
 /// The settings of a server.
 #[derive(Clone, Debug, Default)]

@@ -1,54 +1,16 @@
 //! Reading and writing HTTP/1.1 heads on a transport.
 
 use std::io;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use fullduplex_proto::handshake::HeaderSource;
-use fullduplex_proto::handshake::http1::{HeadError, HeadFinder, HeadLimits, HeaderFields};
+use fullduplex_proto::handshake::http1::{HeadError, HeadFinder, HeaderFields};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use crate::base::buffers;
 use crate::base::error::{Error, ErrorKind};
 use crate::transport::Transport;
-
-/// Limits on the opening handshake. The defaults are those of a server, which has many unknown
-/// clients; a client has those of [`HandshakeLimits::client`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HandshakeLimits {
-    /// Maximum number of bytes of the peer's head. Default: 16 KiB; for a client 64 KiB.
-    pub max_head_bytes: usize,
-    /// Maximum number of header fields of the peer's head; never more than 24,576. On HTTP/2 and
-    /// HTTP/3, pseudo-header fields do not count, and the parts of a split `Cookie` count as one.
-    /// Default: 100; for a client 1,000.
-    pub max_fields: usize,
-    /// Maximum time for the opening handshake, once the transport is connected. Default: 10 s.
-    pub handshake_timeout: Duration,
-}
-
-impl Default for HandshakeLimits {
-    fn default() -> Self {
-        let HeadLimits { max_head_bytes, max_fields, .. } = HeadLimits::default();
-        Self { max_head_bytes, max_fields, handshake_timeout: Duration::from_secs(10) }
-    }
-}
-
-impl HandshakeLimits {
-    /// Returns the defaults of a client.
-    pub fn client() -> Self {
-        Self { max_head_bytes: 64 << 10, max_fields: 1000, ..Self::default() }
-    }
-
-    pub(crate) fn head(&self) -> HeadLimits {
-        HeadLimits::default()
-            .with_max_head_bytes(self.max_head_bytes)
-            .with_max_fields(self.max_fields.min(MAX_FIELDS))
-    }
-}
-
-/// The most fields that a [`HeaderMap`] can hold.
-pub(crate) const MAX_FIELDS: usize = 24_576;
 
 /// A header map as a source of fields for the rules of the handshake.
 #[derive(Clone, Copy)]

@@ -8,6 +8,7 @@ use http::HeaderMap;
 
 use crate::base::deadline::doing;
 use crate::base::error::{Error, ErrorKind};
+use crate::base::handshake_limits::HandshakeLimits;
 use crate::base::uri::{WsUri, without_zone};
 use crate::client::connect::connected::Connected;
 use crate::client::connect::dial::Dialer;
@@ -16,7 +17,6 @@ use crate::client::connect::proxy::tunnel::{self, Destination};
 use crate::client::connect::proxy::{ChosenProxy, Proxies, Proxy, ProxyScheme, socks5};
 #[cfg(feature = "tls")]
 use crate::client::connect::tls::LazyTls;
-use crate::transport::http1::HandshakeLimits;
 use crate::transport::net_stream::NetStream;
 
 /// The settings of the way to a server.

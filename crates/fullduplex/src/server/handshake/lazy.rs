@@ -7,6 +7,7 @@ use bytes::Bytes;
 use fullduplex_proto::handshake::http1::{HeadError, HeadLimits, RequestHead};
 use http::{Request, Uri, Version};
 
+use crate::base::handshake_limits::MAX_FIELDS;
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::transport::http1;
 
@@ -90,9 +91,8 @@ impl LazyRequest {
 
 /// Sets the URI, method and header fields of a request.
 fn fill(request: &mut Request<()>, raw: &RawHead) -> Result<(), HeadError> {
-    let limits = HeadLimits::default()
-        .with_max_head_bytes(raw.head.len())
-        .with_max_fields(http1::MAX_FIELDS);
+    let limits =
+        HeadLimits::default().with_max_head_bytes(raw.head.len()).with_max_fields(MAX_FIELDS);
     let head = RequestHead::parse(&raw.head, &limits)?;
     *request.uri_mut() = raw.uri.clone();
     *request.method_mut() = head.method().parse().map_err(|_| HeadError::StartLine)?;

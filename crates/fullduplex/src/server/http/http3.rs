@@ -16,6 +16,7 @@ use tokio::time::sleep;
 
 use crate::base::deadline::within;
 use crate::base::error::{Error, ErrorKind};
+use crate::base::handshake_limits::MAX_FIELDS;
 use crate::server::config::{ServerConfig, ServerLimits};
 use crate::server::handshake::request::IncomingRequest;
 use crate::server::http::context::ServerContext;
@@ -32,7 +33,6 @@ use crate::server::state::permit::ConnectionPermit;
 use crate::server::state::permit::MultiplexedPermit;
 use crate::server::state::rejection::RejectedClient;
 use crate::server::tls::ServerTls;
-use crate::transport::http1::MAX_FIELDS;
 
 /// The UDP sockets with the same ports as the TCP listeners. An error of one is returned by
 /// `listen`.

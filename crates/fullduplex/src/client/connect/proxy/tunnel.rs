@@ -10,10 +10,10 @@ use http::{HeaderMap, Response, StatusCode};
 
 use crate::base::basic_auth::basic_auth;
 use crate::base::error::{Error, ErrorKind};
+use crate::base::handshake_limits::HandshakeLimits;
 use crate::client::header_list::split;
 use crate::client::response;
 use crate::transport::http1;
-use crate::transport::http1::HandshakeLimits;
 use crate::transport::net_stream::NetStream;
 
 /// The destination of a tunnel.
