@@ -21,7 +21,7 @@ use crate::connection::websocket::WebSocket;
 use crate::transport::Transport;
 
 /// The time limit for sending the queued messages when the application closes the client.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+const SEND_QUEUED_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The task of a reconnecting client: connects, sends and receives until it is stopped.
 pub(super) struct ReconnectTask {
@@ -159,7 +159,7 @@ impl ReconnectTask {
         let closing = async {
             if let Some(frame) = frame {
                 // Messages that are not sent in time are dropped.
-                let _ = timeout(DRAIN_TIMEOUT, drain(&send, queue, unsent)).await;
+                let _ = timeout(SEND_QUEUED_TIMEOUT, send_queued(&send, queue, unsent)).await;
                 let _ = send.start_close(frame.code, &frame.reason);
             }
         };
@@ -195,7 +195,7 @@ async fn receive_all<S: Transport>(
 }
 
 /// Sends queued messages until the queue is empty or the connection ends.
-async fn drain<S: Transport>(
+async fn send_queued<S: Transport>(
     send: &SendHalf<S>,
     queue: &OfflineQueue,
     unsent: &mut Option<Message>,
