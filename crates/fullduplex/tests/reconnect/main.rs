@@ -227,8 +227,8 @@ async fn reconnect_queue_follows_its_policy_while_disconnected() {
     wait.send("2").await.unwrap();
     let third = tokio::time::timeout(Duration::from_millis(30), wait.send("3"));
     assert!(third.await.is_err(), "it waits");
-    let refuse = full(OfflinePolicy::Refuse).start();
-    assert_eq!(refuse.send("1").await.unwrap_err().kind(), ErrorKind::Closed);
+    let reject = full(OfflinePolicy::Reject).start();
+    assert_eq!(reject.send("1").await.unwrap_err().kind(), ErrorKind::Closed);
 
     let mut drops = to(address).queue(2, OfflinePolicy::DropOldest).start();
     for message in ["1", "2", "3", "4"] {

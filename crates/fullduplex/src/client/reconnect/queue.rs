@@ -14,7 +14,7 @@ use crate::base::sync::Mutex;
 ///
 /// Applies only while disconnected. While connected, `send` waits for space whatever the policy.
 ///
-/// If only the latest value of each key matters, do not queue: use [`OfflinePolicy::Refuse`], keep
+/// If only the latest value of each key matters, do not queue: use [`OfflinePolicy::Reject`], keep
 /// the values, and send all at each [`ReconnectEvent::Connected`].
 ///
 /// [`ReconnectEvent::Connected`]: crate::client::ReconnectEvent::Connected
@@ -26,7 +26,7 @@ pub enum OfflinePolicy {
     /// Messages are queued. If the queue is full, the oldest one is dropped.
     DropOldest,
     /// Messages are not queued: `send` fails, even if the queue is not full.
-    Refuse,
+    Reject,
 }
 
 /// A bounded queue of messages, for many senders and one task that sends.
@@ -82,10 +82,10 @@ impl OfflineQueue {
             let error = Error::new(ErrorKind::Closed, "the reconnecting client has stopped");
             return Err(error.with_failure(AttemptFailure::Stopped));
         }
-        if !inner.is_connected && self.offline_policy == OfflinePolicy::Refuse {
+        if !inner.is_connected && self.offline_policy == OfflinePolicy::Reject {
             return Err(Error::new(
                 ErrorKind::Closed,
-                "not connected, and the queue refuses messages while offline",
+                "not connected, and the queue rejects messages while offline",
             ));
         }
         // While there is a connection, the queue is being emptied, so that waiting makes sense.

@@ -113,7 +113,7 @@ impl ReconnectSender {
     /// connection the [`OfflinePolicy`](crate::client::OfflinePolicy) may say otherwise.
     ///
     /// # Errors
-    /// Fails if the client has stopped, or if the policy refuses the message.
+    /// Fails if the client has stopped, or if the policy rejects the message.
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, the message is not sent.
