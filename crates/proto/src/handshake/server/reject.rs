@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-use super::HttpCarrier;
 use super::fields::HandshakeFields;
+use super::{HttpCarrier, MAX_SUBPROTOCOLS};
 use crate::handshake::extension::ExtensionError;
 use crate::handshake::http1::HeadError;
 
@@ -199,9 +199,11 @@ impl HandshakeError {
                 | Self::TimedOut
         )
     }
+}
 
-    fn message(&self) -> &'static str {
-        match self {
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = match self {
             Self::NotWebSocket => "this resource only serves WebSocket (RFC 6455 §4.2.1)",
             Self::UnknownProtocol => ":protocol is not websocket (RFC 8441 §5, RFC 9220 §3)",
             Self::HttpVersion => {
@@ -245,22 +247,17 @@ impl HandshakeError {
                 "Sec-WebSocket-Protocol lists a subprotocol twice (RFC 6455 §4.1 item 10)"
             }
             Self::SubprotocolsTooMany => {
-                "Sec-WebSocket-Protocol lists more than 64 subprotocols (RFC 6455 §4.2.1 item 8)"
+                return write!(
+                    f,
+                    "Sec-WebSocket-Protocol lists more than {MAX_SUBPROTOCOLS} subprotocols \
+                     (RFC 6455 §4.2.1 item 8)"
+                );
             }
-            Self::Extensions(_) => "invalid Sec-WebSocket-Extensions (RFC 6455 §9.1)",
-            Self::Head(_) => "invalid HTTP/1.1 head (RFC 9112 §2.2)",
+            Self::Extensions(error) => return error.fmt(f),
+            Self::Head(error) => return error.fmt(f),
             Self::TimedOut => "the request did not arrive in time (RFC 9110 §15.5.9)",
-        }
-    }
-}
-
-impl fmt::Display for HandshakeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Extensions(error) => error.fmt(f),
-            Self::Head(error) => error.fmt(f),
-            other => f.write_str(other.message()),
-        }
+        };
+        f.write_str(message)
     }
 }
 
