@@ -82,25 +82,41 @@ fn open(
         };
         drop(pending);
         match dispatch(&context, established, received, remote, permit) {
-            Ok(handshake) => return Some(handshake),
-            Err(serving) => context.state.until_done(serving).await,
+            FirstRequest::ForHandler(handshake) => Some(handshake),
+            FirstRequest::Served(serving) => {
+                context.state.until_done(serving).await;
+                None
+            }
         }
-        None
     }
 }
 
-/// The transport to answer on, and its protocol. With the outer error, there is no transport on
-/// which the client could be answered.
-type Established = Result<(NetStream, Result<Protocol, Error>), Error>;
+/// A connection whose client can be answered.
+struct Established {
+    /// The transport to answer on.
+    stream: NetStream,
+    /// The protocol, or why the first request cannot be served.
+    protocol: Result<Protocol, Error>,
+}
+
+/// What becomes of the first request of a connection.
+enum FirstRequest {
+    /// The handler gets it.
+    ForHandler(Handshake),
+    /// The future serves the connection, or rejects the request.
+    Served(BoxFuture<'static, ()>),
+}
 
 /// Reads the PROXY header, performs the TLS handshake, and reads the first request.
+///
+/// Fails if there is no transport on which the client could be answered.
 async fn establish(
     context: &ServerContext,
     mut stream: NetStream,
     received: &mut BytesMut,
     remote: &mut ConnectInfo,
     permit: &mut Arc<ConnectionPermit>,
-) -> Established {
+) -> Result<Established, Error> {
     let limit = context.config.handshake.handshake_timeout;
     let deadline = Deadline::new("handshake_timeout", limit);
     if context.config.proxy_protocol.applies_to(&remote.peer) {
@@ -119,27 +135,27 @@ async fn establish(
         remote.tls = Some(Arc::new(info));
     }
     let protocol = deadline.bound(detect_protocol(context, &mut stream, received, remote)).await;
-    Ok((stream, protocol.and_then(|protocol| protocol)))
+    Ok(Established { stream, protocol: protocol.and_then(|protocol| protocol) })
 }
 
-/// Returns the first request for the handler, or else the future that serves the connection.
+/// Decides who answers the first request of a connection.
 fn dispatch(
     context: &Arc<ServerContext>,
-    established: Established,
+    established: Result<Established, Error>,
     received: BytesMut,
     remote: ConnectInfo,
     mut permit: Arc<ConnectionPermit>,
-) -> Result<Handshake, BoxFuture<'static, ()>> {
+) -> FirstRequest {
     let context = context.clone();
-    let (stream, protocol) = match established {
+    let Established { stream, protocol } = match established {
         Ok(established) => established,
         Err(error) => {
             RejectedClient::no_request(remote.peer, &error, None)
                 .report(Some(&context.state.rejections));
-            return Err(Box::pin(std::future::ready(())));
+            return FirstRequest::Served(Box::pin(std::future::ready(())));
         }
     };
-    Err(match protocol {
+    FirstRequest::Served(match protocol {
         #[cfg(feature = "http2")]
         Ok(Protocol::Http2) => {
             let stream = Prefixed::new(received.freeze(), stream);
@@ -175,7 +191,10 @@ fn dispatch(
             let responder = Responder::Transport { stream, leftover: received };
             let checked = request.check_remote(remote, &context.config);
             match checked.and_then(|()| reassign_to_client(&context, &request, &mut permit)) {
-                Ok(()) => return Ok(context.handshake(request, responder, permit)),
+                Ok(()) => {
+                    let handshake = context.handshake(request, responder, permit);
+                    return FirstRequest::ForHandler(handshake);
+                }
                 Err(cause) => Box::pin(async move {
                     context.reject(&request, responder, &cause).await;
                     // The connection counts until the response was sent.
