@@ -28,15 +28,15 @@ use inflation::{MessageInflation, max_compressed_len};
 /// header or control frame consumes nothing, so the caller carries at most 139 bytes from one read
 /// to the next. Payload is unmasked in place, exactly when it is consumed.
 ///
-/// After an error or a Close, all further input is consumed and ignored (§1.4, §7.1.7): the
-/// connection is only drained.
+/// After an error or a Close, all further input is consumed and ignored (§1.4, §7.1.7).
 ///
 /// Nothing is allocated for data. A compressed message (RFC 7692) is inflated chunk by chunk, and
 /// each chunk is counted against the limits before it is returned.
 #[derive(Debug)]
 pub struct Receiver {
     role: Role,
-    draining: bool,
+    /// Whether all further input is discarded.
+    discarding: bool,
     /// The limit on the size of messages in bytes; `u64::MAX` for none.
     max_message_size: u64,
     max_fragments: u32,
@@ -59,8 +59,8 @@ impl Receiver {
         let (frame, message) = (FrameInProgress::default(), MessageInProgress::default());
         let max_fragments = limits.max_fragments;
         let max_message_size = limits.max_message_size.unwrap_or(u64::MAX);
-        let draining = false;
-        Self { role, draining, max_message_size, max_fragments, frame, message, inflation: None }
+        let discarding = false;
+        Self { role, discarding, max_message_size, max_fragments, frame, message, inflation: None }
     }
 
     /// Enables permessage-deflate with the negotiated parameters.
@@ -87,7 +87,7 @@ impl Receiver {
     /// without input.
     #[inline]
     pub fn has_more(&self) -> bool {
-        !self.draining
+        !self.discarding
             && self.inflation.as_ref().is_some_and(|inflation| inflation.inflater.has_more())
     }
 
@@ -105,10 +105,12 @@ impl Receiver {
         self.message.kind
     }
 
-    /// Consumes and ignores all input from now on, and frees the memory for it: the connection has
-    /// ended, or was failed for a reason that the receiver does not know.
-    pub fn drain(&mut self) {
-        self.draining = true;
+    /// Discards all input from now on, and frees the memory for it.
+    ///
+    /// This is for a connection that has ended, or was failed for a reason that the receiver does
+    /// not know.
+    pub fn discard_input(&mut self) {
+        self.discarding = true;
         self.frame.remaining = 0;
         self.inflation = None;
     }
@@ -120,10 +122,10 @@ impl Receiver {
     /// soon as the first byte that proves it has arrived.
     #[inline]
     pub fn receive<'a>(&'a mut self, input: &'a mut [u8]) -> Result<Received<'a>, ProtocolError> {
-        if self.draining {
+        if self.discarding {
             return Ok(Received::discarded(input.len()));
         }
-        let (consumed, decoded) = self.decode(input).inspect_err(|_| self.drain())?;
+        let (consumed, decoded) = self.decode(input).inspect_err(|_| self.discard_input())?;
         let mut is_inflated = false;
         let event = match decoded {
             Decoded::Nothing => None,
@@ -145,7 +147,7 @@ impl Receiver {
                 Some(Event::Pong(&input[payload]))
             }
             Decoded::Control { payload, .. } => {
-                self.draining = true;
+                self.discarding = true;
                 Some(Event::Close(CloseFrame::parse(&input[payload])?))
             }
         };
@@ -163,7 +165,7 @@ impl Receiver {
         &mut self,
         input: &mut [u8],
     ) -> Option<(MessageKind, Range<usize>)> {
-        if self.draining || self.message.kind.is_some() || self.has_more() {
+        if self.discarding || self.message.kind.is_some() || self.has_more() {
             return None;
         }
         let header = SingleFrameHeader::decode(input, self.role)?;

@@ -25,7 +25,7 @@ use crate::connection::writer::Writer;
 use crate::transport::Transport;
 use crate::transport::halves::ReadHalf;
 
-pub(crate) use transport::drain;
+pub(crate) use transport::read_until_closed;
 
 /// The inflated bytes that cost one step of the task's cooperative budget. Little input may inflate
 /// to a lot, and 64 KiB take some tenths of a millisecond: they are a whole turn.
@@ -50,7 +50,7 @@ pub(crate) struct Reader<S> {
     read_promptly: bool,
     /// The number of driver turns, roughly, in which the application has sent since it last asked
     /// for a message.
-    unread_sends: u8,
+    turns_sent_since_next: u8,
     /// Boxed, as most connections have none.
     options: Option<Box<ConnectionOptions<S>>>,
 }
@@ -95,8 +95,8 @@ pub(crate) struct MessageChunk {
     pub(crate) last: bool,
 }
 
-/// An item, or an error, or `None` after the end.
-type EndResult<T> = Option<Result<T, Error>>;
+/// The next item or an error, or `None` after the end.
+type NextItem<T> = Option<Result<T, Error>>;
 
 impl<S: Transport> Reader<S> {
     pub(crate) fn new(read_half: ReadHalf<S>, receiver: Receiver, leftover: BytesMut) -> Self {
@@ -109,7 +109,7 @@ impl<S: Transport> Reader<S> {
             end_reported: false,
             read_ended: false,
             read_promptly: false,
-            unread_sends: 0,
+            turns_sent_since_next: 0,
             options: None,
         }
     }
@@ -160,8 +160,8 @@ impl<S: Transport> Reader<S> {
         &mut self,
         cx: &mut Context<'_>,
         writer: &Arc<Writer<S>>,
-    ) -> Poll<EndResult<Message>> {
-        self.unread_sends = 0;
+    ) -> Poll<NextItem<Message>> {
+        self.turns_sent_since_next = 0;
         // The fast path: a whole frame that is in the buffer. If the turn of the task may be over,
         // the slow path checks that, and waits.
         if self.mode == ReadMode::Whole
@@ -174,14 +174,16 @@ impl<S: Transport> Reader<S> {
         self.poll_message_within(cx, writer, usize::MAX)
     }
 
-    /// Receives the next message, in any form. Is also pending, without a waker, if `limit` bytes
-    /// of an unfinished message are [held](Self::assembled_len).
+    /// Receives the next message, in any form.
+    ///
+    /// Returns `Pending` without registering a waker once `limit` bytes of an unfinished message
+    /// are [held](Self::assembled_len); the caller must not wait for a wake-up then.
     pub(crate) fn poll_message_within(
         &mut self,
         cx: &mut Context<'_>,
         writer: &Arc<Writer<S>>,
         limit: usize,
-    ) -> Poll<EndResult<Message>> {
+    ) -> Poll<NextItem<Message>> {
         if let Some(message) = ready!(self.poll_read_ahead(cx, writer)) {
             return Poll::Ready(Some(message));
         }
@@ -232,8 +234,8 @@ impl<S: Transport> Reader<S> {
         &mut self,
         cx: &mut Context<'_>,
         writer: &Arc<Writer<S>>,
-    ) -> Poll<EndResult<MessageChunk>> {
-        self.unread_sends = 0;
+    ) -> Poll<NextItem<MessageChunk>> {
+        self.turns_sent_since_next = 0;
         if let Some(message) = ready!(self.poll_read_ahead(cx, writer)) {
             return Poll::Ready(Some(message.map(|message| MessageChunk {
                 kind: message.kind(),
@@ -322,7 +324,7 @@ impl<S: Transport> Reader<S> {
     /// Stops decoding after a failure of the connection that the writer knows of.
     #[cold]
     fn stop_after_failure(&mut self, error: ProtocolError) -> Error {
-        self.receiver.drain();
+        self.receiver.discard_input();
         self.report_end();
         error.into()
     }

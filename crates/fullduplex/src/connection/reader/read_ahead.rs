@@ -5,10 +5,10 @@
 //! place. When the application asks for a message, it is moved back.
 //!
 //! The task takes the reader out of the shared state for each poll: the transport is foreign code,
-//! which may not run while a lock of the library is held. If the owner wants the reader back just
-//! then, it leaves its waker and the state [`OwnerState::Waiting`]. Both are looked at under the
-//! lock under which the task puts the reader back, so no wake-up is lost: the task either finds the
-//! waker, wakes it and ends, or the owner finds the reader.
+//! which may not run while a lock of the library is held. If the `ReceiveHalf` wants the reader
+//! back just then, it leaves its waker and the state [`ReceiveHalfState::Waiting`]. Both are looked
+//! at under the lock under which the task puts the reader back, so no wake-up is lost: the task
+//! either finds the waker, wakes it and ends, or the `ReceiveHalf` finds the reader.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -38,7 +38,7 @@ const MESSAGE_OVERHEAD: usize = 64;
 
 /// The number of driver turns in which an application sends, without asking for a message, after
 /// which a task reads for it.
-const MIN_UNREAD_SENDS: u8 = 4;
+const MIN_TURNS_SENT: u8 = 4;
 
 /// Messages that were read ahead, in order.
 #[derive(Default)]
@@ -92,17 +92,17 @@ struct ReadAheadShared<S> {
     parked: Option<ParkedReader<S>>,
     /// The waker of the application's task, if it waits for messages.
     waker: Option<Waker>,
-    owner: OwnerState,
+    receive_half: ReceiveHalfState,
 }
 
-/// What the owner of the reader is doing.
+/// What the `ReceiveHalf` is doing.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum OwnerState {
+enum ReceiveHalfState {
     /// The application sends, and asks for no message.
     Sending,
     /// The application waits for the reader, which the task was polling.
     Waiting,
-    /// The receiving half was dropped.
+    /// It was dropped.
     Dropped,
 }
 
@@ -114,8 +114,11 @@ impl<S: Transport> ReadAhead<S> {
         writer: &Arc<Writer<S>>,
     ) -> Self {
         let waker = writer.take_read_waker();
-        let shared =
-            ReadAheadShared { parked: Some((reader, received)), waker, owner: OwnerState::Sending };
+        let shared = ReadAheadShared {
+            parked: Some((reader, received)),
+            waker,
+            receive_half: ReceiveHalfState::Sending,
+        };
         let shared = Arc::new(Mutex::new(shared));
         let (reading, writer) = (shared.clone(), writer.clone());
         let handle = writer.driver().handle().clone();
@@ -133,7 +136,7 @@ impl<S: Transport> ReadAhead<S> {
             self.task.abort();
             return Poll::Ready(parked);
         }
-        shared.owner = OwnerState::Waiting;
+        shared.receive_half = ReceiveHalfState::Waiting;
         let before = shared.waker.replace(waker);
         drop(shared);
         drop(before);
@@ -146,7 +149,7 @@ impl<S: Transport> ReadAhead<S> {
         let mut shared = self.shared.lock();
         let parked = shared.parked.take();
         if parked.is_none() {
-            shared.owner = OwnerState::Sending;
+            shared.receive_half = ReceiveHalfState::Sending;
         }
         drop(shared);
         if parked.is_some() {
@@ -160,7 +163,7 @@ impl<S> ReadAhead<S> {
     /// Takes back the reader to drop it, or leaves that to the task if it is polling it.
     pub(crate) fn drop_transport(&self) -> Option<Box<Reader<S>>> {
         let mut shared = self.shared.lock();
-        shared.owner = OwnerState::Dropped;
+        shared.receive_half = ReceiveHalfState::Dropped;
         let (parked, waker) = (shared.parked.take(), shared.waker.take());
         drop(shared);
         drop(waker);
@@ -189,10 +192,10 @@ fn poll<S: Transport>(
     }
 
     let mut shared = shared.lock();
-    let done = polled.is_ready() || shared.owner != OwnerState::Sending;
+    let done = polled.is_ready() || shared.receive_half != ReceiveHalfState::Sending;
     let waker = if found || done { shared.waker.take() } else { None };
     let mut dropped = None;
-    if shared.owner == OwnerState::Dropped {
+    if shared.receive_half == ReceiveHalfState::Dropped {
         dropped = Some(reader);
     } else {
         shared.parked = Some((reader, received));
@@ -247,8 +250,8 @@ impl<S: Transport> Reader<S> {
         if writer.awaits_driver() {
             return false;
         }
-        self.unread_sends = self.unread_sends.saturating_add(1);
-        self.unread_sends == MIN_UNREAD_SENDS
+        self.turns_sent_since_next = self.turns_sent_since_next.saturating_add(1);
+        self.turns_sent_since_next == MIN_TURNS_SENT
     }
 
     /// Starts a task that reads, for an application that only sends, if there is capacity for what
@@ -273,7 +276,7 @@ impl<S: Transport> Reader<S> {
         }
         let unused = Receiver::new(writer.role(), Limits::default());
         let mut shell = Self::new(ReadHalf::Gone, unused, BytesMut::new());
-        shell.unread_sends = MIN_UNREAD_SENDS;
+        shell.turns_sent_since_next = MIN_TURNS_SENT;
         let mut reader = Box::new(mem::replace(self, shell));
         reader.set_deflate(options.deflate);
         options.read_ahead =
@@ -304,7 +307,7 @@ impl<S: Transport> Reader<S> {
         options.read_ahead = received.non_empty().map(ReadAheadState::Done);
         *self = *reader;
         self.options = Some(options);
-        self.unread_sends = 0;
+        self.turns_sent_since_next = 0;
     }
 
     /// Returns the next message that was read ahead, if any.

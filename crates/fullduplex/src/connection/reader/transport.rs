@@ -18,7 +18,7 @@ use crate::base::guard::{Panicked, caught};
 use crate::base::message_memory;
 use crate::base::message_memory::MEMORY;
 use crate::connection::reader::read_ahead::ReadAheadState;
-use crate::connection::reader::{EndResult, Reader};
+use crate::connection::reader::{NextItem, Reader};
 use crate::connection::writer::Writer;
 use crate::transport::Transport;
 use crate::transport::halves::ReadHalf;
@@ -38,7 +38,7 @@ impl<S: Transport> Reader<S> {
         cx: &mut Context<'_>,
         writer: &Arc<Writer<S>>,
         limit: usize,
-    ) -> Poll<EndResult<Option<Message>>> {
+    ) -> Poll<NextItem<Option<Message>>> {
         let remaining = self.receiver.payload_remaining();
         if remaining < MIN_DIRECT || self.end_reported || self.read_ended {
             return self.poll_read(cx, writer).map(|end| end.map(|read| read.map(|()| None)));
@@ -47,7 +47,7 @@ impl<S: Transport> Reader<S> {
         let start = buffer.len();
         let read = {
             let mut limited = buffer.limit(capacity.min(limit - start));
-            writer.reading(|| pin!(self.read_half.read_buf(&mut limited)).poll(cx))
+            writer.poll_unlocked(|| pin!(self.read_half.read_buf(&mut limited)).poll(cx))
         };
         match ready!(self.on_read(cx, writer, read)) {
             Some(Ok(())) => {
@@ -67,7 +67,7 @@ impl<S: Transport> Reader<S> {
         &mut self,
         cx: &mut Context<'_>,
         writer: &Arc<Writer<S>>,
-    ) -> Poll<EndResult<()>> {
+    ) -> Poll<NextItem<()>> {
         // What is left is an incomplete header or control frame at most: a few bytes to copy.
         let mut leftover = mem::take(&mut self.input).into_bytes();
         if leftover.is_empty() {
@@ -77,7 +77,7 @@ impl<S: Transport> Reader<S> {
         let mut block = buffers::take_read();
         block.extend_from_slice(&leftover);
         drop(leftover);
-        let read = writer.reading(|| pin!(self.read_half.read_buf(&mut block)).poll(cx));
+        let read = writer.poll_unlocked(|| pin!(self.read_half.read_buf(&mut block)).poll(cx));
         if !block.is_empty() {
             self.input = take_block(&mut block, read.is_pending());
         }
@@ -91,7 +91,7 @@ impl<S: Transport> Reader<S> {
         cx: &mut Context<'_>,
         writer: &Arc<Writer<S>>,
         read: Poll<io::Result<usize>>,
-    ) -> Poll<EndResult<()>> {
+    ) -> Poll<NextItem<()>> {
         match read {
             Poll::Ready(Ok(bytes @ 1..)) => {
                 self.read_promptly = writer.record_received(bytes);
@@ -149,7 +149,7 @@ impl<S: Transport> Reader<S> {
         let must_drop = writer.end(cause);
         self.input = ReceiveBuffer::default();
         self.assembler = Assembler::with_allocator(&MEMORY);
-        self.receiver.drain();
+        self.receiver.discard_input();
         if must_drop {
             self.drop_transport(writer);
         }
@@ -198,19 +198,22 @@ fn take_block(block: &mut BytesMut, waits: bool) -> ReceiveBuffer {
     copy
 }
 
-/// Reads a connection to its end after its receiving half was dropped, and drops the messages.
+/// Reads a connection until it is closed, and drops the messages.
 ///
-/// So Pings are answered while the sending half still works, and the closing handshake completes.
-/// `close_timeout` bounds the latter.
-pub(crate) async fn drain<S: Transport>(mut reader: Box<Reader<S>>, writer: Arc<Writer<S>>) {
-    let draining = async {
+/// This is for a connection whose receiving half was dropped: Pings are answered while the sending
+/// half still works, and the closing handshake completes. `close_timeout` bounds the latter.
+pub(crate) async fn read_until_closed<S: Transport>(
+    mut reader: Box<Reader<S>>,
+    writer: Arc<Writer<S>>,
+) {
+    let reading = async {
         poll_fn(|cx| reader.poll_take_back(cx, &writer)).await;
         reader.drop_read_ahead(&writer);
         reader.end_reported = true;
         // After an error of the peer, what is queued leaves all the same.
         while poll_fn(|cx| reader.poll_chunk(cx, &writer)).await.is_some() {}
     };
-    if let Err(Panicked) = guard::caught_in(draining).await {
+    if let Err(Panicked) = guard::caught_in(reading).await {
         writer.report_panic("a transport", None);
     }
     reader.drop_transport(&writer);

@@ -99,11 +99,11 @@ impl<S: Transport> ReceiveHalf<S> {
 
 impl<S: Transport> Drop for ReceiveHalf<S> {
     fn drop(&mut self) {
-        let must_drain = self.writer.drop_reader();
+        let must_read_on = self.writer.drop_reader();
         let Some(mut reader) = self.reader.take() else { return };
-        if must_drain {
-            let draining = reader::drain(reader, self.writer.clone());
-            self.writer.driver().handle().spawn(draining);
+        if must_read_on {
+            let reading = reader::read_until_closed(reader, self.writer.clone());
+            self.writer.driver().handle().spawn(reading);
         } else {
             reader.drop_transport(&self.writer);
         }
@@ -151,7 +151,7 @@ impl<S: Transport> Drop for NextFuture<'_, S> {
     fn drop(&mut self) {
         // Only a poll that waited has told it that the application reads.
         if self.waits {
-            self.receive.writer.stop_listening();
+            self.receive.writer.record_not_reading();
         }
     }
 }

@@ -63,8 +63,9 @@ impl<S: Transport> DrivenConnection for Writer<S> {
         if self.saw_message.swap(false, Ordering::Relaxed) {
             state.session.record_message();
         }
-        let listening = self.listening.load(Ordering::Relaxed) && !state.write_half.has_unread();
-        state.session.set_listening(listening);
+        let is_reading =
+            self.app_is_reading.load(Ordering::Relaxed) && !state.write_half.has_unread();
+        state.session.set_listening(is_reading);
         if state.session.handle_timeout(now) {
             state.wake_reader();
             state.wake_waiters();

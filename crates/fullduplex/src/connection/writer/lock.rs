@@ -310,7 +310,7 @@ impl<S> Writer<S> {
     /// owner.
     #[cold]
     pub(crate) fn report_panic(&self, what: &'static str, observer: Option<SharedObserver>) {
-        let mut state = self.lock_with_pending();
+        let mut state = self.lock_leaving_pending();
         let registered = || state.registration.as_ref().map(|owner| owner.observer().clone());
         let observer = observer.or_else(registered);
         state.cut(CloseCause::Dropped, self.driver.now());

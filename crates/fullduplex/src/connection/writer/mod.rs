@@ -73,7 +73,7 @@ pub(crate) struct Writer<S> {
     /// connection has this field.
     low_water: u32,
     /// Whether received messages count against rate limits.
-    has_rates: bool,
+    has_rate_limits: bool,
     /// Whether compression was negotiated.
     compresses: bool,
     /// Whether the shared frames of broadcast messages can be sent here as they are.
@@ -83,7 +83,7 @@ pub(crate) struct Writer<S> {
     ///
     /// Relaxed, as are `saw_message` and the counters: the timers that read it tolerate a value
     /// that is a moment old.
-    listening: AtomicBool,
+    app_is_reading: AtomicBool,
     /// Whether a message or a chunk of one arrived since the idle timeout was last checked.
     saw_message: AtomicBool,
     /// Whether the driver has yet to flush this writer. So it is in the driver's queue at most
@@ -135,7 +135,7 @@ pub(crate) struct WriterState<S> {
     pending: Option<PendingFrames>,
     /// Broadcast messages for which there was no capacity.
     lagging: Option<Box<LaggingQueue>>,
-    /// The entry with the owner, such as a server.
+    /// Where the end is reported; set by a server.
     registration: Option<Registration>,
 }
 
@@ -149,7 +149,7 @@ impl<S: Transport> Writer<S> {
         let low_water = low_water.min(session.high_water() - 1);
         let driver = Driver::current();
         session.open(driver.now());
-        let (has_rates, compresses) = (session.has_rate_limits(), session.compresses());
+        let (has_rate_limits, compresses) = (session.has_rate_limits(), session.compresses());
         let can_share_frames = session.can_share_frames();
         let state = WriterState {
             session,
@@ -173,10 +173,10 @@ impl<S: Transport> Writer<S> {
         let this = Arc::new(Self {
             driver,
             low_water: u32::try_from(low_water).unwrap_or(u32::MAX),
-            has_rates,
+            has_rate_limits,
             compresses,
             can_share_frames,
-            listening: AtomicBool::new(false),
+            app_is_reading: AtomicBool::new(false),
             saw_message: AtomicBool::new(false),
             deferred: AtomicBool::new(false),
             reserved: AtomicU16::new(0),
@@ -199,7 +199,7 @@ impl<S: Transport> Writer<S> {
     /// Locks the state, and queues pending broadcast frames, which come before anything else.
     #[inline]
     pub(crate) fn lock(&self) -> WriterGuard<'_, S> {
-        let mut state = self.lock_with_pending();
+        let mut state = self.lock_leaving_pending();
         if state.pending.is_some() {
             state.queue_pending();
         }
@@ -232,7 +232,7 @@ impl<S: Transport> Writer<S> {
 impl<S> Writer<S> {
     /// Locks the state, and leaves pending broadcast frames pending.
     #[inline]
-    fn lock_with_pending(&self) -> WriterGuard<'_, S> {
+    fn lock_leaving_pending(&self) -> WriterGuard<'_, S> {
         WriterGuard::new(self, self.lock_state())
     }
 
@@ -259,7 +259,7 @@ impl<S> Writer<S> {
         match self.state.try_lock() {
             Some(state) => Some(WriterGuard::new(self, state)),
             None if guard::polls_transport() => None,
-            None => Some(self.lock_with_pending()),
+            None => Some(self.lock_leaving_pending()),
         }
     }
 
@@ -267,7 +267,7 @@ impl<S> Writer<S> {
     ///
     /// The thread is marked as polling, as the two halves of a transport may share a lock.
     #[inline]
-    pub(crate) fn reading<T>(&self, poll: impl FnOnce() -> T) -> T {
+    pub(crate) fn poll_unlocked<T>(&self, poll: impl FnOnce() -> T) -> T {
         guard::polled_unlocked(self.address(), poll)
     }
 

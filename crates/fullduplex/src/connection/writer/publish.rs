@@ -74,7 +74,7 @@ impl<S: Transport> Deliver for Writer<S> {
         broadcast: &BroadcastMessage<'_>,
         policy: LagPolicy,
     ) -> DeliveryOutcome {
-        let mut state = self.lock_with_pending();
+        let mut state = self.lock_leaving_pending();
         let delivered = self.deliver_locked(&mut state, broadcast, policy);
         if let Some(collected) = state.unlock() {
             let later = DropLater(self.clone(), Some(collected));

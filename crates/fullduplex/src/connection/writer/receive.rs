@@ -14,16 +14,16 @@ impl<S: Transport> Writer<S> {
     /// Counts received bytes. Returns whether the reader was waiting for them.
     #[inline]
     pub(crate) fn record_received(&self, bytes: usize) -> bool {
-        let was_waiting = self.listening.load(Ordering::Relaxed);
-        self.listening.store(false, Ordering::Relaxed);
+        let was_waiting = self.app_is_reading.load(Ordering::Relaxed);
+        self.app_is_reading.store(false, Ordering::Relaxed);
         self.counters.received.add_wire(bytes);
         was_waiting
     }
 
-    /// Records that the application does not wait for messages any more.
+    /// Records that the application no longer waits for messages.
     #[inline]
-    pub(crate) fn stop_listening(&self) {
-        self.listening.store(false, Ordering::Relaxed);
+    pub(crate) fn record_not_reading(&self) {
+        self.app_is_reading.store(false, Ordering::Relaxed);
     }
 
     /// Sets whether reading has stopped because too much waits for the application.
@@ -53,7 +53,7 @@ impl<S: Transport> Writer<S> {
         if last {
             self.counters.received.add_message(kind);
         }
-        if self.has_rates { self.check_rates(last, payload) } else { Ok(()) }
+        if self.has_rate_limits { self.check_rates(last, payload) } else { Ok(()) }
     }
 
     #[cold]
@@ -130,7 +130,7 @@ impl<S: Transport> Writer<S> {
         state.wrote_this_turn = false;
         self.write(&mut state);
         let _ = self.check_runtime(&mut state);
-        self.listening.store(true, Ordering::Relaxed);
+        self.app_is_reading.store(true, Ordering::Relaxed);
         if !state.read_waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
             let before = state.read_waker.replace(cx.waker().clone());
             if let Some(before) = before {

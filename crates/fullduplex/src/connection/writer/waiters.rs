@@ -105,7 +105,7 @@ impl<S: Transport> Writer<S> {
 
     #[cold]
     fn remove_waiter(&self, key: u32) {
-        let mut state = self.lock_with_pending();
+        let mut state = self.lock_leaving_pending();
         let Some(waiters) = &mut state.waiters else { return };
         let waker = waiters.remove(key);
         let empty = waiters.is_empty().then(|| state.waiters.take());
