@@ -8,6 +8,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod limits;
+mod masking;
 mod negotiated;
 mod requests;
 mod sensitive;
@@ -116,6 +117,9 @@ async fn handler(mut handshake: Handshake) {
         // Dropped at once.
         handshake.accept().await.unwrap();
         return;
+    }
+    if handshake.request().uri().path() == "/echo" {
+        return common::echo(handshake.accept().await.unwrap()).await;
     }
     let mut response = answer_to(handshake.request().uri().path(), seen);
     if response.status() == 200 && handshake.is_websocket() {

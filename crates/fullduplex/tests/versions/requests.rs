@@ -55,7 +55,11 @@ impl Ask {
     }
 
     /// The request for an HTTP library. HTTP/2 and HTTP/3 split cookies (RFC 9113 §8.2.3).
-    fn request<P: Clone + Send + Sync + 'static>(&self, scheme: &str, protocol: P) -> Request<()> {
+    pub(crate) fn request<P: Clone + Send + Sync + 'static>(
+        &self,
+        scheme: &str,
+        protocol: P,
+    ) -> Request<()> {
         let uri = format!("{scheme}://{AUTHORITY}{}", self.path);
         let mut request = Request::builder().method(self.method.clone()).uri(uri);
         if self.is_websocket {
