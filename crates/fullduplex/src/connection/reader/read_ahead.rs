@@ -102,7 +102,7 @@ enum ReceiveHalfState {
     Sending,
     /// The application waits for the reader, which the task was polling.
     Waiting,
-    /// It was dropped.
+    /// The `ReceiveHalf` was dropped.
     Dropped,
 }
 
