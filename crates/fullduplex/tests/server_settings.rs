@@ -156,7 +156,7 @@ async fn server_settings_that_can_not_be_served_are_named() {
         change(&mut config);
         let error = wrong(server().await.config(config)).await;
         assert_eq!(error.kind(), ErrorKind::Misuse);
-        assert!(error.to_string().starts_with(&format!("{setting} is zero")), "{error}");
+        assert!(error.to_string().starts_with(&format!("{setting} must not be zero")), "{error}");
     }
 }
 
@@ -165,7 +165,7 @@ fn workers_are_bounded() {
     for threads in [1025, usize::MAX] {
         let error = Workers::bind("127.0.0.1:0".parse().unwrap(), threads).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Misuse);
-        assert!(error.to_string().contains("(1024)"), "{error}");
+        assert!(error.to_string().contains("at most 1024 threads"), "{error}");
     }
     // Whatever is wrong with one thread's part ends all.
     let workers = Workers::bind("127.0.0.1:0".parse().unwrap(), 3).unwrap();

@@ -143,9 +143,9 @@ async fn span_of_a_websocket_is_entered_once_in_every_kind_of_handler() {
     }));
     visit(address, &server_handle).await;
     assert_eq!(sorted(&log), once);
-    let refused = client(Version::Http1).connect(&format!("ws://{address}/no")).await;
-    assert!(refused.is_err());
-    assert_eq!(sorted(&log), ["websocket: refused"]);
+    let rejected = client(Version::Http1).connect(&format!("ws://{address}/no")).await;
+    assert!(rejected.is_err());
+    assert_eq!(sorted(&log), ["websocket: rejected"]);
 }
 
 #[tokio::test]
