@@ -14,7 +14,7 @@ use tokio::net::{UnixStream, unix};
 
 use crate::base::sync::Mutex;
 use crate::transport::Transport;
-use crate::transport::net_stream::{NetStream, StreamKind};
+use crate::transport::net_stream::{NetStream, NetStreamKind};
 
 #[derive(Debug)]
 pub(crate) enum ReadHalf<S> {
@@ -51,16 +51,16 @@ pub(crate) fn split<S: Transport>(stream: S) -> (ReadHalf<S>, WriteHalf<S>) {
     }
     if let Some(client) = any.downcast_mut::<Option<NetStream>>().and_then(Option::take) {
         match client.0 {
-            StreamKind::Tcp(tcp) => {
+            NetStreamKind::Tcp(tcp) => {
                 let (read, write) = tcp.into_split();
                 return (ReadHalf::Tcp(read), WriteHalf::Tcp(write));
             }
             #[cfg(unix)]
-            StreamKind::Unix(unix) => {
+            NetStreamKind::Unix(unix) => {
                 let (read, write) = unix.into_split();
                 return (ReadHalf::Unix(read), WriteHalf::Unix(write));
             }
-            other @ StreamKind::Other(_) => {
+            other @ NetStreamKind::Other(_) => {
                 if let Some(slot) = any.downcast_mut() {
                     *slot = Some(NetStream(other));
                 }

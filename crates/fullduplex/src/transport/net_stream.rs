@@ -17,9 +17,9 @@ use crate::transport::Transport;
 /// [`Server`](crate::server::Server) accepted: a socket, or any other transport, such as
 /// TLS, or a stream of an HTTP/2 connection.
 #[derive(Debug)]
-pub struct NetStream(pub(crate) StreamKind);
+pub struct NetStream(pub(crate) NetStreamKind);
 
-pub(crate) enum StreamKind {
+pub(crate) enum NetStreamKind {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
@@ -29,41 +29,41 @@ pub(crate) enum StreamKind {
 impl NetStream {
     /// Creates a stream from any transport.
     pub fn new(transport: impl Transport) -> Self {
-        Self(StreamKind::Other(Box::new(transport)))
+        Self(NetStreamKind::Other(Box::new(transport)))
     }
 
     /// Returns the TCP socket, if the stream is one directly.
     pub fn as_tcp(&self) -> Option<&TcpStream> {
         match &self.0 {
-            StreamKind::Tcp(tcp) => Some(tcp),
+            NetStreamKind::Tcp(tcp) => Some(tcp),
             _ => None,
         }
     }
 
     fn transport(self: Pin<&mut Self>) -> Pin<&mut dyn Transport> {
         match &mut self.get_mut().0 {
-            StreamKind::Tcp(tcp) => Pin::new(tcp),
+            NetStreamKind::Tcp(tcp) => Pin::new(tcp),
             #[cfg(unix)]
-            StreamKind::Unix(unix) => Pin::new(unix),
-            StreamKind::Other(other) => Pin::new(other),
+            NetStreamKind::Unix(unix) => Pin::new(unix),
+            NetStreamKind::Other(other) => Pin::new(other),
         }
     }
 }
 
 impl From<TcpStream> for NetStream {
     fn from(tcp: TcpStream) -> Self {
-        Self(StreamKind::Tcp(tcp))
+        Self(NetStreamKind::Tcp(tcp))
     }
 }
 
 #[cfg(unix)]
 impl From<UnixStream> for NetStream {
     fn from(unix: UnixStream) -> Self {
-        Self(StreamKind::Unix(unix))
+        Self(NetStreamKind::Unix(unix))
     }
 }
 
-impl fmt::Debug for StreamKind {
+impl fmt::Debug for NetStreamKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(tcp) => tcp.fmt(f),
@@ -103,10 +103,10 @@ impl AsyncWrite for NetStream {
 
     fn is_write_vectored(&self) -> bool {
         match &self.0 {
-            StreamKind::Tcp(stream) => stream.is_write_vectored(),
+            NetStreamKind::Tcp(stream) => stream.is_write_vectored(),
             #[cfg(unix)]
-            StreamKind::Unix(stream) => stream.is_write_vectored(),
-            StreamKind::Other(stream) => stream.is_write_vectored(),
+            NetStreamKind::Unix(stream) => stream.is_write_vectored(),
+            NetStreamKind::Other(stream) => stream.is_write_vectored(),
         }
     }
 

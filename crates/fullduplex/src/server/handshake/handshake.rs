@@ -13,10 +13,10 @@ use crate::base::deadline::within;
 use crate::base::error::{Error, ErrorKind};
 use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
-use crate::server::handshake::pending::PendingRequest;
 use crate::server::handshake::request::{IncomingRequest, RejectionCause};
 use crate::server::handshake::responder::{RESPONSE_TIMEOUT, Responder, respond};
 use crate::server::handshake::response::{internal_error, plain};
+use crate::server::handshake::unanswered::UnansweredRequest;
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::peer::PeerAddr;
 use crate::server::state::handle::ServerHandle;
@@ -37,7 +37,7 @@ pub struct Handshake<S: Transport = NetStream>(Box<Inner<S>>);
 /// The content of a [`Handshake`]. It is boxed, so that the task of an open connection does not
 /// reserve space for it.
 struct Inner<S> {
-    pending: PendingRequest,
+    pending: UnansweredRequest,
     responder: Responder<S>,
     config: Arc<ServerConfig>,
 }
@@ -71,7 +71,7 @@ impl<S: Transport> Handshake<S> {
         responder: Responder<S>,
         config: Arc<ServerConfig>,
     ) -> Self {
-        Self(Box::new(Inner { pending: PendingRequest::new(request), responder, config }))
+        Self(Box::new(Inner { pending: UnansweredRequest::new(request), responder, config }))
     }
 
     pub(crate) fn with_span(mut self, span: trace::Span) -> Self {
@@ -260,7 +260,7 @@ async fn reject<S: Transport>(handshake: Box<Inner<S>>, cause: &RejectionCause) 
 }
 
 /// Counts and reports a request that is rejected.
-fn report_rejection(pending: &PendingRequest, status: StatusCode, reason: RejectionReason<'_>) {
+fn report_rejection(pending: &UnansweredRequest, status: StatusCode, reason: RejectionReason<'_>) {
     let rejected = RejectedClient::request(pending.request(), status, reason);
     let rejections = pending.server().map(|server| &server.rejections);
     rejected.in_span(pending.span.as_ref()).report(rejections);

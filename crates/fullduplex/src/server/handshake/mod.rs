@@ -3,7 +3,7 @@
 #[allow(clippy::module_inception, reason = "the file is named after `Handshake`")]
 pub(crate) mod handshake;
 pub(crate) mod lazy;
-pub(crate) mod pending;
 pub(crate) mod request;
 pub(crate) mod responder;
 pub(crate) mod response;
+pub(crate) mod unanswered;

@@ -19,8 +19,8 @@ use crate::base::header_fields::{join_cookies, mark_sensitive};
 use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
 use crate::server::handshake::handshake;
-use crate::server::handshake::pending::PendingRequest;
 use crate::server::handshake::request::{IncomingRequest, RejectionCause, handshake_request};
+use crate::server::handshake::unanswered::UnansweredRequest;
 use crate::server::http::upgraded::take_connection;
 use crate::server::integrate::rejection::Rejection;
 use crate::server::state::handle::ServerHandle;
@@ -89,7 +89,7 @@ fn protocol_of(_: &Extensions) -> Option<&str> {
 /// A request for a WebSocket that was not answered yet, in a server that hyper runs. It does
 /// step by step what [`upgrade`] does at once.
 pub struct UpgradeRequest {
-    pending: Box<PendingRequest>,
+    pending: Box<UnansweredRequest>,
     on_upgrade: OnUpgrade,
 }
 
@@ -132,7 +132,7 @@ impl UpgradeRequest {
             let why = "the connection is served without upgrades";
             return Err(Rejection::new(RejectionCause::Policy(501, why.to_owned()), true));
         };
-        Ok(Self { pending: Box::new(PendingRequest::new(request)), on_upgrade })
+        Ok(Self { pending: Box::new(UnansweredRequest::new(request)), on_upgrade })
     }
 
     /// Returns the request, without its extensions.
@@ -222,7 +222,7 @@ pub struct Upgrade {
     connection: BoxFuture<'static, Result<(NetStream, BytesMut), Error>>,
     config: Arc<ServerConfig>,
     deflate: Option<PerMessageDeflate>,
-    pending: Box<PendingRequest>,
+    pending: Box<UnansweredRequest>,
 }
 
 impl Upgrade {

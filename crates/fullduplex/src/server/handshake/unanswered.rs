@@ -16,7 +16,7 @@ use crate::server::state::trace;
 use crate::transport::Transport;
 
 /// A request, and what the application has set for its response.
-pub(crate) struct PendingRequest {
+pub(crate) struct UnansweredRequest {
     pub(crate) request: Box<IncomingRequest>,
     response_headers: Vec<(String, Bytes)>,
     /// The server that the WebSocket belongs to: the one that read the request, or, once the
@@ -28,7 +28,7 @@ pub(crate) struct PendingRequest {
     pub(crate) span: Option<trace::Span>,
 }
 
-impl PendingRequest {
+impl UnansweredRequest {
     pub(crate) fn new(request: Box<IncomingRequest>) -> Self {
         let response_headers = Vec::new();
         Self { request, response_headers, admission: None, tracked: None, span: None }
