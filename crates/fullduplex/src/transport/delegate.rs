@@ -1,4 +1,18 @@
-//! A macro for transports that wrap another one and do not change how it writes.
+//! Macros for transports that wrap another one and do not change how it reads or writes.
+
+/// Implements the method of `AsyncRead` by that of a field.
+macro_rules! delegate_read {
+    ($field:tt) => {
+        fn poll_read(
+            self: std::pin::Pin<&mut Self>,
+            cx: &mut std::task::Context<'_>,
+            buf: &mut tokio::io::ReadBuf<'_>,
+        ) -> std::task::Poll<std::io::Result<()>> {
+            std::pin::Pin::new(&mut self.get_mut().$field).poll_read(cx, buf)
+        }
+    };
+}
+pub(crate) use delegate_read;
 
 /// Implements the methods of `AsyncWrite` by those of a field: with `shutdown`, all of them;
 /// without, all but `poll_shutdown`.

@@ -68,11 +68,11 @@ mod transport {
     use std::task::{Context, Poll, ready};
     use std::time::Duration;
 
-    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+    use tokio::io::{AsyncRead, AsyncWrite};
 
     use super::DiscardRest;
     use crate::transport::Transport;
-    use crate::transport::delegate::delegate_write;
+    use crate::transport::delegate::{delegate_read, delegate_write};
 
     /// The longest time that a client may go on sending after its last response.
     const MAX_DURATION: Duration = Duration::from_secs(30);
@@ -95,13 +95,7 @@ mod transport {
     }
 
     impl<S: Transport> AsyncRead for LingeringClose<S> {
-        fn poll_read(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            buf: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
-            Pin::new(&mut self.stream).poll_read(cx, buf)
-        }
+        delegate_read!(stream);
     }
 
     impl<S: Transport> AsyncWrite for LingeringClose<S> {

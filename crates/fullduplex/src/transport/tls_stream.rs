@@ -1,14 +1,13 @@
 //! A TLS connection as a transport.
 
-use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsStream;
 
 use crate::base::{coop, guard};
-use crate::transport::delegate::delegate_write;
+use crate::transport::delegate::{delegate_read, delegate_write};
 use crate::transport::net_stream::NetStream;
 
 /// A TLS connection that sends `close_notify` when it is dropped for any reason: each side must
@@ -39,13 +38,7 @@ impl Drop for ClosingTlsStream {
 }
 
 impl AsyncRead for ClosingTlsStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().0).poll_read(cx, buf)
-    }
+    delegate_read!(0);
 }
 
 impl AsyncWrite for ClosingTlsStream {

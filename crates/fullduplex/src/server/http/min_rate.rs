@@ -6,12 +6,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::base::error::{Error, ErrorKind};
 use crate::server::config::ServerLimits;
 use crate::transport::Transport;
+use crate::transport::delegate::delegate_read;
 
 /// The minimum rate of a peer. For each quota of bytes, it may keep the server waiting for
 /// `stall_timeout` in total. A quota of more than one byte keeps a peer from extending its time
@@ -134,13 +135,7 @@ impl<S> RateEnforced<S> {
 }
 
 impl<S: Transport> AsyncRead for RateEnforced<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
+    delegate_read!(stream);
 }
 
 impl<S: Transport> AsyncWrite for RateEnforced<S> {
