@@ -22,7 +22,7 @@ pub struct Target {
     pub address: SocketAddr,
     pub deflate: Deflate,
     pub tls: Option<Arc<ClientConfig>>,
-    /// Whether there is no handshake.
+    /// Whether connections start without the opening handshake, with frames only.
     pub raw: bool,
 }
 
