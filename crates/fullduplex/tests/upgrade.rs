@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use common::hyper::serve;
 use common::{client, echo, raw};
 use fullduplex::client::Version;
 use fullduplex::server::integrate::UpgradeRequest;
@@ -21,41 +21,12 @@ use fullduplex::{CloseCode, WebSocket};
 use fullduplex_testkit::eventually;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::{ServiceBuilder, service_fn};
 
 const BOTH: [Version; 2] = [Version::Http1, Version::Http2];
-
-/// Runs a service as axum runs its own.
-async fn serve<S, B>(service: S) -> SocketAddr
-where
-    S: tower::Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-    B: http_body::Body<Data = Bytes, Error = Infallible> + Send + 'static,
-{
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (tcp, _) = listener.accept().await.unwrap();
-            let service = TowerToHyperService::new(service.clone());
-            tokio::spawn(async move {
-                let mut builder = Builder::new(TokioExecutor::new());
-                builder.http2().enable_connect_protocol();
-                builder.serve_connection_with_upgrades(TokioIo::new(tcp), service).await
-            });
-        }
-    });
-    address
-}
 
 async fn page(request: Request<Incoming>) -> Result<Response<String>, Infallible> {
     let mut response = Response::new(format!("page {}", request.uri().path()));

@@ -4,6 +4,8 @@
 
 pub mod example;
 pub mod http2;
+#[cfg(all(feature = "http2", feature = "tower"))]
+pub mod hyper;
 pub mod server;
 #[cfg(feature = "tls")]
 pub mod tls;

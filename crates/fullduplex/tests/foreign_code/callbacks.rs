@@ -87,31 +87,17 @@ async fn panic_in_a_hook_costs_one_attempt() {
     assert!(matches!(next().await, ReconnectEvent::Connected { .. }));
 }
 
-/// On the thread whose default it is, everything that is told to it panics.
 #[cfg(feature = "tracing")]
-mod subscriber {
-    use tracing::span::{Attributes, Id, Record};
-    use tracing::{Event, Metadata, Subscriber};
+mod tracing_events {
+    use tracing::Event;
 
     use super::*;
+    use crate::subscriber::{Calls, subscribe};
 
-    #[derive(Default)]
+    /// Panics at each event of the library, and counts them.
     struct Panicking(Arc<AtomicU32>);
 
-    impl Subscriber for Panicking {
-        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-            metadata.target().starts_with("fullduplex")
-        }
-
-        fn new_span(&self, _: &Attributes<'_>) -> Id {
-            Id::from_u64(1)
-        }
-
-        fn record(&self, _: &Id, _: &Record<'_>) {}
-        fn record_follows_from(&self, _: &Id, _: &Id) {}
-        fn enter(&self, _: &Id) {}
-        fn exit(&self, _: &Id) {}
-
+    impl Calls for Panicking {
         fn event(&self, event: &Event<'_>) {
             if event.metadata().name().contains("trace.rs") {
                 self.0.fetch_add(1, Ordering::SeqCst);
@@ -123,18 +109,15 @@ mod subscriber {
     #[tokio::test]
     async fn panic_in_the_subscriber_does_not_end_the_accept_loop() {
         let panics = Arc::new(AtomicU32::new(0));
-        let _default = tracing::subscriber::set_default(Panicking(panics.clone()));
-        // While there is just one subscriber, an event that another thread's test comes to first
-        // is switched off for all threads.
-        let _another = tracing::Dispatch::new(Panicking(panics.clone()));
+        let _subscribed = subscribe(Panicking(panics.clone()));
         let (address, handle, serving) = narrow().await;
-        // Without a request, so that only the refusals are told.
+        // Without a request, so that only the rejections are reported.
         let _held = tokio::net::TcpStream::connect(address).await.unwrap();
         eventually("it is accepted", || handle.connections() == 1).await;
-        for refused in 1..=2 {
+        for rejected in 1..=2 {
             raw(address, "").await;
-            // The refusal's event, the callback, and that each panicked.
-            eventually("it is counted", || handle.stats().panics == 2 * refused).await;
+            // The rejection's event, the callback, and that each panicked.
+            eventually("it is counted", || handle.stats().panics == 2 * rejected).await;
         }
         assert_eq!(panics.load(Ordering::SeqCst), 2 * 3);
         assert!(!serving.is_finished());

@@ -10,6 +10,8 @@ mod common;
 mod callbacks;
 mod calling_transports;
 mod payloads_and_wakers;
+#[cfg(feature = "tracing")]
+mod subscriber;
 #[cfg(all(feature = "tls", feature = "http2"))]
 mod tls_transports;
 mod transports;

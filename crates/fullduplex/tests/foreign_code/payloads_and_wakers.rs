@@ -238,30 +238,17 @@ fn panic_in_a_waker_costs_the_connection_and_not_the_driver() {
     });
 }
 
-/// On the thread whose default it is: what is told as "closed" is published to a group.
 #[cfg(feature = "tracing")]
 #[test]
 fn callback_of_a_subscriber_may_publish_to_the_group_that_lets_a_member_go() {
-    use tracing::span::{Attributes, Id, Record};
-    use tracing::{Event, Metadata, Subscriber};
+    use tracing::Event;
 
-    #[derive(Clone)]
+    use crate::subscriber::{Calls, subscribe};
+
+    /// Publishes to a group at each event and each end of a span, and counts the events.
     struct Publishing(Group, Arc<AtomicU32>);
 
-    impl Subscriber for Publishing {
-        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-            metadata.target().starts_with("fullduplex")
-        }
-
-        fn new_span(&self, _: &Attributes<'_>) -> Id {
-            Id::from_u64(1)
-        }
-
-        fn record(&self, _: &Id, _: &Record<'_>) {}
-        fn record_follows_from(&self, _: &Id, _: &Id) {}
-        fn enter(&self, _: &Id) {}
-        fn exit(&self, _: &Id) {}
-
+    impl Calls for Publishing {
         fn event(&self, event: &Event<'_>) {
             if event.metadata().is_event() {
                 self.0.publish(&PreparedMessage::new(Message::text("an event")));
@@ -269,19 +256,14 @@ fn callback_of_a_subscriber_may_publish_to_the_group_that_lets_a_member_go() {
             }
         }
 
-        fn try_close(&self, _: Id) -> bool {
+        fn end_of_a_span(&self) {
             self.0.publish(&PreparedMessage::new(Message::text("the end of a span")));
-            true
         }
     }
 
     without_deadlock(|| {
         let (group, events) = (Group::new(), Arc::new(AtomicU32::new(0)));
-        let subscriber = Publishing(group.clone(), events.clone());
-        let _default = tracing::subscriber::set_default(subscriber);
-        // While there is just one subscriber, an event that another thread's test comes to first
-        // is switched off for all threads.
-        let _another = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
+        let _subscribed = subscribe(Publishing(group.clone(), events.clone()));
         on_runtime(async {
             let server = fullduplex::server::Server::bind("127.0.0.1:0").await.unwrap();
             let url = format!("ws://{}/", server.local_addr().unwrap());

@@ -3,11 +3,23 @@
 use std::time::Duration;
 
 use fullduplex::proto::CloseCause;
-use fullduplex::{CloseCode, Role};
+use fullduplex::{CloseCode, Role, WebSocket};
+use fullduplex_testkit::pipe::Pipe;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{sleep, timeout};
 
 use crate::{CLOSE, DEADLINE, busy, taken_apart};
+
+/// Returns a busy server's WebSocket that closes, after or before the peer's Close, and its peer.
+async fn closing(received: bool) -> (WebSocket<Pipe>, Pipe) {
+    let (mut websocket, mut peer) = busy(Role::Server).await;
+    if received {
+        peer.write_all(&CLOSE).await.unwrap();
+    } else {
+        websocket.start_close(CloseCode::NORMAL, "").unwrap();
+    }
+    (websocket, peer)
+}
 
 #[tokio::test(start_paused = true)]
 async fn close_timeout_spares_a_peer_that_takes_bytes() {
@@ -32,12 +44,7 @@ async fn close_timeout_spares_a_peer_that_takes_bytes() {
 #[tokio::test(start_paused = true)]
 async fn close_timeout_ends_a_peer_that_takes_a_byte_now_and_then() {
     for received in [false, true] {
-        let (mut websocket, mut peer) = busy(Role::Server).await;
-        if received {
-            peer.write_all(&CLOSE).await.unwrap();
-        } else {
-            websocket.start_close(CloseCode::NORMAL, "").unwrap();
-        }
+        let (mut websocket, mut peer) = closing(received).await;
         let begun = tokio::time::Instant::now();
         let ended = tokio::spawn(async move {
             let end = websocket.next().await;
@@ -61,12 +68,7 @@ async fn close_timeout_ends_a_peer_that_takes_a_byte_now_and_then() {
 #[tokio::test(start_paused = true)]
 async fn close_timeout_ends_a_peer_that_takes_nothing_and_says_so() {
     for received in [false, true] {
-        let (mut websocket, mut peer) = busy(Role::Server).await;
-        if received {
-            peer.write_all(&CLOSE).await.unwrap();
-        } else {
-            websocket.start_close(CloseCode::NORMAL, "").unwrap();
-        }
+        let (mut websocket, _peer) = closing(received).await;
         let begun = tokio::time::Instant::now();
         let error = websocket.next().await.unwrap().unwrap_err();
         let info = websocket.close_info().unwrap();

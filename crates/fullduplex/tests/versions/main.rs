@@ -26,11 +26,7 @@ use common::tls::localhost;
 use fullduplex::server::{Handshake, Server, ServerConfig, WebSocketLayer};
 use http::{HeaderMap, Method, Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::service::TowerToHyperService;
 use requests::{AUTHORITY, Answer, Ask};
-use tokio::net::TcpListener;
 use tower::{ServiceBuilder, service_fn};
 
 /// Content of one piece, and perhaps trailers.
@@ -155,23 +151,11 @@ async fn ready_made(has_service: bool) -> Serving {
 
 /// A server that hyper runs, with our layer in front of its service.
 async fn of_hyper() -> Serving {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
     let layer = WebSocketLayer::new(|mut websocket, request| async move {
         websocket.send(seen(&request)).await.unwrap();
     });
     let service = ServiceBuilder::new().layer(layer).service(service_fn(service));
-    tokio::spawn(async move {
-        loop {
-            let (tcp, _) = listener.accept().await.unwrap();
-            let service = TowerToHyperService::new(service.clone());
-            tokio::spawn(async move {
-                let mut builder = Builder::new(TokioExecutor::new());
-                builder.http2().enable_connect_protocol();
-                builder.serve_connection_with_upgrades(TokioIo::new(tcp), service).await
-            });
-        }
-    });
+    let address = common::hyper::serve(service).await;
     vec![(Version::HTTP_11, address), (Version::HTTP_2, address)]
 }
 
