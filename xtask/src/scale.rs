@@ -226,7 +226,9 @@ fn write(table: &str) -> Result<(), String> {
          `cargo xtask scale`, on {} cores, {}, {}.\n\
          Both ends are on this machine. A process here may have {} files open, so that several\n\
          servers share the port where there are more connections than that. Memory is resident\n\
-         memory, and in the system slabs (`/proc/slabinfo`) and buffers (`/proc/net/sockstat`).\n\n\
+         memory, and in the system slabs (`/proc/slabinfo`) and buffers (`/proc/net/sockstat`).\n\
+         Each connection is a member of a `Group` here; docs/benchmarks.md (case f) measures an idle\n\
+         connection without one.\n\n\
          {table}",
         machine.first().unwrap_or(&"?"),
         machine.get(1).unwrap_or(&"?"),
