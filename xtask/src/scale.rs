@@ -227,8 +227,8 @@ fn write(table: &str) -> Result<(), String> {
          Both ends are on this machine. A process here may have {} files open, so that several\n\
          servers share the port where there are more connections than that. Memory is resident\n\
          memory, and in the system slabs (`/proc/slabinfo`) and buffers (`/proc/net/sockstat`).\n\
-         Each connection is a member of a `Group` here; docs/benchmarks.md (case f) measures an idle\n\
-         connection without one.\n\n\
+         Each connection is a member of a `Group` here; docs/benchmarks.md (case f) measures an\n\
+         idle connection without one.\n\n\
          {table}",
         machine.first().unwrap_or(&"?"),
         machine.get(1).unwrap_or(&"?"),
