@@ -4,7 +4,8 @@
 //! `cargo run --release --manifest-path bench/Cargo.toml -- [CASE…] [OPTION…]`
 //!
 //! The measured process has core 0 to itself, one at a time; the other end has core 1. A load, or a
-//! client, checks every byte that it receives. `docs/benchmarks.md` describes the method.
+//! client, checks every byte that it receives. `docs/src/reference/benchmarks.md` describes the
+//! method.
 
 mod cases;
 mod client_process;

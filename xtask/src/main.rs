@@ -56,7 +56,7 @@ The project's own commands:
                                              the Autobahn suite against one role, or all
   cargo xtask peers                          browsers, and clients and servers in other languages
   cargo xtask fuzz [--seconds N]             each fuzz target for N seconds
-  cargo xtask scale [IDLE DRAINED]           crowds of idle connections; writes docs/scale.md
+  cargo xtask scale [IDLE DRAINED]           crowds of idle connections; writes scale.md
   cargo xtask rfc                            where code and tests cite sections of RFC 6455";
 
 fn main() -> ExitCode {

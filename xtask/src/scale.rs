@@ -147,7 +147,8 @@ fn socket_memory() -> f64 {
     slabs.sum::<f64>() + pages * 4096.0
 }
 
-/// Runs it with `idle` idle connections, and the drain of `drained`, and writes `docs/scale.md`.
+/// Runs it with `idle` idle connections, and the drain of `drained`, and writes
+/// `docs/src/reference/scale.md`.
 pub(crate) fn run(idle: usize, drained: usize) -> Outcome {
     build_release(&["scale"])?;
     let mut table = String::from("| what | figure |\n|---|---|\n");
@@ -227,7 +228,7 @@ fn write(table: &str) -> Result<(), String> {
          Both ends are on this machine. A process here may have {} files open, so that several\n\
          servers share the port where there are more connections than that. Memory is resident\n\
          memory, and in the system slabs (`/proc/slabinfo`) and buffers (`/proc/net/sockstat`).\n\
-         Each connection is a member of a `Group` here; docs/benchmarks.md (case f) measures an\n\
+         Each connection is a member of a `Group` here; [case f](benchmarks.md#cases) measures an\n\
          idle connection without one.\n\n\
          {table}",
         machine.first().unwrap_or(&"?"),
@@ -235,7 +236,7 @@ fn write(table: &str) -> Result<(), String> {
         machine.get(2).unwrap_or(&"?"),
         output(command("sh").args(["-c", "ulimit -Hn"]))?.trim(),
     );
-    let folder = root().join("docs");
+    let folder = root().join("docs/src/reference");
     std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     std::fs::write(folder.join("scale.md"), text).map_err(|error| error.to_string())
 }

@@ -193,6 +193,6 @@ fn codec() -> Outcome {
         Some(0) => Ok(Tally::PASSED),
         // Another kind of processor or another compiler comes to other counts: it said so.
         Some(77) => Ok(Tally { skipped: 1, ..Tally::default() }),
-        _ => Err("more instructions than noted; see docs/benchmarks.md".into()),
+        _ => Err("more instructions than noted; see docs/src/reference/benchmarks.md".into()),
     }
 }

@@ -51,7 +51,7 @@ pub const MAX_WINDOW_BITS: u8 = 15;
 /// The compression settings of one end: what it negotiates (RFC 7692 §7.1), and how it compresses.
 ///
 /// There are four presets. The memory is that of one connection between messages. The project's
-/// `docs/benchmarks.md` has measurements of each.
+/// `docs/src/reference/benchmarks.md` has measurements of each.
 ///
 /// While a message is sent in pieces, the connection holds a workspace of 375 KiB. While one is
 /// received in pieces, it holds a workspace of 70 KiB.
