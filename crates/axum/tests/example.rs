@@ -8,15 +8,15 @@
 mod example;
 
 use example::Serving;
-use fullduplex_axum::fullduplex::client::{Proxies, Version};
+use fullduplex_axum::fullduplex::client::{HttpVersion, Proxies};
 use fullduplex_axum::fullduplex::{Client, CloseCode};
 
 #[tokio::test]
 async fn example_has_one_room_for_both_versions_of_http() {
     let server = Serving::start("axum");
     let mut all = Vec::new();
-    for version in [Version::Http1, Version::Http2] {
-        let client = Client::builder().proxies(Proxies::none()).version(version);
+    for version in [HttpVersion::Http1, HttpVersion::Http2] {
+        let client = Client::builder().proxies(Proxies::none()).http_version(version);
         let client = client.subprotocol("echo.v1").build().unwrap();
         let url = format!("ws://{}/echo", server.address);
         let (mut websocket, _) = client.connect(&url).await.unwrap();

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use fullduplex::client::{Proxies, Version};
+use fullduplex::client::{HttpVersion, Proxies};
 use fullduplex::server::policy::OriginPolicy;
 use fullduplex::server::{Drain, ServerConfig, ServerHandle, WebSocketLayer};
 use fullduplex::{Client, ClientBuilder, DeflateConfig};
@@ -21,7 +21,7 @@ use http::{HeaderMap, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-const BOTH: [Version; 2] = [Version::Http1, Version::Http2];
+const BOTH: [HttpVersion; 2] = [HttpVersion::Http1, HttpVersion::Http2];
 
 async fn start(router: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -30,8 +30,8 @@ async fn start(router: Router) -> SocketAddr {
     address
 }
 
-fn client(version: Version) -> ClientBuilder {
-    Client::builder().proxies(Proxies::none()).version(version)
+fn client(version: HttpVersion) -> ClientBuilder {
+    Client::builder().proxies(Proxies::none()).http_version(version)
 }
 
 async fn echo(mut websocket: WebSocket) {
@@ -67,7 +67,7 @@ async fn cookies_are_joined_in_one_field() {
         })
     }
     let address = start(Router::new().route("/", any(handler))).await;
-    let client = client(Version::Http2).header("cookie", "a=1").header("cookie", "b=2");
+    let client = client(HttpVersion::Http2).header("cookie", "a=1").header("cookie", "b=2");
     let client = client.build().unwrap();
     let (mut websocket, _) = client.connect(&format!("ws://{address}/")).await.unwrap();
     assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some("a=1; b=2"));
@@ -89,7 +89,7 @@ async fn extractor_accepts_on_both_versions_of_http() {
         for i in 0..5 {
             let url = format!("ws://{address}/socket/{i}");
             let (mut websocket, response) = client.connect(&url).await.unwrap();
-            let status = if version == Version::Http2 { 200 } else { 101 };
+            let status = if version == HttpVersion::Http2 { 200 } else { 101 };
             assert_eq!(response.status(), status);
             let name = websocket.next().await.unwrap().unwrap();
             assert_eq!(name.as_text(), Some(i.to_string().as_str()));
@@ -311,7 +311,7 @@ async fn failed_upgrade_is_reported() {
         }
     };
     let url = format!("ws://{}/", start(Router::new().route("/", any(handler))).await);
-    tokio::spawn(async move { client(Version::Http1).build().unwrap().connect(&url).await });
+    tokio::spawn(async move { client(HttpVersion::Http1).build().unwrap().connect(&url).await });
     let error = told.recv().await.unwrap();
     assert_eq!(error.kind(), fullduplex::ErrorKind::Timeout);
     assert!(error.to_string().contains("handshake_timeout"), "{error}");

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, value_parser};
-use fullduplex::client::{ClientTls, Proxies, Proxy, Version};
+use fullduplex::client::{ClientTls, HttpVersion, Proxies, Proxy};
 use fullduplex::{Client, CloseCode, Error, ErrorKind};
 use http::header::USER_AGENT;
 use http::{HeaderName, HeaderValue};
@@ -87,7 +87,7 @@ pub(crate) struct Args {
     proxy: Option<Proxies>,
     /// HTTP version: 1 for HTTP/1.1, 2, 3, or auto for the best that the server supports
     #[arg(long, default_value = "1", value_name = "VERSION", value_parser = version)]
-    http: Version,
+    http: HttpVersion,
     /// Follow up to N redirections. To another host or port, the fields of --header, the
     /// subprotocols and the certificate of --cert are not sent
     #[arg(long, default_value_t = 0, value_name = "N")]
@@ -105,12 +105,12 @@ pub(crate) struct Args {
     deflate: Option<deflate::DeflateSetting>,
 }
 
-fn version(text: &str) -> Result<Version, String> {
+fn version(text: &str) -> Result<HttpVersion, String> {
     match text {
-        "1" | "1.1" => Ok(Version::Http1),
-        "2" => Ok(Version::Http2),
-        "3" => Ok(Version::Http3),
-        "auto" => Ok(Version::Auto),
+        "1" | "1.1" => Ok(HttpVersion::Http1),
+        "2" => Ok(HttpVersion::Http2),
+        "3" => Ok(HttpVersion::Http3),
+        "auto" => Ok(HttpVersion::Auto),
         _ => Err("1, 2, 3 or auto".into()),
     }
 }
@@ -184,7 +184,7 @@ async fn connect(args: Args) -> ConnectOutcome {
             let outcome = report_connect_error(&error);
             // Sends CONNECTION_CLOSE on HTTP/3, so that the server need not wait for its idle
             // timeout.
-            let _ = timeout(CLOSE_IDLE_TIMEOUT, client.close_idle()).await;
+            let _ = timeout(CLOSE_IDLE_TIMEOUT, client.close_idle_connections()).await;
             return outcome;
         }
     };
@@ -215,7 +215,7 @@ async fn connect(args: Args) -> ConnectOutcome {
             signal.into()
         }
     };
-    let _ = timeout(CLOSE_IDLE_TIMEOUT, client.close_idle()).await;
+    let _ = timeout(CLOSE_IDLE_TIMEOUT, client.close_idle_connections()).await;
     if is_http2 {
         // The connection's own task has yet to write END_STREAM.
         sleep(HTTP2_FLUSH).await;
@@ -227,7 +227,7 @@ fn build_client(args: &Args, tls: ClientTls) -> Result<Client, Error> {
     let mut builder = Client::builder()
         .max_message_size(Some(args.max_message_size))
         .deflate(args.deflate.and_then(|setting| setting.0));
-    builder = builder.max_redirects(args.max_redirects).version(args.http).tls(tls);
+    builder = builder.max_redirects(args.max_redirects).http_version(args.http).tls(tls);
     if args.verbose {
         builder = builder.on_connect_event(verbose::connect_event);
     }

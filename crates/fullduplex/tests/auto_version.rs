@@ -1,4 +1,4 @@
-//! `Version::Auto`: HTTP/2 where the server does it, else HTTP/1.1; and what a client learns
+//! `HttpVersion::Auto`: HTTP/2 where the server does it, else HTTP/1.1; and what a client learns
 //! and keeps of that.
 
 // In a test, to unwrap is to assert.
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use common::tls::{LOCALHOST, acceptor};
-use fullduplex::client::{BoxFuture, ClientTls, Connect, Version};
+use fullduplex::client::{BoxFuture, ClientTls, Connect, HttpVersion};
 use fullduplex::server::accept;
 use fullduplex::{Client, ClientBuilder, CloseCode, ErrorKind, NetStream, Transport};
 use fullduplex_testkit::pipe::pipe;
@@ -125,7 +125,7 @@ where
 
 fn builder() -> ClientBuilder {
     let tls = ClientTls::new().dangerous_accept_any_certificate();
-    common::direct().version(Version::Auto).tls(tls)
+    common::direct().http_version(HttpVersion::Auto).tls(tls)
 }
 
 fn client() -> Client {
@@ -186,7 +186,7 @@ async fn auto_falls_back_where_an_intermediary_can_not_carry_it() {
         }
         assert_eq!(counts.all(), [1, 1, 3], "{status}");
         // Without the choice, there is a hint.
-        let error = builder().version(Version::Http2).build().unwrap().connect(&url).await;
+        let error = builder().http_version(HttpVersion::Http2).build().unwrap().connect(&url).await;
         let error = error.unwrap_err().to_string();
         assert!(error.contains("can't carry a WebSocket on HTTP/2"), "{error}");
     }
@@ -303,8 +303,9 @@ async fn retry_depends_on_the_alert_that_ends_http2_too() {
             }
         }
     });
-    for version in [Version::Http1, Version::Http2, Version::Auto] {
-        let error = builder().version(version).build().unwrap().connect(&url).await.unwrap_err();
+    for version in [HttpVersion::Http1, HttpVersion::Http2, HttpVersion::Auto] {
+        let error =
+            builder().http_version(version).build().unwrap().connect(&url).await.unwrap_err();
         let seen = (error.kind(), error.is_retryable());
         assert_eq!(seen, (ErrorKind::Tls, false), "{version:?}: {error}");
         assert!(error.to_string().contains("certificate_required"), "{version:?}: {error}");

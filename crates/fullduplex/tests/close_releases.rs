@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{client, open, say};
-use fullduplex::client::Version;
+use fullduplex::client::HttpVersion;
 use fullduplex::server::{Drain, Server, ServerConfig};
 use fullduplex::{
     CloseCause, CloseCode, Config, ErrorKind, KeepaliveConfig, NetStream, ReadyState, Role,
@@ -35,16 +35,16 @@ async fn echo_all(websocket: &mut WebSocket) {
 
 #[tokio::test]
 async fn close_releases_the_permit_while_halves_are_held() {
-    close_many(Version::Http1).await;
+    close_many(HttpVersion::Http1).await;
 }
 
 #[cfg(feature = "http2")]
 #[tokio::test]
 async fn close_releases_the_permit_of_a_stream() {
-    close_many(Version::Http2).await;
+    close_many(HttpVersion::Http2).await;
 }
 
-async fn close_many(version: Version) {
+async fn close_many(version: HttpVersion) {
     let config = ServerConfig { http2: true, ..ServerConfig::default() };
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
     let url = format!("ws://{}/", server.local_addr().unwrap());

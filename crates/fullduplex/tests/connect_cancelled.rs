@@ -12,7 +12,7 @@ use std::sync::Arc;
 use common::direct;
 use common::http2::keep;
 use common::tls::{LOCALHOST, acceptor, trusting};
-use fullduplex::client::{BoxFuture, Connect, Proxy, Version};
+use fullduplex::client::{BoxFuture, Connect, HttpVersion, Proxy};
 use fullduplex::server::accept;
 use fullduplex::{Client, NetStream, Transport};
 use fullduplex_testkit::cancel::{poll_at_most, yield_now};
@@ -83,8 +83,8 @@ fn client(net: Net) -> Client {
     let builder = match net.way {
         Way::Plain | Way::Tls => builder,
         Way::Proxy => builder.proxy(Proxy::parse("http://proxy.example").unwrap()),
-        Way::Http2 => builder.version(Version::Http2),
-        Way::Auto => builder.version(Version::Auto),
+        Way::Http2 => builder.http_version(HttpVersion::Http2),
+        Way::Auto => builder.http_version(HttpVersion::Auto),
     };
     builder.connector(net).build().unwrap()
 }

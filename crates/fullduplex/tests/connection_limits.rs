@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use common::tls::{LOCALHOST, localhost, trusting};
 use common::{direct, echo, say};
-use fullduplex::client::Version;
+use fullduplex::client::HttpVersion;
 use fullduplex::server::policy::{ForwardedHeader, ProxyMode};
 use fullduplex::server::{Body, Server, ServerConfig, ServerHandle};
 use fullduplex_testkit::eventually;
@@ -56,12 +56,12 @@ async fn limits_count_clients_behind_a_proxy_on_every_version() {
     let url = format!("wss://localhost:{}/", server.local_addr().unwrap().port());
     let handle = server.handle();
     tokio::spawn(server.serve(echo));
-    let client = |version: Version, from: &str| {
-        let builder = direct().version(version).tls(trusting(LOCALHOST));
+    let client = |version: HttpVersion, from: &str| {
+        let builder = direct().http_version(version).tls(trusting(LOCALHOST));
         builder.header("x-forwarded-for", from).build().unwrap()
     };
     // All versions together count for one.
-    let versions = [Version::Http1, Version::Http2, Version::Http3];
+    let versions = [HttpVersion::Http1, HttpVersion::Http2, HttpVersion::Http3];
     for (i, version) in versions.into_iter().enumerate() {
         let (a, b) = (client(version, "192.0.2.1"), client(version, "192.0.2.2"));
         let (mut one, _) = a.connect(&url).await.unwrap();

@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::tls::{LOCALHOST, acceptor, localhost, trusting};
 use common::{direct, switching};
-use fullduplex::client::Version;
+use fullduplex::client::HttpVersion;
 use fullduplex::server::{Server, ServerConfig};
 use fullduplex::{ClientBuilder, Error, ErrorKind, WebSocket};
 use h2::Reason;
@@ -28,8 +28,8 @@ use tokio_rustls::TlsConnector;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-fn client(version: Version) -> ClientBuilder {
-    direct().version(version).tls(trusting(LOCALHOST))
+fn client(version: HttpVersion) -> ClientBuilder {
+    direct().http_version(version).tls(trusting(LOCALHOST))
 }
 
 async fn failure(websocket: &mut WebSocket) -> Error {
@@ -69,7 +69,7 @@ async fn tls_end_without_close_notify_is_an_end_to_the_client() {
             }
             tls.into_inner().0.shutdown().await.unwrap();
         });
-        let connected = client(Version::Http1).build().unwrap().connect(&url).await;
+        let connected = client(HttpVersion::Http1).build().unwrap().connect(&url).await;
         let error = match connected {
             Ok((mut websocket, _)) => failure(&mut websocket).await,
             Err(error) => error,
@@ -147,7 +147,7 @@ async fn http2_end_has_our_text_and_keeps_its_source() {
         (Fate::End, "ended the transport without a Close frame"),
     ] {
         let url = serve_http2(fate).await;
-        let client = client(Version::Http2).build().unwrap();
+        let client = client(HttpVersion::Http2).build().unwrap();
         let (mut websocket, _) = client.connect(&url).await.unwrap();
         let error = failure(&mut websocket).await;
         assert!(error.to_string().contains(words), "{fate:?}: {error}");
@@ -213,7 +213,7 @@ async fn quic_without_a_server_has_our_text() {
         answer.extend([0x1a, 0x2a, 0x3a, 0x4a]);
         socket.send_to(&answer, from).unwrap();
     });
-    let client = client(Version::Http3).build().unwrap();
+    let client = client(HttpVersion::Http3).build().unwrap();
     let error = timeout(DEADLINE, client.connect(&url)).await.unwrap().unwrap_err();
     assert!(error.to_string().contains("no version of QUIC"), "{error}");
     answers.join().unwrap();

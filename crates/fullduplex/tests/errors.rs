@@ -88,7 +88,8 @@ async fn timeout_errors_name_what_was_waited_for() {
 #[cfg(feature = "http2")]
 #[tokio::test(start_paused = true)]
 async fn timeout_errors_name_http2_settings() {
-    let builder = direct().version(fullduplex::client::Version::Http2).connector(Answering(None));
+    let builder =
+        direct().http_version(fullduplex::client::HttpVersion::Http2).connector(Answering(None));
     let error = fails(builder, "ws://a.example/").await.to_string();
     assert!(error.contains("while waiting for the server's HTTP/2 SETTINGS"), "{error}");
 }

@@ -9,10 +9,10 @@ mod common;
 use common::example::Serving;
 use common::tls::{LOCALHOST, trusting};
 use common::{client, direct, say};
-use fullduplex::client::Version;
+use fullduplex::client::HttpVersion;
 use fullduplex::{CloseCode, WebSocket};
 
-async fn connect(url: &str, version: Version) -> WebSocket {
+async fn connect(url: &str, version: HttpVersion) -> WebSocket {
     client(version).connect(url).await.unwrap().0
 }
 
@@ -30,7 +30,7 @@ async fn get(server: &Serving) -> String {
 #[tokio::test]
 async fn example_listener_serves() {
     let server = Serving::start("listener");
-    let mut websocket = connect(&format!("ws://{}/", server.address), Version::Http1).await;
+    let mut websocket = connect(&format!("ws://{}/", server.address), HttpVersion::Http1).await;
     echoes(&mut websocket).await;
     assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
 }
@@ -38,7 +38,7 @@ async fn example_listener_serves() {
 #[tokio::test]
 async fn example_hyper_serves() {
     let server = Serving::start("hyper");
-    for version in [Version::Http1, Version::Http2] {
+    for version in [HttpVersion::Http1, HttpVersion::Http2] {
         let mut websocket = connect(&format!("ws://{}/", server.address), version).await;
         echoes(&mut websocket).await;
         assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
@@ -52,7 +52,7 @@ async fn example_tower_serves() {
     assert!(get(&server).await.contains("There is a WebSocket at /echo."));
     let url = format!("ws://{}/echo", server.address);
     let mut all = Vec::new();
-    for version in [Version::Http1, Version::Http2] {
+    for version in [HttpVersion::Http1, HttpVersion::Http2] {
         let mut websocket = connect(&url, version).await;
         echoes(&mut websocket).await;
         all.push(websocket);
@@ -72,9 +72,9 @@ async fn example_tower_serves() {
 async fn example_internet_serves_every_version_over_tls() {
     let pem = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/localhost.pem");
     let server = Serving::start_with("internet", &[pem, pem]);
-    for version in [Version::Http1, Version::Http2, Version::Http3] {
+    for version in [HttpVersion::Http1, HttpVersion::Http2, HttpVersion::Http3] {
         let tls = trusting(LOCALHOST);
-        let client = direct().tls(tls).version(version).build().unwrap();
+        let client = direct().tls(tls).http_version(version).build().unwrap();
         let url = format!("wss://localhost:{}/?ann", server.address.port());
         let (mut websocket, _) = client.connect(&url).await.unwrap();
         websocket.send("hello").await.unwrap();

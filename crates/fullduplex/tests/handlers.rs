@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::{client, say};
-use fullduplex::client::Version;
+use fullduplex::client::HttpVersion;
 use fullduplex::server::{Handshake, Server};
 use fullduplex::{CloseCode, Error, WebSocket};
 use tokio::time::timeout;
@@ -22,7 +22,7 @@ async fn bound() -> (Server, SocketAddr) {
 }
 
 async fn open(address: SocketAddr) -> WebSocket {
-    client(Version::Http1).connect(&format!("ws://{address}/")).await.unwrap().0
+    client(HttpVersion::Http1).connect(&format!("ws://{address}/")).await.unwrap().0
 }
 
 #[tokio::test]

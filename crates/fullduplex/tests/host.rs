@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use common::tls::localhost;
 use common::{Addresses, direct, echo, say};
-use fullduplex::client::{ClientTls, Version};
+use fullduplex::client::{ClientTls, HttpVersion};
 use fullduplex::server::policy::HostPolicy;
 use fullduplex::server::{Server, ServerConfig};
 use tokio::time::timeout;
@@ -24,9 +24,9 @@ async fn host_that_is_not_listed_is_refused_with_advice_on_every_version() {
     let server = server.tls(localhost()).http3();
     let address = server.local_addr().unwrap();
     tokio::spawn(server.serve(echo));
-    for version in [Version::Http1, Version::Http2, Version::Http3] {
+    for version in [HttpVersion::Http1, HttpVersion::Http2, HttpVersion::Http3] {
         let tls = ClientTls::new().dangerous_accept_any_certificate();
-        let builder = direct().version(version).tls(tls).resolver(Addresses(vec![address]));
+        let builder = direct().http_version(version).tls(tls).resolver(Addresses(vec![address]));
         let client = builder.build().unwrap();
         let url = format!("wss://evil.example:{}/", address.port());
         let refused = timeout(Duration::from_secs(20), client.connect(&url)).await.unwrap();

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use common::direct;
-use fullduplex::client::{BoxFuture, Connect, Version};
+use fullduplex::client::{BoxFuture, Connect, HttpVersion};
 use fullduplex::{Client, ErrorKind, NetStream};
 use fullduplex_testkit::pipe::pipe;
 use tokio::task::JoinSet;
@@ -64,7 +64,7 @@ impl Connect for Ways {
 
 fn client(ways: &[Way]) -> (Client, Ways) {
     let ways = Ways { plan: ways.into(), attempts: Arc::default(), hanging: Arc::default() };
-    let builder = direct().version(Version::Http2);
+    let builder = direct().http_version(HttpVersion::Http2);
     (builder.connector(ways.clone()).build().unwrap(), ways)
 }
 

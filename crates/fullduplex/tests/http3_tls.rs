@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use common::tls::{Versions, trusting};
 use common::{direct, echo};
-use fullduplex::client::{ClientTls, Version};
+use fullduplex::client::{ClientTls, HttpVersion};
 use fullduplex::server::stats::{HandshakeOutcome, HttpVersion};
 use fullduplex::server::tls::{Certificate, PemSource, ServerTls, ServerTlsBuilder};
 use fullduplex::server::{Handshake, Server, ServerHandle};
@@ -83,7 +83,7 @@ impl Signed {
 }
 
 fn client(tls: ClientTls) -> Client {
-    direct().version(Version::Http3).tls(tls).build().unwrap()
+    direct().http_version(HttpVersion::Http3).tls(tls).build().unwrap()
 }
 
 /// Tells each client how many certificates it showed, and echoes.

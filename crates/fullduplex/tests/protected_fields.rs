@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use common::tls::{LOCALHOST, localhost, trusting};
 use common::{client, direct, say};
-use fullduplex::client::Version;
+use fullduplex::client::HttpVersion;
 use fullduplex::server::integrate::UpgradeRequest;
 use fullduplex::server::stats::HandshakeOutcome;
 use fullduplex::server::{Handshake, Server, ServerConfig};
@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
-const VERSIONS: [Version; 3] = [Version::Http1, Version::Http2, Version::Http3];
+const VERSIONS: [HttpVersion; 3] = [HttpVersion::Http1, HttpVersion::Http2, HttpVersion::Http3];
 
 /// What an application adds to the response that accepts, and what the error has to name.
 const SPOILING: [(&str, &str, &str); 11] = [
@@ -75,8 +75,8 @@ async fn serving() -> (u16, UnboundedReceiver<Result<(), Error>>, fullduplex::se
     (port, told, handle)
 }
 
-fn secure(version: Version) -> Client {
-    direct().version(version).tls(trusting(LOCALHOST)).build().unwrap()
+fn secure(version: HttpVersion) -> Client {
+    direct().http_version(version).tls(trusting(LOCALHOST)).build().unwrap()
 }
 
 /// What the client is answered, in bounded time.
@@ -152,7 +152,7 @@ async fn protected_fields_are_refused_in_a_server_of_hyper() {
             tokio::spawn(connection);
         }
     });
-    let client = client(Version::Http1);
+    let client = client(HttpVersion::Http1);
     for (i, (name, _, _)) in SPOILING.iter().enumerate() {
         assert_eq!(status(&client, &format!("{url}{i}")).await, 500, "{name}");
     }

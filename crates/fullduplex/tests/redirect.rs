@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use common::direct;
 use common::tls::trusting;
-use fullduplex::client::{ClientTls, Version};
+use fullduplex::client::{ClientTls, HttpVersion};
 use fullduplex::server::tls::{Certificate, PemSource, ServerTls};
 use fullduplex::server::{Handshake, Server, ServerConfig};
 use fullduplex::{ClientBuilder, ErrorKind, WebSocket};
@@ -23,7 +23,7 @@ use rcgen::{
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-const VERSIONS: [Version; 3] = [Version::Http1, Version::Http2, Version::Http3];
+const VERSIONS: [HttpVersion; 3] = [HttpVersion::Http1, HttpVersion::Http2, HttpVersion::Http3];
 
 /// An authority, and a certificate of localhost with its key that serves both ends, in PEM.
 struct Identity {
@@ -111,10 +111,10 @@ async fn told(websocket: &mut WebSocket) -> String {
     websocket.next().await.unwrap().unwrap().as_text().unwrap().to_owned()
 }
 
-fn with_secrets(version: Version) -> ClientBuilder {
+fn with_secrets(version: HttpVersion) -> ClientBuilder {
     let mut sensitive = HeaderValue::from_static("SECRET");
     sensitive.set_sensitive(true);
-    let client = direct().version(version).max_redirects(3);
+    let client = direct().http_version(version).max_redirects(3);
     let client = client.header("X-Api-Key", "SECRET").header("X-Marked", sensitive);
     let client = client.header("Cookie", "SECRET=1").bearer_auth("SECRET");
     let client = client.header("User-Agent", "test/1").header("X-Region", "north");
@@ -241,7 +241,7 @@ async fn redirect_on_the_same_origin_keeps_everything() {
 
 #[test]
 fn redirect_secrets_are_not_in_the_debug_text() {
-    let shown = format!("{:?}", with_secrets(Version::Http1).build().unwrap());
+    let shown = format!("{:?}", with_secrets(HttpVersion::Http1).build().unwrap());
     assert!(!shown.contains("SECRET"), "{shown}");
 }
 

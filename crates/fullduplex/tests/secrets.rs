@@ -17,7 +17,7 @@ use bytes::Bytes;
 use common::server::Pieces;
 use common::tls::{LOCALHOST, localhost, trusting};
 use common::{direct, say};
-use fullduplex::client::Version;
+use fullduplex::client::HttpVersion;
 use fullduplex::server::policy::OriginPolicy;
 use fullduplex::server::{Body, Drain, Handshake, Server, ServerConfig};
 use fullduplex::{ClientBuilder, CloseCode};
@@ -90,9 +90,9 @@ async fn answer(mut handshake: Handshake) {
     }
 }
 
-fn with_secrets(version: Version) -> ClientBuilder {
+fn with_secrets(version: HttpVersion) -> ClientBuilder {
     direct()
-        .version(version)
+        .http_version(version)
         .tls(trusting(LOCALHOST))
         .header("authorization", "Bearer secret-bearer")
         .header("cookie", "session=secret-cookie")
@@ -162,7 +162,7 @@ async fn all_of_it() {
     let handle = server.handle();
     let serving = tokio::spawn(server.serve_handshakes(answer));
 
-    for version in [Version::Http1, Version::Http2, Version::Http3] {
+    for version in [HttpVersion::Http1, HttpVersion::Http2, HttpVersion::Http3] {
         let url = |path: &str| format!("wss://localhost:{port}/{path}?token=secret-query");
         let client = with_secrets(version).build().unwrap();
         for path in ["accepted", "token"] {

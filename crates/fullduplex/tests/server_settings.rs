@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use common::tls::{LOCALHOST, localhost, trusting};
 use common::{direct, echo, say};
-use fullduplex::client::Version;
-use fullduplex::server::stats::{HandshakeOutcome, HttpVersion};
+use fullduplex::client::HttpVersion;
+use fullduplex::server::stats::{self, HandshakeOutcome};
 use fullduplex::server::{Drain, Server, ServerConfig, ServerHandle, Workers};
 use fullduplex::{Client, Error, ErrorKind};
 
-fn client(version: Version) -> Client {
-    direct().version(version).tls(trusting(LOCALHOST)).build().unwrap()
+fn client(version: HttpVersion) -> Client {
+    direct().http_version(version).tls(trusting(LOCALHOST)).build().unwrap()
 }
 
 async fn server() -> Server {
@@ -65,12 +65,12 @@ async fn server_handle_may_be_taken_at_any_time() {
 
 /// A WebSocket on HTTP/3, which is held to the configuration.
 async fn held_on_http3(address: SocketAddr, handle: &ServerHandle) {
-    let client = client(Version::Http3);
+    let client = client(HttpVersion::Http3);
     let url = format!("wss://localhost:{}/", address.port());
     let (mut websocket, response) = client.connect(&url).await.unwrap();
     assert_eq!(response.version(), http::Version::HTTP_3);
     say(&mut websocket, "short").await;
-    assert_eq!(handle.stats().handshakes[&HandshakeOutcome::Opened(HttpVersion::Http3)], 1);
+    assert_eq!(handle.stats().handshakes[&HandshakeOutcome::Opened(stats::HttpVersion::Http3)], 1);
     websocket.send("more than ten bytes").await.unwrap();
     assert!(websocket.next().await.is_none());
     assert_eq!(websocket.close_info().unwrap().code().get(), 1009);
@@ -115,7 +115,7 @@ fn workers_serve_http3_on_one_of_them() {
         held_on_http3(address, &handle).await;
         // On TCP there are all of them.
         let url = format!("wss://localhost:{}/", address.port());
-        let (mut websocket, _) = client(Version::Http2).connect(&url).await.unwrap();
+        let (mut websocket, _) = client(HttpVersion::Http2).connect(&url).await.unwrap();
         say(&mut websocket, "over TCP").await;
         drop(websocket);
         handle.drain(Drain { spread: Duration::ZERO, ..Drain::default() }).await;

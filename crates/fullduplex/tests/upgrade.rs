@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use common::hyper::serve;
 use common::{client, echo, raw};
-use fullduplex::client::Version;
+use fullduplex::client::HttpVersion;
 use fullduplex::server::integrate::UpgradeRequest;
 use fullduplex::server::policy::OriginPolicy;
 use fullduplex::server::{self, Drain, Handshake, ServerConfig, ServerHandle, WebSocketLayer};
@@ -26,7 +26,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::{ServiceBuilder, service_fn};
 
-const BOTH: [Version; 2] = [Version::Http1, Version::Http2];
+const BOTH: [HttpVersion; 2] = [HttpVersion::Http1, HttpVersion::Http2];
 
 async fn page(request: Request<Incoming>) -> Result<Response<String>, Infallible> {
     let mut response = Response::new(format!("page {}", request.uri().path()));
@@ -46,7 +46,7 @@ fn layer() -> WebSocketLayer {
     })
 }
 
-async fn open(address: SocketAddr, version: Version) -> WebSocket {
+async fn open(address: SocketAddr, version: HttpVersion) -> WebSocket {
     let url = format!("ws://{address}/path");
     let (mut websocket, _) = client(version).connect(&url).await.unwrap();
     assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some("/path"));
@@ -99,7 +99,7 @@ async fn upgrade_rejection_names_the_rule() {
     socket.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 101");
 
-    let old = KEY.replace("Version: 13", "Version: 8") + "Connection: close\r\n";
+    let old = KEY.replace("HttpVersion: 13", "HttpVersion: 8") + "Connection: close\r\n";
     let answer = raw(strict, &format!("GET / HTTP/1.1\r\nHost: a\r\n{old}\r\n")).await;
     assert!(answer.starts_with("HTTP/1.1 426 ") && answer.contains("RFC 6455"), "{answer}");
     assert!(answer.to_ascii_lowercase().contains("sec-websocket-version: 13"), "{answer}");
@@ -197,7 +197,7 @@ where
 /// Begins to open a WebSocket, and waits until the request has come.
 async fn opening(handle: &ServerHandle, address: SocketAddr) -> tokio::task::JoinHandle<WebSocket> {
     let opening = tokio::spawn(async move {
-        client(Version::Http1).connect(&format!("ws://{address}/")).await.unwrap().0
+        client(HttpVersion::Http1).connect(&format!("ws://{address}/")).await.unwrap().0
     });
     eventually("the request has come", || handle.connections() > 0).await;
     assert_eq!(handle.websockets(), 0);
@@ -254,11 +254,11 @@ async fn drain_closes_tracked_websockets_without_hyper() {
             }
         }
     });
-    let (mut websocket, _) = client(Version::Http1).connect(&url).await.unwrap();
+    let (mut websocket, _) = client(HttpVersion::Http1).connect(&url).await.unwrap();
     assert_eq!(handle.websockets(), 1);
     let drain = Drain { spread: Duration::ZERO, ..Drain::default() };
     let (report, end) = tokio::join!(handle.drain(drain), websocket.next());
     assert!(end.is_none() && report.notified == 1 && report.cut == 0, "{report}");
-    let error = client(Version::Http1).connect(&url).await.unwrap_err();
+    let error = client(HttpVersion::Http1).connect(&url).await.unwrap_err();
     assert_eq!(error.response().unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
 }

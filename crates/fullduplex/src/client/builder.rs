@@ -19,8 +19,8 @@ use crate::client::connect::proxy::{Proxies, Proxy};
 #[cfg(feature = "tls")]
 use crate::client::connect::tls::{ClientTls, LazyTls};
 use crate::client::cookies::CookieJar;
+use crate::client::http_version::HttpVersion;
 use crate::client::redirect::CREDENTIALS;
-use crate::client::version::Version;
 
 /// A builder of a [`Client`].
 ///
@@ -137,8 +137,8 @@ impl ClientBuilder {
 
     /// Sets the HTTP version. Default: HTTP/1.1.
     #[must_use]
-    pub fn version(mut self, version: Version) -> Self {
-        self.client.version = version;
+    pub fn http_version(mut self, version: HttpVersion) -> Self {
+        self.client.http_version = version;
         self
     }
 
@@ -233,7 +233,7 @@ impl ClientBuilder {
 
     /// Sets the options of sockets.
     #[must_use]
-    pub fn socket(mut self, options: SocketOptions) -> Self {
+    pub fn socket_options(mut self, options: SocketOptions) -> Self {
         self.client.connector.dialer.options = options;
         self
     }

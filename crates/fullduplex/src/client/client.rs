@@ -13,13 +13,13 @@ use crate::base::protected_headers::check_name;
 use crate::base::uri::WsUri;
 use crate::client::connect::server_connector::ServerConnector;
 use crate::client::cookies::CookieJar;
+use crate::client::http_version::HttpVersion;
 #[cfg(feature = "http2")]
 use crate::client::http2::pool::Http2Pool;
 #[cfg(feature = "http3")]
 use crate::client::http3::pool::Http3Pool;
 #[cfg(any(feature = "http2", feature = "http3"))]
 use crate::client::multiplexed::capability_cache::CapabilityCache;
-use crate::client::version::Version;
 use crate::connection::websocket::WebSocket;
 
 /// Opens a WebSocket to a `ws:` or `wss:` URL, with the default settings of a [`Client`].
@@ -49,7 +49,7 @@ pub struct Client {
     /// The names of the header fields that are also sent to another origin.
     pub(super) cross_origin_headers: Vec<HeaderName>,
     pub(super) cookies: Option<Arc<dyn CookieJar>>,
-    pub(super) version: Version,
+    pub(super) http_version: HttpVersion,
     #[cfg(any(feature = "http2", feature = "http3"))]
     pub(super) capabilities: Arc<CapabilityCache>,
     #[cfg(feature = "http2")]
@@ -70,7 +70,7 @@ impl Default for Client {
             max_redirects: 0,
             cross_origin_headers: Vec::new(),
             cookies: None,
-            version: Version::default(),
+            http_version: HttpVersion::default(),
             #[cfg(any(feature = "http2", feature = "http3"))]
             capabilities: Arc::default(),
             #[cfg(feature = "http2")]
@@ -115,7 +115,7 @@ impl Client {
     /// # Cancel safety
     /// If the future is dropped before it is ready, the connections are closed without waiting.
     #[cfg(feature = "http3")]
-    pub async fn close_idle(&self) {
+    pub async fn close_idle_connections(&self) {
         self.http3.close().await;
     }
 

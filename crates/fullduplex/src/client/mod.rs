@@ -19,12 +19,12 @@ mod http1;
 mod http2;
 #[cfg(feature = "http3")]
 mod http3;
+mod http_version;
 #[cfg(any(feature = "http2", feature = "http3"))]
 mod multiplexed;
 mod reconnect;
 mod redirect;
 mod response;
-mod version;
 
 pub use builder::ClientBuilder;
 pub use client::{Client, connect};
@@ -35,8 +35,8 @@ pub use connect::proxy::{Proxies, Proxy};
 pub use connect::tls::{ClientTls, RootCertificates};
 pub use cookies::CookieJar;
 pub use futures_core::future::BoxFuture;
+pub use http_version::HttpVersion;
 pub use reconnect::{
     Backoff, DisconnectReason, OfflinePolicy, ReconnectBuilder, ReconnectEvent, ReconnectSender,
     Reconnecting, RequestOverride,
 };
-pub use version::Version;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use fullduplex::client::Version;
+use fullduplex::client::HttpVersion;
 use fullduplex::{Client, CloseCode, WebSocket};
 
 use crate::common::tls::{LOCALHOST, trusting};
@@ -55,7 +55,7 @@ impl Siblings {
     pub(crate) fn start(address: SocketAddr, has_tls: bool) -> Self {
         let phase = Arc::new(Phase::default());
         let client = |version| {
-            let builder = direct().version(version).tls(trusting(LOCALHOST));
+            let builder = direct().http_version(version).tls(trusting(LOCALHOST));
             builder.build().unwrap()
         };
         let scheme = if has_tls { "wss" } else { "ws" };
@@ -73,10 +73,10 @@ impl Siblings {
                 })
             })
         };
-        let versions = [Version::Http1, Version::Http2];
+        let versions = [HttpVersion::Http1, HttpVersion::Http2];
         let talkers = versions.into_iter().cycle().take(TALKERS);
         let mut threads: Vec<_> = talkers.map(|version| spawn(client(version), true)).collect();
-        threads.push(spawn(client(Version::Http1), false));
+        threads.push(spawn(client(HttpVersion::Http1), false));
         let over = phase.clone();
         threads.push(thread::spawn(move || bare_echo(&over)));
         Self { phase, threads }

@@ -30,7 +30,7 @@ async fn connect_takes_the_address_that_answers() {
     assert_eq!(error.kind(), ErrorKind::Resolve);
     let socket =
         SocketOptions { local_address: Some("::1".parse().unwrap()), ..SocketOptions::default() };
-    let builder = direct().resolver(Fixed(vec![good])).socket(socket);
+    let builder = direct().resolver(Fixed(vec![good])).socket_options(socket);
     assert_eq!(fails(builder, "ws://many.example/").await.kind(), ErrorKind::Resolve);
 }
 
@@ -42,7 +42,7 @@ async fn connect_by_a_chosen_interface() {
     tokio::spawn(server.serve(common::echo));
     let through = |name: &str| {
         let interface = Some(name.to_owned());
-        direct().socket(SocketOptions { interface, ..SocketOptions::default() })
+        direct().socket_options(SocketOptions { interface, ..SocketOptions::default() })
     };
     let (mut websocket, _) = through("lo").build().unwrap().connect(&url).await.unwrap();
     common::say(&mut websocket, "through lo").await;

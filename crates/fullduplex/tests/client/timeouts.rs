@@ -93,7 +93,7 @@ async fn connect_into_a_black_hole_times_out() {
 
     let attempt_timeout = Duration::from_millis(300);
     let options = SocketOptions { attempt_timeout, ..SocketOptions::default() };
-    let error = fails(direct().socket(options.clone()), &url).await;
+    let error = fails(direct().socket_options(options.clone()), &url).await;
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.to_string().contains("attempt_timeout (300ms)"), "{error}");
     assert!(error.is_retryable());

@@ -14,7 +14,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use bytes::BytesMut;
-use fullduplex::client::{BoxFuture, Proxies, Resolve, Version};
+use fullduplex::client::{BoxFuture, HttpVersion, Proxies, Resolve};
 use fullduplex::proto::handshake::SecKey;
 use fullduplex::{Client, ClientBuilder, Config, Message, Role, Transport, WebSocket};
 use fullduplex_testkit::pipe::{Pipe, pipe};
@@ -62,8 +62,8 @@ pub fn direct() -> ClientBuilder {
     Client::builder().proxies(Proxies::none())
 }
 
-pub fn client(version: Version) -> Client {
-    direct().version(version).build().unwrap()
+pub fn client(version: HttpVersion) -> Client {
+    direct().http_version(version).build().unwrap()
 }
 
 /// Where all names lead to.

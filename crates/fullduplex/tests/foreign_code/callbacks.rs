@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use fullduplex::client::{Backoff, DisconnectReason, ReconnectEvent, RequestOverride, Version};
+use fullduplex::client::{Backoff, DisconnectReason, HttpVersion, ReconnectEvent, RequestOverride};
 use fullduplex::server::{Server, ServerConfig, ServerHandle};
 use fullduplex::{CloseCode, ErrorKind};
 
@@ -28,7 +28,7 @@ async fn narrow()
 async fn panic_in_on_refused_ends_nothing() {
     let (address, handle, serving) = narrow().await;
     let url = format!("ws://{address}/");
-    let client = client(Version::Http1);
+    let client = client(HttpVersion::Http1);
     for refused in 1..=3 {
         let (mut first, _) = client.connect(&url).await.unwrap();
         say(&mut first, "in").await;

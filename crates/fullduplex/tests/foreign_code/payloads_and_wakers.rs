@@ -276,7 +276,7 @@ fn callback_of_a_subscriber_may_publish_to_the_group_that_lets_a_member_go() {
                 kept.lock().unwrap().push(room.join(&websocket, slow));
                 super::common::echo(websocket)
             }));
-            let client = super::common::client(fullduplex::client::Version::Http1);
+            let client = super::common::client(fullduplex::client::HttpVersion::Http1);
             for _ in 0..3 {
                 let (mut websocket, _) = client.connect(&url).await.unwrap();
                 super::common::say(&mut websocket, "hello").await;

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use fullduplex::client::{BoxFuture, Connect, Version};
+use fullduplex::client::{BoxFuture, Connect, HttpVersion};
 use fullduplex::server::accept;
 use fullduplex::{Client, NetStream, Transport};
 use fullduplex_testkit::pipe::pipe;
@@ -56,16 +56,16 @@ async fn open_on_http2<S: Transport>(tls: S) {
     }
 }
 
-fn client(version: Version, in_handshake: bool) -> (Client, Arc<AtomicBool>) {
+fn client(version: HttpVersion, in_handshake: bool) -> (Client, Arc<AtomicBool>) {
     let armed = Arc::<AtomicBool>::default();
     let connector = Panics { armed: armed.clone(), in_handshake };
-    let builder = direct().version(version).tls(trusting(LOCALHOST)).connector(connector);
+    let builder = direct().http_version(version).tls(trusting(LOCALHOST)).connector(connector);
     (builder.build().unwrap(), armed)
 }
 
 #[tokio::test]
 async fn panic_in_a_transport_under_tls_does_not_abort_the_opening_handshake() {
-    let (client, _) = client(Version::Http1, true);
+    let (client, _) = client(HttpVersion::Http1, true);
     let connecting =
         tokio::spawn(async move { client.connect("wss://localhost/").await.map(drop) });
     let ended = in_time("the end", connecting).await;
@@ -74,7 +74,7 @@ async fn panic_in_a_transport_under_tls_does_not_abort_the_opening_handshake() {
 
 #[tokio::test]
 async fn panic_in_a_transport_under_tls_does_not_abort_while_another_panic_unwinds() {
-    let (client, armed) = client(Version::Http1, false);
+    let (client, armed) = client(HttpVersion::Http1, false);
     let (websocket, _) = client.connect("wss://localhost/").await.unwrap();
     armed.store(true, Ordering::SeqCst);
     let ended = tokio::spawn(async move {
@@ -87,7 +87,7 @@ async fn panic_in_a_transport_under_tls_does_not_abort_while_another_panic_unwin
 /// The connection's task panics, and drops TLS as it unwinds.
 #[tokio::test]
 async fn panic_in_a_transport_under_tls_ends_the_connection_of_http2_alone() {
-    let (client, armed) = client(Version::Http2, false);
+    let (client, armed) = client(HttpVersion::Http2, false);
     let (mut websocket, _) = client.connect("wss://localhost/").await.unwrap();
     armed.store(true, Ordering::SeqCst);
     let _ = websocket.send("x").await;

@@ -18,7 +18,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 use common::tls::{LOCALHOST, localhost, trusting};
 use common::{client, direct, open};
-use fullduplex::client::Version;
+use fullduplex::client::HttpVersion;
 use fullduplex::proto::ReadyState;
 use fullduplex::server::{Server, ServerConfig, ServerHandle};
 use fullduplex::{CloseCode, Config, Role};
@@ -291,7 +291,7 @@ async fn close_on_http2_ends_the_clients_side_at_once() {
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let server =
         tokio::spawn(async move { keeps_the_stream(listener.accept().await.ok()?.0).await });
-    let (mut websocket, _) = client(Version::Http2).connect(&url).await.unwrap();
+    let (mut websocket, _) = client(HttpVersion::Http2).connect(&url).await.unwrap();
     let closing = websocket.close(CloseCode::NORMAL, "");
     // Half the close timeout, in which it takes some milliseconds.
     let info = timeout(Duration::from_secs(5), closing).await.expect("it waits").unwrap();
@@ -302,8 +302,8 @@ async fn close_on_http2_ends_the_clients_side_at_once() {
 #[tokio::test]
 async fn close_on_http2_and_http3_loses_nothing() {
     let (address, handle) = echo_server().await;
-    for version in [Version::Http2, Version::Http3] {
-        let client = direct().version(version).tls(trusting(LOCALHOST)).build().unwrap();
+    for version in [HttpVersion::Http2, HttpVersion::Http3] {
+        let client = direct().http_version(version).tls(trusting(LOCALHOST)).build().unwrap();
         for _ in 0..20 {
             let url = format!("wss://localhost:{}/", address.port());
             let (mut websocket, _) = client.connect(&url).await.unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use fullduplex::client::Version;
+use fullduplex::client::HttpVersion;
 use fullduplex::{Client, CloseCode, ErrorKind};
 use fullduplex_testkit::eventually;
 use tokio::net::{TcpListener, TcpStream};
@@ -103,7 +103,7 @@ async fn http2_connections_to_many_origins_are_not_kept_for_ever() {
             });
         }
     });
-    let builder = direct().version(Version::Http2);
+    let builder = direct().http_version(HttpVersion::Http2);
     let client = builder.resolver(Addresses(vec![address])).build().unwrap();
     let mut kept = None;
     for i in 0..100 {
@@ -133,7 +133,7 @@ async fn http2_connection_that_is_silent_leaves_the_pool() {
         handshake_timeout: Duration::from_secs(2),
         ..fullduplex::HandshakeLimits::default()
     };
-    let client = direct().version(Version::Http2);
+    let client = direct().http_version(HttpVersion::Http2);
     let client = client.handshake_limits(limits).build().unwrap();
     let error = client.connect(&format!("{url}silent")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use common::say;
-use fullduplex::client::Version;
+use fullduplex::client::HttpVersion;
 use fullduplex::{Client, ErrorKind};
 use fullduplex_testkit::eventually;
 use h2::server::SendResponse;
@@ -23,7 +23,7 @@ use http::{Request, Response};
 use tokio::net::{TcpListener, TcpStream};
 
 fn client() -> Client {
-    common::client(Version::Http2)
+    common::client(HttpVersion::Http2)
 }
 
 /// What a stream of a server is.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fullduplex::Client;
-use fullduplex::client::{SocketOptions, Version};
+use fullduplex::client::{HttpVersion, SocketOptions};
 use http::Response;
 use tokio::io::AsyncWriteExt as _;
 
@@ -37,7 +37,14 @@ async fn auto_takes_http3_where_offered_and_falls_back() {
     let server = Server::websockets(echo);
     let attempt_timeout = Duration::from_millis(500);
     let options = SocketOptions { attempt_timeout, ..SocketOptions::default() };
-    let auto = || server.builder().version(Version::Auto).socket(options.clone()).build().unwrap();
+    let auto = || {
+        server
+            .builder()
+            .http_version(HttpVersion::Auto)
+            .socket_options(options.clone())
+            .build()
+            .unwrap()
+    };
     let versions = async |client: &Client, url: &str| {
         let mut versions = Vec::new();
         for _ in 0..3 {
@@ -78,7 +85,7 @@ async fn auto_falls_back_from_an_http3_that_does_not_carry_websockets() {
         }
     });
     let url = tcp(&server, server.address.port()).await;
-    let client = server.builder().version(Version::Auto).build().unwrap();
+    let client = server.builder().http_version(HttpVersion::Auto).build().unwrap();
     for _ in 0..4 {
         let (mut websocket, response) = client.connect(&url).await.unwrap();
         say(&mut websocket, "hello").await;

@@ -155,7 +155,7 @@ async fn close_idle_waits_for_connections_that_failed() {
         runtime.block_on(async {
             let error = client.connect(&url).await.unwrap_err();
             assert!(error.response().is_none(), "{error}");
-            client.close_idle().await;
+            client.close_idle_connections().await;
         });
     });
     connecting.await.unwrap();
@@ -174,7 +174,7 @@ async fn close_idle_leaves_connections_that_websockets_use() {
         all.push(client.connect(&server.url("/")).await.unwrap().0);
     }
     assert_eq!(server.connections(), 2);
-    tokio::time::timeout(Duration::from_secs(5), client.close_idle()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(5), client.close_idle_connections()).await.unwrap();
     for websocket in &mut all {
         say(websocket, "still there").await;
     }
@@ -188,7 +188,7 @@ async fn close_idle_leaves_connections_that_websockets_use() {
     }
     let closing = async {
         while server.ended.load(Ordering::Relaxed) < 2 {
-            client.close_idle().await;
+            client.close_idle_connections().await;
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };

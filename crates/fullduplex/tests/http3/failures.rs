@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fullduplex::client::{ClientTls, Proxy, RootCertificates, Version};
+use fullduplex::client::{ClientTls, HttpVersion, Proxy, RootCertificates};
 use fullduplex::{Client, ClientBuilder, Error, ErrorKind};
 use fullduplex_http3::server::AcceptedRequest;
 use fullduplex_http3::{ErrorCode, LocalSettings};
@@ -56,7 +56,7 @@ async fn http3_certificate_faults_have_a_text() {
 
 #[tokio::test]
 async fn http3_is_refused_where_udp_can_not_be_used() {
-    let client = |builder: ClientBuilder| builder.version(Version::Http3).build().unwrap();
+    let client = |builder: ClientBuilder| builder.http_version(HttpVersion::Http3).build().unwrap();
     let error = client(direct()).connect("ws://localhost:1/").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Misuse);
     assert!(error.to_string().contains("wss:"), "{error}");

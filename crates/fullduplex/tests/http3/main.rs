@@ -20,7 +20,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use common::tls::{Versions, trusting};
 use common::{Addresses, direct, say};
-use fullduplex::client::{SocketOptions, Version};
+use fullduplex::client::{HttpVersion, SocketOptions};
 use fullduplex::{Client, ClientBuilder, CloseCode, Config, ErrorKind, Role, WebSocket};
 use fullduplex_http3::quinn::crypto::rustls::QuicServerConfig;
 use fullduplex_http3::quinn::{Endpoint, ServerConfig, TransportConfig};
@@ -124,7 +124,7 @@ impl Server {
     }
 
     fn builder(&self) -> ClientBuilder {
-        direct().version(Version::Http3).tls(trusting(self.authority.as_bytes()))
+        direct().http_version(HttpVersion::Http3).tls(trusting(self.authority.as_bytes()))
     }
 
     fn client(&self) -> Client {
@@ -275,7 +275,7 @@ async fn http3_address_that_is_silent_does_not_delay_the_next() {
     let attempt_timeout = Duration::from_millis(50);
     let options = SocketOptions { attempt_timeout, ..SocketOptions::default() };
     let silence = Addresses(vec![silent.local_addr().unwrap()]);
-    let client = server.builder().resolver(silence).socket(options).build().unwrap();
+    let client = server.builder().resolver(silence).socket_options(options).build().unwrap();
     let error = client.connect(&server.url("/")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.to_string().contains("attempt_timeout"), "{error}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fullduplex::client::Version;
+use fullduplex::client::HttpVersion;
 use fullduplex::server::{Drain, ServerConfig};
 use fullduplex::{CloseCause, CloseCode};
 use fullduplex_testkit::eventually;
@@ -18,7 +18,7 @@ use crate::{both_versions, serving};
 async fn drain_closes_every_websocket_and_ends_the_server() {
     let (address, handle, serving) = serving(both_versions()).await;
     let url = format!("ws://{address}/");
-    let (one, two) = (client(Version::Http1), client(Version::Http2));
+    let (one, two) = (client(HttpVersion::Http1), client(HttpVersion::Http2));
     let mut all = Vec::new();
     for _ in 0..20 {
         for client in [&one, &two] {
@@ -56,7 +56,8 @@ async fn drain_closes_every_websocket_and_ends_the_server() {
 async fn drain_without_time_tells_every_websocket() {
     let (address, handle, serving) = serving(both_versions()).await;
     let mut websockets = Vec::new();
-    for version in [Version::Http1, Version::Http2, Version::Http1, Version::Http2] {
+    for version in [HttpVersion::Http1, HttpVersion::Http2, HttpVersion::Http1, HttpVersion::Http2]
+    {
         let connected = client(version).connect(&format!("ws://{address}/")).await;
         let (mut websocket, _) = connected.unwrap();
         say(&mut websocket, "here").await;

@@ -1,7 +1,7 @@
 //! Ordinary requests on the port of the WebSockets.
 
 use bytes::Bytes;
-use fullduplex::client::Version;
+use fullduplex::client::HttpVersion;
 use fullduplex::server::{Server, ServerConfig};
 use http::{Request, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,7 +14,7 @@ use crate::{both_versions, http2, serving};
 #[tokio::test]
 async fn http2_is_not_spoken_where_it_is_off() {
     let (address, ..) = serving(ServerConfig::default()).await;
-    let error = client(Version::Http2).connect(&format!("ws://{address}/")).await.unwrap_err();
+    let error = client(HttpVersion::Http2).connect(&format!("ws://{address}/")).await.unwrap_err();
     assert!(error.to_string().contains("does not seem to support it"), "{error}");
 }
 
@@ -95,7 +95,7 @@ async fn http_connection_may_become_a_websocket() {
         socket.read_buf(&mut answer).await.unwrap();
     }
     let url = format!("ws://{address}/");
-    let client = client(Version::Http1);
+    let client = client(HttpVersion::Http1);
     let (mut websocket, _) = client.connect_over(socket, &url).await.unwrap();
     say(&mut websocket, "after a page").await;
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fullduplex::CloseCode;
-use fullduplex::client::Version;
+use fullduplex::client::HttpVersion;
 use fullduplex::server::ServerConfig;
 use fullduplex_testkit::eventually;
 use http::StatusCode;
@@ -19,7 +19,7 @@ async fn limits_on_connections_hold() {
     let mut config = ServerConfig::default();
     config.limits.connections.max_connections = Some(3);
     let (address, handle, _) = serving(config).await;
-    let client = client(Version::Http1);
+    let client = client(HttpVersion::Http1);
     let url = format!("ws://{address}/");
     let mut all = Vec::new();
     for _ in 0..3 {
@@ -41,7 +41,7 @@ async fn limits_on_connections_are_reported_behind_a_long_request() {
     let mut config = ServerConfig::default();
     config.limits.connections.max_connections = Some(1);
     let (address, handle, _) = serving(config).await;
-    let _first = client(Version::Http1).connect(&format!("ws://{address}/")).await.unwrap();
+    let _first = client(HttpVersion::Http1).connect(&format!("ws://{address}/")).await.unwrap();
     assert_eq!(handle.connections(), 1);
     for length in [0, 5000, 15_000] {
         // On this thread, so that the server accepts it when all of the request has come.
@@ -88,7 +88,7 @@ async fn limits_on_handshakes_end_the_oldest() {
     for _ in 0..100 {
         silent.push(TcpStream::connect(address).await.unwrap());
     }
-    let client = client(Version::Http1);
+    let client = client(HttpVersion::Http1);
     let (mut websocket, _) = client.connect(&format!("ws://{address}/")).await.unwrap();
     say(&mut websocket, "still served").await;
     // The first are gone without an answer.
@@ -102,7 +102,7 @@ async fn http2_connection_without_streams_is_ended() {
     config.limits.idle_timeout = Duration::from_millis(200);
     config.handshake.handshake_timeout = Duration::from_secs(5);
     let (address, handle, _) = serving(config).await;
-    let client = client(Version::Http2);
+    let client = client(HttpVersion::Http2);
     let (mut websocket, _) = client.connect(&format!("ws://{address}/")).await.unwrap();
     // In real time, as sockets know no other: five times `idle_timeout`, or more.
     tokio::time::sleep(Duration::from_secs(1)).await;

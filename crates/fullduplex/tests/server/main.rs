@@ -20,7 +20,7 @@ use common::server::Pieces;
 use common::tls::{LOCALHOST, localhost, trusting};
 use common::{client, direct, echo, raw, say};
 use fullduplex::CloseCode;
-use fullduplex::client::Version;
+use fullduplex::client::HttpVersion;
 use fullduplex::server::policy::HostPolicy;
 use fullduplex::server::stats::{HandshakeOutcome, HttpVersion};
 use fullduplex::server::{self, Body, Drain, Handshake, Server, ServerConfig, ServerHandle};
@@ -58,7 +58,7 @@ async fn http2(address: SocketAddr) -> SendRequest<Bytes> {
 #[tokio::test]
 async fn server_serves_both_versions_on_one_port() {
     let (address, handle, _) = serving(both_versions()).await;
-    for version in [Version::Http1, Version::Http2] {
+    for version in [HttpVersion::Http1, HttpVersion::Http2] {
         let client = client(version);
         let mut all = Vec::new();
         for i in 0..10 {
@@ -69,7 +69,7 @@ async fn server_serves_both_versions_on_one_port() {
         }
         assert_eq!(handle.websockets(), 10);
         // On HTTP/2 they share a connection.
-        assert_eq!(handle.connections(), if version == Version::Http2 { 1 } else { 10 });
+        assert_eq!(handle.connections(), if version == HttpVersion::Http2 { 1 } else { 10 });
         for mut websocket in all {
             assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
         }
@@ -96,12 +96,12 @@ async fn tls_alpn_selects_the_version() {
     }));
     let url = format!("wss://localhost:{}/", address.port());
     for (version, alpn) in [
-        (Version::Http1, "http/1.1"),
-        (Version::Http2, "h2"),
-        (Version::Auto, "h2"),
-        (Version::Http3, "h3"),
+        (HttpVersion::Http1, "http/1.1"),
+        (HttpVersion::Http2, "h2"),
+        (HttpVersion::Auto, "h2"),
+        (HttpVersion::Http3, "h3"),
     ] {
-        let client = direct().version(version).tls(trusting(LOCALHOST)).build().unwrap();
+        let client = direct().http_version(version).tls(trusting(LOCALHOST)).build().unwrap();
         let (mut websocket, _) = client.connect(&url).await.unwrap();
         assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some(alpn));
         say(&mut websocket, "secret").await;
@@ -210,11 +210,11 @@ async fn handshake_is_inspected_before_it_is_accepted() {
         websocket.send(name).await.unwrap();
         drop(websocket.close(CloseCode::NORMAL, "").await);
     }));
-    for version in [Version::Http1, Version::Http2] {
+    for version in [HttpVersion::Http1, HttpVersion::Http2] {
         let error = client(version).connect(&url).await.unwrap_err();
         assert_eq!(error.response().unwrap().status(), StatusCode::UNAUTHORIZED);
         assert_eq!(error.response().unwrap().body(), "who are you?");
-        let known = direct().version(version).header("x-user", "ann").build().unwrap();
+        let known = direct().http_version(version).header("x-user", "ann").build().unwrap();
         let (mut websocket, _) = known.connect(&url).await.unwrap();
         assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some("ann"));
     }
@@ -246,7 +246,7 @@ async fn upgrade_in_a_server_that_hyper_runs() {
             tokio::spawn(connection.with_upgrades());
         }
     });
-    let client = client(Version::Http1);
+    let client = client(HttpVersion::Http1);
     let (mut websocket, _) = client.connect(&format!("ws://{address}/")).await.unwrap();
     say(&mut websocket, "through hyper").await;
     assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
@@ -335,7 +335,7 @@ async fn server_serves_a_unix_socket() {
     let server = Server::from_listener(server::listen::Listener::try_from(listener).unwrap());
     tokio::spawn(server.serve(echo));
     let url = format!("ws+unix:{}:/", path.display());
-    let (mut websocket, _) = client(Version::Http1).connect(&url).await.unwrap();
+    let (mut websocket, _) = client(HttpVersion::Http1).connect(&url).await.unwrap();
     say(&mut websocket, "on this machine").await;
 }
 
@@ -357,7 +357,7 @@ fn workers_share_one_port() {
     });
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let client = client(Version::Http1);
+        let client = client(HttpVersion::Http1);
         let mut all = Vec::new();
         while seen.lock().unwrap().len() < 3 {
             // The system spreads them by chance: two of three threads get all of these once in

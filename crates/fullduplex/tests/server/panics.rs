@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use fullduplex::CloseCode;
-use fullduplex::client::Version;
+use fullduplex::client::HttpVersion;
 use fullduplex::server::stats::HandshakeOutcome;
 use fullduplex::server::{Body, Server};
 use http::{Request, Response, StatusCode};
@@ -26,7 +26,7 @@ async fn panic_in_a_handler_closes_its_connection_with_1011() {
             websocket.send(message).await.unwrap();
         }
     }));
-    let client = client(Version::Http1);
+    let client = client(HttpVersion::Http1);
     let (mut good, _) = client.connect(&url).await.unwrap();
     let (mut bad, _) = client.connect(&url).await.unwrap();
     bad.send("panic").await.unwrap();
@@ -46,7 +46,7 @@ async fn panic_before_the_handlers_future_closes_its_connection_with_1011() {
         assert!(!is_first.swap(false, Ordering::SeqCst), "as asked for");
         echo(websocket)
     }));
-    let client = client(Version::Http1);
+    let client = client(HttpVersion::Http1);
     let (mut bad, _) = client.connect(&url).await.unwrap();
     assert!(bad.next().await.is_none());
     assert_eq!(bad.close_info().unwrap().code(), CloseCode::INTERNAL_ERROR);
@@ -133,8 +133,8 @@ async fn panic_while_a_handshake_is_inspected_is_answered() {
     let page = "GET /page HTTP/1.1\r\nHost: a\r\n\r\n";
     let mut panics = 0;
     for name in ["x-call", "x-future"] {
-        for version in [Version::Http1, Version::Http2] {
-            let builder = direct().version(version);
+        for version in [HttpVersion::Http1, HttpVersion::Http2] {
+            let builder = direct().http_version(version);
             let error = builder.header(name, "").build().unwrap().connect(&url).await.unwrap_err();
             assert_eq!(error.response().unwrap().status(), StatusCode::INTERNAL_SERVER_ERROR);
             panics += 1;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fullduplex::client::Version;
+use fullduplex::client::HttpVersion;
 use fullduplex::server::{Handshake, Server, ServerConfig};
 use http::{HeaderValue, Request, Response};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -83,7 +83,7 @@ async fn sensitive_fields_of_requests_are_never_indexed() {
         ("cookie", long("c"), true),
         ("sec-websocket-protocol", long("t"), true),
     ] {
-        let mut client = direct().version(Version::Http2);
+        let mut client = direct().http_version(HttpVersion::Http2);
         client = match name {
             "sec-websocket-protocol" => client.subprotocol(value.to_str().unwrap()),
             _ => client.header(name, value),

@@ -4,7 +4,7 @@
 //! `autobahn_client wss://localhost:9002 ca.pem`, and on HTTP/2
 //! `autobahn_client wss://localhost:9002 ca.pem h2`.
 
-use fullduplex::client::{ClientTls, RootCertificates, Version};
+use fullduplex::client::{ClientTls, HttpVersion, RootCertificates};
 use fullduplex::{Client, DeflateConfig, Error};
 
 const AGENT: &str = "fullduplex";
@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         builder = builder.tls(tls);
     }
     if args.next().is_some_and(|version| version == "h2") {
-        builder = builder.version(Version::Http2);
+        builder = builder.http_version(HttpVersion::Http2);
     }
     let client = builder.build()?;
 

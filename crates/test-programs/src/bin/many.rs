@@ -4,7 +4,7 @@
 //! `many wss://localhost:9001/ ca.pem 100 10000000 3`
 #![allow(clippy::print_stdout)] // a program that prints
 
-use fullduplex::client::{ClientTls, RootCertificates, Version};
+use fullduplex::client::{ClientTls, HttpVersion, RootCertificates};
 use fullduplex::{Client, Error, Message, WebSocket};
 
 const PIECE: usize = 64 << 10;
@@ -15,10 +15,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [url, authorities, count, bytes, version] = &args[..] else {
         return Err("usage: many URL FILE-OF-AUTHORITIES COUNT BYTES 2|3".into());
     };
-    let version = if version == "3" { Version::Http3 } else { Version::Http2 };
+    let version = if version == "3" { HttpVersion::Http3 } else { HttpVersion::Http2 };
     let (count, bytes) = (count.parse::<usize>()?, bytes.parse::<usize>()?);
     let tls = ClientTls::new().roots(RootCertificates::None).add_authorities_file(authorities)?;
-    let client = Client::builder().tls(tls).version(version).build()?;
+    let client = Client::builder().tls(tls).http_version(version).build()?;
 
     let (mut silent, _) = client.connect(url).await?;
     let mut tasks = tokio::task::JoinSet::new();

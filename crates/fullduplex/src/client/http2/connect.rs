@@ -17,12 +17,12 @@ use crate::base::uri::WsUri;
 use crate::client::client::Client;
 use crate::client::connect::connected::Connected;
 use crate::client::handshake::AWAITING_RESPONSE;
+use crate::client::http_version::HttpVersion;
 use crate::client::http2::connection::{Http2ConnectError, io_error};
 use crate::client::http2::pool::Http2Connection;
 use crate::client::multiplexed::capability_cache::ServerCapability;
 use crate::client::multiplexed::pool::{PoolEntry, PoolKey};
 use crate::client::response;
-use crate::client::version::Version;
 use crate::connection::websocket::WebSocket;
 use crate::transport::http1::HeaderMapSource;
 use crate::transport::http2_stream::Http2Stream;
@@ -116,7 +116,7 @@ impl Client {
             }
             Err(error)
                 if error.reason() == Some(Reason::REFUSED_STREAM)
-                    && self.version == Version::Auto =>
+                    && self.http_version == HttpVersion::Auto =>
             {
                 let reason = "it refused the stream";
                 // With other streams open, the server may have refused one too many. The two

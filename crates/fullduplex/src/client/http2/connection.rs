@@ -9,12 +9,12 @@ use crate::base::error::{Error, ErrorKind};
 use crate::base::uri::WsUri;
 use crate::client::client::Client;
 use crate::client::connect::connected::Connected;
+use crate::client::http_version::HttpVersion;
 #[cfg(feature = "tls")]
 use crate::client::http2::alert::ReceivedAlert;
 use crate::client::http2::pool::Http2Connection;
 use crate::client::multiplexed::capability_cache::ServerCapability;
 use crate::client::multiplexed::pool::PoolKey;
-use crate::client::version::Version;
 use crate::transport::tunnel_heads::{HEADER_TABLE_SIZE, TunnelHeads};
 
 /// The flow-control window of a stream: the most bytes that it buffers while they are not read.
@@ -51,11 +51,11 @@ impl Client {
         // Another attempt, which this one has waited for, may have found this out.
         let is_unsupported =
             || self.capabilities.contains(PoolKey::new(target), ServerCapability::NoHttp2);
-        if self.version == Version::Auto && is_unsupported() {
+        if self.http_version == HttpVersion::Auto && is_unsupported() {
             return Err(Http2ConnectError::Unsupported("a recent attempt failed", None));
         }
-        let alpn: &[&[u8]] = match self.version {
-            Version::Auto => &[b"h2", b"http/1.1"],
+        let alpn: &[&[u8]] = match self.http_version {
+            HttpVersion::Auto => &[b"h2", b"http/1.1"],
             _ => &[b"h2"],
         };
         let connected = self.connector.connect(target, alpn, &self.limits).await?;

@@ -23,7 +23,7 @@ use crate::connection::websocket::WebSocket;
 use crate::transport::http1::HeaderMapSource;
 use crate::transport::net_stream::NetStream;
 
-/// The time limit of `Version::Auto` for connecting on HTTP/3, before it tries another version.
+/// The time limit of `HttpVersion::Auto` for connecting on HTTP/3, before it tries another version.
 const AUTO_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 type ConnectResult = Result<(WebSocket, Response<()>), Error>;

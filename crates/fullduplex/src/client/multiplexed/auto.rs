@@ -1,4 +1,4 @@
-//! `Version::Auto`: the best HTTP version on which the server and the intermediaries before it
+//! `HttpVersion::Auto`: the best HTTP version on which the server and the intermediaries before it
 //! carry WebSockets.
 
 use http::{HeaderMap, Response};
@@ -116,6 +116,6 @@ pub(crate) fn add_version_hint(error: Error, version: &str) -> Error {
     }
     error.with_hint(format!(
         "perhaps an intermediary can't carry a WebSocket on {version}; try HTTP/1.1 or \
-         Version::Auto"
+         HttpVersion::Auto"
     ))
 }

@@ -3,7 +3,7 @@
 /// The HTTP version of the opening handshake and the connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Version {
+pub enum HttpVersion {
     /// HTTP/1.1 with one connection per WebSocket (RFC 6455). Default.
     #[default]
     Http1,
