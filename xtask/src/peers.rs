@@ -84,7 +84,7 @@ pub(crate) fn run() -> Outcome {
 /// Tests of cargo's that need other programs.
 fn from_cargo() -> Outcome {
     let mut tally = cargo_tests::ignored("haproxy", "")?;
-    tally.add(cargo_tests::ignored("systemd", "the_sockets_of_systemd")?);
+    tally.add(cargo_tests::ignored("systemd", "systemd_sockets_are_taken")?);
     Ok(tally)
 }
 

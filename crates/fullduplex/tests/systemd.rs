@@ -71,7 +71,7 @@ fn systemd_sockets_are_taken_with_their_names() {
         .arg(format!("--listen={}", path.display()))
         .arg("--fdname=web:local")
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "greet", "--ignored"])
+        .args(["--exact", "inner_greet", "--ignored"])
         .stdout(Stdio::null())
         .spawn()
         .expect("systemd-socket-activate is installed");
