@@ -22,7 +22,7 @@ use common::{client, direct, echo, raw, say};
 use fullduplex::CloseCode;
 use fullduplex::client::HttpVersion;
 use fullduplex::server::policy::HostPolicy;
-use fullduplex::server::stats::{HandshakeOutcome, HttpVersion};
+use fullduplex::server::stats::{self, HandshakeOutcome};
 use fullduplex::server::{self, Body, Drain, Handshake, Server, ServerConfig, ServerHandle};
 use fullduplex_testkit::eventually;
 use h2::client::SendRequest;
@@ -108,7 +108,7 @@ async fn tls_alpn_selects_the_version() {
         say(&mut websocket, &"long ".repeat(200_000)).await;
         assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
     }
-    let opened = HandshakeOutcome::Opened(HttpVersion::Http3);
+    let opened = HandshakeOutcome::Opened(stats::HttpVersion::Http3);
     assert_eq!(handle.stats().handshakes[&opened], 1);
     // Whoever speaks no TLS gets an end, and bothers nobody.
     let answer = raw(address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
@@ -284,7 +284,7 @@ async fn stats_count_what_a_server_sees() {
     let stats = handle.stats();
     assert_eq!(stats.traffic.received.payload, 16_010, "it is counted on");
     let handshakes: Vec<_> = stats.handshakes.into_iter().collect();
-    let opened = HandshakeOutcome::Opened(HttpVersion::Http1);
+    let opened = HandshakeOutcome::Opened(stats::HttpVersion::Http1);
     assert_eq!(handshakes, [(opened, 1), (HandshakeOutcome::Rejected(400), 2)]);
     let ends: Vec<_> = stats.ends.iter().map(|(end, n)| (end.code, end.cause, *n)).collect();
     assert_eq!(ends, [(3000, "handshake", 1)]);
