@@ -81,7 +81,7 @@ mod tests {
             ("connection/websocket.rs", "use crate::Client;"),
             ("connection/writer/mod.rs", "use super::super::client::Client;"),
             ("server/http.rs", "fn f() { crate::client::connect() }"),
-            ("broadcast.rs", "use crate::server::Server;"),
+            ("broadcast/group.rs", "use crate::server::Server;"),
         ] {
             assert_eq!(complaints(file, text).len(), 1, "{text}");
         }

@@ -1,20 +1,5 @@
-//! Groups of WebSockets that are sent the same messages, and topics.
-//!
-//! ```
-//! # use fullduplex::{PreparedMessage, WebSocket};
-//! use fullduplex::broadcast::{Group, LagPolicy};
-//!
-//! async fn member(mut websocket: WebSocket, room: Group) -> Result<(), fullduplex::Error> {
-//!     // The WebSocket is sent what is published until this is dropped.
-//!     let _membership = room.join(&websocket, LagPolicy::DropNewest);
-//!     while let Some(message) = websocket.next().await {
-//!         room.publish(&PreparedMessage::new(message?));
-//!     }
-//!     Ok(())
-//! }
-//! ```
+//! A group of WebSockets that are sent the same messages.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, MutexGuard, Weak};
 
@@ -29,8 +14,7 @@ use crate::base::sync::Mutex;
 use crate::connection::shared_frames::{FrameRange, SharedFrames};
 use crate::connection::split::SendHalf;
 use crate::connection::websocket::WebSocket;
-pub use crate::connection::writer::delivery::LagPolicy;
-use crate::connection::writer::delivery::{BroadcastMessage, Deliver, DeliveryOutcome};
+use crate::connection::writer::delivery::{BroadcastMessage, Deliver, DeliveryOutcome, LagPolicy};
 use crate::transport::Transport;
 
 /// The number of members from which on frames are encoded once for all of them.
@@ -80,7 +64,7 @@ fn window_index(bits: u8) -> usize {
 ///
 /// # Panics
 /// Panics if a transport that is polled would have to wait for the lock.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     if let Some(locked) = mutex.try_lock() {
         return locked;
     }
@@ -274,7 +258,7 @@ impl Drop for Membership {
 }
 
 /// Leaves a group, at once or, within the poll of a transport, right after that: see [`lock`].
-fn leave_outside_poll(leave: impl FnOnce() + Send + 'static) {
+pub(super) fn leave_outside_poll(leave: impl FnOnce() + Send + 'static) {
     if guard::polls_transport() {
         guard::defer_drop(DeferredDrop::Call(Box::new(leave)));
     } else {
@@ -291,86 +275,5 @@ impl fmt::Debug for Group {
 impl fmt::Debug for Membership {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Membership").finish_non_exhaustive()
-    }
-}
-
-/// Groups by name. Each exists while it has members. Clones are handles of the same topics.
-#[derive(Clone, Debug, Default)]
-#[doc(alias = "broadcast")]
-#[doc(alias = "rooms")]
-#[doc(alias = "subscribe")]
-pub struct Topics(Arc<Mutex<HashMap<Box<str>, Group>>>);
-
-/// A subscription of a WebSocket to a topic of [`Topics`]; it ends when this is dropped.
-#[derive(Debug)]
-#[must_use = "the WebSocket leaves the topic when this is dropped"]
-pub struct Subscription {
-    topics: Topics,
-    topic: Box<str>,
-    /// Taken only by `drop`.
-    membership: Option<Membership>,
-}
-
-impl Topics {
-    /// Creates an empty set of topics.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Group>> {
-        lock(&self.0)
-    }
-
-    /// Adds a WebSocket to a topic, which exists from its first member on.
-    ///
-    /// See [`Group::join`] for what the application must do.
-    pub fn subscribe<S: Transport>(
-        &self,
-        topic: &str,
-        websocket: &WebSocket<S>,
-        policy: LagPolicy,
-    ) -> Subscription {
-        let mut topics = self.lock();
-        let group = match topics.get(topic) {
-            Some(group) => group,
-            None => topics.entry(topic.into()).or_default(),
-        };
-        // With the topics locked, as an empty group would be removed.
-        let membership = Some(group.join(websocket, policy));
-        Subscription { topics: self.clone(), topic: topic.into(), membership }
-    }
-
-    /// Returns the number of topics, all of which have members.
-    pub fn len(&self) -> usize {
-        self.lock().len()
-    }
-
-    /// Returns whether there are no topics.
-    pub fn is_empty(&self) -> bool {
-        self.lock().is_empty()
-    }
-
-    /// Returns the group of a topic, if it has members.
-    pub fn group(&self, topic: &str) -> Option<Group> {
-        self.lock().get(topic).cloned()
-    }
-
-    /// Sends a message to all members of a topic, as [`Group::publish`] does.
-    pub fn publish(&self, topic: &str, message: &PreparedMessage) -> PublishReport {
-        self.group(topic).map(|group| group.publish(message)).unwrap_or_default()
-    }
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        let (all, topic) = (self.topics.clone(), std::mem::take(&mut self.topic));
-        let membership = self.membership.take();
-        leave_outside_poll(move || {
-            let mut topics = all.lock();
-            drop(membership);
-            if topics.get(&topic).is_some_and(Group::is_empty) {
-                topics.remove(&topic);
-            }
-        });
     }
 }
