@@ -32,7 +32,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/room", any(room))
         .with_state(app);
     // On HTTP/2 axum waits for the WebSockets, so both must run at the same time.
-    let serving = serve(listener, router).with_graceful_shutdown(sockets.draining());
+    let serving = serve(listener, router).with_graceful_shutdown(sockets.drain_started());
     let shutdown = async {
         let _ = tokio::signal::ctrl_c().await;
         sockets.drain(Drain::default()).await

@@ -271,7 +271,7 @@ async fn drain_closes_every_websocket_of_a_router() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let router = Router::new().route("/", any(handler));
-    let serving = axum::serve(listener, router).with_graceful_shutdown(handle.draining());
+    let serving = axum::serve(listener, router).with_graceful_shutdown(handle.drain_started());
     let serving = tokio::spawn(serving.into_future());
     let mut all = Vec::new();
     for version in BOTH {

@@ -75,7 +75,8 @@ async fn close_many(version: HttpVersion) {
         .await;
     // On HTTP/2, they shared a connection, which the client keeps.
     drop(client);
-    eventually("none counts", || (handle.websockets(), handle.connections()) == (0, 0)).await;
+    eventually("none counts", || (handle.websocket_count(), handle.connection_count()) == (0, 0))
+        .await;
     assert_eq!(handle.stats().ends.values().sum::<u64>(), 20);
     let all = handle.stats().traffic;
     assert_eq!((all.received.text, all.sent.text), (20, 20));

@@ -47,7 +47,7 @@ async fn server(config: ServerConfig) -> (SocketAddr, ServerHandle) {
 }
 
 async fn left(handle: &ServerHandle, websockets: usize) {
-    eventually("WebSockets have left", || handle.websockets() <= websockets).await;
+    eventually("WebSockets have left", || handle.websocket_count() <= websockets).await;
 }
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn limits_count_clients_behind_a_proxy_on_every_version() {
         assert_eq!(refusal.body(), "too many connections from one address (max_per_address = 2)\n");
         let (mut fine, _) = b.connect(&url).await.unwrap();
         say(&mut fine, "hello").await;
-        let open = handle.websockets();
+        let open = handle.websocket_count();
         drop(other);
         left(&handle, open - 1).await;
         let (mut again, _) = a.connect(&url).await.unwrap();

@@ -13,7 +13,7 @@ use std::time::Duration;
 use common::tls::{Versions, trusting};
 use common::{direct, echo};
 use fullduplex::client::{ClientTls, HttpVersion};
-use fullduplex::server::stats::{self, HandshakeOutcome};
+use fullduplex::server::stats::HandshakeOutcome;
 use fullduplex::server::tls::{Certificate, PemSource, ServerTls, ServerTlsBuilder};
 use fullduplex::server::{Handshake, Server, ServerHandle};
 use fullduplex::{Client, Error, ErrorKind, WebSocket};
@@ -142,7 +142,7 @@ async fn http3_client_certificates_are_verified() {
         assert!(is_refused(&error), "{error}");
         eventually("the refusal is counted", || refused_by_tls(&handle) >= i).await;
     }
-    assert_eq!(handle.stats().handshakes[&HandshakeOutcome::Opened(stats::HttpVersion::Http3)], 1);
+    assert_eq!(handle.stats().handshakes[&HandshakeOutcome::Opened(http::Version::HTTP_3)], 1);
 
     let (port, _) = serve("127.0.0.1:0", asked).await;
     assert_eq!(shown(&ours.client(Some(&known)), "localhost", port).await.unwrap(), "1");
@@ -181,7 +181,7 @@ async fn http3_client_authorities_are_reloaded() {
     // What is written behind it counts when it is loaded.
     std::fs::write(&file, "nothing yet").unwrap();
     // It has a ticket, and no connection any more.
-    eventually("the other connection is gone", || handle.connections() <= 1).await;
+    eventually("the other connection is gone", || handle.connection_count() <= 1).await;
     assert!(is_refused(&again(&other).await.unwrap_err()));
     assert_eq!(again(&new).await.unwrap(), "1");
     let stranger = before.client(Some(&before.sign_client()));
@@ -244,7 +244,7 @@ async fn http3_works_over_ipv6() {
     let client = authority.client(None);
     let (port, handle) = serve("[::1]:0", tls.clone()).await;
     assert_eq!(shown(&client, "[::1]", port).await.unwrap(), "0");
-    assert_eq!(handle.stats().handshakes[&HandshakeOutcome::Opened(stats::HttpVersion::Http3)], 1);
+    assert_eq!(handle.stats().handshakes[&HandshakeOutcome::Opened(http::Version::HTTP_3)], 1);
     // Whoever listens for both is reached by both.
     let (port, _) = serve("[::]:0", tls).await;
     for host in ["[::1]", "127.0.0.1", "localhost"] {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use common::tls::{LOCALHOST, localhost, trusting};
 use common::{direct, echo, say};
 use fullduplex::client::HttpVersion;
-use fullduplex::server::stats::{self, HandshakeOutcome};
+use fullduplex::server::stats::HandshakeOutcome;
 use fullduplex::server::{Drain, Server, ServerConfig, ServerHandle, Workers};
 use fullduplex::{Client, Error, ErrorKind};
 
@@ -47,7 +47,7 @@ async fn server_handle_may_be_taken_at_any_time() {
         let (mut second, _) = client.connect(&url).await.unwrap();
         say(&mut first, "one").await;
         say(&mut second, "two").await;
-        assert_eq!((handle.websockets(), handle.stats().accepted), (2, 2));
+        assert_eq!((handle.websocket_count(), handle.stats().accepted), (2, 2));
         // The limits are those of the configuration.
         let error = client.connect(&url).await.unwrap_err();
         assert_eq!(error.response().unwrap().status(), 503);
@@ -70,7 +70,7 @@ async fn held_on_http3(address: SocketAddr, handle: &ServerHandle) {
     let (mut websocket, response) = client.connect(&url).await.unwrap();
     assert_eq!(response.version(), http::Version::HTTP_3);
     say(&mut websocket, "short").await;
-    assert_eq!(handle.stats().handshakes[&HandshakeOutcome::Opened(stats::HttpVersion::Http3)], 1);
+    assert_eq!(handle.stats().handshakes[&HandshakeOutcome::Opened(http::Version::HTTP_3)], 1);
     websocket.send("more than ten bytes").await.unwrap();
     assert!(websocket.next().await.is_none());
     assert_eq!(websocket.close_info().unwrap().code().get(), 1009);
@@ -87,7 +87,7 @@ async fn server_takes_http3_in_any_order() {
             1 => server().await.http3().tls(tls.clone()).config(two()),
             2 => server().await.tls(tls.clone()).http3().config(two()),
             // What it listens on later has a port of UDP too.
-            _ => server().await.http3().config(two()).listen(listener()).tls(tls.clone()),
+            _ => server().await.http3().config(two()).add_listener(listener()).tls(tls.clone()),
         };
         let (address, handle) = (server.local_addr().unwrap(), server.handle());
         let serving = tokio::spawn(server.serve(echo));
@@ -97,7 +97,7 @@ async fn server_takes_http3_in_any_order() {
     let later = at();
     let address = later.local_addr().unwrap();
     let later = fullduplex::server::listen::Listener::try_from(later).unwrap();
-    let server = server().await.tls(tls).config(two()).http3().listen(later);
+    let server = server().await.tls(tls).config(two()).http3().add_listener(later);
     let handle = server.handle();
     let serving = tokio::spawn(server.serve(echo));
     held_on_http3(address, &handle).await;
@@ -108,7 +108,7 @@ async fn server_takes_http3_in_any_order() {
 fn workers_serve_http3_on_one_of_them() {
     let workers = Workers::bind("127.0.0.1:0".parse().unwrap(), 3).unwrap();
     let (address, handle) = (workers.local_addr(), workers.handle());
-    let workers = workers.with(|server| server.http3().tls(localhost())).config(two());
+    let workers = workers.configure(|server| server.http3().tls(localhost())).config(two());
     let serving = std::thread::spawn(move || workers.serve(echo));
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
@@ -169,6 +169,6 @@ fn workers_are_bounded() {
     }
     // Whatever is wrong with one thread's part ends all.
     let workers = Workers::bind("127.0.0.1:0".parse().unwrap(), 3).unwrap();
-    let error = workers.with(Server::http3).serve(echo).unwrap_err();
+    let error = workers.configure(Server::http3).serve(echo).unwrap_err();
     assert!(error.to_string().contains("HTTP/3 needs TLS"), "{error}");
 }

@@ -109,7 +109,7 @@ async fn visit(address: SocketAddr, handle: &ServerHandle) {
         client(HttpVersion::Http1).connect(&format!("ws://{address}/")).await.unwrap();
     say(&mut websocket, "hello").await;
     websocket.close(CloseCode::NORMAL, "").await.unwrap();
-    eventually("the WebSocket is gone", || handle.websockets() == 0).await;
+    eventually("the WebSocket is gone", || handle.websocket_count() == 0).await;
 }
 
 fn sorted(log: &Log) -> Vec<String> {

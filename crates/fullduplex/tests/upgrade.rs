@@ -146,9 +146,9 @@ async fn drain_closes_tracked_websockets() {
             all.push(open(address, version).await);
         }
     }
-    assert_eq!((handle.websockets(), handle.connections()), (20, 20));
+    assert_eq!((handle.websocket_count(), handle.connection_count()), (20, 20));
     drop(all.pop());
-    eventually("one has left", || handle.connections() < 20).await;
+    eventually("one has left", || handle.connection_count() < 20).await;
     let watching = tokio::spawn(async move {
         for mut websocket in all {
             assert!(websocket.next().await.is_none());
@@ -156,7 +156,7 @@ async fn drain_closes_tracked_websockets() {
         }
     });
     let late = async {
-        handle.draining().await;
+        handle.drain_started().await;
         for version in BOTH {
             let url = format!("ws://{address}/late");
             let error = client(version).connect(&url).await.unwrap_err();
@@ -168,7 +168,7 @@ async fn drain_closes_tracked_websockets() {
     let drain = Drain { spread: Duration::from_millis(300), ..Drain::default() };
     let (report, ()) = tokio::join!(handle.drain(drain), late);
     assert_eq!((report.notified, report.cut, report.cut_http), (19, 0, 0));
-    assert_eq!((handle.websockets(), handle.connections()), (0, 0));
+    assert_eq!((handle.websocket_count(), handle.connection_count()), (0, 0));
     watching.await.unwrap();
 }
 
@@ -199,8 +199,8 @@ async fn opening(handle: &ServerHandle, address: SocketAddr) -> tokio::task::Joi
     let opening = tokio::spawn(async move {
         client(HttpVersion::Http1).connect(&format!("ws://{address}/")).await.unwrap().0
     });
-    eventually("the request has come", || handle.connections() > 0).await;
-    assert_eq!(handle.websockets(), 0);
+    eventually("the request has come", || handle.connection_count() > 0).await;
+    assert_eq!(handle.websocket_count(), 0);
     opening
 }
 
@@ -208,7 +208,7 @@ async fn opening(handle: &ServerHandle, address: SocketAddr) -> tokio::task::Joi
 async fn drain_closes_websockets_that_were_being_opened() {
     let handle = ServerHandle::new();
     let draining = handle.clone();
-    let address = serve_late(&handle, move || draining.draining()).await;
+    let address = serve_late(&handle, move || draining.drain_started()).await;
     let opening = opening(&handle, address).await;
     let drain = handle.drain(Drain { spread: Duration::ZERO, ..Drain::default() });
     let told = async {
@@ -255,7 +255,7 @@ async fn drain_closes_tracked_websockets_without_hyper() {
         }
     });
     let (mut websocket, _) = client(HttpVersion::Http1).connect(&url).await.unwrap();
-    assert_eq!(handle.websockets(), 1);
+    assert_eq!(handle.websocket_count(), 1);
     let drain = Drain { spread: Duration::ZERO, ..Drain::default() };
     let (report, end) = tokio::join!(handle.drain(drain), websocket.next());
     assert!(end.is_none() && report.notified == 1 && report.cut == 0, "{report}");

@@ -136,7 +136,7 @@ async fn serve(args: &Args, mut systemd: SystemdListeners) -> Result<ServeEnd, S
 
 fn server(mut listeners: impl Iterator<Item = Listener>) -> Result<Server, String> {
     let first = listeners.next().ok_or("there is no address to listen on")?;
-    Ok(listeners.fold(Server::from_listener(first), Server::listen))
+    Ok(listeners.fold(Server::from_listener(first), Server::add_listener))
 }
 
 /// Prints the addresses, which a program that starts the server may wait for.

@@ -41,9 +41,7 @@ pub mod limits {
 
 /// Statistics of a server.
 pub mod stats {
-    pub use super::state::stats::{
-        CloseKind, HandshakeOutcome, Histogram, HttpVersion, ServerStats,
-    };
+    pub use super::state::stats::{CloseKind, HandshakeOutcome, Histogram, ServerStats};
 }
 
 pub use config::ServerConfig;

@@ -57,7 +57,7 @@ impl Server {
 
     /// Creates a server with an existing listener, for TCP or a Unix socket.
     pub fn from_listener(listener: impl Into<Listener>) -> Self {
-        Self::without_listeners().listen(listener)
+        Self::without_listeners().add_listener(listener)
     }
 
     pub(crate) fn without_listeners() -> Self {
@@ -103,7 +103,7 @@ impl Server {
 
     /// Adds a listener.
     #[must_use]
-    pub fn listen(mut self, listener: impl Into<Listener>) -> Self {
+    pub fn add_listener(mut self, listener: impl Into<Listener>) -> Self {
         let listener = listener.into();
         #[cfg(feature = "http3")]
         if let Some(udp) = &mut self.udp {

@@ -74,12 +74,12 @@ impl Workers {
     /// Sets the configuration, as [`Server::config`] does.
     #[must_use]
     pub fn config(self, config: ServerConfig) -> Self {
-        self.with(|server| server.config(config))
+        self.configure(|server| server.config(config))
     }
 
     /// Changes the server that each thread runs, to set its TLS, service or HTTP/3.
     #[must_use]
-    pub fn with(mut self, change: impl FnOnce(Server) -> Server) -> Self {
+    pub fn configure(mut self, change: impl FnOnce(Server) -> Server) -> Self {
         self.server = change(self.server);
         self
     }
@@ -145,7 +145,7 @@ impl Workers {
                     let run = || {
                         runtime.enable_all().build().map_err(start_error)?.block_on(async {
                             let listener = Listener::try_from(listener).map_err(start_error)?;
-                            serve(server.clone_for_thread(i == 0).listen(listener)).await
+                            serve(server.clone_for_thread(i == 0).add_listener(listener)).await
                         })
                     };
                     run().inspect_err(|_| server.end())

@@ -114,7 +114,7 @@ impl AttackedServer {
         // Each attack needs a few thousand, for both of its ends.
         descriptors();
         let workers = Workers::bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
-        let workers = workers.config(config).with(|server| {
+        let workers = workers.config(config).configure(|server| {
             let server = server.service(service_fn(page));
             if has_tls { server.tls(tls::localhost()) } else { server }
         });
@@ -169,7 +169,7 @@ impl AttackedServer {
         let grown = fullduplex_testkit::peak_rss().saturating_sub(before) >> 20;
         let mut seen = siblings.finish();
         // Whatever the attackers did, nothing of them is left.
-        self.wait_until("no connection is left", || self.handle.connections() == 0);
+        self.wait_until("no connection is left", || self.handle.connection_count() == 0);
         let stats = self.handle.stats();
         assert_eq!(stats.websockets, 0);
         let turns = self.turns.sorted();
@@ -201,7 +201,7 @@ impl AttackedServer {
     pub(crate) fn wait_for_the_end_of(&self, attackers: usize) {
         let come = self.before.load(Ordering::SeqCst) + attackers as u64;
         self.wait_until("attackers have come", || self.handle.stats().accepted >= come);
-        self.wait_until("attackers are gone", || self.handle.connections() <= SIBLINGS);
+        self.wait_until("attackers are gone", || self.handle.connection_count() <= SIBLINGS);
     }
 
     /// Waits for what has to come.

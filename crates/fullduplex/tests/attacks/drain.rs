@@ -75,7 +75,7 @@ fn drain_cuts_whatever_makes_no_progress() {
     all[5].write_all(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &get("/endless"))).unwrap();
     all[6].write_all(&frame(HEADERS, END_HEADERS, 1, &websocket("/"))).unwrap();
     all[6].write_all(&frame(0, 0, 1, &ws_frame(0x82, b"hello"))).unwrap();
-    wait_until("all have come", || handle.websockets() == 2 && handle.connections() == 7);
+    wait_until("all have come", || handle.websocket_count() == 2 && handle.connection_count() == 7);
     // Told before it has answered, the handler would be done.
     wait_until("it is heard", || handle.stats().traffic.received.binary == 1);
     let drain = Drain { deadline: Duration::from_millis(500), spread: Duration::ZERO };
@@ -97,7 +97,7 @@ fn drain_accepts_no_connection() {
         let handle = handle.clone();
         async move { handle.drain(Drain { spread: Duration::ZERO, ..Drain::default() }).await }
     });
-    runtime.block_on(handle.draining());
+    runtime.block_on(handle.drain_started());
     accept.notify_one();
     let mut said = String::new();
     late.read_to_string(&mut said).unwrap();

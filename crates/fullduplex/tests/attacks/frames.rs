@@ -32,7 +32,7 @@ fn attack_by_frames_byte_by_byte() {
                 std::thread::sleep(Duration::from_millis(50));
             }
             // They are alive, if slow; each holds what it has sent. They end when they choose to.
-            let standing = server.handle.websockets();
+            let standing = server.handle.websocket_count();
             assert!(standing >= 500, "{standing}");
             (500, 0)
         });
@@ -211,7 +211,7 @@ fn attack_on_handlers_that_never_accept_or_panic() {
             }
             server.wait_until("all are asked", || server.handlers.load(Ordering::SeqCst) >= 200);
             server.wait_until("a panic ends its connection", || {
-                server.handle.connections() <= 200 + SIBLINGS
+                server.handle.connection_count() <= 200 + SIBLINGS
             });
             let cut = count_gone(&mut all);
             assert_eq!(cut, 100);

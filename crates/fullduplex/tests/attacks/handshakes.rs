@@ -72,7 +72,7 @@ fn attack_by_ten_thousand_half_open_handshakes() {
             let mut socket = connect_from(i, server.address);
             socket.write_all(b"GET / HT").unwrap();
             all.push(socket);
-            most = most.max(server.handle.connections());
+            most = most.max(server.handle.connection_count());
         }
         assert!(most < 2500, "{most} stood");
         server.wait_for_the_end_of(attackers);
@@ -123,7 +123,7 @@ fn attack_by_heads_byte_by_byte() {
                     break;
                 }
             }
-            server.wait_until("the late are cut", || server.handle.connections() <= 30);
+            server.wait_until("the late are cut", || server.handle.connection_count() <= 30);
             (0, 0)
         },
     );

@@ -144,7 +144,8 @@ fn attack_by_http2_windows_that_stay_shut() {
                     socket.write_all(&bytes).unwrap();
                 }
             }
-            server.wait_until("all of them stand still", || server.handle.websockets() >= 1000);
+            server
+                .wait_until("all of them stand still", || server.handle.websocket_count() >= 1000);
             server.wait_for_the_end_of(40);
             (40, count_gone(&mut all))
         },

@@ -57,7 +57,7 @@ fn attack_by_five_thousand_connections_in_a_process_of_its_own() {
     let server = AttackedServer::new(config);
     let before = resident();
     let mut all = open_many(server.address, "/room", count);
-    server.wait_until("all are open", || server.handle.websockets() == count);
+    server.wait_until("all are open", || server.handle.websocket_count() == count);
     let each = |now: u64| now.saturating_sub(before) / count as u64;
     let idle = each(resident());
     for socket in &mut all {
@@ -77,7 +77,7 @@ fn attack_by_five_thousand_connections_in_a_process_of_its_own() {
     }
     println!("    64 B to all of them in {:.0?}", begun.elapsed());
     drop(all);
-    server.wait_until("no connection is left", || server.handle.connections() == 0);
+    server.wait_until("no connection is left", || server.handle.connection_count() == 0);
     server.end();
 }
 

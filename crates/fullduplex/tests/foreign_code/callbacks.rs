@@ -36,7 +36,7 @@ async fn panic_in_on_refused_ends_nothing() {
         eventually("the panic is counted", || handle.stats().panics == refused).await;
         say(&mut first, "still here").await;
         first.close(CloseCode::NORMAL, "").await.unwrap();
-        eventually("the place is free", || handle.connections() == 0).await;
+        eventually("the place is free", || handle.connection_count() == 0).await;
     }
     assert!(!serving.is_finished());
 }
@@ -113,7 +113,7 @@ mod tracing_events {
         let (address, handle, serving) = narrow().await;
         // Without a request, so that only the rejections are reported.
         let _held = tokio::net::TcpStream::connect(address).await.unwrap();
-        eventually("it is accepted", || handle.connections() == 1).await;
+        eventually("it is accepted", || handle.connection_count() == 1).await;
         for rejected in 1..=2 {
             raw(address, "").await;
             // The rejection's event, the callback, and that each panicked.

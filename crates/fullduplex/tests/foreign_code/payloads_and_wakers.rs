@@ -282,7 +282,7 @@ fn callback_of_a_subscriber_may_publish_to_the_group_that_lets_a_member_go() {
                 super::common::say(&mut websocket, "hello").await;
                 websocket.close(CloseCode::NORMAL, "").await.unwrap();
             }
-            eventually("they are closed", || handle.websockets() == 0).await;
+            eventually("they are closed", || handle.websocket_count() == 0).await;
             assert!(events.load(Ordering::SeqCst) >= 6);
             assert_eq!(group.len(), 3);
             // One that ends while the group is locked: a message that fills it is written at once.
@@ -292,7 +292,7 @@ fn callback_of_a_subscriber_may_publish_to_the_group_that_lets_a_member_go() {
             armed.store(true, Ordering::SeqCst);
             let before = events.load(Ordering::SeqCst);
             group.publish(&PreparedMessage::new(Message::binary(vec![0; 100_000])));
-            eventually("it is closed", || tracked.websockets() == 0).await;
+            eventually("it is closed", || tracked.websocket_count() == 0).await;
             eventually("it is told", || events.load(Ordering::SeqCst) > before).await;
             assert_eq!(bad.state(), ReadyState::Closed);
         });

@@ -143,7 +143,7 @@ async fn panic_in_a_transport_costs_its_connection_and_not_the_driver() {
         }
         drop(bad);
         eventually("it is counted", || handle.stats().panics == before as u64 + 1).await;
-        assert_eq!((handle.websockets(), handle.connections()), (0, 0), "{at:?}");
+        assert_eq!((handle.websocket_count(), handle.connection_count()), (0, 0), "{at:?}");
         for i in 0..5 {
             in_time("the sibling sends", sibling.send(format!("{i}"))).await.unwrap();
         }
@@ -165,7 +165,7 @@ async fn panic_in_the_reading_side_of_a_dropped_half_ends_the_connection() {
     drop(receive);
     in_time("it ends", send.closed()).await;
     eventually("it is counted", || handle.stats().panics == 1).await;
-    assert_eq!(handle.connections(), 0);
+    assert_eq!(handle.connection_count(), 0);
 }
 
 /// What the application does before a task of the library's reads in its place: it waits for a
@@ -193,7 +193,7 @@ async fn panic_in_a_transport_that_is_read_ahead_wakes_the_application() {
     eventually("it is woken", || woken.count() > 1).await;
     assert!(in_time("the error", bad.next()).await.unwrap().is_err());
     assert!(in_time("the end", bad.next()).await.is_none());
-    assert_eq!(handle.connections(), 0);
+    assert_eq!(handle.connection_count(), 0);
 }
 
 #[tokio::test]
@@ -210,7 +210,7 @@ async fn panic_in_a_transport_while_another_panic_unwinds_does_not_abort() {
         });
         assert!(ended.await.unwrap_err().is_panic());
         drop(peer);
-        eventually("it is over", || handle.connections() == 0).await;
+        eventually("it is over", || handle.connection_count() == 0).await;
         eventually("it is counted", || handle.stats().panics == 1).await;
     }
 }

@@ -38,7 +38,7 @@ async fn drain_closes_every_websocket_and_ends_the_server() {
         }
     });
     let late = async {
-        handle.draining().await;
+        handle.drain_started().await;
         let error = one.connect(&url).await.unwrap_err();
         assert_eq!(error.response().unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(error.retry_after().is_some() && error.is_retryable());
@@ -85,7 +85,7 @@ async fn drain_cuts_peers_that_do_not_close() {
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     );
     socket.write_all(head.as_bytes()).await.unwrap();
-    eventually("the WebSocket is open", || handle.websockets() > 0).await;
+    eventually("the WebSocket is open", || handle.websocket_count() > 0).await;
     let drain = Drain { deadline: Duration::from_millis(300), spread: Duration::ZERO };
     let report = handle.drain(drain).await;
     assert_eq!((report.notified, report.cut), (1, 1));

@@ -28,7 +28,7 @@ async fn limits_on_connections_hold() {
     let error = client.connect(&url).await.unwrap_err();
     assert_eq!(error.response().unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
     drop(all.pop());
-    eventually("there is room", || handle.connections() < 3).await;
+    eventually("there is room", || handle.connection_count() < 3).await;
     let (mut websocket, _) = client.connect(&url).await.unwrap();
     say(&mut websocket, "there is room again").await;
 }
@@ -42,7 +42,7 @@ async fn limits_on_connections_are_reported_behind_a_long_request() {
     config.limits.connections.max_connections = Some(1);
     let (address, handle, _) = serving(config).await;
     let _first = client(HttpVersion::Http1).connect(&format!("ws://{address}/")).await.unwrap();
-    assert_eq!(handle.connections(), 1);
+    assert_eq!(handle.connection_count(), 1);
     for length in [0, 5000, 15_000] {
         // On this thread, so that the server accepts it when all of the request has come.
         let mut socket = std::net::TcpStream::connect(address).unwrap();
@@ -76,7 +76,7 @@ async fn connection_ends_at_once_where_an_earlier_request_was_not_read() {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     // This end stays open. The deadline of a server that waits for it would never come.
     tokio::time::pause();
-    eventually("it has left", || handle.connections() == 0).await;
+    eventually("it has left", || handle.connection_count() == 0).await;
 }
 
 #[tokio::test]
@@ -113,5 +113,5 @@ async fn http2_connection_without_streams_is_ended() {
     silent.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
     let mut bytes = Vec::new();
     silent.read_to_end(&mut bytes).await.unwrap();
-    eventually("no connection is left", || handle.connections() == 0).await;
+    eventually("no connection is left", || handle.connection_count() == 0).await;
 }

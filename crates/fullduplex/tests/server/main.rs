@@ -22,7 +22,7 @@ use common::{client, direct, echo, raw, say};
 use fullduplex::CloseCode;
 use fullduplex::client::HttpVersion;
 use fullduplex::server::policy::HostPolicy;
-use fullduplex::server::stats::{self, HandshakeOutcome};
+use fullduplex::server::stats::HandshakeOutcome;
 use fullduplex::server::{self, Body, Drain, Handshake, Server, ServerConfig, ServerHandle};
 use fullduplex_testkit::eventually;
 use h2::client::SendRequest;
@@ -67,13 +67,13 @@ async fn server_serves_both_versions_on_one_port() {
             say(&mut websocket, &"long ".repeat(60_000)).await;
             all.push(websocket);
         }
-        assert_eq!(handle.websockets(), 10);
+        assert_eq!(handle.websocket_count(), 10);
         // On HTTP/2 they share a connection.
-        assert_eq!(handle.connections(), if version == HttpVersion::Http2 { 1 } else { 10 });
+        assert_eq!(handle.connection_count(), if version == HttpVersion::Http2 { 1 } else { 10 });
         for mut websocket in all {
             assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
         }
-        eventually("no WebSocket is left", || handle.websockets() == 0).await;
+        eventually("no WebSocket is left", || handle.websocket_count() == 0).await;
     }
 }
 
@@ -108,7 +108,7 @@ async fn tls_alpn_selects_the_version() {
         say(&mut websocket, &"long ".repeat(200_000)).await;
         assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
     }
-    let opened = HandshakeOutcome::Opened(stats::HttpVersion::Http3);
+    let opened = HandshakeOutcome::Opened(http::Version::HTTP_3);
     assert_eq!(handle.stats().handshakes[&opened], 1);
     // Whoever speaks no TLS gets an end, and bothers nobody.
     let answer = raw(address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
@@ -169,7 +169,7 @@ async fn rejections_are_reported_without_secrets() {
         assert_eq!(told_status, Some(status), "{line}");
         assert!(line.starts_with(&peer.to_string()) && line.contains(words), "{line}");
         assert!(!line.contains("secret") && !debug.contains("secret"), "{line}, {debug}");
-        eventually("no connection is left", || handle.connections() == 0).await;
+        eventually("no connection is left", || handle.connection_count() == 0).await;
     }
     let held = TcpStream::connect(address).await.unwrap();
     let answer = raw(address, "").await;
@@ -181,7 +181,7 @@ async fn rejections_are_reported_without_secrets() {
     );
     // Who leaves by itself was not refused.
     drop(held);
-    eventually("no connection is left", || handle.connections() == 0).await;
+    eventually("no connection is left", || handle.connection_count() == 0).await;
     assert!(told.try_recv().is_err());
 }
 
@@ -284,7 +284,7 @@ async fn stats_count_what_a_server_sees() {
     let stats = handle.stats();
     assert_eq!(stats.traffic.received.payload, 16_010, "it is counted on");
     let handshakes: Vec<_> = stats.handshakes.into_iter().collect();
-    let opened = HandshakeOutcome::Opened(stats::HttpVersion::Http1);
+    let opened = HandshakeOutcome::Opened(http::Version::HTTP_11);
     assert_eq!(handshakes, [(opened, 1), (HandshakeOutcome::Rejected(400), 2)]);
     let ends: Vec<_> = stats.ends.iter().map(|(end, n)| (end.code, end.cause, *n)).collect();
     assert_eq!(ends, [(3000, "handshake", 1)]);

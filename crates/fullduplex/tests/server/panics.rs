@@ -53,7 +53,7 @@ async fn panic_before_the_handlers_future_closes_its_connection_with_1011() {
     let (mut good, _) = client.connect(&url).await.unwrap();
     say(&mut good, "still here").await;
     assert_eq!(handle.stats().panics, 1);
-    assert_eq!(handle.websockets(), 1);
+    assert_eq!(handle.websocket_count(), 1);
 }
 
 struct PanickingPage(bool);

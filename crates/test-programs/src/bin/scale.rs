@@ -68,7 +68,7 @@ async fn serve(address: SocketAddr) -> Result<(), Failure> {
     while let Some(command) = commands.recv().await {
         let cpu = cpu_seconds();
         match command.as_str() {
-            "memory" => say(&format!("{} {}", resident(), handle.websockets()))?,
+            "memory" => say(&format!("{} {}", resident(), handle.websocket_count()))?,
             "publish" => {
                 let (at, begun) = (now(), Instant::now());
                 let published = room.publish(&PreparedMessage::new(vec![7; 64]));

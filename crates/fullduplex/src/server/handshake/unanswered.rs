@@ -11,7 +11,7 @@ use crate::server::config::ServerConfig;
 use crate::server::handshake::request::{AcceptedHandshake, IncomingRequest, RejectionCause};
 use crate::server::state::handle::ServerHandle;
 use crate::server::state::server_state::{Admission, ServerState};
-use crate::server::state::stats::{HandshakeOutcome, HttpVersion};
+use crate::server::state::stats::HandshakeOutcome;
 use crate::server::state::trace;
 use crate::transport::Transport;
 
@@ -90,8 +90,7 @@ impl UnansweredRequest {
             WebSocket::from_handshake(stream, Role::Server, &config.websocket, deflate, leftover);
         if let Some(Admission { server, permit }) = self.admission.take() {
             let span = self.span.take().unwrap_or_else(|| trace::span(|| self.request()));
-            let version = HttpVersion::of(self.request.version());
-            server.record.handshake(HandshakeOutcome::Opened(version));
+            server.record.handshake(HandshakeOutcome::Opened(self.request.version()));
             // A subprotocol that only the application knows is not traced: it may be a token.
             let known = config.known_subprotocol(self.request.subprotocol.as_deref());
             trace::opened(&span, known, websocket.deflate().is_some());

@@ -84,12 +84,12 @@ impl ServerHandle {
     }
 
     /// Returns the number of open connections of any kind.
-    pub fn connections(&self) -> usize {
+    pub fn connection_count(&self) -> usize {
         self.0.connections()
     }
 
     /// Returns the number of open WebSockets.
-    pub fn websockets(&self) -> usize {
+    pub fn websocket_count(&self) -> usize {
         self.0.websockets.len()
     }
 
@@ -100,8 +100,8 @@ impl ServerHandle {
 
     /// Waits until a [drain](Self::drain) begins. For another server that serves the WebSockets, it
     /// is the signal to shut down: pass it to
-    /// `axum::serve(…).with_graceful_shutdown(handle.draining())`.
-    pub fn draining(&self) -> impl Future<Output = ()> + Send + use<> {
+    /// `axum::serve(…).with_graceful_shutdown(handle.drain_started())`.
+    pub fn drain_started(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut draining = self.0.draining();
         async move { draining.wait().await }
     }
@@ -158,8 +158,8 @@ impl ServerHandle {
 impl fmt::Debug for ServerHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerHandle")
-            .field("connections", &self.connections())
-            .field("websockets", &self.websockets())
+            .field("connections", &self.connection_count())
+            .field("websockets", &self.websocket_count())
             .finish()
     }
 }

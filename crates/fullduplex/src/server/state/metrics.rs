@@ -1,5 +1,6 @@
 //! Metrics of a server, for the crate `metrics`.
 
+use http::Version;
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 use crate::connection::stats::DirectionStats;
@@ -45,12 +46,20 @@ impl ServerHandle {
 
 fn labels(outcome: HandshakeOutcome) -> (&'static str, String) {
     match outcome {
-        HandshakeOutcome::Opened(version) => ("opened", format!("HTTP/{}", version.as_str())),
+        HandshakeOutcome::Opened(version) => ("opened", version_label(version).to_owned()),
         HandshakeOutcome::Rejected(status) => ("rejected", status.to_string()),
         HandshakeOutcome::TimedOut => ("timed_out", String::new()),
         HandshakeOutcome::Evicted => ("evicted", String::new()),
         HandshakeOutcome::TlsFailed => ("tls_failed", String::new()),
         HandshakeOutcome::Disconnected => ("disconnected", String::new()),
+    }
+}
+
+fn version_label(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_2 => "HTTP/2",
+        Version::HTTP_3 => "HTTP/3",
+        _ => "HTTP/1.1",
     }
 }
 

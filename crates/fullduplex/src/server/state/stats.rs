@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fullduplex_proto::{CloseCause, CloseInfo, ProtocolError};
+use http::Version;
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::sync::Mutex;
@@ -40,8 +41,9 @@ pub struct ServerStats {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum HandshakeOutcome {
-    /// A WebSocket was opened, on this version of HTTP.
-    Opened(HttpVersion),
+    /// A WebSocket was opened, on this version of HTTP: 1.1 (RFC 6455), 2 (RFC 8441) or 3
+    /// (RFC 9220).
+    Opened(Version),
     /// A rule, a policy or the application rejected the request with this status.
     Rejected(u16),
     /// The request was not complete within `handshake_timeout`.
@@ -63,37 +65,6 @@ impl HandshakeOutcome {
             ErrorKind::Limit => Self::Rejected(431),
             ErrorKind::Handshake => Self::Rejected(400),
             _ => Self::Disconnected,
-        }
-    }
-}
-
-/// A version of HTTP that carries WebSockets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum HttpVersion {
-    /// HTTP/1.1 (RFC 6455).
-    Http1,
-    /// HTTP/2 (RFC 8441).
-    Http2,
-    /// HTTP/3 (RFC 9220).
-    Http3,
-}
-
-impl HttpVersion {
-    pub(crate) fn of(version: http::Version) -> Self {
-        match version {
-            http::Version::HTTP_2 => Self::Http2,
-            http::Version::HTTP_3 => Self::Http3,
-            _ => Self::Http1,
-        }
-    }
-
-    /// Returns `1.1`, `2` or `3`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Http1 => "1.1",
-            Self::Http2 => "2",
-            Self::Http3 => "3",
         }
     }
 }
