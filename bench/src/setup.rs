@@ -92,11 +92,7 @@ impl Setup {
             Deflate::Off => return None,
             Deflate::Shared => DeflateConfig::small_memory(),
             Deflate::Balanced => DeflateConfig::balanced(),
-            Deflate::Dedicated => DeflateConfig {
-                send_window_bits: 15,
-                receive_window_bits: 15,
-                ..DeflateConfig::balanced()
-            },
+            Deflate::Dedicated => DeflateConfig::balanced().send_window_bits(15).receive_window_bits(15),
         };
         config.level = self.level.unwrap_or(config.level);
         Some(config)

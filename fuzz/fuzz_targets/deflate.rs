@@ -15,15 +15,7 @@ use fullduplex_testkit::pair::{End, EndEvent, Pair};
 use libfuzzer_sys::fuzz_target;
 
 fn config(a: u8, b: u8) -> DeflateConfig {
-    DeflateConfig {
-        level: 1 + a % 9,
-        memory_level: 1 + b % 9,
-        min_size: 0,
-        send_window_bits: 8 + (a >> 4 & 7),
-        send_context_takeover: a >> 7 == 0,
-        receive_window_bits: 8 + (b >> 4 & 7),
-        receive_context_takeover: b >> 7 == 0,
-    }
+    DeflateConfig::default().level(1 + a % 9).memory_level(1 + b % 9).min_size(0).send_window_bits(8 + (a >> 4 & 7)).send_context_takeover(a >> 7 == 0).receive_window_bits(8 + (b >> 4 & 7)).receive_context_takeover(b >> 7 == 0)
 }
 
 /// Returns text that repeats itself, near and far.
@@ -88,8 +80,8 @@ impl Reader {
 
 fuzz_target!(|input: &[u8]| {
     let [a, b, c, d, ops @ ..] = input else { return };
-    let send = SendConfig { fragment_size: 3000, high_water: usize::MAX, ..SendConfig::default() };
-    let both = Config { send, ..Config::default() };
+    let send = SendConfig::default().fragment_size(3000).high_water(usize::MAX);
+    let both = Config::default().send(send);
     let mut pair = Pair::deflated(both, config(*a, *b), config(*c, *d));
     let takeover = {
         let (_, deflate) = config(*c, *d).accept(&config(*a, *b).offers()).expect("accepted");

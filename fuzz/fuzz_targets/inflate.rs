@@ -16,14 +16,10 @@ use fullduplex_testkit::pair::{End, EndEvent};
 use libfuzzer_sys::fuzz_target;
 
 fn run(takeover: bool, limits: Limits, pieces: &[&[u8]]) -> Vec<EndEvent> {
-    let config = DeflateConfig {
-        receive_context_takeover: takeover,
-        receive_window_bits: 15,
-        ..DeflateConfig::balanced()
-    };
+    let config = DeflateConfig::balanced().receive_context_takeover(takeover).receive_window_bits(15);
     let (response, _) = config.accept(&config.offers()).expect("accepted");
     let deflate = config.check(&[response]).expect("good").expect("accepted");
-    let config = Config { limits, ..Config::default() };
+    let config = Config::default().limits(limits);
     let mut end = End::new(Role::Client, config).with_deflate(&deflate);
     for piece in pieces {
         end.receive(piece, Duration::ZERO);
@@ -72,7 +68,7 @@ fuzz_target!(|input: &[u8]| {
     let [first, rest @ ..] = input else { return };
     let takeover = first & 1 == 0;
     let limit = if first & 2 == 0 { 200_000 } else { 50 };
-    let limits = Limits { max_message_size: Some(limit), ..Limits::default() };
+    let limits = Limits::default().max_message_size(limit);
     let mut rng = Rng::new(u64::from(*first));
     let (mut wire, mut messages) = (Vec::new(), Vec::new());
     let mut rest = rest;

@@ -14,7 +14,7 @@ use fullduplex_testkit::receive::by_buffer;
 use libfuzzer_sys::fuzz_target;
 
 fn by_connection(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<EndEvent> {
-    let mut end = End::new(role, Config { limits, ..Config::default() });
+    let mut end = End::new(role, Config::default().limits(limits));
     for piece in pieces {
         end.receive(piece, Duration::ZERO);
     }
@@ -27,7 +27,7 @@ fn by_connection(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<EndEvent> 
 fuzz_target!(|input: &[u8]| {
     let [first, bytes @ ..] = input else { return };
     let role = if first & 1 == 0 { Role::Client } else { Role::Server };
-    let mut limits = Limits { max_control_rate: u32::MAX, ..Limits::default() };
+    let mut limits = Limits::default().max_control_rate(u32::MAX);
     if first & 2 != 0 {
         limits.max_message_size = Some(40);
         limits.max_fragments = 3;

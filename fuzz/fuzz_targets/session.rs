@@ -21,8 +21,8 @@ fn messages(events: &[EndEvent]) -> impl Iterator<Item = &Bytes> {
 }
 
 fuzz_target!(|input: &[u8]| {
-    let send = SendConfig { fragment_size: 3000, ..SendConfig::default() };
-    let mut pair = Pair::new(Config { send, ..Config::default() });
+    let send = SendConfig::default().fragment_size(3000);
+    let mut pair = Pair::new(Config::default().send(send));
     let mut sent: [Vec<Bytes>; 2] = Default::default();
     // The fragments sent so far of an unfinished message.
     let mut begun: [Vec<u8>; 2] = Default::default();

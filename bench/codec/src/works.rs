@@ -69,17 +69,17 @@ impl MaskSource for Keys {
 }
 
 fn roomy() -> SendConfig {
-    SendConfig { high_water: 4 << 20, ..SendConfig::default() }
+    SendConfig::default().high_water(4 << 20)
 }
 
 /// An open session of a server.
 fn server() -> Session {
-    open(Session::server(&Config { send: roomy(), ..Config::default() }))
+    open(Session::server(&Config::default().send(roomy())))
 }
 
 /// An open session of a client.
 fn client(send: SendConfig) -> Session {
-    let config = Config { send, ..Config::default() };
+    let config = Config::default().send(send);
     open(Session::client(Box::new(Keys(Random(1))), &config))
 }
 
@@ -90,7 +90,7 @@ fn open(mut session: Session) -> Session {
 
 /// A client's frame.
 fn frame(payload: &[u8]) -> Vec<u8> {
-    let config = SendConfig { fragment_size: usize::MAX, ..roomy() };
+    let config = roomy().fragment_size(usize::MAX);
     let mut session = client(config);
     session.send(MessageKind::Binary, Bytes::copy_from_slice(payload)).expect("room");
     let mut out = session.outgoing();

@@ -95,14 +95,12 @@ mod tests {
         assert_eq!(config("balanced"), DeflateConfig::balanced());
         assert_eq!(config("small"), DeflateConfig::small_memory());
         let mixed = config("smallest,level=3,window=10,receive-takeover=no,min=0");
-        let expected = DeflateConfig {
-            level: 3,
-            send_window_bits: 10,
-            receive_window_bits: 10,
-            receive_context_takeover: false,
-            min_size: 0,
-            ..DeflateConfig::smallest_bytes()
-        };
+        let expected = DeflateConfig::smallest_bytes()
+            .level(3)
+            .send_window_bits(10)
+            .receive_window_bits(10)
+            .receive_context_takeover(false)
+            .min_size(0);
         assert_eq!(mixed, expected);
         assert_eq!(config("send-window=15").receive_window_bits, 12);
     }

@@ -135,13 +135,8 @@ type Live = Arc<()>;
 
 fn counted(live: &Live) -> (WebSocket<Counted>, WebSocket<Counted>) {
     let (a, b) = pipe(1 << 16);
-    let config = Config {
-        keepalive: KeepaliveConfig {
-            interval: Some(Duration::from_secs(20)),
-            ..KeepaliveConfig::default()
-        },
-        ..Config::default()
-    };
+    let config =
+        Config::default().keepalive(KeepaliveConfig::default().interval(Duration::from_secs(20)));
     let of = |pipe| Counted(pipe, live.clone());
     (open(of(a), Role::Client, config), open(of(b), Role::Server, config))
 }

@@ -91,11 +91,10 @@ async fn siblings(done: &Done) -> [usize; 4] {
     let mut client = open(near, Role::Client, Config::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let keepalive = KeepaliveConfig {
-        interval: Some(Duration::from_millis(1)),
-        timeout: Duration::from_secs(30),
-    };
-    let config = Config { keepalive, ..Config::default() };
+    let keepalive = KeepaliveConfig::default()
+        .interval(Duration::from_millis(1))
+        .timeout(Duration::from_secs(30));
+    let config = Config::default().keepalive(keepalive);
     let waits = async {
         tokio::join!(
             longest_wait(done, async || say(&mut client, "still there?").await),
@@ -166,7 +165,7 @@ async fn try_send_leaves_others_on_the_thread_their_turn() {
 /// Members with which every window was agreed on.
 fn compressing() -> (Vec<End>, Vec<DuplexStream>) {
     let windows = (9..=15).map(|send_window_bits| {
-        let config = DeflateConfig { send_window_bits, ..DeflateConfig::smallest_bytes() };
+        let config = DeflateConfig::smallest_bytes().send_window_bits(send_window_bits);
         let (_, deflate): (_, PerMessageDeflate) = config.accept(&config.offers()).unwrap();
         let (near, far) = duplex(64);
         let config = Config::default();

@@ -205,8 +205,8 @@ fn unlimited(compresses: bool) -> (WebSocket<Pipe>, WebSocket<Pipe>) {
 /// A client that does not mind how long its messages are not taken, and a server.
 fn patient_pair() -> (WebSocket<Pipe>, WebSocket<Pipe>) {
     let (a, b) = pipe(1 << 12);
-    let keepalive = KeepaliveConfig { interval: None, ..KeepaliveConfig::default() };
-    let patient = Config { keepalive, ..Config::default() };
+    let keepalive = KeepaliveConfig::default().interval(None);
+    let patient = Config::default().keepalive(keepalive);
     (open(a, Role::Client, patient), open(b, Role::Server, Config::default()))
 }
 

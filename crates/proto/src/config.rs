@@ -6,10 +6,28 @@ use core::time::Duration;
 use crate::deflate::DeflateConfig;
 use crate::limits::Limits;
 use crate::send::SendConfig;
+use crate::setters::setters;
 use crate::timers::KeepaliveConfig;
 
 /// The settings of a [`Session`](crate::Session) and of its [`Receiver`](crate::Receiver).
+///
+/// The fields can be read and assigned, and each has a setter of its name. The settings that are
+/// changed most among the nested ones have one here, too.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use fullduplex_proto::{Config, SendConfig};
+///
+/// let config = Config::default()
+///     .max_message_size(64 << 10)
+///     .keepalive_interval(Duration::from_secs(30))
+///     .send(SendConfig::default().fragment_size(16 << 10));
+/// assert_eq!(config.limits.max_message_size, Some(65_536));
+/// assert_eq!(config.keepalive_interval(None).keepalive.interval, None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Config {
     /// The limits on what is received.
     pub limits: Limits,
@@ -48,5 +66,47 @@ impl Default for Config {
             #[cfg(feature = "deflate")]
             deflate: None,
         }
+    }
+}
+
+impl Config {
+    setters! {
+        limits: Limits, ".";
+        send: SendConfig, ".";
+        keepalive: KeepaliveConfig, ".";
+        idle_timeout: into Option<Duration>, "; `None` for no timeout.";
+        close_timeout: Duration, ".";
+    }
+
+    /// Sets [`deflate`](Self#structfield.deflate); `None` for no compression.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate(mut self, deflate: impl Into<Option<DeflateConfig>>) -> Self {
+        self.deflate = deflate.into();
+        self
+    }
+
+    /// Sets [`Limits::max_message_size`](Limits#structfield.max_message_size), in bytes; `None` for
+    /// no limit. Default: 1 MiB.
+    #[must_use]
+    pub fn max_message_size(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.limits.max_message_size = bytes.into();
+        self
+    }
+
+    /// Sets [`KeepaliveConfig::interval`](KeepaliveConfig#structfield.interval), the longest silence
+    /// before a Ping; `None` for no Pings. Default: 20 s.
+    #[must_use]
+    pub fn keepalive_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
+        self.keepalive.interval = interval.into();
+        self
+    }
+
+    /// Sets [`KeepaliveConfig::timeout`](KeepaliveConfig#structfield.timeout), the time for an
+    /// answer to that Ping. Default: 20 s.
+    #[must_use]
+    pub const fn keepalive_timeout(mut self, timeout: Duration) -> Self {
+        self.keepalive.timeout = timeout;
+        self
     }
 }

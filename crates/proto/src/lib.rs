@@ -47,6 +47,7 @@ mod receive;
 mod receive_buffer;
 mod send;
 mod session;
+mod setters;
 mod timers;
 mod token_bucket;
 pub mod utf8;

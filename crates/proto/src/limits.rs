@@ -1,11 +1,22 @@
 //! Limits on what is received, with their defaults.
 
+use crate::setters::setters;
+
 /// The number of payload bytes of a message for which it may have one more fragment, so that
 /// fragments that carry data are cheap and empty ones are not.
 pub(crate) const BYTES_PER_FRAGMENT: u64 = 32;
 
 /// Limits on what is received. Each error names the field that was exceeded.
+///
+/// ```
+/// use fullduplex_proto::Limits;
+///
+/// let limits = Limits::default().max_message_size(64 << 10).max_message_rate(100);
+/// assert_eq!(limits.max_message_size, Some(65_536));
+/// assert_eq!(limits.max_message_size(None).max_message_size, None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Maximum number of payload bytes of a message; `None` for no limit, which is only for a
     /// consumer that streams messages. Default: 1 MiB.
@@ -38,5 +49,15 @@ impl Default for Limits {
             max_message_rate: None,
             max_byte_rate: None,
         }
+    }
+}
+
+impl Limits {
+    setters! {
+        max_message_size: into Option<u64>, ", in bytes; `None` for no limit.";
+        max_fragments: u32, ", for each message.";
+        max_control_rate: u32, ", in frames per second.";
+        max_message_rate: into Option<u32>, ", in messages per second; `None` for no limit.";
+        max_byte_rate: into Option<u32>, ", in bytes per second; `None` for no limit.";
     }
 }

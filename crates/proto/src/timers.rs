@@ -3,9 +3,12 @@
 use alloc::boxed::Box;
 use core::time::Duration;
 
+use crate::setters::setters;
+
 /// The intervals after which a silent peer is pinged, and considered dead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[doc(alias = "heartbeat")]
+#[non_exhaustive]
 pub struct KeepaliveConfig {
     /// The longest silence before a Ping: it is sent when nothing has arrived for this time, or for
     /// at least half of it. With `None`, no Pings are sent, and no peer is considered dead.
@@ -23,6 +26,13 @@ pub struct KeepaliveConfig {
 impl Default for KeepaliveConfig {
     fn default() -> Self {
         Self { interval: Some(Duration::from_secs(20)), timeout: Duration::from_secs(20) }
+    }
+}
+
+impl KeepaliveConfig {
+    setters! {
+        interval: into Option<Duration>, "; `None` for no Pings.";
+        timeout: Duration, ".";
     }
 }
 

@@ -359,7 +359,7 @@ fn close_that_is_clean_can_not_be_failed() {
 fn idle_timeout_closes_with_1001() {
     const S: Duration = Duration::from_secs(1);
     let mut p = Pair::new(Config::default());
-    let idle = Config { idle_timeout: Some(60 * S), ..Config::default() };
+    let idle = Config::default().idle_timeout(60 * S);
     p.server = End::new(Role::Server, idle);
     // A message each way, and the keepalive's pings and pongs.
     for (role, at) in [(Role::Client, 40), (Role::Server, 80)] {
@@ -395,7 +395,7 @@ fn idle_timeout_closes_with_1001() {
 #[test]
 fn idle_timeout_ends_a_connection_whose_peer_is_gone() {
     const S: Duration = Duration::from_secs(1);
-    let idle = Config { idle_timeout: Some(8 * S), ..Config::default() };
+    let idle = Config::default().idle_timeout(8 * S);
     let mut p = Pair::new(idle);
     p.advance(8 * S);
     // Nothing is carried any more.

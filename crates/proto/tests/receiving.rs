@@ -33,7 +33,7 @@ fn frame(opcode: OpCode, fin: bool, payload: &[u8]) -> Vec<u8> {
 }
 
 fn server(limits: Limits) -> End {
-    End::new(Role::Server, Config { limits, ..Config::default() })
+    End::new(Role::Server, Config::default().limits(limits))
 }
 
 /// Some of everything that is legal.
@@ -145,7 +145,7 @@ fn messages_read_directly_are_equal_and_grow_with_what_came() {
 
 #[test]
 fn limits_on_message_size_hold_at_the_header_and_over_fragments() {
-    let limits = Limits { max_message_size: Some(1000), ..Limits::default() };
+    let limits = Limits::default().max_message_size(1000);
     let too_big = EndEvent::Error(ProtocolError::MessageTooBig { limit: 1000 });
     let run = |bytes: &[u8]| {
         let mut end = server(limits);
@@ -164,7 +164,7 @@ fn limits_on_message_size_hold_at_the_header_and_over_fragments() {
 
 #[test]
 fn limits_on_lengths_allocate_nothing_and_can_not_wrap() {
-    let limits = Limits { max_message_size: None, ..Limits::default() };
+    let limits = Limits::default().max_message_size(None);
     let mut receiver = Receiver::new(Role::Client, limits);
     let mut assembler = Assembler::default();
     let mut header = *b"\x02\x7F\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFF";
@@ -183,7 +183,7 @@ fn frames_with_faults_are_refused_before_their_length() {
 #[test]
 fn fragments_are_budgeted_by_what_they_carry() {
     let fragments = |count: usize, payload: &[u8]| {
-        let mut end = server(Limits { max_message_size: None, ..Limits::default() });
+        let mut end = server(Limits::default().max_message_size(None));
         end.receive(&frame(OpCode::Binary, false, payload), NOW);
         let more = frame(OpCode::Continuation, false, payload).repeat(count - 2);
         more.chunks(64 << 10).for_each(|piece| end.receive(piece, NOW));

@@ -20,7 +20,7 @@ const S: Duration = Duration::from_secs(1);
 
 /// An open server that sends so.
 fn server(send: SendConfig) -> End {
-    End::new(Role::Server, Config { send, ..Config::default() })
+    End::new(Role::Server, Config::default().send(send))
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn mask_key_is_new_for_each_frame() {
 
 #[test]
 fn backpressure_at_high_water_zero_takes_one_message_at_a_time() {
-    let mut server = server(SendConfig { high_water: 0, ..SendConfig::default() });
+    let mut server = server(SendConfig::default().high_water(0));
     let session = server.session();
     for _ in 0..3 {
         session.send(MessageKind::Text, Bytes::from("hello")).unwrap();
@@ -88,7 +88,7 @@ fn backpressure_at_high_water_zero_takes_one_message_at_a_time() {
 
 #[test]
 fn backpressure_keeps_reserved_room() {
-    let mut server = server(SendConfig { high_water: 100, ..SendConfig::default() });
+    let mut server = server(SendConfig::default().high_water(100));
     let session = server.session();
     session.check_ready().unwrap();
     session.send(MessageKind::Binary, Bytes::from(vec![7; 200])).unwrap();
@@ -122,8 +122,8 @@ fn backpressure_returns_the_message() {
 #[test]
 fn pong_cuts_in_between_the_frames_of_a_long_message() {
     // §5.4, §5.5: control frames may stand between fragments.
-    let send = SendConfig { fragment_size: 1000, ..SendConfig::default() };
-    let mut server = End::new(Role::Server, Config { send, ..Config::default() });
+    let send = SendConfig::default().fragment_size(1000);
+    let mut server = End::new(Role::Server, Config::default().send(send));
     server.session().send(MessageKind::Binary, Bytes::from(vec![1; 9_000])).unwrap();
     let mut wire = server.transmit(1500);
     server.receive(b"\x89\x82\0\0\0\0hi", NOW);
@@ -139,8 +139,8 @@ fn pong_cuts_in_between_the_frames_of_a_long_message() {
 #[test]
 fn pong_of_a_ping_flood_is_held_once() {
     // §5.5.3: only the latest Ping need be answered.
-    let limits = Limits { max_control_rate: u32::MAX, ..Limits::default() };
-    let mut server = End::new(Role::Server, Config { limits, ..Config::default() });
+    let limits = Limits::default().max_control_rate(u32::MAX);
+    let mut server = End::new(Role::Server, Config::default().limits(limits));
     server.session().send(MessageKind::Binary, Bytes::from(vec![0; 5_000])).unwrap();
     server.transmit(10);
     for i in 0..100_000_u32 {
@@ -220,10 +220,10 @@ fn random_session(seed: u64) -> (Vec<Bytes>, Vec<Bytes>) {
         0 => (Role::Client, Role::Server),
         _ => (Role::Server, Role::Client),
     };
-    let cut = SendConfig { fragment_size: 1 + rng.below(6_000), ..SendConfig::default() };
-    let limits = Limits { max_fragments: 100_000, ..Limits::default() };
-    let mut sender = End::new(role, Config { send: cut, ..Config::default() });
-    let mut receiver = End::new(other, Config { limits, ..Config::default() });
+    let cut = SendConfig::default().fragment_size(1 + rng.below(6_000));
+    let limits = Limits::default().max_fragments(100_000);
+    let mut sender = End::new(role, Config::default().send(cut));
+    let mut receiver = End::new(other, Config::default().limits(limits));
     let mut sent = Vec::new();
     for _ in 0..60 {
         match rng.below(4) {
@@ -319,7 +319,7 @@ fn batch_frames_equal_those_of_each_connection() {
 fn batch_frames_obey_the_rules_of_sending() {
     let mut batch = FrameBatch::default();
     let range = batch.push(&Message::from(vec![7; 60])).unwrap();
-    let mut server = server(SendConfig { high_water: 100, ..SendConfig::default() });
+    let mut server = server(SendConfig::default().high_water(100));
     let session = server.session();
     assert_eq!(session.remaining_capacity(), 100);
     session.send_fragment(MessageKind::Text, b"a", false, Compression::Off).unwrap();
@@ -339,7 +339,7 @@ fn batch_frames_obey_the_rules_of_sending() {
 fn batch_frames_are_not_shared_by_masking_cutting_or_compressing_ends() {
     let mut client = End::new(Role::Client, Config::default());
     assert!(!client.session().can_share_frames(), "each of its frames is masked");
-    let short = SendConfig { fragment_size: 4095, ..SendConfig::default() };
+    let short = SendConfig::default().fragment_size(4095);
     assert!(!server(short).session().can_share_frames(), "it has to cut some");
     let config = DeflateConfig::balanced();
     let (_, deflate) = config.accept(&config.offers()).unwrap();

@@ -67,7 +67,7 @@ pub(crate) fn short_deadlines() -> ServerConfig {
     config.handshake.handshake_timeout = second;
     config.limits.idle_timeout = second;
     config.limits.stall_timeout = second;
-    config.websocket.keepalive = KeepaliveConfig { interval: Some(second), timeout: 3 * second };
+    config.websocket.keepalive = KeepaliveConfig::default().interval(second).timeout(3 * second);
     config.websocket.close_timeout = second;
     config.websocket.deflate = Some(DeflateConfig::balanced());
     config

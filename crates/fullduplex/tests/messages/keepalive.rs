@@ -136,8 +136,8 @@ async fn keepalive_keeps_a_connection_that_stopped_reading() {
 
 /// Without keepalive, as its answers need somebody who reads.
 fn idle_after(seconds: Option<u64>) -> Config {
-    let keepalive = KeepaliveConfig { interval: None, ..KeepaliveConfig::default() };
-    Config { idle_timeout: seconds.map(Duration::from_secs), keepalive, ..Config::default() }
+    let keepalive = KeepaliveConfig::default().interval(None);
+    Config::default().idle_timeout(seconds.map(Duration::from_secs)).keepalive(keepalive)
 }
 
 #[tokio::test(start_paused = true)]

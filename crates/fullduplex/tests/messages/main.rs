@@ -230,8 +230,8 @@ async fn pong_leaves_without_the_application_sending() {
 
 #[tokio::test]
 async fn fragments_of_a_long_message_arrive_as_one() {
-    let send = SendConfig { fragment_size: 1000, ..SendConfig::default() };
-    let (mut client, server) = pair_with(1 << 12, Config { send, ..Config::default() });
+    let send = SendConfig::default().fragment_size(1000);
+    let (mut client, server) = pair_with(1 << 12, Config::default().send(send));
     tokio::spawn(echo(server));
     client.send(numbered(3, 500_000)).await.unwrap();
     assert_eq!(client.next().await.unwrap().unwrap(), numbered(3, 500_000));

@@ -257,10 +257,7 @@ async fn upgrade_in_a_server_that_hyper_runs() {
 #[tokio::test]
 async fn stats_count_what_a_server_sees() {
     let config = ServerConfig {
-        websocket: fullduplex::Config {
-            deflate: Some(fullduplex::DeflateConfig::balanced()),
-            ..fullduplex::Config::default()
-        },
+        websocket: fullduplex::Config::default().deflate(fullduplex::DeflateConfig::balanced()),
         ..both_versions()
     };
     let (address, handle, _) = serving(config).await;

@@ -333,7 +333,7 @@ mod tests {
 
     /// Creates the compressor of a server with this window.
     fn compressor(send_window_bits: u8) -> Compressor {
-        let config = DeflateConfig { send_window_bits, ..DeflateConfig::smallest_bytes() };
+        let config = DeflateConfig::smallest_bytes().send_window_bits(send_window_bits);
         let offers = DeflateConfig::smallest_bytes().offers();
         let (_, mut deflate) = config.accept(&offers).unwrap();
         deflate.params.server_max_window_bits = send_window_bits;

@@ -38,6 +38,8 @@ pub use negotiate::{DeflateError, DeflateParams, PerMessageDeflate};
 #[cfg(feature = "deflate")]
 pub use prepared::PreparedMessage;
 
+use crate::setters::setters;
+
 /// The end of a DEFLATE flush. The sender removes it from the end of a message (§7.2.1), and the
 /// receiver appends it again (§7.2.2).
 #[cfg(feature = "deflate")]
@@ -68,7 +70,15 @@ pub const MAX_WINDOW_BITS: u8 = 15;
 /// Compression makes the length of a message depend on its content. If an attacker can choose
 /// text that is sent together with a secret, and can see the lengths, the attacker can guess the
 /// secret. Send such messages with [`Compression::Off`].
+///
+/// ```
+/// use fullduplex_proto::DeflateConfig;
+///
+/// let deflate = DeflateConfig::smallest_bytes().level(9).send_context_takeover(false);
+/// assert_eq!((deflate.level, deflate.send_window_bits), (9, 15));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DeflateConfig {
     /// The compression level, from 1 (fastest) to 9 (smallest output). Default: 5.
     pub level: u8,
@@ -103,13 +113,11 @@ impl DeflateConfig {
     /// Returns settings that keep no memory between messages. Each message is compressed
     /// independently.
     pub const fn small_memory() -> Self {
-        Self {
-            send_context_takeover: false,
-            send_window_bits: 15,
-            receive_context_takeover: false,
-            receive_window_bits: 15,
-            ..Self::balanced()
-        }
+        Self::balanced()
+            .send_context_takeover(false)
+            .send_window_bits(15)
+            .receive_context_takeover(false)
+            .receive_window_bits(15)
     }
 
     /// Returns the default settings: small windows, which take little memory and time.
@@ -127,15 +135,23 @@ impl DeflateConfig {
 
     /// Returns settings for the fewest bytes on the wire, at the cost of memory and time.
     pub const fn smallest_bytes() -> Self {
-        Self {
+        Self::balanced()
             // Level 9 takes longer, and often compresses less.
-            level: 8,
-            memory_level: 8,
-            min_size: 16,
-            send_window_bits: 15,
-            receive_window_bits: 15,
-            ..Self::balanced()
-        }
+            .level(8)
+            .memory_level(8)
+            .min_size(16)
+            .send_window_bits(15)
+            .receive_window_bits(15)
+    }
+
+    setters! {
+        level: u8, ", from 1 to 9.";
+        memory_level: u8, ", from 1 to 9.";
+        min_size: usize, ", in bytes.";
+        send_context_takeover: bool, ".";
+        send_window_bits: u8, ", from 8 to 15.";
+        receive_context_takeover: bool, ".";
+        receive_window_bits: u8, ", from 8 to 15.";
     }
 
     /// Returns the settings with every field clamped to its range.

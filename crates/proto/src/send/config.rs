@@ -2,12 +2,15 @@
 
 use core::fmt;
 
+use crate::setters::setters;
+
 /// The size in bytes up to which payloads are copied next to one another; longer ones are
 /// referenced.
 pub(super) const MAX_INLINE: usize = 4096;
 
 /// Limits on queued messages, and the size of fragments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SendConfig {
     /// The number of queued bytes from which on no message is taken; so at most this plus one
     /// message is queued. 0 counts as 1. Default: 64 KiB.
@@ -24,6 +27,14 @@ pub struct SendConfig {
 impl Default for SendConfig {
     fn default() -> Self {
         Self { high_water: 64 << 10, low_water: 16 << 10, fragment_size: 256 << 10 }
+    }
+}
+
+impl SendConfig {
+    setters! {
+        high_water: usize, ", in bytes.";
+        low_water: usize, ", in bytes.";
+        fragment_size: usize, ", in bytes.";
     }
 }
 

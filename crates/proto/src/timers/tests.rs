@@ -193,7 +193,7 @@ fn keepalive_ends_at_the_close_deadline() {
 
 #[test]
 fn keepalive_interval_may_be_for_ever() {
-    let config = KeepaliveConfig { interval: Some(Duration::MAX), timeout: Duration::MAX };
+    let config = KeepaliveConfig::default().interval(Duration::MAX).timeout(Duration::MAX);
     let mut t = Timers::new(config, Some(Duration::MAX), 10 * S);
     t.start(S);
     assert_eq!(t.handle_timeout(Duration::from_secs(1 << 40), || false), TimerEvent::Nothing);
@@ -201,7 +201,7 @@ fn keepalive_interval_may_be_for_ever() {
 
 /// When it counts as idle, with a message at each of these times.
 fn idle_at(timeout: Duration, messages: &[Duration]) -> Duration {
-    let keepalive = KeepaliveConfig { interval: None, ..KeepaliveConfig::default() };
+    let keepalive = KeepaliveConfig::default().interval(None);
     let mut t = Timers::new(keepalive, Some(timeout), 10 * S);
     t.start(Duration::ZERO);
     let mut messages = messages.iter();

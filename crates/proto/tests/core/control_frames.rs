@@ -76,10 +76,10 @@ fn pong_answers_the_latest_ping_and_replaces_no_other_frame() {
 
 #[test]
 fn pong_waits_for_the_end_of_the_frame_and_not_of_the_message() {
-    let send = SendConfig { fragment_size: 1_000, ..SendConfig::default() };
+    let send = SendConfig::default().fragment_size(1_000);
     // At each place where the transport can have stopped.
     for at in 1..5_020 {
-        let mut server = End::new(Role::Server, Config { send, ..Config::default() });
+        let mut server = End::new(Role::Server, Config::default().send(send));
         server.session().send(MessageKind::Binary, Bytes::from(vec![1; 5_000])).unwrap();
         let mut wire = server.transmit(at);
         server.receive(&masked(0x89, "now"), NOW);
@@ -92,8 +92,8 @@ fn pong_waits_for_the_end_of_the_frame_and_not_of_the_message() {
 
 #[test]
 fn backpressure_bounds_what_waits_for_a_stalled_transport() {
-    let limits = Limits { max_control_rate: u32::MAX, ..Limits::default() };
-    let mut client = End::new(Role::Client, Config { limits, ..Config::default() });
+    let limits = Limits::default().max_control_rate(u32::MAX);
+    let mut client = End::new(Role::Client, Config::default().limits(limits));
     while client.session().send(MessageKind::Binary, Bytes::from(vec![0; 1_000])).is_ok() {}
     client.transmit(1);
     let full = client.session().buffered();
@@ -128,8 +128,8 @@ fn keepalive_counts_a_single_byte_of_a_frame() {
 
 #[test]
 fn keepalive_can_be_off_and_ends_with_the_closing() {
-    let off = KeepaliveConfig { interval: None, ..KeepaliveConfig::default() };
-    let mut p = Pair::new(Config { keepalive: off, ..Config::default() });
+    let off = KeepaliveConfig::default().interval(None);
+    let mut p = Pair::new(Config::default().keepalive(off));
     assert_eq!(p.client.session().poll_timeout(), None);
     p.advance(1_000_000 * S);
     assert_eq!(p.client.session().state(), ReadyState::Open);
@@ -143,8 +143,8 @@ fn keepalive_can_be_off_and_ends_with_the_closing() {
 
 #[test]
 fn keepalive_has_one_ping_in_a_slow_transport() {
-    let keepalive = KeepaliveConfig { interval: Some(S), timeout: S };
-    let mut server = End::new(Role::Server, Config { keepalive, ..Config::default() });
+    let keepalive = KeepaliveConfig::default().interval(S).timeout(S);
+    let mut server = End::new(Role::Server, Config::default().keepalive(keepalive));
     server.session().send(MessageKind::Binary, Bytes::from(vec![0; 10_000])).unwrap();
     let mut sent = server.transmit(1);
     for i in 0..1_000_u32 {
@@ -165,8 +165,8 @@ fn keepalive_has_one_ping_in_a_slow_transport() {
 
 #[test]
 fn keepalive_gives_up_a_transport_that_takes_nothing() {
-    let keepalive = KeepaliveConfig { interval: Some(S), timeout: S };
-    let mut server = End::new(Role::Server, Config { keepalive, ..Config::default() });
+    let keepalive = KeepaliveConfig::default().interval(S).timeout(S);
+    let mut server = End::new(Role::Server, Config::default().keepalive(keepalive));
     server.session().send(MessageKind::Binary, Bytes::from(vec![0; 10_000])).unwrap();
     server.transmit(1);
     for given_up in [false, false, false, true] {

@@ -27,7 +27,7 @@ pub(crate) fn random_pieces<'a>(mut rest: &'a [u8], rng: &mut Rng) -> Vec<&'a [u
 
 /// With [`fullduplex_proto::Connection::receive`], pieces merged.
 pub(crate) fn by_connection(role: Role, limits: Limits, pieces: &[&[u8]]) -> Vec<EndEvent> {
-    let mut end = End::new(role, Config { limits, ..Config::default() });
+    let mut end = End::new(role, Config::default().limits(limits));
     for piece in pieces {
         end.receive(piece, Duration::ZERO);
     }

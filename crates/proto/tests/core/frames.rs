@@ -186,8 +186,8 @@ proptest! {
         fragment_size in prop_oneof![50usize..200, 4_000usize..9_000, Just(256 << 10)],
     ) {
         let role = if server { Role::Server } else { Role::Client };
-        let send = SendConfig { fragment_size, ..SendConfig::default() };
-        let mut end = End::new(role, Config { send, ..Config::default() });
+        let send = SendConfig::default().fragment_size(fragment_size);
+        let mut end = End::new(role, Config::default().send(send));
         let (asked, wire) = perform(&mut end, role, &ops);
         check(role, &asked, &wire);
     }
@@ -197,8 +197,8 @@ proptest! {
 fn frames_do_not_depend_on_how_bytes_are_taken() {
     for role in [Role::Client, Role::Server] {
         let taken = |size: usize| {
-            let send = SendConfig { fragment_size: 5_000, ..SendConfig::default() };
-            let mut end = End::new(role, Config { send, ..Config::default() });
+            let send = SendConfig::default().fragment_size(5_000);
+            let mut end = End::new(role, Config::default().send(send));
             for size in [0, 5, 300, 4_097, 12_000, 1, 4_096] {
                 end.session().send(MessageKind::Binary, Bytes::from(vec![9; size])).unwrap();
             }

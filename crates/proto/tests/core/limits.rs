@@ -10,11 +10,11 @@ use crate::oracle::{masked, plain};
 const NOW: Duration = Duration::ZERO;
 
 fn client(limits: Limits) -> End {
-    End::new(Role::Client, Config { limits, ..Config::default() })
+    End::new(Role::Client, Config::default().limits(limits))
 }
 
 fn sized(max_message_size: Option<u64>) -> Limits {
-    Limits { max_message_size, ..Limits::default() }
+    Limits::default().max_message_size(max_message_size)
 }
 
 /// A message of these fragments.
@@ -60,7 +60,7 @@ fn limits_refuse_lengths_that_would_wrap() {
         assert_eq!(end.take_events(), [EndEvent::Error(E::MessageTooBig { limit: 1 << 20 })]);
     }
     for len in [1u64 << 63, u64::MAX] {
-        let mut end = End::new(Role::Server, Config { limits: sized(None), ..Config::default() });
+        let mut end = End::new(Role::Server, Config::default().limits(sized(None)));
         end.receive(&[&[0x82, 0xFF][..], &len.to_be_bytes(), &[1; 4]].concat(), NOW);
         assert_eq!(end.take_events(), [EndEvent::Error(E::LengthTopBit)]);
     }
@@ -71,7 +71,7 @@ fn fragments_budget_is_as_documented() {
     // A frame too many is found at its header: `limit` and one for each 32 bytes before it.
     for (limit, size) in [(1, 0), (10, 1), (10, 16), (10, 31), (3, 7)] {
         let allowed = (1..1_000).find(|n| n + 1 > limit + n * size / 32).unwrap();
-        let limits = Limits { max_fragments: limit as u32, ..Limits::default() };
+        let limits = Limits::default().max_fragments(limit as u32);
         let mut end = client(limits);
         let payload = vec![0; size];
         end.receive(&plain(0x02, &payload), NOW);
@@ -84,7 +84,7 @@ fn fragments_budget_is_as_documented() {
         assert_eq!(end.take_events(), [EndEvent::Error(too_many)], "{limit}, {size}");
     }
     // With 32 bytes in each there is no end to it, and each message begins anew.
-    let limits = Limits { max_fragments: 1, ..Limits::default() };
+    let limits = Limits::default().max_fragments(1);
     let mut end = client(limits);
     end.receive(&fragmented(&[1; 32 * 500], 32), NOW);
     end.receive(&fragmented(&[1; 32 * 500], 32), NOW);

@@ -11,13 +11,12 @@ use crate::cuts::{
 };
 use crate::oracle::Frame;
 
-const LIMITS: Limits = Limits {
-    max_message_size: Some(600),
-    max_fragments: 5,
-    max_control_rate: 500,
-    max_message_rate: None,
-    max_byte_rate: None,
-};
+/// The most fragments of a message, beside those for its length.
+const MAX_FRAGMENTS: u32 = 5;
+
+fn limits() -> Limits {
+    Limits::default().max_message_size(600).max_fragments(MAX_FRAGMENTS)
+}
 
 /// Reads a stream from its start; gives what it holds and how it breaks the rules.
 fn model(role: Role, mut bytes: &[u8]) -> (Vec<EndEvent>, Option<u16>) {
@@ -45,7 +44,7 @@ fn model(role: Role, mut bytes: &[u8]) -> (Vec<EndEvent>, Option<u16>) {
         if !is_control {
             let before = message.as_ref().map_or(0, |(_, payload, _)| payload.len());
             let count = message.as_ref().map_or(0, |(_, _, count)| *count);
-            if count > 0 && count + 1 > LIMITS.max_fragments as usize + before / 32 {
+            if count > 0 && count + 1 > MAX_FRAGMENTS as usize + before / 32 {
                 return (events, Some(1008));
             }
             if before as u64 + len > 600 {
@@ -211,11 +210,11 @@ fn compare(role: Role, bytes: &[u8], seed: u64) {
     let expected = model(role, bytes);
     let pieces = random_pieces(bytes, &mut Rng::new(seed));
     for pieces in [&pieces[..], &[bytes], &bytes.chunks(1).collect::<Vec<_>>()] {
-        assert_eq!(split(by_connection(role, LIMITS, pieces)), expected, "by connection");
-        assert_eq!(split(by_buffer(role, LIMITS, pieces)), expected, "by input");
-        assert_eq!(split(by_shared_input(role, LIMITS, pieces)), expected, "by shared input");
-        assert_eq!(split(by_pieces(role, LIMITS, pieces)), expected, "by owned pieces");
-        assert_eq!(split(by_direct_reads(role, LIMITS, pieces)), expected, "by direct reads");
+        assert_eq!(split(by_connection(role, limits(), pieces)), expected, "by connection");
+        assert_eq!(split(by_buffer(role, limits(), pieces)), expected, "by input");
+        assert_eq!(split(by_shared_input(role, limits(), pieces)), expected, "by shared input");
+        assert_eq!(split(by_pieces(role, limits(), pieces)), expected, "by owned pieces");
+        assert_eq!(split(by_direct_reads(role, limits(), pieces)), expected, "by direct reads");
     }
 }
 

@@ -8,8 +8,8 @@ use crate::oracle::{Frame, frames};
 
 /// An open end that cuts messages into frames of this size.
 fn end(role: Role, fragment_size: usize) -> End {
-    let send = SendConfig { fragment_size, ..SendConfig::default() };
-    End::new(role, Config { send, ..Config::default() })
+    let send = SendConfig::default().fragment_size(fragment_size);
+    End::new(role, Config::default().send(send))
 }
 
 fn wire(session: &mut Session) -> Vec<Frame> {

@@ -58,8 +58,8 @@ fn deflate_bomb_costs_no_more_than_the_limit() {
     assert!(bomb.len() < 6 << 20);
     for size in [bomb.len(), 1] {
         let wire = framed(&bomb, size);
-        let limits = Limits { max_fragments: u32::MAX, ..Limits::default() };
-        let config = Config { limits, ..Config::default() };
+        let limits = Limits::default().max_fragments(u32::MAX);
+        let config = Config::default().limits(limits);
         let mut end = End::new(Role::Client, config).with_deflate(&agreed());
         let before = peak_rss();
         let mut fed = 0;
@@ -85,7 +85,7 @@ fn deflate_bomb_costs_no_more_than_the_limit() {
 #[test]
 fn deflate_bomb_read_in_pieces_takes_constant_memory() {
     let mib = if cfg!(debug_assertions) { 64 } else { 1024 };
-    let limits = Limits { max_message_size: None, ..Limits::default() };
+    let limits = Limits::default().max_message_size(None);
     let wire = framed(&bomb(mib), 50_000);
     let mut receiver = Receiver::new(Role::Client, limits).with_deflate(&agreed());
     let mut input = ReceiveBuffer::default();
@@ -111,8 +111,8 @@ fn deflate_bomb_read_in_pieces_takes_constant_memory() {
 #[test]
 fn deflate_limits_on_message_size_are_exact() {
     for (len, fits) in [(1000, true), (1001, false)] {
-        let limits = Limits { max_message_size: Some(1000), ..Limits::default() };
-        let config = Config { limits, ..Config::default() };
+        let limits = Limits::default().max_message_size(1000);
+        let config = Config::default().limits(limits);
         let mut pair = fullduplex_testkit::pair::Pair::deflated(
             config,
             DeflateConfig::balanced(),

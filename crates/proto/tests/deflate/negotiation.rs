@@ -123,7 +123,7 @@ fn deflate_takes_the_first_good_offer() {
 #[test]
 fn deflate_window_of_the_server_is_named_only_where_offered() {
     for bits in 8..15 {
-        let config = DeflateConfig { send_window_bits: bits, ..DeflateConfig::balanced() };
+        let config = DeflateConfig::balanced().send_window_bits(bits);
         let (response, deflate) = config.accept(&parse(D)).unwrap();
         assert_eq!(response.to_string(), D);
         assert_eq!(deflate.params().server_max_window_bits, 15);
@@ -200,25 +200,23 @@ fn deflate_client_refuses_context_takeover_it_excluded() {
 
 #[test]
 fn deflate_numbers_out_of_range_are_clamped() {
-    let config = DeflateConfig {
-        level: 0,
-        memory_level: 200,
-        send_window_bits: 0,
-        receive_window_bits: 99,
-        ..DeflateConfig::balanced()
-    };
+    let config = DeflateConfig::balanced()
+        .level(0)
+        .memory_level(200)
+        .send_window_bits(0)
+        .receive_window_bits(99);
     assert_eq!(offers(config), [format!("{D}; client_max_window_bits=8")]);
     let config = config.clamped();
     assert_eq!((config.level, config.memory_level), (1, 9));
 }
 
 fn configs() -> impl Strategy<Value = DeflateConfig> {
-    (8..=15u8, any::<bool>(), 8..=15u8, any::<bool>()).prop_map(|(sb, st, rb, rt)| DeflateConfig {
-        send_window_bits: sb,
-        send_context_takeover: st,
-        receive_window_bits: rb,
-        receive_context_takeover: rt,
-        ..DeflateConfig::balanced()
+    (8..=15u8, any::<bool>(), 8..=15u8, any::<bool>()).prop_map(|(sb, st, rb, rt)| {
+        DeflateConfig::balanced()
+            .send_window_bits(sb)
+            .send_context_takeover(st)
+            .receive_window_bits(rb)
+            .receive_context_takeover(rt)
     })
 }
 

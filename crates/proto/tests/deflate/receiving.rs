@@ -19,7 +19,7 @@ fn agreed(config: DeflateConfig) -> PerMessageDeflate {
 
 /// A client that receives.
 fn end(limits: Limits) -> End {
-    let config = Config { limits, ..Config::default() };
+    let config = Config::default().limits(limits);
     End::new(Role::Client, config).with_deflate(&agreed(DeflateConfig::smallest_bytes()))
 }
 
@@ -182,7 +182,7 @@ fn deflate_text_is_validated_as_it_is_inflated() {
 
 #[test]
 fn deflate_final_blocks_are_counted_like_fragments() {
-    let limits = Limits { max_fragments: 10, ..Limits::default() };
+    let limits = Limits::default().max_fragments(10);
     // Empty final blocks of two bytes each.
     let many = |n: usize| {
         let body = [3, 0].repeat(n);
@@ -236,7 +236,7 @@ fn deflate_fragments_may_be_empty_after_a_final_block() {
 /// What a frame announces earns nothing before it comes.
 #[test]
 fn deflate_final_blocks_are_budgeted_by_received_bytes() {
-    let limits = Limits { max_message_size: None, ..Limits::default() };
+    let limits = Limits::default().max_message_size(None);
     let mut end = end(limits);
     let header = [&[0xc2, 127][..], &(1u64 << 40).to_be_bytes()].concat();
     end.receive(&header, Duration::ZERO);
@@ -247,7 +247,7 @@ fn deflate_final_blocks_are_budgeted_by_received_bytes() {
 
 #[test]
 fn deflate_data_that_inflates_to_nothing_is_bounded() {
-    let limits = Limits { max_message_size: Some(1000), ..Limits::default() };
+    let limits = Limits::default().max_message_size(1000);
     let len = (2000 + (64 << 10) + 1) as u64;
     let header = [&[0xc2, 127][..], &len.to_be_bytes()].concat();
     let limit = 1000;

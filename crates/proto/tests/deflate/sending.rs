@@ -39,7 +39,7 @@ const TEXT: &str = "a text long enough to be worth it, worth it, worth it, and t
 
 #[test]
 fn deflate_leaves_short_messages_unless_asked() {
-    let mut pair = pair(DeflateConfig { min_size: 50, ..DeflateConfig::balanced() });
+    let mut pair = pair(DeflateConfig::balanced().min_size(50));
     let short = &TEXT[..49];
     assert!(!is_compressed(&wire(&mut pair, short, Compression::Auto)));
     assert!(is_compressed(&wire(&mut pair, &"x".repeat(49), Compression::On)));
@@ -91,9 +91,9 @@ fn deflate_sends_uncompressed_what_does_not_shrink() {
 
 #[test]
 fn deflate_history_has_nothing_of_a_refused_message() {
-    let send = SendConfig { high_water: 10, ..SendConfig::default() };
+    let send = SendConfig::default().high_water(10);
     let config = DeflateConfig::smallest_bytes();
-    let mut pair = Pair::deflated(Config { send, ..Config::default() }, config, config);
+    let mut pair = Pair::deflated(Config::default().send(send), config, config);
     let session = pair.server.session();
     session.send(MessageKind::Text, TEXT.into()).unwrap();
     let other = Bytes::from_static(b"this one was not taken, so nothing may refer to it, ever");
@@ -277,9 +277,9 @@ fn deflate_prepared_message_is_compressed_once_for_all() {
 
 #[test]
 fn deflate_fragments_are_cut_after_compression() {
-    let send = SendConfig { fragment_size: 100, ..SendConfig::default() };
+    let send = SendConfig::default().fragment_size(100);
     let config = DeflateConfig::balanced();
-    let mut pair = Pair::deflated(Config { send, ..Config::default() }, config, config);
+    let mut pair = Pair::deflated(Config::default().send(send), config, config);
     let long = (0..20_000).map(|n| (n * n).to_string()).collect::<Vec<_>>().concat();
     let wire = wire(&mut pair, &long, Compression::Auto);
     assert_eq!(wire[0], 0x41);
@@ -392,7 +392,7 @@ fn deflate_levels_out_of_range_are_clamped() {
 fn deflate_output_is_shorter_with_more_memory() {
     let long = (0..5_000).map(|n| (n * n % 7_919).to_string()).collect::<Vec<_>>().concat();
     let len = |memory_level| {
-        let config = DeflateConfig { memory_level, ..DeflateConfig::smallest_bytes() };
+        let config = DeflateConfig::smallest_bytes().memory_level(memory_level);
         wire(&mut pair(config), &long, Compression::On).len()
     };
     assert!(len(9) < len(1), "{} and {} bytes", len(9), len(1));
@@ -404,7 +404,7 @@ fn deflate_level_is_that_of_the_connection() {
     let text = (0..5_000).map(|n| (n * n % 7_919).to_string()).collect::<Vec<_>>().concat();
     for preset in PRESETS {
         let len = |level| {
-            let config = DeflateConfig { level, ..preset };
+            let config = preset.level(level);
             wire(&mut pair(config), &text, Compression::On).len()
         };
         let (fast, slow) = (len(1), len(9));

@@ -15,24 +15,22 @@ use fullduplex_testkit::pair::{End, EndEvent};
 
 /// An end of ours, a client, with what both have agreed on.
 fn client(config: DeflateConfig) -> (End, PerMessageDeflate) {
-    let (response, _) =
-        DeflateConfig { send_window_bits: 15, ..config }.accept(&config.offers()).unwrap();
+    let (response, _) = config.send_window_bits(15).accept(&config.offers()).unwrap();
     let deflate = config.check(&[response]).unwrap().unwrap();
-    let send = SendConfig { fragment_size: 700, high_water: usize::MAX, ..SendConfig::default() };
-    let config = Config { send, ..Config::default() };
+    let send = SendConfig::default().fragment_size(700).high_water(usize::MAX);
+    let config = Config::default().send(send);
     (End::new(Role::Client, config).with_deflate(&deflate), deflate)
 }
 
 fn config(rng: &mut Rng) -> DeflateConfig {
-    DeflateConfig {
-        level: 1 + rng.below(9) as u8,
-        memory_level: 1 + rng.below(9) as u8,
-        min_size: [0, 30][rng.below(2)],
-        send_window_bits: 8 + rng.below(8) as u8,
-        send_context_takeover: rng.below(3) > 0,
-        receive_window_bits: 9 + rng.below(7) as u8,
-        receive_context_takeover: rng.below(3) > 0,
-    }
+    DeflateConfig::default()
+        .level(1 + rng.below(9) as u8)
+        .memory_level(1 + rng.below(9) as u8)
+        .min_size([0, 30][rng.below(2)])
+        .send_window_bits(8 + rng.below(8) as u8)
+        .send_context_takeover(rng.below(3) > 0)
+        .receive_window_bits(9 + rng.below(7) as u8)
+        .receive_context_takeover(rng.below(3) > 0)
 }
 
 /// Text that repeats itself at distances of all sizes, or bytes that don't.

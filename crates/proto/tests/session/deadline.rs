@@ -73,7 +73,7 @@ fn close_deadline_is_not_put_off_by_bytes_of_the_peer() {
 
 #[test]
 fn close_deadline_is_as_configured() {
-    let config = Config { close_timeout: 3 * S, ..Config::default() };
+    let config = Config::default().close_timeout(3 * S);
     let mut server = End::new(Role::Server, config);
     server.session().close(None, S);
     assert_eq!(server.session().poll_timeout(), Some(4 * S));

@@ -9,8 +9,8 @@ use fullduplex_testkit::pair::{End, EndEvent};
 use crate::{NOW, S, from_client};
 
 fn server(max_message_rate: Option<u32>, max_byte_rate: Option<u32>) -> End {
-    let limits = Limits { max_message_rate, max_byte_rate, ..Limits::default() };
-    End::new(Role::Server, Config { limits, ..Config::default() })
+    let limits = Limits::default().max_message_rate(max_message_rate).max_byte_rate(max_byte_rate);
+    End::new(Role::Server, Config::default().limits(limits))
 }
 
 fn is_failed(end: &mut End) -> bool {
@@ -100,13 +100,13 @@ fn limits_on_rates_are_counted_where_events_are_not_passed_on() {
     session.open(NOW);
     assert!(!session.has_rate_limits(), "nothing is to be counted");
     session.count_message(true, usize::MAX, NOW).unwrap();
-    let byte_rate = Limits { max_byte_rate: Some(1), ..Limits::default() };
-    let message_rate = Limits { max_message_rate: Some(1), ..Limits::default() };
+    let byte_rate = Limits::default().max_byte_rate(1);
+    let message_rate = Limits::default().max_message_rate(1);
     for (limits, error) in [
         (byte_rate, ProtocolError::TooManyBytes { limit: 1 }),
         (message_rate, ProtocolError::TooManyMessages { limit: 1 }),
     ] {
-        let config = Config { limits, ..Config::default() };
+        let config = Config::default().limits(limits);
         let mut session = Session::server(&config);
         session.open(NOW);
         assert!(session.has_rate_limits());
@@ -127,9 +127,9 @@ fn limits_on_rates_are_counted_where_events_are_not_passed_on() {
 
 #[test]
 fn limits_on_control_frames_are_those_of_the_setting() {
-    let limits = Limits { max_control_rate: 1, ..Limits::default() };
+    let limits = Limits::default().max_control_rate(1);
     for first in [0x89, 0x8A] {
-        let mut server = End::new(Role::Server, Config { limits, ..Config::default() });
+        let mut server = End::new(Role::Server, Config::default().limits(limits));
         server.receive(&from_client(first, b"x").repeat(10), NOW);
         assert!(!is_failed(&mut server));
         server.receive(&from_client(first, b"x"), NOW);

@@ -11,8 +11,8 @@ use crate::{NOW, frame};
 
 /// A server that holds at most this much, and one message.
 fn server(high_water: usize) -> End {
-    let send = SendConfig { high_water, ..SendConfig::default() };
-    End::new(Role::Server, Config { send, ..Config::default() })
+    let send = SendConfig::default().high_water(high_water);
+    End::new(Role::Server, Config::default().send(send))
 }
 
 #[test]

@@ -130,8 +130,8 @@ const WAYS: [fn(&mut Session); 7] = [
 
 /// Whether a session is open after 20 s of an idle timeout as long, if this is done at 12 s.
 fn outlives_its_timeout(act: impl FnOnce(&mut Session)) -> bool {
-    let keepalive = KeepaliveConfig { interval: None, ..KeepaliveConfig::default() };
-    let config = Config { idle_timeout: Some(20 * S), keepalive, ..Config::default() };
+    let keepalive = KeepaliveConfig::default().interval(None);
+    let config = Config::default().idle_timeout(20 * S).keepalive(keepalive);
     let mut session = Session::server(&config);
     session.open(NOW);
     let mut act = Some(act);
