@@ -105,6 +105,24 @@ fn clippy() -> Outcome {
     cargo(&words)
 }
 
+/// Sets of features of the library: each role with what it can have, and neither.
+const FEATURES: [&str; 14] = [
+    "",
+    "client",
+    "server",
+    "client,deflate",
+    "client,tls",
+    "server,tls",
+    "client,http2",
+    "server,http2",
+    "client,http3",
+    "server,http3",
+    "self-signed",
+    "hyper",
+    "tower",
+    "metrics,tracing",
+];
+
 /// What must build with other features than the tests do.
 fn features() -> Outcome {
     let mut tally = Tally::default();
@@ -119,9 +137,7 @@ fn features() -> Outcome {
         "warnings",
     ];
     tally.add(cargo(&lean)?);
-    for features in
-        ["", "tls", "http2", "http3", "self-signed", "hyper", "tower", "metrics", "tracing"]
-    {
+    for features in FEATURES {
         let mut words = vec!["clippy", "--locked", "-p", "fullduplex", "--no-default-features"];
         words.extend(["--features", features, "--", "-D", "warnings"]);
         tally.add(cargo(&words)?);

@@ -26,16 +26,23 @@
 //! # }
 //! ```
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(all(feature = "client", feature = "server")),
+    allow(dead_code, reason = "the layers below have what only a client or only a server uses")
+)]
 
 mod base;
 pub mod broadcast;
+#[cfg(feature = "client")]
 pub mod client;
 mod connection;
+#[cfg(feature = "server")]
 pub mod server;
 mod transport;
 
 pub use base::error::{Error, ErrorKind};
 pub use base::handshake_limits::HandshakeLimits;
+#[cfg(feature = "client")]
 pub use client::{Client, ClientBuilder, connect};
 pub use connection::byte_stream::ByteStream;
 pub use connection::message_io::{MessageReader, MessageWriter};

@@ -59,9 +59,7 @@ pub use close_code::CloseCode;
 pub use close_info::{CloseCause, CloseInfo, Initiator};
 pub use config::Config;
 pub use connection::Connection;
-#[cfg(feature = "deflate")]
-pub use deflate::PreparedMessage;
-pub use deflate::{Compression, DeflateConfig, DeflateParams, PerMessageDeflate};
+pub use deflate::{Compression, DeflateConfig, DeflateParams, PerMessageDeflate, PreparedMessage};
 pub use error::ProtocolError;
 pub use frame::{OpCode, Role};
 pub use limits::Limits;

@@ -1,8 +1,11 @@
 //! The foundations of all other modules: errors, addresses, deadlines, memory.
 
+#[cfg(feature = "client")]
 pub(crate) mod basic_auth;
 pub(crate) mod buffers;
+#[cfg(any(feature = "client", feature = "server"))]
 pub(crate) mod cidr;
+pub(crate) mod compression;
 pub(crate) mod coop;
 pub(crate) mod deadline;
 pub(crate) mod error;
@@ -14,10 +17,12 @@ pub(crate) mod header_fields;
 pub(crate) mod message_memory;
 #[cfg(feature = "tls")]
 pub(crate) mod pem;
+#[cfg(any(feature = "client", feature = "server"))]
 pub(crate) mod protected_headers;
 pub(crate) mod registry;
 pub(crate) mod rng;
 pub(crate) mod sync;
 #[cfg(feature = "tls")]
 pub(crate) mod tls_text;
+#[cfg(feature = "client")]
 pub(crate) mod uri;

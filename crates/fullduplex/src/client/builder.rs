@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "deflate")]
+use fullduplex_proto::DeflateConfig;
 use fullduplex_proto::handshake::is_token;
-use fullduplex_proto::{Config, DeflateConfig, Role};
+use fullduplex_proto::{Config, Role};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue};
 
@@ -129,6 +131,7 @@ impl ClientBuilder {
     }
 
     /// Offers compression with permessage-deflate (RFC 7692). Default: `None`, not offered.
+    #[cfg(feature = "deflate")]
     #[must_use]
     pub fn deflate(mut self, deflate: impl Into<Option<DeflateConfig>>) -> Self {
         self.client.config.deflate = deflate.into();

@@ -9,6 +9,7 @@ use http::header::{AUTHORIZATION, COOKIE, HOST, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Response};
 
 use crate::base::basic_auth::basic_auth;
+use crate::base::compression;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::uri::WsUri;
 use crate::client::client::Client;
@@ -30,7 +31,7 @@ impl Client {
         for subprotocol in self.subprotocols_for(target) {
             handshake = handshake.with_subprotocol(subprotocol)?;
         }
-        for offer in self.config.deflate.iter().flat_map(DeflateConfig::offers) {
+        for offer in compression::settings(&self.config).iter().flat_map(DeflateConfig::offers) {
             handshake = handshake.with_extension(offer);
         }
         Ok(handshake)
@@ -96,7 +97,8 @@ impl Client {
         leftover: BytesMut,
     ) -> Result<(WebSocket<S>, Response<()>), Error> {
         let config = &self.config;
-        let deflate = match config.deflate.map(|deflate| deflate.check(&negotiated.extensions)) {
+        let settings = compression::settings(config);
+        let deflate = match settings.map(|deflate| deflate.check(&negotiated.extensions)) {
             Some(Ok(params)) => params,
             Some(Err(error)) => {
                 return Err(Error::from(error).with_response(response.map(|()| Bytes::new())));

@@ -14,6 +14,7 @@ use fullduplex_proto::{
 use futures_core::Stream;
 use futures_sink::Sink;
 
+use crate::base::compression;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::rng::ThreadRng;
 use crate::connection::byte_stream::ByteStream;
@@ -93,7 +94,8 @@ impl<S: Transport> WebSocket<S> {
     ///   first frames.
     ///
     /// # Panics
-    /// Panics outside of a tokio runtime.
+    /// Panics outside of a tokio runtime, and if compression was negotiated while the feature `deflate`
+    /// is off.
     pub fn from_handshake(
         stream: S,
         role: Role,
@@ -107,8 +109,7 @@ impl<S: Transport> WebSocket<S> {
         };
         let mut receiver = Receiver::new(role, config.limits);
         if let Some(deflate) = deflate {
-            session = session.with_deflate(deflate);
-            receiver = receiver.with_deflate(deflate);
+            (session, receiver) = compression::enable(deflate, session, receiver);
         }
         let (send, mut receive) =
             split::new(stream, receiver, session, config.send.low_water, leftover);

@@ -1,12 +1,16 @@
 //! Transports, and what is read and written on them before a WebSocket is open.
 
+#[cfg(any(feature = "server", feature = "http2", feature = "tls"))]
 pub(crate) mod delegate;
 pub(crate) mod halves;
+#[cfg(any(feature = "client", feature = "server"))]
 pub(crate) mod http1;
 #[cfg(feature = "http2")]
 pub(crate) mod http2_stream;
+#[cfg(feature = "server")]
 pub(crate) mod lingering_close;
 pub(crate) mod net_stream;
+#[cfg(feature = "server")]
 pub(crate) mod prefixed;
 #[cfg(feature = "tls")]
 pub(crate) mod tls_stream;

@@ -14,6 +14,8 @@
 
 #[cfg(feature = "deflate")]
 mod compress;
+#[cfg(feature = "deflate")]
+mod compressed_forms;
 #[cfg(not(feature = "deflate"))]
 mod disabled;
 #[cfg(feature = "deflate")]
@@ -25,17 +27,17 @@ mod negotiate;
 mod one_shot;
 #[cfg(feature = "deflate")]
 mod pool;
-#[cfg(feature = "deflate")]
 mod prepared;
 
 #[cfg(feature = "deflate")]
 pub(crate) use compress::{CompressedMessage, Compressor};
+#[cfg(feature = "deflate")]
+pub(crate) use compressed_forms::CompressedForms;
 #[cfg(not(feature = "deflate"))]
-pub(crate) use disabled::{CompressedMessage, Compressor, Inflater};
+pub(crate) use disabled::{CompressedForms, CompressedMessage, Compressor, Inflater};
 #[cfg(feature = "deflate")]
 pub(crate) use inflate::Inflater;
 pub use negotiate::{DeflateError, DeflateParams, PerMessageDeflate};
-#[cfg(feature = "deflate")]
 pub use prepared::PreparedMessage;
 
 use crate::setters::setters;

@@ -8,9 +8,7 @@ use super::Sender;
 use super::batch::FrameBatch;
 use super::config::{MAX_INLINE, SendError};
 use super::frame_start::FrameStart;
-#[cfg(feature = "deflate")]
-use crate::deflate::PreparedMessage;
-use crate::deflate::{CompressedMessage, Compression};
+use crate::deflate::{CompressedMessage, Compression, PreparedMessage};
 use crate::receive::MessageKind;
 
 impl Sender {
@@ -76,7 +74,6 @@ impl Sender {
     }
 
     /// Queues a message that is sent on many connections.
-    #[cfg(feature = "deflate")]
     pub(crate) fn send_prepared(&mut self, prepared: &PreparedMessage) -> Result<(), SendError> {
         self.check_message()?;
         let message = prepared.message();

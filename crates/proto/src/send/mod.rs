@@ -114,7 +114,6 @@ impl Sender {
 
     /// Returns the window (as a number of bits) for which prepared messages are compressed, and the
     /// length in bytes from which on they are; `None` if messages are not compressed.
-    #[cfg(feature = "deflate")]
     pub(crate) fn prepared_window(&self) -> Option<(u8, usize)> {
         self.deflate.as_ref().map(|deflate| (deflate.window_bits(), deflate.min_size()))
     }

@@ -6,9 +6,7 @@ use core::ops::Range;
 use bytes::Bytes;
 
 use super::{ReadyState, Session};
-use crate::deflate::Compression;
-#[cfg(feature = "deflate")]
-use crate::deflate::PreparedMessage;
+use crate::deflate::{Compression, PreparedMessage};
 use crate::message::Message;
 use crate::receive::MessageKind;
 use crate::send::{ControlKind, FrameBatch, Outgoing, SendBuffer, SendError};
@@ -27,7 +25,6 @@ impl Session {
     /// Returns the window (as a number of bits) for which [`PreparedMessage`]s are compressed that
     /// are sent here, and the length in bytes from which on they are; `None` if messages are not
     /// compressed.
-    #[cfg(feature = "deflate")]
     pub fn prepared_window(&self) -> Option<(u8, usize)> {
         self.sender.prepared_window()
     }
@@ -140,7 +137,6 @@ impl Session {
 
     /// Queues a message that is sent on many connections: it is not copied, and compressed only if
     /// it has not been before for the same window.
-    #[cfg(feature = "deflate")]
     pub fn send_prepared(&mut self, prepared: &PreparedMessage) -> Result<(), SendError> {
         self.check_ready()?;
         self.sender.send_prepared(prepared)?;

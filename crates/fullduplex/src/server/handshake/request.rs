@@ -13,6 +13,7 @@ use fullduplex_proto::handshake::server::{
 use http::header::HOST;
 use http::{Request, Response, Uri, Version};
 
+use crate::base::compression;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::protected_headers::check_response_field;
 use crate::server::config::ServerConfig;
@@ -250,7 +251,7 @@ impl IncomingRequest {
         }
         self.check_host(config)?;
         self.check_origin(&offer, config)?;
-        let deflate = config.websocket.deflate;
+        let deflate = compression::settings(&config.websocket);
         let (extension, deflate) =
             deflate.and_then(|deflate| deflate.accept(offer.extensions())).unzip();
         let extensions = extension.into_iter().collect();
