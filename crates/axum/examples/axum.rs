@@ -7,7 +7,7 @@ use axum::response::{Html, Response};
 use axum::routing::{any, get};
 use axum::{Router, serve};
 use fullduplex_axum::fullduplex::broadcast::{Group, LagPolicy};
-use fullduplex_axum::fullduplex::server::{Drain, ServerHandle};
+use fullduplex_axum::fullduplex::server::{DrainOptions, ServerHandle};
 use fullduplex_axum::fullduplex::{DeflateConfig, PreparedMessage};
 use fullduplex_axum::{CloseCode, WebSocket, WebSocketUpgrade};
 use tokio::net::TcpListener;
@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let serving = serve(listener, router).with_graceful_shutdown(sockets.drain_started());
     let shutdown = async {
         let _ = tokio::signal::ctrl_c().await;
-        sockets.drain(Drain::default()).await
+        sockets.drain(DrainOptions::default()).await
     };
     let (served, report) = tokio::join!(serving.into_future(), shutdown);
     println!("{report}");

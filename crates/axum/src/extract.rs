@@ -53,7 +53,7 @@ impl<F> WebSocketUpgrade<F> {
     /// Sets which web pages may connect; others are answered with 403. Default: those of the same
     /// host.
     pub fn origin(mut self, policy: OriginPolicy) -> Self {
-        self.config.origin = policy;
+        self.config.origin_policy = policy;
         self
     }
 

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use fullduplex::client::{HttpVersion, Proxies};
 use fullduplex::server::policy::OriginPolicy;
-use fullduplex::server::{Drain, ServerConfig, ServerHandle, WebSocketLayer};
+use fullduplex::server::{DrainOptions, ServerConfig, ServerHandle, WebSocketLayer};
 use fullduplex::{Client, ClientBuilder, DeflateConfig};
 use fullduplex_axum::{
     CloseCode, WebSocket, WebSocketUpgrade, WebSocketUpgradeRejection, fullduplex,
@@ -288,7 +288,7 @@ async fn drain_closes_every_websocket_of_a_router() {
             assert_eq!(websocket.close_info().unwrap().code(), CloseCode::GOING_AWAY);
         }
     });
-    let drain = Drain { spread: Duration::from_millis(200), ..Drain::default() };
+    let drain = DrainOptions::default().spread(Duration::from_millis(200));
     let report = handle.drain(drain).await;
     assert_eq!((report.notified, report.cut), (10, 0));
     watching.await.unwrap();
@@ -302,7 +302,7 @@ async fn failed_upgrade_is_reported() {
     let handler = move |upgrade: WebSocketUpgrade| {
         let tell = tell.clone();
         let mut config = ServerConfig::default();
-        config.handshake.handshake_timeout = Duration::from_millis(20);
+        config.handshake_limits.handshake_timeout = Duration::from_millis(20);
         async move {
             let upgrade = upgrade.config(config);
             let upgrade = upgrade.on_failed_upgrade(move |error| tell.send(error).unwrap());

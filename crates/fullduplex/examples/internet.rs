@@ -5,13 +5,13 @@
 use std::convert::Infallible;
 
 use fullduplex::server::tls::ServerTls;
-use fullduplex::server::{Body, Drain, Handshake, Server, ServerConfig};
+use fullduplex::server::{Body, DrainOptions, Handshake, Server, ServerConfig};
 use http::{Request, Response};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [address, chain, key] = [1, 2, 3].map(|n| std::env::args().nth(n).unwrap_or_default());
-    let config = ServerConfig { http2: true, ..ServerConfig::default() };
+    let config = ServerConfig::default().http2(true);
     let server = Server::bind(address)
         .await?
         .config(config)
@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let handle = server.handle();
     tokio::spawn(async move {
         tokio::signal::ctrl_c().await.ok();
-        println!("{}", handle.drain(Drain::default()).await);
+        println!("{}", handle.drain(DrainOptions::default()).await);
     });
     server.serve_handshakes(chat).await?;
     Ok(())

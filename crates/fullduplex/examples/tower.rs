@@ -5,7 +5,7 @@
 use std::convert::Infallible;
 
 use fullduplex::WebSocket;
-use fullduplex::server::{Drain, ServerHandle, WebSocketLayer};
+use fullduplex::server::{DrainOptions, ServerHandle, WebSocketLayer};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -37,7 +37,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     tokio::select! {
         () = accepting => {}
-        _ = tokio::signal::ctrl_c() => println!("{}", sockets.drain(Drain::default()).await),
+        _ = tokio::signal::ctrl_c() => println!("{}", sockets.drain(DrainOptions::default()).await),
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::{client, open, say};
 use fullduplex::client::HttpVersion;
-use fullduplex::server::{Drain, Server, ServerConfig};
+use fullduplex::server::{DrainOptions, Server, ServerConfig};
 use fullduplex::{
     CloseCause, CloseCode, Config, ErrorKind, KeepaliveConfig, NetStream, ReadyState, Role,
     WebSocket,
@@ -45,7 +45,7 @@ async fn close_releases_the_permit_of_a_stream() {
 }
 
 async fn close_many(version: HttpVersion) {
-    let config = ServerConfig { http2: true, ..ServerConfig::default() };
+    let config = ServerConfig::default().http2(true);
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
     let url = format!("ws://{}/", server.local_addr().unwrap());
     let handle = server.handle();
@@ -95,7 +95,7 @@ async fn close_many(version: HttpVersion) {
         assert!(in_time("the end", websocket.next()).await.is_none());
     }
     // A drain waits for none of them.
-    let drain = Drain { deadline: Duration::from_secs(60), spread: Duration::ZERO };
+    let drain = DrainOptions::default().deadline(Duration::from_secs(60)).spread(Duration::ZERO);
     let report = in_time("the drain", handle.drain(drain)).await;
     assert_eq!((report.notified, report.cut, report.cut_http), (0, 0, 0));
 }

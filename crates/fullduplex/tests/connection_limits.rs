@@ -25,7 +25,7 @@ use tower::service_fn;
 
 /// Behind proxies on this machine, with so many places for an address.
 fn behind_proxies(per_address: u32) -> ServerConfig {
-    let mut config = ServerConfig { http2: true, ..ServerConfig::default() };
+    let mut config = ServerConfig::default().http2(true);
     config.limits.connections.max_per_address = Some(per_address);
     config.forwarding.header = ForwardedHeader::XForwardedFor;
     config.forwarding.trusted = "127.0.0.1".parse().unwrap();

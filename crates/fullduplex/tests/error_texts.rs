@@ -166,7 +166,7 @@ async fn http2_end_has_our_text_at_the_server() {
         (Some(Reason::ENHANCE_YOUR_CALM), "ended the HTTP/2 stream with ENHANCE_YOUR_CALM"),
         (None, "the peer ended the transport without a Close frame"),
     ] {
-        let config = ServerConfig { http2: true, ..ServerConfig::default() };
+        let config = ServerConfig::default().http2(true);
         let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
         let address = server.local_addr().unwrap();
         let (tell, mut told) = mpsc::unbounded_channel();

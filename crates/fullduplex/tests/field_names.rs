@@ -75,8 +75,7 @@ async fn field_names_are_in_title_case_in_every_answer() {
     tokio::spawn(server.serve_handshakes(handle));
     let config = ServerConfig::default();
     let mut full = config.clone();
-    full.limits.connections =
-        ConnectionLimits { max_connections: Some(0), ..ConnectionLimits::default() };
+    full.limits.connections = ConnectionLimits::default().max_connections(0);
     let full = Server::bind("127.0.0.1:0").await.unwrap().config(full);
     let full_address = full.local_addr().unwrap();
     tokio::spawn(full.serve_handshakes(handle));

@@ -82,11 +82,8 @@ async fn listener() -> TcpListener {
 
 /// Takes a connection and reads its header, and not a byte more.
 async fn accept(listener: &TcpListener) -> (TcpStream, PeerAddr, ProxyHeader) {
-    let settings = ProxyProtocol {
-        mode: ProxyMode::Required,
-        trusted: "127.0.0.1".parse().unwrap(),
-        ..ProxyProtocol::default()
-    };
+    let settings =
+        ProxyProtocol::default().mode(ProxyMode::Required).trusted("127.0.0.1".parse().unwrap());
     let (mut stream, peer) = timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();
     let peer = PeerAddr::Inet(peer);
     let mut bytes = Vec::new();
@@ -155,12 +152,11 @@ async fn forwarded_of_haproxy_names_the_client() {
     for (index, header) in
         [ForwardedHeader::Forwarded, ForwardedHeader::XForwardedFor].into_iter().enumerate()
     {
-        let forwarding = Forwarding {
-            header,
-            trusted: "127.0.0.1".parse().unwrap(),
-            x_forwarded_proto: true,
-            x_forwarded_host: true,
-        };
+        let forwarding = Forwarding::default()
+            .header(header)
+            .trusted("127.0.0.1".parse().unwrap())
+            .x_forwarded_proto(true)
+            .x_forwarded_host(true);
         let mut client = haproxy.client(index).await;
         let request = "GET / HTTP/1.1\r\nHost: a.example\r\nForwarded: for=6.6.6.6;proto=https\r\n\
                        X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\n\r\n";
@@ -173,7 +169,7 @@ async fn forwarded_of_haproxy_names_the_client() {
         // its turn.
         assert_eq!(known.to_string(), "6.6.6.6 (reported by 2 trusted proxies)");
         let headers = handshake.request().headers();
-        let nearest = Forwarding { trusted: "unix".parse().unwrap(), ..forwarding };
+        let nearest = forwarding.trusted("unix".parse().unwrap());
         let known = nearest.client(PeerAddr::Unix, headers).unwrap();
         assert_eq!((known.ip, known.proto), (Some(ip), Some(ForwardedProto::Http)), "{known}");
         assert_eq!(known.host.as_deref(), Some("a.example"));

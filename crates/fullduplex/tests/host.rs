@@ -19,7 +19,7 @@ use tokio::time::timeout;
 #[tokio::test]
 async fn host_that_is_not_listed_is_refused_with_advice_on_every_version() {
     let hosts = HostPolicy::Local { advice: "name it by --host".into() };
-    let config = ServerConfig { hosts, http2: true, ..ServerConfig::default() };
+    let config = ServerConfig::default().host_policy(hosts).http2(true);
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
     let server = server.tls(localhost()).http3();
     let address = server.local_addr().unwrap();

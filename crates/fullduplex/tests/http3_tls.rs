@@ -98,7 +98,7 @@ async fn tell(handshake: Handshake) {
 async fn serve(address: &str, tls: ServerTls) -> (u16, ServerHandle) {
     let mut config = fullduplex::server::ServerConfig::default();
     // A connection that carries nothing is soon none.
-    config.limits.idle_timeout = Duration::from_millis(100);
+    config.limits.http_idle_timeout = Duration::from_millis(100);
     let server = Server::bind(address).await.unwrap().config(config).tls(tls).http3();
     let (port, handle) = (server.local_addr().unwrap().port(), server.handle());
     tokio::spawn(server.serve_handshakes(tell));

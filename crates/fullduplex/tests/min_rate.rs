@@ -24,7 +24,7 @@ use tower::service_fn;
 
 /// A server of endless pages, for whoever takes 240 bytes a second.
 async fn server() -> Server {
-    let mut config = ServerConfig { http2: true, ..ServerConfig::default() };
+    let mut config = ServerConfig::default().http2(true);
     config.limits.stall_timeout = Duration::from_secs(1);
     let pages = service_fn(async |_: Request<Body>| Ok::<_, Infallible>(Pieces::endless()));
     Server::bind("127.0.0.1:0").await.unwrap().config(config).service(pages)

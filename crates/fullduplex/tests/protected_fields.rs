@@ -66,7 +66,7 @@ fn opening(handshake: &Handshake) -> StatusCode {
 
 async fn serving() -> (u16, UnboundedReceiver<Result<(), Error>>, fullduplex::server::ServerHandle)
 {
-    let config = ServerConfig { http2: true, ..ServerConfig::default() };
+    let config = ServerConfig::default().http2(true);
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
     let server = server.tls(localhost()).http3();
     let (port, handle) = (server.local_addr().unwrap().port(), server.handle());
@@ -182,7 +182,7 @@ fn protected_fields_of_the_request_name_what_to_use() {
 /// Behind a gateway that passes the key of an HTTP/1.1 client on.
 #[tokio::test]
 async fn accept_value_answers_a_key_on_http2() {
-    let config = ServerConfig { http2: true, ..ServerConfig::default() };
+    let config = ServerConfig::default().http2(true);
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
     let address = server.local_addr().unwrap();
     tokio::spawn(server.serve(common::echo));

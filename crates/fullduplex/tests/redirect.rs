@@ -74,8 +74,7 @@ async fn serve<F>(tls: ServerTls, handle: impl Fn(Handshake) -> F + Send + Sync 
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let subprotocols = vec!["chat".into(), "bearer.SECRET".into()];
-    let config = ServerConfig { http2: true, subprotocols, ..ServerConfig::default() };
+    let config = ServerConfig::default().http2(true).subprotocols(["chat", "bearer.SECRET"]);
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(config).tls(tls).http3();
     let url = format!("wss://localhost:{}/", server.local_addr().unwrap().port());
     tokio::spawn(server.serve_handshakes(handle));

@@ -49,7 +49,7 @@ async fn answering(head: String) -> SocketAddr {
 
 /// The first failure, and whether there will be another attempt.
 async fn failure(builder: ClientBuilder, url: &str) -> (Error, bool) {
-    let backoff = Backoff { initial: Duration::from_millis(1), ..Backoff::default() };
+    let backoff = Backoff::default().initial(Duration::from_millis(1));
     let client = builder.build().unwrap();
     let mut client = client.reconnecting(url).backoff(backoff).start();
     let event = timeout(Duration::from_secs(20), client.next()).await.unwrap().unwrap();

@@ -19,7 +19,7 @@ use common::tls::{LOCALHOST, localhost, trusting};
 use common::{direct, say};
 use fullduplex::client::HttpVersion;
 use fullduplex::server::policy::OriginPolicy;
-use fullduplex::server::{Body, Drain, Handshake, Server, ServerConfig};
+use fullduplex::server::{Body, DrainOptions, Handshake, Server, ServerConfig};
 use fullduplex::{ClientBuilder, CloseCode};
 use http::{Request, Response, StatusCode};
 use tower::service_fn;
@@ -139,9 +139,9 @@ fn log_has_no_secrets() {
 }
 
 async fn all_of_it() {
-    let mut config = ServerConfig { http2: true, ..ServerConfig::default() };
+    let mut config = ServerConfig::default().http2(true);
     config.subprotocols = vec!["chat".into()];
-    config.origin = OriginPolicy::SameHost;
+    config.origin_policy = OriginPolicy::SameHost;
     config.websocket.limits.max_message_size = Some(1000);
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
     let server = server.tls(localhost()).http3().service(service_fn(|request: Request<Body>| {
@@ -187,7 +187,7 @@ async fn all_of_it() {
         foreign.build().unwrap().connect(&url("foreign")).await.unwrap_err();
     }
     raw(port).await;
-    handle.drain(Drain { spread: Duration::ZERO, ..Drain::default() }).await;
+    handle.drain(DrainOptions::default().spread(Duration::ZERO)).await;
     serving.await.unwrap().unwrap();
 }
 

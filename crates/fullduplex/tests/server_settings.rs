@@ -13,7 +13,7 @@ use common::tls::{LOCALHOST, localhost, trusting};
 use common::{direct, echo, say};
 use fullduplex::client::HttpVersion;
 use fullduplex::server::stats::HandshakeOutcome;
-use fullduplex::server::{Drain, Server, ServerConfig, ServerHandle, Workers};
+use fullduplex::server::{DrainOptions, Server, ServerConfig, ServerHandle, Workers};
 use fullduplex::{Client, Error, ErrorKind};
 
 fn client(version: HttpVersion) -> Client {
@@ -26,7 +26,7 @@ async fn server() -> Server {
 
 /// Room for two connections, and for what they say.
 fn two() -> ServerConfig {
-    let mut config = ServerConfig { http2: true, ..ServerConfig::default() };
+    let mut config = ServerConfig::default().http2(true);
     config.limits.connections.max_connections = Some(2);
     config.websocket.limits.max_message_size = Some(10);
     config
@@ -56,7 +56,7 @@ async fn server_handle_may_be_taken_at_any_time() {
             assert!(first.next().await.is_none());
             assert!(second.next().await.is_none());
         };
-        let drain = Drain { spread: Duration::ZERO, ..Drain::default() };
+        let drain = DrainOptions::default().spread(Duration::ZERO);
         let (report, ()) = tokio::join!(handle.drain(drain), told);
         assert_eq!((report.notified, report.cut), (2, 0));
         serving.await.unwrap().unwrap();
@@ -118,7 +118,7 @@ fn workers_serve_http3_on_one_of_them() {
         let (mut websocket, _) = client(HttpVersion::Http2).connect(&url).await.unwrap();
         say(&mut websocket, "over TCP").await;
         drop(websocket);
-        handle.drain(Drain { spread: Duration::ZERO, ..Drain::default() }).await;
+        handle.drain(DrainOptions::default().spread(Duration::ZERO)).await;
     });
     serving.join().unwrap().unwrap();
 }
@@ -147,8 +147,8 @@ async fn server_settings_that_can_not_be_served_are_named() {
     drop(taken);
 
     let changes: [(&str, Change); 3] = [
-        ("handshake_timeout", |config| config.handshake.handshake_timeout = Duration::ZERO),
-        ("limits.idle_timeout", |config| config.limits.idle_timeout = Duration::ZERO),
+        ("handshake_timeout", |config| config.handshake_limits.handshake_timeout = Duration::ZERO),
+        ("limits.http_idle_timeout", |config| config.limits.http_idle_timeout = Duration::ZERO),
         ("limits.stall_timeout", |config| config.limits.stall_timeout = Duration::ZERO),
     ];
     for (setting, change) in changes {

@@ -16,7 +16,9 @@ use common::{client, echo, raw};
 use fullduplex::client::HttpVersion;
 use fullduplex::server::integrate::UpgradeRequest;
 use fullduplex::server::policy::OriginPolicy;
-use fullduplex::server::{self, Drain, Handshake, ServerConfig, ServerHandle, WebSocketLayer};
+use fullduplex::server::{
+    self, DrainOptions, Handshake, ServerConfig, ServerHandle, WebSocketLayer,
+};
 use fullduplex::{CloseCode, WebSocket};
 use fullduplex_testkit::eventually;
 use http::{Request, Response, StatusCode};
@@ -85,7 +87,7 @@ async fn layer_filter_leaves_websockets_to_the_service() {
 
 #[tokio::test]
 async fn upgrade_rejection_names_the_rule() {
-    let config = ServerConfig { origin: OriginPolicy::DangerousAny, ..ServerConfig::default() };
+    let config = ServerConfig::default().origin_policy(OriginPolicy::DangerousAny);
     let strict = serve(ServiceBuilder::new().layer(layer()).service(service_fn(page))).await;
     let lax =
         serve(ServiceBuilder::new().layer(layer().config(config)).service(service_fn(page))).await;
@@ -165,7 +167,7 @@ async fn drain_closes_tracked_websockets() {
             assert!(error.retry_after().is_some());
         }
     };
-    let drain = Drain { spread: Duration::from_millis(300), ..Drain::default() };
+    let drain = DrainOptions::default().spread(Duration::from_millis(300));
     let (report, ()) = tokio::join!(handle.drain(drain), late);
     assert_eq!((report.notified, report.cut, report.cut_http), (19, 0, 0));
     assert_eq!((handle.websocket_count(), handle.connection_count()), (0, 0));
@@ -210,7 +212,7 @@ async fn drain_closes_websockets_that_were_being_opened() {
     let draining = handle.clone();
     let address = serve_late(&handle, move || draining.drain_started()).await;
     let opening = opening(&handle, address).await;
-    let drain = handle.drain(Drain { spread: Duration::ZERO, ..Drain::default() });
+    let drain = handle.drain(DrainOptions::default().spread(Duration::ZERO));
     let told = async {
         let mut websocket = opening.await.unwrap();
         assert!(websocket.next().await.is_none());
@@ -231,7 +233,7 @@ async fn drain_cuts_what_opens_after_its_end() {
     };
     let address = serve_late(&handle, ready).await;
     let opening = opening(&handle, address).await;
-    let drain = Drain { spread: Duration::ZERO, deadline: Duration::from_millis(50) };
+    let drain = DrainOptions::default().spread(Duration::ZERO).deadline(Duration::from_millis(50));
     let report = handle.drain(drain).await;
     assert_eq!((report.notified, report.cut, report.cut_http), (0, 0, 1));
     ended.add_permits(1);
@@ -256,7 +258,7 @@ async fn drain_closes_tracked_websockets_without_hyper() {
     });
     let (mut websocket, _) = client(HttpVersion::Http1).connect(&url).await.unwrap();
     assert_eq!(handle.websocket_count(), 1);
-    let drain = Drain { spread: Duration::ZERO, ..Drain::default() };
+    let drain = DrainOptions::default().spread(Duration::ZERO);
     let (report, end) = tokio::join!(handle.drain(drain), websocket.next());
     assert!(end.is_none() && report.notified == 1 && report.cut == 0, "{report}");
     let error = client(HttpVersion::Http1).connect(&url).await.unwrap_err();

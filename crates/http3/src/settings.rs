@@ -13,6 +13,7 @@ const ENABLE_CONNECT_PROTOCOL: u64 = 0x08;
 
 /// The settings of this end: what it allows its peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LocalSettings {
     /// The maximum size of a head in bytes: names and values, and 32 for each field
     /// (RFC 9114 §4.2.2). It is sent to the peer. Default: 16 KiB.
@@ -39,6 +40,34 @@ impl Default for LocalSettings {
 }
 
 impl LocalSettings {
+    /// Sets [`max_field_section_size`](Self#structfield.max_field_section_size), in bytes.
+    #[must_use]
+    pub const fn max_field_section_size(mut self, bytes: u64) -> Self {
+        self.max_field_section_size = bytes;
+        self
+    }
+
+    /// Sets [`max_fields`](Self#structfield.max_fields).
+    #[must_use]
+    pub const fn max_fields(mut self, count: usize) -> Self {
+        self.max_fields = count;
+        self
+    }
+
+    /// Sets [`enable_connect_protocol`](Self#structfield.enable_connect_protocol).
+    #[must_use]
+    pub const fn enable_connect_protocol(mut self, enable: bool) -> Self {
+        self.enable_connect_protocol = enable;
+        self
+    }
+
+    /// Sets [`head_timeout`](Self#structfield.head_timeout).
+    #[must_use]
+    pub const fn head_timeout(mut self, timeout: Duration) -> Self {
+        self.head_timeout = timeout;
+        self
+    }
+
     pub(crate) fn check_section_size(&self, size: u64) -> Result<(), ReceiveError> {
         let max = self.max_field_section_size;
         if size > max {
@@ -125,7 +154,7 @@ mod tests {
     #[test]
     fn settings_are_read_back() {
         for enable_connect_protocol in [false, true] {
-            let ours = LocalSettings { enable_connect_protocol, ..LocalSettings::default() };
+            let ours = LocalSettings::default().enable_connect_protocol(enable_connect_protocol);
             let mut out = Vec::new();
             ours.encode(&mut out);
             assert_eq!((out[0], usize::from(out[1])), (0x04, out.len() - 2));

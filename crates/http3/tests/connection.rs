@@ -51,7 +51,7 @@ async fn quic() -> (quinn::Connection, quinn::Connection) {
 }
 
 fn settings() -> LocalSettings {
-    LocalSettings { enable_connect_protocol: true, ..LocalSettings::default() }
+    LocalSettings::default().enable_connect_protocol(true)
 }
 
 async fn pair() -> (client::ClientConnection, server::ServerConnection) {
@@ -183,8 +183,7 @@ async fn goaway_lets_open_streams_end() {
 #[tokio::test]
 async fn limits_on_heads_hold_for_sender_and_receiver() {
     let (quic_client, quic_server) = quic().await;
-    let limits =
-        LocalSettings { max_fields: 10, max_field_section_size: 2000, ..LocalSettings::default() };
+    let limits = LocalSettings::default().max_fields(10).max_field_section_size(2000);
     let client = client::ClientConnection::new(quic_client, settings());
     let mut server = server::ServerConnection::new(quic_server, limits);
     assert_eq!(client.peer_settings().await.unwrap().max_field_section_size, Some(2000));
@@ -206,7 +205,7 @@ async fn limits_on_heads_hold_for_sender_and_receiver() {
 #[tokio::test]
 async fn handshake_does_not_wait_for_a_head_that_does_not_come() {
     let (raw, quic) = quic().await;
-    let settings = LocalSettings { head_timeout: Duration::from_millis(50), ..settings() };
+    let settings = settings().head_timeout(Duration::from_millis(50));
     let _server = server::ServerConnection::new(quic, settings);
     let (mut send, mut recv) = raw.open_bi().await.unwrap();
     send.write_all(&[0x01, 0x20, 0x00]).await.unwrap();

@@ -22,9 +22,9 @@ pub(super) fn serve(
 ) -> Result<Address, String> {
     let mut bound = Address::Tcp(address).bind(&mut SystemdListeners::default())?;
     let bound = bound.pop().ok_or("--metrics: no listener")?;
-    let mut config = ServerConfig { hosts, ..ServerConfig::default() };
+    let mut config = ServerConfig::default().host_policy(hosts);
     config.limits.connections =
-        ConnectionLimits { max_connections: Some(MAX_CONNECTIONS), max_per_address: None };
+        ConnectionLimits::default().max_connections(MAX_CONNECTIONS).max_per_address(None);
     let server = Server::from_listener(bound.listener).config(config);
     let server = server.service(Pages::metrics_only(source));
     // This port has no WebSockets.

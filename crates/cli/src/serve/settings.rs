@@ -27,15 +27,14 @@ impl Args {
         config.websocket.limits.max_message_size = Some(self.max_message_size);
         config.websocket.deflate = self.deflate.and_then(|setting| setting.0);
         config.subprotocols.clone_from(&self.subprotocol);
-        config.origin = self.origins()?;
-        config.hosts = self.hosts(listening.iter().all(Address::is_local))?;
+        config.origin_policy = self.origins()?;
+        config.host_policy = self.hosts(listening.iter().all(Address::is_local))?;
         config.forwarding = self.forwarding();
-        config.handshake.handshake_timeout = self.handshake_timeout;
+        config.handshake_limits.handshake_timeout = self.handshake_timeout;
         let per_address = self.max_per_address.unwrap_or_else(|| default_per_address(connections));
-        config.limits.connections = ConnectionLimits {
-            max_connections: connections,
-            max_per_address: (per_address > 0).then_some(per_address),
-        };
+        config.limits.connections = ConnectionLimits::default()
+            .max_connections(connections)
+            .max_per_address((per_address > 0).then_some(per_address));
         config.http2 = self.h2;
         Ok(config)
     }
@@ -80,7 +79,7 @@ impl Args {
             Some(Forwarded::XForwardedFor) => ForwardedHeader::XForwardedFor,
         };
         let trusted = self.trusted_proxies.clone().unwrap_or_default();
-        Forwarding { header, trusted, ..Forwarding::default() }
+        Forwarding::default().header(header).trusted(trusted)
     }
 }
 

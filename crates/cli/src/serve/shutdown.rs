@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fullduplex::Error;
 use fullduplex::server::tls::ServerTls;
-use fullduplex::server::{Drain, ServerHandle};
+use fullduplex::server::{DrainOptions, ServerHandle};
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -71,7 +71,8 @@ impl Signals {
             () = self.next() => {}
         }
         let spread = MAX_SPREAD.min(deadline / 2);
-        let draining = async { tokio::join!(handle.drain(Drain { deadline, spread }), serving).0 };
+        let options = DrainOptions::default().deadline(deadline).spread(spread);
+        let draining = async { tokio::join!(handle.drain(options), serving).0 };
         Ok(tokio::select! {
             report = draining => {
                 log_line!("fdx serve: ended: {report}");

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use fullduplex_proto::handshake::http1::HeadLimits;
 
+use crate::base::setters::setters;
+
 /// Limits on the opening handshake. The defaults are those of a server, which has many unknown
 /// clients; a client has those of [`HandshakeLimits::client`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HandshakeLimits {
     /// Maximum number of bytes of the peer's head. Default: 16 KiB; for a client 64 KiB.
     pub max_head_bytes: usize,
@@ -28,7 +31,13 @@ impl Default for HandshakeLimits {
 impl HandshakeLimits {
     /// Returns the defaults of a client.
     pub fn client() -> Self {
-        Self { max_head_bytes: 64 << 10, max_fields: 1000, ..Self::default() }
+        Self::default().max_head_bytes(64 << 10).max_fields(1000)
+    }
+
+    setters! {
+        max_head_bytes: usize, ", in bytes.";
+        max_fields: usize, ".";
+        handshake_timeout: Duration, ".";
     }
 
     pub(crate) fn head(&self) -> HeadLimits {

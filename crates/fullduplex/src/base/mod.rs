@@ -21,6 +21,7 @@ pub(crate) mod pem;
 pub(crate) mod protected_headers;
 pub(crate) mod registry;
 pub(crate) mod rng;
+pub(crate) mod setters;
 pub(crate) mod sync;
 #[cfg(feature = "tls")]
 pub(crate) mod tls_text;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use fullduplex_proto::Config;
+use fullduplex_proto::{Config, DeflateConfig, KeepaliveConfig};
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::handshake_limits::HandshakeLimits;
+use crate::base::setters::setters;
 use crate::server::policy::forwarded::{ForwardedHeader, Forwarding};
 use crate::server::policy::host::HostPolicy;
 use crate::server::policy::origin::OriginPolicy;
@@ -14,7 +15,32 @@ use crate::server::policy::proxy_protocol::{ProxyMode, ProxyProtocol};
 use crate::server::state::connection_limit::ConnectionLimits;
 
 /// The settings of a server.
+///
+/// The fields can be read and assigned, and each has a setter of its name. The settings that are
+/// changed most among the nested ones have one here, too.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use fullduplex::DeflateConfig;
+/// use fullduplex::server::policy::OriginPolicy;
+/// use fullduplex::server::ServerConfig;
+///
+/// # fn main() -> Result<(), fullduplex::Error> {
+/// let config = ServerConfig::default()
+///     .http2(true)
+///     .origin_policy(OriginPolicy::list(["https://example.com"])?)
+///     .subprotocols(["chat.v2", "chat.v1"])
+///     .max_message_size(64 << 10)
+///     .deflate(DeflateConfig::balanced())
+///     .idle_timeout(Duration::from_secs(600))
+///     .max_connections(10_000);
+/// assert_eq!(config.websocket.limits.max_message_size, Some(65_536));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct ServerConfig {
     /// The settings of open WebSockets: limits, keepalive, buffers, compression.
     pub websocket: Config,
@@ -22,17 +48,17 @@ pub struct ServerConfig {
     /// selected. Default: empty, which selects none.
     pub subprotocols: Vec<String>,
     /// Which web pages may connect. Default: those of the same host.
-    pub origin: OriginPolicy,
+    pub origin_policy: OriginPolicy,
     /// For which hosts requests are answered. Default: for any, which on loopback addresses is
     /// open to DNS rebinding: see [`HostPolicy`].
-    pub hosts: HostPolicy,
+    pub host_policy: HostPolicy,
     /// Whether proxies send a PROXY protocol header at the start of a connection. Default: no.
     pub proxy_protocol: ProxyProtocol,
     /// Which header fields of trusted proxies name the client. Default: none.
     pub forwarding: Forwarding,
     /// Limits on the opening handshake. A [`Server`](super::Server) does not start with a
     /// `handshake_timeout` of zero.
-    pub handshake: HandshakeLimits,
+    pub handshake_limits: HandshakeLimits,
     /// Limits on the server as a whole.
     pub limits: ServerLimits,
     /// Whether to serve HTTP/2 too (RFC 8441): where TLS negotiates it, and without TLS to
@@ -41,11 +67,87 @@ pub struct ServerConfig {
 }
 
 impl ServerConfig {
+    setters! {
+        websocket: Config, ".";
+        origin_policy: owned OriginPolicy, ".";
+        host_policy: owned HostPolicy, ".";
+        proxy_protocol: owned ProxyProtocol, ".";
+        forwarding: owned Forwarding, ".";
+        handshake_limits: HandshakeLimits, ".";
+        limits: ServerLimits, ".";
+        http2: bool, ".";
+    }
+
+    /// Sets [`subprotocols`](Self#structfield.subprotocols).
+    #[must_use]
+    pub fn subprotocols<I>(mut self, subprotocols: I) -> Self
+    where
+        I: IntoIterator<Item: Into<String>>,
+    {
+        self.subprotocols = subprotocols.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets [`Limits::max_message_size`](crate::Limits#structfield.max_message_size), in bytes;
+    /// `None` for no limit. Default: 1 MiB.
+    #[must_use]
+    pub fn max_message_size(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.websocket = self.websocket.max_message_size(bytes);
+        self
+    }
+
+    /// Sets [`Config::deflate`](Config#structfield.deflate), the compression; `None` for none.
+    /// Default: `None`.
+    #[must_use]
+    pub fn deflate(mut self, deflate: impl Into<Option<DeflateConfig>>) -> Self {
+        self.websocket = self.websocket.deflate(deflate);
+        self
+    }
+
+    /// Sets [`Config::keepalive`](Config#structfield.keepalive).
+    #[must_use]
+    pub const fn keepalive(mut self, keepalive: KeepaliveConfig) -> Self {
+        self.websocket.keepalive = keepalive;
+        self
+    }
+
+    /// Sets [`Config::idle_timeout`](Config#structfield.idle_timeout), the time without a message
+    /// after which a WebSocket is closed; `None` for no timeout. Default: `None`.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.websocket = self.websocket.idle_timeout(timeout);
+        self
+    }
+
+    /// Sets [`HandshakeLimits::handshake_timeout`](HandshakeLimits#structfield.handshake_timeout).
+    /// Default: 10 s.
+    #[must_use]
+    pub const fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.handshake_limits.handshake_timeout = timeout;
+        self
+    }
+
+    /// Sets [`ConnectionLimits::max_connections`](ConnectionLimits#structfield.max_connections),
+    /// for the whole server; `None` for no limit. Default: 65,536.
+    #[must_use]
+    pub fn max_connections(mut self, max: impl Into<Option<u32>>) -> Self {
+        self.limits.connections.max_connections = max.into();
+        self
+    }
+
+    /// Sets [`ConnectionLimits::max_per_address`](ConnectionLimits#structfield.max_per_address);
+    /// `None` for no limit. Default: 256.
+    #[must_use]
+    pub fn max_per_address(mut self, max: impl Into<Option<u32>>) -> Self {
+        self.limits.connections.max_per_address = max.into();
+        self
+    }
+
     /// Checks that no timeout is zero.
     pub(crate) fn check(&self) -> Result<(), Error> {
         for (setting, value) in [
-            ("handshake_timeout", self.handshake.handshake_timeout),
-            ("limits.idle_timeout", self.limits.idle_timeout),
+            ("handshake_timeout", self.handshake_limits.handshake_timeout),
+            ("limits.http_idle_timeout", self.limits.http_idle_timeout),
             ("limits.stall_timeout", self.limits.stall_timeout),
         ] {
             if value.is_zero() {
@@ -76,6 +178,7 @@ impl ServerConfig {
 /// Limits on a server as a whole. A [`Server`](super::Server) does not start with a timeout of
 /// zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ServerLimits {
     /// Maximum number of open connections in total, and from one address. Default: 65,536 and 256.
     ///
@@ -95,17 +198,17 @@ pub struct ServerLimits {
     /// How long a connection of HTTP/2 or HTTP/3 may be open without a stream. Default: 60 s.
     ///
     /// On HTTP/1.1, `handshake_timeout` bounds the wait for the next request.
-    pub idle_timeout: Duration,
+    pub http_idle_timeout: Duration,
     /// How long ordinary HTTP may make no progress: while the server waits for the content of a
     /// request, or for the peer to read a response. Default: 30 s.
     pub stall_timeout: Duration,
     /// Slowest average rate, in bytes per second, at which a client may read a response of ordinary
-    /// HTTP. Default: 240; 0 disables it.
+    /// HTTP; `None` for no minimum. Default: 240.
     ///
     /// A slower client is cut off: it gets `stall_timeout` for each `min_response_rate` ×
     /// `stall_timeout` bytes. Time in which the service has nothing to send does not count. Bytes
     /// in the system's buffers count as read.
-    pub min_response_rate: u32,
+    pub min_response_rate: Option<u32>,
 }
 
 impl Default for ServerLimits {
@@ -114,10 +217,21 @@ impl Default for ServerLimits {
             connections: ConnectionLimits::default(),
             max_handshakes: 4096,
             max_streams: 100,
-            idle_timeout: Duration::from_secs(60),
+            http_idle_timeout: Duration::from_secs(60),
             stall_timeout: Duration::from_secs(30),
-            min_response_rate: 240,
+            min_response_rate: Some(240),
         }
+    }
+}
+
+impl ServerLimits {
+    setters! {
+        connections: ConnectionLimits, ".";
+        max_handshakes: usize, ".";
+        max_streams: u32, ", for each connection.";
+        http_idle_timeout: Duration, ".";
+        stall_timeout: Duration, ".";
+        min_response_rate: into Option<u32>, ", in bytes per second; `None` for no minimum.";
     }
 }
 

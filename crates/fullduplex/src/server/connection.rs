@@ -117,7 +117,7 @@ async fn establish(
     remote: &mut ConnectInfo,
     permit: &mut Arc<ConnectionPermit>,
 ) -> Result<Established, Error> {
-    let limit = context.config.handshake.handshake_timeout;
+    let limit = context.config.handshake_limits.handshake_timeout;
     let deadline = Deadline::new("handshake_timeout", limit);
     if context.config.proxy_protocol.applies_to(&remote.peer) {
         let reading = Box::pin(read_proxy_header(context, stream, remote.peer));

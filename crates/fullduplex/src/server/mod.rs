@@ -55,7 +55,7 @@ pub use integrate::upgrade::upgrade;
 pub use output::HandlerOutput;
 pub use policy::connect_info::ConnectInfo;
 pub use server::Server;
-pub use state::handle::{Drain, DrainReport, ServerHandle};
+pub use state::handle::{DrainOptions, DrainReport, ServerHandle};
 pub use state::rejection::{RejectedClient, RejectionReason};
 pub use workers::Workers;
 

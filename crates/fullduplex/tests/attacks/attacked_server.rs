@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use fullduplex::broadcast::{Group, LagPolicy};
 use fullduplex::server::stats::ServerStats;
-use fullduplex::server::{Drain, Handshake, ServerConfig, ServerHandle, Workers};
+use fullduplex::server::{DrainOptions, Handshake, ServerConfig, ServerHandle, Workers};
 use fullduplex::{DeflateConfig, KeepaliveConfig};
 use tokio::sync::Notify;
 use tower::service_fn;
@@ -63,9 +63,9 @@ pub(crate) struct Figures {
 /// The defaults with short deadlines.
 pub(crate) fn short_deadlines() -> ServerConfig {
     let second = Duration::from_secs(1);
-    let mut config = ServerConfig { http2: true, ..ServerConfig::default() };
-    config.handshake.handshake_timeout = second;
-    config.limits.idle_timeout = second;
+    let mut config = ServerConfig::default().http2(true);
+    config.handshake_limits.handshake_timeout = second;
+    config.limits.http_idle_timeout = second;
     config.limits.stall_timeout = second;
     config.websocket.keepalive = KeepaliveConfig::default().interval(second).timeout(3 * second);
     config.websocket.close_timeout = second;
@@ -216,7 +216,7 @@ impl AttackedServer {
 
     /// Drains the server, which then ends.
     pub(crate) fn end(self) {
-        let drain = Drain { deadline: Duration::from_secs(1), spread: Duration::ZERO };
+        let drain = DrainOptions::default().deadline(Duration::from_secs(1)).spread(Duration::ZERO);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(self.handle.drain(drain));
         self.serving.join().unwrap();

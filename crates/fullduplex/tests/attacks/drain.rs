@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fullduplex::server::{Drain, Handshake, Server, ServerConfig, ServerHandle};
+use fullduplex::server::{DrainOptions, Handshake, Server, ServerConfig, ServerHandle};
 use fullduplex_testkit::wait_until;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
@@ -47,7 +47,7 @@ fn start() -> Draining {
     let (arrived, accept) = (Arc::<Notify>::default(), Arc::<Notify>::default());
     let (comes, opens) = (arrived.clone(), accept.clone());
     // With the deadlines of the defaults, which are longer than the drain's.
-    let config = ServerConfig { http2: true, ..ServerConfig::default() };
+    let config = ServerConfig::default().http2(true);
     let server = runtime.block_on(Server::bind("127.0.0.1:0")).unwrap().config(config);
     let server = server.service(service_fn(page));
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
@@ -78,7 +78,7 @@ fn drain_cuts_whatever_makes_no_progress() {
     wait_until("all have come", || handle.websocket_count() == 2 && handle.connection_count() == 7);
     // Told before it has answered, the handler would be done.
     wait_until("it is heard", || handle.stats().traffic.received.binary == 1);
-    let drain = Drain { deadline: Duration::from_millis(500), spread: Duration::ZERO };
+    let drain = DrainOptions::default().deadline(Duration::from_millis(500)).spread(Duration::ZERO);
     let report = runtime.block_on(handle.drain(drain));
     println!("a drain of what stands still: {report}");
     assert_eq!((report.notified, report.cut), (2, 2));
@@ -95,7 +95,7 @@ fn drain_accepts_no_connection() {
     runtime.block_on(arrived.notified());
     let draining = runtime.spawn({
         let handle = handle.clone();
-        async move { handle.drain(Drain { spread: Duration::ZERO, ..Drain::default() }).await }
+        async move { handle.drain(DrainOptions::default().spread(Duration::ZERO)).await }
     });
     runtime.block_on(handle.drain_started());
     accept.notify_one();

@@ -61,7 +61,7 @@ fn attack_by_slowloris_before_the_head() {
 #[test]
 fn attack_by_ten_thousand_half_open_handshakes() {
     let mut config = short_deadlines();
-    config.handshake.handshake_timeout = Duration::from_secs(5);
+    config.handshake_limits.handshake_timeout = Duration::from_secs(5);
     config.limits.max_handshakes = 2000;
     // Both ends are in this process.
     let attackers = 10_000.min(descriptors().saturating_sub(2500));

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use fullduplex::PreparedMessage;
-use fullduplex::server::Drain;
+use fullduplex::server::DrainOptions;
 
 use crate::attacked_server::{AttackedServer, short_deadlines};
 use crate::open_files::descriptors;
@@ -92,7 +92,9 @@ fn drain_of_two_thousand_connections() {
     let handle = server.handle.clone();
     let draining = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let drain = Drain { deadline: Duration::from_secs(20), spread: Duration::from_millis(300) };
+        let drain = DrainOptions::default()
+            .deadline(Duration::from_secs(20))
+            .spread(Duration::from_millis(300));
         runtime.block_on(handle.drain(drain))
     });
     let mut told = 0;

@@ -24,7 +24,7 @@ fn inner_server_with_few_files() {
     runtime.block_on(async {
         let mut config = ServerConfig::default();
         // Only giving way makes room.
-        config.handshake.handshake_timeout = Duration::from_secs(3600);
+        config.handshake_limits.handshake_timeout = Duration::from_secs(3600);
         let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
         println!("\nlistening on {}", server.local_addr().unwrap());
         let handle = server.handle();

@@ -1,7 +1,7 @@
 //! The ways to a server: addresses, interfaces, sockets, connectors.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use fullduplex::client::{BoxFuture, Connect, Resolve, SocketOptions};
 use fullduplex::server::{Server, accept};
@@ -28,8 +28,7 @@ async fn connect_takes_the_address_that_answers() {
     assert_eq!(error.to_string().matches(&closed.to_string()).count(), 2, "{error}");
     let error = fails(direct().resolver(Fixed(vec![])), "ws://many.example/").await;
     assert_eq!(error.kind(), ErrorKind::Resolve);
-    let socket =
-        SocketOptions { local_address: Some("::1".parse().unwrap()), ..SocketOptions::default() };
+    let socket = SocketOptions::default().local_address(IpAddr::V6(Ipv6Addr::LOCALHOST));
     let builder = direct().resolver(Fixed(vec![good])).socket_options(socket);
     assert_eq!(fails(builder, "ws://many.example/").await.kind(), ErrorKind::Resolve);
 }
@@ -42,7 +41,7 @@ async fn connect_by_a_chosen_interface() {
     tokio::spawn(server.serve(common::echo));
     let through = |name: &str| {
         let interface = Some(name.to_owned());
-        direct().socket_options(SocketOptions { interface, ..SocketOptions::default() })
+        direct().socket_options(SocketOptions::default().interface(interface))
     };
     let (mut websocket, _) = through("lo").build().unwrap().connect(&url).await.unwrap();
     common::say(&mut websocket, "through lo").await;

@@ -20,10 +20,7 @@ async fn connect_to_a_server_that_never_answers_times_out() {
         drop(stream);
     })
     .await;
-    let limits = HandshakeLimits {
-        handshake_timeout: Duration::from_millis(100),
-        ..HandshakeLimits::default()
-    };
+    let limits = HandshakeLimits::default().handshake_timeout(Duration::from_millis(100));
     let error = fails(direct().handshake_limits(limits), &url).await;
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.to_string().contains("handshake_timeout"), "{error}");
@@ -41,10 +38,7 @@ async fn connect_deadline_is_not_moved_by_a_dripping_response() {
         }
     })
     .await;
-    let limits = HandshakeLimits {
-        handshake_timeout: Duration::from_millis(200),
-        ..HandshakeLimits::default()
-    };
+    let limits = HandshakeLimits::default().handshake_timeout(Duration::from_millis(200));
     let error = fails(direct().handshake_limits(limits), &url).await;
     assert_eq!(error.kind(), ErrorKind::Timeout);
 }
@@ -92,7 +86,7 @@ async fn connect_into_a_black_hole_times_out() {
     assert!(error.to_string().contains("connect_timeout (300ms)"), "{error}");
 
     let attempt_timeout = Duration::from_millis(300);
-    let options = SocketOptions { attempt_timeout, ..SocketOptions::default() };
+    let options = SocketOptions::default().attempt_timeout(attempt_timeout);
     let error = fails(direct().socket_options(options.clone()), &url).await;
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(error.to_string().contains("attempt_timeout (300ms)"), "{error}");

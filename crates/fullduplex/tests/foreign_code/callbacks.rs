@@ -54,7 +54,7 @@ async fn panic_in_a_hook_costs_one_attempt() {
     // The hooks panic one after the other, each at its first call; `on_connect_event` does at each.
     let (in_prepare, in_opened) = (nth.clone(), nth);
     let client = direct().on_connect_event(|step| panic!("as asked: {step}")).build().unwrap();
-    let backoff = Backoff { initial: Duration::from_millis(1), ..Backoff::default() };
+    let backoff = Backoff::default().initial(Duration::from_millis(1));
     let mut connection = client
         .reconnecting(url)
         .backoff(backoff)

@@ -75,7 +75,7 @@ fn taken_apart(mut bytes: &[u8]) -> (Vec<u8>, Option<u16>) {
 
 /// An echo server on all versions of HTTP, over TLS.
 async fn echo_server() -> (SocketAddr, ServerHandle) {
-    let mut config = ServerConfig { http2: true, ..ServerConfig::default() };
+    let mut config = ServerConfig::default().http2(true);
     config.websocket.limits.max_message_size = Some(16 << 20);
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
     let server = server.tls(localhost()).http3();

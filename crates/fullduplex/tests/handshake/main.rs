@@ -83,7 +83,8 @@ async fn handshake_is_refused_with_the_right_status() {
 async fn origin_can_be_allowed() {
     let request = REQUEST.replace("\r\n\r\n", "\r\nOrigin: https://b.example\r\n\r\n");
     for policy in [OriginPolicy::list(["https://b.example"]).unwrap(), OriginPolicy::DangerousAny] {
-        let (head, _) = answer(request.as_bytes(), with(|c| c.origin = policy.clone())).await;
+        let (head, _) =
+            answer(request.as_bytes(), with(|c| c.origin_policy = policy.clone())).await;
         assert!(head.starts_with("HTTP/1.1 101"), "{policy:?}: {head}");
     }
 }
@@ -154,10 +155,8 @@ async fn close_of_a_failed_connection_arrives_before_the_socket_closes() {
 #[tokio::test]
 async fn handshake_with_many_bad_peers_spares_the_others() {
     let config = with(|c| {
-        c.handshake = HandshakeLimits {
-            handshake_timeout: Duration::from_millis(300),
-            ..HandshakeLimits::default()
-        };
+        c.handshake_limits =
+            HandshakeLimits::default().handshake_timeout(Duration::from_millis(300));
     });
     let url = echo_server(config).await;
     let address = url.trim_start_matches("ws://").trim_end_matches('/').to_owned();
@@ -202,7 +201,7 @@ async fn http_requests_are_answered_on_the_same_port() {
 /// handshake may take.
 #[tokio::test(start_paused = true)]
 async fn respond_waits_for_an_upload_longer_than_handshake_timeout() {
-    let config = with(|c| c.handshake.handshake_timeout = Duration::from_secs(2));
+    let config = with(|c| c.handshake_limits.handshake_timeout = Duration::from_secs(2));
     let (mut near, far) = pipe(1 << 16);
     let head = "POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 80\r\n\r\n";
     near.write_all(head.as_bytes()).await.unwrap();
@@ -224,7 +223,7 @@ async fn respond_waits_for_an_upload_longer_than_handshake_timeout() {
 
 #[tokio::test(start_paused = true)]
 async fn respond_to_a_client_that_takes_no_answer_ends_after_handshake_timeout() {
-    let config = with(|c| c.handshake.handshake_timeout = Duration::from_secs(2));
+    let config = with(|c| c.handshake_limits.handshake_timeout = Duration::from_secs(2));
     let (near, far) = pipe(16);
     near.written().put(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n");
     let handshake = Handshake::read(far, config).await.unwrap();

@@ -40,7 +40,7 @@ async fn header_values_that_are_not_ascii_are_not_missing() {
         ),
     ] {
         let hosts = server::policy::HostPolicy::list(["a.example"]).unwrap();
-        let (head, error) = answer(&request, with(|c| c.hosts = hosts.clone())).await;
+        let (head, error) = answer(&request, with(|c| c.host_policy = hosts.clone())).await;
         let shown = request.escape_ascii();
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{shown}\n{head}");
         assert_eq!(error.is_none(), status == 101);

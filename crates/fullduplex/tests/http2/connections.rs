@@ -129,10 +129,7 @@ async fn http2_connection_that_is_silent_leaves_the_pool() {
         echo(stream).await;
     })
     .await;
-    let limits = fullduplex::HandshakeLimits {
-        handshake_timeout: Duration::from_secs(2),
-        ..fullduplex::HandshakeLimits::default()
-    };
+    let limits = fullduplex::HandshakeLimits::default().handshake_timeout(Duration::from_secs(2));
     let client = direct().http_version(HttpVersion::Http2);
     let client = client.handshake_limits(limits).build().unwrap();
     let error = client.connect(&format!("{url}silent")).await.unwrap_err();

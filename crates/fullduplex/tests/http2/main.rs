@@ -226,7 +226,7 @@ async fn http2_tunnels_have_no_content_length() {
         }
     }
 
-    let config = fullduplex::server::ServerConfig { http2: true, ..Default::default() };
+    let config = fullduplex::server::ServerConfig::default().http2(true);
     let server = fullduplex::server::Server::bind("127.0.0.1:0").await.unwrap().config(config);
     let address = server.local_addr().unwrap();
     tokio::spawn(server.serve(common::echo));

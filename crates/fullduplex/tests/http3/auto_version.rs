@@ -36,7 +36,7 @@ async fn tcp(server: &Server, offered: u16) -> String {
 async fn auto_takes_http3_where_offered_and_falls_back() {
     let server = Server::websockets(echo);
     let attempt_timeout = Duration::from_millis(500);
-    let options = SocketOptions { attempt_timeout, ..SocketOptions::default() };
+    let options = SocketOptions::default().attempt_timeout(attempt_timeout);
     let auto = || {
         server
             .builder()

@@ -64,10 +64,7 @@ async fn http3_connection_that_is_full_is_followed_by_another() {
 #[tokio::test]
 async fn http3_connection_that_is_silent_leaves_the_pool() {
     let server = Server::websockets(echo);
-    let limits = fullduplex::HandshakeLimits {
-        handshake_timeout: Duration::from_secs(2),
-        ..fullduplex::HandshakeLimits::default()
-    };
+    let limits = fullduplex::HandshakeLimits::default().handshake_timeout(Duration::from_secs(2));
     let client = server.builder().handshake_limits(limits).build().unwrap();
     let error = client.connect(&server.url("/silent")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);

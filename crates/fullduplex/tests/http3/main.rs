@@ -115,7 +115,7 @@ impl Server {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let settings = LocalSettings { enable_connect_protocol: true, ..LocalSettings::default() };
+        let settings = LocalSettings::default().enable_connect_protocol(true);
         Self::start(settings, "localhost", handle)
     }
 
@@ -204,8 +204,7 @@ async fn http3_heads_are_limited() {
         drop(incoming.stream.send_response(&response).await);
         let _ = incoming.stream.read_u8().await;
     });
-    let limits =
-        fullduplex::HandshakeLimits { max_fields: 100, ..fullduplex::HandshakeLimits::default() };
+    let limits = fullduplex::HandshakeLimits::default().max_fields(100);
     let client = server.builder().handshake_limits(limits).build().unwrap();
     let error = client.connect(&server.url("/")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Limit);
@@ -213,7 +212,7 @@ async fn http3_heads_are_limited() {
 }
 
 fn websockets() -> LocalSettings {
-    LocalSettings { enable_connect_protocol: true, ..LocalSettings::default() }
+    LocalSettings::default().enable_connect_protocol(true)
 }
 
 /// A stream that is not read takes as much as its window, and no more.
@@ -273,7 +272,7 @@ async fn http3_address_that_is_silent_does_not_delay_the_next() {
     let (mut websocket, _) = client.connect(&server.url("/")).await.unwrap();
     say(&mut websocket, "hello").await;
     let attempt_timeout = Duration::from_millis(50);
-    let options = SocketOptions { attempt_timeout, ..SocketOptions::default() };
+    let options = SocketOptions::default().attempt_timeout(attempt_timeout);
     let silence = Addresses(vec![silent.local_addr().unwrap()]);
     let client = server.builder().resolver(silence).socket_options(options).build().unwrap();
     let error = client.connect(&server.url("/")).await.unwrap_err();

@@ -24,11 +24,10 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 fn quick() -> Backoff {
-    Backoff {
-        initial: Duration::from_millis(4),
-        max: Duration::from_millis(30),
-        stable_after: Duration::from_millis(20),
-    }
+    Backoff::default()
+        .initial(Duration::from_millis(4))
+        .max(Duration::from_millis(30))
+        .stable_after(Duration::from_millis(20))
 }
 
 fn to(address: SocketAddr) -> ReconnectBuilder {
@@ -220,8 +219,8 @@ async fn reconnect_stops_at_final_responses() {
 #[tokio::test]
 async fn reconnect_queue_follows_its_policy_while_disconnected() {
     let address = free().await;
-    let slow = Backoff { initial: Duration::from_secs(60), ..quick() };
-    let full = |policy| to(address).backoff(Backoff { max: slow.initial, ..slow }).queue(2, policy);
+    let slow = quick().initial(Duration::from_secs(60));
+    let full = |policy| to(address).backoff(slow.max(slow.initial)).queue(2, policy);
     let wait = full(OfflinePolicy::Wait).start();
     wait.send("1").await.unwrap();
     wait.send("2").await.unwrap();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fullduplex::client::HttpVersion;
-use fullduplex::server::{Drain, ServerConfig};
+use fullduplex::server::{DrainOptions, ServerConfig};
 use fullduplex::{CloseCause, CloseCode};
 use fullduplex_testkit::eventually;
 use http::StatusCode;
@@ -44,7 +44,7 @@ async fn drain_closes_every_websocket_and_ends_the_server() {
         assert!(error.retry_after().is_some() && error.is_retryable());
         refused.send(()).unwrap();
     };
-    let drain = Drain { spread: Duration::from_millis(500), ..Drain::default() };
+    let drain = DrainOptions::default().spread(Duration::from_millis(500));
     let (report, ()) = tokio::join!(handle.drain(drain), late);
     assert_eq!((report.notified, report.cut, report.cut_http), (40, 0, 0));
     watching.await.unwrap();
@@ -63,7 +63,7 @@ async fn drain_without_time_tells_every_websocket() {
         say(&mut websocket, "here").await;
         websockets.push(websocket);
     }
-    let drain = Drain { deadline: Duration::ZERO, ..Drain::default() };
+    let drain = DrainOptions::default().deadline(Duration::ZERO);
     let report = timeout(Duration::from_secs(5), handle.drain(drain)).await.unwrap();
     assert_eq!(report.notified, websockets.len());
     for mut websocket in websockets {
@@ -86,7 +86,7 @@ async fn drain_cuts_peers_that_do_not_close() {
     );
     socket.write_all(head.as_bytes()).await.unwrap();
     eventually("the WebSocket is open", || handle.websocket_count() > 0).await;
-    let drain = Drain { deadline: Duration::from_millis(300), spread: Duration::ZERO };
+    let drain = DrainOptions::default().deadline(Duration::from_millis(300)).spread(Duration::ZERO);
     let report = handle.drain(drain).await;
     assert_eq!((report.notified, report.cut), (1, 1));
     serving.await.unwrap().unwrap();

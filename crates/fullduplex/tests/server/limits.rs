@@ -99,8 +99,8 @@ async fn limits_on_handshakes_end_the_oldest() {
 #[tokio::test]
 async fn http2_connection_without_streams_is_ended() {
     let mut config = both_versions();
-    config.limits.idle_timeout = Duration::from_millis(200);
-    config.handshake.handshake_timeout = Duration::from_secs(5);
+    config.limits.http_idle_timeout = Duration::from_millis(200);
+    config.handshake_limits.handshake_timeout = Duration::from_secs(5);
     let (address, handle, _) = serving(config).await;
     let client = client(HttpVersion::Http2);
     let (mut websocket, _) = client.connect(&format!("ws://{address}/")).await.unwrap();

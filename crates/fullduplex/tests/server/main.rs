@@ -23,7 +23,7 @@ use fullduplex::CloseCode;
 use fullduplex::client::HttpVersion;
 use fullduplex::server::policy::HostPolicy;
 use fullduplex::server::stats::HandshakeOutcome;
-use fullduplex::server::{self, Body, Drain, Handshake, Server, ServerConfig, ServerHandle};
+use fullduplex::server::{self, Body, DrainOptions, Handshake, Server, ServerConfig, ServerHandle};
 use fullduplex_testkit::eventually;
 use h2::client::SendRequest;
 use http::{Request, Response, StatusCode};
@@ -48,7 +48,7 @@ async fn serving(config: ServerConfig) -> (SocketAddr, ServerHandle, Serving) {
 }
 
 fn both_versions() -> ServerConfig {
-    ServerConfig { http2: true, ..ServerConfig::default() }
+    ServerConfig::default().http2(true)
 }
 
 async fn http2(address: SocketAddr) -> SendRequest<Bytes> {
@@ -120,9 +120,9 @@ async fn tls_alpn_selects_the_version() {
 #[tokio::test]
 async fn rejections_are_reported_without_secrets() {
     let mut config = both_versions();
-    config.hosts = HostPolicy::list_or_local([]).unwrap();
-    config.handshake.handshake_timeout = Duration::from_millis(300);
-    config.handshake.max_head_bytes = 1000;
+    config.host_policy = HostPolicy::list_or_local([]).unwrap();
+    config.handshake_limits.handshake_timeout = Duration::from_millis(300);
+    config.handshake_limits.max_head_bytes = 1000;
     config.limits.connections.max_connections = Some(1);
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
@@ -256,10 +256,8 @@ async fn upgrade_in_a_server_that_hyper_runs() {
 
 #[tokio::test]
 async fn stats_count_what_a_server_sees() {
-    let config = ServerConfig {
-        websocket: fullduplex::Config::default().deflate(fullduplex::DeflateConfig::balanced()),
-        ..both_versions()
-    };
+    let config = both_versions()
+        .websocket(fullduplex::Config::default().deflate(fullduplex::DeflateConfig::balanced()));
     let (address, handle, _) = serving(config).await;
     let url = format!("ws://{address}/");
     let client = direct().deflate(fullduplex::DeflateConfig::balanced()).build().unwrap();
@@ -364,7 +362,7 @@ fn workers_share_one_port() {
             say(&mut websocket, "somewhere").await;
             all.push(websocket);
         }
-        let report = handle.drain(Drain { spread: Duration::ZERO, ..Drain::default() });
+        let report = handle.drain(DrainOptions::default().spread(Duration::ZERO));
         let told = async {
             for mut websocket in all {
                 assert!(websocket.next().await.is_none());

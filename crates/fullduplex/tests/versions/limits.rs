@@ -19,8 +19,8 @@ async fn limits_on_fields_count_alike_on_every_version() {
     let (tell, mut told) = mpsc::unbounded_channel();
     let mut all = Vec::new();
     for is_secure in [false, true] {
-        let mut config = ServerConfig { http2: true, ..ServerConfig::default() };
-        config.handshake.max_fields = 20;
+        let mut config = ServerConfig::default().http2(true);
+        config.handshake_limits.max_fields = 20;
         let tell = tell.clone();
         let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
         let mut server = server.on_rejected(move |refused| {

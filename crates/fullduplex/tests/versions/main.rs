@@ -132,7 +132,7 @@ type Serving = Vec<(Version, SocketAddr)>;
 async fn ready_made(has_service: bool) -> Serving {
     let mut all = Vec::new();
     for is_secure in [false, true] {
-        let config = ServerConfig { http2: true, ..ServerConfig::default() };
+        let config = ServerConfig::default().http2(true);
         let mut server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
         if has_service {
             server = server.service(service_fn(service));

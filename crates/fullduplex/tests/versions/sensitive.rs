@@ -101,7 +101,7 @@ async fn sensitive_fields_of_requests_are_never_indexed() {
 
 #[tokio::test]
 async fn sensitive_fields_of_answers_are_never_indexed() {
-    let mut config = ServerConfig { http2: true, ..ServerConfig::default() };
+    let mut config = ServerConfig::default().http2(true);
     config.subprotocols = vec![long("t").to_str().unwrap().to_owned()];
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
     let bytes = Bytes::default();

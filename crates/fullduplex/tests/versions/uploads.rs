@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fullduplex::Transport;
-use fullduplex::server::{Body, Drain, Handshake, Server};
+use fullduplex::server::{Body, DrainOptions, Handshake, Server};
 use fullduplex_http3::quinn::TransportConfig;
 use fullduplex_http3::{LocalSettings, client};
 use http::{Request, Response, StatusCode};
@@ -97,7 +97,7 @@ async fn drains_let_slow_readers_of_http3_finish() {
     let mut opening = connection.send_request(&request).await.unwrap();
     opening.stream().shutdown().await.unwrap();
     let (_, mut stream) = opening.response().await.unwrap();
-    let draining = tokio::spawn(async move { handle.drain(Drain::default()).await });
+    let draining = tokio::spawn(async move { handle.drain(DrainOptions::default()).await });
     let (mut bytes, mut read) = (vec![0; 32 << 10], 0);
     // Longer than a connection waits for a reader that takes nothing.
     for _ in 0..LENGTH / bytes.len() {

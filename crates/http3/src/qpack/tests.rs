@@ -86,8 +86,9 @@ fn qpack_limits_are_exact() {
     let section = encoded(&fields);
     assert_eq!(section_size(&fields), 37 + 46);
     let with = |max_field_section_size, max_fields| {
-        let limits =
-            LocalSettings { max_field_section_size, max_fields, ..LocalSettings::default() };
+        let limits = LocalSettings::default()
+            .max_field_section_size(max_field_section_size)
+            .max_fields(max_fields);
         decode(&section, &limits)
     };
     assert_eq!(with(83, 2).unwrap(), fields);

@@ -13,7 +13,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fullduplex::broadcast::{Group, LagPolicy};
-use fullduplex::server::{self, Drain, Server, ServerConfig, ServerHandle};
+use fullduplex::server::{self, DrainOptions, Server, ServerConfig, ServerHandle};
 use fullduplex::{Client, CloseCode, PreparedMessage, WebSocket};
 use tokio::net::{TcpListener, TcpSocket};
 
@@ -91,7 +91,7 @@ async fn serve(address: SocketAddr) -> Result<(), Failure> {
 
 async fn drain(handle: &ServerHandle) -> String {
     let (begun, cpu) = (Instant::now(), cpu_seconds());
-    let report = handle.drain(Drain::default()).await;
+    let report = handle.drain(DrainOptions::default()).await;
     let took = begun.elapsed().as_secs_f64();
     let cpu = cpu_seconds() - cpu;
     format!("{} {} {} {took:.1} {cpu:.2}", report.notified, report.cut, report.cut_http)

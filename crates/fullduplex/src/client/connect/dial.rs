@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use crate::base::deadline::doing;
 use crate::base::error::{Error, ErrorKind};
+use crate::base::setters::setters;
 use crate::client::connect::progress::{ConnectEvent, ConnectEvents};
 use crate::transport::net_stream::NetStream;
 
@@ -42,7 +43,19 @@ pub trait Connect: Send + Sync + 'static {
 }
 
 /// Options of the client's sockets: TCP, and UDP for HTTP/3.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use fullduplex::client::SocketOptions;
+///
+/// let options = SocketOptions::default()
+///     .interface("eth0".to_owned())
+///     .keepalive(Duration::from_secs(60));
+/// assert!(options.nodelay);
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct SocketOptions {
     /// Whether small writes are sent at once, without waiting for an acknowledgement
     /// (`TCP_NODELAY`). TCP only. Default: `true`.
@@ -73,6 +86,14 @@ impl Default for SocketOptions {
 }
 
 impl SocketOptions {
+    setters! {
+        nodelay: bool, ".";
+        keepalive: into Option<Duration>, "; `None` for no probes.";
+        local_address: into Option<IpAddr>, "; `None` for that which the system chooses.";
+        interface: into Option<String>, "; `None` for that which the system chooses.";
+        attempt_timeout: Duration, ".";
+    }
+
     pub(crate) fn timeout_error(&self) -> io::Error {
         let limit = self.attempt_timeout;
         io::Error::new(io::ErrorKind::TimedOut, format!("attempt_timeout ({limit:?})"))

@@ -138,12 +138,10 @@ impl Client {
 
     async fn http3_connection(&self, target: &WsUri, port: u16) -> Result<Http3Connection, Error> {
         let (quic, endpoint) = self.connect_quic(target, port).await?;
-        let settings = LocalSettings {
-            max_field_section_size: self.limits.max_head_bytes as u64,
+        let settings = LocalSettings::default()
+            .max_field_section_size(self.limits.max_head_bytes as u64)
             // `:status` counts as a field too.
-            max_fields: self.limits.max_fields.saturating_add(1),
-            ..LocalSettings::default()
-        };
+            .max_fields(self.limits.max_fields.saturating_add(1));
         let connection = ClientConnection::new(quic, settings);
         // No extended CONNECT may be sent before this setting (RFC 9220 §3, RFC 8441 §3).
         let peer = connection.peer_settings();

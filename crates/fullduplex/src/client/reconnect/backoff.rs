@@ -2,11 +2,23 @@
 
 use std::time::Duration;
 
+use crate::base::setters::setters;
+
 /// Exponential backoff with full jitter.
 ///
 /// The delay before reconnecting is random, up to a bound that doubles with each failure in a
 /// row. The jitter keeps the clients of a restarted server from reconnecting at the same time.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use fullduplex::client::Backoff;
+///
+/// let backoff = Backoff::default().initial(Duration::from_millis(100)).max(Duration::from_secs(5));
+/// assert_eq!(backoff.stable_after, Duration::from_secs(10));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Backoff {
     /// The bound after the first failure. Default: 1 s.
     pub initial: Duration,
@@ -29,6 +41,12 @@ impl Default for Backoff {
 }
 
 impl Backoff {
+    setters! {
+        initial: Duration, ".";
+        max: Duration, ".";
+        stable_after: Duration, ".";
+    }
+
     /// Returns the delay after `failures` in a row, or after a `Retry-After` of the server.
     pub(super) fn delay(&self, failures: u32, retry_after: Option<Duration>) -> Duration {
         let bound = self.initial.saturating_mul(1 << failures.saturating_sub(1).min(30));

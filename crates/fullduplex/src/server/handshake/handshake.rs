@@ -55,7 +55,7 @@ impl<S: Transport> Handshake<S> {
     pub async fn read(mut stream: S, config: impl Into<Arc<ServerConfig>>) -> Result<Self, Error> {
         let config = config.into();
         let mut received = BytesMut::new();
-        let limit = config.handshake.handshake_timeout;
+        let limit = config.handshake_limits.handshake_timeout;
         let reading = read_request(&mut stream, &mut received, &config);
         match within("handshake_timeout", limit, reading).await.and_then(|read| read) {
             Ok(request) => {
@@ -210,7 +210,7 @@ impl<S: Transport> Handshake<S> {
             report_rejection(&self.0.pending, response.status(), reason);
         }
         let method = self.0.pending.request.request().method().clone();
-        let limit = self.0.config.handshake.handshake_timeout;
+        let limit = self.0.config.handshake_limits.handshake_timeout;
         self.0.responder.respond(response, method, limit).await?;
         misuse.map_or(Ok(()), Err)
     }
@@ -244,7 +244,7 @@ async fn accept<S: Transport>(mut handshake: Box<Inner<S>>) -> Result<WebSocket<
     let deflate = accepted.deflate;
     let responder = handshake.responder;
     let config = &handshake.config;
-    let limit = config.handshake.handshake_timeout;
+    let limit = config.handshake_limits.handshake_timeout;
     let transport = within("handshake_timeout", limit, responder.accept(accepted)).await??;
     Ok(handshake.pending.open(transport, config, deflate.as_ref()))
 }
@@ -254,7 +254,7 @@ async fn reject<S: Transport>(handshake: Box<Inner<S>>, cause: &RejectionCause) 
     let Inner { pending, responder, config } = *handshake;
     report_rejection(&pending, response.status(), RejectionReason::Denied(&cause.to_string()));
     let method = pending.request().method().clone();
-    let limit = config.handshake.handshake_timeout;
+    let limit = config.handshake_limits.handshake_timeout;
     // The caller gets the cause; a failed write of the response adds nothing to it.
     let _ = responder.respond(response, method, limit).await;
 }
@@ -292,7 +292,7 @@ pub(crate) async fn read_request<S: Transport>(
     received: &mut BytesMut,
     config: &ServerConfig,
 ) -> Result<Box<IncomingRequest>, Error> {
-    let finder = HeadFinder::request(config.handshake.head());
+    let finder = HeadFinder::request(config.handshake_limits.head());
     let head = http1::read_head(stream, finder, received).await?;
     Ok(IncomingRequest::read(head, config)?)
 }

@@ -132,7 +132,7 @@ pub(crate) struct AcceptedHandshake {
 impl IncomingRequest {
     /// Parses and validates a head of HTTP/1.1.
     pub(crate) fn read(head: Bytes, config: &ServerConfig) -> Result<Box<Self>, HeadError> {
-        let parsed = RequestHead::parse(&head, &config.handshake.head())?;
+        let parsed = RequestHead::parse(&head, &config.handshake_limits.head())?;
         let validated = Validated::new(parsed.as_request().inspect());
         let version = match parsed.minor_version() {
             0 => Version::HTTP_10,
@@ -278,9 +278,9 @@ impl IncomingRequest {
             // The common case, in which the `http::Request` need not be built.
             Some(RequestOrigin { origin, host }) if !self.is_modified => {
                 let host = self.forwarded_host().unwrap_or(host);
-                config.origin.check_one(origin, Some(host))
+                config.origin_policy.check_one(origin, Some(host))
             }
-            _ => config.origin.check(self.request().headers(), self.host()),
+            _ => config.origin_policy.check(self.request().headers(), self.host()),
         };
         checked.map_err(|error| RejectionCause::Policy(403, error.to_string()))
     }
@@ -322,7 +322,7 @@ impl IncomingRequest {
     /// before. (On HTTP/1.1, the parser checks it.)
     #[cfg(any(feature = "http2", feature = "http3"))]
     pub(crate) fn check_max_fields(&self, config: &ServerConfig) -> Result<(), RejectionCause> {
-        let max = config.handshake.max_fields;
+        let max = config.handshake_limits.max_fields;
         if self.request().headers().len() > max {
             let why = format!("more header fields than max_fields ({max})");
             return Err(RejectionCause::Policy(431, why));
@@ -332,7 +332,7 @@ impl IncomingRequest {
 
     fn check_host(&self, config: &ServerConfig) -> Result<(), RejectionCause> {
         let by_unix_socket = || self.remote().is_some_and(|remote| remote.peer == PeerAddr::Unix);
-        match config.hosts {
+        match config.host_policy {
             HostPolicy::Any => return Ok(()),
             // Browsers can't connect to a Unix socket, and a proxy there passes on the hosts of
             // its own clients.
@@ -340,7 +340,7 @@ impl IncomingRequest {
             _ => {}
         }
         let secure = self.remote().is_some_and(|remote| remote.secure);
-        let checked = config.hosts.check(self.host(), secure);
+        let checked = config.host_policy.check(self.host(), secure);
         checked.map_err(|error| RejectionCause::Policy(error.status(), error.to_string()))
     }
 }

@@ -122,7 +122,7 @@ impl ServerContext {
         let sent = tcp.try_write(response.as_bytes()).ok().map(|_| status);
         // Closing a socket with unread bytes sends a reset, which may destroy the response at the
         // client (RFC 9112 §9.6).
-        let mut budget = self.config.handshake.max_head_bytes;
+        let mut budget = self.config.handshake_limits.max_head_bytes;
         let mut bytes = [0; 4096];
         while let Ok(read @ 1..) = tcp.try_read(&mut bytes) {
             let Some(left) = budget.checked_sub(read) else { break };
@@ -187,7 +187,7 @@ impl ServerContext {
         let (head, status) = (request.request(), response.status());
         RejectedClient::request(head, status, RejectionReason::Denied(&why))
             .report(Some(&self.state.rejections));
-        let timeout = self.config.handshake.handshake_timeout;
+        let timeout = self.config.handshake_limits.handshake_timeout;
         // The cause was reported; a failed write of the response adds nothing to it.
         let _ = responder.into().respond(response, head.method().clone(), timeout).await;
     }
@@ -259,7 +259,7 @@ impl ServerContext {
             drop(handshake.accept().await);
             return None;
         }
-        let limit = self.config.handshake.handshake_timeout;
+        let limit = self.config.handshake_limits.handshake_timeout;
         let request = handshake.request().clone();
         // The call is within the future, so that its panic is caught, too.
         let authenticated = async { authenticate(request).await };

@@ -43,7 +43,7 @@ pub(crate) async fn serve(
     multiplexed: MultiplexedPermit,
     is_last: bool,
 ) {
-    let limits = context.config.handshake;
+    let limits = context.config.handshake_limits;
     let left_unread = Arc::<AtomicBool>::default();
     let stream = RateEnforced::new(stream, &context.config.limits);
     let stream = LingeringClose::new(stream, left_unread.clone());

@@ -82,7 +82,7 @@ pub(crate) async fn serve<S: Transport>(
     multiplexed: MultiplexedPermit,
 ) {
     let limits = &context.config.limits;
-    let handshake_timeout = context.config.handshake.handshake_timeout;
+    let handshake_timeout = context.config.handshake_limits.handshake_timeout;
     let handshake =
         timeout(handshake_timeout, builder(&context).handshake(TunnelHeads::from_client(stream)));
     let Ok(Ok(mut connection)) = handshake.await else { return };
@@ -109,7 +109,7 @@ pub(crate) async fn serve<S: Transport>(
     loop {
         let idle = async {
             streams.emptied().await;
-            sleep(limits.idle_timeout).await;
+            sleep(limits.http_idle_timeout).await;
         };
         tokio::select! {
             accepted = connection.accept() => match accepted {
@@ -142,7 +142,7 @@ pub(crate) async fn serve<S: Transport>(
 
 fn builder(context: &ServerContext) -> Builder {
     let streams = context.config.limits.max_streams;
-    let head = u32::try_from(context.config.handshake.max_head_bytes).unwrap_or(u32::MAX);
+    let head = u32::try_from(context.config.handshake_limits.max_head_bytes).unwrap_or(u32::MAX);
     let mut builder = Builder::new();
     builder
         .enable_connect_protocol()

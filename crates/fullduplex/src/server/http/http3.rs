@@ -93,12 +93,12 @@ fn quic_config(tls: &ServerTls, config: &ServerConfig) -> Result<quinn::ServerCo
         Error::new(ErrorKind::Tls, "no cipher suite for QUIC (RFC 9001 §5.2)").with_source(error)
     })?;
     let mut quic = quinn::ServerConfig::with_crypto(Arc::new(crypto));
-    let ServerLimits { max_streams, idle_timeout, .. } = config.limits;
+    let ServerLimits { max_streams, http_idle_timeout, .. } = config.limits;
     // QUIC's idle timeout ends a connection with all its streams, so it must be longer than the
     // silence of a WebSocket between two pings. QUIC's own PINGs keep the connection alive; one
     // without streams is closed by `serve`.
     let keepalive = config.websocket.keepalive.interval.unwrap_or_default();
-    let max_idle = idle_timeout.max(keepalive.saturating_mul(3));
+    let max_idle = http_idle_timeout.max(keepalive.saturating_mul(3));
     quic.transport_config(Arc::new(transport_config(max_streams, max_idle)));
     Ok(quic)
 }
@@ -151,7 +151,7 @@ async fn serve(
 ) {
     let _panic_watch = PanicWatch(context.state.record.clone());
     let rejections = Some(&context.state.rejections);
-    let limit = context.config.handshake.handshake_timeout;
+    let limit = context.config.handshake_limits.handshake_timeout;
     let connected = tokio::select! {
         connected = within("handshake_timeout", limit, connecting) => connected,
         () = pending.evicted() => return context.report_evicted(peer),
@@ -184,7 +184,7 @@ async fn serve(
                 // Its streams get the error of the connection themselves.
                 None => return,
             },
-            () = sleep(context.config.limits.idle_timeout / 2) => {
+            () = sleep(context.config.limits.http_idle_timeout / 2) => {
                 if idle.tick(connection.open_streams() == 0) {
                     break;
                 }
@@ -229,15 +229,14 @@ async fn connect(
 }
 
 fn settings(context: &ServerContext) -> LocalSettings {
-    let limits = context.config.handshake;
-    LocalSettings {
-        max_field_section_size: limits.max_head_bytes as u64,
+    let limits = context.config.handshake_limits;
+    LocalSettings::default()
+        .max_field_section_size(limits.max_head_bytes as u64)
         // `max_fields` does not count pseudo-header fields and split cookies, so it is checked
         // later. `max_head_bytes` bounds the head here.
-        max_fields: MAX_FIELDS,
-        enable_connect_protocol: true,
-        head_timeout: limits.handshake_timeout,
-    }
+        .max_fields(MAX_FIELDS)
+        .enable_connect_protocol(true)
+        .head_timeout(limits.handshake_timeout)
 }
 
 fn tls_info(connection: &quinn::Connection) -> TlsInfo {

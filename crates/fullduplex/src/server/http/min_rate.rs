@@ -41,7 +41,7 @@ struct Waiting {
 
 impl MinRate {
     pub(crate) fn new(limits: &ServerLimits) -> Self {
-        Self::with_rate(limits.stall_timeout, limits.min_response_rate)
+        Self::with_rate(limits.stall_timeout, limits.min_response_rate.unwrap_or(0))
     }
 
     /// Creates one without a minimum rate: it only bounds each single wait.
@@ -182,7 +182,7 @@ mod tests {
 
     fn min_rate(rate: u32) -> MinRate {
         let stall_timeout = Duration::from_secs(10);
-        MinRate::new(&ServerLimits { stall_timeout, min_response_rate: rate, ..Default::default() })
+        MinRate::new(&ServerLimits::default().stall_timeout(stall_timeout).min_response_rate(rate))
     }
 
     /// Lets the peer read `bytes` bytes after `secs` seconds.
@@ -234,7 +234,7 @@ mod tests {
     async fn min_rate_fails_a_transport_that_reads_single_bytes() {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let (near, mut far) = tokio::io::duplex(16);
-        let limits = ServerLimits { min_response_rate: 100, ..ServerLimits::default() };
+        let limits = ServerLimits::default().min_response_rate(100);
         let mut enforced = RateEnforced::new(near, &limits);
         let reader = tokio::spawn(async move {
             while far.read_u8().await.is_ok() {

@@ -196,7 +196,7 @@ impl UpgradeRequest {
         let response = accepted.response().map_err(|error| rejected(RejectionCause::Misuse(error)));
         let mut response = response?;
         mark_sensitive(response.headers_mut());
-        let limit = config.handshake.handshake_timeout;
+        let limit = config.handshake_limits.handshake_timeout;
         let taken =
             async move { within("handshake_timeout", limit, take_connection(on_upgrade)).await? };
         let (connection, deflate) = (Box::pin(taken), accepted.deflate);

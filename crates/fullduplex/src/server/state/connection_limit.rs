@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use crate::base::setters::setters;
 use crate::base::sync::Mutex;
 use crate::server::policy::peer::PeerAddr;
 
 /// Limits on the number of connections that are open at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConnectionLimits {
     /// The limit in total; `None` for no limit. Default: 65,536.
     pub max_connections: Option<u32>,
@@ -29,6 +31,13 @@ impl Default for ConnectionLimits {
     }
 }
 
+impl ConnectionLimits {
+    setters! {
+        max_connections: into Option<u32>, "; `None` for no limit.";
+        max_per_address: into Option<u32>, "; `None` for no limit.";
+    }
+}
+
 /// A limiter of open connections, which issues a [`Permit`] for each. Clones share the limits.
 ///
 /// Behind a proxy, all connections come from few addresses. Acquire a permit for the address that
@@ -39,7 +48,7 @@ impl Default for ConnectionLimits {
 /// use fullduplex::server::limits::{ConnectionLimits, ConnectionLimiter};
 /// use fullduplex::server::policy::PeerAddr;
 ///
-/// let limits = ConnectionLimits { max_connections: Some(10_000), max_per_address: Some(1) };
+/// let limits = ConnectionLimits::default().max_connections(10_000).max_per_address(1);
 /// let limiter = ConnectionLimiter::new(limits);
 /// let peer = PeerAddr::Inet("192.0.2.1:5000".parse().unwrap());
 /// let permit = limiter.try_acquire(&peer).unwrap();

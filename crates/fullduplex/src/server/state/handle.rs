@@ -8,6 +8,7 @@ use std::time::Duration;
 use rand::seq::SliceRandom;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::base::setters::setters;
 use crate::connection::driver::DrivenConnection;
 use crate::server::config::ServerLimits;
 use crate::server::state::connection_limit::ConnectionLimits;
@@ -27,8 +28,18 @@ const CLOSE_GRACE: Duration = Duration::from_millis(100);
 pub struct ServerHandle(pub(crate) Arc<ServerState>);
 
 /// The options of [`ServerHandle::drain`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use fullduplex::server::DrainOptions;
+///
+/// let options = DrainOptions::default().deadline(Duration::from_secs(10));
+/// assert_eq!(options.spread, Duration::from_secs(5));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Drain {
+#[non_exhaustive]
+pub struct DrainOptions {
     /// The time after which connections that are still open are cut off. Every WebSocket is sent a
     /// Close (1001) first and has at least 100 ms to answer, even if this is zero. Default: 30 s.
     pub deadline: Duration,
@@ -37,9 +48,16 @@ pub struct Drain {
     pub spread: Duration,
 }
 
-impl Default for Drain {
+impl Default for DrainOptions {
     fn default() -> Self {
         Self { deadline: Duration::from_secs(30), spread: Duration::from_secs(5) }
+    }
+}
+
+impl DrainOptions {
+    setters! {
+        deadline: Duration, ".";
+        spread: Duration, ".";
     }
 }
 
@@ -79,8 +97,8 @@ impl ServerHandle {
     /// A tracked WebSocket counts as a connection from the response to its handshake until its
     /// end. Their number is not limited.
     pub fn new() -> Self {
-        let connections = ConnectionLimits { max_connections: None, max_per_address: None };
-        Self(ServerState::new(&ServerLimits { connections, ..ServerLimits::default() }))
+        let connections = ConnectionLimits::default().max_connections(None).max_per_address(None);
+        Self(ServerState::new(&ServerLimits::default().connections(connections)))
     }
 
     /// Returns the number of open connections of any kind.
@@ -114,7 +132,7 @@ impl ServerHandle {
     /// # Cancel safety
     /// If the future is dropped, the server still rejects new requests, and the WebSockets that
     /// are not closed yet stay open.
-    pub async fn drain(&self, drain: Drain) -> DrainReport {
+    pub async fn drain(&self, drain: DrainOptions) -> DrainReport {
         let deadline = Instant::now() + drain.deadline;
         self.0.begin_drain();
         self.close_all(drain.spread.min(drain.deadline), deadline).await;

@@ -38,7 +38,7 @@ fn request_that_was_changed_is_checked_again() {
 #[test]
 fn field_name_that_is_too_long_is_rejected() {
     let mut config = ServerConfig::default();
-    config.handshake.max_head_bytes = 1 << 20;
+    config.handshake_limits.max_head_bytes = 1 << 20;
     for (len, is_accepted) in [(u16::MAX as usize, true), (1 << 16, false)] {
         let name = "a".repeat(len);
         let head = [&HEAD[..HEAD.len() - 2], name.as_bytes(), b": x\r\n\r\n"].concat();

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, header};
 
 pub use parse::ForwardedProto;
 
+use crate::base::setters::setters;
 use crate::server::policy::forwarded::parse::{Hop, Node};
 use crate::server::policy::peer::{PeerAddr, TrustedProxies};
 
@@ -42,11 +43,9 @@ pub enum ForwardedHeader {
 /// use http::HeaderMap;
 ///
 /// # fn main() -> Result<(), fullduplex::Error> {
-/// let forwarding = Forwarding {
-///     header: ForwardedHeader::XForwardedFor,
-///     trusted: "10.0.0.0/8, unix".parse()?,
-///     ..Forwarding::default()
-/// };
+/// let forwarding = Forwarding::default()
+///     .header(ForwardedHeader::XForwardedFor)
+///     .trusted("10.0.0.0/8, unix".parse()?);
 /// let mut headers = HeaderMap::new();
 /// headers.insert("x-forwarded-for", "6.6.6.6, 192.0.2.7, 10.0.0.2".parse().unwrap());
 /// let peer = PeerAddr::Inet("10.0.0.1:4000".parse().unwrap());
@@ -57,6 +56,7 @@ pub enum ForwardedHeader {
 /// # }
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Forwarding {
     /// The header field that has the client's address.
     pub header: ForwardedHeader,
@@ -175,6 +175,13 @@ impl fmt::Display for ForwardedError {
 impl std::error::Error for ForwardedError {}
 
 impl Forwarding {
+    setters! {
+        header: ForwardedHeader, ".";
+        trusted: owned TrustedProxies, ".";
+        x_forwarded_proto: bool, ".";
+        x_forwarded_host: bool, ".";
+    }
+
     /// Returns the client, from the peer of the socket and the header fields of a request.
     ///
     /// # Errors

@@ -6,7 +6,11 @@ fn peer(ip: &str) -> PeerAddr {
 
 fn forwarding(header: ForwardedHeader) -> Forwarding {
     let trusted = "10.0.0.0/8, ::1, unix".parse().unwrap();
-    Forwarding { header, trusted, x_forwarded_proto: true, x_forwarded_host: true }
+    Forwarding::default()
+        .header(header)
+        .trusted(trusted)
+        .x_forwarded_proto(true)
+        .x_forwarded_host(true)
 }
 
 fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
@@ -56,11 +60,7 @@ fn forwarded_header_is_believed_only_if_chosen_and_from_a_trusted_proxy() {
         let line = told_by(header, PeerAddr::Unix, &[]);
         assert_eq!(line, "a Unix socket (a trusted proxy that reports no client)");
     }
-    let client = Forwarding {
-        x_forwarded_proto: false,
-        x_forwarded_host: false,
-        ..forwarding(H::XForwardedFor)
-    };
+    let client = forwarding(H::XForwardedFor).x_forwarded_proto(false).x_forwarded_host(false);
     let client = client.client(PeerAddr::Unix, &headers(&all)).unwrap();
     assert_eq!((client.proto, client.host), (None, None));
 }

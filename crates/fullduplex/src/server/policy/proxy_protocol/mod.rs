@@ -9,6 +9,7 @@ use std::fmt;
 
 pub use parse::{ProxyHeader, ProxyHeaderError, ProxyHeaderStatus, parse_proxy_header};
 
+use crate::base::setters::setters;
 use crate::server::policy::peer::{PeerAddr, TrustedProxies};
 
 /// The mode that says which connections begin with a PROXY header.
@@ -31,11 +32,8 @@ pub enum ProxyMode {
 /// use fullduplex::server::policy::{PeerAddr, ProxyHeader, ProxyMode, ProxyProtocol, ProxyStatus};
 ///
 /// # fn main() -> Result<(), fullduplex::Error> {
-/// let settings = ProxyProtocol {
-///     mode: ProxyMode::Required,
-///     trusted: "10.0.0.0/8".parse()?,
-///     ..ProxyProtocol::default()
-/// };
+/// let settings =
+///     ProxyProtocol::default().mode(ProxyMode::Required).trusted("10.0.0.0/8".parse()?);
 /// let peer = PeerAddr::Inet("10.0.0.1:4000".parse().unwrap());
 /// let bytes = b"PROXY TCP4 192.0.2.1 10.0.0.2 56324 443\r\nGET / HTTP/1.1\r\n";
 /// let ProxyStatus::Header { header, length } = settings.read(&peer, bytes).unwrap() else {
@@ -47,6 +45,7 @@ pub enum ProxyMode {
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ProxyProtocol {
     /// The mode that says which connections begin with a header.
     pub mode: ProxyMode,
@@ -85,6 +84,12 @@ pub enum ProxyStatus {
 }
 
 impl ProxyProtocol {
+    setters! {
+        mode: ProxyMode, ".";
+        trusted: owned TrustedProxies, ".";
+        max_header: usize, ", in bytes.";
+    }
+
     /// Returns whether the first bytes of this peer have to be passed to [`read`](Self::read). If
     /// not, that needs none of them.
     pub fn applies_to(&self, peer: &PeerAddr) -> bool {
@@ -160,7 +165,7 @@ mod tests {
 
     fn settings(mode: ProxyMode) -> ProxyProtocol {
         let trusted = "10.0.0.0/8, unix".parse().unwrap();
-        ProxyProtocol { mode, trusted, ..ProxyProtocol::default() }
+        ProxyProtocol::default().mode(mode).trusted(trusted)
     }
 
     fn peer(address: &str) -> PeerAddr {

@@ -9,10 +9,9 @@ fn peer(ip: &str) -> PeerAddr {
 }
 
 fn slots(total: u32, per_address: u32) -> ConnectionLimiter {
-    ConnectionLimiter::new(ConnectionLimits {
-        max_connections: Some(total),
-        max_per_address: Some(per_address),
-    })
+    ConnectionLimiter::new(
+        ConnectionLimits::default().max_connections(total).max_per_address(per_address),
+    )
 }
 
 #[test]
@@ -71,8 +70,9 @@ fn limits_slot_moves_to_the_client() {
 
 #[test]
 fn limits_that_are_off_refuse_and_remember_nothing() {
-    let slots =
-        ConnectionLimiter::new(ConnectionLimits { max_connections: None, max_per_address: None });
+    let slots = ConnectionLimiter::new(
+        ConnectionLimits::default().max_connections(None).max_per_address(None),
+    );
     let taken: Vec<_> = (0..1000).map(|_| slots.try_acquire(&peer("10.0.0.1")).unwrap()).collect();
     assert_eq!((slots.counts().in_use, slots.addresses()), (1000, 0));
     drop(taken);
