@@ -77,6 +77,13 @@ impl<T> Registry<T> {
         Some(value)
     }
 
+    /// Returns the values with their keys.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        self.chunks.iter().enumerate().flat_map(|(index, chunk)| {
+            chunk.iter().map(move |(key, value)| (narrow(index * CHUNK + key), value))
+        })
+    }
+
     pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
         self.chunks.iter().flat_map(|chunk| chunk.iter().map(|(_, value)| value))
     }

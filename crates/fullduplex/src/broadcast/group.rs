@@ -35,9 +35,27 @@ const WINDOWS: usize = (MAX_WINDOW_BITS - MIN_WINDOW_BITS + 1) as usize;
 /// [`tokio::task::consume_budget`]. The delivery of one message is not divided.
 ///
 /// See [`Transport`] for the use of a group by a transport while it is polled.
+///
+/// # Example
+/// A chat room, in which each message goes to all others:
+/// ```
+/// use fullduplex::broadcast::{Group, LagPolicy};
+/// use fullduplex::{PreparedMessage, WebSocket};
+///
+/// async fn chat(mut websocket: WebSocket, room: Group) -> Result<(), fullduplex::Error> {
+///     let membership = room.join(&websocket, LagPolicy::DropOldest { keep: 64 });
+///     room.publish(&PreparedMessage::new(format!("now we are {}", room.len())));
+///     while let Some(message) = websocket.next().await {
+///         room.publish_except(&PreparedMessage::new(message?), &membership);
+///     }
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Default)]
 #[doc(alias = "broadcast")]
+#[doc(alias = "fan-out")]
 #[doc(alias = "room")]
+#[doc(alias = "rooms")]
 pub struct Group(Arc<Mutex<GroupMembers>>);
 
 #[derive(Default)]
@@ -79,6 +97,21 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A membership of a WebSocket in a [`Group`]; the WebSocket leaves when this is dropped.
+///
+/// It does not keep the WebSocket open. It names the member in
+/// [`publish_except`](Group::publish_except).
+///
+/// ```
+/// # use fullduplex::WebSocket;
+/// # use fullduplex::broadcast::{Group, LagPolicy};
+/// # fn example(websocket: &WebSocket) {
+/// let room = Group::new();
+/// let membership = room.join(websocket, LagPolicy::DropNewest);
+/// assert_eq!(room.len(), 1);
+/// drop(membership);
+/// assert!(room.is_empty());
+/// # }
+/// ```
 #[must_use = "the WebSocket leaves the group when this is dropped"]
 pub struct Membership {
     group: Group,
@@ -87,7 +120,16 @@ pub struct Membership {
     window: Option<u8>,
 }
 
-/// The result of publishing a message: counts of members.
+/// A member that a message is not for.
+#[derive(Clone, Copy)]
+struct LeftOut {
+    member: u32,
+    /// The window that it compresses broadcast messages with, if it does.
+    window: Option<u8>,
+}
+
+/// The result of publishing a message: counts of members. A member that a message is not for is
+/// not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PublishReport {
@@ -100,6 +142,15 @@ pub struct PublishReport {
     pub closed: usize,
 }
 
+impl PublishReport {
+    pub(super) fn add(&mut self, other: Self) {
+        let Self { delivered, dropped, closed } = other;
+        self.delivered += delivered;
+        self.dropped += dropped;
+        self.closed += closed;
+    }
+}
+
 impl Group {
     /// Creates an empty group.
     pub fn new() -> Self {
@@ -110,16 +161,17 @@ impl Group {
         lock(&self.0)
     }
 
-    /// Adds a WebSocket.
+    /// Adds a WebSocket. It may be in any number of groups.
     ///
     /// The application must call [`next`](WebSocket::next), or drop the receiving half: no
     /// background task reads for a member that only waits for messages of the group, so the peer's
     /// Close would not be answered.
+    #[doc(alias = "subscribe")]
     pub fn join<S: Transport>(&self, websocket: &WebSocket<S>, policy: LagPolicy) -> Membership {
         self.join_half(websocket.send_half(), policy)
     }
 
-    /// Adds a WebSocket by its sending half.
+    /// Adds a WebSocket by its sending half, like [`join`](Self::join).
     pub fn join_half<S: Transport>(&self, send: &SendHalf<S>, policy: LagPolicy) -> Membership {
         let compresses = send.writer.lock().session.prepared_window();
         let window = compresses.map(|(bits, _)| bits);
@@ -155,8 +207,10 @@ impl Group {
     ///
     /// If a transport calls this while it is polled, the message is published right after the poll,
     /// and the report is empty.
+    #[doc(alias = "broadcast")]
+    #[doc(alias = "emit")]
     pub fn publish(&self, message: &PreparedMessage) -> PublishReport {
-        self.publish_as(message, None)
+        self.publish_as(message, None, None)
     }
 
     /// Sends a message to all members, like [`publish`](Self::publish), in place of an unsent one
@@ -165,23 +219,70 @@ impl Group {
     /// If a message with this key still waits for a slow member with [`LagPolicy::DropOldest`], it
     /// is replaced. Other policies ignore the key.
     pub fn publish_keyed(&self, key: u64, message: &PreparedMessage) -> PublishReport {
-        self.publish_as(message, Some(key))
+        self.publish_as(message, Some(key), None)
     }
 
-    fn publish_as(&self, message: &PreparedMessage, key: Option<u64>) -> PublishReport {
-        let (mut report, mut compressed) = (PublishReport::default(), 0);
+    /// Sends a message to all members except one, usually the one that the message is from.
+    ///
+    /// The report does not count that member. A membership of another group leaves out nobody.
+    #[doc(alias = "broadcast")]
+    #[doc(alias = "others")]
+    pub fn publish_except(&self, message: &PreparedMessage, except: &Membership) -> PublishReport {
+        self.publish_as(message, None, self.left_out(except))
+    }
+
+    /// Sends a message to all members except one, like [`publish_except`](Self::publish_except),
+    /// in place of an unsent one with this key, like [`publish_keyed`](Self::publish_keyed).
+    pub fn publish_keyed_except(
+        &self,
+        key: u64,
+        message: &PreparedMessage,
+        except: &Membership,
+    ) -> PublishReport {
+        self.publish_as(message, Some(key), self.left_out(except))
+    }
+
+    fn left_out(&self, except: &Membership) -> Option<LeftOut> {
+        let is_member = Arc::ptr_eq(&self.0, &except.group.0);
+        is_member.then_some(LeftOut { member: except.key, window: except.window })
+    }
+
+    fn publish_as(
+        &self,
+        message: &PreparedMessage,
+        key: Option<u64>,
+        left_out: Option<LeftOut>,
+    ) -> PublishReport {
         if guard::polls_transport() {
             let (group, message) = (self.clone(), message.clone());
             let publish = move || {
-                let _ = group.publish_as(&message, key);
+                let _ = group.publish_as(&message, key, left_out);
             };
             guard::defer_drop(DeferredDrop::Call(Box::new(publish)));
-            return report;
+            return PublishReport::default();
         }
+        match left_out {
+            None => self.publish_to(message, key, None, |_, _| true),
+            Some(LeftOut { member, window }) => {
+                self.publish_to(message, key, window, |other, _| other != member)
+            }
+        }
+    }
+
+    /// Sends a message to the members for which `is_meant` returns true, given their keys. It is
+    /// called with the group locked. `left_out_window` is the window of one that is left out.
+    pub(super) fn publish_to(
+        &self,
+        message: &PreparedMessage,
+        key: Option<u64>,
+        left_out_window: Option<u8>,
+        is_meant: impl FnMut(u32, &Weak<dyn Deliver>) -> bool,
+    ) -> PublishReport {
+        let (mut report, mut compressed) = (PublishReport::default(), 0);
         // A member whose queue is full writes at once, whatever is left of this task's budget.
         coop::unconstrained(|| {
             let mut members = self.lock();
-            while let Some(window) = members.uncompressed(message) {
+            while let Some(window) = members.uncompressed(message, left_out_window) {
                 // Compression takes long: others may use the group meanwhile.
                 drop(members);
                 if message.compress(window) {
@@ -190,7 +291,7 @@ impl Group {
                 members = self.lock();
             }
             let frames = members.frames(message);
-            members.deliver(&BroadcastMessage { message, key, frames }, &mut report);
+            members.deliver(&BroadcastMessage { message, key, frames }, is_meant, &mut report);
         });
         if guard::has_deferred() {
             // What members could not leave to their driver, as its runtime is shut down.
@@ -205,8 +306,16 @@ impl Group {
 }
 
 impl GroupMembers {
-    fn deliver(&self, broadcast: &BroadcastMessage<'_>, report: &mut PublishReport) {
-        for entry in self.entries.values() {
+    fn deliver(
+        &self,
+        broadcast: &BroadcastMessage<'_>,
+        mut is_meant: impl FnMut(u32, &Weak<dyn Deliver>) -> bool,
+        report: &mut PublishReport,
+    ) {
+        for (key, entry) in self.entries.iter() {
+            if !is_meant(key, &entry.member) {
+                continue;
+            }
             let Some(member) = entry.member.upgrade() else {
                 report.dropped += 1;
                 continue;
@@ -225,12 +334,15 @@ impl GroupMembers {
         self.min_size = if first { min_size } else { min_size.min(self.min_size) };
     }
 
-    /// Returns a window that members compress with, and for which `message` was not compressed yet.
-    fn uncompressed(&self, message: &PreparedMessage) -> Option<u8> {
+    /// Returns a window that members compress with, and for which `message` was not compressed
+    /// yet. One member with the window `left_out` does not count.
+    fn uncompressed(&self, message: &PreparedMessage, left_out: Option<u8>) -> Option<u8> {
         if message.message().len() < self.min_size {
             return None;
         }
-        let used = (MIN_WINDOW_BITS..).zip(&self.windows).filter(|(_, members)| **members > 0);
+        let used = (MIN_WINDOW_BITS..)
+            .zip(&self.windows)
+            .filter(|(bits, members)| **members > u32::from(left_out == Some(*bits)));
         used.map(|(bits, _)| bits).find(|bits| !message.is_compressed(*bits))
     }
 

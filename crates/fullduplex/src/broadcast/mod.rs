@@ -1,5 +1,8 @@
 //! Groups of WebSockets that are sent the same messages, and topics.
 //!
+//! A [`Group`] is one set of WebSockets, such as a room of a chat. [`Topics`] are groups by name,
+//! which come and go with their members. Both take a WebSocket or its sending half.
+//!
 //! ```
 //! # use fullduplex::{PreparedMessage, WebSocket};
 //! use fullduplex::broadcast::{Group, LagPolicy};

@@ -5,6 +5,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod recipients;
 mod slow_members;
 
 use std::time::{Duration, Instant};

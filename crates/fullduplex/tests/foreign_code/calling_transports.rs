@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use fullduplex::broadcast::{Group, LagPolicy};
+use fullduplex::broadcast::{Group, LagPolicy, Topics};
 use fullduplex::{CloseCause, Config, Message, PreparedMessage, Role, SendHalf, WebSocket};
 use fullduplex_testkit::pipe::{Pipe, pipe};
 use futures_util::Stream;
@@ -132,25 +132,33 @@ fn callback_of_a_transport_may_send_and_publish_on_its_own_connection() {
             let (websocket, mut peer, call) = calling();
             let group = Group::new();
             let _member = group.join(&websocket, LagPolicy::DropNewest);
+            let topics = Topics::new();
+            let topic = topics.subscribe("topic", &websocket, LagPolicy::DropNewest);
             let (send, mut receive) = websocket.split();
             let own = send.clone();
             let refused = Arc::new(AtomicU32::new(0));
             let (told, room) = (refused.clone(), group.clone());
+            let all = topics.clone();
             a_few_times(&call, move || {
                 if own.try_send("sent").is_err() {
                     told.fetch_add(1, Ordering::SeqCst);
                 }
                 room.publish(&PreparedMessage::new(Message::text("published")));
+                all.publish_to_all(&PreparedMessage::new(Message::text("to all")));
+                let left_out = all.publish_except("topic", &PreparedMessage::new("not"), &topic);
+                assert_eq!(left_out.delivered, 0);
             });
             // It writes on behalf of the sender, of a publisher, of the driver, and reads.
             let reading = tokio::spawn(async move { while receive.next().await.is_some() {} });
             tokio::task::yield_now().await;
             send.send("first").await.unwrap();
             group.publish(&PreparedMessage::new(Message::text("second")));
-            let mut published = 0;
-            while published < 4 {
+            let (mut published, mut to_all) = (0, 0);
+            while published < 4 || to_all < 4 {
                 let message = in_time("a message", peer.next()).await.unwrap().unwrap();
+                assert_ne!(message.as_text(), Some("not"));
                 published += u32::from(message.as_text() == Some("published"));
+                to_all += u32::from(message.as_text() == Some("to all"));
             }
             // While it is polled for writing, a connection is full.
             assert!((1..4).contains(&refused.load(Ordering::SeqCst)));

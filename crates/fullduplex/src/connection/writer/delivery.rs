@@ -12,8 +12,24 @@ use crate::connection::shared_frames::FrameRange;
 ///
 /// A member is slow while `high_water` bytes (64 KiB) wait for its transport, or while it is in the
 /// middle of a fragmented message.
+///
+/// | messages are | policy |
+/// |---|---|
+/// | positions, prices: each one replaces the last | `DropOldest` with a small `keep`, and a [key](crate::broadcast::Group::publish_keyed) |
+/// | chat: a few may be lost | `DropNewest`, or `DropOldest` |
+/// | changes of a document: none may be lost | `Close`, and the client loads all of it anew |
+///
+/// ```
+/// use fullduplex::CloseCode;
+/// use fullduplex::broadcast::LagPolicy;
+///
+/// let cursors = LagPolicy::DropOldest { keep: 16 };
+/// let edits = LagPolicy::Close(CloseCode::TRY_AGAIN_LATER);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[doc(alias = "backpressure")]
+#[doc(alias = "slow consumer")]
 pub enum LagPolicy {
     /// Drops the message for this member.
     DropNewest,
