@@ -31,6 +31,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod assembler;
 pub mod close;
 mod close_code;
 mod close_info;
@@ -51,9 +52,11 @@ mod setters;
 mod timers;
 mod token_bucket;
 pub mod utf8;
+mod utf8_bytes;
 
 pub use bytes;
 
+pub use assembler::{Assembler, PayloadAllocator};
 pub use close::CloseFrame;
 pub use close_code::CloseCode;
 pub use close_info::{CloseCause, CloseInfo, Initiator};
@@ -63,9 +66,10 @@ pub use deflate::{Compression, DeflateConfig, DeflateParams, PerMessageDeflate, 
 pub use error::ProtocolError;
 pub use frame::{OpCode, Role};
 pub use limits::Limits;
-pub use message::{Assembler, Message, PayloadAllocator, Utf8Bytes};
+pub use message::Message;
 pub use receive::{DataChunk, Event, MessageKind, Received, Receiver};
 pub use receive_buffer::{MessageEvent, OwnedEvent, ReceiveBuffer};
 pub use send::{FrameBatch, Outgoing, SendBuffer, SendConfig, SendError};
 pub use session::{ReadyState, Session, TransportAction};
 pub use timers::KeepaliveConfig;
+pub use utf8_bytes::Utf8Bytes;

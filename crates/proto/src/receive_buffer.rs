@@ -2,9 +2,10 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use crate::assembler::Assembler;
 use crate::close::CloseFrame;
 use crate::error::ProtocolError;
-use crate::message::{Assembler, Message};
+use crate::message::Message;
 use crate::receive::{DataChunk, Event, MessageKind, Receiver};
 
 /// A message of at least this length that is complete in the buffer is split off it. A shorter one
