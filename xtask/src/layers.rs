@@ -12,7 +12,20 @@ use crate::{Outcome, Tally, circles, imports, modules};
 const ALLOWED: [(&str, &[&str]); 9] = [
     (
         "fullduplex-proto",
-        &["base64", "bytes", "httparse", "sha1_smol", "simdutf8", "zlib-rs", "libdeflater"],
+        &[
+            "base64",
+            "bytes",
+            "httparse",
+            "libdeflater",
+            "once_cell",
+            "serde",
+            "serde_json",
+            "sha1_smol",
+            "simdutf8",
+            "stable_deref_trait",
+            "yoke",
+            "zlib-rs",
+        ],
     ),
     ("fullduplex-http3", &["bytes", "http", "quinn", "tokio"]),
     (

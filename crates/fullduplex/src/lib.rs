@@ -49,10 +49,12 @@ pub use connection::message_io::{MessageReader, MessageWriter};
 pub use connection::split::{NextFuture, ReceiveHalf, SendFuture, SendHalf, TrySendError};
 pub use connection::stats::{ConnectionStats, DirectionStats};
 pub use connection::websocket::WebSocket;
+#[cfg(feature = "json")]
+pub use fullduplex_proto::JsonError;
 pub use fullduplex_proto::{
     self as proto, CloseCause, CloseCode, CloseFrame, CloseInfo, Compression, Config,
-    DeflateConfig, DeflateParams, Initiator, KeepaliveConfig, Limits, Message, MessageKind,
-    PerMessageDeflate, PreparedMessage, ReadyState, Role, SendConfig, Utf8Bytes,
+    DeflateConfig, DeflateParams, FromUtf8Error, Initiator, KeepaliveConfig, Limits, Message,
+    MessageKind, PerMessageDeflate, PreparedMessage, ReadyState, Role, SendConfig, Utf8Bytes,
 };
 pub use transport::Transport;
 pub use transport::net_stream::NetStream;

@@ -10,7 +10,8 @@ use crate::error::ProtocolError;
 pub const MAX_REASON_LEN: usize = 123;
 
 /// The code and reason of a Close frame.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct CloseFrame {
     /// The close code.
     pub code: CloseCode,

@@ -2,7 +2,29 @@
 
 use core::fmt;
 
-/// A close code (§7.4). It converts from and to `u16`.
+/// A close code (§7.4). It converts from and to `u16`, and compares with it.
+///
+/// A code that is not defined is a value, too, as an application may have to report it. Whether it
+/// may be sent is [`is_sendable`](Self::is_sendable), which all that sends a Close checks.
+///
+/// ```
+/// use fullduplex_proto::CloseCode;
+///
+/// const KICKED: CloseCode = CloseCode::new(4001);
+///
+/// let code = CloseCode::from(4001);
+/// let why = match code {
+///     CloseCode::NORMAL => "done",
+///     KICKED => "kicked",
+///     _ => code.meaning(),
+/// };
+/// assert_eq!(why, "kicked");
+/// assert_eq!(u16::from(code), 4001);
+/// assert!(code == 4001 && code.is_sendable());
+/// assert!(!CloseCode::ABNORMAL.is_sendable());
+/// ```
+#[doc(alias("CloseStatus", "status_code"))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CloseCode(u16);
 
@@ -10,28 +32,39 @@ impl CloseCode {
     /// 1000: the connection has served its purpose.
     pub const NORMAL: Self = Self(1000);
     /// 1001: the server shuts down, or the page was left.
+    #[doc(alias = "Away")]
     pub const GOING_AWAY: Self = Self(1001);
     /// 1002: the peer broke the protocol.
+    #[doc(alias = "Protocol")]
     pub const PROTOCOL_ERROR: Self = Self(1002);
     /// 1003: this end can't accept this type of data.
+    #[doc(alias = "Unsupported")]
     pub const UNSUPPORTED_DATA: Self = Self(1003);
     /// 1005: no code was received. Never on the wire.
+    #[doc(alias = "Status")]
     pub const NO_STATUS: Self = Self(1005);
     /// 1006: the connection ended without a Close frame. Never on the wire.
     pub const ABNORMAL: Self = Self(1006);
     /// 1007: the data of a message is not valid for its type, such as text that is not UTF-8.
+    #[doc(alias = "Invalid")]
     pub const INVALID_PAYLOAD: Self = Self(1007);
     /// 1008: the message breaks a policy of this end.
+    #[doc(alias = "Policy")]
     pub const POLICY_VIOLATION: Self = Self(1008);
     /// 1009: the message is too big.
+    #[doc(alias = "Size")]
     pub const MESSAGE_TOO_BIG: Self = Self(1009);
     /// 1010: the server's response lacks an extension that the client needs.
+    #[doc(alias = "Extension")]
     pub const MANDATORY_EXTENSION: Self = Self(1010);
     /// 1011: the server met an unexpected condition.
+    #[doc(alias = "Error")]
     pub const INTERNAL_ERROR: Self = Self(1011);
     /// 1012: the service restarts (IANA registry).
+    #[doc(alias = "Restart")]
     pub const SERVICE_RESTART: Self = Self(1012);
     /// 1013: try again later (IANA registry).
+    #[doc(alias = "Again")]
     pub const TRY_AGAIN_LATER: Self = Self(1013);
     /// 1014: a gateway received an invalid response from its upstream (IANA registry).
     pub const BAD_GATEWAY: Self = Self(1014);
@@ -103,6 +136,18 @@ impl From<u16> for CloseCode {
 impl From<CloseCode> for u16 {
     fn from(code: CloseCode) -> u16 {
         code.0
+    }
+}
+
+impl PartialEq<u16> for CloseCode {
+    fn eq(&self, other: &u16) -> bool {
+        self.0 == *other
+    }
+}
+
+impl PartialEq<CloseCode> for u16 {
+    fn eq(&self, other: &CloseCode) -> bool {
+        *self == other.0
     }
 }
 

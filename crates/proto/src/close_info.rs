@@ -8,6 +8,8 @@ use crate::error::ProtocolError;
 
 /// The party that started the end of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Initiator {
     /// The application of the local side.
     Local,
@@ -18,7 +20,9 @@ pub enum Initiator {
 }
 
 /// The cause of a connection's end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum CloseCause {
     /// The closing handshake (§7.1.2), which may still be in progress. Also if the peer sent its
@@ -46,7 +50,8 @@ pub enum CloseCause {
 }
 
 /// The record of how a connection ended, or how far its closing is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct CloseInfo {
     /// The code and reason of the Close of the local side, once it is queued; `None` if it was
     /// empty or there was none. [`close_sent`](Self::close_sent) is whether it was written.

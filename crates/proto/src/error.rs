@@ -9,7 +9,9 @@ use crate::close_code::CloseCode;
 /// The connection is failed (RFC 6455 §7.1.7) with [`close_code`](Self::close_code).
 ///
 /// Its `Display` names the rule and its section, or the setting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum ProtocolError {
     /// Reserved bits without an extension that defines them (§5.2); RSV1 is 4, RSV3 is 1.

@@ -29,6 +29,8 @@ const MASKED: u8 = 0x80;
 /// The role of an endpoint. It determines which end masks (§5.1) and which closes the transport
 /// first (§7.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Role {
     /// Sends masked frames, receives unmasked ones.
     Client,

@@ -49,6 +49,7 @@ mod receive_buffer;
 mod send;
 mod session;
 mod setters;
+mod short_debug;
 mod timers;
 mod token_bucket;
 pub mod utf8;
@@ -66,10 +67,12 @@ pub use deflate::{Compression, DeflateConfig, DeflateParams, PerMessageDeflate, 
 pub use error::ProtocolError;
 pub use frame::{OpCode, Role};
 pub use limits::Limits;
+#[cfg(feature = "json")]
+pub use message::JsonError;
 pub use message::Message;
 pub use receive::{DataChunk, Event, MessageKind, Received, Receiver};
 pub use receive_buffer::{MessageEvent, OwnedEvent, ReceiveBuffer};
 pub use send::{FrameBatch, Outgoing, SendBuffer, SendConfig, SendError};
 pub use session::{ReadyState, Session, TransportAction};
 pub use timers::KeepaliveConfig;
-pub use utf8_bytes::Utf8Bytes;
+pub use utf8_bytes::{FromUtf8Error, Utf8Bytes};

@@ -1,15 +1,41 @@
 //! Whole messages.
 
-use alloc::string::String;
-use alloc::vec::Vec;
+mod convert;
+#[cfg(feature = "json")]
+mod json;
+
+use core::fmt;
+use core::str::Utf8Error;
 
 use bytes::Bytes;
 
 use crate::receive::MessageKind;
-use crate::utf8_bytes::Utf8Bytes;
+use crate::short_debug::ShortBytes;
+use crate::utf8_bytes::{FromUtf8Error, Utf8Bytes};
+
+#[cfg(feature = "json")]
+pub use json::JsonError;
 
 /// A whole message (RFC 6455 §5.6). Control frames are not messages.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Strings convert to text messages, bytes to binary ones. Clones share the payload.
+///
+/// ```
+/// use fullduplex_proto::Message;
+///
+/// let message = Message::from("hello");
+/// assert!(message.is_text());
+/// assert_eq!(message, "hello");
+///
+/// let reply = match &message {
+///     Message::Text(text) => Message::from(text.to_uppercase()),
+///     Message::Binary(bytes) => Message::from([&bytes[..], b"!"].concat()),
+/// };
+/// assert_eq!(reply.into_text()?, "HELLO");
+/// # Ok::<(), fullduplex_proto::FromUtf8Error>(())
+/// ```
+#[doc(alias("WsMessage", "Payload", "Frame"))]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Message {
     /// UTF-8 text.
     Text(Utf8Bytes),
@@ -37,7 +63,20 @@ impl Message {
         }
     }
 
+    /// Returns whether this is a text message.
+    #[inline]
+    pub fn is_text(&self) -> bool {
+        matches!(self, Self::Text(_))
+    }
+
+    /// Returns whether this is a binary message.
+    #[inline]
+    pub fn is_binary(&self) -> bool {
+        matches!(self, Self::Binary(_))
+    }
+
     /// Returns the payload.
+    #[doc(alias("as_payload", "data"))]
     pub fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Text(text) => text.as_bytes(),
@@ -46,6 +85,7 @@ impl Message {
     }
 
     /// Returns the payload without copying it.
+    #[doc(alias("into_data", "into_payload"))]
     #[inline]
     pub fn into_bytes(self) -> Bytes {
         match self {
@@ -62,11 +102,36 @@ impl Message {
         }
     }
 
+    /// Returns the payload as text, also of a binary message if it is UTF-8.
+    /// [`as_text`](Self::as_text) has the text of a text message only.
+    ///
+    /// # Errors
+    /// If the payload of a binary message is not UTF-8.
+    pub fn to_text(&self) -> Result<&str, Utf8Error> {
+        match self {
+            Self::Text(text) => Ok(text.as_str()),
+            Self::Binary(bytes) => core::str::from_utf8(bytes),
+        }
+    }
+
+    /// Returns the payload as text without copying it, also that of a binary message if it is
+    /// UTF-8.
+    ///
+    /// # Errors
+    /// If the payload of a binary message is not UTF-8. The error has the payload.
+    pub fn into_text(self) -> Result<Utf8Bytes, FromUtf8Error> {
+        match self {
+            Self::Text(text) => Ok(text),
+            Self::Binary(bytes) => bytes.try_into(),
+        }
+    }
+
     /// Returns whether this message is the only reference to the payload, and the payload has no
-    /// custom owner ([`Bytes::from_owner`]): dropping it then frees the memory.
+    /// custom owner ([`Bytes::from_owner`]): dropping it then frees the memory. `false` also
+    /// after a text of 512 bytes or more was looked at as a `str`.
     pub fn is_unique(&self) -> bool {
         match self {
-            Self::Text(text) => text.as_inner().is_unique(),
+            Self::Text(text) => text.is_unique(),
             Self::Binary(bytes) => bytes.is_unique(),
         }
     }
@@ -91,26 +156,29 @@ impl Message {
     }
 }
 
-impl From<&str> for Message {
-    fn from(text: &str) -> Self {
-        Self::text(text)
+/// An empty text message.
+impl Default for Message {
+    fn default() -> Self {
+        Self::Text(Utf8Bytes::default())
     }
 }
 
-impl From<String> for Message {
-    fn from(text: String) -> Self {
-        Self::text(text)
+/// Shows the kind and the payload: of a long one, the first 64 bytes and the length.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.debug_tuple("Text").field(text).finish(),
+            Self::Binary(bytes) => f.debug_tuple("Binary").field(&ShortBytes(bytes)).finish(),
+        }
     }
 }
 
-impl From<Vec<u8>> for Message {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self::binary(bytes)
-    }
-}
-
-impl From<Bytes> for Message {
-    fn from(bytes: Bytes) -> Self {
-        Self::Binary(bytes)
+/// Shows a text message as its text, and a binary one as `<5 bytes>`.
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => fmt::Display::fmt(text, f),
+            Self::Binary(bytes) => write!(f, "<{} bytes>", bytes.len()),
+        }
     }
 }

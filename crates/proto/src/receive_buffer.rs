@@ -1,5 +1,7 @@
 //! A receive buffer that counts what is consumed, and assembles messages.
 
+use core::fmt;
+
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::assembler::Assembler;
@@ -39,7 +41,7 @@ impl MessageEvent {
 }
 
 /// A chunk of a message, or a control frame, that owns its bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum OwnedEvent {
     /// See [`DataChunk`](crate::DataChunk).
     Data {
@@ -54,6 +56,19 @@ pub enum OwnedEvent {
     },
     /// A control frame; never [`MessageEvent::Message`].
     Control(MessageEvent),
+}
+
+/// Shows at most 64 bytes of the payload.
+impl fmt::Debug for OwnedEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Data { kind, payload, first, last } => {
+                let (kind, first, last) = (*kind, *first, *last);
+                DataChunk { kind, payload, first, last }.fmt(f)
+            }
+            Self::Control(event) => event.fmt(f),
+        }
+    }
 }
 
 /// Received bytes that are not consumed yet.

@@ -1,9 +1,14 @@
 //! What the receiver returns: chunks of messages, control frames, and the bytes consumed.
 
+use core::fmt;
+
 use crate::close::CloseFrame;
+use crate::short_debug::ShortBytes;
 
 /// The type of a message: text or binary (§5.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum MessageKind {
     /// UTF-8 text.
     Text,
@@ -15,7 +20,7 @@ pub enum MessageKind {
 ///
 /// Chunks follow the wire and the caller's reads, not the peer's fragments: together,
 /// from `first` to `last`, they are the message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct DataChunk<'a> {
     /// The type of the whole message.
     pub kind: MessageKind,
@@ -26,6 +31,18 @@ pub struct DataChunk<'a> {
     pub first: bool,
     /// Whether this is the last chunk of its message.
     pub last: bool,
+}
+
+/// Shows at most 64 bytes of the payload.
+impl fmt::Debug for DataChunk<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataChunk")
+            .field("kind", &self.kind)
+            .field("payload", &ShortBytes(self.payload))
+            .field("first", &self.first)
+            .field("last", &self.last)
+            .finish()
+    }
 }
 
 /// An event decoded from received bytes.

@@ -11,6 +11,8 @@
 ///      └──────────────────┴──────────── transport ended ─────────────────────┘
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum ReadyState {
     /// The opening handshake is not done.
     Connecting,
