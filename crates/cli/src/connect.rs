@@ -1,8 +1,7 @@
 //! `fdx connect`: its options, and one connection from its start to its end.
 
-use std::fs;
 use std::io::{self, IsTerminal as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -157,16 +156,13 @@ pub(crate) fn run(args: Args) -> ExitCode {
 }
 
 async fn connect(args: Args) -> ConnectOutcome {
-    // Errors of the TLS settings are errors of their files.
-    let tls = client_tls(&args).map_err(|why| (why, ConnectOutcome::LocalIo));
-    let client = tls.and_then(|tls| {
-        build_client(&args, tls).map_err(|error| (error.to_string(), ConnectOutcome::Usage))
-    });
-    let client = match client {
+    let client = match build_client(&args) {
         Ok(client) => client,
-        Err((why, outcome)) => {
-            report!("fdx connect: {why}");
-            return outcome;
+        Err(error) => {
+            report!("fdx connect: {}", with_option_names(&error));
+            // Errors of the TLS settings are errors of their files.
+            let is_of_file = error.kind() == ErrorKind::Tls;
+            return if is_of_file { ConnectOutcome::LocalIo } else { ConnectOutcome::Usage };
         }
     };
     let mut terminated = pin!(termination_signal());
@@ -223,11 +219,12 @@ async fn connect(args: Args) -> ConnectOutcome {
     outcome
 }
 
-fn build_client(args: &Args, tls: ClientTls) -> Result<Client, Error> {
+fn build_client(args: &Args) -> Result<Client, Error> {
     let mut builder = Client::builder()
-        .max_message_size(Some(args.max_message_size))
+        .max_message_size(args.max_message_size)
         .deflate(args.deflate.and_then(|setting| setting.0));
-    builder = builder.max_redirects(args.max_redirects).http_version(args.http).tls(tls);
+    builder = builder.max_redirects(args.max_redirects).http_version(args.http);
+    builder = builder.tls(client_tls(args));
     if args.verbose {
         builder = builder.on_connect_event(verbose::connect_event);
     }
@@ -247,31 +244,41 @@ fn build_client(args: &Args, tls: ClientTls) -> Result<Client, Error> {
     builder.build()
 }
 
-fn client_tls(args: &Args) -> Result<ClientTls, String> {
-    let read = |file: &Path| fs::read(file).map_err(|error| format!("{}: {error}", file.display()));
+fn client_tls(args: &Args) -> ClientTls {
     let mut settings = ClientTls::new();
     for file in &args.ca {
-        let added = settings.add_authorities(&read(file)?);
-        settings = added.map_err(|error| format!("{}: {error}", file.display()))?;
+        settings = settings.add_authorities_file(file);
     }
     if let (Some(cert), Some(key)) = (&args.cert, &args.key) {
-        let with_identity = settings.identity(&read(cert)?, &read(key)?);
-        settings = with_identity
-            .map_err(|error| format!("{}, {}: {error}", cert.display(), key.display()))?;
+        settings = settings.identity_files(cert, key);
     }
     if let Some(file) = key_log_file(&args.url) {
-        let logging = settings.dangerous_key_log_file(&file);
-        settings = logging.map_err(|error| format!("SSLKEYLOGFILE: {error}"))?;
         report!(
             "fdx connect: SSLKEYLOGFILE: with {} this connection can be decrypted",
             file.display()
         );
+        settings = settings.dangerous_key_log_file(file);
     }
     if args.insecure {
         report!("fdx connect: --insecure: the server's certificate is not verified");
         settings = settings.dangerous_accept_any_certificate();
     }
-    Ok(settings)
+    settings
+}
+
+/// Returns the text of an error that names a setting of [`ClientTls`], with the option or variable
+/// that it came from in the setting's place.
+fn with_option_names(error: &Error) -> String {
+    let text = error.to_string();
+    let options = [
+        ("add_authorities_file: ", "--ca: "),
+        ("identity_files: ", "--cert, --key: "),
+        ("dangerous_key_log_file: ", "SSLKEYLOGFILE: "),
+    ];
+    let named = options.iter().find_map(|(setting, option)| {
+        text.strip_prefix(setting).map(|why| format!("{option}{why}"))
+    });
+    named.unwrap_or(text)
 }
 
 /// Returns the file that `SSLKEYLOGFILE` names, if the URL is one with TLS.

@@ -63,7 +63,7 @@ impl Authority {
     fn client(&self, identity: Option<&Signed>) -> Client {
         let tls = trusting(self.0.pem().as_bytes());
         client(match identity {
-            Some(Signed { chain, key }) => tls.identity(chain.as_bytes(), key.as_bytes()).unwrap(),
+            Some(Signed { chain, key }) => tls.identity(chain.as_str(), key.as_str()),
             None => tls,
         })
     }
@@ -107,7 +107,7 @@ async fn serve(address: &str, tls: ServerTls) -> (u16, ServerHandle) {
 
 /// How many certificates the server has seen, by a connection that works.
 async fn shown(client: &Client, host: &str, port: u16) -> Result<String, Error> {
-    let (mut websocket, response) = client.connect(&format!("wss://{host}:{port}/")).await?;
+    let (mut websocket, response) = client.connect(format!("wss://{host}:{port}/")).await?;
     assert_eq!(response.version(), http::Version::HTTP_3);
     let shown = websocket.next().await.unwrap()?;
     echoes(&mut websocket).await;
@@ -169,7 +169,7 @@ async fn http3_client_authorities_are_reloaded() {
     let old = before.client(Some(&before.sign_client()));
     let new = before.client(Some(&after.sign_client()));
 
-    let (mut open, _) = old.connect(&format!("wss://localhost:{port}/")).await.unwrap();
+    let (mut open, _) = old.connect(format!("wss://localhost:{port}/")).await.unwrap();
     assert_eq!(open.next().await.unwrap().unwrap().as_text(), Some("1"));
     let other = before.client(Some(&before.sign_client()));
     assert_eq!(shown(&other, "localhost", port).await.unwrap(), "1");

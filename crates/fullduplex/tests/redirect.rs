@@ -56,7 +56,7 @@ impl Identity {
     /// TLS of a client that has the certificate.
     fn client(&self) -> ClientTls {
         let settings = trusting(self.authority.as_bytes());
-        settings.identity(self.chain.as_bytes(), self.key.as_bytes()).unwrap()
+        settings.identity(self.chain.as_str(), self.key.as_str())
     }
 
     /// The same by a configuration of rustls of the application's own.
@@ -260,10 +260,10 @@ async fn redirect_location_that_is_not_ascii_is_understood_or_shown() {
     .await;
     for version in VERSIONS {
         let client = with_secrets(version).tls(identity.client()).build().unwrap();
-        let (mut websocket, _) = client.connect(&format!("{url}utf-8")).await.unwrap();
+        let (mut websocket, _) = client.connect(format!("{url}utf-8")).await.unwrap();
         let request = told(&mut websocket).await;
         assert!(request.contains("/caf%C3%A9?%C3%A0=%F0%9F%A6%80"), "{version:?}: {request}");
-        let error = client.connect(&format!("{url}latin-1")).await.unwrap_err();
+        let error = client.connect(format!("{url}latin-1")).await.unwrap_err();
         assert!(error.to_string().contains(r#""/caf\xe9", which is neither"#), "{error}");
         assert_eq!(error.response().unwrap().status(), 302);
     }

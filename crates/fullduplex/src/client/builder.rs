@@ -58,7 +58,7 @@ impl ClientBuilder {
     {
         let shown = String::from_utf8_lossy(name.as_ref()).into_owned();
         if let Err(error) = check_name(&shown, Role::Client) {
-            self.error = self.error.take().or(Some(error));
+            self.fail(error);
             return self;
         }
         match (name.try_into(), value.try_into()) {
@@ -198,11 +198,14 @@ impl ClientBuilder {
 
     // --- The connection -------------------------------------------------------------------
 
-    /// Sets the TLS settings.
+    /// Sets the TLS settings. Their files are read now; [`build`](Self::build) reports the error.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, settings: ClientTls) -> Self {
-        self.client.connector.tls = Arc::new(LazyTls::new(settings));
+        match settings.load() {
+            Ok(settings) => self.client.connector.tls = Arc::new(LazyTls::new(settings)),
+            Err(error) => self.fail(error),
+        }
         self
     }
 
@@ -274,8 +277,8 @@ impl ClientBuilder {
 
     /// Sets [`Limits::max_message_size`](crate::Limits::max_message_size). Default: 1 MiB.
     #[must_use]
-    pub fn max_message_size(mut self, bytes: Option<u64>) -> Self {
-        self.client.config.limits.max_message_size = bytes;
+    pub fn max_message_size(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.client.config.limits.max_message_size = bytes.into();
         self
     }
 
@@ -311,7 +314,8 @@ impl ClientBuilder {
     /// Returns the client.
     ///
     /// # Errors
-    /// Fails with [`ErrorKind::Misuse`] if a setting is not valid; the error is that of the first.
+    /// Fails with [`ErrorKind::Misuse`] if a setting is not valid, or [`ErrorKind::Tls`] if one of
+    /// `ClientTls` is not; the error is that of the first.
     pub fn build(self) -> Result<Client, Error> {
         match self.error {
             Some(error) => Err(error),
@@ -320,8 +324,11 @@ impl ClientBuilder {
     }
 
     fn misuse(&mut self, message: String) {
-        if self.error.is_none() {
-            self.error = Some(Error::new(ErrorKind::Misuse, message));
-        }
+        self.fail(Error::new(ErrorKind::Misuse, message));
+    }
+
+    /// Keeps the first error for [`build`](Self::build).
+    fn fail(&mut self, error: Error) {
+        self.error.get_or_insert(error);
     }
 }

@@ -10,6 +10,8 @@ mod common;
 mod proxies;
 mod requests;
 mod timeouts;
+#[cfg(feature = "tls")]
+mod tls_settings;
 
 use std::io;
 use std::net::SocketAddr;

@@ -26,7 +26,7 @@ pub fn localhost() -> ServerTls {
 
 /// Our client, which trusts these authorities alone.
 pub fn trusting(authorities: &[u8]) -> ClientTls {
-    ClientTls::new().roots(RootCertificates::None).add_authorities(authorities).unwrap()
+    ClientTls::new().roots(RootCertificates::None).add_authorities(authorities)
 }
 
 /// A server of rustls as localhost that offers these protocols (ALPN).

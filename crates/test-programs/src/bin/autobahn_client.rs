@@ -15,11 +15,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = args.next().ok_or("usage: autobahn_client URL [FILE OF AUTHORITIES [h2]]")?;
     let mut builder = Client::builder()
         // The largest message of the suite; everything else has its default.
-        .max_message_size(Some(16 << 20))
+        .max_message_size(16 << 20)
         .deflate(DeflateConfig::smallest_bytes());
     if let Some(authorities) = args.next() {
-        let tls =
-            ClientTls::new().roots(RootCertificates::None).add_authorities_file(authorities)?;
+        let tls = ClientTls::new().roots(RootCertificates::None).add_authorities_file(authorities);
         builder = builder.tls(tls);
     }
     if args.next().is_some_and(|version| version == "h2") {
@@ -27,7 +26,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let client = builder.build()?;
 
-    let (mut counter, _) = client.connect(&format!("{server}/getCaseCount")).await?;
+    let (mut counter, _) = client.connect(format!("{server}/getCaseCount")).await?;
     let count = counter.next().await.ok_or("no case count came")??;
     let count: u32 = count.as_text().ok_or("the case count is not text")?.parse()?;
     counter.close(fullduplex::CloseCode::NORMAL, "").await?;
@@ -36,7 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         // The server judges how each case ends.
         let _ = echo(&client, &format!("{server}/runCase?case={case}&agent={AGENT}")).await;
     }
-    let (mut update, _) = client.connect(&format!("{server}/updateReports?agent={AGENT}")).await?;
+    let (mut update, _) = client.connect(format!("{server}/updateReports?agent={AGENT}")).await?;
     update.close(fullduplex::CloseCode::NORMAL, "").await?;
     Ok(())
 }

@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let version = if version == "3" { HttpVersion::Http3 } else { HttpVersion::Http2 };
     let (count, bytes) = (count.parse::<usize>()?, bytes.parse::<usize>()?);
-    let tls = ClientTls::new().roots(RootCertificates::None).add_authorities_file(authorities)?;
+    let tls = ClientTls::new().roots(RootCertificates::None).add_authorities_file(authorities);
     let client = Client::builder().tls(tls).http_version(version).build()?;
 
     let (mut silent, _) = client.connect(url).await?;

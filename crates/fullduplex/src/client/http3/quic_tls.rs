@@ -16,7 +16,7 @@ use crate::base::pem::bad;
 use crate::base::tls_text::alert_name;
 use crate::base::uri::without_zone;
 use crate::client::connect::tls::explain::{alert_error, in_words, parse_server_name};
-use crate::client::connect::tls::{ClientTls, RecordingVerifier};
+use crate::client::connect::tls::{LoadedTls, RecordingVerifier};
 
 /// A TLS configuration for QUIC, ready to connect.
 #[derive(Clone)]
@@ -33,7 +33,7 @@ impl fmt::Debug for QuicTls {
 }
 
 impl QuicTls {
-    pub(crate) fn new(settings: &ClientTls, is_anonymous: bool) -> Result<Self, Error> {
+    pub(crate) fn new(settings: &LoadedTls, is_anonymous: bool) -> Result<Self, Error> {
         let (config, verifier) = settings.build(is_anonymous)?;
         let mut config = ClientConfig::clone(&config);
         config.alpn_protocols = vec![ALPN.to_vec()];

@@ -126,7 +126,8 @@ mod tests {
 
     #[tokio::test]
     async fn client_cert_request_is_recorded_for_its_own_handshake() {
-        let client = LazyTls::new(ClientTls::new().dangerous_accept_any_certificate());
+        let client =
+            LazyTls::new(ClientTls::new().dangerous_accept_any_certificate().load().unwrap());
         let (asking, silent) = (tokio::io::duplex(1 << 16), tokio::io::duplex(1 << 16));
         let handshake = async |stream| {
             let context = client.context(false).unwrap();

@@ -10,8 +10,8 @@ use crate::base::tls_text::{cipher_suite, version};
 use crate::client::connect::connected::Connected;
 use crate::client::connect::progress::{ConnectEvent, ConnectEvents};
 use crate::client::connect::tls::client_cert::detect_missing_cert;
+use crate::client::connect::tls::config::LoadedTls;
 use crate::client::connect::tls::explain::{explain, parse_server_name};
-use crate::client::connect::tls::settings::ClientTls;
 use crate::transport::net_stream::NetStream;
 use crate::transport::tls_stream::ClosingTlsStream;
 
@@ -23,7 +23,7 @@ pub(crate) struct TlsContext {
 }
 
 impl TlsContext {
-    pub(super) fn new(settings: &ClientTls, is_anonymous: bool) -> Result<Self, Error> {
+    pub(super) fn new(settings: &LoadedTls, is_anonymous: bool) -> Result<Self, Error> {
         let (config, _) = settings.build(is_anonymous)?;
         Ok(Self { config, server_name: settings.server_name.clone() })
     }

@@ -3,18 +3,18 @@
 use std::sync::OnceLock;
 
 use crate::base::error::Error;
+use crate::client::connect::tls::config::LoadedTls;
 use crate::client::connect::tls::handshake::TlsContext;
-use crate::client::connect::tls::settings::ClientTls;
 
 /// TLS settings and the configurations built from them for TCP.
 #[derive(Debug, Default)]
 pub(crate) struct LazyTls {
-    pub(crate) settings: ClientTls,
+    pub(crate) settings: LoadedTls,
     contexts: LazyPair<TlsContext>,
 }
 
 impl LazyTls {
-    pub(crate) fn new(settings: ClientTls) -> Self {
+    pub(crate) fn new(settings: LoadedTls) -> Self {
         Self { settings, contexts: LazyPair::default() }
     }
 

@@ -1,6 +1,7 @@
 //! TLS for clients, with rustls.
 
 pub(crate) mod client_cert;
+mod config;
 pub(crate) mod explain;
 mod handshake;
 mod key_log;
@@ -8,6 +9,8 @@ mod lazy;
 mod settings;
 mod verifier;
 
+#[cfg(feature = "http3")]
+pub(crate) use config::LoadedTls;
 #[cfg(feature = "http3")]
 pub(crate) use lazy::LazyPair;
 pub(crate) use lazy::LazyTls;

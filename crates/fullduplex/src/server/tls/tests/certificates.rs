@@ -204,10 +204,10 @@ async fn tls_self_signed_certificate_serves_a_client() {
         info
     });
     let trust = ClientTls::new().roots(RootCertificates::None);
-    let trust = trust.add_authorities(made.pem().as_bytes()).unwrap();
+    let trust = trust.add_authorities(made.pem());
     let client =
         crate::client::Client::builder().proxies(Proxies::none()).tls(trust).build().unwrap();
-    let (mut websocket, _) = client.connect(&format!("wss://localhost:{port}/")).await.unwrap();
+    let (mut websocket, _) = client.connect(format!("wss://localhost:{port}/")).await.unwrap();
     websocket.send("hello").await.unwrap();
     assert_eq!(websocket.next().await.unwrap().unwrap(), crate::Message::text("hello"));
     websocket.close(crate::CloseCode::NORMAL, "").await.unwrap();
