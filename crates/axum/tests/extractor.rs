@@ -69,7 +69,7 @@ async fn cookies_are_joined_in_one_field() {
     let address = start(Router::new().route("/", any(handler))).await;
     let client = client(HttpVersion::Http2).header("cookie", "a=1").header("cookie", "b=2");
     let client = client.build().unwrap();
-    let (mut websocket, _) = client.connect(&format!("ws://{address}/")).await.unwrap();
+    let (mut websocket, _) = client.connect(format!("ws://{address}/")).await.unwrap();
     assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some("a=1; b=2"));
 }
 
@@ -219,9 +219,9 @@ async fn origin_of_foreign_pages_is_refused_unless_allowed() {
     let address = start(router).await;
     for version in BOTH {
         let client = client(version).header("Origin", "http://elsewhere").build().unwrap();
-        let error = client.connect(&format!("ws://{address}/strict")).await.unwrap_err();
+        let error = client.connect(format!("ws://{address}/strict")).await.unwrap_err();
         assert_eq!(error.response().unwrap().status(), StatusCode::FORBIDDEN);
-        let (mut websocket, _) = client.connect(&format!("ws://{address}/lax")).await.unwrap();
+        let (mut websocket, _) = client.connect(format!("ws://{address}/lax")).await.unwrap();
         echoes(&mut websocket, "hello").await;
     }
 }

@@ -22,7 +22,7 @@ async fn bound() -> (Server, SocketAddr) {
 }
 
 async fn open(address: SocketAddr) -> WebSocket {
-    client(HttpVersion::Http1).connect(&format!("ws://{address}/")).await.unwrap().0
+    client(HttpVersion::Http1).connect(format!("ws://{address}/")).await.unwrap().0
 }
 
 #[tokio::test]

@@ -156,7 +156,7 @@ async fn protected_fields_are_refused_in_a_server_of_hyper() {
     for (i, (name, _, _)) in SPOILING.iter().enumerate() {
         assert_eq!(status(&client, &format!("{url}{i}")).await, 500, "{name}");
     }
-    let (mut websocket, _) = client.connect(&format!("{url}fine")).await.unwrap();
+    let (mut websocket, _) = client.connect(format!("{url}fine")).await.unwrap();
     say(&mut websocket, "hello").await;
 }
 

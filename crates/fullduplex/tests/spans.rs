@@ -106,7 +106,7 @@ async fn handle(mut websocket: WebSocket) {
 /// Opens a WebSocket, says something, and closes it.
 async fn visit(address: SocketAddr, handle: &ServerHandle) {
     let (mut websocket, _) =
-        client(HttpVersion::Http1).connect(&format!("ws://{address}/")).await.unwrap();
+        client(HttpVersion::Http1).connect(format!("ws://{address}/")).await.unwrap();
     say(&mut websocket, "hello").await;
     websocket.close(CloseCode::NORMAL, "").await.unwrap();
     eventually("the WebSocket is gone", || handle.websocket_count() == 0).await;
@@ -143,7 +143,7 @@ async fn span_of_a_websocket_is_entered_once_in_every_kind_of_handler() {
     }));
     visit(address, &server_handle).await;
     assert_eq!(sorted(&log), once);
-    let rejected = client(HttpVersion::Http1).connect(&format!("ws://{address}/no")).await;
+    let rejected = client(HttpVersion::Http1).connect(format!("ws://{address}/no")).await;
     assert!(rejected.is_err());
     assert_eq!(sorted(&log), ["websocket: rejected"]);
 }

@@ -199,7 +199,7 @@ where
 /// Begins to open a WebSocket, and waits until the request has come.
 async fn opening(handle: &ServerHandle, address: SocketAddr) -> tokio::task::JoinHandle<WebSocket> {
     let opening = tokio::spawn(async move {
-        client(HttpVersion::Http1).connect(&format!("ws://{address}/")).await.unwrap().0
+        client(HttpVersion::Http1).connect(format!("ws://{address}/")).await.unwrap().0
     });
     eventually("the request has come", || handle.connection_count() > 0).await;
     assert_eq!(handle.websocket_count(), 0);

@@ -1,5 +1,6 @@
 //! The client: its settings and what its connections share.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -10,7 +11,6 @@ use http::{HeaderMap, HeaderName, Response};
 use crate::base::error::Error;
 use crate::base::handshake_limits::HandshakeLimits;
 use crate::base::protected_headers::check_name;
-use crate::base::uri::WsUri;
 use crate::client::connect::server_connector::ServerConnector;
 use crate::client::cookies::CookieJar;
 use crate::client::http_version::HttpVersion;
@@ -20,6 +20,7 @@ use crate::client::http2::pool::Http2Pool;
 use crate::client::http3::pool::Http3Pool;
 #[cfg(any(feature = "http2", feature = "http3"))]
 use crate::client::multiplexed::capability_cache::CapabilityCache;
+use crate::client::request::{ClientRequest, IntoClientRequest, convert};
 use crate::connection::websocket::WebSocket;
 
 /// Opens a WebSocket to a `ws:` or `wss:` URL, with the default settings of a [`Client`].
@@ -29,10 +30,10 @@ use crate::connection::websocket::WebSocket;
 ///
 /// # Cancel safety
 /// If the future is dropped before it is ready, the socket is closed.
-pub async fn connect(uri: &str) -> Result<(WebSocket, Response<()>), Error> {
+pub async fn connect(request: impl IntoClientRequest) -> Result<(WebSocket, Response<()>), Error> {
     // One client for all calls, so that certificates are read once and TLS sessions are resumed.
     static CLIENT: OnceLock<Client> = OnceLock::new();
-    CLIENT.get_or_init(Client::default).connect(uri).await
+    CLIENT.get_or_init(Client::default).connect(request).await
 }
 
 /// A WebSocket client: reusable settings for connections. Clones share TLS sessions, cached
@@ -102,8 +103,12 @@ impl Client {
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, the socket is closed.
-    pub async fn connect(&self, uri: &str) -> Result<(WebSocket, Response<()>), Error> {
-        self.connect_redirected(WsUri::parse(uri)?).await
+    pub async fn connect(
+        &self,
+        request: impl IntoClientRequest,
+    ) -> Result<(WebSocket, Response<()>), Error> {
+        let ClientRequest { target, headers } = convert(request)?;
+        self.with_headers(headers)?.connect_redirected(target).await
     }
 
     /// Closes the HTTP/3 connections without WebSockets: sends `CONNECTION_CLOSE`, and waits
@@ -120,13 +125,16 @@ impl Client {
     }
 
     /// Returns a client with these header fields in place of its own of the same names.
-    pub(super) fn with_headers(&self, headers: HeaderMap) -> Result<Self, Error> {
+    pub(super) fn with_headers(&self, headers: HeaderMap) -> Result<Cow<'_, Self>, Error> {
+        if headers.is_empty() {
+            return Ok(Cow::Borrowed(self));
+        }
         let mut client = self.clone();
         for name in headers.keys() {
             check_name(name.as_str(), Role::Client)?;
             client.headers.remove(name);
         }
         client.headers.extend(headers);
-        Ok(client)
+        Ok(Cow::Owned(client))
     }
 }

@@ -14,6 +14,7 @@ use crate::client::connect::connected::Connected;
 #[cfg(feature = "tls")]
 use crate::client::connect::tls::explain::explain_alert;
 use crate::client::handshake::{AWAITING_RESPONSE, authority};
+use crate::client::request::{ClientRequest, IntoClientRequest, convert};
 use crate::client::response;
 use crate::connection::websocket::WebSocket;
 use crate::transport::Transport;
@@ -58,9 +59,11 @@ impl Client {
     pub async fn connect_over<S: Transport>(
         &self,
         stream: S,
-        uri: &str,
+        request: impl IntoClientRequest,
     ) -> Result<(WebSocket<S>, Response<()>), Error> {
-        self.handshake(stream, &WsUri::parse(uri)?, &self.headers).await
+        let ClientRequest { target, headers } = convert(request)?;
+        let client = self.with_headers(headers)?;
+        client.handshake(stream, &target, &client.headers).await
     }
 
     async fn handshake<S: Transport>(

@@ -24,6 +24,7 @@ mod http_version;
 mod multiplexed;
 mod reconnect;
 mod redirect;
+mod request;
 mod response;
 
 pub use builder::ClientBuilder;
@@ -40,3 +41,4 @@ pub use reconnect::{
     Backoff, DisconnectReason, OfflinePolicy, ReconnectBuilder, ReconnectEvent, ReconnectSender,
     Reconnecting, RequestOverride,
 };
+pub use request::IntoClientRequest;

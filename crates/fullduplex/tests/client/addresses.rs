@@ -90,7 +90,7 @@ async fn connect_to_unix_sockets() {
     });
     let client = direct().build().unwrap();
     let (mut websocket, _) =
-        client.connect(&format!("ws+unix:{}:/chat", path.display())).await.unwrap();
+        client.connect(format!("ws+unix:{}:/chat", path.display())).await.unwrap();
     let message = websocket.next().await.unwrap().unwrap();
     assert_eq!(message.as_text(), Some("from a socket"));
     let client = direct().unix_socket(&path).build().unwrap();
@@ -149,7 +149,7 @@ async fn uri_zone_of_ipv6_leads_to_the_interface() {
         (head, stream)
     });
     let client = direct().resolver(Fixed(Vec::new())).build().unwrap();
-    client.connect(&format!("http://[::1%251]:{port}/")).await.unwrap();
+    client.connect(format!("http://[::1%251]:{port}/")).await.unwrap();
     let (head, _stream) = asked.await.unwrap();
     assert!(head.contains(&format!("\r\nHost: [::1]:{port}\r\n")), "{head}");
 }

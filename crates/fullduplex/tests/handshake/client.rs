@@ -115,7 +115,7 @@ fn client_builder_names_what_is_wrong() {
 #[tokio::test]
 async fn connect_errors_name_what_is_wrong() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let error = fullduplex::connect(&format!("ws://{free}/")).await.unwrap_err();
+    let error = fullduplex::connect(format!("ws://{free}/")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
     assert!(error.is_retryable() && error.to_string().contains(&free.to_string()), "{error}");
     let error = fullduplex::connect("ws://does-not-exist.invalid/").await.unwrap_err();

@@ -107,7 +107,7 @@ async fn http2_connections_to_many_origins_are_not_kept_for_ever() {
     let client = builder.resolver(Addresses(vec![address])).build().unwrap();
     let mut kept = None;
     for i in 0..100 {
-        let (mut websocket, _) = client.connect(&format!("ws://{i}.example/")).await.unwrap();
+        let (mut websocket, _) = client.connect(format!("ws://{i}.example/")).await.unwrap();
         if i == 0 {
             kept = Some(websocket);
         } else {
@@ -132,7 +132,7 @@ async fn http2_connection_that_is_silent_leaves_the_pool() {
     let limits = fullduplex::HandshakeLimits::default().handshake_timeout(Duration::from_secs(2));
     let client = direct().http_version(HttpVersion::Http2);
     let client = client.handshake_limits(limits).build().unwrap();
-    let error = client.connect(&format!("{url}silent")).await.unwrap_err();
+    let error = client.connect(format!("{url}silent")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     let (mut websocket, _) = client.connect(&url).await.unwrap();
     say(&mut websocket, "on another one").await;
@@ -143,7 +143,7 @@ async fn http2_connection_that_is_silent_leaves_the_pool() {
 async fn http2_goaway_spares_open_streams_and_moves_new_ones() {
     let (url, connections) = serving(true, echo).await;
     let client = client();
-    let (mut old, _) = client.connect(&format!("{url}go-away")).await.unwrap();
+    let (mut old, _) = client.connect(format!("{url}go-away")).await.unwrap();
     say(&mut old, "before").await;
     // GOAWAY was sent before this echo, on the same connection.
     let (mut new, _) = client.connect(&url).await.unwrap();

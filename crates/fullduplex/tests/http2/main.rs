@@ -132,10 +132,10 @@ async fn http2_interim_responses_are_skipped_and_bounded() {
     })
     .await;
     let client = client();
-    let (mut websocket, _) = client.connect(&format!("{url}20")).await.unwrap();
+    let (mut websocket, _) = client.connect(format!("{url}20")).await.unwrap();
     say(&mut websocket, "hello").await;
     for count in [21, 1000] {
-        let error = client.connect(&format!("{url}{count}")).await.unwrap_err();
+        let error = client.connect(format!("{url}{count}")).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
         assert!(error.to_string().contains("interim"), "{error}");
     }
@@ -169,7 +169,7 @@ async fn http2_backpressure_holds_what_is_not_read() {
     let (websocket, _) = client.connect(&url).await.unwrap();
     eventually("the window fills", || total.load(Ordering::Relaxed) >= 100_000).await;
     // Whatever else the client let the server send would come before what is echoed after it.
-    let (mut other, _) = client.connect(&format!("{url}echo")).await.unwrap();
+    let (mut other, _) = client.connect(format!("{url}echo")).await.unwrap();
     for i in 0..20 {
         say(&mut other, &format!("{i}")).await;
     }

@@ -58,7 +58,7 @@ async fn drain_without_time_tells_every_websocket() {
     let mut websockets = Vec::new();
     for version in [HttpVersion::Http1, HttpVersion::Http2, HttpVersion::Http1, HttpVersion::Http2]
     {
-        let connected = client(version).connect(&format!("ws://{address}/")).await;
+        let connected = client(version).connect(format!("ws://{address}/")).await;
         let (mut websocket, _) = connected.unwrap();
         say(&mut websocket, "here").await;
         websockets.push(websocket);

@@ -14,7 +14,7 @@ use crate::{both_versions, http2, serving};
 #[tokio::test]
 async fn http2_is_not_spoken_where_it_is_off() {
     let (address, ..) = serving(ServerConfig::default()).await;
-    let error = client(HttpVersion::Http2).connect(&format!("ws://{address}/")).await.unwrap_err();
+    let error = client(HttpVersion::Http2).connect(format!("ws://{address}/")).await.unwrap_err();
     assert!(error.to_string().contains("does not seem to support it"), "{error}");
 }
 

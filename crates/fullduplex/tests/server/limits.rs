@@ -41,7 +41,7 @@ async fn limits_on_connections_are_reported_behind_a_long_request() {
     let mut config = ServerConfig::default();
     config.limits.connections.max_connections = Some(1);
     let (address, handle, _) = serving(config).await;
-    let _first = client(HttpVersion::Http1).connect(&format!("ws://{address}/")).await.unwrap();
+    let _first = client(HttpVersion::Http1).connect(format!("ws://{address}/")).await.unwrap();
     assert_eq!(handle.connection_count(), 1);
     for length in [0, 5000, 15_000] {
         // On this thread, so that the server accepts it when all of the request has come.
@@ -89,7 +89,7 @@ async fn limits_on_handshakes_end_the_oldest() {
         silent.push(TcpStream::connect(address).await.unwrap());
     }
     let client = client(HttpVersion::Http1);
-    let (mut websocket, _) = client.connect(&format!("ws://{address}/")).await.unwrap();
+    let (mut websocket, _) = client.connect(format!("ws://{address}/")).await.unwrap();
     say(&mut websocket, "still served").await;
     // The first are gone without an answer.
     let mut bytes = Vec::new();
@@ -103,7 +103,7 @@ async fn http2_connection_without_streams_is_ended() {
     config.handshake_limits.handshake_timeout = Duration::from_secs(5);
     let (address, handle, _) = serving(config).await;
     let client = client(HttpVersion::Http2);
-    let (mut websocket, _) = client.connect(&format!("ws://{address}/")).await.unwrap();
+    let (mut websocket, _) = client.connect(format!("ws://{address}/")).await.unwrap();
     // In real time, as sockets know no other: five times `idle_timeout`, or more.
     tokio::time::sleep(Duration::from_secs(1)).await;
     say(&mut websocket, "not idle").await;

@@ -62,7 +62,7 @@ async fn server_serves_both_versions_on_one_port() {
         let client = client(version);
         let mut all = Vec::new();
         for i in 0..10 {
-            let (mut websocket, _) = client.connect(&format!("ws://{address}/")).await.unwrap();
+            let (mut websocket, _) = client.connect(format!("ws://{address}/")).await.unwrap();
             say(&mut websocket, &format!("{i}")).await;
             say(&mut websocket, &"long ".repeat(60_000)).await;
             all.push(websocket);
@@ -247,7 +247,7 @@ async fn upgrade_in_a_server_that_hyper_runs() {
         }
     });
     let client = client(HttpVersion::Http1);
-    let (mut websocket, _) = client.connect(&format!("ws://{address}/")).await.unwrap();
+    let (mut websocket, _) = client.connect(format!("ws://{address}/")).await.unwrap();
     say(&mut websocket, "through hyper").await;
     assert!(websocket.close(CloseCode::NORMAL, "").await.unwrap().is_clean());
     let answer = raw(address, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
@@ -358,7 +358,7 @@ fn workers_share_one_port() {
             // The system spreads them by chance: two of three threads get all of these once in
             // 10^17 times.
             assert!(all.len() < 100, "{:?} of 3 threads serve", seen.lock().unwrap());
-            let (mut websocket, _) = client.connect(&format!("ws://{address}/")).await.unwrap();
+            let (mut websocket, _) = client.connect(format!("ws://{address}/")).await.unwrap();
             say(&mut websocket, "somewhere").await;
             all.push(websocket);
         }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(all(feature = "http2", feature = "http3", feature = "tower"))]
 
+mod client_requests;
 #[path = "../common/mod.rs"]
 mod common;
 mod limits;

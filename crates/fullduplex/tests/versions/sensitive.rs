@@ -93,7 +93,7 @@ async fn sensitive_fields_of_requests_are_never_indexed() {
         for _ in 0..3 {
             before = bytes.up.load(Ordering::Relaxed);
             // The server keeps it.
-            std::mem::forget(client.connect(&format!("ws://{address}/")).await.unwrap());
+            std::mem::forget(client.connect(format!("ws://{address}/")).await.unwrap());
         }
         assert_eq!(has_value(&bytes.up, before), is_sent_again, "{name}");
     }

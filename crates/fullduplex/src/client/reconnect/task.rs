@@ -55,7 +55,7 @@ impl ReconnectTask {
             attempts += 1;
             let mut close = self.close.clone();
             let connected = tokio::select! {
-                connected = guard::caught_in(self.connect(attempts)) => connected,
+                connected = guard::caught_in(Box::pin(self.connect(attempts))) => connected,
                 () = self.events.closed() => return Err(Stop),
                 _ = close.wait_for(Option::is_some) => return Err(Stop),
             };
