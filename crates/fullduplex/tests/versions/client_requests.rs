@@ -21,7 +21,7 @@ async fn tell_fields(handshake: Handshake) {
 
 #[tokio::test]
 async fn client_request_fields_replace_those_of_the_client() {
-    let config = ServerConfig { http2: true, ..ServerConfig::default() };
+    let config = ServerConfig::default().http2(true);
     let server = Server::bind("127.0.0.1:0").await.unwrap().config(config);
     let server = server.tls(localhost()).http3();
     let url = format!("wss://localhost:{}/x", server.local_addr().unwrap().port());
