@@ -44,9 +44,12 @@ pub use base::error::{Error, ErrorKind};
 pub use base::handshake_limits::HandshakeLimits;
 #[cfg(feature = "client")]
 pub use client::{Client, ClientBuilder, connect};
+pub use connection::builder::{WebSocketBuilder, pair, pair_with};
 pub use connection::byte_stream::ByteStream;
 pub use connection::message_io::{MessageReader, MessageWriter};
-pub use connection::split::{NextFuture, ReceiveHalf, SendFuture, SendHalf, TrySendError};
+pub use connection::split::{
+    NextFuture, ReceiveHalf, ReuniteError, SendFuture, SendHalf, TrySendError,
+};
 pub use connection::stats::{ConnectionStats, DirectionStats};
 pub use connection::websocket::WebSocket;
 #[cfg(feature = "json")]

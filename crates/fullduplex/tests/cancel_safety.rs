@@ -126,6 +126,42 @@ async fn cancelled_readers_and_writers_continue() {
 }
 
 #[tokio::test]
+async fn cancelled_writers_of_clones_do_not_interleave() {
+    for most in 1..6 {
+        let (client, mut server) = ends!();
+        let (send, _receive) = client.split();
+        let write = async |letter: u8| {
+            let mut writer = send.writer(MessageKind::Binary);
+            let whole = [letter; 5000];
+            let mut rest = &whole[..];
+            while !rest.is_empty() {
+                let part = &rest[..rest.len().min(300)];
+                let len =
+                    retry_cancelled(most, async |n| poll_at_most(writer.write(part), n).await)
+                        .await;
+                rest = &rest[len.unwrap()..];
+            }
+            retry_cancelled(most, async |n| poll_at_most(writer.shutdown(), n).await)
+                .await
+                .unwrap();
+        };
+        let receiving = async {
+            let mut seen = Vec::new();
+            for _ in 0..3 {
+                let message = server.next().await.unwrap().unwrap();
+                assert_eq!(message.len(), 5000);
+                let first = message.as_bytes()[0];
+                assert!(message.as_bytes().iter().all(|byte| *byte == first));
+                seen.push(first);
+            }
+            seen.sort_unstable();
+            assert_eq!(seen, [1, 2, 3]);
+        };
+        tokio::join!(write(1), write(2), write(3), receiving);
+    }
+}
+
+#[tokio::test]
 async fn cancelled_close_stays_queued() {
     let (mut client, mut server) = ends!();
     assert!(poll_at_most(client.close(CloseCode::GOING_AWAY, "soon"), 1).await.is_none());

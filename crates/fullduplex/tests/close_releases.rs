@@ -14,7 +14,7 @@ use fullduplex::client::HttpVersion;
 use fullduplex::server::{DrainOptions, Server, ServerConfig};
 use fullduplex::{
     CloseCause, CloseCode, Config, ErrorKind, KeepaliveConfig, NetStream, ReadyState, Role,
-    WebSocket,
+    TrySendError, WebSocket,
 };
 use fullduplex_testkit::eventually;
 use fullduplex_testkit::pipe::{Pipe, pipe};
@@ -85,7 +85,7 @@ async fn close_many(version: HttpVersion) {
     for send in &halves {
         assert_eq!((send.state(), send.stats().received.text), (ReadyState::Closed, 1));
         assert_eq!(send.close_info().unwrap().reason(), "bye");
-        assert_eq!(send.try_send("late").unwrap_err().error.kind(), ErrorKind::Closed);
+        assert!(matches!(send.try_send("late"), Err(TrySendError::Closed { .. })));
         in_time("flush", send.flush()).await.unwrap();
     }
     let mut whole = std::mem::take(&mut *whole.lock().unwrap());
@@ -203,8 +203,9 @@ fn close_of_a_runtime_refuses_messages_and_releases_the_transport() {
     let (mut client, server) = runtime.block_on(async { counted(&live) });
     drop(runtime);
     let refused = client.try_send("it can't leave").unwrap_err();
-    assert_eq!(refused.message.as_text(), Some("it can't leave"));
-    assert_eq!(refused.error.kind(), ErrorKind::Closed);
+    let TrySendError::Closed { error, message } = refused else { panic!("{refused:?}") };
+    assert_eq!(message.as_text(), Some("it can't leave"));
+    assert_eq!(error.kind(), ErrorKind::Closed);
     let other = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     other.block_on(async {
         assert!(in_time("send", client.send("nor this")).await.is_err());

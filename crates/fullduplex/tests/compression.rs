@@ -73,7 +73,7 @@ async fn deflate_echoes_all_sizes_in_every_way() {
         for size in [0, 1, 63, 64, 5_000, 70_000, 600_000] {
             let text = text(&mut rng, size);
             for compression in [Compression::Auto, Compression::On, Compression::Off] {
-                client.send_with(text.as_str(), compression).await.unwrap();
+                client.send_with_compression(text.as_str(), compression).await.unwrap();
                 assert_eq!(client.next().await.unwrap().unwrap().as_text(), Some(&text[..]));
             }
             client.send_prepared(&PreparedMessage::new(text.as_str())).await.unwrap();

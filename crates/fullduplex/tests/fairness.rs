@@ -19,6 +19,7 @@ use fullduplex::broadcast::{Group, LagPolicy, Membership};
 use fullduplex::proto::PerMessageDeflate;
 use fullduplex::{
     Config, DeflateConfig, KeepaliveConfig, Message, PreparedMessage, Role, SendHalf, WebSocket,
+    WebSocketBuilder,
 };
 use fullduplex_testkit::cancel::yield_now;
 use fullduplex_testkit::pipe::{Pipe, pipe};
@@ -168,10 +169,7 @@ fn compressing() -> (Vec<End>, Vec<DuplexStream>) {
         let config = DeflateConfig::smallest_bytes().send_window_bits(send_window_bits);
         let (_, deflate): (_, PerMessageDeflate) = config.accept(&config.offers()).unwrap();
         let (near, far) = duplex(64);
-        let config = Config::default();
-        let leftover = BytesMut::new();
-        let end = WebSocket::from_handshake(near, Role::Server, &config, Some(&deflate), leftover);
-        (end, far)
+        (WebSocketBuilder::server().deflate(deflate).build(near), far)
     });
     windows.unzip()
 }

@@ -8,13 +8,12 @@ mod common;
 
 use std::time::Duration;
 
-use bytes::BytesMut;
 use common::{direct, numbered, open, pair};
 use fullduplex::proto::MessageKind;
 use fullduplex::server::Server;
 use fullduplex::{
     CloseCode, Config, DeflateConfig, ErrorKind, KeepaliveConfig, Message, ReadyState, Role,
-    WebSocket,
+    WebSocket, WebSocketBuilder,
 };
 use fullduplex_testkit::pipe::{Pipe, pipe};
 use futures_util::SinkExt;
@@ -197,9 +196,9 @@ fn unlimited(compresses: bool) -> (WebSocket<Pipe>, WebSocket<Pipe>) {
     let (a, b) = pipe(1 << 9);
     let open = |stream, role, deflate| {
         let deflate = Some(deflate).filter(|_| compresses);
-        WebSocket::from_handshake(stream, role, &config, deflate, BytesMut::new())
+        WebSocketBuilder::new(role).config(config).deflate(deflate).build(stream)
     };
-    (open(a, Role::Client, &client), open(b, Role::Server, &server))
+    (open(a, Role::Client, client), open(b, Role::Server, server))
 }
 
 /// A client that does not mind how long its messages are not taken, and a server.

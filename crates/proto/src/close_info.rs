@@ -47,6 +47,8 @@ pub enum CloseCause {
     TransportError,
     /// The local side dropped the connection without the closing handshake.
     Dropped,
+    /// The application of the local side ended the transport at once, without a Close.
+    Aborted,
 }
 
 /// The record of how a connection ended, or how far its closing is.
@@ -135,6 +137,7 @@ impl fmt::Display for CloseInfo {
             }
             CloseCause::TransportError => f.write_str("the transport failed"),
             CloseCause::Dropped => f.write_str("dropped without the closing handshake"),
+            CloseCause::Aborted => f.write_str("aborted by this end"),
             CloseCause::Handshake => {
                 let by = match self.initiator {
                     Initiator::Local => "this end",

@@ -6,13 +6,15 @@ use std::sync::{self, MutexGuard, PoisonError, TryLockError};
 /// none of the library's locks but that of a transport, so a panic leaves nothing half changed; and
 /// where one does occur, it must not affect the other users of the mutex.
 #[derive(Debug, Default)]
-pub(crate) struct Mutex<T>(sync::Mutex<T>);
+pub(crate) struct Mutex<T: ?Sized>(sync::Mutex<T>);
 
 impl<T> Mutex<T> {
     pub(crate) const fn new(value: T) -> Self {
         Self(sync::Mutex::new(value))
     }
+}
 
+impl<T: ?Sized> Mutex<T> {
     /// Returns the value without locking: the exclusive reference proves that nothing else uses it.
     #[inline]
     pub(crate) fn get_mut(&mut self) -> &mut T {

@@ -105,8 +105,7 @@ impl Client {
             }
             None => None,
         };
-        let websocket =
-            WebSocket::from_handshake(stream, Role::Client, config, deflate.as_ref(), leftover);
+        let websocket = WebSocket::open(stream, Role::Client, config, deflate.as_ref(), leftover);
         Ok((websocket.with_subprotocol(negotiated.subprotocol), response))
     }
 }

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::base::error::Error;
 use crate::connection::websocket::WebSocket;
 use crate::transport::Transport;
+use crate::transport::net_stream::NetStream;
 
 /// The most bytes of the message that one write sends.
 const MAX_MESSAGE: usize = 64 << 10;
@@ -42,7 +43,7 @@ const MAX_MESSAGE: usize = 64 << 10;
 /// can send until `shutdown`, which answers the Close. If nothing is sent or received for
 /// `close_timeout`, the Close is answered with 1001. The peer must go on reading after its Close: a
 /// `ByteStream` does, browsers do not.
-pub struct ByteStream<S: Transport> {
+pub struct ByteStream<S: Transport = NetStream> {
     websocket: WebSocket<S>,
     payload: Bytes,
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
@@ -13,7 +14,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::base::error::Error;
 use crate::connection::reader::MessageChunk;
 use crate::connection::split::{ReceiveHalf, SendHalf};
+use crate::connection::writer::{WaiterKey, Writer};
 use crate::transport::Transport;
+use crate::transport::net_stream::NetStream;
 
 /// The most bytes of one fragment that a [`MessageWriter`] sends.
 const MAX_FRAGMENT: usize = 64 << 10;
@@ -22,7 +25,7 @@ const MAX_FRAGMENT: usize = 64 << 10;
 ///
 /// It ends where the message ends. Text is valid UTF-8, though one read may end inside a
 /// character. If the connection ends inside the message, reading fails.
-pub struct MessageReader<'a, S: Transport> {
+pub struct MessageReader<'a, S: Transport = NetStream> {
     receive: &'a mut ReceiveHalf<S>,
     kind: MessageKind,
     payload: Bytes,
@@ -65,6 +68,18 @@ impl<'a, S: Transport> MessageReader<'a, S> {
     }
 }
 
+impl<S: Transport> ReceiveHalf<S> {
+    /// Returns a reader of the next message, of any length, or `None` after the peer's Close.
+    ///
+    /// See [`WebSocket::next_reader`](crate::WebSocket::next_reader).
+    ///
+    /// # Cancel safety
+    /// No byte is lost.
+    pub async fn next_reader(&mut self) -> Result<Option<MessageReader<'_, S>>, Error> {
+        MessageReader::begin(self).await
+    }
+}
+
 /// Returns the error for a connection that ended inside the message, though cleanly.
 fn ended_inside_message(info: Option<CloseInfo>) -> io::Error {
     let kind = io::ErrorKind::UnexpectedEof;
@@ -91,42 +106,134 @@ impl<S: Transport> fmt::Debug for MessageReader<'_, S> {
     }
 }
 
-/// A writer of one message; created by [`WebSocket::writer`](crate::WebSocket::writer).
+/// A writer of one message; created by [`WebSocket::writer`](crate::WebSocket::writer) and
+/// [`SendHalf::writer`](crate::SendHalf::writer).
 ///
 /// Each write of up to 64 KiB becomes one fragment. In a compressed message, writes are gathered
-/// until there is enough for a fragment, or until `flush`. `shutdown` ends the message: without it
-/// the peer waits for the rest, and no other message can be sent. Text is checked to be UTF-8 as it
-/// is written.
+/// until there is enough for a fragment, or until `flush`. `shutdown` ends the message. Text is
+/// checked to be UTF-8 as it is written.
+///
+/// From the first write to the end, no other message can be sent: `send` and the writers of clones
+/// of the [`SendHalf`](crate::SendHalf) wait for it, `try_send` fails. If the writer is dropped in
+/// between, the message can't be completed, and from then on every send fails: the connection can
+/// only be closed.
 ///
 /// While it is in use, Pings and the peer's Close are answered as for an application that only
 /// [sends](crate::WebSocket#receiving).
-pub struct MessageWriter<'a, S: Transport> {
-    send: &'a SendHalf<S>,
-    receive: &'a mut ReceiveHalf<S>,
+///
+/// ```
+/// use fullduplex::MessageKind;
+/// use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (mut client, mut server) = fullduplex::pair();
+/// let mut writer = client.writer(MessageKind::Text);
+/// writer.write_all(b"in two ").await?;
+/// writer.write_all(b"parts").await?;
+/// writer.shutdown().await?;
+///
+/// let mut reader = server.next_reader().await?.expect("a message");
+/// let mut text = String::new();
+/// reader.read_to_string(&mut text).await?;
+/// assert_eq!(text, "in two parts");
+/// # Ok(())
+/// # }
+/// ```
+pub struct MessageWriter<'a, S: Transport = NetStream> {
+    _send: &'a SendHalf<S>,
+    receive: Option<&'a mut ReceiveHalf<S>>,
     kind: MessageKind,
     compression: Compression,
     utf8: fullduplex_proto::utf8::Utf8Validator,
-    finished: bool,
+    message: MessageUnderWay<S>,
+}
+
+/// The message of a [`MessageWriter`].
+///
+/// It has the `Drop` and no lifetime, so the borrow of the WebSocket ends with the last use of the
+/// `MessageWriter`.
+struct MessageUnderWay<S: Transport> {
+    writer: Arc<Writer<S>>,
+    progress: MessageProgress,
+    key: WaiterKey,
+}
+
+/// How much of a message is queued.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum MessageProgress {
+    Nothing,
+    Begun,
+    Whole,
 }
 
 impl<'a, S: Transport> MessageWriter<'a, S> {
     pub(crate) fn new(
-        (send, receive): (&'a SendHalf<S>, &'a mut ReceiveHalf<S>),
+        send: &'a SendHalf<S>,
+        receive: Option<&'a mut ReceiveHalf<S>>,
         kind: MessageKind,
         compression: Compression,
     ) -> Self {
-        let utf8 = fullduplex_proto::utf8::Utf8Validator::default();
-        Self { send, receive, kind, compression, utf8, finished: false }
+        Self {
+            _send: send,
+            receive,
+            kind,
+            compression,
+            utf8: fullduplex_proto::utf8::Utf8Validator::default(),
+            message: MessageUnderWay {
+                writer: send.writer.clone(),
+                progress: MessageProgress::Nothing,
+                key: WaiterKey::NONE,
+            },
+        }
     }
 
-    fn check_text(&mut self, chunk: &[u8], last: bool) -> io::Result<()> {
+    /// Queues a chunk of the message when there is capacity, after another writer's message.
+    fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+        chunk: &[u8],
+        last: bool,
+    ) -> Poll<io::Result<()>> {
+        let MessageUnderWay { writer, progress, key } = &mut self.message;
+        let is_begun = *progress == MessageProgress::Begun;
+        let permit = ready!(writer.poll_permit(cx, Some(key), is_begun))?;
         if self.kind == MessageKind::Text
             && (self.utf8.push(chunk).is_err() || (last && !self.utf8.is_complete()))
         {
             let rule = "a text message must be UTF-8 (RFC 6455 §5.6)";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, rule));
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidInput, rule)));
         }
-        Ok(())
+        if last || !chunk.is_empty() {
+            permit.send(self.kind, chunk, last, self.compression)?;
+            *progress = if last { MessageProgress::Whole } else { MessageProgress::Begun };
+        } else {
+            drop(permit);
+        }
+        writer.forget(key);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: Transport> SendHalf<S> {
+    /// Returns a writer of one message.
+    ///
+    /// Each write is a fragment (RFC 6455 §5.4), and `shutdown` ends the message. Messages that are
+    /// sent meanwhile by clones of this half wait for its end, and so does another writer.
+    pub fn writer(&self, kind: MessageKind) -> MessageWriter<'_, S> {
+        self.writer_with_compression(kind, Compression::Auto)
+    }
+
+    /// Returns a [`writer`](Self::writer) of a message that is compressed as `compression` says.
+    ///
+    /// [`Compression::Auto`] compresses every message here, as its length is not known before.
+    /// Data that can't be compressed then becomes a little longer.
+    pub fn writer_with_compression(
+        &self,
+        kind: MessageKind,
+        compression: Compression,
+    ) -> MessageWriter<'_, S> {
+        MessageWriter::new(self, None, kind, compression)
     }
 }
 
@@ -136,34 +243,41 @@ impl<S: Transport> AsyncWrite for MessageWriter<'_, S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.finished {
+        if self.message.progress == MessageProgress::Whole {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        self.receive.on_send();
-        let permit = ready!(self.send.writer.poll_permit(cx))?;
-        let chunk = &buf[..buf.len().min(MAX_FRAGMENT)];
-        self.check_text(chunk, false)?;
-        if !chunk.is_empty() {
-            permit.send(self.kind, chunk, false, self.compression)?;
+        if let Some(receive) = &mut self.receive {
+            receive.on_send();
         }
+        let chunk = &buf[..buf.len().min(MAX_FRAGMENT)];
+        ready!(self.poll_chunk(cx, chunk, false))?;
         Poll::Ready(Ok(chunk.len()))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.finished {
-            ready!(self.send.writer.poll_permit(cx))?.flush()?;
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let MessageUnderWay { writer, progress, key } = &mut self.message;
+        if *progress == MessageProgress::Begun {
+            ready!(writer.poll_permit(cx, Some(key), true))?.flush()?;
         }
-        self.send.writer.poll_flush(cx, None).map_err(Into::into)
+        ready!(writer.poll_flush(cx, Some(key)))?;
+        writer.forget(key);
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.finished {
-            let permit = ready!(self.send.writer.poll_permit(cx))?;
-            self.check_text(&[], true)?;
-            permit.send(self.kind, &[], true, self.compression)?;
-            self.finished = true;
+        if self.message.progress != MessageProgress::Whole {
+            ready!(self.poll_chunk(cx, &[], true))?;
         }
         self.poll_flush(cx)
+    }
+}
+
+impl<S: Transport> Drop for MessageUnderWay<S> {
+    fn drop(&mut self) {
+        self.writer.forget(&mut self.key);
+        if self.progress == MessageProgress::Begun {
+            self.writer.abandon_message();
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! An open WebSocket: its halves, the writer that they share, and the task that drives it.
 
+pub(crate) mod builder;
 pub(crate) mod byte_stream;
 pub(crate) mod driver;
 pub(crate) mod message_io;

@@ -6,22 +6,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::BytesMut;
+#[cfg(doc)]
+use fullduplex_proto::Config;
 use fullduplex_proto::{
-    CloseCode, CloseInfo, Compression, Config, DeflateParams, Message, MessageKind,
-    PerMessageDeflate, PreparedMessage, ReadyState, Receiver, Role, Session,
+    CloseCode, CloseInfo, Compression, DeflateParams, Message, MessageKind, PreparedMessage,
+    ReadyState,
 };
-use futures_core::Stream;
+use futures_core::stream::{FusedStream, Stream};
 use futures_sink::Sink;
 
-use crate::base::compression;
-use crate::base::error::{Error, ErrorKind};
-use crate::base::rng::ThreadRng;
+use crate::base::error::Error;
 use crate::connection::byte_stream::ByteStream;
 use crate::connection::driver::DrivenConnection;
 use crate::connection::message_io::{MessageReader, MessageWriter};
 use crate::connection::observer::Registration;
-use crate::connection::split;
 use crate::connection::split::{NextFuture, ReceiveHalf, SendFuture, SendHalf, TrySendError};
 use crate::connection::stats::ConnectionStats;
 use crate::connection::writer::{FlushPolicy, OutgoingMessage};
@@ -83,37 +81,7 @@ pub struct WebSocket<S: Transport = NetStream> {
 }
 
 impl<S: Transport> WebSocket<S> {
-    /// Creates a WebSocket on a transport whose opening handshake was done elsewhere, like
-    /// tungstenite's `from_partially_read`.
-    ///
-    /// * `stream` is the transport, right after the opening handshake.
-    /// * `role` is that of the local side.
-    /// * `config` has the settings of the connection.
-    /// * `deflate` is the negotiated compression, if any.
-    /// * `leftover` has the bytes that were received after the handshake: the beginning of the
-    ///   first frames.
-    ///
-    /// # Panics
-    /// Panics outside of a tokio runtime, and if compression was negotiated while the feature `deflate`
-    /// is off.
-    pub fn from_handshake(
-        stream: S,
-        role: Role,
-        config: &Config,
-        deflate: Option<&PerMessageDeflate>,
-        leftover: BytesMut,
-    ) -> Self {
-        let mut session = match role {
-            Role::Client => Session::client(Box::new(ThreadRng), config),
-            Role::Server => Session::server(config),
-        };
-        let mut receiver = Receiver::new(role, config.limits);
-        if let Some(deflate) = deflate {
-            (session, receiver) = compression::enable(deflate, session, receiver);
-        }
-        let (send, mut receive) =
-            split::new(stream, receiver, session, config.send.low_water, leftover);
-        receive.parts().0.set_deflate(deflate.map(PerMessageDeflate::params));
+    pub(crate) fn from_halves(send: SendHalf<S>, receive: ReceiveHalf<S>) -> Self {
         Self { send, receive }
     }
 
@@ -145,12 +113,12 @@ impl<S: Transport> WebSocket<S> {
 
     /// Returns the negotiated subprotocol (RFC 6455 §1.9).
     pub fn subprotocol(&self) -> Option<&str> {
-        self.receive.options()?.subprotocol.as_deref()
+        self.receive.subprotocol()
     }
 
     /// Returns the negotiated compression (RFC 7692), or `None` without compression.
     pub fn deflate(&self) -> Option<DeflateParams> {
-        self.receive.options()?.deflate
+        self.receive.deflate()
     }
 
     /// Receives the next message, or `None` after the peer's Close.
@@ -202,7 +170,7 @@ impl<S: Transport> WebSocket<S> {
     /// If the future is dropped before it is ready, the message is not sent.
     #[inline]
     pub fn send(&mut self, message: impl Into<Message>) -> SendFuture<'_, S> {
-        self.send_with(message, Compression::Auto)
+        self.send_with_compression(message, Compression::Auto)
     }
 
     /// Sends a message, compressed as `compression` says if compression was negotiated.
@@ -210,7 +178,7 @@ impl<S: Transport> WebSocket<S> {
     /// # Cancel safety
     /// If the future is dropped before it is ready, the message is neither sent nor compressed.
     #[inline]
-    pub fn send_with(
+    pub fn send_with_compression(
         &mut self,
         message: impl Into<Message>,
         compression: Compression,
@@ -248,20 +216,20 @@ impl<S: Transport> WebSocket<S> {
     /// Each write is a fragment (RFC 6455 §5.4), and `shutdown` ends the message. Until then no
     /// other message can be sent.
     pub fn writer(&mut self, kind: MessageKind) -> MessageWriter<'_, S> {
-        self.writer_with(kind, Compression::Auto)
+        self.writer_with_compression(kind, Compression::Auto)
     }
 
     /// Returns a [`writer`](Self::writer) of a message that is compressed as `compression` says.
     ///
     /// [`Compression::Auto`] compresses every message here, as its length is not known before.
     /// Data that can't be compressed then becomes a little longer.
-    pub fn writer_with(
+    pub fn writer_with_compression(
         &mut self,
         kind: MessageKind,
         compression: Compression,
     ) -> MessageWriter<'_, S> {
         self.receive.on_send();
-        MessageWriter::new((&self.send, &mut self.receive), kind, compression)
+        MessageWriter::new(&self.send, Some(&mut self.receive), kind, compression)
     }
 
     /// Sends a Ping (RFC 6455 §5.5.2) of at most 125 bytes, ahead of queued messages.
@@ -300,7 +268,9 @@ impl<S: Transport> WebSocket<S> {
     /// Nothing can be sent after it. [`next`](Self::next) still returns the messages that the peer
     /// sends before its Close. A second Close is ignored.
     ///
-    /// Fails if the code may not be sent (RFC 6455 §7.4) or the reason is longer than 123 bytes.
+    /// With [`CloseCode::NO_STATUS`] (1005) and no reason, the Close is sent without a code. Any
+    /// other code that may not be sent (RFC 6455 §7.4), a reason without a code, and a reason of
+    /// more than 123 bytes are errors.
     pub fn start_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error> {
         self.send.start_close(code, reason)
     }
@@ -326,8 +296,21 @@ impl<S: Transport> WebSocket<S> {
             // An unclean end is in the result.
             drop(message);
         }
-        let never_open = || Error::new(ErrorKind::Closed, "the connection was never open");
-        self.close_info().ok_or_else(never_open)
+        self.send.final_info()
+    }
+
+    /// Ends the transport at once, without a Close. The peer sees code 1006.
+    ///
+    /// What is queued, and what was received and not returned yet, is dropped, and so is all that
+    /// the connection holds. A TCP connection is closed, a stream of HTTP/2 or HTTP/3 is reset. The
+    /// next [`next`](Self::next) returns an error, and [`close_info`](Self::close_info) has
+    /// [`CloseCause::Aborted`](crate::CloseCause::Aborted). It has no effect on a connection that
+    /// has ended.
+    ///
+    /// [`SendHalf::abort`] does the same from another task.
+    #[doc(alias = "terminate")]
+    pub fn abort(&mut self) {
+        self.receive.abort();
     }
 
     /// Returns how the connection ended, or how far closing has come; `None` while it is open.
@@ -362,10 +345,34 @@ impl<S: Transport> WebSocket<S> {
 
     /// Splits the WebSocket into two halves for use on different tasks.
     ///
-    /// Neither half waits for the other. A program that only sends should drop the receiving half:
-    /// see [`ReceiveHalf`].
+    /// Neither half waits for the other. [`SendHalf::reunite`] joins them again.
+    ///
+    /// # Only sending?
+    /// Take [`send_only`](Self::send_only), or drop the receiving half at once: `let (send, _) =
+    /// websocket.split()`. A receiving half that is kept and not polled, as in `let (send,
+    /// _receive) = …`, answers neither Pings nor the peer's Close.
+    #[doc(alias = "into_split")]
     pub fn split(self) -> (SendHalf<S>, ReceiveHalf<S>) {
         (self.send, self.receive)
+    }
+
+    /// Turns the WebSocket into its sending half, for a program that only sends.
+    ///
+    /// A background task answers Pings and the peer's Close, and drops the messages that arrive.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use fullduplex::{Error, WebSocket};
+    /// async fn tick(websocket: WebSocket) -> Result<(), Error> {
+    ///     let send = websocket.send_only();
+    ///     loop {
+    ///         send.send("tick").await?; // fails once the peer has closed
+    ///         tokio::time::sleep(Duration::from_secs(1)).await;
+    ///     }
+    /// }
+    /// ```
+    pub fn send_only(self) -> SendHalf<S> {
+        self.send
     }
 
     /// Turns the WebSocket into a byte stream over binary messages.
@@ -387,6 +394,13 @@ impl<S: Transport> Stream for WebSocket<S> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.receive.poll_message(cx)
+    }
+}
+
+impl<S: Transport> FusedStream for WebSocket<S> {
+    /// Returns whether the stream has returned `None`.
+    fn is_terminated(&self) -> bool {
+        self.receive.is_terminated()
     }
 }
 

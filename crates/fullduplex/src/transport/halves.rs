@@ -3,10 +3,12 @@
 
 use std::any::Any;
 use std::io::{self, IoSlice};
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, tcp};
 #[cfg(unix)]
@@ -132,6 +134,17 @@ impl<S> WriteHalf<S> {
             Self::Unix(half) => half.forget(),
             any @ (Self::Any(_) | Self::Gone) => *self = any,
         }
+    }
+
+    /// Ends both directions of a socket, though its other half may still exist.
+    pub(crate) fn shut_down_both(&self) {
+        // It fails if the peer has ended the connection.
+        let _ = match self {
+            Self::Tcp(half) => SockRef::from(half.as_ref()).shutdown(Shutdown::Both),
+            #[cfg(unix)]
+            Self::Unix(half) => SockRef::from(half.as_ref()).shutdown(Shutdown::Both),
+            Self::Any(_) | Self::Gone => Ok(()),
+        };
     }
 
     /// Ends the transport. A socket is shut down for writing, and closed with the other half; any

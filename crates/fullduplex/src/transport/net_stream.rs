@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
+use crate::base::sync::Mutex;
 use crate::transport::Transport;
 
 /// The transport of a connection that a [`Client`](crate::Client) opened or a
@@ -23,13 +24,15 @@ pub(crate) enum NetStreamKind {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
-    Other(Box<dyn Transport>),
+    /// Only locked where there is no exclusive reference: the mutex makes the stream `Sync`
+    /// whatever the transport is.
+    Other(Box<Mutex<dyn Transport>>),
 }
 
 impl NetStream {
     /// Creates a stream from any transport.
     pub fn new(transport: impl Transport) -> Self {
-        Self(NetStreamKind::Other(Box::new(transport)))
+        Self(NetStreamKind::Other(Box::new(Mutex::new(transport))))
     }
 
     /// Returns the TCP socket, if the stream is one directly.
@@ -45,7 +48,7 @@ impl NetStream {
             NetStreamKind::Tcp(tcp) => Pin::new(tcp),
             #[cfg(unix)]
             NetStreamKind::Unix(unix) => Pin::new(unix),
-            NetStreamKind::Other(other) => Pin::new(other),
+            NetStreamKind::Other(other) => Pin::new(other.get_mut()),
         }
     }
 }
@@ -106,7 +109,7 @@ impl AsyncWrite for NetStream {
             NetStreamKind::Tcp(stream) => stream.is_write_vectored(),
             #[cfg(unix)]
             NetStreamKind::Unix(stream) => stream.is_write_vectored(),
-            NetStreamKind::Other(stream) => stream.is_write_vectored(),
+            NetStreamKind::Other(stream) => stream.lock().is_write_vectored(),
         }
     }
 

@@ -10,12 +10,12 @@ mod slow_members;
 
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
 use common::open;
 use fullduplex::broadcast::{Group, LagPolicy, Membership, PublishReport, Topics};
 use fullduplex::proto::PerMessageDeflate;
 use fullduplex::{
     CloseCode, Config, DeflateConfig, Message, MessageKind, PreparedMessage, Role, WebSocket,
+    WebSocketBuilder,
 };
 use fullduplex_testkit::Rng;
 use fullduplex_testkit::eventually;
@@ -136,8 +136,7 @@ impl Crowd {
             };
             let [at_end, at_peer] = if i % 8 == 3 { agreed().map(Some) } else { [None, None] };
             let make = |stream, role, config, deflate: Option<PerMessageDeflate>| {
-                let leftover = BytesMut::new();
-                WebSocket::from_handshake(stream, role, &config, deflate.as_ref(), leftover)
+                WebSocketBuilder::new(role).config(config).deflate(deflate).build(stream)
             };
             ends.push(make(near, role, config, at_end));
             peers.push(make(far, other, Config::default(), at_peer));
@@ -289,9 +288,7 @@ async fn broadcast_is_counted_as_sent() {
 async fn broadcast_compresses_while_members_join_and_leave() {
     let (near, _peer) = duplex(PIPE);
     let [deflate, _] = agreed();
-    let config = Config::default();
-    let leftover = BytesMut::new();
-    let end = WebSocket::from_handshake(near, Role::Server, &config, Some(&deflate), leftover);
+    let end = WebSocketBuilder::server().deflate(deflate).build(near);
     let group = Group::new();
     let _member = group.join(&end, LagPolicy::DropNewest);
     let mut rng = Rng::new(1);

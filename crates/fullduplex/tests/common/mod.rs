@@ -13,10 +13,11 @@ pub mod tls;
 use std::io;
 use std::net::SocketAddr;
 
-use bytes::BytesMut;
 use fullduplex::client::{BoxFuture, HttpVersion, Proxies, Resolve};
 use fullduplex::proto::handshake::SecKey;
-use fullduplex::{Client, ClientBuilder, Config, Message, Role, Transport, WebSocket};
+use fullduplex::{
+    Client, ClientBuilder, Config, Message, Role, Transport, WebSocket, WebSocketBuilder,
+};
 use fullduplex_testkit::pipe::{Pipe, pipe};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -33,7 +34,7 @@ pub fn pair_with(capacity: usize, config: Config) -> (WebSocket<Pipe>, WebSocket
 
 /// An end whose opening handshake is taken as done.
 pub fn open<S: Transport>(stream: S, role: Role, config: Config) -> WebSocket<S> {
-    WebSocket::from_handshake(stream, role, &config, None, BytesMut::new())
+    WebSocketBuilder::new(role).config(config).build(stream)
 }
 
 /// Echoes until the end.

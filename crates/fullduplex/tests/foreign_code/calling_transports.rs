@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::BytesMut;
 use fullduplex::broadcast::{Group, LagPolicy, Topics};
 use fullduplex::{CloseCause, Config, Message, PreparedMessage, Role, SendHalf, WebSocket};
 use fullduplex_testkit::pipe::{Pipe, pipe};
@@ -108,9 +107,7 @@ fn calling() -> (WebSocket<Calling>, WebSocket<Pipe>, Call) {
     let (near, far) = pipe(1 << 16);
     let call = Call::default();
     let near = Calling { pipe: near, call: call.clone() };
-    let websocket =
-        WebSocket::from_handshake(near, Role::Server, &Config::default(), None, BytesMut::new());
-    (websocket, open(far, Role::Client, Config::default()), call)
+    (WebSocket::server(near), open(far, Role::Client, Config::default()), call)
 }
 
 /// Has it called a few times and no more, as what it does makes it be called.

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use fullduplex::broadcast::{Group, LagPolicy};
 use fullduplex::proto::PerMessageDeflate;
 #[cfg(feature = "tracing")]
 use fullduplex::server::ServerHandle;
 use fullduplex::{
     CloseCode, Compression, Config, DeflateConfig, Message, PreparedMessage, ReadyState, Role,
-    SendHalf, WebSocket,
+    SendHalf, WebSocket, WebSocketBuilder,
 };
 use fullduplex_testkit::pipe::{Pipe, pipe};
 
@@ -58,8 +58,7 @@ fn compressing() -> (WebSocket<Pipe>, WebSocket<Pipe>) {
     let (answer, server) = config.accept(&config.offers()).unwrap();
     let client = config.check(&[answer]).unwrap().unwrap();
     let open = |stream, role, deflate: PerMessageDeflate| {
-        let config = Config::default();
-        WebSocket::from_handshake(stream, role, &config, Some(&deflate), BytesMut::new())
+        WebSocketBuilder::new(role).deflate(deflate).build(stream)
     };
     (open(a, Role::Server, server), open(b, Role::Client, client))
 }
@@ -83,7 +82,7 @@ fn drop_of_a_payload_may_use_its_connection() {
                 let (send, _receive) = near.split();
                 let dropped = Arc::default();
                 let message = owned(len, &send, &dropped, false);
-                send.send_with(message, Compression::On).await.unwrap();
+                send.send_with_compression(message, Compression::On).await.unwrap();
                 send.flush().await.unwrap();
                 assert_eq!(dropped.load(Ordering::SeqCst), 1, "{role:?}, {len}");
                 let message = in_time("a message", far.next()).await.unwrap().unwrap();

@@ -17,11 +17,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::BytesMut;
 use common::tls::{Versions, trusting};
 use common::{Addresses, direct, say};
 use fullduplex::client::{HttpVersion, SocketOptions};
-use fullduplex::{Client, ClientBuilder, CloseCode, Config, ErrorKind, Role, WebSocket};
+use fullduplex::{
+    Client, ClientBuilder, CloseCode, Config, ErrorKind, WebSocket, WebSocketBuilder,
+};
 use fullduplex_http3::quinn::crypto::rustls::QuicServerConfig;
 use fullduplex_http3::quinn::{Endpoint, ServerConfig, TransportConfig};
 use fullduplex_http3::server::{AcceptedRequest, ServerConnection};
@@ -155,7 +156,7 @@ async fn accept(incoming: AcceptedRequest) -> WebSocket<RequestStream> {
     if request.uri().path() == "/quiet" {
         config.keepalive.interval = None;
     }
-    WebSocket::from_handshake(stream, Role::Server, &config, None, BytesMut::new())
+    WebSocketBuilder::server().config(config).build(stream)
 }
 
 async fn echo(incoming: AcceptedRequest) {

@@ -275,12 +275,11 @@ async fn responses_of_services_have_trailers() {
 /// A frame that came with the request was carried like those behind it.
 #[tokio::test]
 async fn stats_count_what_came_with_the_handshake() {
-    use fullduplex::{Config, Role, WebSocket};
+    use fullduplex::WebSocketBuilder;
     let (near, _far) = tokio::io::duplex(1024);
     // Masked with zeros.
     let frame = b"\x81\x85\0\0\0\0hello";
-    let mut websocket =
-        WebSocket::from_handshake(near, Role::Server, &Config::default(), None, frame[..].into());
+    let mut websocket = WebSocketBuilder::server().received(&frame[..]).build(near);
     assert_eq!(websocket.next().await.unwrap().unwrap().as_text(), Some("hello"));
     let received = websocket.stats().received;
     assert_eq!((received.payload, received.wire), (5, frame.len() as u64));

@@ -120,19 +120,20 @@ impl Session {
 
     /// Records that both directions of the transport ended: because of the peer
     /// (`CloseCause::TransportEnd`), an error (`CloseCause::TransportError`), or because this end
-    /// dropped it (`CloseCause::Dropped`).
+    /// dropped it (`CloseCause::Dropped`, `CloseCause::Aborted`).
     pub fn handle_end(&mut self, cause: CloseCause, now: Duration) {
         if self.state == ReadyState::Closed {
             return;
         }
-        let by = if cause == CloseCause::Dropped { Initiator::Local } else { Initiator::Peer };
+        let by_local = matches!(cause, CloseCause::Dropped | CloseCause::Aborted);
+        let by = if by_local { Initiator::Local } else { Initiator::Peer };
         self.start_closing(by, cause, now);
         if let Some(info) = &mut self.sender.info
             && info.cause == CloseCause::Handshake
             && !info.is_clean()
             // A peer that sends a Close and leaves, such as a page that is closed, has said how it
             // ended.
-            && (!info.close_received || cause == CloseCause::Dropped)
+            && (!info.close_received || by_local)
         {
             info.cause = cause;
         }

@@ -32,6 +32,7 @@ pub(crate) use transport::read_until_closed;
 const INFLATED_STEP: usize = 512;
 
 /// The receiving side of a connection, used by one task at a time.
+#[allow(clippy::struct_excessive_bools, reason = "independent facts, kept small")]
 pub(crate) struct Reader<S> {
     read_half: ReadHalf<S>,
     receiver: Receiver,
@@ -51,6 +52,8 @@ pub(crate) struct Reader<S> {
     /// The number of driver turns, roughly, in which the application has sent since it last asked
     /// for a message.
     turns_sent_since_next: u8,
+    /// Whether `None` was returned to the application.
+    terminated: bool,
     /// Boxed, as most connections have none.
     options: Option<Box<ConnectionOptions<S>>>,
 }
@@ -110,8 +113,14 @@ impl<S: Transport> Reader<S> {
             read_ended: false,
             read_promptly: false,
             turns_sent_since_next: 0,
+            terminated: false,
             options: None,
         }
+    }
+
+    /// Returns whether `None` was returned to the application.
+    pub(crate) fn is_terminated(&self) -> bool {
+        self.terminated
     }
 
     pub(crate) fn options(&self) -> Option<&ConnectionOptions<S>> {

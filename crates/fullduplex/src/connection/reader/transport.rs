@@ -147,17 +147,18 @@ impl<S: Transport> Reader<S> {
         writer: &Arc<Writer<S>>,
     ) -> Option<Error> {
         let must_drop = writer.end(cause);
-        self.input = ReceiveBuffer::default();
-        self.assembler = Assembler::with_allocator(&MEMORY);
-        self.receiver.discard_input();
+        self.discard_received();
         if must_drop {
             self.drop_transport(writer);
         }
         let reported = self.report_end();
-        let info = writer.close_info()?;
-        if reported || info.is_clean() || info.cause == CloseCause::Handshake {
+        let unclean = writer
+            .close_info()
+            .filter(|info| !reported && !info.is_clean() && info.cause != CloseCause::Handshake);
+        let Some(info) = unclean else {
+            self.terminated = true;
             return None;
-        }
+        };
         let error = Error::ended(&info);
         Some(match source {
             Some(source) => error.with_source(source),
@@ -167,6 +168,19 @@ impl<S: Transport> Reader<S> {
 }
 
 impl<S> Reader<S> {
+    /// Drops the transport and what was received, as the application has aborted the connection.
+    pub(crate) fn abort(&mut self, writer: &Writer<S>) {
+        self.discard_received();
+        self.drop_transport(writer);
+    }
+
+    /// Drops what was received and not returned yet.
+    fn discard_received(&mut self) {
+        self.input = ReceiveBuffer::default();
+        self.assembler = Assembler::with_allocator(&MEMORY);
+        self.receiver.discard_input();
+    }
+
     /// Drops the transport, whose `Drop` is foreign code, and that of the task that reads ahead.
     pub(crate) fn drop_transport(&mut self, writer: &Writer<S>) {
         let read_ahead = self.options.as_mut().and_then(|options| options.read_ahead.take());

@@ -1,6 +1,7 @@
 //! The two halves of a WebSocket, for use on different tasks.
 
 mod receive_half;
+mod reunite;
 mod send_half;
 
 use bytes::BytesMut;
@@ -12,6 +13,7 @@ use crate::transport::Transport;
 use crate::transport::halves;
 
 pub use receive_half::{NextFuture, ReceiveHalf};
+pub use reunite::ReuniteError;
 pub use send_half::{SendFuture, SendHalf, TrySendError};
 
 /// Creates both halves of a connection after its opening handshake.

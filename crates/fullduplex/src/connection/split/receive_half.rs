@@ -2,18 +2,22 @@
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use fullduplex_proto::{CloseInfo, Message};
-use futures_core::Stream;
+use fullduplex_proto::{CloseInfo, DeflateParams, Message, ReadyState};
+use futures_core::stream::{FusedStream, Stream};
 
 use crate::base::error::Error;
+use crate::connection::driver::DrivenConnection;
 use crate::connection::reader;
 use crate::connection::reader::{ConnectionOptions, Reader};
+use crate::connection::stats::ConnectionStats;
 use crate::connection::writer::Writer;
 use crate::transport::Transport;
+use crate::transport::net_stream::NetStream;
 
 /// The receiving half of a WebSocket: a [`Stream`] of messages.
 ///
@@ -23,7 +27,7 @@ use crate::transport::Transport;
 ///
 /// So a program that only sends should drop it. If it is kept and not polled, the peer's Close is
 /// not answered: `let (send, _) = …` drops it, `let (send, _receive) = …` keeps it.
-pub struct ReceiveHalf<S: Transport> {
+pub struct ReceiveHalf<S: Transport = NetStream> {
     /// Boxed, so that a WebSocket is cheap to move and the futures that hold it stay small.
     /// Taken only by `drop`.
     reader: Option<Box<Reader<S>>>,
@@ -72,6 +76,44 @@ impl<S: Transport> ReceiveHalf<S> {
         self.writer.close_info()
     }
 
+    /// Returns the negotiated subprotocol (RFC 6455 §1.9).
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.options()?.subprotocol.as_deref()
+    }
+
+    /// Returns the negotiated compression (RFC 7692), or `None` without compression.
+    pub fn deflate(&self) -> Option<DeflateParams> {
+        self.options()?.deflate
+    }
+
+    /// Returns the state of the connection, as `readyState` of the WHATWG standard.
+    pub fn state(&self) -> ReadyState {
+        self.writer.lock().session.state()
+    }
+
+    /// Returns the counts of messages and bytes so far, in both directions.
+    pub fn stats(&self) -> ConnectionStats {
+        DrivenConnection::stats(&*self.writer)
+    }
+
+    /// Ends the transport at once, without a Close. The peer sees code 1006. See
+    /// [`WebSocket::abort`](crate::WebSocket::abort).
+    #[doc(alias = "terminate")]
+    pub fn abort(&mut self) {
+        self.writer.abort();
+        let (reader, writer) = self.parts();
+        reader.abort(writer);
+    }
+
+    /// Drops this half: a background task answers Pings and the peer's Close from now on, and drops
+    /// the messages that arrive.
+    pub fn discard(self) {}
+
+    /// Returns whether this is the receiving half of the writer's connection.
+    pub(super) fn is_of(&self, writer: &Arc<Writer<S>>) -> bool {
+        Arc::ptr_eq(&self.writer, writer)
+    }
+
     /// Counts a send of the application, and starts to read ahead if it only sends.
     #[inline]
     pub(crate) fn on_send(&mut self) {
@@ -82,7 +124,7 @@ impl<S: Transport> ReceiveHalf<S> {
         }
     }
 
-    pub(crate) fn options(&self) -> Option<&ConnectionOptions<S>> {
+    fn options(&self) -> Option<&ConnectionOptions<S>> {
         self.reader.as_ref().and_then(|reader| reader.options())
     }
 
@@ -118,6 +160,17 @@ impl<S: Transport> Stream for ReceiveHalf<S> {
     }
 }
 
+impl<S: Transport> FusedStream for ReceiveHalf<S> {
+    /// Returns whether the stream has returned `None`.
+    fn is_terminated(&self) -> bool {
+        self.reader.as_ref().is_none_or(|reader| reader.is_terminated())
+    }
+}
+
+/// A panic in foreign code, such as a transport, ends the connection and leaves its state whole.
+impl<S: Transport> UnwindSafe for ReceiveHalf<S> {}
+impl<S: Transport> RefUnwindSafe for ReceiveHalf<S> {}
+
 impl<S: Transport> fmt::Debug for ReceiveHalf<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReceiveHalf").field("closed", &self.close_info()).finish_non_exhaustive()
@@ -129,7 +182,7 @@ impl<S: Transport> fmt::Debug for ReceiveHalf<S> {
 /// # Cancel safety
 /// No byte is lost: received data stays for the next call.
 #[must_use = "nothing is received unless it is awaited"]
-pub struct NextFuture<'a, S: Transport> {
+pub struct NextFuture<'a, S: Transport = NetStream> {
     receive: &'a mut ReceiveHalf<S>,
     waits: bool,
 }

@@ -2,49 +2,87 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use fullduplex_proto::{
-    CloseCause, CloseCode, CloseFrame, CloseInfo, Compression, Message, PreparedMessage, ReadyState,
+    CloseCause, CloseCode, CloseInfo, Compression, Message, PreparedMessage, ReadyState, SendError,
 };
 use futures_sink::Sink;
 
-use crate::base::error::Error;
+use crate::base::error::{Error, ErrorKind};
 use crate::connection::stats::ConnectionStats;
 use crate::connection::writer::delivery::Deliver;
-use crate::connection::writer::{FlushPolicy, OutgoingMessage, Wait, WaiterKey, Writer};
+use crate::connection::writer::{
+    FlushPolicy, OutgoingMessage, Wait, WaiterKey, Writer, close_frame,
+};
 use crate::transport::Transport;
+use crate::transport::net_stream::NetStream;
 
 /// The error of [`try_send`](SendHalf::try_send), with the message that was not sent.
-pub struct TrySendError {
-    /// The reason: [`Limit`](crate::ErrorKind::Limit) if `high_water` is reached,
-    /// [`Closed`](crate::ErrorKind::Closed) if the connection is closing or closed.
-    pub error: Error,
-    /// The message that was not sent.
-    pub message: Message,
+pub enum TrySendError {
+    /// The message can't be queued now, but may be later: `high_water` is reached, or another
+    /// message is being written by a [`writer`](SendHalf::writer). [`send`](SendHalf::send) waits.
+    Full(Message),
+    /// The message can never be queued: the connection is closing or closed.
+    Closed {
+        /// How the connection ended, or that it is closing.
+        error: Error,
+        /// The message that was not sent.
+        message: Message,
+    },
+}
+
+impl TrySendError {
+    /// Returns the message that was not sent.
+    pub fn into_message(self) -> Message {
+        match self {
+            Self::Full(message) | Self::Closed { message, .. } => message,
+        }
+    }
+
+    /// Returns whether the message may be sent later.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full(_))
+    }
 }
 
 impl fmt::Debug for TrySendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.error, f)
+        match self {
+            Self::Full(_) => f.write_str("Full(..)"),
+            Self::Closed { error, .. } => {
+                f.debug_struct("Closed").field("error", error).finish_non_exhaustive()
+            }
+        }
     }
 }
 
 impl fmt::Display for TrySendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.error, f)
+        match self {
+            Self::Full(_) => SendError::Full.fmt(f),
+            Self::Closed { error, .. } => error.fmt(f),
+        }
     }
 }
 
-impl std::error::Error for TrySendError {}
+impl std::error::Error for TrySendError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Full(_) => None,
+            Self::Closed { error, .. } => error.source(),
+        }
+    }
+}
 
 /// The sending half of a WebSocket. Clones send on the same connection.
 ///
 /// Sending waits only for the transport: no lock is held while a task waits.
-pub struct SendHalf<S: Transport> {
+pub struct SendHalf<S: Transport = NetStream> {
     pub(crate) writer: Arc<Writer<S>>,
 }
 
@@ -61,14 +99,14 @@ impl<S: Transport> SendHalf<S> {
     /// # Cancel safety
     /// If the future is dropped before it is ready, the message is not sent.
     pub fn send(&self, message: impl Into<Message>) -> SendFuture<'_, S> {
-        self.send_with(message, Compression::Auto)
+        self.send_with_compression(message, Compression::Auto)
     }
 
     /// Sends a message, compressed as `compression` says if compression was negotiated.
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, the message is neither sent nor compressed.
-    pub fn send_with(
+    pub fn send_with_compression(
         &self,
         message: impl Into<Message>,
         compression: Compression,
@@ -124,7 +162,10 @@ impl<S: Transport> SendHalf<S> {
                 Some(OutgoingMessage::Prepared(prepared)) => prepared.message().clone(),
                 None => unreachable!("a message that is not sent stays"),
             };
-            TrySendError { error: error.into(), message }
+            match error {
+                SendError::Full => TrySendError::Full(message),
+                error => TrySendError::Closed { error: error.into(), message },
+            }
         })
     }
 
@@ -176,13 +217,16 @@ impl<S: Transport> SendHalf<S> {
     /// Nothing can be sent after it. The [`ReceiveHalf`](crate::ReceiveHalf) ends when the peer has
     /// answered. A second Close is ignored.
     ///
-    /// Fails if the code may not be sent (RFC 6455 §7.4) or the reason is longer than 123 bytes.
+    /// With [`CloseCode::NO_STATUS`] (1005) and no reason, the Close is sent without a code. Any
+    /// other code that may not be sent (RFC 6455 §7.4), a reason without a code, and a reason of
+    /// more than 123 bytes are errors.
     pub fn start_close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        self.writer.close(Some(CloseFrame::new(code, reason)?));
+        let frame = close_frame(code, reason)?;
+        self.writer.close(frame);
         Ok(())
     }
 
-    /// Closes the connection (RFC 6455 §7.1.2), and waits until it is closed.
+    /// Closes the connection (RFC 6455 §7.1.2), and returns how it ended.
     ///
     /// The [`ReceiveHalf`](crate::ReceiveHalf) must be polled meanwhile, or dropped.
     ///
@@ -190,14 +234,33 @@ impl<S: Transport> SendHalf<S> {
     /// (10 s). A slow peer that keeps accepting queued bytes can take longer; wrap the call in
     /// [`tokio::time::timeout`] for a hard limit.
     ///
-    /// Fails as [`start_close`](Self::start_close) does.
+    /// Fails as [`start_close`](Self::start_close) does. An unclean end is not an error here: see
+    /// [`CloseInfo::is_clean`].
     ///
     /// # Cancel safety
     /// The Close stays queued.
-    pub async fn close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
+    pub async fn close(&self, code: CloseCode, reason: &str) -> Result<CloseInfo, Error> {
         self.start_close(code, reason)?;
         self.closed().await;
-        Ok(())
+        self.final_info()
+    }
+
+    /// Returns how the connection ended, after the end.
+    pub(crate) fn final_info(&self) -> Result<CloseInfo, Error> {
+        let never_open = || Error::new(ErrorKind::Closed, "the connection was never open");
+        self.close_info().ok_or_else(never_open)
+    }
+
+    /// Ends the transport at once, without a Close, also while other tasks use the connection. The
+    /// peer sees code 1006.
+    ///
+    /// All sends and receives that wait fail, and [`close_info`](Self::close_info) has
+    /// [`CloseCause::Aborted`]. See [`WebSocket::abort`](crate::WebSocket::abort). The descriptor
+    /// of a socket is closed when the [`ReceiveHalf`](crate::ReceiveHalf) is next polled, or
+    /// dropped.
+    #[doc(alias = "terminate")]
+    pub fn abort(&self) {
+        self.writer.abort();
     }
 
     /// Waits until the connection is closed, by either side.
@@ -239,7 +302,7 @@ impl<S: Transport> SendHalf<S> {
 /// # Cancel safety
 /// If the future is dropped before it is ready, the message is not sent.
 #[must_use = "nothing is sent unless it is awaited"]
-pub struct SendFuture<'a, S: Transport> {
+pub struct SendFuture<'a, S: Transport = NetStream> {
     writer: &'a Arc<Writer<S>>,
     /// Taken when it is queued.
     message: Option<OutgoingMessage>,
@@ -318,6 +381,10 @@ impl<S: Transport> Sink<Message> for SendHalf<S> {
         })
     }
 }
+
+/// A panic in foreign code, such as a transport, ends the connection and leaves its state whole.
+impl<S: Transport> UnwindSafe for SendHalf<S> {}
+impl<S: Transport> RefUnwindSafe for SendHalf<S> {}
 
 impl<S: Transport> fmt::Debug for SendHalf<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,12 +4,25 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
+use fullduplex_proto::close::InvalidClose;
 use fullduplex_proto::{CloseCause, CloseCode, CloseFrame, CloseInfo, ReadyState};
 
 use crate::base::guard::caught;
 use crate::connection::writer::waiters::WaiterKey;
 use crate::connection::writer::{Writer, WriterState};
 use crate::transport::Transport;
+
+/// Returns the Close frame for a code and a reason of the application, or `None` for a Close
+/// without a code: that is what 1005 means (RFC 6455 §7.4.1).
+pub(crate) fn close_frame(
+    code: CloseCode,
+    reason: &str,
+) -> Result<Option<CloseFrame>, InvalidClose> {
+    if code == CloseCode::NO_STATUS && reason.is_empty() {
+        return Ok(None);
+    }
+    CloseFrame::new(code, reason).map(Some)
+}
 
 impl<S: Transport> Writer<S> {
     /// Starts the closing handshake. Returns whether it was not started before.
@@ -64,6 +77,13 @@ impl<S: Transport> Writer<S> {
         state.wake_waiters();
         state.write_half.give_up();
         cause != CloseCause::Dropped || !state.keeps_transport()
+    }
+
+    /// Ends the transport at once, without a Close.
+    pub(crate) fn abort(&self) {
+        let mut state = self.lock();
+        state.write_half.shut_down_both();
+        state.cut(CloseCause::Aborted, self.driver.now());
     }
 
     /// Counts a new sending half.

@@ -63,6 +63,7 @@ use crate::transport::halves::WriteHalf;
 use crate::connection::writer::driven::WriteWaker;
 use crate::connection::writer::lock::{UnlockFlags, WriterGuard};
 use crate::connection::writer::waiters::Waiters;
+pub(crate) use close::close_frame;
 pub(crate) use send::{FlushPolicy, OutgoingMessage};
 pub(crate) use waiters::{Wait, WaiterKey};
 
@@ -131,6 +132,8 @@ pub(crate) struct WriterState<S> {
     needs_flush: bool,
     /// Whether the writing side of the transport was shut down.
     shut_down: bool,
+    /// Whether the writer of the fragmented message was dropped before its end.
+    message_abandoned: bool,
     /// Frames of broadcast messages that must be queued before anything else is done.
     pending: Option<PendingFrames>,
     /// Broadcast messages for which there was no capacity.
@@ -166,6 +169,7 @@ impl<S: Transport> Writer<S> {
             wrote_this_turn: false,
             needs_flush: false,
             shut_down: false,
+            message_abandoned: false,
             pending: None,
             lagging: None,
             registration: None,

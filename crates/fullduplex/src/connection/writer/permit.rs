@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
-use fullduplex_proto::{Compression, Message, MessageKind, SendError};
+use fullduplex_proto::{Compression, Message, MessageKind, PreparedMessage, SendError};
 
 use crate::base::coop;
 use crate::base::error::Error;
 use crate::connection::writer::lock::WriterGuard;
 use crate::connection::writer::send::{FlushPolicy, OutgoingMessage, charge_compression};
+use crate::connection::writer::waiters::WaiterKey;
 use crate::connection::writer::{Writer, WriterState};
 use crate::transport::Transport;
 
@@ -18,7 +19,7 @@ impl<S: Transport> Writer<S> {
     /// [`send_reserved`](Self::send_reserved) then takes that message, even if others have filled
     /// the queue in between.
     pub(crate) fn poll_ready(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let permit = ready!(self.poll_permit(cx))?;
+        let permit = ready!(self.poll_permit(cx, None, false))?;
         let halves = u16::try_from(self.senders.load(Ordering::Relaxed)).unwrap_or(u16::MAX);
         let reserved = self.reserved.load(Ordering::Relaxed).saturating_add(1).min(halves);
         self.reserved.store(reserved, Ordering::Relaxed);
@@ -40,12 +41,32 @@ impl<S: Transport> Writer<S> {
             self.reserved.store(reserved - 1, Ordering::Relaxed);
         }
         let mut sent = self.send_locked(&mut state, &mut outgoing, FlushPolicy::Deferred);
-        if reserved > 0 && sent == Err(SendError::Full) {
-            sent = self.send_beyond(&mut state, &mut outgoing);
+        if reserved > 0 {
+            sent = match sent {
+                Err(SendError::Full) => self.send_beyond(&mut state, &mut outgoing),
+                Err(SendError::MessageUnderWay) if !state.message_abandoned => {
+                    self.send_after_fragments(&mut state, &mut outgoing);
+                    Ok(())
+                }
+                sent => sent,
+            };
         }
         drop(state);
         drop(outgoing);
         sent.map_err(Into::into)
+    }
+
+    /// Lets a message wait until the writer of another message, which has begun since the capacity
+    /// was reserved, ends it.
+    fn send_after_fragments(
+        &self,
+        state: &mut WriterState<S>,
+        outgoing: &mut Option<OutgoingMessage>,
+    ) {
+        let Some(OutgoingMessage::Message(message, _)) = outgoing.take() else { return };
+        self.record_sent(message.kind(), true, message.len());
+        let lagging = state.lagging.get_or_insert_default();
+        lagging.push(None, PreparedMessage::new(message), usize::MAX, drop);
     }
 
     /// Queues a message above `high_water`. On an error the message stays in `outgoing`.
@@ -69,18 +90,42 @@ impl<S: Transport> Writer<S> {
 
     /// Waits for capacity for a message or a chunk of one. The permit holds the lock, so nothing
     /// else can use the capacity meanwhile.
+    ///
+    /// `is_begun` is whether the message of which some fragments are queued is the caller's. If it
+    /// is another's, this waits for its end.
     pub(crate) fn poll_permit(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
+        mut key: Option<&mut WaiterKey>,
+        is_begun: bool,
     ) -> Poll<Result<SendPermit<'_, S>, Error>> {
         ready!(coop::poll_message(cx));
         let mut state = self.lock();
         match self.check_runtime(&mut state).and_then(|()| state.check_ready()) {
-            Err(SendError::Full) => ready!(self.poll_capacity(&mut state, cx, None))?,
+            Err(SendError::Full) => {
+                ready!(self.poll_capacity(&mut state, cx, key.as_deref_mut()))?;
+            }
             Err(error) => return Poll::Ready(Err(state.send_error(error))),
             Ok(()) => {}
         }
+        if !is_begun && state.session.is_fragmenting() {
+            if state.message_abandoned {
+                return Poll::Ready(Err(state.send_error(SendError::MessageUnderWay)));
+            }
+            self.wait(&mut state, cx, key);
+            return Poll::Pending;
+        }
         Poll::Ready(Ok(SendPermit { writer: self, state }))
+    }
+}
+
+impl<S> Writer<S> {
+    /// Records that the writer of a fragmented message was dropped before its end. Nothing else can
+    /// be sent then, and those who wait for it fail.
+    pub(crate) fn abandon_message(&self) {
+        let mut state = self.lock_leaving_pending();
+        state.message_abandoned = state.session.is_fragmenting();
+        state.wake_waiters();
     }
 }
 
@@ -108,6 +153,10 @@ impl<S: Transport> SendPermit<'_, S> {
             return Err(state.send_error(error));
         }
         writer.record_sent(kind, last, chunk.len());
+        if last {
+            // Other messages have waited for the end of this one.
+            state.wake_waiters();
+        }
         writer.apply_flush(state, if last { FlushPolicy::Now } else { FlushPolicy::Deferred });
         Ok(())
     }

@@ -53,7 +53,9 @@ impl<S: Transport> Writer<S> {
         // To a transport that sends on its own connection within a poll, the queue is full.
         let mut state = self.lock_unless_polled().ok_or(SendError::Full)?;
         state.queue_pending();
-        self.send_locked(&mut state, outgoing, flush)?;
+        if let Err(error) = self.send_locked(&mut state, outgoing, flush) {
+            return Err(state.full_while_fragmenting(error));
+        }
         drop(state);
         *outgoing = None;
         Ok(())
@@ -166,6 +168,10 @@ impl<S: Transport> Writer<S> {
         flush: FlushPolicy,
     ) -> Poll<Result<(), Error>> {
         while let Err(error) = sent {
+            if error == SendError::MessageUnderWay && !state.message_abandoned {
+                self.wait(&mut state, cx, Some(key));
+                return Poll::Pending;
+            }
             if error != SendError::Full {
                 return Poll::Ready(Err(state.send_error(error)));
             }
@@ -206,6 +212,15 @@ impl<S: Transport> Writer<S> {
 }
 
 impl<S: Transport> WriterState<S> {
+    /// Returns the error of a message that is not sent as another one is being written: it may be
+    /// sent later, unless the writer of that one was dropped.
+    fn full_while_fragmenting(&self, error: SendError) -> SendError {
+        match error {
+            SendError::MessageUnderWay if !self.message_abandoned => SendError::Full,
+            error => error,
+        }
+    }
+
     /// Queues a message on a connection with compression. On an error it stays in `outgoing`.
     #[inline(never)]
     fn queue_compressing(

@@ -140,8 +140,7 @@ mod tests {
     use std::task::Wake;
     use std::time::Duration;
 
-    use bytes::BytesMut;
-    use fullduplex_proto::{CloseCode, Config, Message, Role};
+    use fullduplex_proto::{CloseCode, Message};
     use futures_sink::Sink;
 
     use super::*;
@@ -162,9 +161,7 @@ mod tests {
     /// Returns a sending half whose queue is full, and what keeps its connection open.
     fn full() -> (SendHalf<tokio::io::DuplexStream>, impl Sized) {
         let (near, far) = tokio::io::duplex(64);
-        let config = Config::default();
-        let websocket =
-            WebSocket::from_handshake(near, Role::Server, &config, None, BytesMut::new());
+        let websocket = WebSocket::server(near);
         let (send, receive) = websocket.split();
         while send.try_send(vec![7; 10_000]).is_ok() {}
         (send, (receive, far))
@@ -239,9 +236,7 @@ mod tests {
     #[tokio::test]
     async fn backpressure_waits_on_a_stalled_peer_are_not_polled_repeatedly() {
         let (near, mut far) = tokio::io::duplex(64);
-        let config = Config::default();
-        let websocket =
-            WebSocket::from_handshake(near, Role::Server, &config, None, BytesMut::new());
+        let websocket = WebSocket::server(near);
         let (send, _receive) = websocket.split();
         // Less than `low_water`.
         send.try_send(vec![7; 1000]).unwrap();

@@ -86,8 +86,7 @@ impl UnansweredRequest {
         config: &ServerConfig,
         deflate: Option<&PerMessageDeflate>,
     ) -> WebSocket<S> {
-        let websocket =
-            WebSocket::from_handshake(stream, Role::Server, &config.websocket, deflate, leftover);
+        let websocket = WebSocket::open(stream, Role::Server, &config.websocket, deflate, leftover);
         if let Some(Admission { server, permit }) = self.admission.take() {
             let span = self.span.take().unwrap_or_else(|| trace::span(|| self.request()));
             server.record.handshake(HandshakeOutcome::Opened(self.request.version()));

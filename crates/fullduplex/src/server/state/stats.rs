@@ -106,6 +106,7 @@ fn cause(cause: CloseCause) -> &'static str {
         CloseCause::IdleTimeout => "idle_timeout",
         CloseCause::Unread => "unread",
         CloseCause::CloseTimeout => "close_timeout",
+        CloseCause::Aborted => "aborted",
         CloseCause::TransportEnd => "transport_end",
         CloseCause::TransportError => "transport_error",
         _ => "dropped",

@@ -1,0 +1,61 @@
+//! WebSockets without an opening handshake.
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+use fullduplex::{CloseCause, Config, Role, WebSocket, WebSocketBuilder, pair, pair_with};
+use tokio::time::Instant;
+
+use crate::in_time;
+
+#[tokio::test(start_paused = true)]
+async fn pair_has_a_config_for_each_end() {
+    let strict = Config::default().max_message_size(10).keepalive_interval(None);
+    let (mut client, mut server) = pair_with(Config::default(), strict);
+    server.send(vec![0; 100]).await.unwrap();
+    assert_eq!(client.next().await.unwrap().unwrap().len(), 100);
+    client.send(vec![0; 100]).await.unwrap();
+    let error = server.next().await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("max_message_size"), "{error}");
+    // With paused time, waiting for a timeout takes none.
+    let (mut client, _server) = pair();
+    let (paused, real) = (Instant::now(), std::time::Instant::now());
+    assert!(client.next().await.unwrap().is_err());
+    assert_eq!(client.close_info().unwrap().cause, CloseCause::KeepaliveTimeout);
+    assert!(paused.elapsed() >= Duration::from_secs(30));
+    assert!(real.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn builder_opens_what_was_agreed_elsewhere() {
+    let (near, far) = tokio::io::duplex(1024);
+    let config = fullduplex::DeflateConfig::balanced();
+    let (answer, deflate) = config.accept(&config.offers()).unwrap();
+    // The client's first frame came with its request.
+    let mut server = WebSocketBuilder::server()
+        .deflate(deflate)
+        .subprotocol("chat")
+        .received(BytesMut::from(&b"\x81\x82\0\0\0\0hi"[..]))
+        .build(near);
+    let agreed = config.check(&[answer]).unwrap();
+    let mut client =
+        WebSocketBuilder::new(Role::Client).deflate(agreed).subprotocol("chat").build(far);
+    assert_eq!(in_time("it", server.next()).await.unwrap().unwrap().as_text(), Some("hi"));
+    assert_eq!((client.subprotocol(), server.subprotocol()), (Some("chat"), Some("chat")));
+    assert!(client.deflate().is_some() && server.deflate().is_some());
+    client.send("x".repeat(2000)).await.unwrap();
+    assert_eq!(server.next().await.unwrap().unwrap().len(), 2000);
+    assert!(client.stats().sent.wire < 200);
+    let (_send, receive) = server.split();
+    assert_eq!((receive.subprotocol(), receive.deflate().is_some()), (Some("chat"), true));
+}
+
+#[tokio::test]
+async fn builder_has_short_forms() {
+    let (near, far) = tokio::io::duplex(1024);
+    let (mut client, mut server) = (WebSocket::client(near), WebSocket::server(far));
+    client.send("masked").await.unwrap();
+    assert_eq!(server.next().await.unwrap().unwrap().as_text(), Some("masked"));
+    server.send("not masked").await.unwrap();
+    assert_eq!(client.next().await.unwrap().unwrap().as_text(), Some("not masked"));
+}
