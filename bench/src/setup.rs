@@ -92,7 +92,9 @@ impl Setup {
             Deflate::Off => return None,
             Deflate::Shared => DeflateConfig::small_memory(),
             Deflate::Balanced => DeflateConfig::balanced(),
-            Deflate::Dedicated => DeflateConfig::balanced().send_window_bits(15).receive_window_bits(15),
+            Deflate::Dedicated => {
+                DeflateConfig::balanced().send_window_bits(15).receive_window_bits(15)
+            }
         };
         config.level = self.level.unwrap_or(config.level);
         Some(config)

@@ -15,7 +15,14 @@ use fullduplex_testkit::pair::{End, EndEvent, Pair};
 use libfuzzer_sys::fuzz_target;
 
 fn config(a: u8, b: u8) -> DeflateConfig {
-    DeflateConfig::default().level(1 + a % 9).memory_level(1 + b % 9).min_size(0).send_window_bits(8 + (a >> 4 & 7)).send_context_takeover(a >> 7 == 0).receive_window_bits(8 + (b >> 4 & 7)).receive_context_takeover(b >> 7 == 0)
+    DeflateConfig::default()
+        .level(1 + a % 9)
+        .memory_level(1 + b % 9)
+        .min_size(0)
+        .send_window_bits(8 + (a >> 4 & 7))
+        .send_context_takeover(a >> 7 == 0)
+        .receive_window_bits(8 + (b >> 4 & 7))
+        .receive_context_takeover(b >> 7 == 0)
 }
 
 /// Returns text that repeats itself, near and far.

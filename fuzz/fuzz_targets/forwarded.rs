@@ -17,8 +17,11 @@ fuzz_target!(|input: &[u8]| {
         (ForwardedHeader::XForwardedFor, "x-forwarded-for", "192.0.2.1:5000")
     };
     let trusted = "10.0.0.0/8, ::1, unix".parse().unwrap();
-    let forwarding =
-        Forwarding::default().header(header).trusted(trusted).x_forwarded_proto(true).x_forwarded_host(true);
+    let forwarding = Forwarding::default()
+        .header(header)
+        .trusted(trusted)
+        .x_forwarded_proto(true)
+        .x_forwarded_host(true);
     let mut lines: Vec<Vec<u8>> = rest.split(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
     let forwarded = forwarding.client(PeerAddr::Unix, &headers(name, &lines));
     if let Err(error) = forwarded {

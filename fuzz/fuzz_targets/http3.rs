@@ -63,8 +63,7 @@ fn section(bytes: &[u8], limits: &LocalSettings) {
 
 fuzz_target!(|input: &[u8]| {
     let [kind, cut, bytes @ ..] = input else { return };
-    let limits =
-        LocalSettings::default().max_field_section_size(1000).max_fields(20);
+    let limits = LocalSettings::default().max_field_section_size(1000).max_fields(20);
     let place = match kind % 5 {
         0 => StreamKind::Request,
         1 => StreamKind::Response,

@@ -16,7 +16,8 @@ use fullduplex_testkit::pair::{End, EndEvent};
 use libfuzzer_sys::fuzz_target;
 
 fn run(takeover: bool, limits: Limits, pieces: &[&[u8]]) -> Vec<EndEvent> {
-    let config = DeflateConfig::balanced().receive_context_takeover(takeover).receive_window_bits(15);
+    let config =
+        DeflateConfig::balanced().receive_context_takeover(takeover).receive_window_bits(15);
     let (response, _) = config.accept(&config.offers()).expect("accepted");
     let deflate = config.check(&[response]).expect("good").expect("accepted");
     let config = Config::default().limits(limits);

@@ -5,6 +5,8 @@ use std::fmt;
 use http::StatusCode;
 
 /// An error code with which a stream or a connection is closed (RFC 9114 §8.1, RFC 9204 §6).
+///
+/// It is complete: a code is a number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ErrorCode(pub u64);
 
@@ -86,6 +88,7 @@ impl fmt::Debug for ErrorCode {
 
 /// A violation of a rule by the peer: a stream error or a connection error (RFC 9114 §8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RuleViolation {
     /// The code with which the stream or connection is closed.
     pub code: ErrorCode,

@@ -25,6 +25,8 @@ const MAX_SETTINGS: u64 = 4096;
 const HEADER: FramePosition = FramePosition::Header { bytes: [0; 16], filled: 0 };
 
 /// The kind of a stream, from the view of its receiver.
+///
+/// It is complete: WebSockets need no other kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamKind {
     /// The server's control stream, at a client.
@@ -44,6 +46,8 @@ impl StreamKind {
 }
 
 /// A frame, or a part of one, that was received.
+///
+/// It is complete: frames of other types are ignored, or break a rule (RFC 9114 §9).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FrameEvent {
     /// A piece of the content. Its limits do not depend on those of frames.

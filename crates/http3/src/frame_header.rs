@@ -5,6 +5,8 @@ use bytes::BufMut;
 use crate::varint;
 
 /// The type of a frame (RFC 9114 §11.2.1).
+///
+/// It is complete: a type is a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameType(pub u64);
 

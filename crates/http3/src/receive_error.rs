@@ -6,6 +6,7 @@ use crate::error_code::{ErrorCode, RuleViolation};
 
 /// The error of received data that breaks a rule, or exceeds a limit of this end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ReceiveError {
     /// The peer broke a rule.
     Protocol(RuleViolation),

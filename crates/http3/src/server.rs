@@ -29,6 +29,7 @@ pub struct ServerConnection {
 
 /// A request and its stream.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct AcceptedRequest {
     /// The head of the request. An extended CONNECT has a [`ConnectProtocol`] among its
     /// extensions.

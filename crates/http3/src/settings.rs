@@ -92,6 +92,7 @@ impl LocalSettings {
 
 /// The settings of the peer: what it allows this end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PeerSettings {
     /// The maximum size of a head in bytes. `None` if the peer sets no limit.
     pub max_field_section_size: Option<u64>,

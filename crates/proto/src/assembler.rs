@@ -21,6 +21,7 @@ pub struct Assembler {
 /// Functions that allocate the memory of received messages, such as from buffers that were used
 /// before.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct PayloadAllocator {
     /// Copies a payload that arrived complete.
     pub copy: fn(&[u8]) -> Bytes,
@@ -29,12 +30,18 @@ pub struct PayloadAllocator {
     pub large_buffer: fn(usize) -> Vec<u8>,
 }
 
+impl PayloadAllocator {
+    /// Creates an allocator of these functions, described at the fields.
+    pub const fn new(copy: fn(&[u8]) -> Bytes, large_buffer: fn(usize) -> Vec<u8>) -> Self {
+        Self { copy, large_buffer }
+    }
+}
+
 impl Default for Assembler {
     fn default() -> Self {
-        Self::with_allocator(&PayloadAllocator {
-            copy: Bytes::copy_from_slice,
-            large_buffer: |_| Vec::new(),
-        })
+        static UNSHARED: PayloadAllocator =
+            PayloadAllocator::new(Bytes::copy_from_slice, |_| Vec::new());
+        Self::with_allocator(&UNSHARED)
     }
 }
 

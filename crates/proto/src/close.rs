@@ -10,6 +10,8 @@ use crate::error::ProtocolError;
 pub const MAX_REASON_LEN: usize = 123;
 
 /// The code and reason of a Close frame.
+///
+/// It is complete: a Close has no other parts (§5.5.1).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct CloseFrame {
@@ -82,6 +84,7 @@ impl fmt::Display for CloseFrame {
 
 /// The error for a Close frame that must not be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum InvalidClose {
     /// The code must not be sent (§7.4).
     Code(CloseCode),

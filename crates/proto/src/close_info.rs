@@ -7,6 +7,8 @@ use crate::close_code::CloseCode;
 use crate::error::ProtocolError;
 
 /// The party that started the end of the connection.
+///
+/// It is complete: nobody else can start it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -54,6 +56,7 @@ pub enum CloseCause {
 /// The record of how a connection ended, or how far its closing is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct CloseInfo {
     /// The code and reason of the Close of the local side, once it is queued; `None` if it was
     /// empty or there was none. [`close_sent`](Self::close_sent) is whether it was written.
@@ -73,7 +76,9 @@ pub struct CloseInfo {
 }
 
 impl CloseInfo {
-    pub(crate) fn new(initiator: Initiator, cause: CloseCause) -> Self {
+    /// Creates a record without Close frames, for the tests of code that uses one. The fields can
+    /// be assigned.
+    pub fn new(initiator: Initiator, cause: CloseCause) -> Self {
         let (sent, received) = (None, None);
         Self { sent, received, close_sent: false, close_received: false, initiator, cause }
     }

@@ -28,6 +28,8 @@ const MASKED: u8 = 0x80;
 
 /// The role of an endpoint. It determines which end masks (§5.1) and which closes the transport
 /// first (§7.1.1).
+///
+/// It is complete: there are no other roles (§1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -39,6 +41,8 @@ pub enum Role {
 }
 
 /// The type of a frame (§5.2, §11.8).
+///
+/// It is complete: the other values are reserved (§5.2), and fail the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum OpCode {

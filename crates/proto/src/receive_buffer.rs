@@ -15,6 +15,8 @@ use crate::receive::{DataChunk, Event, MessageKind, Receiver};
 const SPLIT_OFF: usize = 8 << 10;
 
 /// A received event with a whole message.
+///
+/// It is complete, as [`Event`] is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MessageEvent {
     /// A message.
@@ -41,6 +43,8 @@ impl MessageEvent {
 }
 
 /// A chunk of a message, or a control frame, that owns its bytes.
+///
+/// It is complete, as [`Event`] is.
 #[derive(Clone, PartialEq, Eq)]
 pub enum OwnedEvent {
     /// See [`DataChunk`](crate::DataChunk).

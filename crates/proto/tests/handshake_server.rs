@@ -53,9 +53,9 @@ fn request<'h>(
 ) -> HandshakeRequest<'h, &'h [(String, Vec<u8>)]> {
     let authority = match carrier {
         HttpCarrier::Stream { .. } => Some("server.example.com"),
-        HttpCarrier::Http1 { .. } => None,
+        _ => None,
     };
-    HandshakeRequest { method, carrier, authority, headers }
+    HandshakeRequest::new(method, carrier, authority, headers)
 }
 
 fn offer(headers: &Headers) -> Result<ClientOffer<'_>, RejectResponse> {
@@ -301,7 +301,7 @@ fn handshake_authority_overrides_host() {
     let host_of = |carrier, method, authority, host: Option<&str>| {
         let mut headers = without("Host");
         headers.extend(host.map(|host| ("Host".to_string(), host.as_bytes().to_vec())));
-        let request = HandshakeRequest { method, carrier, authority, headers: headers.as_slice() };
+        let request = HandshakeRequest::new(method, carrier, authority, headers.as_slice());
         match request.offer() {
             Ok(offer) => Ok(offer.host().to_string()),
             Err(rejection) => Err(rejection.reason().clone()),
@@ -323,8 +323,7 @@ fn handshake_authority_overrides_host() {
 fn http_requests_must_have_one_host() {
     let host_of = |carrier, authority, hosts: &[&str]| {
         let headers: Vec<_> = hosts.iter().map(|host| ("Host", host.as_bytes())).collect();
-        let request =
-            HandshakeRequest { method: "GET", carrier, authority, headers: headers.as_slice() };
+        let request = HandshakeRequest::new("GET", carrier, authority, headers.as_slice());
         let host = request.host().map(|host| host.map(ToOwned::to_owned));
         host.map_err(|rejection| (rejection.reason().clone(), rejection.closes_connection()))
     };
@@ -401,7 +400,7 @@ fn handshake_inspection_equals_its_three_checks() {
         {
             for method in ["GET", "CONNECT"] {
                 let request = request(method, carrier, &headers);
-                let Inspection { is_websocket, host, offer } = request.inspect();
+                let Inspection { is_websocket, host, offer, .. } = request.inspect();
                 assert_eq!(is_websocket, request.is_websocket());
                 assert_eq!(host, request.host());
                 assert_eq!(format!("{offer:?}"), format!("{:?}", request.offer()));

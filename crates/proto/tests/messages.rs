@@ -116,8 +116,7 @@ fn messages_in_a_log_are_bounded() {
     }
     assert_eq!(format!("{:?}", Message::from("hi")), r#"Text("hi")"#);
     assert_eq!(format!("{:?}", Message::from(b"hi\0")), r#"Binary(b"hi\x00")"#);
-    let chunk =
-        DataChunk { kind: MessageKind::Binary, payload: &[0; 1 << 16], first: true, last: false };
+    let chunk = DataChunk::new(MessageKind::Binary, &[0; 1 << 16], true, false);
     let owned = OwnedEvent::Data {
         kind: chunk.kind,
         payload: Bytes::copy_from_slice(chunk.payload),

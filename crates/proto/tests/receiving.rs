@@ -369,13 +369,10 @@ fn messages_of_text_may_be_empty() {
 
 #[test]
 fn messages_keep_no_memory_of_longer_ones() {
-    const ROOMY: PayloadAllocator = PayloadAllocator {
-        copy: Bytes::copy_from_slice,
-        large_buffer: |_| Vec::with_capacity(1 << 20),
-    };
+    static ROOMY: PayloadAllocator =
+        PayloadAllocator::new(Bytes::copy_from_slice, |_| Vec::with_capacity(1 << 20));
     let mut assembler = Assembler::with_allocator(&ROOMY);
-    let piece =
-        |payload, first, last| DataChunk { kind: MessageKind::Binary, payload, first, last };
+    let piece = |payload, first, last| DataChunk::new(MessageKind::Binary, payload, first, last);
     let ones = vec![1; 20_000];
     assert!(assembler.push(&piece(&ones, true, false)).is_none());
     let (buffer, room) = assembler.reserve(10_000);

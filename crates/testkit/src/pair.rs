@@ -102,7 +102,7 @@ impl End {
             let consumed = step.consumed;
             match step.event {
                 None => {}
-                Some(Event::Data(DataChunk { kind, payload, first, last })) => {
+                Some(Event::Data(DataChunk { kind, payload, first, last, .. })) => {
                     assert_eq!(first, !self.in_message, "wrongly marked as first");
                     self.in_message = !last;
                     self.message.extend_from_slice(payload);

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use fullduplex_proto::PayloadAllocator;
 
 /// The allocator for the messages of all connections.
-pub(crate) static MEMORY: PayloadAllocator = PayloadAllocator { copy, large_buffer: take_large };
+pub(crate) static MEMORY: PayloadAllocator = PayloadAllocator::new(copy, take_large);
 
 /// The size of the blocks that short messages share. A message that is kept keeps its whole block.
 const BLOCK: usize = 2 << 10;

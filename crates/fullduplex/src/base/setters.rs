@@ -6,7 +6,9 @@
 macro_rules! setters {
     () => {};
     ($field:ident: into $type:ty, $text:literal; $($rest:tt)*) => {
-        #[doc = concat!("Sets [`", stringify!($field), "`](Self#structfield.", stringify!($field), ")", $text)]
+        #[doc = concat!(
+            "Sets [`", stringify!($field), "`](Self#structfield.", stringify!($field), ")", $text
+        )]
         #[must_use]
         pub fn $field(mut self, $field: impl Into<$type>) -> Self {
             self.$field = $field.into();
@@ -15,7 +17,9 @@ macro_rules! setters {
         setters!($($rest)*);
     };
     ($field:ident: owned $type:ty, $text:literal; $($rest:tt)*) => {
-        #[doc = concat!("Sets [`", stringify!($field), "`](Self#structfield.", stringify!($field), ")", $text)]
+        #[doc = concat!(
+            "Sets [`", stringify!($field), "`](Self#structfield.", stringify!($field), ")", $text
+        )]
         #[must_use]
         pub fn $field(mut self, $field: $type) -> Self {
             self.$field = $field;
@@ -24,7 +28,9 @@ macro_rules! setters {
         setters!($($rest)*);
     };
     ($field:ident: $type:ty, $text:literal; $($rest:tt)*) => {
-        #[doc = concat!("Sets [`", stringify!($field), "`](Self#structfield.", stringify!($field), ")", $text)]
+        #[doc = concat!(
+            "Sets [`", stringify!($field), "`](Self#structfield.", stringify!($field), ")", $text
+        )]
         #[must_use]
         pub const fn $field(mut self, $field: $type) -> Self {
             self.$field = $field;

@@ -139,7 +139,7 @@ impl Server {
 
 /// Accepts, as a server of WebSockets.
 async fn accept(incoming: AcceptedRequest) -> WebSocket<RequestStream> {
-    let AcceptedRequest { request, mut stream } = incoming;
+    let AcceptedRequest { request, mut stream, .. } = incoming;
     assert_eq!(request.method(), "CONNECT");
     assert_eq!(request.extensions().get(), Some(&ConnectProtocol::WEBSOCKET));
     assert_eq!(request.uri().scheme_str(), Some("https"));

@@ -20,6 +20,8 @@ use crate::settings::LocalSettings;
 const FIELD_OVERHEAD: u64 = 32;
 
 /// A header field, or a pseudo-header field.
+///
+/// It is complete: a field line has no other parts (RFC 9204 §4.5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field<'a> {
     /// The name, which must be in lower case; [`message`](crate::message) checks it.

@@ -175,6 +175,7 @@ impl Default for DeflateConfig {
 
 /// Whether a message is compressed, if compression was negotiated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Compression {
     /// Compresses the message if it has at least [`min_size`](DeflateConfig::min_size) bytes and
     /// becomes shorter. After a message that did not become shorter, up to 32 are sent

@@ -30,6 +30,7 @@ impl PerMessageDeflate {
 
 /// The negotiated parameters (RFC 7692 §7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DeflateParams {
     /// Whether messages of the server do not refer to earlier ones.
     pub server_no_context_takeover: bool,

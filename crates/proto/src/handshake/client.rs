@@ -176,6 +176,7 @@ impl ClientHandshake {
 
 /// The outcome of a handshake: what both sides use on the connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Negotiated {
     /// The subprotocol that the server chose.
     pub subprotocol: Option<String>,

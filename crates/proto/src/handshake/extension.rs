@@ -129,6 +129,8 @@ pub(super) fn join(extensions: &[Extension]) -> String {
 }
 
 /// An error in a `Sec-WebSocket-Extensions` field, and its position.
+///
+/// It is complete: a new kind of error is an [`ExtensionFault`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExtensionError {
     /// What is wrong.

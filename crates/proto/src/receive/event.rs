@@ -6,6 +6,8 @@ use crate::close::CloseFrame;
 use crate::short_debug::ShortBytes;
 
 /// The type of a message: text or binary (§5.6).
+///
+/// It is complete: there are no other types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -21,6 +23,7 @@ pub enum MessageKind {
 /// Chunks follow the wire and the caller's reads, not the peer's fragments: together,
 /// from `first` to `last`, they are the message.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DataChunk<'a> {
     /// The type of the whole message.
     pub kind: MessageKind,
@@ -45,7 +48,17 @@ impl fmt::Debug for DataChunk<'_> {
     }
 }
 
+impl<'a> DataChunk<'a> {
+    /// Creates a chunk of these parts, described at the fields.
+    #[inline]
+    pub const fn new(kind: MessageKind, payload: &'a [u8], first: bool, last: bool) -> Self {
+        Self { kind, payload, first, last }
+    }
+}
+
 /// An event decoded from received bytes.
+///
+/// It is complete: nothing else can be received (§5.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// A chunk of a message.
@@ -60,6 +73,7 @@ pub enum Event<'a> {
 
 /// The result of one call of [`Receiver::receive`](crate::Receiver::receive).
 #[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Received<'a> {
     /// The number of bytes at the start of the input that are consumed. The payload of an
     /// [`Event::Data`] is the end of them, unless it was inflated.

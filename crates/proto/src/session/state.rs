@@ -10,6 +10,8 @@
 ///      │                  │                                                  ▲
 ///      └──────────────────┴──────────── transport ended ─────────────────────┘
 /// ```
+///
+/// It is complete: the WebSocket API has no other states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -25,6 +27,8 @@ pub enum ReadyState {
 }
 
 /// What the caller must do with the transport now.
+///
+/// It is complete: the caller must be able to do each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TransportAction {
     /// Read and write.

@@ -117,7 +117,7 @@ fn limits_on_rates_are_counted_where_events_are_not_passed_on() {
         // As an event would be.
         let mut session = Session::server(&config);
         session.open(NOW);
-        let data = DataChunk { kind: MessageKind::Binary, payload: b"x", first: true, last: true };
+        let data = DataChunk::new(MessageKind::Binary, b"x", true, true);
         for _ in 0..10 {
             session.handle_event(&Event::Data(data), NOW).unwrap();
         }

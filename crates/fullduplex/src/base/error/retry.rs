@@ -163,13 +163,12 @@ mod tests {
     #[test]
     fn retry_depends_on_whose_code_it_is() {
         let frame = |code| Some(CloseFrame::new(CloseCode::new(code), "").unwrap());
-        let info = |code, cause, close_received| CloseInfo {
-            sent: frame(code),
-            received: if close_received { frame(code) } else { None },
-            close_sent: true,
-            close_received,
-            initiator: Initiator::Peer,
-            cause,
+        let info = |code, cause, close_received| {
+            let mut info = CloseInfo::new(Initiator::Peer, cause);
+            (info.sent, info.close_sent) = (frame(code), true);
+            info.received = if close_received { frame(code) } else { None };
+            info.close_received = close_received;
+            info
         };
         let code = |info: &CloseInfo| AttemptFailure::from(info);
         let clean = info(1009, CloseCause::Handshake, true);

@@ -19,6 +19,7 @@ use crate::base::sync::Mutex;
 ///
 /// [`ReconnectEvent::Connected`]: crate::client::ReconnectEvent::Connected
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OfflinePolicy {
     /// Messages are queued. If the queue is full, `send` waits. Default.
     #[default]

@@ -7,6 +7,7 @@ use futures_core::future::BoxFuture;
 use http::HeaderMap;
 
 use crate::base::error::Error;
+use crate::base::setters::setters;
 use crate::client::client::Client;
 use crate::client::reconnect::backoff::Backoff;
 use crate::client::reconnect::event::DisconnectReason;
@@ -16,6 +17,7 @@ use crate::connection::websocket::WebSocket;
 /// Changes to the request of one attempt, for
 /// [`before_connect`](ReconnectBuilder::before_connect).
 #[derive(Clone, Default)]
+#[non_exhaustive]
 pub struct RequestOverride {
     /// A URL in place of the client's.
     ///
@@ -24,6 +26,13 @@ pub struct RequestOverride {
     pub url: Option<String>,
     /// Header fields in place of the client's of the same names.
     pub headers: HeaderMap,
+}
+
+impl RequestOverride {
+    setters! {
+        url: into Option<String>, "; `None` for the client's.";
+        headers: owned HeaderMap, ".";
+    }
 }
 
 /// Omits the URL and the values of header fields, which may be secret.

@@ -64,7 +64,7 @@ struct RequestOrigin {
 
 impl Validated {
     fn new(inspection: Inspection<'_>) -> Self {
-        let Inspection { is_websocket, host, offer } = inspection;
+        let Inspection { is_websocket, host, offer, .. } = inspection;
         let origin = offer.as_ref().ok().and_then(|offer| {
             let origin = offer.origin()?.into();
             Some(RequestOrigin { origin, host: offer.host().into() })
@@ -360,12 +360,9 @@ pub(crate) fn handshake_request<'a, B>(
         Version::HTTP_11 => HttpCarrier::Http1 { minor: 1 },
         _ => HttpCarrier::Stream { protocol },
     };
-    HandshakeRequest {
-        method: request.method().as_str(),
-        carrier,
-        authority: request.uri().authority().map(http::uri::Authority::as_str),
-        headers: HeaderMapSource(request.headers()),
-    }
+    let authority = request.uri().authority().map(http::uri::Authority::as_str);
+    let headers = HeaderMapSource(request.headers());
+    HandshakeRequest::new(request.method().as_str(), carrier, authority, headers)
 }
 
 /// Returns the request target. It has an authority only if it was sent in absolute-form

@@ -256,7 +256,7 @@ async fn respond_to(
     multiplexed: MultiplexedPermit,
 ) {
     let _panic_watch = PanicWatch(context.state.record.clone());
-    let AcceptedRequest { mut request, stream } = incoming;
+    let AcceptedRequest { mut request, stream, .. } = incoming;
     let protocol = request.extensions_mut().remove::<ConnectProtocol>();
     let protocol = protocol.map(|protocol| protocol.as_str().into());
     let mut request = IncomingRequest::new(request, protocol, &context.config.subprotocols);

@@ -9,6 +9,7 @@ use crate::base::error::{Error, ErrorKind};
 
 /// A listener that systemd passed.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ActivatedListener {
     /// The name from `FileDescriptorName=` of the socket's unit, by default the unit's name;
     /// `unknown` if there is none.

@@ -107,6 +107,7 @@ impl AcceptResponse {
 /// The error of a response that would name something the client did not offer
 /// (RFC 6455 §4.2.2 item 4). The client would fail the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum NotOffered {
     /// The client did not offer this subprotocol.
     Subprotocol(

@@ -28,6 +28,7 @@ pub(super) const WEBSOCKET: &str = "websocket";
 
 /// What carries a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HttpCarrier<'h> {
     /// A connection of HTTP/1.x, which becomes the WebSocket connection after an upgrade.
     Http1 {
@@ -43,6 +44,7 @@ pub enum HttpCarrier<'h> {
 
 /// The parts of a request that the handshake rules check.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct HandshakeRequest<'h, H> {
     /// The method, which is case-sensitive.
     pub method: &'h str,
@@ -55,6 +57,16 @@ pub struct HandshakeRequest<'h, H> {
 }
 
 impl<'h, H: HeaderSource<'h>> HandshakeRequest<'h, H> {
+    /// Creates a request of these parts, described at the fields.
+    pub const fn new(
+        method: &'h str,
+        carrier: HttpCarrier<'h>,
+        authority: Option<&'h str>,
+        headers: H,
+    ) -> Self {
+        Self { method, carrier, authority, headers }
+    }
+
     /// Returns whether this is a WebSocket request, valid or not.
     ///
     /// A server that also serves pages checks this first. `false` means ordinary HTTP, or an
@@ -315,6 +327,7 @@ fn origin<'h>(fields: &HandshakeFields<'h>) -> Result<Option<&'h str>, Handshake
 
 /// The result of [`HandshakeRequest::inspect`].
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Inspection<'h> {
     /// The result of [`HandshakeRequest::is_websocket`].
     pub is_websocket: bool,

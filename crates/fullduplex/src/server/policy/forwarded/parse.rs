@@ -32,6 +32,8 @@ impl Default for Node {
 }
 
 /// The protocol by which the client reached the first proxy.
+///
+/// It is complete: there is TLS, or there is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ForwardedProto {
     /// Without TLS: `http` or `ws`.
