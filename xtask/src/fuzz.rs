@@ -40,7 +40,7 @@ fn folder() -> PathBuf {
 
 /// Sanitizers need the nightly toolchain.
 fn cargo_fuzz(subcommand: &str) -> Result<std::process::Command, String> {
-    let mut command = env::cargo_tool("fuzz")?;
+    let mut command = env::tool("cargo-fuzz")?;
     // The cargo that started this process is another toolchain's.
     command.arg(subcommand).env("RUSTUP_TOOLCHAIN", "nightly").env_remove("CARGO");
     Ok(command)

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::process::{command, output, root};
-use crate::{Outcome, Tally, circles, imports, modules};
+use crate::process::root;
+use crate::{Outcome, Tally, circles, imports, modules, published};
 
 /// The normal dependencies that each crate may have.
 const ALLOWED: [(&str, &[&str]); 9] = [
@@ -91,8 +91,7 @@ const ALLOWED: [(&str, &[&str]); 9] = [
 ];
 
 pub(crate) fn run() -> Outcome {
-    let metadata = output(command("cargo").args(["metadata", "--format-version=1", "--locked"]))?;
-    let metadata: Value = serde_json::from_str(&metadata).map_err(|error| error.to_string())?;
+    let metadata = published::metadata()?;
     let mut complaints = check_dependencies(&metadata);
     complaints.extend(check_msrv(&metadata));
     complaints.extend(check_modules()?);

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use crate::process::{command, run as execute, target};
 use crate::{
-    Outcome, Tally, autobahn, cargo_tests, env, fuzz, layers, peers, rfc, test_names, words,
+    Outcome, Tally, autobahn, cargo_tests, docs, env, fuzz, layers, package, peers, rfc,
+    test_names, words,
 };
 
 type Step = (&'static str, fn() -> Outcome);
 
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 16] = [
     ("format", || cargo(&["fmt", "--all", "--check"])),
     ("clippy", clippy),
     ("features", features),
@@ -18,7 +19,9 @@ const STEPS: [Step; 14] = [
     ("words", words::run),
     ("names", test_names::run),
     ("deny", deny),
-    ("docs", docs),
+    ("package", package::run_step),
+    ("docs", docs::rustdoc),
+    ("book", docs::book),
     ("tests", cargo_tests::run),
     ("codec", codec),
     ("rfc", rfc::run),
@@ -166,7 +169,7 @@ fn without_std() -> Outcome {
 
 fn deny() -> Outcome {
     let check = || -> Result<Command, String> {
-        let mut deny = env::cargo_tool("deny")?;
+        let mut deny = env::tool("cargo-deny")?;
         deny.args(["--log-level", "error", "check"]);
         Ok(deny)
     };
@@ -189,12 +192,6 @@ fn deny() -> Outcome {
         tally.failed += 1;
     }
     Ok(tally)
-}
-
-fn docs() -> Outcome {
-    let mut doc = command("cargo");
-    doc.args(["doc", "--no-deps", "--quiet"]).args(cargo_tests::WORKSPACE);
-    execute(doc.env("RUSTDOCFLAGS", "-D warnings")).map(|()| Tally::PASSED)
 }
 
 /// Counts the instructions that frames, masks and handshakes take, and holds them against those

@@ -1,0 +1,142 @@
+//! The step `package`: the archives of the published crates have what a reader and a compiler
+//! need, and build from what is in them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::links::REPOSITORY;
+use crate::process::{command, output, root, run, target};
+use crate::published::{self, Published};
+use crate::{Outcome, Tally};
+
+/// The files that each archive has.
+const FILES: [&str; 4] = ["Cargo.toml", "LICENSE-APACHE", "LICENSE-MIT", "README.md"];
+/// The kinds of files that archives have.
+const KINDS: [&str; 5] = ["rs", "md", "html", "toml", "json"];
+/// The most bytes that a file of an archive may have.
+const MAX_FILE: u64 = 128 << 10;
+
+pub(crate) fn run_step() -> Outcome {
+    let packages = published::all()?;
+    let folder = unpack(&packages)?;
+    let mut tally = Tally::default();
+    for package in &packages {
+        let complaints = check(package, &folder.join(&package.name))?;
+        for complaint in &complaints {
+            println!("{}: {complaint}", package.name);
+        }
+        tally.add(Tally { passed: FILES.len(), failed: complaints.len(), skipped: 0 });
+    }
+    // Cargo's own verification builds each crate with its own selection of features, and thereby
+    // most dependencies again.
+    let mut check = command("cargo");
+    check.args(["check", "--quiet", "--workspace", "--features", "fullduplex/tracing"]);
+    run(check.current_dir(&folder).env("CARGO_TARGET_DIR", target()))?;
+    tally.add(Tally { passed: packages.len(), ..Tally::default() });
+    Ok(tally)
+}
+
+/// Packages the crates, and unpacks the archives as members of a workspace; returns its folder.
+pub(crate) fn unpack(packages: &[Published]) -> Result<PathBuf, String> {
+    let mut cargo = command("cargo");
+    cargo.args(["package", "--no-verify", "--allow-dirty", "--locked", "--quiet"]);
+    for package in packages {
+        cargo.args(["--package", &package.name]);
+    }
+    // It warns of each test that is not in the archive.
+    let done = cargo.output().map_err(|error| error.to_string())?;
+    if !done.status.success() {
+        return Err(format!("cargo package: {}", String::from_utf8_lossy(&done.stderr)));
+    }
+    let folder = target().join("package/unpacked");
+    // It may not be there.
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    let mut manifest =
+        "[workspace]\nresolver = \"3\"\nmembers = [\"*\"]\n[patch.crates-io]\n".to_owned();
+    for Published { name, version, .. } in packages {
+        let archive = target().join(format!("package/{name}-{version}.crate"));
+        run(command("tar").arg("-xzf").arg(archive).arg("-C").arg(&folder))?;
+        fs::rename(folder.join(format!("{name}-{version}")), folder.join(name))
+            .map_err(|error| error.to_string())?;
+        for part in [name, " = { path = \"", name, "\" }\n"] {
+            manifest += part;
+        }
+    }
+    // With the project's profiles and versions, the dependencies are those that are built already.
+    let own = fs::read_to_string(root().join("Cargo.toml")).map_err(|error| error.to_string())?;
+    manifest += own.find("[profile.").map_or("", |start| &own[start..]);
+    let write = |name: &str, text: &str| fs::write(folder.join(name), text);
+    write("Cargo.toml", &manifest).map_err(|error| error.to_string())?;
+    fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock"))
+        .map_err(|error| error.to_string())?;
+    Ok(folder)
+}
+
+/// What is wrong with an archive, whose files are in this folder.
+fn check(package: &Published, folder: &Path) -> Result<Vec<String>, String> {
+    let mut complaints = check_manifest(package);
+    for file in FILES {
+        if !folder.join(file).is_file() {
+            complaints.push(format!("the archive has no {file}"));
+        }
+    }
+    let readme = fs::read_to_string(folder.join("README.md")).unwrap_or_default();
+    complaints.extend(check_links(&readme));
+    let listed = output(command("find").arg(folder).args(["-type", "f", "-printf", "%s %P\\n"]))?;
+    for (size, path) in listed.lines().filter_map(|line| line.split_once(' ')) {
+        let kind = path.rsplit_once('.').map_or("", |(_, kind)| kind);
+        let is_own = FILES.contains(&path) || KINDS.contains(&kind) || path.starts_with('.');
+        if path.starts_with("tests/") || !is_own && !path.starts_with("Cargo.") {
+            complaints.push(format!("{path} should not be in the archive"));
+        }
+        let is_small = size.parse().is_ok_and(|size: u64| size <= MAX_FILE);
+        if !is_small && path != "Cargo.lock" {
+            complaints.push(format!("{path} has {size} bytes"));
+        }
+    }
+    Ok(complaints)
+}
+
+/// What the registry and docs.rs miss in a manifest.
+fn check_manifest(package: &Published) -> Vec<String> {
+    let metadata = &package.metadata;
+    let mut complaints = Vec::new();
+    for key in ["description", "license", "repository", "readme", "rust_version"] {
+        if metadata[key].as_str().is_none_or(str::is_empty) {
+            complaints.push(format!("the manifest has no {}", key.replace('_', "-")));
+        }
+    }
+    for (key, at_most) in [("keywords", 5), ("categories", 5)] {
+        let count = metadata[key].as_array().map_or(0, Vec::len);
+        if count == 0 || count > at_most {
+            complaints.push(format!("the manifest has {count} {key}"));
+        }
+    }
+    if package.has_library() && metadata["metadata"]["docs"]["rs"].is_null() {
+        complaints.push("the manifest has no settings for docs.rs".into());
+    }
+    let repository = metadata["repository"].as_str().unwrap_or_default();
+    if REPOSITORY.iter().any(|known| !known.starts_with(repository)) {
+        complaints.push(format!("{repository} is not the repository that links lead to"));
+    }
+    complaints
+}
+
+/// The links of a README that work in the repository only.
+fn check_links(readme: &str) -> Vec<String> {
+    let targets = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let relative = targets.filter(|link| !link.starts_with("https://") && !link.starts_with('#'));
+    relative.map(|link| format!("README.md: the link {link} is relative")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn package_finds_relative_links() {
+        let readme = "[a](https://a.example/) [b](#b) [c](docs/c.md)";
+        assert_eq!(check_links(readme), ["README.md: the link docs/c.md is relative"]);
+    }
+}
