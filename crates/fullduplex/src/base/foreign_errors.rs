@@ -10,7 +10,7 @@ pub(crate) fn describe(error: &(dyn StdError + 'static)) -> Option<String> {
     if let Some(error) = error.downcast_ref::<io::Error>() {
         return describe_io(error);
     }
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_tls")]
     if let Some(error) = error.downcast_ref::<rustls::Error>() {
         return Some(crate::base::tls_text::describe(error));
     }
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(error.to_string(), "reading: connection reset");
     }
 
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_tls")]
     #[test]
     fn error_text_of_tls_names_no_type() {
         use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerMisbehaved};

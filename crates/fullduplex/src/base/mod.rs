@@ -7,6 +7,8 @@ pub(crate) mod buffers;
 pub(crate) mod cidr;
 pub(crate) mod compression;
 pub(crate) mod coop;
+#[cfg(feature = "_tls")]
+pub(crate) mod crypto;
 pub(crate) mod deadline;
 pub(crate) mod error;
 pub(crate) mod foreign_errors;
@@ -15,7 +17,7 @@ pub(crate) mod handshake_limits;
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 pub(crate) mod header_fields;
 pub(crate) mod message_memory;
-#[cfg(feature = "tls")]
+#[cfg(feature = "_tls")]
 pub(crate) mod pem;
 #[cfg(any(feature = "client", feature = "server"))]
 pub(crate) mod protected_headers;
@@ -23,7 +25,7 @@ pub(crate) mod registry;
 pub(crate) mod rng;
 pub(crate) mod setters;
 pub(crate) mod sync;
-#[cfg(feature = "tls")]
+#[cfg(feature = "_tls")]
 pub(crate) mod tls_text;
 #[cfg(feature = "client")]
 pub(crate) mod uri;

@@ -18,7 +18,7 @@ use crate::client::client::Client;
 use crate::client::connect::dial::{Connect, Resolve, SocketOptions};
 use crate::client::connect::progress::ConnectEvent;
 use crate::client::connect::proxy::{Proxies, Proxy};
-#[cfg(feature = "tls")]
+#[cfg(feature = "_tls")]
 use crate::client::connect::tls::{ClientTls, LazyTls};
 use crate::client::cookies::CookieJar;
 use crate::client::http_version::HttpVersion;
@@ -199,7 +199,7 @@ impl ClientBuilder {
     // --- The connection -------------------------------------------------------------------
 
     /// Sets the TLS settings. Their files are read now; [`build`](Self::build) reports the error.
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_tls")]
     #[must_use]
     pub fn tls(mut self, settings: ClientTls) -> Self {
         match settings.load() {

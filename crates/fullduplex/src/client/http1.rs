@@ -11,7 +11,7 @@ use crate::base::rng::nonce;
 use crate::base::uri::WsUri;
 use crate::client::client::Client;
 use crate::client::connect::connected::Connected;
-#[cfg(feature = "tls")]
+#[cfg(feature = "_tls")]
 use crate::client::connect::tls::explain::explain_alert;
 use crate::client::handshake::{AWAITING_RESPONSE, authority};
 use crate::client::request::{ClientRequest, IntoClientRequest, convert};
@@ -40,7 +40,7 @@ impl Client {
         headers: &HeaderMap,
     ) -> Result<(WebSocket, Response<()>), Error> {
         let result = self.handshake(connected.stream, target, headers).await;
-        #[cfg(feature = "tls")]
+        #[cfg(feature = "_tls")]
         let result = result.map_err(|error| connected.missing_client_cert.explain(error));
         result
     }
@@ -82,7 +82,7 @@ impl Client {
         };
         let exchange = doing(AWAITING_RESPONSE, exchange);
         let response = within("handshake_timeout", limit, exchange).await?;
-        #[cfg(feature = "tls")]
+        #[cfg(feature = "_tls")]
         let response = response.map_err(explain_alert);
         let response = response?;
         self.record_response(target, response.headers());

@@ -32,7 +32,7 @@ pub use client::{Client, connect};
 pub use connect::dial::{Connect, Resolve, SocketOptions};
 pub use connect::progress::ConnectEvent;
 pub use connect::proxy::{Proxies, Proxy};
-#[cfg(feature = "tls")]
+#[cfg(feature = "_tls")]
 pub use connect::tls::{ClientTls, RootCertificates};
 pub use cookies::CookieJar;
 pub use futures_core::future::BoxFuture;

@@ -28,7 +28,7 @@ use crate::server::state::rejection::RejectedClient;
 use crate::transport::http1;
 use crate::transport::net_stream::NetStream;
 use crate::transport::prefixed::Prefixed;
-#[cfg(feature = "tls")]
+#[cfg(feature = "_tls")]
 use crate::transport::tls_stream::ClosingTlsStream;
 
 /// An accepted connection, with its permits.
@@ -127,7 +127,7 @@ async fn establish(
         let reassigned = context.reassign_permit(permit, &read.1);
         reassigned.map_err(|full| Error::new(ErrorKind::Limit, full.to_string()))?;
     }
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_tls")]
     if let Some(tls) = &context.tls {
         let (tls_stream, info) = deadline.bound(Box::pin(tls.accept(stream))).await??;
         stream = NetStream::new(ClosingTlsStream::new(tls_stream));
@@ -294,9 +294,9 @@ async fn detect_protocol(
 /// Returns the protocol that ALPN negotiated, empty if there is none; `None` in clear text.
 #[cfg(feature = "http2")]
 fn negotiated_alpn(remote: &ConnectInfo) -> Option<&[u8]> {
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_tls")]
     let alpn = remote.tls.as_ref().map(|tls| tls.alpn.as_deref().unwrap_or_default());
-    #[cfg(not(feature = "tls"))]
+    #[cfg(not(feature = "_tls"))]
     let alpn = {
         let _ = remote;
         None

@@ -27,7 +27,7 @@ pub mod policy;
 #[allow(clippy::module_inception, reason = "the file is named after `Server`")]
 pub(crate) mod server;
 pub(crate) mod state;
-#[cfg(feature = "tls")]
+#[cfg(feature = "_tls")]
 pub mod tls;
 mod workers;
 

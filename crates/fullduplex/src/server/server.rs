@@ -38,7 +38,7 @@ pub struct Server {
     state: Arc<ServerState>,
     authenticate: Option<Authenticate>,
     on_rejected: Option<OnRejected>,
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_tls")]
     tls: Option<crate::server::tls::ServerTls>,
     /// The sockets for HTTP/3, if it is enabled.
     #[cfg(feature = "http3")]
@@ -68,7 +68,7 @@ impl Server {
             config,
             authenticate: None,
             on_rejected: None,
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "_tls")]
             tls: None,
             #[cfg(feature = "http3")]
             udp: None,
@@ -87,7 +87,7 @@ impl Server {
             state: self.state.clone(),
             authenticate: self.authenticate.clone(),
             on_rejected: self.on_rejected.clone(),
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "_tls")]
             tls: self.tls.clone(),
             #[cfg(feature = "http3")]
             udp: (is_first && self.udp.is_some()).then(Default::default),
@@ -145,7 +145,7 @@ impl Server {
     }
 
     /// Enables TLS on all listeners. The HTTP version is negotiated with ALPN (RFC 7301).
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_tls")]
     #[must_use]
     pub fn tls(mut self, tls: crate::server::tls::ServerTls) -> Self {
         self.tls = Some(tls);
@@ -283,7 +283,7 @@ impl Server {
             Some(udp) => udp.listen(self.tls.as_ref(), &self.config)?,
             None => Vec::new(),
         };
-        #[cfg(feature = "tls")]
+        #[cfg(feature = "_tls")]
         let alpn: &[&[u8]] = if cfg!(feature = "http2") && self.config.http2 {
             &[b"h2", b"http/1.1"]
         } else {
@@ -298,7 +298,7 @@ impl Server {
             state: self.state.clone(),
             handler,
             authenticate: self.authenticate,
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "_tls")]
             tls: self.tls.map(|tls| tls.alpn(alpn)),
             #[cfg(feature = "hyper")]
             service: self.service,

@@ -1,7 +1,7 @@
 //! Macros for transports that wrap another one and do not change how it reads or writes.
 
 /// Implements the method of `AsyncRead` by that of a field.
-#[cfg(any(all(test, feature = "server"), feature = "hyper", feature = "tls"))]
+#[cfg(any(feature = "hyper", feature = "_tls"))]
 macro_rules! delegate_read {
     ($field:tt) => {
         fn poll_read(
@@ -13,7 +13,7 @@ macro_rules! delegate_read {
         }
     };
 }
-#[cfg(any(all(test, feature = "server"), feature = "hyper", feature = "tls"))]
+#[cfg(any(feature = "hyper", feature = "_tls"))]
 pub(crate) use delegate_read;
 
 /// Implements the methods of `AsyncWrite` by those of a field: with `shutdown`, all of them;

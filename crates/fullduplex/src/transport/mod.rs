@@ -1,6 +1,6 @@
 //! Transports, and what is read and written on them before a WebSocket is open.
 
-#[cfg(any(feature = "server", feature = "http2", feature = "tls"))]
+#[cfg(any(feature = "server", feature = "http2", feature = "_tls"))]
 pub(crate) mod delegate;
 pub(crate) mod halves;
 #[cfg(any(feature = "client", feature = "server"))]
@@ -12,7 +12,7 @@ pub(crate) mod lingering_close;
 pub(crate) mod net_stream;
 #[cfg(feature = "server")]
 pub(crate) mod prefixed;
-#[cfg(feature = "tls")]
+#[cfg(feature = "_tls")]
 pub(crate) mod tls_stream;
 #[cfg(feature = "http2")]
 pub(crate) mod tunnel_heads;

@@ -112,7 +112,7 @@ impl Error {
     }
 
     /// Returns the transport's error, if that is the source.
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_tls")]
     pub(crate) fn transport_error(&self) -> Option<&io::Error> {
         self.0.source.as_deref().and_then(|source| source.downcast_ref())
     }

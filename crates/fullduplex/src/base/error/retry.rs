@@ -25,7 +25,7 @@ pub(crate) enum AttemptFailure {
     /// A SOCKS5 proxy rejected the connection with this reply (RFC 1928 §6).
     Socks5(u8),
     /// The peer ended the TLS handshake with this alert (RFC 8446 §6).
-    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "there are no alerts without"))]
+    #[cfg_attr(not(feature = "_tls"), allow(dead_code, reason = "there are no alerts without"))]
     Alert(u8),
     /// A reconnecting client has stopped.
     Stopped,

@@ -1,6 +1,6 @@
 //! A transport to a server, before the handshake.
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "_tls")]
 use crate::client::connect::tls::client_cert::MissingClientCert;
 use crate::transport::net_stream::NetStream;
 
@@ -10,7 +10,7 @@ pub(crate) struct Connected {
     /// The protocol that the server chose (ALPN).
     #[cfg_attr(not(feature = "http2"), allow(dead_code, reason = "only one is offered"))]
     pub(crate) alpn: Option<Vec<u8>>,
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_tls")]
     pub(crate) missing_client_cert: MissingClientCert,
 }
 
@@ -19,7 +19,7 @@ impl From<NetStream> for Connected {
         Self {
             stream,
             alpn: None,
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "_tls")]
             missing_client_cert: MissingClientCert::default(),
         }
     }

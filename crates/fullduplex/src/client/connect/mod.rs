@@ -5,5 +5,5 @@ pub(crate) mod dial;
 pub(crate) mod progress;
 pub(crate) mod proxy;
 pub(crate) mod server_connector;
-#[cfg(feature = "tls")]
+#[cfg(feature = "_tls")]
 pub(crate) mod tls;

@@ -1,7 +1,7 @@
 //! Connecting to a server: directly or through a proxy, with TLS for a `wss:` URL.
 
 use std::borrow::Cow;
-#[cfg(feature = "tls")]
+#[cfg(feature = "_tls")]
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -15,7 +15,7 @@ use crate::client::connect::dial::Dialer;
 use crate::client::connect::progress::ConnectEvent;
 use crate::client::connect::proxy::tunnel::{self, Destination};
 use crate::client::connect::proxy::{ChosenProxy, Proxies, Proxy, ProxyScheme, socks5};
-#[cfg(feature = "tls")]
+#[cfg(feature = "_tls")]
 use crate::client::connect::tls::LazyTls;
 use crate::transport::net_stream::NetStream;
 
@@ -27,7 +27,7 @@ pub(crate) struct ServerConnector {
     pub(crate) proxies: Option<Proxies>,
     /// Header fields of the CONNECT request to a proxy.
     pub(crate) proxy_headers: HeaderMap,
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_tls")]
     pub(crate) tls: Arc<LazyTls>,
 }
 
@@ -153,7 +153,7 @@ impl ServerConnector {
         Ok(tls.await.map_err(add_name)?.stream)
     }
 
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_tls")]
     async fn tls_handshake(
         &self,
         stream: NetStream,
@@ -167,7 +167,7 @@ impl ServerConnector {
         doing(format!("waiting for the TLS handshake with {host}"), handshake).await
     }
 
-    #[cfg(not(feature = "tls"))]
+    #[cfg(not(feature = "_tls"))]
     #[allow(clippy::unused_async, reason = "as with the feature")]
     async fn tls_handshake(
         &self,

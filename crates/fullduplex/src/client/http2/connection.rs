@@ -10,7 +10,7 @@ use crate::base::uri::WsUri;
 use crate::client::client::Client;
 use crate::client::connect::connected::Connected;
 use crate::client::http_version::HttpVersion;
-#[cfg(feature = "tls")]
+#[cfg(feature = "_tls")]
 use crate::client::http2::alert::ReceivedAlert;
 use crate::client::http2::pool::Http2Connection;
 use crate::client::multiplexed::capability_cache::ServerCapability;
@@ -71,14 +71,14 @@ impl Client {
             .header_table_size(HEADER_TABLE_SIZE)
             .enable_push(false);
         let stream = connected.stream;
-        #[cfg(feature = "tls")]
+        #[cfg(feature = "_tls")]
         let alert = ReceivedAlert::default();
-        #[cfg(feature = "tls")]
+        #[cfg(feature = "_tls")]
         let stream = alert.wrap(stream);
         let handshake = builder.handshake(TunnelHeads::from_server(stream)).await;
         let open_error = |error| {
             let error = preface_error(target.secure, error);
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "_tls")]
             let error = alert.explain(connected.missing_client_cert.explain(error));
             error
         };

@@ -40,7 +40,7 @@ pub(crate) struct ServerContext {
     pub(crate) state: Arc<ServerState>,
     pub(crate) handler: Handler,
     pub(crate) authenticate: Option<Authenticate>,
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_tls")]
     pub(crate) tls: Option<crate::server::tls::ServerTls>,
     #[cfg(feature = "hyper")]
     pub(crate) service: Option<Arc<dyn crate::server::http::service::HttpService>>,
@@ -66,12 +66,12 @@ impl Drop for WatchedContext {
 }
 
 impl ServerContext {
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_tls")]
     fn is_secure(&self) -> bool {
         self.tls.is_some()
     }
 
-    #[cfg(not(feature = "tls"))]
+    #[cfg(not(feature = "_tls"))]
     #[allow(clippy::unused_self, reason = "as with the feature")]
     fn is_secure(&self) -> bool {
         false

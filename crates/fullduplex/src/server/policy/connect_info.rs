@@ -1,12 +1,12 @@
 //! The addresses and the TLS state of the client of a request.
 
 use std::net::IpAddr;
-#[cfg(feature = "tls")]
+#[cfg(feature = "_tls")]
 use std::sync::Arc;
 
 use crate::server::policy::forwarded::{ClientAddr, ForwardedError, ForwardedProto, Forwarding};
 use crate::server::policy::peer::PeerAddr;
-#[cfg(feature = "tls")]
+#[cfg(feature = "_tls")]
 use crate::server::policy::tls_info::TlsInfo;
 use http::HeaderMap;
 
@@ -24,7 +24,7 @@ pub struct ConnectInfo {
     /// reports, to that.
     pub secure: bool,
     /// The parameters of the TLS connection to this server, if there is one.
-    #[cfg(feature = "tls")]
+    #[cfg(feature = "_tls")]
     pub tls: Option<Arc<TlsInfo>>,
 }
 
@@ -34,7 +34,7 @@ impl ConnectInfo {
             peer,
             client: ClientAddr::of(peer),
             secure: false,
-            #[cfg(feature = "tls")]
+            #[cfg(feature = "_tls")]
             tls: None,
         }
     }

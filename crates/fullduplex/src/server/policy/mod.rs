@@ -6,7 +6,7 @@ pub(crate) mod host;
 pub(crate) mod origin;
 pub(crate) mod peer;
 pub(crate) mod proxy_protocol;
-#[cfg(feature = "tls")]
+#[cfg(feature = "_tls")]
 pub(crate) mod tls_info;
 
 pub use forwarded::{

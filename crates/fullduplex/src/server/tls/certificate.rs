@@ -7,13 +7,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{Error as RustlsError, InconsistentKeys, SignatureScheme};
 use webpki::{EndEntityCert, Error as WebPkiError, KeyUsage};
 
+use crate::base::crypto;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::pem::{bad, certificates, private_key, read};
 
@@ -100,7 +100,7 @@ impl Certificate {
         let names = self.names.iter().map(|name| normal_name(name)).collect::<Result<_, _>>()?;
         let info = CertificateInfo::read(&chain[0], names)
             .map_err(|error| error.with_context(&format!("{:?}", self.chain)))?;
-        let key = CertifiedKey::from_der(chain, key, &ring::default_provider());
+        let key = CertifiedKey::from_der(chain, key, &crypto::default_provider());
         let key = key.map_err(|error| {
             let between = format!("{:?} and {:?}", self.chain, self.key);
             match error {

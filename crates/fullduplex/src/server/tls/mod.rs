@@ -1,4 +1,4 @@
-//! TLS for servers, with rustls and ring.
+//! TLS for servers, with rustls.
 
 mod accept;
 mod certificate;
@@ -12,7 +12,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use rustls::crypto::ring;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{
@@ -26,6 +25,7 @@ pub use tokio_rustls::server::TlsStream;
 
 pub use crate::server::policy::tls_info::TlsInfo;
 
+use crate::base::crypto;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::pem::{bad, certificates};
 use crate::base::sync::Mutex;
@@ -35,7 +35,8 @@ use crate::server::tls::certificate::{CertificateResolver, CertificateTable};
 ///
 /// Clones share the settings, also after a [`reload`](Self::reload). TLS 1.2 and 1.3 are
 /// supported. Sessions are resumed with tickets, which need no memory on the server. The
-/// cryptography is ring's, whatever other providers are compiled in.
+/// cryptography is that of ring, or with the feature `aws-lc-rs` that of aws-lc-rs, whatever
+/// rustls's default of the process is.
 ///
 /// ```no_run
 /// use fullduplex::server::tls::{Certificate, ServerTls};
@@ -277,7 +278,7 @@ impl LoadedCertificate {
 fn verifier(clients: &Clients) -> Result<Verifier, Error> {
     let Clients { authorities, required } = clients;
     let roots = Arc::new(authorities.parse(roots)?);
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(crypto::default_provider());
     let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
     let verifier = if *required { verifier } else { verifier.allow_unauthenticated() }.build();
     let verifier =
@@ -291,7 +292,7 @@ fn config(
     versions: &[&'static SupportedProtocolVersion],
 ) -> Result<ServerConfig, Error> {
     let failed = |error: RustlsError| bad("setting up TLS").with_source(error);
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(crypto::default_provider());
     let builder = ServerConfig::builder_with_provider(provider);
     let builder = builder.with_protocol_versions(versions).map_err(failed)?;
     let builder = match verifier {
@@ -299,7 +300,7 @@ fn config(
         Some(verifier) => builder.with_client_cert_verifier(verifier),
     };
     let mut config = builder.with_cert_resolver(resolver);
-    config.ticketer = ring::Ticketer::new().map_err(failed)?;
+    config.ticketer = crypto::Ticketer::new().map_err(failed)?;
     Ok(config)
 }
 

@@ -95,12 +95,12 @@ impl MissingClientCert {
 mod tests {
     use std::time::Duration;
 
-    use rustls::crypto::ring;
     use rustls::server::WebPkiClientVerifier;
     use rustls::{RootCertStore, ServerConfig};
     use tokio_rustls::TlsAcceptor;
 
     use super::*;
+    use crate::base::crypto;
     use crate::client::connect::progress::ConnectEvents;
     use crate::client::connect::tls::{ClientTls, LazyTls};
     use crate::transport::net_stream::NetStream;
@@ -110,7 +110,7 @@ mod tests {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let certificate = made.cert.der().clone();
         let key = made.signing_key.serialize_der().try_into().unwrap();
-        let provider = Arc::new(ring::default_provider());
+        let provider = Arc::new(crypto::default_provider());
         let builder = ServerConfig::builder_with_provider(provider.clone());
         let builder = builder.with_safe_default_protocol_versions().unwrap();
         let builder = if requests_cert {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
-use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, Error as RustlsError, RootCertStore};
 use rustls_platform_verifier::Verifier;
 
+use crate::base::crypto;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::pem::bad;
 use crate::client::connect::tls::client_cert::{NoClientCert, RecordingCertResolver};
@@ -39,7 +39,7 @@ impl ClientIdentity {
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
     ) -> Result<Self, Error> {
-        CertifiedKey::from_der(chain.clone(), key.clone_key(), &ring::default_provider())
+        CertifiedKey::from_der(chain.clone(), key.clone_key(), &crypto::default_provider())
             .map_err(|error| bad("the certificate or its key can't be used").with_source(error))?;
         Ok(Self(chain, key))
     }
@@ -74,7 +74,7 @@ impl LoadedTls {
 
     fn verifier(&self) -> Result<RecordingVerifier, Error> {
         let failed = |error: RustlsError| bad("setting up TLS").with_source(error);
-        let provider = Arc::new(ring::default_provider());
+        let provider = Arc::new(crypto::default_provider());
         let certificates: Option<Arc<dyn ServerCertVerifier>> = if self.accept_any_certificate {
             None
         } else if self.roots == RootCertificates::Platform {
@@ -105,7 +105,7 @@ impl LoadedTls {
         is_anonymous: bool,
     ) -> Result<ClientConfig, Error> {
         let failed = |error: RustlsError| bad("setting up TLS").with_source(error);
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let builder = ClientConfig::builder_with_provider(Arc::new(crypto::default_provider()));
         let builder = builder.with_safe_default_protocol_versions().map_err(failed)?;
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
         let mut config = match self.identity.as_ref().filter(|_| !is_anonymous) {

@@ -90,7 +90,7 @@ fn client_of(
     alpn: &[&[u8]],
     versions: &[&'static SupportedProtocolVersion],
 ) -> ClientConfig {
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = ClientConfig::builder_with_provider(Arc::new(crypto::default_provider()));
     let builder = builder.with_protocol_versions(versions).unwrap();
     let builder = builder.with_root_certificates(roots(authority.pem().as_bytes()).unwrap());
     let mut config = match identity {
