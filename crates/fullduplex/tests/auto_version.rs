@@ -3,7 +3,7 @@
 
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
-#![cfg(all(feature = "http2", feature = "tls"))]
+#![cfg(all(feature = "client", feature = "server", feature = "http2", feature = "_tls"))]
 
 mod common;
 

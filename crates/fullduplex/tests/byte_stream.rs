@@ -3,6 +3,7 @@
 
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
+#![cfg(all(feature = "client", feature = "server"))]
 
 mod common;
 

@@ -2,6 +2,7 @@
 
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
+#![cfg(all(feature = "client", feature = "server"))]
 
 mod common;
 
@@ -68,7 +69,7 @@ async fn timeout_errors_name_what_was_waited_for() {
         (direct().connector(Never), "ws://a.example/", "connecting to a.example:80"),
         (proxied().connector(Never), "ws://a.example/", "connecting to proxy.example:3128"),
         (proxied().connector(silent()), "ws://a.example/", "the proxy http://proxy.example:3128"),
-        #[cfg(feature = "tls")]
+        #[cfg(feature = "_tls")]
         (direct().connector(silent()), "wss://a.example/", "the TLS handshake with a.example"),
     ] {
         let error = fails(builder, url).await;

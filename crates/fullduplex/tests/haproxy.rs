@@ -5,6 +5,7 @@
 
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
+#![cfg(all(feature = "client", feature = "server"))]
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;

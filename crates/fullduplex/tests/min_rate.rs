@@ -2,7 +2,13 @@
 
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
-#![cfg(all(feature = "http2", feature = "http3", feature = "hyper"))]
+#![cfg(all(
+    feature = "client",
+    feature = "server",
+    feature = "http2",
+    feature = "http3",
+    feature = "hyper"
+))]
 
 mod common;
 

@@ -2,7 +2,7 @@
 
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
-#![cfg(all(feature = "http2", feature = "http3"))]
+#![cfg(all(feature = "client", feature = "server", feature = "http2", feature = "http3"))]
 
 mod common;
 

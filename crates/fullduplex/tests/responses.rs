@@ -2,6 +2,7 @@
 
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
+#![cfg(all(feature = "client", feature = "server", feature = "_tls"))]
 
 mod common;
 
@@ -138,10 +139,10 @@ async fn redirect_loop_ends() {
 }
 
 /// Servers with TLS that send their clients elsewhere.
-#[cfg(feature = "tls")]
+#[cfg(feature = "_tls")]
 struct Redirecting(&'static str, Arc<Mutex<Vec<u16>>>);
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "_tls")]
 impl Connect for Redirecting {
     fn connect<'a>(&'a self, _: &'a str, port: u16) -> BoxFuture<'a, io::Result<NetStream>> {
         self.1.lock().unwrap().push(port);
@@ -157,7 +158,7 @@ impl Connect for Redirecting {
     }
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "_tls")]
 #[tokio::test]
 async fn redirect_never_leads_out_of_tls() {
     for to in ["ws://a.example/", "http://a.example/", "ws://a.example:443/x"] {
@@ -173,7 +174,7 @@ async fn redirect_never_leads_out_of_tls() {
 }
 
 /// A certificate is for the name without the dot of the root (RFC 6066 §3).
-#[cfg(feature = "tls")]
+#[cfg(feature = "_tls")]
 #[tokio::test]
 async fn tls_name_may_have_a_trailing_dot() {
     let tls = common::tls::trusting(common::tls::LOCALHOST);

@@ -3,6 +3,7 @@
 
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
+#![cfg(all(feature = "client", feature = "server"))]
 
 mod common;
 
@@ -150,7 +151,7 @@ async fn retry_after_the_statuses_of_servers_and_proxies() {
     }
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "_tls")]
 #[tokio::test]
 async fn retry_after_the_alerts_of_servers_that_are_starting() {
     for (alert, expected, says) in [

@@ -3,7 +3,14 @@
 
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
-#![cfg(all(feature = "http2", feature = "http3", feature = "hyper", feature = "tracing"))]
+#![cfg(all(
+    feature = "client",
+    feature = "server",
+    feature = "http2",
+    feature = "http3",
+    feature = "hyper",
+    feature = "tracing"
+))]
 
 mod common;
 

@@ -2,7 +2,7 @@
 
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
-#![cfg(all(feature = "tracing", feature = "tower"))]
+#![cfg(all(feature = "client", feature = "server", feature = "tracing", feature = "tower"))]
 
 mod common;
 

@@ -2,7 +2,7 @@
 //!
 //! `cargo test -p fullduplex --test systemd -- --ignored`, as `cargo xtask test` runs it.
 
-#![cfg(target_os = "linux")]
+#![cfg(all(feature = "client", feature = "server", target_os = "linux"))]
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
 

@@ -9,7 +9,14 @@
 #![allow(clippy::unwrap_used)]
 // The figures are what these tests are also for.
 #![allow(clippy::print_stdout)]
-#![cfg(all(feature = "http2", feature = "hyper", feature = "tls", target_os = "linux"))]
+#![cfg(all(
+    feature = "client",
+    feature = "server",
+    feature = "http2",
+    feature = "hyper",
+    feature = "_tls",
+    target_os = "linux"
+))]
 
 mod attacked_server;
 #[path = "../common/mod.rs"]

@@ -3,6 +3,7 @@
 
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
+#![cfg(all(feature = "client", feature = "server"))]
 
 mod addresses;
 #[path = "../common/mod.rs"]
@@ -140,7 +141,7 @@ async fn connect_survives_a_reset_after_the_101() {
 }
 
 /// What a server may do that is asked for TLS.
-#[cfg(feature = "tls")]
+#[cfg(feature = "_tls")]
 #[tokio::test]
 async fn tls_handshake_faults_are_reported() {
     for (answer, reset, kind, says) in [

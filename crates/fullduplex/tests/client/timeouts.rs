@@ -100,7 +100,7 @@ async fn connect_into_a_black_hole_times_out() {
     client.connect("ws://many.example/").await.unwrap();
 }
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "_tls")]
 #[tokio::test]
 async fn tls_handshake_without_an_answer_times_out() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -7,7 +7,7 @@ pub mod http2;
 #[cfg(all(feature = "http2", feature = "tower"))]
 pub mod hyper;
 pub mod server;
-#[cfg(feature = "tls")]
+#[cfg(feature = "_tls")]
 pub mod tls;
 
 use std::io;

@@ -3,6 +3,7 @@
 
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
+#![cfg(all(feature = "client", feature = "server"))]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -12,7 +13,7 @@ mod calling_transports;
 mod payloads_and_wakers;
 #[cfg(feature = "tracing")]
 mod subscriber;
-#[cfg(all(feature = "tls", feature = "http2"))]
+#[cfg(all(feature = "_tls", feature = "http2"))]
 mod tls_transports;
 mod transports;
 

@@ -4,7 +4,13 @@
 
 // In a test, to unwrap is to assert.
 #![allow(clippy::unwrap_used)]
-#![cfg(all(feature = "http2", feature = "http3", feature = "tls"))]
+#![cfg(all(
+    feature = "client",
+    feature = "server",
+    feature = "http2",
+    feature = "http3",
+    feature = "_tls"
+))]
 
 #[path = "../common/mod.rs"]
 mod common;
