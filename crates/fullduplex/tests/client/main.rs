@@ -11,7 +11,7 @@ mod common;
 mod proxies;
 mod requests;
 mod timeouts;
-#[cfg(feature = "tls")]
+#[cfg(feature = "_tls")]
 mod tls_settings;
 
 use std::io;
