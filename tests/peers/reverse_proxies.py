@@ -1,4 +1,4 @@
-"""`fdx serve` behind nginx, haproxy and apache2: reverse_proxies.py FDX
+"""`fdx serve` behind nginx, haproxy, apache2 and caddy: reverse_proxies.py FDX
 
 The proxies connect from 127.0.0.3, which is trusted; the client is at 127.0.0.2."""
 
@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import json
 import os
+import re
+import ssl
 import sys
 
 import trustme
@@ -22,6 +24,8 @@ FORWARDED = ["--trusted-proxies", PROXY, "--forwarded", "forwarded"]
 CA = trustme.CA()
 CA.cert_pem.write_to_path(path("ca.pem"))
 CA.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(path("both.pem"))
+TLS = {"ssl": ssl.create_default_context(cafile=path("ca.pem")), "server_hostname": "localhost"}
+HOW_TO = os.path.join(os.path.dirname(__file__), "../../docs/src/how-to")
 
 
 @contextlib.asynccontextmanager
@@ -72,8 +76,9 @@ async def apache(server, by):
 
 
 def connect(port, resource="/echo", **options):
+    scheme = "wss" if "ssl" in options else "ws"
     return websockets.connect(
-        f"ws://127.0.0.1:{port}{resource}", max_size=None, proxy=None, local_addr=(CLIENT, 0), **options
+        f"{scheme}://127.0.0.1:{port}{resource}", max_size=None, proxy=None, local_addr=(CLIENT, 0), **options
     )
 
 
@@ -205,6 +210,98 @@ async def apache_carries_it():
     for by in ["wstunnel", "upgrade=websocket"]:
         async with serving(FDX, *X_FORWARDED_FOR) as server, apache(server.address, by) as port:
             await carries(port, server)
+
+
+def of_the_book(page, changes):
+    """The first configuration on a page of the book, with each change made at least once."""
+    with open(os.path.join(HOW_TO, f"{page}.md")) as file:
+        text = re.search(r"```(?:nginx|haproxy|apache|caddyfile)\n(.*?)```", file.read(), re.DOTALL)[1]
+    for old, new in changes.items():
+        assert old in text, f"{page}.md has no {old}"
+        text = text.replace(old, new)
+    return text
+
+
+async def carries_as_in_the_book(page, changes, start):
+    """Runs the proxy with TLS in front of `fdx serve`; `start` gives its command, and its configuration around that
+    of the book."""
+    port, certificate = free_port(), path("both.pem")
+    trusted = ["--trusted-proxies", "127.0.0.1", "--forwarded", "x-forwarded-for"]
+    async with serving(FDX, *trusted) as server:
+        changes = {old: new.format(port=port, certificate=certificate, server=server.address) for old, new in changes.items()}
+        command, text = start(of_the_book(page, changes))
+        config = write(f"book-{page}.conf", text)
+        async with running(*[config if word == "CONFIG" else word for word in command], port=port):
+            await carries(port, server, **TLS)
+
+
+@check
+async def nginx_as_in_the_book():
+    temp = " ".join(f"{kind}_temp_path {path(kind)};" for kind in ["client_body", "proxy", "fastcgi", "scgi", "uwsgi"])
+    main = f"daemon off; master_process off; pid {path('book-nginx.pid')}; error_log stderr; events {{}}"
+    await carries_as_in_the_book(
+        "nginx",
+        {
+            "listen 443 ssl": "listen 127.0.0.1:{port} ssl",
+            "/etc/ssl/chat.example.pem": "{certificate}",
+            "/etc/ssl/chat.example.key": "{certificate}",
+            "http://127.0.0.1:9001": "http://{server}",
+        },
+        lambda text: (
+            ["nginx", "-e", "stderr", "-c", "CONFIG", "-p", DIR],
+            f"{main}\nhttp {{ access_log off; {temp}\n{text}}}\n",
+        ),
+    )
+
+
+@check
+async def haproxy_as_in_the_book():
+    await carries_as_in_the_book(
+        "haproxy",
+        {
+            "bind :443 ssl crt /etc/haproxy/chat.example.pem": "bind 127.0.0.1:{port} ssl crt {certificate}",
+            "server a 10.0.0.11:9001": "server a {server}",
+            "    server b 10.0.0.12:9001\n": "",
+        },
+        lambda text: (["haproxy", "-db", "-f", "CONFIG"], text),
+    )
+
+
+@check
+async def apache_as_in_the_book():
+    load = "".join(
+        f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n" for name in ["mpm_event", "authz_core", "ssl"]
+    )
+    await carries_as_in_the_book(
+        "apache",
+        {
+            "modules/": "/usr/lib/apache2/modules/",
+            "<VirtualHost *:443>": "Listen 127.0.0.1:{port}\n<VirtualHost *:{port}>",
+            "/etc/ssl/chat.example.pem": "{certificate}",
+            "/etc/ssl/chat.example.key": "{certificate}",
+            "http://127.0.0.1:9001/": "http://{server}/",
+        },
+        lambda text: (
+            ["apache2", "-DFOREGROUND", "-f", "CONFIG"],
+            f"ServerRoot {DIR}\nServerName localhost\nDefaultRuntimeDir {DIR}\nPidFile {path('book-apache.pid')}\n"
+            f"Mutex file:{DIR}\nErrorLog /dev/stderr\nUser www-data\nGroup www-data\n{load}{text}",
+        ),
+    )
+
+
+@check
+async def caddy_as_in_the_book():
+    await carries_as_in_the_book(
+        "caddy",
+        {
+            "chat.example {": "https://localhost:{port}, https://127.0.0.1:{port} {{\n    tls {certificate} {certificate}",
+            "127.0.0.1:9001": "{server}",
+        },
+        lambda text: (
+            ["caddy", "run", "--adapter", "caddyfile", "--config", "CONFIG"],
+            f"{{\n    admin off\n    auto_https disable_redirects\n    storage file_system {path('caddy')}\n}}\n{text}",
+        ),
+    )
 
 
 main()

@@ -17,8 +17,9 @@ pub(crate) fn folder() -> PathBuf {
 }
 
 /// Programs with the Debian packages that bring them.
-const PACKAGES: [(&str, &str); 16] = [
+const PACKAGES: [(&str, &str); 17] = [
     ("apache2", "apache2"),
+    ("caddy", "caddy"),
     ("chromium", "chromium"),
     ("curl", "curl"),
     ("firefox-esr", "firefox-esr"),
