@@ -40,6 +40,9 @@ pub use convert::FromUtf8Error;
 /// and a longer one at the first view, which notes the result. [`as_bytes`](Self::as_bytes),
 /// [`len`](Self::len) and [`into_bytes`](Self::into_bytes), comparing, sending and `Debug` do not
 /// validate.
+///
+/// As a key of a map it is sound: hashing and comparing do not depend on whether the view is noted.
+/// `clippy::mutable_key_type` can't know that.
 #[doc(alias("ByteString", "FastStr", "Utf8Payload"))]
 #[derive(Default)]
 pub struct Utf8Bytes {

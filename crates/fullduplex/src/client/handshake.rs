@@ -29,7 +29,7 @@ impl Client {
         target: &WsUri,
     ) -> Result<ClientHandshake, Error> {
         for subprotocol in self.subprotocols_for(target) {
-            handshake = handshake.with_subprotocol(subprotocol)?;
+            handshake = handshake.with_subprotocol(subprotocol).map_err(Error::of)?;
         }
         for offer in compression::settings(&self.config).iter().flat_map(DeflateConfig::offers) {
             handshake = handshake.with_extension(offer);
@@ -101,7 +101,7 @@ impl Client {
         let deflate = match settings.map(|deflate| deflate.check(&negotiated.extensions)) {
             Some(Ok(params)) => params,
             Some(Err(error)) => {
-                return Err(Error::from(error).with_response(response.map(|()| Bytes::new())));
+                return Err(Error::of(error).with_response(response.map(|()| Bytes::new())));
             }
             None => None,
         };

@@ -98,7 +98,7 @@ impl Client {
         headers: &HeaderMap,
     ) -> Result<ClientHandshake, Error> {
         let host = authority(target, headers);
-        self.with_offers(ClientHandshake::http1(host, nonce())?, target)
+        self.with_offers(ClientHandshake::http1(host, nonce()).map_err(Error::of)?, target)
     }
 
     fn request_head(
@@ -109,6 +109,6 @@ impl Client {
     ) -> Result<Vec<u8>, Error> {
         let fields = self.header_fields(handshake, target, headers)?;
         let fields = fields.iter().map(|(name, value)| (&**name, value.as_bytes()));
-        Ok(write_request(handshake.method(), &target.resource, fields)?)
+        write_request(handshake.method(), &target.resource, fields).map_err(Error::of)
     }
 }

@@ -33,14 +33,14 @@ pub(super) async fn read<S: Transport>(
     let limits = limits.head();
     for _ in 0..=MAX_INTERIM {
         let head = http1::read_head(stream, HeadFinder::response(limits), received).await?;
-        let head = ResponseHead::parse(&head, &limits)?;
+        let head = ResponseHead::parse(&head, &limits).map_err(Error::of)?;
         if is_interim(head.status()) {
             continue;
         }
         let mut response = Response::new(());
         *response.status_mut() =
-            StatusCode::from_u16(head.status()).map_err(|_| HeadError::StartLine)?;
-        *response.headers_mut() = http1::header_map(head.fields())?;
+            StatusCode::from_u16(head.status()).map_err(|_| Error::of(HeadError::StartLine))?;
+        *response.headers_mut() = http1::header_map(head.fields()).map_err(Error::of)?;
         return Ok(response);
     }
     Err(too_many_interim())
@@ -95,7 +95,7 @@ pub(super) async fn rejection<S: Transport>(
     received: BytesMut,
 ) -> Error {
     let body = rejection_body(stream, &response, received).await;
-    let mut error = Error::from(error);
+    let mut error = Error::of(error);
     if let Some(explanation) = explain(&response) {
         error = error.with_detail(&explanation);
     }

@@ -11,7 +11,7 @@ use bytes::{Buf, Bytes};
 use fullduplex_proto::{CloseInfo, Compression, MessageKind};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::base::error::Error;
+use crate::base::error::{Error, ErrorKind};
 use crate::connection::reader::MessageChunk;
 use crate::connection::split::{ReceiveHalf, SendHalf};
 use crate::connection::writer::{WaiterKey, Writer};
@@ -202,7 +202,7 @@ impl<'a, S: Transport> MessageWriter<'a, S> {
             && (self.utf8.push(chunk).is_err() || (last && !self.utf8.is_complete()))
         {
             let rule = "a text message must be UTF-8 (RFC 6455 §5.6)";
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidInput, rule)));
+            return Poll::Ready(Err(Error::new(ErrorKind::Misuse, rule).into()));
         }
         if last || !chunk.is_empty() {
             permit.send(self.kind, chunk, last, self.compression)?;

@@ -81,7 +81,7 @@ pub(crate) async fn read_head<S: Transport>(
     received: &mut BytesMut,
 ) -> Result<Bytes, Error> {
     loop {
-        match finder.find(received)? {
+        match finder.find(received).map_err(Error::of)? {
             // With nothing after it, the memory need not be shared.
             Some(end) if end == received.len() => return Ok(std::mem::take(received).freeze()),
             Some(end) => return Ok(received.split_to(end).freeze()),

@@ -20,8 +20,42 @@ pub use kind::ErrorKind;
 
 /// An error of this library. It is one pointer wide.
 ///
-/// Its message names the rule, with its RFC section, or the setting. The error of an underlying
-/// library is described in this library's words; it is the [`source`](StdError::source).
+/// - [`kind`](Self::kind) is its category, [`is_retryable`](Self::is_retryable) whether to try
+///   again, [`close_info`](Self::close_info) how an open connection ended, and
+///   [`response`](Self::response) the answer of a server that rejected the handshake.
+/// - `Display` says in one line what failed and why: the rule, with its RFC section, or the
+///   setting, and the cause. The wording may change between versions.
+/// - [`source`](StdError::source) is the direct cause, such as an `io::Error` or an error of
+///   rustls, for `downcast_ref`. As the line names the cause already, a report that also prints all sources
+///   says it twice, the second time in the words of the library below.
+///   [`io_kind`](Self::io_kind) is the kind of the `io::Error` among the causes.
+///
+/// ```
+/// use std::io;
+///
+/// use fullduplex::{Error, ErrorKind};
+///
+/// fn advice(error: &Error) -> &'static str {
+///     match error.kind() {
+///         _ if error.io_kind() == io::ErrorKind::ConnectionRefused => "is it started?",
+///         ErrorKind::Tls => "is the certificate right?",
+///         ErrorKind::Handshake if error.response().is_some_and(|r| r.status() == 401) => "log in",
+///         _ if error.is_retryable() => "try again later",
+///         _ => "report it",
+///     }
+/// }
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+/// # runtime.block_on(async {
+/// # let proxies = fullduplex::client::Proxies::none();
+/// let client = fullduplex::Client::builder().build()?;
+/// # let client = fullduplex::Client::builder().proxies(proxies).build()?;
+/// let error = client.connect("ws://127.0.0.1:9/").await.unwrap_err();
+/// assert_eq!(advice(&error), "is it started?");
+/// # Ok::<(), Error>(())
+/// # }).unwrap();
+/// ```
+#[doc(alias("WebSocketError", "ConnectionError", "ProtocolError"))]
 pub struct Error(Box<ErrorInner>);
 
 struct ErrorInner {
@@ -155,6 +189,18 @@ impl Error {
         error
     }
 
+    /// Creates the error for a connection that ended other than normally, perhaps because writing
+    /// had failed.
+    pub(crate) fn ended_by(info: &CloseInfo, failed: Option<io::ErrorKind>) -> Self {
+        let error = Self::ended(info);
+        match failed {
+            Some(kind) if info.cause == CloseCause::TransportError => {
+                error.with_source(io::Error::from(kind))
+            }
+            _ => error,
+        }
+    }
+
     /// Creates the error for a connection that was closed before everything queued was written.
     pub(crate) fn unsent(info: &CloseInfo, failed: Option<io::ErrorKind>) -> Self {
         let message = "the peer left before it had all that was sent";
@@ -168,7 +214,8 @@ impl Error {
         }
     }
 
-    /// Returns the category of the error.
+    /// Returns the category of the error, for a `match`.
+    #[doc(alias("category", "code"))]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
@@ -249,9 +296,7 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        let source = self.0.source.as_deref()?;
-        // If its text is part of the message, the chain continues after it.
-        if self.0.message_includes_source { Some(source) } else { source.source() }
+        Some(self.0.source.as_deref()?)
     }
 }
 

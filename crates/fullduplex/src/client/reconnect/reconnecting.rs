@@ -87,7 +87,7 @@ impl Reconnecting {
     /// # Errors
     /// Fails if the code may not be sent or the reason is too long (RFC 6455 §5.5.1, §7.4).
     pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        self.close_frame.send_replace(Some(CloseFrame::new(code, reason)?));
+        self.close_frame.send_replace(Some(CloseFrame::new(code, reason).map_err(Error::of)?));
         Ok(())
     }
 }

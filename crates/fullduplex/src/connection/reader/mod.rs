@@ -335,7 +335,7 @@ impl<S: Transport> Reader<S> {
     fn stop_after_failure(&mut self, error: ProtocolError) -> Error {
         self.receiver.discard_input();
         self.report_end();
-        error.into()
+        Error::of(error)
     }
 
     /// Records that the end is reported to the application, and drops the part of a message that
@@ -380,6 +380,6 @@ impl<S: Transport> Reader<S> {
     fn fail(&mut self, error: ProtocolError, writer: &Arc<Writer<S>>) -> Error {
         writer.fail(error);
         self.report_end();
-        error.into()
+        Error::of(error)
     }
 }

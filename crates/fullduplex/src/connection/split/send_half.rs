@@ -164,7 +164,7 @@ impl<S: Transport> SendHalf<S> {
             };
             match error {
                 SendError::Full => TrySendError::Full(message),
-                error => TrySendError::Closed { error: error.into(), message },
+                error => TrySendError::Closed { error: Error::of(error), message },
             }
         })
     }
@@ -221,7 +221,7 @@ impl<S: Transport> SendHalf<S> {
     /// other code that may not be sent (RFC 6455 §7.4), a reason without a code, and a reason of
     /// more than 123 bytes are errors.
     pub fn start_close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        let frame = close_frame(code, reason)?;
+        let frame = close_frame(code, reason).map_err(Error::of)?;
         self.writer.close(frame);
         Ok(())
     }

@@ -324,12 +324,14 @@ impl<S: Transport> WriterState<S> {
     /// Returns the error of a send. The cause of an unclean end says more than "closing".
     pub(crate) fn send_error(&self, error: SendError) -> Error {
         if error != SendError::Closing {
-            return error.into();
+            return Error::of(error);
         }
         match (self.session.close_info(), self.write_error) {
-            (Some(info), _) if info.cause != CloseCause::Handshake => Error::ended(info),
+            (Some(info), failed) if info.cause != CloseCause::Handshake => {
+                Error::ended_by(info, failed)
+            }
             (None, Some(kind)) => Error::io("the transport failed", kind.into()),
-            _ => error.into(),
+            _ => Error::of(error),
         }
     }
 }
@@ -341,7 +343,7 @@ impl<S> WriterState<S> {
             Some(info) if info.cause == CloseCause::Handshake => {
                 Error::unsent(info, self.write_error)
             }
-            Some(info) => Error::ended(info),
+            Some(info) => Error::ended_by(info, self.write_error),
             None => Error::io(
                 "the transport failed",
                 self.write_error.unwrap_or(io::ErrorKind::Other).into(),

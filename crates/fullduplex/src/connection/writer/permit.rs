@@ -53,7 +53,7 @@ impl<S: Transport> Writer<S> {
         }
         drop(state);
         drop(outgoing);
-        sent.map_err(Into::into)
+        sent.map_err(Error::of)
     }
 
     /// Lets a message wait until the writer of another message, which has begun since the capacity

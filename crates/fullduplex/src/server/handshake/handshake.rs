@@ -294,7 +294,7 @@ pub(crate) async fn read_request<S: Transport>(
 ) -> Result<Box<IncomingRequest>, Error> {
     let finder = HeadFinder::request(config.handshake_limits.head());
     let head = http1::read_head(stream, finder, received).await?;
-    Ok(IncomingRequest::read(head, config)?)
+    IncomingRequest::read(head, config).map_err(Error::of)
 }
 
 /// Returns the status of the response to a head that could not be read; `None` if the connection

@@ -256,7 +256,7 @@ impl IncomingRequest {
             deflate.and_then(|deflate| deflate.accept(offer.extensions())).unzip();
         let extensions = extension.into_iter().collect();
         let accepted = offer.accept(self.subprotocol.as_deref(), extensions);
-        let response = accepted.map_err(|error| RejectionCause::Misuse(error.into()))?;
+        let response = accepted.map_err(|error| RejectionCause::Misuse(Error::of(error)))?;
         Ok(AcceptedHandshake { response, headers, deflate })
     }
 
@@ -394,7 +394,7 @@ impl AcceptedHandshake {
         let own = self.protocol_fields().map(|(name, value)| (Cow::Borrowed(name), value));
         let added =
             self.added_fields().map(|(name, value)| (http1::title_case(name).into(), value));
-        Ok(write_response(status, phrase, own.chain(added))?)
+        write_response(status, phrase, own.chain(added)).map_err(Error::of)
     }
 
     /// Returns the response for an HTTP library to send.

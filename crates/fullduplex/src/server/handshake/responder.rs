@@ -136,7 +136,7 @@ async fn write<S: Transport>(
         own.map(|(name, value)| (http1::title_case(name.as_str()).into(), value.as_bytes())),
     );
     let phrase = parts.status.canonical_reason().unwrap_or_default();
-    let mut bytes = write_response(parts.status.as_u16(), phrase, fields)?;
+    let mut bytes = write_response(parts.status.as_u16(), phrase, fields).map_err(Error::of)?;
     bytes.extend_from_slice(&content);
     http1::write_all(stream, &bytes).await
 }

@@ -45,7 +45,7 @@ pub(crate) async fn connect(
     let others = headers
         .iter()
         .map(|(name, value)| (http1::title_case(name.as_str()).into(), value.as_bytes()));
-    let head = write_request("CONNECT", &authority, fields.chain(others))?;
+    let head = write_request("CONNECT", &authority, fields.chain(others)).map_err(Error::of)?;
     http1::write_all(&mut stream, &head).await?;
     let mut received = BytesMut::new();
     let response = response::read(&mut stream, limits, &mut received).await;
