@@ -46,6 +46,7 @@ pub use base::handshake_limits::HandshakeLimits;
 pub use client::{Client, ClientBuilder, connect};
 pub use connection::builder::{WebSocketBuilder, pair, pair_with};
 pub use connection::byte_stream::ByteStream;
+pub use connection::control_frames::{ControlFrame, ControlFrames, PongFuture};
 pub use connection::message_io::{MessageReader, MessageWriter};
 pub use connection::split::{
     NextFuture, ReceiveHalf, ReuniteError, SendFuture, SendHalf, TrySendError,

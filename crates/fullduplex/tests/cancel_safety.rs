@@ -78,8 +78,17 @@ async fn cancelled_send_to_a_full_queue_sends_once() {
 async fn cancelled_ping_is_sent_at_most_once() {
     let (mut client, server) = ends!();
     tokio::spawn(echo(server));
-    for _ in 0..20 {
-        retry_cancelled(3, async |n| poll_at_most(client.ping(b"x"), n).await).await.unwrap();
+    for i in 0..20 {
+        let pong =
+            retry_cancelled(3, async |n| poll_at_most(client.ping(b"x"), n).await).await.unwrap();
+        if i % 2 == 0 {
+            // It is answered as the connection is read; dropped or not.
+            let reading = poll_at_most(client.next(), 1000);
+            tokio::select! {
+                answered = pong => assert!(answered.is_ok()),
+                _ = reading => panic!("nothing is received"),
+            }
+        }
         retry_cancelled(3, async |n| poll_at_most(client.pong(b"y"), n).await).await.unwrap();
     }
     assert!(client.close(CloseCode::NORMAL, "").await.unwrap().is_clean());

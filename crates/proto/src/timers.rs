@@ -197,9 +197,13 @@ impl Timers {
     pub(crate) fn handle_pong(&mut self, payload: &[u8], now: Duration) {
         if self.timing_pong && *payload == self.pinged_at.to_be_bytes() {
             let trip = micros(now).saturating_sub(self.pinged_at);
-            self.round_trip = u32::try_from(trip).unwrap_or(u32::MAX - 1);
+            self.record_round_trip(Duration::from_micros(trip));
             self.timing_pong = false;
         }
+    }
+
+    pub(crate) fn record_round_trip(&mut self, took: Duration) {
+        self.round_trip = u32::try_from(micros(took)).unwrap_or(u32::MAX - 1);
     }
 
     /// Stops measuring the round trip of the last Ping.

@@ -2,6 +2,7 @@
 
 pub(crate) mod builder;
 pub(crate) mod byte_stream;
+pub(crate) mod control_frames;
 pub(crate) mod driver;
 pub(crate) mod message_io;
 pub(crate) mod observer;

@@ -17,6 +17,7 @@ use futures_sink::Sink;
 
 use crate::base::error::Error;
 use crate::connection::byte_stream::ByteStream;
+use crate::connection::control_frames::{ControlFrames, PongFuture};
 use crate::connection::driver::DrivenConnection;
 use crate::connection::message_io::{MessageReader, MessageWriter};
 use crate::connection::observer::Registration;
@@ -234,14 +235,17 @@ impl<S: Transport> WebSocket<S> {
 
     /// Sends a Ping (RFC 6455 §5.5.2) of at most 125 bytes, ahead of queued messages.
     ///
-    /// Waits until an earlier Ping of the application is written.
+    /// Waits until an earlier Ping of the application is written. Returns a future of the Pong, with
+    /// the round-trip time, that is ready as the connection is read; see [`PongFuture`]. It may be
+    /// dropped.
     ///
     /// No background task reads for an application that only sends Pings: it must call
     /// [`next`](Self::next), or drop the receiving half.
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, no Ping is sent.
-    pub async fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+    #[doc(alias = "latency")]
+    pub async fn ping(&mut self, payload: &[u8]) -> Result<PongFuture, Error> {
         self.send.ping(payload).await
     }
 
@@ -253,6 +257,29 @@ impl<S: Transport> WebSocket<S> {
     /// If the future is dropped before it is ready, no Pong is sent.
     pub async fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
         self.send.pong(payload).await
+    }
+
+    /// Returns a stream of the Pings and Pongs that arrive from now on.
+    ///
+    /// For bridges, feeds that say something in their Pings, and own measures of liveness: Pings
+    /// are answered without it, and the keepalive finds dead peers. It gets them as the connection
+    /// is read. A connection has one such stream: a later call ends the one before.
+    ///
+    /// ```
+    /// use fullduplex::ControlFrame;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), fullduplex::Error> {
+    /// let (mut client, mut server) = fullduplex::pair();
+    /// let mut frames = client.control_frames();
+    /// tokio::spawn(async move { while client.next().await.is_some() {} });
+    /// server.ping(b"hello").await?;
+    /// assert_eq!(frames.next().await, Some(ControlFrame::Ping("hello".into())));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn control_frames(&mut self) -> ControlFrames {
+        self.send.control_frames()
     }
 
     /// Waits until everything queued is written to the transport.
@@ -333,7 +360,8 @@ impl<S: Transport> WebSocket<S> {
         self.send.stats()
     }
 
-    /// Returns the last round-trip time of a keepalive Ping; see [`SendHalf::round_trip`].
+    /// Returns the last round-trip time of a Ping; see [`SendHalf::round_trip`].
+    #[doc(alias = "latency")]
     pub fn round_trip(&self) -> Option<Duration> {
         self.send.round_trip()
     }

@@ -9,6 +9,7 @@ mod common;
 mod closing;
 mod halves;
 mod pairs;
+mod pings;
 mod traits;
 
 use std::future::Future;

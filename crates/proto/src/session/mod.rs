@@ -153,8 +153,14 @@ impl Session {
         self.sender.info.as_deref()
     }
 
-    /// Returns the last round-trip time of a keepalive ping.
+    /// Returns the last round-trip time: of a keepalive Ping, or one that was
+    /// [recorded](Self::record_round_trip).
     pub fn round_trip(&self) -> Option<Duration> {
         self.timers.round_trip()
+    }
+
+    /// Records the round-trip time of a Ping of the application.
+    pub fn record_round_trip(&mut self, took: Duration) {
+        self.timers.record_round_trip(took);
     }
 }

@@ -11,6 +11,7 @@ use fullduplex_proto::{CloseInfo, DeflateParams, Message, ReadyState};
 use futures_core::stream::{FusedStream, Stream};
 
 use crate::base::error::Error;
+use crate::connection::control_frames::ControlFrames;
 use crate::connection::driver::DrivenConnection;
 use crate::connection::reader;
 use crate::connection::reader::{ConnectionOptions, Reader};
@@ -94,6 +95,12 @@ impl<S: Transport> ReceiveHalf<S> {
     /// Returns the counts of messages and bytes so far, in both directions.
     pub fn stats(&self) -> ConnectionStats {
         DrivenConnection::stats(&*self.writer)
+    }
+
+    /// Returns a stream of the peer's Pings and Pongs; see
+    /// [`WebSocket::control_frames`](crate::WebSocket::control_frames).
+    pub fn control_frames(&mut self) -> ControlFrames {
+        self.writer.observe_control()
     }
 
     /// Ends the transport at once, without a Close. The peer sees code 1006. See

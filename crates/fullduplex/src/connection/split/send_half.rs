@@ -14,6 +14,7 @@ use fullduplex_proto::{
 use futures_sink::Sink;
 
 use crate::base::error::{Error, ErrorKind};
+use crate::connection::control_frames::{ControlFrames, PongFuture};
 use crate::connection::stats::ConnectionStats;
 use crate::connection::writer::delivery::Deliver;
 use crate::connection::writer::{
@@ -186,12 +187,19 @@ impl<S: Transport> SendHalf<S> {
 
     /// Sends a Ping (RFC 6455 §5.5.2) of at most 125 bytes, ahead of queued messages.
     ///
-    /// Waits until an earlier Ping of the application is written.
+    /// Waits until an earlier Ping of the application is written. Returns a future of the Pong, with
+    /// the round-trip time; see [`PongFuture`]. It may be dropped.
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, no Ping is sent.
-    pub async fn ping(&self, payload: &[u8]) -> Result<(), Error> {
-        self.wait(|writer, cx, key| writer.poll_control(cx, key, true, payload)).await
+    pub async fn ping(&self, payload: &[u8]) -> Result<PongFuture, Error> {
+        self.wait(|writer, cx, key| writer.poll_ping(cx, key, payload)).await
+    }
+
+    /// Returns a stream of the peer's Pings and Pongs; see
+    /// [`WebSocket::control_frames`](crate::WebSocket::control_frames).
+    pub fn control_frames(&self) -> ControlFrames {
+        self.writer.observe_control()
     }
 
     /// Sends an unsolicited Pong (RFC 6455 §5.5.3) of at most 125 bytes.
@@ -201,7 +209,7 @@ impl<S: Transport> SendHalf<S> {
     /// # Cancel safety
     /// If the future is dropped before it is ready, no Pong is sent.
     pub async fn pong(&self, payload: &[u8]) -> Result<(), Error> {
-        self.wait(|writer, cx, key| writer.poll_control(cx, key, false, payload)).await
+        self.wait(|writer, cx, key| writer.poll_pong(cx, key, payload)).await
     }
 
     /// Waits until everything queued is written to the transport.
@@ -288,10 +296,10 @@ impl<S: Transport> SendHalf<S> {
         crate::connection::driver::DrivenConnection::stats(&*self.writer)
     }
 
-    /// Returns the last round-trip time of a keepalive Ping.
+    /// Returns the last round-trip time of a keepalive Ping, or of a [`ping`](Self::ping).
     ///
     /// Only Pongs that were read as soon as they arrived count. A keepalive Ping is sent only after
-    /// a silence, so a busy connection may have no round-trip time.
+    /// a silence: on a busy connection, `ping` measures.
     pub fn round_trip(&self) -> Option<Duration> {
         self.writer.lock().session.round_trip()
     }

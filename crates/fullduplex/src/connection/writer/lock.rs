@@ -21,6 +21,7 @@ use crate::connection::observer::{Registration, SharedObserver};
 use crate::connection::shared_frames::PendingFrames;
 use crate::connection::writer::delivery::LaggingQueue;
 use crate::connection::writer::driven::WriteWaker;
+use crate::connection::writer::pings::ControlWatch;
 use crate::connection::writer::{Writer, WriterState};
 use crate::transport::halves::WriteHalf;
 
@@ -90,6 +91,7 @@ pub(crate) struct HeldUntilEnd<S> {
     unsent: Option<Box<SendBuffer>>,
     pending: Option<PendingFrames>,
     lagging: Option<Box<LaggingQueue>>,
+    control: ControlWatch,
 }
 
 impl<'a, S> WriterGuard<'a, S> {
@@ -187,7 +189,18 @@ impl<S> WriterState<S> {
             unsent: self.session.take_unsent(),
             pending: self.pending.take(),
             lagging: self.lagging.take(),
+            control: self.take_control_watch(),
         }
+    }
+
+    /// Takes what waits for Pings and Pongs.
+    fn take_control_watch(&mut self) -> ControlWatch {
+        let Some(waiters) = &mut self.waiters else { return ControlWatch::default() };
+        let control = mem::take(&mut waiters.control);
+        if waiters.is_empty() {
+            self.waiters = None;
+        }
+        control
     }
 
     /// Returns whether the transport must live until the halves are dropped: a client that has
@@ -292,6 +305,7 @@ impl<S> HeldUntilEnd<S> {
             unsent,
             pending,
             lagging,
+            control,
         } = self;
         if let Some(registration) = registration {
             registration.end(info.as_ref(), writer.counters.snapshot());
@@ -301,7 +315,8 @@ impl<S> HeldUntilEnd<S> {
             caught(|| if keeps_transport { drop(write_half) } else { write_half.close() });
         drop(write_waker);
         let payloads = caught(|| drop(unsent));
-        caught(|| drop((pending, lagging))).and(payloads).and(transport)
+        let reported = caught(|| control.end(info.as_ref()));
+        caught(|| drop((pending, lagging))).and(payloads).and(transport).and(reported)
     }
 }
 

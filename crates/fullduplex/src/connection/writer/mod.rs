@@ -8,6 +8,7 @@
 //! * `send.rs`: messages in one step, as `send` and `try_send` do;
 //! * `permit.rs`: messages in two steps, as `Sink` and `AsyncWrite` do;
 //! * `control.rs`: Pings and Pongs of the application;
+//! * `pings.rs`: what waits for Pings and Pongs of the peer;
 //! * `publish.rs`: messages of a broadcast group, with the vocabulary in `delivery.rs`;
 //! * `receive.rs`: what the receiving half reports;
 //! * `close.rs`: closing, the end, and dropped halves;
@@ -38,6 +39,7 @@ mod driven;
 mod flush;
 mod lock;
 mod permit;
+mod pings;
 mod publish;
 mod receive;
 mod send;

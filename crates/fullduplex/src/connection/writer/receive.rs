@@ -89,6 +89,9 @@ impl<S: Transport> Writer<S> {
         {
             registration.observer().round_trip(took);
         }
+        if state.waiters.is_some() {
+            self.watch_control(&mut state, event, at_once);
+        }
         self.write(&mut state);
         self.schedule(&mut state);
         result

@@ -14,6 +14,7 @@ use std::task::{Context, Waker};
 
 use crate::base::guard::DeferredDrop;
 use crate::base::registry::Registry;
+use crate::connection::writer::pings::ControlWatch;
 use crate::connection::writer::{Writer, WriterState};
 use crate::transport::Transport;
 
@@ -23,6 +24,8 @@ pub(crate) struct Waiters {
     /// An entry for each future: `None` after it was woken, until it is polled again.
     futures: Registry<Option<Waker>>,
     sinks: Vec<Waker>,
+    /// What waits for Pings and Pongs. It is here as few connections have any.
+    pub(super) control: ControlWatch,
 }
 
 /// The key of a future's entry among the waiters. Small, as each `send` has one.
@@ -71,7 +74,7 @@ impl Waiters {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.futures.is_empty() && self.sinks.is_empty()
+        self.futures.is_empty() && self.sinks.is_empty() && self.control.is_empty()
     }
 }
 
