@@ -224,7 +224,7 @@ impl Group {
 
     /// Sends a message to all members except one, usually the one that the message is from.
     ///
-    /// The report does not count that member. A membership of another group leaves out nobody.
+    /// The report does not count that member. A membership of another group leaves out no one.
     #[doc(alias = "broadcast")]
     #[doc(alias = "others")]
     pub fn publish_except(&self, message: &PreparedMessage, except: &Membership) -> PublishReport {

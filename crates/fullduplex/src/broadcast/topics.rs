@@ -128,7 +128,7 @@ impl Topics {
     }
 
     /// Sends a message to all members of a topic except one, as [`Group::publish_except`] does. A
-    /// subscription to another topic leaves out nobody.
+    /// subscription to another topic leaves out no one.
     pub fn publish_except(
         &self,
         topic: &str,
