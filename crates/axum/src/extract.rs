@@ -2,14 +2,16 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
 use fullduplex::server::integrate::UpgradeRequest;
 use fullduplex::server::policy::OriginPolicy;
-use fullduplex::server::{ServerConfig, ServerHandle};
-use fullduplex::{DeflateConfig, WebSocket};
+use fullduplex::server::{HandlerOutput, ServerConfig, ServerHandle};
+use fullduplex::{DeflateConfig, KeepaliveConfig, WebSocket};
 use http::request::Parts;
 
 use crate::failed_upgrade::{DefaultOnFailedUpgrade, OnFailedUpgrade};
@@ -24,43 +26,58 @@ use crate::rejection::WebSocketUpgradeRejection;
 #[must_use = "the request is answered by the response of `on_upgrade`"]
 pub struct WebSocketUpgrade<F = DefaultOnFailedUpgrade> {
     request: UpgradeRequest,
-    config: ServerConfig,
+    config: Arc<ServerConfig>,
     on_failed_upgrade: F,
 }
 
 impl<F> WebSocketUpgrade<F> {
     /// Sets all settings at once. Call it before the methods that change single settings;
     /// [`UpgradeRequest::accept`] lists the settings that have no effect here.
-    pub fn config(mut self, config: ServerConfig) -> Self {
-        self.config = config;
+    ///
+    /// With an `Arc<ServerConfig>`, requests share the settings.
+    pub fn config(mut self, config: impl Into<Arc<ServerConfig>>) -> Self {
+        self.config = config.into();
         self
     }
 
-    /// Sets the longest message that is received, in bytes, whatever its frames. A longer one ends
-    /// the connection with 1009. Default: 1 MiB.
-    pub fn max_message_size(mut self, max: usize) -> Self {
-        self.config.websocket.limits.max_message_size = Some(max as u64);
+    fn with_config(mut self, change: impl FnOnce(ServerConfig) -> ServerConfig) -> Self {
+        self.config = Arc::new(change(Arc::unwrap_or_clone(self.config)));
         self
     }
 
-    /// Compresses messages if the client offers it (permessage-deflate, RFC 7692). Default: no
-    /// compression.
-    pub fn deflate(mut self, deflate: DeflateConfig) -> Self {
-        self.config.websocket.deflate = Some(deflate);
-        self
+    /// Sets the maximum length of a received message in bytes, whatever its frames; `None` for no
+    /// limit. A longer one ends the connection with 1009. Default: 1 MiB.
+    pub fn max_message_size(self, bytes: impl Into<Option<u64>>) -> Self {
+        self.with_config(|config| config.max_message_size(bytes))
+    }
+
+    /// Sets the compression of messages, for clients that offer it (permessage-deflate, RFC 7692);
+    /// `None` for none. Default: `None`.
+    pub fn deflate(self, deflate: impl Into<Option<DeflateConfig>>) -> Self {
+        self.with_config(|config| config.deflate(deflate))
+    }
+
+    /// Sets when a connection that is silent is tested with a Ping, and given up.
+    pub fn keepalive(self, keepalive: KeepaliveConfig) -> Self {
+        self.with_config(|config| config.keepalive(keepalive))
+    }
+
+    /// Sets the time without a message after which the WebSocket is closed; `None` for no timeout.
+    /// Default: `None`.
+    pub fn idle_timeout(self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.with_config(|config| config.idle_timeout(timeout))
     }
 
     /// Sets which web pages may connect; others are answered with 403. Default: those of the same
     /// host.
-    pub fn origin(mut self, policy: OriginPolicy) -> Self {
-        self.config.origin_policy = policy;
-        self
+    pub fn origin_policy(self, policy: OriginPolicy) -> Self {
+        self.with_config(|config| config.origin_policy(policy))
     }
 
     /// Registers the WebSocket with `handle`: it is counted there, and closed with 1001 by
     /// [`drain`](ServerHandle::drain). Once a drain has started, the response is 503.
     pub fn track(mut self, handle: &ServerHandle) -> Self {
-        self.request = self.request.track(handle);
+        self.request.track(handle);
         self
     }
 
@@ -103,12 +120,13 @@ impl<F> WebSocketUpgrade<F> {
     /// Returns the response that opens the WebSocket. Once it has been sent, `callback` runs with
     /// the WebSocket in a separate task.
     ///
-    /// The response can also be a rejection, such as for the `Origin`.
+    /// The response can also be a rejection, such as for the `Origin`. The callback may return a
+    /// `Result`; see [`HandlerOutput`].
     #[must_use = "the WebSocket opens when this response is sent"]
     pub fn on_upgrade<C, Fut>(self, callback: C) -> Response
     where
         C: FnOnce(WebSocket) -> Fut + Send + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
+        Fut: Future<Output: HandlerOutput> + Send + 'static,
         F: OnFailedUpgrade,
     {
         let Self { request, config, on_failed_upgrade } = self;
@@ -118,8 +136,11 @@ impl<F> WebSocketUpgrade<F> {
         };
         upgrade.spawn(|opened| async move {
             match opened {
-                Ok(websocket) => callback(websocket).await,
-                Err(error) => on_failed_upgrade.call(error),
+                Ok(websocket) => Some(callback(websocket).await),
+                Err(error) => {
+                    on_failed_upgrade.call(error);
+                    None
+                }
             }
         });
         response.map(|()| Body::empty())
@@ -138,7 +159,7 @@ impl<S: Send + Sync> FromRequestParts<S> for WebSocketUpgrade {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         Ok(Self {
             request: UpgradeRequest::from_parts(parts)?,
-            config: ServerConfig::default(),
+            config: Arc::default(),
             on_failed_upgrade: DefaultOnFailedUpgrade,
         })
     }

@@ -213,7 +213,7 @@ async fn origin_of_foreign_pages_is_refused_unless_allowed() {
         .route(
             "/lax",
             any(|u: WebSocketUpgrade| async {
-                u.origin(OriginPolicy::DangerousAny).on_upgrade(echo)
+                u.origin_policy(OriginPolicy::DangerousAny).on_upgrade(echo)
             }),
         );
     let address = start(router).await;

@@ -101,7 +101,7 @@ async fn upgrade_rejection_names_the_rule() {
     socket.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 101");
 
-    let old = KEY.replace("HttpVersion: 13", "HttpVersion: 8") + "Connection: close\r\n";
+    let old = KEY.replace("Version: 13", "Version: 8") + "Connection: close\r\n";
     let answer = raw(strict, &format!("GET / HTTP/1.1\r\nHost: a\r\n{old}\r\n")).await;
     assert!(answer.starts_with("HTTP/1.1 426 ") && answer.contains("RFC 6455"), "{answer}");
     assert!(answer.to_ascii_lowercase().contains("sec-websocket-version: 13"), "{answer}");
@@ -184,7 +184,8 @@ where
 {
     let handle = handle.clone();
     let respond = service_fn(move |mut request: Request<Incoming>| {
-        let request = UpgradeRequest::new(&mut request).unwrap().track(&handle);
+        let mut request = UpgradeRequest::new(&mut request).unwrap();
+        request.track(&handle);
         let ready = ready.clone();
         async move {
             let (response, upgrade) = request.accept(ServerConfig::default()).unwrap();
@@ -250,8 +251,9 @@ async fn drain_closes_tracked_websockets_without_hyper() {
     tokio::spawn(async move {
         loop {
             let (tcp, _) = listener.accept().await.unwrap();
-            let handshake = Handshake::read(tcp, ServerConfig::default()).await.unwrap();
-            if let Ok(websocket) = handshake.track(&tracked).accept().await {
+            let mut handshake = Handshake::read(tcp, ServerConfig::default()).await.unwrap();
+            handshake.track(&tracked);
+            if let Ok(websocket) = handshake.accept().await {
                 tokio::spawn(echo(websocket));
             }
         }

@@ -66,6 +66,58 @@ pub struct ServerConfig {
     pub http2: bool,
 }
 
+/// Defines the setters that `Server`, `WebSocketLayer` and others have of a [`ServerConfig`]. The
+/// type has the method `with_config`.
+macro_rules! config_setters {
+    () => {
+        /// Sets the maximum length of a received message in bytes, whatever its frames; `None` for
+        /// no limit. A longer one ends the connection with 1009. Default: 1 MiB.
+        #[must_use]
+        pub fn max_message_size(self, bytes: impl Into<Option<u64>>) -> Self {
+            self.with_config(|config| config.max_message_size(bytes))
+        }
+
+        /// Sets the compression of messages, for clients that offer it (permessage-deflate,
+        /// RFC 7692); `None` for none. Default: `None`.
+        #[must_use]
+        pub fn deflate(self, deflate: impl Into<Option<crate::DeflateConfig>>) -> Self {
+            self.with_config(|config| config.deflate(deflate))
+        }
+
+        /// Sets when a connection that is silent is tested with a Ping, and given up.
+        #[must_use]
+        #[doc(alias = "heartbeat")]
+        pub fn keepalive(self, keepalive: crate::KeepaliveConfig) -> Self {
+            self.with_config(|config| config.keepalive(keepalive))
+        }
+
+        /// Sets the time without a message after which a WebSocket is closed; `None` for no
+        /// timeout. Default: `None`.
+        #[must_use]
+        pub fn idle_timeout(self, timeout: impl Into<Option<std::time::Duration>>) -> Self {
+            self.with_config(|config| config.idle_timeout(timeout))
+        }
+
+        /// Sets which web pages may connect. Default: those of the same host.
+        #[must_use]
+        #[doc(alias = "cors")]
+        pub fn origin_policy(self, policy: crate::server::policy::OriginPolicy) -> Self {
+            self.with_config(|config| config.origin_policy(policy))
+        }
+
+        /// Sets the subprotocols that the server supports. The client's favourite among them is
+        /// selected. Default: none.
+        #[must_use]
+        pub fn subprotocols<I>(self, subprotocols: I) -> Self
+        where
+            I: IntoIterator<Item: Into<String>>,
+        {
+            self.with_config(|config| config.subprotocols(subprotocols))
+        }
+    };
+}
+pub(crate) use config_setters;
+
 impl ServerConfig {
     setters! {
         websocket: Config, ".";
@@ -183,7 +235,7 @@ pub struct ServerLimits {
     /// Maximum number of open connections in total, and from one address. Default: 65,536 and 256.
     ///
     /// Beyond a limit the server writes 503 (total) or 429 (per address) if the socket accepts it
-    /// at once, then closes. With TLS, and on HTTP/3 and Unix sockets, it only closes.
+    /// at once, then closes. With TLS, on HTTP/3, on Unix sockets and in memory, it only closes.
     ///
     /// The limit per address does not apply to connections from loopback, Unix sockets and trusted
     /// proxies. Each WebSocket counts towards its client's address, even on a connection that it

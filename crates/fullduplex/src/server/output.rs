@@ -3,10 +3,16 @@
 use std::convert::Infallible;
 use std::fmt::Display;
 
-/// A type that a handler of a server may return: `()`, or a `Result`, so that it can use `?`.
+/// A type that a handler of a server may return: `()`, or a `Result<(), E>`, so that it can use
+/// `?`; or an `Option` of one. `E` is any type that implements `Display`: [`Error`](crate::Error),
+/// `anyhow::Error`, `Box<dyn std::error::Error + Send + Sync>`, `String`.
 ///
-/// An error is only reported to `tracing`, with the feature of that name. A WebSocket that the
-/// handler drops is closed with 1001, as by any other `return`.
+/// An error is reported to `tracing` at the level debug, with the feature of that name, and has no
+/// other effect. A WebSocket that the handler drops is closed with 1001 (going away), as by any
+/// other `return`. To close it with another code, call
+/// [`WebSocket::close`](crate::WebSocket::close) first.
+///
+/// An `async` block with `?` needs the type of its error, at the end or in the first `?`.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), fullduplex::Error> {
@@ -48,6 +54,13 @@ pub(super) mod private {
     impl<E: Display> Output for Result<(), E> {
         fn error(&self) -> Option<&dyn Display> {
             self.as_ref().err().map(|error| error as &dyn Display)
+        }
+    }
+
+    /// A handler that may not have run, such as one that is called only for an open WebSocket.
+    impl<T: Output> Output for Option<T> {
+        fn error(&self) -> Option<&dyn Display> {
+            self.as_ref().and_then(Output::error)
         }
     }
 

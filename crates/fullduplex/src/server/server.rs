@@ -13,12 +13,13 @@ use tokio::task::JoinSet;
 
 use crate::base::error::{Error, ErrorKind};
 use crate::connection::websocket::WebSocket;
-use crate::server::config::ServerConfig;
+use crate::server::config::{ServerConfig, config_setters};
 use crate::server::connection;
 use crate::server::connection::AcceptedConnection;
 use crate::server::handler::Handler;
+use crate::server::handshake::authenticate::Authenticate;
 use crate::server::handshake::handshake::Handshake;
-use crate::server::http::context::{Authenticate, ServerContext};
+use crate::server::http::context::ServerContext;
 use crate::server::listen::listener::{BoundListener, Listener};
 use crate::server::output::HandlerOutput;
 use crate::server::state::handle::ServerHandle;
@@ -55,7 +56,8 @@ impl Server {
         Ok(Self::from_listener(listener.map_err(|error| Error::io("listening", error))?))
     }
 
-    /// Creates a server with an existing listener, for TCP or a Unix socket.
+    /// Creates a server with an existing listener: for TCP, a Unix socket, or
+    /// [in memory](crate::server::listen::memory).
     pub fn from_listener(listener: impl Into<Listener>) -> Self {
         Self::without_listeners().add_listener(listener)
     }
@@ -113,12 +115,32 @@ impl Server {
         self
     }
 
-    /// Sets the configuration.
+    /// Sets the configuration. Call it before the methods that change single settings.
     #[must_use]
-    pub fn config(mut self, config: ServerConfig) -> Self {
-        self.state.set_limits(&config.limits);
-        self.config = Arc::new(config);
+    pub fn config(mut self, config: impl Into<Arc<ServerConfig>>) -> Self {
+        self.config = config.into();
+        self.state.set_limits(&self.config.limits);
         self
+    }
+
+    config_setters!();
+
+    /// Sets the maximum number of open connections; `None` for no limit. Default: 65,536.
+    #[must_use]
+    pub fn max_connections(self, max: impl Into<Option<u32>>) -> Self {
+        self.with_config(|config| config.max_connections(max))
+    }
+
+    /// Sets whether to serve HTTP/2 too: see
+    /// [`ServerConfig::http2`](ServerConfig#structfield.http2). Default: false.
+    #[must_use]
+    pub fn http2(self, http2: bool) -> Self {
+        self.with_config(|config| config.http2(http2))
+    }
+
+    fn with_config(mut self, change: impl FnOnce(ServerConfig) -> ServerConfig) -> Self {
+        let config = std::mem::take(&mut self.config);
+        self.config(change(Arc::unwrap_or_clone(config)))
     }
 
     /// Serves ordinary HTTP with a tower service, such as an axum router. Each request is answered
@@ -224,15 +246,14 @@ impl Server {
         self
     }
 
-    /// Returns the first address that it listens on. It is an error if it listens only on Unix
-    /// sockets.
+    /// Returns the first address that it listens on. It is an error if it does not listen on TCP.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         for listener in &self.listeners {
             if let Some(address) = listener.local_addr()? {
                 return Ok(address);
             }
         }
-        Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "it listens only on Unix sockets"))
+        Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "it does not listen on TCP"))
     }
 
     /// Returns a handle to observe the server, and to shut it down while it serves.
@@ -333,7 +354,7 @@ async fn run_accept_tasks(state: &ServerState, mut accept_tasks: JoinSet<()>) ->
 
 /// Accepts the connections of a listener until the future is dropped.
 async fn accept(listener: Listener, context: Arc<ServerContext>) {
-    let listening = BoundListener::new(listener);
+    let mut listening = BoundListener::new(listener);
     loop {
         let failed = |error: &io::Error| {
             let traced = || trace::accept_failed(error);

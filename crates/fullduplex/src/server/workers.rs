@@ -73,7 +73,7 @@ impl Workers {
 
     /// Sets the configuration, as [`Server::config`] does.
     #[must_use]
-    pub fn config(self, config: ServerConfig) -> Self {
+    pub fn config(self, config: impl Into<Arc<ServerConfig>>) -> Self {
         self.configure(|server| server.config(config))
     }
 

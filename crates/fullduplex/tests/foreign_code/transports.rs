@@ -102,8 +102,9 @@ pub(crate) async fn tracked(
         key.as_str()
     );
     far.write_all(request.as_bytes()).await.unwrap();
-    let handshake = Handshake::read(near, ServerConfig::default()).await.unwrap();
-    let websocket = handshake.track(handle).accept().await.unwrap();
+    let mut handshake = Handshake::read(near, ServerConfig::default()).await.unwrap();
+    handshake.track(handle);
+    let websocket = handshake.accept().await.unwrap();
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(far.read_u8().await.unwrap());

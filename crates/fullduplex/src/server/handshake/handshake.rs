@@ -16,10 +16,9 @@ use crate::server::config::ServerConfig;
 use crate::server::handshake::request::{IncomingRequest, RejectionCause};
 use crate::server::handshake::responder::{RESPONSE_TIMEOUT, Responder, respond};
 use crate::server::handshake::response::{internal_error, plain};
-use crate::server::handshake::unanswered::UnansweredRequest;
+use crate::server::handshake::unanswered::{UnansweredRequest, request_methods};
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::peer::PeerAddr;
-use crate::server::state::handle::ServerHandle;
 use crate::server::state::rejection::{RejectedClient, RejectionReason};
 use crate::server::state::server_state::Admission;
 use crate::server::state::trace;
@@ -84,19 +83,14 @@ impl<S: Transport> Handshake<S> {
         self
     }
 
-    /// Returns the request. If a [`Server`](crate::server::Server) read it, its extensions
-    /// contain the [`ConnectInfo`].
-    ///
-    /// An extended CONNECT of HTTP/2 or HTTP/3 (RFC 8441) has the method `CONNECT`, and its
-    /// authority in the URI instead of `Host`.
-    pub fn request(&self) -> &Request<()> {
-        self.0.pending.request.request()
+    request_methods!();
+
+    fn unanswered(&self) -> &UnansweredRequest {
+        &self.0.pending
     }
 
-    /// Returns the request for changes, such as more extensions. A changed request is validated
-    /// again by [`accept`](Self::accept).
-    pub fn request_mut(&mut self) -> &mut Request<()> {
-        self.0.pending.request.request_mut()
+    fn unanswered_mut(&mut self) -> &mut UnansweredRequest {
+        &mut self.0.pending
     }
 
     /// Returns who sent the request, if a [`Server`](crate::server::Server) read it.
@@ -105,11 +99,12 @@ impl<S: Transport> Handshake<S> {
     }
 
     /// Returns the address of the other end of the socket, which may be a proxy's; see
-    /// [`client_ip`](Self::client_ip). `None` on a Unix socket.
+    /// [`client_ip`](Self::client_ip). `None` on a Unix socket, or
+    /// in memory.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         match self.remote()?.peer {
             PeerAddr::Inet(address) => Some(address),
-            PeerAddr::Unix => None,
+            PeerAddr::Unix | PeerAddr::Unknown => None,
         }
     }
 
@@ -130,11 +125,6 @@ impl<S: Transport> Handshake<S> {
         self.0.pending.request.breaks_a_rule(&self.0.config)
     }
 
-    /// Returns the subprotocols that the client offers, its favourite first.
-    pub fn subprotocols(&self) -> &[String] {
-        self.0.pending.request.subprotocols()
-    }
-
     /// Returns the subprotocol that `accept` will select: the one that was
     /// [set](Self::set_subprotocol), or the client's favourite among those in
     /// [`ServerConfig::subprotocols`].
@@ -142,38 +132,13 @@ impl<S: Transport> Handshake<S> {
         self.0.pending.request.subprotocol.as_deref()
     }
 
-    /// Sets the subprotocol that `accept` will select, in place of the client's favourite among
-    /// the server's. The client must have offered it.
-    pub fn set_subprotocol(&mut self, subprotocol: Option<String>) {
-        self.0.pending.request.subprotocol = subprotocol;
-    }
-
-    /// Adds a header field to the response that opens the WebSocket.
-    ///
-    /// Fields that the protocol sets itself, such as `Sec-WebSocket-Protocol` and
-    /// `Content-Length`, and invalid ones are errors: `accept` then answers 500, and returns an
-    /// error that names the field.
-    pub fn add_header(&mut self, name: impl Into<String>, value: impl Into<Bytes>) {
-        self.0.pending.add_header(name, value);
-    }
-
-    /// Registers the WebSocket with `handle`: it is counted there, and closed by
-    /// [`drain`](ServerHandle::drain). While that server drains, [`accept`](Self::accept) answers
-    /// 503.
-    ///
-    /// The requests of a [`Server`](crate::server::Server) are registered with it anyway.
-    #[must_use]
-    pub fn track(mut self, handle: &ServerHandle) -> Self {
-        self.0.pending.tracked = Some(handle.clone());
-        self
-    }
-
     /// Opens the WebSocket.
     ///
     /// # Errors
     /// The peer is answered, and an error returned, if the request breaks a rule of the protocol
-    /// or of the server's policies, if the server [drains](ServerHandle::drain) (503), or if the
-    /// application has set an invalid response (500).
+    /// or of the server's policies, if the server
+    /// [drains](crate::server::ServerHandle::drain) (503), or if the application has set an invalid
+    /// response (500).
     ///
     /// # Cancel safety
     /// Dropping the future before it is ready drops the transport.
@@ -204,7 +169,7 @@ impl<S: Transport> Handshake<S> {
         response: Response<impl Into<Bytes>>,
         reason: RejectionReason<'_>,
     ) -> Result<(), Error> {
-        let misuse = self.check_final(response.status()).err();
+        let misuse = check_final(response.status(), self.request().method()).err();
         let response = if misuse.is_some() { internal_error() } else { response.map(Into::into) };
         if self.is_websocket() {
             report_rejection(&self.0.pending, response.status(), reason);
@@ -214,21 +179,21 @@ impl<S: Transport> Handshake<S> {
         self.0.responder.respond(response, method, limit).await?;
         misuse.map_or(Ok(()), Err)
     }
+}
 
-    /// Checks that a response with this status is final (RFC 9110 §15.2) and opens no WebSocket.
-    fn check_final(&self, status: StatusCode) -> Result<(), Error> {
-        // RFC 8441 §5: any 2xx to a CONNECT opens a tunnel.
-        let is_connect = self.0.pending.request.request().method() == Method::CONNECT;
-        let opens_tunnel = is_connect && status.is_success();
-        if !opens_tunnel && !status.is_informational() {
-            return Ok(());
-        }
-        let why = format!(
-            "respond can't send the status {status}, which is not final or opens a WebSocket: \
-             use accept"
-        );
-        Err(Error::new(ErrorKind::Misuse, why))
+/// Checks that a response with this status is final (RFC 9110 §15.2) and opens no WebSocket, for a
+/// request with this method.
+pub(crate) fn check_final(status: StatusCode, method: &Method) -> Result<(), Error> {
+    // RFC 8441 §5: any 2xx to a CONNECT opens a tunnel.
+    let opens_tunnel = method == Method::CONNECT && status.is_success();
+    if !opens_tunnel && !status.is_informational() {
+        return Ok(());
     }
+    let why = format!(
+        "respond can't send the status {status}, which is not final or opens a WebSocket: use \
+         accept"
+    );
+    Err(Error::new(ErrorKind::Misuse, why))
 }
 
 /// Opens the WebSocket. The handshake stays in its box, as its parts are large to move.

@@ -45,6 +45,8 @@ pub(crate) struct IncomingRequest {
     is_modified: bool,
     /// The subprotocol that will be selected.
     pub(crate) subprotocol: Option<String>,
+    /// Whether the application has set the subprotocol.
+    has_set_subprotocol: bool,
 }
 
 /// The result of checking a request against the rules of the protocol.
@@ -178,6 +180,7 @@ impl IncomingRequest {
             offer,
             is_modified: false,
             subprotocol,
+            has_set_subprotocol: false,
         })
     }
 
@@ -188,6 +191,12 @@ impl IncomingRequest {
     pub(crate) fn request_mut(&mut self) -> &mut Request<()> {
         self.is_modified = true;
         self.request.get_mut()
+    }
+
+    /// Removes an extension. The protocol's rules do not depend on it.
+    #[cfg(feature = "hyper")]
+    pub(crate) fn take_extension<T: Clone + Send + Sync + 'static>(&mut self) -> Option<T> {
+        self.request.get_mut().extensions_mut().remove()
     }
 
     #[cfg(feature = "hyper")]
@@ -229,11 +238,17 @@ impl IncomingRequest {
         handshake_request(self.request(), self.protocol.as_deref())
     }
 
+    /// Sets the subprotocol for the application.
+    pub(crate) fn set_subprotocol(&mut self, subprotocol: Option<String>) {
+        self.subprotocol = subprotocol;
+        self.has_set_subprotocol = true;
+    }
+
     /// Selects the client's favourite among the subprotocols that the server supports, unless
-    /// one was selected already.
+    /// the application has set it.
     #[cfg(feature = "hyper")]
     pub(crate) fn choose_subprotocol(&mut self, supported: &[String]) {
-        if let (None, Ok(offer)) = (&self.subprotocol, &self.offer) {
+        if let (false, Ok(offer)) = (self.has_set_subprotocol, &self.offer) {
             self.subprotocol = preferred_subprotocol(offer, supported).cloned();
         }
     }

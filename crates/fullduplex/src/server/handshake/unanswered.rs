@@ -15,6 +15,62 @@ use crate::server::state::stats::HandshakeOutcome;
 use crate::server::state::trace;
 use crate::transport::Transport;
 
+/// Defines the methods that [`Handshake`](crate::server::Handshake) and `UpgradeRequest` share.
+/// The type has the methods `unanswered` and `unanswered_mut`.
+macro_rules! request_methods {
+    () => {
+        /// Returns the request.
+        ///
+        /// Its extensions are those that a server or a layer has set. A
+        /// [`Server`](crate::server::Server) adds the
+        /// [`ConnectInfo`](crate::server::ConnectInfo).
+        ///
+        /// An extended CONNECT of HTTP/2 or HTTP/3 (RFC 8441) has the method `CONNECT`, and its
+        /// authority in the URI instead of `Host`.
+        pub fn request(&self) -> &http::Request<()> {
+            self.unanswered().request()
+        }
+
+        /// Returns the request for changes, such as more extensions. A changed request is
+        /// validated again by [`accept`](Self::accept).
+        pub fn request_mut(&mut self) -> &mut http::Request<()> {
+            self.unanswered_mut().request.request_mut()
+        }
+
+        /// Returns the subprotocols that the client offers, its favourite first.
+        pub fn subprotocols(&self) -> &[String] {
+            self.unanswered().request.subprotocols()
+        }
+
+        /// Sets the subprotocol that [`accept`](Self::accept) will select, in place of the
+        /// client's favourite among
+        /// [`ServerConfig::subprotocols`](crate::server::ServerConfig#structfield.subprotocols);
+        /// `None` selects none. The client must have offered it.
+        pub fn set_subprotocol(&mut self, subprotocol: Option<String>) {
+            self.unanswered_mut().request.set_subprotocol(subprotocol);
+        }
+
+        /// Adds a header field to the response that opens the WebSocket, such as `Set-Cookie`.
+        ///
+        /// Fields that the protocol sets itself, such as `Sec-WebSocket-Protocol` and
+        /// `Content-Length`, and invalid ones are errors: [`accept`](Self::accept) then returns
+        /// an error that names the field, and the response is 500.
+        pub fn add_header(&mut self, name: impl Into<String>, value: impl Into<bytes::Bytes>) {
+            self.unanswered_mut().add_header(name, value);
+        }
+
+        /// Registers the WebSocket with `handle`: it is counted there, and closed by
+        /// [`drain`](crate::server::ServerHandle::drain). While that server drains,
+        /// [`accept`](Self::accept) answers 503.
+        ///
+        /// The requests of a [`Server`](crate::server::Server) are registered with it anyway.
+        pub fn track(&mut self, handle: &crate::server::ServerHandle) {
+            self.unanswered_mut().tracked = Some(handle.clone());
+        }
+    };
+}
+pub(crate) use request_methods;
+
 /// A request, and what the application has set for its response.
 pub(crate) struct UnansweredRequest {
     pub(crate) request: Box<IncomingRequest>,

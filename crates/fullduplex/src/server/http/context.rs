@@ -3,22 +3,21 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures_core::future::BoxFuture;
-use http::{Method, Request, Response};
+use http::Method;
 
-use crate::base::deadline::within;
 use crate::server::config::ServerConfig;
 use crate::server::handler::{Handler, HandlerInput};
+use crate::server::handshake::authenticate;
+use crate::server::handshake::authenticate::Authenticate;
 use crate::server::handshake::handshake::Handshake;
 use crate::server::handshake::request::{IncomingRequest, RejectionCause};
 use crate::server::handshake::responder::Responder;
-use crate::server::handshake::response::{SHUTTING_DOWN, plain, shutting_down};
+use crate::server::handshake::response::{SHUTTING_DOWN, shutting_down};
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 use crate::server::policy::connect_info::ConnectInfo;
 use crate::server::policy::peer::PeerAddr;
 use crate::server::state::connection_limit::LimitReached;
-use crate::server::state::panics::{PanicWatch, caught_in, record_handler_panic};
+use crate::server::state::panics::{PanicWatch, record_handler_panic};
 use crate::server::state::permit::ConnectionPermit;
 #[cfg(any(feature = "http2", feature = "http3", feature = "hyper"))]
 use crate::server::state::permit::MultiplexedPermit;
@@ -28,11 +27,6 @@ use crate::server::state::server_state::DrainSignal;
 use crate::server::state::server_state::{Admission, ServerState};
 use crate::server::state::trace;
 use crate::transport::net_stream::NetStream;
-
-/// The application's function that authenticates requests.
-pub(crate) type Authenticate = Arc<
-    dyn Fn(Request<()>) -> BoxFuture<'static, Result<Request<()>, Response<Bytes>>> + Send + Sync,
->;
 
 /// The configuration, state and callbacks that all connections of a server share.
 pub(crate) struct ServerContext {
@@ -261,25 +255,14 @@ impl ServerContext {
         }
         let limit = self.config.handshake_limits.handshake_timeout;
         let request = handshake.request().clone();
-        // The call is within the future, so that its panic is caught, too.
-        let authenticated = async { authenticate(request).await };
-        let authenticated = caught_in(&self.state.record, "authenticate", authenticated);
-        match within("handshake_timeout", limit, authenticated).await {
-            Ok(Ok(Ok(request))) => {
+        match authenticate::authenticate(authenticate, request, limit, &self.state.record).await {
+            Ok(request) => {
                 *handshake.request_mut() = request;
                 return Some(handshake);
             }
-            Ok(Ok(Err(response))) => drop(handshake.respond(response).await),
-            Ok(Err(_panicked)) => {
-                // The client is not told what went wrong.
-                let response = plain(500, "the request could not be authenticated");
-                let reason = RejectionReason::Denied("authenticate panicked");
-                drop(handshake.respond_with_reason(response, reason).await);
-            }
-            Err(timeout) => {
-                let why = timeout.to_string();
-                let reason = RejectionReason::Denied(&why);
-                drop(handshake.respond_with_reason(plain(503, &why), reason).await);
+            Err(denied) => {
+                let response = denied.response.clone();
+                drop(handshake.respond_with_reason(response, denied.reason()).await);
             }
         }
         None

@@ -1,34 +1,36 @@
 //! A tower layer that opens WebSockets in front of a service.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_core::future::BoxFuture;
 use http::request::Parts;
 use http::{Request, Response};
-use http_body::{Body as HttpBody, Frame, SizeHint};
-use pin_project_lite::pin_project;
-use tower_layer::Layer;
-use tower_service::Service;
 
+use crate::base::error::Error;
 use crate::connection::websocket::WebSocket;
-use crate::server::config::ServerConfig;
-use crate::server::http::service::FullBody;
+use crate::server::config::{ServerConfig, config_setters};
+use crate::server::handshake::authenticate;
+use crate::server::handshake::authenticate::Authenticate;
+use crate::server::handshake::handshake::check_final;
+use crate::server::handshake::response::internal_error;
 use crate::server::integrate::rejection::Rejection;
-use crate::server::integrate::upgrade::join_split_cookies;
-use crate::server::integrate::upgrade::{UpgradeRequest, is_websocket};
+use crate::server::integrate::upgrade::{UpgradeRequest, is_websocket, join_split_cookies};
 use crate::server::output::HandlerOutput;
 use crate::server::output::private::Output as _;
 use crate::server::state::handle::ServerHandle;
+use crate::server::state::rejection::{
+    OnRejected, RejectedClient, RejectionReason, RejectionReports,
+};
+use crate::server::state::stats::StatsRecorder;
 use crate::server::state::trace;
 
 type Handler = dyn Fn(WebSocket, Request<()>) -> BoxFuture<'static, ()> + Send + Sync;
 type Filter = dyn Fn(&Parts) -> bool + Send + Sync;
+type BeforeAccept = dyn Fn(&mut UpgradeRequest) + Send + Sync;
+type OnFailed = dyn Fn(Error) + Send + Sync;
 
 /// A tower layer that opens WebSockets in front of a service, in a server that hyper runs.
 /// Requests for a WebSocket go to a handler, all others to the service.
@@ -39,27 +41,58 @@ type Filter = dyn Fn(&Parts) -> bool + Send + Sync;
 /// HTTP/2, with `enable_connect_protocol` (RFC 8441).
 ///
 /// ```
+/// use bytes::Bytes;
 /// use fullduplex::server::WebSocketLayer;
+/// use http::Response;
+///
+/// #[derive(Clone)]
+/// struct User(String);
 ///
 /// let layer = WebSocketLayer::new(|mut websocket, request| async move {
-///     println!("{}", request.uri().path());
-///     while let Some(Ok(message)) = websocket.next().await {
-///         let _ = websocket.send(message).await;
+///     // What `authenticate`, or a layer around this one, has found out.
+///     let user = request.extensions().get::<User>().map_or("nobody", |user| &user.0);
+///     websocket.send(format!("hello {user}")).await?;
+///     while let Some(message) = websocket.next().await {
+///         websocket.send(message?).await?;
 ///     }
-/// });
-/// let layer = layer.filter(|head| head.uri.path().starts_with("/socket/"));
+///     Ok::<_, fullduplex::Error>(())
+/// })
+/// .filter(|head| head.uri.path().starts_with("/socket/"))
+/// .authenticate(|mut request| async move {
+///     let Some(token) = request.headers().get("authorization") else {
+///         return Err(Response::builder().status(401).body(Bytes::new()).unwrap());
+///     };
+///     let user = User(format!("owner of a token of {} bytes", token.len()));
+///     request.extensions_mut().insert(user);
+///     Ok(request)
+/// })
+/// .before_accept(|request| {
+///     let newest = request.subprotocols().iter().find(|name| name.starts_with("chat.")).cloned();
+///     request.set_subprotocol(newest);
+///     request.add_header("x-served-by", "fullduplex");
+/// })
+/// .max_message_size(64 << 10);
 /// ```
 #[derive(Clone)]
+#[doc(alias = "middleware")]
+#[doc(alias = "on_upgrade")]
 pub struct WebSocketLayer {
     handler: Arc<Handler>,
     filter: Option<Arc<Filter>>,
+    authenticate: Option<Authenticate>,
+    before_accept: Option<Arc<BeforeAccept>>,
+    on_failed_upgrade: Option<Arc<OnFailed>>,
+    on_rejected: Option<OnRejected>,
     config: Arc<ServerConfig>,
     tracked: Option<ServerHandle>,
 }
 
 impl WebSocketLayer {
     /// Creates a layer that runs `handler` in a separate task for each WebSocket, with its
-    /// request without the extensions. Requests that break a rule are rejected.
+    /// request. Requests that break a rule are rejected.
+    ///
+    /// The request has the extensions that the layers around this one have set. The handler may
+    /// return a `Result`; see [`HandlerOutput`].
     pub fn new<H, F>(handler: H) -> Self
     where
         H: Fn(WebSocket, Request<()>) -> F + Send + Sync + 'static,
@@ -70,20 +103,32 @@ impl WebSocketLayer {
                 let handling = handler(websocket, request);
                 Box::pin(async move {
                     if let Some(error) = handling.await.error() {
-                        trace::layer_handler_failed(error);
+                        trace::upgrade_handler_failed(error);
                     }
                 })
             }),
             filter: None,
+            authenticate: None,
+            before_accept: None,
+            on_failed_upgrade: None,
+            on_rejected: None,
             config: Arc::default(),
             tracked: None,
         }
     }
 
-    /// Sets the configuration; see [`UpgradeRequest::accept`] for settings without effect.
+    /// Sets the configuration; see [`UpgradeRequest::accept`] for settings without effect. Call it
+    /// before the methods that change single settings.
     #[must_use]
     pub fn config(mut self, config: impl Into<Arc<ServerConfig>>) -> Self {
         self.config = config.into();
+        self
+    }
+
+    config_setters!();
+
+    fn with_config(mut self, change: impl FnOnce(ServerConfig) -> ServerConfig) -> Self {
+        self.config = Arc::new(change(Arc::unwrap_or_clone(self.config)));
         self
     }
 
@@ -95,44 +140,55 @@ impl WebSocketLayer {
         self
     }
 
+    /// Authenticates each request for a WebSocket before it is accepted. `authenticate` returns
+    /// the request, perhaps with more extensions, or the response that rejects it. If it takes
+    /// longer than `handshake_timeout`, the response is 503; if it panics, 500.
+    #[must_use]
+    pub fn authenticate<A, F>(mut self, authenticate: A) -> Self
+    where
+        A: Fn(Request<()>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Request<()>, Response<Bytes>>> + Send + 'static,
+    {
+        self.authenticate = Some(Arc::new(move |request| Box::pin(authenticate(request))));
+        self
+    }
+
+    /// Calls `before_accept` with each request that is about to be accepted, to set its
+    /// subprotocol or header fields of the response.
+    #[must_use]
+    pub fn before_accept(
+        mut self,
+        before_accept: impl Fn(&mut UpgradeRequest) + Send + Sync + 'static,
+    ) -> Self {
+        self.before_accept = Some(Arc::new(before_accept));
+        self
+    }
+
+    /// Calls `callback` with each rejected request for a WebSocket, as
+    /// [`Server::on_rejected`](crate::server::Server::on_rejected) does. The client's address is
+    /// known only if a [`Server`](crate::server::Server) runs the service.
+    #[must_use]
+    pub fn on_rejected(
+        mut self,
+        callback: impl Fn(&RejectedClient<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_rejected = Some(Arc::new(callback));
+        self
+    }
+
+    /// Calls `callback` if a connection fails before its WebSocket is open: the client has left.
+    #[must_use]
+    pub fn on_failed_upgrade(mut self, callback: impl Fn(Error) + Send + Sync + 'static) -> Self {
+        self.on_failed_upgrade = Some(Arc::new(callback));
+        self
+    }
+
     /// Registers the WebSockets with `handle`: they are counted there, and closed by
     /// [`drain`](ServerHandle::drain). After that, requests for one are answered 503.
     #[must_use]
     pub fn track(mut self, handle: &ServerHandle) -> Self {
         self.tracked = Some(handle.clone());
         self
-    }
-
-    /// Returns the response to a request for a WebSocket, or the request if it is another one.
-    #[allow(clippy::result_large_err, reason = "the request is passed on at once")]
-    fn respond<B>(&self, mut request: Request<B>) -> Result<Response<Bytes>, Request<B>> {
-        let version = request.version();
-        join_split_cookies(version, request.headers_mut());
-        if !is_websocket(&request) {
-            return Err(request);
-        }
-        let (mut parts, body) = request.into_parts();
-        if self.filter.as_ref().is_some_and(|filter| !filter(&parts)) {
-            return Err(Request::from_parts(parts, body));
-        }
-        Ok(self.open(&mut parts).unwrap_or_else(Rejection::into_response))
-    }
-
-    fn open(&self, parts: &mut Parts) -> Result<Response<Bytes>, Rejection> {
-        let mut request = UpgradeRequest::from_parts(parts)?;
-        if let Some(handle) = &self.tracked {
-            request = request.track(handle);
-        }
-        let head = request.request().clone();
-        let (response, upgrade) = request.accept(self.config.clone())?;
-        let handler = self.handler.clone();
-        upgrade.spawn(|opened| async move {
-            // On an error, the client has left.
-            if let Ok(websocket) = opened {
-                handler(websocket, head).await;
-            }
-        });
-        Ok(response.map(|()| Bytes::new()))
     }
 }
 
@@ -142,135 +198,133 @@ impl fmt::Debug for WebSocketLayer {
     }
 }
 
-impl<S> Layer<S> for WebSocketLayer {
-    type Service = WebSocketService<S>;
-
-    fn layer(&self, inner: S) -> WebSocketService<S> {
-        WebSocketService { inner, layer: Arc::new(self.clone()) }
-    }
+/// The settings of a layer that are in use, and where it reports rejected requests.
+pub(super) struct Opener {
+    layer: WebSocketLayer,
+    record: StatsRecorder,
+    reports: RejectionReports,
 }
 
-/// A service with WebSockets in front of it; see [`WebSocketLayer`].
-#[derive(Clone, Debug)]
-pub struct WebSocketService<S> {
-    inner: S,
-    layer: Arc<WebSocketLayer>,
+/// How a layer answers a request.
+pub(super) enum Answer<B> {
+    /// A request for the service.
+    Service(Request<B>),
+    Response(Response<Bytes>),
+    /// The response, once the request is authenticated.
+    Authenticating(BoxFuture<'static, Response<Bytes>>),
 }
 
-impl<S, B, R> Service<Request<B>> for WebSocketService<S>
-where
-    S: Service<Request<B>, Response = Response<R>>,
-{
-    type Response = Response<ResponseBody<R>>;
-    type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        match self.layer.respond(request) {
-            Ok(response) => ResponseFuture { upgrade: Some(response), inner: None },
-            Err(request) => ResponseFuture { upgrade: None, inner: Some(self.inner.call(request)) },
+impl Opener {
+    pub(super) fn new(mut layer: WebSocketLayer) -> Self {
+        let record = layer.tracked.as_ref().map(|handle| handle.0.record.clone());
+        let record = record.unwrap_or_default();
+        let reports = RejectionReports::new(record.clone());
+        if let Some(on_rejected) = layer.on_rejected.take() {
+            reports.set_callback(on_rejected);
         }
+        Self { layer, record, reports }
     }
-}
 
-pin_project! {
-    /// The future of a [`WebSocketService`], which returns its response.
-    pub struct ResponseFuture<F> {
-        // The response to a request for a WebSocket.
-        upgrade: Option<Response<Bytes>>,
-        // The future of the inner service, for other requests.
-        #[pin]
-        inner: Option<F>,
-    }
-}
-
-impl<F, R, E> Future for ResponseFuture<F>
-where
-    F: Future<Output = Result<Response<R>, E>>,
-{
-    type Output = Result<Response<ResponseBody<R>>, E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        if let Some(response) = this.upgrade.take() {
-            return Poll::Ready(Ok(response.map(ResponseBody::upgrade)));
+    /// Answers a request for a WebSocket.
+    pub(super) fn answer<B>(self: &Arc<Self>, mut request: Request<B>) -> Answer<B> {
+        let version = request.version();
+        join_split_cookies(version, request.headers_mut());
+        if !is_websocket(&request) {
+            return Answer::Service(request);
         }
-        let Some(inner) = this.inner.as_pin_mut() else { return Poll::Pending };
-        let response = ready!(inner.poll(cx));
-        Poll::Ready(response.map(|response| response.map(ResponseBody::inner)))
-    }
-}
-
-impl<F> fmt::Debug for ResponseFuture<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseFuture").finish_non_exhaustive()
-    }
-}
-
-pin_project! {
-    /// The content of a response of a [`WebSocketService`]: that of the inner service, or a line
-    /// that says why a request was rejected.
-    pub struct ResponseBody<B> {
-        #[pin]
-        kind: ResponseBodyKind<B>,
-    }
-}
-
-pin_project! {
-    #[project = Projected]
-    enum ResponseBodyKind<B> {
-        Upgrade { #[pin] line: FullBody<Infallible> },
-        Inner { #[pin] body: B },
-    }
-}
-
-impl<B> ResponseBody<B> {
-    fn upgrade(line: Bytes) -> Self {
-        Self { kind: ResponseBodyKind::Upgrade { line: FullBody::new(line) } }
-    }
-
-    fn inner(body: B) -> Self {
-        Self { kind: ResponseBodyKind::Inner { body } }
-    }
-}
-
-impl<B: HttpBody<Data = Bytes>> HttpBody for ResponseBody<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match self.project().kind.project() {
-            Projected::Upgrade { line } => {
-                line.poll_frame(cx).map(|frame| frame.map(|f| f.map_err(|never| match never {})))
+        let (parts, body) = request.into_parts();
+        if self.layer.filter.as_ref().is_some_and(|filter| !filter(&parts)) {
+            return Answer::Service(Request::from_parts(parts, body));
+        }
+        let request = match UpgradeRequest::take(Request::from_parts(parts, ())) {
+            Ok(request) => request,
+            Err((rejection, request)) => {
+                return Answer::Response(self.deny(request.request(), rejection));
             }
-            Projected::Inner { body } => body.poll_frame(cx),
+        };
+        match &self.layer.authenticate {
+            // Authentication may be expensive: it is not done for a request that is rejected
+            // anyway.
+            Some(_) if !request.breaks_a_rule(&self.layer.config) => {
+                Answer::Authenticating(Box::pin(self.clone().authenticate(request)))
+            }
+            _ => Answer::Response(self.accept(request)),
         }
     }
 
-    fn is_end_stream(&self) -> bool {
-        match &self.kind {
-            ResponseBodyKind::Upgrade { line } => line.is_end_stream(),
-            ResponseBodyKind::Inner { body } => body.is_end_stream(),
+    async fn authenticate(self: Arc<Self>, mut request: UpgradeRequest) -> Response<Bytes> {
+        let Some(authenticate) = &self.layer.authenticate else { return self.accept(request) };
+        let limit = self.layer.config.handshake_limits.handshake_timeout;
+        let head = request.request().clone();
+        match authenticate::authenticate(authenticate, head, limit, &self.record).await {
+            Ok(authenticated) => {
+                *request.request_mut() = authenticated;
+                self.accept(request)
+            }
+            Err(denied) => {
+                let head = request.request();
+                let response = match check_final(denied.response.status(), head.method()) {
+                    Ok(()) => denied.response.clone(),
+                    Err(_) => internal_error(),
+                };
+                self.report(head, &response, denied.reason());
+                response
+            }
         }
     }
 
-    fn size_hint(&self) -> SizeHint {
-        match &self.kind {
-            ResponseBodyKind::Upgrade { line } => line.size_hint(),
-            ResponseBodyKind::Inner { body } => body.size_hint(),
+    /// Accepts a request, and runs the handler when its WebSocket is open.
+    fn accept(self: &Arc<Self>, mut request: UpgradeRequest) -> Response<Bytes> {
+        let layer = &self.layer;
+        if let Some(handle) = &layer.tracked {
+            request.track(handle);
         }
+        if let Some(before_accept) = &layer.before_accept {
+            before_accept(&mut request);
+        }
+        let (response, upgrade) = match request.try_accept(layer.config.clone()) {
+            Ok(accepted) => accepted,
+            Err((rejection, request)) => return self.deny(request.request(), rejection),
+        };
+        let (handler, on_failed) = (layer.handler.clone(), layer.on_failed_upgrade.clone());
+        upgrade.spawn_in_span(|mut upgrade| async move {
+            match (&mut upgrade).await {
+                Ok(websocket) => {
+                    // Not kept while the handler runs.
+                    let handling = handler(websocket, upgrade.into_request());
+                    drop((handler, on_failed));
+                    handling.await;
+                }
+                Err(error) => {
+                    if let Some(on_failed) = on_failed {
+                        on_failed(error);
+                    }
+                }
+            }
+        });
+        response.map(|()| Bytes::new())
+    }
+
+    /// Reports a request that is rejected, and returns the response to it.
+    fn deny(&self, request: &Request<()>, rejection: Rejection) -> Response<Bytes> {
+        let why = rejection.to_string();
+        let response = rejection.into_response();
+        self.report(request, &response, RejectionReason::Denied(&why));
+        response
+    }
+
+    fn report(
+        &self,
+        request: &Request<()>,
+        response: &Response<Bytes>,
+        reason: RejectionReason<'_>,
+    ) {
+        RejectedClient::request(request, response.status(), reason).report(Some(&self.reports));
     }
 }
 
-impl<B> fmt::Debug for ResponseBody<B> {
+impl fmt::Debug for Opener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ResponseBody").finish_non_exhaustive()
+        self.layer.fmt(f)
     }
 }

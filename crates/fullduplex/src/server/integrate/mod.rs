@@ -3,9 +3,11 @@
 #[cfg(feature = "tower")]
 pub(crate) mod layer;
 pub(crate) mod rejection;
+#[cfg(feature = "tower")]
+pub(crate) mod service;
 pub(crate) mod upgrade;
 
-#[cfg(feature = "tower")]
-pub use layer::{ResponseBody, ResponseFuture, WebSocketService};
 pub use rejection::Rejection;
+#[cfg(feature = "tower")]
+pub use service::{ResponseBody, ResponseFuture, WebSocketService};
 pub use upgrade::{Upgrade, UpgradeRequest, is_websocket};

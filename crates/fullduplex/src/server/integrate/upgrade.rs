@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use fullduplex_proto::PerMessageDeflate;
 use futures_core::future::BoxFuture;
 use http::request::Parts;
@@ -20,10 +20,11 @@ use crate::connection::websocket::WebSocket;
 use crate::server::config::ServerConfig;
 use crate::server::handshake::handshake;
 use crate::server::handshake::request::{IncomingRequest, RejectionCause, handshake_request};
-use crate::server::handshake::unanswered::UnansweredRequest;
+use crate::server::handshake::unanswered::{UnansweredRequest, request_methods};
 use crate::server::http::upgraded::take_connection;
 use crate::server::integrate::rejection::Rejection;
-use crate::server::state::handle::ServerHandle;
+use crate::server::output::HandlerOutput;
+use crate::server::output::private::Output as _;
 use crate::server::state::trace;
 use crate::transport::net_stream::NetStream;
 
@@ -97,7 +98,8 @@ impl UpgradeRequest {
     /// Validates a request against the rules of the opening handshake. It takes hyper's upgrade
     /// out of the request, so it works once for a request.
     ///
-    /// Split cookies of HTTP/2 are joined (RFC 9113 §8.2.3), in `request`, too.
+    /// Split cookies of HTTP/2 are joined (RFC 9113 §8.2.3), in `request`, too. Extensions are
+    /// cloned.
     ///
     /// # Errors
     /// If the request breaks a rule, or hyper serves the connection without upgrades.
@@ -108,7 +110,7 @@ impl UpgradeRequest {
         *head.uri_mut() = request.uri().clone();
         *head.version_mut() = request.version();
         *head.headers_mut() = request.headers().clone();
-        Self::take(head, request.extensions_mut())
+        Self::copied(head, request.extensions_mut())
     }
 
     /// Validates the head of a request, as [`new`](Self::new) does.
@@ -119,61 +121,53 @@ impl UpgradeRequest {
         *head.uri_mut() = parts.uri.clone();
         *head.version_mut() = parts.version;
         *head.headers_mut() = parts.headers.clone();
-        Self::take(head, &mut parts.extensions)
+        Self::copied(head, &mut parts.extensions)
     }
 
-    fn take(head: Request<()>, extensions: &mut Extensions) -> Result<Self, Rejection> {
-        let request = IncomingRequest::new(head, protocol_of(extensions).map(Into::into), &[]);
+    /// Takes a copy of a request, whose extensions are still missing.
+    fn copied(mut head: Request<()>, extensions: &mut Extensions) -> Result<Self, Rejection> {
+        head.extensions_mut().clone_from(extensions);
+        let upgrade = Self::take(head).map_err(|(rejection, _)| rejection)?;
+        extensions.remove::<OnUpgrade>();
+        Ok(upgrade)
+    }
+
+    /// Validates a request, whose split cookies are joined. On an error, the request comes back.
+    pub(crate) fn take(request: Request<()>) -> Result<Self, (Rejection, Box<IncomingRequest>)> {
+        let protocol = protocol_of(request.extensions()).map(Into::into);
+        let mut request = IncomingRequest::new(request, protocol, &[]);
         if let Err(rejection) = request.offer() {
             let cause = RejectionCause::InvalidRequest(rejection);
-            return Err(Rejection::new(cause, request.is_websocket));
+            let rejection = Rejection::new(cause, request.is_websocket);
+            return Err((rejection, request));
         }
-        let Some(on_upgrade) = extensions.remove::<OnUpgrade>() else {
+        let Some(on_upgrade) = request.take_extension::<OnUpgrade>() else {
             let why = "the connection is served without upgrades";
-            return Err(Rejection::new(RejectionCause::Policy(501, why.to_owned()), true));
+            let cause = RejectionCause::Policy(501, why.to_owned());
+            return Err((Rejection::new(cause, true), request));
         };
         Ok(Self { pending: Box::new(UnansweredRequest::new(request)), on_upgrade })
     }
 
-    /// Returns the request, without its extensions.
-    ///
-    /// An extended CONNECT of HTTP/2 (RFC 8441) has the method `CONNECT`, and its authority in
-    /// the URI instead of `Host`.
-    pub fn request(&self) -> &Request<()> {
-        self.pending.request()
+    request_methods!();
+
+    fn unanswered(&self) -> &UnansweredRequest {
+        &self.pending
     }
 
-    /// Returns the subprotocols that the client offers, its favourite first.
-    pub fn subprotocols(&self) -> &[String] {
-        self.pending.request.subprotocols()
+    fn unanswered_mut(&mut self) -> &mut UnansweredRequest {
+        &mut self.pending
+    }
+
+    /// Whether `accept` will reject the request whatever the application does.
+    #[cfg(feature = "tower")]
+    pub(crate) fn breaks_a_rule(&self, config: &ServerConfig) -> bool {
+        self.pending.request.breaks_a_rule(config)
     }
 
     /// Returns the subprotocol that was [set](Self::set_subprotocol).
     pub fn subprotocol(&self) -> Option<&str> {
         self.pending.request.subprotocol.as_deref()
-    }
-
-    /// Sets the subprotocol that `accept` will select, in place of the client's favourite among
-    /// the server's. The client must have offered it.
-    pub fn set_subprotocol(&mut self, subprotocol: Option<String>) {
-        self.pending.request.subprotocol = subprotocol;
-    }
-
-    /// Adds a header field to the response that opens the WebSocket.
-    ///
-    /// Fields that the protocol sets itself, such as `Sec-WebSocket-Protocol` and
-    /// `Content-Length`, and invalid ones are errors: `accept` then returns a rejection that
-    /// names the field, and whose response is 500.
-    pub fn add_header(&mut self, name: impl Into<String>, value: impl Into<Bytes>) {
-        self.pending.add_header(name, value);
-    }
-
-    /// Registers the WebSocket with `handle`: it is counted there, and closed by
-    /// [`drain`](ServerHandle::drain). While that server drains, requests are rejected with 503.
-    #[must_use]
-    pub fn track(mut self, handle: &ServerHandle) -> Self {
-        self.pending.tracked = Some(handle.clone());
-        self
     }
 
     /// Returns the response that opens the WebSocket, and a future of the WebSocket.
@@ -188,13 +182,26 @@ impl UpgradeRequest {
         self,
         config: impl Into<Arc<ServerConfig>>,
     ) -> Result<(Response<()>, Upgrade), Rejection> {
+        self.try_accept(config.into()).map_err(|(rejection, _)| rejection)
+    }
+
+    /// Accepts the request; see [`accept`](Self::accept). On an error, the request comes back.
+    pub(crate) fn try_accept(
+        self,
+        config: Arc<ServerConfig>,
+    ) -> Result<(Response<()>, Upgrade), (Rejection, Box<IncomingRequest>)> {
         let Self { mut pending, on_upgrade } = self;
-        let config = config.into();
-        let rejected = |cause| Rejection::new(cause, true);
         pending.request.choose_subprotocol(&config.subprotocols);
-        let accepted = pending.accept(&config).map_err(rejected)?;
-        let response = accepted.response().map_err(|error| rejected(RejectionCause::Misuse(error)));
-        let mut response = response?;
+        let accepted = pending.accept(&config).and_then(|accepted| {
+            let response = accepted.response().map_err(RejectionCause::Misuse)?;
+            Ok((accepted, response))
+        });
+        let (accepted, mut response) = match accepted {
+            Ok(accepted) => accepted,
+            Err(cause) => {
+                return Err((Rejection::new(cause, true), pending.request));
+            }
+        };
         mark_sensitive(response.headers_mut());
         let limit = config.handshake_limits.handshake_timeout;
         let taken =
@@ -226,7 +233,8 @@ pub struct Upgrade {
 }
 
 impl Upgrade {
-    /// Runs `handle` with the WebSocket, or the error, in a separate task.
+    /// Runs `handle` with the WebSocket, or the error, in a separate task. It may return a
+    /// `Result`; see [`HandlerOutput`].
     ///
     /// With the feature `tracing`, the task runs in the span of the WebSocket, whose parent is
     /// the span in which the request was accepted.
@@ -236,11 +244,29 @@ impl Upgrade {
     pub fn spawn<H, F>(self, handle: H)
     where
         H: FnOnce(Result<WebSocket, Error>) -> F + Send + 'static,
+        F: Future<Output: HandlerOutput> + Send + 'static,
+    {
+        self.spawn_in_span(|upgrade| async move {
+            if let Some(error) = handle(upgrade.await).await.error() {
+                trace::upgrade_handler_failed(error);
+            }
+        });
+    }
+
+    /// Spawns a task in the span of the WebSocket.
+    pub(crate) fn spawn_in_span<F>(self, run: impl FnOnce(Self) -> F)
+    where
         F: Future<Output = ()> + Send + 'static,
     {
         let span = self.pending.span.clone();
         let span = span.unwrap_or_else(|| trace::span(|| self.pending.request()));
-        tokio::spawn(trace::instrument(span, async move { handle(self.await).await }));
+        tokio::spawn(trace::instrument(span, run(self)));
+    }
+
+    /// Returns the request.
+    #[cfg(feature = "tower")]
+    pub(crate) fn into_request(self) -> Request<()> {
+        self.pending.request.into_request()
     }
 
     /// Returns the negotiated subprotocol.

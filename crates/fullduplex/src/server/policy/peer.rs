@@ -15,6 +15,8 @@ pub enum PeerAddr {
     Inet(SocketAddr),
     /// A program on this machine that is connected by a Unix socket.
     Unix,
+    /// Not known: the connection is in memory, or another server accepted it.
+    Unknown,
 }
 
 impl PeerAddr {
@@ -22,7 +24,7 @@ impl PeerAddr {
     pub fn ip(&self) -> Option<IpAddr> {
         match self {
             Self::Inet(address) => Some(address.ip().to_canonical()),
-            Self::Unix => None,
+            Self::Unix | Self::Unknown => None,
         }
     }
 }
@@ -38,6 +40,7 @@ impl fmt::Display for PeerAddr {
         match self {
             Self::Inet(address) => address.fmt(f),
             Self::Unix => f.write_str("a Unix socket"),
+            Self::Unknown => f.write_str("an unknown address"),
         }
     }
 }
@@ -77,7 +80,7 @@ impl TrustedProxies {
     pub fn trusts(&self, peer: &PeerAddr) -> bool {
         match peer.ip() {
             Some(ip) => self.trusts_ip(ip),
-            None => self.unix,
+            None => self.unix && *peer == PeerAddr::Unix,
         }
     }
 
@@ -135,6 +138,7 @@ mod tests {
         assert!(!proxies.trusts(&PeerAddr::Unix));
         let unix: TrustedProxies = "Unix".parse().unwrap();
         assert!(unix.trusts(&PeerAddr::Unix) && !unix.trusts(&peer("127.0.0.1")));
+        assert!(!unix.trusts(&PeerAddr::Unknown));
         assert!("".parse::<TrustedProxies>().unwrap().is_empty());
         assert!(!unix.is_empty() && !proxies.is_empty());
     }

@@ -37,7 +37,7 @@ impl RejectionReports {
     }
 }
 
-/// A client that a [`Server`](crate::server::Server) rejected, as reported to
+/// A client that a [`Server`](crate::server::Server) or a `WebSocketLayer` rejected, as reported to
 /// [`on_rejected`](crate::server::Server::on_rejected).
 ///
 /// `Display` writes a line for a log: `192.0.2.1:5000 /chat HTTP/1.1: 403: Origin … is not
@@ -109,8 +109,10 @@ impl<'a> RejectedClient<'a> {
         status: StatusCode,
         reason: RejectionReason<'a>,
     ) -> Self {
-        let peer =
-            request.extensions().get::<ConnectInfo>().map_or(PeerAddr::Unix, |remote| remote.peer);
+        let peer = request
+            .extensions()
+            .get::<ConnectInfo>()
+            .map_or(PeerAddr::Unknown, |remote| remote.peer);
         Self { peer, request: Some(request), status: Some(status), reason, span: None }
     }
 

@@ -84,9 +84,9 @@ mod on {
         debug!(parent: handling.span(), %error, "the handler failed");
     }
 
-    /// Logs that the handler of a layer returned an error, without a span.
-    #[cfg(feature = "tower")]
-    pub(crate) fn layer_handler_failed(error: &dyn Display) {
+    /// Logs that a handler in a server that hyper runs returned an error, in the current span.
+    #[cfg(feature = "hyper")]
+    pub(crate) fn upgrade_handler_failed(error: &dyn Display) {
         debug!(%error, "the handler failed");
     }
 
@@ -131,8 +131,8 @@ mod off {
     pub(crate) fn limit_reached(_: &PeerAddr, _: &dyn Display) {}
     pub(crate) fn closed(_: &Span, _: Option<&CloseInfo>, _: &ConnectionStats) {}
     pub(crate) fn handler_failed<F>(_: &Instrumented<F>, _: &dyn Display) {}
-    #[cfg(feature = "tower")]
-    pub(crate) fn layer_handler_failed(_: &dyn Display) {}
+    #[cfg(feature = "hyper")]
+    pub(crate) fn upgrade_handler_failed(_: &dyn Display) {}
     pub(crate) fn panicked(_: &'static str) {}
     pub(crate) fn accept_failed(_: &std::io::Error) {}
 }

@@ -80,7 +80,8 @@ pub struct ClientAddr {
     pub ip: Option<IpAddr>,
     /// The port, if it is reported.
     pub port: Option<u16>,
-    /// The name that a proxy reports in place of the address: `unknown`, or a name with `_`.
+    /// The name that a proxy reports in place of the address: `unknown`, or a name with `_`. For a
+    /// peer that is not known, `unknown`.
     pub hidden: Option<String>,
     /// The protocol by which the client reached the first trusted proxy, if it is reported.
     pub proto: Option<ForwardedProto>,
@@ -120,9 +121,10 @@ impl ClientAddr {
     fn peer(peer: &PeerAddr, source: AddressSource) -> Self {
         let port = match peer {
             PeerAddr::Inet(address) => Some(address.port()),
-            PeerAddr::Unix => None,
+            PeerAddr::Unix | PeerAddr::Unknown => None,
         };
-        Self { ip: peer.ip(), port, hidden: None, proto: None, host: None, source }
+        let hidden = (*peer == PeerAddr::Unknown).then(|| "unknown".to_owned());
+        Self { ip: peer.ip(), port, hidden, proto: None, host: None, source }
     }
 
     /// Returns the peer as the client, as header fields are ignored.
