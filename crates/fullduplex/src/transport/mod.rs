@@ -9,6 +9,8 @@ pub(crate) mod http1;
 pub(crate) mod http2_stream;
 #[cfg(feature = "server")]
 pub(crate) mod lingering_close;
+#[cfg(feature = "server")]
+pub(crate) mod memory;
 pub(crate) mod net_stream;
 #[cfg(feature = "server")]
 pub(crate) mod prefixed;

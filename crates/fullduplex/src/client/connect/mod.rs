@@ -2,6 +2,8 @@
 
 pub(crate) mod connected;
 pub(crate) mod dial;
+#[cfg(feature = "server")]
+mod memory;
 pub(crate) mod progress;
 pub(crate) mod proxy;
 pub(crate) mod server_connector;

@@ -1,8 +1,7 @@
-//! A listening socket, TCP or Unix, and how its connections are accepted.
+//! A listener, on a TCP or Unix socket or in memory, and how its connections are accepted.
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -11,13 +10,14 @@ use tokio::net::UnixListener;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::server::policy::peer::PeerAddr;
+use crate::transport::memory::MemoryListener;
 use crate::transport::net_stream::NetStream;
 
 /// The pause after an error of `accept` that persists, such as too many open files (`EMFILE`).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A listening socket. A server sets `TCP_NODELAY` on TCP listeners, which their connections
-/// inherit.
+/// A listener of a server: a socket, or in memory. A server sets `TCP_NODELAY` on TCP
+/// listeners, which their connections inherit.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Listener {
@@ -26,11 +26,19 @@ pub enum Listener {
     /// A listener on a Unix socket.
     #[cfg(unix)]
     Unix(UnixListener),
+    /// A listener in memory, for tests.
+    Memory(MemoryListener),
 }
 
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
         Self::Tcp(listener)
+    }
+}
+
+impl From<MemoryListener> for Listener {
+    fn from(listener: MemoryListener) -> Self {
+        Self::Memory(listener)
     }
 }
 
@@ -76,12 +84,13 @@ impl TryFrom<crate::server::listen::systemd::ActivatedSocket> for Listener {
 }
 
 impl Listener {
-    /// Returns the address of a TCP listener; `None` for a Unix socket.
+    /// Returns the address of a TCP listener; `None` for a Unix socket, or in memory.
     pub fn local_addr(&self) -> io::Result<Option<SocketAddr>> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(Some),
             #[cfg(unix)]
             Self::Unix(_) => Ok(None),
+            Self::Memory(_) => Ok(None),
         }
     }
 }
@@ -91,7 +100,7 @@ pub(crate) struct BoundListener {
     listener: Listener,
     /// Whether accepted sockets inherit `TCP_NODELAY` from the listener, which saves a system call
     /// for each.
-    has_nodelay: AtomicBool,
+    has_nodelay: bool,
 }
 
 impl BoundListener {
@@ -100,13 +109,13 @@ impl BoundListener {
             // If it is not inherited, `set_nodelay` sets it on each accepted socket.
             let _ = SockRef::from(tcp).set_tcp_nodelay(true);
         }
-        Self { listener, has_nodelay: AtomicBool::new(false) }
+        Self { listener, has_nodelay: false }
     }
 
     /// Accepts the next connection. Retries after errors, as the server can continue after each of
     /// them. `on_error` is called for errors that affect more than one connection, such as too
     /// many open files.
-    pub(crate) async fn accept(&self, on_error: impl Fn(&io::Error)) -> (NetStream, PeerAddr) {
+    pub(crate) async fn accept(&mut self, on_error: impl Fn(&io::Error)) -> (NetStream, PeerAddr) {
         loop {
             match self.try_accept().await {
                 Ok(accepted) => return accepted,
@@ -119,15 +128,20 @@ impl BoundListener {
         }
     }
 
-    async fn try_accept(&self) -> io::Result<(NetStream, PeerAddr)> {
-        match &self.listener {
+    async fn try_accept(&mut self) -> io::Result<(NetStream, PeerAddr)> {
+        match &mut self.listener {
             Listener::Tcp(listener) => {
                 let (tcp, address) = listener.accept().await?;
-                self.set_nodelay(&tcp);
+                Self::set_nodelay(&tcp, &mut self.has_nodelay);
                 Ok((tcp.into(), address.into()))
             }
             #[cfg(unix)]
             Listener::Unix(listener) => Ok((listener.accept().await?.0.into(), PeerAddr::Unix)),
+            Listener::Memory(listener) => {
+                let (stream, address) = listener.accept_with_address().await;
+                let peer = address.map_or(PeerAddr::Unknown, PeerAddr::Inet);
+                Ok((NetStream::new(stream), peer))
+            }
         }
     }
 
@@ -136,12 +150,12 @@ impl BoundListener {
     ///
     /// Connections that were queued before the listener had the option don't inherit it. They are
     /// accepted first: once one socket has it, all later ones have.
-    fn set_nodelay(&self, tcp: &TcpStream) {
-        if self.has_nodelay.load(Ordering::Relaxed) {
+    fn set_nodelay(tcp: &TcpStream, has_nodelay: &mut bool) {
+        if *has_nodelay {
             return;
         }
         if tcp.nodelay().unwrap_or(false) {
-            self.has_nodelay.store(true, Ordering::Relaxed);
+            *has_nodelay = true;
         } else {
             let _ = tcp.set_nodelay(true);
         }
@@ -163,13 +177,13 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut clients = vec![TcpStream::connect(address).await.unwrap()];
-        let bound = BoundListener::new(listener.into());
+        let mut bound = BoundListener::new(listener.into());
         for _ in 0..3 {
             let (stream, _) = bound.accept(|_| {}).await;
             assert!(stream.as_tcp().unwrap().nodelay().unwrap());
             clients.push(TcpStream::connect(address).await.unwrap());
         }
         let is_passed_on = cfg!(any(target_os = "linux", target_os = "android"));
-        assert!(bound.has_nodelay.into_inner() || !is_passed_on);
+        assert!(bound.has_nodelay || !is_passed_on);
     }
 }

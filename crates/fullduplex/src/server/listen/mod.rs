@@ -7,6 +7,7 @@ pub(crate) mod systemd;
 #[cfg(unix)]
 pub(crate) mod unix;
 
+pub use crate::transport::memory::{MemoryConnector, MemoryListener, memory};
 pub use bind::{BACKLOG, bind};
 pub use listener::Listener;
 #[cfg(unix)]
