@@ -9,7 +9,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let url = std::env::args().nth(1).unwrap_or("ws://127.0.0.1:9002/".into());
     let mut client = Client::default()
         .reconnecting(url)
-        .on_connected(|websocket| Box::pin(async { websocket.send("subscribe").await }))
+        .on_connected(|mut websocket| async {
+            websocket.send("subscribe").await?;
+            Ok(websocket)
+        })
         .start();
     while let Some(event) = client.next().await {
         match event {

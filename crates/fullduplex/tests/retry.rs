@@ -195,12 +195,12 @@ async fn retry_depends_on_the_close_that_a_hook_ran_into() {
         tokio::spawn(server.serve(move |mut websocket| async move {
             drop(websocket.close(CloseCode::new(code), "").await);
         }));
-        let client = direct().build().unwrap().reconnecting(url).on_connected(|websocket| {
-            Box::pin(async {
+        let client =
+            direct().build().unwrap().reconnecting(url).on_connected(|mut websocket| async {
                 while websocket.next().await.is_some() {}
-                websocket.send("subscribe").await
-            })
-        });
+                websocket.send("subscribe").await?;
+                Ok(websocket)
+            });
         let mut client = client.start();
         let event = timeout(Duration::from_secs(20), client.next()).await.unwrap().unwrap();
         let ReconnectEvent::Disconnected { reason: DisconnectReason::Failed(error), retry_in } =

@@ -39,6 +39,6 @@ pub use futures_core::future::BoxFuture;
 pub use http_version::HttpVersion;
 pub use reconnect::{
     Backoff, DisconnectReason, OfflinePolicy, ReconnectBuilder, ReconnectEvent, ReconnectSender,
-    Reconnecting, RequestOverride,
+    ReconnectStats, Reconnecting, RequestOverride,
 };
 pub use request::IntoClientRequest;

@@ -62,12 +62,12 @@ async fn panic_in_a_hook_costs_one_attempt() {
             assert!(in_prepare() > 0, "as asked");
             std::future::ready(Ok(RequestOverride::default()))
         })
-        .on_connected(move |_| {
+        .on_connected(move |websocket| {
             let call = in_opened();
-            Box::pin(async move {
+            async move {
                 assert!(call > 2, "as asked");
-                Ok(())
-            })
+                Ok(websocket)
+            }
         })
         .retry_if(|_| panic!("as asked"))
         .start();

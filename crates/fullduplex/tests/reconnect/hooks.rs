@@ -41,7 +41,10 @@ async fn reconnect_hooks_change_the_request_and_subscribe() {
                 Ok(change)
             }
         })
-        .on_connected(|websocket| Box::pin(async { websocket.send("subscribe").await }))
+        .on_connected(|mut websocket| async {
+            websocket.send("subscribe").await?;
+            Ok(websocket)
+        })
         .start();
     for _ in 0..3 {
         client.send("queued").await.unwrap();
@@ -65,7 +68,7 @@ async fn reconnect_gives_up_a_hook_that_never_ends() {
     let client = direct().connect_timeout(Duration::from_millis(200)).build().unwrap();
     let to = || client.reconnecting(&url).backoff(quick());
     let prepare = to().before_connect(|_| std::future::pending());
-    let opened = to().on_connected(|_| Box::pin(std::future::pending()));
+    let opened = to().on_connected(|_| std::future::pending());
     for (builder, name) in [(prepare, "hook before_connect"), (opened, "hook on_connected")] {
         let mut client = builder.start();
         let (why, retry_in) = disconnect(&mut client).await;

@@ -6,6 +6,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[cfg(all(feature = "http2", feature = "http3"))]
+mod control;
 mod hooks;
 
 use std::collections::BTreeSet;

@@ -39,6 +39,8 @@ pub enum DisconnectReason {
     Closed(CloseInfo),
     /// The attempt to connect, a hook or the connection failed.
     Failed(Error),
+    /// The application called [`reconnect`](crate::client::ReconnectSender::reconnect).
+    Requested,
 }
 
 impl DisconnectReason {
@@ -50,6 +52,7 @@ impl DisconnectReason {
         match self {
             Self::Closed(info) => is_worth_retrying(info.into()),
             Self::Failed(error) => error.is_retryable(),
+            Self::Requested => true,
         }
     }
 }

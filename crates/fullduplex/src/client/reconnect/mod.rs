@@ -1,14 +1,19 @@
 //! A client that reconnects automatically.
 
 mod backoff;
+mod connection;
+mod control;
 mod event;
 mod queue;
 mod reconnecting;
+mod sender;
 mod settings;
 mod task;
 
 pub use backoff::Backoff;
+pub use connection::ReconnectStats;
 pub use event::{DisconnectReason, ReconnectEvent};
 pub use queue::OfflinePolicy;
-pub use reconnecting::{ReconnectSender, Reconnecting};
+pub use reconnecting::Reconnecting;
+pub use sender::ReconnectSender;
 pub use settings::{ReconnectBuilder, RequestOverride};

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use crate::base::error::retry::AttemptFailure;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::sync::Mutex;
+use crate::connection::split::TrySendError;
 
 /// The policy for messages that are sent while there is no connection.
 ///
@@ -35,7 +36,8 @@ pub(crate) struct OfflineQueue {
     inner: Mutex<QueueState>,
     capacity: usize,
     offline_policy: OfflinePolicy,
-    /// Notified when a message was taken, and when another rule applies to senders.
+    /// Notified when a message was taken or handed to a connection, and when another rule applies
+    /// to senders.
     not_full: Notify,
     /// Notified when a message was added.
     not_empty: Notify,
@@ -44,6 +46,10 @@ pub(crate) struct OfflineQueue {
 #[derive(Default)]
 struct QueueState {
     messages: VecDeque<Message>,
+    /// Whether a message was taken that is not handed to a connection yet.
+    has_taken: bool,
+    /// The messages that the policy dropped.
+    dropped: u64,
     is_connected: bool,
     is_closed: bool,
 }
@@ -75,27 +81,38 @@ impl OfflineQueue {
         }
     }
 
+    /// Queues a message without waiting; the error has the message.
+    pub(crate) fn try_send(&self, message: Message) -> Result<(), TrySendError> {
+        let mut message = Some(message);
+        match (self.try_push(&mut message), message) {
+            (Ok(false), Some(message)) => Err(TrySendError::Full(message)),
+            (Err(error), Some(message)) => Err(TrySendError::Closed { error, message }),
+            (_, None) | (Ok(true), Some(_)) => Ok(()),
+        }
+    }
+
+    /// Queues a message for which [`check_space`](Self::check_space) has found space, though
+    /// another sender may have taken it since.
+    pub(crate) fn push_reserved(&self, message: Message) -> Result<(), Error> {
+        self.queue_message(&mut Some(message), usize::MAX).map(drop)
+    }
+
     /// Queues the message and takes it out of `message`. Returns `false`, and leaves it there, if
     /// the caller has to wait.
     fn try_push(&self, message: &mut Option<Message>) -> Result<bool, Error> {
+        self.queue_message(message, self.capacity)
+    }
+
+    fn queue_message(&self, message: &mut Option<Message>, capacity: usize) -> Result<bool, Error> {
         let mut inner = self.inner.lock();
-        if inner.is_closed {
-            let error = Error::new(ErrorKind::Closed, "the reconnecting client has stopped");
-            return Err(error.with_failure(AttemptFailure::Stopped));
-        }
-        if !inner.is_connected && self.offline_policy == OfflinePolicy::Reject {
-            return Err(Error::new(
-                ErrorKind::Closed,
-                "not connected, and the queue rejects messages while offline",
-            ));
-        }
-        // While there is a connection, the queue is being emptied, so that waiting makes sense.
+        self.check_open(&inner)?;
         let mut oldest = None;
-        if inner.messages.len() >= self.capacity {
-            if inner.is_connected || self.offline_policy != OfflinePolicy::DropOldest {
-                return Ok(false);
-            }
+        if inner.messages.len() >= self.capacity && self.drops_oldest(&inner) {
             oldest = inner.messages.pop_front();
+            inner.dropped += 1;
+        }
+        if inner.messages.len() >= capacity {
+            return Ok(false);
         }
         inner.messages.extend(message.take());
         drop(inner);
@@ -105,20 +122,107 @@ impl OfflineQueue {
         Ok(true)
     }
 
-    /// Takes the next message, if there is one.
+    /// Fails if messages are not queued at the moment.
+    fn check_open(&self, inner: &QueueState) -> Result<(), Error> {
+        if inner.is_closed {
+            return Err(stopped());
+        }
+        if !inner.is_connected && self.offline_policy == OfflinePolicy::Reject {
+            return Err(Error::new(
+                ErrorKind::Closed,
+                "not connected, and the queue rejects messages while offline",
+            ));
+        }
+        Ok(())
+    }
+
+    /// While there is a connection, the queue is being emptied, so that waiting makes sense.
+    fn drops_oldest(&self, inner: &QueueState) -> bool {
+        !inner.is_connected && self.offline_policy == OfflinePolicy::DropOldest
+    }
+
+    /// Returns whether a message can be queued now.
+    pub(crate) fn check_space(&self) -> Result<bool, Error> {
+        let inner = self.inner.lock();
+        self.check_open(&inner)?;
+        Ok(inner.messages.len() < self.capacity || self.drops_oldest(&inner))
+    }
+
+    /// Waits until a message can be queued.
+    pub(crate) async fn has_space(&self) -> Result<(), Error> {
+        loop {
+            let not_full = self.not_full.notified();
+            if self.check_space()? {
+                return Ok(());
+            }
+            not_full.await;
+        }
+    }
+
+    /// Waits until all messages are handed to a connection.
+    pub(crate) async fn sent(&self) -> Result<(), Error> {
+        loop {
+            let changed = self.not_full.notified();
+            {
+                let inner = self.inner.lock();
+                if inner.messages.is_empty() && !inner.has_taken {
+                    return Ok(());
+                }
+                if inner.is_closed {
+                    return Err(stopped());
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits until the client has stopped.
+    pub(crate) async fn closed(&self) {
+        loop {
+            let changed = self.not_full.notified();
+            if self.is_closed() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.inner.lock().is_closed
+    }
+
+    /// Returns the number of messages that are not handed to a connection yet.
+    pub(crate) fn len(&self) -> usize {
+        let inner = self.inner.lock();
+        inner.messages.len() + usize::from(inner.has_taken)
+    }
+
+    /// Returns the number of messages that the policy dropped.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.inner.lock().dropped
+    }
+
+    /// Takes the next message, if there is one. [`handed_over`](Self::handed_over) must follow.
     pub(crate) fn try_pop(&self) -> Option<Message> {
-        let message = self.inner.lock().messages.pop_front();
+        let message = self.inner.lock().take();
         self.not_full.notify_waiters();
         message
     }
 
+    /// Records that a connection has the message that was taken last.
+    pub(crate) fn handed_over(&self) {
+        self.inner.lock().has_taken = false;
+        self.not_full.notify_waiters();
+    }
+
     /// Waits for the next message and takes it. Only one task may call this.
+    /// [`handed_over`](Self::handed_over) must follow.
     pub(crate) async fn pop(&self) -> Message {
         loop {
             // `notify_one` stores a permit if no task waits, so no message is missed. It stores
             // only one, which is why only one task may wait.
             let not_empty = self.not_empty.notified();
-            if let Some(message) = self.inner.lock().messages.pop_front() {
+            if let Some(message) = self.inner.lock().take() {
                 self.not_full.notify_waiters();
                 return message;
             }
@@ -137,6 +241,20 @@ impl OfflineQueue {
         self.inner.lock().is_closed = true;
         self.not_full.notify_waiters();
     }
+}
+
+impl QueueState {
+    fn take(&mut self) -> Option<Message> {
+        let message = self.messages.pop_front();
+        self.has_taken |= message.is_some();
+        message
+    }
+}
+
+/// Returns the error of a sender whose client has stopped.
+fn stopped() -> Error {
+    Error::new(ErrorKind::Closed, "the reconnecting client has stopped")
+        .with_failure(AttemptFailure::Stopped)
 }
 
 #[cfg(test)]

@@ -45,12 +45,32 @@ impl fmt::Debug for RequestOverride {
 
 type BeforeConnect =
     dyn Fn(u32) -> BoxFuture<'static, Result<RequestOverride, Error>> + Send + Sync;
-type OnConnected =
-    dyn for<'a> Fn(&'a mut WebSocket) -> BoxFuture<'a, Result<(), Error>> + Send + Sync;
+type OnConnected = dyn Fn(WebSocket) -> BoxFuture<'static, Result<WebSocket, Error>> + Send + Sync;
 type RetryIf = dyn Fn(&DisconnectReason) -> bool + Send + Sync;
 
 /// A builder of a [`Reconnecting`](crate::client::Reconnecting) client, created by
 /// [`Client::reconnecting`].
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use fullduplex::Client;
+/// use fullduplex::client::{Backoff, OfflinePolicy, RequestOverride};
+///
+/// # async fn fresh_token() -> http::HeaderValue { http::HeaderValue::from_static("x") }
+/// # async fn example() {
+/// let feed = Client::default()
+///     .reconnecting("wss://feed.example/")
+///     .backoff(Backoff::default().max(Duration::from_secs(20)))
+///     .queue(1000, OfflinePolicy::DropOldest)
+///     .before_connect(|_attempt| async {
+///         let mut request = RequestOverride::default();
+///         request.headers.insert("authorization", fresh_token().await);
+///         Ok(request)
+///     })
+///     .start();
+/// # }
+/// ```
 pub struct ReconnectBuilder {
     pub(super) client: Client,
     pub(super) url: String,
@@ -102,17 +122,24 @@ impl ReconnectBuilder {
     }
 
     /// Sets a hook that is called with each new connection, before queued messages are sent on
-    /// it, for example to subscribe again.
+    /// it, for example to subscribe again. It returns the WebSocket that it was passed.
     ///
     /// The connection ends if the hook fails, panics, or takes longer than the client's
     /// [`connect_timeout`](crate::ClientBuilder::connect_timeout).
+    ///
+    /// ```
+    /// # let client = fullduplex::Client::default();
+    /// let builder = client.reconnecting("ws://127.0.0.1:9001/").on_connected(|mut websocket| async {
+    ///     websocket.send("subscribe").await?;
+    ///     Ok(websocket)
+    /// });
+    /// ```
     #[must_use]
-    pub fn on_connected<H>(mut self, hook: H) -> Self
+    pub fn on_connected<F>(mut self, hook: impl Fn(WebSocket) -> F + Send + Sync + 'static) -> Self
     where
-        H: for<'a> Fn(&'a mut WebSocket) -> BoxFuture<'a, Result<(), Error>>,
-        H: Send + Sync + 'static,
+        F: Future<Output = Result<WebSocket, Error>> + Send + 'static,
     {
-        self.on_connected = Some(Box::new(hook));
+        self.on_connected = Some(Box::new(move |websocket| Box::pin(hook(websocket))));
         self
     }
 

@@ -4,17 +4,20 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fullduplex_proto::{CloseFrame, Message};
+use fullduplex_proto::{CloseCode, Message};
 use http::Response;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::base::deadline::within;
 use crate::base::error::{Error, ErrorKind};
 use crate::base::guard;
 use crate::base::guard::Panicked;
+use crate::client::client::Client;
+use crate::client::reconnect::control::{ControlReceiver, Interruption};
 use crate::client::reconnect::event::{DisconnectReason, ReconnectEvent};
 use crate::client::reconnect::queue::OfflineQueue;
+use crate::client::reconnect::sender::ReconnectShared;
 use crate::client::reconnect::settings::{ReconnectBuilder, RequestOverride};
 use crate::connection::split::{ReceiveHalf, SendHalf};
 use crate::connection::websocket::WebSocket;
@@ -26,17 +29,18 @@ const SEND_QUEUED_TIMEOUT: Duration = Duration::from_secs(10);
 /// The task of a reconnecting client: connects, sends and receives until it is stopped.
 pub(super) struct ReconnectTask {
     pub(super) builder: ReconnectBuilder,
-    pub(super) queue: Arc<OfflineQueue>,
+    pub(super) shared: Arc<ReconnectShared>,
     pub(super) events: mpsc::Sender<ReconnectEvent>,
-    pub(super) close: watch::Receiver<Option<CloseFrame>>,
+    pub(super) control: ControlReceiver,
     /// A message that was taken from the queue and not yet written to a connection.
     pub(super) unsent: Option<Message>,
 }
 
 impl Drop for ReconnectTask {
-    /// Fails waiting and later senders.
+    /// Lets go of the connection, and fails waiting and later senders.
     fn drop(&mut self) {
-        self.queue.close();
+        self.shared.connection.ended();
+        self.shared.queue.close();
     }
 }
 
@@ -53,25 +57,32 @@ impl ReconnectTask {
         let (mut failures, mut attempts) = (0_u32, 0);
         loop {
             attempts += 1;
-            let mut close = self.close.clone();
+            self.shared.connection.attempt_started();
+            let attempt = connect(&self.builder, attempts);
             let connected = tokio::select! {
-                connected = guard::caught_in(Box::pin(self.connect(attempts))) => connected,
+                connected = guard::caught_in(Box::pin(attempt)) => connected,
                 () = self.events.closed() => return Err(Stop),
-                _ = close.wait_for(Option::is_some) => return Err(Stop),
+                interruption = self.control.interrupted() => match interruption {
+                    Interruption::Close => return Err(Stop),
+                    Interruption::Reconnect => {
+                        self.control.obey_reconnect();
+                        continue;
+                    }
+                },
             };
             let reason = match connected {
                 Err(Panicked) => panicked("a hook or a connector"),
                 Ok(Err(error)) => DisconnectReason::Failed(error),
                 Ok(Ok((websocket, response))) => {
                     let since = Instant::now();
-                    self.queue.set_connected(true);
+                    self.shared.connection.opened(websocket.send_half().clone());
+                    self.shared.queue.set_connected(true);
                     self.emit(ReconnectEvent::Connected { response, attempts }).await?;
                     attempts = 0;
                     let reason = guard::caught_in(self.run_connection(websocket)).await;
-                    let reason = reason.unwrap_or_else(|Panicked| {
-                        self.queue.set_connected(false);
-                        Ok(panicked("the transport"))
-                    })?;
+                    self.shared.queue.set_connected(false);
+                    self.shared.connection.ended();
+                    let reason = reason.unwrap_or_else(|Panicked| Ok(panicked("the transport")))?;
                     // A connection that ends early counts as a failure, so that the backoff also
                     // applies to a server that accepts connections and closes them at once.
                     if since.elapsed() >= self.builder.backoff.stable_after {
@@ -80,13 +91,18 @@ impl ReconnectTask {
                     reason
                 }
             };
+            if matches!(reason, DisconnectReason::Requested) {
+                let retry_in = Some(Duration::ZERO);
+                self.emit(ReconnectEvent::Disconnected { reason, retry_in }).await?;
+                continue;
+            }
             failures = failures.saturating_add(1);
             let retry_after = match &reason {
                 DisconnectReason::Failed(error) => error.retry_after(),
-                DisconnectReason::Closed(_) => None,
+                _ => None,
             };
             // A close by the application is final, whatever the peer did at the same time.
-            let is_closed = self.close.borrow().is_some();
+            let is_closed = self.control.close_frame().is_some();
             let decision = guard::caught(|| (self.builder.retry_if)(&reason));
             let should_retry =
                 !is_closed && decision.unwrap_or_else(|Panicked| reason.is_retryable());
@@ -96,7 +112,10 @@ impl ReconnectTask {
             tokio::select! {
                 () = sleep(delay) => {}
                 () = self.events.closed() => return Err(Stop),
-                _ = close.wait_for(Option::is_some) => return Err(Stop),
+                interruption = self.control.interrupted() => match interruption {
+                    Interruption::Close => return Err(Stop),
+                    Interruption::Reconnect => drop(self.control.obey_reconnect()),
+                },
             }
         }
     }
@@ -105,57 +124,28 @@ impl ReconnectTask {
         self.events.send(event).await.map_err(|_| Stop)
     }
 
-    /// Connects once and runs the hooks.
-    async fn connect(&self, attempt: u32) -> Result<(WebSocket, Response<()>), Error> {
-        let ReconnectBuilder { client, url, before_connect, on_connected, .. } = &self.builder;
-        let request = match before_connect {
-            Some(hook) => self.run_hook("before_connect", hook(attempt - 1)).await?,
-            None => RequestOverride::default(),
-        };
-        let url = request.url.as_deref().unwrap_or(url);
-        let connected = if request.headers.is_empty() {
-            client.connect(url).await
-        } else {
-            client.with_headers(request.headers)?.connect(url).await
-        };
-        let (mut websocket, response) = connected?;
-        let Some(hook) = on_connected else { return Ok((websocket, response)) };
-        match self.run_hook("on_connected", hook(&mut websocket)).await {
-            Ok(()) => Ok((websocket, response)),
-            // The server's Close is the cause; that a send failed follows from it.
-            Err(error) if error.kind() == ErrorKind::Closed => Err(match websocket.close_info() {
-                Some(info) => error.with_failure((&info).into()),
-                None => error,
-            }),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Runs a hook with the client's `connect_timeout`.
-    async fn run_hook<T>(
-        &self,
-        name: &str,
-        hook: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Error> {
-        let result = within("connect_timeout", self.builder.client.connect_timeout, hook).await;
-        result.map_err(|error| error.with_context(&format!("the hook {name}")))?
-    }
-
     /// Sends and receives until the connection ends.
     async fn run_connection(&mut self, websocket: WebSocket) -> Result<DisconnectReason, Stop> {
         let (send, mut receive) = websocket.split();
-        let mut close = self.close.clone();
+        let queue = &self.shared.queue;
         let result = tokio::select! {
-            result = receive_all(&mut receive, &self.events) => result,
-            () = send_all(&send, &self.queue, &mut self.unsent) => Ok(()),
+            result = receive_all(&mut receive, &self.events) => result.map(|()| None),
+            () = send_all(&send, queue, &mut self.unsent) => Ok(None),
             () = self.events.closed() => Err(Stop),
-            // An error means that the handle was dropped.
-            frame = close.wait_for(Option::is_some) => frame.map(drop).map_err(|_| Stop),
+            interruption = self.control.interrupted() => Ok(Some(interruption)),
         };
-        self.queue.set_connected(false);
-        result?;
-        let frame = self.close.borrow().clone();
-        let (queue, unsent) = (&self.queue, &mut self.unsent);
+        queue.set_connected(false);
+        if result? == Some(Interruption::Reconnect) {
+            let frame = self.control.obey_reconnect();
+            let (code, reason) = frame
+                .as_ref()
+                .map_or((CloseCode::GOING_AWAY, ""), |frame| (frame.code, &frame.reason));
+            let _ = send.start_close(code, reason);
+            // The answer of a peer that is perhaps gone is awaited in the background.
+            return Ok(DisconnectReason::Requested);
+        }
+        let frame = self.control.close_frame();
+        let unsent = &mut self.unsent;
         let closing = async {
             if let Some(frame) = frame {
                 // Messages that are not sent in time are dropped.
@@ -171,6 +161,41 @@ impl ReconnectTask {
             None => DisconnectReason::Failed(Error::new(ErrorKind::Closed, "the connection ended")),
         })
     }
+}
+
+/// Connects once and runs the hooks.
+async fn connect(
+    builder: &ReconnectBuilder,
+    attempt: u32,
+) -> Result<(WebSocket, Response<()>), Error> {
+    let ReconnectBuilder { client, url, before_connect, on_connected, .. } = builder;
+    let request = match before_connect {
+        Some(hook) => run_hook(client, "before_connect", hook(attempt - 1)).await?,
+        None => RequestOverride::default(),
+    };
+    let url = request.url.as_deref().unwrap_or(url);
+    let (websocket, response) = client.with_headers(request.headers)?.connect(url).await?;
+    let Some(hook) = on_connected else { return Ok((websocket, response)) };
+    let writer = websocket.send_half().writer.clone();
+    match run_hook(client, "on_connected", hook(websocket)).await {
+        Ok(websocket) => Ok((websocket, response)),
+        // The server's Close is the cause; that a send failed follows from it.
+        Err(error) if error.kind() == ErrorKind::Closed => Err(match writer.close_info() {
+            Some(info) => error.with_failure((&info).into()),
+            None => error,
+        }),
+        Err(error) => Err(error),
+    }
+}
+
+/// Runs a hook with the client's `connect_timeout`.
+async fn run_hook<T>(
+    client: &Client,
+    name: &str,
+    hook: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let result = within("connect_timeout", client.connect_timeout, hook).await;
+    result.map_err(|error| error.with_context(&format!("the hook {name}")))?
 }
 
 /// Returns the reason after a panic in the application's code, which ends only this attempt or
@@ -204,6 +229,7 @@ async fn send_queued<S: Transport>(
         if send.send(message).await.is_err() {
             return;
         }
+        queue.handed_over();
     }
 }
 
@@ -227,5 +253,6 @@ async fn send_all<S: Transport>(
             return;
         }
         *unsent = None;
+        queue.handed_over();
     }
 }
