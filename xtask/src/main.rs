@@ -9,6 +9,7 @@ mod circles;
 mod docs;
 mod documents;
 mod env;
+mod features;
 mod fuzz;
 mod imports;
 mod layers;

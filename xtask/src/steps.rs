@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::process::{command, run as execute, target};
 use crate::{
-    Outcome, Tally, autobahn, cargo_tests, docs, env, fuzz, layers, package, peers, rfc,
+    Outcome, Tally, autobahn, cargo_tests, docs, env, features, fuzz, layers, package, peers, rfc,
     test_names, words,
 };
 
@@ -14,7 +14,7 @@ type Step = (&'static str, fn() -> Outcome);
 const STEPS: [Step; 16] = [
     ("format", || cargo(&["fmt", "--all", "--check"])),
     ("clippy", clippy),
-    ("features", features),
+    ("features", features::run),
     ("layers", layers::run),
     ("words", words::run),
     ("names", test_names::run),
@@ -106,65 +106,6 @@ fn clippy() -> Outcome {
     words.extend(cargo_tests::WORKSPACE);
     words.extend(["--", "-D", "warnings"]);
     cargo(&words)
-}
-
-/// Sets of features of the library: each role with what it can have, and neither.
-const FEATURES: [&str; 14] = [
-    "",
-    "client",
-    "server",
-    "client,deflate",
-    "client,tls",
-    "server,tls",
-    "client,http2",
-    "server,http2",
-    "client,http3",
-    "server,http3",
-    "self-signed",
-    "hyper",
-    "tower",
-    "metrics,tracing",
-];
-
-/// What must build with other features than the tests do.
-fn features() -> Outcome {
-    let mut tally = Tally::default();
-    let lean = [
-        "clippy",
-        "--locked",
-        "-p",
-        "fullduplex-proto",
-        "--no-default-features",
-        "--",
-        "-D",
-        "warnings",
-    ];
-    tally.add(cargo(&lean)?);
-    for features in FEATURES {
-        let mut words = vec!["clippy", "--locked", "-p", "fullduplex", "--no-default-features"];
-        words.extend(["--features", features, "--", "-D", "warnings"]);
-        tally.add(cargo(&words)?);
-    }
-    tally.add(cargo_tests::with_feature("fullduplex/libdeflate", &["deflate", "compression"])?);
-    tally.add(without_std()?);
-    Ok(tally)
-}
-
-/// The core and its dependencies must link no std: a crate with a panic handler of its own can't
-/// be compiled with that. A target without std, which would say the same, is not installed
-/// everywhere.
-fn without_std() -> Outcome {
-    let folder = target().join("no-std");
-    let words = ["build", "--quiet", "--locked", "-p", "fullduplex-proto", "--no-default-features"];
-    execute(command("cargo").args(words).arg("--target-dir").arg(&folder))?;
-    let [library, dependencies] =
-        ["libfullduplex_proto.rlib", "deps"].map(|name| folder.join("debug").join(name));
-    let mut rustc = command("rustc");
-    rustc.args(["--edition", "2024", "--crate-type", "lib", "--emit", "metadata"]);
-    rustc.arg("--extern").arg(format!("fullduplex_proto={}", library.display()));
-    rustc.arg("-L").arg(format!("dependency={}", dependencies.display()));
-    execute(rustc.arg("--out-dir").arg(&folder).arg("xtask/no_std/probe.rs"))?;
-    Ok(Tally::PASSED)
 }
 
 fn deny() -> Outcome {

@@ -25,7 +25,32 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Features
+//!
+//! Features add API and never change behaviour. Without any there are [`WebSocket`] and
+//! [`broadcast`], on connections whose opening handshake was done elsewhere.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `client` (default) | [`connect`], [`Client`] and the module [`client`] |
+//! | `server` (default) | the module [`server`]: [`Server`](server::Server), [`accept`](server::accept), [`Handshake`](server::Handshake) |
+//! | `tls` (default) | `wss:` URLs, [`ClientTls`](client::ClientTls) and [`ServerTls`](server::tls::ServerTls), by rustls with ring |
+//! | `aws-lc-rs` | the same with aws-lc-rs in place of ring, also if `tls` is on; without `tls`, ring is not built |
+//! | `deflate` (default) | compression of messages (RFC 7692): [`Config::deflate`] |
+//! | `libdeflate` | faster compression without context takeover, by libdeflate |
+//! | `http2` | WebSockets on HTTP/2 (RFC 8441) |
+//! | `http3` | WebSockets on HTTP/3 (RFC 9220), by quinn; needs `tls` or `aws-lc-rs` |
+//! | `hyper` | [`Server::service`](server::Server::service) for ordinary HTTP, and [`upgrade`](server::upgrade) for servers that hyper runs |
+//! | `tower` | [`WebSocketLayer`](server::WebSocketLayer); includes `hyper` |
+//! | `metrics` | statistics for a recorder of the crate `metrics` |
+//! | `tracing` | events and spans for subscribers of the crate `tracing` |
+//! | `serde` | `Serialize` and `Deserialize` of texts, close codes and how connections ended |
+//! | `json` | [`Message::json`] and [`Message::parse_json`]; includes `serde` |
+//! | `self-signed` | [`SelfSigned`](server::tls::SelfSigned) certificates for tests; needs `tls` or `aws-lc-rs` |
+//! | `full` | all of these but `aws-lc-rs` and `libdeflate` |
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg), doc(auto_cfg(hide(feature = "_tls"))))]
 #![cfg_attr(
     not(all(feature = "client", feature = "server")),
     allow(dead_code, reason = "the layers below have what only a client or only a server uses")

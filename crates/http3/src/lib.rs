@@ -10,6 +10,7 @@
 //! There is no server push, which a client need not allow (RFC 9114 §4.6), and no dynamic table of
 //! QPACK, which an endpoint need not use (RFC 9204 §3.2.3).
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod client;
 mod connection;

@@ -23,6 +23,7 @@
 //! * [`Limits`] and [`SendConfig`] bound what is held for a peer.
 #![no_std]
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // Lengths are narrowed only where the type or the line above bounds them. A `try_from` there
 // would add an error that can't happen.
 #![allow(clippy::cast_possible_truncation)]

@@ -200,6 +200,7 @@ impl ClientBuilder {
 
     /// Sets the TLS settings. Their files are read now; [`build`](Self::build) reports the error.
     #[cfg(feature = "_tls")]
+    #[cfg_attr(docsrs, doc(cfg(any(feature = "tls", feature = "aws-lc-rs"))))]
     #[must_use]
     pub fn tls(mut self, settings: ClientTls) -> Self {
         match settings.load() {

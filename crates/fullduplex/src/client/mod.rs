@@ -33,6 +33,7 @@ pub use connect::dial::{Connect, Resolve, SocketOptions};
 pub use connect::progress::ConnectEvent;
 pub use connect::proxy::{Proxies, Proxy};
 #[cfg(feature = "_tls")]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "tls", feature = "aws-lc-rs"))))]
 pub use connect::tls::{ClientTls, RootCertificates};
 pub use cookies::CookieJar;
 pub use futures_core::future::BoxFuture;

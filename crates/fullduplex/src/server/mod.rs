@@ -28,6 +28,7 @@ pub mod policy;
 pub(crate) mod server;
 pub(crate) mod state;
 #[cfg(feature = "_tls")]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "tls", feature = "aws-lc-rs"))))]
 pub mod tls;
 mod workers;
 

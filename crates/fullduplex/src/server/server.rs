@@ -168,6 +168,7 @@ impl Server {
 
     /// Enables TLS on all listeners. The HTTP version is negotiated with ALPN (RFC 7301).
     #[cfg(feature = "_tls")]
+    #[cfg_attr(docsrs, doc(cfg(any(feature = "tls", feature = "aws-lc-rs"))))]
     #[must_use]
     pub fn tls(mut self, tls: crate::server::tls::ServerTls) -> Self {
         self.tls = Some(tls);

@@ -25,6 +25,7 @@ pub struct ConnectInfo {
     pub secure: bool,
     /// The parameters of the TLS connection to this server, if there is one.
     #[cfg(feature = "_tls")]
+    #[cfg_attr(docsrs, doc(cfg(any(feature = "tls", feature = "aws-lc-rs"))))]
     pub tls: Option<Arc<TlsInfo>>,
 }
 
