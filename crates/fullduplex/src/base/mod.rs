@@ -7,7 +7,7 @@ pub(crate) mod buffers;
 pub(crate) mod cidr;
 pub(crate) mod compression;
 pub(crate) mod coop;
-#[cfg(feature = "_tls")]
+#[cfg(all(feature = "_tls", any(feature = "client", feature = "server")))]
 pub(crate) mod crypto;
 pub(crate) mod deadline;
 pub(crate) mod error;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use fullduplex_proto::{Config, DeflateConfig, KeepaliveConfig};
+#[cfg(feature = "deflate")]
+use fullduplex_proto::DeflateConfig;
+use fullduplex_proto::{Config, KeepaliveConfig};
 
 use crate::base::error::{Error, ErrorKind};
 use crate::base::handshake_limits::HandshakeLimits;
@@ -150,6 +152,7 @@ impl ServerConfig {
 
     /// Sets [`Config::deflate`](Config#structfield.deflate), the compression; `None` for none.
     /// Default: `None`.
+    #[cfg(feature = "deflate")]
     #[must_use]
     pub fn deflate(mut self, deflate: impl Into<Option<DeflateConfig>>) -> Self {
         self.websocket = self.websocket.deflate(deflate);
