@@ -23,6 +23,28 @@ use crate::rejection::WebSocketUpgradeRejection;
 /// A request that breaks a rule of the opening handshake is rejected before the handler. As
 /// `Option<WebSocketUpgrade>` it is `None` for ordinary requests, so that a page and a WebSocket
 /// can share a route.
+///
+/// ```
+/// use axum::Router;
+/// use axum::extract::Path;
+/// use axum::response::Response;
+/// use axum::routing::any;
+/// use fullduplex_axum::{Error, WebSocket, WebSocketUpgrade};
+///
+/// async fn room(Path(room): Path<String>, upgrade: WebSocketUpgrade) -> Response {
+///     upgrade.max_message_size(64 << 10).on_upgrade(|websocket| chat(websocket, room))
+/// }
+///
+/// async fn chat(mut websocket: WebSocket, room: String) -> Result<(), Error> {
+///     websocket.send(format!("welcome to {room}")).await?;
+///     while let Some(message) = websocket.next().await {
+///         websocket.send(message?).await?;
+///     }
+///     Ok(())
+/// }
+///
+/// let app: Router = Router::new().route("/rooms/{room}", any(room));
+/// ```
 #[must_use = "the request is answered by the response of `on_upgrade`"]
 pub struct WebSocketUpgrade<F = DefaultOnFailedUpgrade> {
     request: UpgradeRequest,

@@ -249,3 +249,28 @@ fn websocket_is_a_boxed_stream() {
     }
     let _ = (boxed, feeds);
 }
+
+#[test]
+fn broadcast_leaves_out_the_sender_and_takes_halves() {
+    use fullduplex::broadcast::{Group, LagPolicy, Membership, Topics};
+    use fullduplex::{NetStream, PreparedMessage, SendHalf};
+    fn others(group: &Group, message: &PreparedMessage, me: &Membership) {
+        group.publish_except(message, me);
+    }
+    fn half(topics: &Topics, send: &SendHalf<NetStream>) {
+        drop(topics.subscribe_half("a", send, LagPolicy::DropNewest));
+    }
+    let _ = (others, half);
+}
+
+#[test]
+fn handler_may_return_any_error() {
+    use fullduplex::server::HandlerOutput;
+    type Boxed = Box<dyn StdError + Send + Sync>;
+    fn f<T: HandlerOutput>() {}
+    f::<()>();
+    f::<Result<(), Error>>();
+    f::<Result<(), Boxed>>();
+    f::<Result<(), String>>();
+    f::<Option<Result<(), Error>>>();
+}

@@ -68,11 +68,31 @@ use crate::transport::Transport;
 
 /// Opens a WebSocket on a transport, with the default settings.
 ///
+/// For one connection that the application has accepted. [`Server`] has limits on connections and a
+/// graceful shutdown besides.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:9001").await?;
+/// loop {
+///     let (tcp, _) = listener.accept().await?;
+///     tokio::spawn(async move {
+///         let mut websocket = fullduplex::server::accept(tcp).await?;
+///         while let Some(message) = websocket.next().await {
+///             websocket.send(message?).await?;
+///         }
+///         Ok::<_, fullduplex::Error>(())
+///     });
+/// }
+/// # }
+/// ```
+///
 /// # Errors
 /// See [`accept_with`].
 ///
 /// # Cancel safety
 /// Dropping the future before it is ready drops the transport.
+#[doc(alias = "accept_async")]
 pub async fn accept<S: Transport>(stream: S) -> Result<WebSocket<S>, Error> {
     accept_with(stream, ServerConfig::default()).await
 }
@@ -85,6 +105,7 @@ pub async fn accept<S: Transport>(stream: S) -> Result<WebSocket<S>, Error> {
 ///
 /// # Cancel safety
 /// Dropping the future before it is ready drops the transport.
+#[doc(alias = "accept_async_with_config")]
 pub async fn accept_with<S: Transport>(
     stream: S,
     config: impl Into<Arc<ServerConfig>>,

@@ -40,6 +40,11 @@ impl<T: private::Output> HandlerOutput for T {}
 pub(super) mod private {
     use super::{Display, Infallible};
 
+    // Here too, as it is this trait that the compiler finds missing.
+    #[diagnostic::on_unimplemented(
+        message = "a handler returns `()` or `Result<(), E>`, not `{Self}`",
+        label = "`E` must implement `Display`"
+    )]
     pub trait Output {
         /// Returns the error that the handler returned.
         fn error(&self) -> Option<&dyn Display>;

@@ -33,6 +33,35 @@ use crate::server::state::trace;
 ///
 /// The defaults are safe on the internet: everything that a peer can do has a limit and a
 /// deadline, and web pages of other hosts are rejected.
+///
+/// # Example
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use fullduplex::server::{DrainOptions, Server};
+///
+/// #[tokio::main]
+/// async fn main() -> Result<(), fullduplex::Error> {
+///     let server = Server::bind("127.0.0.1:9001").await?.max_message_size(64 << 10);
+///     let handle = server.handle();
+///     tokio::spawn(async move {
+///         let _ = tokio::signal::ctrl_c().await;
+///         handle.drain(DrainOptions::default().deadline(Duration::from_secs(10))).await;
+///     });
+///     server
+///         .serve(|mut websocket| async move {
+///             while let Some(message) = websocket.next().await {
+///                 websocket.send(message?).await?;
+///             }
+///             Ok::<_, fullduplex::Error>(())
+///         })
+///         .await
+/// }
+/// ```
+///
+/// To choose by path, or to look at a request before it is accepted, see
+/// [`serve_handshakes`](Self::serve_handshakes) and [`Handshake`].
+#[doc(alias = "listen")]
 pub struct Server {
     listeners: Vec<Listener>,
     config: Arc<ServerConfig>,
@@ -138,7 +167,7 @@ impl Server {
         self.with_config(|config| config.http2(http2))
     }
 
-    fn with_config(mut self, change: impl FnOnce(ServerConfig) -> ServerConfig) -> Self {
+    pub(crate) fn with_config(mut self, change: impl FnOnce(ServerConfig) -> ServerConfig) -> Self {
         let config = std::mem::take(&mut self.config);
         self.config(change(Arc::unwrap_or_clone(config)))
     }
@@ -274,6 +303,8 @@ impl Server {
     ///
     /// # Cancel safety
     /// Dropping the future closes the listeners. Open connections continue.
+    #[doc(alias = "run")]
+    #[doc(alias = "on_connection")]
     pub async fn serve<H, F>(self, handler: H) -> Result<(), Error>
     where
         H: Fn(WebSocket) -> F + Send + Sync + 'static,

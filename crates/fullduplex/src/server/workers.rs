@@ -9,7 +9,7 @@ use std::thread;
 
 use crate::base::error::{Error, ErrorKind};
 use crate::connection::websocket::WebSocket;
-use crate::server::config::ServerConfig;
+use crate::server::config::{ServerConfig, config_setters};
 use crate::server::handshake::handshake::Handshake;
 use crate::server::listen::bind::{BACKLOG, bind};
 use crate::server::listen::listener::Listener;
@@ -42,6 +42,8 @@ const MAX_THREADS: usize = 1024;
 /// # }
 /// ```
 #[derive(Debug)]
+#[doc(alias = "threads")]
+#[doc(alias = "SO_REUSEPORT")]
 pub struct Workers {
     listeners: Vec<TcpListener>,
     address: SocketAddr,
@@ -75,6 +77,12 @@ impl Workers {
     #[must_use]
     pub fn config(self, config: impl Into<Arc<ServerConfig>>) -> Self {
         self.configure(|server| server.config(config))
+    }
+
+    config_setters!();
+
+    fn with_config(self, change: impl FnOnce(ServerConfig) -> ServerConfig) -> Self {
+        self.configure(|server| server.with_config(change))
     }
 
     /// Changes the server that each thread runs, to set its TLS, service or HTTP/3.

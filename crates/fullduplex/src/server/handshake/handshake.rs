@@ -29,8 +29,84 @@ use crate::transport::net_stream::NetStream;
 /// A request head that waits for its answer, on any version of HTTP: a WebSocket handshake or
 /// ordinary HTTP (see [`is_websocket`](Self::is_websocket)).
 ///
+/// # Example
+/// Routes, a login by cookie, a subprotocol and a page, before and beside WebSockets:
+/// ```no_run
+/// use fullduplex::WebSocket;
+/// use fullduplex::server::{Handshake, Server};
+/// use http::header::COOKIE;
+/// use http::{Response, StatusCode};
+///
+/// #[tokio::main]
+/// async fn main() -> Result<(), fullduplex::Error> {
+///     Server::bind("127.0.0.1:9001").await?.serve_handshakes(route).await
+/// }
+///
+/// async fn route(mut handshake: Handshake) -> Result<(), fullduplex::Error> {
+///     let path = handshake.request().uri().path().to_owned();
+///     if !handshake.is_websocket() {
+///         let page = if path == "/" { "a page" } else { "not found" };
+///         let status = if path == "/" { StatusCode::OK } else { StatusCode::NOT_FOUND };
+///         return handshake.respond(response(status, page)).await;
+///     }
+///     let Some(room) = path.strip_prefix("/rooms/").map(ToOwned::to_owned) else {
+///         return handshake.respond(response(StatusCode::NOT_FOUND, "no such room")).await;
+///     };
+///     let Some(user) = user(&handshake) else {
+///         return handshake.respond(response(StatusCode::UNAUTHORIZED, "log in first")).await;
+///     };
+///     let newest = handshake.subprotocols().iter().find(|name| *name == "chat.v2").cloned();
+///     handshake.set_subprotocol(newest);
+///     handshake.add_header("set-cookie", "seen=1; Path=/; HttpOnly; SameSite=Strict");
+///     chat(handshake.accept().await?, &room, &user).await
+/// }
+///
+/// /// Returns the user of the session that the cookie names.
+/// fn user(handshake: &Handshake) -> Option<String> {
+///     let cookies = handshake.request().headers().get(COOKIE)?.to_str().ok()?;
+///     let session = cookies.split("; ").find_map(|cookie| cookie.strip_prefix("session="))?;
+///     // Look the session up here. Pages of other hosts are rejected by the `OriginPolicy`, so a
+///     // cookie is proof of the user.
+///     Some(format!("user of {session}"))
+/// }
+///
+/// async fn chat(
+///     mut websocket: WebSocket,
+///     room: &str,
+///     user: &str,
+/// ) -> Result<(), fullduplex::Error> {
+///     websocket.send(format!("{user} enters {room}")).await?;
+///     while let Some(message) = websocket.next().await {
+///         websocket.send(message?).await?;
+///     }
+///     Ok(())
+/// }
+///
+/// fn response(status: StatusCode, content: &'static str) -> Response<&'static str> {
+///     let mut response = Response::new(content);
+///     *response.status_mut() = status;
+///     response
+/// }
+/// ```
+///
+/// On a transport of the application's own, without a `Server`:
+/// ```no_run
+/// # async fn example(tcp: tokio::net::TcpStream) -> Result<(), fullduplex::Error> {
+/// use fullduplex::server::{Handshake, ServerConfig};
+///
+/// let handshake = Handshake::read(tcp, ServerConfig::default()).await?;
+/// let websocket = handshake.accept().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Content
 /// The content can't be read here; use `Server::service` (feature `hyper`) for that. Dropping the
 /// handshake without an answer drops the transport or stream.
+#[doc(alias = "accept_hdr")]
+#[doc(alias = "accept_hdr_async")]
+#[doc(alias = "Callback")]
+#[doc(alias = "auth")]
 pub struct Handshake<S: Transport = NetStream>(Box<Inner<S>>);
 
 /// The content of a [`Handshake`]. It is boxed, so that the task of an open connection does not

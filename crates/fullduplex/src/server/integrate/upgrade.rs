@@ -58,6 +58,7 @@ use crate::transport::net_stream::NetStream;
 ///     Ok(response.map(|()| String::new()))
 /// }
 /// ```
+#[doc(alias = "on_upgrade")]
 pub fn upgrade<B>(
     request: &mut Request<B>,
     config: impl Into<Arc<ServerConfig>>,
@@ -89,6 +90,25 @@ fn protocol_of(_: &Extensions) -> Option<&str> {
 
 /// A request for a WebSocket that was not answered yet, in a server that hyper runs. It does
 /// step by step what [`upgrade`] does at once.
+///
+/// ```
+/// use fullduplex::server::ServerConfig;
+/// use fullduplex::server::integrate::{Rejection, UpgradeRequest};
+/// use http::{Request, Response};
+///
+/// fn open<B>(request: &mut Request<B>) -> Result<Response<()>, Rejection> {
+///     let mut upgrade = UpgradeRequest::new(request)?;
+///     let newest = upgrade.subprotocols().iter().find(|name| *name == "chat.v2").cloned();
+///     upgrade.set_subprotocol(newest);
+///     upgrade.add_header("set-cookie", "seen=1");
+///     let (response, websocket) = upgrade.accept(ServerConfig::default())?;
+///     websocket.spawn(|opened| async move {
+///         let mut websocket = opened?;
+///         websocket.send("hello").await
+///     });
+///     Ok(response)
+/// }
+/// ```
 pub struct UpgradeRequest {
     pending: Box<UnansweredRequest>,
     on_upgrade: OnUpgrade,

@@ -13,6 +13,17 @@ use http::HeaderMap;
 /// The addresses and the TLS state of the client of a request.
 ///
 /// A [`Server`](crate::server::Server) adds it to the extensions of each request.
+///
+/// ```
+/// use fullduplex::server::{ConnectInfo, Handshake};
+///
+/// fn describe(handshake: &Handshake) -> String {
+///     match handshake.request().extensions().get::<ConnectInfo>() {
+///         Some(info) => format!("{} by {}, encrypted: {}", info.client, info.peer, info.secure),
+///         None => "not read by a Server".to_owned(),
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectInfo {

@@ -17,8 +17,21 @@ use crate::base::error::{Error, ErrorKind};
 ///
 /// Pages with an opaque origin, such as sandboxed frames and files, send `null` (RFC 6454 §7.3).
 /// As any site can make such a page, only `DangerousAny` allows it.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), fullduplex::Error> {
+/// use fullduplex::server::Server;
+/// use fullduplex::server::policy::OriginPolicy;
+///
+/// let pages = OriginPolicy::list(["https://example.com", "https://www.example.com"])?;
+/// let server = Server::bind("127.0.0.1:9001").await?.origin_policy(pages);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
+#[doc(alias = "cors")]
+#[doc(alias = "CSWSH")]
 pub enum OriginPolicy {
     /// Allows the host and port of the request. Default. The scheme is not compared, as a proxy
     /// may have terminated TLS.

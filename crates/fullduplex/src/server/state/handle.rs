@@ -24,6 +24,21 @@ const CLOSE_GRACE: Duration = Duration::from_millis(100);
 /// A handle to observe and shut down a running [`Server`](crate::server::Server), or the
 /// WebSockets of another server, such as axum's, that it
 /// [tracks](crate::server::Handshake::track). Clones refer to the same server.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), fullduplex::Error> {
+/// use fullduplex::server::{DrainOptions, Server};
+///
+/// let server = Server::bind("127.0.0.1:9001").await?;
+/// let handle = server.handle();
+/// tokio::spawn(server.serve(|websocket| async move { drop(websocket) }));
+///
+/// println!("{} WebSockets, {} panics", handle.websocket_count(), handle.stats().panics);
+/// let report = handle.drain(DrainOptions::default()).await;
+/// println!("{report}");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct ServerHandle(pub(crate) Arc<ServerState>);
 
@@ -132,6 +147,8 @@ impl ServerHandle {
     /// # Cancel safety
     /// If the future is dropped, the server still rejects new requests, and the WebSockets that
     /// are not closed yet stay open.
+    #[doc(alias = "shutdown")]
+    #[doc(alias = "graceful")]
     pub async fn drain(&self, drain: DrainOptions) -> DrainReport {
         let deadline = Instant::now() + drain.deadline;
         self.0.begin_drain();
