@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use bytes::BytesMut;
 use common::{echo, open, say};
 use fullduplex::broadcast::{Group, LagPolicy, Membership};
 use fullduplex::proto::PerMessageDeflate;

@@ -24,6 +24,23 @@ const MAX_MESSAGE: usize = 64 << 10;
 /// Each write becomes a binary message of up to 64 KiB. Reading returns the payloads of all
 /// messages, binary and text, as one stream.
 ///
+/// ```
+/// use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// # let (client, server) = fullduplex::pair();
+/// let mut sender = client.into_byte_stream();
+/// let mut receiver = server.into_byte_stream();
+/// sender.write_all(b"any bytes").await?;
+/// sender.shutdown().await?;
+/// let mut all = String::new();
+/// receiver.read_to_string(&mut all).await?;
+/// assert_eq!(all, "any bytes");
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # End of the stream
 /// The stream ends where the peer closes with 1000 or without a code, as `shutdown` does. Every
 /// other end is an error, as the data read may be incomplete. That includes a clean close with 1001
@@ -50,13 +67,22 @@ pub struct ByteStream<S: Transport = NetStream> {
 
 impl<S: Transport> ByteStream<S> {
     pub(crate) fn new(websocket: WebSocket<S>) -> Self {
-        websocket.allow_half_close();
+        websocket.set_half_close(true);
         Self { websocket, payload: Bytes::new() }
     }
 
     /// Returns the WebSocket, for its [`close_info`](WebSocket::close_info) and the like.
     pub fn get_ref(&self) -> &WebSocket<S> {
         &self.websocket
+    }
+
+    /// Returns the WebSocket, for messages after the bytes.
+    ///
+    /// The unread rest of the message that was read last is dropped. If the peer has closed its
+    /// direction, its Close is answered.
+    pub fn into_inner(self) -> WebSocket<S> {
+        self.websocket.set_half_close(false);
+        self.websocket
     }
 }
 

@@ -1,6 +1,8 @@
 //! [`WebSocket`]: both halves of a connection in one value.
 
 use std::fmt;
+use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -71,6 +73,29 @@ use crate::transport::net_stream::NetStream;
 ///
 /// While neither the application nor the background task reads, Pings are still sent, but a missing
 /// answer does not end the connection, unless the peer accepts none of the bytes queued for it.
+///
+/// # Example
+/// ```
+/// use fullduplex::{CloseCode, Error, WebSocket};
+///
+/// async fn echo(mut websocket: WebSocket) -> Result<(), Error> {
+///     while let Some(message) = websocket.next().await {
+///         websocket.send(message?).await?;
+///     }
+///     Ok(())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Error> {
+/// let (mut client, server) = fullduplex::pair(); // or `connect`, and `Server`
+/// tokio::spawn(echo(server));
+/// client.send("hello").await?;
+/// assert_eq!(client.next().await.expect("an answer")?.as_text(), Some("hello"));
+/// let info = client.close(CloseCode::NORMAL, "done").await?;
+/// assert!(info.is_clean());
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Cancel safety
 /// A dropped `next` keeps the data for the next call. A dropped `send` has queued the whole message
@@ -169,6 +194,10 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, the message is not sent.
+    ///
+    /// # Only sending?
+    /// Then nothing reads, and the peer's Pings and its Close wait until a task reads ahead, after
+    /// a few turns of sending. [`send_only`](Self::send_only) is for programs that never read.
     #[inline]
     pub fn send(&mut self, message: impl Into<Message>) -> SendFuture<'_, S> {
         self.send_with_compression(message, Compression::Auto)
@@ -360,6 +389,18 @@ impl<S: Transport> WebSocket<S> {
         self.send.stats()
     }
 
+    /// Returns the address of the other end of the TCP connection; see [`SendHalf::peer_addr`].
+    #[doc(alias = "get_ref")]
+    #[doc(alias = "remote_addr")]
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.send.peer_addr()
+    }
+
+    /// Returns the local address of the TCP connection; see [`SendHalf::local_addr`].
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.send.local_addr()
+    }
+
     /// Returns the last round-trip time of a Ping; see [`SendHalf::round_trip`].
     #[doc(alias = "latency")]
     pub fn round_trip(&self) -> Option<Duration> {
@@ -408,8 +449,8 @@ impl<S: Transport> WebSocket<S> {
         ByteStream::new(self)
     }
 
-    pub(crate) fn allow_half_close(&self) {
-        self.send.writer.allow_half_close();
+    pub(crate) fn set_half_close(&self, allowed: bool) {
+        self.send.writer.set_half_close(allowed);
     }
 
     pub(crate) fn halves(&mut self) -> (&mut SendHalf<S>, &mut ReceiveHalf<S>) {

@@ -3,7 +3,7 @@
 
 use std::any::Any;
 use std::io::{self, IoSlice};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,6 +14,7 @@ use tokio::net::{TcpStream, tcp};
 #[cfg(unix)]
 use tokio::net::{UnixStream, unix};
 
+use crate::base::guard;
 use crate::base::sync::Mutex;
 use crate::transport::Transport;
 use crate::transport::net_stream::{NetStream, NetStreamKind};
@@ -62,7 +63,7 @@ pub(crate) fn split<S: Transport>(stream: S) -> (ReadHalf<S>, WriteHalf<S>) {
                 let (read, write) = unix.into_split();
                 return (ReadHalf::Unix(read), WriteHalf::Unix(write));
             }
-            other @ NetStreamKind::Other(_) => {
+            other @ (NetStreamKind::Other(_) | NetStreamKind::Layered(_)) => {
                 if let Some(slot) = any.downcast_mut() {
                     *slot = Some(NetStream(other));
                 }
@@ -100,6 +101,20 @@ impl<S: Transport> SharedTransport<S> {
             Some(stream) => poll(Pin::new(stream)),
             None => gone(),
         }
+    }
+}
+
+impl<S: Transport> SharedTransport<S> {
+    fn address(&self, of: fn(&TcpStream) -> io::Result<SocketAddr>) -> io::Result<SocketAddr> {
+        let stream = match self.stream.try_lock() {
+            // The transport asks for its own address while it is polled.
+            None if guard::polls_transport() => return Err(io::ErrorKind::WouldBlock.into()),
+            stream => stream.unwrap_or_else(|| self.stream.lock()),
+        };
+        let Some(stream) = &*stream else { return Err(io::ErrorKind::NotConnected.into()) };
+        let any: &dyn Any = stream;
+        let unsupported = || Err(io::ErrorKind::Unsupported.into());
+        any.downcast_ref::<NetStream>().map_or_else(unsupported, |stream| stream.address(of))
     }
 }
 
@@ -152,6 +167,22 @@ impl<S> WriteHalf<S> {
     pub(crate) fn close(self) {
         if let Self::Any(shared) = self {
             shared.close();
+        }
+    }
+}
+
+impl<S: Transport> WriteHalf<S> {
+    /// Returns an address of the TCP connection.
+    pub(crate) fn address(
+        &self,
+        of: fn(&TcpStream) -> io::Result<SocketAddr>,
+    ) -> io::Result<SocketAddr> {
+        match self {
+            Self::Tcp(half) => of(half.as_ref()),
+            Self::Any(shared) => shared.address(of),
+            #[cfg(unix)]
+            Self::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+            Self::Gone => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 }

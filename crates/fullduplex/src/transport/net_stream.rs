@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -17,6 +18,17 @@ use crate::transport::Transport;
 /// The transport of a connection that a [`Client`](crate::Client) opened or a
 /// [`Server`](crate::server::Server) accepted: a socket, or any other transport, such as
 /// TLS, or a stream of an HTTP/2 connection.
+///
+/// ```
+/// use fullduplex::{NetStream, WebSocket};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// // A WebSocket of the type that servers and clients have, on any transport.
+/// let (near, _far) = tokio::io::duplex(1024);
+/// let websocket: WebSocket = WebSocket::server(NetStream::new(near));
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct NetStream(pub(crate) NetStreamKind);
 
@@ -27,12 +39,54 @@ pub(crate) enum NetStreamKind {
     /// Only locked where there is no exclusive reference: the mutex makes the stream `Sync`
     /// whatever the transport is.
     Other(Box<Mutex<dyn Transport>>),
+    /// One on top of another stream, as TLS is.
+    Layered(Box<Mutex<dyn Layered>>),
+}
+
+/// A transport on top of another stream.
+pub(crate) trait Layered: Transport {
+    /// Returns the stream below.
+    fn below(&self) -> &NetStream;
 }
 
 impl NetStream {
     /// Creates a stream from any transport.
     pub fn new(transport: impl Transport) -> Self {
         Self(NetStreamKind::Other(Box::new(Mutex::new(transport))))
+    }
+
+    /// Creates a stream from a transport on top of another stream, whose addresses it has.
+    pub(crate) fn layered(transport: impl Layered) -> Self {
+        Self(NetStreamKind::Layered(Box::new(Mutex::new(transport))))
+    }
+
+    /// Returns the address of the other end of the TCP connection, also below TLS.
+    ///
+    /// # Errors
+    /// `Unsupported` if the stream is none, or is a stream of HTTP/2 or HTTP/3.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.address(TcpStream::peer_addr)
+    }
+
+    /// Returns the local address of the TCP connection, also below TLS.
+    ///
+    /// # Errors
+    /// `Unsupported` if the stream is none, or is a stream of HTTP/2 or HTTP/3.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.address(TcpStream::local_addr)
+    }
+
+    pub(crate) fn address(
+        &self,
+        of: fn(&TcpStream) -> io::Result<SocketAddr>,
+    ) -> io::Result<SocketAddr> {
+        match &self.0 {
+            NetStreamKind::Tcp(tcp) => of(tcp),
+            NetStreamKind::Layered(layered) => layered.lock().below().address(of),
+            #[cfg(unix)]
+            NetStreamKind::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+            NetStreamKind::Other(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     /// Returns the TCP socket, if the stream is one directly.
@@ -49,6 +103,7 @@ impl NetStream {
             #[cfg(unix)]
             NetStreamKind::Unix(unix) => Pin::new(unix),
             NetStreamKind::Other(other) => Pin::new(other.get_mut()),
+            NetStreamKind::Layered(layered) => Pin::new(layered.get_mut()),
         }
     }
 }
@@ -72,7 +127,7 @@ impl fmt::Debug for NetStreamKind {
             Self::Tcp(tcp) => tcp.fmt(f),
             #[cfg(unix)]
             Self::Unix(unix) => unix.fmt(f),
-            Self::Other(_) => f.write_str("Other"),
+            Self::Other(_) | Self::Layered(_) => f.write_str("Other"),
         }
     }
 }
@@ -110,6 +165,7 @@ impl AsyncWrite for NetStream {
             #[cfg(unix)]
             NetStreamKind::Unix(stream) => stream.is_write_vectored(),
             NetStreamKind::Other(stream) => stream.lock().is_write_vectored(),
+            NetStreamKind::Layered(stream) => stream.lock().is_write_vectored(),
         }
     }
 

@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::base::coop;
 use crate::transport::Transport;
 use crate::transport::delegate::delegate_write;
+use crate::transport::net_stream::{Layered, NetStream};
 
 /// The number of bytes that consume one unit of a task's budget, which is 128 units: with HTTP/2
 /// they may be many small frames, which cost far more than reading them.
@@ -31,6 +32,12 @@ impl<S> Prefixed<S> {
     #[cfg(feature = "hyper")]
     pub(crate) fn into_parts(self) -> (Bytes, S) {
         (self.prefix, self.stream)
+    }
+}
+
+impl Layered for Prefixed<NetStream> {
+    fn below(&self) -> &NetStream {
+        &self.stream
     }
 }
 

@@ -8,7 +8,7 @@ use tokio_rustls::TlsStream;
 
 use crate::base::{coop, guard};
 use crate::transport::delegate::{delegate_read, delegate_write};
-use crate::transport::net_stream::NetStream;
+use crate::transport::net_stream::{Layered, NetStream};
 
 /// A TLS connection that sends `close_notify` when it is dropped for any reason: each side must
 /// send it before it closes its writing side (RFC 8446 §6.1), and some peers report a truncation
@@ -18,6 +18,12 @@ pub(crate) struct ClosingTlsStream(TlsStream<NetStream>);
 impl ClosingTlsStream {
     pub(crate) fn new(tls: impl Into<TlsStream<NetStream>>) -> Self {
         Self(tls.into())
+    }
+}
+
+impl Layered for ClosingTlsStream {
+    fn below(&self) -> &NetStream {
+        self.0.get_ref().0
     }
 }
 

@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod addresses;
 mod closing;
 mod halves;
 mod pairs;
@@ -19,14 +20,14 @@ use fullduplex::server::{Server, ServerConfig};
 use fullduplex::{Client, WebSocket};
 use tokio::sync::mpsc;
 
-pub async fn in_time<T>(what: &str, doing: impl Future<Output = T>) -> T {
+pub(crate) async fn in_time<T>(what: &str, doing: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(10), doing).await.expect(what)
 }
 
 /// Both ends of a WebSocket, on each version of HTTP and on TLS: what it runs on, the client's and
 /// the server's, and what they need to stay open.
 #[cfg(all(feature = "tls", feature = "http2", feature = "http3"))]
-pub async fn on_each_version() -> Vec<(&'static str, WebSocket, WebSocket, Client)> {
+pub(crate) async fn on_each_version() -> Vec<(&'static str, WebSocket, WebSocket, Client)> {
     use common::tls::{LOCALHOST, localhost, trusting};
     use fullduplex::client::HttpVersion;
 

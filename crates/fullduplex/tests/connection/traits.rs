@@ -58,6 +58,12 @@ fn types_have_the_traits_of_streams() {
     bytes::<NetStream>();
 }
 
+/// Borrows a WebSocket while it waits, so the future is `Send` only if that is `Sync`.
+async fn is_open(websocket: &WebSocket) -> bool {
+    tokio::task::yield_now().await;
+    websocket.close_info().is_none()
+}
+
 /// A transport that can be sent to another thread, but not shared.
 #[tokio::test]
 async fn types_are_sync_also_over_a_transport_that_is_not() {
@@ -99,10 +105,5 @@ async fn types_are_sync_also_over_a_transport_that_is_not() {
     let (mut client, mut server) = (WebSocket::client(near), WebSocket::server(far));
     client.send("hello").await.unwrap();
     assert_eq!(server.next().await.unwrap().unwrap().as_text(), Some("hello"));
-    // A future that only borrows it can be spawned.
-    async fn state(websocket: &WebSocket) -> bool {
-        tokio::task::yield_now().await;
-        websocket.close_info().is_none()
-    }
-    assert!(tokio::spawn(async move { state(&client).await }).await.unwrap());
+    assert!(tokio::spawn(async move { is_open(&client).await }).await.unwrap());
 }

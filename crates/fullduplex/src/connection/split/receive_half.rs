@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use std::task::{Context, Poll};
 
 use fullduplex_proto::{CloseInfo, DeflateParams, Message, ReadyState};
 use futures_core::stream::{FusedStream, Stream};
+use tokio::net::TcpStream;
 
 use crate::base::error::Error;
 use crate::connection::control_frames::ControlFrames;
@@ -28,6 +31,21 @@ use crate::transport::net_stream::NetStream;
 ///
 /// So a program that only sends should drop it. If it is kept and not polled, the peer's Close is
 /// not answered: `let (send, _) = …` drops it, `let (send, _receive) = …` keeps it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), fullduplex::Error> {
+/// # let (websocket, mut peer) = fullduplex::pair();
+/// # peer.send("hello").await?;
+/// # peer.send_only();
+/// let (_send, mut receive) = websocket.split();
+/// while let Some(message) = receive.next().await {
+///     println!("{:?}", message?);
+/// }
+/// println!("{}", receive.close_info().expect("it has ended"));
+/// # Ok(())
+/// # }
+/// ```
 pub struct ReceiveHalf<S: Transport = NetStream> {
     /// Boxed, so that a WebSocket is cheap to move and the futures that hold it stay small.
     /// Taken only by `drop`.
@@ -95,6 +113,25 @@ impl<S: Transport> ReceiveHalf<S> {
     /// Returns the counts of messages and bytes so far, in both directions.
     pub fn stats(&self) -> ConnectionStats {
         DrivenConnection::stats(&*self.writer)
+    }
+
+    /// Returns the address of the other end of the TCP connection, also below TLS.
+    ///
+    /// Behind a proxy, that is the proxy's.
+    ///
+    /// # Errors
+    /// `NotConnected` after the end of the connection; `Unsupported` on any other transport, such
+    /// as a stream of HTTP/2 or HTTP/3.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.writer.lock().address(TcpStream::peer_addr)
+    }
+
+    /// Returns the local address of the TCP connection, also below TLS.
+    ///
+    /// # Errors
+    /// As those of [`peer_addr`](Self::peer_addr).
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.writer.lock().address(TcpStream::local_addr)
     }
 
     /// Returns a stream of the peer's Pings and Pongs; see

@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
@@ -12,6 +14,7 @@ use fullduplex_proto::{
     CloseCause, CloseCode, CloseInfo, Compression, Message, PreparedMessage, ReadyState, SendError,
 };
 use futures_sink::Sink;
+use tokio::net::TcpStream;
 
 use crate::base::error::{Error, ErrorKind};
 use crate::connection::control_frames::{ControlFrames, PongFuture};
@@ -83,6 +86,24 @@ impl std::error::Error for TrySendError {
 /// The sending half of a WebSocket. Clones send on the same connection.
 ///
 /// Sending waits only for the transport: no lock is held while a task waits.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), fullduplex::Error> {
+/// # let (websocket, mut peer) = fullduplex::pair();
+/// let (send, mut receive) = websocket.split();
+/// let ticks = send.clone();
+/// tokio::spawn(async move { ticks.send("tick").await });
+/// // Meanwhile, this task answers.
+/// tokio::spawn(async move {
+///     while let Some(Ok(message)) = receive.next().await {
+///         let _ = send.send(message).await;
+///     }
+/// });
+/// # assert_eq!(peer.next().await.expect("a message")?.as_text(), Some("tick"));
+/// # Ok(())
+/// # }
+/// ```
 pub struct SendHalf<S: Transport = NetStream> {
     pub(crate) writer: Arc<Writer<S>>,
 }
@@ -294,6 +315,25 @@ impl<S: Transport> SendHalf<S> {
     /// Returns the counts of messages and bytes so far, in both directions.
     pub fn stats(&self) -> ConnectionStats {
         crate::connection::driver::DrivenConnection::stats(&*self.writer)
+    }
+
+    /// Returns the address of the other end of the TCP connection, also below TLS.
+    ///
+    /// Behind a proxy, that is the proxy's.
+    ///
+    /// # Errors
+    /// `NotConnected` after the end of the connection; `Unsupported` on any other transport, such
+    /// as a stream of HTTP/2 or HTTP/3.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.writer.lock().address(TcpStream::peer_addr)
+    }
+
+    /// Returns the local address of the TCP connection, also below TLS.
+    ///
+    /// # Errors
+    /// As those of [`peer_addr`](Self::peer_addr).
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.writer.lock().address(TcpStream::local_addr)
     }
 
     /// Returns the last round-trip time of a keepalive Ping, or of a [`ping`](Self::ping).

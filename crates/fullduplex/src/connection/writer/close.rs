@@ -64,9 +64,20 @@ impl<S: Transport> Writer<S> {
         Poll::Pending
     }
 
-    /// Keeps this end open for sending after the peer's Close.
-    pub(crate) fn allow_half_close(&self) {
-        self.lock().session.allow_half_close();
+    /// Sets whether this end stays open for sending after the peer's Close.
+    pub(crate) fn set_half_close(self: &Arc<Self>, allowed: bool) {
+        let mut state = self.lock();
+        if allowed {
+            state.session.allow_half_close();
+        } else {
+            state.session.end_half_close();
+            // A Close of the peer may wait for its answer, the same code and reason (RFC 6455
+            // §5.5.1).
+            let received = state.session.close_info().filter(|info| info.close_received);
+            if let Some(frame) = received.map(|info| info.received.clone()) {
+                self.close_locked(&mut state, frame);
+            }
+        }
     }
 
     /// Ends the connection, as both directions of the transport ended or it is dropped. Returns

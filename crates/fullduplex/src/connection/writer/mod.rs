@@ -46,11 +46,13 @@ mod send;
 mod waiters;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32};
 use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
 
 use fullduplex_proto::{Role, Session};
+use tokio::net::TcpStream;
 
 use crate::base::guard;
 use crate::base::sync::Mutex;
@@ -232,6 +234,16 @@ impl<S: Transport> Writer<S> {
     /// Returns the role of this end.
     pub(crate) fn role(&self) -> Role {
         self.lock().session.role()
+    }
+}
+
+impl<S: Transport> WriterState<S> {
+    /// Returns an address of the TCP connection.
+    pub(crate) fn address(
+        &self,
+        of: fn(&TcpStream) -> io::Result<SocketAddr>,
+    ) -> io::Result<SocketAddr> {
+        self.write_half.address(of)
     }
 }
 

@@ -58,7 +58,7 @@ impl TlsContext {
             certificate: certificates.first().map(|der| &**der),
         });
         Ok(Connected {
-            stream: NetStream::new(ClosingTlsStream::new(tls)),
+            stream: NetStream::layered(ClosingTlsStream::new(tls)),
             alpn,
             missing_client_cert,
         })
