@@ -3,7 +3,7 @@
 use crate::process::{command, output, run as execute, target};
 use crate::{Outcome, Tally, cargo_tests};
 
-/// What can be added to the core alone, to a client and to a server.
+/// What can be added to the core, to a client and to a server.
 const ADDED: [&str; 8] =
     ["", "deflate", "tls", "aws-lc-rs", "http2", "tls,http3", "metrics,tracing", "json"];
 
@@ -51,7 +51,7 @@ fn cargo(what: &str, package: &str, more: &[&str]) -> Outcome {
     execute(&mut cargo).map(|()| Tally::PASSED)
 }
 
-/// Runs a command of cargo on the library with these features alone.
+/// Runs a command of cargo on the library with only these features.
 fn library(what: &str, features: &str, more: &[&str]) -> Outcome {
     println!("{what} {features}");
     cargo(what, "fullduplex", &[&["--features", features], more].concat())

@@ -81,6 +81,7 @@ macro_rules! config_setters {
 
         /// Sets the compression of messages, for clients that offer it (permessage-deflate,
         /// RFC 7692); `None` for none. Default: `None`.
+        #[cfg(feature = "deflate")]
         #[must_use]
         pub fn deflate(self, deflate: impl Into<Option<crate::DeflateConfig>>) -> Self {
             self.with_config(|config| config.deflate(deflate))
