@@ -40,6 +40,7 @@ pub(crate) fn run() -> Outcome {
     tally.add(is_without("client,tls,deflate", &["listenfd", "hyper", "h2", "quinn"])?);
     tally.add(is_without("server,tls", &["zlib-rs"])?);
     tally.add(is_without(AWS_LC_RS, &["ring"])?);
+    tally.add(cargo_tests::with_feature("fullduplex/json", &["json", "porting"])?);
     tally.add(cargo_tests::with_feature("fullduplex/libdeflate", &["deflate", "compression"])?);
     tally.add(without_std()?);
     Ok(tally)

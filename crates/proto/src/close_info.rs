@@ -54,6 +54,26 @@ pub enum CloseCause {
 }
 
 /// The record of how a connection ended, or how far its closing is.
+///
+/// ```
+/// use fullduplex_proto::{CloseCause, CloseCode, CloseInfo};
+///
+/// fn report(info: &CloseInfo) -> String {
+///     match (info.code(), info.cause) {
+///         (CloseCode::NORMAL, _) if info.is_clean() => "all was received".into(),
+///         (CloseCode::ABNORMAL, CloseCause::KeepaliveTimeout) => "the peer went silent".into(),
+///         (code, _) => format!("{code}, {:?}", info.reason()),
+///     }
+/// }
+/// # use std::time::Duration;
+/// # use fullduplex_proto::{CloseFrame, Config, Event, Session};
+/// # let mut session = Session::server(&Config::default());
+/// # let frame = CloseFrame::new(CloseCode::GOING_AWAY, "restart").ok();
+/// # session.handle_event(&Event::Close(frame), Duration::ZERO).unwrap();
+/// # let shown = report(session.close_info().unwrap());
+/// # assert_eq!(shown, "1001 (going away), \"restart\"");
+/// ```
+#[doc(alias("CloseEvent", "wasClean", "close_reason"))]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]

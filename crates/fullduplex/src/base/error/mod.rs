@@ -26,8 +26,8 @@ pub use kind::ErrorKind;
 /// - `Display` says in one line what failed and why: the rule, with its RFC section, or the
 ///   setting, and the cause. The wording may change between versions.
 /// - [`source`](StdError::source) is the direct cause, such as an `io::Error` or an error of
-///   rustls, for `downcast_ref`. As the line names the cause already, a report that also prints all sources
-///   says it twice, the second time in the words of the library below.
+///   rustls, for `downcast_ref`. As the line names the cause already, a report that also prints all
+///   sources says it twice, the second time in the words of the library below.
 ///   [`io_kind`](Self::io_kind) is the kind of the `io::Error` among the causes.
 ///
 /// ```
