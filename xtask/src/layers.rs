@@ -87,7 +87,7 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     ("fullduplex-doc-tests", &[]),
     ("fullduplex-test-programs", &["fullduplex", "tokio"]),
     ("fullduplex-testkit", &["bytes", "fullduplex-proto", "tokio"]),
-    ("xtask", &["proc-macro2", "serde_json"]),
+    ("xtask", &["proc-macro2", "public-api", "serde_json"]),
 ];
 
 pub(crate) fn run() -> Outcome {

@@ -3,6 +3,7 @@
 // These are programs that print.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod api;
 mod autobahn;
 mod cargo_tests;
 mod circles;
@@ -57,6 +58,7 @@ The project's own commands:
   cargo xtask layers                         the imports between crates and modules
   cargo xtask words [PATH | --update]        the language of docs, comments and messages: of all
                                              swept files, or of those below PATH
+  cargo xtask api [--update]                 the public API beside crates/*/public-api.txt
   cargo xtask autobahn [server|tls-server|http2-server|client|tls|http2]
                                              the Autobahn suite against one role, or all
   cargo xtask peers                          browsers, and clients and servers in other languages
@@ -70,6 +72,8 @@ fn main() -> ExitCode {
     let outcome = match words[..] {
         ["test", ref rest @ ..] => return steps::run(rest),
         ["layers"] => layers::run(),
+        ["api"] => api::check(),
+        ["api", "--update"] => api::update(),
         ["words"] => words::run(),
         ["words", "--update"] => words::update(),
         ["words", path] => words::show(path),

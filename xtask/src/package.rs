@@ -1,6 +1,7 @@
-//! The step `package`: the archives of the published crates have what a reader and a compiler
-//! need, and build from what is in them.
+//! The steps `package` and `minimal`: the archives of the published crates have what a reader and a
+//! compiler need, and build from what is in them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -29,11 +30,47 @@ pub(crate) fn run_step() -> Outcome {
     }
     // Cargo's own verification builds each crate with its own selection of features, and thereby
     // most dependencies again.
-    let mut check = command("cargo");
-    check.args(["check", "--quiet", "--workspace", "--features", "fullduplex/tracing"]);
-    run(check.current_dir(&folder).env("CARGO_TARGET_DIR", target()))?;
+    build(&folder)?;
     tally.add(Tally { passed: packages.len(), ..Tally::default() });
     Ok(tally)
+}
+
+/// The step `minimal`: the published crates build with the lowest versions of their dependencies
+/// that their manifests allow.
+pub(crate) fn minimal_versions() -> Outcome {
+    let packages = published::all()?;
+    let folder = unpack(&packages)?;
+    let tested = locked(&folder)?;
+    let update = |words: &[&str]| {
+        let mut cargo = command("cargo");
+        cargo.args(["update", "--quiet"]).args(words).current_dir(&folder);
+        cargo
+    };
+    // Stable cargo does not choose versions so. What it builds does not see this.
+    run(update(&["-Z", "direct-minimal-versions"]).env("RUSTC_BOOTSTRAP", "1"))?;
+    let minimal = locked(&folder)?;
+    // All other versions stay as they are tested, and mostly compiled already.
+    copy_lock(&folder)?;
+    for name in direct_dependencies(&packages) {
+        let of = |versions: &'_ BTreeMap<String, Vec<String>>| versions.get(name).cloned();
+        let (Some(tested), Some(minimal)) = (of(&tested), of(&minimal)) else { continue };
+        if let ([tested], [minimal]) = (&tested[..], &minimal[..])
+            && tested != minimal
+        {
+            println!("{name} {minimal} in place of {tested}");
+            run(&mut update(&[name, "--precise", minimal]))?;
+        }
+    }
+    build(&folder)?;
+    Ok(Tally { passed: packages.len(), ..Tally::default() })
+}
+
+/// Compiles the crates in a folder that [`unpack`] has made, with the features of the tests, so
+/// that most dependencies are compiled already.
+fn build(folder: &Path) -> Result<(), String> {
+    let mut check = command("cargo");
+    check.args(["check", "--quiet", "--workspace", "--features", "fullduplex/tracing"]);
+    run(check.current_dir(folder).env("CARGO_TARGET_DIR", target()))
 }
 
 /// Packages the crates, and unpacks the archives as members of a workspace; returns its folder.
@@ -68,9 +105,36 @@ pub(crate) fn unpack(packages: &[Published]) -> Result<PathBuf, String> {
     manifest += own.find("[profile.").map_or("", |start| &own[start..]);
     let write = |name: &str, text: &str| fs::write(folder.join(name), text);
     write("Cargo.toml", &manifest).map_err(|error| error.to_string())?;
-    fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock"))
-        .map_err(|error| error.to_string())?;
+    copy_lock(&folder)?;
     Ok(folder)
+}
+
+/// Copies `Cargo.lock`, which has the versions with which the project is tested.
+fn copy_lock(folder: &Path) -> Result<(), String> {
+    let copied = fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock"));
+    copied.map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// Returns the versions of each dependency in the folder's `Cargo.lock`.
+fn locked(folder: &Path) -> Result<BTreeMap<String, Vec<String>>, String> {
+    let text = fs::read_to_string(folder.join("Cargo.lock")).map_err(|error| error.to_string())?;
+    let mut versions: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut name = String::new();
+    for line in text.lines() {
+        if let Some(value) = line.strip_prefix("name = ") {
+            value.trim_matches('"').clone_into(&mut name);
+        } else if let Some(value) = line.strip_prefix("version = ") {
+            versions.entry(name.clone()).or_default().push(value.trim_matches('"').to_owned());
+        }
+    }
+    Ok(versions)
+}
+
+/// Returns the names of the crates that the published ones depend on, except for their tests.
+fn direct_dependencies(packages: &[Published]) -> BTreeSet<&str> {
+    let lists = packages.iter().filter_map(|p| p.metadata["dependencies"].as_array());
+    let normal = lists.flatten().filter(|dependency| dependency["kind"].is_null());
+    normal.filter_map(|dependency| dependency["name"].as_str()).collect()
 }
 
 /// What is wrong with an archive, whose files are in this folder.

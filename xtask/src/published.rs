@@ -1,5 +1,6 @@
 //! The crates that are published.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::Value;
@@ -11,6 +12,7 @@ use crate::process::{command, output, root};
 pub(crate) struct Published {
     pub(crate) name: String,
     pub(crate) version: String,
+    pub(crate) folder: PathBuf,
     /// What `cargo metadata` says of it.
     pub(crate) metadata: Value,
 }
@@ -34,7 +36,12 @@ pub(crate) fn all() -> Result<Vec<Published>, String> {
 impl Published {
     fn new(metadata: Value) -> Option<Self> {
         let text = |key: &str| metadata[key].as_str().map(str::to_owned);
-        Some(Self { name: text("name")?, version: text("version")?, metadata })
+        Some(Self {
+            name: text("name")?,
+            version: text("version")?,
+            folder: PathBuf::from(text("manifest_path")?).parent()?.to_owned(),
+            metadata,
+        })
     }
 
     /// The name of its library, or of its program if it has none.

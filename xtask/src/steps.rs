@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use crate::process::{command, run as execute, target};
 use crate::{
-    Outcome, Tally, autobahn, cargo_tests, docs, env, features, fuzz, layers, package, peers, rfc,
-    test_names, words,
+    Outcome, Tally, api, autobahn, cargo_tests, docs, env, features, fuzz, layers, package, peers,
+    rfc, test_names, words,
 };
 
 type Step = (&'static str, fn() -> Outcome);
 
-const STEPS: [Step; 16] = [
+const STEPS: [Step; 18] = [
     ("format", || cargo(&["fmt", "--all", "--check"])),
     ("clippy", clippy),
     ("features", features::run),
@@ -19,7 +19,9 @@ const STEPS: [Step; 16] = [
     ("words", words::run),
     ("names", test_names::run),
     ("deny", deny),
+    ("api", api::check),
     ("package", package::run_step),
+    ("minimal", package::minimal_versions),
     ("docs", docs::rustdoc),
     ("book", docs::book),
     ("tests", cargo_tests::run),
