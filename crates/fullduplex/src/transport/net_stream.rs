@@ -63,7 +63,7 @@ impl NetStream {
     /// Returns the address of the other end of the TCP connection, also below TLS.
     ///
     /// # Errors
-    /// `Unsupported` if the stream is none, or is a stream of HTTP/2 or HTTP/3.
+    /// `Unsupported` if the stream is not one, or is a stream of HTTP/2 or HTTP/3.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.address(TcpStream::peer_addr)
     }
@@ -71,7 +71,7 @@ impl NetStream {
     /// Returns the local address of the TCP connection, also below TLS.
     ///
     /// # Errors
-    /// `Unsupported` if the stream is none, or is a stream of HTTP/2 or HTTP/3.
+    /// `Unsupported` if the stream is not one, or is a stream of HTTP/2 or HTTP/3.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.address(TcpStream::local_addr)
     }

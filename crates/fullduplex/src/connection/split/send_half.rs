@@ -208,8 +208,8 @@ impl<S: Transport> SendHalf<S> {
 
     /// Sends a Ping (RFC 6455 §5.5.2) of at most 125 bytes, ahead of queued messages.
     ///
-    /// Waits until an earlier Ping of the application is written. Returns a future of the Pong, with
-    /// the round-trip time; see [`PongFuture`]. It may be dropped.
+    /// Waits until an earlier Ping of the application is written. Returns a future of the Pong,
+    /// with the round-trip time; see [`PongFuture`]. It may be dropped.
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, no Ping is sent.
