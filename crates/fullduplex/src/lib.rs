@@ -81,7 +81,7 @@ pub use connection::websocket::WebSocket;
 #[cfg(feature = "json")]
 pub use fullduplex_proto::JsonError;
 pub use fullduplex_proto::{
-    self as proto, CloseCause, CloseCode, CloseFrame, CloseInfo, Compression, Config,
+    self as proto, CloseCause, CloseCode, CloseFrame, CloseInfo, Compression, Config, ConfigError,
     DeflateConfig, DeflateParams, FromUtf8Error, Initiator, KeepaliveConfig, Limits, Message,
     MessageKind, PerMessageDeflate, PreparedMessage, ReadyState, Role, SendConfig, Utf8Bytes,
 };

@@ -86,6 +86,18 @@ async fn layer_filter_leaves_websockets_to_the_service() {
 }
 
 #[tokio::test]
+async fn upgrade_with_a_setting_out_of_range_is_answered_500() {
+    let config = ServerConfig::default().idle_timeout(Duration::ZERO);
+    let address =
+        serve(ServiceBuilder::new().layer(layer().config(config)).service(service_fn(page))).await;
+    for version in BOTH {
+        let error = client(version).connect(&format!("ws://{address}/")).await.unwrap_err();
+        assert_eq!(error.response().unwrap().status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!error.to_string().contains("idle_timeout"), "a client is told: {error}");
+    }
+}
+
+#[tokio::test]
 async fn upgrade_rejection_names_the_rule() {
     let config = ServerConfig::default().origin_policy(OriginPolicy::DangerousAny);
     let strict = serve(ServiceBuilder::new().layer(layer()).service(service_fn(page))).await;

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use crate::config_error::ConfigError;
 #[cfg(feature = "deflate")]
 use crate::deflate::DeflateConfig;
 use crate::limits::Limits;
@@ -84,6 +85,26 @@ impl Config {
     pub fn deflate(mut self, deflate: impl Into<Option<DeflateConfig>>) -> Self {
         self.deflate = deflate.into();
         self
+    }
+
+    /// Checks that every value is in its range. The library does where it is given settings; users
+    /// of the core call it once, before they create a [`Session`](crate::Session) or
+    /// [`Receiver`](crate::Receiver).
+    ///
+    /// # Errors
+    /// The first setting that is not.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.limits.validate()?;
+        self.send.validate()?;
+        self.keepalive.validate()?;
+        if let Some(time) = self.idle_timeout {
+            ConfigError::require_time(time, "idle_timeout")?;
+        }
+        #[cfg(feature = "deflate")]
+        if let Some(deflate) = self.deflate {
+            deflate.validate()?;
+        }
+        ConfigError::require_time(self.close_timeout, "close_timeout")
     }
 
     /// Sets [`Limits::max_message_size`](Limits#structfield.max_message_size), in bytes; `None` for

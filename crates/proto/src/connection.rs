@@ -71,13 +71,14 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Creates a client's endpoint, which takes its masking keys from `masks`.
+    /// Creates a client's endpoint, which takes its masking keys from `masks`. The settings must be
+    /// [valid](Config::validate).
     pub fn client(masks: Box<dyn MaskSource>, config: &Config) -> Self {
         let session = Session::client(masks, config);
         Self { receiver: Receiver::new(Role::Client, config.limits), session }
     }
 
-    /// Creates a server's endpoint.
+    /// Creates a server's endpoint. The settings must be [valid](Config::validate).
     pub fn server(config: &Config) -> Self {
         let session = Session::server(config);
         Self { receiver: Receiver::new(Role::Server, config.limits), session }

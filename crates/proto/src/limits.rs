@@ -1,5 +1,6 @@
 //! Limits on what is received, with their defaults.
 
+use crate::config_error::ConfigError;
 use crate::setters::setters;
 
 /// The number of payload bytes of a message for which it may have one more fragment, so that
@@ -59,5 +60,21 @@ impl Limits {
         max_control_rate: u32, ", in frames per second.";
         max_message_rate: into Option<u32>, ", in messages per second; `None` for no limit.";
         max_byte_rate: into Option<u32>, ", in bytes per second; `None` for no limit.";
+    }
+
+    /// Checks that every value is in its range.
+    ///
+    /// # Errors
+    /// The first setting that is not.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        for (setting, value) in [
+            ("limits.max_fragments", Some(self.max_fragments)),
+            ("limits.max_control_rate", Some(self.max_control_rate)),
+            ("limits.max_message_rate", self.max_message_rate),
+            ("limits.max_byte_rate", self.max_byte_rate),
+        ] {
+            ConfigError::require(value != Some(0), setting, "not be zero")?;
+        }
+        Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use core::time::Duration;
 
+use crate::config_error::ConfigError;
 use crate::setters::setters;
 
 /// The intervals after which a silent peer is pinged, and considered dead.
@@ -33,6 +34,17 @@ impl KeepaliveConfig {
     setters! {
         interval: into Option<Duration>, "; `None` for no Pings.";
         timeout: Duration, ".";
+    }
+
+    /// Checks that every value is in its range.
+    ///
+    /// # Errors
+    /// The first setting that is not.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if let Some(interval) = self.interval {
+            ConfigError::require_time(interval, "keepalive.interval")?;
+        }
+        ConfigError::require_time(self.timeout, "keepalive.timeout")
     }
 }
 

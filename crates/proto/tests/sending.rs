@@ -75,7 +75,7 @@ fn mask_key_is_new_for_each_frame() {
 
 #[test]
 fn backpressure_at_high_water_zero_takes_one_message_at_a_time() {
-    let mut server = server(SendConfig::default().high_water(0));
+    let mut server = server(SendConfig::default().high_water(1).low_water(0));
     let session = server.session();
     for _ in 0..3 {
         session.send(MessageKind::Text, Bytes::from("hello")).unwrap();
@@ -88,7 +88,7 @@ fn backpressure_at_high_water_zero_takes_one_message_at_a_time() {
 
 #[test]
 fn backpressure_keeps_reserved_room() {
-    let mut server = server(SendConfig::default().high_water(100));
+    let mut server = server(SendConfig::default().high_water(100).low_water(0));
     let session = server.session();
     session.check_ready().unwrap();
     session.send(MessageKind::Binary, Bytes::from(vec![7; 200])).unwrap();
@@ -319,7 +319,7 @@ fn batch_frames_equal_those_of_each_connection() {
 fn batch_frames_obey_the_rules_of_sending() {
     let mut batch = FrameBatch::default();
     let range = batch.push(&Message::from(vec![7; 60])).unwrap();
-    let mut server = server(SendConfig::default().high_water(100));
+    let mut server = server(SendConfig::default().high_water(100).low_water(0));
     let session = server.session();
     assert_eq!(session.remaining_capacity(), 100);
     session.send_fragment(MessageKind::Text, b"a", false, Compression::Off).unwrap();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fullduplex_proto::ConfigError;
 use fullduplex_proto::handshake::http1::HeadLimits;
 
 use crate::base::setters::setters;
@@ -13,7 +14,7 @@ use crate::base::setters::setters;
 pub struct HandshakeLimits {
     /// Maximum number of bytes of the peer's head. Default: 16 KiB; for a client 64 KiB.
     pub max_head_bytes: usize,
-    /// Maximum number of header fields of the peer's head; never more than 24,576. On HTTP/2 and
+    /// Maximum number of header fields of the peer's head; at most 24,576. On HTTP/2 and
     /// HTTP/3, pseudo-header fields do not count, and the parts of a split `Cookie` count as one.
     /// Default: 100; for a client 1,000.
     pub max_fields: usize,
@@ -40,10 +41,21 @@ impl HandshakeLimits {
         handshake_timeout: Duration, ".";
     }
 
+    /// Checks that every value is in its range.
+    ///
+    /// # Errors
+    /// The first setting that is not.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        ConfigError::require(self.max_head_bytes > 0, "max_head_bytes", "not be zero")?;
+        let is_in_range = (1..=MAX_FIELDS).contains(&self.max_fields);
+        ConfigError::require(is_in_range, "max_fields", "be from 1 to 24,576")?;
+        ConfigError::require_time(self.handshake_timeout, "handshake_timeout")
+    }
+
     pub(crate) fn head(&self) -> HeadLimits {
         HeadLimits::default()
             .with_max_head_bytes(self.max_head_bytes)
-            .with_max_fields(self.max_fields.min(MAX_FIELDS))
+            .with_max_fields(self.max_fields)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 #[cfg(feature = "deflate")]
 use fullduplex_proto::DeflateConfig;
 use fullduplex_proto::handshake::is_token;
-use fullduplex_proto::{Config, Role};
+use fullduplex_proto::{Config, ConfigError, Role};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue};
 
@@ -318,10 +318,17 @@ impl ClientBuilder {
     /// Fails with [`ErrorKind::Misuse`] if a setting is not valid, or [`ErrorKind::Tls`] if one of
     /// `ClientTls` is not; the error is that of the first.
     pub fn build(self) -> Result<Client, Error> {
-        match self.error {
-            Some(error) => Err(error),
-            None => Ok(self.client),
+        if let Some(error) = self.error {
+            return Err(error);
         }
+        let client = self.client;
+        let valid = client.config.validate().and_then(|()| {
+            client.limits.validate()?;
+            client.connector.dialer.options.validate()?;
+            ConfigError::require_time(client.connect_timeout, "connect_timeout")
+        });
+        valid.map_err(Error::of)?;
+        Ok(client)
     }
 
     fn misuse(&mut self, message: String) {

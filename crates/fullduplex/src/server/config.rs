@@ -4,9 +4,8 @@ use std::time::Duration;
 
 #[cfg(feature = "deflate")]
 use fullduplex_proto::DeflateConfig;
-use fullduplex_proto::{Config, KeepaliveConfig};
+use fullduplex_proto::{Config, ConfigError, KeepaliveConfig};
 
-use crate::base::error::{Error, ErrorKind};
 use crate::base::handshake_limits::HandshakeLimits;
 use crate::base::setters::setters;
 use crate::server::policy::forwarded::{ForwardedHeader, Forwarding};
@@ -199,19 +198,16 @@ impl ServerConfig {
         self
     }
 
-    /// Checks that no timeout is zero.
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        for (setting, value) in [
-            ("handshake_timeout", self.handshake_limits.handshake_timeout),
-            ("limits.http_idle_timeout", self.limits.http_idle_timeout),
-            ("limits.stall_timeout", self.limits.stall_timeout),
-        ] {
-            if value.is_zero() {
-                let why = format!("{setting} must not be zero");
-                return Err(Error::new(ErrorKind::Misuse, why));
-            }
-        }
-        Ok(())
+    /// Checks that every value is in its range. Whatever is given the settings does.
+    ///
+    /// # Errors
+    /// The first setting that is not.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.websocket.validate()?;
+        self.handshake_limits.validate()?;
+        self.limits.validate()?;
+        let max_header = self.proxy_protocol.max_header;
+        ConfigError::require(max_header >= 16, "proxy_protocol.max_header", "be at least 16")
     }
 
     /// Returns the subprotocol if it is one of `subprotocols`. Another one, which the application
@@ -288,6 +284,19 @@ impl ServerLimits {
         http_idle_timeout: Duration, ".";
         stall_timeout: Duration, ".";
         min_response_rate: into Option<u32>, ", in bytes per second; `None` for no minimum.";
+    }
+
+    /// Checks that every value is in its range.
+    ///
+    /// # Errors
+    /// The first setting that is not.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        ConfigError::require(self.max_handshakes > 0, "limits.max_handshakes", "not be zero")?;
+        ConfigError::require(self.max_streams > 0, "limits.max_streams", "not be zero")?;
+        ConfigError::require_time(self.http_idle_timeout, "limits.http_idle_timeout")?;
+        ConfigError::require_time(self.stall_timeout, "limits.stall_timeout")?;
+        let has_rate = self.min_response_rate != Some(0);
+        ConfigError::require(has_rate, "limits.min_response_rate", "not be zero")
     }
 }
 

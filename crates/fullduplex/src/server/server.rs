@@ -330,7 +330,7 @@ impl Server {
     }
 
     async fn run(self, handler: Handler) -> Result<(), Error> {
-        self.config.check()?;
+        self.config.validate().map_err(Error::of)?;
         #[cfg(feature = "http3")]
         let quic = match self.udp {
             Some(udp) => udp.listen(self.tls.as_ref(), &self.config)?,

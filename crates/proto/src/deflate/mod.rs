@@ -40,6 +40,7 @@ pub(crate) use inflate::Inflater;
 pub use negotiate::{DeflateError, DeflateParams, PerMessageDeflate};
 pub use prepared::PreparedMessage;
 
+use crate::config_error::ConfigError;
 use crate::setters::setters;
 
 /// The end of a DEFLATE flush. The sender removes it from the end of a message (§7.2.1), and the
@@ -156,9 +157,27 @@ impl DeflateConfig {
         receive_window_bits: u8, ", from 8 to 15.";
     }
 
-    /// Returns the settings with every field clamped to its range.
-    #[must_use]
-    pub fn clamped(mut self) -> Self {
+    /// Checks that every value is in its range.
+    ///
+    /// # Errors
+    /// The first setting that is not.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let (levels, bits) = ("be from 1 to 9", "be from 8 to 15");
+        let windows = MIN_WINDOW_BITS..=MAX_WINDOW_BITS;
+        for (is_in_range, setting, rule) in [
+            ((1..=9).contains(&self.level), "deflate.level", levels),
+            ((1..=9).contains(&self.memory_level), "deflate.memory_level", levels),
+            (windows.contains(&self.send_window_bits), "deflate.send_window_bits", bits),
+            (windows.contains(&self.receive_window_bits), "deflate.receive_window_bits", bits),
+        ] {
+            ConfigError::require(is_in_range, setting, rule)?;
+        }
+        Ok(())
+    }
+
+    /// Returns settings that negotiation and zlib can take, if a caller has not validated them.
+    pub(crate) fn checked(mut self) -> Self {
+        debug_assert_eq!(self.validate(), Ok(()));
         self.level = self.level.clamp(1, 9);
         self.memory_level = self.memory_level.clamp(1, 9);
         self.send_window_bits = self.send_window_bits.clamp(MIN_WINDOW_BITS, MAX_WINDOW_BITS);

@@ -80,7 +80,7 @@ impl fmt::Display for DeflateParams {
 impl DeflateConfig {
     /// Returns the offers of a client, in its order of preference.
     pub fn offers(&self) -> Vec<Extension> {
-        let config = self.clamped();
+        let config = self.checked();
         let mut offer = ParsedParams {
             server_no_takeover: !config.receive_context_takeover,
             client_no_takeover: !config.send_context_takeover,
@@ -103,7 +103,7 @@ impl DeflateConfig {
     /// it in any response, but some clients fail on it. It is not needed: a server may use a
     /// smaller window than negotiated, as a larger one can decompress it.
     pub fn accept(&self, offers: &[Extension]) -> Option<(Extension, PerMessageDeflate)> {
-        let config = self.clamped();
+        let config = self.checked();
         let mut offers = offers.iter().filter(|offer| offer.name() == EXTENSION_NAME);
         // §7: an offer with an error is declined, and the next one is tried. All others can be
         // accepted, whatever the window.
@@ -128,7 +128,7 @@ impl DeflateConfig {
     /// # Errors
     /// If the response is not valid. The client must fail the connection.
     pub fn check(&self, response: &[Extension]) -> Result<Option<PerMessageDeflate>, DeflateError> {
-        let config = self.clamped();
+        let config = self.checked();
         let mut responses = response.iter().filter(|extension| extension.name() == EXTENSION_NAME);
         let Some(response) = responses.next() else { return Ok(None) };
         if responses.next().is_some() {

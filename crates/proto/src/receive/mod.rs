@@ -54,8 +54,10 @@ enum Decoded {
 }
 
 impl Receiver {
-    /// Creates the receiving half of the endpoint with this role.
+    /// Creates the receiving half of the endpoint with this role. The limits must be
+    /// [valid](Limits::validate).
     pub fn new(role: Role, limits: Limits) -> Self {
+        debug_assert_eq!(limits.validate(), Ok(()));
         let (frame, message) = (FrameInProgress::default(), MessageInProgress::default());
         let max_fragments = limits.max_fragments;
         let max_message_size = limits.max_message_size.unwrap_or(u64::MAX);

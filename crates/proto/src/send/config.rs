@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::config_error::ConfigError;
 use crate::setters::setters;
 
 /// The size in bytes up to which payloads are copied next to one another; longer ones are
@@ -13,11 +14,11 @@ pub(super) const MAX_INLINE: usize = 4096;
 #[non_exhaustive]
 pub struct SendConfig {
     /// The number of queued bytes from which on no message is taken; so at most this plus one
-    /// message is queued. 0 counts as 1. Default: 64 KiB.
+    /// message is queued. Default: 64 KiB.
     pub high_water: usize,
     /// The number of queued bytes down to which a task that waits to send keeps waiting. It is for
-    /// the code that waits; this crate does not use it. It counts as less than `high_water` if it
-    /// is not. Default: 16 KiB.
+    /// the code that waits; this crate does not use it. Must be less than `high_water`. Default:
+    /// 16 KiB.
     pub low_water: usize,
     /// The payload size in bytes of the frames into which longer messages are split (§5.4), so that
     /// a Ping or Pong can be sent between them. Default: 256 KiB.
@@ -35,6 +36,17 @@ impl SendConfig {
         high_water: usize, ", in bytes.";
         low_water: usize, ", in bytes.";
         fragment_size: usize, ", in bytes.";
+    }
+
+    /// Checks that every value is in its range.
+    ///
+    /// # Errors
+    /// The first setting that is not.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        ConfigError::require(self.high_water > 0, "send.high_water", "not be zero")?;
+        let is_lower = self.low_water < self.high_water;
+        ConfigError::require(is_lower, "send.low_water", "be less than send.high_water")?;
+        ConfigError::require(self.fragment_size > 0, "send.fragment_size", "not be zero")
     }
 }
 

@@ -71,17 +71,19 @@ fn rate_budgets(limits: &Limits) -> Option<Box<[Option<TokenBucket>; 2]>> {
 }
 
 impl Session {
-    /// Creates the session of a client, which takes its masking keys from `masks`.
+    /// Creates the session of a client, which takes its masking keys from `masks`. The settings
+    /// must be [valid](Config::validate).
     pub fn client(masks: Box<dyn MaskSource>, config: &Config) -> Self {
         Self::new(Role::Client, Sender::client(masks, config.send), config)
     }
 
-    /// Creates the session of a server.
+    /// Creates the session of a server. The settings must be [valid](Config::validate).
     pub fn server(config: &Config) -> Self {
         Self::new(Role::Server, Sender::server(config.send), config)
     }
 
     fn new(role: Role, sender: Sender, config: &Config) -> Self {
+        debug_assert_eq!(config.validate(), Ok(()));
         Self {
             sender,
             role,

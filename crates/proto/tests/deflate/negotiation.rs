@@ -198,18 +198,6 @@ fn deflate_client_refuses_context_takeover_it_excluded() {
     assert!(error.to_string().contains("server_no_context_takeover"), "{error}");
 }
 
-#[test]
-fn deflate_numbers_out_of_range_are_clamped() {
-    let config = DeflateConfig::balanced()
-        .level(0)
-        .memory_level(200)
-        .send_window_bits(0)
-        .receive_window_bits(99);
-    assert_eq!(offers(config), [format!("{D}; client_max_window_bits=8")]);
-    let config = config.clamped();
-    assert_eq!((config.level, config.memory_level), (1, 9));
-}
-
 fn configs() -> impl Strategy<Value = DeflateConfig> {
     (8..=15u8, any::<bool>(), 8..=15u8, any::<bool>()).prop_map(|(sb, st, rb, rt)| {
         DeflateConfig::balanced()

@@ -91,7 +91,7 @@ fn deflate_sends_uncompressed_what_does_not_shrink() {
 
 #[test]
 fn deflate_history_has_nothing_of_a_refused_message() {
-    let send = SendConfig::default().high_water(10);
+    let send = SendConfig::default().high_water(10).low_water(0);
     let config = DeflateConfig::smallest_bytes();
     let mut pair = Pair::deflated(Config::default().send(send), config, config);
     let session = pair.server.session();

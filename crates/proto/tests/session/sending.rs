@@ -11,7 +11,7 @@ use crate::{NOW, frame};
 
 /// A server that holds at most this much, and one message.
 fn server(high_water: usize) -> End {
-    let send = SendConfig::default().high_water(high_water);
+    let send = SendConfig::default().high_water(high_water).low_water(0);
     End::new(Role::Server, Config::default().send(send))
 }
 

@@ -7,7 +7,9 @@ use std::str::Utf8Error;
 use fullduplex_proto::close::InvalidClose;
 use fullduplex_proto::deflate::DeflateError;
 use fullduplex_proto::handshake::{client, http1, server};
-use fullduplex_proto::{CloseCause, FromUtf8Error, Initiator, ProtocolError, SendError};
+use fullduplex_proto::{
+    CloseCause, ConfigError, FromUtf8Error, Initiator, ProtocolError, SendError,
+};
 
 use crate::base::error::retry::AttemptFailure;
 use crate::base::error::{Error, ErrorKind};
@@ -33,6 +35,12 @@ impl IntoError for ProtocolError {
         this.0.close_code = Some(self.close_code());
         this.0.initiator = Some(Initiator::Library);
         this
+    }
+}
+
+impl IntoError for ConfigError {
+    fn into_error(self) -> Error {
+        Error::new(ErrorKind::Misuse, self.to_string())
     }
 }
 

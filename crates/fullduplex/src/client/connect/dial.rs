@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use fullduplex_proto::ConfigError;
 use futures_core::future::BoxFuture;
 use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream};
@@ -60,8 +61,8 @@ pub struct SocketOptions {
     /// Whether small writes are sent at once, without waiting for an acknowledgement
     /// (`TCP_NODELAY`). TCP only. Default: `true`.
     pub nodelay: bool,
-    /// The silence after which the system probes the peer (`SO_KEEPALIVE`), independent of the
-    /// WebSocket's own keepalive. TCP only. Default: `None`, no probes.
+    /// The silence after which the system probes the peer (`SO_KEEPALIVE`), at least 1 s,
+    /// independent of the WebSocket's own keepalive. TCP only. Default: `None`, no probes.
     pub keepalive: Option<Duration>,
     /// The local address to connect from. Addresses of the other family are not tried then.
     /// Default: `None`, chosen by the system.
@@ -92,6 +93,16 @@ impl SocketOptions {
         local_address: into Option<IpAddr>, "; `None` for that which the system chooses.";
         interface: into Option<String>, "; `None` for that which the system chooses.";
         attempt_timeout: Duration, ".";
+    }
+
+    /// Checks that every value is in its range.
+    ///
+    /// # Errors
+    /// The first setting that is not.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let is_in_range = self.keepalive.is_none_or(|time| time >= Duration::from_secs(1));
+        ConfigError::require(is_in_range, "socket_options.keepalive", "be at least 1 s")?;
+        ConfigError::require_time(self.attempt_timeout, "socket_options.attempt_timeout")
     }
 
     pub(crate) fn timeout_error(&self) -> io::Error {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use fullduplex_proto::ConfigError;
+
 use crate::base::setters::setters;
 
 /// Exponential backoff with full jitter.
@@ -45,6 +47,16 @@ impl Backoff {
         initial: Duration, ".";
         max: Duration, ".";
         stable_after: Duration, ".";
+    }
+
+    /// Checks that every value is in its range.
+    ///
+    /// # Errors
+    /// The first setting that is not.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        ConfigError::require_time(self.initial, "backoff.initial")?;
+        let is_in_range = self.max >= self.initial;
+        ConfigError::require(is_in_range, "backoff.max", "be at least backoff.initial")
     }
 
     /// Returns the delay after `failures` in a row, or after a `Retry-After` of the server.

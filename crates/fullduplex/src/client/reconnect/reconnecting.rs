@@ -26,14 +26,15 @@ use crate::connection::stats::ConnectionStats;
 const MAX_UNREAD_EVENTS: usize = 16;
 
 impl ReconnectBuilder {
-    /// Starts to connect, in a separate task that runs until the client is closed or dropped.
+    /// Starts to connect, in a separate task that runs until the client is closed or dropped. If a
+    /// setting is out of range, the only event is a [`ReconnectEvent::Disconnected`] that names it.
     ///
     /// # Panics
     /// Panics outside a tokio runtime.
     pub fn start(self) -> Reconnecting {
         let (event_sender, events) = mpsc::channel(MAX_UNREAD_EVENTS);
         let (control, receiver) = watch::channel(Control::default());
-        let queue = OfflineQueue::new(self.capacity, self.offline_policy);
+        let queue = OfflineQueue::new(self.capacity.max(1), self.offline_policy);
         let connection = ConnectionRecord::default();
         let shared = Arc::new(ReconnectShared { queue, connection, control });
         let task = ReconnectTask {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 
+use fullduplex_proto::ConfigError;
 use futures_core::future::BoxFuture;
 use http::HeaderMap;
 
@@ -155,11 +156,17 @@ impl ReconnectBuilder {
     }
 
     /// Sets the capacity of the queue of messages, and the policy while there is no connection.
-    /// Default: 64, [`OfflinePolicy::Wait`]. The least capacity is 1.
+    /// Default: 64, [`OfflinePolicy::Wait`]. A capacity of 0 is an error.
     #[must_use]
     pub fn queue(mut self, capacity: usize, policy: OfflinePolicy) -> Self {
-        (self.capacity, self.offline_policy) = (capacity.max(1), policy);
+        (self.capacity, self.offline_policy) = (capacity, policy);
         self
+    }
+
+    /// Checks the settings. What is wrong is the reason of the first and last event.
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        self.backoff.validate()?;
+        ConfigError::require(self.capacity > 0, "queue", "have a capacity of at least 1")
     }
 }
 

@@ -168,6 +168,7 @@ async fn connect(
     builder: &ReconnectBuilder,
     attempt: u32,
 ) -> Result<(WebSocket, Response<()>), Error> {
+    builder.validate().map_err(Error::of)?;
     let ReconnectBuilder { client, url, before_connect, on_connected, .. } = builder;
     let request = match before_connect {
         Some(hook) => run_hook(client, "before_connect", hook(attempt - 1)).await?,

@@ -123,12 +123,14 @@ impl<S: Transport> Handshake<S> {
     /// # Errors
     /// The peer is answered, and an error returned, if the head is not valid (400), is of another
     /// HTTP version (505), exceeds [`HandshakeLimits`](crate::HandshakeLimits) (431), or takes
-    /// longer than `handshake_timeout` (408).
+    /// longer than `handshake_timeout` (408). If a setting is out of range, the error is
+    /// [`ErrorKind::Misuse`](crate::ErrorKind::Misuse), and the peer is not answered.
     ///
     /// # Cancel safety
     /// Dropping the future before it is ready drops the transport.
     pub async fn read(mut stream: S, config: impl Into<Arc<ServerConfig>>) -> Result<Self, Error> {
         let config = config.into();
+        config.validate().map_err(Error::of)?;
         let mut received = BytesMut::new();
         let limit = config.handshake_limits.handshake_timeout;
         let reading = read_request(&mut stream, &mut received, &config);

@@ -193,11 +193,11 @@ impl UpgradeRequest {
     /// Returns the response that opens the WebSocket, and a future of the WebSocket.
     ///
     /// The settings for connections and proxies have no effect, as hyper has the connection:
-    /// `limits`, `forwarding`, `http2`, and of `handshake` all except `handshake_timeout`.
+    /// `limits`, `forwarding`, `http2`, and of `handshake_limits` all except `handshake_timeout`.
     ///
     /// # Errors
     /// If a policy of the server rejects the request, the server of `track` drains, or the
-    /// application has set an invalid response.
+    /// application has set an invalid response or a setting that is out of range.
     pub fn accept(
         self,
         config: impl Into<Arc<ServerConfig>>,
@@ -211,6 +211,10 @@ impl UpgradeRequest {
         config: Arc<ServerConfig>,
     ) -> Result<(Response<()>, Upgrade), (Rejection, Box<IncomingRequest>)> {
         let Self { mut pending, on_upgrade } = self;
+        if let Err(error) = config.validate() {
+            let cause = RejectionCause::Misuse(Error::of(error));
+            return Err((Rejection::new(cause, true), pending.request));
+        }
         pending.request.choose_subprotocol(&config.subprotocols);
         let accepted = pending.accept(&config).and_then(|accepted| {
             let response = accepted.response().map_err(RejectionCause::Misuse)?;
