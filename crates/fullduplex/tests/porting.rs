@@ -274,3 +274,24 @@ fn handler_may_return_any_error() {
     f::<Result<(), String>>();
     f::<Option<Result<(), Error>>>();
 }
+
+#[allow(dead_code, reason = "what compiles is tested")]
+async fn client_takes_every_kind_of_address(client: &Client, uri: http::Uri) -> Result<(), Error> {
+    let text = uri.to_string();
+    client.connect(&text).await?;
+    client.connect(text).await?;
+    client.connect(&uri).await?;
+    client.connect(uri).await?;
+    let request = http::Request::get("ws://a/").body(()).unwrap();
+    client.connect(request).await?;
+    Ok(())
+}
+
+#[allow(dead_code, reason = "what compiles is tested")]
+fn reconnecting_client_has_what_a_connection_has(client: &fullduplex::client::Reconnecting) {
+    let _ = client.try_send("x");
+    let _ = (client.stats(), client.connection_stats(), client.round_trip(), client.state());
+    client.reconnect();
+    let _ = client.sender().close(CloseCode::NORMAL, "");
+    let _: Box<dyn futures_util::Sink<Message, Error = Error>> = Box::new(client.sender());
+}

@@ -26,7 +26,16 @@ use crate::client::redirect::CREDENTIALS;
 
 /// A builder of a [`Client`].
 ///
-/// The first setting that is not valid is reported by [`build`](Self::build).
+/// No setting fails: the first one that is not valid is reported by [`build`](Self::build).
+///
+/// ```
+/// use fullduplex::{Client, ErrorKind};
+///
+/// let client = Client::builder().origin("https://app.example").max_message_size(16 << 20).build()?;
+/// let error = Client::builder().subprotocol("not a token").build().unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Misuse);
+/// # Ok::<(), fullduplex::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct ClientBuilder {
     client: Client,

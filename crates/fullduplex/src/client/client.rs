@@ -25,11 +25,20 @@ use crate::connection::websocket::WebSocket;
 
 /// Opens a WebSocket to a `ws:` or `wss:` URL, with the default settings of a [`Client`].
 ///
+/// ```no_run
+/// # async fn example() -> Result<(), fullduplex::Error> {
+/// let (mut websocket, response) = fullduplex::connect("wss://echo.example/").await?;
+/// websocket.send("hello").await?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// Returns the WebSocket and the server's response. If the server rejects the handshake, the
 /// error has its [`response`](Error::response).
 ///
 /// # Cancel safety
 /// If the future is dropped before it is ready, the socket is closed.
+#[doc(alias = "connect_async")]
 pub async fn connect(request: impl IntoClientRequest) -> Result<(WebSocket, Response<()>), Error> {
     // One client for all calls, so that certificates are read once and TLS sessions are resumed.
     static CLIENT: OnceLock<Client> = OnceLock::new();
@@ -38,6 +47,23 @@ pub async fn connect(request: impl IntoClientRequest) -> Result<(WebSocket, Resp
 
 /// A WebSocket client: reusable settings for connections. Clones share TLS sessions, cached
 /// server capabilities and HTTP/2 and HTTP/3 connections.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use fullduplex::Client;
+///
+/// # async fn example() -> Result<(), fullduplex::Error> {
+/// let client = Client::builder()
+///     .bearer_auth("secret")
+///     .subprotocol("chat")
+///     .connect_timeout(Duration::from_secs(5))
+///     .build()?;
+/// let (websocket, _response) = client.connect("wss://chat.example/rooms/1").await?;
+/// println!("{:?}", websocket.subprotocol());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Client {
     pub(super) headers: HeaderMap,

@@ -25,6 +25,26 @@ use crate::transport::net_stream::NetStream;
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// A custom DNS resolver, for [`ClientBuilder::resolver`](crate::ClientBuilder::resolver).
+///
+/// ```
+/// use std::io;
+/// use std::net::SocketAddr;
+///
+/// use fullduplex::client::{BoxFuture, Resolve};
+///
+/// /// Resolves all names to this host.
+/// struct Localhost;
+///
+/// impl Resolve for Localhost {
+///     fn resolve<'a>(
+///         &'a self,
+///         _host: &'a str,
+///         port: u16,
+///     ) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
+///         Box::pin(async move { Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))]) })
+///     }
+/// }
+/// ```
 pub trait Resolve: Send + Sync + 'static {
     /// Returns the addresses of a host, the preferred one first.
     fn resolve<'a>(
@@ -38,6 +58,25 @@ pub trait Resolve: Send + Sync + 'static {
 /// [`ClientBuilder::connector`](crate::ClientBuilder::connector).
 ///
 /// TLS and the tunnels of proxies run on top of it.
+///
+/// ```
+/// use std::io;
+///
+/// use fullduplex::NetStream;
+/// use fullduplex::client::{BoxFuture, Connect};
+///
+/// /// Connects to one address, whatever the host.
+/// struct Local;
+///
+/// impl Connect for Local {
+///     fn connect<'a>(&'a self, _host: &'a str, _port: u16) -> BoxFuture<'a, io::Result<NetStream>> {
+///         Box::pin(async {
+///             let socket = tokio::net::TcpStream::connect("127.0.0.1:9001").await?;
+///             Ok(NetStream::new(socket))
+///         })
+///     }
+/// }
+/// ```
 pub trait Connect: Send + Sync + 'static {
     /// Connects to a host. The library does not resolve its name first.
     fn connect<'a>(&'a self, host: &'a str, port: u16) -> BoxFuture<'a, io::Result<NetStream>>;

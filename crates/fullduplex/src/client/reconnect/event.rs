@@ -9,6 +9,21 @@ use crate::base::error::Error;
 use crate::base::error::retry::is_worth_retrying;
 
 /// An event of a [`Reconnecting`](crate::client::Reconnecting) client.
+///
+/// ```
+/// use fullduplex::client::{DisconnectReason, ReconnectEvent};
+///
+/// fn describe(event: ReconnectEvent) -> String {
+///     match event {
+///         ReconnectEvent::Connected { attempts, .. } => format!("connected, attempt {attempts}"),
+///         ReconnectEvent::Message(message) => format!("received {message:?}"),
+///         ReconnectEvent::Disconnected { reason: DisconnectReason::Closed(info), .. } => {
+///             format!("closed: {info}")
+///         }
+///         other => format!("{other:?}"),
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ReconnectEvent {

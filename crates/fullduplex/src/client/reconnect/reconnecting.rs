@@ -80,6 +80,7 @@ impl ReconnectBuilder {
 /// Close or a failed write.
 ///
 /// When it is dropped, the connection is closed with code 1001.
+#[doc(alias = "retry")]
 #[derive(Debug)]
 pub struct Reconnecting {
     events: mpsc::Receiver<ReconnectEvent>,

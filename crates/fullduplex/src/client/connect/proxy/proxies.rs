@@ -8,6 +8,17 @@ use crate::client::connect::proxy::no_proxy::NoProxy;
 use crate::client::connect::proxy::url::Proxy;
 
 /// Rules that choose the proxy for a connection.
+///
+/// ```
+/// use fullduplex::Client;
+/// use fullduplex::client::{Proxies, Proxy};
+///
+/// let proxy = Proxy::parse("socks5h://proxy.example")?;
+/// let proxies = Proxies::all(proxy).except("localhost, 10.0.0.0/8, .internal.example");
+/// let client = Client::builder().proxies(proxies).build()?;
+/// let direct = Client::builder().proxies(Proxies::none()).build()?;
+/// # Ok::<(), fullduplex::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
     ws: Option<SchemeProxy>,

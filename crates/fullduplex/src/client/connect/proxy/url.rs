@@ -22,6 +22,15 @@ pub(crate) enum ProxyScheme {
 ///
 /// Supported schemes are `http://`, `https://`, `socks5://` (the client resolves host names),
 /// and `socks5h://` or `socks://` (the proxy resolves them). The URL may have a user and password.
+///
+/// ```
+/// use fullduplex::Client;
+/// use fullduplex::client::Proxy;
+///
+/// let proxy = Proxy::parse("http://user:secret@proxy.example:3128")?;
+/// let client = Client::builder().proxy(proxy).build()?;
+/// # Ok::<(), fullduplex::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
     pub(crate) scheme: ProxyScheme,
