@@ -39,7 +39,8 @@ async fn echoing() -> (u16, mpsc::UnboundedReceiver<u16>) {
 /// A client whose backoff is longer than the test.
 fn patient(version: HttpVersion, port: u16) -> Reconnecting {
     let client = direct().http_version(version).tls(trusting(LOCALHOST)).build().unwrap();
-    let backoff = Backoff::default().initial(Duration::from_secs(3600));
+    let hour = Duration::from_secs(3600);
+    let backoff = Backoff::default().initial(hour).max(hour);
     client.reconnecting(format!("wss://localhost:{port}/")).backoff(backoff).start()
 }
 
