@@ -34,21 +34,31 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `client` (default) | [`connect`], [`Client`] and the module [`client`] |
-//! | `server` (default) | the module [`server`]: [`Server`](server::Server), [`accept`](server::accept), [`Handshake`](server::Handshake) |
-//! | `tls` (default) | `wss:` URLs, [`ClientTls`](client::ClientTls) and [`ServerTls`](server::tls::ServerTls), by rustls with ring |
-//! | `aws-lc-rs` | the same with aws-lc-rs in place of ring, also if `tls` is on; without `tls`, ring is not built |
+//! | `server` (default) | the module [`server`]: [`Server`], [`accept`], [`Handshake`] |
+//! | `tls` (default) | `wss:` URLs, [`ClientTls`] and [`ServerTls`], by rustls with ring |
+//! | `aws-lc-rs` | the same by rustls with aws-lc-rs, which is used if both are on |
 //! | `deflate` (default) | compression of messages (RFC 7692): [`Config::deflate`] |
 //! | `libdeflate` | faster compression without context takeover, by libdeflate |
 //! | `http2` | WebSockets on HTTP/2 (RFC 8441) |
 //! | `http3` | WebSockets on HTTP/3 (RFC 9220), by quinn; needs `tls` or `aws-lc-rs` |
-//! | `hyper` | [`Server::service`](server::Server::service) for ordinary HTTP, and [`upgrade`](server::upgrade) for servers that hyper runs |
-//! | `tower` | [`WebSocketLayer`](server::WebSocketLayer); includes `hyper` |
+//! | `hyper` | [`Server::service`] for ordinary HTTP, [`upgrade`] for hyper's servers |
+//! | `tower` | [`WebSocketLayer`]; includes `hyper` |
 //! | `metrics` | statistics for a recorder of the crate `metrics` |
 //! | `tracing` | events and spans for subscribers of the crate `tracing` |
 //! | `serde` | `Serialize` and `Deserialize` of texts, close codes and how connections ended |
 //! | `json` | [`Message::json`] and [`Message::parse_json`]; includes `serde` |
-//! | `self-signed` | [`SelfSigned`](server::tls::SelfSigned) certificates for tests; needs `tls` or `aws-lc-rs` |
+//! | `self-signed` | [`SelfSigned`] certificates for tests; needs `tls` or `aws-lc-rs` |
 //! | `full` | all of these but `aws-lc-rs` and `libdeflate` |
+//!
+//! [`Server`]: server::Server
+//! [`accept`]: server::accept
+//! [`Handshake`]: server::Handshake
+//! [`ClientTls`]: client::ClientTls
+//! [`ServerTls`]: server::tls::ServerTls
+//! [`Server::service`]: server::Server::service
+//! [`upgrade`]: server::upgrade
+//! [`WebSocketLayer`]: server::WebSocketLayer
+//! [`SelfSigned`]: server::tls::SelfSigned
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg), doc(auto_cfg(hide(feature = "_tls"))))]
 #![cfg_attr(

@@ -74,7 +74,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects, and performs the handshake handshake.
+    /// Connects, and performs the opening handshake.
     pub fn connect(host: &str, path: &str) -> Result<Self> {
         let mut socket = TcpStream::connect(host)?;
         socket.set_nodelay(true)?;

@@ -115,8 +115,8 @@ impl Config {
         self
     }
 
-    /// Sets [`KeepaliveConfig::interval`](KeepaliveConfig#structfield.interval), the longest silence
-    /// before a Ping; `None` for no Pings. Default: 20 s.
+    /// Sets [`KeepaliveConfig::interval`](KeepaliveConfig#structfield.interval), the longest
+    /// silence before a Ping; `None` for no Pings. Default: 20 s.
     #[must_use]
     pub fn keepalive_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
         self.keepalive.interval = interval.into();

@@ -1,8 +1,8 @@
 //! The consuming setters of settings.
 
 /// Declares the setters of a settings struct: consuming, each with the name of its field. After
-/// `into`, an `Option` can be given with or without `Some`. `owned` is for types with a destructor, which no `const fn`
-/// can replace. The text completes the doc.
+/// `into`, an `Option` can be given with or without `Some`. `owned` is for types with a destructor,
+/// which no `const fn` can replace. The text completes the doc.
 macro_rules! setters {
     () => {};
     ($field:ident: into $type:ty, $text:literal; $($rest:tt)*) => {

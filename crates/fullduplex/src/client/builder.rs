@@ -31,7 +31,7 @@ use crate::client::redirect::CREDENTIALS;
 /// ```
 /// use fullduplex::{Client, ErrorKind};
 ///
-/// let client = Client::builder().origin("https://app.example").max_message_size(16 << 20).build()?;
+/// let client = Client::builder().origin("https://a.example").max_message_size(16 << 20).build()?;
 /// let error = Client::builder().subprotocol("not a token").build().unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::Misuse);
 /// # Ok::<(), fullduplex::Error>(())

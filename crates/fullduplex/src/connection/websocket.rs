@@ -265,8 +265,8 @@ impl<S: Transport> WebSocket<S> {
     /// Sends a Ping (RFC 6455 §5.5.2) of at most 125 bytes, ahead of queued messages.
     ///
     /// Waits until an earlier Ping of the application is written. Returns a future of the Pong,
-    /// with the round-trip time, that is ready as the connection is read; see [`PongFuture`]. It may be
-    /// dropped.
+    /// with the round-trip time, that is ready as the connection is read; see [`PongFuture`]. It
+    /// may be dropped.
     ///
     /// No background task reads for an application that only sends Pings: it must call
     /// [`next`](Self::next), or drop the receiving half.

@@ -69,7 +69,7 @@ pub trait Resolve: Send + Sync + 'static {
 /// struct Local;
 ///
 /// impl Connect for Local {
-///     fn connect<'a>(&'a self, _host: &'a str, _port: u16) -> BoxFuture<'a, io::Result<NetStream>> {
+///     fn connect<'a>(&'a self, _: &'a str, _: u16) -> BoxFuture<'a, io::Result<NetStream>> {
 ///         Box::pin(async {
 ///             let socket = tokio::net::TcpStream::connect("127.0.0.1:9001").await?;
 ///             Ok(NetStream::new(socket))

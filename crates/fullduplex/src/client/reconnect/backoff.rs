@@ -16,7 +16,9 @@ use crate::base::setters::setters;
 ///
 /// use fullduplex::client::Backoff;
 ///
-/// let backoff = Backoff::default().initial(Duration::from_millis(100)).max(Duration::from_secs(5));
+/// let backoff = Backoff::default()
+///     .initial(Duration::from_millis(100))
+///     .max(Duration::from_secs(5));
 /// assert_eq!(backoff.stable_after, Duration::from_secs(10));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -132,12 +132,12 @@ impl Reconnecting {
         self.sender.ping(payload).await
     }
 
-    /// Gives up the present connection and connects anew; see [`ReconnectSender::reconnect`].
+    /// Ends the present connection and connects anew; see [`ReconnectSender::reconnect`].
     pub fn reconnect(&self) {
         self.sender.reconnect();
     }
 
-    /// Gives up the present connection with this Close and connects anew; see
+    /// Ends the present connection with this Close and connects anew; see
     /// [`ReconnectSender::reconnect_with_close`].
     ///
     /// # Errors

@@ -121,7 +121,7 @@ impl ReconnectSender {
         self.shared.present()?.ping(payload).await
     }
 
-    /// Gives up the present connection and connects anew. Its peer is sent a Close with code 1001
+    /// Ends the present connection and connects anew. Its peer is sent a Close with code 1001
     /// (going away), whose answer is not awaited.
     ///
     /// Use it if the feed is stale, messages are missing, a token expires, or the network has
@@ -136,7 +136,7 @@ impl ReconnectSender {
         self.request_reconnect(None);
     }
 
-    /// Gives up the present connection with this Close and connects anew; see
+    /// Ends the present connection with this Close and connects anew; see
     /// [`reconnect`](Self::reconnect).
     ///
     /// # Errors

@@ -130,7 +130,8 @@ impl ReconnectBuilder {
     ///
     /// ```
     /// # let client = fullduplex::Client::default();
-    /// let builder = client.reconnecting("ws://127.0.0.1:9001/").on_connected(|mut websocket| async {
+    /// let builder = client.reconnecting("ws://127.0.0.1:9001/");
+    /// let builder = builder.on_connected(|mut websocket| async {
     ///     websocket.send("subscribe").await?;
     ///     Ok(websocket)
     /// });

@@ -15,7 +15,7 @@ use crate::base::error::{Error, ErrorKind};
 use crate::base::pem::bad;
 use crate::client::connect::tls::client_cert::{NoClientCert, RecordingCertResolver};
 use crate::client::connect::tls::key_log::KeyLogFile;
-use crate::client::connect::tls::settings::RootCertificates;
+use crate::client::connect::tls::roots::RootCertificates;
 use crate::client::connect::tls::verifier::RecordingVerifier;
 
 /// The settings of a [`ClientTls`](crate::client::ClientTls) whose files were read.

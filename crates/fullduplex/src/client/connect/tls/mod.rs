@@ -6,6 +6,7 @@ pub(crate) mod explain;
 mod handshake;
 mod key_log;
 mod lazy;
+mod roots;
 mod settings;
 mod verifier;
 
@@ -14,6 +15,7 @@ pub(crate) use config::LoadedTls;
 #[cfg(feature = "http3")]
 pub(crate) use lazy::LazyPair;
 pub(crate) use lazy::LazyTls;
-pub use settings::{ClientTls, RootCertificates};
+pub use roots::RootCertificates;
+pub use settings::ClientTls;
 #[cfg(feature = "http3")]
 pub(crate) use verifier::RecordingVerifier;

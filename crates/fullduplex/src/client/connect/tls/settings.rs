@@ -11,23 +11,12 @@ use crate::base::error::{Error, ErrorKind};
 use crate::base::pem::{certificates, private_key, read};
 use crate::client::connect::tls::config::{ClientIdentity, LoadedTls};
 use crate::client::connect::tls::key_log::KeyLogFile;
-
-/// The root certificates that a client trusts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RootCertificates {
-    /// The certificate authorities of the operating system. Default.
-    #[default]
-    Platform,
-    /// Mozilla's certificate authorities, compiled in (`webpki-roots`).
-    WebPki,
-    /// Only the authorities added by [`ClientTls::add_authorities`].
-    None,
-}
+use crate::client::connect::tls::roots::RootCertificates;
 
 /// TLS settings of a client, for [`ClientBuilder::tls`](crate::ClientBuilder::tls).
 ///
-/// The cryptography is always that of `ring`; no default provider needs to be installed.
+/// The cryptography is that of ring, or of aws-lc-rs with the feature `aws-lc-rs`; no default
+/// provider needs to be installed.
 /// Sessions are kept in the memory of the [`Client`](crate::Client) and resumed.
 ///
 /// No setting fails. [`ClientBuilder::build`](crate::ClientBuilder::build) reads the files, and its
