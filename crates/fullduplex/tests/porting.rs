@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used)]
 #![allow(
     clippy::cmp_owned,
-    clippy::mutable_key_type,
     clippy::nonminimal_bool,
     clippy::op_ref,
     clippy::useless_format,

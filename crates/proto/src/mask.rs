@@ -34,7 +34,9 @@ pub(crate) fn rotate_key(key: [u8; 4], by: usize) -> [u8; 4] {
 /// apply(&mut data, key);
 /// assert_eq!(data, [0x7f, 0x9f, 0x4d, 0x51, 0x58]);
 /// ```
-#[inline]
+// Within some callers the compiler does not unroll the loop over lanes, which then takes a third
+// more instructions.
+#[inline(never)]
 pub fn apply(data: &mut [u8], key: [u8; 4]) -> [u8; 4] {
     let mut wide = [0; LANE];
     for (i, byte) in wide.iter_mut().enumerate() {

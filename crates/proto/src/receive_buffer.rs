@@ -161,6 +161,18 @@ impl ReceiveBuffer {
         if let Some(message) = self.next_single_frame(receiver, assembler) {
             return Ok(Some(MessageEvent::Message(message)));
         }
+        self.next_by_events(receiver, assembler, max_held)
+    }
+
+    /// Is [`next_within`](Self::next_within) for all that is no single frame. It is apart from it
+    /// so that the common case has the registers for itself.
+    #[inline(never)]
+    fn next_by_events(
+        &mut self,
+        receiver: &mut Receiver,
+        assembler: &mut Assembler,
+        max_held: usize,
+    ) -> Result<Option<MessageEvent>, ProtocolError> {
         self.drop_consumed();
         while assembler.len() < max_held && (!self.bytes.is_empty() || receiver.has_more()) {
             let step = receiver.receive(&mut self.bytes)?;

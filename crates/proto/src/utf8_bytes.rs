@@ -2,8 +2,8 @@
 
 mod compare;
 mod convert;
+mod long_text;
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use core::borrow::Borrow;
 use core::fmt;
@@ -11,10 +11,9 @@ use core::hash::{Hash, Hasher};
 use core::ops::Deref;
 
 use bytes::Bytes;
-use once_cell::race::OnceBox;
-use yoke::Yoke;
 
 use crate::short_debug::ShortText;
+use long_text::LongText;
 
 pub use convert::FromUtf8Error;
 
@@ -37,22 +36,21 @@ pub use convert::FromUtf8Error;
 ///
 /// A received text was validated on the way in. The view as a `str` validates again, as this
 /// library has no unsafe code: a text of less than 512 bytes at each view, in some 40 ns at most,
-/// and a longer one at the first view, which notes the result. [`as_bytes`](Self::as_bytes),
-/// [`len`](Self::len) and [`into_bytes`](Self::into_bytes), comparing, sending and `Debug` do not
-/// validate.
-///
-/// As a key of a map it is sound: hashing and comparing do not depend on whether the view is noted.
-/// `clippy::mutable_key_type` can't know that.
+/// and a longer one at the first view of it or of any of its clones. One of
+/// [`from_static`](Self::from_static) is validated at each view, however long.
+/// [`as_bytes`](Self::as_bytes), [`len`](Self::len) and [`into_bytes`](Self::into_bytes),
+/// comparing, sending and `Debug` do not validate.
 #[doc(alias("ByteString", "FastStr", "Utf8Payload"))]
-#[derive(Default)]
-pub struct Utf8Bytes {
-    bytes: Bytes,
-    /// The view of a long text, once it was asked for.
-    view: OnceBox<View>,
-}
+#[derive(Clone)]
+pub struct Utf8Bytes(Text);
 
-/// A text that was validated, with the reference to its bytes that keeps it alive.
-type View = Yoke<&'static str, Box<Bytes>>;
+/// As large as `Bytes`, so that a view that is kept costs short texts nothing.
+#[derive(Clone)]
+enum Text {
+    /// Validated at each view.
+    Short(Bytes),
+    Long(LongText),
+}
 
 /// The length from which on a validated view is kept. Validating what is shorter is about as quick
 /// as looking the view up.
@@ -61,51 +59,58 @@ const MIN_KEPT_VIEW: usize = 512;
 impl Utf8Bytes {
     /// Creates a text of a string that is never freed, without copying it.
     pub const fn from_static(text: &'static str) -> Self {
-        Self { bytes: Bytes::from_static(text.as_bytes()), view: OnceBox::new() }
+        Self(Text::Short(Bytes::from_static(text.as_bytes())))
     }
 
     /// Wraps bytes that are valid UTF-8.
     #[inline]
-    pub(crate) const fn checked(bytes: Bytes) -> Self {
-        Self { bytes, view: OnceBox::new() }
+    pub(crate) fn checked(bytes: Bytes) -> Self {
+        let is_short = bytes.len() < MIN_KEPT_VIEW;
+        Self(if is_short { Text::Short(bytes) } else { Text::Long(LongText::checked(bytes)) })
     }
 
     /// Returns the text.
     #[inline]
     pub fn as_str(&self) -> &str {
-        if self.bytes.len() < MIN_KEPT_VIEW { validated(&self.bytes) } else { self.kept_view() }
+        match &self.0 {
+            Text::Short(bytes) => validated(bytes),
+            Text::Long(text) => text.as_str(),
+        }
     }
 
-    fn kept_view(&self) -> &str {
-        let view = || {
-            let bytes = Box::new(self.bytes.clone());
-            Box::new(Yoke::attach_to_cart(bytes, |bytes| validated(bytes)))
-        };
-        self.view.get_or_init(view).get()
+    #[inline]
+    fn bytes(&self) -> &Bytes {
+        match &self.0 {
+            Text::Short(bytes) => bytes,
+            Text::Long(text) => text.bytes(),
+        }
     }
 
     /// Returns the bytes.
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
+        self.bytes()
     }
 
     /// Returns the length in bytes.
     #[inline]
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.bytes().len()
     }
 
     /// Returns whether the text is empty.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.bytes().is_empty()
     }
 
     /// Returns the bytes without copying them.
     #[inline]
     pub fn into_bytes(self) -> Bytes {
-        self.bytes
+        match self.0 {
+            Text::Short(bytes) => bytes,
+            Text::Long(text) => text.into_bytes(),
+        }
     }
 
     /// Returns the text as a `String`, without copying it if nothing else refers to its memory.
@@ -116,7 +121,10 @@ impl Utf8Bytes {
 
     /// Returns whether this is the only reference to the bytes.
     pub(crate) fn is_unique(&self) -> bool {
-        self.bytes.is_unique()
+        match &self.0 {
+            Text::Short(bytes) => bytes.is_unique(),
+            Text::Long(text) => text.is_unique(),
+        }
     }
 }
 
@@ -128,10 +136,10 @@ fn validated(bytes: &[u8]) -> &str {
     simdutf8::basic::from_utf8(bytes).expect(WAS_CHECKED)
 }
 
-impl Clone for Utf8Bytes {
-    #[inline]
-    fn clone(&self) -> Self {
-        Self::checked(self.bytes.clone())
+/// The empty text.
+impl Default for Utf8Bytes {
+    fn default() -> Self {
+        Self::from_static("")
     }
 }
 
@@ -206,19 +214,12 @@ mod tests {
     use crate::message::Message;
 
     #[test]
-    fn utf8_bytes_validate_a_long_text_once() {
-        let long = Utf8Bytes::from("é".repeat(1000));
-        assert!(long.view.get().is_none());
-        let first = long.as_str().as_ptr();
-        let kept: *const View = long.view.get().expect("it is long");
-        assert_eq!((long.as_str().as_ptr(), long.as_bytes().as_ptr()), (first, first));
-        assert_eq!(kept, core::ptr::from_ref(long.view.get().expect("it is kept")));
-        // A view is of its own value; it does not outlive the bytes that are taken.
-        assert!(long.clone().view.get().is_none());
-        assert_eq!(long.as_str().len(), 2000);
-        let short = Utf8Bytes::from("short");
-        assert_eq!(short.as_str(), "short");
-        assert!(short.view.get().is_none(), "it is validated more quickly than looked up");
+    fn utf8_bytes_keep_the_view_of_long_texts_only() {
+        for (len, is_long) in [(0, false), (511, false), (512, true), (100_000, true)] {
+            let text = Utf8Bytes::from("x".repeat(len));
+            assert_eq!(matches!(text.0, Text::Long(_)), is_long, "{len}");
+            assert_eq!((text.as_str().len(), text.clone().len()), (len, len));
+        }
     }
 
     #[test]
@@ -233,8 +234,8 @@ mod tests {
     }
 
     #[test]
-    fn utf8_bytes_take_five_words_and_a_message_no_more() {
-        assert_eq!(size_of::<Utf8Bytes>(), 5 * size_of::<usize>());
-        assert_eq!(size_of::<Message>(), size_of::<Utf8Bytes>());
+    fn utf8_bytes_take_no_more_than_bytes() {
+        assert_eq!(size_of::<Utf8Bytes>(), size_of::<Bytes>());
+        assert_eq!(size_of::<Option<Message>>(), size_of::<Bytes>() + size_of::<usize>());
     }
 }
