@@ -32,12 +32,14 @@ pub fn all() -> Vec<Work> {
     let mut works = Vec::new();
     for size in SIZES {
         works.push(work("parse", size, move || parse(size)));
-        works.push(work("message", size, move || message(size, 1)));
+        works.push(work("message", size, move || message(MessageKind::Binary, size, 1)));
         works.push(work("write", size, move || write(server(), size, 1)));
         works.push(work("write-masked", size, move || write(client(roomy()), size, 1)));
         works.push(work("mask", size, move || mask(size)));
     }
-    works.push(batch("message-batch", 64, || message(64, BATCH)));
+    works.push(batch("message-batch", 64, || message(MessageKind::Binary, 64, BATCH)));
+    works.push(batch("text-batch", 64, || message(MessageKind::Text, 64, BATCH)));
+    works.push(work("text", 1 << 10, || message(MessageKind::Text, 1 << 10, 1)));
     works.push(batch("write-batch", 64, || write(server(), 64, BATCH)));
     works.push(work("utf8-ascii", 16 << 10, || utf8(vec![b'a'; 16 << 10])));
     works.push(work("utf8-mixed", 16 << 10, || utf8(payload::mixed_text(16 << 10))));
@@ -89,17 +91,17 @@ fn open(mut session: Session) -> Session {
 }
 
 /// A client's frame.
-fn frame(payload: &[u8]) -> Vec<u8> {
+fn frame(kind: MessageKind, payload: &[u8]) -> Vec<u8> {
     let config = roomy().fragment_size(usize::MAX);
     let mut session = client(config);
-    session.send(MessageKind::Binary, Bytes::copy_from_slice(payload)).expect("room");
+    session.send(kind, Bytes::copy_from_slice(payload)).expect("room");
     let mut out = session.outgoing();
     out.copy_to_bytes(out.remaining()).to_vec()
 }
 
 /// Header and payload of one frame, in place. What was unmasked is masked the next time.
 fn parse(size: usize) -> Run {
-    let mut bytes = frame(&vec![0x55; size]);
+    let mut bytes = frame(MessageKind::Binary, &vec![0x55; size]);
     let mut receiver = Receiver::new(Role::Server, Limits::default());
     Box::new(move || {
         let step = receiver.receive(&mut bytes).expect("valid");
@@ -116,8 +118,8 @@ fn header(size: usize) -> usize {
 }
 
 /// Whole messages from a read block, which is filled again each time.
-fn message(size: usize, count: usize) -> Run {
-    let bytes = frame(&vec![0x55; size]).repeat(count);
+fn message(kind: MessageKind, size: usize, count: usize) -> Run {
+    let bytes = frame(kind, &vec![0x55; size]).repeat(count);
     let mut receiver = Receiver::new(Role::Server, Limits::default());
     let (mut input, mut assembler) = (ReceiveBuffer::default(), Assembler::default());
     let mut block = BytesMut::new();

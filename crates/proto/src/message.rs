@@ -128,7 +128,7 @@ impl Message {
 
     /// Returns whether this message is the only reference to the payload, and the payload has no
     /// custom owner ([`Bytes::from_owner`]): dropping it then frees the memory. `false` also
-    /// after a text of 512 bytes or more was looked at as a `str`.
+    /// after a text of 2 KiB or more was looked at as a `str`.
     pub fn is_unique(&self) -> bool {
         match self {
             Self::Text(text) => text.is_unique(),
