@@ -120,7 +120,8 @@ async fn reconnect_state_follows_the_connection() {
     assert_eq!((client.queue_len(), client.buffered_amount()), (0, 0));
     assert!(matches!(event(&mut client).await, ReconnectEvent::Message(_)));
     let sender = client.sender();
-    assert!(sender.close(CloseCode::new(1005), "").is_err());
+    assert!(sender.close(CloseCode::ABNORMAL, "").is_err());
+    assert!(sender.close(CloseCode::NO_STATUS, "why").is_err());
     sender.close(CloseCode::NORMAL, "").unwrap();
     assert!(!client.is_terminated());
     while StreamExt::next(&mut client).await.is_some() {}
@@ -128,6 +129,24 @@ async fn reconnect_state_follows_the_connection() {
     eventually("the end", || sender.state() == ReadyState::Closed).await;
     assert_eq!(sender.flush().await.unwrap_err().kind(), ErrorKind::Closed);
     assert!(!sender.try_send("late").unwrap_err().is_full());
+}
+
+#[tokio::test]
+async fn reconnect_closes_without_a_code() {
+    for version in VERSIONS {
+        let (port, mut codes) = echoing().await;
+        let mut client = patient(version, port);
+        connected(&mut client).await;
+        client.sender().reconnect_with_close(CloseCode::NO_STATUS, "").unwrap();
+        let told = event(&mut client).await;
+        assert!(matches!(told, ReconnectEvent::Disconnected { .. }), "{told:?}");
+        connected(&mut client).await;
+        client.close(CloseCode::NO_STATUS, "").unwrap();
+        for _ in 0..2 {
+            let seen = tokio::time::timeout(Duration::from_secs(20), codes.recv()).await;
+            assert_eq!(seen.unwrap(), Some(CloseCode::NO_STATUS.get()), "{version:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ use crate::client::reconnect::queue::OfflineQueue;
 use crate::connection::control_frames::PongFuture;
 use crate::connection::split::{SendHalf, TrySendError};
 use crate::connection::stats::ConnectionStats;
+use crate::connection::writer::close_frame;
 use crate::transport::net_stream::NetStream;
 
 /// What the handles of a reconnecting client share with its task.
@@ -139,11 +140,12 @@ impl ReconnectSender {
     /// Ends the present connection with this Close and connects anew; see
     /// [`reconnect`](Self::reconnect).
     ///
+    /// With [`CloseCode::NO_STATUS`] (1005) and no reason, the Close is sent without a code.
+    ///
     /// # Errors
     /// Fails if the code may not be sent or the reason is too long (RFC 6455 §5.5.1, §7.4).
     pub fn reconnect_with_close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        let frame = CloseFrame::new(code, reason).map_err(Error::of)?;
-        self.request_reconnect(Some(frame));
+        self.request_reconnect(Some(requested_close(code, reason)?));
         Ok(())
     }
 
@@ -159,10 +161,12 @@ impl ReconnectSender {
     /// The last event reports how the connection ended. If there is no connection, the queued
     /// messages are dropped and there is no further event.
     ///
+    /// With [`CloseCode::NO_STATUS`] (1005) and no reason, the Close is sent without a code.
+    ///
     /// # Errors
     /// Fails if the code may not be sent or the reason is too long (RFC 6455 §5.5.1, §7.4).
     pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), Error> {
-        let frame = CloseFrame::new(code, reason).map_err(Error::of)?;
+        let frame = requested_close(code, reason)?;
         self.shared.control.send_modify(|control| control.close = Some(frame));
         Ok(())
     }
@@ -230,6 +234,13 @@ impl Clone for ReconnectSender {
     fn clone(&self) -> Self {
         Self::new(self.shared.clone())
     }
+}
+
+/// Returns the Close to send, after the checks of
+/// [`SendHalf::start_close`](crate::SendHalf::start_close).
+fn requested_close(code: CloseCode, reason: &str) -> Result<CloseFrame, Error> {
+    close_frame(code, reason).map_err(Error::of)?;
+    Ok(CloseFrame { code, reason: reason.into() })
 }
 
 impl fmt::Debug for ReconnectSender {
