@@ -17,13 +17,16 @@ use std::error::Error as StdError;
 use std::fmt::Display;
 use std::hash::Hash;
 use std::io;
+use std::net::SocketAddr;
 use std::ops::Deref;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use bytes::{Bytes, BytesMut};
 use fullduplex::{
-    Client, CloseCode, CloseFrame, CloseInfo, Error, ErrorKind, FromUtf8Error, Message, Utf8Bytes,
-    WebSocket,
+    ByteStream, Client, CloseCode, CloseFrame, CloseInfo, Error, ErrorKind, FromUtf8Error, Message,
+    MessageKind, ReadyState, ReceiveHalf, SendHalf, Utf8Bytes, WebSocket,
 };
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn text() -> Utf8Bytes {
     Utf8Bytes::from_static("12 x")
@@ -247,6 +250,52 @@ fn websocket_is_a_boxed_stream() {
         drop(websocket.feed(Message::from("a")));
     }
     let _ = (boxed, feeds);
+}
+
+#[tokio::test]
+async fn websocket_tells_its_addresses_and_ends_by_abort() {
+    fn addresses(websocket: &mut WebSocket) -> io::Result<(SocketAddr, SocketAddr)> {
+        let addresses = (websocket.peer_addr()?, websocket.local_addr()?);
+        websocket.abort();
+        Ok(addresses)
+    }
+    let (mut near, far) = fullduplex::pair();
+    // In memory there are none.
+    assert_eq!(addresses(&mut near).unwrap_err().kind(), io::ErrorKind::Unsupported);
+    near.abort();
+    assert_eq!(near.state(), ReadyState::Closed);
+    drop(far);
+}
+
+#[test]
+fn websocket_and_halves_have_the_traits_that_tasks_need() {
+    use futures_util::stream::FusedStream;
+    fn is_unwind_safe<T: UnwindSafe + RefUnwindSafe + Send + Sync + Unpin>() {}
+    fn is_fused<T: FusedStream>() {}
+    // Their parameter has a default, so that none has to be written.
+    is_unwind_safe::<WebSocket>();
+    is_unwind_safe::<SendHalf>();
+    is_unwind_safe::<ReceiveHalf>();
+    is_fused::<WebSocket>();
+    is_fused::<ReceiveHalf>();
+}
+
+#[tokio::test]
+async fn halves_read_and_write_parts_and_join_again() {
+    let (near, far) = fullduplex::pair();
+    let (send, receive): (SendHalf, ReceiveHalf) = near.split();
+    let mut writer = send.writer(MessageKind::Text);
+    writer.write_all(b"in parts").await.unwrap();
+    writer.shutdown().await.unwrap();
+    drop(writer);
+    let (_far_send, mut far_receive) = far.split();
+    let mut text = String::new();
+    let reader = far_receive.next_reader().await.unwrap();
+    reader.unwrap().read_to_string(&mut text).await.unwrap();
+    assert_eq!((text.as_str(), receive.state()), ("in parts", ReadyState::Open));
+    let joined: WebSocket = send.reunite(receive).unwrap();
+    let bytes: ByteStream = joined.into_byte_stream();
+    assert_eq!(bytes.into_inner().state(), ReadyState::Open);
 }
 
 #[test]
