@@ -389,14 +389,14 @@ impl<S: Transport> WebSocket<S> {
         self.send.stats()
     }
 
-    /// Returns the address of the other end of the TCP connection; see [`SendHalf::peer_addr`].
+    /// Returns the address of the other end of the connection; see [`SendHalf::peer_addr`].
     #[doc(alias = "get_ref")]
     #[doc(alias = "remote_addr")]
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.send.peer_addr()
     }
 
-    /// Returns the local address of the TCP connection; see [`SendHalf::local_addr`].
+    /// Returns the local address of the connection; see [`SendHalf::local_addr`].
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.send.local_addr()
     }

@@ -130,7 +130,7 @@ async fn establish(
     #[cfg(feature = "_tls")]
     if let Some(tls) = &context.tls {
         let (tls_stream, info) = deadline.bound(Box::pin(tls.accept(stream))).await??;
-        stream = NetStream::layered(ClosingTlsStream::new(tls_stream));
+        stream = NetStream::addressed(ClosingTlsStream::new(tls_stream));
         remote.secure = true;
         remote.tls = Some(Arc::new(info));
     }
@@ -260,7 +260,7 @@ fn prefixed(received: BytesMut, stream: NetStream) -> NetStream {
     if received.is_empty() {
         stream
     } else {
-        NetStream::layered(Prefixed::new(received.freeze(), stream))
+        NetStream::addressed(Prefixed::new(received.freeze(), stream))
     }
 }
 

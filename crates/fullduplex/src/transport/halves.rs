@@ -17,6 +17,7 @@ use tokio::net::{UnixStream, unix};
 use crate::base::guard;
 use crate::base::sync::Mutex;
 use crate::transport::Transport;
+use crate::transport::addresses::{Addressed as _, ConnectionEnd};
 use crate::transport::net_stream::{NetStream, NetStreamKind};
 
 #[derive(Debug)]
@@ -63,7 +64,7 @@ pub(crate) fn split<S: Transport>(stream: S) -> (ReadHalf<S>, WriteHalf<S>) {
                 let (read, write) = unix.into_split();
                 return (ReadHalf::Unix(read), WriteHalf::Unix(write));
             }
-            other @ (NetStreamKind::Other(_) | NetStreamKind::Layered(_)) => {
+            other @ (NetStreamKind::Other(_) | NetStreamKind::Addressed(_)) => {
                 if let Some(slot) = any.downcast_mut() {
                     *slot = Some(NetStream(other));
                 }
@@ -105,7 +106,7 @@ impl<S: Transport> SharedTransport<S> {
 }
 
 impl<S: Transport> SharedTransport<S> {
-    fn address(&self, of: fn(&TcpStream) -> io::Result<SocketAddr>) -> io::Result<SocketAddr> {
+    fn address(&self, end: ConnectionEnd) -> io::Result<SocketAddr> {
         let stream = match self.stream.try_lock() {
             // The transport asks for its own address while it is polled.
             None if guard::polls_transport() => return Err(io::ErrorKind::WouldBlock.into()),
@@ -114,7 +115,7 @@ impl<S: Transport> SharedTransport<S> {
         let Some(stream) = &*stream else { return Err(io::ErrorKind::NotConnected.into()) };
         let any: &dyn Any = stream;
         let unsupported = || Err(io::ErrorKind::Unsupported.into());
-        any.downcast_ref::<NetStream>().map_or_else(unsupported, |stream| stream.address(of))
+        any.downcast_ref::<NetStream>().map_or_else(unsupported, |stream| stream.address(end))
     }
 }
 
@@ -172,14 +173,11 @@ impl<S> WriteHalf<S> {
 }
 
 impl<S: Transport> WriteHalf<S> {
-    /// Returns an address of the TCP connection.
-    pub(crate) fn address(
-        &self,
-        of: fn(&TcpStream) -> io::Result<SocketAddr>,
-    ) -> io::Result<SocketAddr> {
+    /// Returns the address of an end of the connection.
+    pub(crate) fn address(&self, end: ConnectionEnd) -> io::Result<SocketAddr> {
         match self {
-            Self::Tcp(half) => of(half.as_ref()),
-            Self::Any(shared) => shared.address(of),
+            Self::Tcp(half) => end.of_tcp(half.as_ref()),
+            Self::Any(shared) => shared.address(end),
             #[cfg(unix)]
             Self::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
             Self::Gone => Err(io::ErrorKind::NotConnected.into()),

@@ -1,6 +1,7 @@
 //! A stream of an HTTP/2 connection as a transport.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use h2::{RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::base::coop;
+use crate::transport::addresses::{Addressed, ConnectionAddresses, ConnectionEnd};
 
 /// The time for which a dropped stream waits for the peer's end of it.
 const END_TIMEOUT: Duration = Duration::from_secs(3);
@@ -80,6 +82,13 @@ pub(crate) fn io_error(error: h2::Error) -> io::Error {
         None => io::ErrorKind::ConnectionReset,
     };
     io::Error::new(kind, error)
+}
+
+impl<C: AsRef<ConnectionAddresses> + Unpin + Send + 'static> Addressed for Http2Stream<C> {
+    fn address(&self, end: ConnectionEnd) -> io::Result<SocketAddr> {
+        let (_, guard) = self.receiving.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        guard.as_ref().get(end)
+    }
 }
 
 impl<C: Unpin + Send + 'static> AsyncRead for Http2Stream<C> {

@@ -1,5 +1,6 @@
 //! Transports, and what is read and written on them before a WebSocket is open.
 
+pub(crate) mod addresses;
 #[cfg(any(feature = "server", feature = "http2", feature = "_tls"))]
 pub(crate) mod delegate;
 pub(crate) mod halves;
@@ -7,6 +8,8 @@ pub(crate) mod halves;
 pub(crate) mod http1;
 #[cfg(feature = "http2")]
 pub(crate) mod http2_stream;
+#[cfg(feature = "http3")]
+pub(crate) mod http3_stream;
 #[cfg(feature = "server")]
 pub(crate) mod lingering_close;
 #[cfg(feature = "server")]

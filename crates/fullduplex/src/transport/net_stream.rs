@@ -14,6 +14,7 @@ use tokio::net::UnixStream;
 
 use crate::base::sync::Mutex;
 use crate::transport::Transport;
+use crate::transport::addresses::{Addressed, ConnectionEnd};
 
 /// The transport of a connection that a [`Client`](crate::Client) opened or a
 /// [`Server`](crate::server::Server) accepted: a socket, or any other transport, such as
@@ -39,14 +40,8 @@ pub(crate) enum NetStreamKind {
     /// Only locked where there is no exclusive reference: the mutex makes the stream `Sync`
     /// whatever the transport is.
     Other(Box<Mutex<dyn Transport>>),
-    /// One on top of another stream, as TLS is.
-    Layered(Box<Mutex<dyn Layered>>),
-}
-
-/// A transport on top of another stream.
-pub(crate) trait Layered: Transport {
-    /// Returns the stream below.
-    fn below(&self) -> &NetStream;
+    /// One that knows its addresses: TLS, or a stream of HTTP/2 or HTTP/3.
+    Addressed(Box<Mutex<dyn Addressed>>),
 }
 
 impl NetStream {
@@ -55,38 +50,29 @@ impl NetStream {
         Self(NetStreamKind::Other(Box::new(Mutex::new(transport))))
     }
 
-    /// Creates a stream from a transport on top of another stream, whose addresses it has.
-    pub(crate) fn layered(transport: impl Layered) -> Self {
-        Self(NetStreamKind::Layered(Box::new(Mutex::new(transport))))
+    /// Creates a stream from a transport that knows its addresses.
+    pub(crate) fn addressed(transport: impl Addressed) -> Self {
+        Self(NetStreamKind::Addressed(Box::new(Mutex::new(transport))))
     }
 
-    /// Returns the address of the other end of the TCP connection, also below TLS.
+    /// Returns the address of the other end of the connection, also below TLS, and of the
+    /// connection of a stream of HTTP/2 or HTTP/3.
     ///
     /// # Errors
-    /// `Unsupported` if the stream is not one, or is a stream of HTTP/2 or HTTP/3.
+    /// `Unsupported` if the transport is a Unix socket, or one of the application.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.address(TcpStream::peer_addr)
+        self.address(ConnectionEnd::Peer)
     }
 
-    /// Returns the local address of the TCP connection, also below TLS.
+    /// Returns the local address of the connection, also below TLS, and of the connection of a
+    /// stream of HTTP/2 or HTTP/3.
+    ///
+    /// On HTTP/3, the IP address may be unspecified (`0.0.0.0` or `::`), as it is at a client.
     ///
     /// # Errors
-    /// `Unsupported` if the stream is not one, or is a stream of HTTP/2 or HTTP/3.
+    /// As those of [`peer_addr`](Self::peer_addr).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.address(TcpStream::local_addr)
-    }
-
-    pub(crate) fn address(
-        &self,
-        of: fn(&TcpStream) -> io::Result<SocketAddr>,
-    ) -> io::Result<SocketAddr> {
-        match &self.0 {
-            NetStreamKind::Tcp(tcp) => of(tcp),
-            NetStreamKind::Layered(layered) => layered.lock().below().address(of),
-            #[cfg(unix)]
-            NetStreamKind::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
-            NetStreamKind::Other(_) => Err(io::ErrorKind::Unsupported.into()),
-        }
+        self.address(ConnectionEnd::Local)
     }
 
     /// Returns the TCP socket, if the stream is one directly.
@@ -103,7 +89,19 @@ impl NetStream {
             #[cfg(unix)]
             NetStreamKind::Unix(unix) => Pin::new(unix),
             NetStreamKind::Other(other) => Pin::new(other.get_mut()),
-            NetStreamKind::Layered(layered) => Pin::new(layered.get_mut()),
+            NetStreamKind::Addressed(addressed) => Pin::new(addressed.get_mut()),
+        }
+    }
+}
+
+impl Addressed for NetStream {
+    fn address(&self, end: ConnectionEnd) -> io::Result<SocketAddr> {
+        match &self.0 {
+            NetStreamKind::Tcp(tcp) => end.of_tcp(tcp),
+            NetStreamKind::Addressed(addressed) => addressed.lock().address(end),
+            #[cfg(unix)]
+            NetStreamKind::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+            NetStreamKind::Other(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }
@@ -127,7 +125,7 @@ impl fmt::Debug for NetStreamKind {
             Self::Tcp(tcp) => tcp.fmt(f),
             #[cfg(unix)]
             Self::Unix(unix) => unix.fmt(f),
-            Self::Other(_) | Self::Layered(_) => f.write_str("Other"),
+            Self::Other(_) | Self::Addressed(_) => f.write_str("Other"),
         }
     }
 }
@@ -165,7 +163,7 @@ impl AsyncWrite for NetStream {
             #[cfg(unix)]
             NetStreamKind::Unix(stream) => stream.is_write_vectored(),
             NetStreamKind::Other(stream) => stream.lock().is_write_vectored(),
-            NetStreamKind::Layered(stream) => stream.lock().is_write_vectored(),
+            NetStreamKind::Addressed(stream) => stream.lock().is_write_vectored(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! A transport of which a part was read already.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -9,8 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::base::coop;
 use crate::transport::Transport;
+use crate::transport::addresses::{Addressed, ConnectionEnd};
 use crate::transport::delegate::delegate_write;
-use crate::transport::net_stream::{Layered, NetStream};
 
 /// The number of bytes that consume one unit of a task's budget, which is 128 units: with HTTP/2
 /// they may be many small frames, which cost far more than reading them.
@@ -35,9 +36,9 @@ impl<S> Prefixed<S> {
     }
 }
 
-impl Layered for Prefixed<NetStream> {
-    fn below(&self) -> &NetStream {
-        &self.stream
+impl<S: Addressed> Addressed for Prefixed<S> {
+    fn address(&self, end: ConnectionEnd) -> io::Result<SocketAddr> {
+        self.stream.address(end)
     }
 }
 

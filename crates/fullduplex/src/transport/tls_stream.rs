@@ -1,5 +1,7 @@
 //! A TLS connection as a transport.
 
+use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Waker};
 
@@ -7,8 +9,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsStream;
 
 use crate::base::{coop, guard};
+use crate::transport::addresses::{Addressed, ConnectionEnd};
 use crate::transport::delegate::{delegate_read, delegate_write};
-use crate::transport::net_stream::{Layered, NetStream};
+use crate::transport::net_stream::NetStream;
 
 /// A TLS connection that sends `close_notify` when it is dropped for any reason: each side must
 /// send it before it closes its writing side (RFC 8446 §6.1), and some peers report a truncation
@@ -21,9 +24,9 @@ impl ClosingTlsStream {
     }
 }
 
-impl Layered for ClosingTlsStream {
-    fn below(&self) -> &NetStream {
-        self.0.get_ref().0
+impl Addressed for ClosingTlsStream {
+    fn address(&self, end: ConnectionEnd) -> io::Result<SocketAddr> {
+        self.0.get_ref().0.address(end)
     }
 }
 

@@ -91,6 +91,11 @@ impl RequestStream {
         }
     }
 
+    /// Returns the QUIC connection, which has the addresses of its ends.
+    pub fn quinn(&self) -> &quinn::Connection {
+        &self.handle.shared.quinn
+    }
+
     /// Returns the identifier of the stream.
     pub fn id(&self) -> u64 {
         self.send.id().into()

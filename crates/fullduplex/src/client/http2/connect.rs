@@ -24,6 +24,7 @@ use crate::client::multiplexed::capability_cache::ServerCapability;
 use crate::client::multiplexed::pool::{PoolEntry, PoolKey};
 use crate::client::response;
 use crate::connection::websocket::WebSocket;
+use crate::transport::addresses::ConnectionAddresses;
 use crate::transport::http1::HeaderMapSource;
 use crate::transport::http2_stream::Http2Stream;
 use crate::transport::net_stream::NetStream;
@@ -105,7 +106,7 @@ impl Client {
         handshake: &ClientHandshake,
         target: &WsUri,
         response: ResponseFuture,
-        (send, streams): (SendStream<Bytes>, Arc<()>),
+        (send, streams): (SendStream<Bytes>, Arc<ConnectionAddresses>),
     ) -> Result<Http2Outcome, Error> {
         let limit = self.limits.handshake_timeout;
         let response = doing(AWAITING_RESPONSE, final_response(response));
@@ -141,7 +142,7 @@ impl Client {
         let mut stream = Http2Stream::new(send, receive, streams).waiting_for_end();
         match handshake.check(response.status().as_u16(), HeaderMapSource(response.headers())) {
             Ok(negotiated) => {
-                let stream = NetStream::new(stream);
+                let stream = NetStream::addressed(stream);
                 let (websocket, response) =
                     self.open_websocket(stream, negotiated, response, BytesMut::new())?;
                 Ok(Http2Outcome::Opened(websocket.multiplexed(), response))
@@ -180,6 +181,6 @@ async fn final_response(
 }
 
 /// Removes the connection from the pool, if it is still this one.
-fn evict(entry: &PoolEntry<Http2Connection>, id: &Weak<()>) {
+fn evict(entry: &PoolEntry<Http2Connection>, id: &Weak<ConnectionAddresses>) {
     entry.evict(|pooled| Arc::as_ptr(&pooled.streams) == id.as_ptr());
 }

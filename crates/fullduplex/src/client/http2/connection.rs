@@ -15,6 +15,7 @@ use crate::client::http2::alert::ReceivedAlert;
 use crate::client::http2::pool::Http2Connection;
 use crate::client::multiplexed::capability_cache::ServerCapability;
 use crate::client::multiplexed::pool::PoolKey;
+use crate::transport::addresses::ConnectionAddresses;
 use crate::transport::tunnel_heads::{HEADER_TABLE_SIZE, TunnelHeads};
 
 /// The flow-control window of a stream: the most bytes that it buffers while they are not read.
@@ -71,6 +72,7 @@ impl Client {
             .header_table_size(HEADER_TABLE_SIZE)
             .enable_push(false);
         let stream = connected.stream;
+        let streams = Arc::new(ConnectionAddresses::of(&stream));
         #[cfg(feature = "_tls")]
         let alert = ReceivedAlert::default();
         #[cfg(feature = "_tls")]
@@ -108,7 +110,7 @@ impl Client {
             return unsupported(reason, None);
         }
         let sender = sender.ready().await.map_err(open_error)?;
-        Ok(Http2Connection { sender, streams: Arc::default(), task: task.abort_handle() })
+        Ok(Http2Connection { sender, streams, task: task.abort_handle() })
     }
 }
 

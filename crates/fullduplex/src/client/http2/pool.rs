@@ -8,13 +8,14 @@ use h2::client::SendRequest;
 use tokio::task::AbortHandle;
 
 use crate::client::multiplexed::pool::{PoolEntries, PooledConnection};
+use crate::transport::addresses::ConnectionAddresses;
 
 /// A connection that accepts requests.
 #[derive(Clone)]
 pub(super) struct Http2Connection {
     pub(super) sender: SendRequest<Bytes>,
     /// Cloned by each stream, so that the reference count is that of the streams.
-    pub(super) streams: Arc<()>,
+    pub(super) streams: Arc<ConnectionAddresses>,
     /// The connection's task.
     pub(super) task: AbortHandle,
 }

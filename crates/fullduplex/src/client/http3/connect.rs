@@ -21,6 +21,7 @@ use crate::client::multiplexed::pool::PoolKey;
 use crate::client::response;
 use crate::connection::websocket::WebSocket;
 use crate::transport::http1::HeaderMapSource;
+use crate::transport::http3_stream::Http3Stream;
 use crate::transport::net_stream::NetStream;
 
 /// The time limit of `HttpVersion::Auto` for connecting on HTTP/3, before it tries another version.
@@ -121,7 +122,8 @@ impl Client {
                 }
                 Err(error) => return Err(self.http3_error("sending the request on HTTP/3", error)),
             };
-            match self.http3_handshake(&handshake, target, pending).await {
+            let local_port = endpoint.local_addr().map_or(0, |address| address.port());
+            match self.http3_handshake(&handshake, target, pending, local_port).await {
                 // Safe to send again (RFC 9114 §5.2).
                 Err(RequestFailure::Unprocessed(_)) if may_retry => evict(),
                 Err(RequestFailure::Unprocessed(error) | RequestFailure::Failed(error)) => {
@@ -170,6 +172,7 @@ impl Client {
         handshake: &ClientHandshake,
         target: &WsUri,
         request: PendingRequest,
+        local_port: u16,
     ) -> Result<(WebSocket, Response<()>), RequestFailure> {
         let limit = self.limits.handshake_timeout;
         let response = doing(AWAITING_RESPONSE, request.response());
@@ -190,7 +193,7 @@ impl Client {
         self.record_response(target, response.headers());
         match handshake.check(response.status().as_u16(), HeaderMapSource(response.headers())) {
             Ok(negotiated) => {
-                let stream = NetStream::new(stream);
+                let stream = NetStream::addressed(Http3Stream::new(stream, local_port));
                 let (websocket, response) =
                     self.open_websocket(stream, negotiated, response, BytesMut::new())?;
                 Ok((websocket.multiplexed(), response))

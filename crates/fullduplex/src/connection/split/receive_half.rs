@@ -11,7 +11,6 @@ use std::task::{Context, Poll};
 
 use fullduplex_proto::{CloseInfo, DeflateParams, Message, ReadyState};
 use futures_core::stream::{FusedStream, Stream};
-use tokio::net::TcpStream;
 
 use crate::base::error::Error;
 use crate::connection::control_frames::ControlFrames;
@@ -21,6 +20,7 @@ use crate::connection::reader::{ConnectionOptions, Reader};
 use crate::connection::stats::ConnectionStats;
 use crate::connection::writer::Writer;
 use crate::transport::Transport;
+use crate::transport::addresses::ConnectionEnd;
 use crate::transport::net_stream::NetStream;
 
 /// The receiving half of a WebSocket: a [`Stream`] of messages.
@@ -115,23 +115,25 @@ impl<S: Transport> ReceiveHalf<S> {
         DrivenConnection::stats(&*self.writer)
     }
 
-    /// Returns the address of the other end of the TCP connection, also below TLS.
+    /// Returns the address of the other end of the connection: of the TCP connection, also below
+    /// TLS and HTTP/2, or of the QUIC connection of HTTP/3.
     ///
     /// Behind a proxy, that is the proxy's.
     ///
     /// # Errors
-    /// `NotConnected` after the end of the connection; `Unsupported` on any other transport, such
-    /// as a stream of HTTP/2 or HTTP/3.
+    /// `NotConnected` after the end of the WebSocket; `Unsupported` on any other transport.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.writer.lock().address(TcpStream::peer_addr)
+        self.writer.lock().address(ConnectionEnd::Peer)
     }
 
-    /// Returns the local address of the TCP connection, also below TLS.
+    /// Returns the local address of the connection.
+    ///
+    /// On HTTP/3, the IP address may be unspecified (`0.0.0.0` or `::`), as it is at a client.
     ///
     /// # Errors
     /// As those of [`peer_addr`](Self::peer_addr).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.writer.lock().address(TcpStream::local_addr)
+        self.writer.lock().address(ConnectionEnd::Local)
     }
 
     /// Returns a stream of the peer's Pings and Pongs; see

@@ -14,7 +14,6 @@ use fullduplex_proto::{
     CloseCause, CloseCode, CloseInfo, Compression, Message, PreparedMessage, ReadyState, SendError,
 };
 use futures_sink::Sink;
-use tokio::net::TcpStream;
 
 use crate::base::error::{Error, ErrorKind};
 use crate::connection::control_frames::{ControlFrames, PongFuture};
@@ -24,6 +23,7 @@ use crate::connection::writer::{
     FlushPolicy, OutgoingMessage, Wait, WaiterKey, Writer, close_frame,
 };
 use crate::transport::Transport;
+use crate::transport::addresses::ConnectionEnd;
 use crate::transport::net_stream::NetStream;
 
 /// The error of [`try_send`](SendHalf::try_send), with the message that was not sent.
@@ -317,23 +317,25 @@ impl<S: Transport> SendHalf<S> {
         crate::connection::driver::DrivenConnection::stats(&*self.writer)
     }
 
-    /// Returns the address of the other end of the TCP connection, also below TLS.
+    /// Returns the address of the other end of the connection: of the TCP connection, also below
+    /// TLS and HTTP/2, or of the QUIC connection of HTTP/3.
     ///
     /// Behind a proxy, that is the proxy's.
     ///
     /// # Errors
-    /// `NotConnected` after the end of the connection; `Unsupported` on any other transport, such
-    /// as a stream of HTTP/2 or HTTP/3.
+    /// `NotConnected` after the end of the WebSocket; `Unsupported` on any other transport.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.writer.lock().address(TcpStream::peer_addr)
+        self.writer.lock().address(ConnectionEnd::Peer)
     }
 
-    /// Returns the local address of the TCP connection, also below TLS.
+    /// Returns the local address of the connection.
+    ///
+    /// On HTTP/3, the IP address may be unspecified (`0.0.0.0` or `::`), as it is at a client.
     ///
     /// # Errors
     /// As those of [`peer_addr`](Self::peer_addr).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.writer.lock().address(TcpStream::local_addr)
+        self.writer.lock().address(ConnectionEnd::Local)
     }
 
     /// Returns the last round-trip time of a keepalive Ping, or of a [`ping`](Self::ping).

@@ -52,7 +52,6 @@ use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
 
 use fullduplex_proto::{Role, Session};
-use tokio::net::TcpStream;
 
 use crate::base::guard;
 use crate::base::sync::Mutex;
@@ -62,6 +61,7 @@ use crate::connection::shared_frames::PendingFrames;
 use crate::connection::stats::ConnectionCounters;
 use crate::connection::writer::delivery::LaggingQueue;
 use crate::transport::Transport;
+use crate::transport::addresses::ConnectionEnd;
 use crate::transport::halves::WriteHalf;
 
 use crate::connection::writer::driven::WriteWaker;
@@ -239,11 +239,8 @@ impl<S: Transport> Writer<S> {
 
 impl<S: Transport> WriterState<S> {
     /// Returns an address of the TCP connection.
-    pub(crate) fn address(
-        &self,
-        of: fn(&TcpStream) -> io::Result<SocketAddr>,
-    ) -> io::Result<SocketAddr> {
-        self.write_half.address(of)
+    pub(crate) fn address(&self, end: ConnectionEnd) -> io::Result<SocketAddr> {
+        self.write_half.address(end)
     }
 }
 

@@ -23,6 +23,7 @@ use crate::server::state::panics::PanicWatch;
 use crate::server::state::permit::MultiplexedPermit;
 use crate::server::state::stream_counter::{StreamCounter, StreamGuard};
 use crate::transport::Transport;
+use crate::transport::addresses::{Addressed, ConnectionAddresses};
 use crate::transport::http2_stream::Http2Stream;
 use crate::transport::tunnel_heads::{HEADER_TABLE_SIZE, TunnelHeads};
 
@@ -75,7 +76,7 @@ pub(crate) async fn reject_preface<S: Transport>(mut stream: S) {
 }
 
 /// Serves the requests of a connection until it ends.
-pub(crate) async fn serve<S: Transport>(
+pub(crate) async fn serve<S: Addressed>(
     context: Arc<ServerContext>,
     stream: S,
     remote: ConnectInfo,
@@ -83,10 +84,10 @@ pub(crate) async fn serve<S: Transport>(
 ) {
     let limits = &context.config.limits;
     let handshake_timeout = context.config.handshake_limits.handshake_timeout;
+    let streams = StreamCounter::new(ConnectionAddresses::of(&stream));
     let handshake =
         timeout(handshake_timeout, builder(&context).handshake(TunnelHeads::from_client(stream)));
     let Ok(Ok(mut connection)) = handshake.await else { return };
-    let streams = StreamCounter::default();
     let mut draining = context.draining();
     let respond = |(request, mut respond): (Request<RecvStream>, SendResponse<Bytes>), is_late| {
         // A peer that resets streams may open others before the tasks of the first have ended:

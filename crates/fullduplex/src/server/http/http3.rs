@@ -33,6 +33,7 @@ use crate::server::state::permit::ConnectionPermit;
 use crate::server::state::permit::MultiplexedPermit;
 use crate::server::state::rejection::RejectedClient;
 use crate::server::tls::ServerTls;
+use crate::transport::http3_stream::Http3Stream;
 
 /// The UDP sockets with the same ports as the TCP listeners. An error of one is returned by
 /// `listen`.
@@ -106,6 +107,7 @@ fn quic_config(tls: &ServerTls, config: &ServerConfig) -> Result<quinn::ServerCo
 /// Accepts QUIC connections until the future is dropped.
 pub(crate) async fn accept(endpoint: Endpoint, context: Arc<ServerContext>) {
     let Some(tls) = &context.tls else { return };
+    let local_port = endpoint.local_addr().map_or(0, |address| address.port());
     let (mut generation, mut loaded) = (u64::MAX, None);
     while let Some(incoming) = endpoint.accept().await {
         // Certificates are reloaded by the resolver, but the roots for client certificates are
@@ -130,7 +132,7 @@ pub(crate) async fn accept(endpoint: Endpoint, context: Arc<ServerContext>) {
             Ok(permit) => {
                 let (pending, _) = context.state.handshakes.enter();
                 let connecting = connect(incoming, config);
-                tokio::spawn(serve(context.clone(), connecting, peer, pending, permit));
+                tokio::spawn(serve(context.clone(), connecting, local_port, peer, pending, permit));
             }
             Err(full) => {
                 RejectedClient::limit_reached(peer, full, None)
@@ -145,6 +147,7 @@ pub(crate) async fn accept(endpoint: Endpoint, context: Arc<ServerContext>) {
 async fn serve(
     context: Arc<ServerContext>,
     connecting: impl Future<Output = Result<quinn::Connection, Error>>,
+    local_port: u16,
     peer: PeerAddr,
     pending: PendingHandshake,
     mut permit: Arc<ConnectionPermit>,
@@ -174,7 +177,8 @@ async fn serve(
     let mut connection = ServerConnection::new(quinn, settings(&context));
     let mut draining = context.draining();
     let respond = |incoming: AcceptedRequest| {
-        tokio::spawn(respond_to(context.clone(), incoming, remote.clone(), multiplexed.clone()));
+        let (context, remote, multiplexed) = (context.clone(), remote.clone(), multiplexed.clone());
+        tokio::spawn(respond_to(context, incoming, local_port, remote, multiplexed));
     };
     let mut idle = Idle::default();
     loop {
@@ -252,6 +256,7 @@ fn tls_info(connection: &quinn::Connection) -> TlsInfo {
 async fn respond_to(
     context: Arc<ServerContext>,
     incoming: AcceptedRequest,
+    local_port: u16,
     remote: ConnectInfo,
     multiplexed: MultiplexedPermit,
 ) {
@@ -260,7 +265,7 @@ async fn respond_to(
     let protocol = request.extensions_mut().remove::<ConnectProtocol>();
     let protocol = protocol.map(|protocol| protocol.as_str().into());
     let mut request = IncomingRequest::new(request, protocol, &context.config.subprotocols);
-    let responder = Box::new(Http3Responder(stream));
+    let responder = Box::new(Http3Responder { stream, local_port });
     let admitted = request.check_max_fields(&context.config);
     let admitted =
         admitted.and_then(|()| context.admit_request(&multiplexed, &mut request, &remote));
@@ -270,7 +275,7 @@ async fn respond_to(
     };
     #[cfg(feature = "hyper")]
     if let Some(service) = context.service_for(&request) {
-        let shared = crate::server::http::shared_stream::SharedStream::new(responder.0);
+        let shared = crate::server::http::shared_stream::SharedStream::new(responder.stream);
         let limits = &context.config.limits;
         let body = crate::server::http::body::Body::http3(shared.clone(), limits.stall_timeout);
         let request = request.into_request().map(|()| body);
@@ -285,19 +290,22 @@ async fn respond_to(
 }
 
 /// Sends the response on a stream of HTTP/3.
-struct Http3Responder(RequestStream);
+struct Http3Responder {
+    stream: RequestStream,
+    local_port: u16,
+}
 
 impl RespondOnStream for Http3Responder {
-    type Responded = RequestStream;
+    type Responded = Http3Stream;
 
     const ACTION: &'static str = "responding on HTTP/3";
 
-    async fn send_head(mut self, head: Response<()>, ends: bool) -> Result<RequestStream, Error> {
+    async fn send_head(mut self, head: Response<()>, ends: bool) -> Result<Http3Stream, Error> {
         let failed = |error| Error::new(ErrorKind::Io, Self::ACTION).with_source(error);
-        self.0.send_response(&head).await.map_err(failed)?;
+        self.stream.send_response(&head).await.map_err(failed)?;
         if ends {
-            self.0.shutdown().await.map_err(|error| Error::io(Self::ACTION, error))?;
+            self.stream.shutdown().await.map_err(|error| Error::io(Self::ACTION, error))?;
         }
-        Ok(self.0)
+        Ok(Http3Stream::new(self.stream, self.local_port))
     }
 }

@@ -11,13 +11,13 @@ use crate::base::error::Error;
 use crate::server::handshake::request::AcceptedHandshake;
 use crate::server::handshake::responder::Respond;
 use crate::server::handshake::response::{on_stream_head, with_content_length};
-use crate::transport::Transport;
+use crate::transport::addresses::Addressed;
 use crate::transport::net_stream::NetStream;
 
 /// The stream of a request that was not answered yet.
 pub(crate) trait RespondOnStream: Send + 'static {
     /// The stream after the head of the response was sent.
-    type Responded: Transport;
+    type Responded: Addressed;
 
     /// What an error interrupted, for its message.
     const ACTION: &'static str;
@@ -44,7 +44,7 @@ impl<R: RespondOnStream> Respond<NetStream> for R {
         Box::pin(async move {
             let (parts, ()) = accepted.response()?.into_parts();
             let stream = self.send_head(on_stream_head(parts), false).await?;
-            Ok((NetStream::new(stream), BytesMut::new()))
+            Ok((NetStream::addressed(stream), BytesMut::new()))
         })
     }
 

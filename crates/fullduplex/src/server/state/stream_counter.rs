@@ -5,12 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// A counter of open streams. Clones share it.
-#[derive(Clone, Debug, Default)]
+use crate::transport::addresses::ConnectionAddresses;
+
+/// A counter of the open streams of a connection. Clones share it.
+#[derive(Clone, Debug)]
 pub(crate) struct StreamCounter(Arc<StreamCounterShared>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct StreamCounterShared {
+    addresses: ConnectionAddresses,
     count: AtomicUsize,
     /// Notified when the last guard is dropped.
     emptied: Notify,
@@ -21,6 +24,12 @@ struct StreamCounterShared {
 pub(crate) struct StreamGuard(Arc<StreamCounterShared>);
 
 impl StreamCounter {
+    /// Creates the counter of a connection with these addresses.
+    pub(crate) fn new(addresses: ConnectionAddresses) -> Self {
+        let (count, emptied) = (AtomicUsize::new(0), Notify::new());
+        Self(Arc::new(StreamCounterShared { addresses, count, emptied }))
+    }
+
     /// Counts one more stream; returns `None` if `limit` are open.
     pub(crate) fn try_enter(&self, limit: usize) -> Option<StreamGuard> {
         let one_more = |count| (count < limit).then_some(count + 1);
@@ -41,6 +50,12 @@ impl StreamCounter {
     }
 }
 
+impl AsRef<ConnectionAddresses> for StreamGuard {
+    fn as_ref(&self) -> &ConnectionAddresses {
+        &self.0.addresses
+    }
+}
+
 impl Drop for StreamGuard {
     fn drop(&mut self) {
         if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -55,7 +70,7 @@ mod tests {
 
     #[tokio::test]
     async fn counter_goes_up_to_a_limit_and_down_to_zero() {
-        let counter = StreamCounter::default();
+        let counter = StreamCounter::new(ConnectionAddresses::default());
         counter.emptied().await;
         let held = [counter.try_enter(2).unwrap(), counter.try_enter(2).unwrap()];
         assert!(counter.try_enter(2).is_none());

@@ -58,7 +58,7 @@ impl TlsContext {
             certificate: certificates.first().map(|der| &**der),
         });
         Ok(Connected {
-            stream: NetStream::layered(ClosingTlsStream::new(tls)),
+            stream: NetStream::addressed(ClosingTlsStream::new(tls)),
             alpn,
             missing_client_cert,
         })
